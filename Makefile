@@ -1,0 +1,55 @@
+# `make demo` and `make test` need nothing but Python 3.10 or newer; `make help` lists the rest.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+DEMO_READY := $(VENV)/.ready-demo
+WORKERS ?= 2
+
+.PHONY: help demo serve test check lint types format engines clean
+
+help:  ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## ?/\1\t/' | expand -t 12
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.10 or newer is needed; say which: make PYTHON=python3.12 …" if sys.version_info < (3, 10) else 0)'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+
+$(DEMO_READY): setup.cfg | $(BIN)/python
+	$(BIN)/python -m pip install --quiet -e '.[examples]'
+	@touch $@
+
+$(READY): setup.cfg | $(BIN)/python
+	$(BIN)/python -m pip install --quiet -e '.[dev]'
+	@touch $@ $(DEMO_READY)
+
+demo: $(DEMO_READY)  ## load the metadata of all installed packages and show what batching saves
+	$(BIN)/python -m examples.package_explorer demo
+
+serve: $(DEMO_READY)  ## the same as a web page, on http://127.0.0.1:5000
+	$(BIN)/python -m examples.package_explorer serve
+
+engines: $(READY)  ## fetch the DynamoDB engines that the tests run on
+	$(BIN)/python -m tests.support.fetch_engines
+
+test: $(READY) engines  ## the whole suite, on all engines
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+
+lint: $(READY)  ## style
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(READY)  ## mypy --strict and pyright
+	$(BIN)/mypy
+	$(BIN)/pyright
+
+format: $(READY)  ## put the code into its one style
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+check: lint types test  ## everything that has to pass before a change lands
+
+clean:  ## remove the virtual environment, fetched engines and caches
+	rm -rf $(VENV) .engines .mypy_cache .ruff_cache .pytest_cache .hypothesis build *.egg-info

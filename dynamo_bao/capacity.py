@@ -1,0 +1,20 @@
+"""What requests cost, in capacity units."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Capacity(NamedTuple):
+    """Capacity units consumed: `read` and `write`, each a float (half a unit is a small eventual read)."""
+
+    read: float = 0.0
+    write: float = 0.0
+
+    def plus(self, other: Capacity) -> Capacity:
+        """The sum of both, unit by unit.
+
+        >>> Capacity(1.0, 0.5).plus(Capacity(read=2.0))
+        Capacity(read=3.0, write=0.5)
+        """
+        return Capacity(self.read + other.read, self.write + other.write)

@@ -1,0 +1,157 @@
+"""Decoder and encoder of a model, compiled from its fields.
+
+For each model two functions are written out as source and compiled once, so that no item is interpreted
+against a table of fields. Fields that keep the built-in conversions are inlined; own ones are called.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Collection, Iterable, Mapping
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+from dynamo_bao.errors import BaoError, DataFormatError
+from dynamo_bao.fields.base import Field
+from dynamo_bao.fields.moments import EPOCH
+from dynamo_bao.numbers import float_text, parse_integer
+from dynamo_bao.wire import AttributeValue, Item
+
+Decode = Callable[[Item, dict[str, Any]], None]
+Encode = Callable[[Mapping[str, Any]], Item]
+
+_NAMES: dict[str, Any] = {
+    "_int": parse_integer,
+    "_float_text": float_text,
+    "_Decimal": Decimal,
+    "_UUID": uuid.UUID,
+    "_EPOCH": EPOCH,
+    "_timedelta": timedelta,
+    "_MILLISECOND": timedelta(milliseconds=1),
+    "_SECOND": timedelta(seconds=1),
+}
+_IMMUTABLE = (str, int, float, bool, bytes, Decimal, type(None))
+
+
+def compile_decoder(model: str, fields: Iterable[Field], keys: Collection[str]) -> Decode:
+    """A function ``decode(item, out)`` that puts the value of every field into `out`.
+
+    Args:
+        keys: names of key fields, which are left as they are where the item does not have them.
+    """
+    lines, names = ["def decode(item, out):", "    get = item.get"], dict(_NAMES)
+    for number, field in enumerate(fields):
+        lines.append(f"    v = get({field.attribute!r})")
+        value = _inline(field, "from_dynamo", field.decode_source, f"f{number}", names)
+        if field.name in keys:
+            lines.append(f"    if v is not None: out[{field.name!r}] = {value}")
+        else:
+            lines.append(
+                f"    out[{field.name!r}] = {value} if v is not None else {_absent(field, number, names)}"
+            )
+    decode: Decode = _compiled("\n".join(lines), f"decoder of {model}", names)["decode"]
+    return decode
+
+
+def compile_encoder(model: str, fields: Iterable[Field]) -> Encode:
+    """A function ``encode(values)`` that gives the stored attributes of a model's values."""
+    lines, names = ["def encode(values):", "    item = {}"], dict(_NAMES)
+    for number, field in enumerate(fields):
+        lines.append(f"    v = values[{field.name!r}]")
+        value = _inline(field, "to_dynamo", field.encode_source, f"f{number}", names)
+        lines.append("    if v is not None:")
+        if value.startswith("f"):
+            lines.append(f"        v = {value}")
+            lines.append(f"        if v is not None: item[{field.attribute!r}] = v")
+        else:
+            lines.append(f"        item[{field.attribute!r}] = {value}")
+    lines.append("    return item")
+    encode: Encode = _compiled("\n".join(lines), f"encoder of {model}", names)["encode"]
+    return encode
+
+
+def _inline(field: Field, method: str, source: str | None, call: str, names: dict[str, Any]) -> str:
+    """The conversion as source: a field's own expression, unless a subclass changed the method."""
+    if source is not None and _defines_last(type(field), method, f"{method.split('_')[0]}"):
+        return source.format(v="v")
+    names[call] = _typed(field) if method == "to_dynamo" else field.from_dynamo
+    return f"{call}(v)"
+
+
+def _defines_last(kind: type, method: str, direction: str) -> bool:
+    """Whether the class that defines `method` is not below the one that defines its source."""
+    source = "encode_source" if direction == "to" else "decode_source"
+    for base in kind.__mro__:
+        if source in vars(base):
+            return True
+        if method in vars(base):
+            return False
+    return False
+
+
+def _typed(field: Field) -> Callable[[Any], AttributeValue | None]:
+    """`field.to_dynamo`, which own fields may let return a plain text instead of a typed value."""
+
+    def convert(value: Any) -> AttributeValue | None:
+        stored = field.to_dynamo(value)
+        return {"S": stored} if isinstance(stored, str) else stored
+
+    return convert
+
+
+def _absent(field: Field, number: int, names: dict[str, Any]) -> str:
+    value = field.absent()
+    if isinstance(value, _IMMUTABLE):
+        names[f"a{number}"] = value
+        return f"a{number}"
+    names[f"a{number}"] = field.absent
+    return f"a{number}()"
+
+
+def _compiled(source: str, what: str, names: dict[str, Any]) -> dict[str, Any]:
+    exec(compile(source, f"<dynamo_bao {what}>", "exec"), names)  # noqa: S102  # source is made above, of names only
+    return names
+
+
+def undecodable(
+    model: str, key: str, fields: Iterable[Field], item: Item, cause: Exception
+) -> DataFormatError:
+    """The error for an item that the decoder could not read, naming the field that is at fault."""
+    for field in fields:
+        stored = item.get(field.attribute or field.name)
+        if stored is None:
+            continue
+        try:
+            field.from_dynamo(stored)
+        except Exception as error:
+            detail = str(error) if isinstance(error, BaoError) else type(error).__name__
+            return DataFormatError(
+                f"{model} {key}: the stored attribute {field.attribute!r} of type {'/'.join(stored)} is not what "
+                f"{type(field).__name__} {field.name!r} reads ({detail}). Correct the item or the field's kind.",
+                model=model,
+                key=key,
+                field=field.name,
+            )
+    return DataFormatError(f"{model} {key}: the stored item cannot be read ({cause}).", model=model, key=key)
+
+
+def same_stored(one: AttributeValue | None, other: AttributeValue | None) -> bool:
+    """Whether two stored values are the same to DynamoDB: sets without order, numbers by value."""
+    if one == other:
+        return True
+    if one is None or other is None or one.keys() != other.keys():
+        return False
+    ((code, left),) = one.items()
+    right = other[code]
+    if code == "N":
+        return Decimal(left) == Decimal(right)
+    if code == "NS":
+        return {Decimal(n) for n in left} == {Decimal(n) for n in right}
+    if code in ("SS", "BS"):
+        return set(left) == set(right)
+    if code == "L":
+        return len(left) == len(right) and all(map(same_stored, left, right))
+    if code == "M":
+        return left.keys() == right.keys() and all(same_stored(left[name], right[name]) for name in left)
+    return False

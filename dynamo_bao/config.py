@@ -1,0 +1,154 @@
+"""Settings: a file, the environment, and arguments, each overriding the one before."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from attrs import evolve, frozen
+
+from dynamo_bao.errors import ConfigurationError, reject_unknown, suggestion
+
+DEFAULT_TABLE = "dynamo-bao-dev"
+FILE_NAME = "dynamo_bao.toml"
+SECTIONS: Mapping[str, tuple[str, ...]] = {
+    "aws": ("region", "endpoint_url", "access_key_id", "secret_access_key", "session_token"),
+    "db": ("table_name",),
+    "batch_context": ("require_batch_context",),
+    "tenancy": ("enabled",),
+    "paths": ("models_dir", "models_definition_path", "fields_dir"),
+    "logging": ("level",),
+}
+_ENVIRONMENT: tuple[tuple[str, str, str], ...] = (
+    ("TABLE_NAME", "db", "table_name"),
+    ("DYNAMO_BAO_TABLE_NAME", "db", "table_name"),
+    ("DYNAMO_BAO_REQUIRE_BATCH_CONTEXT", "batch_context", "require_batch_context"),
+    ("DYNAMO_BAO_TENANCY_ENABLED", "tenancy", "enabled"),
+    ("DYNAMO_BAO_LOG_LEVEL", "logging", "level"),
+)
+_YES, _NO = ("true", "1", "yes", "on"), ("false", "0", "no", "off")
+
+
+@frozen
+class Setting:
+    """A value, and where it was set, for errors."""
+
+    value: Any
+    source: str
+
+
+@frozen
+class Settings:
+    """Everything that can be configured, by section and name."""
+
+    given: Mapping[tuple[str, str], Setting]
+
+    def get(self, section: str, name: str, default: Any = None) -> Any:
+        """A setting's value, or `default`."""
+        setting = self.given.get((section, name))
+        return default if setting is None else setting.value
+
+    def source(self, section: str, name: str) -> str:
+        """Where a setting was made."""
+        setting = self.given.get((section, name))
+        return "the default" if setting is None else setting.source
+
+    def flag(self, section: str, name: str) -> bool:
+        """A setting that is true or false; texts of the environment are understood."""
+        value = self.get(section, name, False)
+        word = value.strip().lower() if isinstance(value, str) else value
+        if word in _YES or word is True:
+            return True
+        if word in _NO or word is False:
+            return False
+        raise ConfigurationError(
+            f"{self.source(section, name)} is {value!r}; use one of {', '.join((*_YES, *_NO))}.", field=name
+        )
+
+    def over(self, sections: Mapping[str, Any], source: str) -> Settings:
+        """These settings, overridden by nested ones; unknown names are refused."""
+        reject_unknown(sections, SECTIONS, f"section in {source}")
+        given = dict(self.given)
+        for section, values in sections.items():
+            if not isinstance(values, Mapping):
+                raise ConfigurationError(
+                    f"{source}: {section} is {type(values).__name__}, not a table of settings."
+                )
+            reject_unknown(values, SECTIONS[section], f"setting in {source}, section {section}:")
+            for name, value in values.items():
+                if value is not None:
+                    given[section, name] = Setting(value, f"{name} of {source}")
+        return evolve(self, given=given)
+
+
+def load_settings(
+    config: Mapping[str, Any] | str | os.PathLike[str] | None,
+    environment: Mapping[str, str],
+    arguments: Mapping[str, Any],
+) -> Settings:
+    """The settings that hold.
+
+    Args:
+        config: nested settings, or a file's path; left out, a file is looked for.
+        environment: usually `os.environ`.
+        arguments: nested settings given in the call, which override everything else.
+
+    Raises:
+        ConfigurationError: for an unknown name, a file that is not there or no TOML.
+    """
+    settings = Settings({})
+    if isinstance(config, Mapping):
+        return (
+            settings.over(_environment_settings(environment), "the environment")
+            .over(config, "config")
+            .over(arguments, "the call")
+        )
+    path = _file(config, environment)
+    if path is not None:
+        settings = settings.over(_read(path), str(path))
+    return settings.over(_environment_settings(environment), "the environment").over(arguments, "the call")
+
+
+def _environment_settings(environment: Mapping[str, str]) -> dict[str, dict[str, str]]:
+    sections: dict[str, dict[str, str]] = {}
+    for variable, section, name in _ENVIRONMENT:
+        if environment.get(variable):
+            sections.setdefault(section, {})[name] = environment[variable]
+    return sections
+
+
+def _file(config: str | os.PathLike[str] | None, environment: Mapping[str, str]) -> Path | None:
+    named = config or environment.get("DYNAMO_BAO_CONFIG")
+    if named:
+        path = Path(named)
+        if not path.is_file():
+            raise ConfigurationError(f"The configuration file {str(path)!r} does not exist.")
+        return path
+    if Path(FILE_NAME).is_file():
+        return Path(FILE_NAME)
+    project = Path("pyproject.toml")
+    return project if project.is_file() and "dynamo_bao" in _parsed(project).get("tool", {}) else None
+
+
+def _read(path: Path) -> Mapping[str, Any]:
+    parsed = _parsed(path)
+    found: Any = parsed.get("tool", {}).get("dynamo_bao", {}) if path.name == "pyproject.toml" else parsed
+    if not isinstance(found, Mapping):
+        raise ConfigurationError(f"{path}: [tool.dynamo_bao] is not a table.{suggestion('', SECTIONS)}")
+    return found
+
+
+def _parsed(path: Path) -> dict[str, Any]:
+    # Imported here: most programs are configured without a file.
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        import tomli as tomllib
+
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{path} is not valid TOML: {error}.") from error

@@ -1,0 +1,37 @@
+"""One table as the library sees it: how to reach it, and the rules that hold there."""
+
+from __future__ import annotations
+
+from attrs import frozen
+
+from dynamo_bao.policy import Policy
+from dynamo_bao.transport.messages import Transport
+
+DEADLINE_SECONDS = 10.0
+MAX_CONCURRENCY = 4
+
+
+@frozen(eq=False)
+class Database:
+    """A table behind a transport, with the settings of the manager it belongs to.
+
+    Attributes:
+        table_name: the table.
+        transport: carries requests to it.
+        policy: what happens outside a batch context.
+        tenancy: whether every operation needs a tenant.
+        deadline: seconds after which lookups stop being retried.
+        max_concurrency: how many requests of one flush travel at once.
+    """
+
+    table_name: str
+    transport: Transport
+    policy: Policy
+    tenancy: bool = False
+    deadline: float = DEADLINE_SECONDS
+    max_concurrency: int = MAX_CONCURRENCY
+
+    def deadline_from_now(self, seconds: float | None = None) -> float:
+        """The deadline of a call that starts now, in the transport's clock."""
+        now: float = self.transport.clock.now()
+        return now + (self.deadline if seconds is None else seconds)

@@ -1,0 +1,59 @@
+"""What a model class declares about its keys, as passive values; `indexes` gives them their queries."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dynamo_bao.schema import ModelPrefix
+
+KeyPart = str | ModelPrefix
+"""A field's name, or `MODEL_PREFIX`."""
+
+
+class KeyDeclaration:
+    """A primary key or an index: its two parts, and the names it was given in the class body."""
+
+    def __init__(self, partition: KeyPart, sort: KeyPart | None = None) -> None:
+        self.partition = partition
+        self.sort = sort
+        self.name: str | None = None
+
+    def __set_name__(self, owner: type[Any], name: str) -> None:
+        if self.name is None or self.name == "primary_key":
+            self.name = name
+
+    @property
+    def parts(self) -> tuple[KeyPart, KeyPart | None]:
+        """Both parts, partition first."""
+        return self.partition, self.sort
+
+    def __repr__(self) -> str:
+        given = ", ".join(repr(part) for part in self.parts if part is not None)
+        return f"{type(self).__name__}({given})"
+
+
+class PrimaryKeyDeclaration(KeyDeclaration):
+    """The primary key. A second name in the class body makes it a named query."""
+
+
+class IndexDeclaration(KeyDeclaration):
+    """A global secondary index under one of the table's five index ids."""
+
+    def __init__(self, partition: KeyPart, sort: KeyPart | None = None, *, id: str) -> None:
+        super().__init__(partition, sort)
+        self.id = id
+
+
+class ConstraintDeclaration:
+    """A unique constraint under one of the three constraint ids."""
+
+    def __init__(self, field: str, *, id: str) -> None:
+        self.field = field
+        self.id = id
+        self.name: str | None = None
+
+    def __set_name__(self, owner: type[Any], name: str) -> None:
+        self.name = name
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.field!r}, id={self.id!r})"

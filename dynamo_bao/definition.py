@@ -1,0 +1,305 @@
+"""From a class body to a `Schema`: which fields there are, which kinds they have, and whether it all fits."""
+
+from __future__ import annotations
+
+import builtins
+import inspect
+import sys
+import typing
+from collections.abc import Collection, Mapping
+from typing import Any, ClassVar
+
+from attrs import NOTHING, define, frozen
+
+from dynamo_bao.codec import compile_decoder, compile_encoder
+from dynamo_bao.declarations import (
+    ConstraintDeclaration,
+    IndexDeclaration,
+    KeyDeclaration,
+    KeyPart,
+    PrimaryKeyDeclaration,
+)
+from dynamo_bao.errors import ConfigurationError, suggestion
+from dynamo_bao.fields.base import Field
+from dynamo_bao.fields.inference import field_for, plain_class, without_none
+from dynamo_bao.keys import checked_prefix
+from dynamo_bao.schema import ConstraintShape, IndexShape, ModelPrefix, Part, PrimaryShape, Schema
+from dynamo_bao.wire import CONSTRAINT_IDS, INDEX_IDS
+
+KEY_FORMATS = ("native", "dynamo-bao")
+ATTRIBUTE_STYLES = ("as_is", "camel")
+TABLE_TYPES = ("standard", "mapping")
+MAX_BUCKETS = 1000
+
+
+@frozen
+class Options:
+    """The keyword arguments of a model class, inherited by its subclasses."""
+
+    prefix: str | None = None
+    name: str | None = None
+    iterable: bool = False
+    iteration_buckets: int = 10
+    searchable: Any = None
+    table_type: str = "standard"
+    key_format: str = "native"
+    attribute_style: str = "as_is"
+
+    def check(self, model: str) -> None:
+        """Raises `ConfigurationError` for an option that has no such value."""
+        for option, allowed in (
+            ("key_format", KEY_FORMATS),
+            ("attribute_style", ATTRIBUTE_STYLES),
+            ("table_type", TABLE_TYPES),
+        ):
+            if getattr(self, option) not in allowed:
+                raise ConfigurationError(
+                    f"{model}: {option}={getattr(self, option)!r}; use one of {', '.join(map(repr, allowed))}.",
+                    model=model,
+                )
+        if not isinstance(self.iterable, bool):
+            raise ConfigurationError(f"{model}: iterable={self.iterable!r}; use True or False.", model=model)
+        buckets = self.iteration_buckets
+        if isinstance(buckets, bool) or not isinstance(buckets, int) or not 1 <= buckets <= MAX_BUCKETS:
+            raise ConfigurationError(
+                f"{model}: iteration_buckets={buckets!r}; use a whole number from 1 to {MAX_BUCKETS}.",
+                model=model,
+            )
+        if self.searchable:
+            raise ConfigurationError(
+                f"{model}: searchable models are not supported by this version.", model=model
+            )
+
+
+@define
+class Declared:
+    """One field as a class body declares it.
+
+    Attributes:
+        annotation: as it stands, maybe still a text.
+        value: the field object, a plain default, or `attrs.NOTHING`.
+        scope: the names that a textual annotation may use.
+    """
+
+    annotation: Any
+    value: Any
+    scope: Mapping[str, Any]
+
+
+class Unresolved(Exception):
+    """An annotation names something that is not defined yet."""
+
+
+def declared_fields(cls: type[Any], reserved: Collection[str], frame: Any) -> dict[str, Declared]:
+    """The fields that one class body itself declares, in order.
+
+    Args:
+        reserved: names that fields cannot have.
+        frame: where the class statement stands, for names local to a function.
+    """
+    scope = {
+        **vars(sys.modules.get(cls.__module__, builtins)),
+        **(frame.f_locals if frame is not None else {}),
+    }
+    annotations = inspect.get_annotations(cls)
+    found: dict[str, Declared] = {}
+    for name, annotation in annotations.items():
+        if _is_class_variable(annotation):
+            continue
+        found[name] = Declared(annotation, cls.__dict__.get(name, NOTHING), scope)
+    for name, value in list(cls.__dict__.items()):
+        if isinstance(value, Field) and name not in found:
+            found[name] = Declared(Any, value, scope)
+    for name in found:
+        _check_name(cls.__name__, name, reserved)
+    return found
+
+
+def _is_class_variable(annotation: Any) -> bool:
+    if isinstance(annotation, str):
+        return annotation.replace("typing.", "").lstrip().startswith("ClassVar")
+    return annotation is ClassVar or typing.get_origin(annotation) is ClassVar
+
+
+def _check_name(model: str, name: str, reserved: Collection[str]) -> None:
+    if name.startswith("_"):
+        mend = (
+            f'rename it, or store it under that name: {name.strip("_")}: … = StringField(attribute="x{name}")'
+        )
+        raise ConfigurationError(
+            f"{model}.{name}: a field name cannot start with _; {mend}.", model=model, field=name
+        )
+    if name in reserved:
+        raise ConfigurationError(
+            f"{model}.{name}: the name would hide Model.{name}; call the field {name}_ and keep the stored name: "
+            f'{name}_: … = StringField(attribute="{name}").',
+            model=model,
+            field=name,
+        )
+
+
+def camel_case(name: str) -> str:
+    """``user_id`` as JavaScript writes it, ``userId``."""
+    head, *rest = name.rstrip("_").split("_")
+    return head + "".join(part[:1].upper() + part[1:] for part in rest)
+
+
+def compile_schema(cls: type[Any], options: Options, declared: Mapping[str, Declared]) -> Schema:
+    """The schema of a model class.
+
+    Args:
+        declared: every field, those of its bases included.
+
+    Raises:
+        ConfigurationError: for a wrong definition, with the mend.
+        Unresolved: where an annotation names something that is not defined yet.
+    """
+    name = options.name or cls.__name__
+    prefix = checked_prefix(options.prefix, name)
+    fields = {field: _bound(name, field, entry, options) for field, entry in declared.items()}
+    _check_attributes(name, fields)
+    keys = _Keys(name, prefix, fields, options.key_format)
+    primary = keys.primary(cls)
+    key_names = {part.field.name for part in (primary.partition, primary.sort) if part.field is not None}
+    return Schema(
+        name=name,
+        prefix=prefix,
+        fields=fields,
+        primary=primary,
+        indexes=keys.indexes(cls),
+        constraints=keys.constraints(cls),
+        iterable=options.iterable,
+        buckets=options.iteration_buckets,
+        decode=compile_decoder(name, fields.values(), key_names),
+        encode=compile_encoder(name, fields.values()),
+    )
+
+
+def _bound(model: str, name: str, entry: Declared, options: Options) -> Field:
+    declared = entry.value if isinstance(entry.value, Field) else None
+    try:
+        annotation, optional = without_none(_evaluated(entry))
+    except NameError as error:
+        if declared is None:
+            raise Unresolved(f"{model}.{name}: {error}") from error
+        annotation, optional = Any, False
+    if declared is None:
+        default = {} if entry.value is NOTHING else {"default": entry.value}
+        declared = field_for(annotation, model, name, **default)
+    elif not declared.fits(plain_class(annotation)):
+        shown = getattr(annotation, "__name__", annotation)
+        raise ConfigurationError(
+            f"{model}.{name}: {type(declared).__name__} does not hold {shown}; change the annotation or the field.",
+            model=model,
+            field=name,
+        )
+    attribute = declared.attribute or (camel_case(name) if options.attribute_style == "camel" else name)
+    return declared.adapted(annotation).bound(name, model, attribute, nullable=optional)
+
+
+def _evaluated(entry: Declared) -> Any:
+    if not isinstance(entry.annotation, str):
+        return entry.annotation
+    return eval(entry.annotation, dict(entry.scope))  # noqa: S307  # the class body's own annotation
+
+
+def _check_attributes(model: str, fields: Mapping[str, Field]) -> None:
+    owners: dict[str, str] = {}
+    for name, field in fields.items():
+        attribute = str(field.attribute)
+        if attribute.startswith("_") or not attribute or any(mark in attribute for mark in ":#.[]"):
+            raise field.misdeclared(
+                f"the stored name {attribute!r} cannot start with _ nor contain : # . [ ]."
+            )
+        if attribute in owners:
+            raise field.misdeclared(
+                f"is stored as {attribute!r}, and so is {owners[attribute]}; give it another name."
+            )
+        owners[attribute] = name
+
+
+class _Keys:
+    """Makes the keys of one model from its declarations."""
+
+    def __init__(self, model: str, prefix: str, fields: Mapping[str, Field], key_format: str) -> None:
+        self._model = model
+        self._prefix = prefix
+        self._fields = fields
+        self._javascript = key_format == "dynamo-bao"
+
+    def primary(self, cls: type[Any]) -> PrimaryShape:
+        declaration = inspect.getattr_static(cls, "primary_key", None)
+        if not isinstance(declaration, PrimaryKeyDeclaration):
+            raise self._wrong('has no primary key; add primary_key = PrimaryKey("<field>").')
+        partition, sort = self._parts(declaration)
+        if partition.field is None and sort.field is None:
+            raise self._wrong("has a primary key without any field; name one.")
+        for part in (partition, sort):
+            if part.field is not None and part.field.nullable:
+                raise self._wrong(
+                    f"has the key field {part.field.name!r}, which may be None; a key needs a value."
+                )
+        return PrimaryShape(declaration.name, partition, sort)
+
+    def indexes(self, cls: type[Any]) -> dict[str, IndexShape]:
+        shapes: dict[str, IndexShape] = {}
+        for name, declaration in _declarations(cls, IndexDeclaration):
+            if declaration.id not in INDEX_IDS:
+                raise self._wrong(
+                    f"has the index {name!r} with id {declaration.id!r}; use one of {', '.join(INDEX_IDS)}."
+                )
+            taken = next((shape.name for shape in shapes.values() if shape.id == declaration.id), None)
+            if taken is not None:
+                raise self._wrong(
+                    f"uses {declaration.id!r} for both {taken!r} and {name!r}; give each its own id."
+                )
+            shapes[name] = IndexShape.of(name, declaration.id, *self._parts(declaration))
+        return shapes
+
+    def constraints(self, cls: type[Any]) -> dict[str, ConstraintShape]:
+        shapes: dict[str, ConstraintShape] = {}
+        for name, declaration in _declarations(cls, ConstraintDeclaration):
+            identifier = declaration.id.lstrip("_")
+            if identifier not in CONSTRAINT_IDS:
+                raise self._wrong(
+                    f"has the constraint {name!r} with id {declaration.id!r}; use one of {', '.join(CONSTRAINT_IDS)}."
+                )
+            if any(shape.id == identifier for shape in shapes.values()):
+                raise self._wrong(f"uses the constraint id {declaration.id!r} twice; give each its own.")
+            field = self._key_field(declaration.field, f"constraint {name!r}")
+            shapes[name] = ConstraintShape(name, identifier, field, self._prefix)
+        return shapes
+
+    def _parts(self, declaration: KeyDeclaration) -> tuple[Part, Part]:
+        what = f"{type(declaration).__name__} {declaration.name or ''}".strip()
+        sort = declaration.sort if declaration.sort is not None else ModelPrefix()
+        return self._part(declaration.partition, what), self._part(sort, what)
+
+    def _part(self, given: KeyPart, what: str) -> Part:
+        if isinstance(given, ModelPrefix):
+            return Part(self._model, self._prefix, None, str, str)
+        field = self._key_field(given, what)
+        if self._javascript:
+            return Part(self._model, self._prefix, field, field.to_javascript_key, field.from_javascript_key)
+        return Part(self._model, self._prefix, field, field.to_key, field.from_key)
+
+    def _key_field(self, name: object, what: str) -> Field:
+        field = self._fields.get(str(name))
+        if field is None:
+            raise self._wrong(
+                f"names {name!r} in its {what}, which is no field.{suggestion(str(name), self._fields)}"
+            )
+        if not field.can_be_key:
+            raise self._wrong(f"has {name!r} in its {what}; a {type(field).__name__} cannot be a key.")
+        return field
+
+    def _wrong(self, why: str) -> ConfigurationError:
+        return ConfigurationError(f"{self._model} {why}", model=self._model)
+
+
+def _declarations(cls: type[Any], kind: type[Any]) -> list[tuple[str, Any]]:
+    """The declarations of a kind in a class and its bases; a subclass's name replaces its base's."""
+    found: dict[str, Any] = {}
+    for base in reversed(cls.__mro__):
+        found.update((name, value) for name, value in vars(base).items() if isinstance(value, kind))
+    return list(found.items())

@@ -1,0 +1,321 @@
+"""Every error dynamo_bao raises on its own.
+
+::
+
+    BaoError
+    ├── ConfigurationError (ValueError)      a wrong model definition or setting
+    ├── ValidationError (ValueError)         values a field refuses; lists all of them
+    │   └── UnknownFieldError (TypeError)    a field the model does not have
+    ├── QueryError (ValueError)              a condition, filter, cursor or index that cannot be
+    ├── ItemNotFoundError                    an item that is not stored
+    ├── ConditionalError                     a write refused by its condition; nothing written
+    │   ├── UniqueConstraintError            a unique value that another item holds
+    │   └── VersionConflictError             a save over a newer version
+    ├── TransactionError                     a cancelled transaction, with a reason per operation
+    │   └── TransactionTooLargeError (ValueError)
+    ├── BatchContextError (RuntimeError)     wrong use of the batch context
+    │   ├── BatchContextRequiredError        strict mode, outside any context
+    │   ├── ConcurrencyError                 a session used by something that does not own it
+    │   ├── LazyLoadError                    an implicit load where fetch="raise"
+    │   └── BudgetExceededError              one request too many for a budget
+    ├── BatchIncompleteError                 keys DynamoDB had not processed by the deadline
+    ├── CommitError                          a commit that was written in part
+    │   └── UncommittedChangesError          a block left with work that was never committed
+    ├── TenantError
+    │   ├── TenantRequiredError (RuntimeError)
+    │   └── TenantMismatchError (ValueError)
+    ├── DataFormatError                      a stored item or a reply that cannot be believed
+    ├── ServiceError                         DynamoDB refused the request
+    │   └── ThrottledError                   … because of throughput
+    └── WriteOutcomeUnknownError             a write whose reply was lost and that cannot be repeated
+
+What botocore raises on its own (no network, no credentials) passes through unchanged; where an error
+here was caused by one of botocore's, that one is its ``__cause__``.
+"""
+
+from __future__ import annotations
+
+import copyreg
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+
+def _rebuild(cls: type[BaoError], state: dict[str, Any], args: tuple[object, ...]) -> BaoError:
+    error: BaoError = copyreg.__newobj__(cls)  # type: ignore[attr-defined]
+    error.args = args
+    error.__dict__.update(state)
+    return error
+
+
+class BaoError(Exception):
+    """The root of every error of this library; pickles with all its attributes."""
+
+    def __reduce__(self) -> tuple[Callable[..., BaoError], tuple[object, ...]]:
+        return _rebuild, (type(self), dict(self.__dict__), self.args)
+
+
+class ConfigurationError(BaoError, ValueError):
+    """A model definition or a setting that cannot work; raised before any request."""
+
+    def __init__(self, message: str, *, model: str | None = None, field: str | None = None) -> None:
+        super().__init__(message)
+        self.model = model
+        self.field = field
+
+
+class ValidationError(BaoError, ValueError):
+    """One or several values that their fields refuse.
+
+    Attributes:
+        field: the first wrong field's name (None where the fault is not one field's).
+        value: that field's value.
+        errors: every wrong field's own `ValidationError`, this one included where it stands alone.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        field: str | None = None,
+        value: object = None,
+        errors: Sequence[ValidationError] = (),
+    ) -> None:
+        super().__init__(message)
+        self.field = field
+        self.value = value
+        self.errors: tuple[ValidationError, ...] = tuple(errors)
+
+    @classmethod
+    def of(cls, model: str, errors: Sequence[ValidationError]) -> ValidationError:
+        """All of a model's wrong fields in one error; a single one is returned as it is."""
+        if len(errors) == 1:
+            return errors[0]
+        first = errors[0]
+        listed = "; ".join(str(error) for error in errors)
+        return cls(f"{model}: {len(errors)} fields are wrong: {listed}", first.field, first.value, errors)
+
+
+class UnknownFieldError(ValidationError, TypeError):
+    """A field name that the model does not declare."""
+
+
+class QueryError(BaoError, ValueError):
+    """A condition, filter, cursor or index name that cannot be used; raised before any request."""
+
+    def __init__(self, message: str, *, index: str | None = None, field: str | None = None) -> None:
+        super().__init__(message)
+        self.index = index
+        self.field = field
+
+
+class ItemNotFoundError(BaoError):
+    """An item that is not stored. Templates render it as empty, as Django's own do."""
+
+    silent_variable_failure = True
+
+    def __init__(self, message: str, *, model: str | None = None, key: str | None = None) -> None:
+        super().__init__(message)
+        self.model = model
+        self.key = key
+
+
+class ConditionalError(BaoError):
+    """A write whose condition did not hold; nothing was written.
+
+    Attributes:
+        model, key: what was to be written.
+        operation: ``"create"``, ``"save"``, ``"update"`` or ``"delete"``.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        model: str | None = None,
+        key: str | None = None,
+        operation: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.model = model
+        self.key = key
+        self.operation = operation
+
+
+class UniqueConstraintError(ConditionalError):
+    """A unique value that another item holds already."""
+
+    def __init__(
+        self, field: str, value: object, *, model: str | None = None, key: str | None = None
+    ) -> None:
+        super().__init__(
+            f"{model}: {field} must be unique, and its value belongs to another {model}; nothing was "
+            f"written. Choose another value or change the item that holds it.",
+            model=model,
+            key=key,
+            operation="save",
+        )
+        self.field = field
+        self.value = value
+
+
+class VersionConflictError(ConditionalError):
+    """A save or delete of an instance that is older than what is stored; ``refresh()`` and try again."""
+
+
+class TransactionError(BaoError):
+    """A transaction that DynamoDB cancelled; nothing of it was written.
+
+    Attributes:
+        reasons: one `str` or None per operation, in the order of the transaction.
+    """
+
+    def __init__(self, message: str, reasons: Sequence[str | None] = ()) -> None:
+        super().__init__(message)
+        self.reasons = tuple(reasons)
+
+
+class TransactionTooLargeError(TransactionError, ValueError):
+    """More actions than one ``TransactWriteItems`` takes; refused before anything was sent."""
+
+
+class BatchContextError(BaoError, RuntimeError):
+    """Wrong use of the batch context."""
+
+
+class BatchContextRequiredError(BatchContextError):
+    """Strict mode: an operation outside any batch context."""
+
+
+class ConcurrencyError(BatchContextError):
+    """A session, or an instance of one, used by something that does not own it."""
+
+
+class LazyLoadError(BatchContextError):
+    """An implicit related load in a session that was opened with ``fetch="raise"``."""
+
+    def __init__(self, message: str, *, model: str | None = None, field: str | None = None) -> None:
+        super().__init__(message)
+        self.model = model
+        self.field = field
+
+
+class BudgetExceededError(BatchContextError):
+    """One request more than the budget allows; it was not sent."""
+
+
+class BatchContextWarning(UserWarning):
+    """An operation outside any batch context, where the policy is `WarnOutside`."""
+
+
+class BatchIncompleteError(BaoError):
+    """Keys that DynamoDB had left unprocessed when the deadline passed. They are not known to be missing.
+
+    Attributes:
+        keys: the keys left, as ``(model, primary id)``.
+    """
+
+    def __init__(self, message: str, keys: Iterable[tuple[str, str]] = ()) -> None:
+        super().__init__(message)
+        self.keys = tuple(keys)
+
+
+class CommitError(BaoError):
+    """A commit that was written in part.
+
+    Attributes:
+        done, not_done, unknown: the objects concerned; what was not done stays pending.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        done: Sequence[object] = (),
+        not_done: Sequence[object] = (),
+        unknown: Sequence[object] = (),
+    ) -> None:
+        super().__init__(message)
+        self.done = tuple(done)
+        self.not_done = tuple(not_done)
+        self.unknown = tuple(unknown)
+
+
+class UncommittedChangesError(CommitError):
+    """A block was left while added or deleted objects were never committed nor rolled back."""
+
+
+class TenantError(BaoError):
+    """Wrong use of tenants."""
+
+
+class TenantRequiredError(TenantError, RuntimeError):
+    """Tenancy is enabled and no tenant is set."""
+
+
+class TenantMismatchError(TenantError, ValueError):
+    """An instance, id or cursor of one tenant used under another."""
+
+
+class DataFormatError(BaoError):
+    """A stored item that its model cannot read, or a reply that is not what DynamoDB sends."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        model: str | None = None,
+        key: str | None = None,
+        field: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.model = model
+        self.key = key
+        self.field = field
+
+
+class ServiceError(BaoError):
+    """DynamoDB refused a request.
+
+    Attributes:
+        code: the service's error code, such as ``ResourceNotFoundException``.
+        operation: the API operation, such as ``BatchGetItem``.
+    """
+
+    def __init__(self, message: str, *, code: str | None = None, operation: str | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.operation = operation
+
+
+class ThrottledError(ServiceError):
+    """Throughput was exceeded, and still was after every retry within the deadline."""
+
+
+class WriteOutcomeUnknownError(BaoError):
+    """The reply to a write was lost, and repeating that write could apply it twice.
+
+    ``refresh()`` the instance to see what is stored, then decide.
+    """
+
+    def __init__(self, message: str, *, model: str | None = None, key: str | None = None) -> None:
+        super().__init__(message)
+        self.model = model
+        self.key = key
+
+
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """`` Did you mean 'x'?`` for a misspelt name, or the names there are, or nothing."""
+    import difflib
+
+    names = sorted(known)
+    close = difflib.get_close_matches(name, names, n=1)
+    if close:
+        return f" Did you mean {close[0]!r}?"
+    return f" There is: {', '.join(names)}." if names else ""
+
+
+def reject_unknown(given: Mapping[str, object], known: Iterable[str], what: str) -> None:
+    """Raises `ConfigurationError` for the first key of `given` that is not in `known`."""
+    names = list(known)
+    for name in given:
+        if name not in names:
+            raise ConfigurationError(f"Unknown {what} {name!r}.{suggestion(name, names)}")

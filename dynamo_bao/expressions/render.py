@@ -1,0 +1,147 @@
+"""Conditions to expression text. Names and values always travel as placeholders."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from dynamo_bao.errors import QueryError
+from dynamo_bao.expressions.conditions import (
+    AllOf,
+    AnyOf,
+    Attribute,
+    BeginsWith,
+    Between,
+    Compare,
+    Condition,
+    Contains,
+    Exists,
+    HasType,
+    In,
+    Negation,
+    Path,
+    Size,
+    is_empty,
+)
+from dynamo_bao.wire import MAX_EXPRESSION_BYTES, AttributeValue
+
+_SEGMENT = re.compile(r"([^.\[\]]+)((?:\[\d+\])*)")
+
+
+class Resolver(Protocol):
+    """Turns what users name and give into what is stored."""
+
+    def attribute(self, path: str) -> str:
+        """The stored path for a field path; `QueryError` where there is no such field."""
+
+    def operand(self, path: str, value: object) -> AttributeValue:
+        """The typed value to compare the whole of `path` with."""
+
+    def member(self, path: str, value: object) -> AttributeValue:
+        """The typed value to look for inside `path`: a substring, or a member of a set or list."""
+
+
+class Placeholders:
+    """The names and values of one request; equal names share a placeholder."""
+
+    def __init__(self) -> None:
+        self._names: dict[str, str] = {}
+        self.values: dict[str, AttributeValue] = {}
+
+    def name(self, attribute: str) -> str:
+        """The placeholder of one attribute name, such as ``#n0``."""
+        return self._names.setdefault(attribute, f"#n{len(self._names)}")
+
+    def path(self, path: str) -> str:
+        """A document path with every name replaced: ``a.b[0]`` becomes ``#n0.#n1[0]``."""
+        return ".".join(self.name(name) + index for name, index in _SEGMENT.findall(path))
+
+    def value(self, value: AttributeValue) -> str:
+        """A placeholder for one typed value, such as ``:v0``."""
+        placeholder = f":v{len(self.values)}"
+        self.values[placeholder] = value
+        return placeholder
+
+    def into(self, request: dict[str, Any]) -> None:
+        """Puts the names and values that were registered into `request`."""
+        if self._names:
+            request["ExpressionAttributeNames"] = {mark: name for name, mark in self._names.items()}
+        if self.values:
+            request["ExpressionAttributeValues"] = self.values
+
+
+def render_condition(condition: Condition, placeholders: Placeholders, resolver: Resolver) -> str:
+    """The expression text of `condition`; empty for the neutral one.
+
+    Raises:
+        QueryError: for an unknown field, a value the field refuses, or a text over 4 KB.
+    """
+    if is_empty(condition):
+        return ""
+    text = _Renderer(placeholders, resolver).render(condition)
+    if len(text.encode()) > MAX_EXPRESSION_BYTES:
+        raise QueryError(
+            f"The condition is longer than {MAX_EXPRESSION_BYTES} bytes; ask in several requests."
+        )
+    return text
+
+
+class _Renderer:
+    def __init__(self, placeholders: Placeholders, resolver: Resolver) -> None:
+        self._placeholders = placeholders
+        self._resolver = resolver
+
+    def render(self, condition: Condition) -> str:
+        return _RENDERERS[type(condition)](self, condition)
+
+    def path(self, path: Path) -> str:
+        if isinstance(path, Attribute):
+            return self._placeholders.name(path.name)
+        return self._placeholders.path(self._resolver.attribute(path))
+
+    def operand(self, path: Path, value: Any) -> str:
+        return self._placeholders.value(
+            value if isinstance(path, Attribute) else self._resolver.operand(path, value)
+        )
+
+    def member(self, path: Path, value: Any) -> str:
+        return self._placeholders.value(
+            value if isinstance(path, Attribute) else self._resolver.member(path, value)
+        )
+
+    def compare(self, c: Compare) -> str:
+        return f"{self.path(c.path)} {c.operator} {self.operand(c.path, c.value)}"
+
+    def between(self, c: Between) -> str:
+        return f"{self.path(c.path)} BETWEEN {self.operand(c.path, c.low)} AND {self.operand(c.path, c.high)}"
+
+    def in_(self, c: In) -> str:
+        return f"{self.path(c.path)} IN ({', '.join(self.operand(c.path, value) for value in c.values)})"
+
+    def function(self, name: str, path: Path, argument: str) -> str:
+        return f"{name}({self.path(path)}, {argument})"
+
+    def size(self, c: Size) -> str:
+        return f"size({self.path(c.path)}) {c.operator} {self._placeholders.value({'N': str(c.value)})}"
+
+    def joined(self, word: str, parts: tuple[Condition, ...]) -> str:
+        return f" {word} ".join(
+            f"({self.render(part)})" if isinstance(part, (AllOf, AnyOf)) else self.render(part)
+            for part in parts
+        )
+
+
+_RENDERERS: dict[type[Condition], Callable[[_Renderer, Any], str]] = {
+    Compare: _Renderer.compare,
+    Between: _Renderer.between,
+    In: _Renderer.in_,
+    Size: _Renderer.size,
+    BeginsWith: lambda r, c: r.function("begins_with", c.path, r.member(c.path, c.value)),
+    Contains: lambda r, c: r.function("contains", c.path, r.member(c.path, c.value)),
+    HasType: lambda r, c: r.function("attribute_type", c.path, r._placeholders.value({"S": c.code})),
+    Exists: lambda r, c: f"attribute_exists({r.path(c.path)})",
+    AllOf: lambda r, c: r.joined("AND", c.parts),
+    AnyOf: lambda r, c: r.joined("OR", c.parts),
+    Negation: lambda r, c: f"NOT ({r.render(c.part)})",
+}

@@ -1,0 +1,205 @@
+"""The base of all fields: one value of a model, its rules, and its stored form.
+
+A field object is a declaration; `bound` makes the copy that one model uses, which knows its name. To a
+type checker field classes look like `Any`, so that ``name: str = StringField()`` is what it says.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+
+from attrs import NOTHING
+
+from dynamo_bao.errors import ConfigurationError, QueryError, ValidationError
+from dynamo_bao.wire import AttributeValue
+
+if TYPE_CHECKING:
+    _LooksLikeAny = Any
+else:
+    _LooksLikeAny = object
+
+F = TypeVar("F", bound="Field")
+_MUTABLE = (list, dict, set, bytearray)
+
+
+class Field(_LooksLikeAny):  # type: ignore[misc]  # looking like Any to checkers is the purpose
+    """One value of a model. Subclass a field to make a kind of your own.
+
+    Override what differs: `validate` (raise `ValueError` for a wrong value), `to_dynamo` and `from_dynamo`
+    (the stored form, as DynamoDB's typed JSON), `to_key` (its text as part of a key) and `from_key`.
+
+    Args:
+        required: restates that a value is needed (``True``) or lets it be None (``False``). Without it, a
+            field is required unless it has a default or fills itself.
+        default: the value where none is given, or a callable that makes it.
+        attribute: the stored attribute's name, if it is not the field's.
+        doc: what the field means, for `bao models` and generated code.
+
+    Example:
+        >>> class Slug(StringField):
+        ...     def validate(self, value):
+        ...         super().validate(value)
+        ...         if " " in value:
+        ...             raise ValueError("a slug has no spaces")
+    """
+
+    python_types: tuple[type, ...] = (object,)
+    """What annotations this kind fits."""
+    can_be_key = True
+    fills_itself = False
+    """Whether a value appears by itself where none is given."""
+    renews = False
+    """Whether every save gives it a new value."""
+    decode_source: str | None = None
+    """`from_dynamo` as an expression of ``{v}``, for the compiled decoder."""
+    encode_source: str | None = None
+    """`to_dynamo` as an expression of ``{v}``, for the compiled encoder."""
+
+    def __init__(
+        self,
+        *,
+        required: bool | None = None,
+        default: Any = NOTHING,
+        attribute: str | None = None,
+        doc: str | None = None,
+    ) -> None:
+        self.required = required
+        self.default = default
+        self.attribute = attribute
+        self.doc = doc
+        self.name = ""
+        self.model = ""
+        self.nullable = required is False or default is None
+
+    def bound(self: F, name: str, model: str, attribute: str, *, nullable: bool = False) -> F:
+        """This field as the field `name` of `model`, stored as `attribute`."""
+        twin = copy.copy(self)
+        twin.name, twin.model, twin.attribute = name, model, attribute
+        twin.nullable = (self.nullable or nullable) and self.required is not True
+        return twin
+
+    # --- values -----------------------------------------------------------------------------------
+
+    def initial(self) -> Any:
+        """The value where none is given; `attrs.NOTHING` if one must be."""
+        if callable(self.default):
+            return self.default()
+        if isinstance(self.default, _MUTABLE):
+            return copy.deepcopy(self.default)
+        if self.default is NOTHING and self.nullable:
+            return None
+        return self.default
+
+    def absent(self) -> Any:
+        """The value of a stored item that has no such attribute."""
+        if self.nullable or self.default is NOTHING or callable(self.default):
+            return None
+        return self.initial()
+
+    def renewed(self) -> Any:
+        """The value that a save gives a field that `renews`."""
+        raise NotImplementedError
+
+    def normalise(self, value: Any) -> Any:
+        """`value` as the field holds it; other accepted forms (texts of dates, …) are converted."""
+        return value
+
+    def validate(self, value: Any) -> None:
+        """Raises `ValueError` (or `ValidationError`) if `value`, already normalised, breaks a rule."""
+
+    def accept(self, value: Any) -> Any:
+        """`value` normalised and validated.
+
+        Raises:
+            ValidationError: naming model and field, never the value.
+        """
+        if value is None:
+            if self.nullable:
+                return None
+            raise self.error("is required and cannot be None; give a value, or declare it `| None`", None)
+        try:
+            value = self.normalise(value)
+            self.validate(value)
+        except ValidationError as error:
+            if error.field is None:
+                raise self.error(str(error), value) from error
+            raise
+        except ValueError as error:
+            raise self.error(str(error), value) from error
+        return value
+
+    # --- stored forms -------------------------------------------------------------------------------
+
+    def to_dynamo(self, value: Any) -> AttributeValue | None:
+        """The stored form of a value that is not None; None where nothing is to be stored."""
+        raise NotImplementedError
+
+    def from_dynamo(self, stored: AttributeValue) -> Any:
+        """The value of a stored form."""
+        raise NotImplementedError
+
+    def to_key(self, value: Any) -> str:
+        """The value's text as part of a key, in the value's order."""
+        return str(value)
+
+    def from_key(self, text: str) -> Any:
+        """The value of a key text; `ValueError` where it is not one."""
+        return text
+
+    def to_javascript_key(self, value: Any) -> str:
+        """`to_key` as the JavaScript library writes it (``key_format="dynamo-bao"``)."""
+        return self.to_key(value)
+
+    def from_javascript_key(self, text: str) -> Any:
+        """The value of a key text that `to_javascript_key` made."""
+        return self.from_key(text)
+
+    def operand(self, value: Any) -> AttributeValue:
+        """The stored form of a value that a condition compares this field with."""
+        try:
+            stored = self.to_dynamo(self.normalise(value))
+        except ValueError as error:
+            raise QueryError(f"{self.model}.{self.name}: {error}", field=self.name) from error
+        if stored is None:
+            raise QueryError(
+                f"{self.model}.{self.name}: an empty value cannot be compared with.", field=self.name
+            )
+        return stored
+
+    def member(self, value: Any) -> AttributeValue:
+        """The stored form of what a condition looks for inside this field."""
+        return self.operand(value)
+
+    # --- definition -----------------------------------------------------------------------------------
+
+    def fits(self, annotation: Any) -> bool:
+        """Whether values of this kind are what `annotation` (a class, without None) says."""
+        if annotation in (Any, object):
+            return True
+        return any(
+            issubclass(known, annotation) or issubclass(annotation, known) for known in self.python_types
+        )
+
+    def adapted(self, annotation: Any) -> Field:
+        """This declaration, completed by what its annotation says."""
+        return self
+
+    # --- errors ------------------------------------------------------------------------------------
+
+    def error(self, why: str, value: object) -> ValidationError:
+        """A `ValidationError` that names this field."""
+        return ValidationError(f"{self.model}.{self.name} {why}".lstrip("."), self.name or None, value)
+
+    def refuse_type(self, value: object, wanted: str) -> NoReturn:
+        """Raises the error for a value of a wrong type."""
+        raise self.error(f"takes {wanted}, not {type(value).__name__}", value)
+
+    def misdeclared(self, why: str) -> ConfigurationError:
+        """A `ConfigurationError` about this field."""
+        return ConfigurationError(f"{self.model}.{self.name}: {why}", model=self.model, field=self.name)
+
+    def __repr__(self) -> str:
+        return (
+            f"<{type(self).__name__} {self.model}.{self.name}>" if self.name else f"<{type(self).__name__}>"
+        )

@@ -1,0 +1,281 @@
+"""Sets, maps, lists, JSON and nested attrs classes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+from attrs import NOTHING
+
+from dynamo_bao.errors import QueryError
+from dynamo_bao.fields.base import Field
+from dynamo_bao.numbers import number_fault, parse_number, plain_number
+from dynamo_bao.wire import AttributeValue
+
+
+def plain(value: Any) -> Any:
+    """`value` with every part in the form that a stored document gives back; `ValueError` for what cannot be stored.
+
+    Whole numbers become `int`, fractions `float` where that is exact and `Decimal` elsewhere; tuples
+    become lists.
+    """
+    if value is None or isinstance(value, (str, bool, bytes)):
+        return value
+    if isinstance(value, (int, float, Decimal)):
+        number = Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
+        fault = number_fault(number)
+        if fault:
+            raise ValueError(f"holds a number that cannot be stored: {fault}")
+        return plain_number(number)
+    if isinstance(value, (list, tuple)):
+        return [plain(part) for part in value]
+    if isinstance(value, dict):
+        if not all(isinstance(name, str) for name in value):
+            raise ValueError("holds a map whose keys are not all str")
+        return {name: plain(part) for name, part in value.items()}
+    if isinstance(value, (bytearray, memoryview)):
+        return bytes(value)
+    raise ValueError(f"holds a {type(value).__name__}, which a document cannot store")
+
+
+def to_document(value: Any) -> AttributeValue:
+    """The typed form of a plain value.
+
+    >>> to_document({"a": [1, True, None]})
+    {'M': {'a': {'L': [{'N': '1'}, {'BOOL': True}, {'NULL': True}]}}}
+    """
+    if value is None:
+        return {"NULL": True}
+    if isinstance(value, bool):
+        return {"BOOL": value}
+    if isinstance(value, str):
+        return {"S": value}
+    if isinstance(value, (int, Decimal)):
+        return {"N": str(value)}
+    if isinstance(value, float):
+        return {"N": repr(value)}
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return {"B": bytes(value)}
+    if isinstance(value, (list, tuple)):
+        return {"L": [to_document(part) for part in value]}
+    if isinstance(value, dict):
+        return {"M": {name: to_document(part) for name, part in value.items()}}
+    if isinstance(value, (set, frozenset)) and value:
+        if all(isinstance(member, str) for member in value):
+            return {"SS": sorted(value)}
+        return {"NS": sorted(str(member) for member in value)}
+    raise ValueError(f"holds a {type(value).__name__}, which cannot be stored")
+
+
+def _number_set(stored: list[str]) -> set[Any]:
+    return {parse_number(text) for text in stored}
+
+
+_READERS: dict[str, Callable[[Any], Any]] = {
+    "S": lambda v: v,
+    "N": parse_number,
+    "BOOL": lambda v: v,
+    "NULL": lambda v: None,
+    "B": lambda v: v,
+    "L": lambda v: [from_document(part) for part in v],
+    "M": lambda v: {name: from_document(part) for name, part in v.items()},
+    "SS": set,
+    "NS": _number_set,
+    "BS": set,
+}
+
+
+def from_document(stored: AttributeValue) -> Any:
+    """The plain value of any typed form."""
+    ((code, value),) = stored.items()
+    return _READERS[code](value)
+
+
+class MapField(Field):
+    """A `dict` with `str` keys, stored as a native map."""
+
+    python_types: tuple[type, ...] = (dict,)
+    can_be_key = False
+    code = "M"
+
+    def normalise(self, value: Any) -> Any:
+        if not isinstance(value, self.python_types):
+            self.refuse_type(value, self.python_types[0].__name__)
+        return plain(value)
+
+    def to_dynamo(self, value: Any) -> AttributeValue | None:
+        return to_document(value)
+
+    def from_dynamo(self, stored: AttributeValue) -> Any:
+        return _READERS[self.code](stored[self.code])
+
+    def member(self, value: Any) -> AttributeValue:
+        return to_document(plain(value))
+
+
+class ListField(MapField):
+    """A `list` of documents, stored as a native list."""
+
+    python_types = (list,)
+    code = "L"
+
+
+class JsonField(Field):
+    """Anything that JSON can say, stored as one text."""
+
+    can_be_key = False
+
+    def fits(self, annotation: Any) -> bool:
+        return True
+
+    def normalise(self, value: Any) -> Any:
+        try:
+            return json.loads(json.dumps(value, allow_nan=False))
+        except (TypeError, ValueError) as error:
+            raise self.error(f"is not JSON: {error}", value) from None
+
+    def to_dynamo(self, value: Any) -> AttributeValue | None:
+        return {"S": json.dumps(value, allow_nan=False, ensure_ascii=False, separators=(",", ":"))}
+
+    def from_dynamo(self, stored: AttributeValue) -> Any:
+        return json.loads(stored["S"])
+
+
+class NestedField(Field):
+    """An instance of another attrs class, stored as a native map (through cattrs).
+
+    Args:
+        cls: the attrs class; left out, the annotation says it.
+    """
+
+    can_be_key = False
+
+    def __init__(
+        self,
+        cls: type[Any] | None = None,
+        *,
+        required: bool | None = None,
+        default: Any = NOTHING,
+        attribute: str | None = None,
+        doc: str | None = None,
+    ) -> None:
+        super().__init__(required=required, default=default, attribute=attribute, doc=doc)
+        self.cls = cls
+
+    def adapted(self, annotation: Any) -> Field:
+        if self.cls is None:
+            self.cls = annotation
+        return self
+
+    def fits(self, annotation: Any) -> bool:
+        return self.cls is None or annotation in (self.cls, Any, object)
+
+    def normalise(self, value: Any) -> Any:
+        assert self.cls is not None
+        if not isinstance(value, self.cls):
+            self.refuse_type(value, self.cls.__name__)
+        return value
+
+    def to_dynamo(self, value: Any) -> AttributeValue | None:
+        return to_document(plain(_converter().unstructure(value)))
+
+    def from_dynamo(self, stored: AttributeValue) -> Any:
+        return _converter().structure(from_document(stored), self.cls)
+
+
+def _converter() -> Any:
+    # Imported here: only models with nested classes need cattrs.
+    from cattrs.preconf.json import make_converter
+
+    if not hasattr(_converter, "made"):
+        _converter.made = make_converter()  # type: ignore[attr-defined]
+    return _converter.made  # type: ignore[attr-defined]
+
+
+class StringSetField(Field):
+    """A `set` of texts. The empty set is stored as no attribute.
+
+    Args:
+        max_string_length: how many characters a member may have.
+        max_member_count: how many members there may be.
+    """
+
+    python_types = (set, frozenset)
+    can_be_key = False
+    fills_itself = True
+    code = "SS"
+
+    def __init__(
+        self,
+        *,
+        max_string_length: int | None = None,
+        max_member_count: int | None = None,
+        required: bool | None = None,
+        default: Any = NOTHING,
+        attribute: str | None = None,
+        doc: str | None = None,
+    ) -> None:
+        super().__init__(required=required, default=default, attribute=attribute, doc=doc)
+        self.max_string_length = max_string_length
+        self.max_member_count = max_member_count
+
+    def initial(self) -> Any:
+        value = super().initial()
+        return set() if value is NOTHING or value is None else set(value)
+
+    def absent(self) -> Any:
+        return set()
+
+    def accept(self, value: Any) -> Any:
+        return set() if value is None else super().accept(value)
+
+    def normalise(self, value: Any) -> set[Any]:
+        if not isinstance(value, (set, frozenset, list, tuple)):
+            self.refuse_type(value, "a set")
+        return {self.normalise_member(member) for member in value}
+
+    def normalise_member(self, member: Any) -> Any:
+        """One member as the set holds it."""
+        if not isinstance(member, str):
+            self.refuse_type(member, "members that are str")
+        return member
+
+    def validate(self, value: set[Any]) -> None:
+        if self.max_member_count is not None and len(value) > self.max_member_count:
+            raise self.error(f"has {len(value)} members, at most {self.max_member_count} are allowed", value)
+        if self.max_string_length is not None and any(
+            len(member) > self.max_string_length for member in value
+        ):
+            raise self.error(f"has a member longer than {self.max_string_length} characters", value)
+
+    def to_dynamo(self, value: set[Any]) -> AttributeValue | None:
+        return {"SS": sorted(value)} if value else None
+
+    def from_dynamo(self, stored: AttributeValue) -> set[Any]:
+        return set(stored["SS"])
+
+    def member(self, value: Any) -> AttributeValue:
+        try:
+            ((_, members),) = (self.to_dynamo({self.normalise_member(value)}) or {}).items()
+        except ValueError as error:
+            raise QueryError(str(error), field=self.name) from error
+        return {self.code[0]: members[0]}
+
+
+class NumberSetField(StringSetField):
+    """A `set` of numbers (`int`, `float` or `Decimal`). The empty set is stored as no attribute."""
+
+    code = "NS"
+
+    def normalise_member(self, member: Any) -> Any:
+        if isinstance(member, bool) or not isinstance(member, (int, float, Decimal)):
+            self.refuse_type(member, "members that are numbers")
+        return plain(member)
+
+    def to_dynamo(self, value: set[Any]) -> AttributeValue | None:
+        return {"NS": [repr(n) if isinstance(n, float) else str(n) for n in sorted(value)]} if value else None
+
+    def from_dynamo(self, stored: AttributeValue) -> set[Any]:
+        return _number_set(stored["NS"])

@@ -1,0 +1,222 @@
+"""Numbers and booleans."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from attrs import NOTHING
+
+from dynamo_bao.fields.base import Field
+from dynamo_bao.numbers import (
+    decimal_key,
+    fixed,
+    float_text,
+    integer_key,
+    javascript_exponential,
+    number_fault,
+    parse_decimal_key,
+    parse_integer,
+    parse_integer_key,
+)
+from dynamo_bao.wire import AttributeValue
+
+_SAFE = 10**38
+JAVASCRIPT_SAFE = 2**53 - 1
+
+
+class IntegerField(Field):
+    """An `int` of up to 38 digits.
+
+    Args:
+        minimum, maximum: bounds, inclusive.
+    """
+
+    python_types = (int,)
+    decode_source = '_int({v}["N"])'
+    encode_source = '{{"N": str({v})}}'
+
+    def __init__(
+        self,
+        *,
+        minimum: int | None = None,
+        maximum: int | None = None,
+        required: bool | None = None,
+        default: Any = NOTHING,
+        attribute: str | None = None,
+        doc: str | None = None,
+    ) -> None:
+        super().__init__(required=required, default=default, attribute=attribute, doc=doc)
+        self.minimum = minimum
+        self.maximum = maximum
+
+    def normalise(self, value: Any) -> int:
+        if isinstance(value, bool) or not isinstance(value, int):
+            self.refuse_type(value, "int")
+        return int(value)
+
+    def validate(self, value: int) -> None:
+        if not -_SAFE < value < _SAFE:
+            fault = number_fault(Decimal(value))
+            if fault:
+                raise self.error(f"cannot be stored: {fault}", value)
+        if self.minimum is not None and value < self.minimum:
+            raise self.error(f"is less than {self.minimum}", value)
+        if self.maximum is not None and value > self.maximum:
+            raise self.error(f"is more than {self.maximum}", value)
+
+    def to_dynamo(self, value: int) -> AttributeValue | None:
+        return {"N": str(value)}
+
+    def from_dynamo(self, stored: AttributeValue) -> Any:
+        return parse_integer(stored["N"])
+
+    def to_key(self, value: int) -> str:
+        text = integer_key(value)
+        if text is None:
+            raise self.error("has more than 20 digits, which a key cannot hold", value)
+        return text
+
+    def from_key(self, text: str) -> int:
+        return parse_integer_key(text)
+
+    def to_javascript_key(self, value: int) -> str:
+        if not 0 <= value <= JAVASCRIPT_SAFE:
+            raise self.error(
+                "is negative or over 2^53 - 1, which key_format='dynamo-bao' cannot keep in order; use 'native'",
+                value,
+            )
+        return self.to_key(value)
+
+
+class CounterField(IntegerField):
+    """An `int` that is changed by atomic additions: a save of ``post.views += 1`` sends ``ADD 1``.
+
+    Args:
+        default: where counting starts (0).
+        exact: whether a change travels as a transaction of its own, so that a lost reply can be repeated
+            safely, at twice the write units.
+    """
+
+    fills_itself = True
+
+    def __init__(
+        self, *, default: int = 0, exact: bool = False, attribute: str | None = None, doc: str | None = None
+    ) -> None:
+        super().__init__(default=default, attribute=attribute, doc=doc)
+        self.exact = exact
+
+
+class FloatField(Field):
+    """A `float`; an `int` is accepted. NaN and infinity are not.
+
+    Args:
+        precision: how many decimals are kept, rounded half away from zero.
+    """
+
+    python_types = (float,)
+    decode_source = 'float({v}["N"])'
+    encode_source = '{{"N": _float_text({v})}}'
+
+    def __init__(
+        self,
+        *,
+        precision: int | None = None,
+        required: bool | None = None,
+        default: Any = NOTHING,
+        attribute: str | None = None,
+        doc: str | None = None,
+    ) -> None:
+        super().__init__(required=required, default=default, attribute=attribute, doc=doc)
+        self.precision = precision
+
+    def normalise(self, value: Any) -> float:
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            self.refuse_type(value, "float")
+        try:
+            number = float(value)
+        except OverflowError:
+            raise self.error("is too large for a float", value) from None
+        fault = number_fault(Decimal(repr(number)))
+        if fault:
+            raise self.error(f"cannot be stored: {fault}", value)
+        return number if self.precision is None else fixed(number, self.precision)
+
+    def to_dynamo(self, value: float) -> AttributeValue | None:
+        return {"N": float_text(value)}
+
+    def from_dynamo(self, stored: AttributeValue) -> float:
+        return float(stored["N"])
+
+    def to_key(self, value: float) -> str:
+        return decimal_key(Decimal(repr(value)))
+
+    def from_key(self, text: str) -> float:
+        return float(parse_decimal_key(text))
+
+    def to_javascript_key(self, value: float) -> str:
+        return javascript_exponential(value)
+
+    def from_javascript_key(self, text: str) -> float:
+        return float(text)
+
+
+class DecimalField(Field):
+    """A `decimal.Decimal` of up to 38 significant digits; an `int` is accepted."""
+
+    python_types = (Decimal,)
+    decode_source = '_Decimal({v}["N"])'
+    encode_source = '{{"N": str({v})}}'
+
+    def normalise(self, value: Any) -> Decimal:
+        if isinstance(value, bool) or not isinstance(value, (Decimal, int)):
+            self.refuse_type(value, "Decimal")
+        number = Decimal(value)
+        fault = number_fault(number)
+        if fault:
+            raise self.error(f"cannot be stored: {fault}", value)
+        return number
+
+    def to_dynamo(self, value: Decimal) -> AttributeValue | None:
+        return {"N": str(value)}
+
+    def from_dynamo(self, stored: AttributeValue) -> Decimal:
+        return Decimal(stored["N"])
+
+    def to_key(self, value: Decimal) -> str:
+        return decimal_key(value)
+
+    def from_key(self, text: str) -> Decimal:
+        return parse_decimal_key(text)
+
+
+class BooleanField(Field):
+    """A `bool`, and nothing that merely looks like one."""
+
+    python_types = (bool,)
+    decode_source = '{v}["BOOL"]'
+    encode_source = '{{"BOOL": {v}}}'
+
+    def fits(self, annotation: Any) -> bool:
+        return annotation in (bool, Any, object)
+
+    def normalise(self, value: Any) -> bool:
+        if not isinstance(value, bool):
+            self.refuse_type(value, "True or False")
+        return value
+
+    def to_dynamo(self, value: bool) -> AttributeValue | None:
+        return {"BOOL": value}
+
+    def from_dynamo(self, stored: AttributeValue) -> Any:
+        return stored["BOOL"]
+
+    def to_key(self, value: bool) -> str:
+        return "1" if value else "0"
+
+    def from_key(self, text: str) -> bool:
+        return {"1": True, "0": False}[text] if text in ("0", "1") else _not_boolean()
+
+
+def _not_boolean() -> bool:
+    raise ValueError("a boolean key is 0 or 1")

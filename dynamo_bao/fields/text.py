@@ -1,0 +1,304 @@
+"""Texts, identifiers and bytes."""
+
+from __future__ import annotations
+
+import enum
+import re
+import uuid
+from collections.abc import Iterable
+from typing import Any
+
+from attrs import NOTHING
+
+from dynamo_bao.fields.base import Field
+from dynamo_bao.numbers import parse_integer
+from dynamo_bao.ulids import is_ulid, new_ulid
+from dynamo_bao.wire import AttributeValue
+
+
+class StringField(Field):
+    """A `str`.
+
+    Args:
+        max_length, min_length: bounds in characters (code points).
+        pattern: a regular expression that the whole text must match.
+        choices: the texts that are allowed.
+    """
+
+    python_types: tuple[type, ...] = (str,)
+    decode_source = '{v}["S"]'
+    encode_source = '{{"S": {v}}}'
+
+    def __init__(
+        self,
+        *,
+        max_length: int | None = None,
+        min_length: int | None = None,
+        pattern: str | None = None,
+        choices: Iterable[str] | None = None,
+        required: bool | None = None,
+        default: Any = NOTHING,
+        attribute: str | None = None,
+        doc: str | None = None,
+    ) -> None:
+        super().__init__(required=required, default=default, attribute=attribute, doc=doc)
+        self.max_length = max_length
+        self.min_length = min_length
+        self.pattern = re.compile(pattern) if pattern is not None else None
+        self.choices = tuple(choices) if choices is not None else None
+
+    def normalise(self, value: Any) -> str:
+        if not isinstance(value, str):
+            self.refuse_type(value, "str")
+        return value
+
+    def validate(self, value: str) -> None:
+        if not value.isascii():
+            self._check_unicode(value)
+        if self.max_length is not None and len(value) > self.max_length:
+            raise self.error(f"has {len(value)} characters, at most {self.max_length} are allowed", value)
+        if self.min_length is not None and len(value) < self.min_length:
+            raise self.error(f"has {len(value)} characters, at least {self.min_length} are needed", value)
+        if self.pattern is not None and not self.pattern.fullmatch(value):
+            raise self.error(f"does not match the pattern {self.pattern.pattern!r}", value)
+        if self.choices is not None and value not in self.choices:
+            raise self.error(f"is not one of {', '.join(map(repr, self.choices))}", value)
+
+    def _check_unicode(self, value: str) -> None:
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise self.error("holds a lone surrogate, which is not text", value) from None
+
+    def to_dynamo(self, value: str) -> AttributeValue | None:
+        return {"S": value}
+
+    def from_dynamo(self, stored: AttributeValue) -> Any:
+        return stored["S"]
+
+    def to_key(self, value: str) -> str:
+        return value
+
+
+class UlidField(StringField):
+    """A ULID: 26 characters that sort by the time they were made.
+
+    Args:
+        auto_assign: whether the constructor makes one where none is given.
+    """
+
+    def __init__(
+        self,
+        *,
+        auto_assign: bool = False,
+        required: bool | None = None,
+        default: Any = NOTHING,
+        attribute: str | None = None,
+        doc: str | None = None,
+    ) -> None:
+        super().__init__(required=required, default=default, attribute=attribute, doc=doc)
+        self.auto_assign = auto_assign
+        self.fills_itself = auto_assign
+
+    def initial(self) -> Any:
+        return new_ulid() if self.auto_assign else super().initial()
+
+    def validate(self, value: str) -> None:
+        if not is_ulid(value):
+            raise self.error(
+                "is not a ULID: 26 characters of 0-9 A-Z without I L O U, the first at most 7", value
+            )
+
+
+class VersionField(UlidField):
+    """A ULID that every save renews and checks: a save over a newer version raises `VersionConflictError`."""
+
+    renews = True
+
+    def __init__(self, *, attribute: str | None = None, doc: str | None = None) -> None:
+        super().__init__(auto_assign=True, attribute=attribute, doc=doc)
+
+    def renewed(self) -> str:
+        return new_ulid()
+
+
+class UuidField(Field):
+    """A `uuid.UUID`; accepts its text too.
+
+    Args:
+        auto_assign: whether the constructor makes a random one where none is given.
+    """
+
+    python_types = (uuid.UUID,)
+    decode_source = '_UUID({v}["S"])'
+    encode_source = '{{"S": str({v})}}'
+
+    def __init__(
+        self,
+        *,
+        auto_assign: bool = False,
+        required: bool | None = None,
+        default: Any = NOTHING,
+        attribute: str | None = None,
+        doc: str | None = None,
+    ) -> None:
+        super().__init__(required=required, default=default, attribute=attribute, doc=doc)
+        self.auto_assign = auto_assign
+        self.fills_itself = auto_assign
+
+    def initial(self) -> Any:
+        return uuid.uuid4() if self.auto_assign else super().initial()
+
+    def normalise(self, value: Any) -> uuid.UUID:
+        if isinstance(value, uuid.UUID):
+            return value
+        if not isinstance(value, str):
+            self.refuse_type(value, "a UUID or its text")
+        try:
+            return uuid.UUID(value)
+        except ValueError:
+            raise self.error("is not the text of a UUID", value) from None
+
+    def to_dynamo(self, value: uuid.UUID) -> AttributeValue | None:
+        return {"S": str(value)}
+
+    def from_dynamo(self, stored: AttributeValue) -> uuid.UUID:
+        return uuid.UUID(stored["S"])
+
+    def from_key(self, text: str) -> uuid.UUID:
+        value = uuid.UUID(text)
+        if str(value) != text:
+            raise ValueError("not the canonical text of a UUID")
+        return value
+
+
+class BinaryField(Field):
+    """`bytes`; accepts `bytearray` and `memoryview`. Cannot be a key."""
+
+    python_types = (bytes,)
+    can_be_key = False
+    decode_source = '{v}["B"]'
+    encode_source = '{{"B": {v}}}'
+
+    def normalise(self, value: Any) -> bytes:
+        if not isinstance(value, (bytes, bytearray, memoryview)):
+            self.refuse_type(value, "bytes")
+        return bytes(value)
+
+    def to_dynamo(self, value: bytes) -> AttributeValue | None:
+        return {"B": value}
+
+    def from_dynamo(self, stored: AttributeValue) -> Any:
+        return stored["B"]
+
+    def to_key(self, value: bytes) -> str:
+        raise self.error("is binary, which cannot be a key", value)
+
+
+class EnumField(Field):
+    """An `enum.Enum` member, stored by its value (a `str` or an `int`).
+
+    Args:
+        enum_type: the enumeration; left out, the annotation says it.
+    """
+
+    python_types = (enum.Enum,)
+
+    def __init__(
+        self,
+        enum_type: type[enum.Enum] | None = None,
+        *,
+        required: bool | None = None,
+        default: Any = NOTHING,
+        attribute: str | None = None,
+        doc: str | None = None,
+    ) -> None:
+        super().__init__(required=required, default=default, attribute=attribute, doc=doc)
+        self.enum_type = enum_type
+
+    def adapted(self, annotation: Any) -> Field:
+        if self.enum_type is None:
+            self.enum_type = annotation
+        return self
+
+    def bound(self, name: str, model: str, attribute: str, *, nullable: bool = False) -> EnumField:
+        twin = super().bound(name, model, attribute, nullable=nullable)
+        if twin.enum_type is None:
+            raise twin.misdeclared("EnumField needs its enumeration: EnumField(Colour) or `: Colour`.")
+        values = [member.value for member in twin.enum_type]
+        kinds = {type(value) for value in values}
+        if not (all(isinstance(value, str) for value in values) or kinds == {int}):
+            raise twin.misdeclared(
+                "an enumeration is stored by its values, which must be all str or all int."
+            )
+        twin.numeric = kinds == {int}
+        return twin
+
+    numeric = False
+
+    def fits(self, annotation: Any) -> bool:
+        return self.enum_type is None or annotation in (self.enum_type, Any, object)
+
+    def normalise(self, value: Any) -> enum.Enum:
+        assert self.enum_type is not None
+        if isinstance(value, self.enum_type):
+            return value
+        try:
+            return self.enum_type(value)
+        except ValueError:
+            raise self.error(f"is not a member of {self.enum_type.__name__}", value) from None
+
+    def to_dynamo(self, value: enum.Enum) -> AttributeValue | None:
+        return {"N": str(value.value)} if self.numeric else {"S": value.value}
+
+    def from_dynamo(self, stored: AttributeValue) -> enum.Enum:
+        assert self.enum_type is not None
+        return self.enum_type(parse_integer(stored["N"]) if self.numeric else stored["S"])
+
+    def to_key(self, value: enum.Enum) -> str:
+        return str(value.value)
+
+    def from_key(self, text: str) -> enum.Enum:
+        assert self.enum_type is not None
+        return self.enum_type(int(text) if self.numeric else text)
+
+
+class RelatedField(StringField):
+    """The primary id of an item of another model; gives ``post.user`` for ``user_id``.
+
+    Args:
+        target: the other model, or its name where it is defined later.
+
+    At run time an instance is accepted too, and its id is held.
+    """
+
+    def __init__(
+        self,
+        target: str | type[Any],
+        *,
+        required: bool | None = None,
+        default: Any = NOTHING,
+        attribute: str | None = None,
+        doc: str | None = None,
+    ) -> None:
+        super().__init__(required=required, default=default, attribute=attribute, doc=doc)
+        self.target = target
+
+    @property
+    def target_name(self) -> str:
+        """The other model's name."""
+        return self.target if isinstance(self.target, str) else self.target.__name__
+
+    def normalise(self, value: Any) -> str:
+        if isinstance(value, str):
+            return value
+        names = {getattr(base, "__bao_name__", base.__name__) for base in type(value).__mro__}
+        primary_id = getattr(value, "primary_id", None)
+        if self.target_name not in names or not isinstance(primary_id, str):
+            self.refuse_type(value, f"a {self.target_name} or its primary id")
+        return primary_id
+
+    def validate(self, value: str) -> None:
+        if not value:
+            raise self.error("is an empty id; use None for no relation", value)
+        super().validate(value)

@@ -1,0 +1,85 @@
+"""What a class body declares its keys with; from the class each gives its queries, typed."""
+
+from __future__ import annotations
+
+from typing import Any, Generic, TypeVar
+
+from attrs import frozen
+
+from dynamo_bao.declarations import ConstraintDeclaration, IndexDeclaration, PrimaryKeyDeclaration
+from dynamo_bao.query import QueryResult
+from dynamo_bao.registry import repository_of
+
+M = TypeVar("M")
+
+
+@frozen
+class BoundIndex(Generic[M]):
+    """An index (or a primary key) of one model: ``User.by_status``."""
+
+    model: type[M]
+    name: str
+
+    def query(self, value: object, sort_condition: Any = None, **options: Any) -> QueryResult[M]:
+        """The items of one partition; arguments as `Repository.query_by_index` takes them.
+
+        Example:
+            >>> User.by_status.query("active", limit=10)
+        """
+        return repository_of(self.model).query_by_index(self.name, value, sort_condition, **options)
+
+
+@frozen
+class BoundConstraint(Generic[M]):
+    """A unique constraint of one model: ``User.unique_email``."""
+
+    model: type[M]
+    name: str
+
+    def find(self, value: object) -> M | None:
+        """The instance that has a unique value, or None; read at once and consistently."""
+        return repository_of(self.model).find_by_unique_constraint(self.name, value)
+
+
+class PrimaryKey(PrimaryKeyDeclaration):
+    """The primary key of a model.
+
+    Args:
+        partition: the field whose value spreads items over partitions, or `MODEL_PREFIX`.
+        sort: the field that orders the items of a partition; left out, there is one item per partition key.
+
+    Example:
+        >>> class Comment(Model, prefix="c"):
+        ...     post_id: str = StringField()
+        ...     comment_id: str = UlidField(auto_assign=True)
+        ...     primary_key = PrimaryKey("post_id", "comment_id")
+        ...     comments_for_post = primary_key      # gives it a query name
+    """
+
+    def __get__(self, instance: object, owner: type[M]) -> BoundIndex[M]:
+        return BoundIndex(owner, self.name or "primary_key")
+
+
+class Index(IndexDeclaration):
+    """A global secondary index of a model.
+
+    Args:
+        partition: the field that is asked for by value, or `MODEL_PREFIX` for all items of the model.
+        sort: the field that orders them.
+        id: which of the table's indexes it uses, ``"gsi1"`` to ``"gsi5"``; it must not change later.
+    """
+
+    def __get__(self, instance: object, owner: type[M]) -> BoundIndex[M]:
+        return BoundIndex(owner, self.name or "")
+
+
+class UniqueConstraint(ConstraintDeclaration):
+    """A field whose value only one item of the model may have.
+
+    Args:
+        field: the field.
+        id: ``"uc1"`` to ``"uc3"``; it must not change later.
+    """
+
+    def __get__(self, instance: object, owner: type[M]) -> BoundConstraint[M]:
+        return BoundConstraint(owner, self.name or "")

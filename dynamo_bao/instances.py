@@ -1,0 +1,386 @@
+"""The state behind a model instance, and the hidden class an instance has while it is not loaded.
+
+An instance whose item is not here yet is of a subclass of its model that loads it at the first look at a
+field. Loading sets the instance's ``__class__`` to the model itself, so that from then on reading a field is
+a plain attribute read.
+"""
+
+from __future__ import annotations
+
+import enum
+import weakref
+from collections.abc import Iterable
+from typing import Any, Protocol
+
+from dynamo_bao.capacity import Capacity
+from dynamo_bao.codec import same_stored
+from dynamo_bao.database import Database
+from dynamo_bao.errors import BatchIncompleteError, ItemNotFoundError, ValidationError
+from dynamo_bao.keys import Key
+from dynamo_bao.schema import Identity, Schema
+from dynamo_bao.wire import AttributeValue, Item
+
+STATE = "_bao_state"
+"""Under which name an instance's ``__dict__`` holds its state."""
+
+
+class Status(enum.Enum):
+    """Where an instance stands."""
+
+    TRANSIENT = "transient"
+    PENDING = "pending"
+    LOADED = "loaded"
+    MISSING = "missing"
+    FAILED = "failed"
+    DELETED = "deleted"
+
+
+class Home(Protocol):
+    """What an instance needs of the repository it belongs to."""
+
+    @property
+    def schema(self) -> Schema:
+        """The model's schema."""
+
+    @property
+    def model(self) -> type[Any]:
+        """The model's class."""
+
+    @property
+    def database(self) -> Database:
+        """Where the model's items are."""
+
+    def materialise(self, instance: Any) -> None:
+        """Loads `instance`; raises if its item is missing or could not be fetched."""
+
+    def related_target(self, instance: Any, field: str) -> tuple[Home, Identity, str | None] | None:
+        """Where the item is that a relation of `instance` points to: its home, identity and tenant."""
+
+
+class PeerGroup:
+    """Instances that arrived together, remembered weakly."""
+
+    __slots__ = ("_members",)
+
+    def __init__(self, members: Iterable[Any]) -> None:
+        self._members = [weakref.ref(member) for member in members]
+
+    def alive(self) -> list[Any]:
+        """The members that somebody still holds."""
+        return [member for member in (ref() for ref in self._members) if member is not None]
+
+
+class Origin:
+    """Which relation of which instance a pending instance was reached through.
+
+    Attributes:
+        group: the peers of the instance it was reached from.
+        field: that relation's field.
+        model: the model that has the field.
+    """
+
+    __slots__ = ("field", "group", "model")
+
+    def __init__(self, group: PeerGroup | None, field: str, model: str) -> None:
+        self.group = group
+        self.field = field
+        self.model = model
+
+
+class State:
+    """Everything the library knows about one instance besides its field values."""
+
+    __slots__ = (
+        "assigned",
+        "capacity",
+        "consistent",
+        "doubt",
+        "error",
+        "group",
+        "home",
+        "key",
+        "origin",
+        "primary_id",
+        "session",
+        "sets",
+        "shared",
+        "status",
+        "stored",
+        "tenant",
+        "wants_consistent",
+    )
+
+    def __init__(self, home: Home | None, status: Status, tenant: str | None) -> None:
+        self.home = home
+        self.status = status
+        self.tenant = tenant
+        self.key: Key | None = None
+        self.primary_id: str | None = None
+        self.session: Any = None
+        self.stored: Item | None = None
+        self.consistent = False
+        self.wants_consistent = False
+        self.assigned: set[str] | None = None
+        self.error: Exception | None = None
+        self.group: PeerGroup | None = None
+        self.origin: Origin | None = None
+        self.shared: list[weakref.ref[Any]] | None = None
+        self.capacity = Capacity()
+        self.doubt: Exception | None = None
+        self.sets: dict[str, Any] | None = None
+
+    def name(self, identity: Identity) -> None:
+        """Takes on the key of `identity`."""
+        self.key, self.primary_id = identity.key, identity.primary_id
+
+
+def state_of(instance: Any) -> State:
+    """The state of a model instance."""
+    state: State = instance.__dict__[STATE]
+    return state
+
+
+# --- making ---------------------------------------------------------------------------------------
+
+
+def new_pending(home: Home, identity: Identity, tenant: str | None, session: Any) -> Any:
+    """An instance of `home`'s model that knows its key and nothing else yet."""
+    model = home.model
+    instance = object.__new__(model.__bao_hidden__)
+    state = State(home, Status.PENDING, tenant)
+    state.key, state.primary_id, state.session = identity.key, identity.primary_id, session
+    values = instance.__dict__
+    values.update(identity.values)
+    values[STATE] = state
+    return instance
+
+
+def new_loaded(home: Home, identity: Identity, tenant: str | None, item: Item) -> Any:
+    """An instance of `home`'s model with the values of a stored item; `DataFormatError` if it has none."""
+    instance = new_pending(home, identity, tenant, None)
+    fill(instance, item)
+    return instance
+
+
+# --- changing state ---------------------------------------------------------------------------------
+
+
+def _become(instance: Any, state: State, status: Status) -> None:
+    """Sets the status, and the class that goes with it, of the instance and of those sharing its state."""
+    state.status = status
+    assert state.home is not None
+    model = state.home.model
+    cls = model if status in (Status.LOADED, Status.TRANSIENT) else model.__bao_hidden__
+    sharing = [instance] if state.shared is None else [instance, *(ref() for ref in state.shared)]
+    for one in sharing:
+        if one is not None and type(one) is not cls:
+            object.__setattr__(one, "__class__", cls)
+
+
+def fill(instance: Any, item: Item, *, consistent: bool = False) -> None:
+    """Loads `instance` from a stored item; fields assigned in the meantime keep their local values."""
+    state = state_of(instance)
+    assert state.home is not None
+    values = instance.__dict__
+    if state.assigned:
+        decoded: dict[str, Any] = {}
+        state.home.schema.decode_into(item, decoded, state.primary_id or "")
+        values.update((name, value) for name, value in decoded.items() if name not in state.assigned)
+    else:
+        state.home.schema.decode_into(item, values, state.primary_id or "")
+    _stored(instance, state, item, consistent)
+
+
+def absorb(instance: Any, item: Item, keep: Iterable[str] = ()) -> None:
+    """Takes on what a write left stored; values that are equal stay the objects they are.
+
+    Args:
+        keep: fields with local changes that were not part of the write.
+    """
+    state = state_of(instance)
+    assert state.home is not None
+    values, decoded = instance.__dict__, dict[str, Any]()
+    state.home.schema.decode_into(item, decoded, state.primary_id or "")
+    for name in keep:
+        decoded.pop(name, None)
+    for name, value in decoded.items():
+        held = values.get(name, decoded)
+        if held != value or type(held) is not type(value):
+            values[name] = value
+    _stored(instance, state, item, True)
+
+
+def _stored(instance: Any, state: State, item: Item, consistent: bool) -> None:
+    assert state.home is not None
+    state.stored, state.consistent, state.wants_consistent = item, consistent, False
+    state.assigned = state.error = state.origin = state.doubt = None
+    names = state.home.schema.set_names
+    state.sets = {name: instance.__dict__[name] for name in names} if names else None
+    _become(instance, state, Status.LOADED)
+
+
+def mark_missing(instance: Any, *, consistent: bool = False) -> None:
+    """DynamoDB answered: there is no such item."""
+    state = state_of(instance)
+    state.stored, state.consistent, state.wants_consistent = None, consistent, False
+    state.assigned = state.error = state.origin = None
+    _forget_values(instance, state)
+    _become(instance, state, Status.MISSING)
+
+
+def mark_failed(instance: Any, error: Exception) -> None:
+    """The item could not be fetched, or not be read, because of `error`."""
+    state = state_of(instance)
+    state.error = error
+    _become(instance, state, Status.FAILED)
+
+
+def mark_deleted(instance: Any) -> None:
+    """The item was deleted through this instance; values that were loaded can still be read."""
+    state = state_of(instance)
+    state.stored = state.assigned = state.error = None
+    _become(instance, state, Status.DELETED)
+
+
+def unload(instance: Any, *, consistent: bool, keep_changes: bool) -> None:
+    """Makes `instance` pending again, with or without its local changes."""
+    state = state_of(instance)
+    if state.status is Status.LOADED:
+        state.assigned = set(changed_names(instance)) if keep_changes else None
+    elif not keep_changes:
+        state.assigned = None
+    state.wants_consistent = state.wants_consistent or consistent
+    state.error = None
+    _forget_values(instance, state)
+    _become(instance, state, Status.PENDING)
+
+
+def _forget_values(instance: Any, state: State) -> None:
+    assert state.home is not None
+    schema, values = state.home.schema, instance.__dict__
+    keep = {*schema.key_names, *(state.assigned or ())}
+    for name in schema.fields:
+        if name not in keep:
+            values.pop(name, None)
+
+
+def share(older: Any, newer: Any) -> None:
+    """Makes `older` show the state and values of `newer`, from now on."""
+    state = state_of(newer)
+    older.__dict__ = newer.__dict__
+    if state.shared is None:
+        state.shared = [weakref.ref(newer)]
+    state.shared.append(weakref.ref(older))
+    object.__setattr__(older, "__class__", type(newer))
+
+
+# --- what changed -------------------------------------------------------------------------------------
+
+
+def changed_names(instance: Any) -> list[str]:
+    """The fields whose local value differs from what was loaded, by their stored forms."""
+    state = state_of(instance)
+    assert state.home is not None
+    schema, values = state.home.schema, instance.__dict__
+    if state.status is Status.PENDING:
+        return [name for name in schema.fields if name in (state.assigned or ())]
+    stored = state.stored or {}
+    return [name for name in schema.fields if not _unchanged(schema, name, values, stored)]
+
+
+def _unchanged(schema: Schema, name: str, values: dict[str, Any], stored: Item) -> bool:
+    field = schema.fields[name]
+    value = values.get(name)
+    before = stored.get(str(field.attribute))
+    if before is None and value == field.absent():
+        return True
+    try:
+        return same_stored(encoded(schema, name, value), before)
+    except (ValidationError, TypeError):
+        return False  # a value that cannot be stored is a change, which the save will refuse
+
+
+def encoded(schema: Schema, name: str, value: Any) -> AttributeValue | None:
+    """The stored form of one field's value; None where nothing is stored."""
+    field = schema.fields[name]
+    accepted = field.accept(value)
+    return None if accepted is None else field.to_dynamo(accepted)
+
+
+# --- the hidden class -----------------------------------------------------------------------------
+
+
+def require_present(instance: Any) -> None:
+    """Raises what stands in the way of reading `instance`: a missing item, or the error of its lookup."""
+    state = state_of(instance)
+    if state.status in (Status.MISSING, Status.DELETED):
+        raise not_found(state)
+    if state.status is Status.FAILED:
+        raise _failure(state)
+
+
+def not_found(state: State) -> ItemNotFoundError:
+    """The error for an item that is not stored."""
+    assert state.home is not None
+    model = state.home.schema.name
+    was = "was deleted" if state.status is Status.DELETED else "is not stored"
+    return ItemNotFoundError(
+        f"{model} {state.primary_id!r} {was}. Ask exists(), or use find_or_none().",
+        model=model,
+        key=state.primary_id,
+    )
+
+
+def _failure(state: State) -> Exception:
+    """A new exception of the kind the lookup failed with, which stays its cause."""
+    cause = state.error
+    assert cause is not None and state.home is not None
+    model = state.home.schema.name
+    if isinstance(cause, BatchIncompleteError):
+        error: Exception = BatchIncompleteError(
+            f"{model} {state.primary_id!r}: DynamoDB had not processed the key by the deadline; it is not known "
+            f"whether the item exists. refresh() asks again; a longer deadline= or more capacity helps.",
+            [(model, state.primary_id or "")],
+        )
+    else:
+        error = _twin(cause)
+    error.__cause__ = cause
+    return error
+
+
+def _twin(cause: Exception) -> Exception:
+    """Another exception of the same class, text and attributes."""
+    twin = cause.__class__.__new__(cause.__class__)
+    twin.args = cause.args
+    twin.__dict__.update(cause.__dict__)
+    return twin
+
+
+def hidden_class(model: type[Any], lazy_names: frozenset[str]) -> type[Any]:
+    """The class that instances of `model` have while they are pending, missing, failed or deleted."""
+    plain_get, plain_set = model.__getattribute__, model.__setattr__
+
+    def __getattribute__(self: Any, name: str) -> Any:
+        if name in lazy_names:
+            values = object.__getattribute__(self, "__dict__")
+            if name not in values:
+                values[STATE].home.materialise(self)
+                return getattr(self, name)
+        return plain_get(self, name)
+
+    def __setattr__(self: Any, name: str, value: Any) -> None:
+        plain_set(self, name, value)
+        if name in lazy_names:
+            state = self.__dict__[STATE]
+            if state.assigned is None:
+                state.assigned = set()
+            state.assigned.add(name)
+
+    body = {
+        "__getattribute__": __getattribute__,
+        "__setattr__": __setattr__,
+        "__module__": model.__module__,
+        "__qualname__": model.__qualname__,
+        "__doc__": model.__doc__,
+    }
+    return type(model)(model.__name__, (model,), body, hidden=True)

@@ -1,0 +1,123 @@
+"""The key grammar: how tenant, model prefix and values become the text of a key, and back.
+
+The layout is that of the table format page (``docs/table-format.md``). Everything that could make two
+different keys one text is refused here: a tenant or prefix with characters outside their alphabet, an
+empty part, and a composite part that contains the separator. Given that, every key is injective.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from dynamo_bao.errors import ConfigurationError, TenantError, ValidationError
+from dynamo_bao.wire import MAX_PARTITION_KEY_BYTES, MAX_SORT_KEY_BYTES, PK, SK, AttributeValue
+
+SEPARATOR = "##__SK__##"
+GUARD_MARK = "_raft_uc"
+_TENANT = re.compile(r"[A-Za-z0-9_.-]{1,64}\Z")
+_PREFIX = re.compile(r"[A-Za-z0-9_-]{1,4}\Z")
+
+
+class Key(NamedTuple):
+    """The table key of one item: the texts of ``_pk`` and ``_sk``."""
+
+    pk: str
+    sk: str
+
+    def as_item(self) -> dict[str, AttributeValue]:
+        """As DynamoDB wants a key.
+
+        >>> Key("u#42", "u").as_item()
+        {'_pk': {'S': 'u#42'}, '_sk': {'S': 'u'}}
+        """
+        return {PK: {"S": self.pk}, SK: {"S": self.sk}}
+
+
+def checked_tenant(tenant: object) -> str:
+    """`tenant` if it is a valid tenant id, 1 to 64 of ``A-Z a-z 0-9 _ . -``; else `TenantError`."""
+    if isinstance(tenant, str) and _TENANT.match(tenant):
+        return tenant
+    raise TenantError(f"A tenant id is 1 to 64 characters of A-Z a-z 0-9 _ . -; {tenant!r} is not.")
+
+
+def checked_prefix(prefix: object, model: str) -> str:
+    """`prefix` if it is a valid model prefix, 1 to 4 of ``A-Z a-z 0-9 _ -``; else `ConfigurationError`."""
+    if isinstance(prefix, str) and _PREFIX.match(prefix):
+        return prefix
+    raise ConfigurationError(
+        f"{model}: prefix={prefix!r} is not 1 to 4 characters of A-Z a-z 0-9 _ -; choose such a one.",
+        model=model,
+    )
+
+
+def tenant_mark(tenant: str | None) -> str:
+    """What stands in front of every partition key of a tenant: ``[acme]#``, or nothing."""
+    return f"[{tenant}]#" if tenant is not None else ""
+
+
+def checked_text(text: str, model: str, field: str, *, limit: int, lead: int = 0) -> str:
+    """`text` if it can be (part of) a key.
+
+    Args:
+        limit: how many bytes of UTF-8 the whole key may have.
+        lead: how many bytes stand in front of it.
+
+    Raises:
+        ValidationError: for an empty text, one that UTF-8 cannot say, or one that is too long.
+    """
+    if not text:
+        raise ValidationError(f"{model}.{field}: a key cannot be empty; give it a value.", field, text)
+    if len(text) * 4 + lead <= limit and text.isascii():
+        return text
+    try:
+        size = len(text.encode()) + lead
+    except UnicodeEncodeError:
+        raise ValidationError(
+            f"{model}.{field}: the key holds a lone surrogate, not text.", field, text
+        ) from None
+    if size > limit:
+        raise ValidationError(
+            f"{model}.{field}: the key is {size} bytes long, DynamoDB's limit is {limit}; use a shorter value.",
+            field,
+            text,
+        )
+    return text
+
+
+def partition_text(text: str, model: str, field: str, lead: int) -> str:
+    """`text` checked as the end of a partition key, behind `lead` bytes of tenant and prefix."""
+    return checked_text(text, model, field, limit=MAX_PARTITION_KEY_BYTES, lead=lead)
+
+
+def sort_text(text: str, model: str, field: str) -> str:
+    """`text` checked as a sort key."""
+    return checked_text(text, model, field, limit=MAX_SORT_KEY_BYTES)
+
+
+def checked_part(text: str, model: str, field: str) -> str:
+    """`text` as a part of a composite id, which cannot contain the separator."""
+    if SEPARATOR in text:
+        raise ValidationError(f"{model}.{field}: a key part cannot contain {SEPARATOR!r}.", field, text)
+    return text
+
+
+def join_id(partition: str, sort: str) -> str:
+    """The primary id of a composite key.
+
+    >>> join_id("post-1", "c-7")
+    'post-1##__SK__##c-7'
+    """
+    return f"{partition}{SEPARATOR}{sort}"
+
+
+def bucket_of(primary_id: str, buckets: int) -> int:
+    """The iteration bucket of an id: a 32-bit string hash over its UTF-16 units, modulo `buckets`.
+
+    The hash is the JavaScript library's, so that both put an item into the same bucket.
+    """
+    value = 0
+    units = primary_id.encode("utf-16-le", "surrogatepass")
+    for low, high in zip(units[::2], units[1::2], strict=True):
+        value = (value * 31 + (low | high << 8)) & 0xFFFFFFFF
+    return abs(value - (1 << 32) if value & 0x80000000 else value) % buckets

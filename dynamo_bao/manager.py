@@ -1,0 +1,335 @@
+"""Connecting models to a table: `init_models` and the `Manager` it returns."""
+
+from __future__ import annotations
+
+import logging as standard_logging
+import os
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from types import TracebackType
+from typing import Any, TypeVar
+
+from dynamo_bao.config import DEFAULT_TABLE, Settings, load_settings
+from dynamo_bao.database import DEADLINE_SECONDS, MAX_CONCURRENCY, Database
+from dynamo_bao.errors import ConfigurationError, suggestion
+from dynamo_bao.fields.text import RelatedField
+from dynamo_bao.model import Model, schema_of
+from dynamo_bao.policy import Policy, policy_from_setting
+from dynamo_bao.registry import attach, choose, detach, is_local, models as all_models, source_of
+from dynamo_bao.relations import parent_query_name, query_method
+from dynamo_bao.repository import Repository
+from dynamo_bao.tables import create_table
+from dynamo_bao.transport.boto import BotoTransport, attach as attach_engine, make_client
+from dynamo_bao.transport.embedded import CREDENTIALS, REGION, EmbeddedEngine
+from dynamo_bao.transport.messages import Transport
+
+M = TypeVar("M")
+
+ModelsArgument = Iterable[type[Model]] | Mapping[str, type[Model]] | None
+
+
+class ModelNames:
+    """A manager's models by name: ``manager.models.User``, also as a mapping."""
+
+    def __init__(self, manager: Manager) -> None:
+        self._manager = manager
+
+    def __getattr__(self, name: str) -> type[Any]:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return self._manager.get_model(name)
+
+    def __getitem__(self, name: str) -> type[Any]:
+        return self._manager.get_model(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._manager.model_classes())
+
+    def __len__(self) -> int:
+        return len(self._manager.model_classes())
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._manager.model_classes()
+
+    def __dir__(self) -> list[str]:
+        return sorted(self._manager.model_classes())
+
+
+class Manager:
+    """Models connected to one table. Made by `init_models`; also a context manager that closes itself.
+
+    Attributes:
+        database: the table and the rules that hold there.
+        settings: the settings it was made with.
+        models: its models by name.
+    """
+
+    def __init__(self, database: Database, settings: Settings, given: ModelsArgument = None) -> None:
+        self.database = database
+        self.settings = settings
+        self.models = ModelNames(self)
+        self._lock = threading.RLock()
+        self._repositories: dict[type[Any], Repository[Any]] = {}
+        self._open = given is None
+        chosen = list(given.values() if isinstance(given, Mapping) else given or ())
+        for model in chosen:
+            if not (isinstance(model, type) and issubclass(model, Model)):
+                raise ConfigurationError(f"models= takes Model classes, not {model!r}.")
+        self._given = chosen
+        for model in self._candidates():
+            if not self._open or not is_local(model):
+                self._add(model)
+        self._link()
+
+    # --- models ----------------------------------------------------------------------------------
+
+    def _candidates(self) -> list[type[Any]]:
+        return all_models() if self._open else self._given
+
+    def model_classes(self) -> dict[str, type[Any]]:
+        """The manager's models by name; of two local ones of a name the newer."""
+        return {model.__bao_name__: model for model in (*self._candidates(), *self._repositories)}
+
+    def get_model(self, name: str) -> type[Any]:
+        """A model by name; `ConfigurationError` where there is none."""
+        found = self.model_classes()
+        if name not in found:
+            raise ConfigurationError(f"Model {name} not found.{suggestion(name, found)}", model=name)
+        return found[name]
+
+    def repository(self, model: type[M]) -> Repository[M]:
+        """The repository of one of this manager's models.
+
+        Raises:
+            ConfigurationError: for a model of another manager, or one with a wrong definition.
+        """
+        repository = self.claim(model)
+        if repository is None:
+            raise ConfigurationError(
+                f"{model.__name__} is not one of this manager's models.", model=model.__name__
+            )
+        return repository
+
+    def claim(self, model: type[M]) -> Repository[M] | None:
+        """The repository of `model`, or None if this manager does not answer for it."""
+        repository = self._repositories.get(model)
+        if repository is not None:
+            return repository
+        if not self._open and model not in self._given:
+            return None
+        with self._lock:
+            added = self._add(model)
+            self._link()
+        return added
+
+    def _add(self, model: type[M]) -> Repository[M]:
+        schema = schema_of(model)
+        for other in list(self._repositories):
+            if other is not model and (
+                schema_of(other).prefix == schema.prefix or schema_of(other).name == schema.name
+            ):
+                self._replace(other, model)
+        repository = Repository(model, schema, self.database, self)
+        self._repositories[model] = repository
+        return repository
+
+    def _replace(self, older: type[Any], newer: type[Any]) -> None:
+        """Puts a class in the place of one of the same name or prefix, if it is another edition of it."""
+        same = (source_of(older), older.__qualname__) == (source_of(newer), newer.__qualname__)
+        if not (same or is_local(older) or is_local(newer)):
+            first, second = schema_of(older), schema_of(newer)
+            what = f"prefix {first.prefix!r}" if first.prefix == second.prefix else f"name {first.name!r}"
+            places = " and ".join(
+                f"{m.__module__}.{m.__qualname__} in {source_of(m)}" for m in (older, newer)
+            )
+            raise ConfigurationError(
+                f"Two models of one manager have the {what}: {places}. Give one of them another.",
+                model=second.name,
+            )
+        del self._repositories[older]
+
+    def related(self, target: str | type[Any], near: type[Any]) -> Repository[Any]:
+        """The repository of the model that a relation of `near` names."""
+        if not isinstance(target, str):
+            return self.repository(target)
+        known = list(dict.fromkeys((*self._repositories, *self._candidates())))
+        return self.repository(choose(target, known, near))
+
+    def _link(self) -> None:
+        """Gives parent models their query methods: ``user.query_posts()``."""
+        for model, repository in list(self._repositories.items()):
+            schema = repository.schema
+            shapes = [
+                *schema.indexes.values(),
+                *((schema.primary,) if schema.primary.name != "primary_key" else ()),
+            ]
+            for shape in shapes:
+                if not isinstance(shape.partition.field, RelatedField) or shape.name is None:
+                    continue
+                parent = self._parent(shape.partition.field, model)
+                name = parent_query_name(shape.name)
+                if parent is not None and (
+                    not hasattr(parent, name) or getattr(getattr(parent, name), "made_by_relation", False)
+                ):
+                    setattr(parent, name, query_method(model, shape.name))
+
+    def _parent(self, field: RelatedField, model: type[Any]) -> type[Any] | None:
+        """The parent model of a relation, None while it is not defined."""
+        if not isinstance(field.target, str):
+            return field.target
+        try:
+            return choose(field.target, list(self._repositories), model)
+        except ConfigurationError:
+            return None
+
+    # --- the table -------------------------------------------------------------------------------
+
+    @property
+    def table_name(self) -> str:
+        """The table's name."""
+        return self.database.table_name
+
+    @property
+    def client(self) -> Any:
+        """The boto3 client of this process; made when it is first needed."""
+        return self.database.transport.client  # type: ignore[attr-defined]
+
+    def create_table(self, *, timeout: float = 300.0) -> bool:
+        """Makes the table with its indexes and TTL, unless it exists; returns whether it was made.
+
+        Args:
+            timeout: seconds to wait at most until it is ACTIVE.
+        """
+        return create_table(self.database, timeout=timeout)
+
+    def close(self) -> None:
+        """Gives back connections, and answers for its models no longer. May be called twice."""
+        detach(self)
+        self.database.transport.close()
+
+    def __enter__(self) -> Manager:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<Manager of {', '.join(self.model_classes()) or 'no models'} in {self.table_name}>"
+
+
+def init_models(
+    config: Mapping[str, Any] | str | os.PathLike[str] | None = None,
+    *,
+    models: ModelsArgument = None,
+    table_name: str | None = None,
+    region: str | None = None,
+    endpoint_url: str | None = None,
+    client: Any = None,
+    transport: Transport | None = None,
+    embedded: bool = False,
+    policy: Policy | None = None,
+    batch_context: Mapping[str, Any] | None = None,
+    tenancy: Mapping[str, Any] | None = None,
+    deadline: float = DEADLINE_SECONDS,
+    max_concurrency: int = MAX_CONCURRENCY,
+    logging: str | Mapping[str, Any] | None = None,
+) -> Manager:
+    """Connects models to a table.
+
+    Settings come from a file (``dynamo_bao.toml``, ``[tool.dynamo_bao]`` of ``pyproject.toml``, or the one
+    that ``DYNAMO_BAO_CONFIG`` names), overridden by the environment, overridden by the arguments here.
+
+    Args:
+        config: nested settings, or a file's path.
+        models: the models; left out, every model there is.
+        table_name: the table (``dynamo-bao-dev``).
+        region, endpoint_url: where it is; boto3's own settings apply where they are left out.
+        client: a boto3 DynamoDB client to use; its own retry settings stay.
+        transport: carries requests instead of a boto3 client, such as those of `dynamo_bao.testing`.
+        embedded: runs a DynamoDB inside this process, for this manager only, and makes the table.
+        policy: what happens outside a batch context: `AllowDirect`, `WarnOutside` or `RequireContext`.
+        batch_context: ``{"require_batch_context": True}`` and the like, instead of `policy`.
+        tenancy: ``{"enabled": True}`` requires a tenant for every operation.
+        deadline: seconds that lookups and writes are retried.
+        max_concurrency: how many requests of one flush travel at once.
+        logging: the level of the ``dynamo_bao`` loggers.
+
+    Raises:
+        ConfigurationError: for a wrong model or setting; nothing is connected then.
+    """
+    arguments: dict[str, Any] = {
+        "aws": {"region": region, "endpoint_url": endpoint_url},
+        "db": {"table_name": table_name},
+        "batch_context": batch_context or {},
+        "tenancy": tenancy or {},
+        "logging": {"level": logging} if isinstance(logging, str) else logging or {},
+    }
+    settings = load_settings(config, os.environ, arguments)
+    _check_numbers(deadline, max_concurrency)
+    if policy is None:
+        setting = settings.get("batch_context", "require_batch_context", False)
+        policy = policy_from_setting(setting, settings.source("batch_context", "require_batch_context"))
+    level = settings.get("logging", "level")
+    if level is not None:
+        _set_level(level)
+    database = Database(
+        settings.get("db", "table_name", DEFAULT_TABLE),
+        transport or _transport(settings, client, embedded, max_concurrency),
+        policy,
+        settings.flag("tenancy", "enabled"),
+        deadline,
+        max_concurrency,
+    )
+    manager = Manager(database, settings, models)
+    if embedded:
+        manager.create_table()
+    attach(manager)
+    return manager
+
+
+def _check_numbers(deadline: object, max_concurrency: object) -> None:
+    if isinstance(deadline, bool) or not isinstance(deadline, (int, float)) or not deadline > 0:
+        raise ConfigurationError(f"deadline={deadline!r}; give seconds, more than 0.", field="deadline")
+    if isinstance(max_concurrency, bool) or not isinstance(max_concurrency, int) or max_concurrency < 1:
+        raise ConfigurationError(
+            f"max_concurrency={max_concurrency!r}; give a whole number of at least 1.",
+            field="max_concurrency",
+        )
+
+
+def _set_level(level: str) -> None:
+    try:
+        standard_logging.getLogger("dynamo_bao").setLevel(str(level).upper())
+    except ValueError:
+        raise ConfigurationError(
+            f"logging level {level!r} is none of DEBUG, INFO, WARNING, ERROR, CRITICAL.", field="level"
+        ) from None
+
+
+def _transport(settings: Settings, client: Any, embedded: bool, max_concurrency: int) -> BotoTransport:
+    if client is not None:
+        if embedded:
+            raise ConfigurationError("client= and embedded=True exclude each other; give one.")
+        return BotoTransport(lambda: client, given=True)
+    if embedded:
+        engine = EmbeddedEngine()
+        return BotoTransport(
+            lambda: attach_engine(
+                make_client(
+                    region=REGION, endpoint_url=None, max_concurrency=max_concurrency, credentials=CREDENTIALS
+                ),
+                engine,
+            )
+        )
+    names = ("access_key_id", "secret_access_key", "session_token")
+    credentials = {f"aws_{name}": settings.get("aws", name) for name in names if settings.get("aws", name)}
+    return BotoTransport(
+        lambda: make_client(
+            region=settings.get("aws", "region"),
+            endpoint_url=settings.get("aws", "endpoint_url"),
+            max_concurrency=max_concurrency,
+            credentials=credentials,
+        )
+    )

@@ -1,0 +1,531 @@
+"""The base class of all models: an attrs class whose methods go through its repository."""
+
+from __future__ import annotations
+
+import copy
+import sys
+from collections.abc import Iterable, Mapping
+from functools import partial
+from typing import Any, ClassVar, Generic, TypeVar, overload
+
+import attr
+from attrs import NOTHING, evolve
+
+from dynamo_bao.capacity import Capacity
+from dynamo_bao.context import is_inside_batch_context
+from dynamo_bao.definition import Declared, Options, Unresolved, compile_schema, declared_fields
+from dynamo_bao.errors import ConfigurationError, UnknownFieldError, ValidationError, suggestion
+from dynamo_bao.fields.base import Field
+from dynamo_bao.fields.moments import TtlField, utc_now
+from dynamo_bao.fields.text import RelatedField
+from dynamo_bao.fields.typing import REQUIRED_UNLESS_DEFAULTED
+from dynamo_bao.instances import STATE, State, Status, changed_names, hidden_class, new_loaded, state_of
+from dynamo_bao.paths import FieldPaths
+from dynamo_bao.query import QueryResult
+from dynamo_bao.registry import register, repository_of
+from dynamo_bao.relations import Related, load_related, related, relation_name
+from dynamo_bao.repository import Repository
+from dynamo_bao.schema import Schema
+from dynamo_bao.tenancy import current_tenant
+from dynamo_bao.writing import ConditionLike
+
+if sys.version_info >= (3, 11):
+    from typing import dataclass_transform
+else:
+    from typing_extensions import dataclass_transform
+
+M = TypeVar("M", bound="Model")
+T = TypeVar("T")
+
+
+class _Create:
+    """``User.create(…)``: takes what the constructor takes, so checkers see it as the class itself."""
+
+    def __get__(self, instance: object, owner: type[T]) -> type[T]:
+        return partial(_create, owner)  # type: ignore[return-value]
+
+
+def _create(model: type[T], /, *mappings: Mapping[str, Any], **fields: Any) -> T:
+    for mapping in mappings:
+        fields = {**mapping, **fields}
+    return repository_of(model).create(**fields)
+
+
+class DeleteByKey(Generic[T]):
+    """``User.delete("id")`` or ``User.delete(user)``."""
+
+    def __init__(self, model: type[T]) -> None:
+        self._model = model
+
+    def __call__(
+        self, key: str | T | tuple[Any, Any] | Mapping[str, Any], condition: ConditionLike = None
+    ) -> T:
+        """Deletes an item and returns its instance, which no longer exists.
+
+        Raises:
+            ItemNotFoundError: where there is no such item.
+            ConditionalError: where `condition` does not hold; nothing is deleted.
+        """
+        return repository_of(self._model).delete(key, condition)
+
+
+class DeleteThis(Generic[T]):
+    """``user.delete()``."""
+
+    def __init__(self, instance: T) -> None:
+        self._instance = instance
+
+    def __call__(self, condition: ConditionLike = None) -> T:
+        """Deletes this instance's item; the instance no longer exists then."""
+        return repository_for(self._instance).delete(self._instance, condition)
+
+
+class _Delete:
+    """Deletes by key from the class, and this item from an instance."""
+
+    @overload
+    def __get__(self, instance: None, owner: type[T]) -> DeleteByKey[T]: ...
+
+    @overload
+    def __get__(self, instance: T, owner: type[T]) -> DeleteThis[T]: ...
+
+    def __get__(self, instance: T | None, owner: type[T]) -> DeleteByKey[T] | DeleteThis[T]:
+        return DeleteByKey(owner) if instance is None else DeleteThis(instance)
+
+
+def repository_for(instance: T) -> Repository[T]:
+    """The repository an instance belongs to; a new one's is its class's."""
+    home: Any = state_of(instance).home
+    return home if home is not None else repository_of(type(instance))
+
+
+@dataclass_transform(kw_only_default=True, eq_default=False, field_specifiers=REQUIRED_UNLESS_DEFAULTED)
+class Model:
+    """The base class of models.
+
+    Args (of the class statement):
+        prefix: 1 to 4 characters that start the model's keys; none makes an abstract base or mixin.
+        name: the model's stored name, the class's by default.
+        iterable: whether all items can be gone through; iteration_buckets: over how many partitions.
+        key_format: ``"native"``, or ``"dynamo-bao"`` for tables shared with the JavaScript library.
+        attribute_style: ``"camel"`` stores ``user_id`` as ``userId``.
+        table_type: ``"mapping"`` for a table between two models.
+
+    Example:
+        >>> class User(Model, prefix="u"):
+        ...     user_id: str = UlidField(auto_assign=True)
+        ...     name: str
+        ...     primary_key = PrimaryKey("user_id")
+    """
+
+    __bao_declared__: ClassVar[dict[str, Declared]] = {}
+    __bao_options__: ClassVar[Options] = Options()
+    __bao_schema__: ClassVar[Schema | None] = None
+    __bao_hidden__: ClassVar[type[Any]]
+    __bao_name__: ClassVar[str] = "Model"
+    __bao_keys__: ClassVar[frozenset[str]] = frozenset()
+
+    fields: ClassVar[FieldPaths]
+    """The model's fields for expressions: ``User.fields.age >= 25``."""
+
+    create = _Create()
+    delete = _Delete()
+
+    def __init_subclass__(cls, *, prefix: str | None = None, hidden: bool = False, **options: Any) -> None:
+        super().__init_subclass__()
+        if hidden:
+            return
+        _check_bases(cls)
+        known = {field.name for field in attr.fields(Options)}
+        for option in options:
+            if option not in known:
+                raise ConfigurationError(
+                    f"{cls.__name__}: no class option {option!r}.{suggestion(option, known)}"
+                )
+        cls.__bao_options__ = evolve(cls.__bao_options__, **{"name": None, **options, "prefix": prefix})
+        cls.__bao_options__.check(cls.__name__)
+        cls.__bao_name__ = cls.__bao_options__.name or cls.__name__
+        own = declared_fields(cls, RESERVED, sys._getframe(1))
+        cls.__bao_declared__ = {**_inherited(cls), **own}
+        _make_attrs(cls, own)
+        if prefix is not None:
+            _finish(cls)
+            register(cls)
+
+    def __init__(self, **values: Any) -> None:
+        schema = schema_of(type(self))
+        _fill_in(schema, values)
+        self.__dict__[STATE] = State(None, Status.TRANSIENT, current_tenant())
+        self.__attrs_init__(**values)  # type: ignore[attr-defined]
+
+    # --- the class's items -----------------------------------------------------------------------
+
+    @classmethod
+    def find(
+        cls: type[M],
+        key: object = None,
+        *,
+        consistent_read: bool = False,
+        bypass_cache: bool = False,
+        **parts: Any,
+    ) -> M:
+        """The instance for a key; see `Repository.find`."""
+        return repository_of(cls).find(
+            key, consistent_read=consistent_read, bypass_cache=bypass_cache, **parts
+        )
+
+    @classmethod
+    def find_or_none(cls: type[M], key: object = None, **options: Any) -> M | None:
+        """The instance for a key, loaded at once, or None."""
+        return repository_of(cls).find_or_none(key, **options)
+
+    @classmethod
+    def find_or_raise(cls: type[M], key: object = None, **options: Any) -> M:
+        """The instance for a key, loaded at once; `ItemNotFoundError` where there is none."""
+        return repository_of(cls).find_or_raise(key, **options)
+
+    @classmethod
+    def batch_find(
+        cls: type[M], keys: Iterable[object] | None, *, consistent_read: bool = False
+    ) -> dict[str, M]:
+        """Many instances by primary id, missing ones included; see `Repository.batch_find`."""
+        return repository_of(cls).batch_find(keys, consistent_read=consistent_read)
+
+    @classmethod
+    def update(cls: type[M], key: object, condition: ConditionLike = None, **changes: Any) -> M:
+        """Changes fields of a stored item without loading it; see `Repository.update`."""
+        return repository_of(cls).update(key, condition, **changes)
+
+    @classmethod
+    def query_by_index(
+        cls: type[M], index: str, value: object, sort_condition: Any = None, **options: Any
+    ) -> QueryResult[M]:
+        """The items of one partition of an index; see `Repository.query_by_index`."""
+        return repository_of(cls).query_by_index(index, value, sort_condition, **options)
+
+    @classmethod
+    def find_by_unique_constraint(cls: type[M], name: str, value: object) -> M | None:
+        """The instance that has a unique value, or None."""
+        return repository_of(cls).find_by_unique_constraint(name, value)
+
+    @classmethod
+    def make_primary_id(cls, partition: object, sort: object = None) -> str:
+        """The primary id for key values."""
+        return repository_of(cls).make_primary_id(partition, sort)
+
+    @classmethod
+    def from_dict(cls: type[M], values: Mapping[str, Any]) -> M:
+        """A new (transient) instance from field values, such as `to_dict` gives."""
+        return cls(**values)
+
+    @staticmethod
+    def is_inside_batch_context() -> bool:
+        """Whether the running code is inside a batch context."""
+        return is_inside_batch_context()
+
+    # --- this instance ---------------------------------------------------------------------------
+
+    def save(self: M, condition: ConditionLike = None, force_reindex: bool = False) -> M:
+        """Stores what changed (a new instance wholly) and returns the instance; see `Repository.save`."""
+        return repository_for(self).save(self, condition, force_reindex)
+
+    def refresh(self: M) -> M:
+        """Reads the item again, consistently; local changes are dropped."""
+        return repository_for(self).refresh(self)
+
+    def exists(self) -> bool:
+        """Whether the item is stored; loads a pending instance."""
+        return state_of(self).status is not Status.TRANSIENT and repository_for(self).exists(self)
+
+    @property
+    def primary_id(self) -> str:
+        """The primary id, known without loading."""
+        known = state_of(self).primary_id
+        return known if known is not None else self._identity().primary_id
+
+    def has_changes(self) -> bool:
+        """Whether a save would write something."""
+        return bool(self.changes())
+
+    def changes(self) -> dict[str, Any]:
+        """The fields whose local value differs from what was loaded, with their local values."""
+        if state_of(self).status is Status.TRANSIENT:
+            return {name: value for name, value in self._values().items() if value is not None}
+        return {name: self.__dict__[name] for name in changed_names(self)}
+
+    def to_dict(self) -> dict[str, Any]:
+        """The field values by field name; loads a pending instance."""
+        self._look()
+        return self._values()
+
+    @property
+    def consumed_capacity(self) -> Capacity:
+        """The capacity units that reading and writing this instance consumed."""
+        return state_of(self).capacity
+
+    def related(self, model: type[T], field: str) -> T:
+        """The related instance of a relation field, typed: ``post.related(User, "user_id")``."""
+        found: T = related(self, field)
+        return found
+
+    def load_related_data(self: M, names: Iterable[str] | None = None) -> M:
+        """Loads the targets of relation fields (all by default) in one round, and returns the instance."""
+        load_related(self, names)
+        return self
+
+    def is_expired(self) -> bool:
+        """Whether the item's ``ttl`` has passed; DynamoDB removes such items later."""
+        for field in schema_of(type(self)).fields.values():
+            if isinstance(field, TtlField):
+                moment = getattr(self, field.name)
+                return moment is not None and moment <= utc_now()
+        return False
+
+    def _identity(self) -> Any:
+        state = state_of(self)
+        return schema_of(type(self)).identity(state.tenant, self.__dict__)
+
+    def _look(self) -> None:
+        """Loads a pending instance; raises where there is nothing to look at."""
+        state = state_of(self)
+        if state.status in (Status.PENDING, Status.MISSING, Status.FAILED):
+            repository_for(self).materialise(self)
+
+    def _values(self) -> dict[str, Any]:
+        values = self.__dict__
+        return {name: values[name] for name in schema_of(type(self)).fields if name in values}
+
+    # --- Python's own questions, all answered without I/O but the truth of a pending instance ------------
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in self.__bao_keys__ and STATE in self.__dict__:
+            _check_key_assignment(self, name, value)
+        object.__setattr__(self, name, value)
+
+    def __bool__(self) -> bool:
+        return state_of(self).status is Status.TRANSIENT or repository_for(self).exists(self)
+
+    def __eq__(self, other: object) -> bool:
+        if self is other:
+            return True
+        if not isinstance(other, Model) or schema_of(type(self)) is not schema_of(type(other)):
+            return NotImplemented
+        mine, theirs = _comparable(self), _comparable(other)
+        return mine is not None and mine == theirs
+
+    def __hash__(self) -> int:
+        comparable = _comparable(self)
+        if comparable is None:
+            raise TypeError(
+                f"{type(self).__name__} has no key yet, so it cannot be hashed; give it one first."
+            )
+        return hash((schema_of(type(self)).name, comparable))
+
+    def __repr__(self) -> str:
+        state, values = state_of(self), self.__dict__
+        shown = " ".join(f"{name}={values.get(name)!r}" for name in schema_of(type(self)).key_names)
+        return f"<{type(self).__name__} {shown} ({state.status.value})>"
+
+    def __copy__(self: M) -> M:
+        self._look()
+        return _rebuild(*_parts(self))
+
+    def __deepcopy__(self: M, memo: dict[int, Any]) -> M:
+        self._look()
+        return _rebuild(*_parts(self))
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        self._look()
+        return _rebuild, _parts(self)
+
+
+RESERVED = frozenset(name for name in dir(Model) if not name.startswith("__")) | {"fields", "primary_key"}
+"""Names that fields cannot have, because they would hide a method."""
+
+
+# --- making a class ---------------------------------------------------------------------------------
+
+
+def _check_bases(cls: type[Any]) -> None:
+    for base in cls.__mro__[1:]:
+        if not issubclass(base, Model) and base.__dict__.get("__annotations__") and base is not Generic:
+            raise ConfigurationError(
+                f"{cls.__name__}: its base {base.__name__} has annotated fields but is no Model; make it one, "
+                f"without a prefix: class {base.__name__}(Model).",
+                model=cls.__name__,
+            )
+
+
+def _inherited(cls: type[Any]) -> dict[str, Declared]:
+    declared: dict[str, Declared] = {}
+    for base in reversed(cls.__mro__[1:]):
+        declared.update(base.__dict__.get("__bao_declared__", {}))
+    return declared
+
+
+def _make_attrs(cls: type[Any], own: Mapping[str, Declared]) -> None:
+    """Makes the class an attrs class; field objects leave the class, so that reading a field is plain."""
+    for name in own:
+        if name in cls.__dict__:
+            delattr(cls, name)
+    these = {name: attr.ib(kw_only=True) for name in own}
+    attr.s(
+        these=these,
+        init=False,
+        repr=False,
+        eq=False,
+        order=False,
+        slots=False,
+        kw_only=True,
+        on_setattr=None,
+        collect_by_mro=True,
+    )(cls)
+
+
+def _finish(cls: type[Any]) -> None:
+    """Compiles the schema now, unless the class names types that are not defined yet."""
+    try:
+        schema_of(cls)
+    except Unresolved:
+        return
+
+
+def schema_of(cls: type[Any]) -> Schema:
+    """The schema of a model, compiled when it is first needed.
+
+    Raises:
+        ConfigurationError: for an abstract model, or a wrong definition.
+    """
+    model = cls.__mro__[1] if "__bao_schema__" not in cls.__dict__ and _is_hidden(cls) else cls
+    schema: Schema | None = model.__dict__.get("__bao_schema__")
+    if schema is not None:
+        return schema
+    if model.__bao_options__.prefix is None:
+        raise ConfigurationError(f"{cls.__name__} has no prefix: it is a base for models, not one itself.")
+    schema = compile_schema(model, model.__bao_options__, model.__bao_declared__)
+    model.__bao_schema__ = schema
+    model.__bao_keys__ = frozenset(schema.key_names)
+    model.__bao_hidden__ = hidden_class(model, schema.lazy_names)
+    _add_names(model, schema)
+    return schema
+
+
+def _is_hidden(cls: type[Any]) -> bool:
+    return cls.__mro__[1].__dict__.get("__bao_hidden__") is cls
+
+
+def _add_names(model: type[Any], schema: Schema) -> None:
+    """The names a definition gives its class: ``query_by_status``, ``find_by_email``, ``user``, ``fields``."""
+    added: dict[str, Any] = {"fields": FieldPaths(schema)}
+    for name in schema.indexes:
+        added[f"query_{name}"] = _index_query(name)
+    for name in (schema.primary.name,):
+        if name not in (None, "primary_key"):
+            added[f"query_{name}"] = _index_query(name)
+    for constraint in schema.constraints.values():
+        added[f"find_by_{constraint.field.name}"] = _unique_find(constraint.name)
+    for field in schema.fields.values():
+        relation = relation_name(field.name) if isinstance(field, RelatedField) else None
+        if relation is not None and relation not in schema.fields:
+            added[relation] = Related[Any](field.name)
+    for name, value in added.items():
+        if not hasattr(model, name):
+            setattr(model, name, value)
+
+
+def _index_query(index: str | None) -> Any:
+    def query(cls: type[Any], value: object, sort_condition: Any = None, **options: Any) -> Any:
+        return repository_of(cls).query_by_index(str(index), value, sort_condition, **options)
+
+    query.__doc__ = f"The items of one partition of {index}."
+    return classmethod(query)
+
+
+def _unique_find(constraint: str) -> Any:
+    def find(cls: type[Any], value: object) -> Any:
+        return repository_of(cls).find_by_unique_constraint(constraint, value)
+
+    find.__doc__ = f"The instance that {constraint} gives for a value, or None."
+    return classmethod(find)
+
+
+# --- making an instance -------------------------------------------------------------------------------
+
+
+def _fill_in(schema: Schema, values: dict[str, Any]) -> None:
+    """Completes the constructor's values in place, and converts what fields accept in other forms.
+
+    Raises:
+        UnknownFieldError: for a name that is no field.
+        ValidationError: naming every required field that has no value.
+    """
+    for name in values:
+        if name not in schema.fields:
+            hint = suggestion(name, schema.fields)
+            raise UnknownFieldError(f"{schema.name} has no field {name!r}.{hint}", name, values[name])
+    missing: list[ValidationError] = []
+    for name, field in schema.fields.items():
+        if name in values:
+            values[name] = _converted(field, values[name])
+            continue
+        value = field.initial()
+        if value is NOTHING:
+            missing.append(field.error("is required; give it a value", None))
+        values[name] = value
+    if missing:
+        raise ValidationError.of(schema.name, missing)
+
+
+def _converted(field: Field, value: Any) -> Any:
+    """A value in the form the field holds it; what cannot be is left for the save to refuse."""
+    if value is None:
+        return None
+    try:
+        return field.normalise(value)
+    except ValueError:
+        return value
+
+
+def _check_key_assignment(instance: Model, name: str, value: Any) -> None:
+    state = state_of(instance)
+    if state.status is Status.TRANSIENT or instance.__dict__.get(name) == value:
+        return
+    schema = schema_of(type(instance))
+    raise ValidationError(
+        f"{schema.name}.{name} is part of the key of a stored item and cannot be changed; create() a new item "
+        f"and delete() this one.",
+        name,
+        value,
+    )
+
+
+def _comparable(instance: Model) -> Any:
+    """What equality goes by: tenant and key; None where there is no key yet."""
+    state = state_of(instance)
+    if state.key is not None:
+        return state.key
+    try:
+        return instance._identity().key
+    except ValidationError:
+        return None
+
+
+# --- copies -------------------------------------------------------------------------------------------
+
+
+def _parts(instance: Model) -> tuple[Any, ...]:
+    state = state_of(instance)
+    model = type(instance).__mro__[1] if _is_hidden(type(instance)) else type(instance)
+    return model, state.status is Status.LOADED, state.tenant, state.stored, dict(instance._values())
+
+
+def _rebuild(model: type[Any], stored: bool, tenant: str | None, item: Any, values: dict[str, Any]) -> Any:
+    """A detached instance with the same stored item and the same local values."""
+    if not stored:
+        instance = object.__new__(model)
+        instance.__dict__[STATE] = State(None, Status.TRANSIENT, tenant)
+    else:
+        repository = repository_of(model)
+        instance = new_loaded(repository, repository.schema.identity(tenant, values), tenant, item)
+    instance.__dict__.update(copy.deepcopy(values))
+    return instance

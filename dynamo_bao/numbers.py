@@ -1,0 +1,130 @@
+"""Numbers as DynamoDB keeps them, and as texts whose byte order is the numbers' order."""
+
+from __future__ import annotations
+
+from decimal import ROUND_HALF_UP, Context, Decimal
+
+from dynamo_bao.wire import MAX_NUMBER_DIGITS, MAX_NUMBER_EXPONENT, MIN_NUMBER_EXPONENT
+
+KEY_DIGITS = 20
+_CEILING = 10**KEY_DIGITS
+_EXPONENT_SHIFT = 500
+_COMPLEMENT = str.maketrans("0123456789", "9876543210")
+_EXACT = Context(prec=400)
+
+
+def number_fault(value: Decimal) -> str | None:
+    """Why DynamoDB cannot hold `value`, or None: 38 significant digits, 1E-130 to 9.99…E+125."""
+    if not value.is_finite():
+        return "NaN and infinity cannot be stored"
+    if not value:
+        return None
+    digits = "".join(map(str, value.as_tuple().digits)).strip("0")
+    if len(digits) > MAX_NUMBER_DIGITS:
+        return f"it has {len(digits)} significant digits, DynamoDB keeps {MAX_NUMBER_DIGITS}"
+    if not MIN_NUMBER_EXPONENT <= value.adjusted() <= MAX_NUMBER_EXPONENT:
+        return "its magnitude is outside DynamoDB's 1E-130 to 9.99E+125"
+    return None
+
+
+def parse_integer(text: str) -> int:
+    """The whole number in a stored ``N``, which may be written ``1E+3``; `ValueError` for a fraction."""
+    try:
+        return int(text)
+    except ValueError:
+        number = Decimal(text)
+        if number != number.to_integral_value(context=_EXACT):
+            raise ValueError("a fraction where a whole number belongs") from None
+        return int(number)
+
+
+def parse_number(text: str) -> int | float | Decimal:
+    """A number of a map or list: `int` if whole, `float` where that is exact, else `Decimal`."""
+    try:
+        return int(text)
+    except ValueError:
+        return plain_number(Decimal(text))
+
+
+def plain_number(value: Decimal) -> int | float | Decimal:
+    """`value` as an `int` if it is whole, as a `float` where a float's shortest text says the same."""
+    if value == value.to_integral_value(context=_EXACT):
+        return int(value)
+    nearest = float(value)
+    return nearest if Decimal(repr(nearest)) == value else value
+
+
+def float_text(value: float) -> str:
+    """A float as it is written, ``20`` for 20.0; the shortest text that gives the same float."""
+    return str(int(value)) if value.is_integer() and abs(value) < 1e16 else repr(value)
+
+
+def integer_key(value: int) -> str | None:
+    """20 digits in number order: padded, and for negatives ``-`` and the complement; None beyond 20 digits.
+
+    >>> integer_key(42), integer_key(-5)
+    ('00000000000000000042', '-99999999999999999994')
+    """
+    if abs(value) >= _CEILING:
+        return None
+    return f"{value:020d}" if value >= 0 else f"-{_CEILING - 1 + value:020d}"
+
+
+def parse_integer_key(text: str) -> int:
+    """The number of `integer_key`; `ValueError` where `text` is not such a key."""
+    digits = text[1:] if text.startswith("-") else text
+    if len(digits) != KEY_DIGITS or not (digits.isascii() and digits.isdigit()):
+        raise ValueError("not 20 digits")
+    value = int(digits)
+    if text.startswith("-"):
+        value -= _CEILING - 1
+        if not value:
+            raise ValueError("minus zero")
+    return value
+
+
+def decimal_key(value: Decimal) -> str:
+    """Any number DynamoDB holds as text in number order, exactly.
+
+    Zero is ``1``. A positive number is ``1``, its exponent plus 500 as three digits, then its digits
+    without trailing zeros. A negative one is ``0`` and the same with every digit complemented to nine,
+    closed by ``~`` so that more digits sort lower.
+
+    >>> decimal_key(Decimal("12.5")), decimal_key(Decimal("-12.5")), decimal_key(Decimal(0))
+    ('1501125', '0498874~', '1')
+    """
+    if not value:
+        return "1"
+    digits = "".join(map(str, value.as_tuple().digits)).lstrip("0").rstrip("0")
+    text = f"{value.adjusted() + _EXPONENT_SHIFT:03d}{digits}"
+    return f"1{text}" if value > 0 else f"0{text.translate(_COMPLEMENT)}~"
+
+
+def parse_decimal_key(text: str) -> Decimal:
+    """The number of `decimal_key`; `ValueError` where `text` is not such a key."""
+    if text == "1":
+        return Decimal(0)
+    sign, rest = text[:1], text[1:]
+    if sign == "0" and rest.endswith("~"):
+        rest = rest[:-1].translate(_COMPLEMENT)
+    elif sign != "1":
+        raise ValueError("not a number key")
+    exponent, digits = rest[:3], rest[3:]
+    if not (rest.isascii() and rest.isdigit()) or not digits or digits[0] == "0" or digits[-1] == "0":
+        raise ValueError("not a number key")
+    number = Decimal(f"{digits[0]}.{digits[1:] or '0'}E{int(exponent) - _EXPONENT_SHIFT}")
+    return -number if sign == "0" else number
+
+
+def javascript_exponential(value: float) -> str:
+    """What JavaScript's ``toExponential(20)`` gives, the float key text of the shared table format."""
+    if value == 0:
+        return "0." + "0" * 20 + "e+0"
+    rounded = Context(prec=21, rounding=ROUND_HALF_UP).create_decimal(Decimal(value))
+    mantissa, exponent = format(rounded, ".20e").split("e")
+    return f"{mantissa}e{int(exponent):+d}"
+
+
+def fixed(value: float, precision: int) -> float:
+    """`value` rounded to `precision` decimals, half away from zero on its exact binary value."""
+    return float(Decimal(value).quantize(Decimal(1).scaleb(-precision), ROUND_HALF_UP, context=_EXACT))

@@ -1,0 +1,87 @@
+"""Fields as the beginnings of expressions: ``User.fields.age >= 25``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from attrs import frozen
+
+from dynamo_bao.errors import QueryError, suggestion
+from dynamo_bao.expressions.conditions import Condition
+from dynamo_bao.expressions.dicts import condition_from
+from dynamo_bao.schema import Schema
+
+
+class FieldPaths:
+    """The fields of a model by name."""
+
+    def __init__(self, schema: Schema) -> None:
+        self._schema = schema
+
+    def __getattr__(self, name: str) -> FieldPath:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        if name not in self._schema.fields:
+            hint = suggestion(name, self._schema.fields)
+            raise QueryError(f"{self._schema.name} has no field {name!r}.{hint}", field=name)
+        return FieldPath(name)
+
+    def __dir__(self) -> list[str]:
+        return sorted(self._schema.fields)
+
+
+@frozen(eq=False, order=False)
+class FieldPath:
+    """A field, or what is inside one; compared with a value it gives a condition."""
+
+    path: str
+
+    def __getitem__(self, name: str | int) -> FieldPath:
+        return FieldPath(f"{self.path}[{name}]" if isinstance(name, int) else f"{self.path}.{name}")
+
+    def __eq__(self, value: object) -> Condition:  # type: ignore[override]
+        return self._is("$eq", value)
+
+    def __ne__(self, value: object) -> Condition:  # type: ignore[override]
+        return self._is("$ne", value)
+
+    def __lt__(self, value: object) -> Condition:
+        return self._is("$lt", value)
+
+    def __le__(self, value: object) -> Condition:
+        return self._is("$lte", value)
+
+    def __gt__(self, value: object) -> Condition:
+        return self._is("$gt", value)
+
+    def __ge__(self, value: object) -> Condition:
+        return self._is("$gte", value)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def between(self, low: object, high: object) -> Condition:
+        """``low <= field <= high``."""
+        return self._is("$between", [low, high])
+
+    def is_in(self, values: Any) -> Condition:
+        """The field equals one of up to 100 values."""
+        return self._is("$in", list(values))
+
+    def begins_with(self, text: object) -> Condition:
+        """The field's text begins with `text`."""
+        return self._is("$begins_with", text)
+
+    def contains(self, value: object) -> Condition:
+        """The field's text contains `value`, or its set or list has it as a member."""
+        return self._is("$contains", value)
+
+    def exists(self) -> Condition:
+        """The field has a stored value."""
+        return self._is("$exists", True)
+
+    def size(self, operand: Any) -> Condition:
+        """The field's size is a number, or ``{"$gt": 3}`` and the like."""
+        return self._is("$size", operand)
+
+    def _is(self, operator: str, operand: object) -> Condition:
+        return condition_from({self.path: {operator: operand}})

@@ -1,0 +1,103 @@
+"""What happens to an operation outside any batch context."""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+from typing import Protocol
+
+from attrs import field, frozen
+
+from dynamo_bao.errors import BatchContextRequiredError, BatchContextWarning, ConfigurationError
+
+_PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
+
+REQUIRED_MESSAGE = (
+    "Batch operations must be executed within run_with_batch_context(). "
+    "Wrap your database operations in run_with_batch_context() to enable batching and caching."
+)
+
+
+class Policy(Protocol):
+    """Decides about one operation tried outside a session: lets it pass, or raises."""
+
+    def outside(self, operation: str) -> None:
+        """`operation` names the call, such as ``User.find('42')``."""
+
+
+@frozen
+class AllowDirect:
+    """The default: the operation runs at once, one request per call, without any cache."""
+
+    def outside(self, operation: str) -> None:
+        """Lets every operation pass."""
+
+
+@frozen
+class RequireContext:
+    """Strict mode: an operation outside a batch context raises `BatchContextRequiredError`."""
+
+    def outside(self, operation: str) -> None:
+        """Refuses every operation, before any request."""
+        raise BatchContextRequiredError(f"{REQUIRED_MESSAGE} (tried: {operation})")
+
+
+@frozen
+class WarnOutside:
+    """Direct execution, and one `BatchContextWarning` for each line of code that does it."""
+
+    _seen: set[tuple[str, int]] = field(factory=set, eq=False, repr=False)
+
+    def outside(self, operation: str) -> None:
+        """Warns with the file and line of the caller, once per line."""
+        filename, line = calling_line()
+        if (filename, line) in self._seen:
+            return
+        self._seen.add((filename, line))
+        text = (
+            f"{operation} at {filename}:{line} runs outside run_with_batch_context(): no batching, no cache."
+        )
+        warnings.warn_explicit(text, BatchContextWarning, filename, line, source=None)
+
+
+def calling_line() -> tuple[str, int]:
+    """File and line of the innermost frame that is not this library's."""
+    frame = sys._getframe(1)
+    while frame.f_back is not None and _is_ours(frame.f_code.co_filename):
+        frame = frame.f_back
+    return frame.f_code.co_filename, frame.f_lineno
+
+
+def _is_ours(filename: str) -> bool:
+    return filename.startswith((_PACKAGE, "<attrs generated", "<dynamo_bao"))
+
+
+_WORDS = {
+    **dict.fromkeys(("true", "1", "yes", "on"), True),
+    **dict.fromkeys(("false", "0", "no", "off"), False),
+}
+
+
+def policy_from_setting(value: object, source: str) -> Policy:
+    """The policy for a ``require_batch_context`` setting: a bool, ``"warn"``, or text from the environment.
+
+    Args:
+        value: the setting's value.
+        source: where it stands, for the error.
+
+    Raises:
+        ConfigurationError: for anything else.
+    """
+    word = value.strip().lower() if isinstance(value, str) else value
+    if isinstance(word, str):
+        word = _WORDS.get(word, word)
+    if word is True:
+        return RequireContext()
+    if word is False:
+        return AllowDirect()
+    if word == "warn":
+        return WarnOutside()
+    raise ConfigurationError(
+        f"{source} is {value!r}; use true/1/yes/on, false/0/no/off, or 'warn'.", field="require_batch_context"
+    )

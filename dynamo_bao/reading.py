@@ -1,0 +1,50 @@
+"""Direct reads: one ``GetItem``, outside the batches of a session."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dynamo_bao.instances import Home, fill, mark_missing, new_pending, state_of
+from dynamo_bao.keys import Key
+from dynamo_bao.schema import Identity
+from dynamo_bao.session.session import Session
+from dynamo_bao.transport.messages import Request, returned_item
+from dynamo_bao.wire import GET_ITEM, Item
+
+
+def get_item(home: Home, key: Key, session: Session | None, *, consistent: bool = False) -> Item | None:
+    """One stored item by its table key, read at once; the session only counts it."""
+    parameters = {
+        "TableName": home.database.table_name,
+        "Key": key.as_item(),
+        "ReturnConsumedCapacity": "TOTAL",
+    }
+    if consistent:
+        parameters["ConsistentRead"] = True
+    seconds = session.deadline if session is not None else None
+    reply = home.database.transport.send(
+        Request(GET_ITEM, parameters), deadline=home.database.deadline_from_now(seconds)
+    )
+    if session is not None:
+        session.record_round(reply)
+    return returned_item(reply.body, "Item")
+
+
+def get_instance(
+    home: Home, identity: Identity, tenant: str | None, session: Session | None, *, consistent: bool = False
+) -> Any:
+    """A new, detached instance, loaded at once or missing."""
+    instance = new_pending(home, identity, tenant, None)
+    get_into(instance, session, consistent=consistent)
+    return instance
+
+
+def get_into(instance: Any, session: Session | None, *, consistent: bool = False) -> None:
+    """Loads an instance by a request of its own."""
+    state = state_of(instance)
+    assert state.home is not None and state.key is not None
+    item = get_item(state.home, state.key, session, consistent=consistent)
+    if item is None:
+        mark_missing(instance, consistent=consistent)
+    else:
+        fill(instance, item, consistent=consistent)

@@ -1,0 +1,106 @@
+"""Which models there are, and which manager answers for a model."""
+
+from __future__ import annotations
+
+import sys
+import weakref
+from typing import Any, Protocol, TypeVar
+
+from dynamo_bao.errors import ConfigurationError, suggestion
+from dynamo_bao.repository import Repository
+
+M = TypeVar("M")
+
+
+class Claims(Protocol):
+    """A manager, as the registry needs it."""
+
+    def claim(self, model: type[M]) -> Repository[M] | None:
+        """The manager's repository of `model`, or None if it does not answer for it."""
+
+
+_models: list[weakref.ref[type[Any]]] = []
+_managers: list[Claims] = []
+
+
+def register(model: type[Any]) -> None:
+    """Remembers a concrete model; a class defined again in the same place replaces the earlier one."""
+    for ref in list(_models):
+        known = ref()
+        if known is None or _place(known) == _place(model):
+            _models.remove(ref)
+    _models.append(weakref.ref(model))
+
+
+def models() -> list[type[Any]]:
+    """All concrete models, in the order they were defined."""
+    return [model for model in (ref() for ref in _models) if model is not None]
+
+
+def _place(model: type[Any]) -> tuple[str, str]:
+    return source_of(model), model.__qualname__
+
+
+def source_of(model: type[Any]) -> str:
+    """Where a class was defined: its file, else its module."""
+    module = sys.modules.get(model.__module__)
+    return getattr(module, "__file__", None) or model.__module__
+
+
+def is_local(model: type[Any]) -> bool:
+    """Whether a class was defined inside a function."""
+    return "<locals>" in model.__qualname__
+
+
+def attach(manager: Claims) -> None:
+    """Makes `manager` the first that is asked about a model."""
+    _managers.insert(0, manager)
+
+
+def detach(manager: Claims) -> None:
+    """Takes `manager` out."""
+    if manager in _managers:
+        _managers.remove(manager)
+
+
+def repository_of(model: type[M]) -> Repository[M]:
+    """The repository of a model in the manager opened last that answers for it.
+
+    Raises:
+        ConfigurationError: where there is none.
+    """
+    for manager in _managers:
+        repository = manager.claim(model)
+        if repository is not None:
+            return repository
+    name = model.__name__
+    if _managers:
+        raise ConfigurationError(
+            f"{name} belongs to none of the open managers; add it: init_models(models=[…, {name}]).",
+            model=name,
+        )
+    raise ConfigurationError(
+        f"{name} is not connected to a table yet; call init_models(…) first.", model=name
+    )
+
+
+def choose(name: str, candidates: list[type[Any]], near: type[Any]) -> type[Any]:
+    """The model that a relation of `near` names: the one of the same module, else the only one.
+
+    Raises:
+        ConfigurationError: where there is none, or several.
+    """
+    named = [model for model in candidates if model.__bao_name__ == name]
+    found = [model for model in named if model.__module__ == near.__module__] or named
+    if not found:
+        hint = suggestion(name, (model.__bao_name__ for model in candidates))
+        raise ConfigurationError(
+            f"{near.__name__} relates to {name!r}, which is no model.{hint}", model=near.__name__
+        )
+    if len(found) > 1:
+        places = " and ".join(f"{model.__module__}.{model.__qualname__}" for model in found)
+        raise ConfigurationError(
+            f"{near.__name__} relates to {name!r}, which may be {places}; name the class itself.",
+            model=near.__name__,
+        )
+    return found[0]

@@ -1,0 +1,344 @@
+"""A model as the library works with it: compiled once from its declaration, then never changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+from attrs import define, field, frozen
+
+from dynamo_bao.codec import Decode, Encode, undecodable
+from dynamo_bao.errors import QueryError, ValidationError, suggestion
+from dynamo_bao.fields.base import Field
+from dynamo_bao.fields.documents import MapField, StringSetField, to_document
+from dynamo_bao.keys import (
+    GUARD_MARK,
+    SEPARATOR,
+    Key,
+    bucket_of,
+    checked_part,
+    join_id,
+    partition_text,
+    sort_text,
+    tenant_mark,
+)
+from dynamo_bao.wire import ITER_PK, ITER_SK, AttributeValue, Item, index_key_names
+
+
+class ModelPrefix:
+    """Stands for the model's own prefix as a key part; there is one, `MODEL_PREFIX`."""
+
+    def __repr__(self) -> str:
+        return "MODEL_PREFIX"
+
+    def __reduce__(self) -> str:
+        return "MODEL_PREFIX"
+
+
+MODEL_PREFIX: Final = ModelPrefix()
+
+
+@frozen(eq=False)
+class Part:
+    """One half of a key: a field's text, or the model's prefix where `field` is None."""
+
+    model: str
+    prefix: str
+    field: Field | None
+    to_text: Callable[[Any], str]
+    from_text: Callable[[str], Any]
+
+    def text(self, values: Mapping[str, Any]) -> str | None:
+        """The part's text for a model's values; None where the field has no value."""
+        if self.field is None:
+            return self.prefix
+        value = values.get(self.field.name)
+        return None if value is None else self.to_text(value)
+
+    def value(self, text: str) -> Any:
+        """The field's value for a text; `ValidationError` where it is not one of this field's."""
+        assert self.field is not None
+        try:
+            return self.from_text(text)
+        except (ValueError, OverflowError):
+            raise self.field.error("is not the text of such a key; give the value itself", text) from None
+
+
+class Identity(NamedTuple):
+    """One item told apart: its table key, its primary id, and the key fields' values."""
+
+    key: Key
+    primary_id: str
+    values: dict[str, Any]
+
+
+@frozen(eq=False)
+class PrimaryShape:
+    """How the primary key is made."""
+
+    name: str | None
+    partition: Part
+    sort: Part
+
+
+@frozen(eq=False)
+class IndexShape:
+    """A global secondary index of a model: its name, id, parts, and stored key attributes."""
+
+    name: str
+    id: str
+    partition: Part
+    sort: Part
+    pk_name: str
+    sk_name: str
+
+    @classmethod
+    def of(cls, name: str, index_id: str, partition: Part, sort: Part) -> IndexShape:
+        """An index with the attributes of its id."""
+        return cls(name, index_id, partition, sort, *index_key_names(index_id))
+
+    @property
+    def parts(self) -> tuple[Part, Part]:
+        """Both parts, partition first."""
+        return self.partition, self.sort
+
+    def pk_text(self, tenant: str | None, text: str) -> str:
+        """The text of the partition key attribute."""
+        lead = f"{tenant_mark(tenant)}{self.partition.prefix}#{self.id}#"
+        owner = self.partition.field
+        return lead + partition_text(
+            text, self.partition.model, owner.name if owner else self.name, len(lead)
+        )
+
+    def sk_text(self, text: str) -> str:
+        """The text of the sort key attribute."""
+        owner = self.sort.field
+        return sort_text(text, self.sort.model, owner.name if owner else self.name)
+
+    def keys(self, tenant: str | None, values: Mapping[str, Any]) -> Item:
+        """Both key attributes for a model's values; none where a part has no value."""
+        partition, sort = self.partition.text(values), self.sort.text(values)
+        if partition is None or sort is None:
+            return {}
+        return {
+            self.pk_name: {"S": self.pk_text(tenant, partition)},
+            self.sk_name: {"S": self.sk_text(sort)},
+        }
+
+
+@frozen(eq=False)
+class ConstraintShape:
+    """A unique constraint of one field."""
+
+    name: str
+    id: str
+    field: Field
+    prefix: str
+
+    def guard_key(self, tenant: str | None, stored: AttributeValue) -> Key:
+        """The key of the guard item for a stored value."""
+        ((_, text),) = stored.items()
+        lead = f"{tenant_mark(tenant)}{GUARD_MARK}#_{self.id}#{self.prefix}#{self.field.attribute}:"
+        return Key(lead + partition_text(str(text), self.field.model, self.field.name, len(lead)), GUARD_MARK)
+
+
+@define(eq=False)
+class Schema:
+    """Everything about a model that does not change: fields, keys, indexes, and its compiled codec."""
+
+    name: str
+    prefix: str
+    fields: dict[str, Field]
+    primary: PrimaryShape
+    indexes: dict[str, IndexShape]
+    constraints: dict[str, ConstraintShape]
+    iterable: bool
+    buckets: int
+    decode: Decode
+    encode: Encode
+    key_names: tuple[str, ...] = field(init=False)
+    attributes: dict[str, str] = field(init=False)
+    lazy_names: frozenset[str] = field(init=False)
+    renewing: tuple[Field, ...] = field(init=False)
+    set_names: tuple[str, ...] = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        parts = (self.primary.partition, self.primary.sort)
+        self.key_names = tuple(part.field.name for part in parts if part.field is not None)
+        self.attributes = {str(f.attribute): f.name for f in self.fields.values()}
+        self.lazy_names = frozenset(self.fields)
+        self.renewing = tuple(f for f in self.fields.values() if f.renews)
+        self.set_names = tuple(f.name for f in self.fields.values() if isinstance(f, StringSetField))
+
+    # --- keys ------------------------------------------------------------------------------------
+
+    def identity(self, tenant: str | None, values: Mapping[str, Any]) -> Identity:
+        """The identity of an item with these (normalised) values.
+
+        Raises:
+            ValidationError: where a key field has no value, or one that cannot be a key.
+        """
+        return self._identity(tenant, [self._needed(values, name) for name in self.key_names])
+
+    def identify(self, tenant: str | None, given: object) -> Identity:
+        """The identity of the item that a caller names.
+
+        Args:
+            given: the key field's value; the primary id as text; for composite keys also a tuple of both
+                values or a mapping of field names to values; or an instance of the model.
+
+        Raises:
+            ValidationError: where it cannot name an item of this model.
+        """
+        if isinstance(given, str):
+            return self._identity_of_text(tenant, given)
+        if isinstance(given, Mapping):
+            return self._identity(tenant, self._values_of(given))
+        if isinstance(given, tuple) and len(self.key_names) == 2:
+            if len(given) != 2:
+                raise self._bad_key(
+                    f"takes 2 values, {' and '.join(self.key_names)}, not {len(given)}", given
+                )
+            return self._identity(tenant, self._values_of(dict(zip(self.key_names, given, strict=True))))
+        if len(self.key_names) == 2:
+            raise self._bad_key(
+                f"needs {' and '.join(self.key_names)}, not one {type(given).__name__}", given
+            )
+        return self._identity(tenant, self._values_of({self.key_names[0]: given}))
+
+    def _identity_of_text(self, tenant: str | None, text: str) -> Identity:
+        if len(self.key_names) == 1:
+            part = self._single_part()
+            return self._identity(tenant, [self._accepted(part.field, part.value(text))])
+        halves = text.split(SEPARATOR)
+        if len(halves) != 2:
+            raise self._bad_key(
+                f"has two parts; give ({', '.join(self.key_names)}) or make_primary_id(...), not one text",
+                text,
+            )
+        parts = (self.primary.partition, self.primary.sort)
+        return self._identity(
+            tenant,
+            [self._accepted(part.field, part.value(half)) for part, half in zip(parts, halves, strict=True)],
+        )
+
+    def _single_part(self) -> Part:
+        return self.primary.partition if self.primary.partition.field is not None else self.primary.sort
+
+    def _values_of(self, given: Mapping[Any, Any]) -> list[Any]:
+        for name in given:
+            if name not in self.key_names:
+                hint = suggestion(str(name), self.key_names)
+                raise self._bad_key(f"has no part {name!r}.{hint}", given)
+        return [self._accepted(self.fields[name], self._needed(given, name)) for name in self.key_names]
+
+    def _needed(self, values: Mapping[Any, Any], name: str) -> Any:
+        value = values.get(name)
+        if value is None:
+            raise self.fields[name].error("is part of the key and needs a value", None)
+        return value
+
+    def _accepted(self, owner: Field | None, value: Any) -> Any:
+        assert owner is not None
+        return owner.accept(value)
+
+    def _bad_key(self, why: str, value: object) -> ValidationError:
+        return ValidationError(f"{self.name}: the key {why}.", self.key_names[0], value)
+
+    def _identity(self, tenant: str | None, values: Sequence[Any]) -> Identity:
+        partition, sort = self.primary.partition, self.primary.sort
+        if sort.field is None:
+            text = partition.to_text(values[0])
+            pk = self.partition_key(tenant, text)
+            return Identity(Key(pk, self.prefix), text, {self.key_names[0]: values[0]})
+        if partition.field is None:
+            text = sort_text(sort.to_text(values[0]), self.name, self.key_names[0])
+            return Identity(Key(self.partition_key(tenant, ""), text), text, {self.key_names[0]: values[0]})
+        first = checked_part(partition.to_text(values[0]), self.name, self.key_names[0])
+        second = checked_part(sort.to_text(values[1]), self.name, self.key_names[1])
+        pk = self.partition_key(tenant, first)
+        key = Key(pk, sort_text(second, self.name, self.key_names[1]))
+        return Identity(key, join_id(first, second), dict(zip(self.key_names, values, strict=True)))
+
+    def partition_key(self, tenant: str | None, text: str) -> str:
+        """The text of ``_pk`` for a partition part's text."""
+        if self.primary.partition.field is None:
+            return tenant_mark(tenant) + self.prefix
+        lead = f"{tenant_mark(tenant)}{self.prefix}#"
+        return lead + partition_text(text, self.name, self.primary.partition.field.name, len(lead))
+
+    # --- items -----------------------------------------------------------------------------------
+
+    def item(self, tenant: str | None, identity: Identity, values: Mapping[str, Any]) -> Item:
+        """The whole stored item of a model's values: attributes, keys, index and iteration keys."""
+        item = identity.key.as_item()
+        item.update(self.encode(values))
+        for index in self.indexes.values():
+            item.update(index.keys(tenant, values))
+        if self.iterable:
+            item.update(self.iteration_keys(tenant, identity.primary_id))
+        return item
+
+    def iteration_keys(self, tenant: str | None, primary_id: str) -> Item:
+        """The keys by which the item is found when all of its model are gone through."""
+        partition = f"{tenant_mark(tenant)}{self.prefix}#iter"
+        if self.buckets > 1:
+            partition += f"#{bucket_of(primary_id, self.buckets):03d}"
+        return {ITER_PK: {"S": partition}, ITER_SK: {"S": primary_id}}
+
+    def decode_into(self, item: Item, out: dict[str, Any], primary_id: str) -> None:
+        """Puts the field values of a stored item into `out`.
+
+        Raises:
+            DataFormatError: naming model, key and field of what cannot be read.
+        """
+        try:
+            self.decode(item, out)
+        except Exception as error:
+            raise undecodable(self.name, primary_id, self.fields.values(), item, error) from error
+
+    def accept_all(self, values: Mapping[str, Any], names: Iterable[str] | None = None) -> dict[str, Any]:
+        """`values` normalised and validated, all wrong ones told in one `ValidationError`."""
+        accepted, errors = {}, []
+        for name in self.fields if names is None else names:
+            try:
+                accepted[name] = self.fields[name].accept(values.get(name))
+            except ValidationError as error:
+                errors.append(error)
+        if errors:
+            raise ValidationError.of(self.name, errors)
+        return accepted
+
+    # --- conditions ------------------------------------------------------------------------------
+
+    def attribute(self, path: str) -> str:
+        """The stored path for a field path; part of `expressions.render.Resolver`."""
+        owner, rest = self._split(path)
+        return f"{owner.attribute}{rest}"
+
+    def operand(self, path: str, value: object) -> AttributeValue:
+        """The typed value that the whole of `path` is compared with."""
+        owner, rest = self._split(path)
+        return to_document(value) if rest else owner.operand(value)
+
+    def member(self, path: str, value: object) -> AttributeValue:
+        """The typed value that is looked for inside `path`."""
+        owner, rest = self._split(path)
+        if rest:
+            return to_document(value)
+        try:
+            return owner.member(value)
+        except QueryError:
+            if isinstance(value, str) and owner.python_types == (str,):
+                return {"S": value}  # a part of a text need not be a valid text of its own
+            raise
+
+    def _split(self, path: str) -> tuple[Field, str]:
+        name = path.split(".", 1)[0].split("[", 1)[0]
+        owner, rest = self.fields.get(name), path[len(name) :]
+        if owner is None:
+            hint = suggestion(name, self.fields)
+            raise QueryError(f"Unknown field in filter: {name!r} of {self.name}.{hint}", field=name)
+        if rest and not isinstance(owner, MapField) and owner.can_be_key:
+            raise QueryError(f"{self.name}.{name} has no inner path {rest!r}; it is not a map.", field=name)
+        return owner, rest

@@ -1,0 +1,71 @@
+"""Where an operation runs: in which session, and for which tenant; the policy decides where there is none."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dynamo_bao.context import current_session
+from dynamo_bao.database import Database
+from dynamo_bao.errors import TenantMismatchError
+from dynamo_bao.instances import State, state_of
+from dynamo_bao.session.session import Session
+from dynamo_bao.tenancy import tenant_for
+
+
+def _described(model: str, operation: str, key: object) -> str:
+    return f"{model}.{operation}({'' if key is None else repr(key)})"
+
+
+def enter(
+    database: Database, model: str, operation: str, key: object = None
+) -> tuple[Session | None, str | None]:
+    """The session and tenant of a class-level operation; no session means direct execution.
+
+    Raises:
+        BatchContextRequiredError: outside any session, in strict mode.
+        ConcurrencyError: where the session belongs to somebody else, or is in the middle of a round.
+        TenantRequiredError: where tenancy is enabled and no tenant is set.
+    """
+    session = current_session()
+    if session is None:
+        database.policy.outside(_described(model, operation, key))
+    else:
+        session.check()
+    return session, tenant_for(database, f"{model}.{operation}")
+
+
+def enter_through(instance: Any, operation: str) -> Session | None:
+    """The session of an operation on a stored instance, under the instance's own tenant.
+
+    The instance's own session counts while it is open; after that the current one, to which the instance
+    is a detached object.
+
+    Raises:
+        TenantMismatchError: where another tenant than the instance's is current.
+    """
+    state = state_of(instance)
+    assert state.home is not None
+    database, model = state.home.database, state.home.schema.name
+    session = session_of(state, model, operation)
+    tenant = tenant_for(database, f"{model}.{operation}")
+    if tenant != state.tenant:
+        raise TenantMismatchError(
+            f"{model} {state.primary_id!r} belongs to tenant {state.tenant!r}, and {operation}() was called under "
+            f"{tenant!r}. Call it inside TenantContext.run_with_tenant({state.tenant!r})."
+        )
+    return session
+
+
+def session_of(state: State, model: str, operation: str) -> Session | None:
+    """The session that an instance's operation runs in; the policy decides where there is none."""
+    own: Session | None = state.session
+    if own is not None and own.is_open:
+        own.check()
+        return own
+    assert state.home is not None
+    session = current_session()
+    if session is None:
+        state.home.database.policy.outside(_described(model, operation, state.primary_id))
+    else:
+        session.check()
+    return session

@@ -1,0 +1,99 @@
+"""Pending lookups, and the plan of the requests that answer them.
+
+A plan is a pure value: the same lookups always give the same requests in the same order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from attrs import frozen
+
+from dynamo_bao.database import Database
+from dynamo_bao.instances import State
+from dynamo_bao.keys import Key
+from dynamo_bao.session.identity import ItemKey
+from dynamo_bao.transport.batches import Batch, TableKey
+from dynamo_bao.transport.messages import Transport
+from dynamo_bao.wire import MAX_BATCH_GET_KEYS
+
+
+@frozen
+class Wanted:
+    """One key to read: where, and how."""
+
+    database: Database
+    key: Key
+    consistent: bool
+
+    @property
+    def table_key(self) -> TableKey:
+        """The key with its table, as batches have it."""
+        return self.database.table_name, self.key
+
+
+@frozen
+class PlannedBatch:
+    """One request to come, and the client that carries it."""
+
+    transport: Transport
+    batch: Batch
+
+
+def plan_reads(wanted: Iterable[Wanted]) -> tuple[PlannedBatch, ...]:
+    """The fewest batches for the wanted keys: ``ceil(n / 100)`` per client and consistency.
+
+    Keys wanted both ways are read once, consistently. The order is that of the lookups.
+    """
+    clients: dict[int, Transport] = {}
+    keys: dict[tuple[int, TableKey], bool] = {}
+    for one in wanted:
+        client = id(one.database.transport)
+        clients[client] = one.database.transport
+        spot = (client, one.table_key)
+        keys[spot] = keys.get(spot, False) or one.consistent
+    groups: dict[tuple[int, bool], list[TableKey]] = {}
+    for (client, table_key), consistent in keys.items():
+        groups.setdefault((client, consistent), []).append(table_key)
+    return tuple(
+        PlannedBatch(clients[client], Batch(tuple(members[start : start + MAX_BATCH_GET_KEYS]), consistent))
+        for (client, consistent), members in groups.items()
+        for start in range(0, len(members), MAX_BATCH_GET_KEYS)
+    )
+
+
+class Lookups:
+    """The lookups of one session that nobody has looked at yet, in the order they were made."""
+
+    def __init__(self) -> None:
+        self._pending: dict[ItemKey, Any] = {}
+
+    def add(self, key: ItemKey, instance: Any) -> None:
+        """Registers `instance`, which is pending, for the next round."""
+        self._pending.setdefault(key, instance)
+
+    def discard(self, key: ItemKey) -> None:
+        """Forgets a lookup that was answered otherwise."""
+        self._pending.pop(key, None)
+
+    def take(self) -> dict[ItemKey, Any]:
+        """All pending lookups, which are then no longer pending here."""
+        taken, self._pending = self._pending, {}
+        return taken
+
+    def put_back(self, lookups: dict[ItemKey, Any]) -> None:
+        """Makes lookups that went unanswered pending again, ahead of those made since."""
+        self._pending = {**lookups, **self._pending}
+
+    def __len__(self) -> int:
+        return len(self._pending)
+
+    def __contains__(self, key: ItemKey) -> bool:
+        return key in self._pending
+
+
+def wanted_by(state: State) -> Wanted:
+    """What the lookup of one pending instance needs read."""
+    assert state.home is not None and state.key is not None
+    return Wanted(state.home.database, state.key, state.wants_consistent)

@@ -1,0 +1,130 @@
+"""Which tenant the running code works for.
+
+The tenant is part of every key. It belongs to the thread (greenlet, asyncio task) that set it, never to a
+class or a manager.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any, TypeVar, overload
+
+from dynamo_bao.database import Database
+from dynamo_bao.errors import TenantRequiredError
+from dynamo_bao.keys import checked_tenant
+from dynamo_bao.session.owner import current_owner
+
+R = TypeVar("R")
+_resolvers: list[Callable[[], str | None]] = []
+
+
+class TenantContext:
+    """The current tenant: set for a block, for a thread, or found by resolvers."""
+
+    @overload
+    @staticmethod
+    def run_with_tenant(tenant: str) -> AbstractContextManager[str]: ...
+
+    @overload
+    @staticmethod
+    def run_with_tenant(tenant: str, fn: Callable[[], R]) -> R: ...
+
+    @staticmethod
+    def run_with_tenant(tenant: str, fn: Callable[[], Any] | None = None) -> Any:
+        """A block (or one call of `fn`) that works for `tenant`; nests, and is undone on exceptions too.
+
+        Args:
+            tenant: 1 to 64 characters of ``A-Z a-z 0-9 _ . -``.
+            fn: called inside; its result is returned.
+
+        Example:
+            >>> with TenantContext.run_with_tenant("acme"):
+            ...     User.find("42")
+        """
+        checked_tenant(tenant)
+        if fn is None:
+            return _tenant_block(tenant)
+        with _tenant_block(tenant):
+            return fn()
+
+    with_tenant = run_with_tenant
+
+    @staticmethod
+    def set_current_tenant(tenant: str) -> None:
+        """Sets the tenant of the innermost block, or of this thread outside any."""
+        tenants = current_owner().tenants
+        checked_tenant(tenant)
+        if tenants:
+            tenants[-1] = tenant
+        else:
+            tenants.append(tenant)
+
+    @staticmethod
+    def get_current_tenant() -> str | None:
+        """The tenant of the running code: the one set last, else the first that a resolver gives."""
+        return current_tenant()
+
+    @staticmethod
+    def clear_tenant() -> None:
+        """Takes back the tenant of the innermost block, or of this thread."""
+        tenants = current_owner().tenants
+        if len(tenants) > 1:
+            tenants[-1] = None
+        else:
+            tenants.clear()
+
+    @staticmethod
+    def add_resolver(resolver: Callable[[], str | None]) -> None:
+        """Adds a function that is asked for the tenant where none is set; `TypeError` for anything else."""
+        if not callable(resolver):
+            raise TypeError(f"Resolver must be a function, not {type(resolver).__name__}.")
+        _resolvers.append(resolver)
+
+    @staticmethod
+    def clear_resolvers() -> None:
+        """Forgets all resolvers."""
+        _resolvers.clear()
+
+
+@contextmanager
+def _tenant_block(tenant: str | None) -> Iterator[str | None]:
+    tenants = current_owner().tenants
+    depth = len(tenants)
+    tenants.append(tenant)
+    try:
+        yield tenant
+    finally:
+        del tenants[depth:]
+
+
+def bound_tenant(tenant: str | None) -> AbstractContextManager[str | None]:
+    """A block with a tenant that was captured earlier, None included."""
+    return _tenant_block(tenant)
+
+
+def current_tenant() -> str | None:
+    """The tenant of the running code, or None."""
+    tenants = current_owner().tenants
+    if tenants:
+        return tenants[-1]
+    for resolver in _resolvers:
+        tenant = resolver()
+        if tenant is not None:
+            return checked_tenant(tenant)
+    return None
+
+
+def tenant_for(database: Database, operation: str) -> str | None:
+    """The tenant an operation works for.
+
+    Raises:
+        TenantRequiredError: where tenancy is enabled and there is none.
+    """
+    tenant = current_tenant()
+    if tenant is None and database.tenancy:
+        raise TenantRequiredError(
+            f"Tenant context is required when tenancy is enabled (tried: {operation}). "
+            f"Use TenantContext.run_with_tenant() or add a resolver."
+        )
+    return tenant

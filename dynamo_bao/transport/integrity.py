@@ -1,0 +1,64 @@
+"""Whether a reply is what DynamoDB sent: its length, its CRC, and that it is a JSON object.
+
+botocore takes an empty, truncated or foreign body for an answer without members, which for a ``GetItem``
+would mean that the item is missing. Nothing is believed here before it is checked.
+"""
+
+from __future__ import annotations
+
+import zlib
+from base64 import b64decode
+from collections.abc import Mapping
+from typing import Any
+
+from dynamo_bao.errors import DataFormatError
+
+_BINARY_MARKS = (b'"B"', b'"BS"')
+
+
+def check_envelope(headers: Mapping[str, str], body: bytes, operation: str) -> None:
+    """Raises `DataFormatError` where `body` is not as long as, or not of the CRC that, its headers say."""
+    if headers.get("content-encoding", "identity") != "identity":
+        return
+    length = headers.get("content-length")
+    if length is not None and length.isdigit() and int(length) != len(body):
+        raise DataFormatError(f"{operation}: the reply has {len(body)} bytes where its header says {length}.")
+    checksum = headers.get("x-amz-crc32")
+    if checksum is not None and str(zlib.crc32(body)) != checksum.strip():
+        raise DataFormatError(
+            f"{operation}: the reply's CRC-32 is not the one its header says; it was damaged."
+        )
+
+
+def parse_reply(body: bytes, operation: str) -> dict[str, Any]:
+    """The JSON object of a successful reply, binaries decoded; `DataFormatError` where it is none."""
+    # Imported here: a compiled module, needed only once there are replies.
+    import orjson
+
+    try:
+        parsed = orjson.loads(body)
+    except ValueError:
+        parsed = None
+    if not isinstance(parsed, dict):
+        raise DataFormatError(
+            f"{operation}: the reply is not a JSON object but {len(body)} bytes of something else; "
+            f"is there a proxy or another server at the endpoint?"
+        )
+    if any(mark in body for mark in _BINARY_MARKS):
+        _decode_binaries(parsed)
+    return parsed
+
+
+def _decode_binaries(node: Any) -> None:
+    """Replaces the base64 texts of all binary values in place."""
+    if isinstance(node, list):
+        for part in node:
+            _decode_binaries(part)
+    elif isinstance(node, dict):
+        for name, value in node.items():
+            if name == "B" and isinstance(value, str):
+                node[name] = b64decode(value)
+            elif name == "BS" and isinstance(value, list) and all(isinstance(part, str) for part in value):
+                node[name] = [b64decode(part) for part in value]
+            elif isinstance(value, (dict, list)):
+                _decode_binaries(value)

@@ -1,0 +1,98 @@
+"""What passes between the library and a transport."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Protocol
+
+from attrs import field, frozen
+
+from dynamo_bao.capacity import Capacity
+from dynamo_bao.wire import READ_OPERATIONS, Item
+
+
+@frozen
+class Clock:
+    """Time as the library uses it; tests put in one of their own."""
+
+    now: Any = time.monotonic
+    sleep: Any = time.sleep
+
+
+@frozen
+class Request:
+    """One DynamoDB request.
+
+    Attributes:
+        operation: the API operation, such as ``"BatchGetItem"``.
+        parameters: its parameters with typed values; binaries are `bytes`.
+        repeatable: whether sending it again does no harm where it is not known whether it was carried out.
+    """
+
+    operation: str
+    parameters: dict[str, Any]
+    repeatable: bool = field()
+
+    @repeatable.default
+    def _reads_are_repeatable(self) -> bool:
+        return self.operation in READ_OPERATIONS
+
+
+@frozen
+class Reply:
+    """One answer that was checked and is to be believed.
+
+    Attributes:
+        request: what it answers.
+        body: the answer's members, with typed values.
+        capacity: capacity units consumed, over all tables of the request.
+        attempts: how many requests went over the wire for it, 1 without retries.
+        seconds: how long it took, waits between attempts included.
+        waited: how many of these seconds were waits between attempts.
+    """
+
+    request: Request
+    body: dict[str, Any]
+    capacity: Capacity = Capacity()
+    attempts: int = 1
+    seconds: float = 0.0
+    waited: float = 0.0
+
+
+class Transport(Protocol):
+    """Carries requests to DynamoDB, one method for all of its operations."""
+
+    def send(self, request: Request, *, deadline: float) -> Reply:
+        """Sends one request and returns its reply.
+
+        Args:
+            request: what to send.
+            deadline: when to stop retrying, in the seconds of `clock`.
+
+        Raises:
+            BaoError: what DynamoDB answered, mapped.
+            Exception: what botocore raises on its own (no network, no credentials).
+        """
+
+    @property
+    def clock(self) -> Clock:
+        """The clock that deadlines are told in."""
+
+    def close(self) -> None:
+        """Gives back connections; may be called twice."""
+
+
+def capacity_of(operation: str, body: dict[str, Any]) -> Capacity:
+    """The capacity units that a reply's ``ConsumedCapacity`` reports."""
+    reported = body.get("ConsumedCapacity")
+    if not reported:
+        return Capacity()
+    entries = reported if isinstance(reported, list) else [reported]
+    total = sum(float(entry.get("CapacityUnits", 0.0)) for entry in entries)
+    return Capacity(read=total) if operation in READ_OPERATIONS else Capacity(write=total)
+
+
+def returned_item(body: dict[str, Any], member: str) -> Item | None:
+    """An item member of a reply, None where it is absent or empty."""
+    item: Item | None = body.get(member)
+    return item or None

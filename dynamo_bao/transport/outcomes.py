@@ -1,0 +1,142 @@
+"""What DynamoDB's error codes mean to the library's users, and which of them are worth another attempt."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from dynamo_bao.errors import (
+    BaoError,
+    ConditionalError,
+    ConfigurationError,
+    ServiceError,
+    ThrottledError,
+    TransactionError,
+)
+from dynamo_bao.wire import Item
+
+THROTTLING: Final = frozenset(
+    {
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+        "ThrottlingException",
+        "Throttling",
+    }
+)
+"""Refused before anything was done: another attempt is always safe."""
+
+TRANSIENT: Final = frozenset(
+    {"InternalServerError", "InternalServerErrorException", "TransactionInProgressException"}
+)
+"""Failed inside DynamoDB: it is not known whether the request was carried out."""
+
+TRANSIENT_REASONS: Final = frozenset(
+    {"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"}
+)
+"""Reasons of a cancelled transaction after which another attempt may succeed."""
+
+MENDS: Final[Mapping[str, str]] = {
+    "AccessDeniedException": "The credentials may not do this; check the IAM policy for the table and its indexes.",
+    "ExpiredTokenException": "The credentials have expired; renew them.",
+    "UnrecognizedClientException": "The credentials are not known; check the access key and the region.",
+    "InvalidSignatureException": "The signature was refused; check the secret key and the machine's clock.",
+    "ItemCollectionSizeLimitExceededException": "An item collection may not exceed 10 GB.",
+    "LimitExceededException": "Too many table operations at once; try again later.",
+    "ResourceInUseException": "The table exists already or is being changed; wait until it is ACTIVE.",
+    "IdempotentParameterMismatchException": "A client request token was used for two different transactions.",
+    "ReplicatedWriteConflictException": "Another region wrote the item at the same time; try again.",
+    "DuplicateItemException": "The item exists already.",
+    "PolicyNotFoundException": "The table has no resource policy.",
+    "InvalidEndpointException": "The endpoint does not serve this account; check endpoint_url.",
+    "ValidationException": "",
+    "SerializationException": "",
+}
+"""Codes that become a `ServiceError`, each with what to do; codes not listed here do too, without advice."""
+
+
+class TableNotFoundError(ConfigurationError, ServiceError):
+    """The table (or an index of it) does not exist."""
+
+    def __init__(self, message: str, *, code: str, operation: str) -> None:
+        ConfigurationError.__init__(self, message)
+        self.code = code
+        self.operation = operation
+
+
+class ConditionFailed(ConditionalError):
+    """The condition of a single write did not hold; whoever planned the write says what that means.
+
+    Attributes:
+        item: the stored item, where DynamoDB returned it.
+        repeated: whether an earlier attempt of the same write may have been carried out.
+    """
+
+    def __init__(self, message: str, item: Item | None) -> None:
+        super().__init__(message)
+        self.item = item
+        self.repeated = False
+
+
+class TransactionCancelled(TransactionError):
+    """A cancelled transaction.
+
+    Attributes:
+        reasons: a code per action, None where that action was fine.
+        items: the stored item per action, where DynamoDB returned it.
+        repeated: whether an earlier attempt of the same transaction may have been carried out.
+    """
+
+    def __init__(self, message: str, reasons: Sequence[str | None], items: Sequence[Item | None]) -> None:
+        super().__init__(message, reasons)
+        self.items = tuple(items)
+        self.repeated = False
+
+    @property
+    def is_transient(self) -> bool:
+        """Whether every reason is a conflict or throttling, so that another attempt may succeed."""
+        given = {reason for reason in self.reasons if reason is not None}
+        return bool(given) and given <= TRANSIENT_REASONS
+
+
+def error_for(code: str, message: str, operation: str, response: Mapping[str, Any], table: str) -> BaoError:
+    """The library's error for an error reply of DynamoDB.
+
+    Args:
+        code, message: as DynamoDB gave them.
+        operation: the API operation.
+        response: the whole reply, for the item and reasons it may carry.
+        table: the table or tables concerned, for the message.
+    """
+    if code == "ConditionalCheckFailedException":
+        return ConditionFailed(f"{operation}: the condition did not hold.", response.get("Item") or None)
+    if code == "TransactionCanceledException":
+        return _cancelled(operation, response)
+    if code in ("ResourceNotFoundException", "TableNotFoundException"):
+        return TableNotFoundError(
+            f"{operation}: table {table} (or the index asked for) does not exist at this region and endpoint. "
+            f"Create it with manager.create_table(), or correct table_name, region or endpoint_url.",
+            code=code,
+            operation=operation,
+        )
+    if code in THROTTLING:
+        return ThrottledError(
+            f"{operation} on table {table} was throttled until the deadline ({code}). Raise the table's capacity, "
+            f"spread the load, or give a longer deadline.",
+            code=code,
+            operation=operation,
+        )
+    advice = MENDS.get(code, "")
+    return ServiceError(
+        f"{operation} on table {table}: {code}: {message} {advice}".strip(), code=code, operation=operation
+    )
+
+
+def _cancelled(operation: str, response: Mapping[str, Any]) -> TransactionCancelled:
+    reasons = response.get("CancellationReasons") or []
+    codes = [None if reason.get("Code") in (None, "None") else str(reason["Code"]) for reason in reasons]
+    listed = ", ".join(f"{number}: {code}" for number, code in enumerate(codes) if code)
+    return TransactionCancelled(
+        f"{operation}: the transaction was cancelled ({listed or 'no reason given'}); nothing was written.",
+        codes,
+        [reason.get("Item") or None for reason in reasons],
+    )

@@ -1,0 +1,57 @@
+"""DynamoDB's own names, limits and shapes, in one place.
+
+The limits are those of the AWS page "Quotas in Amazon DynamoDB"; a test holds the names against
+botocore's service model.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+AttributeValue = dict[str, Any]
+"""A typed value as DynamoDB's JSON has it, ``{"S": "text"}``; binaries are `bytes`."""
+
+Item = dict[str, AttributeValue]
+"""One item: attribute name to typed value."""
+
+MAX_BATCH_GET_KEYS: Final = 100
+MAX_BATCH_WRITE_ITEMS: Final = 25
+MAX_TRANSACTION_ACTIONS: Final = 100
+MAX_ITEM_BYTES: Final = 400 * 1024
+MAX_PARTITION_KEY_BYTES: Final = 2048
+MAX_SORT_KEY_BYTES: Final = 1024
+MAX_NUMBER_DIGITS: Final = 38
+MAX_NUMBER_EXPONENT: Final = 125
+MIN_NUMBER_EXPONENT: Final = -130
+MAX_EXPRESSION_BYTES: Final = 4096
+MAX_IN_OPERANDS: Final = 100
+
+GET_ITEM: Final = "GetItem"
+BATCH_GET_ITEM: Final = "BatchGetItem"
+PUT_ITEM: Final = "PutItem"
+UPDATE_ITEM: Final = "UpdateItem"
+DELETE_ITEM: Final = "DeleteItem"
+BATCH_WRITE_ITEM: Final = "BatchWriteItem"
+TRANSACT_WRITE_ITEMS: Final = "TransactWriteItems"
+QUERY: Final = "Query"
+CREATE_TABLE: Final = "CreateTable"
+DESCRIBE_TABLE: Final = "DescribeTable"
+UPDATE_TIME_TO_LIVE: Final = "UpdateTimeToLive"
+
+READ_OPERATIONS: Final = frozenset({GET_ITEM, BATCH_GET_ITEM, QUERY, DESCRIBE_TABLE})
+"""Operations that change nothing, so that repeating one is always safe."""
+
+PK: Final = "_pk"
+SK: Final = "_sk"
+ITER_PK: Final = "_iter_pk"
+ITER_SK: Final = "_iter_sk"
+ITER_INDEX: Final = "iter_index"
+SEARCH_TEXT: Final = "_searchText"
+INDEX_IDS: Final = ("gsi1", "gsi2", "gsi3", "gsi4", "gsi5")
+CONSTRAINT_IDS: Final = ("uc1", "uc2", "uc3")
+TTL: Final = "ttl"
+
+
+def index_key_names(index_id: str) -> tuple[str, str]:
+    """The two attributes of an index, ``("_gsi1_pk", "_gsi1_sk")``."""
+    return f"_{index_id}_pk", f"_{index_id}_sk"

@@ -1,0 +1,162 @@
+"""One write of one item, and a plan of several that belong together."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from attrs import evolve, frozen
+
+from dynamo_bao.codec import same_stored
+from dynamo_bao.errors import ValidationError
+from dynamo_bao.expressions.conditions import EMPTY, Attribute, Condition, Exists, Negation, all_of
+from dynamo_bao.expressions.render import Placeholders, Resolver, render_condition
+from dynamo_bao.expressions.updates import Update
+from dynamo_bao.keys import Key
+from dynamo_bao.wire import (
+    DELETE_ITEM,
+    MAX_ITEM_BYTES,
+    PK,
+    PUT_ITEM,
+    TRANSACT_WRITE_ITEMS,
+    UPDATE_ITEM,
+    AttributeValue,
+    Item,
+)
+
+STORED: Condition = Exists(Attribute(PK))
+"""The item exists."""
+NOT_STORED: Condition = Negation(STORED)
+"""The item does not exist."""
+
+
+@frozen
+class Action:
+    """One write: exactly one of `item` (put), `update`, or neither (delete, or only a check)."""
+
+    kind: str
+    key: Key
+    condition: Condition = EMPTY
+    item: Item | None = None
+    update: Update | None = None
+
+    def parameters(self, table: str, resolver: Resolver) -> dict[str, Any]:
+        """The action as a member of a request; conditions and updates rendered with one set of placeholders."""
+        placeholders = Placeholders()
+        request: dict[str, Any] = {"TableName": table}
+        if self.item is not None:
+            request["Item"] = self.item
+        else:
+            request["Key"] = self.key.as_item()
+        if self.update is not None and not self.update.is_empty():
+            request["UpdateExpression"] = self.update.render(placeholders)
+        condition = render_condition(self.condition, placeholders, resolver)
+        if condition:
+            request["ConditionExpression"] = condition
+            request["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD"
+        placeholders.into(request)
+        return request
+
+    def repeats_safely(self) -> bool:
+        """Whether carrying it out twice leaves what carrying it out once does."""
+        return self.update is None or not any("N" in value for value in self.update.add.values())
+
+    def already_done(self, stored: Item | None) -> bool:
+        """Whether `stored` is what this action leaves behind."""
+        if self.kind == "Delete":
+            return stored is None
+        if stored is None:
+            return False
+        if self.item is not None:
+            return self.item.keys() == stored.keys() and all(
+                same_stored(value, stored[name]) for name, value in self.item.items()
+            )
+        assert self.update is not None
+        return all(
+            same_stored(value, stored.get(name)) for name, value in self.update.set_.items()
+        ) and not any(name in stored for name in self.update.remove)
+
+
+@frozen
+class WritePlan:
+    """Actions that are carried out together or not at all.
+
+    Attributes:
+        actions: in order; several of them make a transaction.
+        main: which of them writes the item itself; the others are guards of unique values.
+        constraints: for each guard action, the constraint's field name and value.
+    """
+
+    actions: tuple[Action, ...]
+    main: int = 0
+    constraints: tuple[tuple[str, Any] | None, ...] = ()
+
+    @property
+    def main_action(self) -> Action:
+        """The action on the item itself."""
+        return self.actions[self.main]
+
+    def checked(self, condition: Condition) -> WritePlan:
+        """The same plan with one more condition on the item itself."""
+        main = self.main_action
+        with_condition = evolve(main, condition=all_of((main.condition, condition)))
+        return evolve(
+            self, actions=(*self.actions[: self.main], with_condition, *self.actions[self.main + 1 :])
+        )
+
+
+_SINGLE = {"Put": PUT_ITEM, "Update": UPDATE_ITEM, "Delete": DELETE_ITEM}
+_RETURNED = {"Update": "ALL_NEW", "Delete": "ALL_OLD"}
+
+
+def request_for(plan: WritePlan, table: str, resolver: Resolver, token: str) -> tuple[str, dict[str, Any]]:
+    """The operation and parameters that carry out `plan`; `token` makes a transaction repeatable."""
+    if len(plan.actions) == 1:
+        action = plan.actions[0]
+        parameters = action.parameters(table, resolver)
+        if action.kind in _RETURNED:
+            parameters["ReturnValues"] = _RETURNED[action.kind]
+        parameters["ReturnConsumedCapacity"] = "TOTAL"
+        return _SINGLE[action.kind], parameters
+    members = [{_member_kind(action): action.parameters(table, resolver)} for action in plan.actions]
+    return TRANSACT_WRITE_ITEMS, {
+        "TransactItems": members,
+        "ClientRequestToken": token,
+        "ReturnConsumedCapacity": "TOTAL",
+    }
+
+
+def _member_kind(action: Action) -> str:
+    """A transaction's word for an action: an update of nothing is a mere check there."""
+    return "ConditionCheck" if action.update is not None and action.update.is_empty() else action.kind
+
+
+def item_bytes(item: Item) -> int:
+    """An item's size as DynamoDB counts it: names and values in UTF-8, numbers about half a byte a digit."""
+    return sum(len(name.encode()) + _value_bytes(value) for name, value in item.items())
+
+
+def _value_bytes(value: AttributeValue) -> int:
+    ((code, content),) = value.items()
+    if code == "S":
+        return len(content.encode())
+    if code == "B":
+        return len(content)
+    if code == "N":
+        return (len(content.strip("-0.")) + 1) // 2 + 1
+    if code in ("BOOL", "NULL"):
+        return 1
+    if code == "M":
+        return 3 + sum(len(name.encode()) + _value_bytes(part) + 1 for name, part in content.items())
+    if code == "L":
+        return 3 + sum(_value_bytes(part) + 1 for part in content)
+    return sum(_value_bytes({code[0]: member}) for member in content)
+
+
+def check_item_size(model: str, key: str, item: Item) -> None:
+    """Raises `ValidationError` for an item that is certainly over DynamoDB's 400 KB."""
+    size = item_bytes(item)
+    if size > MAX_ITEM_BYTES:
+        raise ValidationError(
+            f"{model} {key!r}: the item has {size} bytes, DynamoDB's limit is {MAX_ITEM_BYTES}. "
+            f"Keep large values elsewhere, or in several items."
+        )

@@ -1,0 +1,163 @@
+"""Carrying out planned writes: retries that are safe, and errors that say what happened to which item."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+from attrs import frozen
+
+from dynamo_bao.database import Database
+from dynamo_bao.errors import (
+    BaoError,
+    ConditionalError,
+    ItemNotFoundError,
+    TransactionError,
+    UniqueConstraintError,
+    WriteOutcomeUnknownError,
+)
+from dynamo_bao.transport.messages import Reply, Request, returned_item
+from dynamo_bao.transport.outcomes import ConditionFailed, TransactionCancelled
+from dynamo_bao.wire import GET_ITEM, Item
+from dynamo_bao.writes.actions import WritePlan, request_for
+from dynamo_bao.writes.plans import Known, Subject
+
+log = logging.getLogger("dynamo_bao.writes")
+
+Record = Callable[[Reply], None]
+
+
+@frozen
+class Write:
+    """One write on its way.
+
+    Attributes:
+        database: where to.
+        subject: the item.
+        operation: ``"create"``, ``"save"``, ``"update"`` or ``"delete"``, for errors.
+        record: is told every reply.
+    """
+
+    database: Database
+    subject: Subject
+    operation: str
+    record: Record
+
+    def run(self, plan_from: Callable[[Known | None], WritePlan], known: Known | None) -> Item | None:
+        """Plans and carries out, planning again from the stored item where an assumption proved wrong.
+
+        Returns:
+            The item as DynamoDB returned it: after an update what is stored now, after a delete what was;
+            None after a create or a transaction.
+
+        Raises:
+            ItemNotFoundError: an item that must exist does not.
+            ConditionalError: a condition did not hold.
+            UniqueConstraintError: a unique value is another item's.
+            WriteOutcomeUnknownError: the reply was lost, and the write cannot be repeated safely.
+        """
+        deadline = self.database.deadline_from_now()
+        plan = plan_from(known)
+        token = str(uuid.uuid4())
+        while True:
+            try:
+                return self._send(plan, deadline, token)
+            except ConditionFailed as failure:
+                stored, repeated, cause = failure.item, failure.repeated, failure
+            except TransactionCancelled as failure:
+                stored, repeated = self._main_item(plan, failure), failure.repeated
+                cause = failure  # type: ignore[assignment]
+            if stored is None and (repeated or self.operation != "create"):
+                stored = self._read(deadline)
+            if repeated and plan.main_action.already_done(stored):
+                return stored if self.operation in ("save", "update") else None
+            if self.operation == "create":
+                raise self._exists() from cause
+            if stored is None:
+                raise self._missing() from cause
+            again = plan_from(Known.read(self.subject.schema, self.subject.identity.primary_id, stored))
+            if again == plan or self.database.transport.clock.now() > deadline:
+                raise self._refused() from cause
+            plan, token = again, str(uuid.uuid4())
+
+    def read_known(self) -> Known:
+        """The item as it is stored, read consistently; `ItemNotFoundError` where it is not."""
+        stored = self._read(self.database.deadline_from_now())
+        if stored is None:
+            raise self._missing()
+        return Known.read(self.subject.schema, self.subject.identity.primary_id, stored)
+
+    def _send(self, plan: WritePlan, deadline: float, token: str) -> Item | None:
+        operation, parameters = request_for(plan, self.database.table_name, self.subject.schema, token)
+        repeatable = len(plan.actions) > 1 or plan.main_action.repeats_safely()
+        try:
+            reply = self.database.transport.send(
+                Request(operation, parameters, repeatable), deadline=deadline
+            )
+        except WriteOutcomeUnknownError as error:
+            raise WriteOutcomeUnknownError(
+                f"{self._item} {self.operation}: {error}", **self._names
+            ) from error
+        self.record(reply)
+        return returned_item(reply.body, "Attributes")
+
+    def _main_item(self, plan: WritePlan, failure: TransactionCancelled) -> Item | None:
+        """The stored item of a transaction whose main action failed; raises for what else went wrong."""
+        if not failure.reasons:
+            raise failure
+        failed = [number for number, reason in enumerate(failure.reasons) if reason is not None]
+        if any(failure.reasons[number] != "ConditionalCheckFailed" for number in failed):
+            raise TransactionError(f"{self._item} {self.operation}: {failure}", failure.reasons) from failure
+        for number in failed:
+            claim = plan.constraints[number]
+            if plan.main not in failed and claim is not None:
+                field, value = claim
+                raise UniqueConstraintError(
+                    field, value, model=self.subject.schema.name, key=self.subject.identity.primary_id
+                ) from failure
+        return failure.items[plan.main]
+
+    def _read(self, deadline: float) -> Item | None:
+        """The stored item, read consistently, where the failure did not bring it."""
+        parameters = {
+            "TableName": self.database.table_name,
+            "Key": self.subject.identity.key.as_item(),
+            "ConsistentRead": True,
+            "ReturnConsumedCapacity": "TOTAL",
+        }
+        reply = self.database.transport.send(Request(GET_ITEM, parameters), deadline=deadline)
+        self.record(reply)
+        return returned_item(reply.body, "Item")
+
+    @property
+    def _item(self) -> str:
+        return f"{self.subject.schema.name} {self.subject.identity.primary_id!r}"
+
+    @property
+    def _names(self) -> dict[str, Any]:
+        return {"model": self.subject.schema.name, "key": self.subject.identity.primary_id}
+
+    def _exists(self) -> BaoError:
+        return ConditionalError(
+            f"{self._item}: Condition check failed: an item with this key exists already; nothing was written. "
+            f"find() it, or create one with another key.",
+            operation=self.operation,
+            **self._names,
+        )
+
+    def _missing(self) -> BaoError:
+        return ItemNotFoundError(
+            f"{self._item}: nothing to {self.operation}, the item is not stored (deleted meanwhile?); "
+            f"nothing was written. create() it anew if it should exist.",
+            **self._names,
+        )
+
+    def _refused(self) -> BaoError:
+        what = "Delete condition not met" if self.operation == "delete" else "Condition check failed"
+        return ConditionalError(
+            f"{self._item} {self.operation}: {what}; nothing was written. refresh() shows what is stored.",
+            operation=self.operation,
+            **self._names,
+        )

@@ -1,0 +1,314 @@
+"""Plans of writes: pure functions from what is known of an item to the actions that change it.
+
+What a plan assumes about the stored item stands in its conditions; where an assumption proves wrong, the
+write fails, nothing is written, and a new plan is made from the item as it really is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from attrs import Factory, define, frozen
+
+from dynamo_bao.codec import same_stored
+from dynamo_bao.expressions.conditions import (
+    Attribute,
+    Compare,
+    Condition,
+    Exists,
+    Negation,
+    all_of,
+)
+from dynamo_bao.expressions.updates import Update
+from dynamo_bao.fields.base import Field
+from dynamo_bao.fields.documents import StringSetField
+from dynamo_bao.fields.numeric import CounterField
+from dynamo_bao.fields.text import VersionField
+from dynamo_bao.schema import ConstraintShape, Identity, IndexShape, Part, Schema
+from dynamo_bao.wire import AttributeValue, Item
+from dynamo_bao.writes.actions import NOT_STORED, STORED, Action, WritePlan
+
+
+@frozen
+class Subject:
+    """The item a plan is about."""
+
+    schema: Schema
+    tenant: str | None
+    identity: Identity
+
+
+@define
+class Known:
+    """An item as it was read: its stored form, and the values of its fields.
+
+    A plan without a `Known` assumes nothing but that the item exists.
+    """
+
+    item: Item
+    values: Mapping[str, Any]
+
+    @classmethod
+    def read(cls, schema: Schema, primary_id: str, item: Item) -> Known:
+        """What a stored item says."""
+        values: dict[str, Any] = {}
+        schema.decode_into(item, values, primary_id)
+        return cls(item, values)
+
+
+@define
+class _Draft:
+    """A plan in the making."""
+
+    update: Update = Factory(Update)
+    conditions: list[Condition] = Factory(list)
+    guards: list[Action] = Factory(list)
+    claims: list[tuple[str, Any] | None] = Factory(list)
+
+    def assume(self, field: Field, before: AttributeValue | None) -> None:
+        """Conditions the write on the stored value of a field being `before`."""
+        attribute = Attribute(str(field.attribute))
+        self.conditions.append(
+            Negation(Exists(attribute)) if before is None else Compare(attribute, "=", before)
+        )
+
+
+# --- create -----------------------------------------------------------------------------------------
+
+
+def plan_create(subject: Subject, values: Mapping[str, Any], condition: Condition) -> WritePlan:
+    """Puts a new item, and the guards of its unique values; an item with the key must not exist."""
+    schema = subject.schema
+    item = schema.item(subject.tenant, subject.identity, values)
+    draft = _Draft()
+    for constraint in schema.constraints.values():
+        stored = item.get(str(constraint.field.attribute))
+        if stored is not None:
+            _claim(draft, subject, constraint, stored, values[constraint.field.name])
+    put = Action("Put", subject.identity.key, all_of((NOT_STORED, condition)), item=item)
+    return _finished(draft, put)
+
+
+def _finished(draft: _Draft, main: Action, *, main_first: bool = False) -> WritePlan:
+    if main_first:
+        return WritePlan((main, *draft.guards), 0, (None, *draft.claims))
+    return WritePlan((*draft.guards, main), len(draft.guards), (*draft.claims, None))
+
+
+# --- guards of unique values --------------------------------------------------------------------------
+
+
+def _owned(subject: Subject) -> Condition:
+    return all_of(
+        (
+            Compare(Attribute("relatedId"), "=", {"S": subject.identity.primary_id}),
+            Compare(Attribute("relatedModel"), "=", {"S": subject.schema.name}),
+        )
+    )
+
+
+def _claim(
+    draft: _Draft, subject: Subject, constraint: ConstraintShape, stored: AttributeValue, value: Any
+) -> None:
+    """Takes a unique value, which must be free or this item's already."""
+    key = constraint.guard_key(subject.tenant, stored)
+    item: Item = {
+        **key.as_item(),
+        "uniqueValue": {"S": key.pk},
+        "relatedId": {"S": subject.identity.primary_id},
+        "relatedModel": {"S": subject.schema.name},
+    }
+    if subject.tenant is not None:
+        item["_gsi_test_id"] = {"S": subject.tenant}
+    draft.guards.append(Action("Put", key, NOT_STORED | _owned(subject), item=item))
+    draft.claims.append((constraint.field.name, value))
+
+
+def _free(draft: _Draft, subject: Subject, constraint: ConstraintShape, stored: AttributeValue) -> None:
+    """Gives a unique value back; that its guard is gone already does no harm."""
+    key = constraint.guard_key(subject.tenant, stored)
+    draft.guards.append(Action("Delete", key, NOT_STORED | _owned(subject)))
+    draft.claims.append(None)
+
+
+# --- update -----------------------------------------------------------------------------------------
+
+
+@frozen
+class Delta:
+    """A change of a counter, relative to whatever is stored."""
+
+    amount: int
+
+
+@frozen
+class Members:
+    """Members added to and taken out of a stored set."""
+
+    added: frozenset[Any]
+    removed: frozenset[Any]
+
+
+def plan_update(
+    subject: Subject,
+    changes: Mapping[str, Any],
+    known: Known | None,
+    condition: Condition,
+    *,
+    reindex: bool = False,
+) -> WritePlan:
+    """Changes fields of an item that must exist.
+
+    Args:
+        changes: by field name the new (accepted) value, None to remove it, or a `Delta` or `Members`.
+        known: the item as it was read, if it was.
+        condition: what else must hold.
+        reindex: whether all index and iteration keys, and the guards, are written anew; needs `known`.
+    """
+    schema, draft = subject.schema, _Draft()
+    draft.conditions += [STORED, condition]
+    for name, value in changes.items():
+        field = schema.fields[name]
+        if isinstance(value, Delta):
+            _put_delta(draft, field, value, known)
+        elif isinstance(value, Members):
+            _put_members(draft, field, value, known)
+        else:
+            draft.update.put(str(field.attribute), None if value is None else field.to_dynamo(value))
+    current = {**known.values, **changes} if reindex and known is not None else changes
+    for index in schema.indexes.values():
+        _put_index(draft, subject, index, current, known)
+    if reindex and schema.iterable:
+        draft.update.set_.update(schema.iteration_keys(subject.tenant, subject.identity.primary_id))
+    if known is not None:
+        _put_constraints(draft, subject, changes, known, reindex)
+    main = Action("Update", subject.identity.key, all_of(draft.conditions), update=draft.update)
+    return _finished(draft, main)
+
+
+def _put_delta(draft: _Draft, field: Field, delta: Delta, known: Known | None) -> None:
+    """Adds to a counter; one that is absent starts from its default."""
+    attribute, start = str(field.attribute), field.absent() or 0
+    if known is not None and attribute not in known.item and start:
+        draft.update.put(attribute, {"N": str(start + delta.amount)})
+        draft.assume(field, None)
+        return
+    if start:
+        draft.conditions.append(Exists(Attribute(attribute)))
+    draft.update.add[attribute] = {"N": str(delta.amount)}
+
+
+def _put_members(draft: _Draft, field: Field, members: Members, known: Known | None) -> None:
+    """Adds to or takes from a set; both together replace the set that was read, if it still is that one."""
+    attribute = str(field.attribute)
+    if members.added and members.removed and known is not None:
+        merged = (known.values[field.name] | members.added) - members.removed
+        draft.update.put(attribute, field.to_dynamo(merged))
+        draft.assume(field, known.item.get(attribute))
+    elif members.added:
+        draft.update.add[attribute] = field.to_dynamo(members.added) or {}
+    elif members.removed:
+        draft.update.delete[attribute] = field.to_dynamo(members.removed) or {}
+
+
+def _put_index(
+    draft: _Draft,
+    subject: Subject,
+    index: IndexShape,
+    current: Mapping[str, Any],
+    known: Known | None,
+) -> None:
+    """Keeps an index's two key attributes true to their fields.
+
+    Each of them depends on one field, so a change of one part writes that part only, on condition that the
+    other is there (or is not, where the item is in no index). A part that becomes None removes both.
+    """
+    touched = [part for part in index.parts if part.field is not None and part.field.name in current]
+    if not touched:
+        return
+    if any(part.text(current) is None for part in touched):
+        draft.update.remove.update(dict.fromkeys((index.pk_name, index.sk_name)))
+        return
+    other = next((part for part in index.parts if part.field is not None and part not in touched), None)
+    if other is None:
+        draft.update.set_.update(index.keys(subject.tenant, current))
+    else:
+        _put_half(draft, subject, index, touched[0], other, current, known)
+
+
+def _put_half(
+    draft: _Draft,
+    subject: Subject,
+    index: IndexShape,
+    touched: Part,
+    other: Part,
+    changes: Mapping[str, Any],
+    known: Known | None,
+) -> None:
+    assert other.field is not None
+    other_name = index.sk_name if other is index.sort else index.pk_name
+    if known is not None and other_name not in known.item:
+        draft.assume(other.field, known.item.get(str(other.field.attribute)))
+        draft.update.set_.update(index.keys(subject.tenant, {**known.values, **changes}))
+        return
+    draft.conditions.append(Exists(Attribute(other_name)))
+    text = touched.text(changes)
+    assert text is not None
+    if touched is index.partition:
+        draft.update.set_[index.pk_name] = {"S": index.pk_text(subject.tenant, text)}
+    else:
+        draft.update.set_[index.sk_name] = {"S": index.sk_text(text)}
+
+
+def _put_constraints(
+    draft: _Draft, subject: Subject, changes: Mapping[str, Any], known: Known, reindex: bool
+) -> None:
+    for constraint in subject.schema.constraints.values():
+        field = constraint.field
+        before = known.item.get(str(field.attribute))
+        if field.name not in changes:
+            if reindex and before is not None:
+                _claim(draft, subject, constraint, before, known.values[field.name])
+                draft.assume(field, before)
+            continue
+        value = changes[field.name]
+        after = None if value is None else field.to_dynamo(value)
+        if same_stored(before, after):
+            continue
+        draft.assume(field, before)
+        if before is not None:
+            _free(draft, subject, constraint, before)
+        if after is not None:
+            _claim(draft, subject, constraint, after, value)
+
+
+# --- delete -----------------------------------------------------------------------------------------
+
+
+def plan_delete(subject: Subject, known: Known | None, condition: Condition) -> WritePlan:
+    """Deletes an item that must exist, and the guards of the unique values it is known to have."""
+    draft = _Draft()
+    draft.conditions += [STORED, condition]
+    if known is not None:
+        for constraint in subject.schema.constraints.values():
+            before = known.item.get(str(constraint.field.attribute))
+            draft.assume(constraint.field, before)
+            if before is not None:
+                _free(draft, subject, constraint, before)
+    return _finished(draft, Action("Delete", subject.identity.key, all_of(draft.conditions)), main_first=True)
+
+
+def indexed_names(schema: Schema) -> frozenset[str]:
+    """The fields that some index depends on."""
+    parts = (part for index in schema.indexes.values() for part in index.parts)
+    return frozenset(part.field.name for part in parts if part.field is not None)
+
+
+def needs_known(schema: Schema, names: Iterable[str]) -> bool:
+    """Whether changing these fields needs the item as it is stored: unique, versioned, counter or set."""
+    unique = {constraint.field.name for constraint in schema.constraints.values()}
+    versioned = any(isinstance(field, VersionField) for field in schema.fields.values())
+    return versioned or any(
+        name in unique or isinstance(schema.fields[name], (CounterField, StringSetField)) for name in names
+    )

@@ -1,0 +1,116 @@
+"""The pytest side of the engines: the `--engine` option, the fixtures, and the `needs` marker."""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import NoReturn
+
+import pytest
+
+from tests.support.engines import (
+    CAPABILITIES,
+    ENGINES,
+    Engine,
+    Engines,
+    EngineUnavailable,
+    chosen_engines,
+    reason_to_skip,
+)
+
+# The property of a test report under which the reason for a skip travels, also from an xdist worker.
+SKIP_REASON = "engine_cannot"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    names = ", ".join((*ENGINES, "all"))
+    parser.addoption(
+        "--engine", action="append", default=[], metavar="NAME[,NAME]", help=f"{names} (default: all)"
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "needs(*capabilities): skip on an engine that lacks one of them")
+    engines_of(config)
+
+
+def engines_of(config: pytest.Config) -> tuple[str, ...]:
+    try:
+        return chosen_engines(config.getoption("--engine"))
+    except ValueError as error:
+        raise pytest.UsageError(f"--engine: {error}") from None
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "engine" in metafunc.fixturenames:
+        metafunc.parametrize("engine", engines_of(metafunc.config), indirect=True)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip a test that needs what its engine lacks, before any fixture is set up."""
+    needs = [need for mark in item.iter_markers("needs") for need in mark.args]
+    reason = reason_to_skip(engine_name(item, needs), needs) if needs else None
+    if reason:
+        item.user_properties.append((SKIP_REASON, reason))
+        pytest.skip(reason)
+
+
+def engine_name(item: pytest.Item, needs: list[str]) -> str:
+    """The engine of a test with needs; fail the test if its marker could never skip it."""
+    unknown = set(needs) - CAPABILITIES
+    if unknown:
+        pytest.fail(f"unknown in a needs marker: {', '.join(sorted(unknown))}", pytrace=False)
+    callspec = getattr(item, "callspec", None)
+    if callspec is None or "engine" not in callspec.params:
+        pytest.fail("the needs marker is for tests that use the engine fixture", pytrace=False)
+    return str(callspec.params["engine"])
+
+
+@pytest.fixture(scope="session")
+def engines() -> Iterator[Engines]:
+    """All engines, each started when first asked for, and stopped when the session ends."""
+    pool = Engines()
+    try:
+        yield pool
+    finally:
+        pool.stop()
+
+
+@pytest.fixture
+def engine(request: pytest.FixtureRequest, engines: Engines) -> Iterator[Engine]:
+    """The engine to test on; a test that asks for it runs once for each chosen engine."""
+    yield ready_or_refused(engines, request.param)
+    engines.check(request.param)
+
+
+def ready_or_refused(engines: Engines, name: str) -> Engine:
+    try:
+        return engines.get(name)
+    except EngineUnavailable as error:
+        reason = str(error)
+    refuse(reason)
+
+
+def refuse(reason: str) -> NoReturn:
+    """Skip for lack of an engine, except where tests must all run: there it is a failure."""
+    if os.environ.get("CI") == "true":
+        pytest.fail(reason, pytrace=False)
+    pytest.skip(reason)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """List every test an engine's limits kept from running, by reason: such skips must stay visible."""
+    tests_by_reason = defaultdict(list)
+    for report in terminalreporter.stats.get("skipped", []):
+        for name, value in getattr(report, "user_properties", []):
+            if name == SKIP_REASON:
+                tests_by_reason[value].append(report.nodeid)
+    if not tests_by_reason:
+        return
+    terminalreporter.section("skipped because of the engine")
+    for reason, tests in sorted(tests_by_reason.items()):
+        terminalreporter.line(f"{reason} ({len(tests)})")
+        for test in sorted(tests):
+            terminalreporter.line(f"    {test}")
