@@ -149,7 +149,7 @@ def _wrapped(fn: Callable[P, R], options: dict[str, Any], isolated: bool) -> Cal
 
         @wraps(fn)
         def generate(*args: P.args, **kwargs: P.kwargs) -> Any:
-            return _resumed(fn(*args, **kwargs), options, isolated)  # type: ignore[arg-type]
+            return _resumed(fn(*args, **kwargs), options, isolated)
 
         return generate
 

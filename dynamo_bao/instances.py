@@ -41,20 +41,25 @@ class Home(Protocol):
     @property
     def schema(self) -> Schema:
         """The model's schema."""
+        ...
 
     @property
     def model(self) -> type[Any]:
         """The model's class."""
+        ...
 
     @property
     def database(self) -> Database:
         """Where the model's items are."""
+        ...
 
     def materialise(self, instance: Any) -> None:
         """Loads `instance`; raises if its item is missing or could not be fetched."""
+        ...
 
     def related_target(self, instance: Any, field: str) -> tuple[Home, Identity, str | None] | None:
         """Where the item is that a relation of `instance` points to: its home, identity and tenant."""
+        ...
 
 
 class PeerGroup:
@@ -358,7 +363,9 @@ def _twin(cause: Exception) -> Exception:
 
 def hidden_class(model: type[Any], lazy_names: frozenset[str]) -> type[Any]:
     """The class that instances of `model` have while they are pending, missing, failed or deleted."""
-    plain_get, plain_set = model.__getattribute__, model.__setattr__
+    plain_get: Any = model.__getattribute__
+    plain_set: Any = model.__setattr__
+    metaclass: Any = type(model)
 
     def __getattribute__(self: Any, name: str) -> Any:
         if name in lazy_names:
@@ -383,4 +390,5 @@ def hidden_class(model: type[Any], lazy_names: frozenset[str]) -> type[Any]:
         "__qualname__": model.__qualname__,
         "__doc__": model.__doc__,
     }
-    return type(model)(model.__name__, (model,), body, hidden=True)
+    made: type[Any] = metaclass(model.__name__, (model,), body, hidden=True)
+    return made

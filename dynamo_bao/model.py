@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import sys
 from collections.abc import Iterable, Mapping
 from functools import partial
@@ -16,9 +17,10 @@ from dynamo_bao.context import is_inside_batch_context
 from dynamo_bao.definition import Declared, Options, Unresolved, compile_schema, declared_fields
 from dynamo_bao.errors import ConfigurationError, UnknownFieldError, ValidationError, suggestion
 from dynamo_bao.fields.base import Field
-from dynamo_bao.fields.moments import TtlField, utc_now
-from dynamo_bao.fields.text import RelatedField
-from dynamo_bao.fields.typing import REQUIRED_UNLESS_DEFAULTED
+from dynamo_bao.fields.documents import JsonField, ListField, MapField, NestedField
+from dynamo_bao.fields.moments import DateTimeField, TtlField, utc_now
+from dynamo_bao.fields.numeric import BooleanField, DecimalField, FloatField, IntegerField
+from dynamo_bao.fields.text import BinaryField, EnumField, RelatedField, StringField
 from dynamo_bao.instances import STATE, State, Status, changed_names, hidden_class, new_loaded, state_of
 from dynamo_bao.paths import FieldPaths
 from dynamo_bao.query import QueryResult
@@ -99,7 +101,27 @@ def repository_for(instance: T) -> Repository[T]:
     return home if home is not None else repository_of(type(instance))
 
 
-@dataclass_transform(kw_only_default=True, eq_default=False, field_specifiers=REQUIRED_UNLESS_DEFAULTED)
+# To checkers the fields named here are required unless they have a default; those that fill themselves
+# (ids, dates, versions, counters, sets) are not named, so that their declaration counts as a default.
+@dataclass_transform(
+    kw_only_default=True,
+    eq_default=False,
+    field_specifiers=(
+        StringField,
+        IntegerField,
+        FloatField,
+        DecimalField,
+        BooleanField,
+        BinaryField,
+        DateTimeField,
+        EnumField,
+        MapField,
+        ListField,
+        JsonField,
+        NestedField,
+        RelatedField,
+    ),
+)
 class Model:
     """The base class of models.
 
@@ -328,11 +350,12 @@ class Model:
 
     def __copy__(self: M) -> M:
         self._look()
-        return _rebuild(*_parts(self))
+        twin: M = _rebuild(*_parts(self))
+        return twin
 
     def __deepcopy__(self: M, memo: dict[int, Any]) -> M:
         self._look()
-        return _rebuild(*_parts(self))
+        return copy.copy(self)
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         self._look()
@@ -348,7 +371,7 @@ RESERVED = frozenset(name for name in dir(Model) if not name.startswith("__")) |
 
 def _check_bases(cls: type[Any]) -> None:
     for base in cls.__mro__[1:]:
-        if not issubclass(base, Model) and base.__dict__.get("__annotations__") and base is not Generic:
+        if base not in (object, Generic) and not issubclass(base, Model) and inspect.get_annotations(base):
             raise ConfigurationError(
                 f"{cls.__name__}: its base {base.__name__} has annotated fields but is no Model; make it one, "
                 f"without a prefix: class {base.__name__}(Model).",
@@ -396,7 +419,7 @@ def schema_of(cls: type[Any]) -> Schema:
     Raises:
         ConfigurationError: for an abstract model, or a wrong definition.
     """
-    model = cls.__mro__[1] if "__bao_schema__" not in cls.__dict__ and _is_hidden(cls) else cls
+    model: Any = cls.__mro__[1] if "__bao_schema__" not in cls.__dict__ and _is_hidden(cls) else cls
     schema: Schema | None = model.__dict__.get("__bao_schema__")
     if schema is not None:
         return schema
@@ -419,9 +442,8 @@ def _add_names(model: type[Any], schema: Schema) -> None:
     added: dict[str, Any] = {"fields": FieldPaths(schema)}
     for name in schema.indexes:
         added[f"query_{name}"] = _index_query(name)
-    for name in (schema.primary.name,):
-        if name not in (None, "primary_key"):
-            added[f"query_{name}"] = _index_query(name)
+    if schema.primary.name not in (None, "primary_key"):
+        added[f"query_{schema.primary.name}"] = _index_query(str(schema.primary.name))
     for constraint in schema.constraints.values():
         added[f"find_by_{constraint.field.name}"] = _unique_find(constraint.name)
     for field in schema.fields.values():
@@ -433,9 +455,9 @@ def _add_names(model: type[Any], schema: Schema) -> None:
             setattr(model, name, value)
 
 
-def _index_query(index: str | None) -> Any:
-    def query(cls: type[Any], value: object, sort_condition: Any = None, **options: Any) -> Any:
-        return repository_of(cls).query_by_index(str(index), value, sort_condition, **options)
+def _index_query(index: str) -> Any:
+    def query(cls: type[Any], /, value: object, sort_condition: Any = None, **options: Any) -> Any:
+        return repository_of(cls).query_by_index(index, value, sort_condition, **options)
 
     query.__doc__ = f"The items of one partition of {index}."
     return classmethod(query)

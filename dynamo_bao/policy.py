@@ -24,6 +24,7 @@ class Policy(Protocol):
 
     def outside(self, operation: str) -> None:
         """`operation` names the call, such as ``User.find('42')``."""
+        ...
 
 
 @frozen

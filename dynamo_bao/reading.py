@@ -14,7 +14,7 @@ from dynamo_bao.wire import GET_ITEM, Item
 
 def get_item(home: Home, key: Key, session: Session | None, *, consistent: bool = False) -> Item | None:
     """One stored item by its table key, read at once; the session only counts it."""
-    parameters = {
+    parameters: dict[str, Any] = {
         "TableName": home.database.table_name,
         "Key": key.as_item(),
         "ReturnConsumedCapacity": "TOTAL",

@@ -17,6 +17,7 @@ class Claims(Protocol):
 
     def claim(self, model: type[M]) -> Repository[M] | None:
         """The manager's repository of `model`, or None if it does not answer for it."""
+        ...
 
 
 _models: list[weakref.ref[type[Any]]] = []

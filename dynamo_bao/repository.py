@@ -32,6 +32,7 @@ class Family(Protocol):
 
     def related(self, target: str | type[Any], near: type[Any]) -> Repository[Any]:
         """The repository of the model that a relation of `near` names."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)

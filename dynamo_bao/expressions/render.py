@@ -34,12 +34,15 @@ class Resolver(Protocol):
 
     def attribute(self, path: str) -> str:
         """The stored path for a field path; `QueryError` where there is no such field."""
+        ...
 
     def operand(self, path: str, value: object) -> AttributeValue:
         """The typed value to compare the whole of `path` with."""
+        ...
 
     def member(self, path: str, value: object) -> AttributeValue:
         """The typed value to look for inside `path`: a substring, or a member of a set or list."""
+        ...
 
 
 class Placeholders:

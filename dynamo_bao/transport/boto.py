@@ -30,10 +30,10 @@ POOL_CONNECTIONS = 64
 
 
 def make_client(
-    *, region: str | None, endpoint_url: str | None, max_concurrency: int, credentials: dict[str, str]
+    *, region: str | None, endpoint_url: str | None, max_concurrency: int, credentials: dict[str, Any]
 ) -> Any:
     """A boto3 DynamoDB client as this library wants it: no blind retries, short timeouts, a wide pool."""
-    import boto3
+    from boto3.session import Session
     from botocore.config import Config
 
     config = Config(
@@ -44,8 +44,7 @@ def make_client(
         parameter_validation=False,
         tcp_keepalive=True,
     )
-    session = boto3.session.Session()
-    return session.client(
+    return Session().client(
         "dynamodb", region_name=region, endpoint_url=endpoint_url, config=config, **credentials
     )
 
@@ -166,7 +165,7 @@ class _Sending:
         except ClientError as error:
             raise self._mapped(error) from error
         except Exception as error:
-            raise self._without_reply(error)
+            raise self._without_reply(error) from error.__cause__
         finally:
             self._call.active = False
         body.pop("ResponseMetadata", None)

@@ -28,10 +28,8 @@ class EmbeddedEngine:
             ) from error
         backend = DynamoDBBackend(REGION, "123456789012")
 
-        class Handler(DynamoHandler):  # type: ignore[misc]  # moto's types are not strict
-            dynamodb_backend = backend
-
-        self._handler = Handler
+        # A class of its own: moto makes a handler per request and asks its class for the backend.
+        self._handler: Any = type("EmbeddedHandler", (DynamoHandler,), {"dynamodb_backend": backend})
         self._lock = threading.Lock()
 
     def answer(self, request: Any) -> tuple[int, dict[str, str], bytes]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any, Protocol
 
-from attrs import field, frozen
+from attrs import Factory, field, frozen
 
 from dynamo_bao.capacity import Capacity
 from dynamo_bao.wire import READ_OPERATIONS, Item
@@ -31,11 +31,7 @@ class Request:
 
     operation: str
     parameters: dict[str, Any]
-    repeatable: bool = field()
-
-    @repeatable.default
-    def _reads_are_repeatable(self) -> bool:
-        return self.operation in READ_OPERATIONS
+    repeatable: bool = field(default=Factory(lambda self: self.operation in READ_OPERATIONS, takes_self=True))
 
 
 @frozen
@@ -73,13 +69,16 @@ class Transport(Protocol):
             BaoError: what DynamoDB answered, mapped.
             Exception: what botocore raises on its own (no network, no credentials).
         """
+        ...
 
     @property
     def clock(self) -> Clock:
         """The clock that deadlines are told in."""
+        ...
 
     def close(self) -> None:
         """Gives back connections; may be called twice."""
+        ...
 
 
 def capacity_of(operation: str, body: dict[str, Any]) -> Capacity:
