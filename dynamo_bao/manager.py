@@ -19,9 +19,9 @@ from dynamo_bao.registry import attach, choose, detach, is_local, models as all_
 from dynamo_bao.relations import parent_query_name, query_method
 from dynamo_bao.repository import Repository
 from dynamo_bao.tables import create_table
-from dynamo_bao.transport.boto import BotoTransport, attach as attach_engine, make_client
-from dynamo_bao.transport.embedded import CREDENTIALS, REGION, EmbeddedEngine
+from dynamo_bao.transport.boto import BotoWire, boto_transport, embedded_transport
 from dynamo_bao.transport.messages import Transport
+from dynamo_bao.transport.retry import RetryingTransport
 
 M = TypeVar("M")
 
@@ -191,8 +191,15 @@ class Manager:
 
     @property
     def client(self) -> Any:
-        """The boto3 client of this process; made when it is first needed."""
-        return self.database.transport.client  # type: ignore[attr-defined]
+        """The boto3 client of this process; made when it is first needed.
+
+        Raises:
+            ConfigurationError: where the transport is one without a client.
+        """
+        wire: Any = getattr(self.database.transport, "wire", None)
+        if not hasattr(wire, "client"):
+            raise ConfigurationError("The manager's transport is not one over a boto3 client.")
+        return wire.client
 
     def create_table(self, *, timeout: float = 300.0) -> bool:
         """Makes the table with its indexes and TTL, unless it exists; returns whether it was made.
@@ -308,28 +315,18 @@ def _set_level(level: str) -> None:
         ) from None
 
 
-def _transport(settings: Settings, client: Any, embedded: bool, max_concurrency: int) -> BotoTransport:
+def _transport(settings: Settings, client: Any, embedded: bool, max_concurrency: int) -> Transport:
     if client is not None:
         if embedded:
             raise ConfigurationError("client= and embedded=True exclude each other; give one.")
-        return BotoTransport(lambda: client, given=True)
+        return RetryingTransport(BotoWire(lambda: client, given=True))
     if embedded:
-        engine = EmbeddedEngine()
-        return BotoTransport(
-            lambda: attach_engine(
-                make_client(
-                    region=REGION, endpoint_url=None, max_concurrency=max_concurrency, credentials=CREDENTIALS
-                ),
-                engine,
-            )
-        )
+        return embedded_transport(max_concurrency)
     names = ("access_key_id", "secret_access_key", "session_token")
     credentials = {f"aws_{name}": settings.get("aws", name) for name in names if settings.get("aws", name)}
-    return BotoTransport(
-        lambda: make_client(
-            region=settings.get("aws", "region"),
-            endpoint_url=settings.get("aws", "endpoint_url"),
-            max_concurrency=max_concurrency,
-            credentials=credentials,
-        )
+    return boto_transport(
+        region=settings.get("aws", "region"),
+        endpoint_url=settings.get("aws", "endpoint_url"),
+        max_concurrency=max_concurrency,
+        credentials=credentials,
     )

@@ -6,18 +6,24 @@ Numbers such as a process id are used again by the operating system; an object h
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable
 
 
 class _Process:
-    """The identity of one process; `renew` is called in a fork child."""
+    """The identity of one process, and a lock of its own; both are renewed in a fork child.
+
+    The lock guards what is made once per process, such as clients.
+    """
 
     def __init__(self) -> None:
         self.token = object()
+        self.lock = threading.Lock()
         self._after_fork: list[Callable[[], None]] = []
 
     def renew(self) -> None:
         self.token = object()
+        self.lock = threading.Lock()
         for callback in self._after_fork:
             callback()
 

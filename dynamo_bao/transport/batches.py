@@ -10,6 +10,7 @@ from attrs import Factory, define, frozen
 from dynamo_bao.errors import ServiceError, ThrottledError
 from dynamo_bao.keys import Key
 from dynamo_bao.transport.messages import Reply, Request, Transport
+from dynamo_bao.transport.retry import repeat_while
 from dynamo_bao.wire import BATCH_GET_ITEM, PK, SK, Item
 
 TableKey = tuple[str, Key]
@@ -47,8 +48,6 @@ def fetch_batch(transport: Transport, batch: Batch, deadline: float) -> BatchAns
     An error of the service or the network is the outcome of its keys, not an exception. A request over
     several tables that is refused as a whole is repeated table by table.
     """
-    from dynamo_bao.transport.retry import repeat_while
-
     answer = BatchAnswer()
 
     def ask(keys: tuple[TableKey, ...]) -> None:
@@ -74,7 +73,7 @@ def fetch_batch(transport: Transport, batch: Batch, deadline: float) -> BatchAns
         return len(answer.unanswered)
 
     answer.unanswered = batch.keys
-    repeat_while(transport.clock, deadline, bool)(one_round)
+    repeat_while(transport.clock, deadline, one_round, bool)
     return answer
 
 

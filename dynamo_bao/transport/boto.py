@@ -1,4 +1,4 @@
-"""The transport over boto3: the only module that imports botocore, and only at the first request.
+"""The wire over boto3: the only module that imports botocore, and only at the first request.
 
 Botocore's own retries are off, because they cannot know which write is safe to repeat; `retry` has ours.
 Every reply's length and CRC are checked in botocore's ``before-parse`` event, and its JSON is parsed there.
@@ -9,24 +9,19 @@ from __future__ import annotations
 import io
 import threading
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Final
 
-from dynamo_bao.errors import BaoError, DataFormatError, WriteOutcomeUnknownError
+from dynamo_bao.errors import DataFormatError
 from dynamo_bao.process import this_process
-from dynamo_bao.transport.embedded import EmbeddedEngine
+from dynamo_bao.transport.embedded import CREDENTIALS, REGION, EmbeddedEngine
 from dynamo_bao.transport.integrity import check_envelope, parse_reply
-from dynamo_bao.transport.messages import Clock, Reply, Request, capacity_of
-from dynamo_bao.transport.outcomes import (
-    THROTTLING,
-    TRANSIENT,
-    ConditionFailed,
-    TransactionCancelled,
-    error_for,
-)
+from dynamo_bao.transport.messages import AttemptFailed, Outcome, Request
+from dynamo_bao.transport.outcomes import THROTTLING, TRANSIENT, error_for
+from dynamo_bao.transport.retry import RetryingTransport
 
-CONNECT_SECONDS = 3.0
-READ_SECONDS = 8.0
-POOL_CONNECTIONS = 64
+CONNECT_SECONDS: Final = 3.0
+READ_SECONDS: Final = 8.0
+POOL_CONNECTIONS: Final = 64
 
 
 def make_client(
@@ -55,7 +50,8 @@ def attach(client: Any, engine: EmbeddedEngine) -> Any:
 
     def answer(request: Any, **_: object) -> Any:
         status, headers, body = engine.answer(request)
-        return AWSResponse(request.url, status, headers, _Body(body))
+        raw: Any = _Body(body)
+        return AWSResponse(request.url, status, headers, raw)
 
     client.meta.events.register("before-send.dynamodb", answer)
     return client
@@ -68,69 +64,59 @@ class _Body(io.BytesIO):
         yield self.read()
 
 
-class BotoTransport:
-    """Sends requests through one boto3 client, made at the first request and again after a fork.
+class BotoWire:
+    """Makes attempts through one boto3 client, which is made at the first of them and again after a fork.
 
     Args:
         factory: makes the client.
         given: whether the client is the user's own, which is then never closed here.
-        clock: for deadlines and waits.
     """
 
-    def __init__(
-        self, factory: Callable[[], Any], *, given: bool = False, clock: Clock | None = None
-    ) -> None:
+    def __init__(self, factory: Callable[[], Any], *, given: bool = False) -> None:
         self._factory = factory
         self._given = given
-        self._clock = clock or Clock()
         self._client: Any = None
-        self._owner: object = None
-        self._lock = threading.Lock()
+        self._process: object = None
         self._call = threading.local()
-        this_process.after_fork(self._renew_lock)
-
-    def _renew_lock(self) -> None:
-        self._lock = threading.Lock()
-
-    @property
-    def clock(self) -> Clock:
-        return self._clock
 
     @property
     def client(self) -> Any:
         """The boto3 client of this process."""
-        if self._owner is not this_process.token:
-            with self._lock:
-                if self._owner is not this_process.token:
+        if self._process is not this_process.token:
+            with this_process.lock:
+                if self._process is not this_process.token:
                     client = self._factory()
                     client.meta.events.register("before-parse.dynamodb", self._take_reply)
-                    self._client, self._owner = client, this_process.token
+                    self._client, self._process = client, this_process.token
         return self._client
 
     def close(self) -> None:
-        with self._lock:
-            client, self._client, self._owner = self._client, None, None
-        if client is not None:
+        with this_process.lock:
+            mine = self._process is this_process.token
+            client, self._client, self._process = self._client, None, None
+        if client is not None and mine:
             client.meta.events.unregister("before-parse.dynamodb", self._take_reply)
             if not self._given:
                 client.close()
 
-    def send(self, request: Request, *, deadline: float) -> Reply:
-        # Imported here, like botocore: nothing of it is needed before the first request.
-        from dynamo_bao.transport.retry import repeat_on_error
+    def attempt(self, request: Request) -> dict[str, Any]:
+        from botocore.exceptions import ClientError
 
-        started = self._clock.now()
-        sending = _Sending(self.client, request, self._call)
-        repeated = repeat_on_error(self._clock, deadline, sending.allowed_attempts)
-        body = repeated(sending.once)
-        return Reply(
-            request,
-            body,
-            capacity_of(request.operation, body),
-            sending.attempts,
-            self._clock.now() - started,
-            repeated.statistics.get("idle_for", 0.0),
-        )
+        method = getattr(self.client, _METHODS[request.operation])
+        self._call.active = True
+        try:
+            body: dict[str, Any] = method(**request.parameters)
+        except ClientError as error:
+            raise _answered(request, error) from error
+        except Exception as error:
+            outcome = _outcome_without_reply(error)
+            if outcome is None:
+                raise
+            raise AttemptFailed(error, outcome) from error
+        finally:
+            self._call.active = False
+        body.pop("ResponseMetadata", None)
+        return body
 
     def _take_reply(
         self, operation_model: Any, response_dict: Any, customized_response_dict: dict[str, Any], **_: object
@@ -144,96 +130,32 @@ class BotoTransport:
             response_dict["body"] = b"{}"
 
 
-class _Sending:
-    """One request on its way, over all of its attempts."""
-
-    def __init__(self, client: Any, request: Request, call: threading.local) -> None:
-        self._method = getattr(client, _METHODS[request.operation])
-        self._request = request
-        self._call = call
-        self._unknown = False
-        self.attempts = 0
-
-    def once(self) -> dict[str, Any]:
-        """Sends once and returns the checked body; raises what it means if there is none."""
-        from botocore.exceptions import ClientError
-
-        self.attempts += 1
-        self._call.active = True
-        try:
-            body: dict[str, Any] = self._method(**self._request.parameters)
-        except ClientError as error:
-            raise self._mapped(error) from error
-        except Exception as error:
-            raise self._without_reply(error) from error.__cause__
-        finally:
-            self._call.active = False
-        body.pop("ResponseMetadata", None)
-        return body
-
-    def _mapped(self, error: Any) -> BaoError:
-        details = error.response.get("Error", {})
-        code, operation = str(details.get("Code", "")), self._request.operation
-        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-        mapped = error_for(code, str(details.get("Message", "")), operation, error.response, self._tables())
-        if isinstance(mapped, (ConditionFailed, TransactionCancelled)):
-            mapped.repeated = self._unknown
-        if code in TRANSIENT or (status >= 500 and code not in THROTTLING):
-            self._unknown = True
-            if not self._request.repeatable:
-                return _unknown_outcome(operation)
-            mapped.__dict__["transient"] = True
-        return mapped
-
-    def _without_reply(self, error: Exception) -> Exception:
-        """What an attempt without a believable reply means; a write may have been carried out."""
-        if not _never_sent(error) and _is_transient(error):
-            self._unknown = True
-            if not self._request.repeatable:
-                unknown = _unknown_outcome(self._request.operation)
-                unknown.__cause__ = error
-                return unknown
-        return error
-
-    def _tables(self) -> str:
-        parameters = self._request.parameters
-        return str(
-            parameters.get("TableName")
-            or ", ".join(parameters.get("RequestItems", {}))
-            or "of the transaction"
-        )
-
-    def allowed_attempts(self, error: BaseException) -> int:
-        """How many attempts an error may have in all."""
-        from dynamo_bao.transport.retry import MAX_ATTEMPTS, MAX_CONNECT_ATTEMPTS
-
-        if isinstance(error, TransactionCancelled):
-            return MAX_ATTEMPTS if error.is_transient else 0
-        if getattr(error, "code", None) in THROTTLING or getattr(error, "transient", False):
-            return MAX_ATTEMPTS
-        if _never_sent(error) or _is_transient(error):
-            return MAX_CONNECT_ATTEMPTS
-        return 0
+def _answered(request: Request, error: Any) -> Exception:
+    """What an error reply means: the library's error, wrapped where another attempt may succeed."""
+    details = error.response.get("Error", {})
+    code, message = str(details.get("Code", "")), str(details.get("Message", ""))
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    mapped = error_for(code, message, request.operation, error.response, _tables(request))
+    mapped.__cause__ = error
+    if code in THROTTLING:
+        return AttemptFailed(mapped, Outcome.REFUSED)
+    if code in TRANSIENT or status >= 500:
+        return AttemptFailed(mapped, Outcome.UNKNOWN)
+    return mapped
 
 
-def _unknown_outcome(operation: str) -> WriteOutcomeUnknownError:
-    return WriteOutcomeUnknownError(
-        f"{operation}: the reply was lost, and sending it again could apply it twice. "
-        f"refresh() the instance to see what is stored, then decide."
-    )
+def _tables(request: Request) -> str:
+    parameters = request.parameters
+    named = parameters.get("TableName") or ", ".join(parameters.get("RequestItems", {}))
+    return str(named or "of the transaction")
 
 
-def _never_sent(error: BaseException) -> bool:
-    """Whether the request certainly did not reach DynamoDB."""
-    from botocore.exceptions import ConnectTimeoutError, EndpointConnectionError
-
-    return isinstance(error, (ConnectTimeoutError, EndpointConnectionError))
-
-
-def _is_transient(error: BaseException) -> bool:
-    """Whether the reply was lost or damaged on the way."""
+def _outcome_without_reply(error: Exception) -> Outcome | None:
+    """What became of a request that got no believable reply; None where another attempt would not help."""
     from botocore.exceptions import (
         ConnectionClosedError,
+        ConnectTimeoutError,
+        EndpointConnectionError,
         HTTPClientError,
         ReadTimeoutError,
         ResponseStreamingError,
@@ -241,8 +163,57 @@ def _is_transient(error: BaseException) -> bool:
     from botocore.parsers import ResponseParserError
     from urllib3.exceptions import HTTPError
 
+    if isinstance(error, (ConnectTimeoutError, EndpointConnectionError)):
+        return Outcome.NOT_SENT
     lost = (ConnectionClosedError, HTTPClientError, ReadTimeoutError, ResponseStreamingError)
-    return isinstance(error, (*lost, ResponseParserError, HTTPError, DataFormatError))
+    return (
+        Outcome.UNKNOWN
+        if isinstance(error, (*lost, ResponseParserError, HTTPError, DataFormatError))
+        else None
+    )
+
+
+def boto_transport(
+    *,
+    region: str | None = None,
+    endpoint_url: str | None = None,
+    max_concurrency: int = 1,
+    credentials: dict[str, Any] | None = None,
+) -> RetryingTransport:
+    """A transport over a boto3 client that is made when it is first needed.
+
+    Args:
+        region, endpoint_url: where DynamoDB is; boto3's own settings apply where they are left out.
+        max_concurrency: how many requests travel at once.
+        credentials: boto3's ``aws_access_key_id`` and so on, instead of those boto3 finds.
+    """
+    return RetryingTransport(
+        BotoWire(
+            lambda: make_client(
+                region=region,
+                endpoint_url=endpoint_url,
+                max_concurrency=max_concurrency,
+                credentials=credentials or {},
+            )
+        )
+    )
+
+
+def embedded_transport(max_concurrency: int = 1) -> RetryingTransport:
+    """A transport to a DynamoDB of its own, inside this process.
+
+    Raises:
+        ConfigurationError: where moto is not installed.
+    """
+    engine = EmbeddedEngine()
+
+    def client() -> Any:
+        made = make_client(
+            region=REGION, endpoint_url=None, max_concurrency=max_concurrency, credentials=CREDENTIALS
+        )
+        return attach(made, engine)
+
+    return RetryingTransport(BotoWire(client))
 
 
 _METHODS = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import time
 from typing import Any, Protocol
 
@@ -55,11 +56,54 @@ class Reply:
     waited: float = 0.0
 
 
+class Outcome(enum.Enum):
+    """What became of a request whose attempt failed."""
+
+    REFUSED = "refused"
+    """DynamoDB refused it for now (throttling): certainly not carried out."""
+    NOT_SENT = "not sent"
+    """It did not reach DynamoDB: certainly not carried out."""
+    UNKNOWN = "unknown"
+    """The reply was lost or damaged: it may have been carried out."""
+
+
+class AttemptFailed(Exception):
+    """One attempt that failed in a way that another may not.
+
+    Attributes:
+        error: what to raise if there is no further attempt.
+        outcome: what became of the request.
+    """
+
+    def __init__(self, error: Exception, outcome: Outcome) -> None:
+        super().__init__(str(error))
+        self.error = error
+        self.outcome = outcome
+
+
+class Wire(Protocol):
+    """Makes single attempts; what is above it decides whether to repeat them."""
+
+    def attempt(self, request: Request) -> dict[str, Any]:
+        """Sends a request once and returns the body of its reply, checked, with typed values.
+
+        Raises:
+            AttemptFailed: where another attempt may succeed.
+            BaoError: what DynamoDB answered, mapped, where none will.
+            Exception: what botocore raises on its own.
+        """
+        ...
+
+    def close(self) -> None:
+        """Gives back connections; may be called twice."""
+        ...
+
+
 class Transport(Protocol):
     """Carries requests to DynamoDB, one method for all of its operations."""
 
     def send(self, request: Request, *, deadline: float) -> Reply:
-        """Sends one request and returns its reply.
+        """Sends one request, as often as it takes, and returns its reply.
 
         Args:
             request: what to send.
