@@ -143,10 +143,8 @@ class Repository(Generic[M]):
                 f"{self.schema.name}: a new instance has nothing stored yet; save() it first."
             )
         session = enter_through(instance, "refresh")
-        if session is not None and state.session is session and session.known(self, self._identity(instance)):
-            session.refresh(session.known(self, self._identity(instance)))
-            if state_of(instance).status in (Status.DELETED, Status.PENDING):
-                get_into(instance, session, consistent=True)
+        if session is not None and state.session is session:
+            session.refresh(instance)
         else:
             get_into(instance, session, consistent=True)
         if state_of(instance).status is Status.FAILED:
@@ -297,10 +295,6 @@ class Repository(Generic[M]):
                 f"{self.schema.name}: a key is needed, not None.", self.schema.key_names[0], key
             )
         return key
-
-    def _identity(self, instance: M) -> Identity:
-        state = state_of(instance)
-        return self.schema.identity(state.tenant, instance.__dict__)
 
     def related_repository(self, field: str) -> Repository[Any]:
         """The repository of the model that a relation field points to."""

@@ -231,6 +231,9 @@ class Session:
         self._reload(instance, keep_changes=False)
         self._retry_failed()
         self.load(instance)
+        key = _key_of(instance)
+        self._deleted.pop(key, None)
+        self._identity.hold(key, instance)
 
     def expire(self, home: Home, identity: Identity) -> None:
         """Makes a known instance without local changes pending, because its item was written elsewhere."""

@@ -1,0 +1,221 @@
+"""A transport that injects faults, seeded and so repeatable.
+
+Faults are put below the retries, where the network would put them: what the library does about them is what
+it does in production. A damaged reply goes through the same checks as one from the wire.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import random
+import threading
+import zlib
+from collections.abc import Callable, Iterable
+from typing import Any, Protocol
+
+from dynamo_bao.errors import DataFormatError, ThrottledError
+from dynamo_bao.transport.integrity import check_envelope, parse_reply
+from dynamo_bao.transport.messages import AttemptFailed, Clock, Outcome, Request, Wire
+from dynamo_bao.transport.retry import RetryingTransport
+from dynamo_bao.wire import BATCH_GET_ITEM
+
+Send = Callable[[Request], dict[str, Any]]
+
+
+class Fault(Protocol):
+    """Decides what becomes of one attempt; `send` makes it as if nothing were wrong."""
+
+    def __call__(self, request: Request, send: Send, chance: random.Random) -> dict[str, Any]:
+        """The body of the reply, or an exception."""
+        ...
+
+
+class FaultInjectingTransport(RetryingTransport):
+    """A transport whose attempts suffer faults.
+
+    Args:
+        wire: what carries the attempts: the ``wire`` of `embedded_transport()` or of `boto_transport()`.
+        faults: one for each attempt, in turn; when they are used up, nothing is wrong any more. A single
+            fault befalls every attempt.
+        operations: which operations suffer; all of them by default.
+        seed: makes what is left to chance repeatable.
+        clock: for deadlines and waits.
+
+    Example:
+        >>> transport = FaultInjectingTransport(embedded_transport().wire, unprocessed(0.3), seed=7)
+        >>> manager = init_models(transport=transport)
+    """
+
+    def __init__(
+        self,
+        wire: Wire,
+        faults: Fault | Iterable[Fault | None] = (),
+        *,
+        operations: Iterable[str] | None = None,
+        seed: int = 0,
+        clock: Clock | None = None,
+    ) -> None:
+        super().__init__(_FaultyWire(wire, operations, seed), clock)
+        self.inject(faults)
+
+    @property
+    def faulty(self) -> _FaultyWire:
+        """The wire with the faults on it."""
+        wire: Any = self.wire
+        return wire  # type: ignore[no-any-return]
+
+    @property
+    def attempts(self) -> int:
+        """How many attempts were made, faulty ones included."""
+        return self.faulty.attempts
+
+    def inject(self, faults: Fault | Iterable[Fault | None]) -> None:
+        """Sets the faults of the attempts from now on."""
+        self.faulty.set(faults)
+
+
+class _FaultyWire:
+    def __init__(self, wire: Wire, operations: Iterable[str] | None, seed: int) -> None:
+        self._wire = wire
+        self._operations = None if operations is None else frozenset(operations)
+        self._chance = random.Random(seed)
+        self._lock = threading.Lock()
+        self._next: Callable[[], Fault | None] = lambda: None
+        self.attempts = 0
+
+    def set(self, faults: Fault | Iterable[Fault | None]) -> None:
+        if callable(faults):
+            always: Fault = faults
+            self._next = lambda: always
+        else:
+            turns = iter(faults)
+            self._next = lambda: next(turns, None)
+
+    @property
+    def client(self) -> Any:
+        """The boto3 client of the wire below."""
+        wire: Any = self._wire
+        return wire.client
+
+    def attempt(self, request: Request) -> dict[str, Any]:
+        with self._lock:
+            self.attempts += 1
+            suffers = self._operations is None or request.operation in self._operations
+            fault = self._next() if suffers else None
+            chance = random.Random(self._chance.random())
+        if fault is None:
+            return self._wire.attempt(request)
+        return fault(request, self._wire.attempt, chance)
+
+    def close(self) -> None:
+        self._wire.close()
+
+
+def unprocessed(share: float) -> Fault:
+    """Leaves each key of a batch unprocessed with the probability `share`, 0 to 1."""
+
+    def fault(request: Request, send: Send, chance: random.Random) -> dict[str, Any]:
+        if request.operation != BATCH_GET_ITEM:
+            return send(request)
+        asked: dict[str, Any] = {}
+        left: dict[str, Any] = {}
+        for table, entry in request.parameters["RequestItems"].items():
+            kept = [key for key in entry["Keys"] if chance.random() >= share]
+            rest = [key for key in entry["Keys"] if key not in kept]
+            if kept:
+                asked[table] = {**entry, "Keys": kept}
+            if rest:
+                left[table] = {**entry, "Keys": rest}
+        body: dict[str, Any] = {"Responses": {}}
+        if asked:
+            body = send(Request(request.operation, {**request.parameters, "RequestItems": asked}))
+        return {**body, "UnprocessedKeys": left}
+
+    return fault
+
+
+def throttled() -> Fault:
+    """DynamoDB refuses the request for its throughput; it is not carried out."""
+
+    def fault(request: Request, send: Send, chance: random.Random) -> dict[str, Any]:
+        code = "ProvisionedThroughputExceededException"
+        error = ThrottledError(
+            f"{request.operation} was throttled ({code}).", code=code, operation=request.operation
+        )
+        raise AttemptFailed(error, Outcome.REFUSED)
+
+    return fault
+
+
+def lost_reply(*, carried_out: bool = True) -> Fault:
+    """The connection breaks before the reply arrives, after the request was `carried_out` or before."""
+
+    def fault(request: Request, send: Send, chance: random.Random) -> dict[str, Any]:
+        if carried_out:
+            send(request)
+        raise AttemptFailed(ConnectionResetError("the connection broke before the reply"), Outcome.UNKNOWN)
+
+    return fault
+
+
+def refused_connection() -> Fault:
+    """Nothing listens at the endpoint."""
+
+    def fault(request: Request, send: Send, chance: random.Random) -> dict[str, Any]:
+        raise AttemptFailed(ConnectionRefusedError("nothing listens at the endpoint"), Outcome.NOT_SENT)
+
+    return fault
+
+
+def damaged(how: str) -> Fault:
+    """The request is carried out and its reply damaged on the way.
+
+    Args:
+        how: ``"empty"``, ``"html"``, ``"truncated"``, ``"crc"`` (a wrong checksum) or ``"flipped"`` (a byte
+            that is another).
+    """
+    if how not in _DAMAGES:
+        raise ValueError(f"damaged({how!r}): use one of {', '.join(_DAMAGES)}.")
+
+    def fault(request: Request, send: Send, chance: random.Random) -> dict[str, Any]:
+        body = json.dumps(send(request), default=_as_wire).encode()
+        headers = {"content-length": str(len(body)), "x-amz-crc32": str(zlib.crc32(body))}
+        body = _DAMAGES[how](body, headers, chance)
+        try:
+            check_envelope(headers, body, request.operation)
+            return parse_reply(body, request.operation)
+        except DataFormatError as error:
+            raise AttemptFailed(error, Outcome.UNKNOWN) from error
+
+    return fault
+
+
+def _as_wire(value: Any) -> Any:
+    return base64.b64encode(value).decode() if isinstance(value, bytes) else str(value)
+
+
+def _replaced(body: bytes, headers: dict[str, str]) -> bytes:
+    """A body of somebody else's, with headers that fit it."""
+    headers.clear()
+    headers["content-length"] = str(len(body))
+    return body
+
+
+def _flipped(body: bytes, headers: dict[str, str], chance: random.Random) -> bytes:
+    spot = chance.randrange(len(body))
+    return body[:spot] + bytes([body[spot] ^ 1]) + body[spot + 1 :]
+
+
+def _wrong_crc(body: bytes, headers: dict[str, str], chance: random.Random) -> bytes:
+    headers["x-amz-crc32"] = str(zlib.crc32(body) ^ 1)
+    return body
+
+
+_DAMAGES: dict[str, Callable[[bytes, dict[str, str], random.Random], bytes]] = {
+    "empty": lambda body, headers, chance: _replaced(b"", headers),
+    "html": lambda body, headers, chance: _replaced(b"<html><body>Bad gateway</body></html>", headers),
+    "truncated": lambda body, headers, chance: body[: chance.randrange(len(body))],
+    "crc": _wrong_crc,
+    "flipped": _flipped,
+}

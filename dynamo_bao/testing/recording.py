@@ -1,0 +1,50 @@
+"""A transport that remembers what went through it."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+from dynamo_bao.transport.messages import Clock, Reply, Request, Transport
+
+
+class RecordingTransport:
+    """Passes requests on to another transport and keeps them.
+
+    Attributes:
+        requests: every request, in the order they were sent.
+        wire: the wire of the transport below, so that ``manager.client`` works.
+
+    Example:
+        >>> transport = RecordingTransport(embedded_transport())
+        >>> manager = init_models(transport=transport)
+        >>> transport.count("BatchGetItem")
+        0
+    """
+
+    def __init__(self, inner: Transport) -> None:
+        self._inner = inner
+        self._lock = threading.Lock()
+        self.requests: list[Request] = []
+        self.wire: Any = getattr(inner, "wire", None)
+
+    @property
+    def clock(self) -> Clock:
+        return self._inner.clock
+
+    def send(self, request: Request, *, deadline: float) -> Reply:
+        with self._lock:
+            self.requests.append(request)
+        return self._inner.send(request, deadline=deadline)
+
+    def count(self, operation: str | None = None) -> int:
+        """How many requests were sent, of one operation or of all."""
+        return sum(operation in (None, request.operation) for request in self.requests)
+
+    def clear(self) -> None:
+        """Forgets what was recorded."""
+        with self._lock:
+            self.requests.clear()
+
+    def close(self) -> None:
+        self._inner.close()

@@ -1,0 +1,128 @@
+"""Stores what the environment says about its packages, row by row, with a progress bar."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+from dynamo_bao import run_with_batch_context
+from examples.package_explorer.metadata import Clause, Distribution
+from examples.package_explorer.models import Credit, File, Package, Person, Requirement
+from examples.package_explorer.people import Contact
+
+Stored = Callable[[Distribution], None]
+"""Called after each row that was stored, with the distribution it belongs to."""
+
+
+def count_rows(distributions: Sequence[Distribution]) -> int:
+    """How many rows `load` stores for the distributions, persons aside."""
+    return sum(
+        1 + len(one.contacts) + len(clauses_by_project(one)) + len(one.files) for one in distributions
+    )
+
+
+def load(distributions: Sequence[Distribution], stored: Stored = lambda distribution: None) -> None:
+    """Stores all distributions; each in a batch context of its own, so that none keeps everything in memory."""
+    people = People()
+    for distribution in distributions:
+        with run_with_batch_context():
+            for _ in _store(distribution, people):
+                stored(distribution)
+
+
+def _store(distribution: Distribution, people: People) -> Iterator[object]:
+    """Stores the rows of one distribution, giving each as it is stored."""
+    package = _create_package(distribution)
+    yield package
+    for contact in distribution.contacts:
+        yield Credit.create(
+            package_id=package.package_id,
+            person_id=people.find_or_create(contact).person_id,
+            roles=set(contact.roles),
+        )
+    for project, clauses in clauses_by_project(distribution).items():
+        yield _create_requirement(package, project, clauses)
+    for file in distribution.files:
+        yield File.create(
+            package_id=package.package_id, path=file.path, size=file.size, digest=file.digest
+        )
+
+
+def _create_package(distribution: Distribution) -> Package:
+    return Package.create(
+        package_id=distribution.package_id,
+        name=distribution.name,
+        version=distribution.version,
+        summary=distribution.summary,
+        home_page=distribution.home_page,
+        licence=distribution.licence,
+        python=distribution.python,
+        file_count=len(distribution.files),
+        total_size=sum(file.size or 0 for file in distribution.files),
+    )
+
+
+def _create_requirement(package: Package, project: str, clauses: Sequence[Clause]) -> Requirement:
+    return Requirement.create(
+        package_id=package.package_id,
+        required_id=project,
+        optional=all(clause.optional for clause in clauses),
+        clauses=[
+            {"specifier": one.specifier, "extras": list(one.extras), "marker": one.marker} for one in clauses
+        ],
+    )
+
+
+def clauses_by_project(distribution: Distribution) -> dict[str, list[Clause]]:
+    """What a distribution requires, all lines about one project together."""
+    found: dict[str, list[Clause]] = {}
+    for clause in distribution.clauses:
+        found.setdefault(clause.project, []).append(clause)
+    return found
+
+
+class People:
+    """The persons stored so far. An address is one person's; without one, a name is, within one load."""
+
+    def __init__(self) -> None:
+        self._by_name: dict[str, Person] = {}
+
+    def find_or_create(self, contact: Contact) -> Person:
+        """The stored person of a contact."""
+        if contact.email is not None:
+            found = Person.unique_email.find(contact.email)
+            return found or Person.create(name=contact.name or contact.email, email=contact.email)
+        name = contact.name or ""
+        if name not in self._by_name:
+            self._by_name[name] = Person.create(name=name)
+        return self._by_name[name]
+
+
+class _RateColumn(TextColumn):
+    """Rows per second."""
+
+    def __init__(self) -> None:
+        super().__init__("")
+
+    def render(self, task: object) -> Text:
+        speed = getattr(task, "finished_speed", None) or getattr(task, "speed", None)
+        return Text(f"{speed:,.0f} rows/s" if speed else "", style="progress.data.speed")
+
+
+def load_with_progress(distributions: Sequence[Distribution], console: Console) -> None:
+    """`load`, showing how many rows are stored, how fast, and how long it still takes."""
+    columns = (
+        TextColumn("Loading"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        _RateColumn(),
+        TimeRemainingColumn(elapsed_when_finished=True),
+        TextColumn("[dim]{task.fields[package]}"),
+    )
+    with Progress(*columns, console=console) as progress:
+        task = progress.add_task("loading", total=count_rows(distributions), package="")
+        load(distributions, lambda one: progress.update(task, advance=1, package=one.name))
+        progress.update(task, package="")

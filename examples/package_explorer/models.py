@@ -1,0 +1,100 @@
+"""How the explorer keeps packages: five models in one table."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dynamo_bao import (
+    MODEL_PREFIX,
+    Index,
+    IntegerField,
+    ListField,
+    Model,
+    PrimaryKey,
+    Related,
+    RelatedField,
+    StringField,
+    StringSetField,
+    UlidField,
+    UniqueConstraint,
+)
+
+
+class Package(Model, prefix="pkg"):
+    """An installed distribution. `package_id` is its normalised name, so a requirement knows it beforehand."""
+
+    package_id: str = StringField()
+    name: str = StringField()
+    version: str = StringField()
+    summary: str | None = StringField(default=None)
+    home_page: str | None = StringField(default=None)
+    licence: str | None = StringField(default=None)
+    python: str | None = StringField(default=None)
+    file_count: int = IntegerField(default=0)
+    total_size: int = IntegerField(default=0)
+
+    primary_key = PrimaryKey("package_id")
+    all_packages = Index(MODEL_PREFIX, "package_id", id="gsi1")
+
+
+class Person(Model, prefix="pers"):
+    """Somebody who writes or maintains packages; no two persons have one e-mail address."""
+
+    person_id: str = UlidField(auto_assign=True)
+    name: str = StringField()
+    email: str | None = StringField(default=None)
+
+    primary_key = PrimaryKey("person_id")
+    unique_email = UniqueConstraint("email", id="uc1")
+
+
+class Credit(Model, prefix="cred", table_type="mapping"):
+    """Which person is what to which package: ``package.query_credits()`` and ``person.query_credits()``."""
+
+    package_id: str = RelatedField("Package")
+    person_id: str = RelatedField("Person")
+    roles: set[str] = StringSetField()
+
+    primary_key = PrimaryKey("package_id", "person_id")
+    credits_for_package = primary_key
+    credits_for_person = Index("person_id", "package_id", id="gsi1")
+    package = Related["Package"]("package_id")
+    person = Related["Person"]("person_id")
+
+
+class Requirement(Model, prefix="req", table_type="mapping"):
+    """Which package requires which: ``package.query_requirements()``, and ``package.query_dependents()`` back.
+
+    The required package need not be installed: then `required` is missing, and falsy.
+
+    Attributes:
+        clauses: each line that asks for it, as a dict of ``specifier``, ``extras`` and ``marker``.
+        optional: whether it is only required with some extra.
+    """
+
+    package_id: str = RelatedField("Package")
+    required_id: str = RelatedField("Package")
+    clauses: list[dict[str, Any]] = ListField()
+    optional: bool = False
+
+    primary_key = PrimaryKey("package_id", "required_id")
+    requirements_for_package = primary_key
+    dependents_for_required = Index("required_id", "package_id", id="gsi1")
+    package = Related["Package"]("package_id")
+    required = Related["Package"]("required_id")
+
+
+class File(Model, prefix="file"):
+    """A file of a package. Files whose size is not recorded are not in the index by size."""
+
+    package_id: str = RelatedField("Package")
+    path: str = StringField()
+    size: int | None = IntegerField(default=None)
+    digest: str | None = StringField(default=None)
+
+    primary_key = PrimaryKey("package_id", "path")
+    files_for_package = primary_key
+    files_by_size_for_package = Index("package_id", "size", id="gsi1")
+
+
+MODELS = (Package, Person, Credit, Requirement, File)
