@@ -376,9 +376,11 @@ def hidden_class(model: type[Any], lazy_names: frozenset[str]) -> type[Any]:
         return plain_get(self, name)
 
     def __setattr__(self: Any, name: str, value: Any) -> None:
+        if name in lazy_names:
+            require_present(self)
         plain_set(self, name, value)
         if name in lazy_names:
-            state = self.__dict__[STATE]
+            state = state_of(self)
             if state.assigned is None:
                 state.assigned = set()
             state.assigned.add(name)

@@ -47,7 +47,7 @@ class Action:
             request["Item"] = self.item
         else:
             request["Key"] = self.key.as_item()
-        if self.update is not None and not self.update.is_empty():
+        if self.update is not None:
             request["UpdateExpression"] = self.update.render(placeholders)
         condition = render_condition(self.condition, placeholders, resolver)
         if condition:
@@ -117,17 +117,12 @@ def request_for(plan: WritePlan, table: str, resolver: Resolver, token: str) -> 
             parameters["ReturnValues"] = _RETURNED[action.kind]
         parameters["ReturnConsumedCapacity"] = "TOTAL"
         return _SINGLE[action.kind], parameters
-    members = [{_member_kind(action): action.parameters(table, resolver)} for action in plan.actions]
+    members = [{action.kind: action.parameters(table, resolver)} for action in plan.actions]
     return TRANSACT_WRITE_ITEMS, {
         "TransactItems": members,
         "ClientRequestToken": token,
         "ReturnConsumedCapacity": "TOTAL",
     }
-
-
-def _member_kind(action: Action) -> str:
-    """A transaction's word for an action: an update of nothing is a mere check there."""
-    return "ConditionCheck" if action.update is not None and action.update.is_empty() else action.kind
 
 
 def item_bytes(item: Item) -> int:

@@ -30,6 +30,10 @@ from dynamo_bao.wire import AttributeValue, Item
 from dynamo_bao.writes.actions import NOT_STORED, STORED, Action, WritePlan
 
 
+_NOTHING = "_bao_nothing"
+"""An attribute that no item has. Removing it changes nothing; an update that changes nothing needs some action."""
+
+
 @frozen
 class Subject:
     """The item a plan is about."""
@@ -183,6 +187,8 @@ def plan_update(
         draft.update.set_.update(schema.iteration_keys(subject.tenant, subject.identity.primary_id))
     if known is not None:
         _put_constraints(draft, subject, changes, known, reindex)
+    if draft.update.is_empty():
+        draft.update.remove[_NOTHING] = None
     main = Action("Update", subject.identity.key, all_of(draft.conditions), update=draft.update)
     return _finished(draft, main)
 

@@ -19,9 +19,7 @@ Stored = Callable[[Distribution], None]
 
 def count_rows(distributions: Sequence[Distribution]) -> int:
     """How many rows `load` stores for the distributions, persons aside."""
-    return sum(
-        1 + len(one.contacts) + len(clauses_by_project(one)) + len(one.files) for one in distributions
-    )
+    return sum(1 + len(one.contacts) + len(clauses_by_project(one)) + len(one.files) for one in distributions)
 
 
 def load(distributions: Sequence[Distribution], stored: Stored = lambda distribution: None) -> None:
@@ -46,9 +44,7 @@ def _store(distribution: Distribution, people: People) -> Iterator[object]:
     for project, clauses in clauses_by_project(distribution).items():
         yield _create_requirement(package, project, clauses)
     for file in distribution.files:
-        yield File.create(
-            package_id=package.package_id, path=file.path, size=file.size, digest=file.digest
-        )
+        yield File.create(package_id=package.package_id, path=file.path, size=file.size, digest=file.digest)
 
 
 def _create_package(distribution: Distribution) -> Package:

@@ -1,0 +1,85 @@
+"""The explorer's command line."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from rich.console import Console
+from werkzeug.serving import run_simple
+
+from dynamo_bao import RequireContext, init_models
+from examples.package_explorer.demo import run_demo
+from examples.package_explorer.loading import load_with_progress
+from examples.package_explorer.metadata import read_distributions
+from examples.package_explorer.models import MODELS
+from examples.package_explorer.web import create_app
+
+HOST = "127.0.0.1"
+INTERRUPTED = 130
+"""The exit code of a program that Ctrl-C ended."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command and returns the exit code."""
+    options = _parser().parse_args(arguments)
+    console = Console()
+    try:
+        options.run(console, options)
+    except KeyboardInterrupt:
+        console.print("Interrupted.")
+        return INTERRUPTED
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m examples.package_explorer",
+        description="Explores the Python packages installed here, kept in a DynamoDB inside this process.",
+    )
+    commands = parser.add_subparsers(required=True, metavar="command")
+    demo = commands.add_parser(
+        "demo",
+        help="make every package's dashboard without and with a batch context, and compare",
+        description="Makes every package's dashboard without and with a batch context, and compares both.",
+    )
+    demo.add_argument(
+        "--latency",
+        type=_milliseconds,
+        default=0.0,
+        metavar="MS",
+        help="delay each request of the dashboards so many milliseconds, as a network would (0)",
+    )
+    demo.set_defaults(run=_demo)
+    serve = commands.add_parser(
+        "serve",
+        help="serve the pages",
+        description=f"Loads the packages, then serves the pages on {HOST}.",
+    )
+    serve.add_argument("--port", type=int, default=5000, help="the port (5000)")
+    serve.set_defaults(run=_serve)
+    return parser
+
+
+def _milliseconds(text: str) -> float:
+    """Seconds, from a number of milliseconds that is not negative."""
+    value = float(text)
+    if not 0 <= value < float("inf"):
+        raise ValueError(text)
+    return value / 1000
+
+
+def _demo(console: Console, options: argparse.Namespace) -> None:
+    run_demo(console, options.latency)
+
+
+def _serve(console: Console, options: argparse.Namespace) -> None:
+    """Serves in strict mode: a request that forgot its batch context would fail, not crawl."""
+    with init_models(table_name="package-explorer", embedded=True, models=MODELS, policy=RequireContext()):
+        load_with_progress(read_distributions(), console)
+        run_simple(HOST, options.port, create_app(), threaded=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

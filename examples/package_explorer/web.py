@@ -1,0 +1,114 @@
+"""The pages: a Flask application whose requests each run in a batch context of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack
+from typing import Any
+
+from flask import Flask, abort, g, redirect, render_template, url_for
+from werkzeug.wrappers import Response
+
+from dynamo_bao import Session, ValidationError, run_with_batch_context
+from examples.package_explorer.dashboard import all_packages, build_dashboard, build_person_page
+from examples.package_explorer.metadata import normalised
+
+OpenContext = Callable[[], AbstractContextManager[Session | None]]
+
+
+def create_app(open_context: OpenContext = run_with_batch_context) -> Flask:
+    """The explorer's application.
+
+    Args:
+        open_context: opens what each request runs in; `contextlib.nullcontext` leaves the batch context out,
+            to see what it is worth.
+    """
+    app = Flask(__name__)
+    _wrap_requests(app, open_context)
+    app.template_filter("filesize")(filesize)
+    app.template_filter("conditions")(conditions)
+    app.get("/")(index)
+    app.get("/packages/<package_id>")(package_page)
+    app.get("/people/<person_id>")(person_page)
+    app.register_error_handler(404, not_found)
+    return app
+
+
+def _wrap_requests(app: Flask, open_context: OpenContext) -> None:
+    """Opens a context before each request, and closes it after the request however that ends."""
+
+    @app.before_request
+    def enter() -> None:
+        g.context = ExitStack()
+        g.session = g.context.enter_context(open_context())
+
+    @app.teardown_request
+    def leave(error: BaseException | None) -> None:
+        if "context" in g:
+            g.context.close()
+
+    @app.context_processor
+    def figures() -> dict[str, Any]:
+        session = g.get("session")
+        return {"stats": session.stats if session is not None else None}
+
+
+def index() -> str:
+    """All installed packages."""
+    return render_template("index.html", packages=all_packages())
+
+
+def package_page(package_id: str) -> str | Response:
+    """One package's dashboard; other spellings of its name lead to it."""
+    if package_id != normalised(package_id):
+        return redirect(url_for("package_page", package_id=normalised(package_id)))
+    dashboard = _existing(build_dashboard, package_id)
+    return render_template("package.html", page=dashboard, package=dashboard.package)
+
+
+def person_page(person_id: str) -> str:
+    """One person, and the packages that name them."""
+    page = _existing(build_person_page, person_id)
+    return render_template("person.html", page=page, person=page.person)
+
+
+def _existing(build: Callable[[str], Any], key: str) -> Any:
+    """What `build` makes for a key; where it makes nothing, or the key cannot be one, the answer is 404."""
+    try:
+        page = build(key)
+    except ValidationError:
+        page = None
+    return page if page is not None else abort(404)
+
+
+def not_found(error: Exception) -> tuple[str, int]:
+    """The page for what is not there."""
+    return render_template("not_found.html"), 404
+
+
+def filesize(size: int) -> str:
+    """A size as people read it.
+
+    >>> filesize(532), filesize(15_400), filesize(2_000_000)
+    ('532 B', '15 kB', '2.0 MB')
+    """
+    amount, units = float(size), iter(("B", "kB", "MB", "GB"))
+    unit = next(units)
+    while amount >= 999.5 and unit != "GB":
+        amount, unit = amount / 1000, next(units)
+    return f"{amount:.1f} {unit}" if unit in ("MB", "GB") and amount < 100 else f"{amount:.0f} {unit}"
+
+
+def conditions(clauses: tuple[dict[str, Any], ...]) -> list[str]:
+    """The clauses of a requirement as short texts, each once.
+
+    >>> conditions(({"specifier": ">=1", "extras": ["x"], "marker": 'os_name == "nt"'},))
+    ['[x] >=1 if os_name == "nt"']
+    """
+    return list(dict.fromkeys(filter(None, map(_condition, clauses))))
+
+
+def _condition(clause: dict[str, Any]) -> str:
+    extras = f"[{', '.join(clause['extras'])}]" if clause["extras"] else ""
+    marker = f"if {clause['marker']}" if clause["marker"] else ""
+    return " ".join(filter(None, (extras, clause["specifier"], marker)))

@@ -1,0 +1,460 @@
+"""Creating, saving, updating and deleting, on every engine."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from dynamo_bao import (
+    ConditionalError,
+    ItemNotFoundError,
+    Manager,
+    QueryError,
+    UniqueConstraintError,
+    UnknownFieldError,
+    ValidationError,
+    VersionConflictError,
+    run_with_batch_context,
+)
+from tests.support.models import Comment, Org, Page, Post, User
+from tests.support.wire import Wire
+
+
+def stored_item(manager: Manager, pk: str, sk: str) -> dict[str, Any] | None:
+    """An item as the table has it."""
+    key = {"_pk": {"S": pk}, "_sk": {"S": sk}}
+    found: dict[str, Any] = manager.client.get_item(TableName=manager.table_name, Key=key, ConsistentRead=True)
+    return found.get("Item")
+
+
+def remove_behind_our_back(manager: Manager, pk: str, sk: str) -> None:
+    """Deletes an item as another program would."""
+    manager.client.delete_item(TableName=manager.table_name, Key={"_pk": {"S": pk}, "_sk": {"S": sk}})
+
+
+# --- create -----------------------------------------------------------------------------------------
+
+
+def test_create_stores_and_never_overwrites(manager: Manager, wire: Wire) -> None:
+    """A second create with the key fails and leaves the first item as it is."""
+    org = Org.create(org_id="acme", name="Acme")
+    assert org.exists()
+    with pytest.raises(ConditionalError, match=r"Org 'acme'.*exists already") as caught:
+        Org.create(org_id="acme", name="Other")
+    assert (caught.value.model, caught.value.key, caught.value.operation) == ("Org", "acme", "create")
+    assert Org.find("acme").name == "Acme"
+    assert wire.operations == ["PutItem", "PutItem", "GetItem"]
+
+
+def test_a_constructed_instance_is_created_by_its_first_save(manager: Manager) -> None:
+    """The constructor makes a transient object, which exists from its first save on."""
+    org = Org(org_id="acme", name="Acme")
+    assert bool(org)
+    assert not org.exists()
+    assert org.has_changes()
+    org.save()
+    assert org.exists()
+    assert not org.has_changes()
+    with pytest.raises(ConditionalError):
+        Org(org_id="acme", name="Other").save()
+
+
+def test_create_with_a_condition_must_also_not_exist(manager: Manager) -> None:
+    """The condition of a first save is ANDed with "must not exist"."""
+    Org.create(org_id="acme", name="Acme")
+    with pytest.raises(ConditionalError):
+        Org(org_id="acme", name="Other").save(condition={"name": "Acme"})
+    assert Org.find("acme").name == "Acme"
+    Org(org_id="new", name="New").save(condition={"name": {"$exists": False}})
+    assert Org.find("new").exists()
+
+
+def test_create_gives_the_sessions_object_and_is_seen_by_finds(manager: Manager, wire: Wire) -> None:
+    """Pending and missing instances of the key show what was created; a later find costs nothing."""
+    with run_with_batch_context():
+        pending, missing = Org.find("acme"), Org.find("beta")
+        assert not missing
+        wire.clear()
+        created = Org.create(org_id="acme", name="Acme")
+        assert created is pending
+        assert Org.find("acme") is created
+        beta = Org(org_id="beta", name="Beta").save()
+        assert (missing.name, bool(missing), type(missing)) == ("Beta", True, Org)
+        beta.name = "Better"
+        assert missing.name == "Better"
+        assert Org.find("beta") is beta
+        assert wire.operations == ["PutItem", "PutItem"]
+
+
+def test_creating_what_this_context_knows_to_exist_sends_nothing(manager: Manager, wire: Wire) -> None:
+    """Where the session has loaded the key, create fails without a request."""
+    Org.create(org_id="acme", name="Acme")
+    with run_with_batch_context():
+        assert Org.find("acme").exists()
+        wire.clear()
+        with pytest.raises(ConditionalError):
+            Org.create(org_id="acme", name="Other")
+    assert len(wire) == 0
+
+
+def test_a_refused_create_drops_the_cached_miss(manager: Manager) -> None:
+    """Somebody else created the item meanwhile: the next find asks again."""
+    with run_with_batch_context():
+        assert not Org.find("acme")
+        with run_with_batch_context():
+            Org.create(org_id="acme", name="Theirs")
+        with pytest.raises(ConditionalError):
+            Org.create(org_id="acme", name="Mine")
+        assert Org.find("acme").name == "Theirs"
+
+
+def test_every_wrong_field_is_told_at_once(manager: Manager, wire: Wire) -> None:
+    """A save names all wrong fields, keeps the instance as it is, and sends nothing."""
+    user = User(name=3, age="old")  # type: ignore[arg-type]
+    with pytest.raises(ValidationError) as caught:
+        user.save()
+    assert [error.field for error in caught.value.errors] == ["name", "age"]
+    assert "User.name" in str(caught.value)
+    assert "User.age" in str(caught.value)
+    assert user.age == "old"  # type: ignore[comparison-overlap]
+    with pytest.raises(ValidationError, match=r"Comment.*3 fields"):
+        Comment()  # type: ignore[call-arg]
+    with pytest.raises(UnknownFieldError, match="Did you mean 'name'"):
+        User(nam="Ada")  # type: ignore[call-arg]
+    assert len(wire) == 0
+
+
+def test_create_accepts_a_mapping_and_leaves_it_alone(manager: Manager) -> None:
+    """create(mapping) works like keywords, and does not write into the caller's mapping."""
+    given = {"name": "Ada"}
+    first, second = User.create(given), User.create(given)  # type: ignore[call-arg, arg-type]
+    assert first.user_id != second.user_id
+    assert given == {"name": "Ada"}
+
+
+# --- save ---------------------------------------------------------------------------------------------
+
+
+def test_save_sends_only_what_changed(manager: Manager, wire: Wire) -> None:
+    """One UpdateItem names the changed attribute alone; nothing changed is no request."""
+    user = User.create(name="Ada", age=36)
+    wire.clear()
+    user.save()
+    assert len(wire) == 0
+    user.name = "Ada Lovelace"
+    assert user.changes() == {"name": "Ada Lovelace"}
+    user.save()
+    [(operation, body)] = wire.sent
+    assert operation == "UpdateItem"
+    assert body["UpdateExpression"] == "SET #n0 = :v0"
+    assert body["ExpressionAttributeNames"]["#n0"] == "name"
+    user.name = "Ada Lovelace"
+    user.save()
+    assert len(wire) == 1
+
+
+def test_changes_of_others_to_other_fields_are_kept(manager: Manager) -> None:
+    """Two holders of one item change different fields; both changes are stored."""
+    first = User.create(name="Ada", age=36)
+    second = User.find(first.user_id)
+    first.name = "Countess"
+    second.age = 37
+    first.save()
+    second.save()
+    found = User.find(first.user_id)
+    assert (found.name, found.age) == ("Countess", 37)
+    assert (second.name, second.age) == ("Countess", 37)
+
+
+def test_none_removes_the_attribute(manager: Manager) -> None:
+    """A field set to None is stored as no attribute."""
+    user = User.create(name="Ada", age=36)
+    user.age = None
+    user.save()
+    item = stored_item(manager, f"u#{user.user_id}", "u")
+    assert item is not None
+    assert "age" not in item
+    assert User.find(user.user_id).age is None
+
+
+def test_saving_what_was_deleted_meanwhile_fails(manager: Manager) -> None:
+    """No fragment is written; the instance is missing then."""
+    user = User.create(name="Ada")
+    remove_behind_our_back(manager, f"u#{user.user_id}", "u")
+    user.name = "Countess"
+    with pytest.raises(ItemNotFoundError, match="nothing to save") as caught:
+        user.save()
+    assert caught.value.key == user.user_id
+    assert stored_item(manager, f"u#{user.user_id}", "u") is None
+    assert not user
+
+
+def test_saving_a_pending_instance_sends_the_assigned_fields(manager: Manager, wire: Wire) -> None:
+    """It loads nothing first, requires the item to exist, and is loaded then."""
+    user = User.create(name="Ada", age=36)
+    wire.clear()
+    with run_with_batch_context():
+        pending = User.find(user.user_id)
+        pending.name = "Countess"
+        pending.save()
+        assert (pending.age, pending.name) == (36, "Countess")
+        nobody = Org.find("nobody")
+        nobody.name = "Somebody"
+        with pytest.raises(ItemNotFoundError):
+            nobody.save()
+        assert not nobody
+    assert wire.operations.count("UpdateItem") == 2
+    assert "BatchGetItem" not in wire.operations
+    assert stored_item(manager, "o#nobody", "o") is None
+
+
+def test_a_key_of_a_stored_instance_cannot_be_assigned(manager: Manager) -> None:
+    """Keys are for ever, on instances and by update."""
+    org = Org.create(org_id="acme", name="Acme")
+    with pytest.raises(ValidationError, match=r"Org\.org_id is part of the key"):
+        org.org_id = "other"
+    with pytest.raises(ValidationError, match="part of the key"):
+        Org.update("acme", org_id="other")
+    assert org.org_id == "acme"
+
+
+def test_assigning_to_or_saving_a_missing_instance_fails(manager: Manager) -> None:
+    """A missing instance is not a way to create one."""
+    with run_with_batch_context():
+        nobody = Org.find("nobody")
+        assert not nobody
+        with pytest.raises(ItemNotFoundError):
+            nobody.name = "Somebody"
+        with pytest.raises(ItemNotFoundError):
+            nobody.save()
+
+
+def test_conditions_of_a_save(manager: Manager) -> None:
+    """A condition that does not hold changes nothing; one that holds lets the save pass."""
+    user = User.create(name="Ada", age=36)
+    user.age = 37
+    with pytest.raises(ConditionalError, match="Condition check failed") as caught:
+        user.save(condition={"age": {"$gt": 40}})
+    assert caught.value.operation == "save"
+    assert User.find(user.user_id).age == 36
+    user.save(condition={"$or": [{"age": 36}, {"name": {"$beginsWith": "B"}}]})
+    assert User.find(user.user_id).age == 37
+    user.save(condition=User.fields.age == 37)
+    with pytest.raises(ConditionalError):
+        user.save(condition=User.fields.age > 37)
+    with pytest.raises(QueryError, match="Did you mean 'age'"):
+        user.save(condition={"aeg": 3})
+
+
+def test_counters_are_added_to(manager: Manager) -> None:
+    """Two holders that count up both count; an absolute value needs update."""
+    first = Post.create(views=5)
+    second = Post.find(first.post_id)
+    first.views += 1
+    second.views += 2
+    first.save()
+    second.save()
+    assert second.views == 8
+    assert Post.find(first.post_id).views == 8
+    assert Post.update(first.post_id, views=0).views == 0
+
+
+def test_sets_send_members(manager: Manager, wire: Wire) -> None:
+    """In-place additions of two holders are both kept; both kinds of change replace the set; empty is absent."""
+    first = Post.create(tags={"a"})
+    second = Post.find(first.post_id)
+    first.tags.add("b")
+    second.tags.add("c")
+    assert first.has_changes()
+    first.save()
+    second.save()
+    assert second.tags == {"a", "b", "c"}
+    second.tags.discard("a")
+    second.save()
+    assert Post.find(first.post_id).tags == {"b", "c"}
+    second.tags.add("d")
+    second.tags.discard("b")
+    second.save()
+    assert Post.find(first.post_id).tags == {"c", "d"}
+    second.tags = set()
+    second.save()
+    item = stored_item(manager, f"p#{first.post_id}", "p")
+    assert item is not None
+    assert "tags" not in item
+    assert Post.find(first.post_id).tags == set()
+
+
+def test_versions_are_renewed_and_checked(manager: Manager) -> None:
+    """A save over a newer version raises and changes nothing; refresh mends it."""
+    page = Page.create(path="/", text="one")
+    other = Page.find("/")
+    page.text = "two"
+    page.save()
+    assert page.version != other.version
+    other.text = "three"
+    with pytest.raises(VersionConflictError, match="newer"):
+        other.save()
+    with pytest.raises(VersionConflictError):
+        other.delete()
+    assert Page.find("/").text == "two"
+    other.refresh()
+    other.text = "three"
+    other.save()
+    assert Page.find("/").text == "three"
+
+
+def test_modified_dates_are_renewed(manager: Manager) -> None:
+    """Every save gives a new modification date, creation dates stay."""
+    post = Post.create()
+    created, modified = post.created_at, post.modified_at
+    post.title = "Title"
+    post.save()
+    assert post.created_at == created
+    assert post.modified_at >= modified
+    assert Post.find(post.post_id).modified_at == post.modified_at
+
+
+def test_unknown_attributes_are_kept(manager: Manager) -> None:
+    """What another program stored beside the model's fields survives a save."""
+    Org.create(org_id="acme", name="Acme")
+    manager.client.update_item(
+        TableName=manager.table_name,
+        Key={"_pk": {"S": "o#acme"}, "_sk": {"S": "o"}},
+        UpdateExpression="SET extra = :e",
+        ExpressionAttributeValues={":e": {"S": "theirs"}},
+    )
+    org = Org.find("acme")
+    org.name = "Acme Inc"
+    org.save()
+    item = stored_item(manager, "o#acme", "o")
+    assert item is not None
+    assert item["extra"] == {"S": "theirs"}
+
+
+def test_index_keys_follow_their_fields(manager: Manager) -> None:
+    """Changing one part writes that half, by instance and by key; queries see the change."""
+    user = User.create(name="Ada")
+    user.status = "away"
+    user.save()
+    assert [found.user_id for found in User.by_status.query("away")] == [user.user_id]
+    assert list(User.by_status.query("active")) == []
+    User.update(user.user_id, status="back")
+    assert [found.user_id for found in User.by_status.query("back")] == [user.user_id]
+    item = stored_item(manager, f"u#{user.user_id}", "u")
+    assert item is not None
+    assert item["_gsi1_pk"] == {"S": "u#gsi1#back"}
+    post = Post.create(user_id=user.user_id)
+    post.user_id = None
+    post.save()
+    item = stored_item(manager, f"p#{post.post_id}", "p")
+    assert item is not None
+    assert not [name for name in item if name.startswith("_gsi")]
+    Post.update(post.post_id, user_id=user)
+    assert [found.post_id for found in user.query_posts()] == [post.post_id]  # type: ignore[attr-defined]
+
+
+# --- update and delete by key -------------------------------------------------------------------------
+
+
+def test_update_changes_without_reading(manager: Manager, wire: Wire) -> None:
+    """One UpdateItem, which returns what is stored; the session's own object shows it."""
+    user = User.create(name="Ada", age=36)
+    wire.clear()
+    with run_with_batch_context():
+        mine = User.find(user.user_id)
+        updated = User.update(user.user_id, age=37)
+        assert updated is mine
+        assert (mine.name, mine.age) == ("Ada", 37)
+    assert wire.operations == ["UpdateItem"]
+    with pytest.raises(ItemNotFoundError):
+        User.update(User(name="x").user_id, age=3)
+    with pytest.raises(ConditionalError):
+        User.update(user.user_id, {"age": 99}, age=38)
+    with pytest.raises(UnknownFieldError):
+        User.update(user.user_id, aeg=3)
+    assert User.find(user.user_id).age == 37
+
+
+def test_delete_in_its_three_forms(manager: Manager) -> None:
+    """By id, by instance, from the instance; the deleted object is returned and no longer exists."""
+    for number, delete in enumerate(
+        (lambda org: Org.delete(org.org_id), lambda org: Org.delete(org), lambda org: org.delete())
+    ):
+        org = Org.create(org_id=f"o{number}", name="Acme")
+        gone = delete(org)
+        assert gone.name == "Acme"
+        assert not gone.exists()
+        assert not Org.find(f"o{number}")
+    with pytest.raises(ItemNotFoundError):
+        Org.delete("nobody")
+
+
+def test_a_delete_is_seen_by_the_session(manager: Manager, wire: Wire) -> None:
+    """Later finds are missing without a request, queries leave the item out, creating it again works."""
+    with run_with_batch_context():
+        user = User.create(name="Ada")
+        user.delete()
+        wire.clear()
+        again = User.find(user.user_id)
+        assert not again
+        with pytest.raises(ItemNotFoundError):
+            _ = again.name
+        assert len(wire) == 0
+        User.create(user_id=user.user_id, name="Countess")
+        assert again.name == user.name == User.find(user.user_id).name == "Countess"
+
+
+def test_conditions_of_a_delete(manager: Manager) -> None:
+    """A delete whose condition does not hold leaves the item."""
+    Org.create(org_id="acme", name="Acme")
+    with pytest.raises(ConditionalError, match="Delete condition not met"):
+        Org.delete("acme", {"name": "Other"})
+    assert Org.find("acme").exists()
+    Org.delete("acme", {"name": "Acme"})
+    assert not Org.find("acme")
+
+
+# --- unique values ----------------------------------------------------------------------------------------
+
+
+def test_unique_values_are_guarded(manager: Manager) -> None:
+    """A taken value is refused and nothing is written; changing or deleting its owner frees it."""
+    ada = User.create(name="Ada", email="ada@example.com")
+    with pytest.raises(UniqueConstraintError) as caught:
+        User.create(name="Eve", email="ada@example.com")
+    assert (caught.value.field, caught.value.value) == ("email", "ada@example.com")
+    bob = User.create(name="Bob", email="bob@example.com")
+    bob.email = "ada@example.com"
+    with pytest.raises(UniqueConstraintError):
+        bob.save()
+    bob.refresh()
+    assert bob.email == "bob@example.com"
+    ada.email = "countess@example.com"
+    ada.save()
+    assert ada.email == "countess@example.com"
+    bob.email = "ada@example.com"
+    bob.save()
+    assert User.find_by_email("ada@example.com") == bob  # type: ignore[attr-defined]
+    assert User.unique_email.find("bob@example.com") is None
+    bob.delete()
+    User.create(name="Eve", email="ada@example.com")
+    guard = stored_item(manager, "_raft_uc#_uc1#u#email:ada@example.com", "_raft_uc")
+    assert guard is not None
+    assert guard["relatedModel"] == {"S": "User"}
+
+
+def test_one_of_many_claims_of_a_value_wins(manager: Manager) -> None:
+    """Threads that claim one value at once: one winner, the others get UniqueConstraintError."""
+
+    def claim(number: int) -> str:
+        try:
+            return User.create(name=f"claimant {number}", email="one@example.com").user_id
+        except UniqueConstraintError:
+            return ""
+
+    with ThreadPoolExecutor(8) as pool:
+        winners = [user_id for user_id in pool.map(claim, range(16)) if user_id]
+    assert len(winners) == 1
+    assert User.unique_email.find("one@example.com").user_id == winners[0]  # type: ignore[union-attr]

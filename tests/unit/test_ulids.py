@@ -1,0 +1,83 @@
+"""ULIDs: their form and their order."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+
+from dynamo_bao.ulids import is_ulid, new_ulid
+
+ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+
+
+def milliseconds(ulid: str) -> int:
+    value = 0
+    for character in ulid[:10]:
+        value = value * 32 + ALPHABET.index(character)
+    return value
+
+
+def test_new_ones_are_ulids_of_now() -> None:
+    """A new ULID has the form, and the present time in its first ten characters."""
+    before = int(time.time() * 1000)
+    ulid = new_ulid()
+    after = int(time.time() * 1000)
+    assert is_ulid(ulid)
+    assert len(ulid) == 26
+    assert before - 1 <= milliseconds(ulid) <= after + 1
+
+
+def test_each_is_greater_than_the_one_before() -> None:
+    """Also within a millisecond, so that ids sort as they were made."""
+    made = [new_ulid() for _ in range(5000)]
+    assert all(one < other for one, other in zip(made, made[1:], strict=False))
+
+
+def test_threads_never_share_one() -> None:
+    """Each thread sees rising ULIDs, and no two threads the same one."""
+    made: list[list[str]] = [[] for _ in range(8)]
+    start = threading.Barrier(8)
+
+    def make(into: list[str]) -> None:
+        start.wait()
+        into.extend(new_ulid() for _ in range(500))
+
+    threads = [threading.Thread(target=make, args=(into,)) for into in made]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert all(part == sorted(part) for part in made)
+    assert len({ulid for part in made for ulid in part}) == 8 * 500
+
+
+@pytest.mark.parametrize("text", ["0" * 26, "7" + "Z" * 25, "01JGFJJZ00ANN0000000000000"])
+def test_a_ulid_is_known(text: str) -> None:
+    """26 characters of Crockford's alphabet, the first at most 7."""
+    assert is_ulid(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "8" + "0" * 25,
+        "0" * 25,
+        "0" * 27,
+        "0" * 26 + "\n",
+        "01jgfjjz00ann0000000000000",
+        "0" * 25 + "I",
+        "0" * 25 + "L",
+        "0" * 25 + "O",
+        "0" * 25 + "U",
+        "٠" * 26,
+        None,
+        5,
+        b"0" * 26,
+    ],
+)
+def test_anything_else_is_none(text: object) -> None:
+    """Other letters, lengths and types, and lower case, are no ULID."""
+    assert not is_ulid(text)
