@@ -1,12 +1,12 @@
 """What the pages show, gathered with plain loops: nothing here knows whether a batch context is open.
 
 Without one every relation looked at is a request of its own. Inside one the first relation looked at brings
-those of the whole loop, so that a dashboard takes at most `MOST_ROUND_TRIPS`, however long its lists are.
+those of the whole loop, so that a dashboard takes at most `MOST_ROUND_TRIPS`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,8 +14,9 @@ from examples.package_explorer.models import Credit, File, Package, Person, Requ
 
 FILES_SHOWN = 12
 
-MOST_ROUND_TRIPS = 8
-"""Of a dashboard in a batch context: the package, four queries, and one batch for each of three relations."""
+MOST_ROUND_TRIPS = 10
+"""Of a dashboard in a batch context: the package, four queries, its people, and the packages of two lists and
+their authors. None of them grows with the lists (up to the 1,000 keys that one round takes)."""
 
 
 @dataclass(frozen=True)
@@ -30,15 +31,24 @@ class PersonLine:
 
 @dataclass(frozen=True)
 class PackageLine:
-    """Another package, as a dashboard mentions it; one that is not installed has no version."""
+    """A package, as a list mentions it; one that is not installed has no version."""
 
     package_id: str
     name: str
     version: str | None
     summary: str | None
+    author: str | None
     optional: bool = False
     clauses: tuple[dict[str, Any], ...] = ()
     roles: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class IndexLine:
+    """An installed package in the list of all, with its author's name."""
+
+    package: dict[str, Any]
+    author: str | None
 
 
 @dataclass(frozen=True)
@@ -69,9 +79,13 @@ class PersonPage:
     packages: tuple[PackageLine, ...]
 
 
-def all_packages() -> list[dict[str, Any]]:
+def build_index() -> list[IndexLine]:
     """The installed packages, by name."""
-    return [package.to_dict() for package in Package.all_packages.query(None)]
+    return [
+        IndexLine(package.to_dict(), author.name if author else None)
+        for package in Package.all_packages.query(None)
+        for author in (package.author,)
+    ]
 
 
 def build_dashboard(package_id: str) -> Dashboard | None:
@@ -79,43 +93,61 @@ def build_dashboard(package_id: str) -> Dashboard | None:
     package = Package.find(package_id)
     if not package:
         return None
+    people = Credit.credits_for_package.query(package)
+    requirements = Requirement.requirements_for_package.query(package)
+    dependents = Requirement.dependents_for_required.query(package)
+    files = File.files_by_size_for_package.query(package, direction="DESC", limit=FILES_SHOWN)
     return Dashboard(
         package=package.to_dict(),
-        people=tuple(_people(package)),
-        requires=tuple(sorted(_requires(package), key=lambda line: line.optional)),
-        required_by=tuple(sorted(_required_by(package), key=lambda line: line.optional)),
-        files=tuple(_biggest_files(package)),
+        people=tuple(_people(people)),
+        requires=tuple(sorted(_requires(requirements), key=_optional)),
+        required_by=tuple(sorted(_required_by(dependents), key=_optional)),
+        files=tuple(_with_shares(files)),
     )
 
 
-def _people(package: Package) -> Iterator[PersonLine]:
-    for credit in Credit.credits_for_package.query(package):
+def _people(credited: Iterable[Credit]) -> Iterator[PersonLine]:
+    for credit in credited:
         person = credit.person
         yield PersonLine(person.person_id, person.name, person.email, tuple(sorted(credit.roles)))
 
 
-def _requires(package: Package) -> Iterator[PackageLine]:
-    for requirement in Requirement.requirements_for_package.query(package):
-        required = requirement.required
-        yield _package_line(required, optional=requirement.optional, clauses=tuple(requirement.clauses))
+def _requires(requirements: Iterable[Requirement]) -> Iterator[PackageLine]:
+    for requirement in requirements:
+        yield _package_line(requirement.required, requirement)
 
 
-def _required_by(package: Package) -> Iterator[PackageLine]:
-    for requirement in Requirement.dependents_for_required.query(package):
-        dependent = requirement.package
-        yield _package_line(dependent, optional=requirement.optional, clauses=tuple(requirement.clauses))
+def _required_by(dependents: Iterable[Requirement]) -> Iterator[PackageLine]:
+    for requirement in dependents:
+        yield _package_line(requirement.package, requirement)
 
 
-def _package_line(package: Package, **more: Any) -> PackageLine:
-    """A package by name, version and summary; one that is not installed is missing, hence falsy."""
+def _package_line(package: Package, requirement: Requirement) -> PackageLine:
+    """The other package of a requirement. One that is not installed is missing, hence falsy."""
+    clauses = tuple(requirement.clauses)
     if not package:
-        return PackageLine(package.package_id, package.package_id, None, None, **more)
-    return PackageLine(package.package_id, package.name, package.version, package.summary, **more)
+        name = package.package_id
+        return PackageLine(name, name, None, None, None, requirement.optional, clauses)
+    author = package.author
+    return PackageLine(
+        package.package_id,
+        package.name,
+        package.version,
+        package.summary,
+        author.name if author else None,
+        requirement.optional,
+        clauses,
+    )
 
 
-def _biggest_files(package: Package) -> Iterator[FileLine]:
+def _optional(line: PackageLine) -> bool:
+    return line.optional
+
+
+def _with_shares(files: Iterable[File]) -> Iterator[FileLine]:
+    """Files, the biggest first, each measured against that."""
     biggest = 0
-    for file in File.files_by_size_for_package.query(package, direction="DESC", limit=FILES_SHOWN):
+    for file in files:
         size = file.size or 0
         biggest = biggest or size
         yield FileLine(file.path, size, size / biggest if biggest else 0.0)
@@ -131,4 +163,8 @@ def build_person_page(person_id: str) -> PersonPage | None:
 
 def _packages_of(person: Person) -> Iterator[PackageLine]:
     for credit in Credit.credits_for_person.query(person):
-        yield _package_line(credit.package, roles=tuple(sorted(credit.roles)))
+        package = credit.package
+        roles = tuple(sorted(credit.roles))
+        yield PackageLine(
+            package.package_id, package.name, package.version, package.summary, None, roles=roles
+        )

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 
+from flask import Flask
 from rich.console import Console
 from rich.table import Table
 
 from dynamo_bao import AllowDirect, init_models
 from examples.package_explorer.loading import load_with_progress
-from examples.package_explorer.measuring import Tour, Wire, visit_all
+from examples.package_explorer.measuring import Tour, Wire, median_of, most, total, visit_all
 from examples.package_explorer.metadata import read_distributions
 from examples.package_explorer.models import MODELS
 from examples.package_explorer.web import create_app
@@ -26,39 +28,45 @@ def run_demo(console: Console, latency: float = 0.0) -> None:
         table_name="package-explorer", embedded=True, models=MODELS, policy=AllowDirect()
     ) as manager:
         load_with_progress(distributions, console)
-        addresses = [f"/packages/{one.package_id}" for one in distributions]
-        direct, batched = create_app(nullcontext), create_app()
-        for app in (direct, batched):
-            app.test_client().get(addresses[0])  # reads the templates, which shall not count
         wire = Wire(manager.client, latency)
-        with console.status(f"Making {len(addresses)} dashboards without a batch context"):
-            without = visit_all(direct, addresses, wire)
-        with console.status(f"Making {len(addresses)} dashboards in batch contexts"):
-            within = visit_all(batched, addresses, wire)
+        addresses = ["/", *(f"/packages/{one.package_id}" for one in distributions)]
+        without = _tour("without a batch context", create_app(nullcontext), addresses, wire, console)
+        within = _tour("in batch contexts", create_app(), addresses, wire, console)
     show(without, within, console)
+
+
+def _tour(how: str, app: Flask, addresses: Sequence[str], wire: Wire, console: Console) -> Tour:
+    """Has an application make every page; first an empty one, so that reading the templates does not count."""
+    app.test_client().get("/packages/0")
+    with console.status(f"Making {len(addresses)} pages {how}"):
+        return visit_all(app, addresses, wire)
 
 
 def show(without: Tour, within: Tour, console: Console) -> None:
     """Prints both tours side by side, and what one sees."""
-    table = Table(title=f"{len(within.visits)} dashboards, each made by the same code", title_justify="left")
+    title = f"The dashboards of {len(within.dashboards)} packages, made twice by the same code"
+    table = Table(title=title, title_justify="left", title_style="bold")
     table.add_column("")
     for heading in ("without a context", "in batch contexts", "ratio"):
         table.add_column(heading, justify="right")
-    for title, figure in (("requests", "requests"), ("round trips", "round_trips")):
-        for kind in ("total", "median", "most"):
-            _add_row(
-                table, _titled(title, kind), *(getattr(tour, kind)(figure) for tour in (without, within))
-            )
-    _add_row(table, "seconds", without.total("seconds"), within.total("seconds"), digits=1)
+    for row in _rows(without, within):
+        _add_row(table, *row)
     console.print(table)
     console.print(sentence(without, within))
 
 
-def _titled(title: str, kind: str) -> str:
-    return {"total": f"{title}, in all", "median": "  median dashboard", "most": "  biggest dashboard"}[kind]
+def _rows(without: Tour, within: Tour) -> Iterator[tuple[str, float, float, int]]:
+    """Title, both values and their decimals of each row."""
+    both = (without.dashboards, within.dashboards)
+    for title, figure in (("requests", "requests"), ("round trips", "round_trips")):
+        yield title, *(total(visits, figure) for visits in both), 0
+        yield "  median dashboard", *(median_of(visits, figure) for visits in both), 0
+        yield "  biggest dashboard", *(most(visits, figure) for visits in both), 0
+    yield "  list of all packages", without.index.round_trips, within.index.round_trips, 0
+    yield "seconds", *(total(visits, "seconds") for visits in both), 1
 
 
-def _add_row(table: Table, title: str, one: float, other: float, digits: int = 0) -> None:
+def _add_row(table: Table, title: str, one: float, other: float, digits: int) -> None:
     ratio = f"{one / other:.1f} x" if other else ""
     table.add_row(title, _number(one, digits), _number(other, digits), ratio)
 
@@ -69,10 +77,10 @@ def _number(value: float, digits: int) -> str:
 
 def sentence(without: Tour, within: Tour) -> str:
     """What one sees, in words; and whether both ways gave the same pages."""
-    same = all(one.content == other.content for one, other in zip(without.visits, within.visits, strict=True))
+    same = without.contents == within.contents
     return (
-        f"{'The same pages' if same else 'DIFFERENT pages'} came from "
-        f"{within.total('requests'):,.0f} requests instead of {without.total('requests'):,.0f}: "
-        f"the longer a dashboard's lists, the more it gains, for in a batch context it never waits more than "
-        f"{within.most('round_trips'):,.0f} times."
+        f"{'The same pages' if same else 'DIFFERENT pages'} from {total(within.dashboards, 'requests'):,.0f} "
+        f"requests instead of {total(without.dashboards, 'requests'):,.0f}: without a batch context a page waits "
+        f"for each package and person it mentions, in one for each kind of them, so that no dashboard waits more "
+        f"than {most(within.dashboards, 'round_trips'):,.0f} times."
     )

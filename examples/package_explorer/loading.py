@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeRemainingColumn,
+)
 from rich.text import Text
 
 from dynamo_bao import run_with_batch_context
@@ -23,31 +32,40 @@ def count_rows(distributions: Sequence[Distribution]) -> int:
 
 
 def load(distributions: Sequence[Distribution], stored: Stored = lambda distribution: None) -> None:
-    """Stores all distributions; each in a batch context of its own, so that none keeps everything in memory."""
+    """Stores all distributions, the files last, which are by far the most.
+
+    Each distribution has a batch context of its own, so that none keeps everything in memory.
+    """
     people = People()
-    for distribution in distributions:
-        with run_with_batch_context():
-            for _ in _store(distribution, people):
-                stored(distribution)
+    for store in (partial(_store_package, people=people), _store_files):
+        for distribution in distributions:
+            with run_with_batch_context():
+                for _ in store(distribution):
+                    stored(distribution)
 
 
-def _store(distribution: Distribution, people: People) -> Iterator[object]:
-    """Stores the rows of one distribution, giving each as it is stored."""
-    package = _create_package(distribution)
+def _store_package(distribution: Distribution, people: People) -> Iterator[object]:
+    """Stores a package, its credits and its requirements, giving each row as it is stored."""
+    persons = [people.find_or_create(contact) for contact in distribution.contacts]
+    package = _create_package(distribution, persons[0] if persons else None)
     yield package
-    for contact in distribution.contacts:
+    for person, contact in zip(persons, distribution.contacts, strict=True):
         yield Credit.create(
-            package_id=package.package_id,
-            person_id=people.find_or_create(contact).person_id,
-            roles=set(contact.roles),
+            package_id=package.package_id, person_id=person.person_id, roles=set(contact.roles)
         )
     for project, clauses in clauses_by_project(distribution).items():
         yield _create_requirement(package, project, clauses)
+
+
+def _store_files(distribution: Distribution) -> Iterator[File]:
+    """Stores the files of a package, giving each as it is stored."""
     for file in distribution.files:
-        yield File.create(package_id=package.package_id, path=file.path, size=file.size, digest=file.digest)
+        yield File.create(
+            package_id=distribution.package_id, path=file.path, size=file.size, digest=file.digest
+        )
 
 
-def _create_package(distribution: Distribution) -> Package:
+def _create_package(distribution: Distribution, author: Person | None) -> Package:
     return Package.create(
         package_id=distribution.package_id,
         name=distribution.name,
@@ -58,6 +76,7 @@ def _create_package(distribution: Distribution) -> Package:
         python=distribution.python,
         file_count=len(distribution.files),
         total_size=sum(file.size or 0 for file in distribution.files),
+        author_id=author.person_id if author else None,
     )
 
 
@@ -97,15 +116,12 @@ class People:
         return self._by_name[name]
 
 
-class _RateColumn(TextColumn):
-    """Rows per second."""
+class _RateColumn(ProgressColumn):
+    """Rows per second: of late while it runs, on average in the end."""
 
-    def __init__(self) -> None:
-        super().__init__("")
-
-    def render(self, task: object) -> Text:
-        speed = getattr(task, "finished_speed", None) or getattr(task, "speed", None)
-        return Text(f"{speed:,.0f} rows/s" if speed else "", style="progress.data.speed")
+    def render(self, task: Task) -> Text:
+        rate = task.completed / task.elapsed if task.finished and task.elapsed else task.speed
+        return Text(f"{rate:,.0f} rows/s" if rate else "", style="progress.data.speed")
 
 
 def load_with_progress(distributions: Sequence[Distribution], console: Console) -> None:

@@ -57,27 +57,40 @@ class Visit:
 
 @dataclass(frozen=True)
 class Tour:
-    """All pages, made one after the other."""
+    """All pages, made one after the other: the list of packages, and each one's dashboard."""
 
-    visits: tuple[Visit, ...]
+    index: Visit
+    dashboards: tuple[Visit, ...]
 
-    def numbers(self, figure: str) -> list[float]:
-        """One figure of every visit."""
-        return [getattr(visit, figure) for visit in self.visits]
+    @property
+    def contents(self) -> list[str]:
+        """What the pages show."""
+        return [visit.content for visit in (self.index, *self.dashboards)]
 
-    def total(self, figure: str) -> float:
-        return sum(self.numbers(figure))
 
-    def median(self, figure: str) -> float:
-        return median(self.numbers(figure))
+def total(visits: Sequence[Visit], figure: str) -> float:
+    """One figure of all visits together."""
+    return sum(_numbers(visits, figure))
 
-    def most(self, figure: str) -> float:
-        return max(self.numbers(figure))
+
+def median_of(visits: Sequence[Visit], figure: str) -> float:
+    """The median of one figure over the visits."""
+    return median(_numbers(visits, figure))
+
+
+def most(visits: Sequence[Visit], figure: str) -> float:
+    """The highest of one figure over the visits."""
+    return max(_numbers(visits, figure))
+
+
+def _numbers(visits: Sequence[Visit], figure: str) -> list[float]:
+    return [getattr(visit, figure) for visit in visits]
 
 
 def visit_all(app: Flask, addresses: Sequence[str], wire: Wire) -> Tour:
-    """Has an application make every page, and measures each."""
-    return Tour(tuple(_visit(app, address, wire) for address in addresses))
+    """Has an application make every page, the list of packages first, and measures each."""
+    index, *dashboards = (_visit(app, address, wire) for address in addresses)
+    return Tour(index, tuple(dashboards))
 
 
 def _visit(app: Flask, address: str, wire: Wire) -> Visit:

@@ -135,7 +135,7 @@ class _Headers:
 
 def _home_page(headers: _Headers) -> str | None:
     """Home-page, or the Project-URL that comes nearest to one; only web addresses, for it becomes a link."""
-    links = {}
+    links: dict[str, str] = {}
     for line in headers.all("Project-URL"):
         label, _, url = line.partition(",")
         links.setdefault(re.sub(r"[\W_]+", "", label).lower(), url.strip())

@@ -21,7 +21,12 @@ from dynamo_bao import (
 
 
 class Package(Model, prefix="pkg"):
-    """An installed distribution. `package_id` is its normalised name, so a requirement knows it beforehand."""
+    """An installed distribution.
+
+    Attributes:
+        package_id: its normalised name, so that a requirement knows it beforehand.
+        author_id: the person it names first, if it names anybody.
+    """
 
     package_id: str = StringField()
     name: str = StringField()
@@ -32,9 +37,11 @@ class Package(Model, prefix="pkg"):
     python: str | None = StringField(default=None)
     file_count: int = IntegerField(default=0)
     total_size: int = IntegerField(default=0)
+    author_id: str | None = RelatedField("Person", default=None)
 
     primary_key = PrimaryKey("package_id")
     all_packages = Index(MODEL_PREFIX, "package_id", id="gsi1")
+    author = Related["Person | None"]("author_id")
 
 
 class Person(Model, prefix="pers"):

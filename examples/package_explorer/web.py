@@ -10,7 +10,7 @@ from flask import Flask, abort, g, redirect, render_template, url_for
 from werkzeug.wrappers import Response
 
 from dynamo_bao import Session, ValidationError, run_with_batch_context
-from examples.package_explorer.dashboard import all_packages, build_dashboard, build_person_page
+from examples.package_explorer.dashboard import build_dashboard, build_index, build_person_page
 from examples.package_explorer.metadata import normalised
 
 OpenContext = Callable[[], AbstractContextManager[Session | None]]
@@ -55,7 +55,7 @@ def _wrap_requests(app: Flask, open_context: OpenContext) -> None:
 
 def index() -> str:
     """All installed packages."""
-    return render_template("index.html", packages=all_packages())
+    return render_template("index.html", lines=build_index())
 
 
 def package_page(package_id: str) -> str | Response:

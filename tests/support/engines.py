@@ -19,6 +19,7 @@ LACKS: dict[str, dict[str, str]] = {
     "moto": {
         "client_request_token": "it accepts the token but performs a repeated transaction again",
         "content_length_header": "its in-process responses carry no such header",
+        "other_processes": "it lives inside one process, which no other can reach",
         "exact_capacity": "it reports a fixed consumed capacity whatever the size of the item",
     },
     "dynoxide": {},

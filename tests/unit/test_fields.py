@@ -44,7 +44,7 @@ from dynamo_bao.ulids import is_ulid
 
 UTC = timezone.utc
 ULID = "01JGFJJZ00ANN0000000000000"
-UUID = uuid.UUID("12345678-1234-5678-1234-567812345678")
+UUID = uuid.UUID("abcdef12-1234-5678-1234-567812345678")
 SECRET = "s3cr3t-4711"
 
 
@@ -312,7 +312,8 @@ def test_what_cannot_be_stored_or_breaks_a_rule_is_refused(field: Any, value: ob
         bound(field).accept(value)
     error = caught.value
     assert error.field == "value"
-    assert error.value is value or error.value == value
+    parts = value if isinstance(value, (set, list)) else ()
+    assert error.value is value or error.value == value or error.value in parts
     assert str(error).startswith("Thing.value ")
     assert SECRET not in str(error)
     str(error).encode()

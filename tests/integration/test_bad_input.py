@@ -1,0 +1,293 @@
+"""Bad input: a clear error before any request, which says what, on which, and what to do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from botocore.exceptions import EndpointConnectionError, NoCredentialsError, NoRegionError
+
+from dynamo_bao import (
+    BaoError,
+    ConfigurationError,
+    Manager,
+    Model,
+    PrimaryKey,
+    QueryError,
+    StringField,
+    TenantContext,
+    TenantError,
+    TenantMismatchError,
+    TenantRequiredError,
+    UnknownFieldError,
+    ValidationError,
+    init_models,
+    run_with_batch_context,
+)
+from tests.support import models
+from tests.support.models import Comment, Org, Page, User
+from tests.support.wire import Wire
+
+
+@pytest.mark.parametrize(
+    ("model", "key", "says"),
+    [
+        (Org, None, "a key is needed"),
+        (Org, "", "cannot be empty"),
+        (Org, 7, r"Org\.org_id takes str, not int"),
+        (Org, b"acme", "takes str, not bytes"),
+        (Org, ("a", "b"), "takes str, not tuple"),
+        (Org, "x" * 2047, r"2049 bytes long, DynamoDB's limit is 2048"),
+        (Org, "é" * 1023 + "xx", "2050 bytes"),
+        (Org, "\ud800", "surrogate"),
+        (Org, {"org": "acme"}, "Did you mean 'org_id'"),
+        (User, "not a ulid", r"User\.user_id is not a ULID"),
+        (Comment, "post", "has two parts"),
+        (Comment, 7, "needs post_id and number"),
+        (Comment, ("post",), "takes 2 values"),
+        (Comment, ("post", "seven"), r"Comment\.number takes int, not str"),
+        (Comment, ("post", 10**20), "more than 20 digits"),
+        (Comment, {"post_id": "post"}, r"Comment\.number is part of the key"),
+        (Comment, ("a##__SK__##b", 1), "cannot contain"),
+        (Comment, "post##__SK__##7", "is not the text of such a key"),
+    ],
+)
+@pytest.mark.parametrize("inside", [True, False])
+def test_wrong_keys_are_refused_at_the_call(
+    embedded: Manager, sent: Wire, model: type[Any], key: object, says: str, inside: bool
+) -> None:
+    """A key of a wrong type, empty or too long never reaches a batch: the other lookups are not disturbed."""
+    Org.create(org_id="acme", name="Acme")
+    sent.clear()
+    if not inside:
+        with pytest.raises(ValidationError, match=says) as caught:
+            model.find(key)
+        assert caught.value.field
+        assert len(sent) == 0
+        return
+    with run_with_batch_context():
+        good = Org.find("acme")
+        with pytest.raises(ValidationError, match=says):
+            model.find(key)
+        assert len(sent) == 0
+        assert good.name == "Acme"
+
+
+def test_W7_keys_at_the_limit_are_accepted(embedded: Manager) -> None:
+    """A partition key of exactly 2048 bytes and a sort key of exactly 1024 are stored; one more byte is not."""
+
+    class Long(Model, prefix="l"):
+        first: str
+        second: str
+        primary_key = PrimaryKey("first", "second")
+
+    with init_models(models=[Long], embedded=True):
+        Long.create(first="x" * 2046, second="é" * 512)
+        assert Long.find(("x" * 2046, "é" * 512)).exists()
+        for first, second in (("x" * 2047, "y"), ("x", "é" * 512 + "y")):
+            with pytest.raises(ValidationError, match="limit"):
+                Long.create(first=first, second=second)
+
+
+def test_W7_items_over_400_kb_are_refused(embedded: Manager, sent: Wire) -> None:
+    """An item that is too large is refused before it is sent; one that just fits is not."""
+    with pytest.raises(ValidationError, match=r"Org 'big'.*409[0-9]{3} bytes"):
+        Org.create(org_id="big", name="é" * 204_800)
+    assert len(sent) == 0
+    assert Org.create(org_id="big", name="é" * 200_000).exists()
+
+
+def test_unknown_fields_are_refused(embedded: Manager, sent: Wire) -> None:
+    """In the constructor, in create, in update, in a condition: with the name that was probably meant."""
+    for wrong in (
+        lambda: Org(org_id="a", nmae="x"),  # type: ignore[call-arg]
+        lambda: Org.create(org_id="a", name="x", nmae="y"),  # type: ignore[call-arg]
+        lambda: Org.update("a", nmae="x"),
+    ):
+        with pytest.raises(UnknownFieldError, match="Did you mean 'name'"):
+            wrong()
+    with pytest.raises(QueryError, match="Did you mean 'name'"):
+        Org.delete("a", {"nmae": "x"})
+    with pytest.raises(QueryError, match=r"Did you mean '\$begins_with'"):
+        Org.delete("a", {"name": {"$begin_with": "x"}})
+    with pytest.raises(QueryError, match="Did you mean 'by_status'"):
+        User.query_by_index("by_stats", "active")
+    assert len(sent) == 0
+
+
+def test_conditions_that_cannot_be(embedded: Manager, sent: Wire) -> None:
+    """Wrong operands and conditions over 4 KB are refused before any request."""
+    wrong: list[tuple[Any, str]] = [
+        ({"name": {}}, "Empty condition"),
+        ({"name": {"$in": []}}, "no values"),
+        ({"name": {"$in": "abc"}}, "requires an array"),
+        ({"name": {"$in": ["x"] * 101}}, "101 values"),
+        ({"name": {"$between": ["a"]}}, "exactly 2"),
+        ({"name": {"$exists": "yes"}}, "True or False"),
+        ({"name": 7}, "takes str, not int"),
+        ({"$or": []}, "at least one"),
+        ({"$nor": [{}]}, "Invalid operator"),
+        ("name = 'x'", "a dict or an expression"),
+        ({"$and": [{"name": {"$ne": str(n)}} for n in range(500)]}, "4096 bytes"),
+    ]
+    for condition, says in wrong:
+        with pytest.raises(QueryError, match=says):
+            Org.delete("a", condition)
+    assert len(sent) == 0
+
+
+def test_a_table_that_does_not_exist(connection: dict[str, Any], table_name: str) -> None:
+    """Reads and writes say which table, and how it is made; inside a context too."""
+    connection.pop("embedded", None)
+    with init_models(models=models.ALL, table_name=table_name, **(connection or {"embedded": True})) as manager:
+        if not connection:
+            manager.client.delete_table(TableName=table_name)
+        for operation in (
+            lambda: Org.find("acme"),
+            lambda: Org.create(org_id="a", name="A"),
+            lambda: User.by_status.query("active").first(),
+        ):
+            with pytest.raises(ConfigurationError, match=rf"{table_name}.*manager\.create_table\(\)") as caught:
+                operation()
+            assert type(caught.value.__cause__).__name__ == "ResourceNotFoundException"
+        with run_with_batch_context():
+            org = Org.find("acme")
+            with pytest.raises(ConfigurationError, match=table_name):
+                _ = org.name
+
+
+def test_no_credentials() -> None:
+    """boto3's own error passes through unchanged, at once."""
+    with init_models(models=models.ALL, region="us-east-1"), pytest.raises(NoCredentialsError):
+        Org.find("acme")
+
+
+def test_no_region() -> None:
+    """boto3's own error passes through unchanged."""
+    with init_models(models=models.ALL), pytest.raises(NoRegionError):
+        Org.find("acme")
+
+
+def test_no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing listens there: boto3's own error after a few attempts; in a context for each key, none missing."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "dummy")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "dummy")
+    with init_models(models=models.ALL, endpoint_url="http://127.0.0.1:9", region="us-east-1"):
+        with pytest.raises(EndpointConnectionError):
+            Org.create(org_id="acme", name="Acme")
+        with run_with_batch_context():
+            orgs = [Org.find("a"), Org.find("b")]
+            for org in orgs:
+                with pytest.raises(EndpointConnectionError):
+                    org.exists()
+
+
+def test_models_without_a_manager() -> None:
+    """Using a model before init_models, or after its manager was closed, says what to call."""
+    with pytest.raises(ConfigurationError, match=r"Page is not connected.*init_models"):
+        Page.find("/")
+    with init_models(models=[Org], embedded=True), pytest.raises(ConfigurationError, match=r"models=\[…, Page\]"):
+        Page.find("/")
+
+
+def test_two_models_of_a_prefix() -> None:
+    """Two models of one manager with one prefix or name are refused, naming both places."""
+
+    class Other(Model, prefix="o"):
+        key: str
+        primary_key = PrimaryKey("key")
+
+    Other.__qualname__ = "Other"
+    with pytest.raises(ConfigurationError, match=r"prefix 'o'.*Org.*Other"):
+        init_models(models=[Org, Other], embedded=True)
+
+
+@pytest.mark.parametrize(
+    ("config", "says"),
+    [
+        ({"asw": {}}, "Did you mean 'aws'"),
+        ({"db": {"tablename": "x"}}, "Did you mean 'table_name'"),
+        ({"db": "x"}, "not a table of settings"),
+        ({"batch_context": {"require": True}}, "Did you mean|There is"),
+        ({"tenancy": {"enabled": "perhaps"}}, "perhaps"),
+        ("no/such/file.toml", "does not exist"),
+    ],
+)
+def test_unknown_settings(config: Any, says: str) -> None:
+    """A setting that is not known is an error with the one that was probably meant."""
+    with pytest.raises(ConfigurationError, match=says):
+        init_models(config, models=models.ALL)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"deadline": 0},
+        {"deadline": "10"},
+        {"max_concurrency": 0},
+        {"models": ["User"]},
+        {"client": object(), "embedded": True},
+        {"logging": "LOUD"},
+    ],
+)
+def test_arguments_that_cannot_be(options: dict[str, Any]) -> None:
+    """Wrong arguments of init_models are refused, and nothing is connected then."""
+    with pytest.raises(ConfigurationError):
+        init_models(**{"models": models.ALL, **options})
+    with pytest.raises(ConfigurationError, match="init_models"):
+        Org.find("acme")
+
+
+# --- tenants ----------------------------------------------------------------------------------------------
+
+
+def test_tenants_never_meet(embedded: Manager) -> None:
+    """Equal ids of two tenants are two items and two objects, in one session too."""
+    for tenant in ("t1", "t2"):
+        with TenantContext.run_with_tenant(tenant):
+            Org.create(org_id="acme", name=f"Acme of {tenant}")
+    with run_with_batch_context() as session:
+        with TenantContext.run_with_tenant("t1"):
+            first = Org.find("acme")
+        with TenantContext.run_with_tenant("t2"):
+            second = Org.find("acme")
+        none = Org.find("acme")
+        assert (first.name, second.name) == ("Acme of t1", "Acme of t2")
+        assert not none
+        assert first != second
+        assert session.stats.round_trips == 1
+        with pytest.raises(TenantMismatchError, match="'t1'"):
+            first.save(force_reindex=True)
+
+
+def test_required_tenants(embedded: Manager) -> None:
+    """With tenancy enabled every operation needs a tenant, and ids are checked."""
+    with init_models(models=models.ALL, embedded=True, tenancy={"enabled": True}):
+        for operation in (lambda: Org.find("a"), lambda: Org.create(org_id="a", name="A"), lambda: Org.delete("a")):
+            with pytest.raises(TenantRequiredError, match="run_with_tenant"):
+                operation()
+        assert TenantContext.run_with_tenant("t1", lambda: Org.create(org_id="a", name="A")).exists()
+    for wrong in ("", "a b", "a]#", "x" * 65, None):
+        with pytest.raises(TenantError):
+            TenantContext.run_with_tenant(wrong)  # type: ignore[call-overload]
+
+
+def test_errors_never_show_values(embedded: Manager) -> None:
+    """X4: a refused value is on the error's attribute, not in its text."""
+    secret = "canary-4711"
+
+    class Vault(Model, prefix="v"):
+        vault_id: str
+        pin: str = StringField(max_length=3)
+        primary_key = PrimaryKey("vault_id")
+
+    with init_models(models=[Vault], embedded=True):
+        with pytest.raises(ValidationError) as caught:
+            Vault.create(vault_id="1", pin=secret)
+        assert caught.value.value == secret
+        assert secret not in str(caught.value)
+        vault = Vault.create(vault_id="1", pin="123")
+        with pytest.raises(BaoError) as refused:
+            vault.save(condition={"pin": secret})
+        assert secret not in str(refused.value)
+        assert "123" not in repr(vault)

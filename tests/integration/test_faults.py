@@ -1,0 +1,365 @@
+"""Lost, damaged and partial replies: nothing is lost, nothing is invented, nothing is applied twice."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from dynamo_bao import (
+    BatchIncompleteError,
+    ConditionalError,
+    DataFormatError,
+    Manager,
+    ServiceError,
+    ThrottledError,
+    WriteOutcomeUnknownError,
+    init_models,
+    run_with_batch_context,
+)
+from dynamo_bao.testing import (
+    FaultInjectingTransport,
+    RecordingTransport,
+    damaged,
+    embedded_transport,
+    lost_reply,
+    refused_connection,
+    throttled,
+    unprocessed,
+)
+from tests.support import models
+from tests.support.clocks import FakeTime
+from tests.support.models import Comment, Org, Post, User
+from tests.support.raw_server import http, raw_server
+
+DAMAGES = ("empty", "html", "truncated", "crc", "flipped")
+
+
+@pytest.fixture
+def time() -> FakeTime:
+    return FakeTime()
+
+
+@pytest.fixture
+def transport(time: FakeTime) -> FaultInjectingTransport:
+    """A transport to an embedded engine, on which faults can be put."""
+    return FaultInjectingTransport(embedded_transport().wire, seed=42, clock=time.clock)
+
+
+@pytest.fixture
+def faulty(transport: FaultInjectingTransport) -> Iterator[Manager]:
+    with init_models(models=models.ALL, transport=transport) as manager:
+        manager.create_table()
+        yield manager
+
+
+def put_many(manager: Manager, count: int) -> None:
+    """Stores organisations quickly, past the library."""
+    for start in range(0, count, 25):
+        items = [
+            {"_pk": {"S": f"o#{n}"}, "_sk": {"S": "o"}, "org_id": {"S": str(n)}, "name": {"S": f"Org {n}"}}
+            for n in range(start, min(start + 25, count))
+        ]
+        requests = [{"PutRequest": {"Item": item}} for item in items]
+        manager.client.batch_write_item(RequestItems={manager.table_name: requests})
+
+
+def test_R1_unprocessed_keys_are_asked_for_again(
+    faulty: Manager, transport: FaultInjectingTransport, record_property: Callable[[str, object], None]
+) -> None:
+    """30 % of the keys left unprocessed in every reply: of 10,000 lookups none is lost, none is doubled."""
+    put_many(faulty, 1000)
+    transport.inject(unprocessed(0.3))
+    found = lost = 0
+    for _ in range(10):
+        with run_with_batch_context() as session:
+            orgs = [Org.find(str(number)) for number in range(1000)]
+            names = [org.name for org in orgs]
+            found += len(names)
+            lost += sum(name != f"Org {number}" for number, name in enumerate(names))
+            assert session.stats.unprocessed > 0
+            assert session.stats.keys_fetched == 1000
+    record_property("lost of 10,000", lost)
+    assert (found, lost) == (10_000, 0)
+
+
+def test_R2_keys_never_processed_are_not_missing(
+    faulty: Manager, transport: FaultInjectingTransport, time: FakeTime
+) -> None:
+    """Each of 1,000 stored keys raises BatchIncompleteError that names it, by the deadline; none is "missing"."""
+    put_many(faulty, 1000)
+    transport.inject(unprocessed(1.0))
+    with run_with_batch_context(deadline=3.0):
+        started = time.now()
+        for number, org in enumerate([Org.find(str(number)) for number in range(1000)]):
+            with pytest.raises(BatchIncompleteError) as caught:
+                _ = org.name
+            assert caught.value.keys == (("Org", str(number)),)
+            with pytest.raises(BatchIncompleteError):
+                org.exists()
+            with pytest.raises(BatchIncompleteError):
+                bool(org)
+        assert time.now() - started <= 3.0 * 10  # ten requests, each within its deadline, on one shared fake clock
+        assert transport.attempts < 1500
+
+
+def test_R3_what_came_is_delivered(faulty: Manager, transport: FaultInjectingTransport) -> None:
+    """Partly processed at the deadline: the keys that came are loaded, only the rest raises."""
+    put_many(faulty, 100)
+
+    def half(request: Any, send: Any, chance: Any) -> dict[str, Any]:
+        answer: dict[str, Any] = unprocessed(0.5)(request, send, chance)
+        transport.inject(unprocessed(1.0))
+        return answer
+
+    transport.inject(half)
+    with run_with_batch_context(deadline=2.0):
+        outcomes = []
+        for org in [Org.find(str(number)) for number in range(100)]:
+            try:
+                outcomes.append(org.name.startswith("Org"))
+            except BatchIncompleteError:
+                outcomes.append(False)
+    assert 30 < sum(outcomes) < 70
+
+
+def test_a_failed_key_raises_without_requests_until_it_is_asked_for_again(
+    faulty: Manager, transport: FaultInjectingTransport
+) -> None:
+    """The error is a new one each time, with the shared cause; a new find retries all failed keys in one round."""
+    put_many(faulty, 10)
+    with run_with_batch_context(deadline=1.0) as session:
+        orgs = [Org.find(str(number)) for number in range(10)]
+        transport.inject(unprocessed(1.0))
+        errors = []
+        for _ in range(2):
+            with pytest.raises(BatchIncompleteError) as caught:
+                _ = orgs[0].name
+            errors.append(caught.value)
+        assert errors[0] is not errors[1]
+        assert errors[0].__cause__ is errors[1].__cause__
+        before = transport.attempts
+        with pytest.raises(BatchIncompleteError):
+            _ = orgs[3].name
+        assert transport.attempts == before
+        transport.inject(())
+        assert Org.find("3") is orgs[3]
+        assert [org.name for org in orgs] == [f"Org {number}" for number in range(10)]
+        assert transport.attempts == before + 1
+        assert session.stats.round_trips == 2
+
+
+@pytest.mark.parametrize("how", DAMAGES)
+def test_R10_damaged_replies_are_asked_for_again(
+    faulty: Manager, transport: FaultInjectingTransport, how: str
+) -> None:
+    """One damaged reply costs a second attempt, in a context and outside."""
+    put_many(faulty, 3)
+    transport.inject([damaged(how)])
+    with run_with_batch_context() as session:
+        assert Org.find("1").name == "Org 1"
+        assert session.stats.retries == 1
+    transport.inject([damaged(how)])
+    assert Org.find("2").name == "Org 2"
+
+
+@pytest.mark.parametrize("how", DAMAGES)
+def test_R10_replies_that_stay_damaged_are_never_missing(
+    faulty: Manager, transport: FaultInjectingTransport, how: str
+) -> None:
+    """Every reply damaged, 200 lookups: each is an error that says so, none "missing", none a wrong value."""
+    put_many(faulty, 100)
+    transport.inject(damaged(how))
+    silent = 0
+    for batch in range(2):
+        with run_with_batch_context():
+            for org in [Org.find(str(number)) for number in range(batch * 50, batch * 50 + 100)]:
+                with pytest.raises(DataFormatError, match="BatchGetItem"):
+                    silent += not org.exists()
+    with pytest.raises(DataFormatError, match="GetItem"):
+        Org.find("1")
+    assert silent == 0
+
+
+RAW = {
+    "empty": http(b""),
+    "html": http(b"<html><body>502 Bad Gateway</body></html>"),
+    "truncated": http(b'{"Responses":{}', length=200),
+    "truncated with a fitting length": http(b'{"Responses":{"t":[{"_pk"'),
+    "wrong CRC": http(b'{"Responses":{},"UnprocessedKeys":{}}', crc=1),
+    "a list": http(b"[]"),
+    "null": http(b"null"),
+    "nothing at all": b"",
+    "half a header": b"HTTP/1.1 200 OK\r\nContent-Le",
+    "wrong CRC of an empty object": http(b"{}", crc=7),
+}
+
+
+@pytest.mark.parametrize("reply", RAW)
+@pytest.mark.parametrize("inside", [True, False])
+def test_hand_made_replies_are_never_taken_for_missing(
+    monkeypatch: pytest.MonkeyPatch, reply: str, inside: bool
+) -> None:
+    """A server that answers with these bytes is asked four times; then the lookup is an error."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "dummy")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "dummy")
+    with (
+        raw_server(lambda operation, body: RAW[reply]) as (url, server),
+        init_models(models=models.ALL, endpoint_url=url, region="us-east-1"),
+    ):
+        with pytest.raises(Exception) as caught:  # noqa: PT012  # botocore's own errors pass through unchanged
+            if inside:
+                with run_with_batch_context():
+                    Org.find("acme").exists()
+            else:
+                Org.find("acme").exists()
+        assert type(caught.value).__module__.split(".")[0] in ("dynamo_bao", "botocore", "urllib3")
+        assert server.requests == 4
+
+
+def test_errors_of_the_service_are_mapped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An error reply becomes an error of the library with the service's code, and botocore's as its cause."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "dummy")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "dummy")
+    body = json.dumps({"__type": "com.amazon.coral.service#AccessDeniedException", "Message": "no"}).encode()
+    with (
+        raw_server(lambda operation, _: http(body, status="400 Bad Request")) as (url, server),
+        init_models(models=models.ALL, endpoint_url=url, region="us-east-1"),
+    ):
+        with pytest.raises(ServiceError, match="IAM policy") as caught:
+            Org.find("acme")
+        assert caught.value.code == "AccessDeniedException"
+        assert type(caught.value.__cause__).__name__ == "ClientError"
+        assert server.requests == 1
+
+
+def test_throttling_is_retried_then_told(
+    faulty: Manager, transport: FaultInjectingTransport, time: FakeTime
+) -> None:
+    """A throttled request is repeated with growing, jittered waits; a write too, as it was not carried out."""
+    transport.inject([throttled(), throttled(), throttled()])
+    assert Org.create(org_id="acme", name="Acme").exists()
+    assert len(time.slept) == 3
+    transport.inject(throttled())
+    before, time.slept[:] = transport.attempts, []
+    with pytest.raises(ThrottledError, match="BatchGetItem|GetItem"):
+        Org.find("acme")
+    assert transport.attempts - before == 10
+    assert all(0 <= wait <= 0.025 * 2**number for number, wait in enumerate(time.slept))
+    transport.inject(refused_connection())
+    with pytest.raises(ConnectionRefusedError):
+        Org.find("acme")
+
+
+def test_R11_one_undecodable_item_fails_alone(faulty: Manager) -> None:
+    """Of 100 items one has a field of another type: 99 load, and the error names model, key and field."""
+    put_many(faulty, 100)
+    faulty.client.update_item(
+        TableName=faulty.table_name,
+        Key={"_pk": {"S": "o#7"}, "_sk": {"S": "o"}},
+        UpdateExpression="SET #n = :n",
+        ExpressionAttributeNames={"#n": "name"},
+        ExpressionAttributeValues={":n": {"N": "1"}},
+    )
+    with run_with_batch_context():
+        orgs = [Org.find(str(number)) for number in range(100)]
+        assert sum(org.name == f"Org {org.org_id}" for org in orgs if org.org_id != "7") == 99
+        with pytest.raises(DataFormatError) as caught:
+            _ = orgs[7].name
+    assert (caught.value.model, caught.value.key, caught.value.field) == ("Org", "7", "name")
+
+
+def test_an_interrupt_leaves_the_keys_pending(faulty: Manager, transport: FaultInjectingTransport) -> None:
+    """A KeyboardInterrupt comes out of the look, loses nothing, and the next look asks again."""
+    put_many(faulty, 250)
+
+    def interrupt(request: Any, send: Any, chance: Any) -> dict[str, Any]:
+        raise KeyboardInterrupt
+
+    with run_with_batch_context() as session:
+        orgs = [Org.find(str(number)) for number in range(250)]
+        transport.inject([interrupt])
+        with pytest.raises(KeyboardInterrupt):
+            _ = orgs[0].name
+        transport.inject(())
+        assert [org.name for org in orgs] == [f"Org {number}" for number in range(250)]
+        assert "open" in repr(session)
+
+
+def test_a_missing_table_does_not_fail_the_other_tables(time: FakeTime) -> None:
+    """Two tables behind one client share a batch; if one is refused, the other's keys still load."""
+    transport = RecordingTransport(embedded_transport())
+    with (
+        init_models(models=[Org], table_name="there", transport=transport) as there,
+        init_models(models=[User], table_name="gone", transport=transport),
+    ):
+        there.create_table()
+        there.repository(Org).create(org_id="acme", name="Acme")
+        transport.clear()
+        with run_with_batch_context():
+            org, user = there.repository(Org).find("acme"), User.find("01JGFJJZ00ANN0000000000000")
+            assert org.name == "Acme"
+            with pytest.raises(ServiceError, match=r"gone.*create_table"):
+                _ = user.name
+        assert [len(request.parameters["RequestItems"]) for request in transport.requests] == [2, 1, 1]
+
+
+# --- writes ---------------------------------------------------------------------------------------------
+
+
+def test_a_lost_reply_to_a_create_is_repeated_and_applied_once(
+    faulty: Manager, transport: FaultInjectingTransport
+) -> None:
+    """The repeated put fails against our own item, which counts as success; against another's it does not."""
+    transport.inject([lost_reply()])
+    assert Org.create(org_id="acme", name="Acme").exists()
+    assert Org.find("acme").name == "Acme"
+    transport.inject([lost_reply(carried_out=False)])
+    assert Org.create(org_id="beta", name="Beta").exists()
+    transport.inject([lost_reply()])
+    with pytest.raises(ConditionalError):
+        Org.create(org_id="acme", name="Other")
+    assert Org.find("acme").name == "Acme"
+
+
+def test_a_lost_reply_to_a_create_with_a_unique_value(faulty: Manager, transport: FaultInjectingTransport) -> None:
+    """The transaction is repeated with the same token, or recognised as our own."""
+    transport.inject([lost_reply()])
+    user = User.create(name="Ada", email="ada@example.com")
+    assert User.unique_email.find("ada@example.com") == user
+
+
+@pytest.mark.parametrize("how", [lost_reply(), lost_reply(carried_out=False), damaged("empty"), damaged("crc")])
+def test_a_lost_reply_to_a_save_or_delete(faulty: Manager, transport: FaultInjectingTransport, how: Any) -> None:
+    """Saves and deletes whose replies were lost are repeated, and end as they were meant."""
+    org = Org.create(org_id="acme", name="Acme")
+    org.name = "Acme Inc"
+    transport.inject([how])
+    org.save(condition={"name": "Acme"})
+    assert Org.find("acme").name == "Acme Inc"
+    comment = Comment.create(post_id="p", number=1, text="x")
+    transport.inject([how])
+    comment.delete()
+    assert not Comment.find(("p", 1))
+
+
+def test_W2_a_lost_reply_to_a_counter_is_not_applied_twice(
+    faulty: Manager, transport: FaultInjectingTransport
+) -> None:
+    """It raises, the instance refuses to save until it is refreshed, and the counter is as counted once."""
+    post = Post.create(views=1)
+    post.views += 1
+    transport.inject([lost_reply()])
+    with pytest.raises(WriteOutcomeUnknownError, match=r"Post .*refresh") as caught:
+        post.save()
+    assert caught.value.key == post.post_id
+    with pytest.raises(WriteOutcomeUnknownError):
+        post.save()
+    assert Post.find(post.post_id).views == 2
+    post.refresh()
+    assert post.views == 2
+    post.views += 1
+    post.save()
+    assert Post.find(post.post_id).views == 3

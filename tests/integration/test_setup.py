@@ -1,0 +1,291 @@
+"""Setting up: what an import costs, managers, tables, and clients."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import textwrap
+import threading
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from dynamo_bao import Manager, Model, PrimaryKey, init_models, run_with_batch_context
+from dynamo_bao.tables import table_definition
+from tests.support import models
+from tests.support.models import Org, User
+from tests.support.wire import Wire
+
+
+def python(code: str, **environment: str) -> str:
+    """What a fresh interpreter prints."""
+    result = subprocess.run(
+        [sys.executable, "-W", "error", "-c", textwrap.dedent(code)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, **environment},
+    )
+    assert result.returncode == 0, result.stderr
+    return result.stdout.strip()
+
+
+def test_the_import_loads_neither_boto3_nor_moto() -> None:
+    """import dynamo_bao loads nothing heavy, reads no file and opens no client."""
+    heavy = ("boto3", "botocore", "moto", "tenacity", "cattrs", "asyncio", "orjson", "ulid_transform", "flask")
+    code = f"""
+        import builtins, sys
+        opened = []
+        plain = builtins.open
+        builtins.open = lambda *a, **k: (opened.append(a[0]), plain(*a, **k))[1]
+        import dynamo_bao, dynamo_bao.testing
+        print([name for name in {heavy!r} if name in sys.modules], opened)
+    """
+    assert python(code) == "[] []"
+
+
+def test_defining_models_and_connecting_them_makes_no_client() -> None:
+    """A client is made at the first request only."""
+    code = """
+        import sys
+        from dynamo_bao import Model, PrimaryKey, init_models, run_with_batch_context
+        class Org(Model, prefix="o"):
+            org_id: str
+            primary_key = PrimaryKey("org_id")
+        init_models(table_name="t", region="us-east-1")
+        with run_with_batch_context():
+            Org.find("acme")
+        print("boto3" in sys.modules)
+    """
+    assert python(code) == "False"
+
+
+def test_the_table_is_the_documented_one(manager: Manager) -> None:
+    """The created table has the keys, indexes, projections, billing and TTL of the table format page."""
+    table = manager.client.describe_table(TableName=manager.table_name)["Table"]
+    wanted = table_definition(manager.table_name)
+    assert table["KeySchema"] == wanted["KeySchema"]
+
+    def by_name(entry: dict[str, Any]) -> str:
+        return str(entry.get("IndexName") or entry.get("AttributeName"))
+
+    assert sorted(table["AttributeDefinitions"], key=by_name) == sorted(wanted["AttributeDefinitions"], key=by_name)
+    assert len(wanted["AttributeDefinitions"]) == 14
+    for have, want in zip(
+        sorted(table["GlobalSecondaryIndexes"], key=by_name),
+        sorted(wanted["GlobalSecondaryIndexes"], key=by_name),
+        strict=True,
+    ):
+        assert {name: have[name] for name in want} == want
+    ttl = manager.client.describe_time_to_live(TableName=manager.table_name)["TimeToLiveDescription"]
+    assert ttl["AttributeName"] == "ttl"
+    assert manager.create_table() is False
+
+
+def test_embedded_engines_are_apart(embedded: Manager) -> None:
+    """Two embedded managers share nothing; other clients of the process are not touched."""
+    Org.create(org_id="acme", name="Acme")
+    with init_models(models=models.ALL, embedded=True) as other:
+        assert not other.repository(Org).find("acme")
+        assert embedded.repository(Org).find("acme").exists()
+        assert not Org.find("acme")
+    assert Org.find("acme").exists()
+    with mock_aws():
+        client = boto3.client(
+            "dynamodb", region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="x"
+        )
+        assert client.list_tables()["TableNames"] == []
+    assert Org.find("acme").exists()
+
+
+@mock_aws
+def test_a_users_mock_aws_works(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Under moto's decorator nothing leaves the process, as with plain boto3."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "x")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "x")
+    with init_models(models=models.ALL, region="eu-west-1", table_name="mine") as manager:
+        manager.create_table()
+        Org.create(org_id="acme", name="Acme")
+        with run_with_batch_context():
+            assert Org.find("acme").name == "Acme"
+    assert boto3.client("dynamodb", region_name="eu-west-1").list_tables()["TableNames"] == ["mine"]
+
+
+@mock_aws
+def test_a_given_client_is_used_and_left_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    """client= sends through the user's client; the user's own calls on it are not changed, nor is it closed."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "x")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "x")
+    client = boto3.client("dynamodb", region_name="eu-west-1")
+    with init_models(models=models.ALL, client=client, table_name="mine") as manager:
+        assert manager.client is client
+        manager.create_table()
+        Org.create(org_id="acme", name="Acme")
+        client.put_item(TableName="mine", Item={"_pk": {"S": "x"}, "_sk": {"S": "x"}, "b": {"B": b"\x00"}})
+        assert client.get_item(TableName="mine", Key={"_pk": {"S": "x"}, "_sk": {"S": "x"}})["Item"]["b"]["B"] == b"\0"
+    assert client.list_tables()["TableNames"] == ["mine"]
+
+
+def test_two_managers_of_one_class(connection: dict[str, Any], table_name: str) -> None:
+    """Each manager's repository uses its own table; the class itself uses the manager opened last."""
+    with (
+        init_models(models=[Org], table_name=f"{table_name}a", **connection) as first,
+        init_models(models=[Org], table_name=f"{table_name}b", **connection) as second,
+    ):
+        first.create_table()
+        second.create_table()
+        with run_with_batch_context():
+            one = first.repository(Org).create(org_id="acme", name="First")
+            two = Org.create(org_id="acme", name="Second")
+            assert one is not two
+            assert first.repository(Org).find("acme") is one
+            assert Org.find("acme") is two
+            one.name = "Still first"
+            one.save()
+        assert first.repository(Org).find("acme").name == "Still first"
+        assert second.repository(Org).find("acme").name == "Second"
+
+
+def test_models_by_name(embedded: Manager) -> None:
+    """manager.models gives its models as attributes and as a mapping."""
+    assert embedded.models.User is User
+    assert embedded.models["Org"] is Org
+    assert set(embedded.models) == {"Org", "User", "Post", "Comment", "Page"}
+    assert "Nobody" not in embedded.models
+    assert repr(embedded) == f"<Manager of Org, User, Post, Comment, Page in {embedded.table_name}>"
+
+
+def test_a_local_class_replaces_an_earlier_one() -> None:
+    """Classes local to functions, as tests and notebooks have them, replace each other."""
+
+    def define(default: str) -> type[Model]:
+        class Thing(Model, prefix="th"):
+            thing_id: str
+            name: str = default
+            primary_key = PrimaryKey("thing_id")
+
+        return Thing
+
+    define("first")
+    second = define("second")
+    with init_models(embedded=True) as manager:
+        assert manager.repository(second).create(thing_id="1").name == "second"  # type: ignore[attr-defined]
+        assert manager.models.Thing is second
+
+
+def test_models_defined_later_belong_to_an_open_manager() -> None:
+    """Without models= a manager takes in classes that are defined after it was made."""
+    with init_models(embedded=True):
+
+        class Later(Model, prefix="lt"):
+            later_id: str
+            primary_key = PrimaryKey("later_id")
+
+        assert Later.create(later_id="1").exists()
+
+
+@pytest.mark.parametrize("name", ["dynamo_bao.toml", "pyproject.toml"])
+def test_settings_from_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """The file is found, the environment overrides it, arguments override both."""
+    section = "tool.dynamo_bao." if name == "pyproject.toml" else ""
+    text = f'[{section}db]\ntable_name = "from the file"\n[{section}batch_context]\nrequire_batch_context = true\n'
+    (tmp_path / name).write_text(text)
+    monkeypatch.chdir(tmp_path)
+    with init_models(models=[Org]) as manager:
+        assert manager.table_name == "from the file"
+        assert type(manager.database.policy).__name__ == "RequireContext"
+    monkeypatch.setenv("DYNAMO_BAO_TABLE_NAME", "from the environment")
+    with init_models(models=[Org]) as manager:
+        assert manager.table_name == "from the environment"
+    with init_models(models=[Org], table_name="from the call") as manager:
+        assert manager.table_name == "from the call"
+
+
+def test_S10_threads_starting_cold_make_one_client(connection: dict[str, Any], table_name: str) -> None:
+    """64 threads that use a manager for the first time at once share one client."""
+    with init_models(models=[Org], table_name=table_name, **connection) as manager:
+        barrier, clients = threading.Barrier(64), []
+
+        def start() -> None:
+            barrier.wait()
+            clients.append(manager.client)
+
+        threads = [threading.Thread(target=start) for _ in range(64)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len({id(client) for client in clients}) == 1
+
+
+FORK = """
+    import os, sys
+    from dynamo_bao import ConcurrencyError, Model, PrimaryKey, current_session, init_models, run_with_batch_context
+    class Org(Model, prefix="o"):
+        org_id: str
+        name: str
+        primary_key = PrimaryKey("org_id")
+    manager = init_models(table_name=sys.argv[2], endpoint_url=sys.argv[1], region="us-east-1")
+    manager.create_table()
+    for number in range(20):
+        Org.create(org_id=str(number), name=f"Org {number}")
+    wrong = 0
+    with run_with_batch_context() as session:
+        loaded, pending = Org.find("1"), Org.find("2")
+        assert loaded.name == "Org 1"
+        pending = Org.find("3")
+        client = manager.client
+        children = []
+        for child in range(4):
+            pid = os.fork()
+            if pid == 0:
+                try:
+                    assert current_session() is None
+                    assert loaded.name == "Org 1"
+                    for use in (lambda: pending.name, loaded.refresh, session.flush):
+                        try:
+                            use()
+                        except ConcurrencyError:
+                            continue
+                        os._exit(3)
+                    assert manager.client is not client
+                    for turn in range(20):
+                        for number in range(20):
+                            with run_with_batch_context():
+                                if Org.find(str(number)).name != f"Org {number}":
+                                    os._exit(2)
+                except BaseException as error:
+                    print(repr(error), file=sys.stderr)
+                    os._exit(1)
+                os._exit(0)
+            children.append(pid)
+        for number in range(200):
+            wrong += Org.find(str(number % 20), bypass_cache=True).name != f"Org {number % 20}"
+        codes = [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in children]
+    print(wrong, codes)
+"""
+
+
+@pytest.mark.needs("other_processes")
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+def test_S7_a_warm_client_survives_a_fork(connection: dict[str, Any], table_name: str) -> None:
+    """Four children and their parent use one warm client's manager at once: no answer goes to another."""
+    result = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(FORK), connection["endpoint_url"], table_name],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ},
+    )
+    assert (result.stdout.strip(), result.stderr) == ("0 [0, 0, 0, 0]", "")
+
+
+def test_the_wire_is_counted_where_it_leaves(embedded: Manager, sent: Wire) -> None:
+    """The tests' own counter sees every request, so that they do not trust the library's."""
+    Org.create(org_id="acme", name="Acme")
+    Org.find("acme")
+    assert sent.operations == ["PutItem", "GetItem"]
