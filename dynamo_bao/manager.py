@@ -9,11 +9,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import Any, TypeVar
 
+from dynamo_bao.classes import schema_of
 from dynamo_bao.config import DEFAULT_TABLE, Settings, load_settings
 from dynamo_bao.database import DEADLINE_SECONDS, MAX_CONCURRENCY, Database
 from dynamo_bao.errors import ConfigurationError, suggestion
 from dynamo_bao.fields.text import RelatedField
-from dynamo_bao.model import Model, schema_of
+from dynamo_bao.model import Model
 from dynamo_bao.policy import Policy, policy_from_setting
 from dynamo_bao.registry import attach, choose, detach, is_local, models as all_models, source_of
 from dynamo_bao.relations import parent_query_name, query_method

@@ -3,29 +3,28 @@
 from __future__ import annotations
 
 import copy
-import inspect
 import sys
 from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import Any, ClassVar, Generic, TypeVar, overload
 
-import attr
-from attrs import NOTHING, evolve
+from attrs import NOTHING
 
 from dynamo_bao.capacity import Capacity
+from dynamo_bao.classes import make_model, schema_of
 from dynamo_bao.context import is_inside_batch_context
-from dynamo_bao.definition import Declared, Options, Unresolved, compile_schema, declared_fields
-from dynamo_bao.errors import ConfigurationError, UnknownFieldError, ValidationError, suggestion
+from dynamo_bao.definition import Declared, Options
+from dynamo_bao.errors import UnknownFieldError, ValidationError, suggestion
 from dynamo_bao.fields.base import Field
 from dynamo_bao.fields.documents import JsonField, ListField, MapField, NestedField
 from dynamo_bao.fields.moments import DateTimeField, TtlField, utc_now
 from dynamo_bao.fields.numeric import BooleanField, DecimalField, FloatField, IntegerField
 from dynamo_bao.fields.text import BinaryField, EnumField, RelatedField, StringField
-from dynamo_bao.instances import STATE, State, Status, changed_names, hidden_class, new_loaded, state_of
+from dynamo_bao.instances import STATE, State, Status, changed_names, new_loaded, state_of
 from dynamo_bao.paths import FieldPaths
 from dynamo_bao.query import QueryResult
-from dynamo_bao.registry import register, repository_of
-from dynamo_bao.relations import Related, load_related, related, relation_name
+from dynamo_bao.registry import repository_of
+from dynamo_bao.relations import load_related, related
 from dynamo_bao.repository import Repository
 from dynamo_bao.schema import Schema
 from dynamo_bao.tenancy import current_tenant
@@ -144,6 +143,7 @@ class Model:
     __bao_options__: ClassVar[Options] = Options()
     __bao_schema__: ClassVar[Schema | None] = None
     __bao_hidden__: ClassVar[type[Any]]
+    __bao_model__: ClassVar[type[Any]]
     __bao_name__: ClassVar[str] = "Model"
     __bao_keys__: ClassVar[frozenset[str]] = frozenset()
 
@@ -153,26 +153,10 @@ class Model:
     create = _Create()
     delete = _Delete()
 
-    def __init_subclass__(cls, *, prefix: str | None = None, hidden: bool = False, **options: Any) -> None:
+    def __init_subclass__(cls, *, hidden: bool = False, **options: Any) -> None:
         super().__init_subclass__()
-        if hidden:
-            return
-        _check_bases(cls)
-        known = {field.name for field in attr.fields(Options)}
-        for option in options:
-            if option not in known:
-                raise ConfigurationError(
-                    f"{cls.__name__}: no class option {option!r}.{suggestion(option, known)}"
-                )
-        cls.__bao_options__ = evolve(cls.__bao_options__, **{"name": None, **options, "prefix": prefix})
-        cls.__bao_options__.check(cls.__name__)
-        cls.__bao_name__ = cls.__bao_options__.name or cls.__name__
-        own = declared_fields(cls, RESERVED, sys._getframe(1))
-        cls.__bao_declared__ = {**_inherited(cls), **own}
-        _make_attrs(cls, own)
-        if prefix is not None:
-            _finish(cls)
-            register(cls)
+        if not hidden:
+            make_model(cls, Model, RESERVED, options, sys._getframe(1))
 
     def __init__(self, **values: Any) -> None:
         schema = schema_of(type(self))
@@ -366,111 +350,6 @@ RESERVED = frozenset(name for name in dir(Model) if not name.startswith("__")) |
 """Names that fields cannot have, because they would hide a method."""
 
 
-# --- making a class ---------------------------------------------------------------------------------
-
-
-def _check_bases(cls: type[Any]) -> None:
-    for base in cls.__mro__[1:]:
-        if base not in (object, Generic) and not issubclass(base, Model) and inspect.get_annotations(base):
-            raise ConfigurationError(
-                f"{cls.__name__}: its base {base.__name__} has annotated fields but is no Model; make it one, "
-                f"without a prefix: class {base.__name__}(Model).",
-                model=cls.__name__,
-            )
-
-
-def _inherited(cls: type[Any]) -> dict[str, Declared]:
-    declared: dict[str, Declared] = {}
-    for base in reversed(cls.__mro__[1:]):
-        declared.update(base.__dict__.get("__bao_declared__", {}))
-    return declared
-
-
-def _make_attrs(cls: type[Any], own: Mapping[str, Declared]) -> None:
-    """Makes the class an attrs class; field objects leave the class, so that reading a field is plain."""
-    for name in own:
-        if name in cls.__dict__:
-            delattr(cls, name)
-    these = {name: attr.ib(kw_only=True) for name in own}
-    attr.s(
-        these=these,
-        init=False,
-        repr=False,
-        eq=False,
-        order=False,
-        slots=False,
-        kw_only=True,
-        on_setattr=None,
-        collect_by_mro=True,
-    )(cls)
-
-
-def _finish(cls: type[Any]) -> None:
-    """Compiles the schema now, unless the class names types that are not defined yet."""
-    try:
-        schema_of(cls)
-    except Unresolved:
-        return
-
-
-def schema_of(cls: type[Any]) -> Schema:
-    """The schema of a model, compiled when it is first needed.
-
-    Raises:
-        ConfigurationError: for an abstract model, or a wrong definition.
-    """
-    model: Any = cls.__mro__[1] if "__bao_schema__" not in cls.__dict__ and _is_hidden(cls) else cls
-    schema: Schema | None = model.__dict__.get("__bao_schema__")
-    if schema is not None:
-        return schema
-    if model.__bao_options__.prefix is None:
-        raise ConfigurationError(f"{cls.__name__} has no prefix: it is a base for models, not one itself.")
-    schema = compile_schema(model, model.__bao_options__, model.__bao_declared__)
-    model.__bao_schema__ = schema
-    model.__bao_keys__ = frozenset(schema.key_names)
-    model.__bao_hidden__ = hidden_class(model, schema.lazy_names)
-    _add_names(model, schema)
-    return schema
-
-
-def _is_hidden(cls: type[Any]) -> bool:
-    return cls.__mro__[1].__dict__.get("__bao_hidden__") is cls
-
-
-def _add_names(model: type[Any], schema: Schema) -> None:
-    """The names a definition gives its class: ``query_by_status``, ``find_by_email``, ``user``, ``fields``."""
-    added: dict[str, Any] = {"fields": FieldPaths(schema)}
-    for name in schema.indexes:
-        added[f"query_{name}"] = _index_query(name)
-    if schema.primary.name not in (None, "primary_key"):
-        added[f"query_{schema.primary.name}"] = _index_query(str(schema.primary.name))
-    for constraint in schema.constraints.values():
-        added[f"find_by_{constraint.field.name}"] = _unique_find(constraint.name)
-    for field in schema.fields.values():
-        relation = relation_name(field.name) if isinstance(field, RelatedField) else None
-        if relation is not None and relation not in schema.fields:
-            added[relation] = Related[Any](field.name)
-    for name, value in added.items():
-        if not hasattr(model, name):
-            setattr(model, name, value)
-
-
-def _index_query(index: str) -> Any:
-    def query(cls: type[Any], /, value: object, sort_condition: Any = None, **options: Any) -> Any:
-        return repository_of(cls).query_by_index(index, value, sort_condition, **options)
-
-    query.__doc__ = f"The items of one partition of {index}."
-    return classmethod(query)
-
-
-def _unique_find(constraint: str) -> Any:
-    def find(cls: type[Any], value: object) -> Any:
-        return repository_of(cls).find_by_unique_constraint(constraint, value)
-
-    find.__doc__ = f"The instance that {constraint} gives for a value, or None."
-    return classmethod(find)
-
-
 # --- making an instance -------------------------------------------------------------------------------
 
 
@@ -537,8 +416,13 @@ def _comparable(instance: Model) -> Any:
 
 def _parts(instance: Model) -> tuple[Any, ...]:
     state = state_of(instance)
-    model = type(instance).__mro__[1] if _is_hidden(type(instance)) else type(instance)
-    return model, state.status is Status.LOADED, state.tenant, state.stored, dict(instance._values())
+    return (
+        instance.__bao_model__,
+        state.status is Status.LOADED,
+        state.tenant,
+        state.stored,
+        dict(instance._values()),
+    )
 
 
 def _rebuild(model: type[Any], stored: bool, tenant: str | None, item: Any, values: dict[str, Any]) -> Any:

@@ -70,6 +70,7 @@ def repository_of(model: type[M]) -> Repository[M]:
     Raises:
         ConfigurationError: where there is none.
     """
+    model = getattr(model, "__bao_model__", model)  # a pending instance's class is a hidden one
     for manager in _managers:
         repository = manager.claim(model)
         if repository is not None:

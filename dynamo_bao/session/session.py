@@ -5,33 +5,28 @@ from __future__ import annotations
 import enum
 import logging
 import weakref
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from typing import Any
 
 from dynamo_bao.capacity import Capacity
-from dynamo_bao.database import DEADLINE_SECONDS, MAX_CONCURRENCY
-from dynamo_bao.errors import BatchIncompleteError, ConcurrencyError, ConfigurationError, LazyLoadError
+from dynamo_bao.errors import ConcurrencyError, ConfigurationError, LazyLoadError
 from dynamo_bao.instances import (
     Home,
-    PeerGroup,
     Status,
     changed_names,
-    fill,
-    mark_failed,
     mark_missing,
     new_pending,
     state_of,
     unload,
 )
 from dynamo_bao.schema import Identity
+from dynamo_bao.session.flush import Flush
 from dynamo_bao.session.identity import IdentityMap, ItemKey
-from dynamo_bao.session.lookups import Lookups, PlannedBatch, plan_reads, wanted_by
+from dynamo_bao.session.lookups import Lookups
 from dynamo_bao.session.owner import Owner, current_owner
-from dynamo_bao.session.rounds import Pool
+from dynamo_bao.session.pool import Pool
 from dynamo_bao.session.stats import Stats
-from dynamo_bao.transport.batches import BatchAnswer, fetch_batch
 from dynamo_bao.transport.messages import Reply
 
 log = logging.getLogger("dynamo_bao.session")
@@ -344,59 +339,14 @@ class Session:
         taken = self._lookups.take()
         if not taken:
             return
-        unanswered = dict(taken)
+        flush = Flush(taken, self.stats)
         self._state = SessionState.FLUSHING
         try:
-            self._run_round(taken, unanswered)
+            flush.run(self._pool, self.deadline, self._max_concurrency)
         finally:
-            self._lookups.put_back(unanswered)
+            self._lookups.put_back(flush.unanswered)
             if self._state is SessionState.FLUSHING:
                 self._state = SessionState.OPEN
-
-    def _run_round(self, taken: dict[ItemKey, Any], unanswered: dict[ItemKey, Any]) -> None:
-        waiting: dict[tuple[int, Any], list[tuple[ItemKey, Any]]] = {}
-        wanted = []
-        for item_key, instance in taken.items():
-            want = wanted_by(state_of(instance))
-            wanted.append(want)
-            waiting.setdefault((id(want.database.transport), want.table_key), []).append((item_key, instance))
-        plan = plan_reads(wanted)
-        databases = {id(want.database): want.database for want in wanted}.values()
-        deadline = self.deadline or min((one.deadline for one in databases), default=DEADLINE_SECONDS)
-        concurrency = self._max_concurrency or max(
-            (one.max_concurrency for one in databases), default=MAX_CONCURRENCY
-        )
-        self.stats.round_trips += 1
-        calls = [partial(_fetch, planned, deadline) for planned in plan]
-        loaded: list[Any] = []
-        for planned, answer in zip(plan, self._pool.run(calls, concurrency), strict=True):
-            self._settle(planned, answer, waiting, unanswered, loaded)
-        _make_peers(loaded)
-
-    def _settle(
-        self,
-        planned: PlannedBatch,
-        answer: BatchAnswer,
-        waiting: dict[tuple[int, Any], list[tuple[ItemKey, Any]]],
-        unanswered: dict[ItemKey, Any],
-        loaded: list[Any],
-    ) -> None:
-        """Gives every key of one answered batch its outcome."""
-        self.stats.batches += len(answer.replies)
-        self.stats.keys_fetched += len(planned.batch.keys)
-        for reply in answer.replies:
-            self.record(reply)
-        left = frozenset(answer.unanswered)
-        incomplete: BatchIncompleteError | None = None
-        for table_key in planned.batch.keys:
-            item, failure = answer.items.get(table_key), answer.failed.get(table_key)
-            if table_key in left:
-                incomplete = incomplete or _incomplete(len(left))
-                failure = incomplete
-            for item_key, instance in waiting[id(planned.transport), table_key]:
-                unanswered.pop(item_key, None)
-                _resolve(instance, item, failure, planned.batch.consistent)
-                loaded.append(instance)
 
     def record(self, reply: Reply) -> None:
         """Counts one reply."""
@@ -414,41 +364,7 @@ class Session:
         )
 
 
-def _fetch(planned: PlannedBatch, seconds: float) -> BatchAnswer:
-    deadline = planned.transport.clock.now() + seconds
-    return fetch_batch(planned.transport, planned.batch, deadline)
-
-
 def _key_of(instance: Any) -> ItemKey:
     state = state_of(instance)
     assert state.home is not None and state.key is not None
     return ItemKey(state.home, state.key)
-
-
-def _incomplete(count: int) -> BatchIncompleteError:
-    return BatchIncompleteError(f"DynamoDB had not processed {count} keys by the deadline.")
-
-
-def _resolve(instance: Any, item: Any, failure: Exception | None, consistent: bool) -> None:
-    """Loads an instance from what its batch brought; what cannot be decoded is that instance's own failure."""
-    if failure is not None:
-        mark_failed(instance, failure)
-    elif item is None:
-        mark_missing(instance, consistent=consistent)
-    else:
-        try:
-            fill(instance, item, consistent=consistent)
-        except Exception as error:
-            mark_failed(instance, error)
-
-
-def _make_peers(instances: Iterable[Any]) -> None:
-    """Instances of one model that one round brought are peers."""
-    by_home: dict[int, list[Any]] = {}
-    for instance in instances:
-        if state_of(instance).status is Status.LOADED:
-            by_home.setdefault(id(state_of(instance).home), []).append(instance)
-    for members in by_home.values():
-        group = PeerGroup(members)
-        for member in members:
-            state_of(member).group = group

@@ -29,7 +29,6 @@ from dynamo_bao.schema import ConstraintShape, Identity, IndexShape, Part, Schem
 from dynamo_bao.wire import AttributeValue, Item
 from dynamo_bao.writes.actions import NOT_STORED, STORED, Action, WritePlan
 
-
 _NOTHING = "_bao_nothing"
 """An attribute that no item has. Removing it changes nothing; an update that changes nothing needs some action."""
 

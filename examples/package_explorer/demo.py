@@ -57,13 +57,13 @@ def show(without: Tour, within: Tour, console: Console) -> None:
 
 def _rows(without: Tour, within: Tour) -> Iterator[tuple[str, float, float, int]]:
     """Title, both values and their decimals of each row."""
-    both = (without.dashboards, within.dashboards)
+    one, other = without.dashboards, within.dashboards
     for title, figure in (("requests", "requests"), ("round trips", "round_trips")):
-        yield title, *(total(visits, figure) for visits in both), 0
-        yield "  median dashboard", *(median_of(visits, figure) for visits in both), 0
-        yield "  biggest dashboard", *(most(visits, figure) for visits in both), 0
+        yield title, total(one, figure), total(other, figure), 0
+        yield "  median dashboard", median_of(one, figure), median_of(other, figure), 0
+        yield "  biggest dashboard", most(one, figure), most(other, figure), 0
     yield "  list of all packages", without.index.round_trips, within.index.round_trips, 0
-    yield "seconds", *(total(visits, "seconds") for visits in both), 1
+    yield "seconds", total(one, "seconds"), total(other, "seconds"), 1
 
 
 def _add_row(table: Table, title: str, one: float, other: float, digits: int) -> None:

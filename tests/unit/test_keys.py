@@ -400,6 +400,19 @@ def test_a_part_with_the_separator_is_refused_in_every_form(part: str) -> None:
             composite().identify(None, given)
 
 
+def test_no_two_pairs_have_one_id() -> None:
+    """Parts that only together with the separator spell a second one are refused, or told apart."""
+    ids = []
+    for pair in (("###__SK__", "#"), ("#", "__SK__###")):
+        try:
+            identity = composite().identify(None, pair)
+        except ValidationError:
+            continue
+        ids.append(identity.primary_id)
+        assert composite().identify(None, identity.primary_id) == identity
+    assert len(set(ids)) == len(ids)
+
+
 def test_typed_keys_are_named_by_value_or_by_text_and_come_back_as_values() -> None:
     """The primary id of typed parts is read back into values of the fields' types."""
 

@@ -1,0 +1,154 @@
+"""What a class statement makes of a model: an attrs class, its schema, and the names its definition gives it."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any, Generic
+
+import attr
+from attrs import evolve
+
+from dynamo_bao.definition import Declared, Options, Unresolved, compile_schema, declared_fields
+from dynamo_bao.errors import ConfigurationError, suggestion
+from dynamo_bao.fields.text import RelatedField
+from dynamo_bao.instances import hidden_class
+from dynamo_bao.paths import FieldPaths
+from dynamo_bao.registry import register, repository_of
+from dynamo_bao.relations import Related, relation_name
+from dynamo_bao.schema import Schema
+
+_OPTION_NAMES = frozenset(field.name for field in attr.fields(Options))
+
+
+def make_model(
+    cls: Any, root: type[Any], reserved: frozenset[str], options: dict[str, Any], frame: Any
+) -> None:
+    """Turns a class that was just stated into a model, or into a base for models if it has no prefix.
+
+    Args:
+        cls: the class.
+        root: the base class of all models.
+        reserved: names that fields cannot have.
+        options: the keyword arguments of the class statement.
+        frame: where the class statement stands.
+
+    Raises:
+        ConfigurationError: for a wrong definition, with the mend.
+    """
+    _check_bases(cls, root)
+    for option in options:
+        if option not in _OPTION_NAMES:
+            hint = suggestion(option, _OPTION_NAMES)
+            raise ConfigurationError(f"{cls.__name__}: no class option {option!r}.{hint}", model=cls.__name__)
+    cls.__bao_options__ = evolve(cls.__bao_options__, **{"name": None, "prefix": None, **options})
+    cls.__bao_options__.check(cls.__name__)
+    cls.__bao_name__ = cls.__bao_options__.name or cls.__name__
+    cls.__bao_model__ = cls
+    own = declared_fields(cls, reserved, frame)
+    cls.__bao_declared__ = {**_inherited(cls), **own}
+    _make_attrs(cls, own)
+    if cls.__bao_options__.prefix is not None:
+        with suppress(Unresolved):  # names types that are not defined yet: compiled at first use
+            _compile(cls)
+        register(cls)
+
+
+def _check_bases(cls: type[Any], root: type[Any]) -> None:
+    for base in cls.__mro__[1:]:
+        if base not in (object, Generic) and not issubclass(base, root) and inspect.get_annotations(base):
+            raise ConfigurationError(
+                f"{cls.__name__}: its base {base.__name__} has annotated fields but is no Model; make it one, "
+                f"without a prefix: class {base.__name__}(Model).",
+                model=cls.__name__,
+            )
+
+
+def _inherited(cls: type[Any]) -> dict[str, Declared]:
+    declared: dict[str, Declared] = {}
+    for base in reversed(cls.__mro__[1:]):
+        declared.update(base.__dict__.get("__bao_declared__", {}))
+    return declared
+
+
+def _make_attrs(cls: type[Any], own: Mapping[str, Declared]) -> None:
+    """Makes the class an attrs class; field objects leave the class, so that reading a field is plain."""
+    for name in own:
+        if name in cls.__dict__:
+            delattr(cls, name)
+    attr.s(
+        these={name: attr.ib(kw_only=True) for name in own},
+        init=False,
+        repr=False,
+        eq=False,
+        order=False,
+        slots=False,
+        kw_only=True,
+        on_setattr=None,
+        collect_by_mro=True,
+    )(cls)
+
+
+def schema_of(cls: type[Any]) -> Schema:
+    """The schema of a model, compiled at first use if the class statement could not.
+
+    Raises:
+        ConfigurationError: for a base without a prefix, or a type that is still not defined.
+    """
+    schema: Schema | None = cls.__bao_model__.__dict__.get("__bao_schema__")
+    if schema is not None:
+        return schema
+    try:
+        return _compile(cls.__bao_model__)
+    except Unresolved as unresolved:
+        raise ConfigurationError(
+            f"{unresolved}: the annotation names something that is not defined; define or import it.",
+            model=cls.__name__,
+        ) from unresolved
+
+
+def _compile(model: Any) -> Schema:
+    if model.__bao_options__.prefix is None:
+        raise ConfigurationError(
+            f"{model.__name__} has no prefix: it is a base for models, not one itself.", model=model.__name__
+        )
+    schema = compile_schema(model, model.__bao_options__, model.__bao_declared__)
+    model.__bao_schema__ = schema
+    model.__bao_keys__ = frozenset(schema.key_names)
+    model.__bao_hidden__ = hidden_class(model, schema.lazy_names)
+    model.fields = FieldPaths(schema)
+    for name, value in _given_names(schema).items():
+        if not hasattr(model, name):
+            setattr(model, name, value)
+    return schema
+
+
+def _given_names(schema: Schema) -> dict[str, Any]:
+    """The names a definition gives its class: ``query_by_status``, ``find_by_email``, ``user``."""
+    names: dict[str, Any] = {f"query_{index}": _index_query(index) for index in schema.indexes}
+    if schema.primary.name not in (None, "primary_key"):
+        names[f"query_{schema.primary.name}"] = _index_query(str(schema.primary.name))
+    for constraint in schema.constraints.values():
+        names[f"find_by_{constraint.field.name}"] = _unique_find(constraint.name)
+    for field in schema.fields.values():
+        relation = relation_name(field.name) if isinstance(field, RelatedField) else None
+        if relation is not None and relation not in schema.fields:
+            names[relation] = Related[Any](field.name)
+    return names
+
+
+def _index_query(index: str) -> Any:
+    def query(cls: type[Any], /, value: object, sort_condition: Any = None, **options: Any) -> Any:
+        return repository_of(cls).query_by_index(index, value, sort_condition, **options)
+
+    query.__doc__ = f"The items of one partition of {index}."
+    return classmethod(query)
+
+
+def _unique_find(constraint: str) -> Any:
+    def find(cls: type[Any], /, value: object) -> Any:
+        return repository_of(cls).find_by_unique_constraint(constraint, value)
+
+    find.__doc__ = f"The instance that {constraint} gives for a value, or None."
+    return classmethod(find)
