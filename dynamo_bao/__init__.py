@@ -81,7 +81,6 @@ from dynamo_bao.tenancy import TenantContext
 __version__ = "0.1.0"
 
 __all__ = [
-    "MODEL_PREFIX",
     "AllowDirect",
     "BaoError",
     "BatchContextError",
@@ -110,6 +109,7 @@ __all__ = [
     "JsonField",
     "LazyLoadError",
     "ListField",
+    "MODEL_PREFIX",
     "Manager",
     "MapField",
     "Model",
