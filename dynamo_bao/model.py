@@ -20,7 +20,7 @@ from dynamo_bao.fields.documents import JsonField, ListField, MapField, NestedFi
 from dynamo_bao.fields.moments import DateTimeField, TtlField, utc_now
 from dynamo_bao.fields.numeric import BooleanField, DecimalField, FloatField, IntegerField
 from dynamo_bao.fields.text import BinaryField, EnumField, RelatedField, StringField
-from dynamo_bao.instances import STATE, State, Status, changed_names, new_loaded, state_of
+from dynamo_bao.instances import STATE, State, Status, changed_names, give_values, new_loaded, state_of
 from dynamo_bao.paths import FieldPaths
 from dynamo_bao.query import QueryResult
 from dynamo_bao.registry import repository_of
@@ -161,7 +161,8 @@ class Model:
     def __init__(self, **values: Any) -> None:
         schema = schema_of(type(self))
         _fill_in(schema, values)
-        self.__dict__[STATE] = State(None, Status.TRANSIENT, current_tenant())
+        state = State(None, Status.TRANSIENT, current_tenant())
+        give_values(self, {STATE: state, **{name: values[name] for name in schema.key_names}})
         self.__attrs_init__(**values)  # type: ignore[attr-defined]
 
     # --- the class's items -----------------------------------------------------------------------
@@ -429,7 +430,7 @@ def _rebuild(model: type[Any], stored: bool, tenant: str | None, item: Any, valu
     """A detached instance with the same stored item and the same local values."""
     if not stored:
         instance = object.__new__(model)
-        instance.__dict__[STATE] = State(None, Status.TRANSIENT, tenant)
+        give_values(instance, {STATE: State(None, Status.TRANSIENT, tenant)})
     else:
         repository = repository_of(model)
         instance = new_loaded(repository, repository.schema.identity(tenant, values), tenant, item)

@@ -1,0 +1,114 @@
+"""What objects cost beside DynamoDB: reading a loaded field, a lookup in a session, decoding an item.
+
+Run with ``python -m benchmarks.objects``. Contenders are measured in turns, and the medians are compared, so
+that what else the machine does befalls them alike.
+"""
+
+from __future__ import annotations
+
+import statistics
+import timeit
+from collections.abc import Callable
+from typing import Any
+
+import attrs
+
+from dynamo_bao import Model, PrimaryKey, init_models, run_with_batch_context
+from dynamo_bao.classes import schema_of
+
+ROUNDS = 15
+
+
+class User(Model, prefix="u"):
+    user_id: str
+    name: str
+    email: str
+    age: int
+
+    primary_key = PrimaryKey("user_id")
+
+
+@attrs.define(slots=False)
+class Plain:
+    user_id: str
+    name: str
+    email: str
+    age: int
+
+
+def medians(contenders: dict[str, Callable[[], Any]], number: int) -> dict[str, float]:
+    """The median seconds of one call of each contender, measured in turns."""
+    timers = {name: timeit.Timer(call) for name, call in contenders.items()}
+    rounds: dict[str, list[float]] = {name: [] for name in timers}
+    for _ in range(ROUNDS):
+        for name, timer in timers.items():
+            rounds[name].append(timer.timeit(number) / number)
+    return {name: statistics.median(times) for name, times in rounds.items()}
+
+
+def reading() -> float:
+    """How many times the cost of a plain attrs object's field a loaded field has, read in a loop."""
+    with run_with_batch_context():
+        loaded = User.find("1")
+        assert loaded.name == "Ada"
+    plain = Plain("1", "Ada", "ada@example.com", 36)
+    timers = {
+        "loaded": timeit.Timer("for o in objects: o.name", globals={"objects": [loaded] * 10}),
+        "plain": timeit.Timer("for o in objects: o.name", globals={"objects": [plain] * 10}),
+    }
+    rounds: dict[str, list[float]] = {name: [] for name in timers}
+    for _ in range(ROUNDS):
+        for name, timer in timers.items():
+            rounds[name].append(timer.timeit(100_000) / 1_000_000)
+    times = {name: statistics.median(values) for name, values in rounds.items()}
+    print(f"reading a field   loaded {times['loaded'] * 1e9:6.1f} ns   attrs {times['plain'] * 1e9:6.1f} ns")
+    return times["loaded"] / times["plain"]
+
+
+def lookups() -> float:
+    """Microseconds that a session spends on one new lookup, and on one from its map."""
+    keys = [str(number) for number in range(1000)]
+
+    def new() -> None:
+        with run_with_batch_context():
+            for key in keys:
+                User.find(key)
+
+    with run_with_batch_context():
+        for key in keys:
+            User.find(key)
+
+        def known() -> None:
+            for key in keys:
+                User.find(key)
+
+        cached = medians({"known": known}, 3)["known"]
+    fresh = medians({"new": new}, 3)["new"]
+    print(f"a lookup          new    {fresh * 1e3:6.2f} µs   known {cached * 1e3:6.2f} µs")
+    return fresh * 1e3
+
+
+def decoding() -> None:
+    """Microseconds of decoding 100 items of four fields."""
+    schema = schema_of(User)
+    item = {"user_id": {"S": "1"}, "name": {"S": "Ada"}, "email": {"S": "a@example.com"}, "age": {"N": "36"}}
+    out: dict[str, Any] = {}
+
+    def compiled() -> None:
+        for _ in range(100):
+            schema.decode(item, out)
+
+    print(f"decoding 100      {medians({'compiled': compiled}, 100)['compiled'] * 1e6:6.1f} µs")
+
+
+def main() -> None:
+    """Prints the figures."""
+    with init_models(models=[User], embedded=True):
+        User.create(user_id="1", name="Ada", email="ada@example.com", age=36)
+        print(f"                  {reading():.2f} times a plain attrs object (the bar is 1.20)")
+        lookups()
+        decoding()
+
+
+if __name__ == "__main__":
+    main()

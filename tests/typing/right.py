@@ -1,0 +1,115 @@
+"""User code that both checkers must accept, with the types they must see."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from typing_extensions import assert_type
+
+from dynamo_bao import (
+    CounterField,
+    CreateDateField,
+    Index,
+    IntegerField,
+    Model,
+    PrimaryKey,
+    QueryResult,
+    Related,
+    RelatedField,
+    Repository,
+    Session,
+    StringField,
+    StringSetField,
+    UlidField,
+    UniqueConstraint,
+    batched,
+    init_models,
+    run_with_batch_context,
+)
+
+
+class Named(Model):
+    name: str = StringField()
+
+
+class User(Named, prefix="u"):
+    user_id: str = UlidField(auto_assign=True)
+    email: str = StringField()
+    nick: str | None = StringField(default=None)
+    status: str = StringField(default="active")
+    age: int | None = None
+    created_at: datetime = CreateDateField()
+
+    primary_key = PrimaryKey("user_id")
+    by_status = Index("status", "created_at", id="gsi1")
+    unique_email = UniqueConstraint("email", id="uc1")
+
+
+class Slug(StringField):
+    def validate(self, value: str) -> None:
+        if " " in value:
+            raise ValueError("no spaces")
+
+
+class Post(Model, prefix="p", iterable=True):
+    post_id: str = UlidField(auto_assign=True)
+    user_id: str = RelatedField("User")
+    slug: str = Slug()
+    views: int = CounterField()
+    stars: int = IntegerField(default=0)
+    tags: set[str] = StringSetField()
+
+    primary_key = PrimaryKey("post_id")
+    posts_for_user = Index("user_id", "post_id", id="gsi2")
+    user = Related["User"]("user_id")
+
+
+manager = init_models(models=[User, Post], embedded=True)
+ada = User.create(name="Ada", email="ada@example.com")
+assert_type(ada, User)
+assert_type(ada.name, str)
+assert_type(ada.nick, str | None)
+assert_type(ada.age, int | None)
+assert_type(ada.created_at, datetime)
+assert_type(User.find("x"), User)
+assert_type(User.find_or_none("x"), User | None)
+assert_type(User.batch_find(["x"]), dict[str, User])
+assert_type(User.by_status.query("active"), QueryResult[User])
+assert_type(User.by_status.query("active").first(), User | None)
+assert_type(User.by_status.query("active")[0], User)
+assert_type(User.unique_email.find("x"), User | None)
+assert_type(User.update("x", age=3), User)
+assert_type(User.delete("x"), User)
+assert_type(User.delete(ada), User)
+assert_type(ada.delete(), User)
+assert_type(ada.save(), User)
+assert_type(ada.refresh(), User)
+assert_type(ada.exists(), bool)
+post = Post(user_id=ada.user_id, slug="notes")
+assert_type(post.user, User)
+assert_type(post.user.name, str)
+assert_type(post.related(User, "user_id"), User)
+assert_type(Post.posts_for_user.query(ada), QueryResult[Post])
+for row in Post.posts_for_user.query(ada):
+    assert_type(row, Post)
+assert_type(manager.repository(User), Repository[User])
+assert_type(manager.repository(User).save(User(name="x", email="y")), User)
+
+with run_with_batch_context() as session:
+    assert_type(session, Session)
+assert_type(run_with_batch_context(lambda: 3), int)
+
+
+@batched
+def work(number: int) -> str:
+    return str(number)
+
+
+@batched(isolated=True)
+def apart(number: int) -> str:
+    return str(number)
+
+
+assert_type(work(3), str)
+assert_type(apart(3), str)
+post.save(condition=(Post.fields.stars > 3) & ~Post.fields.tags.contains("x"))

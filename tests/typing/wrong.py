@@ -1,0 +1,21 @@
+"""User code in which both checkers must find fault with every line that is marked, and with no other."""
+
+from __future__ import annotations
+
+from tests.typing.right import Post, User, ada, work
+
+User(nam="Ada", email="x")  # wrong
+User.create(nam="Ada", email="x")  # wrong
+User(name=3, email="x")  # wrong
+User.create(name=3, email="x")  # wrong
+User(name="Ada")  # wrong
+User.create(name="Ada")  # wrong
+ada.nam  # wrong
+ada.name.nothing  # wrong
+User.find("x").nam  # wrong
+User.by_status.query("x").frist()  # wrong
+User.delete(Post(user_id="x", slug="y"))  # wrong
+ada.delete("x", "y", "z")  # wrong
+work("three")  # wrong
+User.find("x", consistent=True, bypass_cache="no")  # wrong
+User(name="Ada", email="x").save()
