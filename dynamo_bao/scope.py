@@ -8,6 +8,7 @@ from dynamo_bao.context import current_session
 from dynamo_bao.database import Database
 from dynamo_bao.errors import TenantMismatchError
 from dynamo_bao.instances import State, state_of
+from dynamo_bao.session.owner import current_owner
 from dynamo_bao.session.session import Session
 from dynamo_bao.tenancy import tenant_for
 
@@ -26,12 +27,13 @@ def enter(
         ConcurrencyError: where the session belongs to somebody else, or is in the middle of a round.
         TenantRequiredError: where tenancy is enabled and no tenant is set.
     """
-    session = current_session()
+    owner = current_owner()
+    session: Session | None = owner.stack[-1] if owner.stack else None
     if session is None:
         database.policy.outside(_described(model, operation, key))
     else:
-        session.check()
-    return session, tenant_for(database, f"{model}.{operation}")
+        session.check(owner)
+    return session, tenant_for(database, owner, operation)
 
 
 def enter_through(instance: Any, operation: str) -> Session | None:
@@ -47,7 +49,7 @@ def enter_through(instance: Any, operation: str) -> Session | None:
     assert state.home is not None
     database, model = state.home.database, state.home.schema.name
     session = session_of(state, model, operation)
-    tenant = tenant_for(database, f"{model}.{operation}")
+    tenant = tenant_for(database, current_owner(), operation)
     if tenant != state.tenant:
         raise TenantMismatchError(
             f"{model} {state.primary_id!r} belongs to tenant {state.tenant!r}, and {operation}() was called under "

@@ -13,7 +13,7 @@ from typing import Any, TypeVar, overload
 from dynamo_bao.database import Database
 from dynamo_bao.errors import TenantRequiredError
 from dynamo_bao.keys import checked_tenant
-from dynamo_bao.session.owner import current_owner
+from dynamo_bao.session.owner import Owner, current_owner
 
 R = TypeVar("R")
 _resolvers: list[Callable[[], str | None]] = []
@@ -105,9 +105,13 @@ def bound_tenant(tenant: str | None) -> AbstractContextManager[str | None]:
 
 def current_tenant() -> str | None:
     """The tenant of the running code, or None."""
-    tenants = current_owner().tenants
-    if tenants:
-        return tenants[-1]
+    return tenant_of(current_owner())
+
+
+def tenant_of(owner: Owner) -> str | None:
+    """The tenant set by an owner's code, else the first that a resolver gives, else None."""
+    if owner.tenants:
+        return owner.tenants[-1]
     for resolver in _resolvers:
         tenant = resolver()
         if tenant is not None:
@@ -115,13 +119,13 @@ def current_tenant() -> str | None:
     return None
 
 
-def tenant_for(database: Database, operation: str) -> str | None:
-    """The tenant an operation works for.
+def tenant_for(database: Database, owner: Owner, operation: str) -> str | None:
+    """The tenant that an operation of an owner's code works for.
 
     Raises:
         TenantRequiredError: where tenancy is enabled and there is none.
     """
-    tenant = current_tenant()
+    tenant = tenant_of(owner)
     if tenant is None and database.tenancy:
         raise TenantRequiredError(
             f"Tenant context is required when tenancy is enabled (tried: {operation}). "

@@ -38,7 +38,8 @@ class IdentityMap:
     def hold(self, key: ItemKey, instance: Any) -> None:
         """Keeps `instance` as the one for `key`, for as long as the session lives."""
         self._held[key] = instance
-        self._seen.pop(key, None)
+        if self._seen:
+            self._seen.pop(key, None)
 
     def see(self, key: ItemKey, instance: Any) -> None:
         """Knows `instance` as the one for `key` while somebody else holds it."""

@@ -151,9 +151,13 @@ class Session:
     def _where(self) -> str:
         return "activated elsewhere already" if self._activated else self._state.value
 
-    def check(self) -> None:
-        """Raises unless the code that runs now owns the session, and it is not in the middle of a round."""
-        if self._owner is not current_owner():
+    def check(self, owner: Owner | None = None) -> None:
+        """Raises unless the code that runs now owns the session, and it is not in the middle of a round.
+
+        Args:
+            owner: the owner of the running code, where the caller knows it.
+        """
+        if self._owner is not (owner or current_owner()):
             raise self._foreign()
         if self._state is SessionState.FLUSHING:
             raise ConcurrencyError(
@@ -184,8 +188,9 @@ class Session:
         Args:
             consistent: whether the item must have been read consistently, or will be.
             counted: whether the figures count it as a lookup.
+
+        The caller has checked that the session may be used.
         """
-        self.check()
         key = ItemKey(home, identity.key)
         instance = self._identity.get(key)
         if counted:
