@@ -10,11 +10,13 @@ from typing import Any, Generic
 import attr
 from attrs import evolve
 
+from dynamo_bao.checkers import Unpack
 from dynamo_bao.definition import Declared, Options, Unresolved, compile_schema, declared_fields
 from dynamo_bao.errors import ConfigurationError, suggestion
 from dynamo_bao.fields.text import RelatedField
 from dynamo_bao.instances import hidden_class
 from dynamo_bao.paths import FieldPaths
+from dynamo_bao.query import QueryOptions
 from dynamo_bao.registry import register, repository_of
 from dynamo_bao.relations import Related, relation_name
 from dynamo_bao.schema import Schema
@@ -139,7 +141,9 @@ def _given_names(schema: Schema) -> dict[str, Any]:
 
 
 def _index_query(index: str) -> Any:
-    def query(cls: type[Any], /, value: object, sort_condition: Any = None, **options: Any) -> Any:
+    def query(
+        cls: type[Any], /, value: object = None, sort_condition: Any = None, **options: Unpack[QueryOptions]
+    ) -> Any:
         return repository_of(cls).query_by_index(index, value, sort_condition, **options)
 
     query.__doc__ = f"The items of one partition of {index}."

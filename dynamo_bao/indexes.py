@@ -6,8 +6,9 @@ from typing import Any, Generic, TypeVar
 
 from attrs import frozen
 
+from dynamo_bao.checkers import Unpack
 from dynamo_bao.declarations import ConstraintDeclaration, IndexDeclaration, PrimaryKeyDeclaration
-from dynamo_bao.query import QueryResult
+from dynamo_bao.query import QueryOptions, QueryResult
 from dynamo_bao.registry import repository_of
 
 M = TypeVar("M")
@@ -20,7 +21,9 @@ class BoundIndex(Generic[M]):
     model: type[M]
     name: str
 
-    def query(self, value: object, sort_condition: Any = None, **options: Any) -> QueryResult[M]:
+    def query(
+        self, value: object = None, sort_condition: Any = None, **options: Unpack[QueryOptions]
+    ) -> QueryResult[M]:
         """The items of one partition; arguments as `Repository.query_by_index` takes them.
 
         Example:

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Generic, TypeVar, overload
 from attrs import NOTHING
 
 from dynamo_bao.capacity import Capacity
+from dynamo_bao.checkers import Unpack, dataclass_transform
 from dynamo_bao.classes import make_model, schema_of
 from dynamo_bao.context import is_inside_batch_context
 from dynamo_bao.definition import Declared, Options
@@ -22,18 +23,13 @@ from dynamo_bao.fields.numeric import BooleanField, DecimalField, FloatField, In
 from dynamo_bao.fields.text import BinaryField, EnumField, RelatedField, StringField
 from dynamo_bao.instances import STATE, State, Status, changed_names, give_values, new_loaded, state_of
 from dynamo_bao.paths import FieldPaths
-from dynamo_bao.query import QueryResult
+from dynamo_bao.query import QueryOptions, QueryResult
 from dynamo_bao.registry import repository_of
 from dynamo_bao.relations import load_related, related
 from dynamo_bao.repository import Repository
 from dynamo_bao.schema import Schema
 from dynamo_bao.tenancy import current_tenant
 from dynamo_bao.writing import ConditionLike
-
-if sys.version_info >= (3, 11):
-    from typing import dataclass_transform
-else:
-    from typing_extensions import dataclass_transform
 
 M = TypeVar("M", bound="Model")
 T = TypeVar("T")
@@ -205,7 +201,11 @@ class Model:
 
     @classmethod
     def query_by_index(
-        cls: type[M], index: str, value: object, sort_condition: Any = None, **options: Any
+        cls: type[M],
+        index: str,
+        value: object = None,
+        sort_condition: Any = None,
+        **options: Unpack[QueryOptions],
     ) -> QueryResult[M]:
         """The items of one partition of an index; see `Repository.query_by_index`."""
         return repository_of(cls).query_by_index(index, value, sort_condition, **options)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Generic, TypeVar, overload
+from typing import Any, Generic, TypedDict, TypeVar, overload
 
 from attrs import frozen
 
 from dynamo_bao.capacity import Capacity
-from dynamo_bao.errors import ItemNotFoundError, QueryError, ValidationError
+from dynamo_bao.checkers import Unpack
+from dynamo_bao.errors import ItemNotFoundError, QueryError, ValidationError, suggestion
 from dynamo_bao.expressions.conditions import (
     Attribute,
     BeginsWith,
@@ -30,6 +31,26 @@ M = TypeVar("M")
 
 DIRECTIONS = ("ASC", "DESC")
 _SORT_OPERATORS = frozenset(("=", "<", "<=", ">", ">="))
+
+
+class QueryOptions(TypedDict, total=False):
+    """How a query is answered.
+
+    Attributes:
+        limit: how many matches are wanted in all.
+        page_size: how many items DynamoDB looks at for one page.
+        direction: ``"ASC"`` or ``"DESC"``, in the order of the sort key.
+        filter: what else must hold of an item; filtered items are read and paid for.
+        count_only: whether only the number of matches is wanted.
+        consistent_read: only for the primary key, secondary indexes cannot.
+    """
+
+    limit: int | None
+    page_size: int | None
+    direction: str
+    filter: Mapping[str, object] | Condition | None
+    count_only: bool
+    consistent_read: bool
 
 
 @frozen
@@ -56,13 +77,7 @@ class Query:
         shape: IndexShape | PrimaryShape,
         value: object,
         sort_condition: Any = None,
-        *,
-        limit: int | None = None,
-        page_size: int | None = None,
-        direction: str = "ASC",
-        filter: Mapping[str, object] | Condition | None = None,
-        count_only: bool = False,
-        consistent_read: bool = False,
+        **options: Unpack[QueryOptions],
     ) -> Query:
         """Checks and freezes a query; everything that can be wrong with it is told here.
 
@@ -70,15 +85,16 @@ class Query:
             shape: what is queried.
             value: the partition key field's value.
             sort_condition: a value or a dict on the sort key field.
-            limit: how many matches are wanted.
-            page_size: how many items DynamoDB looks at for one page.
-            direction: ``"ASC"`` or ``"DESC"``, in the order of the sort key.
-            filter: what else must hold of an item; filtered items are read and paid for.
-            count_only: whether only the number of matches is wanted.
-            consistent_read: only for the primary key, secondary indexes cannot.
+            **options: see `QueryOptions`.
         """
         name = shape.name or "primary_key"
         session, tenant = enter(home.database, home.schema.name, "query", name)
+        for option in options:
+            if option not in QueryOptions.__annotations__:
+                hint = suggestion(option, QueryOptions.__annotations__)
+                raise QueryError(f"A query has no option {option!r}.{hint}", index=name)
+        limit, page_size = options.get("limit"), options.get("page_size")
+        direction, consistent_read = options.get("direction", "ASC"), options.get("consistent_read", False)
         for what, number in (("limit", limit), ("page_size", page_size)):
             if number is not None and (isinstance(number, bool) or not isinstance(number, int) or number < 1):
                 raise QueryError(
@@ -95,7 +111,7 @@ class Query:
             "KeyConditionExpression": render_condition(condition, placeholders, home.schema),
             "ReturnConsumedCapacity": "TOTAL",
         }
-        filtered = render_condition(condition_from(filter), placeholders, home.schema)
+        filtered = render_condition(condition_from(options.get("filter")), placeholders, home.schema)
         placeholders.into(parameters)
         for member, given in (
             ("IndexName", shape.id if isinstance(shape, IndexShape) else None),
@@ -103,7 +119,7 @@ class Query:
             ("Limit", page_size or (limit if not filtered else None)),
             ("ConsistentRead", consistent_read or None),
             ("ScanIndexForward", False if direction == "DESC" else None),
-            ("Select", "COUNT" if count_only else None),
+            ("Select", "COUNT" if options.get("count_only") else None),
         ):
             if given is not None:
                 parameters[member] = given

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from dynamo_bao.capacity import Capacity
 from dynamo_bao.instances import Home, fill, mark_missing, new_pending, state_of
 from dynamo_bao.keys import Key
 from dynamo_bao.schema import Identity
@@ -12,8 +13,10 @@ from dynamo_bao.transport.messages import Request, returned_item
 from dynamo_bao.wire import GET_ITEM, Item
 
 
-def get_item(home: Home, key: Key, session: Session | None, *, consistent: bool = False) -> Item | None:
-    """One stored item by its table key, read at once; the session only counts it."""
+def get_item(
+    home: Home, key: Key, session: Session | None, *, consistent: bool = False
+) -> tuple[Item | None, Capacity]:
+    """One stored item by its table key, read at once, and what that cost; the session only counts it."""
     parameters: dict[str, Any] = {
         "TableName": home.database.table_name,
         "Key": key.as_item(),
@@ -27,7 +30,7 @@ def get_item(home: Home, key: Key, session: Session | None, *, consistent: bool 
     )
     if session is not None:
         session.record_round(reply)
-    return returned_item(reply.body, "Item")
+    return returned_item(reply.body, "Item"), reply.capacity
 
 
 def get_instance(
@@ -43,7 +46,8 @@ def get_into(instance: Any, session: Session | None, *, consistent: bool = False
     """Loads an instance by a request of its own."""
     state = state_of(instance)
     assert state.home is not None and state.key is not None
-    item = get_item(state.home, state.key, session, consistent=consistent)
+    item, capacity = get_item(state.home, state.key, session, consistent=consistent)
+    state.capacity = state.capacity.plus(capacity)
     if item is None:
         mark_missing(instance, consistent=consistent)
     else:

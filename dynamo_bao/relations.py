@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, Generic, TypeVar
 
+from dynamo_bao.checkers import Unpack
 from dynamo_bao.fields.text import RelatedField
 from dynamo_bao.instances import Origin, Status, state_of
-from dynamo_bao.query import QueryResult
+from dynamo_bao.query import QueryOptions, QueryResult
 from dynamo_bao.reading import get_instance
 from dynamo_bao.registry import repository_of
 from dynamo_bao.repository import Repository
-from dynamo_bao.scope import session_of
+from dynamo_bao.scope import enter, enter_through
 
 R = TypeVar("R")
 
@@ -49,9 +50,12 @@ def related(instance: Any, field: str) -> Any:
         return None
     home, identity, tenant = target
     state = state_of(instance)
-    session = session_of(state, repository.schema.name, field) if state.home is not None else None
-    if session is None or session is not state.session:
-        return get_instance(home, identity, tenant, session)
+    if state.home is None:
+        session, _ = enter(repository.database, repository.schema.name, field)
+    else:
+        session = enter_through(instance, field)
+    if session is None:
+        return get_instance(home, identity, tenant, None)
     known = session.known(home, identity)
     found = session.lookup(home, identity, tenant)
     if known is None:
@@ -98,7 +102,7 @@ def relation_name(field: str) -> str | None:
 def query_method(model: type[Any], index: str) -> Callable[..., QueryResult[Any]]:
     """The method ``parent.query_…`` for an index whose partition key relates to the parent's model."""
 
-    def query(self: Any, sort_condition: Any = None, **options: Any) -> QueryResult[Any]:
+    def query(self: Any, sort_condition: Any = None, **options: Unpack[QueryOptions]) -> QueryResult[Any]:
         return repository_of(model).query_by_index(index, self, sort_condition, **options)
 
     query.__doc__ = f"The {model.__name__} items of this one, by {index}."

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
+from dynamo_bao.checkers import Unpack
 from dynamo_bao.context import BatchContext
 from dynamo_bao.database import Database
 from dynamo_bao.errors import (
@@ -18,7 +19,7 @@ from dynamo_bao.errors import (
 )
 from dynamo_bao.fields.text import RelatedField
 from dynamo_bao.instances import Home, Status, not_found, require_present, state_of
-from dynamo_bao.query import Query, QueryResult
+from dynamo_bao.query import Query, QueryOptions, QueryResult
 from dynamo_bao.reading import get_instance, get_into, get_item
 from dynamo_bao.schema import ConstraintShape, Identity, IndexShape, PrimaryShape, Schema
 from dynamo_bao.scope import enter, enter_through, session_of
@@ -208,7 +209,7 @@ class Repository(Generic[M]):
     # --- queries ---------------------------------------------------------------------------------
 
     def query_by_index(
-        self, index: str, value: object, sort_condition: Any = None, **options: Any
+        self, index: str, value: object = None, sort_condition: Any = None, **options: Unpack[QueryOptions]
     ) -> QueryResult[M]:
         """The items of one partition of an index (or of the primary key under its query name).
 
@@ -241,7 +242,7 @@ class Repository(Generic[M]):
         constraint = self._constraint(name)
         stored = constraint.field.to_dynamo(self._unique_value(constraint, value))
         assert stored is not None
-        guard = get_item(self, constraint.guard_key(tenant, stored), session, consistent=True)
+        guard, _ = get_item(self, constraint.guard_key(tenant, stored), session, consistent=True)
         if guard is None:
             return None
         identity = self.identify(tenant, guard["relatedId"]["S"])

@@ -58,12 +58,17 @@ ConditionLike = Mapping[str, object] | Condition | None
 """A condition as callers give it: a dict, an expression, or none."""
 
 
-def _recorder(session: Session | None) -> Record:
-    return session.record_round if session is not None else _unrecorded
+def _recorder(session: Session | None, instance: Any = None) -> Record:
+    """Counts the replies to a write: in the session, and for the instance it is about."""
 
+    def record(reply: Reply) -> None:
+        if session is not None:
+            session.record_round(reply)
+        if instance is not None:
+            state = state_of(instance)
+            state.capacity = state.capacity.plus(reply.capacity)
 
-def _unrecorded(reply: Reply) -> None:
-    """Outside any session nobody counts."""
+    return record
 
 
 # --- create -----------------------------------------------------------------------------------------
@@ -91,7 +96,7 @@ def create(home: Home, instance: Any, condition: ConditionLike, operation: str) 
     assert item is not None
     check_item_size(schema.name, identity.primary_id, item)
     try:
-        Write(home.database, subject, "create", _recorder(session)).run(lambda _: plan, None)
+        Write(home.database, subject, "create", _recorder(session, instance)).run(lambda _: plan, None)
     except ConditionalError:
         if session is not None:
             session.forget_miss(home, identity)
@@ -143,7 +148,7 @@ def save(instance: Any, condition: ConditionLike, force_reindex: bool) -> None:
     wanted = all_of((wanted, _version_condition(schema, changes, state.stored)))
     plan = partial(_plan_save, subject, changes, wanted, force_reindex)
     try:
-        stored = Write(home.database, subject, "save", _recorder(session)).run(plan, known)
+        stored = Write(home.database, subject, "save", _recorder(session, instance)).run(plan, known)
     except ItemNotFoundError:
         mark_missing(instance)
         raise
@@ -344,7 +349,7 @@ def delete(home: Home, given: object, condition: ConditionLike, instance: Any = 
         session, tenant = enter(home.database, schema.name, "delete", given)
         identity = schema.identify(tenant, given)
     subject = Subject(schema, tenant, identity)
-    write = Write(home.database, subject, "delete", _recorder(session))
+    write = Write(home.database, subject, "delete", _recorder(session, instance))
     known = _known_for_delete(write, schema, instance)
     if instance is not None and known is not None:
         wanted = all_of((wanted, _version_condition(schema, {}, known.item)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
+from dynamo_bao.capacity import Capacity
 from dynamo_bao.errors import BatchIncompleteError
 from dynamo_bao.instances import PeerGroup, Status, fill, mark_failed, mark_missing, state_of
 from dynamo_bao.session.identity import ItemKey
@@ -61,18 +62,26 @@ class Flush:
         failures: dict[TableKey, Exception] = dict(answer.failed)
         if answer.unanswered:
             failures.update(dict.fromkeys(answer.unanswered, _incomplete(len(answer.unanswered))))
+        share = _share(answer, len(planned.batch.keys))
         for table_key in planned.batch.keys:
             for item_key in self._waiting[id(planned.transport), table_key]:
                 instance = self.unanswered.pop(item_key)
                 _resolve(
                     instance, answer.items.get(table_key), failures.get(table_key), planned.batch.consistent
                 )
+                state = state_of(instance)
+                state.capacity = state.capacity.plus(share)
                 self._settled.append(instance)
 
 
 def _fetch(planned: PlannedBatch, seconds: float) -> BatchAnswer:
     deadline = planned.transport.clock.now() + seconds
     return fetch_batch(planned.transport, planned.batch, deadline)
+
+
+def _share(answer: BatchAnswer, keys: int) -> Capacity:
+    """What each key of a batch cost: its capacity in equal parts, as DynamoDB reports no others."""
+    return Capacity(read=sum(reply.capacity.read for reply in answer.replies) / keys)
 
 
 def _incomplete(count: int) -> BatchIncompleteError:

@@ -84,11 +84,18 @@ class WritePlan:
         actions: in order; several of them make a transaction.
         main: which of them writes the item itself; the others are guards of unique values.
         constraints: for each guard action, the constraint's field name and value.
+        exact: whether it travels as a transaction even alone, so that its token makes repeating it safe.
     """
 
     actions: tuple[Action, ...]
     main: int = 0
     constraints: tuple[tuple[str, Any] | None, ...] = ()
+    exact: bool = False
+
+    @property
+    def is_transaction(self) -> bool:
+        """Whether it travels as a ``TransactWriteItems``."""
+        return self.exact or len(self.actions) > 1
 
     @property
     def main_action(self) -> Action:
@@ -110,7 +117,7 @@ _RETURNED = {"Update": "ALL_NEW", "Delete": "ALL_OLD"}
 
 def request_for(plan: WritePlan, table: str, resolver: Resolver, token: str) -> tuple[str, dict[str, Any]]:
     """The operation and parameters that carry out `plan`; `token` makes a transaction repeatable."""
-    if len(plan.actions) == 1:
+    if not plan.is_transaction:
         action = plan.actions[0]
         parameters = action.parameters(table, resolver)
         if action.kind in _RETURNED:

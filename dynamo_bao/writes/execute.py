@@ -91,7 +91,7 @@ class Write:
 
     def _send(self, plan: WritePlan, deadline: float, token: str) -> Item | None:
         operation, parameters = request_for(plan, self.database.table_name, self.subject.schema, token)
-        repeatable = len(plan.actions) > 1 or plan.main_action.repeats_safely()
+        repeatable = plan.is_transaction or plan.main_action.repeats_safely()
         try:
             reply = self.database.transport.send(
                 Request(operation, parameters, repeatable), deadline=deadline

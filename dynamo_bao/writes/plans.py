@@ -68,6 +68,7 @@ class _Draft:
     conditions: list[Condition] = Factory(list)
     guards: list[Action] = Factory(list)
     claims: list[tuple[str, Any] | None] = Factory(list)
+    exact: bool = False
 
     def assume(self, field: Field, before: AttributeValue | None) -> None:
         """Conditions the write on the stored value of a field being `before`."""
@@ -96,7 +97,7 @@ def plan_create(subject: Subject, values: Mapping[str, Any], condition: Conditio
 def _finished(draft: _Draft, main: Action, *, main_first: bool = False) -> WritePlan:
     if main_first:
         return WritePlan((main, *draft.guards), 0, (None, *draft.claims))
-    return WritePlan((*draft.guards, main), len(draft.guards), (*draft.claims, None))
+    return WritePlan((*draft.guards, main), len(draft.guards), (*draft.claims, None), draft.exact)
 
 
 # --- guards of unique values --------------------------------------------------------------------------
@@ -202,6 +203,7 @@ def _put_delta(draft: _Draft, field: Field, delta: Delta, known: Known | None) -
     if start:
         draft.conditions.append(Exists(Attribute(attribute)))
     draft.update.add[attribute] = {"N": str(delta.amount)}
+    draft.exact = draft.exact or getattr(field, "exact", False)
 
 
 def _put_members(draft: _Draft, field: Field, members: Members, known: Known | None) -> None:

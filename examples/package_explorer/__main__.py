@@ -64,9 +64,12 @@ def _parser() -> argparse.ArgumentParser:
 
 def _milliseconds(text: str) -> float:
     """Seconds, from a number of milliseconds that is not negative."""
-    value = float(text)
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
     if not 0 <= value < float("inf"):
-        raise ValueError(text)
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of milliseconds, such as 5 or 0.5")
     return value / 1000
 
 

@@ -112,6 +112,8 @@ def test_unknown_fields_are_refused(embedded: Manager, sent: Wire) -> None:
         Org.delete("a", {"name": {"$begin_with": "x"}})
     with pytest.raises(QueryError, match="Did you mean 'by_status'"):
         User.query_by_index("by_stats", "active")
+    with pytest.raises(QueryError, match="Did you mean 'limit'"):
+        User.by_status.query("active", limti=3)  # type: ignore[call-arg]
     assert len(sent) == 0
 
 
@@ -139,7 +141,9 @@ def test_conditions_that_cannot_be(embedded: Manager, sent: Wire) -> None:
 def test_a_table_that_does_not_exist(connection: dict[str, Any], table_name: str) -> None:
     """Reads and writes say which table, and how it is made; inside a context too."""
     connection.pop("embedded", None)
-    with init_models(models=models.ALL, table_name=table_name, **(connection or {"embedded": True})) as manager:
+    with init_models(
+        models=models.ALL, table_name=table_name, **(connection or {"embedded": True})
+    ) as manager:
         if not connection:
             manager.client.delete_table(TableName=table_name)
         for operation in (
@@ -147,7 +151,9 @@ def test_a_table_that_does_not_exist(connection: dict[str, Any], table_name: str
             lambda: Org.create(org_id="a", name="A"),
             lambda: User.by_status.query("active").first(),
         ):
-            with pytest.raises(ConfigurationError, match=rf"{table_name}.*manager\.create_table\(\)") as caught:
+            with pytest.raises(
+                ConfigurationError, match=rf"{table_name}.*manager\.create_table\(\)"
+            ) as caught:
                 operation()
             assert type(caught.value.__cause__).__name__ == "ResourceNotFoundException"
         with run_with_batch_context():
@@ -186,7 +192,10 @@ def test_models_without_a_manager() -> None:
     """Using a model before init_models, or after its manager was closed, says what to call."""
     with pytest.raises(ConfigurationError, match=r"Page is not connected.*init_models"):
         Page.find("/")
-    with init_models(models=[Org], embedded=True), pytest.raises(ConfigurationError, match=r"models=\[…, Page\]"):
+    with (
+        init_models(models=[Org], embedded=True),
+        pytest.raises(ConfigurationError, match=r"models=\[…, Page\]"),
+    ):
         Page.find("/")
 
 
@@ -263,7 +272,11 @@ def test_tenants_never_meet(embedded: Manager) -> None:
 def test_required_tenants(embedded: Manager) -> None:
     """With tenancy enabled every operation needs a tenant, and ids are checked."""
     with init_models(models=models.ALL, embedded=True, tenancy={"enabled": True}):
-        for operation in (lambda: Org.find("a"), lambda: Org.create(org_id="a", name="A"), lambda: Org.delete("a")):
+        for operation in (
+            lambda: Org.find("a"),
+            lambda: Org.create(org_id="a", name="A"),
+            lambda: Org.delete("a"),
+        ):
             with pytest.raises(TenantRequiredError, match="run_with_tenant"):
                 operation()
         assert TenantContext.run_with_tenant("t1", lambda: Org.create(org_id="a", name="A")).exists()

@@ -101,7 +101,9 @@ def test_the_natural_loop_costs_one_batch(manager: Manager, users: list[str], wi
     assert wire.operations == ["Query", "BatchGetItem"]
 
 
-def test_peers_of_one_batch_load_their_relations_together(manager: Manager, users: list[str], wire: Wire) -> None:
+def test_peers_of_one_batch_load_their_relations_together(
+    manager: Manager, users: list[str], wire: Wire
+) -> None:
     """Posts that came with one batch load their authors with one more, and these their organisations."""
     orgs = [Org.create(org_id=f"o{number}", name=f"Org {number}") for number in range(3)]
     for number, user_id in enumerate(users):
@@ -248,7 +250,11 @@ def test_refresh_reads_again(users: list[str], wire: Wire) -> None:
 
 @pytest.mark.parametrize(
     "key",
-    [lambda post: (post, 7), lambda post: {"post_id": post, "number": 7}, lambda post: Comment.make_primary_id(post, 7)],
+    [
+        lambda post: (post, 7),
+        lambda post: {"post_id": post, "number": 7},
+        lambda post: Comment.make_primary_id(post, 7),
+    ],
 )
 def test_composite_keys_are_named_in_every_form(manager: Manager, key: Callable[[str], object]) -> None:
     """A composite key is a tuple, a mapping, or the primary id; all of them are one object."""

@@ -200,8 +200,7 @@ def test_contexts_left_out_of_order_are_an_error() -> None:
 def test_an_exception_leaves_the_block_as_it_is(acme: Org) -> None:
     """The original exception comes out, and the session is closed."""
     with pytest.raises(ZeroDivisionError), run_with_batch_context() as session:
-        Org.find("acme")
-        _ = 1 // 0
+        _ = Org.find("acme") and 1 // 0
     assert not session.is_open
     assert current_session() is None
 

@@ -11,8 +11,11 @@ import pytest
 from dynamo_bao import (
     BatchIncompleteError,
     ConditionalError,
+    CounterField,
     DataFormatError,
     Manager,
+    Model,
+    PrimaryKey,
     ServiceError,
     ThrottledError,
     WriteOutcomeUnknownError,
@@ -22,6 +25,7 @@ from dynamo_bao import (
 from dynamo_bao.testing import (
     FaultInjectingTransport,
     RecordingTransport,
+    boto_transport,
     damaged,
     embedded_transport,
     lost_reply,
@@ -101,7 +105,9 @@ def test_R2_keys_never_processed_are_not_missing(
                 org.exists()
             with pytest.raises(BatchIncompleteError):
                 bool(org)
-        assert time.now() - started <= 3.0 * 10  # ten requests, each within its deadline, on one shared fake clock
+        assert (
+            time.now() - started <= 3.0 * 10
+        )  # ten requests, each within its deadline, on one shared fake clock
         assert transport.attempts < 1500
 
 
@@ -244,7 +250,7 @@ def test_throttling_is_retried_then_told(
     assert len(time.slept) == 3
     transport.inject(throttled())
     before, time.slept[:] = transport.attempts, []
-    with pytest.raises(ThrottledError, match="BatchGetItem|GetItem"):
+    with pytest.raises(ThrottledError, match="GetItem"):
         Org.find("acme")
     assert transport.attempts - before == 10
     assert all(0 <= wait <= 0.025 * 2**number for number, wait in enumerate(time.slept))
@@ -324,15 +330,21 @@ def test_a_lost_reply_to_a_create_is_repeated_and_applied_once(
     assert Org.find("acme").name == "Acme"
 
 
-def test_a_lost_reply_to_a_create_with_a_unique_value(faulty: Manager, transport: FaultInjectingTransport) -> None:
+def test_a_lost_reply_to_a_create_with_a_unique_value(
+    faulty: Manager, transport: FaultInjectingTransport
+) -> None:
     """The transaction is repeated with the same token, or recognised as our own."""
     transport.inject([lost_reply()])
     user = User.create(name="Ada", email="ada@example.com")
     assert User.unique_email.find("ada@example.com") == user
 
 
-@pytest.mark.parametrize("how", [lost_reply(), lost_reply(carried_out=False), damaged("empty"), damaged("crc")])
-def test_a_lost_reply_to_a_save_or_delete(faulty: Manager, transport: FaultInjectingTransport, how: Any) -> None:
+@pytest.mark.parametrize(
+    "how", [lost_reply(), lost_reply(carried_out=False), damaged("empty"), damaged("crc")]
+)
+def test_a_lost_reply_to_a_save_or_delete(
+    faulty: Manager, transport: FaultInjectingTransport, how: Any
+) -> None:
     """Saves and deletes whose replies were lost are repeated, and end as they were meant."""
     org = Org.create(org_id="acme", name="Acme")
     org.name = "Acme Inc"
@@ -363,3 +375,24 @@ def test_W2_a_lost_reply_to_a_counter_is_not_applied_twice(
     post.views += 1
     post.save()
     assert Post.find(post.post_id).views == 3
+
+
+@pytest.mark.needs("client_request_token")
+def test_W2_an_exact_counter_is_repeated_safely(connection: dict[str, Any], table_name: str) -> None:
+    """CounterField(exact=True) travels as a transaction with a token: lost replies are repeated, counted once."""
+
+    class Meter(Model, prefix="m"):
+        meter_id: str
+        count_: int = CounterField(exact=True)
+        primary_key = PrimaryKey("meter_id")
+
+    transport = FaultInjectingTransport(boto_transport(**connection).wire)
+    with init_models(models=[Meter], transport=transport, table_name=table_name) as manager:
+        manager.create_table()
+        meter = Meter.create(meter_id="1")
+        for expected in range(1, 11):
+            transport.inject([lost_reply()])
+            meter.count_ += 1
+            meter.save()
+            assert meter.count_ == expected
+        assert Meter.find("1", consistent_read=True).count_ == 10

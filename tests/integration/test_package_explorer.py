@@ -385,3 +385,11 @@ def test_every_command_has_help(arguments: list[str], capsys: pytest.CaptureFixt
         command_line.main(arguments)
     assert ended.value.code == 0
     assert "usage: python -m examples.package_explorer" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("text", ["x", "-1", "inf", "nan"])
+def test_a_latency_is_a_number_of_milliseconds(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        command_line.main(["demo", f"--latency={text}"])
+    assert ended.value.code == 2
+    assert "no number of milliseconds" in capsys.readouterr().err

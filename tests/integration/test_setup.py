@@ -36,7 +36,17 @@ def python(code: str, **environment: str) -> str:
 
 def test_the_import_loads_neither_boto3_nor_moto() -> None:
     """import dynamo_bao loads nothing heavy, reads no file and opens no client."""
-    heavy = ("boto3", "botocore", "moto", "tenacity", "cattrs", "asyncio", "orjson", "ulid_transform", "flask")
+    heavy = (
+        "boto3",
+        "botocore",
+        "moto",
+        "tenacity",
+        "cattrs",
+        "asyncio",
+        "orjson",
+        "ulid_transform",
+        "flask",
+    )
     code = f"""
         import builtins, sys
         opened = []
@@ -73,7 +83,9 @@ def test_the_table_is_the_documented_one(manager: Manager) -> None:
     def by_name(entry: dict[str, Any]) -> str:
         return str(entry.get("IndexName") or entry.get("AttributeName"))
 
-    assert sorted(table["AttributeDefinitions"], key=by_name) == sorted(wanted["AttributeDefinitions"], key=by_name)
+    assert sorted(table["AttributeDefinitions"], key=by_name) == sorted(
+        wanted["AttributeDefinitions"], key=by_name
+    )
     assert len(wanted["AttributeDefinitions"]) == 14
     for have, want in zip(
         sorted(table["GlobalSecondaryIndexes"], key=by_name),
@@ -126,7 +138,10 @@ def test_a_given_client_is_used_and_left_as_it_was(monkeypatch: pytest.MonkeyPat
         manager.create_table()
         Org.create(org_id="acme", name="Acme")
         client.put_item(TableName="mine", Item={"_pk": {"S": "x"}, "_sk": {"S": "x"}, "b": {"B": b"\x00"}})
-        assert client.get_item(TableName="mine", Key={"_pk": {"S": "x"}, "_sk": {"S": "x"}})["Item"]["b"]["B"] == b"\0"
+        assert (
+            client.get_item(TableName="mine", Key={"_pk": {"S": "x"}, "_sk": {"S": "x"}})["Item"]["b"]["B"]
+            == b"\0"
+        )
     assert client.list_tables()["TableNames"] == ["mine"]
 
 

@@ -25,7 +25,9 @@ from tests.support.wire import Wire
 def stored_item(manager: Manager, pk: str, sk: str) -> dict[str, Any] | None:
     """An item as the table has it."""
     key = {"_pk": {"S": pk}, "_sk": {"S": sk}}
-    found: dict[str, Any] = manager.client.get_item(TableName=manager.table_name, Key=key, ConsistentRead=True)
+    found: dict[str, Any] = manager.client.get_item(
+        TableName=manager.table_name, Key=key, ConsistentRead=True
+    )
     return found.get("Item")
 
 
@@ -458,3 +460,16 @@ def test_one_of_many_claims_of_a_value_wins(manager: Manager) -> None:
         winners = [user_id for user_id in pool.map(claim, range(16)) if user_id]
     assert len(winners) == 1
     assert User.unique_email.find("one@example.com").user_id == winners[0]  # type: ignore[union-attr]
+
+
+def test_capacity_is_told_per_instance_and_per_session(manager: Manager) -> None:
+    """What an instance cost is what its own requests reported; a batch is shared out over its keys."""
+    with run_with_batch_context() as session:
+        org = Org.create(org_id="acme", name="Acme")
+        assert org.consumed_capacity.write == session.stats.write_capacity > 0
+    with run_with_batch_context() as session:
+        found = [Org.find("acme"), Org.find("nobody")]
+        assert found[0].exists()
+        spent = [one.consumed_capacity.read for one in found]
+        assert sum(spent) == session.stats.read_capacity > 0
+    assert Org.find("acme").consumed_capacity.read > 0

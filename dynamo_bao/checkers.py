@@ -1,0 +1,12 @@
+"""What type checkers are told, from the standard library or, for Python 3.10, from typing_extensions."""
+
+from __future__ import annotations
+
+import sys
+
+if sys.version_info >= (3, 11):
+    from typing import Unpack, dataclass_transform
+else:
+    from typing_extensions import Unpack, dataclass_transform
+
+__all__ = ["Unpack", "dataclass_transform"]
