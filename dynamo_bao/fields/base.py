@@ -7,7 +7,7 @@ type checker field classes look like `Any`, so that ``name: str = StringField()`
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypedDict, TypeVar
 
 from attrs import NOTHING
 
@@ -21,6 +21,15 @@ else:
 
 F = TypeVar("F", bound="Field")
 _MUTABLE = (list, dict, set, bytearray)
+
+
+class FieldOptions(TypedDict, total=False):
+    """What every field can be told; see `Field`."""
+
+    required: bool | None
+    default: Any
+    attribute: str | None
+    doc: str | None
 
 
 class Field(_LooksLikeAny):  # type: ignore[misc]  # looking like Any to checkers is the purpose

@@ -9,8 +9,9 @@ from typing import Any
 
 from attrs import NOTHING
 
+from dynamo_bao.checkers import Unpack
 from dynamo_bao.errors import QueryError
-from dynamo_bao.fields.base import Field
+from dynamo_bao.fields.base import Field, FieldOptions
 from dynamo_bao.numbers import number_fault, parse_number, plain_number
 from dynamo_bao.wire import AttributeValue
 
@@ -155,13 +156,9 @@ class NestedField(Field):
     def __init__(
         self,
         cls: type[Any] | None = None,
-        *,
-        required: bool | None = None,
-        default: Any = NOTHING,
-        attribute: str | None = None,
-        doc: str | None = None,
+        **options: Unpack[FieldOptions],
     ) -> None:
-        super().__init__(required=required, default=default, attribute=attribute, doc=doc)
+        super().__init__(**options)
         self.cls = cls
 
     def adapted(self, annotation: Any) -> Field:
@@ -212,12 +209,9 @@ class StringSetField(Field):
         *,
         max_string_length: int | None = None,
         max_member_count: int | None = None,
-        required: bool | None = None,
-        default: Any = NOTHING,
-        attribute: str | None = None,
-        doc: str | None = None,
+        **options: Unpack[FieldOptions],
     ) -> None:
-        super().__init__(required=required, default=default, attribute=attribute, doc=doc)
+        super().__init__(**options)
         self.max_string_length = max_string_length
         self.max_member_count = max_member_count
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-from attrs import NOTHING
-
-from dynamo_bao.fields.base import Field
+from dynamo_bao.checkers import Unpack
+from dynamo_bao.fields.base import Field, FieldOptions
 from dynamo_bao.numbers import (
     decimal_key,
     fixed,
@@ -41,12 +40,9 @@ class IntegerField(Field):
         *,
         minimum: int | None = None,
         maximum: int | None = None,
-        required: bool | None = None,
-        default: Any = NOTHING,
-        attribute: str | None = None,
-        doc: str | None = None,
+        **options: Unpack[FieldOptions],
     ) -> None:
-        super().__init__(required=required, default=default, attribute=attribute, doc=doc)
+        super().__init__(**options)
         self.minimum = minimum
         self.maximum = maximum
 
@@ -122,12 +118,9 @@ class FloatField(Field):
         self,
         *,
         precision: int | None = None,
-        required: bool | None = None,
-        default: Any = NOTHING,
-        attribute: str | None = None,
-        doc: str | None = None,
+        **options: Unpack[FieldOptions],
     ) -> None:
-        super().__init__(required=required, default=default, attribute=attribute, doc=doc)
+        super().__init__(**options)
         self.precision = precision
 
     def normalise(self, value: Any) -> float:

@@ -8,9 +8,8 @@ import uuid
 from collections.abc import Iterable
 from typing import Any
 
-from attrs import NOTHING
-
-from dynamo_bao.fields.base import Field
+from dynamo_bao.checkers import Unpack
+from dynamo_bao.fields.base import Field, FieldOptions
 from dynamo_bao.numbers import parse_integer
 from dynamo_bao.ulids import is_ulid, new_ulid
 from dynamo_bao.wire import AttributeValue
@@ -36,12 +35,9 @@ class StringField(Field):
         min_length: int | None = None,
         pattern: str | None = None,
         choices: Iterable[str] | None = None,
-        required: bool | None = None,
-        default: Any = NOTHING,
-        attribute: str | None = None,
-        doc: str | None = None,
+        **options: Unpack[FieldOptions],
     ) -> None:
-        super().__init__(required=required, default=default, attribute=attribute, doc=doc)
+        super().__init__(**options)
         self.max_length = max_length
         self.min_length = min_length
         self.pattern = re.compile(pattern) if pattern is not None else None
@@ -91,12 +87,9 @@ class UlidField(StringField):
         self,
         *,
         auto_assign: bool = False,
-        required: bool | None = None,
-        default: Any = NOTHING,
-        attribute: str | None = None,
-        doc: str | None = None,
+        **options: Unpack[FieldOptions],
     ) -> None:
-        super().__init__(required=required, default=default, attribute=attribute, doc=doc)
+        super().__init__(**options)
         self.auto_assign = auto_assign
         self.fills_itself = auto_assign
 
@@ -137,12 +130,9 @@ class UuidField(Field):
         self,
         *,
         auto_assign: bool = False,
-        required: bool | None = None,
-        default: Any = NOTHING,
-        attribute: str | None = None,
-        doc: str | None = None,
+        **options: Unpack[FieldOptions],
     ) -> None:
-        super().__init__(required=required, default=default, attribute=attribute, doc=doc)
+        super().__init__(**options)
         self.auto_assign = auto_assign
         self.fills_itself = auto_assign
 
@@ -207,13 +197,9 @@ class EnumField(Field):
     def __init__(
         self,
         enum_type: type[enum.Enum] | None = None,
-        *,
-        required: bool | None = None,
-        default: Any = NOTHING,
-        attribute: str | None = None,
-        doc: str | None = None,
+        **options: Unpack[FieldOptions],
     ) -> None:
-        super().__init__(required=required, default=default, attribute=attribute, doc=doc)
+        super().__init__(**options)
         self.enum_type = enum_type
 
     def adapted(self, annotation: Any) -> Field:
@@ -275,13 +261,9 @@ class RelatedField(StringField):
     def __init__(
         self,
         target: str | type[Any],
-        *,
-        required: bool | None = None,
-        default: Any = NOTHING,
-        attribute: str | None = None,
-        doc: str | None = None,
+        **options: Unpack[FieldOptions],
     ) -> None:
-        super().__init__(required=required, default=default, attribute=attribute, doc=doc)
+        super().__init__(**options)
         self.target = target
 
     @property
