@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, Generic
 
 import attr
-from attrs import evolve
 
 from dynamo_bao.checkers import Unpack
-from dynamo_bao.definition import Declared, Options, Unresolved, compile_schema, declared_fields
+from dynamo_bao.definition import Declared, Options, Unresolved, compile_schema, declared_fields, has_fields
 from dynamo_bao.errors import ConfigurationError, suggestion
 from dynamo_bao.fields.text import RelatedField
 from dynamo_bao.instances import hidden_class
@@ -44,7 +42,8 @@ def make_model(
         if option not in _OPTION_NAMES:
             hint = suggestion(option, _OPTION_NAMES)
             raise ConfigurationError(f"{cls.__name__}: no class option {option!r}.{hint}", model=cls.__name__)
-    cls.__bao_options__ = evolve(cls.__bao_options__, **{"name": None, "prefix": None, **options})
+    cls.__bao_given__ = options
+    cls.__bao_options__ = Options(**_inherited_options(cls))
     cls.__bao_options__.check(cls.__name__)
     cls.__bao_name__ = cls.__bao_options__.name or cls.__name__
     cls.__bao_model__ = cls
@@ -59,12 +58,21 @@ def make_model(
 
 def _check_bases(cls: type[Any], root: type[Any]) -> None:
     for base in cls.__mro__[1:]:
-        if base not in (object, Generic) and not issubclass(base, root) and inspect.get_annotations(base):
+        if not issubclass(base, root) and base not in (object, Generic) and has_fields(base):
             raise ConfigurationError(
-                f"{cls.__name__}: its base {base.__name__} has annotated fields but is no Model; make it one, "
+                f"{cls.__name__}: its base {base.__name__} has fields but is no Model; make it one, "
                 f"without a prefix: class {base.__name__}(Model).",
                 model=cls.__name__,
             )
+
+
+def _inherited_options(cls: type[Any]) -> dict[str, Any]:
+    """The options given to a class and its bases; prefix and name are each class's own."""
+    options: dict[str, Any] = {}
+    for base in reversed(cls.__mro__):
+        options.update(base.__dict__.get("__bao_given__", {}))
+    own = cls.__dict__["__bao_given__"]
+    return {**options, "prefix": own.get("prefix"), "name": own.get("name")}
 
 
 def _inherited(cls: type[Any]) -> dict[str, Declared]:

@@ -15,7 +15,7 @@ from typing import Any
 from dynamo_bao.errors import BaoError, DataFormatError
 from dynamo_bao.fields.base import Field
 from dynamo_bao.fields.moments import EPOCH
-from dynamo_bao.numbers import float_text, parse_integer
+from dynamo_bao.numbers import float_text, number_text, parse_integer
 from dynamo_bao.wire import AttributeValue, Item
 
 Decode = Callable[[Item, dict[str, Any]], None]
@@ -24,6 +24,7 @@ Encode = Callable[[Mapping[str, Any]], Item]
 _NAMES: dict[str, Any] = {
     "_int": parse_integer,
     "_float_text": float_text,
+    "_number_text": number_text,
     "_Decimal": Decimal,
     "_UUID": uuid.UUID,
     "_EPOCH": EPOCH,

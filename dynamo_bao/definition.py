@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import builtins
 import inspect
 import sys
 import typing
@@ -19,9 +18,10 @@ from dynamo_bao.declarations import (
     KeyPart,
     PrimaryKeyDeclaration,
 )
-from dynamo_bao.errors import ConfigurationError, suggestion
+from dynamo_bao.errors import ConfigurationError, ValidationError, suggestion
 from dynamo_bao.fields.base import Field
-from dynamo_bao.fields.inference import field_for, plain_class, without_none
+from dynamo_bao.fields.inference import field_for, without_none
+from dynamo_bao.fields.numeric import DecimalField, FloatField
 from dynamo_bao.keys import checked_prefix
 from dynamo_bao.schema import ConstraintShape, IndexShape, ModelPrefix, Part, PrimaryShape, Schema
 from dynamo_bao.wire import CONSTRAINT_IDS, INDEX_IDS
@@ -78,12 +78,14 @@ class Declared:
     Attributes:
         annotation: as it stands, maybe still a text.
         value: the field object, a plain default, or `attrs.NOTHING`.
-        scope: the names that a textual annotation may use.
+        module: the names of the module, those defined later included.
+        local: the names around the class statement.
     """
 
     annotation: Any
     value: Any
-    scope: Mapping[str, Any]
+    module: dict[str, Any]
+    local: Mapping[str, Any]
 
 
 class Unresolved(Exception):
@@ -97,22 +99,28 @@ def declared_fields(cls: type[Any], reserved: Collection[str], frame: Any) -> di
         reserved: names that fields cannot have.
         frame: where the class statement stands, for names local to a function.
     """
-    scope = {
-        **vars(sys.modules.get(cls.__module__, builtins)),
-        **(frame.f_locals if frame is not None else {}),
-    }
+    module = vars(sys.modules[cls.__module__]) if cls.__module__ in sys.modules else {}
+    local = dict(frame.f_locals) if frame is not None and frame.f_locals is not module else {}
     annotations = inspect.get_annotations(cls)
     found: dict[str, Declared] = {}
     for name, annotation in annotations.items():
         if _is_class_variable(annotation):
             continue
-        found[name] = Declared(annotation, cls.__dict__.get(name, NOTHING), scope)
+        found[name] = Declared(annotation, cls.__dict__.get(name, NOTHING), module, local)
     for name, value in list(cls.__dict__.items()):
         if isinstance(value, Field) and name not in found:
-            found[name] = Declared(Any, value, scope)
+            found[name] = Declared(Any, value, module, local)
     for name in found:
         _check_name(cls.__name__, name, reserved)
     return found
+
+
+def has_fields(cls: type[Any]) -> bool:
+    """Whether a class body that is no model's has what would be fields in one."""
+    annotated = any(
+        not _is_class_variable(annotation) for annotation in inspect.get_annotations(cls).values()
+    )
+    return annotated or any(isinstance(value, Field) for value in vars(cls).values())
 
 
 def _is_class_variable(annotation: Any) -> bool:
@@ -170,6 +178,7 @@ def compile_schema(cls: type[Any], options: Options, declared: Mapping[str, Decl
         constraints=keys.constraints(cls),
         iterable=options.iterable,
         buckets=options.iteration_buckets,
+        key_format=options.key_format,
         decode=compile_decoder(name, fields.values(), key_names),
         encode=compile_encoder(name, fields.values()),
     )
@@ -180,13 +189,13 @@ def _bound(model: str, name: str, entry: Declared, options: Options) -> Field:
     try:
         annotation, optional = without_none(_evaluated(entry))
     except NameError as error:
-        if declared is None:
+        if declared is None or declared.needs_annotation:
             raise Unresolved(f"{model}.{name}: {error}") from error
         annotation, optional = Any, False
     if declared is None:
         default = {} if entry.value is NOTHING else {"default": entry.value}
         declared = field_for(annotation, model, name, **default)
-    elif not declared.fits(plain_class(annotation)):
+    elif not declared.fits(annotation):
         shown = getattr(annotation, "__name__", annotation)
         raise ConfigurationError(
             f"{model}.{name}: {type(declared).__name__} does not hold {shown}; change the annotation or the field.",
@@ -194,13 +203,19 @@ def _bound(model: str, name: str, entry: Declared, options: Options) -> Field:
             field=name,
         )
     attribute = declared.attribute or (camel_case(name) if options.attribute_style == "camel" else name)
-    return declared.adapted(annotation).bound(name, model, attribute, nullable=optional)
+    bound = declared.adapted(annotation).bound(name, model, attribute, nullable=optional)
+    if bound.default is not NOTHING and bound.default is not None and not callable(bound.default):
+        try:
+            bound.default = bound.accept(bound.default)
+        except ValidationError as error:
+            raise bound.misdeclared(f"its default does not fit: {error}") from error
+    return bound
 
 
 def _evaluated(entry: Declared) -> Any:
     if not isinstance(entry.annotation, str):
         return entry.annotation
-    return eval(entry.annotation, dict(entry.scope))  # noqa: S307  # the class body's own annotation
+    return eval(entry.annotation, entry.module, entry.local)  # noqa: S307  # the class body's own annotation
 
 
 def _check_attributes(model: str, fields: Mapping[str, Field]) -> None:
@@ -259,7 +274,7 @@ class _Keys:
     def constraints(self, cls: type[Any]) -> dict[str, ConstraintShape]:
         shapes: dict[str, ConstraintShape] = {}
         for name, declaration in _declarations(cls, ConstraintDeclaration):
-            identifier = declaration.id.lstrip("_")
+            identifier = str(declaration.id).lstrip("_")
             if identifier not in CONSTRAINT_IDS:
                 raise self._wrong(
                     f"has the constraint {name!r} with id {declaration.id!r}; use one of {', '.join(CONSTRAINT_IDS)}."
@@ -273,6 +288,11 @@ class _Keys:
     def _parts(self, declaration: KeyDeclaration) -> tuple[Part, Part]:
         what = f"{type(declaration).__name__} {declaration.name or ''}".strip()
         sort = declaration.sort if declaration.sort is not None else ModelPrefix()
+        if self._javascript and isinstance(self._fields.get(str(sort)), (FloatField, DecimalField)):
+            raise self._wrong(
+                f"has the fraction {sort!r} as the sort key of its {what}; key_format='dynamo-bao' does not keep "
+                f"fractions in order, key_format='native' does."
+            )
         return self._part(declaration.partition, what), self._part(sort, what)
 
     def _part(self, given: KeyPart, what: str) -> Part:

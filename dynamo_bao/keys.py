@@ -102,13 +102,21 @@ def checked_part(text: str, model: str, field: str) -> str:
     return text
 
 
-def join_id(partition: str, sort: str) -> str:
-    """The primary id of a composite key.
+def join_id(partition: str, sort: str, model: str = "a model", field: str = "key") -> str:
+    """The primary id of a composite key; refused where it could be read in another way too.
 
     >>> join_id("post-1", "c-7")
     'post-1##__SK__##c-7'
     """
-    return f"{partition}{SEPARATOR}{sort}"
+    text = f"{partition}{SEPARATOR}{sort}"
+    if text.find(SEPARATOR) != len(partition) or text.rfind(SEPARATOR) != len(partition):
+        raise ValidationError(
+            f"{model}.{field}: beside the separator {SEPARATOR!r} the key's parts give an id that can be read in "
+            f"two ways; do not let a part end or begin with a piece of it.",
+            field,
+            text,
+        )
+    return text
 
 
 def bucket_of(primary_id: str, buckets: int) -> int:

@@ -54,6 +54,22 @@ def plain_number(value: Decimal) -> int | float | Decimal:
     return nearest if Decimal(repr(nearest)) == value else value
 
 
+def number_text(value: Decimal) -> str:
+    """A number as JavaScript prints it, one text for equal numbers: plain to 21 digits, else with an exponent.
+
+    >>> number_text(Decimal("1E+2")), number_text(Decimal("0.10")), number_text(Decimal("15E+20"))
+    ('100', '0.1', '1.5e+21')
+    """
+    if not value:
+        return "0"
+    value = value.normalize(_EXACT)
+    if -7 < value.adjusted() < 21:
+        return format(value, "f")
+    digits = "".join(map(str, value.as_tuple().digits))
+    mantissa = f"{digits[0]}.{digits[1:]}" if len(digits) > 1 else digits
+    return f"{'-' if value < 0 else ''}{mantissa}e{value.adjusted():+d}"
+
+
 def float_text(value: float) -> str:
     """A float as it is written, ``20`` for 20.0; the shortest text that gives the same float."""
     return str(int(value)) if value.is_integer() and abs(value) < 1e16 else repr(value)

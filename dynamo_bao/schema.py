@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
 from attrs import define, field, frozen
 
 from dynamo_bao.codec import Decode, Encode, undecodable
-from dynamo_bao.errors import QueryError, ValidationError, suggestion
+from dynamo_bao.errors import ConfigurationError, QueryError, ValidationError, suggestion
 from dynamo_bao.fields.base import Field
-from dynamo_bao.fields.documents import MapField, StringSetField, to_document
+from dynamo_bao.fields.documents import MapField, StringSetField, plain, to_document
 from dynamo_bao.keys import (
     GUARD_MARK,
     SEPARATOR,
@@ -22,7 +24,11 @@ from dynamo_bao.keys import (
     sort_text,
     tenant_mark,
 )
+from dynamo_bao.numbers import number_text
 from dynamo_bao.wire import ITER_PK, ITER_SK, AttributeValue, Item, index_key_names
+
+_PATH = re.compile(r"[^.\[\]]+(\[\d+\])*(\.[^.\[\]]+(\[\d+\])*)*")
+_ORDERING = frozenset(("<", "<=", ">", ">="))
 
 
 class ModelPrefix:
@@ -137,9 +143,14 @@ class ConstraintShape:
 
     def guard_key(self, tenant: str | None, stored: AttributeValue) -> Key:
         """The key of the guard item for a stored value."""
-        ((_, text),) = stored.items()
+        ((code, content),) = stored.items()
+        text = str(content).lower() if code == "BOOL" else str(content)
+        if code == "N":
+            text = number_text(Decimal(content))
         lead = f"{tenant_mark(tenant)}{GUARD_MARK}#_{self.id}#{self.prefix}#{self.field.attribute}:"
-        return Key(lead + partition_text(str(text), self.field.model, self.field.name, len(lead)), GUARD_MARK)
+        return Key(
+            lead + partition_text(text, self.field.model, self.field.name, len(lead.encode())), GUARD_MARK
+        )
 
 
 @define(eq=False)
@@ -154,6 +165,7 @@ class Schema:
     constraints: dict[str, ConstraintShape]
     iterable: bool
     buckets: int
+    key_format: str
     decode: Decode
     encode: Encode
     key_names: tuple[str, ...] = field(init=False)
@@ -258,11 +270,21 @@ class Schema:
         second = checked_part(sort.to_text(values[1]), self.name, self.key_names[1])
         pk = self.partition_key(tenant, first)
         key = Key(pk, sort_text(second, self.name, self.key_names[1]))
-        return Identity(key, join_id(first, second), dict(zip(self.key_names, values, strict=True)))
+        return Identity(
+            key,
+            join_id(first, second, self.name, self.key_names[0]),
+            dict(zip(self.key_names, values, strict=True)),
+        )
 
     def partition_key(self, tenant: str | None, text: str) -> str:
         """The text of ``_pk`` for a partition part's text."""
         if self.primary.partition.field is None:
+            if tenant is not None and self.key_format == "dynamo-bao":
+                raise ConfigurationError(
+                    f"{self.name}: with key_format='dynamo-bao' a key with MODEL_PREFIX as its partition has no "
+                    f"tenant, so that tenants would meet; use key_format='native' or another partition key.",
+                    model=self.name,
+                )
             return tenant_mark(tenant) + self.prefix
         lead = f"{tenant_mark(tenant)}{self.prefix}#"
         return lead + partition_text(text, self.name, self.primary.partition.field.name, len(lead))
@@ -284,7 +306,10 @@ class Schema:
         partition = f"{tenant_mark(tenant)}{self.prefix}#iter"
         if self.buckets > 1:
             partition += f"#{bucket_of(primary_id, self.buckets):03d}"
-        return {ITER_PK: {"S": partition}, ITER_SK: {"S": primary_id}}
+        return {
+            ITER_PK: {"S": partition},
+            ITER_SK: {"S": sort_text(primary_id, self.name, self.key_names[0])},
+        }
 
     def decode_into(self, item: Item, out: dict[str, Any], primary_id: str) -> None:
         """Puts the field values of a stored item into `out`.
@@ -316,24 +341,29 @@ class Schema:
         owner, rest = self._split(path)
         return f"{owner.attribute}{rest}"
 
-    def operand(self, path: str, value: object) -> AttributeValue:
-        """The typed value that the whole of `path` is compared with."""
-        owner, rest = self._split(path)
-        return to_document(value) if rest else owner.operand(value)
-
-    def member(self, path: str, value: object) -> AttributeValue:
-        """The typed value that is looked for inside `path`."""
+    def operand(self, path: str, value: object, operator: str) -> AttributeValue:
+        """The typed value that `path` is compared with; part of `expressions.render.Resolver`."""
         owner, rest = self._split(path)
         if rest:
-            return to_document(value)
+            return self._inner_operand(path, owner, value)
+        if (operator in _ORDERING and not owner.ordered) or (
+            operator == "begins_with" and not owner.has_prefixes
+        ):
+            raise QueryError(
+                f"{self.name}.{owner.name}: DynamoDB has no {operator} for a {type(owner).__name__}.",
+                field=owner.name,
+            )
+        return owner.member(value) if operator in ("contains", "begins_with") else owner.operand(value)
+
+    def _inner_operand(self, path: str, owner: Field, value: object) -> AttributeValue:
         try:
-            return owner.member(value)
-        except QueryError:
-            if isinstance(value, str) and owner.python_types == (str,):
-                return {"S": value}  # a part of a text need not be a valid text of its own
-            raise
+            return to_document(plain(value))
+        except ValueError as error:
+            raise QueryError(f"{self.name}.{path}: the value {error}.", field=owner.name) from error
 
     def _split(self, path: str) -> tuple[Field, str]:
+        if path and not _PATH.fullmatch(path):
+            raise QueryError(f"{path!r} is no path; write one as field.inner[0].name.", field=path)
         name = path.split(".", 1)[0].split("[", 1)[0]
         owner, rest = self.fields.get(name), path[len(name) :]
         if owner is None:

@@ -20,7 +20,13 @@ LEVELS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("settings", ("config", "policy")),
     (
         "expressions as values",
-        ("expressions", "expressions.conditions", "expressions.dicts", "expressions.render", "expressions.updates"),
+        (
+            "expressions",
+            "expressions.conditions",
+            "expressions.dicts",
+            "expressions.render",
+            "expressions.updates",
+        ),
     ),
     (
         "keys and fields",
@@ -48,7 +54,10 @@ LEVELS: tuple[tuple[str, tuple[str, ...]], ...] = (
             "transport.batches",
         ),
     ),
-    ("a model, compiled", ("database", "codec", "schema", "declarations", "definition", "paths", "instances")),
+    (
+        "a model, compiled",
+        ("database", "codec", "schema", "declarations", "definition", "paths", "instances"),
+    ),
     (
         "unit of work",
         (
@@ -67,7 +76,10 @@ LEVELS: tuple[tuple[str, tuple[str, ...]], ...] = (
         ),
     ),
     ("where code runs", ("tenancy", "context", "scope")),
-    ("what is asked of a model", ("reading", "query", "writing", "repository", "registry", "relations", "indexes")),
+    (
+        "what is asked of a model",
+        ("reading", "query", "writing", "repository", "registry", "relations", "indexes"),
+    ),
     ("models", ("classes", "model")),
     ("connecting", ("tables", "manager")),
     ("the rim", ("testing.recording", "testing.faults", "testing", "")),
@@ -77,7 +89,10 @@ ORDER = {module: place for place, module in enumerate(m for _, modules in LEVELS
 
 def modules() -> Iterator[tuple[str, Path]]:
     for path in sorted(ROOT.rglob("*.py")):
-        yield ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix("__init__").rstrip("."), path
+        yield (
+            ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix("__init__").rstrip("."),
+            path,
+        )
 
 
 MODULES = dict(modules())
@@ -116,7 +131,11 @@ def test_own_imports_stand_at_the_top(module: str) -> None:
 
 def test_nothing_inside_imports_the_facade() -> None:
     """The package's own front is for its users."""
-    inside = [module for module, tree in TREES.items() if module and any(name == "" for name, _ in own_imports(tree))]
+    inside = [
+        module
+        for module, tree in TREES.items()
+        if module and any(name == "" for name, _ in own_imports(tree))
+    ]
     assert inside == []
 
 
@@ -201,7 +220,9 @@ def test_public_functions_say_what_they_do() -> None:
     for module, tree in TREES.items():
         for node in tree.body:
             if isinstance(node, (ast.FunctionDef, ast.ClassDef)) and not node.name.startswith("_"):
-                overload = any(isinstance(mark, ast.Name) and mark.id == "overload" for mark in node.decorator_list)
+                overload = any(
+                    isinstance(mark, ast.Name) and mark.id == "overload" for mark in node.decorator_list
+                )
                 if ast.get_docstring(node) is None and not overload:
                     bare.append(f"{module}.{node.name}")
     assert bare == []

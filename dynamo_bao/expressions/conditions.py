@@ -11,6 +11,8 @@ from typing import NoReturn
 
 from attrs import frozen
 
+from dynamo_bao.errors import QueryError
+
 
 @frozen
 class Attribute:
@@ -35,6 +37,8 @@ class Condition:
         return any_of((self, other))
 
     def __invert__(self) -> Condition:
+        if is_empty(self):
+            raise QueryError("There is nothing to negate: the condition is empty, and holds for every item.")
         return self.part if isinstance(self, Negation) else Negation(self)
 
     def __bool__(self) -> NoReturn:

@@ -52,7 +52,9 @@ def condition_from(given: Mapping[str, object] | Condition | None) -> Condition:
     return all_of(_entry(name, value) for name, value in given.items())
 
 
-def _entry(name: str, value: object) -> Condition:
+def _entry(name: object, value: object) -> Condition:
+    if not isinstance(name, str):
+        raise QueryError(f"A condition's keys are field names and operators, not {name!r}.")
     if name in ("$and", "$or"):
         if not isinstance(value, (list, tuple)) or not value:
             raise QueryError(f"{name} requires an array of conditions, at least one.")

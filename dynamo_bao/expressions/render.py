@@ -36,12 +36,11 @@ class Resolver(Protocol):
         """The stored path for a field path; `QueryError` where there is no such field."""
         ...
 
-    def operand(self, path: str, value: object) -> AttributeValue:
-        """The typed value to compare the whole of `path` with."""
-        ...
+    def operand(self, path: str, value: object, operator: str) -> AttributeValue:
+        """The typed value to compare `path` with by `operator`: a comparison, or ``begins_with``.
 
-    def member(self, path: str, value: object) -> AttributeValue:
-        """The typed value to look for inside `path`: a substring, or a member of a set or list."""
+        With ``contains`` it is what is looked for inside: a substring, or a member of a set or list.
+        """
         ...
 
 
@@ -103,27 +102,27 @@ class _Renderer:
             return self._placeholders.name(path.name)
         return self._placeholders.path(self._resolver.attribute(path))
 
-    def operand(self, path: Path, value: Any) -> str:
-        return self._placeholders.value(
-            value if isinstance(path, Attribute) else self._resolver.operand(path, value)
-        )
-
-    def member(self, path: Path, value: Any) -> str:
-        return self._placeholders.value(
-            value if isinstance(path, Attribute) else self._resolver.member(path, value)
-        )
+    def operand(self, path: Path, value: Any, operator: str) -> str:
+        if not isinstance(path, Attribute):
+            value = self._resolver.operand(path, value, operator)
+        return self._placeholders.value(value)
 
     def compare(self, c: Compare) -> str:
-        return f"{self.path(c.path)} {c.operator} {self.operand(c.path, c.value)}"
+        return f"{self.path(c.path)} {c.operator} {self.operand(c.path, c.value, c.operator)}"
 
     def between(self, c: Between) -> str:
-        return f"{self.path(c.path)} BETWEEN {self.operand(c.path, c.low)} AND {self.operand(c.path, c.high)}"
+        low, high = (self.operand(c.path, end, "<=") for end in (c.low, c.high))
+        return f"{self.path(c.path)} BETWEEN {low} AND {high}"
 
     def in_(self, c: In) -> str:
-        return f"{self.path(c.path)} IN ({', '.join(self.operand(c.path, value) for value in c.values)})"
+        operands = ", ".join(self.operand(c.path, value, "=") for value in c.values)
+        return f"{self.path(c.path)} IN ({operands})"
 
-    def function(self, name: str, path: Path, argument: str) -> str:
-        return f"{name}({self.path(path)}, {argument})"
+    def function(self, name: str, path: Path, value: Any) -> str:
+        return f"{name}({self.path(path)}, {self.operand(path, value, name)})"
+
+    def has_type(self, c: HasType) -> str:
+        return f"attribute_type({self.path(c.path)}, {self._placeholders.value({'S': c.code})})"
 
     def size(self, c: Size) -> str:
         return f"size({self.path(c.path)}) {c.operator} {self._placeholders.value({'N': str(c.value)})}"
@@ -140,9 +139,9 @@ _RENDERERS: dict[type[Condition], Callable[[_Renderer, Any], str]] = {
     Between: _Renderer.between,
     In: _Renderer.in_,
     Size: _Renderer.size,
-    BeginsWith: lambda r, c: r.function("begins_with", c.path, r.member(c.path, c.value)),
-    Contains: lambda r, c: r.function("contains", c.path, r.member(c.path, c.value)),
-    HasType: lambda r, c: r.function("attribute_type", c.path, r._placeholders.value({"S": c.code})),
+    BeginsWith: lambda r, c: r.function("begins_with", c.path, c.value),
+    Contains: lambda r, c: r.function("contains", c.path, c.value),
+    HasType: _Renderer.has_type,
     Exists: lambda r, c: f"attribute_exists({r.path(c.path)})",
     AllOf: lambda r, c: r.joined("AND", c.parts),
     AnyOf: lambda r, c: r.joined("OR", c.parts),

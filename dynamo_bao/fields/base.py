@@ -7,6 +7,8 @@ type checker field classes look like `Any`, so that ``name: str = StringField()`
 from __future__ import annotations
 
 import copy
+import types
+import typing
 from typing import TYPE_CHECKING, Any, NoReturn, TypedDict, TypeVar
 
 from attrs import NOTHING
@@ -21,6 +23,17 @@ else:
 
 F = TypeVar("F", bound="Field")
 _MUTABLE = (list, dict, set, bytearray)
+
+
+UNIONS = (typing.Union, types.UnionType)
+"""Both kinds of union, ``Union[int, None]`` and ``int | None``."""
+
+
+def plain_class(annotation: Any) -> Any:
+    """The class behind an annotation: ``set[str]`` is `set`, ``Annotated[int, …]`` is `int`."""
+    if typing.get_origin(annotation) is typing.Annotated:
+        return plain_class(typing.get_args(annotation)[0])
+    return typing.get_origin(annotation) or getattr(annotation, "__supertype__", annotation)
 
 
 class FieldOptions(TypedDict, total=False):
@@ -56,6 +69,12 @@ class Field(_LooksLikeAny):  # type: ignore[misc]  # looking like Any to checker
     python_types: tuple[type, ...] = (object,)
     """What annotations this kind fits."""
     can_be_key = True
+    ordered = True
+    """Whether DynamoDB orders the stored form: texts, numbers and bytes."""
+    has_prefixes = False
+    """Whether DynamoDB knows what the stored form begins with: texts and bytes."""
+    needs_annotation = False
+    """Whether the declaration is complete only with what its annotation says."""
     fills_itself = False
     """Whether a value appears by itself where none is given."""
     renews = False
@@ -166,10 +185,14 @@ class Field(_LooksLikeAny):  # type: ignore[misc]  # looking like Any to checker
 
     def operand(self, value: Any) -> AttributeValue:
         """The stored form of a value that a condition compares this field with."""
+        if value is None:
+            raise QueryError(
+                f"{self.model}.{self.name} cannot be compared with None; ask $exists.", field=self.name
+            )
         try:
-            stored = self.to_dynamo(self.normalise(value))
-        except ValueError as error:
-            raise QueryError(f"{self.model}.{self.name}: {error}", field=self.name) from error
+            stored = self.to_dynamo(self.accept(value))
+        except ValidationError as error:
+            raise QueryError(str(error), field=self.name) from error
         if stored is None:
             raise QueryError(
                 f"{self.model}.{self.name}: an empty value cannot be compared with.", field=self.name
@@ -183,12 +206,13 @@ class Field(_LooksLikeAny):  # type: ignore[misc]  # looking like Any to checker
     # --- definition -----------------------------------------------------------------------------------
 
     def fits(self, annotation: Any) -> bool:
-        """Whether values of this kind are what `annotation` (a class, without None) says."""
-        if annotation in (Any, object):
+        """Whether values of this kind are what `annotation` (without None) says."""
+        kind = plain_class(annotation)
+        if kind in (Any, object):
             return True
-        return any(
-            issubclass(known, annotation) or issubclass(annotation, known) for known in self.python_types
-        )
+        if not isinstance(kind, type) or (kind is bool and bool not in self.python_types):
+            return False
+        return any(issubclass(known, kind) or issubclass(kind, known) for known in self.python_types)
 
     def adapted(self, annotation: Any) -> Field:
         """This declaration, completed by what its annotation says."""

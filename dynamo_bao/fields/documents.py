@@ -2,27 +2,37 @@
 
 from __future__ import annotations
 
+import copy
+import functools
 import json
+import typing
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
+import attrs
 from attrs import NOTHING
 
 from dynamo_bao.checkers import Unpack
 from dynamo_bao.errors import QueryError
-from dynamo_bao.fields.base import Field, FieldOptions
+from dynamo_bao.fields.base import UNIONS, Field, FieldOptions
+from dynamo_bao.fields.text import check_unicode
 from dynamo_bao.numbers import number_fault, parse_number, plain_number
-from dynamo_bao.wire import AttributeValue
+from dynamo_bao.wire import MAX_NESTING, AttributeValue
 
 
-def plain(value: Any) -> Any:
+def plain(value: Any, depth: int = 0) -> Any:
     """`value` with every part in the form that a stored document gives back; `ValueError` for what cannot be stored.
 
     Whole numbers become `int`, fractions `float` where that is exact and `Decimal` elsewhere; tuples
     become lists.
     """
-    if value is None or isinstance(value, (str, bool, bytes)):
+    if depth > MAX_NESTING:
+        raise ValueError(f"is nested deeper than DynamoDB's {MAX_NESTING} levels")
+    if isinstance(value, str):
+        check_unicode(value)
+        return str.__str__(value)
+    if value is None or isinstance(value, (bool, bytes)):
         return value
     if isinstance(value, (int, float, Decimal)):
         number = Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
@@ -31,11 +41,11 @@ def plain(value: Any) -> Any:
             raise ValueError(f"holds a number that cannot be stored: {fault}")
         return plain_number(number)
     if isinstance(value, (list, tuple)):
-        return [plain(part) for part in value]
+        return [plain(part, depth + 1) for part in value]
     if isinstance(value, dict):
         if not all(isinstance(name, str) for name in value):
             raise ValueError("holds a map whose keys are not all str")
-        return {name: plain(part) for name, part in value.items()}
+        return {plain(name): plain(part, depth + 1) for name, part in value.items()}
     if isinstance(value, (bytearray, memoryview)):
         return bytes(value)
     raise ValueError(f"holds a {type(value).__name__}, which a document cannot store")
@@ -99,6 +109,7 @@ class MapField(Field):
 
     python_types: tuple[type, ...] = (dict,)
     can_be_key = False
+    ordered = False
     code = "M"
 
     def normalise(self, value: Any) -> Any:
@@ -113,7 +124,10 @@ class MapField(Field):
         return _READERS[self.code](stored[self.code])
 
     def member(self, value: Any) -> AttributeValue:
-        return to_document(plain(value))
+        try:
+            return to_document(plain(value))
+        except ValueError as error:
+            raise QueryError(f"{self.model}.{self.name}: the value {error}.", field=self.name) from error
 
 
 class ListField(MapField):
@@ -133,7 +147,9 @@ class JsonField(Field):
 
     def normalise(self, value: Any) -> Any:
         try:
-            return json.loads(json.dumps(value, allow_nan=False))
+            text = json.dumps(value, allow_nan=False, ensure_ascii=False)
+            check_unicode(text)
+            return json.loads(text)
         except (TypeError, ValueError) as error:
             raise self.error(f"is not JSON: {error}", value) from None
 
@@ -160,11 +176,20 @@ class NestedField(Field):
     ) -> None:
         super().__init__(**options)
         self.cls = cls
+        self.needs_annotation = cls is None
 
     def adapted(self, annotation: Any) -> Field:
-        if self.cls is None:
-            self.cls = annotation
-        return self
+        if self.cls is not None:
+            return self
+        twin = copy.copy(self)
+        twin.cls = annotation
+        return twin
+
+    def bound(self, name: str, model: str, attribute: str, *, nullable: bool = False) -> NestedField:
+        twin = super().bound(name, model, attribute, nullable=nullable)
+        if not (isinstance(twin.cls, type) and attrs.has(twin.cls)):
+            raise twin.misdeclared("NestedField needs an attrs class: NestedField(Address) or `: Address`.")
+        return twin
 
     def fits(self, annotation: Any) -> bool:
         return self.cls is None or annotation in (self.cls, Any, object)
@@ -173,6 +198,7 @@ class NestedField(Field):
         assert self.cls is not None
         if not isinstance(value, self.cls):
             self.refuse_type(value, self.cls.__name__)
+        self.to_dynamo(value)  # refuses what cannot be stored
         return value
 
     def to_dynamo(self, value: Any) -> AttributeValue | None:
@@ -182,13 +208,15 @@ class NestedField(Field):
         return _converter().structure(from_document(stored), self.cls)
 
 
+@functools.cache
 def _converter() -> Any:
     # Imported here: only models with nested classes need cattrs.
     from cattrs.preconf.json import make_converter
 
-    if not hasattr(_converter, "made"):
-        _converter.made = make_converter()  # type: ignore[attr-defined]
-    return _converter.made  # type: ignore[attr-defined]
+    converter = make_converter()
+    converter.register_unstructure_hook(Decimal, lambda value: value)
+    converter.register_structure_hook(Decimal, lambda value, _: Decimal(str(value)))
+    return converter
 
 
 class StringSetField(Field):
@@ -201,6 +229,8 @@ class StringSetField(Field):
 
     python_types = (set, frozenset)
     can_be_key = False
+    ordered = False
+    member_types: frozenset[Any] = frozenset((str, Any))
     fills_itself = True
     code = "SS"
 
@@ -215,7 +245,14 @@ class StringSetField(Field):
         self.max_string_length = max_string_length
         self.max_member_count = max_member_count
 
+    def fits(self, annotation: Any) -> bool:
+        (member,) = typing.get_args(annotation) or (Any,)
+        members = typing.get_args(member) if typing.get_origin(member) in UNIONS else (member,)
+        return super().fits(annotation) and set(members) <= self.member_types
+
     def initial(self) -> Any:
+        if self.required is True and self.default is NOTHING:
+            return NOTHING
         value = super().initial()
         return set() if value is NOTHING or value is None else set(value)
 
@@ -234,7 +271,8 @@ class StringSetField(Field):
         """One member as the set holds it."""
         if not isinstance(member, str):
             self.refuse_type(member, "members that are str")
-        return member
+        check_unicode(member)
+        return str.__str__(member)
 
     def validate(self, value: set[Any]) -> None:
         if self.max_member_count is not None and len(value) > self.max_member_count:
@@ -254,7 +292,7 @@ class StringSetField(Field):
         try:
             ((_, members),) = (self.to_dynamo({self.normalise_member(value)}) or {}).items()
         except ValueError as error:
-            raise QueryError(str(error), field=self.name) from error
+            raise QueryError(f"{self.model}.{self.name}: {error}", field=self.name) from error
         return {self.code[0]: members[0]}
 
 
@@ -262,6 +300,7 @@ class NumberSetField(StringSetField):
     """A `set` of numbers (`int`, `float` or `Decimal`). The empty set is stored as no attribute."""
 
     code = "NS"
+    member_types = frozenset((int, float, Decimal, Any))
 
     def normalise_member(self, member: Any) -> Any:
         if isinstance(member, bool) or not isinstance(member, (int, float, Decimal)):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import enum
-import types
 import typing
 import uuid
 from datetime import datetime
@@ -13,7 +12,7 @@ from typing import Any
 import attrs
 
 from dynamo_bao.errors import ConfigurationError
-from dynamo_bao.fields.base import Field
+from dynamo_bao.fields.base import UNIONS, Field, plain_class
 from dynamo_bao.fields.documents import ListField, MapField, NestedField, NumberSetField, StringSetField
 from dynamo_bao.fields.moments import DateTimeField
 from dynamo_bao.fields.numeric import BooleanField, DecimalField, FloatField, IntegerField
@@ -39,16 +38,11 @@ def without_none(annotation: Any) -> tuple[Any, bool]:
     >>> without_none(int | None)
     (<class 'int'>, True)
     """
-    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
+    if typing.get_origin(annotation) in UNIONS:
         members = [part for part in typing.get_args(annotation) if part is not type(None)]
         optional = len(members) < len(typing.get_args(annotation))
         return (members[0] if len(members) == 1 else Any), optional
     return annotation, False
-
-
-def plain_class(annotation: Any) -> Any:
-    """The class behind a generic annotation: ``set[str]`` is `set`."""
-    return typing.get_origin(annotation) or annotation
 
 
 def field_for(annotation: Any, model: str, name: str, **options: Any) -> Field:
@@ -57,16 +51,13 @@ def field_for(annotation: Any, model: str, name: str, **options: Any) -> Field:
     Raises:
         ConfigurationError: where no field holds such values.
     """
-    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
-    if origin in (set, frozenset) or annotation in (set, frozenset):
-        if arguments in ((), (str,)):
-            return StringSetField(**options)
-        if set(arguments) <= {int, float, Decimal} or set(typing.get_args(arguments[0])) <= {
-            int,
-            float,
-            Decimal,
-        }:
-            return NumberSetField(**options)
+    if typing.get_origin(annotation) is typing.Literal:
+        choices = typing.get_args(annotation)
+        if all(isinstance(choice, str) for choice in choices):
+            return StringField(choices=choices, **options)
+    for kind_of_set in (StringSetField, NumberSetField):
+        if plain_class(annotation) in (set, frozenset) and kind_of_set().fits(annotation):
+            return kind_of_set(**{"required": True, **options} if "default" not in options else options)
     kind = _SCALARS.get(plain_class(annotation))
     if kind is not None:
         return kind(**options)

@@ -12,6 +12,7 @@ from dynamo_bao.wire import AttributeValue
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _MILLISECOND = timedelta(milliseconds=1)
 _SECOND = timedelta(seconds=1)
+_BEFORE_1970 = "is before 1970, which key_format='dynamo-bao' cannot keep in order; use 'native'"
 _PLAUSIBLE_TTL = 100_000_000_000
 
 
@@ -34,9 +35,10 @@ class DateTimeField(Field):
 
     def normalise(self, value: Any) -> datetime:
         moment = self._moment(value)
-        moment = (
-            moment.replace(tzinfo=timezone.utc) if moment.tzinfo is None else moment.astimezone(timezone.utc)
-        )
+        try:
+            moment = moment.astimezone(timezone.utc) if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
+        except OverflowError:
+            raise self.error("is outside the years 1 to 9999 in UTC", value) from None
         return EPOCH + (moment - EPOCH) // self.unit * self.unit
 
     def _moment(self, value: Any) -> datetime:
@@ -69,9 +71,7 @@ class DateTimeField(Field):
 
     def to_javascript_key(self, value: datetime) -> str:
         if value < EPOCH:
-            raise self.error(
-                "is before 1970, which key_format='dynamo-bao' cannot keep in order; use 'native'", value
-            )
+            raise self.error(_BEFORE_1970, value)
         return "0" if value == EPOCH else self.to_key(value)
 
     def from_javascript_key(self, text: str) -> datetime:
@@ -117,6 +117,8 @@ class TtlField(DateTimeField):
         return super()._moment(value)
 
     def to_javascript_key(self, value: datetime) -> str:
+        if value < EPOCH:
+            raise self.error(_BEFORE_1970, value)
         # The shared format divides the stored seconds by 1000 once more.
         text = integer_key((value - EPOCH) // _SECOND // 1000)
         assert text is not None

@@ -14,6 +14,7 @@ from dynamo_bao.numbers import (
     integer_key,
     javascript_exponential,
     number_fault,
+    number_text,
     parse_decimal_key,
     parse_integer,
     parse_integer_key,
@@ -159,7 +160,7 @@ class DecimalField(Field):
 
     python_types = (Decimal,)
     decode_source = '_Decimal({v}["N"])'
-    encode_source = '{{"N": str({v})}}'
+    encode_source = '{{"N": _number_text({v})}}'
 
     def normalise(self, value: Any) -> Decimal:
         if isinstance(value, bool) or not isinstance(value, (Decimal, int)):
@@ -171,7 +172,7 @@ class DecimalField(Field):
         return number
 
     def to_dynamo(self, value: Decimal) -> AttributeValue | None:
-        return {"N": str(value)}
+        return {"N": number_text(value)}
 
     def from_dynamo(self, stored: AttributeValue) -> Decimal:
         return Decimal(stored["N"])
@@ -187,6 +188,7 @@ class BooleanField(Field):
     """A `bool`, and nothing that merely looks like one."""
 
     python_types = (bool,)
+    ordered = False
     decode_source = '{v}["BOOL"]'
     encode_source = '{{"BOOL": {v}}}'
 

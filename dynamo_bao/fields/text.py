@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import enum
 import re
 import uuid
@@ -9,10 +10,34 @@ from collections.abc import Iterable
 from typing import Any
 
 from dynamo_bao.checkers import Unpack
+from dynamo_bao.errors import QueryError
 from dynamo_bao.fields.base import Field, FieldOptions
-from dynamo_bao.numbers import parse_integer
+from dynamo_bao.numbers import integer_key, parse_integer, parse_integer_key
 from dynamo_bao.ulids import is_ulid, new_ulid
 from dynamo_bao.wire import AttributeValue
+
+
+def check_unicode(text: str) -> None:
+    """Raises `ValueError` for a text that UTF-8 cannot say."""
+    if text.isascii():
+        return
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValueError("holds a lone surrogate, which is not text") from None
+
+
+def part_of_text(field: Field, value: Any) -> AttributeValue:
+    """The stored form of a part of a text; `QueryError` where it cannot be one."""
+    if not isinstance(value, str):
+        raise QueryError(
+            f"{field.model}.{field.name} takes str, not {type(value).__name__}.", field=field.name
+        )
+    try:
+        check_unicode(value)
+    except ValueError as error:
+        raise QueryError(f"{field.model}.{field.name} {error}", field=field.name) from error
+    return {"S": str.__str__(value)}
 
 
 class StringField(Field):
@@ -25,6 +50,7 @@ class StringField(Field):
     """
 
     python_types: tuple[type, ...] = (str,)
+    has_prefixes = True
     decode_source = '{v}["S"]'
     encode_source = '{{"S": {v}}}'
 
@@ -46,11 +72,10 @@ class StringField(Field):
     def normalise(self, value: Any) -> str:
         if not isinstance(value, str):
             self.refuse_type(value, "str")
-        return value
+        return value if type(value) is str else str.__str__(value)
 
     def validate(self, value: str) -> None:
-        if not value.isascii():
-            self._check_unicode(value)
+        check_unicode(value)
         if self.max_length is not None and len(value) > self.max_length:
             raise self.error(f"has {len(value)} characters, at most {self.max_length} are allowed", value)
         if self.min_length is not None and len(value) < self.min_length:
@@ -60,11 +85,9 @@ class StringField(Field):
         if self.choices is not None and value not in self.choices:
             raise self.error(f"is not one of {', '.join(map(repr, self.choices))}", value)
 
-    def _check_unicode(self, value: str) -> None:
-        try:
-            value.encode()
-        except UnicodeEncodeError:
-            raise self.error("holds a lone surrogate, which is not text", value) from None
+    def member(self, value: Any) -> AttributeValue:
+        # A part of a text need not be a valid text of its own.
+        return part_of_text(self, value)
 
     def to_dynamo(self, value: str) -> AttributeValue | None:
         return {"S": value}
@@ -123,6 +146,7 @@ class UuidField(Field):
     """
 
     python_types = (uuid.UUID,)
+    has_prefixes = True
     decode_source = '_UUID({v}["S"])'
     encode_source = '{{"S": str({v})}}'
 
@@ -166,6 +190,7 @@ class BinaryField(Field):
     """`bytes`; accepts `bytearray` and `memoryview`. Cannot be a key."""
 
     python_types = (bytes,)
+    has_prefixes = True
     can_be_key = False
     decode_source = '{v}["B"]'
     encode_source = '{{"B": {v}}}'
@@ -194,6 +219,10 @@ class EnumField(Field):
 
     python_types = (enum.Enum,)
 
+    @property
+    def has_prefixes(self) -> bool:  # type: ignore[override]
+        return not self.numeric
+
     def __init__(
         self,
         enum_type: type[enum.Enum] | None = None,
@@ -201,15 +230,18 @@ class EnumField(Field):
     ) -> None:
         super().__init__(**options)
         self.enum_type = enum_type
+        self.needs_annotation = enum_type is None
 
     def adapted(self, annotation: Any) -> Field:
-        if self.enum_type is None:
-            self.enum_type = annotation
-        return self
+        if self.enum_type is not None:
+            return self
+        twin = copy.copy(self)
+        twin.enum_type = annotation
+        return twin
 
     def bound(self, name: str, model: str, attribute: str, *, nullable: bool = False) -> EnumField:
         twin = super().bound(name, model, attribute, nullable=nullable)
-        if twin.enum_type is None:
+        if not (isinstance(twin.enum_type, type) and issubclass(twin.enum_type, enum.Enum)):
             raise twin.misdeclared("EnumField needs its enumeration: EnumField(Colour) or `: Colour`.")
         values = [member.value for member in twin.enum_type]
         kinds = {type(value) for value in values}
@@ -231,7 +263,7 @@ class EnumField(Field):
             return value
         try:
             return self.enum_type(value)
-        except ValueError:
+        except (ValueError, TypeError, ArithmeticError):
             raise self.error(f"is not a member of {self.enum_type.__name__}", value) from None
 
     def to_dynamo(self, value: enum.Enum) -> AttributeValue | None:
@@ -241,12 +273,20 @@ class EnumField(Field):
         assert self.enum_type is not None
         return self.enum_type(parse_integer(stored["N"]) if self.numeric else stored["S"])
 
+    def member(self, value: Any) -> AttributeValue:
+        return part_of_text(self, value) if isinstance(value, str) else self.operand(value)
+
     def to_key(self, value: enum.Enum) -> str:
-        return str(value.value)
+        if not self.numeric:
+            return str(value.value)
+        text = integer_key(value.value)
+        if text is None:
+            raise self.error("has more than 20 digits, which a key cannot hold", value)
+        return text
 
     def from_key(self, text: str) -> enum.Enum:
         assert self.enum_type is not None
-        return self.enum_type(int(text) if self.numeric else text)
+        return self.enum_type(parse_integer_key(text) if self.numeric else text)
 
 
 class RelatedField(StringField):
@@ -273,7 +313,7 @@ class RelatedField(StringField):
 
     def normalise(self, value: Any) -> str:
         if isinstance(value, str):
-            return value
+            return super().normalise(value)
         names = {getattr(base, "__bao_name__", base.__name__) for base in type(value).__mro__}
         primary_id = getattr(value, "primary_id", None)
         if self.target_name not in names or not isinstance(primary_id, str):

@@ -16,7 +16,7 @@ from dynamo_bao.process import this_process
 from dynamo_bao.transport.embedded import CREDENTIALS, REGION, EmbeddedEngine
 from dynamo_bao.transport.integrity import check_envelope, parse_reply
 from dynamo_bao.transport.messages import AttemptFailed, Outcome, Request
-from dynamo_bao.transport.outcomes import THROTTLING, TRANSIENT, error_for
+from dynamo_bao.transport.outcomes import CONTENDED, THROTTLING, TRANSIENT, error_for
 from dynamo_bao.transport.retry import RetryingTransport
 
 CONNECT_SECONDS: Final = 3.0
@@ -137,7 +137,7 @@ def _answered(request: Request, error: Any) -> Exception:
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     mapped = error_for(code, message, request.operation, error.response, _tables(request))
     mapped.__cause__ = error
-    if code in THROTTLING:
+    if code in THROTTLING or code in CONTENDED:
         return AttemptFailed(mapped, Outcome.REFUSED)
     if code in TRANSIENT or status >= 500:
         return AttemptFailed(mapped, Outcome.UNKNOWN)

@@ -45,7 +45,12 @@ def parse_reply(body: bytes, operation: str) -> dict[str, Any]:
             f"is there a proxy or another server at the endpoint?"
         )
     if any(mark in body for mark in _BINARY_MARKS):
-        _decode_binaries(parsed)
+        try:
+            _decode_binaries(parsed)
+        except ValueError:
+            raise DataFormatError(
+                f"{operation}: the reply holds a binary value that is not base64."
+            ) from None
     return parsed
 
 
@@ -57,8 +62,8 @@ def _decode_binaries(node: Any) -> None:
     elif isinstance(node, dict):
         for name, value in node.items():
             if name == "B" and isinstance(value, str):
-                node[name] = b64decode(value)
+                node[name] = b64decode(value, validate=True)
             elif name == "BS" and isinstance(value, list) and all(isinstance(part, str) for part in value):
-                node[name] = [b64decode(part) for part in value]
+                node[name] = [b64decode(part, validate=True) for part in value]
             elif isinstance(value, (dict, list)):
                 _decode_binaries(value)

@@ -25,6 +25,9 @@ THROTTLING: Final = frozenset(
 )
 """Refused before anything was done: another attempt is always safe."""
 
+CONTENDED: Final = frozenset({"TransactionConflictException", "ReplicatedWriteConflictException"})
+"""Refused because of another write of the same item: another attempt is safe."""
+
 TRANSIENT: Final = frozenset(
     {"InternalServerError", "InternalServerErrorException", "TransactionInProgressException"}
 )
@@ -45,6 +48,7 @@ MENDS: Final[Mapping[str, str]] = {
     "ResourceInUseException": "The table exists already or is being changed; wait until it is ACTIVE.",
     "IdempotentParameterMismatchException": "A client request token was used for two different transactions.",
     "ReplicatedWriteConflictException": "Another region wrote the item at the same time; try again.",
+    "TransactionConflictException": "A transaction was writing the item at the same time; try again.",
     "DuplicateItemException": "The item exists already.",
     "PolicyNotFoundException": "The table has no resource policy.",
     "InvalidEndpointException": "The endpoint does not serve this account; check endpoint_url.",
@@ -120,8 +124,8 @@ def error_for(code: str, message: str, operation: str, response: Mapping[str, An
         )
     if code in THROTTLING:
         return ThrottledError(
-            f"{operation} on table {table} was throttled until the deadline ({code}). Raise the table's capacity, "
-            f"spread the load, or give a longer deadline.",
+            f"{operation} on table {table} was throttled, and so was every further attempt ({code}). "
+            f"Raise the table's capacity, spread the load, or give a longer deadline.",
             code=code,
             operation=operation,
         )

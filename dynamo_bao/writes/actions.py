@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 from attrs import evolve, frozen
@@ -71,9 +72,21 @@ class Action:
                 same_stored(value, stored[name]) for name, value in self.item.items()
             )
         assert self.update is not None
-        return all(
-            same_stored(value, stored.get(name)) for name, value in self.update.set_.items()
-        ) and not any(name in stored for name in self.update.remove)
+        update = self.update
+        return (
+            all(same_stored(value, stored.get(name)) for name, value in update.set_.items())
+            and not any(name in stored for name in update.remove)
+            and all(_members(value) <= _members(stored.get(name)) for name, value in update.add.items())
+            and not any(_members(value) & _members(stored.get(name)) for name, value in update.delete.items())
+        )
+
+
+def _members(value: AttributeValue | None) -> set[Any]:
+    """The members of a stored set; none of anything else."""
+    ((code, content),) = (value or {"SS": []}).items()
+    if code == "NS":
+        return {Decimal(number) for number in content}
+    return set(content) if code in ("SS", "BS") else set()
 
 
 @frozen

@@ -209,7 +209,8 @@ def _put_delta(draft: _Draft, field: Field, delta: Delta, known: Known | None) -
 def _put_members(draft: _Draft, field: Field, members: Members, known: Known | None) -> None:
     """Adds to or takes from a set; both together replace the set that was read, if it still is that one."""
     attribute = str(field.attribute)
-    if members.added and members.removed and known is not None:
+    if members.added and members.removed:
+        assert known is not None  # only an instance that was loaded has both
         merged = (known.values[field.name] | members.added) - members.removed
         draft.update.put(attribute, field.to_dynamo(merged))
         draft.assume(field, known.item.get(attribute))

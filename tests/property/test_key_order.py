@@ -10,10 +10,18 @@ from typing import Any
 import pytest
 from hypothesis import assume, given, settings, strategies as st
 
-from dynamo_bao import BooleanField, CounterField, DateTimeField, DecimalField, FloatField, IntegerField, TtlField
+from dynamo_bao import (
+    BooleanField,
+    CounterField,
+    DateTimeField,
+    DecimalField,
+    FloatField,
+    IntegerField,
+    TtlField,
+)
 from dynamo_bao.fields.base import Field
 
-QUICK = settings(max_examples=400, deadline=None)
+QUICK = settings(max_examples=200, deadline=None)
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
@@ -109,13 +117,20 @@ def test_a_decimal_s_key_is_that_of_the_number_however_it_is_written(value: Deci
 
 
 @QUICK
-@given(near(MOMENTS.filter(lambda m: datetime(2, 1, 1) < m.replace(tzinfo=None) < datetime(9998, 1, 1)), MILLISECONDS))
+@given(
+    near(
+        MOMENTS.filter(lambda m: datetime(2, 1, 1) < m.replace(tzinfo=None) < datetime(9998, 1, 1)),
+        MILLISECONDS,
+    )
+)
 def test_datetimes(pair: tuple[datetime, datetime]) -> None:
     """Moments of all years sort as they follow each other, before 1970 too."""
     check(MOMENT, *pair)
 
 
-@pytest.mark.parametrize("moment", [datetime(1, 1, 1), datetime(9999, 12, 31, 23, 59, 59, 999000), datetime(1970, 1, 1)])
+@pytest.mark.parametrize(
+    "moment", [datetime(1, 1, 1), datetime(9999, 12, 31, 23, 59, 59, 999000), datetime(1970, 1, 1)]
+)
 def test_the_first_and_last_moment(moment: datetime) -> None:
     """Years 1 and 9999 and the epoch have keys that give them back."""
     accepted = MOMENT.accept(moment)

@@ -26,7 +26,11 @@ class Wire:
 
     def keys(self, number: int = -1) -> list[str]:
         """The partition keys that one ``BatchGetItem`` asked for."""
-        return [key["_pk"]["S"] for entry in self.sent[number][1]["RequestItems"].values() for key in entry["Keys"]]
+        return [
+            key["_pk"]["S"]
+            for entry in self.sent[number][1]["RequestItems"].values()
+            for key in entry["Keys"]
+        ]
 
     def clear(self) -> None:
         """Forgets what was sent so far."""

@@ -20,7 +20,11 @@ def mypy(file: Path) -> dict[int, str]:
     arguments = ["--strict", "--config-file=", "--explicit-package-bases", "--python-version=3.10"]
     arguments += ["--ignore-missing-imports", "--disable-error-code=import-untyped"]
     result = subprocess.run(
-        [sys.executable, "-m", "mypy", *arguments, str(file)], capture_output=True, text=True, check=False, cwd=ROOT
+        [sys.executable, "-m", "mypy", *arguments, str(file)],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=ROOT,
     )
     assert result.returncode in (0, 1), result.stdout + result.stderr
     name = re.escape(str(file.relative_to(ROOT)))
@@ -41,7 +45,9 @@ def pyright(file: Path) -> dict[int, str]:
     )
     diagnostics = json.loads(result.stdout)["generalDiagnostics"]
     return {
-        entry["range"]["start"]["line"] + 1: entry["message"] for entry in diagnostics if entry["severity"] == "error"
+        entry["range"]["start"]["line"] + 1: entry["message"]
+        for entry in diagnostics
+        if entry["severity"] == "error"
     }
 
 
@@ -54,6 +60,8 @@ def test_right_code_is_accepted_with_the_right_types(checker: type) -> None:
 @pytest.mark.parametrize("checker", [mypy, pyright])
 def test_wrong_code_is_found(checker: type) -> None:
     """Misspelt and missing arguments, wrong types and misspelt attributes are errors; nothing else is."""
-    marked = {number for number, line in enumerate(WRONG.read_text().splitlines(), 1) if line.endswith("# wrong")}
+    marked = {
+        number for number, line in enumerate(WRONG.read_text().splitlines(), 1) if line.endswith("# wrong")
+    }
     found = checker(WRONG)
     assert set(found) == marked, found

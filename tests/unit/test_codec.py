@@ -24,8 +24,8 @@ from dynamo_bao import (
     TtlField,
     UuidField,
 )
+from dynamo_bao.classes import schema_of
 from dynamo_bao.codec import same_stored
-from dynamo_bao.model import schema_of
 from dynamo_bao.schema import Schema
 
 UTC = timezone.utc
@@ -154,9 +154,23 @@ def test_what_is_encoded_decodes_to_the_same() -> None:
 
 def test_falsy_values_are_stored_and_read() -> None:
     """Zero, the empty text and False are values, not absence."""
-    values = {**decoded({}), "thing_id": "a", "name": "", "size": 0, "ratio": 0.0, "active": False, "views": 0}
+    values = {
+        **decoded({}),
+        "thing_id": "a",
+        "name": "",
+        "size": 0,
+        "ratio": 0.0,
+        "active": False,
+        "views": 0,
+    }
     found = decoded(schema().encode(values))
-    assert (found["name"], found["size"], found["ratio"], found["active"], found["views"]) == ("", 0, 0.0, False, 0)
+    assert (found["name"], found["size"], found["ratio"], found["active"], found["views"]) == (
+        "",
+        0,
+        0.0,
+        False,
+        0,
+    )
 
 
 @pytest.mark.parametrize(
@@ -168,7 +182,11 @@ def test_falsy_values_are_stored_and_read() -> None:
         ({"price": {"N": "1E100"}}, "price", Decimal("1E100")),
         ({"views": {"N": "1E+2"}}, "views", 100),
         ({"parts": {"L": [{"N": "1E100"}]}}, "parts", [10**100]),
-        ({"made": {"N": "1.735689599999E+12"}}, "made", datetime(2024, 12, 31, 23, 59, 59, 999000, tzinfo=UTC)),
+        (
+            {"made": {"N": "1.735689599999E+12"}},
+            "made",
+            datetime(2024, 12, 31, 23, 59, 59, 999000, tzinfo=UTC),
+        ),
     ],
 )
 def test_numbers_are_read_in_any_notation(item: dict[str, Any], name: str, value: object) -> None:

@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, ClassVar, Optional
+from typing import Any, ClassVar
 
 import attrs
 import pytest
@@ -43,8 +43,8 @@ from dynamo_bao import (
     UuidField,
     ValidationError,
 )
+from dynamo_bao.classes import schema_of
 from dynamo_bao.definition import camel_case
-from dynamo_bao.model import schema_of
 
 
 def define(body: dict[str, Any], annotations: dict[str, Any] | None = None, **options: Any) -> type[Any]:
@@ -52,9 +52,7 @@ def define(body: dict[str, Any], annotations: dict[str, Any] | None = None, **op
     namespace = {"primary_key": PrimaryKey("order_id"), "__module__": __name__, **body}
     namespace["__qualname__"] = "define.<locals>.Order"
     namespace["__annotations__"] = {"order_id": str, **(annotations or {})}
-    return types.new_class(
-        "Order", (Model,), {"prefix": "o", **options}, lambda ns: ns.update(namespace)
-    )
+    return types.new_class("Order", (Model,), {"prefix": "o", **options}, lambda ns: ns.update(namespace))
 
 
 # --- wrong definitions ------------------------------------------------------------------------------
@@ -76,7 +74,10 @@ WRONG: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: define({"unique_x": UniqueConstraint("emial", id="uc1")}, {"email": str}),
         r"'emial' in its constraint 'unique_x'.*Did you mean 'email'",
     ),
-    "no primary key": (lambda: define({"primary_key": None}), r"no primary key; add primary_key = PrimaryKey"),
+    "no primary key": (
+        lambda: define({"primary_key": None}),
+        r"no primary key; add primary_key = PrimaryKey",
+    ),
     "a primary key without fields": (
         lambda: define({"primary_key": PrimaryKey(MODEL_PREFIX, MODEL_PREFIX)}),
         r"without any field; name one",
@@ -108,7 +109,7 @@ WRONG: dict[str, tuple[Callable[[], Any], str]] = {
     "an empty prefix": (lambda: define({}, prefix=""), r"prefix=''.*1 to 4 characters"),
     "a prefix with the key's own marks": (lambda: define({}, prefix="o#"), r"prefix='o#'"),
     "a nullable partition key": (
-        lambda: define({"primary_key": PrimaryKey("code")}, {"code": Optional[str]}),
+        lambda: define({"primary_key": PrimaryKey("code")}, {"code": str | None}),
         r"key field 'code', which may be None; a key needs a value",
     ),
     "a nullable sort key": (
@@ -209,15 +210,27 @@ WRONG: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: define({"expires": TtlField()}, {"expires": datetime}),
         r"Order\.expires: a TtlField must be named ttl",
     ),
-    "an unknown class option": (lambda: define({}, iterabel=True), r"Order: no class option 'iterabel'.*'iterable'"),
-    "an unknown key format": (lambda: define({}, key_format="js"), r"Order: key_format='js'; use one of 'native'"),
+    "an unknown class option": (
+        lambda: define({}, iterabel=True),
+        r"Order: no class option 'iterabel'.*'iterable'",
+    ),
+    "an unknown key format": (
+        lambda: define({}, key_format="js"),
+        r"Order: key_format='js'; use one of 'native'",
+    ),
     "an unknown attribute style": (
         lambda: define({}, attribute_style="snake"),
         r"Order: attribute_style='snake'; use one of 'as_is', 'camel'",
     ),
     "an unknown table type": (lambda: define({}, table_type="x"), r"Order: table_type='x'; use one of"),
-    "iterable that is no bool": (lambda: define({}, iterable="yes"), r"Order: iterable='yes'; use True or False"),
-    "no buckets": (lambda: define({}, iteration_buckets=0), r"iteration_buckets=0; use a whole number from 1 to 1000"),
+    "iterable that is no bool": (
+        lambda: define({}, iterable="yes"),
+        r"Order: iterable='yes'; use True or False",
+    ),
+    "no buckets": (
+        lambda: define({}, iteration_buckets=0),
+        r"iteration_buckets=0; use a whole number from 1 to 1000",
+    ),
     "too many buckets": (lambda: define({}, iteration_buckets=1001), r"iteration_buckets=1001"),
     "buckets that are no number": (lambda: define({}, iteration_buckets=True), r"iteration_buckets=True"),
 }
@@ -278,7 +291,9 @@ def test_a_plain_annotated_base_is_refused() -> None:
     class Stamps:
         made_at: str
 
-    with pytest.raises(ConfigurationError, match=r"base Stamps .* is no Model.*class Stamps\(Model\)") as caught:
+    with pytest.raises(
+        ConfigurationError, match=r"base Stamps .* is no Model.*class Stamps\(Model\)"
+    ) as caught:
 
         class Order(Stamps, Model, prefix="o"):
             order_id: str
@@ -361,7 +376,7 @@ def test_a_bare_annotation_picks_the_field(annotation: Any, kind: Any) -> None:
     field = schema_of(define({}, {"x": annotation})).fields["x"]
     assert type(field) is kind
     assert not field.nullable
-    optional = schema_of(define({"x": None}, {"x": Optional[annotation]})).fields["x"]
+    optional = schema_of(define({"x": None}, {"x": annotation | None})).fields["x"]
     assert type(optional) is kind
     assert optional.nullable
 
@@ -384,14 +399,14 @@ def test_required_restates_and_overrides() -> None:
     with pytest.raises(ValidationError):
         define({"x": StringSetField(required=True)}, {"x": set[str]})(order_id="a")
     with pytest.raises(ValidationError):
-        define({"x": StringField(required=True)}, {"x": Optional[str]})(order_id="a")
+        define({"x": StringField(required=True)}, {"x": str | None})(order_id="a")
     assert define({"x": StringField(required=False)}, {"x": str})(order_id="a").x is None
 
 
 def test_all_missing_fields_are_named_together() -> None:
     """The constructor tells every required field that has no value."""
     with pytest.raises(ValidationError, match=r"(?s)order_id.*name") as caught:
-        define({}, {"name": str, "nick": Optional[str]})()
+        define({}, {"name": str, "nick": str | None})()
     assert [error.field for error in caught.value.errors] == ["order_id", "name"]
 
 

@@ -32,8 +32,8 @@ from dynamo_bao import (
     ValidationError,
     VersionField,
 )
+from dynamo_bao.classes import schema_of
 from dynamo_bao.expressions.conditions import EMPTY
-from dynamo_bao.model import schema_of
 from dynamo_bao.schema import Schema
 from dynamo_bao.writes.plans import (
     Delta,
@@ -111,7 +111,12 @@ def comment(key_format: str) -> Schema:
 
 def all_types(key_format: str) -> Schema:
     class AllTypes(
-        Model, prefix="at", key_format=key_format, attribute_style="camel", iterable=True, iteration_buckets=100
+        Model,
+        prefix="at",
+        key_format=key_format,
+        attribute_style="camel",
+        iterable=True,
+        iteration_buckets=100,
     ):
         id: str
         str_: str | None = StringField(default=None)
@@ -375,7 +380,9 @@ def test_example_8_without_tenant_in_the_shared_format() -> None:
     assert comparable(item) == {**wanted, "_iter_pk": {"S": "pp#iter"}}
 
 
-def updated(schema: Schema, item: dict[str, Any], **changes: Any) -> tuple[dict[str, Any], set[str], set[str]]:
+def updated(
+    schema: Schema, item: dict[str, Any], **changes: Any
+) -> tuple[dict[str, Any], set[str], set[str]]:
     """An item after a planned update, carried out by hand, and the guards freed and claimed."""
     known = Known.read(schema, "", item)
     subject = Subject(schema, None, schema.identity(None, known.values))
@@ -401,7 +408,15 @@ def updated(schema: Schema, item: dict[str, Any], **changes: Any) -> tuple[dict[
 def test_example_12_after_updates(key_format: str) -> None:
     """A counter's addition, a set's difference, and cleared fields leave the item that JavaScript leaves."""
     schema = all_types(key_format)
-    given = {"id": "all-2", "str_": "x", "int_": 1, "cnt": 1, "tags": {"a", "b"}, "rel": ANN, "version": VERSION}
+    given = {
+        "id": "all-2",
+        "str_": "x",
+        "int_": 1,
+        "cnt": 1,
+        "tags": {"a", "b"},
+        "rel": ANN,
+        "version": VERSION,
+    }
     (item,) = created(12, schema, **given, created=CREATED, modified=NOW)
     item, *_ = updated(schema, item, cnt=Delta(5))
     item, *_ = updated(schema, item, tags=Members(frozenset({"c"}), frozenset({"a"})))

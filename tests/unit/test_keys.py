@@ -19,6 +19,7 @@ from dynamo_bao import (
     UniqueConstraint,
     ValidationError,
 )
+from dynamo_bao.classes import schema_of
 from dynamo_bao.keys import (
     SEPARATOR,
     Key,
@@ -31,16 +32,13 @@ from dynamo_bao.keys import (
     sort_text,
     tenant_mark,
 )
-from dynamo_bao.model import schema_of
 from dynamo_bao.schema import Schema
 
 ULID = "01JGFJJZ00ANN0000000000000"
 
 
 def single(*, iterable: bool = False, buckets: int = 10, key_format: str = "native") -> Schema:
-    class Single(
-        Model, prefix="s", iterable=iterable, iteration_buckets=buckets, key_format=key_format
-    ):
+    class Single(Model, prefix="s", iterable=iterable, iteration_buckets=buckets, key_format=key_format):
         code: str
         group: str | None = None
         email: str | None = None
@@ -378,7 +376,15 @@ def test_a_single_key_may_hold_the_separator() -> None:
 
 @pytest.mark.parametrize(
     "given",
-    ["a", "a##__SK__##b##__SK__##c", ("a",), ("a", "b", "c"), {"first": "a"}, {"frist": "a", "second": "b"}, 5],
+    [
+        "a",
+        "a##__SK__##b##__SK__##c",
+        ("a",),
+        ("a", "b", "c"),
+        {"first": "a"},
+        {"frist": "a", "second": "b"},
+        5,
+    ],
 )
 def test_a_composite_key_that_names_nothing_is_refused(given: object) -> None:
     """Too few parts, too many, unknown ones: each is refused, naming the model."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from itertools import pairwise
 
 import pytest
 
@@ -32,7 +33,7 @@ def test_new_ones_are_ulids_of_now() -> None:
 def test_each_is_greater_than_the_one_before() -> None:
     """Also within a millisecond, so that ids sort as they were made."""
     made = [new_ulid() for _ in range(5000)]
-    assert all(one < other for one, other in zip(made, made[1:], strict=False))
+    assert all(one < other for one, other in pairwise(made))
 
 
 def test_threads_never_share_one() -> None:

@@ -1,0 +1,282 @@
+"""The tree of errors, what they carry, and the names the package exports."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pickle
+import pkgutil
+from typing import Any
+
+import pytest
+
+import dynamo_bao
+from dynamo_bao import (
+    BaoError,
+    BatchContextError,
+    BatchContextWarning,
+    BatchIncompleteError,
+    BudgetExceededError,
+    CommitError,
+    ConcurrencyError,
+    ConditionalError,
+    ConfigurationError,
+    DataFormatError,
+    ItemNotFoundError,
+    LazyLoadError,
+    QueryError,
+    ServiceError,
+    TenantError,
+    TenantMismatchError,
+    TenantRequiredError,
+    ThrottledError,
+    TransactionError,
+    TransactionTooLargeError,
+    UncommittedChangesError,
+    UniqueConstraintError,
+    ValidationError,
+    VersionConflictError,
+    WriteOutcomeUnknownError,
+)
+from dynamo_bao.errors import reject_unknown, suggestion
+from dynamo_bao.expressions.dicts import OperandError
+from dynamo_bao.transport.outcomes import ConditionFailed, TableNotFoundError, TransactionCancelled
+
+PARENTS: dict[str, tuple[type, ...]] = {
+    "ConfigurationError": (BaoError, ValueError),
+    "ValidationError": (BaoError, ValueError),
+    "UnknownFieldError": (ValidationError, TypeError),
+    "QueryError": (BaoError, ValueError),
+    "ItemNotFoundError": (BaoError,),
+    "ConditionalError": (BaoError,),
+    "UniqueConstraintError": (ConditionalError,),
+    "VersionConflictError": (ConditionalError,),
+    "TransactionError": (BaoError,),
+    "TransactionTooLargeError": (TransactionError, ValueError),
+    "BatchContextError": (BaoError, RuntimeError),
+    "BatchContextRequiredError": (BatchContextError,),
+    "ConcurrencyError": (BatchContextError,),
+    "LazyLoadError": (BatchContextError,),
+    "BudgetExceededError": (BatchContextError,),
+    "BatchIncompleteError": (BaoError,),
+    "CommitError": (BaoError,),
+    "UncommittedChangesError": (CommitError,),
+    "TenantError": (BaoError,),
+    "TenantRequiredError": (TenantError, RuntimeError),
+    "TenantMismatchError": (TenantError, ValueError),
+    "DataFormatError": (BaoError,),
+    "ServiceError": (BaoError,),
+    "ThrottledError": (ServiceError,),
+    "WriteOutcomeUnknownError": (BaoError,),
+}
+
+
+def load_everything() -> None:
+    """Imports every module of the package, so that all of its classes exist."""
+    for module in pkgutil.walk_packages(dynamo_bao.__path__, "dynamo_bao."):
+        if not module.name.endswith("__main__"):
+            importlib.import_module(module.name)
+
+
+def subclasses(cls: type[Any]) -> set[type[Any]]:
+    return {cls, *(below for child in cls.__subclasses__() for below in subclasses(child))}
+
+
+@pytest.mark.parametrize("name", PARENTS)
+def test_each_error_has_its_place(name: str) -> None:
+    """The parents are those of the tree, and misuse is a builtin kind of error too."""
+    assert getattr(dynamo_bao, name).__bases__ == PARENTS[name]
+
+
+def test_the_tree_is_complete() -> None:
+    """Every error of the errors module is exported, and in the tree."""
+    from dynamo_bao import errors
+
+    defined = {
+        name
+        for name, value in vars(errors).items()
+        if isinstance(value, type) and issubclass(value, BaoError) and value is not BaoError
+    }
+    assert defined == set(PARENTS)
+    assert {*PARENTS, "BaoError", "BatchContextWarning"} <= set(dynamo_bao.__all__)
+    for name in defined:
+        assert f" {name}" in str(errors.__doc__)
+
+
+def test_no_error_can_be_taken_for_a_missing_attribute_or_key() -> None:
+    """`getattr`, `hasattr`, iteration and templates must not swallow them."""
+    load_everything()
+    for error in subclasses(BaoError):
+        assert not issubclass(error, (AttributeError, LookupError, StopIteration)), error
+
+
+SAMPLES: list[BaoError] = [
+    BaoError("text"),
+    ConfigurationError("text", model="User", field="name"),
+    ValidationError("text", "name", {"a": 1}, [ValidationError("inner", "age", 5)]),
+    dynamo_bao.UnknownFieldError("text", "naem", 1),
+    QueryError("text", index="by_x", field="name"),
+    ItemNotFoundError("text", model="User", key="1"),
+    ConditionalError("text", model="User", key="1", operation="save"),
+    UniqueConstraintError("email", "a@x", model="User", key="1"),
+    VersionConflictError("text", model="User", key="1", operation="save"),
+    TransactionError("text", ["ConditionalCheckFailed", None]),
+    TransactionTooLargeError("text"),
+    BatchContextError("text"),
+    dynamo_bao.BatchContextRequiredError("text"),
+    ConcurrencyError("text"),
+    LazyLoadError("text", model="Post", field="user_id"),
+    BudgetExceededError("text"),
+    BatchIncompleteError("text", [("User", "1"), ("User", "2")]),
+    CommitError("text", done=["a"], not_done=["b"], unknown=["c"]),
+    UncommittedChangesError("text", not_done=["b"]),
+    TenantError("text"),
+    TenantRequiredError("text"),
+    TenantMismatchError("text"),
+    DataFormatError("text", model="User", key="1", field="name"),
+    ServiceError("text", code="X", operation="GetItem"),
+    ThrottledError("text", code="ThrottlingException", operation="Query"),
+    WriteOutcomeUnknownError("text", model="User", key="1"),
+    OperandError("text", "age", 5),
+    TableNotFoundError("text", code="ResourceNotFoundException", operation="Query"),
+    ConditionFailed("text", {"a": {"S": "x"}}),
+    TransactionCancelled("text", ["TransactionConflict"], [None]),
+]
+
+
+def state(error: Any) -> Any:
+    """Everything an error carries, with nested errors made comparable."""
+    if isinstance(error, BaseException):
+        return type(error), error.args, {name: state(value) for name, value in vars(error).items()}
+    return [state(part) for part in error] if isinstance(error, tuple) else error
+
+
+@pytest.mark.parametrize("error", SAMPLES, ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize("protocol", range(2, pickle.HIGHEST_PROTOCOL + 1))
+def test_every_error_pickles_with_all_it_carries(error: BaoError, protocol: int) -> None:
+    """Class, text and attributes survive (Celery, multiprocessing); the cause stays behind."""
+    try:
+        raise error from OSError("cause")
+    except BaoError as raised:
+        copied = pickle.loads(pickle.dumps(raised, protocol))
+    assert state(copied) == state(error)
+    assert str(copied) == str(error)
+    assert copied.__cause__ is None
+    assert copied.__traceback__ is None
+
+
+def test_the_samples_are_every_error_there_is() -> None:
+    """An error class added anywhere in the package is pickled here too."""
+    load_everything()
+    ours = {cls for cls in subclasses(BaoError) if cls.__module__.startswith("dynamo_bao")}
+    assert ours == {type(error) for error in SAMPLES}
+
+
+def test_a_subclass_of_a_user_s_own_pickles() -> None:
+    """Also one whose constructor takes other arguments."""
+    copied = pickle.loads(pickle.dumps(OwnError(5)))
+    assert (type(copied), copied.number, str(copied)) == (OwnError, 5, "number 5")
+
+
+class OwnError(ValidationError):
+    def __init__(self, number: int) -> None:
+        super().__init__(f"number {number}", "n", number)
+        self.number = number
+
+
+def test_data_is_on_attributes() -> None:
+    """Model, key, field and the rest are attributes, with nothing where they do not apply."""
+    error = ItemNotFoundError("x", model="User", key="1")
+    assert (error.model, error.key, error.silent_variable_failure) == ("User", "1", True)
+    assert ValidationError("x").errors == ()
+    assert (ValidationError("x").field, ValidationError("x").value) == (None, None)
+    assert BatchIncompleteError("x").keys == ()
+    assert TransactionError("x").reasons == ()
+    assert (ConfigurationError("x").model, QueryError("x").index, ServiceError("x").code) == (
+        None,
+        None,
+        None,
+    )
+    commit = CommitError("x", done=[1], not_done=[2], unknown=[3])
+    assert (commit.done, commit.not_done, commit.unknown) == ((1,), (2,), (3,))
+
+
+def test_a_unique_value_s_error_says_field_and_mend_and_not_the_value() -> None:
+    """What, on which model and field, that nothing was written, and what to do."""
+    error = UniqueConstraintError("email", "s3cr3t@x", model="User", key="1")
+    assert (error.field, error.value, error.model, error.key) == ("email", "s3cr3t@x", "User", "1")
+    assert "User: email must be unique" in str(error)
+    assert "nothing was written" in str(error)
+    assert "Choose another value" in str(error)
+    assert "s3cr3t" not in str(error)
+
+
+def test_several_wrong_fields_make_one_error() -> None:
+    """One wrong field is its own error; several are listed, and the first one's data is on the whole."""
+    one, other = ValidationError("User.a is bad", "a", 1), ValidationError("User.b is bad", "b", 2)
+    assert ValidationError.of("User", [one]) is one
+    both = ValidationError.of("User", [one, other])
+    assert str(both) == "User: 2 fields are wrong: User.a is bad; User.b is bad"
+    assert (both.field, both.value, both.errors) == ("a", 1, (one, other))
+
+
+def test_a_wrong_name_brings_a_suggestion_or_the_names_there_are() -> None:
+    """The closest name, else all of them, else nothing."""
+    assert suggestion("naem", ["name", "age"]) == " Did you mean 'name'?"
+    assert suggestion("xyz", ["name", "age"]) == " There is: age, name."
+    assert suggestion("xyz", []) == ""
+
+
+def test_unknown_keys_are_refused_with_a_suggestion() -> None:
+    """The first unknown name is told, with what it stands for."""
+    reject_unknown({"name": 1}, ["name"], "setting")
+    with pytest.raises(ConfigurationError, match=r"Unknown setting 'naem'\. Did you mean 'name'\?"):
+        reject_unknown({"name": 1, "naem": 2}, ["name"], "setting")
+
+
+def test_the_warning_is_a_user_warning() -> None:
+    """It is shown by default, and is no error of ours."""
+    assert BatchContextWarning.__bases__ == (UserWarning,)
+
+
+# --- the package's names -----------------------------------------------------------------------------
+
+
+def test_the_exported_names_are_sorted_and_there() -> None:
+    """In alphabetical order, none twice, all importable."""
+    names = list(dynamo_bao.__all__)
+    assert names == sorted(names)
+    assert len(set(names)) == len(names)
+    for name in names:
+        assert hasattr(dynamo_bao, name), name
+
+
+def test_every_public_name_of_the_package_is_exported() -> None:
+    """What can be imported from the package and is its own is in ``__all__``."""
+    public = {
+        name
+        for name, value in vars(dynamo_bao).items()
+        if not name.startswith("_") and not inspect.ismodule(value) and name != "annotations"
+    }
+    assert public == set(dynamo_bao.__all__)
+
+
+@pytest.mark.parametrize("name", dynamo_bao.__all__)
+def test_every_exported_name_is_documented(name: str) -> None:
+    """Each says what it is, and not in words it inherited."""
+    value = getattr(dynamo_bao, name)
+    doc = vars(value).get("__doc__") if isinstance(value, type) else inspect.getdoc(value)
+    assert doc
+    assert doc.strip()
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in dynamo_bao.__all__ if name[0].isupper() and not name.isupper()]
+)
+def test_public_methods_are_documented(name: str) -> None:
+    """So do the public methods and properties that a public class itself defines, or those they override."""
+    for attribute, member in vars(getattr(dynamo_bao, name)).items():
+        plain = member.__func__ if isinstance(member, (classmethod, staticmethod)) else member
+        if attribute.startswith("_") or not (inspect.isfunction(plain) or isinstance(plain, property)):
+            continue
+        assert inspect.getdoc(getattr(getattr(dynamo_bao, name), attribute)), f"{name}.{attribute}"

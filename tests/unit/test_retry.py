@@ -1,0 +1,248 @@
+"""When another attempt is made: jitter, deadline and attempts, on a clock that only waiting moves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from dynamo_bao import ServiceError, ThrottledError, WriteOutcomeUnknownError
+from dynamo_bao.transport.messages import AttemptFailed, Outcome, Request
+from dynamo_bao.transport.outcomes import ConditionFailed, TransactionCancelled
+from dynamo_bao.transport.retry import (
+    ATTEMPTS,
+    BASE_SECONDS,
+    LONGEST_SECONDS,
+    RetryingTransport,
+    repeat_while,
+)
+from tests.support.clocks import FakeTime
+
+FOREVER = 1e9
+READ = Request("GetItem", {})
+WRITE = Request("UpdateItem", {}, repeatable=False)
+SAFE_WRITE = Request("PutItem", {}, repeatable=True)
+
+
+class Script:
+    """A wire that answers as it was told: with a body, or with an exception."""
+
+    def __init__(self, *answers: Any, last: Any = None) -> None:
+        self.answers = list(answers)
+        self.last = last
+        self.sent: list[Request] = []
+        self.closed = 0
+
+    def attempt(self, request: Request) -> dict[str, Any]:
+        self.sent.append(request)
+        answer = self.answers.pop(0) if self.answers else self.last
+        if isinstance(answer, BaseException):
+            raise answer
+        found: dict[str, Any] = answer
+        return found
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+def failed(outcome: Outcome, error: Exception | None = None) -> AttemptFailed:
+    return AttemptFailed(error or ServiceError("no", code="X", operation="GetItem"), outcome)
+
+
+def sending(wire: Script, request: Request = READ, deadline: float = FOREVER) -> tuple[Any, FakeTime]:
+    time = FakeTime()
+    return RetryingTransport(wire, time.clock).send(request, deadline=deadline), time
+
+
+def test_one_attempt_where_one_is_enough() -> None:
+    """An answer is passed on with its figures, and nothing waits."""
+    body = {"ConsumedCapacity": {"CapacityUnits": 0.5}}
+    reply, time = sending(Script(body))
+    assert reply.body == body
+    assert (reply.attempts, reply.capacity.read, reply.waited, reply.seconds) == (1, 0.5, 0.0, 0.0)
+    assert not time.slept
+
+
+@pytest.mark.parametrize("outcome", list(Outcome))
+def test_a_failed_attempt_is_repeated(outcome: Outcome) -> None:
+    """Throttling, a request that was never sent and a lost reply to a read are tried again."""
+    wire = Script(failed(outcome), failed(outcome), {"a": 1})
+    reply, time = sending(wire)
+    assert reply.body == {"a": 1}
+    assert reply.attempts == len(wire.sent) == 3
+    assert len(time.slept) == 2
+    assert reply.waited == pytest.approx(sum(time.slept))
+    assert reply.seconds == pytest.approx(sum(time.slept))
+
+
+@pytest.mark.parametrize("outcome", list(Outcome))
+def test_attempts_have_a_number_for_each_kind_of_failure(outcome: Outcome) -> None:
+    """After it the error itself comes out, with its cause, and not the wrapper."""
+    cause = OSError("cable")
+    error = ThrottledError("slow", code="ThrottlingException", operation="GetItem")
+    error.__cause__ = cause
+    wire = Script(last=failed(outcome, error))
+    with pytest.raises(ThrottledError) as caught:
+        sending(wire)
+    assert caught.value is error
+    assert caught.value.__cause__ is cause
+    assert len(wire.sent) == ATTEMPTS[outcome] > 1
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ServiceError("no", code="ValidationException", operation="GetItem"),
+        ConditionFailed("no", None),
+        TransactionCancelled("no", ["ConditionalCheckFailed"], [None]),
+        TransactionCancelled("no", ["TransactionConflict", "ConditionalCheckFailed"], [None, None]),
+        TransactionCancelled("no", [], []),
+        KeyError("foreign"),
+        KeyboardInterrupt(),
+    ],
+)
+def test_what_another_attempt_would_not_mend_is_not_repeated(error: BaseException) -> None:
+    """A refused condition, a wrong request and foreign errors come out at once."""
+    wire = Script(last=error)
+    with pytest.raises(type(error)) as caught:
+        sending(wire)
+    assert caught.value is error
+    assert len(wire.sent) == 1
+
+
+@pytest.mark.parametrize(
+    "reason", ["TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"]
+)
+def test_a_conflict_of_transactions_is_repeated(reason: str) -> None:
+    """A transaction cancelled only by conflicts or throttling may succeed the next time."""
+    cancelled = TransactionCancelled("no", [None, reason], [None, None])
+    wire = Script(cancelled, {"done": True})
+    reply, _ = sending(wire, SAFE_WRITE)
+    assert reply.attempts == 2
+    wire = Script(last=TransactionCancelled("no", [None, reason], [None, None]))
+    with pytest.raises(TransactionCancelled):
+        sending(wire, SAFE_WRITE)
+    assert len(wire.sent) > 2
+
+
+def test_a_lost_write_that_could_be_applied_twice_is_not_repeated() -> None:
+    """Its outcome is unknown, and said to be; what was lost is the cause."""
+    lost = ServiceError("lost", code="InternalServerError", operation="UpdateItem")
+    wire = Script(last=failed(Outcome.UNKNOWN, lost))
+    with pytest.raises(
+        WriteOutcomeUnknownError, match=r"UpdateItem: the reply was lost.*refresh\(\)"
+    ) as caught:
+        sending(wire, WRITE)
+    assert caught.value.__cause__ is lost
+    assert len(wire.sent) == 1
+
+
+@pytest.mark.parametrize("outcome", [Outcome.REFUSED, Outcome.NOT_SENT])
+def test_a_write_that_was_certainly_not_carried_out_is_repeated(outcome: Outcome) -> None:
+    """Throttling, or no connection, did nothing yet."""
+    reply, _ = sending(Script(failed(outcome), {"a": 1}), WRITE)
+    assert reply.attempts == 2
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: ConditionFailed("no", None),
+        lambda: TransactionCancelled("no", ["ConditionalCheckFailed"], [None]),
+    ],
+)
+def test_a_refusal_after_a_lost_reply_says_that_it_may_be_our_own(make: Callable[[], Any]) -> None:
+    """An earlier attempt may have been carried out, which the planner must know; after throttling it was not."""
+    for before, repeated in ((Outcome.UNKNOWN, True), (Outcome.REFUSED, False), (Outcome.NOT_SENT, False)):
+        with pytest.raises((ConditionFailed, TransactionCancelled)) as caught:
+            sending(Script(failed(before), make()), SAFE_WRITE)
+        assert caught.value.repeated is repeated
+
+
+def test_r4_waits_are_fully_jittered_between_nothing_and_a_growing_bound() -> None:
+    """The n-th wait is anywhere from 0 to ``BASE * 2^n``, at most `LONGEST_SECONDS`, and spread over it."""
+    waits: list[list[float]] = []
+    for _ in range(200):
+        time = FakeTime()
+        with pytest.raises(ServiceError):
+            RetryingTransport(Script(last=failed(Outcome.REFUSED)), time.clock).send(READ, deadline=FOREVER)
+        waits.append(time.slept)
+    assert {len(slept) for slept in waits} == {ATTEMPTS[Outcome.REFUSED] - 1}
+    for number, column in enumerate(zip(*waits, strict=True)):
+        bound = min(LONGEST_SECONDS, BASE_SECONDS * 2**number)
+        assert all(0 <= wait <= bound for wait in column)
+        assert max(column) > bound * 0.8
+        assert min(column) < bound * 0.2
+        assert len(set(column)) > 150
+
+
+@pytest.mark.parametrize("deadline", [0.0, 0.01, 0.5, 3.0])
+def test_the_deadline_ends_the_attempts(deadline: float) -> None:
+    """No wait passes it, and the last error comes out."""
+    for _ in range(20):
+        time = FakeTime()
+        wire = Script(last=failed(Outcome.REFUSED))
+        with pytest.raises(ServiceError):
+            RetryingTransport(wire, time.clock).send(READ, deadline=deadline)
+        assert time.now() <= deadline
+        assert len(wire.sent) == len(time.slept) + 1
+
+
+def test_one_attempt_is_always_made() -> None:
+    """A deadline that has passed already does not keep the request from being tried once."""
+    time = FakeTime()
+    time.sleep(10.0)
+    wire = Script({"a": 1})
+    assert RetryingTransport(wire, time.clock).send(READ, deadline=5.0).attempts == 1
+
+
+def test_repeat_while_asks_until_the_answer_is_not_wanted() -> None:
+    """It returns the first result that is not to be repeated."""
+    time, results = FakeTime(), iter([3, 2, 1, 0, 9])
+    assert repeat_while(time.clock, FOREVER, lambda: next(results), bool) == 0
+    assert len(time.slept) == 3
+
+
+def test_repeat_while_gives_the_last_result_at_the_deadline() -> None:
+    """No wait passes the deadline, there is no limit on attempts before it, and no hot loop."""
+    time, calls = FakeTime(), []
+
+    def call() -> int:
+        calls.append(time.now())
+        return len(calls)
+
+    assert repeat_while(time.clock, 60.0, call, bool) == len(calls)
+    assert time.now() <= 60.0
+    assert calls[-1] > 60.0 - 2 * LONGEST_SECONDS
+    assert 40 < len(calls) < 400
+    assert all(wait <= LONGEST_SECONDS for wait in time.slept)
+
+
+def test_an_exception_ends_repeat_while() -> None:
+    """Whatever the call raises comes out at once."""
+    time = FakeTime()
+
+    def call() -> int:
+        raise KeyError("x")
+
+    with pytest.raises(KeyError):
+        repeat_while(time.clock, FOREVER, call, bool)
+    assert not time.slept
+
+
+def test_closing_closes_the_wire() -> None:
+    """And may be done twice."""
+    wire = Script()
+    transport = RetryingTransport(wire)
+    transport.close()
+    transport.close()
+    assert wire.closed == 2
+
+
+def test_reads_are_repeatable_by_themselves() -> None:
+    """Reading changes nothing; of a write its planner must say so."""
+    for operation in ("GetItem", "BatchGetItem", "Query", "DescribeTable"):
+        assert Request(operation, {}).repeatable
+    for operation in ("PutItem", "UpdateItem", "DeleteItem", "TransactWriteItems", "BatchWriteItem"):
+        assert not Request(operation, {}).repeatable
