@@ -15,14 +15,14 @@ help:  ## this list
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.10 or newer is needed; say which: make PYTHON=python3.12 …" if sys.version_info < (3, 10) else 0)'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install -qq --upgrade pip
 
 $(DEMO_READY): setup.cfg | $(BIN)/python
-	$(BIN)/python -m pip install --quiet -e '.[examples]'
+	$(BIN)/python -m pip install -qq -e '.[examples]'
 	@touch $@
 
 $(READY): setup.cfg | $(BIN)/python
-	$(BIN)/python -m pip install --quiet -e '.[dev]'
+	$(BIN)/python -m pip install -qq -e '.[dev]'
 	@touch $@ $(DEMO_READY)
 
 demo: $(DEMO_READY)  ## load the metadata of all installed packages and show what batching saves
