@@ -16,7 +16,7 @@ DEFAULT_TABLE = "dynamo-bao-dev"
 FILE_NAME = "dynamo_bao.toml"
 SECTIONS: Mapping[str, tuple[str, ...]] = {
     "aws": ("region", "endpoint_url", "access_key_id", "secret_access_key", "session_token"),
-    "db": ("table_name",),
+    "db": ("table_name", "cursor_secret"),
     "batch_context": ("require_batch_context",),
     "tenancy": ("enabled",),
     "paths": ("models_dir", "models_definition_path", "fields_dir"),
@@ -25,6 +25,7 @@ SECTIONS: Mapping[str, tuple[str, ...]] = {
 _ENVIRONMENT: tuple[tuple[str, str, str], ...] = (
     ("TABLE_NAME", "db", "table_name"),
     ("DYNAMO_BAO_TABLE_NAME", "db", "table_name"),
+    ("DYNAMO_BAO_CURSOR_SECRET", "db", "cursor_secret"),
     ("DYNAMO_BAO_REQUIRE_BATCH_CONTEXT", "batch_context", "require_batch_context"),
     ("DYNAMO_BAO_TENANCY_ENABLED", "tenancy", "enabled"),
     ("DYNAMO_BAO_LOG_LEVEL", "logging", "level"),

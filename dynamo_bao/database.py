@@ -22,6 +22,7 @@ class Database:
         tenancy: whether every operation needs a tenant.
         deadline: seconds after which lookups stop being retried.
         max_concurrency: how many requests of one flush travel at once.
+        cursor_secret: the key that cursors are sealed with.
     """
 
     table_name: str
@@ -30,6 +31,7 @@ class Database:
     tenancy: bool = False
     deadline: float = DEADLINE_SECONDS
     max_concurrency: int = MAX_CONCURRENCY
+    cursor_secret: bytes = b""
 
     def deadline_from_now(self, seconds: float | None = None) -> float:
         """The deadline of a call that starts now, in the transport's clock."""

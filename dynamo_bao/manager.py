@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from dynamo_bao.classes import schema_of
 from dynamo_bao.config import DEFAULT_TABLE, Settings, load_settings
+from dynamo_bao.cursors import secret_of
 from dynamo_bao.database import DEADLINE_SECONDS, MAX_CONCURRENCY, Database
 from dynamo_bao.errors import ConfigurationError, suggestion
 from dynamo_bao.fields.text import RelatedField
@@ -282,13 +283,15 @@ def init_models(
     level = settings.get("logging", "level")
     if level is not None:
         _set_level(level)
+    table = settings.get("db", "table_name", DEFAULT_TABLE)
     database = Database(
-        settings.get("db", "table_name", DEFAULT_TABLE),
+        table,
         transport or _transport(settings, client, embedded, max_concurrency),
         policy,
         settings.flag("tenancy", "enabled"),
         deadline,
         max_concurrency,
+        secret_of(settings.get("db", "cursor_secret"), table),
     )
     manager = Manager(database, settings, models)
     if embedded:

@@ -17,7 +17,7 @@ LONGEST_ROOM = 450
 # Every module, lowest first. A module imports only from modules above it in this list.
 LEVELS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("words and facts", ("checkers", "errors", "wire", "process", "capacity", "numbers", "ulids")),
-    ("settings", ("config", "policy")),
+    ("settings", ("config", "policy", "cursors")),
     (
         "expressions as values",
         (

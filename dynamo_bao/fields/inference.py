@@ -57,7 +57,7 @@ def field_for(annotation: Any, model: str, name: str, **options: Any) -> Field:
             return StringField(choices=choices, **options)
     for kind_of_set in (StringSetField, NumberSetField):
         if plain_class(annotation) in (set, frozenset) and kind_of_set().fits(annotation):
-            return kind_of_set(**{"required": True, **options} if "default" not in options else options)
+            return kind_of_set(**options) if options else kind_of_set(required=True)
     kind = _SCALARS.get(plain_class(annotation))
     if kind is not None:
         return kind(**options)

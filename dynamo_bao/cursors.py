@@ -1,0 +1,61 @@
+"""Cursors: opaque, URL-safe texts that say where to go on, sealed against changes and other uses.
+
+A cursor is a compact JSON text and a keyed BLAKE2 checksum over it and its purpose (model, tenant, query).
+The key is the setting ``db.cursor_secret``. Without one it is made from the table's name, which tells damaged
+and mixed-up cursors, but keeps nobody out who knows this page; what a forged one could reach is bounded by
+the query it is used with, which names tenant and partition itself.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Mapping
+from typing import Any
+
+from dynamo_bao.errors import QueryError
+
+_SEAL_BYTES = 12
+
+
+def secret_of(setting: str | None, table_name: str) -> bytes:
+    """The key of cursors: from the setting, else from the table's name."""
+    return hashlib.blake2b((setting or f"dynamo_bao:{table_name}").encode(), digest_size=32).digest()
+
+
+def seal(payload: Mapping[str, Any], purpose: tuple[str, ...], secret: bytes) -> str:
+    """A cursor that only `unseal` with the same purpose and secret opens.
+
+    >>> unseal(seal({"n": 1}, ("User", "by_status"), b"s"), ("User", "by_status"), b"s")
+    {'n': 1}
+    """
+    content = json.dumps(payload, separators=(",", ":"), sort_keys=True).encode()
+    return urlsafe_b64encode(_checksum(content, purpose, secret) + content).decode().rstrip("=")
+
+
+def unseal(text: object, purpose: tuple[str, ...], secret: bytes) -> dict[str, Any]:
+    """What a cursor holds.
+
+    Raises:
+        QueryError: for a text that is no cursor, was changed, or was made for something else.
+    """
+    if isinstance(text, str) and text.isascii():
+        try:
+            raw = urlsafe_b64decode(text + "=" * (-len(text) % 4))
+        except ValueError:
+            raw = b""
+        checksum, content = raw[:_SEAL_BYTES], raw[_SEAL_BYTES:]
+        if content and hmac.compare_digest(checksum, _checksum(content, purpose, secret)):
+            payload: dict[str, Any] = json.loads(content)
+            return payload
+    raise QueryError(
+        "The cursor is not one of this query: it was changed, or made for another query, model, tenant or table. "
+        "Use last_evaluated_key of the same query, as it is."
+    )
+
+
+def _checksum(content: bytes, purpose: tuple[str, ...], secret: bytes) -> bytes:
+    sealed = json.dumps(purpose).encode() + b"\0" + content
+    return hashlib.blake2b(sealed, digest_size=_SEAL_BYTES, key=secret).digest()
