@@ -70,9 +70,9 @@ from dynamo_bao.indexes import Index, PrimaryKey, UniqueConstraint
 from dynamo_bao.manager import Manager, init_models
 from dynamo_bao.model import Model
 from dynamo_bao.policy import AllowDirect, Policy, RequireContext, WarnOutside
-from dynamo_bao.query import QueryResult
 from dynamo_bao.relations import Related
 from dynamo_bao.repository import Repository
+from dynamo_bao.results import QueryResult
 from dynamo_bao.schema import MODEL_PREFIX
 from dynamo_bao.session.session import Session
 from dynamo_bao.session.stats import Stats

@@ -16,7 +16,7 @@ from dynamo_bao.instances import hidden_class
 from dynamo_bao.paths import FieldPaths
 from dynamo_bao.query import QueryOptions
 from dynamo_bao.registry import register, repository_of
-from dynamo_bao.relations import Related, relation_name
+from dynamo_bao.relations import Related, get_or_load_related, relation_name
 from dynamo_bao.schema import Schema
 
 _OPTION_NAMES = frozenset(field.name for field in attr.fields(Options))
@@ -145,6 +145,7 @@ def _given_names(schema: Schema) -> dict[str, Any]:
         relation = relation_name(field.name) if isinstance(field, RelatedField) else None
         if relation is not None and relation not in schema.fields:
             names[relation] = Related[Any](field.name)
+            names[f"get_{relation}"] = _related_getter(field.name)
     return names
 
 
@@ -156,6 +157,14 @@ def _index_query(index: str) -> Any:
 
     query.__doc__ = f"The items of one partition of {index}."
     return classmethod(query)
+
+
+def _related_getter(field: str) -> Any:
+    def get(self: Any) -> Any:
+        return get_or_load_related(self, field)
+
+    get.__doc__ = f"The related instance of {field}, loaded now; None where the relation is unset."
+    return get
 
 
 def _unique_find(constraint: str) -> Any:

@@ -8,8 +8,9 @@ from attrs import frozen
 
 from dynamo_bao.checkers import Unpack
 from dynamo_bao.declarations import ConstraintDeclaration, IndexDeclaration, PrimaryKeyDeclaration
-from dynamo_bao.query import QueryOptions, QueryResult
+from dynamo_bao.query import QueryOptions
 from dynamo_bao.registry import repository_of
+from dynamo_bao.results import QueryResult
 
 M = TypeVar("M")
 

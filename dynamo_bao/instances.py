@@ -106,6 +106,7 @@ class State:
         "key",
         "origin",
         "primary_id",
+        "related",
         "session",
         "sets",
         "shared",
@@ -133,6 +134,7 @@ class State:
         self.capacity = Capacity()
         self.doubt: Exception | None = None
         self.sets: dict[str, Any] | None = None
+        self.related: dict[str, tuple[Any, Any]] | None = None
 
     def name(self, identity: Identity) -> None:
         """Takes on the key of `identity`."""
@@ -285,6 +287,34 @@ def share(older: Any, newer: Any) -> None:
         state.shared = [weakref.ref(newer)]
     state.shared.append(weakref.ref(older))
     object.__setattr__(older, "__class__", type(newer))
+
+
+# --- related instances ------------------------------------------------------------------------------
+
+
+def remember_related(instance: Any, field: str, target: Any) -> None:
+    """Keeps the target of a relation, for as long as the relation points to it."""
+    state = state_of(instance)
+    if state.related is None:
+        state.related = {}
+    state.related[field] = (instance.__dict__.get(field), target)
+
+
+def remembered_related(instance: Any, field: str) -> Any:
+    """The target of a relation that was reached before, None where it now points elsewhere."""
+    remembered = (state_of(instance).related or {}).get(field)
+    if remembered is None or remembered[0] != instance.__dict__.get(field):
+        return None
+    return remembered[1]
+
+
+def forget_related(instance: Any, field: str | None = None) -> None:
+    """Forgets the target of a relation, or of all of them."""
+    state = state_of(instance)
+    if field is None:
+        state.related = None
+    elif state.related is not None:
+        state.related.pop(field, None)
 
 
 # --- what changed -------------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ from dynamo_bao.fields.text import RelatedField
 from dynamo_bao.model import Model
 from dynamo_bao.policy import Policy, policy_from_setting
 from dynamo_bao.registry import attach, choose, detach, is_local, models as all_models, source_of
-from dynamo_bao.relations import parent_query_name, query_method
+from dynamo_bao.relations import mapped_method, mapped_name, parent_query_name, query_method
 from dynamo_bao.repository import Repository
 from dynamo_bao.tables import create_table
 from dynamo_bao.transport.boto import BotoWire, boto_transport, embedded_transport
@@ -158,22 +158,19 @@ class Manager:
         return self.repository(choose(target, known, near))
 
     def _link(self) -> None:
-        """Gives parent models their query methods: ``user.query_posts()``."""
+        """Gives parent models their query methods: ``user.query_posts()``, ``tag.get_posts()``."""
         for model, repository in list(self._repositories.items()):
             schema = repository.schema
-            shapes = [
-                *schema.indexes.values(),
-                *((schema.primary,) if schema.primary.name != "primary_key" else ()),
-            ]
-            for shape in shapes:
-                if not isinstance(shape.partition.field, RelatedField) or shape.name is None:
+            named = (schema.primary,) if schema.primary.name != "primary_key" else ()
+            for shape in (*schema.indexes.values(), *named):
+                owner = shape.partition.field
+                parent = self._parent(owner, model) if isinstance(owner, RelatedField) else None
+                if parent is None or shape.name is None:
                     continue
-                parent = self._parent(shape.partition.field, model)
-                name = parent_query_name(shape.name)
-                if parent is not None and (
-                    not hasattr(parent, name) or getattr(getattr(parent, name), "made_by_relation", False)
-                ):
-                    setattr(parent, name, query_method(model, shape.name))
+                _give(parent, parent_query_name(shape.name), query_method(model, shape.name))
+                target = repository.mapped_field(shape)
+                if target is not None:
+                    _give(parent, mapped_name(shape.name), mapped_method(model, shape.name, target))
 
     def _parent(self, field: RelatedField, model: type[Any]) -> type[Any] | None:
         """The parent model of a relation, None while it is not defined."""
@@ -226,6 +223,12 @@ class Manager:
 
     def __repr__(self) -> str:
         return f"<Manager of {', '.join(self.model_classes()) or 'no models'} in {self.table_name}>"
+
+
+def _give(parent: type[Any], name: str, method: Any) -> None:
+    """Adds a method to a model, unless the model has something of its own under that name."""
+    if not hasattr(parent, name) or getattr(getattr(parent, name), "made_by_relation", False):
+        setattr(parent, name, method)
 
 
 def init_models(

@@ -8,25 +8,31 @@ from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import Any, ClassVar, Generic, TypeVar, overload
 
-from attrs import NOTHING
-
 from dynamo_bao.capacity import Capacity
 from dynamo_bao.checkers import Unpack, dataclass_transform
 from dynamo_bao.classes import make_model, schema_of
+from dynamo_bao.construction import check_key_assignment, comparable, fill_in, parts_of, rebuild, values_of
 from dynamo_bao.context import is_inside_batch_context
 from dynamo_bao.definition import Declared, Options
-from dynamo_bao.errors import UnknownFieldError, ValidationError, suggestion
-from dynamo_bao.fields.base import Field
 from dynamo_bao.fields.documents import JsonField, ListField, MapField, NestedField
 from dynamo_bao.fields.moments import DateTimeField, TtlField, utc_now
 from dynamo_bao.fields.numeric import BooleanField, DecimalField, FloatField, IntegerField
 from dynamo_bao.fields.text import BinaryField, EnumField, RelatedField, StringField
-from dynamo_bao.instances import STATE, State, Status, changed_names, give_values, new_loaded, state_of
+from dynamo_bao.instances import (
+    STATE,
+    State,
+    Status,
+    changed_names,
+    forget_related,
+    give_values,
+    state_of,
+)
 from dynamo_bao.paths import FieldPaths
-from dynamo_bao.query import QueryOptions, QueryResult
+from dynamo_bao.query import QueryOptions
 from dynamo_bao.registry import repository_of
-from dynamo_bao.relations import load_related, related
+from dynamo_bao.relations import get_or_load_related, get_related, load_related, related
 from dynamo_bao.repository import Repository
+from dynamo_bao.results import QueryResult
 from dynamo_bao.schema import Schema
 from dynamo_bao.tenancy import current_tenant
 from dynamo_bao.writing import ConditionLike
@@ -156,7 +162,7 @@ class Model:
 
     def __init__(self, **values: Any) -> None:
         schema = schema_of(type(self))
-        _fill_in(schema, values)
+        fill_in(schema, values)
         state = State(None, Status.TRANSIENT, current_tenant())
         give_values(self, {STATE: state, **{name: values[name] for name in schema.key_names}})
         self.__attrs_init__(**values)  # type: ignore[attr-defined]
@@ -257,13 +263,13 @@ class Model:
     def changes(self) -> dict[str, Any]:
         """The fields whose local value differs from what was loaded, with their local values."""
         if state_of(self).status is Status.TRANSIENT:
-            return {name: value for name, value in self._values().items() if value is not None}
+            return {name: value for name, value in values_of(self).items() if value is not None}
         return {name: self.__dict__[name] for name in changed_names(self)}
 
     def to_dict(self) -> dict[str, Any]:
         """The field values by field name; loads a pending instance."""
         self._look()
-        return self._values()
+        return values_of(self)
 
     @property
     def consumed_capacity(self) -> Capacity:
@@ -279,6 +285,18 @@ class Model:
         """Loads the targets of relation fields (all by default) in one round, and returns the instance."""
         load_related(self, names)
         return self
+
+    def get_related(self, field: str) -> Any:
+        """The related instance of a relation field if it was loaded already, else None."""
+        return get_related(self, field)
+
+    def get_or_load_related_field(self, field: str) -> Any:
+        """The related instance of a relation field, loaded now; None where the relation is unset."""
+        return get_or_load_related(self, field)
+
+    def clear_related_cache(self, field: str | None = None) -> None:
+        """Forgets the related instance of a relation field, or of all; the next look finds it anew."""
+        forget_related(self, field)
 
     def is_expired(self) -> bool:
         """Whether the item's ``ttl`` has passed; DynamoDB removes such items later."""
@@ -298,15 +316,11 @@ class Model:
         if state.status in (Status.PENDING, Status.MISSING, Status.FAILED):
             repository_for(self).materialise(self)
 
-    def _values(self) -> dict[str, Any]:
-        values = self.__dict__
-        return {name: values[name] for name in schema_of(type(self)).fields if name in values}
-
     # --- Python's own questions, all answered without I/O but the truth of a pending instance ------------
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name in self.__bao_keys__ and STATE in self.__dict__:
-            _check_key_assignment(self, name, value)
+            check_key_assignment(self, name, value)
         object.__setattr__(self, name, value)
 
     def __bool__(self) -> bool:
@@ -317,16 +331,16 @@ class Model:
             return True
         if not isinstance(other, Model) or schema_of(type(self)) is not schema_of(type(other)):
             return NotImplemented
-        mine, theirs = _comparable(self), _comparable(other)
+        mine, theirs = comparable(self), comparable(other)
         return mine is not None and mine == theirs
 
     def __hash__(self) -> int:
-        comparable = _comparable(self)
-        if comparable is None:
+        key = comparable(self)
+        if key is None:
             raise TypeError(
                 f"{type(self).__name__} has no key yet, so it cannot be hashed; give it one first."
             )
-        return hash((schema_of(type(self)).name, comparable))
+        return hash((schema_of(type(self)).name, key))
 
     def __repr__(self) -> str:
         state, values = state_of(self), self.__dict__
@@ -335,7 +349,7 @@ class Model:
 
     def __copy__(self: M) -> M:
         self._look()
-        twin: M = _rebuild(*_parts(self))
+        twin: M = rebuild(*parts_of(self))
         return twin
 
     def __deepcopy__(self: M, memo: dict[int, Any]) -> M:
@@ -344,95 +358,8 @@ class Model:
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         self._look()
-        return _rebuild, _parts(self)
+        return rebuild, parts_of(self)
 
 
 RESERVED = frozenset(name for name in dir(Model) if not name.startswith("__")) | {"fields", "primary_key"}
 """Names that fields cannot have, because they would hide a method."""
-
-
-# --- making an instance -------------------------------------------------------------------------------
-
-
-def _fill_in(schema: Schema, values: dict[str, Any]) -> None:
-    """Completes the constructor's values in place, and converts what fields accept in other forms.
-
-    Raises:
-        UnknownFieldError: for a name that is no field.
-        ValidationError: naming every required field that has no value.
-    """
-    for name in values:
-        if name not in schema.fields:
-            hint = suggestion(name, schema.fields)
-            raise UnknownFieldError(f"{schema.name} has no field {name!r}.{hint}", name, values[name])
-    missing: list[ValidationError] = []
-    for name, field in schema.fields.items():
-        if name in values:
-            values[name] = _converted(field, values[name])
-            continue
-        value = field.initial()
-        if value is NOTHING:
-            missing.append(field.error("is required; give it a value", None))
-        values[name] = value
-    if missing:
-        raise ValidationError.of(schema.name, missing)
-
-
-def _converted(field: Field, value: Any) -> Any:
-    """A value in the form the field holds it; what cannot be is left for the save to refuse."""
-    if value is None:
-        return None
-    try:
-        return field.normalise(value)
-    except ValueError:
-        return value
-
-
-def _check_key_assignment(instance: Model, name: str, value: Any) -> None:
-    state = state_of(instance)
-    if state.status is Status.TRANSIENT or instance.__dict__.get(name) == value:
-        return
-    schema = schema_of(type(instance))
-    raise ValidationError(
-        f"{schema.name}.{name} is part of the key of a stored item and cannot be changed; create() a new item "
-        f"and delete() this one.",
-        name,
-        value,
-    )
-
-
-def _comparable(instance: Model) -> Any:
-    """What equality goes by: tenant and key; None where there is no key yet."""
-    state = state_of(instance)
-    if state.key is not None:
-        return state.key
-    try:
-        return instance._identity().key
-    except ValidationError:
-        return None
-
-
-# --- copies -------------------------------------------------------------------------------------------
-
-
-def _parts(instance: Model) -> tuple[Any, ...]:
-    state = state_of(instance)
-    return (
-        instance.__bao_model__,
-        state.status is Status.LOADED,
-        state.tenant,
-        state.stored,
-        dict(instance._values()),
-    )
-
-
-def _rebuild(model: type[Any], stored: bool, tenant: str | None, item: Any, values: dict[str, Any]) -> Any:
-    """A detached instance with the same stored item and the same local values."""
-    if not stored:
-        instance = object.__new__(model)
-        give_values(instance, {STATE: State(None, Status.TRANSIENT, tenant)})
-    else:
-        repository = repository_of(model)
-        instance = new_loaded(repository, repository.schema.identity(tenant, values), tenant, item)
-    instance.__dict__.update(copy.deepcopy(values))
-    return instance

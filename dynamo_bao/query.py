@@ -1,36 +1,29 @@
-"""Queries of one partition of an index, and their results."""
+"""Queries of one partition of an index: checked at the call, then sent page by page."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Generic, TypedDict, TypeVar, overload
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, TypedDict
 
 from attrs import frozen
 
-from dynamo_bao.capacity import Capacity
 from dynamo_bao.checkers import Unpack
-from dynamo_bao.errors import ItemNotFoundError, QueryError, ValidationError, suggestion
-from dynamo_bao.expressions.conditions import (
-    Attribute,
-    BeginsWith,
-    Between,
-    Compare,
-    Condition,
-    all_of,
-)
+from dynamo_bao.cursors import seal, unseal
+from dynamo_bao.errors import QueryError, suggestion
+from dynamo_bao.expressions.conditions import Condition, all_of
 from dynamo_bao.expressions.dicts import condition_from
 from dynamo_bao.expressions.render import Placeholders, render_condition
-from dynamo_bao.instances import Home, PeerGroup, Status, fill, new_loaded, state_of
-from dynamo_bao.schema import Identity, IndexShape, Part, PrimaryShape
+from dynamo_bao.instances import Home, PeerGroup, Status, fill, new_loaded, remembered_related, state_of
+from dynamo_bao.keyconditions import key_condition
+from dynamo_bao.loading import load_relations
+from dynamo_bao.schema import Identity, IndexShape, PrimaryShape
 from dynamo_bao.scope import enter
 from dynamo_bao.session.session import Session
 from dynamo_bao.transport.messages import Request
-from dynamo_bao.wire import PK, QUERY, SK, Item
-
-M = TypeVar("M")
+from dynamo_bao.wire import PK, QUERY, SK, Item, index_key_names
 
 DIRECTIONS = ("ASC", "DESC")
-_SORT_OPERATORS = frozenset(("=", "<", "<=", ">", ">="))
 
 
 class QueryOptions(TypedDict, total=False):
@@ -43,6 +36,10 @@ class QueryOptions(TypedDict, total=False):
         filter: what else must hold of an item; filtered items are read and paid for.
         count_only: whether only the number of matches is wanted.
         consistent_read: only for the primary key, secondary indexes cannot.
+        start_key: where to go on, the `last_evaluated_key` of an earlier result of the same query.
+        load_related: whether the targets of relation fields are loaded with each page.
+        related_fields: which ones, also nested as in ``"user_id.org_id"``; all by default.
+        related_only: a relation field whose targets are the result, instead of the rows themselves.
     """
 
     limit: int | None
@@ -51,6 +48,10 @@ class QueryOptions(TypedDict, total=False):
     filter: Mapping[str, object] | Condition | None
     count_only: bool
     consistent_read: bool
+    start_key: str | None
+    load_related: bool
+    related_fields: Sequence[str] | None
+    related_only: str | None
 
 
 @frozen
@@ -62,6 +63,10 @@ class Query:
         session, tenant: where and for whom it runs.
         parameters: the request without its start key.
         limit: how many matches are wanted in all, None for every one.
+        purpose: what its cursors are bound to.
+        start: where it begins, from a cursor.
+        related: which relations of the matches are loaded with them; None for all.
+        related_only: the relation field whose targets are the result.
     """
 
     home: Home
@@ -69,6 +74,10 @@ class Query:
     tenant: str | None
     parameters: Mapping[str, Any]
     limit: int | None
+    purpose: tuple[str, ...]
+    start: Item | None
+    related: tuple[str, ...] | None
+    related_only: str | None
 
     @classmethod
     def of(
@@ -104,26 +113,32 @@ class Query:
             raise QueryError(f"direction={direction!r}; use 'ASC' or 'DESC'.", index=name)
         if consistent_read and isinstance(shape, IndexShape):
             raise QueryError(f"{name} is a secondary index, which cannot be read consistently.", index=name)
-        placeholders = Placeholders()
-        condition = _key_condition(home, shape, tenant, value, sort_condition, name)
-        parameters: dict[str, Any] = {
-            "TableName": home.database.table_name,
-            "KeyConditionExpression": render_condition(condition, placeholders, home.schema),
-            "ReturnConsumedCapacity": "TOTAL",
-        }
-        filtered = render_condition(condition_from(options.get("filter")), placeholders, home.schema)
-        placeholders.into(parameters)
-        for member, given in (
-            ("IndexName", shape.id if isinstance(shape, IndexShape) else None),
-            ("FilterExpression", filtered or None),
-            ("Limit", page_size or (limit if not filtered else None)),
-            ("ConsistentRead", consistent_read or None),
-            ("ScanIndexForward", False if direction == "DESC" else None),
-            ("Select", "COUNT" if options.get("count_only") else None),
-        ):
-            if given is not None:
-                parameters[member] = given
-        return cls(home, session, tenant, parameters, limit)
+        parameters = _parameters(home, shape, tenant, value, sort_condition, options)
+        start_key = options.get("start_key")
+        purpose = _purpose(home, tenant, parameters)
+        start = None if start_key is None else unseal(start_key, purpose, home.database.cursor_secret)
+        return cls(
+            home,
+            session,
+            tenant,
+            parameters,
+            limit,
+            purpose,
+            None if start is None else {attribute: {"S": text} for attribute, text in start.items()},
+            tuple(options.get("related_fields") or ()) or None if options.get("load_related") else (),
+            options.get("related_only"),
+        )
+
+    def cursor(self, key: Item) -> str:
+        """The cursor that continues this query after the row with these key attributes."""
+        payload = {attribute: value["S"] for attribute, value in key.items()}
+        return seal(payload, self.purpose, self.home.database.cursor_secret)
+
+    def row_key(self, row: Item) -> Item:
+        """The key attributes of a row, as DynamoDB wants them to continue after it."""
+        index = self.parameters.get("IndexName")
+        names = (PK, SK) if index is None else (PK, SK, *index_key_names(index))
+        return {name: row[name] for name in names}
 
     def page(self, start: Item | None) -> dict[str, Any]:
         """One page's reply body."""
@@ -145,7 +160,15 @@ class Query:
         group = PeerGroup(found)
         for instance in found:
             state_of(instance).group = group
-        return found
+        if self.related != ():
+            load_relations(found, self.related, self.session)
+        if self.related_only is None:
+            return found
+        load_relations(found, [self.related_only], self.session)
+        targets = [remembered_related(instance, self.related_only) for instance in found]
+        return [
+            target for target in targets if target is not None and state_of(target).status is Status.LOADED
+        ]
 
     def _instance(self, item: Item) -> Any:
         schema = self.home.schema
@@ -172,171 +195,43 @@ class Query:
         return known
 
 
-def _key_condition(
+def _parameters(
     home: Home,
     shape: IndexShape | PrimaryShape,
     tenant: str | None,
     value: object,
     sort_condition: Any,
-    name: str,
-) -> Condition:
-    text = _part_text(shape.partition, value, name)
-    if isinstance(shape, IndexShape):
-        partition = Compare(Attribute(shape.pk_name), "=", {"S": shape.pk_text(tenant, text)})
-        attribute = Attribute(shape.sk_name)
-    else:
-        partition = Compare(Attribute(PK), "=", {"S": home.schema.partition_key(tenant, text)})
-        attribute = Attribute(SK)
-    if sort_condition is None:
-        return partition
-    if shape.sort.field is None:
-        raise QueryError(f"{name} has no sort key field to put a condition on.", index=name)
-    field = shape.sort.field.name
-    if not isinstance(sort_condition, (Mapping, Condition)):
-        sort_condition = {field: sort_condition}
-    given = condition_from(sort_condition)
-    return all_of((partition, _sort_condition(given, shape.sort, attribute, name)))
+    options: QueryOptions,
+) -> dict[str, Any]:
+    """The request of a query, without where it starts."""
+    placeholders = Placeholders()
+    condition, extra = key_condition(home, shape, tenant, value, sort_condition)
+    parameters: dict[str, Any] = {
+        "TableName": home.database.table_name,
+        "KeyConditionExpression": render_condition(condition, placeholders, home.schema),
+        "ReturnConsumedCapacity": "TOTAL",
+    }
+    wanted = all_of((condition_from(options.get("filter")), extra))
+    filtered = render_condition(wanted, placeholders, home.schema)
+    placeholders.into(parameters)
+    limit = None if filtered else options.get("limit")
+    for member, given in (
+        ("IndexName", shape.id if isinstance(shape, IndexShape) else None),
+        ("FilterExpression", filtered or None),
+        ("Limit", options.get("page_size") or limit),
+        ("ConsistentRead", options.get("consistent_read") or None),
+        ("ScanIndexForward", False if options.get("direction") == "DESC" else None),
+        ("Select", "COUNT" if options.get("count_only") else None),
+    ):
+        if given is not None:
+            parameters[member] = given
+    return parameters
 
 
-def _sort_condition(given: Condition, part: Part, attribute: Attribute, name: str) -> Condition:
-    """A condition on the sort key field as one on the sort key attribute, with key texts."""
-    assert part.field is not None
-    field = part.field.name
-    path = getattr(given, "path", field)
-    if path != field:
-        raise QueryError(f"{path!r} is not the sort key for index {name!r}; that is {field!r}.", index=name)
-    if isinstance(given, Compare) and given.operator in _SORT_OPERATORS:
-        return Compare(attribute, given.operator, {"S": _part_text(part, given.value, name)})
-    if isinstance(given, Between):
-        low, high = _part_text(part, given.low, name), _part_text(part, given.high, name)
-        return Between(attribute, {"S": low}, {"S": high})
-    if isinstance(given, BeginsWith):
-        text = given.value if isinstance(given.value, str) else _part_text(part, given.value, name)
-        return BeginsWith(attribute, {"S": text})
-    raise QueryError(
-        f"Unsupported sort key operator on {field!r}; use one of $eq, $gt, $gte, $lt, $lte, $between, $begins_with.",
-        index=name,
-        field=field,
-    )
+_NOT_THE_QUERY = frozenset(("Limit", "Select", "ReturnConsumedCapacity", "ConsistentRead"))
 
 
-def _part_text(part: Part, value: object, name: str) -> str:
-    if part.field is None:
-        return part.prefix
-    if value is None:
-        raise QueryError(
-            f"{name} needs a value for {part.field.name!r}, not None.", index=name, field=part.field.name
-        )
-    try:
-        return part.to_text(part.field.accept(value))
-    except ValidationError as error:
-        raise QueryError(str(error), index=name, field=part.field.name) from error
-
-
-class QueryResult(Generic[M]):
-    """The matches of a query: a lazy sequence that fetches further pages as they are needed.
-
-    Iterating goes through all matches (or `limit` of them). ``len``, indexing and `items` fetch all of
-    them; `pages` streams.
-
-    Example:
-        >>> for post in user.query_posts():
-        ...     print(post.title)
-    """
-
-    def __init__(self, query: Query) -> None:
-        self._query = query
-        self._items: list[M] = []
-        self._start: Item | None = None
-        self._done = False
-        self._count = 0
-        self.scanned_count = 0
-        self.capacity = Capacity()
-
-    def _fetch(self) -> list[M]:
-        """The next page's instances; marks the end where there is no further page."""
-        body = self._query.page(self._start)
-        self.capacity = self.capacity.plus(body["_capacity"])
-        self.scanned_count += body.get("ScannedCount", 0)
-        rows = body.get("Items", [])
-        room = None if self._query.limit is None else self._query.limit - self._count
-        self._count += min(body.get("Count", 0), room) if room is not None else body.get("Count", 0)
-        page: list[M] = self._query.instances(rows[:room] if room is not None else rows)
-        self._items += page
-        self._start = body.get("LastEvaluatedKey")
-        limit = self._query.limit
-        self._done = self._start is None or (limit is not None and self._count >= limit)
-        return page
-
-    def pages(self) -> Iterator[list[M]]:
-        """The pages not fetched yet, one request each; empty ones are left out."""
-        while not self._done:
-            page = self._fetch()
-            if page:
-                yield page
-
-    def all(self) -> list[M]:
-        """Every match."""
-        for _ in self.pages():
-            pass
-        return self._items
-
-    @property
-    def items(self) -> list[M]:
-        """Every match."""
-        return self.all()
-
-    @property
-    def count(self) -> int:
-        """How many matches there are, over all pages."""
-        self.all()
-        return self._count
-
-    def first(self) -> M | None:
-        """The first match, or None."""
-        return next(iter(self), None)
-
-    def one(self) -> M:
-        """The only match.
-
-        Raises:
-            ItemNotFoundError: where there is none.
-            QueryError: where there are several.
-        """
-        matches = self.all()
-        if not matches:
-            raise ItemNotFoundError(f"{self._query.home.schema.name}: the query has no match.")
-        if len(matches) > 1:
-            raise QueryError(
-                f"{self._query.home.schema.name}: the query has {len(matches)} matches, not one."
-            )
-        return matches[0]
-
-    def __iter__(self) -> Iterator[M]:
-        position = 0
-        while True:
-            while position < len(self._items):
-                yield self._items[position]
-                position += 1
-            if self._done:
-                return
-            self._fetch()
-
-    def __len__(self) -> int:
-        return len(self.all())
-
-    def __bool__(self) -> bool:
-        return self.first() is not None
-
-    @overload
-    def __getitem__(self, index: int) -> M: ...
-
-    @overload
-    def __getitem__(self, index: slice) -> list[M]: ...
-
-    def __getitem__(self, index: int | slice) -> M | list[M]:
-        return self.all()[index]
-
-    def __repr__(self) -> str:
-        state = "all" if self._done else "more to come"
-        return f"<QueryResult of {self._query.home.schema.name}: {len(self._items)} fetched, {state}>"
+def _purpose(home: Home, tenant: str | None, parameters: Mapping[str, Any]) -> tuple[str, ...]:
+    """What a query's cursors are bound to: the model, the tenant, and what is asked in which order."""
+    asked = {name: value for name, value in parameters.items() if name not in _NOT_THE_QUERY}
+    return "query", home.schema.name, tenant or "", json.dumps(asked, sort_keys=True, default=bytes.hex)

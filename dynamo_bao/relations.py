@@ -7,12 +7,15 @@ from typing import Any, Generic, TypeVar
 
 from dynamo_bao.checkers import Unpack
 from dynamo_bao.fields.text import RelatedField
-from dynamo_bao.instances import Origin, Status, state_of
-from dynamo_bao.query import QueryOptions, QueryResult
+from dynamo_bao.instances import Origin, Status, remember_related, remembered_related, state_of
+from dynamo_bao.loading import load_relations
+from dynamo_bao.query import QueryOptions
 from dynamo_bao.reading import get_instance
 from dynamo_bao.registry import repository_of
 from dynamo_bao.repository import Repository
+from dynamo_bao.results import QueryResult
 from dynamo_bao.scope import enter, enter_through
+from dynamo_bao.session.session import Session
 
 R = TypeVar("R")
 
@@ -48,18 +51,29 @@ def related(instance: Any, field: str) -> Any:
     target = repository.related_target(instance, field)
     if target is None:
         return None
-    home, identity, tenant = target
+    remembered = remembered_related(instance, field)
     state = state_of(instance)
     if state.home is None:
         session, _ = enter(repository.database, repository.schema.name, field)
     else:
         session = enter_through(instance, field)
+    if remembered is not None and (session is None or state_of(remembered).session is session):
+        return remembered
+    found = _find(repository, instance, target, field, session)
+    remember_related(instance, field, found)
+    return found
+
+
+def _find(
+    repository: Repository[Any], instance: Any, target: Any, field: str, session: Session | None
+) -> Any:
+    home, identity, tenant = target
     if session is None:
         return get_instance(home, identity, tenant, None)
     known = session.known(home, identity)
     found = session.lookup(home, identity, tenant)
     if known is None:
-        state_of(found).origin = Origin(state.group, field, repository.schema.name)
+        state_of(found).origin = Origin(state_of(instance).group, field, repository.schema.name)
     return found
 
 
@@ -68,26 +82,37 @@ def _repository(instance: Any) -> Repository[Any]:
     return home if isinstance(home, Repository) else repository_of(type(instance))
 
 
-def relation_fields(instance: Any) -> list[str]:
-    """The relation fields of an instance's model."""
-    fields = _repository(instance).schema.fields.values()
-    return [field.name for field in fields if isinstance(field, RelatedField)]
-
-
 def load_related(instance: Any, names: Iterable[str] | None) -> None:
     """Loads the targets of the named relation fields (all of them by default), in one round."""
-    wanted = relation_fields(instance) if names is None else list(names)
-    targets = [target for target in (_announced(instance, name) for name in wanted) if target is not None]
-    for target in targets:
-        if state_of(target).status is Status.PENDING:
-            target.exists()
+    repository = _repository(instance)
+    if state_of(instance).home is None:
+        enter(repository.database, repository.schema.name, "load_related_data")
+        for name in relation_names_of(repository) if names is None else names:
+            target = related(instance, name)
+            if target is not None:
+                target.exists()
+        return
+    repository.materialise(instance)
+    load_relations([instance], names, enter_through(instance, "load_related_data"))
 
 
-def _announced(instance: Any, field: str) -> Any:
-    """A related instance whose load was asked for, so that it is nobody's implicit one."""
+def relation_names_of(repository: Repository[Any]) -> list[str]:
+    """The relation fields of a repository's model."""
+    return [field.name for field in repository.schema.fields.values() if isinstance(field, RelatedField)]
+
+
+def get_related(instance: Any, field: str) -> Any:
+    """The target of a relation if it was loaded already, else None; asks nobody."""
+    _repository(instance).related_repository(field)
+    known = remembered_related(instance, field)
+    return known if known is not None and state_of(known).status is not Status.PENDING else None
+
+
+def get_or_load_related(instance: Any, field: str) -> Any:
+    """The target of a relation, loaded now if it was not; None where the relation is unset."""
     target = related(instance, field)
-    if target is not None and state_of(target).origin is not None:
-        state_of(target).origin = None
+    if target is not None:
+        target.exists()
     return target
 
 
@@ -108,6 +133,36 @@ def query_method(model: type[Any], index: str) -> Callable[..., QueryResult[Any]
     query.__doc__ = f"The {model.__name__} items of this one, by {index}."
     query.made_by_relation = True  # type: ignore[attr-defined]
     return query
+
+
+def mapped_method(model: type[Any], index: str, target: str) -> Callable[..., QueryResult[Any]]:
+    """The method ``tag.get_posts`` for a mapping model: its rows' targets, by one query and one batch a page."""
+
+    def get(
+        self: Any,
+        sort_condition: Any = None,
+        limit: int | None = None,
+        direction: str = "ASC",
+        start_key: str | None = None,
+    ) -> QueryResult[Any]:
+        return repository_of(model).query_by_index(
+            index,
+            self,
+            sort_condition,
+            limit=limit,
+            direction=direction,
+            start_key=start_key,
+            related_only=target,
+        )
+
+    get.__doc__ = f"The instances that {model.__name__} relates to this one, by {index}."
+    get.made_by_relation = True  # type: ignore[attr-defined]
+    return get
+
+
+def mapped_name(index: str) -> str:
+    """``get_posts`` for the index ``posts_for_tag``."""
+    return f"get_{index.split('_for_', 1)[0]}"
 
 
 def parent_query_name(index: str) -> str:

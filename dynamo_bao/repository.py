@@ -19,8 +19,9 @@ from dynamo_bao.errors import (
 )
 from dynamo_bao.fields.text import RelatedField
 from dynamo_bao.instances import Home, Status, not_found, require_present, state_of
-from dynamo_bao.query import Query, QueryOptions, QueryResult
+from dynamo_bao.query import Query, QueryOptions
 from dynamo_bao.reading import get_instance, get_into, get_item
+from dynamo_bao.results import QueryResult
 from dynamo_bao.schema import ConstraintShape, Identity, IndexShape, PrimaryShape, Schema
 from dynamo_bao.scope import enter, enter_through, session_of
 from dynamo_bao.writing import ConditionLike, create, delete, save, update
@@ -231,7 +232,8 @@ class Repository(Generic[M]):
 
     def unknown_index(self, name: str) -> Exception:
         """The error for an index the model does not have."""
-        hint = suggestion(name, self.schema.indexes)
+        named = [self.schema.primary.name or "primary_key"]
+        hint = suggestion(name, [*self.schema.indexes, *named])
         return QueryError(f'Index "{name}" not found in {self.schema.name} model.{hint}', index=name)
 
     # --- unique values ---------------------------------------------------------------------------
@@ -308,6 +310,22 @@ class Repository(Generic[M]):
                 field=field,
             )
         return self.family.related(relation.target, self.model)
+
+    def mapped_field(self, shape: IndexShape | PrimaryShape) -> str | None:
+        """For a mapping model: the relation at the other end from the partition key of an index."""
+        if self.table_type != "mapping":
+            return None
+        ends = [name for name in self.schema.key_names if isinstance(self.schema.fields[name], RelatedField)]
+        others = [
+            name for name in ends if shape.partition.field is not None and name != shape.partition.field.name
+        ]
+        return others[0] if len(ends) == 2 and len(others) == 1 else None
+
+    @property
+    def table_type(self) -> str:
+        """``"standard"``, or ``"mapping"`` for a model between two others."""
+        model: Any = self.model
+        return str(model.__bao_options__.table_type)
 
     def related_target(self, instance: Any, field: str) -> tuple[Home, Identity, str | None] | None:
         """Where a relation of `instance` points, without loading anything; None where it points nowhere."""

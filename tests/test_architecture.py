@@ -78,9 +78,9 @@ LEVELS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("where code runs", ("tenancy", "context", "scope")),
     (
         "what is asked of a model",
-        ("reading", "query", "writing", "repository", "registry", "relations", "indexes"),
+        ("reading", "loading", "keyconditions", "query", "results", "writing", "repository", "registry", "relations", "indexes"),
     ),
-    ("models", ("classes", "model")),
+    ("models", ("classes", "construction", "model")),
     ("connecting", ("tables", "manager")),
     ("the rim", ("testing.recording", "testing.faults", "testing", "")),
 )

@@ -1,0 +1,142 @@
+"""Key conditions: which partition of an index is asked, and which range of its sort key."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from dynamo_bao.errors import QueryError, ValidationError
+from dynamo_bao.expressions.conditions import (
+    EMPTY,
+    AllOf,
+    Attribute,
+    BeginsWith,
+    Between,
+    Compare,
+    Condition,
+    all_of,
+)
+from dynamo_bao.expressions.dicts import condition_from
+from dynamo_bao.instances import Home
+from dynamo_bao.schema import MODEL_PREFIX, IndexShape, Part, PrimaryShape
+from dynamo_bao.wire import PK, SK
+
+_LOWER: Final = frozenset((">", ">="))
+_UPPER: Final = frozenset(("<", "<="))
+
+
+def key_condition(
+    home: Home,
+    shape: IndexShape | PrimaryShape,
+    tenant: str | None,
+    value: object,
+    sort_condition: Any,
+) -> tuple[Condition, Condition]:
+    """The condition on the key attributes, and what a filter must add to it.
+
+    Args:
+        shape: the index or primary key asked.
+        value: the partition key field's value; none for `MODEL_PREFIX`.
+        sort_condition: a value, a dict or an expression on the sort key field.
+
+    Raises:
+        QueryError: for a value the field refuses, another field than the sort key's, or an operator that keys
+            do not have.
+    """
+    name = shape.name or "primary_key"
+    text = _partition_text(shape.partition, value, name)
+    if isinstance(shape, IndexShape):
+        partition = Compare(Attribute(shape.pk_name), "=", {"S": shape.pk_text(tenant, text)})
+        attribute = Attribute(shape.sk_name)
+    else:
+        partition = Compare(Attribute(PK), "=", {"S": home.schema.partition_key(tenant, text)})
+        attribute = Attribute(SK)
+    if sort_condition is None:
+        return partition, EMPTY
+    if shape.sort.field is None:
+        raise QueryError(f"{name} has no sort key field to put a condition on.", index=name)
+    if not isinstance(sort_condition, (Mapping, Condition)):
+        sort_condition = {shape.sort.field.name: sort_condition}
+    range_, extra = _SortKey(shape.sort, attribute, name).of(condition_from(sort_condition))
+    return all_of((partition, range_)), extra
+
+
+def _partition_text(part: Part, value: object, name: str) -> str:
+    if part.field is None:
+        if value is not None and value is not MODEL_PREFIX and value != part.prefix:
+            raise QueryError(
+                f"{name} has the model's prefix as its partition key; leave the value out.", index=name
+            )
+        return part.prefix
+    return _part_text(part, value, name)
+
+
+def _part_text(part: Part, value: object, name: str) -> str:
+    assert part.field is not None
+    if value is None:
+        raise QueryError(
+            f"{name} needs a value for {part.field.name!r}, not None.", index=name, field=part.field.name
+        )
+    try:
+        return part.to_text(part.field.accept(value))
+    except ValidationError as error:
+        raise QueryError(str(error), index=name, field=part.field.name) from error
+
+
+class _SortKey:
+    """Turns conditions on a sort key field into one on its key attribute, with key texts."""
+
+    def __init__(self, part: Part, attribute: Attribute, name: str) -> None:
+        assert part.field is not None
+        self._part = part
+        self._field = part.field.name
+        self._attribute = attribute
+        self._name = name
+
+    def of(self, given: Condition) -> tuple[Condition, Condition]:
+        """The condition on the key, and the filter for what a key condition cannot say."""
+        parts = given.parts if isinstance(given, AllOf) else (given,)
+        for part in parts:
+            path = getattr(part, "path", self._field)
+            if path != self._field:
+                raise QueryError(
+                    f"{path!r} is not the sort key for index {self._name!r}; that is {self._field!r}.",
+                    index=self._name,
+                )
+        if len(parts) == 2:
+            return self._range(parts)
+        if len(parts) == 1:
+            return self._single(parts[0]), EMPTY
+        raise self._unsupported()
+
+    def _single(self, given: Condition) -> Condition:
+        if isinstance(given, Compare) and given.operator in ("=", *_LOWER, *_UPPER):
+            return Compare(self._attribute, given.operator, {"S": self._text(given.value)})
+        if isinstance(given, Between):
+            return Between(self._attribute, {"S": self._text(given.low)}, {"S": self._text(given.high)})
+        if isinstance(given, BeginsWith):
+            text = given.value if isinstance(given.value, str) else self._text(given.value)
+            return BeginsWith(self._attribute, {"S": text})
+        raise self._unsupported()
+
+    def _range(self, parts: Sequence[Condition]) -> tuple[Condition, Condition]:
+        """A lower and an upper bound: DynamoDB's BETWEEN has both ends, a filter takes excluded ones out."""
+        bounds = [part for part in parts if isinstance(part, Compare)]
+        lower = next((bound for bound in bounds if bound.operator in _LOWER), None)
+        upper = next((bound for bound in bounds if bound.operator in _UPPER), None)
+        if lower is None or upper is None:
+            raise self._unsupported()
+        between = Between(self._attribute, {"S": self._text(lower.value)}, {"S": self._text(upper.value)})
+        excluded = [bound for bound in (lower, upper) if not bound.operator.endswith("=")]
+        return between, all_of(Compare(self._field, "<>", bound.value) for bound in excluded)
+
+    def _text(self, value: object) -> str:
+        return _part_text(self._part, value, self._name)
+
+    def _unsupported(self) -> QueryError:
+        return QueryError(
+            f"Unsupported sort key operator on {self._field!r}; use $eq, $begins_with, $between, or a lower and an "
+            f"upper bound of $gt, $gte, $lt, $lte.",
+            index=self._name,
+            field=self._field,
+        )
