@@ -80,6 +80,7 @@ def comparable(instance: Any) -> Any:
 
 
 def parts_of(instance: Any) -> tuple[Any, ...]:
+    """What `rebuild` makes a copy of an instance from."""
     state = state_of(instance)
     return (
         instance.__bao_model__,

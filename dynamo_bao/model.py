@@ -18,6 +18,7 @@ from dynamo_bao.fields.documents import JsonField, ListField, MapField, NestedFi
 from dynamo_bao.fields.moments import DateTimeField, TtlField, utc_now
 from dynamo_bao.fields.numeric import BooleanField, DecimalField, FloatField, IntegerField
 from dynamo_bao.fields.text import BinaryField, EnumField, RelatedField, StringField
+from dynamo_bao.hooks import register_plugin
 from dynamo_bao.instances import (
     STATE,
     State,
@@ -147,6 +148,7 @@ class Model:
     __bao_hidden__: ClassVar[type[Any]]
     __bao_model__: ClassVar[type[Any]]
     __bao_name__: ClassVar[str] = "Model"
+    __bao_plugins__: ClassVar[tuple[Any, ...]] = ()
     __bao_keys__: ClassVar[frozenset[str]] = frozenset()
 
     fields: ClassVar[FieldPaths]
@@ -204,6 +206,28 @@ class Model:
     def update(cls: type[M], key: object, condition: ConditionLike = None, **changes: Any) -> M:
         """Changes fields of a stored item without loading it; see `Repository.update`."""
         return repository_of(cls).update(key, condition, **changes)
+
+    @classmethod
+    def increment(cls: type[M], key: object, condition: ConditionLike = None, **amounts: int) -> M:
+        """Adds to counters of a stored item, atomically; see `Repository.increment`."""
+        return repository_of(cls).increment(key, condition, **amounts)
+
+    @classmethod
+    def upsert(cls: type[M], **fields: Any) -> M:
+        """Stores the given fields, into the item with their key or a new one; see `Repository.upsert`."""
+        return repository_of(cls).upsert(**fields)
+
+    @classmethod
+    def batch_find_by_unique_constraint(
+        cls: type[M], name: str, values: Iterable[object]
+    ) -> dict[Any, M | None]:
+        """The instances that have these unique values, by value, in two rounds."""
+        return repository_of(cls).batch_find_by_unique_constraint(name, values)
+
+    @classmethod
+    def register_plugin(cls, plugin: Any) -> None:
+        """Adds a plugin: hooks around saves and deletes, and methods; see `dynamo_bao.hooks`."""
+        register_plugin(cls, plugin)
 
     @classmethod
     def query_by_index(

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from dynamo_bao.capacity import Capacity
+from dynamo_bao.errors import BatchIncompleteError
 from dynamo_bao.instances import Home, fill, mark_missing, new_pending, state_of
 from dynamo_bao.keys import Key
 from dynamo_bao.schema import Identity
+from dynamo_bao.session.lookups import Wanted, plan_reads
 from dynamo_bao.session.session import Session
+from dynamo_bao.transport.batches import fetch_batch
 from dynamo_bao.transport.messages import Request, returned_item
 from dynamo_bao.wire import GET_ITEM, Item
 
@@ -52,3 +56,31 @@ def get_into(instance: Any, session: Session | None, *, consistent: bool = False
         mark_missing(instance, consistent=consistent)
     else:
         fill(instance, item, consistent=consistent)
+
+
+def get_items(
+    home: Home, keys: Iterable[Key], session: Session | None, *, consistent: bool = False
+) -> dict[Key, Item]:
+    """Many stored items by table key, in batches of 100; those not stored are left out.
+
+    Raises:
+        BatchIncompleteError: where DynamoDB had not processed some by the deadline.
+    """
+    database = home.database
+    deadline = database.deadline_from_now(session.deadline if session is not None else None)
+    found: dict[Key, Item] = {}
+    plan = plan_reads(Wanted(database, key, consistent) for key in keys)
+    if plan and session is not None:
+        session.stats.round_trips += 1
+    for planned in plan:
+        answer = fetch_batch(planned.transport, planned.batch, deadline)
+        if session is not None:
+            session.record_batch(answer)
+        for error in answer.failed.values():
+            raise error
+        if answer.unanswered:
+            raise BatchIncompleteError(
+                f"{home.schema.name}: DynamoDB had not processed {len(answer.unanswered)} keys by the deadline."
+            )
+        found.update((key, item) for (_, key), item in answer.items.items())
+    return found

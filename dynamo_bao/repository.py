@@ -10,23 +10,31 @@ from dynamo_bao.checkers import Unpack
 from dynamo_bao.context import BatchContext
 from dynamo_bao.database import Database
 from dynamo_bao.errors import (
+    ConditionalError,
     ConfigurationError,
     DataFormatError,
     ItemNotFoundError,
     QueryError,
+    UniqueConstraintError,
+    UnknownFieldError,
     ValidationError,
     suggestion,
 )
+from dynamo_bao.fields.numeric import CounterField
 from dynamo_bao.fields.text import RelatedField
-from dynamo_bao.instances import Home, Status, not_found, require_present, state_of
+from dynamo_bao.hooks import run
+from dynamo_bao.instances import Home, Status, changed_names, not_found, require_present, state_of
 from dynamo_bao.query import Query, QueryOptions
-from dynamo_bao.reading import get_instance, get_into, get_item
+from dynamo_bao.reading import get_instance, get_into, get_items
 from dynamo_bao.results import QueryResult
-from dynamo_bao.schema import ConstraintShape, Identity, IndexShape, PrimaryShape, Schema
+from dynamo_bao.schema import Identity, IndexShape, PrimaryShape, Schema
 from dynamo_bao.scope import enter, enter_through, session_of
+from dynamo_bao.uniqueness import constraint_named, has_value, stored_value
+from dynamo_bao.writes.plans import Delta
 from dynamo_bao.writing import ConditionLike, create, delete, save, update
 
 M = TypeVar("M")
+_UPSERT_ROUNDS = 5
 
 
 class Family(Protocol):
@@ -177,7 +185,23 @@ class Repository(Generic[M]):
             ConditionalError: where an item with the key exists; nothing is written.
             UniqueConstraintError: where a unique value is taken; nothing is written.
         """
-        return self._typed(create(self, self.model(**fields), None, "create"))
+        return self._create(self.model(**fields), None, "create")
+
+    def _create(self, instance: M, condition: ConditionLike, operation: str) -> M:
+        options = {"is_new": True, "condition": condition, "instance": instance}
+        data = {name: value for name, value in instance.__dict__.items() if name in self.schema.fields}
+        self._before_save(instance, data, options)
+        created = create(self, instance, condition, operation)
+        run(self.model, "after_save", created, options, created)
+        return self._typed(created)
+
+    def _before_save(self, instance: M, data: dict[str, Any], options: dict[str, Any]) -> None:
+        """Runs the hooks before a save; what plugins change in `data` is assigned to the instance."""
+        before = dict(data)
+        run(self.model, "before_save", data, options, instance)
+        for name, value in data.items():
+            if name not in before or before[name] is not value:
+                setattr(instance, name, value)
 
     def save(self, instance: M, condition: ConditionLike = None, force_reindex: bool = False) -> M:
         """Stores a new instance, or what changed of a stored one, and returns it.
@@ -187,9 +211,19 @@ class Repository(Generic[M]):
             force_reindex: writes index and iteration keys anew, changed or not.
         """
         if state_of(instance).status is Status.TRANSIENT:
-            create(self, instance, condition, "save")
-        else:
-            save(instance, condition, force_reindex)
+            self._create(instance, condition, "save")
+            return instance
+        options = {
+            "is_new": False,
+            "condition": condition,
+            "force_reindex": force_reindex,
+            "instance": instance,
+        }
+        if state_of(instance).status in (Status.LOADED, Status.PENDING):
+            changes = {name: instance.__dict__[name] for name in changed_names(instance)}
+            self._before_save(instance, changes, options)
+        if save(instance, condition, force_reindex):
+            run(self.model, "after_save", instance, options, instance)
         return instance
 
     def update(self, key: object, condition: ConditionLike = None, **changes: Any) -> M:
@@ -199,13 +233,61 @@ class Repository(Generic[M]):
             ItemNotFoundError: where the item does not exist.
             ConditionalError: where `condition` does not hold.
         """
-        return self._typed(update(self, self._plain_key(key), changes, condition))
+        options = {"is_new": False, "condition": condition}
+        run(self.model, "before_save", changes, options)
+        updated = update(self, self._plain_key(key), changes, condition)
+        run(self.model, "after_save", updated, options, updated)
+        return self._typed(updated)
+
+    def increment(self, key: object, condition: ConditionLike = None, **amounts: int) -> M:
+        """Adds to counters of a stored item, atomically; negative amounts count down.
+
+        Raises:
+            ItemNotFoundError: where the item does not exist.
+            WriteOutcomeUnknownError: where the reply was lost; `CounterField(exact=True)` avoids that.
+        """
+        changes: dict[str, Any] = {}
+        for name, amount in amounts.items():
+            field = self.schema.fields.get(name)
+            if field is None or not isinstance(field, CounterField):
+                counters = [f.name for f in self.schema.fields.values() if isinstance(f, CounterField)]
+                raise UnknownFieldError(
+                    f"{self.schema.name} has no counter {name!r}.{suggestion(name, counters)}", name, amount
+                )
+            changes[name] = Delta(field.accept(amount))
+        if not changes:
+            raise ValidationError(
+                f"{self.schema.name}: increment needs a counter and an amount, as in views=1."
+            )
+        return self.update(key, condition, **changes)
+
+    def upsert(self, **fields: Any) -> M:
+        """Stores the given fields: into the item with their key, or into a new one with defaults for the rest."""
+        self.schema.accept_all(fields, [name for name in fields if name in self.schema.fields])
+        key = {name: fields.get(name) for name in self.schema.key_names}
+        changes = {name: value for name, value in fields.items() if name not in key}
+        for _ in range(_UPSERT_ROUNDS):
+            try:
+                return self.update(key, None, **changes)
+            except ItemNotFoundError:
+                pass
+            try:
+                return self.create(**fields)
+            except UniqueConstraintError:
+                raise
+            except ConditionalError as error:
+                raced = error
+        raise raced
 
     def delete(self, key: object, condition: ConditionLike = None) -> M:
         """Deletes an item by its key or through its instance, which is returned and no longer exists."""
-        if isinstance(key, self.model):
-            return self._typed(delete(self, None, condition, key))
-        return self._typed(delete(self, key, condition))
+        instance = key if isinstance(key, self.model) else None
+        options = {"condition": condition, "instance": instance}
+        primary_id = state_of(instance).primary_id if instance is not None else key
+        run(self.model, "before_delete", primary_id, options, instance)
+        gone = delete(self, None if instance is not None else key, condition, instance)
+        run(self.model, "after_delete", primary_id, options, gone)
+        return self._typed(gone)
 
     # --- queries ---------------------------------------------------------------------------------
 
@@ -239,41 +321,27 @@ class Repository(Generic[M]):
     # --- unique values ---------------------------------------------------------------------------
 
     def find_by_unique_constraint(self, name: str, value: object) -> M | None:
-        """The instance that has a unique value, read consistently and at once; None where none has it."""
+        """The instance that has a unique value, read consistently and at once; None where none has it.
+
+        Raises:
+            ValidationError: where there is no value, or one the field refuses.
+        """
+        return self.batch_find_by_unique_constraint(name, [value])[value]
+
+    def batch_find_by_unique_constraint(self, name: str, values: Iterable[object]) -> dict[Any, M | None]:
+        """The instances that have these unique values, by value; two rounds for any number of them."""
         session, tenant = enter(self.database, self.schema.name, "find_by_unique_constraint", name)
-        constraint = self._constraint(name)
-        stored = constraint.field.to_dynamo(self._unique_value(constraint, value))
-        assert stored is not None
-        guard, _ = get_item(self, constraint.guard_key(tenant, stored), session, consistent=True)
-        if guard is None:
-            return None
-        identity = self.identify(tenant, guard["relatedId"]["S"])
-        if session is None:
-            found = get_instance(self, identity, tenant, None, consistent=True)
-        else:
-            found = session.lookup(self, identity, tenant, consistent=True)
-        if not self.exists(found):
-            return None
-        current = state_of(found).stored or {}
-        return found if current.get(str(constraint.field.attribute)) == stored else None
-
-    def _constraint(self, name: str) -> ConstraintShape:
-        for constraint in self.schema.constraints.values():
-            if name in (constraint.name, constraint.field.name):
-                return constraint
-        raise ConfigurationError(
-            f"{self.schema.name} has no unique constraint {name!r}.{suggestion(name, self.schema.constraints)}",
-            model=self.schema.name,
-        )
-
-    def _unique_value(self, constraint: ConstraintShape, value: object) -> Any:
-        if value is None or value == "":
-            raise ValidationError(
-                f"{self.schema.name}: {constraint.field.name} value is required.",
-                constraint.field.name,
-                value,
-            )
-        return constraint.field.accept(value)
+        constraint = constraint_named(self.schema, name)
+        stored = {value: stored_value(constraint, value) for value in values}
+        keys = {value: constraint.guard_key(tenant, one) for value, one in stored.items()}
+        guards = get_items(self, keys.values(), session, consistent=True)
+        owners = {value: guards[key]["relatedId"]["S"] for value, key in keys.items() if key in guards}
+        found = self.batch_find(owners.values(), consistent_read=True)
+        result: dict[Any, M | None] = dict.fromkeys(stored)
+        for value, owner in owners.items():
+            if self.exists(found[owner]) and has_value(found[owner], constraint, stored[value]):
+                result[value] = found[owner]
+        return result
 
     # --- keys and relations -------------------------------------------------------------------------
 

@@ -122,8 +122,12 @@ def _settle_created(session: Session, home: Home, identity: Identity, instance: 
 # --- save -------------------------------------------------------------------------------------------
 
 
-def save(instance: Any, condition: ConditionLike, force_reindex: bool) -> None:
-    """Writes what changed of a stored instance; nothing changed and nothing asked means no request."""
+def save(instance: Any, condition: ConditionLike, force_reindex: bool) -> bool:
+    """Writes what changed of a stored instance; nothing changed and nothing asked means no request.
+
+    Returns:
+        Whether something was written.
+    """
     state = state_of(instance)
     assert state.home is not None
     home, schema = state.home, state.home.schema
@@ -141,7 +145,7 @@ def save(instance: Any, condition: ConditionLike, force_reindex: bool) -> None:
         home.materialise(instance)
         names = changed_names(instance)
     if not names and condition is None and not force_reindex:
-        return
+        return False
     changes = _changes(instance, names)
     subject = Subject(schema, state.tenant, _identity_of(instance))
     known = Known(state.stored, _stored_values(instance)) if state.stored is not None else None
@@ -158,6 +162,7 @@ def save(instance: Any, condition: ConditionLike, force_reindex: bool) -> None:
     except ConditionalError as error:
         raise _version_conflict(schema, wanted, error) from error
     _take_stored(instance, stored, changes, session)
+    return True
 
 
 def _plan_save(
@@ -297,26 +302,27 @@ def update(home: Home, given: object, changes: Mapping[str, Any], condition: Con
     write = Write(home.database, subject, "update", _recorder(session))
     known = write.read_known() if any(c.field.name in changes for c in schema.constraints.values()) else None
     stored = write.run(partial(_plan_save, subject, accepted, wanted, False), known)
-    if stored is None and known is not None:
+    if stored is None:  # a transaction does not return what it left
         stored = write.read_known().item
-    assert stored is not None
     return _settle_written(session, home, identity, tenant, stored)
 
 
 def _accepted_changes(schema: Schema, changes: Mapping[str, Any]) -> dict[str, Any]:
-    for name in changes:
+    """The changes with their accepted values; a `Delta` of a counter stays one."""
+    for name, value in changes.items():
         if name not in schema.fields:
             raise UnknownFieldError(
-                f"{schema.name} has no field {name!r}.{suggestion(name, schema.fields)}", name, changes[name]
+                f"{schema.name} has no field {name!r}.{suggestion(name, schema.fields)}", name, value
             )
         if name in schema.key_names:
             raise ValidationError(
                 f"{schema.name}.{name} is part of the key and cannot be changed; create() a new item and "
                 f"delete() this one.",
                 name,
-                changes[name],
+                value,
             )
-    return schema.accept_all(changes, list(changes))
+    deltas = {name: value for name, value in changes.items() if isinstance(value, Delta)}
+    return {**schema.accept_all(changes, [name for name in changes if name not in deltas]), **deltas}
 
 
 def _settle_written(

@@ -78,7 +78,7 @@ LEVELS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("where code runs", ("tenancy", "context", "scope")),
     (
         "what is asked of a model",
-        ("reading", "loading", "keyconditions", "query", "results", "writing", "repository", "registry", "relations", "indexes"),
+        ("reading", "loading", "keyconditions", "query", "results", "writing", "hooks", "uniqueness", "repository", "registry", "relations", "indexes"),
     ),
     ("models", ("classes", "construction", "model")),
     ("connecting", ("tables", "manager")),

@@ -27,6 +27,7 @@ from dynamo_bao.session.lookups import Lookups
 from dynamo_bao.session.owner import Owner, current_owner
 from dynamo_bao.session.pool import Pool
 from dynamo_bao.session.stats import Stats
+from dynamo_bao.transport.batches import BatchAnswer
 from dynamo_bao.transport.messages import Reply
 
 log = logging.getLogger("dynamo_bao.session")
@@ -356,6 +357,12 @@ class Session:
     def record(self, reply: Reply) -> None:
         """Counts one reply."""
         self.stats.count(reply)
+
+    def record_batch(self, answer: BatchAnswer) -> None:
+        """Counts the replies of a batch that was sent beside the session's own lookups."""
+        self.stats.batches += len(answer.replies)
+        for reply in answer.replies:
+            self.stats.count(reply)
 
     def record_round(self, reply: Reply) -> None:
         """Counts one reply that was a round of its own."""

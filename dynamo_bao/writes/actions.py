@@ -9,7 +9,7 @@ from attrs import evolve, frozen
 
 from dynamo_bao.codec import same_stored
 from dynamo_bao.errors import ValidationError
-from dynamo_bao.expressions.conditions import EMPTY, Attribute, Condition, Exists, Negation, all_of
+from dynamo_bao.expressions.conditions import EMPTY, Attribute, Compare, Condition, Exists, Negation, all_of
 from dynamo_bao.expressions.render import Placeholders, Resolver, render_condition
 from dynamo_bao.expressions.updates import Update
 from dynamo_bao.keys import Key
@@ -98,12 +98,14 @@ class WritePlan:
         main: which of them writes the item itself; the others are guards of unique values.
         constraints: for each guard action, the constraint's field name and value.
         exact: whether it travels as a transaction even alone, so that its token makes repeating it safe.
+        taken_over: which guard actions take a value over from an owner that is gone.
     """
 
     actions: tuple[Action, ...]
     main: int = 0
     constraints: tuple[tuple[str, Any] | None, ...] = ()
     exact: bool = False
+    taken_over: frozenset[int] = frozenset()
 
     @property
     def is_transaction(self) -> bool:
@@ -121,6 +123,18 @@ class WritePlan:
         with_condition = evolve(main, condition=all_of((main.condition, condition)))
         return evolve(
             self, actions=(*self.actions[: self.main], with_condition, *self.actions[self.main + 1 :])
+        )
+
+    def taking_over(self, number: int, owner: str, key: Key) -> WritePlan:
+        """The same plan, with one guard taken from an owner that must not exist any more."""
+        guard = evolve(self.actions[number], condition=Compare(Attribute("relatedId"), "=", {"S": owner}))
+        gone = Action("ConditionCheck", key, NOT_STORED)
+        actions = (*self.actions[:number], guard, *self.actions[number + 1 :], gone)
+        return evolve(
+            self,
+            actions=actions,
+            constraints=(*self.constraints, None),
+            taken_over=self.taken_over | {number},
         )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import uuid
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from attrs import frozen
 
@@ -18,6 +18,7 @@ from dynamo_bao.errors import (
     UniqueConstraintError,
     WriteOutcomeUnknownError,
 )
+from dynamo_bao.keys import Key
 from dynamo_bao.transport.messages import Reply, Request, returned_item
 from dynamo_bao.transport.outcomes import ConditionFailed, TransactionCancelled
 from dynamo_bao.wire import GET_ITEM, Item
@@ -27,6 +28,9 @@ from dynamo_bao.writes.plans import Known, Subject
 log = logging.getLogger("dynamo_bao.writes")
 
 Record = Callable[[Reply], None]
+
+_TAKE_OVER: Final[Item] = {}
+"""Stands for: the item itself was fine, but unique values were refused."""
 
 
 @frozen
@@ -69,6 +73,9 @@ class Write:
             except TransactionCancelled as failure:
                 stored, repeated = self._main_item(plan, failure), failure.repeated
                 cause = failure  # type: ignore[assignment]
+            if stored is _TAKE_OVER:
+                plan, token = self._over_dead_owners(plan, cause, deadline), str(uuid.uuid4())
+                continue
             if stored is None and (repeated or self.operation != "create"):
                 stored = self._read(deadline)
             if repeated and plan.main_action.already_done(stored):
@@ -113,17 +120,33 @@ class Write:
         for number in failed:
             claim = plan.constraints[number]
             if plan.main not in failed and claim is not None:
-                field, value = claim
-                raise UniqueConstraintError(
-                    field, value, model=self.subject.schema.name, key=self.subject.identity.primary_id
-                ) from failure
+                return _TAKE_OVER
         return failure.items[plan.main]
 
-    def _read(self, deadline: float) -> Item | None:
-        """The stored item, read consistently, where the failure did not bring it."""
+    def _over_dead_owners(self, plan: WritePlan, failure: Any, deadline: float) -> WritePlan:
+        """The plan with every refused unique value taken over from an owner that is gone.
+
+        Raises:
+            UniqueConstraintError: for a value whose owner lives.
+        """
+        for number, reason in enumerate(failure.reasons):
+            claim = plan.constraints[number] if number < len(plan.constraints) else None
+            if reason is None or claim is None:
+                continue
+            guard = failure.items[number] or self._read(deadline, plan.actions[number].key)
+            owner = (guard or {}).get("relatedId", {}).get("S")
+            if owner is not None:
+                key = self.subject.schema.identify(self.subject.tenant, owner).key
+                if number in plan.taken_over or self._read(deadline, key) is not None:
+                    raise UniqueConstraintError(claim[0], claim[1], **self._names) from failure
+                plan = plan.taking_over(number, owner, key)
+        return plan
+
+    def _read(self, deadline: float, key: Key | None = None) -> Item | None:
+        """A stored item (the subject's own by default), read consistently."""
         parameters = {
             "TableName": self.database.table_name,
-            "Key": self.subject.identity.key.as_item(),
+            "Key": (key or self.subject.identity.key).as_item(),
             "ConsistentRead": True,
             "ReturnConsumedCapacity": "TOTAL",
         }

@@ -26,7 +26,7 @@ from dynamo_bao.fields.documents import StringSetField
 from dynamo_bao.fields.numeric import CounterField
 from dynamo_bao.fields.text import VersionField
 from dynamo_bao.schema import ConstraintShape, Identity, IndexShape, Part, Schema
-from dynamo_bao.wire import AttributeValue, Item
+from dynamo_bao.wire import SEARCH_TEXT, AttributeValue, Item
 from dynamo_bao.writes.actions import NOT_STORED, STORED, Action, WritePlan
 
 _NOTHING = "_bao_nothing"
@@ -185,6 +185,7 @@ def plan_update(
         _put_index(draft, subject, index, current, known)
     if reindex and schema.iterable:
         draft.update.set_.update(schema.iteration_keys(subject.tenant, subject.identity.primary_id))
+    _put_search_text(draft, schema, changes, known, reindex)
     if known is not None:
         _put_constraints(draft, subject, changes, known, reindex)
     if draft.update.is_empty():
@@ -269,6 +270,31 @@ def _put_half(
         draft.update.set_[index.sk_name] = {"S": index.sk_text(text)}
 
 
+def _put_search_text(
+    draft: _Draft, schema: Schema, changes: Mapping[str, Any], known: Known | None, reindex: bool
+) -> None:
+    """Keeps the search text true to its fields, on condition that those not changed here are as they were read."""
+    names = schema.search.fields if schema.search is not None else ()
+    touched = [name for name in names if name in changes]
+    if not touched and not (reindex and names):
+        return
+    sources: Item = {}
+    for name in names:
+        field = schema.fields[name]
+        if name in touched:
+            value = changes[name]
+            stored = None if value is None else field.to_dynamo(value)
+        else:
+            if known is None:
+                raise AssertionError(f"{schema.name}: the search text needs {name!r}; read the item first")
+            stored = known.item.get(str(field.attribute))
+            draft.assume(field, stored)
+        if stored is not None:
+            sources[str(field.attribute)] = stored
+    text = schema.search_text(sources)
+    draft.update.put(SEARCH_TEXT, {"S": text} if text else None)
+
+
 def _put_constraints(
     draft: _Draft, subject: Subject, changes: Mapping[str, Any], known: Known, reindex: bool
 ) -> None:
@@ -314,7 +340,12 @@ def indexed_names(schema: Schema) -> frozenset[str]:
 
 
 def needs_known(schema: Schema, names: Iterable[str]) -> bool:
-    """Whether changing these fields needs the item as it is stored: unique, versioned, counter or set."""
+    """Whether changing these fields needs the item as it is stored: unique, versioned, counter, set, searched."""
+    names = set(names)
+    if schema.search is not None and 0 < len(names.intersection(schema.search.fields)) < len(
+        schema.search.fields
+    ):
+        return True
     unique = {constraint.field.name for constraint in schema.constraints.values()}
     versioned = any(isinstance(field, VersionField) for field in schema.fields.values())
     return versioned or any(

@@ -9,13 +9,17 @@ import pytest
 
 from dynamo_bao import (
     ConditionalError,
+    ConfigurationError,
     ItemNotFoundError,
     Manager,
+    Model,
+    PrimaryKey,
     QueryError,
     UniqueConstraintError,
     UnknownFieldError,
     ValidationError,
     VersionConflictError,
+    init_models,
     run_with_batch_context,
 )
 from tests.support.models import Comment, Org, Page, Post, User
@@ -473,3 +477,125 @@ def test_capacity_is_told_per_instance_and_per_session(manager: Manager) -> None
         spent = [one.consumed_capacity.read for one in found]
         assert sum(spent) == session.stats.read_capacity > 0
     assert Org.find("acme").consumed_capacity.read > 0
+
+
+def test_a_unique_value_of_a_dead_owner_is_taken_over(manager: Manager) -> None:
+    """The owner was deleted behind our back, its guard is left: the value can be claimed again, by save too."""
+    for number in range(2):
+        dead = User.create(name="Dead", email=f"dead{number}@example.com")
+        remove_behind_our_back(manager, f"u#{dead.user_id}", "u")
+    heir = User.create(name="Heir", email="dead0@example.com")
+    assert User.unique_email.find("dead0@example.com") == heir
+    heir.email = "dead1@example.com"
+    heir.save()
+    assert User.unique_email.find("dead1@example.com") == heir
+    assert User.unique_email.find("dead0@example.com") is None
+    with pytest.raises(UniqueConstraintError):
+        User.create(name="Eve", email="dead1@example.com")
+
+
+def test_many_unique_values_cost_two_rounds(manager: Manager, wire: Wire) -> None:
+    """batch_find_by_unique_constraint reads all guards, then all items; unknown values are None."""
+    users = {
+        f"u{number}@example.com": User.create(name="x", email=f"u{number}@example.com") for number in range(5)
+    }
+    wire.clear()
+    with run_with_batch_context() as session:
+        found = User.batch_find_by_unique_constraint("unique_email", [*users, "nobody@example.com"])
+        assert session.stats.round_trips == 2
+        assert found == {**users, "nobody@example.com": None}
+        assert found["u0@example.com"] is User.find(users["u0@example.com"].user_id)
+    assert wire.operations == ["BatchGetItem", "BatchGetItem"]
+    with pytest.raises(ValidationError, match="email value is required"):
+        User.find_by_unique_constraint("unique_email", None)
+
+
+def test_increment_counts_atomically(manager: Manager, wire: Wire) -> None:
+    """Threads that count at once are all counted; an unknown counter or item is an error."""
+    post = Post.create(views=10)
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda _: Post.increment(post.post_id, views=2), range(20)))
+    assert post.refresh().views == 50
+    assert Post.increment(post.post_id, views=-50).views == 0
+    with pytest.raises(UnknownFieldError, match="Did you mean 'views'"):
+        Post.increment(post.post_id, view=1)
+    with pytest.raises(UnknownFieldError):
+        Post.increment(post.post_id, title=1)
+    with pytest.raises(ValidationError):
+        Post.increment(post.post_id)
+    with pytest.raises(ItemNotFoundError):
+        Post.increment(Post().post_id, views=1)
+
+
+def test_upsert_creates_or_merges(manager: Manager) -> None:
+    """The first upsert creates, the next changes only the fields given; racing ones end in one item."""
+    assert Org.upsert(org_id="acme", name="Acme").name == "Acme"
+    user = User.create(name="Ada", age=36)
+    assert User.upsert(user_id=user.user_id, name="Countess").age == 36
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda number: Org.upsert(org_id="raced", name=f"name {number}"), range(16)))
+    assert Org.find("raced").name.startswith("name ")
+    with pytest.raises(ValidationError):
+        Org.upsert(name="no key")
+
+
+def test_hooks_and_plugins(embedded: Manager) -> None:
+    """Hooks run in order around writes, plugins may change the data, add methods, and stop a write."""
+    calls: list[Any] = []
+
+    class Noted(Model, prefix="nt"):
+        noted_id: str
+        text: str = ""
+        primary_key = PrimaryKey("noted_id")
+
+        def before_save(self) -> None:
+            calls.append("own before_save")
+
+        def after_delete(self) -> None:
+            calls.append("own after_delete")
+
+    class Shouting:
+        methods = {"shout": lambda self: self.text + "!"}
+
+        def before_save(self, data: dict[str, Any], options: dict[str, Any]) -> None:
+            calls.append(("before_save", options["is_new"], sorted(data)))
+            data["text"] = data.get("text", "").upper()
+            if data["text"] == "STOP":
+                raise RuntimeError("stopped")
+
+        def after_save(self, instance: Any, options: dict[str, Any]) -> None:
+            calls.append(("after_save", instance.text))
+
+        def before_delete(self, primary_id: str, options: dict[str, Any]) -> None:
+            calls.append(("before_delete", primary_id))
+
+    Noted.register_plugin(Shouting())
+    with init_models(models=[Noted], embedded=True):
+        noted: Any = Noted.create(noted_id="1", text="hi")
+        assert noted.shout() == "HI!"
+        noted.text = "stop"
+        with pytest.raises(RuntimeError):
+            noted.save()
+        assert Noted.find("1").text == "HI"
+        noted.text = "bye"
+        noted.save()
+        assert Noted.update("1", text="again").text == "AGAIN"
+        noted.delete()
+    assert calls == [
+        "own before_save",
+        ("before_save", True, ["noted_id", "text"]),
+        ("after_save", "HI"),
+        "own before_save",
+        ("before_save", False, ["text"]),
+        "own before_save",
+        ("before_save", False, ["text"]),
+        ("after_save", "BYE"),
+        ("before_save", False, ["text"]),
+        ("after_save", "AGAIN"),
+        ("before_delete", "1"),
+        "own after_delete",
+    ]
+    with pytest.raises(ConfigurationError, match="has none"):
+        Noted.register_plugin(object())
+    with pytest.raises(ConfigurationError, match="replace"):
+        Noted.register_plugin({"methods": {"save": print}})

@@ -1,0 +1,36 @@
+"""Unique values as they are looked up: the constraint, the stored form, and whether an item still has it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dynamo_bao.codec import same_stored
+from dynamo_bao.errors import ConfigurationError, ValidationError, suggestion
+from dynamo_bao.instances import state_of
+from dynamo_bao.schema import ConstraintShape, Schema
+from dynamo_bao.wire import AttributeValue
+
+
+def constraint_named(schema: Schema, name: str) -> ConstraintShape:
+    """The constraint of that name, or on the field of that name; `ConfigurationError` where there is none."""
+    for constraint in schema.constraints.values():
+        if name in (constraint.name, constraint.field.name):
+            return constraint
+    hint = suggestion(name, schema.constraints)
+    raise ConfigurationError(f"{schema.name} has no unique constraint {name!r}.{hint}", model=schema.name)
+
+
+def stored_value(constraint: ConstraintShape, value: object) -> AttributeValue:
+    """The stored form of a unique value; `ValidationError` where there is none, or one the field refuses."""
+    field = constraint.field
+    if value is None or value == "":
+        raise ValidationError(f"{field.model}: {field.name} value is required.", field.name, value)
+    stored = field.to_dynamo(field.accept(value))
+    assert stored is not None
+    return stored
+
+
+def has_value(instance: Any, constraint: ConstraintShape, stored: AttributeValue) -> bool:
+    """Whether the instance's item has the value that its guard says."""
+    item = state_of(instance).stored or {}
+    return same_stored(item.get(str(constraint.field.attribute)), stored)
