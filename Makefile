@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 DEMO_READY := $(VENV)/.ready-demo
 WORKERS ?= 2
 
-.PHONY: help demo serve test check lint types format engines clean
+.PHONY: help demo serve test test-minimum bench check lint types format engines clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## ?/\1\t/' | expand -t 12
@@ -37,6 +37,11 @@ engines: $(READY)  ## fetch the DynamoDB engines that the tests run on
 test: $(READY) engines  ## the whole suite, on all engines
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
+test-minimum:  ## the suite with the oldest versions of what is needed, in a virtual environment of its own
+	$(PYTHON) -m venv --clear .venv-minimum
+	.venv-minimum/bin/python -m pip install -qq -c constraints-minimum.txt -e '.[embedded,nested,flask,examples]' pytest pytest-xdist hypothesis greenlet gevent
+	.venv-minimum/bin/python -m pytest -n $(WORKERS) --engine moto,dynoxide tests/unit tests/property tests/integration tests/docs
+
 lint: $(READY)  ## style
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -51,5 +56,8 @@ format: $(READY)  ## put the code into its one style
 
 check: lint types test  ## everything that has to pass before a change lands
 
+bench: $(READY)  ## what objects cost beside DynamoDB, as ratios
+	$(BIN)/python -m benchmarks.objects
+
 clean:  ## remove the virtual environment, fetched engines and caches
-	rm -rf $(VENV) .engines .mypy_cache .ruff_cache .pytest_cache .hypothesis build *.egg-info
+	rm -rf $(VENV) .venv-minimum .engines .mypy_cache .ruff_cache .pytest_cache .hypothesis build *.egg-info
