@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 DEMO_READY := $(VENV)/.ready-demo
 WORKERS ?= 2
 
-.PHONY: help demo serve test test-minimum bench check lint types format engines clean
+.PHONY: help demo serve test parity test-minimum bench check lint types format engines clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## ?/\1\t/' | expand -t 12
@@ -36,6 +36,9 @@ engines: $(READY)  ## fetch the DynamoDB engines that the tests run on
 
 test: $(READY) engines  ## the whole suite, on all engines
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+
+parity: $(READY)  ## how much of what the JavaScript library does is carried over, by area
+	$(BIN)/python -m tests.parity.report -n $(WORKERS)
 
 test-minimum:  ## the suite with the oldest versions of what is needed, in a virtual environment of its own
 	$(PYTHON) -m venv --clear .venv-minimum

@@ -56,6 +56,7 @@ def _converted(field: Field, value: Any) -> Any:
 
 
 def check_key_assignment(instance: Any, name: str, value: Any) -> None:
+    """Refuses to change a key field of an instance that is stored."""
     state = state_of(instance)
     if state.status is Status.TRANSIENT or instance.__dict__.get(name) == value:
         return

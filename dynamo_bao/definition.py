@@ -21,9 +21,11 @@ from dynamo_bao.declarations import (
 from dynamo_bao.errors import ConfigurationError, ValidationError, suggestion
 from dynamo_bao.fields.base import Field
 from dynamo_bao.fields.inference import field_for, without_none
-from dynamo_bao.fields.numeric import DecimalField, FloatField
+from dynamo_bao.fields.numeric import CounterField, DecimalField, FloatField
+from dynamo_bao.fields.text import VersionField
 from dynamo_bao.keys import checked_prefix
 from dynamo_bao.schema import ConstraintShape, IndexShape, ModelPrefix, Part, PrimaryShape, Schema
+from dynamo_bao.searchtext import SearchConfig
 from dynamo_bao.wire import CONSTRAINT_IDS, INDEX_IDS
 
 KEY_FORMATS = ("native", "dynamo-bao")
@@ -65,10 +67,7 @@ class Options:
                 f"{model}: iteration_buckets={buckets!r}; use a whole number from 1 to {MAX_BUCKETS}.",
                 model=model,
             )
-        if self.searchable:
-            raise ConfigurationError(
-                f"{model}: searchable models are not supported by this version.", model=model
-            )
+        SearchConfig.of(self.searchable, model)
 
 
 @define
@@ -181,7 +180,16 @@ def compile_schema(cls: type[Any], options: Options, declared: Mapping[str, Decl
         key_format=options.key_format,
         decode=compile_decoder(name, fields.values(), key_names),
         encode=compile_encoder(name, fields.values()),
+        search=_search_config(name, options, fields),
     )
+
+
+def _search_config(model: str, options: Options, fields: Mapping[str, Field]) -> SearchConfig | None:
+    config = SearchConfig.of(options.searchable, model)
+    if config is not None:
+        unsuitable = (CounterField, VersionField)  # which change without the other fields being known
+        config.check(model, {n: f.can_be_key and not isinstance(f, unsuitable) for n, f in fields.items()})
+    return config
 
 
 def _bound(model: str, name: str, entry: Declared, options: Options) -> Field:
@@ -259,6 +267,7 @@ class _Keys:
     def indexes(self, cls: type[Any]) -> dict[str, IndexShape]:
         shapes: dict[str, IndexShape] = {}
         for name, declaration in _declarations(cls, IndexDeclaration):
+            self._check_name(name)
             if declaration.id not in INDEX_IDS:
                 raise self._wrong(
                     f"has the index {name!r} with id {declaration.id!r}; use one of {', '.join(INDEX_IDS)}."
@@ -274,6 +283,7 @@ class _Keys:
     def constraints(self, cls: type[Any]) -> dict[str, ConstraintShape]:
         shapes: dict[str, ConstraintShape] = {}
         for name, declaration in _declarations(cls, ConstraintDeclaration):
+            self._check_name(name)
             identifier = str(declaration.id).lstrip("_")
             if identifier not in CONSTRAINT_IDS:
                 raise self._wrong(
@@ -312,6 +322,12 @@ class _Keys:
         if not field.can_be_key:
             raise self._wrong(f"has {name!r} in its {what}; a {type(field).__name__} cannot be a key.")
         return field
+
+    def _check_name(self, name: str) -> None:
+        if name.startswith("_"):
+            raise self._wrong(
+                f"has an index or constraint {name!r}; its name cannot start with _, rename it."
+            )
 
     def _wrong(self, why: str) -> ConfigurationError:
         return ConfigurationError(f"{self._model} {why}", model=self._model)

@@ -206,7 +206,9 @@ class Manager:
         Args:
             timeout: seconds to wait at most until it is ACTIVE.
         """
-        return create_table(self.database, timeout=timeout)
+        shapes = [repository.schema for repository in self._repositories.values()]
+        searched = any(schema.search is not None and schema.iterable for schema in shapes)
+        return create_table(self.database, search=searched, timeout=timeout)
 
     def close(self) -> None:
         """Gives back connections, and answers for its models no longer. May be called twice."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, ClassVar, Generic, TypeVar, overload
 
@@ -28,6 +28,7 @@ from dynamo_bao.instances import (
     give_values,
     state_of,
 )
+from dynamo_bao.iteration import FilterLike, Iteration
 from dynamo_bao.paths import FieldPaths
 from dynamo_bao.query import QueryOptions
 from dynamo_bao.registry import repository_of
@@ -35,6 +36,8 @@ from dynamo_bao.relations import get_or_load_related, get_related, load_related,
 from dynamo_bao.repository import Repository
 from dynamo_bao.results import QueryResult
 from dynamo_bao.schema import Schema
+from dynamo_bao.search import SearchResult
+from dynamo_bao.searchtext import tokenize_search_query
 from dynamo_bao.tenancy import current_tenant
 from dynamo_bao.writing import ConditionLike
 
@@ -244,6 +247,42 @@ class Model:
     def find_by_unique_constraint(cls: type[M], name: str, value: object) -> M | None:
         """The instance that has a unique value, or None."""
         return repository_of(cls).find_by_unique_constraint(name, value)
+
+    @classmethod
+    def iterate_all(cls, batch_size: int = 100, filter: FilterLike = None, **options: Any) -> Iteration:
+        """All items of an iterable model, in batches; see `dynamo_bao.iteration.iterate_all`."""
+        return repository_of(cls).iterate_all(batch_size, filter, **options)
+
+    @classmethod
+    def iterate_bucket(
+        cls, bucket: int, batch_size: int = 100, filter: FilterLike = None, **options: Any
+    ) -> Iteration:
+        """The items of one iteration bucket, in batches; see `dynamo_bao.iteration.iterate_bucket`."""
+        return repository_of(cls).iterate_bucket(bucket, batch_size, filter, **options)
+
+    @classmethod
+    def count(cls) -> int:
+        """How many items of an iterable model there are."""
+        return repository_of(cls).count()
+
+    @classmethod
+    def search_all(
+        cls: type[M], terms: Sequence[str], operator: str = "$and", **options: Any
+    ) -> SearchResult[M]:
+        """The items whose search fields contain terms; see `dynamo_bao.search.search_all`."""
+        return repository_of(cls).search_all(terms, operator, **options)
+
+    @classmethod
+    def search_bucket(
+        cls: type[M], bucket: int, terms: Sequence[str], operator: str = "$and", **options: Any
+    ) -> SearchResult[M]:
+        """The matches in one iteration bucket; see `dynamo_bao.search.search_bucket`."""
+        return repository_of(cls).search_bucket(bucket, terms, operator, **options)
+
+    @staticmethod
+    def tokenize_search_query(text: object) -> list[str]:
+        """The terms of what somebody typed: words, and phrases in double quotes."""
+        return tokenize_search_query(text)
 
     @classmethod
     def make_primary_id(cls, partition: object, sort: object = None) -> str:

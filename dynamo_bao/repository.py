@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from dynamo_bao.checkers import Unpack
 from dynamo_bao.context import BatchContext
@@ -30,6 +30,7 @@ from dynamo_bao.results import QueryResult
 from dynamo_bao.schema import Identity, IndexShape, PrimaryShape, Schema
 from dynamo_bao.scope import enter, enter_through, session_of
 from dynamo_bao.uniqueness import constraint_named, has_value, stored_value
+from dynamo_bao.whole import WholeModel
 from dynamo_bao.writes.plans import Delta
 from dynamo_bao.writing import ConditionLike, create, delete, save, update
 
@@ -46,7 +47,7 @@ class Family(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
-class Repository(Generic[M]):
+class Repository(WholeModel[M]):
     """One model's items in one manager's table.
 
     Attributes:
@@ -117,6 +118,11 @@ class Repository(Generic[M]):
             keys: as `find` takes them; all are checked before any is asked for.
         """
         session, tenant = enter(self.database, self.schema.name, "batch_find")
+        if isinstance(keys, str):
+            raise ValidationError(
+                f"{self.schema.name}.batch_find takes several ids, not one text; give [id].",
+                self.schema.key_names[0],
+            )
         identities = [self.identify(tenant, key) for key in keys or ()]
         if session is not None:
             return {
@@ -266,18 +272,17 @@ class Repository(Generic[M]):
         self.schema.accept_all(fields, [name for name in fields if name in self.schema.fields])
         key = {name: fields.get(name) for name in self.schema.key_names}
         changes = {name: value for name, value in fields.items() if name not in key}
-        for _ in range(_UPSERT_ROUNDS):
+        for attempt in range(_UPSERT_ROUNDS):
             try:
                 return self.update(key, None, **changes)
             except ItemNotFoundError:
                 pass
             try:
                 return self.create(**fields)
-            except UniqueConstraintError:
-                raise
             except ConditionalError as error:
-                raced = error
-        raise raced
+                if isinstance(error, UniqueConstraintError) or attempt == _UPSERT_ROUNDS - 1:
+                    raise
+        raise AssertionError("the last round returns or raises")
 
     def delete(self, key: object, condition: ConditionLike = None) -> M:
         """Deletes an item by its key or through its instance, which is returned and no longer exists."""

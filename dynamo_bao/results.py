@@ -114,7 +114,7 @@ class QueryResult(Generic[M]):
         return len(self.all())
 
     def __bool__(self) -> bool:
-        return self.first() is not None
+        return self.first() is not None or self._count > 0
 
     @overload
     def __getitem__(self, index: int) -> M: ...

@@ -25,7 +25,8 @@ from dynamo_bao.keys import (
     tenant_mark,
 )
 from dynamo_bao.numbers import number_text
-from dynamo_bao.wire import ITER_PK, ITER_SK, AttributeValue, Item, index_key_names
+from dynamo_bao.searchtext import SearchConfig, field_texts, normalise_term, search_text
+from dynamo_bao.wire import ITER_PK, ITER_SK, SEARCH_TEXT, AttributeValue, Item, index_key_names
 
 _PATH = re.compile(r"[^.\[\]]+(\[\d+\])*(\.[^.\[\]]+(\[\d+\])*)*")
 _ORDERING = frozenset(("<", "<=", ">", ">="))
@@ -168,6 +169,7 @@ class Schema:
     key_format: str
     decode: Decode
     encode: Encode
+    search: SearchConfig | None = None
     key_names: tuple[str, ...] = field(init=False)
     attributes: dict[str, str] = field(init=False)
     lazy_names: frozenset[str] = field(init=False)
@@ -299,16 +301,36 @@ class Schema:
             item.update(index.keys(tenant, values))
         if self.iterable:
             item.update(self.iteration_keys(tenant, identity.primary_id))
+        text = self.search_text(item)
+        if text:
+            item[SEARCH_TEXT] = {"S": text}
         return item
 
     def iteration_keys(self, tenant: str | None, primary_id: str) -> Item:
         """The keys by which the item is found when all of its model are gone through."""
-        partition = f"{tenant_mark(tenant)}{self.prefix}#iter"
-        if self.buckets > 1:
-            partition += f"#{bucket_of(primary_id, self.buckets):03d}"
         return {
-            ITER_PK: {"S": partition},
+            ITER_PK: {"S": self.iteration_partition(tenant, bucket_of(primary_id, self.buckets))},
             ITER_SK: {"S": sort_text(primary_id, self.name, self.key_names[0])},
+        }
+
+    def iteration_partition(self, tenant: str | None, bucket: int) -> str:
+        """The partition key of one iteration bucket."""
+        partition = f"{tenant_mark(tenant)}{self.prefix}#iter"
+        return f"{partition}#{bucket:03d}" if self.buckets > 1 else partition
+
+    def search_text(self, item: Item) -> str:
+        """The search text of a stored item's fields; empty where the model is not searchable."""
+        return "" if self.search is None else search_text(self._plain_texts(item, self.search), self.search)
+
+    def field_texts(self, item: Item) -> list[str]:
+        """The texts of a stored item's search fields, each by itself and with every word."""
+        return [] if self.search is None else field_texts(self._plain_texts(item, self.search), self.search)
+
+    def _plain_texts(self, item: Item, config: SearchConfig) -> dict[str, object]:
+        stored = {name: item.get(str(self.fields[name].attribute), {}) for name in config.fields}
+        return {
+            name: number_text(Decimal(value["N"])) if "N" in value else next(iter(value.values()), None)
+            for name, value in stored.items()
         }
 
     def decode_into(self, item: Item, out: dict[str, Any], primary_id: str) -> None:
@@ -338,11 +360,15 @@ class Schema:
 
     def attribute(self, path: str) -> str:
         """The stored path for a field path; part of `expressions.render.Resolver`."""
+        if path == SEARCH_TEXT:
+            return path
         owner, rest = self._split(path)
         return f"{owner.attribute}{rest}"
 
     def operand(self, path: str, value: object, operator: str) -> AttributeValue:
         """The typed value that `path` is compared with; part of `expressions.render.Resolver`."""
+        if path == SEARCH_TEXT:
+            return self._search_operand(value)
         owner, rest = self._split(path)
         if rest:
             return self._inner_operand(path, owner, value)
@@ -354,6 +380,15 @@ class Schema:
                 field=owner.name,
             )
         return owner.member(value) if operator in ("contains", "begins_with") else owner.operand(value)
+
+    def _search_operand(self, value: object) -> AttributeValue:
+        text = str(value) if self.search is None else normalise_term(str(value), self.search)
+        if not text:
+            raise QueryError(
+                f"{self.name}: {SEARCH_TEXT} is compared with a text without any letter or digit; give a term.",
+                field=SEARCH_TEXT,
+            )
+        return {"S": text}
 
     def _inner_operand(self, path: str, owner: Field, value: object) -> AttributeValue:
         try:

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from dynamo_bao.database import Database
 from dynamo_bao.errors import ConfigurationError
+from dynamo_bao.searchtext import ITER_SEARCH_INDEX
 from dynamo_bao.transport.messages import Request
 from dynamo_bao.transport.outcomes import TableNotFoundError
 from dynamo_bao.wire import (
@@ -17,6 +18,7 @@ from dynamo_bao.wire import (
     ITER_PK,
     ITER_SK,
     PK,
+    SEARCH_TEXT,
     SK,
     TTL,
     UPDATE_TIME_TO_LIVE,
@@ -29,10 +31,18 @@ ACTIVE_SECONDS: Final = 300.0
 _POLL_SECONDS: Final = 0.5
 
 
-def table_definition(name: str) -> dict[str, Any]:
-    """The ``CreateTable`` parameters: on-demand billing, five indexes and the iteration index."""
+def table_definition(name: str, search: bool = False) -> dict[str, Any]:
+    """The ``CreateTable`` parameters: on-demand billing, five indexes and the iteration index.
+
+    Args:
+        search: whether the table also has the index that searches read, as models that are both searchable
+            and iterable need it.
+    """
     pairs = [(PK, SK), *(index_key_names(index) for index in INDEX_IDS), (ITER_PK, ITER_SK)]
     indexes = [_index(index, *index_key_names(index), "ALL") for index in INDEX_IDS]
+    indexes.append(_index(ITER_INDEX, ITER_PK, ITER_SK, "KEYS_ONLY"))
+    if search:
+        indexes.append(_index(ITER_SEARCH_INDEX, ITER_PK, ITER_SK, "INCLUDE", SEARCH_TEXT))
     return {
         "TableName": name,
         "BillingMode": "PAY_PER_REQUEST",
@@ -40,26 +50,26 @@ def table_definition(name: str) -> dict[str, Any]:
             {"AttributeName": attribute, "AttributeType": "S"} for pair in pairs for attribute in pair
         ],
         "KeySchema": _keys(PK, SK),
-        "GlobalSecondaryIndexes": [*indexes, _index(ITER_INDEX, ITER_PK, ITER_SK, "KEYS_ONLY")],
+        "GlobalSecondaryIndexes": indexes,
     }
 
 
-def _index(name: str, partition: str, sort: str, projection: str) -> dict[str, Any]:
-    return {
-        "IndexName": name,
-        "KeySchema": _keys(partition, sort),
-        "Projection": {"ProjectionType": projection},
-    }
+def _index(name: str, partition: str, sort: str, kind: str, *attributes: str) -> dict[str, Any]:
+    projection: dict[str, Any] = {"ProjectionType": kind}
+    if attributes:
+        projection["NonKeyAttributes"] = list(attributes)
+    return {"IndexName": name, "KeySchema": _keys(partition, sort), "Projection": projection}
 
 
 def _keys(partition: str, sort: str) -> list[dict[str, str]]:
     return [{"AttributeName": partition, "KeyType": "HASH"}, {"AttributeName": sort, "KeyType": "RANGE"}]
 
 
-def create_table(database: Database, *, timeout: float = ACTIVE_SECONDS) -> bool:
+def create_table(database: Database, *, search: bool = False, timeout: float = ACTIVE_SECONDS) -> bool:
     """Makes the table, waits until it is ACTIVE, and enables TTL; a table that exists is left as it is.
 
     Args:
+        search: whether the table has the index that searches read.
         timeout: seconds to wait at most.
 
     Returns:
@@ -71,7 +81,7 @@ def create_table(database: Database, *, timeout: float = ACTIVE_SECONDS) -> bool
         log.info("table %s exists already", name)
         _wait_until_active(database, deadline)
         return False
-    transport.send(Request(CREATE_TABLE, table_definition(name)), deadline=deadline)
+    transport.send(Request(CREATE_TABLE, table_definition(name, search)), deadline=deadline)
     _wait_until_active(database, deadline)
     specification = {"Enabled": True, "AttributeName": TTL}
     transport.send(

@@ -49,6 +49,7 @@ from dynamo_bao.writes.plans import (
     Subject,
     indexed_names,
     needs_known,
+    needs_search_sources,
     plan_create,
     plan_delete,
     plan_update,
@@ -300,7 +301,8 @@ def update(home: Home, given: object, changes: Mapping[str, Any], condition: Con
         accepted.setdefault(field.name, field.renewed())
     subject = Subject(schema, tenant, identity)
     write = Write(home.database, subject, "update", _recorder(session))
-    known = write.read_known() if any(c.field.name in changes for c in schema.constraints.values()) else None
+    unique = any(constraint.field.name in accepted for constraint in schema.constraints.values())
+    known = write.read_known() if unique or needs_search_sources(schema, accepted) else None
     stored = write.run(partial(_plan_save, subject, accepted, wanted, False), known)
     if stored is None:  # a transaction does not return what it left
         stored = write.read_known().item

@@ -17,7 +17,7 @@ LONGEST_ROOM = 450
 # Every module, lowest first. A module imports only from modules above it in this list.
 LEVELS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("words and facts", ("checkers", "errors", "wire", "process", "capacity", "numbers", "ulids")),
-    ("settings", ("config", "policy", "cursors")),
+    ("settings", ("config", "policy", "cursors", "searchtext")),
     (
         "expressions as values",
         (
@@ -78,7 +78,23 @@ LEVELS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("where code runs", ("tenancy", "context", "scope")),
     (
         "what is asked of a model",
-        ("reading", "loading", "keyconditions", "query", "results", "writing", "hooks", "uniqueness", "repository", "registry", "relations", "indexes"),
+        (
+            "reading",
+            "loading",
+            "keyconditions",
+            "query",
+            "results",
+            "writing",
+            "hooks",
+            "uniqueness",
+            "iteration",
+            "search",
+            "whole",
+            "repository",
+            "registry",
+            "relations",
+            "indexes",
+        ),
     ),
     ("models", ("classes", "construction", "model")),
     ("connecting", ("tables", "manager")),

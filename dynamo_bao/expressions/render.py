@@ -125,7 +125,9 @@ class _Renderer:
         return f"attribute_type({self.path(c.path)}, {self._placeholders.value({'S': c.code})})"
 
     def size(self, c: Size) -> str:
-        return f"size({self.path(c.path)}) {c.operator} {self._placeholders.value({'N': str(c.value)})}"
+        # An absent attribute has no size: asked first, because not every engine takes that for false.
+        path, value = self.path(c.path), self._placeholders.value({"N": str(c.value)})
+        return f"(attribute_exists({path}) AND size({path}) {c.operator} {value})"
 
     def joined(self, word: str, parts: tuple[Condition, ...]) -> str:
         return f" {word} ".join(

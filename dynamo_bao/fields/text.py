@@ -309,7 +309,9 @@ class RelatedField(StringField):
     @property
     def target_name(self) -> str:
         """The other model's name."""
-        return self.target if isinstance(self.target, str) else self.target.__name__
+        if isinstance(self.target, str):
+            return self.target
+        return str(getattr(self.target, "__bao_name__", self.target.__name__))
 
     def normalise(self, value: Any) -> str:
         if isinstance(value, str):

@@ -64,7 +64,7 @@ class Write:
         """
         deadline = self.database.deadline_from_now()
         plan = plan_from(known)
-        token = str(uuid.uuid4())
+        token, tried_again = str(uuid.uuid4()), False
         while True:
             try:
                 return self._send(plan, deadline, token)
@@ -76,7 +76,8 @@ class Write:
             if stored is _TAKE_OVER:
                 plan, token = self._over_dead_owners(plan, cause, deadline), str(uuid.uuid4())
                 continue
-            if stored is None and (repeated or self.operation != "create"):
+            not_returned = stored is None
+            if not_returned and (repeated or self.operation != "create"):
                 stored = self._read(deadline)
             if repeated and plan.main_action.already_done(stored):
                 return stored if self.operation in ("save", "update") else None
@@ -85,6 +86,9 @@ class Write:
             if stored is None:
                 raise self._missing() from cause
             again = plan_from(Known.read(self.subject.schema, self.subject.identity.primary_id, stored))
+            if again == plan and not_returned and not tried_again:
+                tried_again = True  # the item may have come into being between the write and the read
+                continue
             if again == plan or self.database.transport.clock.now() > deadline:
                 raise self._refused() from cause
             plan, token = again, str(uuid.uuid4())

@@ -342,12 +342,16 @@ def indexed_names(schema: Schema) -> frozenset[str]:
 def needs_known(schema: Schema, names: Iterable[str]) -> bool:
     """Whether changing these fields needs the item as it is stored: unique, versioned, counter, set, searched."""
     names = set(names)
-    if schema.search is not None and 0 < len(names.intersection(schema.search.fields)) < len(
-        schema.search.fields
-    ):
+    if needs_search_sources(schema, names):
         return True
     unique = {constraint.field.name for constraint in schema.constraints.values()}
     versioned = any(isinstance(field, VersionField) for field in schema.fields.values())
     return versioned or any(
         name in unique or isinstance(schema.fields[name], (CounterField, StringSetField)) for name in names
     )
+
+
+def needs_search_sources(schema: Schema, names: Iterable[str]) -> bool:
+    """Whether changing these fields needs other fields as they are stored, to make the search text anew."""
+    sources = set(schema.search.fields) if schema.search is not None else set()
+    return bool(sources.intersection(names)) and not sources.issubset(names)

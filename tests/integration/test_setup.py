@@ -14,7 +14,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from dynamo_bao import Manager, Model, PrimaryKey, init_models, run_with_batch_context
+from dynamo_bao import Manager, Model, PrimaryKey, init_models, registry, run_with_batch_context
 from dynamo_bao.tables import table_definition
 from tests.support import models
 from tests.support.models import Org, User
@@ -32,6 +32,12 @@ def python(code: str, **environment: str) -> str:
     )
     assert result.returncode == 0, result.stderr
     return result.stdout.strip()
+
+
+@pytest.fixture
+def no_models(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No model is known that another test defined."""
+    monkeypatch.setattr(registry, "_models", [])
 
 
 def test_the_import_loads_neither_boto3_nor_moto() -> None:
@@ -174,7 +180,7 @@ def test_models_by_name(embedded: Manager) -> None:
     assert repr(embedded) == f"<Manager of Org, User, Post, Comment, Page in {embedded.table_name}>"
 
 
-def test_a_local_class_replaces_an_earlier_one() -> None:
+def test_a_local_class_replaces_an_earlier_one(no_models: None) -> None:
     """Classes local to functions, as tests and notebooks have them, replace each other."""
 
     def define(default: str) -> type[Model]:
@@ -192,7 +198,7 @@ def test_a_local_class_replaces_an_earlier_one() -> None:
         assert manager.models.Thing is second
 
 
-def test_models_defined_later_belong_to_an_open_manager() -> None:
+def test_models_defined_later_belong_to_an_open_manager(no_models: None) -> None:
     """Without models= a manager takes in classes that are defined after it was made."""
     with init_models(embedded=True):
 

@@ -442,9 +442,27 @@ def test_example_13_after_updates(key_format: str) -> None:
     assert guard["_pk"] == {"S": second}
 
 
-@pytest.mark.skip(reason="example 14 needs searchable models, which this version does not have")
-def test_example_14_has_search_text() -> None:
+@BOTH
+def test_example_14_has_search_text(key_format: str) -> None:
     """The `_searchText` of a searchable model."""
+
+    class Article(
+        Model,
+        prefix="ar",
+        key_format=key_format,
+        attribute_style="camel",
+        iterable=True,
+        iteration_buckets=5,
+        searchable=["title", "body"],
+    ):
+        art_id: str
+        title: str
+        body: str
+        primary_key = PrimaryKey("art_id")
+
+    given = {"art_id": "art-1", "title": "Hello,  W\u00f6rld!", "body": "\u82f9\u679c\u624b\u673a iPhone 15"}
+    (item,) = created(14, schema_of(Article), **given)
+    assert [comparable(item)] == expected(14)
 
 
 def test_every_example_is_there() -> None:

@@ -251,7 +251,9 @@ def test_every_code_of_our_operations_is_accounted_for() -> None:
     """A code that a new botocore brings has to be put into one of these groups."""
     assert set(EVERY_CODE) <= {*SPECIAL, *ADVISED, *WITHOUT_ADVICE}
     later = {"TableNotFoundException", "ReplicatedWriteConflictException", "ThrottlingException"}
-    assert set(EVERY_CODE) | later == {*SPECIAL, *ADVISED, *WITHOUT_ADVICE}, "botocores of 1.35 lack the later ones"
+    assert set(EVERY_CODE) | later == {*SPECIAL, *ADVISED, *WITHOUT_ADVICE}, (
+        "botocores of 1.35 lack the later ones"
+    )
     for code in ADVISED:
         assert MENDS[code] in str(mapped(code))
         assert len(MENDS[code]) > 10

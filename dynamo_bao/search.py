@@ -1,0 +1,320 @@
+"""Searching the text of a model's items.
+
+The search index is asked for the items whose search text may match; each is then read, and its fields are
+looked at themselves, so that neither a late index nor an object loaded long ago gives a wrong match.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Generic, TypeVar, overload
+
+from attrs import asdict, frozen
+
+from dynamo_bao.context import BatchContext
+from dynamo_bao.cursors import seal, unseal
+from dynamo_bao.errors import ConfigurationError, QueryError
+from dynamo_bao.expressions.conditions import Attribute, Condition, Contains, all_of, any_of
+from dynamo_bao.expressions.dicts import condition_from
+from dynamo_bao.instances import Home, Status, require_present, state_of, unload
+from dynamo_bao.iteration import (
+    FilterLike,
+    Page,
+    Walk,
+    buckets_of,
+    check_whole,
+    identity_of,
+    index_filter,
+    load_weakly,
+    make_peers,
+)
+from dynamo_bao.schema import Identity, Schema
+from dynamo_bao.scope import enter
+from dynamo_bao.searchtext import OPERATORS, SearchConfig, Term, terms_of
+from dynamo_bao.session.session import Session
+from dynamo_bao.wire import SEARCH_TEXT, Item
+
+T = TypeVar("T")
+_PURPOSE = ("search",)
+
+
+class SearchResult(Generic[T]):
+    """What a search found: a sequence.
+
+    Attributes:
+        items: the matches.
+        cursor: a text with which the same search goes on after them; None where there are no more.
+    """
+
+    def __init__(self, items: Sequence[T], cursor: str | None) -> None:
+        self.items = list(items)
+        self.cursor = cursor
+
+    def __iter__(self) -> Iterator[T]:
+        return iter(self.items)
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    @overload
+    def __getitem__(self, index: int) -> T: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[T]: ...
+
+    def __getitem__(self, index: int | slice) -> T | list[T]:
+        return self.items[index]
+
+    def __repr__(self) -> str:
+        return f"<SearchResult: {len(self.items)} items, {'more to come' if self.cursor else 'all'}>"
+
+
+def search_all(
+    home: Home,
+    terms: Sequence[str],
+    operator: str = "$and",
+    limit: float | None = 100,
+    cursor: str | None = None,
+    *,
+    batch_size: int = 100,
+    max_queries_per_bucket: int = 50,
+    parallel: int = 4,
+    filter: FilterLike = None,
+) -> SearchResult[Any]:
+    """The items of a searchable and iterable model whose search fields contain terms.
+
+    Every item of the model is looked at by the index, and paid for as an entry of it; each match is then read.
+
+    Args:
+        terms: words or phrases; `tokenize_search_query` makes them from what somebody typed.
+        operator: ``"$and"`` for items with all terms, ``"$or"`` for items with any.
+        limit: how many matches are wanted at most; None for all.
+        cursor: where to go on, the `cursor` of an earlier result of the same search.
+        batch_size: how many entries of the index are looked at per request.
+        max_queries_per_bucket: after how many requests to a bucket the search returns with what it has.
+        parallel: how many buckets are read at once.
+        filter: what else must hold, as for `iterate_all`.
+
+    Raises:
+        ConfigurationError: for a model that is not searchable or not iterable.
+        QueryError: for wrong terms or options, or a cursor of another search.
+    """
+    search = _Search.of(home, "search_all", None, terms, operator, filter)
+    return search.run(limit, cursor, batch_size, max_queries_per_bucket, parallel)
+
+
+def search_bucket(
+    home: Home,
+    bucket: int,
+    terms: Sequence[str],
+    operator: str = "$and",
+    limit: float | None = 100,
+    cursor: str | None = None,
+    *,
+    batch_size: int = 100,
+    max_queries_per_bucket: int = 50,
+    filter: FilterLike = None,
+) -> SearchResult[Any]:
+    """The matches in one iteration bucket; see `search_all`."""
+    search = _Search.of(home, "search_bucket", bucket, terms, operator, filter)
+    return search.run(limit, cursor, batch_size, max_queries_per_bucket, 1)
+
+
+@frozen
+class _Search:
+    """A checked search.
+
+    Attributes:
+        session, tenant: where and for whom it runs.
+        buckets: what it goes through.
+        parameters: what its queries have the index evaluate.
+        wanted: what must hold of an instance that was read.
+        asked: a checksum of everything that makes it this search and no other.
+    """
+
+    home: Home
+    session: Session | None
+    tenant: str | None
+    buckets: tuple[int, ...]
+    parameters: dict[str, Any]
+    wanted: Callable[[Any], object]
+    asked: str
+
+    @classmethod
+    def of(
+        cls,
+        home: Home,
+        operation: str,
+        bucket: int | None,
+        given: Sequence[str],
+        operator: str,
+        filter: FilterLike,
+    ) -> _Search:
+        schema = home.schema
+        session, tenant = enter(home.database, schema.name, operation, bucket)
+        config = _config(schema, operation)
+        buckets = buckets_of(home, operation, bucket)
+        terms = _checked_terms(schema, given, operator, config)
+        condition = _condition(terms, operator)
+        if not callable(filter):
+            condition = all_of((condition, condition_from(filter)))
+        parameters = index_filter(schema, operation, condition)
+        every = all if operator == "$and" else any
+
+        def wanted(instance: Any) -> object:
+            texts = schema.field_texts(state_of(instance).stored or {})
+            found = every(term.found_in(texts) for term in terms)
+            return found and (not callable(filter) or filter(instance))
+
+        asked = json.dumps([operator, asdict(config), parameters], sort_keys=True, default=bytes.hex)
+        checksum = hashlib.blake2b(asked.encode("utf-8", "surrogatepass"), digest_size=9).hexdigest()
+        return cls(home, session, tenant, buckets, parameters, wanted, checksum)
+
+    def run(
+        self, limit: float | None, cursor: str | None, batch_size: int, most_queries: int, parallel: int
+    ) -> SearchResult[Any]:
+        room = _checked_limit(limit)
+        for value, name in ((batch_size, "batch_size"), (parallel, "parallel")):
+            check_whole(value, name)
+        check_whole(most_queries, "max_queries_per_bucket")
+        parameters = {"Limit": batch_size, **self.parameters}
+        walk = Walk.of(self.home, self.session, self.tenant, self.buckets, parallel, parameters)
+        if cursor is not None:
+            walk.go_to(self._position(cursor))
+        items: list[Any] = []
+        queries: Counter[int] = Counter()
+        while not walk.done and len(items) < room:
+            pages = walk.read({bucket for bucket, number in queries.items() if number >= most_queries})
+            if not pages:
+                break
+            queries.update(page.bucket for page in pages)
+            items += self._take(walk, pages, room - len(items))
+        make_peers(items)
+        return SearchResult(items, None if walk.done else self._cursor(walk))
+
+    def _take(self, walk: Walk, pages: Sequence[Page], room: float) -> list[Any]:
+        """The matches among the rows of some pages; rows beyond `room` matches are left for the next time."""
+        rows = [row for page in pages for row in page.rows]
+        found: list[Any] = []
+        done = 0
+        while done < len(rows) and len(found) < room:
+            chunk = rows[done : done + int(min(room - len(found), len(rows)))]
+            found += self._matches(chunk)
+            done += len(chunk)
+        for page in pages:
+            taken, done = min(done, len(page.rows)), max(done - len(page.rows), 0)
+            if taken == len(page.rows):
+                walk.handed_out(page.bucket, page.end)
+            elif taken:
+                walk.handed_out(page.bucket, page.rows[taken - 1])
+        return found
+
+    def _matches(self, rows: Sequence[Item]) -> list[Any]:
+        identities = [identity_of(self.home.schema, self.tenant, row) for row in rows]
+        if self.session is not None:
+            return self._matching(identities, self.session)
+        with BatchContext() as own:
+            return self._matching(identities, own)
+
+    def _matching(self, identities: Sequence[Identity], session: Session) -> list[Any]:
+        """The instances that match; one that does not is read again, consistently, before it is left out.
+
+        It may have been loaded before the change that the index has seen already.
+        """
+        loaded = load_weakly(self.home, self.tenant, identities, session)
+        pairs = [(identity, one) for identity, one in zip(identities, loaded, strict=True) if one is not None]
+        stale = [(identity, one) for identity, one in pairs if not self.wanted(one)]
+        for identity, instance in stale:
+            unload(instance, consistent=True, keep_changes=True)
+            session.expire(self.home, identity)
+        if not stale:
+            return [instance for _, instance in pairs]
+        session.flush()
+        for _, instance in stale:
+            if state_of(instance).status is Status.FAILED:
+                require_present(instance)
+        left_out = {
+            id(one) for _, one in stale if state_of(one).status is not Status.LOADED or not self.wanted(one)
+        }
+        return [instance for _, instance in pairs if id(instance) not in left_out]
+
+    # --- cursors ---------------------------------------------------------------------------------
+
+    def _cursor(self, walk: Walk) -> str:
+        payload = {**self._bound_to(), "at": walk.position()}
+        return seal(payload, _PURPOSE, self.home.database.cursor_secret)
+
+    def _bound_to(self) -> dict[str, Any]:
+        return {
+            "model": self.home.schema.name,
+            "tenant": self.tenant,
+            "scope": list(self.buckets),
+            "query": self.asked,
+        }
+
+    def _position(self, cursor: str) -> dict[str, Any]:
+        payload = unseal(cursor, _PURPOSE, self.home.database.cursor_secret)
+        for name, what in (
+            ("model", "another model"),
+            ("tenant", "another tenant"),
+            ("scope", "other buckets (scope mismatch)"),
+            ("query", "a different query"),
+        ):
+            if payload[name] != self._bound_to()[name]:
+                raise QueryError(
+                    f"{self.home.schema.name}: the cursor belongs to {what}; go on with the call it came from, or "
+                    f"start anew without it."
+                )
+        position: dict[str, Any] = payload["at"]
+        return position
+
+
+def _config(schema: Schema, operation: str) -> SearchConfig:
+    if schema.search is None:
+        raise ConfigurationError(
+            f"Model {schema.name} is not configured as searchable, as {operation}() needs it. Define it with "
+            f'searchable=["<field>", …], and save the items it has with force_reindex=True.',
+            model=schema.name,
+        )
+    return schema.search
+
+
+def _checked_terms(schema: Schema, given: Sequence[str], operator: str, config: SearchConfig) -> list[Term]:
+    if operator not in OPERATORS:
+        raise QueryError(f"{schema.name}: operator={operator!r}; use one of {', '.join(OPERATORS)}.")
+    if isinstance(given, str) or not isinstance(given, (list, tuple)):
+        raise QueryError(
+            f"{schema.name}: terms is a list of texts, not {type(given).__name__}; "
+            f"tokenize_search_query(text) makes one."
+        )
+    for term in given:
+        if not isinstance(term, str):
+            raise QueryError(f"{schema.name}: a search term is a text, not {type(term).__name__}.")
+    terms = terms_of(given, config)
+    if not terms:
+        raise QueryError(
+            f"{schema.name}: a search requires at least one non-empty term, of {config.min_term_length} or more "
+            f"letters or digits."
+        )
+    return terms
+
+
+def _condition(terms: Sequence[Term], operator: str) -> Condition:
+    """What the stored text of every match contains."""
+    text = Attribute(SEARCH_TEXT)
+    parts = [
+        any_of(all_of(Contains(text, {"S": part}) for part in asked) for asked in term.asked)
+        for term in terms
+    ]
+    return all_of(parts) if operator == "$and" else any_of(parts)
+
+
+def _checked_limit(limit: float | None) -> float:
+    if limit is None or limit == math.inf:
+        return math.inf
+    check_whole(limit, "limit")
+    return limit

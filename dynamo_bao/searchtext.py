@@ -1,0 +1,246 @@
+"""The text by which items are searched: how it is made from a model's fields, and how terms are made to fit it.
+
+The stored text is that of the table format page, byte for byte, so that other libraries can share it. Its
+weaknesses come with it, and are made up for on the query side where they can be:
+
+- With `min_term_length` short words are not in the stored text. They are left out of the words that the
+  index is asked for, and looked for in the fields of what it brings.
+- With `dedupe` words lose their neighbours. The index is asked for each word of a phrase, and the phrase is
+  looked for in the fields.
+- A phrase could match across the border of two fields; in the fields it does not.
+- A term typed in decomposed letters (as macOS does) is looked for in composed ones too.
+
+What cannot be made up for: a *stored* text in decomposed letters, and one in a script with combining vowel
+signs (Devanagari, say), is torn at each mark, which loses precision, and with `min_term_length` loses the
+letters too. Normalising twice is not the same as once (a capital dotted I leaves a mark that a second pass
+takes out), so every term is normalised exactly once.
+"""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Final
+
+from attrs import field, frozen
+
+from dynamo_bao.errors import ConfigurationError, reject_unknown, suggestion
+
+ITER_SEARCH_INDEX: Final = "iter_search_index"
+OPERATORS: Final = ("$and", "$or")
+_OPTIONS: Final = ("fields", "case_sensitive", "min_term_length", "dedupe")
+_CAMEL: Final = {"caseSensitive": "case_sensitive", "minTermLength": "min_term_length"}
+
+
+def _names(given: Any) -> tuple[str, ...]:
+    if isinstance(given, str) or not isinstance(given, Collection):
+        raise ConfigurationError(f"searchable: fields={given!r}; give a list of field names.")
+    for name in given:
+        if not isinstance(name, str):
+            raise ConfigurationError(f"searchable: fields are named by texts, not by {name!r}.")
+    if not given:
+        raise ConfigurationError("searchable: fields is empty; name at least one field.")
+    if len(set(given)) != len(given):
+        raise ConfigurationError("searchable: fields names a field twice; name each once.")
+    return tuple(given)
+
+
+@frozen
+class SearchConfig:
+    """Which fields of a model make its search text, and how.
+
+    Args:
+        fields: the fields' names, in the order their texts are joined.
+        case_sensitive: whether upper and lower case are told apart.
+        min_term_length: how many characters a word needs to be kept.
+        dedupe: whether each word is kept once only.
+
+    Example:
+        >>> class Article(Model, prefix="ar", iterable=True, searchable=SearchConfig(["title"], dedupe=True)):
+        ...     article_id: str = UlidField(auto_assign=True)
+        ...     title: str = StringField()
+        ...     primary_key = PrimaryKey("article_id")
+    """
+
+    fields: tuple[str, ...] = field(converter=_names)
+    case_sensitive: bool = False
+    min_term_length: int = 1
+    dedupe: bool = False
+
+    def __attrs_post_init__(self) -> None:
+        for option in ("case_sensitive", "dedupe"):
+            if not isinstance(getattr(self, option), bool):
+                raise ConfigurationError(
+                    f"searchable: {option}={getattr(self, option)!r}; use True or False."
+                )
+        shortest = self.min_term_length
+        if isinstance(shortest, bool) or not isinstance(shortest, int) or shortest < 1:
+            raise ConfigurationError(
+                f"searchable: min_term_length={shortest!r}; use a whole number of at least 1."
+            )
+
+    @classmethod
+    def of(cls, given: object, model: str) -> SearchConfig | None:
+        """The configuration that a model gives as ``searchable=``; None where it is not searchable.
+
+        Args:
+            given: field names, a mapping of options, or a `SearchConfig`.
+            model: the model's name, for errors.
+
+        Raises:
+            ConfigurationError: for anything else.
+        """
+        if given is None or given is False or isinstance(given, cls):
+            return given or None
+        if given is True or not isinstance(given, (Mapping, list, tuple)):
+            raise ConfigurationError(
+                f'{model}: searchable={given!r} does not name the fields; give searchable=["title", "body"] or a '
+                f"SearchConfig.",
+                model=model,
+            )
+        try:
+            if not isinstance(given, Mapping):
+                return cls(given)
+            options = {_CAMEL.get(str(name), str(name)): value for name, value in given.items()}
+            reject_unknown(options, _OPTIONS, "searchable option")
+            return cls(**{"fields": (), **options})
+        except ConfigurationError as error:
+            raise ConfigurationError(f"{model}: {error}", model=model) from None
+
+    def check(self, model: str, suitable: Mapping[str, bool]) -> None:
+        """Raises `ConfigurationError` for a field that the model lacks, or that has no text to search.
+
+        Args:
+            suitable: by field name, whether its stored value is a plain text or number.
+        """
+        for name in self.fields:
+            if name not in suitable:
+                raise ConfigurationError(
+                    f"{model}: searchable names {name!r}, which is no field.{suggestion(name, suitable)}",
+                    model=model,
+                )
+            if not suitable[name]:
+                raise ConfigurationError(
+                    f"{model}: searchable names {name!r}, whose kind of field has no text to search; name a text "
+                    f"or number field.",
+                    model=model,
+                    field=name,
+                )
+
+
+# --- texts ----------------------------------------------------------------------------------------------
+
+
+def normalise_term(term: str, config: SearchConfig) -> str:
+    """`term` as it stands in the search text: letters and digits, lower case, single spaces.
+
+    >>> normalise_term("Hello,  World!", SearchConfig(["title"]))
+    'hello world'
+    """
+    text = "".join(char if unicodedata.category(char)[0] in "LN" else " " for char in term)
+    return " ".join((text if config.case_sensitive else text.lower()).split())
+
+
+def search_text(values: Mapping[str, object], config: SearchConfig) -> str:
+    """The search text of a model's values by field name; empty where nothing is left to search.
+
+    >>> search_text({"title": "Foo, bar", "body": None, "pages": 12}, SearchConfig(["title", "pages"]))
+    'foo bar 12'
+    """
+    given = (values.get(name) for name in config.fields)
+    words = normalise_term(" ".join(map(_text, given)), config).split()
+    words = [word for word in words if len(word) >= config.min_term_length]
+    return " ".join(dict.fromkeys(words) if config.dedupe else words)
+
+
+def _text(value: object) -> str:
+    if value is None:
+        return ""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def tokenize_search_query(text: object) -> list[str]:
+    """The terms of what somebody typed: words, and phrases in double quotes.
+
+    >>> tokenize_search_query('red "new york" hats')
+    ['red', 'new york', 'hats']
+    """
+    if not isinstance(text, str):
+        return []
+    terms: list[str] = []
+    for number, part in enumerate(text.split('"')):
+        terms += [part.strip()] if number % 2 else part.split()
+    return [term for term in terms if term]
+
+
+# --- terms ----------------------------------------------------------------------------------------------
+
+
+@frozen
+class Term:
+    """One term of a search.
+
+    Attributes:
+        variants: its normalised spellings; the first is that of the stored text.
+        asked: for each spelling the parts that the stored text of every match contains.
+    """
+
+    variants: tuple[str, ...]
+    asked: tuple[tuple[str, ...], ...]
+
+    def found_in(self, texts: Sequence[str]) -> bool:
+        """Whether one of the fields' texts contains the term."""
+        return any(variant in text for variant in self.variants for text in texts)
+
+
+def terms_of(given: Sequence[str], config: SearchConfig) -> list[Term]:
+    """The terms to search for; those with nothing the stored text could hold are left out."""
+    terms = [_term(term, config) for term in given]
+    return [term for term in terms if term.asked]
+
+
+def _term(given: str, config: SearchConfig) -> Term:
+    spellings = (given, unicodedata.normalize("NFC", given))
+    found: dict[str, tuple[str, ...]] = {}
+    for variant in dict.fromkeys(normalise_term(spelling, config) for spelling in spellings):
+        words = [word for word in variant.split() if len(word) >= config.min_term_length]
+        if words:
+            found[variant] = tuple(dict.fromkeys(words)) if config.dedupe else (" ".join(words),)
+    return Term(tuple(found), tuple(found.values()))
+
+
+def field_texts(values: Mapping[str, object], config: SearchConfig) -> list[str]:
+    """Each field's own text with every word of it, in which terms are looked for exactly."""
+    return [normalise_term(_text(values.get(name)), config) for name in config.fields]
+
+
+# --- the hash of a search -----------------------------------------------------------------------------------
+
+
+def predicate_hash(terms: Sequence[str], operator: str, config: SearchConfig) -> str:
+    """A short text that tells one search from another: FNV-1a over its UTF-16 units, in base 36.
+
+    >>> predicate_hash(["Foo", "bar"], "$and", SearchConfig(["title"]))
+    'f5ahq6'
+    """
+    asked = {
+        "terms": [normalise_term(term, config) for term in terms],
+        "operator": operator,
+        "caseSensitive": config.case_sensitive,
+        "minTermLength": config.min_term_length,
+        "dedupe": config.dedupe,
+    }
+    value = 0x811C9DC5
+    units = json.dumps(asked, ensure_ascii=False, separators=(",", ":")).encode("utf-16-le", "surrogatepass")
+    for low, high in zip(units[::2], units[1::2], strict=True):
+        value = ((value ^ (low | high << 8)) * 0x01000193) & 0xFFFFFFFF
+    return _base36(value)
+
+
+def _base36(value: int) -> str:
+    digits = ""
+    while value:
+        value, digit = divmod(value, 36)
+        digits = "0123456789abcdefghijklmnopqrstuvwxyz"[digit] + digits
+    return digits or "0"
