@@ -108,8 +108,12 @@ BOTH_FORMS: list[tuple[Any, Any, str]] = [
     ({"age": None}, F.age == None, "NOT (attribute_exists(age))"),  # noqa: E711
     ({"age": {"$eq": None}}, F.age == None, "NOT (attribute_exists(age))"),  # noqa: E711
     ({"age": {"$ne": None}}, F.age != None, "attribute_exists(age)"),  # noqa: E711
-    ({"name": {"$size": 3}}, F.name.size(3), "size(n) = '3'"),
-    ({"tags": {"$size": {"$gt": 3}}}, F.tags.size({"$gt": 3}), "size(tags) > '3'"),
+    ({"name": {"$size": 3}}, F.name.size(3), "(attribute_exists(n) AND size(n) = '3')"),
+    (
+        {"tags": {"$size": {"$gt": 3}}},
+        F.tags.size({"$gt": 3}),
+        "(attribute_exists(tags) AND size(tags) > '3')",
+    ),
     ({"age": {"$gte": 1, "$lt": 5}}, (F.age >= 1) & (F.age < 5), "age >= '1' AND age < '5'"),
     ({"age": 1, "ok": True}, (F.age == 1) & (F.ok == True), "age = '1' AND ok = True"),  # noqa: E712
     ({"$or": [{"age": 1}, {"ok": False}]}, (F.age == 1) | (F.ok == False), "age = '1' OR ok = False"),  # noqa: E712
