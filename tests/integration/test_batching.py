@@ -276,7 +276,9 @@ def test_instances_that_a_query_brings_are_the_sessions_own(users: list[str], wi
         assert next(row for row in rows if row.user_id == users[0]) is pending
         assert pending.name == "user 0"
         assert User.find(rows[3].user_id) is rows[3]
-    assert wire.operations == ["Query"]
+        assert wire.operations == ["Query"]
+        assert not Org.find("nobody")
+    assert wire.keys() == ["o#nobody"]
 
 
 def test_stats_agree_with_the_wire(users: list[str], wire: Wire) -> None:

@@ -185,6 +185,19 @@ def test_S5_nested_contexts_are_isolated(acme: Org) -> None:
         assert org.refresh().name == "changed"
 
 
+def test_one_context_object_opens_a_session_each_time() -> None:
+    """Entered twice, nested or in turn, it opens and closes a session of its own for each."""
+    context = run_with_batch_context()
+    with context as outer:
+        with context as inner:
+            assert inner is not outer
+        assert not inner.is_open
+        assert outer.is_open
+    with context as later:
+        assert later not in (outer, inner)
+    assert not later.is_open
+
+
 def test_contexts_left_out_of_order_are_an_error() -> None:
     """Leaving the outer of two blocks first raises, and what is left still works."""
     outer, inner = run_with_batch_context(), run_with_batch_context()

@@ -164,7 +164,7 @@ def test_types_are_asked_for_by_dynamodb_s_codes(code: str) -> None:
 def test_sizes_are_compared_with_every_comparison(operator: str) -> None:
     """``$size`` takes a number, or a comparison with one."""
     name = {"=": "$eq", "<>": "$ne", "<": "$lt", "<=": "$lte", ">": "$gt", ">=": "$gte"}[operator]
-    assert read({"tags": {"$size": {name: 2}}}) == f"size(tags) {operator} '2'"
+    assert read({"tags": {"$size": {name: 2}}}) == f"(attribute_exists(tags) AND size(tags) {operator} '2')"
 
 
 def test_names_are_shared_and_values_are_not() -> None:
