@@ -67,6 +67,7 @@ from dynamo_bao.fields import (
     VersionField,
 )
 from dynamo_bao.indexes import Index, PrimaryKey, UniqueConstraint
+from dynamo_bao.iteration import Iteration
 from dynamo_bao.manager import Manager, init_models
 from dynamo_bao.model import Model
 from dynamo_bao.policy import AllowDirect, Policy, RequireContext, WarnOutside
@@ -74,6 +75,8 @@ from dynamo_bao.relations import Related
 from dynamo_bao.repository import Repository
 from dynamo_bao.results import QueryResult
 from dynamo_bao.schema import MODEL_PREFIX
+from dynamo_bao.search import SearchResult
+from dynamo_bao.searchtext import SearchConfig
 from dynamo_bao.session.session import Session
 from dynamo_bao.session.stats import Stats
 from dynamo_bao.tenancy import TenantContext
@@ -106,6 +109,7 @@ __all__ = [
     "Index",
     "IntegerField",
     "ItemNotFoundError",
+    "Iteration",
     "JsonField",
     "LazyLoadError",
     "ListField",
@@ -124,6 +128,8 @@ __all__ = [
     "RelatedField",
     "Repository",
     "RequireContext",
+    "SearchConfig",
+    "SearchResult",
     "ServiceError",
     "Session",
     "Stats",
