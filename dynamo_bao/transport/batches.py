@@ -48,33 +48,43 @@ def fetch_batch(transport: Transport, batch: Batch, deadline: float) -> BatchAns
     An error of the service or the network is the outcome of its keys, not an exception. A request over
     several tables that is refused as a whole is repeated table by table.
     """
-    answer = BatchAnswer()
+    fetch = _Fetch(transport, batch, deadline)
+    repeat_while(transport.clock, deadline, fetch.one_round, bool)
+    return fetch.answer
 
-    def ask(keys: tuple[TableKey, ...]) -> None:
+
+class _Fetch:
+    """A batch on its way: the rounds it takes until every key has an outcome."""
+
+    def __init__(self, transport: Transport, batch: Batch, deadline: float) -> None:
+        self._transport = transport
+        self._consistent = batch.consistent
+        self._deadline = deadline
+        self.answer = BatchAnswer(unanswered=batch.keys)
+
+    def one_round(self) -> int:
+        """Asks for the keys without an answer; returns how many still have none."""
+        keys, self.answer.unanswered = self.answer.unanswered, ()
+        self._ask(keys)
+        return len(self.answer.unanswered)
+
+    def _ask(self, keys: tuple[TableKey, ...]) -> None:
         try:
-            reply = transport.send(_request(keys, batch.consistent), deadline=deadline)
+            reply = self._transport.send(_request(keys, self._consistent), deadline=self._deadline)
         except Exception as error:
-            _refused(keys, error)
+            self._refused(keys, error)
             return
-        answer.replies.append(reply)
-        answer.unanswered += _take(reply.body, answer.items)
+        self.answer.replies.append(reply)
+        self.answer.unanswered += _take(reply.body, self.answer.items)
 
-    def _refused(keys: tuple[TableKey, ...], error: Exception) -> None:
+    def _refused(self, keys: tuple[TableKey, ...], error: Exception) -> None:
+        """Asks table by table where a request over several was refused as a whole."""
         tables = dict.fromkeys(table for table, _ in keys)
         if len(tables) > 1 and isinstance(error, ServiceError) and not isinstance(error, ThrottledError):
             for table in tables:
-                ask(tuple(key for key in keys if key[0] == table))
+                self._ask(tuple(key for key in keys if key[0] == table))
         else:
-            answer.failed.update(dict.fromkeys(keys, error))
-
-    def one_round() -> int:
-        keys, answer.unanswered = answer.unanswered, ()
-        ask(keys)
-        return len(answer.unanswered)
-
-    answer.unanswered = batch.keys
-    repeat_while(transport.clock, deadline, one_round, bool)
-    return answer
+            self.answer.failed.update(dict.fromkeys(keys, error))
 
 
 def _request(keys: Iterable[TableKey], consistent: bool) -> Request:
