@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import uuid
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any
 
 from attrs import frozen
 
@@ -28,9 +28,6 @@ from dynamo_bao.writes.plans import Known, Subject
 log = logging.getLogger("dynamo_bao.writes")
 
 Record = Callable[[Reply], None]
-
-_TAKE_OVER: Final[Item] = {}
-"""Stands for: the item itself was fine, but unique values were refused."""
 
 
 @frozen
@@ -65,17 +62,17 @@ class Write:
         deadline = self.database.deadline_from_now()
         plan = plan_from(known)
         token, tried_again = str(uuid.uuid4()), False
+        cause: BaoError
         while True:
             try:
                 return self._send(plan, deadline, token)
             except ConditionFailed as failure:
                 stored, repeated, cause = failure.item, failure.repeated, failure
             except TransactionCancelled as failure:
-                stored, repeated = self._main_item(plan, failure), failure.repeated
-                cause = failure  # type: ignore[assignment]
-            if stored is _TAKE_OVER:
-                plan, token = self._over_dead_owners(plan, cause, deadline), str(uuid.uuid4())
-                continue
+                if self._only_claims_failed(plan, failure):
+                    plan, token = self._over_dead_owners(plan, failure, deadline), str(uuid.uuid4())
+                    continue
+                stored, repeated, cause = failure.items[plan.main], failure.repeated, failure
             not_returned = stored is None
             if not_returned and (repeated or self.operation != "create"):
                 stored = self._read(deadline)
@@ -114,20 +111,14 @@ class Write:
         self.record(reply)
         return returned_item(reply.body, "Attributes")
 
-    def _main_item(self, plan: WritePlan, failure: TransactionCancelled) -> Item | None:
-        """The stored item of a transaction whose main action failed; raises for what else went wrong."""
-        if not failure.reasons:
-            raise failure
+    def _only_claims_failed(self, plan: WritePlan, failure: TransactionCancelled) -> bool:
+        """Whether the item itself was fine and unique values were refused; raises for other reasons."""
         failed = [number for number, reason in enumerate(failure.reasons) if reason is not None]
-        if any(failure.reasons[number] != "ConditionalCheckFailed" for number in failed):
+        if not failed or any(failure.reasons[number] != "ConditionalCheckFailed" for number in failed):
             raise TransactionError(f"{self._item} {self.operation}: {failure}", failure.reasons) from failure
-        for number in failed:
-            claim = plan.constraints[number]
-            if plan.main not in failed and claim is not None:
-                return _TAKE_OVER
-        return failure.items[plan.main]
+        return plan.main not in failed and any(plan.constraints[number] is not None for number in failed)
 
-    def _over_dead_owners(self, plan: WritePlan, failure: Any, deadline: float) -> WritePlan:
+    def _over_dead_owners(self, plan: WritePlan, failure: TransactionCancelled, deadline: float) -> WritePlan:
         """The plan with every refused unique value taken over from an owner that is gone.
 
         Raises:
