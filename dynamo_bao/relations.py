@@ -40,7 +40,7 @@ class Related(Generic[R]):
         return related(instance, self.field)  # type: ignore[no-any-return]
 
     def __set__(self, instance: Any, value: Any) -> None:
-        setattr(instance, self.field, value)
+        setattr(instance, self.field, getattr(value, "primary_id", value))
 
 
 def related(instance: Any, field: str) -> Any:

@@ -310,7 +310,8 @@ def look_at_relations(sent: Wire) -> None:
     assert article.get_related("author_id") is author
     assert article.get_or_load_related_field("author_id") is author
     assert len(sent) == 1
-    article.author_id = "ben"
+    article.author = Author.find("ben")
+    assert article.author_id == "ben"
     assert article.get_related("author_id") is None
     assert article.author.author_id == "ben"
     article.author_id = None
