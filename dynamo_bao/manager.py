@@ -138,7 +138,8 @@ class Manager:
     def _replace(self, older: type[Any], newer: type[Any]) -> None:
         """Puts a class in the place of one of the same name or prefix, if it is another edition of it."""
         same = (source_of(older), older.__qualname__) == (source_of(newer), newer.__qualname__)
-        if not (same or is_local(older) or is_local(newer)):
+        both_given = older in self._given and newer in self._given
+        if both_given or not (same or is_local(older) or is_local(newer)):
             first, second = schema_of(older), schema_of(newer)
             what = f"prefix {first.prefix!r}" if first.prefix == second.prefix else f"name {first.name!r}"
             places = " and ".join(

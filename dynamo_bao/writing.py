@@ -47,9 +47,8 @@ from dynamo_bao.writes.plans import (
     Known,
     Members,
     Subject,
-    indexed_names,
     needs_known,
-    needs_search_sources,
+    needs_source,
     plan_create,
     plan_delete,
     plan_update,
@@ -186,9 +185,8 @@ def _changes(instance: Any, names: list[str]) -> dict[str, Any]:
         if not (isinstance(values[name], set) and values[name] == accepted[name]):
             values[name] = accepted[name]
     before = _stored_values(instance) if state.stored is not None else {}
-    indexed = indexed_names(schema)
     changes = {
-        name: _difference(schema, name, value, before, state.sets or {}, values, indexed)
+        name: _difference(schema, name, value, before, state.sets or {}, values)
         for name, value in accepted.items()
     }
     for field in schema.renewing:
@@ -204,10 +202,9 @@ def _difference(
     before: Mapping[str, Any],
     loaded_sets: Mapping[str, Any],
     values: Mapping[str, Any],
-    indexed: frozenset[str],
 ) -> Any:
     field = schema.fields[name]
-    if name not in before or value is None or name in indexed:
+    if name not in before or value is None:
         return value
     if isinstance(field, CounterField):
         return Delta(value - before[name])
@@ -301,8 +298,7 @@ def update(home: Home, given: object, changes: Mapping[str, Any], condition: Con
         accepted.setdefault(field.name, field.renewed())
     subject = Subject(schema, tenant, identity)
     write = Write(home.database, subject, "update", _recorder(session))
-    unique = any(constraint.field.name in accepted for constraint in schema.constraints.values())
-    known = write.read_known() if unique or needs_search_sources(schema, accepted) else None
+    known = write.read_known() if needs_source(schema, accepted) else None
     stored = write.run(partial(_plan_save, subject, accepted, wanted, False), known)
     if stored is None:  # a transaction does not return what it left
         stored = write.read_known().item

@@ -172,6 +172,7 @@ def plan_update(
     """
     schema, draft = subject.schema, _Draft()
     draft.conditions += [STORED, condition]
+    changes = _with_indexed_counters(draft, schema, changes, known)
     for name, value in changes.items():
         field = schema.fields[name]
         if isinstance(value, Delta):
@@ -192,6 +193,34 @@ def plan_update(
         draft.update.remove[_NOTHING] = None
     main = Action("Update", subject.identity.key, all_of(draft.conditions), update=draft.update)
     return _finished(draft, main)
+
+
+def _with_indexed_counters(
+    draft: _Draft, schema: Schema, changes: Mapping[str, Any], known: Known | None
+) -> Mapping[str, Any]:
+    """The changes with counters that are index keys as values, if they are still what was read.
+
+    A key text cannot be added to, so such a counter is set, and planned again where somebody else was faster.
+    """
+    deltas = {name for name in indexed_names(schema) if isinstance(changes.get(name), Delta)}
+    if not deltas:
+        return changes
+    assert known is not None  # `needs_source` says so
+    for name in deltas:
+        draft.assume(schema.fields[name], known.item.get(str(schema.fields[name].attribute)))
+    return {
+        name: known.values[name] + value.amount if name in deltas else value
+        for name, value in changes.items()
+    }
+
+
+def needs_source(schema: Schema, changes: Mapping[str, Any]) -> bool:
+    """Whether a change by key must read the item first: for its unique values, search text or index keys."""
+    return (
+        any(constraint.field.name in changes for constraint in schema.constraints.values())
+        or any(isinstance(changes.get(name), Delta) for name in indexed_names(schema))
+        or needs_search_sources(schema, changes)
+    )
 
 
 def _put_delta(draft: _Draft, field: Field, delta: Delta, known: Known | None) -> None:

@@ -1,0 +1,112 @@
+"""Iteration and search: every item, only matching ones, as they are now."""
+
+from __future__ import annotations
+
+import base64
+
+import pytest
+
+from dynamo_bao import (
+    Manager,
+    Model,
+    PrimaryKey,
+    QueryError,
+    StringField,
+    run_with_batch_context,
+)
+
+
+class DxBase(Model):
+    key: str = StringField()
+    text: str | None = StringField(default=None)
+    more: str | None = StringField(default=None)
+    rank: str = StringField(default="")
+
+
+class DxListed(DxBase, prefix="x5a", iterable=True, iteration_buckets=3):
+    primary_key = PrimaryKey("key")
+
+
+class DxSearched(DxBase, prefix="x5b", iterable=True, iteration_buckets=2, searchable=["text", "more"]):
+    primary_key = PrimaryKey("key")
+
+
+class DxTerse(
+    DxBase,
+    prefix="x5c",
+    iterable=True,
+    iteration_buckets=1,
+    searchable={"fields": ["text"], "min_term_length": 3},
+):
+    primary_key = PrimaryKey("key")
+
+
+class DxDeduped(
+    DxBase,
+    prefix="x5d",
+    iterable=True,
+    iteration_buckets=1,
+    searchable={"fields": ["text"], "dedupe": True},
+):
+    primary_key = PrimaryKey("key")
+
+
+MODELS = [DxListed, DxSearched, DxTerse, DxDeduped]
+
+
+def test_defect_43_iteration(manager: Manager) -> None:
+    """An iteration gives each item once, filtered by any field with a function."""
+    for number in range(20):
+        DxListed.create(key=str(number), rank=str(number % 2))
+    keys = [one.key for batch in DxListed.iterate_all(batch_size=3) for one in batch]
+    assert sorted(keys, key=int) == [str(number) for number in range(20)]
+    odd = [one.key for batch in DxListed.iterate_all(filter=lambda one: one.rank == "1") for one in batch]
+    assert sorted(odd, key=int) == [str(number) for number in range(1, 20, 2)]
+
+
+def test_defect_44_phrases(manager: Manager) -> None:
+    """A phrase is found though short or repeated words are not in the stored text."""
+    DxTerse.create(key="a", text="the day a fox runs")
+    DxTerse.create(key="b", text="fox runs")
+    assert [one.key for one in DxTerse.search_all(["a fox"])] == ["a"]
+    DxDeduped.create(key="a", text="foo bar foo baz")
+    assert [one.key for one in DxDeduped.search_all(["foo baz"])] == ["a"]
+
+
+def test_defect_45_normalisation(manager: Manager) -> None:
+    """A text is found by itself, capital dotted I and Devanagari included, and not across the border of two fields."""
+    for key, text in (("a", "İstanbul"), ("b", "हिन्दी"), ("c", "café")):
+        DxSearched.create(key=key, text=text)
+        assert [one.key for one in DxSearched.search_all([text])] == [key]
+    assert [one.key for one in DxSearched.search_all(["cafe\u0301"])] == ["c"]
+    DxSearched.create(key="d", text="green apple", more="tree house")
+    assert [one.key for one in DxSearched.search_all(["apple tree"])] == []
+
+
+def test_defect_46_search_cursors(manager: Manager) -> None:
+    """A changed cursor, or one of another search, is refused."""
+    for number in range(6):
+        DxSearched.create(key=str(number), text="fox")
+    first = DxSearched.search_all(["fox"], limit=2)
+    assert first.cursor is not None
+    following = DxSearched.search_all(["fox"], limit=10, cursor=first.cursor)
+    assert sorted(one.key for one in [*first, *following]) == list("012345")
+    forged = base64.urlsafe_b64encode(b'{"pendingItemKeys": ["secret"]}').decode().rstrip("=")
+    swapped = first.cursor[:-3] + ("AAA" if first.cursor[-3:] != "AAA" else "BBB")
+    for cursor in (forged, swapped):
+        with pytest.raises(QueryError):
+            DxSearched.search_all(["fox"], cursor=cursor)
+    with pytest.raises(QueryError):
+        DxSearched.search_all(["secret"], cursor=first.cursor)
+    with pytest.raises(QueryError):
+        DxDeduped.search_all(["fox"], cursor=first.cursor)
+
+
+def test_defect_47_results_are_current(manager: Manager) -> None:
+    """What a search returns in a context has the text that matched."""
+    DxSearched.create(key="a", text="old words")
+    with run_with_batch_context():
+        assert DxSearched.find("a").text == "old words"
+        with run_with_batch_context():
+            DxSearched.update("a", text="new words")
+        assert [one.text for one in DxSearched.search_all(["new"])] == ["new words"]
