@@ -19,7 +19,7 @@ from dynamo_bao import (
     UniqueConstraint,
     run_with_batch_context,
 )
-from tests.parity.conftest import Raw
+from tests.support.one_table import Raw
 from tests.support.wire import Wire
 
 

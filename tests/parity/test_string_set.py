@@ -18,7 +18,7 @@ from dynamo_bao import (
     UlidField,
     ValidationError,
 )
-from tests.parity.conftest import Raw
+from tests.support.one_table import Raw
 from tests.support.wire import Wire
 
 

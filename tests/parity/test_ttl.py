@@ -7,7 +7,7 @@ from datetime import datetime, timedelta, timezone
 import pytest
 
 from dynamo_bao import Model, PrimaryKey, TtlField, UlidField, ValidationError
-from tests.parity.conftest import Raw
+from tests.support.one_table import Raw
 
 NEW_YEAR = datetime(2030, 1, 1, tzinfo=timezone.utc)
 SECONDS = 1_893_456_000
