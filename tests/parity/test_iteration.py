@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from dynamo_bao import ConfigurationError, Manager, Model, PrimaryKey, QueryError, StringField, TenantContext
-from tests.parity.conftest import Raw
+from tests.support.one_table import Raw
 from tests.support.wire import Wire
 
 
@@ -170,7 +170,7 @@ def test_16_tenants(tenanted: Manager) -> None:
 
 def test_17_iterate_all_of_a_plain_model(manager: Manager, wire: Wire) -> None:
     """iterate_all of a model that is not iterable says what to do, at the call and before any request."""
-    with pytest.raises(ConfigurationError, match="ItPlain is not configured as iterable.*iterable=True"):
+    with pytest.raises(ConfigurationError, match=r"ItPlain is not configured as iterable.*iterable=True"):
         Plain.iterate_all()
     assert len(wire) == 0
 
