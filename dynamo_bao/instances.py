@@ -414,14 +414,13 @@ def hidden_class(model: type[Any], lazy_names: frozenset[str]) -> type[Any]:
         return plain_get(self, name)
 
     def __setattr__(self: Any, name: str, value: Any) -> None:
-        if name in lazy_names:
-            require_present(self)
+        if name not in lazy_names:
+            plain_set(self, name, value)
+            return
+        require_present(self)
         plain_set(self, name, value)
-        if name in lazy_names:
-            state = state_of(self)
-            if state.assigned is None:
-                state.assigned = set()
-            state.assigned.add(name)
+        state = state_of(self)
+        state.assigned = {*(state.assigned or ()), name}
 
     body = {
         "__getattribute__": __getattribute__,

@@ -9,7 +9,7 @@ from attrs import evolve, frozen
 
 from dynamo_bao.codec import same_stored
 from dynamo_bao.errors import ValidationError
-from dynamo_bao.expressions.conditions import EMPTY, Attribute, Compare, Condition, Exists, Negation, all_of
+from dynamo_bao.expressions.conditions import EMPTY, Attribute, Compare, Condition, Exists, Negation
 from dynamo_bao.expressions.render import Placeholders, Resolver, render_condition
 from dynamo_bao.expressions.updates import Update
 from dynamo_bao.keys import Key
@@ -116,14 +116,6 @@ class WritePlan:
     def main_action(self) -> Action:
         """The action on the item itself."""
         return self.actions[self.main]
-
-    def checked(self, condition: Condition) -> WritePlan:
-        """The same plan with one more condition on the item itself."""
-        main = self.main_action
-        with_condition = evolve(main, condition=all_of((main.condition, condition)))
-        return evolve(
-            self, actions=(*self.actions[: self.main], with_condition, *self.actions[self.main + 1 :])
-        )
 
     def taking_over(self, number: int, owner: str, key: Key) -> WritePlan:
         """The same plan, with one guard taken from an owner that must not exist any more."""

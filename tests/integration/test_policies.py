@@ -74,6 +74,14 @@ OPERATIONS: dict[str, Callable[[User, Post], Any]] = {
     "query_by_index": lambda user, post: User.query_by_index("by_status", "active"),
     "find_by_unique_constraint": lambda user, post: User.find_by_unique_constraint("unique_email", "a"),
     "unique find": lambda user, post: User.unique_email.find("a"),
+    "increment": lambda user, post: Post.increment(post.post_id, views=1),
+    "upsert": lambda user, post: Org.upsert(org_id="o", name="O"),
+    "count": lambda user, post: Post.count(),
+    "iterate_all": lambda user, post: Post.iterate_all(),
+    "iterate_bucket": lambda user, post: Post.iterate_bucket(0),
+    "batch find of unique values": lambda user, post: User.batch_find_by_unique_constraint(
+        "unique_email", ["a"]
+    ),
     "relation": lambda user, post: post.user,
     "load_related_data": lambda user, post: post.load_related_data(),
     "repository": lambda user, post: Repo.of(User).find(user.user_id),

@@ -427,15 +427,6 @@ def test_several_actions_are_one_transaction_with_a_token() -> None:
         assert "ReturnValues" not in inside
 
 
-def test_a_plan_s_further_condition_is_on_the_item_itself() -> None:
-    """`checked` adds to the main action and leaves the guards alone."""
-    plan = plan_update(subject(), {"email": "b@x"}, known(email="a@x"), EMPTY)
-    more = plan.checked(stored("views", {"N": "1"}))
-    assert more.main_action.condition == plan.main_action.condition & stored("views", {"N": "1"})
-    assert (more.actions[:2], more.main, more.constraints) == (plan.actions[:2], plan.main, plan.constraints)
-    assert plan.main_action.condition == STORED & stored("email", {"S": "a@x"})
-
-
 # --- was it done? ----------------------------------------------------------------------------------
 
 KEY = Key("u#1", "u")
