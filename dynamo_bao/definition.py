@@ -109,8 +109,9 @@ def declared_fields(cls: type[Any], reserved: Collection[str], frame: Any) -> di
     for name, value in list(cls.__dict__.items()):
         if isinstance(value, Field) and name not in found:
             found[name] = Declared(Any, value, module, local)
-    for name in found:
-        _check_name(cls.__name__, name, reserved)
+    for name, declared in found.items():
+        kind = type(declared.value).__name__ if isinstance(declared.value, Field) else "StringField"
+        _check_name(cls.__name__, name, reserved, kind)
     return found
 
 
@@ -128,18 +129,16 @@ def _is_class_variable(annotation: Any) -> bool:
     return annotation is ClassVar or typing.get_origin(annotation) is ClassVar
 
 
-def _check_name(model: str, name: str, reserved: Collection[str]) -> None:
+def _check_name(model: str, name: str, reserved: Collection[str], kind: str) -> None:
     if name.startswith("_"):
-        mend = (
-            f'rename it, or store it under that name: {name.strip("_")}: … = StringField(attribute="x{name}")'
-        )
+        mend = f'rename it, or store it under that name: {name.strip("_")}: … = {kind}(attribute="x{name}")'
         raise ConfigurationError(
             f"{model}.{name}: a field name cannot start with _; {mend}.", model=model, field=name
         )
     if name in reserved:
         raise ConfigurationError(
             f"{model}.{name}: the name would hide Model.{name}; call the field {name}_ and keep the stored name: "
-            f'{name}_: … = StringField(attribute="{name}").',
+            f'{name}_: … = {kind}(attribute="{name}").',
             model=model,
             field=name,
         )

@@ -57,6 +57,10 @@ class Home(Protocol):
         """Loads `instance`; raises if its item is missing or could not be fetched."""
         ...
 
+    def related_home(self, field: str) -> Home:
+        """The home of the model that a relation field points to; raises where it is none."""
+        ...
+
     def related_target(self, instance: Any, field: str) -> tuple[Home, Identity, str | None] | None:
         """Where the item is that a relation of `instance` points to: its home, identity and tenant."""
         ...

@@ -1,33 +1,36 @@
-"""Going through all items of a model: page by page of the iteration index, one batch of items for each page."""
+"""Going through all items of a model, one batch of items for each page of its iteration index."""
 
 from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import Callable, Container, Iterator, Mapping, Sequence
-from functools import partial
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Generic, TypedDict, TypeVar
 
-from attrs import Factory, define, frozen
-
-from dynamo_bao.context import BatchContext
 from dynamo_bao.cursors import seal, unseal
-from dynamo_bao.errors import ConfigurationError, DataFormatError, QueryError, ServiceError, ValidationError
+from dynamo_bao.errors import ConfigurationError, QueryError
 from dynamo_bao.expressions.conditions import AllOf, AnyOf, Condition, Negation
 from dynamo_bao.expressions.dicts import condition_from
 from dynamo_bao.expressions.render import Placeholders, render_condition
-from dynamo_bao.instances import Home, PeerGroup, Status, require_present, state_of
-from dynamo_bao.keys import Key
-from dynamo_bao.schema import Identity, Schema
+from dynamo_bao.instances import Home
+from dynamo_bao.schema import Schema
 from dynamo_bao.scope import enter
 from dynamo_bao.searchtext import ITER_SEARCH_INDEX
-from dynamo_bao.session.pool import Pool
-from dynamo_bao.session.session import Session
-from dynamo_bao.transport.messages import Reply, Request
-from dynamo_bao.wire import ITER_INDEX, ITER_PK, ITER_SK, PK, QUERY, SEARCH_TEXT, SK, Item
+from dynamo_bao.walk import Page, Walk, make_peers
+from dynamo_bao.wire import ITER_INDEX, ITER_SK, SEARCH_TEXT
+
+B = TypeVar("B")
 
 FilterLike = Mapping[str, object] | Condition | Callable[[Any], object] | None
 """What must hold of an item: a condition for the index, or a function of the instance."""
+
+
+class IterationOptions(TypedDict, total=False):
+    """Further arguments of `iterate_all`, which has what they mean."""
+
+    parallel: int
+    start_key: str | None
+
 
 # --- what users call ----------------------------------------------------------------------------------
 
@@ -40,7 +43,7 @@ def iterate_all(
     parallel: int = 1,
     start_key: str | None = None,
     keys_only: bool = False,
-) -> Iteration:
+) -> Iteration[Any]:
     """All items of an iterable model, as batches.
 
     A batch costs one page of the iteration index and one ``BatchGetItem``. Items deleted meanwhile are left
@@ -70,7 +73,7 @@ def iterate_bucket(
     *,
     start_key: str | None = None,
     keys_only: bool = False,
-) -> Iteration:
+) -> Iteration[Any]:
     """The items of one iteration bucket, as batches in the order of their primary ids; see `iterate_all`."""
     return _iteration(home, "iterate_bucket", bucket, batch_size, filter, 1, start_key, keys_only)
 
@@ -97,7 +100,7 @@ def _iteration(
     parallel: int,
     start_key: str | None,
     keys_only: bool,
-) -> Iteration:
+) -> Iteration[Any]:
     schema = home.schema
     session, tenant = enter(home.database, schema.name, operation, bucket)
     buckets = buckets_of(home, operation, bucket)
@@ -121,7 +124,7 @@ def _iteration(
     return Iteration(walk, wanted, keys_only, purpose)
 
 
-class Iteration:
+class Iteration(Generic[B]):
     """The batches of an iteration. An iterator: each batch is fetched when it is asked for, and then forgotten.
 
     An error leaves it where it was, so that asking again tries again.
@@ -139,7 +142,7 @@ class Iteration:
         self._wanted = wanted
         self._keys_only = keys_only
         self._purpose = purpose
-        self._ready: deque[tuple[Page, list[Any]]] = deque()
+        self._ready: deque[tuple[Page, list[B]]] = deque()
 
     @property
     def last_evaluated_key(self) -> str | None:
@@ -148,10 +151,10 @@ class Iteration:
             return None
         return seal(self._walk.position(), self._purpose, self._walk.home.database.cursor_secret)
 
-    def __iter__(self) -> Iterator[list[Any]]:
+    def __iter__(self) -> Iterator[list[B]]:
         return self
 
-    def __next__(self) -> list[Any]:
+    def __next__(self) -> list[B]:
         while not self._walk.done:
             if not self._ready:
                 self._fetch()
@@ -240,210 +243,3 @@ def _names(condition: Condition) -> set[str]:
         return _names(condition.part)
     path: Any = getattr(condition, "path", None)
     return {path if isinstance(path, str) else path.name}
-
-
-# --- reading the index --------------------------------------------------------------------------------------
-
-
-@frozen
-class Page:
-    """One page of one bucket.
-
-    Attributes:
-        rows: its entries, which hold keys only.
-        count: how many there are, where only their number was asked for too.
-        end: where the bucket goes on after them; None at its end.
-    """
-
-    bucket: int
-    rows: Sequence[Item]
-    count: int
-    end: Item | None
-
-
-@define
-class Walk:
-    """Reads an index of iteration keys, several buckets at once, and knows how far it has come.
-
-    Only pages that were handed out count: those that an error or the end of the program cut off are read
-    again. Requests travel on threads; everything else happens in the caller's.
-    """
-
-    home: Home
-    session: Session | None
-    tenant: str | None
-    buckets: Sequence[int]
-    at_once: int
-    parameters: Mapping[str, Any]
-    _open: dict[int, Item | None] = Factory(dict)
-    _opened: int = 0
-    _pool: Pool = Factory(Pool)
-
-    @classmethod
-    def of(
-        cls,
-        home: Home,
-        session: Session | None,
-        tenant: str | None,
-        buckets: Sequence[int],
-        at_once: int,
-        parameters: Mapping[str, Any],
-    ) -> Walk:
-        """A walk from the start; `parameters` are added to each query."""
-        shared = {
-            "TableName": home.database.table_name,
-            "IndexName": ITER_INDEX,
-            "KeyConditionExpression": "#bucket = :bucket",
-            "ReturnConsumedCapacity": "TOTAL",
-            **parameters,
-        }
-        names = {"#bucket": ITER_PK, **parameters.get("ExpressionAttributeNames", {})}
-        shared["ExpressionAttributeNames"] = names
-        return cls(home, session, tenant, buckets, at_once, shared)
-
-    @property
-    def done(self) -> bool:
-        """Whether every bucket was read to its end, and handed out."""
-        return not self._open and self._opened >= len(self.buckets)
-
-    def position(self) -> dict[str, Any]:
-        """How far the walk has come, as plain values."""
-        names = (PK, SK, ITER_SK)
-        spots = {
-            b: None if key is None else [key[name]["S"] for name in names] for b, key in self._open.items()
-        }
-        return {"open": sorted(spots.items()), "opened": self._opened}
-
-    def go_to(self, position: Mapping[str, Any]) -> None:
-        """Goes on from a `position`."""
-        self._opened = position["opened"]
-        self._open = {
-            bucket: None if spot is None else self._key(bucket, *spot) for bucket, spot in position["open"]
-        }
-
-    def _key(self, bucket: int, pk: str, sk: str, primary_id: str) -> Item:
-        partition = self.home.schema.iteration_partition(self.tenant, bucket)
-        return {**Key(pk, sk).as_item(), ITER_PK: {"S": partition}, ITER_SK: {"S": primary_id}}
-
-    def handed_out(self, bucket: int, end: Item | None) -> None:
-        """Goes on in `bucket` after the key attributes of `end`, or never again where it is None."""
-        if end is None:
-            del self._open[bucket]
-        else:
-            self._open[bucket] = {name: end[name] for name in (PK, SK, ITER_PK, ITER_SK)}
-
-    def read(self, resting: Container[int] = ()) -> list[Page]:
-        """The next page of as many buckets as are read at once, in one round of requests; `resting` ones wait."""
-        if self.session is not None:
-            self.session.check()
-        active = [bucket for bucket in self._open if bucket not in resting]
-        while len(active) < self.at_once and self._opened < len(self.buckets):
-            active.append(self.buckets[self._opened])
-            self._open[active[-1]] = None
-            self._opened += 1
-        chosen = [(bucket, self._open[bucket]) for bucket in active[: self.at_once]]
-        calls = [partial(self._send, bucket, start) for bucket, start in chosen]
-        replies = list(self._pool.run(calls, self.at_once))
-        if self.session is not None:
-            self.session.stats.round_trips += 1
-            for reply in replies:
-                self.session.record(reply)
-        return [
-            Page(bucket, body.get("Items", ()), body.get("Count", 0), body.get("LastEvaluatedKey"))
-            for (bucket, _), body in zip(chosen, (reply.body for reply in replies), strict=True)
-        ]
-
-    def _send(self, bucket: int, start: Item | None) -> Reply:
-        partition = self.home.schema.iteration_partition(self.tenant, bucket)
-        values = {**self.parameters.get("ExpressionAttributeValues", {}), ":bucket": {"S": partition}}
-        parameters = {**self.parameters, "ExpressionAttributeValues": values}
-        if start is not None:
-            parameters["ExclusiveStartKey"] = start
-        database = self.home.database
-        deadline = database.deadline_from_now(self.session.deadline if self.session is not None else None)
-        try:
-            return database.transport.send(Request(QUERY, parameters), deadline=deadline)
-        except ServiceError as error:
-            if not _is_missing_index(error):
-                raise
-            raise ConfigurationError(
-                f"Index {parameters['IndexName']!r} is missing on table {database.table_name!r}. "
-                f"Run 'bao update-table' to add it.",
-                model=self.home.schema.name,
-            ) from error
-
-    def load(self, rows: Sequence[Item]) -> list[Any]:
-        """The instances for entries of the index, in their order; None for items that are gone."""
-        identities = [identity_of(self.home.schema, self.tenant, row) for row in rows]
-        if self.session is not None:
-            return load_weakly(self.home, self.tenant, identities, self.session)
-        with BatchContext() as own:
-            return load_weakly(self.home, self.tenant, identities, own)
-
-
-def _is_missing_index(error: ServiceError) -> bool:
-    known = error.code in ("ValidationException", "ResourceNotFoundException")
-    return known and "index" in str(error.__cause__ or error).lower()
-
-
-def identity_of(schema: Schema, tenant: str | None, row: Item) -> Identity:
-    """Which item an entry of the index stands for; its table key is taken from the entry as it is."""
-    primary_id = row[ITER_SK]["S"]
-    try:
-        values = schema.identify(tenant, primary_id).values
-    except ValidationError as error:
-        raise DataFormatError(
-            f"{schema.name} {primary_id!r}: the iteration index holds what is no id of the model: {error} "
-            f"Correct or delete the item.",
-            model=schema.name,
-            key=primary_id,
-        ) from error
-    return Identity(Key(row[PK]["S"], row[SK]["S"]), primary_id, values)
-
-
-# --- reading the items ----------------------------------------------------------------------------------------
-
-
-def load_weakly(
-    home: Home, tenant: str | None, identities: Sequence[Identity], session: Session
-) -> list[Any]:
-    """The session's instances, loaded with everything else that is pending; new ones are not kept by it."""
-    new: list[tuple[Identity, Any]] = []
-    found: list[Any] = []
-    for identity in identities:
-        known = session.known(home, identity)
-        if session.has_deleted(home, identity):
-            known = None
-        elif known is None:
-            known = session.lookup(home, identity, tenant, counted=False)
-            new.append((identity, known))
-        elif state_of(known).status is Status.MISSING:
-            session.expire(home, identity)  # the index knows better
-        elif state_of(known).status is Status.FAILED:
-            session.lookup(home, identity, tenant, counted=False)
-        found.append(known)
-    try:
-        session.flush()
-    finally:
-        for identity, instance in new:
-            session.forget(home, identity)
-            if state_of(instance).status is Status.LOADED:
-                session.see(instance)
-    return [_present(instance, session) for instance in found]
-
-
-def _present(instance: Any, session: Session) -> Any:
-    if instance is None:
-        return None
-    if state_of(instance).status is Status.PENDING:
-        session.load(instance)
-    if state_of(instance).status is Status.FAILED:
-        require_present(instance)
-    return instance if state_of(instance).status is Status.LOADED else None
-
-
-def make_peers(batch: Sequence[Any]) -> None:
-    """Has the instances of one batch remember each other, weakly."""
-    group = PeerGroup(batch)
-    for instance in batch:
-        state_of(instance).group = group

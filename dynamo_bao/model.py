@@ -6,7 +6,7 @@ import copy
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
-from typing import Any, ClassVar, Generic, TypeVar, overload
+from typing import Any, ClassVar, Generic, Literal, TypeVar, overload
 
 from dynamo_bao.capacity import Capacity
 from dynamo_bao.checkers import Unpack, dataclass_transform
@@ -28,7 +28,7 @@ from dynamo_bao.instances import (
     give_values,
     state_of,
 )
-from dynamo_bao.iteration import FilterLike, Iteration
+from dynamo_bao.iteration import FilterLike, Iteration, IterationOptions
 from dynamo_bao.paths import FieldPaths
 from dynamo_bao.query import QueryOptions
 from dynamo_bao.registry import repository_of
@@ -206,12 +206,12 @@ class Model:
         return repository_of(cls).batch_find(keys, consistent_read=consistent_read)
 
     @classmethod
-    def update(cls: type[M], key: object, condition: ConditionLike = None, **changes: Any) -> M:
+    def update(cls: type[M], key: object, /, condition: ConditionLike = None, **changes: Any) -> M:
         """Changes fields of a stored item without loading it; see `Repository.update`."""
         return repository_of(cls).update(key, condition, **changes)
 
     @classmethod
-    def increment(cls: type[M], key: object, condition: ConditionLike = None, **amounts: int) -> M:
+    def increment(cls: type[M], key: object, /, condition: ConditionLike = None, **amounts: int) -> M:
         """Adds to counters of a stored item, atomically; see `Repository.increment`."""
         return repository_of(cls).increment(key, condition, **amounts)
 
@@ -248,15 +248,27 @@ class Model:
         """The instance that has a unique value, or None."""
         return repository_of(cls).find_by_unique_constraint(name, value)
 
+    @overload
     @classmethod
-    def iterate_all(cls, batch_size: int = 100, filter: FilterLike = None, **options: Any) -> Iteration:
+    def iterate_all(
+        cls, batch_size: int = ..., *, keys_only: Literal[True], **options: Unpack[IterationOptions]
+    ) -> Iteration[str]: ...
+
+    @overload
+    @classmethod
+    def iterate_all(
+        cls: type[M], batch_size: int = ..., filter: FilterLike = ..., **options: Unpack[IterationOptions]
+    ) -> Iteration[M]: ...
+
+    @classmethod
+    def iterate_all(cls, batch_size: int = 100, filter: FilterLike = None, **options: Any) -> Iteration[Any]:
         """All items of an iterable model, in batches; see `dynamo_bao.iteration.iterate_all`."""
         return repository_of(cls).iterate_all(batch_size, filter, **options)
 
     @classmethod
     def iterate_bucket(
-        cls, bucket: int, batch_size: int = 100, filter: FilterLike = None, **options: Any
-    ) -> Iteration:
+        cls: type[M], bucket: int, batch_size: int = 100, filter: FilterLike = None, **options: Any
+    ) -> Iteration[M]:
         """The items of one iteration bucket, in batches; see `dynamo_bao.iteration.iterate_bucket`."""
         return repository_of(cls).iterate_bucket(bucket, batch_size, filter, **options)
 

@@ -38,7 +38,8 @@ class QueryOptions(TypedDict, total=False):
         consistent_read: only for the primary key, secondary indexes cannot.
         start_key: where to go on, the `last_evaluated_key` of an earlier result of the same query.
         load_related: whether the targets of relation fields are loaded with each page.
-        related_fields: which ones, also nested as in ``"user_id.org_id"``; all by default.
+        related_fields: which ones, also nested as in ``"user_id.org_id"``; all by default. Naming some asks for
+            their loading.
         related_only: a relation field whose targets are the result, instead of the rows themselves.
     """
 
@@ -125,7 +126,7 @@ class Query:
             limit,
             purpose,
             None if start is None else {attribute: {"S": text} for attribute, text in start.items()},
-            tuple(options.get("related_fields") or ()) or None if options.get("load_related") else (),
+            _relations(home, options),
             options.get("related_only"),
         )
 
@@ -226,6 +227,17 @@ def _parameters(
         if given is not None:
             parameters[member] = given
     return parameters
+
+
+def _relations(home: Home, options: QueryOptions) -> tuple[str, ...] | None:
+    """The relations to load with the matches, None for all; every field named is checked to be one."""
+    named = tuple(options.get("related_fields") or ())
+    only = options.get("related_only")
+    for path in (*named, *([only] if only is not None else [])):
+        spot = home
+        for field in path.split("."):
+            spot = spot.related_home(field)
+    return named or (None if options.get("load_related") else ())
 
 
 _NOT_THE_QUERY = frozenset(("Limit", "Select", "ReturnConsumedCapacity", "ConsistentRead"))

@@ -46,7 +46,7 @@ class Related(Generic[R]):
 def related(instance: Any, field: str) -> Any:
     """The instance that a relation field points to, None if it is unset; loaded when it is looked at."""
     repository: Repository[Any] = _repository(instance)
-    repository.related_repository(field)
+    repository.related_home(field)
     getattr(instance, field)  # a pending instance is looked at here
     target = repository.related_target(instance, field)
     if target is None:
@@ -103,7 +103,7 @@ def relation_names_of(repository: Repository[Any]) -> list[str]:
 
 def get_related(instance: Any, field: str) -> Any:
     """The target of a relation if it was loaded already, else None; asks nobody."""
-    _repository(instance).related_repository(field)
+    _repository(instance).related_home(field)
     known = remembered_related(instance, field)
     return known if known is not None and state_of(known).status is not Status.PENDING else None
 

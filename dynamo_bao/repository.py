@@ -232,7 +232,7 @@ class Repository(WholeModel[M]):
             run(self.model, "after_save", instance, options, instance)
         return instance
 
-    def update(self, key: object, condition: ConditionLike = None, **changes: Any) -> M:
+    def update(self, key: object, /, condition: ConditionLike = None, **changes: Any) -> M:
         """Changes fields of a stored item without loading it, and returns it as it is stored then.
 
         Raises:
@@ -245,7 +245,7 @@ class Repository(WholeModel[M]):
         run(self.model, "after_save", updated, options, updated)
         return self._typed(updated)
 
-    def increment(self, key: object, condition: ConditionLike = None, **amounts: int) -> M:
+    def increment(self, key: object, /, condition: ConditionLike = None, **amounts: int) -> M:
         """Adds to counters of a stored item, atomically; negative amounts count down.
 
         Raises:
@@ -372,7 +372,7 @@ class Repository(WholeModel[M]):
             )
         return key
 
-    def related_repository(self, field: str) -> Repository[Any]:
+    def related_home(self, field: str) -> Repository[Any]:
         """The repository of the model that a relation field points to."""
         relation = self.schema.fields.get(field)
         if not isinstance(relation, RelatedField):
@@ -402,7 +402,7 @@ class Repository(WholeModel[M]):
 
     def related_target(self, instance: Any, field: str) -> tuple[Home, Identity, str | None] | None:
         """Where a relation of `instance` points, without loading anything; None where it points nowhere."""
-        target, state = self.related_repository(field), state_of(instance)
+        target, state = self.related_home(field), state_of(instance)
         value = instance.__dict__.get(field)
         if value is None:
             return None

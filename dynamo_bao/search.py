@@ -21,21 +21,12 @@ from dynamo_bao.errors import ConfigurationError, QueryError
 from dynamo_bao.expressions.conditions import Attribute, Condition, Contains, all_of, any_of
 from dynamo_bao.expressions.dicts import condition_from
 from dynamo_bao.instances import Home, Status, require_present, state_of, unload
-from dynamo_bao.iteration import (
-    FilterLike,
-    Page,
-    Walk,
-    buckets_of,
-    check_whole,
-    identity_of,
-    index_filter,
-    load_weakly,
-    make_peers,
-)
+from dynamo_bao.iteration import FilterLike, buckets_of, check_whole, index_filter
 from dynamo_bao.schema import Identity, Schema
 from dynamo_bao.scope import enter
 from dynamo_bao.searchtext import OPERATORS, SearchConfig, Term, terms_of
 from dynamo_bao.session.session import Session
+from dynamo_bao.walk import Page, Walk, identity_of, load_weakly, make_peers
 from dynamo_bao.wire import SEARCH_TEXT, Item
 
 T = TypeVar("T")

@@ -14,14 +14,14 @@ M = TypeVar("M")
 class WholeModel(Generic[M]):
     """The part of a repository that concerns all items of its model."""
 
-    def iterate_all(self, batch_size: int = 100, filter: FilterLike = None, **options: Any) -> Iteration:
+    def iterate_all(self, batch_size: int = 100, filter: FilterLike = None, **options: Any) -> Iteration[M]:
         """All items of an iterable model, in batches; see `dynamo_bao.iteration.iterate_all`."""
         home: Any = self
         return iterate_all(home, batch_size, filter, **options)
 
     def iterate_bucket(
         self, bucket: int, batch_size: int = 100, filter: FilterLike = None, **options: Any
-    ) -> Iteration:
+    ) -> Iteration[M]:
         """The items of one iteration bucket, in batches; see `dynamo_bao.iteration.iterate_bucket`."""
         home: Any = self
         return iterate_bucket(home, bucket, batch_size, filter, **options)

@@ -87,6 +87,7 @@ LEVELS: tuple[tuple[str, tuple[str, ...]], ...] = (
             "writing",
             "hooks",
             "uniqueness",
+            "walk",
             "iteration",
             "search",
             "whole",

@@ -75,8 +75,6 @@ class Field(_LooksLikeAny):  # type: ignore[misc]  # looking like Any to checker
     """Whether DynamoDB knows what the stored form begins with: texts and bytes."""
     needs_annotation = False
     """Whether the declaration is complete only with what its annotation says."""
-    fills_itself = False
-    """Whether a value appears by itself where none is given."""
     renews = False
     """Whether every save gives it a new value."""
     decode_source: str | None = None

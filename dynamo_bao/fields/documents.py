@@ -231,7 +231,6 @@ class StringSetField(Field):
     can_be_key = False
     ordered = False
     member_types: frozenset[Any] = frozenset((str, Any))
-    fills_itself = True
     code = "SS"
 
     def __init__(

@@ -81,8 +81,6 @@ class DateTimeField(Field):
 class CreateDateField(DateTimeField):
     """The moment the instance was made; set by the constructor."""
 
-    fills_itself = True
-
     def initial(self) -> Any:
         return utc_now()
 

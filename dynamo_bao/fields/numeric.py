@@ -95,8 +95,6 @@ class CounterField(IntegerField):
             safely, at twice the write units.
     """
 
-    fills_itself = True
-
     def __init__(
         self, *, default: int = 0, exact: bool = False, attribute: str | None = None, doc: str | None = None
     ) -> None:

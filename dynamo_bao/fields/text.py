@@ -114,7 +114,6 @@ class UlidField(StringField):
     ) -> None:
         super().__init__(**options)
         self.auto_assign = auto_assign
-        self.fills_itself = auto_assign
 
     def initial(self) -> Any:
         return new_ulid() if self.auto_assign else super().initial()
@@ -158,7 +157,6 @@ class UuidField(Field):
     ) -> None:
         super().__init__(**options)
         self.auto_assign = auto_assign
-        self.fills_itself = auto_assign
 
     def initial(self) -> Any:
         return uuid.uuid4() if self.auto_assign else super().initial()

@@ -10,6 +10,7 @@ import pytest
 
 from dynamo_bao import (
     MODEL_PREFIX,
+    ConfigurationError,
     DateTimeField,
     Index,
     IntegerField,
@@ -277,6 +278,15 @@ def test_load_related_of_a_query_in_one_batch_per_level(tagged: Manager) -> None
             names = nested_names()
         assert names == [("one", "ann", "wire"), ("two", "ben", "wire")]
         assert sent.operations == ["Query", "BatchGetItem", "BatchGetItem"]
+
+
+def test_related_fields_are_checked_at_the_call(tagged: Manager) -> None:
+    """A relation that does not exist, also deeper in a path, is told at the call; nothing is sent."""
+    sent = Wire(tagged.client)
+    for wrong in ("authr_id", "author_id.agncy_id", "title"):
+        with pytest.raises(ConfigurationError, match="not a valid relation field"):
+            Article.all_articles.query(load_related=True, related_fields=[wrong])
+    assert len(sent) == 0
 
 
 def nested_names() -> list[tuple[str, str, str]]:

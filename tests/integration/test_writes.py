@@ -10,6 +10,7 @@ import pytest
 from dynamo_bao import (
     ConditionalError,
     ConfigurationError,
+    CounterField,
     ItemNotFoundError,
     Manager,
     Model,
@@ -599,3 +600,18 @@ def test_hooks_and_plugins(embedded: Manager) -> None:
         Noted.register_plugin(object())
     with pytest.raises(ConfigurationError, match="replace"):
         Noted.register_plugin({"methods": {"save": print}})
+
+
+def test_a_field_named_key(embedded: Manager) -> None:
+    """`update` and `increment` take their key by position, so that fields may have any name."""
+
+    class Setting(Model, prefix="set"):
+        setting_id: str
+        key: str
+        uses: int = CounterField()
+        primary_key = PrimaryKey("setting_id")
+
+    with init_models(models=[Setting], embedded=True):
+        Setting.create(setting_id="1", key="theme")
+        assert Setting.update("1", key="font").key == "font"
+        assert Setting.increment("1", uses=2).uses == 2

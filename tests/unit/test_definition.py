@@ -181,6 +181,10 @@ WRONG: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: define({}, {"save": str}),
         r"Order\.save: the name would hide Model\.save; call the field save_.*attribute=\"save\"",
     ),
+    "a name that hides a method, of another kind": (
+        lambda: define({"count": IntegerField()}, {"count": int}),
+        r"count_: … = IntegerField\(attribute=\"count\"\)",
+    ),
     "a name that hides the field paths": (lambda: define({}, {"fields": str}), r"Order\.fields: .*fields_"),
     "a name that hides the key": (
         lambda: define({"primary_key": StringField()}, {"primary_key": str}),
