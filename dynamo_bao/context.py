@@ -71,6 +71,8 @@ def run_with_batch_context(
     max_concurrency: int | None = ...,
     fetch: str = ...,
     peer_limit: int = ...,
+    query_limit: int = ...,
+    max_cached: int | None = ...,
 ) -> BatchContext: ...
 
 
@@ -82,6 +84,8 @@ def run_with_batch_context(
     max_concurrency: int | None = ...,
     fetch: str = ...,
     peer_limit: int = ...,
+    query_limit: int = ...,
+    max_cached: int | None = ...,
 ) -> R: ...
 
 
@@ -96,6 +100,9 @@ def run_with_batch_context(fn: Callable[[], Any] | None = None, **options: Any) 
         fetch: ``"peers"`` lets the first ``post.user`` of a loop load that of all posts that came together;
             ``"one"`` only its own; ``"raise"`` raises `LazyLoadError` instead.
         peer_limit: how many keys of peers join one round.
+        query_limit: how many pending queries run in one round.
+        max_cached: how many instances the session holds at most; the oldest without local changes are let
+            go first. None holds all that were found by key or changed.
 
     Example:
         >>> with run_with_batch_context() as session:

@@ -2,13 +2,29 @@
 
 from __future__ import annotations
 
-from attrs import frozen
+from collections.abc import Callable
+from typing import Any
+
+from attrs import Factory, define, frozen
 
 from dynamo_bao.policy import Policy
 from dynamo_bao.transport.messages import Transport
 
 DEADLINE_SECONDS = 10.0
 MAX_CONCURRENCY = 4
+
+
+@define(eq=False)
+class Observers:
+    """Hooks for metrics.
+
+    Attributes:
+        on_request: called with every request that was sent, a `SentRequest`.
+        on_flush: called with every round that answered pending lookups or queries, a `Round`.
+    """
+
+    on_request: list[Callable[[Any], object]] = Factory(list)
+    on_flush: list[Callable[[Any], object]] = Factory(list)
 
 
 @frozen(eq=False)
@@ -23,6 +39,7 @@ class Database:
         deadline: seconds after which lookups stop being retried.
         max_concurrency: how many requests of one flush travel at once.
         cursor_secret: the key that cursors are sealed with.
+        observers: who is told of requests.
     """
 
     table_name: str
@@ -32,6 +49,7 @@ class Database:
     deadline: float = DEADLINE_SECONDS
     max_concurrency: int = MAX_CONCURRENCY
     cursor_secret: bytes = b""
+    observers: Observers = Factory(Observers)
 
     def deadline_from_now(self, seconds: float | None = None) -> float:
         """The deadline of a call that starts now, in the transport's clock."""

@@ -151,6 +151,14 @@ def state_of(instance: Any) -> State:
     return state
 
 
+def identity_of(instance: Any) -> Identity:
+    """Which item an instance with a key stands for."""
+    state = state_of(instance)
+    assert state.home is not None and state.key is not None and state.primary_id is not None
+    names = state.home.schema.key_names
+    return Identity(state.key, state.primary_id, {name: instance.__dict__[name] for name in names})
+
+
 def give_values(instance: Any, values: dict[str, Any]) -> None:
     """Makes `values` the instance's ``__dict__``.
 

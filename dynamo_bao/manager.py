@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging as standard_logging
 import os
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -20,6 +20,7 @@ from dynamo_bao.policy import Policy, policy_from_setting
 from dynamo_bao.registry import attach, choose, detach, is_local, models as all_models, source_of
 from dynamo_bao.relations import mapped_method, mapped_name, parent_query_name, query_method
 from dynamo_bao.repository import Repository
+from dynamo_bao.session.rounds import Round, SentRequest
 from dynamo_bao.tables import create_table
 from dynamo_bao.transport.boto import BotoWire, boto_transport, embedded_transport
 from dynamo_bao.transport.messages import Transport
@@ -210,6 +211,29 @@ class Manager:
         shapes = [repository.schema for repository in self._repositories.values()]
         searched = any(schema.search is not None and schema.iterable for schema in shapes)
         return create_table(self.database, search=searched, timeout=timeout)
+
+    def on_request(self, hook: Callable[[SentRequest], object]) -> Callable[[SentRequest], object]:
+        """Has `hook` called with every request that was sent, for metrics; also a decorator.
+
+        It is called in the thread that asked, and gets figures and keys, never values. What it raises is
+        logged.
+
+        Example:
+            >>> @manager.on_request
+            ... def count(sent):
+            ...     statsd.increment(f"dynamodb.{sent.operation}", sent.attempts)
+        """
+        self.database.observers.on_request.append(hook)
+        return hook
+
+    def on_flush(self, hook: Callable[[Round], object]) -> Callable[[Round], object]:
+        """Has `hook` called with every round that answered pending lookups or queries; also a decorator.
+
+        Example:
+            >>> manager.on_flush(lambda done: log.info("%s: %d requests", done.cause, len(done.requests)))
+        """
+        self.database.observers.on_flush.append(hook)
+        return hook
 
     def close(self) -> None:
         """Gives back connections, and answers for its models no longer. May be called twice."""

@@ -394,8 +394,12 @@ class Model:
     # --- Python's own questions, all answered without I/O but the truth of a pending instance ------------
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if name in self.__bao_keys__ and STATE in self.__dict__:
-            check_key_assignment(self, name, value)
+        state = self.__dict__.get(STATE)
+        if state is not None:
+            if name in self.__bao_keys__:
+                check_key_assignment(self, name, value)
+            elif state.session is not None:
+                state.session.hold(self)
         object.__setattr__(self, name, value)
 
     def __bool__(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import warnings
@@ -71,7 +72,7 @@ def calling_line() -> tuple[str, int]:
 
 
 def _is_ours(filename: str) -> bool:
-    return filename.startswith((_PACKAGE, "<attrs generated", "<dynamo_bao"))
+    return filename.startswith((_PACKAGE, "<attrs generated", "<dynamo_bao", contextlib.__file__))
 
 
 _WORDS = {

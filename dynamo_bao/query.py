@@ -14,11 +14,10 @@ from dynamo_bao.errors import QueryError, suggestion
 from dynamo_bao.expressions.conditions import Condition, all_of
 from dynamo_bao.expressions.dicts import condition_from
 from dynamo_bao.expressions.render import Placeholders, render_condition
-from dynamo_bao.instances import Home, PeerGroup, Status, fill, new_loaded, remembered_related, state_of
+from dynamo_bao.instances import Home, Status, fill, new_loaded, state_of
 from dynamo_bao.keyconditions import key_condition
-from dynamo_bao.loading import load_relations
-from dynamo_bao.schema import Identity, IndexShape, PrimaryShape
-from dynamo_bao.scope import enter
+from dynamo_bao.schema import IndexShape, PrimaryShape
+from dynamo_bao.scope import enter, session_now
 from dynamo_bao.session.session import Session
 from dynamo_bao.transport.messages import Request
 from dynamo_bao.wire import PK, QUERY, SK, Item, index_key_names
@@ -61,6 +60,7 @@ class Query:
 
     Attributes:
         home: the repository asked.
+        name: the index's name in the model.
         session, tenant: where and for whom it runs.
         parameters: the request without its start key.
         limit: how many matches are wanted in all, None for every one.
@@ -71,6 +71,7 @@ class Query:
     """
 
     home: Home
+    name: str
     session: Session | None
     tenant: str | None
     parameters: Mapping[str, Any]
@@ -120,6 +121,7 @@ class Query:
         start = None if start_key is None else unseal(start_key, purpose, home.database.cursor_secret)
         return cls(
             home,
+            name,
             session,
             tenant,
             parameters,
@@ -141,58 +143,44 @@ class Query:
         names = (PK, SK) if index is None else (PK, SK, *index_key_names(index))
         return {name: row[name] for name in names}
 
-    def page(self, start: Item | None) -> dict[str, Any]:
-        """One page's reply body."""
-        parameters = dict(self.parameters)
-        if start is not None:
-            parameters["ExclusiveStartKey"] = start
-        if self.session is not None:
-            self.session.check()
-        seconds = self.session.deadline if self.session is not None else None
-        deadline = self.home.database.deadline_from_now(seconds)
-        reply = self.home.database.transport.send(Request(QUERY, parameters), deadline=deadline)
-        if self.session is not None:
-            self.session.record_round(reply)
-        return {**reply.body, "_capacity": reply.capacity}
+    @property
+    def about(self) -> str:
+        """What is asked, for traces: the model and the index."""
+        return f"{self.home.schema.name}.{self.name}"
 
-    def instances(self, items: Sequence[Item]) -> list[Any]:
-        """The items of one page as instances: those the session has, or new ones; peers of each other."""
-        found = [one for one in (self._instance(item) for item in items) if one is not None]
-        group = PeerGroup(found)
-        for instance in found:
-            state_of(instance).group = group
-        if self.related != ():
-            load_relations(found, self.related, self.session)
-        if self.related_only is None:
-            return found
-        load_relations(found, [self.related_only], self.session)
-        targets = [remembered_related(instance, self.related_only) for instance in found]
-        return [
-            target for target in targets if target is not None and state_of(target).status is Status.LOADED
-        ]
+    def request(self, start: Item | None) -> Request:
+        """The request of the page that begins after `start`."""
+        if start is None:
+            return Request(QUERY, dict(self.parameters))
+        return Request(QUERY, {**self.parameters, "ExclusiveStartKey": start})
 
-    def _instance(self, item: Item) -> Any:
+    def session_now(self) -> Session | None:
+        """Where pages are fetched now: the session of the call while it is open, else the current one."""
+        return session_now(self.session, self.home.database, self.home.schema.name, "query", self.name)
+
+    def instances(self, items: Sequence[Item], session: Session | None) -> list[Any]:
+        """The items of one page as instances: those the session has, or new ones."""
+        found = (self._instance(item, session) for item in items)
+        return [instance for instance in found if instance is not None]
+
+    def _instance(self, item: Item, session: Session | None) -> Any:
         schema = self.home.schema
         values: dict[str, Any] = {}
         schema.decode_into(item, values, item[PK]["S"])
         identity = schema.identity(self.tenant, values)
-        known = self.session.known(self.home, identity) if self.session is not None else None
+        known = session.known(self.home, identity) if session is not None else None
         if known is None:
             instance = new_loaded(self.home, identity, self.tenant, item)
-            if self.session is not None:
-                self.session.see(instance)
+            if session is not None:
+                session.see(instance)
             return instance
-        return self._resolved(known, identity, item)
-
-    def _resolved(self, known: Any, identity: Identity, item: Item) -> Any:
-        """The session's own instance for a row: filled if it was pending, left out if it was deleted here."""
-        assert self.session is not None
-        if self.session.has_deleted(self.home, identity):
+        assert session is not None
+        if session.has_deleted(self.home, identity):
             return None
         state = state_of(known)
         if state.status in (Status.PENDING, Status.MISSING) and not state.wants_consistent:
             fill(known, item)
-            self.session.answered(known)
+            session.answered(known)
         return known
 
 

@@ -7,9 +7,10 @@ from typing import Any
 
 from dynamo_bao.capacity import Capacity
 from dynamo_bao.errors import BatchIncompleteError
-from dynamo_bao.instances import Home, fill, mark_missing, new_pending, state_of
+from dynamo_bao.instances import Home, fill, identity_of, mark_missing, new_pending, state_of
 from dynamo_bao.keys import Key
 from dynamo_bao.schema import Identity
+from dynamo_bao.sending import deadline_of, round_of, send
 from dynamo_bao.session.lookups import Wanted, plan_reads
 from dynamo_bao.session.session import Session
 from dynamo_bao.transport.batches import fetch_batch
@@ -18,22 +19,18 @@ from dynamo_bao.wire import GET_ITEM, Item
 
 
 def get_item(
-    home: Home, key: Key, session: Session | None, *, consistent: bool = False
+    home: Home, identity: Identity, session: Session | None, *, consistent: bool = False
 ) -> tuple[Item | None, Capacity]:
-    """One stored item by its table key, read at once, and what that cost; the session only counts it."""
+    """One stored item, read at once, and what that cost; the session only counts it."""
     parameters: dict[str, Any] = {
         "TableName": home.database.table_name,
-        "Key": key.as_item(),
+        "Key": identity.key.as_item(),
         "ReturnConsumedCapacity": "TOTAL",
     }
     if consistent:
         parameters["ConsistentRead"] = True
-    seconds = session.deadline if session is not None else None
-    reply = home.database.transport.send(
-        Request(GET_ITEM, parameters), deadline=home.database.deadline_from_now(seconds)
-    )
-    if session is not None:
-        session.record_round(reply)
+    about = [f"{home.schema.name} {identity.primary_id!r}"]
+    reply = send(session, home.database, Request(GET_ITEM, parameters), "read", about)
     return returned_item(reply.body, "Item"), reply.capacity
 
 
@@ -49,8 +46,8 @@ def get_instance(
 def get_into(instance: Any, session: Session | None, *, consistent: bool = False) -> None:
     """Loads an instance by a request of its own."""
     state = state_of(instance)
-    assert state.home is not None and state.key is not None
-    item, capacity = get_item(state.home, state.key, session, consistent=consistent)
+    assert state.home is not None
+    item, capacity = get_item(state.home, identity_of(instance), session, consistent=consistent)
     state.capacity = state.capacity.plus(capacity)
     if item is None:
         mark_missing(instance, consistent=consistent)
@@ -67,20 +64,23 @@ def get_items(
         BatchIncompleteError: where DynamoDB had not processed some by the deadline.
     """
     database = home.database
-    deadline = database.deadline_from_now(session.deadline if session is not None else None)
+    deadline = deadline_of(session, database)
     found: dict[Key, Item] = {}
     plan = plan_reads(Wanted(database, key, consistent) for key in keys)
-    if plan and session is not None:
-        session.stats.round_trips += 1
-    for planned in plan:
-        answer = fetch_batch(planned.transport, planned.batch, deadline)
-        if session is not None:
-            session.record_batch(answer)
-        for error in answer.failed.values():
-            raise error
-        if answer.unanswered:
-            raise BatchIncompleteError(
-                f"{home.schema.name}: DynamoDB had not processed {len(answer.unanswered)} keys by the deadline."
-            )
-        found.update((key, item) for (_, key), item in answer.items.items())
+    if not plan:
+        return found
+    with round_of(session, database, "read") as opened:
+        for planned in plan:
+            answer = fetch_batch(planned.transport, planned.batch, deadline)
+            if session is not None:
+                session.stats.batches += len(answer.replies)
+            for reply in answer.replies:
+                opened.add(database, reply, [home.schema.name], len(planned.batch.keys))
+            for error in answer.failed.values():
+                raise error
+            if answer.unanswered:
+                raise BatchIncompleteError(
+                    f"{home.schema.name}: DynamoDB had not processed {len(answer.unanswered)} keys by the deadline."
+                )
+            found.update((key, item) for (_, key), item in answer.items.items())
     return found

@@ -175,7 +175,7 @@ class Repository(WholeModel[M]):
 
     def _load(self, instance: Any) -> None:
         state = state_of(instance)
-        session = session_of(state, self.schema.name, "find")
+        session = session_of(state, "find")
         if session is not None and session is state.session:
             session.load(instance)
         else:

@@ -1,13 +1,22 @@
-"""The result of a query: a lazy sequence that fetches further pages as they are needed."""
+"""The result of a query: a lazy sequence that fetches further pages as they are needed.
+
+Inside a session the first page waits too: the first look at one result fetches those of all pending ones.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Generic, TypeVar, overload
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Generic, TypeVar, overload
 
 from dynamo_bao.capacity import Capacity
+from dynamo_bao.database import Database
 from dynamo_bao.errors import ItemNotFoundError, QueryError
+from dynamo_bao.instances import PeerGroup, Status, remembered_related, state_of
+from dynamo_bao.loading import load_relations
 from dynamo_bao.query import Query
+from dynamo_bao.sending import send
+from dynamo_bao.session.session import Session
+from dynamo_bao.transport.messages import Reply, Request
 from dynamo_bao.wire import Item
 
 M = TypeVar("M")
@@ -17,7 +26,8 @@ class QueryResult(Generic[M]):
     """The matches of a query: a lazy sequence that fetches further pages as they are needed.
 
     Iterating goes through all matches (or `limit` of them). ``len``, indexing and `items` fetch all of
-    them; `pages` streams.
+    them; `pages` streams. Inside a batch context nothing is asked before the first look; that look fetches
+    the first pages of all pending queries, and the pending lookups, at the same time.
 
     Example:
         >>> for post in user.query_posts():
@@ -27,28 +37,105 @@ class QueryResult(Generic[M]):
     def __init__(self, query: Query) -> None:
         self._query = query
         self._items: list[M] = []
+        self._page_ends: list[int] = []
         self._start: Item | None = query.start
+        self._waiting = query.session is not None
+        self._reply: Reply | None = None
+        self._failure: Exception | None = None
         self._done = False
         self._count = 0
-        self.scanned_count = 0
-        self.capacity = Capacity()
+        self._scanned = 0
+        self._capacity = Capacity()
+        if query.session is not None:
+            query.session.defer(self)
+        else:
+            self._fetch()
 
-    def _fetch(self) -> list[M]:
-        """The next page's instances; marks the end where there is no further page."""
-        body = self._query.page(self._start)
-        self.capacity = self.capacity.plus(body["_capacity"])
-        self.scanned_count += body.get("ScannedCount", 0)
-        rows, limit = body.get("Items", []), self._query.limit
-        room = None if limit is None else limit - self._count
-        taken = rows if room is None else rows[:room]
-        self._count += body.get("Count", 0) if room is None else min(body.get("Count", 0), room)
-        page: list[M] = self._query.instances(taken)
+    # --- fetching --------------------------------------------------------------------------------
+
+    @property
+    def database(self) -> Database:
+        """Where the query is sent to."""
+        return self._query.home.database
+
+    @property
+    def about(self) -> str:
+        """What is asked, for traces."""
+        return self._query.about
+
+    def first_request(self) -> Request:
+        """The request of the first page."""
+        return self._query.request(self._start)
+
+    def arrived(self, outcome: Reply | Exception) -> None:
+        """Takes the reply to the request of a page, or the error it ended with, until somebody looks."""
+        self._waiting = False
+        if isinstance(outcome, Reply):
+            self._reply = outcome
+        else:
+            self._failure = outcome
+
+    def _begin(self) -> None:
+        """Has the first page there, and with it that of every other pending query."""
+        if self._waiting:
+            session = self._query.session_now()
+            if session is not None and session is self._query.session:
+                take_in(session.flush_queries(self), session)
+            else:
+                self._fetch()
+        self._raise_failure()
+
+    def _fetch(self) -> None:
+        """Fetches the next page; marks the end where there is no further one."""
+        session = self._query.session_now()
+        request = self._query.request(self._start)
+        self.arrived(send(session, self.database, request, "queries", [self.about]))
+        take_in([self], session)
+        self._raise_failure()
+
+    def _raise_failure(self) -> None:
+        """Tells an error once; after that the same page is asked for again."""
+        failure, self._failure = self._failure, None
+        if failure is not None:
+            self._waiting = self._query.session is not None and self._start is self._query.start
+            raise failure
+
+    def taken(self) -> Sequence[Item]:
+        """The rows of the page that arrived, as many of them as are wanted."""
+        assert self._reply is not None
+        rows: Sequence[Item] = self._reply.body.get("Items", [])
+        limit = self._query.limit
+        return rows if limit is None else rows[: limit - self._count]
+
+    def settle(self, page: Sequence[Any]) -> None:
+        """Goes on to the next page, after `page` was made of the rows of this one."""
+        assert self._reply is not None
+        body, rows, limit = self._reply.body, self.taken(), self._query.limit
         self._items += page
+        self._page_ends.append(len(self._items))
+        self._capacity = self._capacity.plus(self._reply.capacity)
+        self._scanned += body.get("ScannedCount", 0)
+        room = None if limit is None else limit - self._count
+        self._count += body.get("Count", 0) if room is None else min(body.get("Count", 0), room)
         self._start = body.get("LastEvaluatedKey")
-        if len(taken) < len(rows):
-            self._start = self._query.row_key(taken[-1])
+        if len(rows) < len(body.get("Items", [])):
+            self._start = self._query.row_key(rows[-1])
         self._done = self._start is None or self._count == limit
-        return page
+        self._reply = None
+
+    # --- looking ---------------------------------------------------------------------------------
+
+    @property
+    def capacity(self) -> Capacity:
+        """The capacity units that the pages fetched so far consumed."""
+        self._begin()
+        return self._capacity
+
+    @property
+    def scanned_count(self) -> int:
+        """How many items DynamoDB looked at for the pages fetched so far."""
+        self._begin()
+        return self._scanned
 
     @property
     def last_evaluated_key(self) -> str | None:
@@ -57,16 +144,24 @@ class QueryResult(Generic[M]):
         return None if self._start is None else self._query.cursor(self._start)
 
     def pages(self) -> Iterator[list[M]]:
-        """The pages not fetched yet, one request each; empty ones are left out."""
-        while not self._done:
-            page = self._fetch()
-            if page:
-                yield page
+        """Every match, by the page it came in, each fetched as it is asked for; empty pages are left out."""
+        self._begin()
+        begun = number = 0
+        while True:
+            while number < len(self._page_ends):
+                page, begun = self._items[begun : self._page_ends[number]], self._page_ends[number]
+                number += 1
+                if page:
+                    yield page
+            if self._done:
+                return
+            self._fetch()
 
     def all(self) -> list[M]:
         """Every match."""
-        for _ in self.pages():
-            pass
+        self._begin()
+        while not self._done:
+            self._fetch()
         return self._items
 
     @property
@@ -101,6 +196,7 @@ class QueryResult(Generic[M]):
         return matches[0]
 
     def __iter__(self) -> Iterator[M]:
+        self._begin()
         position = 0
         while True:
             while position < len(self._items):
@@ -126,5 +222,62 @@ class QueryResult(Generic[M]):
         return self.all()[index]
 
     def __repr__(self) -> str:
-        state = "all" if self._done else "more to come"
+        state = "pending" if self._waiting else "all" if self._done else "more to come"
         return f"<QueryResult of {self._query.home.schema.name}: {len(self._items)} fetched, {state}>"
+
+
+# --- taking in what arrived ----------------------------------------------------------------------------
+
+
+def take_in(results: Iterable[Any], session: Session | None) -> None:
+    """Makes instances of the pages that arrived for some results, with the relations they were asked for.
+
+    Rows that arrived together by the same index are peers, as those of one page are.
+    """
+    pages: dict[tuple[Any, ...], list[tuple[QueryResult[Any], list[Any]]]] = {}
+    for result in results:
+        if result._reply is None:
+            continue
+        query = result._query
+        try:
+            page = query.instances(result.taken(), session)
+        except Exception as error:
+            result._reply = None
+            result.arrived(error)
+            continue
+        pages.setdefault((id(query.home), query.name, query.related, query.related_only), []).append(
+            (result, page)
+        )
+    for (*_, related, related_only), members in pages.items():
+        _complete(members, related, related_only, session)
+
+
+def _complete(
+    members: Sequence[tuple[QueryResult[Any], list[Any]]],
+    related: Sequence[str] | None,
+    related_only: str | None,
+    session: Session | None,
+) -> None:
+    """Makes the rows of some pages peers, and loads the relations that all of these pages were asked for."""
+    rows = [row for _, page in members for row in page]
+    group = PeerGroup(rows)
+    for row in rows:
+        state_of(row).group = group
+    try:
+        if related != ():
+            load_relations(rows, related, session)
+        if related_only is not None:
+            load_relations(rows, [related_only], session)
+    except Exception as error:
+        for result, _ in members:
+            result._reply = None
+            result.arrived(error)
+        return
+    for result, page in members:
+        result.settle(page if related_only is None else _targets(page, related_only))
+
+
+def _targets(rows: Sequence[Any], field: str) -> list[Any]:
+    """The instances that a relation of some rows points to, without those that are not stored."""
+    targets = [remembered_related(row, field) for row in rows]
+    return [one for one in targets if one is not None and state_of(one).status is Status.LOADED]

@@ -48,7 +48,7 @@ def enter_through(instance: Any, operation: str) -> Session | None:
     state = state_of(instance)
     assert state.home is not None
     database, model = state.home.database, state.home.schema.name
-    session = session_of(state, model, operation)
+    session = session_of(state, operation)
     tenant = tenant_for(database, current_owner(), operation)
     if tenant != state.tenant:
         raise TenantMismatchError(
@@ -58,16 +58,26 @@ def enter_through(instance: Any, operation: str) -> Session | None:
     return session
 
 
-def session_of(state: State, model: str, operation: str) -> Session | None:
+def session_of(state: State, operation: str) -> Session | None:
     """The session that an instance's operation runs in; the policy decides where there is none."""
-    own: Session | None = state.session
+    assert state.home is not None
+    home = state.home
+    return session_now(state.session, home.database, home.schema.name, operation, state.primary_id)
+
+
+def session_now(
+    own: Session | None, database: Database, model: str, operation: str, key: object = None
+) -> Session | None:
+    """The session that something made in `own` belongs to now: `own` while it is open, else the current one.
+
+    Where there is none, the policy decides.
+    """
     if own is not None and own.is_open:
         own.check()
         return own
-    assert state.home is not None
     session = current_session()
     if session is None:
-        state.home.database.policy.outside(_described(model, operation, state.primary_id))
+        database.policy.outside(_described(model, operation, key))
     else:
         session.check()
     return session

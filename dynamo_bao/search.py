@@ -26,7 +26,7 @@ from dynamo_bao.schema import Identity, Schema
 from dynamo_bao.scope import enter
 from dynamo_bao.searchtext import OPERATORS, SearchConfig, Term, terms_of
 from dynamo_bao.session.session import Session
-from dynamo_bao.walk import Page, Walk, identity_of, load_weakly, make_peers
+from dynamo_bao.walk import Page, Walk, identity_in, load_weakly, make_peers
 from dynamo_bao.wire import SEARCH_TEXT, Item
 
 T = TypeVar("T")
@@ -205,7 +205,7 @@ class _Search:
         return found
 
     def _matches(self, rows: Sequence[Item]) -> list[Any]:
-        identities = [identity_of(self.home.schema, self.tenant, row) for row in rows]
+        identities = [identity_in(self.home.schema, self.tenant, row) for row in rows]
         if self.session is not None:
             return self._matching(identities, self.session)
         with BatchContext() as own:

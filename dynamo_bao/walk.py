@@ -13,6 +13,7 @@ from dynamo_bao.errors import ConfigurationError, DataFormatError, ServiceError,
 from dynamo_bao.instances import Home, PeerGroup, Status, require_present, state_of
 from dynamo_bao.keys import Key
 from dynamo_bao.schema import Identity, Schema
+from dynamo_bao.sending import deadline_of, round_of
 from dynamo_bao.session.pool import Pool
 from dynamo_bao.session.session import Session
 from dynamo_bao.transport.messages import Reply, Request
@@ -116,12 +117,13 @@ class Walk:
             self._open[active[-1]] = None
             self._opened += 1
         chosen = [(bucket, self._open[bucket]) for bucket in active[: self.at_once]]
+        if not chosen:
+            return []
         calls = [partial(self._send, bucket, start) for bucket, start in chosen]
-        replies = list(self._pool.run(calls, self.at_once))
-        if self.session is not None:
-            self.session.stats.round_trips += 1
-            for reply in replies:
-                self.session.record(reply)
+        with round_of(self.session, self.home.database, "iteration") as opened:
+            replies = self._pool.run(calls, self.at_once)
+            for reply, (bucket, _) in zip(replies, chosen, strict=True):
+                opened.add(self.home.database, reply, [f"{self.home.schema.name}, bucket {bucket}"])
         return [
             Page(bucket, body.get("Items", ()), body.get("Count", 0), body.get("LastEvaluatedKey"))
             for (bucket, _), body in zip(chosen, (reply.body for reply in replies), strict=True)
@@ -134,7 +136,7 @@ class Walk:
         if start is not None:
             parameters["ExclusiveStartKey"] = start
         database = self.home.database
-        deadline = database.deadline_from_now(self.session.deadline if self.session is not None else None)
+        deadline = deadline_of(self.session, database)
         try:
             return database.transport.send(Request(QUERY, parameters), deadline=deadline)
         except ServiceError as error:
@@ -148,7 +150,7 @@ class Walk:
 
     def load(self, rows: Sequence[Item]) -> list[Any]:
         """The instances for entries of the index, in their order; None for items that are gone."""
-        identities = [identity_of(self.home.schema, self.tenant, row) for row in rows]
+        identities = [identity_in(self.home.schema, self.tenant, row) for row in rows]
         if self.session is not None:
             return load_weakly(self.home, self.tenant, identities, self.session)
         with BatchContext() as own:
@@ -163,7 +165,7 @@ def _is_missing_index(error: ServiceError) -> bool:
     return error.code == "ValidationException" and "does not have the specified index" in told
 
 
-def identity_of(schema: Schema, tenant: str | None, row: Item) -> Identity:
+def identity_in(schema: Schema, tenant: str | None, row: Item) -> Identity:
     """Which item an entry of the index stands for; its table key is taken from the entry as it is."""
     primary_id = row[ITER_SK]["S"]
     try:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
+from dynamo_bao.database import Database
 from dynamo_bao.errors import (
     ConditionalError,
     ItemNotFoundError,
@@ -26,6 +27,7 @@ from dynamo_bao.instances import (
     Status,
     absorb,
     changed_names,
+    identity_of,
     mark_deleted,
     mark_missing,
     new_loaded,
@@ -37,11 +39,12 @@ from dynamo_bao.instances import (
 )
 from dynamo_bao.schema import Identity, Schema
 from dynamo_bao.scope import enter, enter_through
+from dynamo_bao.sending import round_of
 from dynamo_bao.session.session import Session
-from dynamo_bao.transport.messages import Reply
+from dynamo_bao.transport.messages import Reply, Request
 from dynamo_bao.wire import Item
 from dynamo_bao.writes.actions import check_item_size
-from dynamo_bao.writes.execute import Record, Write
+from dynamo_bao.writes.execute import Send, Write
 from dynamo_bao.writes.plans import (
     Delta,
     Known,
@@ -58,17 +61,19 @@ ConditionLike = Mapping[str, object] | Condition | None
 """A condition as callers give it: a dict, an expression, or none."""
 
 
-def _recorder(session: Session | None, instance: Any = None) -> Record:
-    """Counts the replies to a write: in the session, and for the instance it is about."""
+def _sender(session: Session | None, database: Database, subject: Subject, instance: Any = None) -> Send:
+    """Sends the requests of a write: each a round of the session, and counted for the instance it is about."""
+    about = [f"{subject.schema.name} {subject.identity.primary_id!r}"]
 
-    def record(reply: Reply) -> None:
-        if session is not None:
-            session.record_round(reply)
+    def send(request: Request, deadline: float) -> Reply:
+        with round_of(session, database, "write") as opened:
+            reply = opened.send(database, request, deadline, about)
         if instance is not None:
             state = state_of(instance)
             state.capacity = state.capacity.plus(reply.capacity)
+        return reply
 
-    return record
+    return send
 
 
 # --- create -----------------------------------------------------------------------------------------
@@ -96,7 +101,9 @@ def create(home: Home, instance: Any, condition: ConditionLike, operation: str) 
     assert item is not None
     check_item_size(schema.name, identity.primary_id, item)
     try:
-        Write(home.database, subject, "create", _recorder(session, instance)).run(lambda _: plan, None)
+        Write(home.database, subject, "create", _sender(session, home.database, subject, instance)).run(
+            lambda _: plan, None
+        )
     except ConditionalError:
         if session is not None:
             session.forget_miss(home, identity)
@@ -147,12 +154,14 @@ def save(instance: Any, condition: ConditionLike, force_reindex: bool) -> bool:
     if not names and condition is None and not force_reindex:
         return False
     changes = _changes(instance, names)
-    subject = Subject(schema, state.tenant, _identity_of(instance))
+    subject = Subject(schema, state.tenant, identity_of(instance))
     known = Known(state.stored, _stored_values(instance)) if state.stored is not None else None
     wanted = all_of((wanted, _version_condition(schema, changes, state.stored)))
     plan = partial(_plan_save, subject, changes, wanted, force_reindex)
     try:
-        stored = Write(home.database, subject, "save", _recorder(session, instance)).run(plan, known)
+        stored = Write(
+            home.database, subject, "save", _sender(session, home.database, subject, instance)
+        ).run(plan, known)
     except ItemNotFoundError:
         mark_missing(instance)
         raise
@@ -266,7 +275,7 @@ def _take_stored(
         session.answered(instance)
         session.hold(instance)
     else:
-        session.expire(state.home, _identity_of(instance))
+        session.expire(state.home, identity_of(instance))
 
 
 def _applied(schema: Schema, stored: Item | None, changes: Mapping[str, Any]) -> Item | None:
@@ -297,7 +306,7 @@ def update(home: Home, given: object, changes: Mapping[str, Any], condition: Con
     for field in schema.renewing:
         accepted.setdefault(field.name, field.renewed())
     subject = Subject(schema, tenant, identity)
-    write = Write(home.database, subject, "update", _recorder(session))
+    write = Write(home.database, subject, "update", _sender(session, home.database, subject))
     known = write.read_known() if needs_source(schema, accepted) else None
     stored = write.run(partial(_plan_save, subject, accepted, wanted, False), known)
     if stored is None:  # a transaction does not return what it left
@@ -348,12 +357,12 @@ def delete(home: Home, given: object, condition: ConditionLike, instance: Any = 
     if instance is not None:
         session, tenant = enter_through(instance, "delete"), state_of(instance).tenant
         require_present(instance)
-        identity = _identity_of(instance)
+        identity = identity_of(instance)
     else:
         session, tenant = enter(home.database, schema.name, "delete", given)
         identity = schema.identify(tenant, given)
     subject = Subject(schema, tenant, identity)
-    write = Write(home.database, subject, "delete", _recorder(session, instance))
+    write = Write(home.database, subject, "delete", _sender(session, home.database, subject, instance))
     known = _known_for_delete(write, schema, instance)
     if instance is not None and known is not None:
         wanted = all_of((wanted, _version_condition(schema, {}, known.item)))
@@ -405,10 +414,3 @@ def _checked_condition(schema: Schema, condition: ConditionLike) -> Condition:
     wanted = condition_from(condition)
     render_condition(wanted, Placeholders(), schema)
     return wanted
-
-
-def _identity_of(instance: Any) -> Identity:
-    state = state_of(instance)
-    assert state.home is not None and state.key is not None and state.primary_id is not None
-    names = state.home.schema.key_names
-    return Identity(state.key, state.primary_id, {name: instance.__dict__[name] for name in names})

@@ -63,10 +63,13 @@ LEVELS: tuple[tuple[str, tuple[str, ...]], ...] = (
         (
             "session",
             "session.owner",
+            "session.owned",
             "session.identity",
             "session.lookups",
             "session.stats",
             "session.pool",
+            "session.queries",
+            "session.rounds",
             "session.flush",
             "session.session",
             "writes",
@@ -75,7 +78,7 @@ LEVELS: tuple[tuple[str, tuple[str, ...]], ...] = (
             "writes.execute",
         ),
     ),
-    ("where code runs", ("tenancy", "context", "scope")),
+    ("where code runs", ("tenancy", "context", "sending", "scope")),
     (
         "what is asked of a model",
         (

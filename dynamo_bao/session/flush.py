@@ -1,34 +1,44 @@
-"""One flush: the lookups it took, the requests that answer them, and the outcome of each key."""
+"""One flush: the lookups and queries it took, the requests that answer them, and the outcome of each."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from dynamo_bao.capacity import Capacity
+from dynamo_bao.database import Database
 from dynamo_bao.errors import BatchIncompleteError
 from dynamo_bao.instances import PeerGroup, Status, fill, mark_failed, mark_missing, state_of
 from dynamo_bao.session.identity import ItemKey
 from dynamo_bao.session.lookups import PlannedBatch, plan_reads, wanted_by
 from dynamo_bao.session.pool import Pool
-from dynamo_bao.session.stats import Stats
+from dynamo_bao.session.queries import PendingQuery
+from dynamo_bao.session.rounds import NAMED_KEYS, Round, Rounds, open_round, tell
 from dynamo_bao.transport.batches import BatchAnswer, TableKey, fetch_batch
+from dynamo_bao.transport.messages import Reply, Request
+
+QUERIES_FOR_A_BATCH = 5
+"""How many queries travel at once where one batch would: a query's reply is a page, a batch's up to 16 MB."""
 
 
 class Flush:
-    """Answers lookups in one round of parallel requests.
+    """Answers lookups and queries in one round of parallel requests.
 
     Args:
         taken: the lookups, by what they ask for.
-        stats: the session's figures, which the round is added to.
+        queries: the queries whose first pages are wanted.
+        rounds: the session's rounds, to which this one is added.
 
     Attributes:
         unanswered: the lookups without an outcome; none are left unless an exception ends the round.
+        unheard: the queries without an outcome, likewise.
     """
 
-    def __init__(self, taken: dict[ItemKey, Any], stats: Stats) -> None:
+    def __init__(self, taken: dict[ItemKey, Any], queries: Sequence[PendingQuery], rounds: Rounds) -> None:
         self.unanswered = dict(taken)
-        self._stats = stats
+        self.unheard = list(queries)
+        self._rounds = rounds
         self._settled: list[Any] = []
         self._waiting: dict[tuple[int, TableKey], list[ItemKey]] = {}
         self._wanted = []
@@ -37,41 +47,79 @@ class Flush:
             self._wanted.append(want)
             self._waiting.setdefault((id(want.database.transport), want.table_key), []).append(item_key)
 
-    def run(self, pool: Pool, deadline: float | None, max_concurrency: int | None) -> None:
-        """Sends the requests and gives every key its outcome.
+    def run(self, pool: Pool, seconds: float | None, max_concurrency: int | None) -> None:
+        """Sends the requests and gives every key and query its outcome.
 
         Args:
-            deadline: seconds that keys are retried; None for the least of the tables' own.
-            max_concurrency: how many requests travel at once; None for the most of the tables' own.
+            seconds: how long requests are retried; None for the least of the tables' own.
+            max_concurrency: how many requests travel at once; None for the most of the tables' own, and five
+                times as many where queries are among them.
         """
-        plan = plan_reads(self._wanted)
-        databases = [want.database for want in self._wanted]
-        seconds = deadline or min(database.deadline for database in databases)
-        at_once = max_concurrency or max(database.max_concurrency for database in databases)
-        self._stats.round_trips += 1
-        calls = [partial(_fetch, planned, seconds) for planned in plan]
-        for planned, answer in zip(plan, pool.run(calls, at_once), strict=True):
-            self._settle(planned, answer)
+        databases = [want.database for want in self._wanted] + [query.database for query in self.unheard]
+        seconds = seconds or min(database.deadline for database in databases)
+        widened = QUERIES_FOR_A_BATCH if self.unheard else 1
+        at_once = max_concurrency or widened * max(database.max_concurrency for database in databases)
+        plan, queries = plan_reads(self._wanted), list(self.unheard)
+        calls: list[Callable[[], Any]] = [partial(_fetch, planned, seconds) for planned in plan]
+        calls += [partial(_ask, query.database, query.first_request(), seconds) for query in queries]
+        with open_round(self._rounds, databases[0], "lookups" if plan else "queries") as opened:
+            answers = pool.run(calls, at_once)
+            for planned, answer in zip(plan, answers, strict=False):
+                self._settle(opened, planned, answer)
+            for query, outcome in zip(queries, answers[len(plan) :], strict=True):
+                self._heard(opened, query, outcome)
         _make_peers(self._settled)
+        for hooks in {id(database): database.observers.on_flush for database in databases}.values():
+            tell(hooks, opened)
 
-    def _settle(self, planned: PlannedBatch, answer: BatchAnswer) -> None:
-        self._stats.batches += len(answer.replies)
-        self._stats.keys_fetched += len(planned.batch.keys)
-        for reply in answer.replies:
-            self._stats.count(reply)
+    def _settle(self, opened: Round, planned: PlannedBatch, answer: BatchAnswer) -> None:
+        self._rounds.stats.batches += len(answer.replies)
+        self._rounds.stats.keys_fetched += len(planned.batch.keys)
         failures: dict[TableKey, Exception] = dict(answer.failed)
         if answer.unanswered:
             failures.update(dict.fromkeys(answer.unanswered, _incomplete(len(answer.unanswered))))
         share = _share(answer, len(planned.batch.keys))
+        about: list[str] = []
         for table_key in planned.batch.keys:
             for item_key in self._waiting[id(planned.transport), table_key]:
                 instance = self.unanswered.pop(item_key)
+                if len(about) < NAMED_KEYS:
+                    about.append(f"{item_key.home.schema.name} {state_of(instance).primary_id!r}")
                 _resolve(
                     instance, answer.items.get(table_key), failures.get(table_key), planned.batch.consistent
                 )
                 state = state_of(instance)
                 state.capacity = state.capacity.plus(share)
                 self._settled.append(instance)
+        for reply in answer.replies:
+            opened.add(planned.database, reply, about, len(planned.batch.keys))
+        for request, error, started in answer.refused:
+            opened.add_failure(planned.database, request, error, started, about)
+
+    def _heard(self, opened: Round, query: PendingQuery, outcome: Reply | _Refusal) -> None:
+        self.unheard.remove(query)
+        if isinstance(outcome, Reply):
+            opened.add(query.database, outcome, [query.about])
+            query.arrived(outcome)
+        else:
+            opened.add_failure(query.database, outcome.request, outcome.error, outcome.started, [query.about])
+            query.arrived(outcome.error)
+
+
+class _Refusal(NamedTuple):
+    """A query that ended with an error, in a thread where nobody could catch it."""
+
+    request: Request
+    error: Exception
+    started: float
+
+
+def _ask(database: Database, request: Request, seconds: float) -> Reply | _Refusal:
+    now = database.transport.clock.now()
+    try:
+        return database.transport.send(request, deadline=now + seconds)
+    except Exception as error:
+        return _Refusal(request, error, now)
 
 
 def _fetch(planned: PlannedBatch, seconds: float) -> BatchAnswer:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import weakref
+from itertools import islice
 from typing import Any, NamedTuple
 
-from dynamo_bao.instances import Home
+from dynamo_bao.instances import Home, Status, changed_names, state_of
 from dynamo_bao.keys import Key
+
+TRIES = 8
+"""How many of the oldest instances are looked at for one without local changes, when there are too many."""
 
 
 class ItemKey(NamedTuple):
@@ -24,9 +28,14 @@ class IdentityMap:
 
     Those found by key or changed are held; those that a query brought only as long as somebody else holds
     them, so that a loop over a million items stays flat.
+
+    Args:
+        most: how many are held at most; from then on the oldest without local changes are let go, and stay
+            known while somebody else holds them.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, most: int | None = None) -> None:
+        self._most = most
         self._held: dict[ItemKey, Any] = {}
         self._seen: weakref.WeakValueDictionary[ItemKey, Any] = weakref.WeakValueDictionary()
 
@@ -40,6 +49,16 @@ class IdentityMap:
         self._held[key] = instance
         if self._seen:
             self._seen.pop(key, None)
+        if self._most is not None and len(self._held) > self._most:
+            self._let_go()
+
+    def _let_go(self) -> None:
+        for key in list(islice(self._held, TRIES)):
+            instance = self._held.pop(key)
+            if _is_clean(instance):
+                self._seen[key] = instance
+                return
+            self._held[key] = instance  # behind the others, to be tried again much later
 
     def see(self, key: ItemKey, instance: Any) -> None:
         """Knows `instance` as the one for `key` while somebody else holds it."""
@@ -62,3 +81,7 @@ class IdentityMap:
 
     def __len__(self) -> int:
         return len(self._held) + len(self._seen)
+
+
+def _is_clean(instance: Any) -> bool:
+    return state_of(instance).status is Status.MISSING or not changed_names(instance)

@@ -35,10 +35,15 @@ class Wanted:
 
 @frozen
 class PlannedBatch:
-    """One request to come, and the client that carries it."""
+    """One request to come, and through which database it travels."""
 
-    transport: Transport
+    database: Database
     batch: Batch
+
+    @property
+    def transport(self) -> Transport:
+        """The client that carries it."""
+        return self.database.transport
 
 
 def plan_reads(wanted: Iterable[Wanted]) -> tuple[PlannedBatch, ...]:
@@ -46,11 +51,11 @@ def plan_reads(wanted: Iterable[Wanted]) -> tuple[PlannedBatch, ...]:
 
     Keys wanted both ways are read once, consistently. The order is that of the lookups.
     """
-    clients: dict[int, Transport] = {}
+    clients: dict[int, Database] = {}
     keys: dict[tuple[int, TableKey], bool] = {}
     for one in wanted:
         client = id(one.database.transport)
-        clients[client] = one.database.transport
+        clients[client] = one.database
         spot = (client, one.table_key)
         keys[spot] = keys.get(spot, False) or one.consistent
     groups: dict[tuple[int, bool], list[TableKey]] = {}

@@ -1,45 +1,56 @@
-"""One round of requests: the planned batches, several of them at once."""
+"""Calls of one round, several of them at once."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 T = TypeVar("T")
+
+MOST_THREADS = 64
 
 
 class Pool:
     """A session's own few threads, started when a round first needs them.
 
-    The caller's thread always carries one request itself, so that a single request starts no thread.
+    The caller's thread always carries requests itself, so that a single one starts no thread.
     """
 
     def __init__(self) -> None:
         self._executor: ThreadPoolExecutor | None = None
 
-    def run(self, calls: Sequence[Callable[[], T]], max_concurrency: int) -> Iterator[T]:
-        """The results of all `calls`, in their order; at most `max_concurrency` run at once.
+    def run(self, calls: Sequence[Callable[[], T]], at_once: int) -> list[T]:
+        """The results of all `calls`, in their order; at most `at_once` run at the same time.
 
-        Leaving the iterator early, by an exception too, drops calls that have not started.
+        An exception, one that interrupts the caller too, keeps those that have not started from starting.
         """
-        if not calls:
-            return
-        others = [self._submit(call, max_concurrency) for call in calls[1:]] if max_concurrency > 1 else []
-        try:
-            yield calls[0]()
-            for call in calls[1:] if not others else ():
-                yield call()
-            for other in others:
-                yield other.result()
-        finally:
-            for other in others:
-                other.cancel()
+        waiting = deque(enumerate(calls))
+        results: dict[int, T] = {}
 
-    def _submit(self, call: Callable[[], T], max_concurrency: int) -> Future[T]:
+        def work() -> None:
+            while waiting:
+                try:
+                    number, call = waiting.popleft()
+                except IndexError:  # another thread was faster
+                    return
+                results[number] = call()
+
+        helpers = min(len(calls), at_once, MOST_THREADS) - 1
+        others = [self._started().submit(work) for _ in range(helpers)]
+        try:
+            work()
+            for other in others:
+                other.result()
+        finally:
+            waiting.clear()
+        return [results[number] for number in range(len(calls))]
+
+    def _started(self) -> ThreadPoolExecutor:
         if self._executor is None:
-            self._executor = ThreadPoolExecutor(max_concurrency - 1, thread_name_prefix="dynamo_bao")
-        return self._executor.submit(call)
+            self._executor = ThreadPoolExecutor(MOST_THREADS, thread_name_prefix="dynamo_bao")
+        return self._executor
 
     def close(self) -> None:
         """Lets the threads end; those still waiting for a reply end by themselves."""

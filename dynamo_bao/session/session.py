@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import enum
 import logging
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from dynamo_bao.capacity import Capacity
-from dynamo_bao.errors import ConcurrencyError, ConfigurationError, LazyLoadError
+from dynamo_bao.errors import BatchContextError, ConfigurationError, LazyLoadError
 from dynamo_bao.instances import (
     Home,
     Status,
@@ -24,26 +23,18 @@ from dynamo_bao.schema import Identity
 from dynamo_bao.session.flush import Flush
 from dynamo_bao.session.identity import IdentityMap, ItemKey
 from dynamo_bao.session.lookups import Lookups
-from dynamo_bao.session.owner import Owner, current_owner
+from dynamo_bao.session.owned import Owned, SessionState
 from dynamo_bao.session.pool import Pool
+from dynamo_bao.session.queries import PendingQuery, Queries
+from dynamo_bao.session.rounds import Budget, Rounds
 from dynamo_bao.session.stats import Stats
-from dynamo_bao.transport.batches import BatchAnswer
-from dynamo_bao.transport.messages import Reply
 
 log = logging.getLogger("dynamo_bao.session")
 
 FETCH_MODES = ("peers", "one", "raise")
 
 
-class SessionState(enum.Enum):
-    """A session is open, or flushing while a round is under way, and in the end closed."""
-
-    OPEN = "open"
-    FLUSHING = "flushing"
-    CLOSED = "closed"
-
-
-class Session:
+class Session(Owned):
     """One owner's unit of work: what it looked up, what is still pending, and what it cost.
 
     Sessions are opened by `run_with_batch_context` and `batched`.
@@ -52,6 +43,8 @@ class Session:
         stats: the session's figures so far.
         fetch: how a related look treats the peers of the instance it starts from.
         peer_limit: how many keys of peers may join one round.
+        query_limit: how many deferred queries may run in one round.
+        rounds: what was sent so far, and the budgets in force.
         deadline: seconds after which lookups stop being retried; None for the manager's.
     """
 
@@ -62,6 +55,8 @@ class Session:
         max_concurrency: int | None = None,
         fetch: str = "peers",
         peer_limit: int = 1000,
+        query_limit: int = 100,
+        max_cached: int | None = None,
     ) -> None:
         if fetch not in FETCH_MODES:
             raise ConfigurationError(f"fetch={fetch!r}; use one of {', '.join(map(repr, FETCH_MODES))}.")
@@ -69,49 +64,30 @@ class Session:
             raise ConfigurationError(f"max_concurrency={max_concurrency!r}; at least 1 request must travel.")
         if deadline is not None and not deadline > 0:
             raise ConfigurationError(f"deadline={deadline!r}; give seconds, more than 0.")
+        counts = {"peer_limit": peer_limit, "query_limit": query_limit, "max_cached": max_cached or 1}
+        for name, number in counts.items():
+            if isinstance(number, bool) or not isinstance(number, int) or number < 1:
+                raise ConfigurationError(f"{name}={number!r}; give a whole number of at least 1.")
+        super().__init__()
         self.stats = Stats()
+        self.rounds = Rounds(self.stats)
         self.fetch = fetch
         self.peer_limit = peer_limit
+        self.query_limit = query_limit
         self.deadline = deadline
         self._max_concurrency = max_concurrency
-        self._identity = IdentityMap()
+        self._identity = IdentityMap(max_cached)
         self._lookups = Lookups()
+        self._queries = Queries()
         self._deleted: dict[ItemKey, weakref.ref[Any]] = {}
         self._pool = Pool()
-        self._state = SessionState.OPEN
-        self._owner: Owner | None = None
-        self._activated = False
 
     # --- life ------------------------------------------------------------------------------------
-
-    @property
-    def is_open(self) -> bool:
-        """Whether the session can still be used."""
-        return self._state is not SessionState.CLOSED
 
     @property
     def capacity(self) -> Capacity:
         """Capacity units consumed so far."""
         return self.stats.capacity
-
-    def bind(self) -> None:
-        """Puts the session on top of the stack of the code that runs now, which owns it from here on."""
-        owner = current_owner()
-        if self._owner is not None and self._owner is not owner:
-            raise self._foreign()
-        self._owner = owner
-        owner.stack.append(self)
-
-    def unbind(self) -> None:
-        """Takes the session off its owner's stack, of which it must be the top."""
-        owner = self._owner
-        if owner is None or owner is not current_owner() or not owner.stack or owner.stack[-1] is not self:
-            if owner is not None and owner is current_owner() and self in owner.stack:
-                owner.stack.remove(self)
-            raise ConcurrencyError(
-                "Batch contexts must be left in the reverse order they were entered, where they were entered."
-            )
-        owner.stack.pop()
 
     def close(self) -> None:
         """Ends the session: pending lookups are dropped, instances stay usable. May be called twice."""
@@ -119,59 +95,48 @@ class Session:
             return
         self._state = SessionState.CLOSED
         self._lookups.take()
+        self._queries.clear()
         self._identity.clear()
         self._pool.close()
         log.debug("session closed: %d round trips, %d keys", self.stats.round_trips, self.stats.keys_fetched)
 
     @contextmanager
-    def activate(self) -> Iterator[Session]:
-        """Hands the session over to the code in the block, in another thread say; exclusively.
-
-        Raises:
-            ConcurrencyError: where another place has the session activated already.
-
-        Example:
-            >>> with ThreadPoolExecutor() as pool, run_with_batch_context() as session:
-            ...     def work():
-            ...         with session.activate():
-            ...             return User.find("42").name
-            ...     pool.submit(work).result()
-        """
-        if self._activated or self._state is not SessionState.OPEN:
-            raise ConcurrencyError(f"The session cannot be activated here: it is {self._where()}.")
-        before, self._activated, self._owner = self._owner, True, None
-        self.bind()
-        try:
-            yield self
-        finally:
-            try:
-                self.unbind()
-            finally:
-                self._owner, self._activated = before, False
-
-    def _where(self) -> str:
-        return "activated elsewhere already" if self._activated else self._state.value
-
-    def check(self, owner: Owner | None = None) -> None:
-        """Raises unless the code that runs now owns the session, and it is not in the middle of a round.
+    def budget(
+        self,
+        *,
+        round_trips: int | None = None,
+        read_units: float | None = None,
+        write_units: float | None = None,
+    ) -> Iterator[Budget]:
+        """A block that may ask only so much of DynamoDB; sessions opened inside it count too.
 
         Args:
-            owner: the owner of the running code, where the caller knows it.
-        """
-        if self._owner is not (owner or current_owner()):
-            raise self._foreign()
-        if self._state is SessionState.FLUSHING:
-            raise ConcurrencyError(
-                "A batch is being fetched; hooks and decoders cannot load anything meanwhile."
-            )
-        if self._state is SessionState.CLOSED:
-            raise ConcurrencyError("The batch context was left; open a new one.")
+            round_trips: how often the block may wait for DynamoDB; pages and writes count, retries do not.
+            read_units, write_units: capacity units. What a request consumes is known afterwards, so that
+                the next one is refused.
 
-    def _foreign(self) -> ConcurrencyError:
-        return ConcurrencyError(
-            "The batch context belongs to another thread, greenlet, task or process. Open one here with "
-            "run_with_batch_context(), or hand this one over with session.activate()."
-        )
+        Raises:
+            BudgetExceededError: at the first request too many, which is not sent; what it was to fetch stays
+                pending.
+
+        Example:
+            >>> with run_with_batch_context() as session, session.budget(round_trips=2):
+            ...     names = [user.name for user in map(User.find, ids)]
+        """
+        self.check()
+        limits = {"round_trips": round_trips, "read_units": read_units, "write_units": write_units}
+        for name, limit in limits.items():
+            if limit is not None and (
+                isinstance(limit, bool) or not isinstance(limit, (int, float)) or limit < 0
+            ):
+                raise ConfigurationError(f"budget({name}={limit!r}): give a number, 0 or more.")
+        allowed = Budget(round_trips, read_units, write_units)
+        before = self.rounds.budgets
+        self.rounds.budgets = (*before, allowed)
+        try:
+            yield allowed
+        finally:
+            self.rounds.budgets = before
 
     # --- lookups ---------------------------------------------------------------------------------
 
@@ -257,7 +222,40 @@ class Session:
 
     def hold(self, instance: Any) -> None:
         """Keeps an instance of this session that was changed."""
-        self._identity.hold(_key_of(instance), instance)
+        key = _key_of(instance)
+        if self._state is not SessionState.CLOSED and self._identity.get(key) is instance:
+            self._identity.hold(key, instance)
+
+    def expunge(self, instance: Any) -> None:
+        """Forgets one instance, which becomes a detached one; the next find of its key asks again.
+
+        Example:
+            >>> for user_id in ids:
+            ...     user = User.find(user_id)
+            ...     report(user)
+            ...     session.expunge(user)
+        """
+        self.check()
+        state = state_of(instance)
+        if state.session is not self:
+            raise BatchContextError(f"{instance!r} is not an instance of this session.")
+        key = _key_of(instance)
+        self._lookups.discard(key)
+        if self._identity.get(key) is instance:
+            self._identity.drop(key)
+        state.session = None
+
+    def clear(self) -> None:
+        """Forgets every instance and pending lookup, as a new session would; figures and budgets stay.
+
+        Instances in hand become detached ones, with their local changes. In a long job this keeps memory flat.
+        """
+        self.check()
+        for key, instance in self._identity.items():
+            self._lookups.discard(key)
+            state_of(instance).session = None
+        self._identity.clear()
+        self._deleted.clear()
 
     def earlier(self, home: Home, identity: Identity) -> list[Any]:
         """Instances handed out for a key before its item was created: pending, missing or deleted ones."""
@@ -342,32 +340,34 @@ class Session:
         exception that leaves the round (a keyboard interrupt, say) leaves unanswered keys pending.
         """
         self.check()
+        self._flush(())
+
+    def defer(self, query: PendingQuery) -> None:
+        """Has a query wait until it, or another one, is looked at."""
+        self._queries.add(query)
+
+    def flush_queries(self, first: PendingQuery) -> Sequence[PendingQuery]:
+        """Resolves `first`, the other pending queries and the pending lookups, in one round.
+
+        Returns:
+            The queries that were asked, each of which has taken its reply or error.
+        """
+        self.check()
+        return self._flush(self._queries.take(first, self.query_limit))
+
+    def _flush(self, queries: Sequence[PendingQuery]) -> Sequence[PendingQuery]:
         taken = self._lookups.take()
-        if not taken:
-            return
-        flush = Flush(taken, self.stats)
-        self._state = SessionState.FLUSHING
+        if not taken and not queries:
+            return ()
+        flush = Flush(taken, queries, self.rounds)
         try:
-            flush.run(self._pool, self.deadline, self._max_concurrency)
+            with self._flushing():
+                flush.run(self._pool, self.deadline, self._max_concurrency)
         finally:
             self._lookups.put_back(flush.unanswered)
-            if self._state is SessionState.FLUSHING:
-                self._state = SessionState.OPEN
-
-    def record(self, reply: Reply) -> None:
-        """Counts one reply."""
-        self.stats.count(reply)
-
-    def record_batch(self, answer: BatchAnswer) -> None:
-        """Counts the replies of a batch that was sent beside the session's own lookups."""
-        self.stats.batches += len(answer.replies)
-        for reply in answer.replies:
-            self.stats.count(reply)
-
-    def record_round(self, reply: Reply) -> None:
-        """Counts one reply that was a round of its own."""
-        self.stats.round_trips += 1
-        self.stats.count(reply)
+            for query in flush.unheard:
+                self._queries.add(query)
+        return queries
 
     def __repr__(self) -> str:
         return (

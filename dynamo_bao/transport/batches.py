@@ -34,12 +34,14 @@ class BatchAnswer:
         unanswered: keys that DynamoDB had not processed by the deadline.
         failed: keys that could not be asked for, each with the reason.
         replies: every reply, in order.
+        refused: requests that ended with an error, with that error and when they were sent.
     """
 
     items: dict[TableKey, Item] = Factory(dict)
     unanswered: tuple[TableKey, ...] = ()
     failed: dict[TableKey, Exception] = Factory(dict)
     replies: list[Reply] = Factory(list)
+    refused: list[tuple[Request, Exception, float]] = Factory(list)
 
 
 def fetch_batch(transport: Transport, batch: Batch, deadline: float) -> BatchAnswer:
@@ -69,9 +71,11 @@ class _Fetch:
         return len(self.answer.unanswered)
 
     def _ask(self, keys: tuple[TableKey, ...]) -> None:
+        request, started = _request(keys, self._consistent), self._transport.clock.now()
         try:
-            reply = self._transport.send(_request(keys, self._consistent), deadline=self._deadline)
+            reply = self._transport.send(request, deadline=self._deadline)
         except Exception as error:
+            self.answer.refused.append((request, error, started))
             self._refused(keys, error)
             return
         self.answer.replies.append(reply)

@@ -15,7 +15,7 @@ from dynamo_bao.errors import DataFormatError
 from dynamo_bao.process import this_process
 from dynamo_bao.transport.embedded import CREDENTIALS, REGION, EmbeddedEngine
 from dynamo_bao.transport.integrity import check_envelope, parse_reply
-from dynamo_bao.transport.messages import AttemptFailed, Outcome, Request
+from dynamo_bao.transport.messages import AttemptFailed, Outcome, Request, tables_of
 from dynamo_bao.transport.outcomes import CONTENDED, THROTTLING, TRANSIENT, error_for
 from dynamo_bao.transport.retry import RetryingTransport
 
@@ -135,19 +135,13 @@ def _answered(request: Request, error: Any) -> Exception:
     details = error.response.get("Error", {})
     code, message = str(details.get("Code", "")), str(details.get("Message", ""))
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    mapped = error_for(code, message, request.operation, error.response, _tables(request))
+    mapped = error_for(code, message, request.operation, error.response, ", ".join(tables_of(request)))
     mapped.__cause__ = error
     if code in THROTTLING or code in CONTENDED:
         return AttemptFailed(mapped, Outcome.REFUSED)
     if code in TRANSIENT or status >= 500:
         return AttemptFailed(mapped, Outcome.UNKNOWN)
     return mapped
-
-
-def _tables(request: Request) -> str:
-    parameters = request.parameters
-    named = parameters.get("TableName") or ", ".join(parameters.get("RequestItems", {}))
-    return str(named or "of the transaction")
 
 
 def _outcome_without_reply(error: Exception) -> Outcome | None:

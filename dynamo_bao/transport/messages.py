@@ -46,6 +46,7 @@ class Reply:
         attempts: how many requests went over the wire for it, 1 without retries.
         seconds: how long it took, waits between attempts included.
         waited: how many of these seconds were waits between attempts.
+        started: when the first attempt was made, in the seconds of the transport's clock.
     """
 
     request: Request
@@ -54,6 +55,7 @@ class Reply:
     attempts: int = 1
     seconds: float = 0.0
     waited: float = 0.0
+    started: float = 0.0
 
 
 class Outcome(enum.Enum):
@@ -133,6 +135,17 @@ def capacity_of(operation: str, body: dict[str, Any]) -> Capacity:
     entries = reported if isinstance(reported, list) else [reported]
     total = sum(float(entry.get("CapacityUnits", 0.0)) for entry in entries)
     return Capacity(read=total) if operation in READ_OPERATIONS else Capacity(write=total)
+
+
+def tables_of(request: Request) -> tuple[str, ...]:
+    """The tables that a request is about."""
+    parameters = request.parameters
+    if "TableName" in parameters:
+        return (parameters["TableName"],)
+    if "RequestItems" in parameters:
+        return tuple(parameters["RequestItems"])
+    members = (part for action in parameters.get("TransactItems", ()) for part in action.values())
+    return tuple(dict.fromkeys(part["TableName"] for part in members))
 
 
 def returned_item(body: dict[str, Any], member: str) -> Item | None:

@@ -99,6 +99,7 @@ class RetryingTransport:
             sending.attempts,
             self._clock.now() - started,
             retrying.statistics.get("idle_for", 0.0),
+            started,
         )
 
 

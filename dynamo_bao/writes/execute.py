@@ -27,7 +27,8 @@ from dynamo_bao.writes.plans import Known, Subject
 
 log = logging.getLogger("dynamo_bao.writes")
 
-Record = Callable[[Reply], None]
+Send = Callable[[Request, float], Reply]
+"""Sends a request by a deadline, and counts it."""
 
 
 @frozen
@@ -38,13 +39,13 @@ class Write:
         database: where to.
         subject: the item.
         operation: ``"create"``, ``"save"``, ``"update"`` or ``"delete"``, for errors.
-        record: is told every reply.
+        send: carries requests.
     """
 
     database: Database
     subject: Subject
     operation: str
-    record: Record
+    send: Send
 
     def run(self, plan_from: Callable[[Known | None], WritePlan], known: Known | None) -> Item | None:
         """Plans and carries out, planning again from the stored item where an assumption proved wrong.
@@ -101,14 +102,11 @@ class Write:
         operation, parameters = request_for(plan, self.database.table_name, self.subject.schema, token)
         repeatable = plan.is_transaction or plan.main_action.repeats_safely()
         try:
-            reply = self.database.transport.send(
-                Request(operation, parameters, repeatable), deadline=deadline
-            )
+            reply = self.send(Request(operation, parameters, repeatable), deadline)
         except WriteOutcomeUnknownError as error:
             raise WriteOutcomeUnknownError(
                 f"{self._item} {self.operation}: {error}", **self._names
             ) from error
-        self.record(reply)
         return returned_item(reply.body, "Attributes")
 
     def _only_claims_failed(self, plan: WritePlan, failure: TransactionCancelled) -> bool:
@@ -145,8 +143,7 @@ class Write:
             "ConsistentRead": True,
             "ReturnConsumedCapacity": "TOTAL",
         }
-        reply = self.database.transport.send(Request(GET_ITEM, parameters), deadline=deadline)
-        self.record(reply)
+        reply = self.send(Request(GET_ITEM, parameters), deadline)
         return returned_item(reply.body, "Item")
 
     @property

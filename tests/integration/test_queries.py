@@ -248,6 +248,8 @@ def test_mapping_tables_cost_one_query_and_one_batch(tagged: Manager) -> None:
     sent = Wire(tagged.client)
     with run_with_batch_context():
         red: Any = Tag.find("red")
+        assert red.exists()
+        sent.clear()
         assert [article.article_id for article in red.get_articles()] == ["one", "two"]
         assert sent.operations == ["Query", "BatchGetItem"]
         assert [article.article_id for article in red.get_recent_articles()] == ["two", "one"]

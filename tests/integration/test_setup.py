@@ -244,7 +244,8 @@ def test_S10_threads_starting_cold_make_one_client(connection: dict[str, Any], t
 
 
 FORK = """
-    import os, sys
+    import logging, os, sys
+    logging.disable(logging.WARNING)  # one key at a time, on purpose
     from dynamo_bao import ConcurrencyError, Model, PrimaryKey, current_session, init_models, run_with_batch_context
     class Org(Model, prefix="o"):
         org_id: str

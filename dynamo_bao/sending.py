@@ -1,0 +1,34 @@
+"""Requests beside a session's own lookups: each is a round of the session, or of none."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from dynamo_bao.database import Database
+from dynamo_bao.session.rounds import Round, open_round
+from dynamo_bao.session.session import Session
+from dynamo_bao.transport.messages import Reply, Request
+
+
+def round_of(session: Session | None, database: Database, kind: str) -> Round:
+    """A round of a session, for the requests in the block; of none where the session is None."""
+    return open_round(None if session is None else session.rounds, database, kind)
+
+
+def deadline_of(session: Session | None, database: Database) -> float:
+    """When a call that starts now stops being retried, in the transport's clock."""
+    return database.deadline_from_now(None if session is None else session.deadline)
+
+
+def send(
+    session: Session | None, database: Database, request: Request, kind: str, about: Sequence[str] = ()
+) -> Reply:
+    """Sends one request as a round of its own.
+
+    Args:
+        kind: what it is for the trace, such as ``"read"`` or ``"write"``.
+        about: the models and keys it is about.
+    """
+    deadline = deadline_of(session, database)
+    with round_of(session, database, kind) as opened:
+        return opened.send(database, request, deadline, about)

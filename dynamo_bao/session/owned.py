@@ -1,0 +1,114 @@
+"""What one place of code owns at a time: bound there, refused elsewhere, handed over on request."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+from dynamo_bao.errors import ConcurrencyError
+from dynamo_bao.session.owner import Owner, current_owner
+
+Mine = TypeVar("Mine", bound="Owned")
+
+
+class SessionState(enum.Enum):
+    """A session is open, or flushing while a round is under way, and in the end closed."""
+
+    OPEN = "open"
+    FLUSHING = "flushing"
+    CLOSED = "closed"
+
+
+class Owned:
+    """Keeps to the rules of who may use a session, and when."""
+
+    def __init__(self) -> None:
+        self._state = SessionState.OPEN
+        self._owner: Owner | None = None
+        self._activated = False
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the session can still be used."""
+        return self._state is not SessionState.CLOSED
+
+    def bind(self) -> None:
+        """Puts the session on top of the stack of the code that runs now, which owns it from here on."""
+        owner = current_owner()
+        if self._owner is not None and self._owner is not owner:
+            raise self._foreign()
+        self._owner = owner
+        owner.stack.append(self)
+
+    def unbind(self) -> None:
+        """Takes the session off its owner's stack, of which it must be the top."""
+        owner = self._owner
+        if owner is None or owner is not current_owner() or not owner.stack or owner.stack[-1] is not self:
+            if owner is not None and owner is current_owner() and self in owner.stack:
+                owner.stack.remove(self)
+            raise ConcurrencyError(
+                "Batch contexts must be left in the reverse order they were entered, where they were entered."
+            )
+        owner.stack.pop()
+
+    @contextmanager
+    def activate(self: Mine) -> Iterator[Mine]:
+        """Hands the session over to the code in the block, in another thread say; exclusively.
+
+        Raises:
+            ConcurrencyError: where another place has the session activated already.
+
+        Example:
+            >>> with ThreadPoolExecutor() as pool, run_with_batch_context() as session:
+            ...     def work():
+            ...         with session.activate():
+            ...             return User.find("42").name
+            ...     pool.submit(work).result()
+        """
+        if self._activated or self._state is not SessionState.OPEN:
+            raise ConcurrencyError(f"The session cannot be activated here: it is {self._where()}.")
+        before, self._activated, self._owner = self._owner, True, None
+        self.bind()
+        try:
+            yield self
+        finally:
+            try:
+                self.unbind()
+            finally:
+                self._owner, self._activated = before, False
+
+    def _where(self) -> str:
+        return "activated elsewhere already" if self._activated else self._state.value
+
+    def check(self, owner: Owner | None = None) -> None:
+        """Raises unless the code that runs now owns the session, and it is not in the middle of a round.
+
+        Args:
+            owner: the owner of the running code, where the caller knows it.
+        """
+        if self._owner is not (owner or current_owner()):
+            raise self._foreign()
+        if self._state is SessionState.FLUSHING:
+            raise ConcurrencyError(
+                "A batch is being fetched; hooks and decoders cannot load anything meanwhile."
+            )
+        if self._state is SessionState.CLOSED:
+            raise ConcurrencyError("The batch context was left; open a new one.")
+
+    @contextmanager
+    def _flushing(self) -> Iterator[None]:
+        """While a round is under way."""
+        self._state = SessionState.FLUSHING
+        try:
+            yield
+        finally:
+            if self._state is SessionState.FLUSHING:
+                self._state = SessionState.OPEN
+
+    def _foreign(self) -> ConcurrencyError:
+        return ConcurrencyError(
+            "The batch context belongs to another thread, greenlet, task or process. Open one here with "
+            "run_with_batch_context(), or hand this one over with session.activate()."
+        )

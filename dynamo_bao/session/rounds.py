@@ -1,0 +1,256 @@
+"""Rounds: each time a program waits for DynamoDB, with what caused it and what it cost; budgets stop the next one."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from attrs import Factory, define, field, frozen
+
+from dynamo_bao.capacity import Capacity
+from dynamo_bao.database import Database
+from dynamo_bao.errors import BudgetExceededError
+from dynamo_bao.policy import calling_line
+from dynamo_bao.session.owner import current_owner
+from dynamo_bao.session.stats import Stats
+from dynamo_bao.transport.messages import Clock, Reply, Request, tables_of
+
+log = logging.getLogger("dynamo_bao.session")
+
+KEPT_ROUNDS = 1000
+"""How many rounds a session remembers for its trace."""
+NAMED_KEYS = 10
+"""How many keys of a request the trace names; the others are only counted."""
+N_PLUS_ONE = 5
+"""From how many rounds for a single key or query on, all caused by one line, that line is warned of."""
+
+
+@frozen
+class Cause:
+    """The line of the program that made a round necessary."""
+
+    file: str
+    line: int
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}"
+
+
+@frozen
+class SentRequest:
+    """One request of a round, without any values.
+
+    Attributes:
+        operation: the API operation, such as ``"BatchGetItem"``.
+        tables: the tables it was about.
+        count: how many keys, queries or writes it carried.
+        about: what it was about, such as ``"User 'ada'"``; the first few of them.
+        capacity: capacity units consumed.
+        attempts: how many requests went over the wire, 1 without retries.
+        started: when it was sent, in seconds of the transport's clock.
+        seconds: how long it took, waits between attempts included.
+        waited: how many of these seconds were waits.
+        error: the class of the error it ended with; None where it was answered.
+    """
+
+    operation: str
+    tables: tuple[str, ...]
+    count: int
+    about: tuple[str, ...]
+    capacity: Capacity
+    attempts: int
+    started: float
+    seconds: float
+    waited: float
+    error: str | None = None
+
+
+@define
+class Round:
+    """One time the program waited: requests that travelled together.
+
+    Attributes:
+        number: the how manieth of its session, from 1.
+        kind: ``"lookups"``, ``"queries"``, ``"read"``, ``"write"``, ``"iteration"`` or ``"commit"``.
+        cause: the line that made it necessary.
+        started: when it began, in seconds of the transport's clock.
+        seconds: how long it took.
+        requests: what was sent.
+    """
+
+    number: int
+    kind: str
+    cause: Cause
+    started: float
+    _clock: Clock = field(repr=False)
+    seconds: float = 0.0
+    requests: list[SentRequest] = Factory(list)
+    _rounds: Rounds | None = field(default=None, repr=False, alias="rounds")
+    _budgets: Sequence[Budget] = field(default=(), repr=False, alias="budgets")
+
+    def __enter__(self) -> Round:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.seconds = self._clock.now() - self.started
+        if self._rounds is not None:
+            self._rounds.note(self)
+
+    def add(
+        self, database: Database, reply: Reply, about: Sequence[str] = (), count: int | None = None
+    ) -> None:
+        """Counts an answered request.
+
+        Args:
+            about: the models and keys it was about; never values of other fields.
+            count: how many keys, queries or writes it carried; as many as `about` names by default.
+        """
+        if self._rounds is not None:
+            self._rounds.stats.count(reply)
+        for budget in self._budgets:
+            budget.spend(reply.capacity)
+        number = len(about) if count is None else count
+        capacity, attempts = reply.capacity, reply.attempts
+        self._sent(
+            database,
+            reply.request,
+            number,
+            about,
+            capacity,
+            attempts,
+            reply.started,
+            reply.seconds,
+            reply.waited,
+        )
+
+    def add_failure(
+        self,
+        database: Database,
+        request: Request,
+        error: Exception,
+        started: float,
+        about: Sequence[str] = (),
+    ) -> None:
+        """Counts a request that ended with an error."""
+        if self._rounds is not None:
+            self._rounds.stats.requests += 1
+        seconds = database.transport.clock.now() - started
+        name = type(error).__name__
+        self._sent(database, request, len(about), about, Capacity(), 1, started, seconds, 0.0, name)
+
+    def _sent(
+        self, database: Database, request: Request, count: int, about: Sequence[str], *figures: Any
+    ) -> None:
+        named = tuple(about[:NAMED_KEYS])
+        sent = SentRequest(request.operation, tables_of(request), count, named, *figures)
+        self.requests.append(sent)
+        tell(database.observers.on_request, sent)
+
+    def send(self, database: Database, request: Request, deadline: float, about: Sequence[str] = ()) -> Reply:
+        """Sends one request and counts it."""
+        started = database.transport.clock.now()
+        try:
+            reply = database.transport.send(request, deadline=deadline)
+        except Exception as error:
+            self.add_failure(database, request, error, started, about)
+            raise
+        self.add(database, reply, about)
+        return reply
+
+
+def tell(hooks: Sequence[Callable[[Any], object]], record: Any) -> None:
+    """Calls hooks for metrics; what they raise is logged and stops nothing."""
+    for hook in hooks:
+        try:
+            hook(record)
+        except Exception:
+            log.exception("a hook for metrics failed: %r", hook)
+
+
+@define(eq=False)
+class Budget:
+    """How much may still be asked of DynamoDB; see `Session.budget`.
+
+    Attributes:
+        round_trips, read_units, write_units: what is allowed; None for any.
+        used_round_trips, used: what was used since the block began.
+    """
+
+    round_trips: int | None = None
+    read_units: float | None = None
+    write_units: float | None = None
+    used_round_trips: int = 0
+    used: Capacity = Capacity()
+
+    def spend(self, capacity: Capacity) -> None:
+        """Counts capacity units, which are known only after a request."""
+        self.used = self.used.plus(capacity)
+
+    def begin(self, cause: Cause, writes: bool) -> None:
+        """Counts one more round.
+
+        Raises:
+            BudgetExceededError: where it is one too many.
+        """
+        allowed, spent = (self.write_units, self.used.write) if writes else (self.read_units, self.used.read)
+        if self.round_trips is not None and self.used_round_trips >= self.round_trips:
+            over = f"{self.round_trips} round trips"
+        elif allowed is not None and spent >= allowed:
+            over = f"{allowed:g} {'write' if writes else 'read'} units ({spent:g} are used)"
+        else:
+            self.used_round_trips += 1
+            return
+        raise BudgetExceededError(
+            f"The budget of {over} does not allow the request that {cause} asks for; it was not sent. Load what "
+            f"belongs together at once (batch_find, load_related_data), or raise the budget."
+        )
+
+
+@define(eq=False)
+class Rounds:
+    """The rounds of one session.
+
+    Attributes:
+        stats: the session's figures.
+        kept: the last rounds, oldest first.
+        budgets: those in force, outermost first.
+    """
+
+    stats: Stats
+    kept: deque[Round] = field(factory=lambda: deque(maxlen=KEPT_ROUNDS))
+    budgets: tuple[Budget, ...] = ()
+    _alone: Counter[Cause] = Factory(Counter)
+
+    def note(self, done: Round) -> None:
+        """Remembers a round, and warns of a line that keeps asking for one thing at a time."""
+        self.kept.append(done)
+        if done.kind not in ("lookups", "queries", "read") or sum(sent.count for sent in done.requests) != 1:
+            return
+        self._alone[done.cause] += 1
+        if self._alone[done.cause] == N_PLUS_ONE:
+            what = "query" if done.kind == "queries" else "key"
+            log.warning(
+                "N+1: %s has fetched one %s at a time, %d times so far. Find them all before looking at the first, "
+                "or load relations with load_related=True.",
+                done.cause,
+                what,
+                N_PLUS_ONE,
+            )
+
+
+def open_round(rounds: Rounds | None, database: Database, kind: str) -> Round:
+    """A round of a session, or one outside any, for the requests in the block: ``with open_round(…) as round:``.
+
+    Raises:
+        BudgetExceededError: where a budget of this session or of one around it allows no more.
+    """
+    cause, clock = Cause(*calling_line()), database.transport.clock
+    if rounds is None:
+        return Round(0, kind, cause, clock.now(), clock)
+    budgets = [budget for session in current_owner().stack for budget in session.rounds.budgets]
+    for budget in budgets:
+        budget.begin(cause, kind in ("write", "commit"))
+    rounds.stats.round_trips += 1
+    return Round(rounds.stats.round_trips, kind, cause, clock.now(), clock, rounds=rounds, budgets=budgets)

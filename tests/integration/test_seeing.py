@@ -1,0 +1,212 @@
+"""Seeing what a session asks DynamoDB: budgets, the warning of single requests, hooks for metrics."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import pytest
+
+from dynamo_bao import BudgetExceededError, ConfigurationError, Manager, run_with_batch_context
+from tests.support.models import Org, Post, User
+from tests.support.wire import Wire
+
+
+@pytest.fixture
+def people(embedded: Manager, sent: Wire) -> list[str]:
+    """Eight users."""
+    ids = [User.create(name=f"user {n}", email=f"{n}@example.org").user_id for n in range(8)]
+    sent.clear()
+    return ids
+
+
+# --- budgets ----------------------------------------------------------------------------------------
+
+
+def test_a_budget_of_round_trips(people: list[str], sent: Wire) -> None:
+    """The first request too many is not sent; its error names the line; the keys stay pending."""
+    with run_with_batch_context() as session:
+        with session.budget(round_trips=2) as spent:
+            first, second, third = (User.find(people[n]) for n in (0, 1, 2))
+            assert first.name and second.name and third.name
+            assert User.find(people[3]).name
+            late = User.find(people[4])
+            with pytest.raises(BudgetExceededError, match=r"2 round trips.*test_seeing\.py:\d+"):
+                late.name
+            assert len(sent) == 2 == spent.used_round_trips
+        assert late.name == "user 4"
+
+
+def test_writes_and_pages_count(people: list[str]) -> None:
+    """Each write and each page of a query is a round trip."""
+    with run_with_batch_context() as session:
+        with session.budget(round_trips=2):
+            Org.create(org_id="a", name="A")
+            Org.create(org_id="b", name="B")
+            with pytest.raises(BudgetExceededError):
+                Org.create(org_id="c", name="C")
+        with session.budget(round_trips=2), pytest.raises(BudgetExceededError):
+            User.by_status.query("active", page_size=2).all()
+        assert not Org.find("c")
+
+
+def test_capacity_stops_the_next_request(people: list[str]) -> None:
+    """What a request consumes is known afterwards."""
+    with run_with_batch_context() as session:
+        with session.budget(read_units=1):
+            assert all(user.name for user in [User.find(user_id) for user_id in people])
+            with pytest.raises(BudgetExceededError, match="1 read units"):
+                Org.find("a").exists()
+            Org.create(org_id="b", name="B")  # writing is not limited
+        with session.budget(write_units=0.5):
+            Org.create(org_id="c", name="C")
+            with pytest.raises(BudgetExceededError, match="write units"):
+                Org.create(org_id="d", name="D")
+            assert Org.find("e").exists() is False
+
+
+def test_sessions_inside_count_towards_budgets_around(people: list[str]) -> None:
+    """A nested session cannot spend what its surroundings do not have."""
+    with run_with_batch_context() as outer, outer.budget(round_trips=1):
+        with run_with_batch_context() as inner:
+            assert User.find(people[0]).name
+            with pytest.raises(BudgetExceededError):
+                User.find(people[1]).name
+            assert inner.stats.round_trips == 1
+        assert outer.stats.round_trips == 0
+
+
+@pytest.mark.parametrize("wrong", [{"round_trips": -1}, {"read_units": "3"}, {"write_units": True}])
+def test_wrong_budgets(embedded: Manager, wrong: dict[str, Any]) -> None:
+    """A budget that is no number is told at once."""
+    with (
+        run_with_batch_context() as session,
+        pytest.raises(ConfigurationError, match=next(iter(wrong))),
+        session.budget(**wrong),
+    ):
+        pass
+
+
+# --- the warning ------------------------------------------------------------------------------------
+
+
+def test_fetching_one_at_a_time_is_warned_of_once(
+    people: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    """A line that keeps asking for single keys is named, once."""
+    with caplog.at_level(logging.WARNING, "dynamo_bao.session"), run_with_batch_context():
+        for user_id in people:
+            assert User.find(user_id).name
+    assert len(caplog.records) == 1
+    message = caplog.records[0].getMessage()
+    assert "N+1" in message and "test_seeing.py:" in message
+    assert not any(user_id in message for user_id in people)
+
+
+def test_batches_are_not_warned_of(people: list[str], caplog: pytest.LogCaptureFixture) -> None:
+    """Natural loops, and single requests of different lines, are fine."""
+    with caplog.at_level(logging.WARNING, "dynamo_bao.session"), run_with_batch_context():
+        for user in [User.find(user_id) for user_id in people]:
+            assert user.name
+        assert not Org.find("a")
+        assert not Org.find("b")
+        assert not Org.find("c")
+        assert not Org.find("d")
+        assert not Org.find("e")
+    assert caplog.records == []
+
+
+# --- hooks ------------------------------------------------------------------------------------------
+
+
+def test_hooks_get_every_request_and_flush(embedded: Manager, people: list[str], sent: Wire) -> None:
+    """on_request is told of each request inside and outside sessions, on_flush of each round of lookups."""
+    requests: list[Any] = []
+    rounds: list[Any] = []
+    embedded.on_request(requests.append)
+    embedded.on_flush(rounds.append)
+    User.find(people[0]).exists()
+    with run_with_batch_context():
+        for user in [User.find(user_id) for user_id in people]:
+            assert user.name
+        assert len(User.by_status.query("active")) == 8
+        Org.create(org_id="acme", name="secret name")
+    assert [request.operation for request in requests] == sent.operations
+    assert requests[1].count == 8 and requests[1].about[0] == f"User {people[0]!r}"
+    assert requests[1].tables == (embedded.table_name,) and requests[1].capacity.read > 0
+    assert requests[2].about == ("User.by_status",)
+    assert "secret" not in repr(requests) + repr(rounds)
+    assert [one.kind for one in rounds] == ["lookups", "queries"]
+    assert rounds[0].cause.file.endswith("test_seeing.py") and len(rounds[0].requests) == 1
+
+
+def test_a_hook_that_fails_stops_nothing(
+    embedded: Manager, people: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its error is logged."""
+
+    @embedded.on_request
+    def broken(sent: Any) -> None:
+        raise RuntimeError("metrics are down")
+
+    with caplog.at_level(logging.ERROR, "dynamo_bao"):
+        assert User.find(people[0]).name == "user 0"
+    assert "metrics are down" in caplog.text
+
+
+# --- what a session holds ---------------------------------------------------------------------------
+
+
+def test_max_cached_lets_the_oldest_clean_ones_go(people: list[str], sent: Wire) -> None:
+    """Ones with local changes and ones somebody holds stay the session's objects."""
+    with run_with_batch_context(max_cached=2) as session:
+        mine = User.find(people[0])
+        mine.name = "changed"
+        held = User.find(people[1])
+        assert all(User.find(user_id).name for user_id in people)
+        assert User.find(people[0]) is mine and mine.name == "changed"
+        assert User.find(people[1]) is held
+        sent.clear()
+        assert User.find(people[2]).name == "user 2"
+        assert sent.operations == ["BatchGetItem"]
+        assert "8 known" not in repr(session)
+
+
+def test_expunge_and_clear(people: list[str], sent: Wire) -> None:
+    """Forgotten instances are detached; the next find asks again."""
+    with run_with_batch_context() as session:
+        user, other, pending = User.find(people[0]), User.find(people[1]), User.find(people[2])
+        assert user.name and other.name
+        session.expunge(user)
+        again = User.find(people[0])
+        assert again is not user and again == user and again.name == user.name
+        assert User.find(people[1]) is other
+        user.name = "by the detached one"
+        user.save()
+        assert again.name == "by the detached one"
+        later = User.find(people[3])
+        session.clear()
+        sent.clear()
+        assert "0 pending, 0 known" in repr(session)
+        assert User.find(people[1]) is not other
+        assert User.find(people[1]).name == other.name
+        assert sent.keys() == [f"u#{people[1]}"]
+        assert later.name == "user 3" and pending.name == "user 2"  # by themselves
+        assert session.is_open
+
+
+def test_a_changed_row_is_kept_until_it_is_saved(people: list[str]) -> None:
+    """Rows of a query are held weakly, but not once they are changed."""
+    with run_with_batch_context():
+        next(iter(User.by_status.query("active"))).name = "renamed"
+        changed = [user for user in map(User.find, people) if user.name == "renamed"]
+        assert len(changed) == 1
+
+
+def test_iterating_keeps_nothing(embedded: Manager) -> None:
+    """A loop over a whole model leaves the session as small as it was."""
+    for number in range(250):
+        Post.create(title=f"post {number}")
+    with run_with_batch_context() as session:
+        assert sum(len(batch) for batch in Post.iterate_all(batch_size=50)) == 250
+        assert int(repr(session).split(" pending, ")[1].split(" known")[0]) <= 1
