@@ -80,6 +80,7 @@ from dynamo_bao.searchtext import SearchConfig
 from dynamo_bao.session.session import Session
 from dynamo_bao.session.stats import Stats
 from dynamo_bao.tenancy import TenantContext
+from dynamo_bao.transaction import Transaction, transaction
 
 __version__ = "0.1.0"
 
@@ -140,6 +141,7 @@ __all__ = [
     "TenantMismatchError",
     "TenantRequiredError",
     "ThrottledError",
+    "Transaction",
     "TransactionError",
     "TransactionTooLargeError",
     "TtlField",
@@ -160,4 +162,5 @@ __all__ = [
     "init_models",
     "is_inside_batch_context",
     "run_with_batch_context",
+    "transaction",
 ]

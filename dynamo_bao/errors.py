@@ -166,11 +166,24 @@ class TransactionError(BaoError):
 
     Attributes:
         reasons: one `str` or None per operation, in the order of the transaction.
+        errors: what stood in the way of each operation, as the exception that it alone would have raised;
+            None for those that were fine.
+        objects: the instance each operation was about; None where it was only a key.
+
+    Where the first of `errors` is a `UniqueConstraintError`, `VersionConflictError`, `ConditionalError` or
+    `ItemNotFoundError`, the transaction's error is one of that kind too.
     """
 
-    def __init__(self, message: str, reasons: Sequence[str | None] = ()) -> None:
-        super().__init__(message)
+    def __init__(
+        self,
+        message: str,
+        reasons: Sequence[str | None] = (),
+        errors: Sequence[BaoError | None] = (),
+    ) -> None:
+        BaoError.__init__(self, message)
         self.reasons = tuple(reasons)
+        self.errors = tuple(errors)
+        self.objects: tuple[Any, ...] = ()
 
 
 class TransactionTooLargeError(TransactionError, ValueError):

@@ -17,6 +17,7 @@ from dynamo_bao.codec import same_stored
 from dynamo_bao.database import Database
 from dynamo_bao.errors import BatchIncompleteError, ItemNotFoundError, ValidationError
 from dynamo_bao.keys import Key
+from dynamo_bao.peers import Origin, PeerGroup
 from dynamo_bao.schema import Identity, Schema
 from dynamo_bao.wire import AttributeValue, Item
 
@@ -64,36 +65,6 @@ class Home(Protocol):
     def related_target(self, instance: Any, field: str) -> tuple[Home, Identity, str | None] | None:
         """Where the item is that a relation of `instance` points to: its home, identity and tenant."""
         ...
-
-
-class PeerGroup:
-    """Instances that arrived together, remembered weakly."""
-
-    __slots__ = ("_members",)
-
-    def __init__(self, members: Iterable[Any]) -> None:
-        self._members = [weakref.ref(member) for member in members]
-
-    def alive(self) -> list[Any]:
-        """The members that somebody still holds."""
-        return [member for member in (ref() for ref in self._members) if member is not None]
-
-
-class Origin:
-    """Which relation of which instance a pending instance was reached through.
-
-    Attributes:
-        group: the peers of the instance it was reached from.
-        field: that relation's field.
-        model: the model that has the field.
-    """
-
-    __slots__ = ("field", "group", "model")
-
-    def __init__(self, group: PeerGroup | None, field: str, model: str) -> None:
-        self.group = group
-        self.field = field
-        self.model = model
 
 
 class State:
@@ -267,6 +238,15 @@ def mark_deleted(instance: Any) -> None:
     state = state_of(instance)
     state.stored = state.assigned = state.error = None
     _become(instance, state, Status.DELETED)
+
+
+def become_transient(instance: Any, values: dict[str, Any]) -> None:
+    """Makes `instance` a new one again, with `values`, after its creation was abandoned."""
+    state = state_of(instance)
+    instance.__dict__.update(values)
+    _become(instance, state, Status.TRANSIENT)
+    state.stored = state.assigned = state.sets = state.related = state.home = None
+    state.session = state.key = state.primary_id = None
 
 
 def unload(instance: Any, *, consistent: bool, keep_changes: bool) -> None:

@@ -6,6 +6,7 @@ import sys
 import weakref
 from typing import Any, Protocol, TypeVar
 
+from dynamo_bao.database import Database
 from dynamo_bao.errors import ConfigurationError, suggestion
 from dynamo_bao.repository import Repository
 
@@ -14,6 +15,11 @@ M = TypeVar("M")
 
 class Claims(Protocol):
     """A manager, as the registry needs it."""
+
+    @property
+    def database(self) -> Database:
+        """Where its models' items are, and the rules that hold there."""
+        ...
 
     def claim(self, model: type[M]) -> Repository[M] | None:
         """The manager's repository of `model`, or None if it does not answer for it."""
@@ -62,6 +68,11 @@ def detach(manager: Claims) -> None:
     """Takes `manager` out."""
     if manager in _managers:
         _managers.remove(manager)
+
+
+def managers() -> list[Claims]:
+    """The open managers, the newest first."""
+    return list(_managers)
 
 
 def repository_of(model: type[M]) -> Repository[M]:

@@ -7,8 +7,9 @@ from typing import Any, Generic, TypeVar
 
 from dynamo_bao.checkers import Unpack
 from dynamo_bao.fields.text import RelatedField
-from dynamo_bao.instances import Origin, Status, remember_related, remembered_related, state_of
+from dynamo_bao.instances import Status, remember_related, remembered_related, state_of
 from dynamo_bao.loading import load_relations
+from dynamo_bao.peers import Origin
 from dynamo_bao.query import QueryOptions
 from dynamo_bao.reading import get_instance
 from dynamo_bao.registry import repository_of

@@ -197,9 +197,11 @@ class Repository(WholeModel[M]):
         options = {"is_new": True, "condition": condition, "instance": instance}
         data = {name: value for name, value in instance.__dict__.items() if name in self.schema.fields}
         self._before_save(instance, data, options)
-        created = create(self, instance, condition, operation)
-        run(self.model, "after_save", created, options, created)
-        return self._typed(created)
+
+        def after(created: Any) -> None:
+            run(self.model, "after_save", created, options, created)
+
+        return self._typed(create(self, instance, condition, operation, after))
 
     def _before_save(self, instance: M, data: dict[str, Any], options: dict[str, Any]) -> None:
         """Runs the hooks before a save; what plugins change in `data` is assigned to the instance."""
@@ -228,8 +230,11 @@ class Repository(WholeModel[M]):
         if state_of(instance).status in (Status.LOADED, Status.PENDING):
             changes = {name: instance.__dict__[name] for name in changed_names(instance)}
             self._before_save(instance, changes, options)
-        if save(instance, condition, force_reindex):
-            run(self.model, "after_save", instance, options, instance)
+
+        def after(saved: Any) -> None:
+            run(self.model, "after_save", saved, options, saved)
+
+        save(instance, condition, force_reindex, after)
         return instance
 
     def update(self, key: object, /, condition: ConditionLike = None, **changes: Any) -> M:
@@ -241,9 +246,11 @@ class Repository(WholeModel[M]):
         """
         options = {"is_new": False, "condition": condition}
         run(self.model, "before_save", changes, options)
-        updated = update(self, self._plain_key(key), changes, condition)
-        run(self.model, "after_save", updated, options, updated)
-        return self._typed(updated)
+
+        def after(updated: Any) -> None:
+            run(self.model, "after_save", updated, options, updated)
+
+        return self._typed(update(self, self._plain_key(key), changes, condition, after))
 
     def increment(self, key: object, /, condition: ConditionLike = None, **amounts: int) -> M:
         """Adds to counters of a stored item, atomically; negative amounts count down.
@@ -290,9 +297,11 @@ class Repository(WholeModel[M]):
         options = {"condition": condition, "instance": instance}
         primary_id = state_of(instance).primary_id if instance is not None else key
         run(self.model, "before_delete", primary_id, options, instance)
-        gone = delete(self, None if instance is not None else key, condition, instance)
-        run(self.model, "after_delete", primary_id, options, gone)
-        return self._typed(gone)
+
+        def after(gone: Any) -> None:
+            run(self.model, "after_delete", primary_id, options, gone)
+
+        return self._typed(delete(self, None if instance is not None else key, condition, instance, after))
 
     # --- queries ---------------------------------------------------------------------------------
 

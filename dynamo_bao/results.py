@@ -11,8 +11,9 @@ from typing import Any, Generic, TypeVar, overload
 from dynamo_bao.capacity import Capacity
 from dynamo_bao.database import Database
 from dynamo_bao.errors import ItemNotFoundError, QueryError
-from dynamo_bao.instances import PeerGroup, Status, remembered_related, state_of
+from dynamo_bao.instances import Status, remembered_related, state_of
 from dynamo_bao.loading import load_relations
+from dynamo_bao.peers import PeerGroup
 from dynamo_bao.query import Query
 from dynamo_bao.sending import send
 from dynamo_bao.session.session import Session

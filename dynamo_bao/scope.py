@@ -9,7 +9,7 @@ from dynamo_bao.database import Database
 from dynamo_bao.errors import TenantMismatchError
 from dynamo_bao.instances import State, state_of
 from dynamo_bao.session.owner import current_owner
-from dynamo_bao.session.session import Session
+from dynamo_bao.session.session import Collecting, Session
 from dynamo_bao.tenancy import tenant_for
 
 
@@ -56,6 +56,15 @@ def enter_through(instance: Any, operation: str) -> Session | None:
             f"{tenant!r}. Call it inside TenantContext.run_with_tenant({state.tenant!r})."
         )
     return session
+
+
+def open_transaction() -> Collecting | None:
+    """The innermost transaction around the code that runs now, None where there is none."""
+    for session in reversed(current_owner().stack):
+        if session.transaction is not None:
+            found: Collecting = session.transaction
+            return found
+    return None
 
 
 def session_of(state: State, operation: str) -> Session | None:

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 from dynamo_bao.capacity import Capacity
 from dynamo_bao.database import Database
 from dynamo_bao.errors import BatchIncompleteError
-from dynamo_bao.instances import PeerGroup, Status, fill, mark_failed, mark_missing, state_of
+from dynamo_bao.instances import Status, fill, mark_failed, mark_missing, state_of
+from dynamo_bao.peers import PeerGroup
 from dynamo_bao.session.identity import ItemKey
 from dynamo_bao.session.lookups import PlannedBatch, plan_reads, wanted_by
 from dynamo_bao.session.pool import Pool

@@ -69,6 +69,7 @@ class Owned:
         """
         if self._activated or self._state is not SessionState.OPEN:
             raise ConcurrencyError(f"The session cannot be activated here: it is {self._where()}.")
+        self._require_movable()
         before, self._activated, self._owner = self._owner, True, None
         self.bind()
         try:
@@ -78,6 +79,9 @@ class Owned:
                 self.unbind()
             finally:
                 self._owner, self._activated = before, False
+
+    def _require_movable(self) -> None:
+        """Raises where the owner must not change now."""
 
     def _where(self) -> str:
         return "activated elsewhere already" if self._activated else self._state.value

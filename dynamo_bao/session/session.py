@@ -6,10 +6,10 @@ import logging
 import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Protocol
 
 from dynamo_bao.capacity import Capacity
-from dynamo_bao.errors import BatchContextError, ConfigurationError, LazyLoadError
+from dynamo_bao.errors import BatchContextError, ConcurrencyError, ConfigurationError, LazyLoadError
 from dynamo_bao.instances import (
     Home,
     Status,
@@ -32,6 +32,14 @@ from dynamo_bao.session.stats import Stats
 log = logging.getLogger("dynamo_bao.session")
 
 FETCH_MODES = ("peers", "one", "raise")
+
+
+class Collecting(Protocol):
+    """A transaction, which takes writes instead of their being carried out."""
+
+    def collect(self, change: Any) -> Any:
+        """Takes a change, shows its effect, and returns what the operation returns."""
+        ...
 
 
 class Session(Owned):
@@ -81,6 +89,7 @@ class Session(Owned):
         self._queries = Queries()
         self._deleted: dict[ItemKey, weakref.ref[Any]] = {}
         self._pool = Pool()
+        self.transaction: Collecting | None = None
 
     # --- life ------------------------------------------------------------------------------------
 
@@ -137,6 +146,12 @@ class Session(Owned):
             yield allowed
         finally:
             self.rounds.budgets = before
+
+    def _require_movable(self) -> None:
+        if self.transaction is not None:
+            raise ConcurrencyError(
+                "A session cannot be activated elsewhere while a transaction is open in it."
+            )
 
     # --- lookups ---------------------------------------------------------------------------------
 

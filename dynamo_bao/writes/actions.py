@@ -32,7 +32,10 @@ NOT_STORED: Condition = Negation(STORED)
 
 @frozen
 class Action:
-    """One write: exactly one of `item` (put), `update`, or neither (delete, or only a check)."""
+    """One write: exactly one of `item` (put), `update`, or neither (delete, or only a check).
+
+    `kind` is the member's name in a transaction: ``"Put"``, ``"Update"``, ``"Delete"`` or ``"ConditionCheck"``.
+    """
 
     kind: str
     key: Key
@@ -63,6 +66,8 @@ class Action:
 
     def already_done(self, stored: Item | None) -> bool:
         """Whether `stored` is what this action leaves behind."""
+        if self.kind == "ConditionCheck":
+            return True
         if self.kind == "Delete":
             return stored is None
         if stored is None:

@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
-from attrs import frozen
+from attrs import define, field, frozen
 
 from dynamo_bao.database import Database
 from dynamo_bao.errors import (
@@ -32,22 +32,48 @@ Send = Callable[[Request, float], Reply]
 
 
 @frozen
+class Refusal:
+    """Why a plan was not carried out.
+
+    Attributes:
+        reasons: a code per action of the plan, None where that action was fine.
+        items: the stored item per action, where DynamoDB returned it.
+        repeated: whether an earlier attempt may have been carried out.
+        cause: the error DynamoDB's answer became.
+    """
+
+    reasons: tuple[str | None, ...]
+    items: tuple[Item | None, ...]
+    repeated: bool
+    cause: BaoError
+
+
+@define
 class Write:
     """One write on its way.
 
     Attributes:
         database: where to.
         subject: the item.
-        operation: ``"create"``, ``"save"``, ``"update"`` or ``"delete"``, for errors.
+        operation: ``"create"``, ``"save"``, ``"update"``, ``"delete"`` or ``"require"``, for errors.
+        plan_from: makes the plan from what is known of the item.
         send: carries requests.
+        plan: the present plan, made by `begin`.
     """
 
     database: Database
     subject: Subject
     operation: str
+    plan_from: Callable[[Known | None], WritePlan]
     send: Send
+    plan: WritePlan = field(init=False)
+    _asked_again: bool = field(default=False, init=False)
 
-    def run(self, plan_from: Callable[[Known | None], WritePlan], known: Known | None) -> Item | None:
+    def begin(self, known: Known | None) -> None:
+        """Makes the first plan."""
+        self.plan = self.plan_from(known)
+
+    def run(self, known: Known | None) -> Item | None:
         """Plans and carries out, planning again from the stored item where an assumption proved wrong.
 
         Returns:
@@ -61,79 +87,99 @@ class Write:
             WriteOutcomeUnknownError: the reply was lost, and the write cannot be repeated safely.
         """
         deadline = self.database.deadline_from_now()
-        plan = plan_from(known)
-        token, tried_again = str(uuid.uuid4()), False
-        cause: BaoError
+        self.begin(known)
         while True:
             try:
-                return self._send(plan, deadline, token)
+                return self._send(deadline)
             except ConditionFailed as failure:
-                stored, repeated, cause = failure.item, failure.repeated, failure
+                refusal = Refusal(("ConditionalCheckFailed",), (failure.item,), failure.repeated, failure)
             except TransactionCancelled as failure:
-                if self._only_claims_failed(plan, failure):
-                    plan, token = self._over_dead_owners(plan, failure, deadline), str(uuid.uuid4())
-                    continue
-                stored, repeated, cause = failure.items[plan.main], failure.repeated, failure
-            not_returned = stored is None
-            if not_returned and (repeated or self.operation != "create"):
-                stored = self._read(deadline)
-            if repeated and plan.main_action.already_done(stored):
-                return stored if self.operation in ("save", "update") else None
-            if self.operation == "create":
-                raise self._exists() from cause
-            if stored is None:
-                raise self._missing() from cause
-            again = plan_from(Known.read(self.subject.schema, self.subject.identity.primary_id, stored))
-            if again == plan and not_returned and not tried_again:
-                tried_again = True  # the item may have come into being between the write and the read
-                continue
-            if again == plan or self.database.transport.clock.now() > deadline:
-                raise self._refused() from cause
-            plan, token = again, str(uuid.uuid4())
+                refusal = Refusal(failure.reasons, failure.items, failure.repeated, failure)
+            if refusal.repeated and not self._only_claims_failed(refusal):
+                stored = self._stored(refusal, deadline)
+                if self.plan.main_action.already_done(stored):
+                    return stored if self.operation in ("save", "update") else None
+            self.replan(refusal, deadline)
+
+    def replan(self, refusal: Refusal, deadline: float) -> None:
+        """Makes another plan from what is stored now; raises where that can be no better than the last."""
+        if self._only_claims_failed(refusal):
+            self.plan = self._over_dead_owners(refusal, deadline)
+            return
+        if self.operation == "create":
+            raise self._exists() from refusal.cause
+        stored = self._stored(refusal, deadline)
+        if stored is None:
+            raise self.missing() from refusal.cause
+        again = self.plan_from(Known.read(self.subject.schema, self.subject.identity.primary_id, stored))
+        if again == self.plan and refusal.items[self.plan.main] is None and not self._asked_again:
+            self._asked_again = True  # the item may have come into being between the write and the read
+            return
+        if again == self.plan or self.database.transport.clock.now() > deadline:
+            raise self._refused() from refusal.cause
+        self.plan = again
+
+    def is_done(self, deadline: float) -> bool:
+        """Whether what is stored now is what the plan leaves behind."""
+        return self.plan.main_action.already_done(self._read(deadline))
+
+    def _stored(self, refusal: Refusal, deadline: float) -> Item | None:
+        returned = refusal.items[self.plan.main]
+        return self._read(deadline) if returned is None else returned
 
     def read_known(self) -> Known:
         """The item as it is stored, read consistently; `ItemNotFoundError` where it is not."""
         stored = self._read(self.database.deadline_from_now())
         if stored is None:
-            raise self._missing()
+            raise self.missing()
         return Known.read(self.subject.schema, self.subject.identity.primary_id, stored)
 
-    def _send(self, plan: WritePlan, deadline: float, token: str) -> Item | None:
+    def _send(self, deadline: float) -> Item | None:
+        plan, token = self.plan, str(uuid.uuid4())
         operation, parameters = request_for(plan, self.database.table_name, self.subject.schema, token)
         repeatable = plan.is_transaction or plan.main_action.repeats_safely()
         try:
             reply = self.send(Request(operation, parameters, repeatable), deadline)
         except WriteOutcomeUnknownError as error:
-            raise WriteOutcomeUnknownError(
-                f"{self._item} {self.operation}: {error}", **self._names
-            ) from error
+            raise WriteOutcomeUnknownError(f"{self.item} {self.operation}: {error}", **self._names) from error
         return returned_item(reply.body, "Attributes")
 
-    def _only_claims_failed(self, plan: WritePlan, failure: TransactionCancelled) -> bool:
+    def _only_claims_failed(self, refusal: Refusal) -> bool:
         """Whether the item itself was fine and unique values were refused; raises for other reasons."""
-        failed = [number for number, reason in enumerate(failure.reasons) if reason is not None]
-        if not failed or any(failure.reasons[number] != "ConditionalCheckFailed" for number in failed):
-            raise TransactionError(f"{self._item} {self.operation}: {failure}", failure.reasons) from failure
-        return plan.main not in failed and any(plan.constraints[number] is not None for number in failed)
+        plan, reasons = self.plan, refusal.reasons
+        failed = [number for number, reason in enumerate(reasons) if reason is not None]
+        if not failed or any(reasons[number] != "ConditionalCheckFailed" for number in failed):
+            raise TransactionError(
+                f"{self.item} {self.operation}: {refusal.cause}", reasons
+            ) from refusal.cause
+        claims = plan.constraints
+        return plan.main not in failed and any(
+            number < len(claims) and claims[number] is not None for number in failed
+        )
 
-    def _over_dead_owners(self, plan: WritePlan, failure: TransactionCancelled, deadline: float) -> WritePlan:
+    def _over_dead_owners(self, refusal: Refusal, deadline: float) -> WritePlan:
         """The plan with every refused unique value taken over from an owner that is gone.
 
         Raises:
             UniqueConstraintError: for a value whose owner lives.
         """
-        for number, reason in enumerate(failure.reasons):
+        plan = self.plan
+        for number, reason in enumerate(refusal.reasons):
             claim = plan.constraints[number] if number < len(plan.constraints) else None
             if reason is None or claim is None:
                 continue
-            guard = failure.items[number] or self._read(deadline, plan.actions[number].key)
+            guard = refusal.items[number] or self._read(deadline, plan.actions[number].key)
             owner = (guard or {}).get("relatedId", {}).get("S")
             if owner is not None:
                 key = self.subject.schema.identify(self.subject.tenant, owner).key
                 if number in plan.taken_over or self._read(deadline, key) is not None:
-                    raise UniqueConstraintError(claim[0], claim[1], **self._names) from failure
+                    raise self.taken(claim) from refusal.cause
                 plan = plan.taking_over(number, owner, key)
         return plan
+
+    def taken(self, claim: tuple[str, Any]) -> UniqueConstraintError:
+        """The error for a unique value (the constraint's field and the value) that is another item's."""
+        return UniqueConstraintError(claim[0], claim[1], **self._names)
 
     def _read(self, deadline: float, key: Key | None = None) -> Item | None:
         """A stored item (the subject's own by default), read consistently."""
@@ -147,7 +193,8 @@ class Write:
         return returned_item(reply.body, "Item")
 
     @property
-    def _item(self) -> str:
+    def item(self) -> str:
+        """What is written, for errors and traces: the model and the key."""
         return f"{self.subject.schema.name} {self.subject.identity.primary_id!r}"
 
     @property
@@ -156,15 +203,16 @@ class Write:
 
     def _exists(self) -> BaoError:
         return ConditionalError(
-            f"{self._item}: Condition check failed: an item with this key exists already; nothing was written. "
+            f"{self.item}: Condition check failed: an item with this key exists already; nothing was written. "
             f"find() it, or create one with another key.",
             operation=self.operation,
             **self._names,
         )
 
-    def _missing(self) -> BaoError:
+    def missing(self) -> BaoError:
+        """The error for an item that must be stored and is not."""
         return ItemNotFoundError(
-            f"{self._item}: nothing to {self.operation}, the item is not stored (deleted meanwhile?); "
+            f"{self.item}: nothing to {self.operation}, the item is not stored (deleted meanwhile?); "
             f"nothing was written. create() it anew if it should exist.",
             **self._names,
         )
@@ -172,7 +220,7 @@ class Write:
     def _refused(self) -> BaoError:
         what = "Delete condition not met" if self.operation == "delete" else "Condition check failed"
         return ConditionalError(
-            f"{self._item} {self.operation}: {what}; nothing was written. refresh() shows what is stored.",
+            f"{self.item} {self.operation}: {what}; nothing was written. refresh() shows what is stored.",
             operation=self.operation,
             **self._names,
         )

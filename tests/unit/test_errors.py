@@ -41,6 +41,7 @@ from dynamo_bao import (
 from dynamo_bao.errors import reject_unknown, suggestion
 from dynamo_bao.expressions.dicts import OperandError
 from dynamo_bao.transport.outcomes import ConditionFailed, TableNotFoundError, TransactionCancelled
+from dynamo_bao.writes.failures import transaction_failed
 
 PARENTS: dict[str, tuple[type, ...]] = {
     "ConfigurationError": (BaoError, ValueError),
@@ -141,6 +142,15 @@ SAMPLES: list[BaoError] = [
     TableNotFoundError("text", code="ResourceNotFoundException", operation="Query"),
     ConditionFailed("text", {"a": {"S": "x"}}),
     TransactionCancelled("text", ["TransactionConflict"], [None]),
+    *(
+        transaction_failed(["save User '1'", "create Org 'a'"], [None, error])
+        for error in (
+            UniqueConstraintError("email", "a@x", model="User", key="1"),
+            VersionConflictError("text", model="User", key="1", operation="save"),
+            ConditionalError("text", model="User", key="1", operation="save"),
+            ItemNotFoundError("text", model="User", key="1"),
+        )
+    ),
 ]
 
 

@@ -1,0 +1,389 @@
+"""Changes: each one write of one item, from what it assumes and plans to what it leaves in memory.
+
+A change is made at a call and carried out at once, or collected by a transaction, which shows its effect on
+the session's objects at once and takes that back if the block fails.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from dynamo_bao.errors import (
+    BaoError,
+    ConditionalError,
+    ItemNotFoundError,
+    VersionConflictError,
+    WriteOutcomeUnknownError,
+)
+from dynamo_bao.expressions.conditions import Attribute, Compare, Condition, Exists, Negation, all_of
+from dynamo_bao.fields.text import VersionField
+from dynamo_bao.instances import (
+    Home,
+    Status,
+    absorb,
+    become_transient,
+    changed_names,
+    fill,
+    mark_deleted,
+    mark_missing,
+    new_loaded,
+    new_pending,
+    share,
+    state_of,
+    unload,
+)
+from dynamo_bao.schema import Schema
+from dynamo_bao.session.session import Session
+from dynamo_bao.tenancy import bound_tenant
+from dynamo_bao.wire import AttributeValue, Item
+from dynamo_bao.writes.actions import STORED, Action, WritePlan
+from dynamo_bao.writes.plans import (
+    Delta,
+    Known,
+    Members,
+    Subject,
+    plan_create,
+    plan_delete,
+    plan_update,
+)
+
+Assumed = Mapping[str, AttributeValue | None]
+"""Stored values that must still be there, by attribute name; None for an attribute that must be absent."""
+
+
+class Change:
+    """What every change has.
+
+    Attributes:
+        home, session, subject: where it is written, in which session it was made, and which item.
+        instance: the object it is about; None where there was only a key.
+        condition: what else must hold.
+        known: the item as it was read, if it was.
+        assumed: stored values that must not have changed.
+        done: called with the result when it is written.
+        result: what the operation returned, where a transaction carries it out later.
+    """
+
+    operation = "save"
+
+    def __init__(
+        self, home: Home, session: Session | None, subject: Subject, instance: Any, condition: Condition
+    ) -> None:
+        self.home = home
+        self.session = session
+        self.subject = subject
+        self.instance = instance
+        self.condition = condition
+        self.known: Known | None = None
+        self.assumed: Assumed = {}
+        self.done: list[Callable[[Any], object]] = []
+        self.result: Any = instance
+
+    def plan_from(self, known: Known | None) -> WritePlan:
+        """The plan, from what is known of the item now."""
+        raise NotImplementedError
+
+    def settle(self, stored: Item | None) -> Any:
+        """Brings the objects in memory to what is stored now, and returns the one the caller gets."""
+        raise NotImplementedError
+
+    def show(self) -> Any:
+        """Brings them to what a transaction will leave stored; may be called again after an `undo`."""
+        raise NotImplementedError
+
+    def undo(self) -> None:
+        """Takes back what `show` did: local changes are lost, and reload at the next look."""
+
+    def confirm(self) -> None:
+        """The transaction succeeded: what was shown is stored, or is read again where that cannot be told."""
+
+    def refused(self, error: BaoError) -> BaoError:
+        """The error to raise for the one that the write ended with."""
+        return error
+
+    def finish(self, result: Any) -> None:
+        """Runs what comes after the write, under its tenant."""
+        with bound_tenant(self.subject.tenant):
+            for hook in self.done:
+                hook(result)
+
+    @property
+    def wanted(self) -> Condition:
+        """Everything that must hold of the stored item."""
+        return all_of((self.condition, *(_assumption(*one) for one in self.assumed.items())))
+
+    def _known_object(self) -> Any:
+        """The session's own object for the item, or None."""
+        return None if self.session is None else self.session.known(self.home, self.subject.identity)
+
+
+def _assumption(name: str, before: AttributeValue | None) -> Condition:
+    attribute = Attribute(name)
+    return Negation(Exists(attribute)) if before is None else Compare(attribute, "=", before)
+
+
+class Creation(Change):
+    """Stores a transient instance as a new item; `values` are the accepted values of all fields."""
+
+    operation = "create"
+
+    def __init__(self, *about: Any, values: Mapping[str, Any], by_save: bool) -> None:
+        super().__init__(*about)
+        self.values = dict(values)
+        self._by_save = by_save
+
+    @property
+    def item(self) -> Item:
+        """What will be stored."""
+        return self.subject.schema.item(self.subject.tenant, self.subject.identity, self.values)
+
+    def plan_from(self, known: Known | None) -> WritePlan:
+        return plan_create(self.subject, self.values, self.condition)
+
+    def refused(self, error: BaoError) -> BaoError:
+        if self.session is not None and isinstance(error, ConditionalError):
+            self.session.forget_miss(self.home, self.subject.identity)
+        return error
+
+    def settle(self, stored: Item | None) -> Any:
+        return self.show()
+
+    def show(self) -> Any:
+        state = state_of(self.instance)
+        state.home, state.tenant, state.session = self.home, self.subject.tenant, self.session
+        state.name(self.subject.identity)
+        absorb(self.instance, self.item)
+        if self.session is None:
+            return self.instance
+        return self._settle_in(self.session)
+
+    def _settle_in(self, session: Session) -> Any:
+        """Makes the instance the session's; earlier ones for its key show its state from now on."""
+        for one in session.earlier(self.home, self.subject.identity):
+            if one.__dict__ is not self.instance.__dict__:
+                share(one, self.instance)
+        known = self._known_object()
+        session.adopt(self.instance if known is None or self._by_save else known)
+        return self._known_object()
+
+    def undo(self) -> None:
+        values = self.instance.__dict__
+        self.values.update({name: values[name] for name in self.subject.schema.fields if name in values})
+        if self.session is not None:
+            self.session.forget(self.home, self.subject.identity)
+        become_transient(self.instance, self.values)
+
+
+class Saving(Change):
+    """Changes fields of a stored item, through its instance.
+
+    Attributes:
+        changes: by field name the new value, None to remove it, or a `Delta` or `Members`.
+        reindex: whether index keys and guards are written anew.
+    """
+
+    def __init__(self, *about: Any, changes: Mapping[str, Any], reindex: bool = False) -> None:
+        super().__init__(*about)
+        self.changes = changes
+        self.reindex = reindex
+
+    def plan_from(self, known: Known | None) -> WritePlan:
+        return plan_update(self.subject, self.changes, known, self.wanted, reindex=self.reindex)
+
+    def refused(self, error: BaoError) -> BaoError:
+        if isinstance(error, ItemNotFoundError):
+            mark_missing(self.instance)
+        elif isinstance(error, WriteOutcomeUnknownError):
+            state_of(self.instance).doubt = error
+        return version_conflict(self.subject.schema, error)
+
+    def settle(self, stored: Item | None) -> Any:
+        if stored is None:
+            stored = applied(self.subject.schema, state_of(self.instance).stored, self.changes)
+        if stored is None:
+            unload(self.instance, consistent=True, keep_changes=False)
+        else:
+            absorb(self.instance, stored)
+        self._tell_session()
+        return self.instance
+
+    def _tell_session(self) -> None:
+        if self.session is None:
+            return
+        if state_of(self.instance).session is self.session:
+            self.session.answered(self.instance)
+            self.session.hold(self.instance)
+        else:
+            self.session.expire(self.home, self.subject.identity)
+
+    def show(self) -> Any:
+        assert self.known is not None  # a transaction loads what it changes
+        shown = applied(self.subject.schema, self.known.item, self.changes, self.known.values)
+        assert shown is not None
+        others = state_of(self.instance).status is Status.LOADED
+        keep = [name for name in changed_names(self.instance) if name not in self.changes] if others else []
+        absorb(self.instance, shown, keep)
+        if self.session is not None:
+            self.session.hold(self.instance)
+        return self.instance
+
+    def undo(self) -> None:
+        unload(self.instance, consistent=True, keep_changes=False)
+
+    def confirm(self) -> None:
+        relative = any(isinstance(value, (Delta, Members)) for value in self.changes.values())
+        if relative and state_of(self.instance).status is Status.LOADED:
+            unload(self.instance, consistent=True, keep_changes=True)
+        if self.session is not None and state_of(self.instance).session is not self.session:
+            self.session.expire(self.home, self.subject.identity)
+
+
+class Updating(Change):
+    """Changes fields of a stored item by its key."""
+
+    operation = "update"
+
+    reread: Callable[[], Item]
+    """Reads the item, where the write did not return it."""
+
+    def __init__(self, *about: Any, changes: Mapping[str, Any]) -> None:
+        super().__init__(*about)
+        self.changes = changes
+
+    def plan_from(self, known: Known | None) -> WritePlan:
+        return plan_update(self.subject, self.changes, known, self.wanted)
+
+    def settle(self, stored: Item | None) -> Any:
+        item = self.reread() if stored is None else stored  # a transaction does not return what it left
+        known, identity = self._known_object(), self.subject.identity
+        if known is None:
+            instance = new_loaded(self.home, identity, self.subject.tenant, item)
+            state_of(instance).consistent = True
+            if self.session is not None:
+                self.session.adopt(instance)
+            return instance
+        assert self.session is not None
+        local = state_of(known).status in (Status.LOADED, Status.PENDING)
+        absorb(known, item, changed_names(known) if local else ())
+        self.session.adopt(known)
+        return known
+
+
+class Deleting(Change):
+    """Deletes an item, by its key or through its instance."""
+
+    operation = "delete"
+
+    def plan_from(self, known: Known | None) -> WritePlan:
+        return plan_delete(self.subject, known, self.wanted)
+
+    def refused(self, error: BaoError) -> BaoError:
+        if isinstance(error, ItemNotFoundError) and self.session is not None:
+            self.session.forget(self.home, self.subject.identity)
+        return error if self.instance is None else version_conflict(self.subject.schema, error)
+
+    def settle(self, stored: Item | None) -> Any:
+        known = self._known_object()
+        gone = self.instance if self.instance is not None else known
+        if gone is None:
+            gone = new_pending(self.home, self.subject.identity, self.subject.tenant, self.session)
+        old = stored or (self.known.item if self.known else None)
+        if old is not None and state_of(gone).status is not Status.LOADED:
+            absorb(gone, old)
+        mark_deleted(gone)
+        if self.session is not None:
+            if known is not None and known is not gone:
+                mark_deleted(known)
+            self.session.deleted(self.home, self.subject.identity, self.subject.tenant, gone)
+        return gone
+
+    def show(self) -> Any:
+        self._gone = self.settle(None)
+        return self._gone
+
+    def undo(self) -> None:
+        unload(self._gone, consistent=True, keep_changes=False)
+        if self.known is not None:
+            fill(self._gone, self.known.item)
+        if self.session is not None:
+            self.session.earlier(self.home, self.subject.identity)
+            self.session.adopt(self._gone)
+
+
+class Requirement(Change):
+    """Checks a condition on an item that is not written."""
+
+    operation = "require"
+
+    def plan_from(self, known: Known | None) -> WritePlan:
+        check = Action("ConditionCheck", self.subject.identity.key, all_of((STORED, self.wanted)))
+        return WritePlan((check,), 0, (None,))
+
+    def show(self) -> Any:
+        return self.instance
+
+
+# --- what changes have in common ----------------------------------------------------------------------
+
+
+def stored_values(instance: Any) -> dict[str, Any]:
+    """The field values of what was loaded."""
+    state = state_of(instance)
+    assert state.home is not None and state.stored is not None
+    values: dict[str, Any] = {}
+    state.home.schema.decode_into(state.stored, values, state.primary_id or "")
+    return values
+
+
+def known_of(instance: Any) -> Known | None:
+    """What an instance knows of its item, None where it was not loaded."""
+    stored = state_of(instance).stored
+    return None if stored is None else Known(stored, stored_values(instance))
+
+
+def version_conflict(schema: Schema, error: BaoError) -> BaoError:
+    """The error of a condition on a versioned item, as the conflict it most likely is."""
+    versioned = any(isinstance(field, VersionField) for field in schema.fields.values())
+    if not versioned or type(error) is not ConditionalError:
+        return error
+    return VersionConflictError(
+        f"{schema.name} {error.key!r}: what is stored is newer than what was loaded (or the condition did not hold); "
+        f"nothing was written. refresh() the instance and apply the change again.",
+        model=error.model,
+        key=error.key,
+        operation=error.operation,
+    )
+
+
+def applied(
+    schema: Schema, stored: Item | None, changes: Mapping[str, Any], values: Mapping[str, Any] | None = None
+) -> Item | None:
+    """What a transaction leaves stored, where that can be told from what was loaded.
+
+    Args:
+        values: the loaded values, from which relative changes are reckoned; without them they cannot be told.
+    """
+    if stored is None:
+        return None
+    item = dict(stored)
+    for name, change in changes.items():
+        if isinstance(change, (Delta, Members)) and values is None:
+            return None
+        field = schema.fields[name]
+        value = absolute(change, values[name]) if values is not None else change
+        after = None if value is None else field.to_dynamo(value)
+        if after is None:
+            item.pop(str(field.attribute), None)
+        else:
+            item[str(field.attribute)] = after
+    return item
+
+
+def absolute(change: Any, before: Any) -> Any:
+    """The value that a change makes of the one before."""
+    if isinstance(change, Delta):
+        return (before or 0) + change.amount
+    if isinstance(change, Members):
+        return (set(before or ()) | change.added) - change.removed
+    return change

@@ -1,0 +1,124 @@
+"""One change for two of the same item: a transaction may write each item only once."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any, TypeVar
+
+from attrs import evolve
+
+from dynamo_bao.changes import Change, Creation, Deleting, Requirement, Saving, absolute
+from dynamo_bao.errors import QueryError
+from dynamo_bao.expressions.conditions import all_of, is_empty
+from dynamo_bao.writes.actions import Action, WritePlan
+from dynamo_bao.writes.plans import Delta, Known, Members, plan_create, plan_delete
+
+C = TypeVar("C", bound=Change)
+
+
+class Replacing(Creation):
+    """A new item in the place of one that the same transaction deletes."""
+
+    operation = "save"
+    deletion: Deleting
+
+    def plan_from(self, known: Known | None) -> WritePlan:
+        gone = plan_delete(self.subject, known, self.deletion.wanted)
+        made = plan_create(self.subject, self.values, self.condition)
+        main = evolve(made.main_action, condition=gone.main_action.condition)
+        guards: dict[Any, tuple[Action, tuple[str, Any] | None]] = {}
+        for plan in (gone, made):
+            for number, action in enumerate(plan.actions):
+                if number == plan.main:
+                    continue
+                freed = guards.get(action.key)
+                if freed is not None:
+                    action = evolve(action, condition=freed[0].condition | action.condition)
+                guards[action.key] = (action, plan.constraints[number])
+        actions = (main, *(action for action, _ in guards.values()))
+        return WritePlan(actions, 0, (None, *(claim for _, claim in guards.values())))
+
+
+def merged(first: Change, second: Change) -> Change | None:
+    """What two changes of one item, one after the other, are together; None where nothing is left to do.
+
+    Conditions are about what is stored before the transaction, so all of them must hold there.
+
+    Raises:
+        QueryError: for a condition on an item that the transaction creates.
+    """
+    if isinstance(first, Creation) and not is_empty(second.condition):
+        raise QueryError(
+            f"{first.subject.schema.name} {first.subject.identity.primary_id!r} is created by this transaction; "
+            f"a condition on it has nothing stored to be checked against."
+        )
+    if isinstance(second, Requirement):
+        return _with_condition(first, second)
+    if isinstance(first, Requirement):
+        return _with_condition(second, first)
+    if isinstance(second, Deleting):
+        return _deleted(first, second)
+    if isinstance(second, Creation):
+        return _replaced(first, second)
+    assert isinstance(second, Saving)
+    if isinstance(first, Creation):
+        made = copy.copy(first)
+        made.values = {**first.values, **_absolute(second, first.values)}
+        return made
+    assert isinstance(first, Saving)
+    return _saved(first, second)
+
+
+def _with_condition(change: C, requirement: Change) -> C:
+    both = copy.copy(change)
+    both.condition = all_of((change.condition, requirement.condition))
+    return both
+
+
+def _deleted(first: Change, second: Deleting) -> Change | None:
+    if isinstance(first, Replacing):
+        return first.deletion
+    if isinstance(first, Creation):
+        return None
+    both = _with_condition(second, first)
+    both.known = first.known
+    both.assumed = {**second.assumed, **first.assumed}
+    return both
+
+
+def _replaced(first: Change, second: Creation) -> Change:
+    assert isinstance(first, Deleting)  # anything else is known to exist, and refused at the call
+    made = copy.copy(second)
+    made.__class__ = Replacing
+    replacing: Any = made
+    replacing.known, replacing.deletion = first.known, first
+    return made
+
+
+def _saved(first: Saving, second: Saving) -> Saving:
+    both = copy.copy(first)
+    both.condition = all_of((first.condition, second.condition))
+    both.reindex = first.reindex or second.reindex
+    both.changes = dict(first.changes)
+    for name, change in second.changes.items():
+        both.changes[name] = _after(both.changes.get(name), change) if name in both.changes else change
+    fields = first.subject.schema.fields
+    touched = {str(fields[name].attribute) for name in first.changes}
+    later = {name: value for name, value in second.assumed.items() if name not in touched}
+    both.assumed = {**later, **first.assumed}
+    return both
+
+
+def _after(first: Any, second: Any) -> Any:
+    """The change of one field that two changes make together."""
+    if isinstance(first, Delta) and isinstance(second, Delta):
+        return Delta(first.amount + second.amount)
+    if isinstance(first, Members) and isinstance(second, Members):
+        return Members(
+            (first.added - second.removed) | second.added, (first.removed - second.added) | second.removed
+        )
+    return absolute(second, first)
+
+
+def _absolute(saving: Saving, before: Any) -> dict[str, Any]:
+    return {name: absolute(change, before.get(name)) for name, change in saving.changes.items()}

@@ -1,0 +1,37 @@
+"""Instances that arrived together, and from where a related one was reached."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Iterable
+from typing import Any
+
+
+class PeerGroup:
+    """Instances that arrived together, remembered weakly."""
+
+    __slots__ = ("_members",)
+
+    def __init__(self, members: Iterable[Any]) -> None:
+        self._members = [weakref.ref(member) for member in members]
+
+    def alive(self) -> list[Any]:
+        """The members that somebody still holds."""
+        return [member for member in (ref() for ref in self._members) if member is not None]
+
+
+class Origin:
+    """Which relation of which instance a pending instance was reached through.
+
+    Attributes:
+        group: the peers of the instance it was reached from.
+        field: that relation's field.
+        model: the model that has the field.
+    """
+
+    __slots__ = ("field", "group", "model")
+
+    def __init__(self, group: PeerGroup | None, field: str, model: str) -> None:
+        self.group = group
+        self.field = field
+        self.model = model

@@ -1,0 +1,217 @@
+"""`transaction()`: all writes of a block in one ``TransactWriteItems``, or none of them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from dynamo_bao.changes import Change, Requirement
+from dynamo_bao.context import current_session, run_with_batch_context
+from dynamo_bao.errors import BatchContextError, ItemNotFoundError, TransactionError
+from dynamo_bao.instances import Status, identity_of, state_of
+from dynamo_bao.merging import merged
+from dynamo_bao.registry import managers
+from dynamo_bao.scope import enter_through, open_transaction
+from dynamo_bao.sending import round_of
+from dynamo_bao.session.session import Session
+from dynamo_bao.transport.messages import Reply, Request
+from dynamo_bao.writes.execute import Write
+from dynamo_bao.writes.failures import transaction_failed
+from dynamo_bao.writes.plans import Subject
+from dynamo_bao.writes.transact import run_together
+from dynamo_bao.writing import ConditionLike, checked_condition, write_of
+
+log = logging.getLogger("dynamo_bao.transaction")
+
+
+class Transaction:
+    """The writes of a `transaction()` block so far."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._changes: list[Change] = []
+        self._open = True
+
+    def require(self, instance: Any, condition: ConditionLike = None) -> None:
+        """Has the transaction fail unless an item that it does not write is stored, and fulfils a condition.
+
+        Args:
+            instance: of a stored item.
+            condition: what must hold, as a dict or an expression.
+
+        Example:
+            >>> with transaction() as tx:
+            ...     tx.require(account, {"status": "open"})
+            ...     Payment.create(account_id=account.account_id, amount=10)
+        """
+        state = state_of(instance)
+        if state.status is Status.TRANSIENT or state.home is None:
+            raise ItemNotFoundError(
+                f"{type(instance).__name__}: only what is stored can be required; save() it first."
+            )
+        session = enter_through(instance, "require")
+        schema = state.home.schema
+        subject = Subject(schema, state.tenant, identity_of(instance))
+        self.collect(
+            Requirement(state.home, session, subject, instance, checked_condition(schema, condition))
+        )
+
+    def collect(self, change: Change) -> Any:
+        """Takes a change instead of its being carried out, and shows its effect in memory."""
+        if not self._open:
+            raise BatchContextError("The transaction is over; write outside its block, or open another.")
+        _combined([*self._changes, change])
+        self._changes.append(change)
+        change.result = change.show()
+        return change.result
+
+    def __len__(self) -> int:
+        return len(self._changes)
+
+    # --- the end of a block --------------------------------------------------------------------------
+
+    def commit(self) -> None:
+        """Writes everything; nothing is written and memory is as before the block where that fails."""
+        self._open = False
+        changes = _combined(self._changes)
+        if not changes:
+            return
+        writes = [write_of(change) for change in changes]
+        try:
+            for write, change in zip(writes, changes, strict=True):
+                write.begin(change.known)
+            run_together(writes, self._sender(writes))
+        except TransactionError as error:
+            self.abandon()
+            if not error.errors:
+                raise
+            raise self._explained(error, writes, changes) from error.__cause__
+        except BaseException:
+            self.abandon()
+            raise
+        self._confirm()
+
+    def _explained(
+        self, error: TransactionError, writes: list[Write], changes: list[Change]
+    ) -> TransactionError:
+        """The error with what each change makes of its own part."""
+        errors = [
+            None if its_own is None else change.refused(its_own)
+            for change, its_own in zip(changes, error.errors, strict=True)
+        ]
+        told = transaction_failed([f"{write.operation} {write.item}" for write in writes], errors)
+        told.objects = tuple(change.result for change in changes)
+        return told
+
+    def _sender(self, writes: list[Write]) -> Any:
+        about, database = [write.item for write in writes], writes[0].database
+
+        def send(request: Request, deadline: float) -> Reply:
+            with round_of(self._session, database, "write") as opened:
+                return opened.send(database, request, deadline, about)
+
+        return send
+
+    def _confirm(self) -> None:
+        """Brings memory to what is stored, then runs what comes after; the first error of that is raised."""
+        for change in self._changes:
+            change.confirm()
+        errors: list[Exception] = []
+        for change in self._changes:
+            try:
+                change.finish(change.result)
+            except Exception as error:
+                errors.append(error)
+                log.exception("what came after a write failed; the transaction is written all the same")
+        if errors:
+            raise errors[0]
+
+    def abandon(self, since: int = 0) -> None:
+        """Takes back the changes after the first `since` ones, in memory; those before are shown again."""
+        taken, self._changes = self._changes[since:], self._changes[:since]
+        for change in reversed(taken):
+            change.undo()
+        again = {change.subject.identity.key for change in taken}
+        for change in self._changes:
+            if change.subject.identity.key in again:
+                change.show()
+
+
+def _combined(changes: list[Change]) -> list[Change]:
+    """The changes with one for each item, those that cancel each other left out."""
+    items: dict[Any, Change] = {}
+    for change in changes:
+        spot = (change.home.database.table_name, change.subject.identity.key)
+        earlier = items.pop(spot, None)
+        both = change if earlier is None else merged(earlier, change)
+        if both is not None:
+            items[spot] = both
+    return list(items.values())
+
+
+@contextmanager
+def transaction() -> Iterator[Transaction]:
+    """All writes of the block in one ``TransactWriteItems`` when it is left; an exception writes nothing.
+
+    Creates, saves, updates and deletes of any models of one manager take part, with the guards of their
+    unique values. A save requires that the fields it changes are still stored as they were loaded. Reads in
+    the block are ordinary ones, of which those through the session's objects show the block's own writes.
+    An inner block joins the outer one; an exception that leaves it takes back its own part.
+
+    Yields:
+        The transaction, for `Transaction.require`.
+
+    Raises:
+        TransactionTooLargeError: for more than 100 actions or 4 MB; nothing is sent.
+        TransactionError: where it was cancelled, with a reason per operation; of the kind
+            `UniqueConstraintError`, `ConditionalError` or `ItemNotFoundError` too, where that was why.
+        BatchContextRequiredError: outside any batch context, in strict mode.
+
+    Example:
+        >>> with transaction():
+        ...     account.balance -= 10
+        ...     account.save()
+        ...     Payment.create(account_id=account.account_id, amount=10)
+    """
+    outer = open_transaction()
+    if isinstance(outer, Transaction):
+        with _joined(outer):
+            yield outer
+        return
+    session = current_session()
+    if session is None:
+        for manager in managers():
+            manager.database.policy.outside("transaction()")
+        with run_with_batch_context() as session, _begun(session) as begun:
+            yield begun
+        return
+    session.check()
+    with _begun(session) as begun:
+        yield begun
+
+
+@contextmanager
+def _begun(session: Session) -> Iterator[Transaction]:
+    begun = Transaction(session)
+    session.transaction = begun
+    try:
+        yield begun
+    except BaseException:
+        begun.abandon()
+        raise
+    finally:
+        begun._open = False
+        session.transaction = None
+    begun.commit()
+
+
+@contextmanager
+def _joined(outer: Transaction) -> Iterator[None]:
+    before = len(outer)
+    try:
+        yield
+    except BaseException:
+        outer.abandon(before)
+        raise

@@ -1,0 +1,53 @@
+"""Carrying out several writes as one transaction."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+
+from dynamo_bao.errors import BaoError, WriteOutcomeUnknownError
+from dynamo_bao.transport.messages import Request
+from dynamo_bao.transport.outcomes import TransactionCancelled
+from dynamo_bao.wire import TRANSACT_WRITE_ITEMS
+from dynamo_bao.writes.execute import Refusal, Send, Write
+from dynamo_bao.writes.together import Together, failed, together
+
+
+def run_together(writes: Sequence[Write], send: Send) -> None:
+    """Carries out the present plans of `writes` all or none, planning again where an assumption proved wrong.
+
+    Args:
+        writes: begun ones, each of another item.
+
+    Raises:
+        TransactionError: with what stood in the way of each write; nothing was written.
+        WriteOutcomeUnknownError: where no reply came by the deadline.
+    """
+    deadline = writes[0].database.deadline_from_now()
+    while True:
+        combined = together(writes)
+        request = Request(TRANSACT_WRITE_ITEMS, combined.request(str(uuid.uuid4())), True)
+        try:
+            send(request, deadline)
+            return
+        except WriteOutcomeUnknownError as error:
+            names = ", ".join(write.item for write in writes)
+            raise WriteOutcomeUnknownError(f"The transaction of {names}: {error}") from error
+        except TransactionCancelled as failure:
+            refusal = Refusal(failure.reasons, failure.items, failure.repeated, failure)
+        if refusal.repeated and all(write.is_done(deadline) for write in writes):
+            return
+        _replan(combined, refusal, deadline)
+
+
+def _replan(combined: Together, refusal: Refusal, deadline: float) -> None:
+    """Has every refused write plan again; tells of all those that cannot."""
+    errors: dict[int, BaoError] = {}
+    refusals = combined.refusals(refusal)
+    for number, refused in refusals.items():
+        try:
+            combined.writes[number].replan(refused, deadline)
+        except BaoError as error:
+            errors[number] = error
+    if errors or not refusals:
+        raise failed(combined.writes, errors) from refusal.cause

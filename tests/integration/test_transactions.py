@@ -1,0 +1,469 @@
+"""transaction(): all writes of a block in one request, or none of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from dynamo_bao import (
+    BatchContextError,
+    BatchContextRequiredError,
+    ConcurrencyError,
+    ConditionalError,
+    CounterField,
+    ItemNotFoundError,
+    Manager,
+    Model,
+    PrimaryKey,
+    QueryError,
+    RequireContext,
+    StringField,
+    TransactionError,
+    TransactionTooLargeError,
+    UniqueConstraint,
+    UniqueConstraintError,
+    VersionConflictError,
+    VersionField,
+    init_models,
+    run_with_batch_context,
+    transaction,
+)
+from dynamo_bao.testing import FaultInjectingTransport, lost_reply
+from dynamo_bao.transport.boto import embedded_transport
+from tests.support.models import Org, Post, User
+from tests.support.wire import Wire
+
+
+class Stop(Exception):
+    """What a block is left with."""
+
+
+@pytest.fixture
+def people(manager: Manager, wire: Wire) -> tuple[User, User]:
+    """Two stored users with e-mail addresses."""
+    ann = User.create(name="Ann", email="ann@example.org")
+    bob = User.create(name="Bob", email="bob@example.org")
+    wire.clear()
+    return ann, bob
+
+
+def scan(manager: Manager) -> list[dict[str, Any]]:
+    """Every item of the table, guards too."""
+    items: list[dict[str, Any]] = manager.client.scan(TableName=manager.table_name, ConsistentRead=True)[
+        "Items"
+    ]
+    return sorted(items, key=lambda item: item["_pk"]["S"])
+
+
+# --- one request -------------------------------------------------------------------------------------
+
+
+def test_all_writes_of_the_block_are_one_request(
+    people: tuple[User, User], manager: Manager, wire: Wire
+) -> None:
+    """Creates, saves, updates and deletes of several models, with their guards, in one TransactWriteItems."""
+    ann, bob = people
+    with transaction():
+        acme = Org.create(org_id="acme", name="Acme")
+        ann.org_id = acme.org_id
+        ann.email = "ann@acme.org"
+        ann.save()
+        bob.delete()
+        Post.create(user_id=ann.user_id, title="joined")
+        assert "TransactWriteItems" not in wire.operations
+    assert wire.operations == ["TransactWriteItems"]
+    fresh = User.find(ann.user_id)
+    assert (fresh.email, fresh.org_id) == ("ann@acme.org", "acme")
+    assert not User.find(bob.user_id) and Org.find("acme").exists()
+    assert [post.title for post in Post.posts_for_user.query(ann.user_id)] == ["joined"]
+    assert User.unique_email.find("ann@example.org") is None
+    assert User.unique_email.find("bob@example.org") is None
+    assert User.unique_email.find("ann@acme.org") == ann
+
+
+def test_an_exception_writes_nothing_and_comes_out(
+    people: tuple[User, User], manager: Manager, wire: Wire
+) -> None:
+    """Objects lose the block's changes, created ones are new again, deletions are undone."""
+    ann, bob = people
+    before = scan(manager)
+    with run_with_batch_context():
+        mine, other = User.find(ann.user_id), User.find(bob.user_id)
+        assert mine.name == "Ann" and other.exists()
+        with pytest.raises(Stop), transaction():
+            org = Org.create(org_id="acme", name="Acme")
+            mine.name = "Anna"
+            mine.save()
+            other.delete()
+            assert Org.find("acme") is org and not User.find(bob.user_id)
+            raise Stop
+        assert scan(manager) == before
+        assert mine.name == "Ann" and not mine.has_changes()
+        assert other.name == "Bob" and User.find(bob.user_id) is other
+        assert not Org.find("acme") and org.name == "Acme"
+        org.save()
+        assert Org.find("acme").exists()
+    assert "TransactWriteItems" not in wire.operations
+
+
+def test_nothing_to_write_sends_nothing(people: tuple[User, User], wire: Wire) -> None:
+    """An empty block, an unchanged object, and create then delete."""
+    with transaction():
+        pass
+    with transaction():
+        people[0].save()
+        Org.create(org_id="acme", name="Acme").delete()
+    assert wire.operations == []
+
+
+def test_an_item_written_twice_is_one_action(people: tuple[User, User], wire: Wire) -> None:
+    """Saves of one item are merged; a created one is put as it is in the end."""
+    ann, _ = people
+    with transaction():
+        ann.name = "Anna"
+        ann.save()
+        ann.age = 40
+        ann.save()
+        post = Post.create(title="draft")
+        post.views += 3
+        post.tags.add("new")
+        post.save()
+        post.title = "final"
+        post.save()
+    assert [len(wire.sent[0][1]["TransactItems"])] == [2]
+    assert (User.find(ann.user_id).name, User.find(ann.user_id).age) == ("Anna", 40)
+    stored = Post.find(post.post_id)
+    assert (stored.title, stored.views, stored.tags) == ("final", 3, {"new"})
+    assert (post.title, post.views, post.has_changes()) == ("final", 3, False)
+
+
+def test_counters_and_sets_of_the_block_are_added_on_the_server(manager: Manager) -> None:
+    """Increments add to what is stored at the end; the objects read it again at the next look."""
+    post_id = Post.create(title="a", views=1, tags={"x", "y"}).post_id
+    with run_with_batch_context():
+        post = Post.find(post_id)
+        with transaction():
+            post.views += 1
+            post.tags.add("z")
+            post.save()
+            assert Post.increment(post_id, views=5) is post
+            assert post.views == 7
+            post.tags.discard("x")
+            post.save()
+            Post.find(post_id, bypass_cache=True).title
+            with run_with_batch_context():
+                pass
+        assert (post.views, post.tags) == (7, {"y", "z"})
+    assert Post.find(post_id).views == 7
+
+
+def test_delete_then_create_replaces_the_item(
+    people: tuple[User, User], manager: Manager, wire: Wire
+) -> None:
+    """The old item's unique value is given back or taken again, in one action each."""
+    ann, _ = people
+    with transaction():
+        ann.delete()
+        again = User.create(user_id=ann.user_id, name="Ann II", email="ann@example.org")
+    assert wire.operations == ["TransactWriteItems"]
+    assert len(wire.sent[0][1]["TransactItems"]) == 2
+    assert User.unique_email.find("ann@example.org") == again
+    assert User.find(ann.user_id).name == "Ann II"
+
+
+# --- unique values ---------------------------------------------------------------------------------------
+
+
+def test_two_items_may_swap_a_unique_value(people: tuple[User, User], manager: Manager, wire: Wire) -> None:
+    """A value freed and taken in one block is one put on condition of the old owner."""
+    ann, bob = people
+    with transaction():
+        ann.email, bob.email = "bob@example.org", "ann@example.org"
+        ann.save()
+        bob.save()
+    assert len(wire.sent[0][1]["TransactItems"]) == 4
+    assert User.unique_email.find("bob@example.org") == ann
+    assert User.unique_email.find("ann@example.org") == bob
+
+
+def test_two_claims_of_one_value_fail_before_sending(manager: Manager, wire: Wire) -> None:
+    """Nothing is sent, and both objects are new again."""
+    with pytest.raises(UniqueConstraintError) as caught, transaction():
+        User.create(name="a", email="same@example.org")
+        User.create(name="b", email="same@example.org")
+    assert isinstance(caught.value, TransactionError)
+    assert wire.operations == []
+
+
+def test_a_taken_value_is_told_at_the_end(people: tuple[User, User], manager: Manager, wire: Wire) -> None:
+    """The error is the constraint's and the transaction's, with the object and a reason per operation."""
+    ann, _ = people
+    before = scan(manager)
+    with run_with_batch_context():
+        mine = User.find(ann.user_id)
+        with pytest.raises(UniqueConstraintError) as caught, transaction():
+            org = Org.create(org_id="acme", name="Acme")
+            mine.email = "bob@example.org"
+            mine.save()
+        error: Any = caught.value
+        assert isinstance(error, TransactionError)
+        assert error.field == "email" and error.value == "bob@example.org" and error.key == ann.user_id
+        assert error.reasons[0] is None and "email must be unique" in error.reasons[1]
+        assert error.objects == (org, mine)
+        assert mine.email == "ann@example.org"
+    assert scan(manager) == before
+
+
+def test_a_value_of_an_owner_that_is_gone_is_taken_over(people: tuple[User, User], manager: Manager) -> None:
+    """As outside transactions; the owner's absence is part of the transaction."""
+    ann, bob = people
+    manager.client.delete_item(
+        TableName=manager.table_name, Key={"_pk": {"S": f"u#{bob.user_id}"}, "_sk": {"S": "u"}}
+    )
+    if User.find(bob.user_id):
+        pytest.fail("the owner was to be deleted behind the library's back")
+    with transaction():
+        ann.email = "bob@example.org"
+        ann.save()
+    assert User.unique_email.find("bob@example.org") == ann
+
+
+# --- others at the same time --------------------------------------------------------------------------------
+
+
+class Doc(Model, prefix="txd", name="TxDoc"):
+    doc_id: str = StringField()
+    text: str = StringField(default="empty")
+    note: str | None = StringField(default=None)
+    views: int = CounterField()
+    version: str = VersionField()
+
+    primary_key = PrimaryKey("doc_id")
+
+
+class Code(Model, prefix="txc", name="TxCode"):
+    code_id: str = StringField()
+    code: str = StringField()
+
+    primary_key = PrimaryKey("code_id")
+    unique_code = UniqueConstraint("code", id="uc1")
+
+
+@pytest.fixture
+def docs(connection: dict[str, Any], table_name: str) -> Any:
+    """A versioned document."""
+    with init_models(models=[Doc, Code, Org], table_name=table_name, **connection) as manager:
+        manager.create_table()
+        Doc.create(doc_id="d", text="one")
+        yield manager
+
+
+def test_read_change_save_is_safe_against_others(manager: Manager) -> None:
+    """A field that somebody else changed meanwhile fails the block; another field does not."""
+    org_id = Org.create(org_id="acme", name="Acme").org_id
+    with pytest.raises(ConditionalError) as caught, transaction():
+        org = Org.find(org_id)
+        org.name = f"{org.name} Inc."
+        org.save()
+        Org.find(org_id, bypass_cache=True).name
+        _elsewhere(manager, "Acme Ltd.")
+    assert isinstance(caught.value, TransactionError)
+    assert Org.find(org_id).name == "Acme Ltd."
+
+
+def _elsewhere(manager: Manager, name: str) -> None:
+    manager.client.update_item(
+        TableName=manager.table_name,
+        Key={"_pk": {"S": "o#acme"}, "_sk": {"S": "o"}},
+        UpdateExpression="SET #n = :n",
+        ExpressionAttributeNames={"#n": "name"},
+        ExpressionAttributeValues={":n": {"S": name}},
+    )
+
+
+def test_versions_are_checked(docs: Manager) -> None:
+    """A newer version fails the whole block."""
+    old = Doc.find("d")
+    assert old.text == "one"
+    newer = Doc.find("d")
+    newer.note = "seen"
+    newer.save()
+    with pytest.raises(VersionConflictError) as caught, transaction():
+        Org.create(org_id="acme", name="Acme")
+        old.text = "two"
+        old.save()
+    assert isinstance(caught.value, TransactionError)
+    assert not Org.find("acme")
+    assert (old.text, old.note) == ("one", "seen")
+    with transaction():
+        old.text = "two"
+        old.save()
+        old.text = "three"
+        old.save()
+    assert Doc.find("d").text == "three" and old.version == Doc.find("d").version
+
+
+def test_require_checks_an_item_that_is_not_written(docs: Manager) -> None:
+    """That it is stored, and a condition; on an item the block writes too, it joins that write."""
+    doc = Doc.find("d")
+    with transaction() as tx:
+        tx.require(doc, {"text": "one"})
+        Org.create(org_id="a", name="A")
+    with pytest.raises(ConditionalError), transaction() as tx:
+        tx.require(doc, Doc.fields.text == "two")
+        Org.create(org_id="b", name="B")
+    with pytest.raises(ItemNotFoundError), transaction() as tx:
+        tx.require(Doc.find("nobody"))
+        Org.create(org_id="b", name="B")
+    with pytest.raises(ConditionalError), transaction() as tx:
+        doc.note = "x"
+        doc.save()
+        tx.require(doc, {"text": "two"})
+    with pytest.raises(ItemNotFoundError), transaction() as tx:
+        tx.require(Doc(doc_id="new"))
+    assert not Org.find("b") and Org.find("a")
+    assert Doc.find("d").note is None
+
+
+def test_creating_over_an_item_and_changing_a_missing_one(docs: Manager) -> None:
+    """Both fail the block; what was wrong is known per operation."""
+    with pytest.raises(ConditionalError) as caught, transaction():
+        Org.create(org_id="a", name="A")
+        Doc.create(doc_id="d")
+    assert "create TxDoc 'd'" in str(caught.value)
+    with pytest.raises(ItemNotFoundError), transaction():
+        Doc.update("nobody", text="x")
+    with pytest.raises(ItemNotFoundError), transaction():
+        Doc.delete("nobody")
+    with pytest.raises(QueryError, match="created by this transaction"), transaction():
+        Doc.create(doc_id="e").delete(condition={"text": "x"})
+    assert not Org.find("a")
+
+
+def test_W4_a_lost_reply_is_not_applied_twice(table_name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A transaction whose reply was lost is repeated, and its writes stand once."""
+    transport = FaultInjectingTransport(embedded_transport().wire, operations={"TransactWriteItems"})
+    with init_models(models=[Doc, Code, Org], table_name=table_name, transport=transport) as manager:
+        manager.create_table()
+        rounds = 20
+        for number in range(rounds):
+            transport.inject([lost_reply(), None])
+            with transaction():
+                Code.create(code_id=f"c{number}", code=f"code {number}")
+                Org.create(org_id=f"o{number}", name="x")
+        assert all(Code.find(f"c{number}").exists() for number in range(rounds))
+        print(f"W4: {rounds} transactions with lost replies, {rounds} written once, 0 errors")
+
+
+# --- limits and rules ---------------------------------------------------------------------------------------
+
+
+def test_too_many_actions_are_refused_before_sending(embedded: Manager, sent: Wire) -> None:
+    """100 fit; 101 do not, and nothing of them is written."""
+    with transaction():
+        for number in range(100):
+            Org.create(org_id=str(number), name="x")
+    assert sent.operations == ["TransactWriteItems"]
+    sent.clear()
+    with pytest.raises(TransactionTooLargeError, match="101 actions"), transaction():
+        for number in range(101):
+            Org.create(org_id=f"b{number}", name="x")
+    with pytest.raises(TransactionTooLargeError, match="bytes"), transaction():
+        for number in range(15):
+            Org.create(org_id=f"c{number}", name="x" * 300_000)
+    assert sent.operations == []
+
+
+def test_one_client_per_transaction(embedded: Manager) -> None:
+    """Two managers with clients of their own cannot share one."""
+    with init_models(models=[Code], table_name="other", embedded=True):
+        with pytest.raises(TransactionError, match="one client"), transaction():
+            Org.create(org_id="a", name="A")
+            Code.create(code_id="c", code="c")
+        assert not Code.find("c")
+    assert not Org.find("a")
+
+
+def test_inner_blocks_join_and_take_back_their_own_part(embedded: Manager, sent: Wire) -> None:
+    """One request for both; an exception that leaves the inner one discards what it did."""
+    Org.create(org_id="a", name="A")
+    sent.clear()
+    with run_with_batch_context():
+        org = Org.find("a")
+        with transaction() as outer:
+            org.name = "outer"
+            org.save()
+            with pytest.raises(Stop), transaction() as inner:
+                assert inner is outer
+                org.name = "inner"
+                org.save()
+                made = Org.create(org_id="b", name="B")
+                Org.find("a").delete()
+                raise Stop
+            assert org.name == "outer" and Org.find("a") is org
+            assert not Org.find("b") and made.name == "B"
+            with transaction():
+                Org.create(org_id="c", name="C")
+            assert "TransactWriteItems" not in sent.operations
+        assert sent.operations.count("TransactWriteItems") == 1
+    assert Org.find("a").name == "outer" and Org.find("c") and not Org.find("b")
+
+
+def test_strict_mode_refuses_at_entry(table_name: str) -> None:
+    """Outside a context a strict manager's transaction does not begin; inside it does."""
+    ran = []
+    with init_models(models=[Org], table_name=table_name, embedded=True, policy=RequireContext()):
+        with pytest.raises(BatchContextRequiredError, match=r"transaction\(\)"), transaction():
+            ran.append(1)
+        assert ran == []
+        with run_with_batch_context(), transaction():
+            Org.create(org_id="a", name="A")
+
+
+def test_a_session_cannot_be_handed_over_inside(embedded: Manager) -> None:
+    """activate() is refused while a transaction is open."""
+    with (
+        run_with_batch_context() as session,
+        transaction(),
+        pytest.raises(ConcurrencyError, match="transaction"),
+        session.activate(),
+    ):
+        pass
+
+
+def test_a_transaction_that_is_over_takes_nothing(embedded: Manager) -> None:
+    """Its object cannot be used after the block."""
+    org = Org.create(org_id="a", name="A")
+    with transaction() as tx:
+        pass
+    with pytest.raises(BatchContextError, match="over"):
+        tx.require(org)
+
+
+def test_what_comes_after_a_write_waits_for_the_end(embedded: Manager) -> None:
+    """after_save runs once it is written, under the write's tenant; its error does not hide the write."""
+    heard: list[str] = []
+
+    class Noisy(Model, prefix="txn", name="TxNoisy"):
+        noisy_id: str = StringField()
+
+        primary_key = PrimaryKey("noisy_id")
+
+        def before_save(self) -> None:
+            heard.append("before")
+
+        def after_save(self) -> None:
+            heard.append("after")
+            raise Stop
+
+    with init_models(models=[Noisy], table_name="noisy", embedded=True):
+        with pytest.raises(Stop), transaction():
+            Noisy.create(noisy_id="a")
+            assert heard == ["before"]
+        assert heard == ["before", "after"]
+        assert Noisy.find("a").exists()
+        with pytest.raises(KeyError), transaction():
+            Noisy.create(noisy_id="b")
+            raise KeyError
+        assert heard == ["before", "after", "before"] and not Noisy.find("b")
