@@ -114,8 +114,9 @@ class Change:
         return all_of((self.condition, *(_assumption(*one) for one in self.assumed.items())))
 
     def _known_object(self) -> Any:
-        """The session's own object for the item, or None."""
-        return None if self.session is None else self.session.known(self.home, self.subject.identity)
+        """The session's own object for the item, or None; one that was only added does not count."""
+        known = None if self.session is None else self.session.known(self.home, self.subject.identity)
+        return None if known is None or state_of(known).status is Status.TRANSIENT else known
 
 
 def _assumption(name: str, before: AttributeValue | None) -> Condition:
@@ -124,13 +125,19 @@ def _assumption(name: str, before: AttributeValue | None) -> Condition:
 
 
 class Creation(Change):
-    """Stores a transient instance as a new item; `values` are the accepted values of all fields."""
+    """Stores a transient instance as a new item.
+
+    Attributes:
+        values: the accepted values of all fields.
+        overwrite: whether it may replace an item that is stored.
+    """
 
     operation = "create"
 
     def __init__(self, *about: Any, values: Mapping[str, Any], by_save: bool) -> None:
         super().__init__(*about)
         self.values = dict(values)
+        self.overwrite = False
         self._by_save = by_save
 
     @property

@@ -21,8 +21,11 @@ def values_of(instance: Any) -> dict[str, Any]:
     return {name: values[name] for name in schema_of(type(instance)).fields if name in values}
 
 
-def fill_in(schema: Schema, values: dict[str, Any]) -> None:
+def fill_in(schema: Schema, values: dict[str, Any]) -> dict[str, Any]:
     """Completes the constructor's values in place, and converts what fields accept in other forms.
+
+    Returns:
+        The key fields that were given an id made here.
 
     Raises:
         UnknownFieldError: for a name that is no field.
@@ -33,6 +36,7 @@ def fill_in(schema: Schema, values: dict[str, Any]) -> None:
             hint = suggestion(name, schema.fields)
             raise UnknownFieldError(f"{schema.name} has no field {name!r}.{hint}", name, values[name])
     missing: list[ValidationError] = []
+    generated: dict[str, Any] = {}
     for name, field in schema.fields.items():
         if name in values:
             values[name] = _converted(field, values[name])
@@ -41,8 +45,11 @@ def fill_in(schema: Schema, values: dict[str, Any]) -> None:
         if value is NOTHING:
             missing.append(field.error("is required; give it a value", None))
         values[name] = value
+        if name in schema.key_names and getattr(field, "auto_assign", False):
+            generated[name] = value
     if missing:
         raise ValidationError.of(schema.name, missing)
+    return generated
 
 
 def _converted(field: Field, value: Any) -> Any:

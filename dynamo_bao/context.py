@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from functools import wraps
@@ -57,6 +58,7 @@ class BatchContext:
             session.unbind()
         finally:
             session.close()
+        session.require_committed(error)
 
     def __call__(self, fn: Callable[P, R]) -> Callable[P, R]:
         """`fn`, run in a new session at each call."""
@@ -208,3 +210,4 @@ def _resumed(
     finally:
         if session is not outer:
             session.close()
+            session.require_committed(sys.exc_info()[1])

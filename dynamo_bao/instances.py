@@ -58,6 +58,18 @@ class Home(Protocol):
         """Loads `instance`; raises if its item is missing or could not be fetched."""
         ...
 
+    def entry(self, session: Any, instance: Any, *, deletes: bool = False, overwrite: bool = False) -> Any:
+        """What a session's unit of work notes of an object to be written at its commit."""
+        ...
+
+    def prepared(self, entry: Any) -> Any:
+        """The change that such an entry is at the commit; None where nothing changed."""
+        ...
+
+    def write_all(self, session: Any, entries: Any, *, atomic: bool) -> None:
+        """Writes the entries of a unit of work, of any models."""
+        ...
+
     def related_home(self, field: str) -> Home:
         """The home of the model that a relation field points to; raises where it is none."""
         ...
@@ -68,7 +80,11 @@ class Home(Protocol):
 
 
 class State:
-    """Everything the library knows about one instance besides its field values."""
+    """Everything the library knows about one instance besides its field values.
+
+    Attributes:
+        generated: the key fields that got an id of this process, which no other item can have.
+    """
 
     __slots__ = (
         "assigned",
@@ -76,6 +92,7 @@ class State:
         "consistent",
         "doubt",
         "error",
+        "generated",
         "group",
         "home",
         "key",
@@ -110,6 +127,7 @@ class State:
         self.doubt: Exception | None = None
         self.sets: dict[str, Any] | None = None
         self.related: dict[str, tuple[Any, Any]] | None = None
+        self.generated: dict[str, Any] | None = None
 
     def name(self, identity: Identity) -> None:
         """Takes on the key of `identity`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterable
 from typing import Any, TypeVar
 
 from attrs import evolve
@@ -37,6 +38,18 @@ class Replacing(Creation):
                 guards[action.key] = (action, plan.constraints[number])
         actions = (main, *(action for action, _ in guards.values()))
         return WritePlan(actions, 0, (None, *(claim for _, claim in guards.values())))
+
+
+def combined(changes: Iterable[Change]) -> list[Change]:
+    """The changes with one for each item, those that cancel each other left out."""
+    items: dict[Any, Change] = {}
+    for change in changes:
+        spot = (change.home.database.table_name, change.subject.identity.key)
+        earlier = items.pop(spot, None)
+        both = change if earlier is None else merged(earlier, change)
+        if both is not None:
+            items[spot] = both
+    return list(items.values())
 
 
 def merged(first: Change, second: Change) -> Change | None:

@@ -167,8 +167,9 @@ class Model:
 
     def __init__(self, **values: Any) -> None:
         schema = schema_of(type(self))
-        fill_in(schema, values)
+        generated = fill_in(schema, values)
         state = State(None, Status.TRANSIENT, current_tenant())
+        state.generated = generated or None
         give_values(self, {STATE: state, **{name: values[name] for name in schema.key_names}})
         self.__attrs_init__(**values)  # type: ignore[attr-defined]
 
@@ -300,6 +301,11 @@ class Model:
     def make_primary_id(cls, partition: object, sort: object = None) -> str:
         """The primary id for key values."""
         return repository_of(cls).make_primary_id(partition, sort)
+
+    @classmethod
+    def __bao_home__(cls) -> Any:
+        """Where new instances belong, for the session."""
+        return repository_of(cls)
 
     @classmethod
     def from_dict(cls: type[M], values: Mapping[str, Any]) -> M:

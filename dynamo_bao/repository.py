@@ -10,32 +10,25 @@ from dynamo_bao.checkers import Unpack
 from dynamo_bao.context import BatchContext
 from dynamo_bao.database import Database
 from dynamo_bao.errors import (
-    ConditionalError,
     ConfigurationError,
     DataFormatError,
     ItemNotFoundError,
     QueryError,
-    UniqueConstraintError,
-    UnknownFieldError,
     ValidationError,
     suggestion,
 )
-from dynamo_bao.fields.numeric import CounterField
 from dynamo_bao.fields.text import RelatedField
-from dynamo_bao.hooks import run
-from dynamo_bao.instances import Home, Status, changed_names, not_found, require_present, state_of
+from dynamo_bao.instances import Home, Status, not_found, require_present, state_of
 from dynamo_bao.query import Query, QueryOptions
 from dynamo_bao.reading import get_instance, get_into, get_items
 from dynamo_bao.results import QueryResult
 from dynamo_bao.schema import Identity, IndexShape, PrimaryShape, Schema
 from dynamo_bao.scope import enter, enter_through, session_of
+from dynamo_bao.storing import StoredModel
 from dynamo_bao.uniqueness import constraint_named, has_value, stored_value
 from dynamo_bao.whole import WholeModel
-from dynamo_bao.writes.plans import Delta
-from dynamo_bao.writing import ConditionLike, create, delete, save, update
 
 M = TypeVar("M")
-_UPSERT_ROUNDS = 5
 
 
 class Family(Protocol):
@@ -47,7 +40,7 @@ class Family(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
-class Repository(WholeModel[M]):
+class Repository(StoredModel[M], WholeModel[M]):
     """One model's items in one manager's table.
 
     Attributes:
@@ -90,13 +83,13 @@ class Repository(WholeModel[M]):
         session, tenant = enter(self.database, self.schema.name, "find", parts or key)
         identity = self.identify(tenant, parts or key)
         if session is None or bypass_cache:
-            return self._typed(get_instance(self, identity, tenant, session, consistent=consistent_read))
-        return self._typed(session.lookup(self, identity, tenant, consistent=consistent_read))
+            return self.typed(get_instance(self, identity, tenant, session, consistent=consistent_read))
+        return self.typed(session.lookup(self, identity, tenant, consistent=consistent_read))
 
     def find_or_none(self, key: object = None, **options: Any) -> M | None:
         """`find`, loaded at once; None where no such item is stored."""
         found = self.find(key, **options)
-        return found if self.exists(found) else None
+        return found if self._is_there(found) else None
 
     def find_or_raise(self, key: object = None, **options: Any) -> M:
         """`find`, loaded at once.
@@ -105,9 +98,13 @@ class Repository(WholeModel[M]):
             ItemNotFoundError: where no such item is stored.
         """
         found = self.find(key, **options)
-        if not self.exists(found):
+        if not self._is_there(found):
             raise not_found(state_of(found))
         return found
+
+    def _is_there(self, instance: M) -> bool:
+        """Whether the item is stored, or added to the session and about to be."""
+        return state_of(instance).status is Status.TRANSIENT or self.exists(instance)
 
     def batch_find(self, keys: Iterable[object] | None, *, consistent_read: bool = False) -> dict[str, M]:
         """Many instances by primary id, missing ones included (falsy).
@@ -126,7 +123,7 @@ class Repository(WholeModel[M]):
         identities = [self.identify(tenant, key) for key in keys or ()]
         if session is not None:
             return {
-                identity.primary_id: self._typed(
+                identity.primary_id: self.typed(
                     session.lookup(self, identity, tenant, consistent=consistent_read)
                 )
                 for identity in identities
@@ -180,128 +177,6 @@ class Repository(WholeModel[M]):
             session.load(instance)
         else:
             get_into(instance, session, consistent=state.wants_consistent)
-
-    # --- writing ---------------------------------------------------------------------------------
-
-    def create(self, **fields: Any) -> M:
-        """Stores a new item and returns its instance; never overwrites one.
-
-        Raises:
-            ValidationError: naming all wrong fields.
-            ConditionalError: where an item with the key exists; nothing is written.
-            UniqueConstraintError: where a unique value is taken; nothing is written.
-        """
-        return self._create(self.model(**fields), None, "create")
-
-    def _create(self, instance: M, condition: ConditionLike, operation: str) -> M:
-        options = {"is_new": True, "condition": condition, "instance": instance}
-        data = {name: value for name, value in instance.__dict__.items() if name in self.schema.fields}
-        self._before_save(instance, data, options)
-
-        def after(created: Any) -> None:
-            run(self.model, "after_save", created, options, created)
-
-        return self._typed(create(self, instance, condition, operation, after))
-
-    def _before_save(self, instance: M, data: dict[str, Any], options: dict[str, Any]) -> None:
-        """Runs the hooks before a save; what plugins change in `data` is assigned to the instance."""
-        before = dict(data)
-        run(self.model, "before_save", data, options, instance)
-        for name, value in data.items():
-            if name not in before or before[name] is not value:
-                setattr(instance, name, value)
-
-    def save(self, instance: M, condition: ConditionLike = None, force_reindex: bool = False) -> M:
-        """Stores a new instance, or what changed of a stored one, and returns it.
-
-        Args:
-            condition: what must hold of the stored item, as a dict or an expression.
-            force_reindex: writes index and iteration keys anew, changed or not.
-        """
-        if state_of(instance).status is Status.TRANSIENT:
-            self._create(instance, condition, "save")
-            return instance
-        options = {
-            "is_new": False,
-            "condition": condition,
-            "force_reindex": force_reindex,
-            "instance": instance,
-        }
-        if state_of(instance).status in (Status.LOADED, Status.PENDING):
-            changes = {name: instance.__dict__[name] for name in changed_names(instance)}
-            self._before_save(instance, changes, options)
-
-        def after(saved: Any) -> None:
-            run(self.model, "after_save", saved, options, saved)
-
-        save(instance, condition, force_reindex, after)
-        return instance
-
-    def update(self, key: object, /, condition: ConditionLike = None, **changes: Any) -> M:
-        """Changes fields of a stored item without loading it, and returns it as it is stored then.
-
-        Raises:
-            ItemNotFoundError: where the item does not exist.
-            ConditionalError: where `condition` does not hold.
-        """
-        options = {"is_new": False, "condition": condition}
-        run(self.model, "before_save", changes, options)
-
-        def after(updated: Any) -> None:
-            run(self.model, "after_save", updated, options, updated)
-
-        return self._typed(update(self, self._plain_key(key), changes, condition, after))
-
-    def increment(self, key: object, /, condition: ConditionLike = None, **amounts: int) -> M:
-        """Adds to counters of a stored item, atomically; negative amounts count down.
-
-        Raises:
-            ItemNotFoundError: where the item does not exist.
-            WriteOutcomeUnknownError: where the reply was lost; `CounterField(exact=True)` avoids that.
-        """
-        changes: dict[str, Any] = {}
-        for name, amount in amounts.items():
-            field = self.schema.fields.get(name)
-            if field is None or not isinstance(field, CounterField):
-                counters = [f.name for f in self.schema.fields.values() if isinstance(f, CounterField)]
-                raise UnknownFieldError(
-                    f"{self.schema.name} has no counter {name!r}.{suggestion(name, counters)}", name, amount
-                )
-            changes[name] = Delta(field.accept(amount))
-        if not changes:
-            raise ValidationError(
-                f"{self.schema.name}: increment needs a counter and an amount, as in views=1."
-            )
-        return self.update(key, condition, **changes)
-
-    def upsert(self, **fields: Any) -> M:
-        """Stores the given fields: into the item with their key, or into a new one with defaults for the rest."""
-        self.schema.accept_all(fields, [name for name in fields if name in self.schema.fields])
-        key = {name: fields.get(name) for name in self.schema.key_names}
-        changes = {name: value for name, value in fields.items() if name not in key}
-        for attempt in range(_UPSERT_ROUNDS):
-            try:
-                return self.update(key, None, **changes)
-            except ItemNotFoundError:
-                pass
-            try:
-                return self.create(**fields)
-            except ConditionalError as error:
-                if isinstance(error, UniqueConstraintError) or attempt == _UPSERT_ROUNDS - 1:
-                    raise
-        raise AssertionError("the last round returns or raises")
-
-    def delete(self, key: object, condition: ConditionLike = None) -> M:
-        """Deletes an item by its key or through its instance, which is returned and no longer exists."""
-        instance = key if isinstance(key, self.model) else None
-        options = {"condition": condition, "instance": instance}
-        primary_id = state_of(instance).primary_id if instance is not None else key
-        run(self.model, "before_delete", primary_id, options, instance)
-
-        def after(gone: Any) -> None:
-            run(self.model, "after_delete", primary_id, options, gone)
-
-        return self._typed(delete(self, None if instance is not None else key, condition, instance, after))
 
     # --- queries ---------------------------------------------------------------------------------
 
@@ -366,9 +241,10 @@ class Repository(WholeModel[M]):
 
     def identify(self, tenant: str | None, key: object) -> Identity:
         """The identity of the item that `key` names."""
-        return self.schema.identify(tenant, self._plain_key(key))
+        return self.schema.identify(tenant, self.plain_key(key))
 
-    def _plain_key(self, key: object) -> object:
+    def plain_key(self, key: object) -> object:
+        """The key without an instance around it; raises where there is none."""
         if isinstance(key, self.model):
             return dict(
                 zip(
@@ -426,10 +302,6 @@ class Repository(WholeModel[M]):
                 key=state.primary_id,
                 field=field,
             ) from error
-
-    def _typed(self, instance: Any) -> M:
-        typed: M = instance
-        return typed
 
     def __repr__(self) -> str:
         return f"<Repository of {self.schema.name} in {self.database.table_name}>"

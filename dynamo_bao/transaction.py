@@ -11,7 +11,7 @@ from dynamo_bao.changes import Change, Requirement
 from dynamo_bao.context import current_session, run_with_batch_context
 from dynamo_bao.errors import BatchContextError, ItemNotFoundError, TransactionError
 from dynamo_bao.instances import Status, identity_of, state_of
-from dynamo_bao.merging import merged
+from dynamo_bao.merging import combined
 from dynamo_bao.registry import managers
 from dynamo_bao.scope import enter_through, open_transaction
 from dynamo_bao.sending import round_of
@@ -62,7 +62,7 @@ class Transaction:
         """Takes a change instead of its being carried out, and shows its effect in memory."""
         if not self._open:
             raise BatchContextError("The transaction is over; write outside its block, or open another.")
-        _combined([*self._changes, change])
+        combined([*self._changes, change])
         self._changes.append(change)
         change.result = change.show()
         return change.result
@@ -75,7 +75,7 @@ class Transaction:
     def commit(self) -> None:
         """Writes everything; nothing is written and memory is as before the block where that fails."""
         self._open = False
-        changes = _combined(self._changes)
+        changes = combined(self._changes)
         if not changes:
             return
         writes = [write_of(change) for change in changes]
@@ -137,18 +137,6 @@ class Transaction:
         for change in self._changes:
             if change.subject.identity.key in again:
                 change.show()
-
-
-def _combined(changes: list[Change]) -> list[Change]:
-    """The changes with one for each item, those that cancel each other left out."""
-    items: dict[Any, Change] = {}
-    for change in changes:
-        spot = (change.home.database.table_name, change.subject.identity.key)
-        earlier = items.pop(spot, None)
-        both = change if earlier is None else merged(earlier, change)
-        if both is not None:
-            items[spot] = both
-    return list(items.values())
 
 
 @contextmanager

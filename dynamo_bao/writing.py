@@ -1,8 +1,8 @@
-"""Creating, saving and deleting instances: from local values to a planned write, and back into the session."""
+"""Writes, from what a caller asks to the change that does it: everything wrong is told here, before any request."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from dynamo_bao.changes import (
@@ -56,8 +56,6 @@ from dynamo_bao.writes.plans import (
 
 ConditionLike = Mapping[str, object] | Condition | None
 """A condition as callers give it: a dict, an expression, or none."""
-Done = Callable[[Any], object]
-"""What comes after a write: called with what the operation returns."""
 
 
 def sender(session: Session | None, database: Database, subject: Subject, instance: Any = None) -> Send:
@@ -78,7 +76,7 @@ def sender(session: Session | None, database: Database, subject: Subject, instan
 # --- create -----------------------------------------------------------------------------------------
 
 
-def create(home: Home, instance: Any, condition: ConditionLike, operation: str, done: Done) -> Any:
+def creation_of(home: Home, instance: Any, condition: ConditionLike, operation: str) -> Creation:
     """Stores a transient instance as a new item; the session's own object for its key is returned."""
     session, tenant = enter(home.database, home.schema.name, operation)
     schema = home.schema
@@ -87,9 +85,11 @@ def create(home: Home, instance: Any, condition: ConditionLike, operation: str, 
     instance.__dict__.update(values)
     identity = schema.identity(tenant, values)
     earlier = session.known(home, identity) if session is not None else None
-    if earlier is not None and state_of(earlier).status is Status.LOADED:
+    taken = earlier is not None and earlier is not instance
+    if taken and state_of(earlier).status in (Status.LOADED, Status.TRANSIENT):
         raise ConditionalError(
-            f"{schema.name} {identity.primary_id!r} exists already: this context has loaded it; nothing was sent.",
+            f"{schema.name} {identity.primary_id!r} exists already: this context has loaded or added it; nothing was "
+            f"sent.",
             model=schema.name,
             key=identity.primary_id,
             operation="create",
@@ -97,14 +97,14 @@ def create(home: Home, instance: Any, condition: ConditionLike, operation: str, 
     subject = Subject(schema, tenant, identity)
     change = Creation(home, session, subject, instance, wanted, values=values, by_save=operation == "save")
     check_item_size(schema.name, identity.primary_id, change.item)
-    return _carry_out(change, done)
+    return change
 
 
 # --- save -------------------------------------------------------------------------------------------
 
 
-def save(instance: Any, condition: ConditionLike, force_reindex: bool, done: Done) -> None:
-    """Writes what changed of a stored instance; nothing changed and nothing asked means no request."""
+def saving_of(instance: Any, condition: ConditionLike, force_reindex: bool) -> Saving | None:
+    """Writes what changed of a stored instance; None where nothing changed and nothing was asked."""
     state = state_of(instance)
     assert state.home is not None
     home, schema = state.home, state.home.schema
@@ -122,7 +122,7 @@ def save(instance: Any, condition: ConditionLike, force_reindex: bool, done: Don
         home.materialise(instance)
         names = changed_names(instance)
     if not names and condition is None and not force_reindex:
-        return
+        return None
     subject = Subject(schema, state.tenant, identity_of(instance))
     changes = _changes(instance, names)
     change = Saving(home, session, subject, instance, wanted, changes=changes, reindex=force_reindex)
@@ -130,7 +130,7 @@ def save(instance: Any, condition: ConditionLike, force_reindex: bool, done: Don
     change.assumed = _version_assumed(schema, changes, state.stored)
     if collected:
         change.assumed = {**_values_assumed(change), **change.assumed}
-    _carry_out(change, done)
+    return change
 
 
 def _values_assumed(change: Saving) -> Assumed:
@@ -200,9 +200,7 @@ def _version_assumed(schema: Schema, changes: Mapping[str, Any], stored: Item | 
 # --- update and delete by key -----------------------------------------------------------------------
 
 
-def update(
-    home: Home, given: object, changes: Mapping[str, Any], condition: ConditionLike, done: Done
-) -> Any:
+def update_of(home: Home, given: object, changes: Mapping[str, Any], condition: ConditionLike) -> Change:
     """Changes fields of an item without loading it first, unless its unique values require that."""
     schema = home.schema
     session, tenant = enter(home.database, schema.name, "update", given)
@@ -213,12 +211,12 @@ def update(
         accepted.setdefault(field.name, field.renewed())
     subject = Subject(schema, tenant, identity)
     if session is not None and open_transaction() is not None:
-        return _update_loaded(home, session, subject, accepted, wanted, done)
+        return _update_loaded(home, session, subject, accepted, wanted)
     change = Updating(home, session, subject, None, wanted, changes=accepted)
     change.reread = lambda: write_of(change).read_known().item
     if needs_source(schema, accepted):
         change.known = write_of(change).read_known()
-    return _carry_out(change, done)
+    return change
 
 
 def _update_loaded(
@@ -227,15 +225,14 @@ def _update_loaded(
     subject: Subject,
     changes: Mapping[str, Any],
     wanted: Condition,
-    done: Done,
-) -> Any:
+) -> Saving:
     """An update in a transaction, which returns the instance: it is loaded first."""
     instance = session.lookup(home, subject.identity, subject.tenant, consistent=True, counted=False)
     home.materialise(instance)
     change = Saving(home, session, subject, instance, wanted, changes=changes)
     change.known = known_of(instance)
     change.assumed = _values_assumed(change)
-    return _carry_out(change, done)
+    return change
 
 
 def _accepted_changes(schema: Schema, changes: Mapping[str, Any]) -> dict[str, Any]:
@@ -256,7 +253,7 @@ def _accepted_changes(schema: Schema, changes: Mapping[str, Any]) -> dict[str, A
     return {**schema.accept_all(changes, [name for name in changes if name not in deltas]), **deltas}
 
 
-def delete(home: Home, given: object, condition: ConditionLike, instance: Any, done: Done) -> Any:
+def deleting_of(home: Home, given: object, condition: ConditionLike, instance: Any) -> Deleting:
     """Deletes an item by key or through an instance, which is returned, no longer existing."""
     schema = home.schema
     wanted = checked_condition(schema, condition)
@@ -276,15 +273,14 @@ def delete(home: Home, given: object, condition: ConditionLike, instance: Any, d
         change.assumed = _version_assumed(schema, {}, change.known.item)
     elif schema.constraints:
         change.known = write_of(change).read_known()
-    return _carry_out(change, done)
+    return change
 
 
 # --- shared ------------------------------------------------------------------------------------------
 
 
-def _carry_out(change: Change, done: Done) -> Any:
-    """Writes a change now, or hands it to the transaction around."""
-    change.done.append(done)
+def carry_out(change: Change) -> Any:
+    """Writes a change now, or hands it to the transaction around; returns what the operation returns."""
     collecting = open_transaction()
     if collecting is not None:
         return collecting.collect(change)
@@ -301,10 +297,15 @@ def _carry_out(change: Change, done: Done) -> Any:
 
 
 def write_of(change: Change) -> Write:
-    """What carries out a change by itself."""
-    database = change.home.database
-    send = sender(change.session, database, change.subject, change.instance)
-    return Write(database, change.subject, change.operation, change.plan_from, send)
+    """What carries out a change by itself, as rounds of its session."""
+    return write_through(
+        change, sender(change.session, change.home.database, change.subject, change.instance)
+    )
+
+
+def write_through(change: Change, send: Send) -> Write:
+    """What carries out a change, with requests sent by `send`."""
+    return Write(change.home.database, change.subject, change.operation, change.plan_from, send)
 
 
 def checked_condition(schema: Schema, condition: ConditionLike) -> Condition:

@@ -70,6 +70,11 @@ class IdentityMap:
         self._held.pop(key, None)
         self._seen.pop(key, None)
 
+    def drop_instance(self, instance: Any) -> None:
+        """Forgets an instance whose key may have changed since it was held."""
+        for key in [key for key, held in self._held.items() if held is instance]:
+            self.drop(key)
+
     def items(self) -> list[tuple[ItemKey, Any]]:
         """Everything known, held ones first."""
         return [*self._held.items(), *self._seen.items()]

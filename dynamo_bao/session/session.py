@@ -3,33 +3,35 @@
 from __future__ import annotations
 
 import logging
-import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from dynamo_bao.capacity import Capacity
-from dynamo_bao.errors import BatchContextError, ConcurrencyError, ConfigurationError, LazyLoadError
+from dynamo_bao.database import Database
+from dynamo_bao.errors import (
+    BatchContextError,
+    ConcurrencyError,
+    ConfigurationError,
+    LazyLoadError,
+    UncommittedChangesError,
+)
 from dynamo_bao.instances import (
     Home,
     Status,
-    changed_names,
-    mark_missing,
-    new_pending,
     state_of,
-    unload,
 )
-from dynamo_bao.schema import Identity
 from dynamo_bao.session.flush import Flush
-from dynamo_bao.session.identity import IdentityMap, ItemKey
-from dynamo_bao.session.lookups import Lookups
-from dynamo_bao.session.owned import Owned, SessionState
+from dynamo_bao.session.objects import Objects, key_of
+from dynamo_bao.session.owned import SessionState
 from dynamo_bao.session.pool import Pool
 from dynamo_bao.session.queries import PendingQuery, Queries
 from dynamo_bao.session.rounds import Budget, Rounds
-from dynamo_bao.session.stats import Stats
+from dynamo_bao.session.work import Entry, Work
 
 log = logging.getLogger("dynamo_bao.session")
+
+T = TypeVar("T")
 
 FETCH_MODES = ("peers", "one", "raise")
 
@@ -42,7 +44,7 @@ class Collecting(Protocol):
         ...
 
 
-class Session(Owned):
+class Session(Objects):
     """One owner's unit of work: what it looked up, what is still pending, and what it cost.
 
     Sessions are opened by `run_with_batch_context` and `batched`.
@@ -76,19 +78,16 @@ class Session(Owned):
         for name, number in counts.items():
             if isinstance(number, bool) or not isinstance(number, int) or number < 1:
                 raise ConfigurationError(f"{name}={number!r}; give a whole number of at least 1.")
-        super().__init__()
-        self.stats = Stats()
+        super().__init__(max_cached)
         self.rounds = Rounds(self.stats)
         self.fetch = fetch
         self.peer_limit = peer_limit
         self.query_limit = query_limit
         self.deadline = deadline
         self._max_concurrency = max_concurrency
-        self._identity = IdentityMap(max_cached)
-        self._lookups = Lookups()
         self._queries = Queries()
-        self._deleted: dict[ItemKey, weakref.ref[Any]] = {}
         self._pool = Pool()
+        self._work = Work()
         self.transaction: Collecting | None = None
 
     # --- life ------------------------------------------------------------------------------------
@@ -153,58 +152,7 @@ class Session(Owned):
                 "A session cannot be activated elsewhere while a transaction is open in it."
             )
 
-    # --- lookups ---------------------------------------------------------------------------------
-
-    def lookup(
-        self,
-        home: Home,
-        identity: Identity,
-        tenant: str | None,
-        *,
-        consistent: bool = False,
-        counted: bool = True,
-    ) -> Any:
-        """The session's instance for a key: the one it knows, or a new one that is pending.
-
-        Args:
-            consistent: whether the item must have been read consistently, or will be.
-            counted: whether the figures count it as a lookup.
-
-        The caller has checked that the session may be used.
-        """
-        key = ItemKey(home, identity.key)
-        instance = self._identity.get(key)
-        if counted:
-            self.stats.lookups += 1
-        if instance is None:
-            instance = new_pending(home, identity, tenant, self)
-            self._register(key, instance, consistent)
-            return instance
-        if counted:
-            self.stats.cache_hits += 1
-        state = state_of(instance)
-        if state.status is Status.FAILED:
-            self._retry_failed()
-        if consistent and not state.consistent:
-            self._reload(instance, keep_changes=True)
-        self._identity.hold(key, instance)
-        return instance
-
-    def _register(self, key: ItemKey, instance: Any, consistent: bool) -> None:
-        state_of(instance).wants_consistent = consistent
-        self._identity.hold(key, instance)
-        self._lookups.add(key, instance)
-
-    def _retry_failed(self) -> None:
-        """Puts every failed lookup of the session into the next round."""
-        for key, instance in self._identity.items():
-            if state_of(instance).status is Status.FAILED:
-                unload(instance, consistent=False, keep_changes=True)
-                self._lookups.add(key, instance)
-
-    def _reload(self, instance: Any, *, keep_changes: bool) -> None:
-        unload(instance, consistent=True, keep_changes=keep_changes)
-        self._lookups.add(_key_of(instance), instance)
+    # --- objects ---------------------------------------------------------------------------------
 
     def refresh(self, instance: Any) -> None:
         """Reads `instance` again, consistently and at once; local changes are dropped."""
@@ -212,34 +160,9 @@ class Session(Owned):
         self._reload(instance, keep_changes=False)
         self._retry_failed()
         self.load(instance)
-        key = _key_of(instance)
+        key = key_of(instance)
         self._deleted.pop(key, None)
         self._identity.hold(key, instance)
-
-    def expire(self, home: Home, identity: Identity) -> None:
-        """Makes a known instance without local changes pending, because its item was written elsewhere."""
-        instance = self.known(home, identity)
-        if instance is None:
-            return
-        if state_of(instance).status is not Status.LOADED or not changed_names(instance):
-            self._reload(instance, keep_changes=True)
-
-    def known(self, home: Home, identity: Identity) -> Any:
-        """The session's instance for a key, or None."""
-        return self._identity.get(ItemKey(home, identity.key))
-
-    def adopt(self, instance: Any) -> None:
-        """Makes a stored instance the session's own one for its key, held."""
-        state_of(instance).session = self
-        key = _key_of(instance)
-        self._lookups.discard(key)
-        self._identity.hold(key, instance)
-
-    def hold(self, instance: Any) -> None:
-        """Keeps an instance of this session that was changed."""
-        key = _key_of(instance)
-        if self._state is not SessionState.CLOSED and self._identity.get(key) is instance:
-            self._identity.hold(key, instance)
 
     def expunge(self, instance: Any) -> None:
         """Forgets one instance, which becomes a detached one; the next find of its key asks again.
@@ -254,7 +177,10 @@ class Session(Owned):
         state = state_of(instance)
         if state.session is not self:
             raise BatchContextError(f"{instance!r} is not an instance of this session.")
-        key = _key_of(instance)
+        entry = self._work.of(instance)
+        if entry is not None:
+            self._work.drop([entry])
+        key = key_of(instance)
         self._lookups.discard(key)
         if self._identity.get(key) is instance:
             self._identity.drop(key)
@@ -264,52 +190,118 @@ class Session(Owned):
         """Forgets every instance and pending lookup, as a new session would; figures and budgets stay.
 
         Instances in hand become detached ones, with their local changes. In a long job this keeps memory flat.
+
+        Raises:
+            UncommittedChangesError: where work is not committed; `commit` or `rollback` first.
         """
         self.check()
+        if self._work:
+            raise UncommittedChangesError(
+                f"{len(self._work)} objects are not committed; commit() or rollback() before clear().",
+                not_done=[entry.instance for entry in self._work.all()],
+            )
         for key, instance in self._identity.items():
             self._lookups.discard(key)
             state_of(instance).session = None
         self._identity.clear()
         self._deleted.clear()
 
-    def earlier(self, home: Home, identity: Identity) -> list[Any]:
-        """Instances handed out for a key before its item was created: pending, missing or deleted ones."""
-        key = ItemKey(home, identity.key)
-        gone = self._deleted.pop(key, None)
-        known = self._identity.get(key)
-        return [one for one in (known, gone() if gone is not None else None) if one is not None]
+    # --- unit of work ----------------------------------------------------------------------------
 
-    def deleted(self, home: Home, identity: Identity, tenant: str | None, instance: Any) -> None:
-        """Remembers that this session deleted an item: later finds of its key are missing."""
-        key = ItemKey(home, identity.key)
-        self._lookups.discard(key)
-        self._deleted[key] = weakref.ref(instance)
-        missing = new_pending(home, identity, tenant, self)
-        mark_missing(missing, consistent=True)
-        self._identity.hold(key, missing)
+    def add(self, *instances: Any, overwrite: bool = False) -> None:
+        """Has new or changed objects written at the next `commit`.
 
-    def has_deleted(self, home: Home, identity: Identity) -> bool:
-        """Whether this session deleted the item of a key, and nobody created it again."""
-        return ItemKey(home, identity.key) in self._deleted
+        New ones are found by `find` from now on. What is written are the values they have at the commit.
 
-    def forget(self, home: Home, identity: Identity) -> None:
-        """Makes the next find of a key ask again."""
-        self._identity.drop(ItemKey(home, identity.key))
+        Args:
+            overwrite: new objects replace whatever is stored under their keys, unlooked at.
 
-    def forget_miss(self, home: Home, identity: Identity) -> None:
-        """Forgets a cached miss that a refused create has disproved."""
-        known = self.known(home, identity)
-        if known is not None and state_of(known).status is Status.MISSING:
-            self.forget(home, identity)
+        Raises:
+            ValidationError: for a key the model refuses, or overwriting where unique values must be kept.
+            ConditionalError: where the session knows another object with the key.
 
-    def answered(self, instance: Any) -> None:
-        """Takes an instance that something else resolved off the pending lookups."""
-        self._lookups.discard(_key_of(instance))
+        Example:
+            >>> with run_with_batch_context() as session:
+            ...     session.add(*(Post(title=title) for title in titles))
+            ...     session.commit()
+        """
+        self.check()
+        for entry in [_home_of(one).entry(self, one, overwrite=overwrite) for one in instances]:
+            self._work.add(entry)
 
-    def see(self, instance: Any) -> None:
-        """Knows an instance that a query brought, while somebody else holds it."""
-        state_of(instance).session = self
-        self._identity.see(_key_of(instance), instance)
+    def delete(self, *instances: Any) -> None:
+        """Has objects deleted at the next `commit`; until then they exist. New ones are simply not stored."""
+        self.check()
+        for instance in instances:
+            earlier = self._work.of(instance)
+            if earlier is not None and earlier.is_new:
+                self._withdraw(earlier)
+            else:
+                self._work.add(_home_of(instance).entry(self, instance, deletes=True))
+
+    def commit(self, *, atomic: bool = False) -> None:
+        """Writes everything that was added and deletes everything that was to be deleted.
+
+        Plain puts and deletes travel in batches of 25, writes with conditions by themselves or in
+        transactions, all at the same time; only writes of one item or unique value keep their order.
+
+        Args:
+            atomic: whether all of it is one transaction, written wholly or not at all.
+
+        Raises:
+            CommitError: where a part was not written; that part stays and can be committed again.
+            TransactionError: where nothing was, in an atomic commit; everything stays.
+            BatchContextError: inside a `transaction()`, which writes at its own end.
+        """
+        self.check()
+        if self.transaction is not None:
+            raise BatchContextError(
+                "commit() inside transaction(): the transaction writes at the end of its block."
+            )
+        entries = self._work.all()
+        if entries:
+            entries[0].home.write_all(self, entries, atomic=atomic)
+
+    def rollback(self) -> None:
+        """Forgets what was added or to be deleted; objects keep their values, and new ones are not stored."""
+        self.check()
+        for entry in self._work.all():
+            self._withdraw(entry)
+
+    def committed(self, entries: Sequence[Entry]) -> None:
+        """Takes entries that are written off the unit of work."""
+        self._work.drop(entries)
+
+    def _withdraw(self, entry: Entry) -> None:
+        self._work.drop([entry])
+        if entry.is_new:
+            self._identity.drop_instance(entry.instance)
+
+    def require_committed(self, error: BaseException | None) -> None:
+        """Tells, after the session was closed, of work that was neither committed nor rolled back.
+
+        Args:
+            error: what the block is being left with, beside which nothing is raised.
+        """
+        entries = self._work.all()
+        if not entries:
+            return
+        self._work.drop(entries)
+        text = (
+            f"{len(entries)} objects were added or deleted and never committed; nothing of them is written. "
+        )
+        if error is not None:
+            log.warning("%sThe block was left with %r.", text, error)
+            return
+        raise UncommittedChangesError(
+            text + "Call session.commit() before the block ends, or session.rollback() if that is meant.",
+            not_done=[entry.instance for entry in entries],
+        )
+
+    def run_at_once(self, calls: Sequence[Callable[[], T]], database: Database) -> list[T]:
+        """The results of calls that each send requests, as many of them at a time as the session may."""
+        with self._flushing():
+            return self._pool.run(calls, self._max_concurrency or database.max_concurrency)
 
     # --- rounds ----------------------------------------------------------------------------------
 
@@ -329,7 +321,7 @@ class Session(Owned):
                 )
             if self.fetch == "peers":
                 self._register_peers(instance)
-        self._lookups.add(_key_of(instance), instance)
+        self._lookups.add(key_of(instance), instance)
         self.flush()
 
     def _register_peers(self, instance: Any) -> None:
@@ -391,7 +383,6 @@ class Session(Owned):
         )
 
 
-def _key_of(instance: Any) -> ItemKey:
-    state = state_of(instance)
-    assert state.home is not None and state.key is not None
-    return ItemKey(state.home, state.key)
+def _home_of(instance: Any) -> Home:
+    home: Home = state_of(instance).home or instance.__bao_home__()
+    return home

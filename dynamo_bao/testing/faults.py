@@ -18,7 +18,7 @@ from dynamo_bao.errors import DataFormatError, ThrottledError
 from dynamo_bao.transport.integrity import check_envelope, parse_reply
 from dynamo_bao.transport.messages import AttemptFailed, Clock, Outcome, Request, Wire
 from dynamo_bao.transport.retry import RetryingTransport
-from dynamo_bao.wire import BATCH_GET_ITEM
+from dynamo_bao.wire import BATCH_GET_ITEM, BATCH_WRITE_ITEM
 
 Send = Callable[[Request], dict[str, Any]]
 
@@ -113,24 +113,25 @@ class _FaultyWire:
 
 
 def unprocessed(share: float) -> Fault:
-    """Leaves each key of a batch unprocessed with the probability `share`, 0 to 1."""
+    """Leaves each key or write of a batch unprocessed with the probability `share`, 0 to 1."""
 
     def fault(request: Request, send: Send, chance: random.Random) -> dict[str, Any]:
-        if request.operation != BATCH_GET_ITEM:
+        if request.operation not in (BATCH_GET_ITEM, BATCH_WRITE_ITEM):
             return send(request)
+        reads = request.operation == BATCH_GET_ITEM
         asked: dict[str, Any] = {}
         left: dict[str, Any] = {}
         for table, entry in request.parameters["RequestItems"].items():
-            kept = [key for key in entry["Keys"] if chance.random() >= share]
-            rest = [key for key in entry["Keys"] if key not in kept]
-            if kept:
-                asked[table] = {**entry, "Keys": kept}
-            if rest:
-                left[table] = {**entry, "Keys": rest}
-        body: dict[str, Any] = {"Responses": {}}
+            members = entry["Keys"] if reads else entry
+            kept = [member for member in members if chance.random() >= share]
+            rest = [member for member in members if member not in kept]
+            for part, chosen in ((asked, kept), (left, rest)):
+                if chosen:
+                    part[table] = {**entry, "Keys": chosen} if reads else chosen
+        body: dict[str, Any] = {"Responses": {}} if reads else {}
         if asked:
             body = send(Request(request.operation, {**request.parameters, "RequestItems": asked}))
-        return {**body, "UnprocessedKeys": left}
+        return {**body, "UnprocessedKeys" if reads else "UnprocessedItems": left}
 
     return fault
 

@@ -215,7 +215,7 @@ def test_hand_made_replies_are_never_taken_for_missing(
         raw_server(lambda operation, body: RAW[reply]) as (url, server),
         init_models(models=models.ALL, endpoint_url=url, region="us-east-1"),
     ):
-        with pytest.raises(Exception) as caught:  # noqa: PT012  # botocore's own errors pass through unchanged
+        with pytest.raises(Exception) as caught:  # botocore's own errors pass through unchanged
             if inside:
                 with run_with_batch_context():
                     Org.find("acme").exists()

@@ -1,0 +1,318 @@
+"""Committing a unit of work: the cheapest correct write for each change, planned as a value before any is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from typing import Any
+
+from attrs import Factory, define, frozen
+
+from dynamo_bao.changes import Change, Creation, Deleting
+from dynamo_bao.database import Database
+from dynamo_bao.errors import (
+    BaoError,
+    BatchIncompleteError,
+    CommitError,
+    ConditionalError,
+    TransactionError,
+    ValidationError,
+    WriteOutcomeUnknownError,
+)
+from dynamo_bao.expressions.conditions import is_empty
+from dynamo_bao.fields.text import VersionField
+from dynamo_bao.instances import Home, Status, require_present, state_of
+from dynamo_bao.keys import Key
+from dynamo_bao.merging import combined
+from dynamo_bao.scope import enter, enter_through
+from dynamo_bao.sending import deadline_of, round_of
+from dynamo_bao.session.session import Session
+from dynamo_bao.session.work import Entry
+from dynamo_bao.transport.batchwrites import BatchWritten, write_batch
+from dynamo_bao.transport.messages import Reply, Request
+from dynamo_bao.wire import MAX_BATCH_WRITE_ITEMS, Item
+from dynamo_bao.writes.execute import Write
+from dynamo_bao.writes.transact import run_together
+from dynamo_bao.writing import write_through
+
+# --- naming objects -------------------------------------------------------------------------------------
+
+
+def entry_for(home: Home, session: Session, instance: Any, *, deletes: bool, overwrite: bool) -> Entry:
+    """What a unit of work notes of an object; a new one is the session's own for its key from now on.
+
+    Raises:
+        ValidationError: for a key the model refuses, or a blind put of a model with unique values.
+        ConditionalError: where the session knows another object with the key.
+        ItemNotFoundError: for an object that is not stored any more.
+        TenantMismatchError: for an object of another tenant.
+    """
+    schema, state = home.schema, state_of(instance)
+    if overwrite and (schema.constraints or state.status is not Status.TRANSIENT):
+        why = (
+            "has unique values to keep"
+            if schema.constraints
+            else "is stored already: only new objects can be"
+        )
+        raise ValidationError(f"{schema.name} cannot be put blindly with overwrite=True, as it {why}.")
+    if state.status is not Status.TRANSIENT:
+        require_present(instance)
+        enter_through(instance, "delete" if deletes else "add")
+        return Entry(instance, home, state.tenant, deletes)
+    _, tenant = enter(home.database, schema.name, "add")
+    identity = schema.identity(tenant, instance.__dict__)
+    known = session.known(home, identity)
+    if (
+        known is not None
+        and known is not instance
+        and state_of(known).status in (Status.LOADED, Status.TRANSIENT)
+    ):
+        raise ConditionalError(
+            f"{schema.name} {identity.primary_id!r}: this context has another object with the key already.",
+            model=schema.name,
+            key=identity.primary_id,
+            operation="create",
+        )
+    session.introduce(home, identity, instance)
+    return Entry(instance, home, tenant, deletes, overwrite, is_new=True)
+
+
+# --- planning -------------------------------------------------------------------------------------------
+
+
+@frozen
+class CommitPlan:
+    """What a commit will send. Its members do not depend on each other, so they travel at the same time.
+
+    Attributes:
+        batches: changes without any condition, at most 25 for each ``BatchWriteItem``.
+        groups: the others: each change by itself, or with those it shares unique values with.
+    """
+
+    batches: tuple[tuple[Change, ...], ...]
+    groups: tuple[tuple[Change, ...], ...]
+
+
+def plan_commit(changes: Sequence[Change]) -> CommitPlan:
+    """Plans changes of which each is about another item."""
+    blind: dict[int, list[Change]] = {}
+    groups: list[list[Change]] = []
+    owner: dict[tuple[str, Key], list[Change]] = {}
+    for change in changes:
+        if is_blind(change):
+            blind.setdefault(id(change.home.database.transport), []).append(change)
+            continue
+        group = [change]
+        for action in change.plan_from(change.known).actions:
+            spot = (change.home.database.table_name, action.key)
+            other = owner.get(spot)
+            if other is not None and other is not group:
+                other += group
+                groups[:] = [one for one in groups if one is not group]
+                group = other
+            owner[spot] = group
+        if group not in groups:
+            groups.append(group)
+    size = MAX_BATCH_WRITE_ITEMS
+    batches = [
+        tuple(members[start : start + size])
+        for members in blind.values()
+        for start in range(0, len(members), size)
+    ]
+    return CommitPlan(tuple(batches), tuple(map(tuple, groups)))
+
+
+def is_blind(change: Change) -> bool:
+    """Whether a change may be written without looking: nothing can be lost or overwritten by it.
+
+    That is so for deletes, and for new items under an id made here, of models without unique values or versions.
+    """
+    if isinstance(change, Creation) and change.overwrite:
+        return True
+    schema = change.subject.schema
+    versioned = any(isinstance(field, VersionField) for field in schema.fields.values())
+    if schema.constraints or versioned or not is_empty(change.condition):
+        return False
+    if isinstance(change, Deleting):
+        return True
+    generated = state_of(change.instance).generated or {}
+    return type(change) is Creation and any(
+        change.values.get(name) == value for name, value in generated.items()
+    )
+
+
+# --- carrying out ---------------------------------------------------------------------------------------
+
+
+@define
+class Outcome:
+    """What became of some changes that were written together.
+
+    Attributes:
+        stored: for each change that is written, the item as DynamoDB returned it.
+        failed: for each that is not, the error.
+        unknown: for each of which it is not known, the error.
+        replies: every reply, in order.
+    """
+
+    database: Database
+    stored: dict[Change, Item | None] = Factory(dict)
+    failed: dict[Change, Exception] = Factory(dict)
+    unknown: dict[Change, Exception] = Factory(dict)
+    replies: list[Reply] = Factory(list)
+
+    def add(self, other: Outcome) -> None:
+        """Takes in the outcome of others."""
+        self.stored.update(other.stored)
+        self.failed.update(other.failed)
+        self.unknown.update(other.unknown)
+
+
+def commit(session: Session, entries: Sequence[Entry], *, atomic: bool) -> None:
+    """Writes what was added and deletes what was to be deleted; see `Session.commit`.
+
+    Everything is checked before the first request. What is written leaves the unit of work; the rest stays.
+    """
+    changes: list[Change] = []
+    for entry in entries:
+        change: Change | None = entry.home.prepared(entry)
+        if change is not None:
+            changes.append(change)
+    joined = combined(changes)
+    if joined:
+        outcome = _atomically(session, joined) if atomic else _in_parts(session, joined)
+        _settle(session, entries, joined, outcome)
+    session.committed(entries)
+
+
+def _atomically(session: Session, changes: Sequence[Change]) -> Outcome:
+    database = changes[0].home.database
+    outcome = Outcome(database)
+    with round_of(session, database, "commit") as opened:
+        try:
+            _write_group(outcome, changes)
+        finally:
+            for reply in outcome.replies:
+                opened.add(database, reply, [_named(change) for change in changes])
+    return outcome
+
+
+def _in_parts(session: Session, changes: Sequence[Change]) -> Outcome:
+    """Sends the members of the plan at the same time, and gathers what became of each."""
+    plan, database = plan_commit(changes), changes[0].home.database
+    calls: list[Callable[[], Outcome]] = [
+        partial(_batch_outcome, batch, deadline_of(session, database)) for batch in plan.batches
+    ]
+    calls += [partial(_group_outcome, group) for group in plan.groups]
+    whole = Outcome(database)
+    with round_of(session, database, "commit") as opened:
+        for part, members in zip(
+            session.run_at_once(calls, database), (*plan.batches, *plan.groups), strict=True
+        ):
+            whole.add(part)
+            for reply in part.replies:
+                opened.add(part.database, reply, [_named(change) for change in members])
+    return whole
+
+
+def _batch_outcome(changes: Sequence[Change], deadline: float) -> Outcome:
+    """Writes changes without conditions."""
+    database = changes[0].home.database
+    by_key = {(change.home.database.table_name, change.subject.identity.key): change for change in changes}
+    puts = {key: change.item if isinstance(change, Creation) else None for key, change in by_key.items()}
+    written: BatchWritten = write_batch(database.transport, puts, deadline)
+    outcome = Outcome(database, replies=written.replies)
+    for key, change in by_key.items():
+        if key in written.uncertain:
+            assert written.error is not None
+            outcome.unknown[change] = written.error
+        elif key in written.refused:
+            assert written.error is not None
+            outcome.failed[change] = written.error
+        elif key in written.unprocessed:
+            named = (change.subject.schema.name, change.subject.identity.primary_id)
+            text = f"{_named(change)}: DynamoDB had not processed the write by the deadline."
+            outcome.failed[change] = BatchIncompleteError(text, [named])
+        else:
+            outcome.stored[change] = None
+    return outcome
+
+
+def _group_outcome(changes: Sequence[Change]) -> Outcome:
+    """Writes one change, or several that share unique values; errors become outcomes."""
+    outcome = Outcome(changes[0].home.database)
+    try:
+        _write_group(outcome, changes)
+    except WriteOutcomeUnknownError as error:
+        outcome.unknown = dict.fromkeys(changes, error)
+    except TransactionError as error:
+        its_own: Iterable[Exception | None] = error.errors or [None] * len(changes)
+        outcome.failed = {change: own or error for change, own in zip(changes, its_own, strict=True)}
+    except BaoError as error:
+        outcome.failed = dict.fromkeys(changes, error)
+    except Exception as error:  # the network's own: the request may have been carried out
+        outcome.unknown = dict.fromkeys(changes, error)
+    return outcome
+
+
+def _write_group(outcome: Outcome, changes: Sequence[Change]) -> None:
+    transport = outcome.database.transport
+
+    def send(request: Request, deadline: float) -> Reply:
+        reply = transport.send(request, deadline=deadline)
+        outcome.replies.append(reply)
+        return reply
+
+    writes: list[Write] = [write_through(change, send) for change in changes]
+    if len(writes) == 1:
+        outcome.stored = {changes[0]: writes[0].run(changes[0].known)}
+        return
+    for write, change in zip(writes, changes, strict=True):
+        write.begin(change.known)
+    run_together(writes, send)
+    outcome.stored = dict.fromkeys(changes)
+
+
+def _named(change: Change) -> str:
+    return f"{change.subject.schema.name} {change.subject.identity.primary_id!r}"
+
+
+# --- afterwards -----------------------------------------------------------------------------------------
+
+
+def _settle(session: Session, entries: Sequence[Entry], changes: Sequence[Change], outcome: Outcome) -> None:
+    """Brings memory to what is stored now, and tells of what is not.
+
+    Raises:
+        CommitError: where something is not written, or nobody knows.
+    """
+    left = {id(change.instance) for change in (*outcome.failed, *outcome.unknown)}
+    done = [entry for entry in entries if id(entry.instance) not in left]
+    session.committed(done)
+    written = [
+        (change, change.settle(outcome.stored[change])) for change in changes if change in outcome.stored
+    ]
+    errors = {
+        change: change.refused(error) if isinstance(error, BaoError) else error
+        for change, error in (*outcome.failed.items(), *outcome.unknown.items())
+    }
+    for change, result in written:
+        change.finish(result)
+    if errors:
+        raise _partly(changes, outcome, errors)
+
+
+def _partly(changes: Sequence[Change], outcome: Outcome, errors: dict[Any, Exception]) -> CommitError:
+    lists = {
+        "done": [change.instance for change in changes if change in outcome.stored],
+        "not_done": [change.instance for change in changes if change in outcome.failed],
+        "unknown": [change.instance for change in changes if change in outcome.unknown],
+    }
+    told = " | ".join(f"{_named(change)}: {error}" for change, error in list(errors.items())[:10])
+    error = CommitError(
+        f"{len(lists['done'])} of {len(changes)} changes are written, {len(lists['not_done'])} are not, and of "
+        f"{len(lists['unknown'])} it is not known; those stay in the session and can be committed again. {told}",
+        **lists,
+    )
+    error.__cause__ = next(iter(errors.values()))
+    return error

@@ -1,0 +1,169 @@
+"""The objects of a session: one for each key, what each knows of its item, and the lookups still pending."""
+
+from __future__ import annotations
+
+import weakref
+from typing import Any
+
+from dynamo_bao.instances import (
+    Home,
+    Status,
+    changed_names,
+    mark_missing,
+    new_pending,
+    state_of,
+    unload,
+)
+from dynamo_bao.schema import Identity
+from dynamo_bao.session.identity import IdentityMap, ItemKey
+from dynamo_bao.session.lookups import Lookups
+from dynamo_bao.session.owned import Owned, SessionState
+from dynamo_bao.session.stats import Stats
+
+
+class Objects(Owned):
+    """The identity map of a session, and what is still to be read into it."""
+
+    def __init__(self, max_cached: int | None) -> None:
+        super().__init__()
+        self.stats = Stats()
+        self._identity = IdentityMap(max_cached)
+        self._lookups = Lookups()
+        self._deleted: dict[ItemKey, weakref.ref[Any]] = {}
+
+    def lookup(
+        self,
+        home: Home,
+        identity: Identity,
+        tenant: str | None,
+        *,
+        consistent: bool = False,
+        counted: bool = True,
+    ) -> Any:
+        """The session's instance for a key: the one it knows, or a new one that is pending.
+
+        Args:
+            consistent: whether the item must have been read consistently, or will be.
+            counted: whether the figures count it as a lookup.
+
+        The caller has checked that the session may be used.
+        """
+        key = ItemKey(home, identity.key)
+        instance = self._identity.get(key)
+        if counted:
+            self.stats.lookups += 1
+        if instance is None:
+            instance = new_pending(home, identity, tenant, self)
+            self._register(key, instance, consistent)
+            return instance
+        if counted:
+            self.stats.cache_hits += 1
+        state = state_of(instance)
+        if state.status is Status.TRANSIENT:  # added, and about to be stored
+            return instance
+        if state.status is Status.FAILED:
+            self._retry_failed()
+        if consistent and not state.consistent:
+            self._reload(instance, keep_changes=True)
+        self._identity.hold(key, instance)
+        return instance
+
+    def _register(self, key: ItemKey, instance: Any, consistent: bool) -> None:
+        state_of(instance).wants_consistent = consistent
+        self._identity.hold(key, instance)
+        self._lookups.add(key, instance)
+
+    def _retry_failed(self) -> None:
+        """Puts every failed lookup of the session into the next round."""
+        for key, instance in self._identity.items():
+            if state_of(instance).status is Status.FAILED:
+                unload(instance, consistent=False, keep_changes=True)
+                self._lookups.add(key, instance)
+
+    def _reload(self, instance: Any, *, keep_changes: bool) -> None:
+        unload(instance, consistent=True, keep_changes=keep_changes)
+        self._lookups.add(key_of(instance), instance)
+
+    def expire(self, home: Home, identity: Identity) -> None:
+        """Makes a known instance without local changes pending, because its item was written elsewhere."""
+        instance = self.known(home, identity)
+        if instance is None or state_of(instance).status is Status.TRANSIENT:
+            return
+        if state_of(instance).status is not Status.LOADED or not changed_names(instance):
+            self._reload(instance, keep_changes=True)
+
+    def known(self, home: Home, identity: Identity) -> Any:
+        """The session's instance for a key, or None."""
+        return self._identity.get(ItemKey(home, identity.key))
+
+    def introduce(self, home: Home, identity: Identity, instance: Any) -> None:
+        """Makes a new instance, which is not stored yet, the session's own one for a key."""
+        self._lookups.discard(ItemKey(home, identity.key))
+        self._identity.hold(ItemKey(home, identity.key), instance)
+
+    def adopt(self, instance: Any) -> None:
+        """Makes a stored instance the session's own one for its key, held."""
+        state_of(instance).session = self
+        key = key_of(instance)
+        self._lookups.discard(key)
+        if not self._was_added(key):
+            self._identity.hold(key, instance)
+
+    def _was_added(self, key: ItemKey) -> bool:
+        """Whether the object for a key is a new one that is not stored yet."""
+        known = self._identity.get(key)
+        return known is not None and state_of(known).status is Status.TRANSIENT
+
+    def hold(self, instance: Any) -> None:
+        """Keeps an instance of this session that was changed."""
+        key = key_of(instance)
+        if self._state is not SessionState.CLOSED and self._identity.get(key) is instance:
+            self._identity.hold(key, instance)
+
+    def earlier(self, home: Home, identity: Identity) -> list[Any]:
+        """Instances handed out for a key before its item was created: pending, missing or deleted ones."""
+        key = ItemKey(home, identity.key)
+        gone = self._deleted.pop(key, None)
+        known = self._identity.get(key)
+        return [one for one in (known, gone() if gone is not None else None) if one is not None]
+
+    def deleted(self, home: Home, identity: Identity, tenant: str | None, instance: Any) -> None:
+        """Remembers that this session deleted an item: later finds of its key are missing."""
+        key = ItemKey(home, identity.key)
+        self._lookups.discard(key)
+        if self._was_added(key):
+            return
+        self._deleted[key] = weakref.ref(instance)
+        missing = new_pending(home, identity, tenant, self)
+        mark_missing(missing, consistent=True)
+        self._identity.hold(key, missing)
+
+    def has_deleted(self, home: Home, identity: Identity) -> bool:
+        """Whether this session deleted the item of a key, and nobody created it again."""
+        return ItemKey(home, identity.key) in self._deleted
+
+    def forget(self, home: Home, identity: Identity) -> None:
+        """Makes the next find of a key ask again."""
+        self._identity.drop(ItemKey(home, identity.key))
+
+    def forget_miss(self, home: Home, identity: Identity) -> None:
+        """Forgets a cached miss that a refused create has disproved."""
+        known = self.known(home, identity)
+        if known is not None and state_of(known).status is Status.MISSING:
+            self.forget(home, identity)
+
+    def answered(self, instance: Any) -> None:
+        """Takes an instance that something else resolved off the pending lookups."""
+        self._lookups.discard(key_of(instance))
+
+    def see(self, instance: Any) -> None:
+        """Knows an instance that a query brought, while somebody else holds it."""
+        state_of(instance).session = self
+        self._identity.see(key_of(instance), instance)
+
+
+def key_of(instance: Any) -> ItemKey:
+    """Under which key a session knows an instance."""
+    state = state_of(instance)
+    assert state.home is not None and state.key is not None
+    return ItemKey(state.home, state.key)

@@ -1,0 +1,59 @@
+"""The unit of work: objects to be written or deleted at the next commit, in the order they were named."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from attrs import define
+
+from dynamo_bao.instances import Home
+
+
+@define(eq=False)
+class Entry:
+    """One object of a unit of work.
+
+    Attributes:
+        instance: the object.
+        home, tenant: where it is written, and for whom.
+        deletes: whether it is deleted and not saved.
+        overwrite: whether a new one may replace an item that is stored.
+        is_new: whether it was not stored when it was added.
+    """
+
+    instance: Any
+    home: Home
+    tenant: str | None
+    deletes: bool = False
+    overwrite: bool = False
+    is_new: bool = False
+
+
+class Work:
+    """The entries of one session that are not committed yet; one for each object."""
+
+    def __init__(self) -> None:
+        self._entries: dict[int, Entry] = {}
+
+    def add(self, entry: Entry) -> None:
+        """Notes an entry; a deletion after a save of the same object takes its place."""
+        earlier = self._entries.get(id(entry.instance))
+        if earlier is None or entry.deletes:
+            self._entries[id(entry.instance)] = entry
+
+    def of(self, instance: Any) -> Entry | None:
+        """The entry of an object, None where it has none."""
+        return self._entries.get(id(instance))
+
+    def drop(self, entries: Iterable[Entry]) -> None:
+        """Forgets entries, because they are written or withdrawn."""
+        for entry in entries:
+            self._entries.pop(id(entry.instance), None)
+
+    def all(self) -> list[Entry]:
+        """Every entry, in order."""
+        return list(self._entries.values())
+
+    def __len__(self) -> int:
+        return len(self._entries)

@@ -1,0 +1,205 @@
+"""What a repository stores, changes and deletes: the hooks around each write, and the unit of work."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Generic, TypeVar
+
+from dynamo_bao.changes import Change, Creation, Deleting, Saving
+from dynamo_bao.commit import commit, entry_for
+from dynamo_bao.errors import (
+    ConditionalError,
+    ItemNotFoundError,
+    UniqueConstraintError,
+    UnknownFieldError,
+    ValidationError,
+    suggestion,
+)
+from dynamo_bao.fields.numeric import CounterField
+from dynamo_bao.hooks import run
+from dynamo_bao.instances import Home, Status, changed_names, state_of
+from dynamo_bao.schema import Schema
+from dynamo_bao.session.session import Session
+from dynamo_bao.session.work import Entry
+from dynamo_bao.tenancy import bound_tenant
+from dynamo_bao.writes.plans import Delta
+from dynamo_bao.writing import (
+    ConditionLike,
+    carry_out,
+    creation_of,
+    deleting_of,
+    saving_of,
+    update_of,
+)
+
+M = TypeVar("M")
+_UPSERT_ROUNDS = 5
+
+
+class StoredModel(Generic[M]):
+    """The part of a repository that writes."""
+
+    model: type[M]
+    schema: Schema
+
+    def create(self, **fields: Any) -> M:
+        """Stores a new item and returns its instance; never overwrites one.
+
+        Raises:
+            ValidationError: naming all wrong fields.
+            ConditionalError: where an item with the key exists; nothing is written.
+            UniqueConstraintError: where a unique value is taken; nothing is written.
+        """
+        return self.typed(carry_out(self._creation(self.model(**fields), None, "create")))
+
+    def _creation(self, instance: M, condition: ConditionLike, operation: str) -> Creation:
+        options = {"is_new": True, "condition": condition, "instance": instance}
+        data = {name: value for name, value in instance.__dict__.items() if name in self.schema.fields}
+        self._before_save(instance, data, options)
+        change = creation_of(self.home, instance, condition, operation)
+        change.done.append(lambda created: run(self.model, "after_save", created, options, created))
+        return change
+
+    def _before_save(self, instance: M, data: dict[str, Any], options: dict[str, Any]) -> None:
+        """Runs the hooks before a save; what plugins change in `data` is assigned to the instance."""
+        before = dict(data)
+        run(self.model, "before_save", data, options, instance)
+        for name, value in data.items():
+            if name not in before or before[name] is not value:
+                setattr(instance, name, value)
+
+    def save(self, instance: M, condition: ConditionLike = None, force_reindex: bool = False) -> M:
+        """Stores a new instance, or what changed of a stored one, and returns it.
+
+        Args:
+            condition: what must hold of the stored item, as a dict or an expression.
+            force_reindex: writes index and iteration keys anew, changed or not.
+        """
+        if state_of(instance).status is Status.TRANSIENT:
+            carry_out(self._creation(instance, condition, "save"))
+            return instance
+        change = self._saving(instance, condition, force_reindex)
+        if change is not None:
+            carry_out(change)
+        return instance
+
+    def _saving(self, instance: M, condition: ConditionLike, force_reindex: bool) -> Saving | None:
+        options = {
+            "is_new": False,
+            "condition": condition,
+            "force_reindex": force_reindex,
+            "instance": instance,
+        }
+        if state_of(instance).status in (Status.LOADED, Status.PENDING):
+            changes = {name: instance.__dict__[name] for name in changed_names(instance)}
+            self._before_save(instance, changes, options)
+        change = saving_of(instance, condition, force_reindex)
+        if change is not None:
+            change.done.append(lambda saved: run(self.model, "after_save", saved, options, saved))
+        return change
+
+    def update(self, key: object, /, condition: ConditionLike = None, **changes: Any) -> M:
+        """Changes fields of a stored item without loading it, and returns it as it is stored then.
+
+        Raises:
+            ItemNotFoundError: where the item does not exist.
+            ConditionalError: where `condition` does not hold.
+        """
+        options = {"is_new": False, "condition": condition}
+        run(self.model, "before_save", changes, options)
+
+        change = update_of(self.home, self.plain_key(key), changes, condition)
+        change.done.append(lambda updated: run(self.model, "after_save", updated, options, updated))
+        return self.typed(carry_out(change))
+
+    def increment(self, key: object, /, condition: ConditionLike = None, **amounts: int) -> M:
+        """Adds to counters of a stored item, atomically; negative amounts count down.
+
+        Raises:
+            ItemNotFoundError: where the item does not exist.
+            WriteOutcomeUnknownError: where the reply was lost; `CounterField(exact=True)` avoids that.
+        """
+        changes: dict[str, Any] = {}
+        for name, amount in amounts.items():
+            field = self.schema.fields.get(name)
+            if field is None or not isinstance(field, CounterField):
+                counters = [f.name for f in self.schema.fields.values() if isinstance(f, CounterField)]
+                raise UnknownFieldError(
+                    f"{self.schema.name} has no counter {name!r}.{suggestion(name, counters)}", name, amount
+                )
+            changes[name] = Delta(field.accept(amount))
+        if not changes:
+            raise ValidationError(
+                f"{self.schema.name}: increment needs a counter and an amount, as in views=1."
+            )
+        return self.update(key, condition, **changes)
+
+    def upsert(self, **fields: Any) -> M:
+        """Stores the given fields: into the item with their key, or into a new one with defaults for the rest."""
+        self.schema.accept_all(fields, [name for name in fields if name in self.schema.fields])
+        key = {name: fields.get(name) for name in self.schema.key_names}
+        changes = {name: value for name, value in fields.items() if name not in key}
+        for attempt in range(_UPSERT_ROUNDS):
+            try:
+                return self.update(key, None, **changes)
+            except ItemNotFoundError:
+                pass
+            try:
+                return self.create(**fields)
+            except ConditionalError as error:
+                if isinstance(error, UniqueConstraintError) or attempt == _UPSERT_ROUNDS - 1:
+                    raise
+        raise AssertionError("the last round returns or raises")
+
+    def delete(self, key: object, condition: ConditionLike = None) -> M:
+        """Deletes an item by its key or through its instance, which is returned and no longer exists."""
+        instance = key if isinstance(key, self.model) else None
+        return self.typed(carry_out(self._deletion(key, condition, instance)))
+
+    def _deletion(self, key: object, condition: ConditionLike, instance: M | None) -> Deleting:
+        options = {"condition": condition, "instance": instance}
+        primary_id = state_of(instance).primary_id if instance is not None else key
+        run(self.model, "before_delete", primary_id, options, instance)
+        change = deleting_of(self.home, None if instance is not None else key, condition, instance)
+        change.done.append(lambda gone: run(self.model, "after_delete", primary_id, options, gone))
+        return change
+
+    # --- in a unit of work -------------------------------------------------------------------------
+
+    def entry(
+        self, session: Session, instance: M, *, deletes: bool = False, overwrite: bool = False
+    ) -> Entry:
+        """What a unit of work notes of an object to be written at its commit; everything wrong is told now."""
+        return entry_for(self.home, session, instance, deletes=deletes, overwrite=overwrite)
+
+    def prepared(self, entry: Entry) -> Change | None:
+        """The change that an entry is at the commit, hooks before it run; None where nothing changed."""
+        instance: M = entry.instance
+        with bound_tenant(entry.tenant):
+            if entry.deletes:
+                return self._deletion(None, None, instance)
+            if state_of(instance).status is not Status.TRANSIENT:
+                return self._saving(instance, None, False)
+            change = self._creation(instance, None, "save")
+            change.overwrite = entry.overwrite
+            return change
+
+    def write_all(self, session: Session, entries: Sequence[Entry], *, atomic: bool) -> None:
+        """Writes the entries of a unit of work, of any models; see `Session.commit`."""
+        commit(session, entries, atomic=atomic)
+
+    def plain_key(self, key: object) -> object:
+        """The key without an instance around it."""
+        raise NotImplementedError
+
+    @property
+    def home(self) -> Home:
+        """The repository as instances know it."""
+        found: Any = self
+        home: Home = found
+        return home
+
+    def typed(self, instance: Any) -> M:
+        """An instance, which is one of the model."""
+        typed: M = instance
+        return typed

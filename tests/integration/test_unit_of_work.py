@@ -1,0 +1,327 @@
+"""session.add, delete, commit and rollback: many writes planned together."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+
+import pytest
+
+from dynamo_bao import (
+    BatchContextError,
+    CommitError,
+    ConditionalError,
+    ItemNotFoundError,
+    Manager,
+    TransactionError,
+    UncommittedChangesError,
+    UniqueConstraintError,
+    ValidationError,
+    batched,
+    current_session,
+    init_models,
+    run_with_batch_context,
+    transaction,
+)
+from dynamo_bao.testing import FaultInjectingTransport, damaged, throttled, unprocessed
+from dynamo_bao.transport.boto import embedded_transport
+from tests.support import models
+from tests.support.clocks import FakeTime
+from tests.support.models import Org, Post, User
+from tests.support.wire import Wire
+
+
+class Stop(Exception):
+    """What a block is left with."""
+
+
+# --- the cheapest correct write -----------------------------------------------------------------------
+
+
+def test_new_items_under_own_ids_are_put_25_at_a_time(manager: Manager, wire: Wire) -> None:
+    """Sixty posts are three requests and one round; they are found before and after."""
+    with run_with_batch_context() as session:
+        posts = [Post(title=f"post {number}") for number in range(60)]
+        session.add(*posts)
+        assert Post.find(posts[3].post_id) is posts[3]
+        assert Post.find_or_none(posts[4].post_id) is posts[4]
+        assert len(wire) == 0
+        posts[5].title = "as it is at the commit"
+        session.commit()
+        assert wire.operations == ["BatchWriteItem"] * 3
+        assert session.stats.round_trips == 1 and session.stats.requests == 3
+        assert Post.find(posts[3].post_id) is posts[3] and posts[3].exists()
+        assert not any(post.has_changes() for post in posts)
+        wire.clear()
+        session.commit()
+        assert len(wire) == 0
+    assert Post.find(posts[5].post_id).title == "as it is at the commit"
+
+
+def test_each_change_takes_the_cheapest_correct_way(manager: Manager, wire: Wire) -> None:
+    """Deletes go in a batch; given keys are conditional puts, changes conditional updates, guards transactions."""
+    gone = [Post.create(title="old").post_id for _ in range(3)]
+    kept = Post.create(title="kept", views=1).post_id
+    ann = User.create(name="Ann", email="ann@example.org").user_id
+    wire.clear()
+    with run_with_batch_context() as session:
+        user, post = User.find(ann), Post.find(kept)
+        assert user.name and post.title
+        wire.clear()
+        session.delete(*map(Post.find, gone))
+        assert all(Post.find(post_id).exists() for post_id in gone)
+        session.add(Org(org_id="acme", name="Acme"), User(name="Bob", email="bob@example.org"))
+        user.email = "ann@acme.org"
+        post.views += 2
+        session.add(user, post)
+        wire.clear()
+        session.commit()
+        assert sorted(wire.operations) == [
+            "BatchWriteItem",
+            "PutItem",
+            "TransactWriteItems",
+            "TransactWriteItems",
+            "UpdateItem",
+        ]
+        assert not any(Post.find(post_id) for post_id in gone)
+        assert post.views == 3
+    assert User.unique_email.find("ann@acme.org") == user
+    assert User.unique_email.find("ann@example.org") is None
+    assert Org.find("acme").exists()
+
+
+def test_nothing_changed_sends_nothing(manager: Manager, wire: Wire) -> None:
+    """Unchanged objects, and new ones that are deleted again."""
+    org_id = Org.create(org_id="acme", name="Acme").org_id
+    with run_with_batch_context() as session:
+        org, fresh = Org.find(org_id), Org(org_id="b", name="B")
+        assert org.name
+        wire.clear()
+        session.add(org, org, fresh)
+        session.delete(fresh)
+        session.commit()
+        assert wire.operations == []
+        assert not Org.find("b")
+
+
+def test_values_that_change_hands_keep_their_order(manager: Manager, wire: Wire) -> None:
+    """Changes that share a unique value are one transaction; others do not wait for them."""
+    ann = User.create(name="Ann", email="ann@example.org")
+    bob = User.create(name="Bob", email="bob@example.org")
+    with run_with_batch_context() as session:
+        one, two = User.find(ann.user_id), User.find(bob.user_id)
+        assert one.name and two.name
+        wire.clear()
+        one.email, two.email = two.email, one.email
+        session.add(one, two, User(name="Cid", email="cid@example.org"))
+        session.commit()
+        assert wire.operations == ["TransactWriteItems"] * 2
+    assert User.unique_email.find("ann@example.org") == bob
+    assert User.unique_email.find("bob@example.org") == ann
+
+
+def test_overwrite_is_the_only_blind_put(manager: Manager, wire: Wire) -> None:
+    """It replaces what is stored; refused where unique values must be kept, or the object is stored."""
+    Org.create(org_id="acme", name="Acme")
+    wire.clear()
+    with run_with_batch_context() as session:
+        session.add(Org(org_id="acme", name="Acme II"), overwrite=True)
+        session.commit()
+        assert wire.operations == ["BatchWriteItem"]
+        with pytest.raises(ValidationError, match="unique values"):
+            session.add(User(name="x"), overwrite=True)
+        with pytest.raises(ValidationError, match="stored already"):
+            session.add(Org.find("acme"), overwrite=True)
+    assert Org.find("acme").name == "Acme II"
+
+
+def test_atomic_is_one_transaction(manager: Manager, wire: Wire) -> None:
+    """All or nothing; what was refused stays and can be committed again."""
+    Org.create(org_id="taken", name="x")
+    wire.clear()
+    with run_with_batch_context() as session:
+        org, post = Org(org_id="taken", name="mine"), Post(title="p")
+        session.add(org, post)
+        with pytest.raises(ConditionalError) as caught:
+            session.commit(atomic=True)
+        assert isinstance(caught.value, TransactionError)
+        assert not Post.find(post.post_id, bypass_cache=True)
+        session.delete(org)
+        session.commit(atomic=True)
+        assert wire.operations[0] == "TransactWriteItems"
+    assert Post.find(post.post_id).title == "p"
+
+
+# --- what is not written -------------------------------------------------------------------------------
+
+
+def test_a_partial_failure_tells_what_was_written(manager: Manager) -> None:
+    """What was not done stays, and is written by the next commit once the reason is gone."""
+    Org.create(org_id="taken", name="x")
+    User.create(name="Ann", email="ann@example.org")
+    with run_with_batch_context() as session:
+        org, good = Org(org_id="taken", name="mine"), Org(org_id="free", name="free")
+        user, post = User(name="Bob", email="ann@example.org"), Post(title="p")
+        session.add(org, good, user, post)
+        with pytest.raises(CommitError, match="2 of 4 changes are written, 2 are not") as caught:
+            session.commit()
+        error = caught.value
+        assert set(error.done) == {good, post} and set(error.not_done) == {org, user}
+        assert error.unknown == () and isinstance(error.__cause__, ConditionalError)
+        assert good.exists() and post.exists()
+        user.email = "bob@example.org"
+        Org.delete("taken")
+        session.commit()
+    assert Org.find("taken").name == "mine"
+    assert User.unique_email.find("bob@example.org") == user
+
+
+def test_everything_is_checked_before_the_first_write(embedded: Manager, sent: Wire) -> None:
+    """A wrong value anywhere writes nothing."""
+    with run_with_batch_context() as session:
+        wrong = Post(title="x")
+        session.add(Post(title="good"), wrong)
+        wrong.views = "many"
+        with pytest.raises(ValidationError):
+            session.commit()
+        assert sent.operations == []
+        wrong.views = 3
+        session.commit()
+        assert sent.operations == ["BatchWriteItem"]
+
+
+def test_W3_unprocessed_items_are_sent_again(table_name: str) -> None:
+    """Batches that are throttled and answered in part are written in the end, each item once."""
+    transport = FaultInjectingTransport(
+        embedded_transport().wire, operations={"BatchWriteItem"}, seed=3, clock=FakeTime().clock
+    )
+    with init_models(models=models.ALL, table_name=table_name, transport=transport, deadline=60) as manager:
+        manager.create_table()
+        transport.inject([throttled(), *[unprocessed(0.3)] * 40])
+        with run_with_batch_context(max_concurrency=1) as session:
+            posts = [Post(title=f"post {number}") for number in range(500)]
+            session.add(*posts)
+            session.commit()
+        written = manager.client.scan(TableName=table_name, Select="COUNT")["Count"]
+        assert written == 500
+        print(f"W3: 500 puts with 30 % left unprocessed each time, {written} written, 0 lost")
+
+
+def test_an_unreadable_reply_is_unknown_and_can_be_committed_again(table_name: str) -> None:
+    """Nobody knows whether it was written; the objects stay in the session."""
+    transport = FaultInjectingTransport(embedded_transport().wire, operations={"BatchWriteItem"})
+    with init_models(models=models.ALL, table_name=table_name, transport=transport, deadline=0.5) as manager:
+        manager.create_table()
+        transport.inject(damaged("html"))
+        with run_with_batch_context() as session:
+            post = Post(title="p")
+            session.add(post)
+            with pytest.raises(CommitError) as caught:
+                session.commit()
+            assert caught.value.unknown == (post,)
+            transport.inject([])
+            session.commit()
+        assert Post.find(post.post_id).title == "p"
+
+
+# --- leaving ----------------------------------------------------------------------------------------------
+
+
+def test_nothing_is_written_without_commit(embedded: Manager, sent: Wire) -> None:
+    """Leaving with uncommitted work is an error, after the session was closed."""
+    with (
+        pytest.raises(UncommittedChangesError, match="2 objects") as caught,
+        run_with_batch_context() as session,
+    ):
+        post = Post(title="p")
+        session.add(post, Org(org_id="a", name="A"))
+    assert caught.value.not_done[0] is post
+    assert not session.is_open and current_session() is None
+    assert sent.operations == []
+
+
+def test_nothing_is_written_on_error_and_the_error_comes_out(
+    embedded: Manager, sent: Wire, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The work is dropped, and the log says so."""
+    with (
+        caplog.at_level(logging.WARNING, "dynamo_bao"),
+        pytest.raises(Stop),
+        run_with_batch_context() as session,
+    ):
+        session.add(Post(title="p"))
+        raise Stop
+    assert sent.operations == [] and "never committed" in caplog.text
+
+
+def test_rollback_says_that_it_is_meant(embedded: Manager, sent: Wire) -> None:
+    """New objects are new again, deletions are forgotten, local values stay."""
+    Org.create(org_id="a", name="A")
+    sent.clear()
+    with run_with_batch_context() as session:
+        org, post = Org.find("a"), Post(title="p")
+        org.name = "changed"
+        session.add(org, post)
+        session.delete(Org.find("a"))
+        session.rollback()
+        assert org.name == "changed" and org.has_changes()
+        assert not Post.find(post.post_id)
+        session.commit()
+    assert "PutItem" not in sent.operations and "BatchWriteItem" not in sent.operations
+
+
+def test_functions_and_generators_tell_too(embedded: Manager) -> None:
+    """@batched, run_with_batch_context(fn) and generators are blocks like any other."""
+
+    @batched
+    def forgets() -> None:
+        session = current_session()
+        assert session is not None
+        session.add(Post(title="p"))
+
+    @batched
+    def yields() -> Iterator[int]:
+        session = current_session()
+        assert session is not None
+        session.add(Post(title="p"))
+        yield 1
+
+    with pytest.raises(UncommittedChangesError):
+        forgets()
+    with pytest.raises(UncommittedChangesError):
+        run_with_batch_context(forgets)
+    with pytest.raises(UncommittedChangesError):
+        list(yields())
+
+
+def test_rules_of_the_session(embedded: Manager) -> None:
+    """commit() inside a transaction, clear() with work, two objects for a key, an object that is gone."""
+    Org.create(org_id="a", name="A")
+    with run_with_batch_context() as session:
+        session.add(Post(title="p"))
+        with transaction(), pytest.raises(BatchContextError, match="transaction"):
+            session.commit()
+        with pytest.raises(UncommittedChangesError):
+            session.clear()
+        session.add(Org(org_id="b", name="B"))
+        with pytest.raises(ConditionalError, match="another object"):
+            session.add(Org(org_id="b", name="other"))
+        with pytest.raises(ItemNotFoundError):
+            session.delete(Org.find("nobody").delete() if Org.find("nobody") else _deleted())
+        session.rollback()
+
+
+def _deleted() -> Org:
+    org = Org.find("a")
+    org.delete()
+    return org
+
+
+def test_two_claims_of_a_value_fail_before_sending(embedded: Manager, sent: Wire) -> None:
+    """In one commit, nothing of either is sent."""
+    with run_with_batch_context() as session:
+        session.add(User(name="a", email="same@example.org"), User(name="b", email="same@example.org"))
+        with pytest.raises((CommitError, UniqueConstraintError)):
+            session.commit()
+        assert sent.operations == []
+        session.rollback()
