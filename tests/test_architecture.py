@@ -85,6 +85,7 @@ LEVELS: tuple[tuple[str, tuple[str, ...]], ...] = (
             "session.pool",
             "session.queries",
             "session.rounds",
+            "session.trace",
             "session.flush",
             "session.session",
         ),
@@ -117,7 +118,7 @@ LEVELS: tuple[tuple[str, tuple[str, ...]], ...] = (
         ),
     ),
     ("models", ("classes", "construction", "model")),
-    ("connecting", ("tables", "manager")),
+    ("connecting", ("tables", "manager", "otel")),
     ("the rim", ("testing.recording", "testing.faults", "testing", "")),
 )
 ORDER = {module: place for place, module in enumerate(m for _, modules in LEVELS for m in modules)}

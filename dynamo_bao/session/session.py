@@ -27,6 +27,7 @@ from dynamo_bao.session.owned import SessionState
 from dynamo_bao.session.pool import Pool
 from dynamo_bao.session.queries import PendingQuery, Queries
 from dynamo_bao.session.rounds import Budget, Rounds
+from dynamo_bao.session.trace import Trace
 from dynamo_bao.session.work import Entry, Work
 
 log = logging.getLogger("dynamo_bao.session")
@@ -151,6 +152,10 @@ class Session(Objects):
             raise ConcurrencyError(
                 "A session cannot be activated elsewhere while a transaction is open in it."
             )
+
+    def trace(self) -> Trace:
+        """What was asked of DynamoDB so far, round by round, with the line that caused each."""
+        return Trace(tuple(self.rounds.kept))
 
     # --- objects ---------------------------------------------------------------------------------
 

@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from dynamo_bao import BudgetExceededError, ConfigurationError, Manager, run_with_batch_context
+from dynamo_bao import (
+    BudgetExceededError,
+    ConfigurationError,
+    Manager,
+    ThrottledError,
+    init_models,
+    run_with_batch_context,
+)
+from dynamo_bao.testing import FaultInjectingTransport, throttled
+from dynamo_bao.transport.boto import embedded_transport
+from tests.support.clocks import FakeTime
 from tests.support.models import Org, Post, User
 from tests.support.wire import Wire
 
@@ -152,6 +163,54 @@ def test_a_hook_that_fails_stops_nothing(
     with caplog.at_level(logging.ERROR, "dynamo_bao"):
         assert User.find(people[0]).name == "user 0"
     assert "metrics are down" in caplog.text
+
+
+# --- traces -----------------------------------------------------------------------------------------
+
+
+def test_a_trace_tells_each_round_and_its_cause(people: list[str], sent: Wire, tmp_path: Path) -> None:
+    """As text and as a page: kind, line, operations, keys and capacity, and never a value."""
+    with run_with_batch_context() as session:
+        for user in [User.find(user_id) for user_id in people]:
+            assert user.name
+        results = [User.by_status.query("active"), User.by_status.query("gone")]
+        assert [len(result) for result in results] == [8, 0]
+        Org.create(org_id="acme", name="secret name")
+        trace = session.trace()
+    assert [done.kind for done in trace] == ["lookups", "queries", "write"]
+    text = str(trace)
+    assert text.startswith("3 rounds, 4 requests, ")
+    assert "BatchGetItem · 8 keys" in text and "Query · 1 query" in text and "PutItem · 1 key" in text
+    assert text.count("test_seeing.py:") == 3
+    assert f"User {people[0]!r}" in text and "secret" not in text
+    page = trace.save(tmp_path / "trace.html").read_text()
+    assert page.count("<details>") == 3 and page.count('class="sent"') == 4
+    assert "secret" not in page and "http" not in page.replace("https://", "http").split("<style>")[0]
+    assert len(trace) == 3
+
+
+def test_a_trace_shows_retries_and_errors(table_name: str) -> None:
+    """Attempts and waits stand with the request they belong to; an error with its class."""
+    transport = FaultInjectingTransport(embedded_transport().wire, clock=FakeTime().clock)
+    with init_models(models=[Org], table_name=table_name, transport=transport, deadline=60) as manager:
+        manager.create_table()
+        transport.inject([throttled(), throttled()])
+        with run_with_batch_context() as session:
+            assert not Org.find("<b>")
+            transport.inject(throttled())
+            with pytest.raises(ThrottledError):
+                Org.create(org_id="a", name="A")
+        text, page = str(session.trace()), session.trace().html()
+    assert "3 attempts" in text and "ended with ThrottledError" in text
+    assert 'class="retried"' in page and 'class="failed"' in page
+    assert "&lt;b&gt;" in page and "<b>'" not in page
+
+
+def test_an_empty_trace(embedded: Manager) -> None:
+    """A session that asked nothing says so."""
+    with run_with_batch_context() as session:
+        assert str(session.trace()).startswith("0 rounds")
+        assert "Nothing was asked" in session.trace().html()
 
 
 # --- what a session holds ---------------------------------------------------------------------------

@@ -1,0 +1,72 @@
+"""Spans of OpenTelemetry, taken by its own exporter."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import SpanKind, StatusCode
+
+from dynamo_bao import ConfigurationError, Manager, ThrottledError, init_models, otel, run_with_batch_context
+from dynamo_bao.testing import FaultInjectingTransport, throttled
+from dynamo_bao.transport.boto import embedded_transport
+from tests.support.clocks import FakeTime
+from tests.support.models import Org
+
+
+@pytest.fixture
+def exporter() -> InMemorySpanExporter:
+    """Where the spans of a test end up."""
+    return InMemorySpanExporter()
+
+
+@pytest.fixture
+def provider(exporter: InMemorySpanExporter) -> TracerProvider:
+    """A tracer provider of the test's own."""
+    made = TracerProvider()
+    made.add_span_processor(SimpleSpanProcessor(exporter))
+    return made
+
+
+def test_each_request_is_a_client_span_under_the_current_one(
+    embedded: Manager, provider: TracerProvider, exporter: InMemorySpanExporter
+) -> None:
+    """With operation, table, size and capacity, and the time it took; no values."""
+    otel.instrument(embedded, provider)
+    with provider.get_tracer("test").start_as_current_span("request") as outer, run_with_batch_context():
+        Org.create(org_id="acme", name="secret")
+        assert not any([Org.find("a"), Org.find("b")])
+    put, batch, _ = exporter.get_finished_spans()
+    assert (put.name, batch.name) == ("DynamoDB.PutItem", "DynamoDB.BatchGetItem")
+    assert batch.kind is SpanKind.CLIENT and batch.parent is not None
+    assert batch.parent.span_id == outer.get_span_context().span_id
+    assert batch.attributes is not None and batch.attributes["db.operation.batch.size"] == 2
+    assert batch.attributes["db.collection.name"] == embedded.table_name
+    assert put.start_time is not None and put.end_time is not None and put.end_time >= put.start_time
+    assert "secret" not in put.to_json()
+
+
+def test_an_error_is_the_spans_status(
+    table_name: str, provider: TracerProvider, exporter: InMemorySpanExporter
+) -> None:
+    """With the class of the error."""
+    transport = FaultInjectingTransport(embedded_transport().wire, throttled(), clock=FakeTime().clock)
+    with init_models(models=[Org], table_name=table_name, transport=transport) as manager:
+        otel.instrument(manager, provider)
+        with pytest.raises(ThrottledError):
+            Org.create(org_id="acme", name="Acme")
+    (span,) = exporter.get_finished_spans()
+    assert span.status.status_code is StatusCode.ERROR
+    assert span.attributes is not None and span.attributes["error.type"] == "ThrottledError"
+
+
+def test_without_the_extra_it_says_what_to_install(
+    embedded: Manager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The error names the extra."""
+    monkeypatch.setitem(sys.modules, "opentelemetry.trace", None)
+    with pytest.raises(ConfigurationError, match=r"dynamo-bao\[otel\]"):
+        otel.instrument(embedded)
