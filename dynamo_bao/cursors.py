@@ -47,13 +47,21 @@ def unseal(text: object, purpose: tuple[str, ...], secret: bytes) -> dict[str, A
         except ValueError:
             raw = b""
         checksum, content = raw[:_SEAL_BYTES], raw[_SEAL_BYTES:]
-        if content and hmac.compare_digest(checksum, _checksum(content, purpose, secret)):
-            payload: dict[str, Any] = json.loads(content)
-            return payload
+        if hmac.compare_digest(checksum, _checksum(content, purpose, secret)):
+            payload = _parsed(content)
+            if isinstance(payload, dict):
+                return payload
     raise QueryError(
         "The cursor is not one of this query: it was changed, or made for another query, model, tenant or table. "
         "Use last_evaluated_key of the same query, as it is."
     )
+
+
+def _parsed(content: bytes) -> object:
+    try:
+        return json.loads(content)
+    except ValueError:
+        return None
 
 
 def _checksum(content: bytes, purpose: tuple[str, ...], secret: bytes) -> bytes:

@@ -247,7 +247,7 @@ class _Search:
             "query": self.asked,
         }
 
-    def _position(self, cursor: str) -> dict[str, Any]:
+    def _position(self, cursor: str) -> object:
         payload = unseal(cursor, _PURPOSE, self.home.database.cursor_secret)
         for name, what in (
             ("model", "another model"),
@@ -255,13 +255,12 @@ class _Search:
             ("scope", "other buckets (scope mismatch)"),
             ("query", "a different query"),
         ):
-            if payload[name] != self._bound_to()[name]:
+            if payload.get(name, ...) != self._bound_to()[name]:
                 raise QueryError(
                     f"{self.home.schema.name}: the cursor belongs to {what}; go on with the call it came from, or "
                     f"start anew without it."
                 )
-        position: dict[str, Any] = payload["at"]
-        return position
+        return payload.get("at")
 
 
 def _config(schema: Schema, operation: str) -> SearchConfig:

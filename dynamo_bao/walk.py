@@ -9,7 +9,7 @@ from typing import Any
 from attrs import Factory, define, frozen
 
 from dynamo_bao.context import BatchContext
-from dynamo_bao.errors import ConfigurationError, DataFormatError, ServiceError, ValidationError
+from dynamo_bao.errors import ConfigurationError, DataFormatError, QueryError, ServiceError, ValidationError
 from dynamo_bao.instances import Home, Status, require_present, state_of
 from dynamo_bao.keys import Key
 from dynamo_bao.peers import PeerGroup
@@ -90,12 +90,31 @@ class Walk:
         }
         return {"open": sorted(spots.items()), "opened": self._opened}
 
-    def go_to(self, position: Mapping[str, Any]) -> None:
-        """Goes on from a `position`."""
-        self._opened = position["opened"]
-        self._open = {
-            bucket: None if spot is None else self._key(bucket, *spot) for bucket, spot in position["open"]
-        }
+    def go_to(self, position: object) -> None:
+        """Goes on from a `position`.
+
+        Raises:
+            QueryError: for a position that no walk through these buckets has.
+        """
+        match position:
+            case {"opened": int(opened), "open": list(spots)} if 0 <= opened <= len(self.buckets) and all(
+                map(self._is_spot, spots)
+            ):
+                self._opened = opened
+                self._open = {
+                    bucket: None if spot is None else self._key(bucket, *spot) for bucket, spot in spots
+                }
+            case _:
+                raise QueryError(
+                    f"{self.home.schema.name}: the cursor says no place in these buckets; use one that this library "
+                    f"gave, as it is."
+                )
+
+    def _is_spot(self, entry: object) -> bool:
+        match entry:
+            case [int(bucket), None] | [int(bucket), [str(), str(), str()]]:
+                return bucket in self.buckets
+        return False
 
     def _key(self, bucket: int, pk: str, sk: str, primary_id: str) -> Item:
         partition = self.home.schema.iteration_partition(self.tenant, bucket)

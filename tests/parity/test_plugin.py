@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from dynamo_bao import Model, PrimaryKey, StringField, UlidField
+from tests.support.wire import Wire
 
 
 class User(Model, prefix="plg", name="PlgUser"):
@@ -75,6 +76,16 @@ def test_01_save_hooks(calls: list[Any]) -> None:
         ("before_save", {"name": "Bob"}),
         ("after_save", "BOB"),
     ]
+
+
+def test_02_nothing_changed(calls: list[Any], wire: Wire) -> None:
+    """Without a change nothing is sent and after_save is not called; before_save is, as it could make one."""
+    user = User.create(name="Ada")
+    calls.clear()
+    wire.clear()
+    user.save()
+    assert len(wire) == 0
+    assert [what for what, *_ in calls] == ["before_save"]
 
 
 def test_03_save_options(calls: list[Any]) -> None:

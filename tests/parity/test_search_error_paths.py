@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+
 import pytest
 
-from dynamo_bao import ConfigurationError, Model, PrimaryKey, QueryError, StringField
+from dynamo_bao import (
+    ConfigurationError,
+    Model,
+    PrimaryKey,
+    QueryError,
+    ServiceError,
+    StringField,
+    init_models,
+)
+from tests.support.raw_server import http, raw_server
 from tests.support.wire import Wire
 
 NOT_CARRIED = {
@@ -26,6 +39,72 @@ class Note(Model, prefix="sen", name="SeNote", iterable=True, iteration_buckets=
 MODELS = [Note]
 
 pytestmark = pytest.mark.usefixtures("manager")
+
+
+NO_INDEX = "The table does not have the specified index: iter_index"
+TRANSLATED = "missing on table 'app'. Run 'bao update-table'"
+
+Refusing = Callable[[str, str], None]
+
+
+@pytest.fixture
+def refusing(monkeypatch: pytest.MonkeyPatch) -> Iterator[Refusing]:
+    """Has the models talk to a server that answers everything with an error's code and message."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "dummy")
+    with ExitStack() as stack:
+
+        def start(code: str, message: str) -> None:
+            body = json.dumps({"__type": f"com.amazonaws.dynamodb.v20120810#{code}", "message": message})
+            answer = http(body.encode(), status="400 Bad Request")
+            url, _ = stack.enter_context(raw_server(lambda operation, _: answer))
+            stack.enter_context(
+                init_models(models=MODELS, table_name="app", endpoint_url=url, region="us-east-1")
+            )
+
+        yield start
+
+
+def test_01_a_missing_index(refusing: Refusing) -> None:
+    """What DynamoDB says of a missing index becomes the command that makes it."""
+    refusing("ValidationException", NO_INDEX)
+    with pytest.raises(ConfigurationError) as caught:
+        next(Note.iterate_all())
+    assert TRANSLATED in str(caught.value)
+    assert isinstance(caught.value.__cause__, ServiceError)
+
+
+def test_02_not_found_of_an_index(refusing: Refusing) -> None:
+    """So does a ResourceNotFoundException that speaks of an index."""
+    refusing("ResourceNotFoundException", "Requested resource not found: Index: iter_index not found")
+    with pytest.raises(ConfigurationError) as caught:
+        next(Note.iterate_all())
+    assert TRANSLATED in str(caught.value)
+
+
+def test_03_not_found_of_the_table(refusing: Refusing) -> None:
+    """One that does not is about the table, and says so."""
+    refusing("ResourceNotFoundException", "Requested resource not found")
+    with pytest.raises(ConfigurationError) as caught:
+        next(Note.iterate_all())
+    assert TRANSLATED not in str(caught.value)
+    assert "create_table()" in str(caught.value)
+
+
+def test_04_while_searching(refusing: Refusing) -> None:
+    """A search is told the same."""
+    refusing("ValidationException", NO_INDEX.replace("iter_index", "iter_search_index"))
+    with pytest.raises(ConfigurationError) as caught:
+        Note.search_all(["foo"])
+    assert TRANSLATED in str(caught.value)
+
+
+def test_05_another_error(refusing: Refusing) -> None:
+    """Other errors stay what they are."""
+    refusing("ValidationException", "Something else is wrong")
+    with pytest.raises(ServiceError, match="Something else") as caught:
+        next(Note.iterate_all())
+    assert not isinstance(caught.value, ConfigurationError)
 
 
 def test_06_iterate_all(wire: Wire) -> None:
