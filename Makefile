@@ -37,8 +37,9 @@ engines: $(READY)  ## fetch the DynamoDB engines that the tests run on
 test: $(READY) engines  ## the whole suite, on all engines
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
-parity: $(READY)  ## how much of what the JavaScript library does is carried over, by area
+parity: $(READY)  ## how much of what the JavaScript library does is carried over, by area; and the page on its features
 	$(BIN)/python -m tests.parity.report -n $(WORKERS)
+	$(BIN)/python -m tests.parity.features
 
 test-minimum:  ## the suite with the oldest versions of what is needed, in a virtual environment of its own
 	$(PYTHON) -m venv --clear .venv-minimum
