@@ -51,7 +51,11 @@ class DxDeduped(
     primary_key = PrimaryKey("key")
 
 
-MODELS = [DxListed, DxSearched, DxTerse, DxDeduped]
+class DxFewer(DxListed, prefix="x5e", iteration_buckets=2):
+    """Inherits that it can be gone through."""
+
+
+MODELS = [DxListed, DxSearched, DxTerse, DxDeduped, DxFewer]
 
 
 def test_defect_43_iteration(manager: Manager) -> None:
@@ -62,6 +66,25 @@ def test_defect_43_iteration(manager: Manager) -> None:
     assert sorted(keys, key=int) == [str(number) for number in range(20)]
     odd = [one.key for batch in DxListed.iterate_all(filter=lambda one: one.rank == "1") for one in batch]
     assert sorted(odd, key=int) == [str(number) for number in range(1, 20, 2)]
+
+
+def test_defect_43_order_and_inheritance(manager: Manager) -> None:
+    """A bucket's items come in the order of their ids as texts; a subclass inherits that it is iterable."""
+    for key in ("b", "9", "a", "10"):
+        DxFewer.create(key=key)
+    buckets = [[one.key for batch in DxFewer.iterate_bucket(n) for one in batch] for n in range(2)]
+    assert buckets == [sorted(keys) for keys in buckets]
+    assert sorted(key for keys in buckets for key in keys) == ["10", "9", "a", "b"]
+
+
+def test_defect_43_in_a_context(manager: Manager) -> None:
+    """Inside a context the items of an iteration are let go, and are as they are stored."""
+    for number in range(20):
+        DxListed.create(key=str(number))
+    with run_with_batch_context() as session:
+        for batch in DxListed.iterate_all(batch_size=5):
+            del batch
+        assert "0 pending, 0 known" in repr(session)
 
 
 def test_defect_44_phrases(manager: Manager) -> None:
