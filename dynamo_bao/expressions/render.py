@@ -127,14 +127,16 @@ class _Renderer:
     def size(self, c: Size) -> str:
         # An absent attribute has no size: asked first, because not every engine takes that for false.
         path, value = self.path(c.path), self._placeholders.value({"N": str(c.value)})
-        return f"(attribute_exists({path}) AND size({path}) {c.operator} {value})"
+        return f"attribute_exists({path}) AND size({path}) {c.operator} {value}"
 
     def joined(self, word: str, parts: tuple[Condition, ...]) -> str:
         return f" {word} ".join(
-            f"({self.render(part)})" if isinstance(part, (AllOf, AnyOf)) else self.render(part)
-            for part in parts
+            f"({self.render(part)})" if isinstance(part, _GROUPS) else self.render(part) for part in parts
         )
 
+
+_GROUPS = (AllOf, AnyOf, Size)
+"""What is rendered as several terms. DynamoDB refuses parentheses around parentheses."""
 
 _RENDERERS: dict[type[Condition], Callable[[_Renderer, Any], str]] = {
     Compare: _Renderer.compare,

@@ -18,7 +18,7 @@ from dynamo_bao.errors import QueryError
 from dynamo_bao.fields.base import UNIONS, Field, FieldOptions
 from dynamo_bao.fields.text import check_unicode
 from dynamo_bao.numbers import number_fault, parse_number, plain_number
-from dynamo_bao.wire import MAX_NESTING, AttributeValue
+from dynamo_bao.wire import MAX_NAME_BYTES, MAX_NESTING, AttributeValue
 
 
 def plain(value: Any, depth: int = 0) -> Any:
@@ -43,12 +43,20 @@ def plain(value: Any, depth: int = 0) -> Any:
     if isinstance(value, (list, tuple)):
         return [plain(part, depth + 1) for part in value]
     if isinstance(value, dict):
-        if not all(isinstance(name, str) for name in value):
-            raise ValueError("holds a map whose keys are not all str")
-        return {plain(name): plain(part, depth + 1) for name, part in value.items()}
+        return {_name(name): plain(part, depth + 1) for name, part in value.items()}
     if isinstance(value, (bytearray, memoryview)):
         return bytes(value)
     raise ValueError(f"holds a {type(value).__name__}, which a document cannot store")
+
+
+def _name(name: object) -> str:
+    """`name` if a map may have it: DynamoDB's rule for names of attributes, at any depth."""
+    if not isinstance(name, str):
+        raise ValueError("holds a map whose keys are not all str")
+    check_unicode(name)
+    if not 1 <= len(name.encode()) <= MAX_NAME_BYTES:
+        raise ValueError(f"holds a map with a key that is empty, or over {MAX_NAME_BYTES:,} bytes long")
+    return str.__str__(name)
 
 
 def to_document(value: Any) -> AttributeValue:

@@ -289,6 +289,8 @@ REFUSED: list[tuple[Any, object]] = [
     (MapField(), [SECRET]),
     (MapField(), SECRET),
     (MapField(), {1: "a"}),
+    (MapField(), {"a": [{"": 1}]}),
+    (MapField(), {"n" * 65_536: 1}),
     (MapField(), {"a": {1, 2}}),
     (MapField(), {"a": object()}),
     (MapField(), {"a": [float("nan")]}),
