@@ -427,6 +427,9 @@ class Model:
             )
         return hash((schema_of(type(self)).name, key))
 
+    def __dir__(self) -> list[str]:
+        return sorted({*super().__dir__(), *schema_of(type(self)).fields})
+
     def __repr__(self) -> str:
         state, values = state_of(self), self.__dict__
         shown = " ".join(f"{name}={values.get(name)!r}" for name in schema_of(type(self)).key_names)

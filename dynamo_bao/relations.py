@@ -72,9 +72,10 @@ def _find(
     if session is None:
         return get_instance(home, identity, tenant, None)
     known = session.known(home, identity)
+    own = Origin(state_of(instance).group, field, repository.schema.name)
+    origin = own if known is None else state_of(known).origin
     found = session.lookup(home, identity, tenant)
-    if known is None:
-        state_of(found).origin = Origin(state_of(instance).group, field, repository.schema.name)
+    state_of(found).origin = origin
     return found
 
 

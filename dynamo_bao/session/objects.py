@@ -59,6 +59,7 @@ class Objects(Owned):
         if counted:
             self.stats.cache_hits += 1
         state = state_of(instance)
+        state.origin = None  # whoever names a key asks for it, even where a relation has named it before
         if state.status is Status.TRANSIENT:  # added, and about to be stored
             return instance
         if state.status is Status.FAILED:

@@ -1,0 +1,264 @@
+"""Rules 12 to 21: the identity map, laziness and tenants."""
+
+from __future__ import annotations
+
+import copy
+import gc
+import pickle
+from typing import Any
+
+import pytest
+
+from dynamo_bao import (
+    ConditionalError,
+    ItemNotFoundError,
+    LazyLoadError,
+    Manager,
+    QueryError,
+    TenantContext,
+    TenantMismatchError,
+    TenantRequiredError,
+    run_with_batch_context,
+)
+from tests.support.models import ALL, Org, Page, Post, User
+from tests.support.wire import Wire
+
+MODELS = ALL
+
+
+def elsewhere(work: Any) -> None:
+    """What another session does meanwhile."""
+    with run_with_batch_context():
+        work()
+
+
+def test_rule_12_first_values_stay(ada: User) -> None:
+    """A later row does not replace what was loaded, turns a miss into a find, and leaves out what was deleted."""
+    with run_with_batch_context():
+        user, missing = User.find(ada.user_id), User.find("01ARZ3NDEKTSV4RRFFQ69G5FAW")
+        assert user.name == "Ada" and not missing
+        elsewhere(lambda: User.update(ada.user_id, name="Eve"))
+        elsewhere(lambda: User.create(user_id="01ARZ3NDEKTSV4RRFFQ69G5FAW", name="Bob"))
+        rows = list(User.by_status.query("active"))
+        assert {row.name for row in rows} == {"Ada", "Bob"}
+        assert any(row is user for row in rows) and any(row is missing for row in rows)
+        user.delete()
+        elsewhere(lambda: User.create(user_id=ada.user_id, name="Again"))
+        assert [row.name for row in User.by_status.query("active")] == ["Bob"]
+
+
+def test_rule_12_a_row_fills_what_is_pending(ada: User, wire: Wire) -> None:
+    """What is pending when a query brings it has the row's values, and is the row."""
+    with run_with_batch_context() as session:
+        rows = User.by_status.query("active")
+        assert len(rows) == 1
+        wire.clear()
+        assert User.find(ada.user_id) is rows[0]
+        assert User.find(ada.user_id).name == "Ada"
+        assert len(wire) == 0
+        assert session.stats.cache_hits > 0
+
+
+def test_rule_13_how_an_entry_was_read(ada: User, wire: Wire) -> None:
+    """A consistent find asks again after an eventual one and keeps local changes; after an own write it does not."""
+    with run_with_batch_context():
+        user = User.find(ada.user_id)
+        user.name = "local"
+        elsewhere(lambda: User.update(ada.user_id, age=7))
+        assert user.age == 7
+        elsewhere(lambda: User.update(ada.user_id, age=8))
+        wire.clear()
+        assert User.find(ada.user_id, consistent_read=True).age == 8
+        assert (user.name, len(wire)) == ("local", 1)
+        user.save()
+        wire.clear()
+        assert User.find(ada.user_id, consistent_read=True).name == "local"
+        assert len(wire) == 0
+        rows = list(Post.posts_for_user.query(ada))
+        assert rows == []
+    with pytest.raises(QueryError, match="consistent"):
+        User.by_status.query("active", consistent_read=True)
+
+
+def test_rule_14_what_is_held(manager: Manager, ada: User, wire: Wire) -> None:
+    """What was found by key or changed is held; what came from a query is held weakly."""
+    Post.create(title="a", user_id=ada)
+    with run_with_batch_context():
+        found, row = User.find(ada.user_id), Post.posts_for_user.query(ada)[0]
+        assert found.exists()
+        name, post_id = id(found), row.post_id
+        del found, row
+        gc.collect()
+        assert id(User.find(ada.user_id)) == name
+        wire.clear()
+        assert Post.find(post_id).title == "a"
+        assert len(wire) == 1
+        changed = Post.posts_for_user.query(ada)[0]
+        changed.title = "b"
+        del changed
+        gc.collect()
+        assert Post.find(post_id).title == "b"
+
+
+def test_rule_15_created_objects(manager: Manager, wire: Wire) -> None:
+    """create() gives the map's object; earlier ones share its state; a known one is refused without a request."""
+    with run_with_batch_context():
+        pending, missing = Org.find("a"), Org.find("b")
+        assert not missing
+        pending = Org.find("c")
+        made = [Org.create(org_id=name, name=name) for name in "bc"]
+        assert [Org.find(name) for name in "bc"] == made
+        assert (missing.name, pending.name) == ("b", "c")
+        wire.clear()
+        with pytest.raises(ConditionalError):
+            Org.create(org_id="b", name="again")
+        assert len(wire) == 0
+        built = Org(org_id="d", name="d")
+        built.save()
+        assert Org.find("d") is built
+        assert not Org.find("e")
+        elsewhere(lambda: Org.create(org_id="e", name="e"))
+        with pytest.raises(ConditionalError):
+            Org.create(org_id="e", name="mine")
+        assert Org.find("e").name == "e"
+
+
+def test_rule_15_detached_objects(ada: User) -> None:
+    """Copies, unpickled and bypassing instances are none of the session's; what they write expires a clean entry."""
+    with run_with_batch_context():
+        user = User.find(ada.user_id)
+        assert user.name == "Ada"
+        others = [
+            copy.copy(user),
+            pickle.loads(pickle.dumps(user)),
+            User.find(ada.user_id, bypass_cache=True),
+        ]
+        for number, other in enumerate(others):
+            assert other is not user and other == user
+            other.age = number
+            other.save()
+            assert User.find(ada.user_id).age == number
+
+
+def test_rule_16_every_find_answers_from_the_map(ada: User, wire: Wire) -> None:
+    """Hits and misses cost nothing again; refresh(), bypass_cache and consistent finds ask."""
+    with run_with_batch_context():
+        missing = "01ARZ3NDEKTSV4RRFFQ69G5FAW"
+        assert User.find(ada.user_id).exists() and not User.find(missing)
+        wire.clear()
+        assert User.find_or_none(ada.user_id) is User.find_or_raise(ada.user_id)
+        assert User.find_or_none(missing) is None
+        assert len(User.batch_find([ada.user_id, missing])) == 2
+        with pytest.raises(ItemNotFoundError):
+            User.find_or_raise(missing)
+        assert len(wire) == 0
+        User.find(ada.user_id).refresh()
+        User.find(ada.user_id, bypass_cache=True).exists()
+        User.find(missing, consistent_read=True).exists()
+        assert len(wire) == 3
+
+
+def test_rule_17_truth_equality_and_repr(ada: User, wire: Wire) -> None:
+    """bool() loads only what is pending; ==, hash, repr and dir never do; keyless instances are unhashable."""
+    with run_with_batch_context():
+        wire.clear()
+        pending, other = Org.find("acme"), Org.find("none")
+        assert pending != other and hash(pending) == hash(Org.find("acme"))
+        assert repr(pending) == "<Org org_id='acme' (pending)>"
+        assert "name" in dir(pending)
+        assert len(wire) == 0
+        assert pending and not other
+        assert bool(Org(org_id="x", name="X"))
+        assert "Acme" not in repr(pending)
+        assert User(name="a").user_id and hash(User(name="a"))
+        org = Org(name="X", org_id="y")
+        assert hash(org) == hash(Org(name="Z", org_id="y"))
+    assert Org.from_dict({"org_id": "y", "name": "Z"}) == org
+
+
+def test_rule_18_only_declared_names_load(ada: User, wire: Wire) -> None:
+    """Any other name is an AttributeError at once; a missing item's error is none, and suits templates."""
+    with run_with_batch_context():
+        pending: Any = User.find(ada.user_id)
+        wire.clear()
+        with pytest.raises(AttributeError):
+            _ = pending.nmae
+        assert not hasattr(pending, "nothing")
+        assert len(wire) == 0
+        missing: Any = Org.find("none")
+        with pytest.raises(ItemNotFoundError) as caught:
+            hasattr(missing, "name")
+        assert not isinstance(caught.value, (AttributeError, LookupError, StopIteration))
+        assert caught.value.silent_variable_failure is True
+
+
+def test_rule_19_assigning_never_loads(ada: User, wire: Wire) -> None:
+    """A pending instance's save sends what was assigned; a missing one refuses; refresh() discards."""
+    with run_with_batch_context():
+        wire.clear()
+        org = Org.find("acme")
+        org.name = "Acme Ltd."
+        org.save()
+        assert wire.operations == ["UpdateItem"]
+        org.name = "local"
+        assert org.refresh().name == "Acme Ltd."
+        missing = Org.find("none")
+        assert not missing
+        with pytest.raises(ItemNotFoundError):
+            missing.name = "x"
+        with pytest.raises(ItemNotFoundError):
+            missing.save()
+        gone = Org.find("gone")
+        gone.name = "x"
+        with pytest.raises(ItemNotFoundError):
+            gone.save()
+
+
+def test_rule_20_peers(manager: Manager, ada: User, wire: Wire) -> None:
+    """The first look at a relation loads those of all peers; it follows the current id; unset is None."""
+    bob = User.create(name="Bob")
+    for user in (ada, bob):
+        Post.create(title=user.name, user_id=user)
+    Post.create(title="nobody's")
+    ids = [post.post_id for batch in Post.iterate_all() for post in batch]
+    with run_with_batch_context():
+        posts = list(Post.batch_find(ids).values())
+        assert all(post.exists() for post in posts)
+        wire.clear()
+        assert {post.user.name if post.user else None for post in posts} == {"Ada", "Bob", None}
+        assert wire.operations == ["BatchGetItem"]
+        post = next(post for post in posts if post.title == "Ada")
+        post.user_id = bob.user_id
+        assert post.user.name == "Bob"
+        assert len(wire) == 1
+
+
+def test_rule_20_raise_mode(ada: User) -> None:
+    """With fetch="raise" the error comes at the look, and never for what is loaded."""
+    with run_with_batch_context(fetch="raise"):
+        user = User.find(ada.user_id)
+        org = user.org
+        with pytest.raises(LazyLoadError, match="org_id"):
+            _ = org.name
+        assert Org.find("acme").name == "Acme"
+        assert user.org.name == "Acme"
+
+
+def test_rule_21_an_instance_keeps_its_tenant(tenanted: Manager) -> None:
+    """Everything reached through an instance uses its tenant, and is refused under another one or none."""
+    with TenantContext.run_with_tenant("red"):
+        Org.create(org_id="acme", name="Red")
+        user = User.create(name="Ada", org_id="acme")
+        page = Page.create(path="/")
+    with run_with_batch_context():
+        for refused, error in (("blue", TenantMismatchError), (None, TenantRequiredError)):
+            if refused is not None:
+                TenantContext.set_current_tenant(refused)
+            for use in (user.save, user.refresh, user.delete, lambda: user.org, page.save):
+                with pytest.raises(error):
+                    use()
+            TenantContext.clear_tenant()
+        with TenantContext.run_with_tenant("red"):
+            assert user.org.name == "Red"
+            pending = Org.find("acme")
+        assert pending.name == "Red"

@@ -1,0 +1,174 @@
+"""Rules 7 to 11: what a lazy result reflects."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from dynamo_bao import (
+    BaoError,
+    BatchContextError,
+    DataFormatError,
+    Manager,
+    QueryError,
+    ServiceError,
+    TenantContext,
+    TenantRequiredError,
+    ValidationError,
+    init_models,
+    run_with_batch_context,
+)
+from dynamo_bao.testing import FaultInjectingTransport, embedded_transport
+from dynamo_bao.transport.messages import Request
+from tests.support.clocks import FakeTime
+from tests.support.models import ALL, Org, Page, Post, User
+from tests.support.wire import Wire
+
+MODELS = ALL
+
+
+def test_rule_07_arguments_are_checked_and_frozen_at_the_call(ada: User, wire: Wire) -> None:
+    """Wrong ones raise at the call; what is changed afterwards makes no difference; data is as of the first look."""
+    with run_with_batch_context():
+        for wrong in ("", 7, None):
+            with pytest.raises(ValidationError):
+                User.find(wrong)
+        with pytest.raises(QueryError):
+            User.by_status.query("active", filter={"nam": "Ada"})
+        wanted: dict[str, Any] = {"name": {"$in": ["Ada"]}}
+        rows, user = User.by_status.query("active", filter=wanted), User.find(ada.user_id)
+        wanted["name"]["$in"][0] = "Eve"
+        wanted["age"] = 7
+        assert len(wire) == 0
+        with run_with_batch_context():
+            User.update(ada.user_id, age=36)
+        assert [row.name for row in rows] == ["Ada"]
+        assert user.age == 36
+        with run_with_batch_context():
+            User.update(ada.user_id, age=37)
+        assert (user.age, [row.age for row in rows]) == (36, [36])
+
+
+def test_rule_07_the_tenant_is_that_of_the_call(tenanted: Manager) -> None:
+    """A lookup keeps the tenant under which it was made; without one it is refused at the call."""
+    with run_with_batch_context():
+        with TenantContext.run_with_tenant("red"):
+            Org.create(org_id="acme", name="Red")
+        with TenantContext.run_with_tenant("blue"):
+            Org.create(org_id="acme", name="Blue")
+    with run_with_batch_context():
+        with TenantContext.run_with_tenant("red"):
+            red = Org.find("acme")
+        with TenantContext.run_with_tenant("blue"):
+            blue = Org.find("acme")
+            assert (red.name, blue.name) == ("Red", "Blue")
+        with pytest.raises(TenantRequiredError):
+            Org.find("acme")
+
+
+def test_rule_08_what_a_look_runs(ada: User, wire: Wire) -> None:
+    """An instance's look runs the lookups, a query's the queries too, in one round; a query nobody holds never runs."""
+    with run_with_batch_context() as session:
+        wire.clear()
+        user, org = User.find(ada.user_id), Org.find("acme")
+        rows, others = User.by_status.query("active"), Post.posts_for_user.query(ada)
+        del others
+        assert user.name == "Ada"
+        assert wire.operations == ["BatchGetItem"]
+        assert org.name == "Acme"
+        again, more = Page.find("/"), User.by_status.query("gone")
+        assert [row.name for row in rows] == ["Ada"]
+        assert sorted(wire.operations[1:]) == ["BatchGetItem", "Query", "Query"]
+        assert session.stats.round_trips == 2
+        assert not again.exists() and list(more) == []
+        assert len(wire) == 4
+
+
+def test_rule_09_looks_during_a_flush(manager: Manager, ada: User) -> None:
+    """A look from a hook that runs inside a flush is refused, and the flush is none the worse."""
+    told: list[type[BaseException]] = []
+
+    def hook(*event: Any) -> None:
+        try:
+            Org.find("acme").exists()
+        except BaoError as error:
+            told.append(type(error))
+
+    with run_with_batch_context():
+        stop = manager.on_request(hook)
+        assert User.find(ada.user_id).name == "Ada"
+        if callable(stop):
+            stop()
+    assert told and all(issubclass(kind, BatchContextError) for kind in told)
+
+
+def test_rule_09_an_interrupt_leaves_the_keys_pending() -> None:
+    """KeyboardInterrupt leaves a flush as it is; the keys are asked for by the next look."""
+    transport = FaultInjectingTransport(embedded_transport().wire, clock=FakeTime().clock)
+
+    def interrupt(request: Request, send: Any, chance: Any) -> Any:
+        raise KeyboardInterrupt
+
+    with init_models(models=ALL, transport=transport) as manager:
+        manager.create_table()
+        Org.create(org_id="acme", name="Acme")
+        with run_with_batch_context() as session:
+            org = Org.find("acme")
+            transport.inject([interrupt])
+            with pytest.raises(KeyboardInterrupt):
+                org.exists()
+            assert "1 pending" in repr(session)
+            assert org.name == "Acme"
+
+
+def test_rule_10_each_key_has_its_own_outcome(manager: Manager, ada: User, wire: Wire) -> None:
+    """An unreadable item fails alone, each time anew and without a request, until it is asked for again."""
+    key = {"_pk": {"S": "u#01ARZ3NDEKTSV4RRFFQ69G5FAW"}, "_sk": {"S": "u"}}
+    item = {**key, "user_id": {"S": "01ARZ3NDEKTSV4RRFFQ69G5FAW"}, "name": {"S": "x"}, "age": {"S": "old"}}
+    manager.client.put_item(TableName=manager.table_name, Item=item)
+    with run_with_batch_context():
+        good, bad = User.find(ada.user_id), User.find("01ARZ3NDEKTSV4RRFFQ69G5FAW")
+        assert good.name == "Ada"
+        wire.clear()
+        raised = []
+        for _ in range(2):
+            with pytest.raises(DataFormatError) as caught:
+                bad.exists()
+            raised.append(caught.value)
+        assert raised[0] is not raised[1] and raised[0].__cause__ is raised[1].__cause__
+        assert len(wire) == 0
+        manager.client.put_item(TableName=manager.table_name, Item={**item, "age": {"N": "7"}})
+        wire.clear()
+        assert User.find("01ARZ3NDEKTSV4RRFFQ69G5FAW").age == 7
+        assert len(wire) == 1
+
+
+def test_rule_10_a_missing_table_fails_alone(manager: Manager, engine_transport: Any) -> None:
+    """A request that is refused because of one table is repeated for each."""
+    Org.create(org_id="acme", name="Acme")
+    with (
+        init_models(models=[Page], table_name="not_there", transport=engine_transport) as other,
+        run_with_batch_context(),
+    ):
+        here, there = Org.find("acme"), other.repository(Page).find("/")
+        assert here.name == "Acme"
+        with pytest.raises(ServiceError, match="not_there"):
+            there.exists()
+
+
+@pytest.mark.parametrize(("keys", "requests"), [(0, 0), (1, 1), (100, 1), (101, 2)])
+def test_rule_11_requests(manager: Manager, wire: Wire, keys: int, requests: int) -> None:
+    """ceil(n / 100) requests, and those of consistent reads apart."""
+    with run_with_batch_context():
+        found = [Org.find(f"{number}") for number in range(keys)]
+        assert not any(org.exists() for org in found)
+        assert len(wire) == requests
+    with run_with_batch_context():
+        wire.clear()
+        plain, strong = Org.find("1"), Org.find("2", consistent_read=True)
+        assert not plain and not strong
+        assert len(wire) == 2
+        tables = [json.dumps(body) for _, body in wire.sent]
+        assert sorted("ConsistentRead" in table for table in tables) == [False, True]
