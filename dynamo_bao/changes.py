@@ -261,6 +261,9 @@ class Updating(Change):
     def plan_from(self, known: Known | None) -> WritePlan:
         return plan_update(self.subject, self.changes, known, self.wanted)
 
+    def refused(self, error: BaoError) -> BaoError:
+        return version_conflict(self.subject.schema, error) if self.assumed else error
+
     def settle(self, stored: Item | None) -> Any:
         item = self.reread() if stored is None else stored  # a transaction does not return what it left
         known, identity = self._known_object(), self.subject.identity
@@ -288,7 +291,7 @@ class Deleting(Change):
     def refused(self, error: BaoError) -> BaoError:
         if isinstance(error, ItemNotFoundError) and self.session is not None:
             self.session.forget(self.home, self.subject.identity)
-        return error if self.instance is None else version_conflict(self.subject.schema, error)
+        return version_conflict(self.subject.schema, error) if self.assumed else error
 
     def settle(self, stored: Item | None) -> Any:
         known = self._known_object()

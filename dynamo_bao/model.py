@@ -5,8 +5,7 @@ from __future__ import annotations
 import copy
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from functools import partial
-from typing import Any, ClassVar, Generic, Literal, TypeVar, overload
+from typing import Any, ClassVar, Literal, TypeVar, overload
 
 from dynamo_bao.capacity import Capacity
 from dynamo_bao.checkers import Unpack, dataclass_transform
@@ -33,77 +32,16 @@ from dynamo_bao.paths import FieldPaths
 from dynamo_bao.query import QueryOptions
 from dynamo_bao.registry import repository_of
 from dynamo_bao.relations import get_or_load_related, get_related, load_related, related
-from dynamo_bao.repository import Repository
 from dynamo_bao.results import QueryResult
 from dynamo_bao.schema import Schema
 from dynamo_bao.search import SearchResult
 from dynamo_bao.searchtext import tokenize_search_query
 from dynamo_bao.tenancy import current_tenant
+from dynamo_bao.verbs import Create, Delete, repository_for
 from dynamo_bao.writing import ConditionLike
 
 M = TypeVar("M", bound="Model")
 T = TypeVar("T")
-
-
-class _Create:
-    """``User.create(…)``: takes what the constructor takes, so checkers see it as the class itself."""
-
-    def __get__(self, instance: object, owner: type[T]) -> type[T]:
-        return partial(_create, owner)  # type: ignore[return-value]
-
-
-def _create(model: type[T], /, *mappings: Mapping[str, Any], **fields: Any) -> T:
-    for mapping in mappings:
-        fields = {**mapping, **fields}
-    return repository_of(model).create(**fields)
-
-
-class DeleteByKey(Generic[T]):
-    """``User.delete("id")`` or ``User.delete(user)``."""
-
-    def __init__(self, model: type[T]) -> None:
-        self._model = model
-
-    def __call__(
-        self, key: str | T | tuple[Any, Any] | Mapping[str, Any], condition: ConditionLike = None
-    ) -> T:
-        """Deletes an item and returns its instance, which no longer exists.
-
-        Raises:
-            ItemNotFoundError: where there is no such item.
-            ConditionalError: where `condition` does not hold; nothing is deleted.
-        """
-        return repository_of(self._model).delete(key, condition)
-
-
-class DeleteThis(Generic[T]):
-    """``user.delete()``."""
-
-    def __init__(self, instance: T) -> None:
-        self._instance = instance
-
-    def __call__(self, condition: ConditionLike = None) -> T:
-        """Deletes this instance's item; the instance no longer exists then."""
-        return repository_for(self._instance).delete(self._instance, condition)
-
-
-class _Delete:
-    """Deletes by key from the class, and this item from an instance."""
-
-    @overload
-    def __get__(self, instance: None, owner: type[T]) -> DeleteByKey[T]: ...
-
-    @overload
-    def __get__(self, instance: T, owner: type[T]) -> DeleteThis[T]: ...
-
-    def __get__(self, instance: T | None, owner: type[T]) -> DeleteByKey[T] | DeleteThis[T]:
-        return DeleteByKey(owner) if instance is None else DeleteThis(instance)
-
-
-def repository_for(instance: T) -> Repository[T]:
-    """The repository an instance belongs to; a new one's is its class's."""
-    home: Any = state_of(instance).home
-    return home if home is not None else repository_of(type(instance))
 
 
 # To checkers the fields named here are required unless they have a default; those that fill themselves
@@ -157,8 +95,8 @@ class Model:
     fields: ClassVar[FieldPaths]
     """The model's fields for expressions: ``User.fields.age >= 25``."""
 
-    create = _Create()
-    delete = _Delete()
+    create = Create()
+    delete = Delete()
 
     def __init_subclass__(cls, *, hidden: bool = False, **options: Any) -> None:
         super().__init_subclass__()

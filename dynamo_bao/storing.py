@@ -101,9 +101,14 @@ class StoredModel(Generic[M]):
     def update(self, key: object, /, condition: ConditionLike = None, **changes: Any) -> M:
         """Changes fields of a stored item without loading it, and returns it as it is stored then.
 
+        Args:
+            changes: new values by field name; ``version=`` is no change, but the version that must be stored, for
+                a model that has a `VersionField`.
+
         Raises:
             ItemNotFoundError: where the item does not exist.
             ConditionalError: where `condition` does not hold.
+            VersionConflictError: where another version is stored.
         """
         options = {"is_new": False, "condition": condition}
         run(self.model, "before_save", changes, options)
@@ -151,16 +156,22 @@ class StoredModel(Generic[M]):
                     raise
         raise AssertionError("the last round returns or raises")
 
-    def delete(self, key: object, condition: ConditionLike = None) -> M:
-        """Deletes an item by its key or through its instance, which is returned and no longer exists."""
-        instance = key if isinstance(key, self.model) else None
-        return self.typed(carry_out(self._deletion(key, condition, instance)))
+    def delete(self, key: object, condition: ConditionLike = None, version: str | None = None) -> M:
+        """Deletes an item by its key or through its instance, which is returned and no longer exists.
 
-    def _deletion(self, key: object, condition: ConditionLike, instance: M | None) -> Deleting:
+        Args:
+            version: the version that must be stored, for a key of a model that has a `VersionField`.
+        """
+        instance = key if isinstance(key, self.model) else None
+        return self.typed(carry_out(self._deletion(key, condition, instance, version)))
+
+    def _deletion(
+        self, key: object, condition: ConditionLike, instance: M | None, version: str | None = None
+    ) -> Deleting:
         options = {"condition": condition, "instance": instance}
         primary_id = state_of(instance).primary_id if instance is not None else key
         run(self.model, "before_delete", primary_id, options, instance)
-        change = deleting_of(self.home, None if instance is not None else key, condition, instance)
+        change = deleting_of(self.home, None if instance is not None else key, condition, instance, version)
         change.done.append(lambda gone: run(self.model, "after_delete", primary_id, options, gone))
         return change
 

@@ -188,13 +188,13 @@ def _difference(
 
 def _version_assumed(schema: Schema, changes: Mapping[str, Any], stored: Item | None) -> Assumed:
     """That the stored version is the one loaded; not asked for counters and set members alone."""
-    for field in schema.fields.values():
-        if isinstance(field, VersionField) and stored is not None:
-            others = [value for name, value in changes.items() if not schema.fields[name].renews]
-            if others and all(isinstance(value, (Delta, Members)) for value in others):
-                break
-            return {str(field.attribute): stored.get(str(field.attribute))}
-    return {}
+    field = _version_of(schema)
+    if field is None or stored is None:
+        return {}
+    others = [value for name, value in changes.items() if not schema.fields[name].renews]
+    if others and all(isinstance(value, (Delta, Members)) for value in others):
+        return {}
+    return {str(field.attribute): stored.get(str(field.attribute))}
 
 
 # --- update and delete by key -----------------------------------------------------------------------
@@ -207,12 +207,14 @@ def update_of(home: Home, given: object, changes: Mapping[str, Any], condition: 
     identity = schema.identify(tenant, given)
     wanted = checked_condition(schema, condition)
     accepted = dict(_accepted_changes(schema, changes))
+    asked = _asked_version(schema, accepted.pop("version", None)) if _version_of(schema) else {}
     for field in schema.renewing:
         accepted.setdefault(field.name, field.renewed())
     subject = Subject(schema, tenant, identity)
     if session is not None and open_transaction() is not None:
-        return _update_loaded(home, session, subject, accepted, wanted)
+        return _update_loaded(home, session, subject, accepted, wanted, asked)
     change = Updating(home, session, subject, None, wanted, changes=accepted)
+    change.assumed = asked
     change.reread = lambda: write_of(change).read_known().item
     if needs_source(schema, accepted):
         change.known = write_of(change).read_known()
@@ -225,18 +227,21 @@ def _update_loaded(
     subject: Subject,
     changes: Mapping[str, Any],
     wanted: Condition,
+    asked: Assumed,
 ) -> Saving:
     """An update in a transaction, which returns the instance: it is loaded first."""
     instance = session.lookup(home, subject.identity, subject.tenant, consistent=True, counted=False)
     home.materialise(instance)
     change = Saving(home, session, subject, instance, wanted, changes=changes)
     change.known = known_of(instance)
-    change.assumed = _values_assumed(change)
+    change.assumed = {**_values_assumed(change), **asked}
     return change
 
 
 def _accepted_changes(schema: Schema, changes: Mapping[str, Any]) -> dict[str, Any]:
-    """The changes with their accepted values; a `Delta` of a counter stays one."""
+    """The changes with their accepted values; a `Delta` of a counter stays one, and so does the version to check."""
+    checked = {"version": changes["version"]} if "version" in changes and _version_of(schema) else {}
+    changes = {name: value for name, value in changes.items() if name not in checked}
     for name, value in changes.items():
         if name not in schema.fields:
             raise UnknownFieldError(
@@ -250,12 +255,37 @@ def _accepted_changes(schema: Schema, changes: Mapping[str, Any]) -> dict[str, A
                 value,
             )
     deltas = {name: value for name, value in changes.items() if isinstance(value, Delta)}
-    return {**schema.accept_all(changes, [name for name in changes if name not in deltas]), **deltas}
+    return {
+        **schema.accept_all(changes, [name for name in changes if name not in deltas]),
+        **deltas,
+        **checked,
+    }
 
 
-def deleting_of(home: Home, given: object, condition: ConditionLike, instance: Any) -> Deleting:
+def _version_of(schema: Schema) -> VersionField | None:
+    return next((field for field in schema.fields.values() if isinstance(field, VersionField)), None)
+
+
+def _asked_version(schema: Schema, version: object) -> Assumed:
+    """That the stored version is the one given as ``version=``; nothing where none is given."""
+    if version is None:
+        return {}
+    field = _version_of(schema)
+    if field is None:
+        raise ValidationError(
+            f"{schema.name} has no VersionField, so version= has nothing to be compared with.",
+            "version",
+            version,
+        )
+    return {str(field.attribute): field.to_dynamo(field.accept(version))}
+
+
+def deleting_of(
+    home: Home, given: object, condition: ConditionLike, instance: Any, version: object = None
+) -> Deleting:
     """Deletes an item by key or through an instance, which is returned, no longer existing."""
     schema = home.schema
+    asked = _asked_version(schema, version)
     wanted = checked_condition(schema, condition)
     if instance is not None:
         session, tenant = enter_through(instance, "delete"), state_of(instance).tenant
@@ -273,6 +303,7 @@ def deleting_of(home: Home, given: object, condition: ConditionLike, instance: A
         change.assumed = _version_assumed(schema, {}, change.known.item)
     elif schema.constraints:
         change.known = write_of(change).read_known()
+    change.assumed = {**change.assumed, **asked}
     return change
 
 

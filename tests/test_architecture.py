@@ -117,7 +117,7 @@ LEVELS: tuple[tuple[str, tuple[str, ...]], ...] = (
             "transaction",
         ),
     ),
-    ("models", ("classes", "construction", "model")),
+    ("models", ("classes", "construction", "verbs", "model")),
     ("connecting", ("tables", "manager", "otel")),
     ("the rim", ("testing.recording", "testing.faults", "testing", "")),
 )

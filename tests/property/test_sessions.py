@@ -99,6 +99,13 @@ class Seen:
     def of(cls, stored: Values | None) -> Seen:
         return cls(None if stored is None else {name: (stored[name],) for name in FIELDS})
 
+    def assign(self, name: str, value: Any) -> None:
+        """An unsaved change; a value that is the stored one is none."""
+        assert self.values is not None
+        self.local.pop(name, None)
+        if self.values[name] != (value,):
+            self.local[name] = value
+
     def shown(self) -> Values:
         assert self.values is not None
         return {name: values[0] for name, values in self.values.items()} | self.local
@@ -161,7 +168,8 @@ class Sessions(RuleBasedStateMachine):
             for name in FIELDS
         }
         local = {} if seen is None else seen.local
-        self.frame.seen[spot] = Seen(values, local)
+        kept = {name: value for name, value in local.items() if values[name] != (value,)}
+        self.frame.seen[spot] = Seen(values, kept)
         self.frame.pending.discard(spot)
 
     def look(self, spot: Spot) -> Person:
@@ -272,7 +280,7 @@ class Sessions(RuleBasedStateMachine):
             with tenant(spot), pytest.raises(ConditionalError):
                 Person.create(person_id=spot[1], **given)
             if seen is not None and not known:
-                frame.seen.pop(spot)
+                self.forget(spot)
             return
         with tenant(spot):
             frame.held[spot] = Person.create(person_id=spot[1], **given)
@@ -290,7 +298,7 @@ class Sessions(RuleBasedStateMachine):
                     setattr(person, name, value)
                 continue
             setattr(person, name, value)
-            seen.local[name] = value
+            seen.assign(name, value)
         self.look(spot)
 
     @rule(
@@ -458,7 +466,8 @@ class Sessions(RuleBasedStateMachine):
             if kind == "create" and end == "rollback":
                 self.forget(spot)
             elif kind == "change" and end == "rollback":
-                self.frame.seen[spot].local |= given
+                for name, value in given.items():
+                    self.frame.seen[spot].assign(name, value)
             elif kind != "change":
                 self.frame.held.pop(spot, None)
         for _, spot, _ in steps:

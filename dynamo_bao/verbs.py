@@ -1,0 +1,82 @@
+"""create() and delete(), typed as what they are on a class and on its instances."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any, Generic, TypeVar, overload
+
+from dynamo_bao.instances import state_of
+from dynamo_bao.registry import repository_of
+from dynamo_bao.repository import Repository
+from dynamo_bao.writing import ConditionLike
+
+T = TypeVar("T")
+
+
+class Create:
+    """``User.create(…)``: takes what the constructor takes, so checkers see it as the class itself."""
+
+    def __get__(self, instance: object, owner: type[T]) -> type[T]:
+        return partial(_create, owner)  # type: ignore[return-value]
+
+
+def _create(model: type[T], /, *mappings: Mapping[str, Any], **fields: Any) -> T:
+    for mapping in mappings:
+        fields = {**mapping, **fields}
+    return repository_of(model).create(**fields)
+
+
+class DeleteByKey(Generic[T]):
+    """``User.delete("id")`` or ``User.delete(user)``."""
+
+    def __init__(self, model: type[T]) -> None:
+        self._model = model
+
+    def __call__(
+        self,
+        key: str | T | tuple[Any, Any] | Mapping[str, Any],
+        condition: ConditionLike = None,
+        version: str | None = None,
+    ) -> T:
+        """Deletes an item and returns its instance, which no longer exists.
+
+        Args:
+            version: the version that must be stored, for a key of a model that has a `VersionField`.
+
+        Raises:
+            ItemNotFoundError: where there is no such item.
+            ConditionalError: where `condition` does not hold; nothing is deleted.
+            VersionConflictError: where another version is stored.
+        """
+        return repository_of(self._model).delete(key, condition, version)
+
+
+class DeleteThis(Generic[T]):
+    """``user.delete()``."""
+
+    def __init__(self, instance: T) -> None:
+        self._instance = instance
+
+    def __call__(self, condition: ConditionLike = None) -> T:
+        """Deletes this instance's item; the instance no longer exists then."""
+        return repository_for(self._instance).delete(self._instance, condition)
+
+
+class Delete:
+    """Deletes by key from the class, and this item from an instance."""
+
+    @overload
+    def __get__(self, instance: None, owner: type[T]) -> DeleteByKey[T]: ...
+
+    @overload
+    def __get__(self, instance: T, owner: type[T]) -> DeleteThis[T]: ...
+
+    def __get__(self, instance: T | None, owner: type[T]) -> DeleteByKey[T] | DeleteThis[T]:
+        return DeleteByKey(owner) if instance is None else DeleteThis(instance)
+
+
+def repository_for(instance: T) -> Repository[T]:
+    """The repository an instance belongs to; a new one's is its class's."""
+    home: Any = state_of(instance).home
+    return home if home is not None else repository_of(type(instance))
