@@ -34,6 +34,7 @@ from dynamo_bao.registry import repository_of
 from dynamo_bao.relations import get_or_load_related, get_related, load_related, related
 from dynamo_bao.results import QueryResult
 from dynamo_bao.schema import Schema
+from dynamo_bao.scope import require_own_tenant
 from dynamo_bao.search import SearchResult
 from dynamo_bao.searchtext import tokenize_search_query
 from dynamo_bao.tenancy import current_tenant
@@ -324,6 +325,11 @@ class Model:
                 moment = getattr(self, field.name)
                 return moment is not None and moment <= utc_now()
         return False
+
+    def __bao_reference__(self, used_as: str) -> str:
+        """The primary id, where the instance stands for it; refused under another tenant than its own."""
+        require_own_tenant(self, used_as)
+        return self.primary_id
 
     def _identity(self) -> Any:
         state = state_of(self)

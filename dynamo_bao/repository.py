@@ -23,7 +23,7 @@ from dynamo_bao.query import Query, QueryOptions
 from dynamo_bao.reading import get_instance, get_into, get_items
 from dynamo_bao.results import QueryResult
 from dynamo_bao.schema import Identity, IndexShape, PrimaryShape, Schema
-from dynamo_bao.scope import enter, enter_through, session_of
+from dynamo_bao.scope import enter, enter_through, require_own_tenant, session_of
 from dynamo_bao.storing import StoredModel
 from dynamo_bao.uniqueness import constraint_named, has_value, stored_value
 from dynamo_bao.whole import WholeModel
@@ -246,6 +246,7 @@ class Repository(StoredModel[M], WholeModel[M]):
     def plain_key(self, key: object) -> object:
         """The key without an instance around it; raises where there is none."""
         if isinstance(key, self.model):
+            require_own_tenant(key, self.schema.name)
             return dict(
                 zip(
                     self.schema.key_names, (key.__dict__[name] for name in self.schema.key_names), strict=True

@@ -45,17 +45,27 @@ def enter_through(instance: Any, operation: str) -> Session | None:
     Raises:
         TenantMismatchError: where another tenant than the instance's is current.
     """
+    session = session_of(state_of(instance), operation)
+    require_own_tenant(instance, operation)
+    return session
+
+
+def require_own_tenant(instance: Any, operation: str) -> None:
+    """Raises unless the current tenant is the one that a stored instance belongs to; new ones belong to none.
+
+    Raises:
+        TenantMismatchError: where it is another one.
+        TenantRequiredError: where there is none, and one is needed.
+    """
     state = state_of(instance)
-    assert state.home is not None
-    database, model = state.home.database, state.home.schema.name
-    session = session_of(state, operation)
-    tenant = tenant_for(database, current_owner(), operation)
+    if state.home is None:
+        return
+    tenant = tenant_for(state.home.database, current_owner(), operation)
     if tenant != state.tenant:
         raise TenantMismatchError(
-            f"{model} {state.primary_id!r} belongs to tenant {state.tenant!r}, and {operation}() was called under "
-            f"{tenant!r}. Call it inside TenantContext.run_with_tenant({state.tenant!r})."
+            f"{state.home.schema.name} {state.primary_id!r} belongs to tenant {state.tenant!r}, and {operation}() was "
+            f"called under {tenant!r}. Call it inside TenantContext.run_with_tenant({state.tenant!r})."
         )
-    return session
 
 
 def open_transaction() -> Collecting | None:

@@ -315,10 +315,9 @@ class RelatedField(StringField):
         if isinstance(value, str):
             return super().normalise(value)
         names = {getattr(base, "__bao_name__", base.__name__) for base in type(value).__mro__}
-        primary_id = getattr(value, "primary_id", None)
-        if self.target_name not in names or not isinstance(primary_id, str):
+        if self.target_name not in names or not hasattr(value, "__bao_reference__"):
             self.refuse_type(value, f"a {self.target_name} or its primary id")
-        return primary_id
+        return str(value.__bao_reference__(f"{self.model}.{self.name}"))
 
     def validate(self, value: str) -> None:
         if not value:
