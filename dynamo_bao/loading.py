@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from attrs import frozen
+
 from dynamo_bao.context import BatchContext
 from dynamo_bao.fields.text import RelatedField
 from dynamo_bao.instances import Status, remember_related, remembered_related, state_of
@@ -18,31 +20,55 @@ def relation_names(instance: Any) -> list[str]:
     return [field.name for field in home.schema.fields.values() if isinstance(field, RelatedField)]
 
 
-def load_relations(instances: Sequence[Any], paths: Iterable[str] | None, session: Session | None) -> None:
-    """Loads the targets of relation fields, and has the instances remember them.
+@frozen
+class Wish:
+    """Relations that are asked for.
 
-    Args:
+    Attributes:
         instances: of one model, loaded.
         paths: relation fields, also nested as in ``"user_id.org_id"``; all direct ones where it is None.
-        session: where the targets belong; None loads them outside any, still in one batch per level.
     """
-    if not instances:
-        return
-    levels: dict[str, list[str]] = {}
-    for path in relation_names(instances[0]) if paths is None else paths:
-        head, _, rest = path.partition(".")
-        levels.setdefault(head, []).extend([rest] if rest else [])
-    if session is not None:
-        found = _look_up(instances, levels, session)
-        session.flush()
-    else:
-        with BatchContext() as own:
-            found = _look_up(instances, levels, own)
-            own.flush()
-    for field, further in levels.items():
-        targets = [target for target in found[field] if state_of(target).status is Status.LOADED]
-        if further:
-            load_relations(targets, further, session)
+
+    instances: Sequence[Any]
+    paths: Iterable[str] | None
+
+    def levels(self) -> dict[str, list[str]]:
+        """By relation field, what is wanted of its targets in turn."""
+        levels: dict[str, list[str]] = {}
+        for path in relation_names(self.instances[0]) if self.paths is None else self.paths:
+            head, _, rest = path.partition(".")
+            levels.setdefault(head, []).extend([rest] if rest else [])
+        return levels
+
+
+def load_relations(wishes: Iterable[Wish], session: Session | None) -> None:
+    """Loads the targets of relation fields, and has the instances remember them; one round for each level of all.
+
+    Args:
+        session: where the targets belong; None loads them outside any, still in one round per level.
+    """
+    asked = [wish for wish in wishes if wish.instances]
+    while asked:
+        if session is not None:
+            asked = _load_level(asked, session)
+        else:
+            with BatchContext() as own:
+                asked = _load_level(asked, own)
+
+
+def _load_level(wishes: Sequence[Wish], session: Session) -> list[Wish]:
+    """Loads the direct targets that are wished for, and returns what is wished of them."""
+    found = [
+        (levels, _look_up(wish.instances, levels, session)) for wish in wishes for levels in (wish.levels(),)
+    ]
+    session.flush()
+    further = []
+    for levels, targets in found:
+        for field, paths in levels.items():
+            loaded = [one for one in targets[field] if state_of(one).status is Status.LOADED]
+            if paths and loaded:
+                further.append(Wish(loaded, paths))
+    return further
 
 
 def _look_up(instances: Sequence[Any], fields: Iterable[str], session: Session) -> dict[str, list[Any]]:

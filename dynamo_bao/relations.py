@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar
 from dynamo_bao.checkers import Unpack
 from dynamo_bao.fields.text import RelatedField
 from dynamo_bao.instances import Status, remember_related, remembered_related, state_of
-from dynamo_bao.loading import load_relations
+from dynamo_bao.loading import Wish, load_relations
 from dynamo_bao.peers import Origin
 from dynamo_bao.query import QueryOptions
 from dynamo_bao.reading import get_instance
@@ -95,7 +95,7 @@ def load_related(instance: Any, names: Iterable[str] | None) -> None:
                 target.exists()
         return
     repository.materialise(instance)
-    load_relations([instance], names, enter_through(instance, "load_related_data"))
+    load_relations([Wish([instance], names)], enter_through(instance, "load_related_data"))
 
 
 def relation_names_of(repository: Repository[Any]) -> list[str]:

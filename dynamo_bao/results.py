@@ -12,7 +12,7 @@ from dynamo_bao.capacity import Capacity
 from dynamo_bao.database import Database
 from dynamo_bao.errors import ItemNotFoundError, QueryError
 from dynamo_bao.instances import Status, remembered_related, state_of
-from dynamo_bao.loading import load_relations
+from dynamo_bao.loading import Wish, load_relations
 from dynamo_bao.peers import PeerGroup
 from dynamo_bao.query import Query
 from dynamo_bao.sending import send
@@ -246,36 +246,32 @@ def take_in(results: Iterable[Any], session: Session | None) -> None:
             result._reply = None
             result.arrived(error)
             continue
-        pages.setdefault((id(query.home), query.name, query.related, query.related_only), []).append(
-            (result, page)
-        )
-    for (*_, related, related_only), members in pages.items():
-        _complete(members, related, related_only, session)
-
-
-def _complete(
-    members: Sequence[tuple[QueryResult[Any], list[Any]]],
-    related: Sequence[str] | None,
-    related_only: str | None,
-    session: Session | None,
-) -> None:
-    """Makes the rows of some pages peers, and loads the relations that all of these pages were asked for."""
-    rows = [row for _, page in members for row in page]
-    group = PeerGroup(rows)
-    for row in rows:
-        state_of(row).group = group
+        asked = (id(query.home), query.name, query.related, query.related_only)
+        pages.setdefault(asked, []).append((result, page))
+    members = [member for group in pages.values() for member in group]
     try:
-        if related != ():
-            load_relations(rows, related, session)
-        if related_only is not None:
-            load_relations(rows, [related_only], session)
+        load_relations([wish for group in pages.values() for wish in _wishes(group)], session)
     except Exception as error:
         for result, _ in members:
             result._reply = None
             result.arrived(error)
         return
     for result, page in members:
-        result.settle(page if related_only is None else _targets(page, related_only))
+        only = result._query.related_only
+        result.settle(page if only is None else _targets(page, only))
+
+
+def _wishes(group: Sequence[tuple[QueryResult[Any], list[Any]]]) -> Iterator[Wish]:
+    """Makes the rows of pages that were asked for alike peers, and says which relations they are to have."""
+    rows = [row for _, page in group for row in page]
+    peers = PeerGroup(rows)
+    for row in rows:
+        state_of(row).group = peers
+    query = group[0][0]._query
+    if query.related != ():
+        yield Wish(rows, query.related)
+    if query.related_only is not None:
+        yield Wish(rows, [query.related_only])
 
 
 def _targets(rows: Sequence[Any], field: str) -> list[Any]:

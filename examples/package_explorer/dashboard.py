@@ -1,7 +1,8 @@
 """What the pages show, gathered with plain loops: nothing here knows whether a batch context is open.
 
-Without one every relation looked at is a request of its own. Inside one the first relation looked at brings
-those of the whole loop, so that a dashboard takes at most `MOST_ROUND_TRIPS`.
+Without one every relation looked at is a request of its own. Inside one queries wait until one of them is looked
+at, and then run together; the first relation looked at brings those of the whole loop. So a dashboard takes at most
+`MOST_ROUND_TRIPS`.
 """
 
 from __future__ import annotations
@@ -10,13 +11,15 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from dynamo_bao import QueryError
 from examples.package_explorer.models import Credit, File, Package, Person, Requirement
 
 FILES_SHOWN = 12
+FOUND_SHOWN = 100
 
-MOST_ROUND_TRIPS = 10
-"""Of a dashboard in a batch context: the package, four queries, its people, and the packages of two lists and
-their authors. None of them grows with the lists (up to the 1,000 keys that one round takes)."""
+MOST_ROUND_TRIPS = 4
+"""Of a dashboard in a batch context: the package, its four lists, the packages and people these mention, and the
+authors of those. None of them grows with the lists (up to the 1,000 keys that one round takes)."""
 
 
 @dataclass(frozen=True)
@@ -81,11 +84,27 @@ class PersonPage:
 
 def build_index() -> list[IndexLine]:
     """The installed packages, by name."""
-    return [
-        IndexLine(package.to_dict(), author.name if author else None)
-        for package in Package.all_packages.query(None)
-        for author in (package.author,)
-    ]
+    return list(map(_index_line, Package.all_packages.query(None)))
+
+
+def _index_line(package: Package) -> IndexLine:
+    author = package.author
+    return IndexLine(package.to_dict(), author.name if author else None)
+
+
+def build_found(text: str) -> list[IndexLine]:
+    """The packages whose name or summary has every word of a text, by name; all of them where it has none."""
+    terms = Package.tokenize_search_query(text)
+    try:
+        found = Package.search_all(terms, limit=FOUND_SHOWN)
+    except QueryError:  # nothing but punctuation
+        return build_index()
+    return [_index_line(package) for package in sorted(found, key=lambda package: package.package_id)]
+
+
+def person_with(email: str) -> Person | None:
+    """The person who has an e-mail address; None where nobody has it."""
+    return Person.unique_email.find(email.strip().lower())
 
 
 def build_dashboard(package_id: str) -> Dashboard | None:
@@ -93,9 +112,9 @@ def build_dashboard(package_id: str) -> Dashboard | None:
     package = Package.find(package_id)
     if not package:
         return None
-    people = Credit.credits_for_package.query(package)
-    requirements = Requirement.requirements_for_package.query(package)
-    dependents = Requirement.dependents_for_required.query(package)
+    people = Credit.credits_for_package.query(package, load_related=["person_id"])
+    requirements = Requirement.requirements_for_package.query(package, load_related=["required_id.author_id"])
+    dependents = Requirement.dependents_for_required.query(package, load_related=["package_id.author_id"])
     files = File.files_by_size_for_package.query(package, direction="DESC", limit=FILES_SHOWN)
     return Dashboard(
         package=package.to_dict(),

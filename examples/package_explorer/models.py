@@ -20,7 +20,7 @@ from dynamo_bao import (
 )
 
 
-class Package(Model, prefix="pkg"):
+class Package(Model, prefix="pkg", iterable=True, searchable=["name", "summary"]):
     """An installed distribution.
 
     Attributes:

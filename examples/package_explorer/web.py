@@ -6,11 +6,17 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
 from typing import Any
 
-from flask import Flask, abort, g, redirect, render_template, url_for
+from flask import Flask, abort, g, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
 from dynamo_bao import Session, ValidationError, run_with_batch_context
-from examples.package_explorer.dashboard import build_dashboard, build_index, build_person_page
+from examples.package_explorer.dashboard import (
+    build_dashboard,
+    build_found,
+    build_index,
+    build_person_page,
+    person_with,
+)
 from examples.package_explorer.metadata import normalised
 
 OpenContext = Callable[[], AbstractContextManager[Session | None]]
@@ -28,7 +34,9 @@ def create_app(open_context: OpenContext = run_with_batch_context) -> Flask:
     app.template_filter("filesize")(filesize)
     app.template_filter("conditions")(conditions)
     app.get("/")(index)
+    app.get("/search")(search)
     app.get("/packages/<package_id>")(package_page)
+    app.get("/packages/<package_id>/trace")(trace_page)
     app.get("/people/<person_id>")(person_page)
     app.register_error_handler(404, not_found)
     return app
@@ -55,7 +63,16 @@ def _wrap_requests(app: Flask, open_context: OpenContext) -> None:
 
 def index() -> str:
     """All installed packages."""
-    return render_template("index.html", lines=build_index())
+    return render_template("index.html", lines=build_index(), asked="")
+
+
+def search() -> str | Response:
+    """The packages that have some words; for an e-mail address, the page of the person who has it."""
+    asked = request.args.get("q", "").strip()
+    person = person_with(asked) if "@" in asked else None
+    if person is not None:
+        return redirect(url_for("person_page", person_id=person.person_id))
+    return render_template("index.html", lines=build_found(asked), asked=asked)
 
 
 def package_page(package_id: str) -> str | Response:
@@ -64,6 +81,13 @@ def package_page(package_id: str) -> str | Response:
         return redirect(url_for("package_page", package_id=normalised(package_id)))
     dashboard = _existing(build_dashboard, package_id)
     return render_template("package.html", page=dashboard, package=dashboard.package)
+
+
+def trace_page(package_id: str) -> str:
+    """What a package's dashboard asks of DynamoDB, round by round, and which line asked."""
+    _existing(build_dashboard, package_id)
+    session = g.get("session")
+    return session.trace().html() if session is not None else abort(404)
 
 
 def person_page(person_id: str) -> str:
