@@ -19,6 +19,7 @@ from dynamo_bao.database import Database
 from dynamo_bao.errors import (
     BaoError,
     ConditionalError,
+    ItemNotFoundError,
     UnknownFieldError,
     ValidationError,
     WriteOutcomeUnknownError,
@@ -48,6 +49,7 @@ from dynamo_bao.writes.actions import check_item_size
 from dynamo_bao.writes.execute import Send, Write
 from dynamo_bao.writes.plans import (
     Delta,
+    Known,
     Members,
     Subject,
     needs_known,
@@ -302,9 +304,18 @@ def deleting_of(
     if change.known is not None:
         change.assumed = _version_assumed(schema, {}, change.known.item)
     elif schema.constraints:
-        change.known = write_of(change).read_known()
+        change.known = _known_for(change)
     change.assumed = {**change.assumed, **asked}
     return change
+
+
+def _known_for(change: Change) -> Known:
+    """The item as it is stored, for a change that needs it."""
+    try:
+        return write_of(change).read_known()
+    except ItemNotFoundError as error:
+        change.refused(error)
+        raise
 
 
 # --- shared ------------------------------------------------------------------------------------------

@@ -341,7 +341,7 @@ def test_creating_over_an_item_and_changing_a_missing_one(docs: Manager) -> None
     assert not Org.find("a")
 
 
-def test_W4_a_lost_reply_is_not_applied_twice(table_name: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_W2_a_lost_reply_is_not_applied_twice(table_name: str, capsys: pytest.CaptureFixture[str]) -> None:
     """A transaction whose reply was lost is repeated, and its writes stand once."""
     transport = FaultInjectingTransport(embedded_transport().wire, operations={"TransactWriteItems"})
     with init_models(models=[Doc, Code, Org], table_name=table_name, transport=transport) as manager:
@@ -353,7 +353,7 @@ def test_W4_a_lost_reply_is_not_applied_twice(table_name: str, capsys: pytest.Ca
                 Code.create(code_id=f"c{number}", code=f"code {number}")
                 Org.create(org_id=f"o{number}", name="x")
         assert all(Code.find(f"c{number}").exists() for number in range(rounds))
-        print(f"W4: {rounds} transactions with lost replies, {rounds} written once, 0 errors")
+        print(f"W2: {rounds} transactions with lost replies, {rounds} written once, 0 errors")
 
 
 # --- limits and rules ---------------------------------------------------------------------------------------

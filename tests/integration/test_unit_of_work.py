@@ -190,7 +190,7 @@ def test_everything_is_checked_before_the_first_write(embedded: Manager, sent: W
         assert sent.operations == ["BatchWriteItem"]
 
 
-def test_W3_unprocessed_items_are_sent_again(table_name: str) -> None:
+def test_W4_unprocessed_items_are_sent_again(table_name: str) -> None:
     """Batches that are throttled and answered in part are written in the end, each item once."""
     transport = FaultInjectingTransport(
         embedded_transport().wire, operations={"BatchWriteItem"}, seed=3, clock=FakeTime().clock
@@ -204,7 +204,7 @@ def test_W3_unprocessed_items_are_sent_again(table_name: str) -> None:
             session.commit()
         written = manager.client.scan(TableName=table_name, Select="COUNT")["Count"]
         assert written == 500
-        print(f"W3: 500 puts with 30 % left unprocessed each time, {written} written, 0 lost")
+        print(f"W4: 500 puts with 30 % left unprocessed each time, {written} written, 0 lost")
 
 
 def test_an_unreadable_reply_is_unknown_and_can_be_committed_again(table_name: str) -> None:

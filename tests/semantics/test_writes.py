@@ -107,6 +107,14 @@ def test_rule_22_writes_need_the_item(item: Item, raw: Raw) -> None:
         with pytest.raises(ItemNotFoundError):
             write()
     assert raw("wi#a") == {}
+    with run_with_batch_context():
+        for model in (Item, Account):
+            assert not model.find("other")
+            with pytest.raises(ItemNotFoundError):
+                model.delete("other")
+            with run_with_batch_context():
+                model.create({model.__bao_schema__.key_names[0]: "other"})
+            assert model.find("other").exists()  # what was said to be missing is asked for again
     assert Item.upsert(item_id="a", name="three").name == "three"
     with pytest.raises(ConditionalError):
         Item.create(item_id="a")
