@@ -60,8 +60,9 @@ format: $(READY)  ## put the code into its one style
 
 check: lint types test  ## everything that has to pass before a change lands
 
-bench: $(READY)  ## what objects cost beside DynamoDB, as ratios
+bench: $(READY) engines  ## what objects cost beside DynamoDB, and what waiting together is worth, as ratios
 	$(BIN)/python -m benchmarks.objects
+	$(BIN)/python -m benchmarks.rounds
 
 clean:  ## remove the virtual environment, fetched engines and caches
 	rm -rf $(VENV) .venv-minimum .engines .mypy_cache .ruff_cache .pytest_cache .hypothesis build *.egg-info

@@ -1,0 +1,137 @@
+"""What waiting together is worth, and what keeping account of it costs.
+
+Run with ``python -m benchmarks.rounds``, after ``make engines``: it measures on a real engine, through a proxy that
+delays every request as a network of 20 ms would.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import statistics
+import time
+from collections.abc import Callable
+from urllib.parse import urlsplit
+
+from benchmarks.objects import medians
+from benchmarks.proxy import delayed
+from dynamo_bao import (
+    Index,
+    Model,
+    PrimaryKey,
+    RelatedField,
+    StringField,
+    init_models,
+    run_with_batch_context,
+)
+from dynamo_bao.database import Database
+from dynamo_bao.session.rounds import open_round
+from dynamo_bao.session.session import Session
+from dynamo_bao.transport.messages import Request
+from tests.support.engines import Engines
+
+ROUND_TRIP = 0.020
+USERS = 20
+
+
+class User(Model, prefix="u", name="BenchUser"):
+    user_id: str = StringField()
+    name: str = StringField(default="Ada")
+
+    primary_key = PrimaryKey("user_id")
+
+
+class Post(Model, prefix="p", name="BenchPost"):
+    post_id: str = StringField()
+    user_id: str = RelatedField("BenchUser")
+
+    primary_key = PrimaryKey("post_id")
+    posts_for_user = Index("user_id", "post_id", id="gsi1")
+
+
+def median(work: Callable[[], object], times: int = 15) -> float:
+    """The median seconds that some work takes."""
+    seconds = []
+    for _ in range(times):
+        begun = time.perf_counter()
+        work()
+        seconds.append(time.perf_counter() - begun)
+    return statistics.median(seconds)
+
+
+def posts_of_all(at_once: int) -> int:
+    """How many posts all users have, by a query for each; at most so many of them at a time."""
+    with run_with_batch_context(max_concurrency=at_once):
+        users = [User.find(f"{number}") for number in range(USERS)]
+        return sum(len(posts) for posts in [Post.posts_for_user.query(user) for user in users])
+
+
+def one_after_the_other() -> int:
+    """The same, where each query is looked at before the next is made."""
+    with run_with_batch_context():
+        users = [User.find(f"{number}") for number in range(USERS)]
+        return sum(len(Post.posts_for_user.query(user)) for user in users)
+
+
+def queries() -> None:
+    """Seconds of twenty queries over the delayed network."""
+    single = median(lambda: User.find("0", bypass_cache=True).exists())
+    print(f"one request                              {single * 1e3:7.1f} ms")
+    for how, work in (
+        ("one query after the other", one_after_the_other),
+        ("twenty pending, 4 at a time (default)", lambda: posts_of_all(4)),
+        ("twenty pending, 20 at a time", lambda: posts_of_all(USERS)),
+    ):
+        took = median(work, 7)
+        print(f"{how:40} {took * 1e3:7.1f} ms  {took / single:5.1f} requests' time")
+
+
+def bookkeeping(database: Database) -> None:
+    """What rounds, causes and figures cost, next to the request they are about."""
+    with run_with_batch_context() as session:
+        took = medians({"round": lambda: _account(session, database)}, 200)["round"]
+        request = median(lambda: User.find("0", bypass_cache=True).exists(), 200)
+    print(
+        f"account of a round  {took * 1e6:5.1f} µs, {took / request:.2%} of a request of {request * 1e3:.2f} ms"
+    )
+
+
+def _account(session: Session, database: Database) -> None:
+    with open_round(session.rounds, database, "lookups") as opened:
+        opened.add(database, _REPLIES[0], ["User '0'"])
+
+
+_REPLIES = []
+
+
+def main() -> None:
+    """Prints the figures."""
+    logging.getLogger("dynamo_bao.session").setLevel(
+        logging.ERROR
+    )  # what is compared here is warned of, rightly
+    os.environ.update(dict.fromkeys(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), "dummy"))
+    engines = Engines()
+    try:
+        url = engines.get("dynoxide").endpoint_url
+        settings = {"models": [User, Post], "region": "us-east-1", "table_name": "bench"}
+        with init_models(endpoint_url=url, **settings) as manager:
+            manager.create_table()
+            for number in range(USERS):
+                User.create(user_id=f"{number}")
+                for place in range(3):
+                    Post.create(post_id=f"{number}-{place}", user_id=f"{number}")
+            database = manager.database
+            request = Request("DescribeTable", {"TableName": "bench"})
+            _REPLIES.append(database.transport.send(request, deadline=database.deadline_from_now(None)))
+            bookkeeping(database)
+        with (
+            delayed(urlsplit(str(url)).port or 0, ROUND_TRIP) as far,
+            init_models(endpoint_url=far, max_concurrency=USERS, **settings),
+        ):
+            queries()
+    finally:
+        engines.stop()
+
+
+if __name__ == "__main__":
+    main()
