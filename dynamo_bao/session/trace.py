@@ -100,10 +100,12 @@ def _row(done: Round, begin: float, scale: float) -> str:
             kind="failed" if sent.error else "retried" if sent.attempts > 1 else "sent",
             left=(sent.started - begin) * scale,
             width=max(sent.seconds * scale, 0.15),
+            top=0.3 + number % _LANES * _LANE_REM,
             title=escape(described(sent), quote=True),
         )
-        for sent in done.requests
+        for number, sent in enumerate(done.requests)
     )
+    lanes = max(1, min(len(done.requests), _LANES))
     told = "".join(f"<li>{escape(described(sent))}</li>" for sent in done.requests)
     return _ROW.format(
         number=done.number,
@@ -112,15 +114,20 @@ def _row(done: Round, begin: float, scale: float) -> str:
         time=_time(done.seconds),
         left=(done.started - begin) * scale,
         width=max(done.seconds * scale, 0.15),
+        height=lanes * _LANE_REM + 0.4,
         bars=bars,
         told=told,
     )
 
 
-_BAR = '<i class="{kind}" style="left:{left:.3f}%;width:{width:.3f}%" title="{title}"></i>'
+_LANES = 8
+"""In how many lanes the requests of a round are drawn; further ones share them."""
+_LANE_REM = 0.7
+_BAR = '<i class="{kind}" style="left:{left:.3f}%;width:{width:.3f}%;top:{top:.1f}rem" title="{title}"></i>'
 _ROW = """<details>
 <summary><b>{number}</b> <span>{kind}</span> <code>{cause}</code> <em>{time}</em>
-<div class="axis"><i class="round" style="left:{left:.3f}%;width:{width:.3f}%"></i>{bars}</div></summary>
+<div class="axis" style="height:{height:.1f}rem"><i class="round" style="left:{left:.3f}%;width:{width:.3f}%"></i>\
+{bars}</div></summary>
 <ul>{told}</ul>
 </details>"""
 _PAGE = """<!doctype html>
@@ -138,10 +145,10 @@ details {{ border-top: 1px solid var(--line); padding: .4rem 0; }}
 summary {{ cursor: pointer; display: grid; grid-template-columns: 3rem 6rem 1fr auto; gap: .5rem; list-style: none; }}
 summary code {{ overflow-wrap: anywhere; }}
 summary em {{ font-style: normal; font-variant-numeric: tabular-nums; }}
-.axis {{ grid-column: 1 / -1; position: relative; height: 1.1rem; }}
-.axis i {{ position: absolute; border-radius: 2px; top: .3rem; height: .5rem; min-width: 2px; }}
+.axis {{ grid-column: 1 / -1; position: relative; }}
+.axis i {{ position: absolute; border-radius: 2px; height: .5rem; min-width: 2px; }}
 .axis i.sent {{ background: var(--sent); }}
-.axis i.round {{ top: 0; height: 1.1rem; background: var(--round); }}
+.axis i.round {{ top: 0; height: 100%; background: var(--round); }}
 .axis i.retried {{ background: var(--retried); }}
 .axis i.failed {{ background: var(--failed); }}
 ul {{ margin: .4rem 0; padding-left: 3.5rem; overflow-wrap: anywhere; }}
