@@ -36,9 +36,9 @@ class QueryOptions(TypedDict, total=False):
         count_only: whether only the number of matches is wanted.
         consistent_read: only for the primary key, secondary indexes cannot.
         start_key: where to go on, the `last_evaluated_key` of an earlier result of the same query.
-        load_related: whether the targets of relation fields are loaded with each page.
-        related_fields: which ones, also nested as in ``"user_id.org_id"``; all by default. Naming some asks for
-            their loading.
+        load_related: True to load the targets of all relation fields with each page, or a list of those wanted,
+            also nested as in ``"user_id.org_id"``.
+        related_fields: the list, for those who say ``load_related=True`` beside it.
         related_only: a relation field whose targets are the result, instead of the rows themselves.
     """
 
@@ -49,7 +49,7 @@ class QueryOptions(TypedDict, total=False):
     count_only: bool
     consistent_read: bool
     start_key: str | None
-    load_related: bool
+    load_related: bool | Sequence[str]
     related_fields: Sequence[str] | None
     related_only: str | None
 
@@ -219,13 +219,19 @@ def _parameters(
 
 def _relations(home: Home, options: QueryOptions) -> tuple[str, ...] | None:
     """The relations to load with the matches, None for all; every field named is checked to be one."""
-    named = tuple(options.get("related_fields") or ())
+    asked = options.get("load_related", False)
+    if isinstance(asked, str) or not isinstance(asked, (bool, Sequence)):
+        raise QueryError(
+            f"{home.schema.name}: load_related={asked!r}; use True, or a list of relation fields such as "
+            f'["user_id", "user_id.org_id"].'
+        )
+    named = (*(() if isinstance(asked, bool) else asked), *(options.get("related_fields") or ()))
     only = options.get("related_only")
     for path in (*named, *([only] if only is not None else [])):
         spot = home
         for field in path.split("."):
             spot = spot.related_home(field)
-    return named or (None if options.get("load_related") else ())
+    return named or (None if asked is True else ())
 
 
 _NOT_THE_QUERY = frozenset(("Limit", "Select", "ReturnConsumedCapacity", "ConsistentRead"))

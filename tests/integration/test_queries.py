@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from typing import Any
@@ -271,13 +272,18 @@ def test_mapping_tables_cost_one_query_and_one_batch(tagged: Manager) -> None:
 def test_load_related_of_a_query_in_one_batch_per_level(tagged: Manager) -> None:
     """load_related=True loads all relations with each page; nested paths cost one batch a level."""
     sent = Wire(tagged.client)
-    for inside in (True, False):
+    path = "author_id.agency_id"
+    spellings: list[dict[str, Any]] = [
+        {"load_related": True, "related_fields": [path]},
+        {"load_related": [path]},
+    ]
+    for inside, options in itertools.product((True, False), spellings):
         sent.clear()
         if inside:
             with run_with_batch_context(fetch="raise"):
-                names = nested_names()
+                names = nested_names(**options)
         else:
-            names = nested_names()
+            names = nested_names(**options)
         assert names == [("one", "ann", "wire"), ("two", "ben", "wire")]
         assert sent.operations == ["Query", "BatchGetItem", "BatchGetItem"]
 
@@ -287,12 +293,15 @@ def test_related_fields_are_checked_at_the_call(tagged: Manager) -> None:
     sent = Wire(tagged.client)
     for wrong in ("authr_id", "author_id.agncy_id", "title"):
         with pytest.raises(ConfigurationError, match="not a valid relation field"):
-            Article.all_articles.query(load_related=True, related_fields=[wrong])
+            Article.all_articles.query(load_related=[wrong])
+    for no_list in ("author_id", 7):
+        with pytest.raises(QueryError, match="a list of relation fields"):
+            Article.all_articles.query(load_related=no_list)  # type: ignore[arg-type]
     assert len(sent) == 0
 
 
-def nested_names() -> list[tuple[str, str, str]]:
-    result = Article.all_articles.query(load_related=True, related_fields=["author_id.agency_id"])
+def nested_names(**options: Any) -> list[tuple[str, str, str]]:
+    result = Article.all_articles.query(**options)
     rows: list[Any] = list(result)
     return [(row.article_id, row.author.author_id, row.author.agency.agency_id) for row in rows]
 
