@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 DEMO_READY := $(VENV)/.ready-demo
 WORKERS ?= 2
 
-.PHONY: help demo serve test parity test-minimum bench check lint types format engines clean
+.PHONY: help demo serve test long parity test-minimum bench check lint types format engines clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## ?/\1\t/' | expand -t 12
@@ -36,6 +36,11 @@ engines: $(READY)  ## fetch the DynamoDB engines that the tests run on
 
 test: $(READY) engines  ## the whole suite, on all engines
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+
+long: $(READY) engines  ## the promises that random and many-threaded tests hold, at full size: about an hour
+	BAO_EXAMPLES=10000 $(BIN)/python -m pytest -n $(WORKERS) -s tests/property/test_sessions.py --engine moto,dynoxide
+	BAO_EXAMPLES=1500 $(BIN)/python -m pytest -n $(WORKERS) -s tests/property/test_stored_values.py tests/property/test_filters.py --engine moto,dynoxide
+	BAO_ROUNDS=500 BAO_ITEMS=1000000 $(BIN)/python -m pytest -s tests/integration/test_concurrency.py tests/integration/test_iteration.py -k "S3 or W1 or W9 or S11" --engine dynoxide
 
 parity: $(READY)  ## how much of what the JavaScript library does is carried over, by area; and the page on its features
 	$(BIN)/python -m tests.parity.report -n $(WORKERS)
