@@ -158,7 +158,8 @@ def _wrapped(fn: Callable[P, R], options: dict[str, Any], isolated: bool) -> Cal
 
         @wraps(fn)
         def generate(*args: P.args, **kwargs: P.kwargs) -> Any:
-            return _resumed(fn(*args, **kwargs), options, isolated)
+            # A generator function itself, for those who ask whether it is one, as pytest does of a fixture.
+            return (yield from _resumed(fn(*args, **kwargs), options, isolated))
 
         return generate
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import inspect
 import pickle
 import threading
 from collections.abc import Callable, Generator
@@ -164,6 +165,20 @@ def test_a_batched_generator_closed_early_runs_its_cleanup_in_its_session() -> N
     assert seen[0]
     assert not seen[1].is_open
     assert current_session() is None
+
+
+def test_a_batched_generator_function_is_still_one() -> None:
+    """What asks whether a function is a generator function (pytest of a fixture, say) is told that it is."""
+
+    @batched
+    def numbers(first: int, *, last: int = 2) -> Generator[int, None, None]:
+        """Counts."""
+        yield from range(first, last)
+
+    assert inspect.isgeneratorfunction(numbers)
+    assert (numbers.__name__, numbers.__doc__) == ("numbers", "Counts.")
+    assert str(inspect.signature(numbers)) == str(inspect.signature(numbers.__wrapped__))  # type: ignore[attr-defined]
+    assert list(numbers(0, last=3)) == [0, 1, 2]
 
 
 def test_S5_nested_contexts_are_isolated(acme: Org) -> None:
@@ -378,6 +393,34 @@ def test_S6_use_from_elsewhere_is_refused_before_any_request(
         assert place(current_session) is None
         assert len(sent) == 0
         assert not pending.exists()
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_S6_querying_through_an_instance_from_elsewhere_is_refused(
+    acme: Org, sent: Wire, place: Callable[[Callable[[], Any]], Any]
+) -> None:
+    """A parent's query belongs to the parent's session, which another thread, greenlet or task cannot use."""
+    with run_with_batch_context():
+        user: Any = User.create(name="Ada")
+        rows = user.query_posts()
+        sent.clear()
+        for use in (user.query_posts, lambda: list(rows), user.load_related_data):
+            with pytest.raises(ConcurrencyError):
+                place(use)
+        assert len(sent) == 0
+        assert list(rows) == []
+
+
+def test_a_parents_query_runs_in_the_parents_session(acme: Org) -> None:
+    """Also inside another context, as everything does that is reached through an instance."""
+    with run_with_batch_context() as outer:
+        user: Any = User.create(name="Ada")
+        Post.create(user_id=user)
+        with run_with_batch_context() as inner:
+            before = outer.stats.round_trips
+            (post,) = user.query_posts()
+            assert (outer.stats.round_trips - before, inner.stats.round_trips) == (1, 0)
+        assert Post.find(post.post_id) is post
 
 
 @pytest.mark.parametrize("place", PLACES)
