@@ -282,7 +282,10 @@ class Model:
 
     def changes(self) -> dict[str, Any]:
         """The fields whose local value differs from what was loaded, with their local values."""
-        if state_of(self).status is Status.TRANSIENT:
+        status = state_of(self).status
+        if status in (Status.MISSING, Status.DELETED):
+            return {}
+        if status is Status.TRANSIENT:
             return {name: value for name, value in values_of(self).items() if value is not None}
         return {name: self.__dict__[name] for name in changed_names(self)}
 
