@@ -120,6 +120,10 @@ LEVELS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("models", ("classes", "construction", "verbs", "model")),
     ("connecting", ("tables", "manager", "otel")),
     ("the rim", ("testing.recording", "testing.faults", "testing", "")),
+    (
+        "command line",
+        ("cli", "cli.console", "cli.sources", "cli.connection", "cli.main", "__main__"),
+    ),
 )
 ORDER = {module: place for place, module in enumerate(m for _, modules in LEVELS for m in modules)}
 
