@@ -37,11 +37,15 @@ DELETE_ITEM: Final = "DeleteItem"
 BATCH_WRITE_ITEM: Final = "BatchWriteItem"
 TRANSACT_WRITE_ITEMS: Final = "TransactWriteItems"
 QUERY: Final = "Query"
+SCAN: Final = "Scan"
 CREATE_TABLE: Final = "CreateTable"
 DESCRIBE_TABLE: Final = "DescribeTable"
+DESCRIBE_TIME_TO_LIVE: Final = "DescribeTimeToLive"
 UPDATE_TIME_TO_LIVE: Final = "UpdateTimeToLive"
 
-READ_OPERATIONS: Final = frozenset({GET_ITEM, BATCH_GET_ITEM, QUERY, DESCRIBE_TABLE})
+READ_OPERATIONS: Final = frozenset(
+    {GET_ITEM, BATCH_GET_ITEM, QUERY, SCAN, DESCRIBE_TABLE, DESCRIBE_TIME_TO_LIVE}
+)
 """Operations that change nothing, so that repeating one is always safe."""
 
 PK: Final = "_pk"

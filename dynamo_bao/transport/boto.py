@@ -219,7 +219,9 @@ _METHODS = {
     "BatchWriteItem": "batch_write_item",
     "TransactWriteItems": "transact_write_items",
     "Query": "query",
+    "Scan": "scan",
     "CreateTable": "create_table",
     "DescribeTable": "describe_table",
+    "DescribeTimeToLive": "describe_time_to_live",
     "UpdateTimeToLive": "update_time_to_live",
 }
