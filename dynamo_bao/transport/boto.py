@@ -221,6 +221,8 @@ _METHODS = {
     "Query": "query",
     "Scan": "scan",
     "CreateTable": "create_table",
+    "UpdateTable": "update_table",
+    "DeleteTable": "delete_table",
     "DescribeTable": "describe_table",
     "DescribeTimeToLive": "describe_time_to_live",
     "UpdateTimeToLive": "update_time_to_live",

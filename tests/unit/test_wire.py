@@ -39,6 +39,8 @@ OPERATIONS = (
     "Query",
     "Scan",
     "CreateTable",
+    "UpdateTable",
+    "DeleteTable",
     "DescribeTable",
     "DescribeTimeToLive",
     "UpdateTimeToLive",
