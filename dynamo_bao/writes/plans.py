@@ -26,7 +26,7 @@ from dynamo_bao.fields.documents import StringSetField
 from dynamo_bao.fields.numeric import CounterField
 from dynamo_bao.fields.text import VersionField
 from dynamo_bao.schema import ConstraintShape, Identity, IndexShape, Part, Schema
-from dynamo_bao.wire import SEARCH_TEXT, AttributeValue, Item
+from dynamo_bao.wire import DERIVED, SEARCH_TEXT, AttributeValue, Item
 from dynamo_bao.writes.actions import NOT_STORED, STORED, Action, WritePlan
 
 _NOTHING = "_bao_nothing"
@@ -184,8 +184,8 @@ def plan_update(
     current = {**known.values, **changes} if reindex and known is not None else changes
     for index in schema.indexes.values():
         _put_index(draft, subject, index, current, known)
-    if reindex and schema.iterable:
-        draft.update.set_.update(schema.iteration_keys(subject.tenant, subject.identity.primary_id))
+    if reindex and known is not None:
+        _put_other_keys(draft, subject, changes, known)
     _put_search_text(draft, schema, changes, known, reindex)
     if known is not None:
         _put_constraints(draft, subject, changes, known, reindex)
@@ -297,6 +297,23 @@ def _put_half(
         draft.update.set_[index.pk_name] = {"S": index.pk_text(subject.tenant, text)}
     else:
         draft.update.set_[index.sk_name] = {"S": index.sk_text(text)}
+
+
+def _put_other_keys(draft: _Draft, subject: Subject, changes: Mapping[str, Any], known: Known) -> None:
+    """Keys that no change of a field touches: of iteration, of the prefix alone, and those the model has no more.
+
+    The values that keys are made of must still be those that were read.
+    """
+    schema = subject.schema
+    for name in sorted(indexed_names(schema) - changes.keys()):
+        draft.assume(schema.fields[name], known.item.get(str(schema.fields[name].attribute)))
+    for index in schema.indexes.values():
+        if all(part.field is None for part in index.parts):
+            draft.update.set_.update(index.keys(subject.tenant, {}))
+    if schema.iterable:
+        draft.update.set_.update(schema.iteration_keys(subject.tenant, subject.identity.primary_id))
+    gone = (known.item.keys() & DERIVED) - schema.derived_names
+    draft.update.remove.update(dict.fromkeys(sorted(gone)))
 
 
 def _put_search_text(
