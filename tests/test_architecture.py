@@ -118,7 +118,7 @@ LEVELS: tuple[tuple[str, tuple[str, ...]], ...] = (
         ),
     ),
     ("models", ("classes", "construction", "verbs", "model")),
-    ("connecting", ("tables", "manager", "otel")),
+    ("connecting", ("layout", "tables", "manager", "otel")),
     ("the rim", ("testing.recording", "testing.faults", "testing", "")),
     (
         "command line",
