@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from attrs import Factory, define, frozen
+from attrs import Factory, define, evolve, frozen
 
 from dynamo_bao.codec import same_stored
 from dynamo_bao.expressions.conditions import (
@@ -25,6 +25,7 @@ from dynamo_bao.fields.base import Field
 from dynamo_bao.fields.documents import StringSetField
 from dynamo_bao.fields.numeric import CounterField
 from dynamo_bao.fields.text import VersionField
+from dynamo_bao.keys import Key
 from dynamo_bao.schema import ConstraintShape, Identity, IndexShape, Part, Schema
 from dynamo_bao.wire import DERIVED, SEARCH_TEXT, AttributeValue, Item
 from dynamo_bao.writes.actions import NOT_STORED, STORED, Action, WritePlan
@@ -377,6 +378,30 @@ def plan_delete(subject: Subject, known: Known | None, condition: Condition) -> 
             if before is not None:
                 _free(draft, subject, constraint, before)
     return _finished(draft, Action("Delete", subject.identity.key, all_of(draft.conditions)), main_first=True)
+
+
+def plan_replace(gone: WritePlan, made: WritePlan) -> WritePlan:
+    """Puts a new item in the place of a stored one, and takes and frees guards as both plans do.
+
+    Args:
+        gone: the plan of deleting the stored one.
+        made: the plan of creating the new one.
+    """
+    main = evolve(made.main_action, condition=gone.main_action.condition)
+    guards: dict[Key, tuple[Action, tuple[str, Any] | None]] = {}
+    for plan in (gone, made):
+        for number, action in enumerate(plan.actions):
+            if number == plan.main:
+                continue
+            freed = guards.get(action.key)
+            if freed is not None:
+                action = evolve(action, condition=freed[0].condition | action.condition)
+            guards[action.key] = (action, plan.constraints[number])
+    actions = (main, *(action for action, _ in guards.values()))
+    return WritePlan(actions, 0, (None, *(claim for _, claim in guards.values())))
+
+
+# --- what a plan needs ------------------------------------------------------------------------------
 
 
 def indexed_names(schema: Schema) -> frozenset[str]:
