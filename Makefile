@@ -5,9 +5,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 DEMO_READY := $(VENV)/.ready-demo
+BENCH_READY := $(VENV)/.ready-bench
 WORKERS ?= 2
 
-.PHONY: help demo serve test long parity test-minimum bench check lint types format engines clean
+.PHONY: help demo serve test long parity test-minimum bench profile check lint types format engines clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## ?/\1\t/' | expand -t 12
@@ -24,6 +25,10 @@ $(DEMO_READY): setup.cfg | $(BIN)/python
 $(READY): setup.cfg | $(BIN)/python
 	$(BIN)/python -m pip install -qq -e '.[dev]'
 	@touch $@ $(DEMO_READY)
+
+$(BENCH_READY): setup.cfg $(READY)
+	$(BIN)/python -m pip install -qq -e '.[bench]'
+	@touch $@
 
 demo: $(DEMO_READY)  ## load the metadata of all installed packages and show what batching saves
 	$(BIN)/python -m examples.package_explorer demo
@@ -65,9 +70,13 @@ format: $(READY)  ## put the code into its one style
 
 check: lint types test  ## everything that has to pass before a change lands
 
-bench: $(READY) engines  ## what objects cost beside DynamoDB, and what waiting together is worth, as ratios
+bench: $(READY) $(BENCH_READY) engines  ## speed beside boto3, PynamoDB, dyntastic and pydynox, for docs/performance.md; BENCH_ROUNDS=21
+	$(BIN)/python -m benchmarks
 	$(BIN)/python -m benchmarks.objects
 	$(BIN)/python -m benchmarks.rounds
+
+profile: $(READY)  ## where the CPU of each operation goes, by room and by function
+	$(BIN)/python -m benchmarks.profile
 
 clean:  ## remove the virtual environment, fetched engines and caches
 	rm -rf $(VENV) .venv-minimum .engines .mypy_cache .ruff_cache .pytest_cache .hypothesis build *.egg-info

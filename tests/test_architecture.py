@@ -124,8 +124,38 @@ LEVELS: tuple[tuple[str, tuple[str, ...]], ...] = (
         ),
     ),
     ("models", ("classes", "construction", "verbs", "model")),
-    ("connecting", ("tables", "manager", "otel")),
-    ("the rim", ("testing.recording", "testing.faults", "testing", "")),
+    ("connecting", ("layout", "tables", "manager", "otel")),
+    (
+        "where programs run",
+        (
+            "serving",
+            "serving.request",
+            "serving.tenants",
+            "serving.visits",
+            "serving.traces",
+            "serving.service",
+            "wsgi",
+            "flaskcommands",
+            "flask",
+            "django",
+        ),
+    ),
+    (
+        "the rim",
+        (
+            "testing.recording",
+            "testing.faults",
+            "testing.watching",
+            "testing.engines",
+            "testing",
+            "testing.pytest_plugin",
+            "",
+        ),
+    ),
+    (
+        "command line",
+        ("cli", "cli.console", "cli.sources", "cli.connection", "cli.main", "__main__"),
+    ),
 )
 ORDER = {module: place for place, module in enumerate(m for _, modules in LEVELS for m in modules)}
 

@@ -78,13 +78,10 @@ def open_client(
         "dynamodb", region_name=region, endpoint_url=endpoint_url, config=config, **credentials
     )
     if credentials:
-        fixed = StaticCredentials(*(credentials.get(f"aws_{name}") for name in _CREDENTIALS))
+        fixed = StaticCredentials.of(credentials)
         return Opened(client, lambda: fixed, session.get_config_variable("ca_bundle"))
     found = session.get_credentials()
     return Opened(client, found and found.get_frozen_credentials, session.get_config_variable("ca_bundle"))
-
-
-_CREDENTIALS = ("access_key_id", "secret_access_key", "session_token")
 
 
 def attach(client: Any, engine: EmbeddedEngine) -> None:
@@ -189,7 +186,7 @@ class BotoWire:
         headers = {name.lower(): _text(value) for name, value in request.headers.items()}
         scope = scope_of(headers.get("authorization", ""))
         if scope is not None:
-            self.manner = Manner(request.url, *scope, headers.get("user-agent", ""))
+            self.manner = Manner(request.url, scope.region, scope.service, headers.get("user-agent", ""))
 
     # --- for those who send by themselves ----------------------------------------------------------
 
@@ -281,7 +278,8 @@ def lost_on_the_way(url: str, error: NotConnected | ReplyLost) -> Exception:
     cause = error.__cause__
     if isinstance(error, NotConnected):
         if isinstance(cause, ssl.SSLError):
-            return exceptions.SSLError(endpoint_url=url, error=cause)
+            untrusted: Exception = exceptions.SSLError(endpoint_url=url, error=cause)
+            return untrusted
         kind = (
             exceptions.ConnectTimeoutError
             if isinstance(cause, TimeoutError)

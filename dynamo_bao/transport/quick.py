@@ -87,16 +87,18 @@ def quick_start(
         "aws_secret_access_key": environment.get("AWS_SECRET_ACCESS_KEY"),
         "aws_session_token": environment.get("AWS_SESSION_TOKEN"),
     }
-    access, secret = keys.get("aws_access_key_id"), keys.get("aws_secret_access_key")
+    signs = StaticCredentials.of(keys)
     # AWS_REGION is Lambda's own; botocore reads AWS_DEFAULT_REGION only.
     region = region or environment.get("AWS_DEFAULT_REGION")
     url = endpoint_url or environment.get("AWS_ENDPOINT_URL_DYNAMODB") or environment.get("AWS_ENDPOINT_URL")
-    if not (access and secret and region) or (url is None and not _PLAIN_REGION.match(region)):
+    if not (signs.access_key and signs.secret_key and region) or (
+        url is None and not _PLAIN_REGION.match(region)
+    ):
         return None
     where = _with_path(url or f"https://dynamodb.{region}.amazonaws.com")
     return Quick(
         Manner(where, region, "dynamodb", user_agent),
-        StaticCredentials(access, secret, keys.get("aws_session_token")),
+        signs,
         environment.get("AWS_CA_BUNDLE"),
     )
 

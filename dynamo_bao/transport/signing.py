@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import time
+from collections.abc import Mapping
 from typing import Any, Final, NamedTuple, Protocol
 
 ALGORITHM: Final = "AWS4-HMAC-SHA256"
@@ -40,6 +41,15 @@ class StaticCredentials(NamedTuple):
     access_key: str
     secret_key: str
     token: str | None = None
+
+    @classmethod
+    def of(cls, given: Mapping[str, Any]) -> StaticCredentials:
+        """Those that are given in boto3's words: ``aws_access_key_id`` and so on."""
+        return cls(
+            given.get("aws_access_key_id", ""),
+            given.get("aws_secret_access_key", ""),
+            given.get("aws_session_token"),
+        )
 
 
 def signing_key(secret: str, date: str, region: str, service: str) -> bytes:
@@ -127,10 +137,17 @@ class Signer:
         return known
 
 
-def scope_of(authorization: str) -> Any:
-    """The region and service that an ``Authorization`` header was signed for; None where it is no SigV4 one."""
+class Scope(NamedTuple):
+    """What a signature holds for."""
+
+    region: str
+    service: str
+
+
+def scope_of(authorization: str) -> Scope | None:
+    """What an ``Authorization`` header was signed for; None where it is not by Signature Version 4."""
     head, _, rest = authorization.partition(" Credential=")
     parts = rest.split(",", 1)[0].split("/")
     if head != ALGORITHM or len(parts) < 5 or parts[-1] != "aws4_request":
         return None
-    return parts[-3], parts[-2]
+    return Scope(parts[-3], parts[-2])
