@@ -15,7 +15,7 @@ from dynamo_bao.errors import ConfigurationError, reject_unknown, suggestion
 DEFAULT_TABLE = "dynamo-bao-dev"
 FILE_NAME = "dynamo_bao.toml"
 SECTIONS: Mapping[str, tuple[str, ...]] = {
-    "aws": ("region", "endpoint_url", "access_key_id", "secret_access_key", "session_token"),
+    "aws": ("region", "endpoint_url", "access_key_id", "secret_access_key", "session_token", "request_path"),
     "db": ("table_name", "cursor_secret"),
     "batch_context": ("require_batch_context",),
     "tenancy": ("enabled",),
@@ -29,6 +29,7 @@ _ENVIRONMENT: tuple[tuple[str, str, str], ...] = (
     ("DYNAMO_BAO_REQUIRE_BATCH_CONTEXT", "batch_context", "require_batch_context"),
     ("DYNAMO_BAO_TENANCY_ENABLED", "tenancy", "enabled"),
     ("DYNAMO_BAO_LOG_LEVEL", "logging", "level"),
+    ("DYNAMO_BAO_REQUEST_PATH", "aws", "request_path"),
     ("DYNAMO_BAO_MODELS_DIR", "paths", "models_dir"),
     ("DYNAMO_BAO_MODELS_DEFINITION_PATH", "paths", "models_definition_path"),
     ("DYNAMO_BAO_FIELDS_DIR", "paths", "fields_dir"),

@@ -22,9 +22,8 @@ from dynamo_bao.relations import mapped_method, mapped_name, parent_query_name, 
 from dynamo_bao.repository import Repository
 from dynamo_bao.session.rounds import Round, SentRequest
 from dynamo_bao.tables import TableUpdate, create_table, delete_table, pending_update, update_table
-from dynamo_bao.transport.boto import BotoWire, boto_transport, embedded_transport
 from dynamo_bao.transport.messages import Transport
-from dynamo_bao.transport.retry import RetryingTransport
+from dynamo_bao.transport.opening import boto_transport, checked_path, embedded_transport, given_transport
 
 M = TypeVar("M")
 
@@ -385,9 +384,10 @@ def _transport(settings: Settings, client: Any, embedded: bool, max_concurrency:
     if client is not None:
         if embedded:
             raise ConfigurationError("client= and embedded=True exclude each other; give one.")
-        return RetryingTransport(BotoWire(lambda: client, given=True))
+        return given_transport(client)
+    path = checked_path(settings.get("aws", "request_path", "lean"), settings.source("aws", "request_path"))
     if embedded:
-        return embedded_transport(max_concurrency)
+        return embedded_transport(max_concurrency, request_path=path)
     names = ("access_key_id", "secret_access_key", "session_token")
     credentials = {f"aws_{name}": settings.get("aws", name) for name in names if settings.get("aws", name)}
     return boto_transport(
@@ -395,4 +395,5 @@ def _transport(settings: Settings, client: Any, embedded: bool, max_concurrency:
         endpoint_url=settings.get("aws", "endpoint_url"),
         max_concurrency=max_concurrency,
         credentials=credentials,
+        request_path=path,
     )

@@ -19,8 +19,8 @@ from dynamo_bao.testing.faults import (
 )
 from dynamo_bao.testing.recording import RecordingTransport
 from dynamo_bao.testing.watching import RoundWatch, assert_max_round_trips
-from dynamo_bao.transport.boto import boto_transport, embedded_transport
 from dynamo_bao.transport.messages import Clock, Reply, Request, Transport
+from dynamo_bao.transport.opening import boto_transport, embedded_transport
 
 __all__ = [
     "Clock",

@@ -11,9 +11,9 @@ from urllib.parse import urlsplit
 
 from dynamo_bao.errors import ConfigurationError
 from dynamo_bao.manager import Manager, ModelsArgument, init_models
-from dynamo_bao.transport.boto import boto_transport, embedded_transport
 from dynamo_bao.transport.embedded import CREDENTIALS, REGION
 from dynamo_bao.transport.messages import Clock, Reply, Request, Transport
+from dynamo_bao.transport.opening import boto_transport, embedded_transport
 
 CONNECT_SECONDS = 3.0
 
