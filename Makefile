@@ -5,9 +5,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 DEMO_READY := $(VENV)/.ready-demo
+BENCH_READY := $(VENV)/.ready-bench
 WORKERS ?= 2
 
-.PHONY: help demo serve test long parity test-minimum bench check lint types format engines clean
+.PHONY: help demo serve test long parity interop javascript test-minimum bench profile check lint types format engines clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## ?/\1\t/' | expand -t 12
@@ -25,6 +26,10 @@ $(READY): setup.cfg | $(BIN)/python
 	$(BIN)/python -m pip install -qq -e '.[dev]'
 	@touch $@ $(DEMO_READY)
 
+$(BENCH_READY): setup.cfg $(READY)
+	$(BIN)/python -m pip install -qq -e '.[bench]'
+	@touch $@
+
 demo: $(DEMO_READY)  ## load the metadata of all installed packages and show what batching saves
 	$(BIN)/python -m examples.package_explorer demo
 
@@ -34,17 +39,24 @@ serve: $(DEMO_READY)  ## the same as a web page, on http://127.0.0.1:5000
 engines: $(READY)  ## fetch the DynamoDB engines that the tests run on
 	$(BIN)/python -m tests.support.fetch_engines
 
-test: $(READY) engines  ## the whole suite, on all engines
+javascript: $(READY)  ## install the JavaScript library that shared tables are tested with
+	$(BIN)/python -m tests.interop.install
+
+test: $(READY) engines javascript  ## the whole suite, on all engines
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
-long: $(READY) engines  ## the promises that random and many-threaded tests hold, at full size: about an hour
+long: $(READY) engines javascript  ## the promises that random and many-threaded tests hold, at full size: about an hour
 	BAO_EXAMPLES=10000 $(BIN)/python -m pytest -n $(WORKERS) -s tests/property/test_sessions.py --engine moto,dynoxide
 	BAO_EXAMPLES=1500 $(BIN)/python -m pytest -n $(WORKERS) -s tests/property/test_stored_values.py tests/property/test_filters.py --engine moto,dynoxide
 	BAO_ROUNDS=500 BAO_ITEMS=1000000 $(BIN)/python -m pytest -s tests/integration/test_concurrency.py tests/integration/test_iteration.py -k "S3 or W1 or W9 or S11" --engine dynoxide
+	BAO_EXAMPLES=2000 $(BIN)/python -m pytest -s tests/interop/test_histories.py --engine dynoxide
 
 parity: $(READY)  ## how much of what the JavaScript library does is carried over, by area; and the page on its features
 	$(BIN)/python -m tests.parity.report -n $(WORKERS)
 	$(BIN)/python -m tests.parity.features
+
+interop: $(READY) engines javascript  ## tables shared with JavaScript: both libraries, run on the same tables
+	$(BIN)/python -m pytest tests/interop --engine dynoxide
 
 test-minimum:  ## the suite with the oldest versions of what is needed, in a virtual environment of its own
 	$(PYTHON) -m venv --clear .venv-minimum
@@ -65,9 +77,13 @@ format: $(READY)  ## put the code into its one style
 
 check: lint types test  ## everything that has to pass before a change lands
 
-bench: $(READY) engines  ## what objects cost beside DynamoDB, and what waiting together is worth, as ratios
+bench: $(READY) $(BENCH_READY) engines  ## speed beside boto3, PynamoDB, dyntastic and pydynox, for docs/performance.md; BENCH_ROUNDS=21
+	$(BIN)/python -m benchmarks
 	$(BIN)/python -m benchmarks.objects
 	$(BIN)/python -m benchmarks.rounds
+
+profile: $(READY)  ## where the CPU of each operation goes, by room and by function
+	$(BIN)/python -m benchmarks.profile
 
 clean:  ## remove the virtual environment, fetched engines and caches
 	rm -rf $(VENV) .venv-minimum .engines .mypy_cache .ruff_cache .pytest_cache .hypothesis build *.egg-info

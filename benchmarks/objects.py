@@ -1,4 +1,4 @@
-"""What objects cost beside DynamoDB: reading a loaded field, a lookup in a session, decoding an item.
+"""What objects cost beside DynamoDB: reading a loaded field, decoding an item.
 
 Run with ``python -m benchmarks.objects``. Contenders are measured in turns, and the medians are compared, so
 that what else the machine does befalls them alike.
@@ -65,29 +65,6 @@ def reading() -> float:
     return times["loaded"] / times["plain"]
 
 
-def lookups() -> float:
-    """Microseconds that a session spends on one new lookup, and on one from its map."""
-    keys = [str(number) for number in range(1000)]
-
-    def new() -> None:
-        with run_with_batch_context():
-            for key in keys:
-                User.find(key)
-
-    with run_with_batch_context():
-        for key in keys:
-            User.find(key)
-
-        def known() -> None:
-            for key in keys:
-                User.find(key)
-
-        cached = medians({"known": known}, 3)["known"]
-    fresh = medians({"new": new}, 3)["new"]
-    print(f"a lookup          new    {fresh * 1e3:6.2f} µs   known {cached * 1e3:6.2f} µs")
-    return fresh * 1e3
-
-
 def decoding() -> None:
     """Microseconds of decoding 100 items of four fields."""
     schema = schema_of(User)
@@ -106,7 +83,6 @@ def main() -> None:
     with init_models(models=[User], embedded=True):
         User.create(user_id="1", name="Ada", email="ada@example.com", age=36)
         print(f"                  {reading():.2f} times a plain attrs object (the bar is 1.20)")
-        lookups()
         decoding()
 
 

@@ -15,7 +15,7 @@ from dynamo_bao.errors import ConfigurationError, reject_unknown, suggestion
 DEFAULT_TABLE = "dynamo-bao-dev"
 FILE_NAME = "dynamo_bao.toml"
 SECTIONS: Mapping[str, tuple[str, ...]] = {
-    "aws": ("region", "endpoint_url", "access_key_id", "secret_access_key", "session_token"),
+    "aws": ("region", "endpoint_url", "access_key_id", "secret_access_key", "session_token", "request_path"),
     "db": ("table_name", "cursor_secret"),
     "batch_context": ("require_batch_context",),
     "tenancy": ("enabled",),
@@ -29,6 +29,10 @@ _ENVIRONMENT: tuple[tuple[str, str, str], ...] = (
     ("DYNAMO_BAO_REQUIRE_BATCH_CONTEXT", "batch_context", "require_batch_context"),
     ("DYNAMO_BAO_TENANCY_ENABLED", "tenancy", "enabled"),
     ("DYNAMO_BAO_LOG_LEVEL", "logging", "level"),
+    ("DYNAMO_BAO_REQUEST_PATH", "aws", "request_path"),
+    ("DYNAMO_BAO_MODELS_DIR", "paths", "models_dir"),
+    ("DYNAMO_BAO_MODELS_DEFINITION_PATH", "paths", "models_definition_path"),
+    ("DYNAMO_BAO_FIELDS_DIR", "paths", "fields_dir"),
 )
 _YES, _NO = ("true", "1", "yes", "on"), ("false", "0", "no", "off")
 
@@ -69,8 +73,14 @@ class Settings:
             f"{self.source(section, name)} is {value!r}; use one of {', '.join((*_YES, *_NO))}.", field=name
         )
 
-    def over(self, sections: Mapping[str, Any], source: str) -> Settings:
-        """These settings, overridden by nested ones; unknown names are refused."""
+    def over(self, sections: Mapping[str, Any], source: str, folder: Path | None = None) -> Settings:
+        """These settings, overridden by nested ones; unknown names are refused.
+
+        Args:
+            sections: the nested settings.
+            source: where they are from, for errors.
+            folder: what the paths among them start from, the working folder by default.
+        """
         reject_unknown(sections, SECTIONS, f"section in {source}")
         given = dict(self.given)
         for section, values in sections.items():
@@ -80,6 +90,8 @@ class Settings:
                 )
             reject_unknown(values, SECTIONS[section], f"setting in {source}, section {section}:")
             for name, value in values.items():
+                if section == "paths" and folder is not None and isinstance(value, str):
+                    value = str(folder / value)
                 if value is not None:
                     given[section, name] = Setting(value, f"{name} of {source}")
         return evolve(self, given=given)
@@ -109,7 +121,7 @@ def load_settings(
         )
     path = _file(config, environment)
     if path is not None:
-        settings = settings.over(_read(path), str(path))
+        settings = settings.over(_read(path), str(path), path.parent)
     return settings.over(_environment_settings(environment), "the environment").over(arguments, "the call")
 
 

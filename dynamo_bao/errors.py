@@ -4,6 +4,7 @@
 
     BaoError
     ├── ConfigurationError (ValueError)      a wrong model definition or setting
+    │   └── ModelFileError                   … in a YAML model file, with its line
     ├── ValidationError (ValueError)         values a field refuses; lists all of them
     │   └── UnknownFieldError (TypeError)    a field the model does not have
     ├── QueryError (ValueError)              a condition, filter, cursor or index that cannot be
@@ -61,6 +62,33 @@ class ConfigurationError(BaoError, ValueError):
         super().__init__(message)
         self.model = model
         self.field = field
+
+
+class ModelFileError(ConfigurationError):
+    """A YAML model file that cannot be read as models.
+
+    Attributes:
+        file: the file's path, as it was given.
+        line: the line, from 1; None where the fault is not one line's.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        file: str,
+        line: int | None = None,
+        model: str | None = None,
+        field: str | None = None,
+    ) -> None:
+        place = file if line is None else f"{file}:{line}"
+        super().__init__(f"{place}: {message}", model=model, field=field)
+        self.file = file
+        self.line = line
+
+
+class ModelFileWarning(UserWarning):
+    """Something in a YAML model file that works, but is probably not what was meant."""
 
 
 class ValidationError(BaoError, ValueError):

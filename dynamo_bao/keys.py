@@ -17,6 +17,12 @@ SEPARATOR = "##__SK__##"
 GUARD_MARK = "_raft_uc"
 _TENANT = re.compile(r"[A-Za-z0-9_.-]{1,64}\Z")
 _PREFIX = re.compile(r"[A-Za-z0-9_-]{1,4}\Z")
+_PARTITION = re.compile(
+    r"(?:\[(?P<tenant>[A-Za-z0-9_.-]{1,64})\]#)?"
+    rf"(?:{GUARD_MARK}#_(?P<constraint>uc\d)#(?P<guarded>[A-Za-z0-9_-]{{1,4}})#(?P<attribute>[^:#]+):.|"
+    r"(?P<prefix>[A-Za-z0-9_-]{1,4})(?:#.|\Z))",
+    re.DOTALL,
+)
 
 
 class Key(NamedTuple):
@@ -32,6 +38,37 @@ class Key(NamedTuple):
         {'_pk': {'S': 'u#42'}, '_sk': {'S': 'u'}}
         """
         return {PK: {"S": self.pk}, SK: {"S": self.sk}}
+
+
+class Place(NamedTuple):
+    """What the text of a ``_pk`` says of the item.
+
+    Attributes:
+        tenant: whose it is, None without tenants.
+        prefix: the prefix of its model.
+        constraint: for the guard of a unique value the constraint's id, such as ``"uc1"``; None for a model's item.
+        attribute: for a guard, the attribute that the value is of.
+    """
+
+    tenant: str | None
+    prefix: str
+    constraint: str | None = None
+    attribute: str | None = None
+
+
+def place_of(pk: str) -> Place | None:
+    """Reads a partition key back; None for a text that this library does not write.
+
+    >>> place_of("[acme]#u#42")
+    Place(tenant='acme', prefix='u', constraint=None, attribute=None)
+    >>> place_of("_raft_uc#_uc1#u#email:a@example.com")
+    Place(tenant=None, prefix='u', constraint='uc1', attribute='email')
+    """
+    found = _PARTITION.match(pk)
+    if found is None:
+        return None
+    prefix = found["prefix"] or found["guarded"]
+    return Place(found["tenant"], prefix, found["constraint"], found["attribute"])
 
 
 def checked_tenant(tenant: object) -> str:

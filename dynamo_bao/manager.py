@@ -21,10 +21,9 @@ from dynamo_bao.registry import attach, choose, detach, is_local, models as all_
 from dynamo_bao.relations import mapped_method, mapped_name, parent_query_name, query_method
 from dynamo_bao.repository import Repository
 from dynamo_bao.session.rounds import Round, SentRequest
-from dynamo_bao.tables import create_table
-from dynamo_bao.transport.boto import BotoWire, boto_transport, embedded_transport
+from dynamo_bao.tables import TableUpdate, create_table, delete_table, pending_update, update_table
 from dynamo_bao.transport.messages import Transport
-from dynamo_bao.transport.retry import RetryingTransport
+from dynamo_bao.transport.opening import boto_transport, checked_path, embedded_transport, given_transport
 
 M = TypeVar("M")
 
@@ -208,9 +207,41 @@ class Manager:
         Args:
             timeout: seconds to wait at most until it is ACTIVE.
         """
-        shapes = [repository.schema for repository in self._repositories.values()]
-        searched = any(schema.search is not None and schema.iterable for schema in shapes)
-        return create_table(self.database, search=searched, timeout=timeout)
+        return create_table(self.database, search=self.searches(), timeout=timeout)
+
+    def update_table(
+        self, *, timeout: float | None = None, on_step: Callable[[str], object] | None = None
+    ) -> TableUpdate:
+        """Adds the indexes that the table lacks, one by one, and enables TTL; safe to interrupt and to repeat.
+
+        Args:
+            timeout: seconds to wait at most; as long as it takes by default, which may be hours.
+            on_step: called with what is done next, in words.
+
+        Returns:
+            What was done, and what could not be.
+
+        Raises:
+            ConfigurationError: where there is no such table, or the time is up.
+        """
+        return update_table(self.database, search=self.searches(), timeout=timeout, on_step=on_step)
+
+    def pending_update(self) -> TableUpdate:
+        """What `update_table` would do now; changes nothing."""
+        return pending_update(self.database, search=self.searches())
+
+    def delete_table(self, *, timeout: float = 300.0) -> bool:
+        """Deletes the table with everything in it and waits until it is gone; returns whether there was one.
+
+        Args:
+            timeout: seconds to wait at most.
+        """
+        return delete_table(self.database, timeout=timeout)
+
+    def searches(self) -> bool:
+        """Whether one of its models is iterable and searchable, so that the table needs the index for that."""
+        schemas = (repository.schema for repository in self._repositories.values())
+        return any(schema.search is not None and schema.iterable for schema in schemas)
 
     def on_request(self, hook: Callable[[SentRequest], object]) -> Callable[[SentRequest], object]:
         """Has `hook` called with every request that was sent, for metrics; also a decorator.
@@ -353,9 +384,10 @@ def _transport(settings: Settings, client: Any, embedded: bool, max_concurrency:
     if client is not None:
         if embedded:
             raise ConfigurationError("client= and embedded=True exclude each other; give one.")
-        return RetryingTransport(BotoWire(lambda: client, given=True))
+        return given_transport(client)
+    path = checked_path(settings.get("aws", "request_path", "lean"), settings.source("aws", "request_path"))
     if embedded:
-        return embedded_transport(max_concurrency)
+        return embedded_transport(max_concurrency, request_path=path)
     names = ("access_key_id", "secret_access_key", "session_token")
     credentials = {f"aws_{name}": settings.get("aws", name) for name in names if settings.get("aws", name)}
     return boto_transport(
@@ -363,4 +395,5 @@ def _transport(settings: Settings, client: Any, embedded: bool, max_concurrency:
         endpoint_url=settings.get("aws", "endpoint_url"),
         max_concurrency=max_concurrency,
         credentials=credentials,
+        request_path=path,
     )

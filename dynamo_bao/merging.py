@@ -6,13 +6,11 @@ import copy
 from collections.abc import Iterable
 from typing import Any, TypeVar
 
-from attrs import evolve
-
 from dynamo_bao.changes import Change, Creation, Deleting, Requirement, Saving, absolute
 from dynamo_bao.errors import QueryError
 from dynamo_bao.expressions.conditions import all_of, is_empty
-from dynamo_bao.writes.actions import Action, WritePlan
-from dynamo_bao.writes.plans import Delta, Known, Members, plan_create, plan_delete
+from dynamo_bao.writes.actions import WritePlan
+from dynamo_bao.writes.plans import Delta, Known, Members, plan_create, plan_delete, plan_replace
 
 C = TypeVar("C", bound=Change)
 
@@ -24,20 +22,8 @@ class Replacing(Creation):
     deletion: Deleting
 
     def plan_from(self, known: Known | None) -> WritePlan:
-        gone = plan_delete(self.subject, known, self.deletion.wanted)
         made = plan_create(self.subject, self.values, self.condition)
-        main = evolve(made.main_action, condition=gone.main_action.condition)
-        guards: dict[Any, tuple[Action, tuple[str, Any] | None]] = {}
-        for plan in (gone, made):
-            for number, action in enumerate(plan.actions):
-                if number == plan.main:
-                    continue
-                freed = guards.get(action.key)
-                if freed is not None:
-                    action = evolve(action, condition=freed[0].condition | action.condition)
-                guards[action.key] = (action, plan.constraints[number])
-        actions = (main, *(action for action, _ in guards.values()))
-        return WritePlan(actions, 0, (None, *(claim for _, claim in guards.values())))
+        return plan_replace(plan_delete(self.subject, known, self.deletion.wanted), made)
 
 
 def combined(changes: Iterable[Change]) -> list[Change]:

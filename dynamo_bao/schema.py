@@ -175,6 +175,7 @@ class Schema:
     lazy_names: frozenset[str] = field(init=False)
     renewing: tuple[Field, ...] = field(init=False)
     set_names: tuple[str, ...] = field(init=False)
+    derived_names: frozenset[str] = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         parts = (self.primary.partition, self.primary.sort)
@@ -183,6 +184,10 @@ class Schema:
         self.lazy_names = frozenset(self.fields)
         self.renewing = tuple(f for f in self.fields.values() if f.renews)
         self.set_names = tuple(f.name for f in self.fields.values() if isinstance(f, StringSetField))
+        pairs = [(index.pk_name, index.sk_name) for index in self.indexes.values()]
+        pairs += [(ITER_PK, ITER_SK)] * self.iterable
+        names = {name for pair in pairs for name in pair}
+        self.derived_names = frozenset(names | {SEARCH_TEXT} if self.search is not None else names)
 
     # --- keys ------------------------------------------------------------------------------------
 
@@ -297,14 +302,25 @@ class Schema:
         """The whole stored item of a model's values: attributes, keys, index and iteration keys."""
         item = identity.key.as_item()
         item.update(self.encode(values))
+        item.update(self.derived(tenant, identity.primary_id, values, item))
+        return item
+
+    def derived(self, tenant: str | None, primary_id: str, values: Mapping[str, Any], item: Item) -> Item:
+        """The attributes that follow from others: index keys, iteration keys and the search text.
+
+        Args:
+            values: the model's values.
+            item: their stored form.
+        """
+        found: Item = {}
         for index in self.indexes.values():
-            item.update(index.keys(tenant, values))
+            found.update(index.keys(tenant, values))
         if self.iterable:
-            item.update(self.iteration_keys(tenant, identity.primary_id))
+            found.update(self.iteration_keys(tenant, primary_id))
         text = self.search_text(item)
         if text:
-            item[SEARCH_TEXT] = {"S": text}
-        return item
+            found[SEARCH_TEXT] = {"S": text}
+        return found
 
     def iteration_keys(self, tenant: str | None, primary_id: str) -> Item:
         """The keys by which the item is found when all of its model are gone through."""

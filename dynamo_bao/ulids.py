@@ -2,12 +2,17 @@
 
 A ULID has 48 bits of milliseconds and 80 random ones (github.com/ulid/spec). Within one millisecond, or
 where the clock went back, the next one is the last plus one.
+
+The random ones are the operating system's: a generator inside the process would go on from the same state in
+every fork child, and in every copy that is thawed from one snapshot of the process.
 """
 
 from __future__ import annotations
 
+import os
 import re
 import threading
+import time
 
 from dynamo_bao.process import this_process
 
@@ -26,9 +31,9 @@ class _Source:
 
     def next(self) -> str:
         # Imported here: the library is a compiled module, needed only where ids are made.
-        from ulid_transform import bytes_to_ulid, ulid_now, ulid_to_bytes
+        from ulid_transform import bytes_to_ulid
 
-        fresh = int.from_bytes(ulid_to_bytes(ulid_now()), "big")
+        fresh = (time.time_ns() // 1_000_000) << 80 | int.from_bytes(os.urandom(10), "big")
         with self._lock:
             last = self._last
             # A later millisecond wins even over a random part that counted up; else count on.

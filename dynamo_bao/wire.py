@@ -37,11 +37,17 @@ DELETE_ITEM: Final = "DeleteItem"
 BATCH_WRITE_ITEM: Final = "BatchWriteItem"
 TRANSACT_WRITE_ITEMS: Final = "TransactWriteItems"
 QUERY: Final = "Query"
+SCAN: Final = "Scan"
 CREATE_TABLE: Final = "CreateTable"
+UPDATE_TABLE: Final = "UpdateTable"
+DELETE_TABLE: Final = "DeleteTable"
 DESCRIBE_TABLE: Final = "DescribeTable"
+DESCRIBE_TIME_TO_LIVE: Final = "DescribeTimeToLive"
 UPDATE_TIME_TO_LIVE: Final = "UpdateTimeToLive"
 
-READ_OPERATIONS: Final = frozenset({GET_ITEM, BATCH_GET_ITEM, QUERY, DESCRIBE_TABLE})
+READ_OPERATIONS: Final = frozenset(
+    {GET_ITEM, BATCH_GET_ITEM, QUERY, SCAN, DESCRIBE_TABLE, DESCRIBE_TIME_TO_LIVE}
+)
 """Operations that change nothing, so that repeating one is always safe."""
 
 PK: Final = "_pk"
@@ -58,3 +64,9 @@ TTL: Final = "ttl"
 def index_key_names(index_id: str) -> tuple[str, str]:
     """The two attributes of an index, ``("_gsi1_pk", "_gsi1_sk")``."""
     return f"_{index_id}_pk", f"_{index_id}_sk"
+
+
+DERIVED: Final = frozenset(
+    (*(name for index in INDEX_IDS for name in index_key_names(index)), ITER_PK, ITER_SK, SEARCH_TEXT)
+)
+"""The attributes of a model's item that follow from its others: of indexes, of iteration, and the search text."""

@@ -53,6 +53,20 @@ class Owned:
             )
         owner.stack.pop()
 
+    def move_here(self) -> None:
+        """Makes the code that runs now the owner of a session that is on no stack at the moment.
+
+        Raises:
+            ConcurrencyError: where it is activated elsewhere, or inside a transaction.
+        """
+        owner = current_owner()
+        if self._owner is owner:
+            return
+        if self._activated:
+            raise self._foreign()
+        self._require_movable()
+        self._owner = owner
+
     @contextmanager
     def activate(self: Mine) -> Iterator[Mine]:
         """Hands the session over to the code in the block, in another thread say; exclusively.

@@ -20,13 +20,15 @@ class Owner:
     Attributes:
         stack: the sessions open there, innermost last.
         tenants: the tenants set there, innermost last; None stands for "no tenant".
+        requests: the web requests that were begun there and have not ended, oldest first.
     """
 
-    __slots__ = ("__weakref__", "stack", "tenants")
+    __slots__ = ("__weakref__", "requests", "stack", "tenants")
 
     def __init__(self) -> None:
         self.stack: list[Any] = []
         self.tenants: list[str | None] = []
+        self.requests: list[Any] = []
 
 
 class _Local(threading.local):

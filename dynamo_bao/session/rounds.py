@@ -97,6 +97,14 @@ class Round:
         self.seconds = self._clock.now() - self.started
         if self._rounds is not None:
             self._rounds.note(self)
+        for watcher in tuple(watchers):
+            watcher(self, self._rounds)
+
+    @property
+    def fetched_one(self) -> bool:
+        """Whether the program waited for a single key or query, as a loop does that is N+1."""
+        reads = self.kind in ("lookups", "queries", "read")
+        return reads and sum(sent.count for sent in self.requests) == 1
 
     def add(
         self, database: Database, reply: Reply, about: Sequence[str] = (), count: int | None = None
@@ -158,6 +166,10 @@ class Round:
             raise
         self.add(database, reply, about)
         return reply
+
+
+watchers: list[Callable[[Round, Rounds | None], object]] = []
+"""Called with every round that ends in this process, and with the rounds of its session, None outside any."""
 
 
 def tell(hooks: Sequence[Callable[[Any], object]], record: Any) -> None:
@@ -226,7 +238,7 @@ class Rounds:
     def note(self, done: Round) -> None:
         """Remembers a round, and warns of a line that keeps asking for one thing at a time."""
         self.kept.append(done)
-        if done.kind not in ("lookups", "queries", "read") or sum(sent.count for sent in done.requests) != 1:
+        if not done.fetched_one:
             return
         self._alone[done.cause] += 1
         if self._alone[done.cause] == N_PLUS_ONE:

@@ -41,7 +41,7 @@ class Trace:
         write = sum(sent.capacity.write for sent in requests)
         waited = sum(done.seconds for done in self.rounds)
         return (
-            f"{_counted(len(self.rounds), 'round')}, {_counted(len(requests), 'request')}, {_time(waited)} of waiting, "
+            f"{counted(len(self.rounds), 'round')}, {counted(len(requests), 'request')}, {_time(waited)} of waiting, "
             f"{read:g} read and {write:g} write units"
         )
 
@@ -73,7 +73,7 @@ class Trace:
 
 def described(sent: SentRequest) -> str:
     """One request in words; keys, never values of fields."""
-    parts = [sent.operation, _counted(sent.count, _UNITS.get(sent.operation, "key")), _time(sent.seconds)]
+    parts = [sent.operation, counted(sent.count, _UNITS.get(sent.operation, "key")), _time(sent.seconds)]
     if sent.capacity.read or sent.capacity.write:
         parts.append(f"{sent.capacity.read:g} RCU {sent.capacity.write:g} WCU")
     if sent.attempts > 1:
@@ -85,7 +85,12 @@ def described(sent: SentRequest) -> str:
     return " · ".join(parts) + (f" · {named}" if named else "")
 
 
-def _counted(number: int, what: str) -> str:
+def counted(number: int, what: str) -> str:
+    """A number of things in words.
+
+    >>> counted(1, "query"), counted(2, "query"), counted(0, "key")
+    ('1 query', '2 queries', '0 keys')
+    """
     plural = {"query": "queries"}.get(what, f"{what}s")
     return f"{number} {what if number == 1 else plural}"
 

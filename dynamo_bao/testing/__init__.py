@@ -1,4 +1,4 @@
-"""Transports for tests: one that records requests, one that injects faults; and the transports below them.
+"""For tests: engines, limits of round trips, transports that record requests or inject faults, and those below them.
 
 Example:
     >>> transport = RecordingTransport(embedded_transport())
@@ -7,6 +7,7 @@ Example:
     True
 """
 
+from dynamo_bao.testing.engines import SharedEngine
 from dynamo_bao.testing.faults import (
     Fault,
     FaultInjectingTransport,
@@ -17,8 +18,9 @@ from dynamo_bao.testing.faults import (
     unprocessed,
 )
 from dynamo_bao.testing.recording import RecordingTransport
-from dynamo_bao.transport.boto import boto_transport, embedded_transport
+from dynamo_bao.testing.watching import RoundWatch, assert_max_round_trips
 from dynamo_bao.transport.messages import Clock, Reply, Request, Transport
+from dynamo_bao.transport.opening import boto_transport, embedded_transport
 
 __all__ = [
     "Clock",
@@ -27,7 +29,10 @@ __all__ = [
     "RecordingTransport",
     "Reply",
     "Request",
+    "RoundWatch",
+    "SharedEngine",
     "Transport",
+    "assert_max_round_trips",
     "boto_transport",
     "damaged",
     "embedded_transport",

@@ -98,15 +98,17 @@ class _FaultyWire:
         wire: Any = self._wire
         return wire.client
 
-    def attempt(self, request: Request) -> dict[str, Any]:
+    def attempt(self, request: Request, seconds: float) -> dict[str, Any]:
         with self._lock:
             self.attempts += 1
             suffers = self._operations is None or request.operation in self._operations
             fault = self._next() if suffers else None
             chance = random.Random(self._chance.random())
-        if fault is None:
-            return self._wire.attempt(request)
-        return fault(request, self._wire.attempt, chance)
+
+        def send(request: Request) -> dict[str, Any]:
+            return self._wire.attempt(request, seconds)
+
+        return send(request) if fault is None else fault(request, send, chance)
 
     def close(self) -> None:
         self._wire.close()

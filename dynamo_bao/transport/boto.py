@@ -1,4 +1,4 @@
-"""The wire over boto3: the only module that imports botocore, and only at the first request.
+"""The wire over boto3: the only module that imports botocore, and only when it is needed.
 
 Botocore's own retries are off, because they cannot know which write is safe to repeat; `retry` has ours.
 Every reply's length and CRC are checked in botocore's ``before-parse`` event, and its JSON is parsed there.
@@ -7,29 +7,63 @@ Every reply's length and CRC are checked in botocore's ``before-parse`` event, a
 from __future__ import annotations
 
 import io
+import re
+import ssl
 import threading
-from collections.abc import Callable, Iterator
-from typing import Any, Final
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
+from typing import Any, Final, NamedTuple, NoReturn
 
 from dynamo_bao.errors import DataFormatError
 from dynamo_bao.process import this_process
-from dynamo_bao.transport.embedded import CREDENTIALS, REGION, EmbeddedEngine
+from dynamo_bao.transport.connections import HttpReply, NotConnected, ReplyLost
+from dynamo_bao.transport.embedded import EmbeddedEngine
 from dynamo_bao.transport.integrity import check_envelope, parse_reply
 from dynamo_bao.transport.messages import AttemptFailed, Outcome, Request, tables_of
 from dynamo_bao.transport.outcomes import CONTENDED, THROTTLING, TRANSIENT, error_for
-from dynamo_bao.transport.retry import RetryingTransport
+from dynamo_bao.transport.signing import StaticCredentials, scope_of
 
 CONNECT_SECONDS: Final = 3.0
 READ_SECONDS: Final = 8.0
 POOL_CONNECTIONS: Final = 64
 
 
-def make_client(
-    *, region: str | None, endpoint_url: str | None, max_concurrency: int, credentials: dict[str, Any]
-) -> Any:
+class Opened(NamedTuple):
+    """A client, and what it was made with.
+
+    Attributes:
+        client: the boto3 client.
+        credentials: gives the credentials of the moment; None where the client is the user's own.
+        ca_bundle: the file of trusted certificates that was configured; None for the usual ones.
+    """
+
+    client: Any
+    credentials: Callable[[], Any] | None = None
+    ca_bundle: str | None = None
+
+
+class Manner(NamedTuple):
+    """How botocore sends: what was seen of the first request that it made.
+
+    Attributes:
+        url: where to.
+        region, service: what it was signed for.
+        user_agent: who it says is asking.
+    """
+
+    url: str
+    region: str
+    service: str
+    user_agent: str
+
+
+def open_client(
+    *, region: str | None, endpoint_url: str | None, max_concurrency: int, credentials: Mapping[str, Any]
+) -> Opened:
     """A boto3 DynamoDB client as this library wants it: no blind retries, short timeouts, a wide pool."""
     from boto3.session import Session
     from botocore.config import Config
+    from botocore.session import get_session
 
     config = Config(
         retries={"mode": "standard", "total_max_attempts": 1},
@@ -39,13 +73,19 @@ def make_client(
         parameter_validation=False,
         tcp_keepalive=True,
     )
-    return Session().client(
+    session = get_session()
+    client = Session(botocore_session=session).client(
         "dynamodb", region_name=region, endpoint_url=endpoint_url, config=config, **credentials
     )
+    if credentials:
+        fixed = StaticCredentials.of(credentials)
+        return Opened(client, lambda: fixed, session.get_config_variable("ca_bundle"))
+    found = session.get_credentials()
+    return Opened(client, found and found.get_frozen_credentials, session.get_config_variable("ca_bundle"))
 
 
-def attach(client: Any, engine: EmbeddedEngine) -> Any:
-    """Makes `engine` answer every request of `client`, and of no other; returns the client."""
+def attach(client: Any, engine: EmbeddedEngine) -> None:
+    """Makes `engine` answer every request of `client`, and of no other."""
     from botocore.awsrequest import AWSResponse
 
     def answer(request: Any, **_: object) -> Any:
@@ -54,7 +94,6 @@ def attach(client: Any, engine: EmbeddedEngine) -> Any:
         return AWSResponse(request.url, status, headers, raw)
 
     client.meta.events.register("before-send.dynamodb", answer)
-    return client
 
 
 class _Body(io.BytesIO):
@@ -70,49 +109,61 @@ class BotoWire:
     Args:
         factory: makes the client.
         given: whether the client is the user's own, which is then never closed here.
+
+    Attributes:
+        manner: how the client sends, as soon as it has sent something; None before, and where it sends in a
+            way that only botocore knows.
     """
 
-    def __init__(self, factory: Callable[[], Any], *, given: bool = False) -> None:
+    def __init__(self, factory: Callable[[], Opened], *, given: bool = False) -> None:
         self._factory = factory
         self._given = given
-        self._client: Any = None
+        self._opened: Opened | None = None
         self._process: object = None
         self._call = threading.local()
+        self.manner: Manner | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether this process has a client already."""
+        return self._process is this_process.token
+
+    @property
+    def opened(self) -> Opened:
+        """The client of this process, with what it was made with."""
+        if self._process is not this_process.token:
+            with this_process.lock:
+                if self._process is not this_process.token:
+                    opened, self.manner = self._factory(), None
+                    opened.client.meta.events.register("before-parse.dynamodb", self._take_reply)
+                    opened.client.meta.events.register_last("before-send.dynamodb", self._see_manner)
+                    self._opened, self._process = opened, this_process.token
+        assert self._opened is not None
+        return self._opened
 
     @property
     def client(self) -> Any:
         """The boto3 client of this process."""
-        if self._process is not this_process.token:
-            with this_process.lock:
-                if self._process is not this_process.token:
-                    client = self._factory()
-                    client.meta.events.register("before-parse.dynamodb", self._take_reply)
-                    self._client, self._process = client, this_process.token
-        return self._client
+        return self.opened.client
 
     def close(self) -> None:
         with this_process.lock:
             mine = self._process is this_process.token
-            client, self._client, self._process = self._client, None, None
-        if client is not None and mine:
-            client.meta.events.unregister("before-parse.dynamodb", self._take_reply)
+            opened, self._opened, self._process = self._opened, None, None
+        if opened is not None and mine:
+            events = opened.client.meta.events
+            events.unregister("before-parse.dynamodb", self._take_reply)
+            events.unregister("before-send.dynamodb", self._see_manner)
             if not self._given:
-                client.close()
+                opened.client.close()
 
-    def attempt(self, request: Request) -> dict[str, Any]:
-        from botocore.exceptions import ClientError
-
-        method = getattr(self.client, _METHODS[request.operation])
+    def attempt(self, request: Request, seconds: float) -> dict[str, Any]:
+        method = getattr(self.client, method_of(request.operation))
         self._call.active = True
         try:
             body: dict[str, Any] = method(**request.parameters)
-        except ClientError as error:
-            raise _answered(request, error) from error
         except Exception as error:
-            outcome = _outcome_without_reply(error)
-            if outcome is None:
-                raise
-            raise AttemptFailed(error, outcome) from error
+            _raise_for(request, error)
         finally:
             self._call.active = False
         body.pop("ResponseMetadata", None)
@@ -128,6 +179,116 @@ class BotoWire:
         if response_dict["status_code"] < 300:
             customized_response_dict.update(parse_reply(body, operation))
             response_dict["body"] = b"{}"
+
+    def _see_manner(self, request: Any, **_: object) -> None:
+        if self.manner is not None or not getattr(self._call, "active", False):
+            return
+        headers = {name.lower(): _text(value) for name, value in request.headers.items()}
+        scope = scope_of(headers.get("authorization", ""))
+        if scope is not None:
+            self.manner = Manner(request.url, scope.region, scope.service, headers.get("user-agent", ""))
+
+    # --- for those who send by themselves ----------------------------------------------------------
+
+    def hear(
+        self, request: Request, url: str, headers: Mapping[str, str], body: bytes
+    ) -> tuple[Any, HttpReply | None]:
+        """Has the handlers of ``before-send`` called; returns the request as they leave it, and their reply."""
+        from botocore.awsrequest import AWSPreparedRequest, HeadersDict
+
+        prepared = AWSPreparedRequest(
+            "POST", url, HeadersDict({name: value.encode() for name, value in headers.items()}), body, False
+        )
+        try:
+            event = f"before-send.dynamodb.{request.operation}"
+            responses = self.client.meta.events.emit(event, request=prepared)
+        except Exception as error:
+            _raise_for(request, error)
+        for _, response in responses:
+            if response is not None:
+                given = {name.lower(): _text(value) for name, value in response.headers.items()}
+                return prepared, HttpReply(response.status_code, given, response.content)
+        return prepared, None
+
+    def has_proxy(self, url: str) -> bool:
+        """Whether requests to a URL go through a proxy."""
+        from botocore.utils import get_environ_proxies
+
+        return bool(get_environ_proxies(url) or self.client.meta.config.proxies)
+
+
+def _text(value: Any) -> str:
+    return value.decode() if isinstance(value, bytes) else str(value)
+
+
+# --- what went wrong ----------------------------------------------------------------------------------
+
+
+def _raise_for(request: Request, error: Exception) -> NoReturn:
+    """Raises what an exception of botocore means; itself where another attempt would not help."""
+    from botocore.exceptions import ClientError
+
+    if isinstance(error, ClientError):
+        raise _answered(request, error) from error
+    outcome = _outcome_without_reply(error)
+    if outcome is None:
+        raise error
+    raise AttemptFailed(error, outcome) from error
+
+
+def refusal_of(request: Request, reply: HttpReply, parsed: Mapping[str, Any], client: Any) -> Exception:
+    """What to raise for an error reply, with botocore's own error as its cause.
+
+    Args:
+        parsed: the reply's JSON; empty where it is none.
+        client: whose classes of exceptions are used; None where there is no client yet.
+    """
+    kind = str(parsed.get("__type") or reply.headers.get("x-amzn-errortype") or reply.status)
+    code = kind.rsplit("#", 1)[-1].split(":", 1)[0]
+    details = {name: value for name, value in parsed.items() if name not in ("__type", "message", "Message")}
+    response: Any = {
+        "Error": {
+            "Message": parsed.get("message", parsed.get("Message", "")),
+            "Code": code,
+        },
+        "ResponseMetadata": {
+            "RequestId": reply.headers.get("x-amzn-requestid", ""),
+            "HTTPStatusCode": reply.status,
+            "HTTPHeaders": reply.headers,
+            "RetryAttempts": 0,
+        },
+        **details,
+    }
+    made = _exception_class(code) if client is None else client.exceptions.from_code(code)
+    return _answered(request, made(response, request.operation))
+
+
+@cache
+def _exception_class(code: str) -> Any:
+    """A class of botocore's errors for one code, as each client makes its own."""
+    from botocore.exceptions import ClientError
+
+    return type(code, (ClientError,), {}) if code.isidentifier() else ClientError
+
+
+def lost_on_the_way(url: str, error: NotConnected | ReplyLost) -> Exception:
+    """What to raise where no reply came: botocore's exception for it, and whether the request was sent."""
+    from botocore import exceptions
+
+    cause = error.__cause__
+    if isinstance(error, NotConnected):
+        if isinstance(cause, ssl.SSLError):
+            untrusted: Exception = exceptions.SSLError(endpoint_url=url, error=cause)
+            return untrusted
+        kind = (
+            exceptions.ConnectTimeoutError
+            if isinstance(cause, TimeoutError)
+            else exceptions.EndpointConnectionError
+        )
+        return AttemptFailed(kind(endpoint_url=url, error=cause), Outcome.NOT_SENT)
+    if isinstance(cause, TimeoutError):
+        return AttemptFailed(exceptions.ReadTimeoutError(endpoint_url=url, error=cause), Outcome.UNKNOWN)
+    return AttemptFailed(exceptions.ConnectionClosedError(endpoint_url=url, error=cause), Outcome.UNKNOWN)
 
 
 def _answered(request: Request, error: Any) -> Exception:
@@ -167,59 +328,11 @@ def _outcome_without_reply(error: Exception) -> Outcome | None:
     )
 
 
-def boto_transport(
-    *,
-    region: str | None = None,
-    endpoint_url: str | None = None,
-    max_concurrency: int = 1,
-    credentials: dict[str, Any] | None = None,
-) -> RetryingTransport:
-    """A transport over a boto3 client that is made when it is first needed.
+@cache
+def method_of(operation: str) -> str:
+    """The client's method for an operation.
 
-    Args:
-        region, endpoint_url: where DynamoDB is; boto3's own settings apply where they are left out.
-        max_concurrency: how many requests travel at once.
-        credentials: boto3's ``aws_access_key_id`` and so on, instead of those boto3 finds.
+    >>> method_of("BatchGetItem")
+    'batch_get_item'
     """
-    return RetryingTransport(
-        BotoWire(
-            lambda: make_client(
-                region=region,
-                endpoint_url=endpoint_url,
-                max_concurrency=max_concurrency,
-                credentials=credentials or {},
-            )
-        )
-    )
-
-
-def embedded_transport(max_concurrency: int = 1) -> RetryingTransport:
-    """A transport to a DynamoDB of its own, inside this process.
-
-    Raises:
-        ConfigurationError: where moto is not installed.
-    """
-    engine = EmbeddedEngine()
-
-    def client() -> Any:
-        made = make_client(
-            region=REGION, endpoint_url=None, max_concurrency=max_concurrency, credentials=CREDENTIALS
-        )
-        return attach(made, engine)
-
-    return RetryingTransport(BotoWire(client))
-
-
-_METHODS = {
-    "GetItem": "get_item",
-    "BatchGetItem": "batch_get_item",
-    "PutItem": "put_item",
-    "UpdateItem": "update_item",
-    "DeleteItem": "delete_item",
-    "BatchWriteItem": "batch_write_item",
-    "TransactWriteItems": "transact_write_items",
-    "Query": "query",
-    "CreateTable": "create_table",
-    "DescribeTable": "describe_table",
-    "UpdateTimeToLive": "update_time_to_live",
-}
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", operation).lower()

@@ -86,8 +86,12 @@ class AttemptFailed(Exception):
 class Wire(Protocol):
     """Makes single attempts; what is above it decides whether to repeat them."""
 
-    def attempt(self, request: Request) -> dict[str, Any]:
+    def attempt(self, request: Request, seconds: float) -> dict[str, Any]:
         """Sends a request once and returns the body of its reply, checked, with typed values.
+
+        Args:
+            request: what to send.
+            seconds: how long that may take at most, as far as the wire can see to it.
 
         Raises:
             AttemptFailed: where another attempt may succeed.

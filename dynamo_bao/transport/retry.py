@@ -23,6 +23,8 @@ from dynamo_bao.transport.outcomes import ConditionFailed, TransactionCancelled
 
 BASE_SECONDS: Final = 0.025
 LONGEST_SECONDS: Final = 1.0
+SHORTEST_SECONDS: Final = 0.05
+"""How long an attempt is given at least, also where the deadline has passed before the first."""
 ATTEMPTS: Final = {Outcome.REFUSED: 10, Outcome.NOT_SENT: 4, Outcome.UNKNOWN: 4}
 """How many attempts a request may have in all, by what became of the last."""
 
@@ -77,45 +79,69 @@ class RetryingTransport:
         self.wire.close()
 
     def send(self, request: Request, *, deadline: float) -> Reply:
+        started = self._clock.now()
+        sending = _Sending(self.wire, request, self._clock, deadline)
+        try:
+            try:
+                body, waited = sending.once(), 0.0
+            except Exception as error:
+                if sending.allowed(error) <= 1:
+                    raise
+                body, waited = self._send_again(sending, error)
+        except AttemptFailed as failed:
+            raise failed.error from failed.error.__cause__
+        capacity = capacity_of(request.operation, body)
+        return Reply(request, body, capacity, sending.attempts, self._clock.now() - started, waited, started)
+
+    def _send_again(self, sending: _Sending, error: Exception) -> tuple[dict[str, Any], float]:
+        """Goes on after a first attempt that failed in a way that another may not; the body, and seconds waited.
+
+        Most requests never come here, and so never pay for the machinery of retries.
+        """
         from tenacity import retry_if_exception
 
-        started = self._clock.now()
-        sending = _Sending(self.wire, request)
+        sending.failure = error
         retrying = _retrying(
             self._clock,
-            deadline,
+            sending.deadline,
             stop=lambda state: state.attempt_number >= sending.allowed(state.outcome.exception()),
             retry=retry_if_exception(lambda error: sending.allowed(error) > 1),
             reraise=True,
         )
-        try:
-            body = retrying(sending.once)
-        except AttemptFailed as failed:
-            raise failed.error from failed.error.__cause__
-        return Reply(
-            request,
-            body,
-            capacity_of(request.operation, body),
-            sending.attempts,
-            self._clock.now() - started,
-            retrying.statistics.get("idle_for", 0.0),
-            started,
-        )
+        body = retrying(sending.again)
+        return body, retrying.statistics.get("idle_for", 0.0)
 
 
 class _Sending:
-    """One request on its way, over all of its attempts."""
+    """One request on its way, over all of its attempts.
 
-    def __init__(self, wire: Wire, request: Request) -> None:
+    Attributes:
+        deadline: when to stop, in seconds of the clock.
+        attempts: how many were made.
+        failure: how an attempt ended that is still to be told.
+    """
+
+    def __init__(self, wire: Wire, request: Request, clock: Clock, deadline: float) -> None:
         self._wire = wire
         self._request = request
+        self._clock = clock
         self._unknown = False
+        self.deadline = deadline
         self.attempts = 0
+        self.failure: Exception | None = None
+
+    def again(self) -> dict[str, Any]:
+        """Makes an attempt, after telling of the one that failed before."""
+        failure, self.failure = self.failure, None
+        if failure is not None:
+            raise failure
+        return self.once()
 
     def once(self) -> dict[str, Any]:
+        """Makes an attempt."""
         self.attempts += 1
         try:
-            return self._wire.attempt(self._request)
+            return self._wire.attempt(self._request, max(self.deadline - self._clock.now(), SHORTEST_SECONDS))
         except (ConditionFailed, TransactionCancelled) as refused:
             refused.repeated = self._unknown
             raise

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from attrs import Factory, define, frozen
+from attrs import Factory, define, evolve, frozen
 
 from dynamo_bao.codec import same_stored
 from dynamo_bao.expressions.conditions import (
@@ -25,8 +25,9 @@ from dynamo_bao.fields.base import Field
 from dynamo_bao.fields.documents import StringSetField
 from dynamo_bao.fields.numeric import CounterField
 from dynamo_bao.fields.text import VersionField
+from dynamo_bao.keys import Key
 from dynamo_bao.schema import ConstraintShape, Identity, IndexShape, Part, Schema
-from dynamo_bao.wire import SEARCH_TEXT, AttributeValue, Item
+from dynamo_bao.wire import DERIVED, SEARCH_TEXT, AttributeValue, Item
 from dynamo_bao.writes.actions import NOT_STORED, STORED, Action, WritePlan, check_update_size
 
 _NOTHING = "_bao_nothing"
@@ -184,8 +185,8 @@ def plan_update(
     current = {**known.values, **changes} if reindex and known is not None else changes
     for index in schema.indexes.values():
         _put_index(draft, subject, index, current, known)
-    if reindex and schema.iterable:
-        draft.update.set_.update(schema.iteration_keys(subject.tenant, subject.identity.primary_id))
+    if reindex and known is not None:
+        _put_other_keys(draft, subject, changes, known)
     _put_search_text(draft, schema, changes, known, reindex)
     if known is not None:
         _put_constraints(draft, subject, changes, known, reindex)
@@ -301,6 +302,23 @@ def _put_half(
         draft.update.set_[index.sk_name] = {"S": index.sk_text(text)}
 
 
+def _put_other_keys(draft: _Draft, subject: Subject, changes: Mapping[str, Any], known: Known) -> None:
+    """Keys that no change of a field touches: of iteration, of the prefix alone, and those the model has no more.
+
+    The values that keys are made of must still be those that were read.
+    """
+    schema = subject.schema
+    for name in sorted(indexed_names(schema) - changes.keys()):
+        draft.assume(schema.fields[name], known.item.get(str(schema.fields[name].attribute)))
+    for index in schema.indexes.values():
+        if all(part.field is None for part in index.parts):
+            draft.update.set_.update(index.keys(subject.tenant, {}))
+    if schema.iterable:
+        draft.update.set_.update(schema.iteration_keys(subject.tenant, subject.identity.primary_id))
+    gone = (known.item.keys() & DERIVED) - schema.derived_names
+    draft.update.remove.update(dict.fromkeys(sorted(gone)))
+
+
 def _put_search_text(
     draft: _Draft, schema: Schema, changes: Mapping[str, Any], known: Known | None, reindex: bool
 ) -> None:
@@ -362,6 +380,30 @@ def plan_delete(subject: Subject, known: Known | None, condition: Condition) -> 
             if before is not None:
                 _free(draft, subject, constraint, before)
     return _finished(draft, Action("Delete", subject.identity.key, all_of(draft.conditions)), main_first=True)
+
+
+def plan_replace(gone: WritePlan, made: WritePlan) -> WritePlan:
+    """Puts a new item in the place of a stored one, and takes and frees guards as both plans do.
+
+    Args:
+        gone: the plan of deleting the stored one.
+        made: the plan of creating the new one.
+    """
+    main = evolve(made.main_action, condition=gone.main_action.condition)
+    guards: dict[Key, tuple[Action, tuple[str, Any] | None]] = {}
+    for plan in (gone, made):
+        for number, action in enumerate(plan.actions):
+            if number == plan.main:
+                continue
+            freed = guards.get(action.key)
+            if freed is not None:
+                action = evolve(action, condition=freed[0].condition | action.condition)
+            guards[action.key] = (action, plan.constraints[number])
+    actions = (main, *(action for action, _ in guards.values()))
+    return WritePlan(actions, 0, (None, *(claim for _, claim in guards.values())))
+
+
+# --- what a plan needs ------------------------------------------------------------------------------
 
 
 def indexed_names(schema: Schema) -> frozenset[str]:

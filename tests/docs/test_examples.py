@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent.parent
-PAGES = ["docs/guide.md", "docs/testing.md"]
+PAGES = ["docs/guide.md"]
 
 
 def blocks(page: str, language: str) -> list[str]:
@@ -31,6 +31,20 @@ def output(code: str) -> str:
 def test_examples_of_the_documentation_run(page: str) -> None:
     """Every Python block of the page runs after those before it."""
     output("\n".join(blocks(page, "python")))
+
+
+def test_the_page_on_testing_is_a_suite(tmp_path: Path) -> None:
+    """The Python blocks of the page, one after the other, are a file of tests that pass."""
+    suite = tmp_path / "test_page.py"
+    suite.write_text("\n".join(blocks("docs/testing.md", "python")))
+    told = subprocess.run(
+        [sys.executable, "-m", "pytest", "-W", "error", "--strict-markers", "-p", "no:cacheprovider", suite],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+    ).stdout
+    assert "8 passed" in told, told
 
 
 def test_the_readme_prints_what_it_says() -> None:

@@ -30,7 +30,7 @@ from dynamo_bao import (
 from dynamo_bao.instances import state_of
 from dynamo_bao.iteration import Iteration, count, iterate_all, iterate_bucket
 from dynamo_bao.keys import bucket_of
-from dynamo_bao.tables import table_definition
+from dynamo_bao.layout import table_definition
 from dynamo_bao.transport.messages import Clock, Reply, Request, Transport
 from tests.support.wire import Wire
 

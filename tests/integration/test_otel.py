@@ -12,7 +12,7 @@ from opentelemetry.trace import SpanKind, StatusCode
 
 from dynamo_bao import ConfigurationError, Manager, ThrottledError, init_models, otel, run_with_batch_context
 from dynamo_bao.testing import FaultInjectingTransport, throttled
-from dynamo_bao.transport.boto import embedded_transport
+from dynamo_bao.transport.opening import embedded_transport
 from tests.support.clocks import FakeTime
 from tests.support.models import Org
 

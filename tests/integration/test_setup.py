@@ -15,7 +15,7 @@ import pytest
 from moto import mock_aws
 
 from dynamo_bao import Manager, Model, PrimaryKey, init_models, registry, run_with_batch_context
-from dynamo_bao.tables import table_definition
+from dynamo_bao.layout import table_definition
 from tests.support import models
 from tests.support.models import Org, User
 from tests.support.wire import Wire

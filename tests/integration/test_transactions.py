@@ -30,7 +30,7 @@ from dynamo_bao import (
     transaction,
 )
 from dynamo_bao.testing import FaultInjectingTransport, lost_reply
-from dynamo_bao.transport.boto import embedded_transport
+from dynamo_bao.transport.opening import embedded_transport
 from tests.support.models import Org, Post, User
 from tests.support.wire import Wire
 

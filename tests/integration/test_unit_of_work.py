@@ -24,7 +24,7 @@ from dynamo_bao import (
     transaction,
 )
 from dynamo_bao.testing import FaultInjectingTransport, damaged, throttled, unprocessed
-from dynamo_bao.transport.boto import embedded_transport
+from dynamo_bao.transport.opening import embedded_transport
 from tests.support import models
 from tests.support.clocks import FakeTime
 from tests.support.models import Org, Post, User

@@ -11,7 +11,7 @@ import pytest
 
 from dynamo_bao import Manager, RequireContext, TenantContext, init_models
 from dynamo_bao.testing import RecordingTransport
-from dynamo_bao.transport.boto import embedded_transport
+from dynamo_bao.transport.opening import embedded_transport
 from tests.support.wire import Wire
 
 Raw = Callable[[str], dict[str, Any]]

@@ -199,6 +199,17 @@ def test_the_environment_s_other_settings() -> None:
     assert settings.get("logging", "level") == "debug"
 
 
+def test_paths_of_a_file_start_from_its_folder(write: Write) -> None:
+    """So that a command finds them from wherever it is called; those of calls start from the working folder."""
+    (write("").parent / "deploy").mkdir()
+    path = write('[paths]\nmodels_dir = "../app/models"\nfields_dir = "/srv/fields"\n', "deploy/bao.toml")
+    settings = load_settings(path, {"DYNAMO_BAO_MODELS_DEFINITION_PATH": "models.yaml"}, {})
+    assert settings.get("paths", "models_dir") == f"{path.parent}/../app/models"
+    assert settings.get("paths", "fields_dir") == "/srv/fields"
+    assert settings.get("paths", "models_definition_path") == "models.yaml"
+    assert load_settings({"paths": {"models_dir": "m"}}, {}, {}).get("paths", "models_dir") == "m"
+
+
 def test_settings_are_values() -> None:
     """Overriding makes new settings and leaves the old."""
     base = Settings({})

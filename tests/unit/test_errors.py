@@ -24,6 +24,7 @@ from dynamo_bao import (
     DataFormatError,
     ItemNotFoundError,
     LazyLoadError,
+    ModelFileError,
     QueryError,
     ServiceError,
     TenantError,
@@ -45,6 +46,7 @@ from dynamo_bao.writes.failures import transaction_failed
 
 PARENTS: dict[str, tuple[type, ...]] = {
     "ConfigurationError": (BaoError, ValueError),
+    "ModelFileError": (ConfigurationError,),
     "ValidationError": (BaoError, ValueError),
     "UnknownFieldError": (ValidationError, TypeError),
     "QueryError": (BaoError, ValueError),
@@ -114,6 +116,7 @@ def test_no_error_can_be_taken_for_a_missing_attribute_or_key() -> None:
 SAMPLES: list[BaoError] = [
     BaoError("text"),
     ConfigurationError("text", model="User", field="name"),
+    ModelFileError("text", file="models.yaml", line=3, model="User", field="name"),
     ValidationError("text", "name", {"a": 1}, [ValidationError("inner", "age", 5)]),
     dynamo_bao.UnknownFieldError("text", "naem", 1),
     QueryError("text", index="by_x", field="name"),

@@ -289,7 +289,10 @@ def test_reindexing_writes_every_key_and_guard_anew() -> None:
     before = known(email="a@x", status="old", made_at=DAY, handle=None)
     claimed, main = plan_update(subject(), {}, before, EMPTY, reindex=True).actions
     assert (claimed.kind, claimed.key) == ("Put", guard(1, "email", "a@x"))
-    assert main.condition == STORED & stored("email", {"S": "a@x"})
+    sources = all_of(
+        (stored("made_at", before.item["made_at"]), absent("name"), stored("status", {"S": "old"}))
+    )
+    assert main.condition == all_of((STORED, sources, stored("email", {"S": "a@x"})))
     assert main.update is not None
     assert main.update.set_ == {
         "_gsi1_pk": {"S": "u#gsi1#old"},
@@ -298,6 +301,24 @@ def test_reindexing_writes_every_key_and_guard_anew() -> None:
         "_iter_sk": {"S": "1"},
     }
     assert set(main.update.remove) == {"_gsi2_pk", "_gsi2_sk"}
+
+
+def test_reindexing_takes_out_keys_that_the_model_has_no_more() -> None:
+    """An index that was dropped, iteration and a search text that were given up leave nothing behind."""
+
+    class Small(Model, prefix="s"):
+        small_id: str
+        primary_key = PrimaryKey("small_id")
+        all_small = Index(MODEL_PREFIX, id="gsi1")
+
+    schema = Small.__bao_schema__  # type: ignore[attr-defined]
+    one = Subject(schema, None, schema.identify(None, "1"))
+    left = {name: {"S": "x"} for name in ("_gsi4_pk", "_gsi4_sk", "_iter_pk", "_searchText", "_other")}
+    before = Known({"_pk": {"S": "s#1"}, "_sk": {"S": "s"}, **left}, {"small_id": "1"})
+    (main,) = plan_update(one, {}, before, EMPTY, reindex=True).actions
+    assert main.update is not None
+    assert main.update.set_ == {"_gsi1_pk": {"S": "s#gsi1#s"}, "_gsi1_sk": {"S": "s"}}
+    assert list(main.update.remove) == ["_gsi4_pk", "_gsi4_sk", "_iter_pk", "_searchText"]
 
 
 def test_a_counter_s_difference_is_added() -> None:

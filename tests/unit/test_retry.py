@@ -34,7 +34,7 @@ class Script:
         self.sent: list[Request] = []
         self.closed = 0
 
-    def attempt(self, request: Request) -> dict[str, Any]:
+    def attempt(self, request: Request, seconds: float) -> dict[str, Any]:
         self.sent.append(request)
         answer = self.answers.pop(0) if self.answers else self.last
         if isinstance(answer, BaseException):

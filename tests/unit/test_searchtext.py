@@ -21,6 +21,7 @@ from dynamo_bao import (
 from dynamo_bao.expressions.conditions import all_of
 from dynamo_bao.expressions.dicts import condition_from
 from dynamo_bao.expressions.render import Placeholders, render_condition
+from dynamo_bao.layout import table_definition
 from dynamo_bao.searchtext import (
     SearchConfig,
     field_texts,
@@ -30,7 +31,6 @@ from dynamo_bao.searchtext import (
     terms_of,
     tokenize_search_query,
 )
-from dynamo_bao.tables import table_definition
 from dynamo_bao.writes.plans import (
     Known,
     Subject,

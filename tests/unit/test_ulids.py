@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
 import time
 from itertools import pairwise
@@ -52,6 +55,25 @@ def test_threads_never_share_one() -> None:
         thread.join()
     assert all(part == sorted(part) for part in made)
     assert len({ulid for part in made for ulid in part}) == 8 * 500
+
+
+FORKS = """
+import os, sys
+from dynamo_bao.ulids import new_ulid
+new_ulid()
+for _ in range(3):
+    if os.fork() == 0:
+        print(new_ulid()[10:], flush=True)
+        os._exit(0)
+    os.wait()
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+def test_children_of_a_fork_draw_their_own() -> None:
+    """Workers forked from one warm process do not make the same random parts one after the other."""
+    made = subprocess.run([sys.executable, "-c", FORKS], capture_output=True, text=True, check=True).stdout
+    assert len(set(made.split())) == 3
 
 
 @pytest.mark.parametrize("text", ["0" * 26, "7" + "Z" * 25, "01JGFJJZ00ANN0000000000000"])

@@ -37,8 +37,12 @@ OPERATIONS = (
     "BatchWriteItem",
     "TransactWriteItems",
     "Query",
+    "Scan",
     "CreateTable",
+    "UpdateTable",
+    "DeleteTable",
     "DescribeTable",
+    "DescribeTimeToLive",
     "UpdateTimeToLive",
 )
 
@@ -85,7 +89,8 @@ def test_operations_that_read_are_those_without_writes() -> None:
         writes = "ConditionalCheckFailedException" in codes_of(operation) or "ClientRequestToken" in members
         if writes:
             assert operation not in wire.READ_OPERATIONS
-    assert {"GetItem", "BatchGetItem", "Query", "DescribeTable"} == wire.READ_OPERATIONS
+    looking = {"GetItem", "BatchGetItem", "Query", "Scan", "DescribeTable", "DescribeTimeToLive"}
+    assert looking == wire.READ_OPERATIONS
 
 
 @pytest.mark.parametrize(
@@ -115,6 +120,12 @@ def test_operations_that_read_are_those_without_writes() -> None:
             " ExpressionAttributeValues Limit ExclusiveStartKey ScanIndexForward ConsistentRead Select"
             " ReturnConsumedCapacity",
         ),
+        (
+            "Scan",
+            "TableName FilterExpression ExpressionAttributeNames ExpressionAttributeValues Limit"
+            " ExclusiveStartKey Select ReturnConsumedCapacity",
+        ),
+        ("DescribeTimeToLive", "TableName"),
     ],
 )
 def test_parameters_that_are_sent_are_dynamodb_s(operation: str, members: str) -> None:
@@ -142,6 +153,8 @@ def test_members_of_transactions_are_dynamodb_s(action: str) -> None:
         ("PutItem", "Attributes ConsumedCapacity"),
         ("TransactWriteItems", "ConsumedCapacity"),
         ("Query", "Items Count ScannedCount LastEvaluatedKey ConsumedCapacity"),
+        ("Scan", "Items Count ScannedCount LastEvaluatedKey ConsumedCapacity"),
+        ("DescribeTimeToLive", "TimeToLiveDescription"),
     ],
 )
 def test_members_that_are_read_are_dynamodb_s(operation: str, members: str) -> None:

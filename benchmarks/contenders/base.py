@@ -1,0 +1,77 @@
+"""What every contender can do. A key is an id, and a ``kind`` of items is ``"plain"`` or ``"nested"``.
+
+Whoever reads gives `read` a list of the objects: a function that looks at every field of each. It is part of what
+is measured, and is called inside whatever context the contender works in.
+"""
+
+from __future__ import annotations
+
+from benchmarks.items import FIELDS, PAGE, TABLES
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import Any
+
+    Read = Callable[[list[Any]], None]
+
+
+class Contender:
+    """One way to talk to DynamoDB, connected to `url`."""
+
+    attributes = True
+    """Whether fields are attributes of the objects, and not members of dicts."""
+    sets_are_lists = False
+    """Whether it is let pass that sets of strings are stored as lists."""
+
+    def __init__(self, url: str) -> None:
+        raise NotImplementedError
+
+    def get(self, kind: str, key: str, read: Read) -> Any:
+        """The object with an id."""
+        raise NotImplementedError
+
+    def batch_get(self, kind: str, keys: list[str], read: Read) -> list[Any]:
+        """The objects with these ids, in any order."""
+        raise NotImplementedError
+
+    def query(self, kind: str, team: str, read: Read) -> list[Any]:
+        """The objects of a team."""
+        raise NotImplementedError
+
+    def given(self, values: dict[str, Any]) -> Any:
+        """Field values in the form that `put` takes; not part of what is measured."""
+        return values
+
+    def put(self, kind: str, given: Any) -> None:
+        """Makes a new object from the values, and stores it."""
+        raise NotImplementedError
+
+    def batch_put(self, kind: str, given: list[Any]) -> None:
+        """Makes new objects, and stores them in one request; at most 25."""
+        raise NotImplementedError
+
+    def asks_for(self, keys: list[str]) -> bytes:
+        """The body of the ``BatchGetItem`` for these ids, for what the same items are as parsed JSON."""
+        wanted = ", ".join(f'{{"item_id": {{"S": "{key}"}}}}' for key in keys)
+        return f'{{"RequestItems": {{"{TABLES["plain"]}": {{"Keys": [{wanted}]}}}}}}'.encode()
+
+    def plain(self, kind: str, found: Any) -> dict[str, Any]:
+        """The field values of an object, to compare with what is stored."""
+        return {name: getattr(found, name) for name in FIELDS[kind]}
+
+
+def reader(kind: str, attributes: bool) -> Read:
+    """A function that looks at every field of the objects of a list, without a call for any."""
+    look = "one.{}" if attributes else 'one["{}"]'
+    looks = "; ".join(look.format(name) for name in FIELDS[kind])
+    made: dict[str, Any] = {}
+    exec(f"def read(found):\n    for one in found:\n        {looks}", made)  # our own text
+    read: Read = made["read"]
+    return read
+
+
+def hundreds(keys: list[str]) -> Iterator[list[str]]:
+    """The keys in lists of as many as one request takes."""
+    for start in range(0, len(keys), PAGE):
+        yield keys[start : start + PAGE]

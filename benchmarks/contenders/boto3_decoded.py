@@ -1,0 +1,64 @@
+"""The boto3 client with boto3's own conversion from and to Python values."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import boto3
+from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
+
+from benchmarks.contenders import base
+from benchmarks.contenders.decimals import with_decimals
+from benchmarks.items import FIELDS, PAGES, TABLES
+
+
+class Contender(base.Contender):
+    attributes = False
+
+    def __init__(self, url: str) -> None:
+        self._client = boto3.client("dynamodb", endpoint_url=url)
+        self._decode = TypeDeserializer().deserialize
+        self._encode = TypeSerializer().serialize
+
+    def _item(self, item: dict[str, Any]) -> dict[str, Any]:
+        return {name: self._decode(value) for name, value in item.items()}
+
+    def get(self, kind: str, key: str, read: base.Read) -> Any:
+        item = self._client.get_item(TableName=TABLES[kind], Key={"item_id": {"S": key}})["Item"]
+        found = self._item(item)
+        read([found])
+        return found
+
+    def batch_get(self, kind: str, keys: list[str], read: base.Read) -> list[Any]:
+        table, found = TABLES[kind], list[Any]()
+        for some in base.hundreds(keys):
+            asked = {table: {"Keys": [{"item_id": {"S": key}} for key in some]}}
+            found += map(self._item, self._client.batch_get_item(RequestItems=asked)["Responses"][table])
+        read(found)
+        return found
+
+    def query(self, kind: str, team: str, read: base.Read) -> list[Any]:
+        page = self._client.query(
+            TableName=PAGES[kind],
+            KeyConditionExpression="team = :team",
+            ExpressionAttributeValues={":team": {"S": team}},
+        )
+        found = [self._item(item) for item in page["Items"]]
+        read(found)
+        return found
+
+    def given(self, values: dict[str, Any]) -> Any:
+        return with_decimals(values)
+
+    def _typed(self, values: dict[str, Any]) -> dict[str, Any]:
+        return {name: self._encode(value) for name, value in values.items()}
+
+    def put(self, kind: str, given: Any) -> None:
+        self._client.put_item(TableName=TABLES[kind], Item=self._typed(given))
+
+    def batch_put(self, kind: str, given: list[Any]) -> None:
+        puts = [{"PutRequest": {"Item": self._typed(values)}} for values in given]
+        self._client.batch_write_item(RequestItems={TABLES[kind]: puts})
+
+    def plain(self, kind: str, found: Any) -> dict[str, Any]:
+        return {name: found[name] for name in FIELDS[kind]}

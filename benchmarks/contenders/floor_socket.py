@@ -1,0 +1,34 @@
+"""The floor: the same bytes over a socket, and of the reply's headers only the length is looked at."""
+
+from __future__ import annotations
+
+import socket
+
+from benchmarks.contenders import lean
+
+
+class Contender(lean.Lean):
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        self._socket = socket.create_connection((self.host, self.port))
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._head = f"POST / HTTP/1.1\r\nHost: {self.host}:{self.port}\r\nContent-Type: {lean.TYPE}\r\n"
+
+    def send(self, target: str, body: bytes) -> bytes:
+        stamp, authorization = self.signer.sign(target, body)
+        head = (
+            f"{self._head}X-Amz-Date: {stamp}\r\nX-Amz-Target: {target}\r\nAuthorization: {authorization}\r\n"
+            f"Content-Length: {len(body)}\r\n\r\n"
+        )
+        self._socket.sendall(head.encode() + body)
+        return self._receive()
+
+    def _receive(self) -> bytes:
+        held = self._socket.recv(262_144)
+        while (end := held.find(b"\r\n\r\n")) < 0:
+            held += self._socket.recv(262_144)
+        start = held.index(b"Content-Length: ") + 16
+        whole = end + 4 + int(held[start : held.index(b"\r", start)])
+        while len(held) < whole:
+            held += self._socket.recv(262_144)
+        return held[end + 4 :]

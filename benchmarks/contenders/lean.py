@@ -1,0 +1,165 @@
+"""What the two floors share: the least that signs a request, makes its body, and makes objects of a reply.
+
+They do what is measured and nothing else: no retries, no check of a reply, no credentials but those given here.
+"""
+
+from __future__ import annotations
+
+import hmac
+from hashlib import sha256
+from time import gmtime, strftime, time
+from typing import Any
+
+import orjson
+
+from benchmarks.contenders import base
+from benchmarks.items import FIELDS, PAGES, TABLES, typed
+
+REGION, SERVICE = "us-east-1", "dynamodb"
+ACCESS_KEY = SECRET = "benchmark"  # no secret: the server here checks none
+_SIGNED = "content-type;host;x-amz-date;x-amz-target"
+TYPE = "application/x-amz-json-1.0"
+
+
+def _hmac(key: bytes, text: str) -> bytes:
+    return hmac.digest(key, text.encode(), "sha256")
+
+
+class Signer:
+    """Signature Version 4 for DynamoDB, with the key of the day kept."""
+
+    def __init__(self, host: str) -> None:
+        self._host = host
+        self._day = self._scope = self._stamp = ""
+        self._second = 0
+        self._key = b""
+
+    def _turn(self, second: int) -> None:
+        self._second, self._stamp = second, strftime("%Y%m%dT%H%M%SZ", gmtime(second))
+        day = self._stamp[:8]
+        if day != self._day:
+            key = f"AWS4{SECRET}".encode()
+            for part in (day, REGION, SERVICE, "aws4_request"):
+                key = _hmac(key, part)
+            self._day, self._key, self._scope = day, key, f"{day}/{REGION}/{SERVICE}/aws4_request"
+
+    def sign(self, target: str, body: bytes) -> tuple[str, str]:
+        """The date and the authorization of a request."""
+        second = int(time())
+        if second != self._second:
+            self._turn(second)
+        stamp = self._stamp
+        asked = (
+            f"POST\n/\n\ncontent-type:{TYPE}\nhost:{self._host}\nx-amz-date:{stamp}\nx-amz-target:{target}\n\n"
+            f"{_SIGNED}\n{sha256(body).hexdigest()}"
+        )
+        text = f"AWS4-HMAC-SHA256\n{stamp}\n{self._scope}\n{sha256(asked.encode()).hexdigest()}"
+        signature = hmac.digest(self._key, text.encode(), "sha256").hex()
+        return stamp, (
+            f"AWS4-HMAC-SHA256 Credential={ACCESS_KEY}/{self._scope}, SignedHeaders={_SIGNED}, Signature={signature}"
+        )
+
+
+class Thing:
+    """An object with fields, and nothing else."""
+
+
+_DECODE = {
+    "S": 'i["{0}"]["S"]',
+    "BOOL": 'i["{0}"]["BOOL"]',
+    "SS": 'set(i["{0}"]["SS"])',
+    "M": 'value(i["{0}"])',
+    "L": 'value(i["{0}"])',
+}
+_ENCODE = {
+    "S": '{{"S": v["{0}"]}}',
+    "N": '{{"N": str(v["{0}"])}}',
+    "BOOL": '{{"BOOL": v["{0}"]}}',
+    "SS": '{{"SS": list(v["{0}"])}}',
+    "M": 'typed(v["{0}"])',
+    "L": 'typed(v["{0}"])',
+}
+
+
+def _value(stored: dict[str, Any]) -> Any:
+    """A value inside a map or a list."""
+    ((kind, value),) = stored.items()
+    if kind == "N":
+        return int(value) if value.isdigit() else float(value)
+    if kind == "M":
+        return {name: _value(part) for name, part in value.items()}
+    return [_value(part) for part in value] if kind == "L" else value
+
+
+def decoder(kind: str) -> Any:
+    """A function from a list of typed items to objects, compiled for the fields of `kind`."""
+    parts = []
+    for name, stored in FIELDS[kind].items():
+        number = "float" if name == "score" else "int"
+        how = f'{number}(i["{{0}}"]["N"])' if stored == "N" else _DECODE[stored]
+        parts.append(f'"{name}": {how.format(name)}')
+    text = (
+        f"def decode(items):\n    found = []\n    for i in items:\n        o = Thing()\n"
+        f"        o.__dict__ = {{{', '.join(parts)}}}\n        found.append(o)\n    return found"
+    )
+    made: dict[str, Any] = {"Thing": Thing, "value": _value}
+    exec(text, made)  # our own text
+    return made["decode"]
+
+
+def encoder(kind: str) -> Any:
+    """A function from field values to a typed item."""
+    parts = (f'"{name}": {_ENCODE[stored].format(name)}' for name, stored in FIELDS[kind].items())
+    made: dict[str, Any] = {}
+    exec(f"def encode(v):\n    return {{{', '.join(parts)}}}", {"typed": typed}, made)  # our own text
+    return made["encode"]
+
+
+class Lean(base.Contender):
+    """The operations, for a floor that has `send`."""
+
+    def __init__(self, url: str) -> None:
+        host = url.removeprefix("http://")
+        self.host, port = host.split(":")
+        self.port = int(port)
+        self.signer = Signer(host)
+        self._decode = {kind: decoder(kind) for kind in FIELDS}
+        self._encode = {kind: encoder(kind) for kind in FIELDS}
+
+    def send(self, target: str, body: bytes) -> bytes:
+        """Sends a request and returns the body of its reply."""
+        raise NotImplementedError
+
+    def _ask(self, operation: str, asked: dict[str, Any]) -> Any:
+        return orjson.loads(self.send(f"DynamoDB_20120810.{operation}", orjson.dumps(asked)))
+
+    def get(self, kind: str, key: str, read: base.Read) -> Any:
+        reply = self._ask("GetItem", {"TableName": TABLES[kind], "Key": {"item_id": {"S": key}}})
+        found = self._decode[kind]((reply["Item"],))
+        read(found)
+        return found[0]
+
+    def batch_get(self, kind: str, keys: list[str], read: base.Read) -> list[Any]:
+        table, found = TABLES[kind], list[Any]()
+        for some in base.hundreds(keys):
+            asked = {"RequestItems": {table: {"Keys": [{"item_id": {"S": key}} for key in some]}}}
+            found += self._decode[kind](self._ask("BatchGetItem", asked)["Responses"][table])
+        read(found)
+        return found
+
+    def query(self, kind: str, team: str, read: base.Read) -> list[Any]:
+        asked = {
+            "TableName": PAGES[kind],
+            "KeyConditionExpression": "team = :team",
+            "ExpressionAttributeValues": {":team": {"S": team}},
+        }
+        found: list[Any] = self._decode[kind](self._ask("Query", asked)["Items"])
+        read(found)
+        return found
+
+    def put(self, kind: str, given: Any) -> None:
+        self._ask("PutItem", {"TableName": TABLES[kind], "Item": self._encode[kind](given)})
+
+    def batch_put(self, kind: str, given: list[Any]) -> None:
+        puts = [{"PutRequest": {"Item": self._encode[kind](values)}} for values in given]
+        self._ask("BatchWriteItem", {"RequestItems": {TABLES[kind]: puts}})

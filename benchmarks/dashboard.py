@@ -1,0 +1,217 @@
+"""A dashboard: a user, the user's 100 posts, and of each post its author (20 of them) and two tags (50 of them).
+
+Written as plain loops over dynamo_bao's objects, as the best batching that can be written by hand over boto3's
+client, and as the same loops over boto3, one request at a time; over a network that adds some milliseconds to each.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Any
+
+from benchmarks.items import BAO_TABLE, OWNER, POSTS, post_values
+from benchmarks.measure import Figures, Turn, gather, processes, say
+from benchmarks.server import ask
+from benchmarks.worker import answer_lines
+
+Shown = list[tuple[str, str, str, str]]
+"""What the dashboard shows of each post: its title, its author's name, its tags' labels."""
+
+WAYS = {
+    "loops": "dynamo_bao, plain loops",
+    "loaded": "dynamo_bao, `load_related=True`",
+    "by_hand": "boto3 client, batched by hand: authors, then tags",
+    "in_one": "boto3 client, batched by hand: authors and tags in one request",
+    "one_by_one": "boto3 client, plain loops",
+}
+SLOW = "one_by_one"
+DELAYS = (2.0, 10.0)
+"""Milliseconds that a request takes longer than it would here."""
+COUNTING = 100.0
+"""Milliseconds with which rounds are counted: so many that what is sent together is always seen to be."""
+
+
+def expected() -> Shown:
+    """What there is to show."""
+    posts = [post_values(number) for number in range(POSTS)]
+    return [
+        (
+            str(post["title"]),
+            f"Name of {post['author_id']}",
+            *(
+                f"Label {int(str(post[tag]).removeprefix('tag-'))}"
+                for tag in ("first_tag_id", "second_tag_id")
+            ),
+        )
+        for post in posts
+    ]
+
+
+# --- with dynamo_bao ----------------------------------------------------------------------------------
+
+
+def with_bao(url: str, *, loaded: bool) -> Callable[[], Shown]:
+    """The dashboard over models."""
+    from benchmarks.dashboard_models import MODELS, Member, Post
+    from dynamo_bao import init_models, run_with_batch_context
+
+    init_models(models=MODELS, table_name=BAO_TABLE, endpoint_url=url, region="us-east-1")
+
+    def show() -> Shown:
+        with run_with_batch_context():
+            owner = Member.find(OWNER)
+            shown = []
+            for post in Post.posts_of_owner.query(owner, load_related=loaded):
+                row = post.title, post.author.name, post.first_tag.label, post.second_tag.label
+                shown.append(row)
+            assert owner.name == f"Name of {OWNER}"
+        return shown
+
+    return show
+
+
+# --- with boto3 -----------------------------------------------------------------------------------------
+
+
+def _key(prefix: str, known: str) -> dict[str, Any]:
+    return {"_pk": {"S": f"{prefix}#{known}"}, "_sk": {"S": prefix}}
+
+
+class Boto:
+    """The same by hand, with boto3's client and all that is known of the table's keys."""
+
+    def __init__(self, url: str) -> None:
+        import boto3
+
+        self._client = boto3.client("dynamodb", endpoint_url=url)
+
+    def _get(self, prefix: str, known: str) -> dict[str, Any]:
+        item: dict[str, Any] = self._client.get_item(TableName=BAO_TABLE, Key=_key(prefix, known))["Item"]
+        return item
+
+    def _posts(self) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self._client.query(
+            TableName=BAO_TABLE,
+            IndexName="gsi1",
+            KeyConditionExpression="#pk = :pk",
+            ExpressionAttributeNames={"#pk": "_gsi1_pk"},
+            ExpressionAttributeValues={":pk": {"S": f"bp#gsi1#{OWNER}"}},
+        )["Items"]
+        return found
+
+    def _batch(self, keys: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+        found = self._client.batch_get_item(RequestItems={BAO_TABLE: {"Keys": keys}})
+        return {item["_pk"]["S"]: item for item in found["Responses"][BAO_TABLE]}
+
+    def by_hand(self, *, in_one: bool) -> Shown:
+        self._get("bu", OWNER)
+        posts = self._posts()
+        authors = [_key("bu", known) for known in {post["author_id"]["S"] for post in posts}]
+        named = {post[tag]["S"] for post in posts for tag in ("first_tag_id", "second_tag_id")}
+        tags = [_key("bt", known) for known in named]
+        found = self._batch(authors + tags) if in_one else {**self._batch(authors), **self._batch(tags)}
+        return [
+            _row(
+                post,
+                found[f"bu#{post['author_id']['S']}"],
+                found[f"bt#{post['first_tag_id']['S']}"],
+                found[f"bt#{post['second_tag_id']['S']}"],
+            )
+            for post in posts
+        ]
+
+    def one_by_one(self) -> Shown:
+        self._get("bu", OWNER)
+        return [
+            _row(
+                post,
+                self._get("bu", post["author_id"]["S"]),
+                self._get("bt", post["first_tag_id"]["S"]),
+                self._get("bt", post["second_tag_id"]["S"]),
+            )
+            for post in self._posts()
+        ]
+
+
+def _row(
+    post: dict[str, Any], author: dict[str, Any], first: dict[str, Any], second: dict[str, Any]
+) -> tuple[str, str, str, str]:
+    return post["title"]["S"], author["name"]["S"], first["label"]["S"], second["label"]["S"]
+
+
+# --- measured -----------------------------------------------------------------------------------------
+
+
+def way_of(way: str, url: str) -> Callable[[], Shown]:
+    """The function that makes the dashboard in one way."""
+    if way in ("loops", "loaded"):
+        return with_bao(url, loaded=way == "loaded")
+    boto = Boto(url)
+    return boto.one_by_one if way == SLOW else lambda: boto.by_hand(in_one=way == "in_one")
+
+
+class Board:
+    """The dashboard in one way, which runs in a process of its own."""
+
+    def __init__(self, way: str, url: str) -> None:
+        self._url = url
+        self._show = way_of(way, url)
+
+    def verify(self) -> None:
+        """Checks that all is shown; raises otherwise."""
+        if self._show() != expected():
+            raise AssertionError("the dashboard does not show what it should")
+
+    def count(self) -> dict[str, int]:
+        """How many requests there are, and in how many rounds: those under way at the same time are of one."""
+        self.verify()
+        ask(self._url, "BenchCounts")
+        self._show()
+        counted: dict[str, int] = json.loads(ask(self._url, "BenchCounts"))
+        return counted
+
+    def run(self) -> list[float]:
+        """The seconds of CPU and of wall time of one dashboard."""
+        wall, cpu = time.perf_counter(), time.process_time()
+        self._show()
+        cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
+        return [cpu, wall]
+
+
+def measure_dashboard(urls: dict[float, str], rounds: int, *, quick: bool = False) -> Figures:
+    """By way the requests and rounds, and by milliseconds of delay and way the seconds of each dashboard.
+
+    Args:
+        urls: the server by delay, which has those of `DELAYS` and `COUNTING`.
+        quick: whether two ways and one delay are enough, as they are to see that it works.
+    """
+    say("the dashboard\n")
+    batched = ["loops", "by_hand"] if quick else [way for way in WAYS if way != SLOW]
+    delays = DELAYS[:1] if quick else DELAYS
+    with _boards(batched, urls[COUNTING]) as turns:
+        counts = {turn.name: turn.do(do="count") for turn in turns}
+    times = {str(delay): _timed(batched, urls[delay], rounds) for delay in delays}
+    if not quick:
+        with _boards([SLOW], urls[DELAYS[0]]) as turns:
+            counts[SLOW] = turns[0].do(do="count")
+        for delay in delays:
+            times[str(delay)].update(_timed([SLOW], urls[delay], 1))
+    return {"counts": counts, "times": times}
+
+
+def _boards(ways: list[str], url: str) -> AbstractContextManager[list[Turn]]:
+    return processes({way: ["benchmarks.dashboard", way, url] for way in ways})
+
+
+def _timed(ways: list[str], url: str, rounds: int) -> Figures:
+    with _boards(ways, url) as turns:
+        for turn in turns:
+            turn.do(do="verify")
+        return gather(turns, rounds, lambda turn: turn.do(do="run"))
+
+
+if __name__ == "__main__":
+    answer_lines(Board)

@@ -1,0 +1,196 @@
+"""Runs all contenders in turns and gathers what they took.
+
+Every contender lives in a process of its own. In each round of a row each has its turn, beginning with another
+one from round to round, so that whatever else the machine does befalls all alike; figures are compared within
+a round, and the median of the rounds counts.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from typing import Any
+
+from benchmarks.contenders import NAMES, NEEDS, OURS
+from benchmarks.items import ITEMS, PAGE
+from benchmarks.operations import ROWS
+from benchmarks.server import ROOT
+
+TURN_SECONDS = 0.06
+"""CPU that a turn should take: enough that the clock is exact, little enough for many turns."""
+
+ENVIRONMENT = {
+    "AWS_ACCESS_KEY_ID": "benchmark",
+    "AWS_SECRET_ACCESS_KEY": "benchmark",
+    "AWS_DEFAULT_REGION": "us-east-1",
+    "AWS_REGION": "us-east-1",
+    "AWS_EC2_METADATA_DISABLED": "true",
+    "AWS_CONFIG_FILE": os.devnull,
+    "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+    "PYTHONHASHSEED": "0",
+}
+
+Figures = dict[str, Any]
+
+
+def environment() -> dict[str, str]:
+    """What the processes see: this environment with the settings that all contenders share."""
+    return {**os.environ, **ENVIRONMENT}
+
+
+def is_installed(name: str) -> bool:
+    """Whether a contender's library is here."""
+    return all(importlib.util.find_spec(needed) is not None for needed in NEEDS.get(name, ()))
+
+
+class Failed(Exception):
+    """A contender's process ended before its answer came."""
+
+
+class Turn:
+    """A contender's process, which waits for its turn."""
+
+    def __init__(self, name: str, process: subprocess.Popen[str]) -> None:
+        self.name = name
+        self._process = process
+
+    def do(self, **asked: Any) -> Any:
+        """Has it do something, and returns what it answers."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps(asked) + "\n")
+        self._process.stdin.flush()
+        return self.answer()
+
+    def answer(self) -> Any:
+        """Its next answer."""
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            raise Failed(f"{self.name} ended with {self._process.wait(10)}; its error is above")
+        return json.loads(line)
+
+
+@contextmanager
+def processes(commands: dict[str, list[str]]) -> Iterator[list[Turn]]:
+    """Processes that are ready, by name the module and arguments of each; they end with the block."""
+    with ExitStack() as stack:
+        turns = []
+        for name, command in commands.items():
+            process = subprocess.Popen(
+                [sys.executable, "-m", *command],
+                cwd=ROOT,
+                env=environment(),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+            stack.callback(_end, process)
+            turns.append(Turn(name, process))
+        for turn in turns:
+            turn.answer()
+        yield turns
+
+
+def contenders(names: list[str], url: str) -> AbstractContextManager[list[Turn]]:
+    """The contenders' processes."""
+    return processes({name: ["benchmarks.worker", name, url] for name in names})
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    assert process.stdin is not None and process.stdout is not None
+    process.stdin.close()
+    process.stdout.close()
+    process.wait(30)
+
+
+def in_turns(turns: list[Turn], rounds: int) -> Iterator[Turn]:
+    """Everyone's turns over some rounds, each of which another one begins."""
+    for number in range(rounds):
+        begin = number % len(turns)
+        yield from turns[begin:] + turns[:begin]
+
+
+def gather(turns: list[Turn], rounds: int, run: Callable[[Turn], list[float]]) -> Figures:
+    """By name the seconds of CPU and of wall time that `run` said in each round."""
+    found: Figures = {turn.name: {"cpu": [], "wall": []} for turn in turns}
+    for turn in in_turns(turns, rounds):
+        cpu, wall = run(turn)
+        found[turn.name]["cpu"].append(cpu)
+        found[turn.name]["wall"].append(wall)
+    return found
+
+
+def measure_row(turns: list[Turn], row: str, rounds: int, *, quick: bool = False) -> Figures:
+    """By contender the seconds of one call by round, and how many functions it calls.
+
+    Args:
+        quick: whether a turn is one call, which only shows that it works.
+    """
+    say(f"{ROWS[row]}\n")
+    calls = {turn.name: turn.do(do="calls", row=row) for turn in turns}
+    counts = {turn.name: 1 if quick else _count_for(turn, row) for turn in turns}
+    found = gather(turns, rounds, lambda turn: turn.do(do="run", row=row, count=counts[turn.name]))
+    return {name: {**figures, "calls": calls[name]} for name, figures in found.items()}
+
+
+def _count_for(turn: Turn, row: str) -> int:
+    """How many calls fill a turn, by a second small try after a first that warms up."""
+    turn.do(do="run", row=row, count=2)
+    cpu, _ = turn.do(do="run", row=row, count=3)
+    return max(1, round(TURN_SECONDS / cpu)) if cpu else 1000
+
+
+def measure_starts(names: list[str], url: str, rounds: int) -> Figures:
+    """By contender the seconds of CPU and of wall time of a first object, each time in a new process."""
+    say("import + client + first call\n")
+    found: Figures = {name: {"cpu": [], "wall": []} for name in names}
+    for _ in range(rounds):
+        for name in names:
+            cpu, wall = _start(name, url)
+            found[name]["cpu"].append(cpu)
+            found[name]["wall"].append(wall)
+    return found
+
+
+def _start(name: str, url: str) -> tuple[float, float]:
+    program = "from benchmarks.start import main; main()"
+    command = [sys.executable, "-c", program, name, url]
+    told = subprocess.run(command, cwd=ROOT, env=environment(), capture_output=True, text=True, check=False)
+    if told.returncode:
+        raise Failed(f"{name}: {told.stderr}")
+    cpu, wall = map(float, told.stdout.split()[-2:])
+    return cpu, wall
+
+
+def measure_memory(turns: list[Turn], *, quick: bool = False) -> Figures:
+    """By contender the bytes of a loaded instance and of its item as parsed JSON."""
+    return {turn.name: turn.do(do="memory", count=PAGE if quick else ITEMS) for turn in turns}
+
+
+def measure_session(turns: list[Turn], rounds: int) -> Figures:
+    """By round the microseconds of a lookup that is new to a session, and of one that it knows."""
+    (ours,) = (turn for turn in turns if turn.name == OURS)
+    found: Figures = {"new": [], "known": []}
+    for _ in range(rounds):
+        for what, took in ours.do(do="session").items():
+            found[what].append(took)
+    return found
+
+
+def available() -> list[str]:
+    """The contenders that are installed; says which are not."""
+    here = [name for name in NAMES if is_installed(name)]
+    for name in NAMES:
+        if name not in here:
+            say(f"{NAMES[name]} is not installed, and left out: pip install -e '.[bench]'\n")
+    return here
+
+
+def say(text: str) -> None:
+    """Tells whoever waits what is done."""
+    print(text, end="", file=sys.stderr, flush=True)

@@ -1,0 +1,261 @@
+"""A canned DynamoDB on loopback: it answers from bytes that are made once, so that it costs next to nothing.
+
+It runs in a process of its own (`canned_server`), one thread for a connection, and listens on a port for each delay
+that it is asked for: every request there takes that many milliseconds longer, as over a network. The first
+request of a kind is answered by looking up what it asks for; its answer is kept by the request's bytes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import socket
+import subprocess
+import sys
+import threading
+import time
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from email.utils import formatdate
+from pathlib import Path
+from typing import Any
+from urllib.request import Request, urlopen
+
+from benchmarks.items import KEY_ATTRIBUTES, stored_items
+
+ROOT = Path(__file__).parent.parent
+_TARGET = re.compile(rb"\r\nx-amz-target: *[^.\r]*\.(\w+)", re.IGNORECASE)
+_LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
+_KEPT = (b"GetItem", b"BatchGetItem", b"Query")
+_WRITES = (b"PutItem", b"BatchWriteItem")
+
+Body = dict[str, Any]
+
+
+class Store:
+    """The items, as the bytes that replies are joined from."""
+
+    def __init__(self) -> None:
+        self._items: dict[str, dict[tuple[str, ...], bytes]] = {}
+        self._partitions: dict[str, dict[str, list[bytes]]] = {}
+        for stored in stored_items():
+            text = json.dumps(stored.item, separators=(",", ":"), ensure_ascii=False).encode()
+            self._items.setdefault(stored.table, {})[stored.key] = text
+            for partition in stored.partitions:
+                self._partitions.setdefault(stored.table, {}).setdefault(partition, []).append(text)
+
+    def get(self, table: str, key: Body) -> bytes | None:
+        """The item with a key."""
+        return self._items[table].get(tuple(key[name]["S"] for name in KEY_ATTRIBUTES[table]))
+
+    def partition(self, table: str, text: str) -> list[bytes]:
+        """The items of a partition of the table or an index, in their order."""
+        return self._partitions[table].get(text, [])
+
+
+class Answers:
+    """What is answered to which operation."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._make: dict[str, Callable[[Body], bytes]] = {
+            "GetItem": self._get,
+            "BatchGetItem": self._batch_get,
+            "Query": self._query,
+            "PutItem": self._write,
+            "UpdateItem": self._update,
+            "DeleteItem": self._write,
+            "BatchWriteItem": self._batch_write,
+        }
+
+    def body(self, operation: str, sent: bytes) -> bytes:
+        """The body of the reply to a request."""
+        return self._make[operation](json.loads(sent))
+
+    def _get(self, asked: Body) -> bytes:
+        item = self._store.get(asked["TableName"], asked["Key"])
+        return _object(b"" if item is None else b'"Item":' + item, _capacity(asked, 0.5))
+
+    def _batch_get(self, asked: Body) -> bytes:
+        tables = []
+        for table, entry in asked["RequestItems"].items():
+            found = [self._store.get(table, key) for key in entry["Keys"]]
+            # DynamoDB does not keep to the order of the keys, and neither does this.
+            items = sorted((item for item in found if item is not None), key=zlib.crc32)
+            tables.append(b'"%s":[%s]' % (table.encode(), b",".join(items)))
+        return _object(
+            b'"Responses":{%s}' % b",".join(tables), b'"UnprocessedKeys":{}', _capacities(asked, 50.0)
+        )
+
+    def _query(self, asked: Body) -> bytes:
+        (value,) = asked["ExpressionAttributeValues"].values()
+        items = self._store.partition(asked["TableName"], value["S"])
+        counts = b'"Count":%d,"ScannedCount":%d' % (len(items), len(items))
+        return _object(b'"Items":[%s]' % b",".join(items), counts, _capacity(asked, 5.0))
+
+    def _write(self, asked: Body) -> bytes:
+        return _object(_capacity(asked, 1.0))
+
+    def _update(self, asked: Body) -> bytes:
+        item = self._store.get(asked["TableName"], asked["Key"]) or b"{}"
+        wants = asked.get("ReturnValues", "NONE") != "NONE"
+        return _object(b'"Attributes":' + item if wants else b"", _capacity(asked, 1.0))
+
+    def _batch_write(self, asked: Body) -> bytes:
+        return _object(b'"UnprocessedItems":{}', _capacities(asked, 25.0))
+
+
+def _object(*members: bytes) -> bytes:
+    return b"{%s}" % b",".join(filter(None, members))
+
+
+def _capacity(asked: Body, units: float) -> bytes:
+    if "ReturnConsumedCapacity" not in asked:
+        return b""
+    told = {"CapacityUnits": units, "TableName": asked["TableName"]}
+    return b'"ConsumedCapacity":' + json.dumps(told, separators=(",", ":")).encode()
+
+
+def _capacities(asked: Body, units: float) -> bytes:
+    if "ReturnConsumedCapacity" not in asked:
+        return b""
+    told = [{"CapacityUnits": units, "TableName": table} for table in asked["RequestItems"]]
+    return b'"ConsumedCapacity":' + json.dumps(told, separators=(",", ":")).encode()
+
+
+class Server:
+    """A listening port.
+
+    Args:
+        answers: makes the replies.
+        delay: seconds that every reply is held back.
+    """
+
+    def __init__(self, answers: Answers, delay: float = 0.0) -> None:
+        self._answers = answers
+        self._delay = delay
+        self._replies: dict[tuple[bytes, bytes], bytes] = {}
+        self._second = 0
+        self._head = b""
+        self._lock = threading.Lock()
+        self._under_way = 0
+        self._told = {"requests": 0, "rounds": 0, "operations": list[str]()}
+        self._written = b""
+        self._socket = socket.create_server(("127.0.0.1", 0), backlog=128)
+        self.port = self._socket.getsockname()[1]
+
+    def serve(self) -> None:
+        """Takes connections, for ever."""
+        while True:
+            connection, _ = self._socket.accept()
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            threading.Thread(target=self._converse, args=(connection,), daemon=True).start()
+
+    def _converse(self, connection: socket.socket) -> None:
+        held = b""
+        with connection:
+            while True:
+                while (end := held.find(b"\r\n\r\n")) < 0:
+                    if not (more := connection.recv(65_536)):
+                        return
+                    held += more
+                head, whole = held[:end], end + 4 + int(_LENGTH.search(held[:end]).group(1))  # type: ignore[union-attr]
+                while len(held) < whole:
+                    if not (more := connection.recv(65_536)):
+                        return
+                    held += more
+                body, held = held[end + 4 : whole], held[whole:]
+                connection.sendall(self._reply(_TARGET.search(head).group(1), body))  # type: ignore[union-attr]
+
+    def _reply(self, operation: bytes, body: bytes) -> bytes:
+        if operation.startswith(b"Bench"):
+            return self._date() + _framed(self._about(operation.decode()))
+        if self._delay:
+            self._held_back(operation.decode())
+        if operation in _WRITES:
+            self._written = body
+        reply = self._replies.get((operation, body))
+        if reply is None:
+            reply = _framed(self._answers.body(operation.decode(), body))
+            if operation in _KEPT:
+                self._replies[operation, body] = reply
+        return self._date() + reply
+
+    def _date(self) -> bytes:
+        second = int(time.time())
+        if second != self._second:
+            self._head = (
+                b"HTTP/1.1 200 OK\r\nServer: Server\r\nDate: %s\r\n"
+                % formatdate(second, usegmt=True).encode()
+            )
+            self._second = second
+        return self._head
+
+    def _held_back(self, operation: str) -> None:
+        """Waits as a network would; requests that wait at the same time are of one round."""
+        with self._lock:
+            self._told["requests"] += 1
+            self._told["rounds"] += self._under_way == 0
+            self._told["operations"].append(operation)
+            self._under_way += 1
+        time.sleep(self._delay)
+        with self._lock:
+            self._under_way -= 1
+
+    def _about(self, question: str) -> bytes:
+        """What a benchmark asks of the server itself: what was written last, or what came since it asked last."""
+        if question == "BenchWritten":
+            return self._written
+        with self._lock:
+            told, self._told = self._told, {"requests": 0, "rounds": 0, "operations": []}
+        return json.dumps(told).encode()
+
+
+def _framed(body: bytes) -> bytes:
+    """A reply from after its date on."""
+    return (
+        b"Content-Type: application/x-amz-json-1.0\r\nContent-Length: %d\r\nConnection: keep-alive\r\n"
+        b"x-amzn-RequestId: BENCHQ3V4GJ0S1D2F3G4H5J6K7VV4KQNSO5AEMVJF66Q9ASUAAJG\r\nx-amz-crc32: %d\r\n\r\n%s"
+    ) % (len(body), zlib.crc32(body), body)
+
+
+def ask(url: str, operation: str, body: bytes = b"{}") -> bytes:
+    """The reply to an operation, or to a question about the server: ``BenchWritten`` or ``BenchCounts``."""
+    # The one URL it is ever called with is that of the server on this machine.
+    request = Request(url, body, {"X-Amz-Target": f"DynamoDB_20120810.{operation}"})
+    with urlopen(request) as reply:
+        told: bytes = reply.read()
+    return told
+
+
+@contextmanager
+def canned_server(*delays: float) -> Iterator[dict[float, str]]:
+    """A server in a process of its own: its URLs, by the milliseconds that a request takes longer there."""
+    command = [sys.executable, "-m", "benchmarks.server", *map(str, delays)]
+    process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None and process.stdin is not None
+    try:
+        ports = json.loads(process.stdout.readline())
+        yield {float(delay): f"http://127.0.0.1:{port}" for delay, port in ports.items()}
+    finally:
+        process.stdin.close()
+        process.stdout.close()
+        process.wait(10)
+
+
+def main() -> None:
+    """Serves until its input ends; says on its output which ports."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("delays", nargs="*", type=float, default=[0.0])
+    answers = Answers(Store())
+    servers = {delay: Server(answers, delay / 1000) for delay in parser.parse_args().delays}
+    for server in servers.values():
+        threading.Thread(target=server.serve, daemon=True).start()
+    print(json.dumps({delay: server.port for delay, server in servers.items()}), flush=True)
+    sys.stdin.read()
+
+
+if __name__ == "__main__":
+    main()

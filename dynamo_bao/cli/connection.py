@@ -1,0 +1,161 @@
+"""How a command reaches its table and models: the options all commands share, and the manager made from them."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from typing import Any, TypeVar
+
+import click
+from attrs import evolve, frozen
+
+from dynamo_bao.cli.console import Failure
+from dynamo_bao.cli.sources import named_models
+from dynamo_bao.config import DEFAULT_TABLE, Settings, load_settings
+from dynamo_bao.errors import suggestion
+from dynamo_bao.manager import Manager, init_models
+from dynamo_bao.model import Model
+from dynamo_bao.tenancy import TenantContext
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+NO_MODELS = (
+    "No models are named: give --models app.models (a module), --models models.py or --models models.yaml, "
+    "or write models_dir or models_definition_path under [paths] in dynamo_bao.toml."
+)
+
+
+@frozen
+class Connection:
+    """What the options of a command say about its table and models. Commands get theirs from `connection_options`.
+
+    Attributes:
+        config: a configuration file; left out, one is looked for.
+        table, region, endpoint_url: override what the file and the environment say.
+        model_sources: what ``--models`` names.
+        tenant: the tenant that the command works for.
+    """
+
+    config: str | None = None
+    table: str | None = None
+    region: str | None = None
+    endpoint_url: str | None = None
+    model_sources: tuple[str, ...] = ()
+    tenant: str | None = None
+
+    def settings(self) -> Settings:
+        """The settings of file, environment and options."""
+        aws = {"region": self.region, "endpoint_url": self.endpoint_url}
+        return load_settings(self.config, os.environ, {"aws": aws, "db": {"table_name": self.table}})
+
+    def table_name(self) -> str:
+        """The table's name."""
+        return str(self.settings().get("db", "table_name", DEFAULT_TABLE))
+
+    def for_table(self, name: str | None) -> Connection:
+        """The same with the table that a command's argument names, if it does.
+
+        Raises:
+            click.UsageError: where ``--table`` names another one.
+        """
+        if name is None:
+            return self
+        if self.table not in (None, name):
+            raise click.UsageError(f"Two tables are named, {name} and --table {self.table}; give one.")
+        return evolve(self, table=name)
+
+    def models(self) -> list[type[Model]]:
+        """The models that are named, none where none are.
+
+        Raises:
+            Failure: where they cannot be imported.
+        """
+        return named_models(self.model_sources, self.settings())
+
+    @contextmanager
+    def open(self, *, needs_models: bool = True, **options: Any) -> Iterator[Manager]:
+        """A manager for the table and models, with the tenant set; closed at the end of the block.
+
+        Args:
+            needs_models: whether having no models is a failure.
+            options: more arguments of `init_models`.
+
+        Example:
+            >>> with connection.open() as manager:
+            ...     print(manager.models.User.count())
+        """
+        models = self.models()
+        if needs_models and not models:
+            raise Failure(NO_MODELS)
+        manager = init_models(
+            self.config,
+            models=models,
+            table_name=self.table,
+            region=self.region,
+            endpoint_url=self.endpoint_url,
+            **options,
+        )
+        tenant = nullcontext() if self.tenant is None else TenantContext.run_with_tenant(self.tenant)
+        with manager, tenant:
+            yield manager
+
+
+def model_named(manager: Manager, name: str) -> type[Any]:
+    """A model by the name that a command's argument gives; `Failure` with those there are otherwise."""
+    known = manager.model_classes()
+    if name not in known:
+        raise Failure(f"There is no model {name!r}.{suggestion(name, known)}")
+    return known[name]
+
+
+_SHARED = (
+    click.option(
+        "--config",
+        metavar="FILE",
+        help="Read settings from FILE instead of dynamo_bao.toml or pyproject.toml.",
+    ),
+    click.option("--table", metavar="NAME", help="The table."),
+    click.option("--region", metavar="NAME", help="The AWS region."),
+    click.option("--endpoint-url", metavar="URL", help="Where DynamoDB is, for a local engine."),
+)
+_MODEL_SOURCES = click.option(
+    "--models",
+    "model_sources",
+    metavar="WHERE",
+    multiple=True,
+    help="The models: a module (app.models), a Python file, a YAML file, or a folder. May be given again.",
+)
+_TENANT = click.option("--tenant", metavar="ID", help="The tenant to work for.")
+
+
+def connection_options(*, models: bool = True, tenant: bool = False) -> Callable[[F], F]:
+    """Gives a command its `Connection` as the argument `connection`, and the options that belong to it.
+
+    Args:
+        models: whether it uses models, and so has ``--models``.
+        tenant: whether it works on items, and so has ``--tenant``.
+    """
+
+    def decorate(function: F) -> F:
+        @functools.wraps(function)
+        def command(
+            *args: Any,
+            config: str | None,
+            table: str | None,
+            region: str | None,
+            endpoint_url: str | None,
+            model_sources: tuple[str, ...] = (),
+            tenant: str | None = None,
+            **options: Any,
+        ) -> Any:
+            connection = Connection(config, table, region, endpoint_url, model_sources, tenant)
+            return function(*args, connection=connection, **options)
+
+        decorated: Any = command
+        for option in reversed((*_SHARED, *(_MODEL_SOURCES,) * models, *(_TENANT,) * tenant)):
+            decorated = option(decorated)
+        return decorated  # type: ignore[no-any-return]
+
+    return decorate

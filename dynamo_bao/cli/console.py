@@ -1,0 +1,323 @@
+"""The habits of every command: what goes where on the screen, exit codes, questions, progress, and Ctrl-C.
+
+Results go to stdout, everything else to stderr. Exit codes: 0 done, 1 failed, 2 wrong use, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import functools
+import json as json_format
+import os
+import sys
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Final, TypeVar
+
+import click
+from attrs import define, frozen
+
+from dynamo_bao.errors import BaoError
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+INTERRUPTED: Final = 130
+TRACEBACK: Final = "BAO_TRACEBACK"
+_WIDE: Final = 10_000
+
+
+class Failure(click.ClickException):
+    """A command that could not do its work: one sentence on stderr, exit code 1."""
+
+    exit_code = 1
+
+
+class Interrupted(click.ClickException):
+    """Ctrl-C, with what was kept and how to go on: exit code 130."""
+
+    exit_code = INTERRUPTED
+
+
+@define
+class Progress:
+    """How far long work has come; made by `Terminal.progress`.
+
+    Attributes:
+        done: how much of it is done.
+    """
+
+    unit: str
+    done: int = 0
+    _bar: Any = None
+    _task: Any = None
+
+    def advance(self, count: int = 1) -> None:
+        """Tells that `count` more are done."""
+        self.done += count
+        if self._bar is not None:
+            speed = self._bar.tasks[0].speed
+            rate = f"{speed:,.0f} {self.unit}/s" if speed else ""
+            self._bar.update(self._task, completed=self.done, rate=rate)
+
+    def describe(self, what: str) -> None:
+        """Says what is being done now."""
+        if self._bar is not None:
+            self._bar.update(self._task, description=what)
+
+
+@frozen
+class Terminal:
+    """Where a command speaks and asks. Commands get theirs from `terminal_options`.
+
+    Attributes:
+        json: whether stdout is for a machine: nothing but what `emit` writes.
+        yes: whether every question is answered with yes.
+        dry_run: whether nothing may be changed.
+    """
+
+    json: bool = False
+    yes: bool = False
+    dry_run: bool = False
+
+    def say(self, text: str = "") -> None:
+        """One line of the result, for people."""
+        if not self.json:
+            click.echo(text)
+
+    def emit(self, value: object) -> None:
+        """The result for machines: one JSON document on stdout, where ``--json`` asks for it."""
+        if self.json:
+            click.echo(json_format.dumps(value, ensure_ascii=False, indent=2, default=str))
+
+    def note(self, text: str) -> None:
+        """Something beside the result, on stderr."""
+        click.echo(text, err=True)
+
+    def warn(self, text: str) -> None:
+        """Something that is not as it should be, on stderr."""
+        self.note(f"{click.style('Warning:', fg='yellow', bold=True)} {text}")
+
+    def show(self, renderable: Any) -> None:
+        """A rich table or the like as part of the result, for people."""
+        if not self.json:
+            rich_console(sys.stdout).print(renderable)
+
+    def table(self, columns: Sequence[str], rows: Iterable[Sequence[object]], title: str = "") -> None:
+        """A plain table as part of the result, for people; columns named with a leading ``#`` are numbers."""
+        if self.json:
+            return
+        # Imported here, as everywhere in the command line: rich takes longer to load than `bao --help`.
+        from rich.table import Table
+        from rich.text import Text
+
+        made = Table(box=None, title=title or None, title_justify="left", pad_edge=False, header_style="bold")
+        for name in columns:
+            made.add_column(name.lstrip("#"), justify="right" if name.startswith("#") else "left")
+        for row in rows:
+            made.add_row(*(Text(f"{cell:,}" if type(cell) is int else str(cell)) for cell in row))
+        self.show(made)
+
+    def confirm(self, question: str) -> None:
+        """Asks whether to go on; returns if so.
+
+        Raises:
+            click.UsageError: where nobody is there to answer.
+            Failure: if the answer is no.
+        """
+        if self.yes:
+            return
+        if not self._ask(lambda: click.confirm(question, err=True)):
+            raise Failure("Nothing was done.")
+
+    def confirm_by_name(self, name: str, warning: str) -> None:
+        """Asks for `name` to be typed before something that cannot be undone; returns if it was.
+
+        Raises:
+            click.UsageError: where nobody is there to answer.
+            Failure: if another name was typed.
+        """
+        if self.yes:
+            return
+        self.note(warning)
+        typed = self._ask(
+            lambda: click.prompt(f"Type {name} to go on", err=True, default="", show_default=False)
+        )
+        if typed.strip() != name:
+            raise Failure(f"That is not {name}; nothing was done.")
+
+    def ask(self, question: str, default: str) -> str:
+        """Asks for a text; `default` is the answer where ``--yes`` or nobody gives another."""
+        if self.yes:
+            return default
+        return str(self._ask(lambda: click.prompt(question, default=default, err=True))).strip()
+
+    def _ask(self, question: Callable[[], Any]) -> Any:
+        try:
+            return question()
+        except click.Abort as aborted:
+            if isinstance(aborted.__cause__, KeyboardInterrupt) or sys.stdin.isatty():
+                raise
+            raise click.UsageError("Nobody is there to answer a question; give --yes.") from aborted
+
+    @contextmanager
+    def progress(self, what: str, total: int | None = None, unit: str = "items") -> Iterator[Progress]:
+        """A progress bar on stderr with rate and time left, if that is a terminal; gone when the work ends.
+
+        Args:
+            what: what is being done, such as ``"Exporting"``.
+            total: how many there are, if that is known; else the time spent is shown.
+            unit: what is counted.
+
+        Example:
+            >>> with terminal.progress("Counting", unit="items") as progress:
+            ...     for batch in Post.iterate_all():
+            ...         progress.advance(len(batch))
+        """
+        if not sys.stderr.isatty():
+            yield Progress(unit)
+            return
+        bar = _bar(total)
+        with bar:
+            yield Progress(unit, 0, bar, bar.add_task(what, total=total, rate=""))
+
+
+def _bar(total: int | None) -> Any:
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress as Bar,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    times = (TimeElapsedColumn(),) if total is None else (TimeRemainingColumn(), TextColumn("left"))
+    counted = TextColumn("{task.completed:,.0f}") if total is None else MofNCompleteColumn()
+    columns = (TextColumn("{task.description}"), BarColumn(), counted, TextColumn("{task.fields[rate]}"))
+    return Bar(*columns, *times, console=rich_console(sys.stderr), transient=True)
+
+
+def rich_console(file: Any) -> Any:
+    """A rich console on stdout or stderr, which folds lines for a terminal and never for a pipe."""
+    from rich.console import Console
+
+    return Console(file=file, width=None if file.isatty() else _WIDE, highlight=False, soft_wrap=False)
+
+
+@contextmanager
+def interruptible(kept: str | Callable[[], str]) -> Iterator[None]:
+    """Makes Ctrl-C in the block end the command with a sentence on what was kept and how to go on.
+
+    Args:
+        kept: the sentence, or what makes it at that moment.
+
+    Example:
+        >>> with interruptible(lambda: f"{done} items are written; run the command again to go on."):
+        ...     write()
+    """
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise Interrupted(kept if isinstance(kept, str) else kept()) from None
+
+
+# --- options ---------------------------------------------------------------------------------------
+
+
+def terminal_options(*, yes: bool = False, dry_run: bool = False) -> Callable[[F], F]:
+    """Gives a command its `Terminal` as the argument `terminal`, and the options that belong to it.
+
+    Args:
+        yes: whether it asks, and so has ``--yes``.
+        dry_run: whether it has ``--dry-run``.
+    """
+
+    def decorate(function: F) -> F:
+        @functools.wraps(function)
+        def command(*args: Any, json: bool, yes: bool = False, dry_run: bool = False, **options: Any) -> Any:
+            return function(*args, terminal=Terminal(json, yes, dry_run), **options)
+
+        decorated: Any = command
+        if dry_run:
+            decorated = click.option(
+                "--dry-run", is_flag=True, help="Say what would be done, and do nothing."
+            )(decorated)
+        if yes:
+            decorated = click.option("--yes", "-y", is_flag=True, help="Ask nothing; the answer is yes.")(
+                decorated
+            )
+        return click.option("--json", is_flag=True, help="Write the result as JSON to stdout.")(decorated)  # type: ignore[no-any-return]
+
+    return decorate
+
+
+# --- errors ----------------------------------------------------------------------------------------
+
+_CREDENTIALS: Final = (
+    "No usable AWS credentials: {error} Log in (aws sso login), set AWS_PROFILE, or set AWS_ACCESS_KEY_ID and "
+    "AWS_SECRET_ACCESS_KEY; for a local engine any values will do."
+)
+_CONNECTION: Final = (
+    "DynamoDB could not be reached: {error} Check --endpoint-url, the region and the network."
+)
+_MENDS: Final = {
+    "NoRegionError": "No AWS region: give --region, set AWS_REGION, or write region under [aws] in dynamo_bao.toml.",
+    "NoCredentialsError": _CREDENTIALS,
+    "PartialCredentialsError": _CREDENTIALS,
+    "CredentialRetrievalError": _CREDENTIALS,
+    "TokenRetrievalError": _CREDENTIALS,
+    "SSOTokenLoadError": _CREDENTIALS,
+    "UnauthorizedSSOTokenError": _CREDENTIALS,
+    "EndpointConnectionError": _CONNECTION,
+    "ConnectTimeoutError": _CONNECTION,
+    "ReadTimeoutError": _CONNECTION,
+    "ConnectionClosedError": _CONNECTION,
+}
+"""By the names of botocore's errors, which this room does not import."""
+
+
+def sentence(error: BaseException) -> str:
+    """What went wrong and what to do, in one line."""
+    text = " ".join(str(error).split())
+    if isinstance(error, BaoError):
+        return text
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
+    if type(error).__module__.split(".")[0] in ("botocore", "boto3"):
+        ended = text if text.endswith(".") else f"{text}."
+        return _MENDS.get(type(error).__name__, "{error}").format(error=ended)
+    return (
+        f"Unexpected {type(error).__name__}: {text or 'no message'}. "
+        f"Run it again with {TRACEBACK}=1 to see where it comes from."
+    )
+
+
+def report(error: BaseException) -> int:
+    """Writes one sentence on an error to stderr; returns the exit code."""
+    if os.environ.get(TRACEBACK):
+        traceback.print_exception(error)
+    if type(error).__name__ == "NoArgsIsHelpError":  # click 8.2 and later raise the help itself
+        click.echo(str(error), err=True)
+        return 2
+    if isinstance(error, click.UsageError):
+        _complain(f"{error.format_message()}{_help_hint(error)}")
+        return 2
+    if isinstance(error, Interrupted):
+        click.echo(f"\nInterrupted: {error.format_message()}", err=True)
+        return INTERRUPTED
+    if isinstance(error, click.Abort):
+        click.echo("\nInterrupted.", err=True)
+        return INTERRUPTED
+    if isinstance(error, click.ClickException):
+        _complain(error.format_message())
+        return error.exit_code
+    _complain(sentence(error))
+    return 1
+
+
+def _complain(text: str) -> None:
+    click.echo(f"{click.style('Error:', fg='red', bold=True)} {text}", err=True)
+
+
+def _help_hint(error: click.UsageError) -> str:
+    return f" See '{error.ctx.command_path} --help'." if error.ctx is not None else ""

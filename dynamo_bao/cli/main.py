@@ -1,0 +1,107 @@
+"""The command ``bao``: its list of commands, each loaded when it is used, and where errors become exit codes."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any
+
+try:
+    import click
+except ModuleNotFoundError:  # pragma: no cover  # tested by hiding click from a subprocess
+    sys.exit("The command line needs click and rich: pip install 'dynamo_bao[cli]'")
+
+from attrs import frozen
+
+from dynamo_bao.cli.console import Failure, report
+from dynamo_bao.errors import suggestion
+
+
+@frozen
+class Lazy:
+    """A command that is imported when it is used: its section, where it is, and its line in the help."""
+
+    section: str
+    target: str
+    help: str
+
+
+_TABLE, _MODELS, _DATA, _TOOLS = "The table", "Models", "Data", "Tools"
+
+COMMANDS: Mapping[str, Lazy] = {
+    "init": Lazy(_TABLE, "tables:init", "Set up a project: table, dynamo_bao.toml, a first models file."),
+    "create-table": Lazy(_TABLE, "tables:create", "Create the table with its indexes and TTL."),
+    "update-table": Lazy(_TABLE, "tables:update", "Add the indexes and TTL that an older table lacks."),
+    "delete-table": Lazy(_TABLE, "tables:delete", "Delete the table with everything in it."),
+    "doctor": Lazy(_TABLE, "doctor:doctor", "Look for what is wrong, and mend it with --fix."),
+    "models": Lazy(_MODELS, "models:models", "Show the models, or draw them with --diagram."),
+    "codegen": Lazy(_MODELS, "modelfiles:codegen", "Write Python modules from YAML model files."),
+    "watch": Lazy(_MODELS, "modelfiles:watch", "Do that again whenever a model file changes."),
+    "count": Lazy(_DATA, "data:count", "Count a model's items."),
+    "export": Lazy(_DATA, "data:export", "Write a model's items as JSON lines."),
+    "import": Lazy(_DATA, "data:import_", "Write JSON lines into the table."),
+    "reindex": Lazy(_DATA, "data:reindex", "Write the index keys of a model's items anew."),
+    "rebuild-search-text": Lazy(_DATA, "data:rebuild_search_text", "Write a model's search texts anew."),
+    "shell": Lazy(_TOOLS, "shell:shell", "Python with the models connected."),
+    "completion": Lazy(_TOOLS, "completion:completion", "Print what makes a shell complete bao's commands."),
+}
+
+
+class Commands(click.Group):
+    """A group that imports a command's module when the command is used, and turns errors into exit codes."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        known = COMMANDS.get(cmd_name)
+        if known is None:
+            return None
+        module, attribute = known.target.split(":")
+        try:
+            command: click.Command = getattr(import_module(f"dynamo_bao.cli.{module}"), attribute)
+        except ModuleNotFoundError as missing:
+            raise Failure(
+                f"bao {cmd_name} needs {missing.name}, which is not installed: pip install 'dynamo_bao[cli]'"
+            ) from missing
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and not args[0].startswith("-") and args[0] not in COMMANDS:
+            raise click.UsageError(f"No such command {args[0]!r}.{suggestion(args[0], COMMANDS)}", ctx)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        width = max(map(len, COMMANDS))
+        for section in dict.fromkeys(lazy.section for lazy in COMMANDS.values()):
+            rows = [(f"{n:{width}}", lazy.help) for n, lazy in COMMANDS.items() if lazy.section == section]
+            with formatter.section(section):
+                formatter.write_dl(rows)
+
+    def main(self, *args: Any, standalone_mode: bool = True, **extra: Any) -> Any:
+        """Runs a command and exits with its code; without `standalone_mode` errors are raised."""
+        run: Any = super().main
+        if not standalone_mode:
+            return run(*args, standalone_mode=False, **extra)
+        try:
+            code = run(*args, standalone_mode=False, **extra)
+        except KeyboardInterrupt:
+            code = report(click.Abort())
+        except Exception as error:
+            code = report(error)
+        sys.exit(code if isinstance(code, int) else 0)
+
+
+@click.command(
+    cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
+@click.version_option(package_name="dynamo_bao", prog_name="bao")
+def main() -> None:
+    """DynamoDB tables and models of dynamo_bao.
+
+    Commands find the table and the models in dynamo_bao.toml, in [tool.dynamo_bao] of pyproject.toml, or in
+    their options; see 'bao COMMAND --help'.
+    """

@@ -1,0 +1,144 @@
+"""Where a command's models come from: Python modules, files of Python, or YAML model files."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections.abc import Iterable, Sequence
+from importlib import import_module
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from dynamo_bao.cli.console import Failure, sentence
+from dynamo_bao.config import Settings
+from dynamo_bao.errors import BaoError
+from dynamo_bao.model import Model
+from dynamo_bao.registry import models as all_models
+
+YAML = (".yaml", ".yml")
+
+
+def named_models(names: Sequence[str], settings: Settings) -> list[type[Model]]:
+    """The models that ``--models`` names, else those of ``paths.models_dir`` and ``paths.models_definition_path``.
+
+    Args:
+        names: modules (``app.models``), Python files, and YAML files or folders of them.
+        settings: for `names` left out, and for ``paths.fields_dir``.
+
+    Returns:
+        The models, in the order of their definition; none where nothing names any.
+
+    Raises:
+        Failure: where one cannot be imported, or has no models.
+    """
+    fields = settings.get("paths", "fields_dir")
+    given = names or _configured(settings)
+    return list(dict.fromkeys(model for name in given for model in _models_of(name, fields)))
+
+
+def _configured(settings: Settings) -> list[str]:
+    """The folder of Python models if there is any in it, else the definitions they are made from."""
+    folder = settings.get("paths", "models_dir")
+    if folder is not None and any(Path(folder).glob("*.py")):
+        return [str(folder)]
+    definitions = settings.get("paths", "models_definition_path")
+    return [] if definitions is None else [str(definitions)]
+
+
+def _models_of(name: str, fields: str | None) -> list[type[Model]]:
+    path = Path(name)
+    try:
+        if path.suffix in YAML or (path.is_dir() and not any(path.glob("*.py"))):
+            return _from_yaml(name, fields)
+        found = _from_python(name, path)
+    except (BaoError, Failure):
+        raise
+    except Exception as error:
+        raise Failure(f"Models {name!r} cannot be imported: {_place(error)}") from error
+    if not found:
+        raise Failure(f"{name!r} has no models; name the module or file that they are in.")
+    return found
+
+
+def _from_yaml(name: str, fields: str | None) -> list[type[Model]]:
+    if not Path(name).exists():
+        raise Failure(f"The models file {name!r} does not exist.")
+    loaded: Any = import_module("dynamo_bao.modelfiles").load_models(name, fields_dir=fields)
+    return list(loaded.values() if hasattr(loaded, "values") else loaded)
+
+
+def _from_python(name: str, path: Path) -> list[type[Model]]:
+    before = set(all_models())
+    modules = [_import_file(file) for file in _python_files(path)] or [_import_name(name)]
+    made = [model for model in all_models() if model not in before]
+    return list(dict.fromkeys((*made, *_held(modules))))
+
+
+def _python_files(path: Path) -> list[Path]:
+    """The Python files that a path means; none if it is a module's name, or a package to be imported whole."""
+    if path.suffix == ".py":
+        return [path]
+    return sorted(path.glob("*.py")) if path.is_dir() else []
+
+
+def _import_name(name: str) -> ModuleType:
+    """A module by its name, looked for in the current folder first, as ``python -m`` does."""
+    if not all(part.isidentifier() for part in name.split(".")):
+        raise Failure(f"{name!r} is neither a file that exists nor a module's name.")
+    _look_in(Path.cwd())
+    return import_module(name)
+
+
+def _import_file(path: Path) -> ModuleType:
+    """A module by its file; one inside packages gets its full name, so that its own imports work."""
+    if not path.is_file():
+        raise Failure(f"The models file {str(path)!r} does not exist.")
+    root, parts = path.resolve().parent, [path.stem]
+    while (root / "__init__.py").is_file():
+        root, parts = root.parent, [root.name, *parts]
+    _look_in(root)
+    name = ".".join(part for part in parts if part != "__init__")
+    known = sys.modules.get(name)
+    if known is None or not _is_from(known, path):
+        return _execute(name, path) if known is not None else import_module(name)
+    return known
+
+
+def _is_from(module: ModuleType, path: Path) -> bool:
+    file = getattr(module, "__file__", None)
+    return file is not None and Path(file).resolve() == path.resolve()
+
+
+def _execute(name: str, path: Path) -> ModuleType:
+    """A file whose name another module already has, under a name of its own."""
+    spec = spec_from_file_location(f"bao_models_{name.replace('.', '_')}", path)
+    assert spec is not None and spec.loader is not None
+    module = module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def _look_in(folder: Path) -> None:
+    if str(folder) not in sys.path:
+        sys.path.insert(0, str(folder))
+
+
+def _held(modules: Iterable[ModuleType]) -> list[type[Model]]:
+    """The models that modules hold, whether they were made there or imported."""
+    known = set(all_models())
+    values = [value for module in modules for value in vars(module).values()]
+    return [value for value in values if isinstance(value, type) and value in known]
+
+
+def _place(error: Exception) -> str:
+    """An error of the user's code, with the line it came from."""
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"{error.msg} ({error.filename}, line {error.lineno})"
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if "importlib" not in f.filename]
+    outside = [f for f in frames if f.filename != __file__]
+    where = f" ({outside[-1].filename}, line {outside[-1].lineno})" if outside else ""
+    text = sentence(error) if isinstance(error, OSError) else f"{type(error).__name__}: {error}"
+    return f"{text}{where}"

@@ -1,0 +1,146 @@
+"""A batch context for every request of a Django project; needs the extra ``dynamo_bao[django]``.
+
+Example:
+    In the settings::
+
+        INSTALLED_APPS = [..., "dynamo_bao.django"]
+        MIDDLEWARE = ["dynamo_bao.django.BatchContextMiddleware", ...]
+        DYNAMO_BAO = {"tenant": tenant_from_header("X-Tenant")}
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+from django.apps import AppConfig
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Warning as CheckWarning, register
+from django.http import HttpRequest, HttpResponse
+from django.utils.module_loading import import_string
+
+from dynamo_bao.errors import ConfigurationError
+from dynamo_bao.serving.request import Body, ServedRequest
+from dynamo_bao.serving.service import Service
+from dynamo_bao.serving.tenants import tenant_from_header, tenant_from_host
+
+__all__ = ["BaoConfig", "BatchContextMiddleware", "check_settings", "tenant_from_header", "tenant_from_host"]
+
+MIDDLEWARE = "dynamo_bao.django.BatchContextMiddleware"
+
+
+class BatchContextMiddleware:
+    """Gives each request a session, from here inwards; put it near the top of ``MIDDLEWARE``.
+
+    A streaming response keeps the session until it is closed. Work that is added or deleted and never
+    committed makes the request fail, unless its answer is an error already. The setting ``DYNAMO_BAO`` is a
+    dict of options by the names that `dynamo_bao.wsgi.BatchContextMiddleware` has; ``tenant`` may be the
+    dotted path of a function that gets the `HttpRequest`, and ``server_timing`` is on unless it is turned off.
+
+    Raises:
+        ConfigurationError: for a setting that does not exist or cannot be.
+    """
+
+    sync_capable = True
+    async_capable = False
+
+    def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
+        self._get_response = get_response
+        self._service = _service()
+
+    def __call__(self, request: HttpRequest) -> Any:
+        """Answers one request."""
+        page = self._service.page(request.META)
+        if page is not None:
+            return HttpResponse(page, headers={"Cache-Control": "no-store"})
+        served = self._service.begin(request.META)
+        try:
+            return self._respond(served, request)
+        except BaseException as error:
+            served.close(error)
+            raise
+
+    def _respond(self, served: ServedRequest, request: HttpRequest) -> Any:
+        refusal = self._service.refusal(served, request.META, request)
+        if refusal is None:
+            response = served.run(self._get_response, request)
+        else:
+            response = HttpResponse(refusal, status=400, content_type="text/plain; charset=utf-8")
+        served.status = f"{response.status_code} {response.reason_phrase}"
+        timing = self._service.timing(served)
+        if timing is not None:
+            earlier = response.headers.get("Server-Timing")
+            response.headers["Server-Timing"] = f"{earlier}, {timing}" if earlier else timing
+        if _is_made_later(response):
+            _stream(served, response)
+        else:
+            served.close()
+        return response
+
+
+def _is_made_later(response: Any) -> bool:
+    """Whether code of the application makes the content while it is sent; files need no session."""
+    return response.streaming and not response.is_async and getattr(response, "file_to_stream", None) is None
+
+
+def _stream(served: ServedRequest, response: Any) -> None:
+    """Has everything that a streaming response still runs, its closing too, run inside the request."""
+    closers = response._resource_closers
+    closers[:] = [partial(served.run, closer) for closer in closers]
+    response.streaming_content = Body(served, response.streaming_content)  # whose close() comes last
+
+
+def _service(**overridden: Any) -> Service:
+    given = getattr(settings, "DYNAMO_BAO", {})
+    if not isinstance(given, dict):
+        raise ConfigurationError(f"DYNAMO_BAO is {type(given).__name__}; give a dict of options.")
+    options = {"server_timing": True, **given, **overridden}
+    if isinstance(options.get("tenant"), str):
+        try:
+            options["tenant"] = import_string(options["tenant"])
+        except ImportError as error:
+            raise ConfigurationError(
+                f"DYNAMO_BAO: tenant={options['tenant']!r} cannot be imported: {error}."
+            ) from error
+    return Service(**options)
+
+
+# --- manage.py check ---------------------------------------------------------------------------------
+
+
+class BaoConfig(AppConfig):  # type: ignore[misc]  # Django has no types
+    """The Django app, which adds the system check: ``INSTALLED_APPS = [..., "dynamo_bao.django"]``."""
+
+    name = "dynamo_bao.django"
+    label = "dynamo_bao"
+    verbose_name = "dynamo_bao"
+
+    def ready(self) -> None:
+        """Registers the check."""
+        register(check_settings)
+
+
+def check_settings(**_: Any) -> list[CheckMessage]:
+    """What is wrong with the settings of dynamo_bao, for ``manage.py check``."""
+    return list(_found())
+
+
+def _found() -> Iterator[CheckMessage]:
+    try:
+        _service(traces=None)
+    except ConfigurationError as error:
+        yield Error(str(error), hint="Correct the setting DYNAMO_BAO.", id="dynamo_bao.E001")
+    times = list(settings.MIDDLEWARE).count(MIDDLEWARE)
+    if times > 1:
+        yield Error(
+            f"MIDDLEWARE lists {MIDDLEWARE} {times} times; each request would have {times} separate sessions.",
+            hint="Keep the first.",
+            id="dynamo_bao.E002",
+        )
+    if times == 0:
+        yield CheckWarning(
+            "No request has a batch context: dynamo_bao.django is installed, but its middleware is not.",
+            hint=f"Add {MIDDLEWARE!r} near the top of MIDDLEWARE.",
+            id="dynamo_bao.W003",
+        )

@@ -1,0 +1,117 @@
+"""A batch context for every request of a Flask application; needs the extra ``dynamo_bao[flask]``.
+
+Example:
+    >>> from dynamo_bao.flask import Bao
+    >>> app = Flask(__name__)
+    >>> Bao(app)
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from flask import Flask, Response, abort, request
+
+from dynamo_bao.errors import ConfigurationError
+from dynamo_bao.flaskcommands import commands
+from dynamo_bao.serving.request import ServedRequest
+from dynamo_bao.serving.service import REQUEST_KEY, Service
+from dynamo_bao.serving.tenants import TenantSource, tenant_from_header, tenant_from_host
+from dynamo_bao.wsgi import BatchContextMiddleware
+
+__all__ = ["Bao", "tenant_from_header", "tenant_from_host"]
+
+NAME = "dynamo_bao"
+
+
+class Bao:
+    """The Flask extension: each request has a session, from its first hook to its last teardown function.
+
+    A streamed response keeps it until the server closes the response, with `flask.stream_with_context` or
+    without. Work that is added or deleted and never committed makes the request fail, unless its answer is an
+    error already. Register it before other hooks that use models, as Flask runs hooks in their order.
+
+    Args:
+        app: the application; left out, `init_app` takes it later.
+        tenant: `tenant_from_header`, `tenant_from_host`, or a function that gets `flask.request` and returns a
+            tenant id or None. A request that names an invalid one is aborted with 400.
+        tenant_required: whether a request that names none is aborted with 400 too, where `tenant` is given.
+        server_timing: whether responses get a ``Server-Timing`` header with what they asked of DynamoDB.
+        traces: the path of a page with the traces of the last requests, such as ``"/_bao"``; for development,
+            as it shows keys and code to everyone who can reach it.
+        session: options of the sessions, as `run_with_batch_context` takes them.
+
+    Raises:
+        ConfigurationError: for an option that does not exist or cannot be, and for a second registration.
+
+    Options are also read from ``app.config["DYNAMO_BAO"]``, a dict; those given here win.
+    """
+
+    def __init__(
+        self,
+        app: Flask | None = None,
+        *,
+        tenant: TenantSource | None = None,
+        tenant_required: bool | None = None,
+        server_timing: bool | None = None,
+        traces: str | None = None,
+        **session: Any,
+    ) -> None:
+        given = {
+            "tenant": tenant,
+            "tenant_required": tenant_required,
+            "server_timing": server_timing,
+            "traces": traces,
+        }
+        self._options = {**{name: value for name, value in given.items() if value is not None}, **session}
+        Service(**{**self._options, "traces": None})  # wrong options are told here, at the call
+        if app is not None:
+            self.init_app(app)
+
+    def init_app(self, app: Flask) -> None:
+        """Gives an application's requests their sessions, and its command line the group ``flask bao``."""
+        if NAME in app.extensions:
+            raise ConfigurationError(
+                f"dynamo_bao is registered with the application {app.name!r} already; register it once."
+            )
+        options = {"server_timing": True, **app.config.get("DYNAMO_BAO", {}), **self._options}
+        tenants = Service(**{**options, "traces": None})
+        middleware = BatchContextMiddleware(app.wsgi_app, **{**options, "tenant": None})
+        app.before_request(partial(_find_tenant, tenants))
+        app.after_request(_finish)
+        app.wsgi_app = middleware  # type: ignore[method-assign]
+        app.cli.add_command(commands)
+        app.extensions[NAME] = self
+
+
+def _served() -> ServedRequest | None:
+    """The request as the middleware knows it; None where a test has only pushed a context."""
+    found: ServedRequest | None = request.environ.get(REQUEST_KEY)
+    return found
+
+
+def _find_tenant(service: Service) -> None:
+    served = _served()
+    refusal = served and service.refusal(served, request.environ, request)
+    if refusal:
+        abort(400, refusal)
+
+
+def _finish(response: Response) -> Response:
+    """Lets the session end with the request unless the response is still to be made, and Flask tell of lost work."""
+    served = _served()
+    if served is not None:
+        served.status = response.status
+        if _is_made_by_flask(response):
+            response.make_sequence()
+        if not response.is_streamed:
+            served.require_committed()
+            served.complete = True
+    return response
+
+
+def _is_made_by_flask(response: Response) -> bool:
+    """Whether a response looks streamed only because Flask made it of an exception, such as that of ``abort(404)``."""
+    known = response.content_length is not None and not response.direct_passthrough
+    return response.is_streamed and response.status_code >= 300 and known

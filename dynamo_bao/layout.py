@@ -1,0 +1,190 @@
+"""What the table looks like, and in what an existing one differs: parameters and descriptions in, values out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final
+
+from attrs import frozen
+
+from dynamo_bao.searchtext import ITER_SEARCH_INDEX
+from dynamo_bao.wire import INDEX_IDS, ITER_INDEX, ITER_PK, ITER_SK, PK, SEARCH_TEXT, SK, TTL, index_key_names
+
+ACTIVE: Final = "ACTIVE"
+
+
+@frozen
+class IndexLayout:
+    """One index as it has to be.
+
+    Attributes:
+        name: its name.
+        partition, sort: its key attributes.
+        projection: ``"ALL"``, ``"KEYS_ONLY"`` or ``"INCLUDE"``.
+        included: what it holds besides keys, for ``"INCLUDE"``.
+    """
+
+    name: str
+    partition: str
+    sort: str
+    projection: str
+    included: tuple[str, ...] = ()
+
+    def parameters(self) -> dict[str, Any]:
+        """The index as ``CreateTable`` and ``UpdateTable`` take it."""
+        projection: dict[str, Any] = {"ProjectionType": self.projection}
+        if self.included:
+            projection["NonKeyAttributes"] = list(self.included)
+        return {
+            "IndexName": self.name,
+            "KeySchema": key_schema(self.partition, self.sort),
+            "Projection": projection,
+        }
+
+    def attributes(self) -> list[dict[str, str]]:
+        """The definitions of its key attributes."""
+        return [{"AttributeName": name, "AttributeType": "S"} for name in (self.partition, self.sort)]
+
+    def faults(self, described: Mapping[str, Any]) -> Iterator[str]:
+        """In what an existing index is wrong; one that holds more than is needed is fine.
+
+        Args:
+            described: the index in a reply to ``DescribeTable``.
+        """
+        if _pairs(described["KeySchema"]) != _pairs(key_schema(self.partition, self.sort)):
+            keys = " and ".join(key["AttributeName"] for key in described["KeySchema"])
+            yield f"has the keys {keys} instead of {self.partition} and {self.sort}"
+        projection = described.get("Projection", {})
+        kind, held = projection.get("ProjectionType"), projection.get("NonKeyAttributes", ())
+        narrower = self.projection == "ALL" or not set(self.included) <= set(held)
+        if kind != "ALL" and narrower:
+            yield f"holds {_spoken(kind, held)} instead of {_spoken(self.projection, self.included)}"
+
+
+INDEXES: Final = (
+    *(IndexLayout(index, *index_key_names(index), "ALL") for index in INDEX_IDS),
+    IndexLayout(ITER_INDEX, ITER_PK, ITER_SK, "KEYS_ONLY"),
+)
+SEARCH_INDEX: Final = IndexLayout(ITER_SEARCH_INDEX, ITER_PK, ITER_SK, "INCLUDE", (SEARCH_TEXT,))
+
+
+def wanted_indexes(search: bool) -> tuple[IndexLayout, ...]:
+    """The indexes of a table, with the one that searches read where `search` says so."""
+    return (*INDEXES, SEARCH_INDEX) if search else INDEXES
+
+
+def table_definition(name: str, search: bool = False) -> dict[str, Any]:
+    """The ``CreateTable`` parameters: on-demand billing, five indexes and the iteration index.
+
+    Args:
+        search: whether the table also has the index that searches read, as models that are both searchable
+            and iterable need it.
+    """
+    attributes = (
+        IndexLayout("", PK, SK, "ALL").attributes(),
+        *(index.attributes() for index in INDEXES),
+    )
+    return {
+        "TableName": name,
+        "BillingMode": "PAY_PER_REQUEST",
+        "AttributeDefinitions": [definition for pair in attributes for definition in pair],
+        "KeySchema": key_schema(PK, SK),
+        "GlobalSecondaryIndexes": [index.parameters() for index in wanted_indexes(search)],
+    }
+
+
+def key_schema(partition: str, sort: str) -> list[dict[str, str]]:
+    """A key of two attributes as DynamoDB's API has it."""
+    return [{"AttributeName": partition, "KeyType": "HASH"}, {"AttributeName": sort, "KeyType": "RANGE"}]
+
+
+def addition(table: Mapping[str, Any], index: IndexLayout) -> dict[str, Any]:
+    """The ``UpdateTable`` parameters that add an index; with the table's own throughput if that is provisioned.
+
+    Args:
+        table: the ``Table`` of a reply to ``DescribeTable``.
+    """
+    created = index.parameters()
+    units = {
+        name: table.get("ProvisionedThroughput", {}).get(name, 0)
+        for name in ("ReadCapacityUnits", "WriteCapacityUnits")
+    }
+    if all(units.values()):
+        created["ProvisionedThroughput"] = units
+    return {
+        "TableName": table["TableName"],
+        "AttributeDefinitions": index.attributes(),
+        "GlobalSecondaryIndexUpdates": [{"Create": created}],
+    }
+
+
+def described_indexes(table: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """A described table's indexes by name."""
+    return {index["IndexName"]: index for index in table.get("GlobalSecondaryIndexes") or ()}
+
+
+def missing_indexes(table: Mapping[str, Any], search: bool = False) -> list[IndexLayout]:
+    """The indexes that a described table lacks, in the order in which they are added."""
+    there = described_indexes(table)
+    return [index for index in wanted_indexes(search) if index.name not in there]
+
+
+def key_fault(table: Mapping[str, Any]) -> str | None:
+    """What is wrong with a described table's own keys, as a sentence with what to do; None if nothing is."""
+    if _pairs(table["KeySchema"]) == _pairs(key_schema(PK, SK)):
+        return None
+    keys = " and ".join(key["AttributeName"] for key in table["KeySchema"])
+    return f"Table {table['TableName']} has the key {keys} instead of {PK} and {SK}; use another table."
+
+
+def index_faults(table: Mapping[str, Any], search: bool = False) -> list[str]:
+    """What is wrong with a described table's indexes that no update can mend, as sentences with what to do.
+
+    Args:
+        table: the ``Table`` of a reply to ``DescribeTable``.
+        search: whether it needs the index that searches read.
+    """
+    there = described_indexes(table)
+    return [
+        f"Index {index.name} of table {table['TableName']} {fault}; delete the index, then run 'bao update-table'."
+        for index in wanted_indexes(search)
+        if index.name in there
+        for fault in index.faults(there[index.name])
+    ]
+
+
+def lacks_ttl(described: Mapping[str, Any]) -> bool:
+    """Whether a table's time to live is off, from the description in a reply to ``DescribeTimeToLive``."""
+    return bool(described.get("TimeToLiveStatus", "DISABLED") == "DISABLED")
+
+
+def ttl_fault(table: str, described: Mapping[str, Any]) -> str | None:
+    """What is wrong with a table's time to live that cannot be mended now, as a sentence; None if nothing is."""
+    if described.get("TimeToLiveStatus") == "DISABLING":
+        return f"The TTL of table {table} is being disabled; run 'bao update-table' again in an hour."
+    attribute = described.get("AttributeName", TTL)
+    if lacks_ttl(described) or attribute == TTL:
+        return None
+    return (
+        f"The TTL of table {table} is enabled on the attribute {attribute} instead of {TTL}, so that no item of a "
+        f"TtlField expires; disable it, and run 'bao update-table' again in an hour."
+    )
+
+
+def busy(table: Mapping[str, Any]) -> str | None:
+    """What a described table is busy with, such as ``"index gsi2 is CREATING"``; None if it takes changes."""
+    for name, index in described_indexes(table).items():
+        if index.get("IndexStatus", ACTIVE) != ACTIVE:
+            return f"index {name} is {index['IndexStatus']}"
+    status = table["TableStatus"]
+    return None if status == ACTIVE else f"the table is {status}"
+
+
+def _pairs(keys: Iterable[Mapping[str, str]]) -> set[tuple[str, str]]:
+    return {(key["AttributeName"], key["KeyType"]) for key in keys}
+
+
+def _spoken(projection: str | None, included: Iterable[str]) -> str:
+    if projection == "ALL":
+        return "whole items"
+    return f"keys and {', '.join(included)}" if projection == "INCLUDE" else "keys only"

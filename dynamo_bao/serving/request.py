@@ -1,0 +1,194 @@
+"""One request: its session and tenant, bound while the application's own code runs, and ended once."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, ParamSpec, TypeVar
+
+from dynamo_bao.errors import BatchContextError
+from dynamo_bao.session.owner import current_owner
+from dynamo_bao.session.session import Session
+
+log = logging.getLogger("dynamo_bao.web")
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Unsuccessful(Exception):
+    """Why a request's uncommitted work is dropped though no exception left the application."""
+
+
+class ServedRequest:
+    """A session for one request, whose pieces a server runs one after the other.
+
+    The application's call, each step of its response and that response's ``close()`` go through `run`, which
+    binds the session, the sessions opened inside it and the tenant for as long as the piece takes. So a
+    response that is suspended leaves nothing behind in its thread, and a block around a ``yield`` is whole
+    again at the next step, in another thread too.
+
+    Args:
+        name: method and path, for the log.
+        session: the request's own, not bound yet.
+        ended: called once, with the request, after its session was closed.
+
+    Attributes:
+        session: the request's session.
+        status: the answer's status line, once it is known.
+        tenant: the tenant that the request works for.
+        complete: whether the answer is there as a whole, so that nothing of the application runs any more.
+    """
+
+    def __init__(
+        self, name: str, session: Session, ended: Callable[[ServedRequest], object] = lambda request: None
+    ) -> None:
+        self.name = name
+        self.session = session
+        self.status: str | None = None
+        self.complete = False
+        self._ended = ended
+        self._is_over = False
+        self._is_bound = False
+        self._sessions: list[Session] = [session]
+        self._tenants: list[str | None] | None = None
+        self._beside: list[ServedRequest] = []
+
+    # --- life ------------------------------------------------------------------------------------
+
+    def begin(self) -> None:
+        """Starts the request in the thread that runs now, and ends those its server never ended there.
+
+        A request that is bound has called this one, as an application that holds others does; it goes on.
+        """
+        self._beside = current_owner().requests
+        for request in [one for one in self._beside if not one._is_bound]:
+            log.error(
+                "%s: the server never called close() on the response; its batch context is closed now, at the "
+                "thread's next request. PEP 3333 has servers close every response.",
+                request.name,
+            )
+            request.close(Unsuccessful("its response was never closed"))
+        self._beside.append(self)
+
+    def run(self, call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Calls a piece of the application with the session and the tenant bound, and returns its result.
+
+        Raises:
+            ConcurrencyError: where the session is activated elsewhere, or was left inside a transaction by
+                another thread.
+        """
+        if self._is_bound:
+            return call(*args, **kwargs)
+        owner = current_owner()
+        for session in self._sessions:
+            session.move_here()
+        depth, outer = len(owner.stack), owner.tenants
+        owner.stack += self._sessions
+        owner.tenants = self._tenants = list(outer) if self._tenants is None else self._tenants
+        self._is_bound = True
+        try:
+            return call(*args, **kwargs)
+        finally:
+            self._is_bound = False
+            self._sessions = owner.stack[depth:]
+            del owner.stack[depth:]
+            owner.tenants = outer
+
+    def work_for(self, tenant: str | None) -> None:
+        """Sets the tenant of the whole request, None for no tenant; the thread's own is not seen any more."""
+        self._tenants = [] if self._tenants is None else self._tenants
+        self._tenants[:] = [] if tenant is None else [tenant]
+
+    @property
+    def tenant(self) -> str | None:
+        """The tenant that was set for the request, or None."""
+        return self._tenants[-1] if self._tenants else None
+
+    def require_committed(self) -> None:
+        """Tells of uncommitted work while the answer can still become an error.
+
+        Raises:
+            UncommittedChangesError: unless the answer is an error already.
+        """
+        if not self._failed:
+            self.session.require_committed(None)
+
+    @property
+    def _failed(self) -> bool:
+        """Whether the answer tells of an error, as the statuses from 400 on do."""
+        return self.status is not None and self.status[:3] >= "400"
+
+    def close(self, error: BaseException | None = None) -> None:
+        """Ends the request: closes its sessions, innermost first. Further calls do nothing.
+
+        Args:
+            error: why the request ended early, if it did.
+
+        Raises:
+            UncommittedChangesError: for uncommitted work of a request that ended well.
+        """
+        if self._is_over:
+            return
+        self._is_over = True
+        if self in self._beside:
+            self._beside.remove(self)
+        self._close_sessions()
+        self._ended(self)
+        if error is None and self._failed:
+            error = Unsuccessful(f"the answer {self.status}")
+        self.session.require_committed(error)
+
+    def _close_sessions(self) -> None:
+        for inner in [one for one in reversed(self._sessions) if one is not self.session]:
+            log.error("%s: a batch context that was opened inside the request was never left.", self.name)
+            inner.close()
+            inner.require_committed(BatchContextError("its block was never left"))
+        self.session.close()
+
+
+class Body:
+    """A response's iterable whose every step runs inside its request.
+
+    Args:
+        request: the request it answers, which ends when this is closed.
+        iterable: what the application returned.
+    """
+
+    def __init__(self, request: ServedRequest, iterable: Iterable[Any]) -> None:
+        self._request = request
+        self._iterable = iterable
+        self._iterator: Iterator[Any] | None = None
+        self._is_read = False
+        self._is_closed = False
+
+    def __iter__(self) -> Body:
+        return self
+
+    def __next__(self) -> Any:
+        """The next part.
+
+        Raises:
+            UncommittedChangesError: in the place of the end, so that the client sees the answer break off.
+        """
+        if self._iterator is None:
+            self._iterator = self._request.run(iter, self._iterable)
+        try:
+            return self._request.run(next, self._iterator)
+        except StopIteration:
+            self._is_read = True
+            self._request.require_committed()
+            raise
+
+    def close(self) -> None:
+        """Closes the application's iterable, and then the request however that ended."""
+        if self._is_closed:
+            return
+        self._is_closed = True
+        try:
+            close = getattr(self._iterable, "close", None)
+            if close is not None:
+                self._request.run(close)
+        finally:
+            early = None if self._is_read else Unsuccessful("its response was not read to the end")
+            self._request.close(early)

@@ -1,0 +1,97 @@
+"""How an application's requests are served: what the options of an integration say, and what they come to."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping
+from functools import partial
+from inspect import signature
+from typing import Any
+
+from dynamo_bao.errors import reject_unknown
+from dynamo_bao.serving.request import ServedRequest
+from dynamo_bao.serving.tenants import Refusal, TenantRule, TenantSource
+from dynamo_bao.serving.traces import RecentTraces
+from dynamo_bao.serving.visits import name_of, server_timing, tell, visit_of
+from dynamo_bao.session.session import Session
+
+log = logging.getLogger("dynamo_bao.web")
+
+REQUEST_KEY = "dynamo_bao.request"
+"""Where a WSGI environment holds its `ServedRequest`."""
+
+OPTIONS = ("tenant", "tenant_required", "server_timing", "traces")
+SESSION_OPTIONS = tuple(signature(Session).parameters)
+
+
+class Service:
+    """What all integrations do alike with their options.
+
+    Args:
+        tenant: where a request names its tenant; None leaves that to the application.
+        tenant_required: whether a request without one is refused, where `tenant` is given.
+        server_timing: whether responses tell in their ``Server-Timing`` header what they took.
+        traces: the path of the development page; None for no such page.
+        session: options of each request's session, as `run_with_batch_context` takes them.
+
+    Raises:
+        ConfigurationError: for an option that does not exist or cannot be.
+    """
+
+    def __init__(
+        self,
+        *,
+        tenant: TenantSource | None = None,
+        tenant_required: bool = True,
+        server_timing: bool = False,
+        traces: str | None = None,
+        **session: Any,
+    ) -> None:
+        reject_unknown(session, (*OPTIONS, *SESSION_OPTIONS), "option")
+        Session(**session)  # wrong values are told here, before the first request
+        self._session = session
+        self._tenants = TenantRule(tenant, tenant_required)
+        self._server_timing = server_timing
+        self._traces = None if traces is None else RecentTraces(traces)
+        if self._traces is not None:
+            log.warning(
+                "The traces of the last requests, with keys and lines of code, are open to everyone who can reach %s.",
+                self._traces.path,
+            )
+
+    def begin(self, environ: Mapping[str, Any]) -> ServedRequest:
+        """A request with a session of its own, begun in the thread that runs now."""
+        started = time.perf_counter()
+        request = ServedRequest(name_of(environ), Session(**self._session), partial(self._ended, started))
+        request.begin()
+        return request
+
+    def _ended(self, started: float, request: ServedRequest) -> None:
+        tell(request, started)
+        if self._traces is not None:
+            self._traces.add(visit_of(request, started))
+
+    def refusal(
+        self, request: ServedRequest, environ: Mapping[str, Any], framework_request: Any
+    ) -> str | None:
+        """Has a request work for the tenant it names; where it names none that can be, the reason for a 400.
+
+        Args:
+            framework_request: what the user's own function of the tenant gets.
+        """
+        if self._tenants.source is None:
+            return None
+        found = request.run(self._tenants.tenant_of, environ, framework_request)
+        if isinstance(found, Refusal):
+            return found.text
+        request.work_for(found)
+        return None
+
+    def timing(self, request: ServedRequest) -> str | None:
+        """The value of the response's ``Server-Timing`` header; None where none is wanted."""
+        return server_timing(request.session) if self._server_timing else None
+
+    def page(self, environ: Mapping[str, Any]) -> str | None:
+        """The development page, where a request asks for it."""
+        return None if self._traces is None else self._traces.page(environ)

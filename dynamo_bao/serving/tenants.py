@@ -1,0 +1,145 @@
+"""Which tenant a web request is for: where it is named, and whether the name may be believed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from attrs import field, frozen
+
+from dynamo_bao.errors import ConfigurationError, TenantError
+from dynamo_bao.keys import checked_tenant
+
+_TOKEN = re.compile(r"[A-Za-z0-9-]+\Z")
+_DOMAIN = re.compile(r"([a-z0-9-]+\.)*[a-z0-9-]+\Z")
+_ALPHABET = "1 to 64 characters of A-Z a-z 0-9 _ . -"
+
+
+@frozen
+class HeaderTenant:
+    """The tenant is the value of a header; see `tenant_from_header`."""
+
+    name: str
+    _key: str = field(init=False, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        if not _TOKEN.match(self.name):
+            raise ConfigurationError(
+                f"tenant_from_header({self.name!r}): a header's name is letters, digits and -, such as 'X-Tenant'."
+            )
+        object.__setattr__(self, "_key", f"HTTP_{self.name.upper().replace('-', '_')}")
+
+    def __call__(self, environ: Mapping[str, Any]) -> str | None:
+        return environ.get(self._key) or None
+
+    def __str__(self) -> str:
+        return f"the header {self.name}"
+
+
+def _lowered(domain: str) -> str:
+    return domain.lower()
+
+
+@frozen
+class HostTenant:
+    """The tenant is the first label of the host's name; see `tenant_from_host`."""
+
+    domain: str = field(converter=_lowered)
+
+    def __attrs_post_init__(self) -> None:
+        if not _DOMAIN.match(self.domain):
+            raise ConfigurationError(
+                f"tenant_from_host({self.domain!r}): give the domain below which tenants live, such as 'example.com'."
+            )
+
+    def __call__(self, environ: Mapping[str, Any]) -> str | None:
+        host = str(environ.get("HTTP_HOST", "")).lower().partition(":")[0].removesuffix(".")
+        label, dot, domain = host.partition(".")
+        return label if dot and domain == self.domain else None
+
+    def __str__(self) -> str:
+        return f"the host, as <tenant>.{self.domain}"
+
+
+def tenant_from_header(name: str) -> HeaderTenant:
+    """Says that a header names the tenant of each request.
+
+    A header is what the client says. Have a gateway set it, or use a function that looks at who is logged in.
+
+    Args:
+        name: such as ``"X-Tenant"``.
+
+    Example:
+        >>> Bao(app, tenant=tenant_from_header("X-Tenant"))
+    """
+    return HeaderTenant(name)
+
+
+def tenant_from_host(domain: str) -> HostTenant:
+    """Says that the host's first label names the tenant of each request, in lower case.
+
+    Args:
+        domain: what follows: with ``"example.com"``, requests to ``acme.example.com`` are those of ``acme``.
+            Requests to any other host name no tenant.
+
+    Example:
+        >>> Bao(app, tenant=tenant_from_host("example.com"))
+    """
+    return HostTenant(domain)
+
+
+TenantSource = Callable[[Any], "str | None"]
+"""Gives the tenant that a request names, or None: from the integration's own request object."""
+
+
+@frozen
+class Refusal:
+    """Why a request cannot be served: one sentence for its sender, who is answered with a status of 400."""
+
+    text: str
+
+
+@frozen
+class TenantRule:
+    """How requests name their tenant.
+
+    Args:
+        source: where; None leaves the tenant to the application.
+        required: whether a request without one is refused.
+    """
+
+    source: TenantSource | None
+    required: bool
+
+    def __attrs_post_init__(self) -> None:
+        if self.source is not None and not callable(self.source):
+            raise ConfigurationError(
+                f"tenant={self.source!r}: give tenant_from_header(…), tenant_from_host(…), or a function of "
+                f"the request."
+            )
+
+    def tenant_of(self, environ: Mapping[str, Any], request: Any) -> str | Refusal | None:
+        """The tenant of a request, if it is a valid one, or why the request is refused.
+
+        Args:
+            environ: the request's WSGI environment.
+            request: the framework's request object, which functions of the user's get.
+
+        Raises:
+            ConfigurationError: for a function that returns neither a text nor None.
+        """
+        assert self.source is not None
+        ours = isinstance(self.source, (HeaderTenant, HostTenant))
+        named: object = self.source(environ if ours else request)
+        where = f" in {self.source}" if ours else ""
+        if named is None:
+            return Refusal(f"The request names no tenant{where}.") if self.required else None
+        if not isinstance(named, str):
+            raise ConfigurationError(
+                f"tenant={self.source!r} returned {type(named).__name__}; it gives a tenant id or None."
+            )
+        try:
+            return checked_tenant(named)
+        except TenantError:
+            return Refusal(f"The tenant that the request names{where} is not {_ALPHABET}.")

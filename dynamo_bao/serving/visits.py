@@ -1,0 +1,106 @@
+"""What a request took: one line in the log, and one in the response's ``Server-Timing`` header."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping
+from datetime import datetime, timezone
+from typing import Any
+from urllib.parse import quote
+
+from attrs import Factory, frozen
+
+from dynamo_bao.serving.request import ServedRequest
+from dynamo_bao.session.session import Session
+from dynamo_bao.session.stats import Stats
+from dynamo_bao.session.trace import Trace, counted
+
+log = logging.getLogger("dynamo_bao.web")
+
+
+def name_of(environ: Mapping[str, Any]) -> str:
+    """Method and path of a request, without its query, in characters that cannot break a line of a log."""
+    path = f"{environ.get('SCRIPT_NAME', '')}{environ.get('PATH_INFO', '')}" or "/"
+    try:
+        raw = path.encode("latin-1")  # as PEP 3333 has it
+    except UnicodeEncodeError:
+        raw = path.encode()
+    return f"{quote(str(environ.get('REQUEST_METHOD', '')))} {quote(raw, safe='/:@!$&()*+,;=~')}"
+
+
+def figures(session: Session) -> str:
+    """What a session asked of DynamoDB so far, in a few words."""
+    stats = session.stats
+    return (
+        f"{counted(stats.round_trips, 'round trip')}, {counted(stats.requests, 'request')}, "
+        f"{counted(stats.keys_fetched, 'key')}, "
+        f"{stats.read_capacity:g} RCU, {stats.write_capacity:g} WCU"
+    )
+
+
+def milliseconds_waited(session: Session) -> float:
+    """How long a session waited for DynamoDB."""
+    return sum(done.seconds for done in session.rounds.kept) * 1000
+
+
+def server_timing(session: Session) -> str:
+    """The value of a ``Server-Timing`` header, which browsers show beside the request.
+
+    See https://www.w3.org/TR/server-timing/.
+    """
+    return f'dynamodb;dur={milliseconds_waited(session):.1f};desc="{figures(session)}"'
+
+
+@frozen
+class Visit:
+    """A request that has ended.
+
+    Attributes:
+        name: its method and path.
+        status: the status line it was answered with; None where it was not.
+        tenant: for whom.
+        at: when it ended.
+        seconds: how long it took, from its beginning to the end of its response.
+        stats: its session's figures.
+        trace: its session's rounds.
+    """
+
+    name: str
+    status: str | None
+    tenant: str | None
+    seconds: float
+    stats: Stats
+    trace: Trace
+    at: datetime = Factory(lambda: datetime.now(timezone.utc))
+
+
+def tell(request: ServedRequest, started: float) -> None:
+    """Writes a request that has ended into the log: INFO if it asked anything of DynamoDB, DEBUG if not.
+
+    Args:
+        started: when it began, by `time.perf_counter`.
+    """
+    asked = request.session.stats.requests > 0
+    log.log(
+        logging.INFO if asked else logging.DEBUG,
+        "%s: %s, %s, %.1f of %.1f ms in DynamoDB%s",
+        request.name,
+        request.status or "no answer",
+        figures(request.session),
+        milliseconds_waited(request.session),
+        (time.perf_counter() - started) * 1000,
+        f", tenant {request.tenant}" if request.tenant is not None else "",
+    )
+
+
+def visit_of(request: ServedRequest, started: float) -> Visit:
+    """The record of a request that has ended."""
+    return Visit(
+        request.name,
+        request.status,
+        request.tenant,
+        time.perf_counter() - started,
+        request.session.stats,
+        request.session.trace(),
+    )

@@ -1,0 +1,115 @@
+"""A DynamoDB for many tests: one engine, and a table of its own for each."""
+
+from __future__ import annotations
+
+import socket
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import urlsplit
+
+from dynamo_bao.errors import ConfigurationError
+from dynamo_bao.manager import Manager, ModelsArgument, init_models
+from dynamo_bao.transport.embedded import CREDENTIALS, REGION
+from dynamo_bao.transport.messages import Clock, Reply, Request, Transport
+from dynamo_bao.transport.opening import boto_transport, embedded_transport
+
+CONNECT_SECONDS = 3.0
+
+
+class LentTransport:
+    """Passes requests on, and stays open when a manager that uses it is closed."""
+
+    def __init__(self, inner: Transport) -> None:
+        self._inner = inner
+        self.wire: Any = getattr(inner, "wire", None)
+
+    @property
+    def clock(self) -> Clock:
+        return self._inner.clock
+
+    def send(self, request: Request, *, deadline: float) -> Reply:
+        return self._inner.send(request, deadline=deadline)
+
+    def close(self) -> None:
+        """Does nothing: whoever lent it closes it."""
+
+
+class SharedEngine:
+    """An engine whose start is paid once, however many managers use it; also a context manager.
+
+    Args:
+        endpoint_url: where a DynamoDB Local or the like listens; left out, one runs inside this process. It is
+            spoken to with credentials made up for it, never with real ones.
+
+    Attributes:
+        endpoint_url: the same.
+        transport: carries requests to it; managers may close it as often as they like.
+
+    Raises:
+        ConfigurationError: where nothing listens at the endpoint, or moto is not installed.
+
+    Example:
+        >>> with SharedEngine() as engine, engine.fresh(models=[User]) as manager:
+        ...     User.create(name="Ada")
+    """
+
+    def __init__(self, endpoint_url: str | None = None) -> None:
+        self.endpoint_url = endpoint_url or None
+        if self.endpoint_url is None:
+            self._own: Transport = embedded_transport()
+        else:
+            _require_listener(self.endpoint_url)
+            self._own = boto_transport(
+                region=REGION, endpoint_url=self.endpoint_url, credentials=dict(CREDENTIALS)
+            )
+        self.transport = LentTransport(self._own)
+
+    @contextmanager
+    def fresh(self, models: ModelsArgument = None, **options: Any) -> Iterator[Manager]:
+        """A manager on a new table, which is deleted at the end of the block.
+
+        Args:
+            models: as in `init_models`: every model there is where they are left out.
+            options: further arguments of `init_models`.
+        """
+        name = f"test-{uuid.uuid4().hex}"
+        options = {"table_name": name, "transport": self.transport, **options}
+        with init_models(models=models, **options) as manager:
+            manager.create_table()
+            try:
+                yield manager
+            finally:
+                manager.client.delete_table(TableName=manager.table_name)
+
+    def close(self) -> None:
+        """Gives back connections, and forgets what an engine inside this process holds."""
+        self._own.close()
+
+    def __enter__(self) -> SharedEngine:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<SharedEngine {self.endpoint_url or 'inside this process'}>"
+
+
+def _require_listener(url: str) -> None:
+    """Tells at once what would otherwise be retried until the deadline of every test."""
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ConfigurationError(
+            f"{url!r} is no endpoint; give one such as http://localhost:8000.", field="endpoint_url"
+        )
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    try:
+        socket.create_connection((parts.hostname, port), CONNECT_SECONDS).close()
+    except OSError as error:
+        raise ConfigurationError(
+            f"Nothing answers at {url} ({error}). Start a DynamoDB there, or leave the endpoint out to use the one "
+            f"inside this process.",
+            field="endpoint_url",
+        ) from error

@@ -1,0 +1,131 @@
+"""Watching what code asks of DynamoDB, whichever session, thread or manager it uses to do so."""
+
+from __future__ import annotations
+
+import linecache
+from collections import Counter
+from collections.abc import Mapping
+from types import TracebackType
+from typing import TypeVar
+
+from attrs import evolve
+
+from dynamo_bao.errors import ConfigurationError
+from dynamo_bao.session.rounds import Cause, Round, Rounds, watchers
+from dynamo_bao.session.trace import Trace
+
+Watch = TypeVar("Watch", bound="RoundWatch")
+
+SHOWN_ROUNDS = 30
+"""How many rounds a failure shows one by one; all of them are counted by line."""
+
+
+class RoundWatch:
+    """Remembers every round that ends in its block: of any session or none, of any thread and manager.
+
+    Attributes:
+        rounds: the rounds so far, oldest first.
+
+    Example:
+        >>> with RoundWatch() as watch:
+        ...     client.get("/dashboard")
+        >>> print(watch.trace())
+    """
+
+    def __init__(self) -> None:
+        self.rounds: list[Round] = []
+        self._alone: Counter[tuple[Rounds | None, Cause]] = Counter()
+
+    def __enter__(self: Watch) -> Watch:
+        watchers.append(self._note)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        watchers.remove(self._note)
+
+    def _note(self, done: Round, rounds: Rounds | None) -> None:
+        self.rounds.append(done)
+        if done.fetched_one:
+            self._alone[rounds, done.cause] += 1
+
+    @property
+    def round_trips(self) -> int:
+        """How often the block waited for DynamoDB."""
+        return len(self.rounds)
+
+    def trace(self) -> Trace:
+        """The rounds so far, numbered in the order they ended."""
+        return Trace(tuple(evolve(done, number=number) for number, done in enumerate(self.rounds, 1)))
+
+    def one_by_one(self, threshold: int) -> dict[Cause, int]:
+        """The lines that fetched one key or query at a time, `threshold` times or more in one session.
+
+        What was asked outside any session counts as if it were one.
+
+        Returns:
+            How often each did, at its worst.
+        """
+        worst: dict[Cause, int] = {}
+        for (_, cause), times in self._alone.items():
+            if times >= threshold:
+                worst[cause] = max(times, worst.get(cause, 0))
+        return worst
+
+    def __str__(self) -> str:
+        """The lines by the rounds they caused, then the rounds."""
+        lines = described_lines(Counter(done.cause for done in self.rounds))
+        trace = self.trace()
+        if len(trace) > SHOWN_ROUNDS:
+            shown = Trace(trace.rounds[:SHOWN_ROUNDS])
+            return f"{lines}\n{shown}\n  … and {len(trace) - SHOWN_ROUNDS} more"
+        return f"{lines}\n{trace}" if self.rounds else str(trace)
+
+
+def described_lines(times: Mapping[Cause, int]) -> str:
+    """Lines of the program with how often each did something, the most frequent first, and their code."""
+    told = []
+    for cause, number in sorted(times.items(), key=lambda pair: -pair[1]):
+        code = linecache.getline(cause.file, cause.line).strip()
+        told.append(f"{number:>5} x {cause}" + (f"    {code}" if code else ""))
+    return "\n".join(told)
+
+
+class MaxRoundTrips(RoundWatch):
+    """What `assert_max_round_trips` returns."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__()
+        if isinstance(limit, bool) or not isinstance(limit, int) or limit < 0:
+            raise ConfigurationError(f"assert_max_round_trips({limit!r}): give a whole number, 0 or more.")
+        self.limit = limit
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        __tracebackhide__ = True  # pytest then shows the test's own line
+        super().__exit__(kind, error, trace)
+        if error is None and self.round_trips > self.limit:
+            raise AssertionError(
+                f"{self.round_trips} round trips, and at most {self.limit} were allowed:\n{self}"
+            )
+
+
+def assert_max_round_trips(limit: int) -> MaxRoundTrips:
+    """A block that may wait for DynamoDB at most `limit` times; without pytest too.
+
+    Everything counts: sessions that the block opens or has around it, direct calls outside any, other threads. Pages
+    and writes are waits, repeated requests are not, and requests sent together are one.
+
+    Raises:
+        AssertionError: at the end of the block, with every round and the line that caused it.
+        ConfigurationError: for a limit that is no number of rounds.
+
+    Example:
+        >>> with assert_max_round_trips(3) as watch:
+        ...     render_dashboard(user_id)
+        >>> watch.round_trips
+        2
+    """
+    return MaxRoundTrips(limit)

@@ -1,0 +1,282 @@
+"""The lean wire: from a request's parameters to bytes on a socket, without botocore's machinery in between.
+
+What botocore is trusted for stays its own: where to send, for which region to sign, and who says so are taken
+from the first request that it made, and the credentials of every request are those it holds, renewed as it
+renews them. Requests that somebody listens for go its way (see `listening`), and so does every request where a
+proxy stands between, or where botocore signs in another way than by Signature Version 4.
+"""
+
+from __future__ import annotations
+
+import base64
+import email.utils
+import ssl
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from attrs import frozen
+
+from dynamo_bao.errors import DataFormatError
+from dynamo_bao.process import this_process
+from dynamo_bao.transport.boto import (
+    CONNECT_SECONDS,
+    READ_SECONDS,
+    BotoWire,
+    Manner,
+    lost_on_the_way,
+    method_of,
+    refusal_of,
+)
+from dynamo_bao.transport.connections import Connections, HttpReply, NotConnected, Origin, ReplyLost
+from dynamo_bao.transport.integrity import check_envelope, parse_reply
+from dynamo_bao.transport.listening import Ears, Listeners
+from dynamo_bao.transport.messages import AttemptFailed, Outcome, Request
+from dynamo_bao.transport.quick import Quick
+from dynamo_bao.transport.signing import CONTENT_TYPE, Credentials, Signer
+
+TARGET: Final = "DynamoDB_20120810."
+SKEWED_SECONDS: Final = 240.0
+"""From what difference on the clocks are to blame for a signature that is refused; DynamoDB allows 5 minutes."""
+_SKEW_CODES: Final = (
+    "InvalidSignatureException",
+    "RequestExpired",
+    "RequestTimeTooSkewed",
+    "SignatureDoesNotMatch",
+)
+
+
+@frozen(eq=False)
+class Route:
+    """One way to send, for as long as it holds.
+
+    Attributes:
+        manner: where to, and as whom.
+        connections: the sockets.
+        signer: signs for them.
+        credentials: gives the credentials of the moment.
+        ears: who listens to the client; None where there is no client that anybody could listen to.
+        quick: says whether that is still so.
+    """
+
+    manner: Manner
+    connections: Connections
+    signer: Signer
+    credentials: Callable[[], Credentials]
+    ears: Ears | None
+    quick: Quick | None
+    process: object
+
+    def holds(self) -> bool:
+        """Whether it can be gone now."""
+        return self.process is this_process.token and (self.quick is None or self.quick.holds())
+
+    def head(self, target: str, length: int, signed: Mapping[str, str]) -> bytes:
+        """The head of a request, as it is sent."""
+        name = self.connections.origin.name
+        lines = "".join([f"{header}: {value}\r\n" for header, value in signed.items()])
+        return (
+            f"POST / HTTP/1.1\r\nHost: {name}\r\nUser-Agent: {self.manner.user_agent}\r\n"
+            f"Content-Type: {CONTENT_TYPE}\r\nAccept-Encoding: identity\r\nX-Amz-Target: {target}\r\n"
+            f"Content-Length: {length}\r\n{lines}\r\n"
+        ).encode("latin-1")
+
+
+class LeanWire:
+    """Makes attempts by itself where that is possible, and through botocore where it is not.
+
+    Args:
+        boto: the wire over boto3, which also makes the client.
+        quick: finds how to begin without a client at all; asked once, when something is sent.
+        clock: seconds since 1970.
+    """
+
+    def __init__(
+        self,
+        boto: BotoWire,
+        quick: Callable[[], Quick | None] = lambda: None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.boto = boto
+        self._find_quick = quick
+        self._quick: Quick | None = None
+        self._begun = False
+        self._impassable: Manner | None = None
+        self._clock = clock
+        self._skew = 0.0
+        self._route: Route | None = None
+        self._others: dict[Origin, Connections] = {}
+
+    @property
+    def client(self) -> Any:
+        """The boto3 client of this process."""
+        return self.boto.client
+
+    def close(self) -> None:
+        route, self._route = self._route, None
+        others, self._others = self._others, {}
+        for connections in (*([route.connections] if route else ()), *others.values()):
+            connections.close()
+        self.boto.close()
+
+    def attempt(self, request: Request, seconds: float) -> dict[str, Any]:
+        route = self._route
+        if route is None or not route.holds():
+            route = self._route = self._found_route()
+        if route is None or _names_an_arn(request):
+            return self.boto.attempt(request, seconds)
+        listeners = Listeners.NOBODY
+        if route.ears is not None:
+            listeners = route.ears.listeners(request.operation, method_of(request.operation))
+        if listeners is Listeners.ANYBODY:
+            return self.boto.attempt(request, seconds)
+        body = encoded(request.parameters)
+        if body is None:
+            return self.boto.attempt(request, seconds)
+        send = self._send if listeners is Listeners.NOBODY else self._send_heard
+        reply = send(route, request, body, seconds)
+        if reply.status >= 300 and self._clock_was_wrong(reply):
+            reply = send(route, request, body, seconds)
+        return self._answer(request, reply)
+
+    # --- finding a way ---------------------------------------------------------------------------------
+
+    def _found_route(self) -> Route | None:
+        """A way without botocore: by what is known without a client, or by what its client did."""
+        if not self._begun:
+            self._quick, self._begun = self._find_quick(), True
+        quick = self._quick
+        if quick is not None and not self.boto.is_open and quick.holds():
+            return self._route_of(quick.manner, lambda: quick.credentials, None, quick)
+        opened, manner = self.boto.opened, self.boto.manner
+        if manner is None or manner is self._impassable or opened.credentials is None:
+            return None
+        if Origin.of(manner.url).url != manner.url or self.boto.has_proxy(manner.url):
+            self._impassable = manner
+            return None
+        return self._route_of(manner, opened.credentials, Ears(opened.client), None)
+
+    def _route_of(
+        self, manner: Manner, credentials: Callable[[], Credentials], ears: Ears | None, quick: Quick | None
+    ) -> Route:
+        connections = self._connections(Origin.of(manner.url))
+        signer = Signer(connections.origin.name, manner.region, manner.service)
+        return Route(manner, connections, signer, credentials, ears, quick, this_process.token)
+
+    def _connections(self, origin: Origin) -> Connections:
+        return Connections(origin, self._trusted, CONNECT_SECONDS, READ_SECONDS)
+
+    def _trusted(self) -> ssl.SSLContext:
+        """Whom to trust: the certificates that are configured, else those botocore would take."""
+        source = self.boto.opened if self.boto.is_open or self._quick is None else self._quick
+        configured = source.ca_bundle
+        return ssl.create_default_context(cafile=configured or usual_certificates())
+
+    # --- sending -----------------------------------------------------------------------------------------
+
+    def _send(self, route: Route, request: Request, body: bytes, seconds: float) -> HttpReply:
+        target = TARGET + request.operation
+        signed = route.signer.headers(route.credentials(), target, body, self._clock() + self._skew)
+        return _exchanged(
+            route.connections, route.manner.url, route.head(target, len(body), signed) + body, seconds
+        )
+
+    def _send_heard(self, route: Route, request: Request, body: bytes, seconds: float) -> HttpReply:
+        """Sends a request that handlers of ``before-send`` see first, change or answer."""
+        target = TARGET + request.operation
+        headers = {
+            "User-Agent": route.manner.user_agent,
+            "Content-Type": CONTENT_TYPE,
+            "X-Amz-Target": target,
+            "Content-Length": str(len(body)),
+            **route.signer.headers(route.credentials(), target, body, self._clock() + self._skew),
+        }
+        prepared, reply = self.boto.hear(request, route.manner.url, headers, body)
+        if reply is not None:
+            return reply
+        origin = Origin.of(prepared.url)
+        connections = route.connections
+        if origin != connections.origin:
+            connections = self._others.setdefault(origin, self._connections(origin))
+        return _exchanged(connections, prepared.url, _bytes_of(prepared, origin), seconds)
+
+    def _clock_was_wrong(self, reply: HttpReply) -> bool:
+        """Whether a signature was refused because of this machine's clock, which is from now on corrected."""
+        if not any(code.encode() in reply.body for code in _SKEW_CODES) or "date" not in reply.headers:
+            return False
+        try:
+            theirs = email.utils.parsedate_to_datetime(reply.headers["date"]).timestamp()
+        except ValueError:
+            return False
+        skew = theirs - self._clock()
+        if abs(skew - self._skew) < SKEWED_SECONDS:
+            return False
+        self._skew = skew
+        return True
+
+    def _answer(self, request: Request, reply: HttpReply) -> dict[str, Any]:
+        try:
+            check_envelope(reply.headers, reply.body, request.operation)
+            if reply.status < 300:
+                return parse_reply(reply.body, request.operation)
+        except DataFormatError as error:
+            raise AttemptFailed(error, Outcome.UNKNOWN) from error
+        try:
+            parsed = parse_reply(reply.body, request.operation)
+        except DataFormatError:
+            parsed = {}
+        failure = refusal_of(request, reply, parsed, self.boto.client if self.boto.is_open else None)
+        raise failure from (failure.error if isinstance(failure, AttemptFailed) else failure).__cause__
+
+
+def encoded(parameters: Mapping[str, Any]) -> bytes | None:
+    """Parameters as DynamoDB's JSON, binaries as base64; None for what only another encoder could say."""
+    # Imported here: a compiled module, needed only once there are requests.
+    import orjson
+
+    try:
+        return orjson.dumps(parameters, default=_base64)
+    except orjson.JSONEncodeError:
+        return None
+
+
+def _base64(value: Any) -> str:
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return base64.b64encode(value).decode()
+    raise TypeError(f"{type(value).__name__} is no value of DynamoDB's")
+
+
+def _names_an_arn(request: Request) -> bool:
+    """Whether the table is named by an ARN, whose account may have an endpoint of its own."""
+    name = request.parameters.get("TableName", "")
+    return isinstance(name, str) and name.startswith("arn:")
+
+
+def _exchanged(connections: Connections, url: str, data: bytes, seconds: float) -> HttpReply:
+    try:
+        return connections.exchange(data, seconds)
+    except (NotConnected, ReplyLost) as error:
+        raise lost_on_the_way(url, error) from error.__cause__
+
+
+def _bytes_of(prepared: Any, origin: Origin) -> bytes:
+    """A request as handlers left it, as it is sent."""
+    path = prepared.url.split("://", 1)[-1].partition("/")[2]
+    body = prepared.body if isinstance(prepared.body, bytes) else str(prepared.body).encode()
+    lines = [f"POST /{path} HTTP/1.1", f"Host: {origin.name}"]
+    for name, value in prepared.headers.items():
+        lines.append(f"{name}: {value.decode() if isinstance(value, bytes) else value}")
+    return "\r\n".join([*lines, "", ""]).encode("latin-1") + body
+
+
+def usual_certificates() -> str | None:
+    """The file of trusted certificates that botocore takes where none is configured."""
+    try:
+        import certifi
+    except ImportError:
+        from importlib.util import find_spec
+        from pathlib import Path
+
+        spec = find_spec("botocore")
+        return str(Path(spec.origin).parent / "cacert.pem") if spec and spec.origin else None
+    return certifi.where()

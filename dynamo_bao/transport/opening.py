@@ -1,0 +1,93 @@
+"""Transports, put together: to AWS or any endpoint, and to an engine inside this process."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Mapping
+from typing import Any
+
+from dynamo_bao.errors import ConfigurationError, suggestion
+from dynamo_bao.transport.boto import BotoWire, Opened, attach, open_client
+from dynamo_bao.transport.embedded import CREDENTIALS, REGION, EmbeddedEngine
+from dynamo_bao.transport.lean import LeanWire
+from dynamo_bao.transport.messages import Wire
+from dynamo_bao.transport.quick import Quick, quick_start
+from dynamo_bao.transport.retry import RetryingTransport
+
+REQUEST_PATHS = ("lean", "botocore")
+
+
+def checked_path(path: object, source: str) -> str:
+    """The name of a request path; `ConfigurationError` for any other."""
+    if path not in REQUEST_PATHS:
+        hint = suggestion(str(path), REQUEST_PATHS)
+        raise ConfigurationError(
+            f"{source} is {path!r}; use 'lean' or 'botocore'.{hint}", field="request_path"
+        )
+    return str(path)
+
+
+def boto_transport(
+    *,
+    region: str | None = None,
+    endpoint_url: str | None = None,
+    max_concurrency: int = 1,
+    credentials: Mapping[str, Any] | None = None,
+    request_path: str = "lean",
+) -> RetryingTransport:
+    """A transport to AWS, or to any endpoint; nothing is read or connected before it is first needed.
+
+    Args:
+        region, endpoint_url: where DynamoDB is; boto3's own settings apply where they are left out.
+        max_concurrency: how many requests travel at once.
+        credentials: boto3's ``aws_access_key_id`` and so on, instead of those boto3 finds.
+        request_path: ``"lean"`` sends by itself whatever nobody listens for; ``"botocore"`` has boto3's client
+            send everything.
+    """
+    given = dict(credentials or {})
+
+    def opened() -> Opened:
+        return open_client(
+            region=region, endpoint_url=endpoint_url, max_concurrency=max_concurrency, credentials=given
+        )
+
+    boto = BotoWire(opened)
+    if request_path == "botocore":
+        return RetryingTransport(boto)
+
+    def quick() -> Quick | None:
+        return quick_start(
+            os.environ, region=region, endpoint_url=endpoint_url, credentials=given, user_agent=_user_agent()
+        )
+
+    return RetryingTransport(LeanWire(boto, quick))
+
+
+def embedded_transport(max_concurrency: int = 1, *, request_path: str = "lean") -> RetryingTransport:
+    """A transport to a DynamoDB of its own, inside this process.
+
+    Raises:
+        ConfigurationError: where moto is not installed.
+    """
+    engine = EmbeddedEngine()
+
+    def opened() -> Opened:
+        made = open_client(
+            region=REGION, endpoint_url=None, max_concurrency=max_concurrency, credentials=CREDENTIALS
+        )
+        attach(made.client, engine)
+        return made
+
+    boto = BotoWire(opened)
+    wire: Wire = boto if request_path == "botocore" else LeanWire(boto)
+    return RetryingTransport(wire)
+
+
+def given_transport(client: Any) -> RetryingTransport:
+    """A transport over the user's own client, which sends everything in its own way."""
+    return RetryingTransport(BotoWire(lambda: Opened(client), given=True))
+
+
+def _user_agent() -> str:
+    return f"dynamo_bao Python/{platform.python_version()}"

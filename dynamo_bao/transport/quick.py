@@ -1,0 +1,125 @@
+"""Beginning without boto3: where everything needed to sign and send is in plain sight, no client has to be made.
+
+Making a boto3 client takes longer than a few hundred requests do. In a Lambda function, a container with keys in
+its environment, or where keys are given, nothing of what it would find out is unknown: region, endpoint and
+credentials stand in the environment. As soon as anything could make botocore decide otherwise (a configuration
+file, a profile, a proxy, an endpoint option, credentials that expire), or anybody has loaded botocore and so might
+be listening to it, the ordinary way is taken.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from dynamo_bao.transport.boto import Manner
+from dynamo_bao.transport.signing import StaticCredentials
+
+_PLAIN_REGION: Final = re.compile(r"(us|eu|ap|sa|ca|me|af|il|mx)-[a-z]+-\d+\Z")
+"""Regions of the standard partition, whose endpoints all look alike."""
+_UNDERSTOOD: Final = frozenset(
+    (
+        "AWS_ACCESS_KEY_ID",
+        "AWS_SECRET_ACCESS_KEY",
+        "AWS_SESSION_TOKEN",
+        "AWS_REGION",
+        "AWS_DEFAULT_REGION",
+        "AWS_ENDPOINT_URL",
+        "AWS_ENDPOINT_URL_DYNAMODB",
+        "AWS_CONFIG_FILE",
+        "AWS_SHARED_CREDENTIALS_FILE",
+        "AWS_CA_BUNDLE",
+        "AWS_EC2_METADATA_DISABLED",
+        "AWS_EXECUTION_ENV",
+        "AWS_XRAY_CONTEXT_MISSING",
+        "AWS_XRAY_DAEMON_ADDRESS",
+    )
+)
+"""The settings whose whole meaning is known here; another one may change where and how botocore sends."""
+_LISTENERS: Final = frozenset(
+    ("botocore.client", "botocore.handlers", "wrapt", "ddtrace", "newrelic", "sentry_sdk", "aws_xray_sdk")
+)
+"""Modules after whose import somebody may want to see requests."""
+
+
+class Quick:
+    """What is known without botocore.
+
+    Attributes:
+        manner: where to send, and for which region to sign.
+        credentials: who signs.
+        ca_bundle: the file of trusted certificates that is configured; None for the usual ones.
+    """
+
+    def __init__(self, manner: Manner, credentials: StaticCredentials, ca_bundle: str | None) -> None:
+        self.manner = manner
+        self.credentials = credentials
+        self.ca_bundle = ca_bundle
+
+    def holds(self) -> bool:
+        """Whether nobody has loaded what could listen to requests, or change them."""
+        return sys.modules.keys().isdisjoint(_LISTENERS)
+
+
+def quick_start(
+    environment: Mapping[str, str],
+    *,
+    region: str | None,
+    endpoint_url: str | None,
+    credentials: Mapping[str, Any],
+    user_agent: str,
+) -> Quick | None:
+    """What is known of the way to DynamoDB; None where only botocore can tell.
+
+    Args:
+        environment: usually `os.environ`.
+        region, endpoint_url, credentials: those given to `init_models`.
+        user_agent: who says to be asking.
+    """
+    if not _is_plain(environment):
+        return None
+    keys = credentials or {
+        "aws_access_key_id": environment.get("AWS_ACCESS_KEY_ID"),
+        "aws_secret_access_key": environment.get("AWS_SECRET_ACCESS_KEY"),
+        "aws_session_token": environment.get("AWS_SESSION_TOKEN"),
+    }
+    signs = StaticCredentials.of(keys)
+    # AWS_REGION is Lambda's own; botocore reads AWS_DEFAULT_REGION only.
+    region = region or environment.get("AWS_DEFAULT_REGION")
+    url = endpoint_url or environment.get("AWS_ENDPOINT_URL_DYNAMODB") or environment.get("AWS_ENDPOINT_URL")
+    if not (signs.access_key and signs.secret_key and region) or (
+        url is None and not _PLAIN_REGION.match(region)
+    ):
+        return None
+    where = _with_path(url or f"https://dynamodb.{region}.amazonaws.com")
+    return Quick(
+        Manner(where, region, "dynamodb", user_agent),
+        signs,
+        environment.get("AWS_CA_BUNDLE"),
+    )
+
+
+def _with_path(url: str) -> str:
+    return url if url.endswith("/") else url + "/"
+
+
+def _is_plain(environment: Mapping[str, str]) -> bool:
+    """Whether nothing is configured that only botocore understands."""
+    for name, value in environment.items():
+        if value and (
+            (name.startswith("AWS_") and name not in _UNDERSTOOD and not name.startswith("AWS_LAMBDA_"))
+            or name.lower().endswith("_proxy")
+        ):
+            return False
+    home = Path(os.path.expanduser("~")) / ".aws"
+    files = (
+        environment.get("AWS_CONFIG_FILE") or home / "config",
+        environment.get("AWS_SHARED_CREDENTIALS_FILE") or home / "credentials",
+        environment.get("BOTO_CONFIG") or "/etc/boto.cfg",
+        Path(os.path.expanduser("~")) / ".boto",
+    )
+    return not any(os.path.exists(file) for file in files)

@@ -1,0 +1,153 @@
+"""Signatures of requests: AWS Signature Version 4, for POST requests to the root of one host.
+
+The rules are those of "Create a signed AWS API request" in the AWS IAM user guide. The key that signs is
+derived once a day from the secret, and everything that does not change between requests is put together once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import time
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple, Protocol
+
+ALGORITHM: Final = "AWS4-HMAC-SHA256"
+CONTENT_TYPE: Final = "application/x-amz-json-1.0"
+
+
+class Credentials(Protocol):
+    """What signs: the fields of botocore's frozen credentials."""
+
+    @property
+    def access_key(self) -> str:
+        """The public half."""
+        ...
+
+    @property
+    def secret_key(self) -> str:
+        """The secret half."""
+        ...
+
+    @property
+    def token(self) -> str | None:
+        """The session token of temporary credentials."""
+        ...
+
+
+class StaticCredentials(NamedTuple):
+    """Credentials that do not change."""
+
+    access_key: str
+    secret_key: str
+    token: str | None = None
+
+    @classmethod
+    def of(cls, given: Mapping[str, Any]) -> StaticCredentials:
+        """Those that are given in boto3's words: ``aws_access_key_id`` and so on."""
+        return cls(
+            given.get("aws_access_key_id", ""),
+            given.get("aws_secret_access_key", ""),
+            given.get("aws_session_token"),
+        )
+
+
+def signing_key(secret: str, date: str, region: str, service: str) -> bytes:
+    """The key derived from a secret for one day, region and service."""
+    key = f"AWS4{secret}".encode()
+    for part in (date, region, service, "aws4_request"):
+        key = hmac.digest(key, part.encode(), "sha256")
+    return key
+
+
+def signature(key: bytes, stamp: str, scope: str, canonical: str) -> str:
+    """The signature of a canonical request.
+
+    Args:
+        key: see `signing_key`.
+        stamp: the time of the request, such as ``20150830T123600Z``.
+        scope: ``date/region/service/aws4_request``.
+        canonical: method, path, query, headers, their names, and the hash of the body, a line each.
+    """
+    digest = hashlib.sha256(canonical.encode()).hexdigest()
+    return hmac.digest(key, f"{ALGORITHM}\n{stamp}\n{scope}\n{digest}".encode(), "sha256").hex()
+
+
+class Signer:
+    """Signs the requests of one service at one host.
+
+    Args:
+        host: as the ``Host`` header has it, with the port where it is not the scheme's own.
+        region: the signing region.
+        service: the signing name.
+    """
+
+    def __init__(self, host: str, region: str, service: str = "dynamodb") -> None:
+        self._host = host
+        self._region = region
+        self._service = service
+        self._second = -1
+        self._stamp = ""
+        self._keys: dict[tuple[str, str], tuple[str, bytes]] = {}
+
+    def headers(self, credentials: Credentials, target: str, body: bytes, now: float) -> dict[str, str]:
+        """The headers that make a request a signed one, ``Authorization`` among them.
+
+        Args:
+            credentials: who signs.
+            target: the ``X-Amz-Target``, such as ``DynamoDB_20120810.GetItem``.
+            body: what is sent.
+            now: seconds since 1970, by the server's clock.
+        """
+        stamp = self._time(int(now))
+        scope, key = self._key(credentials.secret_key, stamp[:8])
+        token = credentials.token
+        lines = f"content-type:{CONTENT_TYPE}\nhost:{self._host}\nx-amz-date:{stamp}\n"
+        names = "content-type;host;x-amz-date;x-amz-target"
+        if token:
+            lines += f"x-amz-security-token:{token}\n"
+            names = "content-type;host;x-amz-date;x-amz-security-token;x-amz-target"
+        payload = hashlib.sha256(body).hexdigest()
+        canonical = f"POST\n/\n\n{lines}x-amz-target:{target}\n\n{names}\n{payload}"
+        signed = signature(key, stamp, scope, canonical)
+        headers = {
+            "Authorization": f"{ALGORITHM} Credential={credentials.access_key}/{scope}, "
+            f"SignedHeaders={names}, Signature={signed}",
+            "X-Amz-Date": stamp,
+        }
+        if token:
+            headers["X-Amz-Security-Token"] = token
+        return headers
+
+    def _time(self, second: int) -> str:
+        if second != self._second:
+            self._stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(second))
+            self._second = second
+        return self._stamp
+
+    def _key(self, secret: str, date: str) -> tuple[str, bytes]:
+        """The scope and key of a day; those of the last few days and secrets are remembered."""
+        known = self._keys.get((secret, date))
+        if known is None:
+            scope = f"{date}/{self._region}/{self._service}/aws4_request"
+            known = scope, signing_key(secret, date, self._region, self._service)
+            if len(self._keys) > 8:
+                self._keys.clear()
+            self._keys[secret, date] = known
+        return known
+
+
+class Scope(NamedTuple):
+    """What a signature holds for."""
+
+    region: str
+    service: str
+
+
+def scope_of(authorization: str) -> Scope | None:
+    """What an ``Authorization`` header was signed for; None where it is not by Signature Version 4."""
+    head, _, rest = authorization.partition(" Credential=")
+    parts = rest.split(",", 1)[0].split("/")
+    if head != ALGORITHM or len(parts) < 5 or parts[-1] != "aws4_request":
+        return None
+    return Scope(parts[-3], parts[-2])

@@ -1,0 +1,117 @@
+"""A batch context for every request of a WSGI application, whichever framework and server it has.
+
+Example:
+    >>> from dynamo_bao.wsgi import BatchContextMiddleware
+    >>> application = BatchContextMiddleware(application)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from dynamo_bao.serving.request import Body, ServedRequest
+from dynamo_bao.serving.service import REQUEST_KEY, Service
+from dynamo_bao.serving.tenants import TenantSource, tenant_from_header, tenant_from_host
+
+__all__ = ["BatchContextMiddleware", "tenant_from_header", "tenant_from_host"]
+
+Environ = dict[str, Any]
+StartResponse = Callable[..., Any]
+Application = Callable[[Environ, StartResponse], Iterable[bytes]]
+
+
+class BatchContextMiddleware:
+    """A WSGI application with a session of its own for every request.
+
+    The session lives until the server closes the response. It and the tenant are bound while the
+    application is called, at each step of the response, and during its ``close()``; between these the
+    thread is as it was. Work that is added or deleted and never committed makes the request fail.
+
+    Args:
+        app: the application to wrap.
+        tenant: `tenant_from_header`, `tenant_from_host`, or a function that gets the environment and returns a
+            tenant id or None. A request that names an invalid one is answered with 400.
+        tenant_required: whether a request that names none is answered with 400 too, where `tenant` is given.
+        server_timing: whether responses get a ``Server-Timing`` header with what they asked of DynamoDB.
+        traces: the path of a page with the traces of the last requests, such as ``"/_bao"``; for development,
+            as it shows keys and code to everyone who can reach it.
+        session: options of the sessions, as `run_with_batch_context` takes them.
+
+    Raises:
+        ConfigurationError: for an option that does not exist or cannot be.
+    """
+
+    def __init__(
+        self,
+        app: Application,
+        *,
+        tenant: TenantSource | None = None,
+        tenant_required: bool = True,
+        server_timing: bool = False,
+        traces: str | None = None,
+        **session: Any,
+    ) -> None:
+        self.app = app
+        self._service = Service(
+            tenant=tenant,
+            tenant_required=tenant_required,
+            server_timing=server_timing,
+            traces=traces,
+            **session,
+        )
+
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        """Answers one request, as PEP 3333 says."""
+        page = self._service.page(environ)
+        if page is not None:
+            return _answer(start_response, "200 OK", "text/html", page)
+        request = environ[REQUEST_KEY] = self._service.begin(environ)
+        try:
+            return self._respond(request, environ, start_response)
+        except BaseException as error:
+            request.close(error)
+            raise
+
+    def _respond(
+        self, request: ServedRequest, environ: Environ, start_response: StartResponse
+    ) -> Iterable[bytes]:
+        start = self._starting(request, start_response)
+        refusal = self._service.refusal(request, environ, environ)
+        if refusal is not None:
+            return Body(request, _answer(start, "400 Bad Request", "text/plain", refusal))
+        body = request.run(self.app, environ, start)
+        if request.complete or _is_file(environ, body):
+            request.close()
+            return body
+        if isinstance(body, (list, tuple)):
+            request.require_committed()
+        return Body(request, body)
+
+    def _starting(self, request: ServedRequest, start_response: StartResponse) -> StartResponse:
+        def start(status: str, headers: list[tuple[str, str]], *error: Any) -> Any:
+            request.status = status
+            timing = self._service.timing(request)
+            if timing is not None:
+                headers = [*headers, ("Server-Timing", timing)]
+            return start_response(status, headers, *error)
+
+        return start
+
+
+def _is_file(environ: Environ, body: Iterable[bytes]) -> bool:
+    """Whether a response is a file in the server's own wrapper, which it can send faster if it is left as it is."""
+    wrapper = environ.get("wsgi.file_wrapper")
+    return isinstance(wrapper, type) and isinstance(body, wrapper)
+
+
+def _answer(start_response: StartResponse, status: str, kind: str, text: str) -> list[bytes]:
+    body = text.encode()
+    headers = [
+        ("Content-Type", f"{kind}; charset=utf-8"),
+        ("Content-Length", str(len(body))),
+        ("Cache-Control", "no-store"),
+        ("X-Content-Type-Options", "nosniff"),
+    ]
+    start_response(status, headers)
+    return [body]

@@ -1,0 +1,224 @@
+"""The pytest plugin, in pytest runs of their own."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from dynamo_bao import init_models, registry
+from tests.support.engines import Engine
+from tests.support.server import free_port
+
+pytest_plugins = ["pytester"]
+
+ROOT = Path(__file__).parent.parent.parent
+
+MODELS = """
+    from dynamo_bao import Index, Model, PrimaryKey, RelatedField
+
+    class Author(Model, prefix="a"):
+        author_id: str
+        primary_key = PrimaryKey("author_id")
+
+    class Book(Model, prefix="b"):
+        title: str
+        author_id: str = RelatedField("Author")
+        primary_key = PrimaryKey("title")
+
+    def library(number):
+        for n in range(number):
+            Author.create(author_id=f"author {n}")
+            Book.create(title=f"title {n}", author_id=f"author {n}")
+"""
+
+GOOD = """
+    import sys
+    import pytest
+    from dynamo_bao import Manager, Session, TenantContext, current_session, run_with_batch_context
+    from library import Author, Book, library
+
+    def test_nothing_is_imported_for_those_who_ask_for_nothing():
+        assert not {"boto3", "botocore", "moto"} & set(sys.modules)
+
+    @pytest.fixture(scope="session")
+    def tables():
+        return set()
+
+    @pytest.mark.parametrize("turn", [1, 2])
+    def test_each_test_has_an_empty_table(bao_embedded, tables, turn):
+        assert isinstance(bao_embedded, Manager)
+        assert not Author.find("ada")
+        Author.create(author_id="ada")
+        assert bao_embedded.table_name not in tables
+        tables.add(bao_embedded.table_name)
+
+    def test_tables_are_deleted(bao_engine, bao_embedded, tables):
+        left = set(bao_embedded.client.list_tables()["TableNames"])
+        assert bao_embedded.table_name in left and not left & tables
+
+    def test_the_models_are_those_that_the_ini_names(bao_embedded):
+        assert sorted(bao_embedded.models) == ["Author", "Book"]
+
+    def test_a_session_around_the_test(bao_session):
+        assert isinstance(bao_session, Session) and current_session() is bao_session
+        Author.create(author_id="ada")
+        assert Author.find("ada") is Author.find("ada")
+
+    def test_which_is_gone_in_the_next():
+        assert current_session() is None
+        assert TenantContext.get_current_tenant() is None
+
+    @pytest.mark.parametrize("name", ["ä b/c" * 20])
+    def test_a_tenant_of_its_own(bao_embedded, bao_tenant, name):
+        assert TenantContext.get_current_tenant() == bao_tenant
+        Author.create(author_id="ada")
+        with TenantContext.run_with_tenant("other"):
+            assert not Author.find("ada")
+
+    def test_round_trips_within_the_limit(bao_embedded, assert_max_round_trips):
+        library(3)
+        with assert_max_round_trips(2) as watch, run_with_batch_context():
+            assert [Book.find(f"title {n}") for n in range(3)][0].author.exists()
+        assert watch.round_trips == 2
+
+    @pytest.mark.no_n_plus_one
+    def test_a_natural_loop_is_no_n_plus_one(bao_session):
+        library(6)
+        bao_session.clear()
+        assert len([book.author.exists() for book in Book.batch_find([f"title {n}" for n in range(6)]).values()]) == 6
+
+    @pytest.mark.no_n_plus_one
+    def test_nor_are_six_requests_of_a_web_application(bao_embedded):
+        library(6)
+        for n in range(6):
+            with run_with_batch_context():
+                assert Author.find(f"author {n}").exists()
+"""
+
+BAD = """
+    import pytest
+    from dynamo_bao import run_with_batch_context
+    from library import Author, Book, library
+
+    def test_too_many(bao_embedded, assert_max_round_trips):
+        library(3)
+        with assert_max_round_trips(2):
+            for n in range(3):
+                Author.find(f"author {n}")                    # direct
+
+    def test_too_many_of_the_application(bao_embedded, assert_max_round_trips):
+        library(3)
+        with assert_max_round_trips(2):
+            with run_with_batch_context():
+                for n in range(3):
+                    assert Author.find(f"author {n}").exists()    # in a session
+
+    def test_its_own_exception_comes_out(bao_embedded, assert_max_round_trips):
+        with assert_max_round_trips(0):
+            library(1)
+            raise KeyError("the test's own")
+
+    @pytest.mark.no_n_plus_one
+    def test_n_plus_one(bao_session):
+        library(5)
+        bao_session.clear()
+        assert all(Author.find(f"author {n}").exists() for n in range(5))
+
+    @pytest.mark.no_n_plus_one(threshold=2)
+    def test_two_are_enough_on_request(bao_embedded):
+        library(2)
+        for n in range(2):
+            Author.find(f"author {n}")
+
+    @pytest.mark.no_n_plus_one(limit=2)
+    def test_a_marker_misspelt(bao_embedded):
+        pass
+
+    def test_uncommitted(bao_session):
+        bao_session.add(Author(author_id="ada"))
+"""
+
+
+OPTIONS = ("--strict-markers", "-W", "error", "-p", "no:cacheprovider")
+
+
+def prepare(pytester: pytest.Pytester, models: str = "library", **files: str) -> None:
+    """Test files, and an ini file that names the models' module."""
+    pytester.makepyfile(library=MODELS, **files)
+    pytester.makeini(f"[pytest]\npythonpath = .\nbao_models = {models}\n")
+
+
+@pytest.fixture
+def inside(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
+    """Runs within this process, which has imported the embedded engine before and keeps no model of theirs."""
+    with init_models(models=[], embedded=True):
+        monkeypatch.setattr(registry, "_models", [])
+    return pytester
+
+
+def test_fixtures_keep_tests_apart(pytester: pytest.Pytester) -> None:
+    """Tables, sessions and tenants are each test's own; loops that load together pass the marker."""
+    prepare(pytester, test_good=GOOD)
+    pytester.runpytest_subprocess(*OPTIONS).assert_outcomes(passed=11)
+
+
+def test_failures_name_the_line(inside: pytest.Pytester) -> None:
+    """Round trips are told with the lines that caused them, and so are lines that fetch one at a time."""
+    prepare(inside, test_bad=BAD)
+    result = inside.runpytest_inprocess(*OPTIONS)
+    result.assert_outcomes(failed=6, passed=1, errors=1)
+    result.stdout.re_match_lines_random(
+        [
+            r"E +AssertionError: 3 round trips, and at most 2 were allowed:",
+            r'E +3 x .*test_bad.py:9    Author.find\(f"author {n}"\) +# direct',
+            r'E +3 x .*test_bad.py:16    assert Author.find\(f"author {n}"\).exists\(\) +# in a session',
+            r"E +2  lookups .*test_bad.py:16",
+            r"E +BatchGetItem · 1 key .* · Author 'author 1'",
+            r"E +KeyError: \"the test's own\"",
+            r"N\+1: one key or query at a time was fetched by",
+            r" +5 x .*test_bad.py:27    assert all\(.*",
+            r" +2 x .*test_bad.py:33    Author.find\(.*",
+            r".*TypeError: .*unexpected keyword argument 'limit'",
+            r".*UncommittedChangesError: 1 objects were added.*",
+        ]
+    )
+    result.stdout.no_fnmatch_line("*watching.py*")
+
+
+@pytest.mark.needs("other_processes")
+def test_another_engine(inside: pytest.Pytester, engine: Engine) -> None:
+    """The same suite runs on an engine behind an endpoint, and leaves no table behind."""
+    assert engine.endpoint_url is not None
+    prepare(inside, test_good=GOOD)
+    result = inside.runpytest_inprocess(*OPTIONS, "-k", "table", "--bao-endpoint-url", engine.endpoint_url)
+    result.assert_outcomes(passed=3)
+
+
+def test_mistakes_of_the_configuration_are_told(inside: pytest.Pytester) -> None:
+    """Nobody at the endpoint, or a module without models, is said at once."""
+    url = f"http://127.0.0.1:{free_port()}"
+    asking = "    def test_engine(bao_engine): pass\n    def test_models(bao_models): pass"
+    prepare(inside, models="pathlib", test_asking=asking)
+    result = inside.runpytest_inprocess(*OPTIONS, "--bao-endpoint-url", url)
+    result.assert_outcomes(errors=2)
+    result.stdout.re_match_lines_random(
+        [
+            rf".*ConfigurationError: Nothing answers at {url}.*",
+            ".*bao_models names pathlib, which defines no model.*",
+        ]
+    )
+
+
+def test_the_example_suite_passes() -> None:
+    """The application that the documentation points to has a suite that runs as it stands."""
+    result = subprocess.run(
+        [sys.executable, "-m", "pytest", "-W", "error", "-p", "no:cacheprovider", "examples/tested_app"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=ROOT,
+    )
+    assert "5 passed" in result.stdout, result.stdout

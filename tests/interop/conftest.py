@@ -1,0 +1,115 @@
+"""Both sides on one server: a dynoxide, a node process for the whole session, and new tables for each test."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+
+from tests.interop import models
+from tests.interop.install import installed, missing
+from tests.interop.javascript import HERE, JavaScript, run_program
+from tests.interop.python import Python
+from tests.interop.sides import Side
+from tests.support.engines import Engines
+from tests.support.plugin import engines_of, ready_or_refused, refuse
+
+ABLE = ("dynoxide", "dynamodb-local")
+
+
+@pytest.fixture(scope="session")
+def endpoint(pytestconfig: pytest.Config, engines: Engines) -> str:
+    """The server that both sides use; one inside this process is no such thing."""
+    chosen = [name for name in ABLE if name in engines_of(pytestconfig)]
+    if not chosen:
+        pytest.skip(f"both sides need an engine that other processes reach: --engine {ABLE[0]}")
+    url = ready_or_refused(engines, chosen[0]).endpoint_url
+    assert url is not None
+    return url
+
+
+@pytest.fixture(scope="session")
+def library(endpoint: str) -> Path:
+    """Where the JavaScript library is installed."""
+    reason = missing()
+    if reason is not None:
+        refuse(reason)
+    return installed()
+
+
+@pytest.fixture(scope="session")
+def javascript_process(
+    library: Path, endpoint: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[JavaScript]:
+    """The one node process, with the models that the library's generator makes of `models.yaml`."""
+    folder = tmp_path_factory.mktemp("javascript")
+    run_program(library, endpoint, "codegen.js", str(HERE / "models.yaml"), "models", cwd=folder)
+    process = JavaScript(library, endpoint, folder / "models")
+    try:
+        yield process
+    finally:
+        process.stop()
+
+
+@pytest.fixture(scope="session")
+def client(endpoint: str) -> Iterator[Any]:
+    """A boto3 client for the Python side and for looking at the items as they are stored."""
+    client = boto3.client(
+        "dynamodb",
+        endpoint_url=endpoint,
+        region_name="us-east-1",
+        aws_access_key_id="dummy",
+        aws_secret_access_key="dummy",
+    )
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def javascript(javascript_process: JavaScript) -> Iterator[JavaScript]:
+    """The JavaScript side; its clock goes on after the test."""
+    yield javascript_process
+    javascript_process.stop_clock(None)
+
+
+@pytest.fixture
+def python(client: Any) -> Iterator[Python]:
+    """The Python side, with the models written by hand."""
+    side = Python(models.ALL, client=client)
+    yield side
+    side.close()
+
+
+@pytest.fixture
+def new_table(python: Python) -> Callable[[], str]:
+    """Makes an empty table, with Python's `create_table`."""
+
+    def make() -> str:
+        name = f"shared_{uuid.uuid4().hex}"
+        python.open(name)
+        assert python.manager is not None
+        python.manager.create_table()
+        return name
+
+    return make
+
+
+@pytest.fixture
+def table(new_table: Callable[[], str], python: Python, javascript: JavaScript) -> str:
+    """A new table that both sides have open."""
+    name = new_table()
+    javascript.open(name)
+    return name
+
+
+@pytest.fixture(params=["JavaScript writes", "Python writes"])
+def direction(
+    request: pytest.FixtureRequest, table: str, python: Python, javascript: JavaScript
+) -> tuple[Side, Side]:
+    """Both directions: who writes, and who works with what was written."""
+    sides: tuple[Side, Side] = (javascript, python)
+    return sides if request.param == "JavaScript writes" else sides[::-1]
