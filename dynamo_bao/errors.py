@@ -343,6 +343,11 @@ class WriteOutcomeUnknownError(BaoError):
         self.key = key
 
 
+def cause_of(error: BaseException) -> BaseException:
+    """What stands behind an error, for ``raise … from``: botocore's where there is one, else the error itself."""
+    return error if error.__cause__ is None else error.__cause__
+
+
 def suggestion(name: str, known: Iterable[str]) -> str:
     """`` Did you mean 'x'?`` for a misspelt name, or the names there are, or nothing."""
     import difflib

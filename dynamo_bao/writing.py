@@ -23,6 +23,7 @@ from dynamo_bao.errors import (
     UnknownFieldError,
     ValidationError,
     WriteOutcomeUnknownError,
+    cause_of,
     suggestion,
 )
 from dynamo_bao.expressions.conditions import Condition
@@ -335,7 +336,7 @@ def carry_out(change: Change) -> Any:
         told = change.refused(error)
         if told is error:
             raise
-        raise told from error
+        raise told from cause_of(error)
     result = change.settle(stored)
     change.finish(result)
     return result

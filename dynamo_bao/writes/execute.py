@@ -17,6 +17,7 @@ from dynamo_bao.errors import (
     TransactionError,
     UniqueConstraintError,
     WriteOutcomeUnknownError,
+    cause_of,
 )
 from dynamo_bao.keys import Key
 from dynamo_bao.transport.messages import Reply, Request, returned_item
@@ -107,16 +108,16 @@ class Write:
             self.plan = self._over_dead_owners(refusal, deadline)
             return
         if self.operation == "create":
-            raise self._exists() from refusal.cause
+            raise self._exists() from cause_of(refusal.cause)
         stored = self._stored(refusal, deadline)
         if stored is None:
-            raise self.missing() from refusal.cause
+            raise self.missing() from cause_of(refusal.cause)
         again = self.plan_from(Known.read(self.subject.schema, self.subject.identity.primary_id, stored))
         if again == self.plan and refusal.items[self.plan.main] is None and not self._asked_again:
             self._asked_again = True  # the item may have come into being between the write and the read
             return
         if again == self.plan or self.database.transport.clock.now() > deadline:
-            raise self._refused() from refusal.cause
+            raise self._refused() from cause_of(refusal.cause)
         self.plan = again
 
     def is_done(self, deadline: float) -> bool:
@@ -141,7 +142,8 @@ class Write:
         try:
             reply = self.send(Request(operation, parameters, repeatable), deadline)
         except WriteOutcomeUnknownError as error:
-            raise WriteOutcomeUnknownError(f"{self.item} {self.operation}: {error}", **self._names) from error
+            unknown = WriteOutcomeUnknownError(f"{self.item} {self.operation}: {error}", **self._names)
+            raise unknown from cause_of(error)
         return returned_item(reply.body, "Attributes")
 
     def _only_claims_failed(self, refusal: Refusal) -> bool:
@@ -151,7 +153,7 @@ class Write:
         if not failed or any(reasons[number] != "ConditionalCheckFailed" for number in failed):
             raise TransactionError(
                 f"{self.item} {self.operation}: {refusal.cause}", reasons
-            ) from refusal.cause
+            ) from cause_of(refusal.cause)
         claims = plan.constraints
         return plan.main not in failed and any(
             number < len(claims) and claims[number] is not None for number in failed
@@ -173,7 +175,7 @@ class Write:
             if owner is not None:
                 key = self.subject.schema.identify(self.subject.tenant, owner).key
                 if number in plan.taken_over or self._read(deadline, key) is not None:
-                    raise self.taken(claim) from refusal.cause
+                    raise self.taken(claim) from cause_of(refusal.cause)
                 plan = plan.taking_over(number, owner, key)
         return plan
 

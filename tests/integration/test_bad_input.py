@@ -158,8 +158,9 @@ def test_a_table_that_does_not_exist(connection: dict[str, Any], table_name: str
             assert type(caught.value.__cause__).__name__ == "ResourceNotFoundException"
         with run_with_batch_context():
             org = Org.find("acme")
-            with pytest.raises(ConfigurationError, match=table_name):
+            with pytest.raises(ConfigurationError, match=table_name) as caught:
                 _ = org.name
+            assert type(caught.value.__cause__).__name__ == "ResourceNotFoundException"
 
 
 def test_no_credentials() -> None:

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from dynamo_bao import (
     ConditionalError,
@@ -16,6 +17,7 @@ from dynamo_bao import (
     Model,
     PrimaryKey,
     QueryError,
+    TransactionError,
     UniqueConstraintError,
     UnknownFieldError,
     ValidationError,
@@ -608,6 +610,34 @@ def test_W7_updates_over_400_kb_are_refused(manager: Manager, wire: Wire) -> Non
     assert Page.create(path="/fits", text="")
     assert Page.update("/fits", text="é" * 200_000).version
     print(f"W7: {refused} updates over 400 KB refused, 0 requests; one that fits was written")
+
+
+def test_botocores_error_is_the_cause(manager: Manager) -> None:
+    """Whatever kind of error a refused write becomes, what DynamoDB itself said is its cause."""
+    ada = User.create(name="Ada", email="ada@x")
+    page, old = Page.create(path="/"), Page.find("/")
+    assert old.text is None
+    page.text = "new"
+    page.save()
+    old.text = "mine"
+
+    def together() -> None:
+        with transaction():
+            User.create(user_id=ada.user_id, name="Eve")
+
+    refused: list[tuple[type[Exception], Any]] = [
+        (ConditionalError, lambda: User.create(user_id=ada.user_id, name="Eve")),
+        (ConditionalError, lambda: User.update(ada.user_id, condition={"name": "Eve"}, age=7)),
+        (ConditionalError, lambda: User.delete(ada, condition={"name": "Eve"})),
+        (UniqueConstraintError, lambda: User.create(name="Eve", email="ada@x")),
+        (VersionConflictError, old.save),
+        (ItemNotFoundError, lambda: Org.update("none", name="x")),
+        (TransactionError, together),
+    ]
+    for kind, write in refused:
+        with pytest.raises(kind) as caught:
+            write()
+        assert isinstance(caught.value.__cause__, ClientError), (kind, caught.value.__cause__)
 
 
 def test_hooks_and_plugins(embedded: Manager) -> None:
