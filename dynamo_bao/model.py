@@ -35,7 +35,7 @@ from dynamo_bao.relations import get_or_load_related, get_related, load_related,
 from dynamo_bao.results import QueryResult
 from dynamo_bao.schema import Schema
 from dynamo_bao.scope import require_own_tenant
-from dynamo_bao.search import SearchResult
+from dynamo_bao.search import SearchAllOptions, SearchOptions, SearchResult
 from dynamo_bao.searchtext import tokenize_search_query
 from dynamo_bao.tenancy import current_tenant
 from dynamo_bao.verbs import Create, Delete, repository_for
@@ -219,17 +219,28 @@ class Model:
 
     @classmethod
     def search_all(
-        cls: type[M], terms: Sequence[str], operator: str = "$and", **options: Any
+        cls: type[M],
+        terms: Sequence[str],
+        operator: str = "$and",
+        limit: float | None = 100,
+        cursor: str | None = None,
+        **options: Unpack[SearchAllOptions],
     ) -> SearchResult[M]:
         """The items whose search fields contain terms; see `dynamo_bao.search.search_all`."""
-        return repository_of(cls).search_all(terms, operator, **options)
+        return repository_of(cls).search_all(terms, operator, limit, cursor, **options)
 
     @classmethod
     def search_bucket(
-        cls: type[M], bucket: int, terms: Sequence[str], operator: str = "$and", **options: Any
+        cls: type[M],
+        bucket: int,
+        terms: Sequence[str],
+        operator: str = "$and",
+        limit: float | None = 100,
+        cursor: str | None = None,
+        **options: Unpack[SearchOptions],
     ) -> SearchResult[M]:
         """The matches in one iteration bucket; see `dynamo_bao.search.search_bucket`."""
-        return repository_of(cls).search_bucket(bucket, terms, operator, **options)
+        return repository_of(cls).search_bucket(bucket, terms, operator, limit, cursor, **options)
 
     @staticmethod
     def tokenize_search_query(text: object) -> list[str]:

@@ -73,7 +73,8 @@ class Round:
 
     Attributes:
         number: the how manieth of its session, from 1.
-        kind: ``"lookups"``, ``"queries"``, ``"read"``, ``"write"``, ``"iteration"`` or ``"commit"``.
+        kind: ``"lookups"``, ``"queries"``, ``"pages"`` (further ones of a query), ``"read"``, ``"write"``,
+            ``"iteration"`` or ``"commit"``.
         cause: the line that made it necessary.
         started: when it began, in seconds of the transport's clock.
         seconds: how long it took.

@@ -576,7 +576,7 @@ def test_what_is_not_stored_has_no_changes(manager: Manager) -> None:
 
 
 def test_W7_updates_over_400_kb_are_refused(manager: Manager, wire: Wire) -> None:
-    """A change that makes an item too large is refused before it is sent, by every way to write; one that fits is not."""
+    """A change that makes an item too large is refused before it is sent, by every way to write it."""
     page = Page.create(path="/", text="é" * 100_000)
     tagged = Post.create(title="é" * 100_000)
     refused = 0
