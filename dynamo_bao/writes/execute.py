@@ -151,9 +151,9 @@ class Write:
         plan, reasons = self.plan, refusal.reasons
         failed = [number for number, reason in enumerate(reasons) if reason is not None]
         if not failed or any(reasons[number] != "ConditionalCheckFailed" for number in failed):
-            raise TransactionError(
-                f"{self.item} {self.operation}: {refusal.cause}", reasons
-            ) from cause_of(refusal.cause)
+            raise TransactionError(f"{self.item} {self.operation}: {refusal.cause}", reasons) from cause_of(
+                refusal.cause
+            )
         claims = plan.constraints
         return plan.main not in failed and any(
             number < len(claims) and claims[number] is not None for number in failed
