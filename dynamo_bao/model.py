@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Literal, TypeVar, overload
 
 from dynamo_bao.capacity import Capacity
@@ -43,6 +43,15 @@ from dynamo_bao.writing import ConditionLike
 
 M = TypeVar("M", bound="Model")
 T = TypeVar("T")
+
+
+class _Shown(str):
+    """A text that shows itself without quotes."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return str(self)
 
 
 # To checkers the fields named here are required unless they have a default; those that fill themselves
@@ -392,6 +401,14 @@ class Model:
         state, values = state_of(self), self.__dict__
         shown = " ".join(f"{name}={values.get(name)!r}" for name in schema_of(type(self)).key_names)
         return f"<{type(self).__name__} {shown} ({state.status.value})>"
+
+    def __rich_repr__(self) -> Iterator[Any]:
+        # rich would read the fields of an attrs class, which loads them, and shows values.
+        for name in schema_of(type(self)).key_names:
+            yield name, self.__dict__.get(name)
+        yield _Shown(f"({state_of(self).status.value})")
+
+    __rich_repr__.angular = True  # type: ignore[attr-defined]
 
     def __copy__(self: M) -> M:
         self._look()

@@ -5,14 +5,21 @@ from __future__ import annotations
 import asyncio
 import copy
 import inspect
+import io
+import logging
 import pickle
+import pprint
 import threading
+import traceback
 from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import greenlet
 import pytest
+from rich.console import Console
+from rich.pretty import pretty_repr
+from rich.traceback import Traceback
 
 from dynamo_bao import (
     Capacity,
@@ -247,12 +254,23 @@ def test_capacity_of_the_current_session(acme: Org) -> None:
 # --- looking without loading ------------------------------------------------------------------------------
 
 
-def test_S9_looking_from_outside_does_no_io(embedded: Manager, sent: Wire) -> None:
-    """repr, hash, ==, dir, vars, key fields and wrong names of a pending instance send nothing."""
+def test_S9_looking_from_outside_does_no_io(
+    embedded: Manager, sent: Wire, caplog: pytest.LogCaptureFixture
+) -> None:
+    """repr, hash, ==, dir, vars, key fields and wrong names send nothing; nor do pprint, rich, logs and tracebacks."""
     with run_with_batch_context():
         pending = Org.find("acme")
         assert repr(pending) == "<Org org_id='acme' (pending)>"
-        assert str(pending) == repr(pending)
+        assert str(pending) == repr(pending) == pprint.pformat(pending) == pretty_repr(pending)
+        logging.getLogger("tests").warning("%s %r", pending, [pending])
+        assert caplog.records[-1].getMessage() == f"{pending} [{pending}]"
+        try:
+            raise KeyError(pending)
+        except KeyError as error:
+            shown = traceback.TracebackException.from_exception(error, capture_locals=True)
+            assert repr(pending) in "".join(shown.format())
+            console = Console(file=io.StringIO(), width=200)
+            console.print(Traceback.from_exception(KeyError, error, error.__traceback__, show_locals=True))
         assert hash(pending) == hash(Org.find("acme"))
         assert pending == Org.find("acme")
         assert pending != Org.find("other")
@@ -264,6 +282,7 @@ def test_S9_looking_from_outside_does_no_io(embedded: Manager, sent: Wire) -> No
             _ = pending.nam  # type: ignore[attr-defined]
         assert "%s" % (pending,)  # noqa: UP031
     assert len(sent) == 0
+    print("S9: 20 ways to look at a pending instance from outside, 0 requests")
 
 
 def test_a_propertys_own_error_is_not_masked(embedded: Manager) -> None:
@@ -393,6 +412,7 @@ def test_S6_use_from_elsewhere_is_refused_before_any_request(
         assert place(current_session) is None
         assert len(sent) == 0
         assert not pending.exists()
+    print(f"S6: 7 of 7 uses of a session {place.__name__[1:].replace('_', ' ')} refused, 0 requests")
 
 
 @pytest.mark.parametrize("place", PLACES)
