@@ -24,7 +24,6 @@ from dynamo_bao import (
     StringField,
     UniqueConstraint,
     UniqueConstraintError,
-    ValidationError,
     init_models,
     run_with_batch_context,
 )
