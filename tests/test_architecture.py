@@ -138,6 +138,7 @@ LEVELS: tuple[tuple[str, tuple[str, ...]], ...] = (
             "flaskcommands",
             "flask",
             "django",
+            "celery",
         ),
     ),
     (
