@@ -3,7 +3,7 @@
 Example:
     In the settings::
 
-        INSTALLED_APPS = [..., "dynamo_bao.django"]
+        INSTALLED_APPS = [..., "dynamo_bao.django.BaoConfig"]
         MIDDLEWARE = ["dynamo_bao.django.BatchContextMiddleware", ...]
         DYNAMO_BAO = {"tenant": tenant_from_header("X-Tenant")}
 """
@@ -91,11 +91,11 @@ def _stream(served: ServedRequest, response: Any) -> None:
     response.streaming_content = Body(served, response.streaming_content)  # whose close() comes last
 
 
-def _service(**overridden: Any) -> Service:
+def _service() -> Service:
     given = getattr(settings, "DYNAMO_BAO", {})
     if not isinstance(given, dict):
         raise ConfigurationError(f"DYNAMO_BAO is {type(given).__name__}; give a dict of options.")
-    options = {"server_timing": True, **given, **overridden}
+    options = {"server_timing": True, **given}
     if isinstance(options.get("tenant"), str):
         try:
             options["tenant"] = import_string(options["tenant"])
@@ -110,7 +110,7 @@ def _service(**overridden: Any) -> Service:
 
 
 class BaoConfig(AppConfig):  # type: ignore[misc]  # Django has no types
-    """The Django app, which adds the system check: ``INSTALLED_APPS = [..., "dynamo_bao.django"]``."""
+    """The Django app, which adds the system check: ``INSTALLED_APPS = [..., "dynamo_bao.django.BaoConfig"]``."""
 
     name = "dynamo_bao.django"
     label = "dynamo_bao"
@@ -128,7 +128,7 @@ def check_settings(**_: Any) -> list[CheckMessage]:
 
 def _found() -> Iterator[CheckMessage]:
     try:
-        _service(traces=None)
+        _service()
     except ConfigurationError as error:
         yield Error(str(error), hint="Correct the setting DYNAMO_BAO.", id="dynamo_bao.E001")
     times = list(settings.MIDDLEWARE).count(MIDDLEWARE)
@@ -140,7 +140,7 @@ def _found() -> Iterator[CheckMessage]:
         )
     if times == 0:
         yield CheckWarning(
-            "No request has a batch context: dynamo_bao.django is installed, but its middleware is not.",
+            "No request has a batch context: the app is installed, but its middleware is not.",
             hint=f"Add {MIDDLEWARE!r} near the top of MIDDLEWARE.",
             id="dynamo_bao.W003",
         )
