@@ -159,7 +159,7 @@ def test_the_tenant_of_a_request(
         assert client.get("/orgs/1", headers=headers).content == b"False for acme"
         assert b"".join(client.get("/stream", headers=headers)) == b"False for acme, " * 3
         refused = client.get("/orgs/1", headers=other)
-        assert refused.status_code == 400 and "tenant" in refused.text
+        assert refused.status_code == 400 and "tenant" in refused.content.decode()
         assert refused.headers["Content-Type"] == "text/plain; charset=utf-8"
 
 
@@ -181,8 +181,8 @@ def test_the_development_page(embedded: Manager) -> None:
     with override_settings(DYNAMO_BAO={"traces": "/_bao"}):
         client = Client()
         client.get("/orgs/1")
-        assert "GET /orgs/1" in client.get("/_bao").text
-        assert "django_site.py:" in client.get("/_bao?request=1").text
+        assert "GET /orgs/1" in client.get("/_bao").content.decode()
+        assert "django_site.py:" in client.get("/_bao?request=1").content.decode()
 
 
 # --- manage.py check -------------------------------------------------------------------------------------
