@@ -14,7 +14,7 @@ from dynamo_bao.manager import Manager
 from dynamo_bao.tables import TableUpdate, create_table, describe_table, pending_update, update_table
 
 _SEARCH = click.option(
-    "--search", is_flag=True, help="With the index that searches read, whatever the models."
+    "--search", is_flag=True, help="With the search index, whether or not a model here needs it."
 )
 
 
