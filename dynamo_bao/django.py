@@ -62,7 +62,7 @@ class BatchContextMiddleware:
             raise
 
     def _respond(self, served: ServedRequest, request: HttpRequest) -> Any:
-        refusal = self._service.refusal(served, request.META, request)
+        refusal = self._service.refusal(served, _environ(request), request)
         if refusal is None:
             response = served.run(self._get_response, request)
         else:
@@ -77,6 +77,13 @@ class BatchContextMiddleware:
         else:
             served.close()
         return response
+
+
+def _environ(request: HttpRequest) -> Any:
+    """The request's environment, with the host that a trusted proxy was asked for."""
+    if not settings.USE_X_FORWARDED_HOST:
+        return request.META
+    return {**request.META, "HTTP_HOST": request.get_host()}
 
 
 def _is_made_later(response: Any) -> bool:
@@ -114,19 +121,14 @@ class BaoConfig(AppConfig):  # type: ignore[misc]  # Django has no types
 
     name = "dynamo_bao.django"
     label = "dynamo_bao"
-    verbose_name = "dynamo_bao"
 
     def ready(self) -> None:
         """Registers the check."""
         register(check_settings)
 
 
-def check_settings(**_: Any) -> list[CheckMessage]:
+def check_settings(**_: Any) -> Iterator[CheckMessage]:
     """What is wrong with the settings of dynamo_bao, for ``manage.py check``."""
-    return list(_found())
-
-
-def _found() -> Iterator[CheckMessage]:
     try:
         _service()
     except ConfigurationError as error:

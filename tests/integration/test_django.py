@@ -163,6 +163,13 @@ def test_the_tenant_of_a_request(
         assert refused.headers["Content-Type"] == "text/plain; charset=utf-8"
 
 
+def test_the_host_is_the_one_that_a_trusted_proxy_was_asked_for(embedded: Manager) -> None:
+    """As Django itself has it, under its own setting."""
+    headers = {"Host": "internal", "X-Forwarded-Host": "acme.example.com"}
+    with override_settings(DYNAMO_BAO={"tenant": tenant_from_host("example.com")}, USE_X_FORWARDED_HOST=True):
+        assert Client().get("/orgs/1", headers=headers).content == b"False for acme"
+
+
 # --- seeing ----------------------------------------------------------------------------------------------
 
 
