@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import code
 import sys
+import traceback
 from contextlib import nullcontext
 from typing import Any
 
@@ -34,9 +35,19 @@ def shell(source: str | None, session: bool, embedded: bool, plain: bool, connec
             if source is None and not sys.stdin.isatty():
                 source = sys.stdin.read()
             if source is not None:
-                exec(compile(source, "<bao shell>", "exec"), names)  # noqa: S102  # what the command is for
+                _run(source, names)
             else:
                 _converse(_greeting(manager, session), names, plain)
+
+
+def _run(source: str, names: dict[str, Any]) -> None:
+    """Runs code; what it raises is shown as Python shows it, and makes the command fail."""
+    try:
+        exec(compile(source, "<bao shell>", "exec"), names)  # noqa: S102  # what the command is for
+    except Exception as error:
+        behind = error.__traceback__.tb_next if error.__traceback__ else None
+        traceback.print_exception(type(error), error, behind)
+        sys.exit(1)
 
 
 def _names(manager: Manager, session: Any) -> dict[str, Any]:
