@@ -30,7 +30,7 @@ def load(
     )
     for warning in definitions.warnings:
         warnings.warn(warning, ModelFileWarning, stacklevel=3)
-    return _make(definitions)
+    return load_models_of(definitions)
 
 
 def chosen_paths(
@@ -52,8 +52,8 @@ def chosen_paths(
     return path, None if fields_dir is None else FieldsFolder(Path(fields_dir))
 
 
-def _make(definitions: Definitions) -> dict[str, type[Model]]:
-    """The classes, in a module of their own, so that they pickle, and replace those of an earlier loading."""
+def load_models_of(definitions: Definitions) -> dict[str, type[Model]]:
+    """The models of definitions, in a module of their own: they pickle, and replace those of an earlier loading."""
     source = Path(definitions.source).resolve()
     digest = hashlib.sha256(str(source).encode()).hexdigest()[:12]
     module = types.ModuleType(f"dynamo_bao_models_{digest}", f"The models of {source}.")
