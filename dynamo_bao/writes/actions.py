@@ -9,7 +9,7 @@ from attrs import evolve, frozen
 
 from dynamo_bao.codec import same_stored
 from dynamo_bao.errors import ValidationError
-from dynamo_bao.expressions.conditions import EMPTY, Attribute, Compare, Condition, Exists, Negation
+from dynamo_bao.expressions.conditions import EMPTY, Attribute, Compare, Condition, Exists, Negation, all_of
 from dynamo_bao.expressions.render import Placeholders, Resolver, render_condition
 from dynamo_bao.expressions.updates import Update
 from dynamo_bao.keys import Key
@@ -128,15 +128,22 @@ class WritePlan:
         """Whether an action gives a unique value back."""
         return number != self.main and self.actions[number].kind == "Delete"
 
-    def taking_over(self, number: int, owner: str, key: Key) -> WritePlan:
-        """The same plan, with one guard also taken from an owner, which must not exist any more."""
+    def taking_over(self, number: int, owner: str, key: Key, held: Condition) -> WritePlan:
+        """The same plan, with one guard also taken from another owner, of which `held` must not be true.
+
+        Args:
+            key: the owner's own.
+            held: that the owner's item has the value.
+        """
         guard = self.actions[number]
         taken = evolve(guard, condition=guard.condition | Compare(Attribute("relatedId"), "=", {"S": owner}))
         plan = self._with(number, taken)
-        if any(action.key == key for action in self.actions):
-            return plan  # looked at already: for another value of its, or as the item itself
-        gone = Action("ConditionCheck", key, NOT_STORED)
-        return evolve(plan, actions=(*plan.actions, gone), constraints=(*self.constraints, None))
+        place = next((place for place, action in enumerate(plan.actions) if action.key == key), None)
+        if place is None:
+            actions = (*plan.actions, Action("ConditionCheck", key, ~held))
+            return evolve(plan, actions=actions, constraints=(*self.constraints, None))
+        known = plan.actions[place]  # another value of the same owner, or the item itself
+        return plan._with(place, evolve(known, condition=all_of((known.condition, ~held))))
 
     def leaving(self, number: int) -> WritePlan:
         """The same plan, with a guard that was to be freed left to another item, as long as it is that one's."""

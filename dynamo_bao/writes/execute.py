@@ -9,6 +9,7 @@ from typing import Any
 
 from attrs import define, field, frozen
 
+from dynamo_bao.codec import same_stored
 from dynamo_bao.database import Database
 from dynamo_bao.errors import (
     BaoError,
@@ -18,6 +19,7 @@ from dynamo_bao.errors import (
     UniqueConstraintError,
     WriteOutcomeUnknownError,
 )
+from dynamo_bao.expressions.conditions import Attribute, Compare
 from dynamo_bao.keys import Key
 from dynamo_bao.transport.messages import Reply, Request, returned_item
 from dynamo_bao.transport.outcomes import ConditionFailed, TransactionCancelled
@@ -157,7 +159,7 @@ class Write:
         """The plan with refused values taken over from owners that are gone, and guards of others left to them.
 
         Raises:
-            UniqueConstraintError: for a value whose owner lives.
+            UniqueConstraintError: for a value that its owner has.
         """
         plan = self.plan
         for number, reason in enumerate(refusal.reasons):
@@ -172,16 +174,20 @@ class Write:
         return plan
 
     def _over_dead_owner(self, plan: WritePlan, number: int, refusal: Refusal, deadline: float) -> WritePlan:
+        """The plan with a value taken from an owner that is gone, or that has another value by now."""
         claim = plan.claim(number)
         assert claim is not None
+        field = self.subject.schema.fields[claim[0]]
+        attribute, stored = str(field.attribute), field.to_dynamo(claim[1])
         guard = refusal.items[number] or self._read(deadline, plan.actions[number].key)
         owner = (guard or {}).get("relatedId", {}).get("S")
         key = None if owner is None else self.subject.schema.identify(self.subject.tenant, owner).key
-        if self._is_late(deadline) or (key is not None and self._read(deadline, key) is not None):
+        holder = None if key is None else self._read(deadline, key)
+        if self._is_late(deadline) or same_stored((holder or {}).get(attribute), stored):
             raise self.taken(claim) from refusal.cause
         if owner is None or key is None:
             return plan  # free by now
-        return plan.taking_over(number, owner, key)
+        return plan.taking_over(number, owner, key, Compare(Attribute(attribute), "=", stored))
 
     def _from_the_start(self, refusal: Refusal, deadline: float) -> WritePlan:
         if self._is_late(deadline):

@@ -129,6 +129,22 @@ def test_all_values_of_one_dead_owner_are_taken_over(dead: str, table: Table) ->
     assert heir.holder_id == "heir"
 
 
+def test_a_value_that_its_owner_has_no_more_is_taken_over(
+    table: Table, transport: FaultInjectingTransport
+) -> None:
+    """A program changed the owner's values and left the guards; one that is changed back meanwhile is refused."""
+    Holder.create(holder_id="owner", email="a", badge="1")
+    table.put("owner", email="b", badge="2")
+    Holder.create(holder_id="heir", email="a", badge="1")
+    assert table.guards() == {"a": "heir", "1": "heir"}
+    Holder.create(holder_id="third", email="c")
+    table.put("third", email="d")
+    transport.inject([None, before(lambda: table.put("third", email="c"))])
+    with pytest.raises(UniqueConstraintError):
+        Holder.update("heir", email="c")
+    assert table.guards() == {"a": "heir", "1": "heir", "c": "third"}
+
+
 def test_a_guard_that_vanishes_meanwhile_is_put_anew(
     dead: str, table: Table, transport: FaultInjectingTransport
 ) -> None:
