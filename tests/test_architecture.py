@@ -126,6 +126,29 @@ LEVELS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("models", ("classes", "construction", "verbs", "model")),
     ("connecting", ("layout", "tables", "manager", "otel")),
     (
+        "model files",
+        (
+            "modelfiles",
+            "modelfiles.names",
+            "modelfiles.nodes",
+            "modelfiles.kinds",
+            "modelfiles.own",
+            "modelfiles.description",
+            "modelfiles.section",
+            "modelfiles.fieldchecks",
+            "modelfiles.modelchecks",
+            "modelfiles.members",
+            "modelfiles.files",
+            "modelfiles.loading",
+            "codegen.layout",
+            "codegen.imports",
+            "codegen.source",
+            "codegen.files",
+            "codegen.watching",
+            "codegen",
+        ),
+    ),
+    (
         "where programs run",
         (
             "serving",
@@ -138,6 +161,7 @@ LEVELS: tuple[tuple[str, tuple[str, ...]], ...] = (
             "flaskcommands",
             "flask",
             "django",
+            "celery",
         ),
     ),
     (
@@ -153,8 +177,32 @@ LEVELS: tuple[tuple[str, tuple[str, ...]], ...] = (
         ),
     ),
     (
+        "upkeep",
+        (
+            "diagrams.outline",
+            "diagrams.text",
+            "diagrams.mermaid",
+            "diagrams.placing",
+            "diagrams.svg",
+            "diagrams",
+        ),
+    ),
+    (
         "command line",
-        ("cli", "cli.console", "cli.sources", "cli.connection", "cli.main", "__main__"),
+        (
+            "cli",
+            "cli.console",
+            "cli.sources",
+            "cli.connection",
+            "cli.tables",
+            "cli.init",
+            "cli.models",
+            "cli.shell",
+            "cli.completion",
+            "cli.modelfiles",
+            "cli.main",
+            "__main__",
+        ),
     ),
 )
 ORDER = {module: place for place, module in enumerate(m for _, modules in LEVELS for m in modules)}

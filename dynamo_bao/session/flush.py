@@ -54,11 +54,11 @@ class Flush:
         Args:
             seconds: how long requests are retried; None for the least of the tables' own.
             max_concurrency: how many requests travel at once; None for the most of the tables' own, and five
-                times as many where queries are among them.
+                times as many queries beside them.
         """
         databases = [want.database for want in self._wanted] + [query.database for query in self.unheard]
         seconds = seconds or min(database.deadline for database in databases)
-        widened = QUERIES_FOR_A_BATCH if self.unheard else 1
+        widened = 1 + QUERIES_FOR_A_BATCH if self.unheard else 1
         at_once = max_concurrency or widened * max(database.max_concurrency for database in databases)
         plan, queries = plan_reads(self._wanted), list(self.unheard)
         calls: list[Callable[[], Any]] = [partial(_fetch, planned, seconds) for planned in plan]
