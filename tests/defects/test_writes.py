@@ -166,7 +166,9 @@ def test_defect_21_negations_and_empty_groups(manager: Manager) -> None:
             DxPaper.update("a", condition=empty, name="empty")
     for always in ({}, {"$and": [{}]}, {"$or": [{}, {"status": "gone"}]}):
         assert DxPaper.update("a", condition=always, name="holds for every item").name
-    with pytest.raises(ConditionalError):  # a field that is absent, though it has a default: None means absence
+    with pytest.raises(
+        ConditionalError
+    ):  # a field that is absent, though it has a default: None means absence
         DxPaper.update("a", condition={"status": {"$eq": None}}, name="changed")
 
 
