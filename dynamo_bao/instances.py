@@ -203,7 +203,11 @@ def fill(instance: Any, item: Item, *, consistent: bool = False) -> None:
         state.home.schema.decode_into(item, decoded, state.primary_id or "")
         values.update((name, value) for name, value in decoded.items() if name not in state.assigned)
     else:
-        state.home.schema.decode_into(item, values, state.primary_id or "")
+        try:
+            state.home.schema.decode_into(item, values, state.primary_id or "")
+        except Exception:
+            _forget_values(instance, state)  # those of the fields before the one that cannot be read
+            raise
     _stored(instance, state, item, consistent)
 
 

@@ -169,7 +169,7 @@ class Query:
     def _instance(self, item: Item, session: Session | None) -> Any:
         schema = self.home.schema
         values: dict[str, Any] = {}
-        schema.decode_into(item, values, item[PK]["S"])
+        schema.decode_row(item, values, self.tenant)
         identity = schema.identity(self.tenant, values)
         known = session.known(self.home, identity) if session is not None else None
         if known is None:

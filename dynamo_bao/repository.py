@@ -80,11 +80,27 @@ class Repository(StoredModel[M], WholeModel[M]):
         Raises:
             ValidationError: where the key cannot be one of this model.
         """
-        session, tenant = enter(self.database, self.schema.name, "find", parts or key)
-        identity = self.identify(tenant, parts or key)
+        given = self._given(key, parts)
+        session, tenant = enter(self.database, self.schema.name, "find", given)
+        identity = self.identify(tenant, given)
         if session is None or bypass_cache:
             return self.typed(get_instance(self, identity, tenant, session, consistent=consistent_read))
         return self.typed(session.lookup(self, identity, tenant, consistent=consistent_read))
+
+    def _given(self, key: object, parts: dict[str, Any]) -> object:
+        """The key that a caller gives, by position or by its fields' names."""
+        if not parts:
+            return key
+        if key is not None:
+            first = next(iter(parts))
+            hint = suggestion(first, (*self.schema.key_names, "consistent_read", "bypass_cache"))
+            raise ValidationError(
+                f"{self.schema.name}.find takes the key by position or by its fields' names, not both; {first!r} "
+                f"is given beside it.{hint}",
+                first,
+                parts[first],
+            )
+        return parts
 
     def find_or_none(self, key: object = None, **options: Any) -> M | None:
         """`find`, loaded at once; None where no such item is stored."""
@@ -159,7 +175,7 @@ class Repository(StoredModel[M], WholeModel[M]):
         if session is not None and state.session is session:
             session.refresh(instance)
         else:
-            get_into(instance, session, consistent=True)
+            get_into(instance, session, consistent=True, anew=True)
         if state_of(instance).status is Status.FAILED:
             require_present(instance)
         return instance

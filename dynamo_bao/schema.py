@@ -27,7 +27,7 @@ from dynamo_bao.keys import (
 )
 from dynamo_bao.numbers import number_text
 from dynamo_bao.searchtext import SearchConfig, field_texts, normalise_term, search_text
-from dynamo_bao.wire import ITER_PK, ITER_SK, SEARCH_TEXT, AttributeValue, Item, index_key_names
+from dynamo_bao.wire import ITER_PK, ITER_SK, PK, SEARCH_TEXT, SK, AttributeValue, Item, index_key_names
 
 _PATH = re.compile(r"[^.\[\]]+(\[\d+\])*(\.[^.\[\]]+(\[\d+\])*)*")
 _ORDERING = frozenset(("<", "<=", ">", ">="))
@@ -367,6 +367,22 @@ class Schema:
             self.decode(item, out)
         except Exception as error:
             raise undecodable(self.name, primary_id, self.fields.values(), item, error) from error
+
+    def decode_row(self, item: Item, out: dict[str, Any], tenant: str | None) -> None:
+        """`decode_into` for an item of which only the tenant is known."""
+        try:
+            self.decode(item, out)
+        except Exception as error:
+            primary_id = self._stored_id(item, tenant)
+            raise undecodable(self.name, primary_id, self.fields.values(), item, error) from error
+
+    def _stored_id(self, item: Item, tenant: str | None) -> str:
+        """The primary id that an item's table key says."""
+        partition, sort = item[PK]["S"], item[SK]["S"]
+        if self.primary.partition.field is None:
+            return sort
+        text = partition[len(f"{tenant_mark(tenant)}{self.prefix}#") :]
+        return text if self.primary.sort.field is None else f"{text}{SEPARATOR}{sort}"
 
     def accept_all(self, values: Mapping[str, Any], names: Iterable[str] | None = None) -> dict[str, Any]:
         """`values` normalised and validated, all wrong ones told in one `ValidationError`."""
