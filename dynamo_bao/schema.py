@@ -378,7 +378,7 @@ class Schema:
 
     def _stored_id(self, item: Item, tenant: str | None) -> str:
         """The primary id that an item's table key says."""
-        partition, sort = item[PK]["S"], item[SK]["S"]
+        partition, sort = str(item[PK]["S"]), str(item[SK]["S"])
         if self.primary.partition.field is None:
             return sort
         text = partition[len(f"{tenant_mark(tenant)}{self.prefix}#") :]
