@@ -12,7 +12,8 @@ from attrs import define, field, frozen
 from dynamo_bao.codec import Decode, Encode, undecodable
 from dynamo_bao.errors import ConfigurationError, QueryError, ValidationError, suggestion
 from dynamo_bao.fields.base import Field
-from dynamo_bao.fields.documents import MapField, StringSetField, plain, to_document
+from dynamo_bao.fields.documents import JsonField, StringSetField, plain, to_document
+from dynamo_bao.fields.text import BinaryField
 from dynamo_bao.fields.text import RelatedField
 from dynamo_bao.keys import (
     GUARD_MARK,
@@ -444,6 +445,6 @@ class Schema:
         if owner is None:
             hint = suggestion(name, self.fields)
             raise QueryError(f"Unknown field in filter: {name!r} of {self.name}.{hint}", field=name)
-        if rest and not isinstance(owner, MapField) and owner.can_be_key:
+        if rest and (owner.can_be_key or isinstance(owner, (JsonField, StringSetField, BinaryField))):
             raise QueryError(f"{self.name}.{name} has no inner path {rest!r}; it is not a map.", field=name)
         return owner, rest
