@@ -29,12 +29,12 @@ from dynamo_bao.instances import (
     mark_missing,
     new_loaded,
     new_pending,
-    share,
     state_of,
     unload,
 )
 from dynamo_bao.schema import Schema
 from dynamo_bao.session.session import Session
+from dynamo_bao.sharing import Sharing
 from dynamo_bao.tenancy import bound_tenant
 from dynamo_bao.wire import AttributeValue, Item
 from dynamo_bao.writes.actions import STORED, Action, WritePlan
@@ -138,6 +138,8 @@ class Creation(Change):
         super().__init__(*about)
         self.values = dict(values)
         self.overwrite = False
+        self._sharing: list[Sharing] = []
+        self._earlier: Any = None
         self._by_save = by_save
 
     @property
@@ -167,18 +169,27 @@ class Creation(Change):
 
     def _settle_in(self, session: Session) -> Any:
         """Makes the instance the session's; earlier ones for its key show its state from now on."""
+        known = self._known_object()
+        own = self.instance if known is None or self._by_save else known
+        self._earlier = known if known is not own else None
+        self._sharing = []
         for one in session.earlier(self.home, self.subject.identity):
             if one.__dict__ is not self.instance.__dict__:
-                share(one, self.instance)
-        known = self._known_object()
-        session.adopt(self.instance if known is None or self._by_save else known)
+                sharing = Sharing(one, self.instance)
+                if one is not own:
+                    self._sharing.append(sharing)
+        session.adopt(own)
         return self._known_object()
 
     def undo(self) -> None:
         values = self.instance.__dict__
         self.values.update({name: values[name] for name in self.subject.schema.fields if name in values})
+        for sharing in self._sharing:
+            sharing.end()
         if self.session is not None:
             self.session.forget(self.home, self.subject.identity)
+            if self._earlier is not None:
+                self.session.adopt(self._earlier)
         become_transient(self.instance, self.values)
 
 

@@ -181,12 +181,18 @@ def new_loaded(home: Home, identity: Identity, tenant: str | None, item: Item) -
 # --- changing state ---------------------------------------------------------------------------------
 
 
+def class_for(state: State) -> type[Any]:
+    """The class of instances in a state: the model itself, or the hidden one that loads."""
+    assert state.home is not None
+    model: Any = state.home.model
+    hidden: type[Any] = model.__bao_hidden__
+    return model if state.status in (Status.LOADED, Status.TRANSIENT) else hidden
+
+
 def _become(instance: Any, state: State, status: Status) -> None:
     """Sets the status, and the class that goes with it, of the instance and of those sharing its state."""
     state.status = status
-    assert state.home is not None
-    model = state.home.model
-    cls = model if status in (Status.LOADED, Status.TRANSIENT) else model.__bao_hidden__
+    cls = class_for(state)
     sharing = [instance] if state.shared is None else [instance, *(ref() for ref in state.shared)]
     for one in sharing:
         if one is not None and type(one) is not cls:
@@ -291,16 +297,6 @@ def _forget_values(instance: Any, state: State) -> None:
     for name in schema.fields:
         if name not in keep:
             values.pop(name, None)
-
-
-def share(older: Any, newer: Any) -> None:
-    """Makes `older` show the state and values of `newer`, from now on."""
-    state = state_of(newer)
-    older.__dict__ = newer.__dict__
-    if state.shared is None:
-        state.shared = [weakref.ref(newer)]
-    state.shared.append(weakref.ref(older))
-    object.__setattr__(older, "__class__", type(newer))
 
 
 # --- related instances ------------------------------------------------------------------------------

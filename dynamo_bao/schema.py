@@ -13,8 +13,7 @@ from dynamo_bao.codec import Decode, Encode, undecodable
 from dynamo_bao.errors import ConfigurationError, QueryError, ValidationError, suggestion
 from dynamo_bao.fields.base import Field
 from dynamo_bao.fields.documents import JsonField, StringSetField, plain, to_document
-from dynamo_bao.fields.text import BinaryField
-from dynamo_bao.fields.text import RelatedField
+from dynamo_bao.fields.text import BinaryField, RelatedField
 from dynamo_bao.keys import (
     GUARD_MARK,
     SEPARATOR,

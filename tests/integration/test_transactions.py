@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -106,6 +107,49 @@ def test_an_exception_writes_nothing_and_comes_out(
         org.save()
         assert Org.find("acme").exists()
     assert "TransactWriteItems" not in wire.operations
+
+
+@pytest.mark.parametrize("inside", [True, False])
+def test_a_replacement_that_fails_leaves_the_item_and_its_object(
+    people: tuple[User, User], manager: Manager, inside: bool
+) -> None:
+    """Deleted and created anew in a block that fails: the old object is as stored, the new one is new again."""
+    user_id = people[0].user_id
+    with ExitStack() as stack:
+        if inside:
+            stack.enter_context(run_with_batch_context())
+        for end in (Stop(), None):
+            ada = User.find(user_id)
+            assert ada.name == "Ann"
+            with pytest.raises(Stop if end else UniqueConstraintError), transaction():
+                ada.delete()
+                made = User.create(user_id=user_id, name="Eve", email="bob@example.org")
+                if end:
+                    raise end
+            assert ada.exists() and ada.name == "Ann"
+            assert (made.name, made is ada) == ("Eve", False)
+            assert not made.exists() and bool(made)
+            if inside:
+                assert User.find(user_id) is ada
+
+
+def test_what_was_found_before_a_save_that_fails_is_as_it_was(manager: Manager) -> None:
+    """Missing and pending objects of the key, which showed the new item in the block, show it no longer."""
+    with run_with_batch_context():
+        missing = Org.find("a")
+        assert not missing
+        pending = Org.find("b")
+        with pytest.raises(Stop), transaction():
+            made = [Org(org_id=key, name="made").save() for key in "ab"]
+            assert (missing.name, pending.name) == ("made", "made")
+            raise Stop
+        assert not missing.exists() and not pending.exists()
+        assert Org.find("b") is pending
+        with pytest.raises(ItemNotFoundError):
+            _ = missing.name
+        assert [org.name for org in made] == ["made", "made"]
+        assert [org.save().exists() for org in made] == [True, True]
+        assert Org.find("a").name == Org.find("b").name == missing.name == "made"
 
 
 def test_nothing_to_write_sends_nothing(people: tuple[User, User], wire: Wire) -> None:
