@@ -183,6 +183,25 @@ def test_an_item_written_twice_is_one_action(people: tuple[User, User], wire: Wi
     assert (post.title, post.views, post.has_changes()) == ("final", 3, False)
 
 
+@pytest.mark.parametrize("delete", ["by key", "as found", "the object made"])
+def test_what_the_block_created_can_be_deleted_in_it(manager: Manager, wire: Wire, delete: str) -> None:
+    """By its key too, though it is not stored yet and has unique values; nothing is sent, and nothing exists."""
+    with run_with_batch_context():
+        earlier = User.find("01ARZ3NDEKTSV4RRFFQ69G5FAV")
+        with transaction():
+            made = User.create(user_id=earlier.user_id, name="Ann", email="ann@example.org")
+            if delete == "by key":
+                User.delete(made.user_id)
+            elif delete == "as found":
+                User.find(made.user_id).delete()
+            else:
+                made.delete()
+            assert not User.find(made.user_id)
+        assert wire.operations == []
+        assert not User.find(made.user_id) and not made.exists() and not earlier.exists()
+    assert not User.find(made.user_id)
+
+
 def test_counters_and_sets_of_the_block_are_added_on_the_server(manager: Manager) -> None:
     """Increments add to what is stored at the end; the objects read it again at the next look."""
     post_id = Post.create(title="a", views=1, tags={"x", "y"}).post_id
