@@ -32,6 +32,7 @@ from dynamo_bao.instances import (
     state_of,
     unload,
 )
+from dynamo_bao.keys import Key
 from dynamo_bao.schema import Schema
 from dynamo_bao.session.session import Session
 from dynamo_bao.sharing import Sharing
@@ -79,6 +80,11 @@ class Change:
         self.assumed: Assumed = {}
         self.done: list[Callable[[Any], object]] = []
         self.result: Any = instance
+
+    @property
+    def spot(self) -> tuple[str, Key]:
+        """Which item it is about: the table and the key."""
+        return self.home.database.table_name, self.subject.identity.key
 
     def plan_from(self, known: Known | None) -> WritePlan:
         """The plan, from what is known of the item now."""
@@ -182,15 +188,15 @@ class Creation(Change):
         return self._known_object()
 
     def undo(self) -> None:
-        values = self.instance.__dict__
-        self.values.update({name: values[name] for name in self.subject.schema.fields if name in values})
+        held = self.instance.__dict__
+        values = {**self.values, **{name: held[name] for name in self.subject.schema.fields if name in held}}
         for sharing in self._sharing:
             sharing.end()
         if self.session is not None:
             self.session.forget(self.home, self.subject.identity)
             if self._earlier is not None:
                 self.session.adopt(self._earlier)
-        become_transient(self.instance, self.values)
+        become_transient(self.instance, values)
 
 
 class Saving(Change):

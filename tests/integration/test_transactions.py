@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from typing import Any
 
 import pytest
@@ -131,6 +131,47 @@ def test_a_replacement_that_fails_leaves_the_item_and_its_object(
             assert not made.exists() and bool(made)
             if inside:
                 assert User.find(user_id) is ada
+
+
+def test_an_inner_block_that_fails_leaves_what_the_outer_one_did(
+    people: tuple[User, User], manager: Manager
+) -> None:
+    """To the same keys too: a replacement stays one, a created object keeps its values; until the outer one fails."""
+    ann = people[0]
+    for end in (Stop(), None):
+        with run_with_batch_context():
+            found = User.find(ann.user_id)
+            assert found.name == "Ann"
+            with pytest.raises(Stop) if end else nullcontext(), transaction():
+                User.delete(ann.user_id)
+                made = User.create(user_id=ann.user_id, name="Anna", email="anna@example.org")
+                org = Org.create(org_id="a", name="first")
+                org.name = "not saved"
+                with pytest.raises(Stop), transaction():
+                    org.name = "inner"
+                    org.save()
+                    made.delete()
+                    User.create(user_id=ann.user_id, name="inner")
+                    raise Stop
+                assert (User.find(ann.user_id).name, org.name) == ("Anna", "first")
+                if end:
+                    raise end
+            if end:
+                assert found.name == "Ann" and User.find(ann.user_id) is found
+                assert not org.exists() and not Org.find("a")
+    assert User.find(ann.user_id).name == "Anna"
+    assert Org.find("a").name == "first"
+
+
+def test_what_cancels_itself_says_nothing_of_what_is_stored(manager: Manager, wire: Wire) -> None:
+    """Create then delete sends nothing, so that the next find asks whether somebody else has stored the item."""
+    Org.create(org_id="a", name="theirs")
+    with run_with_batch_context():
+        wire.clear()
+        with transaction():
+            Org.create(org_id="a", name="mine").delete()
+        assert wire.operations == []
+        assert Org.find("a").name == "theirs"
 
 
 def test_what_was_found_before_a_save_that_fails_is_as_it_was(manager: Manager) -> None:
