@@ -122,7 +122,9 @@ def _as_imported(name: str | None, file: Path) -> ModuleType | None:
 
 def _private_package(folder: Path) -> str:
     """A package made of a folder anew, under a name of its own, so that its modules can import each other."""
-    name = f"dynamo_bao_fields_{hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:12]}"
+    folder = folder.resolve()  # the import system remembers folders by the text of their paths
+    name = f"dynamo_bao_fields_{hashlib.sha256(str(folder).encode()).hexdigest()[:12]}"
+    importlib.invalidate_caches()
     for known in [known for known in sys.modules if known == name or known.startswith(f"{name}.")]:
         del sys.modules[known]
     file = folder / "__init__.py"
