@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from dynamo_bao.cli import init
 from dynamo_bao.cli.connection import Connection
-from dynamo_bao.cli.init import _settings_text
 from dynamo_bao.config import load_settings
 from tests.commands.conftest import Project, run
 
@@ -93,6 +93,16 @@ def test_init_never_overwrites(bao: Project) -> None:
     assert (bao.folder / "models/user.py").read_text() == "# mine\n"
 
 
+def test_init_never_writes_over_what_appears_meanwhile(bao: Project) -> None:
+    """A file that somebody else made since it was looked for is an error, and stays as it is."""
+    project = init.Project.of(Connection(), "app", yaml=True, configured=None)
+    new = project.new()
+    bao.write("models.yaml", "# mine\n")
+    with pytest.raises(FileExistsError):
+        project.write(new)
+    assert (bao.folder / "models.yaml").read_text() == "# mine\n"
+
+
 def test_init_leaves_a_folder_of_models_alone(bao: Project) -> None:
     """A folder that has Python modules in it is somebody's; no second model is put beside them."""
     bao.write("models/shop.py", "# mine\n")
@@ -132,7 +142,7 @@ def test_init_writes_texts_that_toml_reads_back(bao: Project) -> None:
     """Whatever an option is given, the settings file holds it as it was."""
     address = 'http://localhost:8000/"\\\té'
 
-    bao.write("dynamo_bao.toml", _settings_text(Connection(endpoint_url=address), "app", yaml=True))
+    bao.write("dynamo_bao.toml", init._settings_text(Connection(endpoint_url=address), "app", yaml=True))
     settings = load_settings(None, {}, {})
     assert settings.get("aws", "endpoint_url") == address
     assert settings.get("paths", "models_definition_path") == "models.yaml"

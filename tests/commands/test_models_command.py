@@ -114,7 +114,7 @@ def test_diagram_is_text_by_default(shop: Project) -> None:
         (["-o", "out.svg"], "<svg "),
         (["-o", "out.mmd"], "erDiagram\n"),
         (["-o", "out.txt"], "╭─ Customer"),
-        (["--format", "svg", "-o", "out.txt"], "<svg "),
+        (["--format", "svg", "-o", "out.mmd"], "<svg "),
     ],
 )
 def test_a_drawing_is_written_to_a_file(shop: Project, arguments: list[str], start: str) -> None:

@@ -327,6 +327,9 @@ def test_what_points_stands_right_of_what_is_pointed_to() -> None:
     place(boxes, [("c", "b"), ("b", "a")])
     assert [box.column for box in boxes] == [0, 1, 2]
     assert {box.y for box in boxes} == {0}
+    narrow, wide, target = Box("n", 50, 50), Box("w", 200, 50), Box("t", 100, 50)
+    place([narrow, wide, target], [("n", "t"), ("w", "t")])
+    assert narrow.width == 200, "a line that leaves a box never passes behind another of its column"
     boxes = [Box(name, 100, 50) for name in "abcd"]
     place(boxes, [("b", "a"), ("c", "b"), ("c", "d")])
     assert [box.column for box in boxes] == [0, 1, 2, 1], (
