@@ -149,7 +149,8 @@ const commands = {
     return describe(held);
   },
 
-  save_held: async ({ values }) => describe(await Object.assign(held, hear(values)).save()),
+  save_held: async ({ values, condition }) =>
+    describe(await Object.assign(held, hear(values)).save(condition ? { condition: hear(condition) } : {})),
 
   // Members are taken out of and put into the set that the object holds.
   members: async ({ model, id, field, add, remove }) => {

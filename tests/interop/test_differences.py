@@ -268,6 +268,31 @@ def test_an_object_that_was_deleted_is_not_saved(
     assert items_of(client, table) == {}
 
 
+def test_a_condition_keeps_javascript_from_saving_what_was_deleted(
+    javascript: JavaScript, python: Python, client: Any, table: str
+) -> None:
+    """Asked that the item's own key is still there, it writes no fragment."""
+    python.create("Boat", EVERYTHING)
+    javascript.ask("hold", model="Boat", id="sea-1")
+    python.delete("Boat", "sea-1")
+    with pytest.raises(Refused, match="Condition check failed"):
+        javascript.ask("save_held", values={"crew": 3}, condition={"boatId": {"$exists": True}})
+    assert items_of(client, table) == {}
+
+
+def test_a_counter_of_an_object_is_added_to(javascript: JavaScript, python: Python, table: str) -> None:
+    """An object's counter that JavaScript assigns replaces what was counted meanwhile; Python's adds to it."""
+    python.create("Boat", {**EVERYTHING, "miles": 10})
+    assert python.manager is not None
+    boat = python.manager.models.Boat.find("sea-1")
+    javascript.ask("hold", model="Boat", id="sea-1")
+    boat.miles += 1
+    javascript.increment("Boat", "sea-1", {"miles": 100})
+    boat.save()
+    assert boat.miles == 111
+    assert javascript.ask("save_held", values={"miles": 11})["miles"] == 11
+
+
 def test_a_unique_value_of_an_item_that_expired_is_free(
     javascript: JavaScript, python: Python, client: Any, table: str
 ) -> None:
