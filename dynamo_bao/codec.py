@@ -38,20 +38,32 @@ _IMMUTABLE = (str, int, float, bool, bytes, Decimal, type(None))
 def compile_decoder(model: str, fields: Iterable[Field], keys: Collection[str]) -> Decode:
     """A function ``decode(item, out)`` that puts the value of every field into `out`.
 
+    It first takes for granted that what is required is there, and that a number that should be whole is; where
+    that does not hold, the item is decoded anew, field by field and with care.
+
     Args:
         keys: names of key fields, which are left as they are where the item does not have them.
     """
-    lines, names = ["def decode(item, out):", "    get = item.get"], dict(_NAMES)
+    names = dict(_NAMES)
+    careful, quick = ["def careful(item, out):", "    get = item.get"], ["def decode(item, out):", "    get = item.get"]
+    quick.append("    try:")
     for number, field in enumerate(fields):
-        lines.append(f"    v = get({field.attribute!r})")
         value = _inline(field, "from_dynamo", field.decode_source, f"f{number}", names)
+        absent = _absent(field, number, names)
+        careful.append(f"    v = get({field.attribute!r})")
         if field.name in keys:
-            lines.append(f"    if v is not None: out[{field.name!r}] = {value}")
+            careful.append(f"    if v is not None: out[{field.name!r}] = {value}")
         else:
-            lines.append(
-                f"    out[{field.name!r}] = {value} if v is not None else {_absent(field, number, names)}"
-            )
-    decode: Decode = _compiled("\n".join(lines), f"decoder of {model}", names)["decode"]
+            careful.append(f"    out[{field.name!r}] = {value} if v is not None else {absent}")
+        if field.nullable or field.absent() is not None:
+            quick.append(f"        v = get({field.attribute!r})")
+            quick.append(f"        out[{field.name!r}] = {value} if v is not None else {absent}")
+        else:
+            taken = f"item[{field.attribute!r}]"
+            there = _inline(field, "from_dynamo", field.decode_source, f"f{number}", names, taken)
+            quick.append(f"        out[{field.name!r}] = {there.replace('_int(', 'int(')}")
+    quick += ["    except Exception:", "        careful(item, out)"]
+    decode: Decode = _compiled("\n".join([*careful, *quick]), f"decoder of {model}", names)["decode"]
     return decode
 
 
@@ -72,12 +84,14 @@ def compile_encoder(model: str, fields: Iterable[Field]) -> Encode:
     return encode
 
 
-def _inline(field: Field, method: str, source: str | None, call: str, names: dict[str, Any]) -> str:
-    """The conversion as source: a field's own expression, unless a subclass changed the method."""
+def _inline(
+    field: Field, method: str, source: str | None, call: str, names: dict[str, Any], of: str = "v"
+) -> str:
+    """The conversion of the expression `of` as source: a field's own, unless a subclass changed the method."""
     if source is not None and _defines_last(type(field), method, f"{method.split('_')[0]}"):
-        return source.format(v="v")
+        return source.format(v=of)
     names[call] = _typed(field) if method == "to_dynamo" else field.from_dynamo
-    return f"{call}(v)"
+    return f"{call}({of})"
 
 
 def _defines_last(kind: type, method: str, direction: str) -> bool:

@@ -12,14 +12,15 @@ import weakref
 from collections.abc import Iterable
 from typing import Any, Protocol
 
-from dynamo_bao.capacity import Capacity
+from dynamo_bao.capacity import NOTHING_CONSUMED, Capacity
 from dynamo_bao.codec import same_stored
 from dynamo_bao.database import Database
 from dynamo_bao.errors import BatchIncompleteError, ItemNotFoundError, ValidationError
 from dynamo_bao.keys import Key
 from dynamo_bao.peers import Origin, PeerGroup
-from dynamo_bao.schema import Identity, Schema
-from dynamo_bao.wire import AttributeValue, Item
+from dynamo_bao.identities import Identity
+from dynamo_bao.schema import Schema
+from dynamo_bao.wire import PK, AttributeValue, Item
 
 STATE = "_bao_state"
 """Under which name an instance's ``__dict__`` holds its state."""
@@ -34,6 +35,9 @@ class Status(enum.Enum):
     MISSING = "missing"
     FAILED = "failed"
     DELETED = "deleted"
+
+
+_LOADED, _TRANSIENT = Status.LOADED, Status.TRANSIENT
 
 
 class Home(Protocol):
@@ -82,61 +86,46 @@ class Home(Protocol):
 class State:
     """Everything the library knows about one instance besides its field values.
 
+    What most instances never need has its first value in the class, so that making a state costs little.
+
     Attributes:
         generated: the key fields that got an id of this process, which no other item can have.
     """
 
-    __slots__ = (
-        "assigned",
-        "capacity",
-        "consistent",
-        "doubt",
-        "error",
-        "generated",
-        "group",
-        "home",
-        "key",
-        "origin",
-        "primary_id",
-        "related",
-        "session",
-        "sets",
-        "shared",
-        "status",
-        "stored",
-        "tenant",
-        "wants_consistent",
-    )
+    key: Key | None = None
+    primary_id: str | None = None
+    session: Any = None
+    stored: Item | None = None
+    consistent: bool = False
+    wants_consistent: bool = False
+    assigned: set[str] | None = None
+    error: Exception | None = None
+    group: PeerGroup | None = None
+    origin: Origin | None = None
+    shared: list[weakref.ref[Any]] | None = None
+    capacity: Capacity = NOTHING_CONSUMED
+    doubt: Exception | None = None
+    sets: dict[str, Any] | None = None
+    related: dict[str, tuple[Any, Any]] | None = None
+    generated: dict[str, Any] | None = None
 
     def __init__(self, home: Home | None, status: Status, tenant: str | None) -> None:
         self.home = home
         self.status = status
         self.tenant = tenant
-        self.key: Key | None = None
-        self.primary_id: str | None = None
-        self.session: Any = None
-        self.stored: Item | None = None
-        self.consistent = False
-        self.wants_consistent = False
-        self.assigned: set[str] | None = None
-        self.error: Exception | None = None
-        self.group: PeerGroup | None = None
-        self.origin: Origin | None = None
-        self.shared: list[weakref.ref[Any]] | None = None
-        self.capacity = Capacity()
-        self.doubt: Exception | None = None
-        self.sets: dict[str, Any] | None = None
-        self.related: dict[str, tuple[Any, Any]] | None = None
-        self.generated: dict[str, Any] | None = None
 
     def name(self, identity: Identity) -> None:
         """Takes on the key of `identity`."""
         self.key, self.primary_id = identity.key, identity.primary_id
 
 
+values_in: Any = object.__getattribute__
+"""Reads an instance's ``__dict__`` past the hidden class, whose own reading of attributes is slow."""
+
+
 def state_of(instance: Any) -> State:
     """The state of a model instance."""
-    state: State = instance.__dict__[STATE]
+    state: State = values_in(instance, "__dict__")[STATE]
     return state
 
 
@@ -145,7 +134,8 @@ def identity_of(instance: Any) -> Identity:
     state = state_of(instance)
     assert state.home is not None and state.key is not None and state.primary_id is not None
     names = state.home.schema.key_names
-    return Identity(state.key, state.primary_id, {name: instance.__dict__[name] for name in names})
+    values = values_in(instance, "__dict__")
+    return Identity(state.key, state.primary_id, {name: values[name] for name in names})
 
 
 def give_values(instance: Any, values: dict[str, Any]) -> None:
@@ -178,6 +168,29 @@ def new_loaded(home: Home, identity: Identity, tenant: str | None, item: Item) -
     return instance
 
 
+def new_of_row(home: Home, identity: Identity, tenant: str | None, item: Item, values: dict[str, Any]) -> Any:
+    """An instance of `home`'s model for a stored item whose values were decoded already.
+
+    Args:
+        values: those of `decoded_row`, which become the instance's own.
+    """
+    instance = object.__new__(home.model)
+    state = values[STATE] = State(home, Status.LOADED, tenant)
+    state.key, state.primary_id, state.stored = identity.key, identity.primary_id, item
+    names = home.schema.set_names
+    if names:
+        state.sets = {name: values[name] for name in names}
+    give_values(instance, values)
+    return instance
+
+
+def decoded_row(schema: Schema, item: Item) -> dict[str, Any]:
+    """The field values of a stored item, with room for the state of the instance that they are for."""
+    values: dict[str, Any] = {STATE: None, **schema.no_keys}
+    schema.decode_into(item, values, item[PK]["S"])
+    return values
+
+
 # --- changing state ---------------------------------------------------------------------------------
 
 
@@ -186,8 +199,12 @@ def _become(instance: Any, state: State, status: Status) -> None:
     state.status = status
     assert state.home is not None
     model = state.home.model
-    cls = model if status in (Status.LOADED, Status.TRANSIENT) else model.__bao_hidden__
-    sharing = [instance] if state.shared is None else [instance, *(ref() for ref in state.shared)]
+    cls = model if status is _LOADED or status is _TRANSIENT else model.__bao_hidden__
+    if state.shared is None:
+        if type(instance) is not cls:
+            object.__setattr__(instance, "__class__", cls)
+        return
+    sharing = [instance, *(ref() for ref in state.shared)]
     for one in sharing:
         if one is not None and type(one) is not cls:
             object.__setattr__(one, "__class__", cls)
@@ -197,7 +214,7 @@ def fill(instance: Any, item: Item, *, consistent: bool = False) -> None:
     """Loads `instance` from a stored item; fields assigned in the meantime keep their local values."""
     state = state_of(instance)
     assert state.home is not None
-    values = instance.__dict__
+    values = values_in(instance, "__dict__")
     if state.assigned:
         decoded: dict[str, Any] = {}
         state.home.schema.decode_into(item, decoded, state.primary_id or "")
@@ -231,7 +248,9 @@ def _stored(instance: Any, state: State, item: Item, consistent: bool) -> None:
     state.stored, state.consistent, state.wants_consistent = item, consistent, False
     state.assigned = state.error = state.origin = state.doubt = None
     names = state.home.schema.set_names
-    state.sets = {name: instance.__dict__[name] for name in names} if names else None
+    if names:
+        values = values_in(instance, "__dict__")
+        state.sets = {name: values[name] for name in names}
     _become(instance, state, Status.LOADED)
 
 

@@ -14,7 +14,7 @@ from dynamo_bao.errors import QueryError, suggestion
 from dynamo_bao.expressions.conditions import Condition, all_of
 from dynamo_bao.expressions.dicts import condition_from
 from dynamo_bao.expressions.render import Placeholders, render_condition
-from dynamo_bao.instances import Home, Status, fill, new_loaded, state_of
+from dynamo_bao.instances import Home, Status, decoded_row, fill, new_of_row, state_of
 from dynamo_bao.keyconditions import key_condition
 from dynamo_bao.schema import IndexShape, PrimaryShape
 from dynamo_bao.scope import enter, session_now
@@ -165,12 +165,11 @@ class Query:
 
     def _instance(self, item: Item, session: Session | None) -> Any:
         schema = self.home.schema
-        values: dict[str, Any] = {}
-        schema.decode_into(item, values, item[PK]["S"])
-        identity = schema.identity(self.tenant, values)
+        values = decoded_row(schema, item)
+        identity = schema.identity_of(self.tenant, item, values)
         known = session.known(self.home, identity) if session is not None else None
         if known is None:
-            instance = new_loaded(self.home, identity, self.tenant, item)
+            instance = new_of_row(self.home, identity, self.tenant, item, values)
             if session is not None:
                 session.see(instance)
             return instance

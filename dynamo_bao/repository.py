@@ -22,7 +22,8 @@ from dynamo_bao.instances import Home, Status, not_found, require_present, state
 from dynamo_bao.query import Query, QueryOptions
 from dynamo_bao.reading import get_instance, get_into, get_items
 from dynamo_bao.results import QueryResult
-from dynamo_bao.schema import Identity, IndexShape, PrimaryShape, Schema
+from dynamo_bao.identities import Identity
+from dynamo_bao.schema import IndexShape, PrimaryShape, Schema
 from dynamo_bao.scope import enter, enter_through, require_own_tenant, session_of
 from dynamo_bao.storing import StoredModel
 from dynamo_bao.uniqueness import constraint_named, has_value, stored_value
@@ -241,7 +242,7 @@ class Repository(StoredModel[M], WholeModel[M]):
 
     def identify(self, tenant: str | None, key: object) -> Identity:
         """The identity of the item that `key` names."""
-        return self.schema.identify(tenant, self.plain_key(key))
+        return self.schema.identify(tenant, key if type(key) is str else self.plain_key(key))
 
     def plain_key(self, key: object) -> object:
         """The key without an instance around it; raises where there is none."""

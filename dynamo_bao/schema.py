@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from attrs import define, field, frozen
 
@@ -13,6 +13,7 @@ from dynamo_bao.codec import Decode, Encode, undecodable
 from dynamo_bao.errors import ConfigurationError, QueryError, ValidationError, suggestion
 from dynamo_bao.fields.base import Field
 from dynamo_bao.fields.documents import MapField, StringSetField, plain, to_document
+from dynamo_bao.identities import Identity, TextKeys
 from dynamo_bao.keys import (
     GUARD_MARK,
     SEPARATOR,
@@ -69,14 +70,6 @@ class Part:
             return self.from_text(text)
         except (ValueError, OverflowError):
             raise self.field.error("is not the text of such a key; give the value itself", text) from None
-
-
-class Identity(NamedTuple):
-    """One item told apart: its table key, its primary id, and the key fields' values."""
-
-    key: Key
-    primary_id: str
-    values: dict[str, Any]
 
 
 @frozen(eq=False)
@@ -171,18 +164,24 @@ class Schema:
     encode: Encode
     search: SearchConfig | None = None
     key_names: tuple[str, ...] = field(init=False)
+    no_keys: dict[str, None] = field(init=False)
     attributes: dict[str, str] = field(init=False)
     lazy_names: frozenset[str] = field(init=False)
     renewing: tuple[Field, ...] = field(init=False)
     set_names: tuple[str, ...] = field(init=False)
+    text_keys: TextKeys | None = field(init=False)
     derived_names: frozenset[str] = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         parts = (self.primary.partition, self.primary.sort)
         self.key_names = tuple(part.field.name for part in parts if part.field is not None)
+        self.no_keys = dict.fromkeys(self.key_names)
         self.attributes = {str(f.attribute): f.name for f in self.fields.values()}
         self.lazy_names = frozenset(self.fields)
         self.renewing = tuple(f for f in self.fields.values() if f.renews)
+        key_fields = [part.field for part in parts if part.field is not None]
+        has_partition = self.primary.partition.field is not None
+        self.text_keys = TextKeys.of(self.prefix, key_fields, self.key_format) if has_partition else None
         self.set_names = tuple(f.name for f in self.fields.values() if isinstance(f, StringSetField))
         pairs = [(index.pk_name, index.sk_name) for index in self.indexes.values()]
         pairs += [(ITER_PK, ITER_SK)] * self.iterable
@@ -199,6 +198,11 @@ class Schema:
         """
         return self._identity(tenant, [self._needed(values, name) for name in self.key_names])
 
+    def identity_of(self, tenant: str | None, item: Item, values: dict[str, Any]) -> Identity:
+        """The identity of a stored item, whose field values are known."""
+        short = None if self.text_keys is None else self.text_keys.stored(tenant, item, values)
+        return short or self.identity(tenant, values)
+
     def identify(self, tenant: str | None, given: object) -> Identity:
         """The identity of the item that a caller names.
 
@@ -210,7 +214,8 @@ class Schema:
             ValidationError: where it cannot name an item of this model.
         """
         if isinstance(given, str):
-            return self._identity_of_text(tenant, given)
+            short = None if self.text_keys is None or type(given) is not str else self.text_keys.named(tenant, given)
+            return short or self._identity_of_text(tenant, given)
         if isinstance(given, Mapping):
             return self._identity(tenant, self._values_of(given))
         if isinstance(given, tuple) and len(self.key_names) == 2:

@@ -63,7 +63,7 @@ LEVELS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ),
     (
         "a model, compiled",
-        ("database", "codec", "schema", "declarations", "definition", "paths", "peers", "instances"),
+        ("database", "codec", "identities", "schema", "declarations", "definition", "paths", "peers", "instances"),
     ),
     (
         "writes, planned",

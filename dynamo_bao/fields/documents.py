@@ -240,6 +240,7 @@ class StringSetField(Field):
     ordered = False
     member_types: frozenset[Any] = frozenset((str, Any))
     code = "SS"
+    decode_source = 'set({v}["SS"])'
 
     def __init__(
         self,

@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 from dynamo_bao.capacity import Capacity
 from dynamo_bao.database import Database
 from dynamo_bao.errors import BatchIncompleteError
-from dynamo_bao.instances import Status, fill, mark_failed, mark_missing, state_of
+from dynamo_bao.instances import State, Status, fill, mark_failed, mark_missing, state_of
 from dynamo_bao.peers import PeerGroup
 from dynamo_bao.session.identity import ItemKey
-from dynamo_bao.session.lookups import PlannedBatch, plan_reads, wanted_by
+from dynamo_bao.session.lookups import PlannedBatch, Wanted, plan_reads
 from dynamo_bao.session.pool import Pool
 from dynamo_bao.session.queries import PendingQuery
 from dynamo_bao.session.rounds import NAMED_KEYS, Round, Rounds, open_round, tell
@@ -41,12 +41,21 @@ class Flush:
         self.unheard = list(queries)
         self._rounds = rounds
         self._settled: list[Any] = []
+        self._wanted: list[Wanted] = []
         self._waiting: dict[tuple[int, TableKey], list[ItemKey]] = {}
-        self._wanted = []
         for item_key, instance in taken.items():
-            want = wanted_by(state_of(instance))
-            self._wanted.append(want)
-            self._waiting.setdefault((id(want.database.transport), want.table_key), []).append(item_key)
+            self._want(item_key, state_of(instance))
+
+    def _want(self, item_key: ItemKey, state: State) -> None:
+        """Takes down what the lookup of one pending instance needs read."""
+        database, key = item_key.home.database, item_key.key
+        self._wanted.append(Wanted(database, key, state.wants_consistent))
+        spot = id(database.transport), (database.table_name, key)
+        waiting = self._waiting.get(spot)
+        if waiting is None:
+            self._waiting[spot] = [item_key]
+        else:
+            waiting.append(item_key)
 
     def run(self, pool: Pool, seconds: float | None, max_concurrency: int | None) -> None:
         """Sends the requests and gives every key and query its outcome.
@@ -56,7 +65,8 @@ class Flush:
             max_concurrency: how many requests travel at once; None for the most of the tables' own, and five
                 times as many where queries are among them.
         """
-        databases = [want.database for want in self._wanted] + [query.database for query in self.unheard]
+        asked = [*(want.database for want in self._wanted), *(query.database for query in self.unheard)]
+        databases = list({id(database): database for database in asked}.values())
         seconds = seconds or min(database.deadline for database in databases)
         widened = QUERIES_FOR_A_BATCH if self.unheard else 1
         at_once = max_concurrency or widened * max(database.max_concurrency for database in databases)
@@ -70,8 +80,8 @@ class Flush:
             for query, outcome in zip(queries, answers[len(plan) :], strict=True):
                 self._heard(opened, query, outcome)
         _make_peers(self._settled)
-        for hooks in {id(database): database.observers.on_flush for database in databases}.values():
-            tell(hooks, opened)
+        for database in databases:
+            tell(database.observers.on_flush, opened)
 
     def _settle(self, opened: Round, planned: PlannedBatch, answer: BatchAnswer) -> None:
         self._rounds.stats.batches += len(answer.replies)
@@ -81,15 +91,15 @@ class Flush:
             failures.update(dict.fromkeys(answer.unanswered, _incomplete(len(answer.unanswered))))
         share = _share(answer, len(planned.batch.keys))
         about: list[str] = []
+        items, client, consistent = answer.items, id(planned.transport), planned.batch.consistent
         for table_key in planned.batch.keys:
-            for item_key in self._waiting[id(planned.transport), table_key]:
+            for item_key in self._waiting[client, table_key]:
                 instance = self.unanswered.pop(item_key)
-                if len(about) < NAMED_KEYS:
-                    about.append(f"{item_key.home.schema.name} {state_of(instance).primary_id!r}")
-                _resolve(
-                    instance, answer.items.get(table_key), failures.get(table_key), planned.batch.consistent
-                )
                 state = state_of(instance)
+                if len(about) < NAMED_KEYS:
+                    about.append(f"{item_key.home.schema.name} {state.primary_id!r}")
+                failure = failures.get(table_key) if failures else None
+                _resolve(instance, items.get(table_key), failure, consistent)
                 state.capacity = state.capacity.plus(share)
                 self._settled.append(instance)
         for reply in answer.replies:
@@ -152,11 +162,14 @@ def _resolve(instance: Any, item: Any, failure: Exception | None, consistent: bo
 
 def _make_peers(instances: list[Any]) -> None:
     """Instances of one model that one round brought are peers."""
-    by_home: dict[int, list[Any]] = {}
+    groups: dict[int, PeerGroup] = {}
     for instance in instances:
-        if state_of(instance).status is Status.LOADED:
-            by_home.setdefault(id(state_of(instance).home), []).append(instance)
-    for members in by_home.values():
-        group = PeerGroup(members)
-        for member in members:
-            state_of(member).group = group
+        state = state_of(instance)
+        if state.status is not Status.LOADED:
+            continue
+        home = id(state.home)
+        group = groups.get(home)
+        if group is None:
+            group = groups[home] = PeerGroup()
+        group.take(instance)
+        state.group = group

@@ -38,16 +38,17 @@ class IdentityMap:
         self._most = most
         self._held: dict[ItemKey, Any] = {}
         self._seen: weakref.WeakValueDictionary[ItemKey, Any] = weakref.WeakValueDictionary()
+        self._has_seen = False  # most sessions never do, and then nothing is looked for there
 
     def get(self, key: ItemKey) -> Any:
         """The instance for `key`, or None."""
         instance = self._held.get(key)
-        return self._seen.get(key) if instance is None else instance
+        return self._seen.get(key) if instance is None and self._has_seen else instance
 
     def hold(self, key: ItemKey, instance: Any) -> None:
         """Keeps `instance` as the one for `key`, for as long as the session lives."""
         self._held[key] = instance
-        if self._seen:
+        if self._has_seen:
             self._seen.pop(key, None)
         if self._most is not None and len(self._held) > self._most:
             self._let_go()
@@ -56,7 +57,7 @@ class IdentityMap:
         for key in list(islice(self._held, TRIES)):
             instance = self._held.pop(key)
             if _is_clean(instance):
-                self._seen[key] = instance
+                self.see(key, instance)
                 return
             self._held[key] = instance  # behind the others, to be tried again much later
 
@@ -64,6 +65,7 @@ class IdentityMap:
         """Knows `instance` as the one for `key` while somebody else holds it."""
         if key not in self._held:
             self._seen[key] = instance
+            self._has_seen = True
 
     def drop(self, key: ItemKey) -> None:
         """Forgets the instance for `key`."""

@@ -6,12 +6,11 @@ A plan is a pure value: the same lookups always give the same requests in the sa
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 from attrs import frozen
 
 from dynamo_bao.database import Database
-from dynamo_bao.instances import State
 from dynamo_bao.keys import Key
 from dynamo_bao.session.identity import ItemKey
 from dynamo_bao.transport.batches import Batch, TableKey
@@ -19,18 +18,12 @@ from dynamo_bao.transport.messages import Transport
 from dynamo_bao.wire import MAX_BATCH_GET_KEYS
 
 
-@frozen
-class Wanted:
+class Wanted(NamedTuple):
     """One key to read: where, and how."""
 
     database: Database
     key: Key
     consistent: bool
-
-    @property
-    def table_key(self) -> TableKey:
-        """The key with its table, as batches have it."""
-        return self.database.table_name, self.key
 
 
 @frozen
@@ -53,14 +46,20 @@ def plan_reads(wanted: Iterable[Wanted]) -> tuple[PlannedBatch, ...]:
     """
     clients: dict[int, Database] = {}
     keys: dict[tuple[int, TableKey], bool] = {}
-    for one in wanted:
-        client = id(one.database.transport)
-        clients[client] = one.database
-        spot = (client, one.table_key)
-        keys[spot] = keys.get(spot, False) or one.consistent
+    last: Database | None = None
+    for database, key, consistent in wanted:
+        if database is not last:  # most lookups of a round are of one database
+            last, client, table = database, id(database.transport), database.table_name
+            clients[client] = database
+        spot = client, (table, key)
+        if consistent or spot not in keys:
+            keys[spot] = consistent
     groups: dict[tuple[int, bool], list[TableKey]] = {}
     for (client, table_key), consistent in keys.items():
-        groups.setdefault((client, consistent), []).append(table_key)
+        group = groups.get((client, consistent))
+        if group is None:
+            group = groups[client, consistent] = []
+        group.append(table_key)
     return tuple(
         PlannedBatch(clients[client], Batch(tuple(members[start : start + MAX_BATCH_GET_KEYS]), consistent))
         for (client, consistent), members in groups.items()
@@ -96,9 +95,3 @@ class Lookups:
 
     def __contains__(self, key: ItemKey) -> bool:
         return key in self._pending
-
-
-def wanted_by(state: State) -> Wanted:
-    """What the lookup of one pending instance needs read."""
-    assert state.home is not None and state.key is not None
-    return Wanted(state.home.database, state.key, state.wants_consistent)

@@ -14,7 +14,7 @@ from dynamo_bao.instances import (
     state_of,
     unload,
 )
-from dynamo_bao.schema import Identity
+from dynamo_bao.identities import Identity
 from dynamo_bao.session.identity import IdentityMap, ItemKey
 from dynamo_bao.session.lookups import Lookups
 from dynamo_bao.session.owned import Owned, SessionState
