@@ -28,6 +28,10 @@ FIELDS = {
 FIELDS["nested"] = {**FIELDS["plain"], "address": "M", "history": "L"}
 """The fields by kind of item, each with its type on the wire: 7 strings, 4 numbers, a boolean, a set of strings."""
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 TABLES = {"plain": "items", "nested": "documents"}
 """Where the items of a kind are under their id."""
 PAGES = {"plain": "item_pages", "nested": "document_pages"}
@@ -102,7 +106,7 @@ def typed(value: object) -> dict[str, object]:
     return {"N": str(value)}
 
 
-def typed_item(values: dict[str, object]) -> dict[str, dict[str, object]]:
+def typed_item(values: Mapping[str, object]) -> dict[str, dict[str, object]]:
     """An item as typed JSON."""
     return {name: typed(value) for name, value in values.items()}
 

@@ -39,8 +39,13 @@ Figures = dict[str, Any]
 
 
 def environment() -> dict[str, str]:
-    """What the processes see: this environment with the settings that all contenders share."""
-    return {**os.environ, **ENVIRONMENT}
+    """What the processes see: this environment with the settings that all contenders share.
+
+    Compiled modules are kept, as where libraries are installed: a start is not to measure the compiler.
+    """
+    shared = {**os.environ, **ENVIRONMENT}
+    shared.pop("PYTHONDONTWRITEBYTECODE", None)
+    return shared
 
 
 def is_installed(name: str) -> bool:

@@ -80,7 +80,8 @@ def _verify_reads(contender: Contender, kind: str) -> None:
     _same(contender, kind, [contender.get(kind, keys[7], read)], [7])
     _same(contender, kind, contender.batch_get(kind, keys[:PAGE], read), range(PAGE))
     _same(contender, kind, contender.query(kind, team(2 * PAGE), read), range(2 * PAGE, 3 * PAGE))
-    _same(contender, kind, contender.batch_get(kind, keys, read), range(ITEMS))
+    if kind == "plain":
+        _same(contender, kind, contender.batch_get(kind, keys, read), range(ITEMS))
 
 
 def _same(contender: Contender, kind: str, found: list[Any], numbers: Any) -> None:

@@ -33,22 +33,16 @@ MORE = ("nested_batch_get", "nested_get", "nested_query", "nested_put", "lookups
 
 def report(found: Figures) -> str:
     """All tables of a run."""
-    sections = [
-        _about(found),
-        "### CPU of the client process\n",
-        _ratios(found, MAIN, starts=True),
-        "\n### With maps and lists in the items, and many lookups\n",
-        _ratios(found, MORE, starts=False),
-        "\n### Function calls of one operation\n",
-        _calls(found),
-        "\n### Memory of a loaded instance\n",
-        _memory(found),
-        "\n### What a session costs for a lookup\n",
-        _session(found),
-        "\n### The dashboard\n",
-        _dashboard(found),
-    ]
-    return "\n".join(section for section in sections if section)
+    sections = {
+        "CPU of the client process": _ratios(found, MAIN, starts=True),
+        "With maps and lists in the items, and many lookups": _ratios(found, MORE, starts=False),
+        "Function calls of one operation": _calls(found),
+        "Memory of a loaded instance": _memory(found),
+        "What a session costs for a lookup": _session(found),
+        "The dashboard": _dashboard(found),
+    }
+    tables = (f"### {title}\n\n{table}" for title, table in sections.items() if table)
+    return "\n\n".join([_about(found), *tables])
 
 
 def _about(found: Figures) -> str:
@@ -56,7 +50,7 @@ def _about(found: Figures) -> str:
     made = ", ".join(f"{name} {number}" for name, number in found["versions"].items())
     return (
         f"{machine['processor']}, {machine['cores']} cores, {machine['system']}, {machine['python']}; "
-        f"{machine['made'][:10]}; {rounds} rounds; load average {machine['load']:.1f} when they began. {made}.\n"
+        f"{machine['made'][:10]}; {rounds} rounds; load average {machine['load']:.1f} when they began. {made}."
     )
 
 
@@ -72,6 +66,8 @@ def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
 def _ratios(found: Figures, rows: Iterable[str], *, starts: bool) -> str:
     rows = [row for row in rows if row in found["rows"]]
     starts = starts and bool(found.get("starts"))
+    if not rows and not starts:
+        return ""
     head = ["client CPU, ratio to the boto3 client", *(ROWS[row] for row in rows)]
     head += ["import + client + first call, ms (wall)"] if starts else []
     body = []
@@ -142,7 +138,9 @@ def _memory(found: Figures) -> str:
 
 
 def _session(found: Figures) -> str:
-    took = {what: Spread(values) for what, values in found["session"].items()}
+    took = {what: Spread(values) for what, values in found.get("session", {}).items()}
+    if not took:
+        return ""
     names = {"new": "a key that is new to the session", "known": "a key that it knows"}
     body = [[names[what], f"{spread.median:.2f} ±{spread.half:.2f}"] for what, spread in took.items()]
     return _table(["µs of CPU for a lookup", ""], [*body, ["goal", f"{SESSION_GOAL:g}"]])

@@ -141,7 +141,7 @@ class Server:
         self._head = b""
         self._lock = threading.Lock()
         self._under_way = 0
-        self._told = {"requests": 0, "rounds": 0, "operations": list[str]()}
+        self._told: dict[str, Any] = _nothing_told()
         self._written = b""
         self._socket = socket.create_server(("127.0.0.1", 0), backlog=128)
         self.port = self._socket.getsockname()[1]
@@ -209,8 +209,12 @@ class Server:
         if question == "BenchWritten":
             return self._written
         with self._lock:
-            told, self._told = self._told, {"requests": 0, "rounds": 0, "operations": []}
+            told, self._told = self._told, _nothing_told()
         return json.dumps(told).encode()
+
+
+def _nothing_told() -> dict[str, Any]:
+    return {"requests": 0, "rounds": 0, "operations": []}
 
 
 def _framed(body: bytes) -> bytes:

@@ -37,7 +37,7 @@ class Status(enum.Enum):
     DELETED = "deleted"
 
 
-_LOADED, _TRANSIENT = Status.LOADED, Status.TRANSIENT
+_LOADED, _PENDING, _TRANSIENT = Status.LOADED, Status.PENDING, Status.TRANSIENT  # read often
 
 
 class Home(Protocol):
@@ -145,8 +145,10 @@ def give_values(instance: Any, values: dict[str, Any]) -> None:
     read fields by a remembered position. The dict CPython makes by itself when somebody touches ``__dict__``
     shares its keys with other instances, and reading from it takes three times as long (3.11).
     """
-    object.__setattr__(instance, "__dict__", values)
+    _set(instance, "__dict__", values)
 
+
+_set: Any = object.__setattr__
 
 # --- making ---------------------------------------------------------------------------------------
 
@@ -155,9 +157,10 @@ def new_pending(home: Home, identity: Identity, tenant: str | None, session: Any
     """An instance of `home`'s model that knows its key and nothing else yet."""
     model = home.model
     instance = object.__new__(model.__bao_hidden__)
-    state = State(home, Status.PENDING, tenant)
-    state.key, state.primary_id, state.session = identity.key, identity.primary_id, session
-    give_values(instance, {STATE: state, **identity.values})
+    state = State(home, _PENDING, tenant)
+    state.key, state.primary_id, values = identity
+    state.session = session
+    _set(instance, "__dict__", {STATE: state, **values})
     return instance
 
 
@@ -202,7 +205,7 @@ def _become(instance: Any, state: State, status: Status) -> None:
     cls = model if status is _LOADED or status is _TRANSIENT else model.__bao_hidden__
     if state.shared is None:
         if type(instance) is not cls:
-            object.__setattr__(instance, "__class__", cls)
+            _set(instance, "__class__", cls)
         return
     sharing = [instance, *(ref() for ref in state.shared)]
     for one in sharing:
@@ -212,16 +215,17 @@ def _become(instance: Any, state: State, status: Status) -> None:
 
 def fill(instance: Any, item: Item, *, consistent: bool = False) -> None:
     """Loads `instance` from a stored item; fields assigned in the meantime keep their local values."""
-    state = state_of(instance)
-    assert state.home is not None
     values = values_in(instance, "__dict__")
+    state: State = values[STATE]
+    assert state.home is not None
+    schema = state.home.schema
     if state.assigned:
         decoded: dict[str, Any] = {}
-        state.home.schema.decode_into(item, decoded, state.primary_id or "")
+        schema.decode_into(item, decoded, state.primary_id or "")
         values.update((name, value) for name, value in decoded.items() if name not in state.assigned)
     else:
-        state.home.schema.decode_into(item, values, state.primary_id or "")
-    _stored(instance, state, item, consistent)
+        schema.decode_into(item, values, state.primary_id or "")
+    _stored(instance, state, values, item, consistent)
 
 
 def absorb(instance: Any, item: Item, keep: Iterable[str] = ()) -> None:
@@ -240,18 +244,17 @@ def absorb(instance: Any, item: Item, keep: Iterable[str] = ()) -> None:
         held = values.get(name, decoded)
         if held != value or type(held) is not type(value):
             values[name] = value
-    _stored(instance, state, item, True)
+    _stored(instance, state, values, item, True)
 
 
-def _stored(instance: Any, state: State, item: Item, consistent: bool) -> None:
+def _stored(instance: Any, state: State, values: dict[str, Any], item: Item, consistent: bool) -> None:
     assert state.home is not None
     state.stored, state.consistent, state.wants_consistent = item, consistent, False
     state.assigned = state.error = state.origin = state.doubt = None
     names = state.home.schema.set_names
     if names:
-        values = values_in(instance, "__dict__")
         state.sets = {name: values[name] for name in names}
-    _become(instance, state, Status.LOADED)
+    _become(instance, state, _LOADED)
 
 
 def mark_missing(instance: Any, *, consistent: bool = False) -> None:

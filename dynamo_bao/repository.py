@@ -273,13 +273,7 @@ class Repository(StoredModel[M], WholeModel[M]):
 
     def mapped_field(self, shape: IndexShape | PrimaryShape) -> str | None:
         """For a mapping model: the relation at the other end from the partition key of an index."""
-        if self.table_type != "mapping":
-            return None
-        ends = [name for name in self.schema.key_names if isinstance(self.schema.fields[name], RelatedField)]
-        others = [
-            name for name in ends if shape.partition.field is not None and name != shape.partition.field.name
-        ]
-        return others[0] if len(ends) == 2 and len(others) == 1 else None
+        return self.schema.other_end(shape) if self.table_type == "mapping" else None
 
     @property
     def table_type(self) -> str:

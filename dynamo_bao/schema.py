@@ -13,6 +13,7 @@ from dynamo_bao.codec import Decode, Encode, undecodable
 from dynamo_bao.errors import ConfigurationError, QueryError, ValidationError, suggestion
 from dynamo_bao.fields.base import Field
 from dynamo_bao.fields.documents import MapField, StringSetField, plain, to_document
+from dynamo_bao.fields.text import RelatedField
 from dynamo_bao.identities import Identity, TextKeys
 from dynamo_bao.keys import (
     GUARD_MARK,
@@ -300,6 +301,13 @@ class Schema:
             return tenant_mark(tenant) + self.prefix
         lead = f"{tenant_mark(tenant)}{self.prefix}#"
         return lead + partition_text(text, self.name, self.primary.partition.field.name, len(lead))
+
+    def other_end(self, shape: IndexShape | PrimaryShape) -> str | None:
+        """For a model between two others: the relation of its key that an index does not ask by, if there is one."""
+        ends = [name for name in self.key_names if isinstance(self.fields[name], RelatedField)]
+        asked = shape.partition.field
+        others = [name for name in ends if asked is not None and name != asked.name]
+        return others[0] if len(ends) == 2 and len(others) == 1 else None
 
     # --- items -----------------------------------------------------------------------------------
 

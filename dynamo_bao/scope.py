@@ -8,6 +8,7 @@ from dynamo_bao.context import current_session
 from dynamo_bao.database import Database
 from dynamo_bao.errors import TenantMismatchError
 from dynamo_bao.instances import State, state_of
+from dynamo_bao.policy import AllowDirect
 from dynamo_bao.session.owner import current_owner
 from dynamo_bao.session.session import Collecting, Session
 from dynamo_bao.tenancy import tenant_for
@@ -29,10 +30,10 @@ def enter(
     """
     owner = current_owner()
     session: Session | None = owner.stack[-1] if owner.stack else None
-    if session is None:
-        database.policy.outside(_described(model, operation, key))
-    else:
+    if session is not None:
         session.check(owner)
+    elif type(database.policy) is not AllowDirect:  # which needs no description of the call
+        database.policy.outside(_described(model, operation, key))
     return session, tenant_for(database, owner, operation)
 
 

@@ -125,7 +125,7 @@ def tenant_for(database: Database, owner: Owner, operation: str) -> str | None:
     Raises:
         TenantRequiredError: where tenancy is enabled and there is none.
     """
-    tenant = tenant_of(owner)
+    tenant = tenant_of(owner) if owner.tenants or _resolvers else None
     if tenant is None and database.tenancy:
         raise TenantRequiredError(
             f"Tenant context is required when tenancy is enabled (tried: {operation}). "

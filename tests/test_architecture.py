@@ -138,6 +138,7 @@ LEVELS: tuple[tuple[str, tuple[str, ...]], ...] = (
             "flaskcommands",
             "flask",
             "django",
+            "celery",
         ),
     ),
     (
@@ -153,8 +154,27 @@ LEVELS: tuple[tuple[str, tuple[str, ...]], ...] = (
         ),
     ),
     (
+        "upkeep",
+        (
+            "diagrams.outline",
+            "diagrams.text",
+            "diagrams.mermaid",
+            "diagrams.placing",
+            "diagrams.svg",
+            "diagrams",
+        ),
+    ),
+    (
         "command line",
-        ("cli", "cli.console", "cli.sources", "cli.connection", "cli.main", "__main__"),
+        (
+            "cli",
+            "cli.console",
+            "cli.sources",
+            "cli.connection",
+            "cli.tables",
+            "cli.main",
+            "__main__",
+        ),
     ),
 )
 ORDER = {module: place for place, module in enumerate(m for _, modules in LEVELS for m in modules)}

@@ -51,6 +51,9 @@ class Contender:
         """Makes new objects, and stores them in one request; at most 25."""
         raise NotImplementedError
 
+    def close(self) -> None:
+        """Gives back connections; only needed where the process goes on."""
+
     def asks_for(self, keys: list[str]) -> bytes:
         """The body of the ``BatchGetItem`` for these ids, for what the same items are as parsed JSON."""
         wanted = ", ".join(f'{{"item_id": {{"S": "{key}"}}}}' for key in keys)

@@ -14,6 +14,9 @@ class Contender(lean.Lean):
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._head = f"POST / HTTP/1.1\r\nHost: {self.host}:{self.port}\r\nContent-Type: {lean.TYPE}\r\n"
 
+    def close(self) -> None:
+        self._socket.close()
+
     def send(self, target: str, body: bytes) -> bytes:
         stamp, authorization = self.signer.sign(target, body)
         head = (

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import click
 from attrs import evolve, frozen
+from click.shell_completion import CompletionItem
 
 from dynamo_bao.cli.console import Failure
 from dynamo_bao.cli.sources import named_models
@@ -110,12 +111,25 @@ def model_named(manager: Manager, name: str) -> type[Any]:
     return known[name]
 
 
-_SHARED = (
-    click.option(
-        "--config",
-        metavar="FILE",
-        help="Read settings from FILE instead of dynamo_bao.toml or pyproject.toml.",
-    ),
+def complete_models(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """The models' names, for shells that complete an argument.
+
+    Example:
+        >>> click.argument("model", shell_complete=complete_models)
+    """
+    sources = tuple(ctx.params.get("model_sources") or ())
+    connection = Connection(ctx.params.get("config"), model_sources=sources)
+    try:
+        names = [model.__bao_name__ for model in connection.models()]
+    except Exception:  # a shell that completes has nowhere to show an error
+        return []
+    return [CompletionItem(name) for name in names if name.startswith(incomplete)]
+
+
+_CONFIG = click.option(
+    "--config", metavar="FILE", help="Read settings from FILE instead of dynamo_bao.toml or pyproject.toml."
+)
+_TABLE = (
     click.option("--table", metavar="NAME", help="The table."),
     click.option("--region", metavar="NAME", help="The AWS region."),
     click.option("--endpoint-url", metavar="URL", help="Where DynamoDB is, for a local engine."),
@@ -130,10 +144,11 @@ _MODEL_SOURCES = click.option(
 _TENANT = click.option("--tenant", metavar="ID", help="The tenant to work for.")
 
 
-def connection_options(*, models: bool = True, tenant: bool = False) -> Callable[[F], F]:
+def connection_options(*, table: bool = True, models: bool = True, tenant: bool = False) -> Callable[[F], F]:
     """Gives a command its `Connection` as the argument `connection`, and the options that belong to it.
 
     Args:
+        table: whether it reaches a table, and so has ``--table``, ``--region`` and ``--endpoint-url``.
         models: whether it uses models, and so has ``--models``.
         tenant: whether it works on items, and so has ``--tenant``.
     """
@@ -143,9 +158,9 @@ def connection_options(*, models: bool = True, tenant: bool = False) -> Callable
         def command(
             *args: Any,
             config: str | None,
-            table: str | None,
-            region: str | None,
-            endpoint_url: str | None,
+            table: str | None = None,
+            region: str | None = None,
+            endpoint_url: str | None = None,
             model_sources: tuple[str, ...] = (),
             tenant: str | None = None,
             **options: Any,
@@ -154,7 +169,7 @@ def connection_options(*, models: bool = True, tenant: bool = False) -> Callable
             return function(*args, connection=connection, **options)
 
         decorated: Any = command
-        for option in reversed((*_SHARED, *(_MODEL_SOURCES,) * models, *(_TENANT,) * tenant)):
+        for option in reversed((_CONFIG, *_TABLE * table, *(_MODEL_SOURCES,) * models, *(_TENANT,) * tenant)):
             decorated = option(decorated)
         return decorated  # type: ignore[no-any-return]
 

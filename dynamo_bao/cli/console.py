@@ -180,6 +180,32 @@ class Terminal:
         with bar:
             yield Progress(unit, 0, bar, bar.add_task(what, total=total, rate=""))
 
+    @contextmanager
+    def waiting(self, what: str) -> Iterator[Callable[[str], object]]:
+        """A spinner with the time spent, on stderr, while there is nothing to count.
+
+        Yields:
+            What says what is being done now; where stderr is no terminal each is a line of its own.
+
+        Example:
+            >>> with terminal.waiting("Updating table app") as step:
+            ...     manager.update_table(on_step=step)
+        """
+        if not sys.stderr.isatty():
+            yield self.note
+            return
+        bar = _spinner()
+        with bar:
+            task = bar.add_task(what)
+            yield lambda step: bar.update(task, description=f"{what}: {step}")
+
+
+def _spinner() -> Any:
+    from rich.progress import Progress as Bar, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
+    return Bar(*columns, console=rich_console(sys.stderr), transient=True)
+
 
 def _bar(total: int | None) -> Any:
     from rich.progress import (
@@ -193,7 +219,12 @@ def _bar(total: int | None) -> Any:
 
     times = (TimeElapsedColumn(),) if total is None else (TimeRemainingColumn(), TextColumn("left"))
     counted = TextColumn("{task.completed:,.0f}") if total is None else MofNCompleteColumn()
-    columns = (TextColumn("{task.description}"), BarColumn(), counted, TextColumn("{task.fields[rate]}"))
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        counted,
+        TextColumn("{task.fields[rate]}"),
+    )
     return Bar(*columns, *times, console=rich_console(sys.stderr), transient=True)
 
 

@@ -13,6 +13,7 @@ except ModuleNotFoundError:  # pragma: no cover  # tested by hiding click from a
     sys.exit("The command line needs click and rich: pip install 'dynamo_bao[cli]'")
 
 from attrs import frozen
+from click.shell_completion import CompletionItem
 
 from dynamo_bao.cli.console import Failure, report
 from dynamo_bao.errors import suggestion
@@ -30,7 +31,7 @@ class Lazy:
 _TABLE, _MODELS, _DATA, _TOOLS = "The table", "Models", "Data", "Tools"
 
 COMMANDS: Mapping[str, Lazy] = {
-    "init": Lazy(_TABLE, "tables:init", "Set up a project: table, dynamo_bao.toml, a first models file."),
+    "init": Lazy(_TABLE, "init:init", "Set up a project: table, dynamo_bao.toml, a first models file."),
     "create-table": Lazy(_TABLE, "tables:create", "Create the table with its indexes and TTL."),
     "update-table": Lazy(_TABLE, "tables:update", "Add the indexes and TTL that an older table lacks."),
     "delete-table": Lazy(_TABLE, "tables:delete", "Delete the table with everything in it."),
@@ -70,9 +71,14 @@ class Commands(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args and not args[0].startswith("-") and args[0] not in COMMANDS:
+        if args and args[0][:1] != "-" and args[0] not in COMMANDS and not ctx.resilient_parsing:
             raise click.UsageError(f"No such command {args[0]!r}.{suggestion(args[0], COMMANDS)}", ctx)
         return super().resolve_command(ctx, args)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        names = [name for name in COMMANDS if name.startswith(incomplete)]
+        options = click.Command.shell_complete(self, ctx, incomplete)
+        return [*(CompletionItem(name, help=COMMANDS[name].help) for name in names), *options]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         width = max(map(len, COMMANDS))

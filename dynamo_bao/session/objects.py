@@ -54,7 +54,10 @@ class Objects(Owned):
             self.stats.lookups += 1
         if instance is None:
             instance = new_pending(home, identity, tenant, self)
-            self._register(key, instance, consistent)
+            if consistent:
+                state_of(instance).wants_consistent = True
+            self._identity.hold(key, instance)
+            self._lookups.add(key, instance)
             return instance
         if counted:
             self.stats.cache_hits += 1
@@ -68,11 +71,6 @@ class Objects(Owned):
             self._reload(instance, keep_changes=True)
         self._identity.hold(key, instance)
         return instance
-
-    def _register(self, key: ItemKey, instance: Any, consistent: bool) -> None:
-        state_of(instance).wants_consistent = consistent
-        self._identity.hold(key, instance)
-        self._lookups.add(key, instance)
 
     def _retry_failed(self) -> None:
         """Puts every failed lookup of the session into the next round."""

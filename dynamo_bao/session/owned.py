@@ -21,6 +21,9 @@ class SessionState(enum.Enum):
     CLOSED = "closed"
 
 
+_OPEN = SessionState.OPEN
+
+
 class Owned:
     """Keeps to the rules of who may use a session, and when."""
 
@@ -108,6 +111,8 @@ class Owned:
         """
         if self._owner is not (owner or current_owner()):
             raise self._foreign()
+        if self._state is _OPEN:
+            return
         if self._state is SessionState.FLUSHING:
             raise ConcurrencyError(
                 "A batch is being fetched; hooks and decoders cannot load anything meanwhile."

@@ -1,0 +1,131 @@
+"""Celery: a base class whose tasks each run in a batch context of their own, for the tenant of whoever sent them.
+
+Needs the extra ``dynamo_bao[celery]``.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, ClassVar
+
+from celery import Task, current_task
+
+from dynamo_bao.context import batched, run_with_batch_context
+from dynamo_bao.errors import BatchContextError
+from dynamo_bao.keys import checked_tenant
+from dynamo_bao.session.owner import Owner, current_owner
+from dynamo_bao.session.session import Session
+from dynamo_bao.tenancy import current_tenant
+
+log = logging.getLogger("dynamo_bao.celery")
+
+TENANT_HEADER = "dynamo_bao_tenant"
+"""The message header in which a task's tenant travels."""
+
+
+class BaoTask(Task):  # type: ignore[misc]  # Celery has no types
+    """The base of tasks that use models: ``@app.task(base=BaoTask)``, or ``Celery(task_cls=BaoTask)`` for all.
+
+    Every run, a retry too, has a new session that nothing around it sees; a caller's open session or transaction does
+    not reach in, not even where tasks run eagerly. Work that is left uncommitted fails the task. The tenant that is
+    current where a task is sent travels in a header, and on to the tasks of a chain, group or chord; without one, and
+    without a resolver that names one, the task has no tenant.
+
+    A task that is called as a plain function is one: it runs in the session of its caller.
+
+    Attributes:
+        batch_context: options of the session, as `run_with_batch_context` takes them.
+
+    Raises:
+        BatchContextError: in the task, where somebody has opened a batch context before it began.
+        TenantError: where a header names what is no tenant, when it is sent and when it arrives.
+
+    Example:
+        >>> @app.task(base=BaoTask, bind=True, batch_context={"deadline": 30.0})
+        ... def ship(self, order_id):
+        ...     order = Order.find_or_raise(order_id)
+    """
+
+    abstract = True
+    batch_context: ClassVar[Mapping[str, Any]] = {}
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        Session(**cls.batch_context)  # wrong options are told where the task is defined
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        request = self.request
+        if request.called_directly or request.get("bao_session") is not None:
+            return batched(super().__call__)(*args, **kwargs)
+        with _run_of(self.name, request, self.batch_context) as session:
+            request.bao_session = session
+            return self.run(*args, **kwargs)  # as Celery itself does for a run
+
+    def apply_async(self, args: Any = None, kwargs: Any = None, *rest: Any, **options: Any) -> Any:
+        """Sends the task, with the current tenant in its headers."""
+        options["headers"] = tenant_headers(options.get("headers"))
+        return super().apply_async(args, kwargs, *rest, **options)
+
+
+def tenant_headers(headers: Mapping[str, Any] | None = None) -> dict[str, Any] | None:
+    """Message headers with the current tenant, for ``app.send_task``; a tenant that is given stays.
+
+    Raises:
+        TenantError: for a given tenant that is none.
+
+    Example:
+        >>> app.send_task("shop.ship", [order_id], headers=tenant_headers())
+    """
+    tenant = (headers or {}).get(TENANT_HEADER) or current_tenant() or _tenant_in(current_task)
+    if tenant is None:
+        return None if headers is None else dict(headers)
+    return {**(headers or {}), TENANT_HEADER: checked_tenant(tenant)}
+
+
+def _tenant_in(task: Any) -> str | None:
+    """The tenant of the task that runs here; it is only in there when Celery sends what follows on its body."""
+    tenant = (task.request.headers or {}).get(TENANT_HEADER) if task else None
+    return None if tenant is None else checked_tenant(tenant)
+
+
+@contextmanager
+def _run_of(name: str, request: Any, options: Mapping[str, Any]) -> Iterator[Session]:
+    """The session and the tenant of one run, in place of all that was bound before."""
+    tenant = (request.headers or {}).get(TENANT_HEADER)
+    owner = current_owner()
+    if owner.stack and not request.is_eager:
+        raise BatchContextError(
+            f"Task {name} begins inside a batch context that somebody has opened before it: a task_prerun handler, "
+            f"another base class, or an earlier task in this thread that never left its block. BaoTask opens one for "
+            f"each run; take the other out."
+        )
+    before = owner.stack, owner.tenants
+    tenants = list(owner.tenants) if request.is_eager else []
+    owner.tenants = tenants if tenant is None else [checked_tenant(tenant)]
+    owner.stack = []
+    try:
+        with run_with_batch_context(**options) as session:
+            try:
+                yield session
+            finally:
+                _close_left_over(name, owner, session)
+                _tell(name, request, session)
+    finally:
+        owner.stack, owner.tenants = before
+
+
+def _close_left_over(name: str, owner: Owner, session: Session) -> None:
+    """Closes batch contexts that the task opened and never left, so that the next one does not begin in them."""
+    while owner.stack and owner.stack[-1] is not session:
+        log.error("%s: a batch context that was opened inside the task was never left.", name)
+        left: Session = owner.stack.pop()
+        left.close()
+        left.require_committed(BatchContextError("its block was never left"))
+
+
+def _tell(name: str, request: Any, session: Session) -> None:
+    """What a run asked of DynamoDB: INFO if anything, DEBUG if not."""
+    level = logging.INFO if session.stats.requests else logging.DEBUG
+    log.log(level, "%s[%s]: %s", name, request.id, session.trace().summary)

@@ -1,0 +1,47 @@
+"""Models as an entity relationship diagram in Mermaid's language, which GitHub and many wikis draw."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from dynamo_bao.diagrams.outline import FieldOutline, ModelOutline, Outline, Relation
+
+
+def as_mermaid(outline: Outline) -> str:
+    """The models and their relations as a Mermaid ``erDiagram``, the ways to ask for items as its comments.
+
+    Models that are only pointed to are drawn without fields.
+    """
+    lines = ["erDiagram"]
+    for model in outline.models:
+        lines.extend(_entity(model))
+    lines.extend(_relation(relation) for relation in outline.relations)
+    return "\n".join(lines)
+
+
+def _entity(model: ModelOutline) -> Iterator[str]:
+    for pattern in model.patterns:
+        ordered = "" if pattern.ordered_by is None else f", by {pattern.ordered_by}"
+        yield f"    %% {pattern.call}: {pattern.by}{ordered}"
+    yield f"    {model.name} {{"
+    for field in model.fields:
+        yield f"        {_attribute(field, model)}"
+    yield "    }"
+
+
+def _attribute(field: FieldOutline, model: ModelOutline) -> str:
+    key = "PK" if field.name in (model.key.partition, model.key.sort) else ""
+    unique = "UK" if any(constraint.field == field.name for constraint in model.constraints) else ""
+    foreign = "FK" if field.target is not None else ""
+    keys = ", ".join(mark for mark in (key, foreign, unique) if mark)
+    used = [mark for mark in field.marks if mark not in ("key", "sort key")]
+    remarks = [*(["optional"] if field.optional else []), *used]
+    comment = f'"{", ".join(remarks)}"' if remarks else ""
+    kind = re.sub(r"\W", "_", field.kind)
+    return " ".join(word for word in (kind, field.name, keys, comment) if word)
+
+
+def _relation(relation: Relation) -> str:
+    one = "|o" if relation.optional else "||"
+    return f'    {relation.target} {one}--o{{ {relation.source} : "{relation.field}"'

@@ -1,0 +1,273 @@
+"""What a drawing of models says, as plain values: fields, keys, relations, and every way to ask for items."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from attrs import NOTHING, frozen
+
+from dynamo_bao.classes import schema_of
+from dynamo_bao.fields.base import Field
+from dynamo_bao.fields.text import RelatedField
+from dynamo_bao.relations import mapped_name, parent_query_name, relation_name
+from dynamo_bao.schema import IndexShape, Part, PrimaryShape, Schema
+from dynamo_bao.searchtext import ITER_SEARCH_INDEX
+from dynamo_bao.wire import ITER_INDEX
+
+PREFIX = "MODEL_PREFIX"
+
+
+@frozen
+class FieldOutline:
+    """A field.
+
+    Attributes:
+        name: its name.
+        kind: what it holds, such as ``"string"`` or ``"create date"``.
+        optional: whether it may be None.
+        default: whether it has a value where none is given.
+        attribute: its stored name.
+        marks: what it is used for: ``"key"``, ``"sort key"``, ``"gsi1"``, ``"gsi1 sort"``, ``"uc1"``.
+        target: the model that it relates to.
+        doc: what it means.
+    """
+
+    name: str
+    kind: str
+    optional: bool
+    default: bool
+    attribute: str
+    marks: tuple[str, ...]
+    target: str | None
+    doc: str | None
+
+
+@frozen
+class KeyOutline:
+    """A key or index: its name, where it is (``"key"`` or the index's id), and what its parts are."""
+
+    name: str | None
+    id: str
+    partition: str
+    sort: str | None
+
+    @property
+    def parts(self) -> str:
+        """Both parts in one text, such as ``"status, created_at"``."""
+        return self.partition if self.sort is None else f"{self.partition}, {self.sort}"
+
+
+@frozen
+class ConstraintOutline:
+    """A unique constraint: its name, id and field."""
+
+    name: str
+    id: str
+    field: str
+
+
+@frozen
+class AccessPattern:
+    """One way to ask for items.
+
+    Attributes:
+        call: as it is written, such as ``"User.query_by_status(status)"``.
+        by: what answers it: ``"key"``, an index's or a constraint's id.
+        ordered_by: the field that orders its items, if there are several.
+        note: what else there is to know, such as ``"10 buckets"``.
+    """
+
+    call: str
+    by: str
+    ordered_by: str | None = None
+    note: str | None = None
+
+
+@frozen
+class ModelOutline:
+    """A model.
+
+    Attributes:
+        name, prefix: how it is called in Python and in the table.
+        table_type: ``"standard"``, or ``"mapping"`` for a model between two others.
+        fields: its fields, in order.
+        key: its primary key.
+        indexes, constraints: what else finds its items.
+        patterns: every way to ask for its items.
+        buckets: how many iteration buckets it has; None if it is not iterable.
+        searched: the fields of its search text.
+    """
+
+    name: str
+    prefix: str
+    table_type: str
+    fields: tuple[FieldOutline, ...]
+    key: KeyOutline
+    indexes: tuple[KeyOutline, ...]
+    constraints: tuple[ConstraintOutline, ...]
+    patterns: tuple[AccessPattern, ...]
+    buckets: int | None
+    searched: tuple[str, ...]
+
+
+@frozen
+class Relation:
+    """That items of one model point to items of another.
+
+    Attributes:
+        source, field: the model that points, and with which field.
+        target: the model that is pointed to.
+        optional: whether it may point nowhere.
+        drawn: whether the target is among the models that are outlined.
+    """
+
+    source: str
+    field: str
+    target: str
+    optional: bool
+    drawn: bool
+
+
+@frozen
+class Outline:
+    """Models, and how they relate."""
+
+    models: tuple[ModelOutline, ...]
+    relations: tuple[Relation, ...]
+
+
+def outline_of(models: Iterable[type[Any]]) -> Outline:
+    """The outline of models, in their order.
+
+    Raises:
+        ConfigurationError: for a model with a wrong definition.
+
+    Example:
+        >>> print(as_text(outline_of([User, Post])))
+    """
+    shapes = [(schema_of(model), model.__bao_options__.table_type) for model in models]
+    names = {schema.name for schema, _ in shapes}
+    relations = [
+        Relation(schema.name, field.name, field.target_name, field.nullable, field.target_name in names)
+        for schema, _ in shapes
+        for field in schema.fields.values()
+        if isinstance(field, RelatedField)
+    ]
+    return Outline(tuple(_model(schema, table_type) for schema, table_type in shapes), tuple(relations))
+
+
+def _model(schema: Schema, table_type: str) -> ModelOutline:
+    key = _key("key", schema.primary)
+    indexes = tuple(_key(index.id, index) for index in schema.indexes.values())
+    constraints = tuple(ConstraintOutline(c.name, c.id, c.field.name) for c in schema.constraints.values())
+    marks = _marks(key, indexes, constraints)
+    return ModelOutline(
+        name=schema.name,
+        prefix=schema.prefix,
+        table_type=table_type,
+        fields=tuple(_field(field, marks.get(field.name, ())) for field in schema.fields.values()),
+        key=key,
+        indexes=indexes,
+        constraints=constraints,
+        patterns=tuple(_patterns(schema, table_type)),
+        buckets=schema.buckets if schema.iterable else None,
+        searched=() if schema.search is None else schema.search.fields,
+    )
+
+
+# --- fields and keys -------------------------------------------------------------------------------
+
+
+def _field(field: Field, marks: Iterable[str]) -> FieldOutline:
+    return FieldOutline(
+        name=field.name,
+        kind=kind_of(type(field)),
+        optional=field.nullable,
+        default=field.initial() is not NOTHING,
+        attribute=str(field.attribute),
+        marks=tuple(marks),
+        target=field.target_name if isinstance(field, RelatedField) else None,
+        doc=field.doc,
+    )
+
+
+def kind_of(kind: type[Field]) -> str:
+    """A field class in words: ``"create date"`` for `CreateDateField`."""
+    return words_of(kind.__name__.removesuffix("Field") or "field", " ")
+
+
+def words_of(name: str, between: str = "_") -> str:
+    """``TaggedPost`` as ``tagged_post``."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", between, name).lower()
+
+
+def _key(where: str, shape: PrimaryShape | IndexShape) -> KeyOutline:
+    sort = None if where == "key" and shape.sort.field is None else _part(shape.sort)
+    return KeyOutline(shape.name, where, _part(shape.partition), sort)
+
+
+def _part(part: Part) -> str:
+    return PREFIX if part.field is None else part.field.name
+
+
+def _marks(
+    key: KeyOutline, indexes: Iterable[KeyOutline], constraints: Iterable[ConstraintOutline]
+) -> Mapping[str, list[str]]:
+    """What each field is used for."""
+    marks: dict[str, list[str]] = {key.partition: ["key"]}
+    if key.sort is not None:
+        marks.setdefault(key.sort, []).append("key" if key.partition == PREFIX else "sort key")
+    for index in indexes:
+        marks.setdefault(index.partition, []).append(index.id)
+        marks.setdefault(str(index.sort), []).append(f"{index.id} sort")
+    for constraint in constraints:
+        marks.setdefault(constraint.field, []).append(constraint.id)
+    return marks
+
+
+# --- access patterns -------------------------------------------------------------------------------
+
+
+def _patterns(schema: Schema, table_type: str) -> Iterator[AccessPattern]:
+    name, keys = schema.name, ", ".join(schema.key_names)
+    yield AccessPattern(f"{name}.find({keys if len(schema.key_names) == 1 else f'({keys})'})", "key")
+    for constraint in schema.constraints.values():
+        field = constraint.field.name
+        yield AccessPattern(f"{name}.find_by_{field}({field})", constraint.id)
+    if schema.primary.name not in (None, "primary_key"):
+        yield from _queries(schema, table_type, schema.primary, "key")
+    for index in schema.indexes.values():
+        yield from _queries(schema, table_type, index, index.id)
+    for field in schema.fields.values():
+        relation = relation_name(field.name) if isinstance(field, RelatedField) else None
+        if relation is not None and isinstance(field, RelatedField) and relation not in schema.fields:
+            yield AccessPattern(f"{words_of(name)}.{relation}", "key", note=f"the {field.target_name}")
+    if schema.iterable:
+        yield AccessPattern(f"{name}.iterate_all()", ITER_INDEX, note=_counted(schema.buckets))
+        if schema.search is not None:
+            fields = ", ".join(schema.search.fields)
+            yield AccessPattern(f"{name}.search_all(terms)", ITER_SEARCH_INDEX, note=f"in {fields}")
+
+
+def _queries(
+    schema: Schema, table_type: str, shape: PrimaryShape | IndexShape, where: str
+) -> Iterator[AccessPattern]:
+    owner, ordered_by = shape.partition.field, None if shape.sort.field is None else shape.sort.field.name
+    argument = "" if owner is None else owner.name
+    yield AccessPattern(f"{schema.name}.query_{shape.name}({argument})", where, ordered_by)
+    if not isinstance(owner, RelatedField) or shape.name is None:
+        return
+    parent = words_of(owner.target_name)
+    yield AccessPattern(f"{parent}.{parent_query_name(shape.name)}()", where, ordered_by)
+    end = schema.other_end(shape) if table_type == "mapping" else None
+    if end is not None:
+        target: Any = schema.fields[end]
+        yield AccessPattern(
+            f"{parent}.{mapped_name(shape.name)}()", where, ordered_by, f"the {target.target_name} items"
+        )
+
+
+def _counted(buckets: int) -> str:
+    return "1 bucket" if buckets == 1 else f"{buckets} buckets"

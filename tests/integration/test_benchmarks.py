@@ -1,0 +1,133 @@
+"""The benchmark works: every contender that is installed does what it is measured at, and the tables are written.
+
+Nothing here looks at a time. What is slow or fast is told by ``make bench``.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks import report
+from benchmarks.contenders import NAMES, base, floor_socket
+from benchmarks.measure import environment, is_installed
+from benchmarks.operations import ROWS, Wrong, verify
+from benchmarks.server import ROOT, ask, canned_server
+
+MEASURED = ("get", "batch_write")
+
+
+class Run:
+    """What a quick run said, and what it wrote."""
+
+    def __init__(self, folder: Path, log: str) -> None:
+        self.log = log
+        self.figures: dict[str, Any] = json.loads((folder / "figures.json").read_text())
+        self.page = (folder / "performance.md").read_text()
+        self.picture = folder / "performance.svg"
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A quick run of two rows."""
+    folder = tmp_path_factory.mktemp("bench")
+    command = [sys.executable, "-m", "benchmarks", "--quick", "--rows", *MEASURED, "--out", str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT, env=environment())
+    assert done.returncode == 0, done.stderr
+    return Run(folder, done.stderr)
+
+
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    """A canned server."""
+    with canned_server() as urls:
+        yield urls[0.0]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_contender_is_verified_and_measured(run: Run, name: str) -> None:
+    """A contender's objects and writes are compared field by field, and it has a turn in every round."""
+    if not is_installed(name):
+        pytest.skip(f"{NAMES[name]} is not installed: pip install -e '.[bench]'")
+    assert f"{NAMES[name]}: reads and writes what it should\n" in run.log
+    for row in MEASURED:
+        measured = run.figures["rows"][row][name]
+        assert len(measured["cpu"]) == len(measured["wall"]) == run.figures["rounds"]
+        assert measured["calls"] > 0
+    assert run.figures["starts"][name]["cpu"]
+    assert run.figures["memory"][name]["instance"] > 0
+
+
+def test_the_page_has_tables_with_all_contenders_and_a_picture(run: Run) -> None:
+    """What was measured stands between the markers, and the picture beside the page."""
+    assert run.page.startswith(report.BEGIN)
+    assert run.page.endswith(report.END + "\n")
+    for name in filter(is_installed, NAMES):
+        assert run.page.count(f"| {NAMES[name]} |") >= 3
+    assert all(ROWS[row] in run.page for row in MEASURED)
+    assert "performance.svg" in run.page
+    pytest.importorskip("matplotlib", reason="the picture needs matplotlib")
+    assert run.picture.read_text().startswith("<?xml")
+
+
+def test_the_dashboards_loops_cost_the_rounds_of_batching_by_hand(run: Run) -> None:
+    """Loops over a user's posts, their authors and their tags are a few requests, in no more rounds than by hand."""
+    counts = run.figures["dashboard"]["counts"]
+    assert counts["by_hand"] == {
+        "requests": 4,
+        "rounds": 4,
+        "operations": ["GetItem", "Query", "BatchGetItem", "BatchGetItem"],
+    }
+    assert counts["loops"]["requests"] <= counts["by_hand"]["requests"]
+    assert counts["loops"]["rounds"] <= counts["by_hand"]["rounds"]
+
+
+class WrongName(floor_socket.Contender):
+    """A contender that gives one object another's name."""
+
+    def query(self, kind: str, team: str, read: base.Read) -> list[Any]:
+        found = super().query(kind, team, read)
+        found[3].name = found[4].name
+        return found
+
+
+class LosesOne(floor_socket.Contender):
+    """A contender that loses an object of a batch."""
+
+    def batch_get(self, kind: str, keys: list[str], read: base.Read) -> list[Any]:
+        return super().batch_get(kind, keys, read)[1:]
+
+
+class WritesWrong(floor_socket.Contender):
+    """A contender that writes another value than it was given."""
+
+    def put(self, kind: str, given: Any) -> None:
+        super().put(kind, {**given, "age": 0})
+
+
+@pytest.mark.parametrize("wrong", [WrongName, LosesOne, WritesWrong])
+def test_a_contender_that_errs_is_not_measured(url: str, wrong: type[base.Contender]) -> None:
+    """One wrong field, one missing object, or one value written wrongly ends the run."""
+
+    def written() -> dict[str, Any]:
+        body: dict[str, Any] = json.loads(ask(url, "BenchWritten"))
+        return body
+
+    with closing(floor_socket.Contender(url)) as right:
+        verify(right, written)
+    with closing(wrong(url)) as contender, pytest.raises(Wrong):
+        verify(contender, written)
+
+
+def test_the_page_in_the_documentation_has_the_markers() -> None:
+    """`make bench` finds where its tables belong."""
+    page = report.PAGE.read_text()
+    assert page.count(report.BEGIN) == page.count(report.END) == 1
+    assert page.index(report.BEGIN) < page.index(report.END)
