@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Collection, Iterable, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
 
@@ -20,6 +20,7 @@ from dynamo_bao.wire import AttributeValue, Item
 
 Decode = Callable[[Item, dict[str, Any]], None]
 Encode = Callable[[Mapping[str, Any]], Item]
+Unsure = Callable[[Mapping[str, Any]], list[str]]
 
 _NAMES: dict[str, Any] = {
     "_int": parse_integer,
@@ -28,6 +29,8 @@ _NAMES: dict[str, Any] = {
     "_Decimal": Decimal,
     "_UUID": uuid.UUID,
     "_EPOCH": EPOCH,
+    "_datetime": datetime,
+    "_utc": timezone.utc,
     "_timedelta": timedelta,
     "_MILLISECOND": timedelta(milliseconds=1),
     "_SECOND": timedelta(seconds=1),
@@ -84,19 +87,52 @@ def compile_encoder(model: str, fields: Iterable[Field]) -> Encode:
     return encode
 
 
+def compile_unsure(model: str, fields: Iterable[Field]) -> Unsure:
+    """A function ``unsure(values)`` that names the fields whose values are not at first sight acceptable as they are.
+
+    The values of all fields must be there. Those not named are what `Field.accept` would return for them.
+    """
+    lines, names = ["def unsure(values):", "    names = []"], dict(_NAMES)
+    for field in fields:
+        fine = field.fine_source()
+        if fine is None or not all(_defines_last(type(field), method, "fine_source") for method in _ACCEPTING):
+            lines.append(f"    names.append({field.name!r})")
+            continue
+        nullable = "v is None or " if field.nullable else ""
+        lines.append(f"    v = values[{field.name!r}]")
+        lines.append(f"    if not ({nullable}{fine.format(v='v')}): names.append({field.name!r})")
+    lines.append("    return names")
+    unsure: Unsure = _compiled("\n".join(lines), f"acceptor of {model}", names)["unsure"]
+    return unsure
+
+
+_ACCEPTING = ("accept", "normalise", "validate")
+
+
 def _inline(
     field: Field, method: str, source: str | None, call: str, names: dict[str, Any], of: str = "v"
 ) -> str:
     """The conversion of the expression `of` as source: a field's own, unless a subclass changed the method."""
-    if source is not None and _defines_last(type(field), method, f"{method.split('_')[0]}"):
+    if source is not None and _defines_last(type(field), method, _SOURCES[method]):
         return source.format(v=of)
     names[call] = _typed(field) if method == "to_dynamo" else field.from_dynamo
     return f"{call}({of})"
 
 
-def _defines_last(kind: type, method: str, direction: str) -> bool:
+def is_plain(field: Field) -> bool:
+    """Whether decoding what a field stores gives the accepted value back for certain: of the built-in kinds all
+    but documents."""
+    kind = type(field)
+    return field.decode_source is not None and all(
+        _defines_last(kind, method, "decode_source") for method in ("to_dynamo", "from_dynamo")
+    )
+
+
+_SOURCES = {"to_dynamo": "encode_source", "from_dynamo": "decode_source"}
+
+
+def _defines_last(kind: type, method: str, source: str) -> bool:
     """Whether the class that defines `method` is not below the one that defines its source."""
-    source = "encode_source" if direction == "to" else "decode_source"
     for base in kind.__mro__:
         if source in vars(base):
             return True

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 from attrs import NOTHING, define, frozen
 
-from dynamo_bao.codec import compile_decoder, compile_encoder
+from dynamo_bao.codec import compile_decoder, compile_encoder, compile_unsure
 from dynamo_bao.declarations import (
     ConstraintDeclaration,
     IndexDeclaration,
@@ -179,6 +179,7 @@ def compile_schema(cls: type[Any], options: Options, declared: Mapping[str, Decl
         key_format=options.key_format,
         decode=compile_decoder(name, fields.values(), key_names),
         encode=compile_encoder(name, fields.values()),
+        unsure=compile_unsure(name, fields.values()),
         search=_search_config(name, options, fields),
     )
 

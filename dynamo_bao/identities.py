@@ -41,7 +41,10 @@ class TextKeys:
 
     def __init__(self, prefix: str, fields: Sequence[Field]) -> None:
         self._prefix = prefix
-        self._name, self._validate = fields[0].name, fields[0].validate
+        self._name = fields[0].name
+        # A field that takes every text has nothing to check beyond what is checked here.
+        takes_any = fields[0].fine_source() == StringField().fine_source()
+        self._validate = None if takes_any else fields[0].validate
         self._sort_name = fields[1].name if len(fields) > 1 else None
         self._leads: dict[str | None, tuple[str, int]] = {}
 
@@ -56,10 +59,11 @@ class TextKeys:
         lead, room = self._leads.get(tenant) or self._lead(tenant)
         if self._sort_name is not None or not text or len(text) > room or not text.isascii():
             return None
-        try:
-            self._validate(text)
-        except ValueError:
-            return None
+        if self._validate is not None:
+            try:
+                self._validate(text)
+            except ValueError:
+                return None
         identity: Identity = _tuple(
             Identity, (_tuple(Key, (lead + text, self._prefix)), text, {self._name: text})
         )

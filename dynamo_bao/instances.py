@@ -182,15 +182,18 @@ def new_of_row(home: Home, identity: Identity, tenant: str | None, item: Item, v
     state.key, state.primary_id, state.stored = identity.key, identity.primary_id, item
     names = home.schema.set_names
     if names:
-        state.sets = {name: values[name] for name in names}
-    give_values(instance, values)
+        state.sets = dict(zip(names, map(values.__getitem__, names), strict=True))
+    _set(instance, "__dict__", values)
     return instance
 
 
 def decoded_row(schema: Schema, item: Item) -> dict[str, Any]:
     """The field values of a stored item, with room for the state of the instance that they are for."""
     values: dict[str, Any] = {STATE: None, **schema.no_keys}
-    schema.decode_into(item, values, item[PK]["S"])
+    try:
+        schema.decode(item, values)
+    except Exception as error:
+        raise schema.undecodable(item, item[PK]["S"], error) from error
     return values
 
 
@@ -224,7 +227,10 @@ def fill(instance: Any, item: Item, *, consistent: bool = False) -> None:
         schema.decode_into(item, decoded, state.primary_id or "")
         values.update((name, value) for name, value in decoded.items() if name not in state.assigned)
     else:
-        schema.decode_into(item, values, state.primary_id or "")
+        try:
+            schema.decode(item, values)
+        except Exception as error:
+            raise schema.undecodable(item, state.primary_id or "", error) from error
     _stored(instance, state, values, item, consistent)
 
 
@@ -247,13 +253,30 @@ def absorb(instance: Any, item: Item, keep: Iterable[str] = ()) -> None:
     _stored(instance, state, values, item, True)
 
 
+def absorb_own(instance: Any, item: Item) -> None:
+    """Takes on what a write left stored that was made of the instance's own, accepted values.
+
+    Those that are stored as they are need not be decoded again.
+    """
+    state = state_of(instance)
+    assert state.home is not None
+    values = values_in(instance, "__dict__")
+    for field in state.home.schema.documents:
+        stored = item.get(str(field.attribute))
+        decoded = field.absent() if stored is None else field.from_dynamo(stored)
+        held = values.get(field.name)
+        if held != decoded or type(held) is not type(decoded):
+            values[field.name] = decoded
+    _stored(instance, state, values, item, True)
+
+
 def _stored(instance: Any, state: State, values: dict[str, Any], item: Item, consistent: bool) -> None:
     assert state.home is not None
     state.stored, state.consistent, state.wants_consistent = item, consistent, False
     state.assigned = state.error = state.origin = state.doubt = None
     names = state.home.schema.set_names
     if names:
-        state.sets = {name: values[name] for name in names}
+        state.sets = dict(zip(names, map(values.__getitem__, names), strict=True))
     _become(instance, state, _LOADED)
 
 

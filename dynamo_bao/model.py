@@ -108,9 +108,12 @@ class Model:
         schema = schema_of(type(self))
         generated = fill_in(schema, values)
         state = State(None, Status.TRANSIENT, current_tenant())
-        state.generated = generated or None
-        give_values(self, {STATE: state, **{name: values[name] for name in schema.key_names}})
-        self.__attrs_init__(**values)  # type: ignore[attr-defined]
+        if generated:
+            state.generated = generated
+        give_values(self, {STATE: state, **schema.no_keys, **values})
+        finish = getattr(self, "__attrs_post_init__", None)  # attrs' own name for it, where a model has one
+        if finish is not None:
+            finish()
 
     # --- the class's items -----------------------------------------------------------------------
 

@@ -12,12 +12,8 @@ class PeerGroup:
 
     __slots__ = ("_members",)
 
-    def __init__(self, members: Iterable[Any] = ()) -> None:
+    def __init__(self, members: Iterable[Any]) -> None:
         self._members = list(map(weakref.ref, members))
-
-    def take(self, member: Any) -> None:
-        """Adds a member."""
-        self._members.append(weakref.ref(member))
 
     def alive(self) -> list[Any]:
         """The members that somebody still holds."""

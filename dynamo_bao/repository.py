@@ -82,7 +82,8 @@ class Repository(StoredModel[M], WholeModel[M]):
             ValidationError: where the key cannot be one of this model.
         """
         session, tenant = enter(self.database, self.schema.name, "find", parts or key)
-        identity = self.identify(tenant, parts or key)
+        short = self.schema.text_keys if type(key) is str and not parts else None
+        identity = (short and short.named(tenant, key)) or self.identify(tenant, parts or key)
         if session is None or bypass_cache:
             return self.typed(get_instance(self, identity, tenant, session, consistent=consistent_read))
         return self.typed(session.lookup(self, identity, tenant, consistent=consistent_read))

@@ -9,8 +9,8 @@ from typing import Any, Final
 
 from attrs import define, field, frozen
 
-from dynamo_bao.codec import Decode, Encode, undecodable
-from dynamo_bao.errors import ConfigurationError, QueryError, ValidationError, suggestion
+from dynamo_bao.codec import Decode, Encode, Unsure, is_plain, undecodable
+from dynamo_bao.errors import ConfigurationError, DataFormatError, QueryError, ValidationError, suggestion
 from dynamo_bao.fields.base import Field
 from dynamo_bao.fields.documents import MapField, StringSetField, plain, to_document
 from dynamo_bao.fields.text import RelatedField
@@ -163,12 +163,14 @@ class Schema:
     key_format: str
     decode: Decode
     encode: Encode
+    unsure: Unsure
     search: SearchConfig | None = None
     key_names: tuple[str, ...] = field(init=False)
     no_keys: dict[str, None] = field(init=False)
     attributes: dict[str, str] = field(init=False)
     lazy_names: frozenset[str] = field(init=False)
     renewing: tuple[Field, ...] = field(init=False)
+    documents: tuple[Field, ...] = field(init=False)
     set_names: tuple[str, ...] = field(init=False)
     text_keys: TextKeys | None = field(init=False)
     derived_names: frozenset[str] = field(init=False)
@@ -183,6 +185,7 @@ class Schema:
         key_fields = [part.field for part in parts if part.field is not None]
         has_partition = self.primary.partition.field is not None
         self.text_keys = TextKeys.of(self.prefix, key_fields, self.key_format) if has_partition else None
+        self.documents = tuple(f for f in self.fields.values() if not is_plain(f))
         self.set_names = tuple(f.name for f in self.fields.values() if isinstance(f, StringSetField))
         pairs = [(index.pk_name, index.sk_name) for index in self.indexes.values()]
         pairs += [(ITER_PK, ITER_SK)] * self.iterable
@@ -197,6 +200,11 @@ class Schema:
         Raises:
             ValidationError: where a key field has no value, or one that cannot be a key.
         """
+        if self.text_keys is not None and len(self.key_names) == 1:
+            text = values.get(self.key_names[0])
+            short = self.text_keys.named(tenant, text) if type(text) is str else None
+            if short is not None:
+                return short
         return self._identity(tenant, [self._needed(values, name) for name in self.key_names])
 
     def identity_of(self, tenant: str | None, item: Item, values: dict[str, Any]) -> Identity:
@@ -371,11 +379,19 @@ class Schema:
         try:
             self.decode(item, out)
         except Exception as error:
-            raise undecodable(self.name, primary_id, self.fields.values(), item, error) from error
+            raise self.undecodable(item, primary_id, error) from error
+
+    def undecodable(self, item: Item, primary_id: str, error: Exception) -> DataFormatError:
+        """The error for a stored item that could not be decoded, naming the field at fault."""
+        return undecodable(self.name, primary_id, self.fields.values(), item, error)
 
     def accept_all(self, values: Mapping[str, Any], names: Iterable[str] | None = None) -> dict[str, Any]:
         """`values` normalised and validated, all wrong ones told in one `ValidationError`."""
-        accepted, errors = {}, []
+        accepted: dict[str, Any] = {}
+        errors = []
+        if names is None and values.keys() >= self.fields.keys():
+            names = self.unsure(values)
+            accepted = {name: values[name] for name in self.fields}
         for name in self.fields if names is None else names:
             try:
                 accepted[name] = self.fields[name].accept(values.get(name))

@@ -25,7 +25,7 @@ from dynamo_bao.errors import (
     WriteOutcomeUnknownError,
     suggestion,
 )
-from dynamo_bao.expressions.conditions import Condition
+from dynamo_bao.expressions.conditions import EMPTY, Condition
 from dynamo_bao.expressions.dicts import condition_from
 from dynamo_bao.expressions.render import Placeholders, render_condition
 from dynamo_bao.fields.documents import StringSetField
@@ -352,6 +352,8 @@ def write_through(change: Change, send: Send) -> Write:
 
 def checked_condition(schema: Schema, condition: ConditionLike) -> Condition:
     """The condition a caller gave, with everything about it that can be wrong told now."""
+    if condition is None:
+        return EMPTY
     wanted = condition_from(condition)
     render_condition(wanted, Placeholders(), schema)
     return wanted

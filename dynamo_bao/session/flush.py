@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
-from dynamo_bao.capacity import Capacity
+from dynamo_bao.capacity import NOTHING_CONSUMED, Capacity
 from dynamo_bao.database import Database
 from dynamo_bao.errors import BatchIncompleteError
-from dynamo_bao.instances import State, Status, fill, mark_failed, mark_missing, state_of
+from dynamo_bao.instances import Home, Status, fill, mark_failed, mark_missing, state_of
 from dynamo_bao.peers import PeerGroup
 from dynamo_bao.session.identity import ItemKey
 from dynamo_bao.session.lookups import PlannedBatch, Wanted, plan_reads
@@ -40,22 +40,21 @@ class Flush:
         self.unanswered = dict(taken)
         self.unheard = list(queries)
         self._rounds = rounds
-        self._settled: list[Any] = []
+        self._loaded: dict[Home, list[Any]] = {}
         self._wanted: list[Wanted] = []
         self._waiting: dict[tuple[int, TableKey], list[ItemKey]] = {}
+        last: Database | None = None
         for item_key, instance in taken.items():
-            self._want(item_key, state_of(instance))
-
-    def _want(self, item_key: ItemKey, state: State) -> None:
-        """Takes down what the lookup of one pending instance needs read."""
-        database, key = item_key.home.database, item_key.key
-        self._wanted.append(Wanted(database, key, state.wants_consistent))
-        spot = id(database.transport), (database.table_name, key)
-        waiting = self._waiting.get(spot)
-        if waiting is None:
-            self._waiting[spot] = [item_key]
-        else:
-            waiting.append(item_key)
+            home, key = item_key
+            if home.database is not last:  # most lookups of a round are of one database
+                last = home.database
+                client, table = id(last.transport), last.table_name
+            spot = client, (table, key)
+            self._wanted.append(Wanted(last, key, state_of(instance).wants_consistent))
+            if spot in self._waiting:
+                self._waiting[spot].append(item_key)
+            else:
+                self._waiting[spot] = [item_key]
 
     def run(self, pool: Pool, seconds: float | None, max_concurrency: int | None) -> None:
         """Sends the requests and gives every key and query its outcome.
@@ -79,7 +78,10 @@ class Flush:
                 self._settle(opened, planned, answer)
             for query, outcome in zip(queries, answers[len(plan) :], strict=True):
                 self._heard(opened, query, outcome)
-        _make_peers(self._settled)
+        for members in self._loaded.values():  # instances of one model that one round brought are peers
+            group = PeerGroup(members)
+            for member in members:
+                state_of(member).group = group
         for database in databases:
             tell(database.observers.on_flush, opened)
 
@@ -100,8 +102,9 @@ class Flush:
                     about.append(f"{item_key.home.schema.name} {state.primary_id!r}")
                 failure = failures.get(table_key) if failures else None
                 _resolve(instance, items.get(table_key), failure, consistent)
-                state.capacity = state.capacity.plus(share)
-                self._settled.append(instance)
+                state.capacity = share if state.capacity is NOTHING_CONSUMED else state.capacity.plus(share)
+                if state.status is Status.LOADED:
+                    self._loaded.setdefault(item_key.home, []).append(instance)
         for reply in answer.replies:
             opened.add(planned.database, reply, about, len(planned.batch.keys))
         for request, error, started in answer.refused:
@@ -158,18 +161,3 @@ def _resolve(instance: Any, item: Any, failure: Exception | None, consistent: bo
             fill(instance, item, consistent=consistent)
         except Exception as error:
             mark_failed(instance, error)
-
-
-def _make_peers(instances: list[Any]) -> None:
-    """Instances of one model that one round brought are peers."""
-    groups: dict[int, PeerGroup] = {}
-    for instance in instances:
-        state = state_of(instance)
-        if state.status is not Status.LOADED:
-            continue
-        home = id(state.home)
-        group = groups.get(home)
-        if group is None:
-            group = groups[home] = PeerGroup()
-        group.take(instance)
-        state.group = group

@@ -83,10 +83,17 @@ class _Draft:
 # --- create -----------------------------------------------------------------------------------------
 
 
-def plan_create(subject: Subject, values: Mapping[str, Any], condition: Condition) -> WritePlan:
-    """Puts a new item, and the guards of its unique values; an item with the key must not exist."""
+def plan_create(
+    subject: Subject, values: Mapping[str, Any], condition: Condition, item: Item | None = None
+) -> WritePlan:
+    """Puts a new item, and the guards of its unique values; an item with the key must not exist.
+
+    Args:
+        item: the item of the values, where it was made already.
+    """
     schema = subject.schema
-    item = schema.item(subject.tenant, subject.identity, values)
+    if item is None:
+        item = schema.item(subject.tenant, subject.identity, values)
     draft = _Draft()
     for constraint in schema.constraints.values():
         stored = item.get(str(constraint.field.attribute))
