@@ -49,6 +49,7 @@ long: $(READY) engines javascript  ## the promises that random and many-threaded
 	BAO_EXAMPLES=10000 $(BIN)/python -m pytest -n $(WORKERS) -s tests/property/test_sessions.py --engine moto,dynoxide
 	BAO_EXAMPLES=1500 $(BIN)/python -m pytest -n $(WORKERS) -s tests/property/test_stored_values.py tests/property/test_filters.py --engine moto,dynoxide
 	BAO_ROUNDS=500 BAO_ITEMS=1000000 $(BIN)/python -m pytest -s tests/integration/test_concurrency.py tests/integration/test_iteration.py -k "S3 or W1 or W9 or S11" --engine dynoxide
+	BAO_REQUESTS=10000 $(BIN)/python -m pytest -s tests/integration/test_web_servers.py --engine dynoxide
 	BAO_EXAMPLES=2000 $(BIN)/python -m pytest -s tests/interop/test_histories.py --engine dynoxide
 
 parity: $(READY)  ## how much of what the JavaScript library does is carried over, by area; and the page on its features
@@ -60,7 +61,7 @@ interop: $(READY) engines javascript  ## tables shared with JavaScript: both lib
 
 test-minimum:  ## the suite with the oldest versions of what is needed, in a virtual environment of its own
 	$(PYTHON) -m venv --clear .venv-minimum
-	.venv-minimum/bin/python -m pip install -qq -c constraints-minimum.txt -e '.[embedded,nested,flask,examples]' pytest pytest-xdist hypothesis greenlet gevent
+	.venv-minimum/bin/python -m pip install -qq -c constraints-minimum.txt -e '.[embedded,nested,flask,django,celery,cli,examples]' pytest pytest-xdist hypothesis greenlet gevent gunicorn waitress
 	.venv-minimum/bin/python -m pytest -n $(WORKERS) --engine moto,dynoxide tests/unit tests/property tests/integration tests/docs
 
 lint: $(READY)  ## style

@@ -41,13 +41,15 @@ def expected() -> Shown:
         (
             str(post["title"]),
             f"Name of {post['author_id']}",
-            *(
-                f"Label {int(str(post[tag]).removeprefix('tag-'))}"
-                for tag in ("first_tag_id", "second_tag_id")
-            ),
+            _label(post["first_tag_id"]),
+            _label(post["second_tag_id"]),
         )
         for post in posts
     ]
+
+
+def _label(tag: object) -> str:
+    return f"Label {int(str(tag).removeprefix('tag-'))}"
 
 
 # --- with dynamo_bao ----------------------------------------------------------------------------------
@@ -64,6 +66,7 @@ def with_bao(url: str, *, loaded: bool) -> Callable[[], Shown]:
         with run_with_batch_context():
             owner = Member.find(OWNER)
             shown = []
+            post: Any  # whose author and tags are attributes that only run time knows
             for post in Post.posts_of_owner.query(owner, load_related=loaded):
                 row = post.title, post.author.name, post.first_tag.label, post.second_tag.label
                 shown.append(row)

@@ -166,7 +166,7 @@ def _functions(samples: Samples, whole: int, took: float, calls: Counter[CodeTyp
 
 
 def _title(code: CodeType) -> str:
-    return f"{_room(code.co_filename)}: `{code.co_qualname if sys.version_info >= (3, 11) else code.co_name}`"
+    return f"{_room(code.co_filename)}: `{getattr(code, 'co_qualname', code.co_name)}`"
 
 
 def main() -> None:

@@ -81,7 +81,7 @@ def _counted(call: Callable[[], Any]) -> int:
         call()
     finally:
         sys.setprofile(None)
-        threading.setprofile(None)  # type: ignore[arg-type]
+        threading.setprofile(None)
     return count - 1  # the call that takes the profiler away
 
 

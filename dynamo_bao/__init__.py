@@ -72,6 +72,7 @@ from dynamo_bao.indexes import Index, PrimaryKey, UniqueConstraint
 from dynamo_bao.iteration import Iteration
 from dynamo_bao.manager import Manager, init_models
 from dynamo_bao.model import Model
+from dynamo_bao.modelfiles import load_models
 from dynamo_bao.policy import AllowDirect, Policy, RequireContext, WarnOutside
 from dynamo_bao.relations import Related
 from dynamo_bao.repository import Repository
@@ -165,6 +166,7 @@ __all__ = [
     "get_batch_context_capacity",
     "init_models",
     "is_inside_batch_context",
+    "load_models",
     "run_with_batch_context",
     "transaction",
 ]

@@ -119,7 +119,7 @@ def load_settings(
             .over(config, "config")
             .over(arguments, "the call")
         )
-    path = _file(config, environment)
+    path = settings_file(config, environment)
     if path is not None:
         settings = settings.over(_read(path), str(path), path.parent)
     return settings.over(_environment_settings(environment), "the environment").over(arguments, "the call")
@@ -133,7 +133,16 @@ def _environment_settings(environment: Mapping[str, str]) -> dict[str, dict[str,
     return sections
 
 
-def _file(config: str | os.PathLike[str] | None, environment: Mapping[str, str]) -> Path | None:
+def settings_file(config: str | os.PathLike[str] | None, environment: Mapping[str, str]) -> Path | None:
+    """The file that settings are read from, None if there is none.
+
+    Args:
+        config: a path that was given.
+        environment: usually `os.environ`, which may name one.
+
+    Raises:
+        ConfigurationError: where a file that is named does not exist.
+    """
     named = config or environment.get("DYNAMO_BAO_CONFIG")
     if named:
         path = Path(named)

@@ -212,6 +212,7 @@ def _bound(model: str, name: str, entry: Declared, options: Options) -> Field:
         )
     attribute = declared.attribute or (camel_case(name) if options.attribute_style == "camel" else name)
     bound = declared.adapted(annotation).bound(name, model, attribute, nullable=optional)
+    bound.shared = options.key_format == "dynamo-bao"
     if bound.default is not NOTHING and bound.default is not None and not callable(bound.default):
         try:
             bound.default = bound.accept(bound.default)

@@ -3,7 +3,7 @@
 Example:
     In the settings::
 
-        INSTALLED_APPS = [..., "dynamo_bao.django"]
+        INSTALLED_APPS = [..., "dynamo_bao.django.BaoConfig"]
         MIDDLEWARE = ["dynamo_bao.django.BatchContextMiddleware", ...]
         DYNAMO_BAO = {"tenant": tenant_from_header("X-Tenant")}
 """
@@ -62,7 +62,7 @@ class BatchContextMiddleware:
             raise
 
     def _respond(self, served: ServedRequest, request: HttpRequest) -> Any:
-        refusal = self._service.refusal(served, request.META, request)
+        refusal = self._service.refusal(served, _environ(request), request)
         if refusal is None:
             response = served.run(self._get_response, request)
         else:
@@ -79,6 +79,13 @@ class BatchContextMiddleware:
         return response
 
 
+def _environ(request: HttpRequest) -> Any:
+    """The request's environment, with the host that a trusted proxy was asked for."""
+    if not settings.USE_X_FORWARDED_HOST:
+        return request.META
+    return {**request.META, "HTTP_HOST": request.get_host()}
+
+
 def _is_made_later(response: Any) -> bool:
     """Whether code of the application makes the content while it is sent; files need no session."""
     return response.streaming and not response.is_async and getattr(response, "file_to_stream", None) is None
@@ -91,11 +98,11 @@ def _stream(served: ServedRequest, response: Any) -> None:
     response.streaming_content = Body(served, response.streaming_content)  # whose close() comes last
 
 
-def _service(**overridden: Any) -> Service:
+def _service() -> Service:
     given = getattr(settings, "DYNAMO_BAO", {})
     if not isinstance(given, dict):
         raise ConfigurationError(f"DYNAMO_BAO is {type(given).__name__}; give a dict of options.")
-    options = {"server_timing": True, **given, **overridden}
+    options = {"server_timing": True, **given}
     if isinstance(options.get("tenant"), str):
         try:
             options["tenant"] = import_string(options["tenant"])
@@ -110,25 +117,20 @@ def _service(**overridden: Any) -> Service:
 
 
 class BaoConfig(AppConfig):  # type: ignore[misc]  # Django has no types
-    """The Django app, which adds the system check: ``INSTALLED_APPS = [..., "dynamo_bao.django"]``."""
+    """The Django app, which adds the system check: ``INSTALLED_APPS = [..., "dynamo_bao.django.BaoConfig"]``."""
 
     name = "dynamo_bao.django"
     label = "dynamo_bao"
-    verbose_name = "dynamo_bao"
 
     def ready(self) -> None:
         """Registers the check."""
         register(check_settings)
 
 
-def check_settings(**_: Any) -> list[CheckMessage]:
+def check_settings(**_: Any) -> Iterator[CheckMessage]:
     """What is wrong with the settings of dynamo_bao, for ``manage.py check``."""
-    return list(_found())
-
-
-def _found() -> Iterator[CheckMessage]:
     try:
-        _service(traces=None)
+        _service()
     except ConfigurationError as error:
         yield Error(str(error), hint="Correct the setting DYNAMO_BAO.", id="dynamo_bao.E001")
     times = list(settings.MIDDLEWARE).count(MIDDLEWARE)
@@ -140,7 +142,7 @@ def _found() -> Iterator[CheckMessage]:
         )
     if times == 0:
         yield CheckWarning(
-            "No request has a batch context: dynamo_bao.django is installed, but its middleware is not.",
+            "No request has a batch context: the app is installed, but its middleware is not.",
             hint=f"Add {MIDDLEWARE!r} near the top of MIDDLEWARE.",
             id="dynamo_bao.W003",
         )

@@ -65,7 +65,7 @@ class Bao:
             "traces": traces,
         }
         self._options = {**{name: value for name, value in given.items() if value is not None}, **session}
-        Service(**{**self._options, "traces": None})  # wrong options are told here, at the call
+        Service(**self._options)  # wrong options are told here, at the call
         if app is not None:
             self.init_app(app)
 
@@ -76,7 +76,7 @@ class Bao:
                 f"dynamo_bao is registered with the application {app.name!r} already; register it once."
             )
         options = {"server_timing": True, **app.config.get("DYNAMO_BAO", {}), **self._options}
-        tenants = Service(**{**options, "traces": None})
+        tenants = Service(**options)
         middleware = BatchContextMiddleware(app.wsgi_app, **{**options, "tenant": None})
         app.before_request(partial(_find_tenant, tenants))
         app.after_request(_finish)

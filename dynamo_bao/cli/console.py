@@ -10,6 +10,7 @@ import json as json_format
 import os
 import sys
 import traceback
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final, TypeVar
@@ -98,23 +99,35 @@ class Terminal:
         self.note(f"{click.style('Warning:', fg='yellow', bold=True)} {text}")
 
     def show(self, renderable: Any) -> None:
-        """A rich table or the like as part of the result, for people."""
-        if not self.json:
-            rich_console(sys.stdout).print(renderable)
-
-    def table(self, columns: Sequence[str], rows: Iterable[Sequence[object]], title: str = "") -> None:
-        """A plain table as part of the result, for people; columns named with a leading ``#`` are numbers."""
+        """A rich table or the like as part of the result, for people; lines end with their last character."""
         if self.json:
             return
+        console = rich_console(sys.stdout)
+        with console.capture() as captured:
+            console.print(renderable)
+        for line in captured.get().splitlines():
+            click.echo(line.rstrip())
+
+    def table(self, columns: Sequence[str], rows: Iterable[Sequence[object]], title: str = "") -> None:
+        """A plain table as part of the result, for people, without the columns that have nothing in any row.
+
+        Args:
+            columns: their headings; those with a leading ``#`` are numbers.
+            rows: a cell for each column; texts of several lines are folded.
+        """
+        if self.json:
+            return
+        texts = [[f"{cell:,}" if type(cell) is int else str(cell) for cell in row] for row in rows]
+        kept = [number for number in range(len(columns)) if not texts or any(row[number] for row in texts)]
         # Imported here, as everywhere in the command line: rich takes longer to load than `bao --help`.
         from rich.table import Table
         from rich.text import Text
 
         made = Table(box=None, title=title or None, title_justify="left", pad_edge=False, header_style="bold")
-        for name in columns:
+        for name in (columns[number] for number in kept):
             made.add_column(name.lstrip("#"), justify="right" if name.startswith("#") else "left")
-        for row in rows:
-            made.add_row(*(Text(f"{cell:,}" if type(cell) is int else str(cell)) for cell in row))
+        for row in texts:
+            made.add_row(*(Text(row[number]) for number in kept))
         self.show(made)
 
     def confirm(self, question: str) -> None:
@@ -157,6 +170,7 @@ class Terminal:
         except click.Abort as aborted:
             if isinstance(aborted.__cause__, KeyboardInterrupt) or sys.stdin.isatty():
                 raise
+            self.note("")
             raise click.UsageError("Nobody is there to answer a question; give --yes.") from aborted
 
     @contextmanager
@@ -250,6 +264,18 @@ def interruptible(kept: str | Callable[[], str]) -> Iterator[None]:
         yield
     except KeyboardInterrupt:
         raise Interrupted(kept if isinstance(kept, str) else kept()) from None
+
+
+@contextmanager
+def plain_warnings() -> Iterator[None]:
+    """Shows Python's warnings in the block as the command line shows its own, without the line they come from."""
+
+    def show(message: Warning | str, *_: object) -> None:
+        Terminal().warn(" ".join(str(message).split()))
+
+    with warnings.catch_warnings():
+        warnings.showwarning = show  # type: ignore[assignment]
+        yield
 
 
 # --- options ---------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ except ModuleNotFoundError:  # pragma: no cover  # tested by hiding click from a
 from attrs import frozen
 from click.shell_completion import CompletionItem
 
-from dynamo_bao.cli.console import Failure, report
+from dynamo_bao.cli.console import Failure, plain_warnings, report
 from dynamo_bao.errors import suggestion
 
 
@@ -93,7 +93,8 @@ class Commands(click.Group):
         if not standalone_mode:
             return run(*args, standalone_mode=False, **extra)
         try:
-            code = run(*args, standalone_mode=False, **extra)
+            with plain_warnings():
+                code = run(*args, standalone_mode=False, **extra)
         except KeyboardInterrupt:
             code = report(click.Abort())
         except Exception as error:

@@ -9,12 +9,12 @@ from importlib import import_module
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 from dynamo_bao.cli.console import Failure, sentence
 from dynamo_bao.config import Settings
 from dynamo_bao.errors import BaoError
 from dynamo_bao.model import Model
+from dynamo_bao.modelfiles import load_models
 from dynamo_bao.registry import models as all_models
 
 YAML = (".yaml", ".yml")
@@ -55,6 +55,10 @@ def _models_of(name: str, fields: str | None) -> list[type[Model]]:
         found = _from_python(name, path)
     except (BaoError, Failure):
         raise
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{name}.".startswith(f"{error.name}."):
+            raise Failure(f"Models {name!r} cannot be imported: {_place(error)}") from error
+        raise Failure(f"There is no module {name!r}, neither in {Path.cwd()} nor installed.") from error
     except Exception as error:
         raise Failure(f"Models {name!r} cannot be imported: {_place(error)}") from error
     if not found:
@@ -65,8 +69,7 @@ def _models_of(name: str, fields: str | None) -> list[type[Model]]:
 def _from_yaml(name: str, fields: str | None) -> list[type[Model]]:
     if not Path(name).exists():
         raise Failure(f"The models file {name!r} does not exist.")
-    loaded: Any = import_module("dynamo_bao.modelfiles").load_models(name, fields_dir=fields)
-    return list(loaded.values() if hasattr(loaded, "values") else loaded)
+    return list(load_models(name, fields_dir=fields).values())
 
 
 def _from_python(name: str, path: Path) -> list[type[Model]]:

@@ -14,7 +14,7 @@ from dynamo_bao.manager import Manager
 from dynamo_bao.tables import TableUpdate, create_table, describe_table, pending_update, update_table
 
 _SEARCH = click.option(
-    "--search", is_flag=True, help="With the index that searches read, whatever the models."
+    "--search", is_flag=True, help="With the search index, whether or not a model here needs it."
 )
 
 
@@ -65,13 +65,14 @@ def update(
     cannot be mended this way.
     """
     with connection.for_table(name).open(needs_models=False) as manager:
-        if not manager.models and not search:
-            terminal.note(
-                "No models are named, so the index for searches is left out; see --models and --search."
-            )
+        unknown = not manager.models and not search
         done = _updated(manager, search or manager.searches(), terminal)
     terminal.emit({**asdict(done), "dry_run": terminal.dry_run})
     terminal.say(_told(done, terminal.dry_run))
+    if unknown:
+        terminal.note(
+            "No models are named, so whether searches need an index was not looked at; see --models."
+        )
     for fault in done.faults:
         terminal.warn(fault)
     if done.faults:

@@ -77,6 +77,8 @@ class Field(_LooksLikeAny):  # type: ignore[misc]  # looking like Any to checker
     """Whether the declaration is complete only with what its annotation says."""
     renews = False
     """Whether every save gives it a new value."""
+    shared = False
+    """Whether JavaScript services read it too: ``key_format="dynamo-bao"``."""
     decode_source: str | None = None
     """`from_dynamo` as an expression of ``{v}``, for the compiled decoder."""
     encode_source: str | None = None

@@ -58,6 +58,12 @@ class IntegerField(Field):
         return int(value)
 
     def validate(self, value: int) -> None:
+        if self.shared and abs(value) > JAVASCRIPT_SAFE:
+            raise self.error(
+                "is over 2^53 - 1, which JavaScript reads as another number; key_format='dynamo-bao' refuses it, "
+                "'native' does not",
+                value,
+            )
         if not -_SAFE < value < _SAFE:
             fault = number_fault(Decimal(value))
             if fault:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Mapping
 from functools import partial
@@ -15,8 +14,6 @@ from dynamo_bao.serving.tenants import Refusal, TenantRule, TenantSource
 from dynamo_bao.serving.traces import RecentTraces
 from dynamo_bao.serving.visits import name_of, server_timing, tell, visit_of
 from dynamo_bao.session.session import Session
-
-log = logging.getLogger("dynamo_bao.web")
 
 REQUEST_KEY = "dynamo_bao.request"
 """Where a WSGI environment holds its `ServedRequest`."""
@@ -54,11 +51,6 @@ class Service:
         self._tenants = TenantRule(tenant, tenant_required)
         self._server_timing = server_timing
         self._traces = None if traces is None else RecentTraces(traces)
-        if self._traces is not None:
-            log.warning(
-                "The traces of the last requests, with keys and lines of code, are open to everyone who can reach %s.",
-                self._traces.path,
-            )
 
     def begin(self, environ: Mapping[str, Any]) -> ServedRequest:
         """A request with a session of its own, begun in the thread that runs now."""

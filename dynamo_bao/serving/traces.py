@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from collections.abc import Mapping
 from html import escape
@@ -11,6 +12,8 @@ from urllib.parse import parse_qs
 
 from dynamo_bao.errors import ConfigurationError
 from dynamo_bao.serving.visits import Visit
+
+log = logging.getLogger("dynamo_bao.web")
 
 KEPT_VISITS = 50
 """How many requests the page shows."""
@@ -33,15 +36,21 @@ class RecentTraces:
         self._visits: deque[tuple[int, Visit]] = deque(maxlen=KEPT_VISITS)
 
     def add(self, visit: Visit) -> None:
-        """Remembers a request in the place of the oldest."""
-        self._visits.append((next(self._numbers), visit))
+        """Remembers a request in the place of the oldest; warns at the first one of what the page shows."""
+        number = next(self._numbers)
+        if number == 1:
+            log.warning(
+                "The traces of the last requests, with keys and lines of code, are open to everyone who can reach %s.",
+                self.path,
+            )
+        self._visits.append((number, visit))
 
     def page(self, environ: Mapping[str, Any]) -> str | None:
         """The HTML that a request asks for: the list, or one trace; None where it asks for something else."""
         if environ.get("PATH_INFO") != self.path or environ.get("REQUEST_METHOD") not in ("GET", "HEAD"):
             return None
         chosen = parse_qs(environ.get("QUERY_STRING", "")).get("request", [""])[0]
-        for number, visit in self._visits:
+        for number, visit in tuple(self._visits):  # other threads add to it
             if str(number) == chosen:
                 return visit.trace.html()
         return self.html()
@@ -80,8 +89,8 @@ def _row(number: int, visit: Visit) -> str:
 
 _NONE = '<tr><td colspan="12" class="none">No request has ended yet.</td></tr>'
 _ROW = """<tr>
-<td>{at}</td><th scope="row"><a href="?request={number}">{name}</a></th><td class="{kind}" title="{reason}">{status}</td>\
-<td class="tenant">{tenant}</td>{figures}
+<td>{at}</td><th scope="row"><a href="?request={number}">{name}</a></th>\
+<td class="{kind}" title="{reason}">{status}</td><td class="tenant">{tenant}</td>{figures}
 </tr>"""
 _PAGE = """<!doctype html>
 <html lang="en">

@@ -81,7 +81,7 @@ class SharedEngine:
             try:
                 yield manager
             finally:
-                manager.client.delete_table(TableName=manager.table_name)
+                manager.delete_table()
 
     def close(self) -> None:
         """Gives back connections, and forgets what an engine inside this process holds."""

@@ -70,6 +70,22 @@ class Origin(NamedTuple):
         return f"{'https' if self.tls else 'http'}://{self.name}/"
 
 
+class Moment(NamedTuple):
+    """A time by two clocks, as one of them stands still while a virtual machine is frozen, and one can be set."""
+
+    monotonic: float
+    wall: float
+
+    @classmethod
+    def now(cls) -> Moment:
+        """This moment."""
+        return cls(time.monotonic(), time.time())
+
+    def since(self, earlier: Moment) -> float:
+        """The seconds from `earlier` to here, by the clock that says more."""
+        return max(self.monotonic - earlier.monotonic, self.wall - earlier.wall)
+
+
 class Connection:
     """One open socket.
 
@@ -81,7 +97,7 @@ class Connection:
 
     def __init__(self, connected: socket.socket) -> None:
         self._sock = connected
-        self.idle_since = 0.0
+        self.idle_since = Moment(0.0, 0.0)
 
     def exchange(self, request: bytes, ends: float, patience: float) -> tuple[HttpReply, bool]:
         """Sends a request; returns its reply, and whether the connection may be used again.
@@ -101,9 +117,9 @@ class Connection:
             raise TimeoutError("the reply did not arrive in time")
         self._sock.settimeout(min(left, patience))
 
-    def was_dropped(self, now: float) -> bool:
-        """Whether the server has closed the connection while nobody used it."""
-        idle = now - self.idle_since
+    def was_dropped(self, now: Moment) -> bool:
+        """Whether the server has closed the connection while nobody used it, or may have after so long."""
+        idle = now.since(self.idle_since)
         if idle < LOOK_AFTER_SECONDS:
             return False
         return idle > LONGEST_IDLE_SECONDS or _readable(self._sock)
@@ -258,7 +274,7 @@ class Connections:
             connection.close()
             raise
         if reusable and not self._closed and len(self._idle) < IDLE_CONNECTIONS:
-            connection.idle_since = time.monotonic()
+            connection.idle_since = Moment.now()
             self._idle.append(connection)
         else:
             connection.close()
@@ -266,7 +282,7 @@ class Connections:
 
     def _waiting(self) -> Connection | None:
         """A connection that is open and unused, the one used last first."""
-        now = time.monotonic()
+        now = Moment.now()
         while self._idle:
             try:
                 connection = self._idle.pop()

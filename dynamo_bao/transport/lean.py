@@ -122,7 +122,7 @@ class LeanWire:
     def attempt(self, request: Request, seconds: float) -> dict[str, Any]:
         route = self._route
         if route is None or not route.holds():
-            route = self._route = self._found_route()
+            route = self._rerouted(route)
         if route is None or _names_an_arn(request):
             return self.boto.attempt(request, seconds)
         listeners = Listeners.NOBODY
@@ -140,6 +140,13 @@ class LeanWire:
         return self._answer(request, reply)
 
     # --- finding a way ---------------------------------------------------------------------------------
+
+    def _rerouted(self, old: Route | None) -> Route | None:
+        """Another way than one that holds no longer, whose connections are given up, if they are this process's."""
+        self._route = self._found_route()
+        if old is not None and old.process is this_process.token:
+            old.connections.close()
+        return self._route
 
     def _found_route(self) -> Route | None:
         """A way without botocore: by what is known without a client, or by what its client did."""

@@ -9,7 +9,7 @@ from attrs import evolve, frozen
 
 from dynamo_bao.codec import same_stored
 from dynamo_bao.errors import ValidationError
-from dynamo_bao.expressions.conditions import EMPTY, Attribute, Compare, Condition, Exists, Negation
+from dynamo_bao.expressions.conditions import EMPTY, Attribute, Compare, Condition, Exists, Negation, all_of
 from dynamo_bao.expressions.render import Placeholders, Resolver, render_condition
 from dynamo_bao.expressions.updates import Update
 from dynamo_bao.keys import Key
@@ -103,14 +103,12 @@ class WritePlan:
         main: which of them writes the item itself; the others are guards of unique values.
         constraints: for each guard action, the constraint's field name and value.
         exact: whether it travels as a transaction even alone, so that its token makes repeating it safe.
-        taken_over: which guard actions take a value over from an owner that is gone.
     """
 
     actions: tuple[Action, ...]
     main: int = 0
     constraints: tuple[tuple[str, Any] | None, ...] = ()
     exact: bool = False
-    taken_over: frozenset[int] = frozenset()
 
     @property
     def is_transaction(self) -> bool:
@@ -122,17 +120,38 @@ class WritePlan:
         """The action on the item itself."""
         return self.actions[self.main]
 
-    def taking_over(self, number: int, owner: str, key: Key) -> WritePlan:
-        """The same plan, with one guard taken from an owner that must not exist any more."""
-        guard = evolve(self.actions[number], condition=Compare(Attribute("relatedId"), "=", {"S": owner}))
-        gone = Action("ConditionCheck", key, NOT_STORED)
-        actions = (*self.actions[:number], guard, *self.actions[number + 1 :], gone)
-        return evolve(
-            self,
-            actions=actions,
-            constraints=(*self.constraints, None),
-            taken_over=self.taken_over | {number},
-        )
+    def claim(self, number: int) -> tuple[str, Any] | None:
+        """The field name and value that a guard action claims; None for any other action."""
+        return self.constraints[number] if number < len(self.constraints) else None
+
+    def frees(self, number: int) -> bool:
+        """Whether an action gives a unique value back."""
+        return number != self.main and self.actions[number].kind == "Delete"
+
+    def taking_over(self, number: int, owner: str, key: Key, held: Condition) -> WritePlan:
+        """The same plan, with one guard also taken from another owner, of which `held` must not be true.
+
+        Args:
+            key: the owner's own.
+            held: that the owner's item has the value.
+        """
+        guard = self.actions[number]
+        taken = evolve(guard, condition=guard.condition | Compare(Attribute("relatedId"), "=", {"S": owner}))
+        plan = self._with(number, taken)
+        place = next((place for place, action in enumerate(plan.actions) if action.key == key), None)
+        if place is None:
+            actions = (*plan.actions, Action("ConditionCheck", key, ~held))
+            return evolve(plan, actions=actions, constraints=(*self.constraints, None))
+        known = plan.actions[place]  # another value of the same owner, or the item itself
+        return plan._with(place, evolve(known, condition=all_of((known.condition, ~held))))
+
+    def leaving(self, number: int) -> WritePlan:
+        """The same plan, with a guard that was to be freed left to another item, as long as it is that one's."""
+        free = self.actions[number]
+        return self._with(number, Action("ConditionCheck", free.key, ~free.condition))
+
+    def _with(self, number: int, action: Action) -> WritePlan:
+        return evolve(self, actions=(*self.actions[:number], action, *self.actions[number + 1 :]))
 
 
 _SINGLE = {"Put": PUT_ITEM, "Update": UPDATE_ITEM, "Delete": DELETE_ITEM}

@@ -9,6 +9,7 @@ from typing import Any
 
 from attrs import define, field, frozen
 
+from dynamo_bao.codec import same_stored
 from dynamo_bao.database import Database
 from dynamo_bao.errors import (
     BaoError,
@@ -18,6 +19,7 @@ from dynamo_bao.errors import (
     UniqueConstraintError,
     WriteOutcomeUnknownError,
 )
+from dynamo_bao.expressions.conditions import Attribute, Compare
 from dynamo_bao.keys import Key
 from dynamo_bao.transport.messages import Reply, Request, returned_item
 from dynamo_bao.transport.outcomes import ConditionFailed, TransactionCancelled
@@ -95,7 +97,7 @@ class Write:
                 refusal = Refusal(("ConditionalCheckFailed",), (failure.item,), failure.repeated, failure)
             except TransactionCancelled as failure:
                 refusal = Refusal(failure.reasons, failure.items, failure.repeated, failure)
-            if refusal.repeated and not self._only_claims_failed(refusal):
+            if refusal.repeated and not self._item_was_fine(refusal):
                 stored = self._stored(refusal, deadline)
                 if self.plan.main_action.already_done(stored):
                     return stored if self.operation in ("save", "update") else None
@@ -103,8 +105,8 @@ class Write:
 
     def replan(self, refusal: Refusal, deadline: float) -> None:
         """Makes another plan from what is stored now; raises where that can be no better than the last."""
-        if self._only_claims_failed(refusal):
-            self.plan = self._over_dead_owners(refusal, deadline)
+        if self._item_was_fine(refusal):
+            self.plan = self._around_guards(refusal, deadline)
             return
         if self.operation == "create":
             raise self._exists() from refusal.cause
@@ -115,7 +117,7 @@ class Write:
         if again == self.plan and refusal.items[self.plan.main] is None and not self._asked_again:
             self._asked_again = True  # the item may have come into being between the write and the read
             return
-        if again == self.plan or self.database.transport.clock.now() > deadline:
+        if again == self.plan or self._is_late(deadline):
             raise self._refused() from refusal.cause
         self.plan = again
 
@@ -145,38 +147,57 @@ class Write:
             raise WriteOutcomeUnknownError(f"{self.item} {self.operation}: {error}", **self._names) from error
         return returned_item(reply.body, "Attributes")
 
-    def _only_claims_failed(self, refusal: Refusal) -> bool:
-        """Whether the item itself was fine and unique values were refused; raises for other reasons."""
-        plan, reasons = self.plan, refusal.reasons
-        failed = [number for number, reason in enumerate(reasons) if reason is not None]
-        if not failed or any(reasons[number] != "ConditionalCheckFailed" for number in failed):
+    def _item_was_fine(self, refusal: Refusal) -> bool:
+        """Whether only guards of unique values stood in the way; raises for other reasons than conditions."""
+        failed = [number for number, reason in enumerate(refusal.reasons) if reason is not None]
+        if not failed or any(refusal.reasons[number] != "ConditionalCheckFailed" for number in failed):
             raise TransactionError(
-                f"{self.item} {self.operation}: {refusal.cause}", reasons
+                f"{self.item} {self.operation}: {refusal.cause}", refusal.reasons
             ) from refusal.cause
-        claims = plan.constraints
-        return plan.main not in failed and any(
-            number < len(claims) and claims[number] is not None for number in failed
-        )
+        return self.plan.main not in failed
 
-    def _over_dead_owners(self, refusal: Refusal, deadline: float) -> WritePlan:
-        """The plan with every refused unique value taken over from an owner that is gone.
+    def _around_guards(self, refusal: Refusal, deadline: float) -> WritePlan:
+        """The plan with refused values taken over from owners that are gone, and guards of others left to them.
 
         Raises:
-            UniqueConstraintError: for a value whose owner lives.
+            UniqueConstraintError: for a value that its owner has.
         """
         plan = self.plan
         for number, reason in enumerate(refusal.reasons):
-            claim = plan.constraints[number] if number < len(plan.constraints) else None
-            if reason is None or claim is None:
+            if reason is None:
                 continue
-            guard = refusal.items[number] or self._read(deadline, plan.actions[number].key)
-            owner = (guard or {}).get("relatedId", {}).get("S")
-            if owner is not None:
-                key = self.subject.schema.identify(self.subject.tenant, owner).key
-                if number in plan.taken_over or self._read(deadline, key) is not None:
-                    raise self.taken(claim) from refusal.cause
-                plan = plan.taking_over(number, owner, key)
+            if plan.claim(number) is not None:
+                plan = self._over_dead_owner(plan, number, refusal, deadline)
+            elif plan.frees(number):
+                plan = plan.leaving(number)
+            else:
+                return self._from_the_start(refusal, deadline)  # what was found out of a guard has changed
         return plan
+
+    def _over_dead_owner(self, plan: WritePlan, number: int, refusal: Refusal, deadline: float) -> WritePlan:
+        """The plan with a value taken from an owner that is gone, or that has another value by now."""
+        claim = plan.claim(number)
+        assert claim is not None
+        field = self.subject.schema.fields[claim[0]]
+        attribute, stored = str(field.attribute), field.to_dynamo(claim[1])
+        guard = refusal.items[number] or self._read(deadline, plan.actions[number].key)
+        owner = (guard or {}).get("relatedId", {}).get("S")
+        key = None if owner is None else self.subject.schema.identify(self.subject.tenant, owner).key
+        holder = None if key is None else self._read(deadline, key)
+        if self._is_late(deadline) or same_stored((holder or {}).get(attribute), stored):
+            raise self.taken(claim) from refusal.cause
+        if owner is None or key is None:
+            return plan  # free by now
+        return plan.taking_over(number, owner, key, Compare(Attribute(attribute), "=", stored))
+
+    def _from_the_start(self, refusal: Refusal, deadline: float) -> WritePlan:
+        if self._is_late(deadline):
+            raise self._refused() from refusal.cause
+        return self.plan_from(None if self.operation == "create" else self.read_known())
+
+    def _is_late(self, deadline: float) -> bool:
+        now: float = self.database.transport.clock.now()
+        return now > deadline
 
     def taken(self, claim: tuple[str, Any]) -> UniqueConstraintError:
         """The error for a unique value (the constraint's field and the value) that is another item's."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager, ExitStack
 from typing import Any
 
-from flask import Flask, abort, g, redirect, render_template, request, url_for
+from flask import Flask, abort, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
-from dynamo_bao import Session, ValidationError, run_with_batch_context
+from dynamo_bao import ValidationError, current_session
+from dynamo_bao.flask import Bao
 from examples.package_explorer.dashboard import (
     build_dashboard,
     build_found,
@@ -19,18 +19,17 @@ from examples.package_explorer.dashboard import (
 )
 from examples.package_explorer.metadata import normalised
 
-OpenContext = Callable[[], AbstractContextManager[Session | None]]
 
-
-def create_app(open_context: OpenContext = run_with_batch_context) -> Flask:
+def create_app(extension: Callable[[Flask], object] = Bao) -> Flask:
     """The explorer's application.
 
     Args:
-        open_context: opens what each request runs in; `contextlib.nullcontext` leaves the batch context out,
-            to see what it is worth.
+        extension: gives each request its batch context; something without effect, such as
+            `contextlib.nullcontext`, leaves it out, to see what it is worth.
     """
     app = Flask(__name__)
-    _wrap_requests(app, open_context)
+    extension(app)
+    app.context_processor(figures)
     app.template_filter("filesize")(filesize)
     app.template_filter("conditions")(conditions)
     app.get("/")(index)
@@ -42,23 +41,10 @@ def create_app(open_context: OpenContext = run_with_batch_context) -> Flask:
     return app
 
 
-def _wrap_requests(app: Flask, open_context: OpenContext) -> None:
-    """Opens a context before each request, and closes it after the request however that ends."""
-
-    @app.before_request
-    def enter() -> None:
-        g.context = ExitStack()
-        g.session = g.context.enter_context(open_context())
-
-    @app.teardown_request
-    def leave(error: BaseException | None) -> None:
-        if "context" in g:
-            g.context.close()
-
-    @app.context_processor
-    def figures() -> dict[str, Any]:
-        session = g.get("session")
-        return {"stats": session.stats if session is not None else None}
+def figures() -> dict[str, Any]:
+    """What the page at hand took so far, for its footer."""
+    session = current_session()
+    return {"stats": session.stats if session is not None else None}
 
 
 def index() -> str:
@@ -86,7 +72,7 @@ def package_page(package_id: str) -> str | Response:
 def trace_page(package_id: str) -> str:
     """What a package's dashboard asks of DynamoDB, round by round, and which line asked."""
     _existing(build_dashboard, package_id)
-    session = g.get("session")
+    session = current_session()
     return session.trace().html() if session is not None else abort(404)
 
 

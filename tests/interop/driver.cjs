@@ -143,6 +143,14 @@ const commands = {
     return describe(await object.save(reindex ? { forceReindex: true } : {}));
   },
 
+  // An object that is held while others write, and saved later.
+  hold: async ({ model, id }) => {
+    held = await models[model].find(id);
+    return describe(held);
+  },
+
+  save_held: async ({ values }) => describe(await Object.assign(held, hear(values)).save()),
+
   // Members are taken out of and put into the set that the object holds.
   members: async ({ model, id, field, add, remove }) => {
     const object = await models[model].find(id);
@@ -188,19 +196,33 @@ const commands = {
   related: async ({ model, id, field }) => describe(await (await models[model].find(id)).getOrLoadRelatedField(field)),
 
   // Many commands, `width` of them under way at any time; the outcomes are in the commands' order.
-  many: async ({ commands: wanted, width }) => {
-    const outcomes = new Array(wanted.length);
-    let next = 0;
-    const worker = async () => {
-      while (next < wanted.length) {
-        const place = next++;
-        outcomes[place] = await answer(wanted[place]);
-      }
-    };
-    await Promise.all(Array.from({ length: width }, worker));
-    return outcomes;
-  },
+  many: ({ commands: wanted, width }) => carryOut(wanted, width, () => {}),
+
+  // The same, told of as soon as the first one is done; `finish` waits for the rest and gives the outcomes.
+  begin: ({ commands: wanted, width }) =>
+    new Promise((begun) => {
+      underway = carryOut(wanted, width, () => begun(null));
+    }),
+
+  finish: () => underway,
 };
+
+let held = null;
+let underway = null;
+
+async function carryOut(wanted, width, onOutcome) {
+  const outcomes = new Array(wanted.length);
+  let next = 0;
+  const worker = async () => {
+    while (next < wanted.length) {
+      const place = next++;
+      outcomes[place] = await answer(wanted[place]);
+      onOutcome();
+    }
+  };
+  await Promise.all(Array.from({ length: width }, worker));
+  return outcomes;
+}
 
 async function answer(command) {
   try {

@@ -1,0 +1,121 @@
+"""What a cold start of a Lambda function costs: a fresh process that imports, connects, and answers its first event.
+
+Run with ``python -m benchmarks.coldstart``, after ``make engines``; the function asks an engine on this machine.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+
+from tests.support.engines import Engines
+
+STARTS = 21
+
+FUNCTION = """
+import time
+begun, before = time.perf_counter(), time.process_time()
+{library}
+loaded = time.perf_counter()
+{connecting}
+connected = time.perf_counter()
+handler({{"pathParameters": {{"order_id": "o1"}}}}, None)
+first, used = time.perf_counter(), time.process_time()
+handler({{"pathParameters": {{"order_id": "o1"}}}}, None)
+second = time.perf_counter()
+import json, sys
+steps = (begun, loaded, connected, first, second)
+print(json.dumps([1000 * (later - sooner) for sooner, later in zip(steps, steps[1:])] + [1000 * (used - before)]))
+"""
+
+DYNAMO_BAO = {
+    "library": "from dynamo_bao import Model, PrimaryKey, batched, init_models",
+    "connecting": """
+class Order(Model, prefix="or"):
+    order_id: str
+    state: str = "placed"
+    primary_key = PrimaryKey("order_id")
+
+init_models(models=[Order], table_name="orders")
+
+@batched
+def handler(event, context):
+    return Order.find_or_raise(event["pathParameters"]["order_id"]).state
+""",
+}
+
+BOTO3 = {
+    "library": "import boto3",
+    "connecting": """
+client = boto3.client("dynamodb")
+
+def handler(event, context):
+    key = {"_pk": {"S": "or#" + event["pathParameters"]["order_id"]}, "_sk": {"S": "or"}}
+    return client.get_item(TableName="orders", Key=key)["Item"]["state"]["S"]
+""",
+}
+
+
+def environment(url: str) -> dict[str, str]:
+    """What Lambda sets for a function, with the engine for DynamoDB."""
+    given = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    return {
+        **given,
+        "AWS_ACCESS_KEY_ID": "dummy",
+        "AWS_SECRET_ACCESS_KEY": "dummy",
+        "AWS_REGION": "us-east-1",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_ENDPOINT_URL_DYNAMODB": url,
+    }
+
+
+def started(function: dict[str, str], url: str) -> list[float]:
+    """Milliseconds of one cold start: import, connecting, first event, second event; and CPU to the first's end."""
+    code = FUNCTION.format(**function)
+    told = subprocess.run(
+        [sys.executable, "-c", code], env=environment(url), capture_output=True, text=True, check=True
+    )
+    milliseconds: list[float] = json.loads(told.stdout)
+    return milliseconds
+
+
+def main() -> None:
+    """Prints the medians; the two functions take turns."""
+    engines = Engines()
+    try:
+        url = str(engines.get("dynoxide").endpoint_url)
+        prepare(url)
+        found: dict[str, list[list[float]]] = {"dynamo_bao": [], "boto3": []}
+        for _ in range(STARTS):
+            found["dynamo_bao"].append(started(DYNAMO_BAO, url))
+            found["boto3"].append(started(BOTO3, url))
+    finally:
+        engines.stop()
+    print(
+        f"milliseconds, medians of {STARTS}  import  connecting  first event  in all  CPU of it  second event"
+    )
+    for name, rows in found.items():
+        columns = (statistics.median(column) for column in zip(*rows, strict=True))
+        imported, connected, first, second, used = columns
+        total = statistics.median(sum(row[:3]) for row in rows)
+        print(
+            f"{name:<29}  {imported:6.1f}  {connected:10.1f}  {first:11.1f}  {total:6.1f}  {used:9.1f}  {second:12.2f}"
+        )
+
+
+def prepare(url: str) -> None:
+    """Makes the table and the order."""
+    code = f"""
+{DYNAMO_BAO["library"]}
+{DYNAMO_BAO["connecting"]}
+init_models(models=[Order], table_name="orders").create_table()
+Order.create(order_id="o1")
+"""
+    subprocess.run([sys.executable, "-c", code], env=environment(url), check=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,157 @@
+"""Writing the generated package: only what differs, and never over a file that was not generated."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from attrs import frozen
+
+from dynamo_bao.codegen.source import MARK, model_source, package_source
+from dynamo_bao.errors import ConfigurationError
+from dynamo_bao.modelfiles.description import Definitions
+from dynamo_bao.modelfiles.files import read_definitions
+from dynamo_bao.modelfiles.names import module_name
+from dynamo_bao.modelfiles.own import FieldsFolder
+
+StrPath = str | os.PathLike[str]
+
+
+@frozen
+class Generated:
+    """What became of the files of a generated package.
+
+    Attributes:
+        written: those that were new or differed; with ``check=True`` those that would have been written.
+        unchanged: those that were as they have to be.
+        removed: generated files of models that there are no more.
+        warnings: what is probably not meant in the model files.
+    """
+
+    written: tuple[Path, ...]
+    unchanged: tuple[Path, ...]
+    removed: tuple[Path, ...]
+    warnings: tuple[str, ...]
+
+    @property
+    def is_current(self) -> bool:
+        """Whether the package already was what the model files say."""
+        return not (self.written or self.removed)
+
+
+def generate(
+    definitions: StrPath,
+    out: StrPath,
+    *,
+    fields_dir: StrPath | None = None,
+    fields_package: str | None = None,
+    check: bool = False,
+    key_format: str = "dynamo-bao",
+    iterable_default: bool = False,
+) -> Generated:
+    """Writes a Python package of a model file, or of a folder of them: one typed module for each model.
+
+    The folder belongs to the generator: its generated modules of other models are removed. The modules
+    declare the names that are made at run time (``query_by_status``, ``find_by_email``,
+    ``user.query_posts``) for type checkers; they pass ``mypy --strict``, pyright, and ruff with its default
+    settings.
+
+    Args:
+        definitions: the model file or folder.
+        out: the folder to write; it is made if need be.
+        fields_dir: a folder of Python modules with field classes of your own.
+        fields_package: the package that folder is for imports (``app.fields``); left out, it is found by the
+            ``__init__.py`` files, or by the working folder.
+        check: whether nothing is to be written.
+        key_format: as in `load_models`.
+        iterable_default: as in `load_models`.
+
+    Raises:
+        ModelFileError: for whatever is wrong with a model file; nothing is written then.
+        ConfigurationError: for a file in the way that was not generated; nothing is written then.
+
+    Example:
+        >>> generate("models.yaml", "app/models").written
+        (PosixPath('app/models/__init__.py'), PosixPath('app/models/user.py'))
+    """
+    fields = None if fields_dir is None else FieldsFolder(Path(fields_dir), fields_package, is_fresh=True)
+    found = read_definitions(
+        definitions, fields=fields, key_format=key_format, iterable_default=iterable_default
+    )
+    folder = Path(out)
+    wanted = {folder / name: text for name, text in package_files(found).items()}
+    before = {path: _text_of(path) for path in wanted}
+    written = tuple(path for path, text in wanted.items() if before[path] != text)
+    removed = tuple(path for path in _generated_in(folder) if path not in wanted)
+    if not check:
+        _write({path: wanted[path] for path in written}, folder)
+        for path in removed:
+            path.unlink(missing_ok=True)
+    unchanged = tuple(path for path in wanted if path not in written)
+    return Generated(written, unchanged, removed, found.warnings)
+
+
+def package_files(definitions: Definitions) -> dict[str, str]:
+    """The text of every file of a package, by file name."""
+    if "MODELS" in definitions.models:
+        model = definitions.models["MODELS"]
+        raise ConfigurationError(
+            f"{model.file}:{model.line}: the generated package has a MODELS of its own; rename the model.",
+            model="MODELS",
+        )
+    source = Path(definitions.source).name
+    files = {"__init__.py": package_source(definitions, source)}
+    for model in definitions.models.values():
+        files[f"{module_name(model.name)}.py"] = model_source(definitions, model, source)
+    return files
+
+
+def _text_of(path: Path) -> str | None:
+    """The text of a generated file, None where there is none."""
+    if not os.path.lexists(path):
+        return None
+    if not path.is_file() or not _is_generated(path):
+        raise ConfigurationError(
+            f"{path} was not written by bao codegen, and is left alone; move it away, or choose another folder."
+        )
+    return path.read_text(encoding="utf-8", errors="replace")
+
+
+def _is_generated(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(len(MARK)) == MARK.encode()
+
+
+def _generated_in(folder: Path) -> list[Path]:
+    return [path for path in sorted(folder.glob("*.py")) if path.is_file() and _is_generated(path)]
+
+
+def _write(files: Mapping[Path, str], folder: Path) -> None:
+    """Puts files in their places, each at once, so that no reader sees half of one."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        raise ConfigurationError(f"{folder} is a file; choose a folder to write the modules into.") from None
+    for path, text in files.items():
+        handle, name = tempfile.mkstemp(dir=folder, prefix=f".{path.name}.")
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
+                file.write(text)
+            os.chmod(name, _mode_of(path))
+            os.replace(name, path)
+        except BaseException:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(name)
+            raise
+
+
+def _mode_of(path: Path) -> int:
+    """The permissions of the file that is replaced; for a new one those that any new file has."""
+    if path.exists():
+        return path.stat().st_mode & 0o777
+    mask = os.umask(0)
+    os.umask(mask)
+    return 0o666 & ~mask

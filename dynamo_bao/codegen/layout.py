@@ -1,0 +1,161 @@
+"""Source code in lines of at most 88 columns, broken where ruff and Black would break them."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any, Final
+
+from attrs import frozen
+
+WIDTH: Final = 88
+INDENT: Final = 4
+
+
+@frozen
+class Group:
+    """Something in brackets: a call, a list, a parameter list.
+
+    Attributes:
+        open, close: with the brackets.
+        items: what stands between them.
+        is_hugged: whether its items may share one line of their own, as arguments do and members of lists do not.
+        is_definition: whether it is a parameter list.
+    """
+
+    open: str
+    items: tuple[Doc, ...]
+    close: str
+    is_hugged: bool = True
+    is_definition: bool = False
+
+
+Doc = str | Group
+
+
+def call(function: str, *items: Doc, **named: Doc) -> Group:
+    """A call with arguments by place and by name."""
+    return Group(f"{function}(", (*items, *(_labelled(name, item) for name, item in named.items())), ")")
+
+
+def _labelled(name: str, item: Doc) -> Doc:
+    if isinstance(item, str):
+        return f"{name}={item}"
+    return Group(f"{name}={item.open}", item.items, item.close, item.is_hugged)
+
+
+def literal(value: Any) -> Doc:
+    """A plain value as source code; `Decimal` as a call of it."""
+    if isinstance(value, str):
+        return quoted(value)
+    if isinstance(value, Decimal):
+        return call("Decimal", str(value) if str(value).isdigit() else quoted(str(value)))
+    if isinstance(value, (list, tuple)):
+        return Group("[", tuple(literal(member) for member in value), "]", is_hugged=False)
+    if isinstance(value, dict):
+        return Group("{", tuple(_entry(name, member) for name, member in value.items()), "}", is_hugged=False)
+    return repr(value).replace("e+", "e")
+
+
+def _entry(name: str, member: Any) -> Doc:
+    item = literal(member)
+    lead = f"{quoted(name)}: "
+    return (
+        lead + item
+        if isinstance(item, str)
+        else Group(lead + item.open, item.items, item.close, item.is_hugged)
+    )
+
+
+def quoted(text: str) -> str:
+    """A text in the quotes that need fewer escapes, double ones by default."""
+    mark = "'" if text.count('"') > text.count("'") else '"'
+    inside = "".join(_escaped(char, mark) for char in text)
+    return f"{mark}{inside}{mark}"
+
+
+def _escaped(char: str, mark: str) -> str:
+    if char in (mark, "\\"):
+        return f"\\{char}"
+    return char if char.isprintable() else repr(char)[1:-1]
+
+
+def flat(doc: Doc) -> str:
+    """All of it on one line."""
+    return doc if isinstance(doc, str) else f"{doc.open}{', '.join(map(flat, doc.items))}{doc.close}"
+
+
+def fits(line: str) -> bool:
+    """Whether a line is short enough; wide characters are two columns, as formatters count them."""
+    if line.isascii():
+        return len(line) <= WIDTH
+    return sum(_columns(char) for char in line) <= WIDTH
+
+
+def _columns(char: str) -> int:
+    if unicodedata.combining(char):
+        return 0
+    return 2 if unicodedata.east_asian_width(char) in "WF" else 1
+
+
+def lines_of(lead: str, doc: Doc, end: str = "", indent: int = 0) -> list[str]:
+    """A statement, or a part of one.
+
+    Args:
+        lead: what stands before it, the indentation included.
+        end: what stands after it.
+        indent: how far the statement is indented.
+    """
+    whole = f"{lead}{flat(doc)}{end}"
+    if isinstance(doc, str) or not doc.items or fits(whole):
+        return [whole]
+    inner = " " * (indent + INDENT)
+    shared = f"{inner}{', '.join(map(flat, doc.items))}"
+    if doc.is_hugged and not (doc.is_definition and len(doc.items) == 1) and fits(shared):
+        return [lead + doc.open, shared, f"{' ' * indent}{doc.close}{end}"]
+    members = [line for item in doc.items for line in lines_of(inner, item, ",", indent + INDENT)]
+    return [lead + doc.open, *members, f"{' ' * indent}{doc.close}{end}"]
+
+
+def assignment(name: str, value: Doc, annotation: str | None = None, indent: int = INDENT) -> list[str]:
+    """``name = value``, or ``name: annotation = value``."""
+    lead = f"{' ' * indent}{name}{'' if annotation is None else f': {annotation}'} = "
+    opened = lead + (value if isinstance(value, str) else value.open)
+    if fits(lead + flat(value)) or (not isinstance(value, str) and value.items and fits(opened)):
+        return lines_of(lead, value, indent=indent)
+    inner = " " * (indent + INDENT)
+    if isinstance(value, Group) and value.open.endswith("]("):
+        outside, inside = value.open[:-2].split("[", 1)
+        last = f"{' ' * indent}]({', '.join(map(flat, value.items))}{value.close}"
+        return [f"{lead}{outside}[", f"{inner}{inside}", last]
+    if fits(f"{lead}("):
+        return [f"{lead}(", *lines_of(inner, value, indent=indent + INDENT), f"{' ' * indent})"]
+    if annotation is not None and annotation.endswith(" | None"):
+        start = [f"{' ' * indent}{name}: (", f"{inner}{annotation}"]
+        return [*start, *lines_of(f"{' ' * indent}) = ", value, indent=indent)]
+    if annotation is not None and annotation.endswith("]"):
+        outside, inside = annotation[:-1].split("[", 1)
+        start = [f"{' ' * indent}{name}: {outside}[", f"{inner}{inside}"]
+        return [*start, *lines_of(f"{' ' * indent}] = ", value, indent=indent)]
+    return lines_of(lead, value, indent=indent)
+
+
+def imported(module: str, names: Sequence[str], indent: int = 0) -> list[str]:
+    """``from module import names``."""
+    names = sorted(names, key=import_order)
+    whole = f"{' ' * indent}from {module} import {', '.join(names)}"
+    if fits(whole):
+        return [whole]
+    inner = " " * (indent + INDENT)
+    return [
+        f"{' ' * indent}from {module} import (",
+        *(f"{inner}{name}," for name in names),
+        f"{' ' * indent})",
+    ]
+
+
+def import_order(name: str) -> tuple[int, str]:
+    """Constants, then classes, then everything else."""
+    bare = name.split(" ", 1)[0]
+    return (0 if bare.isupper() else 1 if bare[:1].isupper() else 2), name

@@ -1,0 +1,82 @@
+"""Models made of model files at run time."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+import types
+import warnings
+from pathlib import Path
+from typing import Any
+
+from dynamo_bao.config import Settings, load_settings
+from dynamo_bao.errors import ConfigurationError, ModelFileWarning
+from dynamo_bao.model import Model
+from dynamo_bao.modelfiles.description import Definitions, ModelDescription
+from dynamo_bao.modelfiles.files import annotation_of, class_body, read_definitions
+from dynamo_bao.modelfiles.own import FieldsFolder
+
+StrPath = str | os.PathLike[str]
+
+
+def load(
+    path: StrPath | None, fields_dir: StrPath | None, *, key_format: str, iterable_default: bool
+) -> dict[str, type[Model]]:
+    """What `load_models` does."""
+    path, fields = chosen_paths(load_settings(None, os.environ, {}), path, fields_dir)
+    definitions = read_definitions(
+        path, fields=fields, key_format=key_format, iterable_default=iterable_default
+    )
+    for warning in definitions.warnings:
+        warnings.warn(warning, ModelFileWarning, stacklevel=3)
+    return load_models_of(definitions)
+
+
+def chosen_paths(
+    settings: Settings,
+    path: StrPath | None,
+    fields_dir: StrPath | None,
+) -> tuple[StrPath, FieldsFolder | None]:
+    """The model files and the folder of field classes that are meant: those given, else those of the settings.
+
+    Raises:
+        ConfigurationError: where nothing says which model files.
+    """
+    path = settings.get("paths", "models_definition_path") if path is None else path
+    if path is None:
+        raise ConfigurationError(
+            "No model files are named: give a path, or set models_definition_path under [paths] in dynamo_bao.toml."
+        )
+    fields_dir = settings.get("paths", "fields_dir") if fields_dir is None else fields_dir
+    return path, None if fields_dir is None else FieldsFolder(Path(fields_dir))
+
+
+def load_models_of(definitions: Definitions) -> dict[str, type[Model]]:
+    """The models of definitions, in a module of their own: they pickle, and replace those of an earlier loading."""
+    source = Path(definitions.source).resolve()
+    digest = hashlib.sha256(str(source).encode()).hexdigest()[:12]
+    module = types.ModuleType(f"dynamo_bao_models_{digest}", f"The models of {source}.")
+    module.__file__ = str(source)
+    sys.modules[module.__name__] = module
+    made = {
+        name: _class_of(model, definitions.key_format, module.__name__)
+        for name, model in definitions.models.items()
+    }
+    vars(module).update(made)
+    return made
+
+
+def _class_of(model: ModelDescription, key_format: str, module: str) -> type[Model]:
+    body: dict[str, Any] = {
+        "__module__": module,
+        "__qualname__": model.name,
+        "__doc__": model.doc,
+        "__annotations__": {field.name: annotation_of(field) for field in model.fields.values()},
+        **{field.name: field.declaration() for field in model.fields.values()},
+        **class_body(model),
+    }
+    made: type[Model] = types.new_class(
+        model.name, (Model,), model.options(key_format), lambda namespace: namespace.update(body)
+    )
+    return made

@@ -1,0 +1,199 @@
+"""Field classes of the user's own, from the Python modules of a folder.
+
+The modules run when they are read, as any import does: the folder is part of the program, unlike the model files, which
+can only name the classes that are found there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import importlib.util
+import inspect
+import sys
+from collections.abc import Iterator, Mapping
+from importlib.machinery import ModuleSpec
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from attrs import frozen
+
+from dynamo_bao.errors import ConfigurationError
+from dynamo_bao.fields.base import Field
+from dynamo_bao.modelfiles.kinds import (
+    ALL_TAKE,
+    ANYTHING,
+    BUILT_IN,
+    Annotation,
+    Check,
+    Kind,
+    built_in_base,
+    is_anything,
+)
+
+_NAMED = (inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+
+
+@frozen
+class FieldsFolder:
+    """A folder with field classes.
+
+    Attributes:
+        path: the folder.
+        package: the package that it is for the program's imports; None where that is to be found out.
+        is_fresh: whether its modules run anew, even where the program has imported them.
+    """
+
+    path: Path
+    package: str | None = None
+    is_fresh: bool = False
+
+    def kinds(self) -> Mapping[str, Kind]:
+        """The field classes that the folder's modules define, by name.
+
+        Raises:
+            ConfigurationError: where there is no such folder, a module of it fails, or two define one name.
+        """
+        if not self.path.is_dir():
+            raise ConfigurationError(f"The folder of field classes {str(self.path)!r} does not exist.")
+        found: dict[str, Kind] = {}
+        for module, file in self._modules():
+            for field in _classes_of(module):
+                if field.__name__ in found:
+                    raise ConfigurationError(
+                        f"{file} and {found[field.__name__].file} both define {field.__name__}; rename one of them."
+                    )
+                found[field.__name__] = _kind_of(field, file, self._import_name(file))
+        return found
+
+    def _modules(self) -> Iterator[tuple[ModuleType, Path]]:
+        files = sorted(file for file in self.path.glob("*.py") if not file.name.startswith((".", "__main__")))
+        package = _private_package(self.path)
+        for file in files:
+            try:
+                yield self._module(package, file), file
+            except ConfigurationError:
+                raise
+            except Exception as error:
+                raise ConfigurationError(
+                    f"The field classes of {file} cannot be imported: {type(error).__name__}: {error}"
+                ) from error
+
+    def _module(self, package: str, file: Path) -> ModuleType:
+        """A module as the program itself imports it, if it can; else under a private name."""
+        known = None if self.is_fresh else _as_imported(self._import_name(file), file)
+        if known is not None:
+            return known
+        if file.name == "__init__.py":
+            return sys.modules[package]
+        return importlib.import_module(f"{package}.{file.stem}")
+
+    def _import_name(self, file: Path) -> str | None:
+        """The name under which a program imports a file of the folder; None where it cannot."""
+        package = self.package if self.package is not None else _package_of(self.path.resolve())
+        if package is None:
+            return None
+        name = package if file.name == "__init__.py" else f"{package}.{file.stem}"
+        return name if all(part.isidentifier() for part in name.split(".")) else None
+
+
+def _package_of(folder: Path) -> str | None:
+    """The package a folder is: from the topmost folder with an ``__init__.py``, else from the working folder."""
+    root = folder
+    while (root / "__init__.py").is_file():
+        root = root.parent
+    if root == folder:
+        root = Path.cwd().resolve()
+    return ".".join(folder.relative_to(root).parts) or None if folder.is_relative_to(root) else None
+
+
+def _as_imported(name: str | None, file: Path) -> ModuleType | None:
+    if name is None:
+        return None
+    try:
+        spec = importlib.util.find_spec(name)
+    except (ImportError, ValueError):
+        return None
+    if spec is None or spec.origin is None or Path(spec.origin).resolve() != file.resolve():
+        return None
+    return importlib.import_module(name)
+
+
+def _private_package(folder: Path) -> str:
+    """A package made of a folder anew, under a name of its own, so that its modules can import each other."""
+    folder = folder.resolve()  # the import system remembers folders by the text of their paths
+    name = f"dynamo_bao_fields_{hashlib.sha256(str(folder).encode()).hexdigest()[:12]}"
+    importlib.invalidate_caches()
+    for known in [known for known in sys.modules if known == name or known.startswith(f"{name}.")]:
+        del sys.modules[known]
+    file = folder / "__init__.py"
+    if file.is_file():
+        spec = importlib.util.spec_from_file_location(name, file, submodule_search_locations=[str(folder)])
+    else:
+        spec = ModuleSpec(name, None, is_package=True)
+        spec.submodule_search_locations = [str(folder)]
+    assert spec is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    if spec.loader is not None:
+        spec.loader.exec_module(module)
+    return name
+
+
+def _classes_of(module: ModuleType) -> list[type[Field]]:
+    return [
+        value
+        for value in vars(module).values()
+        if isinstance(value, type)
+        and issubclass(value, Field)
+        and value.__module__ == module.__name__
+        and not value.__name__.startswith("_")
+    ]
+
+
+def _kind_of(field: type[Field], file: Path, module: str | None) -> Kind:
+    base = built_in_base(field) or Kind("Field", Field, ANYTHING)
+    arguments = _arguments_of(field)
+    return Kind(
+        name=field.__name__,
+        field=field,
+        annotation=_annotation_of(field, base),
+        options={name: check for name, check in arguments.items() if name not in ALL_TAKE},
+        takes=ALL_TAKE & arguments.keys(),
+        has_default=base.has_default and "default" in arguments,
+        fills_itself=base.fills_itself,
+        starts_empty=base.starts_empty,
+        is_set=base.is_set,
+        keeps_default=base.keeps_default,
+        module=module,
+        file=str(file),
+    )
+
+
+def _arguments_of(field: type[Field]) -> dict[str, Check]:
+    """What the constructors of a class take, down to a kind of the library."""
+    arguments: dict[str, Check] = {}
+    for base in field.__mro__:
+        known = BUILT_IN.get(base.__name__)
+        if base is Field or (known is not None and known.field is base):
+            below = {**dict.fromkeys(ALL_TAKE if known is None else known.takes, is_anything)}
+            return {**below, **({} if known is None else known.options), **arguments}
+        constructor: Any = vars(base).get("__init__")
+        if constructor is None:
+            continue
+        parameters = list(inspect.signature(constructor).parameters.values())[1:]
+        arguments = {**{p.name: is_anything for p in parameters if p.kind in _NAMED}, **arguments}
+        if not any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters):
+            break
+    return arguments
+
+
+def _annotation_of(field: type[Field], base: Kind) -> Annotation:
+    if field.python_types == base.field.python_types:
+        return base.annotation
+    kind = field.python_types[0]
+    if kind is object:
+        return ANYTHING
+    module = kind.__module__
+    return Annotation(kind.__name__, kind, {} if module == "builtins" else {kind.__name__: module})

@@ -1,0 +1,107 @@
+"""``flask bao``: the commands of ``bao`` for the models of a Flask application."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+from flask import Flask
+
+from dynamo_bao.flask import Bao
+
+
+@pytest.fixture
+def app() -> Flask:
+    """An application with the extension."""
+    app = Flask("shop")
+    Bao(app)
+    return app
+
+
+FACTORY = """
+    from flask import Flask
+    from dynamo_bao import init_models
+    from dynamo_bao.flask import Bao
+    from shopmodels import Article
+
+    app = Flask(__name__)
+    Bao(app)
+"""
+MODELS = """
+    from dynamo_bao import Model, PrimaryKey, StringField
+
+    class Article(Model, prefix="ar"):
+        number: str = StringField()
+        primary_key = PrimaryKey("number")
+"""
+HIDDEN = "import sys; sys.modules['rich'] = sys.modules['dynamo_bao.cli.console'] = None; "
+
+
+def flask(
+    folder: Path, *arguments: str, app: str | None = "shop", before: str = ""
+) -> subprocess.CompletedProcess[str]:
+    """Runs the command ``flask`` in a folder with an application."""
+    (folder / "shop.py").write_text(textwrap.dedent(FACTORY))
+    (folder / "shopmodels.py").write_text(textwrap.dedent(MODELS))
+    root = Path(__file__).parent.parent.parent
+    environment = {**os.environ, "PYTHONPATH": str(root)}
+    if app is not None:
+        environment["FLASK_APP"] = app
+    code = f"{before}from flask.cli import main; main()"
+    return subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=folder,
+        env=environment,
+    )
+
+
+def invoked(app: Flask, *arguments: str) -> Result:
+    """Runs a command of the application in this process."""
+    return app.test_cli_runner().invoke(args=["bao", *arguments])
+
+
+def test_flask_bao_lists_the_commands_of_bao(app: Flask) -> None:
+    """Each with its line, as `bao --help` does."""
+    result = invoked(app, "--help")
+    assert result.exit_code == 0 and "create-table" in result.output and "doctor" in result.output
+
+
+def test_flask_bao_knows_the_models_of_the_application(tmp_path: Path) -> None:
+    """They need not be named again."""
+    result = flask(tmp_path, "bao", "models", "--json")
+    assert result.returncode == 0, result.stderr
+    assert '"Article"' in result.stdout
+
+
+def test_flask_bao_suggests_the_command_that_was_meant(app: Flask) -> None:
+    """Wrong use ends with 2."""
+    result = invoked(app, "modles")
+    assert result.exit_code == 2 and "Did you mean 'models'?" in result.output
+
+
+def test_errors_of_commands_are_one_sentence(
+    app: Flask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No traceback, and exit code 1, as with `bao`."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "dynamo_bao.toml").write_text("[dbs]\n")
+    result = invoked(app, "models")
+    assert result.exit_code == 1 and "Unknown section" in result.output
+    assert "Traceback" not in result.output
+
+
+def test_the_command_line_is_loaded_only_when_it_is_used(tmp_path: Path) -> None:
+    """`flask --help` shows the group without it; using it where it lacks something says what to install."""
+    shown = flask(tmp_path, "--help", before=HIDDEN)
+    assert shown.returncode == 0 and "The table and the models of dynamo_bao" in shown.stdout
+    used = flask(tmp_path, "bao", "models", before=HIDDEN)
+    assert used.returncode == 1 and "pip install 'dynamo_bao[cli]'" in used.stderr
+    assert "Traceback" not in used.stderr

@@ -1,0 +1,116 @@
+"""A Django project in one file: its settings, and views that tests and servers use."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from io import BytesIO
+from typing import Any
+
+import django
+from django.conf import settings
+from django.http import FileResponse, HttpRequest, HttpResponse, StreamingHttpResponse
+from django.urls import path
+
+from dynamo_bao import TenantContext, current_session
+from tests.support.models import Org
+
+MIDDLEWARE = "dynamo_bao.django.BatchContextMiddleware"
+
+
+def set_up(**options: Any) -> None:
+    """Configures Django for this process; further calls do nothing."""
+    if not settings.configured:
+        settings.configure(
+            ALLOWED_HOSTS=["*"],
+            DEBUG=False,
+            INSTALLED_APPS=["dynamo_bao.django.BaoConfig"],
+            LOGGING_CONFIG=None,
+            MIDDLEWARE=[MIDDLEWARE, "django.middleware.gzip.GZipMiddleware"],
+            ROOT_URLCONF=__name__,
+            SECRET_KEY="for tests",
+            DYNAMO_BAO=options,
+        )
+        django.setup()
+
+
+seen: list[Any] = []
+"""The sessions that views and their responses ran in."""
+
+
+def note(text: str = "") -> str:
+    """Remembers the session of the code that runs now."""
+    seen.append(current_session())
+    return text
+
+
+def plain(request: HttpRequest) -> HttpResponse:
+    """An answer that is there as a whole."""
+    return HttpResponse(note("fine"))
+
+
+def org(request: HttpRequest, org_id: str) -> HttpResponse:
+    """A look at one item."""
+    return HttpResponse(f"{Org.find(org_id).exists()} for {TenantContext.get_current_tenant()}")
+
+
+def broken(request: HttpRequest) -> HttpResponse:
+    """A view that fails."""
+    note()
+    raise OSError("a view that fails")
+
+
+def stopped(request: HttpRequest) -> HttpResponse:
+    """A view that its server stops, as gunicorn does one that takes too long."""
+    note()
+    raise SystemExit(1)
+
+
+def stream(request: HttpRequest) -> StreamingHttpResponse:
+    """An answer that is made while it is sent."""
+
+    def parts() -> Iterator[str]:
+        try:
+            for number in range(3):
+                yield note(f"{Org.find(str(number)).exists()} for {TenantContext.get_current_tenant()}, ")
+        finally:
+            note()
+
+    return StreamingHttpResponse(parts())
+
+
+def awaited(request: HttpRequest) -> StreamingHttpResponse:
+    """An answer of asynchronous parts, which no session can be bound to."""
+
+    async def parts() -> Any:
+        yield b"1"
+
+    return StreamingHttpResponse(parts())
+
+
+def file(request: HttpRequest) -> FileResponse:
+    """A file."""
+    note()
+    return FileResponse(BytesIO(b"file"))
+
+
+def lost(request: HttpRequest, status: int) -> HttpResponse:
+    """An answer with a status, beside work that is never committed."""
+    current_session().add(Org(org_id="lost", name="-"))  # type: ignore[union-attr]
+    return HttpResponse("done", status=status)
+
+
+def header_tenant(request: HttpRequest) -> str | None:
+    """The tenant, from a function."""
+    return request.headers.get("X-Function")
+
+
+urlpatterns: list[Callable[..., Any]] = [
+    path("", plain),
+    path("orgs/<org_id>", org),
+    path("broken", broken),
+    path("stopped", stopped),
+    path("stream", stream),
+    path("awaited", awaited),
+    path("file", file),
+    path("lost/<int:status>", lost),
+]
