@@ -48,7 +48,10 @@ def compile_decoder(model: str, fields: Iterable[Field], keys: Collection[str]) 
         keys: names of key fields, which are left as they are where the item does not have them.
     """
     names = dict(_NAMES)
-    careful, quick = ["def careful(item, out):", "    get = item.get"], ["def decode(item, out):", "    get = item.get"]
+    careful, quick = (
+        ["def careful(item, out):", "    get = item.get"],
+        ["def decode(item, out):", "    get = item.get"],
+    )
     quick.append("    try:")
     for number, field in enumerate(fields):
         value = _inline(field, "from_dynamo", field.decode_source, f"f{number}", names)
@@ -94,8 +97,8 @@ def compile_unsure(model: str, fields: Iterable[Field]) -> Unsure:
     """
     lines, names = ["def unsure(values):", "    names = []"], dict(_NAMES)
     for field in fields:
-        fine = field.fine_source()
-        if fine is None or not all(_defines_last(type(field), method, "fine_source") for method in _ACCEPTING):
+        fine = fine_source_of(field)
+        if fine is None:
             lines.append(f"    names.append({field.name!r})")
             continue
         nullable = "v is None or " if field.nullable else ""
@@ -106,7 +109,12 @@ def compile_unsure(model: str, fields: Iterable[Field]) -> Unsure:
     return unsure
 
 
-_ACCEPTING = ("accept", "normalise", "validate")
+def fine_source_of(field: Field) -> str | None:
+    """The field's `fine_source`; None also where a subclass accepts values in its own way."""
+    own = all(
+        _defines_last(type(field), method, "fine_source") for method in ("accept", "normalise", "validate")
+    )
+    return field.fine_source() if own else None
 
 
 def _inline(

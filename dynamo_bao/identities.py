@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
+from dynamo_bao.codec import fine_source_of
 from dynamo_bao.fields.base import Field
 from dynamo_bao.fields.text import StringField
 from dynamo_bao.keys import SEPARATOR, Key, tenant_mark
@@ -43,7 +44,7 @@ class TextKeys:
         self._prefix = prefix
         self._name = fields[0].name
         # A field that takes every text has nothing to check beyond what is checked here.
-        takes_any = fields[0].fine_source() == StringField().fine_source()
+        takes_any = fine_source_of(fields[0]) == StringField().fine_source()
         self._validate = None if takes_any else fields[0].validate
         self._sort_name = fields[1].name if len(fields) > 1 else None
         self._leads: dict[str | None, tuple[str, int]] = {}

@@ -16,9 +16,9 @@ from dynamo_bao.capacity import NOTHING_CONSUMED, Capacity
 from dynamo_bao.codec import same_stored
 from dynamo_bao.database import Database
 from dynamo_bao.errors import BatchIncompleteError, ItemNotFoundError, ValidationError
+from dynamo_bao.identities import Identity
 from dynamo_bao.keys import Key
 from dynamo_bao.peers import Origin, PeerGroup
-from dynamo_bao.identities import Identity
 from dynamo_bao.schema import Schema
 from dynamo_bao.wire import PK, AttributeValue, Item
 
@@ -149,6 +149,7 @@ def give_values(instance: Any, values: dict[str, Any]) -> None:
 
 
 _set: Any = object.__setattr__
+_new: Any = object.__new__
 
 # --- making ---------------------------------------------------------------------------------------
 
@@ -156,10 +157,10 @@ _set: Any = object.__setattr__
 def new_pending(home: Home, identity: Identity, tenant: str | None, session: Any) -> Any:
     """An instance of `home`'s model that knows its key and nothing else yet."""
     model = home.model
-    instance = object.__new__(model.__bao_hidden__)
-    state = State(home, _PENDING, tenant)
+    instance = _new(model.__bao_hidden__)
+    state: State = _new(State)
+    state.home, state.status, state.tenant, state.session = home, _PENDING, tenant, session
     state.key, state.primary_id, values = identity
-    state.session = session
     _set(instance, "__dict__", {STATE: state, **values})
     return instance
 
@@ -177,9 +178,11 @@ def new_of_row(home: Home, identity: Identity, tenant: str | None, item: Item, v
     Args:
         values: those of `decoded_row`, which become the instance's own.
     """
-    instance = object.__new__(home.model)
-    state = values[STATE] = State(home, Status.LOADED, tenant)
-    state.key, state.primary_id, state.stored = identity.key, identity.primary_id, item
+    instance = _new(home.model)
+    state: State = _new(State)
+    values[STATE] = state
+    state.home, state.status, state.tenant, state.stored = home, _LOADED, tenant, item
+    state.key, state.primary_id, _ = identity
     names = home.schema.set_names
     if names:
         state.sets = dict(zip(names, map(values.__getitem__, names), strict=True))
@@ -218,7 +221,11 @@ def _become(instance: Any, state: State, status: Status) -> None:
 
 def fill(instance: Any, item: Item, *, consistent: bool = False) -> None:
     """Loads `instance` from a stored item; fields assigned in the meantime keep their local values."""
-    values = values_in(instance, "__dict__")
+    load(instance, values_in(instance, "__dict__"), item, consistent)
+
+
+def load(instance: Any, values: dict[str, Any], item: Item, consistent: bool) -> None:
+    """`fill`, for those who have the instance's ``__dict__`` at hand."""
     state: State = values[STATE]
     assert state.home is not None
     schema = state.home.schema
@@ -274,10 +281,15 @@ def _stored(instance: Any, state: State, values: dict[str, Any], item: Item, con
     assert state.home is not None
     state.stored, state.consistent, state.wants_consistent = item, consistent, False
     state.assigned = state.error = state.origin = state.doubt = None
-    names = state.home.schema.set_names
+    home = state.home
+    names = home.schema.set_names
     if names:
         state.sets = dict(zip(names, map(values.__getitem__, names), strict=True))
-    _become(instance, state, _LOADED)
+    state.status = _LOADED
+    if state.shared is None:
+        _set(instance, "__class__", home.model)
+    else:
+        _become(instance, state, _LOADED)
 
 
 def mark_missing(instance: Any, *, consistent: bool = False) -> None:

@@ -127,9 +127,7 @@ class Model:
         **parts: Any,
     ) -> M:
         """The instance for a key; see `Repository.find`."""
-        return repository_of(cls).find(
-            key, consistent_read=consistent_read, bypass_cache=bypass_cache, **parts
-        )
+        return repository_of(cls).found(parts or key, consistent_read, bypass_cache)
 
     @classmethod
     def find_or_none(cls: type[M], key: object = None, **options: Any) -> M | None:

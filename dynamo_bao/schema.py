@@ -223,7 +223,11 @@ class Schema:
             ValidationError: where it cannot name an item of this model.
         """
         if isinstance(given, str):
-            short = None if self.text_keys is None or type(given) is not str else self.text_keys.named(tenant, given)
+            short = (
+                None
+                if self.text_keys is None or type(given) is not str
+                else self.text_keys.named(tenant, given)
+            )
             return short or self._identity_of_text(tenant, given)
         if isinstance(given, Mapping):
             return self._identity(tenant, self._values_of(given))

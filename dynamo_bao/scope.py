@@ -9,6 +9,7 @@ from dynamo_bao.database import Database
 from dynamo_bao.errors import TenantMismatchError
 from dynamo_bao.instances import State, state_of
 from dynamo_bao.policy import AllowDirect
+from dynamo_bao.session.owned import OPEN
 from dynamo_bao.session.owner import current_owner
 from dynamo_bao.session.session import Collecting, Session
 from dynamo_bao.tenancy import tenant_for
@@ -31,9 +32,12 @@ def enter(
     owner = current_owner()
     session: Session | None = owner.stack[-1] if owner.stack else None
     if session is not None:
-        session.check(owner)
+        if session.owner is not owner or session.state is not OPEN:
+            session.check(owner)
     elif type(database.policy) is not AllowDirect:  # which needs no description of the call
         database.policy.outside(_described(model, operation, key))
+    if owner.tenants and owner.tenants[-1] is not None:
+        return session, owner.tenants[-1]
     return session, tenant_for(database, owner, operation)
 
 

@@ -16,7 +16,6 @@ from dynamo_bao.keys import checked_tenant
 from dynamo_bao.session.owner import Owner, current_owner
 
 R = TypeVar("R")
-Tenant = TypeVar("Tenant", str, str | None)
 _resolvers: list[Callable[[], str | None]] = []
 
 
@@ -88,16 +87,16 @@ class TenantContext:
         _resolvers.clear()
 
 
-class _TenantBlock(AbstractContextManager[Tenant]):
+class _TenantBlock(AbstractContextManager[Any]):
     """A block that works for a tenant; may be entered again, also inside itself."""
 
     __slots__ = ("_depths", "_tenant")
 
-    def __init__(self, tenant: Tenant) -> None:
+    def __init__(self, tenant: str | None) -> None:
         self._tenant = tenant
         self._depths: list[tuple[list[str | None], int]] = []
 
-    def __enter__(self) -> Tenant:
+    def __enter__(self) -> str | None:
         tenants = current_owner().tenants
         self._depths.append((tenants, len(tenants)))
         tenants.append(self._tenant)

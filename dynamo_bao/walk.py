@@ -10,10 +10,10 @@ from attrs import Factory, define, frozen
 
 from dynamo_bao.context import BatchContext
 from dynamo_bao.errors import ConfigurationError, DataFormatError, QueryError, ServiceError, ValidationError
+from dynamo_bao.identities import Identity
 from dynamo_bao.instances import Home, Status, require_present, state_of
 from dynamo_bao.keys import Key
 from dynamo_bao.peers import PeerGroup
-from dynamo_bao.identities import Identity
 from dynamo_bao.schema import Schema
 from dynamo_bao.sending import deadline_of, round_of
 from dynamo_bao.session.pool import Pool

@@ -63,7 +63,17 @@ LEVELS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ),
     (
         "a model, compiled",
-        ("database", "codec", "identities", "schema", "declarations", "definition", "paths", "peers", "instances"),
+        (
+            "database",
+            "codec",
+            "identities",
+            "schema",
+            "declarations",
+            "definition",
+            "paths",
+            "peers",
+            "instances",
+        ),
     ),
     (
         "writes, planned",

@@ -276,9 +276,9 @@ class StringSetField(Field):
     def normalise(self, value: Any) -> set[Any]:
         if not isinstance(value, (set, frozenset, list, tuple)):
             self.refuse_type(value, "a set")
-        if type(self).normalise_member is StringSetField.normalise_member and set(map(type, value)) <= _TEXT:
-            if "".join(value).isascii():  # each member is what normalise_member would make of it
-                return set(value)
+        usual = type(self).normalise_member is StringSetField.normalise_member
+        if usual and set(map(type, value)) <= _TEXT and "".join(value).isascii():
+            return set(value)  # each member is what normalise_member would make of it
         return {self.normalise_member(member) for member in value}
 
     def normalise_member(self, member: Any) -> Any:

@@ -34,7 +34,8 @@ class DateTimeField(Field):
     encode_source = '{{"N": str(({v} - _EPOCH) // _MILLISECOND)}}'
 
     def fine_source(self) -> str | None:
-        return f"type({{v}}) is _datetime and {{v}}.tzinfo is _utc and not {{v}}.microsecond % {self.unit.microseconds or 1_000_000}"
+        finest = self.unit.microseconds or 1_000_000
+        return f"type({{v}}) is _datetime and {{v}}.tzinfo is _utc and not {{v}}.microsecond % {finest}"
 
     def normalise(self, value: Any) -> datetime:
         moment = self._moment(value)

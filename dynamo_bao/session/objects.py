@@ -5,6 +5,7 @@ from __future__ import annotations
 import weakref
 from typing import Any
 
+from dynamo_bao.identities import Identity
 from dynamo_bao.instances import (
     Home,
     Status,
@@ -14,11 +15,12 @@ from dynamo_bao.instances import (
     state_of,
     unload,
 )
-from dynamo_bao.identities import Identity
 from dynamo_bao.session.identity import IdentityMap, ItemKey
 from dynamo_bao.session.lookups import Lookups
 from dynamo_bao.session.owned import Owned, SessionState
 from dynamo_bao.session.stats import Stats
+
+_tuple: Any = tuple.__new__  # a named tuple's own constructor takes several times as long
 
 
 class Objects(Owned):
@@ -36,7 +38,6 @@ class Objects(Owned):
         home: Home,
         identity: Identity,
         tenant: str | None,
-        *,
         consistent: bool = False,
         counted: bool = True,
     ) -> Any:
@@ -48,16 +49,17 @@ class Objects(Owned):
 
         The caller has checked that the session may be used.
         """
-        key = ItemKey(home, identity.key)
-        instance = self._identity.get(key)
+        key: ItemKey = _tuple(ItemKey, (home, identity.key))
+        known = self._identity
+        instance = known.get(key) if known.has_seen else known.held.get(key)
         if counted:
             self.stats.lookups += 1
         if instance is None:
             instance = new_pending(home, identity, tenant, self)
             if consistent:
                 state_of(instance).wants_consistent = True
-            self._identity.hold(key, instance)
-            self._lookups.add(key, instance)
+            known.hold(key, instance)
+            self._lookups.pending[key] = instance
             return instance
         if counted:
             self.stats.cache_hits += 1
@@ -116,7 +118,7 @@ class Objects(Owned):
     def hold(self, instance: Any) -> None:
         """Keeps an instance of this session that was changed."""
         key = key_of(instance)
-        if self._state is not SessionState.CLOSED and self._identity.get(key) is instance:
+        if self.state is not SessionState.CLOSED and self._identity.get(key) is instance:
             self._identity.hold(key, instance)
 
     def earlier(self, home: Home, identity: Identity) -> list[Any]:
