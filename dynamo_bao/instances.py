@@ -407,7 +407,9 @@ def _unchanged(schema: Schema, name: str, values: dict[str, Any], stored: Item) 
     try:
         return same_stored(encoded(schema, name, value), before)
     except (ValidationError, TypeError):
-        return False  # a value that cannot be stored is a change, which the save will refuse
+        # A value that breaks a rule is a change, which the save will refuse, unless it was stored like that.
+        loaded = None if before is None else field.from_dynamo(before)
+        return type(value) is type(loaded) and bool(value == loaded)
 
 
 def encoded(schema: Schema, name: str, value: Any) -> AttributeValue | None:

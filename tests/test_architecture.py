@@ -136,6 +136,25 @@ LEVELS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("models", ("classes", "construction", "verbs", "model")),
     ("connecting", ("layout", "tables", "manager", "otel")),
     (
+        "upkeep",
+        (
+            "upkeep",
+            "upkeep.steps",
+            "upkeep.ways",
+            "upkeep.counting",
+            "upkeep.journal",
+            "upkeep.jsonlines",
+            "upkeep.exporting",
+            "upkeep.lines",
+            "upkeep.importing",
+            "upkeep.inspection",
+            "upkeep.mending",
+            "upkeep.examining",
+            "upkeep.reindexing",
+            "upkeep.tablecheck",
+        ),
+    ),
+    (
         "model files",
         (
             "modelfiles",

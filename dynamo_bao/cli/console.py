@@ -318,7 +318,7 @@ _CONNECTION: Final = (
     "DynamoDB could not be reached: {error} Check --endpoint-url, the region and the network."
 )
 _MENDS: Final = {
-    "NoRegionError": "No AWS region: give --region, set AWS_REGION, or write region under [aws] in dynamo_bao.toml.",
+    "NoRegionError": "No AWS region: give --region, set AWS_DEFAULT_REGION, or write region under [aws] in dynamo_bao.toml.",
     "NoCredentialsError": _CREDENTIALS,
     "PartialCredentialsError": _CREDENTIALS,
     "CredentialRetrievalError": _CREDENTIALS,
@@ -357,13 +357,14 @@ def report(error: BaseException) -> int:
         click.echo(str(error), err=True)
         return 2
     if isinstance(error, click.UsageError):
-        _complain(f"{error.format_message()}{_help_hint(error)}")
+        text = error.format_message()
+        _complain(f"{text if text.endswith(('.', '?', '!')) else f'{text}.'}{_help_hint(error)}")
         return 2
     if isinstance(error, Interrupted):
         click.echo(f"\nInterrupted: {error.format_message()}", err=True)
         return INTERRUPTED
     if isinstance(error, click.Abort):
-        click.echo("\nInterrupted.", err=True)
+        click.echo("Interrupted.", err=True)  # click has ended the line already
         return INTERRUPTED
     if isinstance(error, click.ClickException):
         _complain(error.format_message())

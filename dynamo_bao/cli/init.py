@@ -135,7 +135,7 @@ def _table_name(settings: Settings, terminal: Terminal) -> str:
 
 def _make_table(connection: Connection, terminal: Terminal) -> bool:
     """Makes the table; its first request is what shows whether the credentials are good."""
-    with connection.open(needs_models=False) as manager:
+    with connection.open(with_models=False) as manager:
         if describe_table(manager.database) is not None:
             return False
         if not terminal.dry_run:

@@ -109,7 +109,7 @@ def delete(name: str | None, connection: Connection, terminal: Terminal) -> None
         raise click.UsageError(
             "With --yes, name the table that is to be deleted.", click.get_current_context()
         )
-    with connection.for_table(name).open(needs_models=False) as manager:
+    with connection.for_table(name).open(with_models=False) as manager:
         table = describe_table(manager.database)
         if table is None:
             raise Failure(f"Table {manager.table_name} does not exist at this region and endpoint.")

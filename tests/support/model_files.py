@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import random
+import shutil
 import sys
+import tempfile
 from collections.abc import Iterator
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 
 from dynamo_bao import registry
+from dynamo_bao.codegen import generate
 
 MODELS = (
     "User", "TaggedPost", "Index", "Model", "Session", "Any", "OrganizationMembership", "URLMap", "Class",
@@ -48,6 +54,24 @@ def forget_loaded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         file = getattr(sys.modules[name], "__file__", None) or ""
         if name.startswith("dynamo_bao_fields_") or file.startswith(temporary):
             del sys.modules[name]
+
+
+def generated_package(name: str, text: str, **options: Any) -> ModuleType:
+    """The package that is generated from a model file, imported under `name`; with its files' texts as ``SOURCES``."""
+    folder = Path(tempfile.mkdtemp(prefix=f"{name}_"))
+    (folder / "models.yaml").write_text(text)
+    generate(folder / "models.yaml", folder / name, **options)
+    places = [str(folder / name)]
+    spec = spec_from_file_location(name, folder / name / "__init__.py", submodule_search_locations=places)
+    assert spec is not None
+    assert spec.loader is not None
+    package = sys.modules[name] = module_from_spec(spec)
+    try:
+        spec.loader.exec_module(package)
+        vars(package)["SOURCES"] = {path.name: path.read_text() for path in (folder / name).glob("*.py")}
+    finally:
+        shutil.rmtree(folder)
+    return package
 
 
 def random_definitions(seed: int) -> dict[str, Any]:
