@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from dynamo_bao.capacity import NOTHING_CONSUMED, Capacity
 from dynamo_bao.codec import same_stored
 from dynamo_bao.database import Database
-from dynamo_bao.errors import BatchIncompleteError, ItemNotFoundError, ValidationError
+from dynamo_bao.errors import BatchIncompleteError, ItemNotFoundError, ValidationError, cause_of
 from dynamo_bao.identities import Identity
 from dynamo_bao.keys import Key
 from dynamo_bao.peers import Origin, PeerGroup
@@ -456,7 +456,7 @@ def _failure(state: State) -> Exception:
         )
     else:
         error = _twin(cause)
-    error.__cause__ = cause
+    error.__cause__ = cause_of(cause)
     return error
 
 

@@ -204,6 +204,18 @@ class Repository(StoredModel[M], WholeModel[M]):
         """
         return QueryResult(Query.of(self, self._queried(index), value, sort_condition, **options))
 
+    def query_through(
+        self, parent: Any, index: str, sort_condition: Any = None, **options: Unpack[QueryOptions]
+    ) -> QueryResult[M]:
+        """`query_by_index` for an instance that the index relates to, in that instance's own session.
+
+        Raises:
+            ConcurrencyError: where the session belongs to another thread, greenlet, task or process.
+            TenantMismatchError: where another tenant than the instance's is current.
+        """
+        shape = self._queried(index)
+        return QueryResult(Query.of(self, shape, parent, sort_condition, through=parent, **options))
+
     def _queried(self, name: str) -> IndexShape | PrimaryShape:
         if name in (self.schema.primary.name, "primary_key"):
             return self.schema.primary

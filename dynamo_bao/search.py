@@ -11,7 +11,7 @@ import json
 import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Generic, TypeVar, overload
+from typing import Any, Generic, TypedDict, TypeVar, overload
 
 from attrs import asdict, frozen
 
@@ -31,6 +31,22 @@ from dynamo_bao.walk import Page, Walk, identity_in, load_weakly, make_peers
 from dynamo_bao.wire import SEARCH_TEXT, Item
 
 T = TypeVar("T")
+
+
+class SearchOptions(TypedDict, total=False):
+    """Further arguments of a search, which `search_all` explains."""
+
+    batch_size: int
+    max_queries_per_bucket: int
+    filter: FilterLike
+
+
+class SearchAllOptions(SearchOptions, total=False):
+    """Further arguments of a search of all buckets."""
+
+    parallel: int
+
+
 _PURPOSE = ("search",)
 
 

@@ -9,7 +9,14 @@ from typing import Any
 from attrs import Factory, define, frozen
 
 from dynamo_bao.context import BatchContext
-from dynamo_bao.errors import ConfigurationError, DataFormatError, QueryError, ServiceError, ValidationError
+from dynamo_bao.errors import (
+    ConfigurationError,
+    DataFormatError,
+    QueryError,
+    ServiceError,
+    ValidationError,
+    cause_of,
+)
 from dynamo_bao.identities import Identity
 from dynamo_bao.instances import Home, Status, require_present, state_of
 from dynamo_bao.keys import Key
@@ -167,7 +174,7 @@ class Walk:
                 f"Index {parameters['IndexName']!r} is missing on table {database.table_name!r}. "
                 f"Run 'bao update-table' to add it.",
                 model=self.home.schema.name,
-            ) from error
+            ) from cause_of(error)
 
     def load(self, rows: Sequence[Item]) -> list[Any]:
         """The instances for entries of the index, in their order; None for items that are gone."""

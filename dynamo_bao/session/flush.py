@@ -53,13 +53,13 @@ class Flush:
         Args:
             seconds: how long requests are retried; None for the least of the tables' own.
             max_concurrency: how many requests travel at once; None for the most of the tables' own, and five
-                times as many where queries are among them.
+                times as many queries beside them.
         """
         plan, queries = plan_reads(self._wanted), list(self.unheard)
         asked = [*(planned.database for planned in plan), *(query.database for query in queries)]
         databases = list({id(database): database for database in asked}.values())
         seconds = seconds or min(database.deadline for database in databases)
-        widened = QUERIES_FOR_A_BATCH if self.unheard else 1
+        widened = 1 + QUERIES_FOR_A_BATCH if self.unheard else 1
         at_once = max_concurrency or widened * max(database.max_concurrency for database in databases)
         calls: list[Callable[[], Any]] = [partial(_fetch, planned, seconds) for planned in plan]
         calls += [partial(_ask, query.database, query.first_request(), seconds) for query in queries]

@@ -109,6 +109,11 @@ class Owned:
     def _where(self) -> str:
         return "activated elsewhere already" if self._activated else self.state.value
 
+    def require_owner(self) -> None:
+        """Raises unless the code that runs now owns the session, closed as it may be."""
+        if self._owner is not current_owner():
+            raise self._foreign()
+
     def check(self, owner: Owner | None = None) -> None:
         """Raises unless the code that runs now owns the session, and it is not in the middle of a round.
 

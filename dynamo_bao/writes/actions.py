@@ -218,3 +218,18 @@ def check_item_size(model: str, key: str, item: Item) -> None:
             f"{model} {key!r}: the item has {size} bytes, DynamoDB's limit is {MAX_ITEM_BYTES}. "
             f"Keep large values elsewhere, or in several items."
         )
+
+
+def check_update_size(model: str, key: str, before: Item, update: Update) -> None:
+    """Raises `ValidationError` for an update that certainly makes an item larger than DynamoDB's 400 KB.
+
+    Args:
+        before: the item as it was read, or only its key.
+    """
+    after = {name: value for name, value in {**before, **update.set_}.items() if name not in update.remove}
+    for name, value in update.add.items():
+        if "SS" in value:
+            after[name] = {"SS": list(_members(after.get(name)) | _members(value))}
+    for name in update.delete:
+        after.pop(name, None)
+    check_item_size(model, key, after)

@@ -29,7 +29,7 @@ from dynamo_bao.identities import Identity
 from dynamo_bao.keys import Key
 from dynamo_bao.schema import ConstraintShape, IndexShape, Part, Schema
 from dynamo_bao.wire import DERIVED, SEARCH_TEXT, AttributeValue, Item
-from dynamo_bao.writes.actions import NOT_STORED, STORED, Action, WritePlan
+from dynamo_bao.writes.actions import NOT_STORED, STORED, Action, WritePlan, check_update_size
 
 _NOTHING = "_bao_nothing"
 """An attribute that no item has. Removing it changes nothing; an update that changes nothing needs some action."""
@@ -200,6 +200,8 @@ def plan_update(
         _put_constraints(draft, subject, changes, known, reindex)
     if draft.update.is_empty():
         draft.update.remove[_NOTHING] = None
+    before = known.item if known is not None else subject.identity.key.as_item()
+    check_update_size(schema.name, subject.identity.primary_id, before, draft.update)
     main = Action("Update", subject.identity.key, all_of(draft.conditions), update=draft.update)
     return _finished(draft, main)
 
