@@ -21,8 +21,9 @@ from dynamo_bao.errors import (
 )
 from dynamo_bao.expressions.conditions import is_empty
 from dynamo_bao.fields.text import VersionField
-from dynamo_bao.instances import Home, Status, require_present, state_of
+from dynamo_bao.instances import Home, Status, state_of
 from dynamo_bao.keys import Key
+from dynamo_bao.lazy import require_present
 from dynamo_bao.merging import combined
 from dynamo_bao.scope import enter, enter_through, require_own_tenant
 from dynamo_bao.sending import deadline_of, round_of

@@ -24,8 +24,9 @@ from dynamo_bao.fields.inference import field_for, without_none
 from dynamo_bao.fields.numeric import CounterField, DecimalField, FloatField
 from dynamo_bao.fields.text import VersionField
 from dynamo_bao.keys import checked_prefix
-from dynamo_bao.schema import ConstraintShape, IndexShape, ModelPrefix, Part, PrimaryShape, Schema
+from dynamo_bao.schema import Schema
 from dynamo_bao.searchtext import SearchConfig
+from dynamo_bao.shapes import ConstraintShape, IndexShape, ModelPrefix, Part, PrimaryShape
 from dynamo_bao.wire import CONSTRAINT_IDS, INDEX_IDS
 
 KEY_FORMATS = ("native", "dynamo-bao")

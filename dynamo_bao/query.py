@@ -16,9 +16,9 @@ from dynamo_bao.expressions.dicts import condition_from
 from dynamo_bao.expressions.render import Placeholders, render_condition
 from dynamo_bao.instances import Home, Status, decoded_row, fill, new_of_row, state_of
 from dynamo_bao.keyconditions import key_condition
-from dynamo_bao.schema import IndexShape, PrimaryShape
 from dynamo_bao.scope import enter, enter_through, session_now
 from dynamo_bao.session.session import Session
+from dynamo_bao.shapes import IndexShape, PrimaryShape
 from dynamo_bao.transport.messages import Request
 from dynamo_bao.wire import PK, QUERY, SK, Item, index_key_names
 

@@ -32,14 +32,8 @@ from dynamo_bao.expressions.render import Placeholders, render_condition
 from dynamo_bao.fields.documents import StringSetField
 from dynamo_bao.fields.numeric import CounterField
 from dynamo_bao.fields.text import VersionField
-from dynamo_bao.instances import (
-    Home,
-    Status,
-    changed_names,
-    identity_of,
-    require_present,
-    state_of,
-)
+from dynamo_bao.instances import Home, Status, changed_names, identity_of, state_of
+from dynamo_bao.lazy import require_present
 from dynamo_bao.schema import Schema
 from dynamo_bao.scope import enter, enter_through, open_transaction, require_own_tenant
 from dynamo_bao.sending import round_of

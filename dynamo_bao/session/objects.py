@@ -6,15 +6,7 @@ import weakref
 from typing import Any
 
 from dynamo_bao.identities import Identity
-from dynamo_bao.instances import (
-    Home,
-    Status,
-    changed_names,
-    mark_missing,
-    new_pending,
-    state_of,
-    unload,
-)
+from dynamo_bao.instances import Home, Status, changed_names, mark_missing, new_pending, state_of, unload
 from dynamo_bao.session.identity import IdentityMap, ItemKey
 from dynamo_bao.session.lookups import Lookups
 from dynamo_bao.session.owned import Owned, SessionState

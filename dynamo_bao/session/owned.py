@@ -111,7 +111,7 @@ class Owned:
 
     def require_owner(self) -> None:
         """Raises unless the code that runs now owns the session, closed as it may be."""
-        if self._owner is not current_owner():
+        if self.owner is not current_owner():
             raise self._foreign()
 
     def check(self, owner: Owner | None = None) -> None:

@@ -16,11 +16,7 @@ from dynamo_bao.errors import (
     LazyLoadError,
     UncommittedChangesError,
 )
-from dynamo_bao.instances import (
-    Home,
-    Status,
-    state_of,
-)
+from dynamo_bao.instances import Home, Status, state_of
 from dynamo_bao.session.flush import Flush
 from dynamo_bao.session.objects import Objects, key_of
 from dynamo_bao.session.owned import SessionState

@@ -27,7 +27,8 @@ from dynamo_bao.fields.numeric import CounterField
 from dynamo_bao.fields.text import VersionField
 from dynamo_bao.identities import Identity
 from dynamo_bao.keys import Key
-from dynamo_bao.schema import ConstraintShape, IndexShape, Part, Schema
+from dynamo_bao.schema import Schema
+from dynamo_bao.shapes import ConstraintShape, IndexShape, Part
 from dynamo_bao.wire import DERIVED, SEARCH_TEXT, AttributeValue, Item
 from dynamo_bao.writes.actions import NOT_STORED, STORED, Action, WritePlan, check_update_size
 
