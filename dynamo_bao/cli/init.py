@@ -9,7 +9,8 @@ import click
 from attrs import frozen
 
 from dynamo_bao.cli.connection import Connection, connection_options
-from dynamo_bao.cli.console import Terminal, terminal_options
+from dynamo_bao.cli.console import Terminal, interruptible, terminal_options
+from dynamo_bao.cli.tables import CREATION_KEPT
 from dynamo_bao.config import DEFAULT_TABLE, FILE_NAME, Settings, settings_file
 from dynamo_bao.tables import create_table, describe_table
 
@@ -139,7 +140,8 @@ def _make_table(connection: Connection, terminal: Terminal) -> bool:
         if describe_table(manager.database) is not None:
             return False
         if not terminal.dry_run:
-            with terminal.waiting(f"Creating table {manager.table_name}"):
+            kept = f"{CREATION_KEPT} Then run 'bao init' again for the files."
+            with interruptible(kept), terminal.waiting(f"Creating table {manager.table_name}"):
                 create_table(manager.database)
         return True
 

@@ -180,9 +180,11 @@ class Guard:
             owner: the item it names, as it is stored; None where it is not.
         """
         named, model = owner_of(self.item)
+        if named is None:
+            return "names nobody"
         whom = f"{model} {named!r}"
         if self.owner is None:
-            return f"names {whom}, which cannot be"
+            return f"names {whom}, which is no id of the model"
         if owner is None:
             return f"names {whom}, which is not stored"
         value = owner.get(str(self.constraint.field.attribute))

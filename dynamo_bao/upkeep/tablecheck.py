@@ -74,7 +74,7 @@ def _types(table: Mapping[str, Any]) -> Iterator[Finding]:
     for definition in table.get("AttributeDefinitions", ()):
         if definition["AttributeName"] in own and definition["AttributeType"] != "S":
             told = f"The key attribute {definition['AttributeName']} of the table is no text."
-            yield Finding("table", told, "Use another table.")
+            yield Finding("layout", told, "Use another table.")
 
 
 def _indexes(table: Mapping[str, Any], schemas: Sequence[Schema]) -> Iterator[Finding]:
@@ -84,9 +84,9 @@ def _indexes(table: Mapping[str, Any], schemas: Sequence[Schema]) -> Iterator[Fi
         names = users.get(index.name, [])
         told = f", which {', '.join(names)} needs" if names else ", which no model here needs"
         text = f"Table {table['TableName']} has no index {index.name}{told}."
-        yield Finding("table", text, UPDATE, names[0] if names else None, harmless=not names)
+        yield Finding("layout", text, UPDATE, names[0] if names else None, harmless=not names)
     for fault in index_faults(table, search):
-        yield Finding("table", fault)
+        yield Finding("layout", fault)
 
 
 def _users(schemas: Sequence[Schema]) -> dict[str, list[str]]:
@@ -106,7 +106,7 @@ def _busy(table: Mapping[str, Any]) -> Iterator[Finding]:
     occupation = busy(table)
     if occupation is not None:
         told = f"Table {table['TableName']} is busy: {occupation}."
-        yield Finding("table", told, "Wait, and run this again.")
+        yield Finding("layout", told, "Wait, and run this again.")
 
 
 def _ttl(database: Database, ttl: Mapping[str, Any], schemas: Sequence[Schema]) -> Iterator[Finding]:

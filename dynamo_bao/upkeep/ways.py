@@ -69,9 +69,9 @@ class Size:
         return ceil(self.bytes / _UNIT_BYTES)
 
     def __str__(self) -> str:
-        if not self.bytes:
-            return f"about {self.items:,} items"
-        return f"about {self.items:,} items, {_spoken(self.bytes)}: {self.scan_units:,} read units"
+        items = f"about {self.items:,} item{'s' if self.items != 1 else ''}"
+        units = f"{self.scan_units:,} read unit{'s' if self.scan_units != 1 else ''}"
+        return f"{items}, {_spoken(self.bytes)}: {units}" if self.bytes else items
 
 
 def _spoken(size: float) -> str:

@@ -59,6 +59,22 @@ def test_create_table_dry_run_makes_nothing(bao: Project) -> None:
     assert bao.json("create-table", "app", "--dry-run")["created"] is False
 
 
+def test_create_table_may_be_interrupted(bao: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C before TTL is enabled says how to complete the table, and that does it."""
+
+    def interrupted(database: Any) -> bool:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(tables, "_enable_ttl", interrupted)
+        result = bao("create-table", "app")
+    assert result.exit_code == 130
+    assert "Interrupted: the table may be on its way; 'bao update-table' completes it." in result.stderr
+    assert ttl(bao, "app") == "DISABLED"
+    assert bao("update-table", "app").stdout == "Table app got TTL.\n"
+    assert ttl(bao, "app") == "ENABLED"
+
+
 # --- update-table ----------------------------------------------------------------------------------
 
 

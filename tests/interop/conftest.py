@@ -10,7 +10,7 @@ from typing import Any
 import boto3
 import pytest
 
-from tests.interop import models
+from dynamo_bao.modelfiles import load_models
 from tests.interop.install import installed, missing
 from tests.interop.javascript import HERE, JavaScript, run_program
 from tests.interop.python import Python
@@ -76,10 +76,16 @@ def javascript(javascript_process: JavaScript) -> Iterator[JavaScript]:
     javascript_process.stop_clock(None)
 
 
+@pytest.fixture(scope="session")
+def loaded_models() -> dict[str, type[Any]]:
+    """The models of the one model file, as Python has them; JavaScript's 0.4 takes ``iterable`` for true."""
+    return load_models(HERE / "models.yaml", iterable_default=True)
+
+
 @pytest.fixture
-def python(client: Any) -> Iterator[Python]:
-    """The Python side, with the models written by hand."""
-    side = Python(models.ALL, client=client)
+def python(client: Any, loaded_models: dict[str, type[Any]]) -> Iterator[Python]:
+    """The Python side, with the models of the same file that JavaScript's are made of."""
+    side = Python(loaded_models.values(), client=client)
     yield side
     side.close()
 

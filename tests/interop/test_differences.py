@@ -29,7 +29,7 @@ from dynamo_bao import (
     init_models,
 )
 from tests.interop.javascript import JavaScript
-from tests.interop.models import Setting, Shared
+from tests.interop.models import Shared
 from tests.interop.python import Python
 from tests.interop.raw import items_of
 from tests.interop.scenarios import (
@@ -141,17 +141,15 @@ def test_the_first_moment_of_1970_is_a_moment(javascript: JavaScript, python: Py
     assert found is not None and found["launchedAt"] == EPOCH
 
 
-def test_none_is_no_value_even_where_there_is_a_default(
+def test_a_number_with_a_default_cannot_be_cleared(
     javascript: JavaScript, python: Python, client: Any, table: str
 ) -> None:
-    """JavaScript writes the default anew; what Python removed JavaScript reads as its default."""
+    """JavaScript writes the default anew for null; Python says that there is always a value."""
     javascript.create("Boat", {**EVERYTHING, "berths": 9})
+    with pytest.raises(Refused, match="berths is required and cannot be None"):
+        python.update("Boat", "sea-1", {"berths": None})
     assert javascript.update("Boat", "sea-1", {"berths": None})["berths"] == 4
-    told = python.update("Boat", "sea-1", {"berths": None})
-    assert "berths" not in told.values
-    assert "berths" not in items_of(client, table)["b#sea-1", "b"]
-    read = javascript.find("Boat", "sea-1")
-    assert read is not None and read["berths"] == 4
+    assert items_of(client, table)["b#sea-1", "b"]["berths"] == {"N": "4"}
 
 
 def test_empty_texts_are_stored_and_read(javascript: JavaScript, python: Python, table: str) -> None:
@@ -235,12 +233,14 @@ def test_the_prefix_as_partition_key_has_no_tenants(
     javascript.create("Setting", {"code": "flag", "value": "acme's"}, tenant="acme")
     leaked = javascript.find("Setting", "flag", tenant="other")
     assert leaked is not None and leaked["value"] == "acme's"
+    assert python.manager is not None
+    setting = python.manager.models.Setting
     for tenant in ("acme", "other"):
         with (
             TenantContext.run_with_tenant(tenant),
             pytest.raises(ConfigurationError, match="tenants would meet"),
         ):
-            Setting.find("flag")
+            setting.find("flag")
 
 
 # --- what was deleted, and what was renamed -----------------------------------------------------------------------

@@ -28,9 +28,9 @@ from tests.support.examples import many
 
 SAFE = 2**53 - 1
 
-# Left out is what JavaScript is known to do otherwise, which test_differences has: empty texts, None for what has a
-# default, None for half of an index, a unique 0, the first moment of 1970, and changes of the later one of two indexes
-# that share a field.
+# Left out is what JavaScript is known to do otherwise, which test_differences has: empty texts, None for numbers with
+# a default, None for half of an index, a unique 0, the first moment of 1970, and changes of the later one of two
+# indexes that share a field.
 texts = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20)
 whole = st.integers(-SAFE, SAFE)
 fractions = st.one_of(
@@ -132,7 +132,7 @@ def test_random_histories_leave_the_same_items(
     for side in (javascript, python):
         side.stop_clock(NOW)
 
-    @many(30)
+    @many(15)
     @given(histories)
     def check(history: list[Command]) -> None:
         refused, left = {}, {}

@@ -120,7 +120,7 @@ FAULTS: dict[str, tuple[Plant, list[str]]] = {
     ),
     "a guard that names nobody": (
         lambda m: put(m, guard(EMAIL.format("nobody"), None, None)),
-        ["User: a guard of email names None None, which cannot be; nobody can take its value."],
+        ["User: a guard of email names nobody; nobody can take its value."],
     ),
     "a missing guard": (
         lambda m: removed(m, EMAIL.format("3"), "_raft_uc"),
