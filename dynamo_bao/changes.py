@@ -22,6 +22,7 @@ from dynamo_bao.instances import (
     Home,
     Status,
     absorb,
+    absorb_own,
     become_transient,
     changed_names,
     fill,
@@ -104,6 +105,8 @@ class Change:
 
     def finish(self, result: Any) -> None:
         """Runs what comes after the write, under its tenant."""
+        if not self.done:
+            return
         with bound_tenant(self.subject.tenant):
             for hook in self.done:
                 hook(result)
@@ -136,17 +139,29 @@ class Creation(Change):
 
     def __init__(self, *about: Any, values: Mapping[str, Any], by_save: bool) -> None:
         super().__init__(*about)
-        self.values = dict(values)
+        self.values = values
         self.overwrite = False
         self._by_save = by_save
 
     @property
+    def values(self) -> Mapping[str, Any]:
+        """The accepted values of all fields."""
+        return self._values
+
+    @values.setter
+    def values(self, values: Mapping[str, Any]) -> None:
+        self._values = dict(values)
+        self._item: Item | None = None
+
+    @property
     def item(self) -> Item:
-        """What will be stored."""
-        return self.subject.schema.item(self.subject.tenant, self.subject.identity, self.values)
+        """What will be stored; not to be changed."""
+        if self._item is None:
+            self._item = self.subject.schema.item(self.subject.tenant, self.subject.identity, self.values)
+        return self._item
 
     def plan_from(self, known: Known | None) -> WritePlan:
-        return plan_create(self.subject, self.values, self.condition)
+        return plan_create(self.subject, self.values, self.condition, self.item)
 
     def refused(self, error: BaoError) -> BaoError:
         if self.session is not None and isinstance(error, ConditionalError):
@@ -160,7 +175,7 @@ class Creation(Change):
         state = state_of(self.instance)
         state.home, state.tenant, state.session = self.home, self.subject.tenant, self.session
         state.name(self.subject.identity)
-        absorb(self.instance, self.item)
+        absorb_own(self.instance, self.item)
         if self.session is None:
             return self.instance
         return self._settle_in(self.session)
@@ -176,10 +191,11 @@ class Creation(Change):
 
     def undo(self) -> None:
         values = self.instance.__dict__
-        self.values.update({name: values[name] for name in self.subject.schema.fields if name in values})
+        fields = self.subject.schema.fields
+        self.values = {**self.values, **{name: values[name] for name in fields if name in values}}
         if self.session is not None:
             self.session.forget(self.home, self.subject.identity)
-        become_transient(self.instance, self.values)
+        become_transient(self.instance, dict(self.values))
 
 
 class Saving(Change):

@@ -21,10 +21,11 @@ from dynamo_bao.errors import (
 )
 from dynamo_bao.expressions.conditions import is_empty
 from dynamo_bao.fields.text import VersionField
-from dynamo_bao.instances import Home, Status, require_present, state_of
+from dynamo_bao.instances import Home, Status, state_of
 from dynamo_bao.keys import Key
+from dynamo_bao.lazy import require_present
 from dynamo_bao.merging import combined
-from dynamo_bao.scope import enter, enter_through
+from dynamo_bao.scope import enter, enter_through, require_own_tenant
 from dynamo_bao.sending import deadline_of, round_of
 from dynamo_bao.session.session import Session
 from dynamo_bao.session.work import Entry
@@ -60,6 +61,7 @@ def entry_for(home: Home, session: Session, instance: Any, *, deletes: bool, ove
         enter_through(instance, "delete" if deletes else "add")
         return Entry(instance, home, state.tenant, deletes)
     _, tenant = enter(home.database, schema.name, "add")
+    require_own_tenant(instance, "add")
     identity = schema.identity(tenant, instance.__dict__)
     known = session.known(home, identity)
     if (

@@ -11,9 +11,9 @@ from types import TracebackType
 from typing import Any, ParamSpec, TypeVar, overload
 
 from dynamo_bao.capacity import Capacity
-from dynamo_bao.session.owner import current_owner
+from dynamo_bao.session.owner import Owner, current_owner
 from dynamo_bao.session.session import Session
-from dynamo_bao.tenancy import bound_tenant, current_tenant
+from dynamo_bao.tenancy import current_tenant
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -158,7 +158,8 @@ def _wrapped(fn: Callable[P, R], options: dict[str, Any], isolated: bool) -> Cal
 
         @wraps(fn)
         def generate(*args: P.args, **kwargs: P.kwargs) -> Any:
-            return _resumed(fn(*args, **kwargs), options, isolated)
+            # A generator function itself, for those who ask whether it is one, as pytest does of a fixture.
+            return (yield from _resumed(fn(*args, **kwargs), options, isolated))
 
         return generate
 
@@ -172,26 +173,60 @@ def _wrapped(fn: Callable[P, R], options: dict[str, Any], isolated: bool) -> Cal
     return call
 
 
-@contextmanager
-def _bound(session: Session, tenant: str | None) -> Iterator[None]:
-    session.bind()
-    try:
-        with bound_tenant(tenant):
+class _Surroundings:
+    """What the code of an owner is inside of: sessions, with the transaction and budgets of each, and tenants."""
+
+    def __init__(self, owner: Owner) -> None:
+        self._owner = owner
+        self.note()
+
+    def note(self) -> None:
+        """Remembers what the owner's code is inside of now."""
+        self._stack, self.tenants = list(self._owner.stack), list(self._owner.tenants)
+        self._inside = [(session, session.transaction, session.rounds.budgets) for session in self._stack]
+
+    def put_back(self) -> None:
+        """Has the owner's code be inside of what was remembered."""
+        self._owner.stack[:], self._owner.tenants[:] = self._stack, self.tenants
+        for session, transaction, budgets in self._inside:
+            session.transaction, session.rounds.budgets = transaction, budgets
+
+    @contextmanager
+    def bound(self) -> Iterator[None]:
+        """A block inside of what was remembered, which may open and leave contexts of its own."""
+        others = _Surroundings(self._owner)
+        self.put_back()
+        try:
             yield
-    finally:
-        session.unbind()
+        finally:
+            self.note()
+            others.put_back()
+
+
+def _surroundings(session: Session) -> _Surroundings:
+    """The present surroundings and tenant, with a session on top that may be a new one."""
+    owner, tenant = current_owner(), current_tenant()
+    before = _Surroundings(owner)
+    if current_session() is not session:
+        session.bind()
+    found = _Surroundings(owner)
+    found.tenants = [tenant]
+    before.put_back()
+    return found
 
 
 def _resumed(
     generator: Generator[Any, Any, Any], options: dict[str, Any], isolated: bool
 ) -> Generator[Any, Any, Any]:
-    """Runs `generator` with the session and tenant of its first resumption bound while its body runs."""
+    """Runs `generator` inside what its first resumption was inside of, which is bound while its body runs only."""
     outer = None if isolated else current_session()
-    session, tenant = outer or Session(**options), current_tenant()
+    session = outer or Session(**options)
+    inside = _surroundings(session)
     resume: Callable[[], Any] = lambda: next(generator)  # noqa: E731
     try:
         while True:
-            with _bound(session, tenant):
+            session.require_owner()
+            with inside.bound():
                 try:
                     produced = resume()
                 except StopIteration as stop:
@@ -199,7 +234,8 @@ def _resumed(
             try:
                 sent = yield produced
             except GeneratorExit:
-                with _bound(session, tenant):
+                session.require_owner()
+                with inside.bound():
                     generator.close()
                 raise
             except BaseException as error:

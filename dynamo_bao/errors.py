@@ -174,9 +174,11 @@ class UniqueConstraintError(ConditionalError):
     def __init__(
         self, field: str, value: object, *, model: str | None = None, key: str | None = None
     ) -> None:
+        what = f"{field} must be unique, and its value is taken"
+        if model is not None:
+            what = f"{model}: {field} must be unique, and its value belongs to another {model}"
         super().__init__(
-            f"{model}: {field} must be unique, and its value belongs to another {model}; nothing was "
-            f"written. Choose another value or change the item that holds it.",
+            f"{what}; nothing was written. Choose another value or change the item that holds it.",
             model=model,
             key=key,
             operation="save",
@@ -341,6 +343,11 @@ class WriteOutcomeUnknownError(BaoError):
         super().__init__(message)
         self.model = model
         self.key = key
+
+
+def cause_of(error: BaseException) -> BaseException:
+    """What stands behind an error, for ``raise … from``: botocore's where there is one, else the error itself."""
+    return error if error.__cause__ is None else error.__cause__
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:

@@ -48,6 +48,11 @@ def plugins_of(model: Any) -> tuple[Any, ...]:
     return found
 
 
+def has_hooks(model: Any) -> bool:
+    """Whether anything is called around the writes of a model."""
+    return bool(plugins_of(model)) or any(hasattr(model, hook) for hook in HOOKS)
+
+
 def _part(plugin: Any, name: str) -> Any:
     return plugin.get(name) if isinstance(plugin, Mapping) else getattr(plugin, name, None)
 

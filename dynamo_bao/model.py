@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Literal, TypeVar, overload
 
 from dynamo_bao.capacity import Capacity
@@ -18,15 +18,7 @@ from dynamo_bao.fields.moments import DateTimeField, TtlField, utc_now
 from dynamo_bao.fields.numeric import BooleanField, DecimalField, FloatField, IntegerField
 from dynamo_bao.fields.text import BinaryField, EnumField, RelatedField, StringField
 from dynamo_bao.hooks import register_plugin
-from dynamo_bao.instances import (
-    STATE,
-    State,
-    Status,
-    changed_names,
-    forget_related,
-    give_values,
-    state_of,
-)
+from dynamo_bao.instances import STATE, State, Status, changed_names, forget_related, give_values, state_of
 from dynamo_bao.iteration import FilterLike, Iteration, IterationOptions
 from dynamo_bao.paths import FieldPaths
 from dynamo_bao.query import QueryOptions
@@ -35,7 +27,7 @@ from dynamo_bao.relations import get_or_load_related, get_related, load_related,
 from dynamo_bao.results import QueryResult
 from dynamo_bao.schema import Schema
 from dynamo_bao.scope import require_own_tenant
-from dynamo_bao.search import SearchResult
+from dynamo_bao.search import SearchAllOptions, SearchOptions, SearchResult
 from dynamo_bao.searchtext import tokenize_search_query
 from dynamo_bao.tenancy import current_tenant
 from dynamo_bao.verbs import Create, Delete, repository_for
@@ -43,6 +35,15 @@ from dynamo_bao.writing import ConditionLike
 
 M = TypeVar("M", bound="Model")
 T = TypeVar("T")
+
+
+class _Shown(str):
+    """A text that shows itself without quotes."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return str(self)
 
 
 # To checkers the fields named here are required unless they have a default; those that fill themselves
@@ -108,9 +109,12 @@ class Model:
         schema = schema_of(type(self))
         generated = fill_in(schema, values)
         state = State(None, Status.TRANSIENT, current_tenant())
-        state.generated = generated or None
-        give_values(self, {STATE: state, **{name: values[name] for name in schema.key_names}})
-        self.__attrs_init__(**values)  # type: ignore[attr-defined]
+        if generated:
+            state.generated = generated
+        give_values(self, {STATE: state, **schema.no_keys, **values})
+        finish = getattr(self, "__attrs_post_init__", None)  # attrs' own name for it, where a model has one
+        if finish is not None:
+            finish()
 
     # --- the class's items -----------------------------------------------------------------------
 
@@ -124,9 +128,7 @@ class Model:
         **parts: Any,
     ) -> M:
         """The instance for a key; see `Repository.find`."""
-        return repository_of(cls).find(
-            key, consistent_read=consistent_read, bypass_cache=bypass_cache, **parts
-        )
+        return repository_of(cls).found(parts or key, consistent_read, bypass_cache)
 
     @classmethod
     def find_or_none(cls: type[M], key: object = None, **options: Any) -> M | None:
@@ -219,17 +221,28 @@ class Model:
 
     @classmethod
     def search_all(
-        cls: type[M], terms: Sequence[str], operator: str = "$and", **options: Any
+        cls: type[M],
+        terms: Sequence[str],
+        operator: str = "$and",
+        limit: float | None = 100,
+        cursor: str | None = None,
+        **options: Unpack[SearchAllOptions],
     ) -> SearchResult[M]:
         """The items whose search fields contain terms; see `dynamo_bao.search.search_all`."""
-        return repository_of(cls).search_all(terms, operator, **options)
+        return repository_of(cls).search_all(terms, operator, limit, cursor, **options)
 
     @classmethod
     def search_bucket(
-        cls: type[M], bucket: int, terms: Sequence[str], operator: str = "$and", **options: Any
+        cls: type[M],
+        bucket: int,
+        terms: Sequence[str],
+        operator: str = "$and",
+        limit: float | None = 100,
+        cursor: str | None = None,
+        **options: Unpack[SearchOptions],
     ) -> SearchResult[M]:
         """The matches in one iteration bucket; see `dynamo_bao.search.search_bucket`."""
-        return repository_of(cls).search_bucket(bucket, terms, operator, **options)
+        return repository_of(cls).search_bucket(bucket, terms, operator, limit, cursor, **options)
 
     @staticmethod
     def tokenize_search_query(text: object) -> list[str]:
@@ -282,7 +295,10 @@ class Model:
 
     def changes(self) -> dict[str, Any]:
         """The fields whose local value differs from what was loaded, with their local values."""
-        if state_of(self).status is Status.TRANSIENT:
+        status = state_of(self).status
+        if status in (Status.MISSING, Status.DELETED):
+            return {}
+        if status is Status.TRANSIENT:
             return {name: value for name, value in values_of(self).items() if value is not None}
         return {name: self.__dict__[name] for name in changed_names(self)}
 
@@ -378,6 +394,14 @@ class Model:
         state, values = state_of(self), self.__dict__
         shown = " ".join(f"{name}={values.get(name)!r}" for name in schema_of(type(self)).key_names)
         return f"<{type(self).__name__} {shown} ({state.status.value})>"
+
+    def __rich_repr__(self) -> Iterator[Any]:
+        # rich would read the fields of an attrs class, which loads them, and shows values.
+        for name in schema_of(type(self)).key_names:
+            yield name, self.__dict__.get(name)
+        yield _Shown(f"({state_of(self).status.value})")
+
+    __rich_repr__.angular = True  # type: ignore[attr-defined]
 
     def __copy__(self: M) -> M:
         self._look()

@@ -75,6 +75,14 @@ class FieldPath:
         """The field's text contains `value`, or its set or list has it as a member."""
         return self._is("$contains", value)
 
+    def not_contains(self, value: object) -> Condition:
+        """The field's text does not contain `value`, or its set or list does not have it as a member."""
+        return self._is("$not_contains", value)
+
+    def has_type(self, code: str) -> Condition:
+        """The stored value is of one of DynamoDB's types: ``"S"``, ``"N"``, ``"M"`` and so on."""
+        return self._is("$type", code)
+
     def exists(self) -> Condition:
         """The field has a stored value."""
         return self._is("$exists", True)

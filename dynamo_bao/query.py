@@ -14,11 +14,11 @@ from dynamo_bao.errors import QueryError, suggestion
 from dynamo_bao.expressions.conditions import Condition, all_of
 from dynamo_bao.expressions.dicts import condition_from
 from dynamo_bao.expressions.render import Placeholders, render_condition
-from dynamo_bao.instances import Home, Status, fill, new_loaded, state_of
+from dynamo_bao.instances import Home, Status, decoded_row, fill, new_of_row, state_of
 from dynamo_bao.keyconditions import key_condition
-from dynamo_bao.schema import IndexShape, PrimaryShape
-from dynamo_bao.scope import enter, session_now
+from dynamo_bao.scope import enter, enter_through, session_now
 from dynamo_bao.session.session import Session
+from dynamo_bao.shapes import IndexShape, PrimaryShape
 from dynamo_bao.transport.messages import Request
 from dynamo_bao.wire import PK, QUERY, SK, Item, index_key_names
 
@@ -88,6 +88,8 @@ class Query:
         shape: IndexShape | PrimaryShape,
         value: object,
         sort_condition: Any = None,
+        *,
+        through: Any = None,
         **options: Unpack[QueryOptions],
     ) -> Query:
         """Checks and freezes a query; everything that can be wrong with it is told here.
@@ -96,10 +98,11 @@ class Query:
             shape: what is queried.
             value: the partition key field's value.
             sort_condition: a value or a dict on the sort key field.
+            through: the instance whose method asks, in whose session and for whose tenant it runs.
             **options: see `QueryOptions`.
         """
         name = shape.name or "primary_key"
-        session, tenant = enter(home.database, home.schema.name, "query", name)
+        session, tenant = _place(home, name, through)
         for option in options:
             if option not in QueryOptions.__annotations__:
                 hint = suggestion(option, QueryOptions.__annotations__)
@@ -165,12 +168,11 @@ class Query:
 
     def _instance(self, item: Item, session: Session | None) -> Any:
         schema = self.home.schema
-        values: dict[str, Any] = {}
-        schema.decode_into(item, values, item[PK]["S"])
-        identity = schema.identity(self.tenant, values)
+        values = decoded_row(schema, item)
+        identity = schema.identity_of(self.tenant, item, values)
         known = session.known(self.home, identity) if session is not None else None
         if known is None:
-            instance = new_loaded(self.home, identity, self.tenant, item)
+            instance = new_of_row(self.home, identity, self.tenant, item, values)
             if session is not None:
                 session.see(instance)
             return instance
@@ -182,6 +184,13 @@ class Query:
             fill(known, item)
             session.answered(known)
         return known
+
+
+def _place(home: Home, name: str, through: Any) -> tuple[Session | None, str | None]:
+    """The session and tenant of a query: those of the instance it is asked through, else the current ones."""
+    if through is None or state_of(through).home is None:
+        return enter(home.database, home.schema.name, "query", name)
+    return enter_through(through, "query"), state_of(through).tenant
 
 
 def _parameters(

@@ -130,7 +130,7 @@ def query_method(model: type[Any], index: str) -> Callable[..., QueryResult[Any]
     """The method ``parent.query_…`` for an index whose partition key relates to the parent's model."""
 
     def query(self: Any, sort_condition: Any = None, **options: Unpack[QueryOptions]) -> QueryResult[Any]:
-        return repository_of(model).query_by_index(index, self, sort_condition, **options)
+        return repository_of(model).query_through(self, index, sort_condition, **options)
 
     query.__doc__ = f"The {model.__name__} items of this one, by {index}."
     query.made_by_relation = True  # type: ignore[attr-defined]
@@ -147,9 +147,9 @@ def mapped_method(model: type[Any], index: str, target: str) -> Callable[..., Qu
         direction: str = "ASC",
         start_key: str | None = None,
     ) -> QueryResult[Any]:
-        return repository_of(model).query_by_index(
-            index,
+        return repository_of(model).query_through(
             self,
+            index,
             sort_condition,
             limit=limit,
             direction=direction,

@@ -6,6 +6,7 @@ Inside a session the first page waits too: the first look at one result fetches 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Any, Generic, TypeVar, overload
 
 from dynamo_bao.capacity import Capacity
@@ -26,8 +27,8 @@ M = TypeVar("M")
 class QueryResult(Generic[M]):
     """The matches of a query: a lazy sequence that fetches further pages as they are needed.
 
-    Iterating goes through all matches (or `limit` of them). ``len``, indexing and `items` fetch all of
-    them; `pages` streams. Inside a batch context nothing is asked before the first look; that look fetches
+    Iterating goes through all matches (or `limit` of them). ``len`` and `items` fetch all of them, an index
+    what it needs; `pages` streams. Inside a batch context nothing is asked before the first look; that look fetches
     the first pages of all pending queries, and the pending lookups, at the same time.
 
     Example:
@@ -90,7 +91,8 @@ class QueryResult(Generic[M]):
         """Fetches the next page; marks the end where there is no further one."""
         session = self._query.session_now()
         request = self._query.request(self._start)
-        self.arrived(send(session, self.database, request, "queries", [self.about]))
+        kind = "pages" if self._page_ends else "queries"
+        self.arrived(send(session, self.database, request, kind, [self.about]))
         take_in([self], session)
         self._raise_failure()
 
@@ -187,13 +189,11 @@ class QueryResult(Generic[M]):
             ItemNotFoundError: where there is none.
             QueryError: where there are several.
         """
-        matches = self.all()
+        matches = list(islice(self, 2))
         if not matches:
             raise ItemNotFoundError(f"{self._query.home.schema.name}: the query has no match.")
         if len(matches) > 1:
-            raise QueryError(
-                f"{self._query.home.schema.name}: the query has {len(matches)} matches, not one."
-            )
+            raise QueryError(f"{self._query.home.schema.name}: the query has several matches, not one.")
         return matches[0]
 
     def __iter__(self) -> Iterator[M]:
@@ -220,11 +220,23 @@ class QueryResult(Generic[M]):
     def __getitem__(self, index: slice) -> list[M]: ...
 
     def __getitem__(self, index: int | slice) -> M | list[M]:
-        return self.all()[index]
+        needed = _needed(index)
+        self._begin()
+        while not self._done and (needed is None or len(self._items) < needed):
+            self._fetch()
+        return self._items[index]
 
     def __repr__(self) -> str:
         state = "pending" if self._waiting else "all" if self._done else "more to come"
         return f"<QueryResult of {self._query.home.schema.name}: {len(self._items)} fetched, {state}>"
+
+
+def _needed(index: int | slice) -> int | None:
+    """How many matches an index needs; None for all of them, as where it counts from the end."""
+    if isinstance(index, slice):
+        from_the_front = min(index.start or 0, index.stop or 0, index.step or 1) >= 0
+        return index.stop if from_the_front else None
+    return index + 1 if index >= 0 else None
 
 
 # --- taking in what arrived ----------------------------------------------------------------------------

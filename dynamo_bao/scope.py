@@ -8,9 +8,11 @@ from dynamo_bao.context import current_session
 from dynamo_bao.database import Database
 from dynamo_bao.errors import TenantMismatchError
 from dynamo_bao.instances import State, state_of
+from dynamo_bao.policy import AllowDirect
+from dynamo_bao.session.owned import OPEN
 from dynamo_bao.session.owner import current_owner
 from dynamo_bao.session.session import Collecting, Session
-from dynamo_bao.tenancy import tenant_for
+from dynamo_bao.tenancy import tenant_for, tenant_of
 
 
 def _described(model: str, operation: str, key: object) -> str:
@@ -29,10 +31,13 @@ def enter(
     """
     owner = current_owner()
     session: Session | None = owner.stack[-1] if owner.stack else None
-    if session is None:
+    if session is not None:
+        if session.owner is not owner or session.state is not OPEN:
+            session.check(owner)
+    elif type(database.policy) is not AllowDirect:  # which needs no description of the call
         database.policy.outside(_described(model, operation, key))
-    else:
-        session.check(owner)
+    if owner.tenants and owner.tenants[-1] is not None:
+        return session, owner.tenants[-1]
     return session, tenant_for(database, owner, operation)
 
 
@@ -51,20 +56,26 @@ def enter_through(instance: Any, operation: str) -> Session | None:
 
 
 def require_own_tenant(instance: Any, operation: str) -> None:
-    """Raises unless the current tenant is the one that a stored instance belongs to; new ones belong to none.
+    """Raises unless the current tenant is the one that an instance belongs to.
+
+    A new instance belongs to the tenant it was made under; one made under none belongs to nobody yet.
 
     Raises:
         TenantMismatchError: where it is another one.
         TenantRequiredError: where there is none, and one is needed.
     """
-    state = state_of(instance)
+    state, owner = state_of(instance), current_owner()
     if state.home is None:
-        return
-    tenant = tenant_for(state.home.database, current_owner(), operation)
+        if state.tenant is None:
+            return
+        tenant, what = tenant_of(owner), f"The new {type(instance).__name__}"
+    else:
+        tenant = tenant_for(state.home.database, owner, operation)
+        what = f"{state.home.schema.name} {state.primary_id!r}"
     if tenant != state.tenant:
         raise TenantMismatchError(
-            f"{state.home.schema.name} {state.primary_id!r} belongs to tenant {state.tenant!r}, and {operation}() was "
-            f"called under {tenant!r}. Call it inside TenantContext.run_with_tenant({state.tenant!r})."
+            f"{what} belongs to tenant {state.tenant!r}, and {operation}() was called under {tenant!r}. "
+            f"Call it inside TenantContext.run_with_tenant({state.tenant!r})."
         )
 
 

@@ -16,7 +16,7 @@ from dynamo_bao.errors import (
     suggestion,
 )
 from dynamo_bao.fields.numeric import CounterField
-from dynamo_bao.hooks import run
+from dynamo_bao.hooks import has_hooks, run
 from dynamo_bao.instances import Home, Status, changed_names, state_of
 from dynamo_bao.schema import Schema
 from dynamo_bao.session.session import Session
@@ -53,6 +53,8 @@ class StoredModel(Generic[M]):
         return self.typed(carry_out(self._creation(self.model(**fields), None, "create")))
 
     def _creation(self, instance: M, condition: ConditionLike, operation: str) -> Creation:
+        if not has_hooks(self.model):
+            return creation_of(self.home, instance, condition, operation)
         options = {"is_new": True, "condition": condition, "instance": instance}
         data = {name: value for name, value in instance.__dict__.items() if name in self.schema.fields}
         self._before_save(instance, data, options)
@@ -140,9 +142,16 @@ class StoredModel(Generic[M]):
         return self.update(key, condition, **changes)
 
     def upsert(self, **fields: Any) -> M:
-        """Stores the given fields: into the item with their key, or into a new one with defaults for the rest."""
-        self.schema.accept_all(fields, [name for name in fields if name in self.schema.fields])
-        key = {name: fields.get(name) for name in self.schema.key_names}
+        """Stores the given fields: into the item with their key, or into a new one with defaults for the rest.
+
+        Without a key that makes itself, such as that of ``UlidField(auto_assign=True)``, the item is a new one.
+        """
+        schema = self.schema
+        schema.accept_all(fields, [name for name in fields if name in schema.fields])
+        unnamed = [schema.fields[name] for name in schema.key_names if name not in fields]
+        if any(getattr(field, "auto_assign", False) for field in unnamed):
+            return self.create(**fields)
+        key = {name: fields.get(name) for name in schema.key_names}
         changes = {name: value for name, value in fields.items() if name not in key}
         for attempt in range(_UPSERT_ROUNDS):
             try:

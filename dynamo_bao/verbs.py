@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+from enum import Enum
 from functools import partial
 from typing import Any, Generic, TypeVar, overload
+from uuid import UUID
 
 from dynamo_bao.instances import state_of
 from dynamo_bao.registry import repository_of
@@ -12,6 +16,8 @@ from dynamo_bao.repository import Repository
 from dynamo_bao.writing import ConditionLike
 
 T = TypeVar("T")
+KeyLike = str | int | float | Decimal | datetime | UUID | Enum | tuple[Any, Any] | Mapping[str, Any]
+"""A key as callers give it: its only value, both values of a composite one, or the primary id."""
 
 
 class Create:
@@ -35,7 +41,7 @@ class DeleteByKey(Generic[T]):
 
     def __call__(
         self,
-        key: str | T | tuple[Any, Any] | Mapping[str, Any],
+        key: KeyLike | T,
         condition: ConditionLike = None,
         version: str | None = None,
     ) -> T:

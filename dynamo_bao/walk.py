@@ -9,11 +9,20 @@ from typing import Any
 from attrs import Factory, define, frozen
 
 from dynamo_bao.context import BatchContext
-from dynamo_bao.errors import ConfigurationError, DataFormatError, QueryError, ServiceError, ValidationError
-from dynamo_bao.instances import Home, Status, require_present, state_of
+from dynamo_bao.errors import (
+    ConfigurationError,
+    DataFormatError,
+    QueryError,
+    ServiceError,
+    ValidationError,
+    cause_of,
+)
+from dynamo_bao.identities import Identity
+from dynamo_bao.instances import Home, Status, state_of
 from dynamo_bao.keys import Key
+from dynamo_bao.lazy import require_present
 from dynamo_bao.peers import PeerGroup
-from dynamo_bao.schema import Identity, Schema
+from dynamo_bao.schema import Schema
 from dynamo_bao.sending import deadline_of, round_of
 from dynamo_bao.session.pool import Pool
 from dynamo_bao.session.session import Session
@@ -166,7 +175,7 @@ class Walk:
                 f"Index {parameters['IndexName']!r} is missing on table {database.table_name!r}. "
                 f"Run 'bao update-table' to add it.",
                 model=self.home.schema.name,
-            ) from error
+            ) from cause_of(error)
 
     def load(self, rows: Sequence[Item]) -> list[Any]:
         """The instances for entries of the index, in their order; None for items that are gone."""

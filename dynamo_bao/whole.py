@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Generic, TypeVar
 
+from dynamo_bao.checkers import Unpack
 from dynamo_bao.iteration import FilterLike, Iteration, count, iterate_all, iterate_bucket
-from dynamo_bao.search import SearchResult, search_all, search_bucket
+from dynamo_bao.search import SearchAllOptions, SearchOptions, SearchResult, search_all, search_bucket
 
 M = TypeVar("M")
 
@@ -32,11 +33,16 @@ class WholeModel(Generic[M]):
         return count(home)
 
     def search_all(
-        self, terms: Sequence[str], operator: str = "$and", limit: float | None = 100, **options: Any
+        self,
+        terms: Sequence[str],
+        operator: str = "$and",
+        limit: float | None = 100,
+        cursor: str | None = None,
+        **options: Unpack[SearchAllOptions],
     ) -> SearchResult[M]:
         """The items whose search fields contain terms; see `dynamo_bao.search.search_all`."""
         home: Any = self
-        return search_all(home, terms, operator, limit, **options)
+        return search_all(home, terms, operator, limit, cursor, **options)
 
     def search_bucket(
         self,
@@ -44,8 +50,9 @@ class WholeModel(Generic[M]):
         terms: Sequence[str],
         operator: str = "$and",
         limit: float | None = 100,
-        **options: Any,
+        cursor: str | None = None,
+        **options: Unpack[SearchOptions],
     ) -> SearchResult[M]:
         """The matches in one iteration bucket; see `dynamo_bao.search.search_bucket`."""
         home: Any = self
-        return search_bucket(home, bucket, terms, operator, limit, **options)
+        return search_bucket(home, bucket, terms, operator, limit, cursor, **options)

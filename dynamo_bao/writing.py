@@ -23,24 +23,19 @@ from dynamo_bao.errors import (
     UnknownFieldError,
     ValidationError,
     WriteOutcomeUnknownError,
+    cause_of,
     suggestion,
 )
-from dynamo_bao.expressions.conditions import Condition
+from dynamo_bao.expressions.conditions import EMPTY, Condition
 from dynamo_bao.expressions.dicts import condition_from
 from dynamo_bao.expressions.render import Placeholders, render_condition
 from dynamo_bao.fields.documents import StringSetField
 from dynamo_bao.fields.numeric import CounterField
 from dynamo_bao.fields.text import VersionField
-from dynamo_bao.instances import (
-    Home,
-    Status,
-    changed_names,
-    identity_of,
-    require_present,
-    state_of,
-)
+from dynamo_bao.instances import Home, Status, changed_names, identity_of, state_of
+from dynamo_bao.lazy import require_present
 from dynamo_bao.schema import Schema
-from dynamo_bao.scope import enter, enter_through, open_transaction
+from dynamo_bao.scope import enter, enter_through, open_transaction, require_own_tenant
 from dynamo_bao.sending import round_of
 from dynamo_bao.session.session import Session
 from dynamo_bao.transport.messages import Reply, Request
@@ -81,6 +76,7 @@ def sender(session: Session | None, database: Database, subject: Subject, instan
 def creation_of(home: Home, instance: Any, condition: ConditionLike, operation: str) -> Creation:
     """Stores a transient instance as a new item; the session's own object for its key is returned."""
     session, tenant = enter(home.database, home.schema.name, operation)
+    require_own_tenant(instance, operation)
     schema = home.schema
     wanted = checked_condition(schema, condition)
     values = schema.accept_all(instance.__dict__)
@@ -290,6 +286,8 @@ def deleting_of(
     asked = _asked_version(schema, version)
     wanted = checked_condition(schema, condition)
     if instance is not None:
+        if state_of(instance).home is None:
+            raise ItemNotFoundError(f"{schema.name}: a new instance has nothing stored yet; save() it first.")
         session, tenant = enter_through(instance, "delete"), state_of(instance).tenant
         require_present(instance)
         identity = identity_of(instance)
@@ -332,7 +330,7 @@ def carry_out(change: Change) -> Any:
         told = change.refused(error)
         if told is error:
             raise
-        raise told from error
+        raise told from cause_of(error)
     result = change.settle(stored)
     change.finish(result)
     return result
@@ -352,6 +350,8 @@ def write_through(change: Change, send: Send) -> Write:
 
 def checked_condition(schema: Schema, condition: ConditionLike) -> Condition:
     """The condition a caller gave, with everything about it that can be wrong told now."""
+    if condition is None:
+        return EMPTY
     wanted = condition_from(condition)
     render_condition(wanted, Placeholders(), schema)
     return wanted

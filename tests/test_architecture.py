@@ -63,7 +63,19 @@ LEVELS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ),
     (
         "a model, compiled",
-        ("database", "codec", "schema", "declarations", "definition", "paths", "peers", "instances"),
+        (
+            "database",
+            "codec",
+            "identities",
+            "shapes",
+            "schema",
+            "declarations",
+            "definition",
+            "paths",
+            "peers",
+            "instances",
+            "lazy",
+        ),
     ),
     (
         "writes, planned",

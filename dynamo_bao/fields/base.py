@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypedDict, TypeVar
 
 from attrs import NOTHING
 
-from dynamo_bao.errors import ConfigurationError, QueryError, ValidationError
+from dynamo_bao.errors import ConfigurationError, QueryError, TenantMismatchError, ValidationError
 from dynamo_bao.wire import AttributeValue
 
 if TYPE_CHECKING:
@@ -84,6 +84,13 @@ class Field(_LooksLikeAny):  # type: ignore[misc]  # looking like Any to checker
     encode_source: str | None = None
     """`to_dynamo` as an expression of ``{v}``, for the compiled encoder."""
 
+    def fine_source(self) -> str | None:
+        """An expression of ``{v}`` that is true where `accept` would return the value as it is; None for none.
+
+        It may be false for values that are accepted too; they only take longer.
+        """
+        return None
+
     def __init__(
         self,
         *,
@@ -141,6 +148,7 @@ class Field(_LooksLikeAny):  # type: ignore[misc]  # looking like Any to checker
 
         Raises:
             ValidationError: naming model and field, never the value.
+            TenantMismatchError: for an instance, which stands for its id, of another tenant.
         """
         if value is None:
             if self.nullable:
@@ -152,6 +160,8 @@ class Field(_LooksLikeAny):  # type: ignore[misc]  # looking like Any to checker
         except ValidationError as error:
             if error.field is None:
                 raise self.error(str(error), value) from error
+            raise
+        except TenantMismatchError:
             raise
         except ValueError as error:
             raise self.error(str(error), value) from error

@@ -47,6 +47,11 @@ class IntegerField(Field):
         self.minimum = minimum
         self.maximum = maximum
 
+    def fine_source(self) -> str | None:
+        least = 1 - _SAFE if self.minimum is None else self.minimum
+        most = _SAFE - 1 if self.maximum is None else self.maximum
+        return f"type({{v}}) is int and {least} <= {{v}} <= {most}"
+
     def normalise(self, value: Any) -> int:
         if isinstance(value, bool) or not isinstance(value, int):
             self.refuse_type(value, "int")
@@ -128,6 +133,11 @@ class FloatField(Field):
         super().__init__(**options)
         self.precision = precision
 
+    def fine_source(self) -> str | None:
+        if self.precision is not None:
+            return None
+        return "type({v}) is float and (1e-129 < {v} < 1e125 or -1e125 < {v} < -1e-129 or {v} == 0.0)"
+
     def normalise(self, value: Any) -> float:
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             self.refuse_type(value, "float")
@@ -198,6 +208,9 @@ class BooleanField(Field):
 
     def fits(self, annotation: Any) -> bool:
         return annotation in (bool, Any, object)
+
+    def fine_source(self) -> str | None:
+        return "type({v}) is bool"
 
     def normalise(self, value: Any) -> bool:
         if not isinstance(value, bool):

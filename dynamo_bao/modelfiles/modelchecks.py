@@ -24,8 +24,8 @@ from dynamo_bao.modelfiles.kinds import WANTED, Kind, is_flag, is_text, is_texts
 from dynamo_bao.modelfiles.names import is_name, python_name
 from dynamo_bao.modelfiles.nodes import Node
 from dynamo_bao.modelfiles.section import Section, shape
-from dynamo_bao.schema import MODEL_PREFIX
 from dynamo_bao.searchtext import SearchConfig
+from dynamo_bao.shapes import MODEL_PREFIX
 from dynamo_bao.wire import CONSTRAINT_IDS, INDEX_IDS
 
 MAX_FIELDS = 1000

@@ -5,20 +5,14 @@ from __future__ import annotations
 import weakref
 from typing import Any
 
-from dynamo_bao.instances import (
-    Home,
-    Status,
-    changed_names,
-    mark_missing,
-    new_pending,
-    state_of,
-    unload,
-)
-from dynamo_bao.schema import Identity
+from dynamo_bao.identities import Identity
+from dynamo_bao.instances import Home, Status, changed_names, mark_missing, new_pending, state_of, unload
 from dynamo_bao.session.identity import IdentityMap, ItemKey
 from dynamo_bao.session.lookups import Lookups
 from dynamo_bao.session.owned import Owned, SessionState
 from dynamo_bao.session.stats import Stats
+
+_tuple: Any = tuple.__new__  # a named tuple's own constructor takes several times as long
 
 
 class Objects(Owned):
@@ -36,7 +30,6 @@ class Objects(Owned):
         home: Home,
         identity: Identity,
         tenant: str | None,
-        *,
         consistent: bool = False,
         counted: bool = True,
     ) -> Any:
@@ -48,13 +41,17 @@ class Objects(Owned):
 
         The caller has checked that the session may be used.
         """
-        key = ItemKey(home, identity.key)
-        instance = self._identity.get(key)
+        key: ItemKey = _tuple(ItemKey, (home, identity.key))
+        known = self._identity
+        instance = known.get(key) if known.has_seen else known.held.get(key)
         if counted:
             self.stats.lookups += 1
         if instance is None:
             instance = new_pending(home, identity, tenant, self)
-            self._register(key, instance, consistent)
+            if consistent:
+                state_of(instance).wants_consistent = True
+            known.hold(key, instance)
+            self._lookups.pending[key] = instance
             return instance
         if counted:
             self.stats.cache_hits += 1
@@ -68,11 +65,6 @@ class Objects(Owned):
             self._reload(instance, keep_changes=True)
         self._identity.hold(key, instance)
         return instance
-
-    def _register(self, key: ItemKey, instance: Any, consistent: bool) -> None:
-        state_of(instance).wants_consistent = consistent
-        self._identity.hold(key, instance)
-        self._lookups.add(key, instance)
 
     def _retry_failed(self) -> None:
         """Puts every failed lookup of the session into the next round."""
@@ -118,7 +110,7 @@ class Objects(Owned):
     def hold(self, instance: Any) -> None:
         """Keeps an instance of this session that was changed."""
         key = key_of(instance)
-        if self._state is not SessionState.CLOSED and self._identity.get(key) is instance:
+        if self.state is not SessionState.CLOSED and self._identity.get(key) is instance:
             self._identity.hold(key, instance)
 
     def earlier(self, home: Home, identity: Identity) -> list[Any]:

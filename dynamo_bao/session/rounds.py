@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
-from attrs import Factory, define, field, frozen
+from attrs import Factory, define, field
 
 from dynamo_bao.capacity import Capacity
 from dynamo_bao.database import Database
@@ -27,8 +27,7 @@ N_PLUS_ONE = 5
 """From how many rounds for a single key or query on, all caused by one line, that line is warned of."""
 
 
-@frozen
-class Cause:
+class Cause(NamedTuple):
     """The line of the program that made a round necessary."""
 
     file: str
@@ -38,7 +37,7 @@ class Cause:
         return f"{self.file}:{self.line}"
 
 
-@frozen
+@define
 class SentRequest:
     """One request of a round, without any values.
 
@@ -73,7 +72,8 @@ class Round:
 
     Attributes:
         number: the how manieth of its session, from 1.
-        kind: ``"lookups"``, ``"queries"``, ``"read"``, ``"write"``, ``"iteration"`` or ``"commit"``.
+        kind: ``"lookups"``, ``"queries"``, ``"pages"`` (further ones of a query), ``"read"``, ``"write"``,
+            ``"iteration"`` or ``"commit"``.
         cause: the line that made it necessary.
         started: when it began, in seconds of the transport's clock.
         seconds: how long it took.
@@ -97,14 +97,16 @@ class Round:
         self.seconds = self._clock.now() - self.started
         if self._rounds is not None:
             self._rounds.note(self)
-        for watcher in tuple(watchers):
-            watcher(self, self._rounds)
+        if watchers:
+            for watcher in tuple(watchers):
+                watcher(self, self._rounds)
 
     @property
     def fetched_one(self) -> bool:
         """Whether the program waited for a single key or query, as a loop does that is N+1."""
+        requests = self.requests
         reads = self.kind in ("lookups", "queries", "read")
-        return reads and sum(sent.count for sent in self.requests) == 1
+        return reads and len(requests) == 1 and requests[0].count == 1
 
     def add(
         self, database: Database, reply: Reply, about: Sequence[str] = (), count: int | None = None
@@ -233,15 +235,15 @@ class Rounds:
     stats: Stats
     kept: deque[Round] = field(factory=lambda: deque(maxlen=KEPT_ROUNDS))
     budgets: tuple[Budget, ...] = ()
-    _alone: Counter[Cause] = Factory(Counter)
+    _alone: dict[Cause, int] = Factory(dict)
 
     def note(self, done: Round) -> None:
         """Remembers a round, and warns of a line that keeps asking for one thing at a time."""
         self.kept.append(done)
         if not done.fetched_one:
             return
-        self._alone[done.cause] += 1
-        if self._alone[done.cause] == N_PLUS_ONE:
+        times = self._alone[done.cause] = self._alone.get(done.cause, 0) + 1
+        if times == N_PLUS_ONE:
             what = "query" if done.kind == "queries" else "key"
             log.warning(
                 "N+1: %s has fetched one %s at a time, %d times so far. Find them all before looking at the first, "

@@ -15,9 +15,10 @@ from dynamo_bao.instances import Home
 from dynamo_bao.iteration import buckets_of
 from dynamo_bao.keys import Key, place_of, tenant_mark
 from dynamo_bao.reading import get_items
-from dynamo_bao.schema import IndexShape, Schema
+from dynamo_bao.schema import Schema
 from dynamo_bao.sending import send
 from dynamo_bao.session.pool import Pool
+from dynamo_bao.shapes import IndexShape
 from dynamo_bao.tables import describe_table
 from dynamo_bao.transport.messages import Request
 from dynamo_bao.walk import Page, Walk

@@ -197,11 +197,39 @@ def _value_bytes(value: AttributeValue) -> int:
     return sum(_value_bytes({code[0]: member}) for member in content)
 
 
+def _is_small(item: Item) -> bool:
+    """Whether an item is certainly under the limit: its JSON is, which is always longer than what DynamoDB counts."""
+    # Imported here: a compiled module, needed only once something is written.
+    import orjson
+
+    try:
+        return len(orjson.dumps(item, default=bytes.hex)) <= MAX_ITEM_BYTES
+    except TypeError:
+        return False
+
+
 def check_item_size(model: str, key: str, item: Item) -> None:
     """Raises `ValidationError` for an item that is certainly over DynamoDB's 400 KB."""
+    if _is_small(item):
+        return
     size = item_bytes(item)
     if size > MAX_ITEM_BYTES:
         raise ValidationError(
             f"{model} {key!r}: the item has {size} bytes, DynamoDB's limit is {MAX_ITEM_BYTES}. "
             f"Keep large values elsewhere, or in several items."
         )
+
+
+def check_update_size(model: str, key: str, before: Item, update: Update) -> None:
+    """Raises `ValidationError` for an update that certainly makes an item larger than DynamoDB's 400 KB.
+
+    Args:
+        before: the item as it was read, or only its key.
+    """
+    after = {name: value for name, value in {**before, **update.set_}.items() if name not in update.remove}
+    for name, value in update.add.items():
+        if "SS" in value:
+            after[name] = {"SS": list(_members(after.get(name)) | _members(value))}
+    for name in update.delete:
+        after.pop(name, None)
+    check_item_size(model, key, after)

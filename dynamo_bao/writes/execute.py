@@ -18,6 +18,7 @@ from dynamo_bao.errors import (
     TransactionError,
     UniqueConstraintError,
     WriteOutcomeUnknownError,
+    cause_of,
 )
 from dynamo_bao.expressions.conditions import Attribute, Compare
 from dynamo_bao.keys import Key
@@ -109,16 +110,16 @@ class Write:
             self.plan = self._around_guards(refusal, deadline)
             return
         if self.operation == "create":
-            raise self._exists() from refusal.cause
+            raise self._exists() from cause_of(refusal.cause)
         stored = self._stored(refusal, deadline)
         if stored is None:
-            raise self.missing() from refusal.cause
+            raise self.missing() from cause_of(refusal.cause)
         again = self.plan_from(Known.read(self.subject.schema, self.subject.identity.primary_id, stored))
         if again == self.plan and refusal.items[self.plan.main] is None and not self._asked_again:
             self._asked_again = True  # the item may have come into being between the write and the read
             return
         if again == self.plan or self._is_late(deadline):
-            raise self._refused() from refusal.cause
+            raise self._refused() from cause_of(refusal.cause)
         self.plan = again
 
     def is_done(self, deadline: float) -> bool:
@@ -137,13 +138,15 @@ class Write:
         return Known.read(self.subject.schema, self.subject.identity.primary_id, stored)
 
     def _send(self, deadline: float) -> Item | None:
-        plan, token = self.plan, str(uuid.uuid4())
+        plan = self.plan
+        token = str(uuid.uuid4()) if plan.is_transaction else ""
         operation, parameters = request_for(plan, self.database.table_name, self.subject.schema, token)
         repeatable = plan.is_transaction or plan.main_action.repeats_safely()
         try:
             reply = self.send(Request(operation, parameters, repeatable), deadline)
         except WriteOutcomeUnknownError as error:
-            raise WriteOutcomeUnknownError(f"{self.item} {self.operation}: {error}", **self._names) from error
+            unknown = WriteOutcomeUnknownError(f"{self.item} {self.operation}: {error}", **self._names)
+            raise unknown from cause_of(error)
         return returned_item(reply.body, "Attributes")
 
     def _item_was_fine(self, refusal: Refusal) -> bool:
@@ -152,7 +155,7 @@ class Write:
         if not failed or any(refusal.reasons[number] != "ConditionalCheckFailed" for number in failed):
             raise TransactionError(
                 f"{self.item} {self.operation}: {refusal.cause}", refusal.reasons
-            ) from refusal.cause
+            ) from cause_of(refusal.cause)
         return self.plan.main not in failed
 
     def _around_guards(self, refusal: Refusal, deadline: float) -> WritePlan:
@@ -184,14 +187,14 @@ class Write:
         key = None if owner is None else self.subject.schema.identify(self.subject.tenant, owner).key
         holder = None if key is None else self._read(deadline, key)
         if self._is_late(deadline) or same_stored((holder or {}).get(attribute), stored):
-            raise self.taken(claim) from refusal.cause
+            raise self.taken(claim) from cause_of(refusal.cause)
         if owner is None or key is None:
             return plan  # free by now
         return plan.taking_over(number, owner, key, Compare(Attribute(attribute), "=", stored))
 
     def _from_the_start(self, refusal: Refusal, deadline: float) -> WritePlan:
         if self._is_late(deadline):
-            raise self._refused() from refusal.cause
+            raise self._refused() from cause_of(refusal.cause)
         return self.plan_from(None if self.operation == "create" else self.read_known())
 
     def _is_late(self, deadline: float) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Sequence
 
-from dynamo_bao.errors import BaoError, WriteOutcomeUnknownError
+from dynamo_bao.errors import BaoError, WriteOutcomeUnknownError, cause_of
 from dynamo_bao.transport.messages import Request
 from dynamo_bao.transport.outcomes import TransactionCancelled
 from dynamo_bao.wire import TRANSACT_WRITE_ITEMS
@@ -32,7 +32,7 @@ def run_together(writes: Sequence[Write], send: Send) -> None:
             return
         except WriteOutcomeUnknownError as error:
             names = ", ".join(write.item for write in writes)
-            raise WriteOutcomeUnknownError(f"The transaction of {names}: {error}") from error
+            raise WriteOutcomeUnknownError(f"The transaction of {names}: {error}") from cause_of(error)
         except TransactionCancelled as failure:
             refusal = Refusal(failure.reasons, failure.items, failure.repeated, failure)
         if refusal.repeated and all(write.is_done(deadline) for write in writes):
@@ -50,4 +50,4 @@ def _replan(combined: Together, refusal: Refusal, deadline: float) -> None:
         except BaoError as error:
             errors[number] = error
     if errors or not refusals:
-        raise failed(combined.writes, errors) from refusal.cause
+        raise failed(combined.writes, errors) from cause_of(refusal.cause)

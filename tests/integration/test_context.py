@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import inspect
+import io
+import logging
 import pickle
+import pprint
 import threading
+import traceback
 from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import greenlet
 import pytest
+from rich.console import Console
+from rich.pretty import pretty_repr
+from rich.traceback import Traceback
 
 from dynamo_bao import (
     Capacity,
@@ -166,6 +174,20 @@ def test_a_batched_generator_closed_early_runs_its_cleanup_in_its_session() -> N
     assert current_session() is None
 
 
+def test_a_batched_generator_function_is_still_one() -> None:
+    """What asks whether a function is a generator function (pytest of a fixture, say) is told that it is."""
+
+    @batched
+    def numbers(first: int, *, last: int = 2) -> Generator[int, None, None]:
+        """Counts."""
+        yield from range(first, last)
+
+    assert inspect.isgeneratorfunction(numbers)
+    assert (numbers.__name__, numbers.__doc__) == ("numbers", "Counts.")
+    assert str(inspect.signature(numbers)) == str(inspect.signature(numbers.__wrapped__))  # type: ignore[attr-defined]
+    assert list(numbers(0, last=3)) == [0, 1, 2]
+
+
 def test_S5_nested_contexts_are_isolated(acme: Org) -> None:
     """An inner context has its own objects and figures; the outer is back, untouched, afterwards."""
     with run_with_batch_context() as outer:
@@ -232,12 +254,23 @@ def test_capacity_of_the_current_session(acme: Org) -> None:
 # --- looking without loading ------------------------------------------------------------------------------
 
 
-def test_S9_looking_from_outside_does_no_io(embedded: Manager, sent: Wire) -> None:
-    """repr, hash, ==, dir, vars, key fields and wrong names of a pending instance send nothing."""
+def test_S9_looking_from_outside_does_no_io(
+    embedded: Manager, sent: Wire, caplog: pytest.LogCaptureFixture
+) -> None:
+    """repr, hash, ==, dir, vars, key fields and wrong names send nothing; nor do pprint, rich, logs and tracebacks."""
     with run_with_batch_context():
         pending = Org.find("acme")
         assert repr(pending) == "<Org org_id='acme' (pending)>"
-        assert str(pending) == repr(pending)
+        assert str(pending) == repr(pending) == pprint.pformat(pending) == pretty_repr(pending)
+        logging.getLogger("tests").warning("%s %r", pending, [pending])
+        assert caplog.records[-1].getMessage() == f"{pending} [{pending}]"
+        try:
+            raise KeyError(pending)
+        except KeyError as error:
+            shown = traceback.TracebackException.from_exception(error, capture_locals=True)
+            assert repr(pending) in "".join(shown.format())
+            console = Console(file=io.StringIO(), width=200)
+            console.print(Traceback.from_exception(KeyError, error, error.__traceback__, show_locals=True))
         assert hash(pending) == hash(Org.find("acme"))
         assert pending == Org.find("acme")
         assert pending != Org.find("other")
@@ -249,6 +282,7 @@ def test_S9_looking_from_outside_does_no_io(embedded: Manager, sent: Wire) -> No
             _ = pending.nam  # type: ignore[attr-defined]
         assert "%s" % (pending,)  # noqa: UP031
     assert len(sent) == 0
+    print("S9: 20 ways to look at a pending instance from outside, 0 requests")
 
 
 def test_a_propertys_own_error_is_not_masked(embedded: Manager) -> None:
@@ -378,6 +412,35 @@ def test_S6_use_from_elsewhere_is_refused_before_any_request(
         assert place(current_session) is None
         assert len(sent) == 0
         assert not pending.exists()
+    print(f"S6: 7 of 7 uses of a session {place.__name__[1:].replace('_', ' ')} refused, 0 requests")
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_S6_querying_through_an_instance_from_elsewhere_is_refused(
+    acme: Org, sent: Wire, place: Callable[[Callable[[], Any]], Any]
+) -> None:
+    """A parent's query belongs to the parent's session, which another thread, greenlet or task cannot use."""
+    with run_with_batch_context():
+        user: Any = User.create(name="Ada")
+        rows = user.query_posts()
+        sent.clear()
+        for use in (user.query_posts, lambda: list(rows), user.load_related_data):
+            with pytest.raises(ConcurrencyError):
+                place(use)
+        assert len(sent) == 0
+        assert list(rows) == []
+
+
+def test_a_parents_query_runs_in_the_parents_session(acme: Org) -> None:
+    """Also inside another context, as everything does that is reached through an instance."""
+    with run_with_batch_context() as outer:
+        user: Any = User.create(name="Ada")
+        Post.create(user_id=user)
+        with run_with_batch_context() as inner:
+            before = outer.stats.round_trips
+            (post,) = user.query_posts()
+            assert (outer.stats.round_trips - before, inner.stats.round_trips) == (1, 0)
+        assert Post.find(post.post_id) is post
 
 
 @pytest.mark.parametrize("place", PLACES)

@@ -57,15 +57,16 @@ def test_all_pending_queries_and_lookups_run_in_one_round(authors: list[str], wi
 
 
 def test_they_are_under_way_at_the_same_time(authors: list[str], manager: Manager) -> None:
-    """None of twenty requests is answered before the last was sent."""
-    together = threading.Barrier(AUTHORS, timeout=30)
+    """None of twenty queries and the batch of their users is answered before the last was sent."""
+    together = threading.Barrier(AUTHORS + 1, timeout=30)
 
     def wait(**_: object) -> None:
         together.wait()
 
     manager.client.meta.events.register("before-send.dynamodb", wait)
     with run_with_batch_context():
-        results = [Post.posts_for_user.query(user_id) for user_id in authors]
+        users = [User.find(user_id) for user_id in authors]
+        results = [Post.posts_for_user.query(user) for user in users]
         assert [len(result) for result in results] == [2] * AUTHORS
     assert not together.broken
 

@@ -68,3 +68,4 @@ def test_S4_greenlets_are_isolated_or_refused(how: str) -> None:
         env={**os.environ},
     )
     assert result.stdout.strip() == "0 0 3", result.stderr
+    print(f"S4: 200 greenlets, {how}: 0 foreign sessions, 0 wrong values, 3 of 3 intrusions refused")

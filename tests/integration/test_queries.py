@@ -217,8 +217,32 @@ def test_first_one_and_truth(readings: list[int]) -> None:
     assert Reading.readings_for_sensor.query(7, 10).one().at == 10
     assert Reading.readings_for_sensor.query(8).first() is None
     assert not Reading.readings_for_sensor.query(8)
-    with pytest.raises(QueryError, match="10 matches"):
+    with pytest.raises(QueryError, match="several matches"):
         result.one()
+
+
+def test_a_look_at_one_match_fetches_no_further_than_it(readings: list[int], press: Manager) -> None:
+    """Indexing and slicing from the front, and one(), stop at the page that has what is asked for."""
+    with run_with_batch_context() as session:
+        rows = Reading.query_by_index("readings_for_sensor", 7, page_size=2)
+        for look, pages in (
+            (lambda: rows[1].at, 1),
+            (lambda: moments(rows[1:3]), 2),
+            (lambda: moments(rows[:1]), 2),
+            (lambda: rows[-1].at, 6),
+        ):
+            before = session.stats.round_trips
+            look()
+            assert session.stats.round_trips - before <= pages
+        assert moments(rows[::2]) == readings[::2]
+        assert moments(rows[-3:]) == readings[-3:]
+        assert moments(rows[2:2]) == []
+        with pytest.raises(IndexError):
+            _ = rows[10]
+    with run_with_batch_context() as session:
+        with pytest.raises(QueryError, match="several matches"):
+            Reading.query_by_index("readings_for_sensor", 7, page_size=2).one()
+        assert session.stats.round_trips == 1
 
 
 def test_all_items_of_a_model_by_its_prefix(press: Manager) -> None:

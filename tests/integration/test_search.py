@@ -307,6 +307,15 @@ def test_limits_and_cursors(manager: Manager, parallel: int) -> None:
     assert len(search_bucket(repository, 0, ["match"], limit=3)) == 3
 
 
+def test_limit_and_cursor_by_position(embedded: Manager) -> None:
+    """The model's own methods take terms, operator, limit and cursor in this order."""
+    articles(embedded, **{f"n{number}": "match" for number in range(12)})
+    first = Article.search_all(["match"], "$and", 5)
+    rest = Article.search_all(["match"], "$and", 100, first.cursor)
+    assert (len(first), len(ids(first) + ids(rest))) == (5, 12)
+    assert len(Article.search_bucket(0, ["match"], "$or", 1, None)) == 1
+
+
 def test_a_search_stops_at_its_limit(embedded: Manager) -> None:
     """One bucket at a time: a full result leaves the other buckets unread, and reads no item too many."""
     repository = articles(embedded, **{f"n{number}": "match" for number in range(12)})

@@ -127,6 +127,17 @@ def test_batches_are_not_warned_of(people: list[str], caplog: pytest.LogCaptureF
     assert caplog.records == []
 
 
+def test_the_pages_of_a_query_are_not_warned_of(people: list[str], caplog: pytest.LogCaptureFixture) -> None:
+    """A loop over a long result asks for one page after the other, which is no N+1; one query for each row is."""
+    with caplog.at_level(logging.WARNING, "dynamo_bao.session"), run_with_batch_context() as session:
+        assert len([user.name for user in User.by_status.query("active", page_size=1)]) == 8
+        assert caplog.records == []
+        assert {done.kind for done in session.trace()} == {"queries", "pages"}
+        for user in User.by_status.query("active"):
+            assert list(Post.posts_for_user.query(user)) == []
+    assert [record.getMessage().count("one query at a time") for record in caplog.records] == [1]
+
+
 # --- hooks ------------------------------------------------------------------------------------------
 
 

@@ -241,6 +241,7 @@ def test_S10_threads_starting_cold_make_one_client(connection: dict[str, Any], t
         for thread in threads:
             thread.join()
         assert len({id(client) for client in clients}) == 1
+    print("S10: 64 threads starting cold, 1 client, 0 errors")
 
 
 FORK = """
@@ -304,6 +305,7 @@ def test_S7_a_warm_client_survives_a_fork(connection: dict[str, Any], table_name
         env={**os.environ},
     )
     assert (result.stdout.strip(), result.stderr) == ("0 [0, 0, 0, 0]", "")
+    print("S7: 0 wrong answers of 1,800 to a parent and 4 children of a warm client")
 
 
 def test_the_wire_is_counted_where_it_leaves(embedded: Manager, sent: Wire) -> None:

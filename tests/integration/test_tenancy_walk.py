@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from dynamo_bao import (
-    BaoError,
     CounterField,
     Index,
     ItemNotFoundError,
@@ -281,9 +280,47 @@ def test_X2_another_tenants_instance_as_a_value(manager: Manager) -> None:
         lambda: Member.by_label.query("fox", filter={"team_id": team}).all(),
     ]
     for use in uses:
-        with pytest.raises(BaoError):
+        with pytest.raises(TenantMismatchError):
             of(BLUE, use)
     assert len(wire) == 0
+
+
+NEW: dict[str, Callable[[Member], Any]] = {
+    "save": lambda one: one.save(),
+    "repository.save": lambda one: Member.__bao_home__().save(one),
+    "session.add": lambda one: in_a_session(lambda session: session.add(one)),
+    "in a transaction": lambda one: saved_together(one),
+    "find": lambda one: Member.find(one),
+    "as a value": lambda one: Member.__bao_home__().identify(BLUE, one),
+}
+
+
+def saved_together(one: Member) -> None:
+    with transaction():
+        one.save()
+
+
+@pytest.mark.parametrize("use", NEW.values(), ids=NEW)
+def test_X2_a_new_instance_belongs_to_the_tenant_it_was_made_under(
+    manager: Manager, use: Callable[[Member], Any]
+) -> None:
+    """It is not stored for another one; one that was made under none is for whoever saves it."""
+    wire = Wire(manager.client)
+    made = of(RED, lambda: Member(member_id="made", label="red's"))
+    with pytest.raises(TenantMismatchError, match="red"):
+        of(BLUE, lambda: use(made))
+    assert len(wire) == 0
+    assert of(RED, lambda: made.save().label) == "red's"
+    nobodys = Member(member_id="nobody's", label="any")
+    assert of(BLUE, lambda: nobodys.save().exists())
+    assert not of(RED, lambda: Member.find("nobody's").exists())
+
+
+def test_X2_a_new_instance_as_a_value(manager: Manager) -> None:
+    """One that was made under another tenant stands for no id either."""
+    team = of(RED, lambda: Team(team_id="new", label="red's"))
+    with pytest.raises(TenantMismatchError):
+        of(BLUE, lambda: Member.create(member_id="new", label="x", team_id=team))
 
 
 def test_X2_nothing_public_is_left_out() -> None:

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from dynamo_bao import (
     ConditionalError,
@@ -16,12 +17,14 @@ from dynamo_bao import (
     Model,
     PrimaryKey,
     QueryError,
+    TransactionError,
     UniqueConstraintError,
     UnknownFieldError,
     ValidationError,
     VersionConflictError,
     init_models,
     run_with_batch_context,
+    transaction,
 )
 from tests.support.models import Comment, Org, Page, Post, User
 from tests.support.wire import Wire
@@ -538,6 +541,103 @@ def test_upsert_creates_or_merges(manager: Manager) -> None:
     assert Org.find("raced").name.startswith("name ")
     with pytest.raises(ValidationError):
         Org.upsert(name="no key")
+
+
+def test_upsert_makes_a_key_that_makes_itself(manager: Manager, wire: Wire) -> None:
+    """Without the id, which the constructor would make, nothing can be stored yet: a new item is, at once."""
+    wire.clear()
+    user = User.upsert(name="Ada")
+    assert User.find(user.user_id).name == "Ada"
+    assert "UpdateItem" not in wire.operations
+    with pytest.raises(ValidationError):
+        User.upsert(user_id=None, name="Ada")
+
+
+def test_deleting_what_was_never_stored(manager: Manager, wire: Wire) -> None:
+    """A new instance has nothing to delete, in any of the three forms; nothing is sent."""
+    new = Org(org_id="acme", name="Acme")
+    wire.clear()
+    for delete in (new.delete, lambda: Org.delete(new), lambda: manager.repository(Org).delete(new)):
+        with pytest.raises(ItemNotFoundError, match=r"Org.*save\(\)"):
+            delete()
+    assert len(wire) == 0
+    assert new.save().exists()
+
+
+def test_what_is_not_stored_has_no_changes(manager: Manager) -> None:
+    """A missing and a deleted instance have nothing that a save would write."""
+    deleted = Org.create(org_id="gone", name="Gone")
+    deleted.delete()
+    with run_with_batch_context():
+        missing = Org.find("never")
+        assert not missing
+        assert (missing.has_changes(), missing.changes()) == (False, {})
+    assert (deleted.has_changes(), deleted.changes()) == (False, {})
+
+
+def test_W7_updates_over_400_kb_are_refused(manager: Manager, wire: Wire) -> None:
+    """A change that makes an item too large is refused before it is sent, by every way to write it."""
+    page = Page.create(path="/", text="é" * 100_000)
+    tagged = Post.create(title="é" * 100_000)
+    refused = 0
+
+    def in_a_unit_of_work() -> None:
+        with run_with_batch_context() as session:
+            session.add(tagged)
+            try:
+                session.commit()
+            finally:
+                session.rollback()
+
+    def in_a_transaction() -> None:
+        with transaction():
+            tagged.save()
+
+    tagged.tags = {"x" * 210_000}
+    page.text = "é" * 205_000
+    wire.clear()
+    for write in (
+        page.save,
+        tagged.save,
+        in_a_unit_of_work,
+        in_a_transaction,
+        lambda: Page.update("/", text="é" * 205_000),
+    ):
+        with pytest.raises(ValidationError, match="limit is 409600"):
+            write()
+        refused += 1
+    assert len(wire) == 0
+    assert Page.create(path="/fits", text="")
+    assert Page.update("/fits", text="é" * 200_000).version
+    print(f"W7: {refused} updates over 400 KB refused, 0 requests; one that fits was written")
+
+
+def test_botocores_error_is_the_cause(manager: Manager) -> None:
+    """Whatever kind of error a refused write becomes, what DynamoDB itself said is its cause."""
+    ada = User.create(name="Ada", email="ada@x")
+    page, old = Page.create(path="/"), Page.find("/")
+    assert old.text is None
+    page.text = "new"
+    page.save()
+    old.text = "mine"
+
+    def together() -> None:
+        with transaction():
+            User.create(user_id=ada.user_id, name="Eve")
+
+    refused: list[tuple[type[Exception], Any]] = [
+        (ConditionalError, lambda: User.create(user_id=ada.user_id, name="Eve")),
+        (ConditionalError, lambda: User.update(ada.user_id, condition={"name": "Eve"}, age=7)),
+        (ConditionalError, lambda: User.delete(ada, condition={"name": "Eve"})),
+        (UniqueConstraintError, lambda: User.create(name="Eve", email="ada@x")),
+        (VersionConflictError, old.save),
+        (ItemNotFoundError, lambda: Org.update("none", name="x")),
+        (TransactionError, together),
+    ]
+    for kind, write in refused:
+        with pytest.raises(kind) as caught:
+            write()
+        assert isinstance(caught.value.__cause__, ClientError), (kind, caught.value.__cause__)
 
 
 def test_hooks_and_plugins(embedded: Manager) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
 import pytest
+from botocore.exceptions import ClientError
 
 from dynamo_bao import (
     ConfigurationError,
@@ -71,7 +72,7 @@ def test_01_a_missing_index(refusing: Refusing) -> None:
     with pytest.raises(ConfigurationError) as caught:
         next(Note.iterate_all())
     assert TRANSLATED in str(caught.value)
-    assert isinstance(caught.value.__cause__, ServiceError)
+    assert isinstance(caught.value.__cause__, ClientError)
 
 
 def test_02_not_found_of_an_index(refusing: Refusing) -> None:

@@ -141,6 +141,70 @@ def test_rule_04_order_and_generators(ada: User) -> None:
     body.close()
 
 
+def test_rule_04_a_generator_in_its_callers_session(ada: User) -> None:
+    """What it opens is not its caller's, what its caller opens later is not its own, though both share a session."""
+
+    @batched
+    def body() -> Iterator[Any]:
+        session = current_session()
+        assert session is not None
+        with transaction(), session.budget(round_trips=0), TenantContext.run_with_tenant("red"):
+            Org.create(org_id="in its transaction", name="x")
+            yield TenantContext.get_current_tenant()
+            yield TenantContext.get_current_tenant()
+            with pytest.raises(BudgetExceededError):
+                User.find("01ARZ3NDEKTSV4RRFFQ69G5FAW").exists()
+        yield "over"
+
+    @batched
+    def writer() -> Iterator[None]:
+        yield
+        Org.create(org_id="at once", name="x")
+        yield
+
+    with run_with_batch_context() as session:
+        first = body()
+        assert next(first) == "red"
+        assert TenantContext.get_current_tenant() is None
+        Org.create(org_id="its callers", name="x")
+        assert Org.find("its callers", bypass_cache=True).exists()
+        assert next(first) == "red"
+        first.close()
+        second = writer()
+        next(second)
+        with pytest.raises(ZeroDivisionError), transaction(), session.budget(round_trips=0):
+            Org.create(org_id="never", name="x")
+            next(second)
+            raise ZeroDivisionError
+        assert Org.find("at once", bypass_cache=True).exists()
+        assert not Org.find("never", bypass_cache=True) and session.rounds.budgets == ()
+
+
+def test_rule_04_a_generator_with_a_session_of_its_own(ada: User) -> None:
+    """A transaction or budget around its resumption does not count for it; contexts that it opens stay its own."""
+
+    @batched(isolated=True)
+    def writer() -> Iterator[Any]:
+        yield current_session()
+        Org.create(org_id="at once", name="x")
+        with run_with_batch_context() as inner:
+            yield inner
+            yield current_session() is inner
+        yield None
+
+    with run_with_batch_context() as session:
+        body = writer()
+        own = next(body)
+        with pytest.raises(ZeroDivisionError), transaction(), session.budget(round_trips=0):
+            assert next(body) is not own
+            assert current_session() is session
+            raise ZeroDivisionError
+        assert next(body) is True
+        assert list(body) == [None]
+        assert not own.is_open and current_session() is session
+        assert Org.find("at once").exists()
+
+
 def test_rule_05_which_session_an_instance_uses(ada: User, wire: Wire) -> None:
     """Its own while that is open, else the current one, else the policy decides; outer sessions keep what they saw."""
     with run_with_batch_context() as outer:

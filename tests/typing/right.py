@@ -17,6 +17,7 @@ from dynamo_bao import (
     Related,
     RelatedField,
     Repository,
+    SearchResult,
     Session,
     StringField,
     StringSetField,
@@ -82,6 +83,9 @@ assert_type(User.update("x", age=3), User)
 assert_type(User.delete("x"), User)
 assert_type(User.delete(ada), User)
 assert_type(ada.delete(), User)
+assert_type(User.delete(7), User)  # where the key is a number, a moment and so on
+assert_type(User.search_all(["x"], "$or", 10, None, batch_size=5), SearchResult[User])
+assert_type(User.search_bucket(0, ["x"], limit=3), SearchResult[User])
 assert_type(ada.save(), User)
 assert_type(ada.refresh(), User)
 assert_type(ada.exists(), bool)

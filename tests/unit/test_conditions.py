@@ -103,6 +103,8 @@ BOTH_FORMS: list[tuple[Any, Any, str]] = [
     ({"tags": {"$contains": "x"}}, F.tags.contains("x"), "contains(tags, 'x')"),
     ({"numbers": {"$contains": 1}}, F.numbers.contains(1), "contains(numbers, '1')"),
     ({"tags": {"$not_contains": "x"}}, ~F.tags.contains("x"), "NOT (contains(tags, 'x'))"),
+    ({"tags": {"$notContains": "x"}}, F.tags.not_contains("x"), "NOT (contains(tags, 'x'))"),
+    ({"age": {"$type": "N"}}, F.age.has_type("N"), "attribute_type(age, 'N')"),
     ({"age": {"$exists": True}}, F.age.exists(), "attribute_exists(age)"),
     ({"age": {"$exists": False}}, ~F.age.exists(), "NOT (attribute_exists(age))"),
     ({"age": None}, F.age == None, "NOT (attribute_exists(age))"),  # noqa: E711

@@ -224,6 +224,12 @@ def test_a_unique_value_s_error_says_field_and_mend_and_not_the_value() -> None:
     assert "s3cr3t" not in str(error)
 
 
+def test_a_unique_value_s_error_reads_well_without_a_model() -> None:
+    """Made by hand, with the field and the value alone."""
+    assert str(UniqueConstraintError("email", "x")).startswith("email must be unique, and its value is taken")
+    assert "None" not in str(UniqueConstraintError("email", "x"))
+
+
 def test_several_wrong_fields_make_one_error() -> None:
     """One wrong field is its own error; several are listed, and the first one's data is on the whole."""
     one, other = ValidationError("User.a is bad", "a", 1), ValidationError("User.b is bad", "b", 2)
