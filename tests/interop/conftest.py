@@ -78,8 +78,8 @@ def javascript(javascript_process: JavaScript) -> Iterator[JavaScript]:
 
 @pytest.fixture(scope="session")
 def loaded_models() -> dict[str, type[Any]]:
-    """The models of the one model file, as Python has them; JavaScript's 0.4 takes ``iterable`` for true."""
-    return load_models(HERE / "models.yaml", iterable_default=True)
+    """The models of the one model file, as Python has them."""
+    return load_models(HERE / "models.yaml")
 
 
 @pytest.fixture
