@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import keyword
 from collections.abc import Mapping
 from typing import Any
 
@@ -169,7 +170,8 @@ class _Writer:
     def _relations(self) -> list[str]:
         lines: list[str] = []
         for member in self.members:
-            if isinstance(member, Relation):
+            # The relation of from_id is called from, which only getattr can say; get_from is there too.
+            if isinstance(member, Relation) and member.is_attribute and not keyword.iskeyword(member.name):
                 kind = f"{self._library('Related')}[{quoted(self._related(member.field))}]"
                 lines += assignment(member.name, call(kind, quoted(member.field.name)))
         return ["", *lines] if lines else []

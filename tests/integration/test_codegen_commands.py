@@ -232,6 +232,21 @@ def test_watch_looks_at_a_folder_and_at_field_classes(folder: Path) -> None:
         thread.join(PATIENCE)
 
 
+def test_watch_tells_the_log_where_nobody_else_listens(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What was written, and what is wrong."""
+    caplog.set_level("INFO", "dynamo_bao.codegen")
+    stop = threading.Event()
+    stop.set()
+    watch("models.yaml", "models", stop=stop)
+    (folder / "models.yaml").write_text("models: {}")
+    watch("models.yaml", "models", stop=stop)
+    wrote, wrong = (record.getMessage() for record in caplog.records if record.name == "dynamo_bao.codegen")
+    assert wrote == "wrote 2 files, removed 0"
+    assert wrong.startswith("models.yaml: describes no models")
+
+
 @pytest.mark.usefixtures("folder")
 def test_watch_needs_a_folder_to_watch() -> None:
     """One that is not there cannot be watched."""

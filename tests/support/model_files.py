@@ -24,6 +24,7 @@ MODELS = (
 WORDS = (
     "user", "id", "name", "mail", "created", "at", "status", "str", "int", "float", "bool", "set", "list", "dict",
     "datetime", "count", "type", "any", "index", "organization", "subscription", "identifier", "reference", "x",
+    "class", "from",
 )  # fmt: skip
 TEXTS = (
     "plain", "it's", 'say "hi"', "both ' and \"", "back\\slash", "tab\tnew\nline", "größe", "苹果手机", "x" * 30,
@@ -89,7 +90,9 @@ def _camel(chance: random.Random, words: int) -> str:
 def _model(chance: random.Random, number: int, names: list[str]) -> dict[str, Any]:
     fields: dict[str, Any] = {"theId": {"type": "StringField", "required": True}}
     for _ in range(chance.randint(0, 8)):
-        fields[_camel(chance, chance.randint(1, 7))] = _field(chance, names)
+        field = _field(chance, names)
+        relation = "Id" * (field["type"] == "RelatedField" and chance.random() < 0.7)
+        fields[_camel(chance, chance.randint(1, 7)) + relation] = field
     keys = [name for name, field in fields.items() if field["type"] in AS_KEY]
     texts = [name for name, field in fields.items() if field["type"] == "StringField"]
     model: dict[str, Any] = {
