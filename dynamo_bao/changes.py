@@ -139,7 +139,8 @@ class Creation(Change):
 
     def __init__(self, *about: Any, values: Mapping[str, Any], by_save: bool) -> None:
         super().__init__(*about)
-        self.values = values
+        self._values = values
+        self._item: Item | None = None
         self.overwrite = False
         self._by_save = by_save
 
@@ -151,7 +152,7 @@ class Creation(Change):
     @values.setter
     def values(self, values: Mapping[str, Any]) -> None:
         self._values = dict(values)
-        self._item: Item | None = None
+        self._item = None
 
     @property
     def item(self) -> Item:
@@ -182,6 +183,8 @@ class Creation(Change):
 
     def _settle_in(self, session: Session) -> Any:
         """Makes the instance the session's; earlier ones for its key show its state from now on."""
+        if session.keeps(self.home, self.subject.identity, self.instance):
+            return self.instance
         for one in session.earlier(self.home, self.subject.identity):
             if one.__dict__ is not self.instance.__dict__:
                 share(one, self.instance)

@@ -27,6 +27,7 @@ from dynamo_bao.lazy import require_present
 from dynamo_bao.merging import combined
 from dynamo_bao.scope import enter, enter_through, require_own_tenant
 from dynamo_bao.sending import deadline_of, round_of
+from dynamo_bao.session.rounds import NAMED_KEYS
 from dynamo_bao.session.session import Session
 from dynamo_bao.session.work import Entry
 from dynamo_bao.transport.batchwrites import BatchWritten, write_batch
@@ -213,7 +214,8 @@ def _in_parts(session: Session, changes: Sequence[Change]) -> Outcome:
         ):
             whole.add(part)
             for reply in part.replies:
-                opened.add(part.database, reply, [_named(change) for change in members])
+                named = [_named(change) for change in members[:NAMED_KEYS]]
+                opened.add(part.database, reply, named, len(members))
     return whole
 
 

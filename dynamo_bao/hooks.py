@@ -50,7 +50,10 @@ def plugins_of(model: Any) -> tuple[Any, ...]:
 
 def has_hooks(model: Any) -> bool:
     """Whether anything is called around the writes of a model."""
-    return bool(plugins_of(model)) or any(hasattr(model, hook) for hook in HOOKS)
+    for hook in HOOKS:
+        if hasattr(model, hook):
+            return True
+    return bool(plugins_of(model))
 
 
 def _part(plugin: Any, name: str) -> Any:

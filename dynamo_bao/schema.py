@@ -281,7 +281,7 @@ class Schema:
         errors = []
         if names is None and values.keys() >= self.fields.keys():
             names = self.unsure(values)
-            accepted = {name: values[name] for name in self.fields}
+            accepted = dict(zip(self.fields, map(values.__getitem__, self.fields), strict=True))
         for name in self.fields if names is None else names:
             try:
                 accepted[name] = self.fields[name].accept(values.get(name))

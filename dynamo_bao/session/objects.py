@@ -15,6 +15,11 @@ from dynamo_bao.session.stats import Stats
 _tuple: Any = tuple.__new__  # a named tuple's own constructor takes several times as long
 
 
+def _key(home: Home, identity: Identity) -> ItemKey:
+    key: ItemKey = _tuple(ItemKey, (home, identity.key))
+    return key
+
+
 class Objects(Owned):
     """The identity map of a session, and what is still to be read into it."""
 
@@ -87,12 +92,12 @@ class Objects(Owned):
 
     def known(self, home: Home, identity: Identity) -> Any:
         """The session's instance for a key, or None."""
-        return self._identity.get(ItemKey(home, identity.key))
+        return self._identity.get(_key(home, identity))
 
     def introduce(self, home: Home, identity: Identity, instance: Any) -> None:
         """Makes a new instance, which is not stored yet, the session's own one for a key."""
-        self._lookups.discard(ItemKey(home, identity.key))
-        self._identity.hold(ItemKey(home, identity.key), instance)
+        self._lookups.discard(_key(home, identity))
+        self._identity.hold(_key(home, identity), instance)
 
     def adopt(self, instance: Any) -> None:
         """Makes a stored instance the session's own one for its key, held."""
@@ -113,16 +118,21 @@ class Objects(Owned):
         if self.state is not SessionState.CLOSED and self._identity.get(key) is instance:
             self._identity.hold(key, instance)
 
+    def keeps(self, home: Home, identity: Identity, instance: Any) -> bool:
+        """Whether an instance is the session's own one for its key already, and nobody was handed another."""
+        key = _key(home, identity)
+        return self._identity.held.get(key) is instance and key not in self._deleted
+
     def earlier(self, home: Home, identity: Identity) -> list[Any]:
         """Instances handed out for a key before its item was created: pending, missing or deleted ones."""
-        key = ItemKey(home, identity.key)
+        key = _key(home, identity)
         gone = self._deleted.pop(key, None)
         known = self._identity.get(key)
         return [one for one in (known, gone() if gone is not None else None) if one is not None]
 
     def deleted(self, home: Home, identity: Identity, tenant: str | None, instance: Any) -> None:
         """Remembers that this session deleted an item: later finds of its key are missing."""
-        key = ItemKey(home, identity.key)
+        key = _key(home, identity)
         self._lookups.discard(key)
         if self._was_added(key):
             return
@@ -133,11 +143,11 @@ class Objects(Owned):
 
     def has_deleted(self, home: Home, identity: Identity) -> bool:
         """Whether this session deleted the item of a key, and nobody created it again."""
-        return ItemKey(home, identity.key) in self._deleted
+        return _key(home, identity) in self._deleted
 
     def forget(self, home: Home, identity: Identity) -> None:
         """Makes the next find of a key ask again."""
-        self._identity.drop(ItemKey(home, identity.key))
+        self._identity.drop(_key(home, identity))
 
     def forget_miss(self, home: Home, identity: Identity) -> None:
         """Forgets a cached miss that a refused create has disproved."""
