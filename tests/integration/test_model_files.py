@@ -5,7 +5,6 @@ from __future__ import annotations
 import pickle
 import subprocess
 import sys
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -26,7 +25,6 @@ from dynamo_bao import (
 from dynamo_bao.classes import schema_of
 from dynamo_bao.modelfiles.files import read_definitions
 from dynamo_bao.testing import RecordingTransport, embedded_transport
-from tests.interop import models as hand
 from tests.support.model_files import forget_loaded
 
 __all__ = ["forget_loaded"]
@@ -419,33 +417,3 @@ def test_embedded_engines_take_loaded_models(shop: Path) -> None:
         with run_with_batch_context():
             assert [u.name for u in [manager.models.User.find(i) for i in ids]] == ["a", "b", "c"]
         assert transport.count("BatchGetItem") == 1
-
-
-def told_apart(model: Any) -> dict[str, Any]:
-    """What an item of a model looks like: keys, stored names and forms."""
-    schema = schema_of(model)
-    shapes = {"primary key": schema.primary, **schema.indexes}
-    return {
-        "model": (schema.name, schema.prefix, schema.key_format, schema.iterable and schema.buckets),
-        "fields": {str(f.attribute): (f.name, type(f)) for f in schema.fields.values()},
-        "keys": {
-            name: (
-                getattr(shape, "id", None),
-                *(part.field and part.field.name for part in (shape.partition, shape.sort)),
-            )
-            for name, shape in shapes.items()
-        },
-        "query": schema.primary.name,
-        "constraints": {name: (c.id, c.field.name) for name, c in schema.constraints.items()},
-    }
-
-
-def test_a_javascript_project_s_file_gives_the_models_one_would_write_by_hand() -> None:
-    """Every kind of field, key, index, mapping and constraint, as JavaScript's own generator reads them."""
-    file = Path(hand.__file__).with_name("models.yaml")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ModelFileWarning)
-        loaded = load_models(file, iterable_default=True)
-    assert len(loaded) == 10
-    for name, model in loaded.items():
-        assert told_apart(model) == told_apart(getattr(hand, name))
