@@ -160,6 +160,8 @@ def test_empty_texts_are_stored_and_read(javascript: JavaScript, python: Python,
     python.create("Boat", {**EVERYTHING, "name": ""})
     read = javascript.update("Boat", "sea-1", {"crew": 3})
     assert read["name"] == ""
+    with pytest.raises(Refused, match="empty string"):
+        javascript.save("Boat", "sea-1", {}, reindex=True)
 
 
 def test_what_is_no_text_is_named(javascript: JavaScript, python: Python, table: str) -> None:
