@@ -381,11 +381,14 @@ def _check_numbers(deadline: object, max_concurrency: object) -> None:
 
 
 def _set_level(level: str) -> None:
+    name = str(level).upper()
     try:
-        standard_logging.getLogger("dynamo_bao").setLevel(str(level).upper())
+        # OFF is DynamoBao's word; a service in JavaScript may have the same environment.
+        wanted = standard_logging.CRITICAL + 1 if name == "OFF" else name
+        standard_logging.getLogger("dynamo_bao").setLevel(wanted)
     except ValueError:
         raise ConfigurationError(
-            f"logging level {level!r} is none of DEBUG, INFO, WARNING, ERROR, CRITICAL.", field="level"
+            f"logging level {level!r} is none of DEBUG, INFO, WARNING, ERROR, CRITICAL, OFF.", field="level"
         ) from None
 
 

@@ -48,8 +48,9 @@ class IntegerField(Field):
         self.maximum = maximum
 
     def fine_source(self) -> str | None:
-        least = 1 - _SAFE if self.minimum is None else self.minimum
-        most = _SAFE - 1 if self.maximum is None else self.maximum
+        edge = JAVASCRIPT_SAFE if self.shared else _SAFE - 1
+        least = -edge if self.minimum is None else max(-edge, self.minimum)
+        most = edge if self.maximum is None else min(edge, self.maximum)
         return f"type({{v}}) is int and {least} <= {{v}} <= {most}"
 
     def normalise(self, value: Any) -> int:

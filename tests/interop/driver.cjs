@@ -9,6 +9,7 @@ require("./endpoint.cjs");
 const fs = require("fs");
 const path = require("path");
 const readline = require("readline");
+const { AsyncResource } = require("async_hooks");
 const bao = require("dynamo-bao");
 
 // Standard output is for answers only.
@@ -152,6 +153,16 @@ const commands = {
   save_held: async ({ values, condition }) =>
     describe(await Object.assign(held, hear(values)).save(condition ? { condition: hear(condition) } : {})),
 
+  // A batch context in which an item was read, and an update in it while others may have written.
+  read_early: ({ model, id }) =>
+    bao.runWithBatchContext(async () => {
+      const found = await models[model].find(id);
+      updateLater = AsyncResource.bind((values) => models[model].update(id, values));
+      return describe(found);
+    }),
+
+  update_late: async ({ values }) => describe(await updateLater(hear(values))),
+
   // Members are taken out of and put into the set that the object holds.
   members: async ({ model, id, field, add, remove }) => {
     const object = await models[model].find(id);
@@ -209,6 +220,7 @@ const commands = {
 };
 
 let held = null;
+let updateLater = null;
 let underway = null;
 
 async function carryOut(wanted, width, onOutcome) {

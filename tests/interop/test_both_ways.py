@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.interop.javascript import JavaScript
 from tests.interop.raw import items_of
 from tests.interop.scenarios import (
     ANN,
@@ -393,15 +394,19 @@ def test_a_change_of_javascripts_is_a_conflict_for_python(javascript: Side, pyth
     assert found is not None and (found["crew"], found["name"]) == (6, "in time")
 
 
-def test_a_change_of_pythons_is_a_conflict_for_javascript(javascript: Side, python: Side, table: str) -> None:
-    """JavaScript's condition on the version that it read fails once Python saved, which renews it."""
+def test_a_change_of_pythons_is_a_conflict_for_javascript(
+    javascript: JavaScript, python: Side, table: str
+) -> None:
+    """JavaScript's condition on the version that it read fails once Python saved; without one it overwrites."""
     javascript.create("Boat", EVERYTHING)
+    javascript.ask("hold", model="Boat", id="sea-1")
     python.save("Boat", "sea-1", {"crew": 6})
     with pytest.raises(Refused, match="Condition check failed"):
-        javascript.update("Boat", "sea-1", {"name": "late"}, {"version": VERSION})
+        javascript.ask("save_held", values={"crew": 7}, condition={"version": VERSION})
     fresh = javascript.find("Boat", "sea-1")
-    assert fresh is not None and fresh["version"] != VERSION
+    assert fresh is not None and fresh["crew"] == 6 and fresh["version"] != VERSION
     javascript.update("Boat", "sea-1", {"name": "in time"}, {"version": fresh["version"]})
+    assert javascript.ask("save_held", values={"crew": 7})["crew"] == 7
 
 
 # --- tenants -----------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -159,6 +160,8 @@ def test_empty_texts_are_stored_and_read(javascript: JavaScript, python: Python,
     python.create("Boat", {**EVERYTHING, "name": ""})
     read = javascript.update("Boat", "sea-1", {"crew": 3})
     assert read["name"] == ""
+    with pytest.raises(Refused, match="empty string"):
+        javascript.save("Boat", "sea-1", {}, reindex=True)
 
 
 def test_what_is_no_text_is_named(javascript: JavaScript, python: Python, table: str) -> None:
@@ -221,6 +224,44 @@ def test_fields_that_only_python_has_survive_javascript(
         Team.create(team_id=TEAM, name="Blue", **given)
         assert javascript.update("Team", TEAM, {"name": "Azure"}).values == {"teamId": TEAM, "name": "Azure"}
         assert Team.find(TEAM).to_dict() == {"team_id": TEAM, "name": "Azure", **given}
+
+
+def test_pythons_kinds_under_javascripts_fields(javascript: JavaScript, client: Any, table: str) -> None:
+    """UUIDs, enumerations and JSON are texts to JavaScript, or whole numbers; exact numbers are fractions."""
+
+    class Colour(enum.Enum):
+        BLUE = "blue"
+        RED = "red"
+
+    class Berths(enum.Enum):
+        FEW = 2
+        MANY = 6
+
+    class Boat(Shared, prefix="b", name="Boat", iterable=True):
+        boat_id: str
+        owner_id: UUID | None = None
+        name: Colour | None = None
+        berths: Berths | None = None
+        weight: Decimal | None = None
+        primary_key = PrimaryKey("boat_id")
+
+    first, second = UUID(int=1), UUID(int=2)
+    with connected(client, table, Boat):
+        given = {"name": Colour.BLUE, "berths": Berths.FEW, "weight": Decimal("12.5")}
+        Boat.create(boat_id="sea-1", owner_id=first, **given)
+        read = javascript.find("Boat", "sea-1")
+        assert read is not None
+        assert {name: read[name] for name in ("ownerId", "name", "berths", "weight")} == {
+            "ownerId": str(first),
+            "name": "blue",
+            "berths": 2,
+            "weight": 12.5,
+        }
+        changes = {"ownerId": str(second), "name": "red", "berths": 6, "weight": 0.1}
+        javascript.update("Boat", "sea-1", changes)
+        boat = Boat.find("sea-1")
+        assert (boat.owner_id, boat.name, boat.berths) == (second, Colour.RED, Berths.MANY)
+        assert boat.weight == Decimal("0.1")
 
 
 # --- tenants and keys ----------------------------------------------------------------------------------------

@@ -62,3 +62,22 @@ def test_index_keys_that_two_writers_tore_apart_are_mended(
     assert [finding.check for finding in found] == ["index"]
     (cook,) = javascript.query("Member", "byRole", "cook", {"status": "away"})
     assert cook.id == ANN
+
+
+def test_a_unique_value_written_without_its_guard_is_mended(
+    javascript: JavaScript, python: Python, table: str
+) -> None:
+    """JavaScript writes the address that it read, and does not ask whether it still was the item's."""
+    carry_out(python, [member(ANN, "ann")])
+    javascript.ask("read_early", model="Member", id=ANN)
+    python.update("Member", ANN, {"email": "new@example.com"})
+    javascript.ask("update_late", values={"email": "ann@example.com"})
+    for address in ("ann@example.com", "new@example.com"):
+        assert python.unique("Member", "uniqueEmail", address) is None
+    found, _ = examined(python, fix=True)
+    assert found and all(finding.mended for finding in found)
+    for side in (python, javascript):
+        owner = side.unique("Member", "uniqueEmail", "ann@example.com")
+        assert owner is not None and owner.id == ANN
+    carry_out(javascript, [member(BEN, "new")])
+    assert examined(python)[0] == []
