@@ -45,21 +45,28 @@ class PlannedBatch:
         return self.database.transport
 
 
+class _Sought:
+    """The keys that are wanted at one client, each with those who want it."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.eventually: dict[TableKey, list[Any]] = {}
+        self.consistently: dict[TableKey, list[Any]] = {}
+
+
 def plan_reads(wanted: Iterable[Wanted]) -> tuple[PlannedBatch, ...]:
     """The fewest batches for the wanted keys: ``ceil(n / 100)`` per client and consistency.
 
     Keys wanted both ways are read once, consistently. The order is that of the lookups.
     """
-    eventual: dict[int, dict[TableKey, list[Any]]] = {}
-    consistently: dict[int, dict[TableKey, list[Any]]] = {}
-    clients: dict[int, Database] = {}
+    clients: dict[int, _Sought] = {}
     last: Database | None = None
+    sought: _Sought | None = None
     for database, key, consistent, caller in wanted:
-        if database is not last:  # most lookups of a round are of one database
-            last, client, table = database, id(database.transport), database.table_name
-            clients[client] = database
-            plain, strict = eventual.setdefault(client, {}), consistently.setdefault(client, {})
-        table_key = table, key
+        if sought is None or database is not last:  # most lookups of a round are of one database
+            last, sought = database, clients.setdefault(id(database.transport), _Sought(database))
+        plain, strict = sought.eventually, sought.consistently
+        table_key = database.table_name, key
         if consistent:
             strict.setdefault(table_key, plain.pop(table_key, [])).append(caller)
         elif table_key in strict:
@@ -70,9 +77,9 @@ def plan_reads(wanted: Iterable[Wanted]) -> tuple[PlannedBatch, ...]:
             plain[table_key] = [caller]
     return tuple(
         planned
-        for client, database in clients.items()
-        for consistent, keys in ((False, eventual[client]), (True, consistently[client]))
-        for planned in _batches(database, keys, consistent)
+        for sought in clients.values()
+        for consistent, keys in ((False, sought.eventually), (True, sought.consistently))
+        for planned in _batches(sought.database, keys, consistent)
     )
 
 
