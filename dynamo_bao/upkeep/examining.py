@@ -22,7 +22,7 @@ from dynamo_bao.upkeep.inspection import (
     read_guard,
     read_item,
 )
-from dynamo_bao.upkeep.mending import ChangedMeanwhile, Wrongful, release, rewrite
+from dynamo_bao.upkeep.mending import ChangedMeanwhile, release, rewrite
 from dynamo_bao.upkeep.steps import Finding, Step
 from dynamo_bao.upkeep.ways import Rows, in_batches, scanned, table_size
 from dynamo_bao.wire import PK, Item
@@ -99,7 +99,7 @@ class Examiner:
             return _Lack(key, f"{said}, so that another item could take the value")
         named, model = owner_of(guard)
         if named == stored.key:
-            return _Lack(key, f"{said}: the one there is for a model {model!r}", Wrongful(guard))
+            return _Lack(key, f"{said}: the one there is for a model {model!r}", guard)
         place = place_of(key.pk)
         assert place is not None  # the key was made here
         other = read_guard(self.homes, place, guard)
@@ -107,7 +107,7 @@ class Examiner:
         fault = None if other is None else other.fault(owner)
         if other is None or fault is None:
             return _Lack(key, f"has the {name} that {model} {named!r} has too", None, False)
-        return _Lack(key, f"{said}: the one there {fault}", Wrongful(guard, other.proof(owner)))
+        return _Lack(key, f"{said}: the one there {fault}", guard if other.owner is None else None)
 
     def _now(self, home: Home, key: Key) -> Item | None:
         return in_batches(home, [key], self.pool).get(key)
@@ -185,13 +185,13 @@ class _Lack:
     Attributes:
         key: the guard's key.
         text: what is wrong.
-        wrongful: the guard that is in its place.
+        there: the guard in its place, where no save would take that over.
         mendable: whether the item may have it.
     """
 
     key: Key
     text: str
-    wrongful: Wrongful | None = None
+    there: Item | None = None
     mendable: bool = True
 
 
@@ -212,9 +212,9 @@ class _Case:
         told = {} if lack.mendable else {"mend": "Change or delete one of the two."}
         return self.stored.finding("guard", f"{lack.text}.", mendable=lack.mendable, **told)
 
-    def claims(self) -> dict[Key, Wrongful | None]:
-        """The guards that it gets, with those that are in their places."""
-        return {lack.key: lack.wrongful for lack in self.lacks if lack.mendable}
+    def claims(self) -> dict[Key, Item | None]:
+        """The guards that it gets, with those in their places that no save would take over."""
+        return {lack.key: lack.there for lack in self.lacks if lack.mendable}
 
 
 def _names(guard: Item | None, stored: Stored) -> bool:

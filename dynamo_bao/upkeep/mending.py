@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import partial
 
-from attrs import evolve, frozen
+from attrs import evolve
 
-from dynamo_bao.errors import ConditionalError, ItemNotFoundError, TransactionError
-from dynamo_bao.expressions.conditions import EMPTY, all_of
+from dynamo_bao.errors import ItemNotFoundError, TransactionError
+from dynamo_bao.expressions.conditions import EMPTY
 from dynamo_bao.keys import Key
 from dynamo_bao.sending import send
 from dynamo_bao.transport.messages import Request, returned_item
@@ -22,27 +22,22 @@ from dynamo_bao.writes.plans import Known, plan_update
 from dynamo_bao.writing import sender
 
 
-@frozen
-class Wrongful:
-    """A guard that names somebody it should not, and the proof that it should not; None where it needs none."""
-
-    guard: Item
-    proof: Action | None = None
-
-
 class ChangedMeanwhile(Exception):
     """What was to be mended is not any more as it was seen."""
 
 
-def rewrite(stored: Stored, claims: Mapping[Key, Wrongful | None]) -> None:
+def rewrite(stored: Stored, claims: Mapping[Key, Item | None]) -> None:
     """Writes an item's index keys, iteration keys and search text anew from its fields, and guards that it lacks.
 
+    A guard that names an owner who is gone or has another value is taken over, as any save would.
+
     Args:
-        claims: the keys of these guards, each with the one that is in its place, where one is.
+        claims: the keys of the guards it lacks, each with one that is in its place though no save would take it over:
+            one that names the item under another model's name, or nobody.
 
     Raises:
         ConditionalError: where a unique value is rightfully another item's.
-        ChangedMeanwhile: where the item is gone, or a guard or its owner has changed.
+        ChangedMeanwhile: where the item is gone, or such a guard has changed.
     """
     database, subject = stored.home.database, stored.subject
     plan_from = partial(_plan, stored, claims)
@@ -51,43 +46,19 @@ def rewrite(stored: Stored, claims: Mapping[Key, Wrongful | None]) -> None:
         write.run(stored.known)
     except (ItemNotFoundError, TransactionError) as error:
         raise ChangedMeanwhile from error
-    except ConditionalError as error:
-        if any(claims.values()):
-            raise ChangedMeanwhile from error
-        raise
 
 
-def _plan(stored: Stored, claims: Mapping[Key, Wrongful | None], known: Known | None) -> WritePlan:
+def _plan(stored: Stored, claims: Mapping[Key, Item | None], known: Known | None) -> WritePlan:
     plan = plan_update(stored.subject, {}, known or stored.known, EMPTY, reindex=True)
-    actions: list[Action] = []
-    constraints: list[tuple[str, object] | None] = []
-    proofs: list[Action] = []
-    for number, action in enumerate(plan.actions[: plan.main]):
-        if action.key not in claims:
-            continue
-        wrongful = claims[action.key]
-        if wrongful is not None:
-            action = evolve(action, condition=as_seen(wrongful.guard))
-            proofs += [wrongful.proof] if wrongful.proof is not None else []
-        actions.append(action)
-        constraints.append(plan.constraints[number])
-    proofs = _joined(proofs)
-    constraints += [None] * (1 + len(proofs))
-    return WritePlan((*actions, plan.main_action, *proofs), len(actions), tuple(constraints))
+    kept = [number for number, action in enumerate(plan.actions[: plan.main]) if action.key in claims]
+    guards = [_claimed(plan.actions[number], claims) for number in kept]
+    constraints = (*(plan.constraints[number] for number in kept), None)
+    return WritePlan((*guards, plan.main_action), len(guards), constraints)
 
 
-def _joined(proofs: Sequence[Action]) -> list[Action]:
-    """One check for each item: a transaction takes no two on the same."""
-    found: dict[Key, Action] = {}
-    for proof in proofs:
-        earlier = found.get(proof.key)
-        both = (
-            proof
-            if earlier is None
-            else evolve(proof, condition=all_of((earlier.condition, proof.condition)))
-        )
-        found[proof.key] = both
-    return list(found.values())
+def _claimed(action: Action, claims: Mapping[Key, Item | None]) -> Action:
+    there = claims[action.key]
+    return action if there is None else evolve(action, condition=action.condition | as_seen(there))
 
 
 def release(guard: Guard, owner: Item | None) -> None:

@@ -213,6 +213,16 @@ def test_a_value_is_taken_over_from_a_guard_that_guards_nothing(table: Manager) 
     assert stored(table) == before
 
 
+def test_two_values_are_taken_over_from_one_owner(table: Manager) -> None:
+    """Both guards of an item name somebody who is gone, or both a living one: all in one transaction."""
+    before = stored(table)
+    for owner in ("gone", "1", None):
+        damage(table, EMAIL.format("3"), "_raft_uc", relatedId=owner)
+        damage(table, "_raft_uc#_uc2#u#badge:3", "_raft_uc", relatedId=owner)
+        assert not any(one.is_problem for one in examined(table, fix=True))
+        assert stored(table) == before
+
+
 def test_two_items_with_one_value_are_for_their_owner_to_decide(table: Manager) -> None:
     """It is told of the item without the guard, and not mended."""
     damage(table, "u#3", "u", email="1@x", _gsi1_sk="1@x")
@@ -298,6 +308,18 @@ def test_a_guard_that_another_item_takes_is_not_deleted(raced: Manager, interrup
     assert not found.mended
     assert stored(raced)[(EMAIL.format("2"), "_raft_uc")]["relatedId"] == {"S": "3"}
     assert examined(raced) == []
+
+
+def test_a_value_is_not_taken_from_an_owner_who_comes_back(
+    raced: Manager, interruptible: Interruptible
+) -> None:
+    """Between the look and the taking over the owner is created with the value: it keeps its guard."""
+    damage(raced, EMAIL.format("1"), "_raft_uc", relatedId="2")
+    racing(interruptible, "TransactWriteItems", lambda: User.create(user_id="2", name="Two", email="1@x"))
+    found = examined(raced, fix=True)
+    assert not any(one.mended for one in found)
+    assert stored(raced)[(EMAIL.format("1"), "_raft_uc")]["relatedId"] == {"S": "2"}
+    assert told(examined(raced)) == ["User '1' has the email that User '2' has too."]
 
 
 def test_an_item_that_is_deleted_meanwhile_gets_no_guard(

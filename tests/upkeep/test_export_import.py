@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
+from collections.abc import Iterator
 from contextlib import suppress
 from datetime import datetime
 from decimal import Decimal
@@ -601,6 +603,48 @@ def test_an_export_costs_a_batch_for_each_page(table_name: str, file: Path) -> N
         assert last.total == last.count == 150
         assert transport.count("BatchGetItem") <= 3
         assert transport.count() == transport.count("BatchGetItem") + transport.count("Query")
+
+
+class Pages:
+    """A way through as many pages of items as one likes."""
+
+    about, scans = "by nothing", False
+
+    def __init__(self, item: dict[str, Any], pages: int) -> None:
+        self.item, self.number = item, pages
+
+    def total(self) -> int | None:
+        return None
+
+    def pages(self, position: Any = None, *, counting: bool = False) -> Iterator[ways.Rows]:
+        for number in range(1, self.number + 1):
+            yield ways.Rows([self.item] * 100, 100, 100, number if number < self.number else None)
+
+
+def test_memory_does_not_grow_with_the_number_of_items(faulty: Manager, file: Path) -> None:
+    """Eight times the items are exported, and checked for an import, in hardly more memory."""
+    home, ident = faulty.repository(Note), "01JGFJJZ00ANN0000000000000"
+    item = home.schema.item(None, home.schema.identify(None, ident), {"note_id": ident, "text": "x" * 50})
+
+    def peaks(pages: int) -> list[int]:
+        found = []
+        for work in (
+            lambda: export_items(home, None, Pages(item, pages), file),
+            lambda: check_lines(home, None, file),
+        ):
+            tracemalloc.reset_peak()
+            *_, last = work()
+            assert last.count == pages * 100
+            found.append(tracemalloc.get_traced_memory()[1])
+        return found
+
+    tracemalloc.start()
+    try:
+        peaks(1)
+        few, many = peaks(2), peaks(16)
+    finally:
+        tracemalloc.stop()
+    assert all(more < less + 50_000 for less, more in zip(few, many, strict=True))
 
 
 def test_the_cursor_of_another_iteration_is_refused(manager: Manager) -> None:
