@@ -20,7 +20,7 @@ from dynamo_bao.identities import Identity
 from dynamo_bao.keys import Key
 from dynamo_bao.peers import Origin, PeerGroup
 from dynamo_bao.schema import Schema
-from dynamo_bao.wire import PK, AttributeValue, Item
+from dynamo_bao.wire import AttributeValue, Item
 
 STATE = "_bao_state"
 """Under which name an instance's ``__dict__`` holds its state."""
@@ -190,13 +190,13 @@ def new_of_row(home: Home, identity: Identity, tenant: str | None, item: Item, v
     return instance
 
 
-def decoded_row(schema: Schema, item: Item) -> dict[str, Any]:
+def decoded_row(schema: Schema, tenant: str | None, item: Item) -> dict[str, Any]:
     """The field values of a stored item, with room for the state of the instance that they are for."""
     values: dict[str, Any] = {STATE: None, **schema.no_keys}
     try:
         schema.decode(item, values)
     except Exception as error:
-        raise schema.undecodable(item, item[PK]["S"], error) from error
+        raise schema.undecodable(item, schema.stored_id(item, tenant), error) from error
     return values
 
 
@@ -237,6 +237,7 @@ def load(instance: Any, values: dict[str, Any], item: Item, consistent: bool) ->
         try:
             schema.decode(item, values)
         except Exception as error:
+            _forget_values(instance, state)  # those of the fields before the one that cannot be read
             raise schema.undecodable(item, state.primary_id or "", error) from error
     _stored(instance, state, values, item, consistent)
 

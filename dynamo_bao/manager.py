@@ -364,8 +364,8 @@ def init_models(
         secret_of(settings.get("db", "cursor_secret"), table),
     )
     manager = Manager(database, settings, models)
-    if embedded:
-        manager.create_table()
+    if embedded:  # with the index of searches for models that are defined later, which nobody could add
+        create_table(database, search=models is None or manager.searches())
     attach(manager)
     return manager
 

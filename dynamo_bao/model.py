@@ -128,7 +128,8 @@ class Model:
         **parts: Any,
     ) -> M:
         """The instance for a key; see `Repository.find`."""
-        return repository_of(cls).found(parts or key, consistent_read, bypass_cache)
+        repository = repository_of(cls)
+        return repository.found(repository.given(key, parts) if parts else key, consistent_read, bypass_cache)
 
     @classmethod
     def find_or_none(cls: type[M], key: object = None, **options: Any) -> M | None:

@@ -167,7 +167,7 @@ class Query:
         home, tenant, schema = self.home, self.tenant, self.home.schema
         found = []
         for item in items:
-            values = decoded_row(schema, item)
+            values = decoded_row(schema, tenant, item)
             identity = schema.identity_of(tenant, item, values)
             known = None if session is None else session.known(home, identity)
             if known is None:

@@ -8,7 +8,7 @@ from typing import Any
 from dynamo_bao.capacity import Capacity
 from dynamo_bao.errors import BatchIncompleteError
 from dynamo_bao.identities import Identity
-from dynamo_bao.instances import Home, fill, identity_of, mark_missing, new_pending, state_of
+from dynamo_bao.instances import Home, fill, identity_of, mark_missing, new_pending, state_of, unload
 from dynamo_bao.keys import Key
 from dynamo_bao.sending import deadline_of, round_of, send
 from dynamo_bao.session.lookups import Wanted, plan_reads
@@ -43,12 +43,18 @@ def get_instance(
     return instance
 
 
-def get_into(instance: Any, session: Session | None, *, consistent: bool = False) -> None:
-    """Loads an instance by a request of its own."""
+def get_into(instance: Any, session: Session | None, *, consistent: bool = False, anew: bool = False) -> None:
+    """Loads an instance by a request of its own.
+
+    Args:
+        anew: whether what it holds is dropped, local changes too.
+    """
     state = state_of(instance)
     assert state.home is not None
     item, capacity = get_item(state.home, identity_of(instance), session, consistent=consistent)
     state.capacity = state.capacity.plus(capacity)
+    if anew:
+        unload(instance, consistent=consistent, keep_changes=False)
     if item is None:
         mark_missing(instance, consistent=consistent)
     else:

@@ -83,7 +83,7 @@ class Repository(StoredModel[M], WholeModel[M]):
         Raises:
             ValidationError: where the key cannot be one of this model.
         """
-        return self.found(parts or key, consistent_read, bypass_cache)
+        return self.found(self.given(key, parts) if parts else key, consistent_read, bypass_cache)
 
     def found(self, key: object, consistent: bool, bypass: bool) -> M:
         """`find`, with everything given in its place; the shortest way there is, as it is gone most often."""
@@ -98,6 +98,21 @@ class Repository(StoredModel[M], WholeModel[M]):
         else:
             instance = session.lookup(self, identity, tenant, consistent)
         return instance
+
+    def given(self, key: object, parts: dict[str, Any]) -> object:
+        """The key that a caller gives, by position or by its fields' names."""
+        if not parts:
+            return key
+        if key is not None:
+            first = next(iter(parts))
+            hint = suggestion(first, (*self.schema.key_names, "consistent_read", "bypass_cache"))
+            raise ValidationError(
+                f"{self.schema.name}.find takes the key by position or by its fields' names, not both; {first!r} "
+                f"is given beside it.{hint}",
+                first,
+                parts[first],
+            )
+        return parts
 
     def find_or_none(self, key: object = None, **options: Any) -> M | None:
         """`find`, loaded at once; None where no such item is stored."""
@@ -172,7 +187,7 @@ class Repository(StoredModel[M], WholeModel[M]):
         if session is not None and state.session is session:
             session.refresh(instance)
         else:
-            get_into(instance, session, consistent=True)
+            get_into(instance, session, consistent=True, anew=True)
         if state_of(instance).status is Status.FAILED:
             require_present(instance)
         return instance

@@ -12,8 +12,8 @@ from attrs import define, field
 from dynamo_bao.codec import Decode, Encode, Unsure, is_plain, undecodable
 from dynamo_bao.errors import ConfigurationError, DataFormatError, QueryError, ValidationError, suggestion
 from dynamo_bao.fields.base import Field
-from dynamo_bao.fields.documents import MapField, StringSetField, plain, to_document
-from dynamo_bao.fields.text import RelatedField
+from dynamo_bao.fields.documents import JsonField, StringSetField, plain, to_document
+from dynamo_bao.fields.text import BinaryField, RelatedField
 from dynamo_bao.identities import Identity, TextKeys
 from dynamo_bao.keys import (
     SEPARATOR,
@@ -28,7 +28,7 @@ from dynamo_bao.keys import (
 from dynamo_bao.numbers import number_text
 from dynamo_bao.searchtext import SearchConfig, field_texts, normalise_term, search_text
 from dynamo_bao.shapes import ConstraintShape, IndexShape, Part, PrimaryShape
-from dynamo_bao.wire import ITER_PK, ITER_SK, SEARCH_TEXT, AttributeValue, Item
+from dynamo_bao.wire import ITER_PK, ITER_SK, PK, SEARCH_TEXT, SK, AttributeValue, Item
 
 _PATH = re.compile(r"[^.\[\]]+(\[\d+\])*(\.[^.\[\]]+(\[\d+\])*)*")
 _ORDERING = frozenset(("<", "<=", ">", ">="))
@@ -275,6 +275,14 @@ class Schema:
         """The error for a stored item that could not be decoded, naming the field at fault."""
         return undecodable(self.name, primary_id, self.fields.values(), item, error)
 
+    def stored_id(self, item: Item, tenant: str | None) -> str:
+        """The primary id that an item's table key says."""
+        partition, sort = str(item[PK]["S"]), str(item[SK]["S"])
+        if self.primary.partition.field is None:
+            return sort
+        text = partition[len(f"{tenant_mark(tenant)}{self.prefix}#") :]
+        return text if self.primary.sort.field is None else f"{text}{SEPARATOR}{sort}"
+
     def accept_all(self, values: Mapping[str, Any], names: Iterable[str] | None = None) -> dict[str, Any]:
         """`values` normalised and validated, all wrong ones told in one `ValidationError`."""
         accepted: dict[str, Any] = {}
@@ -339,6 +347,6 @@ class Schema:
         if owner is None:
             hint = suggestion(name, self.fields)
             raise QueryError(f"Unknown field in filter: {name!r} of {self.name}.{hint}", field=name)
-        if rest and not isinstance(owner, MapField) and owner.can_be_key:
+        if rest and (owner.can_be_key or isinstance(owner, (JsonField, StringSetField, BinaryField))):
             raise QueryError(f"{self.name}.{name} has no inner path {rest!r}; it is not a map.", field=name)
         return owner, rest

@@ -46,6 +46,8 @@ class Transaction:
             ...     tx.require(account, {"status": "open"})
             ...     Payment.create(account_id=account.account_id, amount=10)
         """
+        self._require_open()
+        self._session.check()
         state = state_of(instance)
         if state.status is Status.TRANSIENT or state.home is None:
             raise ItemNotFoundError(
@@ -60,12 +62,15 @@ class Transaction:
 
     def collect(self, change: Change) -> Any:
         """Takes a change instead of its being carried out, and shows its effect in memory."""
-        if not self._open:
-            raise BatchContextError("The transaction is over; write outside its block, or open another.")
+        self._require_open()
         combined([*self._changes, change])
         self._changes.append(change)
         change.result = change.show()
         return change.result
+
+    def _require_open(self) -> None:
+        if not self._open:
+            raise BatchContextError("The transaction is over; write outside its block, or open another.")
 
     def __len__(self) -> int:
         return len(self._changes)

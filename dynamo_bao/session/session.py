@@ -71,7 +71,11 @@ class Session(Objects):
             raise ConfigurationError(f"max_concurrency={max_concurrency!r}; at least 1 request must travel.")
         if deadline is not None and not deadline > 0:
             raise ConfigurationError(f"deadline={deadline!r}; give seconds, more than 0.")
-        counts = {"peer_limit": peer_limit, "query_limit": query_limit, "max_cached": max_cached or 1}
+        counts = {
+            "peer_limit": peer_limit,
+            "query_limit": query_limit,
+            "max_cached": 1 if max_cached is None else max_cached,
+        }
         for name, number in counts.items():
             if isinstance(number, bool) or not isinstance(number, int) or number < 1:
                 raise ConfigurationError(f"{name}={number!r}; give a whole number of at least 1.")

@@ -75,6 +75,19 @@ def test_wrong_keys_are_refused_at_the_call(
         assert good.name == "Acme"
 
 
+def test_a_key_is_given_once(embedded: Manager, sent: Wire) -> None:
+    """By position or by its fields' names, not both; a misspelt option is not taken for a part of it."""
+    for find in (
+        lambda: Org.find("acme", org_id="other"),
+        lambda: Org.find("acme", consistent=True),
+        lambda: Org.find_or_none("acme", org_id="acme"),
+    ):
+        with pytest.raises(ValidationError, match="not both"):
+            find()
+    assert len(sent) == 0
+    assert not Org.find(org_id="acme").exists()
+
+
 def test_W7_keys_at_the_limit_are_accepted(embedded: Manager) -> None:
     """A partition key of exactly 2048 bytes and a sort key of exactly 1024 are stored; one more byte is not."""
 

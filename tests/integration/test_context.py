@@ -351,6 +351,19 @@ def test_local_changes_survive_loading(acme: Org, sent: Wire) -> None:
         assert pending.changes() == {"name": "Countess"}
 
 
+def test_refresh_drops_what_was_assigned_before_loading(acme: Org) -> None:
+    """In the instance's context and after it."""
+    for after in (False, True):
+        with run_with_batch_context():
+            org = Org.find("acme")
+            org.name = "mine"
+            if not after:
+                assert org.refresh().name == "Acme"
+        if after:
+            assert org.refresh().name == "Acme"
+        assert not org.has_changes()
+
+
 # --- owners -------------------------------------------------------------------------------------------
 
 

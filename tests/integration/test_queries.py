@@ -12,6 +12,7 @@ import pytest
 from dynamo_bao import (
     MODEL_PREFIX,
     ConfigurationError,
+    DataFormatError,
     DateTimeField,
     Index,
     IntegerField,
@@ -393,3 +394,20 @@ def test_queries_go_through_the_identity_map(manager: Manager, wire: Wire) -> No
         assert rows[0] is missing
         assert missing.title == "untitled"
     assert isinstance(Comment.comments_for_post.query(post).all(), list)
+
+
+def test_a_row_that_cannot_be_read_is_named_by_its_id(press: Manager) -> None:
+    """The error says which item it is as find() would be asked for it, without tenant and prefix."""
+    with TenantContext.run_with_tenant("red"):
+        Reading.create(sensor=7, at=3)
+        press.client.update_item(
+            TableName=press.table_name,
+            Key={"_pk": {"S": "[red]#r#00000000000000000007"}, "_sk": {"S": "00000000000000000003"}},
+            UpdateExpression="SET #v = :v",
+            ExpressionAttributeNames={"#v": "value"},
+            ExpressionAttributeValues={":v": {"S": "much"}},
+        )
+        with pytest.raises(DataFormatError) as caught:
+            Reading.readings_for_sensor.query(7).all()
+        assert (caught.value.model, caught.value.field) == ("Reading", "value")
+        assert caught.value.key == Reading.make_primary_id(7, 3)

@@ -242,6 +242,13 @@ def test_max_cached_lets_the_oldest_clean_ones_go(people: list[str], sent: Wire)
         assert "8 known" not in repr(session)
 
 
+@pytest.mark.parametrize("option", ["max_cached", "peer_limit", "query_limit", "max_concurrency", "deadline"])
+def test_limits_are_at_least_one(option: str) -> None:
+    """A limit of nothing is told at the call."""
+    with pytest.raises(ConfigurationError, match=option):
+        run_with_batch_context(**{option: 0})  # type: ignore[call-overload]
+
+
 def test_expunge_and_clear(people: list[str], sent: Wire) -> None:
     """Forgotten instances are detached; the next find asks again."""
     with run_with_batch_context() as session:

@@ -218,6 +218,19 @@ def test_models_defined_later_belong_to_an_open_manager(no_models: None) -> None
         assert Later.create(later_id="1").exists()
 
 
+def test_an_embedded_table_serves_models_defined_later(no_models: None) -> None:
+    """Searchable ones too: nobody could add the index they need."""
+    with init_models(embedded=True):
+
+        class Late(Model, prefix="lt", iterable=True, searchable=["text"]):
+            late_id: str
+            text: str
+            primary_key = PrimaryKey("late_id")
+
+        Late.create(late_id="1", text="the fox")
+        assert [late.late_id for late in Late.search_all(["fox"])] == ["1"]
+
+
 @pytest.mark.parametrize("name", ["dynamo_bao.toml", "pyproject.toml"])
 def test_settings_from_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     """The file is found, the environment overrides it, arguments override both."""

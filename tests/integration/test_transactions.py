@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -324,6 +325,13 @@ def test_require_checks_an_item_that_is_not_written(docs: Manager) -> None:
         tx.require(Doc(doc_id="new"))
     assert not Org.find("b") and Org.find("a")
     assert Doc.find("d").note is None
+
+
+def test_another_thread_cannot_add_to_a_transaction(docs: Manager) -> None:
+    """require() belongs to whoever opened the block, as everything of its session does."""
+    doc = Doc.create(doc_id="mine")
+    with ThreadPoolExecutor(1) as threads, transaction() as tx, pytest.raises(ConcurrencyError):
+        threads.submit(tx.require, doc).result()
 
 
 def test_creating_over_an_item_and_changing_a_missing_one(docs: Manager) -> None:

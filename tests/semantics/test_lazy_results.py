@@ -145,6 +145,44 @@ def test_rule_10_each_key_has_its_own_outcome(manager: Manager, ada: User, wire:
         assert len(wire) == 1
 
 
+def test_rule_10_nothing_of_a_failed_item_is_shown(manager: Manager, ada: User, wire: Wire) -> None:
+    """Fields before the unreadable one are not read either; whoever asks again asks for all that failed, at once."""
+    ids = ["01ARZ3NDEKTSV4RRFFQ69G5FAW", "01ARZ3NDEKTSV4RRFFQ69G5FAX"]
+
+    def store(age: Any) -> None:
+        for user_id in ids:
+            key = {"_pk": {"S": f"u#{user_id}"}, "_sk": {"S": "u"}}
+            item = {**key, "user_id": {"S": user_id}, "name": {"S": "read first"}, "age": age}
+            manager.client.put_item(TableName=manager.table_name, Item=item)
+
+    store({"S": "old"})
+    with run_with_batch_context():
+        users = [User.find(user_id) for user_id in ids]
+        for look in (lambda: users[0].age, lambda: users[0].name, lambda: users[1].name, users[1].to_dict):
+            with pytest.raises(DataFormatError, match="age"):
+                look()
+        store({"N": "7"})
+        wire.clear()
+        assert User.find(ids[0]) is users[0]
+        assert [user.age for user in users] == [7, 7]
+        assert wire.operations == ["BatchGetItem"]
+        store({"S": "old"})
+        with pytest.raises(DataFormatError):
+            users[0].refresh()
+        with pytest.raises(DataFormatError):
+            _ = users[0].name
+    outside = User.find(ada.user_id)
+    store({"S": "old"})
+    key = {"_pk": {"S": f"u#{ada.user_id}"}, "_sk": {"S": "u"}}
+    manager.client.put_item(
+        TableName=manager.table_name,
+        Item={**key, "user_id": {"S": ada.user_id}, "name": {"S": "read first"}, "age": {"S": "old"}},
+    )
+    for look in (outside.refresh, lambda: outside.name):
+        with pytest.raises(DataFormatError):
+            look()
+
+
 def test_rule_10_a_missing_table_fails_alone(manager: Manager, engine_transport: Any) -> None:
     """A request that is refused because of one table is repeated for each."""
     Org.create(org_id="acme", name="Acme")

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from dynamo_bao import (
+    JsonField,
     Model,
     PrimaryKey,
     QueryError,
@@ -55,6 +56,7 @@ def model() -> type[Any]:
         address: dict[str, Any]
         parts: list[Any]
         blob: bytes
+        memo: Any = JsonField(default=None)
         primary_key = PrimaryKey("person_id")
 
     return Person
@@ -253,6 +255,9 @@ def test_an_instance_stands_for_its_id() -> None:
         ({"address.size": 10**40 + 1}, r"Person\.address"),
         ({"name.first": "x"}, r"Person\.name has no inner path '\.first'"),
         ({"age[0]": 1}, r"Person\.age has no inner path"),
+        ({"tags.x": 1}, r"Person\.tags has no inner path"),
+        ({"blob[0]": b"x"}, r"Person\.blob has no inner path"),
+        ({"memo.inside": 1}, r"Person\.memo has no inner path"),
         ({5: 3}, "5"),
     ],
 )
