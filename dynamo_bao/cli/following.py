@@ -57,12 +57,17 @@ def follow(
         unit: what the steps count.
     """
     followed, going = Followed(), iter(steps)
-    with interruptible(lambda: kept(followed.last)):
-        first = next(going, Step())
-        with terminal.progress(what, first.total, unit, first.done) as progress:
-            for step in chain((first,), going):
-                followed.add(step)
-                progress.advance(step.done - progress.done)
+    try:
+        with interruptible(lambda: kept(followed.last)):
+            first = next(going, Step())
+            with terminal.progress(what, first.total, unit, first.done) as progress:
+                for step in chain((first,), going):
+                    followed.add(step)
+                    progress.advance(step.done - progress.done)
+    except Exception as error:
+        if followed.last.done and not isinstance(error, (click.ClickException, BrokenPipeError)):
+            terminal.note(f"Cut off: {kept(followed.last)}")
+        raise
     return followed
 
 

@@ -158,11 +158,10 @@ class Examiner:
         return found
 
     def _released(self, guard: Guard, owner: Item | None) -> Finding:
-        name, constraint = guard.home.schema.name, guard.constraint
-        of = "" if guard.tenant is None else f" of tenant {guard.tenant}"
+        name = guard.home.schema.name
         finding = Finding(
             "guard",
-            f"{name}: a guard of {constraint.field.name}{of} {guard.fault(owner)}; nobody can take its value.",
+            f"{name}: the guard {guard.key.pk!r} {guard.fault(owner)}; nobody can take its value.",
             "bao doctor --fix",
             name,
             guard.key.pk,

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +14,7 @@ from click.testing import CliRunner
 
 from dynamo_bao.cli import console, data
 from dynamo_bao.cli.main import main
-from dynamo_bao.upkeep import ways
+from dynamo_bao.upkeep import importing, ways
 from dynamo_bao.upkeep.journal import Journal
 from tests.commands.conftest import Project
 
@@ -244,6 +247,78 @@ def test_ctrl_c_says_how_to_go_on(
         + list(stocked.folder.glob("*ing"))
         + list(stocked.folder.glob(".bao*"))
     )
+
+
+def test_an_error_in_the_middle_says_how_to_go_on_too(
+    stocked: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was kept, then the error, and exit code 1."""
+    stocked.write("again.jsonl", CUSTOMERS.replace("@x", "@y"))
+    real, saved = Journal.save, []
+
+    def save(self: Journal, state: Any) -> None:
+        saved.append(state)
+        if len(saved) == 4:
+            raise OSError(28, "No space left on device", "again.jsonl.importing")
+        real(self, state)
+
+    monkeypatch.setattr(importing, "GROUP", 2)
+    monkeypatch.setattr(Journal, "save", save)
+    result = stocked("import", "Customer", "again.jsonl")
+    assert result.exit_code == 1
+    assert result.stderr == (
+        "Cut off: 2 items are stored; go on with --resume.\nError: No space left on device: again.jsonl.importing\n"
+    )
+    monkeypatch.setattr(Journal, "save", real)
+    assert (
+        stocked("import", "Customer", "again.jsonl", "--resume").stdout == "Imported 5 items into Customer.\n"
+    )
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pipes of a shell")
+def test_a_reader_that_has_enough_ends_an_export(folder: Path) -> None:
+    """bao export … | head -1 writes one line and no complaint."""
+    (folder / "m.py").write_text(PIPED)
+    code = PIPED + "\nfrom dynamo_bao.cli import connection, main"
+    command = f'{sys.executable} -W error -c "$BAO" export Many --models m.py | head -1'
+    ended = subprocess.run(
+        ["/bin/sh", "-c", command],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env={**os.environ, "PYTHONPATH": str(Path(data.__file__).parents[2]), "BAO": f"{code}\n{MANY}"},
+    )
+    assert ended.stderr == ""
+    assert json.loads(ended.stdout)["text"] == "x" * 300
+
+
+PIPED = """
+from dynamo_bao import Model, MODEL_PREFIX, PrimaryKey
+class Many(Model, prefix="ma"):
+    name: str
+    text: str
+    primary_key = PrimaryKey(MODEL_PREFIX, "name")
+"""
+MANY = """
+from functools import partial
+from dynamo_bao import init_models, registry
+from dynamo_bao.testing import embedded_transport
+transport = embedded_transport()
+with init_models(models=[Many], transport=transport) as manager:
+    manager.create_table()
+    for start in range(0, 1500, 25):
+        puts = []
+        for n in range(start, start + 25):
+            values = {"name": str(n), "text": "x" * 300}
+            item = manager.repository(Many).schema
+            puts.append({"PutRequest": {"Item": item.item(None, item.identify(None, str(n)), values)}})
+        manager.client.batch_write_item(RequestItems={manager.table_name: puts})
+    transport.close = lambda: None
+    registry._models.clear()
+    connection.init_models = partial(init_models, transport=transport)
+    main.main(prog_name="bao")
+"""
 
 
 def test_counting_can_be_interrupted(stocked: Project, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -58,7 +58,8 @@ def test_problems_are_told_with_their_mend_and_mended(stocked: Project) -> None:
     result = stocked("doctor")
     assert result.exit_code == 1
     assert (
-        f"problem  Customer: a guard of email names Customer '{GONE}', which is not stored" in result.stdout
+        f"problem  Customer: the guard '_raft_uc#_uc1#cu#email:gone@x' names Customer '{GONE}', which is not"
+        in result.stdout
     )
     assert (
         "has index keys that its fields do not say: _gsi1_pk.\n         bao doctor --fix, or" in result.stdout

@@ -81,6 +81,10 @@ def guard(pk: str, owner: str | None, model: str | None = "User") -> dict[str, A
     return item
 
 
+def useless(pk: str, fault: str) -> str:
+    return f"User: the guard {pk!r} {fault}; nobody can take its value."
+
+
 def put(manager: Manager, item: dict[str, Any]) -> None:
     manager.client.put_item(TableName=manager.table_name, Item=item)
 
@@ -102,25 +106,23 @@ Plant = Callable[[Manager], object]
 FAULTS: dict[str, tuple[Plant, list[str]]] = {
     "an orphan guard": (
         lambda m: put(m, guard(EMAIL.format("gone"), "gone")),
-        ["User: a guard of email names User 'gone', which is not stored; nobody can take its value."],
+        [useless("_raft_uc#_uc1#u#email:gone@x", "names User 'gone', which is not stored")],
     ),
     "an orphan guard of a tenant": (
         lambda m: put(m, guard("[acme]#" + EMAIL.format("1"), "1")),
-        [
-            "User: a guard of email of tenant acme names User '1', which is not stored; nobody can take its value."
-        ],
+        [useless("[acme]#_raft_uc#_uc1#u#email:1@x", "names User '1', which is not stored")],
     ),
     "a guard of a value that its owner has no more": (
         lambda m: put(m, guard(EMAIL.format("old"), "3")),
-        ["User: a guard of email names User '3', which has another value; nobody can take its value."],
+        [useless("_raft_uc#_uc1#u#email:old@x", "names User '3', which has another value")],
     ),
     "a guard of an owner without a value": (
         lambda m: put(m, guard("_raft_uc#_uc2#u#badge:77", "bare")),
-        ["User: a guard of badge names User 'bare', which has another value; nobody can take its value."],
+        [useless("_raft_uc#_uc2#u#badge:77", "names User 'bare', which has another value")],
     ),
     "a guard that names nobody": (
         lambda m: put(m, guard(EMAIL.format("nobody"), None, None)),
-        ["User: a guard of email names nobody; nobody can take its value."],
+        [useless("_raft_uc#_uc1#u#email:nobody@x", "names nobody")],
     ),
     "a missing guard": (
         lambda m: removed(m, EMAIL.format("3"), "_raft_uc"),
