@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -155,12 +154,8 @@ def export(
 
 
 def _to_stdout(lines: bytes) -> None:
-    try:
-        sys.stdout.buffer.write(lines)
-        sys.stdout.buffer.flush()
-    except BrokenPipeError:  # whoever reads has enough, as `head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise SystemExit(1) from None
+    sys.stdout.buffer.write(lines)
+    sys.stdout.buffer.flush()
 
 
 def _cut_off(last: Step) -> str:
