@@ -58,6 +58,7 @@ parity: $(READY)  ## how much of what the JavaScript library does is carried ove
 
 interop: $(READY) engines javascript  ## tables shared with JavaScript: both libraries, run on the same tables
 	$(BIN)/python -m pytest tests/interop --engine dynoxide
+	$(BIN)/python -m pytest tests/interop --engine dynamodb-local
 
 test-minimum:  ## the suite with the oldest versions of what is needed, in a virtual environment of its own
 	$(PYTHON) -m venv --clear .venv-minimum

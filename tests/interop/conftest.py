@@ -15,21 +15,34 @@ from tests.interop.install import installed, missing
 from tests.interop.javascript import HERE, JavaScript, run_program
 from tests.interop.python import Python
 from tests.interop.sides import Side
-from tests.support.engines import Engines
+from tests.support.engines import Engine, Engines, reason_to_skip
 from tests.support.plugin import engines_of, ready_or_refused, refuse
 
 ABLE = ("dynoxide", "dynamodb-local")
 
 
 @pytest.fixture(scope="session")
-def endpoint(pytestconfig: pytest.Config, engines: Engines) -> str:
-    """The server that both sides use; one inside this process is no such thing."""
+def server(pytestconfig: pytest.Config, engines: Engines) -> Engine:
+    """The engine that both sides use; one inside this process is no such thing."""
     chosen = [name for name in ABLE if name in engines_of(pytestconfig)]
     if not chosen:
         pytest.skip(f"both sides need an engine that other processes reach: --engine {ABLE[0]}")
-    url = ready_or_refused(engines, chosen[0]).endpoint_url
-    assert url is not None
-    return url
+    return ready_or_refused(engines, chosen[0])
+
+
+@pytest.fixture(scope="session")
+def endpoint(server: Engine) -> str:
+    """Where it answers."""
+    assert server.endpoint_url is not None
+    return server.endpoint_url
+
+
+@pytest.fixture
+def empty_texts(server: Engine) -> None:
+    """Skips on an engine that refuses them."""
+    reason = reason_to_skip(server.name, ["empty_strings"])
+    if reason is not None:
+        pytest.skip(reason)
 
 
 @pytest.fixture(scope="session")

@@ -153,6 +153,7 @@ def test_a_number_with_a_default_cannot_be_cleared(
     assert items_of(client, table)["b#sea-1", "b"]["berths"] == {"N": "4"}
 
 
+@pytest.mark.usefixtures("empty_texts")
 def test_empty_texts_are_stored_and_read(javascript: JavaScript, python: Python, table: str) -> None:
     """JavaScript refuses to write one, and reads one that Python wrote."""
     with pytest.raises(Refused, match="empty string"):
