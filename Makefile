@@ -50,7 +50,7 @@ long: $(READY) engines javascript  ## the promises that random and many-threaded
 	BAO_EXAMPLES=1500 $(BIN)/python -m pytest -n $(WORKERS) -s tests/property/test_stored_values.py tests/property/test_filters.py --engine moto,dynoxide
 	BAO_ROUNDS=500 BAO_ITEMS=1000000 $(BIN)/python -m pytest -s tests/integration/test_concurrency.py tests/integration/test_iteration.py -k "S3 or W1 or W9 or S11" --engine dynoxide
 	BAO_REQUESTS=10000 $(BIN)/python -m pytest -s tests/integration/test_web_servers.py --engine dynoxide
-	BAO_EXAMPLES=2000 $(BIN)/python -m pytest -s tests/interop/test_histories.py --engine dynoxide
+	BAO_EXAMPLES=2000 BAO_ROUNDS=15 $(BIN)/python -m pytest -s tests/interop/test_histories.py tests/interop/test_at_once.py --engine dynoxide
 
 parity: $(READY)  ## how much of what the JavaScript library does is carried over, by area; and the page on its features
 	$(BIN)/python -m tests.parity.report -n $(WORKERS)

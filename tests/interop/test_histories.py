@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from typing import Any
@@ -132,6 +133,8 @@ def test_random_histories_leave_the_same_items(
     for side in (javascript, python):
         side.stop_clock(NOW)
 
+    seen: Counter[str] = Counter()
+
     @many(15)
     @given(histories)
     def check(history: list[Command]) -> None:
@@ -141,7 +144,10 @@ def test_random_histories_leave_the_same_items(
             refused[side.name] = [isinstance(outcome, Refused) for outcome in outcomes]
             left[side.name] = items_of(client, tables[side.name], blind=("version",))
             empty(client, tables[side.name])
+        seen.update(histories=1, commands=len(history), refused=sum(refused["Python"]))
+        seen.update(items=len(left["Python"]))
         assert refused["Python"] == refused["JavaScript"], outcomes
         assert differences(left["Python"], left["JavaScript"]) == []
 
     check()
+    print(", ".join(f"{name}: {number:,}" for name, number in seen.items()))
