@@ -207,7 +207,7 @@ def test_a_value_is_taken_over_from_a_guard_that_guards_nothing(table: Manager) 
     before = stored(table)
     damage(table, EMAIL.format("3"), "_raft_uc", relatedId="gone")
     damage(table, EMAIL.format("4"), "_raft_uc", relatedId="1")
-    assert [one.text for one in examined(table) if one.key in ("3", "4")] == [
+    assert told([one for one in examined(table) if one.key in ("3", "4")]) == [
         "User '3' has no guard for its email: the one there names User 'gone', which is not stored.",
         "User '4' has no guard for its email: the one there names User '1', which has another value.",
     ]
