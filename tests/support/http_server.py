@@ -111,13 +111,14 @@ class HttpServer:
         tls: how it encrypts; None where it does not.
 
     Attributes:
+        script: answers the requests to come.
         asked: all requests, in the order they arrived.
         connections: how many were accepted.
         hold: whether new connections are accepted and never read.
     """
 
     def __init__(self, script: Script, tls: ssl.SSLContext | None = None) -> None:
-        self._script = script
+        self.script = script
         self._tls = tls
         self._listening = socket.create_server(("127.0.0.1", 0))
         self._lock = threading.Lock()
@@ -155,7 +156,7 @@ class HttpServer:
             while (request := served.asked()) is not None:
                 with self._lock:
                     self.asked.append(request)
-                self._script(served, request)
+                self.script(served, request)
         sock.close()
 
     def url(self, host: str = "127.0.0.1") -> str:
