@@ -253,17 +253,19 @@ def refusal_of(request: Request, reply: HttpReply, parsed: Mapping[str, Any], cl
     kind = str(parsed.get("__type") or reply.headers.get("x-amzn-errortype") or reply.status)
     code = kind.rsplit("#", 1)[-1].split(":", 1)[0]
     details = {name: value for name, value in parsed.items() if name not in ("__type", "message", "Message")}
+    metadata: dict[str, Any] = {
+        "HTTPStatusCode": reply.status,
+        "HTTPHeaders": reply.headers,
+        "RetryAttempts": 0,
+    }
+    if "x-amzn-requestid" in reply.headers:
+        metadata["RequestId"] = reply.headers["x-amzn-requestid"]
     response: Any = {
         "Error": {
             "Message": parsed.get("message", parsed.get("Message", "")),
             "Code": code,
         },
-        "ResponseMetadata": {
-            "RequestId": reply.headers.get("x-amzn-requestid", ""),
-            "HTTPStatusCode": reply.status,
-            "HTTPHeaders": reply.headers,
-            "RetryAttempts": 0,
-        },
+        "ResponseMetadata": metadata,
         **details,
     }
     made = _exception_class(code) if client is None else client.exceptions.from_code(code)
