@@ -7,8 +7,9 @@ READY := $(VENV)/.ready
 DEMO_READY := $(VENV)/.ready-demo
 BENCH_READY := $(VENV)/.ready-bench
 WORKERS ?= 2
+PATHS_TESTS := tests/integration tests/semantics tests/defects tests/parity
 
-.PHONY: help demo serve test long parity interop javascript test-minimum bench profile check lint types format engines clean
+.PHONY: help demo serve test long paths parity interop javascript test-minimum bench profile check lint types format engines clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## ?/\1\t/' | expand -t 12
@@ -50,7 +51,11 @@ long: $(READY) engines javascript  ## the promises that random and many-threaded
 	BAO_EXAMPLES=1500 $(BIN)/python -m pytest -n $(WORKERS) -s tests/property/test_stored_values.py tests/property/test_filters.py --engine moto,dynoxide
 	BAO_ROUNDS=500 BAO_ITEMS=1000000 $(BIN)/python -m pytest -s tests/integration/test_concurrency.py tests/integration/test_iteration.py -k "S3 or W1 or W9 or S11" --engine dynoxide
 	BAO_REQUESTS=10000 $(BIN)/python -m pytest -s tests/integration/test_web_servers.py --engine dynoxide
-	BAO_EXAMPLES=2000 $(BIN)/python -m pytest -s tests/interop/test_histories.py --engine dynoxide
+	BAO_EXAMPLES=2000 BAO_ROUNDS=15 $(BIN)/python -m pytest -s tests/interop/test_histories.py tests/interop/test_at_once.py --engine dynoxide
+
+paths: $(READY) engines  ## the tests of requests by each way of sending: both, compared, and botocore alone
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --engine moto,dynoxide --request-path twin $(PATHS_TESTS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --engine moto,dynoxide --request-path botocore $(PATHS_TESTS)
 
 parity: $(READY)  ## how much of what the JavaScript library does is carried over, by area; and the page on its features
 	$(BIN)/python -m tests.parity.report -n $(WORKERS)
@@ -58,6 +63,7 @@ parity: $(READY)  ## how much of what the JavaScript library does is carried ove
 
 interop: $(READY) engines javascript  ## tables shared with JavaScript: both libraries, run on the same tables
 	$(BIN)/python -m pytest tests/interop --engine dynoxide
+	$(BIN)/python -m pytest tests/interop --engine dynamodb-local
 
 test-minimum:  ## the suite with the oldest versions of what is needed, in a virtual environment of its own
 	$(PYTHON) -m venv --clear .venv-minimum

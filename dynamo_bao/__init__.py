@@ -77,11 +77,11 @@ from dynamo_bao.policy import AllowDirect, Policy, RequireContext, WarnOutside
 from dynamo_bao.relations import Related
 from dynamo_bao.repository import Repository
 from dynamo_bao.results import QueryResult
-from dynamo_bao.schema import MODEL_PREFIX
 from dynamo_bao.search import SearchResult
 from dynamo_bao.searchtext import SearchConfig
 from dynamo_bao.session.session import Session
 from dynamo_bao.session.stats import Stats
+from dynamo_bao.shapes import MODEL_PREFIX
 from dynamo_bao.tenancy import TenantContext
 from dynamo_bao.transaction import Transaction, transaction
 

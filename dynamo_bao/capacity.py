@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 
 class Capacity(NamedTuple):
@@ -17,4 +17,9 @@ class Capacity(NamedTuple):
         >>> Capacity(1.0, 0.5).plus(Capacity(read=2.0))
         Capacity(read=3.0, write=0.5)
         """
+        if self is NOTHING_CONSUMED:
+            return other
         return Capacity(self.read + other.read, self.write + other.write)
+
+
+NOTHING_CONSUMED: Final = Capacity()

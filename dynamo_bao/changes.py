@@ -22,6 +22,7 @@ from dynamo_bao.instances import (
     Home,
     Status,
     absorb,
+    absorb_own,
     become_transient,
     changed_names,
     fill,
@@ -110,6 +111,8 @@ class Change:
 
     def finish(self, result: Any) -> None:
         """Runs what comes after the write, under its tenant."""
+        if not self.done:
+            return
         with bound_tenant(self.subject.tenant):
             for hook in self.done:
                 hook(result)
@@ -142,19 +145,32 @@ class Creation(Change):
 
     def __init__(self, *about: Any, values: Mapping[str, Any], by_save: bool) -> None:
         super().__init__(*about)
-        self.values = dict(values)
+        self._values = values
+        self._item: Item | None = None
         self.overwrite = False
         self._sharing: list[Sharing] = []
         self._earlier: Any = None
         self._by_save = by_save
 
     @property
+    def values(self) -> Mapping[str, Any]:
+        """The accepted values of all fields."""
+        return self._values
+
+    @values.setter
+    def values(self, values: Mapping[str, Any]) -> None:
+        self._values = dict(values)
+        self._item = None
+
+    @property
     def item(self) -> Item:
-        """What will be stored."""
-        return self.subject.schema.item(self.subject.tenant, self.subject.identity, self.values)
+        """What will be stored; not to be changed."""
+        if self._item is None:
+            self._item = self.subject.schema.item(self.subject.tenant, self.subject.identity, self.values)
+        return self._item
 
     def plan_from(self, known: Known | None) -> WritePlan:
-        return plan_create(self.subject, self.values, self.condition)
+        return plan_create(self.subject, self.values, self.condition, self.item)
 
     def refused(self, error: BaoError) -> BaoError:
         if self.session is not None and isinstance(error, ConditionalError):
@@ -168,17 +184,19 @@ class Creation(Change):
         state = state_of(self.instance)
         state.home, state.tenant, state.session = self.home, self.subject.tenant, self.session
         state.name(self.subject.identity)
-        absorb(self.instance, self.item)
+        absorb_own(self.instance, self.item)
         if self.session is None:
             return self.instance
         return self._settle_in(self.session)
 
     def _settle_in(self, session: Session) -> Any:
         """Makes the instance the session's; earlier ones for its key show its state from now on."""
+        self._sharing, self._earlier = [], None
+        if session.keeps(self.home, self.subject.identity, self.instance):
+            return self.instance
         known = self._known_object()
         own = self.instance if known is None or self._by_save else known
         self._earlier = known if known is not own else None
-        self._sharing = []
         for one in session.earlier(self.home, self.subject.identity):
             if one.__dict__ is not self.instance.__dict__:
                 sharing = Sharing(one, self.instance)

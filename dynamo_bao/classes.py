@@ -12,7 +12,7 @@ from dynamo_bao.checkers import Unpack
 from dynamo_bao.definition import Declared, Options, Unresolved, compile_schema, declared_fields, has_fields
 from dynamo_bao.errors import ConfigurationError, suggestion
 from dynamo_bao.fields.text import RelatedField
-from dynamo_bao.instances import hidden_class
+from dynamo_bao.lazy import hidden_class
 from dynamo_bao.paths import FieldPaths
 from dynamo_bao.query import QueryOptions
 from dynamo_bao.registry import register, repository_of

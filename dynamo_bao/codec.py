@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Collection, Iterable, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
 
@@ -20,6 +20,7 @@ from dynamo_bao.wire import AttributeValue, Item
 
 Decode = Callable[[Item, dict[str, Any]], None]
 Encode = Callable[[Mapping[str, Any]], Item]
+Unsure = Callable[[Mapping[str, Any]], list[str]]
 
 _NAMES: dict[str, Any] = {
     "_int": parse_integer,
@@ -28,6 +29,8 @@ _NAMES: dict[str, Any] = {
     "_Decimal": Decimal,
     "_UUID": uuid.UUID,
     "_EPOCH": EPOCH,
+    "_datetime": datetime,
+    "_utc": timezone.utc,
     "_timedelta": timedelta,
     "_MILLISECOND": timedelta(milliseconds=1),
     "_SECOND": timedelta(seconds=1),
@@ -38,20 +41,35 @@ _IMMUTABLE = (str, int, float, bool, bytes, Decimal, type(None))
 def compile_decoder(model: str, fields: Iterable[Field], keys: Collection[str]) -> Decode:
     """A function ``decode(item, out)`` that puts the value of every field into `out`.
 
+    It first takes for granted that what is required is there, and that a number that should be whole is; where
+    that does not hold, the item is decoded anew, field by field and with care.
+
     Args:
         keys: names of key fields, which are left as they are where the item does not have them.
     """
-    lines, names = ["def decode(item, out):", "    get = item.get"], dict(_NAMES)
+    names = dict(_NAMES)
+    careful, quick = (
+        ["def careful(item, out):", "    get = item.get"],
+        ["def decode(item, out):", "    get = item.get"],
+    )
+    quick.append("    try:")
     for number, field in enumerate(fields):
-        lines.append(f"    v = get({field.attribute!r})")
         value = _inline(field, "from_dynamo", field.decode_source, f"f{number}", names)
+        absent = _absent(field, number, names)
+        careful.append(f"    v = get({field.attribute!r})")
         if field.name in keys:
-            lines.append(f"    if v is not None: out[{field.name!r}] = {value}")
+            careful.append(f"    if v is not None: out[{field.name!r}] = {value}")
         else:
-            lines.append(
-                f"    out[{field.name!r}] = {value} if v is not None else {_absent(field, number, names)}"
-            )
-    decode: Decode = _compiled("\n".join(lines), f"decoder of {model}", names)["decode"]
+            careful.append(f"    out[{field.name!r}] = {value} if v is not None else {absent}")
+        if field.nullable or field.absent() is not None:
+            quick.append(f"        v = get({field.attribute!r})")
+            quick.append(f"        out[{field.name!r}] = {value} if v is not None else {absent}")
+        else:
+            taken = f"item[{field.attribute!r}]"
+            there = _inline(field, "from_dynamo", field.decode_source, f"f{number}", names, taken)
+            quick.append(f"        out[{field.name!r}] = {there.replace('_int(', 'int(')}")
+    quick += ["    except Exception:", "        careful(item, out)"]
+    decode: Decode = _compiled("\n".join([*careful, *quick]), f"decoder of {model}", names)["decode"]
     return decode
 
 
@@ -72,17 +90,57 @@ def compile_encoder(model: str, fields: Iterable[Field]) -> Encode:
     return encode
 
 
-def _inline(field: Field, method: str, source: str | None, call: str, names: dict[str, Any]) -> str:
-    """The conversion as source: a field's own expression, unless a subclass changed the method."""
-    if source is not None and _defines_last(type(field), method, f"{method.split('_')[0]}"):
-        return source.format(v="v")
+def compile_unsure(model: str, fields: Iterable[Field]) -> Unsure:
+    """A function ``unsure(values)`` that names the fields whose values are not at first sight acceptable as they are.
+
+    The values of all fields must be there. Those not named are what `Field.accept` would return for them.
+    """
+    lines, names = ["def unsure(values):", "    names = []"], dict(_NAMES)
+    for field in fields:
+        fine = fine_source_of(field)
+        if fine is None:
+            lines.append(f"    names.append({field.name!r})")
+            continue
+        nullable = "v is None or " if field.nullable else ""
+        lines.append(f"    v = values[{field.name!r}]")
+        lines.append(f"    if not ({nullable}{fine.format(v='v')}): names.append({field.name!r})")
+    lines.append("    return names")
+    unsure: Unsure = _compiled("\n".join(lines), f"acceptor of {model}", names)["unsure"]
+    return unsure
+
+
+def fine_source_of(field: Field) -> str | None:
+    """The field's `fine_source`; None also where a subclass accepts values in its own way."""
+    own = all(
+        _defines_last(type(field), method, "fine_source") for method in ("accept", "normalise", "validate")
+    )
+    return field.fine_source() if own else None
+
+
+def _inline(
+    field: Field, method: str, source: str | None, call: str, names: dict[str, Any], of: str = "v"
+) -> str:
+    """The conversion of the expression `of` as source: a field's own, unless a subclass changed the method."""
+    if source is not None and _defines_last(type(field), method, _SOURCES[method]):
+        return source.format(v=of)
     names[call] = _typed(field) if method == "to_dynamo" else field.from_dynamo
-    return f"{call}(v)"
+    return f"{call}({of})"
 
 
-def _defines_last(kind: type, method: str, direction: str) -> bool:
+def is_plain(field: Field) -> bool:
+    """Whether decoding what a field stores gives the accepted value back for certain: of the built-in kinds all
+    but documents."""
+    kind = type(field)
+    return field.decode_source is not None and all(
+        _defines_last(kind, method, "decode_source") for method in ("to_dynamo", "from_dynamo")
+    )
+
+
+_SOURCES = {"to_dynamo": "encode_source", "from_dynamo": "decode_source"}
+
+
+def _defines_last(kind: type, method: str, source: str) -> bool:
     """Whether the class that defines `method` is not below the one that defines its source."""
-    source = "encode_source" if direction == "to" else "decode_source"
     for base in kind.__mro__:
         if source in vars(base):
             return True

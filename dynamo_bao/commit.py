@@ -21,11 +21,13 @@ from dynamo_bao.errors import (
 )
 from dynamo_bao.expressions.conditions import is_empty
 from dynamo_bao.fields.text import VersionField
-from dynamo_bao.instances import Home, Status, require_present, state_of
+from dynamo_bao.instances import Home, Status, state_of
 from dynamo_bao.keys import Key
+from dynamo_bao.lazy import require_present
 from dynamo_bao.merging import combined
 from dynamo_bao.scope import enter, enter_through, require_own_tenant
 from dynamo_bao.sending import deadline_of, round_of
+from dynamo_bao.session.rounds import NAMED_KEYS
 from dynamo_bao.session.session import Session
 from dynamo_bao.session.work import Entry
 from dynamo_bao.transport.batchwrites import BatchWritten, write_batch
@@ -212,7 +214,8 @@ def _in_parts(session: Session, changes: Sequence[Change]) -> Outcome:
         ):
             whole.add(part)
             for reply in part.replies:
-                opened.add(part.database, reply, [_named(change) for change in members])
+                named = [_named(change) for change in members[:NAMED_KEYS]]
+                opened.add(part.database, reply, named, len(members))
     return whole
 
 

@@ -31,20 +31,26 @@ def fill_in(schema: Schema, values: dict[str, Any]) -> dict[str, Any]:
         UnknownFieldError: for a name that is no field.
         ValidationError: naming every required field that has no value.
     """
-    for name in values:
-        if name not in schema.fields:
-            hint = suggestion(name, schema.fields)
-            raise UnknownFieldError(f"{schema.name} has no field {name!r}.{hint}", name, values[name])
+    if not values.keys() <= schema.fields.keys():
+        name = next(name for name in values if name not in schema.fields)
+        hint = suggestion(name, schema.fields)
+        raise UnknownFieldError(f"{schema.name} has no field {name!r}.{hint}", name, values[name])
+    generated = {} if len(values) == len(schema.fields) else _add_initial(schema, values)
+    for name in schema.unsure(values):
+        values[name] = _converted(schema.fields[name], values[name])
+    return generated
+
+
+def _add_initial(schema: Schema, values: dict[str, Any]) -> dict[str, Any]:
+    """Gives the fields without a value the one they begin with; returns the key fields that got an id made here."""
     missing: list[ValidationError] = []
     generated: dict[str, Any] = {}
     for name, field in schema.fields.items():
         if name in values:
-            values[name] = _converted(field, values[name])
             continue
-        value = field.initial()
+        value = values[name] = field.initial()
         if value is NOTHING:
             missing.append(field.error("is required; give it a value", None))
-        values[name] = value
         if name in schema.key_names and getattr(field, "auto_assign", False):
             generated[name] = value
     if missing:

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 from attrs import NOTHING, define, frozen
 
-from dynamo_bao.codec import compile_decoder, compile_encoder
+from dynamo_bao.codec import compile_decoder, compile_encoder, compile_unsure
 from dynamo_bao.declarations import (
     ConstraintDeclaration,
     IndexDeclaration,
@@ -24,8 +24,9 @@ from dynamo_bao.fields.inference import field_for, without_none
 from dynamo_bao.fields.numeric import CounterField, DecimalField, FloatField
 from dynamo_bao.fields.text import VersionField
 from dynamo_bao.keys import checked_prefix
-from dynamo_bao.schema import ConstraintShape, IndexShape, ModelPrefix, Part, PrimaryShape, Schema
+from dynamo_bao.schema import Schema
 from dynamo_bao.searchtext import SearchConfig
+from dynamo_bao.shapes import ConstraintShape, IndexShape, ModelPrefix, Part, PrimaryShape
 from dynamo_bao.wire import CONSTRAINT_IDS, INDEX_IDS
 
 KEY_FORMATS = ("native", "dynamo-bao")
@@ -179,6 +180,7 @@ def compile_schema(cls: type[Any], options: Options, declared: Mapping[str, Decl
         key_format=options.key_format,
         decode=compile_decoder(name, fields.values(), key_names),
         encode=compile_encoder(name, fields.values()),
+        unsure=compile_unsure(name, fields.values()),
         search=_search_config(name, options, fields),
     )
 
@@ -211,6 +213,7 @@ def _bound(model: str, name: str, entry: Declared, options: Options) -> Field:
         )
     attribute = declared.attribute or (camel_case(name) if options.attribute_style == "camel" else name)
     bound = declared.adapted(annotation).bound(name, model, attribute, nullable=optional)
+    bound.shared = options.key_format == "dynamo-bao"
     if bound.default is not NOTHING and bound.default is not None and not callable(bound.default):
         try:
             bound.default = bound.accept(bound.default)

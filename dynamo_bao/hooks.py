@@ -48,6 +48,14 @@ def plugins_of(model: Any) -> tuple[Any, ...]:
     return found
 
 
+def has_hooks(model: Any) -> bool:
+    """Whether anything is called around the writes of a model."""
+    for hook in HOOKS:
+        if hasattr(model, hook):
+            return True
+    return bool(plugins_of(model))
+
+
 def _part(plugin: Any, name: str) -> Any:
     return plugin.get(name) if isinstance(plugin, Mapping) else getattr(plugin, name, None)
 

@@ -12,13 +12,14 @@ import weakref
 from collections.abc import Iterable
 from typing import Any, Protocol
 
-from dynamo_bao.capacity import Capacity
+from dynamo_bao.capacity import NOTHING_CONSUMED, Capacity
 from dynamo_bao.codec import same_stored
 from dynamo_bao.database import Database
-from dynamo_bao.errors import BatchIncompleteError, ItemNotFoundError, ValidationError, cause_of
+from dynamo_bao.errors import ValidationError
+from dynamo_bao.identities import Identity
 from dynamo_bao.keys import Key
 from dynamo_bao.peers import Origin, PeerGroup
-from dynamo_bao.schema import Identity, Schema
+from dynamo_bao.schema import Schema
 from dynamo_bao.wire import AttributeValue, Item
 
 STATE = "_bao_state"
@@ -34,6 +35,9 @@ class Status(enum.Enum):
     MISSING = "missing"
     FAILED = "failed"
     DELETED = "deleted"
+
+
+_LOADED, _PENDING, _TRANSIENT = Status.LOADED, Status.PENDING, Status.TRANSIENT  # read often
 
 
 class Home(Protocol):
@@ -82,61 +86,46 @@ class Home(Protocol):
 class State:
     """Everything the library knows about one instance besides its field values.
 
+    What most instances never need has its first value in the class, so that making a state costs little.
+
     Attributes:
         generated: the key fields that got an id of this process, which no other item can have.
     """
 
-    __slots__ = (
-        "assigned",
-        "capacity",
-        "consistent",
-        "doubt",
-        "error",
-        "generated",
-        "group",
-        "home",
-        "key",
-        "origin",
-        "primary_id",
-        "related",
-        "session",
-        "sets",
-        "shared",
-        "status",
-        "stored",
-        "tenant",
-        "wants_consistent",
-    )
+    key: Key | None = None
+    primary_id: str | None = None
+    session: Any = None
+    stored: Item | None = None
+    consistent: bool = False
+    wants_consistent: bool = False
+    assigned: set[str] | None = None
+    error: Exception | None = None
+    group: PeerGroup | None = None
+    origin: Origin | None = None
+    shared: list[weakref.ref[Any]] | None = None
+    capacity: Capacity = NOTHING_CONSUMED
+    doubt: Exception | None = None
+    sets: dict[str, Any] | None = None
+    related: dict[str, tuple[Any, Any]] | None = None
+    generated: dict[str, Any] | None = None
 
     def __init__(self, home: Home | None, status: Status, tenant: str | None) -> None:
         self.home = home
         self.status = status
         self.tenant = tenant
-        self.key: Key | None = None
-        self.primary_id: str | None = None
-        self.session: Any = None
-        self.stored: Item | None = None
-        self.consistent = False
-        self.wants_consistent = False
-        self.assigned: set[str] | None = None
-        self.error: Exception | None = None
-        self.group: PeerGroup | None = None
-        self.origin: Origin | None = None
-        self.shared: list[weakref.ref[Any]] | None = None
-        self.capacity = Capacity()
-        self.doubt: Exception | None = None
-        self.sets: dict[str, Any] | None = None
-        self.related: dict[str, tuple[Any, Any]] | None = None
-        self.generated: dict[str, Any] | None = None
 
     def name(self, identity: Identity) -> None:
         """Takes on the key of `identity`."""
         self.key, self.primary_id = identity.key, identity.primary_id
 
 
+values_in: Any = object.__getattribute__
+"""Reads an instance's ``__dict__`` past the hidden class, whose own reading of attributes is slow."""
+
+
 def state_of(instance: Any) -> State:
     """The state of a model instance."""
-    state: State = instance.__dict__[STATE]
+    state: State = values_in(instance, "__dict__")[STATE]
     return state
 
 
@@ -145,7 +134,8 @@ def identity_of(instance: Any) -> Identity:
     state = state_of(instance)
     assert state.home is not None and state.key is not None and state.primary_id is not None
     names = state.home.schema.key_names
-    return Identity(state.key, state.primary_id, {name: instance.__dict__[name] for name in names})
+    values = values_in(instance, "__dict__")
+    return Identity(state.key, state.primary_id, {name: values[name] for name in names})
 
 
 def give_values(instance: Any, values: dict[str, Any]) -> None:
@@ -155,8 +145,11 @@ def give_values(instance: Any, values: dict[str, Any]) -> None:
     read fields by a remembered position. The dict CPython makes by itself when somebody touches ``__dict__``
     shares its keys with other instances, and reading from it takes three times as long (3.11).
     """
-    object.__setattr__(instance, "__dict__", values)
+    _set(instance, "__dict__", values)
 
+
+_set: Any = object.__setattr__
+_new: Any = object.__new__
 
 # --- making ---------------------------------------------------------------------------------------
 
@@ -164,10 +157,11 @@ def give_values(instance: Any, values: dict[str, Any]) -> None:
 def new_pending(home: Home, identity: Identity, tenant: str | None, session: Any) -> Any:
     """An instance of `home`'s model that knows its key and nothing else yet."""
     model = home.model
-    instance = object.__new__(model.__bao_hidden__)
-    state = State(home, Status.PENDING, tenant)
-    state.key, state.primary_id, state.session = identity.key, identity.primary_id, session
-    give_values(instance, {STATE: state, **identity.values})
+    instance = _new(model.__bao_hidden__)
+    state: State = _new(State)
+    state.home, state.status, state.tenant, state.session = home, _PENDING, tenant, session
+    state.key, state.primary_id, values = identity
+    _set(instance, "__dict__", {STATE: state, **values})
     return instance
 
 
@@ -176,6 +170,34 @@ def new_loaded(home: Home, identity: Identity, tenant: str | None, item: Item) -
     instance = new_pending(home, identity, tenant, None)
     fill(instance, item)
     return instance
+
+
+def new_of_row(home: Home, identity: Identity, tenant: str | None, item: Item, values: dict[str, Any]) -> Any:
+    """An instance of `home`'s model for a stored item whose values were decoded already.
+
+    Args:
+        values: those of `decoded_row`, which become the instance's own.
+    """
+    instance = _new(home.model)
+    state: State = _new(State)
+    values[STATE] = state
+    state.home, state.status, state.tenant, state.stored = home, _LOADED, tenant, item
+    state.key, state.primary_id, _ = identity
+    names = home.schema.set_names
+    if names:
+        state.sets = dict(zip(names, map(values.__getitem__, names), strict=True))
+    _set(instance, "__dict__", values)
+    return instance
+
+
+def decoded_row(schema: Schema, tenant: str | None, item: Item) -> dict[str, Any]:
+    """The field values of a stored item, with room for the state of the instance that they are for."""
+    values: dict[str, Any] = {STATE: None, **schema.no_keys}
+    try:
+        schema.decode(item, values)
+    except Exception as error:
+        raise schema.undecodable(item, schema.stored_id(item, tenant), error) from error
+    return values
 
 
 # --- changing state ---------------------------------------------------------------------------------
@@ -193,7 +215,11 @@ def _become(instance: Any, state: State, status: Status) -> None:
     """Sets the status, and the class that goes with it, of the instance and of those sharing its state."""
     state.status = status
     cls = class_for(state)
-    sharing = [instance] if state.shared is None else [instance, *(ref() for ref in state.shared)]
+    if state.shared is None:
+        if type(instance) is not cls:
+            _set(instance, "__class__", cls)
+        return
+    sharing = [instance, *(ref() for ref in state.shared)]
     for one in sharing:
         if one is not None and type(one) is not cls:
             object.__setattr__(one, "__class__", cls)
@@ -201,20 +227,25 @@ def _become(instance: Any, state: State, status: Status) -> None:
 
 def fill(instance: Any, item: Item, *, consistent: bool = False) -> None:
     """Loads `instance` from a stored item; fields assigned in the meantime keep their local values."""
-    state = state_of(instance)
+    load(instance, values_in(instance, "__dict__"), item, consistent)
+
+
+def load(instance: Any, values: dict[str, Any], item: Item, consistent: bool) -> None:
+    """`fill`, for those who have the instance's ``__dict__`` at hand."""
+    state: State = values[STATE]
     assert state.home is not None
-    values = instance.__dict__
+    schema = state.home.schema
     if state.assigned:
         decoded: dict[str, Any] = {}
-        state.home.schema.decode_into(item, decoded, state.primary_id or "")
+        schema.decode_into(item, decoded, state.primary_id or "")
         values.update((name, value) for name, value in decoded.items() if name not in state.assigned)
     else:
         try:
-            state.home.schema.decode_into(item, values, state.primary_id or "")
-        except Exception:
+            schema.decode(item, values)
+        except Exception as error:
             _forget_values(instance, state)  # those of the fields before the one that cannot be read
-            raise
-    _stored(instance, state, item, consistent)
+            raise schema.undecodable(item, state.primary_id or "", error) from error
+    _stored(instance, state, values, item, consistent)
 
 
 def absorb(instance: Any, item: Item, keep: Iterable[str] = ()) -> None:
@@ -233,16 +264,39 @@ def absorb(instance: Any, item: Item, keep: Iterable[str] = ()) -> None:
         held = values.get(name, decoded)
         if held != value or type(held) is not type(value):
             values[name] = value
-    _stored(instance, state, item, True)
+    _stored(instance, state, values, item, True)
 
 
-def _stored(instance: Any, state: State, item: Item, consistent: bool) -> None:
+def absorb_own(instance: Any, item: Item) -> None:
+    """Takes on what a write left stored that was made of the instance's own, accepted values.
+
+    Those that are stored as they are need not be decoded again.
+    """
+    state = state_of(instance)
+    assert state.home is not None
+    values = values_in(instance, "__dict__")
+    for field in state.home.schema.documents:
+        stored = item.get(str(field.attribute))
+        decoded = field.absent() if stored is None else field.from_dynamo(stored)
+        held = values.get(field.name)
+        if held != decoded or type(held) is not type(decoded):
+            values[field.name] = decoded
+    _stored(instance, state, values, item, True)
+
+
+def _stored(instance: Any, state: State, values: dict[str, Any], item: Item, consistent: bool) -> None:
     assert state.home is not None
     state.stored, state.consistent, state.wants_consistent = item, consistent, False
     state.assigned = state.error = state.origin = state.doubt = None
-    names = state.home.schema.set_names
-    state.sets = {name: instance.__dict__[name] for name in names} if names else None
-    _become(instance, state, Status.LOADED)
+    home = state.home
+    names = home.schema.set_names
+    if names:
+        state.sets = dict(zip(names, map(values.__getitem__, names), strict=True))
+    state.status = _LOADED
+    if state.shared is None:
+        _set(instance, "__class__", home.model)
+    else:
+        _become(instance, state, _LOADED)
 
 
 def mark_missing(instance: Any, *, consistent: bool = False) -> None:
@@ -350,7 +404,9 @@ def _unchanged(schema: Schema, name: str, values: dict[str, Any], stored: Item) 
     try:
         return same_stored(encoded(schema, name, value), before)
     except (ValidationError, TypeError):
-        return False  # a value that cannot be stored is a change, which the save will refuse
+        # A value that breaks a rule is a change, which the save will refuse, unless it was stored like that.
+        loaded = None if before is None else field.from_dynamo(before)
+        return type(value) is type(loaded) and bool(value == loaded)
 
 
 def encoded(schema: Schema, name: str, value: Any) -> AttributeValue | None:
@@ -358,86 +414,3 @@ def encoded(schema: Schema, name: str, value: Any) -> AttributeValue | None:
     field = schema.fields[name]
     accepted = field.accept(value)
     return None if accepted is None else field.to_dynamo(accepted)
-
-
-# --- the hidden class -----------------------------------------------------------------------------
-
-
-def require_present(instance: Any) -> None:
-    """Raises what stands in the way of reading `instance`: a missing item, or the error of its lookup."""
-    state = state_of(instance)
-    if state.status in (Status.MISSING, Status.DELETED):
-        raise not_found(state)
-    if state.status is Status.FAILED:
-        raise _failure(state)
-
-
-def not_found(state: State) -> ItemNotFoundError:
-    """The error for an item that is not stored."""
-    assert state.home is not None
-    model = state.home.schema.name
-    was = "was deleted" if state.status is Status.DELETED else "is not stored"
-    return ItemNotFoundError(
-        f"{model} {state.primary_id!r} {was}. Ask exists(), or use find_or_none().",
-        model=model,
-        key=state.primary_id,
-    )
-
-
-def _failure(state: State) -> Exception:
-    """A new exception of the kind the lookup failed with, which stays its cause."""
-    cause = state.error
-    assert cause is not None and state.home is not None
-    model = state.home.schema.name
-    if isinstance(cause, BatchIncompleteError):
-        error: Exception = BatchIncompleteError(
-            f"{model} {state.primary_id!r}: DynamoDB had not processed the key by the deadline; it is not known "
-            f"whether the item exists. refresh() asks again; a longer deadline= or more capacity helps.",
-            [(model, state.primary_id or "")],
-        )
-    else:
-        error = _twin(cause)
-    error.__cause__ = cause_of(cause)
-    return error
-
-
-def _twin(cause: Exception) -> Exception:
-    """Another exception of the same class, text and attributes."""
-    twin = cause.__class__.__new__(cause.__class__)
-    twin.args = cause.args
-    twin.__dict__.update(cause.__dict__)
-    return twin
-
-
-def hidden_class(model: type[Any], lazy_names: frozenset[str]) -> type[Any]:
-    """The class that instances of `model` have while they are pending, missing, failed or deleted."""
-    plain_get: Any = model.__getattribute__
-    plain_set: Any = model.__setattr__
-    metaclass: Any = type(model)
-
-    def __getattribute__(self: Any, name: str) -> Any:
-        if name in lazy_names:
-            values = object.__getattribute__(self, "__dict__")
-            if name not in values:
-                values[STATE].home.materialise(self)
-                return getattr(self, name)
-        return plain_get(self, name)
-
-    def __setattr__(self: Any, name: str, value: Any) -> None:
-        if name not in lazy_names:
-            plain_set(self, name, value)
-            return
-        require_present(self)
-        plain_set(self, name, value)
-        state = state_of(self)
-        state.assigned = {*(state.assigned or ()), name}
-
-    body = {
-        "__getattribute__": __getattribute__,
-        "__setattr__": __setattr__,
-        "__module__": model.__module__,
-        "__qualname__": model.__qualname__,
-        "__doc__": model.__doc__,
-    }
-    made: type[Any] = metaclass(model.__name__, (model,), body, hidden=True)
-    return made

@@ -18,7 +18,7 @@ from dynamo_bao.expressions.conditions import (
 )
 from dynamo_bao.expressions.dicts import condition_from
 from dynamo_bao.instances import Home
-from dynamo_bao.schema import MODEL_PREFIX, IndexShape, Part, PrimaryShape
+from dynamo_bao.shapes import MODEL_PREFIX, IndexShape, Part, PrimaryShape
 from dynamo_bao.wire import PK, SK
 
 _LOWER: Final = frozenset((">", ">="))

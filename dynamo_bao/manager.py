@@ -17,7 +17,15 @@ from dynamo_bao.errors import ConfigurationError, suggestion
 from dynamo_bao.fields.text import RelatedField
 from dynamo_bao.model import Model
 from dynamo_bao.policy import Policy, policy_from_setting
-from dynamo_bao.registry import attach, choose, detach, is_local, models as all_models, source_of
+from dynamo_bao.registry import (
+    attach,
+    choose,
+    detach,
+    forget_answers,
+    is_local,
+    models as all_models,
+    source_of,
+)
 from dynamo_bao.relations import mapped_method, mapped_name, parent_query_name, query_method
 from dynamo_bao.repository import Repository
 from dynamo_bao.session.rounds import Round, SentRequest
@@ -133,6 +141,7 @@ class Manager:
                 self._replace(other, model)
         repository = Repository(model, schema, self.database, self)
         self._repositories[model] = repository
+        forget_answers()
         return repository
 
     def _replace(self, older: type[Any], newer: type[Any]) -> None:
@@ -372,11 +381,14 @@ def _check_numbers(deadline: object, max_concurrency: object) -> None:
 
 
 def _set_level(level: str) -> None:
+    name = str(level).upper()
     try:
-        standard_logging.getLogger("dynamo_bao").setLevel(str(level).upper())
+        # OFF is DynamoBao's word; a service in JavaScript may have the same environment.
+        wanted = standard_logging.CRITICAL + 1 if name == "OFF" else name
+        standard_logging.getLogger("dynamo_bao").setLevel(wanted)
     except ValueError:
         raise ConfigurationError(
-            f"logging level {level!r} is none of DEBUG, INFO, WARNING, ERROR, CRITICAL.", field="level"
+            f"logging level {level!r} is none of DEBUG, INFO, WARNING, ERROR, CRITICAL, OFF.", field="level"
         ) from None
 
 

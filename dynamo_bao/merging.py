@@ -22,7 +22,7 @@ class Replacing(Creation):
     deletion: Deleting
 
     def plan_from(self, known: Known | None) -> WritePlan:
-        made = plan_create(self.subject, self.values, self.condition)
+        made = plan_create(self.subject, self.values, self.condition, self.item)
         return plan_replace(plan_delete(self.subject, known, self.deletion.wanted), made)
 
 

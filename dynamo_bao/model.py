@@ -18,15 +18,7 @@ from dynamo_bao.fields.moments import DateTimeField, TtlField, utc_now
 from dynamo_bao.fields.numeric import BooleanField, DecimalField, FloatField, IntegerField
 from dynamo_bao.fields.text import BinaryField, EnumField, RelatedField, StringField
 from dynamo_bao.hooks import register_plugin
-from dynamo_bao.instances import (
-    STATE,
-    State,
-    Status,
-    changed_names,
-    forget_related,
-    give_values,
-    state_of,
-)
+from dynamo_bao.instances import STATE, State, Status, changed_names, forget_related, give_values, state_of
 from dynamo_bao.iteration import FilterLike, Iteration, IterationOptions
 from dynamo_bao.paths import FieldPaths
 from dynamo_bao.query import QueryOptions
@@ -117,9 +109,12 @@ class Model:
         schema = schema_of(type(self))
         generated = fill_in(schema, values)
         state = State(None, Status.TRANSIENT, current_tenant())
-        state.generated = generated or None
-        give_values(self, {STATE: state, **{name: values[name] for name in schema.key_names}})
-        self.__attrs_init__(**values)  # type: ignore[attr-defined]
+        if generated:
+            state.generated = generated
+        give_values(self, {STATE: state, **schema.no_keys, **values})
+        finish = getattr(self, "__attrs_post_init__", None)  # attrs' own name for it, where a model has one
+        if finish is not None:
+            finish()
 
     # --- the class's items -----------------------------------------------------------------------
 
@@ -133,9 +128,8 @@ class Model:
         **parts: Any,
     ) -> M:
         """The instance for a key; see `Repository.find`."""
-        return repository_of(cls).find(
-            key, consistent_read=consistent_read, bypass_cache=bypass_cache, **parts
-        )
+        repository = repository_of(cls)
+        return repository.found(repository.given(key, parts) if parts else key, consistent_read, bypass_cache)
 
     @classmethod
     def find_or_none(cls: type[M], key: object = None, **options: Any) -> M | None:

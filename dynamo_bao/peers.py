@@ -13,7 +13,7 @@ class PeerGroup:
     __slots__ = ("_members",)
 
     def __init__(self, members: Iterable[Any]) -> None:
-        self._members = [weakref.ref(member) for member in members]
+        self._members = list(map(weakref.ref, members))
 
     def alive(self) -> list[Any]:
         """The members that somebody still holds."""

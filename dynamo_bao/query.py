@@ -14,11 +14,12 @@ from dynamo_bao.errors import QueryError, suggestion
 from dynamo_bao.expressions.conditions import Condition, all_of
 from dynamo_bao.expressions.dicts import condition_from
 from dynamo_bao.expressions.render import Placeholders, render_condition
-from dynamo_bao.instances import Home, Status, fill, new_loaded, state_of
+from dynamo_bao.identities import Identity
+from dynamo_bao.instances import Home, Status, decoded_row, fill, new_of_row, state_of
 from dynamo_bao.keyconditions import key_condition
-from dynamo_bao.schema import IndexShape, PrimaryShape
 from dynamo_bao.scope import enter, enter_through, session_now
 from dynamo_bao.session.session import Session
+from dynamo_bao.shapes import IndexShape, PrimaryShape
 from dynamo_bao.transport.messages import Request
 from dynamo_bao.wire import PK, QUERY, SK, Item, index_key_names
 
@@ -163,28 +164,30 @@ class Query:
 
     def instances(self, items: Sequence[Item], session: Session | None) -> list[Any]:
         """The items of one page as instances: those the session has, or new ones."""
-        found = (self._instance(item, session) for item in items)
-        return [instance for instance in found if instance is not None]
+        home, tenant, schema = self.home, self.tenant, self.home.schema
+        found = []
+        for item in items:
+            values = decoded_row(schema, tenant, item)
+            identity = schema.identity_of(tenant, item, values)
+            known = None if session is None else session.known(home, identity)
+            if known is None:
+                instance = new_of_row(home, identity, tenant, item, values)
+                if session is not None:
+                    session.see(instance)
+                found.append(instance)
+            elif self._fits(known, identity, item, session):
+                found.append(known)
+        return found
 
-    def _instance(self, item: Item, session: Session | None) -> Any:
-        schema = self.home.schema
-        values: dict[str, Any] = {}
-        schema.decode_row(item, values, self.tenant)
-        identity = schema.identity(self.tenant, values)
-        known = session.known(self.home, identity) if session is not None else None
-        if known is None:
-            instance = new_loaded(self.home, identity, self.tenant, item)
-            if session is not None:
-                session.see(instance)
-            return instance
-        assert session is not None
+    def _fits(self, known: Any, identity: Identity, item: Item, session: Any) -> bool:
+        """Whether the session's own instance for a row belongs to the result; a pending one takes the row in."""
         if session.has_deleted(self.home, identity):
-            return None
+            return False
         state = state_of(known)
         if state.status in (Status.PENDING, Status.MISSING) and not state.wants_consistent:
             fill(known, item)
             session.answered(known)
-        return known
+        return True
 
 
 def _place(home: Home, name: str, through: Any) -> tuple[Session | None, str | None]:

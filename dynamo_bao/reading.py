@@ -7,9 +7,9 @@ from typing import Any
 
 from dynamo_bao.capacity import Capacity
 from dynamo_bao.errors import BatchIncompleteError
+from dynamo_bao.identities import Identity
 from dynamo_bao.instances import Home, fill, identity_of, mark_missing, new_pending, state_of, unload
 from dynamo_bao.keys import Key
-from dynamo_bao.schema import Identity
 from dynamo_bao.sending import deadline_of, round_of, send
 from dynamo_bao.session.lookups import Wanted, plan_reads
 from dynamo_bao.session.session import Session

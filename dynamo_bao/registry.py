@@ -28,6 +28,8 @@ class Claims(Protocol):
 
 _models: list[weakref.ref[type[Any]]] = []
 _managers: list[Claims] = []
+_answers: dict[type[Any], Any] = {}
+"""What `repository_of` found, for as long as neither managers nor their models change."""
 
 
 def register(model: type[Any]) -> None:
@@ -62,12 +64,19 @@ def is_local(model: type[Any]) -> bool:
 def attach(manager: Claims) -> None:
     """Makes `manager` the first that is asked about a model."""
     _managers.insert(0, manager)
+    forget_answers()
 
 
 def detach(manager: Claims) -> None:
     """Takes `manager` out."""
     if manager in _managers:
         _managers.remove(manager)
+    forget_answers()
+
+
+def forget_answers() -> None:
+    """Has managers asked anew for the repositories of models, because what they answer for has changed."""
+    _answers.clear()
 
 
 def managers() -> list[Claims]:
@@ -81,10 +90,14 @@ def repository_of(model: type[M]) -> Repository[M]:
     Raises:
         ConfigurationError: where there is none.
     """
-    model = getattr(model, "__bao_model__", model)  # a pending instance's class is a hidden one
+    known: Repository[M] | None = _answers.get(model)
+    if known is not None:
+        return known
+    asked, model = model, getattr(model, "__bao_model__", model)  # a pending instance's class is a hidden one
     for manager in _managers:
         repository = manager.claim(model)
         if repository is not None:
+            _answers[asked] = repository
             return repository
     name = model.__name__
     if _managers:

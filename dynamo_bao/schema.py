@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
-from typing import Any, Final, NamedTuple
+from typing import Any
 
-from attrs import define, field, frozen
+from attrs import define, field
 
-from dynamo_bao.codec import Decode, Encode, undecodable
-from dynamo_bao.errors import ConfigurationError, QueryError, ValidationError, suggestion
+from dynamo_bao.codec import Decode, Encode, Unsure, is_plain, undecodable
+from dynamo_bao.errors import ConfigurationError, DataFormatError, QueryError, ValidationError, suggestion
 from dynamo_bao.fields.base import Field
 from dynamo_bao.fields.documents import JsonField, StringSetField, plain, to_document
 from dynamo_bao.fields.text import BinaryField, RelatedField
+from dynamo_bao.identities import Identity, TextKeys
 from dynamo_bao.keys import (
-    GUARD_MARK,
     SEPARATOR,
     Key,
     bucket_of,
@@ -27,132 +27,11 @@ from dynamo_bao.keys import (
 )
 from dynamo_bao.numbers import number_text
 from dynamo_bao.searchtext import SearchConfig, field_texts, normalise_term, search_text
-from dynamo_bao.wire import ITER_PK, ITER_SK, PK, SEARCH_TEXT, SK, AttributeValue, Item, index_key_names
+from dynamo_bao.shapes import ConstraintShape, IndexShape, Part, PrimaryShape
+from dynamo_bao.wire import ITER_PK, ITER_SK, PK, SEARCH_TEXT, SK, AttributeValue, Item
 
 _PATH = re.compile(r"[^.\[\]]+(\[\d+\])*(\.[^.\[\]]+(\[\d+\])*)*")
 _ORDERING = frozenset(("<", "<=", ">", ">="))
-
-
-class ModelPrefix:
-    """Stands for the model's own prefix as a key part; there is one, `MODEL_PREFIX`."""
-
-    def __repr__(self) -> str:
-        return "MODEL_PREFIX"
-
-    def __reduce__(self) -> str:
-        return "MODEL_PREFIX"
-
-
-MODEL_PREFIX: Final = ModelPrefix()
-
-
-@frozen(eq=False)
-class Part:
-    """One half of a key: a field's text, or the model's prefix where `field` is None."""
-
-    model: str
-    prefix: str
-    field: Field | None
-    to_text: Callable[[Any], str]
-    from_text: Callable[[str], Any]
-
-    def text(self, values: Mapping[str, Any]) -> str | None:
-        """The part's text for a model's values; None where the field has no value."""
-        if self.field is None:
-            return self.prefix
-        value = values.get(self.field.name)
-        return None if value is None else self.to_text(value)
-
-    def value(self, text: str) -> Any:
-        """The field's value for a text; `ValidationError` where it is not one of this field's."""
-        assert self.field is not None
-        try:
-            return self.from_text(text)
-        except (ValueError, OverflowError):
-            raise self.field.error("is not the text of such a key; give the value itself", text) from None
-
-
-class Identity(NamedTuple):
-    """One item told apart: its table key, its primary id, and the key fields' values."""
-
-    key: Key
-    primary_id: str
-    values: dict[str, Any]
-
-
-@frozen(eq=False)
-class PrimaryShape:
-    """How the primary key is made."""
-
-    name: str | None
-    partition: Part
-    sort: Part
-
-
-@frozen(eq=False)
-class IndexShape:
-    """A global secondary index of a model: its name, id, parts, and stored key attributes."""
-
-    name: str
-    id: str
-    partition: Part
-    sort: Part
-    pk_name: str
-    sk_name: str
-
-    @classmethod
-    def of(cls, name: str, index_id: str, partition: Part, sort: Part) -> IndexShape:
-        """An index with the attributes of its id."""
-        return cls(name, index_id, partition, sort, *index_key_names(index_id))
-
-    @property
-    def parts(self) -> tuple[Part, Part]:
-        """Both parts, partition first."""
-        return self.partition, self.sort
-
-    def pk_text(self, tenant: str | None, text: str) -> str:
-        """The text of the partition key attribute."""
-        lead = f"{tenant_mark(tenant)}{self.partition.prefix}#{self.id}#"
-        owner = self.partition.field
-        return lead + partition_text(
-            text, self.partition.model, owner.name if owner else self.name, len(lead)
-        )
-
-    def sk_text(self, text: str) -> str:
-        """The text of the sort key attribute."""
-        owner = self.sort.field
-        return sort_text(text, self.sort.model, owner.name if owner else self.name)
-
-    def keys(self, tenant: str | None, values: Mapping[str, Any]) -> Item:
-        """Both key attributes for a model's values; none where a part has no value."""
-        partition, sort = self.partition.text(values), self.sort.text(values)
-        if partition is None or sort is None:
-            return {}
-        return {
-            self.pk_name: {"S": self.pk_text(tenant, partition)},
-            self.sk_name: {"S": self.sk_text(sort)},
-        }
-
-
-@frozen(eq=False)
-class ConstraintShape:
-    """A unique constraint of one field."""
-
-    name: str
-    id: str
-    field: Field
-    prefix: str
-
-    def guard_key(self, tenant: str | None, stored: AttributeValue) -> Key:
-        """The key of the guard item for a stored value."""
-        ((code, content),) = stored.items()
-        text = str(content).lower() if code == "BOOL" else str(content)
-        if code == "N":
-            text = number_text(Decimal(content))
-        lead = f"{tenant_mark(tenant)}{GUARD_MARK}#_{self.id}#{self.prefix}#{self.field.attribute}:"
-        return Key(
-            lead + partition_text(text, self.field.model, self.field.name, len(lead.encode())), GUARD_MARK
-        )
 
 
 @define(eq=False)
@@ -170,20 +49,29 @@ class Schema:
     key_format: str
     decode: Decode
     encode: Encode
+    unsure: Unsure
     search: SearchConfig | None = None
     key_names: tuple[str, ...] = field(init=False)
+    no_keys: dict[str, None] = field(init=False)
     attributes: dict[str, str] = field(init=False)
     lazy_names: frozenset[str] = field(init=False)
     renewing: tuple[Field, ...] = field(init=False)
+    documents: tuple[Field, ...] = field(init=False)
     set_names: tuple[str, ...] = field(init=False)
+    text_keys: TextKeys | None = field(init=False)
     derived_names: frozenset[str] = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         parts = (self.primary.partition, self.primary.sort)
         self.key_names = tuple(part.field.name for part in parts if part.field is not None)
+        self.no_keys = dict.fromkeys(self.key_names)
         self.attributes = {str(f.attribute): f.name for f in self.fields.values()}
         self.lazy_names = frozenset(self.fields)
         self.renewing = tuple(f for f in self.fields.values() if f.renews)
+        key_fields = [part.field for part in parts if part.field is not None]
+        has_partition = self.primary.partition.field is not None
+        self.text_keys = TextKeys.of(self.prefix, key_fields, self.key_format) if has_partition else None
+        self.documents = tuple(f for f in self.fields.values() if not is_plain(f))
         self.set_names = tuple(f.name for f in self.fields.values() if isinstance(f, StringSetField))
         pairs = [(index.pk_name, index.sk_name) for index in self.indexes.values()]
         pairs += [(ITER_PK, ITER_SK)] * self.iterable
@@ -198,7 +86,17 @@ class Schema:
         Raises:
             ValidationError: where a key field has no value, or one that cannot be a key.
         """
+        if self.text_keys is not None and len(self.key_names) == 1:
+            text = values.get(self.key_names[0])
+            short = self.text_keys.named(tenant, text) if type(text) is str else None
+            if short is not None:
+                return short
         return self._identity(tenant, [self._needed(values, name) for name in self.key_names])
+
+    def identity_of(self, tenant: str | None, item: Item, values: dict[str, Any]) -> Identity:
+        """The identity of a stored item, whose field values are known."""
+        short = None if self.text_keys is None else self.text_keys.stored(tenant, item, values)
+        return short or self.identity(tenant, values)
 
     def identify(self, tenant: str | None, given: object) -> Identity:
         """The identity of the item that a caller names.
@@ -211,7 +109,12 @@ class Schema:
             ValidationError: where it cannot name an item of this model.
         """
         if isinstance(given, str):
-            return self._identity_of_text(tenant, given)
+            short = (
+                None
+                if self.text_keys is None or type(given) is not str
+                else self.text_keys.named(tenant, given)
+            )
+            return short or self._identity_of_text(tenant, given)
         if isinstance(given, Mapping):
             return self._identity(tenant, self._values_of(given))
         if isinstance(given, tuple) and len(self.key_names) == 2:
@@ -366,17 +269,13 @@ class Schema:
         try:
             self.decode(item, out)
         except Exception as error:
-            raise undecodable(self.name, primary_id, self.fields.values(), item, error) from error
+            raise self.undecodable(item, primary_id, error) from error
 
-    def decode_row(self, item: Item, out: dict[str, Any], tenant: str | None) -> None:
-        """`decode_into` for an item of which only the tenant is known."""
-        try:
-            self.decode(item, out)
-        except Exception as error:
-            primary_id = self._stored_id(item, tenant)
-            raise undecodable(self.name, primary_id, self.fields.values(), item, error) from error
+    def undecodable(self, item: Item, primary_id: str, error: Exception) -> DataFormatError:
+        """The error for a stored item that could not be decoded, naming the field at fault."""
+        return undecodable(self.name, primary_id, self.fields.values(), item, error)
 
-    def _stored_id(self, item: Item, tenant: str | None) -> str:
+    def stored_id(self, item: Item, tenant: str | None) -> str:
         """The primary id that an item's table key says."""
         partition, sort = str(item[PK]["S"]), str(item[SK]["S"])
         if self.primary.partition.field is None:
@@ -386,7 +285,11 @@ class Schema:
 
     def accept_all(self, values: Mapping[str, Any], names: Iterable[str] | None = None) -> dict[str, Any]:
         """`values` normalised and validated, all wrong ones told in one `ValidationError`."""
-        accepted, errors = {}, []
+        accepted: dict[str, Any] = {}
+        errors = []
+        if names is None and values.keys() >= self.fields.keys():
+            names = self.unsure(values)
+            accepted = dict(zip(self.fields, map(values.__getitem__, self.fields), strict=True))
         for name in self.fields if names is None else names:
             try:
                 accepted[name] = self.fields[name].accept(values.get(name))

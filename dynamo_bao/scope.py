@@ -8,6 +8,8 @@ from dynamo_bao.context import current_session
 from dynamo_bao.database import Database
 from dynamo_bao.errors import TenantMismatchError
 from dynamo_bao.instances import State, state_of
+from dynamo_bao.policy import AllowDirect
+from dynamo_bao.session.owned import OPEN
 from dynamo_bao.session.owner import current_owner
 from dynamo_bao.session.session import Collecting, Session
 from dynamo_bao.tenancy import tenant_for, tenant_of
@@ -29,10 +31,13 @@ def enter(
     """
     owner = current_owner()
     session: Session | None = owner.stack[-1] if owner.stack else None
-    if session is None:
+    if session is not None:
+        if session.owner is not owner or session.state is not OPEN:
+            session.check(owner)
+    elif type(database.policy) is not AllowDirect:  # which needs no description of the call
         database.policy.outside(_described(model, operation, key))
-    else:
-        session.check(owner)
+    if owner.tenants and owner.tenants[-1] is not None:
+        return session, owner.tenants[-1]
     return session, tenant_for(database, owner, operation)
 
 

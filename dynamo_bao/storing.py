@@ -16,7 +16,7 @@ from dynamo_bao.errors import (
     suggestion,
 )
 from dynamo_bao.fields.numeric import CounterField
-from dynamo_bao.hooks import run
+from dynamo_bao.hooks import has_hooks, run
 from dynamo_bao.instances import Home, Status, changed_names, state_of
 from dynamo_bao.schema import Schema
 from dynamo_bao.session.session import Session
@@ -53,6 +53,8 @@ class StoredModel(Generic[M]):
         return self.typed(carry_out(self._creation(self.model(**fields), None, "create")))
 
     def _creation(self, instance: M, condition: ConditionLike, operation: str) -> Creation:
+        if not has_hooks(self.model):
+            return creation_of(self.home, instance, condition, operation)
         options = {"is_new": True, "condition": condition, "instance": instance}
         data = {name: value for name, value in instance.__dict__.items() if name in self.schema.fields}
         self._before_save(instance, data, options)

@@ -6,8 +6,8 @@ class or a manager.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any, TypeVar, overload
 
 from dynamo_bao.database import Database
@@ -44,8 +44,8 @@ class TenantContext:
         """
         checked_tenant(tenant)
         if fn is None:
-            return _tenant_block(tenant)
-        with _tenant_block(tenant):
+            return _TenantBlock(tenant)
+        with _TenantBlock(tenant):
             return fn()
 
     with_tenant = run_with_tenant
@@ -87,20 +87,29 @@ class TenantContext:
         _resolvers.clear()
 
 
-@contextmanager
-def _tenant_block(tenant: str | None) -> Iterator[str | None]:
-    tenants = current_owner().tenants
-    depth = len(tenants)
-    tenants.append(tenant)
-    try:
-        yield tenant
-    finally:
+class _TenantBlock(AbstractContextManager[Any]):
+    """A block that works for a tenant; may be entered again, also inside itself."""
+
+    __slots__ = ("_depths", "_tenant")
+
+    def __init__(self, tenant: str | None) -> None:
+        self._tenant = tenant
+        self._depths: list[tuple[list[str | None], int]] = []
+
+    def __enter__(self) -> str | None:
+        tenants = current_owner().tenants
+        self._depths.append((tenants, len(tenants)))
+        tenants.append(self._tenant)
+        return self._tenant
+
+    def __exit__(self, *_: object) -> None:
+        tenants, depth = self._depths.pop()
         del tenants[depth:]
 
 
 def bound_tenant(tenant: str | None) -> AbstractContextManager[str | None]:
     """A block with a tenant that was captured earlier, None included."""
-    return _tenant_block(tenant)
+    return _TenantBlock(tenant)
 
 
 def current_tenant() -> str | None:
@@ -125,7 +134,7 @@ def tenant_for(database: Database, owner: Owner, operation: str) -> str | None:
     Raises:
         TenantRequiredError: where tenancy is enabled and there is none.
     """
-    tenant = tenant_of(owner)
+    tenant = tenant_of(owner) if owner.tenants or _resolvers else None
     if tenant is None and database.tenancy:
         raise TenantRequiredError(
             f"Tenant context is required when tenancy is enabled (tried: {operation}). "

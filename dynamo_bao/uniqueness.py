@@ -7,7 +7,8 @@ from typing import Any
 from dynamo_bao.codec import same_stored
 from dynamo_bao.errors import ConfigurationError, ValidationError, suggestion
 from dynamo_bao.instances import state_of
-from dynamo_bao.schema import ConstraintShape, Schema
+from dynamo_bao.schema import Schema
+from dynamo_bao.shapes import ConstraintShape
 from dynamo_bao.wire import AttributeValue
 
 

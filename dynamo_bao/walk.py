@@ -17,10 +17,12 @@ from dynamo_bao.errors import (
     ValidationError,
     cause_of,
 )
-from dynamo_bao.instances import Home, Status, require_present, state_of
+from dynamo_bao.identities import Identity
+from dynamo_bao.instances import Home, Status, state_of
 from dynamo_bao.keys import Key
+from dynamo_bao.lazy import require_present
 from dynamo_bao.peers import PeerGroup
-from dynamo_bao.schema import Identity, Schema
+from dynamo_bao.schema import Schema
 from dynamo_bao.sending import deadline_of, round_of
 from dynamo_bao.session.pool import Pool
 from dynamo_bao.session.session import Session

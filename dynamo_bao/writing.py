@@ -26,20 +26,14 @@ from dynamo_bao.errors import (
     cause_of,
     suggestion,
 )
-from dynamo_bao.expressions.conditions import Condition
+from dynamo_bao.expressions.conditions import EMPTY, Condition
 from dynamo_bao.expressions.dicts import condition_from
 from dynamo_bao.expressions.render import Placeholders, render_condition
 from dynamo_bao.fields.documents import StringSetField
 from dynamo_bao.fields.numeric import CounterField
 from dynamo_bao.fields.text import VersionField
-from dynamo_bao.instances import (
-    Home,
-    Status,
-    changed_names,
-    identity_of,
-    require_present,
-    state_of,
-)
+from dynamo_bao.instances import Home, Status, changed_names, identity_of, state_of
+from dynamo_bao.lazy import require_present
 from dynamo_bao.schema import Schema
 from dynamo_bao.scope import enter, enter_through, open_transaction, require_own_tenant
 from dynamo_bao.sending import round_of
@@ -366,6 +360,8 @@ def write_through(change: Change, send: Send) -> Write:
 
 def checked_condition(schema: Schema, condition: ConditionLike) -> Condition:
     """The condition a caller gave, with everything about it that can be wrong told now."""
+    if condition is None:
+        return EMPTY
     wanted = condition_from(condition)
     render_condition(wanted, Placeholders(), schema)
     return wanted

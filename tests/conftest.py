@@ -6,6 +6,8 @@ import os
 
 import pytest
 
+from tests.support import paths
+
 pytest_plugins = ["tests.support.plugin"]
 
 NOWHERE = "/nonexistent/aws"
@@ -17,6 +19,8 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith(("AWS_", "DYNAMO_BAO_")):
             monkeypatch.delenv(name)
+    for name, value in paths.settings().items():
+        monkeypatch.setenv(name, value)
     monkeypatch.setenv("AWS_CONFIG_FILE", f"{NOWHERE}/config")
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", f"{NOWHERE}/credentials")
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")

@@ -66,6 +66,8 @@ LEVELS: tuple[tuple[str, tuple[str, ...]], ...] = (
         (
             "database",
             "codec",
+            "identities",
+            "shapes",
             "schema",
             "declarations",
             "definition",
@@ -73,6 +75,7 @@ LEVELS: tuple[tuple[str, tuple[str, ...]], ...] = (
             "peers",
             "instances",
             "sharing",
+            "lazy",
         ),
     ),
     (
@@ -135,6 +138,25 @@ LEVELS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ),
     ("models", ("classes", "construction", "verbs", "model")),
     ("connecting", ("layout", "tables", "manager", "otel")),
+    (
+        "upkeep",
+        (
+            "upkeep",
+            "upkeep.steps",
+            "upkeep.ways",
+            "upkeep.counting",
+            "upkeep.journal",
+            "upkeep.jsonlines",
+            "upkeep.exporting",
+            "upkeep.lines",
+            "upkeep.importing",
+            "upkeep.inspection",
+            "upkeep.mending",
+            "upkeep.examining",
+            "upkeep.reindexing",
+            "upkeep.tablecheck",
+        ),
+    ),
     (
         "model files",
         (
@@ -210,6 +232,9 @@ LEVELS: tuple[tuple[str, tuple[str, ...]], ...] = (
             "cli.shell",
             "cli.completion",
             "cli.modelfiles",
+            "cli.following",
+            "cli.data",
+            "cli.doctor",
             "cli.main",
             "__main__",
         ),

@@ -76,19 +76,22 @@ class Connection:
         return named_models(self.model_sources, self.settings())
 
     @contextmanager
-    def open(self, *, needs_models: bool = True, **options: Any) -> Iterator[Manager]:
+    def open(
+        self, *, needs_models: bool = True, with_models: bool = True, **options: Any
+    ) -> Iterator[Manager]:
         """A manager for the table and models, with the tenant set; closed at the end of the block.
 
         Args:
             needs_models: whether having no models is a failure.
+            with_models: whether they are imported at all.
             options: more arguments of `init_models`.
 
         Example:
             >>> with connection.open() as manager:
             ...     print(manager.models.User.count())
         """
-        models = self.models()
-        if needs_models and not models:
+        models = self.models() if with_models else []
+        if needs_models and with_models and not models:
             raise Failure(NO_MODELS)
         manager = init_models(
             self.config,

@@ -174,13 +174,16 @@ class Terminal:
             raise click.UsageError("Nobody is there to answer a question; give --yes.") from aborted
 
     @contextmanager
-    def progress(self, what: str, total: int | None = None, unit: str = "items") -> Iterator[Progress]:
+    def progress(
+        self, what: str, total: int | None = None, unit: str = "items", done: int = 0
+    ) -> Iterator[Progress]:
         """A progress bar on stderr with rate and time left, if that is a terminal; gone when the work ends.
 
         Args:
             what: what is being done, such as ``"Exporting"``.
             total: how many there are, if that is known; else the time spent is shown.
             unit: what is counted.
+            done: how much was done before, by a run that was interrupted.
 
         Example:
             >>> with terminal.progress("Counting", unit="items") as progress:
@@ -188,11 +191,11 @@ class Terminal:
             ...         progress.advance(len(batch))
         """
         if not sys.stderr.isatty():
-            yield Progress(unit)
+            yield Progress(unit, done)
             return
         bar = _bar(total)
         with bar:
-            yield Progress(unit, 0, bar, bar.add_task(what, total=total, rate=""))
+            yield Progress(unit, done, bar, bar.add_task(what, total=total, completed=done, rate=""))
 
     @contextmanager
     def waiting(self, what: str) -> Iterator[Callable[[str], object]]:
@@ -318,7 +321,8 @@ _CONNECTION: Final = (
     "DynamoDB could not be reached: {error} Check --endpoint-url, the region and the network."
 )
 _MENDS: Final = {
-    "NoRegionError": "No AWS region: give --region, set AWS_REGION, or write region under [aws] in dynamo_bao.toml.",
+    "NoRegionError": "No AWS region: give --region, set AWS_DEFAULT_REGION, or write region under [aws] in "
+    "dynamo_bao.toml.",
     "NoCredentialsError": _CREDENTIALS,
     "PartialCredentialsError": _CREDENTIALS,
     "CredentialRetrievalError": _CREDENTIALS,
@@ -357,13 +361,14 @@ def report(error: BaseException) -> int:
         click.echo(str(error), err=True)
         return 2
     if isinstance(error, click.UsageError):
-        _complain(f"{error.format_message()}{_help_hint(error)}")
+        text = error.format_message()
+        _complain(f"{text if text.endswith(('.', '?', '!')) else f'{text}.'}{_help_hint(error)}")
         return 2
     if isinstance(error, Interrupted):
         click.echo(f"\nInterrupted: {error.format_message()}", err=True)
         return INTERRUPTED
     if isinstance(error, click.Abort):
-        click.echo("\nInterrupted.", err=True)
+        click.echo("Interrupted.", err=True)  # click has ended the line already
         return INTERRUPTED
     if isinstance(error, click.ClickException):
         _complain(error.format_message())

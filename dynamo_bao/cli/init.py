@@ -9,7 +9,8 @@ import click
 from attrs import frozen
 
 from dynamo_bao.cli.connection import Connection, connection_options
-from dynamo_bao.cli.console import Terminal, terminal_options
+from dynamo_bao.cli.console import Terminal, interruptible, terminal_options
+from dynamo_bao.cli.tables import CREATION_KEPT
 from dynamo_bao.config import DEFAULT_TABLE, FILE_NAME, Settings, settings_file
 from dynamo_bao.tables import create_table, describe_table
 
@@ -135,11 +136,12 @@ def _table_name(settings: Settings, terminal: Terminal) -> str:
 
 def _make_table(connection: Connection, terminal: Terminal) -> bool:
     """Makes the table; its first request is what shows whether the credentials are good."""
-    with connection.open(needs_models=False) as manager:
+    with connection.open(with_models=False) as manager:
         if describe_table(manager.database) is not None:
             return False
         if not terminal.dry_run:
-            with terminal.waiting(f"Creating table {manager.table_name}"):
+            kept = f"{CREATION_KEPT} Then run 'bao init' again for the files."
+            with interruptible(kept), terminal.waiting(f"Creating table {manager.table_name}"):
                 create_table(manager.database)
         return True
 

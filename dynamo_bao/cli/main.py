@@ -31,7 +31,7 @@ class Lazy:
 _TABLE, _MODELS, _DATA, _TOOLS = "The table", "Models", "Data", "Tools"
 
 COMMANDS: Mapping[str, Lazy] = {
-    "init": Lazy(_TABLE, "init:init", "Set up a project: table, dynamo_bao.toml, a first models file."),
+    "init": Lazy(_TABLE, "init:init", "Set up a project: table, settings, a first model."),
     "create-table": Lazy(_TABLE, "tables:create", "Create the table with its indexes and TTL."),
     "update-table": Lazy(_TABLE, "tables:update", "Add the indexes and TTL that an older table lacks."),
     "delete-table": Lazy(_TABLE, "tables:delete", "Delete the table with everything in it."),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import click
 from attrs import asdict
@@ -13,6 +13,7 @@ from dynamo_bao.layout import wanted_indexes
 from dynamo_bao.manager import Manager
 from dynamo_bao.tables import TableUpdate, create_table, describe_table, pending_update, update_table
 
+CREATION_KEPT: Final = "the table may be on its way; 'bao update-table' completes it."
 _SEARCH = click.option(
     "--search", is_flag=True, help="With the search index, whether or not a model here needs it."
 )
@@ -36,7 +37,7 @@ def create(name: str | None, search: bool, connection: Connection, terminal: Ter
             made = describe_table(manager.database) is None
         else:
             with (
-                interruptible("the table may be on its way; run the command again to see."),
+                interruptible(CREATION_KEPT),
                 terminal.waiting(f"Creating table {table}"),
             ):
                 made = create_table(manager.database, search=search)
@@ -109,7 +110,7 @@ def delete(name: str | None, connection: Connection, terminal: Terminal) -> None
         raise click.UsageError(
             "With --yes, name the table that is to be deleted.", click.get_current_context()
         )
-    with connection.for_table(name).open(needs_models=False) as manager:
+    with connection.for_table(name).open(with_models=False) as manager:
         table = describe_table(manager.database)
         if table is None:
             raise Failure(f"Table {manager.table_name} does not exist at this region and endpoint.")
@@ -119,7 +120,8 @@ def delete(name: str | None, connection: Connection, terminal: Terminal) -> None
             )
         if not terminal.dry_run:
             terminal.confirm_by_name(manager.table_name, f"Deleting {_held(table)} cannot be undone.")
-            with terminal.waiting(f"Deleting table {manager.table_name}"):
+            kept = "once asked, DynamoDB goes on deleting the table."
+            with interruptible(kept), terminal.waiting(f"Deleting table {manager.table_name}"):
                 manager.delete_table()
     terminal.emit({"table": manager.table_name, "deleted": not terminal.dry_run, "dry_run": terminal.dry_run})
     if terminal.dry_run:

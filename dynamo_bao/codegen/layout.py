@@ -129,8 +129,10 @@ def assignment(name: str, value: Doc, annotation: str | None = None, indent: int
         outside, inside = value.open[:-2].split("[", 1)
         last = f"{' ' * indent}]({', '.join(map(flat, value.items))}{value.close}"
         return [f"{lead}{outside}[", f"{inner}{inside}", last]
-    if fits(f"{lead}("):
-        return [f"{lead}(", *lines_of(inner, value, indent=indent + INDENT), f"{' ' * indent})"]
+    wrapped = lines_of(inner, value, indent=indent + INDENT)
+    is_breakable = annotation is not None and annotation.endswith((" | None", "]"))
+    if fits(f"{lead}(") and (is_breakable or all(map(fits, wrapped))):
+        return [f"{lead}(", *wrapped, f"{' ' * indent})"]
     if annotation is not None and annotation.endswith(" | None"):
         start = [f"{' ' * indent}{name}: (", f"{inner}{annotation}"]
         return [*start, *lines_of(f"{' ' * indent}) = ", value, indent=indent)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable
 from functools import partial
@@ -11,6 +12,8 @@ from typing import Any, Final
 from dynamo_bao.codegen.files import Generated, StrPath, generate
 from dynamo_bao.errors import BaoError, ConfigurationError
 from dynamo_bao.modelfiles.files import SUFFIXES
+
+log = logging.getLogger("dynamo_bao.codegen")
 
 DEBOUNCE_MS: Final = 300
 LOOK_MS: Final = 1000
@@ -23,7 +26,7 @@ def watch(
     definitions: StrPath,
     out: StrPath,
     *,
-    on_change: OnChange,
+    on_change: OnChange | None = None,
     fields_dir: StrPath | None = None,
     stop: threading.Event | None = None,
     **options: Any,
@@ -35,8 +38,8 @@ def watch(
 
     Args:
         definitions, out, fields_dir: as in `generate`.
-        on_change: called after each run with what was written, or with the error; runs that change nothing
-            after the first are not told.
+        on_change: called after each run with what was written, or with the error; by default they go to the
+            log ``dynamo_bao.codegen``.
         stop: ends the watch when it is set.
         options: more arguments of `generate`.
 
@@ -50,9 +53,10 @@ def watch(
     changes = _watchfiles().watch
     sources = Path(definitions), None if fields_dir is None else Path(fields_dir)
     folders = _folders(*sources)
+    tell = _log if on_change is None else on_change
     run = partial(generate, definitions, out, fields_dir=fields_dir, **options)
     seen = _contents(*sources)
-    on_change(_outcome(run))
+    tell(_outcome(run))
     for _ in changes(
         *folders,
         watch_filter=None,
@@ -65,7 +69,7 @@ def watch(
         now = _contents(*sources)
         if now != seen:
             seen = now
-            on_change(_outcome(run))
+            tell(_outcome(run))
 
 
 def _watchfiles() -> Any:
@@ -74,6 +78,13 @@ def _watchfiles() -> Any:
     except ModuleNotFoundError as error:
         raise ConfigurationError("Watching files needs watchfiles: pip install 'dynamo_bao[cli]'.") from error
     return watchfiles
+
+
+def _log(outcome: Generated | BaoError) -> None:
+    if isinstance(outcome, BaoError):
+        log.error("%s", outcome)
+    else:
+        log.info("wrote %d files, removed %d", len(outcome.written), len(outcome.removed))
 
 
 def _outcome(run: Callable[[], Generated]) -> Generated | BaoError:

@@ -24,7 +24,7 @@ def _entity(model: ModelOutline) -> Iterator[str]:
     for pattern in model.patterns:
         ordered = "" if pattern.ordered_by is None else f", by {pattern.ordered_by}"
         yield f"    %% {pattern.call}: {pattern.by}{ordered}"
-    yield f"    {model.name} {{"
+    yield f"    {_entity_name(model.name)} {{"
     for field in model.fields:
         yield f"        {_attribute(field, model)}"
     yield "    }"
@@ -44,4 +44,10 @@ def _attribute(field: FieldOutline, model: ModelOutline) -> str:
 
 def _relation(relation: Relation) -> str:
     one = "|o" if relation.optional else "||"
-    return f'    {relation.target} {one}--o{{ {relation.source} : "{relation.field}"'
+    source, target = _entity_name(relation.source), _entity_name(relation.target)
+    return f'    {target} {one}--o{{ {source} : "{relation.field}"'
+
+
+def _entity_name(name: str) -> str:
+    """A model's name as Mermaid takes it: in quotes unless it is a word."""
+    return name if re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII) else '"' + name.replace('"', "'") + '"'

@@ -12,8 +12,9 @@ from dynamo_bao.classes import schema_of
 from dynamo_bao.fields.base import Field
 from dynamo_bao.fields.text import RelatedField
 from dynamo_bao.relations import mapped_name, parent_query_name, relation_name
-from dynamo_bao.schema import IndexShape, Part, PrimaryShape, Schema
+from dynamo_bao.schema import Schema
 from dynamo_bao.searchtext import ITER_SEARCH_INDEX
+from dynamo_bao.shapes import IndexShape, Part, PrimaryShape
 from dynamo_bao.wire import ITER_INDEX
 
 PREFIX = "MODEL_PREFIX"
@@ -90,7 +91,7 @@ class ModelOutline:
     """A model.
 
     Attributes:
-        name, prefix: how it is called in Python and in the table.
+        name, prefix: how it is told from others, in errors and in the table.
         table_type: ``"standard"``, or ``"mapping"`` for a model between two others.
         fields: its fields, in order.
         key: its primary key.
@@ -147,18 +148,20 @@ def outline_of(models: Iterable[type[Any]]) -> Outline:
     Example:
         >>> print(as_text(outline_of([User, Post])))
     """
-    shapes = [(schema_of(model), model.__bao_options__.table_type) for model in models]
-    names = {schema.name for schema, _ in shapes}
+    models = list(models)
+    schemas = [schema_of(model) for model in models]
+    names = {schema.name for schema in schemas}
     relations = [
         Relation(schema.name, field.name, field.target_name, field.nullable, field.target_name in names)
-        for schema, _ in shapes
+        for schema in schemas
         for field in schema.fields.values()
         if isinstance(field, RelatedField)
     ]
-    return Outline(tuple(_model(schema, table_type) for schema, table_type in shapes), tuple(relations))
+    return Outline(tuple(map(_model, models)), tuple(relations))
 
 
-def _model(schema: Schema, table_type: str) -> ModelOutline:
+def _model(model: type[Any]) -> ModelOutline:
+    schema, table_type = schema_of(model), model.__bao_options__.table_type
     key = _key("key", schema.primary)
     indexes = tuple(_key(index.id, index) for index in schema.indexes.values())
     constraints = tuple(ConstraintOutline(c.name, c.id, c.field.name) for c in schema.constraints.values())
@@ -171,7 +174,7 @@ def _model(schema: Schema, table_type: str) -> ModelOutline:
         key=key,
         indexes=indexes,
         constraints=constraints,
-        patterns=tuple(_patterns(schema, table_type)),
+        patterns=tuple(_patterns(model.__name__, schema, table_type)),
         buckets=schema.buckets if schema.iterable else None,
         searched=() if schema.search is None else schema.search.fields,
     )
@@ -230,16 +233,16 @@ def _marks(
 # --- access patterns -------------------------------------------------------------------------------
 
 
-def _patterns(schema: Schema, table_type: str) -> Iterator[AccessPattern]:
-    name, keys = schema.name, ", ".join(schema.key_names)
+def _patterns(name: str, schema: Schema, table_type: str) -> Iterator[AccessPattern]:
+    keys = ", ".join(schema.key_names)
     yield AccessPattern(f"{name}.find({keys if len(schema.key_names) == 1 else f'({keys})'})", "key")
     for constraint in schema.constraints.values():
         field = constraint.field.name
         yield AccessPattern(f"{name}.find_by_{field}({field})", constraint.id)
     if schema.primary.name not in (None, "primary_key"):
-        yield from _queries(schema, table_type, schema.primary, "key")
+        yield from _queries(name, schema, table_type, schema.primary, "key")
     for index in schema.indexes.values():
-        yield from _queries(schema, table_type, index, index.id)
+        yield from _queries(name, schema, table_type, index, index.id)
     for field in schema.fields.values():
         relation = relation_name(field.name) if isinstance(field, RelatedField) else None
         if relation is not None and isinstance(field, RelatedField) and relation not in schema.fields:
@@ -252,11 +255,11 @@ def _patterns(schema: Schema, table_type: str) -> Iterator[AccessPattern]:
 
 
 def _queries(
-    schema: Schema, table_type: str, shape: PrimaryShape | IndexShape, where: str
+    name: str, schema: Schema, table_type: str, shape: PrimaryShape | IndexShape, where: str
 ) -> Iterator[AccessPattern]:
     owner, ordered_by = shape.partition.field, None if shape.sort.field is None else shape.sort.field.name
     argument = "" if owner is None else owner.name
-    yield AccessPattern(f"{schema.name}.query_{shape.name}({argument})", where, ordered_by)
+    yield AccessPattern(f"{name}.query_{shape.name}({argument})", where, ordered_by)
     if not isinstance(owner, RelatedField) or shape.name is None:
         return
     parent = words_of(owner.target_name)

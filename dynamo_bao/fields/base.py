@@ -77,10 +77,19 @@ class Field(_LooksLikeAny):  # type: ignore[misc]  # looking like Any to checker
     """Whether the declaration is complete only with what its annotation says."""
     renews = False
     """Whether every save gives it a new value."""
+    shared = False
+    """Whether JavaScript services read it too: ``key_format="dynamo-bao"``."""
     decode_source: str | None = None
     """`from_dynamo` as an expression of ``{v}``, for the compiled decoder."""
     encode_source: str | None = None
     """`to_dynamo` as an expression of ``{v}``, for the compiled encoder."""
+
+    def fine_source(self) -> str | None:
+        """An expression of ``{v}`` that is true where `accept` would return the value as it is; None for none.
+
+        It may be false for values that are accepted too; they only take longer.
+        """
+        return None
 
     def __init__(
         self,

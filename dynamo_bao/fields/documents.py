@@ -227,6 +227,9 @@ def _converter() -> Any:
     return converter
 
 
+_TEXT = frozenset((str,))
+
+
 class StringSetField(Field):
     """A `set` of texts. The empty set is stored as no attribute.
 
@@ -240,6 +243,7 @@ class StringSetField(Field):
     ordered = False
     member_types: frozenset[Any] = frozenset((str, Any))
     code = "SS"
+    decode_source = 'set({v}["SS"])'
 
     def __init__(
         self,
@@ -272,6 +276,9 @@ class StringSetField(Field):
     def normalise(self, value: Any) -> set[Any]:
         if not isinstance(value, (set, frozenset, list, tuple)):
             self.refuse_type(value, "a set")
+        usual = type(self).normalise_member is StringSetField.normalise_member
+        if usual and set(map(type, value)) <= _TEXT and "".join(value).isascii():
+            return set(value)  # each member is what normalise_member would make of it
         return {self.normalise_member(member) for member in value}
 
     def normalise_member(self, member: Any) -> Any:

@@ -33,6 +33,10 @@ class DateTimeField(Field):
     decode_source = '_EPOCH + _timedelta(milliseconds=_int({v}["N"]))'
     encode_source = '{{"N": str(({v} - _EPOCH) // _MILLISECOND)}}'
 
+    def fine_source(self) -> str | None:
+        finest = self.unit.microseconds or 1_000_000
+        return f"type({{v}}) is _datetime and {{v}}.tzinfo is _utc and not {{v}}.microsecond % {finest}"
+
     def normalise(self, value: Any) -> datetime:
         moment = self._moment(value)
         try:

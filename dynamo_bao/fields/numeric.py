@@ -47,12 +47,24 @@ class IntegerField(Field):
         self.minimum = minimum
         self.maximum = maximum
 
+    def fine_source(self) -> str | None:
+        edge = JAVASCRIPT_SAFE if self.shared else _SAFE - 1
+        least = -edge if self.minimum is None else max(-edge, self.minimum)
+        most = edge if self.maximum is None else min(edge, self.maximum)
+        return f"type({{v}}) is int and {least} <= {{v}} <= {most}"
+
     def normalise(self, value: Any) -> int:
         if isinstance(value, bool) or not isinstance(value, int):
             self.refuse_type(value, "int")
         return int(value)
 
     def validate(self, value: int) -> None:
+        if self.shared and abs(value) > JAVASCRIPT_SAFE:
+            raise self.error(
+                "is over 2^53 - 1, which JavaScript reads as another number; key_format='dynamo-bao' refuses it, "
+                "'native' does not",
+                value,
+            )
         if not -_SAFE < value < _SAFE:
             fault = number_fault(Decimal(value))
             if fault:
@@ -121,6 +133,11 @@ class FloatField(Field):
     ) -> None:
         super().__init__(**options)
         self.precision = precision
+
+    def fine_source(self) -> str | None:
+        if self.precision is not None:
+            return None
+        return "type({v}) is float and (1e-129 < {v} < 1e125 or -1e125 < {v} < -1e-129 or {v} == 0.0)"
 
     def normalise(self, value: Any) -> float:
         if isinstance(value, bool) or not isinstance(value, (int, float)):
@@ -192,6 +209,9 @@ class BooleanField(Field):
 
     def fits(self, annotation: Any) -> bool:
         return annotation in (bool, Any, object)
+
+    def fine_source(self) -> str | None:
+        return "type({v}) is bool"
 
     def normalise(self, value: Any) -> bool:
         if not isinstance(value, bool):

@@ -69,6 +69,13 @@ class StringField(Field):
         self.pattern = re.compile(pattern) if pattern is not None else None
         self.choices = tuple(choices) if choices is not None else None
 
+    def fine_source(self) -> str | None:
+        if self.pattern is not None or self.choices is not None:
+            return None
+        longest = "" if self.max_length is None else f" and len({{v}}) <= {self.max_length}"
+        shortest = "" if self.min_length is None else f" and len({{v}}) >= {self.min_length}"
+        return "type({v}) is str and {v}.isascii()" + longest + shortest
+
     def normalise(self, value: Any) -> str:
         if not isinstance(value, str):
             self.refuse_type(value, "str")
@@ -303,6 +310,9 @@ class RelatedField(StringField):
     ) -> None:
         super().__init__(**options)
         self.target = target
+
+    def fine_source(self) -> str | None:
+        return "type({v}) is str and {v} and {v}.isascii()"
 
     @property
     def target_name(self) -> str:

@@ -38,10 +38,15 @@ class Find:
 
 @frozen
 class Relation:
-    """``post.user``, and ``post.get_user()``, for a relation field."""
+    """``post.user``, and ``post.get_user()``, for a relation field.
+
+    Attributes:
+        is_attribute: whether there is ``post.user``, which a name that every model has cannot be.
+    """
 
     name: str
     field: FieldDescription
+    is_attribute: bool
 
 
 @frozen
@@ -68,6 +73,7 @@ Member = Query | Find | Relation | Children | Mapped
 
 def own_members(model: ModelDescription) -> list[Member]:
     """What a model's own fields and keys give it."""
+    taken = _taken(model)
     found: list[Member] = []
     for key in model.queries:
         found.append(Query(f"query_{key.name}", key, model.fields.get(str(key.partition))))
@@ -76,9 +82,9 @@ def own_members(model: ModelDescription) -> list[Member]:
         found.append(Find(f"find_by_{field.name}", constraint, field))
     for field in model.fields.values():
         name = relation_name(field.name) if field.is_relation else None
-        if name is not None:
-            found.append(Relation(name, field))
-    return [member for member in found if member.name not in _taken(model)]
+        if name is not None and name not in model.fields:
+            found.append(Relation(name, field, name not in taken))
+    return [member for member in found if not taken.intersection(names_of(member))]
 
 
 def members_from_others(
@@ -119,4 +125,6 @@ def _taken(model: ModelDescription) -> set[str]:
 
 def names_of(member: Member) -> list[str]:
     """The attributes that a member is."""
-    return [member.name, f"get_{member.name}"] if isinstance(member, Relation) else [member.name]
+    if not isinstance(member, Relation):
+        return [member.name]
+    return [*([member.name] if member.is_attribute else []), f"get_{member.name}"]

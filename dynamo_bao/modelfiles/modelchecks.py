@@ -24,15 +24,15 @@ from dynamo_bao.modelfiles.kinds import WANTED, Kind, is_flag, is_text, is_texts
 from dynamo_bao.modelfiles.names import is_name, python_name
 from dynamo_bao.modelfiles.nodes import Node
 from dynamo_bao.modelfiles.section import Section, shape
-from dynamo_bao.schema import MODEL_PREFIX
 from dynamo_bao.searchtext import SearchConfig
+from dynamo_bao.shapes import MODEL_PREFIX
 from dynamo_bao.wire import CONSTRAINT_IDS, INDEX_IDS
 
 MAX_FIELDS = 1000
 PREFIX = "modelPrefix"
 """What a file writes for `MODEL_PREFIX`."""
 
-_KEYS = (
+KEYS = (
     "modelPrefix", "tableType", "iterable", "iterationBuckets", "searchable", "searchConfig", "mapping",
     "fields", "primaryKey", "indexes", "uniqueConstraints", "doc",
 )  # fmt: skip
@@ -68,7 +68,7 @@ class ModelReader:
             ModelFileError: for an unknown key, a missing one, or a wrong value.
         """
         section = self.section
-        section.know(_KEYS, "key")
+        section.know(KEYS, "key")
         prefix = section.text("modelPrefix", "modelPrefix: <1 to 4 letters or digits>")
         table_type = section.checked("tableType", TABLE_TYPES.__contains__, "standard or mapping", "standard")
         self._read_fields()

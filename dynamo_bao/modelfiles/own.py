@@ -69,7 +69,7 @@ class FieldsFolder:
 
     def _modules(self) -> Iterator[tuple[ModuleType, Path]]:
         files = sorted(file for file in self.path.glob("*.py") if not file.name.startswith((".", "__main__")))
-        package = _private_package(self.path)
+        package: list[str] = []  # made when a module needs it: its __init__ runs then
         for file in files:
             try:
                 yield self._module(package, file), file
@@ -80,14 +80,16 @@ class FieldsFolder:
                     f"The field classes of {file} cannot be imported: {type(error).__name__}: {error}"
                 ) from error
 
-    def _module(self, package: str, file: Path) -> ModuleType:
+    def _module(self, package: list[str], file: Path) -> ModuleType:
         """A module as the program itself imports it, if it can; else under a private name."""
         known = None if self.is_fresh else _as_imported(self._import_name(file), file)
         if known is not None:
             return known
+        if not package:
+            package.append(_private_package(self.path))
         if file.name == "__init__.py":
-            return sys.modules[package]
-        return importlib.import_module(f"{package}.{file.stem}")
+            return sys.modules[package[0]]
+        return importlib.import_module(f"{package[0]}.{file.stem}")
 
     def _import_name(self, file: Path) -> str | None:
         """The name under which a program imports a file of the folder; None where it cannot."""
@@ -122,7 +124,9 @@ def _as_imported(name: str | None, file: Path) -> ModuleType | None:
 
 def _private_package(folder: Path) -> str:
     """A package made of a folder anew, under a name of its own, so that its modules can import each other."""
-    name = f"dynamo_bao_fields_{hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:12]}"
+    folder = folder.resolve()  # the import system remembers folders by the text of their paths
+    name = f"dynamo_bao_fields_{hashlib.sha256(str(folder).encode()).hexdigest()[:12]}"
+    importlib.invalidate_caches()
     for known in [known for known in sys.modules if known == name or known.startswith(f"{name}.")]:
         del sys.modules[known]
     file = folder / "__init__.py"

@@ -50,7 +50,7 @@ class RecentTraces:
         if environ.get("PATH_INFO") != self.path or environ.get("REQUEST_METHOD") not in ("GET", "HEAD"):
             return None
         chosen = parse_qs(environ.get("QUERY_STRING", "")).get("request", [""])[0]
-        for number, visit in self._visits:
+        for number, visit in tuple(self._visits):  # other threads add to it
             if str(number) == chosen:
                 return visit.trace.html()
         return self.html()

@@ -6,18 +6,19 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
-from dynamo_bao.capacity import Capacity
+from dynamo_bao.capacity import NOTHING_CONSUMED, Capacity
 from dynamo_bao.database import Database
 from dynamo_bao.errors import BatchIncompleteError
-from dynamo_bao.instances import Status, fill, mark_failed, mark_missing, state_of
+from dynamo_bao.instances import STATE, load, mark_failed, mark_missing, state_of, values_in
 from dynamo_bao.peers import PeerGroup
 from dynamo_bao.session.identity import ItemKey
-from dynamo_bao.session.lookups import PlannedBatch, plan_reads, wanted_by
+from dynamo_bao.session.lookups import PlannedBatch, Wanted, plan_reads
 from dynamo_bao.session.pool import Pool
 from dynamo_bao.session.queries import PendingQuery
 from dynamo_bao.session.rounds import NAMED_KEYS, Round, Rounds, open_round, tell
 from dynamo_bao.transport.batches import BatchAnswer, TableKey, fetch_batch
 from dynamo_bao.transport.messages import Reply, Request
+from dynamo_bao.wire import Item
 
 QUERIES_FOR_A_BATCH = 5
 """How many queries travel at once where one batch would: a query's reply is a page, a batch's up to 16 MB."""
@@ -40,13 +41,11 @@ class Flush:
         self.unanswered = dict(taken)
         self.unheard = list(queries)
         self._rounds = rounds
-        self._settled: list[Any] = []
-        self._waiting: dict[tuple[int, TableKey], list[ItemKey]] = {}
-        self._wanted = []
-        for item_key, instance in taken.items():
-            want = wanted_by(state_of(instance))
-            self._wanted.append(want)
-            self._waiting.setdefault((id(want.database.transport), want.table_key), []).append(item_key)
+        self._loaded: list[Any] = []
+        self._wanted = [
+            _tuple(Wanted, (key.home.database, key.key, state_of(instance).wants_consistent, key))
+            for key, instance in taken.items()
+        ]
 
     def run(self, pool: Pool, seconds: float | None, max_concurrency: int | None) -> None:
         """Sends the requests and gives every key and query its outcome.
@@ -56,11 +55,12 @@ class Flush:
             max_concurrency: how many requests travel at once; None for the most of the tables' own, and five
                 times as many queries beside them.
         """
-        databases = [want.database for want in self._wanted] + [query.database for query in self.unheard]
+        plan, queries = plan_reads(self._wanted), list(self.unheard)
+        asked = [*(planned.database for planned in plan), *(query.database for query in queries)]
+        databases = list({id(database): database for database in asked}.values())
         seconds = seconds or min(database.deadline for database in databases)
         widened = 1 + QUERIES_FOR_A_BATCH if self.unheard else 1
         at_once = max_concurrency or widened * max(database.max_concurrency for database in databases)
-        plan, queries = plan_reads(self._wanted), list(self.unheard)
         calls: list[Callable[[], Any]] = [partial(_fetch, planned, seconds) for planned in plan]
         calls += [partial(_ask, query.database, query.first_request(), seconds) for query in queries]
         with open_round(self._rounds, databases[0], "lookups" if plan else "queries") as opened:
@@ -69,9 +69,9 @@ class Flush:
                 self._settle(opened, planned, answer)
             for query, outcome in zip(queries, answers[len(plan) :], strict=True):
                 self._heard(opened, query, outcome)
-        _make_peers(self._settled)
-        for hooks in {id(database): database.observers.on_flush for database in databases}.values():
-            tell(hooks, opened)
+        _make_peers(self._loaded)
+        for database in databases:
+            tell(database.observers.on_flush, opened)
 
     def _settle(self, opened: Round, planned: PlannedBatch, answer: BatchAnswer) -> None:
         self._rounds.stats.batches += len(answer.replies)
@@ -81,21 +81,35 @@ class Flush:
             failures.update(dict.fromkeys(answer.unanswered, _incomplete(len(answer.unanswered))))
         share = _share(answer, len(planned.batch.keys))
         about: list[str] = []
-        for table_key in planned.batch.keys:
-            for item_key in self._waiting[id(planned.transport), table_key]:
-                instance = self.unanswered.pop(item_key)
+        items, consistent, pop = answer.items, planned.batch.consistent, self.unanswered.pop
+        for table_key, callers in zip(planned.batch.keys, planned.callers, strict=True):
+            item = items.get(table_key)
+            for item_key in callers:
+                instance = pop(item_key)
+                values = values_in(instance, "__dict__")
+                state = values[STATE]
                 if len(about) < NAMED_KEYS:
-                    about.append(f"{item_key.home.schema.name} {state_of(instance).primary_id!r}")
-                _resolve(
-                    instance, answer.items.get(table_key), failures.get(table_key), planned.batch.consistent
-                )
-                state = state_of(instance)
-                state.capacity = state.capacity.plus(share)
-                self._settled.append(instance)
+                    about.append(f"{item_key.home.schema.name} {state.primary_id!r}")
+                if failures and table_key in failures:
+                    mark_failed(instance, failures[table_key])
+                elif item is None:
+                    mark_missing(instance, consistent=consistent)
+                else:
+                    self._take(instance, values, item, consistent)
+                state.capacity = share if state.capacity is NOTHING_CONSUMED else state.capacity.plus(share)
         for reply in answer.replies:
             opened.add(planned.database, reply, about, len(planned.batch.keys))
         for request, error, started in answer.refused:
             opened.add_failure(planned.database, request, error, started, about)
+
+    def _take(self, instance: Any, values: dict[str, Any], item: Item, consistent: bool) -> None:
+        """Loads an instance; an item that cannot be decoded is that instance's own failure."""
+        try:
+            load(instance, values, item, consistent)
+        except Exception as error:
+            mark_failed(instance, error)
+        else:
+            self._loaded.append(instance)
 
     def _heard(self, opened: Round, query: PendingQuery, outcome: Reply | _Refusal) -> None:
         self.unheard.remove(query)
@@ -105,6 +119,9 @@ class Flush:
         else:
             opened.add_failure(query.database, outcome.request, outcome.error, outcome.started, [query.about])
             query.arrived(outcome.error)
+
+
+_tuple: Any = tuple.__new__  # a named tuple's own constructor takes several times as long
 
 
 class _Refusal(NamedTuple):
@@ -137,26 +154,12 @@ def _incomplete(count: int) -> BatchIncompleteError:
     return BatchIncompleteError(f"DynamoDB had not processed {count} keys by the deadline.")
 
 
-def _resolve(instance: Any, item: Any, failure: Exception | None, consistent: bool) -> None:
-    """Loads an instance from what its batch brought; what cannot be decoded is that instance's own failure."""
-    if failure is not None:
-        mark_failed(instance, failure)
-    elif item is None:
-        mark_missing(instance, consistent=consistent)
-    else:
-        try:
-            fill(instance, item, consistent=consistent)
-        except Exception as error:
-            mark_failed(instance, error)
-
-
 def _make_peers(instances: list[Any]) -> None:
     """Instances of one model that one round brought are peers."""
-    by_home: dict[int, list[Any]] = {}
-    for instance in instances:
-        if state_of(instance).status is Status.LOADED:
-            by_home.setdefault(id(state_of(instance).home), []).append(instance)
-    for members in by_home.values():
-        group = PeerGroup(members)
-        for member in members:
-            state_of(member).group = group
+    states = [state_of(instance) for instance in instances]
+    homes = {id(state.home) for state in states}
+    for home in homes:
+        alike = [number for number, state in enumerate(states) if id(state.home) == home]
+        group = PeerGroup(instances[number] for number in alike)
+        for number in alike:
+            states[number].group = group

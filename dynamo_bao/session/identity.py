@@ -32,60 +32,66 @@ class IdentityMap:
     Args:
         most: how many are held at most; from then on the oldest without local changes are let go, and stay
             known while somebody else holds them.
+
+    Attributes:
+        held: those that are held, by key; only read outside.
+        has_seen: whether there may be others.
     """
 
     def __init__(self, most: int | None = None) -> None:
         self._most = most
-        self._held: dict[ItemKey, Any] = {}
+        self.held: dict[ItemKey, Any] = {}
         self._seen: weakref.WeakValueDictionary[ItemKey, Any] = weakref.WeakValueDictionary()
+        self.has_seen = False  # most sessions never do, and then nothing is looked for there
 
     def get(self, key: ItemKey) -> Any:
         """The instance for `key`, or None."""
-        instance = self._held.get(key)
-        return self._seen.get(key) if instance is None else instance
+        instance = self.held.get(key)
+        return self._seen.get(key) if instance is None and self.has_seen else instance
 
     def hold(self, key: ItemKey, instance: Any) -> None:
         """Keeps `instance` as the one for `key`, for as long as the session lives."""
-        self._held[key] = instance
-        if self._seen:
+        self.held[key] = instance
+        if self.has_seen:
             self._seen.pop(key, None)
-        if self._most is not None and len(self._held) > self._most:
+        if self._most is not None and len(self.held) > self._most:
             self._let_go()
 
     def _let_go(self) -> None:
-        for key in list(islice(self._held, TRIES)):
-            instance = self._held.pop(key)
+        for key in list(islice(self.held, TRIES)):
+            instance = self.held.pop(key)
             if _is_clean(instance):
-                self._seen[key] = instance
+                self.see(key, instance)
                 return
-            self._held[key] = instance  # behind the others, to be tried again much later
+            self.held[key] = instance  # behind the others, to be tried again much later
 
     def see(self, key: ItemKey, instance: Any) -> None:
         """Knows `instance` as the one for `key` while somebody else holds it."""
-        if key not in self._held:
+        if key not in self.held:
             self._seen[key] = instance
+            self.has_seen = True
 
     def drop(self, key: ItemKey) -> None:
         """Forgets the instance for `key`."""
-        self._held.pop(key, None)
+        self.held.pop(key, None)
         self._seen.pop(key, None)
 
     def drop_instance(self, instance: Any) -> None:
         """Forgets an instance whose key may have changed since it was held."""
-        for key in [key for key, held in self._held.items() if held is instance]:
+        for key in [key for key, held in self.held.items() if held is instance]:
             self.drop(key)
 
     def items(self) -> list[tuple[ItemKey, Any]]:
         """Everything known, held ones first."""
-        return [*self._held.items(), *self._seen.items()]
+        return [*self.held.items(), *self._seen.items()]
 
     def clear(self) -> None:
         """Forgets everything."""
-        self._held.clear()
+        self.held.clear()
         self._seen.clear()
 
     def __len__(self) -> int:
-        return len(self._held) + len(self._seen)
+        return len(self.held) + len(self._seen)
 
 
 def _is_clean(instance: Any) -> bool:

@@ -5,20 +5,19 @@ from __future__ import annotations
 import weakref
 from typing import Any
 
-from dynamo_bao.instances import (
-    Home,
-    Status,
-    changed_names,
-    mark_missing,
-    new_pending,
-    state_of,
-    unload,
-)
-from dynamo_bao.schema import Identity
+from dynamo_bao.identities import Identity
+from dynamo_bao.instances import Home, Status, changed_names, mark_missing, new_pending, state_of, unload
 from dynamo_bao.session.identity import IdentityMap, ItemKey
 from dynamo_bao.session.lookups import Lookups
 from dynamo_bao.session.owned import Owned, SessionState
 from dynamo_bao.session.stats import Stats
+
+_tuple: Any = tuple.__new__  # a named tuple's own constructor takes several times as long
+
+
+def _key(home: Home, identity: Identity) -> ItemKey:
+    key: ItemKey = _tuple(ItemKey, (home, identity.key))
+    return key
 
 
 class Objects(Owned):
@@ -36,7 +35,6 @@ class Objects(Owned):
         home: Home,
         identity: Identity,
         tenant: str | None,
-        *,
         consistent: bool = False,
         counted: bool = True,
     ) -> Any:
@@ -48,13 +46,17 @@ class Objects(Owned):
 
         The caller has checked that the session may be used.
         """
-        key = ItemKey(home, identity.key)
-        instance = self._identity.get(key)
+        key: ItemKey = _tuple(ItemKey, (home, identity.key))
+        known = self._identity
+        instance = known.get(key) if known.has_seen else known.held.get(key)
         if counted:
             self.stats.lookups += 1
         if instance is None:
             instance = new_pending(home, identity, tenant, self)
-            self._register(key, instance, consistent)
+            if consistent:
+                state_of(instance).wants_consistent = True
+            known.hold(key, instance)
+            self._lookups.pending[key] = instance
             return instance
         if counted:
             self.stats.cache_hits += 1
@@ -68,11 +70,6 @@ class Objects(Owned):
             self._reload(instance, keep_changes=True)
         self._identity.hold(key, instance)
         return instance
-
-    def _register(self, key: ItemKey, instance: Any, consistent: bool) -> None:
-        state_of(instance).wants_consistent = consistent
-        self._identity.hold(key, instance)
-        self._lookups.add(key, instance)
 
     def _retry_failed(self) -> None:
         """Puts every failed lookup of the session into the next round."""
@@ -95,12 +92,12 @@ class Objects(Owned):
 
     def known(self, home: Home, identity: Identity) -> Any:
         """The session's instance for a key, or None."""
-        return self._identity.get(ItemKey(home, identity.key))
+        return self._identity.get(_key(home, identity))
 
     def introduce(self, home: Home, identity: Identity, instance: Any) -> None:
         """Makes a new instance, which is not stored yet, the session's own one for a key."""
-        self._lookups.discard(ItemKey(home, identity.key))
-        self._identity.hold(ItemKey(home, identity.key), instance)
+        self._lookups.discard(_key(home, identity))
+        self._identity.hold(_key(home, identity), instance)
 
     def adopt(self, instance: Any) -> None:
         """Makes a stored instance the session's own one for its key, held."""
@@ -118,19 +115,24 @@ class Objects(Owned):
     def hold(self, instance: Any) -> None:
         """Keeps an instance of this session that was changed."""
         key = key_of(instance)
-        if self._state is not SessionState.CLOSED and self._identity.get(key) is instance:
+        if self.state is not SessionState.CLOSED and self._identity.get(key) is instance:
             self._identity.hold(key, instance)
+
+    def keeps(self, home: Home, identity: Identity, instance: Any) -> bool:
+        """Whether an instance is the session's own one for its key already, and nobody was handed another."""
+        key = _key(home, identity)
+        return self._identity.held.get(key) is instance and key not in self._deleted
 
     def earlier(self, home: Home, identity: Identity) -> list[Any]:
         """Instances handed out for a key before its item was created: pending, missing or deleted ones."""
-        key = ItemKey(home, identity.key)
+        key = _key(home, identity)
         gone = self._deleted.pop(key, None)
         known = self._identity.get(key)
         return [one for one in (known, gone() if gone is not None else None) if one is not None]
 
     def deleted(self, home: Home, identity: Identity, tenant: str | None, instance: Any) -> None:
         """Remembers that this session deleted an item: later finds of its key are missing."""
-        key = ItemKey(home, identity.key)
+        key = _key(home, identity)
         self._lookups.discard(key)
         if self._was_added(key):
             return
@@ -141,11 +143,11 @@ class Objects(Owned):
 
     def has_deleted(self, home: Home, identity: Identity) -> bool:
         """Whether this session deleted the item of a key, and nobody created it again."""
-        return ItemKey(home, identity.key) in self._deleted
+        return _key(home, identity) in self._deleted
 
     def forget(self, home: Home, identity: Identity) -> None:
         """Makes the next find of a key ask again."""
-        self._identity.drop(ItemKey(home, identity.key))
+        self._identity.drop(_key(home, identity))
 
     def unsay(self, home: Home, identity: Identity) -> None:
         """Makes the next find of a key ask again, also where the session had deleted its item."""

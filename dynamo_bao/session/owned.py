@@ -21,30 +21,39 @@ class SessionState(enum.Enum):
     CLOSED = "closed"
 
 
+OPEN = SessionState.OPEN
+"""The state in which a session can be used."""
+
+
 class Owned:
-    """Keeps to the rules of who may use a session, and when."""
+    """Keeps to the rules of who may use a session, and when.
+
+    Attributes:
+        state: whether it can be used now; only read outside.
+        owner: who may use it; only read outside.
+    """
 
     def __init__(self) -> None:
-        self._state = SessionState.OPEN
-        self._owner: Owner | None = None
+        self.state = SessionState.OPEN
+        self.owner: Owner | None = None
         self._activated = False
 
     @property
     def is_open(self) -> bool:
         """Whether the session can still be used."""
-        return self._state is not SessionState.CLOSED
+        return self.state is not SessionState.CLOSED
 
     def bind(self) -> None:
         """Puts the session on top of the stack of the code that runs now, which owns it from here on."""
         owner = current_owner()
-        if self._owner is not None and self._owner is not owner:
+        if self.owner is not None and self.owner is not owner:
             raise self._foreign()
-        self._owner = owner
+        self.owner = owner
         owner.stack.append(self)
 
     def unbind(self) -> None:
         """Takes the session off its owner's stack, of which it must be the top."""
-        owner = self._owner
+        owner = self.owner
         if owner is None or owner is not current_owner() or not owner.stack or owner.stack[-1] is not self:
             if owner is not None and owner is current_owner() and self in owner.stack:
                 owner.stack.remove(self)
@@ -60,12 +69,12 @@ class Owned:
             ConcurrencyError: where it is activated elsewhere, or inside a transaction.
         """
         owner = current_owner()
-        if self._owner is owner:
+        if self.owner is owner:
             return
         if self._activated:
             raise self._foreign()
         self._require_movable()
-        self._owner = owner
+        self.owner = owner
 
     @contextmanager
     def activate(self: Mine) -> Iterator[Mine]:
@@ -81,10 +90,10 @@ class Owned:
             ...             return User.find("42").name
             ...     pool.submit(work).result()
         """
-        if self._activated or self._state is not SessionState.OPEN:
+        if self._activated or self.state is not SessionState.OPEN:
             raise ConcurrencyError(f"The session cannot be activated here: it is {self._where()}.")
         self._require_movable()
-        before, self._activated, self._owner = self._owner, True, None
+        before, self._activated, self.owner = self.owner, True, None
         self.bind()
         try:
             yield self
@@ -92,17 +101,17 @@ class Owned:
             try:
                 self.unbind()
             finally:
-                self._owner, self._activated = before, False
+                self.owner, self._activated = before, False
 
     def _require_movable(self) -> None:
         """Raises where the owner must not change now."""
 
     def _where(self) -> str:
-        return "activated elsewhere already" if self._activated else self._state.value
+        return "activated elsewhere already" if self._activated else self.state.value
 
     def require_owner(self) -> None:
         """Raises unless the code that runs now owns the session, closed as it may be."""
-        if self._owner is not current_owner():
+        if self.owner is not current_owner():
             raise self._foreign()
 
     def check(self, owner: Owner | None = None) -> None:
@@ -111,24 +120,26 @@ class Owned:
         Args:
             owner: the owner of the running code, where the caller knows it.
         """
-        if self._owner is not (owner or current_owner()):
+        if self.owner is not (owner or current_owner()):
             raise self._foreign()
-        if self._state is SessionState.FLUSHING:
+        if self.state is OPEN:
+            return
+        if self.state is SessionState.FLUSHING:
             raise ConcurrencyError(
                 "A batch is being fetched; hooks and decoders cannot load anything meanwhile."
             )
-        if self._state is SessionState.CLOSED:
+        if self.state is SessionState.CLOSED:
             raise ConcurrencyError("The batch context was left; open a new one.")
 
     @contextmanager
     def _flushing(self) -> Iterator[None]:
         """While a round is under way."""
-        self._state = SessionState.FLUSHING
+        self.state = SessionState.FLUSHING
         try:
             yield
         finally:
-            if self._state is SessionState.FLUSHING:
-                self._state = SessionState.OPEN
+            if self.state is SessionState.FLUSHING:
+                self.state = SessionState.OPEN
 
     def _foreign(self) -> ConcurrencyError:
         return ConcurrencyError(

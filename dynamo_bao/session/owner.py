@@ -52,7 +52,9 @@ this_process.after_fork(_start_anew)
 
 def current_owner() -> Owner:
     """The owner of the code that is running now."""
-    local = _local
+    local, loaded = _local, sys.modules
+    if "greenlet" not in loaded and "asyncio.events" not in loaded:
+        return local.thread
     running = _running_inside()
     if running is None:
         return local.thread

@@ -16,11 +16,7 @@ from dynamo_bao.errors import (
     LazyLoadError,
     UncommittedChangesError,
 )
-from dynamo_bao.instances import (
-    Home,
-    Status,
-    state_of,
-)
+from dynamo_bao.instances import Home, Status, state_of
 from dynamo_bao.session.flush import Flush
 from dynamo_bao.session.objects import Objects, key_of
 from dynamo_bao.session.owned import SessionState
@@ -104,9 +100,9 @@ class Session(Objects):
 
     def close(self) -> None:
         """Ends the session: pending lookups are dropped, instances stay usable. May be called twice."""
-        if self._state is SessionState.CLOSED:
+        if self.state is SessionState.CLOSED:
             return
-        self._state = SessionState.CLOSED
+        self.state = SessionState.CLOSED
         self._lookups.take()
         self._queries.clear()
         self._identity.clear()
@@ -387,7 +383,7 @@ class Session(Objects):
 
     def __repr__(self) -> str:
         return (
-            f"<Session {self._state.value}: {len(self._lookups)} pending, {len(self._identity)} known, "
+            f"<Session {self.state.value}: {len(self._lookups)} pending, {len(self._identity)} known, "
             f"{self.stats.round_trips} round trips>"
         )
 

@@ -7,6 +7,7 @@ Every reply's length and CRC are checked in botocore's ``before-parse`` event, a
 from __future__ import annotations
 
 import io
+import os
 import re
 import ssl
 import threading
@@ -19,7 +20,7 @@ from dynamo_bao.process import this_process
 from dynamo_bao.transport.connections import HttpReply, NotConnected, ReplyLost
 from dynamo_bao.transport.embedded import EmbeddedEngine
 from dynamo_bao.transport.integrity import check_envelope, parse_reply
-from dynamo_bao.transport.messages import AttemptFailed, Outcome, Request, tables_of
+from dynamo_bao.transport.messages import AttemptFailed, Outcome, Request, names_an_arn, tables_of
 from dynamo_bao.transport.outcomes import CONTENDED, THROTTLING, TRANSIENT, error_for
 from dynamo_bao.transport.signing import StaticCredentials, scope_of
 
@@ -77,11 +78,17 @@ def open_client(
     client = Session(botocore_session=session).client(
         "dynamodb", region_name=region, endpoint_url=endpoint_url, config=config, **credentials
     )
+    authorities = configured_authorities(session.get_config_variable("ca_bundle"), os.environ)
     if credentials:
         fixed = StaticCredentials.of(credentials)
-        return Opened(client, lambda: fixed, session.get_config_variable("ca_bundle"))
+        return Opened(client, lambda: fixed, authorities)
     found = session.get_credentials()
-    return Opened(client, found and found.get_frozen_credentials, session.get_config_variable("ca_bundle"))
+    return Opened(client, found and found.get_frozen_credentials, authorities)
+
+
+def configured_authorities(setting: str | None, environment: Mapping[str, str]) -> str | None:
+    """The file of trusted certificates that botocore takes for a setting; None for the usual ones."""
+    return setting or environment.get("REQUESTS_CA_BUNDLE") or None
 
 
 def attach(client: Any, engine: EmbeddedEngine) -> None:
@@ -159,7 +166,7 @@ class BotoWire:
 
     def attempt(self, request: Request, seconds: float) -> dict[str, Any]:
         method = getattr(self.client, method_of(request.operation))
-        self._call.active = True
+        self._call.active, self._call.usual = True, not names_an_arn(request)
         try:
             body: dict[str, Any] = method(**request.parameters)
         except Exception as error:
@@ -181,8 +188,8 @@ class BotoWire:
             response_dict["body"] = b"{}"
 
     def _see_manner(self, request: Any, **_: object) -> None:
-        if self.manner is not None or not getattr(self._call, "active", False):
-            return
+        if self.manner is not None or not (getattr(self._call, "active", False) and self._call.usual):
+            return  # known, somebody else's, or to an endpoint that is one table's
         headers = {name.lower(): _text(value) for name, value in request.headers.items()}
         scope = scope_of(headers.get("authorization", ""))
         if scope is not None:
@@ -246,17 +253,19 @@ def refusal_of(request: Request, reply: HttpReply, parsed: Mapping[str, Any], cl
     kind = str(parsed.get("__type") or reply.headers.get("x-amzn-errortype") or reply.status)
     code = kind.rsplit("#", 1)[-1].split(":", 1)[0]
     details = {name: value for name, value in parsed.items() if name not in ("__type", "message", "Message")}
+    metadata: dict[str, Any] = {
+        "HTTPStatusCode": reply.status,
+        "HTTPHeaders": reply.headers,
+        "RetryAttempts": 0,
+    }
+    if "x-amzn-requestid" in reply.headers:
+        metadata["RequestId"] = reply.headers["x-amzn-requestid"]
     response: Any = {
         "Error": {
             "Message": parsed.get("message", parsed.get("Message", "")),
             "Code": code,
         },
-        "ResponseMetadata": {
-            "RequestId": reply.headers.get("x-amzn-requestid", ""),
-            "HTTPStatusCode": reply.status,
-            "HTTPHeaders": reply.headers,
-            "RetryAttempts": 0,
-        },
+        "ResponseMetadata": metadata,
         **details,
     }
     made = _exception_class(code) if client is None else client.exceptions.from_code(code)
@@ -277,7 +286,9 @@ def lost_on_the_way(url: str, error: NotConnected | ReplyLost) -> Exception:
 
     cause = error.__cause__
     if isinstance(error, NotConnected):
-        if isinstance(cause, ssl.SSLError):
+        if isinstance(cause, ssl.SSLError) and not isinstance(
+            cause, (ssl.SSLEOFError, ssl.SSLZeroReturnError)
+        ):
             untrusted: Exception = exceptions.SSLError(endpoint_url=url, error=cause)
             return untrusted
         kind = (

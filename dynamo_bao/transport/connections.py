@@ -1,8 +1,8 @@
 """HTTP/1.1 connections to one host, kept open between requests.
 
 A request is one write of bytes that were put together beforehand, and a reply is read as it arrives: there is
-nothing between the library and the socket. A connection that has been idle is looked at before it is used again,
-so that one the server has closed meanwhile is not taken for a lost reply.
+nothing between the library and the socket. A connection is looked at before it is used again, so that one the
+server has closed meanwhile is not taken for a lost reply, and what nobody asked for not for an answer.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ import ssl
 import time
 import zlib
 from collections.abc import Callable
+from functools import partial
 from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
 LONGEST_HEAD: Final = 65536
 RECEIVED_AT_ONCE: Final = 65536
-LOOK_AFTER_SECONDS: Final = 0.25
-"""How long a connection may have been idle without being looked at before it is used again."""
 LONGEST_IDLE_SECONDS: Final = 60.0
 IDLE_CONNECTIONS: Final = 64
+_DIGITS: Final = frozenset("0123456789abcdefABCDEF")
 
 
 class NotConnected(Exception):
@@ -93,10 +93,11 @@ class Connection:
         connected: the socket, encrypted where it has to be.
     """
 
-    __slots__ = ("_sock", "idle_since")
+    __slots__ = ("_arrived", "_sock", "idle_since")
 
     def __init__(self, connected: socket.socket) -> None:
         self._sock = connected
+        self._arrived = _arrivals(connected)
         self.idle_since = Moment(0.0, 0.0)
 
     def exchange(self, request: bytes, ends: float, patience: float) -> tuple[HttpReply, bool]:
@@ -118,11 +119,11 @@ class Connection:
         self._sock.settimeout(min(left, patience))
 
     def was_dropped(self, now: Moment) -> bool:
-        """Whether the server has closed the connection while nobody used it, or may have after so long."""
-        idle = now.since(self.idle_since)
-        if idle < LOOK_AFTER_SECONDS:
-            return False
-        return idle > LONGEST_IDLE_SECONDS or _readable(self._sock)
+        """Whether the server has closed the connection while nobody used it, or may have after so long.
+
+        Anything that arrives while nothing is asked for counts as the end, also if it looks like a reply.
+        """
+        return now.since(self.idle_since) > LONGEST_IDLE_SECONDS or bool(self._arrived())
 
     def close(self) -> None:
         """Closes the socket."""
@@ -142,8 +143,8 @@ class _Reading:
         while 100 <= status < 200:
             status, version, headers = self._head()
         body, ended = self._body(status, headers)
-        connection = headers.get("connection", "").lower()
-        reusable = ended and connection != "close" and (version == "HTTP/1.1" or connection == "keep-alive")
+        wishes = headers.get("connection", "").lower()
+        reusable = ended and "close" not in wishes and (version == "HTTP/1.1" or "keep-alive" in wishes)
         if headers.get("content-encoding", "identity").lower() == "gzip":
             body = zlib.decompress(body, zlib.MAX_WBITS | 16)
         return HttpReply(status, headers, body), reusable and not self._held
@@ -170,15 +171,18 @@ class _Reading:
         for line in lines:
             name, _, value = line.partition(":")
             headers[name.lower()] = value.strip()
-        return int(rest[:3]), version, headers
+        return _number(rest[:3], 100), version, headers
 
     def _body(self, status: int, headers: dict[str, str]) -> tuple[bytes, bool]:
         """The body, and whether its end was marked, so that another reply may follow."""
-        if headers.get("transfer-encoding", "").lower() == "chunked":
+        encoding = headers.get("transfer-encoding")
+        if encoding is not None:
+            if encoding.lower() != "chunked":
+                raise ValueError("the reply was transferred in an encoding that nobody asked for")
             return self._chunks(), True
         length = headers.get("content-length")
         if length is not None:
-            return self._exactly(int(length)), True
+            return self._exactly(_number(length)), True
         if status in (204, 304):
             return b"", True
         return self._rest(), False
@@ -197,9 +201,10 @@ class _Reading:
 
     def _chunks(self) -> bytes:
         parts = []
-        while (size := int(self._line().partition(b";")[0], 16)) > 0:
+        while (size := _number(self._line().partition(b";")[0].strip().decode("latin-1"), base=16)) > 0:
             parts.append(self._exactly(size))
-            self._exactly(2)
+            if self._exactly(2) != b"\r\n":
+                raise ValueError("a chunk of the reply is not as long as it says")
         while self._line():
             pass
         return b"".join(parts)
@@ -222,13 +227,20 @@ class _Reading:
         return b"".join(parts)
 
 
-def _readable(sock: socket.socket) -> bool:
-    """Whether something has arrived on a socket: on an idle one, its end."""
+def _number(text: str, least: int = 0, base: int = 10) -> int:
+    """A number as HTTP writes it: digits and nothing else, where `int` takes signs, spaces and underscores."""
+    if not _DIGITS.issuperset(text) or (value := int(text, base)) < least:
+        raise ValueError(f"the reply has {text!r} where a number has to be")
+    return value
+
+
+def _arrivals(sock: socket.socket) -> Callable[[], object]:
+    """A function that says whether something has arrived on a socket: on an idle one, its end."""
     if hasattr(select, "poll"):
         poller = select.poll()
         poller.register(sock, select.POLLIN)
-        return bool(poller.poll(0))
-    return bool(select.select([sock], [], [], 0)[0])
+        return partial(poller.poll, 0)
+    return lambda: select.select([sock], [], [], 0)[0]
 
 
 class Connections:
@@ -276,6 +288,8 @@ class Connections:
         if reusable and not self._closed and len(self._idle) < IDLE_CONNECTIONS:
             connection.idle_since = Moment.now()
             self._idle.append(connection)
+            if self._closed:  # meanwhile, by another thread, which did not see this one
+                self.close()
         else:
             connection.close()
         return reply
@@ -283,39 +297,73 @@ class Connections:
     def _waiting(self) -> Connection | None:
         """A connection that is open and unused, the one used last first."""
         now = Moment.now()
-        while self._idle:
-            try:
-                connection = self._idle.pop()
-            except IndexError:  # another thread was faster
-                return None
+        while (connection := self._popped()) is not None:
             if not connection.was_dropped(now):
                 return connection
             connection.close()
         return None
 
-    def _connected(self, ends: float) -> Connection:
-        origin, seconds = self.origin, min(self._connect_seconds, ends - time.monotonic())
-        if seconds <= 0:
-            raise NotConnected("no time was left to connect") from TimeoutError("no time was left to connect")
+    def _popped(self) -> Connection | None:
         try:
-            sock = socket.create_connection((origin.host, origin.port), seconds)
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-            return Connection(self._encrypted(sock) if origin.tls else sock)
-        except OSError as error:
-            raise NotConnected(str(error)) from error
+            return self._idle.pop()
+        except IndexError:  # none waits, or another thread was faster
+            return None
 
-    def _encrypted(self, sock: socket.socket) -> socket.socket:
-        if self._context is None:
+    def _connected(self, ends: float) -> Connection:
+        """A new connection; making it takes at most what is left, over all addresses of the host."""
+        ends = min(ends, time.monotonic() + self._connect_seconds)
+        if self.origin.tls and self._context is None:
             self._context = self._tls()
         try:
-            return self._context.wrap_socket(sock, server_hostname=self.origin.host)
+            sock = self._reached(ends)
+        except OSError as error:
+            raise NotConnected(str(error)) from error
+        try:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            return Connection(self._encrypted(sock, ends))
+        except OSError as error:
+            sock.close()
+            raise NotConnected(str(error)) from error
         except BaseException:
             sock.close()
             raise
 
+    def _reached(self, ends: float) -> socket.socket:
+        """A socket that is connected to the first address of the host that answers.
+
+        An address that does not answer may use up half of what is left, and the last one all of it.
+        """
+        found = socket.getaddrinfo(self.origin.host, self.origin.port, type=socket.SOCK_STREAM)
+        failure = OSError("the host has no address")
+        for number, (family, kind, protocol, _, address) in enumerate(found, 1):
+            sock = socket.socket(family, kind, protocol)
+            try:
+                sock.settimeout(_left(ends) / (1 if number == len(found) else 2))
+                sock.connect(address)
+                return sock
+            except BaseException as error:
+                sock.close()
+                if not isinstance(error, OSError):
+                    raise
+                failure = error
+        raise failure
+
+    def _encrypted(self, sock: socket.socket, ends: float) -> socket.socket:
+        if self._context is None:
+            return sock
+        sock.settimeout(_left(ends))
+        return self._context.wrap_socket(sock, server_hostname=self.origin.host)
+
     def close(self) -> None:
         """Closes the connections that wait; those in use are closed when their replies are there."""
         self._closed = True
-        while self._idle:
-            self._idle.pop().close()
+        while (connection := self._popped()) is not None:
+            connection.close()
+
+
+def _left(ends: float) -> float:
+    left = ends - time.monotonic()
+    if left <= 0:
+        raise TimeoutError("no time was left to connect")
+    return left

@@ -18,7 +18,7 @@ _BINARY_MARKS = (b'"B"', b'"BS"')
 
 def check_envelope(headers: Mapping[str, str], body: bytes, operation: str) -> None:
     """Raises `DataFormatError` where `body` is not as long as, or not of the CRC that, its headers say."""
-    if headers.get("content-encoding", "identity") != "identity":
+    if headers.get("content-encoding", "identity").lower() != "identity":
         return
     length = headers.get("content-length")
     if length is not None and length.isdigit() and int(length) != len(body):

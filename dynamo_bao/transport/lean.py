@@ -15,9 +15,9 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from attrs import frozen
+from attrs import field, frozen
 
-from dynamo_bao.errors import DataFormatError
+from dynamo_bao.errors import ConfigurationError, DataFormatError
 from dynamo_bao.process import this_process
 from dynamo_bao.transport.boto import (
     CONNECT_SECONDS,
@@ -31,7 +31,7 @@ from dynamo_bao.transport.boto import (
 from dynamo_bao.transport.connections import Connections, HttpReply, NotConnected, Origin, ReplyLost
 from dynamo_bao.transport.integrity import check_envelope, parse_reply
 from dynamo_bao.transport.listening import Ears, Listeners
-from dynamo_bao.transport.messages import AttemptFailed, Outcome, Request
+from dynamo_bao.transport.messages import AttemptFailed, Outcome, Request, names_an_arn
 from dynamo_bao.transport.quick import Quick
 from dynamo_bao.transport.signing import CONTENT_TYPE, Credentials, Signer
 
@@ -57,6 +57,8 @@ class Route:
         credentials: gives the credentials of the moment.
         ears: who listens to the client; None where there is no client that anybody could listen to.
         quick: says whether that is still so.
+        process: in which process the sockets may be used.
+        elsewhere: the sockets to other servers, to which handlers sent requests.
     """
 
     manner: Manner
@@ -66,10 +68,17 @@ class Route:
     ears: Ears | None
     quick: Quick | None
     process: object
+    elsewhere: dict[Origin, Connections] = field(factory=dict)
 
     def holds(self) -> bool:
         """Whether it can be gone now."""
         return self.process is this_process.token and (self.quick is None or self.quick.holds())
+
+    def close(self) -> None:
+        """Closes its connections; those of another process are left to that."""
+        if self.process is this_process.token:
+            for connections in (self.connections, *self.elsewhere.values()):
+                connections.close()
 
     def head(self, target: str, length: int, signed: Mapping[str, str]) -> bytes:
         """The head of a request, as it is sent."""
@@ -105,7 +114,6 @@ class LeanWire:
         self._clock = clock
         self._skew = 0.0
         self._route: Route | None = None
-        self._others: dict[Origin, Connections] = {}
 
     @property
     def client(self) -> Any:
@@ -114,16 +122,15 @@ class LeanWire:
 
     def close(self) -> None:
         route, self._route = self._route, None
-        others, self._others = self._others, {}
-        for connections in (*([route.connections] if route else ()), *others.values()):
-            connections.close()
+        if route is not None:
+            route.close()
         self.boto.close()
 
     def attempt(self, request: Request, seconds: float) -> dict[str, Any]:
         route = self._route
         if route is None or not route.holds():
-            route = self._route = self._found_route()
-        if route is None or _names_an_arn(request):
+            route = self._rerouted(route)
+        if route is None or names_an_arn(request):
             return self.boto.attempt(request, seconds)
         listeners = Listeners.NOBODY
         if route.ears is not None:
@@ -134,12 +141,24 @@ class LeanWire:
         if body is None:
             return self.boto.attempt(request, seconds)
         send = self._send if listeners is Listeners.NOBODY else self._send_heard
-        reply = send(route, request, body, seconds)
-        if reply.status >= 300 and self._clock_was_wrong(reply):
-            reply = send(route, request, body, seconds)
+        ends, skew = time.monotonic() + seconds, self._skew
+        reply = send(route, request, body, skew, ends)
+        if reply.status >= 300 and self._clock_was_wrong(reply, skew):
+            reply = send(route, request, body, self._skew, ends)
         return self._answer(request, reply)
 
     # --- finding a way ---------------------------------------------------------------------------------
+
+    def _rerouted(self, old: Route | None) -> Route | None:
+        """Another way than one that holds no longer, whose connections are given up."""
+        found = self._found_route()
+        with this_process.lock:
+            if self._route is not old:  # another thread has found one, whose connections are for all
+                return self._route
+            self._route = found
+        if old is not None:
+            old.close()
+        return found
 
     def _found_route(self) -> Route | None:
         """A way without botocore: by what is known without a client, or by what its client did."""
@@ -169,19 +188,25 @@ class LeanWire:
     def _trusted(self) -> ssl.SSLContext:
         """Whom to trust: the certificates that are configured, else those botocore would take."""
         source = self.boto.opened if self.boto.is_open or self._quick is None else self._quick
-        configured = source.ca_bundle
-        return ssl.create_default_context(cafile=configured or usual_certificates())
+        file = source.ca_bundle or usual_certificates()
+        try:
+            return ssl.create_default_context(cafile=file)
+        except OSError as error:
+            raise ConfigurationError(
+                f"the trusted certificates cannot be read from {file!r} ({error}); "
+                f"AWS_CA_BUNDLE or ca_bundle has to name a file of certificates in PEM format.",
+                field="ca_bundle",
+            ) from error
 
     # --- sending -----------------------------------------------------------------------------------------
 
-    def _send(self, route: Route, request: Request, body: bytes, seconds: float) -> HttpReply:
+    def _send(self, route: Route, request: Request, body: bytes, skew: float, ends: float) -> HttpReply:
         target = TARGET + request.operation
-        signed = route.signer.headers(route.credentials(), target, body, self._clock() + self._skew)
-        return _exchanged(
-            route.connections, route.manner.url, route.head(target, len(body), signed) + body, seconds
-        )
+        signed = route.signer.headers(route.credentials(), target, body, self._clock() + skew)
+        data = route.head(target, len(body), signed) + body
+        return _exchanged(route.connections, route.manner.url, data, ends)
 
-    def _send_heard(self, route: Route, request: Request, body: bytes, seconds: float) -> HttpReply:
+    def _send_heard(self, route: Route, request: Request, body: bytes, skew: float, ends: float) -> HttpReply:
         """Sends a request that handlers of ``before-send`` see first, change or answer."""
         target = TARGET + request.operation
         headers = {
@@ -189,7 +214,7 @@ class LeanWire:
             "Content-Type": CONTENT_TYPE,
             "X-Amz-Target": target,
             "Content-Length": str(len(body)),
-            **route.signer.headers(route.credentials(), target, body, self._clock() + self._skew),
+            **route.signer.headers(route.credentials(), target, body, self._clock() + skew),
         }
         prepared, reply = self.boto.hear(request, route.manner.url, headers, body)
         if reply is not None:
@@ -197,11 +222,16 @@ class LeanWire:
         origin = Origin.of(prepared.url)
         connections = route.connections
         if origin != connections.origin:
-            connections = self._others.setdefault(origin, self._connections(origin))
-        return _exchanged(connections, prepared.url, _bytes_of(prepared, origin), seconds)
+            connections = route.elsewhere.setdefault(origin, self._connections(origin))
+        return _exchanged(connections, prepared.url, _bytes_of(prepared, origin), ends)
 
-    def _clock_was_wrong(self, reply: HttpReply) -> bool:
-        """Whether a signature was refused because of this machine's clock, which is from now on corrected."""
+    def _clock_was_wrong(self, reply: HttpReply, used: float) -> bool:
+        """Whether a signature was refused because of this machine's clock, which is from now on corrected.
+
+        Args:
+            reply: the refusal.
+            used: by how many seconds the clock had been corrected when the request was signed.
+        """
         if not any(code.encode() in reply.body for code in _SKEW_CODES) or "date" not in reply.headers:
             return False
         try:
@@ -209,7 +239,7 @@ class LeanWire:
         except ValueError:
             return False
         skew = theirs - self._clock()
-        if abs(skew - self._skew) < SKEWED_SECONDS:
+        if abs(skew - used) < SKEWED_SECONDS:
             return False
         self._skew = skew
         return True
@@ -246,15 +276,9 @@ def _base64(value: Any) -> str:
     raise TypeError(f"{type(value).__name__} is no value of DynamoDB's")
 
 
-def _names_an_arn(request: Request) -> bool:
-    """Whether the table is named by an ARN, whose account may have an endpoint of its own."""
-    name = request.parameters.get("TableName", "")
-    return isinstance(name, str) and name.startswith("arn:")
-
-
-def _exchanged(connections: Connections, url: str, data: bytes, seconds: float) -> HttpReply:
+def _exchanged(connections: Connections, url: str, data: bytes, ends: float) -> HttpReply:
     try:
-        return connections.exchange(data, seconds)
+        return connections.exchange(data, ends - time.monotonic())
     except (NotConnected, ReplyLost) as error:
         raise lost_on_the_way(url, error) from error.__cause__
 
@@ -262,8 +286,13 @@ def _exchanged(connections: Connections, url: str, data: bytes, seconds: float) 
 def _bytes_of(prepared: Any, origin: Origin) -> bytes:
     """A request as handlers left it, as it is sent."""
     path = prepared.url.split("://", 1)[-1].partition("/")[2]
-    body = prepared.body if isinstance(prepared.body, bytes) else str(prepared.body).encode()
-    lines = [f"POST /{path} HTTP/1.1", f"Host: {origin.name}"]
+    body = prepared.body or b""
+    if hasattr(body, "read"):
+        body = body.read()
+    body = body.encode() if isinstance(body, str) else bytes(body)
+    lines = [f"{prepared.method} /{path} HTTP/1.1"]
+    if "Host" not in prepared.headers:
+        lines.append(f"Host: {origin.name}")
     for name, value in prepared.headers.items():
         lines.append(f"{name}: {value.decode() if isinstance(value, bytes) else value}")
     return "\r\n".join([*lines, "", ""]).encode("latin-1") + body

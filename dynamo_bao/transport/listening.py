@@ -10,8 +10,12 @@ from __future__ import annotations
 import enum
 import functools
 import os
+import sys
+from operator import is_
 from types import FunctionType
 from typing import Any, Final
+
+from dynamo_bao.transport.boto import BotoWire
 
 BEFORE_SEND: Final = "before-send"
 _EVENTS: Final = (
@@ -31,6 +35,10 @@ _EVENTS: Final = (
 )
 """The events of one call, in the order botocore emits them."""
 _FOREIGN_ROOMS: Final = ("botocore.stub",)
+_REPLACEABLE: Final = frozenset(
+    ("_make_api_call", "_make_request", "make_request", "_send_request", "prepare_request", "_send")
+)
+"""What tests replace on one client or its endpoint, instead of on their classes."""
 
 
 class Listeners(enum.Enum):
@@ -50,26 +58,30 @@ class Ears:
 
     def __init__(self, client: Any) -> None:
         self._client = client
-        self._named: Any = None
-        self._heard: dict[str, Listeners] = {}
+        self._heard: tuple[Any, dict[str, Listeners]] = (None, {})
         self._emitter = getattr(client.meta.events, "_emitter", client.meta.events)
         self._service = client.meta.service_model.service_id.hyphenize()
         self._endpoint = getattr(client, "_endpoint", None)
-        self._kind, self._endpoint_kind = type(client), type(self._endpoint)
-        self._sender = type(getattr(self._endpoint, "http_session", None))
+        self._session = getattr(self._endpoint, "http_session", None)
+        self._kinds = type(client), type(self._endpoint), type(self._session)
+        requests = sys.modules.get("botocore.awsrequest")
+        self._pools = [getattr(requests, f"AWS{name}ConnectionPool", None) for name in ("HTTP", "HTTPS")]
         self._untouched = self._functions() if all(map(_is_botocores, self._functions())) else None
 
     def _functions(self) -> tuple[Any, ...]:
-        """The functions that tracers put their own around, as they are now."""
-        kind, endpoint = self._kind, self._endpoint_kind
+        """The functions and classes that tracers and recorders put their own in place of, as they are now."""
+        client, endpoint, session = self._kinds
+        pool, encrypted = self._pools
         return (
-            getattr(kind, "_make_api_call", None),
-            getattr(kind, "_make_request", None),
+            getattr(client, "_make_api_call", None),
+            getattr(client, "_make_request", None),
             getattr(endpoint, "make_request", None),
             getattr(endpoint, "_send_request", None),
             getattr(endpoint, "prepare_request", None),
             getattr(endpoint, "_send", None),
-            getattr(self._sender, "send", None),
+            getattr(session, "send", None),
+            getattr(pool, "ConnectionCls", None),
+            getattr(encrypted, "ConnectionCls", None),
         )
 
     def listeners(self, operation: str, method: str) -> Listeners:
@@ -80,16 +92,31 @@ class Ears:
             method: the client's method for it, such as ``"get_item"``.
         """
         named = getattr(self._emitter, "_lookup_cache", None)
-        if named is None or self._untouched is None or method in self._client.__dict__:
+        if named is None or self._untouched is None or self._is_dressed(method):
             return Listeners.ANYBODY
-        if named is not self._named:  # a handler came or went: botocore then begins this dict anew
-            self._named, self._heard = named, {}
-        if self._functions() != self._untouched:
+        # By identity: a wrapper may say that it equals what it wraps.
+        if not all(map(is_, self._functions(), self._untouched)):
             return Listeners.ANYBODY
-        heard = self._heard.get(operation)
+        known, answers = self._heard  # as one, because other threads ask too
+        if named is not known:  # a handler came or went: botocore then begins this dict anew
+            answers = {}
+            self._heard = (named, answers)
+        heard = answers.get(operation)
         if heard is None:
-            heard = self._heard[operation] = self._ask(operation)
+            heard = answers[operation] = self._ask(operation)
         return heard
+
+    def _is_dressed(self, method: str) -> bool:
+        """Whether a function was replaced on the client itself, or on what it sends with."""
+        own = self._client.__dict__
+        return (
+            method in own
+            or not _REPLACEABLE.isdisjoint(own)
+            or self._client._endpoint is not self._endpoint
+            or not _REPLACEABLE.isdisjoint(self._endpoint.__dict__)
+            or self._endpoint.http_session is not self._session
+            or "send" in self._session.__dict__
+        )
 
     def _ask(self, operation: str) -> Listeners:
         try:
@@ -107,15 +134,17 @@ class Ears:
 
 
 def _is_foreign(handler: Any) -> bool:
-    """Whether a handler is neither botocore's own nor this library's."""
+    """Whether a handler is neither botocore's own nor that with which the wire itself watches."""
     while isinstance(handler, functools.partial):
         handler = handler.func
+    if isinstance(getattr(handler, "__self__", None), BotoWire):
+        return False
     room = str(getattr(handler, "__module__", None) or type(handler).__module__)
-    if room in _FOREIGN_ROOMS:
-        return True
-    return room.split(".")[0] != "botocore" and room != "dynamo_bao.transport.boto"
+    return room in _FOREIGN_ROOMS or room.split(".")[0] != "botocore"
 
 
-def _is_botocores(function: Any) -> bool:
-    """Whether a function is the one that botocore's source has, and none that wraps it."""
-    return isinstance(function, FunctionType) and f"{os.sep}botocore{os.sep}" in function.__code__.co_filename
+def _is_botocores(part: Any) -> bool:
+    """Whether a function or class is the one that botocore's source has, and none that wraps or replaces it."""
+    if isinstance(part, type):
+        return part.__module__.split(".")[0] == "botocore"
+    return isinstance(part, FunctionType) and f"{os.sep}botocore{os.sep}" in part.__code__.co_filename

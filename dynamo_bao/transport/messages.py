@@ -152,6 +152,18 @@ def tables_of(request: Request) -> tuple[str, ...]:
     return tuple(dict.fromkeys(part["TableName"] for part in members))
 
 
+def names_an_arn(request: Request) -> bool:
+    """Whether a table is named by an ARN, whose account may have an endpoint of its own.
+
+    >>> names_an_arn(Request("Scan", {"TableName": "arn:aws:dynamodb:eu-west-1:123456789012:table/t"}))
+    True
+    """
+    name = request.parameters.get("TableName")
+    if name is None:
+        return any(other.startswith("arn:") for other in tables_of(request) if isinstance(other, str))
+    return isinstance(name, str) and name.startswith("arn:")
+
+
 def returned_item(body: dict[str, Any], member: str) -> Item | None:
     """An item member of a reply, None where it is absent or empty."""
     item: Item | None = body.get(member)

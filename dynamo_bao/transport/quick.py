@@ -16,11 +16,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from dynamo_bao.transport.boto import Manner
+from dynamo_bao.transport.boto import Manner, configured_authorities
+from dynamo_bao.transport.connections import Origin
 from dynamo_bao.transport.signing import StaticCredentials
 
 _PLAIN_REGION: Final = re.compile(r"(us|eu|ap|sa|ca|me|af|il|mx)-[a-z]+-\d+\Z")
 """Regions of the standard partition, whose endpoints all look alike."""
+_PRINTED: Final = re.compile(r"[!-~]*\Z")
+"""What can stand in a header as it is."""
 _UNDERSTOOD: Final = frozenset(
     (
         "AWS_ACCESS_KEY_ID",
@@ -95,16 +98,19 @@ def quick_start(
         url is None and not _PLAIN_REGION.match(region)
     ):
         return None
-    where = _with_path(url or f"https://dynamodb.{region}.amazonaws.com")
-    return Quick(
-        Manner(where, region, "dynamodb", user_agent),
-        signs,
-        environment.get("AWS_CA_BUNDLE"),
-    )
+    where = f"{(url or f'https://dynamodb.{region}.amazonaws.com').removesuffix('/')}/"
+    if not _is_root(where) or not all(map(_PRINTED.match, (region, *map(str, filter(None, signs))))):
+        return None
+    manner = Manner(where, region, "dynamodb", user_agent)
+    return Quick(manner, signs, configured_authorities(environment.get("AWS_CA_BUNDLE"), environment))
 
 
-def _with_path(url: str) -> str:
-    return url if url.endswith("/") else url + "/"
+def _is_root(url: str) -> bool:
+    """Whether a URL says no more than where a server is: neither a path, nor a user, nor anything odd."""
+    try:
+        return Origin.of(url).url == url
+    except ValueError:
+        return False
 
 
 def _is_plain(environment: Mapping[str, str]) -> bool:

@@ -7,6 +7,7 @@ between nothing and an exponentially growing bound.
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import chain
 from typing import Any, Final
 
 from dynamo_bao.errors import WriteOutcomeUnknownError
@@ -49,14 +50,21 @@ def repeat_while(
     clock: Clock, deadline: float, call: Callable[[], Any], wanted: Callable[[Any], bool]
 ) -> Any:
     """Calls again while the result is `wanted`, until the deadline; then the last result is returned."""
+    first = call()
+    if not wanted(first):  # as nearly always
+        return first
     from tenacity import retry_if_result
 
+    results = chain((first,), iter(call, _NEVER))
     return _retrying(
         clock,
         deadline,
         retry=retry_if_result(wanted),
         retry_error_callback=lambda state: state.outcome.result(),
-    )(call)
+    )(lambda: next(results))
+
+
+_NEVER = object()
 
 
 class RetryingTransport:

@@ -86,8 +86,7 @@ class Signer:
         self._host = host
         self._region = region
         self._service = service
-        self._second = -1
-        self._stamp = ""
+        self._stamped = (-1, "")
         self._keys: dict[tuple[str, str], tuple[str, bytes]] = {}
 
     def headers(self, credentials: Credentials, target: str, body: bytes, now: float) -> dict[str, str]:
@@ -120,10 +119,11 @@ class Signer:
         return headers
 
     def _time(self, second: int) -> str:
-        if second != self._second:
-            self._stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(second))
-            self._second = second
-        return self._stamp
+        known, stamp = self._stamped  # as one, because other threads sign too
+        if second != known:
+            stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(second))
+            self._stamped = (second, stamp)
+        return stamp
 
     def _key(self, secret: str, date: str) -> tuple[str, bytes]:
         """The scope and key of a day; those of the last few days and secrets are remembered."""

@@ -138,7 +138,8 @@ class Write:
         return Known.read(self.subject.schema, self.subject.identity.primary_id, stored)
 
     def _send(self, deadline: float) -> Item | None:
-        plan, token = self.plan, str(uuid.uuid4())
+        plan = self.plan
+        token = str(uuid.uuid4()) if plan.is_transaction else ""
         operation, parameters = request_for(plan, self.database.table_name, self.subject.schema, token)
         repeatable = plan.is_transaction or plan.main_action.repeats_safely()
         try:

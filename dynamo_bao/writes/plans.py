@@ -25,8 +25,10 @@ from dynamo_bao.fields.base import Field
 from dynamo_bao.fields.documents import StringSetField
 from dynamo_bao.fields.numeric import CounterField
 from dynamo_bao.fields.text import VersionField
+from dynamo_bao.identities import Identity
 from dynamo_bao.keys import Key
-from dynamo_bao.schema import ConstraintShape, Identity, IndexShape, Part, Schema
+from dynamo_bao.schema import Schema
+from dynamo_bao.shapes import ConstraintShape, IndexShape, Part
 from dynamo_bao.wire import DERIVED, SEARCH_TEXT, AttributeValue, Item
 from dynamo_bao.writes.actions import NOT_STORED, STORED, Action, WritePlan, check_update_size
 
@@ -82,10 +84,17 @@ class _Draft:
 # --- create -----------------------------------------------------------------------------------------
 
 
-def plan_create(subject: Subject, values: Mapping[str, Any], condition: Condition) -> WritePlan:
-    """Puts a new item, and the guards of its unique values; an item with the key must not exist."""
+def plan_create(
+    subject: Subject, values: Mapping[str, Any], condition: Condition, item: Item | None = None
+) -> WritePlan:
+    """Puts a new item, and the guards of its unique values; an item with the key must not exist.
+
+    Args:
+        item: the item of the values, where it was made already.
+    """
     schema = subject.schema
-    item = schema.item(subject.tenant, subject.identity, values)
+    if item is None:
+        item = schema.item(subject.tenant, subject.identity, values)
     draft = _Draft()
     for constraint in schema.constraints.values():
         stored = item.get(str(constraint.field.attribute))

@@ -47,7 +47,7 @@ def test_the_page_on_testing_is_a_suite(tmp_path: Path) -> None:
         check=False,
         cwd=tmp_path,
     ).stdout
-    assert "8 passed" in told, told
+    assert "9 passed" in told, told
 
 
 def test_the_readme_prints_what_it_says() -> None:

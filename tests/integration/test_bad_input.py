@@ -10,11 +10,13 @@ from botocore.exceptions import EndpointConnectionError, NoCredentialsError, NoR
 from dynamo_bao import (
     BaoError,
     ConfigurationError,
+    IntegerField,
     Manager,
     Model,
     PrimaryKey,
     QueryError,
     StringField,
+    StringSetField,
     TenantContext,
     TenantError,
     TenantMismatchError,
@@ -319,3 +321,46 @@ def test_errors_never_show_values(embedded: Manager) -> None:
             vault.save(condition={"pin": secret})
         assert secret not in str(refused.value)
         assert "123" not in repr(vault)
+
+
+def test_a_stored_value_that_breaks_a_rule_is_no_change(embedded: Manager) -> None:
+    """A rule that came later, or another program: the item can be saved, as long as that value stays what it is."""
+
+    class Vault(Model, prefix="v"):
+        vault_id: str
+        pin: str = StringField(max_length=3)
+        keys: set[str] = StringSetField(max_member_count=2)
+        level: int | None = IntegerField(maximum=9, default=None)
+        note: str = ""
+        primary_key = PrimaryKey("vault_id")
+
+    with init_models(models=[Vault], embedded=True) as manager:
+        Vault.create(vault_id="1", pin="123", keys={"a"})
+        manager.client.update_item(
+            TableName=manager.table_name,
+            Key={"_pk": {"S": "v#1"}, "_sk": {"S": "v"}},
+            UpdateExpression="SET pin = :p, #k = :k, #l = :l",
+            ExpressionAttributeNames={"#k": "keys", "#l": "level"},
+            ExpressionAttributeValues={
+                ":p": {"S": "12345"},
+                ":k": {"SS": ["a", "b", "c"]},
+                ":l": {"N": "10"},
+            },
+        )
+        vault = Vault.find("1")
+        assert not vault.has_changes()
+        vault.note = "checked"
+        assert vault.changes() == {"note": "checked"}
+        assert vault.save().note == "checked"
+        for name, value in (("pin", "54321"), ("keys", {"a", "b", "d"}), ("level", 11), ("level", True)):
+            vault = Vault.find("1")
+            setattr(vault, name, value)
+            with pytest.raises(ValidationError) as caught:
+                vault.save()
+            assert caught.value.field == name
+        vault = Vault.find("1")
+        vault.keys.add("d")
+        with pytest.raises(ValidationError, match="keys"):
+            vault.save()
+        vault.refresh().keys.difference_update({"b", "c"})
+        assert vault.save().keys == {"a"}

@@ -250,6 +250,25 @@ def test_a_changed_class_is_seen_by_the_next_run(blog: Path, folder: Path) -> No
     assert "\n    email: int = SlugField()\n" in Path("models/user.py").read_text()
 
 
+def test_relations_whose_names_python_or_a_field_has(blog: Path) -> None:
+    """A word of Python's is no attribute that source can name; a field's name stays the field's."""
+    blog.write_text(
+        BLOG.replace(
+            "email: {",
+            "fromId: {type: RelatedField, model: Post}\n      postId: {type: RelatedField, "
+            "model: Post}\n      post: {type: StringField}\n      email: {",
+        )
+    )
+    generate(blog, "app_names")
+    text = Path("app_names/user.py").read_text()
+    assert "def get_from(self) -> Post | None:" in text
+    assert "def get_post(" not in text
+    package = import_module("app_names")
+    with init_models(models=package.MODELS, embedded=True):
+        user = package.User.create(email="a@b.c", post="by letter")
+        assert (user.post, user.get_from(), hasattr(user, "get_post")) == ("by letter", None, False)
+
+
 # --- sources -----------------------------------------------------------------------------------------
 
 

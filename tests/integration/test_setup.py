@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import subprocess
 import sys
@@ -14,7 +15,15 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from dynamo_bao import Manager, Model, PrimaryKey, init_models, registry, run_with_batch_context
+from dynamo_bao import (
+    ConfigurationError,
+    Manager,
+    Model,
+    PrimaryKey,
+    init_models,
+    registry,
+    run_with_batch_context,
+)
 from dynamo_bao.layout import table_definition
 from tests.support import models
 from tests.support.models import Org, User
@@ -326,3 +335,19 @@ def test_the_wire_is_counted_where_it_leaves(embedded: Manager, sent: Wire) -> N
     Org.create(org_id="acme", name="Acme")
     Org.find("acme")
     assert sent.operations == ["PutItem", "GetItem"]
+
+
+def test_the_level_of_the_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Names of logging, and OFF and WARN of an environment that a JavaScript service has too."""
+    log = logging.getLogger("dynamo_bao")
+    before = log.level
+    try:
+        for name, level in (("debug", 10), ("WARN", 30), ("ERROR", 40), ("OFF", 51)):
+            monkeypatch.setenv("DYNAMO_BAO_LOG_LEVEL", name)
+            init_models(models=[Org], embedded=True)
+            assert log.level == level
+        monkeypatch.setenv("DYNAMO_BAO_LOG_LEVEL", "loud")
+        with pytest.raises(ConfigurationError, match="'loud' is none of DEBUG"):
+            init_models(models=[Org], embedded=True)
+    finally:
+        log.setLevel(before)

@@ -10,26 +10,39 @@ from typing import Any
 import boto3
 import pytest
 
-from tests.interop import models
+from dynamo_bao.modelfiles import load_models
 from tests.interop.install import installed, missing
 from tests.interop.javascript import HERE, JavaScript, run_program
 from tests.interop.python import Python
 from tests.interop.sides import Side
-from tests.support.engines import Engines
+from tests.support.engines import Engine, Engines, reason_to_skip
 from tests.support.plugin import engines_of, ready_or_refused, refuse
 
 ABLE = ("dynoxide", "dynamodb-local")
 
 
 @pytest.fixture(scope="session")
-def endpoint(pytestconfig: pytest.Config, engines: Engines) -> str:
-    """The server that both sides use; one inside this process is no such thing."""
+def server(pytestconfig: pytest.Config, engines: Engines) -> Engine:
+    """The engine that both sides use; one inside this process is no such thing."""
     chosen = [name for name in ABLE if name in engines_of(pytestconfig)]
     if not chosen:
         pytest.skip(f"both sides need an engine that other processes reach: --engine {ABLE[0]}")
-    url = ready_or_refused(engines, chosen[0]).endpoint_url
-    assert url is not None
-    return url
+    return ready_or_refused(engines, chosen[0])
+
+
+@pytest.fixture(scope="session")
+def endpoint(server: Engine) -> str:
+    """Where it answers."""
+    assert server.endpoint_url is not None
+    return server.endpoint_url
+
+
+@pytest.fixture
+def empty_texts(server: Engine) -> None:
+    """Skips on an engine that refuses them."""
+    reason = reason_to_skip(server.name, ["empty_strings"])
+    if reason is not None:
+        pytest.skip(reason)
 
 
 @pytest.fixture(scope="session")
@@ -76,10 +89,16 @@ def javascript(javascript_process: JavaScript) -> Iterator[JavaScript]:
     javascript_process.stop_clock(None)
 
 
+@pytest.fixture(scope="session")
+def loaded_models() -> dict[str, type[Any]]:
+    """The models of the one model file, as Python has them."""
+    return load_models(HERE / "models.yaml")
+
+
 @pytest.fixture
-def python(client: Any) -> Iterator[Python]:
-    """The Python side, with the models written by hand."""
-    side = Python(models.ALL, client=client)
+def python(client: Any, loaded_models: dict[str, type[Any]]) -> Iterator[Python]:
+    """The Python side, with the models of the same file that JavaScript's are made of."""
+    side = Python(loaded_models.values(), client=client)
     yield side
     side.close()
 

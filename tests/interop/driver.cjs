@@ -9,6 +9,7 @@ require("./endpoint.cjs");
 const fs = require("fs");
 const path = require("path");
 const readline = require("readline");
+const { AsyncResource } = require("async_hooks");
 const bao = require("dynamo-bao");
 
 // Standard output is for answers only.
@@ -143,6 +144,25 @@ const commands = {
     return describe(await object.save(reindex ? { forceReindex: true } : {}));
   },
 
+  // An object that is held while others write, and saved later.
+  hold: async ({ model, id }) => {
+    held = await models[model].find(id);
+    return describe(held);
+  },
+
+  save_held: async ({ values, condition }) =>
+    describe(await Object.assign(held, hear(values)).save(condition ? { condition: hear(condition) } : {})),
+
+  // A batch context in which an item was read, and an update in it while others may have written.
+  read_early: ({ model, id }) =>
+    bao.runWithBatchContext(async () => {
+      const found = await models[model].find(id);
+      updateLater = AsyncResource.bind((values) => models[model].update(id, values));
+      return describe(found);
+    }),
+
+  update_late: async ({ values }) => describe(await updateLater(hear(values))),
+
   // Members are taken out of and put into the set that the object holds.
   members: async ({ model, id, field, add, remove }) => {
     const object = await models[model].find(id);
@@ -188,19 +208,34 @@ const commands = {
   related: async ({ model, id, field }) => describe(await (await models[model].find(id)).getOrLoadRelatedField(field)),
 
   // Many commands, `width` of them under way at any time; the outcomes are in the commands' order.
-  many: async ({ commands: wanted, width }) => {
-    const outcomes = new Array(wanted.length);
-    let next = 0;
-    const worker = async () => {
-      while (next < wanted.length) {
-        const place = next++;
-        outcomes[place] = await answer(wanted[place]);
-      }
-    };
-    await Promise.all(Array.from({ length: width }, worker));
-    return outcomes;
-  },
+  many: ({ commands: wanted, width }) => carryOut(wanted, width, () => {}),
+
+  // The same, told of as soon as the first one is done; `finish` waits for the rest and gives the outcomes.
+  begin: ({ commands: wanted, width }) =>
+    new Promise((begun) => {
+      underway = carryOut(wanted, width, () => begun(null));
+    }),
+
+  finish: () => underway,
 };
+
+let held = null;
+let updateLater = null;
+let underway = null;
+
+async function carryOut(wanted, width, onOutcome) {
+  const outcomes = new Array(wanted.length);
+  let next = 0;
+  const worker = async () => {
+    while (next < wanted.length) {
+      const place = next++;
+      outcomes[place] = await answer(wanted[place]);
+      onOutcome();
+    }
+  };
+  await Promise.all(Array.from({ length: width }, worker));
+  return outcomes;
+}
 
 async function answer(command) {
   try {

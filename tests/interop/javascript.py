@@ -14,7 +14,7 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import IO, Any
 
-from tests.interop.sides import Found, Refused, Side
+from tests.interop.sides import Command, Found, Refused, Side
 from tests.support.server import LAUNCHER
 
 HERE = Path(__file__).parent
@@ -116,14 +116,10 @@ class JavaScript(Side):
             self._answers.put(line)
         self._answers.put(b"")
 
-    def send(self, do: str, **arguments: Any) -> None:
-        """Gives a command without waiting for its answer, which `receive` gets."""
+    def ask(self, do: str, **arguments: Any) -> Any:
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps(told({"do": do, **arguments})).encode() + b"\n")
         self._process.stdin.flush()
-
-    def receive(self) -> Any:
-        """The answer to the oldest command that has not been answered yet."""
         line = self._answers.get(timeout=ANSWER_SECONDS)
         if not line:
             self._log.seek(0)
@@ -133,9 +129,14 @@ class JavaScript(Side):
             raise answer
         return answer
 
-    def ask(self, do: str, **arguments: Any) -> Any:
-        self.send(do, **arguments)
-        return self.receive()
+    def begin(self, commands: list[Command], width: int) -> None:
+        """Starts what `many` does, and returns when the first command is done; `finish` gives the outcomes."""
+        self.ask("begin", commands=commands, width=width)
+
+    def finish(self) -> list[Any]:
+        """The outcomes of the commands that were begun, once all of them are done."""
+        outcomes: list[Any] = self.ask("finish")
+        return outcomes
 
     def open(self, table: str) -> None:
         self.ask("open", folder=self._folder, table=table)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from datetime import datetime
@@ -34,7 +34,7 @@ class Python(Side):
 
     name = "Python"
 
-    def __init__(self, models: Sequence[type[Any]], **connection: Any) -> None:
+    def __init__(self, models: Iterable[type[Any]], **connection: Any) -> None:
         self._models = list(models)
         self._connection = connection
         self.manager: Manager | None = None

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from decimal import Decimal
 from typing import Any
 
+from dynamo_bao.numbers import number_text
 from dynamo_bao.ulids import is_ulid
 
 Items = dict[tuple[str, str], dict[str, Any]]
 
 
 def items_of(client: Any, table: str, *, blind: Collection[str] = ()) -> Items:
-    """Every item of a table by its key; sets, which have no order, are sorted.
+    """Every item of a table by its key; sets, which have no order, are sorted, and numbers written in one way.
+
+    DynamoDB keeps a number and not its text; what it hands out differs from engine to engine.
 
     Args:
         blind: attributes that hold a ULID that each writer makes for itself; that it is one is all that is told.
@@ -29,6 +33,8 @@ def settled(name: str, value: Any, blind: Collection[str]) -> Any:
     if name in blind:
         assert code == "S" and is_ulid(content), (name, value)
         return "a ULID"
+    if code == "N":
+        return {code: number_text(Decimal(content))}
     return {code: sorted(content)} if code in ("SS", "NS", "BS") else value
 
 

@@ -147,6 +147,8 @@ SCENARIOS: dict[str, list[Command]] = {
         update("Boat", "sea-1", ownerId=None, name=None, crew=None, weight=None, photo=None, ttl=None),
         update("Boat", "sea-1", flags=set(), fast=None),
         update("Boat", "sea-1", name="again", weight=2.5, ttl=LATER, flags={"x"}, photo=b"x"),
+        update("Boat", "sea-1", length=0.125),
+        save("Boat", "sea-1", weight=-1e-7),
     ],
     "a composite key, with the default buckets": [
         create("LogEntry", boatId="sea-1", entryId=ulid("ENT1"), text="set out", version=VERSION),

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.interop.javascript import JavaScript
 from tests.interop.raw import items_of
 from tests.interop.scenarios import (
     ANN,
@@ -213,21 +214,22 @@ def test_index_queries_give_the_other_the_same_items_in_the_same_order(direction
 
 def test_pages_continue_where_they_ended(direction: Direction) -> None:
     """Page by page, each side with its own cursors, both get every item once and in order."""
-    writer, reader = direction
-    for number in range(7):
-        writer.create("Reading", {"sensor": number, "takenAt": NOW})
-        writer.create("Notice", {"noticeId": ulid(f"P{number}"), "title": "same"})
+    entries = [ulid(f"P{number}") for number in range(7)]
+    for number, entry in enumerate(entries):
+        side = direction[number % 2]
+        side.create("LogEntry", {"boatId": "sea-1", "entryId": entry, "text": "sailed"})
+        side.create("Notice", {"noticeId": entry, "title": f"about {number}"})
     for side in direction:
-        pages = side.pages("Notice", "byTitle", "same", 3)
-        assert [id for page in pages for id in ids(page)] == [ulid(f"P{number}") for number in range(7)]
-    first, *_ = reader.pages("Notice", "byTitle", "same", 3)
-    assert ids(first) == [ulid(f"P{number}") for number in range(3)]
+        pages = side.pages("LogEntry", "entriesForBoat", "sea-1", 3)
+        assert [one["entryId"] for page in pages for one in page] == entries
+        assert [len(page) for page in pages][:2] == [3, 3]
+        pages = side.pages("Notice", "allNotices", "n", 3)
+        assert [id for page in pages for id in ids(page)] == entries
 
 
 def test_every_kind_of_index_key_is_found(direction: Direction) -> None:
     """Booleans, whole numbers, fractions, moments, relations, counters and ULIDs as halves of an index."""
-    writer, reader = direction
-    carry_out(writer, SCENARIOS["every kind of index key"])
+    carry_out(direction[0], SCENARIOS["every kind of index key"])
     asked: list[tuple[str, Any, Any, list[str]]] = [
         ("byClean", True, None, ["s-1", "s-3"]),
         ("byClean", True, {"grains": {"$gt": 42}}, ["s-3"]),
@@ -237,12 +239,11 @@ def test_every_kind_of_index_key_is_found(direction: Direction) -> None:
         ("byDepth", 2.0**-31, None, ["s-3"]),
         ("byPlace", "k", {"takenAt": {"$between": [NOW - timedelta(1), NOW]}}, ["s-1", "s-3"]),
         ("byBatch", ulid("BATCH"), {"views": {"$lt": 9}}, ["s-2"]),
-        ("byVersion", VERSION, None, ["s-1", "s-3", "s-2"]),
+        ("byVersion", VERSION, None, ["s-1", "s-2", "s-3"]),
     ]
     for index, value, sort, wanted in asked:
-        found = ids(reader.query("Sample", index, value, sort))
-        assert found == ids(writer.query("Sample", index, value, sort))
-        assert (sorted(found) if sort is None else found) == (sorted(wanted) if sort is None else wanted)
+        for side in direction:  # items of equal keys are in no order
+            assert sorted(ids(side.query("Sample", index, value, sort))) == wanted
 
 
 def test_composite_keys_are_asked_by_partition(direction: Direction) -> None:
@@ -393,15 +394,19 @@ def test_a_change_of_javascripts_is_a_conflict_for_python(javascript: Side, pyth
     assert found is not None and (found["crew"], found["name"]) == (6, "in time")
 
 
-def test_a_change_of_pythons_is_a_conflict_for_javascript(javascript: Side, python: Side, table: str) -> None:
-    """JavaScript's condition on the version that it read fails once Python saved, which renews it."""
+def test_a_change_of_pythons_is_a_conflict_for_javascript(
+    javascript: JavaScript, python: Side, table: str
+) -> None:
+    """JavaScript's condition on the version that it read fails once Python saved; without one it overwrites."""
     javascript.create("Boat", EVERYTHING)
+    javascript.ask("hold", model="Boat", id="sea-1")
     python.save("Boat", "sea-1", {"crew": 6})
     with pytest.raises(Refused, match="Condition check failed"):
-        javascript.update("Boat", "sea-1", {"name": "late"}, {"version": VERSION})
+        javascript.ask("save_held", values={"crew": 7}, condition={"version": VERSION})
     fresh = javascript.find("Boat", "sea-1")
-    assert fresh is not None and fresh["version"] != VERSION
+    assert fresh is not None and fresh["crew"] == 6 and fresh["version"] != VERSION
     javascript.update("Boat", "sea-1", {"name": "in time"}, {"version": fresh["version"]})
+    assert javascript.ask("save_held", values={"crew": 7})["crew"] == 7
 
 
 # --- tenants -----------------------------------------------------------------------------------------------

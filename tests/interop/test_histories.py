@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from typing import Any
@@ -28,9 +29,9 @@ from tests.support.examples import many
 
 SAFE = 2**53 - 1
 
-# Left out is what JavaScript is known to do otherwise, which test_differences has: empty texts, None for what has a
-# default, None for half of an index, a unique 0, the first moment of 1970, and changes of the later one of two indexes
-# that share a field.
+# Left out is what JavaScript is known to do otherwise, which test_differences has: empty texts, None for numbers with
+# a default, None for half of an index, a unique 0, the first moment of 1970, and changes of the later one of two
+# indexes that share a field.
 texts = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20)
 whole = st.integers(-SAFE, SAFE)
 fractions = st.one_of(
@@ -132,7 +133,9 @@ def test_random_histories_leave_the_same_items(
     for side in (javascript, python):
         side.stop_clock(NOW)
 
-    @many(30)
+    seen: Counter[str] = Counter()
+
+    @many(15)
     @given(histories)
     def check(history: list[Command]) -> None:
         refused, left = {}, {}
@@ -141,7 +144,10 @@ def test_random_histories_leave_the_same_items(
             refused[side.name] = [isinstance(outcome, Refused) for outcome in outcomes]
             left[side.name] = items_of(client, tables[side.name], blind=("version",))
             empty(client, tables[side.name])
+        seen.update(histories=1, commands=len(history), refused=sum(refused["Python"]))
+        seen.update(items=len(left["Python"]))
         assert refused["Python"] == refused["JavaScript"], outcomes
         assert differences(left["Python"], left["JavaScript"]) == []
 
     check()
+    print(", ".join(f"{name}: {number:,}" for name, number in seen.items()))

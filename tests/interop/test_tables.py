@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
+from dynamo_bao import init_models
 from tests.interop.javascript import JavaScript, run_program
+from tests.interop.models import Team
 from tests.interop.python import Python
 from tests.interop.scenarios import EVERYTHING, SCENARIOS, carry_out
 from tests.interop.sides import Side
@@ -32,16 +34,16 @@ def shape_of(client: Any, table: str) -> dict[str, Any]:
     }
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def tables(
-    python: Python, javascript: JavaScript, library: Path, endpoint: str, tmp_path: Path
+    client: Any, library: Path, endpoint: str, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, str]:
     """One made by ``bao-create-table``, one by `create_table`."""
     names = {side: f"made_by_{side}_{uuid.uuid4().hex}" for side in ("javascript", "python")}
-    run_program(library, endpoint, "bao-create-table.js", names["javascript"], cwd=tmp_path)
-    python.open(names["python"])
-    assert python.manager is not None
-    assert python.manager.create_table()
+    folder = tmp_path_factory.mktemp("nowhere")
+    run_program(library, endpoint, "bao-create-table.js", names["javascript"], cwd=folder)
+    with init_models(models=[Team], client=client, table_name=names["python"]) as manager:
+        assert manager.create_table()
     return names
 
 

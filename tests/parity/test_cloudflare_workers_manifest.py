@@ -18,6 +18,7 @@ from dynamo_bao import (
     registry,
     run_with_batch_context,
 )
+from tests.support.model_files import generated_package
 
 
 class CfUser(Model, prefix="cfu"):
@@ -45,6 +46,9 @@ MODELS = [CfUser, CfPost, CfTag]
 MANIFEST = {"CfUser": CfUser, "CfPost": CfPost, "CfTag": CfTag}
 
 
+GENERATED = "CfG{0}: {{modelPrefix: cg{0}, fields: {{key: {{type: StringField}}}}, primaryKey: {{partitionKey: key}}}}"
+
+
 def connected(models: object) -> Manager:
     return init_models(models=models, table_name="parity", embedded=True)  # type: ignore[arg-type]
 
@@ -70,6 +74,15 @@ def test_03_some_of_the_models() -> None:
         assert "CfTag" not in manager.models
         with pytest.raises(ConfigurationError, match="CfTag"):
             CfTag.create(name="lost")
+
+
+def test_04_the_manifest_of_a_generated_package() -> None:
+    """Its MODELS are all of its models, as init_models takes them."""
+    package = generated_package("parity_manifest", "models: {" + ", ".join(map(GENERATED.format, "ab")) + "}")
+    with connected(package.MODELS) as manager:
+        assert sorted(manager.models) == ["CfGa", "CfGb"]
+        assert manager.models.CfGa is package.CfGa
+        assert package.CfGb.find(package.CfGb.create(key="1").key).exists()
 
 
 @pytest.mark.parametrize("models", [MANIFEST, MODELS, tuple(MODELS)])

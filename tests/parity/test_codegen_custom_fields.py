@@ -1,37 +1,29 @@
-"""codegen/custom-fields.test.js: a field class of one's own."""
+"""codegen/custom-fields.test.js: a field class of one's own, from a folder of such."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from dynamo_bao import Model, PrimaryKey, StringField, UlidField, ValidationError
+from dynamo_bao import ValidationError
+from tests.support.model_files import generated_package
 from tests.support.wire import Wire
 
-
-class EmailField(StringField):
-    """An e-mail address of one of some domains."""
-
-    def __init__(self, *, allowed_domains: tuple[str, ...] = (), **options: Any) -> None:
-        super().__init__(**options)
-        self.allowed_domains = allowed_domains
-
-    def validate(self, value: str) -> None:
-        super().validate(value)
-        name, at, domain = value.partition("@")
-        if not (name and at and domain):
-            raise ValueError("Invalid email format")
-        if self.allowed_domains and domain not in self.allowed_domains:
-            raise ValueError(f"Email domain must be one of: {', '.join(self.allowed_domains)}")
-
-
-class User(Model, prefix="ccf", name="CcfUser"):
-    user_id: str = UlidField(auto_assign=True)
-    email: str = EmailField(allowed_domains=("company.com", "subsidiary.com"))
-
-    primary_key = PrimaryKey("user_id")
-
+User = generated_package(
+    "parity_codegen_custom_fields",
+    """\
+models:
+  CcfUser:
+    modelPrefix: ccf
+    fields:
+      userId: {type: UlidField, autoAssign: true}
+      email: {type: EmailField, required: true, allowedDomains: [company.com, subsidiary.com]}
+    primaryKey: {partitionKey: userId}
+""",
+    fields_dir=Path(__file__).with_name("own_fields"),
+).CcfUser
 
 MODELS = [User]
 

@@ -1,4 +1,4 @@
-"""codegen/generator.test.js: models as they are generated, used together."""
+"""codegen/generator.test.js: generated models, used together."""
 
 from __future__ import annotations
 
@@ -6,52 +6,48 @@ from datetime import datetime, timezone
 
 import pytest
 
-from dynamo_bao import (
-    MODEL_PREFIX,
-    CreateDateField,
-    Index,
-    Model,
-    ModifiedDateField,
-    PrimaryKey,
-    RelatedField,
-    StringField,
-    UlidField,
-    UniqueConstraint,
-    UniqueConstraintError,
+from dynamo_bao import UniqueConstraintError
+from tests.support.model_files import generated_package
+
+PACKAGE = generated_package(
+    "parity_codegen_generator",
+    """\
+models:
+  CggUser:
+    modelPrefix: cgu
+    fields:
+      userId: {type: UlidField, autoAssign: true, required: true}
+      name: {type: StringField, required: true}
+      email: {type: StringField, required: true}
+      createdAt: {type: CreateDateField}
+      modifiedAt: {type: ModifiedDateField}
+    primaryKey: {partitionKey: userId}
+    uniqueConstraints:
+      uniqueEmail: {field: email, uniqueConstraintId: uc1}
+  CggPost:
+    modelPrefix: cgp
+    fields:
+      postId: {type: UlidField, autoAssign: true}
+      userId: {type: RelatedField, model: CggUser, required: true}
+      title: {type: StringField, required: true}
+      createdAt: {type: CreateDateField}
+    primaryKey: {partitionKey: postId}
+    indexes:
+      allPosts: {partitionKey: modelPrefix, sortKey: postId, indexId: gsi1}
+      postsForUser: {partitionKey: userId, sortKey: createdAt, indexId: gsi2}
+  CggComment:
+    modelPrefix: cgc
+    fields:
+      postId: {type: RelatedField, model: CggPost}
+      commentId: {type: UlidField, autoAssign: true}
+      authorId: {type: RelatedField, model: CggUser, required: true}
+      text: {type: StringField, required: true}
+    primaryKey: {partitionKey: postId, sortKey: commentId}
+    indexes:
+      commentsForPost: primaryKey
+""",
 )
-
-
-class User(Model, prefix="cgu", name="CggUser"):
-    user_id: str = UlidField(auto_assign=True)
-    name: str = StringField()
-    email: str = StringField()
-    created_at: datetime = CreateDateField()
-    modified_at: datetime = ModifiedDateField()
-
-    primary_key = PrimaryKey("user_id")
-    unique_email = UniqueConstraint("email", id="uc1")
-
-
-class Post(Model, prefix="cgp", name="CggPost"):
-    post_id: str = UlidField(auto_assign=True)
-    user_id: str = RelatedField("CggUser")
-    title: str = StringField()
-    created_at: datetime = CreateDateField()
-
-    primary_key = PrimaryKey("post_id")
-    all_posts = Index(MODEL_PREFIX, "post_id", id="gsi1")
-    posts_for_user = Index("user_id", "created_at", id="gsi2")
-
-
-class Comment(Model, prefix="cgc", name="CggComment"):
-    post_id: str = RelatedField("CggPost")
-    comment_id: str = UlidField(auto_assign=True)
-    author_id: str = RelatedField("CggUser")
-    text: str = StringField()
-
-    primary_key = PrimaryKey("post_id", "comment_id")
-    comments_for_post = primary_key
-
+User, Post, Comment = PACKAGE.CggUser, PACKAGE.CggPost, PACKAGE.CggComment
 
 MODELS = [User, Post, Comment]
 
@@ -110,6 +106,7 @@ def test_04_a_post(user: User, posts: list[Post]) -> None:
 
 def test_05_all_posts(posts: list[Post]) -> None:
     """An index by the model's prefix gives all posts."""
+    assert list(Post.query_all_posts()) == posts
     assert list(Post.all_posts.query()) == posts
 
 

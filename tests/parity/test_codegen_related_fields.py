@@ -4,31 +4,36 @@ from __future__ import annotations
 
 import pytest
 
-from dynamo_bao import Model, PrimaryKey, RelatedField, StringField, UlidField, run_with_batch_context
+from dynamo_bao import run_with_batch_context
+from tests.support.model_files import generated_package
 
-
-class User(Model, prefix="cru", name="CrfUser"):
-    user_id: str = UlidField(auto_assign=True)
-    name: str = StringField()
-
-    primary_key = PrimaryKey("user_id")
-
-
-class Post(Model, prefix="crp", name="CrfPost"):
-    post_id: str = UlidField(auto_assign=True)
-    user_id: str = RelatedField("CrfUser")
-    title: str = StringField()
-
-    primary_key = PrimaryKey("post_id")
-
-
-class Comment(Model, prefix="crc", name="CrfComment"):
-    comment_id: str = UlidField(auto_assign=True)
-    post_id: str = RelatedField("CrfPost")
-    author_id: str = RelatedField("CrfUser")
-
-    primary_key = PrimaryKey("comment_id")
-
+PACKAGE = generated_package(
+    "parity_codegen_related_fields",
+    """\
+models:
+  CrfUser:
+    modelPrefix: cru
+    fields:
+      userId: {type: UlidField, autoAssign: true}
+      name: {type: StringField, required: true}
+    primaryKey: {partitionKey: userId}
+  CrfPost:
+    modelPrefix: crp
+    fields:
+      postId: {type: UlidField, autoAssign: true}
+      userId: {type: RelatedField, model: CrfUser, required: true}
+      title: {type: StringField, required: true}
+    primaryKey: {partitionKey: postId}
+  CrfComment:
+    modelPrefix: crc
+    fields:
+      commentId: {type: UlidField, autoAssign: true}
+      postId: {type: RelatedField, model: CrfPost, required: true}
+      authorId: {type: RelatedField, model: CrfUser, required: true}
+    primaryKey: {partitionKey: commentId}
+""",
+)
+User, Post, Comment = PACKAGE.CrfUser, PACKAGE.CrfPost, PACKAGE.CrfComment
 
 MODELS = [User, Post, Comment]
 
@@ -53,6 +58,7 @@ def comment(post: Post) -> Comment:
 def test_01_user(post: Post, user: User) -> None:
     """The relation of a post gives its user."""
     assert post.user == user
+    assert post.get_user() == user
     assert Post.find(post.post_id).user.name == "Ada"
 
 
@@ -63,6 +69,7 @@ def test_02_the_same_object(post: Post) -> None:
         first = found.user
         assert first.name == "Ada"
         assert found.user is first
+        assert found.get_user() is first
 
 
 def test_03_a_missing_target() -> None:

@@ -6,35 +6,41 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from dynamo_bao import CreateDateField, Index, Model, PrimaryKey, RelatedField, StringField, UlidField
+from tests.support.model_files import generated_package
 
 NOON = datetime(2024, 5, 1, 12, tzinfo=timezone.utc)
 
-
-class Post(Model, prefix="ctp", name="CtgPost"):
-    post_id: str = UlidField(auto_assign=True)
-    title: str = StringField()
-
-    primary_key = PrimaryKey("post_id")
-
-
-class Tag(Model, prefix="ctt", name="CtgTag"):
-    tag_id: str = UlidField(auto_assign=True)
-    name: str = StringField()
-
-    primary_key = PrimaryKey("tag_id")
-
-
-class TaggedPost(Model, prefix="ctm", name="CtgTaggedPost", table_type="mapping"):
-    tag_id: str = RelatedField("CtgTag")
-    post_id: str = RelatedField("CtgPost")
-    created_at: datetime = CreateDateField()
-
-    primary_key = PrimaryKey("tag_id", "post_id")
-    posts_for_tag = primary_key
-    tags_for_post = Index("post_id", "tag_id", id="gsi1")
-    recent_posts_for_tag = Index("tag_id", "created_at", id="gsi2")
-
+PACKAGE = generated_package(
+    "parity_codegen_tag_generator",
+    """\
+models:
+  CtgPost:
+    modelPrefix: ctp
+    fields:
+      postId: {type: UlidField, autoAssign: true}
+      title: {type: StringField, required: true}
+    primaryKey: {partitionKey: postId}
+  CtgTag:
+    modelPrefix: ctt
+    fields:
+      tagId: {type: UlidField, autoAssign: true}
+      name: {type: StringField, required: true}
+    primaryKey: {partitionKey: tagId}
+  CtgTaggedPost:
+    tableType: mapping
+    modelPrefix: ctm
+    fields:
+      tagId: {type: RelatedField, model: CtgTag}
+      postId: {type: RelatedField, model: CtgPost}
+      createdAt: {type: CreateDateField}
+    primaryKey: {partitionKey: tagId, sortKey: postId}
+    indexes:
+      postsForTag: primaryKey
+      tagsForPost: {partitionKey: postId, sortKey: tagId, indexId: gsi1}
+      recentPostsForTag: {partitionKey: tagId, sortKey: createdAt, indexId: gsi2}
+""",
+)
+Post, Tag, TaggedPost = PACKAGE.CtgPost, PACKAGE.CtgTag, PACKAGE.CtgTaggedPost
 
 MODELS = [Post, Tag, TaggedPost]
 

@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import pytest
 
-from dynamo_bao import Model, PrimaryKey, StringField, UlidField, UniqueConstraint, ValidationError
+from dynamo_bao import ValidationError
+from tests.support.model_files import generated_package
 
-
-class User(Model, prefix="cuc", name="CucUser"):
-    user_id: str = UlidField(auto_assign=True)
-    name: str = StringField()
-    email: str = StringField()
-
-    primary_key = PrimaryKey("user_id")
-    unique_email = UniqueConstraint("email", id="uc1")
-
+User = generated_package(
+    "parity_codegen_unique_constraint",
+    """\
+models:
+  CucUser:
+    modelPrefix: cuc
+    fields:
+      userId: {type: UlidField, autoAssign: true}
+      name: {type: StringField, required: true}
+      email: {type: StringField, required: true}
+    primaryKey: {partitionKey: userId}
+    uniqueConstraints:
+      uniqueEmail: {field: email, uniqueConstraintId: uc1}
+""",
+).CucUser
 
 MODELS = [User]
 

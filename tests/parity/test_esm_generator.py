@@ -4,15 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from dynamo_bao import (
-    Model,
-    PrimaryKey,
-    RelatedField,
-    StringField,
-    UlidField,
-    UniqueConstraint,
-    run_with_batch_context,
-)
+from dynamo_bao import run_with_batch_context
+from tests.support.model_files import generated_package
 
 NOT_CARRIED = {
     1: "how JavaScript modules import and export",
@@ -29,29 +22,35 @@ NOT_CARRIED = {
 }
 
 
-class User(Model, prefix="esu", name="EsUser"):
-    user_id: str = UlidField(auto_assign=True)
-    name: str = StringField()
-    email: str = StringField()
-
-    primary_key = PrimaryKey("user_id")
-    unique_email = UniqueConstraint("email", id="uc1")
-
-
-class Post(Model, prefix="esp", name="EsPost"):
-    post_id: str = UlidField(auto_assign=True)
-    user_id: str = RelatedField("EsUser")
-
-    primary_key = PrimaryKey("post_id")
-
-
-class Comment(Model, prefix="esc", name="EsComment"):
-    post_id: str = RelatedField("EsPost")
-    comment_id: str = UlidField(auto_assign=True)
-    author_id: str = RelatedField("EsUser")
-
-    primary_key = PrimaryKey("post_id", "comment_id")
-
+PACKAGE = generated_package(
+    "parity_esm_generator",
+    """\
+models:
+  EsUser:
+    modelPrefix: esu
+    fields:
+      userId: {type: UlidField, autoAssign: true}
+      name: {type: StringField, required: true}
+      email: {type: StringField, required: true}
+    primaryKey: {partitionKey: userId}
+    uniqueConstraints:
+      uniqueEmail: {field: email, uniqueConstraintId: uc1}
+  EsPost:
+    modelPrefix: esp
+    fields:
+      postId: {type: UlidField, autoAssign: true}
+      userId: {type: RelatedField, model: EsUser, required: true}
+    primaryKey: {partitionKey: postId}
+  EsComment:
+    modelPrefix: esc
+    fields:
+      postId: {type: RelatedField, model: EsPost}
+      commentId: {type: UlidField, autoAssign: true}
+      authorId: {type: RelatedField, model: EsUser, required: true}
+    primaryKey: {partitionKey: postId, sortKey: commentId}
+""",
+)
+User, Post, Comment = PACKAGE.EsUser, PACKAGE.EsPost, PACKAGE.EsComment
 
 MODELS = [User, Post, Comment]
 
@@ -64,6 +63,15 @@ def test_07_structure() -> None:
     assert ada.to_dict() == {"user_id": ada.user_id, "name": "Ada", "email": "ada@example.com"}
     assert ada.primary_id == ada.user_id
     assert callable(User.find_by_email)
+    lines = PACKAGE.SOURCES["es_user.py"].splitlines()
+    for line in (
+        'class EsUser(Model, prefix="esu", key_format="dynamo-bao", attribute_style="camel"):',
+        "    user_id: str = UlidField(auto_assign=True)",
+        '    primary_key = PrimaryKey("user_id")',
+        '    unique_email = UniqueConstraint("email", id="uc1")',
+        "        def find_by_email(cls, value: str) -> EsUser | None:",
+    ):
+        assert line in lines
 
 
 def test_08_unique_constraints() -> None:
@@ -82,4 +90,6 @@ def test_09_related() -> None:
         found = Comment.find(comment.primary_id)
         assert found.author.name == "Ada"
         assert found.post.user is found.author
+        assert found.get_author() is found.author
+        assert found.get_post() is found.post
         assert found.get_or_load_related_field("author_id") is found.author

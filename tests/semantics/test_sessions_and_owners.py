@@ -21,8 +21,10 @@ from dynamo_bao import (
     run_with_batch_context,
     transaction,
 )
+from dynamo_bao.wsgi import BatchContextMiddleware
 from tests.support.models import ALL, Org, User
 from tests.support.wire import Wire
+from tests.support.wsgi_server import Serving
 
 MODELS = ALL
 
@@ -231,6 +233,47 @@ def test_rule_05_the_policy_decides_at_last(strict: Manager) -> None:
         pending.exists()
 
 
-@pytest.mark.skip(reason="awaits the WSGI middleware")
-def test_rule_06_wsgi() -> None:
-    """Session and tenant are bound only while the application, its iterable or its close() runs."""
+def test_rule_06_a_request_is_bound_only_while_its_pieces_run(ada: User) -> None:
+    """The call, each step and the close have its session and tenant; between them the thread has neither."""
+    seen: list[tuple[Any, ...]] = []
+
+    class Answer:
+        def __iter__(self) -> Iterator[bytes]:
+            for _ in range(2):
+                seen.append((current_session(), TenantContext.get_current_tenant()))
+                yield b""
+
+        def close(self) -> None:
+            seen.append((current_session(), TenantContext.get_current_tenant()))
+
+    def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Answer:
+        start_response("200 OK", [])
+        seen.append((current_session(), TenantContext.get_current_tenant()))
+        return Answer()
+
+    serving = Serving(BatchContextMiddleware(app, tenant=lambda environ: "acme"))
+    for _ in serving.parts:
+        assert current_session() is None and TenantContext.get_current_tenant() is None
+    serving.close()
+    assert len(seen) == 4 and set(seen) == {(seen[0][0], "acme")}
+    assert not seen[0][0].is_open
+
+
+def test_rule_06_what_a_server_left_is_closed_at_the_threads_next_request(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """With an error in the log, although the server still holds the response."""
+    sessions: list[Any] = []
+
+    def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
+        start_response("200 OK", [])
+        sessions.append(current_session())
+        return [b""]
+
+    wrapped = BatchContextMiddleware(app)
+    left = Serving(wrapped)
+    assert sessions[0].is_open
+    Serving(wrapped).close()
+    assert not sessions[0].is_open and not sessions[1].is_open
+    assert [record.levelname for record in caplog.records] == ["ERROR"]
+    left.close()

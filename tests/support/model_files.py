@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import random
+import shutil
 import sys
+import tempfile
 from collections.abc import Iterator
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 
 from dynamo_bao import registry
+from dynamo_bao.codegen import generate
 
 MODELS = (
     "User", "TaggedPost", "Index", "Model", "Session", "Any", "OrganizationMembership", "URLMap", "Class",
@@ -18,6 +24,7 @@ MODELS = (
 WORDS = (
     "user", "id", "name", "mail", "created", "at", "status", "str", "int", "float", "bool", "set", "list", "dict",
     "datetime", "count", "type", "any", "index", "organization", "subscription", "identifier", "reference", "x",
+    "class", "from",
 )  # fmt: skip
 TEXTS = (
     "plain", "it's", 'say "hi"', "both ' and \"", "back\\slash", "tab\tnew\nline", "größe", "苹果手机", "x" * 30,
@@ -50,6 +57,24 @@ def forget_loaded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
             del sys.modules[name]
 
 
+def generated_package(name: str, text: str, **options: Any) -> ModuleType:
+    """The package that is generated from a model file, imported under `name`; with its files' texts as ``SOURCES``."""
+    folder = Path(tempfile.mkdtemp(prefix=f"{name}_"))
+    (folder / "models.yaml").write_text(text)
+    generate(folder / "models.yaml", folder / name, **options)
+    places = [str(folder / name)]
+    spec = spec_from_file_location(name, folder / name / "__init__.py", submodule_search_locations=places)
+    assert spec is not None
+    assert spec.loader is not None
+    package = sys.modules[name] = module_from_spec(spec)
+    try:
+        spec.loader.exec_module(package)
+        vars(package)["SOURCES"] = {path.name: path.read_text() for path in (folder / name).glob("*.py")}
+    finally:
+        shutil.rmtree(folder)
+    return package
+
+
 def random_definitions(seed: int) -> dict[str, Any]:
     """A valid model file, as a mapping: names that clash with Python's and the library's, texts that need quoting."""
     chance = random.Random(seed)
@@ -65,7 +90,9 @@ def _camel(chance: random.Random, words: int) -> str:
 def _model(chance: random.Random, number: int, names: list[str]) -> dict[str, Any]:
     fields: dict[str, Any] = {"theId": {"type": "StringField", "required": True}}
     for _ in range(chance.randint(0, 8)):
-        fields[_camel(chance, chance.randint(1, 7))] = _field(chance, names)
+        field = _field(chance, names)
+        relation = "Id" * (field["type"] == "RelatedField" and chance.random() < 0.7)
+        fields[_camel(chance, chance.randint(1, 7)) + relation] = field
     keys = [name for name, field in fields.items() if field["type"] in AS_KEY]
     texts = [name for name, field in fields.items() if field["type"] == "StringField"]
     model: dict[str, Any] = {

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 from collections import defaultdict
 from collections.abc import Iterator
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import pytest
 
+from tests.support import paths
 from tests.support.engines import (
     CAPABILITIES,
     ENGINES,
@@ -18,6 +19,7 @@ from tests.support.engines import (
     chosen_engines,
     reason_to_skip,
 )
+from tests.support.figures import FIGURES
 
 # The property of a test report under which the reason for a skip travels, also from an xdist worker.
 SKIP_REASON = "engine_cannot"
@@ -28,11 +30,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--engine", action="append", default=[], metavar="NAME[,NAME]", help=f"{names} (default: all)"
     )
+    parser.addoption(
+        "--request-path",
+        choices=tuple(paths.WIRES),
+        default="lean",
+        help="how requests are sent: by the library, by botocore, or by both, compared (default: lean)",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "needs(*capabilities): skip on an engine that lacks one of them")
     engines_of(config)
+    paths.take(config.getoption("--request-path"))
 
 
 def engines_of(config: pytest.Config) -> tuple[str, ...]:
@@ -100,8 +109,30 @@ def refuse(reason: str) -> NoReturn:
     pytest.skip(reason)
 
 
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail a run in which the two ways of sending differed, also where a test did not notice."""
+    output = getattr(session.config, "workeroutput", None)
+    if output is not None:
+        output["request_paths"] = FIGURES.as_data()
+    elif FIGURES.differences and not session.exitstatus:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Take over what a worker compared."""
+    data = getattr(node, "workeroutput", {}).get("request_paths")
+    if data:
+        FIGURES.add(data)
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """List every test an engine's limits kept from running, by reason: such skips must stay visible."""
+    if terminalreporter.config.getoption("--request-path") == "twin":
+        terminalreporter.section("the two ways of sending requests")
+        terminalreporter.line(str(FIGURES))
+        for difference in FIGURES.differences:
+            terminalreporter.line(f"    {difference}")
     tests_by_reason = defaultdict(list)
     for report in terminalreporter.stats.get("skipped", []):
         for name, value in getattr(report, "user_properties", []):

@@ -672,3 +672,28 @@ def test_every_part_of_a_key_may_be_the_prefix() -> None:
     assert schema.primary.partition.field is None
     assert schema.indexes["by_code"].sort.field is None
     assert repr(MODEL_PREFIX) == "MODEL_PREFIX"
+
+
+@pytest.mark.parametrize(("key_format", "kept"), [("native", True), ("dynamo-bao", False)])
+@pytest.mark.parametrize("number", [2**53, -(2**53)])
+def test_whole_numbers_that_javascript_reads_otherwise(key_format: str, kept: bool, number: int) -> None:
+    """A shared model refuses them as values, as defaults too; its own format takes them."""
+
+    class Tally(Model, prefix="ta", key_format=key_format):
+        tally_id: str
+        amount: int = 2**53 - 1
+        seen: int = CounterField()
+        primary_key = PrimaryKey("tally_id")
+
+    fields = schema_of(Tally).fields
+    for name in ("amount", "seen"):
+        assert fields[name].accept(2**53 - 1) == 2**53 - 1
+        values = {"tally_id": "t", "amount": 1, "seen": 1, name: number}
+        if kept:
+            assert schema_of(Tally).accept_all(values) == values
+            continue
+        with pytest.raises(ValidationError, match=r"2\^53 - 1.*dynamo-bao.*native"):
+            schema_of(Tally).accept_all(values)
+    if not kept:
+        with pytest.raises(ConfigurationError, match=r"Order\.amount: its default"):
+            define({"amount": number}, {"order_id": str, "amount": int}, key_format=key_format)

@@ -13,6 +13,7 @@ from dynamo_bao import ConfigurationError, ModelFileError, SearchConfig
 from dynamo_bao.modelfiles.description import Definitions, ModelDescription
 from dynamo_bao.modelfiles.files import read_definitions
 from dynamo_bao.modelfiles.kinds import BUILT_IN
+from dynamo_bao.modelfiles.members import members_from_others, names_of, own_members
 from dynamo_bao.modelfiles.names import module_name, python_name, snake_case, stored_name
 
 USER = """\
@@ -95,6 +96,18 @@ def test_a_field_called_like_a_method_keeps_its_stored_name(read: Read) -> None:
     field = model.fields["count_"]
     assert (field.stored, field.declaration().attribute) == ("count", None)
     assert field.declaration().bound("count_", "User", "count").attribute == "count"
+
+
+@pytest.mark.parametrize(
+    ("stored", "attribute"), [("ageInYears", None), ("ageURL", "ageURL"), ("age_x", "age_x")]
+)
+def test_a_name_that_camel_case_does_not_give_back_is_declared(
+    read: Read, stored: str, attribute: str | None
+) -> None:
+    """So that every field is stored under the file's name."""
+    (model,) = read(changed(("age:", f"{stored}:"))).models.values()
+    field = model.fields[python_name(stored)]
+    assert field.declaration().attribute == attribute
 
 
 # --- what is described ---------------------------------------------------------------------------------
@@ -281,6 +294,47 @@ def test_fields_of_a_mapping_model_are_relations_by_default(read: Read) -> None:
         )
     ).models["User"]
     assert found.fields["age"].target == "User"
+
+
+FRIENDS = """\
+models:
+  User:
+    modelPrefix: u
+    fields: {userId: {type: UlidField, autoAssign: true}, countId: {type: RelatedField, model: User}}
+    primaryKey: {partitionKey: userId}
+  Friendship:
+    modelPrefix: f
+    tableType: mapping
+    fields:
+      fromId: {type: RelatedField, model: User}
+      toId: {type: RelatedField, model: User}
+      since: {type: CreateDateField}
+    primaryKey: {partitionKey: fromId, sortKey: toId}
+    indexes:
+      friendsForUser: primaryKey
+      admirersForUser: {partitionKey: toId, sortKey: fromId, indexId: gsi1}
+"""
+
+
+def test_the_names_that_models_give_themselves_and_each_other(read: Read) -> None:
+    """Queries, relations, and for mapping models the other ends; never a name that every model has."""
+    models = read(FRIENDS).models
+    names = {member.name: member for member in members_from_others(models, models["User"])}
+    assert list(names) == ["query_admirers", "get_admirers", "query_friends", "get_friends"]
+    assert getattr(names["get_friends"], "target", None) == "User"
+    (relation,) = own_members(models["User"])
+    assert names_of(relation) == ["get_count"]  # count is a method of every model
+    assert [m.name for m in own_members(models["Friendship"])] == [
+        "query_admirers_for_user",
+        "query_friends_for_user",
+        "from",
+        "to",
+    ]
+    standard = read(FRIENDS.replace("tableType: mapping", "tableType: standard")).models
+    assert [m.name for m in members_from_others(standard, standard["User"])] == [
+        "query_admirers",
+        "query_friends",
+    ]
 
 
 # --- what is wrong -----------------------------------------------------------------------------------------

@@ -1,0 +1,113 @@
+"""Which item is meant: its table key, its primary id, and the key fields' values.
+
+Most keys are texts that stand in the table as they are, behind tenant and prefix. For these there is a short way,
+`TextKeys`; whatever it does not recognise at first sight goes the careful way of the schema, which also has the
+errors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple
+
+from dynamo_bao.codec import fine_source_of
+from dynamo_bao.fields.base import Field
+from dynamo_bao.fields.text import StringField
+from dynamo_bao.keys import SEPARATOR, Key, tenant_mark
+from dynamo_bao.wire import MAX_PARTITION_KEY_BYTES, PK, SK, Item
+
+LEADS_KEPT: Final = 10_000
+"""Of how many tenants the start of their keys is remembered."""
+
+
+class Identity(NamedTuple):
+    """One item told apart: its table key, its primary id, and the key fields' values."""
+
+    key: Key
+    primary_id: str
+    values: dict[str, Any]
+
+
+_tuple: Any = tuple.__new__
+"""Makes a named tuple without its constructor, which takes longer than everything else here."""
+
+
+class TextKeys:
+    """The keys of a model whose key fields are texts, stored as they are.
+
+    Args:
+        prefix: the model's prefix.
+        fields: the key fields: the partition key's, and the sort key's if there is one.
+    """
+
+    def __init__(self, prefix: str, fields: Sequence[Field]) -> None:
+        self._prefix = prefix
+        self._name = fields[0].name
+        # A field that takes every text has nothing to check beyond what is checked here.
+        takes_any = fine_source_of(fields[0]) == StringField().fine_source()
+        self._validate = None if takes_any else fields[0].validate
+        self._sort_name = fields[1].name if len(fields) > 1 else None
+        self._leads: dict[str | None, tuple[str, int]] = {}
+
+    @classmethod
+    def of(cls, prefix: str, fields: Sequence[Field], key_format: str) -> TextKeys | None:
+        """The short way for these key fields; None where one of them is not simply a text."""
+        simple = fields and all(_is_simple(type(field), key_format) for field in fields)
+        return cls(prefix, fields) if simple else None
+
+    def named(self, tenant: str | None, text: str) -> Identity | None:
+        """The identity for the single key `text`; None where only the careful way can tell."""
+        lead, room = self._leads.get(tenant) or self._lead(tenant)
+        if self._sort_name is not None or not text or len(text) > room or not text.isascii():
+            return None
+        if self._validate is not None:
+            try:
+                self._validate(text)
+            except ValueError:
+                return None
+        identity: Identity = _tuple(
+            Identity, (_tuple(Key, (lead + text, self._prefix)), text, {self._name: text})
+        )
+        return identity
+
+    def stored(self, tenant: str | None, item: Item, values: dict[str, Any]) -> Identity | None:
+        """The identity of a stored item, whose field values are known; None where only the careful way can tell."""
+        lead, _ = self._leads.get(tenant) or self._lead(tenant)
+        pk, sk = item[PK]["S"], item[SK]["S"]
+        partition = values.get(self._name)
+        if partition is None or pk != lead + partition:
+            return None
+        identity: Identity
+        if self._sort_name is None:
+            if sk != self._prefix:
+                return None
+            identity = _tuple(Identity, (_tuple(Key, (pk, sk)), partition, {self._name: partition}))
+            return identity
+        if values.get(self._sort_name) != sk or "#" in partition or "#" in sk:
+            return None
+        parts = {self._name: partition, self._sort_name: sk}
+        identity = _tuple(Identity, (_tuple(Key, (pk, sk)), partition + SEPARATOR + sk, parts))
+        return identity
+
+    def _lead(self, tenant: str | None) -> tuple[str, int]:
+        """What stands before a tenant's keys, and how many characters there is room for behind it."""
+        lead = f"{tenant_mark(tenant)}{self._prefix}#"
+        if len(self._leads) > LEADS_KEPT:
+            self._leads.clear()
+        known = self._leads[tenant] = lead, MAX_PARTITION_KEY_BYTES - len(lead)
+        return known
+
+
+def _is_simple(kind: type[Field], key_format: str) -> bool:
+    """Whether a field of this kind has the value it was given as its key text, and checks it by `validate` only."""
+    key = "to_key" if key_format == "native" else "to_javascript_key"
+    parse = "from_key" if key_format == "native" else "from_javascript_key"
+    usual = {
+        "normalise": StringField.normalise,
+        "accept": StringField.accept,
+        "to_key": StringField.to_key,
+        "from_key": StringField.from_key,
+        key: getattr(StringField, key),
+        parse: getattr(StringField, parse),
+    }
+    return all(getattr(kind, name) is function for name, function in usual.items())

@@ -1,0 +1,93 @@
+"""The hidden class that an instance has while it is not loaded, and what it raises where it cannot be.
+
+An instance whose item is not here yet is of a subclass of its model that loads it at the first look at a field.
+Loading sets the instance's ``__class__`` to the model itself, so that from then on reading a field is a plain
+attribute read.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dynamo_bao.errors import BatchIncompleteError, ItemNotFoundError, cause_of
+from dynamo_bao.instances import STATE, State, Status, state_of
+
+
+def require_present(instance: Any) -> None:
+    """Raises what stands in the way of reading `instance`: a missing item, or the error of its lookup."""
+    state = state_of(instance)
+    if state.status in (Status.MISSING, Status.DELETED):
+        raise not_found(state)
+    if state.status is Status.FAILED:
+        raise _failure(state)
+
+
+def not_found(state: State) -> ItemNotFoundError:
+    """The error for an item that is not stored."""
+    assert state.home is not None
+    model = state.home.schema.name
+    was = "was deleted" if state.status is Status.DELETED else "is not stored"
+    return ItemNotFoundError(
+        f"{model} {state.primary_id!r} {was}. Ask exists(), or use find_or_none().",
+        model=model,
+        key=state.primary_id,
+    )
+
+
+def _failure(state: State) -> Exception:
+    """A new exception of the kind the lookup failed with, which stays its cause."""
+    cause = state.error
+    assert cause is not None and state.home is not None
+    model = state.home.schema.name
+    if isinstance(cause, BatchIncompleteError):
+        error: Exception = BatchIncompleteError(
+            f"{model} {state.primary_id!r}: DynamoDB had not processed the key by the deadline; it is not known "
+            f"whether the item exists. refresh() asks again; a longer deadline= or more capacity helps.",
+            [(model, state.primary_id or "")],
+        )
+    else:
+        error = _twin(cause)
+    error.__cause__ = cause_of(cause)
+    return error
+
+
+def _twin(cause: Exception) -> Exception:
+    """Another exception of the same class, text and attributes."""
+    twin = cause.__class__.__new__(cause.__class__)
+    twin.args = cause.args
+    twin.__dict__.update(cause.__dict__)
+    return twin
+
+
+def hidden_class(model: type[Any], lazy_names: frozenset[str]) -> type[Any]:
+    """The class that instances of `model` have while they are pending, missing, failed or deleted."""
+    plain_get: Any = model.__getattribute__
+    plain_set: Any = model.__setattr__
+    metaclass: Any = type(model)
+
+    def __getattribute__(self: Any, name: str) -> Any:
+        if name in lazy_names:
+            values = object.__getattribute__(self, "__dict__")
+            if name not in values:
+                values[STATE].home.materialise(self)
+                return getattr(self, name)
+        return plain_get(self, name)
+
+    def __setattr__(self: Any, name: str, value: Any) -> None:
+        if name not in lazy_names:
+            plain_set(self, name, value)
+            return
+        require_present(self)
+        plain_set(self, name, value)
+        state = state_of(self)
+        state.assigned = {*(state.assigned or ()), name}
+
+    body = {
+        "__getattribute__": __getattribute__,
+        "__setattr__": __setattr__,
+        "__module__": model.__module__,
+        "__qualname__": model.__qualname__,
+        "__doc__": model.__doc__,
+    }
+    made: type[Any] = metaclass(model.__name__, (model,), body, hidden=True)
+    return made

@@ -1,0 +1,128 @@
+"""How a model's keys are made: the parts of primary, index and unique keys, each from a field or the model's prefix."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from typing import Any, Final
+
+from attrs import frozen
+
+from dynamo_bao.fields.base import Field
+from dynamo_bao.keys import GUARD_MARK, Key, partition_text, sort_text, tenant_mark
+from dynamo_bao.numbers import number_text
+from dynamo_bao.wire import AttributeValue, Item, index_key_names
+
+
+class ModelPrefix:
+    """Stands for the model's own prefix as a key part; there is one, `MODEL_PREFIX`."""
+
+    def __repr__(self) -> str:
+        return "MODEL_PREFIX"
+
+    def __reduce__(self) -> str:
+        return "MODEL_PREFIX"
+
+
+MODEL_PREFIX: Final = ModelPrefix()
+
+
+@frozen(eq=False)
+class Part:
+    """One half of a key: a field's text, or the model's prefix where `field` is None."""
+
+    model: str
+    prefix: str
+    field: Field | None
+    to_text: Callable[[Any], str]
+    from_text: Callable[[str], Any]
+
+    def text(self, values: Mapping[str, Any]) -> str | None:
+        """The part's text for a model's values; None where the field has no value."""
+        if self.field is None:
+            return self.prefix
+        value = values.get(self.field.name)
+        return None if value is None else self.to_text(value)
+
+    def value(self, text: str) -> Any:
+        """The field's value for a text; `ValidationError` where it is not one of this field's."""
+        assert self.field is not None
+        try:
+            return self.from_text(text)
+        except (ValueError, OverflowError):
+            raise self.field.error("is not the text of such a key; give the value itself", text) from None
+
+
+@frozen(eq=False)
+class PrimaryShape:
+    """How the primary key is made."""
+
+    name: str | None
+    partition: Part
+    sort: Part
+
+
+@frozen(eq=False)
+class IndexShape:
+    """A global secondary index of a model: its name, id, parts, and stored key attributes."""
+
+    name: str
+    id: str
+    partition: Part
+    sort: Part
+    pk_name: str
+    sk_name: str
+
+    @classmethod
+    def of(cls, name: str, index_id: str, partition: Part, sort: Part) -> IndexShape:
+        """An index with the attributes of its id."""
+        return cls(name, index_id, partition, sort, *index_key_names(index_id))
+
+    @property
+    def parts(self) -> tuple[Part, Part]:
+        """Both parts, partition first."""
+        return self.partition, self.sort
+
+    def pk_text(self, tenant: str | None, text: str) -> str:
+        """The text of the partition key attribute."""
+        lead = f"{tenant_mark(tenant)}{self.partition.prefix}#{self.id}#"
+        owner = self.partition.field
+        return lead + partition_text(
+            text, self.partition.model, owner.name if owner else self.name, len(lead)
+        )
+
+    def sk_text(self, text: str) -> str:
+        """The text of the sort key attribute."""
+        owner = self.sort.field
+        return sort_text(text, self.sort.model, owner.name if owner else self.name)
+
+    def keys(self, tenant: str | None, values: Mapping[str, Any]) -> Item:
+        """Both key attributes for a model's values; none where a part has no value."""
+        partition, sort = self.partition.text(values), self.sort.text(values)
+        if partition is None or sort is None:
+            return {}
+        return {
+            self.pk_name: {"S": self.pk_text(tenant, partition)},
+            self.sk_name: {"S": self.sk_text(sort)},
+        }
+
+
+@frozen(eq=False)
+class ConstraintShape:
+    """A unique constraint of one field."""
+
+    name: str
+    id: str
+    field: Field
+    prefix: str
+
+    def guard_key(self, tenant: str | None, stored: AttributeValue) -> Key:
+        """The key of the guard item for a stored value."""
+        ((code, content),) = stored.items()
+        text = str(content).lower() if code == "BOOL" else str(content)
+        if code == "N":
+            text = number_text(Decimal(content))
+        lead = f"{tenant_mark(tenant)}{GUARD_MARK}#_{self.id}#{self.prefix}#{self.field.attribute}:"
+        return Key(
+            lead + partition_text(text, self.field.model, self.field.name, len(lead.encode())), GUARD_MARK
+        )

@@ -1,0 +1,88 @@
+"""Writing the items of a model as JSON lines: to a file that is there whole or not at all, or to a stream."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from dynamo_bao.instances import Home
+from dynamo_bao.upkeep.journal import Journal, synced, work_on
+from dynamo_bao.upkeep.jsonlines import line_of
+from dynamo_bao.upkeep.steps import Step
+from dynamo_bao.upkeep.ways import Way
+
+PART: Final = ".part"
+JOURNAL: Final = ".exporting"
+
+
+def export_to(home: Home, way: Way, write: Callable[[bytes], object]) -> Iterator[Step]:
+    """Writes every item of a model as one line.
+
+    Args:
+        home: the model's repository.
+        way: how to come to its items; see `way_through`.
+        write: takes the lines of a page.
+
+    Yields:
+        A step for every page.
+    """
+    done, exported, total = 0, 0, way.total()
+    for rows in way.pages():
+        write(b"".join(line_of(home.schema, item) for item in rows.items))
+        done, exported = done + rows.seen, exported + len(rows.items)
+        yield Step(done, total, exported)
+
+
+def export_items(
+    home: Home, tenant: str | None, way: Way, target: Path, *, resume: bool = False, restart: bool = False
+) -> Iterator[Step]:
+    """Writes every item of a model into a file, which appears when it is whole; an old one is replaced then.
+
+    Until then the lines are in ``<target>.part`` and how far they go in ``<target>.exporting``. Memory does not
+    grow with the number of items.
+
+    Args:
+        home: the model's repository.
+        tenant: whose items they are, for the progress file.
+        way: how to come to its items; see `way_through`.
+        target: the file.
+        resume: whether to go on where an interrupted export to the same file stopped.
+        restart: whether to begin, even if one was interrupted.
+
+    Yields:
+        A step for every page, when its lines are on the disk, and one when the file is there.
+
+    Raises:
+        ConfigurationError: where one was interrupted and neither `resume` nor `restart` is asked.
+
+    Example:
+        >>> repository = manager.repository(Post)
+        >>> for step in export_items(repository, None, way_through(repository, None), Path("posts.jsonl")):
+        ...     print(step.done, "of", step.total)
+    """
+    about = work_on(home.database, "export", home.schema.name, tenant)
+    journal = Journal(target.with_name(target.name + JOURNAL), {**about, "way": way.about})
+    return _exported(home, way, target, journal, journal.begin(resume=resume, restart=restart))
+
+
+def _exported(
+    home: Home, way: Way, target: Path, journal: Journal, state: dict[str, Any] | None
+) -> Iterator[Step]:
+    part = target.with_name(target.name + PART)
+    if state is None or not part.exists() or part.stat().st_size < state["bytes"]:
+        state = {"bytes": 0, "done": 0, "count": 0, "total": way.total(), "position": None, "ended": False}
+        part.write_bytes(b"")
+    with part.open("r+b") as file:
+        file.truncate(state["bytes"])  # lines of a page that was not noted are written again
+        file.seek(state["bytes"])
+        for rows in way.pages(state["position"]) if not state["ended"] else ():
+            file.writelines(line_of(home.schema, item) for item in rows.items)
+            synced(file)
+            state |= {"bytes": file.tell(), "position": rows.position, "ended": rows.position is None}
+            state |= {"done": state["done"] + rows.seen, "count": state["count"] + len(rows.items)}
+            journal.save(state)
+            yield Step(state["done"], state["total"], state["count"])
+    part.replace(target)
+    journal.remove()
+    yield Step(state["done"], state["total"], state["count"])

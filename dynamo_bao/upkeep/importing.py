@@ -1,0 +1,290 @@
+"""Storing the items of a file of JSON lines: checked first, then written in order, each of them once.
+
+What makes interruptions harmless is the progress file. It is written before a group of lines is sent, with the
+values that were made up for them (an id, say), so that sending them again stores the same items; and after it,
+when they are all certainly stored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from functools import partial
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any, BinaryIO, Final
+
+from attrs import Factory, define, evolve
+
+from dynamo_bao.errors import (
+    BaoError,
+    BatchIncompleteError,
+    ConditionalError,
+    ConfigurationError,
+    DataFormatError,
+    ItemNotFoundError,
+    ValidationError,
+)
+from dynamo_bao.expressions.conditions import EMPTY
+from dynamo_bao.instances import Home
+from dynamo_bao.keys import Key
+from dynamo_bao.session.pool import Pool
+from dynamo_bao.transport.batchwrites import write_batch
+from dynamo_bao.upkeep.journal import Journal, work_on
+from dynamo_bao.upkeep.lines import Line, Text, read_line, texts_of
+from dynamo_bao.upkeep.steps import Finding, Step
+from dynamo_bao.wire import MAX_BATCH_WRITE_ITEMS
+from dynamo_bao.writes.actions import WritePlan
+from dynamo_bao.writes.execute import Write
+from dynamo_bao.writes.plans import Known, Subject, plan_create, plan_delete, plan_replace
+from dynamo_bao.writing import sender
+
+JOURNAL: Final = ".importing"
+GROUP: Final = 100
+"""Lines that are noted in the progress file together."""
+_CHECKED: Final = 1000
+_ROUNDS: Final = 5
+
+
+# --- checking ---------------------------------------------------------------------------------------
+
+
+def check_lines(home: Home, tenant: str | None, source: Path) -> Iterator[Step]:
+    """Checks every line of a file as `import_items` will read it, without looking at what is stored.
+
+    Yields:
+        A step for every thousand lines; what is wrong with a line is among what it found.
+
+    Example:
+        >>> for step in check_lines(manager.repository(User), None, Path("users.jsonl")):
+        ...     for finding in step.found:
+        ...         print(finding.text)
+    """
+    found: list[Finding] = []
+    done, good = 0, 0
+    with source.open("rb") as file:
+        for text in texts_of(file):
+            try:
+                if not text.is_blank:
+                    read_line(home.schema, tenant, text)
+                    good += 1
+            except ValidationError as error:
+                found.append(_refusal(home, text, error))
+            done = text.number
+            if done % _CHECKED == 0:
+                yield Step(done, None, good, tuple(found))
+                found.clear()
+    yield Step(done, done, good, tuple(found))
+
+
+def _refusal(home: Home, text: Text, error: BaoError, key: str | None = None) -> Finding:
+    told = f"line {text.number}: {error}"
+    return Finding("line", told, "", home.schema.name, key, line=text.number)
+
+
+# --- writing ----------------------------------------------------------------------------------------
+
+
+def import_items(
+    home: Home,
+    tenant: str | None,
+    source: Path,
+    *,
+    overwrite: bool = False,
+    resume: bool = False,
+    restart: bool = False,
+    journal: Path | None = None,
+    total: int | None = None,
+) -> Iterator[Step]:
+    """Stores the items of a file of JSON lines that `check_lines` found nothing wrong with.
+
+    Items are stored as the lines say: no hook runs, and neither versions nor dates are renewed. Unique values
+    are kept unique. A line whose item exists already, or whose unique value is another item's, is refused, told
+    of, and does not keep the others from being stored.
+
+    Args:
+        home: the model's repository.
+        tenant: whose items they become.
+        source: the file.
+        overwrite: whether items that exist are replaced.
+        resume: whether to go on where an interrupted import of the file stopped; no line is lost or stored twice.
+        restart: whether to begin, even if one was interrupted.
+        journal: the progress file, ``<source>.importing`` by default.
+        total: how many lines there are, for the steps.
+
+    Yields:
+        A step for every hundred lines or so, when they are stored and that is noted.
+
+    Raises:
+        ConfigurationError: where one was interrupted and neither `resume` nor `restart` is asked, or the file is not
+            the one that was being imported.
+        ValidationError: for a line that is wrong after all.
+    """
+    about = {**work_on(home.database, "import", home.schema.name, tenant), "overwrite": overwrite}
+    kept = Journal(journal or source.with_name(source.name + JOURNAL), about)
+    state = kept.begin(resume=resume, restart=restart)
+    return _Import(home, tenant, source, overwrite, kept, total).steps(state or {})
+
+
+def _text_of(line: Line | Text) -> Text:
+    return line.text if isinstance(line, Line) else line
+
+
+@define
+class _Import:
+    """An import on its way: everything up to `offset` is done."""
+
+    home: Home
+    tenant: str | None
+    source: Path
+    overwrite: bool
+    journal: Journal
+    total: int | None
+    number: int = 0
+    offset: int = 0
+    written: int = 0
+    refused: int = 0
+    _digest: Any = Factory(lambda: blake2b(digest_size=16))
+    _flight: dict[int, str] = Factory(dict)
+    """The values made up for lines that may be stored already, by line."""
+    _pool: Pool = Factory(Pool)
+
+    def steps(self, state: dict[str, Any]) -> Iterator[Step]:
+        with self.source.open("rb") as file, closing(self._pool):
+            if state:
+                self._go_on(file, state)
+            for group in self._groups(file):
+                self._note(group)
+                found = self._write([line for line in group if isinstance(line, Line)])
+                self._done(group, found)
+                self._note()
+                yield Step(self.number, self.total, self.written, found)
+        self.journal.remove()
+        yield Step(self.number, self.total, self.written)
+
+    # --- where it is ------------------------------------------------------------------------------
+
+    def _go_on(self, file: BinaryIO, state: dict[str, Any]) -> None:
+        """Takes up a noted state, if the file still begins with what was stored of it."""
+        left = state["offset"]
+        while left > 0 and (part := file.read(min(left, 1 << 20))):
+            self._digest.update(part)
+            left -= len(part)
+        if left or self._digest.hexdigest() != state["digest"]:
+            raise ConfigurationError(
+                f"{self.source} was changed: its first {state['number']} lines are not those that were imported. Bring "
+                f"the file back, or begin anew with --restart."
+            )
+        self.number, self.offset = state["number"], state["offset"]
+        self.written, self.refused = state["written"], state["refused"]
+        self._flight = {int(number): filled for number, filled in state["flight"].items()}
+
+    def _note(self, group: Sequence[Line | Text] = ()) -> None:
+        made_up = {line.text.number: line.filled for line in group if isinstance(line, Line)}
+        self.journal.save(
+            {
+                "number": self.number,
+                "offset": self.offset,
+                "digest": self._digest.hexdigest(),
+                "written": self.written,
+                "refused": self.refused,
+                "flight": {**self._flight, **made_up},
+            }
+        )
+
+    def _done(self, group: Sequence[Line | Text], found: Sequence[Finding]) -> None:
+        for text in map(_text_of, group):
+            self._digest.update(text.content)
+            self._flight.pop(text.number, None)
+        last = _text_of(group[-1])
+        self.number, self.offset = last.number, last.end
+        self.refused += len(found)
+        self.written += sum(isinstance(line, Line) for line in group) - len(found)
+
+    # --- lines ------------------------------------------------------------------------------------
+
+    def _groups(self, file: BinaryIO) -> Iterator[list[Line | Text]]:
+        """The lines in groups that can be written at the same time: no item and no unique value is in one twice."""
+        group: list[Line | Text] = []
+        keys: set[Key] = set()
+        for text in texts_of(file, self.number, self.offset):
+            line = text if text.is_blank else self._read(text)
+            own = (
+                {action.key for action in self._plan(line, None).actions} if isinstance(line, Line) else set()
+            )
+            if group and (len(group) == GROUP or keys & own):
+                yield group
+                group, keys = [], set()
+            group.append(line)
+            keys |= own
+        if group:
+            yield group
+
+    def _read(self, text: Text) -> Line:
+        try:
+            return read_line(self.home.schema, self.tenant, text, self._flight.get(text.number, "{}"))
+        except ValidationError as error:
+            raise ValidationError(
+                f"line {text.number}: {error}", error.field, error.value, error.errors
+            ) from None
+
+    def _plan(self, line: Line, known: Known | None) -> WritePlan:
+        """How a line is stored: as a new item, or in the place of one that was read."""
+        subject = Subject(self.home.schema, self.tenant, line.identity)
+        made = plan_create(subject, line.values, EMPTY)
+        put = evolve(made.main_action, item=line.item)
+        made = evolve(made, actions=(*made.actions[: made.main], put, *made.actions[made.main + 1 :]))
+        return made if known is None else plan_replace(plan_delete(subject, known, EMPTY), made)
+
+    # --- sending ----------------------------------------------------------------------------------
+
+    def _write(self, lines: Sequence[Line]) -> tuple[Finding, ...]:
+        """Stores lines; returns those that were refused."""
+        plain = self.overwrite and not self.home.schema.constraints
+        size = MAX_BATCH_WRITE_ITEMS if plain else 1
+        parts = [lines[start : start + size] for start in range(0, len(lines), size)]
+        send = self._put_blindly if plain else self._write_one
+        calls: list[Callable[[], Finding | None]] = [partial(send, part) for part in parts]
+        # Values that items hand to one another need the order of the lines.
+        at_once = 1 if self.overwrite and not plain else self.home.database.max_concurrency
+        found = self._pool.run(calls, at_once) if calls else []
+        return tuple(one for one in found if one is not None)
+
+    def _put_blindly(self, lines: Sequence[Line]) -> None:
+        database = self.home.database
+        puts = {(database.table_name, line.identity.key): line.item for line in lines}
+        written = write_batch(database.transport, puts, database.deadline_from_now())
+        if written.error is not None:
+            raise written.error
+        if written.unprocessed:
+            name = self.home.schema.name
+            raise BatchIncompleteError(
+                f"{name}: DynamoDB had not taken {len(written.unprocessed)} items by the deadline.",
+                [(name, key.pk) for _, key in written.unprocessed],
+            )
+
+    def _write_one(self, lines: Sequence[Line]) -> Finding | None:
+        (line,) = lines
+        try:
+            for _ in range(_ROUNDS):
+                try:
+                    self._store(line)
+                    return None
+                except ItemNotFoundError:  # deleted between two looks at it
+                    continue
+            raise ConditionalError(f"{line.identity.primary_id!r} is being written and deleted by others.")
+        except (ConditionalError, DataFormatError) as error:
+            return _refusal(self.home, line.text, error, line.identity.primary_id)
+
+    def _store(self, line: Line) -> None:
+        database, subject = self.home.database, Subject(self.home.schema, self.tenant, line.identity)
+        operation = "save" if self.overwrite else "create"
+        write = Write(
+            database, subject, operation, partial(self._plan, line), sender(None, database, subject)
+        )
+        try:
+            write.run(None)
+        except ConditionalError:
+            ours = line.text.number in self._flight and write.is_done(database.deadline_from_now())
+            if not ours:  # else it was stored before the interruption
+                raise

@@ -1,0 +1,226 @@
+"""Stored items as their models see them, and in what they differ from what the models would have written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from attrs import evolve, field, frozen
+
+from dynamo_bao.codec import same_stored
+from dynamo_bao.errors import BaoError, ConfigurationError, ValidationError
+from dynamo_bao.expressions.conditions import Attribute, Compare, Condition, Exists, Negation, all_of
+from dynamo_bao.identities import Identity
+from dynamo_bao.instances import Home
+from dynamo_bao.keys import Key, Place, place_of
+from dynamo_bao.shapes import ConstraintShape
+from dynamo_bao.upkeep.steps import Finding
+from dynamo_bao.wire import DERIVED, ITER_PK, ITER_SK, PK, SEARCH_TEXT, SK, AttributeValue, Item
+from dynamo_bao.writes.actions import NOT_STORED, STORED, Action
+from dynamo_bao.writes.plans import Known, Subject
+
+REINDEX = "bao doctor --fix, or bao reindex {model}"
+
+
+@frozen
+class Stored:
+    """A stored item that its model can read.
+
+    Attributes:
+        home: its model's repository.
+        subject: which item it is.
+        known: what is stored.
+        wrong: the index keys, iteration keys and search text that are not what they should be, by name.
+    """
+
+    home: Home
+    subject: Subject
+    known: Known = field(repr=False)
+    wrong: frozenset[str]
+
+    @property
+    def key(self) -> str:
+        """Its primary id."""
+        return self.subject.identity.primary_id
+
+    def guards(self) -> dict[Key, ConstraintShape]:
+        """The keys of the guards it should have, with their constraints."""
+        found = {}
+        for constraint in self.home.schema.constraints.values():
+            value = self.known.item.get(str(constraint.field.attribute))
+            if value is not None:
+                found[constraint.guard_key(self.subject.tenant, value)] = constraint
+        return found
+
+    def finding(self, check: str, text: str, **more: Any) -> Finding:
+        """A finding about it."""
+        name = self.home.schema.name
+        mend = more.pop("mend", REINDEX.format(model=name))
+        text = f"{name} {self.key!r}{_of(self.subject.tenant)} {text}"
+        return Finding(check, text, mend, name, self.key, self.subject.tenant, **more)
+
+
+def _of(tenant: str | None) -> str:
+    return "" if tenant is None else f" of tenant {tenant}"
+
+
+def key_of(item: Item) -> Key:
+    """An item's table key."""
+    return Key(item[PK]["S"], item[SK]["S"])
+
+
+def read_item(home: Home, item: Item) -> Stored | Finding:
+    """A stored item as its model reads it; what is wrong where it cannot."""
+    schema, key = home.schema, key_of(item)
+    place = place_of(key.pk)
+    tenant = place.tenant if place is not None else None
+    unreadable = Finding("item", "", "Correct or delete the item.", schema.name, f"{key.pk} {key.sk}", tenant)
+    try:
+        known = Known.read(schema, f"{key.pk!r} {key.sk!r}", item)
+        identity = schema.identity(tenant, known.values)
+        expected = schema.derived(tenant, identity.primary_id, known.values, item)
+        stored = Stored(home, Subject(schema, tenant, identity), known, _differing(expected, item))
+        stored.guards()
+    except BaoError as error:
+        return evolve(unreadable, text=f"{schema.name} {key.pk!r} cannot be read: {error}")
+    if identity.key != key:
+        told = f"says that its key is {identity.key.pk!r} {identity.key.sk!r}"
+        return evolve(unreadable, text=f"{schema.name} {key.pk!r} {key.sk!r} {told}, which is another.")
+    if schema.key_format == "dynamo-bao" and schema.primary.partition.field is None and _is_tenanted(item):
+        told = "has index keys of a tenant and a key without one, as JavaScript writes it; it was not looked into."
+        return stored.finding(
+            "item", told, mend="Use another partition key than MODEL_PREFIX.", harmless=True
+        )
+    return stored
+
+
+def _differing(expected: Item, item: Item) -> frozenset[str]:
+    return frozenset(name for name in DERIVED if not same_stored(expected.get(name), item.get(name)))
+
+
+def _is_tenanted(item: Item) -> bool:
+    """Whether the partition key of an index names a tenant that the item's own key does not."""
+    texts = (item[name]["S"] for name in DERIVED if name.endswith("_pk") and name in item)
+    return not item[PK]["S"].startswith("[") and any(text.startswith("[") for text in texts)
+
+
+def key_findings(stored: Stored) -> list[Finding]:
+    """What is wrong with an item's index keys, iteration keys and search text, one finding for each of the three."""
+    kinds = {ITER_PK: "iteration", ITER_SK: "iteration", SEARCH_TEXT: "search"}
+    by_check: dict[str, list[str]] = {}
+    for name in sorted(stored.wrong):
+        by_check.setdefault(kinds.get(name, "index"), []).append(name)
+    return [
+        stored.finding(
+            check, f"has {_WHAT[check]} that {_why(names, stored)}: {', '.join(names)}.", mendable=True
+        )
+        for check, names in by_check.items()
+    ]
+
+
+_WHAT = {"index": "index keys", "iteration": "iteration keys", "search": "a search text"}
+
+
+def _why(names: Iterable[str], stored: Stored) -> str:
+    item, wanted = stored.known.item, stored.home.schema.derived_names
+    if not any(name in item for name in names):
+        return "are missing" if SEARCH_TEXT not in names else "is missing"
+    if not wanted.intersection(names):
+        return "its model has no more"
+    return "its fields do not say"
+
+
+# --- guards -----------------------------------------------------------------------------------------
+
+
+def owner_of(guard: Item) -> tuple[str | None, str | None]:
+    """Whom a guard names: the primary id and the model's name."""
+    names = (guard.get(name, {}).get("S") for name in ("relatedId", "relatedModel"))
+    return next(names), next(names)
+
+
+def as_seen(guard: Item) -> Condition:
+    """That a guard still names whom it names."""
+    parts = [_still(name, guard.get(name)) for name in ("relatedId", "relatedModel")]
+    return all_of((STORED, *parts))
+
+
+def _still(name: str, value: AttributeValue | None) -> Condition:
+    attribute = Attribute(name)
+    return Negation(Exists(attribute)) if value is None else Compare(attribute, "=", value)
+
+
+@frozen
+class Guard:
+    """A guard of a unique value, as it was read.
+
+    Attributes:
+        home: the repository of the model whose value it guards.
+        constraint: of which constraint.
+        tenant: whose.
+        item: what is stored.
+        owner: which item it names; None where it names none that there can be.
+    """
+
+    home: Home
+    constraint: ConstraintShape
+    tenant: str | None
+    item: Item = field(repr=False)
+    owner: Identity | None
+
+    @property
+    def key(self) -> Key:
+        """Its own key."""
+        return key_of(self.item)
+
+    def fault(self, owner: Item | None) -> str | None:
+        """What is wrong with it, None if nothing is.
+
+        Args:
+            owner: the item it names, as it is stored; None where it is not.
+        """
+        named, model = owner_of(self.item)
+        if named is None:
+            return "names nobody"
+        whom = f"{model} {named!r}"
+        if self.owner is None:
+            return f"names {whom}, which is no id of the model"
+        if owner is None:
+            return f"names {whom}, which is not stored"
+        value = owner.get(str(self.constraint.field.attribute))
+        try:
+            own = value is not None and self.constraint.guard_key(self.tenant, value) == self.key
+        except ValidationError:
+            own = False
+        return None if own else f"names {whom}, which has another value"
+
+    def proof(self, owner: Item | None) -> Action | None:
+        """The check that what is wrong with it still is, for a transaction; None where nothing needs one."""
+        if self.owner is None:
+            return None
+        if owner is None:
+            return Action("ConditionCheck", self.owner.key, NOT_STORED)
+        attribute = str(self.constraint.field.attribute)
+        return Action(
+            "ConditionCheck", self.owner.key, all_of((STORED, _still(attribute, owner.get(attribute))))
+        )
+
+
+def read_guard(homes: Mapping[str, Home], place: Place, item: Item) -> Guard | None:
+    """A stored guard as its model reads it; None where no model here has the constraint."""
+    home = homes.get(place.prefix)
+    found = [
+        one
+        for one in (home.schema.constraints.values() if home is not None else ())
+        if one.id == place.constraint and str(one.field.attribute) == place.attribute
+    ]
+    if home is None or not found:
+        return None
+    named, _ = owner_of(item)
+    try:
+        owner = None if named is None else home.schema.identify(place.tenant, named)
+    except ValidationError:
+        owner = None
+    except ConfigurationError:  # JavaScript's, of a model whose items have no tenant in their keys
+        return None
+    return Guard(home, found[0], place.tenant, item, owner)

@@ -1,0 +1,90 @@
+"""Progress files: where interrupted work goes on. They are replaced whole, so that none is ever half written."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from attrs import frozen
+
+from dynamo_bao.database import Database
+from dynamo_bao.errors import ConfigurationError
+
+
+@frozen
+class Journal:
+    """The progress file of one piece of work.
+
+    Attributes:
+        path: where it is.
+        about: which work it is of: what is done, with which table, model and tenant.
+    """
+
+    path: Path
+    about: Mapping[str, Any]
+
+    def begin(self, *, resume: bool, restart: bool) -> dict[str, Any] | None:
+        """The state to go on from; None to begin.
+
+        Args:
+            resume: whether to go on where an interrupted run stopped, if one was.
+            restart: whether to begin, even if one was.
+
+        Raises:
+            ConfigurationError: where one was and neither is asked, or it was about something else.
+        """
+        state = None if restart else self._load()
+        if state is not None and not resume:
+            raise ConfigurationError(
+                f"{self.path} says that the same work was interrupted; go on with --resume, or begin anew with "
+                f"--restart."
+            )
+        return state
+
+    def _load(self) -> dict[str, Any] | None:
+        try:
+            content = json.loads(self.path.read_bytes())
+            about, state = content["about"], dict(content["state"])
+        except FileNotFoundError:
+            return None
+        except (ValueError, KeyError, TypeError):
+            raise ConfigurationError(
+                f"{self.path} is no progress file of this program; delete it, or begin anew with --restart."
+            ) from None
+        if about != dict(self.about):
+            different = [name for name in self.about if about.get(name) != self.about[name]]
+            told = ", ".join(f"{name} {about.get(name)!r}, not {self.about[name]!r}" for name in different)
+            raise ConfigurationError(
+                f"{self.path} is of other work: {told}. Name what that work was about, or begin anew with --restart."
+            )
+        return state
+
+    def save(self, state: Mapping[str, Any]) -> None:
+        """Keeps the state; it is on the disk when this returns."""
+        fresh = self.path.with_name(self.path.name + ".new")
+        with fresh.open("wb") as file:
+            file.write(json.dumps({"about": dict(self.about), "state": dict(state)}).encode())
+            synced(file)
+        fresh.replace(self.path)
+
+    def remove(self) -> None:
+        """Forgets the work, which is done."""
+        self.path.unlink(missing_ok=True)
+        self.path.with_name(self.path.name + ".new").unlink(missing_ok=True)
+
+
+def synced(file: Any) -> None:
+    """Brings what was written to a file to the disk."""
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def work_on(database: Database, what: str, model: str, tenant: str | None) -> dict[str, Any]:
+    """Which work it is, for a journal; the same table name at another endpoint is another table."""
+    client: Any = getattr(getattr(database.transport, "wire", None), "client", None)
+    endpoint = None if client is None else client.meta.endpoint_url
+    about = {"work": what, "table": database.table_name, "endpoint": endpoint, "model": model}
+    return {**about, "tenant": tenant}

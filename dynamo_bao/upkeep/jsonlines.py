@@ -1,0 +1,270 @@
+"""An item as one line of JSON and back, exactly: its fields by name, with the values that are stored.
+
+Texts, numbers (with all their digits), booleans, lists and maps are what JSON has. A set is a list and a binary
+is base64 where the field says so; anywhere else such a value is an object of one member, ``{"$SS": ["a", "b"]}``,
+and a map that looks like one is ``{"$M": …}``. A field that is not stored is ``null``. Attributes that the model
+does not have are under ``"$more"``. Keys, index keys and search texts are left out: they follow from the fields.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from base64 import b64decode, b64encode
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from typing import Any, Final
+
+from dynamo_bao.fields.base import Field
+from dynamo_bao.fields.documents import NumberSetField, StringSetField
+from dynamo_bao.fields.text import BinaryField
+from dynamo_bao.keys import place_of, tenant_mark
+from dynamo_bao.numbers import number_fault, number_text
+from dynamo_bao.schema import Schema
+from dynamo_bao.wire import DERIVED, PK, SK, AttributeValue, Item
+
+MORE: Final = "$more"
+LONGEST_LINE: Final = 8 * 1024 * 1024
+"""Bytes of the longest line that can hold an item, each of its characters escaped."""
+_NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?")
+_OBSCURED: Final = {"SS": "L", "NS": "L", "BS": "L", "B": "S"}
+"""Codes that have a plain form in a field of theirs, and the code that looks like it."""
+
+
+class Number(str):
+    """A number by the text it was written as."""
+
+
+# --- writing ----------------------------------------------------------------------------------------
+
+
+def line_of(schema: Schema, item: Item) -> bytes:
+    """A stored item as a line.
+
+    >>> line_of(schema, {"_pk": {"S": "c#ber"}, "_sk": {"S": "c"}, "code": {"S": "ber"}, "size": {"N": "3.50"}})
+    b'{"code": "ber", "size": 3.50}\\n'
+    """
+    keys = _key_values(schema, item)
+    members = [
+        f"{_quoted(name)}: {field_json(field, item.get(str(field.attribute), keys.get(name)))}"
+        for name, field in schema.fields.items()
+    ]
+    more = {
+        name: value
+        for name, value in item.items()
+        if name not in schema.attributes and name not in DERIVED and name not in (PK, SK)
+    }
+    if more:
+        members.append(f"{_quoted(MORE)}: {_object(more)}")
+    return f"{{{', '.join(members)}}}\n".encode()
+
+
+def _key_values(schema: Schema, item: Item) -> dict[str, AttributeValue]:
+    """The stored forms of key fields that an item has in its keys only."""
+    if all(str(schema.fields[name].attribute) in item for name in schema.key_names):
+        return {}
+    place = place_of(item[PK]["S"])
+    lead = f"{tenant_mark(place.tenant if place else None)}{schema.prefix}#"
+    texts = ((schema.primary.partition, item[PK]["S"][len(lead) :]), (schema.primary.sort, item[SK]["S"]))
+    found = {}
+    for part, text in texts:
+        stored = None if part.field is None else part.field.to_dynamo(part.value(text))
+        if part.field is not None and stored is not None:
+            found[part.field.name] = stored
+    return found
+
+
+def field_json(field: Field, stored: AttributeValue | None) -> str:
+    """The JSON of a field's stored value; ``null`` where it is not stored."""
+    if stored is None:
+        return "null"
+    ((code, content),) = stored.items()
+    usual = _usual(field)
+    if code == usual:
+        return _PLAIN[code](content)
+    if code == "NULL" or (usual is not None and code == _OBSCURED[usual]):
+        return _tagged(code, content)
+    return _json(stored)
+
+
+def _usual(field: Field) -> str | None:
+    """The code of a field whose plain form is not the one that JSON gives it."""
+    if isinstance(field, NumberSetField):
+        return "NS"
+    if isinstance(field, StringSetField):
+        return "SS"
+    return "B" if isinstance(field, BinaryField) else None
+
+
+def _quoted(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)
+
+
+def _number(text: str) -> str:
+    return text if _NUMBER.fullmatch(text) else number_text(Decimal(text))
+
+
+def _base64(content: bytes) -> str:
+    return _quoted(b64encode(content).decode())
+
+
+def _list(members: list[str]) -> str:
+    return f"[{', '.join(members)}]"
+
+
+def _object(content: Mapping[str, AttributeValue]) -> str:
+    return f"{{{', '.join(f'{_quoted(name)}: {_json(value)}' for name, value in content.items())}}}"
+
+
+_PLAIN: Final[dict[str, Callable[[Any], str]]] = {
+    "S": _quoted,
+    "N": _number,
+    "BOOL": lambda content: "true" if content else "false",
+    "NULL": lambda content: "null",
+    "L": lambda content: _list([_json(part) for part in content]),
+    "M": _object,
+    "B": _base64,
+    "SS": lambda content: _list([_quoted(member) for member in sorted(content)]),
+    "NS": lambda content: _list([_number(member) for member in sorted(content, key=Decimal)]),
+    "BS": lambda content: _list([_base64(member) for member in sorted(content)]),
+}
+
+
+def _json(stored: AttributeValue) -> str:
+    ((code, content),) = stored.items()
+    if code in _OBSCURED or (code == "M" and len(content) == 1 and next(iter(content)).startswith("$")):
+        return _tagged(code, content)
+    return _PLAIN[code](content)
+
+
+def _tagged(code: str, content: Any) -> str:
+    return f'{{"${code}": {_PLAIN[code](content)}}}'
+
+
+# --- reading ----------------------------------------------------------------------------------------
+
+
+def parse_line(line: bytes) -> dict[str, Any]:
+    """The members of a line, numbers as `Number`; `ValueError` in words for what is no JSON object."""
+    try:
+        parsed = json.loads(
+            line.decode("utf-8-sig"),
+            parse_int=Number,
+            parse_float=Number,
+            parse_constant=_no_constant,
+            object_pairs_hook=_members,
+        )
+    except UnicodeDecodeError:
+        raise ValueError("is not UTF-8 text") from None
+    except json.JSONDecodeError as error:
+        raise ValueError(f"is not JSON: {error.msg} at column {error.colno}") from None
+    except RecursionError:
+        raise ValueError("is nested too deeply") from None
+    if not isinstance(parsed, dict):
+        raise ValueError("is not a JSON object of fields")
+    return parsed
+
+
+def _no_constant(text: str) -> Any:
+    raise ValueError(f"holds {text}, which DynamoDB cannot store")
+
+
+def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"has {twice!r} twice in one object")
+    return found
+
+
+def field_typed(field: Field, parsed: Any) -> AttributeValue | None:
+    """The stored form that a member of a line says for a field; None for ``null``; `ValueError` in words."""
+    if parsed is None:
+        return None
+    usual = _usual(field)
+    if usual == "B" and isinstance(parsed, str) and not isinstance(parsed, Number):
+        return {"B": _bytes(parsed)}
+    if usual in ("SS", "NS") and isinstance(parsed, list):
+        return {usual: _texts(parsed, Number if usual == "NS" else str)}
+    return typed(parsed)
+
+
+def typed(parsed: Any) -> AttributeValue:
+    """The stored form of any value of a line; `ValueError` in words for one that there cannot be."""
+    if isinstance(parsed, Number):
+        return {"N": _checked(parsed)}
+    if isinstance(parsed, str):
+        return {"S": parsed}
+    if isinstance(parsed, bool):
+        return {"BOOL": parsed}
+    if parsed is None:
+        return {"NULL": True}
+    if isinstance(parsed, list):
+        return {"L": [typed(part) for part in parsed]}
+    if len(parsed) == 1:
+        ((name, content),) = parsed.items()
+        if name.startswith("$"):
+            return _from_tag(name[1:], content)
+    return {"M": {name: typed(part) for name, part in parsed.items()}}
+
+
+def _from_tag(code: str, content: Any) -> AttributeValue:
+    kind, read = _TAGS.get(code, (None, None))
+    if kind is None or read is None:
+        raise ValueError(f"has the unknown mark '${code}'; write a map with that name as {{\"$M\": {{…}}}}")
+    if not isinstance(content, kind) or (kind is str and isinstance(content, Number) != (code == "N")):
+        raise ValueError(f"has under '${code}' what is no {_KINDS[code]}")
+    return {code: read(content)}
+
+
+def _checked(number: str) -> str:
+    try:
+        fault = number_fault(Decimal(number))
+    except ArithmeticError:
+        fault = "its exponent is out of all bounds"
+    if fault:
+        raise ValueError(f"holds a number that cannot be stored: {fault}")
+    return str(number)
+
+
+def _bytes(text: str) -> bytes:
+    try:
+        return b64decode(text, validate=True)
+    except ValueError:
+        raise ValueError("holds a binary that is not base64") from None
+
+
+def _texts(members: list[Any], kind: type[str]) -> list[str]:
+    if any(not isinstance(m, str) or isinstance(m, Number) != (kind is Number) for m in members):
+        raise ValueError(f"holds a set whose members are not all {'numbers' if kind is Number else 'texts'}")
+    found = [_checked(member) if kind is Number else str(member) for member in members]
+    if len({Decimal(member) if kind is Number else member for member in found}) < len(found):
+        raise ValueError("holds a set with a member twice")
+    return found
+
+
+_TAGS: Final[dict[str, tuple[type[Any], Callable[[Any], Any]]]] = {
+    "S": (str, str),
+    "N": (str, _checked),
+    "BOOL": (bool, bool),
+    "NULL": (type(None), lambda nothing: True),
+    "L": (list, lambda parts: [typed(part) for part in parts]),
+    "M": (dict, lambda parts: {name: typed(part) for name, part in parts.items()}),
+    "B": (str, _bytes),
+    "SS": (list, lambda members: _texts(members, str)),
+    "NS": (list, lambda members: _texts(members, Number)),
+    "BS": (list, lambda members: [_bytes(member) for member in _texts(members, str)]),
+}
+_KINDS: Final = {
+    "S": "text",
+    "N": "number",
+    "BOOL": "true or false",
+    "NULL": "null",
+    "L": "list",
+    "M": "map",
+    "B": "base64 text",
+    "SS": "list of texts",
+    "NS": "list of numbers",
+    "BS": "list of base64 texts",
+}

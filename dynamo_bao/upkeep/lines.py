@@ -1,0 +1,188 @@
+"""Lines of a file as items to be stored: checked as a save would check them, with what they leave out filled in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, BinaryIO, Final
+
+from attrs import NOTHING, field, frozen
+
+from dynamo_bao.errors import UnknownFieldError, ValidationError, suggestion
+from dynamo_bao.fields.base import Field
+from dynamo_bao.fields.documents import from_document
+from dynamo_bao.identities import Identity
+from dynamo_bao.schema import Schema
+from dynamo_bao.upkeep.jsonlines import LONGEST_LINE, MORE, field_json, field_typed, parse_line, typed
+from dynamo_bao.wire import DERIVED, PK, SK, AttributeValue, Item
+from dynamo_bao.writes.actions import check_item_size
+
+_EMPTY_SETS: Final[tuple[AttributeValue, ...]] = ({"SS": []}, {"NS": []}, {"BS": []})
+
+
+@frozen
+class Text:
+    """A line as it is in a file.
+
+    Attributes:
+        number: which one, from 1.
+        content: its bytes, the end of the line included.
+        end: where in the file the next one begins.
+    """
+
+    number: int
+    content: bytes = field(repr=False)
+    end: int
+
+    @property
+    def is_blank(self) -> bool:
+        """Whether there is nothing on it."""
+        return not self.content.strip()
+
+
+def texts_of(file: BinaryIO, number: int = 0, offset: int = 0) -> Iterator[Text]:
+    """The lines of a file behind line `number`, which ends at `offset`; none is read further than one can be long."""
+    file.seek(offset)
+    while content := file.readline(LONGEST_LINE + 1):
+        rest = content
+        while rest and not rest.endswith(b"\n"):  # all but the first are too long, and are only gone over
+            rest = file.readline(LONGEST_LINE + 1)
+            offset += len(rest)
+        number, offset = number + 1, offset + len(content)
+        yield Text(number, content, offset)
+
+
+@frozen
+class Line:
+    """An item to be stored.
+
+    Attributes:
+        text: the line it is from.
+        identity: which item.
+        values: the values of all fields.
+        item: its whole stored form.
+        filled: the JSON of the fields that the line leaves out and that got a value here.
+    """
+
+    text: Text
+    identity: Identity
+    values: Mapping[str, Any] = field(repr=False)
+    item: Item = field(repr=False)
+    filled: str = "{}"
+
+
+def read_line(schema: Schema, tenant: str | None, text: Text, filled: str = "{}") -> Line:
+    """A line as an item.
+
+    Args:
+        filled: values for fields that the line leaves out, as an earlier `Line` had them.
+
+    Raises:
+        ValidationError: naming everything that is wrong with it, though not the number of the line.
+    """
+    try:
+        if len(text.content) > LONGEST_LINE:
+            raise ValueError("is longer than any item")
+        members = {**parse_line(filled.encode()), **parse_line(text.content)}
+        more = {name: typed(value) for name, value in _more_of(members).items()}
+    except ValueError as error:
+        raise ValidationError(f"it {error}") from None
+    errors = [*_strangers(schema, members), *_misplaced(schema, more)]
+    values: dict[str, Any] = {}
+    exact: dict[str, AttributeValue | None] = {}
+    for name, owner in schema.fields.items():
+        try:
+            values[name], stored = (
+                _given(owner, members[name]) if name in members else (_filled(owner), NOTHING)
+            )
+        except ValidationError as error:
+            errors.append(error)
+        else:
+            if stored is not NOTHING:
+                exact[str(owner.attribute)] = stored
+    if errors:
+        raise ValidationError.of(schema.name, errors)
+    return _line(schema, tenant, text, values, {**more, **exact})
+
+
+def _line(
+    schema: Schema,
+    tenant: str | None,
+    text: Text,
+    values: Mapping[str, Any],
+    exact: Mapping[str, AttributeValue | None],
+) -> Line:
+    identity = schema.identity(tenant, values)
+    item = schema.item(tenant, identity, values)
+    left_out = [owner for owner in schema.fields.values() if str(owner.attribute) not in exact]
+    filled = [f'"{owner.name}": {field_json(owner, item.get(str(owner.attribute)))}' for owner in left_out]
+    for name, stored in exact.items():
+        if stored is None:
+            item.pop(name, None)
+        else:
+            item[name] = stored
+    try:
+        check_item_size(schema.name, identity.primary_id, item)
+    except UnicodeEncodeError:
+        raise ValidationError(
+            f"{schema.name}: a text holds a lone surrogate, which is no character."
+        ) from None
+    return Line(text, identity, values, item, f"{{{', '.join(filled)}}}")
+
+
+def _more_of(members: dict[str, Any]) -> Mapping[str, Any]:
+    more = members.pop(MORE, {})
+    if not isinstance(more, dict):
+        raise ValueError(f"has under {MORE!r} what is no object of attributes")
+    return more
+
+
+def _strangers(schema: Schema, members: Mapping[str, Any]) -> list[ValidationError]:
+    return [
+        UnknownFieldError(
+            f"{schema.name} has no field {name!r}.{suggestion(name, schema.fields)}", name, members[name]
+        )
+        for name in members
+        if name not in schema.fields
+    ]
+
+
+def _misplaced(schema: Schema, more: Item) -> list[ValidationError]:
+    taken = [
+        name for name in more if name in schema.attributes or name in DERIVED or name in (PK, SK) or not name
+    ]
+    return [
+        ValidationError(f"{schema.name}: {name!r} does not belong under {MORE!r}; fields stand on their own.")
+        for name in taken
+    ]
+
+
+def _filled(owner: Field) -> Any:
+    """The value of a field that a line leaves out."""
+    value = owner.initial()
+    if value is NOTHING:
+        raise owner.error("is required; give it a value", None)
+    return value if value is None else owner.accept(value)
+
+
+def _given(owner: Field, parsed: Any) -> tuple[Any, Any]:
+    """A field's value as a line gives it, and its stored form where it gives that: else whatever the field accepts."""
+    try:
+        stored = field_typed(owner, parsed)
+    except ValueError as error:
+        raise owner.error(str(error), parsed) from None
+    if stored is None:
+        return _absent(owner), None
+    try:
+        value = owner.from_dynamo(stored)
+    except Exception:
+        return owner.accept(from_document(stored)), NOTHING
+    owner.accept(value)
+    return value, None if stored in _EMPTY_SETS else stored
+
+
+def _absent(owner: Field) -> Any:
+    """What a field reads as when it is not stored; refused where that would be no value of it."""
+    value = owner.absent()
+    if value is None and not owner.nullable:
+        raise owner.error("is required and cannot be null; leave it out to have it filled in", None)
+    return value

@@ -1,0 +1,89 @@
+"""Mending what is wrong with stored items, each on condition that it is still wrong in the way it was seen to be."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from functools import partial
+
+from attrs import evolve
+
+from dynamo_bao.errors import ItemNotFoundError, TransactionError
+from dynamo_bao.expressions.conditions import EMPTY
+from dynamo_bao.keys import Key
+from dynamo_bao.sending import send
+from dynamo_bao.transport.messages import Request, returned_item
+from dynamo_bao.transport.outcomes import ConditionFailed, TransactionCancelled
+from dynamo_bao.upkeep.inspection import Guard, Stored, as_seen
+from dynamo_bao.wire import GET_ITEM, Item
+from dynamo_bao.writes.actions import Action, WritePlan, request_for
+from dynamo_bao.writes.execute import Write
+from dynamo_bao.writes.plans import Known, plan_update
+from dynamo_bao.writing import sender
+
+
+class ChangedMeanwhile(Exception):
+    """What was to be mended is not any more as it was seen."""
+
+
+def rewrite(stored: Stored, claims: Mapping[Key, Item | None]) -> None:
+    """Writes an item's index keys, iteration keys and search text anew from its fields, and guards that it lacks.
+
+    A guard that names an owner who is gone or has another value is taken over, as any save would.
+
+    Args:
+        claims: the keys of the guards it lacks, each with one that is in its place though no save would take it over:
+            one that names the item under another model's name, or nobody.
+
+    Raises:
+        ConditionalError: where a unique value is rightfully another item's.
+        ChangedMeanwhile: where the item is gone, or such a guard has changed.
+    """
+    database, subject = stored.home.database, stored.subject
+    plan_from = partial(_plan, stored, claims)
+    write = Write(database, subject, "reindex", plan_from, sender(None, database, subject))
+    try:
+        write.run(stored.known)
+    except (ItemNotFoundError, TransactionError) as error:
+        raise ChangedMeanwhile from error
+
+
+def _plan(stored: Stored, claims: Mapping[Key, Item | None], known: Known | None) -> WritePlan:
+    plan = plan_update(stored.subject, {}, known or stored.known, EMPTY, reindex=True)
+    kept = [number for number, action in enumerate(plan.actions[: plan.main]) if action.key in claims]
+    guards = [_claimed(plan.actions[number], claims) for number in kept]
+    constraints = (*(plan.constraints[number] for number in kept), None)
+    return WritePlan((*guards, plan.main_action), len(guards), constraints)
+
+
+def _claimed(action: Action, claims: Mapping[Key, Item | None]) -> Action:
+    there = claims[action.key]
+    return action if there is None else evolve(action, condition=action.condition | as_seen(there))
+
+
+def release(guard: Guard, owner: Item | None) -> None:
+    """Deletes a guard that guards nothing.
+
+    Args:
+        owner: the item it names, as it was read; None where it is not stored.
+
+    Raises:
+        ChangedMeanwhile: where the guard or its owner is not any more as it was read.
+    """
+    database, proof = guard.home.database, guard.proof(owner)
+    delete = Action("Delete", guard.key, as_seen(guard.item))
+    plan = WritePlan((delete,) if proof is None else (delete, proof))
+    token = str(uuid.uuid4())
+    operation, parameters = request_for(plan, database.table_name, guard.home.schema, token)
+    about = [f"{guard.home.schema.name} guard {guard.key.pk!r}"]
+    try:
+        send(None, database, Request(operation, parameters, True), "write", about)
+    except (ConditionFailed, TransactionCancelled) as error:
+        if not (error.repeated and _is_gone(guard)):
+            raise ChangedMeanwhile from error
+
+
+def _is_gone(guard: Guard) -> bool:
+    database = guard.home.database
+    parameters = {"TableName": database.table_name, "Key": guard.key.as_item(), "ConsistentRead": True}
+    return returned_item(send(None, database, Request(GET_ITEM, parameters), "read").body, "Item") is None

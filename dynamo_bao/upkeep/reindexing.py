@@ -1,0 +1,116 @@
+"""Writing index keys, iteration keys, search texts and guards of a model's items anew, from their fields."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any, Final
+
+from dynamo_bao.errors import ConfigurationError
+from dynamo_bao.instances import Home
+from dynamo_bao.session.pool import Pool
+from dynamo_bao.upkeep.examining import Examiner
+from dynamo_bao.upkeep.journal import Journal, work_on
+from dynamo_bao.upkeep.steps import Finding, Step
+from dynamo_bao.upkeep.ways import Iterating, Way, way_through
+
+SEARCH: Final = frozenset({"search"})
+
+
+def reindex_items(
+    home: Home,
+    tenant: str | None,
+    *,
+    dry_run: bool = False,
+    resume: bool = False,
+    restart: bool = False,
+    journal: Path | None = None,
+) -> Iterator[Step]:
+    """Writes keys and guards of every item anew where they are not what the item's fields say.
+
+    Items are found in the table itself, so that those are found too that no index knows. Nothing else of them
+    changes, no hook runs, and what is right is not written. A write of somebody else at the same moment is not
+    undone: the keys are made anew from what it left.
+
+    Args:
+        home: the model's repository.
+        tenant: whose items; `dynamo_bao.upkeep.ways.ANY_TENANT` for all.
+        dry_run: whether they are only counted.
+        resume: whether to go on where an interrupted run stopped.
+        restart: whether to begin, even if one was interrupted.
+        journal: the progress file; in the current folder by default.
+
+    Yields:
+        A step for every page: `count` is the number of items written, `found` what could not be mended.
+
+    Raises:
+        ConfigurationError: where a run was interrupted and neither `resume` nor `restart` is asked.
+    """
+    way = way_through(home, tenant, stored=True)
+    kept = _journal(home, tenant, "reindex", journal)
+    return _written(home, way, kept, kept.begin(resume=resume, restart=restart), None, dry_run)
+
+
+def rebuild_search_texts(
+    home: Home,
+    tenant: str | None,
+    *,
+    dry_run: bool = False,
+    resume: bool = False,
+    restart: bool = False,
+    journal: Path | None = None,
+) -> Iterator[Step]:
+    """Writes the search text of every item anew where it is not what the item's fields say; see `reindex_items`.
+
+    Raises:
+        ConfigurationError: for a model that is not searchable, or not iterable.
+    """
+    schema = home.schema
+    if schema.search is None:
+        raise ConfigurationError(
+            f"Model {schema.name} is not searchable; name its fields with searchable=[…].", model=schema.name
+        )
+    if not schema.iterable:
+        raise ConfigurationError(
+            f"Model {schema.name} is not iterable, as searching it needs; define it with iterable=True.",
+            model=schema.name,
+        )
+    kept = _journal(home, tenant, "rebuild-search-text", journal)
+    state = kept.begin(resume=resume, restart=restart)
+    return _written(home, Iterating(home, tenant), kept, state, SEARCH, dry_run)
+
+
+def _journal(home: Home, tenant: str | None, what: str, path: Path | None) -> Journal:
+    name = home.schema.name
+    default = Path(f".bao-{what}-{home.database.table_name}-{name}.progress")
+    return Journal(path or default, work_on(home.database, what, name, tenant))
+
+
+def _written(
+    home: Home,
+    way: Way,
+    journal: Journal,
+    state: dict[str, Any] | None,
+    only: frozenset[str] | None,
+    dry_run: bool,
+) -> Iterator[Step]:
+    state = state or {"position": None, "done": 0, "count": 0, "total": way.total(), "ended": False}
+    with closing(Pool()) as pool:
+        examiner = Examiner({home.schema.prefix: home}, pool, fix=not dry_run, only=only)
+        for rows in way.pages(state["position"]) if not state["ended"] else ():
+            found = examiner.items(rows.items)
+            state |= {"position": rows.position, "ended": rows.position is None}
+            state |= {"done": state["done"] + rows.seen, "count": state["count"] + _changed(found, dry_run)}
+            if not dry_run:
+                journal.save(state)
+            left = tuple(one for one in found if one.is_problem and not (dry_run and one.mendable))
+            yield Step(state["done"], state["total"], state["count"], left)
+    if not dry_run:
+        journal.remove()
+    yield Step(state["done"], state["total"], state["count"])
+
+
+def _changed(found: Sequence[Finding], dry_run: bool) -> int:
+    """How many items were written, or would be."""
+    return len({(one.tenant, one.key) for one in found if (one.mendable if dry_run else one.mended)})

@@ -1,0 +1,120 @@
+"""The table and the models against one another: keys, indexes, time to live, prefixes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from dynamo_bao.classes import schema_of
+from dynamo_bao.database import Database
+from dynamo_bao.fields.moments import TtlField
+from dynamo_bao.layout import (
+    busy,
+    index_faults,
+    key_fault,
+    lacks_ttl,
+    missing_indexes,
+    ttl_fault,
+)
+from dynamo_bao.registry import source_of
+from dynamo_bao.schema import Schema
+from dynamo_bao.searchtext import ITER_SEARCH_INDEX
+from dynamo_bao.tables import describe_table, describe_ttl
+from dynamo_bao.upkeep.steps import Finding
+from dynamo_bao.wire import DERIVED, ITER_INDEX, PK, SK
+
+UPDATE = "Run 'bao update-table'."
+
+
+def prefix_findings(models: Iterable[type[Any]]) -> list[Finding]:
+    """Prefixes that several models have; their items would be taken for one another's."""
+    owners: dict[str, list[type[Any]]] = {}
+    for model in dict.fromkeys(models):
+        owners.setdefault(schema_of(model).prefix, []).append(model)
+    return [_shared(prefix, sharing) for prefix, sharing in owners.items() if len(sharing) > 1]
+
+
+def _shared(prefix: str, models: Sequence[type[Any]]) -> Finding:
+    places = " and ".join(f"{schema_of(model).name} in {source_of(model)}" for model in models)
+    return Finding(
+        "prefix",
+        f"The prefix {prefix!r} belongs to several models: {places}.",
+        "Give each a prefix of its own.",
+        schema_of(models[0]).name,
+    )
+
+
+def table_findings(database: Database, schemas: Sequence[Schema]) -> list[Finding]:
+    """What is wrong with the table: whether it is there, its keys, indexes and time to live.
+
+    What no model here needs is told too, as harmless.
+    """
+    table = describe_table(database)
+    if table is None:
+        return [
+            Finding(
+                "table",
+                f"Table {database.table_name} does not exist at this region and endpoint.",
+                "Run 'bao create-table', or correct the table's name, the region or the endpoint.",
+            )
+        ]
+    fault = key_fault(table)
+    if fault is not None:
+        return [Finding("table", fault)]
+    return [
+        *_types(table),
+        *_indexes(table, schemas),
+        *_busy(table),
+        *_ttl(database, describe_ttl(database), schemas),
+    ]
+
+
+def _types(table: Mapping[str, Any]) -> Iterator[Finding]:
+    own = {PK, SK, *DERIVED}
+    for definition in table.get("AttributeDefinitions", ()):
+        if definition["AttributeName"] in own and definition["AttributeType"] != "S":
+            told = f"The key attribute {definition['AttributeName']} of the table is no text."
+            yield Finding("layout", told, "Use another table.")
+
+
+def _indexes(table: Mapping[str, Any], schemas: Sequence[Schema]) -> Iterator[Finding]:
+    search = any(schema.search is not None and schema.iterable for schema in schemas)
+    users = _users(schemas)
+    for index in missing_indexes(table, search):
+        names = users.get(index.name, [])
+        told = f", which {', '.join(names)} needs" if names else ", which no model here needs"
+        text = f"Table {table['TableName']} has no index {index.name}{told}."
+        yield Finding("layout", text, UPDATE, names[0] if names else None, harmless=not names)
+    for fault in index_faults(table, search):
+        yield Finding("layout", fault)
+
+
+def _users(schemas: Sequence[Schema]) -> dict[str, list[str]]:
+    """The names of the models that need an index, by the index's name."""
+    found: dict[str, list[str]] = {}
+    for schema in schemas:
+        for index in schema.indexes.values():
+            found.setdefault(index.id, []).append(schema.name)
+        if schema.iterable:
+            found.setdefault(ITER_INDEX, []).append(schema.name)
+            if schema.search is not None:
+                found.setdefault(ITER_SEARCH_INDEX, []).append(schema.name)
+    return found
+
+
+def _busy(table: Mapping[str, Any]) -> Iterator[Finding]:
+    occupation = busy(table)
+    if occupation is not None:
+        told = f"Table {table['TableName']} is busy: {occupation}."
+        yield Finding("layout", told, "Wait, and run this again.")
+
+
+def _ttl(database: Database, ttl: Mapping[str, Any], schemas: Sequence[Schema]) -> Iterator[Finding]:
+    needing = [s.name for s in schemas if any(isinstance(f, TtlField) for f in s.fields.values())]
+    fault = ttl_fault(database.table_name, ttl)
+    if fault is not None:
+        yield Finding("ttl", fault, harmless=not needing)
+    elif lacks_ttl(ttl):
+        told = f", so that no {needing[0]} expires" if needing else ""
+        text = f"The TTL of table {database.table_name} is off{told}."
+        yield Finding("ttl", text, UPDATE, needing[0] if needing else None, harmless=not needing)

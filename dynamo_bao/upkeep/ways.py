@@ -1,0 +1,283 @@
+"""Ways through all items of a model: its iteration index, a partition that holds them all, or a scan of the table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
+from functools import partial
+from math import ceil
+from typing import Any, Final, Protocol
+
+from attrs import frozen
+
+from dynamo_bao.database import Database
+from dynamo_bao.instances import Home
+from dynamo_bao.iteration import buckets_of
+from dynamo_bao.keys import Key, place_of, tenant_mark
+from dynamo_bao.reading import get_items
+from dynamo_bao.schema import Schema
+from dynamo_bao.sending import send
+from dynamo_bao.session.pool import Pool
+from dynamo_bao.shapes import IndexShape
+from dynamo_bao.tables import describe_table
+from dynamo_bao.transport.messages import Request
+from dynamo_bao.walk import Page, Walk
+from dynamo_bao.wire import MAX_BATCH_GET_KEYS, PK, QUERY, SCAN, SK, Item
+
+PAGE: Final = 500
+"""Rows of one page of a query or scan, unless its megabyte is full before."""
+INDEX_PAGE: Final = MAX_BATCH_GET_KEYS
+"""Entries of one page of the iteration index, whose items are read in one request."""
+ANY_TENANT: Final = "*"
+"""In the place of a tenant: all of them, and no tenant."""
+_UNIT_BYTES: Final = 8192
+"""What one read unit reads where consistency is not asked for."""
+
+
+@frozen
+class Rows:
+    """One page of a model's items.
+
+    Attributes:
+        items: the stored items; none where they were only counted.
+        count: how many there are.
+        seen: how many rows were read for them.
+        position: where to go on after them, as plain JSON; None at the end.
+    """
+
+    items: Sequence[Item]
+    count: int
+    seen: int
+    position: Any
+
+
+@frozen
+class Size:
+    """How large a table is, as DynamoDB last reckoned it (every six hours or so).
+
+    Attributes:
+        items: its items.
+        bytes: their bytes.
+    """
+
+    items: int
+    bytes: int
+
+    @property
+    def scan_units(self) -> int:
+        """Read units that going through all of it consumes."""
+        return ceil(self.bytes / _UNIT_BYTES)
+
+    def __str__(self) -> str:
+        items = f"about {self.items:,} item{'s' if self.items != 1 else ''}"
+        units = f"{self.scan_units:,} read unit{'s' if self.scan_units != 1 else ''}"
+        return f"{items}, {_spoken(self.bytes)}: {units}" if self.bytes else items
+
+
+def _spoken(size: float) -> str:
+    for unit in ("bytes", "KB", "MB", "GB"):
+        if size < 1000:
+            return f"{size:,.0f} {unit}" if size >= 10 or unit == "bytes" else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:,.1f} TB"
+
+
+def table_size(database: Database) -> Size:
+    """The size of the table; zeros where there is none."""
+    table = describe_table(database) or {}
+    return Size(table.get("ItemCount") or 0, table.get("TableSizeBytes") or 0)
+
+
+class Way(Protocol):
+    """One way through all items of a model."""
+
+    @property
+    def about(self) -> str:
+        """What it goes through, in words."""
+        ...
+
+    @property
+    def scans(self) -> bool:
+        """Whether it reads the whole table for them."""
+        ...
+
+    def total(self) -> int | None:
+        """How many rows there are, as far as that is known."""
+        ...
+
+    def pages(self, position: Any = None, *, counting: bool = False) -> Iterator[Rows]:
+        """The items page by page, from a position or from the start; with `counting`, only their number."""
+        ...
+
+
+def way_through(home: Home, tenant: str | None, *, stored: bool = False) -> Way:
+    """The cheapest way through all items of a model.
+
+    Args:
+        tenant: whose items; `ANY_TENANT` for all.
+        stored: whether items must be found whose index and iteration keys are missing or wrong.
+    """
+    schema = home.schema
+    if tenant == ANY_TENANT:
+        return Scan(home, tenant)
+    if schema.primary.partition.field is None:
+        return Partition(home, tenant)
+    if not stored:
+        if schema.iterable:
+            return Iterating(home, tenant)
+        index = next((one for one in schema.indexes.values() if _holds_all(schema, one)), None)
+        if index is not None:
+            return Partition(home, tenant, index)
+    return Scan(home, tenant)
+
+
+def _holds_all(schema: Schema, index: IndexShape) -> bool:
+    """Whether every item of the model is in one partition of an index."""
+    owner = index.sort.field
+    return index.partition.field is None and (owner is None or not owner.nullable)
+
+
+@frozen
+class Iterating:
+    """By the iteration index: several buckets at once, their items in batches."""
+
+    home: Home
+    tenant: str | None
+    scans: bool = False
+
+    @property
+    def about(self) -> str:
+        return "by its iteration index"
+
+    def total(self) -> int | None:
+        return sum(rows.count for rows in self.pages(counting=True))
+
+    def pages(self, position: Any = None, *, counting: bool = False) -> Iterator[Rows]:
+        home = self.home
+        parameters: dict[str, Any] = {"Select": "COUNT"} if counting else {"Limit": INDEX_PAGE}
+        buckets, at_once = buckets_of(home, "iterate", None), home.database.max_concurrency
+        walk = Walk.of(home, None, self.tenant, buckets, at_once, parameters)
+        if position is not None:
+            walk.go_to(position)
+        with closing(Pool()) as pool:
+            while not walk.done:
+                pages = walk.read()
+                loads = [partial(_load, home, page) for page in pages] if not counting else []
+                loaded = pool.run(loads, at_once) if loads else [()] * len(pages)
+                for page, items in zip(pages, loaded, strict=True):
+                    walk.handed_out(page.bucket, page.end)
+                    yield Rows(items, page.count, page.count, None if walk.done else walk.position())
+
+
+def _load(home: Home, page: Page) -> Sequence[Item]:
+    """The items of one page of the index, in its order; those that are gone are left out."""
+    keys = [Key(row[PK]["S"], row[SK]["S"]) for row in page.rows]
+    found = get_items(home, keys, None)
+    return [found[key] for key in keys if key in found]
+
+
+@frozen
+class Partition:
+    """By the one partition that holds all items of the model: of the table, or of an index."""
+
+    home: Home
+    tenant: str | None
+    index: IndexShape | None = None
+    scans: bool = False
+
+    @property
+    def about(self) -> str:
+        return "by its primary key" if self.index is None else f"by its index {self.index.name}"
+
+    def total(self) -> int | None:
+        return None
+
+    def pages(self, position: Any = None, *, counting: bool = False) -> Iterator[Rows]:
+        schema, index = self.home.schema, self.index
+        if index is None:
+            name, text = PK, schema.partition_key(self.tenant, "")
+        else:
+            name, text = index.pk_name, index.pk_text(self.tenant, schema.prefix)
+        parameters: dict[str, Any] = {
+            "KeyConditionExpression": "#partition = :partition",
+            "ExpressionAttributeNames": {"#partition": name},
+            "ExpressionAttributeValues": {":partition": {"S": text}},
+        }
+        if index is not None:
+            parameters["IndexName"] = index.id
+        return pages_of(self.home.database, QUERY, parameters, position, counting=counting)
+
+
+@frozen
+class Scan:
+    """By a scan of the whole table, which costs as much as everything in it.
+
+    Attributes:
+        tenant: whose items; `ANY_TENANT` for all.
+    """
+
+    home: Home
+    tenant: str | None
+    scans: bool = True
+
+    @property
+    def about(self) -> str:
+        return "by a scan of the whole table"
+
+    def total(self) -> int | None:
+        return table_size(self.home.database).items or None
+
+    def pages(self, position: Any = None, *, counting: bool = False) -> Iterator[Rows]:
+        database, prefix = self.home.database, self.home.schema.prefix
+        if self.tenant == ANY_TENANT:
+            for rows in scanned(database, position):
+                own = [item for item in rows.items if _is_of(item, prefix)]
+                yield Rows(own, len(own), rows.seen, rows.position)
+            return
+        lead = f"{tenant_mark(self.tenant)}{prefix}"
+        alone = self.home.schema.primary.partition.field is None
+        parameters = {
+            "FilterExpression": "#pk = :lead" if alone else "begins_with(#pk, :lead)",
+            "ExpressionAttributeNames": {"#pk": PK},
+            "ExpressionAttributeValues": {":lead": {"S": lead if alone else f"{lead}#"}},
+        }
+        yield from pages_of(database, SCAN, parameters, position, counting=counting)
+
+
+def _is_of(item: Item, prefix: str) -> bool:
+    place = place_of(item[PK]["S"])
+    return place is not None and place.constraint is None and place.prefix == prefix
+
+
+def scanned(database: Database, position: Any = None) -> Iterator[Rows]:
+    """Everything in the table, page by page."""
+    return pages_of(database, SCAN, {}, position)
+
+
+def pages_of(
+    database: Database, operation: str, parameters: dict[str, Any], position: Any, *, counting: bool = False
+) -> Iterator[Rows]:
+    """The pages of a query or scan from a position, which is the key of the row before it."""
+    asked = {"TableName": database.table_name, "ReturnConsumedCapacity": "TOTAL", **parameters}
+    asked.update({"Select": "COUNT"} if counting else {"Limit": PAGE})
+    while True:
+        if position is not None:
+            asked["ExclusiveStartKey"] = position
+        body = send(None, database, Request(operation, dict(asked)), "read").body
+        position = body.get("LastEvaluatedKey") or None
+        found = body.get("Count", 0)
+        yield Rows(body.get("Items", ()), found, body.get("ScannedCount", found), position)
+        if position is None:
+            return
+
+
+def in_batches(home: Home, keys: Iterable[Key], pool: Pool) -> dict[Key, Item]:
+    """Many stored items by key, read consistently, several batches at once; those not stored are left out."""
+    wanted = list(dict.fromkeys(keys))
+    size = MAX_BATCH_GET_KEYS
+    parts = [wanted[start : start + size] for start in range(0, len(wanted), size)]
+    calls = [partial(get_items, home, part, None, consistent=True) for part in parts]
+    found: dict[Key, Item] = {}
+    for part in pool.run(calls, home.database.max_concurrency) if calls else ():
+        found.update(part)
+    return found

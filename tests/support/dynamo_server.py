@@ -1,0 +1,72 @@
+"""A server that answers as DynamoDB would, over connections that stay open, and a lean wire straight to it."""
+
+from __future__ import annotations
+
+import email.utils
+import json
+import time
+import zlib
+from collections.abc import Callable
+from typing import Any
+
+from dynamo_bao.transport.boto import BotoWire, Manner, Opened
+from dynamo_bao.transport.lean import LeanWire
+from dynamo_bao.transport.quick import Quick
+from dynamo_bao.transport.signing import StaticCredentials
+from tests.support.http_server import Asked, Script, Served
+
+ITEM = {"_pk": {"S": "o#acme"}, "_sk": {"S": "o"}, "org_id": {"S": "acme"}, "name": {"S": "Acme"}}
+KEYS = StaticCredentials("AKID", "secret", "token")
+
+
+def reply(body: object, status: str = "200 OK", *headers: str, date: float | None = None) -> bytes:
+    """A reply with length, CRC and date, as DynamoDB sends it."""
+    data = body if isinstance(body, bytes) else json.dumps(body).encode()
+    lines = [
+        f"HTTP/1.1 {status}",
+        "Content-Type: application/x-amz-json-1.0",
+        f"Date: {email.utils.formatdate(time.time() if date is None else date, usegmt=True)}",
+        "x-amzn-RequestId: ABC",
+        f"x-amz-crc32: {zlib.crc32(data)}",
+        f"Content-Length: {len(data)}",
+        *headers,
+    ]
+    return "\r\n".join([*lines, "", ""]).encode() + data
+
+
+def refusal(code: str, message: str = "no", **members: Any) -> bytes:
+    """An error reply."""
+    kind = f"com.amazonaws.dynamodb.v20120810#{code}"
+    return reply({"__type": kind, "message": message, **members}, "400 Bad Request")
+
+
+def answer(served: Served, asked: Asked) -> None:
+    """Answers lookups with one item, and the rest with nothing."""
+    served.send(reply({"Item": ITEM} if asked.operation == "GetItem" else {}))
+
+
+def always(data: bytes) -> Script:
+    """Answers everything with the same bytes."""
+    return lambda served, asked: served.send(data)
+
+
+def way_of(asked: Asked) -> str:
+    """By which way a request came: botocore numbers its calls."""
+    return "lean" if asked.header("amz-sdk-invocation-id") is None else "botocore"
+
+
+class Held(Quick):
+    """A quick start that holds also where botocore is loaded, as it is in tests."""
+
+    def holds(self) -> bool:
+        return True
+
+
+def _no_client() -> Opened:
+    raise AssertionError("a client was made")
+
+
+def lean_wire(url: str, clock: Callable[[], float] = time.time, ca_bundle: str | None = None) -> LeanWire:
+    """A wire straight to a server, without any client."""
+    manner = Manner(f"{url}/", "us-east-1", "dynamodb", "test")
+    return LeanWire(BotoWire(_no_client), lambda: Held(manner, KEYS, ca_bundle), clock)

@@ -1,0 +1,191 @@
+"""A server that speaks HTTP over sockets a test can hold: what it answers, and when, is a script of steps."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import ssl
+import threading
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+
+class Asked(NamedTuple):
+    """One request that arrived.
+
+    Attributes:
+        head: its lines, the request line first.
+        body: its body.
+        connection: the number of the connection it came on, from 1.
+    """
+
+    head: list[str]
+    body: bytes
+    connection: int
+
+    def header(self, name: str) -> str | None:
+        """One header of it; None where it is not there."""
+        values = [
+            line.split(": ", 1)[1] for line in self.head[1:] if line.lower().startswith(f"{name.lower()}: ")
+        ]
+        return values[0] if values else None
+
+    @property
+    def operation(self) -> str:
+        """The operation that was asked for."""
+        return (self.header("X-Amz-Target") or "").rsplit(".", 1)[-1]
+
+
+Script = Callable[["Served", Asked], None]
+"""Answers one request by means of the connection it came on."""
+
+
+class Served:
+    """One connection, as the server has it.
+
+    Attributes:
+        number: which connection it is, from 1.
+    """
+
+    def __init__(self, sock: socket.socket, number: int, stopped: threading.Event) -> None:
+        self._sock = sock
+        self._held = b""
+        self.number = number
+        self.stopped = stopped
+
+    def send(self, data: bytes) -> None:
+        """Sends bytes."""
+        self._sock.sendall(data)
+
+    def close(self) -> None:
+        """Ends the connection."""
+        with contextlib.suppress(OSError):
+            self._sock.shutdown(socket.SHUT_RDWR)
+        self._sock.close()
+
+    def stall(self) -> None:
+        """Sends nothing more until the client gives up, or the test ends."""
+        with contextlib.suppress(OSError):
+            self._sock.settimeout(0.01)
+            while not self.stopped.is_set():
+                try:
+                    if not self._sock.recv(1):
+                        return
+                except TimeoutError:
+                    continue
+
+    def drip(self, data: bytes, seconds: float = 0.01) -> None:
+        """Sends a byte at a time, over and over again, until the client gives up or the test ends."""
+        with contextlib.suppress(OSError):
+            while not self.stopped.wait(seconds):
+                self._sock.sendall(data[:1])
+                data = data[1:] + data[:1]
+
+    def asked(self) -> Asked | None:
+        """The next request; None where there will be none."""
+        with contextlib.suppress(OSError):
+            while b"\r\n\r\n" not in self._held:
+                if not self._more():
+                    return None
+            head, _, self._held = self._held.partition(b"\r\n\r\n")
+            request = Asked(head.decode("latin-1").split("\r\n"), b"", self.number)
+            length = int(request.header("Content-Length") or 0)
+            while len(self._held) < length:
+                if not self._more():
+                    return None
+            body, self._held = self._held[:length], self._held[length:]
+            return request._replace(body=body)
+        return None
+
+    def _more(self) -> bool:
+        data = self._sock.recv(65536)
+        self._held += data
+        return bool(data)
+
+
+class HttpServer:
+    """A server on a free port of loopback.
+
+    Args:
+        script: answers each request.
+        tls: how it encrypts; None where it does not.
+
+    Attributes:
+        script: answers the requests to come.
+        asked: all requests, in the order they arrived.
+        connections: how many were accepted.
+        hold: whether new connections are accepted and never read.
+    """
+
+    def __init__(self, script: Script, tls: ssl.SSLContext | None = None) -> None:
+        self.script = script
+        self._tls = tls
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self._lock = threading.Lock()
+        self._stopped = threading.Event()
+        self._open: list[Served] = []
+        self._threads: list[threading.Thread] = []
+        self.asked: list[Asked] = []
+        self.connections = 0
+        self.hold = False
+        self.port: int = self._listening.getsockname()[1]
+        self._start(self._accept)
+
+    def _start(self, target: Callable[..., None], *arguments: object) -> None:
+        thread = threading.Thread(target=target, args=arguments, daemon=True)
+        thread.start()
+        self._threads.append(thread)
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                sock, _ = self._listening.accept()
+                with self._lock:
+                    self.connections += 1
+                    self._start(self._serve, sock, self.connections)
+
+    def _serve(self, sock: socket.socket, number: int) -> None:
+        with contextlib.suppress(OSError):
+            if self._tls is not None:
+                sock = self._tls.wrap_socket(sock, server_side=True)
+            served = Served(sock, number, self._stopped)
+            with self._lock:
+                self._open.append(served)
+            if self.hold:
+                self._stopped.wait()
+            while (request := served.asked()) is not None:
+                with self._lock:
+                    self.asked.append(request)
+                self.script(served, request)
+        sock.close()
+
+    def url(self, host: str = "127.0.0.1") -> str:
+        """Where it is, by the name that is given."""
+        return f"{'http' if self._tls is None else 'https'}://{host}:{self.port}"
+
+    def drop_connections(self) -> None:
+        """Closes what is open, as a server does with clients that have been idle for long."""
+        with self._lock:
+            dropped, self._open = self._open, []
+        for served in dropped:
+            served.close()
+
+    def close(self) -> None:
+        """Stops it; all of its threads have ended then."""
+        self._stopped.set()
+        with contextlib.suppress(OSError):
+            self._listening.shutdown(socket.SHUT_RDWR)
+        self._listening.close()
+        self.drop_connections()
+        for thread in self._threads:
+            thread.join(5)
+
+
+@contextlib.contextmanager
+def http_server(script: Script, tls: ssl.SSLContext | None = None) -> Iterator[HttpServer]:
+    """A server that runs while the block does."""
+    server = HttpServer(script, tls)
+    try:
+        yield server
+    finally:
+        server.close()
