@@ -366,9 +366,9 @@ def _put_constraints(
             continue
         value = changes[field.name]
         after = None if value is None else field.to_dynamo(value)
+        draft.assume(field, before)  # the same value too, which may not be the one stored any more
         if same_stored(before, after):
             continue
-        draft.assume(field, before)
         if before is not None:
             _free(draft, subject, constraint, before)
         if after is not None:

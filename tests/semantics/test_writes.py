@@ -240,6 +240,28 @@ def test_rule_27_unique_values(manager: Manager, raw: Raw) -> None:
     Account.delete("b")
 
 
+@pytest.mark.parametrize(("before", "theirs"), [("x", "y"), ("x", None), (None, "y")])
+def test_rule_27_the_value_that_is_there_already(
+    manager: Manager, raw: Raw, before: str | None, theirs: str | None
+) -> None:
+    """An update that gives it again is refused its plan too where somebody else changed it meanwhile."""
+    Account.create(account_id="a", email=before)
+    events = manager.client.meta.events
+
+    def meanwhile(request: Any, **_: object) -> None:
+        if "UpdateItem" in str(request.headers["X-Amz-Target"]):
+            events.unregister("before-send.dynamodb", meanwhile)
+            Account.update("a", email=theirs)
+
+    events.register_first("before-send.dynamodb", meanwhile)
+    try:
+        assert Account.update("a", email=before).email == before
+    finally:
+        events.unregister("before-send.dynamodb", meanwhile)
+    guards = [value for value in "xy" if raw(f"_raft_uc#_uc1#wa#email:{value}")]
+    assert guards == ([before] if before else [])
+
+
 @pytest.fixture
 def faulty() -> Iterator[FaultInjectingTransport]:
     transport = FaultInjectingTransport(embedded_transport().wire, clock=FakeTime().clock)

@@ -279,8 +279,9 @@ def test_a_first_and_a_last_unique_value() -> None:
 
 
 def test_an_unchanged_unique_value_is_left_alone() -> None:
-    """Setting the same value, or another field, touches no guard."""
-    assert updated({"email": "a@x"}, known(email="a@x")).condition == STORED
+    """Setting the same value, or another field, touches no guard; the same one must still be the one stored."""
+    assert updated({"email": "a@x"}, known(email="a@x")).condition == STORED & stored("email", {"S": "a@x"})
+    assert updated({"handle": None}, known()).condition == STORED & absent("h")
     assert updated({"likes": 1}, known(email="a@x")).condition == STORED
 
 
