@@ -7,7 +7,9 @@ the end of every session its objects against the table.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from random import Random
 from typing import Any
@@ -157,6 +159,11 @@ class History:
             session.commit(atomic=self._chance.random() < 0.5)
         session.rollback()
 
+    def chosen(self, session: Session) -> None:
+        """One of these."""
+        ways = [self.step, self.elsewhere, self.block, lambda: self.unit_of_work(session)]
+        self._chance.choice(ways)()
+
     # --- what must hold ------------------------------------------------------------------------------
 
     def check_table(self) -> None:
@@ -213,11 +220,33 @@ def test_derived_attributes_stay_true(connected: Manager, request: pytest.Fixtur
             history.step()
             with run_with_batch_context() as session:
                 for _ in range(chance.randint(1, 6)):
-                    ways = [history.step, history.elsewhere, history.block]
-                    chance.choice([*ways, lambda: history.unit_of_work(session)])()
+                    history.chosen(session)
                     history.check_table()
                     checked += 1
                 history.check_objects()
 
     run()
     print(f"\n{request.node.callspec.params['engine']}: {checked:,} tables checked, 0 differences")
+
+
+THREADS = 6
+ROUNDS = int(os.environ.get("BAO_ROUNDS", "4"))
+
+
+def test_derived_attributes_stay_true_under_threads(
+    connected: Manager, request: pytest.FixtureRequest
+) -> None:
+    """Histories that run at the same time on the same items leave a table that is as true as one alone does."""
+
+    def run(seed: int) -> None:
+        history = History(connected, Random(seed))
+        for _ in range(12):
+            with run_with_batch_context() as session:
+                history.chosen(session)
+
+    for number in range(ROUNDS):
+        with ThreadPoolExecutor(THREADS) as threads:
+            list(threads.map(run, range(number * THREADS, (number + 1) * THREADS)))
+        History(connected, Random()).check_table()
+    engine = request.node.callspec.params["engine"]
+    print(f"\n{engine}: {ROUNDS} rounds of {THREADS} threads, 0 orphan or missing guards")
