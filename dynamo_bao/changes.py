@@ -30,12 +30,13 @@ from dynamo_bao.instances import (
     mark_missing,
     new_loaded,
     new_pending,
-    share,
     state_of,
     unload,
 )
+from dynamo_bao.keys import Key
 from dynamo_bao.schema import Schema
 from dynamo_bao.session.session import Session
+from dynamo_bao.sharing import Sharing
 from dynamo_bao.tenancy import bound_tenant
 from dynamo_bao.wire import AttributeValue, Item
 from dynamo_bao.writes.actions import STORED, Action, WritePlan
@@ -80,6 +81,11 @@ class Change:
         self.assumed: Assumed = {}
         self.done: list[Callable[[Any], object]] = []
         self.result: Any = instance
+
+    @property
+    def spot(self) -> tuple[str, Key]:
+        """Which item it is about: the table and the key."""
+        return self.home.database.table_name, self.subject.identity.key
 
     def plan_from(self, known: Known | None) -> WritePlan:
         """The plan, from what is known of the item now."""
@@ -142,6 +148,8 @@ class Creation(Change):
         self._values = values
         self._item: Item | None = None
         self.overwrite = False
+        self._sharing: list[Sharing] = []
+        self._earlier: Any = None
         self._by_save = by_save
 
     @property
@@ -185,20 +193,28 @@ class Creation(Change):
         """Makes the instance the session's; earlier ones for its key show its state from now on."""
         if session.keeps(self.home, self.subject.identity, self.instance):
             return self.instance
+        known = self._known_object()
+        own = self.instance if known is None or self._by_save else known
+        self._earlier = known if known is not own else None
+        self._sharing = []
         for one in session.earlier(self.home, self.subject.identity):
             if one.__dict__ is not self.instance.__dict__:
-                share(one, self.instance)
-        known = self._known_object()
-        session.adopt(self.instance if known is None or self._by_save else known)
+                sharing = Sharing(one, self.instance)
+                if one is not own:
+                    self._sharing.append(sharing)
+        session.adopt(own)
         return self._known_object()
 
     def undo(self) -> None:
-        values = self.instance.__dict__
-        fields = self.subject.schema.fields
-        self.values = {**self.values, **{name: values[name] for name in fields if name in values}}
+        held = self.instance.__dict__
+        values = {**self.values, **{name: held[name] for name in self.subject.schema.fields if name in held}}
+        for sharing in self._sharing:
+            sharing.end()
         if self.session is not None:
             self.session.forget(self.home, self.subject.identity)
-        become_transient(self.instance, dict(self.values))
+            if self._earlier is not None:
+                self.session.adopt(self._earlier)
+        become_transient(self.instance, values)
 
 
 class Saving(Change):

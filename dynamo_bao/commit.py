@@ -222,7 +222,7 @@ def _in_parts(session: Session, changes: Sequence[Change]) -> Outcome:
 def _batch_outcome(changes: Sequence[Change], deadline: float) -> Outcome:
     """Writes changes without conditions."""
     database = changes[0].home.database
-    by_key = {(change.home.database.table_name, change.subject.identity.key): change for change in changes}
+    by_key = {change.spot: change for change in changes}
     puts = {key: change.item if isinstance(change, Creation) else None for key, change in by_key.items()}
     written: BatchWritten = write_batch(database.transport, puts, deadline)
     outcome = Outcome(database, replies=written.replies)

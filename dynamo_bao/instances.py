@@ -203,12 +203,18 @@ def decoded_row(schema: Schema, tenant: str | None, item: Item) -> dict[str, Any
 # --- changing state ---------------------------------------------------------------------------------
 
 
+def class_for(state: State) -> type[Any]:
+    """The class of instances in a state: the model itself, or the hidden one that loads."""
+    assert state.home is not None
+    model: Any = state.home.model
+    hidden: type[Any] = model.__bao_hidden__
+    return model if state.status in (Status.LOADED, Status.TRANSIENT) else hidden
+
+
 def _become(instance: Any, state: State, status: Status) -> None:
     """Sets the status, and the class that goes with it, of the instance and of those sharing its state."""
     state.status = status
-    assert state.home is not None
-    model = state.home.model
-    cls = model if status is _LOADED or status is _TRANSIENT else model.__bao_hidden__
+    cls = class_for(state)
     if state.shared is None:
         if type(instance) is not cls:
             _set(instance, "__class__", cls)
@@ -345,16 +351,6 @@ def _forget_values(instance: Any, state: State) -> None:
     for name in schema.fields:
         if name not in keep:
             values.pop(name, None)
-
-
-def share(older: Any, newer: Any) -> None:
-    """Makes `older` show the state and values of `newer`, from now on."""
-    state = state_of(newer)
-    older.__dict__ = newer.__dict__
-    if state.shared is None:
-        state.shared = [weakref.ref(newer)]
-    state.shared.append(weakref.ref(older))
-    object.__setattr__(older, "__class__", type(newer))
 
 
 # --- related instances ------------------------------------------------------------------------------

@@ -30,11 +30,10 @@ def combined(changes: Iterable[Change]) -> list[Change]:
     """The changes with one for each item, those that cancel each other left out."""
     items: dict[Any, Change] = {}
     for change in changes:
-        spot = (change.home.database.table_name, change.subject.identity.key)
-        earlier = items.pop(spot, None)
+        earlier = items.pop(change.spot, None)
         both = change if earlier is None else merged(earlier, change)
         if both is not None:
-            items[spot] = both
+            items[change.spot] = both
     return list(items.values())
 
 

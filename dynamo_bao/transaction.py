@@ -81,8 +81,12 @@ class Transaction:
         """Writes everything; nothing is written and memory is as before the block where that fails."""
         self._open = False
         changes = combined(self._changes)
-        if not changes:
-            return
+        if changes:
+            self._write(changes)
+        self._confirm({change.spot for change in changes})
+
+    def _write(self, changes: list[Change]) -> None:
+        """Carries out one change for each item, all or none of them."""
         writes = [write_of(change) for change in changes]
         try:
             for write, change in zip(writes, changes, strict=True):
@@ -96,7 +100,6 @@ class Transaction:
         except BaseException:
             self.abandon()
             raise
-        self._confirm()
 
     def _explained(
         self, error: TransactionError, writes: list[Write], changes: list[Change]
@@ -119,12 +122,20 @@ class Transaction:
 
         return send
 
-    def _confirm(self) -> None:
-        """Brings memory to what is stored, then runs what comes after; the first error of that is raised."""
+    def _confirm(self, written: set[Any]) -> None:
+        """Brings memory to what is stored, then runs what comes after; the first error of that is raised.
+
+        Args:
+            written: the spots of what was; of others, whose changes cancel each other, nothing is known.
+        """
         for change in self._changes:
             change.confirm()
+            if change.spot not in written:
+                self._session.unsay(change.home, change.subject.identity)
         errors: list[Exception] = []
         for change in self._changes:
+            if change.spot not in written:
+                continue
             try:
                 change.finish(change.result)
             except Exception as error:
@@ -135,12 +146,13 @@ class Transaction:
 
     def abandon(self, since: int = 0) -> None:
         """Takes back the changes after the first `since` ones, in memory; those before are shown again."""
-        taken, self._changes = self._changes[since:], self._changes[:since]
-        for change in reversed(taken):
-            change.undo()
-        again = {change.subject.identity.key for change in taken}
+        every, self._changes = self._changes, self._changes[:since]
+        spots = {change.spot for change in every[since:]}
+        for change in reversed(every):
+            if change.spot in spots:
+                change.undo()
         for change in self._changes:
-            if change.subject.identity.key in again:
+            if change.spot in spots:
                 change.show()
 
 

@@ -302,9 +302,19 @@ def deleting_of(
     if change.known is not None:
         change.assumed = _version_assumed(schema, {}, change.known.item)
     elif schema.constraints:
-        change.known = _known_for(change)
+        change.known = _known_in_block(change) or _known_for(change)
     change.assumed = {**change.assumed, **asked}
     return change
+
+
+def _known_in_block(change: Change) -> Known | None:
+    """The item as a transaction around the change has it, which may have written it; None outside any."""
+    session, subject = change.session, change.subject
+    if session is None or open_transaction() is None:
+        return None
+    instance = session.lookup(change.home, subject.identity, subject.tenant, consistent=True, counted=False)
+    change.home.materialise(instance)
+    return known_of(instance)
 
 
 def _known_for(change: Change) -> Known:

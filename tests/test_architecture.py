@@ -75,6 +75,7 @@ LEVELS: tuple[tuple[str, tuple[str, ...]], ...] = (
             "peers",
             "instances",
             "lazy",
+            "sharing",
         ),
     ),
     (

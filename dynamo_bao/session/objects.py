@@ -149,6 +149,11 @@ class Objects(Owned):
         """Makes the next find of a key ask again."""
         self._identity.drop(_key(home, identity))
 
+    def unsay(self, home: Home, identity: Identity) -> None:
+        """Makes the next find of a key ask again, also where the session had deleted its item."""
+        self._deleted.pop(ItemKey(home, identity.key), None)
+        self.forget(home, identity)
+
     def forget_miss(self, home: Home, identity: Identity) -> None:
         """Forgets a cached miss that a refused create has disproved."""
         known = self.known(home, identity)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, nullcontext
 from typing import Any
 
 import pytest
@@ -108,6 +109,90 @@ def test_an_exception_writes_nothing_and_comes_out(
     assert "TransactWriteItems" not in wire.operations
 
 
+@pytest.mark.parametrize("inside", [True, False])
+def test_a_replacement_that_fails_leaves_the_item_and_its_object(
+    people: tuple[User, User], manager: Manager, inside: bool
+) -> None:
+    """Deleted and created anew in a block that fails: the old object is as stored, the new one is new again."""
+    user_id = people[0].user_id
+    with ExitStack() as stack:
+        if inside:
+            stack.enter_context(run_with_batch_context())
+        for end in (Stop(), None):
+            ada = User.find(user_id)
+            assert ada.name == "Ann"
+            with pytest.raises(Stop if end else UniqueConstraintError), transaction():
+                ada.delete()
+                made = User.create(user_id=user_id, name="Eve", email="bob@example.org")
+                if end:
+                    raise end
+            assert ada.exists() and ada.name == "Ann"
+            assert (made.name, made is ada) == ("Eve", False)
+            assert not made.exists() and bool(made)
+            if inside:
+                assert User.find(user_id) is ada
+
+
+def test_an_inner_block_that_fails_leaves_what_the_outer_one_did(
+    people: tuple[User, User], manager: Manager
+) -> None:
+    """To the same keys too: a replacement stays one, a created object keeps its values; until the outer one fails."""
+    ann = people[0]
+    for end in (Stop(), None):
+        with run_with_batch_context():
+            found = User.find(ann.user_id)
+            assert found.name == "Ann"
+            with pytest.raises(Stop) if end else nullcontext(), transaction():
+                User.delete(ann.user_id)
+                made = User.create(user_id=ann.user_id, name="Anna", email="anna@example.org")
+                org = Org.create(org_id="a", name="first")
+                org.name = "not saved"
+                with pytest.raises(Stop), transaction():
+                    org.name = "inner"
+                    org.save()
+                    made.delete()
+                    User.create(user_id=ann.user_id, name="inner")
+                    raise Stop
+                assert (User.find(ann.user_id).name, org.name) == ("Anna", "first")
+                if end:
+                    raise end
+            if end:
+                assert found.name == "Ann" and User.find(ann.user_id) is found
+                assert not org.exists() and not Org.find("a")
+    assert User.find(ann.user_id).name == "Anna"
+    assert Org.find("a").name == "first"
+
+
+def test_what_cancels_itself_says_nothing_of_what_is_stored(manager: Manager, wire: Wire) -> None:
+    """Create then delete sends nothing, so that the next find asks whether somebody else has stored the item."""
+    Org.create(org_id="a", name="theirs")
+    with run_with_batch_context():
+        wire.clear()
+        with transaction():
+            Org.create(org_id="a", name="mine").delete()
+        assert wire.operations == []
+        assert Org.find("a").name == "theirs"
+
+
+def test_what_was_found_before_a_save_that_fails_is_as_it_was(manager: Manager) -> None:
+    """Missing and pending objects of the key, which showed the new item in the block, show it no longer."""
+    with run_with_batch_context():
+        missing = Org.find("a")
+        assert not missing
+        pending = Org.find("b")
+        with pytest.raises(Stop), transaction():
+            made = [Org(org_id=key, name="made").save() for key in "ab"]
+            assert (missing.name, pending.name) == ("made", "made")
+            raise Stop
+        assert not missing.exists() and not pending.exists()
+        assert Org.find("b") is pending
+        with pytest.raises(ItemNotFoundError):
+            _ = missing.name
+        assert [org.name for org in made] == ["made", "made"]
+        assert [org.save().exists() for org in made] == [True, True]
+        assert Org.find("a").name == Org.find("b").name == missing.name == "made"
+
+
 def test_nothing_to_write_sends_nothing(people: tuple[User, User], wire: Wire) -> None:
     """An empty block, an unchanged object, and create then delete."""
     with transaction():
@@ -137,6 +222,25 @@ def test_an_item_written_twice_is_one_action(people: tuple[User, User], wire: Wi
     stored = Post.find(post.post_id)
     assert (stored.title, stored.views, stored.tags) == ("final", 3, {"new"})
     assert (post.title, post.views, post.has_changes()) == ("final", 3, False)
+
+
+@pytest.mark.parametrize("delete", ["by key", "as found", "the object made"])
+def test_what_the_block_created_can_be_deleted_in_it(manager: Manager, wire: Wire, delete: str) -> None:
+    """By its key too, though it is not stored yet and has unique values; nothing is sent, and nothing exists."""
+    with run_with_batch_context():
+        earlier = User.find("01ARZ3NDEKTSV4RRFFQ69G5FAV")
+        with transaction():
+            made = User.create(user_id=earlier.user_id, name="Ann", email="ann@example.org")
+            if delete == "by key":
+                User.delete(made.user_id)
+            elif delete == "as found":
+                User.find(made.user_id).delete()
+            else:
+                made.delete()
+            assert not User.find(made.user_id)
+        assert wire.operations == []
+        assert not User.find(made.user_id) and not made.exists() and not earlier.exists()
+    assert not User.find(made.user_id)
 
 
 def test_counters_and_sets_of_the_block_are_added_on_the_server(manager: Manager) -> None:
