@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import sys
 import typing
 from collections.abc import Collection, Mapping
@@ -101,7 +100,7 @@ def declared_fields(cls: type[Any], reserved: Collection[str], frame: Any) -> di
     """
     module = vars(sys.modules[cls.__module__]) if cls.__module__ in sys.modules else {}
     local = dict(frame.f_locals) if frame is not None and frame.f_locals is not module else {}
-    annotations = inspect.get_annotations(cls)
+    annotations = _own_annotations(cls)
     found: dict[str, Declared] = {}
     for name, annotation in annotations.items():
         if _is_class_variable(annotation):
@@ -116,11 +115,14 @@ def declared_fields(cls: type[Any], reserved: Collection[str], frame: Any) -> di
     return found
 
 
+def _own_annotations(cls: type[Any]) -> dict[str, Any]:
+    """What the body of a class annotates; a class of the interpreter's own has nothing of the kind."""
+    return dict(getattr(cls, "__annotations__", {}))
+
+
 def has_fields(cls: type[Any]) -> bool:
     """Whether a class body that is no model's has what would be fields in one."""
-    annotated = any(
-        not _is_class_variable(annotation) for annotation in inspect.get_annotations(cls).values()
-    )
+    annotated = any(not _is_class_variable(annotation) for annotation in _own_annotations(cls).values())
     return annotated or any(isinstance(value, Field) for value in vars(cls).values())
 
 
@@ -253,7 +255,9 @@ class _Keys:
         self._javascript = key_format == "dynamo-bao"
 
     def primary(self, cls: type[Any]) -> PrimaryShape:
-        declaration = inspect.getattr_static(cls, "primary_key", None)
+        declaration = next(
+            (vars(base)["primary_key"] for base in cls.__mro__ if "primary_key" in vars(base)), None
+        )
         if not isinstance(declaration, PrimaryKeyDeclaration):
             raise self._wrong('has no primary key; add primary_key = PrimaryKey("<field>").')
         partition, sort = self._parts(declaration)
