@@ -9,7 +9,6 @@ from typing import Any, ClassVar
 
 from attrs import NOTHING, define, frozen
 
-from dynamo_bao.codec import compile_decoder, compile_encoder, compile_unsure
 from dynamo_bao.declarations import (
     ConstraintDeclaration,
     IndexDeclaration,
@@ -168,21 +167,16 @@ def compile_schema(cls: type[Any], options: Options, declared: Mapping[str, Decl
     fields = {field: _bound(name, field, entry, options) for field, entry in declared.items()}
     _check_attributes(name, fields)
     keys = _Keys(name, prefix, fields, options.key_format)
-    primary = keys.primary(cls)
-    key_names = {part.field.name for part in (primary.partition, primary.sort) if part.field is not None}
     return Schema(
         name=name,
         prefix=prefix,
         fields=fields,
-        primary=primary,
+        primary=keys.primary(cls),
         indexes=keys.indexes(cls),
         constraints=keys.constraints(cls),
         iterable=options.iterable,
         buckets=options.iteration_buckets,
         key_format=options.key_format,
-        decode=compile_decoder(name, fields.values(), key_names),
-        encode=compile_encoder(name, fields.values()),
-        unsure=compile_unsure(name, fields.values()),
         search=_search_config(name, options, fields),
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 from dynamo_bao.checkers import Unpack
@@ -28,7 +29,6 @@ from dynamo_bao.scope import enter, enter_through, require_own_tenant, session_o
 from dynamo_bao.shapes import IndexShape, PrimaryShape
 from dynamo_bao.storing import StoredModel
 from dynamo_bao.uniqueness import constraint_named, has_value, stored_value
-from dynamo_bao.values import frozen
 from dynamo_bao.whole import WholeModel
 
 M = TypeVar("M")
@@ -42,7 +42,7 @@ class Family(Protocol):
         ...
 
 
-@frozen(eq=False)
+@dataclass(frozen=True, eq=False)
 class Repository(StoredModel[M], WholeModel[M]):
     """One model's items in one manager's table.
 
