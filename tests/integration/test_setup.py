@@ -75,7 +75,7 @@ def test_the_import_loads_neither_boto3_nor_moto() -> None:
 
 def test_models_and_a_manager_load_nothing_that_a_short_program_does_without() -> None:
     """A program that states models and connects them does not pay for what only other programs need."""
-    late = ("concurrent.futures", "html", "difflib", "tomllib")
+    late = ("concurrent.futures", "html", "difflib")
     code = f"""
         import sys
         from dynamo_bao import Model, PrimaryKey, StringField, init_models
