@@ -45,6 +45,8 @@ class Served:
 
     Attributes:
         number: which connection it is, from 1.
+        stopped: set when the server ends.
+        refused: for scripts that refuse a connection's first request.
     """
 
     def __init__(self, sock: socket.socket, number: int, stopped: threading.Event) -> None:
@@ -52,6 +54,7 @@ class Served:
         self._held = b""
         self.number = number
         self.stopped = stopped
+        self.refused = False
 
     def send(self, data: bytes) -> None:
         """Sends bytes."""
