@@ -286,7 +286,7 @@ def _exchanged(connections: Connections, url: str, data: bytes, ends: float) -> 
 def _bytes_of(prepared: Any, origin: Origin) -> bytes:
     """A request as handlers left it, as it is sent."""
     path = prepared.url.split("://", 1)[-1].partition("/")[2]
-    body = prepared.body or b""
+    body: Any = prepared.body or b""
     if hasattr(body, "read"):
         body = body.read()
     body = body.encode() if isinstance(body, str) else bytes(body)
