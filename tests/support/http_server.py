@@ -66,6 +66,11 @@ class Served:
             self._sock.shutdown(socket.SHUT_RDWR)
         self._sock.close()
 
+    def drop(self) -> None:
+        """Ends the connection from another thread; the one that serves it closes it, so that nobody gets its number."""
+        with contextlib.suppress(OSError):
+            socket.socket.shutdown(self._sock, socket.SHUT_RDWR)
+
     def stall(self) -> None:
         """Sends nothing more until the client gives up, or the test ends."""
         with contextlib.suppress(OSError):
@@ -171,7 +176,7 @@ class HttpServer:
         with self._lock:
             dropped, self._open = self._open, []
         for served in dropped:
-            served.close()
+            served.drop()
 
     def close(self) -> None:
         """Stops it; all of its threads have ended then."""
