@@ -191,12 +191,12 @@ class Creation(Change):
 
     def _settle_in(self, session: Session) -> Any:
         """Makes the instance the session's; earlier ones for its key show its state from now on."""
+        self._sharing, self._earlier = [], None
         if session.keeps(self.home, self.subject.identity, self.instance):
             return self.instance
         known = self._known_object()
         own = self.instance if known is None or self._by_save else known
         self._earlier = known if known is not own else None
-        self._sharing = []
         for one in session.earlier(self.home, self.subject.identity):
             if one.__dict__ is not self.instance.__dict__:
                 sharing = Sharing(one, self.instance)

@@ -176,16 +176,20 @@ def commit(session: Session, entries: Sequence[Entry], *, atomic: bool) -> None:
 
     Everything is checked before the first request. What is written leaves the unit of work; the rest stays.
     """
-    changes: list[Change] = []
-    for entry in entries:
-        change: Change | None = entry.home.prepared(entry)
-        if change is not None:
-            changes.append(change)
+    prepared: list[tuple[Entry, Change | None]] = [(entry, entry.home.prepared(entry)) for entry in entries]
+    changes = [change for _, change in prepared if change is not None]
     joined = combined(changes)
+    outcome = None
     if joined:
         outcome = _atomically(session, joined) if atomic else _in_parts(session, joined)
-        _settle(session, entries, joined, outcome)
-    session.committed(entries)
+    spots = {change.spot for change in joined}
+    for change in changes:
+        if change.spot not in spots:  # added and deleted: what is stored is not known
+            session.unsay(change.home, change.subject.identity)
+    left = set() if outcome is None else {change.spot for change in (*outcome.failed, *outcome.unknown)}
+    session.committed([entry for entry, change in prepared if change is None or change.spot not in left])
+    if outcome is not None:
+        _settle(joined, outcome)
 
 
 def _atomically(session: Session, changes: Sequence[Change]) -> Outcome:
@@ -284,15 +288,12 @@ def _named(change: Change) -> str:
 # --- afterwards -----------------------------------------------------------------------------------------
 
 
-def _settle(session: Session, entries: Sequence[Entry], changes: Sequence[Change], outcome: Outcome) -> None:
+def _settle(changes: Sequence[Change], outcome: Outcome) -> None:
     """Brings memory to what is stored now, and tells of what is not.
 
     Raises:
         CommitError: where something is not written, or nobody knows.
     """
-    left = {id(change.instance) for change in (*outcome.failed, *outcome.unknown)}
-    done = [entry for entry in entries if id(entry.instance) not in left]
-    session.committed(done)
     written = [
         (change, change.settle(outcome.stored[change])) for change in changes if change in outcome.stored
     ]

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any, TypeVar
 
 from dynamo_bao.changes import Change, Creation, Deleting, Requirement, Saving, absolute
-from dynamo_bao.errors import QueryError
+from dynamo_bao.errors import ConditionalError, ItemNotFoundError, QueryError
 from dynamo_bao.expressions.conditions import all_of, is_empty
 from dynamo_bao.writes.actions import WritePlan
 from dynamo_bao.writes.plans import Delta, Known, Members, plan_create, plan_delete, plan_replace
@@ -44,6 +44,8 @@ def merged(first: Change, second: Change) -> Change | None:
 
     Raises:
         QueryError: for a condition on an item that the transaction creates.
+        ItemNotFoundError: for a change of an item that was deleted before it.
+        ConditionalError: for a new item in the place of one that is only changed.
     """
     if isinstance(first, Creation) and not is_empty(second.condition):
         raise QueryError(
@@ -59,6 +61,13 @@ def merged(first: Change, second: Change) -> Change | None:
     if isinstance(second, Creation):
         return _replaced(first, second)
     assert isinstance(second, Saving)
+    if isinstance(first, Deleting):
+        raise ItemNotFoundError(
+            f"{first.subject.schema.name} {first.subject.identity.primary_id!r} was deleted before it was to be saved, "
+            f"by another object; nothing was sent. create() it anew if it should exist.",
+            model=first.subject.schema.name,
+            key=first.subject.identity.primary_id,
+        )
     if isinstance(first, Creation):
         made = copy.copy(first)
         made.values = {**first.values, **_absolute(second, first.values)}
@@ -85,7 +94,14 @@ def _deleted(first: Change, second: Deleting) -> Change | None:
 
 
 def _replaced(first: Change, second: Creation) -> Change:
-    assert isinstance(first, Deleting)  # anything else is known to exist, and refused at the call
+    if not isinstance(first, Deleting):
+        raise ConditionalError(
+            f"{first.subject.schema.name} {first.subject.identity.primary_id!r} exists already: it is written through "
+            f"another object beside this new one; nothing was sent.",
+            model=first.subject.schema.name,
+            key=first.subject.identity.primary_id,
+            operation="create",
+        )
     made = copy.copy(second)
     made.__class__ = Replacing
     replacing: Any = made

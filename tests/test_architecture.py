@@ -74,8 +74,8 @@ LEVELS: tuple[tuple[str, tuple[str, ...]], ...] = (
             "paths",
             "peers",
             "instances",
-            "lazy",
             "sharing",
+            "lazy",
         ),
     ),
     (

@@ -104,6 +104,56 @@ def test_nothing_changed_sends_nothing(manager: Manager, wire: Wire) -> None:
         assert not Org.find("b")
 
 
+def test_what_cancels_itself_leaves_nothing_in_the_session(manager: Manager, wire: Wire) -> None:
+    """A new object and the deletion of its key through another object: nothing is sent, the next find asks."""
+    old = Org.create(org_id="a", name="stored")
+    with run_with_batch_context() as session:
+        new = Org(org_id="a", name="new")
+        session.add(new)
+        session.delete(old)
+        wire.clear()
+        session.commit()
+        assert wire.operations == []
+        assert Org.find("a") is not new
+        assert Org.find("a").name == "stored"
+
+
+def test_what_cancels_itself_beside_a_failure(manager: Manager) -> None:
+    """It leaves the unit of work as well when another change is refused."""
+    Org.create(org_id="taken", name="theirs")
+    old = Org.create(org_id="a", name="stored")
+    with run_with_batch_context() as session:
+        new = Org(org_id="a", name="new")
+        session.add(new, Org(org_id="taken", name="mine"))
+        session.delete(old)
+        with pytest.raises(CommitError):
+            session.commit()
+        assert Org.find("a").name == "stored"
+        session.rollback()
+
+
+def test_contradictory_changes_of_one_item_are_told_before_sending(manager: Manager, wire: Wire) -> None:
+    """A change after a deletion, and a new object in the place of one that stays: nothing is sent."""
+    Org.create(org_id="a", name="stored")
+    one, other = Org.find("a"), Org.find("a")
+    wire.clear()
+    with run_with_batch_context() as session:
+        session.delete(one)
+        other.name = "changed"
+        session.add(other)
+        with pytest.raises(ItemNotFoundError, match="deleted"):
+            session.commit()
+        session.rollback()
+        session.add(other, Org(org_id="a", name="new"))
+        with pytest.raises(ConditionalError, match="exists already"):
+            session.commit()
+        session.rollback()
+        with pytest.raises(ItemNotFoundError), transaction():
+            one.delete()
+            other.save()
+    assert wire.operations == []
+
+
 def test_values_that_change_hands_keep_their_order(manager: Manager, wire: Wire) -> None:
     """Changes that share a unique value are one transaction; others do not wait for them."""
     ann = User.create(name="Ann", email="ann@example.org")
