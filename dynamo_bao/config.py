@@ -5,15 +5,18 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from attrs import evolve, frozen
 
 from dynamo_bao.errors import ConfigurationError, reject_unknown, suggestion
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
 DEFAULT_TABLE = "dynamo-bao-dev"
 FILE_NAME = "dynamo_bao.toml"
+_PROJECT_FILE = "pyproject.toml"
 SECTIONS: Mapping[str, tuple[str, ...]] = {
     "aws": ("region", "endpoint_url", "access_key_id", "secret_access_key", "session_token", "request_path"),
     "db": ("table_name", "cursor_secret"),
@@ -144,20 +147,23 @@ def settings_file(config: str | os.PathLike[str] | None, environment: Mapping[st
         ConfigurationError: where a file that is named does not exist.
     """
     named = config or environment.get("DYNAMO_BAO_CONFIG")
-    if named:
-        path = Path(named)
-        if not path.is_file():
-            raise ConfigurationError(f"The configuration file {str(path)!r} does not exist.")
-        return path
-    if Path(FILE_NAME).is_file():
-        return Path(FILE_NAME)
-    project = Path("pyproject.toml")
-    return project if project.is_file() and "dynamo_bao" in _parsed(project).get("tool", {}) else None
+    found = named or next(filter(os.path.isfile, (FILE_NAME, _PROJECT_FILE)), None)
+    if found is None:
+        return None
+    # Imported here: many programs have no file.
+    from pathlib import Path
+
+    path = Path(found)
+    if named and not path.is_file():
+        raise ConfigurationError(f"The configuration file {str(path)!r} does not exist.")
+    if not named and found == _PROJECT_FILE and "dynamo_bao" not in _parsed(path).get("tool", {}):
+        return None
+    return path
 
 
 def _read(path: Path) -> Mapping[str, Any]:
     parsed = _parsed(path)
-    found: Any = parsed.get("tool", {}).get("dynamo_bao", {}) if path.name == "pyproject.toml" else parsed
+    found: Any = parsed.get("tool", {}).get("dynamo_bao", {}) if path.name == _PROJECT_FILE else parsed
     if not isinstance(found, Mapping):
         raise ConfigurationError(f"{path}: [tool.dynamo_bao] is not a table.{suggestion('', SECTIONS)}")
     return found

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import sys
 import typing
 from collections.abc import Collection, Mapping
@@ -10,7 +9,6 @@ from typing import Any, ClassVar
 
 from attrs import NOTHING, define, frozen
 
-from dynamo_bao.codec import compile_decoder, compile_encoder, compile_unsure
 from dynamo_bao.declarations import (
     ConstraintDeclaration,
     IndexDeclaration,
@@ -101,7 +99,7 @@ def declared_fields(cls: type[Any], reserved: Collection[str], frame: Any) -> di
     """
     module = vars(sys.modules[cls.__module__]) if cls.__module__ in sys.modules else {}
     local = dict(frame.f_locals) if frame is not None and frame.f_locals is not module else {}
-    annotations = inspect.get_annotations(cls)
+    annotations = _own_annotations(cls)
     found: dict[str, Declared] = {}
     for name, annotation in annotations.items():
         if _is_class_variable(annotation):
@@ -116,11 +114,14 @@ def declared_fields(cls: type[Any], reserved: Collection[str], frame: Any) -> di
     return found
 
 
+def _own_annotations(cls: type[Any]) -> dict[str, Any]:
+    """What the body of a class annotates; a class of the interpreter's own has nothing of the kind."""
+    return dict(getattr(cls, "__annotations__", {}))
+
+
 def has_fields(cls: type[Any]) -> bool:
     """Whether a class body that is no model's has what would be fields in one."""
-    annotated = any(
-        not _is_class_variable(annotation) for annotation in inspect.get_annotations(cls).values()
-    )
+    annotated = any(not _is_class_variable(annotation) for annotation in _own_annotations(cls).values())
     return annotated or any(isinstance(value, Field) for value in vars(cls).values())
 
 
@@ -166,21 +167,16 @@ def compile_schema(cls: type[Any], options: Options, declared: Mapping[str, Decl
     fields = {field: _bound(name, field, entry, options) for field, entry in declared.items()}
     _check_attributes(name, fields)
     keys = _Keys(name, prefix, fields, options.key_format)
-    primary = keys.primary(cls)
-    key_names = {part.field.name for part in (primary.partition, primary.sort) if part.field is not None}
     return Schema(
         name=name,
         prefix=prefix,
         fields=fields,
-        primary=primary,
+        primary=keys.primary(cls),
         indexes=keys.indexes(cls),
         constraints=keys.constraints(cls),
         iterable=options.iterable,
         buckets=options.iteration_buckets,
         key_format=options.key_format,
-        decode=compile_decoder(name, fields.values(), key_names),
-        encode=compile_encoder(name, fields.values()),
-        unsure=compile_unsure(name, fields.values()),
         search=_search_config(name, options, fields),
     )
 
@@ -253,7 +249,9 @@ class _Keys:
         self._javascript = key_format == "dynamo-bao"
 
     def primary(self, cls: type[Any]) -> PrimaryShape:
-        declaration = inspect.getattr_static(cls, "primary_key", None)
+        declaration = next(
+            (vars(base)["primary_key"] for base in cls.__mro__ if "primary_key" in vars(base)), None
+        )
         if not isinstance(declaration, PrimaryKeyDeclaration):
             raise self._wrong('has no primary key; add primary_key = PrimaryKey("<field>").')
         partition, sort = self._parts(declaration)

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
 from attrs import define, field
 
-from dynamo_bao.codec import Decode, Encode, Unsure, is_plain, undecodable
+from dynamo_bao.codec import (
+    Decode,
+    Encode,
+    Unsure,
+    compile_decoder,
+    compile_encoder,
+    compile_unsure,
+    is_plain,
+    undecodable,
+)
 from dynamo_bao.errors import ConfigurationError, DataFormatError, QueryError, ValidationError, suggestion
 from dynamo_bao.fields.base import Field
 from dynamo_bao.fields.documents import JsonField, StringSetField, plain, to_document
@@ -47,10 +56,10 @@ class Schema:
     iterable: bool
     buckets: int
     key_format: str
-    decode: Decode
-    encode: Encode
-    unsure: Unsure
     search: SearchConfig | None = None
+    decode: Decode = field(init=False)
+    encode: Encode = field(init=False)
+    unsure: Unsure = field(init=False)
     key_names: tuple[str, ...] = field(init=False)
     no_keys: dict[str, None] = field(init=False)
     attributes: dict[str, str] = field(init=False)
@@ -77,6 +86,23 @@ class Schema:
         pairs += [(ITER_PK, ITER_SK)] * self.iterable
         names = {name for pair in pairs for name in pair}
         self.derived_names = frozenset(names | {SEARCH_TEXT} if self.search is not None else names)
+
+        self._compile_when_used()
+
+    def _compile_when_used(self) -> None:
+        """Leaves the codec to its first use: compiling it is most of what a model costs, and many are not used."""
+        name, fields = self.name, self.fields.values()
+        self.decode = self._later("decode", lambda: compile_decoder(name, fields, self.key_names))
+        self.encode = self._later("encode", lambda: compile_encoder(name, fields))
+        self.unsure = self._later("unsure", lambda: compile_unsure(name, fields))
+
+    def _later(self, name: str, compiled: Callable[[], Any]) -> Any:
+        def first(*args: Any) -> Any:
+            if getattr(self, name) is first:
+                setattr(self, name, compiled())
+            return getattr(self, name)(*args)
+
+        return first
 
     # --- keys ------------------------------------------------------------------------------------
 

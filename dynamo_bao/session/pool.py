@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
 
 T = TypeVar("T")
 
@@ -49,6 +51,9 @@ class Pool:
 
     def _started(self) -> ThreadPoolExecutor:
         if self._executor is None:
+            # Imported here: many programs never send two requests at once.
+            from concurrent.futures import ThreadPoolExecutor
+
             self._executor = ThreadPoolExecutor(MOST_THREADS, thread_name_prefix="dynamo_bao")
         return self._executor
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from html import escape
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from attrs import frozen
 
 from dynamo_bao.session.rounds import Round, SentRequest
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _UNITS = {"Query": "query", "BatchWriteItem": "write", "TransactWriteItems": "write"}
 
@@ -54,10 +56,13 @@ class Trace:
 
     def html(self) -> str:
         """A page with the rounds as bars on one axis of time, and the requests of each."""
-        return _PAGE.format(summary=escape(self.summary), rows="\n".join(self._rows()))
+        return _PAGE.format(summary=_escape(self.summary), rows="\n".join(self._rows()))
 
     def save(self, path: str | Path) -> Path:
         """Writes the page to a file, and returns its path."""
+        # Imported here, as `_escape` does: most programs save no page.
+        from pathlib import Path
+
         target = Path(path)
         target.write_text(self.html(), encoding="utf-8")
         return target
@@ -99,6 +104,13 @@ def _time(seconds: float) -> str:
     return f"{seconds * 1000:.1f} ms" if seconds < 1 else f"{seconds:.2f} s"
 
 
+def _escape(text: str) -> str:
+    # Imported here: most programs make no page.
+    from html import escape
+
+    return escape(text)
+
+
 def _row(done: Round, begin: float, scale: float) -> str:
     bars = "".join(
         _BAR.format(
@@ -106,16 +118,16 @@ def _row(done: Round, begin: float, scale: float) -> str:
             left=(sent.started - begin) * scale,
             width=max(sent.seconds * scale, 0.15),
             top=0.3 + number % _LANES * _LANE_REM,
-            title=escape(described(sent), quote=True),
+            title=_escape(described(sent)),
         )
         for number, sent in enumerate(done.requests)
     )
     lanes = max(1, min(len(done.requests), _LANES))
-    told = "".join(f"<li>{escape(described(sent))}</li>" for sent in done.requests)
+    told = "".join(f"<li>{_escape(described(sent))}</li>" for sent in done.requests)
     return _ROW.format(
         number=done.number,
-        kind=escape(done.kind),
-        cause=escape(str(done.cause)),
+        kind=_escape(done.kind),
+        cause=_escape(str(done.cause)),
         time=_time(done.seconds),
         left=(done.started - begin) * scale,
         width=max(done.seconds * scale, 0.15),

@@ -7,7 +7,6 @@ a backend of its own, and answers one request at a time, so that concurrent cond
 from __future__ import annotations
 
 import copy
-import inspect
 import threading
 from typing import Any
 
@@ -53,6 +52,9 @@ def _quick(table_class: Any) -> Any:
     the items of its own partition, and a transaction's backup shares the items, of which those that are got
     afterwards are copied first.
     """
+    # Imported here: only programs that embed moto need it.
+    import inspect
+
     signature = inspect.signature(table_class.query)
 
     class QuickTable(table_class):  # type: ignore[misc]  # a class that is not known before run time

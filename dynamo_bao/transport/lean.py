@@ -286,10 +286,9 @@ def _exchanged(connections: Connections, url: str, data: bytes, ends: float) -> 
 def _bytes_of(prepared: Any, origin: Origin) -> bytes:
     """A request as handlers left it, as it is sent."""
     path = prepared.url.split("://", 1)[-1].partition("/")[2]
-    body = prepared.body or b""
-    if hasattr(body, "read"):
-        body = body.read()
-    body = body.encode() if isinstance(body, str) else bytes(body)
+    given: Any = prepared.body or b""
+    content = given.read() if hasattr(given, "read") else given
+    body = content.encode() if isinstance(content, str) else bytes(content)
     lines = [f"{prepared.method} /{path} HTTP/1.1"]
     if "Host" not in prepared.headers:
         lines.append(f"Host: {origin.name}")

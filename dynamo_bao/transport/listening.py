@@ -61,8 +61,8 @@ class Ears:
         self._heard: tuple[Any, dict[str, Listeners]] = (None, {})
         self._emitter = getattr(client.meta.events, "_emitter", client.meta.events)
         self._service = client.meta.service_model.service_id.hyphenize()
-        self._endpoint = getattr(client, "_endpoint", None)
-        self._session = getattr(self._endpoint, "http_session", None)
+        self._endpoint: Any = getattr(client, "_endpoint", None)
+        self._session: Any = getattr(self._endpoint, "http_session", None)
         self._kinds = type(client), type(self._endpoint), type(self._session)
         requests = sys.modules.get("botocore.awsrequest")
         self._pools = [getattr(requests, f"AWS{name}ConnectionPool", None) for name in ("HTTP", "HTTPS")]

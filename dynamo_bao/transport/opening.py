@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import platform
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -90,4 +90,4 @@ def given_transport(client: Any) -> RetryingTransport:
 
 
 def _user_agent() -> str:
-    return f"dynamo_bao Python/{platform.python_version()}"
+    return f"dynamo_bao Python/{sys.version.split()[0]}"

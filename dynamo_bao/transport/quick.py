@@ -128,4 +128,12 @@ def _is_plain(environment: Mapping[str, str]) -> bool:
         environment.get("BOTO_CONFIG") or "/etc/boto.cfg",
         Path(os.path.expanduser("~")) / ".boto",
     )
-    return not any(os.path.exists(file) for file in files)
+    return not any(map(_says_something, files))
+
+
+def _says_something(file: str | os.PathLike[str]) -> bool:
+    """Whether a settings file is there and not empty, as ``/dev/null`` is."""
+    try:
+        return os.stat(file).st_size > 0
+    except OSError:
+        return False

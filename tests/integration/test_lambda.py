@@ -262,7 +262,6 @@ def test_a_thaw(engine: Engine, table_name: str, monkeypatch: pytest.MonkeyPatch
 
     The counter counts each invocation once: no request is lost on a dead connection.
     """
-    monkeypatch.setattr(connections, "LOOK_AFTER_SECONDS", 0.0)  # as if each pause had been a long one
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "dummy")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "dummy")
     where = urlsplit(str(engine.endpoint_url))

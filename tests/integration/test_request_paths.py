@@ -353,14 +353,34 @@ def test_requests_through_a_proxy_go_through_botocore(
     assert server.asked[-1].head[0] == "POST / HTTP/1.1"
 
 
+ARN = "arn:aws:dynamodb:us-east-1:123456789012:table/t"
+
+
 def test_a_table_named_by_its_arn_goes_through_botocore(server: HttpServer) -> None:
-    """Its account may have an endpoint of its own; lookups in batches and transactions as well."""
-    arn = "arn:aws:dynamodb:us-east-1:123456789012:table/t"
-    with init_models(models=models.ALL, table_name=arn, endpoint_url=server.url()):
-        assert ways(server, 2) == ["botocore"] * 2
-        with run_with_batch_context():
-            Org.find("a").exists()
-    assert [way_of(asked) for asked in server.asked] == ["botocore"] * 3
+    """Its account may have an endpoint of its own, from which nothing is learned for other tables."""
+    with init_models(models=models.ALL, table_name=ARN, endpoint_url=server.url()):
+        assert ways(server, 3) == ["botocore"] * 3
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        Request("Scan", {"TableName": ARN}),
+        Request("BatchGetItem", {"RequestItems": {"t": {}, ARN: {}}}),
+        Request(
+            "TransactWriteItems",
+            {"TransactItems": [{"Put": {"TableName": "t"}}, {"Put": {"TableName": ARN}}]},
+        ),
+    ],
+    ids=lambda request: request.operation,
+)
+def test_one_arn_among_other_tables_is_enough(server: HttpServer, request_: Request) -> None:
+    """A batch or transaction that names one goes through botocore as a whole."""
+    wire = lean_wire(server.url())
+    wire.attempt(GET, 5)
+    with pytest.raises(AssertionError, match="a client was made"):
+        wire.attempt(request_, 5)
+    wire.close()
 
 
 @pytest.mark.parametrize("variable", ["AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE"])
@@ -598,6 +618,14 @@ def closing(served: Served, asked: Asked) -> None:
     served.close()
 
 
+def refusing_then_stalling(served: Served, asked: Asked) -> None:
+    """Blames the clock of the first request on a connection, and says nothing to the next."""
+    if served.refused:
+        served.stall()
+    served.refused = True
+    served.send(refusal("InvalidSignatureException", date=0.0))
+
+
 LATE: dict[str, Script] = {
     "stalled": slowly(b""),
     "stalled in the middle": slowly(WHOLE[:-5]),
@@ -606,7 +634,8 @@ LATE: dict[str, Script] = {
     "hanging up": closing,
     "throttling": always(refusal("ThrottlingException")),
     "unavailable": always(reply(b"", "503 Service Unavailable")),
-    "wrong about the time": always(refusal("InvalidSignatureException").replace(b" 20", b" 19", 1)),
+    "wrong about the time": always(refusal("InvalidSignatureException", date=0.0)),
+    "wrong about the time, then stalled": refusing_then_stalling,
 }
 DEADLINE = 0.3
 
@@ -646,17 +675,21 @@ def test_a_wire_that_was_closed_begins_anew(server: HttpServer) -> None:
 
 def test_threads_that_begin_together_share_connections(server: HttpServer) -> None:
     """Whoever finds the way first has found it for all: what is open afterwards is closed at the end."""
-    for _ in range(20):
-        wire, together = lean_wire(server.url()), threading.Barrier(8)
+    wire, together, made = lean_wire(server.url()), threading.Barrier(4), []
+    make = wire._connections
 
-        def ask(_: int, wire: Any = wire, together: Any = together) -> Any:
-            together.wait(5)
-            wire.attempt(GET, 5)
-            return wire._route.connections
+    def making(*arguments: Any) -> Any:
+        own = make(*arguments)
+        made.append(own)
+        together.wait(5)  # until each thread has found a way
+        return own
 
-        with ThreadPoolExecutor(8) as pool:
-            assert len(set(map(id, pool.map(ask, range(8))))) == 1
-        wire.close()
+    wire._connections = making  # type: ignore[method-assign]
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda _: wire.attempt(GET, 5), range(4)))
+    assert [len(made), sum(bool(connections._idle) for connections in made)] == [4, 1]
+    wire.close()
+    assert not any(connections._idle for connections in made)
 
 
 PLAIN = {

@@ -73,6 +73,22 @@ def test_the_import_loads_neither_boto3_nor_moto() -> None:
     assert python(code) == "[] []"
 
 
+def test_models_and_a_manager_load_nothing_that_a_short_program_does_without() -> None:
+    """A program that states models and connects them does not pay for what only other programs need."""
+    late = ("concurrent.futures", "html", "difflib")
+    code = f"""
+        import sys
+        from dynamo_bao import Model, PrimaryKey, StringField, init_models
+        class Org(Model, prefix="o"):
+            org_id: str
+            name: str = StringField()
+            primary_key = PrimaryKey("org_id")
+        init_models(models=[Org], table_name="t", region="us-east-1", endpoint_url="http://localhost:1")
+        print([name for name in {late!r} if name in sys.modules])
+    """
+    assert python(code) == "[]"
+
+
 def test_defining_models_and_connecting_them_makes_no_client() -> None:
     """A client is made at the first request only."""
     code = """

@@ -116,6 +116,7 @@ def indexes_of(manager: Manager) -> list[str]:
     return sorted(described_indexes(table))
 
 
+@pytest.mark.needs("adding_indexes")
 def test_an_update_adds_what_is_missing_and_enables_ttl(on_engine: Manager) -> None:
     """Every missing index is added, one by one, and is ACTIVE and filled afterwards; TTL is on."""
     made_with(on_engine, *EVERY[:4])

@@ -34,10 +34,10 @@ def reply(body: object, status: str = "200 OK", *headers: str, date: float | Non
     return "\r\n".join([*lines, "", ""]).encode() + data
 
 
-def refusal(code: str, message: str = "no", **members: Any) -> bytes:
+def refusal(code: str, message: str = "no", *, date: float | None = None, **members: Any) -> bytes:
     """An error reply."""
     kind = f"com.amazonaws.dynamodb.v20120810#{code}"
-    return reply({"__type": kind, "message": message, **members}, "400 Bad Request")
+    return reply({"__type": kind, "message": message, **members}, "400 Bad Request", date=date)
 
 
 def answer(served: Served, asked: Asked) -> None:

@@ -45,6 +45,8 @@ class Served:
 
     Attributes:
         number: which connection it is, from 1.
+        stopped: set when the server ends.
+        refused: for scripts that refuse a connection's first request.
     """
 
     def __init__(self, sock: socket.socket, number: int, stopped: threading.Event) -> None:
@@ -52,6 +54,7 @@ class Served:
         self._held = b""
         self.number = number
         self.stopped = stopped
+        self.refused = False
 
     def send(self, data: bytes) -> None:
         """Sends bytes."""
@@ -62,6 +65,11 @@ class Served:
         with contextlib.suppress(OSError):
             self._sock.shutdown(socket.SHUT_RDWR)
         self._sock.close()
+
+    def drop(self) -> None:
+        """Ends the connection from another thread; the one that serves it closes it, so that nobody gets its number."""
+        with contextlib.suppress(OSError):
+            socket.socket.shutdown(self._sock, socket.SHUT_RDWR)
 
     def stall(self) -> None:
         """Sends nothing more until the client gives up, or the test ends."""
@@ -168,7 +176,7 @@ class HttpServer:
         with self._lock:
             dropped, self._open = self._open, []
         for served in dropped:
-            served.close()
+            served.drop()
 
     def close(self) -> None:
         """Stops it; all of its threads have ended then."""

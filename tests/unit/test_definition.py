@@ -697,3 +697,27 @@ def test_whole_numbers_that_javascript_reads_otherwise(key_format: str, kept: bo
     if not kept:
         with pytest.raises(ConfigurationError, match=r"Order\.amount: its default"):
             define({"amount": number}, {"order_id": str, "amount": int}, key_format=key_format)
+
+
+def test_a_codec_is_compiled_once_and_when_it_is_used() -> None:
+    """What is taken from a schema before its first use works on, and its first use makes it quick for all others."""
+    schema = schema_of(define({}, {"age": int}))
+    early = schema.encode
+    assert early({"order_id": "a", "age": 3}) == {"order_id": {"S": "a"}, "age": {"N": "3"}}
+    quick = schema.encode
+    assert quick is not early
+    assert early({"order_id": "b", "age": 4}) == quick({"order_id": "b", "age": 4})
+    assert schema.encode is quick
+
+
+def test_a_model_is_an_attrs_class() -> None:
+    """attrs knows a model's fields, in the order of their declaration, those of its bases first."""
+    base = define({}, {"age": int})
+    more = types.new_class(
+        "More", (base,), {"prefix": "mo"}, lambda ns: ns.update(__annotations__={"city": str})
+    )
+    assert attrs.has(more)
+    assert [field.name for field in attrs.fields(more)] == ["order_id", "age", "city"]
+    assert [field.name for field in attrs.fields(base)] == ["order_id", "age"]
+    assert attrs.fields(more).city.kw_only
+    assert not attrs.has(Model)
