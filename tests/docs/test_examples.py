@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -31,8 +32,9 @@ def output(code: str) -> str:
 @pytest.mark.parametrize("page", PAGES)
 def test_examples_of_the_documentation_run(page: str) -> None:
     """Every Python block of the page runs after those before it."""
-    for library in NEEDS.get(page, ()):
-        pytest.importorskip(library)
+    for library in NEEDS.get(page, ()):  # not imported here: some of them listen to boto3 from then on
+        if find_spec(library) is None:
+            pytest.skip(f"{library} is not installed")
     output("\n".join(blocks(page, "python")))
 
 
