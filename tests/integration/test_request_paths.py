@@ -51,7 +51,8 @@ PUT = Request("PutItem", {"TableName": "t", "Item": ITEM})
 
 @pytest.fixture(autouse=True)
 def keys(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Credentials in the environment."""
+    """Credentials in the environment, and nobody who listens to all of boto3 because some test has imported him."""
+    monkeypatch.setattr(botocore, "_INITIALIZERS", [])
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "dummy")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "dummy")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
