@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import base64
+import types
+import uuid
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,8 +16,13 @@ from dynamo_bao import (
     PrimaryKey,
     QueryError,
     StringField,
+    init_models,
     run_with_batch_context,
 )
+from dynamo_bao.upkeep.examining import examine_table
+from dynamo_bao.upkeep.reindexing import reindex_items
+from dynamo_bao.upkeep.ways import ANY_TENANT
+from tests.support.one_table import Kept
 
 
 class DxBase(Model):
@@ -75,6 +84,39 @@ def test_defect_43_order_and_inheritance(manager: Manager) -> None:
     buckets = [[one.key for batch in DxFewer.iterate_bucket(n) for one in batch] for n in range(2)]
     assert buckets == [sorted(keys) for keys in buckets]
     assert sorted(key for keys in buckets for key in keys) == ["10", "9", "a", "b"]
+
+
+def test_defect_43_fewer_buckets(engine_transport: Kept, tmp_path: Path) -> None:
+    """Items stored under more buckets than a model has now are told, and found again once their keys are anew."""
+
+    def edition(buckets: int) -> Any:
+        keys: dict[str, Any] = {"prefix": "x5f", "name": "DxShrunk", "iteration_buckets": buckets}
+        body = {
+            "primary_key": PrimaryKey("key"),
+            "__module__": __name__,
+            "__qualname__": f"Dx{buckets}.<locals>.D",
+        }
+        return types.new_class("DxShrunk", (DxListed,), keys, lambda namespace: namespace.update(body))
+
+    def listed(model: Any) -> set[str]:
+        return {one.key for batch in model.iterate_all() for one in batch}
+
+    connection: dict[str, Any] = {"table_name": f"test_{uuid.uuid4().hex}", "transport": engine_transport}
+    names = {str(number) for number in range(20)}
+    with init_models(models=[wide := edition(10)], **connection) as manager:
+        manager.create_table()
+        for name in names:
+            wide.create(key=name)
+        assert listed(wide) == names
+    with init_models(models=[narrow := edition(5)], **connection) as manager:
+        home, table = manager.repository(narrow), manager.database
+        told = [
+            one for step in examine_table(table, [home]) for one in step.found if one.check == "iteration"
+        ]
+        assert {one.key for one in told} == names - listed(narrow) != set()
+        for _ in reindex_items(home, ANY_TENANT, journal=tmp_path / "journal"):
+            pass
+        assert listed(narrow) == names
 
 
 def test_defect_43_in_a_context(manager: Manager) -> None:

@@ -56,7 +56,8 @@ GOOD = """
         tables.add(bao_embedded.table_name)
 
     def test_tables_are_deleted(bao_engine, bao_embedded, tables):
-        left = set(bao_embedded.client.list_tables()["TableNames"])
+        pages = bao_embedded.client.get_paginator("list_tables").paginate()
+        left = {name for page in pages for name in page["TableNames"]}
         assert bao_embedded.table_name in left and not left & tables
 
     def test_the_models_are_those_that_the_ini_names(bao_embedded):

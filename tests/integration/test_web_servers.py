@@ -98,10 +98,11 @@ def audit(server: Server) -> Any:
 
 
 def at_rest(server: Server) -> Any:
-    """The same, once the requests of clients that are gone have ended; after a minute, whatever there is."""
+    """The same, once the last requests have ended and let go of their sessions; after a minute, whatever there is."""
     deadline = time.monotonic() + 60
-    while (found := audit(server))["open"] and time.monotonic() < deadline:
-        pass
+    found = audit(server)
+    while (found["open"] or found["alive"]) and time.monotonic() < deadline:
+        found = audit(server)
     return found
 
 
