@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from dynamo_bao import Model, PrimaryKey, StringField, ValidationError
+from dynamo_bao.numbers import number_fault
 from dynamo_bao.upkeep.jsonlines import Number, field_json, field_typed, line_of, parse_line
 from dynamo_bao.upkeep.lines import Text, read_line
 from dynamo_bao.wire import DERIVED, PK, SK
@@ -26,9 +27,7 @@ def _texts_of(numbers: list[int]) -> list[str]:
 
 TEXTS = st.text(max_size=8)
 NAMES = st.one_of(TEXTS.filter(bool), st.sampled_from(["$S", "$SS", "$M", "$more", "$", "$N"]))
-DIGITS = st.decimals(allow_nan=False, allow_infinity=False, places=None).filter(
-    lambda n: len(str(n.normalize())) < 38 and -120 < n.adjusted() < 120
-)
+DIGITS = st.decimals(allow_nan=False, allow_infinity=False).filter(lambda n: number_fault(n) is None)
 NUMBERS = (st.integers(-(10**38) + 1, 10**38 - 1) | DIGITS).map(str)
 LEAVES = st.one_of(
     st.fixed_dictionaries({"S": TEXTS}),
