@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 from dynamo_bao.codec import fine_source_of
 from dynamo_bao.fields.base import Field
 from dynamo_bao.fields.text import StringField
-from dynamo_bao.keys import SEPARATOR, Key, tenant_mark
+from dynamo_bao.keys import SEPARATOR, Key, named, tenant_mark
 from dynamo_bao.wire import MAX_PARTITION_KEY_BYTES, PK, SK, Item
 
 LEADS_KEPT: Final = 10_000
@@ -26,10 +26,6 @@ class Identity(NamedTuple):
     key: Key
     primary_id: str
     values: dict[str, Any]
-
-
-_tuple: Any = tuple.__new__
-"""Makes a named tuple without its constructor, which takes longer than everything else here."""
 
 
 class TextKeys:
@@ -65,8 +61,8 @@ class TextKeys:
                 self._validate(text)
             except ValueError:
                 return None
-        identity: Identity = _tuple(
-            Identity, (_tuple(Key, (lead + text, self._prefix)), text, {self._name: text})
+        identity: Identity = named(
+            Identity, (named(Key, (lead + text, self._prefix)), text, {self._name: text})
         )
         return identity
 
@@ -81,12 +77,12 @@ class TextKeys:
         if self._sort_name is None:
             if sk != self._prefix:
                 return None
-            identity = _tuple(Identity, (_tuple(Key, (pk, sk)), partition, {self._name: partition}))
+            identity = named(Identity, (named(Key, (pk, sk)), partition, {self._name: partition}))
             return identity
         if values.get(self._sort_name) != sk or "#" in partition or "#" in sk:
             return None
         parts = {self._name: partition, self._sort_name: sk}
-        identity = _tuple(Identity, (_tuple(Key, (pk, sk)), partition + SEPARATOR + sk, parts))
+        identity = named(Identity, (named(Key, (pk, sk)), partition + SEPARATOR + sk, parts))
         return identity
 
     def _lead(self, tenant: str | None) -> tuple[str, int]:

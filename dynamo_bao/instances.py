@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from dynamo_bao.capacity import NOTHING_CONSUMED, Capacity
 from dynamo_bao.codec import same_stored
 from dynamo_bao.database import Database
-from dynamo_bao.errors import ValidationError
+from dynamo_bao.errors import DataFormatError, ValidationError
 from dynamo_bao.identities import Identity
 from dynamo_bao.keys import Key
 from dynamo_bao.peers import Origin, PeerGroup
@@ -183,9 +183,7 @@ def new_of_row(home: Home, identity: Identity, tenant: str | None, item: Item, v
     values[STATE] = state
     state.home, state.status, state.tenant, state.stored = home, _LOADED, tenant, item
     state.key, state.primary_id, _ = identity
-    names = home.schema.set_names
-    if names:
-        state.sets = dict(zip(names, map(values.__getitem__, names), strict=True))
+    _note_sets(state, home.schema, values)
     _set(instance, "__dict__", values)
     return instance
 
@@ -215,14 +213,9 @@ def _become(instance: Any, state: State, status: Status) -> None:
     """Sets the status, and the class that goes with it, of the instance and of those sharing its state."""
     state.status = status
     cls = class_for(state)
-    if state.shared is None:
-        if type(instance) is not cls:
-            _set(instance, "__class__", cls)
-        return
-    sharing = [instance, *(ref() for ref in state.shared)]
-    for one in sharing:
+    for one in (instance, *(ref() for ref in state.shared or ())):
         if one is not None and type(one) is not cls:
-            object.__setattr__(one, "__class__", cls)
+            _set(one, "__class__", cls)
 
 
 def fill(instance: Any, item: Item, *, consistent: bool = False) -> None:
@@ -241,10 +234,10 @@ def load(instance: Any, values: dict[str, Any], item: Item, consistent: bool) ->
         values.update((name, value) for name, value in decoded.items() if name not in state.assigned)
     else:
         try:
-            schema.decode(item, values)
-        except Exception as error:
+            schema.decode_into(item, values, state.primary_id or "")
+        except DataFormatError:
             _forget_values(instance, state)  # those of the fields before the one that cannot be read
-            raise schema.undecodable(item, state.primary_id or "", error) from error
+            raise
     _stored(instance, state, values, item, consistent)
 
 
@@ -261,9 +254,7 @@ def absorb(instance: Any, item: Item, keep: Iterable[str] = ()) -> None:
     for name in keep:
         decoded.pop(name, None)
     for name, value in decoded.items():
-        held = values.get(name, decoded)
-        if held != value or type(held) is not type(value):
-            values[name] = value
+        _take_on(values, name, value)
     _stored(instance, state, values, item, True)
 
 
@@ -277,26 +268,37 @@ def absorb_own(instance: Any, item: Item) -> None:
     values = values_in(instance, "__dict__")
     for field in state.home.schema.documents:
         stored = item.get(str(field.attribute))
-        decoded = field.absent() if stored is None else field.from_dynamo(stored)
-        held = values.get(field.name)
-        if held != decoded or type(held) is not type(decoded):
-            values[field.name] = decoded
+        _take_on(values, field.name, field.absent() if stored is None else field.from_dynamo(stored))
     _stored(instance, state, values, item, True)
+
+
+def _take_on(values: dict[str, Any], name: str, value: Any) -> None:
+    """Puts a value in the place of the one that is held, unless they are equal and of one type."""
+    held = values.get(name, _NOTHING)
+    if held != value or type(held) is not type(value):
+        values[name] = value
+
+
+_NOTHING = object()
 
 
 def _stored(instance: Any, state: State, values: dict[str, Any], item: Item, consistent: bool) -> None:
     assert state.home is not None
     state.stored, state.consistent, state.wants_consistent = item, consistent, False
     state.assigned = state.error = state.origin = state.doubt = None
-    home = state.home
-    names = home.schema.set_names
-    if names:
-        state.sets = dict(zip(names, map(values.__getitem__, names), strict=True))
+    _note_sets(state, state.home.schema, values)
     state.status = _LOADED
     if state.shared is None:
-        _set(instance, "__class__", home.model)
+        _set(instance, "__class__", state.home.model)
     else:
         _become(instance, state, _LOADED)
+
+
+def _note_sets(state: State, schema: Schema, values: dict[str, Any]) -> None:
+    """Remembers the sets that were loaded, as a set that was changed in place is told by them."""
+    names = schema.set_names
+    if names:
+        state.sets = dict(zip(names, map(values.__getitem__, names), strict=True))
 
 
 def mark_missing(instance: Any, *, consistent: bool = False) -> None:

@@ -10,6 +10,7 @@ from dynamo_bao.capacity import NOTHING_CONSUMED, Capacity
 from dynamo_bao.database import Database
 from dynamo_bao.errors import BatchIncompleteError
 from dynamo_bao.instances import STATE, load, mark_failed, mark_missing, state_of, values_in
+from dynamo_bao.keys import named
 from dynamo_bao.peers import PeerGroup
 from dynamo_bao.session.identity import ItemKey
 from dynamo_bao.session.lookups import PlannedBatch, Wanted, plan_reads
@@ -43,7 +44,7 @@ class Flush:
         self._rounds = rounds
         self._loaded: list[Any] = []
         self._wanted = [
-            _tuple(Wanted, (key.home.database, key.key, state_of(instance).wants_consistent, key))
+            named(Wanted, (key.home.database, key.key, state_of(instance).wants_consistent, key))
             for key, instance in taken.items()
         ]
 
@@ -121,9 +122,6 @@ class Flush:
             query.arrived(outcome.error)
 
 
-_tuple: Any = tuple.__new__  # a named tuple's own constructor takes several times as long
-
-
 class _Refusal(NamedTuple):
     """A query that ended with an error, in a thread where nobody could catch it."""
 
@@ -156,10 +154,10 @@ def _incomplete(count: int) -> BatchIncompleteError:
 
 def _make_peers(instances: list[Any]) -> None:
     """Instances of one model that one round brought are peers."""
-    states = [state_of(instance) for instance in instances]
-    homes = {id(state.home) for state in states}
-    for home in homes:
-        alike = [number for number, state in enumerate(states) if id(state.home) == home]
-        group = PeerGroup(instances[number] for number in alike)
-        for number in alike:
-            states[number].group = group
+    by_home: dict[int, list[Any]] = {}
+    for instance in instances:
+        by_home.setdefault(id(state_of(instance).home), []).append(instance)
+    for members in by_home.values():
+        group = PeerGroup(members)
+        for member in members:
+            state_of(member).group = group

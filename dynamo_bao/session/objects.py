@@ -7,16 +7,15 @@ from typing import Any
 
 from dynamo_bao.identities import Identity
 from dynamo_bao.instances import Home, Status, changed_names, mark_missing, new_pending, state_of, unload
+from dynamo_bao.keys import named
 from dynamo_bao.session.identity import IdentityMap, ItemKey
 from dynamo_bao.session.lookups import Lookups
 from dynamo_bao.session.owned import Owned, SessionState
 from dynamo_bao.session.stats import Stats
 
-_tuple: Any = tuple.__new__  # a named tuple's own constructor takes several times as long
-
 
 def _key(home: Home, identity: Identity) -> ItemKey:
-    key: ItemKey = _tuple(ItemKey, (home, identity.key))
+    key: ItemKey = named(ItemKey, (home, identity.key))
     return key
 
 
@@ -46,7 +45,7 @@ class Objects(Owned):
 
         The caller has checked that the session may be used.
         """
-        key: ItemKey = _tuple(ItemKey, (home, identity.key))
+        key = _key(home, identity)
         known = self._identity
         instance = known.get(key) if known.has_seen else known.held.get(key)
         if counted:
