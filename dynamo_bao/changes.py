@@ -124,7 +124,7 @@ class Change:
 
     def _known_object(self) -> Any:
         """The session's own object for the item, or None; one that was only added does not count."""
-        known = None if self.session is None else self.session.known(self.home, self.subject.identity)
+        known = None if self.session is None else self.session.known(self.home, self.subject.identity.key)
         return None if known is None or state_of(known).status is Status.TRANSIENT else known
 
 

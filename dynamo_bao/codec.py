@@ -7,10 +7,10 @@ against a table of fields. Fields that keep the built-in conversions are inlined
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 from dynamo_bao.errors import BaoError, DataFormatError
 from dynamo_bao.fields.base import Field
@@ -18,7 +18,9 @@ from dynamo_bao.fields.moments import EPOCH
 from dynamo_bao.numbers import float_text, number_text, parse_integer
 from dynamo_bao.wire import AttributeValue, Item
 
-Decode = Callable[[Item, dict[str, Any]], None]
+STATE: Final = "_bao_state"
+"""Under which name an instance's ``__dict__`` holds its state, ahead of the values of its fields."""
+Decode = Callable[[Item, Any, Mapping[str, Any]], dict[str, Any]]
 Encode = Callable[[Mapping[str, Any]], Item]
 Unsure = Callable[[Mapping[str, Any]], list[str]]
 
@@ -38,39 +40,53 @@ _NAMES: dict[str, Any] = {
 _IMMUTABLE = (str, int, float, bool, bytes, Decimal, type(None))
 
 
-def compile_decoder(model: str, fields: Iterable[Field], keys: Collection[str]) -> Decode:
-    """A function ``decode(item, out)`` that puts the value of every field into `out`.
+def compile_decoder(model: str, fields: Iterable[Field], keys: Sequence[str]) -> Decode:
+    """A function ``decode(item, state, known)`` that gives a state and the value of every field, by name.
 
-    It first takes for granted that what is required is there, and that a number that should be whole is; where
-    that does not hold, the item is decoded anew, field by field and with care.
+    The result is what an instance can have as its ``__dict__``, made in one piece. The function first takes for
+    granted that what is required is there, and that a number that should be whole is; where that does not hold,
+    the item is decoded anew, field by field and with care.
 
     Args:
-        keys: names of key fields, which are left as they are where the item does not have them.
+        keys: names of key fields, which come first, and have the value that they have in ``known``, if any, where
+            the item does not have them.
     """
     names = dict(_NAMES)
-    careful, quick = (
-        ["def careful(item, out):", "    get = item.get"],
-        ["def decode(item, out):", "    get = item.get"],
-    )
-    quick.append("    try:")
-    for number, field in enumerate(fields):
+    careful = ["def careful(item, state, known):", "    get = item.get", f"    out = {{{STATE!r}: state}}"]
+    entries = [f"{STATE!r}: state"]
+    place = {name: number for number, name in enumerate(keys)}
+    for number, field in enumerate(sorted(fields, key=lambda field: place.get(field.name, len(place)))):
+        name, attribute = field.name, field.attribute
         value = _inline(field, "from_dynamo", field.decode_source, f"f{number}", names)
         absent = _absent(field, number, names)
-        careful.append(f"    v = get({field.attribute!r})")
-        if field.name in keys:
-            careful.append(f"    if v is not None: out[{field.name!r}] = {value}")
+        careful.append(f"    v = get({attribute!r})")
+        if name in keys:
+            careful.append(f"    if v is not None: out[{name!r}] = {value}")
+            careful.append(f"    elif {name!r} in known: out[{name!r}] = known[{name!r}]")
         else:
-            careful.append(f"    out[{field.name!r}] = {value} if v is not None else {absent}")
+            careful.append(f"    out[{name!r}] = {value} if v is not None else {absent}")
         if field.nullable or field.absent() is not None:
-            quick.append(f"        v = get({field.attribute!r})")
-            quick.append(f"        out[{field.name!r}] = {value} if v is not None else {absent}")
+            entries.append(f"{name!r}: {value} if (v := get({attribute!r})) is not None else {absent}")
         else:
-            taken = f"item[{field.attribute!r}]"
-            there = _inline(field, "from_dynamo", field.decode_source, f"f{number}", names, taken)
-            quick.append(f"        out[{field.name!r}] = {there.replace('_int(', 'int(')}")
-    quick += ["    except Exception:", "        careful(item, out)"]
-    decode: Decode = _compiled("\n".join([*careful, *quick]), f"decoder of {model}", names)["decode"]
+            there = _inline(
+                field, "from_dynamo", field.decode_source, f"f{number}", names, f"item[{attribute!r}]"
+            )
+            entries.append(f"{name!r}: {there.replace('_int(', 'int(')}")
+    source = _DECODER.format(careful="\n".join(careful), entries=", ".join(entries))
+    decode: Decode = _compiled(source, f"decoder of {model}", names)["decode"]
     return decode
+
+
+_DECODER = """{careful}
+    return out
+def decode(item, state, known):
+    get = item.get
+    try:
+        return {{{entries}}}
+    except Exception:
+        pass
+    return careful(item, state, known)
+"""
 
 
 def compile_encoder(model: str, fields: Iterable[Field]) -> Encode:

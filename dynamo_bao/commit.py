@@ -64,7 +64,7 @@ def entry_for(home: Home, session: Session, instance: Any, *, deletes: bool, ove
     _, tenant = enter(home.database, schema.name, "add")
     require_own_tenant(instance, "add")
     identity = schema.identity(tenant, instance.__dict__)
-    known = session.known(home, identity)
+    known = session.known(home, identity.key)
     if (
         known is not None
         and known is not instance

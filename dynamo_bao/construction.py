@@ -8,9 +8,10 @@ from typing import Any
 from attrs import NOTHING
 
 from dynamo_bao.classes import schema_of
+from dynamo_bao.codec import STATE
 from dynamo_bao.errors import UnknownFieldError, ValidationError, suggestion
 from dynamo_bao.fields.base import Field
-from dynamo_bao.instances import STATE, State, Status, give_values, new_loaded, state_of
+from dynamo_bao.instances import State, Status, give_values, new_loaded, state_of
 from dynamo_bao.registry import repository_of
 from dynamo_bao.schema import Schema
 

@@ -34,11 +34,14 @@ class TextKeys:
     Args:
         prefix: the model's prefix.
         fields: the key fields: the partition key's, and the sort key's if there is one.
+
+    Attributes:
+        name: the field that a single key is the value of.
     """
 
     def __init__(self, prefix: str, fields: Sequence[Field]) -> None:
         self._prefix = prefix
-        self._name = fields[0].name
+        self.name = fields[0].name
         # A field that takes every text has nothing to check beyond what is checked here.
         takes_any = fine_source_of(fields[0]) == StringField().fine_source()
         self._validate = None if takes_any else fields[0].validate
@@ -51,8 +54,8 @@ class TextKeys:
         simple = fields and all(_is_simple(type(field), key_format) for field in fields)
         return cls(prefix, fields) if simple else None
 
-    def named(self, tenant: str | None, text: str) -> Identity | None:
-        """The identity for the single key `text`; None where only the careful way can tell."""
+    def key(self, tenant: str | None, text: str) -> Key | None:
+        """The table key for the single key `text`; None where only the careful way can tell."""
         lead, room = self._leads.get(tenant) or self._lead(tenant)
         if self._sort_name is not None or not text or len(text) > room or not text.isascii():
             return None
@@ -61,29 +64,27 @@ class TextKeys:
                 self._validate(text)
             except ValueError:
                 return None
-        identity: Identity = named(
-            Identity, (named(Key, (lead + text, self._prefix)), text, {self._name: text})
-        )
-        return identity
+        key: Key = named(Key, (lead + text, self._prefix))
+        return key
 
-    def stored(self, tenant: str | None, item: Item, values: dict[str, Any]) -> Identity | None:
-        """The identity of a stored item, whose field values are known; None where only the careful way can tell."""
+    def identity(self, tenant: str | None, text: str) -> Identity | None:
+        """The identity for the single key `text`; None where only the careful way can tell."""
+        key = self.key(tenant, text)
+        return None if key is None else Identity(key, text, {self.name: text})
+
+    def stored(self, tenant: str | None, item: Item, values: dict[str, Any]) -> tuple[Key, str] | None:
+        """The table key and primary id of a stored item, whose field values are known; None where only the
+        careful way can tell."""
         lead, _ = self._leads.get(tenant) or self._lead(tenant)
         pk, sk = item[PK]["S"], item[SK]["S"]
-        partition = values.get(self._name)
+        partition = values.get(self.name)
         if partition is None or pk != lead + partition:
             return None
-        identity: Identity
         if self._sort_name is None:
-            if sk != self._prefix:
-                return None
-            identity = named(Identity, (named(Key, (pk, sk)), partition, {self._name: partition}))
-            return identity
+            return (named(Key, (pk, sk)), partition) if sk == self._prefix else None
         if values.get(self._sort_name) != sk or "#" in partition or "#" in sk:
             return None
-        parts = {self._name: partition, self._sort_name: sk}
-        identity = named(Identity, (named(Key, (pk, sk)), partition + SEPARATOR + sk, parts))
-        return identity
+        return named(Key, (pk, sk)), partition + SEPARATOR + sk
 
     def _lead(self, tenant: str | None) -> tuple[str, int]:
         """What stands before a tenant's keys, and how many characters there is room for behind it."""

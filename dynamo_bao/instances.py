@@ -13,17 +13,14 @@ from collections.abc import Iterable
 from typing import Any, Protocol
 
 from dynamo_bao.capacity import NOTHING_CONSUMED, Capacity
-from dynamo_bao.codec import same_stored
+from dynamo_bao.codec import STATE, same_stored
 from dynamo_bao.database import Database
-from dynamo_bao.errors import DataFormatError, ValidationError
+from dynamo_bao.errors import ValidationError
 from dynamo_bao.identities import Identity
 from dynamo_bao.keys import Key
 from dynamo_bao.peers import Origin, PeerGroup
 from dynamo_bao.schema import Schema
 from dynamo_bao.wire import AttributeValue, Item
-
-STATE = "_bao_state"
-"""Under which name an instance's ``__dict__`` holds its state."""
 
 
 class Status(enum.Enum):
@@ -89,6 +86,7 @@ class State:
     What most instances never need has its first value in the class, so that making a state costs little.
 
     Attributes:
+        sets: the sets that were loaded, by `Schema.set_names`, as one that was changed in place is told by them.
         generated: the key fields that got an id of this process, which no other item can have.
     """
 
@@ -105,7 +103,7 @@ class State:
     shared: list[weakref.ref[Any]] | None = None
     capacity: Capacity = NOTHING_CONSUMED
     doubt: Exception | None = None
-    sets: dict[str, Any] | None = None
+    sets: tuple[Any, ...] = ()
     related: dict[str, tuple[Any, Any]] | None = None
     generated: dict[str, Any] | None = None
 
@@ -165,6 +163,17 @@ def new_pending(home: Home, identity: Identity, tenant: str | None, session: Any
     return instance
 
 
+def new_named(home: Home, key: Key, text: str, tenant: str | None, session: Any) -> Any:
+    """`new_pending` for a key that is the one text `text`."""
+    model, schema = home.model, home.schema
+    instance = _new(model.__bao_hidden__)
+    state: State = _new(State)
+    state.home, state.status, state.tenant, state.session = home, _PENDING, tenant, session
+    state.key, state.primary_id = key, text
+    _set(instance, "__dict__", {STATE: state, schema.key_names[0]: text})
+    return instance
+
+
 def new_loaded(home: Home, identity: Identity, tenant: str | None, item: Item) -> Any:
     """An instance of `home`'s model with the values of a stored item; `DataFormatError` if it has none."""
     instance = new_pending(home, identity, tenant, None)
@@ -172,30 +181,24 @@ def new_loaded(home: Home, identity: Identity, tenant: str | None, item: Item) -
     return instance
 
 
-def new_of_row(home: Home, identity: Identity, tenant: str | None, item: Item, values: dict[str, Any]) -> Any:
-    """An instance of `home`'s model for a stored item whose values were decoded already.
+def new_of_row(home: Home, tenant: str | None, item: Item) -> Any:
+    """An instance of `home`'s model for a stored item, which says itself which one it is.
 
-    Args:
-        values: those of `decoded_row`, which become the instance's own.
+    Raises:
+        DataFormatError: where it cannot be decoded.
     """
-    instance = _new(home.model)
-    state: State = _new(State)
-    values[STATE] = state
-    state.home, state.status, state.tenant, state.stored = home, _LOADED, tenant, item
-    state.key, state.primary_id, _ = identity
-    _note_sets(state, home.schema, values)
-    _set(instance, "__dict__", values)
-    return instance
-
-
-def decoded_row(schema: Schema, tenant: str | None, item: Item) -> dict[str, Any]:
-    """The field values of a stored item, with room for the state of the instance that they are for."""
-    values: dict[str, Any] = {STATE: None, **schema.no_keys}
+    schema, state = home.schema, _new(State)
     try:
-        schema.decode(item, values)
+        values = schema.decode(item, state, schema.no_keys)
     except Exception as error:
         raise schema.undecodable(item, schema.stored_id(item, tenant), error) from error
-    return values
+    state.home, state.status, state.tenant, state.stored = home, _LOADED, tenant, item
+    state.key, state.primary_id = schema.place_of(tenant, item, values)
+    if schema.set_names:
+        state.sets = schema.sets_of(values)
+    instance = _new(home.model)
+    _set(instance, "__dict__", values)
+    return instance
 
 
 # --- changing state ---------------------------------------------------------------------------------
@@ -228,16 +231,17 @@ def load(instance: Any, values: dict[str, Any], item: Item, consistent: bool) ->
     state: State = values[STATE]
     assert state.home is not None
     schema = state.home.schema
-    if state.assigned:
-        decoded: dict[str, Any] = {}
-        schema.decode_into(item, decoded, state.primary_id or "")
-        values.update((name, value) for name, value in decoded.items() if name not in state.assigned)
+    try:
+        decoded = schema.decode(item, state, values)
+    except Exception as error:
+        raise schema.undecodable(item, state.primary_id or "", error) from error
+    if len(values) > schema.bare or state.shared is not None:  # it holds more than its key, or others show it
+        for name in state.assigned or ():
+            decoded.pop(name, None)
+        values.update(decoded)
     else:
-        try:
-            schema.decode_into(item, values, state.primary_id or "")
-        except DataFormatError:
-            _forget_values(instance, state)  # those of the fields before the one that cannot be read
-            raise
+        values = decoded
+        _set(instance, "__dict__", values)
     _stored(instance, state, values, item, consistent)
 
 
@@ -286,19 +290,14 @@ def _stored(instance: Any, state: State, values: dict[str, Any], item: Item, con
     assert state.home is not None
     state.stored, state.consistent, state.wants_consistent = item, consistent, False
     state.assigned = state.error = state.origin = state.doubt = None
-    _note_sets(state, state.home.schema, values)
     state.status = _LOADED
+    schema = state.home.schema
+    if schema.set_names:
+        state.sets = schema.sets_of(values)
     if state.shared is None:
         _set(instance, "__class__", state.home.model)
     else:
         _become(instance, state, _LOADED)
-
-
-def _note_sets(state: State, schema: Schema, values: dict[str, Any]) -> None:
-    """Remembers the sets that were loaded, as a set that was changed in place is told by them."""
-    names = schema.set_names
-    if names:
-        state.sets = dict(zip(names, map(values.__getitem__, names), strict=True))
 
 
 def mark_missing(instance: Any, *, consistent: bool = False) -> None:
@@ -329,7 +328,8 @@ def become_transient(instance: Any, values: dict[str, Any]) -> None:
     state = state_of(instance)
     instance.__dict__.update(values)
     _become(instance, state, Status.TRANSIENT)
-    state.stored = state.assigned = state.sets = state.related = state.home = None
+    state.stored = state.assigned = state.related = state.home = None
+    state.sets = ()
     state.session = state.key = state.primary_id = None
 
 
@@ -356,6 +356,22 @@ def _forget_values(instance: Any, state: State) -> None:
 
 
 # --- related instances ------------------------------------------------------------------------------
+
+
+def make_peers(instances: Iterable[Any]) -> None:
+    """Has the instances of each model, of those that arrived together, remember each other weakly.
+
+    Only those of models with relations, which are what peers are for.
+    """
+    by_home: dict[int, list[Any]] = {}
+    for instance in instances:
+        home = state_of(instance).home
+        if home is not None and home.schema.has_relations:
+            by_home.setdefault(id(home), []).append(instance)
+    for members in by_home.values():
+        group = PeerGroup(members)
+        for member in members:
+            state_of(member).group = group
 
 
 def remember_related(instance: Any, field: str, target: Any) -> None:

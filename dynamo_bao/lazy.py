@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from dynamo_bao.codec import STATE
 from dynamo_bao.errors import BatchIncompleteError, ItemNotFoundError, cause_of
-from dynamo_bao.instances import STATE, State, Status, state_of
+from dynamo_bao.instances import State, Status, state_of
 
 
 def require_present(instance: Any) -> None:

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Literal, TypeVar, overload
 from dynamo_bao.capacity import Capacity
 from dynamo_bao.checkers import Unpack, dataclass_transform
 from dynamo_bao.classes import make_model, schema_of
+from dynamo_bao.codec import STATE
 from dynamo_bao.construction import check_key_assignment, comparable, fill_in, parts_of, rebuild, values_of
 from dynamo_bao.context import is_inside_batch_context
 from dynamo_bao.definition import Declared, Options
@@ -18,7 +19,7 @@ from dynamo_bao.fields.moments import DateTimeField, TtlField, utc_now
 from dynamo_bao.fields.numeric import BooleanField, DecimalField, FloatField, IntegerField
 from dynamo_bao.fields.text import BinaryField, EnumField, RelatedField, StringField
 from dynamo_bao.hooks import register_plugin
-from dynamo_bao.instances import STATE, State, Status, changed_names, forget_related, give_values, state_of
+from dynamo_bao.instances import State, Status, changed_names, forget_related, give_values, state_of
 from dynamo_bao.iteration import FilterLike, Iteration, IterationOptions
 from dynamo_bao.paths import FieldPaths
 from dynamo_bao.query import QueryOptions

@@ -14,8 +14,7 @@ from dynamo_bao.errors import QueryError, suggestion
 from dynamo_bao.expressions.conditions import Condition, all_of
 from dynamo_bao.expressions.dicts import condition_from
 from dynamo_bao.expressions.render import Placeholders, render_condition
-from dynamo_bao.identities import Identity
-from dynamo_bao.instances import Home, Status, decoded_row, fill, new_of_row, state_of
+from dynamo_bao.instances import Home, Status, fill, new_of_row, state_of
 from dynamo_bao.keyconditions import key_condition
 from dynamo_bao.scope import enter, enter_through, session_now
 from dynamo_bao.session.session import Session
@@ -164,30 +163,28 @@ class Query:
 
     def instances(self, items: Sequence[Item], session: Session | None) -> list[Any]:
         """The items of one page as instances: those the session has, or new ones."""
-        home, tenant, schema = self.home, self.tenant, self.home.schema
-        found = []
-        for item in items:
-            values = decoded_row(schema, tenant, item)
-            identity = schema.identity_of(tenant, item, values)
-            known = None if session is None else session.known(home, identity)
-            if known is None:
-                instance = new_of_row(home, identity, tenant, item, values)
-                if session is not None:
-                    session.see(instance)
-                found.append(instance)
-            elif self._fits(known, identity, item, session):
-                found.append(known)
-        return found
+        home, tenant = self.home, self.tenant
+        found = [new_of_row(home, tenant, item) for item in items]
+        if session is None:
+            return found
+        own = [self._own(instance, session) for instance in found]
+        return [instance for instance in own if instance is not None]
 
-    def _fits(self, known: Any, identity: Identity, item: Item, session: Any) -> bool:
-        """Whether the session's own instance for a row belongs to the result; a pending one takes the row in."""
-        if session.has_deleted(self.home, identity):
-            return False
+    def _own(self, instance: Any, session: Session) -> Any:
+        """The session's own instance for a row; a pending one takes the row in. None where it has deleted it."""
+        row = state_of(instance)
+        assert row.key is not None and row.stored is not None
+        known = session.known(self.home, row.key)
+        if known is None:
+            session.see(instance)
+            return instance
+        if session.has_deleted(self.home, row.key):
+            return None
         state = state_of(known)
         if state.status in (Status.PENDING, Status.MISSING) and not state.wants_consistent:
-            fill(known, item)
+            fill(known, row.stored)
             session.answered(known)
-        return True
+        return known
 
 
 def _place(home: Home, name: str, through: Any) -> tuple[Session | None, str | None]:

@@ -11,7 +11,7 @@ from dynamo_bao.identities import Identity
 from dynamo_bao.instances import Home, fill, identity_of, mark_missing, new_pending, state_of, unload
 from dynamo_bao.keys import Key
 from dynamo_bao.sending import deadline_of, round_of, send
-from dynamo_bao.session.lookups import Wanted, plan_reads
+from dynamo_bao.session.lookups import plan_reads
 from dynamo_bao.session.session import Session
 from dynamo_bao.transport.batches import fetch_batch
 from dynamo_bao.transport.messages import Request, returned_item
@@ -72,7 +72,7 @@ def get_items(
     database = home.database
     deadline = deadline_of(session, database)
     found: dict[Key, Item] = {}
-    plan = plan_reads(Wanted(database, key, consistent) for key in keys)
+    plan = plan_reads((database, key, consistent, None) for key in keys)
     if not plan:
         return found
     with round_of(session, database, "read") as opened:
@@ -81,12 +81,13 @@ def get_items(
             if session is not None:
                 session.stats.batches += len(answer.replies)
             for reply in answer.replies:
-                opened.add(database, reply, [home.schema.name], len(planned.batch.keys))
+                opened.add(database, reply, [home.schema.name], len(planned.batch))
             for error in answer.failed.values():
                 raise error
             if answer.unanswered:
                 raise BatchIncompleteError(
-                    f"{home.schema.name}: DynamoDB had not processed {len(answer.unanswered)} keys by the deadline."
+                    f"{home.schema.name}: DynamoDB had not processed {answer.left} keys by the deadline."
                 )
-            found.update((key, item) for (_, key), item in answer.items.items())
+            for items in answer.items.values():
+                found.update(items)
     return found

@@ -71,7 +71,7 @@ def _find(
     home, identity, tenant = target
     if session is None:
         return get_instance(home, identity, tenant, None)
-    known = session.known(home, identity)
+    known = session.known(home, identity.key)
     own = Origin(state_of(instance).group, field, repository.schema.name)
     origin = own if known is None else state_of(known).origin
     found = session.lookup(home, identity, tenant)

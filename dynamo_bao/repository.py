@@ -88,15 +88,18 @@ class Repository(StoredModel[M], WholeModel[M]):
     def found(self, key: object, consistent: bool, bypass: bool) -> M:
         """`find`, with everything given in its place; the shortest way there is, as it is gone most often."""
         session, tenant = enter(self.database, self.schema.name, "find", key)
-        keys = self.schema.text_keys
-        identity = keys.named(tenant, key) if keys is not None and type(key) is str else None
-        if identity is None:
-            identity = self.identify(tenant, key)
         instance: M
         if session is None or bypass:
+            identity = self.identify(tenant, key)
             instance = get_instance(self, identity, tenant, session, consistent=consistent)
-        else:
-            instance = session.lookup(self, identity, tenant, consistent)
+            return instance
+        keys = self.schema.text_keys
+        if keys is not None and type(key) is str:
+            short = keys.key(tenant, key)
+            if short is not None:
+                instance = session.lookup_text(self, short, key, tenant, consistent)
+                return instance
+        instance = session.lookup(self, self.identify(tenant, key), tenant, consistent)
         return instance
 
     def given(self, key: object, parts: dict[str, Any]) -> object:

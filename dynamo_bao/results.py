@@ -12,9 +12,8 @@ from typing import Any, Generic, TypeVar, overload
 from dynamo_bao.capacity import Capacity
 from dynamo_bao.database import Database
 from dynamo_bao.errors import ItemNotFoundError, QueryError
-from dynamo_bao.instances import Status, remembered_related, state_of
+from dynamo_bao.instances import Status, make_peers, remembered_related, state_of
 from dynamo_bao.loading import Wish, load_relations
-from dynamo_bao.peers import PeerGroup
 from dynamo_bao.query import Query
 from dynamo_bao.sending import send
 from dynamo_bao.session.session import Session
@@ -276,9 +275,7 @@ def take_in(results: Iterable[Any], session: Session | None) -> None:
 def _wishes(group: Sequence[tuple[QueryResult[Any], list[Any]]]) -> Iterator[Wish]:
     """Makes the rows of pages that were asked for alike peers, and says which relations they are to have."""
     rows = [row for _, page in group for row in page]
-    peers = PeerGroup(rows)
-    for row in rows:
-        state_of(row).group = peers
+    make_peers(rows)
     query = group[0][0]._query
     if query.related != ():
         yield Wish(rows, query.related)

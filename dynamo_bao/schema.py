@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
+from operator import itemgetter
 from typing import Any
 
 from attrs import define, field
 
 from dynamo_bao.codec import (
+    STATE,
     Decode,
     Encode,
     Unsure,
@@ -67,6 +69,9 @@ class Schema:
     renewing: tuple[Field, ...] = field(init=False)
     documents: tuple[Field, ...] = field(init=False)
     set_names: tuple[str, ...] = field(init=False)
+    sets_of: Callable[[Mapping[str, Any]], tuple[Any, ...]] = field(init=False)
+    has_relations: bool = field(init=False)
+    bare: int = field(init=False)
     text_keys: TextKeys | None = field(init=False)
     derived_names: frozenset[str] = field(init=False)
 
@@ -74,6 +79,7 @@ class Schema:
         parts = (self.primary.partition, self.primary.sort)
         self.key_names = tuple(part.field.name for part in parts if part.field is not None)
         self.no_keys = dict.fromkeys(self.key_names)
+        self.bare = 1 + len(self.key_names)  # of how many entries an instance is that knows its key only
         self.attributes = {str(f.attribute): f.name for f in self.fields.values()}
         self.lazy_names = frozenset(self.fields)
         self.renewing = tuple(f for f in self.fields.values() if f.renews)
@@ -82,6 +88,8 @@ class Schema:
         self.text_keys = TextKeys.of(self.prefix, key_fields, self.key_format) if has_partition else None
         self.documents = tuple(f for f in self.fields.values() if not is_plain(f))
         self.set_names = tuple(f.name for f in self.fields.values() if isinstance(f, StringSetField))
+        self.sets_of = _getter(self.set_names)
+        self.has_relations = any(isinstance(f, RelatedField) for f in self.fields.values())
         pairs = [(index.pk_name, index.sk_name) for index in self.indexes.values()]
         pairs += [(ITER_PK, ITER_SK)] * self.iterable
         names = {name for pair in pairs for name in pair}
@@ -114,15 +122,15 @@ class Schema:
         """
         if self.text_keys is not None and len(self.key_names) == 1:
             text = values.get(self.key_names[0])
-            short = self.text_keys.named(tenant, text) if type(text) is str else None
+            short = self.text_keys.identity(tenant, text) if type(text) is str else None
             if short is not None:
                 return short
         return self._identity(tenant, [self._needed(values, name) for name in self.key_names])
 
-    def identity_of(self, tenant: str | None, item: Item, values: dict[str, Any]) -> Identity:
-        """The identity of a stored item, whose field values are known."""
+    def place_of(self, tenant: str | None, item: Item, values: dict[str, Any]) -> tuple[Key, str]:
+        """The table key and primary id of a stored item, whose field values are known."""
         short = None if self.text_keys is None else self.text_keys.stored(tenant, item, values)
-        return short or self.identity(tenant, values)
+        return short or self.identity(tenant, values)[:2]
 
     def identify(self, tenant: str | None, given: object) -> Identity:
         """The identity of the item that a caller names.
@@ -138,7 +146,7 @@ class Schema:
             short = (
                 None
                 if self.text_keys is None or type(given) is not str
-                else self.text_keys.named(tenant, given)
+                else self.text_keys.identity(tenant, given)
             )
             return short or self._identity_of_text(tenant, given)
         if isinstance(given, Mapping):
@@ -287,15 +295,17 @@ class Schema:
         }
 
     def decode_into(self, item: Item, out: dict[str, Any], primary_id: str) -> None:
-        """Puts the field values of a stored item into `out`.
+        """Puts the field values of a stored item into `out`, whose key fields stay where the item lacks them.
 
         Raises:
             DataFormatError: naming model, key and field of what cannot be read.
         """
         try:
-            self.decode(item, out)
+            decoded = self.decode(item, None, out)
         except Exception as error:
             raise self.undecodable(item, primary_id, error) from error
+        del decoded[STATE]
+        out.update(decoded)
 
     def undecodable(self, item: Item, primary_id: str, error: Exception) -> DataFormatError:
         """The error for a stored item that could not be decoded, naming the field at fault."""
@@ -376,3 +386,11 @@ class Schema:
         if rest and (owner.can_be_key or isinstance(owner, (JsonField, StringSetField, BinaryField))):
             raise QueryError(f"{self.name}.{name} has no inner path {rest!r}; it is not a map.", field=name)
         return owner, rest
+
+
+def _getter(names: Sequence[str]) -> Callable[[Mapping[str, Any]], tuple[Any, ...]]:
+    """A function that gives the values of these names."""
+    if len(names) == 1:
+        (name,) = names
+        return lambda values: (values[name],)
+    return itemgetter(*names) if names else lambda values: ()

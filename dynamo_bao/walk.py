@@ -21,7 +21,6 @@ from dynamo_bao.identities import Identity
 from dynamo_bao.instances import Home, Status, state_of
 from dynamo_bao.keys import Key
 from dynamo_bao.lazy import require_present
-from dynamo_bao.peers import PeerGroup
 from dynamo_bao.schema import Schema
 from dynamo_bao.sending import deadline_of, round_of
 from dynamo_bao.session.pool import Pool
@@ -219,8 +218,8 @@ def load_weakly(
     new: list[tuple[Identity, Any]] = []
     found: list[Any] = []
     for identity in identities:
-        known = session.known(home, identity)
-        if session.has_deleted(home, identity):
+        known = session.known(home, identity.key)
+        if session.has_deleted(home, identity.key):
             known = None
         elif known is None:
             known = session.lookup(home, identity, tenant, counted=False)
@@ -248,10 +247,3 @@ def _present(instance: Any, session: Session) -> Any:
     if state_of(instance).status is Status.FAILED:
         require_present(instance)
     return instance if state_of(instance).status is Status.LOADED else None
-
-
-def make_peers(batch: Sequence[Any]) -> None:
-    """Has the instances of one batch remember each other, weakly."""
-    group = PeerGroup(batch)
-    for instance in batch:
-        state_of(instance).group = group

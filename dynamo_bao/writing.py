@@ -82,7 +82,7 @@ def creation_of(home: Home, instance: Any, condition: ConditionLike, operation: 
     values = schema.accept_all(instance.__dict__)
     instance.__dict__.update(values)
     identity = schema.identity(tenant, values)
-    earlier = session.known(home, identity) if session is not None else None
+    earlier = session.known(home, identity.key) if session is not None else None
     taken = earlier is not None and earlier is not instance
     if taken and state_of(earlier).status in (Status.LOADED, Status.TRANSIENT):
         raise ConditionalError(
@@ -156,9 +156,9 @@ def _changes(instance: Any, names: list[str]) -> dict[str, Any]:
         if not (isinstance(values[name], set) and values[name] == accepted[name]):
             values[name] = accepted[name]
     before = stored_values(instance) if state.stored is not None else {}
+    sets = dict(zip(schema.set_names, state.sets, strict=False))
     changes = {
-        name: _difference(schema, name, value, before, state.sets or {}, values)
-        for name, value in accepted.items()
+        name: _difference(schema, name, value, before, sets, values) for name, value in accepted.items()
     }
     for field in schema.renewing:
         if field.name not in changes:
@@ -295,7 +295,7 @@ def deleting_of(
         session, tenant = enter(home.database, schema.name, "delete", given)
         identity = schema.identify(tenant, given)
     change = Deleting(home, session, Subject(schema, tenant, identity), instance, wanted)
-    if open_transaction() is not None and session is not None and session.has_deleted(home, identity):
+    if open_transaction() is not None and session is not None and session.has_deleted(home, identity.key):
         raise write_of(change).missing()
     if instance is not None:
         change.known = known_of(instance)

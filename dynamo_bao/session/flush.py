@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
+from itertools import islice
 from typing import Any, NamedTuple
 
 from dynamo_bao.capacity import NOTHING_CONSUMED, Capacity
+from dynamo_bao.codec import STATE
 from dynamo_bao.database import Database
 from dynamo_bao.errors import BatchIncompleteError
-from dynamo_bao.instances import STATE, load, mark_failed, mark_missing, state_of, values_in
-from dynamo_bao.keys import named
-from dynamo_bao.peers import PeerGroup
-from dynamo_bao.session.identity import ItemKey
+from dynamo_bao.instances import (
+    Status,
+    load,
+    make_peers,
+    mark_failed,
+    mark_missing,
+    state_of,
+    values_in,
+)
+from dynamo_bao.keys import Key
 from dynamo_bao.session.lookups import PlannedBatch, Wanted, plan_reads
 from dynamo_bao.session.pool import Pool
 from dynamo_bao.session.queries import PendingQuery
@@ -29,24 +37,23 @@ class Flush:
     """Answers lookups and queries in one round of parallel requests.
 
     Args:
-        taken: the lookups, by what they ask for.
+        wanted: the keys that are looked up, each for an instance.
         queries: the queries whose first pages are wanted.
         rounds: the session's rounds, to which this one is added.
 
     Attributes:
-        unanswered: the lookups without an outcome; none are left unless an exception ends the round.
-        unheard: the queries without an outcome, likewise.
+        unheard: the queries without an outcome; none are left unless an exception ends the round.
     """
 
-    def __init__(self, taken: dict[ItemKey, Any], queries: Sequence[PendingQuery], rounds: Rounds) -> None:
-        self.unanswered = dict(taken)
+    def __init__(self, wanted: Sequence[Wanted], queries: Sequence[PendingQuery], rounds: Rounds) -> None:
         self.unheard = list(queries)
         self._rounds = rounds
         self._loaded: list[Any] = []
-        self._wanted = [
-            named(Wanted, (key.home.database, key.key, state_of(instance).wants_consistent, key))
-            for key, instance in taken.items()
-        ]
+        self._wanted = wanted
+
+    def unanswered(self) -> list[Any]:
+        """The instances that were looked up and have no outcome; none, unless an exception ended the round."""
+        return [one for _, _, _, one in self._wanted if state_of(one).status is Status.PENDING]
 
     def run(self, pool: Pool, seconds: float | None, max_concurrency: int | None) -> None:
         """Sends the requests and gives every key and query its outcome.
@@ -70,47 +77,55 @@ class Flush:
                 self._settle(opened, planned, answer)
             for query, outcome in zip(queries, answers[len(plan) :], strict=True):
                 self._heard(opened, query, outcome)
-        _make_peers(self._loaded)
+        make_peers(self._loaded)
         for database in databases:
             tell(database.observers.on_flush, opened)
 
     def _settle(self, opened: Round, planned: PlannedBatch, answer: BatchAnswer) -> None:
         self._rounds.stats.batches += len(answer.replies)
-        self._rounds.stats.keys_fetched += len(planned.batch.keys)
-        failures: dict[TableKey, Exception] = dict(answer.failed)
-        if answer.unanswered:
-            failures.update(dict.fromkeys(answer.unanswered, _incomplete(len(answer.unanswered))))
-        share = _share(answer, len(planned.batch.keys))
-        about: list[str] = []
-        items, consistent, pop = answer.items, planned.batch.consistent, self.unanswered.pop
-        for table_key, callers in zip(planned.batch.keys, planned.callers, strict=True):
-            item = items.get(table_key)
-            for item_key in callers:
-                instance = pop(item_key)
-                values = values_in(instance, "__dict__")
-                state = values[STATE]
-                if len(about) < NAMED_KEYS:
-                    about.append(f"{item_key.home.schema.name} {state.primary_id!r}")
-                if failures and table_key in failures:
-                    mark_failed(instance, failures[table_key])
-                elif item is None:
-                    mark_missing(instance, consistent=consistent)
-                else:
-                    self._take(instance, values, item, consistent)
-                state.capacity = share if state.capacity is NOTHING_CONSUMED else state.capacity.plus(share)
+        keys, consistent = len(planned.batch), planned.batch.consistent
+        self._rounds.stats.keys_fetched += keys
+        share, failures = _share(answer, keys), _failures(answer)
+        for table, callers in planned.callers.items():
+            items = answer.items.get(table, {})
+            self._resolve(table, callers.items(), items, failures, share, consistent)
+            for (where, key), others in planned.others.items():
+                if where == table and key in callers:
+                    self._resolve(table, ((key, one) for one in others), items, failures, share, consistent)
+        callers_of = (caller for callers in planned.callers.values() for caller in callers.values())
+        about = [_named(caller) for caller in islice(callers_of, NAMED_KEYS)]
         for reply in answer.replies:
-            opened.add(planned.database, reply, about, len(planned.batch.keys))
+            opened.add(planned.database, reply, about, keys)
         for request, error, started in answer.refused:
             opened.add_failure(planned.database, request, error, started, about)
 
-    def _take(self, instance: Any, values: dict[str, Any], item: Item, consistent: bool) -> None:
-        """Loads an instance; an item that cannot be decoded is that instance's own failure."""
-        try:
-            load(instance, values, item, consistent)
-        except Exception as error:
-            mark_failed(instance, error)
-        else:
-            self._loaded.append(instance)
+    def _resolve(
+        self,
+        table: str,
+        callers: Iterable[tuple[Key, Any]],
+        items: Mapping[Key, Item],
+        failures: Mapping[TableKey, Exception],
+        share: Capacity,
+        consistent: bool,
+    ) -> None:
+        """Gives the instances of one table their outcome; an item that cannot be decoded is its instance's own."""
+        loaded = self._loaded
+        for key, instance in callers:
+            values = values_in(instance, "__dict__")
+            state, item = values[STATE], items.get(key)
+            if item is not None:
+                try:
+                    load(instance, values, item, consistent)
+                except Exception as error:
+                    mark_failed(instance, error)
+                else:
+                    if state.home.schema.has_relations:
+                        loaded.append(instance)
+            elif (table, key) in failures:
+                mark_failed(instance, failures[table, key])
+            else:
+                mark_missing(instance, consistent=consistent)
+            state.capacity = share if state.capacity is NOTHING_CONSUMED else state.capacity.plus(share)
 
     def _heard(self, opened: Round, query: PendingQuery, outcome: Reply | _Refusal) -> None:
         self.unheard.remove(query)
@@ -148,16 +163,15 @@ def _share(answer: BatchAnswer, keys: int) -> Capacity:
     return Capacity(read=sum(reply.capacity.read for reply in answer.replies) / keys)
 
 
-def _incomplete(count: int) -> BatchIncompleteError:
-    return BatchIncompleteError(f"DynamoDB had not processed {count} keys by the deadline.")
+def _failures(answer: BatchAnswer) -> Mapping[TableKey, Exception]:
+    """The keys without an answer, each with the reason."""
+    if not answer.unanswered:
+        return answer.failed
+    left = BatchIncompleteError(f"DynamoDB had not processed {answer.left} keys by the deadline.")
+    unanswered = ((table, key) for table, keys in answer.unanswered.items() for key in keys)
+    return {**answer.failed, **dict.fromkeys(unanswered, left)}
 
 
-def _make_peers(instances: list[Any]) -> None:
-    """Instances of one model that one round brought are peers."""
-    by_home: dict[int, list[Any]] = {}
-    for instance in instances:
-        by_home.setdefault(id(state_of(instance).home), []).append(instance)
-    for members in by_home.values():
-        group = PeerGroup(members)
-        for member in members:
-            state_of(member).group = group
+def _named(instance: Any) -> str:
+    state = state_of(instance)
+    return f"{state.home.schema.name} {state.primary_id!r}" if state.home is not None else repr(instance)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import weakref
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any
 
 from dynamo_bao.instances import Home, Status, changed_names, state_of
 from dynamo_bao.keys import Key
@@ -13,14 +13,11 @@ TRIES = 8
 """How many of the oldest instances are looked at for one without local changes, when there are too many."""
 
 
-class ItemKey(NamedTuple):
-    """What tells one item of a session from every other: its repository (table and model) and its key.
+ItemKey = tuple[Home, Key]
+"""What tells one item of a session from every other: its repository (table and model) and its key.
 
-    The tenant is part of the key's text.
-    """
-
-    home: Home
-    key: Key
+The tenant is part of the key's text.
+"""
 
 
 class IdentityMap:

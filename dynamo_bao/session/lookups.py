@@ -5,26 +5,24 @@ A plan is a pure value: the same lookups always give the same requests in the sa
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
+from typing import Any
 
-from attrs import field, frozen
+from attrs import define, field, frozen
 
 from dynamo_bao.database import Database
+from dynamo_bao.instances import state_of
 from dynamo_bao.keys import Key
 from dynamo_bao.session.identity import ItemKey
 from dynamo_bao.transport.batches import Batch, TableKey
 from dynamo_bao.transport.messages import Transport
 from dynamo_bao.wire import MAX_BATCH_GET_KEYS
 
-
-class Wanted(NamedTuple):
-    """One key to read: where, how, and for whom."""
-
-    database: Database
-    key: Key
-    consistent: bool
-    caller: Any = None
+Wanted = tuple[Database, Key, bool, Any]
+"""One key to read: where, how (whether consistently), and for whom."""
+Callers = dict[str, dict[Key, Any]]
+"""By table, the keys to read there, each with the one who wants it."""
 
 
 @frozen
@@ -32,12 +30,14 @@ class PlannedBatch:
     """One request to come, and through which database it travels.
 
     Attributes:
-        callers: for each key of the batch, those who want it.
+        callers: who wants the keys of the batch.
+        others: who else wants some of them.
     """
 
     database: Database
     batch: Batch
-    callers: tuple[Sequence[Any], ...] = field(default=(), eq=False, repr=False)
+    callers: Callers = field(factory=dict, eq=False, repr=False)
+    others: Mapping[TableKey, list[Any]] = field(factory=dict, eq=False, repr=False)
 
     @property
     def transport(self) -> Transport:
@@ -45,49 +45,65 @@ class PlannedBatch:
         return self.database.transport
 
 
+@define
 class _Sought:
     """The keys that are wanted at one client, each with those who want it."""
 
-    def __init__(self, database: Database) -> None:
-        self.database = database
-        self.eventually: dict[TableKey, list[Any]] = {}
-        self.consistently: dict[TableKey, list[Any]] = {}
+    database: Database
+    eventually: Callers = field(factory=dict)
+    consistently: Callers = field(factory=dict)
+    others: dict[TableKey, list[Any]] = field(factory=dict)
+
+    def add(self, table: str, key: Key, consistent: bool, caller: Any) -> None:
+        """Notes a key that is wanted consistently, or was wanted before."""
+        plain, strict = self.eventually.setdefault(table, {}), self.consistently.setdefault(table, {})
+        if key in plain or key in strict:
+            self.others.setdefault((table, key), []).append(caller)
+            if consistent and key in plain:
+                strict[key] = plain.pop(key)
+        else:
+            (strict if consistent else plain)[key] = caller
+
+    def batches(self) -> Iterator[PlannedBatch]:
+        """The requests for them, of at most 100 keys."""
+        for consistent, callers in ((False, self.eventually), (True, self.consistently)):
+            for part in _hundreds(callers):
+                yield PlannedBatch(self.database, Batch(part, consistent), part, self.others)
 
 
 def plan_reads(wanted: Iterable[Wanted]) -> tuple[PlannedBatch, ...]:
     """The fewest batches for the wanted keys: ``ceil(n / 100)`` per client and consistency.
 
-    Keys wanted both ways are read once, consistently. The order is that of the lookups.
+    Keys wanted both ways are read once, consistently. The order is that of the lookups, table by table.
     """
     clients: dict[int, _Sought] = {}
     last: Database | None = None
-    sought: _Sought | None = None
     for database, key, consistent, caller in wanted:
-        if sought is None or database is not last:  # most lookups of a round are of one database
-            last, sought = database, clients.setdefault(id(database.transport), _Sought(database))
-        plain, strict = sought.eventually, sought.consistently
-        table_key = database.table_name, key
-        if consistent:
-            strict.setdefault(table_key, plain.pop(table_key, [])).append(caller)
-        elif table_key in strict:
-            strict[table_key].append(caller)
-        elif table_key in plain:
-            plain[table_key].append(caller)
+        if database is not last:  # most lookups of a round are of one database
+            last, table = database, database.table_name
+            sought = clients.setdefault(id(database.transport), _Sought(database))
+            plain = sought.eventually.setdefault(table, {})
+        if consistent or key in plain or sought.consistently:
+            sought.add(table, key, consistent, caller)
         else:
-            plain[table_key] = [caller]
-    return tuple(
-        planned
-        for sought in clients.values()
-        for consistent, keys in ((False, sought.eventually), (True, sought.consistently))
-        for planned in _batches(sought.database, keys, consistent)
-    )
+            plain[key] = caller
+    return tuple(planned for sought in clients.values() for planned in sought.batches())
 
 
-def _batches(database: Database, keys: dict[TableKey, list[Any]], consistent: bool) -> Iterator[PlannedBatch]:
-    wanted, callers = tuple(keys), tuple(keys.values())
-    for start in range(0, len(wanted), MAX_BATCH_GET_KEYS):
-        part = slice(start, start + MAX_BATCH_GET_KEYS)
-        yield PlannedBatch(database, Batch(wanted[part], consistent), callers[part])
+def _hundreds(callers: Callers) -> Iterator[Callers]:
+    """The keys in parts of 100, as many as one request may have; fewer in the last."""
+    count = sum(map(len, callers.values()))
+    if count <= MAX_BATCH_GET_KEYS:
+        part = {table: keys for table, keys in callers.items() if keys}
+        if part:
+            yield part
+        return
+    every = ((table, key, caller) for table, keys in callers.items() for key, caller in keys.items())
+    for _ in range(0, count, MAX_BATCH_GET_KEYS):
+        part = {}
+        for table, key, caller in islice(every, MAX_BATCH_GET_KEYS):
+            part.setdefault(table, {})[key] = caller
+        yield part
 
 
 class Lookups:
@@ -95,27 +111,39 @@ class Lookups:
 
     Attributes:
         pending: the instances by key.
+        strict: the keys that are to be read consistently.
     """
 
     def __init__(self) -> None:
         self.pending: dict[ItemKey, Any] = {}
+        self.strict: set[ItemKey] = set()
 
     def add(self, key: ItemKey, instance: Any) -> None:
         """Registers `instance`, which is pending, for the next round."""
         self.pending.setdefault(key, instance)
+        if state_of(instance).wants_consistent:
+            self.strict.add(key)
 
     def discard(self, key: ItemKey) -> None:
         """Forgets a lookup that was answered otherwise."""
         self.pending.pop(key, None)
+        self.strict.discard(key)
 
-    def take(self) -> dict[ItemKey, Any]:
-        """All pending lookups, which are then no longer pending here."""
-        taken, self.pending = self.pending, {}
-        return taken
+    def take(self) -> list[Wanted]:
+        """All pending lookups as keys to read for their instances; they are then no longer pending here."""
+        taken, strict, self.pending, self.strict = self.pending, self.strict, {}, set()
+        if strict:
+            return [(key[0].database, key[1], key in strict, instance) for key, instance in taken.items()]
+        return [(key[0].database, key[1], False, instance) for key, instance in taken.items()]
 
-    def put_back(self, lookups: dict[ItemKey, Any]) -> None:
+    def put_back(self, instances: Iterable[Any]) -> None:
         """Makes lookups that went unanswered pending again, ahead of those made since."""
-        self.pending = {**lookups, **self.pending}
+        since, self.pending = self.pending, {}
+        for instance in instances:
+            state = state_of(instance)
+            assert state.home is not None and state.key is not None
+            self.add((state.home, state.key), instance)
+        self.pending |= since
 
     def __len__(self) -> int:
         return len(self.pending)

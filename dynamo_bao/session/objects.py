@@ -6,17 +6,21 @@ import weakref
 from typing import Any
 
 from dynamo_bao.identities import Identity
-from dynamo_bao.instances import Home, Status, changed_names, mark_missing, new_pending, state_of, unload
-from dynamo_bao.keys import named
+from dynamo_bao.instances import (
+    Home,
+    Status,
+    changed_names,
+    mark_missing,
+    new_named,
+    new_pending,
+    state_of,
+    unload,
+)
+from dynamo_bao.keys import Key
 from dynamo_bao.session.identity import IdentityMap, ItemKey
 from dynamo_bao.session.lookups import Lookups
 from dynamo_bao.session.owned import Owned, SessionState
 from dynamo_bao.session.stats import Stats
-
-
-def _key(home: Home, identity: Identity) -> ItemKey:
-    key: ItemKey = named(ItemKey, (home, identity.key))
-    return key
 
 
 class Objects(Owned):
@@ -45,20 +49,35 @@ class Objects(Owned):
 
         The caller has checked that the session may be used.
         """
-        key = _key(home, identity)
-        known = self._identity
-        instance = known.get(key) if known.has_seen else known.held.get(key)
-        if counted:
-            self.stats.lookups += 1
+        key = home, identity.key
+        instance = self._identity.get(key)
+        self.stats.lookups += counted
         if instance is None:
-            instance = new_pending(home, identity, tenant, self)
-            if consistent:
-                state_of(instance).wants_consistent = True
-            known.hold(key, instance)
-            self._lookups.pending[key] = instance
-            return instance
-        if counted:
-            self.stats.cache_hits += 1
+            return self._await(key, new_pending(home, identity, tenant, self), consistent)
+        self.stats.cache_hits += counted
+        return self._found_again(key, instance, consistent)
+
+    def lookup_text(self, home: Home, key: Key, text: str, tenant: str | None, consistent: bool) -> Any:
+        """`lookup` for a key that is one text, which needs no more than that to be told apart."""
+        item_key = home, key
+        instance = self._identity.get(item_key)
+        self.stats.lookups += 1
+        if instance is None:
+            return self._await(item_key, new_named(home, key, text, tenant, self), consistent)
+        self.stats.cache_hits += 1
+        return self._found_again(item_key, instance, consistent)
+
+    def _await(self, key: ItemKey, instance: Any, consistent: bool) -> Any:
+        """Takes on a new instance, which is to be loaded in the next round."""
+        self._identity.hold(key, instance)
+        self._lookups.pending[key] = instance
+        if consistent:
+            state_of(instance).wants_consistent = True
+            self._lookups.strict.add(key)
+        return instance
+
+    def _found_again(self, key: ItemKey, instance: Any, consistent: bool) -> Any:
+        """Sees to it that the known instance for a key can be handed out for it."""
         state = state_of(instance)
         state.origin = None  # whoever names a key asks for it, even where a relation has named it before
         if state.status is Status.TRANSIENT:  # added, and about to be stored
@@ -83,20 +102,21 @@ class Objects(Owned):
 
     def expire(self, home: Home, identity: Identity) -> None:
         """Makes a known instance without local changes pending, because its item was written elsewhere."""
-        instance = self.known(home, identity)
+        instance = self.known(home, identity.key)
         if instance is None or state_of(instance).status is Status.TRANSIENT:
             return
         if state_of(instance).status is not Status.LOADED or not changed_names(instance):
             self._reload(instance, keep_changes=True)
 
-    def known(self, home: Home, identity: Identity) -> Any:
+    def known(self, home: Home, key: Key) -> Any:
         """The session's instance for a key, or None."""
-        return self._identity.get(_key(home, identity))
+        return self._identity.get((home, key))
 
     def introduce(self, home: Home, identity: Identity, instance: Any) -> None:
         """Makes a new instance, which is not stored yet, the session's own one for a key."""
-        self._lookups.discard(_key(home, identity))
-        self._identity.hold(_key(home, identity), instance)
+        key = home, identity.key
+        self._lookups.discard(key)
+        self._identity.hold(key, instance)
 
     def adopt(self, instance: Any) -> None:
         """Makes a stored instance the session's own one for its key, held."""
@@ -119,19 +139,19 @@ class Objects(Owned):
 
     def keeps(self, home: Home, identity: Identity, instance: Any) -> bool:
         """Whether an instance is the session's own one for its key already, and nobody was handed another."""
-        key = _key(home, identity)
+        key = home, identity.key
         return self._identity.held.get(key) is instance and key not in self._deleted
 
     def earlier(self, home: Home, identity: Identity) -> list[Any]:
         """Instances handed out for a key before its item was created: pending, missing or deleted ones."""
-        key = _key(home, identity)
+        key = home, identity.key
         gone = self._deleted.pop(key, None)
         known = self._identity.get(key)
         return [one for one in (known, gone() if gone is not None else None) if one is not None]
 
     def deleted(self, home: Home, identity: Identity, tenant: str | None, instance: Any) -> None:
         """Remembers that this session deleted an item: later finds of its key are missing."""
-        key = _key(home, identity)
+        key = home, identity.key
         self._lookups.discard(key)
         if self._was_added(key):
             return
@@ -140,22 +160,22 @@ class Objects(Owned):
         mark_missing(missing, consistent=True)
         self._identity.hold(key, missing)
 
-    def has_deleted(self, home: Home, identity: Identity) -> bool:
+    def has_deleted(self, home: Home, key: Key) -> bool:
         """Whether this session deleted the item of a key, and nobody created it again."""
-        return _key(home, identity) in self._deleted
+        return (home, key) in self._deleted
 
     def forget(self, home: Home, identity: Identity) -> None:
         """Makes the next find of a key ask again."""
-        self._identity.drop(_key(home, identity))
+        self._identity.drop((home, identity.key))
 
     def unsay(self, home: Home, identity: Identity) -> None:
         """Makes the next find of a key ask again, also where the session had deleted its item."""
-        self._deleted.pop(ItemKey(home, identity.key), None)
+        self._deleted.pop((home, identity.key), None)
         self.forget(home, identity)
 
     def forget_miss(self, home: Home, identity: Identity) -> None:
         """Forgets a cached miss that a refused create has disproved."""
-        known = self.known(home, identity)
+        known = self.known(home, identity.key)
         if known is not None and state_of(known).status is Status.MISSING:
             self.forget(home, identity)
 
@@ -173,4 +193,4 @@ def key_of(instance: Any) -> ItemKey:
     """Under which key a session knows an instance."""
     state = state_of(instance)
     assert state.home is not None and state.key is not None
-    return ItemKey(state.home, state.key)
+    return state.home, state.key

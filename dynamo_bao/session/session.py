@@ -341,7 +341,7 @@ class Session(Objects):
             target = home.related_target(peer, origin.field) if home is not None else None
             if target is None:
                 continue
-            if self.known(target[0], target[1]) is None:
+            if self.known(target[0], target[1].key) is None:
                 self.lookup(*target, counted=False)
                 room -= 1
 
@@ -375,10 +375,11 @@ class Session(Objects):
         try:
             with self._flushing():
                 flush.run(self._pool, self.deadline, self._max_concurrency)
-        finally:
-            self._lookups.put_back(flush.unanswered)
+        except BaseException:
+            self._lookups.put_back(flush.unanswered())
             for query in flush.unheard:
                 self._queries.add(query)
+            raise
         return queries
 
     def __repr__(self) -> str:

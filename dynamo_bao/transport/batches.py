@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from attrs import Factory, define, frozen
 
 from dynamo_bao.errors import ServiceError, ThrottledError
-from dynamo_bao.keys import Key, named
+from dynamo_bao.keys import Key
 from dynamo_bao.transport.messages import Reply, Request, Transport
 from dynamo_bao.transport.retry import repeat_while
 from dynamo_bao.wire import BATCH_GET_ITEM, PK, SK, Item
 
 TableKey = tuple[str, Key]
 """A key together with the table it is looked for in."""
+Keys = Mapping[str, Collection[Key]]
+"""By table, the keys that are looked for there."""
 
 
 @frozen
 class Batch:
     """The keys of one request: at most 100, all read with the same consistency."""
 
-    keys: tuple[TableKey, ...]
+    keys: Keys
     consistent: bool = False
+
+    def __len__(self) -> int:
+        return sum(map(len, self.keys.values()))
 
 
 @define
@@ -30,18 +35,23 @@ class BatchAnswer:
     """What came back for a batch. A key in none of the three is not stored.
 
     Attributes:
-        items: the items found.
-        unanswered: keys that DynamoDB had not processed by the deadline.
+        items: by table and key, the items found.
+        unanswered: the keys that DynamoDB had not processed by the deadline.
         failed: keys that could not be asked for, each with the reason.
         replies: every reply, in order.
         refused: requests that ended with an error, with that error and when they were sent.
     """
 
-    items: dict[TableKey, Item] = Factory(dict)
-    unanswered: tuple[TableKey, ...] = ()
+    items: dict[str, dict[Key, Item]] = Factory(dict)
+    unanswered: dict[str, Collection[Key]] = Factory(dict)
     failed: dict[TableKey, Exception] = Factory(dict)
     replies: list[Reply] = Factory(list)
     refused: list[tuple[Request, Exception, float]] = Factory(list)
+
+    @property
+    def left(self) -> int:
+        """How many keys are unanswered."""
+        return sum(map(len, self.unanswered.values()))
 
 
 def fetch_batch(transport: Transport, batch: Batch, deadline: float) -> BatchAnswer:
@@ -62,15 +72,15 @@ class _Fetch:
         self._transport = transport
         self._consistent = batch.consistent
         self._deadline = deadline
-        self.answer = BatchAnswer(unanswered=batch.keys)
+        self.answer = BatchAnswer(unanswered=dict(batch.keys))
 
     def one_round(self) -> int:
         """Asks for the keys without an answer; returns how many still have none."""
-        keys, self.answer.unanswered = self.answer.unanswered, ()
+        keys, self.answer.unanswered = self.answer.unanswered, {}
         self._ask(keys)
-        return len(self.answer.unanswered)
+        return self.answer.left
 
-    def _ask(self, keys: tuple[TableKey, ...]) -> None:
+    def _ask(self, keys: Keys) -> None:
         request, started = _request(keys, self._consistent), self._transport.clock.now()
         try:
             reply = self._transport.send(request, deadline=self._deadline)
@@ -79,35 +89,30 @@ class _Fetch:
             self._refused(keys, error)
             return
         self.answer.replies.append(reply)
-        self.answer.unanswered += _take(reply.body, self.answer.items)
+        self._file(reply.body)
 
-    def _refused(self, keys: tuple[TableKey, ...], error: Exception) -> None:
+    def _refused(self, keys: Keys, error: Exception) -> None:
         """Asks table by table where a request over several was refused as a whole."""
-        tables = dict.fromkeys(table for table, _ in keys)
-        if len(tables) > 1 and isinstance(error, ServiceError) and not isinstance(error, ThrottledError):
-            for table in tables:
-                self._ask(tuple(key for key in keys if key[0] == table))
+        if len(keys) > 1 and isinstance(error, ServiceError) and not isinstance(error, ThrottledError):
+            for table, wanted in keys.items():
+                self._ask({table: wanted})
         else:
-            self.answer.failed.update(dict.fromkeys(keys, error))
+            failed = ((table, key) for table, wanted in keys.items() for key in wanted)
+            self.answer.failed.update(dict.fromkeys(failed, error))
+
+    def _file(self, body: dict[str, Any]) -> None:
+        """Files the items of a reply under their own keys, and notes the keys it left unprocessed."""
+        for table, found in body.get("Responses", {}).items():
+            filed: dict[Any, Item] = {(item[PK]["S"], item[SK]["S"]): item for item in found}
+            self.answer.items.setdefault(table, {}).update(filed)
+        for table, entry in body.get("UnprocessedKeys", {}).items():
+            self.answer.unanswered[table] = [Key(key[PK]["S"], key[SK]["S"]) for key in entry["Keys"]]
 
 
-def _request(keys: Iterable[TableKey], consistent: bool) -> Request:
+def _request(keys: Keys, consistent: bool) -> Request:
     tables: dict[str, dict[str, Any]] = {}
-    for table, (pk, sk) in keys:
-        entry = tables.get(table)
-        if entry is None:
-            entry = tables[table] = {"Keys": [], "ConsistentRead": True} if consistent else {"Keys": []}
-        entry["Keys"].append({PK: {"S": pk}, SK: {"S": sk}})
+    for table, wanted in keys.items():
+        entry = tables[table] = {"Keys": [{PK: {"S": pk}, SK: {"S": sk}} for pk, sk in wanted]}
+        if consistent:
+            entry["ConsistentRead"] = True
     return Request(BATCH_GET_ITEM, {"RequestItems": tables, "ReturnConsumedCapacity": "TOTAL"})
-
-
-def _take(body: dict[str, Any], items: dict[TableKey, Item]) -> tuple[TableKey, ...]:
-    """Files the items of a reply under their own keys, and returns the keys it left unprocessed."""
-    for table, found in body.get("Responses", {}).items():
-        for item in found:
-            items[table, named(Key, (item[PK]["S"], item[SK]["S"]))] = item
-    return tuple(
-        (table, Key(key[PK]["S"], key[SK]["S"]))
-        for table, entry in body.get("UnprocessedKeys", {}).items()
-        for key in entry["Keys"]
-    )

@@ -82,8 +82,8 @@ def test_mutable_defaults_are_made_for_each_item() -> None:
     compiled = schema()
     one: dict[str, Any] = {}
     other: dict[str, Any] = {}
-    compiled.decode({}, one)
-    compiled.decode({}, other)
+    compiled.decode_into({}, one, "")
+    compiled.decode_into({}, other, "")
     assert one["parts"] == other["parts"] == []
     assert one["parts"] is not other["parts"]
     assert one["tags"] is not other["tags"]
@@ -98,7 +98,7 @@ def test_a_required_field_that_is_absent_reads_as_none() -> None:
         primary_key = PrimaryKey("strict_id")
 
     found: dict[str, Any] = {}
-    schema_of(Strict).decode({"strict_id": {"S": "x"}}, found)
+    schema_of(Strict).decode_into({"strict_id": {"S": "x"}}, found, "x")
     assert found == {"strict_id": "x", "name": None}
 
 

@@ -656,7 +656,7 @@ def test_an_own_kind_s_conversions_are_used_by_the_compiled_codec() -> None:
     item = schema.encode(values)
     assert item == {"slug": {"S": "HOME"}, "spot": {"S": "1.0|2.0"}, "twice": {"N": "3"}}
     found: dict[str, Any] = {}
-    schema.decode(item, found)
+    schema.decode_into(item, found, "")
     assert found == {"slug": "home", "spot": 1 + 2j, "twice": 6}
 
 

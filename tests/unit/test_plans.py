@@ -25,7 +25,7 @@ from dynamo_bao.database import Database
 from dynamo_bao.expressions.conditions import EMPTY, Attribute, Compare, Exists, Negation, all_of
 from dynamo_bao.expressions.updates import Update
 from dynamo_bao.keys import Key
-from dynamo_bao.session.lookups import Wanted, plan_reads
+from dynamo_bao.session.lookups import PlannedBatch, Wanted, plan_reads
 from dynamo_bao.transport.messages import Clock, Reply, Request
 from dynamo_bao.writes.actions import (
     NOT_STORED,
@@ -569,7 +569,12 @@ def database(table: str = "t", transport: Nowhere | None = None) -> Database:
 
 
 def wanted(numbers: Any, where: Database, consistent: bool = False) -> list[Wanted]:
-    return [Wanted(where, Key(f"u#{number}", "u"), consistent) for number in numbers]
+    return [(where, Key(f"u#{number}", "u"), consistent, number) for number in numbers]
+
+
+def asked(planned: PlannedBatch) -> list[tuple[str, Key]]:
+    """The tables and keys of a planned request, in order."""
+    return [(table, key) for table, keys in planned.batch.keys.items() for key in keys]
 
 
 @pytest.mark.parametrize(
@@ -587,8 +592,8 @@ def wanted(numbers: Any, where: Database, consistent: bool = False) -> list[Want
 def test_r7_the_fewest_requests_for_any_number_of_keys(count: int, sizes: list[int]) -> None:
     """``ceil(n / 100)`` requests, none over 100, no key lost or repeated, in the order of the lookups."""
     plan = plan_reads(wanted(range(count), database()))
-    assert [len(planned.batch.keys) for planned in plan] == sizes
-    assert [key.pk for planned in plan for _, key in planned.batch.keys] == [f"u#{n}" for n in range(count)]
+    assert [len(planned.batch) for planned in plan] == sizes
+    assert [key.pk for planned in plan for _, key in asked(planned)] == [f"u#{n}" for n in range(count)]
 
 
 def test_a_key_wanted_often_is_read_once() -> None:
@@ -596,14 +601,14 @@ def test_a_key_wanted_often_is_read_once() -> None:
     where = database()
     other_model_same_table = database("t", where.transport)  # type: ignore[arg-type]
     plan = plan_reads([*wanted([1, 2, 1], where), *wanted([2], other_model_same_table)])
-    assert [[key.pk for _, key in planned.batch.keys] for planned in plan] == [["u#1", "u#2"]]
+    assert [[key.pk for _, key in asked(planned)] for planned in plan] == [["u#1", "u#2"]]
 
 
 def test_consistent_reads_are_asked_apart_and_win() -> None:
     """A key wanted both ways is read once, consistently; the others stay eventual."""
     where = database()
     plan = plan_reads([*wanted([1, 2], where), *wanted([2, 3], where, True), *wanted([3, 4], where)])
-    assert {planned.batch.consistent: [key.pk for _, key in planned.batch.keys] for planned in plan} == {
+    assert {planned.batch.consistent: [key.pk for _, key in asked(planned)] for planned in plan} == {
         False: ["u#1", "u#4"],
         True: ["u#2", "u#3"],
     }
@@ -615,9 +620,9 @@ def test_tables_of_one_client_share_requests_and_clients_do_not() -> None:
     first, second, elsewhere = database("a", transport), database("b", transport), database("a")
     plan = plan_reads([*wanted([1], first), *wanted([1], second), *wanted([1], elsewhere)])
     assert [planned.transport for planned in plan] == [transport, elsewhere.transport]
-    assert [planned.batch.keys for planned in plan] == [
-        (("a", Key("u#1", "u")), ("b", Key("u#1", "u"))),
-        (("a", Key("u#1", "u")),),
+    assert [asked(planned) for planned in plan] == [
+        [("a", Key("u#1", "u")), ("b", Key("u#1", "u"))],
+        [("a", Key("u#1", "u"))],
     ]
 
 
@@ -627,7 +632,7 @@ def test_r7_holds_per_client_and_consistency() -> None:
     plan = plan_reads(
         [*wanted(range(101), one), *wanted(range(200, 301), one, True), *wanted(range(100), other)]
     )
-    assert sorted(len(planned.batch.keys) for planned in plan) == [1, 1, 100, 100, 100]
+    assert sorted(len(planned.batch) for planned in plan) == [1, 1, 100, 100, 100]
 
 
 def test_the_plan_of_reads_is_stable() -> None:
