@@ -41,7 +41,8 @@ class BatchContext:
     def __init__(self, **options: Any) -> None:
         self._options = options
         self._open: list[Session] = []
-        Session(**options)  # wrong options are told here, at the call
+        if options:
+            Session(**options)  # wrong options are told here, at the call
 
     def __enter__(self) -> Session:
         session = Session(**self._options)

@@ -42,10 +42,10 @@ class TextKeys:
     def __init__(self, prefix: str, fields: Sequence[Field]) -> None:
         self._prefix = prefix
         self.name = fields[0].name
-        # A field that takes every text has nothing to check beyond what is checked here.
-        takes_any = fine_source_of(fields[0]) == StringField().fine_source()
-        self._validate = None if takes_any else fields[0].validate
+        self._validate = fields[0].validate
         self._sort_name = fields[1].name if len(fields) > 1 else None
+        # A field that takes every text has nothing to check beyond what is checked here.
+        self._takes_any = len(fields) == 1 and fine_source_of(fields[0]) == StringField().fine_source()
         self._leads: dict[str | None, tuple[str, int]] = {}
 
     @classmethod
@@ -57,15 +57,20 @@ class TextKeys:
     def key(self, tenant: str | None, text: str) -> Key | None:
         """The table key for the single key `text`; None where only the careful way can tell."""
         lead, room = self._leads.get(tenant) or self._lead(tenant)
-        if self._sort_name is not None or not text or len(text) > room or not text.isascii():
+        if not text or len(text) > room or not text.isascii() or not (self._takes_any or self._takes(text)):
             return None
-        if self._validate is not None:
-            try:
-                self._validate(text)
-            except ValueError:
-                return None
         key: Key = named(Key, (lead + text, self._prefix))
         return key
+
+    def _takes(self, text: str) -> bool:
+        """Whether the field takes the text as a whole key."""
+        if self._sort_name is not None:
+            return False
+        try:
+            self._validate(text)
+        except ValueError:
+            return False
+        return True
 
     def identity(self, tenant: str | None, text: str) -> Identity | None:
         """The identity for the single key `text`; None where only the careful way can tell."""

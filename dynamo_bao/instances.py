@@ -34,7 +34,7 @@ class Status(enum.Enum):
     DELETED = "deleted"
 
 
-_LOADED, _PENDING, _TRANSIENT = Status.LOADED, Status.PENDING, Status.TRANSIENT  # read often
+_LOADED = Status.LOADED  # read often
 
 
 class Home(Protocol):
@@ -90,6 +90,8 @@ class State:
         generated: the key fields that got an id of this process, which no other item can have.
     """
 
+    status: Status = Status.PENDING
+    tenant: str | None = None
     key: Key | None = None
     primary_id: str | None = None
     session: Any = None
@@ -117,13 +119,24 @@ class State:
         self.key, self.primary_id = identity.key, identity.primary_id
 
 
-values_in: Any = object.__getattribute__
-"""Reads an instance's ``__dict__`` past the hidden class, whose own reading of attributes is slow."""
+class Instance:
+    """What every instance of a model is: an object with a ``__dict__``."""
+
+
+values_in: Any = vars(Instance)["__dict__"].__get__
+"""The ``__dict__`` of an instance, past the hidden class, whose own reading of attributes is slow."""
+give_values: Any = vars(Instance)["__dict__"].__set__
+"""Makes a dict the instance's ``__dict__``.
+
+A dict of its own, which starts with the state and the key fields whatever made the instance, lets CPython read
+fields by a remembered position. The dict CPython makes by itself when somebody touches ``__dict__`` shares its
+keys with other instances, and reading from it takes three times as long (3.11).
+"""
 
 
 def state_of(instance: Any) -> State:
     """The state of a model instance."""
-    state: State = values_in(instance, "__dict__")[STATE]
+    state: State = values_in(instance)[STATE]
     return state
 
 
@@ -132,18 +145,8 @@ def identity_of(instance: Any) -> Identity:
     state = state_of(instance)
     assert state.home is not None and state.key is not None and state.primary_id is not None
     names = state.home.schema.key_names
-    values = values_in(instance, "__dict__")
+    values = values_in(instance)
     return Identity(state.key, state.primary_id, {name: values[name] for name in names})
-
-
-def give_values(instance: Any, values: dict[str, Any]) -> None:
-    """Makes `values` the instance's ``__dict__``.
-
-    A dict of its own, which starts with the state and the key fields whatever made the instance, lets CPython
-    read fields by a remembered position. The dict CPython makes by itself when somebody touches ``__dict__``
-    shares its keys with other instances, and reading from it takes three times as long (3.11).
-    """
-    _set(instance, "__dict__", values)
 
 
 _set: Any = object.__setattr__
@@ -157,20 +160,20 @@ def new_pending(home: Home, identity: Identity, tenant: str | None, session: Any
     model = home.model
     instance = _new(model.__bao_hidden__)
     state: State = _new(State)
-    state.home, state.status, state.tenant, state.session = home, _PENDING, tenant, session
+    state.home, state.tenant, state.session = home, tenant, session
     state.key, state.primary_id, values = identity
-    _set(instance, "__dict__", {STATE: state, **values})
+    give_values(instance, {STATE: state, **values})
     return instance
 
 
 def new_named(home: Home, key: Key, text: str, tenant: str | None, session: Any) -> Any:
     """`new_pending` for a key that is the one text `text`."""
-    model, schema = home.model, home.schema
-    instance = _new(model.__bao_hidden__)
-    state: State = _new(State)
-    state.home, state.status, state.tenant, state.session = home, _PENDING, tenant, session
-    state.key, state.primary_id = key, text
-    _set(instance, "__dict__", {STATE: state, schema.key_names[0]: text})
+    model: Any = home.model
+    instance, state = _new(model.__bao_hidden__), _new(State)
+    state.home, state.session, state.key, state.primary_id = home, session, key, text
+    if tenant is not None:
+        state.tenant = tenant
+    give_values(instance, {STATE: state, home.schema.key_names[0]: text})
     return instance
 
 
@@ -197,7 +200,7 @@ def new_of_row(home: Home, tenant: str | None, item: Item) -> Any:
     if schema.set_names:
         state.sets = schema.sets_of(values)
     instance = _new(home.model)
-    _set(instance, "__dict__", values)
+    give_values(instance, values)
     return instance
 
 
@@ -223,13 +226,12 @@ def _become(instance: Any, state: State, status: Status) -> None:
 
 def fill(instance: Any, item: Item, *, consistent: bool = False) -> None:
     """Loads `instance` from a stored item; fields assigned in the meantime keep their local values."""
-    load(instance, values_in(instance, "__dict__"), item, consistent)
+    load(instance, values_in(instance), item, consistent)
 
 
 def load(instance: Any, values: dict[str, Any], item: Item, consistent: bool) -> None:
     """`fill`, for those who have the instance's ``__dict__`` at hand."""
-    state: State = values[STATE]
-    assert state.home is not None
+    state = values[STATE]
     schema = state.home.schema
     try:
         decoded = schema.decode(item, state, values)
@@ -241,7 +243,7 @@ def load(instance: Any, values: dict[str, Any], item: Item, consistent: bool) ->
         values.update(decoded)
     else:
         values = decoded
-        _set(instance, "__dict__", values)
+        give_values(instance, values)
     _stored(instance, state, values, item, consistent)
 
 
@@ -269,7 +271,7 @@ def absorb_own(instance: Any, item: Item) -> None:
     """
     state = state_of(instance)
     assert state.home is not None
-    values = values_in(instance, "__dict__")
+    values = values_in(instance)
     for field in state.home.schema.documents:
         stored = item.get(str(field.attribute))
         _take_on(values, field.name, field.absent() if stored is None else field.from_dynamo(stored))
@@ -287,15 +289,14 @@ _NOTHING = object()
 
 
 def _stored(instance: Any, state: State, values: dict[str, Any], item: Item, consistent: bool) -> None:
-    assert state.home is not None
+    home: Any = state.home
     state.stored, state.consistent, state.wants_consistent = item, consistent, False
     state.assigned = state.error = state.origin = state.doubt = None
     state.status = _LOADED
-    schema = state.home.schema
-    if schema.set_names:
-        state.sets = schema.sets_of(values)
+    if home.schema.set_names:
+        state.sets = home.schema.sets_of(values)
     if state.shared is None:
-        _set(instance, "__class__", state.home.model)
+        _set(instance, "__class__", home.model)
     else:
         _become(instance, state, _LOADED)
 

@@ -19,7 +19,7 @@ from dynamo_bao.fields.moments import DateTimeField, TtlField, utc_now
 from dynamo_bao.fields.numeric import BooleanField, DecimalField, FloatField, IntegerField
 from dynamo_bao.fields.text import BinaryField, EnumField, RelatedField, StringField
 from dynamo_bao.hooks import register_plugin
-from dynamo_bao.instances import State, Status, changed_names, forget_related, give_values, state_of
+from dynamo_bao.instances import Instance, State, Status, changed_names, forget_related, give_values, state_of
 from dynamo_bao.iteration import FilterLike, Iteration, IterationOptions
 from dynamo_bao.paths import FieldPaths
 from dynamo_bao.query import QueryOptions
@@ -68,7 +68,7 @@ class _Shown(str):
         RelatedField,
     ),
 )
-class Model:
+class Model(Instance):
     """The base class of models.
 
     Args (of the class statement):

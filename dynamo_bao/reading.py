@@ -72,7 +72,7 @@ def get_items(
     database = home.database
     deadline = deadline_of(session, database)
     found: dict[Key, Item] = {}
-    plan = plan_reads((database, key, consistent, None) for key in keys)
+    plan = plan_reads([(database, consistent, dict.fromkeys(keys))])
     if not plan:
         return found
     with round_of(session, database, "read") as opened:

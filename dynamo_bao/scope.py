@@ -12,7 +12,7 @@ from dynamo_bao.policy import AllowDirect
 from dynamo_bao.session.owned import OPEN
 from dynamo_bao.session.owner import current_owner
 from dynamo_bao.session.session import Collecting, Session
-from dynamo_bao.tenancy import tenant_for, tenant_of
+from dynamo_bao.tenancy import resolvers, tenant_for, tenant_of
 
 
 def _described(model: str, operation: str, key: object) -> str:
@@ -30,14 +30,15 @@ def enter(
         TenantRequiredError: where tenancy is enabled and no tenant is set.
     """
     owner = current_owner()
-    session: Session | None = owner.stack[-1] if owner.stack else None
+    stack = owner.stack
+    session: Session | None = stack[-1] if stack else None
     if session is not None:
         if session.owner is not owner or session.state is not OPEN:
             session.check(owner)
     elif type(database.policy) is not AllowDirect:  # which needs no description of the call
         database.policy.outside(_described(model, operation, key))
-    if owner.tenants and owner.tenants[-1] is not None:
-        return session, owner.tenants[-1]
+    if not owner.tenants and not resolvers and not database.tenancy:
+        return session, None
     return session, tenant_for(database, owner, operation)
 
 

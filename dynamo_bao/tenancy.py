@@ -16,7 +16,7 @@ from dynamo_bao.keys import checked_tenant
 from dynamo_bao.session.owner import Owner, current_owner
 
 R = TypeVar("R")
-_resolvers: list[Callable[[], str | None]] = []
+resolvers: list[Callable[[], str | None]] = []
 
 
 class TenantContext:
@@ -79,12 +79,12 @@ class TenantContext:
         """Adds a function that is asked for the tenant where none is set; `TypeError` for anything else."""
         if not callable(resolver):
             raise TypeError(f"Resolver must be a function, not {type(resolver).__name__}.")
-        _resolvers.append(resolver)
+        resolvers.append(resolver)
 
     @staticmethod
     def clear_resolvers() -> None:
         """Forgets all resolvers."""
-        _resolvers.clear()
+        resolvers.clear()
 
 
 class _TenantBlock(AbstractContextManager[Any]):
@@ -121,7 +121,7 @@ def tenant_of(owner: Owner) -> str | None:
     """The tenant set by an owner's code, else the first that a resolver gives, else None."""
     if owner.tenants:
         return owner.tenants[-1]
-    for resolver in _resolvers:
+    for resolver in resolvers:
         tenant = resolver()
         if tenant is not None:
             return checked_tenant(tenant)
@@ -134,7 +134,7 @@ def tenant_for(database: Database, owner: Owner, operation: str) -> str | None:
     Raises:
         TenantRequiredError: where tenancy is enabled and there is none.
     """
-    tenant = tenant_of(owner) if owner.tenants or _resolvers else None
+    tenant = tenant_of(owner) if owner.tenants or resolvers else None
     if tenant is None and database.tenancy:
         raise TenantRequiredError(
             f"Tenant context is required when tenancy is enabled (tried: {operation}). "

@@ -53,7 +53,8 @@ class Flush:
 
     def unanswered(self) -> list[Any]:
         """The instances that were looked up and have no outcome; none, unless an exception ended the round."""
-        return [one for _, _, _, one in self._wanted if state_of(one).status is Status.PENDING]
+        wanted = (one for _, _, callers in self._wanted for one in callers.values())
+        return [one for one in wanted if state_of(one).status is Status.PENDING]
 
     def run(self, pool: Pool, seconds: float | None, max_concurrency: int | None) -> None:
         """Sends the requests and gives every key and query its outcome.
@@ -111,7 +112,7 @@ class Flush:
         """Gives the instances of one table their outcome; an item that cannot be decoded is its instance's own."""
         loaded = self._loaded
         for key, instance in callers:
-            values = values_in(instance, "__dict__")
+            values = values_in(instance)
             state, item = values[STATE], items.get(key)
             if item is not None:
                 try:

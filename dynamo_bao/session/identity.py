@@ -31,26 +31,27 @@ class IdentityMap:
             known while somebody else holds them.
 
     Attributes:
-        held: those that are held, by key; only read outside.
-        has_seen: whether there may be others.
+        held: those that are held, by key.
+        plain: whether these are all, however many, so that their dict can be used as it is.
     """
 
     def __init__(self, most: int | None = None) -> None:
         self._most = most
         self.held: dict[ItemKey, Any] = {}
         self._seen: weakref.WeakValueDictionary[ItemKey, Any] = weakref.WeakValueDictionary()
-        self.has_seen = False  # most sessions never do, and then nothing is looked for there
+        self.plain = most is None
 
     def get(self, key: ItemKey) -> Any:
         """The instance for `key`, or None."""
         instance = self.held.get(key)
-        return self._seen.get(key) if instance is None and self.has_seen else instance
+        return instance if self.plain or instance is not None else self._seen.get(key)
 
     def hold(self, key: ItemKey, instance: Any) -> None:
         """Keeps `instance` as the one for `key`, for as long as the session lives."""
         self.held[key] = instance
-        if self.has_seen:
-            self._seen.pop(key, None)
+        if self.plain:
+            return
+        self._seen.pop(key, None)
         if self._most is not None and len(self.held) > self._most:
             self._let_go()
 
@@ -66,7 +67,7 @@ class IdentityMap:
         """Knows `instance` as the one for `key` while somebody else holds it."""
         if key not in self.held:
             self._seen[key] = instance
-            self.has_seen = True
+            self.plain = False
 
     def drop(self, key: ItemKey) -> None:
         """Forgets the instance for `key`."""

@@ -5,6 +5,7 @@ A plan is a pure value: the same lookups always give the same requests in the sa
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Any
@@ -12,16 +13,16 @@ from typing import Any
 from attrs import define, field, frozen
 
 from dynamo_bao.database import Database
-from dynamo_bao.instances import state_of
+from dynamo_bao.instances import Home, state_of
 from dynamo_bao.keys import Key
 from dynamo_bao.session.identity import ItemKey
 from dynamo_bao.transport.batches import Batch, TableKey
 from dynamo_bao.transport.messages import Transport
 from dynamo_bao.wire import MAX_BATCH_GET_KEYS
 
-Wanted = tuple[Database, Key, bool, Any]
-"""One key to read: where, how (whether consistently), and for whom."""
-Callers = dict[str, dict[Key, Any]]
+Wanted = tuple[Database, bool, Mapping[Key, Any]]
+"""Keys to read: where, how (whether consistently), and each with the one who wants it."""
+Callers = dict[str, Mapping[Key, Any]]
 """By table, the keys to read there, each with the one who wants it."""
 
 
@@ -50,19 +51,24 @@ class _Sought:
     """The keys that are wanted at one client, each with those who want it."""
 
     database: Database
-    eventually: Callers = field(factory=dict)
-    consistently: Callers = field(factory=dict)
+    eventually: dict[str, dict[Key, Any]] = field(factory=dict)
+    consistently: dict[str, dict[Key, Any]] = field(factory=dict)
     others: dict[TableKey, list[Any]] = field(factory=dict)
 
-    def add(self, table: str, key: Key, consistent: bool, caller: Any) -> None:
-        """Notes a key that is wanted consistently, or was wanted before."""
+    def add(self, table: str, consistent: bool, callers: Mapping[Key, Any]) -> None:
+        """Notes keys of a table. One that is wanted again is read once, consistently if anybody wants that."""
+        plain, strict = self.eventually.get(table), self.consistently.get(table)
+        if not plain and not strict:  # as nearly always
+            (self.consistently if consistent else self.eventually)[table] = dict(callers)
+            return
         plain, strict = self.eventually.setdefault(table, {}), self.consistently.setdefault(table, {})
-        if key in plain or key in strict:
+        for key, caller in callers.items():
+            if key not in plain and key not in strict:
+                (strict if consistent else plain)[key] = caller
+                continue
             self.others.setdefault((table, key), []).append(caller)
             if consistent and key in plain:
                 strict[key] = plain.pop(key)
-        else:
-            (strict if consistent else plain)[key] = caller
 
     def batches(self) -> Iterator[PlannedBatch]:
         """The requests for them, of at most 100 keys."""
@@ -74,79 +80,76 @@ class _Sought:
 def plan_reads(wanted: Iterable[Wanted]) -> tuple[PlannedBatch, ...]:
     """The fewest batches for the wanted keys: ``ceil(n / 100)`` per client and consistency.
 
-    Keys wanted both ways are read once, consistently. The order is that of the lookups, table by table.
+    Keys wanted both ways are read once, consistently. The order is the one they are given in, table by table.
     """
     clients: dict[int, _Sought] = {}
-    last: Database | None = None
-    for database, key, consistent, caller in wanted:
-        if database is not last:  # most lookups of a round are of one database
-            last, table = database, database.table_name
-            sought = clients.setdefault(id(database.transport), _Sought(database))
-            plain = sought.eventually.setdefault(table, {})
-        if consistent or key in plain or sought.consistently:
-            sought.add(table, key, consistent, caller)
-        else:
-            plain[key] = caller
+    for database, consistent, callers in wanted:
+        sought = clients.setdefault(id(database.transport), _Sought(database))
+        sought.add(database.table_name, consistent, callers)
     return tuple(planned for sought in clients.values() for planned in sought.batches())
 
 
-def _hundreds(callers: Callers) -> Iterator[Callers]:
+def _hundreds(callers: Mapping[str, Mapping[Key, Any]]) -> Iterator[Callers]:
     """The keys in parts of 100, as many as one request may have; fewer in the last."""
-    count = sum(map(len, callers.values()))
-    if count <= MAX_BATCH_GET_KEYS:
-        part = {table: keys for table, keys in callers.items() if keys}
-        if part:
-            yield part
-        return
-    every = ((table, key, caller) for table, keys in callers.items() for key, caller in keys.items())
-    for _ in range(0, count, MAX_BATCH_GET_KEYS):
-        part = {}
-        for table, key, caller in islice(every, MAX_BATCH_GET_KEYS):
-            part.setdefault(table, {})[key] = caller
+    part: Callers = {table: keys for table, keys in callers.items() if keys}
+    count = sum(map(len, part.values()))
+    if 0 < count <= MAX_BATCH_GET_KEYS:
         yield part
+        return
+    every = ((table, key, caller) for table, keys in part.items() for key, caller in keys.items())
+    for _ in range(0, count, MAX_BATCH_GET_KEYS):
+        some: dict[str, dict[Key, Any]] = {}
+        for table, key, caller in islice(every, MAX_BATCH_GET_KEYS):
+            some.setdefault(table, {})[key] = caller
+        yield dict(some)
 
 
 class Lookups:
     """The lookups of one session that nobody has looked at yet, in the order they were made.
 
     Attributes:
-        pending: the instances by key.
-        strict: the keys that are to be read consistently.
+        eventual: by home and key, the instances that any read will do for.
+        strict: those that are to be read consistently.
     """
 
     def __init__(self) -> None:
-        self.pending: dict[ItemKey, Any] = {}
-        self.strict: set[ItemKey] = set()
+        self.eventual: defaultdict[Home, dict[Key, Any]] = defaultdict(dict)
+        self.strict: defaultdict[Home, dict[Key, Any]] = defaultdict(dict)
 
     def add(self, key: ItemKey, instance: Any) -> None:
         """Registers `instance`, which is pending, for the next round."""
-        self.pending.setdefault(key, instance)
+        home, table_key = key
         if state_of(instance).wants_consistent:
-            self.strict.add(key)
+            self.eventual[home].pop(table_key, None)
+            self.strict[home].setdefault(table_key, instance)
+        elif table_key not in self.strict[home]:
+            self.eventual[home].setdefault(table_key, instance)
 
     def discard(self, key: ItemKey) -> None:
         """Forgets a lookup that was answered otherwise."""
-        self.pending.pop(key, None)
-        self.strict.discard(key)
+        home, table_key = key
+        for lookups in (self.eventual, self.strict):
+            if home in lookups:
+                lookups[home].pop(table_key, None)
 
     def take(self) -> list[Wanted]:
-        """All pending lookups as keys to read for their instances; they are then no longer pending here."""
-        taken, strict, self.pending, self.strict = self.pending, self.strict, {}, set()
-        if strict:
-            return [(key[0].database, key[1], key in strict, instance) for key, instance in taken.items()]
-        return [(key[0].database, key[1], False, instance) for key, instance in taken.items()]
+        """All pending lookups, for the plan; they are then no longer pending here."""
+        taken = [(False, self.eventual), (True, self.strict)]
+        self.eventual, self.strict = defaultdict(dict), defaultdict(dict)
+        return [
+            (home.database, consistent, instances)
+            for consistent, lookups in taken
+            for home, instances in lookups.items()
+            if instances
+        ]
 
     def put_back(self, instances: Iterable[Any]) -> None:
         """Makes lookups that went unanswered pending again, ahead of those made since."""
-        since, self.pending = self.pending, {}
-        for instance in instances:
+        since = self.take()
+        for instance in (*instances, *(one for _, _, callers in since for one in callers.values())):
             state = state_of(instance)
             assert state.home is not None and state.key is not None
             self.add((state.home, state.key), instance)
-        self.pending |= since
 
     def __len__(self) -> int:
-        return len(self.pending)
-
-    def __contains__(self, key: ItemKey) -> bool:
-        return key in self.pending
+        return sum(len(keys) for lookups in (self.eventual, self.strict) for keys in lookups.values())

@@ -20,6 +20,7 @@ from dynamo_bao import (
     Model,
     PrimaryKey,
     QueryError,
+    RelatedField,
     RequireContext,
     StringField,
     TenantContext,
@@ -27,7 +28,6 @@ from dynamo_bao import (
     init_models,
     run_with_batch_context,
 )
-from dynamo_bao.instances import state_of
 from dynamo_bao.iteration import Iteration, count, iterate_all, iterate_bucket
 from dynamo_bao.keys import bucket_of
 from dynamo_bao.layout import table_definition
@@ -61,7 +61,14 @@ class Plain(Model, prefix="pl"):
     primary_key = PrimaryKey("plain_id")
 
 
-ALL = [Thing, Single, Reading, Plain]
+class Part(Model, prefix="pa", iterable=True, iteration_buckets=1):
+    part_id: str = StringField()
+    thing_id: str = RelatedField("Thing")
+
+    primary_key = PrimaryKey("part_id")
+
+
+ALL = [Thing, Single, Reading, Plain, Part]
 
 
 @pytest.fixture
@@ -416,13 +423,16 @@ def test_one_batch_for_what_is_pending(embedded: Manager) -> None:
         assert session.stats.round_trips == 2
 
 
-def test_members_of_a_batch_are_peers(embedded: Manager) -> None:
-    """A batch remembers what came together, inside a session and outside."""
-    made(embedded, 10)
-    for _ in range(2):
-        batch = next(iterate_all(embedded.repository(Thing)))
-        group = state_of(batch[0]).group
-        assert group is not None and group.alive() == batch
+def test_members_of_a_batch_are_peers(manager: Manager, wire: Wire) -> None:
+    """The first look at a relation of one item loads that of all items that came with it."""
+    names = made(manager, 6)
+    for name in names:
+        Part.create(part_id=f"part of {name}", thing_id=name)
+    with run_with_batch_context():
+        batch = next(iterate_all(manager.repository(Part)))
+        wire.clear()
+        assert sorted(part.thing.thing_id for part in batch) == names
+        assert wire.operations == ["BatchGetItem"]
 
 
 class Endless:
