@@ -82,12 +82,12 @@ class TextKeys:
         careful way can tell."""
         lead, _ = self._leads.get(tenant) or self._lead(tenant)
         pk, sk = item[PK]["S"], item[SK]["S"]
-        partition = values.get(self.name)
+        partition, sort = values.get(self.name), self._sort_name
         if partition is None or pk != lead + partition:
             return None
-        if self._sort_name is None:
+        if sort is None:
             return (named(Key, (pk, sk)), partition) if sk == self._prefix else None
-        if values.get(self._sort_name) != sk or "#" in partition or "#" in sk:
+        if values.get(sort) != sk or "#" in partition or "#" in sk:
             return None
         return named(Key, (pk, sk)), partition + SEPARATOR + sk
 

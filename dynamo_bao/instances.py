@@ -149,7 +149,7 @@ def identity_of(instance: Any) -> Identity:
     return Identity(state.key, state.primary_id, {name: values[name] for name in names})
 
 
-_set: Any = object.__setattr__
+_give_class: Any = vars(object)["__class__"].__set__
 _new: Any = object.__new__
 
 # --- making ---------------------------------------------------------------------------------------
@@ -221,7 +221,7 @@ def _become(instance: Any, state: State, status: Status) -> None:
     cls = class_for(state)
     for one in (instance, *(ref() for ref in state.shared or ())):
         if one is not None and type(one) is not cls:
-            _set(one, "__class__", cls)
+            _give_class(one, cls)
 
 
 def fill(instance: Any, item: Item, *, consistent: bool = False) -> None:
@@ -232,7 +232,8 @@ def fill(instance: Any, item: Item, *, consistent: bool = False) -> None:
 def load(instance: Any, values: dict[str, Any], item: Item, consistent: bool) -> None:
     """`fill`, for those who have the instance's ``__dict__`` at hand."""
     state = values[STATE]
-    schema = state.home.schema
+    home = state.home
+    schema = home.schema
     try:
         decoded = schema.decode(item, state, values)
     except Exception as error:
@@ -241,10 +242,11 @@ def load(instance: Any, values: dict[str, Any], item: Item, consistent: bool) ->
         for name in state.assigned or ():
             decoded.pop(name, None)
         values.update(decoded)
+        _stored(instance, state, values, item, consistent)
     else:
-        values = decoded
-        give_values(instance, values)
-    _stored(instance, state, values, item, consistent)
+        _note_stored(state, schema, decoded, item, consistent)
+        give_values(instance, decoded)
+        _give_class(instance, home.model)
 
 
 def absorb(instance: Any, item: Item, keep: Iterable[str] = ()) -> None:
@@ -289,16 +291,17 @@ _NOTHING = object()
 
 
 def _stored(instance: Any, state: State, values: dict[str, Any], item: Item, consistent: bool) -> None:
-    home: Any = state.home
-    state.stored, state.consistent, state.wants_consistent = item, consistent, False
+    assert state.home is not None
+    _note_stored(state, state.home.schema, values, item, consistent)
+    _become(instance, state, _LOADED)
+
+
+def _note_stored(state: State, schema: Schema, values: dict[str, Any], item: Item, consistent: bool) -> None:
+    """Remembers what is stored; what there was to know about an instance before it was loaded is forgotten."""
+    state.status, state.stored, state.consistent, state.wants_consistent = _LOADED, item, consistent, False
     state.assigned = state.error = state.origin = state.doubt = None
-    state.status = _LOADED
-    if home.schema.set_names:
-        state.sets = home.schema.sets_of(values)
-    if state.shared is None:
-        _set(instance, "__class__", home.model)
-    else:
-        _become(instance, state, _LOADED)
+    if schema.set_names:
+        state.sets = schema.sets_of(values)
 
 
 def mark_missing(instance: Any, *, consistent: bool = False) -> None:

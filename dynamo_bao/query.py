@@ -64,7 +64,6 @@ class Query:
         session, tenant: where and for whom it runs.
         parameters: the request without its start key.
         limit: how many matches are wanted in all, None for every one.
-        purpose: what its cursors are bound to.
         start: where it begins, from a cursor.
         related: which relations of the matches are loaded with them; None for all.
         related_only: the relation field whose targets are the result.
@@ -76,7 +75,6 @@ class Query:
     tenant: str | None
     parameters: Mapping[str, Any]
     limit: int | None
-    purpose: tuple[str, ...]
     start: Item | None
     related: tuple[str, ...] | None
     related_only: str | None
@@ -120,8 +118,9 @@ class Query:
             raise QueryError(f"{name} is a secondary index, which cannot be read consistently.", index=name)
         parameters = _parameters(home, shape, tenant, value, sort_condition, options)
         start_key = options.get("start_key")
-        purpose = _purpose(home, tenant, parameters)
-        start = None if start_key is None else unseal(start_key, purpose, home.database.cursor_secret)
+        start = None
+        if start_key is not None:
+            start = unseal(start_key, _purpose(home, tenant, parameters), home.database.cursor_secret)
         return cls(
             home,
             name,
@@ -129,7 +128,6 @@ class Query:
             tenant,
             parameters,
             limit,
-            purpose,
             None if start is None else {attribute: {"S": text} for attribute, text in start.items()},
             _relations(home, options),
             options.get("related_only"),
@@ -138,7 +136,8 @@ class Query:
     def cursor(self, key: Item) -> str:
         """The cursor that continues this query after the row with these key attributes."""
         payload = {attribute: value["S"] for attribute, value in key.items()}
-        return seal(payload, self.purpose, self.home.database.cursor_secret)
+        purpose = _purpose(self.home, self.tenant, self.parameters)
+        return seal(payload, purpose, self.home.database.cursor_secret)
 
     def row_key(self, row: Item) -> Item:
         """The key attributes of a row, as DynamoDB wants them to continue after it."""

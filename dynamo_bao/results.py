@@ -200,8 +200,9 @@ class QueryResult(Generic[M]):
         position = 0
         while True:
             while position < len(self._items):
-                yield self._items[position]
-                position += 1
+                arrived = self._items[position:]
+                position += len(arrived)
+                yield from arrived
             if self._done:
                 return
             self._fetch()
@@ -274,9 +275,10 @@ def take_in(results: Iterable[Any], session: Session | None) -> None:
 
 def _wishes(group: Sequence[tuple[QueryResult[Any], list[Any]]]) -> Iterator[Wish]:
     """Makes the rows of pages that were asked for alike peers, and says which relations they are to have."""
-    rows = [row for _, page in group for row in page]
-    make_peers(rows)
     query = group[0][0]._query
+    rows = [row for _, page in group for row in page]
+    if query.home.schema.has_relations:
+        make_peers(rows)
     if query.related != ():
         yield Wish(rows, query.related)
     if query.related_only is not None:
