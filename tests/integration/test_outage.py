@@ -1,4 +1,4 @@
-"""A minute in which DynamoDB does not answer: it is asked little more than callers ask, and nobody has to help after it."""
+"""A minute in which DynamoDB does not answer: it is asked little more than callers ask, and nobody helps afterwards."""
 
 from __future__ import annotations
 
@@ -97,7 +97,8 @@ def find(name: str) -> None:
 
 def find_many(name: str) -> None:
     with run_with_batch_context():
-        assert not any([Org.find(f"{name} {number}") for number in range(50)])
+        orgs = [Org.find(f"{name} {number}") for number in range(50)]
+        assert not any(orgs)
 
 
 def query(name: str) -> None:
@@ -206,7 +207,9 @@ def test_S13_connections_come_back_by_themselves() -> None:
             server.script = answer
             found = list(pool.map(ask, range(THREADS)))
         transport.close()
-    print(f"\nS13: a server that hangs up: {sent / len(lost):.2f} requests per call; then {len(found)} answered")
+    print(
+        f"\nS13: a server that hangs up: {sent / len(lost):.2f} requests per call; then {len(found)} answered"
+    )
     assert all(error is not None for error in lost)
     assert sent <= 4 * len(lost)
     assert found == [{"Item": ITEM}] * THREADS
