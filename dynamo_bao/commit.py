@@ -17,7 +17,6 @@ from dynamo_bao.errors import (
     ConditionalError,
     TransactionError,
     ValidationError,
-    WriteOutcomeUnknownError,
 )
 from dynamo_bao.expressions.conditions import is_empty
 from dynamo_bao.fields.text import VersionField
@@ -32,6 +31,7 @@ from dynamo_bao.session.session import Session
 from dynamo_bao.session.work import Entry
 from dynamo_bao.transport.batchwrites import BatchWritten, write_batch
 from dynamo_bao.transport.messages import Reply, Request
+from dynamo_bao.transport.outcomes import may_be_done
 from dynamo_bao.wire import MAX_BATCH_WRITE_ITEMS, Item
 from dynamo_bao.writes.execute import Write
 from dynamo_bao.writes.transact import run_together
@@ -251,15 +251,13 @@ def _group_outcome(changes: Sequence[Change]) -> Outcome:
     outcome = Outcome(changes[0].home.database)
     try:
         _write_group(outcome, changes)
-    except WriteOutcomeUnknownError as error:
-        outcome.unknown = dict.fromkeys(changes, error)
-    except TransactionError as error:
-        its_own: Iterable[Exception | None] = error.errors or [None] * len(changes)
+    except Exception as error:
+        if may_be_done(error):
+            outcome.unknown = dict.fromkeys(changes, error)
+            return outcome
+        told = error.errors if isinstance(error, TransactionError) else ()
+        its_own: Iterable[Exception | None] = told or [None] * len(changes)
         outcome.failed = {change: own or error for change, own in zip(changes, its_own, strict=True)}
-    except BaoError as error:
-        outcome.failed = dict.fromkeys(changes, error)
-    except Exception as error:  # the network's own: the request may have been carried out
-        outcome.unknown = dict.fromkeys(changes, error)
     return outcome
 
 

@@ -22,7 +22,7 @@ from dynamo_bao.errors import (
 )
 from dynamo_bao.expressions.conditions import Attribute, Compare
 from dynamo_bao.keys import Key
-from dynamo_bao.transport.messages import Reply, Request, returned_item
+from dynamo_bao.transport.messages import Outcome, Reply, Request, returned_item, with_outcome
 from dynamo_bao.transport.outcomes import ConditionFailed, TransactionCancelled
 from dynamo_bao.wire import GET_ITEM, Item
 from dynamo_bao.writes.actions import WritePlan, request_for
@@ -124,11 +124,11 @@ class Write:
 
     def is_done(self, deadline: float) -> bool:
         """Whether what is stored now is what the plan leaves behind."""
-        return self.plan.main_action.already_done(self._read(deadline))
+        return self.plan.main_action.already_done(self._read(deadline, doubted=True))
 
     def _stored(self, refusal: Refusal, deadline: float) -> Item | None:
         returned = refusal.items[self.plan.main]
-        return self._read(deadline) if returned is None else returned
+        return self._read(deadline, doubted=refusal.repeated) if returned is None else returned
 
     def read_known(self) -> Known:
         """The item as it is stored, read consistently; `ItemNotFoundError` where it is not."""
@@ -153,9 +153,7 @@ class Write:
         """Whether only guards of unique values stood in the way; raises for other reasons than conditions."""
         failed = [number for number, reason in enumerate(refusal.reasons) if reason is not None]
         if not failed or any(refusal.reasons[number] != "ConditionalCheckFailed" for number in failed):
-            raise TransactionError(
-                f"{self.item} {self.operation}: {refusal.cause}", refusal.reasons
-            ) from cause_of(refusal.cause)
+            raise self._cancelled(refusal) from cause_of(refusal.cause)
         return self.plan.main not in failed
 
     def _around_guards(self, refusal: Refusal, deadline: float) -> WritePlan:
@@ -205,15 +203,23 @@ class Write:
         """The error for a unique value (the constraint's field and the value) that is another item's."""
         return UniqueConstraintError(claim[0], claim[1], **self._names)
 
-    def _read(self, deadline: float, key: Key | None = None) -> Item | None:
-        """A stored item (the subject's own by default), read consistently."""
+    def _read(self, deadline: float, key: Key | None = None, *, doubted: bool = False) -> Item | None:
+        """A stored item (the subject's own by default), read consistently.
+
+        Args:
+            doubted: whether the write may have been carried out, which an error tells instead of its own outcome.
+        """
         parameters = {
             "TableName": self.database.table_name,
             "Key": (key or self.subject.identity.key).as_item(),
             "ConsistentRead": True,
             "ReturnConsumedCapacity": "TOTAL",
         }
-        reply = self.send(Request(GET_ITEM, parameters), deadline)
+        try:
+            reply = self.send(Request(GET_ITEM, parameters), deadline)
+        except Exception as error:
+            with_outcome(error, Outcome.UNKNOWN if doubted else Outcome.REFUSED)
+            raise
         return returned_item(reply.body, "Item")
 
     @property
@@ -238,6 +244,17 @@ class Write:
         return ItemNotFoundError(
             f"{self.item}: nothing to {self.operation}, the item is not stored (deleted meanwhile?); "
             f"nothing was written. create() it anew if it should exist.",
+            **self._names,
+        )
+
+    def _cancelled(self, refusal: Refusal) -> BaoError:
+        """The error for a transaction that was cancelled for other reasons than conditions."""
+        if not refusal.repeated:
+            return TransactionError(f"{self.item} {self.operation}: {refusal.cause}", refusal.reasons)
+        reasons = ", ".join(sorted({reason for reason in refusal.reasons if reason is not None}))
+        return WriteOutcomeUnknownError(
+            f"{self.item} {self.operation}: a reply was lost, and further attempts were cancelled ({reasons}). "
+            f"find() it anew to see what is stored, then decide.",
             **self._names,
         )
 

@@ -35,9 +35,15 @@ def run_together(writes: Sequence[Write], send: Send) -> None:
             raise WriteOutcomeUnknownError(f"The transaction of {names}: {error}") from cause_of(error)
         except TransactionCancelled as failure:
             refusal = Refusal(failure.reasons, failure.items, failure.repeated, failure)
-        if refusal.repeated and all(write.is_done(deadline) for write in writes):
+        if refusal.repeated and _are_done(writes, deadline):
             return
         _replan(combined, refusal, deadline)
+
+
+def _are_done(writes: Sequence[Write], deadline: float) -> bool:
+    """Whether what is stored tells that all of `writes` were carried out; conditions alone leave nothing behind."""
+    changing = [write for write in writes if write.plan.main_action.kind != "ConditionCheck"]
+    return bool(changing) and all(write.is_done(deadline) for write in changing)
 
 
 def _replan(combined: Together, refusal: Refusal, deadline: float) -> None:
@@ -47,6 +53,8 @@ def _replan(combined: Together, refusal: Refusal, deadline: float) -> None:
     for number, refused in refusals.items():
         try:
             combined.writes[number].replan(refused, deadline)
+        except WriteOutcomeUnknownError:
+            raise
         except BaoError as error:
             errors[number] = error
     if errors or not refusals:
