@@ -17,9 +17,11 @@ from dynamo_bao.errors import (
     ConditionalError,
     TransactionError,
     ValidationError,
+    WriteOutcomeUnknownError,
 )
 from dynamo_bao.expressions.conditions import is_empty
 from dynamo_bao.fields.text import VersionField
+from dynamo_bao.hooks import run_afterwards
 from dynamo_bao.instances import Home, Status, state_of
 from dynamo_bao.keys import Key
 from dynamo_bao.lazy import require_present
@@ -198,6 +200,10 @@ def _atomically(session: Session, changes: Sequence[Change]) -> Outcome:
     with round_of(session, database, "commit") as opened:
         try:
             _write_group(outcome, changes)
+        except WriteOutcomeUnknownError as error:
+            for change in changes:
+                change.refused(error)
+            raise
         finally:
             for reply in outcome.replies:
                 opened.add(database, reply, [_named(change) for change in changes])
@@ -291,6 +297,7 @@ def _settle(changes: Sequence[Change], outcome: Outcome) -> None:
 
     Raises:
         CommitError: where something is not written, or nobody knows.
+        Exception: of a hook, the first, where everything is written.
     """
     written = [
         (change, change.settle(outcome.stored[change])) for change in changes if change in outcome.stored
@@ -299,10 +306,11 @@ def _settle(changes: Sequence[Change], outcome: Outcome) -> None:
         change: change.refused(error) if isinstance(error, BaoError) else error
         for change, error in (*outcome.failed.items(), *outcome.unknown.items())
     }
-    for change, result in written:
-        change.finish(result)
+    failed_hook = run_afterwards(partial(change.finish, result) for change, result in written)
     if errors:
         raise _partly(changes, outcome, errors)
+    if failed_hook is not None:
+        raise failed_hook
 
 
 def _partly(changes: Sequence[Change], outcome: Outcome, errors: dict[Any, Exception]) -> CommitError:
