@@ -22,7 +22,7 @@ from dynamo_bao.schema import Schema
 from dynamo_bao.session.session import Session
 from dynamo_bao.session.work import Entry
 from dynamo_bao.tenancy import bound_tenant
-from dynamo_bao.upserting import defaults_beside
+from dynamo_bao.updating import defaults_beside
 from dynamo_bao.writes.plans import Delta
 from dynamo_bao.writing import (
     ConditionLike,

@@ -11,7 +11,6 @@ from dynamo_bao.changes import (
     Creation,
     Deleting,
     Saving,
-    Updating,
     known_of,
     stored_values,
 )
@@ -39,7 +38,7 @@ from dynamo_bao.scope import enter, enter_through, open_transaction, require_own
 from dynamo_bao.sending import round_of
 from dynamo_bao.session.session import Session
 from dynamo_bao.transport.messages import Reply, Request
-from dynamo_bao.upserting import Upserting, lacking
+from dynamo_bao.updating import UpdatingByKey, lacking
 from dynamo_bao.wire import Item
 from dynamo_bao.writes.actions import check_item_size
 from dynamo_bao.writes.execute import Send, Write
@@ -222,12 +221,7 @@ def update_of(
     subject = Subject(schema, tenant, identity)
     if session is not None and open_transaction() is not None:
         return _update_loaded(home, session, subject, accepted, wanted, asked, defaults or {})
-    about = (home, session, subject, None, wanted)
-    change = (
-        Upserting(*about, changes=accepted, defaults=defaults)
-        if defaults
-        else Updating(*about, changes=accepted)
-    )
+    change = UpdatingByKey(home, session, subject, None, wanted, changes=accepted, defaults=defaults or {})
     change.assumed = asked
     change.reread = lambda: write_of(change).read_known().item
     if needs_source(schema, accepted):
@@ -374,7 +368,8 @@ def write_of(change: Change) -> Write:
 
 def write_through(change: Change, send: Send) -> Write:
     """What carries out a change, with requests sent by `send`."""
-    return Write(change.home.database, change.subject, change.operation, change.plan_from, send)
+    seconds = None if change.session is None else change.session.deadline
+    return Write(change.home.database, change.subject, change.operation, change.plan_from, send, seconds)
 
 
 def checked_condition(schema: Schema, condition: ConditionLike) -> Condition:

@@ -120,7 +120,7 @@ LEVELS: tuple[tuple[str, tuple[str, ...]], ...] = (
             "results",
             "hooks",
             "changes",
-            "upserting",
+            "updating",
             "writing",
             "merging",
             "commit",

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
 
 from dynamo_bao import (
     BatchIncompleteError,
+    CommitError,
     ConditionalError,
     CounterField,
     DataFormatError,
@@ -21,6 +23,7 @@ from dynamo_bao import (
     WriteOutcomeUnknownError,
     init_models,
     run_with_batch_context,
+    transaction,
 )
 from dynamo_bao.testing import (
     FaultInjectingTransport,
@@ -401,3 +404,94 @@ def test_W2_an_exact_counter_is_repeated_safely(connection: dict[str, Any], tabl
             meter.save()
             assert meter.count_ == expected
         assert Meter.find("1", consistent_read=True).count_ == 10
+
+
+@pytest.mark.needs("client_request_token")
+@pytest.mark.parametrize("way", ["save", "commit", "atomic commit"])
+def test_W2_a_counter_without_any_reply_is_not_counted_again(
+    connection: dict[str, Any], table_name: str, way: str
+) -> None:
+    """A transaction that gets no reply at all may have counted: until it is refreshed the instance does not again."""
+
+    class Meter(Model, prefix="m"):
+        meter_id: str
+        count_: int = CounterField(exact=True)
+        primary_key = PrimaryKey("meter_id")
+
+    transport = FaultInjectingTransport(boto_transport(**connection).wire, clock=FakeTime().clock)
+    with (
+        init_models(models=[Meter], transport=transport, table_name=table_name) as manager,
+        run_with_batch_context() as session,
+    ):
+        manager.create_table()
+        meters = [Meter.create(meter_id=f"{number}") for number in range(2)]
+
+        def count() -> None:
+            if way == "save":
+                meters[0].save()
+            else:
+                session.add(*meters)
+                session.commit(atomic=way == "atomic commit")
+
+        for meter in meters:
+            meter.count_ += 1
+        for fault in (lost_reply(), None):
+            transport.inject(fault or ())
+            with pytest.raises((WriteOutcomeUnknownError, CommitError)):
+                count()
+        assert Meter.find("0", bypass_cache=True).count_ == 1
+        session.rollback()
+        assert meters[0].refresh().count_ == 1
+        meters[0].count_ += 1
+        meters[0].save()
+        assert Meter.find("0", bypass_cache=True).count_ == 2
+
+
+@pytest.mark.parametrize("loaded", [None, False, True])
+def test_an_update_that_cannot_be_read_back_is_written(
+    faulty: Manager, transport: FaultInjectingTransport, loaded: bool | None
+) -> None:
+    """Its transaction does not return the item; where reading it fails, the instance reads at its next look."""
+    ada = User.create(name="Ada", email="ada@x")
+    written: list[str] = []
+
+    def closed_afterwards(request: Any, send: Any, chance: Any) -> Any:
+        written.append(request.operation)
+        return throttled()(request, send, chance) if "TransactWriteItems" in written[:-1] else send(request)
+
+    with nullcontext() if loaded is None else run_with_batch_context():
+        found = User.find(ada.user_id)
+        assert not loaded or found.name == "Ada"
+        transport.inject(closed_afterwards)
+        updated = User.update(ada.user_id, email="countess@x")
+        transport.inject(())
+        assert updated.email == found.refresh().email == "countess@x"
+        assert loaded is None or updated is found
+
+
+@pytest.mark.parametrize("fault", [throttled(), refused_connection()])
+def test_writes_end_by_the_deadline_of_their_context(
+    faulty: Manager, transport: FaultInjectingTransport, time: FakeTime, fault: Any
+) -> None:
+    """A context with a short deadline has it for its writes, whatever the manager's is."""
+    ada, org = User.create(name="Ada", email="ada@x"), Org.create(org_id="acme", name="Acme")
+    transport.inject(fault)
+
+    def together() -> None:
+        with transaction():
+            Org.create(org_id="b", name="b")
+            Post.create(title="b")
+
+    for write in (
+        lambda: Org.create(org_id="a", name="a"),
+        lambda: User.create(name="Eve", email="eve@x"),
+        lambda: Org.update("acme", name="b"),
+        lambda: User.delete(ada.user_id),
+        lambda: org.save(force_reindex=True),
+        together,
+    ):
+        with run_with_batch_context(deadline=0.01):
+            started = time.now()
+            with pytest.raises((ThrottledError, ConnectionRefusedError)):
+                write()
+            assert time.now() - started <= 0.01

@@ -1,7 +1,8 @@
-"""Upserts of stored items: the given fields change, and defaults go in where the item has nothing."""
+"""Updates of items by their keys, and upserts: what they leave in memory, and where defaults go in."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -9,19 +10,22 @@ from attrs import NOTHING
 
 from dynamo_bao.changes import Updating
 from dynamo_bao.expressions.conditions import Attribute, Exists, Negation, all_of
+from dynamo_bao.instances import new_pending, state_of, unload
 from dynamo_bao.schema import Schema
 from dynamo_bao.wire import Item
 from dynamo_bao.writes.actions import WritePlan
 from dynamo_bao.writes.plans import Known, plan_update
 
+log = logging.getLogger("dynamo_bao.writes")
 
-class Upserting(Updating):
-    """Changes fields of a stored item by its key, on condition that it has all the others that have defaults.
+
+class UpdatingByKey(Updating):
+    """Changes fields of a stored item by its key, on condition that it has all others that have defaults.
 
     Where it has not, it is planned again with those that are missing.
 
     Attributes:
-        defaults: the defaults by field name.
+        defaults: the defaults by field name; for an upsert.
     """
 
     def __init__(self, *about: Any, defaults: Mapping[str, Any], **options: Any) -> None:
@@ -38,6 +42,29 @@ class Upserting(Updating):
         ]
         changes = {**missing, **self.changes}
         return plan_update(self.subject, changes, known, all_of((self.wanted, *expected)))
+
+    def settle(self, stored: Item | None) -> Any:
+        if stored is None:  # a transaction does not return what it left
+            try:
+                stored = self.reread()
+            except Exception:
+                log.warning(
+                    "%s is updated, but could not be read back", self.subject.schema.name, exc_info=True
+                )
+                return self._unread()
+        return super().settle(stored)
+
+    def _unread(self) -> Any:
+        """The instance of an item of which it is only known that it was changed; it is read at the next look."""
+        instance = self._known_object()
+        if instance is not None:
+            unload(instance, consistent=True, keep_changes=True)
+            return instance
+        instance = new_pending(self.home, self.subject.identity, self.subject.tenant, self.session)
+        state_of(instance).wants_consistent = True
+        if self.session is not None:
+            self.session.adopt(instance)
+        return instance
 
 
 def lacking(schema: Schema, item: Item, defaults: Mapping[str, Any]) -> dict[str, Any]:
