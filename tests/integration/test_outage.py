@@ -167,12 +167,14 @@ def test_S13_an_outage_costs_few_requests_and_leaves_nothing_behind(
     fault, most = FAULTS[manner]
     outage = Outage(times, fault)
     transport.inject(outage)
+    start = threading.Barrier(THREADS)  # so that each part has a thread, and with it a time, of its own
+
+    def part(thread: int) -> list[Call]:
+        start.wait(60)
+        return calls_of(outage, lambda: times.sleep(PAUSE_SECONDS), thread)
+
     with ThreadPoolExecutor(THREADS) as pool:
-        parts = list(
-            pool.map(
-                lambda thread: calls_of(outage, lambda: times.sleep(PAUSE_SECONDS), thread), range(THREADS)
-            )
-        )
+        parts = list(pool.map(part, range(THREADS)))
     calls = [call for part in parts for call in part]
     failed = [call for call in calls if call.error is not None]
     later = [call for call in calls if call.afterwards]
