@@ -21,6 +21,7 @@ from dynamo_bao.errors import (
 )
 from dynamo_bao.expressions.conditions import is_empty
 from dynamo_bao.fields.text import VersionField
+from dynamo_bao.hooks import run_afterwards
 from dynamo_bao.instances import Home, Status, state_of
 from dynamo_bao.keys import Key
 from dynamo_bao.lazy import require_present
@@ -32,6 +33,7 @@ from dynamo_bao.session.session import Session
 from dynamo_bao.session.work import Entry
 from dynamo_bao.transport.batchwrites import BatchWritten, write_batch
 from dynamo_bao.transport.messages import Reply, Request
+from dynamo_bao.transport.outcomes import may_be_done
 from dynamo_bao.wire import MAX_BATCH_WRITE_ITEMS, Item
 from dynamo_bao.writes.execute import Write
 from dynamo_bao.writes.transact import run_together
@@ -198,6 +200,10 @@ def _atomically(session: Session, changes: Sequence[Change]) -> Outcome:
     with round_of(session, database, "commit") as opened:
         try:
             _write_group(outcome, changes)
+        except WriteOutcomeUnknownError as error:
+            for change in changes:
+                change.refused(error)
+            raise
         finally:
             for reply in outcome.replies:
                 opened.add(database, reply, [_named(change) for change in changes])
@@ -251,15 +257,13 @@ def _group_outcome(changes: Sequence[Change]) -> Outcome:
     outcome = Outcome(changes[0].home.database)
     try:
         _write_group(outcome, changes)
-    except WriteOutcomeUnknownError as error:
-        outcome.unknown = dict.fromkeys(changes, error)
-    except TransactionError as error:
-        its_own: Iterable[Exception | None] = error.errors or [None] * len(changes)
+    except Exception as error:
+        if may_be_done(error):
+            outcome.unknown = dict.fromkeys(changes, error)
+            return outcome
+        told = error.errors if isinstance(error, TransactionError) else ()
+        its_own: Iterable[Exception | None] = told or [None] * len(changes)
         outcome.failed = {change: own or error for change, own in zip(changes, its_own, strict=True)}
-    except BaoError as error:
-        outcome.failed = dict.fromkeys(changes, error)
-    except Exception as error:  # the network's own: the request may have been carried out
-        outcome.unknown = dict.fromkeys(changes, error)
     return outcome
 
 
@@ -293,6 +297,7 @@ def _settle(changes: Sequence[Change], outcome: Outcome) -> None:
 
     Raises:
         CommitError: where something is not written, or nobody knows.
+        Exception: of a hook, the first, where everything is written.
     """
     written = [
         (change, change.settle(outcome.stored[change])) for change in changes if change in outcome.stored
@@ -301,10 +306,11 @@ def _settle(changes: Sequence[Change], outcome: Outcome) -> None:
         change: change.refused(error) if isinstance(error, BaoError) else error
         for change, error in (*outcome.failed.items(), *outcome.unknown.items())
     }
-    for change, result in written:
-        change.finish(result)
+    failed_hook = run_afterwards(partial(change.finish, result) for change, result in written)
     if errors:
         raise _partly(changes, outcome, errors)
+    if failed_hook is not None:
+        raise failed_hook
 
 
 def _partly(changes: Sequence[Change], outcome: Outcome, errors: dict[Any, Exception]) -> CommitError:

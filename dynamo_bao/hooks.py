@@ -11,10 +11,13 @@ What comes before a write may stop it by raising; what comes after one never hid
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import logging
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from dynamo_bao.errors import ConfigurationError
+
+log = logging.getLogger("dynamo_bao.hooks")
 
 HOOKS = ("before_save", "after_save", "before_delete", "after_delete")
 
@@ -74,3 +77,18 @@ def run(model: Any, hook: str, subject: Any, options: dict[str, Any], instance: 
         call = _part(plugin, hook)
         if call is not None:
             call(subject, options)
+
+
+def run_afterwards(calls: Iterable[Callable[[], object]]) -> Exception | None:
+    """Makes all of the calls that come after writes; the first error of them, where there is one.
+
+    What was written stays so, and the hooks of one item do not keep those of the next from running.
+    """
+    first: Exception | None = None
+    for call in calls:
+        try:
+            call()
+        except Exception as error:
+            first = first or error
+            log.exception("what came after a write failed; it is written all the same")
+    return first

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
 from dynamo_bao.changes import Change, Creation, Deleting, Saving
@@ -22,6 +22,7 @@ from dynamo_bao.schema import Schema
 from dynamo_bao.session.session import Session
 from dynamo_bao.session.work import Entry
 from dynamo_bao.tenancy import bound_tenant
+from dynamo_bao.updating import defaults_beside
 from dynamo_bao.writes.plans import Delta
 from dynamo_bao.writing import (
     ConditionLike,
@@ -112,10 +113,18 @@ class StoredModel(Generic[M]):
             ConditionalError: where `condition` does not hold.
             VersionConflictError: where another version is stored.
         """
+        return self._update(key, condition, changes)
+
+    def _update(
+        self,
+        key: object,
+        condition: ConditionLike,
+        changes: dict[str, Any],
+        defaults: Mapping[str, Any] | None = None,
+    ) -> M:
         options = {"is_new": False, "condition": condition}
         run(self.model, "before_save", changes, options)
-
-        change = update_of(self.home, self.plain_key(key), changes, condition)
+        change = update_of(self.home, self.plain_key(key), changes, condition, defaults)
         change.done.append(lambda updated: run(self.model, "after_save", updated, options, updated))
         return self.typed(carry_out(change))
 
@@ -142,8 +151,10 @@ class StoredModel(Generic[M]):
         return self.update(key, condition, **changes)
 
     def upsert(self, **fields: Any) -> M:
-        """Stores the given fields: into the item with their key, or into a new one with defaults for the rest.
+        """Stores the given fields: into the item with their key, or into a new one.
 
+        Defaults go in where nothing is stored: for all other fields of a new item, and for those of a stored one
+        that it has no attribute for, unless the field is optional, so that nothing means None.
         Without a key that makes itself, such as that of ``UlidField(auto_assign=True)``, the item is a new one.
         """
         schema = self.schema
@@ -153,9 +164,10 @@ class StoredModel(Generic[M]):
             return self.create(**fields)
         key = {name: fields.get(name) for name in schema.key_names}
         changes = {name: value for name, value in fields.items() if name not in key}
+        defaults = defaults_beside(schema, fields)
         for attempt in range(_UPSERT_ROUNDS):
             try:
-                return self.update(key, None, **changes)
+                return self._update(key, None, dict(changes), defaults)
             except ItemNotFoundError:
                 pass
             try:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from dynamo_bao.changes import Change, Requirement
 from dynamo_bao.context import current_session, run_with_batch_context
 from dynamo_bao.errors import BatchContextError, ItemNotFoundError, TransactionError
+from dynamo_bao.hooks import run_afterwards
 from dynamo_bao.instances import Status, identity_of, state_of
 from dynamo_bao.merging import combined
 from dynamo_bao.registry import managers
@@ -22,8 +23,6 @@ from dynamo_bao.writes.failures import transaction_failed
 from dynamo_bao.writes.plans import Subject
 from dynamo_bao.writes.transact import run_together
 from dynamo_bao.writing import ConditionLike, checked_condition, write_of
-
-log = logging.getLogger("dynamo_bao.transaction")
 
 
 class Transaction:
@@ -132,17 +131,11 @@ class Transaction:
             change.confirm()
             if change.spot not in written:
                 self._session.unsay(change.home, change.subject.identity)
-        errors: list[Exception] = []
-        for change in self._changes:
-            if change.spot not in written:
-                continue
-            try:
-                change.finish(change.result)
-            except Exception as error:
-                errors.append(error)
-                log.exception("what came after a write failed; the transaction is written all the same")
-        if errors:
-            raise errors[0]
+        error = run_afterwards(
+            partial(change.finish, change.result) for change in self._changes if change.spot in written
+        )
+        if error is not None:
+            raise error
 
     def abandon(self, since: int = 0) -> None:
         """Takes back the changes after the first `since` ones, in memory; those before are shown again."""

@@ -11,7 +11,6 @@ from dynamo_bao.changes import (
     Creation,
     Deleting,
     Saving,
-    Updating,
     known_of,
     stored_values,
 )
@@ -39,6 +38,7 @@ from dynamo_bao.scope import enter, enter_through, open_transaction, require_own
 from dynamo_bao.sending import round_of
 from dynamo_bao.session.session import Session
 from dynamo_bao.transport.messages import Reply, Request
+from dynamo_bao.updating import UpdatingByKey, lacking
 from dynamo_bao.wire import Item
 from dynamo_bao.writes.actions import check_item_size
 from dynamo_bao.writes.execute import Send, Write
@@ -198,8 +198,18 @@ def _version_assumed(schema: Schema, changes: Mapping[str, Any], stored: Item | 
 # --- update and delete by key -----------------------------------------------------------------------
 
 
-def update_of(home: Home, given: object, changes: Mapping[str, Any], condition: ConditionLike) -> Change:
-    """Changes fields of an item without loading it first, unless its unique values require that."""
+def update_of(
+    home: Home,
+    given: object,
+    changes: Mapping[str, Any],
+    condition: ConditionLike,
+    defaults: Mapping[str, Any] | None = None,
+) -> Change:
+    """Changes fields of an item without loading it first, unless its unique values require that.
+
+    Args:
+        defaults: by field name what goes in where the stored item has no such attribute; for an upsert.
+    """
     schema = home.schema
     session, tenant = enter(home.database, schema.name, "update", given)
     identity = schema.identify(tenant, given)
@@ -210,8 +220,8 @@ def update_of(home: Home, given: object, changes: Mapping[str, Any], condition: 
         accepted.setdefault(field.name, field.renewed())
     subject = Subject(schema, tenant, identity)
     if session is not None and open_transaction() is not None:
-        return _update_loaded(home, session, subject, accepted, wanted, asked)
-    change = Updating(home, session, subject, None, wanted, changes=accepted)
+        return _update_loaded(home, session, subject, accepted, wanted, asked, defaults or {})
+    change = UpdatingByKey(home, session, subject, None, wanted, changes=accepted, defaults=defaults or {})
     change.assumed = asked
     change.reread = lambda: write_of(change).read_known().item
     if needs_source(schema, accepted):
@@ -226,12 +236,15 @@ def _update_loaded(
     changes: Mapping[str, Any],
     wanted: Condition,
     asked: Assumed,
+    defaults: Mapping[str, Any],
 ) -> Saving:
     """An update in a transaction, which returns the instance: it is loaded first."""
     instance = session.lookup(home, subject.identity, subject.tenant, consistent=True, counted=False)
     home.materialise(instance)
-    change = Saving(home, session, subject, instance, wanted, changes=changes)
-    change.known = known_of(instance)
+    known = known_of(instance)
+    missing = {} if known is None else lacking(home.schema, known.item, defaults)
+    change = Saving(home, session, subject, instance, wanted, changes={**missing, **changes})
+    change.known = known
     change.assumed = {**_values_assumed(change), **asked}
     return change
 
@@ -355,7 +368,8 @@ def write_of(change: Change) -> Write:
 
 def write_through(change: Change, send: Send) -> Write:
     """What carries out a change, with requests sent by `send`."""
-    return Write(change.home.database, change.subject, change.operation, change.plan_from, send)
+    seconds = None if change.session is None else change.session.deadline
+    return Write(change.home.database, change.subject, change.operation, change.plan_from, send, seconds)
 
 
 def checked_condition(schema: Schema, condition: ConditionLike) -> Condition:

@@ -120,6 +120,7 @@ LEVELS: tuple[tuple[str, tuple[str, ...]], ...] = (
             "results",
             "hooks",
             "changes",
+            "updating",
             "writing",
             "merging",
             "commit",

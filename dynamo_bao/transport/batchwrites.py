@@ -7,11 +7,10 @@ from typing import Any
 
 from attrs import Factory, define
 
-from dynamo_bao.errors import ServiceError
 from dynamo_bao.keys import Key
 from dynamo_bao.transport.batches import TableKey
 from dynamo_bao.transport.messages import Reply, Request, Transport
-from dynamo_bao.transport.outcomes import TRANSIENT
+from dynamo_bao.transport.outcomes import may_be_done
 from dynamo_bao.transport.retry import repeat_while
 from dynamo_bao.wire import BATCH_WRITE_ITEM, PK, SK, Item
 
@@ -25,7 +24,7 @@ class BatchWritten:
 
     Attributes:
         unprocessed: keys that DynamoDB had not processed by the deadline.
-        refused: keys of a request that DynamoDB refused.
+        refused: keys of a request that DynamoDB refused, or that never reached it.
         uncertain: keys of a request without a readable answer, so that it is not known whether they are written.
         error: the error in either case.
         replies: every reply, in order.
@@ -48,10 +47,10 @@ def write_batch(transport: Transport, puts: Puts, deadline: float) -> BatchWritt
             reply = transport.send(_request(puts, keys), deadline=deadline)
         except Exception as error:
             written.error = error
-            if isinstance(error, ServiceError) and error.code not in TRANSIENT:
-                written.refused = keys
-            else:
+            if may_be_done(error):
                 written.uncertain = keys
+            else:
+                written.refused = keys
             return 0
         written.replies.append(reply)
         written.unprocessed = _left(reply.body)

@@ -20,7 +20,14 @@ from dynamo_bao.process import this_process
 from dynamo_bao.transport.connections import HttpReply, NotConnected, ReplyLost
 from dynamo_bao.transport.embedded import EmbeddedEngine
 from dynamo_bao.transport.integrity import check_envelope, parse_reply
-from dynamo_bao.transport.messages import AttemptFailed, Outcome, Request, names_an_arn, tables_of
+from dynamo_bao.transport.messages import (
+    AttemptFailed,
+    Outcome,
+    Request,
+    names_an_arn,
+    tables_of,
+    with_outcome,
+)
 from dynamo_bao.transport.outcomes import CONTENDED, THROTTLING, TRANSIENT, error_for
 from dynamo_bao.transport.signing import StaticCredentials, scope_of
 
@@ -239,7 +246,7 @@ def _raise_for(request: Request, error: Exception) -> NoReturn:
         raise _answered(request, error) from error
     outcome = _outcome_without_reply(error)
     if outcome is None:
-        raise error
+        raise with_outcome(error, Outcome.NOT_SENT) if _is_unsigned(error) else error
     raise AttemptFailed(error, outcome) from error
 
 
@@ -290,7 +297,7 @@ def lost_on_the_way(url: str, error: NotConnected | ReplyLost) -> Exception:
             cause, (ssl.SSLEOFError, ssl.SSLZeroReturnError)
         ):
             untrusted: Exception = exceptions.SSLError(endpoint_url=url, error=cause)
-            return untrusted
+            return with_outcome(untrusted, Outcome.NOT_SENT)
         kind = (
             exceptions.ConnectTimeoutError
             if isinstance(cause, TimeoutError)
@@ -316,6 +323,13 @@ def _answered(request: Request, error: Any) -> Exception:
     return mapped
 
 
+def _is_unsigned(error: Exception) -> bool:
+    """Whether a request was not sent because there was nothing to sign it with."""
+    from botocore.exceptions import CredentialRetrievalError, NoCredentialsError, PartialCredentialsError
+
+    return isinstance(error, (CredentialRetrievalError, NoCredentialsError, PartialCredentialsError))
+
+
 def _outcome_without_reply(error: Exception) -> Outcome | None:
     """What became of a request that got no believable reply; None where another attempt would not help."""
     from botocore.exceptions import (
@@ -323,13 +337,14 @@ def _outcome_without_reply(error: Exception) -> Outcome | None:
         ConnectTimeoutError,
         EndpointConnectionError,
         HTTPClientError,
+        ProxyConnectionError,
         ReadTimeoutError,
         ResponseStreamingError,
     )
     from botocore.parsers import ResponseParserError
     from urllib3.exceptions import HTTPError
 
-    if isinstance(error, (ConnectTimeoutError, EndpointConnectionError)):
+    if isinstance(error, (ConnectTimeoutError, EndpointConnectionError, ProxyConnectionError)):
         return Outcome.NOT_SENT
     lost = (ConnectionClosedError, HTTPClientError, ReadTimeoutError, ResponseStreamingError)
     return (

@@ -41,7 +41,10 @@ class EmbeddedEngine:
         with self._lock:
             status, headers, body = self._handler.dispatch(normalize_request(request))
             for table in self._backend.tables.values():
-                table.__class__ = self._table_class
+                if (
+                    table.has_range_key
+                ):  # as the library's have; others, of the user's own, stay as moto made them
+                    table.__class__ = self._table_class
         return status, headers, body.encode() if isinstance(body, str) else body
 
 

@@ -31,7 +31,7 @@ from dynamo_bao.transport.boto import (
 from dynamo_bao.transport.connections import Connections, HttpReply, NotConnected, Origin, ReplyLost
 from dynamo_bao.transport.integrity import check_envelope, parse_reply
 from dynamo_bao.transport.listening import Ears, Listeners
-from dynamo_bao.transport.messages import AttemptFailed, Outcome, Request, names_an_arn
+from dynamo_bao.transport.messages import AttemptFailed, Outcome, Request, names_an_arn, with_outcome
 from dynamo_bao.transport.quick import Quick
 from dynamo_bao.transport.signing import CONTENT_TYPE, Credentials, Signer
 
@@ -79,6 +79,15 @@ class Route:
         if self.process is this_process.token:
             for connections in (self.connections, *self.elsewhere.values()):
                 connections.close()
+
+    def signed(self, target: str, body: bytes, now: float) -> Mapping[str, str]:
+        """The headers that sign a request with the credentials of the moment."""
+        try:
+            credentials = self.credentials()
+        except Exception as error:
+            with_outcome(error, Outcome.NOT_SENT)
+            raise
+        return self.signer.headers(credentials, target, body, now)
 
     def head(self, target: str, length: int, signed: Mapping[str, str]) -> bytes:
         """The head of a request, as it is sent."""
@@ -202,7 +211,7 @@ class LeanWire:
 
     def _send(self, route: Route, request: Request, body: bytes, skew: float, ends: float) -> HttpReply:
         target = TARGET + request.operation
-        signed = route.signer.headers(route.credentials(), target, body, self._clock() + skew)
+        signed = route.signed(target, body, self._clock() + skew)
         data = route.head(target, len(body), signed) + body
         return _exchanged(route.connections, route.manner.url, data, ends)
 
@@ -214,7 +223,7 @@ class LeanWire:
             "Content-Type": CONTENT_TYPE,
             "X-Amz-Target": target,
             "Content-Length": str(len(body)),
-            **route.signer.headers(route.credentials(), target, body, self._clock() + skew),
+            **route.signed(target, body, self._clock() + skew),
         }
         prepared, reply = self.boto.hear(request, route.manner.url, headers, body)
         if reply is not None:

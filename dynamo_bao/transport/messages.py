@@ -83,6 +83,25 @@ class AttemptFailed(Exception):
         self.outcome = outcome
 
 
+_OUTCOME = "_dynamo_bao_outcome"
+
+
+def with_outcome(error: Exception, outcome: Outcome) -> Exception:
+    """An error that says from now on what became of the request it ended; it may be anybody's."""
+    setattr(error, _OUTCOME, outcome)
+    return error
+
+
+def outcome_of(error: Exception) -> Outcome | None:
+    """What an error says became of its request, over all attempts; None where it says nothing.
+
+    >>> outcome_of(with_outcome(OSError("no route"), Outcome.NOT_SENT))
+    <Outcome.NOT_SENT: 'not sent'>
+    """
+    outcome: Outcome | None = getattr(error, _OUTCOME, None)
+    return outcome
+
+
 class Wire(Protocol):
     """Makes single attempts; what is above it decides whether to repeat them."""
 
@@ -117,7 +136,8 @@ class Transport(Protocol):
 
         Raises:
             BaoError: what DynamoDB answered, mapped.
-            Exception: what botocore raises on its own (no network, no credentials).
+            Exception: what botocore raises on its own (no network, no credentials); `outcome_of` tells what became
+                of the request, where that is known.
         """
         ...
 

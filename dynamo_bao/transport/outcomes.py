@@ -12,7 +12,9 @@ from dynamo_bao.errors import (
     ServiceError,
     ThrottledError,
     TransactionError,
+    WriteOutcomeUnknownError,
 )
+from dynamo_bao.transport.messages import Outcome, outcome_of
 from dynamo_bao.wire import Item
 
 THROTTLING: Final = frozenset(
@@ -100,6 +102,20 @@ class TransactionCancelled(TransactionError):
         """Whether every reason is a conflict or throttling, so that another attempt may succeed."""
         given = {reason for reason in self.reasons if reason is not None}
         return bool(given) and given <= TRANSIENT_REASONS
+
+
+def may_be_done(error: Exception) -> bool:
+    """Whether a write that ended with an error may have been carried out all the same.
+
+    >>> may_be_done(ConditionFailed("no", None)), may_be_done(ConnectionResetError())
+    (False, True)
+    """
+    outcome = outcome_of(error)
+    if outcome is not None:
+        return outcome is Outcome.UNKNOWN
+    if isinstance(error, ServiceError):
+        return error.code in TRANSIENT
+    return isinstance(error, WriteOutcomeUnknownError) or not isinstance(error, BaoError)
 
 
 def error_for(code: str, message: str, operation: str, response: Mapping[str, Any], table: str) -> BaoError:

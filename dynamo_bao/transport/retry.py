@@ -19,6 +19,7 @@ from dynamo_bao.transport.messages import (
     Request,
     Wire,
     capacity_of,
+    with_outcome,
 )
 from dynamo_bao.transport.outcomes import ConditionFailed, TransactionCancelled
 
@@ -97,7 +98,10 @@ class RetryingTransport:
                     raise
                 body, waited = self._send_again(sending, error)
         except AttemptFailed as failed:
-            raise failed.error from failed.error.__cause__
+            raise sending.told(failed.error, failed.outcome) from failed.error.__cause__
+        except Exception as error:
+            sending.told(error, None)
+            raise
         capacity = capacity_of(request.operation, body)
         return Reply(request, body, capacity, sending.attempts, self._clock.now() - started, waited, started)
 
@@ -159,6 +163,11 @@ class _Sending:
                 if not self._request.repeatable:
                     raise _unknown_outcome(self._request.operation) from failed.error
             raise
+
+    def told(self, error: Exception, outcome: Outcome | None) -> Exception:
+        """An error with what became of the request: after one lost reply nobody knows, whatever came then."""
+        last = Outcome.UNKNOWN if self._unknown else outcome
+        return error if last is None else with_outcome(error, last)
 
     def allowed(self, error: BaseException | None) -> int:
         """How many attempts there may be in all after `error`."""

@@ -28,6 +28,8 @@ STORED: Condition = Exists(Attribute(PK))
 """The item exists."""
 NOT_STORED: Condition = Negation(STORED)
 """The item does not exist."""
+NO_ATTRIBUTE = "_bao_nothing"
+"""An attribute that no item has. Removing it changes nothing; an update that changes nothing needs some action."""
 
 
 @frozen
@@ -79,11 +81,20 @@ class Action:
         assert self.update is not None
         update = self.update
         return (
-            all(same_stored(value, stored.get(name)) for name, value in update.set_.items())
+            self._leaves_traces
+            and all(same_stored(value, stored.get(name)) for name, value in update.set_.items())
             and not any(name in stored for name in update.remove)
             and all(_members(value) <= _members(stored.get(name)) for name, value in update.add.items())
             and not any(_members(value) & _members(stored.get(name)) for name, value in update.delete.items())
         )
+
+    @property
+    def _leaves_traces(self) -> bool:
+        """Whether a stored item could tell that the update was carried out; an added number does not."""
+        assert self.update is not None
+        update = self.update
+        members = any("N" not in value for value in update.add.values())
+        return members or bool(update.set_ or update.delete or update.remove.keys() - {NO_ATTRIBUTE})
 
 
 def _members(value: AttributeValue | None) -> set[Any]:

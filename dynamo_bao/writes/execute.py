@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from attrs import define, field, frozen
@@ -22,8 +22,8 @@ from dynamo_bao.errors import (
 )
 from dynamo_bao.expressions.conditions import Attribute, Compare
 from dynamo_bao.keys import Key
-from dynamo_bao.transport.messages import Reply, Request, returned_item
-from dynamo_bao.transport.outcomes import ConditionFailed, TransactionCancelled
+from dynamo_bao.transport.messages import Outcome, Reply, Request, returned_item, with_outcome
+from dynamo_bao.transport.outcomes import ConditionFailed, TransactionCancelled, may_be_done
 from dynamo_bao.wire import GET_ITEM, Item
 from dynamo_bao.writes.actions import WritePlan, request_for
 from dynamo_bao.writes.plans import Known, Subject
@@ -32,6 +32,12 @@ log = logging.getLogger("dynamo_bao.writes")
 
 Send = Callable[[Request, float], Reply]
 """Sends a request by a deadline, and counts it."""
+
+
+ADDED_PERHAPS = (
+    "no reply came to any attempt, and doing it again could add to a counter twice. "
+    "refresh() the instance to see what is stored, then decide."
+)
 
 
 @frozen
@@ -61,6 +67,7 @@ class Write:
         operation: ``"create"``, ``"save"``, ``"update"``, ``"delete"`` or ``"require"``, for errors.
         plan_from: makes the plan from what is known of the item.
         send: carries requests.
+        seconds: how long it may take; None for as long as the database says.
         plan: the present plan, made by `begin`.
     """
 
@@ -69,6 +76,7 @@ class Write:
     operation: str
     plan_from: Callable[[Known | None], WritePlan]
     send: Send
+    seconds: float | None = None
     plan: WritePlan = field(init=False)
     _asked_again: bool = field(default=False, init=False)
 
@@ -89,7 +97,7 @@ class Write:
             UniqueConstraintError: a unique value is another item's.
             WriteOutcomeUnknownError: the reply was lost, and the write cannot be repeated safely.
         """
-        deadline = self.database.deadline_from_now()
+        deadline = self.deadline_from_now()
         self.begin(known)
         while True:
             try:
@@ -103,6 +111,10 @@ class Write:
                 if self.plan.main_action.already_done(stored):
                     return stored if self.operation in ("save", "update") else None
             self.replan(refusal, deadline)
+
+    def deadline_from_now(self) -> float:
+        """When to stop, if it starts now, in the transport's clock."""
+        return self.database.deadline_from_now(self.seconds)
 
     def replan(self, refusal: Refusal, deadline: float) -> None:
         """Makes another plan from what is stored now; raises where that can be no better than the last."""
@@ -124,15 +136,15 @@ class Write:
 
     def is_done(self, deadline: float) -> bool:
         """Whether what is stored now is what the plan leaves behind."""
-        return self.plan.main_action.already_done(self._read(deadline))
+        return self.plan.main_action.already_done(self._read(deadline, doubted=True))
 
     def _stored(self, refusal: Refusal, deadline: float) -> Item | None:
         returned = refusal.items[self.plan.main]
-        return self._read(deadline) if returned is None else returned
+        return self._read(deadline, doubted=refusal.repeated) if returned is None else returned
 
     def read_known(self) -> Known:
         """The item as it is stored, read consistently; `ItemNotFoundError` where it is not."""
-        stored = self._read(self.database.deadline_from_now())
+        stored = self._read(self.deadline_from_now())
         if stored is None:
             raise self.missing()
         return Known.read(self.subject.schema, self.subject.identity.primary_id, stored)
@@ -147,15 +159,19 @@ class Write:
         except WriteOutcomeUnknownError as error:
             unknown = WriteOutcomeUnknownError(f"{self.item} {self.operation}: {error}", **self._names)
             raise unknown from cause_of(error)
+        except Exception as error:
+            if must_not_be_repeated(error, [self]):
+                raise WriteOutcomeUnknownError(
+                    f"{self.item} {self.operation}: {ADDED_PERHAPS}", **self._names
+                ) from error
+            raise
         return returned_item(reply.body, "Attributes")
 
     def _item_was_fine(self, refusal: Refusal) -> bool:
         """Whether only guards of unique values stood in the way; raises for other reasons than conditions."""
         failed = [number for number, reason in enumerate(refusal.reasons) if reason is not None]
         if not failed or any(refusal.reasons[number] != "ConditionalCheckFailed" for number in failed):
-            raise TransactionError(
-                f"{self.item} {self.operation}: {refusal.cause}", refusal.reasons
-            ) from cause_of(refusal.cause)
+            raise self._cancelled(refusal) from cause_of(refusal.cause)
         return self.plan.main not in failed
 
     def _around_guards(self, refusal: Refusal, deadline: float) -> WritePlan:
@@ -205,15 +221,23 @@ class Write:
         """The error for a unique value (the constraint's field and the value) that is another item's."""
         return UniqueConstraintError(claim[0], claim[1], **self._names)
 
-    def _read(self, deadline: float, key: Key | None = None) -> Item | None:
-        """A stored item (the subject's own by default), read consistently."""
+    def _read(self, deadline: float, key: Key | None = None, *, doubted: bool = False) -> Item | None:
+        """A stored item (the subject's own by default), read consistently.
+
+        Args:
+            doubted: whether the write may have been carried out, which an error tells instead of its own outcome.
+        """
         parameters = {
             "TableName": self.database.table_name,
             "Key": (key or self.subject.identity.key).as_item(),
             "ConsistentRead": True,
             "ReturnConsumedCapacity": "TOTAL",
         }
-        reply = self.send(Request(GET_ITEM, parameters), deadline)
+        try:
+            reply = self.send(Request(GET_ITEM, parameters), deadline)
+        except Exception as error:
+            with_outcome(error, Outcome.UNKNOWN if doubted else Outcome.REFUSED)
+            raise
         return returned_item(reply.body, "Item")
 
     @property
@@ -241,6 +265,17 @@ class Write:
             **self._names,
         )
 
+    def _cancelled(self, refusal: Refusal) -> BaoError:
+        """The error for a transaction that was cancelled for other reasons than conditions."""
+        if not refusal.repeated:
+            return TransactionError(f"{self.item} {self.operation}: {refusal.cause}", refusal.reasons)
+        reasons = ", ".join(sorted({reason for reason in refusal.reasons if reason is not None}))
+        return WriteOutcomeUnknownError(
+            f"{self.item} {self.operation}: a reply was lost, and further attempts were cancelled ({reasons}). "
+            f"find() it anew to see what is stored, then decide.",
+            **self._names,
+        )
+
     def _refused(self) -> BaoError:
         what = "Delete condition not met" if self.operation == "delete" else "Condition check failed"
         return ConditionalError(
@@ -248,3 +283,10 @@ class Write:
             operation=self.operation,
             **self._names,
         )
+
+
+def must_not_be_repeated(error: Exception, writes: Sequence[Write]) -> bool:
+    """Whether writes that ended with an error may be stored, and doing them anew would then count twice."""
+    if isinstance(error, (ConditionFailed, TransactionCancelled)) or not may_be_done(error):
+        return False
+    return not all(write.plan.main_action.repeats_safely() for write in writes)

@@ -30,10 +30,7 @@ from dynamo_bao.keys import Key
 from dynamo_bao.schema import Schema
 from dynamo_bao.shapes import ConstraintShape, IndexShape, Part
 from dynamo_bao.wire import DERIVED, SEARCH_TEXT, AttributeValue, Item
-from dynamo_bao.writes.actions import NOT_STORED, STORED, Action, WritePlan, check_update_size
-
-_NOTHING = "_bao_nothing"
-"""An attribute that no item has. Removing it changes nothing; an update that changes nothing needs some action."""
+from dynamo_bao.writes.actions import NO_ATTRIBUTE, NOT_STORED, STORED, Action, WritePlan, check_update_size
 
 
 @frozen
@@ -200,7 +197,7 @@ def plan_update(
     if known is not None:
         _put_constraints(draft, subject, changes, known, reindex)
     if draft.update.is_empty():
-        draft.update.remove[_NOTHING] = None
+        draft.update.remove[NO_ATTRIBUTE] = None
     before = known.item if known is not None else subject.identity.key.as_item()
     check_update_size(schema.name, subject.identity.primary_id, before, draft.update)
     main = Action("Update", subject.identity.key, all_of(draft.conditions), update=draft.update)

@@ -9,7 +9,7 @@ from dynamo_bao.errors import BaoError, WriteOutcomeUnknownError, cause_of
 from dynamo_bao.transport.messages import Request
 from dynamo_bao.transport.outcomes import TransactionCancelled
 from dynamo_bao.wire import TRANSACT_WRITE_ITEMS
-from dynamo_bao.writes.execute import Refusal, Send, Write
+from dynamo_bao.writes.execute import ADDED_PERHAPS, Refusal, Send, Write, must_not_be_repeated
 from dynamo_bao.writes.together import Together, failed, together
 
 
@@ -21,23 +21,37 @@ def run_together(writes: Sequence[Write], send: Send) -> None:
 
     Raises:
         TransactionError: with what stood in the way of each write; nothing was written.
-        WriteOutcomeUnknownError: where no reply came by the deadline.
+        WriteOutcomeUnknownError: where no reply came, and doing it again could add to a counter twice; or where
+            further attempts were cancelled for other reasons than conditions.
     """
-    deadline = writes[0].database.deadline_from_now()
+    deadline = writes[0].deadline_from_now()
     while True:
         combined = together(writes)
         request = Request(TRANSACT_WRITE_ITEMS, combined.request(str(uuid.uuid4())), True)
         try:
             send(request, deadline)
             return
-        except WriteOutcomeUnknownError as error:
-            names = ", ".join(write.item for write in writes)
-            raise WriteOutcomeUnknownError(f"The transaction of {names}: {error}") from cause_of(error)
         except TransactionCancelled as failure:
             refusal = Refusal(failure.reasons, failure.items, failure.repeated, failure)
-        if refusal.repeated and all(write.is_done(deadline) for write in writes):
+        except Exception as error:
+            if must_not_be_repeated(error, writes):
+                raise WriteOutcomeUnknownError(
+                    f"The transaction of {_named(writes)}: {ADDED_PERHAPS}"
+                ) from error
+            raise
+        if refusal.repeated and _are_done(writes, deadline):
             return
         _replan(combined, refusal, deadline)
+
+
+def _named(writes: Sequence[Write]) -> str:
+    return ", ".join(write.item for write in writes)
+
+
+def _are_done(writes: Sequence[Write], deadline: float) -> bool:
+    """Whether what is stored tells that all of `writes` were carried out; conditions alone leave nothing behind."""
+    changing = [write for write in writes if write.plan.main_action.kind != "ConditionCheck"]
+    return bool(changing) and all(write.is_done(deadline) for write in changing)
 
 
 def _replan(combined: Together, refusal: Refusal, deadline: float) -> None:
@@ -47,6 +61,8 @@ def _replan(combined: Together, refusal: Refusal, deadline: float) -> None:
     for number, refused in refusals.items():
         try:
             combined.writes[number].replan(refused, deadline)
+        except WriteOutcomeUnknownError:
+            raise
         except BaoError as error:
             errors[number] = error
     if errors or not refusals:

@@ -56,6 +56,7 @@ def test_R7_requests_by_number_of_keys(embedded: Manager, sent: Wire, count: int
             assert not org
     assert sent.operations == ["BatchGetItem"] * requests
     assert all(len(sent.keys(number)) <= 100 for number in range(requests))
+    print(f"\nR7: {count} keys: {requests} requests")
 
 
 def test_the_same_key_is_the_same_object(users: list[str], wire: Wire) -> None:
@@ -76,6 +77,7 @@ def test_R6_equal_keys_are_asked_for_once(users: list[str], wire: Wire) -> None:
         found = [User.find(users[0]) for _ in range(50)]
         assert {user.name for user in found} == {"user 0"}
     assert wire.keys() == [f"u#{users[0]}"]
+    print("\nR6: 50 callers, 1 key sent")
 
 
 def test_nothing_looked_at_is_nothing_sent(users: list[str], wire: Wire) -> None:
@@ -176,6 +178,7 @@ def test_R5_present_and_absent_keys_are_not_mixed_up(users: list[str]) -> None:
         for number, (present, absent) in enumerate(found):
             assert present.name == f"user {number}"
             assert not absent
+    print(f"\nR5: 0 of {2 * len(found)} mixed up")
 
 
 def test_batch_find_gives_all_by_canonical_id(users: list[str], wire: Wire) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import subprocess
@@ -23,6 +24,7 @@ from dynamo_bao import (
     init_models,
     registry,
     run_with_batch_context,
+    transaction,
 )
 from dynamo_bao.layout import table_definition
 from tests.support import models
@@ -367,3 +369,44 @@ def test_the_level_of_the_log(monkeypatch: pytest.MonkeyPatch) -> None:
             init_models(models=[Org], embedded=True)
     finally:
         log.setLevel(before)
+
+
+def test_an_embedded_table_of_the_users_own_needs_no_sort_key(embedded: Manager) -> None:
+    """The engine answers for tables of other shapes too: lookups, queries, index queries, scans and transactions."""
+    client, ada = embedded.client, {"id": {"S": "ada"}, "team": {"S": "red"}}
+    client.create_table(
+        TableName="people",
+        KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("id", "team")],
+        GlobalSecondaryIndexes=[
+            {
+                "IndexName": "teams",
+                "KeySchema": [{"AttributeName": "team", "KeyType": "HASH"}],
+                "Projection": {"ProjectionType": "ALL"},
+            }
+        ],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    client.put_item(TableName="people", Item=ada)
+    with transaction():  # after which the engine's items are shared with their backup
+        Org.create(org_id="acme", name="Acme")
+        Org.create(org_id="beta", name="Beta")
+
+    def found(condition: str, value: str, **index: str) -> Any:
+        values = {":v": {"S": value}}
+        options = {"KeyConditionExpression": condition, "ExpressionAttributeValues": values, **index}
+        return client.query(TableName="people", **options)["Items"]
+
+    key = {"id": {"S": "ada"}}
+    assert client.get_item(TableName="people", Key=key)["Item"] == ada
+    assert "Item" not in client.get_item(TableName="people", Key={"id": {"S": "eve"}})
+    assert found("id = :v", "ada") == found("team = :v", "red", IndexName="teams") == [ada]
+    assert found("id = :v", "eve") == found("team = :v", "blue", IndexName="teams") == []
+    assert client.scan(TableName="people")["Items"] == [ada]
+    put = {"Put": {"TableName": "people", "Item": {"id": {"S": "eve"}}}}
+    check = {"ConditionCheck": {"TableName": "people", "Key": key, "ConditionExpression": "team = :v"}}
+    for team in ("blue", "red"):
+        check["ConditionCheck"]["ExpressionAttributeValues"] = {":v": {"S": team}}
+        with contextlib.suppress(client.exceptions.TransactionCanceledException):
+            client.transact_write_items(TransactItems=[put, check])
+        assert ("Item" in client.get_item(TableName="people", Key=put["Put"]["Item"])) is (team == "red")

@@ -468,6 +468,52 @@ def test_W2_a_lost_reply_is_not_applied_twice(table_name: str, capsys: pytest.Ca
         print(f"W2: {rounds} transactions with lost replies, {rounds} written once, 0 errors")
 
 
+class Tally(Model, prefix="txt", name="TxTally"):
+    tally_id: str = StringField()
+    count_: int = CounterField()
+
+    primary_key = PrimaryKey("tally_id")
+
+
+def overtaken(client: Any, table_name: str) -> list[Any]:
+    """The reply of an attempt that was not carried out is lost; before the next one document 'd' is closed."""
+
+    def closed(request: Any, send: Any, chance: Any) -> Any:
+        client.update_item(
+            TableName=table_name,
+            Key={"_pk": {"S": "txd#d"}, "_sk": {"S": "txd"}},
+            UpdateExpression="SET #t = :t",
+            ExpressionAttributeNames={"#t": "text"},
+            ExpressionAttributeValues={":t": {"S": "closed"}},
+        )
+        return send(request)
+
+    return [lost_reply(carried_out=False), closed]
+
+
+def test_W2_a_lost_transaction_that_leaves_no_trace_is_not_taken_for_written(table_name: str) -> None:
+    """Counters and conditions alone say nothing of whether they were carried out: the refusal is what counts."""
+    transport = FaultInjectingTransport(embedded_transport().wire, operations={"TransactWriteItems"})
+    with init_models(models=[Doc, Tally], table_name=table_name, transport=transport) as manager:
+        manager.create_table()
+        Doc.create(doc_id="d", text="open")
+        Tally.create(tally_id="t", count_=1)
+        with run_with_batch_context():
+            watched, counted = Doc.find("d"), Tally.find("t")
+            assert (watched.text, counted.count_) == ("open", 1)
+            transport.inject(overtaken(manager.client, table_name))
+            with pytest.raises(ConditionalError), transaction() as tx:
+                tx.require(watched, {"text": "open"})
+            manager.repository(Doc).update("d", text="open")
+            transport.inject(overtaken(manager.client, table_name))
+            with pytest.raises(ConditionalError), transaction() as tx:
+                tx.require(watched, {"text": "open"})
+                counted.count_ += 1
+                counted.save()
+        assert Tally.find("t").count_ == 1
+        print("W2: 2 transactions that were not carried out, 0 taken for written")
+
+
 # --- limits and rules ---------------------------------------------------------------------------------------
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from typing import ClassVar
 
 import pytest
 
@@ -13,6 +14,9 @@ from dynamo_bao import (
     ConditionalError,
     ItemNotFoundError,
     Manager,
+    Model,
+    PrimaryKey,
+    StringField,
     TransactionError,
     UncommittedChangesError,
     UniqueConstraintError,
@@ -272,6 +276,38 @@ def test_an_unreadable_reply_is_unknown_and_can_be_committed_again(table_name: s
             transport.inject([])
             session.commit()
         assert Post.find(post.post_id).title == "p"
+
+
+class Told(Model, prefix="wt", name="WorkTold"):
+    """Its hook is interrupted by the item 'a'."""
+
+    told_id: str = StringField()
+    primary_key = PrimaryKey("told_id")
+    heard: ClassVar[list[str]] = []
+
+    def after_save(self) -> None:
+        self.heard.append(self.told_id)
+        if self.told_id == "a":
+            raise Stop
+
+
+@pytest.mark.parametrize("also_refused", [False, True])
+def test_a_hook_that_raises_hides_nothing(table_name: str, also_refused: bool) -> None:
+    """The hooks of the other items run, what is not written is told first, and what is leaves the session."""
+    with init_models(models=[Told], table_name=table_name, embedded=True) as manager:
+        manager.create_table()
+        Told.create(told_id="c")
+        Told.heard.clear()
+        with run_with_batch_context() as session:
+            objects = [Told(told_id="a"), Told(told_id="b")]
+            session.add(*objects, *([Told(told_id="c")] if also_refused else []))
+            with pytest.raises(CommitError if also_refused else Stop) as caught:
+                session.commit()
+            assert Told.heard == ["a", "b"]
+            if also_refused:
+                assert caught.value.done == tuple(objects)
+                session.rollback()
+            session.commit()
 
 
 # --- leaving ----------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack
 from typing import Any
 
+import boto3
 import pytest
 
 from dynamo_bao import (
@@ -18,16 +19,25 @@ from dynamo_bao import (
     TenantContext,
     TransactionError,
     UncommittedChangesError,
+    WriteOutcomeUnknownError,
     current_session,
     init_models,
     run_with_batch_context,
     transaction,
 )
-from dynamo_bao.testing import FaultInjectingTransport, embedded_transport, throttled
+from dynamo_bao.testing import (
+    FaultInjectingTransport,
+    embedded_transport,
+    lost_reply,
+    refused_connection,
+    throttled,
+)
 from dynamo_bao.transport.messages import AttemptFailed, Outcome, Request
 from dynamo_bao.transport.outcomes import TransactionCancelled
 from tests.support import models
 from tests.support.clocks import FakeTime
+from tests.support.dynamo_server import answer
+from tests.support.http_server import http_server
 from tests.support.models import Org, Page, Post, User
 from tests.support.wire import Wire
 
@@ -187,6 +197,109 @@ def test_W5_replies_that_never_arrive(manager: Manager, transport: FaultInjectin
         session.commit()
         assert Post.find(batch.post_id, bypass_cache=True).title == "p"
     print("W5: replies that never arrive: 2 recognised as written, 1 unknown, 0 wrong")
+
+
+def test_W5_where_nobody_listens_nothing_is_in_doubt(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a new item, a batch and a transaction that could not be sent it is known that they are not written."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "dummy")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "dummy")
+    with http_server(answer) as server:
+        url = server.url()
+    objects = [Org(org_id="a", name="a"), Post(title="p"), User(name="ada", email="a@x")]
+    error = commit_that_fails(objects, endpoint_url=url, region="us-east-1")
+    assert (error.done, set(error.not_done), error.unknown) == ((), set(objects), ())
+    assert "Could not connect" in str(error)
+    print("W5: nobody listens: 3 of 3 not written, 0 unknown")
+
+
+@pytest.mark.parametrize("made", ["by the library", "by the user"])
+def test_W5_without_credentials_nothing_is_in_doubt(made: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What cannot be signed is not sent."""
+    with http_server(answer) as server:
+        where: dict[str, Any] = {"endpoint_url": server.url(), "region": "us-east-1"}
+        if made == "by the user":
+            client = boto3.client("dynamodb", endpoint_url=server.url(), region_name="us-east-1")
+            where = {"client": client}
+        objects = [Org(org_id="a", name="a"), Post(title="p"), User(name="ada", email="a@x")]
+        error = commit_that_fails(objects, **where)
+        assert server.asked == []
+    assert (error.done, set(error.not_done), error.unknown) == ((), set(objects), ())
+    assert "credentials" in str(error)
+
+
+def commit_that_fails(objects: list[Any], **where: Any) -> CommitError:
+    """What a commit of new objects is told by a server without tables, or by none."""
+    with (
+        init_models(models=models.ALL, table_name="table", **where),
+        run_with_batch_context() as session,
+    ):
+        session.add(*objects)
+        with pytest.raises(CommitError) as caught:
+            session.commit()
+        session.rollback()
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    "then", [refused_connection(), throttled(), denied], ids=["gone", "throttled", "denied"]
+)
+def test_W5_what_was_lost_once_stays_in_doubt(
+    manager: Manager, transport: FaultInjectingTransport, then: Any
+) -> None:
+    """A reply was lost and no further attempt came through: nobody knows, whatever the last attempt ended with."""
+    for new in (Org(org_id="a", name="a"), Post(title="p"), User(name="ada", email="a@x")):
+        with run_with_batch_context() as session:
+            session.add(new)
+            transport.inject([vanished, *[then] * 20])
+            with pytest.raises(CommitError) as caught:
+                session.commit()
+            transport.inject([])
+            assert (caught.value.not_done, caught.value.unknown) == ((), (new,))
+            assert type(new).find(new.primary_id, bypass_cache=True).exists()
+            session.rollback()
+    print("W5: a lost reply, then no way through: 3 of 3 unknown, 0 said not to be written")
+
+
+def test_W5_a_doubt_that_cannot_be_cleared_up_stays_one() -> None:
+    """A repeated write was refused, which its own first attempt may be why; reading that fails: it stays unknown."""
+    transport = FaultInjectingTransport(embedded_transport().wire, clock=FakeTime().clock)
+    with init_models(models=models.ALL, transport=transport) as manager:
+        manager.create_table()
+        first = User.create(name="ada", email="a@x")
+        with run_with_batch_context() as session:
+            giving, taking = User.find(first.user_id), User(name="eve", email="a@x")
+            assert giving.email == "a@x"
+            giving.email = "b@x"
+            session.add(giving, taking)
+            transport.inject([vanished, None, *[throttled()] * 20])
+            with pytest.raises(CommitError) as caught:
+                session.commit()
+            transport.inject([])
+            assert set(caught.value.unknown) == {giving, taking}
+            assert User.find(taking.user_id, bypass_cache=True).email == "a@x"
+            session.rollback()
+
+
+def test_W5_cancelled_after_a_lost_reply(manager: Manager, transport: FaultInjectingTransport) -> None:
+    """A transaction in doubt that then meets nothing but conflicts stays in doubt, unless it is found stored."""
+
+    def conflict(request: Request, send: Any, chance: Any) -> Any:
+        actions = request.parameters["TransactItems"]
+        raise TransactionCancelled("cancelled", ["TransactionConflict"] * len(actions), [None] * len(actions))
+
+    user = User(name="ada", email="a@x")
+    transport.inject([vanished, *[conflict] * 20])
+    with pytest.raises(WriteOutcomeUnknownError, match=r"User .*TransactionConflict.*find"):
+        manager.repository(User).save(user)
+    transport.inject([lost_reply(carried_out=False), *[conflict] * 20])
+    with pytest.raises(WriteOutcomeUnknownError, match="TransactionConflict"), transaction():
+        Org.create(org_id="a", name="a")
+        Org.create(org_id="b", name="b")
+    transport.inject([vanished, *[conflict] * 20])
+    with transaction():
+        Org.create(org_id="c", name="c")
+        Org.create(org_id="d", name="d")
+    assert [Org.find(name).exists() for name in "abcd"] == [False, False, True, True]
 
 
 # --- W6 ------------------------------------------------------------------------------------------------

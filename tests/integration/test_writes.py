@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
@@ -541,6 +542,47 @@ def test_upsert_creates_or_merges(manager: Manager) -> None:
     assert Org.find("raced").name.startswith("name ")
     with pytest.raises(ValidationError):
         Org.upsert(name="no key")
+
+
+def without_status(manager: Manager) -> User:
+    """A user as a program stored it that knew nothing of a status yet."""
+    user = User.create(name="Ada", age=36)
+    names = {"#status": "status", "#pk": "_gsi1_pk", "#sk": "_gsi1_sk"}
+    manager.client.update_item(
+        TableName=manager.table_name,
+        Key={"_pk": {"S": f"u#{user.user_id}"}, "_sk": {"S": "u"}},
+        UpdateExpression="REMOVE #status, #pk, #sk",
+        ExpressionAttributeNames=names,
+    )
+    assert user.user_id not in [one.user_id for one in User.query_by_index("by_status", "active")]
+    return user
+
+
+@pytest.mark.parametrize("together", [False, True])
+def test_upsert_puts_defaults_where_nothing_is_stored(manager: Manager, wire: Wire, together: bool) -> None:
+    """What the stored item lacks gets its default, in indexes too; what it has stays, and so do optional fields."""
+    user = without_status(manager)
+    for expected in ("active", "gone"):
+        with transaction() if together else nullcontext():
+            stored = User.upsert(user_id=user.user_id, name="Countess", org_id=None)
+        assert (stored.name, stored.status, stored.age, stored.email) == ("Countess", expected, 36, None)
+        assert stored.created_at == user.created_at
+        found = User.find(user.user_id, consistent_read=True)
+        assert (found.status, found.email) == (expected, None)
+        assert [one.name for one in User.query_by_index("by_status", expected)] == ["Countess"]
+        User.update(user.user_id, status="gone")
+
+
+def test_upsert_costs_one_request_where_nothing_is_missing(manager: Manager, wire: Wire) -> None:
+    """Only for a stored item that lacks something is it sent again."""
+    user = User.create(name="Ada")
+    wire.clear()
+    User.upsert(user_id=user.user_id, name="Countess")
+    assert wire.operations == ["UpdateItem"]
+    other = without_status(manager)
+    wire.clear()
+    User.upsert(user_id=other.user_id, name="Countess")
+    assert [operation for operation in wire.operations if operation != "GetItem"] == ["UpdateItem"] * 2
 
 
 def test_upsert_makes_a_key_that_makes_itself(manager: Manager, wire: Wire) -> None:

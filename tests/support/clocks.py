@@ -23,3 +23,17 @@ class FakeTime:
         with self._lock:
             self._now += seconds
             self.slept.append(seconds)
+
+
+class OwnTimes(threading.local):
+    """A clock by which each thread has a time of its own, which passes only when that thread waits."""
+
+    def __init__(self) -> None:
+        self._now = 0.0
+        self.clock = Clock(now=self.now, sleep=self.sleep)
+
+    def now(self) -> float:
+        return self._now
+
+    def sleep(self, seconds: float) -> None:
+        self._now += seconds

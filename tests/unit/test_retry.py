@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from statistics import quantiles
 from typing import Any
 
 import pytest
@@ -170,6 +171,8 @@ def test_r4_waits_are_fully_jittered_between_nothing_and_a_growing_bound() -> No
         waits.append(time.slept)
     assert {len(slept) for slept in waits} == {ATTEMPTS[Outcome.REFUSED] - 1}
     for number, column in enumerate(zip(*waits, strict=True)):
+        lower, median, upper = (1000 * part for part in quantiles(column))
+        print(f"\nR4: wait {number + 1}: quartiles {lower:.1f}, {median:.1f}, {upper:.1f} ms")
         bound = min(LONGEST_SECONDS, BASE_SECONDS * 2**number)
         assert all(0 <= wait <= bound for wait in column)
         assert max(column) > bound * 0.8
