@@ -6,6 +6,7 @@ import contextlib
 import os
 import sys
 import warnings
+from functools import lru_cache
 from typing import Protocol
 
 from attrs import field, frozen
@@ -71,6 +72,7 @@ def calling_line() -> tuple[str, int]:
     return frame.f_code.co_filename, frame.f_lineno
 
 
+@lru_cache(maxsize=1000)
 def _is_ours(filename: str) -> bool:
     return filename.startswith((_PACKAGE, "<attrs generated", "<dynamo_bao", contextlib.__file__))
 

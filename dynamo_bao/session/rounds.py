@@ -9,9 +9,10 @@ from typing import Any, NamedTuple
 
 from attrs import Factory, define, field
 
-from dynamo_bao.capacity import Capacity
+from dynamo_bao.capacity import NOTHING_CONSUMED, Capacity
 from dynamo_bao.database import Database
 from dynamo_bao.errors import BudgetExceededError
+from dynamo_bao.keys import named
 from dynamo_bao.policy import calling_line
 from dynamo_bao.session.owner import current_owner
 from dynamo_bao.session.stats import Stats
@@ -117,23 +118,24 @@ class Round:
             about: the models and keys it was about; never values of other fields.
             count: how many keys, queries or writes it carried; as many as `about` names by default.
         """
+        capacity = reply.capacity
         if self._rounds is not None:
             self._rounds.stats.count(reply)
         for budget in self._budgets:
-            budget.spend(reply.capacity)
-        number = len(about) if count is None else count
-        capacity, attempts = reply.capacity, reply.attempts
-        self._sent(
-            database,
-            reply.request,
-            number,
-            about,
+            budget.spend(capacity)
+        sent = SentRequest(
+            reply.request.operation,
+            tables_of(reply.request),
+            len(about) if count is None else count,
+            tuple(about[:NAMED_KEYS]),
             capacity,
-            attempts,
+            reply.attempts,
             reply.started,
             reply.seconds,
             reply.waited,
         )
+        self.requests.append(sent)
+        tell(database.observers.on_request, sent)
 
     def add_failure(
         self,
@@ -146,15 +148,18 @@ class Round:
         """Counts a request that ended with an error."""
         if self._rounds is not None:
             self._rounds.stats.requests += 1
-        seconds = database.transport.clock.now() - started
-        name = type(error).__name__
-        self._sent(database, request, len(about), about, Capacity(), 1, started, seconds, 0.0, name)
-
-    def _sent(
-        self, database: Database, request: Request, count: int, about: Sequence[str], *figures: Any
-    ) -> None:
-        named = tuple(about[:NAMED_KEYS])
-        sent = SentRequest(request.operation, tables_of(request), count, named, *figures)
+        sent = SentRequest(
+            request.operation,
+            tables_of(request),
+            len(about),
+            tuple(about[:NAMED_KEYS]),
+            NOTHING_CONSUMED,
+            1,
+            started,
+            database.transport.clock.now() - started,
+            0.0,
+            type(error).__name__,
+        )
         self.requests.append(sent)
         tell(database.observers.on_request, sent)
 
@@ -260,11 +265,14 @@ def open_round(rounds: Rounds | None, database: Database, kind: str) -> Round:
     Raises:
         BudgetExceededError: where a budget of this session or of one around it allows no more.
     """
-    cause, clock = Cause(*calling_line()), database.transport.clock
+    cause, clock = named(Cause, calling_line()), database.transport.clock
     if rounds is None:
         return Round(0, kind, cause, clock.now(), clock)
-    budgets = [budget for session in current_owner().stack for budget in session.rounds.budgets]
+    budgets: list[Budget] = []
+    for session in current_owner().stack:
+        budgets += session.rounds.budgets
     for budget in budgets:
         budget.begin(cause, kind in ("write", "commit"))
-    rounds.stats.round_trips += 1
-    return Round(rounds.stats.round_trips, kind, cause, clock.now(), clock, rounds=rounds, budgets=budgets)
+    stats = rounds.stats
+    stats.round_trips += 1
+    return Round(stats.round_trips, kind, cause, clock.now(), clock, 0.0, [], rounds, budgets)

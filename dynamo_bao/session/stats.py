@@ -49,8 +49,9 @@ class Stats:
         self.read_capacity += reply.capacity.read
         self.write_capacity += reply.capacity.write
         self.seconds_waited += reply.waited
-        left = reply.body.get("UnprocessedKeys") or {}
-        self.unprocessed += sum(len(entry["Keys"]) for entry in left.values())
+        left = reply.body.get("UnprocessedKeys")
+        if left:
+            self.unprocessed += sum(len(entry["Keys"]) for entry in left.values())
 
     def __str__(self) -> str:
         rows = (

@@ -6,9 +6,9 @@ import enum
 import time
 from typing import Any, Protocol
 
-from attrs import Factory, field, frozen
+from attrs import Factory, define, field, frozen
 
-from dynamo_bao.capacity import Capacity
+from dynamo_bao.capacity import NOTHING_CONSUMED, Capacity
 from dynamo_bao.wire import READ_OPERATIONS, Item
 
 
@@ -35,9 +35,9 @@ class Request:
     repeatable: bool = field(default=Factory(lambda self: self.operation in READ_OPERATIONS, takes_self=True))
 
 
-@frozen
+@define
 class Reply:
-    """One answer that was checked and is to be believed.
+    """One answer that was checked and is to be believed. Never changed; to freeze it would triple its cost.
 
     Attributes:
         request: what it answers.
@@ -51,7 +51,7 @@ class Reply:
 
     request: Request
     body: dict[str, Any]
-    capacity: Capacity = Capacity()
+    capacity: Capacity = NOTHING_CONSUMED
     attempts: int = 1
     seconds: float = 0.0
     waited: float = 0.0
@@ -155,9 +155,11 @@ def capacity_of(operation: str, body: dict[str, Any]) -> Capacity:
     """The capacity units that a reply's ``ConsumedCapacity`` reports."""
     reported = body.get("ConsumedCapacity")
     if not reported:
-        return Capacity()
-    entries = reported if isinstance(reported, list) else [reported]
-    total = sum(float(entry.get("CapacityUnits", 0.0)) for entry in entries)
+        return NOTHING_CONSUMED
+    if isinstance(reported, list):
+        total = sum(float(entry.get("CapacityUnits", 0.0)) for entry in reported)
+    else:
+        total = float(reported.get("CapacityUnits", 0.0))
     return Capacity(read=total) if operation in READ_OPERATIONS else Capacity(write=total)
 
 
