@@ -9,7 +9,6 @@ from __future__ import annotations
 import io
 import os
 import re
-import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
@@ -293,6 +292,9 @@ def lost_on_the_way(url: str, error: NotConnected | ReplyLost) -> Exception:
 
     cause = error.__cause__
     if isinstance(error, NotConnected):
+        # Imported here: programs that have no such failure may never need it.
+        import ssl
+
         if isinstance(cause, ssl.SSLError) and not isinstance(
             cause, (ssl.SSLEOFError, ssl.SSLZeroReturnError)
         ):

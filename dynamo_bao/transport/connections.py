@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import select
 import socket
-import ssl
 import time
 import zlib
 from collections.abc import Callable
 from functools import partial
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    import ssl
 
 LONGEST_HEAD: Final = 65536
 RECEIVED_AT_ONCE: Final = 65536
@@ -334,7 +336,11 @@ class Connections:
 
         An address that does not answer may use up half of what is left, and the last one all of it.
         """
-        found = socket.getaddrinfo(self.origin.host, self.origin.port, type=socket.SOCK_STREAM)
+        host = self.origin.host
+        # A name that is ASCII needs no codec for names of other alphabets, which would be imported for it.
+        found = socket.getaddrinfo(
+            host.encode() if host.isascii() else host, self.origin.port, type=socket.SOCK_STREAM
+        )
         failure = OSError("the host has no address")
         for number, (family, kind, protocol, _, address) in enumerate(found, 1):
             sock = socket.socket(family, kind, protocol)

@@ -9,11 +9,11 @@ proxy stands between, or where botocore signs in another way than by Signature V
 from __future__ import annotations
 
 import base64
-import email.utils
-import ssl
+import os
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote
 
 from attrs import field, frozen
 
@@ -35,9 +35,13 @@ from dynamo_bao.transport.messages import AttemptFailed, Outcome, Request, names
 from dynamo_bao.transport.quick import Quick
 from dynamo_bao.transport.signing import CONTENT_TYPE, Credentials, Signer
 
+if TYPE_CHECKING:
+    import ssl
+
 TARGET: Final = "DynamoDB_20120810."
 SKEWED_SECONDS: Final = 240.0
 """From what difference on the clocks are to blame for a signature that is refused; DynamoDB allows 5 minutes."""
+_SAFE_IN_TRACES: Final = "-=;:+&[]{}\"',"
 _SKEW_CODES: Final = (
     "InvalidSignatureException",
     "RequestExpired",
@@ -89,15 +93,23 @@ class Route:
             raise
         return self.signer.headers(credentials, target, body, now)
 
-    def head(self, target: str, length: int, signed: Mapping[str, str]) -> bytes:
-        """The head of a request, as it is sent."""
-        name = self.connections.origin.name
-        lines = "".join([f"{header}: {value}\r\n" for header, value in signed.items()])
-        return (
-            f"POST / HTTP/1.1\r\nHost: {name}\r\nUser-Agent: {self.manner.user_agent}\r\n"
-            f"Content-Type: {CONTENT_TYPE}\r\nAccept-Encoding: identity\r\nX-Amz-Target: {target}\r\n"
-            f"Content-Length: {length}\r\n{lines}\r\n"
-        ).encode("latin-1")
+    def headers(self, operation: str, body: bytes, now: float) -> dict[str, str]:
+        """The headers of a request, signed, but for those that say where it goes.
+
+        Args:
+            operation: the API operation.
+            body: what is sent.
+            now: seconds since 1970, by the server's clock.
+        """
+        target = TARGET + operation
+        return {
+            "User-Agent": self.manner.user_agent,
+            "Content-Type": CONTENT_TYPE,
+            "X-Amz-Target": target,
+            "Content-Length": str(len(body)),
+            **self.signed(target, body, now),
+            **trace_headers(os.environ),
+        }
 
 
 class LeanWire:
@@ -198,6 +210,9 @@ class LeanWire:
         """Whom to trust: the certificates that are configured, else those botocore would take."""
         source = self.boto.opened if self.boto.is_open or self._quick is None else self._quick
         file = source.ca_bundle or usual_certificates()
+        # Imported here: an endpoint in the same machine often does without encryption.
+        import ssl
+
         try:
             return ssl.create_default_context(cafile=file)
         except OSError as error:
@@ -210,21 +225,15 @@ class LeanWire:
     # --- sending -----------------------------------------------------------------------------------------
 
     def _send(self, route: Route, request: Request, body: bytes, skew: float, ends: float) -> HttpReply:
-        target = TARGET + request.operation
-        signed = route.signed(target, body, self._clock() + skew)
-        data = route.head(target, len(body), signed) + body
+        headers = route.headers(request.operation, body, self._clock() + skew)
+        lines = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
+        host = f"Host: {route.connections.origin.name}\r\nAccept-Encoding: identity\r\n"
+        data = f"POST / HTTP/1.1\r\n{host}{lines}\r\n".encode("latin-1") + body
         return _exchanged(route.connections, route.manner.url, data, ends)
 
     def _send_heard(self, route: Route, request: Request, body: bytes, skew: float, ends: float) -> HttpReply:
         """Sends a request that handlers of ``before-send`` see first, change or answer."""
-        target = TARGET + request.operation
-        headers = {
-            "User-Agent": route.manner.user_agent,
-            "Content-Type": CONTENT_TYPE,
-            "X-Amz-Target": target,
-            "Content-Length": str(len(body)),
-            **route.signed(target, body, self._clock() + skew),
-        }
+        headers = route.headers(request.operation, body, self._clock() + skew)
         prepared, reply = self.boto.hear(request, route.manner.url, headers, body)
         if reply is not None:
             return reply
@@ -243,6 +252,9 @@ class LeanWire:
         """
         if not any(code.encode() in reply.body for code in _SKEW_CODES) or "date" not in reply.headers:
             return False
+        # Imported here: few clocks are ever wrong.
+        import email.utils
+
         try:
             theirs = email.utils.parsedate_to_datetime(reply.headers["date"]).timestamp()
         except ValueError:
@@ -266,6 +278,22 @@ class LeanWire:
             parsed = {}
         failure = refusal_of(request, reply, parsed, self.boto.client if self.boto.is_open else None)
         raise failure from (failure.error if isinstance(failure, AttemptFailed) else failure).__cause__
+
+
+def trace_headers(environment: Mapping[str, str]) -> dict[str, str]:
+    """The header that tells AWS X-Ray, and Lambda's detection of recursion, for which invocation a request is made.
+
+    The rule is botocore's: inside a Lambda function, the trace id of its invocation.
+
+    >>> trace_headers({"AWS_LAMBDA_FUNCTION_NAME": "orders", "_X_AMZN_TRACE_ID": "Root=1-5759e988"})
+    {'X-Amzn-Trace-Id': 'Root=1-5759e988'}
+    >>> trace_headers({})
+    {}
+    """
+    if "AWS_LAMBDA_FUNCTION_NAME" not in environment:
+        return {}
+    trace = environment.get("_X_AMZN_TRACE_ID")
+    return {"X-Amzn-Trace-Id": quote(trace, safe=_SAFE_IN_TRACES)} if trace else {}
 
 
 def encoded(parameters: Mapping[str, Any]) -> bytes | None:

@@ -13,7 +13,6 @@ import os
 import re
 import sys
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Final
 
 from dynamo_bao.transport.boto import Manner, configured_authorities
@@ -121,17 +120,17 @@ def _is_plain(environment: Mapping[str, str]) -> bool:
             or name.lower().endswith("_proxy")
         ):
             return False
-    home = Path(os.path.expanduser("~")) / ".aws"
+    home = os.path.expanduser("~")
     files = (
-        environment.get("AWS_CONFIG_FILE") or home / "config",
-        environment.get("AWS_SHARED_CREDENTIALS_FILE") or home / "credentials",
+        environment.get("AWS_CONFIG_FILE") or os.path.join(home, ".aws", "config"),
+        environment.get("AWS_SHARED_CREDENTIALS_FILE") or os.path.join(home, ".aws", "credentials"),
         environment.get("BOTO_CONFIG") or "/etc/boto.cfg",
-        Path(os.path.expanduser("~")) / ".boto",
+        os.path.join(home, ".boto"),
     )
     return not any(map(_says_something, files))
 
 
-def _says_something(file: str | os.PathLike[str]) -> bool:
+def _says_something(file: str) -> bool:
     """Whether a settings file is there and not empty, as ``/dev/null`` is."""
     try:
         return os.stat(file).st_size > 0

@@ -827,3 +827,18 @@ def test_the_token_of_temporary_credentials_is_sent(server: HttpServer) -> None:
     (asked,) = server.asked
     assert asked.header("X-Amz-Security-Token") == KEYS.token
     assert "x-amz-security-token" in (asked.header("Authorization") or "")
+
+
+def test_the_invocation_of_a_lambda_function_is_told(
+    server: HttpServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As botocore tells it, on both ways, and only where there is one."""
+    monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "orders")
+    monkeypatch.setenv("_X_AMZN_TRACE_ID", "Root=1-5759e988;Sampled=1 é")
+    with init_models(models=models.ALL, endpoint_url=server.url()):
+        assert ways(server, 2) == ["botocore", "lean"]
+        told = {asked.header("X-Amzn-Trace-Id") for asked in server.asked}
+        assert told == {"Root=1-5759e988;Sampled=1%20%C3%A9"}
+        monkeypatch.delenv("_X_AMZN_TRACE_ID")
+        assert ways(server) == ["lean"]
+        assert server.asked[-1].header("X-Amzn-Trace-Id") is None
