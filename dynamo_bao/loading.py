@@ -20,7 +20,7 @@ def relation_names(instance: Any) -> list[str]:
     return [field.name for field in home.schema.fields.values() if isinstance(field, RelatedField)]
 
 
-@frozen
+@frozen(eq=False)
 class Wish:
     """Relations that are asked for.
 

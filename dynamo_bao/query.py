@@ -54,7 +54,7 @@ class QueryOptions(TypedDict, total=False):
     related_only: str | None
 
 
-@frozen
+@frozen(eq=False)
 class Query:
     """A checked query, ready to be sent page by page.
 

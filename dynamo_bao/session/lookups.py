@@ -46,7 +46,7 @@ class PlannedBatch:
         return self.database.transport
 
 
-@define
+@define(eq=False)
 class _Sought:
     """The keys that are wanted at one client, each with those who want it."""
 

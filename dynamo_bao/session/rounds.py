@@ -38,7 +38,7 @@ class Cause(NamedTuple):
         return f"{self.file}:{self.line}"
 
 
-@define
+@define(eq=False)
 class SentRequest:
     """One request of a round, without any values.
 
@@ -67,7 +67,7 @@ class SentRequest:
     error: str | None = None
 
 
-@define
+@define(eq=False)
 class Round:
     """One time the program waited: requests that travelled together.
 

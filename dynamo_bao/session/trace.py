@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 _UNITS = {"Query": "query", "BatchWriteItem": "write", "TransactWriteItems": "write"}
 
 
-@frozen
+@frozen(eq=False)
 class Trace:
     """The rounds of a session so far: iterable, printable, and a page to look at.
 

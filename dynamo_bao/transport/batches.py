@@ -30,7 +30,7 @@ class Batch:
         return sum(map(len, self.keys.values()))
 
 
-@define
+@define(eq=False)
 class BatchAnswer:
     """What came back for a batch. A key in none of the three is not stored.
 

@@ -35,7 +35,7 @@ class Request:
     repeatable: bool = field(default=Factory(lambda self: self.operation in READ_OPERATIONS, takes_self=True))
 
 
-@define
+@define(eq=False)
 class Reply:
     """One answer that was checked and is to be believed. Never changed; to freeze it would triple its cost.
 
