@@ -12,19 +12,26 @@ from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
 
-from dynamo_bao.errors import BaoError, DataFormatError
+from dynamo_bao.errors import BaoError, DataFormatError, ValidationError
 from dynamo_bao.fields.base import Field
+from dynamo_bao.fields.documents import are_texts
 from dynamo_bao.fields.moments import EPOCH
+from dynamo_bao.fields.text import is_unicode
 from dynamo_bao.numbers import float_text, number_text, parse_integer
-from dynamo_bao.wire import AttributeValue, Item
+from dynamo_bao.ulids import is_ulid
+from dynamo_bao.wire import PK, SK, AttributeValue, Item
 
 Decode = Callable[[Item, dict[str, Any]], None]
 Encode = Callable[[Mapping[str, Any]], Item]
 Unsure = Callable[[Mapping[str, Any]], list[str]]
+Store = Callable[[dict[str, Any]], Item | None]
 
-_NAMES: dict[str, Any] = {
+NAMES: dict[str, Any] = {
     "_int": parse_integer,
     "_float_text": float_text,
+    "_is_unicode": is_unicode,
+    "_is_ulid": is_ulid,
+    "_are_texts": are_texts,
     "_number_text": number_text,
     "_Decimal": Decimal,
     "_UUID": uuid.UUID,
@@ -35,7 +42,7 @@ _NAMES: dict[str, Any] = {
     "_MILLISECOND": timedelta(milliseconds=1),
     "_SECOND": timedelta(seconds=1),
 }
-_IMMUTABLE = (str, int, float, bool, bytes, Decimal, type(None))
+IMMUTABLE = (str, int, float, bool, bytes, Decimal, type(None))
 
 
 def compile_decoder(model: str, fields: Iterable[Field], keys: Collection[str]) -> Decode:
@@ -47,7 +54,7 @@ def compile_decoder(model: str, fields: Iterable[Field], keys: Collection[str]) 
     Args:
         keys: names of key fields, which are left as they are where the item does not have them.
     """
-    names = dict(_NAMES)
+    names = dict(NAMES)
     careful, quick = (
         ["def careful(item, out):", "    get = item.get"],
         ["def decode(item, out):", "    get = item.get"],
@@ -69,25 +76,62 @@ def compile_decoder(model: str, fields: Iterable[Field], keys: Collection[str]) 
             there = _inline(field, "from_dynamo", field.decode_source, f"f{number}", names, taken)
             quick.append(f"        out[{field.name!r}] = {there.replace('_int(', 'int(')}")
     quick += ["    except Exception:", "        careful(item, out)"]
-    decode: Decode = _compiled("\n".join([*careful, *quick]), f"decoder of {model}", names)["decode"]
+    decode: Decode = compiled("\n".join([*careful, *quick]), f"decoder of {model}", names)["decode"]
     return decode
 
 
 def compile_encoder(model: str, fields: Iterable[Field]) -> Encode:
     """A function ``encode(values)`` that gives the stored attributes of a model's values."""
-    lines, names = ["def encode(values):", "    item = {}"], dict(_NAMES)
+    lines, names = ["def encode(values):", "    item = {}"], dict(NAMES)
     for number, field in enumerate(fields):
         lines.append(f"    v = values[{field.name!r}]")
-        value = _inline(field, "to_dynamo", field.encode_source, f"f{number}", names)
-        lines.append("    if v is not None:")
-        if value.startswith("f"):
-            lines.append(f"        v = {value}")
-            lines.append(f"        if v is not None: item[{field.attribute!r}] = v")
-        else:
-            lines.append(f"        item[{field.attribute!r}] = {value}")
+        lines += _put_lines(field, number, names, "v")
     lines.append("    return item")
-    encode: Encode = _compiled("\n".join(lines), f"encoder of {model}", names)["encode"]
+    encode: Encode = compiled("\n".join(lines), f"encoder of {model}", names)["encode"]
     return encode
+
+
+def _put_lines(field: Field, number: int, names: dict[str, Any], of: str) -> list[str]:
+    """Lines that put the stored form of the variable `of`, which may be None, into ``item``."""
+    value = _inline(field, "to_dynamo", field.encode_source, f"f{number}", names, of)
+    if value.startswith("f"):
+        stored = f"item[{field.attribute!r}] = stored"
+        return [f"    stored = None if {of} is None else {value}", f"    if stored is not None: {stored}"]
+    empty = "" if field.empty_source is None else f" and not ({field.empty_source.format(v=of)})"
+    return [f"    if {of} is not None{empty}: item[{field.attribute!r}] = {value}"]
+
+
+def compile_store(model: str, fields: Iterable[Field]) -> Store:
+    """A function ``store(values)``: what accepting and then encoding the values of a model gives, in one go.
+
+    It returns the item, whose keys are still to be set, or None where some value is not at first sight
+    acceptable: then nothing has changed, and there may be errors to be told. Values that fields accept in
+    another form are replaced.
+    """
+    names = {**NAMES, "_ValidationError": ValidationError}
+    taken, checks, accepted, kept, later = [], [], list[str](), list[str](), list[str]()
+    always = [f"{PK!r}: None", f"{SK!r}: None"]
+    for number, field in enumerate(fields):
+        v = f"v{number}"
+        taken.append(f"        {v} = values[{field.name!r}]")
+        fine = acceptable(field, v)
+        if fine is not None:
+            checks.append(f"({fine})")
+        else:
+            names[f"accept{number}"] = field.accept
+            accepted.append(f"        {v} = accept{number}({v})")
+            kept.append(f"    values[{field.name!r}] = {v}")
+        value = _inline(field, "to_dynamo", field.encode_source, f"f{number}", names, v)
+        if fine is None or field.nullable or field.empty_source is not None or value.startswith("f"):
+            later += _put_lines(field, number, names, v)
+        else:
+            always.append(f"{field.attribute!r}: {value}")
+    lines = ["def store(values):", "    try:", *taken]
+    lines += [f"        if not ({' and '.join(checks) or 'True'}): return None", *accepted]
+    lines += ["    except (KeyError, _ValidationError):", "        return None", *kept]
+    lines += [f"    item = {{{', '.join(always)}}}", *later, "    return item"]
+    store: Store = compiled("\n".join(lines), f"storing of {model}", names)["store"]
+    return store
 
 
 def compile_unsure(model: str, fields: Iterable[Field]) -> Unsure:
@@ -95,18 +139,26 @@ def compile_unsure(model: str, fields: Iterable[Field]) -> Unsure:
 
     The values of all fields must be there. Those not named are what `Field.accept` would return for them.
     """
-    lines, names = ["def unsure(values):", "    names = []"], dict(_NAMES)
+    lines, names = ["def unsure(values):", "    names = []"], dict(NAMES)
     for field in fields:
-        fine = fine_source_of(field)
+        fine = acceptable(field, "v")
         if fine is None:
             lines.append(f"    names.append({field.name!r})")
             continue
-        nullable = "v is None or " if field.nullable else ""
         lines.append(f"    v = values[{field.name!r}]")
-        lines.append(f"    if not ({nullable}{fine.format(v='v')}): names.append({field.name!r})")
+        lines.append(f"    if not ({fine}): names.append({field.name!r})")
     lines.append("    return names")
-    unsure: Unsure = _compiled("\n".join(lines), f"acceptor of {model}", names)["unsure"]
+    unsure: Unsure = compiled("\n".join(lines), f"acceptor of {model}", names)["unsure"]
     return unsure
+
+
+def acceptable(field: Field, of: str) -> str | None:
+    """An expression that is true where `field` accepts the variable `of` as it is; None where that is not simple."""
+    fine = fine_source_of(field)
+    if fine is None:
+        return None
+    takes_none = f"{of} is None or " if field.nullable and field.absent() is None else ""
+    return takes_none + fine.format(v=of)
 
 
 def fine_source_of(field: Field) -> str | None:
@@ -161,14 +213,15 @@ def _typed(field: Field) -> Callable[[Any], AttributeValue | None]:
 
 def _absent(field: Field, number: int, names: dict[str, Any]) -> str:
     value = field.absent()
-    if isinstance(value, _IMMUTABLE):
+    if isinstance(value, IMMUTABLE):
         names[f"a{number}"] = value
         return f"a{number}"
     names[f"a{number}"] = field.absent
     return f"a{number}()"
 
 
-def _compiled(source: str, what: str, names: dict[str, Any]) -> dict[str, Any]:
+def compiled(source: str, what: str, names: dict[str, Any]) -> dict[str, Any]:
+    """`names`, with what `source` defines in terms of them added."""
     exec(compile(source, f"<dynamo_bao {what}>", "exec"), names)  # noqa: S102  # source is made above, of names only
     return names
 

@@ -12,9 +12,11 @@ from attrs import define, field
 from dynamo_bao.codec import (
     Decode,
     Encode,
+    Store,
     Unsure,
     compile_decoder,
     compile_encoder,
+    compile_store,
     compile_unsure,
     is_plain,
     undecodable,
@@ -60,6 +62,7 @@ class Schema:
     decode: Decode = field(init=False)
     encode: Encode = field(init=False)
     unsure: Unsure = field(init=False)
+    store: Store = field(init=False)
     key_names: tuple[str, ...] = field(init=False)
     no_keys: dict[str, None] = field(init=False)
     attributes: dict[str, str] = field(init=False)
@@ -95,6 +98,7 @@ class Schema:
         self.decode = self._later("decode", lambda: compile_decoder(name, fields, self.key_names))
         self.encode = self._later("encode", lambda: compile_encoder(name, fields))
         self.unsure = self._later("unsure", lambda: compile_unsure(name, fields))
+        self.store = self._later("store", lambda: compile_store(name, fields))
 
     def _later(self, name: str, compiled: Callable[[], Any]) -> Any:
         def first(*args: Any) -> Any:
