@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from itertools import groupby
+from operator import attrgetter
 from typing import Any
 
 from attrs import Factory, define, frozen
@@ -20,11 +22,11 @@ from dynamo_bao.errors import (
     WriteOutcomeUnknownError,
 )
 from dynamo_bao.expressions.conditions import is_empty
-from dynamo_bao.fields.text import VersionField
-from dynamo_bao.instances import Home, Status, state_of
+from dynamo_bao.instances import Home, Status, state_of, values_in
 from dynamo_bao.keys import Key
 from dynamo_bao.lazy import require_present
 from dynamo_bao.merging import combined
+from dynamo_bao.schema import Schema
 from dynamo_bao.scope import enter, enter_through, require_own_tenant
 from dynamo_bao.sending import deadline_of, round_of
 from dynamo_bao.session.rounds import NAMED_KEYS
@@ -40,8 +42,10 @@ from dynamo_bao.writing import write_through
 # --- naming objects -------------------------------------------------------------------------------------
 
 
-def entry_for(home: Home, session: Session, instance: Any, *, deletes: bool, overwrite: bool) -> Entry:
-    """What a unit of work notes of an object; a new one is the session's own for its key from now on.
+def entries_for(
+    home: Home, session: Session, instances: Iterable[Any], *, deletes: bool, overwrite: bool
+) -> list[Entry]:
+    """What a unit of work notes of objects; new ones are the session's own for their keys from now on.
 
     Raises:
         ValidationError: for a key the model refuses, or a blind put of a model with unique values.
@@ -49,35 +53,39 @@ def entry_for(home: Home, session: Session, instance: Any, *, deletes: bool, ove
         ItemNotFoundError: for an object that is not stored any more.
         TenantMismatchError: for an object of another tenant.
     """
-    schema, state = home.schema, state_of(instance)
-    if overwrite and (schema.constraints or state.status is not Status.TRANSIENT):
-        why = (
-            "has unique values to keep"
-            if schema.constraints
-            else "is stored already: only new objects can be"
-        )
-        raise ValidationError(f"{schema.name} cannot be put blindly with overwrite=True, as it {why}.")
-    if state.status is not Status.TRANSIENT:
-        require_present(instance)
-        enter_through(instance, "delete" if deletes else "add")
-        return Entry(instance, home, state.tenant, deletes)
-    _, tenant = enter(home.database, schema.name, "add")
-    require_own_tenant(instance, "add")
-    identity = schema.identity(tenant, instance.__dict__)
-    known = session.known(home, identity)
-    if (
-        known is not None
-        and known is not instance
-        and state_of(known).status in (Status.LOADED, Status.TRANSIENT)
-    ):
-        raise ConditionalError(
-            f"{schema.name} {identity.primary_id!r}: this context has another object with the key already.",
-            model=schema.name,
-            key=identity.primary_id,
-            operation="create",
-        )
-    session.introduce(home, identity, instance)
-    return Entry(instance, home, tenant, deletes, overwrite, is_new=True)
+    schema, entries = home.schema, list[Entry]()
+    entered, tenant = False, None
+    for instance in instances:
+        state = state_of(instance)
+        is_new = state.status is Status.TRANSIENT
+        if overwrite and (schema.constraints or not is_new):
+            raise _not_blindly(schema)
+        if not is_new:
+            require_present(instance)
+            enter_through(instance, "delete" if deletes else "add")
+            entries.append(Entry(instance, home, state.tenant, deletes))
+            continue
+        if not entered:
+            (_, tenant), entered = enter(home.database, schema.name, "add"), True
+        if state.tenant is not None:
+            require_own_tenant(instance, "add")
+        identity = schema.identity(tenant, values_in(instance, "__dict__"))
+        known = session.claim(home, identity, instance)
+        if known is not instance:
+            raise ConditionalError(
+                f"{schema.name} {identity.primary_id!r}: this context has another object with the key already.",
+                model=schema.name,
+                key=identity.primary_id,
+                operation="create",
+            )
+        entries.append(Entry(instance, home, tenant, deletes, overwrite, True, identity))
+    return entries
+
+
+def _not_blindly(schema: Schema) -> ValidationError:
+    unique = bool(schema.constraints)
+    why = "has unique values to keep" if unique else "is stored already: only new objects can be"
+    return ValidationError(f"{schema.name} cannot be put blindly with overwrite=True, as it {why}.")
 
 
 # --- planning -------------------------------------------------------------------------------------------
@@ -133,15 +141,15 @@ def is_blind(change: Change) -> bool:
     if isinstance(change, Creation) and change.overwrite:
         return True
     schema = change.subject.schema
-    versioned = any(isinstance(field, VersionField) for field in schema.fields.values())
-    if schema.constraints or versioned or not is_empty(change.condition):
+    if schema.constraints or schema.versioned or not is_empty(change.condition):
         return False
     if isinstance(change, Deleting):
         return True
-    generated = state_of(change.instance).generated or {}
-    return type(change) is Creation and any(
-        change.values.get(name) == value for name, value in generated.items()
-    )
+    generated = state_of(change.instance).generated
+    if type(change) is not Creation or not generated:
+        return False
+    key = change.subject.identity.values
+    return any(key.get(name) == value for name, value in generated.items())
 
 
 # --- carrying out ---------------------------------------------------------------------------------------
@@ -176,18 +184,29 @@ def commit(session: Session, entries: Sequence[Entry], *, atomic: bool) -> None:
 
     Everything is checked before the first request. What is written leaves the unit of work; the rest stays.
     """
-    prepared: list[tuple[Entry, Change | None]] = [(entry, entry.home.prepared(entry)) for entry in entries]
-    changes = [change for _, change in prepared if change is not None]
+    prepared: list[Change | None] = []
+    for home, some in groupby(entries, attrgetter("home")):
+        prepared += home.prepared(session, some)
+    changes = [change for change in prepared if change is not None]
     joined = combined(changes)
     outcome = None
     if joined:
         outcome = _atomically(session, joined) if atomic else _in_parts(session, joined)
-    spots = {change.spot for change in joined}
-    for change in changes:
-        if change.spot not in spots:  # added and deleted: what is stored is not known
-            session.unsay(change.home, change.subject.identity)
+    if len(joined) < len(changes):
+        spots = {change.spot for change in joined}
+        for change in changes:
+            if change.spot not in spots:  # added and deleted: what is stored is not known
+                session.unsay(change.home, change.subject.identity)
     left = set() if outcome is None else {change.spot for change in (*outcome.failed, *outcome.unknown)}
-    session.committed([entry for entry, change in prepared if change is None or change.spot not in left])
+    session.committed(
+        [
+            entry
+            for entry, change in zip(entries, prepared, strict=True)
+            if change is None or change.spot not in left
+        ]
+        if left
+        else entries
+    )
     if outcome is not None:
         _settle(joined, outcome)
 
@@ -230,6 +249,9 @@ def _batch_outcome(changes: Sequence[Change], deadline: float) -> Outcome:
     puts = {key: change.item if isinstance(change, Creation) else None for key, change in by_key.items()}
     written: BatchWritten = write_batch(database.transport, puts, deadline)
     outcome = Outcome(database, replies=written.replies)
+    if written.error is None and not written.unprocessed:
+        outcome.stored = dict.fromkeys(changes)
+        return outcome
     for key, change in by_key.items():
         if key in written.uncertain:
             assert written.error is not None
@@ -302,7 +324,8 @@ def _settle(changes: Sequence[Change], outcome: Outcome) -> None:
         for change, error in (*outcome.failed.items(), *outcome.unknown.items())
     }
     for change, result in written:
-        change.finish(result)
+        if change.done:
+            change.finish(result)
     if errors:
         raise _partly(changes, outcome, errors)
 

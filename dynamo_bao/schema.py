@@ -24,7 +24,7 @@ from dynamo_bao.codec import (
 from dynamo_bao.errors import ConfigurationError, DataFormatError, QueryError, ValidationError, suggestion
 from dynamo_bao.fields.base import Field
 from dynamo_bao.fields.documents import JsonField, StringSetField, plain, to_document
-from dynamo_bao.fields.text import BinaryField, RelatedField
+from dynamo_bao.fields.text import BinaryField, RelatedField, VersionField
 from dynamo_bao.identities import Identity, TextKeys
 from dynamo_bao.keys import (
     SEPARATOR,
@@ -72,6 +72,7 @@ class Schema:
     set_names: tuple[str, ...] = field(init=False)
     text_keys: TextKeys | None = field(init=False)
     derived_names: frozenset[str] = field(init=False)
+    versioned: bool = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         parts = (self.primary.partition, self.primary.sort)
@@ -85,6 +86,7 @@ class Schema:
         self.text_keys = TextKeys.of(self.prefix, key_fields, self.key_format) if has_partition else None
         self.documents = tuple(f for f in self.fields.values() if not is_plain(f))
         self.set_names = tuple(f.name for f in self.fields.values() if isinstance(f, StringSetField))
+        self.versioned = any(isinstance(f, VersionField) for f in self.fields.values())
         pairs = [(index.pk_name, index.sk_name) for index in self.indexes.values()]
         pairs += [(ITER_PK, ITER_SK)] * self.iterable
         names = {name for pair in pairs for name in pair}
@@ -245,6 +247,13 @@ class Schema:
         item.update(self.encode(values))
         item.update(self.derived(tenant, identity.primary_id, values, item))
         return item
+
+    def complete(self, item: Item, tenant: str | None, identity: Identity, values: Mapping[str, Any]) -> None:
+        """Gives an item that `store` made its keys, and what follows from its values."""
+        key = identity.key
+        item[PK], item[SK] = {"S": key.pk}, {"S": key.sk}
+        if self.derived_names:
+            item.update(self.derived(tenant, identity.primary_id, values, item))
 
     def derived(self, tenant: str | None, primary_id: str, values: Mapping[str, Any], item: Item) -> Item:
         """The attributes that follow from others: index keys, iteration keys and the search text.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import groupby
 from typing import Any, Protocol, TypeVar
 
 from dynamo_bao.capacity import Capacity
@@ -16,8 +17,11 @@ from dynamo_bao.errors import (
     LazyLoadError,
     UncommittedChangesError,
 )
-from dynamo_bao.instances import Home, Status, state_of
+from dynamo_bao.identities import Identity
+from dynamo_bao.instances import Home, Status, is_there, state_of
+from dynamo_bao.keys import named
 from dynamo_bao.session.flush import Flush
+from dynamo_bao.session.identity import ItemKey
 from dynamo_bao.session.objects import Objects, key_of
 from dynamo_bao.session.owned import SessionState
 from dynamo_bao.session.pool import Pool
@@ -231,7 +235,10 @@ class Session(Objects):
             ...     session.commit()
         """
         self.check()
-        for entry in [_home_of(one).entry(self, one, overwrite=overwrite) for one in instances]:
+        entries: list[Entry] = []
+        for home, some in groupby(instances, _home_of):
+            entries += home.entries(self, some, overwrite=overwrite)
+        for entry in entries:
             self._work.add(entry)
 
     def delete(self, *instances: Any) -> None:
@@ -242,7 +249,8 @@ class Session(Objects):
             if earlier is not None and earlier.is_new:
                 self._withdraw(earlier)
             else:
-                self._work.add(_home_of(instance).entry(self, instance, deletes=True))
+                (entry,) = _home_of(instance).entries(self, [instance], deletes=True)
+                self._work.add(entry)
 
     def commit(self, *, atomic: bool = False) -> None:
         """Writes everything that was added and deletes everything that was to be deleted.
@@ -272,6 +280,16 @@ class Session(Objects):
         self.check()
         for entry in self._work.all():
             self._withdraw(entry)
+
+    def claim(self, home: Home, identity: Identity, instance: Any) -> Any:
+        """Makes a new instance the session's own one for a key, and returns it; or else the one that is in its way."""
+        key: ItemKey = named(ItemKey, (home, identity.key))
+        known = self._identity.get(key)
+        if known is not None and known is not instance and is_there(known):
+            return known
+        self._lookups.discard(key)
+        self._identity.hold(key, instance)
+        return instance
 
     def committed(self, entries: Sequence[Entry]) -> None:
         """Takes entries that are written off the unit of work."""

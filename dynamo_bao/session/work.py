@@ -7,6 +7,7 @@ from typing import Any
 
 from attrs import define
 
+from dynamo_bao.identities import Identity
 from dynamo_bao.instances import Home
 
 
@@ -20,6 +21,7 @@ class Entry:
         deletes: whether it is deleted and not saved.
         overwrite: whether a new one may replace an item that is stored.
         is_new: whether it was not stored when it was added.
+        identity: which item a new one was when it was added.
     """
 
     instance: Any
@@ -28,6 +30,7 @@ class Entry:
     deletes: bool = False
     overwrite: bool = False
     is_new: bool = False
+    identity: Identity | None = None
 
 
 class Work:
