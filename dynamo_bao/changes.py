@@ -6,6 +6,7 @@ the session's objects at once and takes that back if the block fails.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
@@ -64,6 +65,7 @@ class Change:
         known: the item as it was read, if it was.
         assumed: stored values that must not have changed.
         done: called with the result when it is written.
+        overwrite: whether an item may be replaced by it that nobody has looked at.
         result: what the operation returned, where a transaction carries it out later.
         spot: which item it is about: the table and the key.
     """
@@ -72,6 +74,7 @@ class Change:
     known: Known | None = None
     assumed: Assumed = MappingProxyType({})
     done: tuple[Callable[[Any], object], ...] = ()
+    overwrite = False
 
     def __init__(
         self, home: Home, session: Session | None, subject: Subject, instance: Any, condition: Condition
@@ -139,37 +142,36 @@ class Creation(Change):
 
     Attributes:
         values: the accepted values of all fields.
-        overwrite: whether it may replace an item that is stored.
+        item: what will be stored; not to be changed.
     """
 
     operation = "create"
 
-    overwrite = False
     _sharing: Sequence[Sharing] = ()
     _earlier: Any = None
 
-    def __init__(self, *about: Any, values: Mapping[str, Any], item: Item, by_save: bool) -> None:
-        super().__init__(*about)
-        self._values = values
-        self._item: Item | None = item
+    def __init__(
+        self,
+        home: Home,
+        session: Session | None,
+        subject: Subject,
+        instance: Any,
+        condition: Condition,
+        values: Mapping[str, Any],
+        item: Item,
+        by_save: bool,
+    ) -> None:
+        Change.__init__(self, home, session, subject, instance, condition)
+        self.values = values
+        self.item = item
         self._by_save = by_save
 
-    @property
-    def values(self) -> Mapping[str, Any]:
-        """The accepted values of all fields."""
-        return self._values
-
-    @values.setter
-    def values(self, values: Mapping[str, Any]) -> None:
-        self._values = dict(values)
-        self._item = None
-
-    @property
-    def item(self) -> Item:
-        """What will be stored; not to be changed."""
-        if self._item is None:
-            self._item = self.subject.schema.item(self.subject.tenant, self.subject.identity, self.values)
-        return self._item
+    def with_values(self, values: Mapping[str, Any]) -> Creation:
+        """The same of an item with other (accepted) values."""
+        made = copy.copy(self)
+        made.values = values
+        made.item = self.subject.schema.item(self.subject.tenant, self.subject.identity, values)
+        return made
 
     def plan_from(self, known: Known | None) -> WritePlan:
         return plan_create(self.subject, self.values, self.condition, self.item)
@@ -179,20 +181,21 @@ class Creation(Change):
             self.session.forget_miss(self.home, self.subject.identity)
         return error
 
-    def settle(self, stored: Item | None) -> Any:
-        return self.show()
-
     def show(self) -> Any:
+        return self.settle(None)
+
+    def settle(self, stored: Item | None) -> Any:
         session, (_, tenant, identity) = self.session, self.subject
         absorb_own(self.instance, self.home, tenant, session, identity, self.item)
         if session is None or session.keeps(self.home, identity, self.instance):
-            self._sharing, self._earlier = (), None
+            if self._sharing or self._earlier is not None:
+                self._sharing, self._earlier = (), None
             return self.instance
         return self._settle_in(session)
 
     def _settle_in(self, session: Session) -> Any:
         """Makes the instance the session's; earlier ones for its key show its state from now on."""
-        sharings: list[Sharing] = []
+        sharings, self._earlier = list[Sharing](), None
         known = self._known_object()
         own = self.instance if known is None or self._by_save else known
         self._earlier = known if known is not own else None

@@ -70,15 +70,15 @@ def entries_for(
         if state.tenant is not None:
             require_own_tenant(instance, "add")
         identity = schema.identity(tenant, values_in(instance, "__dict__"))
-        known = session.claim(home, identity, instance)
-        if known is not instance:
+        claim = session.claim(home, identity, instance)
+        if claim is None:
             raise ConditionalError(
                 f"{schema.name} {identity.primary_id!r}: this context has another object with the key already.",
                 model=schema.name,
                 key=identity.primary_id,
                 operation="create",
             )
-        entries.append(Entry(instance, home, tenant, deletes, overwrite, True, identity))
+        entries.append(Entry(instance, home, tenant, deletes, overwrite, True, claim))
     return entries
 
 
@@ -110,7 +110,7 @@ def plan_commit(changes: Sequence[Change]) -> CommitPlan:
     groups: list[list[Change]] = []
     owner: dict[tuple[str, Key], list[Change]] = {}
     for change in changes:
-        if is_blind(change):
+        if change.overwrite or is_blind(change):
             blind.setdefault(id(change.home.database.transport), []).append(change)
             continue
         group = [change]
@@ -138,7 +138,7 @@ def is_blind(change: Change) -> bool:
 
     That is so for deletes, and for new items under an id made here, of models without unique values or versions.
     """
-    if isinstance(change, Creation) and change.overwrite:
+    if change.overwrite:
         return True
     schema = change.subject.schema
     if schema.constraints or schema.versioned or not is_empty(change.condition):
@@ -245,14 +245,14 @@ def _in_parts(session: Session, changes: Sequence[Change]) -> Outcome:
 def _batch_outcome(changes: Sequence[Change], deadline: float) -> Outcome:
     """Writes changes without conditions."""
     database = changes[0].home.database
-    by_key = {change.spot: change for change in changes}
-    puts = {key: change.item if isinstance(change, Creation) else None for key, change in by_key.items()}
+    puts = {change.spot: change.item if isinstance(change, Creation) else None for change in changes}
     written: BatchWritten = write_batch(database.transport, puts, deadline)
     outcome = Outcome(database, replies=written.replies)
     if written.error is None and not written.unprocessed:
         outcome.stored = dict.fromkeys(changes)
         return outcome
-    for key, change in by_key.items():
+    for change in changes:
+        key = change.spot
         if key in written.uncertain:
             assert written.error is not None
             outcome.unknown[change] = written.error

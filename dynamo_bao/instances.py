@@ -272,7 +272,8 @@ def absorb_own(
     state: State = values[STATE]
     state.home, state.tenant, state.session = home, tenant, session
     state.key, state.primary_id, _ = identity
-    for field in home.schema.documents:
+    schema = home.schema
+    for field in schema.documents:
         stored = item.get(str(field.attribute))
         _take_on(values, field.name, field.absent() if stored is None else field.from_dynamo(stored))
     _stored(instance, state, values, item, True)
@@ -304,7 +305,9 @@ def _stored(instance: Any, state: State, values: dict[str, Any], item: Item, con
 def _note_sets(state: State, schema: Schema, values: dict[str, Any]) -> None:
     """Remembers the sets that were loaded, as a set that was changed in place is told by them."""
     names = schema.set_names
-    if names:
+    if len(names) == 1:  # as nearly always, if there is one at all
+        state.sets = {names[0]: values[names[0]]}
+    elif names:
         state.sets = dict(zip(names, map(values.__getitem__, names), strict=True))
 
 

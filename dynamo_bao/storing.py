@@ -201,23 +201,27 @@ class StoredModel(Generic[M]):
         hooked, found = has_hooks(self.model), list[Change | None]()
         for tenant, some in groupby(entries, attrgetter("tenant")):
             with bound_tenant(tenant):
-                found += [self._prepared(session, entry, hooked) for entry in some]
+                for entry in some:
+                    is_new = state_of(entry.instance).status is Status.TRANSIENT
+                    if entry.deletes or not is_new:
+                        found.append(self._prepared(entry))
+                        continue
+                    instance: M = entry.instance
+                    change = (
+                        self._creation(instance, None, "save")
+                        if hooked
+                        else creation_in(
+                            session, self.home, tenant, instance, EMPTY, by_save=True, claim=entry.claim
+                        )
+                    )
+                    change.overwrite = entry.overwrite
+                    found.append(change)
         return found
 
-    def _prepared(self, session: Session, entry: Entry, hooked: bool) -> Change | None:
+    def _prepared(self, entry: Entry) -> Change | None:
+        """The change of an item that is stored."""
         instance: M = entry.instance
-        if entry.deletes:
-            return self._deletion(None, None, instance)
-        if state_of(instance).status is not Status.TRANSIENT:
-            return self._saving(instance, None, False)
-        if hooked:
-            change = self._creation(instance, None, "save")
-        else:
-            change = creation_in(
-                session, self.home, entry.tenant, instance, EMPTY, by_save=True, named_as=entry.identity
-            )
-        change.overwrite = entry.overwrite
-        return change
+        return self._deletion(None, None, instance) if entry.deletes else self._saving(instance, None, False)
 
     def write_all(self, session: Session, entries: Sequence[Entry], *, atomic: bool) -> None:
         """Writes the entries of a unit of work, of any models; see `Session.commit`."""

@@ -40,6 +40,7 @@ from dynamo_bao.schema import Schema
 from dynamo_bao.scope import enter, enter_through, open_transaction, require_own_tenant
 from dynamo_bao.sending import round_of
 from dynamo_bao.session.session import Session
+from dynamo_bao.session.work import Claim
 from dynamo_bao.transport.messages import Reply, Request
 from dynamo_bao.wire import Item
 from dynamo_bao.writes.actions import check_item_size
@@ -91,23 +92,25 @@ def creation_in(
     wanted: Condition,
     *,
     by_save: bool,
-    named_as: Identity | None = None,
+    claim: Claim | None = None,
 ) -> Creation:
     """`creation_of` in a session, for those who have checked that it may be used.
 
     Args:
-        named_as: the instance's identity when it was last asked for.
+        claim: that of the instance, made when it was added to the session's unit of work.
     """
     schema, values = home.schema, values_in(instance, "__dict__")
     item = schema.store(values)
     if item is None:
         values.update(schema.accept_all(values))
         item = schema.encode(values)
-    identity = named_as if named_as is not None and _has_still(values, named_as) else None
-    if identity is None:
+    if claim is not None and session is not None and _has_still(values, claim[0]):
+        identity, key = claim
+        earlier = session.at(key)
+    else:
         identity = schema.identity(tenant, values)
+        earlier = session.known(home, identity) if session is not None else None
     schema.complete(item, tenant, identity, values)
-    earlier = session.known(home, identity) if session is not None else None
     if earlier is not None and earlier is not instance and is_there(earlier):
         raise ConditionalError(
             f"{schema.name} {identity.primary_id!r} exists already: this context has loaded or added it; nothing was "
@@ -118,9 +121,7 @@ def creation_in(
         )
     check_item_size(schema.name, identity.primary_id, item)
     subject: Subject = named(Subject, (schema, tenant, identity))
-    return Creation(
-        home, session, subject, instance, wanted, values=values.copy(), item=item, by_save=by_save
-    )
+    return Creation(home, session, subject, instance, wanted, values.copy(), item, by_save)
 
 
 def _has_still(values: Mapping[str, Any], identity: Identity) -> bool:

@@ -28,7 +28,7 @@ from dynamo_bao.session.pool import Pool
 from dynamo_bao.session.queries import PendingQuery, Queries
 from dynamo_bao.session.rounds import Budget, Rounds
 from dynamo_bao.session.trace import Trace
-from dynamo_bao.session.work import Entry, Work
+from dynamo_bao.session.work import Claim, Entry, Work
 
 log = logging.getLogger("dynamo_bao.session")
 
@@ -236,10 +236,10 @@ class Session(Objects):
         """
         self.check()
         entries: list[Entry] = []
-        for home, some in groupby(instances, _home_of):
+        homes: dict[type[Any], Home] = {}
+        for home, some in groupby(instances, lambda instance: _home_of(instance, homes)):
             entries += home.entries(self, some, overwrite=overwrite)
-        for entry in entries:
-            self._work.add(entry)
+        self._work.add(entries)
 
     def delete(self, *instances: Any) -> None:
         """Has objects deleted at the next `commit`; until then they exist. New ones are simply not stored."""
@@ -249,8 +249,8 @@ class Session(Objects):
             if earlier is not None and earlier.is_new:
                 self._withdraw(earlier)
             else:
-                (entry,) = _home_of(instance).entries(self, [instance], deletes=True)
-                self._work.add(entry)
+                home = _home_of(instance, {})
+                self._work.add(home.entries(self, [instance], deletes=True))
 
     def commit(self, *, atomic: bool = False) -> None:
         """Writes everything that was added and deletes everything that was to be deleted.
@@ -281,15 +281,21 @@ class Session(Objects):
         for entry in self._work.all():
             self._withdraw(entry)
 
-    def claim(self, home: Home, identity: Identity, instance: Any) -> Any:
-        """Makes a new instance the session's own one for a key, and returns it; or else the one that is in its way."""
+    def claim(self, home: Home, identity: Identity, instance: Any) -> Claim | None:
+        """Makes a new instance the session's own one for a key; None where another is in its way."""
         key: ItemKey = named(ItemKey, (home, identity.key))
-        known = self._identity.get(key)
-        if known is not None and known is not instance and is_there(known):
-            return known
-        self._lookups.discard(key)
+        known = self.at(key)
+        if known is not None:
+            if known is not instance and is_there(known):
+                return None
+            self._lookups.discard(key)
         self._identity.hold(key, instance)
-        return instance
+        return identity, key
+
+    def at(self, key: ItemKey) -> Any:
+        """The session's instance for a key that `claim` returned, or None."""
+        known = self._identity
+        return known.get(key) if known.has_seen else known.held.get(key)
 
     def committed(self, entries: Sequence[Entry]) -> None:
         """Takes entries that are written off the unit of work."""
@@ -406,6 +412,11 @@ class Session(Objects):
         )
 
 
-def _home_of(instance: Any) -> Home:
-    home: Home = state_of(instance).home or instance.__bao_home__()
+def _home_of(instance: Any, homes: dict[type[Any], Home]) -> Home:
+    """Where an instance belongs; a new one where its class does, which `homes` remembers."""
+    home = state_of(instance).home
+    if home is None:
+        home = homes.get(type(instance))
+        if home is None:
+            home = homes[type(instance)] = instance.__bao_home__()
     return home
