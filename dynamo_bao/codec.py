@@ -19,7 +19,16 @@ from dynamo_bao.fields.moments import EPOCH
 from dynamo_bao.fields.text import is_unicode
 from dynamo_bao.numbers import float_text, number_text, parse_integer
 from dynamo_bao.ulids import is_ulid
-from dynamo_bao.wire import PK, SK, AttributeValue, Item
+from dynamo_bao.wire import (
+    INDEX_IDS,
+    MAX_ITEM_BYTES,
+    MAX_PARTITION_KEY_BYTES,
+    MAX_SORT_KEY_BYTES,
+    PK,
+    SK,
+    AttributeValue,
+    Item,
+)
 
 Decode = Callable[[Item, dict[str, Any]], None]
 Encode = Callable[[Mapping[str, Any]], Item]
@@ -42,6 +51,8 @@ NAMES: dict[str, Any] = {
     "_MILLISECOND": timedelta(milliseconds=1),
     "_SECOND": timedelta(seconds=1),
 }
+KEYS_BYTES = (len(INDEX_IDS) + 2) * (MAX_PARTITION_KEY_BYTES + MAX_SORT_KEY_BYTES + 64)
+"""How much of an item its keys take at most: of the table, the indexes and iteration, with their names."""
 IMMUTABLE = (str, int, float, bool, bytes, Decimal, type(None))
 
 
@@ -101,20 +112,19 @@ def _put_lines(field: Field, number: int, names: dict[str, Any], of: str) -> lis
     return [f"    if {of} is not None{empty}: item[{field.attribute!r}] = {value}"]
 
 
-def compile_store(model: str, fields: Iterable[Field]) -> Store:
+def compile_store(model: str, fields: Collection[Field]) -> Store:
     """A function ``store(values)``: what accepting and then encoding the values of a model gives, in one go.
 
     It returns the item, whose keys are still to be set, or None where some value is not at first sight
-    acceptable: then nothing has changed, and there may be errors to be told. Values that fields accept in
-    another form are replaced.
+    acceptable, or the item not certainly small: then nothing has changed, and there may be errors to be told.
+    Values that fields accept in another form are replaced.
     """
-    names = {**NAMES, "_ValidationError": ValidationError}
+    names = {**NAMES, "_ValidationError": ValidationError, "_is_small": is_small}
     taken, checks, accepted, kept, later = [], [], list[str](), list[str](), list[str]()
-    always = [f"{PK!r}: None", f"{SK!r}: None"]
+    always, lengths = [f"{PK!r}: None", f"{SK!r}: None"], list[str | None]()
     for number, field in enumerate(fields):
-        v = f"v{number}"
+        v, fine = f"v{number}", acceptable(field, f"v{number}")
         taken.append(f"        {v} = values[{field.name!r}]")
-        fine = acceptable(field, v)
         if fine is not None:
             checks.append(f"({fine})")
         else:
@@ -122,16 +132,51 @@ def compile_store(model: str, fields: Iterable[Field]) -> Store:
             accepted.append(f"        {v} = accept{number}({v})")
             kept.append(f"    values[{field.name!r}] = {v}")
         value = _inline(field, "to_dynamo", field.encode_source, f"f{number}", names, v)
-        if fine is None or field.nullable or field.empty_source is not None or value.startswith("f"):
+        called = fine is None or value.startswith("f")
+        if called or field.nullable or field.empty_source is not None:
             later += _put_lines(field, number, names, v)
         else:
             always.append(f"{field.attribute!r}: {value}")
+        lengths.append(None if called else _length_source(field, v))
+    small, measured = _smallness(fields, lengths)
     lines = ["def store(values):", "    try:", *taken]
-    lines += [f"        if not ({' and '.join(checks) or 'True'}): return None", *accepted]
-    lines += ["    except (KeyError, _ValidationError):", "        return None", *kept]
-    lines += [f"    item = {{{', '.join(always)}}}", *later, "    return item"]
+    lines += [f"        if not ({' and '.join([*checks, small])}): return None", *accepted]
+    lines += ["    except (KeyError, _ValidationError):", "        return None"]
+    lines += [f"    item = {{{', '.join(always)}}}", *later, *measured, *kept, "    return item"]
     store: Store = compiled("\n".join(lines), f"storing of {model}", names)["store"]
     return store
+
+
+def _length_source(field: Field, of: str) -> str | None:
+    """An expression of how long the stored form of the variable `of` is at most."""
+    if field.length_source is None or not field.nullable:
+        return None if field.length_source is None else field.length_source.format(v=of)
+    return f"(0 if {of} is None else {field.length_source.format(v=of)})"
+
+
+def _smallness(fields: Collection[Field], lengths: list[str | None]) -> tuple[str, list[str]]:
+    """What tells that an item is certainly small: an expression of its values, and lines once there is an item.
+
+    A character has at most four bytes. What keys and index keys need is set aside.
+    """
+    known = [length for length in lengths if length is not None]
+    if len(known) < len(lengths):
+        return "True", ["    if not _is_small(item): return None"]
+    fixed = sum(len(str(field.attribute)) for field in fields)
+    fixed += sum(int(length) for length in known if length.isdigit())
+    room = (MAX_ITEM_BYTES - KEYS_BYTES) // 4 - fixed
+    return f"{' + '.join(length for length in known if not length.isdigit()) or 0} < {room}", []
+
+
+def is_small(item: Item) -> bool:
+    """Whether an item is certainly under the limit: its JSON is, which is always longer than what DynamoDB counts."""
+    # Imported here: a compiled module, needed only once something is written.
+    import orjson
+
+    try:
+        return len(orjson.dumps(item, default=bytes.hex)) <= MAX_ITEM_BYTES - KEYS_BYTES
+    except TypeError:
+        return False
 
 
 def compile_unsure(model: str, fields: Iterable[Field]) -> Unsure:

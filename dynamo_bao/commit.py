@@ -22,8 +22,8 @@ from dynamo_bao.errors import (
     WriteOutcomeUnknownError,
 )
 from dynamo_bao.expressions.conditions import is_empty
-from dynamo_bao.instances import Home, Status, state_of, values_in
-from dynamo_bao.keys import Key
+from dynamo_bao.instances import STATE, Home, State, Status, state_of, values_in
+from dynamo_bao.keys import Key, named
 from dynamo_bao.lazy import require_present
 from dynamo_bao.merging import combined
 from dynamo_bao.schema import Schema
@@ -56,7 +56,8 @@ def entries_for(
     schema, entries = home.schema, list[Entry]()
     entered, tenant = False, None
     for instance in instances:
-        state = state_of(instance)
+        values = values_in(instance, "__dict__")
+        state: State = values[STATE]
         is_new = state.status is Status.TRANSIENT
         if overwrite and (schema.constraints or not is_new):
             raise _not_blindly(schema)
@@ -69,7 +70,7 @@ def entries_for(
             (_, tenant), entered = enter(home.database, schema.name, "add"), True
         if state.tenant is not None:
             require_own_tenant(instance, "add")
-        identity = schema.identity(tenant, values_in(instance, "__dict__"))
+        identity = schema.identity(tenant, values)
         claim = session.claim(home, identity, instance)
         if claim is None:
             raise ConditionalError(
@@ -78,7 +79,7 @@ def entries_for(
                 key=identity.primary_id,
                 operation="create",
             )
-        entries.append(Entry(instance, home, tenant, deletes, overwrite, True, claim))
+        entries.append(named(Entry, (instance, home, tenant, deletes, overwrite, claim)))
     return entries
 
 

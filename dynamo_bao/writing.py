@@ -101,6 +101,7 @@ def creation_in(
     """
     schema, values = home.schema, values_in(instance, "__dict__")
     item = schema.store(values)
+    is_small = item is not None and schema.search is None
     if item is None:
         values.update(schema.accept_all(values))
         item = schema.encode(values)
@@ -119,9 +120,11 @@ def creation_in(
             key=identity.primary_id,
             operation="create",
         )
-    check_item_size(schema.name, identity.primary_id, item)
+    if not is_small:
+        check_item_size(schema.name, identity.primary_id, item)
     subject: Subject = named(Subject, (schema, tenant, identity))
-    return Creation(home, session, subject, instance, wanted, values.copy(), item, by_save)
+    captured = values.copy() if claim is None else values  # a commit is over before anybody changes them
+    return Creation(home, session, subject, instance, wanted, captured, item, by_save)
 
 
 def _has_still(values: Mapping[str, Any], identity: Identity) -> bool:

@@ -87,6 +87,8 @@ class Field(_LooksLikeAny):  # type: ignore[misc]  # looking like Any to checker
     """What a new instance keeps of a value that `fine_source` is true of, as an expression of ``{v}``."""
     empty_source: str | None = None
     """An expression of ``{v}`` that is true where `to_dynamo` stores nothing, beside `encode_source`."""
+    length_source: str | None = None
+    """An expression of ``{v}`` for how many characters its stored form has at most, beside `encode_source`."""
 
     def fine_source(self) -> str | None:
         """An expression of ``{v}`` that is true where `accept` would return the value or its equal; None for none.

@@ -252,6 +252,7 @@ class StringSetField(Field):
     decode_source = 'set({v}["SS"])'
     encode_source = '{{"SS": sorted({v})}}'
     empty_source = "not {v}"
+    length_source = 'len("".join({v}))'
     own_source = "{v}.copy()"
 
     def __init__(

@@ -62,6 +62,7 @@ class StringField(Field):
     has_prefixes = True
     decode_source = '{v}["S"]'
     encode_source = '{{"S": {v}}}'
+    length_source = "len({v})"
 
     def __init__(
         self,
@@ -167,6 +168,7 @@ class UuidField(Field):
     has_prefixes = True
     decode_source = '_UUID({v}["S"])'
     encode_source = '{{"S": str({v})}}'
+    length_source = "36"
 
     def __init__(
         self,
@@ -214,6 +216,7 @@ class BinaryField(Field):
     can_be_key = False
     decode_source = '{v}["B"]'
     encode_source = '{{"B": {v}}}'
+    length_source = "len({v})"
 
     def fine_source(self) -> str | None:
         return "type({v}) is bytes"

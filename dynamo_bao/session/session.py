@@ -18,7 +18,7 @@ from dynamo_bao.errors import (
     UncommittedChangesError,
 )
 from dynamo_bao.identities import Identity
-from dynamo_bao.instances import Home, Status, is_there, state_of
+from dynamo_bao.instances import STATE, Home, Status, is_there, state_of, values_in
 from dynamo_bao.keys import named
 from dynamo_bao.session.flush import Flush
 from dynamo_bao.session.identity import ItemKey
@@ -284,12 +284,13 @@ class Session(Objects):
     def claim(self, home: Home, identity: Identity, instance: Any) -> Claim | None:
         """Makes a new instance the session's own one for a key; None where another is in its way."""
         key: ItemKey = named(ItemKey, (home, identity.key))
-        known = self.at(key)
+        ids = self._identity
+        known = ids.get(key) if ids.has_seen else ids.held.get(key)
         if known is not None:
             if known is not instance and is_there(known):
                 return None
             self._lookups.discard(key)
-        self._identity.hold(key, instance)
+        ids.hold(key, instance)
         return identity, key
 
     def at(self, key: ItemKey) -> Any:
@@ -414,7 +415,7 @@ class Session(Objects):
 
 def _home_of(instance: Any, homes: dict[type[Any], Home]) -> Home:
     """Where an instance belongs; a new one where its class does, which `homes` remembers."""
-    home = state_of(instance).home
+    home: Home | None = values_in(instance, "__dict__")[STATE].home
     if home is None:
         home = homes.get(type(instance))
         if home is None:

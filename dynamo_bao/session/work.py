@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
-
-from attrs import define
+from typing import Any, NamedTuple
 
 from dynamo_bao.identities import Identity
 from dynamo_bao.instances import Home
@@ -15,8 +13,7 @@ Claim = tuple[Identity, ItemKey]
 """Which item an object stands for, and the key under which its session knows it."""
 
 
-@define(eq=False)
-class Entry:
+class Entry(NamedTuple):
     """One object of a unit of work.
 
     Attributes:
@@ -24,8 +21,7 @@ class Entry:
         home, tenant: where it is written, and for whom.
         deletes: whether it is deleted and not saved.
         overwrite: whether a new one may replace an item that is stored.
-        is_new: whether it was not stored when it was added.
-        claim: which item a new one was when it was added.
+        claim: which item a new one was when it was added; None for one that was stored then.
     """
 
     instance: Any
@@ -33,8 +29,12 @@ class Entry:
     tenant: str | None
     deletes: bool = False
     overwrite: bool = False
-    is_new: bool = False
     claim: Claim | None = None
+
+    @property
+    def is_new(self) -> bool:
+        """Whether the object was not stored when it was added."""
+        return self.claim is not None
 
 
 class Work:

@@ -165,3 +165,32 @@ def test_a_class_below_a_model_has_a_constructor_of_its_own() -> None:
         below: Any = Below(str="a", more="b")
         assert (below.more, below.made_of, below.type) == ("b", "x", "plain")
         assert not hasattr(Whole(str="a"), "more")
+
+
+class Plain(Model, prefix="pl"):
+    """A model of which values alone tell how large an item is."""
+
+    plain_id: str
+    text: str
+    more: str | None = None
+    labels: set[str] = StringSetField()
+
+    primary_key = PrimaryKey("plain_id")
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"text": "a" * 410_000},
+        {"text": "ä" * 205_000},
+        {"text": "", "more": "𝄞" * 102_500},
+        {"text": "", "labels": {"a" * 410_000}},
+    ],
+    ids=["ascii", "two bytes", "four bytes", "set"],
+)
+def test_an_item_that_may_be_too_large_goes_the_careful_way(values: dict[str, Any]) -> None:
+    """Which measures it; the short way never stores one that is over the limit."""
+    made = Plain(plain_id="1", **values)
+    assert schema_of(Plain).store(vars(made)) is None
+    assert schema_of(Whole).store(vars(Whole(str="a" * 410_000))) is None
+    assert schema_of(Plain).store(vars(Plain(plain_id="1", text="ä" * 10_000))) is not None
