@@ -6,7 +6,9 @@ the session's objects at once and takes that back if the block fails.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import copy
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from dynamo_bao.errors import (
@@ -17,7 +19,6 @@ from dynamo_bao.errors import (
     WriteOutcomeUnknownError,
 )
 from dynamo_bao.expressions.conditions import Attribute, Compare, Condition, Exists, Negation, all_of
-from dynamo_bao.fields.text import VersionField
 from dynamo_bao.instances import (
     Home,
     Status,
@@ -64,10 +65,16 @@ class Change:
         known: the item as it was read, if it was.
         assumed: stored values that must not have changed.
         done: called with the result when it is written.
+        overwrite: whether an item may be replaced by it that nobody has looked at.
         result: what the operation returned, where a transaction carries it out later.
+        spot: which item it is about: the table and the key.
     """
 
     operation = "save"
+    known: Known | None = None
+    assumed: Assumed = MappingProxyType({})
+    done: tuple[Callable[[Any], object], ...] = ()
+    overwrite = False
 
     def __init__(
         self, home: Home, session: Session | None, subject: Subject, instance: Any, condition: Condition
@@ -77,15 +84,12 @@ class Change:
         self.subject = subject
         self.instance = instance
         self.condition = condition
-        self.known: Known | None = None
-        self.assumed: Assumed = {}
-        self.done: list[Callable[[Any], object]] = []
         self.result: Any = instance
+        self.spot: tuple[str, Key] = home.database.table_name, subject.identity.key
 
-    @property
-    def spot(self) -> tuple[str, Key]:
-        """Which item it is about: the table and the key."""
-        return self.home.database.table_name, self.subject.identity.key
+    def then(self, hook: Callable[[Any], object]) -> None:
+        """Has `hook` called with the result when the change is written."""
+        self.done = (*self.done, hook)
 
     def plan_from(self, known: Known | None) -> WritePlan:
         """The plan, from what is known of the item now."""
@@ -138,36 +142,36 @@ class Creation(Change):
 
     Attributes:
         values: the accepted values of all fields.
-        overwrite: whether it may replace an item that is stored.
+        item: what will be stored; not to be changed.
     """
 
     operation = "create"
 
-    def __init__(self, *about: Any, values: Mapping[str, Any], by_save: bool) -> None:
-        super().__init__(*about)
-        self._values = values
-        self._item: Item | None = None
-        self.overwrite = False
-        self._sharing: list[Sharing] = []
-        self._earlier: Any = None
+    _sharing: Sequence[Sharing] = ()
+    _earlier: Any = None
+
+    def __init__(
+        self,
+        home: Home,
+        session: Session | None,
+        subject: Subject,
+        instance: Any,
+        condition: Condition,
+        values: Mapping[str, Any],
+        item: Item,
+        by_save: bool,
+    ) -> None:
+        Change.__init__(self, home, session, subject, instance, condition)
+        self.values = values
+        self.item = item
         self._by_save = by_save
 
-    @property
-    def values(self) -> Mapping[str, Any]:
-        """The accepted values of all fields."""
-        return self._values
-
-    @values.setter
-    def values(self, values: Mapping[str, Any]) -> None:
-        self._values = dict(values)
-        self._item = None
-
-    @property
-    def item(self) -> Item:
-        """What will be stored; not to be changed."""
-        if self._item is None:
-            self._item = self.subject.schema.item(self.subject.tenant, self.subject.identity, self.values)
-        return self._item
+    def with_values(self, values: Mapping[str, Any]) -> Creation:
+        """The same of an item with other (accepted) values."""
+        made = copy.copy(self)
+        made.values = values
+        made.item = self.subject.schema.item(self.subject.tenant, self.subject.identity, values)
+        return made
 
     def plan_from(self, known: Known | None) -> WritePlan:
         return plan_create(self.subject, self.values, self.condition, self.item)
@@ -177,23 +181,21 @@ class Creation(Change):
             self.session.forget_miss(self.home, self.subject.identity)
         return error
 
-    def settle(self, stored: Item | None) -> Any:
-        return self.show()
-
     def show(self) -> Any:
-        state = state_of(self.instance)
-        state.home, state.tenant, state.session = self.home, self.subject.tenant, self.session
-        state.name(self.subject.identity)
-        absorb_own(self.instance, self.item)
-        if self.session is None:
+        return self.settle(None)
+
+    def settle(self, stored: Item | None) -> Any:
+        session, (_, tenant, identity) = self.session, self.subject
+        absorb_own(self.instance, self.home, tenant, session, identity, self.item)
+        if session is None or session.keeps(self.home, identity, self.instance):
+            if self._sharing or self._earlier is not None:
+                self._sharing, self._earlier = (), None
             return self.instance
-        return self._settle_in(self.session)
+        return self._settle_in(session)
 
     def _settle_in(self, session: Session) -> Any:
         """Makes the instance the session's; earlier ones for its key show its state from now on."""
-        self._sharing, self._earlier = [], None
-        if session.keeps(self.home, self.subject.identity, self.instance):
-            return self.instance
+        sharings, self._earlier = list[Sharing](), None
         known = self._known_object()
         own = self.instance if known is None or self._by_save else known
         self._earlier = known if known is not own else None
@@ -201,13 +203,14 @@ class Creation(Change):
             if one.__dict__ is not self.instance.__dict__:
                 sharing = Sharing(one, self.instance)
                 if one is not own:
-                    self._sharing.append(sharing)
+                    sharings.append(sharing)
+        self._sharing = sharings
         session.adopt(own)
         return self._known_object()
 
     def undo(self) -> None:
         held = self.instance.__dict__
-        values = {**self.values, **{name: held[name] for name in self.subject.schema.fields if name in held}}
+        values = {name: held.get(name, self.values[name]) for name in self.subject.schema.fields}
         for sharing in self._sharing:
             sharing.end()
         if self.session is not None:
@@ -389,8 +392,7 @@ def known_of(instance: Any) -> Known | None:
 
 def version_conflict(schema: Schema, error: BaoError) -> BaoError:
     """The error of a condition on a versioned item, as the conflict it most likely is."""
-    versioned = any(isinstance(field, VersionField) for field in schema.fields.values())
-    if not versioned or type(error) is not ConditionalError:
+    if not schema.versioned or type(error) is not ConditionalError:
         return error
     return VersionConflictError(
         f"{schema.name} {error.key!r}: what is stored is newer than what was loaded (or the condition did not hold); "

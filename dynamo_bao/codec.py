@@ -7,26 +7,42 @@ against a table of fields. Fields that keep the built-in conversions are inlined
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any, Final
 
-from dynamo_bao.errors import BaoError, DataFormatError
+from dynamo_bao.errors import BaoError, DataFormatError, ValidationError
 from dynamo_bao.fields.base import Field
+from dynamo_bao.fields.documents import are_texts
 from dynamo_bao.fields.moments import EPOCH
+from dynamo_bao.fields.text import is_unicode
 from dynamo_bao.numbers import float_text, number_text, parse_integer
-from dynamo_bao.wire import AttributeValue, Item
+from dynamo_bao.ulids import is_ulid
+from dynamo_bao.wire import (
+    INDEX_IDS,
+    MAX_ITEM_BYTES,
+    MAX_PARTITION_KEY_BYTES,
+    MAX_SORT_KEY_BYTES,
+    PK,
+    SK,
+    AttributeValue,
+    Item,
+)
 
 STATE: Final = "_bao_state"
 """Under which name an instance's ``__dict__`` holds its state, ahead of the values of its fields."""
 Decode = Callable[[Item, Any, Mapping[str, Any]], dict[str, Any]]
 Encode = Callable[[Mapping[str, Any]], Item]
 Unsure = Callable[[Mapping[str, Any]], list[str]]
+Store = Callable[[dict[str, Any]], Item | None]
 
-_NAMES: dict[str, Any] = {
+NAMES: dict[str, Any] = {
     "_int": parse_integer,
     "_float_text": float_text,
+    "_is_unicode": is_unicode,
+    "_is_ulid": is_ulid,
+    "_are_texts": are_texts,
     "_number_text": number_text,
     "_Decimal": Decimal,
     "_UUID": uuid.UUID,
@@ -37,7 +53,9 @@ _NAMES: dict[str, Any] = {
     "_MILLISECOND": timedelta(milliseconds=1),
     "_SECOND": timedelta(seconds=1),
 }
-_IMMUTABLE = (str, int, float, bool, bytes, Decimal, type(None))
+KEYS_BYTES = (len(INDEX_IDS) + 2) * (MAX_PARTITION_KEY_BYTES + MAX_SORT_KEY_BYTES + 64)
+"""How much of an item its keys take at most: of the table, the indexes and iteration, with their names."""
+IMMUTABLE = (str, int, float, bool, bytes, Decimal, type(None))
 
 
 def compile_decoder(model: str, fields: Iterable[Field], keys: Sequence[str]) -> Decode:
@@ -51,7 +69,7 @@ def compile_decoder(model: str, fields: Iterable[Field], keys: Sequence[str]) ->
         keys: names of key fields, which come first, and have the value that they have in ``known``, if any, where
             the item does not have them.
     """
-    names = dict(_NAMES)
+    names = dict(NAMES)
     careful = ["def careful(item, state, known):", "    get = item.get", f"    out = {{{STATE!r}: state}}"]
     entries = [f"{STATE!r}: state"]
     place = {name: number for number, name in enumerate(keys)}
@@ -73,7 +91,7 @@ def compile_decoder(model: str, fields: Iterable[Field], keys: Sequence[str]) ->
             )
             entries.append(f"{name!r}: {there.replace('_int(', 'int(')}")
     source = _DECODER.format(careful="\n".join(careful), entries=", ".join(entries))
-    decode: Decode = _compiled(source, f"decoder of {model}", names)["decode"]
+    decode: Decode = compiled(source, f"decoder of {model}", names)["decode"]
     return decode
 
 
@@ -91,19 +109,90 @@ def decode(item, state, known):
 
 def compile_encoder(model: str, fields: Iterable[Field]) -> Encode:
     """A function ``encode(values)`` that gives the stored attributes of a model's values."""
-    lines, names = ["def encode(values):", "    item = {}"], dict(_NAMES)
+    lines, names = ["def encode(values):", "    item = {}"], dict(NAMES)
     for number, field in enumerate(fields):
         lines.append(f"    v = values[{field.name!r}]")
-        value = _inline(field, "to_dynamo", field.encode_source, f"f{number}", names)
-        lines.append("    if v is not None:")
-        if value.startswith("f"):
-            lines.append(f"        v = {value}")
-            lines.append(f"        if v is not None: item[{field.attribute!r}] = v")
-        else:
-            lines.append(f"        item[{field.attribute!r}] = {value}")
+        lines += _put_lines(field, number, names, "v")
     lines.append("    return item")
-    encode: Encode = _compiled("\n".join(lines), f"encoder of {model}", names)["encode"]
+    encode: Encode = compiled("\n".join(lines), f"encoder of {model}", names)["encode"]
     return encode
+
+
+def _put_lines(field: Field, number: int, names: dict[str, Any], of: str) -> list[str]:
+    """Lines that put the stored form of the variable `of`, which may be None, into ``item``."""
+    value = _inline(field, "to_dynamo", field.encode_source, f"f{number}", names, of)
+    if value.startswith("f"):
+        stored = f"item[{field.attribute!r}] = stored"
+        return [f"    stored = None if {of} is None else {value}", f"    if stored is not None: {stored}"]
+    empty = "" if field.empty_source is None else f" and not ({field.empty_source.format(v=of)})"
+    return [f"    if {of} is not None{empty}: item[{field.attribute!r}] = {value}"]
+
+
+def compile_store(model: str, fields: Collection[Field]) -> Store:
+    """A function ``store(values)``: what accepting and then encoding the values of a model gives, in one go.
+
+    It returns the item, whose keys are still to be set, or None where some value is not at first sight
+    acceptable, or the item not certainly small: then nothing has changed, and there may be errors to be told.
+    Values that fields accept in another form are replaced.
+    """
+    names = {**NAMES, "_ValidationError": ValidationError, "_is_small": is_small}
+    taken, checks, accepted, kept, later = [], [], list[str](), list[str](), list[str]()
+    always, lengths = [f"{PK!r}: None", f"{SK!r}: None"], list[str | None]()
+    for number, field in enumerate(fields):
+        v, fine = f"v{number}", acceptable(field, f"v{number}")
+        taken.append(f"        {v} = values[{field.name!r}]")
+        if fine is not None:
+            checks.append(f"({fine})")
+        else:
+            names[f"accept{number}"] = field.accept
+            accepted.append(f"        {v} = accept{number}({v})")
+            kept.append(f"    values[{field.name!r}] = {v}")
+        value = _inline(field, "to_dynamo", field.encode_source, f"f{number}", names, v)
+        called = fine is None or value.startswith("f")
+        if called or field.nullable or field.empty_source is not None:
+            later += _put_lines(field, number, names, v)
+        else:
+            always.append(f"{field.attribute!r}: {value}")
+        lengths.append(None if called else _length_source(field, v))
+    small, measured = _smallness(fields, lengths)
+    lines = ["def store(values):", "    try:", *taken]
+    lines += [f"        if not ({' and '.join([*checks, small])}): return None", *accepted]
+    lines += ["    except (KeyError, _ValidationError):", "        return None"]
+    lines += [f"    item = {{{', '.join(always)}}}", *later, *measured, *kept, "    return item"]
+    store: Store = compiled("\n".join(lines), f"storing of {model}", names)["store"]
+    return store
+
+
+def _length_source(field: Field, of: str) -> str | None:
+    """An expression of how long the stored form of the variable `of` is at most."""
+    if field.length_source is None or not field.nullable:
+        return None if field.length_source is None else field.length_source.format(v=of)
+    return f"(0 if {of} is None else {field.length_source.format(v=of)})"
+
+
+def _smallness(fields: Collection[Field], lengths: list[str | None]) -> tuple[str, list[str]]:
+    """What tells that an item is certainly small: an expression of its values, and lines once there is an item.
+
+    A character has at most four bytes. What keys and index keys need is set aside.
+    """
+    known = [length for length in lengths if length is not None]
+    if len(known) < len(lengths):
+        return "True", ["    if not _is_small(item): return None"]
+    fixed = sum(len(str(field.attribute)) for field in fields)
+    fixed += sum(int(length) for length in known if length.isdigit())
+    room = (MAX_ITEM_BYTES - KEYS_BYTES) // 4 - fixed
+    return f"{' + '.join(length for length in known if not length.isdigit()) or 0} < {room}", []
+
+
+def is_small(item: Item) -> bool:
+    """Whether an item is certainly under the limit: its JSON is, which is always longer than what DynamoDB counts."""
+    # Imported here: a compiled module, needed only once something is written.
+    import orjson
+
+    try:
+        return len(orjson.dumps(item, default=bytes.hex)) <= MAX_ITEM_BYTES - KEYS_BYTES
+    except TypeError:
+        return False
 
 
 def compile_unsure(model: str, fields: Iterable[Field]) -> Unsure:
@@ -111,18 +200,26 @@ def compile_unsure(model: str, fields: Iterable[Field]) -> Unsure:
 
     The values of all fields must be there. Those not named are what `Field.accept` would return for them.
     """
-    lines, names = ["def unsure(values):", "    names = []"], dict(_NAMES)
+    lines, names = ["def unsure(values):", "    names = []"], dict(NAMES)
     for field in fields:
-        fine = fine_source_of(field)
+        fine = acceptable(field, "v")
         if fine is None:
             lines.append(f"    names.append({field.name!r})")
             continue
-        nullable = "v is None or " if field.nullable else ""
         lines.append(f"    v = values[{field.name!r}]")
-        lines.append(f"    if not ({nullable}{fine.format(v='v')}): names.append({field.name!r})")
+        lines.append(f"    if not ({fine}): names.append({field.name!r})")
     lines.append("    return names")
-    unsure: Unsure = _compiled("\n".join(lines), f"acceptor of {model}", names)["unsure"]
+    unsure: Unsure = compiled("\n".join(lines), f"acceptor of {model}", names)["unsure"]
     return unsure
+
+
+def acceptable(field: Field, of: str) -> str | None:
+    """An expression that is true where `field` accepts the variable `of` as it is; None where that is not simple."""
+    fine = fine_source_of(field)
+    if fine is None:
+        return None
+    takes_none = f"{of} is None or " if field.nullable and field.absent() is None else ""
+    return takes_none + fine.format(v=of)
 
 
 def fine_source_of(field: Field) -> str | None:
@@ -177,14 +274,15 @@ def _typed(field: Field) -> Callable[[Any], AttributeValue | None]:
 
 def _absent(field: Field, number: int, names: dict[str, Any]) -> str:
     value = field.absent()
-    if isinstance(value, _IMMUTABLE):
+    if isinstance(value, IMMUTABLE):
         names[f"a{number}"] = value
         return f"a{number}"
     names[f"a{number}"] = field.absent
     return f"a{number}()"
 
 
-def _compiled(source: str, what: str, names: dict[str, Any]) -> dict[str, Any]:
+def compiled(source: str, what: str, names: dict[str, Any]) -> dict[str, Any]:
+    """`names`, with what `source` defines in terms of them added."""
     exec(compile(source, f"<dynamo_bao {what}>", "exec"), names)  # noqa: S102  # source is made above, of names only
     return names
 

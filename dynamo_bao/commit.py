@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from itertools import groupby
+from operator import attrgetter
 from typing import Any
 
 from attrs import Factory, define, frozen
 
 from dynamo_bao.changes import Change, Creation, Deleting
+from dynamo_bao.codec import STATE
 from dynamo_bao.database import Database
 from dynamo_bao.errors import (
     BaoError,
@@ -20,12 +23,12 @@ from dynamo_bao.errors import (
     WriteOutcomeUnknownError,
 )
 from dynamo_bao.expressions.conditions import is_empty
-from dynamo_bao.fields.text import VersionField
 from dynamo_bao.hooks import run_afterwards
-from dynamo_bao.instances import Home, Status, state_of
-from dynamo_bao.keys import Key
+from dynamo_bao.instances import Home, State, Status, state_of, values_in
+from dynamo_bao.keys import Key, named
 from dynamo_bao.lazy import require_present
 from dynamo_bao.merging import combined
+from dynamo_bao.schema import Schema
 from dynamo_bao.scope import enter, enter_through, require_own_tenant
 from dynamo_bao.sending import deadline_of, round_of
 from dynamo_bao.session.rounds import NAMED_KEYS
@@ -42,8 +45,10 @@ from dynamo_bao.writing import write_through
 # --- naming objects -------------------------------------------------------------------------------------
 
 
-def entry_for(home: Home, session: Session, instance: Any, *, deletes: bool, overwrite: bool) -> Entry:
-    """What a unit of work notes of an object; a new one is the session's own for its key from now on.
+def entries_for(
+    home: Home, session: Session, instances: Iterable[Any], *, deletes: bool, overwrite: bool
+) -> list[Entry]:
+    """What a unit of work notes of objects; new ones are the session's own for their keys from now on.
 
     Raises:
         ValidationError: for a key the model refuses, or a blind put of a model with unique values.
@@ -51,35 +56,40 @@ def entry_for(home: Home, session: Session, instance: Any, *, deletes: bool, ove
         ItemNotFoundError: for an object that is not stored any more.
         TenantMismatchError: for an object of another tenant.
     """
-    schema, state = home.schema, state_of(instance)
-    if overwrite and (schema.constraints or state.status is not Status.TRANSIENT):
-        why = (
-            "has unique values to keep"
-            if schema.constraints
-            else "is stored already: only new objects can be"
-        )
-        raise ValidationError(f"{schema.name} cannot be put blindly with overwrite=True, as it {why}.")
-    if state.status is not Status.TRANSIENT:
-        require_present(instance)
-        enter_through(instance, "delete" if deletes else "add")
-        return Entry(instance, home, state.tenant, deletes)
-    _, tenant = enter(home.database, schema.name, "add")
-    require_own_tenant(instance, "add")
-    identity = schema.identity(tenant, instance.__dict__)
-    known = session.known(home, identity.key)
-    if (
-        known is not None
-        and known is not instance
-        and state_of(known).status in (Status.LOADED, Status.TRANSIENT)
-    ):
-        raise ConditionalError(
-            f"{schema.name} {identity.primary_id!r}: this context has another object with the key already.",
-            model=schema.name,
-            key=identity.primary_id,
-            operation="create",
-        )
-    session.introduce(home, identity, instance)
-    return Entry(instance, home, tenant, deletes, overwrite, is_new=True)
+    schema, entries = home.schema, list[Entry]()
+    entered, tenant = False, None
+    for instance in instances:
+        values = values_in(instance)
+        state: State = values[STATE]
+        is_new = state.status is Status.TRANSIENT
+        if overwrite and (schema.constraints or not is_new):
+            raise _not_blindly(schema)
+        if not is_new:
+            require_present(instance)
+            enter_through(instance, "delete" if deletes else "add")
+            entries.append(Entry(instance, home, state.tenant, deletes))
+            continue
+        if not entered:
+            (_, tenant), entered = enter(home.database, schema.name, "add"), True
+        if state.tenant is not None:
+            require_own_tenant(instance, "add")
+        identity = schema.identity(tenant, values)
+        claim = session.claim(home, identity, instance)
+        if claim is None:
+            raise ConditionalError(
+                f"{schema.name} {identity.primary_id!r}: this context has another object with the key already.",
+                model=schema.name,
+                key=identity.primary_id,
+                operation="create",
+            )
+        entries.append(named(Entry, (instance, home, tenant, deletes, overwrite, claim)))
+    return entries
+
+
+def _not_blindly(schema: Schema) -> ValidationError:
+    unique = bool(schema.constraints)
+    why = "has unique values to keep" if unique else "is stored already: only new objects can be"
+    return ValidationError(f"{schema.name} cannot be put blindly with overwrite=True, as it {why}.")
 
 
 # --- planning -------------------------------------------------------------------------------------------
@@ -104,7 +114,7 @@ def plan_commit(changes: Sequence[Change]) -> CommitPlan:
     groups: list[list[Change]] = []
     owner: dict[tuple[str, Key], list[Change]] = {}
     for change in changes:
-        if is_blind(change):
+        if change.overwrite or is_blind(change):
             blind.setdefault(id(change.home.database.transport), []).append(change)
             continue
         group = [change]
@@ -132,18 +142,18 @@ def is_blind(change: Change) -> bool:
 
     That is so for deletes, and for new items under an id made here, of models without unique values or versions.
     """
-    if isinstance(change, Creation) and change.overwrite:
+    if change.overwrite:
         return True
     schema = change.subject.schema
-    versioned = any(isinstance(field, VersionField) for field in schema.fields.values())
-    if schema.constraints or versioned or not is_empty(change.condition):
+    if schema.constraints or schema.versioned or not is_empty(change.condition):
         return False
     if isinstance(change, Deleting):
         return True
-    generated = state_of(change.instance).generated or {}
-    return type(change) is Creation and any(
-        change.values.get(name) == value for name, value in generated.items()
-    )
+    generated = state_of(change.instance).generated
+    if type(change) is not Creation or not generated:
+        return False
+    key = change.subject.identity.values
+    return any(key.get(name) == value for name, value in generated.items())
 
 
 # --- carrying out ---------------------------------------------------------------------------------------
@@ -178,18 +188,29 @@ def commit(session: Session, entries: Sequence[Entry], *, atomic: bool) -> None:
 
     Everything is checked before the first request. What is written leaves the unit of work; the rest stays.
     """
-    prepared: list[tuple[Entry, Change | None]] = [(entry, entry.home.prepared(entry)) for entry in entries]
-    changes = [change for _, change in prepared if change is not None]
+    prepared: list[Change | None] = []
+    for home, some in groupby(entries, attrgetter("home")):
+        prepared += home.prepared(session, some)
+    changes = [change for change in prepared if change is not None]
     joined = combined(changes)
     outcome = None
     if joined:
         outcome = _atomically(session, joined) if atomic else _in_parts(session, joined)
-    spots = {change.spot for change in joined}
-    for change in changes:
-        if change.spot not in spots:  # added and deleted: what is stored is not known
-            session.unsay(change.home, change.subject.identity)
+    if len(joined) < len(changes):
+        spots = {change.spot for change in joined}
+        for change in changes:
+            if change.spot not in spots:  # added and deleted: what is stored is not known
+                session.unsay(change.home, change.subject.identity)
     left = set() if outcome is None else {change.spot for change in (*outcome.failed, *outcome.unknown)}
-    session.committed([entry for entry, change in prepared if change is None or change.spot not in left])
+    session.committed(
+        [
+            entry
+            for entry, change in zip(entries, prepared, strict=True)
+            if change is None or change.spot not in left
+        ]
+        if left
+        else entries
+    )
     if outcome is not None:
         _settle(joined, outcome)
 
@@ -232,11 +253,14 @@ def _in_parts(session: Session, changes: Sequence[Change]) -> Outcome:
 def _batch_outcome(changes: Sequence[Change], deadline: float) -> Outcome:
     """Writes changes without conditions."""
     database = changes[0].home.database
-    by_key = {change.spot: change for change in changes}
-    puts = {key: change.item if isinstance(change, Creation) else None for key, change in by_key.items()}
+    puts = {change.spot: change.item if isinstance(change, Creation) else None for change in changes}
     written: BatchWritten = write_batch(database.transport, puts, deadline)
     outcome = Outcome(database, replies=written.replies)
-    for key, change in by_key.items():
+    if written.error is None and not written.unprocessed:
+        outcome.stored = dict.fromkeys(changes)
+        return outcome
+    for change in changes:
+        key = change.spot
         if key in written.uncertain:
             assert written.error is not None
             outcome.unknown[change] = written.error
@@ -306,7 +330,8 @@ def _settle(changes: Sequence[Change], outcome: Outcome) -> None:
         change: change.refused(error) if isinstance(error, BaoError) else error
         for change, error in (*outcome.failed.items(), *outcome.unknown.items())
     }
-    failed_hook = run_afterwards(partial(change.finish, result) for change, result in written)
+    finishing = (partial(change.finish, result) for change, result in written if change.done)
+    failed_hook = run_afterwards(finishing)
     if errors:
         raise _partly(changes, outcome, errors)
     if failed_hook is not None:

@@ -41,11 +41,13 @@ class BatchContext:
     def __init__(self, **options: Any) -> None:
         self._options = options
         self._open: list[Session] = []
-        if options:
-            Session(**options)  # wrong options are told here, at the call
+        self._made = [Session(**options)]  # now, so that wrong options are told at the call
 
     def __enter__(self) -> Session:
-        session = Session(**self._options)
+        try:
+            session = self._made.pop()
+        except IndexError:  # entered again
+            session = Session(**self._options)
         session.bind()
         self._open.append(session)
         return session

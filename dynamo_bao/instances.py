@@ -59,12 +59,14 @@ class Home(Protocol):
         """Loads `instance`; raises if its item is missing or could not be fetched."""
         ...
 
-    def entry(self, session: Any, instance: Any, *, deletes: bool = False, overwrite: bool = False) -> Any:
-        """What a session's unit of work notes of an object to be written at its commit."""
+    def entries(
+        self, session: Any, instances: Any, *, deletes: bool = False, overwrite: bool = False
+    ) -> list[Any]:
+        """What a session's unit of work notes of objects to be written at its commit."""
         ...
 
-    def prepared(self, entry: Any) -> Any:
-        """The change that such an entry is at the commit; None where nothing changed."""
+    def prepared(self, session: Any, entries: Any) -> list[Any]:
+        """The changes that such entries are at the commit; None for each where nothing changed."""
         ...
 
     def write_all(self, session: Any, entries: Any, *, atomic: bool) -> None:
@@ -114,10 +116,6 @@ class State:
         self.status = status
         self.tenant = tenant
 
-    def name(self, identity: Identity) -> None:
-        """Takes on the key of `identity`."""
-        self.key, self.primary_id = identity.key, identity.primary_id
-
 
 class Instance:
     """What every instance of a model is: an object with a ``__dict__``."""
@@ -138,6 +136,11 @@ def state_of(instance: Any) -> State:
     """The state of a model instance."""
     state: State = values_in(instance)[STATE]
     return state
+
+
+def is_there(instance: Any) -> bool:
+    """Whether an instance a session knows stands for an item that is stored, or about to be."""
+    return state_of(instance).status in (Status.LOADED, Status.TRANSIENT)
 
 
 def identity_of(instance: Any) -> Identity:
@@ -266,15 +269,19 @@ def absorb(instance: Any, item: Item, keep: Iterable[str] = ()) -> None:
     _stored(instance, state, values, item, True)
 
 
-def absorb_own(instance: Any, item: Item) -> None:
-    """Takes on what a write left stored that was made of the instance's own, accepted values.
+def absorb_own(
+    instance: Any, home: Home, tenant: str | None, session: Any, identity: Identity, item: Item
+) -> None:
+    """Has a new instance stand for what is stored of its own, accepted values now.
 
     Those that are stored as they are need not be decoded again.
     """
-    state = state_of(instance)
-    assert state.home is not None
     values = values_in(instance)
-    for field in state.home.schema.documents:
+    state: State = values[STATE]
+    state.home, state.tenant, state.session = home, tenant, session
+    state.key, state.primary_id, _ = identity
+    schema = home.schema
+    for field in schema.documents:
         stored = item.get(str(field.attribute))
         _take_on(values, field.name, field.absent() if stored is None else field.from_dynamo(stored))
     _stored(instance, state, values, item, True)

@@ -69,9 +69,7 @@ def merged(first: Change, second: Change) -> Change | None:
             key=first.subject.identity.primary_id,
         )
     if isinstance(first, Creation):
-        made = copy.copy(first)
-        made.values = {**first.values, **_absolute(second, first.values)}
-        return made
+        return first.with_values({**first.values, **_absolute(second, first.values)})
     assert isinstance(first, Saving)
     return _saved(first, second)
 

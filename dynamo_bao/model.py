@@ -11,7 +11,8 @@ from dynamo_bao.capacity import Capacity
 from dynamo_bao.checkers import Unpack, dataclass_transform
 from dynamo_bao.classes import make_model, schema_of
 from dynamo_bao.codec import STATE
-from dynamo_bao.construction import check_key_assignment, comparable, fill_in, parts_of, rebuild, values_of
+from dynamo_bao.construction import check_key_assignment, comparable, parts_of, rebuild, values_of
+from dynamo_bao.constructors import constructor_of
 from dynamo_bao.context import is_inside_batch_context
 from dynamo_bao.definition import Declared, Options
 from dynamo_bao.fields.documents import JsonField, ListField, MapField, NestedField
@@ -19,7 +20,7 @@ from dynamo_bao.fields.moments import DateTimeField, TtlField, utc_now
 from dynamo_bao.fields.numeric import BooleanField, DecimalField, FloatField, IntegerField
 from dynamo_bao.fields.text import BinaryField, EnumField, RelatedField, StringField
 from dynamo_bao.hooks import register_plugin
-from dynamo_bao.instances import Instance, State, Status, changed_names, forget_related, give_values, state_of
+from dynamo_bao.instances import Instance, Status, changed_names, forget_related, state_of
 from dynamo_bao.iteration import FilterLike, Iteration, IterationOptions
 from dynamo_bao.paths import FieldPaths
 from dynamo_bao.query import QueryOptions
@@ -30,7 +31,6 @@ from dynamo_bao.schema import Schema
 from dynamo_bao.scope import require_own_tenant
 from dynamo_bao.search import SearchAllOptions, SearchOptions, SearchResult
 from dynamo_bao.searchtext import tokenize_search_query
-from dynamo_bao.tenancy import current_tenant
 from dynamo_bao.verbs import Create, Delete, repository_for
 from dynamo_bao.writing import ConditionLike
 
@@ -107,15 +107,9 @@ class Model(Instance):
             make_model(cls, Model, RESERVED, options, sys._getframe(1))
 
     def __init__(self, **values: Any) -> None:
-        schema = schema_of(type(self))
-        generated = fill_in(schema, values)
-        state = State(None, Status.TRANSIENT, current_tenant())
-        if generated:
-            state.generated = generated
-        give_values(self, {STATE: state, **schema.no_keys, **values})
-        finish = getattr(self, "__attrs_post_init__", None)  # attrs' own name for it, where a model has one
-        if finish is not None:
-            finish()
+        constructor_of(type(self))(self, **values)
+
+    __init__.__bao_compiled__ = True  # type: ignore[attr-defined]  # a model's own takes its place
 
     # --- the class's items -----------------------------------------------------------------------
 

@@ -14,9 +14,11 @@ from dynamo_bao.codec import (
     STATE,
     Decode,
     Encode,
+    Store,
     Unsure,
     compile_decoder,
     compile_encoder,
+    compile_store,
     compile_unsure,
     is_plain,
     undecodable,
@@ -24,7 +26,7 @@ from dynamo_bao.codec import (
 from dynamo_bao.errors import ConfigurationError, DataFormatError, QueryError, ValidationError, suggestion
 from dynamo_bao.fields.base import Field
 from dynamo_bao.fields.documents import JsonField, StringSetField, plain, to_document
-from dynamo_bao.fields.text import BinaryField, RelatedField
+from dynamo_bao.fields.text import BinaryField, RelatedField, VersionField
 from dynamo_bao.identities import Identity, TextKeys
 from dynamo_bao.keys import (
     SEPARATOR,
@@ -62,6 +64,7 @@ class Schema:
     decode: Decode = field(init=False)
     encode: Encode = field(init=False)
     unsure: Unsure = field(init=False)
+    store: Store = field(init=False)
     key_names: tuple[str, ...] = field(init=False)
     no_keys: dict[str, None] = field(init=False)
     attributes: dict[str, str] = field(init=False)
@@ -74,6 +77,7 @@ class Schema:
     bare: int = field(init=False)
     text_keys: TextKeys | None = field(init=False)
     derived_names: frozenset[str] = field(init=False)
+    versioned: bool = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         parts = (self.primary.partition, self.primary.sort)
@@ -90,6 +94,7 @@ class Schema:
         self.set_names = tuple(f.name for f in self.fields.values() if isinstance(f, StringSetField))
         self.sets_of = _getter(self.set_names)
         self.has_relations = any(isinstance(f, RelatedField) for f in self.fields.values())
+        self.versioned = any(isinstance(f, VersionField) for f in self.fields.values())
         pairs = [(index.pk_name, index.sk_name) for index in self.indexes.values()]
         pairs += [(ITER_PK, ITER_SK)] * self.iterable
         names = {name for pair in pairs for name in pair}
@@ -103,6 +108,7 @@ class Schema:
         self.decode = self._later("decode", lambda: compile_decoder(name, fields, self.key_names))
         self.encode = self._later("encode", lambda: compile_encoder(name, fields))
         self.unsure = self._later("unsure", lambda: compile_unsure(name, fields))
+        self.store = self._later("store", lambda: compile_store(name, fields))
 
     def _later(self, name: str, compiled: Callable[[], Any]) -> Any:
         def first(*args: Any) -> Any:
@@ -249,6 +255,13 @@ class Schema:
         item.update(self.encode(values))
         item.update(self.derived(tenant, identity.primary_id, values, item))
         return item
+
+    def complete(self, item: Item, tenant: str | None, identity: Identity, values: Mapping[str, Any]) -> None:
+        """Gives an item that `store` made its keys, and what follows from its values."""
+        key = identity.key
+        item[PK], item[SK] = {"S": key.pk}, {"S": key.sk}
+        if self.derived_names:
+            item.update(self.derived(tenant, identity.primary_id, values, item))
 
     def derived(self, tenant: str | None, primary_id: str, values: Mapping[str, Any], item: Item) -> Item:
         """The attributes that follow from others: index keys, iteration keys and the search text.

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
+from operator import attrgetter
 from typing import Any, Generic, TypeVar
 
 from dynamo_bao.changes import Change, Creation, Deleting, Saving
-from dynamo_bao.commit import commit, entry_for
+from dynamo_bao.commit import commit, entries_for
 from dynamo_bao.errors import (
     ConditionalError,
     ItemNotFoundError,
@@ -15,6 +17,7 @@ from dynamo_bao.errors import (
     ValidationError,
     suggestion,
 )
+from dynamo_bao.expressions.conditions import EMPTY
 from dynamo_bao.fields.numeric import CounterField
 from dynamo_bao.hooks import has_hooks, run
 from dynamo_bao.instances import Home, Status, changed_names, state_of
@@ -27,6 +30,7 @@ from dynamo_bao.writes.plans import Delta
 from dynamo_bao.writing import (
     ConditionLike,
     carry_out,
+    creation_in,
     creation_of,
     deleting_of,
     saving_of,
@@ -60,7 +64,7 @@ class StoredModel(Generic[M]):
         data = {name: value for name, value in instance.__dict__.items() if name in self.schema.fields}
         self._before_save(instance, data, options)
         change = creation_of(self.home, instance, condition, operation)
-        change.done.append(lambda created: run(self.model, "after_save", created, options, created))
+        change.then(lambda created: run(self.model, "after_save", created, options, created))
         return change
 
     def _before_save(self, instance: M, data: dict[str, Any], options: dict[str, Any]) -> None:
@@ -98,7 +102,7 @@ class StoredModel(Generic[M]):
             self._before_save(instance, changes, options)
         change = saving_of(instance, condition, force_reindex)
         if change is not None:
-            change.done.append(lambda saved: run(self.model, "after_save", saved, options, saved))
+            change.then(lambda saved: run(self.model, "after_save", saved, options, saved))
         return change
 
     def update(self, key: object, /, condition: ConditionLike = None, **changes: Any) -> M:
@@ -125,7 +129,7 @@ class StoredModel(Generic[M]):
         options = {"is_new": False, "condition": condition}
         run(self.model, "before_save", changes, options)
         change = update_of(self.home, self.plain_key(key), changes, condition, defaults)
-        change.done.append(lambda updated: run(self.model, "after_save", updated, options, updated))
+        change.then(lambda updated: run(self.model, "after_save", updated, options, updated))
         return self.typed(carry_out(change))
 
     def increment(self, key: object, /, condition: ConditionLike = None, **amounts: int) -> M:
@@ -193,28 +197,43 @@ class StoredModel(Generic[M]):
         primary_id = state_of(instance).primary_id if instance is not None else key
         run(self.model, "before_delete", primary_id, options, instance)
         change = deleting_of(self.home, None if instance is not None else key, condition, instance, version)
-        change.done.append(lambda gone: run(self.model, "after_delete", primary_id, options, gone))
+        change.then(lambda gone: run(self.model, "after_delete", primary_id, options, gone))
         return change
 
     # --- in a unit of work -------------------------------------------------------------------------
 
-    def entry(
-        self, session: Session, instance: M, *, deletes: bool = False, overwrite: bool = False
-    ) -> Entry:
-        """What a unit of work notes of an object to be written at its commit; everything wrong is told now."""
-        return entry_for(self.home, session, instance, deletes=deletes, overwrite=overwrite)
+    def entries(
+        self, session: Session, instances: Iterable[M], *, deletes: bool = False, overwrite: bool = False
+    ) -> list[Entry]:
+        """What a unit of work notes of objects to be written at its commit; everything wrong is told now."""
+        return entries_for(self.home, session, instances, deletes=deletes, overwrite=overwrite)
 
-    def prepared(self, entry: Entry) -> Change | None:
-        """The change that an entry is at the commit, hooks before it run; None where nothing changed."""
+    def prepared(self, session: Session, entries: Iterable[Entry]) -> list[Change | None]:
+        """The changes that entries are at the commit, hooks before them run; None for each where nothing changed."""
+        hooked, found = has_hooks(self.model), list[Change | None]()
+        for tenant, some in groupby(entries, attrgetter("tenant")):
+            with bound_tenant(tenant):
+                for entry in some:
+                    is_new = state_of(entry.instance).status is Status.TRANSIENT
+                    if entry.deletes or not is_new:
+                        found.append(self._prepared(entry))
+                        continue
+                    instance: M = entry.instance
+                    change = (
+                        self._creation(instance, None, "save")
+                        if hooked
+                        else creation_in(
+                            session, self.home, tenant, instance, EMPTY, by_save=True, claim=entry.claim
+                        )
+                    )
+                    change.overwrite = entry.overwrite
+                    found.append(change)
+        return found
+
+    def _prepared(self, entry: Entry) -> Change | None:
+        """The change of an item that is stored."""
         instance: M = entry.instance
-        with bound_tenant(entry.tenant):
-            if entry.deletes:
-                return self._deletion(None, None, instance)
-            if state_of(instance).status is not Status.TRANSIENT:
-                return self._saving(instance, None, False)
-            change = self._creation(instance, None, "save")
-            change.overwrite = entry.overwrite
-            return change
+        return self._deletion(None, None, instance) if entry.deletes else self._saving(instance, None, False)
 
     def write_all(self, session: Session, entries: Sequence[Entry], *, atomic: bool) -> None:
         """Writes the entries of a unit of work, of any models; see `Session.commit`."""

@@ -114,7 +114,8 @@ def bound_tenant(tenant: str | None) -> AbstractContextManager[str | None]:
 
 def current_tenant() -> str | None:
     """The tenant of the running code, or None."""
-    return tenant_of(current_owner())
+    owner = current_owner()
+    return tenant_of(owner) if owner.tenants or resolvers else None
 
 
 def tenant_of(owner: Owner) -> str | None:

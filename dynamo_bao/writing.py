@@ -31,12 +31,15 @@ from dynamo_bao.expressions.render import Placeholders, render_condition
 from dynamo_bao.fields.documents import StringSetField
 from dynamo_bao.fields.numeric import CounterField
 from dynamo_bao.fields.text import VersionField
-from dynamo_bao.instances import Home, Status, changed_names, identity_of, state_of
+from dynamo_bao.identities import Identity
+from dynamo_bao.instances import Home, Status, changed_names, identity_of, is_there, state_of, values_in
+from dynamo_bao.keys import named
 from dynamo_bao.lazy import require_present
 from dynamo_bao.schema import Schema
 from dynamo_bao.scope import enter, enter_through, open_transaction, require_own_tenant
 from dynamo_bao.sending import round_of
 from dynamo_bao.session.session import Session
+from dynamo_bao.session.work import Claim
 from dynamo_bao.transport.messages import Reply, Request
 from dynamo_bao.updating import UpdatingByKey, lacking
 from dynamo_bao.wire import Item
@@ -77,14 +80,39 @@ def creation_of(home: Home, instance: Any, condition: ConditionLike, operation: 
     """Stores a transient instance as a new item; the session's own object for its key is returned."""
     session, tenant = enter(home.database, home.schema.name, operation)
     require_own_tenant(instance, operation)
-    schema = home.schema
-    wanted = checked_condition(schema, condition)
-    values = schema.accept_all(instance.__dict__)
-    instance.__dict__.update(values)
-    identity = schema.identity(tenant, values)
-    earlier = session.known(home, identity.key) if session is not None else None
-    taken = earlier is not None and earlier is not instance
-    if taken and state_of(earlier).status in (Status.LOADED, Status.TRANSIENT):
+    wanted = checked_condition(home.schema, condition)
+    return creation_in(session, home, tenant, instance, wanted, by_save=operation == "save")
+
+
+def creation_in(
+    session: Session | None,
+    home: Home,
+    tenant: str | None,
+    instance: Any,
+    wanted: Condition,
+    *,
+    by_save: bool,
+    claim: Claim | None = None,
+) -> Creation:
+    """`creation_of` in a session, for those who have checked that it may be used.
+
+    Args:
+        claim: that of the instance, made when it was added to the session's unit of work.
+    """
+    schema, values = home.schema, values_in(instance)
+    item = schema.store(values)
+    is_small = item is not None and schema.search is None
+    if item is None:
+        values.update(schema.accept_all(values))
+        item = schema.encode(values)
+    if claim is not None and session is not None and _has_still(values, claim[0]):
+        identity, key = claim
+        earlier = session.at(key)
+    else:
+        identity = schema.identity(tenant, values)
+        earlier = session.known(home, identity.key) if session is not None else None
+    schema.complete(item, tenant, identity, values)
+    if earlier is not None and earlier is not instance and is_there(earlier):
         raise ConditionalError(
             f"{schema.name} {identity.primary_id!r} exists already: this context has loaded or added it; nothing was "
             f"sent.",
@@ -92,10 +120,19 @@ def creation_of(home: Home, instance: Any, condition: ConditionLike, operation: 
             key=identity.primary_id,
             operation="create",
         )
-    subject = Subject(schema, tenant, identity)
-    change = Creation(home, session, subject, instance, wanted, values=values, by_save=operation == "save")
-    check_item_size(schema.name, identity.primary_id, change.item)
-    return change
+    if not is_small:
+        check_item_size(schema.name, identity.primary_id, item)
+    subject: Subject = named(Subject, (schema, tenant, identity))
+    captured = values.copy() if claim is None else values  # a commit is over before anybody changes them
+    return Creation(home, session, subject, instance, wanted, captured, item, by_save)
+
+
+def _has_still(values: Mapping[str, Any], identity: Identity) -> bool:
+    """Whether the key fields have the very values that `identity` was made of."""
+    for name, value in identity.values.items():  # noqa: SIM110  # a generator takes three times as long
+        if values[name] is not value:
+            return False
+    return True
 
 
 # --- save -------------------------------------------------------------------------------------------

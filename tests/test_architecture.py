@@ -137,7 +137,7 @@ LEVELS: tuple[tuple[str, tuple[str, ...]], ...] = (
             "transaction",
         ),
     ),
-    ("models", ("classes", "construction", "verbs", "model")),
+    ("models", ("classes", "construction", "constructors", "verbs", "model")),
     ("connecting", ("layout", "tables", "manager", "otel")),
     (
         "upkeep",

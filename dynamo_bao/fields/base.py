@@ -83,9 +83,15 @@ class Field(_LooksLikeAny):  # type: ignore[misc]  # looking like Any to checker
     """`from_dynamo` as an expression of ``{v}``, for the compiled decoder."""
     encode_source: str | None = None
     """`to_dynamo` as an expression of ``{v}``, for the compiled encoder."""
+    own_source = "{v}"
+    """What a new instance keeps of a value that `fine_source` is true of, as an expression of ``{v}``."""
+    empty_source: str | None = None
+    """An expression of ``{v}`` that is true where `to_dynamo` stores nothing, beside `encode_source`."""
+    length_source: str | None = None
+    """An expression of ``{v}`` for how many characters its stored form has at most, beside `encode_source`."""
 
     def fine_source(self) -> str | None:
-        """An expression of ``{v}`` that is true where `accept` would return the value as it is; None for none.
+        """An expression of ``{v}`` that is true where `accept` would return the value or its equal; None for none.
 
         It may be false for values that are accepted too; they only take longer.
         """

@@ -16,7 +16,7 @@ from attrs import NOTHING
 from dynamo_bao.checkers import Unpack
 from dynamo_bao.errors import QueryError
 from dynamo_bao.fields.base import UNIONS, Field, FieldOptions
-from dynamo_bao.fields.text import check_unicode
+from dynamo_bao.fields.text import check_unicode, is_unicode
 from dynamo_bao.numbers import number_fault, parse_number, plain_number
 from dynamo_bao.wire import MAX_NAME_BYTES, MAX_NESTING, AttributeValue
 
@@ -227,7 +227,13 @@ def _converter() -> Any:
     return converter
 
 
-_TEXT = frozenset((str,))
+def are_texts(members: Any) -> bool:
+    """Whether all of some values are texts, and nothing like texts, that UTF-8 can say."""
+    for member in members:
+        if type(member) is not str:
+            return False
+    text = "".join(members)
+    return text.isascii() or is_unicode(text)
 
 
 class StringSetField(Field):
@@ -244,6 +250,10 @@ class StringSetField(Field):
     member_types: frozenset[Any] = frozenset((str, Any))
     code = "SS"
     decode_source = 'set({v}["SS"])'
+    encode_source = '{{"SS": sorted({v})}}'
+    empty_source = "not {v}"
+    length_source = 'len("".join({v}))'
+    own_source = "{v}.copy()"
 
     def __init__(
         self,
@@ -273,11 +283,20 @@ class StringSetField(Field):
     def accept(self, value: Any) -> Any:
         return set() if value is None else super().accept(value)
 
+    @property
+    def _has_plain_members(self) -> bool:
+        return type(self).normalise_member is StringSetField.normalise_member
+
+    def fine_source(self) -> str | None:
+        if not self._has_plain_members or self.max_string_length is not None:
+            return None
+        most = "" if self.max_member_count is None else f" and len({{v}}) <= {self.max_member_count}"
+        return "type({v}) is set and _are_texts({v})" + most
+
     def normalise(self, value: Any) -> set[Any]:
         if not isinstance(value, (set, frozenset, list, tuple)):
             self.refuse_type(value, "a set")
-        usual = type(self).normalise_member is StringSetField.normalise_member
-        if usual and set(map(type, value)) <= _TEXT and "".join(value).isascii():
+        if self._has_plain_members and are_texts(value):
             return set(value)  # each member is what normalise_member would make of it
         return {self.normalise_member(member) for member in value}
 

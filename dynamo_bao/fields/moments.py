@@ -32,6 +32,7 @@ class DateTimeField(Field):
     unit = _MILLISECOND
     decode_source = '_EPOCH + _timedelta(milliseconds=_int({v}["N"]))'
     encode_source = '{{"N": str(({v} - _EPOCH) // _MILLISECOND)}}'
+    length_source = "64"
 
     def fine_source(self) -> str | None:
         finest = self.unit.microseconds or 1_000_000
@@ -104,6 +105,7 @@ class TtlField(DateTimeField):
     unit = _SECOND
     decode_source = '_EPOCH + _timedelta(seconds=_int({v}["N"]))'
     encode_source = '{{"N": str(({v} - _EPOCH) // _SECOND)}}'
+    length_source = "64"
 
     def bound(self, name: str, model: str, attribute: str, *, nullable: bool = False) -> TtlField:
         twin = super().bound(name, model, attribute, nullable=True)

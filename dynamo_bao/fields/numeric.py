@@ -35,6 +35,7 @@ class IntegerField(Field):
     python_types = (int,)
     decode_source = '_int({v}["N"])'
     encode_source = '{{"N": str({v})}}'
+    length_source = "64"
 
     def __init__(
         self,
@@ -124,6 +125,7 @@ class FloatField(Field):
     python_types = (float,)
     decode_source = 'float({v}["N"])'
     encode_source = '{{"N": _float_text({v})}}'
+    length_source = "64"
 
     def __init__(
         self,
@@ -176,6 +178,7 @@ class DecimalField(Field):
     python_types = (Decimal,)
     decode_source = '_Decimal({v}["N"])'
     encode_source = '{{"N": _number_text({v})}}'
+    length_source = "64"
 
     def normalise(self, value: Any) -> Decimal:
         if isinstance(value, bool) or not isinstance(value, (Decimal, int)):
@@ -206,6 +209,7 @@ class BooleanField(Field):
     ordered = False
     decode_source = '{v}["BOOL"]'
     encode_source = '{{"BOOL": {v}}}'
+    length_source = "1"
 
     def fits(self, annotation: Any) -> bool:
         return annotation in (bool, Any, object)

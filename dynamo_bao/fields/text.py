@@ -27,6 +27,15 @@ def check_unicode(text: str) -> None:
         raise ValueError("holds a lone surrogate, which is not text") from None
 
 
+def is_unicode(text: str) -> bool:
+    """Whether UTF-8 can say a text."""
+    try:
+        check_unicode(text)
+    except ValueError:
+        return False
+    return True
+
+
 def part_of_text(field: Field, value: Any) -> AttributeValue:
     """The stored form of a part of a text; `QueryError` where it cannot be one."""
     if not isinstance(value, str):
@@ -53,6 +62,7 @@ class StringField(Field):
     has_prefixes = True
     decode_source = '{v}["S"]'
     encode_source = '{{"S": {v}}}'
+    length_source = "len({v})"
 
     def __init__(
         self,
@@ -74,7 +84,7 @@ class StringField(Field):
             return None
         longest = "" if self.max_length is None else f" and len({{v}}) <= {self.max_length}"
         shortest = "" if self.min_length is None else f" and len({{v}}) >= {self.min_length}"
-        return "type({v}) is str and {v}.isascii()" + longest + shortest
+        return "type({v}) is str and ({v}.isascii() or _is_unicode({v}))" + longest + shortest
 
     def normalise(self, value: Any) -> str:
         if not isinstance(value, str):
@@ -125,6 +135,9 @@ class UlidField(StringField):
     def initial(self) -> Any:
         return new_ulid() if self.auto_assign else super().initial()
 
+    def fine_source(self) -> str | None:
+        return "type({v}) is str and _is_ulid({v})"
+
     def validate(self, value: str) -> None:
         if not is_ulid(value):
             raise self.error(
@@ -155,6 +168,7 @@ class UuidField(Field):
     has_prefixes = True
     decode_source = '_UUID({v}["S"])'
     encode_source = '{{"S": str({v})}}'
+    length_source = "36"
 
     def __init__(
         self,
@@ -167,6 +181,9 @@ class UuidField(Field):
 
     def initial(self) -> Any:
         return uuid.uuid4() if self.auto_assign else super().initial()
+
+    def fine_source(self) -> str | None:
+        return "type({v}) is _UUID"
 
     def normalise(self, value: Any) -> uuid.UUID:
         if isinstance(value, uuid.UUID):
@@ -199,6 +216,10 @@ class BinaryField(Field):
     can_be_key = False
     decode_source = '{v}["B"]'
     encode_source = '{{"B": {v}}}'
+    length_source = "len({v})"
+
+    def fine_source(self) -> str | None:
+        return "type({v}) is bytes"
 
     def normalise(self, value: Any) -> bytes:
         if not isinstance(value, (bytes, bytearray, memoryview)):
@@ -312,7 +333,7 @@ class RelatedField(StringField):
         self.target = target
 
     def fine_source(self) -> str | None:
-        return "type({v}) is str and {v} and {v}.isascii()"
+        return "type({v}) is str and {v} and ({v}.isascii() or _is_unicode({v}))"
 
     @property
     def target_name(self) -> str:

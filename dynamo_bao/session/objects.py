@@ -10,6 +10,7 @@ from dynamo_bao.instances import (
     Home,
     Status,
     changed_names,
+    is_there,
     mark_missing,
     new_named,
     new_pending,
@@ -21,6 +22,7 @@ from dynamo_bao.session.identity import IdentityMap, ItemKey
 from dynamo_bao.session.lookups import Lookups
 from dynamo_bao.session.owned import Owned, SessionState
 from dynamo_bao.session.stats import Stats
+from dynamo_bao.session.work import Claim
 
 
 class Objects(Owned):
@@ -114,11 +116,20 @@ class Objects(Owned):
         """The session's instance for a key, or None."""
         return self._identity.get((home, key))
 
-    def introduce(self, home: Home, identity: Identity, instance: Any) -> None:
-        """Makes a new instance, which is not stored yet, the session's own one for a key."""
+    def claim(self, home: Home, identity: Identity, instance: Any) -> Claim | None:
+        """Makes a new instance the session's own one for a key; None where another is in its way."""
         key = home, identity.key
-        self._lookups.discard(key)
+        known = self._identity.get(key)
+        if known is not None:
+            if known is not instance and is_there(known):
+                return None
+            self._lookups.discard(key)
         self._identity.hold(key, instance)
+        return identity, key
+
+    def at(self, key: ItemKey) -> Any:
+        """The session's instance for a key that `claim` returned, or None."""
+        return self._identity.get(key)
 
     def adopt(self, instance: Any) -> None:
         """Makes a stored instance the session's own one for its key, held."""

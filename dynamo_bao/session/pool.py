@@ -28,6 +28,8 @@ class Pool:
 
         An exception, one that interrupts the caller too, keeps those that have not started from starting.
         """
+        if len(calls) == 1:
+            return [calls[0]()]
         waiting = deque(enumerate(calls))
         results: dict[int, T] = {}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import groupby
 from typing import Any, Protocol, TypeVar
 
 from dynamo_bao.capacity import Capacity
@@ -231,8 +232,11 @@ class Session(Objects):
             ...     session.commit()
         """
         self.check()
-        for entry in [_home_of(one).entry(self, one, overwrite=overwrite) for one in instances]:
-            self._work.add(entry)
+        entries: list[Entry] = []
+        homes: dict[type[Any], Home] = {}
+        for home, some in groupby(instances, lambda instance: _home_of(instance, homes)):
+            entries += home.entries(self, some, overwrite=overwrite)
+        self._work.add(entries)
 
     def delete(self, *instances: Any) -> None:
         """Has objects deleted at the next `commit`; until then they exist. New ones are simply not stored."""
@@ -242,7 +246,8 @@ class Session(Objects):
             if earlier is not None and earlier.is_new:
                 self._withdraw(earlier)
             else:
-                self._work.add(_home_of(instance).entry(self, instance, deletes=True))
+                home = _home_of(instance, {})
+                self._work.add(home.entries(self, [instance], deletes=True))
 
     def commit(self, *, atomic: bool = False) -> None:
         """Writes everything that was added and deletes everything that was to be deleted.
@@ -389,6 +394,11 @@ class Session(Objects):
         )
 
 
-def _home_of(instance: Any) -> Home:
-    home: Home = state_of(instance).home or instance.__bao_home__()
+def _home_of(instance: Any, homes: dict[type[Any], Home]) -> Home:
+    """Where an instance belongs; a new one where its class does, which `homes` remembers."""
+    home: Home | None = state_of(instance).home
+    if home is None:
+        home = homes.get(type(instance))
+        if home is None:
+            home = homes[type(instance)] = instance.__bao_home__()
     return home

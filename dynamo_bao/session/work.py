@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
-from attrs import define
-
+from dynamo_bao.identities import Identity
 from dynamo_bao.instances import Home
+from dynamo_bao.session.identity import ItemKey
+
+Claim = tuple[Identity, ItemKey]
+"""Which item an object stands for, and the key under which its session knows it."""
 
 
-@define(eq=False)
-class Entry:
+class Entry(NamedTuple):
     """One object of a unit of work.
 
     Attributes:
@@ -19,7 +21,7 @@ class Entry:
         home, tenant: where it is written, and for whom.
         deletes: whether it is deleted and not saved.
         overwrite: whether a new one may replace an item that is stored.
-        is_new: whether it was not stored when it was added.
+        claim: which item a new one was when it was added; None for one that was stored then.
     """
 
     instance: Any
@@ -27,7 +29,12 @@ class Entry:
     tenant: str | None
     deletes: bool = False
     overwrite: bool = False
-    is_new: bool = False
+    claim: Claim | None = None
+
+    @property
+    def is_new(self) -> bool:
+        """Whether the object was not stored when it was added."""
+        return self.claim is not None
 
 
 class Work:
@@ -36,11 +43,14 @@ class Work:
     def __init__(self) -> None:
         self._entries: dict[int, Entry] = {}
 
-    def add(self, entry: Entry) -> None:
-        """Notes an entry; a deletion after a save of the same object takes its place."""
-        earlier = self._entries.get(id(entry.instance))
-        if earlier is None or entry.deletes:
-            self._entries[id(entry.instance)] = entry
+    def add(self, entries: Iterable[Entry]) -> None:
+        """Notes entries; a deletion after a save of the same object takes its place."""
+        known = self._entries
+        for entry in entries:
+            if entry.deletes:
+                known[id(entry.instance)] = entry
+            else:
+                known.setdefault(id(entry.instance), entry)
 
     def of(self, instance: Any) -> Entry | None:
         """The entry of an object, None where it has none."""

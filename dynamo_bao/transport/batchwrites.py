@@ -62,10 +62,13 @@ def write_batch(transport: Transport, puts: Puts, deadline: float) -> BatchWritt
 
 def _request(puts: Puts, keys: tuple[TableKey, ...]) -> Request:
     tables: dict[str, list[dict[str, Any]]] = {}
-    for table, key in keys:
-        item = puts[table, key]
+    sought = puts.items() if len(keys) == len(puts) else [(key, puts[key]) for key in keys]
+    for (table, key), item in sought:
         member = {"DeleteRequest": {"Key": key.as_item()}} if item is None else {"PutRequest": {"Item": item}}
-        tables.setdefault(table, []).append(member)
+        if table in tables:
+            tables[table].append(member)
+        else:
+            tables[table] = [member]
     return Request(BATCH_WRITE_ITEM, {"RequestItems": tables, "ReturnConsumedCapacity": "TOTAL"}, True)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from attrs import evolve, frozen
 
-from dynamo_bao.codec import same_stored
+from dynamo_bao.codec import is_small, same_stored
 from dynamo_bao.errors import ValidationError
 from dynamo_bao.expressions.conditions import EMPTY, Attribute, Compare, Condition, Exists, Negation, all_of
 from dynamo_bao.expressions.render import Placeholders, Resolver, render_condition
@@ -208,20 +208,9 @@ def _value_bytes(value: AttributeValue) -> int:
     return sum(_value_bytes({code[0]: member}) for member in content)
 
 
-def _is_small(item: Item) -> bool:
-    """Whether an item is certainly under the limit: its JSON is, which is always longer than what DynamoDB counts."""
-    # Imported here: a compiled module, needed only once something is written.
-    import orjson
-
-    try:
-        return len(orjson.dumps(item, default=bytes.hex)) <= MAX_ITEM_BYTES
-    except TypeError:
-        return False
-
-
 def check_item_size(model: str, key: str, item: Item) -> None:
     """Raises `ValidationError` for an item that is certainly over DynamoDB's 400 KB."""
-    if _is_small(item):
+    if is_small(item):
         return
     size = item_bytes(item)
     if size > MAX_ITEM_BYTES:

@@ -7,7 +7,7 @@ write fails, nothing is written, and a new plan is made from the item as it real
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from attrs import Factory, define, evolve, frozen
 
@@ -24,7 +24,6 @@ from dynamo_bao.expressions.updates import Update
 from dynamo_bao.fields.base import Field
 from dynamo_bao.fields.documents import StringSetField
 from dynamo_bao.fields.numeric import CounterField
-from dynamo_bao.fields.text import VersionField
 from dynamo_bao.identities import Identity
 from dynamo_bao.keys import Key
 from dynamo_bao.schema import Schema
@@ -33,8 +32,7 @@ from dynamo_bao.wire import DERIVED, SEARCH_TEXT, AttributeValue, Item
 from dynamo_bao.writes.actions import NO_ATTRIBUTE, NOT_STORED, STORED, Action, WritePlan, check_update_size
 
 
-@frozen
-class Subject:
+class Subject(NamedTuple):
     """The item a plan is about."""
 
     schema: Schema
@@ -424,8 +422,7 @@ def needs_known(schema: Schema, names: Iterable[str]) -> bool:
     if needs_search_sources(schema, names):
         return True
     unique = {constraint.field.name for constraint in schema.constraints.values()}
-    versioned = any(isinstance(field, VersionField) for field in schema.fields.values())
-    return versioned or any(
+    return schema.versioned or any(
         name in unique or isinstance(schema.fields[name], (CounterField, StringSetField)) for name in names
     )
 
