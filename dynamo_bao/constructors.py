@@ -54,15 +54,14 @@ def _compile(model: type[Any], schema: Schema) -> Constructor:
         "_converted": converted,
     }
     given = [f"v{number}" for number in range(len(fields))]
-    required = [f"v{number} is _NOTHING" for number, field in enumerate(fields) if _is_required(field)]
     unusual = f"return _unusual(_model, self, ({', '.join(given)},), others)"
     lines = [f"def __init__(self, /, *, {', '.join(_parameters(fields, names))}, **others):"]
-    lines += [f"    if {' or '.join(['others', 'type(self) is not _model', *required])}: {unusual}"]
+    lines += [f"    if others or type(self) is not _model: {unusual}"]
     lines += ["    state = _new(_State)", "    state.home = None", "    state.status = _TRANSIENT"]
     lines += ["    state.tenant = _tenant()"]
     for number, field in enumerate(fields):
         lines += _first_lines(field, number, schema, names, unusual)
-        lines += _acceptance_lines(field, number, names)
+        lines += _acceptance_lines(field, number, names, unusual)
     place = {name: number for number, name in enumerate(schema.key_names)}
     order = sorted(range(len(fields)), key=lambda number: place.get(fields[number].name, len(place)))
     values = ", ".join(f"{fields[number].name!r}: v{number}" for number in order)
@@ -117,16 +116,18 @@ def _first_lines(field: Field, number: int, schema: Schema, names: dict[str, Any
     return [f"    if v{number} is _NOTHING:", *lines]
 
 
-def _acceptance_lines(field: Field, number: int, names: dict[str, Any]) -> list[str]:
-    """Lines that take a value at first sight, or have the field convert it."""
+def _acceptance_lines(field: Field, number: int, names: dict[str, Any], unusual: str) -> list[str]:
+    """Lines that take a value at first sight, or have the field convert it; one that is missing is unusual."""
     v = f"v{number}"
     names[f"field{number}"] = field
-    convert, fine = f"{v} = _converted(field{number}, {v})", acceptable(field, v)
+    convert, fine = [f"        {v} = _converted(field{number}, {v})"], acceptable(field, v)
+    if _is_required(field):
+        convert.insert(0, f"        if {v} is _NOTHING: {unusual}")
     if fine is None:
-        return [f"    {convert}"]
+        return ["    if True:", *convert]
     if field.own_source == "{v}":
-        return [f"    if not ({fine}): {convert}"]
-    return [f"    if {fine}: {v} = {field.own_source.format(v=v)}", f"    else: {convert}"]
+        return [f"    if not ({fine}):", *convert]
+    return [f"    if {fine}: {v} = {field.own_source.format(v=v)}", "    else:", *convert]
 
 
 def converted(field: Field, value: Any) -> Any:

@@ -298,9 +298,12 @@ _NOTHING = object()
 
 
 def _stored(instance: Any, state: State, values: dict[str, Any], item: Item, consistent: bool) -> None:
-    assert state.home is not None
-    _note_stored(state, state.home.schema, values, item, consistent)
-    _become(instance, state, _LOADED)
+    home: Any = state.home
+    _note_stored(state, home.schema, values, item, consistent)
+    if state.shared is not None:
+        _become(instance, state, _LOADED)
+    elif type(instance) is not home.model:
+        _give_class(instance, home.model)
 
 
 def _note_stored(state: State, schema: Schema, values: dict[str, Any], item: Item, consistent: bool) -> None:

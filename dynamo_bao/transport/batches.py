@@ -7,9 +7,10 @@ from typing import Any
 
 from attrs import Factory, define, frozen
 
-from dynamo_bao.errors import ServiceError, ThrottledError
+from dynamo_bao.errors import ServiceError
 from dynamo_bao.keys import Key
 from dynamo_bao.transport.messages import Reply, Request, Transport
+from dynamo_bao.transport.outcomes import THROTTLING, TRANSIENT
 from dynamo_bao.transport.retry import repeat_while
 from dynamo_bao.wire import BATCH_GET_ITEM, PK, SK, Item
 
@@ -65,6 +66,10 @@ def fetch_batch(transport: Transport, batch: Batch, deadline: float) -> BatchAns
     return fetch.answer
 
 
+_NO_TABLES_FAULT = THROTTLING | TRANSIENT
+"""Refusals that one table would get as well as several."""
+
+
 class _Fetch:
     """A batch on its way: the rounds it takes until every key has an outcome."""
 
@@ -92,8 +97,8 @@ class _Fetch:
         self._file(reply.body)
 
     def _refused(self, keys: Keys, error: Exception) -> None:
-        """Asks table by table where a request over several was refused as a whole."""
-        if len(keys) > 1 and isinstance(error, ServiceError) and not isinstance(error, ThrottledError):
+        """Asks table by table where a request over several was refused as a whole, perhaps because of one."""
+        if len(keys) > 1 and isinstance(error, ServiceError) and error.code not in _NO_TABLES_FAULT:
             for table, wanted in keys.items():
                 self._ask({table: wanted})
         else:
