@@ -9,7 +9,7 @@ BENCH_READY := $(VENV)/.ready-bench
 WORKERS ?= 2
 PATHS_TESTS := tests/integration tests/semantics tests/defects tests/parity
 
-.PHONY: help demo serve test long paths parity interop javascript test-minimum bench profile check lint types format engines clean
+.PHONY: help demo serve test long reliability paths parity interop javascript test-minimum bench profile check lint types format engines clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## ?/\1\t/' | expand -t 12
@@ -52,6 +52,9 @@ long: $(READY) engines javascript  ## the promises that random and many-threaded
 	BAO_ROUNDS=500 BAO_ITEMS=1000000 $(BIN)/python -m pytest -s tests/integration/test_concurrency.py tests/integration/test_iteration.py tests/property/test_derived_attributes.py -k "S3 or W1 or W9 or S11 or under_threads" --engine dynoxide
 	BAO_REQUESTS=10000 $(BIN)/python -m pytest -s tests/integration/test_web_servers.py --engine dynoxide
 	BAO_EXAMPLES=2000 BAO_ROUNDS=15 $(BIN)/python -m pytest -s tests/interop/test_histories.py tests/interop/test_at_once.py --engine dynoxide
+
+reliability: $(READY) engines  ## the tests of the numbered promises, and a table of what they report
+	$(BIN)/python -m pytest -n $(WORKERS) --engine moto,dynoxide --promises
 
 paths: $(READY) engines  ## the tests of requests by each way of sending: both, compared, and botocore alone
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --engine moto,dynoxide --request-path twin $(PATHS_TESTS)

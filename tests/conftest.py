@@ -8,7 +8,7 @@ import pytest
 
 from tests.support import paths
 
-pytest_plugins = ["tests.support.plugin"]
+pytest_plugins = ["tests.support.plugin", "tests.support.promises"]
 
 NOWHERE = "/nonexistent/aws"
 

@@ -201,6 +201,16 @@ def test_a_request_refused_because_of_one_table_is_repeated_for_each() -> None:
     ]
 
 
+@pytest.mark.parametrize("code", ["InternalServerError", "ThrottlingException"])
+def test_what_no_table_is_at_fault_for_is_not_repeated_for_each(code: str) -> None:
+    """A service that fails, or has enough, is not asked once more for every table."""
+    failed = ServiceError("no", code=code, operation="BatchGetItem")
+    tables = Tables(stored(1, table="a"), denied={"b": failed})
+    answer = fetch(tables, spot(1, "a"), spot(1, "b"))
+    assert answer.failed == {spot(1, "a"): failed, spot(1, "b"): failed}
+    assert len(tables.requests) == 1
+
+
 def test_a_refused_table_does_not_end_the_retries_of_the_others() -> None:
     """Keys left unprocessed in the repeated requests are asked for again too, those of every table."""
     denied = ServiceError("no", code="AccessDeniedException", operation="BatchGetItem")
