@@ -222,7 +222,7 @@ class Session(Objects):
         Args:
             overwrite: new objects replace whatever is stored under their keys, unlooked at.
 
-        Raises:
+        Raises (and then none of them is added):
             ValidationError: for a key the model refuses, or overwriting where unique values must be kept.
             ConditionalError: where the session knows another object with the key.
 
@@ -234,8 +234,14 @@ class Session(Objects):
         self.check()
         entries: list[Entry] = []
         homes: dict[type[Any], Home] = {}
-        for home, some in groupby(instances, lambda instance: _home_of(instance, homes)):
-            entries += home.entries(self, some, overwrite=overwrite)
+        try:
+            for home, some in groupby(instances, lambda instance: _home_of(instance, homes)):
+                entries += home.entries(self, some, overwrite=overwrite)
+        except BaseException:
+            for instance in instances:
+                if self._work.of(instance) is None and state_of(instance).status is Status.TRANSIENT:
+                    self._identity.drop_instance(instance)
+            raise
         self._work.add(entries)
 
     def delete(self, *instances: Any) -> None:

@@ -62,6 +62,20 @@ def test_new_items_under_own_ids_are_put_25_at_a_time(manager: Manager, wire: Wi
     assert Post.find(posts[5].post_id).title == "as it is at the commit"
 
 
+def test_where_one_object_is_refused_none_is_added(manager: Manager) -> None:
+    """Neither to the commit nor to what `find` knows."""
+    with run_with_batch_context() as session:
+        with pytest.raises(ValidationError):
+            session.add(
+                Org(org_id="acme", name="Acme"),
+                User(email="a@example.com", name="x"),
+                Org(org_id="", name="y"),
+            )
+        assert not Org.find("acme")
+        session.commit()
+    assert not Org.find("acme")
+
+
 def test_each_change_takes_the_cheapest_correct_way(manager: Manager, wire: Wire) -> None:
     """Deletes go in a batch; given keys are conditional puts, changes conditional updates, guards transactions."""
     gone = [Post.create(title="old").post_id for _ in range(3)]
