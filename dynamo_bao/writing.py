@@ -123,8 +123,8 @@ def creation_in(
     if not is_small:
         check_item_size(schema.name, identity.primary_id, item)
     subject: Subject = named(Subject, (schema, tenant, identity))
-    captured = values.copy() if claim is None else values  # a commit is over before anybody changes them
-    return Creation(home, session, subject, instance, wanted, captured, item, by_save)
+    # A copy, because hooks of other objects may change these before they are planned.
+    return Creation(home, session, subject, instance, wanted, values.copy(), item, by_save)
 
 
 def _has_still(values: Mapping[str, Any], identity: Identity) -> bool:
