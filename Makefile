@@ -94,6 +94,7 @@ bench: $(READY) $(BENCH_READY) engines  ## speed beside boto3, PynamoDB, dyntast
 
 profile: $(READY)  ## where the CPU of each operation goes, by room and by function
 	$(BIN)/python -m benchmarks.profile
+	$(BIN)/python -m benchmarks.profile --write
 
 clean:  ## remove the virtual environment, fetched engines and caches
 	rm -rf $(VENV) .venv-minimum .engines .mypy_cache .ruff_cache .pytest_cache .hypothesis build *.egg-info

@@ -1,5 +1,7 @@
 """Where the CPU of an operation goes, by room and by function: ``python -m benchmarks.profile [ROW …]``.
 
+With ``--write``, what each part of the work takes of each operation is put on the page of figures.
+
 Samples are taken on the process's CPU clock, so that functions cost what they cost unwatched; time in C, such as
 parsing or sending, counts for the Python function that called it, of which the busiest line is shown. A figure
 in µs is a share of the CPU that the operation takes when nobody samples.
@@ -17,7 +19,7 @@ import signal
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any
@@ -26,8 +28,19 @@ import dynamo_bao
 from benchmarks.contenders import NAMES, OURS
 from benchmarks.measure import ENVIRONMENT
 from benchmarks.operations import ROWS, operations
+from benchmarks.report import PAGE, put_between, table
 from benchmarks.server import canned_server
 
+BEGIN, END = "<!-- profile: begin (made by `make profile`) -->", "<!-- profile: end -->"
+PROFILED = ("batch_get", "get", "query", "put", "batch_write")
+PARTS = {
+    "parsing of the reply, checks of it": ("dynamo_bao.transport.integrity",),
+    "sending, signing, receiving (the kernel too)": ("dynamo_bao.transport", "http and sockets"),
+    "items to values and back": ("made code", "dynamo_bao.codec", "dynamo_bao.fields", "dynamo_bao.numbers"),
+    "sessions: lookups, rounds, figures, plans": ("dynamo_bao.session", "dynamo_bao.policy"),
+    "reading the fields, and the loop of the benchmark": ("the benchmark",),
+}
+REST = "models, repositories, instances, writes"
 INTERVAL = 0.001
 SHOWN = 15
 _STANDARD = Path(os.__file__).parent
@@ -53,6 +66,15 @@ class Samples:
             self.functions[frame.f_code] += 1
             self.lines[frame.f_code, frame.f_lineno] += 1
 
+    def parts(self) -> dict[str, float]:
+        """The share that each part of the work has."""
+        shares = dict.fromkeys((*PARTS, REST), 0.0)
+        for code, count in self.functions.items():
+            room = _room(code.co_filename)
+            part = next((part for part, rooms in PARTS.items() if room.startswith(rooms)), REST)
+            shares[part] += count / self.functions.total()
+        return shares
+
     def busiest(self, code: CodeType) -> str:
         """The line of a function that most samples fell on."""
         number = max((count, line) for (one, line), count in self.lines.items() if one is code)[1]
@@ -69,7 +91,7 @@ def _room(filename: str) -> str:
     if "site-packages" in path.parts:
         return path.parts[path.parts.index("site-packages") + 1].removesuffix(".py")
     if path.is_relative_to(_LIBRARY):
-        return f"dynamo_bao.{path.relative_to(_LIBRARY).parts[0].removesuffix('.py')}"
+        return ".".join(("dynamo_bao", *path.relative_to(_LIBRARY).with_suffix("").parts))
     if not path.is_relative_to(_STANDARD):
         return "the benchmark: keys, and reading fields"
     module = path.relative_to(_STANDARD).parts[0].removesuffix(".py")
@@ -91,6 +113,17 @@ def profile(call: Callable[[], Any], seconds: float) -> str:
         *_functions(samples, whole, took, calls),
     ]
     return "\n".join(lines)
+
+
+def parts_of(calls: Mapping[str, Callable[[], Any]], seconds: float) -> str:
+    """What each part of the work takes of some operations, as a table in Markdown."""
+    took = {row: _unwatched(call, seconds / 3)[0] for row, call in calls.items()}
+    shares = {row: _sampled(call, seconds).parts() for row, call in calls.items()}
+    body = [
+        [part, *(f"{shares[row][part] * took[row] * 1e6:,.0f}" for row in calls)] for part in (*PARTS, REST)
+    ]
+    whole = ["all of it", *(f"{took[row] * 1e6:,.0f}" for row in calls)]
+    return table(["µs of CPU", *(ROWS[row] for row in calls)], [*body, whole])
 
 
 def _unwatched(call: Callable[[], Any], seconds: float) -> tuple[float, float, float]:
@@ -172,6 +205,7 @@ def _title(code: CodeType) -> str:
 def main() -> None:
     """Prints the profile of each operation asked for."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.profile", description=__doc__)
+    parser.add_argument("--write", action="store_true", help=f"put the table of parts on {PAGE.name}")
     parser.add_argument("rows", nargs="*", metavar="ROW", help=f"of {', '.join(ROWS)}")
     parser.add_argument("--contender", choices=NAMES, default=OURS)
     parser.add_argument("--seconds", type=float, default=6.0, help="of CPU, for each operation")
@@ -180,7 +214,10 @@ def main() -> None:
     with canned_server() as urls:
         module = importlib.import_module(f"benchmarks.contenders.{asked.contender}")
         made = operations(module.Contender(urls[0.0]))
-        for row in asked.rows or ("batch_get", "get", "query", "put", "batch_write"):
+        if asked.write:
+            put_between(PAGE, BEGIN, END, parts_of({row: made[row] for row in PROFILED}, asked.seconds))
+            return
+        for row in asked.rows or PROFILED:
             print(f"### {ROWS[row]}\n\n{profile(made[row], asked.seconds)}\n", flush=True)
 
 

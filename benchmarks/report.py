@@ -54,7 +54,7 @@ def _about(found: Figures) -> str:
     )
 
 
-def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     head = list(head)
     lines = [head, ["---", *["--:"] * (len(head) - 1)], *map(list, rows)]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
@@ -76,7 +76,7 @@ def _ratios(found: Figures, rows: Iterable[str], *, starts: bool) -> str:
         body.append([NAMES[name], *cells, *([_start_cell(found["starts"], name)] if starts else [])])
     goals = [_goal_cell(GOALS.get(row)) for row in rows]
     body.append(["goal for dynamo_bao", *goals, *([_goal_cell(START_GOALS)] if starts else [])])
-    return _table(head, body)
+    return table(head, body)
 
 
 def _measured(found: Figures) -> list[str]:
@@ -113,7 +113,7 @@ def _calls(found: Figures) -> str:
         [NAMES[name], *(_number(found["rows"][row].get(name, {}).get("calls")) for row in rows)]
         for name in _measured(found)
     ]
-    return _table(["calls of Python and C functions", *(ROWS[row] for row in rows)], body)
+    return table(["calls of Python and C functions", *(ROWS[row] for row in rows)], body)
 
 
 def _number(value: int | None) -> str:
@@ -134,7 +134,7 @@ def _memory(found: Figures) -> str:
         for name, size in found["memory"].items()
     ]
     body.append(["goal for dynamo_bao", "", "", f"{MEMORY_GOAL:g}"])
-    return _table(["bytes", "the object", "its item as parsed JSON", "ratio"], body)
+    return table(["bytes", "the object", "its item as parsed JSON", "ratio"], body)
 
 
 def _session(found: Figures) -> str:
@@ -143,7 +143,7 @@ def _session(found: Figures) -> str:
         return ""
     names = {"new": "a key that is new to the session", "known": "a key that it knows"}
     body = [[names[what], f"{spread.median:.2f} ±{spread.half:.2f}"] for what, spread in took.items()]
-    return _table(["µs of CPU for a lookup", ""], [*body, ["goal", f"{SESSION_GOAL:g}"]])
+    return table(["µs of CPU for a lookup", ""], [*body, ["goal", f"{SESSION_GOAL:g}"]])
 
 
 def _dashboard(found: Figures) -> str:
@@ -156,7 +156,7 @@ def _dashboard(found: Figures) -> str:
         times = [Spread(found[way]["wall"]) for found in board["times"].values()]
         cells = [f"{one.median * 1e3:.1f} ±{one.half * 1e3:.1f} ms" for one in times]
         body.append([WAYS[way], str(counted["requests"]), str(counted["rounds"]), *cells])
-    return _table(head, body)
+    return table(head, body)
 
 
 def goals(found: Figures) -> str:
@@ -202,11 +202,16 @@ def _verdict(what: str, value: float, must: float, aim: float) -> str:
 
 def write_page(found: Figures, page: Path = PAGE) -> None:
     """Puts the tables between the markers of a page, and the picture beside it."""
-    before, rest = page.read_text().split(BEGIN)
-    after = rest.split(END)[1]
     picture = f"![CPU of one operation as a ratio to boto3's client]({page.stem}.svg)"
-    page.write_text(f"{before}{BEGIN}\n\n{picture}\n\n{report(found)}\n\n{END}{after}")
+    put_between(page, BEGIN, END, f"{picture}\n\n{report(found)}")
     draw(found, page.with_suffix(".svg"))
+
+
+def put_between(page: Path, begin: str, end: str, text: str) -> None:
+    """Puts a text in the place of what stands between two markers of a page."""
+    before, rest = page.read_text().split(begin)
+    after = rest.split(end)[1]
+    page.write_text(f"{before}{begin}\n\n{text}\n\n{end}{after}")
 
 
 if __name__ == "__main__":
