@@ -16,8 +16,10 @@ import pytest
 
 pytest.importorskip("aws_lambda_powertools")
 
+import botocore
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, APIGatewayRestResolver
 from aws_lambda_powertools.event_handler.exceptions import NotFoundError
+from aws_lambda_powertools.shared.user_agent import _initializer_botocore_session as in_every_client
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
@@ -34,7 +36,13 @@ from dynamo_bao import (
     init_models,
 )
 from dynamo_bao.transport import connections
+from tests.support.dynamo_server import answer, way_of
 from tests.support.engines import Engine
+from tests.support.http_server import http_server
+
+# Powertools, once imported, adds to a header of every client of the process, whose requests then go botocore's way.
+# Those of all other tests would too.
+botocore.unregister_initializer(in_every_client)
 
 REST = {
     "resource": "/orders/{order_id}",
@@ -296,3 +304,17 @@ def test_a_clock_that_stood_still() -> None:
         assert not connection.was_dropped(connections.Moment(130.0, 900.0))
         assert connection.was_dropped(connections.Moment(100.1, 1_300.0))
         assert connection.was_dropped(connections.Moment(300.0, 1_000.0))
+
+
+def test_what_powertools_adds_to_a_request_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It listens to botocore, so that requests go botocore's way wherever it was imported."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION"):
+        monkeypatch.setenv(name, "us-east-1")
+    botocore.register_initializer(in_every_client)
+    try:
+        with http_server(answer) as server, init_models(models=[Order], endpoint_url=server.url()):
+            assert [bool(Order.find("o1")) for _ in range(2)] == [True, True]
+            assert [way_of(asked) for asked in server.asked] == ["botocore", "botocore"]
+            assert all("PT/" in (asked.header("User-Agent") or "") for asked in server.asked)
+    finally:
+        botocore.unregister_initializer(in_every_client)
