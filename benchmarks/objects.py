@@ -69,11 +69,10 @@ def decoding() -> None:
     """Microseconds of decoding 100 items of four fields."""
     schema = schema_of(User)
     item = {"user_id": {"S": "1"}, "name": {"S": "Ada"}, "email": {"S": "a@example.com"}, "age": {"N": "36"}}
-    out: dict[str, Any] = {}
 
     def compiled() -> None:
         for _ in range(100):
-            schema.decode(item, out)
+            schema.decode(item, None, schema.no_keys)
 
     print(f"decoding 100      {medians({'compiled': compiled}, 100)['compiled'] * 1e6:6.1f} µs")
 

@@ -81,15 +81,15 @@ class TextKeys:
         """The table key and primary id of a stored item, whose field values are known; None where only the
         careful way can tell."""
         lead, _ = self._leads.get(tenant) or self._lead(tenant)
-        pk, sk = item[PK]["S"], item[SK]["S"]
-        partition, sort = values.get(self.name), self._sort_name
+        pk, sk, partition = item[PK]["S"], item[SK]["S"], values[self.name]
         if partition is None or pk != lead + partition:
             return None
+        sort = self._sort_name
         if sort is None:
             return (named(Key, (pk, sk)), partition) if sk == self._prefix else None
-        if values.get(sort) != sk or "#" in partition or "#" in sk:
+        if values[sort] != sk or "#" in partition or "#" in sk:
             return None
-        return named(Key, (pk, sk)), partition + SEPARATOR + sk
+        return named(Key, (pk, sk)), f"{partition}{SEPARATOR}{sk}"
 
     def _lead(self, tenant: str | None) -> tuple[str, int]:
         """What stands before a tenant's keys, and how many characters there is room for behind it."""

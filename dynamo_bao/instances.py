@@ -43,43 +43,34 @@ class Home(Protocol):
     @property
     def schema(self) -> Schema:
         """The model's schema."""
-        ...
 
     @property
     def model(self) -> type[Any]:
         """The model's class."""
-        ...
 
     @property
     def database(self) -> Database:
         """Where the model's items are."""
-        ...
 
     def materialise(self, instance: Any) -> None:
         """Loads `instance`; raises if its item is missing or could not be fetched."""
-        ...
 
     def entries(
         self, session: Any, instances: Any, *, deletes: bool = False, overwrite: bool = False
     ) -> list[Any]:
         """What a session's unit of work notes of objects to be written at its commit."""
-        ...
 
     def prepared(self, session: Any, entries: Any) -> list[Any]:
         """The changes that such entries are at the commit; None for each where nothing changed."""
-        ...
 
     def write_all(self, session: Any, entries: Any, *, atomic: bool) -> None:
         """Writes the entries of a unit of work, of any models."""
-        ...
 
     def related_home(self, field: str) -> Home:
         """The home of the model that a relation field points to; raises where it is none."""
-        ...
 
     def related_target(self, instance: Any, field: str) -> tuple[Home, Identity, str | None] | None:
         """Where the item is that a relation of `instance` points to: its home, identity and tenant."""
-        ...
 
 
 class State:
@@ -187,24 +178,28 @@ def new_loaded(home: Home, identity: Identity, tenant: str | None, item: Item) -
     return instance
 
 
-def new_of_row(home: Home, tenant: str | None, item: Item) -> Any:
-    """An instance of `home`'s model for a stored item, which says itself which one it is.
+def new_of_rows(home: Home, tenant: str | None, items: Iterable[Item]) -> list[Any]:
+    """Instances of `home`'s model for stored items, each of which says itself which one it is.
 
     Raises:
-        DataFormatError: where it cannot be decoded.
+        DataFormatError: where one cannot be decoded.
     """
-    schema, state = home.schema, _new(State)
-    try:
-        values = schema.decode(item, state, schema.no_keys)
-    except Exception as error:
-        raise schema.undecodable(item, schema.stored_id(item, tenant), error) from error
-    state.home, state.status, state.tenant, state.stored = home, _LOADED, tenant, item
-    state.key, state.primary_id = schema.place_of(tenant, item, values)
-    if schema.set_names:
-        state.sets = schema.sets_of(values)
-    instance = _new(home.model)
-    give_values(instance, values)
-    return instance
+    schema, model, rows = home.schema, home.model, list[Any]()
+    decode, place_of, sets_of = schema.decode, schema.place_of, schema.sets_of if schema.set_names else None
+    for item in items:
+        state = _new(State)
+        try:
+            values = decode(item, state, schema.no_keys)
+        except Exception as error:
+            raise schema.undecodable(item, schema.stored_id(item, tenant), error) from error
+        state.home, state.status, state.tenant, state.stored = home, _LOADED, tenant, item
+        state.key, state.primary_id = place_of(tenant, item, values)
+        if sets_of is not None:
+            state.sets = sets_of(values)
+        instance = _new(model)
+        give_values(instance, values)
+        rows.append(instance)
+    return rows
 
 
 # --- changing state ---------------------------------------------------------------------------------

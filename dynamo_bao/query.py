@@ -14,7 +14,7 @@ from dynamo_bao.errors import QueryError, suggestion
 from dynamo_bao.expressions.conditions import Condition, all_of
 from dynamo_bao.expressions.dicts import condition_from
 from dynamo_bao.expressions.render import Placeholders, render_condition
-from dynamo_bao.instances import Home, Status, fill, new_of_row, state_of
+from dynamo_bao.instances import Home, Status, fill, new_of_rows, state_of
 from dynamo_bao.keyconditions import key_condition
 from dynamo_bao.scope import enter, enter_through, session_now
 from dynamo_bao.session.session import Session
@@ -163,7 +163,7 @@ class Query:
     def instances(self, items: Sequence[Item], session: Session | None) -> list[Any]:
         """The items of one page as instances: those the session has, or new ones."""
         home, tenant = self.home, self.tenant
-        found = [new_of_row(home, tenant, item) for item in items]
+        found = new_of_rows(home, tenant, items)
         if session is None:
             return found
         own = [self._own(instance, session) for instance in found]

@@ -135,8 +135,8 @@ class Schema:
 
     def place_of(self, tenant: str | None, item: Item, values: dict[str, Any]) -> tuple[Key, str]:
         """The table key and primary id of a stored item, whose field values are known."""
-        short = None if self.text_keys is None else self.text_keys.stored(tenant, item, values)
-        return short or self.identity(tenant, values)[:2]
+        keys = self.text_keys
+        return (keys and keys.stored(tenant, item, values)) or self.identity(tenant, values)[:2]
 
     def identify(self, tenant: str | None, given: object) -> Identity:
         """The identity of the item that a caller names.
