@@ -43,34 +43,43 @@ class Home(Protocol):
     @property
     def schema(self) -> Schema:
         """The model's schema."""
+        ...
 
     @property
     def model(self) -> type[Any]:
         """The model's class."""
+        ...
 
     @property
     def database(self) -> Database:
         """Where the model's items are."""
+        ...
 
     def materialise(self, instance: Any) -> None:
         """Loads `instance`; raises if its item is missing or could not be fetched."""
+        ...
 
     def entries(
         self, session: Any, instances: Any, *, deletes: bool = False, overwrite: bool = False
     ) -> list[Any]:
         """What a session's unit of work notes of objects to be written at its commit."""
+        ...
 
     def prepared(self, session: Any, entries: Any) -> list[Any]:
         """The changes that such entries are at the commit; None for each where nothing changed."""
+        ...
 
     def write_all(self, session: Any, entries: Any, *, atomic: bool) -> None:
         """Writes the entries of a unit of work, of any models."""
+        ...
 
     def related_home(self, field: str) -> Home:
         """The home of the model that a relation field points to; raises where it is none."""
+        ...
 
     def related_target(self, instance: Any, field: str) -> tuple[Home, Identity, str | None] | None:
         """Where the item is that a relation of `instance` points to: its home, identity and tenant."""
+        ...
 
 
 class State:
@@ -103,9 +112,7 @@ class State:
     generated: dict[str, Any] | None = None
 
     def __init__(self, home: Home | None, status: Status, tenant: str | None) -> None:
-        self.home = home
-        self.status = status
-        self.tenant = tenant
+        self.home, self.status, self.tenant = home, status, tenant
 
 
 class Instance:
@@ -138,9 +145,8 @@ def identity_of(instance: Any) -> Identity:
     """Which item an instance with a key stands for."""
     state = state_of(instance)
     assert state.home is not None and state.key is not None and state.primary_id is not None
-    names = state.home.schema.key_names
     values = values_in(instance)
-    return Identity(state.key, state.primary_id, {name: values[name] for name in names})
+    return Identity(state.key, state.primary_id, {name: values[name] for name in state.home.schema.key_names})
 
 
 _give_class: Any = vars(object)["__class__"].__set__

@@ -402,9 +402,10 @@ class Session(Objects):
 
 def _home_of(instance: Any, homes: dict[type[Any], Home]) -> Home:
     """Where an instance belongs; a new one where its class does, which `homes` remembers."""
-    home: Home | None = state_of(instance).home
-    if home is None:
-        home = homes.get(type(instance))
-        if home is None:
-            home = homes[type(instance)] = instance.__bao_home__()
-    return home
+    own: Home | None = state_of(instance).home
+    if own is not None:
+        return own
+    kind = type(instance)
+    if kind not in homes:
+        homes[kind] = instance.__bao_home__()
+    return homes[kind]
