@@ -218,8 +218,8 @@ def test_W5_without_credentials_nothing_is_in_doubt(made: str, monkeypatch: pyte
     with http_server(answer) as server:
         where: dict[str, Any] = {"endpoint_url": server.url(), "region": "us-east-1"}
         if made == "by the user":
-            client = boto3.client("dynamodb", endpoint_url=server.url(), region_name="us-east-1")
-            where = {"client": client}
+            own = boto3.session.Session()  # without what the default one may remember of other tests
+            where = {"client": own.client("dynamodb", endpoint_url=server.url(), region_name="us-east-1")}
         objects = [Org(org_id="a", name="a"), Post(title="p"), User(name="ada", email="a@x")]
         error = commit_that_fails(objects, **where)
         assert server.asked == []
