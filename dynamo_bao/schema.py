@@ -251,13 +251,12 @@ class Schema:
 
     def item(self, tenant: str | None, identity: Identity, values: Mapping[str, Any]) -> Item:
         """The whole stored item of a model's values: attributes, keys, index and iteration keys."""
-        item = identity.key.as_item()
-        item.update(self.encode(values))
-        item.update(self.derived(tenant, identity.primary_id, values, item))
+        item = self.encode(values)
+        self.complete(item, tenant, identity, values)
         return item
 
     def complete(self, item: Item, tenant: str | None, identity: Identity, values: Mapping[str, Any]) -> None:
-        """Gives an item that `store` made its keys, and what follows from its values."""
+        """Gives an item that has its fields' attributes its keys, and what follows from its values."""
         key = identity.key
         item[PK], item[SK] = {"S": key.pk}, {"S": key.sk}
         if self.derived_names:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from itertools import groupby
 from operator import attrgetter
 from typing import Any, Generic, TypeVar
@@ -58,12 +59,15 @@ class StoredModel(Generic[M]):
         return self.typed(carry_out(self._creation(self.model(**fields), None, "create")))
 
     def _creation(self, instance: M, condition: ConditionLike, operation: str) -> Creation:
-        if not has_hooks(self.model):
-            return creation_of(self.home, instance, condition, operation)
+        create = partial(creation_of, self.home, instance, condition, operation)
+        return self._hooked(instance, condition, create) if has_hooks(self.model) else create()
+
+    def _hooked(self, instance: M, condition: ConditionLike, create: Callable[[], Creation]) -> Creation:
+        """What `create` makes of a new instance, between the hooks of its model."""
         options = {"is_new": True, "condition": condition, "instance": instance}
         data = {name: value for name, value in instance.__dict__.items() if name in self.schema.fields}
         self._before_save(instance, data, options)
-        change = creation_of(self.home, instance, condition, operation)
+        change = create()
         change.then(lambda created: run(self.model, "after_save", created, options, created))
         return change
 
@@ -213,27 +217,21 @@ class StoredModel(Generic[M]):
         hooked, found = has_hooks(self.model), list[Change | None]()
         for tenant, some in groupby(entries, attrgetter("tenant")):
             with bound_tenant(tenant):
-                for entry in some:
-                    is_new = state_of(entry.instance).status is Status.TRANSIENT
-                    if entry.deletes or not is_new:
-                        found.append(self._prepared(entry))
-                        continue
-                    instance: M = entry.instance
-                    change = (
-                        self._creation(instance, None, "save")
-                        if hooked
-                        else creation_in(
-                            session, self.home, tenant, instance, EMPTY, by_save=True, claim=entry.claim
-                        )
-                    )
-                    change.overwrite = entry.overwrite
-                    found.append(change)
+                found += [self._prepared(session, entry, hooked) for entry in some]
         return found
 
-    def _prepared(self, entry: Entry) -> Change | None:
-        """The change of an item that is stored."""
+    def _prepared(self, session: Session, entry: Entry, hooked: bool) -> Change | None:
         instance: M = entry.instance
-        return self._deletion(None, None, instance) if entry.deletes else self._saving(instance, None, False)
+        if entry.deletes:
+            return self._deletion(None, None, instance)
+        if state_of(instance).status is not Status.TRANSIENT:
+            return self._saving(instance, None, False)
+        create = partial(
+            creation_in, session, self.home, entry.tenant, instance, EMPTY, by_save=True, claim=entry.claim
+        )
+        change = self._hooked(instance, None, create) if hooked else create()
+        change.overwrite = entry.overwrite
+        return change
 
     def write_all(self, session: Session, entries: Sequence[Entry], *, atomic: bool) -> None:
         """Writes the entries of a unit of work, of any models; see `Session.commit`."""

@@ -205,6 +205,7 @@ def test_S5_nested_contexts_are_isolated(acme: Org) -> None:
         assert org.name == "Acme"
         assert outer.stats.round_trips == 1
         assert org.refresh().name == "changed"
+    print("S5: an object found by two contexts, one inside the other: 0 changes of one shown by the other")
 
 
 def test_one_context_object_opens_a_session_each_time() -> None:

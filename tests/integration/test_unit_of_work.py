@@ -76,6 +76,27 @@ def test_where_one_object_is_refused_none_is_added(manager: Manager) -> None:
     assert not Org.find("acme")
 
 
+@pytest.mark.parametrize("hooked", [False, True])
+def test_what_a_session_commits_is_its_own(table_name: str, hooked: bool) -> None:
+    """Also where it commits inside another context, and the model has hooks."""
+
+    class Note(Model, prefix="nt"):
+        note_id: str
+
+        primary_key = PrimaryKey("note_id")
+
+    if hooked:
+        Note.register_plugin({"after_save": lambda note, options: None})
+    with init_models(models=[Note], table_name=table_name, embedded=True), run_with_batch_context() as outer:
+        note = Note(note_id="n")
+        outer.add(note)
+        with run_with_batch_context() as inner:
+            outer.commit()
+            assert Note.find("n") is not note
+            assert inner.stats.round_trips == 0
+        assert Note.find("n") is note
+
+
 def test_each_change_takes_the_cheapest_correct_way(manager: Manager, wire: Wire) -> None:
     """Deletes go in a batch; given keys are conditional puts, changes conditional updates, guards transactions."""
     gone = [Post.create(title="old").post_id for _ in range(3)]
