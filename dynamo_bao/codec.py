@@ -121,7 +121,7 @@ def compile_encoder(model: str, fields: Iterable[Field]) -> Encode:
 def _put_lines(field: Field, number: int, names: dict[str, Any], of: str) -> list[str]:
     """Lines that put the stored form of the variable `of`, which may be None, into ``item``."""
     value = _inline(field, "to_dynamo", field.encode_source, f"f{number}", names, of)
-    if value.startswith("f"):
+    if value.startswith(f"f{number}("):  # by a function of the field, which may give nothing to store
         stored = f"item[{field.attribute!r}] = stored"
         return [f"    stored = None if {of} is None else {value}", f"    if stored is not None: {stored}"]
     empty = "" if field.empty_source is None else f" and not ({field.empty_source.format(v=of)})"
@@ -148,7 +148,7 @@ def compile_store(model: str, fields: Collection[Field]) -> Store:
             accepted.append(f"        {v} = accept{number}({v})")
             kept.append(f"    values[{field.name!r}] = {v}")
         value = _inline(field, "to_dynamo", field.encode_source, f"f{number}", names, v)
-        called = fine is None or value.startswith("f")
+        called = fine is None or value.startswith(f"f{number}(")
         if called or field.nullable or field.empty_source is not None:
             later += _put_lines(field, number, names, v)
         else:
