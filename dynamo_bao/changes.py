@@ -19,17 +19,14 @@ from dynamo_bao.errors import (
     WriteOutcomeUnknownError,
 )
 from dynamo_bao.expressions.conditions import Attribute, Compare, Condition, Exists, Negation, all_of
+from dynamo_bao.filling import absorb, absorb_own, fill, new_loaded
 from dynamo_bao.instances import (
     Home,
     Status,
-    absorb,
-    absorb_own,
     become_transient,
     changed_names,
-    fill,
     mark_deleted,
     mark_missing,
-    new_loaded,
     new_pending,
     state_of,
     unload,

@@ -6,6 +6,7 @@ against a table of fields. Fields that keep the built-in conversions are inlined
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta, timezone
@@ -14,7 +15,7 @@ from typing import Any, Final
 
 from dynamo_bao.errors import BaoError, DataFormatError, ValidationError
 from dynamo_bao.fields.base import Field
-from dynamo_bao.fields.documents import are_texts
+from dynamo_bao.fields.documents import MapField, are_texts, from_list, from_map
 from dynamo_bao.fields.moments import EPOCH
 from dynamo_bao.fields.text import is_unicode
 from dynamo_bao.numbers import float_text, number_text, parse_integer
@@ -28,11 +29,13 @@ from dynamo_bao.wire import (
     SK,
     AttributeValue,
     Item,
+    Stored,
+    slot_of,
 )
 
 STATE: Final = "_bao_state"
 """Under which name an instance's ``__dict__`` holds its state, ahead of the values of its fields."""
-Decode = Callable[[Item, Any, Mapping[str, Any]], dict[str, Any]]
+Decode = Callable[[Stored, Any, Mapping[str, Any]], dict[str, Any]]
 Encode = Callable[[Mapping[str, Any]], Item]
 Unsure = Callable[[Mapping[str, Any]], list[str]]
 Store = Callable[[dict[str, Any]], Item | None]
@@ -52,7 +55,11 @@ NAMES: dict[str, Any] = {
     "_timedelta": timedelta,
     "_MILLISECOND": timedelta(milliseconds=1),
     "_SECOND": timedelta(seconds=1),
+    "_map": from_map,
+    "_list": from_list,
 }
+_TYPE_READ = re.compile(r"\{([A-Z]+)\}")
+TYPES: Final = ("S", "N", "B", "BOOL", "NULL", "SS", "NS", "BS", "M", "L")
 KEYS_BYTES = (len(INDEX_IDS) + 2) * (MAX_PARTITION_KEY_BYTES + MAX_SORT_KEY_BYTES + 64)
 """How much of an item its keys take at most: of the table, the indexes and iteration, with their names."""
 IMMUTABLE = (str, int, float, bool, bytes, Decimal, type(None))
@@ -69,42 +76,100 @@ def compile_decoder(model: str, fields: Iterable[Field], keys: Sequence[str]) ->
         keys: names of key fields, which come first, and have the value that they have in ``known``, if any, where
             the item does not have them.
     """
-    names = dict(NAMES)
+    names, fields = dict(NAMES), _in_order(fields, keys)
     careful = ["def careful(item, state, known):", "    get = item.get", f"    out = {{{STATE!r}: state}}"]
-    entries = [f"{STATE!r}: state"]
-    place = {name: number for number, name in enumerate(keys)}
-    for number, field in enumerate(sorted(fields, key=lambda field: place.get(field.name, len(place)))):
-        name, attribute = field.name, field.attribute
-        value = _inline(field, "from_dynamo", field.decode_source, f"f{number}", names)
-        absent = _absent(field, number, names)
-        careful.append(f"    v = get({attribute!r})")
+    for number, field in enumerate(fields):
+        name, value = field.name, _decoded(field, "v", number, names)
+        careful.append(f"    v = get({field.attribute!r})")
         if name in keys:
             careful.append(f"    if v is not None: out[{name!r}] = {value}")
             careful.append(f"    elif {name!r} in known: out[{name!r}] = known[{name!r}]")
         else:
-            careful.append(f"    out[{name!r}] = {value} if v is not None else {absent}")
-        if field.nullable or field.absent() is not None:
-            entries.append(f"{name!r}: {value} if (v := get({attribute!r})) is not None else {absent}")
-        else:
-            there = _inline(
-                field, "from_dynamo", field.decode_source, f"f{number}", names, f"item[{attribute!r}]"
+            careful.append(
+                f"    out[{name!r}] = {value} if v is not None else {_absent(field, number, names)}"
             )
-            entries.append(f"{name!r}: {there.replace('_int(', 'int(')}")
-    source = _DECODER.format(careful="\n".join(careful), entries=", ".join(entries))
+    source = "\n".join([*careful, "    return out", _at_a_glance(fields, names, False)])
     decode: Decode = compiled(source, f"decoder of {model}", names)["decode"]
     return decode
 
 
-_DECODER = """{careful}
-    return out
-def decode(item, state, known):
-    get = item.get
-    try:
+def compile_row_decoder(model: str, fields: Iterable[Field], keys: Sequence[str], decode: Decode) -> Decode:
+    """A decoder of rows, as `compile_decoder` makes one of items; what it cannot read at a glance is for `decode`."""
+    # Imported here: it takes a compiled module, needed only once there are rows.
+    from dynamo_bao.rows import attribute_of, item_of, plain_list, plain_map
+
+    names = {**NAMES, "_map": plain_map, "_list": plain_list, "_attribute": attribute_of}
+    names |= {"_item": item_of, "_decode": decode}
+    source = _at_a_glance(_in_order(fields, keys), names, True)
+    decode_row: Decode = compiled(source, f"row decoder of {model}", names)["decode"]
+    return decode_row
+
+
+def row_attributes(fields: Iterable[Field]) -> dict[str, str | None]:
+    """The attributes of some fields, each with the type its values have in a row; None for any."""
+    return {str(field.attribute): _type_of(field) for field in fields}
+
+
+def _type_of(field: Field) -> str | None:
+    """The type of what `decode_source` reads; None where the field reads in its own way."""
+    if field.decode_source is None or not _defines_last(type(field), "from_dynamo", "decode_source"):
+        return None
+    (code,) = set(_TYPE_READ.findall(field.decode_source))
+    return str(code)
+
+
+def _in_order(fields: Iterable[Field], keys: Sequence[str]) -> list[Field]:
+    """The fields, those of the key first."""
+    place = {name: number for number, name in enumerate(keys)}
+    return sorted(fields, key=lambda field: place.get(field.name, len(place)))
+
+
+def _at_a_glance(fields: Iterable[Field], names: dict[str, Any], rows: bool) -> str:
+    """A function ``decode`` that takes for granted what is nearly always so, and leaves all else to another."""
+    entries = [f"{STATE!r}: state"]
+    decoded = _decoded_of_row if rows else _decoded
+    for number, field in enumerate(fields):
+        attribute = str(field.attribute)
+        if field.nullable or field.absent() is not None:
+            of = f"item.{slot_of(attribute)}" if rows else f"get({attribute!r})"
+            value, absent = decoded(field, "v", number, names), _absent(field, number, names)
+            value = f"{value} if (v := {of}) is not None else {absent}"
+        else:
+            of = f"item.{slot_of(attribute)}" if rows else f"item[{attribute!r}]"
+            value = decoded(field, of, number, names).replace("_int(", "int(")
+        entries.append(f"{field.name!r}: {value}")
+    return _DECODER.format(
+        entries=", ".join(entries),
+        get="" if rows else "    get = item.get\n",
+        careful="_decode(_item(item)" if rows else "careful(item",
+    )
+
+
+_DECODER = """def decode(item, state, known):
+{get}    try:
         return {{{entries}}}
     except Exception:
         pass
-    return careful(item, state, known)
+    return {careful}, state, known)
 """
+
+
+def _decoded(field: Field, of: str, number: int, names: dict[str, Any]) -> str:
+    """An expression of a field's value, where the expression `of` is what is stored of it: a dict."""
+    if _type_of(field) is not None:
+        assert field.decode_source is not None
+        return field.decode_source.format(**{code: f'{of}["{code}"]' for code in TYPES})
+    names[f"f{number}"] = field.from_dynamo
+    return f"f{number}({of})"
+
+
+def _decoded_of_row(field: Field, of: str, number: int, names: dict[str, Any]) -> str:
+    """`_decoded` where `of` is a row's."""
+    if _type_of(field) is not None:
+        assert field.decode_source is not None
+        return field.decode_source.format(**{code: f"{of}.{code}" for code in TYPES})
+    names[f"f{number}"] = field.from_dynamo
+    return f"f{number}(_attribute({of}))"
 
 
 def compile_encoder(model: str, fields: Iterable[Field]) -> Encode:
@@ -120,7 +185,7 @@ def compile_encoder(model: str, fields: Iterable[Field]) -> Encode:
 
 def _put_lines(field: Field, number: int, names: dict[str, Any], of: str) -> list[str]:
     """Lines that put the stored form of the variable `of`, which may be None, into ``item``."""
-    value = _inline(field, "to_dynamo", field.encode_source, f"f{number}", names, of)
+    value = _encoded(field, number, names, of)
     if value.startswith(f"f{number}("):  # by a function of the field, which may give nothing to store
         stored = f"item[{field.attribute!r}] = stored"
         return [f"    stored = None if {of} is None else {value}", f"    if stored is not None: {stored}"]
@@ -147,7 +212,7 @@ def compile_store(model: str, fields: Collection[Field]) -> Store:
             names[f"accept{number}"] = field.accept
             accepted.append(f"        {v} = accept{number}({v})")
             kept.append(f"    values[{field.name!r}] = {v}")
-        value = _inline(field, "to_dynamo", field.encode_source, f"f{number}", names, v)
+        value = _encoded(field, number, names, v)
         called = fine is None or value.startswith(f"f{number}(")
         if called or field.nullable or field.empty_source is not None:
             later += _put_lines(field, number, names, v)
@@ -187,11 +252,11 @@ def _smallness(fields: Collection[Field], lengths: list[str | None]) -> tuple[st
 def is_small(item: Item) -> bool:
     """Whether an item is certainly under the limit: its JSON is, which is always longer than what DynamoDB counts."""
     # Imported here: a compiled module, needed only once something is written.
-    import orjson
+    import msgspec
 
     try:
-        return len(orjson.dumps(item, default=bytes.hex)) <= MAX_ITEM_BYTES - KEYS_BYTES
-    except TypeError:
+        return len(msgspec.json.encode(item)) <= MAX_ITEM_BYTES - KEYS_BYTES
+    except (TypeError, ValueError):
         return False
 
 
@@ -230,26 +295,24 @@ def fine_source_of(field: Field) -> str | None:
     return field.fine_source() if own else None
 
 
-def _inline(
-    field: Field, method: str, source: str | None, call: str, names: dict[str, Any], of: str = "v"
-) -> str:
-    """The conversion of the expression `of` as source: a field's own, unless a subclass changed the method."""
-    if source is not None and _defines_last(type(field), method, _SOURCES[method]):
+def _encoded(field: Field, number: int, names: dict[str, Any], of: str) -> str:
+    """An expression of the stored form of the variable `of`: a field's own, unless a subclass changed the method."""
+    source = field.encode_source
+    if source is not None and _defines_last(type(field), "to_dynamo", "encode_source"):
         return source.format(v=of)
-    names[call] = _typed(field) if method == "to_dynamo" else field.from_dynamo
-    return f"{call}({of})"
+    names[f"f{number}"] = _typed(field)
+    return f"f{number}({of})"
 
 
 def is_plain(field: Field) -> bool:
     """Whether decoding what a field stores gives the accepted value back for certain: of the built-in kinds all
     but documents."""
     kind = type(field)
-    return field.decode_source is not None and all(
-        _defines_last(kind, method, "decode_source") for method in ("to_dynamo", "from_dynamo")
+    return (
+        field.decode_source is not None
+        and not isinstance(field, MapField)
+        and all(_defines_last(kind, method, "decode_source") for method in ("to_dynamo", "from_dynamo"))
     )
-
-
-_SOURCES = {"to_dynamo": "encode_source", "from_dynamo": "decode_source"}
 
 
 def _defines_last(kind: type, method: str, source: str) -> bool:

@@ -8,7 +8,8 @@ from typing import Any
 from dynamo_bao.classes import schema_of
 from dynamo_bao.codec import STATE
 from dynamo_bao.errors import ValidationError
-from dynamo_bao.instances import State, Status, give_values, new_loaded, state_of
+from dynamo_bao.filling import new_loaded
+from dynamo_bao.instances import State, Status, give_values, state_of
 from dynamo_bao.registry import repository_of
 
 

@@ -14,7 +14,7 @@ from dynamo_bao.codec import fine_source_of
 from dynamo_bao.fields.base import Field
 from dynamo_bao.fields.text import StringField
 from dynamo_bao.keys import SEPARATOR, Key, named, tenant_mark
-from dynamo_bao.wire import MAX_PARTITION_KEY_BYTES, PK, SK, Item
+from dynamo_bao.wire import MAX_PARTITION_KEY_BYTES
 
 LEADS_KEPT: Final = 10_000
 """Of how many tenants the start of their keys is remembered."""
@@ -40,7 +40,7 @@ class TextKeys:
     """
 
     def __init__(self, prefix: str, fields: Sequence[Field]) -> None:
-        self._prefix = prefix
+        self.prefix = prefix
         self.name = fields[0].name
         self._validate = fields[0].validate
         self._sort_name = fields[1].name if len(fields) > 1 else None
@@ -57,10 +57,10 @@ class TextKeys:
     def key(self, tenant: str | None, text: str) -> Key | None:
         """The table key for the single key `text`; None where only the careful way can tell."""
         lead, room = self._leads.get(tenant) or self._lead(tenant)
-        if not text or len(text) > room or not text.isascii() or not (self._takes_any or self._takes(text)):
-            return None
-        key: Key = named(Key, (lead + text, self._prefix))
-        return key
+        if 0 < len(text) <= room and text.isascii() and (self._takes_any or self._takes(text)):
+            key: Key = named(Key, (lead + text, self.prefix))
+            return key
+        return None
 
     def _takes(self, text: str) -> bool:
         """Whether the field takes the text as a whole key."""
@@ -77,23 +77,23 @@ class TextKeys:
         key = self.key(tenant, text)
         return None if key is None else Identity(key, text, {self.name: text})
 
-    def stored(self, tenant: str | None, item: Item, values: dict[str, Any]) -> tuple[Key, str] | None:
-        """The table key and primary id of a stored item, whose field values are known; None where only the
-        careful way can tell."""
+    def stored(self, tenant: str | None, pk: str, sk: str, values: dict[str, Any]) -> tuple[Key, str] | None:
+        """The table key and primary id of a stored item, whose keys' texts and field values are known; None where
+        only the careful way can tell."""
         lead, _ = self._leads.get(tenant) or self._lead(tenant)
-        pk, sk, partition = item[PK]["S"], item[SK]["S"], values[self.name]
+        partition = values[self.name]
         if partition is None or pk != lead + partition:
             return None
         sort = self._sort_name
         if sort is None:
-            return (named(Key, (pk, sk)), partition) if sk == self._prefix else None
+            return (named(Key, (pk, sk)), partition) if sk == self.prefix else None
         if values[sort] != sk or "#" in partition or "#" in sk:
             return None
         return named(Key, (pk, sk)), f"{partition}{SEPARATOR}{sk}"
 
     def _lead(self, tenant: str | None) -> tuple[str, int]:
         """What stands before a tenant's keys, and how many characters there is room for behind it."""
-        lead = f"{tenant_mark(tenant)}{self._prefix}#"
+        lead = f"{tenant_mark(tenant)}{self.prefix}#"
         if len(self._leads) > LEADS_KEPT:
             self._leads.clear()
         known = self._leads[tenant] = lead, MAX_PARTITION_KEY_BYTES - len(lead)

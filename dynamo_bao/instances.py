@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import enum
 import weakref
-from collections.abc import Iterable
 from typing import Any, Protocol
 
 from dynamo_bao.capacity import NOTHING_CONSUMED, Capacity
@@ -20,7 +19,7 @@ from dynamo_bao.identities import Identity
 from dynamo_bao.keys import Key
 from dynamo_bao.peers import Origin, PeerGroup
 from dynamo_bao.schema import Schema
-from dynamo_bao.wire import AttributeValue, Item
+from dynamo_bao.wire import AttributeValue, Item, Stored
 
 
 class Status(enum.Enum):
@@ -34,7 +33,7 @@ class Status(enum.Enum):
     DELETED = "deleted"
 
 
-_LOADED = Status.LOADED  # read often
+LOADED = Status.LOADED  # read often
 
 
 class Home(Protocol):
@@ -48,6 +47,11 @@ class Home(Protocol):
     @property
     def model(self) -> type[Any]:
         """The model's class."""
+        ...
+
+    @property
+    def hidden(self) -> type[Any]:
+        """The class of its instances while they are not loaded."""
         ...
 
     @property
@@ -88,6 +92,7 @@ class State:
     What most instances never need has its first value in the class, so that making a state costs little.
 
     Attributes:
+        kept: what is stored, an item or a row; read as `stored`.
         sets: the sets that were loaded, by `Schema.set_names`, as one that was changed in place is told by them.
         generated: the key fields that got an id of this process, which no other item can have.
     """
@@ -97,7 +102,7 @@ class State:
     key: Key | None = None
     primary_id: str | None = None
     session: Any = None
-    stored: Item | None = None
+    kept: Stored | None = None
     consistent: bool = False
     wants_consistent: bool = False
     assigned: set[str] | None = None
@@ -113,6 +118,30 @@ class State:
 
     def __init__(self, home: Home | None, status: Status, tenant: str | None) -> None:
         self.home, self.status, self.tenant = home, status, tenant
+
+    @property
+    def stored(self) -> Item | None:
+        """What is stored, as far as the instance knows."""
+        if self.kept is None:
+            return None
+        self.kept = item = plain_item(self.kept)
+        return item
+
+
+def is_row(item: Stored) -> bool:
+    """Whether an item is as it was in a reply of many, no dict."""
+    return type(item) is not dict
+
+
+def plain_item(item: Stored) -> Item:
+    """An item whose values are dicts, whether it is one already or a row."""
+    if not is_row(item):
+        whole: Item = item
+        return whole
+    # Imported here: it takes a compiled module, which is loaded where there is a row.
+    from dynamo_bao.rows import item_of
+
+    return item_of(item)
 
 
 class Instance:
@@ -149,8 +178,8 @@ def identity_of(instance: Any) -> Identity:
     return Identity(state.key, state.primary_id, {name: values[name] for name in state.home.schema.key_names})
 
 
-_give_class: Any = vars(object)["__class__"].__set__
-_new: Any = object.__new__
+give_class: Any = vars(object)["__class__"].__set__
+new: Any = object.__new__
 
 # --- making ---------------------------------------------------------------------------------------
 
@@ -158,8 +187,8 @@ _new: Any = object.__new__
 def new_pending(home: Home, identity: Identity, tenant: str | None, session: Any) -> Any:
     """An instance of `home`'s model that knows its key and nothing else yet."""
     model = home.model
-    instance = _new(model.__bao_hidden__)
-    state: State = _new(State)
+    instance = new(model.__bao_hidden__)
+    state: State = new(State)
     state.home, state.tenant, state.session = home, tenant, session
     state.key, state.primary_id, values = identity
     give_values(instance, {STATE: state, **values})
@@ -168,44 +197,12 @@ def new_pending(home: Home, identity: Identity, tenant: str | None, session: Any
 
 def new_named(home: Home, key: Key, text: str, tenant: str | None, session: Any) -> Any:
     """`new_pending` for a key that is the one text `text`."""
-    model: Any = home.model
-    instance, state = _new(model.__bao_hidden__), _new(State)
-    state.home, state.session, state.key, state.primary_id = home, session, key, text
-    if tenant is not None:
-        state.tenant = tenant
-    give_values(instance, {STATE: state, home.schema.key_names[0]: text})
+    instance, state = new(home.hidden), new(State)
+    state.home, state.session, state.key, state.primary_id, state.tenant = home, session, key, text, tenant
+    # What every loading looks at is found faster in the instance than in the class.
+    state.shared, state.capacity = None, NOTHING_CONSUMED
+    give_values(instance, {STATE: state, home.schema.single: text})
     return instance
-
-
-def new_loaded(home: Home, identity: Identity, tenant: str | None, item: Item) -> Any:
-    """An instance of `home`'s model with the values of a stored item; `DataFormatError` if it has none."""
-    instance = new_pending(home, identity, tenant, None)
-    fill(instance, item)
-    return instance
-
-
-def new_of_rows(home: Home, tenant: str | None, items: Iterable[Item]) -> list[Any]:
-    """Instances of `home`'s model for stored items, each of which says itself which one it is.
-
-    Raises:
-        DataFormatError: where one cannot be decoded.
-    """
-    schema, model, rows = home.schema, home.model, list[Any]()
-    decode, place_of, sets_of = schema.decode, schema.place_of, schema.sets_of if schema.set_names else None
-    for item in items:
-        state = _new(State)
-        try:
-            values = decode(item, state, schema.no_keys)
-        except Exception as error:
-            raise schema.undecodable(item, schema.stored_id(item, tenant), error) from error
-        state.home, state.status, state.tenant, state.stored = home, _LOADED, tenant, item
-        state.key, state.primary_id = place_of(tenant, item, values)
-        if sets_of is not None:
-            state.sets = sets_of(values)
-        instance = _new(model)
-        give_values(instance, values)
-        rows.append(instance)
-    return rows
 
 
 # --- changing state ---------------------------------------------------------------------------------
@@ -219,131 +216,44 @@ def class_for(state: State) -> type[Any]:
     return model if state.status in (Status.LOADED, Status.TRANSIENT) else hidden
 
 
-def _become(instance: Any, state: State, status: Status) -> None:
+def become(instance: Any, state: State, status: Status) -> None:
     """Sets the status, and the class that goes with it, of the instance and of those sharing its state."""
     state.status = status
     cls = class_for(state)
     for one in (instance, *(ref() for ref in state.shared or ())):
         if one is not None and type(one) is not cls:
-            _give_class(one, cls)
-
-
-def fill(instance: Any, item: Item, *, consistent: bool = False) -> None:
-    """Loads `instance` from a stored item; fields assigned in the meantime keep their local values."""
-    load(instance, values_in(instance), item, consistent)
-
-
-def load(instance: Any, values: dict[str, Any], item: Item, consistent: bool) -> None:
-    """`fill`, for those who have the instance's ``__dict__`` at hand."""
-    state = values[STATE]
-    home = state.home
-    schema = home.schema
-    try:
-        decoded = schema.decode(item, state, values)
-    except Exception as error:
-        raise schema.undecodable(item, state.primary_id or "", error) from error
-    if len(values) > schema.bare or state.shared is not None:  # it holds more than its key, or others show it
-        for name in state.assigned or ():
-            decoded.pop(name, None)
-        values.update(decoded)
-        _stored(instance, state, values, item, consistent)
-    else:
-        _note_stored(state, schema, decoded, item, consistent)
-        give_values(instance, decoded)
-        _give_class(instance, home.model)
-
-
-def absorb(instance: Any, item: Item, keep: Iterable[str] = ()) -> None:
-    """Takes on what a write left stored; values that are equal stay the objects they are.
-
-    Args:
-        keep: fields with local changes that were not part of the write.
-    """
-    state = state_of(instance)
-    assert state.home is not None
-    values, decoded = instance.__dict__, dict[str, Any]()
-    state.home.schema.decode_into(item, decoded, state.primary_id or "")
-    for name in keep:
-        decoded.pop(name, None)
-    for name, value in decoded.items():
-        _take_on(values, name, value)
-    _stored(instance, state, values, item, True)
-
-
-def absorb_own(
-    instance: Any, home: Home, tenant: str | None, session: Any, identity: Identity, item: Item
-) -> None:
-    """Has a new instance stand for what is stored of its own, accepted values now.
-
-    Those that are stored as they are need not be decoded again.
-    """
-    values = values_in(instance)
-    state: State = values[STATE]
-    state.home, state.tenant, state.session = home, tenant, session
-    state.key, state.primary_id, _ = identity
-    schema = home.schema
-    for field in schema.documents:
-        stored = item.get(str(field.attribute))
-        _take_on(values, field.name, field.absent() if stored is None else field.from_dynamo(stored))
-    _stored(instance, state, values, item, True)
-
-
-def _take_on(values: dict[str, Any], name: str, value: Any) -> None:
-    """Puts a value in the place of the one that is held, unless they are equal and of one type."""
-    held = values.get(name, _NOTHING)
-    if held != value or type(held) is not type(value):
-        values[name] = value
-
-
-_NOTHING = object()
-
-
-def _stored(instance: Any, state: State, values: dict[str, Any], item: Item, consistent: bool) -> None:
-    home: Any = state.home
-    _note_stored(state, home.schema, values, item, consistent)
-    if state.shared is not None:
-        _become(instance, state, _LOADED)
-    elif type(instance) is not home.model:
-        _give_class(instance, home.model)
-
-
-def _note_stored(state: State, schema: Schema, values: dict[str, Any], item: Item, consistent: bool) -> None:
-    """Remembers what is stored; what there was to know about an instance before it was loaded is forgotten."""
-    state.status, state.stored, state.consistent, state.wants_consistent = _LOADED, item, consistent, False
-    state.assigned = state.error = state.origin = state.doubt = None
-    if schema.set_names:
-        state.sets = schema.sets_of(values)
+            give_class(one, cls)
 
 
 def mark_missing(instance: Any, *, consistent: bool = False) -> None:
     """DynamoDB answered: there is no such item."""
     state = state_of(instance)
-    state.stored, state.consistent, state.wants_consistent = None, consistent, False
+    state.kept, state.consistent, state.wants_consistent = None, consistent, False
     state.assigned = state.error = state.origin = None
     _forget_values(instance, state)
-    _become(instance, state, Status.MISSING)
+    become(instance, state, Status.MISSING)
 
 
 def mark_failed(instance: Any, error: Exception) -> None:
     """The item could not be fetched, or not be read, because of `error`."""
     state = state_of(instance)
     state.error = error
-    _become(instance, state, Status.FAILED)
+    become(instance, state, Status.FAILED)
 
 
 def mark_deleted(instance: Any) -> None:
     """The item was deleted through this instance; values that were loaded can still be read."""
     state = state_of(instance)
-    state.stored = state.assigned = state.error = None
-    _become(instance, state, Status.DELETED)
+    state.kept = state.assigned = state.error = None
+    become(instance, state, Status.DELETED)
 
 
 def become_transient(instance: Any, values: dict[str, Any]) -> None:
     """Makes `instance` a new one again, with `values`, after its creation was abandoned."""
     state = state_of(instance)
     instance.__dict__.update(values)
-    _become(instance, state, Status.TRANSIENT)
-    state.stored = state.assigned = state.related = state.home = None
+    become(instance, state, Status.TRANSIENT)
+    state.kept = state.assigned = state.related = state.home = None
     state.sets = ()
     state.session = state.key = state.primary_id = None
 
@@ -358,7 +268,7 @@ def unload(instance: Any, *, consistent: bool, keep_changes: bool) -> None:
     state.wants_consistent = state.wants_consistent or consistent
     state.error = None
     _forget_values(instance, state)
-    _become(instance, state, Status.PENDING)
+    become(instance, state, Status.PENDING)
 
 
 def _forget_values(instance: Any, state: State) -> None:
@@ -368,50 +278,6 @@ def _forget_values(instance: Any, state: State) -> None:
     for name in schema.fields:
         if name not in keep:
             values.pop(name, None)
-
-
-# --- related instances ------------------------------------------------------------------------------
-
-
-def make_peers(instances: Iterable[Any]) -> None:
-    """Has the instances of each model, of those that arrived together, remember each other weakly.
-
-    Only those of models with relations, which are what peers are for.
-    """
-    by_home: dict[int, list[Any]] = {}
-    for instance in instances:
-        home = state_of(instance).home
-        if home is not None and home.schema.has_relations:
-            by_home.setdefault(id(home), []).append(instance)
-    for members in by_home.values():
-        group = PeerGroup(members)
-        for member in members:
-            state_of(member).group = group
-
-
-def remember_related(instance: Any, field: str, target: Any) -> None:
-    """Keeps the target of a relation, for as long as the relation points to it."""
-    state = state_of(instance)
-    if state.related is None:
-        state.related = {}
-    state.related[field] = (instance.__dict__.get(field), target)
-
-
-def remembered_related(instance: Any, field: str) -> Any:
-    """The target of a relation that was reached before, None where it now points elsewhere."""
-    remembered = (state_of(instance).related or {}).get(field)
-    if remembered is None or remembered[0] != instance.__dict__.get(field):
-        return None
-    return remembered[1]
-
-
-def forget_related(instance: Any, field: str | None = None) -> None:
-    """Forgets the target of a relation, or of all of them."""
-    state = state_of(instance)
-    if field is None:
-        state.related = None
-    elif state.related is not None:
-        state.related.pop(field, None)
 
 
 # --- what changed -------------------------------------------------------------------------------------

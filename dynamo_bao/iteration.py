@@ -12,7 +12,8 @@ from dynamo_bao.errors import ConfigurationError, QueryError
 from dynamo_bao.expressions.conditions import AllOf, AnyOf, Condition, Negation
 from dynamo_bao.expressions.dicts import condition_from
 from dynamo_bao.expressions.render import Placeholders, render_condition
-from dynamo_bao.instances import Home, make_peers
+from dynamo_bao.instances import Home
+from dynamo_bao.links import make_peers
 from dynamo_bao.schema import Schema
 from dynamo_bao.scope import enter
 from dynamo_bao.searchtext import ITER_SEARCH_INDEX

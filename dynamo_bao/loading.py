@@ -9,7 +9,8 @@ from attrs import frozen
 
 from dynamo_bao.context import BatchContext
 from dynamo_bao.fields.text import RelatedField
-from dynamo_bao.instances import Status, remember_related, remembered_related, state_of
+from dynamo_bao.instances import Status, state_of
+from dynamo_bao.links import remember_related, remembered_related
 from dynamo_bao.session.session import Session
 
 

@@ -20,11 +20,12 @@ from dynamo_bao.fields.moments import DateTimeField, TtlField, utc_now
 from dynamo_bao.fields.numeric import BooleanField, DecimalField, FloatField, IntegerField
 from dynamo_bao.fields.text import BinaryField, EnumField, RelatedField, StringField
 from dynamo_bao.hooks import register_plugin
-from dynamo_bao.instances import Instance, Status, changed_names, forget_related, state_of
+from dynamo_bao.instances import Instance, Status, changed_names, state_of
 from dynamo_bao.iteration import FilterLike, Iteration, IterationOptions
+from dynamo_bao.links import forget_related
 from dynamo_bao.paths import FieldPaths
 from dynamo_bao.query import QueryOptions
-from dynamo_bao.registry import repository_of
+from dynamo_bao.registry import answers, repository_of
 from dynamo_bao.relations import get_or_load_related, get_related, load_related, related
 from dynamo_bao.results import QueryResult
 from dynamo_bao.schema import Schema
@@ -123,8 +124,11 @@ class Model(Instance):
         **parts: Any,
     ) -> M:
         """The instance for a key; see `Repository.find`."""
-        repository = repository_of(cls)
-        return repository.found(repository.given(key, parts) if parts else key, consistent_read, bypass_cache)
+        repository = answers.get(cls) or repository_of(cls)  # the dict first, as nothing is called more often
+        found: M = repository.found(
+            repository.given(key, parts) if parts else key, consistent_read, bypass_cache
+        )
+        return found
 
     @classmethod
     def find_or_none(cls: type[M], key: object = None, **options: Any) -> M | None:

@@ -14,13 +14,15 @@ from dynamo_bao.errors import QueryError, suggestion
 from dynamo_bao.expressions.conditions import Condition, all_of
 from dynamo_bao.expressions.dicts import condition_from
 from dynamo_bao.expressions.render import Placeholders, render_condition
-from dynamo_bao.instances import Home, Status, fill, new_of_rows, state_of
+from dynamo_bao.filling import fill, new_of_rows
+from dynamo_bao.instances import Home, Status, plain_item, state_of
 from dynamo_bao.keyconditions import key_condition
+from dynamo_bao.schema import row_type
 from dynamo_bao.scope import enter, enter_through, session_now
 from dynamo_bao.session.session import Session
 from dynamo_bao.shapes import IndexShape, PrimaryShape
 from dynamo_bao.transport.messages import Request
-from dynamo_bao.wire import PK, QUERY, SK, Item, index_key_names
+from dynamo_bao.wire import PK, QUERY, SK, Item, Stored, index_key_names
 
 DIRECTIONS = ("ASC", "DESC")
 
@@ -139,11 +141,12 @@ class Query:
         purpose = _purpose(self.home, self.tenant, self.parameters)
         return seal(payload, purpose, self.home.database.cursor_secret)
 
-    def row_key(self, row: Item) -> Item:
+    def row_key(self, row: Stored) -> Item:
         """The key attributes of a row, as DynamoDB wants them to continue after it."""
         index = self.parameters.get("IndexName")
         names = (PK, SK) if index is None else (PK, SK, *index_key_names(index))
-        return {name: row[name] for name in names}
+        item = plain_item(row)
+        return {name: item[name] for name in names}
 
     @property
     def about(self) -> str:
@@ -153,14 +156,16 @@ class Query:
     def request(self, start: Item | None) -> Request:
         """The request of the page that begins after `start`."""
         if start is None:
-            return Request(QUERY, dict(self.parameters))
-        return Request(QUERY, {**self.parameters, "ExclusiveStartKey": start})
+            return Request(QUERY, dict(self.parameters), rows=row_type(self.home.schema))
+        return Request(
+            QUERY, {**self.parameters, "ExclusiveStartKey": start}, rows=row_type(self.home.schema)
+        )
 
     def session_now(self) -> Session | None:
         """Where pages are fetched now: the session of the call while it is open, else the current one."""
         return session_now(self.session, self.home.database, self.home.schema.name, "query", self.name)
 
-    def instances(self, items: Sequence[Item], session: Session | None) -> list[Any]:
+    def instances(self, items: Sequence[Stored], session: Session | None) -> list[Any]:
         """The items of one page as instances: those the session has, or new ones."""
         home, tenant = self.home, self.tenant
         found = new_of_rows(home, tenant, items)
@@ -172,7 +177,7 @@ class Query:
     def _own(self, instance: Any, session: Session) -> Any:
         """The session's own instance for a row; a pending one takes the row in. None where it has deleted it."""
         row = state_of(instance)
-        assert row.key is not None and row.stored is not None
+        assert row.key is not None and row.kept is not None
         known = session.known(self.home, row.key)
         if known is None:
             session.see(instance)
@@ -181,7 +186,7 @@ class Query:
             return None
         state = state_of(known)
         if state.status in (Status.PENDING, Status.MISSING) and not state.wants_consistent:
-            fill(known, row.stored)
+            fill(known, row.kept)
             session.answered(known)
         return known
 

@@ -7,8 +7,9 @@ from typing import Any
 
 from dynamo_bao.capacity import Capacity
 from dynamo_bao.errors import BatchIncompleteError
+from dynamo_bao.filling import fill
 from dynamo_bao.identities import Identity
-from dynamo_bao.instances import Home, fill, identity_of, mark_missing, new_pending, state_of, unload
+from dynamo_bao.instances import Home, identity_of, mark_missing, new_pending, state_of, unload
 from dynamo_bao.keys import Key
 from dynamo_bao.sending import deadline_of, round_of, send
 from dynamo_bao.session.lookups import plan_reads
@@ -72,7 +73,7 @@ def get_items(
     database = home.database
     deadline = deadline_of(session, database)
     found: dict[Key, Item] = {}
-    plan = plan_reads([(database, consistent, dict.fromkeys(keys))])
+    plan = plan_reads([(database, consistent, dict.fromkeys(keys), None)])
     if not plan:
         return found
     with round_of(session, database, "read") as opened:

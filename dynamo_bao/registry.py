@@ -28,7 +28,7 @@ class Claims(Protocol):
 
 _models: list[weakref.ref[type[Any]]] = []
 _managers: list[Claims] = []
-_answers: dict[type[Any], Any] = {}
+answers: dict[type[Any], Any] = {}
 """What `repository_of` found, for as long as neither managers nor their models change."""
 
 
@@ -76,7 +76,7 @@ def detach(manager: Claims) -> None:
 
 def forget_answers() -> None:
     """Has managers asked anew for the repositories of models, because what they answer for has changed."""
-    _answers.clear()
+    answers.clear()
 
 
 def managers() -> list[Claims]:
@@ -90,14 +90,14 @@ def repository_of(model: type[M]) -> Repository[M]:
     Raises:
         ConfigurationError: where there is none.
     """
-    known: Repository[M] | None = _answers.get(model)
+    known: Repository[M] | None = answers.get(model)
     if known is not None:
         return known
     asked, model = model, getattr(model, "__bao_model__", model)  # a pending instance's class is a hidden one
     for manager in _managers:
         repository = manager.claim(model)
         if repository is not None:
-            _answers[asked] = repository
+            answers[asked] = repository
             return repository
     name = model.__name__
     if _managers:

@@ -7,7 +7,8 @@ from typing import Any, Generic, TypeVar
 
 from dynamo_bao.checkers import Unpack
 from dynamo_bao.fields.text import RelatedField
-from dynamo_bao.instances import Status, remember_related, remembered_related, state_of
+from dynamo_bao.instances import Status, state_of
+from dynamo_bao.links import remember_related, remembered_related
 from dynamo_bao.loading import Wish, load_relations
 from dynamo_bao.peers import Origin
 from dynamo_bao.query import QueryOptions

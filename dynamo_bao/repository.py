@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
 from dynamo_bao.checkers import Unpack
@@ -48,6 +48,7 @@ class Repository(StoredModel[M], WholeModel[M]):
 
     Attributes:
         model: the model's class.
+        hidden: the class of its instances while they are not loaded.
         schema: its compiled description.
         database: the table and its rules.
         family: finds the repositories of related models.
@@ -63,6 +64,10 @@ class Repository(StoredModel[M], WholeModel[M]):
     schema: Schema
     database: Database
     family: Family
+    hidden: type[Any] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "hidden", vars(self.model)["__bao_hidden__"])
 
     # --- reading ---------------------------------------------------------------------------------
 
@@ -93,9 +98,8 @@ class Repository(StoredModel[M], WholeModel[M]):
             identity = self.identify(tenant, key)
             instance = get_instance(self, identity, tenant, session, consistent=consistent)
             return instance
-        keys = self.schema.text_keys
-        if keys is not None and type(key) is str:
-            short = keys.key(tenant, key)
+        if type(key) is str and self.schema.text_keys is not None:
+            short = self.schema.text_keys.key(tenant, key)
             if short is not None:
                 instance = session.lookup_text(self, short, key, tenant, consistent)
                 return instance

@@ -12,13 +12,14 @@ from typing import Any, Generic, TypeVar, overload
 from dynamo_bao.capacity import Capacity
 from dynamo_bao.database import Database
 from dynamo_bao.errors import ItemNotFoundError, QueryError
-from dynamo_bao.instances import Status, make_peers, remembered_related, state_of
+from dynamo_bao.instances import Status, state_of
+from dynamo_bao.links import make_peers, remembered_related
 from dynamo_bao.loading import Wish, load_relations
 from dynamo_bao.query import Query
 from dynamo_bao.sending import send
 from dynamo_bao.session.session import Session
 from dynamo_bao.transport.messages import Reply, Request
-from dynamo_bao.wire import Item
+from dynamo_bao.wire import Item, Stored
 
 M = TypeVar("M")
 
@@ -102,10 +103,10 @@ class QueryResult(Generic[M]):
             self._waiting = self._query.session is not None and self._start is self._query.start
             raise failure
 
-    def taken(self) -> Sequence[Item]:
+    def taken(self) -> Sequence[Stored]:
         """The rows of the page that arrived, as many of them as are wanted."""
         assert self._reply is not None
-        rows: Sequence[Item] = self._reply.body.get("Items", [])
+        rows: Sequence[Stored] = self._reply.body.get("Items", [])
         limit = self._query.limit
         return rows if limit is None else rows[: limit - self._count]
 

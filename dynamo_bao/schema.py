@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
+from functools import lru_cache
 from operator import itemgetter
 from typing import Any
 
@@ -18,9 +19,11 @@ from dynamo_bao.codec import (
     Unsure,
     compile_decoder,
     compile_encoder,
+    compile_row_decoder,
     compile_store,
     compile_unsure,
     is_plain,
+    row_attributes,
     undecodable,
 )
 from dynamo_bao.errors import ConfigurationError, DataFormatError, QueryError, ValidationError, suggestion
@@ -41,9 +44,12 @@ from dynamo_bao.keys import (
 from dynamo_bao.numbers import number_text
 from dynamo_bao.searchtext import SearchConfig, field_texts, normalise_term, search_text
 from dynamo_bao.shapes import ConstraintShape, IndexShape, Part, PrimaryShape
+from dynamo_bao.transport.messages import RowParser
 from dynamo_bao.wire import ITER_PK, ITER_SK, PK, SEARCH_TEXT, SK, AttributeValue, Item
 
 _PATH = re.compile(r"[^.\[\]]+(\[\d+\])*(\.[^.\[\]]+(\[\d+\])*)*")
+MOST_SLOTS = 200
+"""Of how many attributes a row is at most: each takes time, also where an item does not have it."""
 _ORDERING = frozenset(("<", "<=", ">", ">="))
 
 
@@ -62,6 +68,7 @@ class Schema:
     key_format: str
     search: SearchConfig | None = None
     decode: Decode = field(init=False)
+    decode_row: Decode = field(init=False)
     encode: Encode = field(init=False)
     unsure: Unsure = field(init=False)
     store: Store = field(init=False)
@@ -72,9 +79,10 @@ class Schema:
     renewing: tuple[Field, ...] = field(init=False)
     documents: tuple[Field, ...] = field(init=False)
     set_names: tuple[str, ...] = field(init=False)
-    sets_of: Callable[[Mapping[str, Any]], tuple[Any, ...]] = field(init=False)
+    sets_of: Callable[[Mapping[str, Any]], tuple[Any, ...]] | None = field(init=False)
     has_relations: bool = field(init=False)
     bare: int = field(init=False)
+    single: str = field(init=False)
     text_keys: TextKeys | None = field(init=False)
     derived_names: frozenset[str] = field(init=False)
     versioned: bool = field(init=False)
@@ -82,6 +90,7 @@ class Schema:
     def __attrs_post_init__(self) -> None:
         parts = (self.primary.partition, self.primary.sort)
         self.key_names = tuple(part.field.name for part in parts if part.field is not None)
+        self.single = self.key_names[0]
         self.no_keys = dict.fromkeys(self.key_names)
         self.bare = 1 + len(self.key_names)  # of how many entries an instance is that knows its key only
         self.attributes = {str(f.attribute): f.name for f in self.fields.values()}
@@ -104,8 +113,11 @@ class Schema:
 
     def _compile_when_used(self) -> None:
         """Leaves the codec to its first use: compiling it is most of what a model costs, and many are not used."""
-        name, fields = self.name, self.fields.values()
-        self.decode = self._later("decode", lambda: compile_decoder(name, fields, self.key_names))
+        name, fields, keys = self.name, self.fields.values(), self.key_names
+        self.decode = self._later("decode", lambda: compile_decoder(name, fields, keys))
+        self.decode_row = self._later(
+            "decode_row", lambda: compile_row_decoder(name, fields, keys, lambda *args: self.decode(*args))
+        )
         self.encode = self._later("encode", lambda: compile_encoder(name, fields))
         self.unsure = self._later("unsure", lambda: compile_unsure(name, fields))
         self.store = self._later("store", lambda: compile_store(name, fields))
@@ -133,10 +145,10 @@ class Schema:
                 return short
         return self._identity(tenant, [self._needed(values, name) for name in self.key_names])
 
-    def place_of(self, tenant: str | None, item: Item, values: dict[str, Any]) -> tuple[Key, str]:
-        """The table key and primary id of a stored item, whose field values are known."""
+    def place_of(self, tenant: str | None, pk: str, sk: str, values: dict[str, Any]) -> tuple[Key, str]:
+        """The table key and primary id of a stored item, whose keys' texts and field values are known."""
         keys = self.text_keys
-        return (keys and keys.stored(tenant, item, values)) or self.identity(tenant, values)[:2]
+        return (keys and keys.stored(tenant, pk, sk, values)) or self.identity(tenant, values)[:2]
 
     def identify(self, tenant: str | None, given: object) -> Identity:
         """The identity of the item that a caller names.
@@ -400,9 +412,27 @@ class Schema:
         return owner, rest
 
 
-def _getter(names: Sequence[str]) -> Callable[[Mapping[str, Any]], tuple[Any, ...]]:
-    """A function that gives the values of these names."""
+@lru_cache(maxsize=256)
+def row_type(*schemas: Schema) -> RowParser | None:
+    """How replies with items of these models are parsed into rows; None where that would not do.
+
+    That is where an attribute has several types, or there are so many of them that dicts take less time.
+    """
+    # Imported here: it takes a compiled module, needed only once something is asked for.
+    from dynamo_bao.rows import RowType
+
+    attributes: dict[str, str | None] = {PK: "S", SK: "S"}
+    for schema in schemas:
+        derived = dict.fromkeys(sorted(schema.derived_names), "S")
+        for name, code in {**derived, **row_attributes(schema.fields.values())}.items():
+            if attributes.setdefault(name, code) != code:
+                return None
+    return RowType(attributes) if len(attributes) <= MOST_SLOTS else None
+
+
+def _getter(names: Sequence[str]) -> Callable[[Mapping[str, Any]], tuple[Any, ...]] | None:
+    """A function that gives the values of these names; None where there are none."""
     if len(names) == 1:
         (name,) = names
         return lambda values: (values[name],)
-    return itemgetter(*names) if names else lambda values: ()
+    return itemgetter(*names) if names else None

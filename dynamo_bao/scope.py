@@ -30,16 +30,17 @@ def enter(
         TenantRequiredError: where tenancy is enabled and no tenant is set.
     """
     owner = current_owner()
-    stack = owner.stack
-    session: Session | None = stack[-1] if stack else None
-    if session is not None:
-        if session.owner is not owner or session.state is not OPEN:
-            session.check(owner)
+    session: Session | None = None
+    if owner.stack:
+        innermost: Session = owner.stack[-1]
+        if innermost.owner is not owner or innermost.state is not OPEN:
+            innermost.check(owner)
+        session = innermost
     elif type(database.policy) is not AllowDirect:  # which needs no description of the call
         database.policy.outside(_described(model, operation, key))
-    if not owner.tenants and not resolvers and not database.tenancy:
-        return session, None
-    return session, tenant_for(database, owner, operation)
+    if owner.tenants or resolvers or database.tenancy:
+        return session, tenant_for(database, owner, operation)
+    return session, None
 
 
 def enter_through(instance: Any, operation: str) -> Session | None:

@@ -21,9 +21,10 @@ from dynamo_bao.errors import ConfigurationError, QueryError
 from dynamo_bao.expressions.conditions import Attribute, Condition, Contains, all_of, any_of
 from dynamo_bao.expressions.dicts import condition_from
 from dynamo_bao.identities import Identity
-from dynamo_bao.instances import Home, Status, make_peers, state_of, unload
+from dynamo_bao.instances import Home, Status, state_of, unload
 from dynamo_bao.iteration import FilterLike, buckets_of, check_whole, index_filter
 from dynamo_bao.lazy import require_present
+from dynamo_bao.links import make_peers
 from dynamo_bao.schema import Schema
 from dynamo_bao.scope import enter
 from dynamo_bao.searchtext import OPERATORS, SearchConfig, Term, terms_of

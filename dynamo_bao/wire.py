@@ -6,6 +6,7 @@ botocore's service model.
 
 from __future__ import annotations
 
+import keyword
 from typing import Any, Final
 
 AttributeValue = dict[str, Any]
@@ -13,6 +14,9 @@ AttributeValue = dict[str, Any]
 
 Item = dict[str, AttributeValue]
 """One item: attribute name to typed value."""
+
+Stored = Any
+"""An item, or the row that one is in a reply of many (`dynamo_bao.rows`): an object with a slot for each attribute."""
 
 MAX_BATCH_GET_KEYS: Final = 100
 MAX_BATCH_WRITE_ITEMS: Final = 25
@@ -70,3 +74,13 @@ DERIVED: Final = frozenset(
     (*(name for index in INDEX_IDS for name in index_key_names(index)), ITER_PK, ITER_SK, SEARCH_TEXT)
 )
 """The attributes of a model's item that follow from its others: of indexes, of iteration, and the search text."""
+
+
+def slot_of(attribute: str) -> str:
+    """The slot of a row that holds an attribute, which may have a name that Python allows no slot.
+
+    >>> slot_of("name"), slot_of("first-name")
+    ('name', 'x66697273742d6e616d65')
+    """
+    usable = attribute.isidentifier() and not keyword.iskeyword(attribute) and not attribute.startswith("__")
+    return attribute if usable else "x" + attribute.encode("utf-8", "surrogatepass").hex()

@@ -13,10 +13,12 @@ import dynamo_bao
 ROOT = Path(dynamo_bao.__file__).parent
 LONGEST_FUNCTION = 45
 LONGEST_ROOM = 450
+LOADED_LATE = "rows"
+"""The module that is made of a compiled one, for which nobody should wait before there are replies."""
 
 # Every module, lowest first. A module imports only from modules above it in this list.
 LEVELS: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ("words and facts", ("checkers", "errors", "wire", "process", "capacity", "numbers", "ulids")),
+    ("words and facts", ("checkers", "errors", "wire", "process", "capacity", "numbers", "ulids", "rows")),
     ("settings", ("config", "policy", "cursors", "searchtext")),
     (
         "expressions as values",
@@ -74,6 +76,8 @@ LEVELS: tuple[tuple[str, tuple[str, ...]], ...] = (
             "paths",
             "peers",
             "instances",
+            "filling",
+            "links",
             "sharing",
             "lazy",
         ),
@@ -280,10 +284,10 @@ def test_imports_point_down(module: str) -> None:
 
 @pytest.mark.parametrize("module", MODULES)
 def test_own_imports_stand_at_the_top(module: str) -> None:
-    """None of our own modules is imported inside a function or under TYPE_CHECKING."""
+    """None of our own modules is imported inside a function or under TYPE_CHECKING, but one with a compiled module."""
     top = set(TREES[module].body)
-    hidden = [imported for imported, node in own_imports(TREES[module]) if node not in top]
-    assert hidden == []
+    hidden = {imported for imported, node in own_imports(TREES[module]) if node not in top}
+    assert hidden <= {LOADED_LATE}
 
 
 def test_nothing_inside_imports_the_facade() -> None:

@@ -80,7 +80,7 @@ class Field(_LooksLikeAny):  # type: ignore[misc]  # looking like Any to checker
     shared = False
     """Whether JavaScript services read it too: ``key_format="dynamo-bao"``."""
     decode_source: str | None = None
-    """`from_dynamo` as an expression of ``{v}``, for the compiled decoder."""
+    """`from_dynamo` as an expression of what is stored, by its type: ``float({N})``. For the compiled decoders."""
     encode_source: str | None = None
     """`to_dynamo` as an expression of ``{v}``, for the compiled encoder."""
     own_source = "{v}"

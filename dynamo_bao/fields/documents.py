@@ -92,14 +92,24 @@ def _number_set(stored: list[str]) -> set[Any]:
     return {parse_number(text) for text in stored}
 
 
+def from_list(stored: list[AttributeValue]) -> list[Any]:
+    """The plain values of a stored list."""
+    return [from_document(part) for part in stored]
+
+
+def from_map(stored: dict[str, AttributeValue]) -> dict[str, Any]:
+    """The plain values of a stored map."""
+    return {name: from_document(part) for name, part in stored.items()}
+
+
 _READERS: dict[str, Callable[[Any], Any]] = {
     "S": lambda v: v,
     "N": parse_number,
     "BOOL": lambda v: v,
     "NULL": lambda v: None,
     "B": lambda v: v,
-    "L": lambda v: [from_document(part) for part in v],
-    "M": lambda v: {name: from_document(part) for name, part in v.items()},
+    "L": from_list,
+    "M": from_map,
     "SS": set,
     "NS": _number_set,
     "BS": set,
@@ -119,6 +129,7 @@ class MapField(Field):
     can_be_key = False
     ordered = False
     code = "M"
+    decode_source = "_map({M})"
 
     def normalise(self, value: Any) -> Any:
         if not isinstance(value, self.python_types):
@@ -143,6 +154,7 @@ class ListField(MapField):
 
     python_types = (list,)
     code = "L"
+    decode_source = "_list({L})"
 
 
 class JsonField(Field):
@@ -249,7 +261,7 @@ class StringSetField(Field):
     ordered = False
     member_types: frozenset[Any] = frozenset((str, Any))
     code = "SS"
-    decode_source = 'set({v}["SS"])'
+    decode_source = "set({SS})"
     encode_source = '{{"SS": sorted({v})}}'
     empty_source = "not {v}"
     length_source = 'len("".join({v}))'

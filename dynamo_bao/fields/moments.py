@@ -30,7 +30,7 @@ class DateTimeField(Field):
 
     python_types = (datetime,)
     unit = _MILLISECOND
-    decode_source = '_EPOCH + _timedelta(milliseconds=_int({v}["N"]))'
+    decode_source = "_EPOCH + _timedelta(milliseconds=_int({N}))"
     encode_source = '{{"N": str(({v} - _EPOCH) // _MILLISECOND)}}'
     length_source = "64"
 
@@ -103,7 +103,7 @@ class TtlField(DateTimeField):
     """When DynamoDB may delete the item, kept to the second; must be named ``ttl``. None means never."""
 
     unit = _SECOND
-    decode_source = '_EPOCH + _timedelta(seconds=_int({v}["N"]))'
+    decode_source = "_EPOCH + _timedelta(seconds=_int({N}))"
     encode_source = '{{"N": str(({v} - _EPOCH) // _SECOND)}}'
     length_source = "64"
 

@@ -33,7 +33,7 @@ class IntegerField(Field):
     """
 
     python_types = (int,)
-    decode_source = '_int({v}["N"])'
+    decode_source = "_int({N})"
     encode_source = '{{"N": str({v})}}'
     length_source = "64"
 
@@ -123,7 +123,7 @@ class FloatField(Field):
     """
 
     python_types = (float,)
-    decode_source = 'float({v}["N"])'
+    decode_source = "float({N})"
     encode_source = '{{"N": _float_text({v})}}'
     length_source = "64"
 
@@ -176,7 +176,7 @@ class DecimalField(Field):
     """A `decimal.Decimal` of up to 38 significant digits; an `int` is accepted."""
 
     python_types = (Decimal,)
-    decode_source = '_Decimal({v}["N"])'
+    decode_source = "_Decimal({N})"
     encode_source = '{{"N": _number_text({v})}}'
     length_source = "64"
 
@@ -207,7 +207,7 @@ class BooleanField(Field):
 
     python_types = (bool,)
     ordered = False
-    decode_source = '{v}["BOOL"]'
+    decode_source = "{BOOL}"
     encode_source = '{{"BOOL": {v}}}'
     length_source = "1"
 

@@ -60,7 +60,7 @@ class StringField(Field):
 
     python_types: tuple[type, ...] = (str,)
     has_prefixes = True
-    decode_source = '{v}["S"]'
+    decode_source = "{S}"
     encode_source = '{{"S": {v}}}'
     length_source = "len({v})"
 
@@ -166,7 +166,7 @@ class UuidField(Field):
 
     python_types = (uuid.UUID,)
     has_prefixes = True
-    decode_source = '_UUID({v}["S"])'
+    decode_source = "_UUID({S})"
     encode_source = '{{"S": str({v})}}'
     length_source = "36"
 
@@ -214,7 +214,7 @@ class BinaryField(Field):
     python_types = (bytes,)
     has_prefixes = True
     can_be_key = False
-    decode_source = '{v}["B"]'
+    decode_source = "{B}"
     encode_source = '{{"B": {v}}}'
     length_source = "len({v})"
 

@@ -7,27 +7,20 @@ from functools import partial
 from itertools import islice
 from typing import Any, NamedTuple
 
-from dynamo_bao.capacity import NOTHING_CONSUMED, Capacity
-from dynamo_bao.codec import STATE
+from dynamo_bao.capacity import Capacity
 from dynamo_bao.database import Database
 from dynamo_bao.errors import BatchIncompleteError
-from dynamo_bao.instances import (
-    Status,
-    load,
-    make_peers,
-    mark_failed,
-    mark_missing,
-    state_of,
-    values_in,
-)
+from dynamo_bao.filling import fill_all
+from dynamo_bao.instances import Status, mark_failed, mark_missing, state_of
 from dynamo_bao.keys import Key
+from dynamo_bao.links import make_peers
 from dynamo_bao.session.lookups import PlannedBatch, Wanted, plan_reads
 from dynamo_bao.session.pool import Pool
 from dynamo_bao.session.queries import PendingQuery
 from dynamo_bao.session.rounds import NAMED_KEYS, Round, Rounds, open_round, tell
 from dynamo_bao.transport.batches import BatchAnswer, TableKey, fetch_batch
 from dynamo_bao.transport.messages import Reply, Request
-from dynamo_bao.wire import Item
+from dynamo_bao.wire import Stored
 
 QUERIES_FOR_A_BATCH = 5
 """How many queries travel at once where one batch would: a query's reply is a page, a batch's up to 16 MB."""
@@ -48,12 +41,12 @@ class Flush:
     def __init__(self, wanted: Sequence[Wanted], queries: Sequence[PendingQuery], rounds: Rounds) -> None:
         self.unheard = list(queries)
         self._rounds = rounds
-        self._loaded: list[Any] = []
+        self._related: list[Any] = []
         self._wanted = wanted
 
     def unanswered(self) -> list[Any]:
         """The instances that were looked up and have no outcome; none, unless an exception ended the round."""
-        wanted = (one for _, _, callers in self._wanted for one in callers.values())
+        wanted = (one for _, _, callers, _ in self._wanted for one in callers.values())
         return [one for one in wanted if state_of(one).status is Status.PENDING]
 
     def run(self, pool: Pool, seconds: float | None, max_concurrency: int | None) -> None:
@@ -78,7 +71,7 @@ class Flush:
                 self._settle(opened, planned, answer)
             for query, outcome in zip(queries, answers[len(plan) :], strict=True):
                 self._heard(opened, query, outcome)
-        make_peers(self._loaded)
+        make_peers(self._related)
         for database in databases:
             tell(database.observers.on_flush, opened)
 
@@ -104,29 +97,20 @@ class Flush:
         self,
         table: str,
         callers: Iterable[tuple[Key, Any]],
-        items: Mapping[Key, Item],
+        items: Mapping[Key, Stored],
         failures: Mapping[TableKey, Exception],
         share: Capacity,
         consistent: bool,
     ) -> None:
-        """Gives the instances of one table their outcome; an item that cannot be decoded is its instance's own."""
-        loaded = self._loaded
-        for key, instance in callers:
-            values = values_in(instance)
-            state, item = values[STATE], items.get(key)
-            if item is not None:
-                try:
-                    load(instance, values, item, consistent)
-                except Exception as error:
-                    mark_failed(instance, error)
-                else:
-                    if state.home.schema.has_relations:
-                        loaded.append(instance)
-            elif (table, key) in failures:
-                mark_failed(instance, failures[table, key])
+        """Gives the instances of one table their outcome."""
+        related, absent = fill_all(callers, items, consistent, share)
+        self._related += related
+        for key, instance in absent:
+            failure = failures.get((table, key))
+            if failure is not None:
+                mark_failed(instance, failure)
             else:
                 mark_missing(instance, consistent=consistent)
-            state.capacity = share if state.capacity is NOTHING_CONSUMED else state.capacity.plus(share)
 
     def _heard(self, opened: Round, query: PendingQuery, outcome: Reply | _Refusal) -> None:
         self.unheard.remove(query)

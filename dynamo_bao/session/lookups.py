@@ -15,13 +15,17 @@ from attrs import define, field, frozen
 from dynamo_bao.database import Database
 from dynamo_bao.instances import Home, state_of
 from dynamo_bao.keys import Key
+from dynamo_bao.schema import Schema, row_type
 from dynamo_bao.session.identity import ItemKey
 from dynamo_bao.transport.batches import Batch, TableKey
 from dynamo_bao.transport.messages import Transport
 from dynamo_bao.wire import MAX_BATCH_GET_KEYS
 
-Wanted = tuple[Database, bool, Mapping[Key, Any]]
-"""Keys to read: where, how (whether consistently), and each with the one who wants it."""
+Wanted = tuple[Database, bool, Mapping[Key, Any], Schema | None]
+"""Keys to read: where, how (whether consistently), each with the one who wants it, and of which model's items.
+
+Without a model the items come as dicts, with one as rows, if possible.
+"""
 Callers = dict[str, Mapping[Key, Any]]
 """By table, the keys to read there, each with the one who wants it."""
 
@@ -54,6 +58,7 @@ class _Sought:
     eventually: dict[str, dict[Key, Any]] = field(factory=dict)
     consistently: dict[str, dict[Key, Any]] = field(factory=dict)
     others: dict[TableKey, list[Any]] = field(factory=dict)
+    schemas: dict[Schema | None, None] = field(factory=dict)
 
     def add(self, table: str, consistent: bool, callers: Mapping[Key, Any]) -> None:
         """Notes keys of a table. One that is wanted again is read once, consistently if anybody wants that."""
@@ -72,9 +77,11 @@ class _Sought:
 
     def batches(self) -> Iterator[PlannedBatch]:
         """The requests for them, of at most 100 keys."""
+        models = [schema for schema in self.schemas if schema is not None]
+        rows = row_type(*sorted(models, key=id)) if len(models) == len(self.schemas) else None
         for consistent, callers in ((False, self.eventually), (True, self.consistently)):
             for part in _hundreds(callers):
-                yield PlannedBatch(self.database, Batch(part, consistent), part, self.others)
+                yield PlannedBatch(self.database, Batch(part, consistent, rows), part, self.others)
 
 
 def plan_reads(wanted: Iterable[Wanted]) -> tuple[PlannedBatch, ...]:
@@ -83,8 +90,9 @@ def plan_reads(wanted: Iterable[Wanted]) -> tuple[PlannedBatch, ...]:
     Keys wanted both ways are read once, consistently. The order is the one they are given in, table by table.
     """
     clients: dict[int, _Sought] = {}
-    for database, consistent, callers in wanted:
+    for database, consistent, callers, schema in wanted:
         sought = clients.setdefault(id(database.transport), _Sought(database))
+        sought.schemas[schema] = None
         sought.add(database.table_name, consistent, callers)
     return tuple(planned for sought in clients.values() for planned in sought.batches())
 
@@ -137,7 +145,7 @@ class Lookups:
         taken = [(False, self.eventual), (True, self.strict)]
         self.eventual, self.strict = defaultdict(dict), defaultdict(dict)
         return [
-            (home.database, consistent, instances)
+            (home.database, consistent, instances, home.schema)
             for consistent, lookups in taken
             for home, instances in lookups.items()
             if instances
@@ -146,7 +154,7 @@ class Lookups:
     def put_back(self, instances: Iterable[Any]) -> None:
         """Makes lookups that went unanswered pending again, ahead of those made since."""
         since = self.take()
-        for instance in (*instances, *(one for _, _, callers in since for one in callers.values())):
+        for instance in (*instances, *(one for _, _, callers, _ in since for one in callers.values())):
             state = state_of(instance)
             assert state.home is not None and state.key is not None
             self.add((state.home, state.key), instance)

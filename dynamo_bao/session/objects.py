@@ -24,6 +24,8 @@ from dynamo_bao.session.owned import Owned, SessionState
 from dynamo_bao.session.stats import Stats
 from dynamo_bao.session.work import Claim
 
+_TRANSIENT, _FAILED = Status.TRANSIENT, Status.FAILED  # read often
+
 
 class Objects(Owned):
     """The identity map of a session, and what is still to be read into it."""
@@ -84,13 +86,14 @@ class Objects(Owned):
         """Sees to it that the known instance for a key can be handed out for it."""
         state = state_of(instance)
         state.origin = None  # whoever names a key asks for it, even where a relation has named it before
-        if state.status is Status.TRANSIENT:  # added, and about to be stored
+        if state.status is _TRANSIENT:  # added, and about to be stored
             return instance
-        if state.status is Status.FAILED:
+        if state.status is _FAILED:
             self._retry_failed()
         if consistent and not state.consistent:
             self._reload(instance, keep_changes=True)
-        self._identity.hold(key, instance)
+        if not self._identity.plain:
+            self._identity.hold(key, instance)
         return instance
 
     def _retry_failed(self) -> None:

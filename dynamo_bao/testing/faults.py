@@ -14,6 +14,8 @@ import zlib
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
+from attrs import evolve
+
 from dynamo_bao.errors import DataFormatError, ThrottledError
 from dynamo_bao.transport.integrity import check_envelope, parse_reply
 from dynamo_bao.transport.messages import AttemptFailed, Clock, Outcome, Request, Wire
@@ -106,9 +108,9 @@ class _FaultyWire:
             chance = random.Random(self._chance.random())
 
         def send(request: Request) -> dict[str, Any]:
-            return self._wire.attempt(request, seconds)
+            return self._wire.attempt(evolve(request, rows=None), seconds)
 
-        return send(request) if fault is None else fault(request, send, chance)
+        return self._wire.attempt(request, seconds) if fault is None else fault(request, send, chance)
 
     def close(self) -> None:
         self._wire.close()

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from attrs import Factory, define, frozen
+from attrs import Factory, define, field, frozen
 
 from dynamo_bao.errors import ServiceError
 from dynamo_bao.keys import Key
-from dynamo_bao.transport.messages import Reply, Request, Transport
+from dynamo_bao.transport.messages import Reply, Request, RowParser, Transport
 from dynamo_bao.transport.outcomes import THROTTLING, TRANSIENT
 from dynamo_bao.transport.retry import repeat_while
-from dynamo_bao.wire import BATCH_GET_ITEM, PK, SK, Item
+from dynamo_bao.wire import BATCH_GET_ITEM, PK, SK, Stored
 
 TableKey = tuple[str, Key]
 """A key together with the table it is looked for in."""
@@ -22,10 +22,15 @@ Keys = Mapping[str, Collection[Key]]
 
 @frozen
 class Batch:
-    """The keys of one request: at most 100, all read with the same consistency."""
+    """The keys of one request: at most 100, all read with the same consistency.
+
+    Attributes:
+        rows: into what rows the items are to be parsed.
+    """
 
     keys: Keys
     consistent: bool = False
+    rows: RowParser | None = field(default=None, eq=False, repr=False)
 
     def __len__(self) -> int:
         return sum(map(len, self.keys.values()))
@@ -43,7 +48,7 @@ class BatchAnswer:
         refused: requests that ended with an error, with that error and when they were sent.
     """
 
-    items: dict[str, dict[Key, Item]] = Factory(dict)
+    items: dict[str, dict[Key, Stored]] = Factory(dict)
     unanswered: dict[str, Collection[Key]] = Factory(dict)
     failed: dict[TableKey, Exception] = Factory(dict)
     replies: list[Reply] = Factory(list)
@@ -75,7 +80,7 @@ class _Fetch:
 
     def __init__(self, transport: Transport, batch: Batch, deadline: float) -> None:
         self._transport = transport
-        self._consistent = batch.consistent
+        self._batch = batch
         self._deadline = deadline
         self.answer = BatchAnswer(unanswered=dict(batch.keys))
 
@@ -86,7 +91,7 @@ class _Fetch:
         return self.answer.left
 
     def _ask(self, keys: Keys) -> None:
-        request, started = _request(keys, self._consistent), self._transport.clock.now()
+        request, started = _request(keys, self._batch), self._transport.clock.now()
         try:
             reply = self._transport.send(request, deadline=self._deadline)
         except Exception as error:
@@ -108,16 +113,22 @@ class _Fetch:
     def _file(self, body: dict[str, Any]) -> None:
         """Files the items of a reply under their own keys, and notes the keys it left unprocessed."""
         for table, found in body.get("Responses", {}).items():
-            filed: dict[Any, Item] = {(item[PK]["S"], item[SK]["S"]): item for item in found}
+            filed: dict[Any, Stored]
+            if found and type(found[0]) is not dict:  # but rows
+                filed = {(item._pk.S, item._sk.S): item for item in found}
+            else:
+                filed = {(item[PK]["S"], item[SK]["S"]): item for item in found}
             self.answer.items.setdefault(table, {}).update(filed)
         for table, entry in body.get("UnprocessedKeys", {}).items():
             self.answer.unanswered[table] = [Key(key[PK]["S"], key[SK]["S"]) for key in entry["Keys"]]
 
 
-def _request(keys: Keys, consistent: bool) -> Request:
+def _request(keys: Keys, batch: Batch) -> Request:
     tables: dict[str, dict[str, Any]] = {}
     for table, wanted in keys.items():
         entry = tables[table] = {"Keys": [{PK: {"S": pk}, SK: {"S": sk}} for pk, sk in wanted]}
-        if consistent:
+        if batch.consistent:
             entry["ConsistentRead"] = True
-    return Request(BATCH_GET_ITEM, {"RequestItems": tables, "ReturnConsumedCapacity": "TOTAL"})
+    return Request(
+        BATCH_GET_ITEM, {"RequestItems": tables, "ReturnConsumedCapacity": "TOTAL"}, rows=batch.rows
+    )

@@ -8,7 +8,6 @@ proxy stands between, or where botocore signs in another way than by Signature V
 
 from __future__ import annotations
 
-import base64
 import os
 import time
 from collections.abc import Callable, Mapping
@@ -269,14 +268,16 @@ class LeanWire:
         try:
             check_envelope(reply.headers, reply.body, request.operation)
             if reply.status < 300:
-                return parse_reply(reply.body, request.operation)
+                rows = request.rows
+                parsed = None if rows is None else rows.parsed(reply.body, request.operation)
+                return parse_reply(reply.body, request.operation) if parsed is None else parsed
         except DataFormatError as error:
             raise AttemptFailed(error, Outcome.UNKNOWN) from error
         try:
-            parsed = parse_reply(reply.body, request.operation)
+            refusal = parse_reply(reply.body, request.operation)
         except DataFormatError:
-            parsed = {}
-        failure = refusal_of(request, reply, parsed, self.boto.client if self.boto.is_open else None)
+            refusal = {}
+        failure = refusal_of(request, reply, refusal, self.boto.client if self.boto.is_open else None)
         raise failure from (failure.error if isinstance(failure, AttemptFailed) else failure).__cause__
 
 
@@ -299,18 +300,12 @@ def trace_headers(environment: Mapping[str, str]) -> dict[str, str]:
 def encoded(parameters: Mapping[str, Any]) -> bytes | None:
     """Parameters as DynamoDB's JSON, binaries as base64; None for what only another encoder could say."""
     # Imported here: a compiled module, needed only once there are requests.
-    import orjson
+    import msgspec
 
     try:
-        return orjson.dumps(parameters, default=_base64)
-    except orjson.JSONEncodeError:
+        return msgspec.json.encode(parameters)
+    except (TypeError, ValueError, RecursionError):
         return None
-
-
-def _base64(value: Any) -> str:
-    if isinstance(value, (bytes, bytearray, memoryview)):
-        return base64.b64encode(value).decode()
-    raise TypeError(f"{type(value).__name__} is no value of DynamoDB's")
 
 
 def _exchanged(connections: Connections, url: str, data: bytes, ends: float) -> HttpReply:

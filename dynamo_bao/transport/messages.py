@@ -20,6 +20,14 @@ class Clock:
     sleep: Any = time.sleep
 
 
+class RowParser(Protocol):
+    """Parses a reply of many items into rows (`dynamo_bao.rows.RowType`)."""
+
+    def parsed(self, body: bytes, operation: str) -> dict[str, Any] | None:
+        """The body of a reply with its items as rows; None where not everything in it is as it should be."""
+        ...
+
+
 @frozen
 class Request:
     """One DynamoDB request.
@@ -28,11 +36,13 @@ class Request:
         operation: the API operation, such as ``"BatchGetItem"``.
         parameters: its parameters with typed values; binaries are `bytes`.
         repeatable: whether sending it again does no harm where it is not known whether it was carried out.
+        rows: into what rows whoever asks would have the items of the reply parsed; they may still be dicts.
     """
 
     operation: str
     parameters: dict[str, Any]
     repeatable: bool = field(default=Factory(lambda self: self.operation in READ_OPERATIONS, takes_self=True))
+    rows: RowParser | None = field(default=None, eq=False, repr=False)
 
 
 @define(eq=False)

@@ -60,7 +60,7 @@ def test_the_import_loads_neither_boto3_nor_moto() -> None:
         "tenacity",
         "cattrs",
         "asyncio",
-        "orjson",
+        "msgspec",
         "ulid_transform",
         "flask",
     )

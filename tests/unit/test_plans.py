@@ -569,7 +569,7 @@ def database(table: str = "t", transport: Nowhere | None = None) -> Database:
 
 
 def wanted(numbers: Any, where: Database, consistent: bool = False) -> list[Wanted]:
-    return [(where, consistent, {Key(f"u#{number}", "u"): number}) for number in numbers]
+    return [(where, consistent, {Key(f"u#{number}", "u"): number}, None) for number in numbers]
 
 
 def asked(planned: PlannedBatch) -> list[tuple[str, Key]]:

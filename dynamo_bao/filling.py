@@ -1,0 +1,200 @@
+"""Instances take in what is stored: the items and rows that replies bring, and what a write left behind."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
+from typing import Any
+
+from dynamo_bao.capacity import NOTHING_CONSUMED, Capacity
+from dynamo_bao.codec import STATE
+from dynamo_bao.errors import DataFormatError
+from dynamo_bao.identities import Identity
+from dynamo_bao.instances import (
+    LOADED,
+    Home,
+    State,
+    become,
+    give_class,
+    give_values,
+    is_row,
+    mark_failed,
+    new,
+    new_pending,
+    plain_item,
+    state_of,
+    values_in,
+)
+from dynamo_bao.keys import Key
+from dynamo_bao.schema import Schema
+from dynamo_bao.wire import PK, SK, Item, Stored
+
+
+def new_loaded(home: Home, identity: Identity, tenant: str | None, item: Item) -> Any:
+    """An instance of `home`'s model with the values of a stored item; `DataFormatError` if it has none."""
+    instance = new_pending(home, identity, tenant, None)
+    fill(instance, item)
+    return instance
+
+
+def new_of_rows(home: Home, tenant: str | None, items: Sequence[Stored]) -> list[Any]:
+    """Instances of `home`'s model for stored items, each of which says itself which one it is.
+
+    Raises:
+        DataFormatError: where one cannot be decoded.
+    """
+    schema, model, made = home.schema, home.model, list[Any]()
+    rows = bool(items) and is_row(items[0])
+    decode, place_of = schema.decode_row if rows else schema.decode, schema.place_of
+    for item in items:
+        state = new(State)
+        try:
+            values = decode(item, state, schema.no_keys)
+        except Exception as error:
+            stored = plain_item(item)
+            raise schema.undecodable(stored, schema.stored_id(stored, tenant), error) from error
+        state.home, state.status, state.tenant, state.kept = home, LOADED, tenant, item
+        pk, sk = (item._pk.S, item._sk.S) if rows else (item[PK]["S"], item[SK]["S"])
+        state.key, state.primary_id = place_of(tenant, pk, sk, values)
+        if schema.sets_of is not None:
+            state.sets = schema.sets_of(values)
+        instance = new(model)
+        give_values(instance, values)
+        made.append(instance)
+    return made
+
+
+def fill(instance: Any, item: Stored, *, consistent: bool = False) -> None:
+    """Loads `instance` from a stored item; fields assigned in the meantime keep their local values.
+
+    Raises:
+        DataFormatError: where the item cannot be decoded.
+    """
+    values = values_in(instance)
+    state = values[STATE]
+    schema = state.home.schema
+    try:
+        decoded = (schema.decode_row if is_row(item) else schema.decode)(item, state, values)
+    except Exception as error:
+        raise _unreadable(state, item, error) from error
+    for name in state.assigned or ():
+        decoded.pop(name, None)
+    if len(values) > schema.bare or state.shared is not None:  # it holds more than its key, or others show it
+        values.update(decoded)
+    else:
+        give_values(instance, decoded)
+        values = decoded
+    _stored(instance, state, values, item, consistent)
+
+
+def fill_all(
+    wanted: Iterable[tuple[Key, Any]], items: Mapping[Key, Stored], consistent: bool, share: Capacity
+) -> tuple[list[Any], list[tuple[Key, Any]]]:
+    """`fill` for the pending instances of some keys; one whose item cannot be decoded has failed.
+
+    Args:
+        share: the capacity units that were consumed for each.
+
+    Returns:
+        Of the instances whose items are here those of models with relations; and those whose are not, with their
+        keys.
+    """
+    related, absent = list[Any](), list[tuple[Key, Any]]()
+    rows = any(map(is_row, islice(items.values(), 1)))
+    for key, instance in wanted:
+        values = values_in(instance)
+        state, item = values[STATE], items.get(key)
+        state.capacity = share if state.capacity is NOTHING_CONSUMED else state.capacity.plus(share)
+        if item is None:
+            absent.append((key, instance))
+            continue
+        schema = state.home.schema
+        if schema.has_relations:
+            related.append(instance)
+        try:
+            if len(values) > schema.bare or state.shared is not None:
+                fill(instance, item, consistent=consistent)
+                continue
+            decoded = (schema.decode_row if rows else schema.decode)(item, state, values)
+        except Exception as error:
+            mark_failed(
+                instance, error if isinstance(error, DataFormatError) else _unreadable(state, item, error)
+            )
+            continue
+        give_values(instance, decoded)
+        give_class(instance, state.home.model)
+        state.status, state.kept = LOADED, item
+        state.consistent, state.wants_consistent = consistent, False
+        state.origin = state.doubt = None
+        if schema.sets_of is not None:
+            state.sets = schema.sets_of(decoded)
+    return related, absent
+
+
+def _unreadable(state: State, item: Stored, cause: Exception) -> DataFormatError:
+    assert state.home is not None
+    return state.home.schema.undecodable(plain_item(item), state.primary_id or "", cause)
+
+
+def absorb(instance: Any, item: Item, keep: Iterable[str] = ()) -> None:
+    """Takes on what a write left stored; values that are equal stay the objects they are.
+
+    Args:
+        keep: fields with local changes that were not part of the write.
+    """
+    state = state_of(instance)
+    assert state.home is not None
+    values, decoded = instance.__dict__, dict[str, Any]()
+    state.home.schema.decode_into(item, decoded, state.primary_id or "")
+    for name in keep:
+        decoded.pop(name, None)
+    for name, value in decoded.items():
+        _take_on(values, name, value)
+    _stored(instance, state, values, item, True)
+
+
+def absorb_own(
+    instance: Any, home: Home, tenant: str | None, session: Any, identity: Identity, item: Item
+) -> None:
+    """Has a new instance stand for what is stored of its own, accepted values now.
+
+    Those that are stored as they are need not be decoded again.
+    """
+    values = values_in(instance)
+    state: State = values[STATE]
+    state.home, state.tenant, state.session = home, tenant, session
+    state.key, state.primary_id, _ = identity
+    schema = home.schema
+    for field in schema.documents:
+        stored = item.get(str(field.attribute))
+        _take_on(values, field.name, field.absent() if stored is None else field.from_dynamo(stored))
+    _stored(instance, state, values, item, True)
+
+
+def _take_on(values: dict[str, Any], name: str, value: Any) -> None:
+    """Puts a value in the place of the one that is held, unless they are equal and of one type."""
+    held = values.get(name, _NOTHING)
+    if held != value or type(held) is not type(value):
+        values[name] = value
+
+
+_NOTHING = object()
+
+
+def _stored(instance: Any, state: State, values: dict[str, Any], item: Stored, consistent: bool) -> None:
+    home: Any = state.home
+    _note_stored(state, home.schema, values, item, consistent)
+    if state.shared is not None:
+        become(instance, state, LOADED)
+    elif type(instance) is not home.model:
+        give_class(instance, home.model)
+
+
+def _note_stored(
+    state: State, schema: Schema, values: dict[str, Any], item: Stored, consistent: bool
+) -> None:
+    """Remembers what is stored; what there was to know about an instance before it was loaded is forgotten."""
+    state.status, state.kept, state.consistent, state.wants_consistent = LOADED, item, consistent, False
+    state.assigned = state.error = state.origin = state.doubt = None
+    if schema.sets_of is not None:
+        state.sets = schema.sets_of(values)

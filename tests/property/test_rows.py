@@ -1,0 +1,173 @@
+"""Rows say what dicts say: a reply that is parsed into rows gives the values and items it would give by dicts."""
+
+from __future__ import annotations
+
+import json
+from base64 import b64encode
+from typing import Any
+
+import pytest
+from hypothesis import given, settings, strategies as st
+
+from dynamo_bao import IntegerField, Model, PrimaryKey, StringField
+from dynamo_bao.classes import schema_of
+from dynamo_bao.codec import STATE
+from dynamo_bao.filling import new_of_rows
+from dynamo_bao.instances import plain_item, state_of
+from dynamo_bao.rows import MOST_PASSED_OVER, RowType
+from dynamo_bao.schema import Schema, row_type
+from dynamo_bao.transport.integrity import parse_reply
+from dynamo_bao.wire import PK, SK, slot_of
+from tests.property.test_short_ways import GIVEN, Whole
+from tests.support.values import TEXTS, types_of
+
+SCHEMA = schema_of(Whole)
+KEYS = {PK: {"S": "w#1"}, SK: {"S": "w"}}
+
+
+class Odd(Model, prefix="od"):
+    """Attributes whose names Python has other uses for, or no use at all."""
+
+    odd_id: str
+    first: str | None = StringField(default=None, attribute="first-name")
+    second: int | None = IntegerField(default=None, attribute="class")
+    third: str | None = StringField(default=None, attribute="mro")
+    fourth: str | None = StringField(default=None, attribute="größe")
+
+    primary_key = PrimaryKey("odd_id")
+
+
+def body_of(*items: dict[str, Any], operation: str = "Query") -> bytes:
+    """A reply with these items, as it travels."""
+    reply: dict[str, Any] = {"Items": items, "Count": len(items), "ScannedCount": len(items)}
+    if operation == "BatchGetItem":
+        reply = {"Responses": {"t": items}, "UnprocessedKeys": {}}
+    return json.dumps(reply, default=lambda value: b64encode(value).decode()).encode()
+
+
+def only_row(schema: Schema, item: dict[str, Any], operation: str = "Query") -> Any:
+    """The only row of a reply with one item."""
+    kind = row_type(schema)
+    assert kind is not None
+    reply = kind.parsed(body_of(item, operation=operation), operation)
+    assert reply is not None
+    (row,) = reply["Items"] if operation == "Query" else reply["Responses"]["t"]
+    return row
+
+
+@settings(max_examples=400, deadline=None)
+@given(GIVEN, TEXTS, st.sampled_from(["Query", "BatchGetItem"]))
+def test_a_row_gives_what_an_item_gives(values: dict[str, Any], text: str, operation: str) -> None:
+    """The values of all kinds of fields, and the item itself."""
+    item = SCHEMA.store({**vars(Whole(str=text)), **values})
+    if item is None:  # refused, or not simple enough
+        return
+    item |= KEYS
+    row = only_row(SCHEMA, item, operation)
+    by_row, by_dict = SCHEMA.decode_row(row, None, {}), SCHEMA.decode(item, None, {})
+    assert by_row == by_dict
+    assert types_of(by_row) == types_of(by_dict)
+    assert list(by_row)[:2] == [STATE, "whole_id"]
+    assert plain_item(row) == item
+
+
+@pytest.mark.parametrize(
+    "attribute",
+    [
+        {"unknown": {"S": "of no field"}},
+        {"str": {"N": "1"}},
+        {"str": {"NULL": True}},
+        {"state": {"S": "no number"}},
+        {"bytes": {"B": "no base64!"}},
+        {"map": {"M": {"a": {"X": "no type"}}}},
+        {"_gsi1_pk": {"S": "of an index that the model does not have"}},
+    ],
+    ids=lambda attribute: "-".join(attribute),
+)
+def test_what_no_model_expects_is_parsed_into_dicts(attribute: dict[str, Any]) -> None:
+    """Nothing of an item is dropped, and nothing is read as what it is not."""
+    kind = RowType({PK: "S", SK: "S", "str": "S", "state": "N", "bytes": "B", "map": "M"})
+    assert kind.parsed(body_of({**KEYS, **attribute}), "Query") is None
+
+
+def test_missing_attributes_and_odd_numbers_are_read_with_care() -> None:
+    """By the same way that dicts go then."""
+    item = {**KEYS, "whole_id": {"S": "01J00000000000000000000000"}, "state": {"N": "1E+2"}}
+    values = SCHEMA.decode_row(only_row(SCHEMA, item), None, {})
+    assert (values["state"], values["type"], values["str"], values["set"]) == (100, "plain", None, set())
+
+
+def test_names_that_python_has_other_uses_for() -> None:
+    """An attribute may have any name."""
+    item = {
+        PK: {"S": "od#1"},
+        SK: {"S": "od"},
+        "odd_id": {"S": "1"},
+        "first-name": {"S": "Ada"},
+        "class": {"N": "2"},
+        "mro": {"S": "three"},
+        "größe": {"S": "vier"},
+    }
+    row = only_row(schema_of(Odd), item)
+    values = schema_of(Odd).decode_row(row, None, {})
+    assert [values[name] for name in ("first", "second", "third", "fourth")] == ["Ada", 2, "three", "vier"]
+    assert plain_item(row) == item
+    assert len({slot_of(name) for name in item}) == len(item)
+
+
+def test_replies_that_do_not_fit_are_seldom_tried() -> None:
+    """Where items always hold more than the models know, hardly any reply is parsed twice; later ones that fit are."""
+    kind, strange, usual = RowType({PK: "S", SK: "S"}), body_of({**KEYS, "more": {"S": "x"}}), body_of(KEYS)
+    answers = [kind.parsed(strange, "Query") for _ in range(2000)]
+    assert answers == [None] * 2000
+    assert kind._misses < 20
+    tried = []
+    for number in range(MOST_PASSED_OVER + 1):
+        tried.append(kind.parsed(usual, "Query") is not None)
+        if tried[-1]:
+            break
+    assert tried[-1]
+    assert kind.parsed(usual, "Query") is not None, number
+
+
+def test_rows_of_several_models_and_where_there_are_none() -> None:
+    """A batch over models has rows with the attributes of all; where one attribute has two types it has dicts."""
+
+    class Number(Model, prefix="nu"):
+        number_id: str
+        text: int
+
+        primary_key = PrimaryKey("number_id")
+
+    class Text(Model, prefix="tx"):
+        text_id: str
+        text: str
+
+        primary_key = PrimaryKey("text_id")
+
+    several = row_type(schema_of(Text), schema_of(Odd))
+    assert several is not None
+    text = {PK: {"S": "tx#1"}, SK: {"S": "tx"}, "text_id": {"S": "1"}, "text": {"S": "a"}}
+    odd = {PK: {"S": "od#1"}, SK: {"S": "od"}, "odd_id": {"S": "1"}}
+    reply = several.parsed(body_of(text, odd, operation="BatchGetItem"), "BatchGetItem")
+    assert reply is not None
+    assert [plain_item(row) for row in reply["Responses"]["t"]] == [text, odd]
+    assert schema_of(Text).decode_row(reply["Responses"]["t"][0], None, {})["text"] == "a"
+    assert row_type(schema_of(Text), schema_of(Number)) is None
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"null", b"<html>", b'{"Items":[{"_pk":{"S":"\xff"}}]}'])
+def test_what_is_no_reply_is_left_to_the_parser_that_says_so(body: bytes) -> None:
+    """No half of a reply is taken for a whole one."""
+    assert RowType({PK: "S", SK: "S"}).parsed(body, "Query") is None
+
+
+def test_an_instance_of_a_row_knows_its_whole_item() -> None:
+    """What a save compares with is the item as it is stored."""
+    schema = schema_of(Odd)
+    item = {PK: {"S": "od#1"}, SK: {"S": "od"}, "odd_id": {"S": "1"}, "class": {"N": "2"}}
+    home: Any = type("Home", (), {"schema": schema, "model": Odd})()
+    (by_row,) = new_of_rows(home, None, [only_row(schema, item)])
+    (by_dict,) = new_of_rows(home, None, [parse_reply(body_of(item), "Query")["Items"][0]])
+    assert state_of(by_row).stored == state_of(by_dict).stored == item
+    assert (by_row.odd_id, by_row.second) == (by_dict.odd_id, by_dict.second) == ("1", 2)
