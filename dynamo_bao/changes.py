@@ -31,6 +31,7 @@ from dynamo_bao.instances import (
     state_of,
     unload,
 )
+from dynamo_bao.items import Stored, plain_item
 from dynamo_bao.keys import Key
 from dynamo_bao.schema import Schema
 from dynamo_bao.session.session import Session
@@ -139,7 +140,7 @@ class Creation(Change):
 
     Attributes:
         values: the accepted values of all fields.
-        item: what will be stored; not to be changed.
+        sent: what will be stored, an item or one that is spelled; not to be changed.
     """
 
     operation = "create"
@@ -155,19 +156,29 @@ class Creation(Change):
         instance: Any,
         condition: Condition,
         values: Mapping[str, Any],
-        item: Item,
+        sent: Stored,
         by_save: bool,
     ) -> None:
-        Change.__init__(self, home, session, subject, instance, condition)
-        self.values = values
-        self.item = item
+        # What `Change` does too; made for every new object, so that a call less counts.
+        self.home, self.session, self.subject = home, session, subject
+        self.instance = self.result = instance
+        self.condition = condition
+        self.spot = home.database.table_name, subject.identity.key
+        self.values, self.sent = values, sent
         self._by_save = by_save
+
+    @property
+    def item(self) -> Item:
+        """What will be stored; not to be changed."""
+        item = plain_item(self.sent)
+        self.sent = item
+        return item
 
     def with_values(self, values: Mapping[str, Any]) -> Creation:
         """The same of an item with other (accepted) values."""
         made = copy.copy(self)
         made.values = values
-        made.item = self.subject.schema.item(self.subject.tenant, self.subject.identity, values)
+        made.sent = self.subject.schema.item(self.subject.tenant, self.subject.identity, values)
         return made
 
     def plan_from(self, known: Known | None) -> WritePlan:
@@ -183,7 +194,7 @@ class Creation(Change):
 
     def settle(self, stored: Item | None) -> Any:
         session, (_, tenant, identity) = self.session, self.subject
-        absorb_own(self.instance, self.home, tenant, session, identity, self.item)
+        absorb_own(self.instance, self.home, tenant, session, identity, self.sent)
         if session is None or session.keeps(self.home, identity, self.instance):
             if self._sharing or self._earlier is not None:
                 self._sharing, self._earlier = (), None

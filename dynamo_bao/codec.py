@@ -18,6 +18,7 @@ from dynamo_bao.fields.base import Field
 from dynamo_bao.fields.documents import MapField, are_texts, from_list, from_map
 from dynamo_bao.fields.moments import EPOCH
 from dynamo_bao.fields.text import is_unicode
+from dynamo_bao.items import Stored
 from dynamo_bao.numbers import float_text, number_text, parse_integer
 from dynamo_bao.ulids import is_ulid
 from dynamo_bao.wire import (
@@ -29,7 +30,6 @@ from dynamo_bao.wire import (
     SK,
     AttributeValue,
     Item,
-    Stored,
     slot_of,
 )
 
@@ -46,6 +46,7 @@ NAMES: dict[str, Any] = {
     "_is_unicode": is_unicode,
     "_is_ulid": is_ulid,
     "_are_texts": are_texts,
+    "_TEXT": frozenset((str,)),
     "_number_text": number_text,
     "_Decimal": Decimal,
     "_UUID": uuid.UUID,
@@ -252,11 +253,11 @@ def _smallness(fields: Collection[Field], lengths: list[str | None]) -> tuple[st
 def is_small(item: Item) -> bool:
     """Whether an item is certainly under the limit: its JSON is, which is always longer than what DynamoDB counts."""
     # Imported here: a compiled module, needed only once something is written.
-    import msgspec
+    import orjson
 
     try:
-        return len(msgspec.json.encode(item)) <= MAX_ITEM_BYTES - KEYS_BYTES
-    except (TypeError, ValueError):
+        return len(orjson.dumps(item, default=bytes.hex)) <= MAX_ITEM_BYTES - KEYS_BYTES
+    except TypeError:
         return False
 
 
@@ -278,13 +279,27 @@ def compile_unsure(model: str, fields: Iterable[Field]) -> Unsure:
     return unsure
 
 
-def acceptable(field: Field, of: str) -> str | None:
-    """An expression that is true where `field` accepts the variable `of` as it is; None where that is not simple."""
+def acceptable(field: Field, of: str, *, plain: bool = False) -> str | None:
+    """An expression that is true where `field` accepts the variable `of` as it is; None where that is not simple.
+
+    Args:
+        plain: whether the texts of the value are known to be such as UTF-8 can say.
+    """
     fine = fine_source_of(field)
     if fine is None:
         return None
+    if plain and _defines_last(type(field), "fine_source", "plain_source"):
+        fine = field.plain_source() or fine
     takes_none = f"{of} is None or " if field.nullable and field.absent() is None else ""
     return takes_none + fine.format(v=of)
+
+
+def normal(field: Field, of: str) -> str | None:
+    """An expression that is true where `field` holds the variable `of` as it is, acceptable or not; None for none."""
+    source = field.normal_source()
+    if source is None or not _defines_last(type(field), "normalise", "normal_source"):
+        return acceptable(field, of)
+    return (f"{of} is None or " if field.nullable else "") + source.format(v=of)
 
 
 def fine_source_of(field: Field) -> str | None:
@@ -297,11 +312,15 @@ def fine_source_of(field: Field) -> str | None:
 
 def _encoded(field: Field, number: int, names: dict[str, Any], of: str) -> str:
     """An expression of the stored form of the variable `of`: a field's own, unless a subclass changed the method."""
-    source = field.encode_source
-    if source is not None and _defines_last(type(field), "to_dynamo", "encode_source"):
-        return source.format(v=of)
+    if field.encode_source is not None and encodes_by_source(field):
+        return field.encode_source.format(v=of)
     names[f"f{number}"] = _typed(field)
     return f"f{number}({of})"
+
+
+def encodes_by_source(field: Field) -> bool:
+    """Whether `encode_source` is what the field's `to_dynamo` does."""
+    return field.encode_source is not None and _defines_last(type(field), "to_dynamo", "encode_source")
 
 
 def is_plain(field: Field) -> bool:

@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from itertools import groupby
 from operator import attrgetter
-from typing import Any
+from typing import Any, TypeVar
 
 from attrs import Factory, define, frozen
 
+from dynamo_bao.bulk import Bulk, is_made_here
 from dynamo_bao.changes import Change, Creation, Deleting
 from dynamo_bao.codec import STATE
 from dynamo_bao.database import Database
@@ -42,6 +43,9 @@ from dynamo_bao.writes.execute import Write
 from dynamo_bao.writes.transact import run_together
 from dynamo_bao.writing import write_through
 
+T = TypeVar("T")
+_TRANSIENT = Status.TRANSIENT  # read often
+
 # --- naming objects -------------------------------------------------------------------------------------
 
 
@@ -61,7 +65,7 @@ def entries_for(
     for instance in instances:
         values = values_in(instance)
         state: State = values[STATE]
-        is_new = state.status is Status.TRANSIENT
+        is_new = state.status is _TRANSIENT
         if overwrite and (schema.constraints or not is_new):
             raise _not_blindly(schema)
         if not is_new:
@@ -128,12 +132,7 @@ def plan_commit(changes: Sequence[Change]) -> CommitPlan:
             owner[spot] = group
         if group not in groups:
             groups.append(group)
-    size = MAX_BATCH_WRITE_ITEMS
-    batches = [
-        tuple(members[start : start + size])
-        for members in blind.values()
-        for start in range(0, len(members), size)
-    ]
+    batches = [tuple(batch) for members in blind.values() for batch in _batches(members)]
     return CommitPlan(tuple(batches), tuple(map(tuple, groups)))
 
 
@@ -145,15 +144,13 @@ def is_blind(change: Change) -> bool:
     if change.overwrite:
         return True
     schema = change.subject.schema
-    if schema.constraints or schema.versioned or not is_empty(change.condition):
+    if not is_empty(change.condition):
         return False
     if isinstance(change, Deleting):
-        return True
-    generated = state_of(change.instance).generated
-    if type(change) is not Creation or not generated:
-        return False
-    key = change.subject.identity.values
-    return any(key.get(name) == value for name, value in generated.items())
+        return not (schema.constraints or schema.versioned)
+    return type(change) is Creation and is_made_here(
+        schema, state_of(change.instance), change.subject.identity
+    )
 
 
 # --- carrying out ---------------------------------------------------------------------------------------
@@ -188,6 +185,10 @@ def commit(session: Session, entries: Sequence[Entry], *, atomic: bool) -> None:
 
     Everything is checked before the first request. What is written leaves the unit of work; the rest stays.
     """
+    bulk = None if atomic else Bulk.of(session, entries)
+    if bulk is not None:
+        _commit_bulk(session, bulk)
+        return
     prepared: list[Change | None] = []
     for home, some in groupby(entries, attrgetter("home")):
         prepared += home.prepared(session, some)
@@ -201,18 +202,57 @@ def commit(session: Session, entries: Sequence[Entry], *, atomic: bool) -> None:
         for change in changes:
             if change.spot not in spots:  # added and deleted: what is stored is not known
                 session.unsay(change.home, change.subject.identity)
+    _conclude(session, entries, prepared, joined, outcome)
+
+
+def _commit_bulk(session: Session, bulk: Bulk) -> None:
+    """Writes a bulk of puts; where some are not written, each is a change with an outcome of its own."""
+    database = bulk.database
+    deadline = deadline_of(session, database)
+    calls = [partial(write_batch, database.transport, dict(some), deadline) for some in _batches(bulk.puts)]
+    with round_of(session, database, "commit") as opened:
+        parts = session.run_at_once(calls, database)
+        for entries, part in zip(_batches(bulk.entries), parts, strict=True):
+            about = [entry.described() for entry in entries[:NAMED_KEYS]]
+            for reply in part.replies:
+                opened.add(database, reply, about, len(entries))
+    if all(part.is_whole for part in parts):
+        bulk.settle()
+        return
+    changes, outcome = bulk.changes(), Outcome(database)
+    for batch, part in zip(_batches(changes), parts, strict=True):
+        outcome.add(_outcome_of(batch, part))
+    _conclude(session, bulk.entries, changes, changes, outcome)
+
+
+def _conclude(
+    session: Session,
+    entries: Sequence[Entry],
+    prepared: Sequence[Change | None],
+    joined: Sequence[Change],
+    outcome: Outcome | None,
+) -> None:
+    """Takes what is written off the unit of work, and brings memory to what is stored.
+
+    Args:
+        prepared: what each entry was at this commit, None where nothing of it had changed.
+        joined: the changes that were sent.
+    """
     left = set() if outcome is None else {change.spot for change in (*outcome.failed, *outcome.unknown)}
-    session.committed(
-        [
-            entry
-            for entry, change in zip(entries, prepared, strict=True)
-            if change is None or change.spot not in left
-        ]
-        if left
-        else entries
-    )
+    gone = [
+        entry
+        for entry, change in zip(entries, prepared, strict=True)
+        if change is None or change.spot not in left
+    ]
+    session.committed(gone if left else entries)
     if outcome is not None:
         _settle(joined, outcome)
+
+
+def _batches(members: Sequence[T]) -> list[Sequence[T]]:
+    """The members in as many parts as there are requests."""
+    size = MAX_BATCH_WRITE_ITEMS
+    return [members[start : start + size] for start in range(0, len(members), size)]
 
 
 def _atomically(session: Session, changes: Sequence[Change]) -> Outcome:
@@ -253,10 +293,14 @@ def _in_parts(session: Session, changes: Sequence[Change]) -> Outcome:
 def _batch_outcome(changes: Sequence[Change], deadline: float) -> Outcome:
     """Writes changes without conditions."""
     database = changes[0].home.database
-    puts = {change.spot: change.item if isinstance(change, Creation) else None for change in changes}
-    written: BatchWritten = write_batch(database.transport, puts, deadline)
-    outcome = Outcome(database, replies=written.replies)
-    if written.error is None and not written.unprocessed:
+    puts = {change.spot: change.sent if isinstance(change, Creation) else None for change in changes}
+    return _outcome_of(changes, write_batch(database.transport, puts, deadline))
+
+
+def _outcome_of(changes: Sequence[Change], written: BatchWritten) -> Outcome:
+    """What became of changes that were written as one batch."""
+    outcome = Outcome(changes[0].home.database, replies=written.replies)
+    if written.is_whole:
         outcome.stored = dict.fromkeys(changes)
         return outcome
     for change in changes:

@@ -14,7 +14,7 @@ from typing import Any
 from attrs import NOTHING
 
 from dynamo_bao.classes import schema_of
-from dynamo_bao.codec import IMMUTABLE, NAMES, STATE, acceptable, compiled
+from dynamo_bao.codec import IMMUTABLE, NAMES, STATE, compiled, normal
 from dynamo_bao.errors import UnknownFieldError, ValidationError, suggestion
 from dynamo_bao.fields.base import Field
 from dynamo_bao.instances import State, Status, give_values
@@ -120,7 +120,7 @@ def _acceptance_lines(field: Field, number: int, names: dict[str, Any], unusual:
     """Lines that take a value at first sight, or have the field convert it; one that is missing is unusual."""
     v = f"v{number}"
     names[f"field{number}"] = field
-    convert, fine = [f"        {v} = _converted(field{number}, {v})"], acceptable(field, v)
+    convert, fine = [f"        {v} = _converted(field{number}, {v})"], normal(field, v)
     if _is_required(field):
         convert.insert(0, f"        if {v} is _NOTHING: {unusual}")
     if fine is None:

@@ -16,10 +16,11 @@ from dynamo_bao.codec import STATE, same_stored
 from dynamo_bao.database import Database
 from dynamo_bao.errors import ValidationError
 from dynamo_bao.identities import Identity
+from dynamo_bao.items import Stored, plain_item
 from dynamo_bao.keys import Key
 from dynamo_bao.peers import Origin, PeerGroup
 from dynamo_bao.schema import Schema
-from dynamo_bao.wire import AttributeValue, Item, Stored
+from dynamo_bao.wire import AttributeValue, Item
 
 
 class Status(enum.Enum):
@@ -126,22 +127,6 @@ class State:
             return None
         self.kept = item = plain_item(self.kept)
         return item
-
-
-def is_row(item: Stored) -> bool:
-    """Whether an item is as it was in a reply of many, no dict."""
-    return type(item) is not dict
-
-
-def plain_item(item: Stored) -> Item:
-    """An item whose values are dicts, whether it is one already or a row."""
-    if not is_row(item):
-        whole: Item = item
-        return whole
-    # Imported here: it takes a compiled module, which is loaded where there is a row.
-    from dynamo_bao.rows import item_of
-
-    return item_of(item)
 
 
 class Instance:

@@ -15,14 +15,15 @@ from dynamo_bao.expressions.conditions import Condition, all_of
 from dynamo_bao.expressions.dicts import condition_from
 from dynamo_bao.expressions.render import Placeholders, render_condition
 from dynamo_bao.filling import fill, new_of_rows
-from dynamo_bao.instances import Home, Status, plain_item, state_of
+from dynamo_bao.instances import Home, Status, state_of
+from dynamo_bao.items import Stored, plain_item
 from dynamo_bao.keyconditions import key_condition
-from dynamo_bao.schema import row_type
+from dynamo_bao.rowtypes import row_type
 from dynamo_bao.scope import enter, enter_through, session_now
 from dynamo_bao.session.session import Session
 from dynamo_bao.shapes import IndexShape, PrimaryShape
 from dynamo_bao.transport.messages import Request
-from dynamo_bao.wire import PK, QUERY, SK, Item, Stored, index_key_names
+from dynamo_bao.wire import PK, QUERY, SK, Item, index_key_names
 
 DIRECTIONS = ("ASC", "DESC")
 

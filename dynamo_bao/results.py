@@ -13,13 +13,14 @@ from dynamo_bao.capacity import Capacity
 from dynamo_bao.database import Database
 from dynamo_bao.errors import ItemNotFoundError, QueryError
 from dynamo_bao.instances import Status, state_of
+from dynamo_bao.items import Stored
 from dynamo_bao.links import make_peers, remembered_related
 from dynamo_bao.loading import Wish, load_relations
 from dynamo_bao.query import Query
 from dynamo_bao.sending import send
 from dynamo_bao.session.session import Session
 from dynamo_bao.transport.messages import Reply, Request
-from dynamo_bao.wire import Item, Stored
+from dynamo_bao.wire import Item
 
 M = TypeVar("M")
 

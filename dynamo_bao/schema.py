@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
-from functools import lru_cache
 from operator import itemgetter
 from typing import Any
 
@@ -23,7 +22,6 @@ from dynamo_bao.codec import (
     compile_store,
     compile_unsure,
     is_plain,
-    row_attributes,
     undecodable,
 )
 from dynamo_bao.errors import ConfigurationError, DataFormatError, QueryError, ValidationError, suggestion
@@ -31,6 +29,7 @@ from dynamo_bao.fields.base import Field
 from dynamo_bao.fields.documents import JsonField, StringSetField, plain, to_document
 from dynamo_bao.fields.text import BinaryField, RelatedField, VersionField
 from dynamo_bao.identities import Identity, TextKeys
+from dynamo_bao.items import Stored
 from dynamo_bao.keys import (
     SEPARATOR,
     Key,
@@ -44,12 +43,10 @@ from dynamo_bao.keys import (
 from dynamo_bao.numbers import number_text
 from dynamo_bao.searchtext import SearchConfig, field_texts, normalise_term, search_text
 from dynamo_bao.shapes import ConstraintShape, IndexShape, Part, PrimaryShape
-from dynamo_bao.transport.messages import RowParser
+from dynamo_bao.spelling import Spell, compile_spelling, spelled_members
 from dynamo_bao.wire import ITER_PK, ITER_SK, PK, SEARCH_TEXT, SK, AttributeValue, Item
 
 _PATH = re.compile(r"[^.\[\]]+(\[\d+\])*(\.[^.\[\]]+(\[\d+\])*)*")
-MOST_SLOTS = 200
-"""Of how many attributes a row is at most: each takes time, also where an item does not have it."""
 _ORDERING = frozenset(("<", "<=", ">", ">="))
 
 
@@ -72,6 +69,8 @@ class Schema:
     encode: Encode = field(init=False)
     unsure: Unsure = field(init=False)
     store: Store = field(init=False)
+    spell: Spell = field(init=False)
+    _raw: Any = field(init=False, default=None)
     key_names: tuple[str, ...] = field(init=False)
     no_keys: dict[str, None] = field(init=False)
     attributes: dict[str, str] = field(init=False)
@@ -121,6 +120,18 @@ class Schema:
         self.encode = self._later("encode", lambda: compile_encoder(name, fields))
         self.unsure = self._later("unsure", lambda: compile_unsure(name, fields))
         self.store = self._later("store", lambda: compile_store(name, fields))
+        self.spell = self._later("spell", self._spelling)
+
+    def _spelling(self) -> Spell:
+        """How items are spelled: not at all where anything of them is still looked at afterwards."""
+        # Imported here: a compiled module, needed only once something is written.
+        import orjson
+
+        json: Any = orjson
+        self._raw = json.Fragment
+        usual = self.text_keys is not None and not (self.search or self.constraints or self.documents)
+        spell = compile_spelling(self.name, self.fields.values()) if usual else None
+        return spell or (lambda values: None)
 
     def _later(self, name: str, compiled: Callable[[], Any]) -> Any:
         def first(*args: Any) -> Any:
@@ -138,9 +149,9 @@ class Schema:
         Raises:
             ValidationError: where a key field has no value, or one that cannot be a key.
         """
-        if self.text_keys is not None and len(self.key_names) == 1:
-            text = values.get(self.key_names[0])
-            short = self.text_keys.identity(tenant, text) if type(text) is str else None
+        keys, text = self.text_keys, values.get(self.single)
+        if keys is not None and type(text) is str and self.bare == 2:  # a state, and the only key field
+            short = keys.identity(tenant, text)
             if short is not None:
                 return short
         return self._identity(tenant, [self._needed(values, name) for name in self.key_names])
@@ -273,6 +284,13 @@ class Schema:
         item[PK], item[SK] = {"S": key.pk}, {"S": key.sk}
         if self.derived_names:
             item.update(self.derived(tenant, identity.primary_id, values, item))
+
+    def spelled(self, text: str, tenant: str | None, identity: Identity, values: Mapping[str, Any]) -> Stored:
+        """The whole item of which `spell` gave the text, with its keys and what follows from its values, as JSON."""
+        pk, sk = identity.key
+        if self.derived_names:
+            text += spelled_members(self.derived(tenant, identity.primary_id, values, {}))
+        return self._raw(f'{{{text}"{PK}":{{"S":"{pk}"}},"{SK}":{{"S":"{sk}"}}}}'.encode())
 
     def derived(self, tenant: str | None, primary_id: str, values: Mapping[str, Any], item: Item) -> Item:
         """The attributes that follow from others: index keys, iteration keys and the search text.
@@ -410,24 +428,6 @@ class Schema:
         if rest and (owner.can_be_key or isinstance(owner, (JsonField, StringSetField, BinaryField))):
             raise QueryError(f"{self.name}.{name} has no inner path {rest!r}; it is not a map.", field=name)
         return owner, rest
-
-
-@lru_cache(maxsize=256)
-def row_type(*schemas: Schema) -> RowParser | None:
-    """How replies with items of these models are parsed into rows; None where that would not do.
-
-    That is where an attribute has several types, or there are so many of them that dicts take less time.
-    """
-    # Imported here: it takes a compiled module, needed only once something is asked for.
-    from dynamo_bao.rows import RowType
-
-    attributes: dict[str, str | None] = {PK: "S", SK: "S"}
-    for schema in schemas:
-        derived = dict.fromkeys(sorted(schema.derived_names), "S")
-        for name, code in {**derived, **row_attributes(schema.fields.values())}.items():
-            if attributes.setdefault(name, code) != code:
-                return None
-    return RowType(attributes) if len(attributes) <= MOST_SLOTS else None
 
 
 def _getter(names: Sequence[str]) -> Callable[[Mapping[str, Any]], tuple[Any, ...]] | None:

@@ -18,7 +18,6 @@ from dynamo_bao.errors import (
     ValidationError,
     suggestion,
 )
-from dynamo_bao.expressions.conditions import EMPTY
 from dynamo_bao.fields.numeric import CounterField
 from dynamo_bao.hooks import has_hooks, run
 from dynamo_bao.instances import Home, Status, changed_names, state_of
@@ -31,7 +30,7 @@ from dynamo_bao.writes.plans import Delta
 from dynamo_bao.writing import (
     ConditionLike,
     carry_out,
-    creation_in,
+    creation_for,
     creation_of,
     deleting_of,
     saving_of,
@@ -40,6 +39,7 @@ from dynamo_bao.writing import (
 
 M = TypeVar("M")
 _UPSERT_ROUNDS = 5
+_TRANSIENT = Status.TRANSIENT  # read often
 
 
 class StoredModel(Generic[M]):
@@ -224,14 +224,11 @@ class StoredModel(Generic[M]):
         instance: M = entry.instance
         if entry.deletes:
             return self._deletion(None, None, instance)
-        if state_of(instance).status is not Status.TRANSIENT:
+        if state_of(instance).status is not _TRANSIENT:
             return self._saving(instance, None, False)
-        create = partial(
-            creation_in, session, self.home, entry.tenant, instance, EMPTY, by_save=True, claim=entry.claim
-        )
-        change = self._hooked(instance, None, create) if hooked else create()
-        change.overwrite = entry.overwrite
-        return change
+        if not hooked:
+            return creation_for(session, entry)
+        return self._hooked(instance, None, partial(creation_for, session, entry))
 
     def write_all(self, session: Session, entries: Sequence[Entry], *, atomic: bool) -> None:
         """Writes the entries of a unit of work, of any models; see `Session.commit`."""

@@ -15,9 +15,6 @@ AttributeValue = dict[str, Any]
 Item = dict[str, AttributeValue]
 """One item: attribute name to typed value."""
 
-Stored = Any
-"""An item, or the row that one is in a reply of many (`dynamo_bao.rows`): an object with a slot for each attribute."""
-
 MAX_BATCH_GET_KEYS: Final = 100
 MAX_BATCH_WRITE_ITEMS: Final = 25
 MAX_TRANSACTION_ACTIONS: Final = 100

@@ -39,7 +39,7 @@ from dynamo_bao.schema import Schema
 from dynamo_bao.scope import enter, enter_through, open_transaction, require_own_tenant
 from dynamo_bao.sending import round_of
 from dynamo_bao.session.session import Session
-from dynamo_bao.session.work import Claim
+from dynamo_bao.session.work import Claim, Entry
 from dynamo_bao.transport.messages import Reply, Request
 from dynamo_bao.updating import UpdatingByKey, lacking
 from dynamo_bao.wire import Item
@@ -90,28 +90,27 @@ def creation_in(
     tenant: str | None,
     instance: Any,
     wanted: Condition,
-    *,
     by_save: bool,
     claim: Claim | None = None,
+    spelled: bool = False,
 ) -> Creation:
     """`creation_of` in a session, for those who have checked that it may be used.
 
     Args:
         claim: that of the instance, made when it was added to the session's unit of work.
+        spelled: whether the item will most likely travel without anything of it being looked at.
     """
     schema, values = home.schema, values_in(instance)
-    item = schema.store(values)
-    is_small = item is not None and schema.search is None
-    if item is None:
+    text = schema.spell(values) if spelled else None
+    stored = None if text is not None else schema.store(values)
+    if text is None and stored is None:
         values.update(schema.accept_all(values))
-        item = schema.encode(values)
-    if claim is not None and session is not None and _has_still(values, claim[0]):
+    if claim is not None and session is not None and claim[0].of(values):
         identity, key = claim
         earlier = session.at(key)
     else:
         identity = schema.identity(tenant, values)
         earlier = session.known(home, identity.key) if session is not None else None
-    schema.complete(item, tenant, identity, values)
     if earlier is not None and earlier is not instance and is_there(earlier):
         raise ConditionalError(
             f"{schema.name} {identity.primary_id!r} exists already: this context has loaded or added it; nothing was "
@@ -120,19 +119,34 @@ def creation_in(
             key=identity.primary_id,
             operation="create",
         )
-    if not is_small:
-        check_item_size(schema.name, identity.primary_id, item)
+    if text is not None:
+        item = schema.spelled(text, tenant, identity, values)
+    else:
+        item = _completed(schema, tenant, identity, values, stored)
     subject: Subject = named(Subject, (schema, tenant, identity))
     # A copy, because hooks of other objects may change these before they are planned.
     return Creation(home, session, subject, instance, wanted, values.copy(), item, by_save)
 
 
-def _has_still(values: Mapping[str, Any], identity: Identity) -> bool:
-    """Whether the key fields have the very values that `identity` was made of."""
-    for name, value in identity.values.items():  # noqa: SIM110  # a generator takes three times as long
-        if values[name] is not value:
-            return False
-    return True
+def _completed(
+    schema: Schema, tenant: str | None, identity: Identity, values: Mapping[str, Any], stored: Item | None
+) -> Item:
+    """The whole item of accepted values, of which the fields' part is perhaps there already, and certainly small."""
+    item = schema.encode(values) if stored is None else stored
+    schema.complete(item, tenant, identity, values)
+    if stored is None or schema.search is not None:
+        check_item_size(schema.name, identity.primary_id, item)
+    return item
+
+
+def creation_for(session: Session, entry: Entry) -> Creation:
+    """Stores the new instance that was added to a session's unit of work."""
+    change = creation_in(
+        session, entry.home, entry.tenant, entry.instance, EMPTY, True, entry.claim, entry.overwrite
+    )
+    if entry.overwrite:
+        change.overwrite = True
+    return change
 
 
 # --- save -------------------------------------------------------------------------------------------

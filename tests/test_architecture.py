@@ -18,7 +18,10 @@ LOADED_LATE = "rows"
 
 # Every module, lowest first. A module imports only from modules above it in this list.
 LEVELS: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ("words and facts", ("checkers", "errors", "wire", "process", "capacity", "numbers", "ulids", "rows")),
+    (
+        "words and facts",
+        ("checkers", "errors", "wire", "process", "capacity", "numbers", "ulids", "rows", "items"),
+    ),
     ("settings", ("config", "policy", "cursors", "searchtext")),
     (
         "expressions as values",
@@ -68,9 +71,11 @@ LEVELS: tuple[tuple[str, tuple[str, ...]], ...] = (
         (
             "database",
             "codec",
+            "spelling",
             "identities",
             "shapes",
             "schema",
+            "rowtypes",
             "declarations",
             "definition",
             "paths",
@@ -127,6 +132,7 @@ LEVELS: tuple[tuple[str, tuple[str, ...]], ...] = (
             "updating",
             "writing",
             "merging",
+            "bulk",
             "commit",
             "storing",
             "uniqueness",

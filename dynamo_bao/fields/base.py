@@ -97,6 +97,17 @@ class Field(_LooksLikeAny):  # type: ignore[misc]  # looking like Any to checker
         """
         return None
 
+    def normal_source(self) -> str | None:
+        """An expression of ``{v}`` that is true where `normalise` would return the value or its equal; None for none.
+
+        What `validate` says of the value does not matter.
+        """
+        return None
+
+    def plain_source(self) -> str | None:
+        """`fine_source` where the texts of the value are known to be such as UTF-8 can say."""
+        return self.fine_source()
+
     def __init__(
         self,
         *,

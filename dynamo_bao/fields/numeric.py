@@ -54,6 +54,9 @@ class IntegerField(Field):
         most = edge if self.maximum is None else min(edge, self.maximum)
         return f"type({{v}}) is int and {least} <= {{v}} <= {most}"
 
+    def normal_source(self) -> str | None:
+        return "type({v}) is int"
+
     def normalise(self, value: Any) -> int:
         if isinstance(value, bool) or not isinstance(value, int):
             self.refuse_type(value, "int")
@@ -124,7 +127,7 @@ class FloatField(Field):
 
     python_types = (float,)
     decode_source = "float({N})"
-    encode_source = '{{"N": _float_text({v})}}'
+    encode_source = '{{"N": _float_text({v}) if {v}.is_integer() else repr({v})}}'
     length_source = "64"
 
     def __init__(
@@ -140,6 +143,9 @@ class FloatField(Field):
         if self.precision is not None:
             return None
         return "type({v}) is float and (1e-129 < {v} < 1e125 or -1e125 < {v} < -1e-129 or {v} == 0.0)"
+
+    def normal_source(self) -> str | None:
+        return "type({v}) is float" if self.precision is None else None
 
     def normalise(self, value: Any) -> float:
         if isinstance(value, bool) or not isinstance(value, (int, float)):
@@ -179,6 +185,9 @@ class DecimalField(Field):
     decode_source = "_Decimal({N})"
     encode_source = '{{"N": _number_text({v})}}'
     length_source = "64"
+
+    def normal_source(self) -> str | None:
+        return "type({v}) is _Decimal"
 
     def normalise(self, value: Any) -> Decimal:
         if isinstance(value, bool) or not isinstance(value, (Decimal, int)):

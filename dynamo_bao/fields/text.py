@@ -49,6 +49,9 @@ def part_of_text(field: Field, value: Any) -> AttributeValue:
     return {"S": str.__str__(value)}
 
 
+_UNICODE = " and ({v}.isascii() or _is_unicode({v}))"
+
+
 class StringField(Field):
     """A `str`.
 
@@ -80,11 +83,18 @@ class StringField(Field):
         self.choices = tuple(choices) if choices is not None else None
 
     def fine_source(self) -> str | None:
+        plain = self.plain_source()
+        return None if plain is None else plain + _UNICODE
+
+    def plain_source(self) -> str | None:
         if self.pattern is not None or self.choices is not None:
             return None
         longest = "" if self.max_length is None else f" and len({{v}}) <= {self.max_length}"
         shortest = "" if self.min_length is None else f" and len({{v}}) >= {self.min_length}"
-        return "type({v}) is str and ({v}.isascii() or _is_unicode({v}))" + longest + shortest
+        return "type({v}) is str" + longest + shortest
+
+    def normal_source(self) -> str | None:
+        return "type({v}) is str"
 
     def normalise(self, value: Any) -> str:
         if not isinstance(value, str):
@@ -136,6 +146,9 @@ class UlidField(StringField):
         return new_ulid() if self.auto_assign else super().initial()
 
     def fine_source(self) -> str | None:
+        return self.plain_source()
+
+    def plain_source(self) -> str | None:
         return "type({v}) is str and _is_ulid({v})"
 
     def validate(self, value: str) -> None:
@@ -333,7 +346,10 @@ class RelatedField(StringField):
         self.target = target
 
     def fine_source(self) -> str | None:
-        return "type({v}) is str and {v} and ({v}.isascii() or _is_unicode({v}))"
+        return f"{self.plain_source()}{_UNICODE}"
+
+    def plain_source(self) -> str | None:
+        return "type({v}) is str and {v}"
 
     @property
     def target_name(self) -> str:
@@ -341,6 +357,9 @@ class RelatedField(StringField):
         if isinstance(self.target, str):
             return self.target
         return str(getattr(self.target, "__bao_name__", self.target.__name__))
+
+    def normal_source(self) -> str | None:
+        return "type({v}) is str"
 
     def normalise(self, value: Any) -> str:
         if isinstance(value, str):

@@ -12,6 +12,7 @@ from dynamo_bao.database import Database
 from dynamo_bao.errors import BatchIncompleteError
 from dynamo_bao.filling import fill_all
 from dynamo_bao.instances import Status, mark_failed, mark_missing, state_of
+from dynamo_bao.items import Stored
 from dynamo_bao.keys import Key
 from dynamo_bao.links import make_peers
 from dynamo_bao.session.lookups import PlannedBatch, Wanted, plan_reads
@@ -20,7 +21,6 @@ from dynamo_bao.session.queries import PendingQuery
 from dynamo_bao.session.rounds import NAMED_KEYS, Round, Rounds, open_round, tell
 from dynamo_bao.transport.batches import BatchAnswer, TableKey, fetch_batch
 from dynamo_bao.transport.messages import Reply, Request
-from dynamo_bao.wire import Stored
 
 QUERIES_FOR_A_BATCH = 5
 """How many queries travel at once where one batch would: a query's reply is a page, a batch's up to 16 MB."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import weakref
+from collections.abc import Iterable, MutableMapping
 from itertools import islice
 from typing import Any
 
@@ -38,7 +39,7 @@ class IdentityMap:
     def __init__(self, most: int | None = None) -> None:
         self._most = most
         self.held: dict[ItemKey, Any] = {}
-        self._seen: weakref.WeakValueDictionary[ItemKey, Any] = weakref.WeakValueDictionary()
+        self._seen: MutableMapping[ItemKey, Any] = {} if most is None else weakref.WeakValueDictionary()
         self.plain = most is None
 
     def get(self, key: ItemKey) -> Any:
@@ -65,18 +66,21 @@ class IdentityMap:
 
     def see(self, key: ItemKey, instance: Any) -> None:
         """Knows `instance` as the one for `key` while somebody else holds it."""
-        if key not in self.held:
-            self._seen[key] = instance
-            self.plain = False
+        if key in self.held:
+            return
+        if self.plain:
+            self.plain, self._seen = False, weakref.WeakValueDictionary()
+        self._seen[key] = instance
 
     def drop(self, key: ItemKey) -> None:
         """Forgets the instance for `key`."""
         self.held.pop(key, None)
         self._seen.pop(key, None)
 
-    def drop_instance(self, instance: Any) -> None:
-        """Forgets an instance whose key may have changed since it was held."""
-        for key in [key for key, held in self.held.items() if held is instance]:
+    def drop_instances(self, instances: Iterable[Any]) -> None:
+        """Forgets instances whose keys may have changed since they were held."""
+        gone = set(map(id, instances))
+        for key in [key for key, held in self.held.items() if id(held) in gone]:
             self.drop(key)
 
     def items(self) -> list[tuple[ItemKey, Any]]:

@@ -15,7 +15,8 @@ from attrs import define, field, frozen
 from dynamo_bao.database import Database
 from dynamo_bao.instances import Home, state_of
 from dynamo_bao.keys import Key
-from dynamo_bao.schema import Schema, row_type
+from dynamo_bao.rowtypes import row_type
+from dynamo_bao.schema import Schema
 from dynamo_bao.session.identity import ItemKey
 from dynamo_bao.transport.batches import Batch, TableKey
 from dynamo_bao.transport.messages import Transport

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import weakref
+from collections.abc import Mapping
 from typing import Any
 
 from dynamo_bao.identities import Identity
@@ -121,13 +122,16 @@ class Objects(Owned):
 
     def claim(self, home: Home, identity: Identity, instance: Any) -> Claim | None:
         """Makes a new instance the session's own one for a key; None where another is in its way."""
-        key = home, identity.key
-        known = self._identity.get(key)
+        key, identities = (home, identity[0]), self._identity
+        known = identities.held.get(key) if identities.plain else identities.get(key)
         if known is not None:
             if known is not instance and is_there(known):
                 return None
             self._lookups.discard(key)
-        self._identity.hold(key, instance)
+        if identities.plain:
+            identities.held[key] = instance
+        else:
+            identities.hold(key, instance)
         return identity, key
 
     def at(self, key: ItemKey) -> Any:
@@ -153,9 +157,13 @@ class Objects(Owned):
         if self.state is not SessionState.CLOSED and self._identity.get(key) is instance:
             self._identity.hold(key, instance)
 
+    def own_objects(self) -> Mapping[ItemKey, Any]:
+        """The objects held by key for which nobody was handed another: none where the session deleted something."""
+        return {} if self._deleted else self._identity.held
+
     def keeps(self, home: Home, identity: Identity, instance: Any) -> bool:
         """Whether an instance is the session's own one for its key already, and nobody was handed another."""
-        key = home, identity.key
+        key = home, identity[0]
         return self._identity.held.get(key) is instance and key not in self._deleted
 
     def earlier(self, home: Home, identity: Identity) -> list[Any]:

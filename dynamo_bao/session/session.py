@@ -233,14 +233,12 @@ class Session(Objects):
         """
         self.check()
         entries: list[Entry] = []
-        homes: dict[type[Any], Home] = {}
         try:
-            for home, some in groupby(instances, lambda instance: _home_of(instance, homes)):
+            for home, some in groupby(instances, _Homes().of):
                 entries += home.entries(self, some, overwrite=overwrite)
         except BaseException:
-            for instance in instances:
-                if self._work.of(instance) is None and state_of(instance).status is Status.TRANSIENT:
-                    self._identity.drop_instance(instance)
+            new = [one for one in instances if state_of(one).status is Status.TRANSIENT]
+            self._identity.drop_instances(one for one in new if self._work.of(one) is None)
             raise
         self._work.add(entries)
 
@@ -250,9 +248,9 @@ class Session(Objects):
         for instance in instances:
             earlier = self._work.of(instance)
             if earlier is not None and earlier.is_new:
-                self._withdraw(earlier)
+                self._withdraw([earlier])
             else:
-                home = _home_of(instance, {})
+                home = _Homes().of(instance)
                 self._work.add(home.entries(self, [instance], deletes=True))
 
     def commit(self, *, atomic: bool = False) -> None:
@@ -281,17 +279,15 @@ class Session(Objects):
     def rollback(self) -> None:
         """Forgets what was added or to be deleted; objects keep their values, and new ones are not stored."""
         self.check()
-        for entry in self._work.all():
-            self._withdraw(entry)
+        self._withdraw(self._work.all())
 
     def committed(self, entries: Sequence[Entry]) -> None:
         """Takes entries that are written off the unit of work."""
         self._work.drop(entries)
 
-    def _withdraw(self, entry: Entry) -> None:
-        self._work.drop([entry])
-        if entry.is_new:
-            self._identity.drop_instance(entry.instance)
+    def _withdraw(self, entries: Sequence[Entry]) -> None:
+        self._work.drop(entries)
+        self._identity.drop_instances(entry.instance for entry in entries if entry.is_new)
 
     def require_committed(self, error: BaseException | None) -> None:
         """Tells, after the session was closed, of work that was neither committed nor rolled back.
@@ -400,12 +396,14 @@ class Session(Objects):
         )
 
 
-def _home_of(instance: Any, homes: dict[type[Any], Home]) -> Home:
-    """Where an instance belongs; a new one where its class does, which `homes` remembers."""
-    own: Home | None = state_of(instance).home
-    if own is not None:
-        return own
-    kind = type(instance)
-    if kind not in homes:
-        homes[kind] = instance.__bao_home__()
-    return homes[kind]
+class _Homes(dict[type[Any], Home]):
+    """Where instances belong: to their own home, and new ones to that of their class."""
+
+    def __missing__(self, kind: Any) -> Home:
+        home: Home = kind.__bao_home__()
+        self[kind] = home
+        return home
+
+    def of(self, instance: Any) -> Home:
+        """The home of an instance."""
+        return state_of(instance).home or self[type(instance)]

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from dynamo_bao.identities import Identity
-from dynamo_bao.instances import Home
+from dynamo_bao.instances import Home, state_of
 from dynamo_bao.session.identity import ItemKey
 
 Claim = tuple[Identity, ItemKey]
@@ -35,6 +35,11 @@ class Entry(NamedTuple):
     def is_new(self) -> bool:
         """Whether the object was not stored when it was added."""
         return self.claim is not None
+
+    def described(self) -> str:
+        """The model and the primary id, as traces name them."""
+        primary_id = state_of(self.instance).primary_id if self.claim is None else self.claim[0].primary_id
+        return f"{self.home.schema.name} {primary_id!r}"
 
 
 class Work:

@@ -14,11 +14,9 @@ import zlib
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
-from attrs import evolve
-
 from dynamo_bao.errors import DataFormatError, ThrottledError
 from dynamo_bao.transport.integrity import check_envelope, parse_reply
-from dynamo_bao.transport.messages import AttemptFailed, Clock, Outcome, Request, Wire
+from dynamo_bao.transport.messages import AttemptFailed, Clock, Outcome, Request, Wire, spelled_out
 from dynamo_bao.transport.retry import RetryingTransport
 from dynamo_bao.wire import BATCH_GET_ITEM, BATCH_WRITE_ITEM
 
@@ -108,9 +106,9 @@ class _FaultyWire:
             chance = random.Random(self._chance.random())
 
         def send(request: Request) -> dict[str, Any]:
-            return self._wire.attempt(evolve(request, rows=None), seconds)
+            return self._wire.attempt(request, seconds)
 
-        return self._wire.attempt(request, seconds) if fault is None else fault(request, send, chance)
+        return send(request) if fault is None else fault(spelled_out(request), send, chance)
 
     def close(self) -> None:
         self._wire.close()

@@ -8,11 +8,12 @@ from typing import Any
 from attrs import Factory, define, field, frozen
 
 from dynamo_bao.errors import ServiceError
+from dynamo_bao.items import Stored
 from dynamo_bao.keys import Key
 from dynamo_bao.transport.messages import Reply, Request, RowParser, Transport
 from dynamo_bao.transport.outcomes import THROTTLING, TRANSIENT
 from dynamo_bao.transport.retry import repeat_while
-from dynamo_bao.wire import BATCH_GET_ITEM, PK, SK, Stored
+from dynamo_bao.wire import BATCH_GET_ITEM, PK, SK
 
 TableKey = tuple[str, Key]
 """A key together with the table it is looked for in."""

@@ -7,15 +7,16 @@ from typing import Any
 
 from attrs import Factory, define
 
+from dynamo_bao.items import Stored
 from dynamo_bao.keys import Key
 from dynamo_bao.transport.batches import TableKey
 from dynamo_bao.transport.messages import Reply, Request, Transport
 from dynamo_bao.transport.outcomes import may_be_done
 from dynamo_bao.transport.retry import repeat_while
-from dynamo_bao.wire import BATCH_WRITE_ITEM, PK, SK, Item
+from dynamo_bao.wire import BATCH_WRITE_ITEM, PK, SK
 
-Puts = Mapping[TableKey, Item | None]
-"""What to write: the item to put, or None to delete."""
+Puts = Mapping[TableKey, Stored | None]
+"""What to write: the item to put, which may be spelled, or None to delete."""
 
 
 @define
@@ -35,6 +36,11 @@ class BatchWritten:
     uncertain: tuple[TableKey, ...] = ()
     error: Exception | None = None
     replies: list[Reply] = Factory(list)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all of it is written."""
+        return self.error is None and not self.unprocessed
 
 
 def write_batch(transport: Transport, puts: Puts, deadline: float) -> BatchWritten:

@@ -34,11 +34,11 @@ def check_envelope(headers: Mapping[str, str], body: bytes, operation: str) -> N
 def parse_reply(body: bytes, operation: str) -> dict[str, Any]:
     """The JSON object of a successful reply, binaries decoded; `DataFormatError` where it is none."""
     # Imported here: a compiled module, needed only once there are replies.
-    import msgspec
+    import orjson
 
     try:
-        parsed = msgspec.json.decode(body)
-    except (ValueError, RecursionError):
+        parsed = orjson.loads(body)
+    except ValueError:
         parsed = None
     if not isinstance(parsed, dict):
         raise DataFormatError(

@@ -8,6 +8,7 @@ proxy stands between, or where botocore signs in another way than by Signature V
 
 from __future__ import annotations
 
+import base64
 import os
 import time
 from collections.abc import Callable, Mapping
@@ -300,12 +301,18 @@ def trace_headers(environment: Mapping[str, str]) -> dict[str, str]:
 def encoded(parameters: Mapping[str, Any]) -> bytes | None:
     """Parameters as DynamoDB's JSON, binaries as base64; None for what only another encoder could say."""
     # Imported here: a compiled module, needed only once there are requests.
-    import msgspec
+    import orjson
 
     try:
-        return msgspec.json.encode(parameters)
-    except (TypeError, ValueError, RecursionError):
+        return orjson.dumps(parameters, default=_base64)
+    except orjson.JSONEncodeError:
         return None
+
+
+def _base64(value: Any) -> str:
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return base64.b64encode(value).decode()
+    raise TypeError(f"{type(value).__name__} is no value of DynamoDB's")
 
 
 def _exchanged(connections: Connections, url: str, data: bytes, ends: float) -> HttpReply:

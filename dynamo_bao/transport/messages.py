@@ -9,7 +9,8 @@ from typing import Any, Protocol
 from attrs import Factory, define, field, frozen
 
 from dynamo_bao.capacity import NOTHING_CONSUMED, Capacity
-from dynamo_bao.wire import READ_OPERATIONS, Item
+from dynamo_bao.items import plain_item
+from dynamo_bao.wire import BATCH_WRITE_ITEM, READ_OPERATIONS, Item
 
 
 @frozen
@@ -194,6 +195,25 @@ def names_an_arn(request: Request) -> bool:
     if name is None:
         return any(other.startswith("arn:") for other in tables_of(request) if isinstance(other, str))
     return isinstance(name, str) and name.startswith("arn:")
+
+
+def spelled_out(request: Request) -> Request:
+    """The same request in dicts only: for no rows, and without items that are JSON already."""
+    parameters = request.parameters
+    if request.operation == BATCH_WRITE_ITEM:
+        tables = {
+            table: [_spelled_out(member) for member in members]
+            for table, members in parameters["RequestItems"].items()
+        }
+        parameters = {**parameters, "RequestItems": tables}
+    return Request(request.operation, parameters, request.repeatable)
+
+
+def _spelled_out(member: dict[str, Any]) -> dict[str, Any]:
+    item = member["PutRequest"]["Item"] if "PutRequest" in member else None
+    if item is None or type(item) is dict:
+        return member
+    return {"PutRequest": {"Item": plain_item(item)}}
 
 
 def returned_item(body: dict[str, Any], member: str) -> Item | None:

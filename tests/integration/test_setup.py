@@ -61,6 +61,7 @@ def test_the_import_loads_neither_boto3_nor_moto() -> None:
         "cattrs",
         "asyncio",
         "msgspec",
+        "orjson",
         "ulid_transform",
         "flask",
     )

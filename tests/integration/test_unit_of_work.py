@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 
@@ -27,7 +27,7 @@ from dynamo_bao import (
     run_with_batch_context,
     transaction,
 )
-from dynamo_bao.testing import FaultInjectingTransport, damaged, throttled, unprocessed
+from dynamo_bao.testing import FaultInjectingTransport, damaged, refused_connection, throttled, unprocessed
 from dynamo_bao.transport.opening import embedded_transport
 from tests.support import models
 from tests.support.clocks import FakeTime
@@ -324,6 +324,73 @@ class Told(Model, prefix="wt", name="WorkTold"):
         self.heard.append(self.told_id)
         if self.told_id == "a":
             raise Stop
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+@pytest.mark.parametrize(
+    ("fault", "list_name"),
+    [(unprocessed(1.0), "not_done"), (refused_connection(), "not_done"), (damaged("html"), "unknown")],
+    ids=["unprocessed", "refused", "unreadable"],
+)
+def test_one_of_several_batches_that_is_not_written(
+    table_name: str, overwrite: bool, fault: Any, list_name: str
+) -> None:
+    """The others are written and known to be; those of the failed one stay, and are written by the next commit."""
+    calls: list[int] = []
+
+    def second(request: Any, send: Any, chance: Any) -> dict[str, Any]:
+        items = [
+            member["PutRequest"]["Item"]
+            for members in request.parameters["RequestItems"].values()
+            for member in members
+        ]
+        if any(item["title"]["S"] == "post 30" for item in items):
+            calls.append(len(items))
+            answered: dict[str, Any] = fault(request, send, chance)
+            return answered
+        found: dict[str, Any] = send(request)
+        return found
+
+    transport = FaultInjectingTransport(
+        embedded_transport().wire, operations={"BatchWriteItem"}, clock=FakeTime().clock
+    )
+    with init_models(models=models.ALL, table_name=table_name, transport=transport, deadline=5) as manager:
+        manager.create_table()
+        transport.inject(second)
+        with run_with_batch_context(max_concurrency=1) as session:
+            posts = [Post(title=f"post {number}", tags={"a", "b"}) for number in range(60)]
+            session.add(*posts, overwrite=overwrite)
+            with pytest.raises(CommitError) as caught:
+                session.commit()
+            assert calls
+            assert getattr(caught.value, list_name) == tuple(posts[25:50])
+            assert caught.value.done == (*posts[:25], *posts[50:])
+            assert posts[0].exists() and not posts[0].has_changes()
+            posts[30].title = "post 30 at last"
+            transport.inject([])
+            session.commit()
+            assert all(Post.find(post.post_id) is post and not post.has_changes() for post in posts)
+        assert Post.count() == 60
+        assert Post.find(posts[30].post_id).title == "post 30 at last"
+
+
+def test_what_was_put_without_looking_is_as_any_other_object(manager: Manager, wire: Wire) -> None:
+    """It knows what is stored: a save sends what changed of it, also of a set that was changed in place."""
+    with run_with_batch_context() as session:
+        posts = [Post(title=title, tags={"x"}) for title in ('"quoted"', "Gödel", "plain", "two\nlines")]
+        session.add(*posts)
+        session.commit()
+        assert [post.has_changes() for post in posts] == [False] * 4
+        posts[2].tags.add("y")
+        posts[1].title = "Escher"
+        wire.clear()
+        for post in posts:
+            post.save()
+        assert wire.operations == ["UpdateItem"] * 2
+    for post in posts:
+        stored = Post.find(post.post_id)
+        assert (stored.title, stored.tags, stored.views) == (post.title, post.tags, 0)
+        assert stored.created_at == post.created_at
 
 
 @pytest.mark.parametrize("also_refused", [False, True])

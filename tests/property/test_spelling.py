@@ -1,0 +1,134 @@
+"""An item that is spelled is the item that is made of dicts."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from hypothesis import given, settings, strategies as st
+
+from dynamo_bao import (
+    BooleanField,
+    CounterField,
+    DateTimeField,
+    FloatField,
+    Index,
+    IntegerField,
+    MapField,
+    Model,
+    PrimaryKey,
+    RelatedField,
+    StringField,
+    StringSetField,
+    UlidField,
+    UuidField,
+    ValidationError,
+)
+from dynamo_bao.classes import schema_of
+from dynamo_bao.items import plain_item
+from dynamo_bao.wire import MAX_ITEM_BYTES
+from tests.support.values import SCALARS, TEXTS, VALUES
+
+
+class Simple(Model, prefix="sm", iterable=True):
+    """Fields of all kinds that an item can be spelled of."""
+
+    simple_id: Any = StringField()
+    made: Any = UlidField(auto_assign=True)
+    text: Any = StringField(default="a")
+    short: Any = StringField(default=None, max_length=4, attribute='it\'s "short"')
+    other: Any = RelatedField("Simple", default=None)
+    number: Any = IntegerField(default=None, maximum=10**20)
+    views: Any = CounterField()
+    ratio: Any = FloatField(default=0.5)
+    share: Any = FloatField(default=None)
+    flag: Any = BooleanField(default=None)
+    moment: Any = DateTimeField(default=None)
+    code: Any = UuidField(default=None)
+    labels: Any = StringSetField()
+
+    primary_key = PrimaryKey("simple_id")
+    by_other = Index("other", "text", id="gsi1")
+
+
+class Documented(Model, prefix="dc"):
+    """A model whose items are not spelled."""
+
+    documented_id: str
+    map: dict[str, Any] = MapField(default=None)
+
+    primary_key = PrimaryKey("documented_id")
+
+
+SCHEMA = schema_of(Simple)
+TRICKY = st.sampled_from(
+    ['"', "\\", "a\nb", "\x00", "\x7f", "\u2028", "Gödel", "𝄞", "\ud800", "", "{v0}", "%s", "'", "</script>"]
+)
+GIVEN = st.dictionaries(
+    st.sampled_from(sorted(SCHEMA.fields)),
+    SCALARS | TEXTS | TRICKY | st.sets(TEXTS | TRICKY, max_size=4) | st.one_of(*VALUES.values()),
+    max_size=5,
+)
+
+
+def spelled(values: dict[str, Any], tenant: str | None = None) -> dict[str, Any] | None:
+    """The item that is spelled of some values; None where it is not."""
+    text = SCHEMA.spell(values)
+    if text is None:
+        return None
+    return plain_item(SCHEMA.spelled(text, tenant, SCHEMA.identity(tenant, values), values))
+
+
+@settings(max_examples=800, deadline=None)
+@given(GIVEN, TEXTS | TRICKY, st.sampled_from([None, "acme"]))
+def test_spelling_is_accepting_and_encoding(values: dict[str, Any], text: str, tenant: str | None) -> None:
+    """Of any values it gives the item that dicts give, or none."""
+    now = {**vars(Simple(simple_id="1", text=text)), **values}
+    before = dict(now)
+    try:
+        item = spelled(now, tenant)
+    except ValidationError:  # of the key, which is checked by itself
+        return
+    assert all(now[name] is before[name] for name in now)
+    if item is not None:
+        accepted = SCHEMA.accept_all(dict(now))
+        assert item == SCHEMA.item(tenant, SCHEMA.identity(tenant, accepted), accepted)
+
+
+@pytest.mark.parametrize("text", ["plain", "Gödel", "it's", "{v0} %s", "𝄞" * 3, "\x7f"])
+def test_usual_texts_are_spelled(text: str) -> None:
+    """The short way is the usual one, whether optional fields have values or none."""
+    assert spelled(vars(Simple(simple_id="1", text=text))) is not None
+    made = Simple(
+        simple_id="1",
+        text=text,
+        labels={text, "b"},
+        number=-5,
+        ratio=2.0,
+        flag=False,
+        moment=datetime(2020, 1, 1, tzinfo=timezone.utc),
+        code=uuid4(),
+        other="2",
+    )
+    item = spelled(vars(made))
+    assert item is not None
+    assert (item["text"], item["number"], item["ratio"]) == ({"S": text}, {"N": "-5"}, {"N": "2"})
+    assert item["_gsi1_sk"] == {"S": text}
+
+
+@pytest.mark.parametrize("text", ['"', "a\\b", "two\nlines", "\x00", "\ud800"])
+def test_texts_with_escapes_are_not(text: str) -> None:
+    """Nothing can be said in JSON that was not looked at."""
+    assert SCHEMA.spell(vars(Simple(simple_id="1", text=text))) is None
+    assert SCHEMA.spell(vars(Simple(simple_id="1", labels={"a", text}))) is None
+    assert SCHEMA.spell(vars(Simple(simple_id=text))) is None
+
+
+def test_large_items_and_those_with_documents_are_not() -> None:
+    """An item that may be over the limit is measured; what is decoded anew when it is stored needs its dict."""
+    assert SCHEMA.spell(vars(Simple(simple_id="1", text="a" * MAX_ITEM_BYTES))) is None
+    assert SCHEMA.spell(vars(Simple(simple_id="1", text="ä" * (MAX_ITEM_BYTES // 2)))) is None
+    assert SCHEMA.spell(vars(Simple(simple_id="1", text="ä" * 10_000))) is not None
+    assert schema_of(Documented).spell(vars(Documented(documented_id="1"))) is None
