@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import islice
 from typing import Any
 
 from dynamo_bao.capacity import NOTHING_CONSUMED, Capacity
@@ -99,7 +98,6 @@ def fill_all(
         keys.
     """
     related, absent = list[Any](), list[tuple[Key, Any]]()
-    rows = any(map(is_row, islice(items.values(), 1)))
     for key, instance in wanted:
         values = values_in(instance)
         state, item = values[STATE], items.get(key)
@@ -108,25 +106,25 @@ def fill_all(
             absent.append((key, instance))
             continue
         schema = state.home.schema
-        if schema.has_relations:
-            related.append(instance)
         try:
             if len(values) > schema.bare or state.shared is not None:
                 fill(instance, item, consistent=consistent)
-                continue
-            decoded = (schema.decode_row if rows else schema.decode)(item, state, values)
+            else:  # as nearly always: what `fill` does, in the shortest way
+                decoded = (schema.decode if type(item) is dict else schema.decode_row)(item, state, values)
+                give_values(instance, decoded)
+                give_class(instance, state.home.model)
+                state.status, state.kept = LOADED, item
+                state.consistent, state.wants_consistent = consistent, False
+                state.origin = state.doubt = None
+                if schema.sets_of is not None:
+                    state.sets = schema.sets_of(decoded)
+        except DataFormatError as error:
+            mark_failed(instance, error)
         except Exception as error:
-            mark_failed(
-                instance, error if isinstance(error, DataFormatError) else _unreadable(state, item, error)
-            )
-            continue
-        give_values(instance, decoded)
-        give_class(instance, state.home.model)
-        state.status, state.kept = LOADED, item
-        state.consistent, state.wants_consistent = consistent, False
-        state.origin = state.doubt = None
-        if schema.sets_of is not None:
-            state.sets = schema.sets_of(decoded)
+            mark_failed(instance, _unreadable(state, item, error))
+        else:
+            if schema.has_relations:
+                related.append(instance)
     return related, absent
 
 

@@ -224,6 +224,69 @@ def test_overwrite_is_the_only_blind_put(manager: Manager, wire: Wire) -> None:
     assert Org.find("acme").name == "Acme II"
 
 
+def test_a_key_given_by_hand_is_never_put_blindly(manager: Manager, wire: Wire) -> None:
+    """Also where a commit is of nothing but new objects: what is stored under their keys stays."""
+    Org.create(org_id="acme", name="Acme")
+    wire.clear()
+    with run_with_batch_context() as session:
+        session.add(Org(org_id="acme", name="Acme II"))
+        with pytest.raises(CommitError):
+            session.commit()
+        assert wire.operations == ["PutItem"]
+        session.rollback()
+    assert Org.find("acme").name == "Acme"
+
+
+def test_a_new_object_is_stored_under_the_key_it_has_at_the_commit(manager: Manager) -> None:
+    """Where its key field was given another value after it was added."""
+    with run_with_batch_context() as session:
+        org, other = Org(org_id="a", name="Acme"), Org(org_id="b", name="Best")
+        session.add(org, other, overwrite=True)
+        org.org_id = "c"
+        session.commit()
+    assert (Org.find("a").exists(), Org.find("b").name, Org.find("c").name) == (False, "Best", "Acme")
+
+
+def test_an_object_that_was_deleted_shows_what_is_put_in_its_place(manager: Manager) -> None:
+    """As after any creation; there is one state for one key."""
+    Org.create(org_id="acme", name="Acme")
+    with run_with_batch_context() as session:
+        old = Org.find("acme")
+        old.delete()
+        session.add(Org(org_id="acme", name="Acme II"), overwrite=True)
+        session.commit()
+        assert (old.exists(), old.name) == (True, "Acme II")
+
+
+def test_new_objects_of_two_tables_are_stored_each_in_its_own(table_name: str) -> None:
+    """Also where a commit is of nothing else."""
+
+    class Left(Model, prefix="le"):
+        left_id: str
+
+        primary_key = PrimaryKey("left_id")
+
+    class Right(Model, prefix="ri"):
+        right_id: str
+
+        primary_key = PrimaryKey("right_id")
+
+    first = init_models(models=[Left], table_name=table_name, embedded=True)
+    second = init_models(models=[Right], table_name=f"{table_name}2", transport=first.database.transport)
+    with first, second:
+        second.create_table()
+        with run_with_batch_context() as session:
+            session.add(Left(left_id="l"), Right(right_id="r"), overwrite=True)
+            session.commit()
+        stored = {
+            manager.table_name: [
+                item["_pk"]["S"] for item in first.client.scan(TableName=manager.table_name)["Items"]
+            ]
+            for manager in (first, second)
+        }
+        assert stored == {table_name: ["le#l"], f"{table_name}2": ["ri#r"]}
+
+
 def test_atomic_is_one_transaction(manager: Manager, wire: Wire) -> None:
     """All or nothing; what was refused stays and can be committed again."""
     Org.create(org_id="taken", name="x")
@@ -391,6 +454,18 @@ def test_what_was_put_without_looking_is_as_any_other_object(manager: Manager, w
         stored = Post.find(post.post_id)
         assert (stored.title, stored.tags, stored.views) == (post.title, post.tags, 0)
         assert stored.created_at == post.created_at
+
+
+def test_hooks_run_for_objects_that_are_put_without_looking(table_name: str) -> None:
+    """Nothing is left out for speed."""
+    Told.heard.clear()
+    with (
+        init_models(models=[Told], table_name=table_name, embedded=True),
+        run_with_batch_context() as session,
+    ):
+        session.add(Told(told_id="b"), Told(told_id="c"), overwrite=True)
+        session.commit()
+    assert Told.heard == ["b", "c"]
 
 
 @pytest.mark.parametrize("also_refused", [False, True])

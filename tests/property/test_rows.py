@@ -10,11 +10,13 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from dynamo_bao import IntegerField, Model, PrimaryKey, StringField
+from dynamo_bao.capacity import Capacity
 from dynamo_bao.classes import schema_of
 from dynamo_bao.codec import STATE
-from dynamo_bao.filling import new_of_rows
-from dynamo_bao.instances import state_of
+from dynamo_bao.filling import fill_all, new_of_rows
+from dynamo_bao.instances import new_named, state_of
 from dynamo_bao.items import plain_item
+from dynamo_bao.keys import Key
 from dynamo_bao.rows import MOST_PASSED_OVER, RowType
 from dynamo_bao.rowtypes import row_type
 from dynamo_bao.schema import Schema
@@ -168,3 +170,21 @@ def test_an_instance_of_a_row_knows_its_whole_item() -> None:
     (by_dict,) = new_of_rows(home, None, [parse_reply(body_of(item), "Query")["Items"][0]])
     assert state_of(by_row).stored == state_of(by_dict).stored == item
     assert (by_row.odd_id, by_row.second) == (by_dict.odd_id, by_dict.second) == ("1", 2)
+
+
+def test_items_of_one_batch_may_come_both_ways() -> None:
+    """A batch that took several replies may have rows from one and dicts from another."""
+    schema = schema_of(Odd)
+    home: Any = type("Home", (), {"schema": schema, "model": Odd, "hidden": Odd.__bao_hidden__})()
+    keys = [Key(f"od#{number}", "od") for number in range(4)]
+    items = [{PK: {"S": key.pk}, SK: {"S": "od"}, "odd_id": {"S": key.pk[3:]}} for key in keys]
+    for turn in (0, 1):
+        stored = {
+            key: only_row(schema, item) if (number + turn) % 2 else item
+            for number, (key, item) in enumerate(zip(keys, items, strict=True))
+        }
+        wanted = {key: new_named(home, key, key.pk[3:], None, None) for key in keys}
+        assert fill_all(wanted.items(), stored, False, Capacity(read=0.5)) == ([], [])
+        assert [vars(one)["odd_id"] for one in wanted.values()] == ["0", "1", "2", "3"]
+        assert [state_of(one).stored for one in wanted.values()] == items
+        assert all(type(one) is Odd for one in wanted.values())

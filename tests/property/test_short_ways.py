@@ -167,6 +167,29 @@ def test_a_class_below_a_model_has_a_constructor_of_its_own() -> None:
         assert not hasattr(Whole(str="a"), "more")
 
 
+class Shouted(StringField):
+    """A field that holds values in its own form."""
+
+    def normalise(self, value: Any) -> str:
+        return super().normalise(value).upper()
+
+
+class Formed(Model, prefix="fo"):
+    """Values that are held in another form than they are given in, although they are of the right types."""
+
+    formed_id: str
+    name: Any = Shouted()
+    share: float = FloatField(precision=2)
+
+    primary_key = PrimaryKey("formed_id")
+
+
+def test_a_constructor_asks_fields_that_hold_values_in_a_form_of_their_own() -> None:
+    """Also for values that look as if they were held as they are."""
+    made = Formed(formed_id="1", name="Ada", share=0.126)
+    assert (made.name, made.share) == ("ADA", 0.13)
+
+
 class Plain(Model, prefix="pl"):
     """A model of which values alone tell how large an item is."""
 
