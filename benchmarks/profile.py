@@ -34,7 +34,7 @@ from benchmarks.server import canned_server
 BEGIN, END = "<!-- profile: begin (made by `make profile`) -->", "<!-- profile: end -->"
 PROFILED = ("batch_get", "get", "query", "put", "batch_write")
 PARTS = {
-    "parsing of the reply, checks of it": ("dynamo_bao.transport.integrity",),
+    "parsing of the reply, checks of it": ("dynamo_bao.transport.integrity", "dynamo_bao.rows"),
     "sending, signing, receiving (the kernel too)": ("dynamo_bao.transport", "http and sockets"),
     "items to values and back": ("made code", "dynamo_bao.codec", "dynamo_bao.fields", "dynamo_bao.numbers"),
     "sessions: lookups, rounds, figures, plans": ("dynamo_bao.session", "dynamo_bao.policy"),
