@@ -7,6 +7,8 @@ only where something of the commit was not written.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import groupby
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 from dynamo_bao.changes import Creation
@@ -43,29 +45,33 @@ class Bulk(NamedTuple):
     @classmethod
     def of(cls, session: Session, entries: Sequence[Entry]) -> Bulk | None:
         """What is written for these entries; None where one of them is anything but such an object, or not simple."""
-        if not all(map(_is_simple, {entry.home: None for entry in entries})):
-            return None
-        puts, database, own = list[tuple[TableKey, Stored]](), entries[0].home.database, session.own_objects()
-        table = database.table_name
-        for instance, home, tenant, deletes, overwrite, claim in entries:
-            values, schema = values_in(instance), home.schema
-            state: State = values[STATE]
-            if deletes or claim is None or state.status is not _TRANSIENT or home.database is not database:
+        puts, database = list[tuple[TableKey, Stored]](), entries[0].home.database
+        for home, some in groupby(entries, attrgetter("home")):
+            if home.database is not database or not _is_simple(home):
                 return None
-            identity, key = claim
-            if own.get(key) is not instance or not (overwrite or is_made_here(schema, state, identity)):
-                return None
-            text = schema.spell(values)
-            if text is None or not identity.of(values):
-                return None
-            puts.append(((table, identity[0]), schema.spelled(text, tenant, identity, values)))
+            schema, own, table = home.schema, session.own_objects(home), database.table_name
+            single = schema.single if len(schema.key_names) == 1 else None
+            for instance, _, tenant, deletes, overwrite, identity in some:
+                values = values_in(instance)
+                state: State = values[STATE]
+                if deletes or identity is None or state.status is not _TRANSIENT:
+                    return None
+                same_key = values[single] is identity.values[single] if single else identity.of(values)
+                if own.get(identity.key) is not instance or not same_key:
+                    return None
+                if not (overwrite or is_made_here(schema, state, identity)):
+                    return None
+                text = schema.spell(values)
+                if text is None:
+                    return None
+                puts.append(((table, identity.key), schema.spelled(text, tenant, identity, values)))
         return cls(session, database, entries, puts)
 
     def settle(self) -> None:
         """All of it is stored: the objects are known to be."""
-        for (instance, home, tenant, _, _, claim), (_, item) in zip(self.entries, self.puts, strict=True):
-            assert claim is not None
-            absorb_own(instance, home, tenant, self.session, claim[0], item)
+        for (instance, home, tenant, _, _, identity), (_, item) in zip(self.entries, self.puts, strict=True):
+            assert identity is not None
+            absorb_own(instance, home, tenant, self.session, identity, item)
         self.session.committed(self.entries)
 
     def changes(self) -> list[Creation]:
@@ -73,9 +79,9 @@ class Bulk(NamedTuple):
         return [self._change(entry, item) for entry, (_, item) in zip(self.entries, self.puts, strict=True)]
 
     def _change(self, entry: Entry, item: Stored) -> Creation:
-        instance, home, tenant, _, _, claim = entry
-        assert claim is not None
-        subject, values = Subject(home.schema, tenant, claim[0]), dict[str, Any](values_in(instance))
+        instance, home, tenant, _, _, identity = entry
+        assert identity is not None
+        subject, values = Subject(home.schema, tenant, identity), dict[str, Any](values_in(instance))
         change = Creation(home, self.session, subject, instance, EMPTY, values, item, by_save=True)
         change.overwrite = entry.overwrite
         return change

@@ -78,15 +78,14 @@ def entries_for(
         if state.tenant is not None:
             require_own_tenant(instance, "add")
         identity = schema.identity(tenant, values)
-        claim = session.claim(home, identity, instance)
-        if claim is None:
+        if not session.claim(home, identity, instance):
             raise ConditionalError(
                 f"{schema.name} {identity.primary_id!r}: this context has another object with the key already.",
                 model=schema.name,
                 key=identity.primary_id,
                 operation="create",
             )
-        entries.append(named(Entry, (instance, home, tenant, deletes, overwrite, claim)))
+        entries.append(named(Entry, (instance, home, tenant, deletes, overwrite, identity)))
     return entries
 
 

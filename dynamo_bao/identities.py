@@ -63,7 +63,10 @@ class TextKeys:
 
     def key(self, tenant: str | None, text: str) -> Key | None:
         """The table key for the single key `text`; None where only the careful way can tell."""
-        lead, room = self._leads.get(tenant) or self._lead(tenant)
+        try:
+            lead, room = self._leads[tenant]
+        except KeyError:
+            lead, room = self._lead(tenant)
         if 0 < len(text) <= room and text.isascii() and (self._takes_any or self._takes(text)):
             key: Key = named(Key, (lead + text, self.prefix))
             return key

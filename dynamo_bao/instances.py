@@ -94,7 +94,7 @@ class State:
 
     Attributes:
         kept: what is stored, an item or a row; read as `stored`.
-        sets: the sets that were loaded, by `Schema.set_names`, as one that was changed in place is told by them.
+        sets: the sets that were loaded, or the only one, as one that was changed in place is told by them.
         generated: the key fields that got an id of this process, which no other item can have.
     """
 
@@ -113,7 +113,7 @@ class State:
     shared: list[weakref.ref[Any]] | None = None
     capacity: Capacity = NOTHING_CONSUMED
     doubt: Exception | None = None
-    sets: tuple[Any, ...] = ()
+    sets: Any = ()
     related: dict[str, tuple[Any, Any]] | None = None
     generated: dict[str, Any] | None = None
 

@@ -10,6 +10,7 @@ from dynamo_bao.errors import BatchIncompleteError
 from dynamo_bao.filling import fill
 from dynamo_bao.identities import Identity
 from dynamo_bao.instances import Home, identity_of, mark_missing, new_pending, state_of, unload
+from dynamo_bao.items import place_in
 from dynamo_bao.keys import Key
 from dynamo_bao.sending import deadline_of, round_of, send
 from dynamo_bao.session.lookups import plan_reads
@@ -90,5 +91,5 @@ def get_items(
                     f"{home.schema.name}: DynamoDB had not processed {answer.left} keys by the deadline."
                 )
             for items in answer.items.values():
-                found.update(items)
+                found.update((Key(*place_in(item)), item) for item in items)
     return found

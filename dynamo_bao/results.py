@@ -107,14 +107,14 @@ class QueryResult(Generic[M]):
     def taken(self) -> Sequence[Stored]:
         """The rows of the page that arrived, as many of them as are wanted."""
         assert self._reply is not None
-        rows: Sequence[Stored] = self._reply.body.get("Items", [])
+        rows: Sequence[Stored] = self._reply.parsed.get("Items", [])
         limit = self._query.limit
         return rows if limit is None else rows[: limit - self._count]
 
     def settle(self, page: Sequence[Any]) -> None:
         """Goes on to the next page, after `page` was made of the rows of this one."""
         assert self._reply is not None
-        body, rows, limit = self._reply.body, self.taken(), self._query.limit
+        body, rows, limit = self._reply.parsed, self.taken(), self._query.limit
         self._items += page
         self._page_ends.append(len(self._items))
         self._capacity = self._capacity.plus(self._reply.capacity)

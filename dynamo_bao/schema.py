@@ -78,7 +78,7 @@ class Schema:
     renewing: tuple[Field, ...] = field(init=False)
     documents: tuple[Field, ...] = field(init=False)
     set_names: tuple[str, ...] = field(init=False)
-    sets_of: Callable[[Mapping[str, Any]], tuple[Any, ...]] | None = field(init=False)
+    sets_of: Callable[[Mapping[str, Any]], Any] | None = field(init=False)
     has_relations: bool = field(init=False)
     bare: int = field(init=False)
     single: str = field(init=False)
@@ -100,7 +100,7 @@ class Schema:
         self.text_keys = TextKeys.of(self.prefix, key_fields, self.key_format) if has_partition else None
         self.documents = tuple(f for f in self.fields.values() if not is_plain(f))
         self.set_names = tuple(f.name for f in self.fields.values() if isinstance(f, StringSetField))
-        self.sets_of = _getter(self.set_names)
+        self.sets_of = itemgetter(*self.set_names) if self.set_names else None
         self.has_relations = any(isinstance(f, RelatedField) for f in self.fields.values())
         self.versioned = any(isinstance(f, VersionField) for f in self.fields.values())
         pairs = [(index.pk_name, index.sk_name) for index in self.indexes.values()]
@@ -428,11 +428,3 @@ class Schema:
         if rest and (owner.can_be_key or isinstance(owner, (JsonField, StringSetField, BinaryField))):
             raise QueryError(f"{self.name}.{name} has no inner path {rest!r}; it is not a map.", field=name)
         return owner, rest
-
-
-def _getter(names: Sequence[str]) -> Callable[[Mapping[str, Any]], tuple[Any, ...]] | None:
-    """A function that gives the values of these names; None where there are none."""
-    if len(names) == 1:
-        (name,) = names
-        return lambda values: (values[name],)
-    return itemgetter(*names) if names else None

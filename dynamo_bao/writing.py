@@ -39,7 +39,7 @@ from dynamo_bao.schema import Schema
 from dynamo_bao.scope import enter, enter_through, open_transaction, require_own_tenant
 from dynamo_bao.sending import round_of
 from dynamo_bao.session.session import Session
-from dynamo_bao.session.work import Claim, Entry
+from dynamo_bao.session.work import Entry
 from dynamo_bao.transport.messages import Reply, Request
 from dynamo_bao.updating import UpdatingByKey, lacking
 from dynamo_bao.wire import Item
@@ -91,13 +91,13 @@ def creation_in(
     instance: Any,
     wanted: Condition,
     by_save: bool,
-    claim: Claim | None = None,
+    added: Identity | None = None,
     spelled: bool = False,
 ) -> Creation:
     """`creation_of` in a session, for those who have checked that it may be used.
 
     Args:
-        claim: that of the instance, made when it was added to the session's unit of work.
+        added: which item the instance was when it was added to the session's unit of work.
         spelled: whether the item will most likely travel without anything of it being looked at.
     """
     schema, values = home.schema, values_in(instance)
@@ -105,12 +105,8 @@ def creation_in(
     stored = None if text is not None else schema.store(values)
     if text is None and stored is None:
         values.update(schema.accept_all(values))
-    if claim is not None and session is not None and claim[0].of(values):
-        identity, key = claim
-        earlier = session.at(key)
-    else:
-        identity = schema.identity(tenant, values)
-        earlier = session.known(home, identity.key) if session is not None else None
+    identity = schema.identity(tenant, values) if added is None or not added.of(values) else added
+    earlier = session.known(home, identity.key) if session is not None else None
     if earlier is not None and earlier is not instance and is_there(earlier):
         raise ConditionalError(
             f"{schema.name} {identity.primary_id!r} exists already: this context has loaded or added it; nothing was "
@@ -142,7 +138,7 @@ def _completed(
 def creation_for(session: Session, entry: Entry) -> Creation:
     """Stores the new instance that was added to a session's unit of work."""
     change = creation_in(
-        session, entry.home, entry.tenant, entry.instance, EMPTY, True, entry.claim, entry.overwrite
+        session, entry.home, entry.tenant, entry.instance, EMPTY, True, entry.identity, entry.overwrite
     )
     if entry.overwrite:
         change.overwrite = True
@@ -207,7 +203,8 @@ def _changes(instance: Any, names: list[str]) -> dict[str, Any]:
         if not (isinstance(values[name], set) and values[name] == accepted[name]):
             values[name] = accepted[name]
     before = stored_values(instance) if state.stored is not None else {}
-    sets = dict(zip(schema.set_names, state.sets, strict=False))
+    loaded = (state.sets,) if len(schema.set_names) == 1 else state.sets
+    sets = dict(zip(schema.set_names, loaded, strict=False))
     changes = {
         name: _difference(schema, name, value, before, sets, values) for name, value in accepted.items()
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from itertools import islice
 from typing import Any, NamedTuple
@@ -12,7 +12,7 @@ from dynamo_bao.database import Database
 from dynamo_bao.errors import BatchIncompleteError
 from dynamo_bao.filling import fill_all
 from dynamo_bao.instances import Status, mark_failed, mark_missing, state_of
-from dynamo_bao.items import Stored
+from dynamo_bao.items import Stored, place_in
 from dynamo_bao.keys import Key
 from dynamo_bao.links import make_peers
 from dynamo_bao.session.lookups import PlannedBatch, Wanted, plan_reads
@@ -81,11 +81,13 @@ class Flush:
         self._rounds.stats.keys_fetched += keys
         share, failures = _share(answer, keys), _failures(answer)
         for table, callers in planned.callers.items():
-            items = answer.items.get(table, {})
-            self._resolve(table, callers.items(), items, failures, share, consistent)
+            items = answer.items.get(table, [])
+            self._resolve(table, callers, items, failures, share, consistent)
             for (where, key), others in planned.others.items():
                 if where == table and key in callers:
-                    self._resolve(table, ((key, one) for one in others), items, failures, share, consistent)
+                    own = [item for item in items if place_in(item) == key]
+                    for one in others:
+                        self._resolve(table, {key: one}, own, failures, share, consistent)
         callers_of = (caller for callers in planned.callers.values() for caller in callers.values())
         about = [_named(caller) for caller in islice(callers_of, NAMED_KEYS)]
         for reply in answer.replies:
@@ -96,8 +98,8 @@ class Flush:
     def _resolve(
         self,
         table: str,
-        callers: Iterable[tuple[Key, Any]],
-        items: Mapping[Key, Stored],
+        callers: Mapping[Key, Any],
+        items: Sequence[Stored],
         failures: Mapping[TableKey, Exception],
         share: Capacity,
         consistent: bool,

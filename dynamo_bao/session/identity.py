@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import weakref
+from collections import defaultdict
 from collections.abc import Iterable, MutableMapping
 from itertools import islice
 from typing import Any
@@ -32,41 +33,50 @@ class IdentityMap:
             known while somebody else holds them.
 
     Attributes:
-        held: those that are held, by key.
-        plain: whether these are all, however many, so that their dict can be used as it is.
+        held: those that are held, by home and key.
+        plain: whether these are all, however many, so that their dicts can be used as they are.
     """
 
     def __init__(self, most: int | None = None) -> None:
         self._most = most
-        self.held: dict[ItemKey, Any] = {}
+        self._order: dict[ItemKey, None] = {}  # of those held, the oldest first, where there is a `most`
+        self.held: defaultdict[Home, dict[Key, Any]] = defaultdict(dict)
         self._seen: MutableMapping[ItemKey, Any] = {} if most is None else weakref.WeakValueDictionary()
         self.plain = most is None
 
     def get(self, key: ItemKey) -> Any:
         """The instance for `key`, or None."""
-        instance = self.held.get(key)
+        home, table_key = key
+        instance = self.held[home].get(table_key)
         return instance if self.plain or instance is not None else self._seen.get(key)
 
     def hold(self, key: ItemKey, instance: Any) -> None:
         """Keeps `instance` as the one for `key`, for as long as the session lives."""
-        self.held[key] = instance
+        home, table_key = key
+        self.held[home][table_key] = instance
         if self.plain:
             return
         self._seen.pop(key, None)
-        if self._most is not None and len(self.held) > self._most:
-            self._let_go()
+        if self._most is not None:
+            self._order.setdefault(key)
+            if len(self._order) > self._most:
+                self._let_go()
 
     def _let_go(self) -> None:
-        for key in list(islice(self.held, TRIES)):
-            instance = self.held.pop(key)
+        for key in list(islice(self._order, TRIES)):
+            home, table_key = key
+            instance = self.held[home][table_key]
+            del self._order[key]
             if _is_clean(instance):
+                del self.held[home][table_key]
                 self.see(key, instance)
                 return
-            self.held[key] = instance  # behind the others, to be tried again much later
+            self._order[key] = None  # behind the others, to be tried again much later
 
     def see(self, key: ItemKey, instance: Any) -> None:
         """Knows `instance` as the one for `key` while somebody else holds it."""
-        if key in self.held:
+        home, table_key = key
+        if table_key in self.held[home]:
             return
         if self.plain:
             self.plain, self._seen = False, weakref.WeakValueDictionary()
@@ -74,26 +84,33 @@ class IdentityMap:
 
     def drop(self, key: ItemKey) -> None:
         """Forgets the instance for `key`."""
-        self.held.pop(key, None)
+        home, table_key = key
+        self.held[home].pop(table_key, None)
+        self._order.pop(key, None)
         self._seen.pop(key, None)
 
     def drop_instances(self, instances: Iterable[Any]) -> None:
         """Forgets instances whose keys may have changed since they were held."""
         gone = set(map(id, instances))
-        for key in [key for key, held in self.held.items() if id(held) in gone]:
-            self.drop(key)
+        for key, held in self._all_held():
+            if id(held) in gone:
+                self.drop(key)
+
+    def _all_held(self) -> list[tuple[ItemKey, Any]]:
+        return [((home, key), one) for home, held in self.held.items() for key, one in held.items()]
 
     def items(self) -> list[tuple[ItemKey, Any]]:
         """Everything known, held ones first."""
-        return [*self.held.items(), *self._seen.items()]
+        return [*self._all_held(), *self._seen.items()]
 
     def clear(self) -> None:
         """Forgets everything."""
         self.held.clear()
+        self._order.clear()
         self._seen.clear()
 
     def __len__(self) -> int:
-        return len(self.held) + len(self._seen)
+        return sum(map(len, self.held.values())) + len(self._seen)
 
 
 def _is_clean(instance: Any) -> bool:

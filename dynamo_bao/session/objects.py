@@ -23,7 +23,6 @@ from dynamo_bao.session.identity import IdentityMap, ItemKey
 from dynamo_bao.session.lookups import Lookups
 from dynamo_bao.session.owned import Owned, SessionState
 from dynamo_bao.session.stats import Stats
-from dynamo_bao.session.work import Claim
 
 _TRANSIENT, _FAILED = Status.TRANSIENT, Status.FAILED  # read often
 
@@ -64,16 +63,17 @@ class Objects(Owned):
 
     def lookup_text(self, home: Home, key: Key, text: str, tenant: str | None, consistent: bool) -> Any:
         """`lookup` for a key that is one text: the shortest way there is, as it is gone most often."""
-        item_key, known = (home, key), self._identity
-        instance = known.held.get(item_key) if known.plain else known.get(item_key)
+        known = self._identity
+        held = known.held[home]
+        instance = held.get(key) if known.plain else known.get((home, key))
         self.stats.lookups += 1
         if instance is not None:
             self.stats.cache_hits += 1
-            return self._found_again(item_key, instance, consistent)
+            return self._found_again((home, key), instance, consistent)
         instance = new_named(home, key, text, tenant, self)
         if consistent or not known.plain:
-            return self._await(item_key, instance, consistent)
-        known.held[item_key] = self._lookups.eventual[home][key] = instance
+            return self._await((home, key), instance, consistent)
+        held[key] = self._lookups.eventual[home][key] = instance
         return instance
 
     def _await(self, key: ItemKey, instance: Any, consistent: bool) -> Any:
@@ -120,23 +120,20 @@ class Objects(Owned):
         """The session's instance for a key, or None."""
         return self._identity.get((home, key))
 
-    def claim(self, home: Home, identity: Identity, instance: Any) -> Claim | None:
-        """Makes a new instance the session's own one for a key; None where another is in its way."""
-        key, identities = (home, identity[0]), self._identity
-        known = identities.held.get(key) if identities.plain else identities.get(key)
+    def claim(self, home: Home, identity: Identity, instance: Any) -> bool:
+        """Makes a new instance the session's own one for a key; whether no other is in its way."""
+        key, identities = identity.key, self._identity
+        held = identities.held[home]
+        if identities.plain and key not in held:  # as nearly always
+            held[key] = instance
+            return True
+        known = identities.get((home, key))
         if known is not None:
             if known is not instance and is_there(known):
-                return None
-            self._lookups.discard(key)
-        if identities.plain:
-            identities.held[key] = instance
-        else:
-            identities.hold(key, instance)
-        return identity, key
-
-    def at(self, key: ItemKey) -> Any:
-        """The session's instance for a key that `claim` returned, or None."""
-        return self._identity.get(key)
+                return False
+            self._lookups.discard((home, key))
+        identities.hold((home, key), instance)
+        return True
 
     def adopt(self, instance: Any) -> None:
         """Makes a stored instance the session's own one for its key, held."""
@@ -157,14 +154,14 @@ class Objects(Owned):
         if self.state is not SessionState.CLOSED and self._identity.get(key) is instance:
             self._identity.hold(key, instance)
 
-    def own_objects(self) -> Mapping[ItemKey, Any]:
-        """The objects held by key for which nobody was handed another: none where the session deleted something."""
-        return {} if self._deleted else self._identity.held
+    def own_objects(self, home: Home) -> Mapping[Key, Any]:
+        """A model's objects held, for which nobody was handed another: none where the session deleted something."""
+        return {} if self._deleted else self._identity.held[home]
 
     def keeps(self, home: Home, identity: Identity, instance: Any) -> bool:
         """Whether an instance is the session's own one for its key already, and nobody was handed another."""
-        key = home, identity[0]
-        return self._identity.held.get(key) is instance and key not in self._deleted
+        held = self._identity.held[home].get(identity.key)
+        return held is instance and (home, identity.key) not in self._deleted
 
     def earlier(self, home: Home, identity: Identity) -> list[Any]:
         """Instances handed out for a key before its item was created: pending, missing or deleted ones."""

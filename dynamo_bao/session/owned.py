@@ -21,8 +21,25 @@ class SessionState(enum.Enum):
     CLOSED = "closed"
 
 
+_FLUSHING = SessionState.FLUSHING
 OPEN = SessionState.OPEN
 """The state in which a session can be used."""
+
+
+class Flushing:
+    """A block in which a round of a session is under way."""
+
+    __slots__ = ("_session",)
+
+    def __init__(self, session: Owned) -> None:
+        self._session = session
+
+    def __enter__(self) -> None:
+        self._session.state = _FLUSHING
+
+    def __exit__(self, *_: object) -> None:
+        if self._session.state is _FLUSHING:
+            self._session.state = OPEN
 
 
 class Owned:
@@ -130,16 +147,6 @@ class Owned:
             )
         if self.state is SessionState.CLOSED:
             raise ConcurrencyError("The batch context was left; open a new one.")
-
-    @contextmanager
-    def _flushing(self) -> Iterator[None]:
-        """While a round is under way."""
-        self.state = SessionState.FLUSHING
-        try:
-            yield
-        finally:
-            if self.state is SessionState.FLUSHING:
-                self.state = SessionState.OPEN
 
     def _foreign(self) -> ConcurrencyError:
         return ConcurrencyError(

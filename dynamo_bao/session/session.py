@@ -20,7 +20,7 @@ from dynamo_bao.errors import (
 from dynamo_bao.instances import Home, Status, state_of
 from dynamo_bao.session.flush import Flush
 from dynamo_bao.session.objects import Objects, key_of
-from dynamo_bao.session.owned import SessionState
+from dynamo_bao.session.owned import Flushing, SessionState
 from dynamo_bao.session.pool import Pool
 from dynamo_bao.session.queries import PendingQuery, Queries
 from dynamo_bao.session.rounds import Budget, Rounds
@@ -312,7 +312,7 @@ class Session(Objects):
 
     def run_at_once(self, calls: Sequence[Callable[[], T]], database: Database) -> list[T]:
         """The results of calls that each send requests, as many of them at a time as the session may."""
-        with self._flushing():
+        with Flushing(self):
             return self._pool.run(calls, self._max_concurrency or database.max_concurrency)
 
     # --- rounds ----------------------------------------------------------------------------------
@@ -380,7 +380,7 @@ class Session(Objects):
             return ()
         flush = Flush(taken, queries, self.rounds)
         try:
-            with self._flushing():
+            with Flushing(self):
                 flush.run(self._pool, self.deadline, self._max_concurrency)
         except BaseException:
             self._lookups.put_back(flush.unanswered())

@@ -49,7 +49,7 @@ class Stats:
         self.read_capacity += reply.capacity.read
         self.write_capacity += reply.capacity.write
         self.seconds_waited += reply.waited
-        left = reply.body.get("UnprocessedKeys")
+        left = reply.parsed.get("UnprocessedKeys")
         if left:
             self.unprocessed += sum(len(entry["Keys"]) for entry in left.values())
 

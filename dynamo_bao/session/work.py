@@ -7,10 +7,6 @@ from typing import Any, NamedTuple
 
 from dynamo_bao.identities import Identity
 from dynamo_bao.instances import Home, state_of
-from dynamo_bao.session.identity import ItemKey
-
-Claim = tuple[Identity, ItemKey]
-"""Which item an object stands for, and the key under which its session knows it."""
 
 
 class Entry(NamedTuple):
@@ -21,7 +17,7 @@ class Entry(NamedTuple):
         home, tenant: where it is written, and for whom.
         deletes: whether it is deleted and not saved.
         overwrite: whether a new one may replace an item that is stored.
-        claim: which item a new one was when it was added; None for one that was stored then.
+        identity: which item a new one was when it was added; None for one that was stored then.
     """
 
     instance: Any
@@ -29,16 +25,16 @@ class Entry(NamedTuple):
     tenant: str | None
     deletes: bool = False
     overwrite: bool = False
-    claim: Claim | None = None
+    identity: Identity | None = None
 
     @property
     def is_new(self) -> bool:
         """Whether the object was not stored when it was added."""
-        return self.claim is not None
+        return self.identity is not None
 
     def described(self) -> str:
         """The model and the primary id, as traces name them."""
-        primary_id = state_of(self.instance).primary_id if self.claim is None else self.claim[0].primary_id
+        primary_id = (state_of(self.instance) if self.identity is None else self.identity).primary_id
         return f"{self.home.schema.name} {primary_id!r}"
 
 

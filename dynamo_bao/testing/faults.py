@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 from dynamo_bao.errors import DataFormatError, ThrottledError
 from dynamo_bao.transport.integrity import check_envelope, parse_reply
-from dynamo_bao.transport.messages import AttemptFailed, Clock, Outcome, Request, Wire, spelled_out
+from dynamo_bao.transport.messages import AttemptFailed, Clock, Outcome, Request, Wire
 from dynamo_bao.transport.retry import RetryingTransport
 from dynamo_bao.wire import BATCH_GET_ITEM, BATCH_WRITE_ITEM
 
@@ -108,7 +108,10 @@ class _FaultyWire:
         def send(request: Request) -> dict[str, Any]:
             return self._wire.attempt(request, seconds)
 
-        return send(request) if fault is None else fault(spelled_out(request), send, chance)
+        if fault is None:
+            return send(request)
+        # Faults look at items and change them, as dicts.
+        return fault(Request(request.operation, request.parameters, request.repeatable), send, chance)
 
     def close(self) -> None:
         self._wire.close()

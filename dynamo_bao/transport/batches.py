@@ -8,7 +8,7 @@ from typing import Any
 from attrs import Factory, define, field, frozen
 
 from dynamo_bao.errors import ServiceError
-from dynamo_bao.items import Stored
+from dynamo_bao.items import Stored, spelled_keys
 from dynamo_bao.keys import Key
 from dynamo_bao.transport.messages import Reply, Request, RowParser, Transport
 from dynamo_bao.transport.outcomes import THROTTLING, TRANSIENT
@@ -42,14 +42,14 @@ class BatchAnswer:
     """What came back for a batch. A key in none of the three is not stored.
 
     Attributes:
-        items: by table and key, the items found.
+        items: by table, the items found.
         unanswered: the keys that DynamoDB had not processed by the deadline.
         failed: keys that could not be asked for, each with the reason.
         replies: every reply, in order.
         refused: requests that ended with an error, with that error and when they were sent.
     """
 
-    items: dict[str, dict[Key, Stored]] = Factory(dict)
+    items: dict[str, list[Stored]] = Factory(dict)
     unanswered: dict[str, Collection[Key]] = Factory(dict)
     failed: dict[TableKey, Exception] = Factory(dict)
     replies: list[Reply] = Factory(list)
@@ -100,7 +100,7 @@ class _Fetch:
             self._refused(keys, error)
             return
         self.answer.replies.append(reply)
-        self._file(reply.body)
+        self._file(reply.parsed)
 
     def _refused(self, keys: Keys, error: Exception) -> None:
         """Asks table by table where a request over several was refused as a whole, perhaps because of one."""
@@ -112,14 +112,9 @@ class _Fetch:
             self.answer.failed.update(dict.fromkeys(failed, error))
 
     def _file(self, body: dict[str, Any]) -> None:
-        """Files the items of a reply under their own keys, and notes the keys it left unprocessed."""
+        """Takes the items of a reply, and notes the keys it left unprocessed."""
         for table, found in body.get("Responses", {}).items():
-            filed: dict[Any, Stored]
-            if found and type(found[0]) is not dict:  # but rows
-                filed = {(item._pk.S, item._sk.S): item for item in found}
-            else:
-                filed = {(item[PK]["S"], item[SK]["S"]): item for item in found}
-            self.answer.items.setdefault(table, {}).update(filed)
+            self.answer.items.setdefault(table, []).extend(found)
         for table, entry in body.get("UnprocessedKeys", {}).items():
             self.answer.unanswered[table] = [Key(key[PK]["S"], key[SK]["S"]) for key in entry["Keys"]]
 
@@ -127,9 +122,9 @@ class _Fetch:
 def _request(keys: Keys, batch: Batch) -> Request:
     tables: dict[str, dict[str, Any]] = {}
     for table, wanted in keys.items():
-        entry = tables[table] = {"Keys": [{PK: {"S": pk}, SK: {"S": sk}} for pk, sk in wanted]}
+        spelled = None if batch.rows is None else spelled_keys(wanted)
+        entry = tables[table] = {"Keys": [key.as_item() for key in wanted] if spelled is None else spelled}
         if batch.consistent:
             entry["ConsistentRead"] = True
-    return Request(
-        BATCH_GET_ITEM, {"RequestItems": tables, "ReturnConsumedCapacity": "TOTAL"}, rows=batch.rows
-    )
+    parameters = {"RequestItems": tables, "ReturnConsumedCapacity": "TOTAL"}
+    return Request(BATCH_GET_ITEM, parameters, rows=batch.rows)

@@ -24,7 +24,6 @@ from dynamo_bao.transport.messages import (
     Outcome,
     Request,
     names_an_arn,
-    spelled_out,
     tables_of,
     with_outcome,
 )
@@ -175,7 +174,7 @@ class BotoWire:
         method = getattr(self.client, method_of(request.operation))
         self._call.active, self._call.usual = True, not names_an_arn(request)
         try:
-            body: dict[str, Any] = method(**spelled_out(request).parameters)
+            body: dict[str, Any] = method(**request.parameters)
         except Exception as error:
             _raise_for(request, error)
         finally:

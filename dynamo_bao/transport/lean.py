@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 TARGET: Final = "DynamoDB_20120810."
 SKEWED_SECONDS: Final = 240.0
 """From what difference on the clocks are to blame for a signature that is refused; DynamoDB allows 5 minutes."""
+FUNCTION_NAME: Final = "AWS_LAMBDA_FUNCTION_NAME"
+"""What says that a process is a Lambda function's."""
 _SAFE_IN_TRACES: Final = "-=;:+&[]{}\"',"
 _SKEW_CODES: Final = (
     "InvalidSignatureException",
@@ -63,6 +65,7 @@ class Route:
         quick: says whether that is still so.
         process: in which process the sockets may be used.
         elsewhere: the sockets to other servers, to which handlers sent requests.
+        in_lambda: whether this is a Lambda function, of whose invocation the headers tell.
     """
 
     manner: Manner
@@ -73,6 +76,7 @@ class Route:
     quick: Quick | None
     process: object
     elsewhere: dict[Origin, Connections] = field(factory=dict)
+    in_lambda: bool = field(factory=lambda: FUNCTION_NAME in os.environ)
 
     def holds(self) -> bool:
         """Whether it can be gone now."""
@@ -108,7 +112,7 @@ class Route:
             "X-Amz-Target": target,
             "Content-Length": str(len(body)),
             **self.signed(target, body, now),
-            **trace_headers(os.environ),
+            **(trace_headers(os.environ) if self.in_lambda else {}),
         }
 
 
@@ -158,7 +162,7 @@ class LeanWire:
             listeners = route.ears.listeners(request.operation, method_of(request.operation))
         if listeners is Listeners.ANYBODY:
             return self.boto.attempt(request, seconds)
-        body = encoded(request.parameters)
+        body = encoded(request.written)
         if body is None:
             return self.boto.attempt(request, seconds)
         send = self._send if listeners is Listeners.NOBODY else self._send_heard
@@ -292,7 +296,7 @@ def trace_headers(environment: Mapping[str, str]) -> dict[str, str]:
     >>> trace_headers({})
     {}
     """
-    if "AWS_LAMBDA_FUNCTION_NAME" not in environment:
+    if FUNCTION_NAME not in environment:
         return {}
     trace = environment.get("_X_AMZN_TRACE_ID")
     return {"X-Amzn-Trace-Id": quote(trace, safe=_SAFE_IN_TRACES)} if trace else {}

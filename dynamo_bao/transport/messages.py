@@ -9,8 +9,8 @@ from typing import Any, Protocol
 from attrs import Factory, define, field, frozen
 
 from dynamo_bao.capacity import NOTHING_CONSUMED, Capacity
-from dynamo_bao.items import plain_item
-from dynamo_bao.wire import BATCH_WRITE_ITEM, READ_OPERATIONS, Item
+from dynamo_bao.items import plain_item, plain_json
+from dynamo_bao.wire import BATCH_GET_ITEM, BATCH_WRITE_ITEM, READ_OPERATIONS, Item
 
 
 @frozen
@@ -35,15 +35,22 @@ class Request:
 
     Attributes:
         operation: the API operation, such as ``"BatchGetItem"``.
-        parameters: its parameters with typed values; binaries are `bytes`.
+        written: its parameters, of which keys and items of a batch may be JSON already; `parameters` has none.
         repeatable: whether sending it again does no harm where it is not known whether it was carried out.
         rows: into what rows whoever asks would have the items of the reply parsed; they may still be dicts.
     """
 
     operation: str
-    parameters: dict[str, Any]
+    written: dict[str, Any] = field(alias="parameters")
     repeatable: bool = field(default=Factory(lambda self: self.operation in READ_OPERATIONS, takes_self=True))
     rows: RowParser | None = field(default=None, eq=False, repr=False)
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """Its parameters with typed values; binaries are `bytes`. From here on they are what is sent."""
+        if self.operation in _PLAIN_REQUESTS:
+            object.__setattr__(self, "written", _PLAIN_REQUESTS[self.operation](self.written))
+        return self.written
 
 
 @define(eq=False)
@@ -52,7 +59,7 @@ class Reply:
 
     Attributes:
         request: what it answers.
-        body: the answer's members, with typed values.
+        parsed: the answer's members, of which items may be rows; `body` has none.
         capacity: capacity units consumed, over all tables of the request.
         attempts: how many requests went over the wire for it, 1 without retries.
         seconds: how long it took, waits between attempts included.
@@ -61,12 +68,19 @@ class Reply:
     """
 
     request: Request
-    body: dict[str, Any]
+    parsed: dict[str, Any] = field(alias="body")
     capacity: Capacity = NOTHING_CONSUMED
     attempts: int = 1
     seconds: float = 0.0
     waited: float = 0.0
     started: float = 0.0
+
+    @property
+    def body(self) -> dict[str, Any]:
+        """The answer's members, with typed values."""
+        if self.request.rows is not None:
+            self.parsed = _plain_reply(self.parsed)
+        return self.parsed
 
 
 class Outcome(enum.Enum):
@@ -176,7 +190,7 @@ def capacity_of(operation: str, body: dict[str, Any]) -> Capacity:
 
 def tables_of(request: Request) -> tuple[str, ...]:
     """The tables that a request is about."""
-    parameters = request.parameters
+    parameters = request.written
     if "TableName" in parameters:
         return (parameters["TableName"],)
     if "RequestItems" in parameters:
@@ -191,29 +205,54 @@ def names_an_arn(request: Request) -> bool:
     >>> names_an_arn(Request("Scan", {"TableName": "arn:aws:dynamodb:eu-west-1:123456789012:table/t"}))
     True
     """
-    name = request.parameters.get("TableName")
+    name = request.written.get("TableName")
     if name is None:
         return any(other.startswith("arn:") for other in tables_of(request) if isinstance(other, str))
     return isinstance(name, str) and name.startswith("arn:")
 
 
-def spelled_out(request: Request) -> Request:
-    """The same request in dicts only: for no rows, and without items that are JSON already."""
-    parameters = request.parameters
-    if request.operation == BATCH_WRITE_ITEM:
-        tables = {
-            table: [_spelled_out(member) for member in members]
-            for table, members in parameters["RequestItems"].items()
+def _plain_batch_get(parameters: dict[str, Any]) -> dict[str, Any]:
+    """The parameters of a ``BatchGetItem`` without JSON in them; themselves where there is none."""
+    asked = parameters["RequestItems"]
+    if all(type(entry["Keys"]) is list for entry in asked.values()):
+        return parameters
+    plain = {table: {**entry, "Keys": plain_json(entry["Keys"])} for table, entry in asked.items()}
+    return {**parameters, "RequestItems": plain}
+
+
+def _plain_batch_write(parameters: dict[str, Any]) -> dict[str, Any]:
+    """The parameters of a ``BatchWriteItem`` without JSON in them; themselves where there is none."""
+    asked = parameters["RequestItems"]
+    puts = [
+        member["PutRequest"] for members in asked.values() for member in members if "PutRequest" in member
+    ]
+    if all(type(put["Item"]) is dict for put in puts):
+        return parameters
+    plain = {
+        table: [
+            {"PutRequest": {"Item": plain_item(member["PutRequest"]["Item"])}}
+            if "PutRequest" in member
+            else member
+            for member in members
+        ]
+        for table, members in asked.items()
+    }
+    return {**parameters, "RequestItems": plain}
+
+
+_PLAIN_REQUESTS = {BATCH_GET_ITEM: _plain_batch_get, BATCH_WRITE_ITEM: _plain_batch_write}
+
+
+def _plain_reply(body: dict[str, Any]) -> dict[str, Any]:
+    """The body of a reply whose items may be rows, with dicts in their places."""
+    plain = dict(body)
+    if "Items" in body:
+        plain["Items"] = list(map(plain_item, body["Items"]))
+    if "Responses" in body:
+        plain["Responses"] = {
+            table: list(map(plain_item, found)) for table, found in body["Responses"].items()
         }
-        parameters = {**parameters, "RequestItems": tables}
-    return Request(request.operation, parameters, request.repeatable)
-
-
-def _spelled_out(member: dict[str, Any]) -> dict[str, Any]:
-    item = member["PutRequest"]["Item"] if "PutRequest" in member else None
-    if item is None or type(item) is dict:
-        return member
-    return {"PutRequest": {"Item": plain_item(item)}}
+    return plain
 
 
 def returned_item(body: dict[str, Any], member: str) -> Item | None:

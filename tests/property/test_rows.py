@@ -15,12 +15,13 @@ from dynamo_bao.classes import schema_of
 from dynamo_bao.codec import STATE
 from dynamo_bao.filling import fill_all, new_of_rows
 from dynamo_bao.instances import new_named, state_of
-from dynamo_bao.items import plain_item
+from dynamo_bao.items import plain_item, plain_json, spelled_keys
 from dynamo_bao.keys import Key
 from dynamo_bao.rows import MOST_PASSED_OVER, RowType
 from dynamo_bao.rowtypes import row_type
 from dynamo_bao.schema import Schema
 from dynamo_bao.transport.integrity import parse_reply
+from dynamo_bao.transport.messages import Reply, Request
 from dynamo_bao.wire import PK, SK, slot_of
 from tests.property.test_short_ways import GIVEN, Whole
 from tests.support.values import TEXTS, types_of
@@ -184,7 +185,40 @@ def test_items_of_one_batch_may_come_both_ways() -> None:
             for number, (key, item) in enumerate(zip(keys, items, strict=True))
         }
         wanted = {key: new_named(home, key, key.pk[3:], None, None) for key in keys}
-        assert fill_all(wanted.items(), stored, False, Capacity(read=0.5)) == ([], [])
+        assert fill_all(wanted, list(stored.values()), False, Capacity(read=0.5)) == ([], [])
         assert [vars(one)["odd_id"] for one in wanted.values()] == ["0", "1", "2", "3"]
         assert [state_of(one).stored for one in wanted.values()] == items
         assert all(type(one) is Odd for one in wanted.values())
+
+
+def test_whoever_looks_at_a_reply_or_a_request_sees_dicts() -> None:
+    """As a transport of one's own may, which stands between the library and the wire."""
+    schema, kind = schema_of(Odd), row_type(schema_of(Odd))
+    assert kind is not None
+    key = Key("od#1", "od")
+    item = {**key.as_item(), "odd_id": {"S": "1"}}
+    request = Request(
+        "BatchGetItem",
+        {"RequestItems": {"t": {"Keys": spelled_keys([key]), "ConsistentRead": True}}},
+        rows=kind,
+    )
+    parsed = kind.parsed(body_of(item, operation="BatchGetItem"), "BatchGetItem")
+    assert parsed is not None
+    assert Reply(request, parsed).body == {"Responses": {"t": [item]}, "UnprocessedKeys": {}}
+    assert request.parameters == {"RequestItems": {"t": {"Keys": [key.as_item()], "ConsistentRead": True}}}
+    request.parameters["RequestItems"]["t"]["Keys"].clear()
+    assert request.written == {"RequestItems": {"t": {"Keys": [], "ConsistentRead": True}}}
+    made = Odd(odd_id="1")
+    text = schema.spell(vars(made))
+    assert text is not None
+    put = schema.spelled(text, None, schema.identity(None, vars(made)), vars(made))
+    members = [{"PutRequest": {"Item": put}}, {"DeleteRequest": {"Key": key.as_item()}}]
+    write = Request("BatchWriteItem", {"RequestItems": {"t": members}})
+    assert write.parameters == {"RequestItems": {"t": [{"PutRequest": {"Item": item}}, members[1]]}}
+
+
+@pytest.mark.parametrize("text", ['"', "a\\b", "two\nlines", "\x00", "\ud800"])
+def test_keys_with_escapes_are_not_spelled(text: str) -> None:
+    """They are written by a JSON encoder, as everything else that is not plain text."""
+    assert spelled_keys([("od#1", "od"), (f"od#{text}", "od")]) is None
+    assert plain_json(spelled_keys([("od#Gödel", "od")])) == [Key("od#Gödel", "od").as_item()]

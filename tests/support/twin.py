@@ -20,7 +20,7 @@ from dynamo_bao.errors import DataFormatError
 from dynamo_bao.transport.boto import BotoWire, Opened, method_of, open_client
 from dynamo_bao.transport.connections import HttpReply
 from dynamo_bao.transport.lean import LeanWire, Route
-from dynamo_bao.transport.messages import AttemptFailed, Request, spelled_out
+from dynamo_bao.transport.messages import AttemptFailed, Request
 from tests.support.figures import FIGURES
 
 HEADERS = ("x-amz-target", "content-type")
@@ -132,9 +132,7 @@ class _Twin:
     def result(self, request: Request, reply: HttpReply) -> dict[str, Any]:
         """What a plain client makes of a reply."""
         self._now.reply = reply
-        body: dict[str, Any] = getattr(self.plain, method_of(request.operation))(
-            **spelled_out(request).parameters
-        )
+        body: dict[str, Any] = getattr(self.plain, method_of(request.operation))(**request.parameters)
         del body["ResponseMetadata"]
         return body
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from dynamo_bao import ServiceError, ThrottledError
+from dynamo_bao.items import place_in
 from dynamo_bao.keys import Key
 from dynamo_bao.transport.batches import Batch, BatchAnswer, TableKey, fetch_batch
 from dynamo_bao.transport.messages import Clock, Reply, Request
@@ -104,7 +105,7 @@ def fetch(tables: Tables, *keys: TableKey, consistent: bool = False, deadline: f
 
 def found(answer: BatchAnswer) -> dict[TableKey, dict[str, Any]]:
     """The items of an answer by table and key."""
-    return {(table, key): item for table, items in answer.items.items() for key, item in items.items()}
+    return {(table, Key(*place_in(item))): item for table, items in answer.items.items() for item in items}
 
 
 def left(answer: BatchAnswer) -> set[TableKey]:
