@@ -20,7 +20,7 @@ from dynamo_bao.errors import DataFormatError
 from dynamo_bao.transport.boto import BotoWire, Opened, method_of, open_client
 from dynamo_bao.transport.connections import HttpReply
 from dynamo_bao.transport.lean import LeanWire, Route
-from dynamo_bao.transport.messages import AttemptFailed, Request
+from dynamo_bao.transport.messages import AttemptFailed, Reply, Request
 from tests.support.figures import FIGURES
 
 HEADERS = ("x-amz-target", "content-type")
@@ -69,7 +69,7 @@ class TwinWire(LeanWire):
                 _compare_failures(error, _failure(_Twin.of(route), request, reply))
             raise
         with _noted(request):
-            _compare_results(result, _Twin.of(route), request, reply)
+            _compare_results(Reply(request, result).body, _Twin.of(route), request, reply)
         return result
 
 
