@@ -128,16 +128,15 @@ def _in_order(fields: Iterable[Field], keys: Sequence[str]) -> list[Field]:
 def _at_a_glance(fields: Iterable[Field], names: dict[str, Any], rows: bool) -> str:
     """A function ``decode`` that takes for granted what is nearly always so, and leaves all else to another."""
     entries = [f"{STATE!r}: state"]
-    decoded = _decoded_of_row if rows else _decoded
     for number, field in enumerate(fields):
         attribute = str(field.attribute)
         if field.nullable or field.absent() is not None:
             of = f"item.{slot_of(attribute)}" if rows else f"get({attribute!r})"
-            value, absent = decoded(field, "v", number, names), _absent(field, number, names)
+            value, absent = _decoded(field, "v", number, names, rows), _absent(field, number, names)
             value = f"{value} if (v := {of}) is not None else {absent}"
         else:
             of = f"item.{slot_of(attribute)}" if rows else f"item[{attribute!r}]"
-            value = decoded(field, of, number, names).replace("_int(", "int(")
+            value = _decoded(field, of, number, names, rows).replace("_int(", "int(")
         entries.append(f"{field.name!r}: {value}")
     return _DECODER.format(
         entries=", ".join(entries),
@@ -155,22 +154,14 @@ _DECODER = """def decode(item, state, known):
 """
 
 
-def _decoded(field: Field, of: str, number: int, names: dict[str, Any]) -> str:
-    """An expression of a field's value, where the expression `of` is what is stored of it: a dict."""
-    if _type_of(field) is not None:
-        assert field.decode_source is not None
-        return field.decode_source.format(**{code: f'{of}["{code}"]' for code in TYPES})
+def _decoded(field: Field, of: str, number: int, names: dict[str, Any], rows: bool = False) -> str:
+    """An expression of a field's value, where the expression `of` is what is stored of it: a dict, or a row's value."""
+    if field.decode_source is not None and _type_of(field) is not None:
+        return field.decode_source.format(
+            **{code: f"{of}.{code}" if rows else f'{of}["{code}"]' for code in TYPES}
+        )
     names[f"f{number}"] = field.from_dynamo
-    return f"f{number}({of})"
-
-
-def _decoded_of_row(field: Field, of: str, number: int, names: dict[str, Any]) -> str:
-    """`_decoded` where `of` is a row's."""
-    if _type_of(field) is not None:
-        assert field.decode_source is not None
-        return field.decode_source.format(**{code: f"{of}.{code}" for code in TYPES})
-    names[f"f{number}"] = field.from_dynamo
-    return f"f{number}(_attribute({of}))"
+    return f"f{number}(_attribute({of}))" if rows else f"f{number}({of})"
 
 
 def compile_encoder(model: str, fields: Iterable[Field]) -> Encode:
