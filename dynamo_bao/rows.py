@@ -87,7 +87,7 @@ class RowType:
                 self._decoders = self._made()
         try:
             parsed: dict[str, Any] = self._decoders[operation].decode(body)
-        except (ValueError, RecursionError):
+        except (msgspec.MsgspecError, ValueError, RecursionError):
             self._misses += 1
             self._passed_over = min(2**self._misses, MOST_PASSED_OVER)
             return None
