@@ -22,7 +22,7 @@ from dynamo_bao.instances import (
     state_of,
     values_in,
 )
-from dynamo_bao.items import Stored, is_row, place_in, plain_item
+from dynamo_bao.items import Stored, is_row, plain_item
 from dynamo_bao.keys import Key
 from dynamo_bao.schema import Schema
 from dynamo_bao.wire import PK, SK, Item
@@ -87,28 +87,26 @@ def fill(instance: Any, item: Stored, *, consistent: bool = False) -> None:
 
 def fill_all(
     wanted: Mapping[Key, Any], items: Sequence[Stored], consistent: bool, share: Capacity
-) -> tuple[list[Any], list[tuple[Key, Any]]]:
+) -> tuple[list[Any], Mapping[Key, Any]]:
     """`fill` for the pending instances of some keys; one whose item cannot be decoded has failed.
 
     Args:
-        items: of the items that are stored under these keys each once.
+        items: those that are stored under these keys; others, and the same one again, are passed over.
         share: the capacity units that were consumed for each key.
 
     Returns:
-        Of the instances whose items are here those of models with relations; and those whose are not, with their
-        keys.
+        Of the instances whose items are here those of models with relations; and by key those whose are not.
     """
-    related, absent, nothing = list[Any](), list[tuple[Key, Any]](), NOTHING_CONSUMED
-    known: Mapping[Any, Any] = wanted
+    related, absent = list[Any](), dict[Any, Any](wanted)
     for item in items:
         is_item = type(item) is dict
-        instance = known.get((item[PK]["S"], item[SK]["S"]) if is_item else (item._pk.S, item._sk.S))
+        instance = absent.pop((item[PK]["S"], item[SK]["S"]) if is_item else (item._pk.S, item._sk.S), None)
         if instance is None:
             continue
         values = values_in(instance)
         state = values[STATE]
         schema = state.home.schema
-        state.capacity = share if state.capacity is nothing else state.capacity.plus(share)
+        state.capacity = share if state.capacity is NOTHING_CONSUMED else state.capacity.plus(share)
         try:
             if len(values) > schema.bare or state.shared is not None:
                 fill(instance, item, consistent=consistent)
@@ -128,12 +126,9 @@ def fill_all(
         else:
             if schema.has_relations:
                 related.append(instance)
-    if len(items) < len(wanted):
-        here = set(map(place_in, items))
-        absent = [(key, instance) for key, instance in wanted.items() if key not in here]
-        for _, instance in absent:
-            state = state_of(instance)
-            state.capacity = state.capacity.plus(share)
+    for instance in absent.values():
+        state = state_of(instance)
+        state.capacity = state.capacity.plus(share)
     return related, absent
 
 

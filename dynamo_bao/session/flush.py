@@ -107,7 +107,7 @@ class Flush:
         """Gives the instances of one table their outcome."""
         related, absent = fill_all(callers, items, consistent, share)
         self._related += related
-        for key, instance in absent:
+        for key, instance in absent.items():
             failure = failures.get((table, key))
             if failure is not None:
                 mark_failed(instance, failure)

@@ -185,7 +185,7 @@ def test_items_of_one_batch_may_come_both_ways() -> None:
             for number, (key, item) in enumerate(zip(keys, items, strict=True))
         }
         wanted = {key: new_named(home, key, key.pk[3:], None, None) for key in keys}
-        assert fill_all(wanted, list(stored.values()), False, Capacity(read=0.5)) == ([], [])
+        assert fill_all(wanted, list(stored.values()), False, Capacity(read=0.5)) == ([], {})
         assert [vars(one)["odd_id"] for one in wanted.values()] == ["0", "1", "2", "3"]
         assert [state_of(one).stored for one in wanted.values()] == items
         assert all(type(one) is Odd for one in wanted.values())
@@ -222,3 +222,15 @@ def test_keys_with_escapes_are_not_spelled(text: str) -> None:
     """They are written by a JSON encoder, as everything else that is not plain text."""
     assert spelled_keys([("od#1", "od"), (f"od#{text}", "od")]) is None
     assert plain_json(spelled_keys([("od#Gödel", "od")])) == [Key("od#Gödel", "od").as_item()]
+
+
+def test_every_key_of_a_batch_has_an_outcome() -> None:
+    """Also where a reply holds an item twice, or one that nobody asked for, and so as many as there are keys."""
+    schema = schema_of(Odd)
+    home: Any = type("Home", (), {"schema": schema, "model": Odd, "hidden": Odd.__bao_hidden__})()
+    keys = [Key(f"od#{number}", "od") for number in range(3)]
+    stored = [{**key.as_item(), "odd_id": {"S": key.pk[3:]}} for key in (keys[0], keys[0], Key("od#9", "od"))]
+    wanted = {key: new_named(home, key, key.pk[3:], None, None) for key in keys}
+    _, absent = fill_all(wanted, stored, False, Capacity(read=0.5))
+    assert list(absent) == keys[1:]
+    assert [state_of(one).capacity.read for one in wanted.values()] == [0.5, 0.5, 0.5]
