@@ -159,12 +159,9 @@ class Creation(Change):
         sent: Stored,
         by_save: bool,
     ) -> None:
-        # What `Change` does too; made for every new object, so that a call less counts.
-        self.home, self.session, self.subject = home, session, subject
-        self.instance = self.result = instance
-        self.condition = condition
-        self.spot = home.database.table_name, subject.identity.key
-        self.values, self.sent = values, sent
+        super().__init__(home, session, subject, instance, condition)
+        self.values = values
+        self.sent = sent
         self._by_save = by_save
 
     @property

@@ -24,7 +24,6 @@ from dynamo_bao.instances import (
 )
 from dynamo_bao.items import Stored, is_row, plain_item
 from dynamo_bao.keys import Key
-from dynamo_bao.schema import Schema
 from dynamo_bao.wire import PK, SK, Item
 
 
@@ -169,16 +168,7 @@ def absorb_own(
     for field in schema.documents:
         stored = item.get(str(field.attribute))
         _take_on(values, field.name, field.absent() if stored is None else field.from_dynamo(stored))
-    # What `_stored` does too; made for every new object, so that a call less counts.
-    state.status, state.kept = LOADED, item
-    state.consistent, state.wants_consistent = True, False
-    state.assigned = state.error = state.origin = state.doubt = None
-    if schema.sets_of is not None:
-        state.sets = schema.sets_of(values)
-    if state.shared is not None:
-        become(instance, state, LOADED)
-    elif type(instance) is not home.model:
-        give_class(instance, home.model)
+    _stored(instance, state, values, item, True)
 
 
 def _take_on(values: dict[str, Any], name: str, value: Any) -> None:
@@ -192,19 +182,14 @@ _NOTHING = object()
 
 
 def _stored(instance: Any, state: State, values: dict[str, Any], item: Stored, consistent: bool) -> None:
+    """Remembers what is stored; what there was to know about an instance before it was loaded is forgotten."""
     home: Any = state.home
-    _note_stored(state, home.schema, values, item, consistent)
+    state.status, state.kept = LOADED, item
+    state.consistent, state.wants_consistent = consistent, False
+    state.assigned = state.error = state.origin = state.doubt = None
+    if home.schema.sets_of is not None:
+        state.sets = home.schema.sets_of(values)
     if state.shared is not None:
         become(instance, state, LOADED)
     elif type(instance) is not home.model:
         give_class(instance, home.model)
-
-
-def _note_stored(
-    state: State, schema: Schema, values: dict[str, Any], item: Stored, consistent: bool
-) -> None:
-    """Remembers what is stored; what there was to know about an instance before it was loaded is forgotten."""
-    state.status, state.kept, state.consistent, state.wants_consistent = LOADED, item, consistent, False
-    state.assigned = state.error = state.origin = state.doubt = None
-    if schema.sets_of is not None:
-        state.sets = schema.sets_of(values)

@@ -47,7 +47,7 @@ class TextKeys:
     """
 
     def __init__(self, prefix: str, fields: Sequence[Field]) -> None:
-        self.prefix = prefix
+        self._prefix = prefix
         self.name = fields[0].name
         self._validate = fields[0].validate
         self._sort_name = fields[1].name if len(fields) > 1 else None
@@ -68,7 +68,7 @@ class TextKeys:
         except KeyError:
             lead, room = self._lead(tenant)
         if 0 < len(text) <= room and text.isascii() and (self._takes_any or self._takes(text)):
-            key: Key = named(Key, (lead + text, self.prefix))
+            key: Key = named(Key, (lead + text, self._prefix))
             return key
         return None
 
@@ -84,12 +84,8 @@ class TextKeys:
 
     def identity(self, tenant: str | None, text: str) -> Identity | None:
         """The identity for the single key `text`; None where only the careful way can tell."""
-        lead, room = self._leads.get(tenant) or self._lead(tenant)
-        if 0 < len(text) <= room and text.isascii() and (self._takes_any or self._takes(text)):
-            key = named(Key, (lead + text, self.prefix))
-            identity: Identity = named(Identity, (key, text, {self.name: text}))
-            return identity
-        return None
+        key = self.key(tenant, text)
+        return None if key is None else Identity(key, text, {self.name: text})
 
     def stored(self, tenant: str | None, pk: str, sk: str, values: dict[str, Any]) -> tuple[Key, str] | None:
         """The table key and primary id of a stored item, whose keys' texts and field values are known; None where
@@ -100,14 +96,14 @@ class TextKeys:
             return None
         sort = self._sort_name
         if sort is None:
-            return (named(Key, (pk, sk)), partition) if sk == self.prefix else None
+            return (named(Key, (pk, sk)), partition) if sk == self._prefix else None
         if values[sort] != sk or "#" in partition or "#" in sk:
             return None
         return named(Key, (pk, sk)), f"{partition}{SEPARATOR}{sk}"
 
     def _lead(self, tenant: str | None) -> tuple[str, int]:
         """What stands before a tenant's keys, and how many characters there is room for behind it."""
-        lead = f"{tenant_mark(tenant)}{self.prefix}#"
+        lead = f"{tenant_mark(tenant)}{self._prefix}#"
         if len(self._leads) > LEADS_KEPT:
             self._leads.clear()
         known = self._leads[tenant] = lead, MAX_PARTITION_KEY_BYTES - len(lead)
