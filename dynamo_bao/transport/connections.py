@@ -72,22 +72,6 @@ class Origin(NamedTuple):
         return f"{'https' if self.tls else 'http'}://{self.name}/"
 
 
-class Moment(NamedTuple):
-    """A time by two clocks, as one of them stands still while a virtual machine is frozen, and one can be set."""
-
-    monotonic: float
-    wall: float
-
-    @classmethod
-    def now(cls) -> Moment:
-        """This moment."""
-        return cls(time.monotonic(), time.time())
-
-    def since(self, earlier: Moment) -> float:
-        """The seconds from `earlier` to here, by the clock that says more."""
-        return max(self.monotonic - earlier.monotonic, self.wall - earlier.wall)
-
-
 class Connection:
     """One open socket.
 
@@ -95,12 +79,12 @@ class Connection:
         connected: the socket, encrypted where it has to be.
     """
 
-    __slots__ = ("_arrived", "_sock", "idle_since")
+    __slots__ = ("_arrived", "_monotonic", "_sock", "_wall")
 
     def __init__(self, connected: socket.socket) -> None:
         self._sock = connected
         self._arrived = _arrivals(connected)
-        self.idle_since = Moment(0.0, 0.0)
+        self.rest()
 
     def exchange(self, request: bytes, ends: float, patience: float) -> tuple[HttpReply, bool]:
         """Sends a request; returns its reply, and whether the connection may be used again.
@@ -110,22 +94,35 @@ class Connection:
             ends: when the reply must be there, in seconds of `time.monotonic`.
             patience: for how many seconds at most nothing may arrive.
         """
-        self._wait_at_most(ends, patience)
+        self.wait_at_most(ends, patience)
         self._sock.sendall(request)
-        return _Reading(self._sock, lambda: self._wait_at_most(ends, patience)).reply()
+        return _Reading(self, ends, patience).reply()
 
-    def _wait_at_most(self, ends: float, patience: float) -> None:
+    def wait_at_most(self, ends: float, patience: float) -> None:
+        """Has what is done next fail where it takes longer than that; see `exchange`."""
         left = ends - time.monotonic()
         if left <= 0:
             raise TimeoutError("the reply did not arrive in time")
         self._sock.settimeout(min(left, patience))
 
-    def was_dropped(self, now: Moment) -> bool:
+    def receive(self) -> bytes:
+        """What arrives next; nothing at the end."""
+        return self._sock.recv(RECEIVED_AT_ONCE)
+
+    def rest(self) -> None:
+        """Notes that nobody uses the connection from now on.
+
+        By two clocks, as one of them stands still while a virtual machine is frozen, and the other can be set.
+        """
+        self._monotonic, self._wall = time.monotonic(), time.time()
+
+    def was_dropped(self) -> bool:
         """Whether the server has closed the connection while nobody used it, or may have after so long.
 
         Anything that arrives while nothing is asked for counts as the end, also if it looks like a reply.
         """
-        return now.since(self.idle_since) > LONGEST_IDLE_SECONDS or bool(self._arrived())
+        idle = max(time.monotonic() - self._monotonic, time.time() - self._wall)
+        return idle > LONGEST_IDLE_SECONDS or bool(self._arrived())
 
     def close(self) -> None:
         """Closes the socket."""
@@ -133,12 +130,19 @@ class Connection:
 
 
 class _Reading:
-    """One reply on its way in."""
+    """One reply on its way in.
 
-    def __init__(self, sock: socket.socket, before_each: Callable[[], None]) -> None:
-        self._receive = sock.recv
-        self._before_each = before_each
+    Args:
+        connection: where it arrives; the first of it is waited for already.
+        ends, patience: see `Connection.exchange`.
+    """
+
+    def __init__(self, connection: Connection, ends: float, patience: float) -> None:
+        self._connection = connection
+        self._ends = ends
+        self._patience = patience
         self._held = b""
+        self._begun = False
 
     def reply(self) -> tuple[HttpReply, bool]:
         status, version, headers = self._head()
@@ -151,11 +155,16 @@ class _Reading:
             body = zlib.decompress(body, zlib.MAX_WBITS | 16)
         return HttpReply(status, headers, body), reusable and not self._held
 
+    def _arriving(self) -> bytes:
+        if self._begun:
+            self._connection.wait_at_most(self._ends, self._patience)
+        self._begun = True
+        return self._connection.receive()
+
     def _more(self) -> bytes:
-        data = self._receive(RECEIVED_AT_ONCE)
+        data = self._arriving()
         if not data:
             raise ConnectionResetError("the server closed the connection before the reply had ended")
-        self._before_each()
         return data
 
     def _head(self) -> tuple[int, str, dict[str, str]]:
@@ -169,10 +178,8 @@ class _Reading:
         version, _, rest = first.partition(" ")
         if not version.startswith("HTTP/1."):
             raise ValueError("the reply is not HTTP/1")
-        headers = {}
-        for line in lines:
-            name, _, value = line.partition(":")
-            headers[name.lower()] = value.strip()
+        parts = [line.partition(":") for line in lines]
+        headers = {name.lower(): value.strip() for name, _, value in parts}
         return _number(rest[:3], 100), version, headers
 
     def _body(self, status: int, headers: dict[str, str]) -> tuple[bytes, bool]:
@@ -222,8 +229,7 @@ class _Reading:
 
     def _rest(self) -> bytes:
         parts = [self._held]
-        while data := self._receive(RECEIVED_AT_ONCE):
-            self._before_each()
+        while data := self._arriving():
             parts.append(data)
         self._held = b""
         return b"".join(parts)
@@ -288,7 +294,7 @@ class Connections:
             connection.close()
             raise
         if reusable and not self._closed and len(self._idle) < IDLE_CONNECTIONS:
-            connection.idle_since = Moment.now()
+            connection.rest()
             self._idle.append(connection)
             if self._closed:  # meanwhile, by another thread, which did not see this one
                 self.close()
@@ -298,9 +304,8 @@ class Connections:
 
     def _waiting(self) -> Connection | None:
         """A connection that is open and unused, the one used last first."""
-        now = Moment.now()
         while (connection := self._popped()) is not None:
-            if not connection.was_dropped(now):
+            if not connection.was_dropped():
                 return connection
             connection.close()
         return None

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
-from attrs import field, frozen
+from attrs import Factory, field, frozen
 
 from dynamo_bao.errors import ConfigurationError, DataFormatError
 from dynamo_bao.process import this_process
@@ -66,6 +66,7 @@ class Route:
         process: in which process the sockets may be used.
         elsewhere: the sockets to other servers, to which handlers sent requests.
         in_lambda: whether this is a Lambda function, of whose invocation the headers tell.
+        opening: how all requests begin.
     """
 
     manner: Manner
@@ -77,6 +78,7 @@ class Route:
     process: object
     elsewhere: dict[Origin, Connections] = field(factory=dict)
     in_lambda: bool = field(factory=lambda: FUNCTION_NAME in os.environ)
+    opening: str = field(init=False, default=Factory(lambda self: self._opening(), takes_self=True))
 
     def holds(self) -> bool:
         """Whether it can be gone now."""
@@ -88,7 +90,7 @@ class Route:
             for connections in (self.connections, *self.elsewhere.values()):
                 connections.close()
 
-    def signed(self, target: str, body: bytes, now: float) -> Mapping[str, str]:
+    def signed(self, target: str, body: bytes, now: float) -> dict[str, str]:
         """The headers that sign a request with the credentials of the moment."""
         try:
             credentials = self.credentials()
@@ -98,7 +100,7 @@ class Route:
         return self.signer.headers(credentials, target, body, now)
 
     def headers(self, operation: str, body: bytes, now: float) -> dict[str, str]:
-        """The headers of a request, signed, but for those that say where it goes.
+        """The headers of a request, signed, but for those that are the same for all or say where it goes.
 
         Args:
             operation: the API operation.
@@ -106,14 +108,26 @@ class Route:
             now: seconds since 1970, by the server's clock.
         """
         target = TARGET + operation
-        return {
-            "User-Agent": self.manner.user_agent,
-            "Content-Type": CONTENT_TYPE,
-            "X-Amz-Target": target,
-            "Content-Length": str(len(body)),
-            **self.signed(target, body, now),
-            **(trace_headers(os.environ) if self.in_lambda else {}),
-        }
+        headers = self.signed(target, body, now)
+        headers["X-Amz-Target"], headers["Content-Length"] = target, str(len(body))
+        if self.in_lambda:
+            headers.update(trace_headers(os.environ))
+        return headers
+
+    @property
+    def usual_headers(self) -> dict[str, str]:
+        """The headers that are the same for all requests."""
+        return {"User-Agent": self.manner.user_agent, "Content-Type": CONTENT_TYPE}
+
+    def head(self, operation: str, body: bytes, now: float) -> bytes:
+        """What stands before the body of a request; see `headers`."""
+        lines = [f"{name}: {value}\r\n" for name, value in self.headers(operation, body, now).items()]
+        return f"{self.opening}{''.join(lines)}\r\n".encode("latin-1")
+
+    def _opening(self) -> str:
+        host = {"Host": self.connections.origin.name, "Accept-Encoding": "identity"}
+        lines = [f"{name}: {value}\r\n" for name, value in {**host, **self.usual_headers}.items()]
+        return f"POST / HTTP/1.1\r\n{''.join(lines)}"
 
 
 class LeanWire:
@@ -229,15 +243,12 @@ class LeanWire:
     # --- sending -----------------------------------------------------------------------------------------
 
     def _send(self, route: Route, request: Request, body: bytes, skew: float, ends: float) -> HttpReply:
-        headers = route.headers(request.operation, body, self._clock() + skew)
-        lines = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
-        host = f"Host: {route.connections.origin.name}\r\nAccept-Encoding: identity\r\n"
-        data = f"POST / HTTP/1.1\r\n{host}{lines}\r\n".encode("latin-1") + body
-        return _exchanged(route.connections, route.manner.url, data, ends)
+        head = route.head(request.operation, body, self._clock() + skew)
+        return _exchanged(route.connections, route.manner.url, head + body, ends)
 
     def _send_heard(self, route: Route, request: Request, body: bytes, skew: float, ends: float) -> HttpReply:
         """Sends a request that handlers of ``before-send`` see first, change or answer."""
-        headers = route.headers(request.operation, body, self._clock() + skew)
+        headers = {**route.usual_headers, **route.headers(request.operation, body, self._clock() + skew)}
         prepared, reply = self.boto.hear(request, route.manner.url, headers, body)
         if reply is not None:
             return reply
