@@ -6,7 +6,7 @@ only where something of the commit was not written.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 from operator import attrgetter
 from typing import Any, NamedTuple
@@ -17,13 +17,12 @@ from dynamo_bao.database import Database
 from dynamo_bao.expressions.conditions import EMPTY
 from dynamo_bao.filling import absorb_own
 from dynamo_bao.hooks import has_hooks
-from dynamo_bao.identities import Identity
 from dynamo_bao.instances import Home, State, Status, values_in
-from dynamo_bao.items import Stored
+from dynamo_bao.keys import SEPARATOR, Key
 from dynamo_bao.schema import Schema
 from dynamo_bao.session.session import Session
 from dynamo_bao.session.work import Entry
-from dynamo_bao.transport.batches import TableKey
+from dynamo_bao.transport.batchwrites import Puts, in_batches
 from dynamo_bao.writes.plans import Subject
 
 _TRANSIENT = Status.TRANSIENT  # read often
@@ -34,66 +33,82 @@ class Bulk(NamedTuple):
 
     Attributes:
         database: where they are written.
-        puts: of each entry the table and key, and the item.
+        keys, items: of each entry the table key, and the item, spelled.
     """
 
     session: Session
     database: Database
     entries: Sequence[Entry]
-    puts: Sequence[tuple[TableKey, Stored]]
+    keys: Sequence[Key]
+    items: Sequence[bytes]
 
     @classmethod
     def of(cls, session: Session, entries: Sequence[Entry]) -> Bulk | None:
         """What is written for these entries; None where one of them is anything but such an object, or not simple."""
-        puts, database = list[tuple[TableKey, Stored]](), entries[0].home.database
+        database = entries[0].home.database
+        keys: list[Key] = []
+        items: list[bytes] = []
         for home, some in groupby(entries, attrgetter("home")):
-            if home.database is not database or not _is_simple(home):
+            spelled = _spelled(home, session, list(some)) if home.database is database else None
+            if spelled is None:
                 return None
-            schema, own, table = home.schema, session.own_objects(home), database.table_name
-            single = schema.single if len(schema.key_names) == 1 else None
-            for instance, _, tenant, deletes, overwrite, identity in some:
-                values = values_in(instance)
-                state: State = values[STATE]
-                if deletes or identity is None or state.status is not _TRANSIENT:
-                    return None
-                same_key = values[single] is identity.values[single] if single else identity.of(values)
-                if own.get(identity.key) is not instance or not same_key:
-                    return None
-                if not (overwrite or is_made_here(schema, state, identity)):
-                    return None
-                text = schema.spell(values)
-                if text is None:
-                    return None
-                puts.append(((table, identity.key), schema.spelled(text, tenant, identity, values)))
-        return cls(session, database, entries, puts)
+            keys += spelled[0]
+            items += spelled[1]
+        return cls(session, database, entries, keys, items)
+
+    def puts(self) -> list[Puts]:
+        """What each request writes."""
+        batches = zip(in_batches(self.keys), in_batches(self.items), strict=True)
+        return [{self.database.table_name: dict(zip(*batch, strict=True))} for batch in batches]
 
     def settle(self) -> None:
         """All of it is stored: the objects are known to be."""
-        for (instance, home, tenant, _, _, identity), (_, item) in zip(self.entries, self.puts, strict=True):
-            assert identity is not None
-            absorb_own(instance, home, tenant, self.session, identity, item)
-        self.session.committed(self.entries)
+        session = self.session
+        stored = zip(self.entries, self.keys, self.items, strict=True)
+        for (instance, home, tenant, _, _, _, primary_id), key, item in stored:
+            absorb_own(instance, home, tenant, session, key, primary_id, item)
+        session.committed(self.entries)
 
     def changes(self) -> list[Creation]:
         """The same as changes, of which each may have had its own outcome."""
-        return [self._change(entry, item) for entry, (_, item) in zip(self.entries, self.puts, strict=True)]
+        return [self._change(entry, item) for entry, item in zip(self.entries, self.items, strict=True)]
 
-    def _change(self, entry: Entry, item: Stored) -> Creation:
-        instance, home, tenant, _, _, identity = entry
-        assert identity is not None
-        subject, values = Subject(home.schema, tenant, identity), dict[str, Any](values_in(instance))
-        change = Creation(home, self.session, subject, instance, EMPTY, values, item, by_save=True)
+    def _change(self, entry: Entry, item: bytes) -> Creation:
+        home, values = entry.home, values_in(entry.instance)
+        subject = Subject(home.schema, entry.tenant, home.schema.identity(entry.tenant, values))
+        change = Creation(
+            home, self.session, subject, entry.instance, EMPTY, values.copy(), item, by_save=True
+        )
         change.overwrite = entry.overwrite
         return change
 
 
-def is_made_here(schema: Schema, state: State, identity: Identity) -> bool:
+def _spelled(home: Home, session: Session, entries: Sequence[Entry]) -> tuple[list[Key], list[bytes]] | None:
+    """Keys and items of a model's new objects, which are the session's own still, under the keys they were added by."""
+    schema, own = home.schema, session.own_objects(home)
+    if schema.text_keys is None or has_hooks(home.model):
+        return None
+    first, second = (*schema.key_names, None)[:2]
+    all_values: list[dict[str, Any]] = []
+    keys: list[Key] = []
+    for instance, _, _, deletes, overwrite, key, primary_id in entries:
+        if deletes or key is None or own.get(key) is not instance:
+            return None
+        values = values_in(instance)
+        state: State = values[STATE]
+        if state.status is not _TRANSIENT or not (overwrite or is_made_here(schema, state, values)):
+            return None
+        text = values.get(first)
+        if primary_id != (text if second is None else f"{text}{SEPARATOR}{values.get(second)}"):
+            return None
+        all_values.append(values)
+        keys.append(key)
+    items = schema.spelled(all_values, keys, map(attrgetter("tenant", "primary_id"), entries))
+    return None if items is None else (keys, items)
+
+
+def is_made_here(schema: Schema, state: State, values: Mapping[str, Any]) -> bool:
     """Whether no other item can have the key, and nothing else has to be looked at when a new object is stored."""
     if schema.constraints or schema.versioned or not state.generated:
         return False
-    return any(identity.values.get(name) == value for name, value in state.generated.items())
-
-
-def _is_simple(home: Home) -> bool:
-    """Whether nothing is done for objects of a model beside their being written."""
-    return home.schema.text_keys is not None and not has_hooks(home.model)
+    return any(values.get(name) == value for name, value in state.generated.items())

@@ -191,7 +191,7 @@ class Creation(Change):
 
     def settle(self, stored: Item | None) -> Any:
         session, (_, tenant, identity) = self.session, self.subject
-        absorb_own(self.instance, self.home, tenant, session, identity, self.sent)
+        absorb_own(self.instance, self.home, tenant, session, identity.key, identity.primary_id, self.sent)
         if session is None or session.keeps(self.home, identity, self.instance):
             if self._sharing or self._earlier is not None:
                 self._sharing, self._earlier = (), None
@@ -200,7 +200,8 @@ class Creation(Change):
 
     def _settle_in(self, session: Session) -> Any:
         """Makes the instance the session's; earlier ones for its key show its state from now on."""
-        sharings, self._earlier = list[Sharing](), None
+        sharings: list[Sharing] = []
+        self._earlier = None
         known = self._known_object()
         own = self.instance if known is None or self._by_save else known
         self._earlier = known if known is not own else None

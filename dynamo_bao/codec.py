@@ -274,7 +274,7 @@ def acceptable(field: Field, of: str, *, plain: bool = False) -> str | None:
     """An expression that is true where `field` accepts the variable `of` as it is; None where that is not simple.
 
     Args:
-        plain: whether the texts of the value are known to be such as UTF-8 can say.
+        plain: whether others look at the texts in it; see `Field.plain_source`.
     """
     fine = fine_source_of(field)
     if fine is None:

@@ -35,10 +35,10 @@ from dynamo_bao.sending import deadline_of, round_of
 from dynamo_bao.session.rounds import NAMED_KEYS
 from dynamo_bao.session.session import Session
 from dynamo_bao.session.work import Entry
-from dynamo_bao.transport.batchwrites import BatchWritten, write_batch
+from dynamo_bao.transport.batchwrites import BatchWritten, in_batches, write_batch
 from dynamo_bao.transport.messages import Reply, Request
 from dynamo_bao.transport.outcomes import may_be_done
-from dynamo_bao.wire import MAX_BATCH_WRITE_ITEMS, Item
+from dynamo_bao.wire import Item
 from dynamo_bao.writes.execute import Write
 from dynamo_bao.writes.transact import run_together
 from dynamo_bao.writing import write_through
@@ -60,8 +60,9 @@ def entries_for(
         ItemNotFoundError: for an object that is not stored any more.
         TenantMismatchError: for an object of another tenant.
     """
-    schema, entries = home.schema, list[Entry]()
-    entered, tenant = False, None
+    schema, key_of, tenant = home.schema, None, None
+    entries: list[Entry] = []
+    new: dict[Key, Any] = {}
     for instance in instances:
         values = values_in(instance)
         state: State = values[STATE]
@@ -73,20 +74,31 @@ def entries_for(
             enter_through(instance, "delete" if deletes else "add")
             entries.append(Entry(instance, home, state.tenant, deletes))
             continue
-        if not entered:
-            (_, tenant), entered = enter(home.database, schema.name, "add"), True
+        if key_of is None:
+            _, tenant = enter(home.database, schema.name, "add")
+            key_of = schema.key_maker(tenant)
         if state.tenant is not None:
             require_own_tenant(instance, "add")
-        identity = schema.identity(tenant, values)
-        if not session.claim(home, identity, instance):
-            raise ConditionalError(
-                f"{schema.name} {identity.primary_id!r}: this context has another object with the key already.",
-                model=schema.name,
-                key=identity.primary_id,
-                operation="create",
-            )
-        entries.append(named(Entry, (instance, home, tenant, deletes, overwrite, identity)))
+        primary_id = values.get(schema.single)
+        key = key_of(primary_id) if type(primary_id) is str else None
+        if key is None:
+            key, primary_id, _ = schema.identity(tenant, values)
+        if new.setdefault(key, instance) is not instance:
+            raise _known_already(schema, primary_id)
+        entries.append(named(Entry, (instance, home, tenant, deletes, overwrite, key, primary_id)))
+    taken = session.claim(home, new)
+    if taken is not None:
+        raise _known_already(schema, schema.identity(tenant, values_in(new[taken])).primary_id)
     return entries
+
+
+def _known_already(schema: Schema, primary_id: str) -> ConditionalError:
+    return ConditionalError(
+        f"{schema.name} {primary_id!r}: this context has another object with the key already.",
+        model=schema.name,
+        key=primary_id,
+        operation="create",
+    )
 
 
 def _not_blindly(schema: Schema) -> ValidationError:
@@ -131,7 +143,7 @@ def plan_commit(changes: Sequence[Change]) -> CommitPlan:
             owner[spot] = group
         if group not in groups:
             groups.append(group)
-    batches = [tuple(batch) for members in blind.values() for batch in _batches(members)]
+    batches = [tuple(batch) for members in blind.values() for batch in in_batches(members)]
     return CommitPlan(tuple(batches), tuple(map(tuple, groups)))
 
 
@@ -148,7 +160,7 @@ def is_blind(change: Change) -> bool:
     if isinstance(change, Deleting):
         return not (schema.constraints or schema.versioned)
     return type(change) is Creation and is_made_here(
-        schema, state_of(change.instance), change.subject.identity
+        schema, state_of(change.instance), change.subject.identity.values
     )
 
 
@@ -206,20 +218,21 @@ def commit(session: Session, entries: Sequence[Entry], *, atomic: bool) -> None:
 
 def _commit_bulk(session: Session, bulk: Bulk) -> None:
     """Writes a bulk of puts; where some are not written, each is a change with an outcome of its own."""
-    database = bulk.database
-    deadline = deadline_of(session, database)
-    calls = [partial(write_batch, database.transport, dict(some), deadline) for some in _batches(bulk.puts)]
+    database, batches = bulk.database, in_batches(bulk.entries)
+    calls = [
+        partial(write_batch, database.transport, puts, deadline_of(session, database)) for puts in bulk.puts()
+    ]
     with round_of(session, database, "commit") as opened:
         parts = session.run_at_once(calls, database)
-        for entries, part in zip(_batches(bulk.entries), parts, strict=True):
-            about = [entry.described() for entry in entries[:NAMED_KEYS]]
+        for entries, part in zip(batches, parts, strict=True):
+            about = [f"{entry.home.schema.name} {entry.primary_id!r}" for entry in entries[:NAMED_KEYS]]
             for reply in part.replies:
                 opened.add(database, reply, about, len(entries))
     if all(part.is_whole for part in parts):
         bulk.settle()
         return
     changes, outcome = bulk.changes(), Outcome(database)
-    for batch, part in zip(_batches(changes), parts, strict=True):
+    for batch, part in zip(in_batches(changes), parts, strict=True):
         outcome.add(_outcome_of(batch, part))
     _conclude(session, bulk.entries, changes, changes, outcome)
 
@@ -246,12 +259,6 @@ def _conclude(
     session.committed(gone if left else entries)
     if outcome is not None:
         _settle(joined, outcome)
-
-
-def _batches(members: Sequence[T]) -> list[Sequence[T]]:
-    """The members in as many parts as there are requests."""
-    size = MAX_BATCH_WRITE_ITEMS
-    return [members[start : start + size] for start in range(0, len(members), size)]
 
 
 def _atomically(session: Session, changes: Sequence[Change]) -> Outcome:
@@ -292,7 +299,10 @@ def _in_parts(session: Session, changes: Sequence[Change]) -> Outcome:
 def _batch_outcome(changes: Sequence[Change], deadline: float) -> Outcome:
     """Writes changes without conditions."""
     database = changes[0].home.database
-    puts = {change.spot: change.sent if isinstance(change, Creation) else None for change in changes}
+    puts: dict[str, dict[Key, Item | None]] = {}
+    for change in changes:
+        table, key = change.spot
+        puts.setdefault(table, {})[key] = change.item if isinstance(change, Creation) else None
     return _outcome_of(changes, write_batch(database.transport, puts, deadline))
 
 

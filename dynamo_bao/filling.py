@@ -40,7 +40,8 @@ def new_of_rows(home: Home, tenant: str | None, items: Sequence[Stored]) -> list
     Raises:
         DataFormatError: where one cannot be decoded.
     """
-    schema, model, made = home.schema, home.model, list[Any]()
+    schema, model = home.schema, home.model
+    made: list[Any] = []
     rows = bool(items) and is_row(items[0])
     decode, place_of = schema.decode_row if rows else schema.decode, schema.place_of
     for item in items:
@@ -96,7 +97,10 @@ def fill_all(
     Returns:
         Of the instances whose items are here those of models with relations; and by key those whose are not.
     """
-    related, absent = list[Any](), dict[Any, Any](wanted)
+    related: list[Any] = []
+    absent: dict[Any, Any] = dict(wanted)
+    home: Any = None  # that of the item before, as mostly they are all of one model
+    schema: Any = None
     for item in items:
         is_item = type(item) is dict
         instance = absent.pop((item[PK]["S"], item[SK]["S"]) if is_item else (item._pk.S, item._sk.S), None)
@@ -104,7 +108,9 @@ def fill_all(
             continue
         values = values_in(instance)
         state = values[STATE]
-        schema = state.home.schema
+        if state.home is not home:
+            home = state.home
+            schema = home.schema
         state.capacity = share if state.capacity is NOTHING_CONSUMED else state.capacity.plus(share)
         try:
             if len(values) > schema.bare or state.shared is not None:
@@ -112,7 +118,7 @@ def fill_all(
             else:  # as nearly always: what `fill` does, in the shortest way
                 decoded = (schema.decode if is_item else schema.decode_row)(item, state, values)
                 give_values(instance, decoded)
-                give_class(instance, state.home.model)
+                give_class(instance, home.model)
                 state.status, state.kept = LOADED, item
                 state.consistent, state.wants_consistent = consistent, False
                 state.origin = state.doubt = None
@@ -144,7 +150,8 @@ def absorb(instance: Any, item: Item, keep: Iterable[str] = ()) -> None:
     """
     state = state_of(instance)
     assert state.home is not None
-    values, decoded = instance.__dict__, dict[str, Any]()
+    values = instance.__dict__
+    decoded: dict[str, Any] = {}
     state.home.schema.decode_into(item, decoded, state.primary_id or "")
     for name in keep:
         decoded.pop(name, None)
@@ -154,21 +161,26 @@ def absorb(instance: Any, item: Item, keep: Iterable[str] = ()) -> None:
 
 
 def absorb_own(
-    instance: Any, home: Home, tenant: str | None, session: Any, identity: Identity, item: Stored
+    instance: Any, home: Home, tenant: str | None, session: Any, key: Key, primary_id: str, item: Stored
 ) -> None:
     """Has a new instance stand for what is stored of its own, accepted values now.
 
-    Those that are stored as they are need not be decoded again.
+    Those that are stored as they are need not be decoded again; and what only instances have that were once to be
+    loaded, a new one has not to forget.
     """
     values = values_in(instance)
     state: State = values[STATE]
-    state.home, state.tenant, state.session = home, tenant, session
-    state.key, state.primary_id, _ = identity
     schema = home.schema
+    state.home, state.tenant, state.session = home, tenant, session
+    state.key, state.primary_id = key, primary_id
+    state.status, state.kept, state.consistent = LOADED, item, True
     for field in schema.documents:
         stored = item.get(str(field.attribute))
         _take_on(values, field.name, field.absent() if stored is None else field.from_dynamo(stored))
-    _stored(instance, state, values, item, True)
+    if schema.sets_of is not None:
+        state.sets = schema.sets_of(values)
+    if state.shared is not None or type(instance) is not home.model:  # hardly ever
+        _show(instance, state, home)
 
 
 def _take_on(values: dict[str, Any], name: str, value: Any) -> None:
@@ -189,6 +201,11 @@ def _stored(instance: Any, state: State, values: dict[str, Any], item: Stored, c
     state.assigned = state.error = state.origin = state.doubt = None
     if home.schema.sets_of is not None:
         state.sets = home.schema.sets_of(values)
+    _show(instance, state, home)
+
+
+def _show(instance: Any, state: State, home: Home) -> None:
+    """Makes an instance one of its model, and those others that show its state."""
     if state.shared is not None:
         become(instance, state, LOADED)
     elif type(instance) is not home.model:

@@ -7,8 +7,8 @@ errors.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, Final, NamedTuple, TypeVar
 
 from dynamo_bao.codec import fine_source_of
 from dynamo_bao.fields.base import Field
@@ -16,8 +16,10 @@ from dynamo_bao.fields.text import StringField
 from dynamo_bao.keys import SEPARATOR, Key, named, tenant_mark
 from dynamo_bao.wire import MAX_PARTITION_KEY_BYTES
 
-LEADS_KEPT: Final = 10_000
-"""Of how many tenants the start of their keys is remembered."""
+T = TypeVar("T")
+KeyOf = Callable[[str], "Key | None"]
+TENANTS_KEPT: Final = 10_000
+"""For how many tenants it is remembered how their keys are made."""
 
 
 class Identity(NamedTuple):
@@ -27,12 +29,23 @@ class Identity(NamedTuple):
     primary_id: str
     values: dict[str, Any]
 
-    def of(self, values: Mapping[str, Any]) -> bool:
-        """Whether the key fields have the very values that it was made of."""
-        for name, value in self.values.items():  # noqa: SIM110  # a generator takes three times as long
-            if values[name] is not value:
-                return False
-        return True
+
+class OfTenant(dict["str | None", T]):
+    """What is made once for each tenant.
+
+    Args:
+        make: makes it, at the tenant's first use.
+    """
+
+    def __init__(self, make: Callable[[str | None], T]) -> None:
+        super().__init__()
+        self._make = make
+
+    def __missing__(self, tenant: str | None) -> T:
+        if len(self) > TENANTS_KEPT:
+            self.clear()
+        made = self[tenant] = self._make(tenant)
+        return made
 
 
 class TextKeys:
@@ -43,17 +56,19 @@ class TextKeys:
         fields: the key fields: the partition key's, and the sort key's if there is one.
 
     Attributes:
-        name: the field that a single key is the value of.
+        of_tenant: by tenant, a function that gives the table key for a single key, which is a text; None where only the
+            careful way can tell.
     """
 
     def __init__(self, prefix: str, fields: Sequence[Field]) -> None:
         self._prefix = prefix
-        self.name = fields[0].name
-        self._validate = fields[0].validate
+        self._name = fields[0].name
         self._sort_name = fields[1].name if len(fields) > 1 else None
-        # A field that takes every text has nothing to check beyond what is checked here.
-        self._takes_any = len(fields) == 1 and fine_source_of(fields[0]) == StringField().fine_source()
-        self._leads: dict[str | None, tuple[str, int]] = {}
+        # A field that takes every text has nothing to check beyond what is checked for each.
+        takes_any = fine_source_of(fields[0]) == StringField().fine_source()
+        self._validate = None if takes_any else fields[0].validate
+        self._leads = OfTenant(lambda tenant: f"{tenant_mark(tenant)}{prefix}#")
+        self.of_tenant = OfTenant(self._key_maker)
 
     @classmethod
     def of(cls, prefix: str, fields: Sequence[Field], key_format: str) -> TextKeys | None:
@@ -61,38 +76,16 @@ class TextKeys:
         simple = fields and all(_is_simple(type(field), key_format) for field in fields)
         return cls(prefix, fields) if simple else None
 
-    def key(self, tenant: str | None, text: str) -> Key | None:
-        """The table key for the single key `text`; None where only the careful way can tell."""
-        try:
-            lead, room = self._leads[tenant]
-        except KeyError:
-            lead, room = self._lead(tenant)
-        if 0 < len(text) <= room and text.isascii() and (self._takes_any or self._takes(text)):
-            key: Key = named(Key, (lead + text, self._prefix))
-            return key
-        return None
-
-    def _takes(self, text: str) -> bool:
-        """Whether the field takes the text as a whole key."""
-        if self._sort_name is not None:
-            return False
-        try:
-            self._validate(text)
-        except ValueError:
-            return False
-        return True
-
     def identity(self, tenant: str | None, text: str) -> Identity | None:
         """The identity for the single key `text`; None where only the careful way can tell."""
-        key = self.key(tenant, text)
-        return None if key is None else Identity(key, text, {self.name: text})
+        key = self.of_tenant[tenant](text)
+        return None if key is None else named(Identity, (key, text, {self._name: text}))
 
     def stored(self, tenant: str | None, pk: str, sk: str, values: dict[str, Any]) -> tuple[Key, str] | None:
         """The table key and primary id of a stored item, whose keys' texts and field values are known; None where
         only the careful way can tell."""
-        lead, _ = self._leads.get(tenant) or self._lead(tenant)
-        partition = values[self.name]
-        if partition is None or pk != lead + partition:
+        partition = values[self._name]
+        if partition is None or pk != self._leads[tenant] + partition:
             return None
         sort = self._sort_name
         if sort is None:
@@ -101,13 +94,25 @@ class TextKeys:
             return None
         return named(Key, (pk, sk)), f"{partition}{SEPARATOR}{sk}"
 
-    def _lead(self, tenant: str | None) -> tuple[str, int]:
-        """What stands before a tenant's keys, and how many characters there is room for behind it."""
-        lead = f"{tenant_mark(tenant)}{self._prefix}#"
-        if len(self._leads) > LEADS_KEPT:
-            self._leads.clear()
-        known = self._leads[tenant] = lead, MAX_PARTITION_KEY_BYTES - len(lead)
-        return known
+    def _key_maker(self, tenant: str | None) -> KeyOf:
+        """What makes the table keys of a tenant; where there are two key fields, no text is at first sight a key."""
+        if self._sort_name is not None:
+            return lambda text: None
+        lead, prefix, validate = self._leads[tenant], self._prefix, self._validate
+        room = MAX_PARTITION_KEY_BYTES - len(lead)
+
+        def key_of(text: str) -> Key | None:
+            if not (0 < len(text) <= room and text.isascii()):
+                return None
+            if validate is not None:
+                try:
+                    validate(text)
+                except ValueError:
+                    return None
+            key: Key = named(Key, (lead + text, prefix))
+            return key
+
+        return key_of
 
 
 def _is_simple(kind: type[Field], key_format: str) -> bool:

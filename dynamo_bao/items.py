@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from typing import Any, Final
+from collections.abc import Collection, Iterable
+from itertools import chain
+from typing import Any
 
 from dynamo_bao.wire import PK, SK, Item
 
 Stored = Any
-"""An item, or what stands for one: a row (`dynamo_bao.rows`), or JSON (`dynamo_bao.spelling`)."""
-SPELLED: Final = "Fragment"
-"""The name of the class, orjson's, of an item that is JSON."""
+"""An item, or what stands for one: a row (`dynamo_bao.rows`), or its JSON as `bytes` (`dynamo_bao.spelling`)."""
 
 
 def is_row(item: Stored) -> bool:
@@ -28,7 +27,7 @@ def spelled_keys(keys: Collection[tuple[str, str]]) -> Any:
     # Imported here: a compiled module, needed only once something is asked for.
     import orjson
 
-    texts = "".join(map("".join, keys))
+    texts = "".join(chain.from_iterable(keys))
     try:
         size = len(orjson.dumps(texts)) - len('""')
     except TypeError:
@@ -36,16 +35,33 @@ def spelled_keys(keys: Collection[tuple[str, str]]) -> Any:
     if size != len(texts) and size != len(texts.encode()):
         return None
     spelled = ",".join([f'{{"{PK}":{{"S":"{pk}"}},"{SK}":{{"S":"{sk}"}}}}' for pk, sk in keys])
+    return json_list([spelled.encode()])
+
+
+def json_list(members: Iterable[bytes], before: bytes = b"", after: bytes = b"") -> Any:
+    """A list as a piece of JSON that stands in what is sent; never an empty one.
+
+    Args:
+        members: its members, which are JSON, or
+        before, after: become it between these.
+    """
+    # Imported here: a compiled module, needed only once something is sent.
+    import orjson
+
     json: Any = orjson
-    return json.Fragment(f"[{spelled}]".encode())
+    between = b"%b,%b" % (after, before)
+    return json.Fragment(b"[%b%b%b]" % (before, between.join(members), after))
 
 
 def plain_item(item: Stored) -> Item:
     """An item whose values are dicts, whatever stands for it."""
     if type(item) is dict:
         return item
-    if type(item).__name__ == SPELLED:
-        spelled: Item = plain_json(item)
+    if type(item) is bytes:
+        # Imported here: where there is JSON of its making, it is loaded.
+        import orjson
+
+        spelled: Item = orjson.loads(item)
         return spelled
     # Imported here: it takes a compiled module, which is loaded where there is such an item.
     from dynamo_bao.rows import item_of
@@ -53,11 +69,12 @@ def plain_item(item: Stored) -> Item:
     return item_of(item)
 
 
-def plain_json(spelled: Any) -> Any:
-    """What a piece of JSON says; anything else is itself."""
-    if type(spelled).__name__ != SPELLED:
-        return spelled
+def plain_members(members: Any) -> list[Any]:
+    """What a piece of JSON in what is sent says; a list is itself."""
+    if type(members) is list:
+        return members
     # Imported here: where there is a piece of its making, it is loaded.
     import orjson
 
-    return orjson.loads(orjson.dumps(spelled))
+    plain: list[Any] = orjson.loads(orjson.dumps(members))
+    return plain

@@ -99,7 +99,7 @@ class Repository(StoredModel[M], WholeModel[M]):
             instance = get_instance(self, identity, tenant, session, consistent=consistent)
             return instance
         if type(key) is str and self.schema.text_keys is not None:
-            short = self.schema.text_keys.key(tenant, key)
+            short = self.schema.text_keys.of_tenant[tenant](key)
             if short is not None:
                 instance = session.lookup_text(self, short, key, tenant, consistent)
                 return instance

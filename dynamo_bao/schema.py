@@ -28,8 +28,7 @@ from dynamo_bao.errors import ConfigurationError, DataFormatError, QueryError, V
 from dynamo_bao.fields.base import Field
 from dynamo_bao.fields.documents import JsonField, StringSetField, plain, to_document
 from dynamo_bao.fields.text import BinaryField, RelatedField, VersionField
-from dynamo_bao.identities import Identity, TextKeys
-from dynamo_bao.items import Stored
+from dynamo_bao.identities import Identity, KeyOf, TextKeys
 from dynamo_bao.keys import (
     SEPARATOR,
     Key,
@@ -43,11 +42,15 @@ from dynamo_bao.keys import (
 from dynamo_bao.numbers import number_text
 from dynamo_bao.searchtext import SearchConfig, field_texts, normalise_term, search_text
 from dynamo_bao.shapes import ConstraintShape, IndexShape, Part, PrimaryShape
-from dynamo_bao.spelling import Spell, compile_spelling, spelled_members
+from dynamo_bao.spelling import Spell, compile_spelling, with_members
 from dynamo_bao.wire import ITER_PK, ITER_SK, PK, SEARCH_TEXT, SK, AttributeValue, Item
 
 _PATH = re.compile(r"[^.\[\]]+(\[\d+\])*(\.[^.\[\]]+(\[\d+\])*)*")
 _ORDERING = frozenset(("<", "<=", ">", ">="))
+
+
+def _no_key(text: str) -> None:
+    return None
 
 
 @define(eq=False)
@@ -70,7 +73,6 @@ class Schema:
     unsure: Unsure = field(init=False)
     store: Store = field(init=False)
     spell: Spell = field(init=False)
-    _raw: Any = field(init=False, default=None)
     key_names: tuple[str, ...] = field(init=False)
     no_keys: dict[str, None] = field(init=False)
     attributes: dict[str, str] = field(init=False)
@@ -124,14 +126,9 @@ class Schema:
 
     def _spelling(self) -> Spell:
         """How items are spelled: not at all where anything of them is still looked at afterwards."""
-        # Imported here: a compiled module, needed only once something is written.
-        import orjson
-
-        json: Any = orjson
-        self._raw = json.Fragment
         usual = self.text_keys is not None and not (self.search or self.constraints or self.documents)
         spell = compile_spelling(self.name, self.fields.values()) if usual else None
-        return spell or (lambda values: None)
+        return spell or (lambda all_values, keys: None)
 
     def _later(self, name: str, compiled: Callable[[], Any]) -> Any:
         def first(*args: Any) -> Any:
@@ -155,6 +152,13 @@ class Schema:
             if short is not None:
                 return short
         return self._identity(tenant, [self._needed(values, name) for name in self.key_names])
+
+    def key_maker(self, tenant: str | None) -> KeyOf:
+        """What gives the table key of an item of a tenant by the text of its first key field, the only one.
+
+        It gives None where only `identity` can tell.
+        """
+        return _no_key if self.text_keys is None else self.text_keys.of_tenant[tenant]
 
     def place_of(self, tenant: str | None, pk: str, sk: str, values: dict[str, Any]) -> tuple[Key, str]:
         """The table key and primary id of a stored item, whose keys' texts and field values are known."""
@@ -285,12 +289,24 @@ class Schema:
         if self.derived_names:
             item.update(self.derived(tenant, identity.primary_id, values, item))
 
-    def spelled(self, text: str, tenant: str | None, identity: Identity, values: Mapping[str, Any]) -> Stored:
-        """The whole item of which `spell` gave the text, with its keys and what follows from its values, as JSON."""
-        pk, sk = identity.key
-        if self.derived_names:
-            text += spelled_members(self.derived(tenant, identity.primary_id, values, {}))
-        return self._raw(f'{{{text}"{PK}":{{"S":"{pk}"}},"{SK}":{{"S":"{sk}"}}}}'.encode())
+    def spelled(
+        self,
+        all_values: Sequence[Mapping[str, Any]],
+        keys: Sequence[Key],
+        named: Iterable[tuple[str | None, str]],
+    ) -> list[bytes] | None:
+        """The whole items of some values as JSON; None where some of it is not simple.
+
+        Args:
+            named: of each item the tenant and the primary id.
+        """
+        items = self.spell(all_values, keys)
+        if items is None or not self.derived_names:
+            return items
+        return [
+            with_members(item, self.derived(tenant, primary_id, values, {}))
+            for item, values, (tenant, primary_id) in zip(items, all_values, named, strict=True)
+        ]
 
     def derived(self, tenant: str | None, primary_id: str, values: Mapping[str, Any], item: Item) -> Item:
         """The attributes that follow from others: index keys, iteration keys and the search text.

@@ -2,92 +2,129 @@
 
 A hundred new items would otherwise be some 1,700 dicts, which are made, counted by Python's garbage collector, and read
 once, to be written as JSON. For each model a function is compiled that joins their texts to one. It takes only
-values that are acceptable at first sight, and texts that JSON says as they are; all else goes by dicts.
+values that are acceptable at first sight; all else goes by dicts.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from dynamo_bao.codec import KEYS_BYTES, NAMES, acceptable, compiled, encodes_by_source
 from dynamo_bao.fields.base import Field
-from dynamo_bao.wire import MAX_ITEM_BYTES, Item
+from dynamo_bao.wire import MAX_ITEM_BYTES, PK, SK, Item
 
-Spell = Callable[[Mapping[str, Any]], "str | None"]
+Spell = Callable[[Sequence[Mapping[str, Any]], Sequence[tuple[str, str]]], "list[bytes] | None"]
 MOST_BYTES = MAX_ITEM_BYTES - KEYS_BYTES
-"""How long an item may be without its keys; its JSON is always longer than what DynamoDB counts."""
+"""How long an item's JSON may be, which is always longer than what DynamoDB counts of it."""
 _SOURCE = re.compile(r'\{\{"(S|N|BOOL|SS)": (.*)\}\}')
 
 
 def compile_spelling(model: str, fields: Collection[Field]) -> Spell | None:
-    """A function ``spell(values)`` that gives the members of an item's JSON, each with a comma behind it.
+    """A function ``spell(all_values, keys)`` that gives the JSON of items: of their fields' values and table keys.
 
-    The function returns None where a value is not acceptable at first sight, or a text needs an escape. There is
-    none where a field has its own conversions.
+    The function returns None where some value is not acceptable at first sight. There is none where a field has its
+    own conversions.
 
     >>> from dynamo_bao import StringField
-    >>> compile_spelling("User", [StringField().bound("name", "User", "name")])({"name": "Ada"})
-    '"name":{"S":"Ada"},'
+    >>> compile_spelling("User", [StringField().bound("name", "User", "name")])([{"name": "Ada"}], [("u#1", "u")])
+    [b'{"name":{"S":"Ada"},"_pk":{"S":"u#1"},"_sk":{"S":"u"}}']
     """
     # Imported here: a compiled module, needed only once something is written.
     import orjson
 
-    taken, checks, made, texts, item = list[str](), list[str](), list[str](), "", ""
+    escapes = _source(fields, "_escaped({})")
+    if escapes is None:
+        return None
+    names = {**NAMES, "_encode": orjson.dumps, "_escaped": escaped}
+    escaping = compiled(escapes, f"spelling with escapes of {model}", dict(names))["spell"]
+    names["_escaping"] = escaping
+    spell: Spell = compiled(_source(fields, "{}") or "", f"spelling of {model}", names)["spell"]
+    return spell
+
+
+# Texts mostly stand in JSON as they are: an escape would make them, encoded, longer than their quotes do. Keys hold
+# no others than those of their fields.
+_SPELL = """def spell(all_values, keys):
+    items, texts = [], []
+    try:
+        for values, (pk, sk) in zip(all_values, keys):
+{taken}
+            if not ({checks}): return None
+{made}
+            texts += ({texts})
+            items.append(f{item!r}.encode())
+        if max(map(len, items)) > {most}: return None
+        texts = ''.join(texts)
+        size = len(_encode(texts)) - 2
+    except (KeyError, TypeError, ValueError):
+        return None
+    return items if size == len(texts) or size == len(texts.encode()) else {otherwise}
+"""
+
+
+def _source(fields: Collection[Field], shown: str) -> str | None:
+    """The source of the function; None where a field's values cannot be spelled.
+
+    Args:
+        shown: how a text is shown in JSON: as it is, or with escapes.
+    """
+    taken, checks, made, texts, item = list[str](), list[str](), list[str](), list[str](), ""
     for number, field in enumerate(fields):
         v = f"v{number}"
         fine, source = acceptable(field, v, plain=True), _SOURCE.fullmatch(field.encode_source or "")
         if fine is None or source is None or not encodes_by_source(field):
             return None
-        taken.append(f"        {v} = values[{field.name!r}]")
+        taken.append(f"{v} = values[{field.name!r}]")
         checks.append(f"({fine})")
-        lines, text, member = _spelled(field, number, source[1], source[2].format(v=v))
-        made += [f"        {line}" for line in lines]
-        texts, item = texts + text, item + member
-    code = _SPELL.format(
-        taken="\n".join(taken), checks=" and ".join(checks), made="\n".join(made), texts=texts, item=item
+        lines, text, member = _spelled(field, number, source[1], source[2].format(v=v), shown)
+        made += lines
+        texts += text
+        item += member
+    for name, key in ((PK, "pk"), (SK, "sk")):
+        item += _literal(f'"{name}":{{"S":"') + f"{{{shown.format(key)}}}" + _literal('"},')
+    return _SPELL.format(
+        taken=_indented(taken),
+        checks=" and ".join(checks),
+        made=_indented(made),
+        texts="".join(f"{text}, " for text in texts),
+        item=_literal("{") + item.removesuffix(",") + _literal("}"),
+        most=MOST_BYTES,
+        otherwise="_escaping(all_values, keys)" if shown == "{}" else "items",
     )
-    names = {**NAMES, "_encode": orjson.dumps, "_MOST": MOST_BYTES}
-    spell: Spell = compiled(code, f"spelling of {model}", names)["spell"]
-    return spell
 
 
-# An escape makes the encoded texts longer than the two quotes around them do.
-_SPELL = """def spell(values):
-    try:
-{taken}
-        if not ({checks}): return None
-{made}
-        texts = f{texts!r}
-        size = len(_encode(texts)) - 2
-        if size != len(texts) and size != len(texts.encode()): return None
-    except (KeyError, TypeError, ValueError):
-        return None
-    item = f{item!r}
-    return item if len(item) + size - len(texts) <= _MOST else None
-"""
+def _indented(lines: Collection[str]) -> str:
+    return "\n".join(f"            {line}" for line in lines)
 
 
-def _spelled(field: Field, number: int, code: str, payload: str) -> tuple[list[str], str, str]:
-    """Lines that prepare what an item says of a field, and two parts of f-strings.
+def _spelled(
+    field: Field, number: int, code: str, payload: str, shown: str
+) -> tuple[list[str], list[str], str]:
+    """What is needed to spell a field.
 
     Args:
         code: the type of what is stored.
         payload: an expression of it, of the variable ``v`` with the field's number.
+        shown: how a text is shown.
 
     Returns:
-        The lines; the texts of the value, which must need no escape; and the member of the item's JSON.
+        Lines that prepare it; the variable of its text, if it has one; and the member of the item's JSON, as a part
+        of an f-string.
     """
-    v, t, w, text = f"v{number}", f"t{number}", f"w{number}", ""
+    v, w, texts = f"v{number}", f"w{number}", list[str]()
     there = _there(field, v)
     otherwise = f" if {there} else ''" if there else ""
     if code == "S":
-        lines, text, value = [f"{t} = ({payload}){otherwise}"], f"{{{t}}}", f'"{{{t}}}"'
+        text = v if payload == v and not there else w
+        lines = [] if text == v else [f"{w} = ({payload}){otherwise}"]
+        texts, value = [text], f'"{{{shown.format(text)}}}"'
     elif code == "SS":
-        lines = [f"m = sorted({v} or ())", f"{t} = ''.join(m)", f"{w} = '\",\"'.join(m)"]
-        text, value = f"{{{t}}}", f'["{{{w}}}"]'
+        each = "m" if shown == "{}" else f"map({shown.format('').removesuffix('()')}, m)"
+        lines = [f"m = sorted({v} or ())", "texts += m", f"{w} = '\",\"'.join({each})"]
+        value = f'["{{{w}}}"]'
     elif code == "BOOL":
         lines, value = [f"{w} = 'true' if {payload} else 'false'"], f"{{{w}}}"
     elif payload == f"str({v})":
@@ -96,8 +133,8 @@ def _spelled(field: Field, number: int, code: str, payload: str) -> tuple[list[s
         lines, value = [f"{w} = ({payload}){otherwise}"], f'"{{{w}}}"'
     member = _literal(f'{json.dumps(field.attribute)}:{{"{code}":') + value + _literal("},")
     if there:
-        return [*lines, f"p{number} = f{member!r}{otherwise}"], text, f"{{p{number}}}"
-    return lines, text, member
+        return [*lines, f"p{number} = f{member!r}{otherwise}"], texts, f"{{p{number}}}"
+    return lines, texts, member
 
 
 def _there(field: Field, of: str) -> str:
@@ -113,13 +150,25 @@ def _literal(text: str) -> str:
     return text.replace("{", "{{").replace("}", "}}")
 
 
-def spelled_members(item: Item) -> str:
-    """The members of an item's JSON, each with a comma behind it.
+def escaped(text: str) -> str:
+    r"""A text as it stands between the quotes of JSON.
 
-    >>> spelled_members({"_gsi1_pk": {"S": "u#1"}})
-    '"_gsi1_pk":{"S":"u#1"},'
+    >>> escaped('"Hm",\n')
+    '\\"Hm\\",\\n'
     """
     # Imported here: see above.
     import orjson
 
-    return f"{orjson.dumps(item).decode()[1:-1]}," if item else ""
+    return orjson.dumps(text).decode()[1:-1]
+
+
+def with_members(spelled: bytes, members: Item) -> bytes:
+    """A spelled item with further attributes.
+
+    >>> with_members(b'{"_pk":{"S":"u#1"}}', {"_gsi1_pk": {"S": "u#1"}})
+    b'{"_pk":{"S":"u#1"},"_gsi1_pk":{"S":"u#1"}}'
+    """
+    # Imported here: see above.
+    import orjson
+
+    return b"%b,%b" % (spelled[:-1], orjson.dumps(members)[1:]) if members else spelled

@@ -214,7 +214,8 @@ class StoredModel(Generic[M]):
 
     def prepared(self, session: Session, entries: Iterable[Entry]) -> list[Change | None]:
         """The changes that entries are at the commit, hooks before them run; None for each where nothing changed."""
-        hooked, found = has_hooks(self.model), list[Change | None]()
+        hooked = has_hooks(self.model)
+        found: list[Change | None] = []
         for tenant, some in groupby(entries, attrgetter("tenant")):
             with bound_tenant(tenant):
                 found += [self._prepared(session, entry, hooked) for entry in some]

@@ -91,21 +91,13 @@ def creation_in(
     instance: Any,
     wanted: Condition,
     by_save: bool,
-    added: Identity | None = None,
-    spelled: bool = False,
 ) -> Creation:
-    """`creation_of` in a session, for those who have checked that it may be used.
-
-    Args:
-        added: which item the instance was when it was added to the session's unit of work.
-        spelled: whether the item will most likely travel without anything of it being looked at.
-    """
+    """`creation_of` in a session, for those who have checked that it may be used."""
     schema, values = home.schema, values_in(instance)
-    text = schema.spell(values) if spelled else None
-    stored = None if text is not None else schema.store(values)
-    if text is None and stored is None:
+    stored = schema.store(values)
+    if stored is None:
         values.update(schema.accept_all(values))
-    identity = schema.identity(tenant, values) if added is None or not added.of(values) else added
+    identity = schema.identity(tenant, values)
     earlier = session.known(home, identity.key) if session is not None else None
     if earlier is not None and earlier is not instance and is_there(earlier):
         raise ConditionalError(
@@ -115,10 +107,7 @@ def creation_in(
             key=identity.primary_id,
             operation="create",
         )
-    if text is not None:
-        item = schema.spelled(text, tenant, identity, values)
-    else:
-        item = _completed(schema, tenant, identity, values, stored)
+    item = _completed(schema, tenant, identity, values, stored)
     subject: Subject = named(Subject, (schema, tenant, identity))
     # A copy, because hooks of other objects may change these before they are planned.
     return Creation(home, session, subject, instance, wanted, values.copy(), item, by_save)
@@ -137,11 +126,8 @@ def _completed(
 
 def creation_for(session: Session, entry: Entry) -> Creation:
     """Stores the new instance that was added to a session's unit of work."""
-    change = creation_in(
-        session, entry.home, entry.tenant, entry.instance, EMPTY, True, entry.identity, entry.overwrite
-    )
-    if entry.overwrite:
-        change.overwrite = True
+    change = creation_in(session, entry.home, entry.tenant, entry.instance, EMPTY, by_save=True)
+    change.overwrite = entry.overwrite
     return change
 
 

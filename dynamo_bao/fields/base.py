@@ -105,7 +105,7 @@ class Field(_LooksLikeAny):  # type: ignore[misc]  # looking like Any to checker
         return None
 
     def plain_source(self) -> str | None:
-        """`fine_source` where the texts of the value are known to be such as UTF-8 can say."""
+        """`fine_source` where others see to it that members of a set are texts, and that UTF-8 can say all texts."""
         return self.fine_source()
 
     def __init__(

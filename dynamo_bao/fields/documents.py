@@ -300,19 +300,19 @@ class StringSetField(Field):
         return type(self).normalise_member is StringSetField.normalise_member
 
     def fine_source(self) -> str | None:
-        return self._of_members("_are_texts({v})")
+        return self._of_members(" and _are_texts({v})")
 
     def normal_source(self) -> str | None:
         return "type({v}) is set and _TEXT.issuperset(map(type, {v}))" if self._has_plain_members else None
 
     def plain_source(self) -> str | None:
-        return self._of_members("_TEXT.issuperset(map(type, {v}))")
+        return self._of_members("")
 
     def _of_members(self, fine: str) -> str | None:
         if not self._has_plain_members or self.max_string_length is not None:
             return None
         most = "" if self.max_member_count is None else f" and len({{v}}) <= {self.max_member_count}"
-        return f"type({{v}}) is set and {fine}{most}"
+        return f"type({{v}}) is set{fine}{most}"
 
     def normalise(self, value: Any) -> set[Any]:
         if not isinstance(value, (set, frozenset, list, tuple)):

@@ -120,19 +120,25 @@ class Objects(Owned):
         """The session's instance for a key, or None."""
         return self._identity.get((home, key))
 
-    def claim(self, home: Home, identity: Identity, instance: Any) -> bool:
-        """Makes a new instance the session's own one for a key; whether no other is in its way."""
-        key, identities = identity.key, self._identity
-        held = identities.held[home]
-        if identities.plain and key not in held:  # as nearly always
-            held[key] = instance
-            return True
-        known = identities.get((home, key))
+    def claim(self, home: Home, new: Mapping[Key, Any]) -> Key | None:
+        """Makes new instances of a model the session's own ones for their keys.
+
+        Returns:
+            The first key in whose way another instance is, where there is one; else None.
+        """
+        held = self._identity.held[home]
+        if self._identity.plain and held.keys().isdisjoint(new):  # as nearly always
+            held.update(new)
+            return None
+        return next((key for key, instance in new.items() if not self._claim((home, key), instance)), None)
+
+    def _claim(self, key: ItemKey, instance: Any) -> bool:
+        known = self._identity.get(key)
         if known is not None:
             if known is not instance and is_there(known):
                 return False
-            self._lookups.discard((home, key))
-        identities.hold((home, key), instance)
+            self._lookups.discard(key)
+        self._identity.hold(key, instance)
         return True
 
     def adopt(self, instance: Any) -> None:

@@ -9,6 +9,7 @@ from itertools import groupby
 from typing import Any, Protocol, TypeVar
 
 from dynamo_bao.capacity import Capacity
+from dynamo_bao.codec import STATE
 from dynamo_bao.database import Database
 from dynamo_bao.errors import (
     BatchContextError,
@@ -17,7 +18,7 @@ from dynamo_bao.errors import (
     LazyLoadError,
     UncommittedChangesError,
 )
-from dynamo_bao.instances import Home, Status, state_of
+from dynamo_bao.instances import Home, Status, state_of, values_in
 from dynamo_bao.session.flush import Flush
 from dynamo_bao.session.objects import Objects, key_of
 from dynamo_bao.session.owned import Flushing, SessionState
@@ -251,7 +252,7 @@ class Session(Objects):
                 self._withdraw([earlier])
             else:
                 home = _Homes().of(instance)
-                self._work.add(home.entries(self, [instance], deletes=True))
+                self._work.put(home.entries(self, [instance], deletes=True))
 
     def commit(self, *, atomic: bool = False) -> None:
         """Writes everything that was added and deletes everything that was to be deleted.
@@ -406,4 +407,4 @@ class _Homes(dict[type[Any], Home]):
 
     def of(self, instance: Any) -> Home:
         """The home of an instance."""
-        return state_of(instance).home or self[type(instance)]
+        return values_in(instance)[STATE].home or self[type(instance)]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from dynamo_bao.identities import Identity
-from dynamo_bao.instances import Home, state_of
+from dynamo_bao.instances import Home
+from dynamo_bao.keys import Key
 
 
 class Entry(NamedTuple):
@@ -17,7 +17,7 @@ class Entry(NamedTuple):
         home, tenant: where it is written, and for whom.
         deletes: whether it is deleted and not saved.
         overwrite: whether a new one may replace an item that is stored.
-        identity: which item a new one was when it was added; None for one that was stored then.
+        key, primary_id: which item a new one was when it was added; None for one that was stored then.
     """
 
     instance: Any
@@ -25,17 +25,13 @@ class Entry(NamedTuple):
     tenant: str | None
     deletes: bool = False
     overwrite: bool = False
-    identity: Identity | None = None
+    key: Key | None = None
+    primary_id: str = ""
 
     @property
     def is_new(self) -> bool:
         """Whether the object was not stored when it was added."""
-        return self.identity is not None
-
-    def described(self) -> str:
-        """The model and the primary id, as traces name them."""
-        primary_id = (state_of(self.instance) if self.identity is None else self.identity).primary_id
-        return f"{self.home.schema.name} {primary_id!r}"
+        return self.key is not None
 
 
 class Work:
@@ -45,13 +41,15 @@ class Work:
         self._entries: dict[int, Entry] = {}
 
     def add(self, entries: Iterable[Entry]) -> None:
-        """Notes entries; a deletion after a save of the same object takes its place."""
+        """Notes entries of objects to be saved or deleted; those that are noted already stay as they are."""
         known = self._entries
         for entry in entries:
-            if entry.deletes:
-                known[id(entry.instance)] = entry
-            else:
-                known.setdefault(id(entry.instance), entry)
+            known.setdefault(id(entry.instance), entry)
+
+    def put(self, entries: Iterable[Entry]) -> None:
+        """Notes entries in the places of those that the same objects have already."""
+        for entry in entries:
+            self._entries[id(entry.instance)] = entry
 
     def of(self, instance: Any) -> Entry | None:
         """The entry of an object, None where it has none."""
@@ -59,8 +57,9 @@ class Work:
 
     def drop(self, entries: Iterable[Entry]) -> None:
         """Forgets entries, because they are written or withdrawn."""
+        known = self._entries
         for entry in entries:
-            self._entries.pop(id(entry.instance), None)
+            known.pop(id(entry.instance), None)
 
     def all(self) -> list[Entry]:
         """Every entry, in order."""

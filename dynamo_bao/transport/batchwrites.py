@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
 
 from attrs import Factory, define
 
-from dynamo_bao.items import Stored
+from dynamo_bao.items import Stored, json_list
 from dynamo_bao.keys import Key
 from dynamo_bao.transport.batches import TableKey
 from dynamo_bao.transport.messages import Reply, Request, Transport
 from dynamo_bao.transport.outcomes import may_be_done
 from dynamo_bao.transport.retry import repeat_while
-from dynamo_bao.wire import BATCH_WRITE_ITEM, PK, SK
+from dynamo_bao.wire import BATCH_WRITE_ITEM, MAX_BATCH_WRITE_ITEMS, PK, SK
 
-Puts = Mapping[TableKey, Stored | None]
-"""What to write: the item to put, which may be spelled, or None to delete."""
+T = TypeVar("T")
+Puts = Mapping[str, Mapping[Key, "Stored | None"]]
+"""What to write, by table and key: the item to put, or None to delete. Of a table all are spelled, or none is."""
 
 
 @define
@@ -43,45 +44,66 @@ class BatchWritten:
         return self.error is None and not self.unprocessed
 
 
+def in_batches(members: Sequence[T]) -> list[Sequence[T]]:
+    """What is to be written, in as many parts as there are requests."""
+    size = MAX_BATCH_WRITE_ITEMS
+    if len(members) <= size:  # as mostly
+        return [members]
+    return [members[start : start + size] for start in range(0, len(members), size)]
+
+
 def write_batch(transport: Transport, puts: Puts, deadline: float) -> BatchWritten:
     """Puts and deletes at most 25 items without conditions, again those left unprocessed, until the deadline."""
-    written = BatchWritten(unprocessed=tuple(puts))
+    written, left = BatchWritten(), puts
 
-    def one_round() -> int:
-        keys, written.unprocessed = written.unprocessed, ()
+    def one_round() -> Puts:
+        nonlocal left
+        sent, left = left, {}
         try:
-            reply = transport.send(_request(puts, keys), deadline=deadline)
+            reply = transport.send(_request(sent), deadline=deadline)
         except Exception as error:
             written.error = error
             if may_be_done(error):
-                written.uncertain = keys
+                written.uncertain = _keys(sent)
             else:
-                written.refused = keys
-            return 0
+                written.refused = _keys(sent)
+            return left
         written.replies.append(reply)
-        written.unprocessed = _left(reply.body)
-        return len(written.unprocessed)
+        left = _left(reply.body, puts)
+        return left
 
     repeat_while(transport.clock, deadline, one_round, bool)
+    written.unprocessed = _keys(left)
     return written
 
 
-def _request(puts: Puts, keys: tuple[TableKey, ...]) -> Request:
-    tables: dict[str, list[dict[str, Any]]] = {}
-    sought = puts.items() if len(keys) == len(puts) else [(key, puts[key]) for key in keys]
-    for (table, key), item in sought:
-        member = {"DeleteRequest": {"Key": key.as_item()}} if item is None else {"PutRequest": {"Item": item}}
-        if table in tables:
-            tables[table].append(member)
-        else:
-            tables[table] = [member]
-    return Request(BATCH_WRITE_ITEM, {"RequestItems": tables, "ReturnConsumedCapacity": "TOTAL"}, True)
+def _keys(puts: Puts) -> tuple[TableKey, ...]:
+    return tuple((table, key) for table, items in puts.items() for key in items)
 
 
-def _left(body: dict[str, Any]) -> tuple[TableKey, ...]:
-    keys = (
-        (table, member["PutRequest"]["Item"] if "PutRequest" in member else member["DeleteRequest"]["Key"])
-        for table, members in body.get("UnprocessedItems", {}).items()
-        for member in members
-    )
-    return tuple((table, Key(key[PK]["S"], key[SK]["S"])) for table, key in keys)
+def _request(puts: Puts) -> Request:
+    asked = {table: _members(items) for table, items in puts.items()}
+    return Request(BATCH_WRITE_ITEM, {"RequestItems": asked, "ReturnConsumedCapacity": "TOTAL"}, True)
+
+
+def _members(items: Mapping[Key, Stored | None]) -> Any:
+    """What a request says of one table: a list, or one that is JSON already."""
+    spelled: Any = items.values()
+    if type(next(iter(spelled))) is bytes:
+        return json_list(spelled, b'{"PutRequest":{"Item":', b"}}")
+    return [
+        {"DeleteRequest": {"Key": key.as_item()}} if item is None else {"PutRequest": {"Item": item}}
+        for key, item in items.items()
+    ]
+
+
+def _left(body: dict[str, Any], puts: Puts) -> Puts:
+    left: dict[str, dict[Key, Stored | None]] = {}
+    for table, members in body.get("UnprocessedItems", {}).items():
+        for member in members:
+            stored = (
+                member["PutRequest"]["Item"] if "PutRequest" in member else member["DeleteRequest"]["Key"]
+            )
+            key = Key(stored[PK]["S"], stored[SK]["S"])
+            left.setdefault(table, {})[key] = puts[table][key]
+    return left

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from attrs import Factory, define, field, frozen
 
 from dynamo_bao.capacity import NOTHING_CONSUMED, Capacity
-from dynamo_bao.items import plain_item, plain_json
+from dynamo_bao.items import plain_item, plain_members
 from dynamo_bao.wire import BATCH_GET_ITEM, BATCH_WRITE_ITEM, READ_OPERATIONS, Item
 
 
@@ -216,27 +216,16 @@ def _plain_batch_get(parameters: dict[str, Any]) -> dict[str, Any]:
     asked = parameters["RequestItems"]
     if all(type(entry["Keys"]) is list for entry in asked.values()):
         return parameters
-    plain = {table: {**entry, "Keys": plain_json(entry["Keys"])} for table, entry in asked.items()}
+    plain = {table: {**entry, "Keys": plain_members(entry["Keys"])} for table, entry in asked.items()}
     return {**parameters, "RequestItems": plain}
 
 
 def _plain_batch_write(parameters: dict[str, Any]) -> dict[str, Any]:
     """The parameters of a ``BatchWriteItem`` without JSON in them; themselves where there is none."""
     asked = parameters["RequestItems"]
-    puts = [
-        member["PutRequest"] for members in asked.values() for member in members if "PutRequest" in member
-    ]
-    if all(type(put["Item"]) is dict for put in puts):
+    if all(type(members) is list for members in asked.values()):
         return parameters
-    plain = {
-        table: [
-            {"PutRequest": {"Item": plain_item(member["PutRequest"]["Item"])}}
-            if "PutRequest" in member
-            else member
-            for member in members
-        ]
-        for table, members in asked.items()
-    }
+    plain = {table: plain_members(members) for table, members in asked.items()}
     return {**parameters, "RequestItems": plain}
 
 

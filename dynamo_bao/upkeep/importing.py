@@ -252,7 +252,7 @@ class _Import:
 
     def _put_blindly(self, lines: Sequence[Line]) -> None:
         database = self.home.database
-        puts = {(database.table_name, line.identity.key): line.item for line in lines}
+        puts = {database.table_name: {line.identity.key: line.item for line in lines}}
         written = write_batch(database.transport, puts, database.deadline_from_now())
         if written.error is not None:
             raise written.error

@@ -15,7 +15,7 @@ from dynamo_bao.classes import schema_of
 from dynamo_bao.codec import STATE
 from dynamo_bao.filling import fill_all, new_of_rows
 from dynamo_bao.instances import new_named, state_of
-from dynamo_bao.items import plain_item, plain_json, spelled_keys
+from dynamo_bao.items import json_list, plain_item, plain_members, spelled_keys
 from dynamo_bao.keys import Key
 from dynamo_bao.rows import MOST_PASSED_OVER, RowType
 from dynamo_bao.rowtypes import row_type
@@ -208,20 +208,20 @@ def test_whoever_looks_at_a_reply_or_a_request_sees_dicts() -> None:
     assert request.parameters == {"RequestItems": {"t": {"Keys": [key.as_item()], "ConsistentRead": True}}}
     request.parameters["RequestItems"]["t"]["Keys"].clear()
     assert request.written == {"RequestItems": {"t": {"Keys": [], "ConsistentRead": True}}}
-    made = Odd(odd_id="1")
-    text = schema.spell(vars(made))
-    assert text is not None
-    put = schema.spelled(text, None, schema.identity(None, vars(made)), vars(made))
-    members = [{"PutRequest": {"Item": put}}, {"DeleteRequest": {"Key": key.as_item()}}]
+    (put,) = schema.spelled([vars(Odd(odd_id="1"))], [key], [(None, "1")]) or ()
+    members = json_list([put], b'{"PutRequest":{"Item":', b"}}")
     write = Request("BatchWriteItem", {"RequestItems": {"t": members}})
-    assert write.parameters == {"RequestItems": {"t": [{"PutRequest": {"Item": item}}, members[1]]}}
+    assert write.parameters == {"RequestItems": {"t": [{"PutRequest": {"Item": item}}]}}
+    deletion = {"DeleteRequest": {"Key": key.as_item()}}
+    write = Request("BatchWriteItem", {"RequestItems": {"t": [deletion], "u": members}})
+    assert write.parameters == {"RequestItems": {"t": [deletion], "u": [{"PutRequest": {"Item": item}}]}}
 
 
 @pytest.mark.parametrize("text", ['"', "a\\b", "two\nlines", "\x00", "\ud800"])
 def test_keys_with_escapes_are_not_spelled(text: str) -> None:
     """They are written by a JSON encoder, as everything else that is not plain text."""
     assert spelled_keys([("od#1", "od"), (f"od#{text}", "od")]) is None
-    assert plain_json(spelled_keys([("od#Gödel", "od")])) == [Key("od#Gödel", "od").as_item()]
+    assert plain_members(spelled_keys([("od#Gödel", "od")])) == [Key("od#Gödel", "od").as_item()]
 
 
 def test_every_key_of_a_batch_has_an_outcome() -> None:

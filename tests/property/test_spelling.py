@@ -28,6 +28,7 @@ from dynamo_bao import (
 )
 from dynamo_bao.classes import schema_of
 from dynamo_bao.items import plain_item
+from dynamo_bao.keys import Key
 from dynamo_bao.wire import MAX_ITEM_BYTES
 from tests.support.values import SCALARS, TEXTS, VALUES
 
@@ -73,12 +74,18 @@ GIVEN = st.dictionaries(
 )
 
 
-def spelled(values: dict[str, Any], tenant: str | None = None) -> dict[str, Any] | None:
-    """The item that is spelled of some values; None where it is not."""
-    text = SCHEMA.spell(values)
-    if text is None:
-        return None
-    return plain_item(SCHEMA.spelled(text, tenant, SCHEMA.identity(tenant, values), values))
+def spelled(*all_values: dict[str, Any], tenant: str | None = None) -> list[dict[str, Any]] | None:
+    """The items that are spelled of some values, of which the key is a text; None where they are not."""
+    identities = [SCHEMA.identity(tenant, values) for values in all_values]
+    keys = [identity.key for identity in identities]
+    items = SCHEMA.spelled(all_values, keys, [(tenant, identity.primary_id) for identity in identities])
+    return None if items is None else [plain_item(item) for item in items]
+
+
+def by_dicts(values: dict[str, Any], tenant: str | None = None) -> dict[str, Any]:
+    """The item of some values that is made of dicts."""
+    accepted = SCHEMA.accept_all(dict(values))
+    return SCHEMA.item(tenant, SCHEMA.identity(tenant, accepted), accepted)
 
 
 @settings(max_examples=800, deadline=None)
@@ -87,14 +94,15 @@ def test_spelling_is_accepting_and_encoding(values: dict[str, Any], text: str, t
     """Of any values it gives the item that dicts give, or none."""
     now = {**vars(Simple(simple_id="1", text=text)), **values}
     before = dict(now)
+    if type(now["simple_id"]) is not str:
+        return
     try:
-        item = spelled(now, tenant)
+        items = spelled(now, tenant=tenant)
     except ValidationError:  # of the key, which is checked by itself
         return
     assert all(now[name] is before[name] for name in now)
-    if item is not None:
-        accepted = SCHEMA.accept_all(dict(now))
-        assert item == SCHEMA.item(tenant, SCHEMA.identity(tenant, accepted), accepted)
+    if items is not None:
+        assert items == [by_dicts(now, tenant)]
 
 
 @pytest.mark.parametrize("text", ["plain", "Gödel", "it's", "{v0} %s", "𝄞" * 3, "\x7f"])
@@ -112,23 +120,41 @@ def test_usual_texts_are_spelled(text: str) -> None:
         code=uuid4(),
         other="2",
     )
-    item = spelled(vars(made))
-    assert item is not None
+    (item,) = spelled(vars(made)) or ()
     assert (item["text"], item["number"], item["ratio"]) == ({"S": text}, {"N": "-5"}, {"N": "2"})
     assert item["_gsi1_sk"] == {"S": text}
 
 
-@pytest.mark.parametrize("text", ['"', "a\\b", "two\nlines", "\x00", "\ud800"])
-def test_texts_with_escapes_are_not(text: str) -> None:
-    """Nothing can be said in JSON that was not looked at."""
-    assert SCHEMA.spell(vars(Simple(simple_id="1", text=text))) is None
-    assert SCHEMA.spell(vars(Simple(simple_id="1", labels={"a", text}))) is None
-    assert SCHEMA.spell(vars(Simple(simple_id=text))) is None
+@pytest.mark.parametrize("text", ['"', "a\\b", "two\nlines", "\x00", "\u2028"])
+def test_texts_with_escapes_are_spelled_with_them(text: str) -> None:
+    """Wherever they are; other items of the commit are what they were."""
+    usual = Simple(simple_id="1", text="plain", labels={"a", "b"})
+    for made in (
+        Simple(simple_id="2", text=text, other=text),
+        Simple(simple_id="2", labels={"a", text}),
+        Simple(simple_id=text),
+    ):
+        assert spelled(vars(usual), vars(made)) == [by_dicts(vars(usual)), by_dicts(vars(made))]
+
+
+def test_texts_that_utf_8_cannot_say_are_not() -> None:
+    """They are told by the way that has the errors."""
+    for made in (Simple(simple_id="1", text="\ud800"), Simple(simple_id="1", labels={"a", "\ud800"})):
+        assert spelled(vars(made)) is None
+
+
+def test_members_of_sets_that_are_no_texts_are_not() -> None:
+    """A set is looked at no earlier than when it is joined."""
+    made = Simple(simple_id="1", labels={"a"})
+    for member in (1, b"b", None):
+        made.labels = {member}
+        assert spelled(vars(made)) is None
 
 
 def test_large_items_and_those_with_documents_are_not() -> None:
     """An item that may be over the limit is measured; what is decoded anew when it is stored needs its dict."""
-    assert SCHEMA.spell(vars(Simple(simple_id="1", text="a" * MAX_ITEM_BYTES))) is None
-    assert SCHEMA.spell(vars(Simple(simple_id="1", text="ä" * (MAX_ITEM_BYTES // 2)))) is None
-    assert SCHEMA.spell(vars(Simple(simple_id="1", text="ä" * 10_000))) is not None
-    assert schema_of(Documented).spell(vars(Documented(documented_id="1"))) is None
+    assert spelled(vars(Simple(simple_id="1", text="a" * MAX_ITEM_BYTES))) is None
+    assert spelled(vars(Simple(simple_id="1", text="ä" * (MAX_ITEM_BYTES // 2)))) is None
+    assert spelled(vars(Simple(simple_id="1", text="ä" * 10_000))) is not None
+    documented = [vars(Documented(documented_id="1"))]
+    assert schema_of(Documented).spelled(documented, [Key("dc#1", "dc")], [(None, "1")]) is None
