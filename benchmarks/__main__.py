@@ -70,7 +70,7 @@ def measure(names: list[str], rows: list[str], rounds: int, *, quick: bool = Fal
     with canned_server(0.0, *DELAYS, COUNTING) as urls:
         url = urls[0.0]
         found: Figures = {"machine": machine(), "versions": versions(names), "rounds": rounds, "rows": {}}
-        with contenders(names, url) as turns:
+        with contenders(names, url, quick=quick) as turns:
             _verify(turns)
             for row in rows:
                 found["rows"][row] = measure_row(turns, row, rounds, quick=quick)
@@ -85,7 +85,7 @@ def measure(names: list[str], rows: list[str], rounds: int, *, quick: bool = Fal
 
 def _verify(turns: list[Turn]) -> None:
     for turn in turns:
-        turn.do(do="verify")
+        turn.do_all(do="verify")
         say(f"{NAMES[turn.name]}: reads and writes what it should\n")
 
 

@@ -1,13 +1,15 @@
 """Runs all contenders in turns and gathers what they took.
 
-Every contender lives in a process of its own. In each round of a row each has its turn, beginning with another
+Every contender lives in processes of its own. In each round of a row each has its turn, beginning with another
 one from round to round, so that whatever else the machine does befalls all alike; figures are compared within
-a round, and the median of the rounds counts.
+a round, and the median of the rounds counts. There are several processes of each, one after the other, because
+where one has its memory by chance makes it some percent faster or slower for as long as it lives.
 """
 
 from __future__ import annotations
 
 import importlib.util
+import itertools
 import json
 import os
 import subprocess
@@ -21,6 +23,8 @@ from benchmarks.items import ITEMS, PAGE
 from benchmarks.operations import ROWS
 from benchmarks.server import ROOT
 
+LIVES = 3
+"""How many processes of a contender take turns."""
 TURN_SECONDS = 0.06
 """CPU that a turn should take: enough that the clock is exact, little enough for many turns."""
 
@@ -58,52 +62,67 @@ class Failed(Exception):
 
 
 class Turn:
-    """A contender's process, which waits for its turn."""
+    """A contender's processes, which wait for their turn; the next is another one's."""
 
-    def __init__(self, name: str, process: subprocess.Popen[str]) -> None:
+    def __init__(self, name: str, processes: list[subprocess.Popen[str]]) -> None:
         self.name = name
-        self._process = process
+        self.lives = len(processes)
+        self._next = itertools.cycle(processes)
 
     def do(self, **asked: Any) -> Any:
-        """Has it do something, and returns what it answers."""
-        assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps(asked) + "\n")
-        self._process.stdin.flush()
-        return self.answer()
+        """Has the next one do something, and returns what it answers."""
+        process = next(self._next)
+        assert process.stdin is not None
+        process.stdin.write(json.dumps(asked) + "\n")
+        process.stdin.flush()
+        return _answer(self.name, process)
 
-    def answer(self) -> Any:
-        """Its next answer."""
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline()
-        if not line:
-            raise Failed(f"{self.name} ended with {self._process.wait(10)}; its error is above")
-        return json.loads(line)
+    def do_all(self, **asked: Any) -> list[Any]:
+        """Has each of them do it, one after the other."""
+        return [self.do(**asked) for _ in range(self.lives)]
+
+
+def _answer(name: str, process: subprocess.Popen[str]) -> Any:
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    if not line:
+        raise Failed(f"{name} ended with {process.wait(10)}; its error is above")
+    return json.loads(line)
 
 
 @contextmanager
-def processes(commands: dict[str, list[str]]) -> Iterator[list[Turn]]:
-    """Processes that are ready, by name the module and arguments of each; they end with the block."""
+def processes(commands: dict[str, list[str]], lives: int = 1) -> Iterator[list[Turn]]:
+    """Processes that are ready, by name the module and arguments of each; they end with the block.
+
+    Args:
+        lives: how many there are of each.
+    """
     with ExitStack() as stack:
         turns = []
         for name, command in commands.items():
-            process = subprocess.Popen(
-                [sys.executable, "-m", *command],
-                cwd=ROOT,
-                env=environment(),
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                text=True,
-            )
-            stack.callback(_end, process)
-            turns.append(Turn(name, process))
-        for turn in turns:
-            turn.answer()
+            started = [_started(stack, command) for _ in range(lives)]
+            turns.append(Turn(name, started))
+            for process in started:
+                _answer(name, process)
         yield turns
 
 
-def contenders(names: list[str], url: str) -> AbstractContextManager[list[Turn]]:
-    """The contenders' processes."""
-    return processes({name: ["benchmarks.worker", name, url] for name in names})
+def _started(stack: ExitStack, command: list[str]) -> subprocess.Popen[str]:
+    process = subprocess.Popen(
+        [sys.executable, "-m", *command],
+        cwd=ROOT,
+        env=environment(),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    stack.callback(_end, process)
+    return process
+
+
+def contenders(names: list[str], url: str, *, quick: bool = False) -> AbstractContextManager[list[Turn]]:
+    """The contenders' processes; only one of each where they are only to show that they work."""
+    return processes({name: ["benchmarks.worker", name, url] for name in names}, 1 if quick else LIVES)
 
 
 def _end(process: subprocess.Popen[str]) -> None:
@@ -145,7 +164,7 @@ def measure_row(turns: list[Turn], row: str, rounds: int, *, quick: bool = False
 
 def _count_for(turn: Turn, row: str) -> int:
     """How many calls fill a turn, by a second small try after a first that warms up."""
-    turn.do(do="run", row=row, count=2)
+    turn.do_all(do="run", row=row, count=2)
     cpu, _ = turn.do(do="run", row=row, count=3)
     return max(1, round(TURN_SECONDS / cpu)) if cpu else 1000
 

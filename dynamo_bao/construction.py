@@ -9,7 +9,7 @@ from dynamo_bao.classes import schema_of
 from dynamo_bao.codec import STATE
 from dynamo_bao.errors import ValidationError
 from dynamo_bao.filling import new_loaded
-from dynamo_bao.instances import State, Status, give_values, state_of
+from dynamo_bao.instances import Status, give_values, new_state, state_of
 from dynamo_bao.registry import repository_of
 
 
@@ -60,7 +60,7 @@ def rebuild(model: type[Any], stored: bool, tenant: str | None, item: Any, value
     """A detached instance with the same stored item and the same local values."""
     if not stored:
         instance = object.__new__(model)
-        give_values(instance, {STATE: State(None, Status.TRANSIENT, tenant)})
+        give_values(instance, {STATE: new_state(None, Status.TRANSIENT, tenant, None, None, None)})
     else:
         repository = repository_of(model)
         instance = new_loaded(repository, repository.schema.identity(tenant, values), tenant, item)

@@ -17,7 +17,7 @@ from dynamo_bao.classes import schema_of
 from dynamo_bao.codec import IMMUTABLE, NAMES, STATE, compiled, normal
 from dynamo_bao.errors import UnknownFieldError, ValidationError, suggestion
 from dynamo_bao.fields.base import Field
-from dynamo_bao.instances import State, Status, give_values
+from dynamo_bao.instances import Status, give_values, new_state
 from dynamo_bao.schema import Schema
 from dynamo_bao.tenancy import current_tenant
 
@@ -46,8 +46,7 @@ def _compile(model: type[Any], schema: Schema) -> Constructor:
         "_NOTHING": NOTHING,
         "_model": model,
         "_unusual": _unusual,
-        "_new": object.__new__,
-        "_State": State,
+        "_new_state": new_state,
         "_TRANSIENT": Status.TRANSIENT,
         "_tenant": current_tenant,
         "_give_values": give_values,
@@ -57,8 +56,7 @@ def _compile(model: type[Any], schema: Schema) -> Constructor:
     unusual = f"return _unusual(_model, self, ({', '.join(given)},), others)"
     lines = [f"def __init__(self, /, *, {', '.join(_parameters(fields, names))}, **others):"]
     lines += [f"    if others or type(self) is not _model: {unusual}"]
-    lines += ["    state = _new(_State)", "    state.home = None", "    state.status = _TRANSIENT"]
-    lines += ["    state.tenant = _tenant()"]
+    lines += ["    state = _new_state(None, _TRANSIENT, _tenant(), None, None, None)"]
     for number, field in enumerate(fields):
         lines += _first_lines(field, number, schema, names, unusual)
         lines += _acceptance_lines(field, number, names, unusual)

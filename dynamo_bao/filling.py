@@ -19,6 +19,7 @@ from dynamo_bao.instances import (
     mark_failed,
     new,
     new_pending,
+    new_state,
     state_of,
     values_in,
 )
@@ -45,13 +46,13 @@ def new_of_rows(home: Home, tenant: str | None, items: Sequence[Stored]) -> list
     rows = bool(items) and is_row(items[0])
     decode, place_of = schema.decode_row if rows else schema.decode, schema.place_of
     for item in items:
-        state = new(State)
+        state = new_state(home, LOADED, tenant, None, None, None)
         try:
             values = decode(item, state, schema.no_keys)
         except Exception as error:
             stored = plain_item(item)
             raise schema.undecodable(stored, schema.stored_id(stored, tenant), error) from error
-        state.home, state.status, state.tenant, state.kept = home, LOADED, tenant, item
+        state.kept = item
         pk, sk = (item._pk.S, item._sk.S) if rows else (item[PK]["S"], item[SK]["S"])
         state.key, state.primary_id = place_of(tenant, pk, sk, values)
         if schema.sets_of is not None:

@@ -34,7 +34,8 @@ class Status(enum.Enum):
     DELETED = "deleted"
 
 
-LOADED = Status.LOADED  # read often
+LOADED, PENDING = Status.LOADED, Status.PENDING  # read often
+new: Any = object.__new__
 
 
 class Home(Protocol):
@@ -90,35 +91,53 @@ class Home(Protocol):
 class State:
     """Everything the library knows about one instance besides its field values.
 
-    What most instances never need has its first value in the class, so that making a state costs little.
-
     Attributes:
         kept: what is stored, an item or a row; read as `stored`.
         sets: the sets that were loaded, or the only one, as one that was changed in place is told by them.
         generated: the key fields that got an id of this process, which no other item can have.
     """
 
-    status: Status = Status.PENDING
-    tenant: str | None = None
-    key: Key | None = None
-    primary_id: str | None = None
-    session: Any = None
-    kept: Stored | None = None
-    consistent: bool = False
-    wants_consistent: bool = False
-    assigned: set[str] | None = None
-    error: Exception | None = None
-    group: PeerGroup | None = None
-    origin: Origin | None = None
-    shared: list[weakref.ref[Any]] | None = None
-    capacity: Capacity = NOTHING_CONSUMED
-    doubt: Exception | None = None
-    sets: Any = ()
-    related: dict[str, tuple[Any, Any]] | None = None
-    generated: dict[str, Any] | None = None
+    __slots__ = (
+        "assigned",
+        "capacity",
+        "consistent",
+        "doubt",
+        "error",
+        "generated",
+        "group",
+        "home",
+        "kept",
+        "key",
+        "origin",
+        "primary_id",
+        "related",
+        "session",
+        "sets",
+        "shared",
+        "status",
+        "tenant",
+        "wants_consistent",
+    )
 
-    def __init__(self, home: Home | None, status: Status, tenant: str | None) -> None:
-        self.home, self.status, self.tenant = home, status, tenant
+    home: Home | None
+    status: Status
+    tenant: str | None
+    key: Key | None
+    primary_id: str | None
+    session: Any
+    kept: Stored | None
+    consistent: bool
+    wants_consistent: bool
+    assigned: set[str] | None
+    error: Exception | None
+    group: PeerGroup | None
+    origin: Origin | None
+    shared: list[weakref.ref[Any]] | None
+    capacity: Capacity
+    doubt: Exception | None
+    sets: Any
+    related: dict[str, tuple[Any, Any]] | None
+    generated: dict[str, Any] | None
 
     @property
     def stored(self) -> Item | None:
@@ -127,6 +146,25 @@ class State:
             return None
         self.kept = item = plain_item(self.kept)
         return item
+
+
+def new_state(
+    home: Home | None,
+    status: Status,
+    tenant: str | None,
+    key: Key | None,
+    primary_id: str | None,
+    session: Any,
+) -> State:
+    """A state of which no more is known: in one call, as one is made for every instance."""
+    state = State()
+    state.home, state.status, state.tenant = home, status, tenant
+    state.key, state.primary_id, state.session = key, primary_id, session
+    state.kept = state.assigned = state.error = state.doubt = state.generated = None
+    state.group = state.origin = state.shared = state.related = None
+    state.consistent = state.wants_consistent = False
+    state.capacity, state.sets = NOTHING_CONSUMED, ()
+    return state
 
 
 class Instance:
@@ -164,7 +202,6 @@ def identity_of(instance: Any) -> Identity:
 
 
 give_class: Any = vars(object)["__class__"].__set__
-new: Any = object.__new__
 
 # --- making ---------------------------------------------------------------------------------------
 
@@ -173,19 +210,15 @@ def new_pending(home: Home, identity: Identity, tenant: str | None, session: Any
     """An instance of `home`'s model that knows its key and nothing else yet."""
     model = home.model
     instance = new(model.__bao_hidden__)
-    state: State = new(State)
-    state.home, state.tenant, state.session = home, tenant, session
-    state.key, state.primary_id, values = identity
+    key, primary_id, values = identity
+    state = new_state(home, PENDING, tenant, key, primary_id, session)
     give_values(instance, {STATE: state, **values})
     return instance
 
 
 def new_named(home: Home, key: Key, text: str, tenant: str | None, session: Any) -> Any:
     """`new_pending` for a key that is the one text `text`."""
-    instance, state = new(home.hidden), new(State)
-    state.home, state.session, state.key, state.primary_id, state.tenant = home, session, key, text, tenant
-    # What every loading looks at is found faster in the instance than in the class.
-    state.shared, state.capacity = None, NOTHING_CONSUMED
+    instance, state = new(home.hidden), new_state(home, PENDING, tenant, key, text, session)
     give_values(instance, {STATE: state, home.schema.single: text})
     return instance
 
