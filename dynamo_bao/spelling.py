@@ -35,13 +35,12 @@ def compile_spelling(model: str, fields: Collection[Field]) -> Spell | None:
     # Imported here: a compiled module, needed only once something is written.
     import orjson
 
-    escapes = _source(fields, "_escaped({})")
-    if escapes is None:
+    with_escapes, without = _source(fields, "_escaped"), _source(fields, "")
+    if with_escapes is None or without is None:
         return None
     names = {**NAMES, "_encode": orjson.dumps, "_escaped": escaped}
-    escaping = compiled(escapes, f"spelling with escapes of {model}", dict(names))["spell"]
-    names["_escaping"] = escaping
-    spell: Spell = compiled(_source(fields, "{}") or "", f"spelling of {model}", names)["spell"]
+    escaping = compiled(with_escapes, f"spelling with escapes of {model}", dict(names))["spell"]
+    spell: Spell = compiled(without, f"spelling of {model}", {**names, "_escaping": escaping})["spell"]
     return spell
 
 
@@ -65,11 +64,11 @@ _SPELL = """def spell(all_values, keys):
 """
 
 
-def _source(fields: Collection[Field], shown: str) -> str | None:
+def _source(fields: Collection[Field], escape: str) -> str | None:
     """The source of the function; None where a field's values cannot be spelled.
 
     Args:
-        shown: how a text is shown in JSON: as it is, or with escapes.
+        escape: the function that gives texts the escapes they need; empty for none, where texts are as they are.
     """
     taken, checks, made, texts, item = list[str](), list[str](), list[str](), list[str](), ""
     for number, field in enumerate(fields):
@@ -79,12 +78,12 @@ def _source(fields: Collection[Field], shown: str) -> str | None:
             return None
         taken.append(f"{v} = values[{field.name!r}]")
         checks.append(f"({fine})")
-        lines, text, member = _spelled(field, number, source[1], source[2].format(v=v), shown)
+        lines, text, member = _spelled(field, number, source[1], source[2].format(v=v), escape)
         made += lines
         texts += text
         item += member
     for name, key in ((PK, "pk"), (SK, "sk")):
-        item += _literal(f'"{name}":{{"S":"') + f"{{{shown.format(key)}}}" + _literal('"},')
+        item += _literal(f'"{name}":{{"S":"') + f"{{{escape}({key})}}" + _literal('"},')
     return _SPELL.format(
         taken=_indented(taken),
         checks=" and ".join(checks),
@@ -92,7 +91,7 @@ def _source(fields: Collection[Field], shown: str) -> str | None:
         texts="".join(f"{text}, " for text in texts),
         item=_literal("{") + item.removesuffix(",") + _literal("}"),
         most=MOST_BYTES,
-        otherwise="_escaping(all_values, keys)" if shown == "{}" else "items",
+        otherwise="items" if escape else "_escaping(all_values, keys)",
     )
 
 
@@ -101,14 +100,14 @@ def _indented(lines: Collection[str]) -> str:
 
 
 def _spelled(
-    field: Field, number: int, code: str, payload: str, shown: str
+    field: Field, number: int, code: str, payload: str, escape: str
 ) -> tuple[list[str], list[str], str]:
     """What is needed to spell a field.
 
     Args:
         code: the type of what is stored.
         payload: an expression of it, of the variable ``v`` with the field's number.
-        shown: how a text is shown.
+        escape: see `_source`.
 
     Returns:
         Lines that prepare it; the variable of its text, if it has one; and the member of the item's JSON, as a part
@@ -120,10 +119,10 @@ def _spelled(
     if code == "S":
         text = v if payload == v and not there else w
         lines = [] if text == v else [f"{w} = ({payload}){otherwise}"]
-        texts, value = [text], f'"{{{shown.format(text)}}}"'
+        texts, value = [text], f'"{{{escape}({text})}}"'
     elif code == "SS":
-        each = "m" if shown == "{}" else f"map({shown.format('').removesuffix('()')}, m)"
-        lines = [f"m = sorted({v} or ())", "texts += m", f"{w} = '\",\"'.join({each})"]
+        members = f"map({escape}, m)" if escape else "m"
+        lines = [f"m = sorted({v} or ())", "texts += m", f"{w} = '\",\"'.join({members})"]
         value = f'["{{{w}}}"]'
     elif code == "BOOL":
         lines, value = [f"{w} = 'true' if {payload} else 'false'"], f"{{{w}}}"
