@@ -91,8 +91,8 @@ def _spelled(home: Home, session: Session, entries: Sequence[Entry]) -> tuple[li
     first, second = (*schema.key_names, None)[:2]
     all_values: list[dict[str, Any]] = []
     keys: list[Key] = []
-    for instance, _, _, deletes, overwrite, key, primary_id in entries:
-        if deletes or key is None or own.get(key) is not instance:
+    for instance, _, _, _, overwrite, key, primary_id in entries:
+        if key is None or own.get(key) is not instance:
             return None
         values = values_in(instance)
         state: State = values[STATE]

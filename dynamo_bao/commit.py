@@ -27,7 +27,7 @@ from dynamo_bao.expressions.conditions import is_empty
 from dynamo_bao.hooks import run_afterwards
 from dynamo_bao.instances import Home, State, Status, state_of, values_in
 from dynamo_bao.keys import Key, named
-from dynamo_bao.lazy import require_present
+from dynamo_bao.lazy import not_stored_yet, require_present
 from dynamo_bao.merging import combined
 from dynamo_bao.schema import Schema
 from dynamo_bao.scope import enter, enter_through, require_own_tenant
@@ -57,7 +57,7 @@ def entries_for(
     Raises:
         ValidationError: for a key the model refuses, or a blind put of a model with unique values.
         ConditionalError: where the session knows another object with the key.
-        ItemNotFoundError: for an object that is not stored any more.
+        ItemNotFoundError: for an object that is not stored any more, or to be deleted and not stored yet.
         TenantMismatchError: for an object of another tenant.
     """
     schema, key_of, tenant = home.schema, None, None
@@ -74,6 +74,8 @@ def entries_for(
             enter_through(instance, "delete" if deletes else "add")
             entries.append(Entry(instance, home, state.tenant, deletes))
             continue
+        if deletes:
+            raise not_stored_yet(schema.name)
         if key_of is None:
             _, tenant = enter(home.database, schema.name, "add")
             key_of = schema.key_maker(tenant)
@@ -85,7 +87,7 @@ def entries_for(
             key, primary_id, _ = schema.identity(tenant, values)
         if new.setdefault(key, instance) is not instance:
             raise _known_already(schema, primary_id)
-        entries.append(named(Entry, (instance, home, tenant, deletes, overwrite, key, primary_id)))
+        entries.append(named(Entry, (instance, home, tenant, False, overwrite, key, primary_id)))
     taken = session.claim(home, new)
     if taken is not None:
         raise _known_already(schema, schema.identity(tenant, values_in(new[taken])).primary_id)

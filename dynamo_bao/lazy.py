@@ -23,6 +23,11 @@ def require_present(instance: Any) -> None:
         raise _failure(state)
 
 
+def not_stored_yet(model: str) -> ItemNotFoundError:
+    """The error for a new object of which something is asked that only stored ones can do."""
+    return ItemNotFoundError(f"{model}: a new instance has nothing stored yet; save() it first.", model=model)
+
+
 def not_found(state: State) -> ItemNotFoundError:
     """The error for an item that is not stored."""
     assert state.home is not None

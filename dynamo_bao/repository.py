@@ -12,7 +12,6 @@ from dynamo_bao.database import Database
 from dynamo_bao.errors import (
     ConfigurationError,
     DataFormatError,
-    ItemNotFoundError,
     QueryError,
     ValidationError,
     suggestion,
@@ -20,7 +19,7 @@ from dynamo_bao.errors import (
 from dynamo_bao.fields.text import RelatedField
 from dynamo_bao.identities import Identity
 from dynamo_bao.instances import Home, Status, state_of
-from dynamo_bao.lazy import not_found, require_present
+from dynamo_bao.lazy import not_found, not_stored_yet, require_present
 from dynamo_bao.query import Query, QueryOptions
 from dynamo_bao.reading import get_instance, get_into, get_items
 from dynamo_bao.results import QueryResult
@@ -187,9 +186,7 @@ class Repository(StoredModel[M], WholeModel[M]):
         """Reads the instance again, consistently; local changes are dropped."""
         state = state_of(instance)
         if state.status is Status.TRANSIENT:
-            raise ItemNotFoundError(
-                f"{self.schema.name}: a new instance has nothing stored yet; save() it first."
-            )
+            raise not_stored_yet(self.schema.name)
         session = enter_through(instance, "refresh")
         if session is not None and state.session is session:
             session.refresh(instance)

@@ -34,7 +34,7 @@ from dynamo_bao.fields.text import VersionField
 from dynamo_bao.identities import Identity
 from dynamo_bao.instances import Home, Status, changed_names, identity_of, is_there, state_of, values_in
 from dynamo_bao.keys import named
-from dynamo_bao.lazy import require_present
+from dynamo_bao.lazy import not_stored_yet, require_present
 from dynamo_bao.schema import Schema
 from dynamo_bao.scope import enter, enter_through, open_transaction, require_own_tenant
 from dynamo_bao.sending import round_of
@@ -334,7 +334,7 @@ def deleting_of(
     wanted = checked_condition(schema, condition)
     if instance is not None:
         if state_of(instance).home is None:
-            raise ItemNotFoundError(f"{schema.name}: a new instance has nothing stored yet; save() it first.")
+            raise not_stored_yet(schema.name)
         session, tenant = enter_through(instance, "delete"), state_of(instance).tenant
         require_present(instance)
         identity = identity_of(instance)

@@ -114,4 +114,5 @@ class IdentityMap:
 
 
 def _is_clean(instance: Any) -> bool:
-    return state_of(instance).status is Status.MISSING or not changed_names(instance)
+    status = state_of(instance).status
+    return status is not Status.TRANSIENT and (status is Status.MISSING or not changed_names(instance))

@@ -244,7 +244,11 @@ class Session(Objects):
         self._work.add(entries)
 
     def delete(self, *instances: Any) -> None:
-        """Has objects deleted at the next `commit`; until then they exist. New ones are simply not stored."""
+        """Has objects deleted at the next `commit`; until then they exist. New ones that were added are not stored.
+
+        Raises:
+            ItemNotFoundError: for an object that is not stored, any more or yet.
+        """
         self.check()
         for instance in instances:
             earlier = self._work.of(instance)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import logging
+import weakref
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
@@ -42,18 +44,21 @@ class Stop(Exception):
 # --- the cheapest correct write -----------------------------------------------------------------------
 
 
-def test_new_items_under_own_ids_are_put_25_at_a_time(manager: Manager, wire: Wire) -> None:
+@pytest.mark.parametrize(("count", "requests"), [(25, 1), (26, 2), (60, 3)])
+def test_new_items_under_own_ids_are_put_25_at_a_time(
+    manager: Manager, wire: Wire, count: int, requests: int
+) -> None:
     """Sixty posts are three requests and one round; they are found before and after."""
     with run_with_batch_context() as session:
-        posts = [Post(title=f"post {number}") for number in range(60)]
+        posts = [Post(title=f"post {number}") for number in range(count)]
         session.add(*posts)
         assert Post.find(posts[3].post_id) is posts[3]
         assert Post.find_or_none(posts[4].post_id) is posts[4]
         assert len(wire) == 0
         posts[5].title = "as it is at the commit"
         session.commit()
-        assert wire.operations == ["BatchWriteItem"] * 3
-        assert session.stats.round_trips == 1 and session.stats.requests == 3
+        assert wire.operations == ["BatchWriteItem"] * requests
+        assert session.stats.round_trips == 1 and session.stats.requests == requests
         assert Post.find(posts[3].post_id) is posts[3] and posts[3].exists()
         assert not any(post.has_changes() for post in posts)
         wire.clear()
@@ -74,6 +79,58 @@ def test_where_one_object_is_refused_none_is_added(manager: Manager) -> None:
         assert not Org.find("acme")
         session.commit()
     assert not Org.find("acme")
+
+
+@pytest.mark.parametrize("apart", [False, True])
+def test_two_new_objects_of_one_key_are_refused(embedded: Manager, sent: Wire, apart: bool) -> None:
+    """Whether they are added in one call or in two; one object may be added as often as one likes."""
+    one, other = Org(org_id="acme", name="One"), Org(org_id="acme", name="Other")
+    with run_with_batch_context() as session:
+        if apart:
+            session.add(one)
+        with pytest.raises(ConditionalError, match="has another object with the key already"):
+            session.add(*([other] if apart else [one, other]))
+        session.rollback()
+        session.add(one, one)
+        session.add(one)
+        session.commit()
+    assert sent.operations == ["PutItem"]
+
+
+def test_a_new_object_that_was_never_added_cannot_be_deleted(embedded: Manager, sent: Wire) -> None:
+    """That is told at the call, and nothing of it is left for the commit."""
+    with run_with_batch_context() as session:
+        with pytest.raises(ItemNotFoundError, match="Post: a new instance has nothing stored yet"):
+            session.delete(Post(title="never mind"))
+        session.commit()
+    assert len(sent) == 0
+
+
+def test_an_object_that_was_saved_meanwhile_is_not_put_again(embedded: Manager, sent: Wire) -> None:
+    """Nothing of it is left to be written at the commit."""
+    with run_with_batch_context() as session:
+        post = Post(title="early")
+        session.add(post)
+        post.save()
+        sent.clear()
+        session.commit()
+    assert len(sent) == 0
+
+
+def test_a_limited_session_lets_go_of_what_it_has_put(embedded: Manager) -> None:
+    """With `max_cached`, objects that are written count like all others, and the oldest is let go first."""
+    with run_with_batch_context(max_cached=2) as session:
+        posts = [Post(title=f"post {number}") for number in range(3)]
+        ids, seen = [post.post_id for post in posts], [weakref.ref(post) for post in posts]
+        session.add(*posts)
+        session.commit()
+        del posts
+        others = [Post.find(post_id, bypass_cache=True) for post_id in ids]
+        for number in range(6):
+            assert not Org.find(f"missing {number}")
+        gc.collect()
+        assert [ref() for ref in seen] == [None] * 3
+        assert all(other.title for other in others)
 
 
 @pytest.mark.parametrize("hooked", [False, True])
@@ -357,6 +414,35 @@ def test_W4_unprocessed_items_are_sent_again(table_name: str) -> None:
         written = manager.client.scan(TableName=table_name, Select="COUNT")["Count"]
         assert written == 500
         print(f"W4: 500 puts with 30 % left unprocessed each time, {written} written, 0 lost")
+
+
+def test_only_what_was_left_is_sent_again(table_name: str) -> None:
+    """The others are written already."""
+    sent: list[set[str]] = []
+    left: list[set[str]] = [set()]
+
+    def half(request: Any, send: Any, chance: Any) -> dict[str, Any]:
+        sent.append(_titles(request.parameters["RequestItems"]))
+        answered: dict[str, Any] = unprocessed(0.5)(request, send, chance)
+        left.append(_titles(answered.get("UnprocessedItems", {})))
+        return answered
+
+    transport = FaultInjectingTransport(
+        embedded_transport().wire, operations={"BatchWriteItem"}, seed=3, clock=FakeTime().clock
+    )
+    with init_models(models=models.ALL, table_name=table_name, transport=transport, deadline=60) as manager:
+        manager.create_table()
+        transport.inject([half] * 20)
+        with run_with_batch_context() as session:
+            session.add(*(Post(title=f"post {number}") for number in range(25)))
+            session.commit()
+    assert len(sent) > 2
+    assert sent[1:] == [titles for titles in left[1:] if titles]
+
+
+def _titles(asked: dict[str, Any]) -> set[str]:
+    """The titles of what a batch puts."""
+    return {member["PutRequest"]["Item"]["title"]["S"] for members in asked.values() for member in members}
 
 
 def test_an_unreadable_reply_is_unknown_and_can_be_committed_again(table_name: str) -> None:
