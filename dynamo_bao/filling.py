@@ -180,8 +180,6 @@ def absorb_own(
         _take_on(values, field.name, field.absent() if stored is None else field.from_dynamo(stored))
     if schema.sets_of is not None:
         state.sets = schema.sets_of(values)
-    if state.shared is not None or type(instance) is not home.model:  # hardly ever
-        _show(instance, state, home)
 
 
 def _take_on(values: dict[str, Any], name: str, value: Any) -> None:
@@ -202,11 +200,6 @@ def _stored(instance: Any, state: State, values: dict[str, Any], item: Stored, c
     state.assigned = state.error = state.origin = state.doubt = None
     if home.schema.sets_of is not None:
         state.sets = home.schema.sets_of(values)
-    _show(instance, state, home)
-
-
-def _show(instance: Any, state: State, home: Home) -> None:
-    """Makes an instance one of its model, and those others that show its state."""
     if state.shared is not None:
         become(instance, state, LOADED)
     elif type(instance) is not home.model:

@@ -218,7 +218,8 @@ class Session(Objects):
     def add(self, *instances: Any, overwrite: bool = False) -> None:
         """Has new or changed objects written at the next `commit`.
 
-        New ones are found by `find` from now on. What is written are the values they have at the commit.
+        New ones are found by `find` from now on. What is written are the values they have at the commit. What was
+        asked last of an object counts: one that was to be deleted is kept.
 
         Args:
             overwrite: new objects replace whatever is stored under their keys, unlooked at.
@@ -256,7 +257,7 @@ class Session(Objects):
                 self._withdraw([earlier])
             else:
                 home = _Homes().of(instance)
-                self._work.put(home.entries(self, [instance], deletes=True))
+                self._work.add(home.entries(self, [instance], deletes=True))
 
     def commit(self, *, atomic: bool = False) -> None:
         """Writes everything that was added and deletes everything that was to be deleted.

@@ -41,15 +41,10 @@ class Work:
         self._entries: dict[int, Entry] = {}
 
     def add(self, entries: Iterable[Entry]) -> None:
-        """Notes entries of objects to be saved or deleted; those that are noted already stay as they are."""
+        """Notes entries; what was asked last of an object counts."""
         known = self._entries
         for entry in entries:
-            known.setdefault(id(entry.instance), entry)
-
-    def put(self, entries: Iterable[Entry]) -> None:
-        """Notes entries in the places of those that the same objects have already."""
-        for entry in entries:
-            self._entries[id(entry.instance)] = entry
+            known[id(entry.instance)] = entry
 
     def of(self, instance: Any) -> Entry | None:
         """The entry of an object, None where it has none."""

@@ -106,6 +106,24 @@ def test_a_new_object_that_was_never_added_cannot_be_deleted(embedded: Manager, 
     assert len(sent) == 0
 
 
+def test_what_was_asked_last_of_an_object_counts(manager: Manager, wire: Wire) -> None:
+    """What was changed and then deleted is gone; what was to be deleted and then added is kept, as it is by then."""
+    gone, kept = Post.create(title="old").post_id, Post.create(title="old").post_id
+    with run_with_batch_context() as session:
+        one, other, new = Post.find(gone), Post.find(kept), Org(org_id="acme", name="Acme")
+        one.title = other.title = "new"
+        session.add(one)
+        session.add(new)
+        session.delete(one, other)
+        session.add(other)
+        session.add(new, overwrite=True)
+        wire.clear()
+        session.commit()
+    assert sorted(wire.operations) == ["BatchWriteItem", "UpdateItem"]
+    assert not Post.find(gone).exists()
+    assert Post.find(kept).title == "new"
+
+
 def test_an_object_that_was_saved_meanwhile_is_not_put_again(embedded: Manager, sent: Wire) -> None:
     """Nothing of it is left to be written at the commit."""
     with run_with_batch_context() as session:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -67,6 +68,24 @@ def test_one_connection_serves_many_requests() -> None:
         for _ in range(20):
             assert connections.exchange(post(), 2).body == BODY
         assert (len(server.asked), server.connections) == (20, 1)
+
+
+def test_a_connection_grows_old_only_while_nobody_uses_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may live for long; one that was idle for more than a minute is not trusted."""
+    with connected(always(plain())) as (server, connections):
+        for now, opened in ((0.0, 1), (40.0, 1), (80.0, 1), (120.0, 1), (181.0, 2)):
+            clocks = SimpleNamespace(monotonic=lambda now=now: now, time=lambda now=now: now)
+            monkeypatch.setattr("dynamo_bao.transport.connections.time", clocks)
+            connections.exchange(post(), 2)
+            assert server.connections == opened
+
+
+def test_every_exchange_has_its_own_time() -> None:
+    """Also on a connection that had more of it before."""
+    with connected(always(plain())) as (_, connections):
+        for seconds in (1.5, 0.5):
+            connections.exchange(post(), seconds)
+            assert 0 < connections._idle[0]._sock.gettimeout() <= seconds
 
 
 def test_a_connection_closed_while_idle_is_replaced() -> None:
