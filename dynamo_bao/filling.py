@@ -11,6 +11,7 @@ from dynamo_bao.errors import DataFormatError
 from dynamo_bao.identities import Identity
 from dynamo_bao.instances import (
     LOADED,
+    PENDING,
     Home,
     State,
     become,
@@ -99,16 +100,20 @@ def fill_all(
         Of the instances whose items are here those of models with relations; and by key those whose are not.
     """
     related: list[Any] = []
-    absent: dict[Any, Any] = dict(wanted)
+    get: Any = wanted.get  # by keys that are plain tuples
+    found = 0
     home: Any = None  # that of the item before, as mostly they are all of one model
     schema: Any = None
     for item in items:
         is_item = type(item) is dict
-        instance = absent.pop((item[PK]["S"], item[SK]["S"]) if is_item else (item._pk.S, item._sk.S), None)
+        instance = get((item[PK]["S"], item[SK]["S"]) if is_item else (item._pk.S, item._sk.S))
         if instance is None:
             continue
         values = values_in(instance)
         state = values[STATE]
+        if state.status is not PENDING:
+            continue
+        found += 1
         if state.home is not home:
             home = state.home
             schema = home.schema
@@ -132,10 +137,16 @@ def fill_all(
         else:
             if schema.has_relations:
                 related.append(instance)
+    return related, {} if found == len(wanted) else _absent(wanted, share)
+
+
+def _absent(wanted: Mapping[Key, Any], share: Capacity) -> Mapping[Key, Any]:
+    """By key, the instances whose items a reply did not bring, which cost their share too."""
+    absent = {key: instance for key, instance in wanted.items() if state_of(instance).status is PENDING}
     for instance in absent.values():
         state = state_of(instance)
         state.capacity = state.capacity.plus(share)
-    return related, absent
+    return absent
 
 
 def _unreadable(state: State, item: Stored, cause: Exception) -> DataFormatError:

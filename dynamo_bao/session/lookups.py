@@ -90,12 +90,23 @@ def plan_reads(wanted: Iterable[Wanted]) -> tuple[PlannedBatch, ...]:
 
     Keys wanted both ways are read once, consistently. The order is the one they are given in, table by table.
     """
+    lookups = list(wanted)
+    if len(lookups) == 1 and 0 < len(lookups[0][2]) <= MAX_BATCH_GET_KEYS:  # as mostly
+        return (_only_batch(*lookups[0]),)
     clients: dict[int, _Sought] = {}
-    for database, consistent, callers, schema in wanted:
+    for database, consistent, callers, schema in lookups:
         sought = clients.setdefault(id(database.transport), _Sought(database))
         sought.schemas[schema] = None
         sought.add(database.table_name, consistent, callers)
     return tuple(planned for sought in clients.values() for planned in sought.batches())
+
+
+def _only_batch(
+    database: Database, consistent: bool, callers: Mapping[Key, Any], schema: Schema | None
+) -> PlannedBatch:
+    keys = {database.table_name: callers}
+    rows = None if schema is None else row_type(schema)
+    return PlannedBatch(database, Batch(keys, consistent, rows), keys)
 
 
 def _hundreds(callers: Mapping[str, Mapping[Key, Any]]) -> Iterator[Callers]:
