@@ -54,6 +54,9 @@ def entries_for(
 ) -> list[Entry]:
     """What a unit of work notes of objects; new ones are the session's own for their keys from now on.
 
+    Args:
+        home: where new objects belong; others belong where they were loaded.
+
     Raises:
         ValidationError: for a key the model refuses, or a blind put of a model with unique values.
         ConditionalError: where the session knows another object with the key.
@@ -72,7 +75,8 @@ def entries_for(
         if not is_new:
             require_present(instance)
             enter_through(instance, "delete" if deletes else "add")
-            entries.append(Entry(instance, home, state.tenant, deletes))
+            assert state.home is not None
+            entries.append(Entry(instance, state.home, state.tenant, deletes))
             continue
         if deletes:
             raise not_stored_yet(schema.name)

@@ -303,7 +303,7 @@ class StringSetField(Field):
         return self._of_members(" and _are_texts({v})")
 
     def normal_source(self) -> str | None:
-        return "type({v}) is set and _TEXT.issuperset(map(type, {v}))" if self._has_plain_members else None
+        return "type({v}) is set and set(map(type, {v})) <= _TEXT" if self._has_plain_members else None
 
     def plain_source(self) -> str | None:
         return self._of_members("")

@@ -163,6 +163,11 @@ class Lookups:
             if instances
         ]
 
+    def clear(self) -> None:
+        """Forgets all of them."""
+        self.eventual.clear()
+        self.strict.clear()
+
     def put_back(self, instances: Iterable[Any]) -> None:
         """Makes lookups that went unanswered pending again, ahead of those made since."""
         since = self.take()

@@ -9,7 +9,6 @@ from itertools import groupby
 from typing import Any, Protocol, TypeVar
 
 from dynamo_bao.capacity import Capacity
-from dynamo_bao.codec import STATE
 from dynamo_bao.database import Database
 from dynamo_bao.errors import (
     BatchContextError,
@@ -18,7 +17,7 @@ from dynamo_bao.errors import (
     LazyLoadError,
     UncommittedChangesError,
 )
-from dynamo_bao.instances import Home, Status, state_of, values_in
+from dynamo_bao.instances import Home, Instance, Status, state_of
 from dynamo_bao.session.flush import Flush
 from dynamo_bao.session.objects import Objects, key_of
 from dynamo_bao.session.owned import Flushing, SessionState
@@ -67,20 +66,9 @@ class Session(Objects):
         query_limit: int = 100,
         max_cached: int | None = None,
     ) -> None:
-        if fetch not in FETCH_MODES:
-            raise ConfigurationError(f"fetch={fetch!r}; use one of {', '.join(map(repr, FETCH_MODES))}.")
-        if max_concurrency is not None and max_concurrency < 1:
-            raise ConfigurationError(f"max_concurrency={max_concurrency!r}; at least 1 request must travel.")
-        if deadline is not None and not deadline > 0:
-            raise ConfigurationError(f"deadline={deadline!r}; give seconds, more than 0.")
-        counts = {
-            "peer_limit": peer_limit,
-            "query_limit": query_limit,
-            "max_cached": 1 if max_cached is None else max_cached,
-        }
-        for name, number in counts.items():
-            if isinstance(number, bool) or not isinstance(number, int) or number < 1:
-                raise ConfigurationError(f"{name}={number!r}; give a whole number of at least 1.")
+        options = (deadline, max_concurrency, fetch, peer_limit, query_limit, max_cached)
+        if options != _USUAL:
+            _require_options(*options)
         super().__init__(max_cached)
         self.rounds = Rounds(self.stats)
         self.fetch = fetch
@@ -105,7 +93,7 @@ class Session(Objects):
         if self.state is SessionState.CLOSED:
             return
         self.state = SessionState.CLOSED
-        self._lookups.take()
+        self._lookups.clear()
         self._queries.clear()
         self._identity.clear()
         self._pool.close()
@@ -236,11 +224,11 @@ class Session(Objects):
         self.check()
         entries: list[Entry] = []
         try:
-            for home, some in groupby(instances, _Homes().of):
-                entries += home.entries(self, some, overwrite=overwrite)
+            for kind, some in groupby(instances, type):
+                entries += _home_of(kind).entries(self, some, overwrite=overwrite)
         except BaseException:
-            new = [one for one in instances if state_of(one).status is Status.TRANSIENT]
-            self._identity.drop_instances(one for one in new if self._work.of(one) is None)
+            known = [one for one in instances if isinstance(one, Instance) and self._work.of(one) is None]
+            self._identity.drop_instances(one for one in known if state_of(one).status is Status.TRANSIENT)
             raise
         self._work.add(entries)
 
@@ -256,8 +244,7 @@ class Session(Objects):
             if earlier is not None and earlier.is_new:
                 self._withdraw([earlier])
             else:
-                home = _Homes().of(instance)
-                self._work.add(home.entries(self, [instance], deletes=True))
+                self._work.add(_home_of(type(instance)).entries(self, [instance], deletes=True))
 
     def commit(self, *, atomic: bool = False) -> None:
         """Writes everything that was added and deletes everything that was to be deleted.
@@ -402,14 +389,36 @@ class Session(Objects):
         )
 
 
-class _Homes(dict[type[Any], Home]):
-    """Where instances belong: to their own home, and new ones to that of their class."""
+_USUAL = (None, None, "peers", 1000, 100, None)
 
-    def __missing__(self, kind: Any) -> Home:
-        home: Home = kind.__bao_home__()
-        self[kind] = home
-        return home
 
-    def of(self, instance: Any) -> Home:
-        """The home of an instance."""
-        return values_in(instance)[STATE].home or self[type(instance)]
+def _require_options(
+    deadline: Any, max_concurrency: Any, fetch: Any, peer_limit: Any, query_limit: Any, max_cached: Any
+) -> None:
+    """Raises `ConfigurationError` for options of a session that cannot be meant."""
+    if fetch not in FETCH_MODES:
+        raise ConfigurationError(f"fetch={fetch!r}; use one of {', '.join(map(repr, FETCH_MODES))}.")
+    if max_concurrency is not None and max_concurrency < 1:
+        raise ConfigurationError(f"max_concurrency={max_concurrency!r}; at least 1 request must travel.")
+    if deadline is not None and not deadline > 0:
+        raise ConfigurationError(f"deadline={deadline!r}; give seconds, more than 0.")
+    counts = {
+        "peer_limit": peer_limit,
+        "query_limit": query_limit,
+        "max_cached": 1 if max_cached is None else max_cached,
+    }
+    for name, number in counts.items():
+        if isinstance(number, bool) or not isinstance(number, int) or number < 1:
+            raise ConfigurationError(f"{name}={number!r}; give a whole number of at least 1.")
+
+
+def _home_of(kind: Any) -> Home:
+    """Where new objects of a class belong."""
+    try:
+        found = kind.__bao_home__
+    except AttributeError:
+        raise TypeError(
+            f"a session writes and deletes instances of models, and {kind.__name__} is none."
+        ) from None
+    home: Home = found()
+    return home

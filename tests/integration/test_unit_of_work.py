@@ -97,6 +97,19 @@ def test_two_new_objects_of_one_key_are_refused(embedded: Manager, sent: Wire, a
     assert sent.operations == ["PutItem"]
 
 
+@pytest.mark.parametrize("wrong", ["org", None, Org, {"org_id": "acme"}])
+def test_what_is_no_instance_is_refused(embedded: Manager, sent: Wire, wrong: Any) -> None:
+    """By an error that says what it is, and nothing else of the call is added."""
+    with run_with_batch_context() as session:
+        with pytest.raises(TypeError, match=r"instances of models, and .* is none"):
+            session.add(Org(org_id="acme", name="Acme"), wrong)
+        with pytest.raises(TypeError, match=r"instances of models, and .* is none"):
+            session.delete(wrong)
+        assert not Org.find("acme")
+        session.commit()
+    assert "PutItem" not in sent.operations
+
+
 def test_a_new_object_that_was_never_added_cannot_be_deleted(embedded: Manager, sent: Wire) -> None:
     """That is told at the call, and nothing of it is left for the commit."""
     with run_with_batch_context() as session:
