@@ -67,7 +67,7 @@ class Session(Objects):
         max_cached: int | None = None,
     ) -> None:
         options = (deadline, max_concurrency, fetch, peer_limit, query_limit, max_cached)
-        if options != _USUAL:
+        if options != _USUAL or not type(peer_limit) is type(query_limit) is int:
             _require_options(*options)
         super().__init__(max_cached)
         self.rounds = Rounds(self.stats)
@@ -390,6 +390,7 @@ class Session(Objects):
 
 
 _USUAL = (None, None, "peers", 1000, 100, None)
+"""The options of most sessions."""
 
 
 def _require_options(

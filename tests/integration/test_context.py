@@ -78,11 +78,25 @@ def test_as_a_decorator() -> None:
     assert work.__doc__ == "Does it."
 
 
-def test_wrong_options_are_told_at_the_call() -> None:
-    """Options that cannot be are refused before anything is opened."""
-    for options in ({"fetch": "some"}, {"deadline": 0}, {"max_concurrency": 0}):
-        with pytest.raises(ConfigurationError):
-            run_with_batch_context(**options)  # type: ignore[call-overload]
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("fetch", "some"),
+        ("deadline", 0),
+        ("max_concurrency", 0),
+        ("peer_limit", 0),
+        ("peer_limit", 1000.0),
+        ("peer_limit", True),
+        ("query_limit", -1),
+        ("query_limit", 100.0),
+        ("max_cached", 0),
+        ("max_cached", "2"),
+    ],
+)
+def test_wrong_options_are_told_at_the_call(option: str, value: object) -> None:
+    """Options that cannot be are refused, by name, before anything is opened."""
+    with pytest.raises(ConfigurationError, match=f"{option}={value!r}"):
+        run_with_batch_context(**{option: value})  # type: ignore[call-overload]
 
 
 def test_batched_joins_the_current_session() -> None:

@@ -138,14 +138,18 @@ class Clients:
         connection = self._connection()
         connection.request("GET", path, headers={"X-Tenant": tenant})
         response = connection.getresponse()
-        return response.status, response.read().decode()
+        status, text = response.status, response.read().decode()
+        self._local.used = time.monotonic()
+        return status, text
 
     def _connection(self) -> HTTPConnection:
-        """This thread's own, which is kept alive."""
+        """This thread's own, which is kept alive; made anew after a second without use, as servers close it after two."""
         kept: HTTPConnection | None = getattr(self._local, "connection", None)
         if kept is None:
             kept = self._local.connection = HTTPConnection(HOST, self.server.port, timeout=60)
             self._connections.append(kept)
+        elif time.monotonic() - self._local.used > 1:
+            kept.close()
         return kept
 
     def _leave(self, path: str, tenant: str) -> str:
