@@ -143,7 +143,7 @@ class Clients:
         return status, text
 
     def _connection(self) -> HTTPConnection:
-        """This thread's own, which is kept alive; made anew after a second without use, as servers close it after two."""
+        """This thread's own, kept alive; made anew after a second without use, as servers close it after two."""
         kept: HTTPConnection | None = getattr(self._local, "connection", None)
         if kept is None:
             kept = self._local.connection = HTTPConnection(HOST, self.server.port, timeout=60)
