@@ -12,6 +12,11 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+_USES = ("digital_signature", "content_commitment", "key_encipherment", "data_encipherment", "key_agreement")
+_MAY_SIGN = x509.KeyUsage(
+    **dict.fromkeys(_USES, False), key_cert_sign=True, crl_sign=True, encipher_only=False, decipher_only=False
+)
+
 
 class Authority:
     """Somebody who signs certificates.
@@ -29,8 +34,12 @@ class Authority:
         self._name = _named(name)
         self._key = ec.generate_private_key(ec.SECP256R1())
         self.file = str(folder / f"{name}.pem")
-        built = _builder(self._name, self._name, self._key).add_extension(
-            x509.BasicConstraints(True, None), True
+        # What Python's ssl wants of authorities from 3.13 on, where it is strict.
+        built = (
+            _builder(self._name, self._name, self._key)
+            .add_extension(x509.BasicConstraints(True, None), True)
+            .add_extension(_MAY_SIGN, True)
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(self._key.public_key()), False)
         )
         Path(self.file).write_bytes(
             built.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
@@ -42,8 +51,11 @@ class Authority:
         names: list[x509.GeneralName] = [
             x509.IPAddress(ip_address(host)) if host[0].isdigit() else x509.DNSName(host) for host in hosts
         ]
-        built = _builder(_named(hosts[0]), self._name, key).add_extension(
-            x509.SubjectAlternativeName(names), False
+        authority = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
+        built = (
+            _builder(_named(hosts[0]), self._name, key)
+            .add_extension(x509.SubjectAlternativeName(names), False)
+            .add_extension(authority, False)
         )
         file = self._folder / f"{hosts[0]}.pem"
         file.write_bytes(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from datetime import datetime, timezone
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -85,7 +86,11 @@ def by_botocore(host: str, region: str, who: StaticCredentials, target: str, bod
     moment = datetime.fromtimestamp(now, tz=timezone.utc)
     signer = auth.SigV4Auth(Credentials(who.access_key, who.secret_key, who.token), "dynamodb", region)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(auth, "get_current_datetime", lambda: moment)
+        if hasattr(auth, "get_current_datetime"):
+            patch.setattr(auth, "get_current_datetime", lambda: moment)
+        else:  # as in 1.35
+            clock = SimpleNamespace(utcnow=lambda: moment.replace(tzinfo=None))
+            patch.setattr(auth, "datetime", SimpleNamespace(datetime=clock))
         signer.add_auth(request)
     return request.headers
 
