@@ -22,17 +22,25 @@ def place_in(item: Stored) -> tuple[str, str]:
     return (item[PK]["S"], item[SK]["S"]) if type(item) is dict else (item._pk.S, item._sk.S)
 
 
-def spelled_keys(keys: Collection[tuple[str, str]]) -> Any:
-    """Table keys as the JSON that travels, in one piece; None where one of them needs an escape."""
-    # Imported here: a compiled module, needed only once something is asked for.
+def needs_escapes(text: str) -> bool:
+    """Whether a text does not stand in JSON as it is: an escape makes it, encoded, longer than its quotes do.
+
+    Raises:
+        TypeError: for a text that UTF-8 cannot say.
+    """
+    # Imported here: a compiled module, needed only once something is sent.
     import orjson
 
-    texts = "".join(chain.from_iterable(keys))
+    size = len(orjson.dumps(text)) - len('""')
+    return size != len(text) and size != len(text.encode())
+
+
+def spelled_keys(keys: Collection[tuple[str, str]]) -> Any:
+    """Table keys as the JSON that travels, in one piece; None where one of them needs an escape."""
     try:
-        size = len(orjson.dumps(texts)) - len('""')
+        if needs_escapes("".join(chain.from_iterable(keys))):
+            return None
     except TypeError:
-        return None
-    if size != len(texts) and size != len(texts.encode()):
         return None
     spelled = ",".join([f'{{"{PK}":{{"S":"{pk}"}},"{SK}":{{"S":"{sk}"}}}}' for pk, sk in keys])
     return json_list([spelled.encode()])

@@ -14,6 +14,7 @@ from typing import Any
 
 from dynamo_bao.codec import KEYS_BYTES, NAMES, acceptable, compiled, encodes_by_source
 from dynamo_bao.fields.base import Field
+from dynamo_bao.items import needs_escapes
 from dynamo_bao.wire import MAX_ITEM_BYTES, PK, SK, Item
 
 Spell = Callable[[Sequence[Mapping[str, Any]], Sequence[tuple[str, str]]], "list[bytes] | None"]
@@ -32,20 +33,16 @@ def compile_spelling(model: str, fields: Collection[Field]) -> Spell | None:
     >>> compile_spelling("User", [StringField().bound("name", "User", "name")])([{"name": "Ada"}], [("u#1", "u")])
     [b'{"name":{"S":"Ada"},"_pk":{"S":"u#1"},"_sk":{"S":"u"}}']
     """
-    # Imported here: a compiled module, needed only once something is written.
-    import orjson
-
     with_escapes, without = _source(fields, "_escaped"), _source(fields, "")
     if with_escapes is None or without is None:
         return None
-    names = {**NAMES, "_encode": orjson.dumps, "_escaped": escaped}
+    names = {**NAMES, "_needs_escapes": needs_escapes, "_escaped": escaped}
     escaping = compiled(with_escapes, f"spelling with escapes of {model}", dict(names))["spell"]
     spell: Spell = compiled(without, f"spelling of {model}", {**names, "_escaping": escaping})["spell"]
     return spell
 
 
-# Texts mostly stand in JSON as they are: an escape would make them, encoded, longer than their quotes do. Keys hold
-# no others than those of their fields.
+# Keys hold no other texts than those of their fields.
 _SPELL = """def spell(all_values, keys):
     items, texts = [], []
     try:
@@ -56,11 +53,10 @@ _SPELL = """def spell(all_values, keys):
             texts += ({texts})
             items.append(f{item!r}.encode())
         if max(map(len, items)) > {most}: return None
-        texts = ''.join(texts)
-        size = len(_encode(texts)) - 2
+        escapes = _needs_escapes(''.join(texts))
     except (KeyError, TypeError, ValueError):
         return None
-    return items if size == len(texts) or size == len(texts.encode()) else {otherwise}
+    return {otherwise} if escapes else items
 """
 
 
@@ -155,7 +151,7 @@ def escaped(text: str) -> str:
     >>> escaped('"Hm",\n')
     '\\"Hm\\",\\n'
     """
-    # Imported here: see above.
+    # Imported here: a compiled module, needed only once something is written.
     import orjson
 
     return orjson.dumps(text).decode()[1:-1]
