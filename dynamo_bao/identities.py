@@ -30,6 +30,10 @@ class Identity(NamedTuple):
     values: dict[str, Any]
 
 
+def no_key(text: str) -> None:
+    """A `KeyOf` for keys of which a text alone never says at first sight which one it is."""
+
+
 class OfTenant(dict["str | None", T]):
     """What is made once for each tenant.
 
@@ -97,7 +101,7 @@ class TextKeys:
     def _key_maker(self, tenant: str | None) -> KeyOf:
         """What makes the table keys of a tenant; where there are two key fields, no text is at first sight a key."""
         if self._sort_name is not None:
-            return lambda text: None
+            return no_key
         lead, prefix, validate = self._leads[tenant], self._prefix, self._validate
         room = MAX_PARTITION_KEY_BYTES - len(lead)
 

@@ -28,7 +28,7 @@ from dynamo_bao.errors import ConfigurationError, DataFormatError, QueryError, V
 from dynamo_bao.fields.base import Field
 from dynamo_bao.fields.documents import JsonField, StringSetField, plain, to_document
 from dynamo_bao.fields.text import BinaryField, RelatedField, VersionField
-from dynamo_bao.identities import Identity, KeyOf, TextKeys
+from dynamo_bao.identities import Identity, KeyOf, TextKeys, no_key
 from dynamo_bao.keys import (
     SEPARATOR,
     Key,
@@ -47,10 +47,6 @@ from dynamo_bao.wire import ITER_PK, ITER_SK, PK, SEARCH_TEXT, SK, AttributeValu
 
 _PATH = re.compile(r"[^.\[\]]+(\[\d+\])*(\.[^.\[\]]+(\[\d+\])*)*")
 _ORDERING = frozenset(("<", "<=", ">", ">="))
-
-
-def _no_key(text: str) -> None:
-    return None
 
 
 @define(eq=False)
@@ -158,7 +154,7 @@ class Schema:
 
         It gives None where only `identity` can tell.
         """
-        return _no_key if self.text_keys is None else self.text_keys.of_tenant[tenant]
+        return no_key if self.text_keys is None else self.text_keys.of_tenant[tenant]
 
     def place_of(self, tenant: str | None, pk: str, sk: str, values: dict[str, Any]) -> tuple[Key, str]:
         """The table key and primary id of a stored item, whose keys' texts and field values are known."""

@@ -66,9 +66,7 @@ class Session(Objects):
         query_limit: int = 100,
         max_cached: int | None = None,
     ) -> None:
-        options = (deadline, max_concurrency, fetch, peer_limit, query_limit, max_cached)
-        if options != _USUAL or not type(peer_limit) is type(query_limit) is int:
-            _require_options(*options)
+        _require_options(deadline, max_concurrency, fetch, peer_limit, query_limit, max_cached)
         super().__init__(max_cached)
         self.rounds = Rounds(self.stats)
         self.fetch = fetch
@@ -387,10 +385,6 @@ class Session(Objects):
             f"<Session {self.state.value}: {len(self._lookups)} pending, {len(self._identity)} known, "
             f"{self.stats.round_trips} round trips>"
         )
-
-
-_USUAL = (None, None, "peers", 1000, 100, None)
-"""The options of most sessions."""
 
 
 def _require_options(

@@ -47,8 +47,6 @@ class BatchWritten:
 def in_batches(members: Sequence[T]) -> list[Sequence[T]]:
     """What is to be written, in as many parts as there are requests."""
     size = MAX_BATCH_WRITE_ITEMS
-    if len(members) <= size:  # as mostly
-        return [members]
     return [members[start : start + size] for start in range(0, len(members), size)]
 
 

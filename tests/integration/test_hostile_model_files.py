@@ -73,7 +73,7 @@ HOSTILE: Mapping[str, tuple[str, str]] = {
         + "}}}",
         "'f' as partitionKey, which is no field",
     ),
-    "a type that is a path": (USER.replace("UlidField", "'../../../../tmp/RAN'"), "which there is not"),
+    "a type that is a path": (USER.replace("UlidField", "'../../RAN'"), "which there is not"),
     "code for a name": (USER.replace("userId", "'x: __import__(1)'"), "none in Python"),
     "code for a model": (USER.replace("User:", "'User(object)':"), "no name for a class"),
 }
