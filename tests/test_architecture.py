@@ -12,7 +12,7 @@ import dynamo_bao
 
 ROOT = Path(dynamo_bao.__file__).parent
 LONGEST_FUNCTION = 45
-LONGEST_ROOM = 450
+LONGEST_ROOM = 700
 LOADED_LATE = "rows"
 """The module that is made of a compiled one, for which nobody should wait before there are replies."""
 
