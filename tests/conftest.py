@@ -3,14 +3,29 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.support import paths
+from tests.support.patience import lengthen_limits
 
 pytest_plugins = ["tests.support.plugin", "tests.support.promises"]
 
 NOWHERE = "/nonexistent/aws"
+
+# How long one example takes says more about the machine's other work than about the code.
+settings.register_profile("steady", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("steady")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def long_limits() -> Iterator[None]:
+    """No test fails because an engine is slow to answer."""
+    with pytest.MonkeyPatch.context() as patch:
+        lengthen_limits(patch)
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -17,6 +17,7 @@ from dynamo_bao.cli.main import main
 from dynamo_bao.upkeep import importing, ways
 from dynamo_bao.upkeep.journal import Journal
 from tests.commands.conftest import Project
+from tests.support.patience import PATIENCE
 
 CUSTOMERS = "".join(f'{{"name": "N{n}", "email": "{n}@x"}}\n' for n in range(5))
 
@@ -285,7 +286,7 @@ def test_a_reader_that_has_enough_ends_an_export(folder: Path) -> None:
         ["/bin/sh", "-c", command],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
         check=False,
         env={**os.environ, "PYTHONPATH": str(Path(data.__file__).parents[2]), "BAO": f"{code}\n{MANY}"},
     )

@@ -11,6 +11,7 @@ import pytest
 from dynamo_bao import Manager, init_models
 from tests.support import models
 from tests.support.engines import Engine
+from tests.support.patience import PATIENCE
 from tests.support.wire import Wire
 
 
@@ -21,7 +22,7 @@ def connection(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "dummy")
     if engine.endpoint_url is None:
         return {"embedded": True}
-    return {"endpoint_url": engine.endpoint_url, "region": "us-east-1"}
+    return {"endpoint_url": engine.endpoint_url, "region": "us-east-1", "deadline": PATIENCE}
 
 
 @pytest.fixture

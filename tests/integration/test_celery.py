@@ -30,6 +30,7 @@ from dynamo_bao import (
     transaction,
 )
 from dynamo_bao.celery import TENANT_HEADER, BaoTask, tenant_headers
+from tests.support.patience import PATIENCE
 
 
 class Parcel(Model, prefix="pa"):
@@ -122,7 +123,9 @@ def worker() -> Iterator[None]:
         """Celery sets up no logging where somebody listens to this signal."""
 
     signals.setup_logging.connect(leave_logging)
-    with start_worker(app, pool="threads", concurrency=2, perform_ping_check=False):
+    with start_worker(
+        app, pool="threads", concurrency=2, perform_ping_check=False, shutdown_timeout=PATIENCE
+    ):
         yield
         state.should_terminate = 0
         tenant.delay()  # at a message the worker looks whether it is to end, else after seconds only
@@ -147,7 +150,7 @@ def eager() -> Iterator[None]:
 
 def result_of(sent: Any) -> Any:
     """What a task that was sent came to."""
-    return sent.get(timeout=30, interval=0.01)
+    return sent.get(timeout=PATIENCE, interval=0.01)
 
 
 def test_eager_tasks_are_as_isolated(eager: None) -> None:

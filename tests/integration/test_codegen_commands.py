@@ -19,11 +19,11 @@ from dynamo_bao import ConfigurationError, ModelFileError
 from dynamo_bao.cli.main import main
 from dynamo_bao.codegen import Generated, watch
 from tests.support.model_files import forget_loaded
+from tests.support.patience import PATIENCE
 
 __all__ = ["forget_loaded"]
 
 ROOT = Path(__file__).parents[2]
-PATIENCE = 60
 """Seconds after which a test gives up waiting; reached only where something is broken."""
 
 MODELS = """\

@@ -25,6 +25,7 @@ from dynamo_bao import (
     init_models,
     run_with_batch_context,
 )
+from tests.support.patience import PATIENCE
 
 ROUNDS = int(os.environ.get("BAO_ROUNDS", "2"))
 """How many requests each thread makes, or how often a contest is held; set it for a long run."""
@@ -61,7 +62,7 @@ def at_once(threads: int, work: Callable[[int], Any]) -> list[Any]:
     start = threading.Barrier(threads)
 
     def run(number: int) -> Any:
-        start.wait(60)
+        start.wait(PATIENCE)
         return work(number)
 
     with ThreadPoolExecutor(threads) as pool:

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from tests.support.patience import PATIENCE
+
 SCRIPT = """
 from dynamo_bao import Model, PrimaryKey, init_models
 
@@ -31,6 +33,6 @@ def test_a_way_that_changed_leaves_no_connection_open(connection: dict[str, Any]
         [sys.executable, "-W", "always::ResourceWarning", "-c", script],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
     )
     assert (ended.stdout, ended.stderr) == ("1\n", "")

@@ -35,6 +35,7 @@ from dynamo_bao import (
     run_with_batch_context,
 )
 from tests.support.models import Org, Post, User
+from tests.support.patience import PATIENCE
 from tests.support.wire import Wire
 
 
@@ -519,11 +520,11 @@ def test_activate_hands_the_session_over(acme: Org, sent: Wire) -> None:
         def hold() -> None:
             with session.activate():
                 entered.set()
-                leave.wait(10)
+                leave.wait(PATIENCE)
 
         with ThreadPoolExecutor(1) as pool:
             held = pool.submit(hold)
-            assert entered.wait(10)
+            assert entered.wait(PATIENCE)
             with pytest.raises(ConcurrencyError):
                 Org.find("acme")
             with pytest.raises(ConcurrencyError), session.activate():

@@ -22,6 +22,7 @@ from dynamo_bao.testing import FaultInjectingTransport, throttled
 from dynamo_bao.transport.opening import embedded_transport
 from tests.support import models
 from tests.support.models import Org, Post, User
+from tests.support.patience import PATIENCE
 from tests.support.wire import Wire
 
 AUTHORS = 20
@@ -58,7 +59,7 @@ def test_all_pending_queries_and_lookups_run_in_one_round(authors: list[str], wi
 
 def test_they_are_under_way_at_the_same_time(authors: list[str], manager: Manager) -> None:
     """None of twenty queries and the batch of their users is answered before the last was sent."""
-    together = threading.Barrier(AUTHORS + 1, timeout=30)
+    together = threading.Barrier(AUTHORS + 1, timeout=PATIENCE)
 
     def wait(**_: object) -> None:
         together.wait()

@@ -25,6 +25,7 @@ from tests.support.clocks import OwnTimes
 from tests.support.dynamo_server import ITEM, answer, lean_wire
 from tests.support.http_server import http_server
 from tests.support.models import Org, Page, Post, User
+from tests.support.patience import PATIENCE
 
 THREADS = 50
 OUTAGE_SECONDS = 60.0
@@ -170,7 +171,7 @@ def test_S13_an_outage_costs_few_requests_and_leaves_nothing_behind(
     start = threading.Barrier(THREADS)  # so that each part has a thread, and with it a time, of its own
 
     def part(thread: int) -> list[Call]:
-        start.wait(60)
+        start.wait(PATIENCE)
         return calls_of(outage, lambda: times.sleep(PAUSE_SECONDS), thread)
 
     with ThreadPoolExecutor(THREADS) as pool:

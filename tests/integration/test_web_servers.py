@@ -15,7 +15,7 @@ import uuid
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from http.client import HTTPConnection
+from http.client import HTTPConnection, RemoteDisconnected
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ import pytest
 
 from dynamo_bao import TenantContext, init_models, run_with_batch_context
 from tests.support.engines import Engine, Engines
+from tests.support.patience import PATIENCE
 from tests.support.plugin import engines_of, ready_or_refused
 from tests.support.served import KEYS, TENANTS, Account
 from tests.support.server import HOST, Server
@@ -31,7 +32,17 @@ NUMBER = int(os.environ.get("BAO_REQUESTS", "300"))
 CLIENTS = 16
 ROOT = Path(__file__).parent.parent.parent
 MAKE = "tests.support.served:make_app"
-GUNICORN = [sys.executable, "-m", "gunicorn", "--bind", f"{HOST}:{{port}}", "--log-level", "critical"]
+GUNICORN = [
+    sys.executable,
+    "-m",
+    "gunicorn",
+    "--bind",
+    f"{HOST}:{{port}}",
+    "--log-level",
+    "critical",
+    "--timeout",
+    "0",
+]
 SERVERS = {
     "gunicorn with 8 threads": [*GUNICORN, "--worker-class", "gthread", "--threads", "8", f"{MAKE}()"],
     "gunicorn with gevent": [*GUNICORN, "--worker-class", "gevent", f"{MAKE}()"],
@@ -90,7 +101,7 @@ def server(
 
 def audit(server: Server) -> Any:
     """What the server's process says of itself."""
-    connection = HTTPConnection(HOST, server.port, timeout=60)
+    connection = HTTPConnection(HOST, server.port, timeout=PATIENCE)
     connection.request("GET", "/")
     found = json.loads(connection.getresponse().read())
     connection.close()
@@ -99,7 +110,7 @@ def audit(server: Server) -> Any:
 
 def at_rest(server: Server) -> Any:
     """The same, once the last requests have ended and let go of their sessions; after a minute, whatever there is."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE
     found = audit(server)
     while (found["open"] or found["alive"]) and time.monotonic() < deadline:
         found = audit(server)
@@ -136,8 +147,13 @@ class Clients:
 
     def _ask(self, path: str, tenant: str) -> tuple[int, str]:
         connection = self._connection()
-        connection.request("GET", path, headers={"X-Tenant": tenant})
-        response = connection.getresponse()
+        try:
+            connection.request("GET", path, headers={"X-Tenant": tenant})
+            response = connection.getresponse()
+        except (RemoteDisconnected, BrokenPipeError, ConnectionResetError):
+            connection.close()  # the server closed it while it was idle; the next one is new
+            connection.request("GET", path, headers={"X-Tenant": tenant})
+            response = connection.getresponse()
         status, text = response.status, response.read().decode()
         self._local.used = time.monotonic()
         return status, text
@@ -146,7 +162,7 @@ class Clients:
         """This thread's own, kept alive; made anew after a second without use, as servers close it after two."""
         kept: HTTPConnection | None = getattr(self._local, "connection", None)
         if kept is None:
-            kept = self._local.connection = HTTPConnection(HOST, self.server.port, timeout=60)
+            kept = self._local.connection = HTTPConnection(HOST, self.server.port, timeout=PATIENCE)
             self._connections.append(kept)
         elif time.monotonic() - self._local.used > 1:
             kept.close()
@@ -154,7 +170,7 @@ class Clients:
 
     def _leave(self, path: str, tenant: str) -> str:
         """Goes away after the first bytes of a long answer."""
-        with socket.create_connection((HOST, self.server.port), timeout=60) as connection:
+        with socket.create_connection((HOST, self.server.port), timeout=PATIENCE) as connection:
             lines = (f"GET {path} HTTP/1.1", f"Host: {HOST}", f"X-Tenant: {tenant}", "", "")
             connection.sendall("\r\n".join(lines).encode())
             return "left as it should" if connection.recv(100) else "nothing to leave"

@@ -24,6 +24,7 @@ from dynamo_bao import (
 )
 from dynamo_bao.wsgi import BatchContextMiddleware, tenant_from_header, tenant_from_host
 from tests.support.models import Org
+from tests.support.patience import PATIENCE
 from tests.support.wire import Wire
 from tests.support.wsgi_server import Serving, environ_of, serve
 
@@ -193,11 +194,11 @@ def test_a_session_that_a_worker_has_is_not_taken_from_it() -> None:
     def work() -> None:
         with sessions[0].activate():
             taken.set()
-            done.wait(60)
+            done.wait(PATIENCE)
 
     worker = threading.Thread(target=work)
     worker.start()
-    taken.wait(60)
+    taken.wait(PATIENCE)
     with pytest.raises(ConcurrencyError):
         next(serving.parts)
     done.set()

@@ -16,6 +16,7 @@ from tests.interop.javascript import HERE, JavaScript, run_program
 from tests.interop.python import Python
 from tests.interop.sides import Side
 from tests.support.engines import Engine, Engines, reason_to_skip
+from tests.support.patience import PATIENCE
 from tests.support.plugin import engines_of, ready_or_refused, refuse
 
 ABLE = ("dynoxide", "dynamodb-local")
@@ -98,7 +99,7 @@ def loaded_models() -> dict[str, type[Any]]:
 @pytest.fixture
 def python(client: Any, loaded_models: dict[str, type[Any]]) -> Iterator[Python]:
     """The Python side, with the models of the same file that JavaScript's are made of."""
-    side = Python(loaded_models.values(), client=client)
+    side = Python(loaded_models.values(), client=client, deadline=PATIENCE)
     yield side
     side.close()
 

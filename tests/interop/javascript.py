@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import IO, Any
 
 from tests.interop.sides import Command, Found, Refused, Side
+from tests.support.patience import PATIENCE
 from tests.support.server import LAUNCHER
 
 HERE = Path(__file__).parent
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
-ANSWER_SECONDS = 120.0
 STOP_SECONDS = 5.0
 
 
@@ -81,7 +81,7 @@ def run_program(library: Path, endpoint: str, program: str, *arguments: str, cwd
         env=environment(library, endpoint),
         capture_output=True,
         text=True,
-        timeout=ANSWER_SECONDS,
+        timeout=PATIENCE,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
@@ -120,7 +120,7 @@ class JavaScript(Side):
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps(told({"do": do, **arguments})).encode() + b"\n")
         self._process.stdin.flush()
-        line = self._answers.get(timeout=ANSWER_SECONDS)
+        line = self._answers.get(timeout=PATIENCE)
         if not line:
             self._log.seek(0)
             raise AssertionError(f"node ended: {self._log.read().decode(errors='replace')[-4000:]}")

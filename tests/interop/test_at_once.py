@@ -48,8 +48,26 @@ def unique_values(client: Any, table: str) -> tuple[Guards, Guards]:
 def test_one_unique_value_has_one_winner(
     javascript: JavaScript, python: Python, client: Any, table: str
 ) -> None:
-    """Every address is claimed twice by each side: one claimant gets it, and only its guard is left."""
-    addresses = [f"{number}@example.com" for number in range(60 * ROUNDS)]
+    """Every address is claimed twice by each side: one claimant gets it, and only its guard is left.
+
+    On a busy machine a side may come too late for every address; then there is another contest.
+    """
+    claims = 0
+    for contest in range(20):
+        addresses = [f"{number}@contest{contest}.example" for number in range(60 * ROUNDS)]
+        won = claimed_by(javascript, python, addresses)
+        claims += 4 * len(addresses)
+        owners, guards = unique_values(client, table)
+        assert guards == owners
+        assert len(owners) == claims // 4
+        if won[0] and won[1]:
+            break
+    assert won[0] and won[1]
+    print(f"claims {claims}, last won by JavaScript {won[0].total()}, by Python {won[1].total()}")
+
+
+def claimed_by(javascript: JavaScript, python: Python, addresses: list[str]) -> list[Counter[str]]:
+    """Has both sides claim addresses at the same time; which each side won, with one winner for each."""
     theirs, ours = (
         [member(new_ulid(), "claimant", email=address) for address in order for _ in range(2)]
         for order in (addresses, addresses[::-1])
@@ -64,13 +82,9 @@ def test_one_unique_value_has_one_winner(
         for commands, given in zip((theirs, ours), outcomes, strict=True)
     ]
     assert won[0] + won[1] == Counter(addresses)
-    assert won[0] and won[1]
     kinds = [{outcome.kind for outcome in given if isinstance(outcome, Refused)} for given in outcomes]
     assert kinds == [{"ConditionalError"}, {"UniqueConstraintError"}]
-    owners, guards = unique_values(client, table)
-    assert guards == owners
-    assert len(owners) == len(addresses)
-    print(f"claims {len(theirs) + len(ours)}, won by JavaScript {won[0].total()}, by Python {won[1].total()}")
+    return won
 
 
 def is_won(outcome: Any) -> bool:

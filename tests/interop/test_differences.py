@@ -50,12 +50,13 @@ from tests.interop.scenarios import (
     ulid,
 )
 from tests.interop.sides import Refused
+from tests.support.patience import PATIENCE
 
 
 @contextmanager
 def connected(client: Any, table: str, *models: type[Any]) -> Iterator[Manager]:
     """Other models on the same table."""
-    with init_models(models=models, client=client, table_name=table) as manager:
+    with init_models(models=models, client=client, table_name=table, deadline=PATIENCE) as manager:
         yield manager
 
 

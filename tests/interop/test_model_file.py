@@ -14,6 +14,7 @@ from tests.interop.javascript import JavaScript
 from tests.interop.python import Python
 from tests.interop.raw import differences, items_of
 from tests.interop.scenarios import NOW, SCENARIOS, WITHOUT_TENANT, carry_out
+from tests.support.patience import PATIENCE
 
 BY_HAND = {model.__name__: model for model in models.ALL}
 
@@ -68,7 +69,7 @@ def test_models_written_by_hand_leave_the_same_items(
     new_table: Callable[[], str], javascript: JavaScript, client: Any
 ) -> None:
     """All scenarios, each in a tenant of its own; read and deleted again by the other side."""
-    by_hand, left = Python(models.ALL, client=client), {}
+    by_hand, left = Python(models.ALL, client=client, deadline=PATIENCE), {}
     tables = {side.name: (side, new_table()) for side in (javascript, by_hand)}
     wanted = [name for name in SCENARIOS if name not in WITHOUT_TENANT]
     for side, table in tables.values():

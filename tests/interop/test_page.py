@@ -13,6 +13,7 @@ from typing import Any
 from dynamo_bao.classes import schema_of
 from dynamo_bao.modelfiles import load_models
 from tests.interop.javascript import HERE, environment, run_program
+from tests.support.patience import PATIENCE
 
 ROOT = HERE.parents[1]
 PAGE = ROOT / "docs" / "shared-tables.md"
@@ -23,7 +24,7 @@ NAME = re.compile(r"(?:#|//) (\S+\.\w+)\n")
 def ran(arguments: list[str], folder: Path, around: dict[str, str]) -> str:
     """What a program prints."""
     done = subprocess.run(
-        arguments, capture_output=True, text=True, check=False, cwd=folder, env=around, timeout=60
+        arguments, capture_output=True, text=True, check=False, cwd=folder, env=around, timeout=PATIENCE
     )
     assert (done.returncode, done.stderr) == (0, "")
     return done.stdout

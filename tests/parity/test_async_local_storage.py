@@ -19,6 +19,7 @@ from dynamo_bao import (
     get_batch_context_capacity,
     run_with_batch_context,
 )
+from tests.support.patience import PATIENCE
 from tests.support.wire import Wire
 
 
@@ -52,7 +53,7 @@ def ids(manager: Manager) -> list[str]:
 
 def test_01_contexts_side_by_side(ids: list[str]) -> None:
     """Two contexts open at the same time each load their own three users; nothing mixes."""
-    both_open = Barrier(2, timeout=10)
+    both_open = Barrier(2, timeout=PATIENCE)
 
     def load(wanted: list[str]) -> tuple[list[str], int, int]:
         with run_with_batch_context() as session:
@@ -112,7 +113,7 @@ def test_05_related_data(ids: list[str]) -> None:
 
 def test_06_no_interference(ids: list[str], wire: Wire) -> None:
     """One id found in two overlapping contexts gives two objects, each from a read of its own."""
-    both_open = Barrier(2, timeout=10)
+    both_open = Barrier(2, timeout=PATIENCE)
 
     def load(_: int) -> User:
         with run_with_batch_context():

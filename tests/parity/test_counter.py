@@ -17,6 +17,7 @@ from dynamo_bao import (
     ValidationError,
     run_with_batch_context,
 )
+from tests.support.patience import PATIENCE
 from tests.support.wire import Wire
 
 
@@ -101,7 +102,7 @@ def test_07_one_context_after_another(meter: Meter) -> None:
 
 def test_08_five_at_once(meter: Meter) -> None:
     """Five threads that all read the same value and add one give five (right, not as JavaScript: defect 19)."""
-    all_read = Barrier(5, timeout=10)
+    all_read = Barrier(5, timeout=PATIENCE)
 
     def add(_: int) -> None:
         with run_with_batch_context():

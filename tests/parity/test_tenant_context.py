@@ -21,6 +21,7 @@ from dynamo_bao import (
     TenantRequiredError,
     init_models,
 )
+from tests.support.patience import PATIENCE
 from tests.support.wire import Wire
 
 NOT_CARRIED = {21: "callbacks that are async functions: the library is synchronous"}
@@ -213,7 +214,7 @@ def test_20_a_callback() -> None:
 
 def at_once(names: list[str], rounds: int) -> list[list[str | None]]:
     """The tenants that threads see, each under its own, all of them open at the same time."""
-    together = Barrier(len(names), timeout=10)
+    together = Barrier(len(names), timeout=PATIENCE)
 
     def work() -> list[str | None]:
         seen = []

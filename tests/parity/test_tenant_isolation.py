@@ -20,6 +20,7 @@ from dynamo_bao import (
     UniqueConstraint,
     run_with_batch_context,
 )
+from tests.support.patience import PATIENCE
 
 
 class User(Model, prefix="tiu", name="TiUser"):
@@ -85,7 +86,7 @@ def test_04_two_tenants_at_once(tenants: list[str]) -> None:
 
     (right, not as JavaScript: defect 2)
     """
-    together = Barrier(2, timeout=10)
+    together = Barrier(2, timeout=PATIENCE)
 
     def query(tenant: str) -> list[str]:
         with TenantContext.run_with_tenant(tenant), run_with_batch_context():

@@ -23,6 +23,7 @@ from dynamo_bao import (
 )
 from dynamo_bao.wsgi import BatchContextMiddleware
 from tests.support.models import ALL, Org, User
+from tests.support.patience import PATIENCE
 from tests.support.wire import Wire
 from tests.support.wsgi_server import Serving
 
@@ -85,12 +86,12 @@ def test_rule_03_handing_over(ada: User) -> None:
         def worker() -> str:
             with session.activate():
                 inside.set()
-                done.wait(10)
+                done.wait(PATIENCE)
                 return str(User.find(ada.user_id).name)
 
         with ThreadPoolExecutor(1) as threads:
             running = threads.submit(worker)
-            assert inside.wait(10)
+            assert inside.wait(PATIENCE)
             with pytest.raises(ConcurrencyError):
                 session.flush()
             with pytest.raises(ConcurrencyError), session.activate():

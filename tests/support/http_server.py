@@ -9,6 +9,8 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
+from tests.support.patience import PATIENCE
+
 
 class Asked(NamedTuple):
     """One request that arrived.
@@ -186,7 +188,7 @@ class HttpServer:
         self._listening.close()
         self.drop_connections()
         for thread in self._threads:
-            thread.join(5)
+            thread.join(PATIENCE)
 
 
 @contextlib.contextmanager

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-_NUMBERED = re.compile(r"test_([RWS])(\d+)_", re.IGNORECASE)
+_NUMBERED = re.compile(r"test_([RWSX])(\d+)_", re.IGNORECASE)
 
 
 def promise_of(name: str) -> tuple[str, int] | None:

@@ -25,6 +25,7 @@ from dynamo_bao import (
     init_models,
 )
 from dynamo_bao.wsgi import BatchContextMiddleware, tenant_from_header
+from tests.support.patience import PATIENCE
 
 TENANTS = tuple(f"t{number}" for number in range(20))
 KEYS = 10
@@ -181,6 +182,7 @@ def make_app() -> Callable[..., Any]:
         table_name=os.environ["SERVED_TABLE"],
         endpoint_url=endpoint,
         region="us-east-1",
+        deadline=PATIENCE,
         policy=RequireContext(),
         tenancy={"enabled": True},
     )

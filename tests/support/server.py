@@ -14,9 +14,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
 
+from tests.support.patience import PATIENCE
+
 HOST = "127.0.0.1"
-START_TIMEOUT = 60.0
 STOP_TIMEOUT = 5.0
+ANSWER_TIMEOUT = 30.0
 POLL_INTERVAL = 0.05
 LOG_TAIL = 4000
 LAUNCHER = Path(__file__).with_name("launch.py")
@@ -45,7 +47,7 @@ def free_port() -> int:
 
 def answers(port: int) -> bool:
     """Whether something speaks HTTP on the port; which status it gives does not matter."""
-    connection = http.client.HTTPConnection(HOST, port, timeout=1)
+    connection = http.client.HTTPConnection(HOST, port, timeout=ANSWER_TIMEOUT)
     try:
         connection.request("GET", "/")
         connection.getresponse().read()
@@ -90,12 +92,12 @@ class Server:
         )
 
     def _wait_until_it_answers(self) -> None:
-        deadline = time.monotonic() + START_TIMEOUT
+        deadline = time.monotonic() + PATIENCE
         while not answers(self.port):
             self.check()
             if time.monotonic() > deadline:
                 self._end_process()
-                raise ServerError(f"{self.name} did not answer within {START_TIMEOUT:g} s{self._log_tail()}")
+                raise ServerError(f"{self.name} did not answer within {PATIENCE:g} s{self._log_tail()}")
             self._pause()
         self.check()
 

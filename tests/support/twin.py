@@ -22,6 +22,7 @@ from dynamo_bao.transport.connections import HttpReply
 from dynamo_bao.transport.lean import LeanWire, Route
 from dynamo_bao.transport.messages import AttemptFailed, Reply, Request
 from tests.support.figures import FIGURES
+from tests.support.patience import PATIENCE
 
 HEADERS = ("x-amz-target", "content-type")
 FAILURE_PARTS = ("code", "operation", "item", "reasons", "model", "key", "field", "tables")
@@ -139,7 +140,7 @@ class _Twin:
     def attempt(self, request: Request, reply: HttpReply) -> dict[str, Any]:
         """What the library makes of a reply by way of botocore."""
         self._now.reply = reply
-        return self.wire.attempt(request, 10.0)
+        return self.wire.attempt(request, PATIENCE)
 
 
 class _Body(io.BytesIO):

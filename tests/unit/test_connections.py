@@ -18,9 +18,10 @@ import pytest
 from dynamo_bao.transport.connections import Connections, HttpReply, NotConnected, Origin, ReplyLost
 from tests.support.authorities import Authority
 from tests.support.http_server import Asked, HttpServer, Script, Served, http_server
+from tests.support.patience import PATIENCE
 
 BODY = b'{"Item":{"a":{"S":"x"}}}'
-PATIENCE = 0.15
+SHORT = 0.15
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
@@ -52,7 +53,7 @@ def connected(
 ) -> Iterator[tuple[HttpServer, Connections]]:
     """A server, and connections to it."""
     with http_server(script, tls) as server:
-        connections = Connections(Origin.of(server.url(host)), trusted, 2.0, 2.0)
+        connections = Connections(Origin.of(server.url(host)), trusted, PATIENCE, PATIENCE)
         try:
             yield server, connections
         finally:
@@ -66,7 +67,7 @@ def test_one_connection_serves_many_requests() -> None:
     """Requests one after another travel over the same socket."""
     with connected(always(plain())) as (server, connections):
         for _ in range(20):
-            assert connections.exchange(post(), 2).body == BODY
+            assert connections.exchange(post(), PATIENCE).body == BODY
         assert (len(server.asked), server.connections) == (20, 1)
 
 
@@ -76,7 +77,7 @@ def test_a_connection_grows_old_only_while_nobody_uses_it(monkeypatch: pytest.Mo
         for now, opened in ((0.0, 1), (40.0, 1), (80.0, 1), (120.0, 1), (181.0, 2)):
             clocks = SimpleNamespace(monotonic=lambda now=now: now, time=lambda now=now: now)
             monkeypatch.setattr("dynamo_bao.transport.connections.time", clocks)
-            connections.exchange(post(), 2)
+            connections.exchange(post(), PATIENCE)
             assert server.connections == opened
 
 
@@ -97,7 +98,7 @@ def test_a_connection_closed_while_idle_is_replaced() -> None:
 
     with connected(once) as (server, connections):
         for number in range(5):
-            assert connections.exchange(post(), 2).status == 200
+            assert connections.exchange(post(), PATIENCE).status == 200
             for idle in connections._idle:
                 _until(idle._arrived)
             assert server.connections == number + 1
@@ -105,7 +106,7 @@ def test_a_connection_closed_while_idle_is_replaced() -> None:
 
 def _until(true: Callable[[], object]) -> None:
     """Waits until something that is under way has happened."""
-    ends = time.monotonic() + 5
+    ends = time.monotonic() + PATIENCE
     while not true():
         assert time.monotonic() < ends
 
@@ -116,14 +117,14 @@ def test_bytes_that_nobody_asked_for_are_no_answer() -> None:
 
     def twice(served: Served, asked: Asked) -> None:
         served.send(plain(asked.body))
-        release.wait(5)
+        release.wait(PATIENCE)
         served.send(plain(b"stale"))
 
     with connected(twice) as (server, connections):
-        assert connections.exchange(post(b"1"), 2).body == b"1"
+        assert connections.exchange(post(b"1"), PATIENCE).body == b"1"
         release.set()
         _until(connections._idle[0]._arrived)
-        assert connections.exchange(post(b"2"), 2).body == b"2"
+        assert connections.exchange(post(b"2"), PATIENCE).body == b"2"
         assert server.connections == 2
 
 
@@ -142,7 +143,7 @@ def test_bytes_that_nobody_asked_for_are_no_answer() -> None:
 def test_a_connection_is_kept_where_both_sides_say_so(reply: bytes, kept: bool) -> None:
     """HTTP/1.1 keeps it unless it is to be closed, HTTP/1.0 only if asked to; one with bytes left over is not."""
     with connected(always(reply)) as (_, connections):
-        connections.exchange(post(), 2)
+        connections.exchange(post(), PATIENCE)
         assert len(connections._idle) == kept
 
 
@@ -152,15 +153,15 @@ def test_closing_closes_what_is_in_use_when_its_reply_is_there() -> None:
 
     def wait(served: Served, asked: Asked) -> None:
         arrived.set()
-        release.wait(5)
+        release.wait(PATIENCE)
         served.send(plain())
 
     with connected(wait) as (_, connections), ThreadPoolExecutor(1) as pool:
-        under_way = pool.submit(connections.exchange, post(), 5)
-        assert arrived.wait(5)
+        under_way = pool.submit(connections.exchange, post(), PATIENCE)
+        assert arrived.wait(PATIENCE)
         connections.close()
         release.set()
-        assert under_way.result(5).body == BODY
+        assert under_way.result(PATIENCE).body == BODY
         assert connections._idle == []
 
 
@@ -174,7 +175,7 @@ def test_many_threads_share_connections_and_never_an_answer() -> None:
 
         def ask(number: int) -> bool:
             body = f"<{number}>".encode()
-            return connections.exchange(post(body), 5).body == body * 50
+            return connections.exchange(post(body), PATIENCE).body == body * 50
 
         assert all(pool.map(ask, range(800)))
         assert server.connections <= 16
@@ -204,7 +205,7 @@ def test_replies_are_read_in_whatever_form(form: str) -> None:
     """Two replies over one connection, and the body is the same."""
     with connected(always(FORMS[form])) as (server, connections):
         for _ in range(2):
-            reply = connections.exchange(post(), 2)
+            reply = connections.exchange(post(), PATIENCE)
             assert (reply.status, reply.body) == (200, BODY)
             assert all(name == name.lower() for name in reply.headers)
         assert server.connections == 1
@@ -219,7 +220,7 @@ def test_replies_that_arrive_byte_by_byte_are_read(form: str) -> None:
             served.send(FORMS[form][position : position + 1])
 
     with connected(bytewise) as (_, connections):
-        assert connections.exchange(post(), 2).body == BODY
+        assert connections.exchange(post(), PATIENCE).body == BODY
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -234,7 +235,7 @@ def test_a_reply_cut_anywhere_is_lost(form: str) -> None:
     with connected(cut) as (_, connections):
         for _ in range(len(FORMS[form])):
             with pytest.raises(ReplyLost):
-                connections.exchange(post(), 2)
+                connections.exchange(post(), PATIENCE)
 
 
 def test_a_body_without_length_ends_with_the_connection() -> None:
@@ -246,7 +247,7 @@ def test_a_body_without_length_ends_with_the_connection() -> None:
 
     with connected(until_the_end) as (server, connections):
         for _ in range(2):
-            assert connections.exchange(post(), 2) == HttpReply(200, {}, BODY)
+            assert connections.exchange(post(), PATIENCE) == HttpReply(200, {}, BODY)
         assert server.connections == 2
 
 
@@ -316,7 +317,7 @@ def test_a_reply_that_does_not_come_ends_by_its_time(manner: str) -> None:
     """However a server delays, the exchange is over when its seconds are, and says that time was up."""
     with connected(SLOW[manner]) as (_, connections):
         with pytest.raises(ReplyLost) as caught:
-            connections.exchange(post(), PATIENCE)
+            connections.exchange(post(), SHORT)
         assert isinstance(caught.value.__cause__, TimeoutError)
         assert connections._idle == []
 
@@ -324,7 +325,7 @@ def test_a_reply_that_does_not_come_ends_by_its_time(manner: str) -> None:
 def test_a_server_that_says_nothing_is_given_up_before_the_time_is_over() -> None:
     """Patience with a silent server is shorter than a call may take."""
     with http_server(SLOW["stalled"]) as server:
-        connections = Connections(Origin.of(server.url()), ssl.create_default_context, 2.0, PATIENCE)
+        connections = Connections(Origin.of(server.url()), ssl.create_default_context, PATIENCE, SHORT)
         with pytest.raises(ReplyLost):
             connections.exchange(post(), 3600)
 
@@ -338,7 +339,7 @@ def test_a_server_that_does_not_read_ends_by_its_time() -> None:
     with connected(never) as (server, connections):
         server.hold = True
         with pytest.raises(ReplyLost) as caught:
-            connections.exchange(post(b"x" * 64_000_000), PATIENCE)
+            connections.exchange(post(b"x" * 64_000_000), SHORT)
         assert isinstance(caught.value.__cause__, TimeoutError)
 
 
@@ -355,7 +356,7 @@ def test_a_refused_connection_sends_nothing() -> None:
     with connected(always(plain())) as (server, connections):
         server.close()
         with pytest.raises(NotConnected) as caught:
-            connections.exchange(post(), 2)
+            connections.exchange(post(), PATIENCE)
         assert isinstance(caught.value.__cause__, ConnectionRefusedError)
 
 
@@ -373,10 +374,10 @@ def test_a_server_that_is_trusted_is_spoken_to(authority: Authority) -> None:
     trusted = lambda: ssl.create_default_context(cafile=authority.file)
     with connected(always(plain()), tls, trusted, "localhost") as (server, connections):
         for _ in range(10):
-            assert connections.exchange(post(), 2).body == BODY
+            assert connections.exchange(post(), PATIENCE).body == BODY
         assert server.connections == 1
         server.drop_connections()
-        assert connections.exchange(post(), 2).body == BODY
+        assert connections.exchange(post(), PATIENCE).body == BODY
 
 
 @pytest.mark.parametrize("fault", ["unknown authority", "other host", "not encrypted"])
@@ -404,9 +405,11 @@ def test_a_server_that_is_not_trusted_is_told_nothing(
 def test_a_handshake_that_stalls_ends_by_its_time() -> None:
     """A server that accepts the connection and never answers the greeting."""
     with connected(lambda served, asked: served.stall()) as (_, connections):
-        secure = Connections(connections.origin._replace(tls=True), ssl.create_default_context, 2.0, 2.0)
+        secure = Connections(
+            connections.origin._replace(tls=True), ssl.create_default_context, PATIENCE, PATIENCE
+        )
         with pytest.raises(NotConnected) as caught:
-            secure.exchange(post(), PATIENCE)
+            secure.exchange(post(), SHORT)
         assert isinstance(caught.value.__cause__, TimeoutError)
 
 
@@ -432,11 +435,11 @@ def test_origins_are_read_from_urls_and_say_the_same(url: str, origin: tuple[str
 def test_a_child_process_leaves_the_connections_of_its_parent_alone() -> None:
     """What a child drops stays open for the parent."""
     with connected(always(plain())) as (server, connections):
-        connections.exchange(post(), 2)
+        connections.exchange(post(), PATIENCE)
         child = os.fork()
         if child == 0:
             connections._idle.clear()
             os._exit(0)
         os.waitpid(child, 0)
-        assert connections.exchange(post(), 2).body == BODY
+        assert connections.exchange(post(), PATIENCE).body == BODY
         assert server.connections == 1
