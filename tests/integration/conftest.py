@@ -22,7 +22,8 @@ def connection(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "dummy")
     if engine.endpoint_url is None:
         return {"embedded": True}
-    return {"endpoint_url": engine.endpoint_url, "region": "us-east-1", "deadline": PATIENCE}
+    monkeypatch.setitem(init_models.__kwdefaults__, "deadline", PATIENCE)
+    return {"endpoint_url": engine.endpoint_url, "region": "us-east-1"}
 
 
 @pytest.fixture
