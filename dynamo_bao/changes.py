@@ -25,6 +25,7 @@ from dynamo_bao.instances import (
     Status,
     become_transient,
     changed_names,
+    loaded_of,
     mark_deleted,
     mark_missing,
     new_pending,
@@ -37,11 +38,11 @@ from dynamo_bao.schema import Schema
 from dynamo_bao.session.session import Session
 from dynamo_bao.sharing import Sharing
 from dynamo_bao.tenancy import bound_tenant
+from dynamo_bao.tracking import Known, Loaded
 from dynamo_bao.wire import AttributeValue, Item
 from dynamo_bao.writes.actions import STORED, Action, WritePlan
 from dynamo_bao.writes.plans import (
     Delta,
-    Known,
     Members,
     Subject,
     plan_create,
@@ -381,19 +382,9 @@ class Requirement(Change):
 # --- what changes have in common ----------------------------------------------------------------------
 
 
-def stored_values(instance: Any) -> dict[str, Any]:
-    """The field values of what was loaded."""
-    state = state_of(instance)
-    assert state.home is not None and state.stored is not None
-    values: dict[str, Any] = {}
-    state.home.schema.decode_into(state.stored, values, state.primary_id or "")
-    return values
-
-
-def known_of(instance: Any) -> Known | None:
+def known_of(instance: Any) -> Loaded | None:
     """What an instance knows of its item, None where it was not loaded."""
-    stored = state_of(instance).stored
-    return None if stored is None else Known(stored, stored_values(instance))
+    return None if state_of(instance).kept is None else loaded_of(instance)
 
 
 def version_conflict(schema: Schema, error: BaoError) -> BaoError:

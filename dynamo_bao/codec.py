@@ -380,24 +380,3 @@ def undecodable(
                 field=field.name,
             )
     return DataFormatError(f"{model} {key}: the stored item cannot be read ({cause}).", model=model, key=key)
-
-
-def same_stored(one: AttributeValue | None, other: AttributeValue | None) -> bool:
-    """Whether two stored values are the same to DynamoDB: sets without order, numbers by value."""
-    if one == other:
-        return True
-    if one is None or other is None or one.keys() != other.keys():
-        return False
-    ((code, left),) = one.items()
-    right = other[code]
-    if code == "N":
-        return Decimal(left) == Decimal(right)
-    if code == "NS":
-        return {Decimal(n) for n in left} == {Decimal(n) for n in right}
-    if code in ("SS", "BS"):
-        return set(left) == set(right)
-    if code == "L":
-        return len(left) == len(right) and all(map(same_stored, left, right))
-    if code == "M":
-        return left.keys() == right.keys() and all(same_stored(left[name], right[name]) for name in left)
-    return False

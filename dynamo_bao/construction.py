@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from typing import Any
 
 from dynamo_bao.classes import schema_of
 from dynamo_bao.codec import STATE
 from dynamo_bao.errors import ValidationError
 from dynamo_bao.filling import new_loaded
-from dynamo_bao.instances import Status, give_values, new_state, state_of
+from dynamo_bao.instances import Status, give_values, is_new_set, new_state, state_of
 from dynamo_bao.registry import repository_of
+from dynamo_bao.tracking import Handed
 
 
 def values_of(instance: Any) -> dict[str, Any]:
@@ -53,16 +55,38 @@ def parts_of(instance: Any) -> tuple[Any, ...]:
         state.tenant,
         state.stored,
         dict(values_of(instance)),
+        state.handed,
+        tuple(name for name in schema_of(type(instance)).set_names if is_new_set(instance, name)),
     )
 
 
-def rebuild(model: type[Any], stored: bool, tenant: str | None, item: Any, values: dict[str, Any]) -> Any:
-    """A detached instance with the same stored item and the same local values."""
+def rebuild(
+    model: type[Any],
+    stored: bool,
+    tenant: str | None,
+    item: Any,
+    values: dict[str, Any],
+    handed: Handed | None = None,
+    new_sets: Sequence[str] = (),
+) -> Any:
+    """A detached instance with the same stored item and the same local values.
+
+    Args:
+        handed: what was handed out besides what the item says.
+        new_sets: the fields whose sets are not those that were loaded.
+    """
     if not stored:
         instance = object.__new__(model)
         give_values(instance, {STATE: new_state(None, Status.TRANSIENT, tenant, None, None, None)})
-    else:
-        repository = repository_of(model)
-        instance = new_loaded(repository, repository.schema.identity(tenant, values), tenant, item)
+        instance.__dict__.update(copy.deepcopy(values))
+        return instance
+    repository = repository_of(model)
+    schema = repository.schema
+    instance = new_loaded(repository, schema.identity(tenant, values), tenant, item)
     instance.__dict__.update(copy.deepcopy(values))
+    state = state_of(instance)
+    state.handed = handed
+    if schema.sets_of is not None:
+        loaded = {name: None if name in new_sets else instance.__dict__[name] for name in schema.set_names}
+        state.sets = schema.sets_of(loaded)
     return instance

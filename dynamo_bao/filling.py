@@ -17,6 +17,7 @@ from dynamo_bao.instances import (
     become,
     give_class,
     give_values,
+    keep_handed,
     mark_failed,
     new,
     new_pending,
@@ -26,6 +27,7 @@ from dynamo_bao.instances import (
 )
 from dynamo_bao.items import Stored, is_row, plain_item
 from dynamo_bao.keys import Key
+from dynamo_bao.tracking import HandedOut, remembered
 from dynamo_bao.wire import PK, SK, Item
 
 
@@ -58,6 +60,8 @@ def new_of_rows(home: Home, tenant: str | None, items: Sequence[Stored]) -> list
         state.key, state.primary_id = place_of(tenant, pk, sk, values)
         if schema.sets_of is not None:
             state.sets = schema.sets_of(values)
+        if schema.unsteady:
+            state.handed = remembered(schema, values, item)
         instance = new(model)
         give_values(instance, values)
         made.append(instance)
@@ -79,12 +83,13 @@ def fill(instance: Any, item: Stored, *, consistent: bool = False) -> None:
         raise _unreadable(state, item, error) from error
     for name in state.assigned or ():
         decoded.pop(name, None)
+    kept = keep_handed(instance, state.assigned) if state.assigned else None
     if len(values) > schema.bare or state.shared is not None:  # it holds more than its key, or others show it
         values.update(decoded)
     else:
         give_values(instance, decoded)
         values = decoded
-    _stored(instance, state, values, item, consistent)
+    _stored(instance, state, values, item, consistent, kept)
 
 
 def fill_all(
@@ -130,6 +135,8 @@ def fill_all(
                 state.origin = state.doubt = None
                 if schema.sets_of is not None:
                     state.sets = schema.sets_of(decoded)
+                if schema.unsteady:
+                    state.handed = remembered(schema, decoded, item)
         except DataFormatError as error:
             mark_failed(instance, error)
         except Exception as error:
@@ -165,11 +172,12 @@ def absorb(instance: Any, item: Item, keep: Iterable[str] = ()) -> None:
     values = instance.__dict__
     decoded: dict[str, Any] = {}
     state.home.schema.decode_into(item, decoded, state.primary_id or "")
-    for name in keep:
+    kept = keep_handed(instance, keep)
+    for name in kept:
         decoded.pop(name, None)
     for name, value in decoded.items():
         _take_on(values, name, value)
-    _stored(instance, state, values, item, True)
+    _stored(instance, state, values, item, True, kept)
 
 
 def absorb_own(
@@ -191,6 +199,7 @@ def absorb_own(
         _take_on(values, field.name, field.absent() if stored is None else field.from_dynamo(stored))
     if schema.sets_of is not None:
         state.sets = schema.sets_of(values)
+    state.handed = remembered(schema, values, item) if schema.unsteady else None
 
 
 def _take_on(values: dict[str, Any], name: str, value: Any) -> None:
@@ -203,14 +212,28 @@ def _take_on(values: dict[str, Any], name: str, value: Any) -> None:
 _NOTHING = object()
 
 
-def _stored(instance: Any, state: State, values: dict[str, Any], item: Stored, consistent: bool) -> None:
-    """Remembers what is stored; what there was to know about an instance before it was loaded is forgotten."""
+def _stored(
+    instance: Any,
+    state: State,
+    values: dict[str, Any],
+    item: Stored,
+    consistent: bool,
+    kept: dict[str, HandedOut] | None = None,
+) -> None:
+    """Remembers what is stored; what there was to know about an instance before it was loaded is forgotten.
+
+    Args:
+        kept: what was handed out of fields with local values, which they keep.
+    """
     home: Any = state.home
     state.status, state.kept = LOADED, item
     state.consistent, state.wants_consistent = consistent, False
     state.assigned = state.error = state.origin = state.doubt = None
-    if home.schema.sets_of is not None:
-        state.sets = home.schema.sets_of(values)
+    schema = home.schema
+    if schema.sets_of is not None:
+        state.sets = schema.sets_of(values)
+    made_up = remembered(schema, values, item) if schema.unsteady else None
+    state.handed = {**(made_up or {}), **kept} if kept else made_up
     if state.shared is not None:
         become(instance, state, LOADED)
     elif type(instance) is not home.model:

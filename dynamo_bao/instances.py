@@ -9,18 +9,19 @@ from __future__ import annotations
 
 import enum
 import weakref
+from collections.abc import Iterable
 from typing import Any, Protocol
 
 from dynamo_bao.capacity import NOTHING_CONSUMED, Capacity
-from dynamo_bao.codec import STATE, same_stored
+from dynamo_bao.codec import STATE
 from dynamo_bao.database import Database
-from dynamo_bao.errors import ValidationError
 from dynamo_bao.identities import Identity
 from dynamo_bao.items import Stored, plain_item
 from dynamo_bao.keys import Key
 from dynamo_bao.peers import Origin, PeerGroup
 from dynamo_bao.schema import Schema
-from dynamo_bao.wire import AttributeValue, Item
+from dynamo_bao.tracking import BLIND, Handed, HandedOut, Loaded
+from dynamo_bao.wire import Item
 
 
 class Status(enum.Enum):
@@ -97,6 +98,7 @@ class State:
         kept: what is stored, an item or a row; read as `stored`.
         sets: the sets that were loaded, or the only one, as one that was changed in place is told by them.
         generated: the key fields that got an id of this process, which no other item can have.
+        handed: what was handed out where decoding `kept` again does not give it; see `tracking.HandedOut`.
     """
 
     __slots__ = (
@@ -107,6 +109,7 @@ class State:
         "error",
         "generated",
         "group",
+        "handed",
         "home",
         "kept",
         "key",
@@ -140,6 +143,7 @@ class State:
     sets: Any
     related: dict[str, tuple[Any, Any]] | None
     generated: dict[str, Any] | None
+    handed: Handed | None
 
     @property
     def stored(self) -> Item | None:
@@ -162,7 +166,7 @@ def new_state(
     state = State()
     state.home, state.status, state.tenant = home, status, tenant
     state.key, state.primary_id, state.session = key, primary_id, session
-    state.kept = state.assigned = state.error = state.doubt = state.generated = None
+    state.kept = state.assigned = state.error = state.doubt = state.generated = state.handed = None
     state.group = state.origin = state.shared = state.related = None
     state.consistent = state.wants_consistent = False
     state.capacity, state.sets = NOTHING_CONSUMED, ()
@@ -249,7 +253,7 @@ def mark_missing(instance: Any, *, consistent: bool = False) -> None:
     """DynamoDB answered: there is no such item."""
     state = state_of(instance)
     state.kept, state.consistent, state.wants_consistent = None, consistent, False
-    state.assigned = state.error = state.origin = None
+    state.assigned = state.error = state.origin = state.handed = None
     _forget_values(instance, state)
     become(instance, state, Status.MISSING)
 
@@ -264,7 +268,7 @@ def mark_failed(instance: Any, error: Exception) -> None:
 def mark_deleted(instance: Any) -> None:
     """The item was deleted through this instance; values that were loaded can still be read."""
     state = state_of(instance)
-    state.kept = state.assigned = state.error = None
+    state.kept = state.assigned = state.error = state.handed = None
     become(instance, state, Status.DELETED)
 
 
@@ -273,7 +277,7 @@ def become_transient(instance: Any, values: dict[str, Any]) -> None:
     state = state_of(instance)
     instance.__dict__.update(values)
     become(instance, state, Status.TRANSIENT)
-    state.kept = state.assigned = state.related = state.home = None
+    state.kept = state.assigned = state.related = state.home = state.handed = None
     state.sets = ()
     state.session = state.key = state.primary_id = None
 
@@ -281,10 +285,11 @@ def become_transient(instance: Any, values: dict[str, Any]) -> None:
 def unload(instance: Any, *, consistent: bool, keep_changes: bool) -> None:
     """Makes `instance` pending again, with or without its local changes."""
     state = state_of(instance)
-    if state.status is Status.LOADED:
-        state.assigned = set(changed_names(instance)) if keep_changes else None
-    elif not keep_changes:
-        state.assigned = None
+    if not keep_changes:
+        state.assigned = state.handed = None
+    elif state.status is Status.LOADED:
+        names = changed_names(instance)
+        state.assigned, state.handed = set(names), keep_handed(instance, names)
     state.wants_consistent = state.wants_consistent or consistent
     state.error = None
     _forget_values(instance, state)
@@ -303,33 +308,41 @@ def _forget_values(instance: Any, state: State) -> None:
 # --- what changed -------------------------------------------------------------------------------------
 
 
-def changed_names(instance: Any) -> list[str]:
-    """The fields whose local value differs from what was loaded, by their stored forms."""
+def loaded_of(instance: Any) -> Loaded:
+    """The record of what an instance was loaded from, made now; nothing where it was not."""
     state = state_of(instance)
     assert state.home is not None
-    schema, values = state.home.schema, instance.__dict__
+    return Loaded(state.home.schema, state.primary_id or "", state.stored or {}, state.handed)
+
+
+def changed_names(instance: Any, loaded: Loaded | None = None) -> list[str]:
+    """The fields whose value now differs from the one that was handed out; of a pending instance those assigned.
+
+    Args:
+        loaded: the record of what was loaded, where there is one already.
+    """
+    state = state_of(instance)
+    assert state.home is not None
     if state.status is Status.PENDING:
-        return [name for name in schema.fields if name in (state.assigned or ())]
-    stored = state.stored or {}
-    return [name for name in schema.fields if not _unchanged(schema, name, values, stored)]
+        return [name for name in state.home.schema.fields if name in (state.assigned or ())]
+    return (loaded or loaded_of(instance)).changed(instance.__dict__)
 
 
-def _unchanged(schema: Schema, name: str, values: dict[str, Any], stored: Item) -> bool:
-    field = schema.fields[name]
-    value = values.get(name)
-    before = stored.get(str(field.attribute))
-    if before is None and value == field.absent():
-        return True
-    try:
-        return same_stored(encoded(schema, name, value), before)
-    except (ValidationError, TypeError):
-        # A value that breaks a rule is a change, which the save will refuse, unless it was stored like that.
-        loaded = None if before is None else field.from_dynamo(before)
-        return type(value) is type(loaded) and bool(value == loaded)
+def keep_handed(instance: Any, names: Iterable[str]) -> dict[str, HandedOut]:
+    """What was handed out of fields that keep their local values while the others take on what is stored now."""
+    state = state_of(instance)
+    if state.status is not Status.LOADED:
+        return {name: (state.handed or {}).get(name, BLIND) for name in names}
+    loaded = loaded_of(instance)
+    return {name: BLIND if is_new_set(instance, name) else loaded.handed_out(name) for name in names}
 
 
-def encoded(schema: Schema, name: str, value: Any) -> AttributeValue | None:
-    """The stored form of one field's value; None where nothing is stored."""
-    field = schema.fields[name]
-    accepted = field.accept(value)
-    return None if accepted is None else field.to_dynamo(accepted)
+def is_new_set(instance: Any, name: str) -> bool:
+    """Whether the value of a field is a set that was assigned, and not the one that was loaded, changed in place."""
+    state = state_of(instance)
+    assert state.home is not None
+    names = state.home.schema.set_names
+    if name not in names:
+        return False
+    loaded = (state.sets,) if len(names) == 1 else state.sets
+    return dict(zip(names, loaded, strict=False)).get(name) is not instance.__dict__.get(name)

@@ -9,8 +9,9 @@ from typing import Any, TypeVar
 from dynamo_bao.changes import Change, Creation, Deleting, Requirement, Saving, absolute
 from dynamo_bao.errors import ConditionalError, ItemNotFoundError, QueryError
 from dynamo_bao.expressions.conditions import all_of, is_empty
+from dynamo_bao.tracking import Known
 from dynamo_bao.writes.actions import WritePlan
-from dynamo_bao.writes.plans import Delta, Known, Members, plan_create, plan_delete, plan_replace
+from dynamo_bao.writes.plans import Delta, Members, plan_create, plan_delete, plan_replace
 
 C = TypeVar("C", bound=Change)
 

@@ -75,6 +75,8 @@ class Schema:
     lazy_names: frozenset[str] = field(init=False)
     renewing: tuple[Field, ...] = field(init=False)
     documents: tuple[Field, ...] = field(init=False)
+    changeable: dict[str, Field] = field(init=False)
+    unsteady: tuple[Field, ...] = field(init=False)
     set_names: tuple[str, ...] = field(init=False)
     sets_of: Callable[[Mapping[str, Any]], Any] | None = field(init=False)
     has_relations: bool = field(init=False)
@@ -97,6 +99,8 @@ class Schema:
         has_partition = self.primary.partition.field is not None
         self.text_keys = TextKeys.of(self.prefix, key_fields, self.key_format) if has_partition else None
         self.documents = tuple(f for f in self.fields.values() if not is_plain(f))
+        self.changeable = {name: f for name, f in self.fields.items() if name not in self.key_names}
+        self.unsteady = tuple(f for f in self.fields.values() if f.may_fill)
         self.set_names = tuple(f.name for f in self.fields.values() if isinstance(f, StringSetField))
         self.sets_of = itemgetter(*self.set_names) if self.set_names else None
         self.has_relations = any(isinstance(f, RelatedField) for f in self.fields.values())

@@ -95,6 +95,8 @@ class StoredModel(Generic[M]):
         return instance
 
     def _saving(self, instance: M, condition: ConditionLike, force_reindex: bool) -> Saving | None:
+        if not has_hooks(self.model):
+            return saving_of(instance, condition, force_reindex)
         options = {
             "is_new": False,
             "condition": condition,

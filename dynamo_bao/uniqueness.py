@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dynamo_bao.codec import same_stored
+from dynamo_bao.document_diff import same_stored
 from dynamo_bao.errors import ConfigurationError, ValidationError, suggestion
 from dynamo_bao.instances import state_of
 from dynamo_bao.schema import Schema

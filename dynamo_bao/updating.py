@@ -12,9 +12,10 @@ from dynamo_bao.changes import Updating
 from dynamo_bao.expressions.conditions import Attribute, Exists, Negation, all_of
 from dynamo_bao.instances import new_pending, state_of, unload
 from dynamo_bao.schema import Schema
+from dynamo_bao.tracking import Known
 from dynamo_bao.wire import Item
 from dynamo_bao.writes.actions import WritePlan
-from dynamo_bao.writes.plans import Known, plan_update
+from dynamo_bao.writes.plans import plan_update
 
 log = logging.getLogger("dynamo_bao.writes")
 

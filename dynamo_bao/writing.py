@@ -12,7 +12,6 @@ from dynamo_bao.changes import (
     Deleting,
     Saving,
     known_of,
-    stored_values,
 )
 from dynamo_bao.database import Database
 from dynamo_bao.errors import (
@@ -28,11 +27,21 @@ from dynamo_bao.errors import (
 from dynamo_bao.expressions.conditions import EMPTY, Condition
 from dynamo_bao.expressions.dicts import condition_from
 from dynamo_bao.expressions.render import Placeholders, render_condition
+from dynamo_bao.fields.base import Field
 from dynamo_bao.fields.documents import StringSetField
 from dynamo_bao.fields.numeric import CounterField
 from dynamo_bao.fields.text import VersionField
 from dynamo_bao.identities import Identity
-from dynamo_bao.instances import Home, Status, changed_names, identity_of, is_there, state_of, values_in
+from dynamo_bao.instances import (
+    Home,
+    Status,
+    changed_names,
+    identity_of,
+    is_new_set,
+    is_there,
+    state_of,
+    values_in,
+)
 from dynamo_bao.keys import named
 from dynamo_bao.lazy import not_stored_yet, require_present
 from dynamo_bao.schema import Schema
@@ -40,14 +49,14 @@ from dynamo_bao.scope import enter, enter_through, open_transaction, require_own
 from dynamo_bao.sending import round_of
 from dynamo_bao.session.session import Session
 from dynamo_bao.session.work import Entry
+from dynamo_bao.tracking import Known, Loaded
 from dynamo_bao.transport.messages import Reply, Request
 from dynamo_bao.updating import UpdatingByKey, lacking
-from dynamo_bao.wire import Item
+from dynamo_bao.wire import AttributeValue, Item
 from dynamo_bao.writes.actions import check_item_size
 from dynamo_bao.writes.execute import Send, Write
 from dynamo_bao.writes.plans import (
     Delta,
-    Known,
     Members,
     Subject,
     needs_known,
@@ -148,17 +157,21 @@ def saving_of(instance: Any, condition: ConditionLike, force_reindex: bool) -> S
         ) from state.doubt
     session, collected = enter_through(instance, "save"), open_transaction() is not None
     wanted = checked_condition(schema, condition)
-    names = changed_names(instance)
-    if state.status is Status.PENDING and (force_reindex or collected or needs_known(schema, names)):
-        home.materialise(instance)
-        names = changed_names(instance)
-    if not names and condition is None and not force_reindex:
+    asked = condition is not None or force_reindex
+    if state.status is Status.PENDING:
+        if not (state.assigned or asked):
+            return None
+        if force_reindex or collected or needs_known(schema, state.assigned or ()):
+            home.materialise(instance)
+    loaded = known_of(instance)
+    names = changed_names(instance, loaded)
+    if not (names or asked):
         return None
     subject = Subject(schema, state.tenant, identity_of(instance))
-    changes = _changes(instance, names)
+    changes = _changes(instance, names, loaded)
     change = Saving(home, session, subject, instance, wanted, changes=changes, reindex=force_reindex)
-    change.known = known_of(instance)
-    change.assumed = _version_assumed(schema, changes, state.stored)
+    change.known = loaded
+    change.assumed = _version_assumed(schema, changes, None if loaded is None else loaded.item)
     if collected:
         change.assumed = {**_values_assumed(change), **change.assumed}
     return change
@@ -175,24 +188,18 @@ def _values_assumed(change: Saving) -> Assumed:
     }
 
 
-def _changes(instance: Any, names: list[str]) -> dict[str, Any]:
-    """The changed fields with their accepted values; counters and sets as differences to what is stored."""
+def _changes(instance: Any, names: list[str], loaded: Loaded | None) -> dict[str, Any]:
+    """The changed fields with their accepted values; counters and sets as differences to what was loaded."""
     state = state_of(instance)
     assert state.home is not None
     schema, values = state.home.schema, instance.__dict__
     accepted = schema.accept_all(values, names)
-    for name in accepted:
-        if name in schema.key_names:
-            raise ValidationError(
-                f"{schema.name}.{name} is part of the key of a stored item.", name, accepted[name]
-            )
-        if not (isinstance(values[name], set) and values[name] == accepted[name]):
-            values[name] = accepted[name]
-    before = stored_values(instance) if state.stored is not None else {}
-    loaded = (state.sets,) if len(schema.set_names) == 1 else state.sets
-    sets = dict(zip(schema.set_names, loaded, strict=False))
+    for name, value in accepted.items():
+        if not (isinstance(values[name], set) and values[name] == value):
+            values[name] = value
     changes = {
-        name: _difference(schema, name, value, before, sets, values) for name, value in accepted.items()
+        name: value if loaded is None else _difference(instance, schema.fields[name], value, loaded)
+        for name, value in accepted.items()
     }
     for field in schema.renewing:
         if field.name not in changes:
@@ -200,22 +207,23 @@ def _changes(instance: Any, names: list[str]) -> dict[str, Any]:
     return changes
 
 
-def _difference(
-    schema: Schema,
-    name: str,
-    value: Any,
-    before: Mapping[str, Any],
-    loaded_sets: Mapping[str, Any],
-    values: Mapping[str, Any],
-) -> Any:
-    field = schema.fields[name]
-    if name not in before or value is None:
-        return value
+def _difference(instance: Any, field: Field, value: Any, loaded: Loaded) -> Any:
+    """What a save does to a field that has another value than the one that was loaded."""
+    if value is None:
+        return None
+    handed = loaded.handed_out(field.name)
     if isinstance(field, CounterField):
-        return Delta(value - before[name])
-    if isinstance(field, StringSetField) and values[name] is loaded_sets.get(name):
-        return Members(frozenset(value - before[name]), frozenset(before[name] - value))
+        return Delta(
+            value - (_decoded(field, handed.form) if not handed.blind else loaded.values[field.name])
+        )
+    if isinstance(field, StringSetField) and not (handed.blind or is_new_set(instance, field.name)):
+        before = _decoded(field, handed.form)
+        return Members(frozenset(value - before), frozenset(before - value))
     return value
+
+
+def _decoded(field: Field, form: AttributeValue | None) -> Any:
+    return field.absent() if form is None else field.from_dynamo(form)
 
 
 def _version_assumed(schema: Schema, changes: Mapping[str, Any], stored: Item | None) -> Assumed:

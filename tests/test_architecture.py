@@ -20,7 +20,18 @@ LOADED_LATE = "rows"
 LEVELS: tuple[tuple[str, tuple[str, ...]], ...] = (
     (
         "words and facts",
-        ("checkers", "errors", "wire", "process", "capacity", "numbers", "ulids", "rows", "items"),
+        (
+            "checkers",
+            "errors",
+            "wire",
+            "process",
+            "capacity",
+            "numbers",
+            "ulids",
+            "document_diff",
+            "rows",
+            "items",
+        ),
     ),
     ("settings", ("config", "policy", "cursors", "searchtext")),
     (
@@ -75,6 +86,7 @@ LEVELS: tuple[tuple[str, tuple[str, ...]], ...] = (
             "identities",
             "shapes",
             "schema",
+            "tracking",
             "rowtypes",
             "declarations",
             "definition",

@@ -77,6 +77,8 @@ class Field(_LooksLikeAny):  # type: ignore[misc]  # looking like Any to checker
     """Whether the declaration is complete only with what its annotation says."""
     renews = False
     """Whether every save gives it a new value."""
+    may_fill = False
+    """Whether reading a stored form may make up a part of the value: by a default that is made each time."""
     shared = False
     """Whether JavaScript services read it too: ``key_format="dynamo-bao"``."""
     decode_source: str | None = None
@@ -193,6 +195,10 @@ class Field(_LooksLikeAny):  # type: ignore[misc]  # looking like Any to checker
     def from_dynamo(self, stored: AttributeValue) -> Any:
         """The value of a stored form."""
         raise NotImplementedError
+
+    def fills(self, stored: AttributeValue) -> bool:
+        """Whether reading this stored form makes up a part of the value, which another reading may make differently."""
+        return False
 
     def to_key(self, value: Any) -> str:
         """The value's text as part of a key, in the value's order."""

@@ -6,7 +6,8 @@ import copy
 import functools
 import json
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from decimal import Decimal
 from typing import Any
 
@@ -209,6 +210,7 @@ class NestedField(Field):
         twin = super().bound(name, model, attribute, nullable=nullable)
         if not (isinstance(twin.cls, type) and attrs.has(twin.cls)):
             raise twin.misdeclared("NestedField needs an attrs class: NestedField(Address) or `: Address`.")
+        twin.may_fill = has_factory(twin.cls)
         return twin
 
     def fits(self, annotation: Any) -> bool:
@@ -226,6 +228,49 @@ class NestedField(Field):
 
     def from_dynamo(self, stored: AttributeValue) -> Any:
         return _converter().structure(from_document(stored), self.cls)
+
+    def fills(self, stored: AttributeValue) -> bool:
+        return fills_in(self.cls, stored)
+
+
+def has_factory(kind: Any) -> bool:
+    """Whether a type has members anywhere whose defaults are made each time."""
+    return any(attribute is not None for attribute in _made_members(kind, set()))
+
+
+def _made_members(kind: Any, seen: set[Any]) -> Iterator[Any]:
+    if attrs.has(kind) and kind not in seen:
+        seen.add(kind)
+        for attribute in members_of(kind):
+            if isinstance(attribute.default, attrs.Factory):  # type: ignore[arg-type]
+                yield attribute
+            yield from _made_members(attribute.type, seen)
+    for part in typing.get_args(kind):
+        yield from _made_members(part, seen)
+
+
+def fills_in(kind: Any, stored: AttributeValue) -> bool:
+    """Whether reading a stored form as `kind` makes up a member by a default that is made each time."""
+    if attrs.has(kind):
+        members = stored.get("M")
+        return members is not None and any(
+            fills_in(attribute.type, members[attribute.name])
+            if attribute.name in members
+            else isinstance(attribute.default, attrs.Factory)  # type: ignore[arg-type]
+            for attribute in members_of(kind)
+        )
+    parts = typing.get_args(kind)
+    inner = [*stored.get("L", ()), *stored.get("M", {}).values()]
+    if typing.get_origin(kind) in UNIONS:
+        return any(fills_in(part, stored) for part in parts)
+    return any(fills_in(part, value) for part in parts for value in inner)
+
+
+def members_of(kind: Any) -> Any:
+    """The members of an attrs class, with their types resolved where they can be."""
+    with suppress(NameError, AttributeError, TypeError):
+        attrs.resolve_types(kind)
+    return attrs.fields(kind)
 
 
 @functools.cache

@@ -29,6 +29,7 @@ from dynamo_bao.expressions.conditions import EMPTY
 from dynamo_bao.instances import Home
 from dynamo_bao.keys import Key
 from dynamo_bao.session.pool import Pool
+from dynamo_bao.tracking import Known
 from dynamo_bao.transport.batchwrites import write_batch
 from dynamo_bao.upkeep.journal import Journal, work_on
 from dynamo_bao.upkeep.lines import Line, Text, read_line, texts_of
@@ -36,7 +37,7 @@ from dynamo_bao.upkeep.steps import Finding, Step
 from dynamo_bao.wire import MAX_BATCH_WRITE_ITEMS
 from dynamo_bao.writes.actions import WritePlan
 from dynamo_bao.writes.execute import Write
-from dynamo_bao.writes.plans import Known, Subject, plan_create, plan_delete, plan_replace
+from dynamo_bao.writes.plans import Subject, plan_create, plan_delete, plan_replace
 from dynamo_bao.writing import sender
 
 JOURNAL: Final = ".importing"

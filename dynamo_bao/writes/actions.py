@@ -7,7 +7,8 @@ from typing import Any
 
 from attrs import evolve, frozen
 
-from dynamo_bao.codec import is_small, same_stored
+from dynamo_bao.codec import is_small
+from dynamo_bao.document_diff import same_stored
 from dynamo_bao.errors import ValidationError
 from dynamo_bao.expressions.conditions import EMPTY, Attribute, Compare, Condition, Exists, Negation, all_of
 from dynamo_bao.expressions.render import Placeholders, Resolver, render_condition

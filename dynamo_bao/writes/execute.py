@@ -9,8 +9,8 @@ from typing import Any
 
 from attrs import define, field, frozen
 
-from dynamo_bao.codec import same_stored
 from dynamo_bao.database import Database
+from dynamo_bao.document_diff import same_stored
 from dynamo_bao.errors import (
     BaoError,
     ConditionalError,
@@ -22,11 +22,12 @@ from dynamo_bao.errors import (
 )
 from dynamo_bao.expressions.conditions import Attribute, Compare
 from dynamo_bao.keys import Key
+from dynamo_bao.tracking import Known
 from dynamo_bao.transport.messages import Outcome, Reply, Request, returned_item, with_outcome
 from dynamo_bao.transport.outcomes import ConditionFailed, TransactionCancelled, may_be_done
 from dynamo_bao.wire import GET_ITEM, Item
 from dynamo_bao.writes.actions import WritePlan, request_for
-from dynamo_bao.writes.plans import Known, Subject
+from dynamo_bao.writes.plans import Subject
 
 log = logging.getLogger("dynamo_bao.writes")
 

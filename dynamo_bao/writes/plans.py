@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from attrs import Factory, define, evolve, frozen
 
-from dynamo_bao.codec import same_stored
+from dynamo_bao.document_diff import same_stored
 from dynamo_bao.expressions.conditions import (
     Attribute,
     Compare,
@@ -28,6 +28,7 @@ from dynamo_bao.identities import Identity
 from dynamo_bao.keys import Key
 from dynamo_bao.schema import Schema
 from dynamo_bao.shapes import ConstraintShape, IndexShape, Part
+from dynamo_bao.tracking import Known
 from dynamo_bao.wire import DERIVED, SEARCH_TEXT, AttributeValue, Item
 from dynamo_bao.writes.actions import NO_ATTRIBUTE, NOT_STORED, STORED, Action, WritePlan, check_update_size
 
@@ -38,24 +39,6 @@ class Subject(NamedTuple):
     schema: Schema
     tenant: str | None
     identity: Identity
-
-
-@define
-class Known:
-    """An item as it was read: its stored form, and the values of its fields.
-
-    A plan without a `Known` assumes nothing but that the item exists.
-    """
-
-    item: Item
-    values: Mapping[str, Any]
-
-    @classmethod
-    def read(cls, schema: Schema, primary_id: str, item: Item) -> Known:
-        """What a stored item says."""
-        values: dict[str, Any] = {}
-        schema.decode_into(item, values, primary_id)
-        return cls(item, values)
 
 
 @define

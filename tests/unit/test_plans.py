@@ -26,6 +26,7 @@ from dynamo_bao.expressions.conditions import EMPTY, Attribute, Compare, Exists,
 from dynamo_bao.expressions.updates import Update
 from dynamo_bao.keys import Key
 from dynamo_bao.session.lookups import PlannedBatch, Wanted, plan_reads
+from dynamo_bao.tracking import Known
 from dynamo_bao.transport.messages import Clock, Reply, Request
 from dynamo_bao.writes.actions import (
     NOT_STORED,
@@ -38,7 +39,6 @@ from dynamo_bao.writes.actions import (
 )
 from dynamo_bao.writes.plans import (
     Delta,
-    Known,
     Members,
     Subject,
     indexed_names,
