@@ -36,7 +36,7 @@ from dynamo_bao.session.rounds import NAMED_KEYS
 from dynamo_bao.session.session import Session
 from dynamo_bao.session.work import Entry
 from dynamo_bao.transport.batchwrites import BatchWritten, in_batches, write_batch
-from dynamo_bao.transport.messages import Reply, Request
+from dynamo_bao.transport.messages import FailedRequest, Reply, Request
 from dynamo_bao.transport.outcomes import may_be_done
 from dynamo_bao.wire import Item
 from dynamo_bao.writes.execute import Write
@@ -181,14 +181,14 @@ class Outcome:
         stored: for each change that is written, the item as DynamoDB returned it.
         failed: for each that is not, the error.
         unknown: for each of which it is not known, the error.
-        replies: every reply, in order.
+        sent: what became of every request, in order.
     """
 
     database: Database
     stored: dict[Change, Item | None] = Factory(dict)
     failed: dict[Change, Exception] = Factory(dict)
     unknown: dict[Change, Exception] = Factory(dict)
-    replies: list[Reply] = Factory(list)
+    sent: list[Reply | FailedRequest] = Factory(list)
 
     def add(self, other: Outcome) -> None:
         """Takes in the outcome of others."""
@@ -232,8 +232,8 @@ def _commit_bulk(session: Session, bulk: Bulk) -> None:
         parts = session.run_at_once(calls, database)
         for entries, part in zip(batches, parts, strict=True):
             about = [f"{entry.home.schema.name} {entry.primary_id!r}" for entry in entries[:NAMED_KEYS]]
-            for reply in part.replies:
-                opened.add(database, reply, about, len(entries))
+            for request in part.sent:
+                opened.add_outcome(database, request, about, len(entries))
     if all(part.is_whole for part in parts):
         bulk.settle()
         return
@@ -278,8 +278,8 @@ def _atomically(session: Session, changes: Sequence[Change]) -> Outcome:
                 change.refused(error)
             raise
         finally:
-            for reply in outcome.replies:
-                opened.add(database, reply, [_named(change) for change in changes])
+            for request in outcome.sent:
+                opened.add_outcome(database, request, [_named(change) for change in changes])
     return outcome
 
 
@@ -296,9 +296,9 @@ def _in_parts(session: Session, changes: Sequence[Change]) -> Outcome:
             session.run_at_once(calls, database), (*plan.batches, *plan.groups), strict=True
         ):
             whole.add(part)
-            for reply in part.replies:
+            for request in part.sent:
                 named = [_named(change) for change in members[:NAMED_KEYS]]
-                opened.add(part.database, reply, named, len(members))
+                opened.add_outcome(part.database, request, named, len(members))
     return whole
 
 
@@ -314,7 +314,7 @@ def _batch_outcome(changes: Sequence[Change], deadline: float) -> Outcome:
 
 def _outcome_of(changes: Sequence[Change], written: BatchWritten) -> Outcome:
     """What became of changes that were written as one batch."""
-    outcome = Outcome(changes[0].home.database, replies=written.replies)
+    outcome = Outcome(changes[0].home.database, sent=written.sent)
     if written.is_whole:
         outcome.stored = dict.fromkeys(changes)
         return outcome
@@ -328,7 +328,7 @@ def _outcome_of(changes: Sequence[Change], written: BatchWritten) -> Outcome:
             outcome.failed[change] = written.error
         elif key in written.unprocessed:
             named = (change.subject.schema.name, change.subject.identity.primary_id)
-            text = f"{_named(change)}: DynamoDB had not processed the write by the deadline."
+            text = f"{_named(change)}: DynamoDB left the write unprocessed, also when it was sent again."
             outcome.failed[change] = BatchIncompleteError(text, [named])
         else:
             outcome.stored[change] = None
@@ -354,8 +354,13 @@ def _write_group(outcome: Outcome, changes: Sequence[Change]) -> None:
     transport = outcome.database.transport
 
     def send(request: Request, deadline: float) -> Reply:
-        reply = transport.send(request, deadline=deadline)
-        outcome.replies.append(reply)
+        started = transport.clock.now()
+        try:
+            reply = transport.send(request, deadline=deadline)
+        except Exception as error:
+            outcome.sent.append(FailedRequest(request, error, started))
+            raise
+        outcome.sent.append(reply)
         return reply
 
     writes: list[Write] = [write_through(change, send) for change in changes]

@@ -19,7 +19,7 @@
     │   ├── ConcurrencyError                 a session used by something that does not own it
     │   ├── LazyLoadError                    an implicit load where fetch="raise"
     │   └── BudgetExceededError              one request too many for a budget
-    ├── BatchIncompleteError                 keys DynamoDB had not processed by the deadline
+    ├── BatchIncompleteError                 keys DynamoDB left unprocessed, also when asked again
     ├── CommitError                          a commit that was written in part
     │   └── UncommittedChangesError          a block left with work that was never committed
     ├── TenantError
@@ -250,7 +250,9 @@ class BatchContextWarning(UserWarning):
 
 
 class BatchIncompleteError(BaoError):
-    """Keys that DynamoDB had left unprocessed when the deadline passed. They are not known to be missing.
+    """Keys that DynamoDB left unprocessed, also when it was asked again. They are not known to be missing.
+
+    It is asked again until the deadline, or until ten requests in a row made no progress.
 
     Attributes:
         keys: the keys left, as ``(model, primary id)``.

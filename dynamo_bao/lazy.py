@@ -47,7 +47,7 @@ def _failure(state: State) -> Exception:
     model = state.home.schema.name
     if isinstance(cause, BatchIncompleteError):
         error: Exception = BatchIncompleteError(
-            f"{model} {state.primary_id!r}: DynamoDB had not processed the key by the deadline; it is not known "
+            f"{model} {state.primary_id!r}: DynamoDB left the key unprocessed, also when asked again; it is not known "
             f"whether the item exists. refresh() asks again; a longer deadline= or more capacity helps.",
             [(model, state.primary_id or "")],
         )

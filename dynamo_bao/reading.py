@@ -69,7 +69,7 @@ def get_items(
     """Many stored items by table key, in batches of 100; those not stored are left out.
 
     Raises:
-        BatchIncompleteError: where DynamoDB had not processed some by the deadline.
+        BatchIncompleteError: if DynamoDB leaves some unprocessed, also when it is asked again.
     """
     database = home.database
     deadline = deadline_of(session, database)
@@ -84,12 +84,13 @@ def get_items(
                 session.stats.batches += len(answer.replies)
             for reply in answer.replies:
                 opened.add(database, reply, [home.schema.name], len(planned.batch))
+            for failed in answer.refused:
+                opened.add_failure(database, failed, [home.schema.name], len(planned.batch))
             for error in answer.failed.values():
                 raise error
             if answer.unanswered:
-                raise BatchIncompleteError(
-                    f"{home.schema.name}: DynamoDB had not processed {answer.left} keys by the deadline."
-                )
+                left = [(home.schema.name, key.pk) for keys in answer.unanswered.values() for key in keys]
+                raise BatchIncompleteError(f"{home.schema.name}: {answer.complaint}", left)
             for items in answer.items.values():
                 found.update((Key(*place_in(item)), item) for item in items)
     return found

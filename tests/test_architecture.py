@@ -64,6 +64,7 @@ LEVELS: tuple[tuple[str, tuple[str, ...]], ...] = (
             "transport.messages",
             "transport.outcomes",
             "transport.integrity",
+            "transport.backoff",
             "transport.retry",
             "transport.embedded",
             "transport.connections",

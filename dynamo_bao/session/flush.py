@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any
 
 from dynamo_bao.capacity import Capacity
 from dynamo_bao.database import Database
@@ -20,7 +20,7 @@ from dynamo_bao.session.pool import Pool
 from dynamo_bao.session.queries import PendingQuery
 from dynamo_bao.session.rounds import NAMED_KEYS, Round, Rounds, open_round, tell
 from dynamo_bao.transport.batches import BatchAnswer, TableKey, fetch_batch
-from dynamo_bao.transport.messages import Reply, Request
+from dynamo_bao.transport.messages import FailedRequest, Reply, Request
 
 QUERIES_FOR_A_BATCH = 5
 """How many queries travel at once where one batch would: a query's reply is a page, a batch's up to 16 MB."""
@@ -92,8 +92,8 @@ class Flush:
         about = [_named(caller) for caller in islice(callers_of, NAMED_KEYS)]
         for reply in answer.replies:
             opened.add(planned.database, reply, about, keys)
-        for request, error, started in answer.refused:
-            opened.add_failure(planned.database, request, error, started, about)
+        for failed in answer.refused:
+            opened.add_failure(planned.database, failed, about, keys)
 
     def _resolve(
         self,
@@ -114,30 +114,22 @@ class Flush:
             else:
                 mark_missing(instance, consistent=consistent)
 
-    def _heard(self, opened: Round, query: PendingQuery, outcome: Reply | _Refusal) -> None:
+    def _heard(self, opened: Round, query: PendingQuery, outcome: Reply | FailedRequest) -> None:
         self.unheard.remove(query)
         if isinstance(outcome, Reply):
             opened.add(query.database, outcome, [query.about])
             query.arrived(outcome)
         else:
-            opened.add_failure(query.database, outcome.request, outcome.error, outcome.started, [query.about])
+            opened.add_failure(query.database, outcome, [query.about])
             query.arrived(outcome.error)
 
 
-class _Refusal(NamedTuple):
-    """A query that ended with an error, in a thread where nobody could catch it."""
-
-    request: Request
-    error: Exception
-    started: float
-
-
-def _ask(database: Database, request: Request, seconds: float) -> Reply | _Refusal:
+def _ask(database: Database, request: Request, seconds: float) -> Reply | FailedRequest:
     now = database.transport.clock.now()
     try:
         return database.transport.send(request, deadline=now + seconds)
     except Exception as error:
-        return _Refusal(request, error, now)
+        return FailedRequest(request, error, now)
 
 
 def _fetch(planned: PlannedBatch, seconds: float) -> BatchAnswer:
@@ -154,7 +146,7 @@ def _failures(answer: BatchAnswer) -> Mapping[TableKey, Exception]:
     """The keys without an answer, each with the reason."""
     if not answer.unanswered:
         return answer.failed
-    left = BatchIncompleteError(f"DynamoDB had not processed {answer.left} keys by the deadline.")
+    left = BatchIncompleteError(answer.complaint)
     unanswered = ((table, key) for table, keys in answer.unanswered.items() for key in keys)
     return {**answer.failed, **dict.fromkeys(unanswered, left)}
 

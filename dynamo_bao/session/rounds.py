@@ -16,7 +16,7 @@ from dynamo_bao.keys import named
 from dynamo_bao.policy import calling_line
 from dynamo_bao.session.owner import current_owner
 from dynamo_bao.session.stats import Stats
-from dynamo_bao.transport.messages import Clock, Reply, Request, tables_of
+from dynamo_bao.transport.messages import Clock, FailedRequest, Reply, Request, tables_of
 
 log = logging.getLogger("dynamo_bao.session")
 
@@ -53,6 +53,7 @@ class SentRequest:
         seconds: how long it took, waits between attempts included.
         waited: how many of these seconds were waits.
         error: the class of the error it ended with; None where it was answered.
+        repeated: whether it was sent for what an earlier reply left unprocessed.
     """
 
     operation: str
@@ -65,6 +66,7 @@ class SentRequest:
     seconds: float
     waited: float
     error: str | None = None
+    repeated: bool = False
 
 
 @define(eq=False)
@@ -133,32 +135,43 @@ class Round:
             reply.started,
             reply.seconds,
             reply.waited,
+            None,
+            reply.repeated,
         )
         self.requests.append(sent)
         tell(database.observers.on_request, sent)
 
-    def add_failure(
+    def add_outcome(
         self,
         database: Database,
-        request: Request,
-        error: Exception,
-        started: float,
+        outcome: Reply | FailedRequest,
         about: Sequence[str] = (),
+        count: int | None = None,
     ) -> None:
-        """Counts a request that ended with an error."""
+        """Counts a request that was answered or that ended with an error; see `add`."""
+        if isinstance(outcome, Reply):
+            self.add(database, outcome, about, count)
+        else:
+            self.add_failure(database, outcome, about, count)
+
+    def add_failure(
+        self, database: Database, failed: FailedRequest, about: Sequence[str] = (), count: int | None = None
+    ) -> None:
+        """Counts a request that ended with an error; see `add`."""
         if self._rounds is not None:
-            self._rounds.stats.requests += 1
+            self._rounds.stats.count_failure(failed)
         sent = SentRequest(
-            request.operation,
-            tables_of(request),
-            len(about),
+            failed.request.operation,
+            tables_of(failed.request),
+            len(about) if count is None else count,
             tuple(about[:NAMED_KEYS]),
             NOTHING_CONSUMED,
-            1,
-            started,
-            database.transport.clock.now() - started,
-            0.0,
-            type(error).__name__,
+            failed.attempts,
+            failed.started,
+            database.transport.clock.now() - failed.started,
+            failed.waited,
+            type(failed.error).__name__,
+            failed.repeated,
         )
         self.requests.append(sent)
         tell(database.observers.on_request, sent)
@@ -169,7 +182,7 @@ class Round:
         try:
             reply = database.transport.send(request, deadline=deadline)
         except Exception as error:
-            self.add_failure(database, request, error, started, about)
+            self.add_failure(database, FailedRequest(request, error, started), about)
             raise
         self.add(database, reply, about)
         return reply

@@ -5,7 +5,7 @@ from __future__ import annotations
 from attrs import define
 
 from dynamo_bao.capacity import Capacity
-from dynamo_bao.transport.messages import Reply
+from dynamo_bao.transport.messages import FailedRequest, Reply
 
 
 @define
@@ -19,10 +19,10 @@ class Stats:
         keys_fetched: keys sent in lookups.
         requests: requests on the wire, repeated ones included.
         round_trips: times the program waited for DynamoDB; requests sent together count once.
-        retries: requests that were repeated.
-        unprocessed: keys that DynamoDB left unprocessed in some reply.
+        retries: requests that were repeated, also for what a reply left unprocessed.
+        unprocessed: keys and writes that DynamoDB left unprocessed in some reply.
         read_capacity, write_capacity: capacity units consumed, as DynamoDB reported them.
-        seconds_waited: seconds spent waiting between attempts.
+        seconds_waited: seconds spent waiting between attempts, also for what a reply left unprocessed.
     """
 
     lookups: int = 0
@@ -44,14 +44,23 @@ class Stats:
 
     def count(self, reply: Reply) -> None:
         """Adds one reply's figures."""
-        self.requests += reply.attempts
-        self.retries += reply.attempts - 1
+        self._count_attempts(reply)
         self.read_capacity += reply.capacity.read
         self.write_capacity += reply.capacity.write
-        self.seconds_waited += reply.waited
-        left = reply.parsed.get("UnprocessedKeys")
+        body = reply.parsed
+        left = body.get("UnprocessedKeys") or body.get("UnprocessedItems")
         if left:
-            self.unprocessed += sum(len(entry["Keys"]) for entry in left.values())
+            members = (entry["Keys"] if isinstance(entry, dict) else entry for entry in left.values())
+            self.unprocessed += sum(map(len, members))
+
+    def count_failure(self, failed: FailedRequest) -> None:
+        """Adds the figures of a request that ended with an error."""
+        self._count_attempts(failed)
+
+    def _count_attempts(self, sent: Reply | FailedRequest) -> None:
+        self.requests += sent.attempts
+        self.retries += sent.attempts - 1 + sent.repeated
+        self.seconds_waited += sent.waited
 
     def __str__(self) -> str:
         rows = (

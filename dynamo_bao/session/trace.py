@@ -83,6 +83,8 @@ def described(sent: SentRequest) -> str:
         parts.append(f"{sent.capacity.read:g} RCU {sent.capacity.write:g} WCU")
     if sent.attempts > 1:
         parts.append(f"{sent.attempts} attempts, {_time(sent.waited)} between them")
+    if sent.repeated:
+        parts.append(f"again for what was left unprocessed, after {_time(sent.waited)}")
     if sent.error is not None:
         parts.append(f"ended with {sent.error}")
     more = sent.count - len(sent.about)
@@ -114,7 +116,7 @@ def _escape(text: str) -> str:
 def _row(done: Round, begin: float, scale: float) -> str:
     bars = "".join(
         _BAR.format(
-            kind="failed" if sent.error else "retried" if sent.attempts > 1 else "sent",
+            kind="failed" if sent.error else "retried" if sent.attempts > 1 or sent.repeated else "sent",
             left=(sent.started - begin) * scale,
             width=max(sent.seconds * scale, 0.15),
             top=0.3 + number % _LANES * _LANE_REM,

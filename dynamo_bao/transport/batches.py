@@ -10,9 +10,9 @@ from attrs import Factory, define, field, frozen
 from dynamo_bao.errors import ServiceError
 from dynamo_bao.items import Stored, spelled_keys
 from dynamo_bao.keys import Key
-from dynamo_bao.transport.messages import Reply, Request, RowParser, Transport
+from dynamo_bao.transport.messages import FailedRequest, Reply, Request, RowParser, Transport
 from dynamo_bao.transport.outcomes import THROTTLING, TRANSIENT
-from dynamo_bao.transport.retry import repeat_while
+from dynamo_bao.transport.retry import repeat_unprocessed
 from dynamo_bao.wire import BATCH_GET_ITEM, PK, SK
 
 TableKey = tuple[str, Key]
@@ -43,32 +43,41 @@ class BatchAnswer:
 
     Attributes:
         items: by table, the items found.
-        unanswered: the keys that DynamoDB had not processed by the deadline.
+        unanswered: the keys that DynamoDB left unprocessed, also when it was asked again.
         failed: keys that could not be asked for, each with the reason.
         replies: every reply, in order.
-        refused: requests that ended with an error, with that error and when they were sent.
+        refused: requests that ended with an error.
     """
 
     items: dict[str, list[Stored]] = Factory(dict)
     unanswered: dict[str, Collection[Key]] = Factory(dict)
     failed: dict[TableKey, Exception] = Factory(dict)
     replies: list[Reply] = Factory(list)
-    refused: list[tuple[Request, Exception, float]] = Factory(list)
+    refused: list[FailedRequest] = Factory(list)
 
     @property
     def left(self) -> int:
         """How many keys are unanswered."""
         return sum(map(len, self.unanswered.values()))
 
+    @property
+    def complaint(self) -> str:
+        """What to say of the unanswered keys."""
+        keys, requests = self.left, len(self.replies)
+        return (
+            f"DynamoDB left {keys} key{'s' if keys > 1 else ''} unprocessed, also in the last of {requests} requests. "
+            f"Raise the table's capacity, spread the load, or give a longer deadline."
+        )
+
 
 def fetch_batch(transport: Transport, batch: Batch, deadline: float) -> BatchAnswer:
-    """Asks for all keys of `batch`, again for those left unprocessed, until the deadline.
+    """Asks for all keys of `batch`, and again for those left unprocessed; see `repeat_unprocessed`.
 
     An error of the service or the network is the outcome of its keys, not an exception. A request over
     several tables that is refused as a whole is repeated table by table.
     """
     fetch = _Fetch(transport, batch, deadline)
-    repeat_while(transport.clock, deadline, fetch.one_round, bool)
+    repeat_unprocessed(transport.clock, deadline, len(batch), fetch.ask)
     return fetch.answer
 
 
@@ -85,28 +94,28 @@ class _Fetch:
         self._deadline = deadline
         self.answer = BatchAnswer(unanswered=dict(batch.keys))
 
-    def one_round(self) -> int:
-        """Asks for the keys without an answer; returns how many still have none."""
+    def ask(self, waited: float | None) -> int:
+        """Asks for the keys without an answer, and returns how many still have none; see `repeat_unprocessed`."""
         keys, self.answer.unanswered = self.answer.unanswered, {}
-        self._ask(keys)
+        self._ask(keys, waited)
         return self.answer.left
 
-    def _ask(self, keys: Keys) -> None:
+    def _ask(self, keys: Keys, waited: float | None) -> None:
         request, started = _request(keys, self._batch), self._transport.clock.now()
         try:
             reply = self._transport.send(request, deadline=self._deadline)
         except Exception as error:
-            self.answer.refused.append((request, error, started))
-            self._refused(keys, error)
+            self.answer.refused.append(FailedRequest(request, error, started).after(waited))
+            self._refused(keys, error, waited)
             return
-        self.answer.replies.append(reply)
+        self.answer.replies.append(reply.after(waited))
         self._file(reply.parsed)
 
-    def _refused(self, keys: Keys, error: Exception) -> None:
+    def _refused(self, keys: Keys, error: Exception, waited: float | None) -> None:
         """Asks table by table where a request over several was refused as a whole, perhaps because of one."""
         if len(keys) > 1 and isinstance(error, ServiceError) and error.code not in _NO_TABLES_FAULT:
             for table, wanted in keys.items():
-                self._ask({table: wanted})
+                self._ask({table: wanted}, None if waited is None else 0.0)
         else:
             failed = ((table, key) for table, wanted in keys.items() for key in wanted)
             self.answer.failed.update(dict.fromkeys(failed, error))

@@ -10,9 +10,9 @@ from attrs import Factory, define
 from dynamo_bao.items import Stored, json_list
 from dynamo_bao.keys import Key
 from dynamo_bao.transport.batches import TableKey
-from dynamo_bao.transport.messages import Reply, Request, Transport
+from dynamo_bao.transport.messages import FailedRequest, Reply, Request, Transport
 from dynamo_bao.transport.outcomes import may_be_done
-from dynamo_bao.transport.retry import repeat_while
+from dynamo_bao.transport.retry import repeat_unprocessed
 from dynamo_bao.wire import BATCH_WRITE_ITEM, MAX_BATCH_WRITE_ITEMS, PK, SK
 
 T = TypeVar("T")
@@ -25,23 +25,33 @@ class BatchWritten:
     """What became of a batch of writes. A key in none of the three is written.
 
     Attributes:
-        unprocessed: keys that DynamoDB had not processed by the deadline.
+        unprocessed: keys that DynamoDB left unprocessed, also when they were sent again.
         refused: keys of a request that DynamoDB refused, or that never reached it.
         uncertain: keys of a request without a readable answer, so that it is not known whether they are written.
-        error: the error in either case.
+        failure: the request that ended with an error, in either case.
         replies: every reply, in order.
     """
 
     unprocessed: tuple[TableKey, ...] = ()
     refused: tuple[TableKey, ...] = ()
     uncertain: tuple[TableKey, ...] = ()
-    error: Exception | None = None
+    failure: FailedRequest | None = None
     replies: list[Reply] = Factory(list)
+
+    @property
+    def sent(self) -> list[Reply | FailedRequest]:
+        """What became of every request, in order."""
+        return [*self.replies] if self.failure is None else [*self.replies, self.failure]
+
+    @property
+    def error(self) -> Exception | None:
+        """The error of the request that ended with one."""
+        return None if self.failure is None else self.failure.error
 
     @property
     def is_whole(self) -> bool:
         """Whether all of it is written."""
-        return self.error is None and not self.unprocessed
+        return self.failure is None and not self.unprocessed
 
 
 def in_batches(members: Sequence[T]) -> list[Sequence[T]]:
@@ -51,28 +61,36 @@ def in_batches(members: Sequence[T]) -> list[Sequence[T]]:
 
 
 def write_batch(transport: Transport, puts: Puts, deadline: float) -> BatchWritten:
-    """Puts and deletes at most 25 items without conditions, again those left unprocessed, until the deadline."""
+    """Puts and deletes at most 25 items without conditions, and again those left unprocessed.
+
+    How often and after what waits: see `repeat_unprocessed`.
+    """
     written, left = BatchWritten(), puts
 
-    def one_round() -> Puts:
+    def send(waited: float | None) -> int:
         nonlocal left
         sent, left = left, {}
+        request, started = _request(sent), transport.clock.now()
         try:
-            reply = transport.send(_request(sent), deadline=deadline)
+            reply = transport.send(request, deadline=deadline)
         except Exception as error:
-            written.error = error
+            written.failure = FailedRequest(request, error, started).after(waited)
             if may_be_done(error):
                 written.uncertain = _keys(sent)
             else:
                 written.refused = _keys(sent)
-            return left
-        written.replies.append(reply)
+            return 0
+        written.replies.append(reply.after(waited))
         left = _left(reply.body, puts)
-        return left
+        return _count(left)
 
-    repeat_while(transport.clock, deadline, one_round, bool)
+    repeat_unprocessed(transport.clock, deadline, _count(puts), send)
     written.unprocessed = _keys(left)
     return written
+
+
+def _count(puts: Puts) -> int:
+    return sum(map(len, puts.values()))
 
 
 def _keys(puts: Puts) -> tuple[TableKey, ...]:

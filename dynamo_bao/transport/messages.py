@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import enum
 import time
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
-from attrs import Factory, define, field, frozen
+from attrs import Factory, define, evolve, field, frozen
 
 from dynamo_bao.capacity import NOTHING_CONSUMED, Capacity
 from dynamo_bao.items import plain_item, plain_members
@@ -65,6 +65,7 @@ class Reply:
         seconds: how long it took, waits between attempts included.
         waited: how many of these seconds were waits between attempts.
         started: when the first attempt was made, in the seconds of the transport's clock.
+        repeated: whether it was sent for what an earlier reply of the same batch left unprocessed.
     """
 
     request: Request
@@ -74,6 +75,23 @@ class Reply:
     seconds: float = 0.0
     waited: float = 0.0
     started: float = 0.0
+    repeated: bool = False
+
+    def after(self, waited: float | None) -> Reply:
+        """This reply, as one to what an earlier reply left unprocessed; itself if there was none.
+
+        Args:
+            waited: how many seconds were waited before it; None if it is the first.
+        """
+        if waited is None:
+            return self
+        return evolve(
+            self,
+            seconds=self.seconds + waited,
+            waited=self.waited + waited,
+            started=self.started - waited,
+            repeated=True,
+        )
 
     @property
     def body(self) -> dict[str, Any]:
@@ -125,6 +143,50 @@ def outcome_of(error: Exception) -> Outcome | None:
     """
     outcome: Outcome | None = getattr(error, _OUTCOME, None)
     return outcome
+
+
+_ATTEMPTS = "_dynamo_bao_attempts"
+
+
+def with_attempts(error: Exception, attempts: int, waited: float) -> Exception:
+    """An error that says from now on how many attempts its request had, and how many seconds were waits."""
+    setattr(error, _ATTEMPTS, (attempts, waited))
+    return error
+
+
+class FailedRequest(NamedTuple):
+    """A request that ended with an error.
+
+    Attributes:
+        error: what the last attempt ended with.
+        started: when the first attempt was made, in the seconds of the transport's clock.
+        repeated: whether it was sent for what an earlier reply of the same batch left unprocessed.
+        waited_before: how many seconds were waited before it for that reason.
+    """
+
+    request: Request
+    error: Exception
+    started: float
+    repeated: bool = False
+    waited_before: float = 0.0
+
+    def after(self, waited: float | None) -> FailedRequest:
+        """This request, as one for what an earlier reply left unprocessed; see `Reply.after`."""
+        if waited is None:
+            return self
+        return self._replace(started=self.started - waited, repeated=True, waited_before=waited)
+
+    @property
+    def attempts(self) -> int:
+        """How many requests went over the wire."""
+        attempts: int = getattr(self.error, _ATTEMPTS, (1, 0.0))[0]
+        return attempts
+
+    @property
+    def waited(self) -> float:
+        """How many seconds were waits, those before the first attempt included."""
+        waited: float = getattr(self.error, _ATTEMPTS, (1, 0.0))[1]
+        return self.waited_before + waited
 
 
 class Wire(Protocol):

@@ -1,16 +1,12 @@
-"""When to try again: full jitter between attempts, never past the deadline, and never what could do harm.
-
-Full jitter is the scheme of the AWS Architecture Blog, "Exponential Backoff And Jitter": a random wait
-between nothing and an exponentially growing bound.
-"""
+"""When to try again: after a wait, within the deadline, and never where it could do harm."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import chain
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 from dynamo_bao.errors import WriteOutcomeUnknownError
+from dynamo_bao.transport.backoff import Backoff
 from dynamo_bao.transport.messages import (
     AttemptFailed,
     Clock,
@@ -19,53 +15,47 @@ from dynamo_bao.transport.messages import (
     Request,
     Wire,
     capacity_of,
+    with_attempts,
     with_outcome,
 )
 from dynamo_bao.transport.outcomes import ConditionFailed, TransactionCancelled
 
-BASE_SECONDS: Final = 0.025
-LONGEST_SECONDS: Final = 1.0
 SHORTEST_SECONDS: Final = 0.05
 """How long an attempt is given at least, also where the deadline has passed before the first."""
 ATTEMPTS: Final = {Outcome.REFUSED: 10, Outcome.NOT_SENT: 4, Outcome.UNKNOWN: 4}
 """How many attempts a request may have in all, by what became of the last."""
+UNPROCESSED_ATTEMPTS: Final = ATTEMPTS[Outcome.REFUSED]
+"""How many requests in a row may leave the same keys or writes of a batch unprocessed."""
 
 
-def _retrying(clock: Clock, deadline: float, **options: Any) -> Any:
-    """A tenacity controller with our waits and clock, which stops before a wait would pass the deadline."""
-    # Imported here: nothing of it is needed before the first request.
-    from tenacity import Retrying
-    from tenacity.wait import wait_random_exponential
+def repeat_unprocessed(
+    clock: Clock, deadline: float, count: int, send: Callable[[float | None], int]
+) -> None:
+    """Sends the members of a batch, and those that DynamoDB leaves unprocessed again.
 
-    given_stop = options.pop("stop", None)
+    After a reply with progress the next request follows at once: DynamoDB leaves members unprocessed too where
+    its reply is full. After a reply without progress there is a wait, which grows each time. It ends at the
+    deadline, and when ten requests in a row made no progress.
 
-    def stop(state: Any) -> bool:
-        past = clock.now() + state.upcoming_sleep > deadline
-        return past or (given_stop is not None and given_stop(state))
-
-    wait = wait_random_exponential(multiplier=BASE_SECONDS, max=LONGEST_SECONDS)
-    return Retrying(wait=wait, stop=stop, sleep=clock.sleep, **options)
-
-
-def repeat_while(
-    clock: Clock, deadline: float, call: Callable[[], Any], wanted: Callable[[Any], bool]
-) -> Any:
-    """Calls again while the result is `wanted`, until the deadline; then the last result is returned."""
-    first = call()
-    if not wanted(first):  # as nearly always
-        return first
-    from tenacity import retry_if_result
-
-    results = chain((first,), iter(call, _NEVER))
-    return _retrying(
-        clock,
-        deadline,
-        retry=retry_if_result(wanted),
-        retry_error_callback=lambda state: state.outcome.result(),
-    )(lambda: next(results))
-
-
-_NEVER = object()
+    Args:
+        count: how many members there are.
+        send: sends what is left, and returns how many members are unprocessed. It is given the seconds that
+            were waited before; None the first time.
+    """
+    unprocessed = send(None)
+    if not unprocessed:  # as nearly always
+        return
+    backoff = Backoff(clock, deadline)
+    while unprocessed:
+        waited: float | None = 0.0
+        if unprocessed < count:
+            if not backoff.begin_again():
+                return
+        else:
+            waited = backoff.wait(UNPROCESSED_ATTEMPTS)
+            if waited is None:
+                return
+        count, unprocessed = unprocessed, send(waited)
 
 
 class RetryingTransport:
@@ -91,69 +81,40 @@ class RetryingTransport:
         started = self._clock.now()
         sending = _Sending(self.wire, request, self._clock, deadline)
         try:
-            try:
-                body, waited = sending.once(), 0.0
-            except Exception as error:
-                if sending.allowed(error) <= 1:
-                    raise
-                body, waited = self._send_again(sending, error)
-        except AttemptFailed as failed:
-            raise sending.told(failed.error, failed.outcome) from failed.error.__cause__
+            body = sending.attempt()
         except Exception as error:
-            sending.told(error, None)
-            raise
-        capacity = capacity_of(request.operation, body)
-        return Reply(request, body, capacity, sending.attempts, self._clock.now() - started, waited, started)
-
-    def _send_again(self, sending: _Sending, error: Exception) -> tuple[dict[str, Any], float]:
-        """Goes on after a first attempt that failed in a way that another may not; the body, and seconds waited.
-
-        Most requests never come here, and so never pay for the machinery of retries.
-        """
-        from tenacity import retry_if_exception
-
-        sending.failure = error
-        retrying = _retrying(
-            self._clock,
-            sending.deadline,
-            stop=lambda state: state.attempt_number >= sending.allowed(state.outcome.exception()),
-            retry=retry_if_exception(lambda error: sending.allowed(error) > 1),
-            reraise=True,
-        )
-        body = retrying(sending.again)
-        return body, retrying.statistics.get("idle_for", 0.0)
+            failure = error
+        else:
+            seconds = self._clock.now() - started
+            return Reply(request, body, capacity_of(request.operation, body), 1, seconds, 0.0, started)
+        backoff = Backoff(self._clock, deadline)
+        try:
+            body = sending.attempt_again(failure, backoff)
+        finally:
+            del failure  # it refers to this frame
+        capacity, seconds = capacity_of(request.operation, body), self._clock.now() - started
+        return Reply(request, body, capacity, backoff.attempts, seconds, backoff.waited, started)
 
 
 class _Sending:
     """One request on its way, over all of its attempts.
 
-    Attributes:
+    Args:
         deadline: when to stop, in seconds of the clock.
-        attempts: how many were made.
-        failure: how an attempt ended that is still to be told.
     """
 
     def __init__(self, wire: Wire, request: Request, clock: Clock, deadline: float) -> None:
         self._wire = wire
         self._request = request
         self._clock = clock
+        self._deadline = deadline
         self._unknown = False
-        self.deadline = deadline
-        self.attempts = 0
-        self.failure: Exception | None = None
 
-    def again(self) -> dict[str, Any]:
-        """Makes an attempt, after telling of the one that failed before."""
-        failure, self.failure = self.failure, None
-        if failure is not None:
-            raise failure
-        return self.once()
-
-    def once(self) -> dict[str, Any]:
-        """Makes an attempt."""
-        self.attempts += 1
+    def attempt(self) -> dict[str, Any]:
+        """Makes one attempt."""
         try:
-            return self._wire.attempt(self._request, max(self.deadline - self._clock.now(), SHORTEST_SECONDS))
+            seconds = max(self._deadline - self._clock.now(), SHORTEST_SECONDS)
+            return self._wire.attempt(self._request, seconds)
         except (ConditionFailed, TransactionCancelled) as refused:
             refused.repeated = self._unknown
             raise
@@ -164,18 +125,40 @@ class _Sending:
                     raise _unknown_outcome(self._request.operation) from failed.error
             raise
 
-    def told(self, error: Exception, outcome: Outcome | None) -> Exception:
-        """An error with what became of the request: after one lost reply nobody knows, whatever came then."""
-        last = Outcome.UNKNOWN if self._unknown else outcome
-        return error if last is None else with_outcome(error, last)
+    def attempt_again(self, error: Exception, backoff: Backoff) -> dict[str, Any]:
+        """Makes further attempts after one that failed; raises if there may be none, or if the last one failed."""
+        while backoff.wait(_attempts_after(error)) is not None:
+            try:
+                return self.attempt()
+            except Exception as latest:
+                error = latest
+        try:
+            self._raise(error, backoff)
+        finally:
+            del error  # its traceback refers to this frame
 
-    def allowed(self, error: BaseException | None) -> int:
-        """How many attempts there may be in all after `error`."""
+    def _raise(self, error: Exception, backoff: Backoff) -> NoReturn:
+        """Raises the last error, which says what became of the request; after one lost reply nobody knows."""
+        last, outcome = error, None
         if isinstance(error, AttemptFailed):
-            return ATTEMPTS[error.outcome]
-        if isinstance(error, TransactionCancelled) and error.is_transient:
-            return ATTEMPTS[Outcome.REFUSED]
-        return 0
+            last, outcome = error.error, error.outcome
+        if self._unknown:
+            outcome = Outcome.UNKNOWN
+        if outcome is not None:
+            with_outcome(last, outcome)
+        with_attempts(last, backoff.attempts, backoff.waited)
+        if last is error:
+            raise last
+        raise last from last.__cause__
+
+
+def _attempts_after(error: Exception) -> int:
+    """How many attempts there may be in all after `error`."""
+    if isinstance(error, AttemptFailed):
+        return ATTEMPTS[error.outcome]
+    if isinstance(error, TransactionCancelled) and error.is_transient:
+        return ATTEMPTS[Outcome.REFUSED]
+    return 0
 
 
 def _unknown_outcome(operation: str) -> WriteOutcomeUnknownError:

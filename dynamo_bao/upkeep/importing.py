@@ -260,7 +260,7 @@ class _Import:
         if written.unprocessed:
             name = self.home.schema.name
             raise BatchIncompleteError(
-                f"{name}: DynamoDB had not taken {len(written.unprocessed)} items by the deadline.",
+                f"{name}: DynamoDB left {len(written.unprocessed)} items unprocessed, also when they were sent again.",
                 [(name, key.pk) for _, key in written.unprocessed],
             )
 

@@ -57,7 +57,6 @@ def test_the_import_loads_neither_boto3_nor_moto() -> None:
         "boto3",
         "botocore",
         "moto",
-        "tenacity",
         "cattrs",
         "asyncio",
         "msgspec",

@@ -9,15 +9,10 @@ from typing import Any
 import pytest
 
 from dynamo_bao import ServiceError, ThrottledError, WriteOutcomeUnknownError
+from dynamo_bao.transport.backoff import BASE_SECONDS, LONGEST_SECONDS
 from dynamo_bao.transport.messages import AttemptFailed, Outcome, Request
 from dynamo_bao.transport.outcomes import ConditionFailed, TransactionCancelled
-from dynamo_bao.transport.retry import (
-    ATTEMPTS,
-    BASE_SECONDS,
-    LONGEST_SECONDS,
-    RetryingTransport,
-    repeat_while,
-)
+from dynamo_bao.transport.retry import ATTEMPTS, RetryingTransport, repeat_unprocessed
 from tests.support.clocks import FakeTime
 
 FOREVER = 1e9
@@ -200,37 +195,100 @@ def test_one_attempt_is_always_made() -> None:
     assert RetryingTransport(wire, time.clock).send(READ, deadline=5.0).attempts == 1
 
 
-def test_repeat_while_asks_until_the_answer_is_not_wanted() -> None:
-    """It returns the first result that is not to be repeated."""
-    time, results = FakeTime(), iter([3, 2, 1, 0, 9])
-    assert repeat_while(time.clock, FOREVER, lambda: next(results), bool) == 0
-    assert len(time.slept) == 3
+class Members:
+    """Members of a batch, of which each reply takes some.
+
+    Args:
+        takes: how many are processed by each reply in turn; none by further ones.
+    """
+
+    def __init__(self, count: int, *takes: int, time: FakeTime | None = None) -> None:
+        self.left = count
+        self.takes = list(takes)
+        self.time = time or FakeTime()
+        self.waits: list[float | None] = []
+
+    def send(self, waited: float | None) -> int:
+        self.waits.append(waited)
+        self.left -= self.takes.pop(0) if self.takes else 0
+        return self.left
 
 
-def test_repeat_while_gives_the_last_result_at_the_deadline() -> None:
-    """No wait passes the deadline, there is no limit on attempts before it, and no hot loop."""
-    time, calls = FakeTime(), []
-
-    def call() -> int:
-        calls.append(time.now())
-        return len(calls)
-
-    assert repeat_while(time.clock, 60.0, call, bool) == len(calls)
-    assert time.now() <= 60.0
-    assert calls[-1] > 60.0 - 2 * LONGEST_SECONDS
-    assert 40 < len(calls) < 400
-    assert all(wait <= LONGEST_SECONDS for wait in time.slept)
+def repeated(members: Members, deadline: float = FOREVER) -> Members:
+    repeat_unprocessed(members.time.clock, deadline, members.left, members.send)
+    return members
 
 
-def test_an_exception_ends_repeat_while() -> None:
-    """Whatever the call raises comes out at once."""
+def test_a_reply_with_progress_is_followed_at_once() -> None:
+    """Replies that are full leave the rest unprocessed: nothing waits until a reply makes no progress."""
+    members = repeated(Members(100, *[10] * 10))
+    assert members.left == 0
+    assert members.waits == [None, *[0.0] * 9]
+    assert members.time.slept == []
+
+
+def test_progress_resets_the_waits() -> None:
+    """The wait after the first reply without progress is a short one each time."""
+    for _ in range(50):
+        members = repeated(Members(100, 0, 0, 10, 0, 90))
+        assert members.left == 0
+        first, second, third = members.time.slept
+        assert members.waits == [None, first, second, 0.0, third]
+        assert first <= BASE_SECONDS
+        assert second <= 2 * BASE_SECONDS
+        assert third <= BASE_SECONDS
+
+
+@pytest.mark.parametrize("takes", [(), (97,), (0, 0, 97), (50, 0, 47)])
+def test_S13_a_member_that_is_never_processed_costs_ten_requests(takes: tuple[int, ...]) -> None:
+    """Ten in a row without progress, the last one with progress included, are the end."""
+    members = repeated(Members(100, *takes))
+    since = max((number for number, taken in enumerate(takes) if taken), default=0)
+    assert len(members.waits) - since == 10
+    assert members.left == 100 - sum(takes)
+
+
+def test_R4_unprocessed_members_are_sent_again_after_jittered_waits_that_grow() -> None:
+    """Without progress each wait is anywhere between nothing and a growing bound, and no longer than a second."""
+    waits = [repeated(Members(5)).time.slept for _ in range(200)]
+    for number, column in enumerate(zip(*waits, strict=True)):
+        bound = min(LONGEST_SECONDS, BASE_SECONDS * 2**number)
+        assert all(0 <= wait <= bound for wait in column)
+        assert max(column) > bound * 0.8
+        assert min(column) < bound * 0.2
+
+
+@pytest.mark.parametrize("deadline", [0.0, 0.01, 0.5])
+def test_the_deadline_ends_what_is_sent_again(deadline: float) -> None:
+    """No wait passes it, and the first request is always sent."""
+    for _ in range(20):
+        members = repeated(Members(5), deadline)
+        assert members.time.now() <= deadline
+        assert len(members.waits) == len(members.time.slept) + 1
+
+
+def test_progress_does_not_pass_the_deadline() -> None:
+    """Where each request takes time, those that make progress end at the deadline too."""
+    time = FakeTime()
+    members = Members(1000, *[1] * 1000, time=time)
+
+    def send(waited: float | None) -> int:
+        time.sleep(1.0)
+        return members.send(waited)
+
+    repeat_unprocessed(time.clock, 5.0, 1000, send)
+    assert len(members.waits) == 5
+
+
+def test_an_exception_ends_what_is_sent_again() -> None:
+    """Whatever sending raises comes out at once."""
     time = FakeTime()
 
-    def call() -> int:
+    def send(waited: float | None) -> int:
         raise KeyError("x")
 
     with pytest.raises(KeyError):
-        repeat_while(time.clock, FOREVER, call, bool)
+        repeat_unprocessed(time.clock, FOREVER, 1, send)
     assert not time.slept
 
 
