@@ -51,6 +51,30 @@ READ_OPERATIONS: Final = frozenset(
 )
 """Operations that change nothing, so that repeating one is always safe."""
 
+LONGEST_REPLY: Final = 4_000_000
+"""How many bytes of JSON an operation returns at most that is not in `LONGEST_REPLIES`: one item, several times over.
+
+What is stored takes up to seven times as many bytes in JSON: a list of booleans does, 6 for a control character.
+"""
+LONGEST_REPLIES: Final = {
+    QUERY: 16_000_000,
+    SCAN: 16_000_000,
+    "TransactGetItems": 32_000_000,
+    TRANSACT_WRITE_ITEMS: 32_000_000,
+    BATCH_GET_ITEM: 128_000_000,
+    BATCH_WRITE_ITEM: 128_000_000,
+}
+
+
+def longest_reply(operation: str) -> int:
+    """How many bytes of JSON a reply to an operation has at most.
+
+    >>> longest_reply("GetItem"), longest_reply("BatchGetItem")
+    (4000000, 128000000)
+    """
+    return LONGEST_REPLIES.get(operation, LONGEST_REPLY)
+
+
 PK: Final = "_pk"
 SK: Final = "_sk"
 ITER_PK: Final = "_iter_pk"

@@ -69,6 +69,8 @@ LEVELS: tuple[tuple[str, tuple[str, ...]], ...] = (
             "transport.embedded",
             "transport.connections",
             "transport.signing",
+            "transport.trust",
+            "transport.direct",
             "transport.boto",
             "transport.listening",
             "transport.quick",

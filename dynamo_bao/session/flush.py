@@ -63,8 +63,17 @@ class Flush:
         seconds = seconds or min(database.deadline for database in databases)
         widened = 1 + QUERIES_FOR_A_BATCH if self.unheard else 1
         at_once = max_concurrency or widened * max(database.max_concurrency for database in databases)
-        calls: list[Callable[[], Any]] = [partial(_fetch, planned, seconds) for planned in plan]
-        calls += [partial(_ask, query.database, query.first_request(), seconds) for query in queries]
+        # One deadline for all of them, from now on: waiting until a thread is free counts.
+        calls: list[Callable[[], Any]] = [
+            partial(
+                fetch_batch, planned.transport, planned.batch, planned.database.deadline_from_now(seconds)
+            )
+            for planned in plan
+        ]
+        calls += [
+            partial(_ask, query.database, query.first_request(), query.database.deadline_from_now(seconds))
+            for query in queries
+        ]
         with open_round(self._rounds, databases[0], "lookups" if plan else "queries") as opened:
             answers = pool.run(calls, at_once)
             for planned, answer in zip(plan, answers, strict=False):
@@ -124,17 +133,12 @@ class Flush:
             query.arrived(outcome.error)
 
 
-def _ask(database: Database, request: Request, seconds: float) -> Reply | FailedRequest:
+def _ask(database: Database, request: Request, deadline: float) -> Reply | FailedRequest:
     now = database.transport.clock.now()
     try:
-        return database.transport.send(request, deadline=now + seconds)
+        return database.transport.send(request, deadline=deadline)
     except Exception as error:
         return FailedRequest(request, error, now)
-
-
-def _fetch(planned: PlannedBatch, seconds: float) -> BatchAnswer:
-    deadline = planned.transport.clock.now() + seconds
-    return fetch_batch(planned.transport, planned.batch, deadline)
 
 
 def _share(answer: BatchAnswer, keys: int) -> Capacity:

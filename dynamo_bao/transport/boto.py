@@ -10,6 +10,7 @@ import io
 import os
 import re
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from typing import Any, Final, NamedTuple, NoReturn
@@ -17,6 +18,7 @@ from typing import Any, Final, NamedTuple, NoReturn
 from dynamo_bao.errors import DataFormatError
 from dynamo_bao.process import this_process
 from dynamo_bao.transport.connections import HttpReply, NotConnected, ReplyLost
+from dynamo_bao.transport.direct import Attempt, DirectSession, original_of
 from dynamo_bao.transport.embedded import EmbeddedEngine
 from dynamo_bao.transport.integrity import check_envelope, parse_reply
 from dynamo_bao.transport.messages import (
@@ -42,11 +44,13 @@ class Opened(NamedTuple):
         client: the boto3 client.
         credentials: gives the credentials of the moment; None where the client is the user's own.
         ca_bundle: the file of trusted certificates that was configured; None for the usual ones.
+        fetching: how many seconds it took to fetch credentials for the first time.
     """
 
     client: Any
     credentials: Callable[[], Any] | None = None
     ca_bundle: str | None = None
+    fetching: float = 0.0
 
 
 class Manner(NamedTuple):
@@ -81,6 +85,11 @@ def open_client(
         tcp_keepalive=True,
     )
     session = get_session()
+    found, fetching = None, 0.0
+    if not credentials:
+        begun = time.monotonic()
+        found = session.get_credentials()
+        fetching = time.monotonic() - begun
     client = Session(botocore_session=session).client(
         "dynamodb", region_name=region, endpoint_url=endpoint_url, config=config, **credentials
     )
@@ -88,13 +97,32 @@ def open_client(
     if credentials:
         fixed = StaticCredentials.of(credentials)
         return Opened(client, lambda: fixed, authorities)
-    found = session.get_credentials()
-    return Opened(client, found and found.get_frozen_credentials, authorities)
+    return Opened(client, found and found.get_frozen_credentials, authorities, fetching)
 
 
 def configured_authorities(setting: str | None, environment: Mapping[str, str]) -> str | None:
     """The file of trusted certificates that botocore takes for a setting; None for the usual ones."""
     return setting or environment.get("REQUESTS_CA_BUNDLE") or None
+
+
+def _seconds_for_credentials(opened: Opened) -> float:
+    """Has credentials ready that are to be fetched, and returns how long that took.
+
+    Whoever gives them (IMDS, SSO, STS) has limits of its own; the budget of a request begins afterwards.
+    """
+    begun = time.monotonic()
+    if opened.credentials is not None:
+        opened.credentials()
+    return time.monotonic() - begun
+
+
+def _response(url: str, reply: HttpReply) -> Any:
+    """A reply as botocore has them."""
+    from botocore.awsrequest import AWSResponse
+
+    headers = {name: value for name, value in reply.headers.items() if name != "content-encoding"}
+    raw: Any = _Body(reply.body)
+    return AWSResponse(url, reply.status, headers, raw)
 
 
 def attach(client: Any, engine: EmbeddedEngine) -> None:
@@ -133,7 +161,7 @@ class BotoWire:
         self._given = given
         self._opened: Opened | None = None
         self._process: object = None
-        self._call = threading.local()
+        self._calls = threading.local()
         self.manner: Manner | None = None
 
     @property
@@ -148,11 +176,25 @@ class BotoWire:
             with this_process.lock:
                 if self._process is not this_process.token:
                     opened, self.manner = self._factory(), None
-                    opened.client.meta.events.register("before-parse.dynamodb", self._take_reply)
+                    for event, handler in self._handlers():
+                        opened.client.meta.events.register_first(event, handler)
                     opened.client.meta.events.register_last("before-send.dynamodb", self._see_manner)
+                    self._stand_in(opened.client)
                     self._opened, self._process = opened, this_process.token
         assert self._opened is not None
         return self._opened
+
+    def _handlers(self) -> tuple[tuple[str, Any], ...]:
+        taking = ("before-parse.dynamodb", self._take_reply)
+        return (taking, ("needs-retry.dynamodb", self._refuse_retry)) if self._given else (taking,)
+
+    def _stand_in(self, client: Any) -> None:
+        """Has the client send what this library asks of it within the time that is left."""
+        endpoint: Any = getattr(client, "_endpoint", None)
+        session = original_of(getattr(endpoint, "http_session", None))
+        if session is not None:
+            own = DirectSession(session, self._attempt_now, _response, CONNECT_SECONDS, READ_SECONDS)
+            endpoint.http_session = own
 
     @property
     def client(self) -> Any:
@@ -163,38 +205,72 @@ class BotoWire:
         with this_process.lock:
             mine = self._process is this_process.token
             opened, self._opened, self._process = self._opened, None, None
-        if opened is not None and mine:
-            events = opened.client.meta.events
-            events.unregister("before-parse.dynamodb", self._take_reply)
-            events.unregister("before-send.dynamodb", self._see_manner)
-            if not self._given:
-                opened.client.close()
+        if opened is None or not mine:
+            return
+        events = opened.client.meta.events
+        for event, handler in (*self._handlers(), ("before-send.dynamodb", self._see_manner)):
+            events.unregister(event, handler)
+        if not self._given:
+            opened.client.close()
+            return
+        endpoint: Any = getattr(opened.client, "_endpoint", None)
+        session = getattr(endpoint, "http_session", None)
+        if isinstance(session, DirectSession):
+            endpoint.http_session = session.original
+            session.disconnect()
 
     def attempt(self, request: Request, seconds: float) -> dict[str, Any]:
-        method = getattr(self.client, method_of(request.operation))
-        self._call.active, self._call.usual = True, not names_an_arn(request)
+        ends, was_open = time.monotonic() + seconds, self.is_open
+        opened = self.opened
+        before, attempt = self._attempt_now(), Attempt(request, ends)
+        attempt.ends += 0.0 if was_open else opened.fetching
+        self._calls.attempt, believed = attempt, True
         try:
-            body: dict[str, Any] = method(**request.parameters)
+            attempt.ends += _seconds_for_credentials(opened)
+            body: dict[str, Any] = getattr(opened.client, method_of(request.operation))(**request.parameters)
         except Exception as error:
-            _raise_for(request, error)
+            believed = not isinstance(error, DataFormatError)
+            _raise_for(request, error, opened.client.meta.endpoint_url)
         finally:
-            self._call.active = False
+            self._calls.attempt = before
+            if attempt.reply is not None:
+                attempt.reply.settle(believed)
         body.pop("ResponseMetadata", None)
         return body
+
+    def _attempt_now(self) -> Attempt | None:
+        """The attempt that this thread makes; None for a call of somebody else's, as on a client of the user's."""
+        attempt: Attempt | None = getattr(self._calls, "attempt", None)
+        return attempt
 
     def _take_reply(
         self, operation_model: Any, response_dict: Any, customized_response_dict: dict[str, Any], **_: object
     ) -> None:
-        if not getattr(self._call, "active", False):
-            return  # somebody else's call on a client that is theirs too
+        if self._attempt_now() is None:
+            return
         operation, body = operation_model.name, response_dict["body"]
         check_envelope(response_dict["headers"], body, operation)
         if response_dict["status_code"] < 300:
             customized_response_dict.update(parse_reply(body, operation))
             response_dict["body"] = b"{}"
 
+    def _refuse_retry(
+        self, response: Any, operation: Any, caught_exception: Exception | None, **_: object
+    ) -> None:
+        """Ends a call of this library's after one attempt: a client's own retries know nothing of the deadline."""
+        if self._attempt_now() is None:
+            return
+        if caught_exception is not None:
+            raise caught_exception
+        http, parsed = response
+        if http.status_code >= 300:
+            error = parsed.get("Error", {})
+            kind = self.client.exceptions.from_code(str(error.get("Code", "")))
+            raise kind(parsed, operation.name)
+
     def _see_manner(self, request: Any, **_: object) -> None:
-        if self.manner is not None or not (getattr(self._call, "active", False) and self._call.usual):
+        attempt = self._attempt_now()
+        if self.manner is not None or attempt is None or names_an_arn(attempt.request):
             return  # known, somebody else's, or to an endpoint that is one table's
         headers = {name.lower(): _text(value) for name, value in request.headers.items()}
         scope = scope_of(headers.get("authorization", ""))
@@ -237,10 +313,12 @@ def _text(value: Any) -> str:
 # --- what went wrong ----------------------------------------------------------------------------------
 
 
-def _raise_for(request: Request, error: Exception) -> NoReturn:
+def _raise_for(request: Request, error: Exception, url: str = "") -> NoReturn:
     """Raises what an exception of botocore means; itself where another attempt would not help."""
     from botocore.exceptions import ClientError
 
+    if isinstance(error, (NotConnected, ReplyLost)):
+        raise lost_on_the_way(url, error) from error.__cause__
     if isinstance(error, ClientError):
         raise _answered(request, error) from error
     outcome = _outcome_without_reply(error)

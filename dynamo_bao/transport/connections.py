@@ -2,18 +2,23 @@
 
 A request is one write of bytes that were put together beforehand, and a reply is read as it arrives: there is
 nothing between the library and the socket. A connection is looked at before it is used again, so that one the
-server has closed meanwhile is not taken for a lost reply, and what nobody asked for not for an answer.
+server has closed meanwhile is not taken for a lost reply, and what nobody asked for not for an answer. Whoever
+asked says whether the reply is believed before its connection is used again.
+
+One budget of seconds covers an exchange from its first step to its last: resolving the host's name, connecting,
+the TLS handshake, sending and receiving.
 """
 
 from __future__ import annotations
 
 import select
 import socket
+import threading
 import time
 import zlib
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
@@ -23,6 +28,10 @@ LONGEST_HEAD: Final = 65536
 RECEIVED_AT_ONCE: Final = 65536
 LONGEST_IDLE_SECONDS: Final = 60.0
 IDLE_CONNECTIONS: Final = 64
+LONGEST_BODY: Final = 128_000_000
+"""How many bytes a body has at most where the caller sets no other bound."""
+REQUEST_TIMEOUT: Final = 408
+"""What servers say on a connection that was idle for too long for them; no request of it was carried out."""
 _DIGITS: Final = frozenset("0123456789abcdefABCDEF")
 
 
@@ -35,11 +44,34 @@ class ReplyLost(Exception):
 
 
 class HttpReply(NamedTuple):
-    """One reply: its status, its headers by lower-case name, and its whole body."""
+    """One reply: its status, its headers by lower-case name, and its whole body.
+
+    Attributes:
+        reason: what an error reply says beside its status; nothing for others.
+    """
 
     status: int
     headers: dict[str, str]
     body: bytes
+    reason: str = ""
+
+    def settle(self, believed: bool) -> None:
+        """Says whether the reply is an answer to the request; if not, its connection is closed."""
+
+
+class LeasedReply(HttpReply):
+    """A reply whose connection is not used again before `settle` is called."""
+
+    lease: tuple[Connections, Connection] | None
+
+    def settle(self, believed: bool) -> None:
+        lease, self.lease = self.lease, None
+        if lease is not None:
+            connections, connection = lease
+            if believed:
+                connections.give_back(connection)
+            else:
+                connection.close()
 
 
 class Origin(NamedTuple):
@@ -86,17 +118,29 @@ class Connection:
         self._arrived = _arrivals(connected)
         self.rest()
 
-    def exchange(self, request: bytes, ends: float, patience: float) -> tuple[HttpReply, bool]:
+    def exchange(
+        self, request: bytes, ends: float, patience: float, longest: int = LONGEST_BODY
+    ) -> tuple[HttpReply, bool]:
         """Sends a request; returns its reply, and whether the connection may be used again.
 
         Args:
             request: the whole request.
             ends: when the reply must be there, in seconds of `time.monotonic`.
             patience: for how many seconds at most nothing may arrive.
+            longest: how many bytes the reply's body may have, compressed or not.
         """
+        self._send(request, ends, patience)
+        return _Reading(self, ends, patience, longest).reply()
+
+    def _send(self, data: bytes, ends: float, patience: float) -> None:
+        """Sends all of it, piece by piece where the server is slow to take it, with a limit over all pieces."""
         self.wait_at_most(ends, patience)
-        self._sock.sendall(request)
-        return _Reading(self, ends, patience).reply()
+        sent = self._sock.send(data)
+        if sent < len(data):
+            rest = memoryview(data)[sent:]
+            while rest:
+                self.wait_at_most(ends, patience)
+                rest = rest[self._sock.send(rest) :]
 
     def wait_at_most(self, ends: float, patience: float) -> None:
         """Has what is done next fail where it takes longer than that; see `exchange`."""
@@ -133,33 +177,29 @@ class _Reading:
     """One reply on its way in.
 
     Args:
-        connection: where it arrives; the first of it is waited for already.
-        ends, patience: see `Connection.exchange`.
+        connection: where it arrives.
+        ends, patience, longest: see `Connection.exchange`.
     """
 
-    def __init__(self, connection: Connection, ends: float, patience: float) -> None:
+    def __init__(self, connection: Connection, ends: float, patience: float, longest: int) -> None:
         self._connection = connection
         self._ends = ends
         self._patience = patience
+        self._longest = longest
         self._held = b""
-        self._begun = False
 
     def reply(self) -> tuple[HttpReply, bool]:
-        status, version, headers = self._head()
+        status, version, reason, headers = self._head()
         while 100 <= status < 200:
-            status, version, headers = self._head()
+            status, version, reason, headers = self._head()
         body, ended = self._body(status, headers)
         wishes = headers.get("connection", "").lower()
         reusable = ended and "close" not in wishes and (version == "HTTP/1.1" or "keep-alive" in wishes)
-        if headers.get("content-encoding", "identity").lower() == "gzip":
-            body = zlib.decompress(body, zlib.MAX_WBITS | 16)
-        return HttpReply(status, headers, body), reusable and not self._held
-
-    def _arriving(self) -> bytes:
-        if self._begun:
-            self._connection.wait_at_most(self._ends, self._patience)
-        self._begun = True
-        return self._connection.receive()
+        encoding = headers.get("content-encoding")
+        if encoding is not None and encoding.lower() != "identity":
+            body = self._decoded(encoding.lower(), headers, body)
+        shown = reason if status >= 300 else ""
+        return LeasedReply(status, headers, body, shown), reusable and not self._held
 
     def _more(self) -> bytes:
         data = self._arriving()
@@ -167,23 +207,27 @@ class _Reading:
             raise ConnectionResetError("the server closed the connection before the reply had ended")
         return data
 
-    def _head(self) -> tuple[int, str, dict[str, str]]:
+    def _arriving(self) -> bytes:
+        self._connection.wait_at_most(self._ends, self._patience)
+        return self._connection.receive()
+
+    def _head(self) -> tuple[int, str, str, dict[str, str]]:
         held = self._held or self._more()
-        while (end := held.find(b"\r\n\r\n")) < 0:
+        while (end := _end_of_head(held)) < 0:
             if len(held) > LONGEST_HEAD:
                 raise ValueError("the reply's head has no end")
             held += self._more()
-        self._held = held[end + 4 :]
-        first, *lines = held[:end].decode("latin-1").split("\r\n")
+        self._held = held[end + (2 if held[end + 1] == _LF else 3) :]
+        first, *lines = held[:end].decode("latin-1").split("\n")
         version, _, rest = first.partition(" ")
         if not version.startswith("HTTP/1."):
             raise ValueError("the reply is not HTTP/1")
         parts = [line.partition(":") for line in lines]
         headers = {name.lower(): value.strip() for name, _, value in parts}
-        return _number(rest[:3], 100), version, headers
+        return _number(rest[:3], 100), version, rest[3:].strip(), headers
 
     def _body(self, status: int, headers: dict[str, str]) -> tuple[bytes, bool]:
-        """The body, and whether its end was marked, so that another reply may follow."""
+        """The body as it was sent, and whether its end was marked, so that another reply may follow."""
         encoding = headers.get("transfer-encoding")
         if encoding is not None:
             if encoding.lower() != "chunked":
@@ -191,10 +235,29 @@ class _Reading:
             return self._chunks(), True
         length = headers.get("content-length")
         if length is not None:
-            return self._exactly(_number(length)), True
+            return self._exactly(self._bounded(_number(length))), True
         if status in (204, 304):
             return b"", True
         return self._rest(), False
+
+    def _bounded(self, size: int) -> int:
+        if size > self._longest:
+            raise ValueError(f"the reply is longer than the {self._longest} bytes its operation can return")
+        return size
+
+    def _decoded(self, encoding: str, headers: dict[str, str], sent: bytes) -> bytes:
+        """A compressed body as it was before; its checksum is that of what was sent."""
+        if encoding != "gzip":
+            raise ValueError(f"the reply has the content encoding {encoding[:20]!r}, which nobody asked for")
+        checksum = headers.get("x-amz-crc32")
+        if checksum is not None and str(zlib.crc32(sent)) != checksum:
+            raise ValueError("the reply's CRC-32 is not the one its header says")
+        inflating = zlib.decompressobj(zlib.MAX_WBITS | 16)
+        body = inflating.decompress(sent, self._longest + 1)
+        self._bounded(len(body))
+        if not inflating.eof or inflating.unused_data:
+            raise ValueError("the compressed reply does not end where it should")
+        return body
 
     def _exactly(self, length: int) -> bytes:
         held = self._held
@@ -209,30 +272,42 @@ class _Reading:
         return held[:length]
 
     def _chunks(self) -> bytes:
-        parts = []
+        body = bytearray()
         while (size := _number(self._line().partition(b";")[0].strip().decode("latin-1"), base=16)) > 0:
-            parts.append(self._exactly(size))
-            if self._exactly(2) != b"\r\n":
+            self._bounded(len(body) + size)
+            body += self._exactly(size)
+            if self._line():
                 raise ValueError("a chunk of the reply is not as long as it says")
         while self._line():
             pass
-        return b"".join(parts)
+        return bytes(body)
 
     def _line(self) -> bytes:
         held = self._held
-        while (end := held.find(b"\r\n")) < 0:
+        while (end := held.find(b"\n")) < 0:
             if len(held) > LONGEST_HEAD:
                 raise ValueError("a line of the reply has no end")
             held += self._more()
-        self._held = held[end + 2 :]
-        return held[:end]
+        self._held = held[end + 1 :]
+        return held[:end].removesuffix(b"\r")
 
     def _rest(self) -> bytes:
-        parts = [self._held]
+        body = bytearray(self._held)
         while data := self._arriving():
-            parts.append(data)
+            self._bounded(len(body) + len(data))
+            body += data
         self._held = b""
-        return b"".join(parts)
+        return bytes(body)
+
+
+_LF: Final = ord("\n")
+
+
+def _end_of_head(held: bytes) -> int:
+    """Where the last line of a head ends, before the empty line; lines may end with a bare line feed."""
+    end = held.find(b"\n\r\n")
+    bare = held.find(b"\n\n", 0, end if end >= 0 else len(held))
+    return end if bare < 0 else bare
 
 
 def _number(text: str, least: int = 0, base: int = 10) -> int:
@@ -244,11 +319,71 @@ def _number(text: str, least: int = 0, base: int = 10) -> int:
 
 def _arrivals(sock: socket.socket) -> Callable[[], object]:
     """A function that says whether something has arrived on a socket: on an idle one, its end."""
+    waiting: Callable[[], object]
     if hasattr(select, "poll"):
         poller = select.poll()
         poller.register(sock, select.POLLIN)
-        return partial(poller.poll, 0)
-    return lambda: select.select([sock], [], [], 0)[0]
+        waiting = partial(poller.poll, 0)
+    else:
+        waiting = partial(_readable, sock)
+    decrypted = getattr(sock, "pending", None)  # what TLS has read of the socket, and nobody of it
+    return waiting if decrypted is None else lambda: decrypted() or waiting()
+
+
+def _readable(sock: socket.socket) -> object:
+    return select.select([sock], [], [], 0)[0]
+
+
+class _Lookup:
+    """The addresses of a host, found out in a thread of its own: nothing else can give up at a certain time.
+
+    Args:
+        host, port: what to connect to.
+    """
+
+    def __init__(self, host: str, port: int) -> None:
+        # A name that is ASCII needs no codec for names of other alphabets, which would be imported for it.
+        self._asked = host.encode() if host.isascii() else host, port
+        self._done = threading.Event()
+        self._addresses: list[Any] = []
+        self._failure: OSError | None = None
+
+    def start(self) -> _Lookup:
+        """Begins; in this thread where there is nothing to wait for, or no thread can be started."""
+        host = self._asked[0]
+        is_address = host.replace(b".", b"").isdigit() or b":" in host if isinstance(host, bytes) else False
+        if is_address:
+            self._run()
+        else:
+            try:
+                threading.Thread(target=self._run, daemon=True, name="dynamo_bao name lookup").start()
+            except RuntimeError:  # the interpreter is about to end
+                self._run()
+        return self
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether there is an outcome."""
+        return self._done.is_set()
+
+    def _run(self) -> None:
+        try:
+            host, port = self._asked
+            self._addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        except OSError as error:
+            self._failure = error
+        except UnicodeError as error:
+            self._failure = OSError(f"the host's name cannot be looked up ({error})")
+        finally:
+            self._done.set()
+
+    def addresses(self, ends: float) -> list[Any]:
+        """The addresses; `OSError` where there are none, or they are not known in time."""
+        if not self._done.wait(_left(ends)):
+            raise TimeoutError("the host's name was not resolved in time")
+        if self._failure is not None:
+            raise type(self._failure)(*self._failure.args) from self._failure
+        return self._addresses
 
 
 class Connections:
@@ -271,9 +406,11 @@ class Connections:
         self._read_seconds = read_seconds
         self._idle: list[Connection] = []
         self._closed = False
+        self._lock = threading.Lock()
+        self._lookup: _Lookup | None = None
 
     def exchange(self, request: bytes, seconds: float) -> HttpReply:
-        """Sends a request and returns its reply.
+        """Sends a request and returns its reply, which is believed.
 
         Args:
             request: the whole request, head and body.
@@ -283,24 +420,56 @@ class Connections:
             NotConnected: where no connection could be made.
             ReplyLost: where no whole reply came back.
         """
-        ends = time.monotonic() + seconds
-        connection = self._waiting() or self._connected(ends)
+        reply = self.lease(request, time.monotonic() + seconds)
+        reply.settle(True)
+        return reply
+
+    def lease(self, request: bytes, ends: float, longest: int = LONGEST_BODY) -> HttpReply:
+        """Sends a request and returns its reply; the connection is free again when that is settled.
+
+        Args:
+            request: the whole request, head and body.
+            ends: when that must be over, in seconds of `time.monotonic`.
+            longest: how many bytes the reply's body may have.
+
+        Raises:
+            NotConnected: where no connection could be made.
+            ReplyLost: where no whole reply came back.
+        """
+        if time.monotonic() >= ends:
+            raise NotConnected("no time was left") from TimeoutError("no time was left to send the request")
+        idle = self._waiting()
+        if idle is not None:
+            reply = self._exchanged(idle, request, ends, longest)
+            if reply.status != REQUEST_TIMEOUT:
+                return reply
+            reply.settle(False)  # said of the time before the request
+        return self._exchanged(self._connected(ends), request, ends, longest)
+
+    def _exchanged(self, connection: Connection, request: bytes, ends: float, longest: int) -> HttpReply:
         try:
-            reply, reusable = connection.exchange(request, ends, self._read_seconds)
+            reply, reusable = connection.exchange(request, ends, self._read_seconds, longest)
         except (OSError, ValueError, zlib.error) as error:
             connection.close()
             raise ReplyLost(str(error)) from error
         except BaseException:
             connection.close()
             raise
-        if reusable and not self._closed and len(self._idle) < IDLE_CONNECTIONS:
-            connection.rest()
-            self._idle.append(connection)
-            if self._closed:  # meanwhile, by another thread, which did not see this one
-                self.close()
-        else:
+        assert isinstance(reply, LeasedReply)
+        reply.lease = (self, connection) if reusable else None
+        if not reusable:
             connection.close()
         return reply
+
+    def give_back(self, connection: Connection) -> None:
+        """Has a connection wait to be used again."""
+        if self._closed or len(self._idle) >= IDLE_CONNECTIONS:
+            connection.close()
+            return
+        connection.rest()
+        self._idle.append(connection)
+        if self._closed:  # meanwhile, by another thread, which did not see this one
+            self.close()
 
     def _waiting(self) -> Connection | None:
         """A connection that is open and unused, the one used last first."""
@@ -341,11 +510,7 @@ class Connections:
 
         An address that does not answer may use up half of what is left, and the last one all of it.
         """
-        host = self.origin.host
-        # A name that is ASCII needs no codec for names of other alphabets, which would be imported for it.
-        found = socket.getaddrinfo(
-            host.encode() if host.isascii() else host, self.origin.port, type=socket.SOCK_STREAM
-        )
+        found = self._looked_up().addresses(ends)
         failure = OSError("the host has no address")
         for number, (family, kind, protocol, _, address) in enumerate(found, 1):
             sock = socket.socket(family, kind, protocol)
@@ -359,6 +524,13 @@ class Connections:
                     raise
                 failure = error
         raise failure
+
+    def _looked_up(self) -> _Lookup:
+        """The lookup of the host's name that is under way, which all wait for, or a new one."""
+        with self._lock:
+            if self._lookup is None or self._lookup.has_ended:
+                self._lookup = _Lookup(self.origin.host, self.origin.port).start()
+            return self._lookup
 
     def _encrypted(self, sock: socket.socket, ends: float) -> socket.socket:
         if self._context is None:

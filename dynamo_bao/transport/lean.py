@@ -17,7 +17,7 @@ from urllib.parse import quote
 
 from attrs import Factory, field, frozen
 
-from dynamo_bao.errors import ConfigurationError, DataFormatError
+from dynamo_bao.errors import BaoError, DataFormatError
 from dynamo_bao.process import this_process
 from dynamo_bao.transport.boto import (
     CONNECT_SECONDS,
@@ -29,11 +29,14 @@ from dynamo_bao.transport.boto import (
     refusal_of,
 )
 from dynamo_bao.transport.connections import Connections, HttpReply, NotConnected, Origin, ReplyLost
+from dynamo_bao.transport.direct import bytes_of
 from dynamo_bao.transport.integrity import check_envelope, parse_reply
 from dynamo_bao.transport.listening import Ears, Listeners
 from dynamo_bao.transport.messages import AttemptFailed, Outcome, Request, names_an_arn, with_outcome
 from dynamo_bao.transport.quick import Quick
 from dynamo_bao.transport.signing import CONTENT_TYPE, Credentials, Signer
+from dynamo_bao.transport.trust import trusted_context
+from dynamo_bao.wire import longest_reply
 
 if TYPE_CHECKING:
     import ssl
@@ -166,25 +169,43 @@ class LeanWire:
         self.boto.close()
 
     def attempt(self, request: Request, seconds: float) -> dict[str, Any]:
+        ends = time.monotonic() + seconds
         route = self._route
         if route is None or not route.holds():
             route = self._rerouted(route)
         if route is None or names_an_arn(request):
-            return self.boto.attempt(request, seconds)
+            return self.boto.attempt(request, ends - time.monotonic())
         listeners = Listeners.NOBODY
         if route.ears is not None:
             listeners = route.ears.listeners(request.operation, method_of(request.operation))
         if listeners is Listeners.ANYBODY:
-            return self.boto.attempt(request, seconds)
+            return self.boto.attempt(request, ends - time.monotonic())
         body = encoded(request.written)
         if body is None:
-            return self.boto.attempt(request, seconds)
+            return self.boto.attempt(request, ends - time.monotonic())
         send = self._send if listeners is Listeners.NOBODY else self._send_heard
-        ends, skew = time.monotonic() + seconds, self._skew
+        skew = self._skew
         reply = send(route, request, body, skew, ends)
         if reply.status >= 300 and self._clock_was_wrong(reply, skew):
+            reply.settle(True)
             reply = send(route, request, body, self._skew, ends)
-        return self._answer(request, reply)
+        return self._believed(request, reply)
+
+    def _believed(self, request: Request, reply: HttpReply) -> dict[str, Any]:
+        """What a reply says; one that is damaged costs its connection, as what comes next on it is not trusted."""
+        believed = False
+        try:
+            answer = self._answer(request, reply)
+            believed = True
+            return answer
+        except BaoError:  # what DynamoDB answered
+            believed = True
+            raise
+        except AttemptFailed as failed:
+            believed = not isinstance(failed.error, DataFormatError)
+            raise
+        finally:
+            reply.settle(believed)
 
     # --- finding a way ---------------------------------------------------------------------------------
 
@@ -227,28 +248,23 @@ class LeanWire:
     def _trusted(self) -> ssl.SSLContext:
         """Whom to trust: the certificates that are configured, else those botocore would take."""
         source = self.boto.opened if self.boto.is_open or self._quick is None else self._quick
-        file = source.ca_bundle or usual_certificates()
-        # Imported here: an endpoint in the same machine often does without encryption.
-        import ssl
-
-        try:
-            return ssl.create_default_context(cafile=file)
-        except OSError as error:
-            raise ConfigurationError(
-                f"the trusted certificates cannot be read from {file!r} ({error}); "
-                f"AWS_CA_BUNDLE or ca_bundle has to name a file of certificates in PEM format.",
-                field="ca_bundle",
-            ) from error
+        return trusted_context(source.ca_bundle)
 
     # --- sending -----------------------------------------------------------------------------------------
 
     def _send(self, route: Route, request: Request, body: bytes, skew: float, ends: float) -> HttpReply:
+        begun = time.monotonic()
         head = route.head(request.operation, body, self._clock() + skew)
-        return _exchanged(route.connections, route.manner.url, head + body, ends)
+        ends += (
+            time.monotonic() - begun
+        )  # botocore may have had to fetch credentials, which has limits of its own
+        return _leased(route.connections, route.manner.url, request, head + body, ends)
 
     def _send_heard(self, route: Route, request: Request, body: bytes, skew: float, ends: float) -> HttpReply:
         """Sends a request that handlers of ``before-send`` see first, change or answer."""
+        begun = time.monotonic()
         headers = {**route.usual_headers, **route.headers(request.operation, body, self._clock() + skew)}
+        ends += time.monotonic() - begun
         prepared, reply = self.boto.hear(request, route.manner.url, headers, body)
         if reply is not None:
             return reply
@@ -256,7 +272,7 @@ class LeanWire:
         connections = route.connections
         if origin != connections.origin:
             connections = route.elsewhere.setdefault(origin, self._connections(origin))
-        return _exchanged(connections, prepared.url, _bytes_of(prepared, origin), ends)
+        return _leased(connections, prepared.url, request, bytes_of(prepared, origin), ends)
 
     def _clock_was_wrong(self, reply: HttpReply, used: float) -> bool:
         """Whether a signature was refused because of this machine's clock, which is from now on corrected.
@@ -330,35 +346,8 @@ def _base64(value: Any) -> str:
     raise TypeError(f"{type(value).__name__} is no value of DynamoDB's")
 
 
-def _exchanged(connections: Connections, url: str, data: bytes, ends: float) -> HttpReply:
+def _leased(connections: Connections, url: str, request: Request, data: bytes, ends: float) -> HttpReply:
     try:
-        return connections.exchange(data, ends - time.monotonic())
+        return connections.lease(data, ends, longest_reply(request.operation))
     except (NotConnected, ReplyLost) as error:
         raise lost_on_the_way(url, error) from error.__cause__
-
-
-def _bytes_of(prepared: Any, origin: Origin) -> bytes:
-    """A request as handlers left it, as it is sent."""
-    path = prepared.url.split("://", 1)[-1].partition("/")[2]
-    given: Any = prepared.body or b""
-    content = given.read() if hasattr(given, "read") else given
-    body = content.encode() if isinstance(content, str) else bytes(content)
-    lines = [f"{prepared.method} /{path} HTTP/1.1"]
-    if "Host" not in prepared.headers:
-        lines.append(f"Host: {origin.name}")
-    for name, value in prepared.headers.items():
-        lines.append(f"{name}: {value.decode() if isinstance(value, bytes) else value}")
-    return "\r\n".join([*lines, "", ""]).encode("latin-1") + body
-
-
-def usual_certificates() -> str | None:
-    """The file of trusted certificates that botocore takes where none is configured."""
-    try:
-        import certifi
-    except ImportError:
-        from importlib.util import find_spec
-        from pathlib import Path
-
-        spec = find_spec("botocore")
-        return str(Path(spec.origin).parent / "cacert.pem") if spec and spec.origin else None
-    return certifi.where()

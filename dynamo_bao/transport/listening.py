@@ -9,13 +9,11 @@ from __future__ import annotations
 
 import enum
 import functools
-import os
-import sys
 from operator import is_
-from types import FunctionType
 from typing import Any, Final
 
 from dynamo_bao.transport.boto import BotoWire
+from dynamo_bao.transport.direct import connection_pools, is_botocores, original_of
 
 BEFORE_SEND: Final = "before-send"
 _EVENTS: Final = (
@@ -63,10 +61,10 @@ class Ears:
         self._service = client.meta.service_model.service_id.hyphenize()
         self._endpoint: Any = getattr(client, "_endpoint", None)
         self._session: Any = getattr(self._endpoint, "http_session", None)
-        self._kinds = type(client), type(self._endpoint), type(self._session)
-        requests = sys.modules.get("botocore.awsrequest")
-        self._pools = [getattr(requests, f"AWS{name}ConnectionPool", None) for name in ("HTTP", "HTTPS")]
-        self._untouched = self._functions() if all(map(_is_botocores, self._functions())) else None
+        self._original: Any = original_of(self._session)
+        self._kinds = type(client), type(self._endpoint), type(self._original)
+        self._pools = connection_pools()
+        self._untouched = self._functions() if all(map(is_botocores, self._functions())) else None
 
     def _functions(self) -> tuple[Any, ...]:
         """The functions and classes that tracers and recorders put their own in place of, as they are now."""
@@ -116,6 +114,7 @@ class Ears:
             or not _REPLACEABLE.isdisjoint(self._endpoint.__dict__)
             or self._endpoint.http_session is not self._session
             or "send" in self._session.__dict__
+            or "send" in self._original.__dict__
         )
 
     def _ask(self, operation: str) -> Listeners:
@@ -141,10 +140,3 @@ def _is_foreign(handler: Any) -> bool:
         return False
     room = str(getattr(handler, "__module__", None) or type(handler).__module__)
     return room in _FOREIGN_ROOMS or room.split(".")[0] != "botocore"
-
-
-def _is_botocores(part: Any) -> bool:
-    """Whether a function or class is the one that botocore's source has, and none that wraps or replaces it."""
-    if isinstance(part, type):
-        return part.__module__.split(".")[0] == "botocore"
-    return isinstance(part, FunctionType) and f"{os.sep}botocore{os.sep}" in part.__code__.co_filename

@@ -20,8 +20,6 @@ from dynamo_bao.transport.messages import (
 )
 from dynamo_bao.transport.outcomes import ConditionFailed, TransactionCancelled
 
-SHORTEST_SECONDS: Final = 0.05
-"""How long an attempt is given at least, also where the deadline has passed before the first."""
 ATTEMPTS: Final = {Outcome.REFUSED: 10, Outcome.NOT_SENT: 4, Outcome.UNKNOWN: 4}
 """How many attempts a request may have in all, by what became of the last."""
 UNPROCESSED_ATTEMPTS: Final = ATTEMPTS[Outcome.REFUSED]
@@ -113,7 +111,7 @@ class _Sending:
     def attempt(self) -> dict[str, Any]:
         """Makes one attempt."""
         try:
-            seconds = max(self._deadline - self._clock.now(), SHORTEST_SECONDS)
+            seconds = max(self._deadline - self._clock.now(), 0.0)
             return self._wire.attempt(self._request, seconds)
         except (ConditionFailed, TransactionCancelled) as refused:
             refused.repeated = self._unknown

@@ -1,0 +1,184 @@
+"""What a boto3 client sends with, so that the deadline holds on botocore's way too.
+
+botocore's own HTTP session limits each single read, not the whole: a server that sends a byte now and then is waited
+for without end. `DirectSession` stands in its place in a client. Requests of this library go over `Connections`, within
+the budget of their operation. Everybody else's requests, and what the connections here do not do (proxies, client
+certificates, unverified TLS, a session that somebody has replaced or wrapped), go to the session that was there.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable
+from functools import partial
+from types import FunctionType
+from typing import Any
+
+from attrs import define
+
+from dynamo_bao.transport.connections import Connections, HttpReply, Origin, ReplyLost
+from dynamo_bao.transport.messages import Request
+from dynamo_bao.transport.trust import trusted_context
+from dynamo_bao.wire import longest_reply
+
+
+@define(eq=False)
+class Attempt:
+    """One attempt that botocore makes for this library.
+
+    Attributes:
+        request: what is asked.
+        ends: when it must be over, in seconds of `time.monotonic`.
+        reply: what came back, as soon as it did; None where somebody answered without sending anything.
+    """
+
+    request: Request
+    ends: float
+    reply: HttpReply | None = None
+
+
+class DirectSession:
+    """Stands in for the HTTP session of a boto3 client.
+
+    Args:
+        original: botocore's session.
+        attempt_now: gives the attempt that the calling thread makes; None for a call of somebody else's.
+        respond: makes botocore's response from a URL and a reply.
+        connect_seconds, read_seconds: see `Connections`.
+    """
+
+    def __init__(
+        self,
+        original: Any,
+        attempt_now: Callable[[], Attempt | None],
+        respond: Callable[[str, HttpReply], Any],
+        connect_seconds: float,
+        read_seconds: float,
+    ) -> None:
+        self.original = original
+        self._attempt_now = attempt_now
+        self._respond = respond
+        self._limits = connect_seconds, read_seconds
+        self._connections: dict[Origin, Connections] = {}
+
+    def send(self, request: Any) -> Any:
+        """Sends a prepared request and returns botocore's response.
+
+        Raises:
+            NotConnected: if no connection could be made.
+            ReplyLost: if no whole reply came back.
+        """
+        attempt = self._attempt_now()
+        if attempt is None:
+            return self.original.send(request)
+        if not self._is_usual(request.url):
+            return self._send_elsewhere(request, attempt.ends)
+        origin = Origin.of(request.url)
+        data, longest = bytes_of(request, origin), longest_reply(attempt.request.operation)
+        reply = self._connections_to(origin).lease(data, attempt.ends, longest)
+        attempt.reply = reply
+        return self._respond(request.url, reply)
+
+    def disconnect(self) -> None:
+        """Closes its own connections."""
+        for connections in tuple(self._connections.values()):
+            connections.close()
+
+    def close(self) -> None:
+        """Closes its connections, and those of the original session."""
+        self.disconnect()
+        self.original.close()
+
+    def _connections_to(self, origin: Origin) -> Connections:
+        verify = self.original._verify
+        file = verify if isinstance(verify, str) else None
+        made = Connections(origin, partial(trusted_context, file), *self._limits)
+        return self._connections.setdefault(origin, made)
+
+    def _is_usual(self, url: str) -> bool:
+        """Whether the original session would do what a direct connection does."""
+        original = self.original
+        connections = (getattr(pool, "ConnectionCls", None) for pool in connection_pools())
+        try:
+            return (
+                (original._verify is True or isinstance(original._verify, str))
+                and original._cert_file is None
+                and not original._proxy_config.proxy_url_for(url)
+                and "send" not in original.__dict__
+                and all(map(is_botocores, (type(original), type(original).send, *connections)))
+            )
+        except AttributeError:  # a session of somebody else's, or of another botocore
+            return False
+
+    def _send_elsewhere(self, request: Any, ends: float) -> Any:
+        """Has the original session send, in a thread that is given up at the end of the time.
+
+        The session itself limits only single reads, and nothing else can stop it.
+        """
+        left = ends - time.monotonic()
+        if isinstance(context := getattr(request, "context", None), dict):
+            context["read_timeout"] = max(left, 0.001)
+        outcome: list[tuple[Any, BaseException | None]] = []
+        done = threading.Event()
+        variables = contextvars.copy_context()
+
+        def work() -> None:
+            try:
+                outcome.append((variables.run(self.original.send, request), None))
+            except BaseException as error:
+                outcome.append((None, error))
+            finally:
+                done.set()
+
+        threading.Thread(target=work, daemon=True, name="dynamo_bao sending").start()
+        if not done.wait(max(left, 0.0)):
+            raise ReplyLost("time was up") from TimeoutError("the reply did not arrive in time")
+        response, failure = outcome[0]
+        if failure is not None:
+            raise failure
+        return response
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.original, name)
+
+
+def original_of(session: Any) -> Any:
+    """botocore's own session, whatever stands in its place."""
+    return session.original if isinstance(session, DirectSession) else session
+
+
+def connection_pools() -> tuple[Any, Any]:
+    """botocore's classes of connection pools, in which recorders put connections of their own."""
+    requests = sys.modules.get("botocore.awsrequest")
+    plain, encrypted = (getattr(requests, f"AWS{name}ConnectionPool", None) for name in ("HTTP", "HTTPS"))
+    return plain, encrypted
+
+
+def is_botocores(part: Any) -> bool:
+    """Whether a function or class is the one that botocore's source has, and none that wraps or replaces it."""
+    if isinstance(part, type):
+        return part.__module__.split(".")[0] == "botocore"
+    return isinstance(part, FunctionType) and f"{os.sep}botocore{os.sep}" in part.__code__.co_filename
+
+
+def bytes_of(prepared: Any, origin: Origin) -> bytes:
+    """A request that botocore prepared, as handlers left it, as it is sent."""
+    path = prepared.url.split("://", 1)[-1].partition("/")[2]
+    given: Any = prepared.body or b""
+    content = given.read() if hasattr(given, "read") else given
+    body = content.encode() if isinstance(content, str) else bytes(content)
+    lines = [f"{prepared.method} /{path} HTTP/1.1"]
+    for name, value in (
+        ("Host", origin.name),
+        ("Accept-Encoding", "identity"),
+        ("Content-Length", len(body)),
+    ):
+        if name not in prepared.headers:
+            lines.append(f"{name}: {value}")
+    for name, value in prepared.headers.items():
+        lines.append(f"{name}: {value.decode() if isinstance(value, bytes) else value}")
+    return "\r\n".join([*lines, "", ""]).encode("latin-1") + body
