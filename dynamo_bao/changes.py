@@ -415,7 +415,7 @@ def applied(
         if isinstance(change, (Delta, Members)) and values is None:
             return None
         field = schema.fields[name]
-        value = absolute(change, values[name]) if values is not None else change
+        value = absolute(change, values.get(name)) if values is not None else change
         after = None if value is None else field.to_dynamo(value)
         if after is None:
             item.pop(str(field.attribute), None)

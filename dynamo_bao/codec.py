@@ -71,27 +71,108 @@ def compile_decoder(model: str, fields: Iterable[Field], keys: Sequence[str]) ->
 
     The result is what an instance can have as its ``__dict__``, made in one piece. The function first takes for
     granted that what is required is there, and that a number that should be whole is; where that does not hold,
-    the item is decoded anew, field by field and with care.
+    the item is decoded again, field by field and with care. A field that cannot read what is stored of it is then
+    left out; ``state.bad`` says what is stored, by the field's name.
 
     Args:
-        keys: names of key fields, which come first, and have the value that they have in ``known``, if any, where
-            the item does not have them.
+        keys: names of key fields, which come first; their values are those in ``known``, as the item's key says
+            which item it is, and not its attributes.
     """
-    names, fields = dict(NAMES), _in_order(fields, keys)
-    careful = ["def careful(item, state, known):", "    get = item.get", f"    out = {{{STATE!r}: state}}"]
-    for number, field in enumerate(fields):
-        name, value = field.name, _decoded(field, "v", number, names)
-        careful.append(f"    v = get({field.attribute!r})")
-        if name in keys:
-            careful.append(f"    if v is not None: out[{name!r}] = {value}")
-            careful.append(f"    elif {name!r} in known: out[{name!r}] = known[{name!r}]")
-        else:
-            careful.append(
-                f"    out[{name!r}] = {value} if v is not None else {_absent(field, number, names)}"
-            )
-    source = "\n".join([*careful, "    return out", _at_a_glance(fields, names, False)])
+    ordered = _in_order(fields, keys)
+    careful: list[Decode] = []
+
+    def with_care(item: Stored, state: Any, known: Mapping[str, Any]) -> dict[str, Any]:
+        if not careful:
+            careful.append(_careful_decoder(model, ordered, keys))
+        return careful[0](item, state, known)
+
+    names = {**NAMES, "careful": with_care}
+    source = _at_a_glance(ordered, keys, names, False)
     decode: Decode = compiled(source, f"decoder of {model}", names)["decode"]
     return decode
+
+
+def _careful_decoder(model: str, fields: Sequence[Field], keys: Sequence[str]) -> Decode:
+    """A function ``decode`` that reads each field by itself."""
+    names = dict(NAMES)
+    lines = [
+        "def decode(item, state, known):",
+        "    get, bad = item.get, {}",
+        f"    out = {{{STATE!r}: state}}",
+    ]
+    for number, field in enumerate(fields):
+        if field.name in keys:
+            lines.append(f"    out[{field.name!r}] = {_key_value(field, number, names)}")
+        else:
+            lines += [f"    {line}" for line in _careful_lines(field, number, names)]
+    lines += ["    if bad and state is not None: state.bad = bad", "    return out"]
+    decode: Decode = compiled("\n".join(lines), f"careful decoder of {model}", names)["decode"]
+    return decode
+
+
+def _careful_lines(field: Field, number: int, names: dict[str, Any]) -> list[str]:
+    """Lines that put a field's value into ``out``, or what is stored of it into ``bad``."""
+    name = field.name
+    lines = [
+        f"v = get({field.attribute!r})",
+        f"if v is None: out[{name!r}] = {_absent(field, number, names)}",
+        "else:",
+        f"    try: out[{name!r}] = {_decoded(field, 'v', number, names)}",
+    ]
+    if not field.nullable:
+        return [*lines, f"    except Exception: bad[{name!r}] = v"]
+    return [
+        *lines,
+        "    except Exception:",
+        f"        if v == {{'NULL': True}}: out[{name!r}] = None",
+        f"        else: bad[{name!r}] = v",
+    ]
+
+
+def _key_value(field: Field, number: int, names: dict[str, Any]) -> str:
+    """An expression of a key field's value, which ``known`` has.
+
+    The text of a built-in kind's key says its value. That of another kind may say less than its attribute, which is
+    taken where it is what the key says.
+    """
+    if is_its_key(field):
+        return f"known[{field.name!r}]"
+    names[f"key{number}"] = _as_key_says(field)
+    return f"key{number}(get({field.attribute!r}), known[{field.name!r}])"
+
+
+def is_its_key(field: Field) -> bool:
+    """Whether the text of a key is for certain all that a field's value is."""
+    kind = type(field)
+    return field.whole_in_key and all(
+        getattr(kind, method).__module__.startswith("dynamo_bao.") for method in _KEY_CONVERSIONS
+    )
+
+
+_KEY_CONVERSIONS = (
+    "to_key",
+    "from_key",
+    "to_javascript_key",
+    "from_javascript_key",
+    "to_dynamo",
+    "from_dynamo",
+)
+
+
+def _as_key_says(field: Field) -> Callable[[AttributeValue | None, Any], Any]:
+    """A function of what is stored of a key field, and the value that the key says, that gives the exact value."""
+    text_of = field.to_javascript_key if field.shared else field.to_key
+
+    def exact(stored: AttributeValue | None, known: Any) -> Any:
+        if stored is None:
+            return known
+        try:
+            value = field.from_dynamo(stored)
+            return value if text_of(value) == text_of(known) else known
+        except Exception:
+            return known
+
+    return exact
 
 
 def compile_row_decoder(model: str, fields: Iterable[Field], keys: Sequence[str], decode: Decode) -> Decode:
@@ -100,8 +181,9 @@ def compile_row_decoder(model: str, fields: Iterable[Field], keys: Sequence[str]
     from dynamo_bao.rows import attribute_of, item_of, plain_list, plain_map
 
     names = {**NAMES, "_map": plain_map, "_list": plain_list, "_attribute": attribute_of}
+    names["_attribute_or_none"] = lambda value: None if value is None else attribute_of(value)
     names |= {"_item": item_of, "_decode": decode}
-    source = _at_a_glance(_in_order(fields, keys), names, True)
+    source = _at_a_glance(_in_order(fields, keys), keys, names, True)
     decode_row: Decode = compiled(source, f"row decoder of {model}", names)["decode"]
     return decode_row
 
@@ -125,12 +207,16 @@ def _in_order(fields: Iterable[Field], keys: Sequence[str]) -> list[Field]:
     return sorted(fields, key=lambda field: place.get(field.name, len(place)))
 
 
-def _at_a_glance(fields: Iterable[Field], names: dict[str, Any], rows: bool) -> str:
+def _at_a_glance(fields: Iterable[Field], keys: Sequence[str], names: dict[str, Any], rows: bool) -> str:
     """A function ``decode`` that takes for granted what is nearly always so, and leaves all else to another."""
     entries = [f"{STATE!r}: state"]
     for number, field in enumerate(fields):
         attribute = str(field.attribute)
-        if field.nullable or field.absent() is not None:
+        if field.name in keys:
+            value = _key_value(field, number, names)
+            if rows and not is_its_key(field):
+                value = f"key{number}(_attribute_or_none(item.{slot_of(attribute)}), known[{field.name!r}])"
+        elif field.nullable or field.absent() is not None:
             of = f"item.{slot_of(attribute)}" if rows else f"get({attribute!r})"
             value, absent = _decoded(field, "v", number, names, rows), _absent(field, number, names)
             value = f"{value} if (v := {of}) is not None else {absent}"
@@ -360,23 +446,22 @@ def compiled(source: str, what: str, names: dict[str, Any]) -> dict[str, Any]:
     return names
 
 
-def undecodable(
-    model: str, key: str, fields: Iterable[Field], item: Item, cause: Exception
-) -> DataFormatError:
-    """The error for an item that the decoder could not read, naming the field that is at fault."""
-    for field in fields:
-        stored = item.get(field.attribute or field.name)
-        if stored is None:
-            continue
-        try:
-            field.from_dynamo(stored)
-        except Exception as error:
-            detail = str(error) if isinstance(error, BaoError) else type(error).__name__
-            return DataFormatError(
-                f"{model} {key}: the stored attribute {field.attribute!r} of type {'/'.join(stored)} is not what "
-                f"{type(field).__name__} {field.name!r} reads ({detail}). Correct the item or the field's kind.",
-                model=model,
-                key=key,
-                field=field.name,
-            )
-    return DataFormatError(f"{model} {key}: the stored item cannot be read ({cause}).", model=model, key=key)
+def unreadable(model: str, key: str, field: Field, stored: AttributeValue) -> DataFormatError:
+    """The error for a field that cannot read what is stored of it; its cause says why."""
+    cause: Exception | None = None
+    try:
+        field.from_dynamo(stored)
+    except Exception as caught:
+        cause = caught
+    detail = str(cause) if isinstance(cause, BaoError) else type(cause).__name__
+    code = "/".join(stored) if isinstance(stored, Mapping) else type(stored).__name__
+    error = DataFormatError(
+        f"{model} {key!r}: the stored attribute {str(field.attribute)!r} of type {code} is not what "
+        f"{type(field).__name__} {field.name!r} reads ({detail}). Assign the field a value and save, mend the item "
+        f"with 'bao doctor --fix', or correct the field's kind.",
+        model=model,
+        key=key,
+        field=field.name,
+    )
+    error.__cause__ = cause
+    return error

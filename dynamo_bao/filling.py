@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import Any
+
+from attrs import frozen
 
 from dynamo_bao.capacity import NOTHING_CONSUMED, Capacity
 from dynamo_bao.codec import STATE
@@ -18,73 +20,85 @@ from dynamo_bao.instances import (
     give_class,
     give_values,
     keep_handed,
-    mark_failed,
     new,
     new_pending,
     new_state,
     state_of,
     values_in,
 )
-from dynamo_bao.items import Stored, is_row, plain_item
+from dynamo_bao.items import Stored, is_row
 from dynamo_bao.keys import Key
+from dynamo_bao.schema import Schema
 from dynamo_bao.tracking import HandedOut, remembered
 from dynamo_bao.wire import PK, SK, Item
 
 
+@frozen
+class UnknownRow:
+    """Stands for a row of which it cannot be told which item it is; to reach it raises.
+
+    Attributes:
+        error: what is wrong with its key.
+    """
+
+    error: DataFormatError
+
+
+def reached(row: Any) -> Any:
+    """An instance as it is; raises for an `UnknownRow`."""
+    if type(row) is UnknownRow:
+        error = row.error
+        raise DataFormatError(str(error), model=error.model, key=error.key) from error.__cause__
+    return row
+
+
 def new_loaded(home: Home, identity: Identity, tenant: str | None, item: Item) -> Any:
-    """An instance of `home`'s model with the values of a stored item; `DataFormatError` if it has none."""
+    """An instance of `home`'s model with the values of a stored item."""
     instance = new_pending(home, identity, tenant, None)
     fill(instance, item)
     return instance
 
 
 def new_of_rows(home: Home, tenant: str | None, items: Sequence[Stored]) -> list[Any]:
-    """Instances of `home`'s model for stored items, each of which says itself which one it is.
+    """Instances of `home`'s model for stored items, each of which says by its key which one it is.
 
-    Raises:
-        DataFormatError: where one cannot be decoded.
+    Where one has a key of no item of the model, an `UnknownRow` stands in its place.
     """
-    schema, model = home.schema, home.model
+    schema, model, hidden = home.schema, home.model, home.hidden
     made: list[Any] = []
     rows = bool(items) and is_row(items[0])
-    decode, place_of = schema.decode_row if rows else schema.decode, schema.place_of
+    decode, identity_of = schema.decode_row if rows else schema.decode, schema.identity_of
     for item in items:
-        state = new_state(home, LOADED, tenant, None, None, None)
         try:
-            values = decode(item, state, schema.no_keys)
-        except Exception as error:
-            stored = plain_item(item)
-            raise schema.undecodable(stored, schema.stored_id(stored, tenant), error) from error
+            key, primary_id, known = identity_of(tenant, item)
+        except DataFormatError as error:
+            made.append(UnknownRow(error))
+            continue
+        state = new_state(home, LOADED, tenant, key, primary_id, None)
+        values = decode(item, state, known)
         state.kept = item
-        pk, sk = (item._pk.S, item._sk.S) if rows else (item[PK]["S"], item[SK]["S"])
-        state.key, state.primary_id = place_of(tenant, pk, sk, values)
         if schema.sets_of is not None:
-            state.sets = schema.sets_of(values)
+            _note_sets(state, schema, values)
         if schema.unsteady:
             state.handed = remembered(schema, values, item)
-        instance = new(model)
+        instance = new(model if state.bad is None else hidden)
         give_values(instance, values)
         made.append(instance)
     return made
 
 
 def fill(instance: Any, item: Stored, *, consistent: bool = False) -> None:
-    """Loads `instance` from a stored item; fields assigned in the meantime keep their local values.
-
-    Raises:
-        DataFormatError: where the item cannot be decoded.
-    """
+    """Loads `instance` from a stored item; fields assigned in the meantime keep their local values."""
     values = values_in(instance)
     state = values[STATE]
     schema = state.home.schema
-    try:
-        decoded = (schema.decode_row if is_row(item) else schema.decode)(item, state, values)
-    except Exception as error:
-        raise _unreadable(state, item, error) from error
+    state.bad = None
+    decoded = (schema.decode_row if is_row(item) else schema.decode)(item, state, values)
     for name in state.assigned or ():
         decoded.pop(name, None)
     kept = keep_handed(instance, state.assigned) if state.assigned else None
     if len(values) > schema.bare or state.shared is not None:  # it holds more than its key, or others show it
+        _forget_bad(state, values, state.assigned or ())
         values.update(decoded)
     else:
         give_values(instance, decoded)
@@ -92,10 +106,27 @@ def fill(instance: Any, item: Stored, *, consistent: bool = False) -> None:
     _stored(instance, state, values, item, consistent, kept)
 
 
+def _forget_bad(state: State, values: dict[str, Any], local: Container[str]) -> None:
+    """Drops earlier values of fields that cannot read what is stored now; those that are local stay."""
+    for name in state.bad or ():
+        if name not in local:
+            values.pop(name, None)
+
+
+def _note_sets(state: State, schema: Schema, values: Mapping[str, Any]) -> None:
+    """Remembers the sets that were loaded, as one that is changed in place is told by them."""
+    assert schema.sets_of is not None
+    if state.bad is None:
+        state.sets = schema.sets_of(values)
+    else:
+        loaded = tuple(map(values.get, schema.set_names))
+        state.sets = loaded[0] if len(loaded) == 1 else loaded
+
+
 def fill_all(
     wanted: Mapping[Key, Any], items: Sequence[Stored], consistent: bool, share: Capacity
 ) -> tuple[list[Any], Mapping[Key, Any]]:
-    """`fill` for the pending instances of some keys; one whose item cannot be decoded has failed.
+    """`fill` for the pending instances of some keys.
 
     Args:
         items: those that are stored under these keys; others, and the same one again, are passed over.
@@ -123,27 +154,22 @@ def fill_all(
             home = state.home
             schema = home.schema
         state.capacity = share if state.capacity is NOTHING_CONSUMED else state.capacity.plus(share)
-        try:
-            if len(values) > schema.bare or state.shared is not None:
-                fill(instance, item, consistent=consistent)
-            else:  # as nearly always: what `fill` does, in the shortest way
-                decoded = (schema.decode if is_item else schema.decode_row)(item, state, values)
-                give_values(instance, decoded)
+        if len(values) > schema.bare or state.shared is not None:
+            fill(instance, item, consistent=consistent)
+        else:  # as nearly always: what `fill` does, in the shortest way
+            decoded = (schema.decode if is_item else schema.decode_row)(item, state, values)
+            give_values(instance, decoded)
+            if state.bad is None:
                 give_class(instance, home.model)
-                state.status, state.kept = LOADED, item
-                state.consistent, state.wants_consistent = consistent, False
-                state.origin = state.doubt = None
-                if schema.sets_of is not None:
-                    state.sets = schema.sets_of(decoded)
-                if schema.unsteady:
-                    state.handed = remembered(schema, decoded, item)
-        except DataFormatError as error:
-            mark_failed(instance, error)
-        except Exception as error:
-            mark_failed(instance, _unreadable(state, item, error))
-        else:
-            if schema.has_relations:
-                related.append(instance)
+            state.status, state.kept = LOADED, item
+            state.consistent, state.wants_consistent = consistent, False
+            state.origin = state.doubt = None
+            if schema.sets_of is not None:
+                _note_sets(state, schema, decoded)
+            if schema.unsteady:
+                state.handed = remembered(schema, decoded, item)
+        if schema.has_relations:
+            related.append(instance)
     return related, {} if found == len(wanted) else _absent(wanted, share)
 
 
@@ -156,11 +182,6 @@ def _absent(wanted: Mapping[Key, Any], share: Capacity) -> Mapping[Key, Any]:
     return absent
 
 
-def _unreadable(state: State, item: Stored, cause: Exception) -> DataFormatError:
-    assert state.home is not None
-    return state.home.schema.undecodable(plain_item(item), state.primary_id or "", cause)
-
-
 def absorb(instance: Any, item: Item, keep: Iterable[str] = ()) -> None:
     """Takes on what a write left stored; values that are equal stay the objects they are.
 
@@ -169,14 +190,15 @@ def absorb(instance: Any, item: Item, keep: Iterable[str] = ()) -> None:
     """
     state = state_of(instance)
     assert state.home is not None
-    values = instance.__dict__
-    decoded: dict[str, Any] = {}
-    state.home.schema.decode_into(item, decoded, state.primary_id or "")
+    values = values_in(instance)
     kept = keep_handed(instance, keep)
-    for name in kept:
-        decoded.pop(name, None)
+    state.bad = None
+    decoded = state.home.schema.decode(item, state, values)
+    del decoded[STATE]
+    _forget_bad(state, values, kept)
     for name, value in decoded.items():
-        _take_on(values, name, value)
+        if name not in kept:
+            _take_on(values, name, value)
     _stored(instance, state, values, item, True, kept)
 
 
@@ -194,12 +216,27 @@ def absorb_own(
     state.home, state.tenant, state.session = home, tenant, session
     state.key, state.primary_id = key, primary_id
     state.status, state.kept, state.consistent = LOADED, item, True
+    if schema.documents:
+        _read_documents(state, schema, values, item)
+    if schema.sets_of is not None:
+        _note_sets(state, schema, values)
+    state.handed = remembered(schema, values, item) if schema.unsteady else None
+    if state.bad is not None:
+        become(instance, state, LOADED)
+
+
+def _read_documents(state: State, schema: Schema, values: dict[str, Any], item: Item) -> None:
+    """Gives the fields that may read something else than was stored what they read."""
     for field in schema.documents:
         stored = item.get(str(field.attribute))
-        _take_on(values, field.name, field.absent() if stored is None else field.from_dynamo(stored))
-    if schema.sets_of is not None:
-        state.sets = schema.sets_of(values)
-    state.handed = remembered(schema, values, item) if schema.unsteady else None
+        if stored is None:
+            _take_on(values, field.name, field.absent())
+            continue
+        try:
+            _take_on(values, field.name, field.from_dynamo(stored))
+        except Exception:  # a field that cannot read what it stores itself; that is stored nevertheless
+            state.bad = {**(state.bad or {}), field.name: stored}
+            del values[field.name]
 
 
 def _take_on(values: dict[str, Any], name: str, value: Any) -> None:
@@ -231,10 +268,11 @@ def _stored(
     state.assigned = state.error = state.origin = state.doubt = None
     schema = home.schema
     if schema.sets_of is not None:
-        state.sets = schema.sets_of(values)
+        _note_sets(state, schema, values)
     made_up = remembered(schema, values, item) if schema.unsteady else None
     state.handed = {**(made_up or {}), **kept} if kept else made_up
+    cls = home.model if state.bad is None else home.hidden
     if state.shared is not None:
         become(instance, state, LOADED)
-    elif type(instance) is not home.model:
-        give_class(instance, home.model)
+    elif type(instance) is not cls:
+        give_class(instance, cls)

@@ -85,18 +85,20 @@ class TextKeys:
         key = self.of_tenant[tenant](text)
         return None if key is None else named(Identity, (key, text, {self._name: text}))
 
-    def stored(self, tenant: str | None, pk: str, sk: str, values: dict[str, Any]) -> tuple[Key, str] | None:
-        """The table key and primary id of a stored item, whose keys' texts and field values are known; None where
-        only the careful way can tell."""
-        partition = values[self._name]
-        if partition is None or pk != self._leads[tenant] + partition:
+    def stored(self, tenant: str | None, pk: str, sk: str) -> Identity | None:
+        """The identity of a stored item by the texts of its table key; None where only the careful way can tell."""
+        lead, sort = self._leads[tenant], self._sort_name
+        partition = pk[len(lead) :]
+        if not partition or not pk.startswith(lead):
             return None
-        sort = self._sort_name
         if sort is None:
-            return (named(Key, (pk, sk)), partition) if sk == self._prefix else None
-        if values[sort] != sk or "#" in partition or "#" in sk:
+            if sk != self._prefix:
+                return None
+            return named(Identity, (named(Key, (pk, sk)), partition, {self._name: partition}))  # type: ignore[no-any-return]
+        if "#" in partition or "#" in sk or not sk:
             return None
-        return named(Key, (pk, sk)), f"{partition}{SEPARATOR}{sk}"
+        values = {self._name: partition, sort: sk}
+        return named(Identity, (named(Key, (pk, sk)), f"{partition}{SEPARATOR}{sk}", values))  # type: ignore[no-any-return]
 
     def _key_maker(self, tenant: str | None) -> KeyOf:
         """What makes the table keys of a tenant; where there are two key fields, no text is at first sight a key."""

@@ -96,6 +96,8 @@ class State:
 
     Attributes:
         kept: what is stored, an item or a row; read as `stored`.
+        bad: by field name what is stored of fields that cannot read it; None where all can. Such a field has no
+            value in the instance unless it was assigned one, and the instance keeps the hidden class.
         sets: the sets that were loaded, or the only one, as one that was changed in place is told by them.
         generated: the key fields that got an id of this process, which no other item can have.
         handed: what was handed out where decoding `kept` again does not give it; see `tracking.HandedOut`.
@@ -103,6 +105,7 @@ class State:
 
     __slots__ = (
         "assigned",
+        "bad",
         "capacity",
         "consistent",
         "doubt",
@@ -134,6 +137,7 @@ class State:
     consistent: bool
     wants_consistent: bool
     assigned: set[str] | None
+    bad: dict[str, AttributeValue] | None
     error: Exception | None
     group: PeerGroup | None
     origin: Origin | None
@@ -166,7 +170,8 @@ def new_state(
     state = State()
     state.home, state.status, state.tenant = home, status, tenant
     state.key, state.primary_id, state.session = key, primary_id, session
-    state.kept = state.assigned = state.error = state.doubt = state.generated = state.handed = None
+    state.kept = state.assigned = state.bad = state.error = state.doubt = state.generated = None
+    state.handed = None
     state.group = state.origin = state.shared = state.related = None
     state.consistent = state.wants_consistent = False
     state.capacity, state.sets = NOTHING_CONSUMED, ()
@@ -233,11 +238,11 @@ def new_named(home: Home, key: Key, text: str, tenant: str | None, session: Any)
 
 
 def class_for(state: State) -> type[Any]:
-    """The class of instances in a state: the model itself, or the hidden one that loads."""
+    """The class of instances in a state: the model itself, or the hidden one that loads, and raises for bad fields."""
     assert state.home is not None
     model: Any = state.home.model
     hidden: type[Any] = model.__bao_hidden__
-    return model if state.status in (Status.LOADED, Status.TRANSIENT) else hidden
+    return model if state.status in (Status.LOADED, Status.TRANSIENT) and state.bad is None else hidden
 
 
 def become(instance: Any, state: State, status: Status) -> None:
@@ -253,7 +258,7 @@ def mark_missing(instance: Any, *, consistent: bool = False) -> None:
     """DynamoDB answered: there is no such item."""
     state = state_of(instance)
     state.kept, state.consistent, state.wants_consistent = None, consistent, False
-    state.assigned = state.error = state.origin = state.handed = None
+    state.assigned = state.bad = state.error = state.origin = state.handed = None
     _forget_values(instance, state)
     become(instance, state, Status.MISSING)
 
@@ -276,6 +281,7 @@ def become_transient(instance: Any, values: dict[str, Any]) -> None:
     """Makes `instance` a new one again, with `values`, after its creation was abandoned."""
     state = state_of(instance)
     instance.__dict__.update(values)
+    state.bad = None
     become(instance, state, Status.TRANSIENT)
     state.kept = state.assigned = state.related = state.home = state.handed = None
     state.sets = ()
@@ -291,7 +297,7 @@ def unload(instance: Any, *, consistent: bool, keep_changes: bool) -> None:
         names = changed_names(instance)
         state.assigned, state.handed = set(names), keep_handed(instance, names)
     state.wants_consistent = state.wants_consistent or consistent
-    state.error = None
+    state.error = state.bad = None
     _forget_values(instance, state)
     become(instance, state, Status.PENDING)
 
@@ -312,7 +318,7 @@ def loaded_of(instance: Any) -> Loaded:
     """The record of what an instance was loaded from, made now; nothing where it was not."""
     state = state_of(instance)
     assert state.home is not None
-    return Loaded(state.home.schema, state.primary_id or "", state.stored or {}, state.handed)
+    return Loaded(state.home.schema, instance.__dict__, state.stored or {}, state.handed)
 
 
 def changed_names(instance: Any, loaded: Loaded | None = None) -> list[str]:

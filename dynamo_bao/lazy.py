@@ -2,16 +2,18 @@
 
 An instance whose item is not here yet is of a subclass of its model that loads it at the first look at a field.
 Loading sets the instance's ``__class__`` to the model itself, so that from then on reading a field is a plain
-attribute read.
+attribute read. An instance keeps the hidden class where fields cannot read what is stored of them: a look at one of
+these raises.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from dynamo_bao.codec import STATE
-from dynamo_bao.errors import BatchIncompleteError, ItemNotFoundError, cause_of
-from dynamo_bao.instances import State, Status, state_of
+from dynamo_bao.errors import BatchIncompleteError, DataFormatError, ItemNotFoundError, cause_of
+from dynamo_bao.instances import State, Status, state_of, values_in
 
 
 def require_present(instance: Any) -> None:
@@ -65,6 +67,26 @@ def _twin(cause: Exception) -> Exception:
     return twin
 
 
+def unreadable_field(state: State, name: str) -> DataFormatError:
+    """The error for a look at a field that cannot read what is stored of it."""
+    assert state.home is not None and state.bad is not None
+    return state.home.schema.unreadable(state.primary_id, name, state.bad[name])
+
+
+def require_readable(instance: Any, names: Iterable[str] | None = None) -> None:
+    """Raises `DataFormatError` if a field cannot read what is stored of it, and has no other value since.
+
+    Args:
+        names: of which fields; None for all.
+    """
+    state = state_of(instance)
+    if state.bad is not None:
+        values = values_in(instance)
+        for name in state.bad:
+            if name not in values and (names is None or name in names):
+                raise unreadable_field(state, name)
+
+
 def hidden_class(model: type[Any], lazy_names: frozenset[str]) -> type[Any]:
     """The class that instances of `model` have while they are pending, missing, failed or deleted."""
     plain_get: Any = model.__getattribute__
@@ -75,7 +97,10 @@ def hidden_class(model: type[Any], lazy_names: frozenset[str]) -> type[Any]:
         if name in lazy_names:
             values = object.__getattribute__(self, "__dict__")
             if name not in values:
-                values[STATE].home.materialise(self)
+                state: State = values[STATE]
+                if state.bad is not None and name in state.bad:
+                    raise unreadable_field(state, name)
+                state.home.materialise(self)  # type: ignore[union-attr]  # such an instance has one
                 return getattr(self, name)
         return plain_get(self, name)
 
@@ -86,7 +111,8 @@ def hidden_class(model: type[Any], lazy_names: frozenset[str]) -> type[Any]:
         require_present(self)
         plain_set(self, name, value)
         state = state_of(self)
-        state.assigned = {*(state.assigned or ()), name}
+        if state.status is not Status.LOADED:
+            state.assigned = {*(state.assigned or ()), name}
 
     body = {
         "__getattribute__": __getattribute__,

@@ -22,6 +22,7 @@ from dynamo_bao.fields.text import BinaryField, EnumField, RelatedField, StringF
 from dynamo_bao.hooks import register_plugin
 from dynamo_bao.instances import Instance, Status, changed_names, state_of
 from dynamo_bao.iteration import FilterLike, Iteration, IterationOptions
+from dynamo_bao.lazy import require_readable
 from dynamo_bao.links import forget_related
 from dynamo_bao.paths import FieldPaths
 from dynamo_bao.query import QueryOptions
@@ -303,8 +304,13 @@ class Model(Instance):
         return {name: self.__dict__[name] for name in changed_names(self)}
 
     def to_dict(self) -> dict[str, Any]:
-        """The field values by field name; loads a pending instance."""
+        """The field values by field name; loads a pending instance.
+
+        Raises:
+            DataFormatError: where a field cannot read what is stored of it.
+        """
         self._look()
+        require_readable(self)
         return values_of(self)
 
     @property

@@ -14,7 +14,7 @@ from dynamo_bao.errors import QueryError, suggestion
 from dynamo_bao.expressions.conditions import Condition, all_of
 from dynamo_bao.expressions.dicts import condition_from
 from dynamo_bao.expressions.render import Placeholders, render_condition
-from dynamo_bao.filling import fill, new_of_rows
+from dynamo_bao.filling import UnknownRow, fill, new_of_rows
 from dynamo_bao.instances import Home, Status, state_of
 from dynamo_bao.items import Stored, plain_item
 from dynamo_bao.keyconditions import key_condition
@@ -167,12 +167,12 @@ class Query:
         return session_now(self.session, self.home.database, self.home.schema.name, "query", self.name)
 
     def instances(self, items: Sequence[Stored], session: Session | None) -> list[Any]:
-        """The items of one page as instances: those the session has, or new ones."""
+        """The items of one page as instances: those the session has, or new ones, or each an `UnknownRow`."""
         home, tenant = self.home, self.tenant
         found = new_of_rows(home, tenant, items)
         if session is None:
             return found
-        own = [self._own(instance, session) for instance in found]
+        own = [row if type(row) is UnknownRow else self._own(row, session) for row in found]
         return [instance for instance in own if instance is not None]
 
     def _own(self, instance: Any, session: Session) -> Any:

@@ -12,6 +12,7 @@ from typing import Any, Generic, TypeVar, overload
 from dynamo_bao.capacity import Capacity
 from dynamo_bao.database import Database
 from dynamo_bao.errors import ItemNotFoundError, QueryError
+from dynamo_bao.filling import UnknownRow, reached
 from dynamo_bao.instances import Status, state_of
 from dynamo_bao.items import Stored
 from dynamo_bao.links import make_peers, remembered_related
@@ -39,7 +40,7 @@ class QueryResult(Generic[M]):
 
     def __init__(self, query: Query) -> None:
         self._query = query
-        self._items: list[M] = []
+        self._items: list[Any] = []
         self._page_ends: list[int] = []
         self._start: Item | None = query.start
         self._waiting = query.session is not None
@@ -47,6 +48,7 @@ class QueryResult(Generic[M]):
         self._failure: Exception | None = None
         self._done = False
         self._count = 0
+        self._unknown = False
         self._scanned = 0
         self._capacity = Capacity()
         if query.session is not None:
@@ -116,6 +118,7 @@ class QueryResult(Generic[M]):
         assert self._reply is not None
         body, rows, limit = self._reply.parsed, self.taken(), self._query.limit
         self._items += page
+        self._unknown = self._unknown or any(type(row) is UnknownRow for row in page)
         self._page_ends.append(len(self._items))
         self._capacity = self._capacity.plus(self._reply.capacity)
         self._scanned += body.get("ScannedCount", 0)
@@ -144,39 +147,59 @@ class QueryResult(Generic[M]):
     @property
     def last_evaluated_key(self) -> str | None:
         """The cursor that continues after the last match, None after the very last; fetches what is missing."""
-        self.all()
+        self._fetch_all()
         return None if self._start is None else self._query.cursor(self._start)
 
     def pages(self) -> Iterator[list[M]]:
-        """Every match, by the page it came in, each fetched as it is asked for; empty pages are left out."""
+        """Every match, by the page it came in, each fetched as it is asked for; empty pages are left out.
+
+        A row whose key is none of the model's raises `DataFormatError` after its page; the next page can be asked
+        for after that.
+        """
+        return map(reached, self._pages())
+
+    def _pages(self) -> Iterator[Any]:
         self._begin()
         begun = number = 0
         while True:
             while number < len(self._page_ends):
                 page, begun = self._items[begun : self._page_ends[number]], self._page_ends[number]
                 number += 1
+                unknown = [row for row in page if type(row) is UnknownRow]
+                if unknown:
+                    page = [row for row in page if type(row) is not UnknownRow]
                 if page:
                     yield page
+                yield from unknown
             if self._done:
                 return
             self._fetch()
 
     def all(self) -> list[M]:
-        """Every match."""
+        """Every match.
+
+        Raises:
+            DataFormatError: where one has a key that is none of the model's; iterating goes on after it.
+        """
+        self._fetch_all()
+        if self._unknown:
+            return list(map(reached, self._items))
+        return self._items
+
+    def _fetch_all(self) -> None:
         self._begin()
         while not self._done:
             self._fetch()
-        return self._items
 
     @property
     def items(self) -> list[M]:
-        """Every match."""
+        """Every match; see `all`."""
         return self.all()
 
     @property
     def count(self) -> int:
         """How many matches there are, over all pages."""
-        self.all()
+        self._fetch_all()
         return self._count
 
     def first(self) -> M | None:
@@ -198,6 +221,10 @@ class QueryResult(Generic[M]):
         return matches[0]
 
     def __iter__(self) -> Iterator[M]:
+        # A row that raises does not end a `map`, as it would a generator.
+        return map(reached, self._rows())
+
+    def _rows(self) -> Iterator[Any]:
         self._begin()
         position = 0
         while True:
@@ -210,10 +237,11 @@ class QueryResult(Generic[M]):
             self._fetch()
 
     def __len__(self) -> int:
-        return len(self.all())
+        self._fetch_all()
+        return len(self._items)
 
     def __bool__(self) -> bool:
-        return self.first() is not None or self._count > 0
+        return next(self._rows(), None) is not None or self._count > 0
 
     @overload
     def __getitem__(self, index: int) -> M: ...
@@ -226,7 +254,11 @@ class QueryResult(Generic[M]):
         self._begin()
         while not self._done and (needed is None or len(self._items) < needed):
             self._fetch()
-        return self._items[index]
+        matches: Any = self._items[index]
+        return list(map(reached, matches)) if isinstance(index, slice) else reached(matches)
+
+    def __reduce__(self) -> tuple[type[list[Any]], tuple[list[M]]]:
+        return list, (self.all(),)
 
     def __repr__(self) -> str:
         state = "pending" if self._waiting else "all" if self._done else "more to come"
@@ -278,7 +310,7 @@ def take_in(results: Iterable[Any], session: Session | None) -> None:
 def _wishes(group: Sequence[tuple[QueryResult[Any], list[Any]]]) -> Iterator[Wish]:
     """Makes the rows of pages that were asked for alike peers, and says which relations they are to have."""
     query = group[0][0]._query
-    rows = [row for _, page in group for row in page]
+    rows = [row for _, page in group for row in page if type(row) is not UnknownRow]
     if query.home.schema.has_relations:
         make_peers(rows)
     if query.related != ():
@@ -288,6 +320,10 @@ def _wishes(group: Sequence[tuple[QueryResult[Any], list[Any]]]) -> Iterator[Wis
 
 
 def _targets(rows: Sequence[Any], field: str) -> list[Any]:
-    """The instances that a relation of some rows points to, without those that are not stored."""
-    targets = [remembered_related(row, field) for row in rows]
-    return [one for one in targets if one is not None and state_of(one).status is Status.LOADED]
+    """What a relation of some rows points to, without what is not stored; an `UnknownRow` stays one."""
+    targets = [row if type(row) is UnknownRow else remembered_related(row, field) for row in rows]
+    return [
+        one
+        for one in targets
+        if one is not None and (type(one) is UnknownRow or state_of(one).status is Status.LOADED)
+    ]

@@ -22,13 +22,14 @@ from dynamo_bao.codec import (
     compile_store,
     compile_unsure,
     is_plain,
-    undecodable,
+    unreadable,
 )
 from dynamo_bao.errors import ConfigurationError, DataFormatError, QueryError, ValidationError, suggestion
 from dynamo_bao.fields.base import Field
 from dynamo_bao.fields.documents import JsonField, StringSetField, plain, to_document
 from dynamo_bao.fields.text import BinaryField, RelatedField, VersionField
 from dynamo_bao.identities import Identity, KeyOf, TextKeys, no_key
+from dynamo_bao.items import Stored, place_in, plain_item
 from dynamo_bao.keys import (
     SEPARATOR,
     Key,
@@ -70,7 +71,6 @@ class Schema:
     store: Store = field(init=False)
     spell: Spell = field(init=False)
     key_names: tuple[str, ...] = field(init=False)
-    no_keys: dict[str, None] = field(init=False)
     attributes: dict[str, str] = field(init=False)
     lazy_names: frozenset[str] = field(init=False)
     renewing: tuple[Field, ...] = field(init=False)
@@ -90,7 +90,6 @@ class Schema:
         parts = (self.primary.partition, self.primary.sort)
         self.key_names = tuple(part.field.name for part in parts if part.field is not None)
         self.single = self.key_names[0]
-        self.no_keys = dict.fromkeys(self.key_names)
         self.bare = 1 + len(self.key_names)  # of how many entries an instance is that knows its key only
         self.attributes = {str(f.attribute): f.name for f in self.fields.values()}
         self.lazy_names = frozenset(self.fields)
@@ -160,10 +159,45 @@ class Schema:
         """
         return no_key if self.text_keys is None else self.text_keys.of_tenant[tenant]
 
-    def place_of(self, tenant: str | None, pk: str, sk: str, values: dict[str, Any]) -> tuple[Key, str]:
-        """The table key and primary id of a stored item, whose keys' texts and field values are known."""
-        keys = self.text_keys
-        return (keys and keys.stored(tenant, pk, sk, values)) or self.identity(tenant, values)[:2]
+    def identity_of(self, tenant: str | None, item: Stored) -> Identity:
+        """The identity of a stored item, by its table key.
+
+        Raises:
+            DataFormatError: where the key is none of this model's, of this tenant.
+        """
+        pk, sk = place_in(item)
+        short = self.text_keys and self.text_keys.stored(tenant, pk, sk)
+        return short or self._identity_of_key(tenant, Key(pk, sk), item)
+
+    def _identity_of_key(self, tenant: str | None, key: Key, item: Stored) -> Identity:
+        try:
+            texts = self._key_texts(tenant, key)
+            plain = plain_item(item)
+            values = {part.name: part.stored_value(plain, text) for part, text in texts}
+            both = len(texts) == 2
+            primary_id = join_id(texts[0][1], texts[1][1]) if both else texts[0][1]
+        except (ValueError, ConfigurationError) as error:
+            raise DataFormatError(
+                f"{self.name}: the item with the key {key.pk!r} {key.sk!r} is where the model's items are, which "
+                f"cannot have this key. Delete it, or store it under a key of the model.",
+                model=self.name,
+                key=f"{key.pk} {key.sk}",
+            ) from error
+        return Identity(key, primary_id, values)
+
+    def _key_texts(self, tenant: str | None, key: Key) -> list[tuple[Part, str]]:
+        """The parts of the primary key that are fields, each with its text; `ValueError` for a key of none."""
+        partition, sort = self.primary.partition, self.primary.sort
+        if partition.field is None:
+            lead, rest = self.partition_key(tenant, ""), ""
+            fits = key.pk == lead
+        else:
+            lead = f"{tenant_mark(tenant)}{self.prefix}#"
+            rest = key.pk[len(lead) :]
+            fits = key.pk.startswith(lead) and rest != ""
+        if not fits or (sort.field is None and key.sk != sort.prefix):
+            raise ValueError("a key of other items")
+        return [(part, text) for part, text in ((partition, rest), (sort, key.sk)) if part.field is not None]
 
     def identify(self, tenant: str | None, given: object) -> Identity:
         """The identity of the item that a caller names.
@@ -352,30 +386,19 @@ class Schema:
             for name, value in stored.items()
         }
 
-    def decode_into(self, item: Item, out: dict[str, Any], primary_id: str) -> None:
-        """Puts the field values of a stored item into `out`, whose key fields stay where the item lacks them.
+    def values_of(self, item: Item, keys: Mapping[str, Any]) -> dict[str, Any]:
+        """The field values of a stored item, without those fields that cannot read what is stored of them.
 
-        Raises:
-            DataFormatError: naming model, key and field of what cannot be read.
+        Args:
+            keys: the values of the key fields, as `identity_of` gives them.
         """
-        try:
-            decoded = self.decode(item, None, out)
-        except Exception as error:
-            raise self.undecodable(item, primary_id, error) from error
-        del decoded[STATE]
-        out.update(decoded)
+        values = self.decode(item, None, keys)
+        del values[STATE]
+        return values
 
-    def undecodable(self, item: Item, primary_id: str, error: Exception) -> DataFormatError:
-        """The error for a stored item that could not be decoded, naming the field at fault."""
-        return undecodable(self.name, primary_id, self.fields.values(), item, error)
-
-    def stored_id(self, item: Item, tenant: str | None) -> str:
-        """The primary id that an item's table key says."""
-        partition, sort = str(item[PK]["S"]), str(item[SK]["S"])
-        if self.primary.partition.field is None:
-            return sort
-        text = partition[len(f"{tenant_mark(tenant)}{self.prefix}#") :]
-        return text if self.primary.sort.field is None else f"{text}{SEPARATOR}{sort}"
+    def unreadable(self, primary_id: str | None, name: str, stored: AttributeValue) -> DataFormatError:
+        """The error for a field that cannot read what is stored of it."""
+        return unreadable(self.name, primary_id or "", self.fields[name], stored)
 
     def accept_all(self, values: Mapping[str, Any], names: Iterable[str] | None = None) -> dict[str, Any]:
         """`values` normalised and validated, all wrong ones told in one `ValidationError`."""

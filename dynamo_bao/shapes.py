@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from decimal import Decimal
 from typing import Any, Final
 
 from attrs import frozen
 
+from dynamo_bao.codec import is_its_key
+from dynamo_bao.errors import ValidationError
 from dynamo_bao.fields.base import Field
 from dynamo_bao.keys import GUARD_MARK, Key, partition_text, sort_text, tenant_mark
 from dynamo_bao.numbers import number_text
@@ -25,6 +28,8 @@ class ModelPrefix:
 
 
 MODEL_PREFIX: Final = ModelPrefix()
+_GUARDED: Final = frozenset(("S", "N", "BOOL"))
+"""The types of values that can be unique."""
 
 
 @frozen(eq=False)
@@ -51,6 +56,26 @@ class Part:
             return self.from_text(text)
         except (ValueError, OverflowError):
             raise self.field.error("is not the text of such a key; give the value itself", text) from None
+
+    @property
+    def name(self) -> str:
+        """The field's name; empty for the model's prefix."""
+        return "" if self.field is None else self.field.name
+
+    def stored_value(self, item: Item, text: str) -> Any:
+        """The field's value in a stored item, in whose key it has the text `text`.
+
+        The attribute says it where it has this text, as there are kinds whose text says less than their value; else
+        the text does. `ValidationError` where that is not one of this field's.
+        """
+        assert self.field is not None
+        stored = item.get(str(self.field.attribute))
+        if stored is not None and not is_its_key(self.field):
+            with suppress(Exception):  # a field's own conversions may raise anything
+                value = self.field.from_dynamo(stored)
+                if self.to_text(value) == text:
+                    return value
+        return self.value(text)
 
 
 @frozen(eq=False)
@@ -126,3 +151,12 @@ class ConstraintShape:
         return Key(
             lead + partition_text(text, self.field.model, self.field.name, len(lead.encode())), GUARD_MARK
         )
+
+    def guard_of(self, tenant: str | None, stored: AttributeValue | None) -> Key | None:
+        """The key of the guard of what is stored, whatever it is; None where there can be none."""
+        if stored is None or not _GUARDED.intersection(stored):
+            return None
+        try:
+            return self.guard_key(tenant, stored)
+        except ValidationError:  # empty, or too long for a key
+            return None

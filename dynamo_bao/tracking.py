@@ -14,6 +14,7 @@ from attrs import frozen
 from dynamo_bao.document_diff import is_alike, same_stored
 from dynamo_bao.errors import ValidationError
 from dynamo_bao.fields.base import Field
+from dynamo_bao.identities import Identity
 from dynamo_bao.items import Stored, plain_item
 from dynamo_bao.schema import Schema
 from dynamo_bao.wire import AttributeValue, Item
@@ -27,6 +28,8 @@ _SCALARS = frozenset(
 
 class Known:
     """An item as it was read: its stored form, and the values of its fields, decoded at the first look.
+
+    Fields that cannot read what is stored of them have no value.
 
     A plan without a `Known` assumes nothing but that the item exists.
     """
@@ -44,22 +47,16 @@ class Known:
         self._read = read
 
     @classmethod
-    def read(cls, schema: Schema, primary_id: str, item: Item) -> Known:
+    def read(cls, schema: Schema, identity: Identity, item: Item) -> Known:
         """What a stored item says."""
-        return cls(item, None, lambda item: _decoded(schema, primary_id, item))
+        return cls(item, None, lambda item: schema.values_of(item, identity.values))
 
     @property
     def values(self) -> Mapping[str, Any]:
-        """The field values; `DataFormatError` for what cannot be read."""
+        """The field values by field name."""
         if self._values is None:
             self._values = self._read(self.item)
         return self._values
-
-
-def _decoded(schema: Schema, primary_id: str, item: Item) -> dict[str, Any]:
-    values: dict[str, Any] = {}
-    schema.decode_into(item, values, primary_id)
-    return values
 
 
 @frozen
@@ -88,15 +85,16 @@ class Loaded(Known):
     or a value that cannot change in place is another one. Forms are made only where the values do not tell.
 
     Attributes:
+        keys: the values of the key fields.
         item: what was stored.
         values: the values that were handed out, decoded again once.
         handed: by field name what this decoding does not give.
     """
 
-    __slots__ = ("_handed", "_primary_id", "_schema")
+    __slots__ = ("_handed", "_schema")
 
-    def __init__(self, schema: Schema, primary_id: str, item: Item, handed: Handed | None) -> None:
-        super().__init__(item, None, lambda item: _decoded(schema, primary_id, item))
+    def __init__(self, schema: Schema, keys: Mapping[str, Any], item: Item, handed: Handed | None) -> None:
+        super().__init__(item, None, lambda item: schema.values_of(item, keys))
         self._schema = schema
         self._handed = handed
 

@@ -211,6 +211,8 @@ def _difference(instance: Any, field: Field, value: Any, loaded: Loaded) -> Any:
     """What a save does to a field that has another value than the one that was loaded."""
     if value is None:
         return None
+    if field.name not in loaded.values:
+        return value  # what is stored cannot be read, so nothing is relative to it
     handed = loaded.handed_out(field.name)
     if isinstance(field, CounterField):
         return Delta(

@@ -23,6 +23,7 @@ else:
 
 F = TypeVar("F", bound="Field")
 _MUTABLE = (list, dict, set, bytearray)
+_PLAIN_FACTORIES: tuple[Any, ...] = (list, dict, set)
 
 
 UNIONS = (typing.Union, types.UnionType)
@@ -75,6 +76,8 @@ class Field(_LooksLikeAny):  # type: ignore[misc]  # looking like Any to checker
     """Whether DynamoDB knows what the stored form begins with: texts and bytes."""
     needs_annotation = False
     """Whether the declaration is complete only with what its annotation says."""
+    whole_in_key = True
+    """Whether the text that it has as part of a key says all of its value."""
     renews = False
     """Whether every save gives it a new value."""
     may_fill = False
@@ -146,8 +149,14 @@ class Field(_LooksLikeAny):  # type: ignore[misc]  # looking like Any to checker
         return self.default
 
     def absent(self) -> Any:
-        """The value of a stored item that has no such attribute."""
-        if self.nullable or self.default is NOTHING or callable(self.default):
+        """The value of a stored item that has no such attribute: the default if it is a value, a list, dict or set.
+
+        A function that makes a default is for new items: an item that is stored already has none of its making. An
+        optional field is None, as None is stored as no attribute.
+        """
+        if self.nullable or self.default is NOTHING:
+            return None
+        if callable(self.default) and self.default not in _PLAIN_FACTORIES:
             return None
         return self.initial()
 

@@ -103,6 +103,11 @@ class TtlField(DateTimeField):
     """When DynamoDB may delete the item, kept to the second; must be named ``ttl``. None means never."""
 
     unit = _SECOND
+
+    @property
+    def whole_in_key(self) -> bool:  # type: ignore[override]
+        return not self.shared  # the shared format divides the seconds
+
     decode_source = "_EPOCH + _timedelta(seconds=_int({N}))"
     encode_source = '{{"N": str(({v} - _EPOCH) // _SECOND)}}'
     length_source = "64"

@@ -13,6 +13,7 @@ from dynamo_bao.expressions.conditions import Attribute, Compare, Condition, Exi
 from dynamo_bao.identities import Identity
 from dynamo_bao.instances import Home
 from dynamo_bao.keys import Key, Place, place_of
+from dynamo_bao.schema import Schema
 from dynamo_bao.shapes import ConstraintShape
 from dynamo_bao.tracking import Known
 from dynamo_bao.upkeep.steps import Finding
@@ -49,8 +50,9 @@ class Stored:
         found = {}
         for constraint in self.home.schema.constraints.values():
             value = self.known.item.get(str(constraint.field.attribute))
-            if value is not None:
-                found[constraint.guard_key(self.subject.tenant, value)] = constraint
+            key = constraint.guard_of(self.subject.tenant, value)
+            if key is not None:
+                found[key] = constraint
         return found
 
     def finding(self, check: str, text: str, **more: Any) -> Finding:
@@ -77,15 +79,15 @@ def read_item(home: Home, item: Item) -> Stored | Finding:
     tenant = place.tenant if place is not None else None
     unreadable = Finding("item", "", "Correct or delete the item.", schema.name, f"{key.pk} {key.sk}", tenant)
     try:
-        known = Known.read(schema, f"{key.pk!r} {key.sk!r}", item)
-        identity = schema.identity(tenant, known.values)
+        identity = schema.identity_of(tenant, item)
+        known = Known.read(schema, identity, item)
+        said = _key_said(schema, tenant, item)
         expected = schema.derived(tenant, identity.primary_id, known.values, item)
         stored = Stored(home, Subject(schema, tenant, identity), known, _differing(expected, item))
-        stored.guards()
     except BaoError as error:
         return evolve(unreadable, text=f"{schema.name} {key.pk!r} cannot be read: {error}")
-    if identity.key != key:
-        told = f"says that its key is {identity.key.pk!r} {identity.key.sk!r}"
+    if said not in (None, key):
+        told = f"says that its key is {said.pk!r} {said.sk!r}"
         return evolve(unreadable, text=f"{schema.name} {key.pk!r} {key.sk!r} {told}, which is another.")
     if schema.key_format == "dynamo-bao" and schema.primary.partition.field is None and _is_tenanted(item):
         told = "has index keys of a tenant and a key without one, as JavaScript writes it; it was not looked into."
@@ -93,6 +95,21 @@ def read_item(home: Home, item: Item) -> Stored | Finding:
             "item", told, mend="Use another partition key than MODEL_PREFIX.", harmless=True
         )
     return stored
+
+
+def _key_said(schema: Schema, tenant: str | None, item: Item) -> Key | None:
+    """The key that the attributes of an item say it has; None where they say none."""
+    try:
+        values = {
+            name: schema.fields[name].from_dynamo(item[attribute]) for name, attribute in _names(schema)
+        }
+        return schema.identity(tenant, values).key
+    except Exception:  # one is missing, or not what its field reads
+        return None
+
+
+def _names(schema: Schema) -> list[tuple[str, str]]:
+    return [(name, str(schema.fields[name].attribute)) for name in schema.key_names]
 
 
 def _differing(expected: Item, item: Item) -> frozenset[str]:
@@ -189,10 +206,7 @@ class Guard:
         if owner is None:
             return f"names {whom}, which is not stored"
         value = owner.get(str(self.constraint.field.attribute))
-        try:
-            own = value is not None and self.constraint.guard_key(self.tenant, value) == self.key
-        except ValidationError:
-            own = False
+        own = self.constraint.guard_of(self.tenant, value) == self.key
         return None if own else f"names {whom}, which has another value"
 
     def proof(self, owner: Item | None) -> Action | None:

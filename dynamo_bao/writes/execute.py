@@ -127,7 +127,7 @@ class Write:
         stored = self._stored(refusal, deadline)
         if stored is None:
             raise self.missing() from cause_of(refusal.cause)
-        again = self.plan_from(Known.read(self.subject.schema, self.subject.identity.primary_id, stored))
+        again = self.plan_from(Known.read(self.subject.schema, self.subject.identity, stored))
         if again == self.plan and refusal.items[self.plan.main] is None and not self._asked_again:
             self._asked_again = True  # the item may have come into being between the write and the read
             return
@@ -148,7 +148,7 @@ class Write:
         stored = self._read(self.deadline_from_now())
         if stored is None:
             raise self.missing()
-        return Known.read(self.subject.schema, self.subject.identity.primary_id, stored)
+        return Known.read(self.subject.schema, self.subject.identity, stored)
 
     def _send(self, deadline: float) -> Item | None:
         plan = self.plan

@@ -117,9 +117,13 @@ def _claim(
     draft.claims.append((constraint.field.name, value))
 
 
-def _free(draft: _Draft, subject: Subject, constraint: ConstraintShape, stored: AttributeValue) -> None:
-    """Gives a unique value back; that its guard is gone already does no harm."""
-    key = constraint.guard_key(subject.tenant, stored)
+def _free(
+    draft: _Draft, subject: Subject, constraint: ConstraintShape, stored: AttributeValue | None
+) -> None:
+    """Gives back the unique value that is stored, if there is one; that its guard is gone already does no harm."""
+    key = constraint.guard_of(subject.tenant, stored)
+    if key is None:
+        return
     draft.guards.append(Action("Delete", key, NOT_STORED | _owned(subject)))
     draft.claims.append(None)
 
@@ -160,6 +164,7 @@ def plan_update(
     """
     schema, draft = subject.schema, _Draft()
     draft.conditions += [STORED, condition]
+    _check_counters(subject, changes, known)
     changes = _with_indexed_counters(draft, schema, changes, known)
     for name, value in changes.items():
         field = schema.fields[name]
@@ -183,6 +188,14 @@ def plan_update(
     check_update_size(schema.name, subject.identity.primary_id, before, draft.update)
     main = Action("Update", subject.identity.key, all_of(draft.conditions), update=draft.update)
     return _finished(draft, main)
+
+
+def _check_counters(subject: Subject, changes: Mapping[str, Any], known: Known | None) -> None:
+    """Raises `DataFormatError` for an addition to what is no whole number."""
+    for name, value in changes.items():
+        if isinstance(value, Delta) and known is not None and name not in known.values:
+            stored = known.item[str(subject.schema.fields[name].attribute)]
+            raise subject.schema.unreadable(subject.identity.primary_id, name, stored)
 
 
 def _with_indexed_counters(
@@ -231,7 +244,8 @@ def _put_members(draft: _Draft, field: Field, members: Members, known: Known | N
     attribute = str(field.attribute)
     if members.added and members.removed:
         assert known is not None  # only an instance that was loaded has both
-        merged = (known.values[field.name] | members.added) - members.removed
+        before = known.values.get(field.name) or set()
+        merged = (before | members.added) - members.removed
         draft.update.put(attribute, field.to_dynamo(merged))
         draft.assume(field, known.item.get(attribute))
     elif members.added:
@@ -338,8 +352,8 @@ def _put_constraints(
         field = constraint.field
         before = known.item.get(str(field.attribute))
         if field.name not in changes:
-            if reindex and before is not None:
-                _claim(draft, subject, constraint, before, known.values[field.name])
+            if reindex and before is not None and constraint.guard_of(subject.tenant, before) is not None:
+                _claim(draft, subject, constraint, before, known.values.get(field.name))
                 draft.assume(field, before)
             continue
         value = changes[field.name]
@@ -347,8 +361,7 @@ def _put_constraints(
         draft.assume(field, before)  # the same value too, which may not be the one stored any more
         if same_stored(before, after):
             continue
-        if before is not None:
-            _free(draft, subject, constraint, before)
+        _free(draft, subject, constraint, before)
         if after is not None:
             _claim(draft, subject, constraint, after, value)
 
@@ -364,8 +377,7 @@ def plan_delete(subject: Subject, known: Known | None, condition: Condition) -> 
         for constraint in subject.schema.constraints.values():
             before = known.item.get(str(constraint.field.attribute))
             draft.assume(constraint.field, before)
-            if before is not None:
-                _free(draft, subject, constraint, before)
+            _free(draft, subject, constraint, before)
     return _finished(draft, Action("Delete", subject.identity.key, all_of(draft.conditions)), main_first=True)
 
 

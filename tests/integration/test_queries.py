@@ -399,7 +399,7 @@ def test_queries_go_through_the_identity_map(manager: Manager, wire: Wire) -> No
     assert isinstance(Comment.comments_for_post.query(post).all(), list)
 
 
-def test_a_row_that_cannot_be_read_is_named_by_its_id(press: Manager) -> None:
+def test_a_field_of_a_row_that_cannot_be_read_is_named_by_the_row_s_id(press: Manager) -> None:
     """The error says which item it is as find() would be asked for it, without tenant and prefix."""
     with TenantContext.run_with_tenant("red"):
         Reading.create(sensor=7, at=3)
@@ -410,7 +410,9 @@ def test_a_row_that_cannot_be_read_is_named_by_its_id(press: Manager) -> None:
             ExpressionAttributeNames={"#v": "value"},
             ExpressionAttributeValues={":v": {"S": "much"}},
         )
+        (reading,) = Reading.readings_for_sensor.query(7).all()
+        assert (reading.sensor, reading.at) == (7, 3)
         with pytest.raises(DataFormatError) as caught:
-            Reading.readings_for_sensor.query(7).all()
+            _ = reading.value
         assert (caught.value.model, caught.value.field) == ("Reading", "value")
         assert caught.value.key == Reading.make_primary_id(7, 3)

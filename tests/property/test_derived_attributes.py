@@ -174,9 +174,9 @@ class History:
             if item["_sk"]["S"] == "_raft_uc":
                 found.add((item["_pk"]["S"], item["relatedId"]["S"]))
                 continue
-            values: dict[str, Any] = {}
-            schema.decode_into(item, values, "")
-            whole = schema.item(None, schema.identity(None, values), values)
+            identity = schema.identity_of(None, item)
+            values = schema.values_of(item, identity.values)
+            whole = schema.item(None, identity, values)
             assert _derived(item) == _derived(whole)
             for constraint in schema.constraints.values():
                 stored = item.get(constraint.field.name)

@@ -27,6 +27,7 @@ from tests.property.test_short_ways import GIVEN, Whole
 from tests.support.values import TEXTS, types_of
 
 SCHEMA = schema_of(Whole)
+KNOWN = {"whole_id": "1"}
 KEYS = {PK: {"S": "w#1"}, SK: {"S": "w"}}
 
 
@@ -69,7 +70,7 @@ def test_a_row_gives_what_an_item_gives(values: dict[str, Any], text: str, opera
         return
     item |= KEYS
     row = only_row(SCHEMA, item, operation)
-    by_row, by_dict = SCHEMA.decode_row(row, None, {}), SCHEMA.decode(item, None, {})
+    by_row, by_dict = SCHEMA.decode_row(row, None, KNOWN), SCHEMA.decode(item, None, KNOWN)
     assert by_row == by_dict
     assert types_of(by_row) == types_of(by_dict)
     assert list(by_row)[:2] == [STATE, "whole_id"]
@@ -98,7 +99,7 @@ def test_what_no_model_expects_is_parsed_into_dicts(attribute: dict[str, Any]) -
 def test_missing_attributes_and_odd_numbers_are_read_with_care() -> None:
     """By the same way that dicts go then."""
     item = {**KEYS, "whole_id": {"S": "01J00000000000000000000000"}, "state": {"N": "1E+2"}}
-    values = SCHEMA.decode_row(only_row(SCHEMA, item), None, {})
+    values = SCHEMA.decode_row(only_row(SCHEMA, item), None, KNOWN)
     assert (values["state"], values["type"], values["str"], values["set"]) == (100, "plain", None, set())
 
 
@@ -114,7 +115,7 @@ def test_names_that_python_has_other_uses_for() -> None:
         "größe": {"S": "vier"},
     }
     row = only_row(schema_of(Odd), item)
-    values = schema_of(Odd).decode_row(row, None, {})
+    values = schema_of(Odd).decode_row(row, None, {"odd_id": "1"})
     assert [values[name] for name in ("first", "second", "third", "fourth")] == ["Ada", 2, "three", "vier"]
     assert plain_item(row) == item
     assert len({slot_of(name) for name in item}) == len(item)
@@ -152,7 +153,7 @@ def test_rows_of_several_models_and_where_there_are_none() -> None:
     reply = several.parsed(body_of(text, odd, operation="BatchGetItem"), "BatchGetItem")
     assert reply is not None
     assert [plain_item(row) for row in reply["Responses"]["t"]] == [text, odd]
-    assert schema_of(Text).decode_row(reply["Responses"]["t"][0], None, {})["text"] == "a"
+    assert schema_of(Text).decode_row(reply["Responses"]["t"][0], None, {"text_id": "1"})["text"] == "a"
     assert row_type(schema_of(Text), schema_of(Number)) is None
 
 
@@ -166,7 +167,7 @@ def test_an_instance_of_a_row_knows_its_whole_item() -> None:
     """What a save compares with is the item as it is stored."""
     schema = schema_of(Odd)
     item = {PK: {"S": "od#1"}, SK: {"S": "od"}, "odd_id": {"S": "1"}, "class": {"N": "2"}}
-    home: Any = type("Home", (), {"schema": schema, "model": Odd})()
+    home: Any = type("Home", (), {"schema": schema, "model": Odd, "hidden": Odd})()
     (by_row,) = new_of_rows(home, None, [only_row(schema, item)])
     (by_dict,) = new_of_rows(home, None, [parse_reply(body_of(item), "Query")["Items"][0]])
     assert state_of(by_row).stored == state_of(by_dict).stored == item

@@ -10,7 +10,7 @@ import pytest
 from dynamo_bao import (
     BaoError,
     BatchContextError,
-    DataFormatError,
+    BatchIncompleteError,
     Manager,
     QueryError,
     ServiceError,
@@ -123,64 +123,40 @@ def test_rule_09_an_interrupt_leaves_the_keys_pending() -> None:
             assert org.name == "Acme"
 
 
-def test_rule_10_each_key_has_its_own_outcome(manager: Manager, ada: User, wire: Wire) -> None:
-    """An unreadable item fails alone, each time anew and without a request, until it is asked for again."""
-    key = {"_pk": {"S": "u#01ARZ3NDEKTSV4RRFFQ69G5FAW"}, "_sk": {"S": "u"}}
-    item = {**key, "user_id": {"S": "01ARZ3NDEKTSV4RRFFQ69G5FAW"}, "name": {"S": "x"}, "age": {"S": "old"}}
-    manager.client.put_item(TableName=manager.table_name, Item=item)
-    with run_with_batch_context():
-        good, bad = User.find(ada.user_id), User.find("01ARZ3NDEKTSV4RRFFQ69G5FAW")
-        assert good.name == "Ada"
-        wire.clear()
-        raised = []
-        for _ in range(2):
-            with pytest.raises(DataFormatError) as caught:
-                bad.exists()
-            raised.append(caught.value)
-        assert raised[0] is not raised[1] and raised[0].__cause__ is raised[1].__cause__
-        assert len(wire) == 0
-        manager.client.put_item(TableName=manager.table_name, Item={**item, "age": {"N": "7"}})
-        wire.clear()
-        assert User.find("01ARZ3NDEKTSV4RRFFQ69G5FAW").age == 7
-        assert len(wire) == 1
+def test_rule_10_each_key_has_its_own_outcome() -> None:
+    """A key without an answer fails alone, each time anew and without a request, until it is asked for again."""
+    transport = FaultInjectingTransport(embedded_transport().wire, clock=FakeTime().clock)
 
+    def without_evil(request: Request, send: Any, chance: Any) -> Any:
+        """DynamoDB never gets to one of the keys."""
+        (table, entry), *_ = request.parameters["RequestItems"].items()
+        evil = [key for key in entry["Keys"] if key["_pk"]["S"] == "o#evil"]
+        others = [key for key in entry["Keys"] if key not in evil]
+        items = {table: {**entry, "Keys": others}}
+        body = (
+            send(Request(request.operation, {**request.parameters, "RequestItems": items})) if others else {}
+        )
+        left = {table: {**entry, "Keys": evil}} if evil else {}
+        return {"Responses": {table: []}, **body, "UnprocessedKeys": left}
 
-def test_rule_10_nothing_of_a_failed_item_is_shown(manager: Manager, ada: User, wire: Wire) -> None:
-    """Fields before the unreadable one are not read either; whoever asks again asks for all that failed, at once."""
-    ids = ["01ARZ3NDEKTSV4RRFFQ69G5FAW", "01ARZ3NDEKTSV4RRFFQ69G5FAX"]
-
-    def store(age: Any) -> None:
-        for user_id in ids:
-            key = {"_pk": {"S": f"u#{user_id}"}, "_sk": {"S": "u"}}
-            item = {**key, "user_id": {"S": user_id}, "name": {"S": "read first"}, "age": age}
-            manager.client.put_item(TableName=manager.table_name, Item=item)
-
-    store({"S": "old"})
-    with run_with_batch_context():
-        users = [User.find(user_id) for user_id in ids]
-        for look in (lambda: users[0].age, lambda: users[0].name, lambda: users[1].name, users[1].to_dict):
-            with pytest.raises(DataFormatError, match="age"):
-                look()
-        store({"N": "7"})
-        wire.clear()
-        assert User.find(ids[0]) is users[0]
-        assert [user.age for user in users] == [7, 7]
-        assert wire.operations == ["BatchGetItem"]
-        store({"S": "old"})
-        with pytest.raises(DataFormatError):
-            users[0].refresh()
-        with pytest.raises(DataFormatError):
-            _ = users[0].name
-    outside = User.find(ada.user_id)
-    store({"S": "old"})
-    key = {"_pk": {"S": f"u#{ada.user_id}"}, "_sk": {"S": "u"}}
-    manager.client.put_item(
-        TableName=manager.table_name,
-        Item={**key, "user_id": {"S": ada.user_id}, "name": {"S": "read first"}, "age": {"S": "old"}},
-    )
-    for look in (outside.refresh, lambda: outside.name):
-        with pytest.raises(DataFormatError):
-            look()
+    with init_models(models=ALL, transport=transport) as manager:
+        manager.create_table()
+        for org_id in ("acme", "evil"):
+            Org.create(org_id=org_id, name=org_id.title())
+        with run_with_batch_context():
+            good, bad = Org.find("acme"), Org.find("evil")
+            transport.inject(without_evil)
+            assert good.name == "Acme"
+            attempts, raised = transport.attempts, []
+            for _ in range(2):
+                with pytest.raises(BatchIncompleteError) as caught:
+                    bad.exists()
+                raised.append(caught.value)
+            assert raised[0] is not raised[1] and raised[0].__cause__ is raised[1].__cause__
+            assert transport.attempts == attempts
+            transport.inject(())
+            assert Org.find("evil").name == "Evil"
+            assert transport.attempts == attempts + 1
 
 
 def test_rule_10_a_missing_table_fails_alone(manager: Manager, engine_transport: Any) -> None:

@@ -34,6 +34,7 @@ from dynamo_bao import (
 )
 from dynamo_bao.classes import schema_of
 from dynamo_bao.expressions.conditions import EMPTY
+from dynamo_bao.keys import place_of
 from dynamo_bao.schema import Schema
 from dynamo_bao.writes.plans import (
     Delta,
@@ -321,8 +322,9 @@ def test_examples_read_back_as_the_values_they_were_made_of(number: int, key_for
     make, given = SAME[number]
     schema = make(key_format)
     item = next(item for item in expected(number) if item["_sk"] != {"S": "_raft_uc"})
-    found: dict[str, Any] = {}
-    schema.decode_into(item, found, "")
+    place = place_of(item["_pk"]["S"])
+    assert place is not None
+    found = schema.values_of(item, schema.identity_of(place.tenant, item).values)
     assert {name: found[name] for name in given} == schema.accept_all(given, given)
 
 
@@ -384,8 +386,9 @@ def updated(
     schema: Schema, item: dict[str, Any], **changes: Any
 ) -> tuple[dict[str, Any], set[str], set[str]]:
     """An item after a planned update, carried out by hand, and the guards freed and claimed."""
-    known = Known.read(schema, "", item)
-    subject = Subject(schema, None, schema.identity(None, known.values))
+    identity = schema.identity_of(None, item)
+    known = Known.read(schema, identity, item)
+    subject = Subject(schema, None, identity)
     plan = plan_update(subject, changes, known, EMPTY)
     update = plan.main_action.update
     assert update is not None

@@ -94,7 +94,7 @@ def known(**values: Any) -> Known:
     """An item as it would be stored, with all of its keys."""
     complete = {**BASE, **values}
     item = SCHEMA.item(None, SCHEMA.identify(None, "1"), complete)
-    return Known.read(SCHEMA, "1", item)
+    return Known.read(SCHEMA, SCHEMA.identify(None, "1"), item)
 
 
 def stored(name: str, value: Any) -> Compare:

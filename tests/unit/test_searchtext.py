@@ -268,7 +268,7 @@ def test_create_plan() -> None:
 def known(**texts: str) -> Known:
     """An article as it was read."""
     item = {"art_id": {"S": "art-1"}, **{name: {"S": text} for name, text in texts.items()}}
-    return Known.read(SCHEMA, "art-1", item)
+    return Known.read(SCHEMA, SCHEMA.identify(None, "art-1"), item)
 
 
 @pytest.mark.parametrize(
