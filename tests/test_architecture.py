@@ -178,6 +178,7 @@ LEVELS: tuple[tuple[str, tuple[str, ...]], ...] = (
             "upkeep.importing",
             "upkeep.inspection",
             "upkeep.mending",
+            "upkeep.attributes",
             "upkeep.examining",
             "upkeep.reindexing",
             "upkeep.tablecheck",

@@ -14,6 +14,7 @@ from dynamo_bao.errors import BaoError
 from dynamo_bao.instances import Home
 from dynamo_bao.keys import Key, place_of
 from dynamo_bao.session.pool import Pool
+from dynamo_bao.upkeep.attributes import attribute_findings, readings, write_fields
 from dynamo_bao.upkeep.inspection import (
     Guard,
     Stored,
@@ -39,6 +40,7 @@ class Examiner:
         pool: carries requests.
         fix: whether what is found is mended.
         only: the checks that count; None for all.
+        attributes: whether attributes that fields cannot read are mended too.
         foreign: items of prefixes that no model has, by prefix; of none, under ``None``.
     """
 
@@ -46,6 +48,7 @@ class Examiner:
     pool: Pool
     fix: bool = False
     only: frozenset[str] | None = None
+    attributes: bool = True
     foreign: Counter[str | None] = Factory(Counter)
 
     def items(self, items: Iterable[Item]) -> list[Finding]:
@@ -53,11 +56,14 @@ class Examiner:
         found: list[Finding] = []
         for home, read in self._by_model(items, found):
             lacks = self._lacks(home, read)
-            cases = [_Case(one, lacks.get(one.subject.identity.key, ()), self.only) for one in read]
+            cases = [self._case(one, lacks.get(one.subject.identity.key, ())) for one in read]
             calls = [partial(self._settled, case) for case in cases if case.findings()]
             for settled in self.pool.run(calls, home.database.max_concurrency) if calls else ():
                 found += settled
         return found
+
+    def _case(self, stored: Stored, lacks: Sequence[_Lack]) -> _Case:
+        return _Case(stored, lacks, self.only, self.attributes)
 
     def _by_model(self, items: Iterable[Item], found: list[Finding]) -> list[tuple[Home, list[Stored]]]:
         """The items that can be read, by model; those that cannot are added to what was found."""
@@ -118,7 +124,7 @@ class Examiner:
         if not self.fix or not any(one.mendable for one in found):
             return found
         try:
-            rewrite(case.stored, case.claims())
+            case.mend()
         except ChangedMeanwhile:
             return [evolve(one, mend=_AGAIN) for one in found]
         except BaoError as error:
@@ -201,15 +207,27 @@ class _Case:
     stored: Stored
     lacks: Sequence[_Lack]
     only: frozenset[str] | None
+    attributes: bool
 
     def findings(self) -> list[Finding]:
-        """What is wrong with it."""
+        """What is wrong with it; keys and guards are looked at once its fields can be read."""
+        if self.stored.bad:
+            told = attribute_findings(self.stored)
+            return told if self.attributes else [evolve(one, mendable=False) for one in told]
         found = [*key_findings(self.stored), *map(self._missing, self.lacks)]
         return [one for one in found if self.only is None or one.check in self.only]
 
     def _missing(self, lack: _Lack) -> Finding:
         told = {} if lack.mendable else {"mend": "Change or delete one of the two."}
         return self.stored.finding("guard", f"{lack.text}.", mendable=lack.mendable, **told)
+
+    def mend(self) -> None:
+        """Mends what can be mended."""
+        if self.stored.bad:
+            stored = self.stored
+            write_fields(stored.home, stored.subject, stored.known, readings(stored))
+        else:
+            rewrite(self.stored, self.claims())
 
     def claims(self) -> dict[Key, Item | None]:
         """The guards that it gets, with those in their places that no save would take over."""

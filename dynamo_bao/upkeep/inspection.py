@@ -33,12 +33,14 @@ class Stored:
         subject: which item it is.
         known: what is stored.
         wrong: the index keys, iteration keys and search text that are not what they should be, by name.
+        bad: by field name what is stored of fields that cannot read it.
     """
 
     home: Home
     subject: Subject
     known: Known = field(repr=False)
     wrong: frozenset[str]
+    bad: Mapping[str, AttributeValue] = field(repr=False)
 
     @property
     def key(self) -> str:
@@ -83,7 +85,9 @@ def read_item(home: Home, item: Item) -> Stored | Finding:
         known = Known.read(schema, identity, item)
         said = _key_said(schema, tenant, item)
         expected = schema.derived(tenant, identity.primary_id, known.values, item)
-        stored = Stored(home, Subject(schema, tenant, identity), known, _differing(expected, item))
+        names = schema.fields.keys() - known.values.keys()
+        bad = {name: item[str(schema.fields[name].attribute)] for name in schema.fields if name in names}
+        stored = Stored(home, Subject(schema, tenant, identity), known, _differing(expected, item), bad)
     except BaoError as error:
         return evolve(unreadable, text=f"{schema.name} {key.pk!r} cannot be read: {error}")
     if said not in (None, key):

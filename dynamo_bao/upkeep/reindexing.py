@@ -97,7 +97,7 @@ def _written(
 ) -> Iterator[Step]:
     state = state or {"position": None, "done": 0, "count": 0, "total": way.total(), "ended": False}
     with closing(Pool()) as pool:
-        examiner = Examiner({home.schema.prefix: home}, pool, fix=not dry_run, only=only)
+        examiner = Examiner({home.schema.prefix: home}, pool, not dry_run, only, attributes=False)
         for rows in way.pages(state["position"]) if not state["ended"] else ():
             found = examiner.items(rows.items)
             state |= {"position": rows.position, "ended": rows.position is None}

@@ -153,7 +153,7 @@ def test_what_cannot_be_mended_is_told(manager: Manager) -> None:
     found = [one for step in reindex_items(manager.repository(Book), None) for one in step.found]
     told = sorted(one.text for one in found)
     assert told[0].startswith("Book '1' has the title that Book '0' has too")
-    assert told[1].startswith("Book 'bo#7' cannot be read") and "StringField 'title'" in told[1]
+    assert told[1].startswith("Book '7' has a bad attribute") and "StringField 'title'" in told[1]
     assert told[2] == "Book 'bo#9' 'bo' says that its key is 'bo#8' 'bo', which is another."
     assert stored(manager)[("bo#1", "bo")]["_searchText"] == {"S": "title 0 blurb"}
     assert all(one.is_problem and one.mend and one.model == "Book" and one.key for one in found)

@@ -1,0 +1,140 @@
+"""Attributes that their fields cannot read, or that items of an older model lack: what is said of them, and mended."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from decimal import Decimal
+from functools import partial
+from typing import Any
+
+from dynamo_bao.codec import unreadable
+from dynamo_bao.errors import ConditionalError, ItemNotFoundError, TransactionError, UniqueConstraintError
+from dynamo_bao.expressions.conditions import Attribute, Compare, Condition, Exists, Negation, all_of
+from dynamo_bao.fields.base import Field
+from dynamo_bao.fields.documents import from_document
+from dynamo_bao.instances import Home
+from dynamo_bao.numbers import number_text
+from dynamo_bao.schema import Schema
+from dynamo_bao.upkeep.inspection import Stored
+from dynamo_bao.upkeep.mending import ChangedMeanwhile
+from dynamo_bao.upkeep.steps import Finding
+from dynamo_bao.wire import AttributeValue, Item
+from dynamo_bao.writes.execute import Write
+from dynamo_bao.writes.plans import Known, Subject, plan_update
+from dynamo_bao.writing import sender
+
+_FIX = "bao doctor --fix"
+_BY_HAND = "Assign {field} a value and save, or correct the field's kind."
+
+
+def attribute_findings(stored: Stored) -> list[Finding]:
+    """The attributes of an item that their fields cannot read, one finding for each."""
+    changes = readings(stored)
+    return [
+        stored.finding(
+            "attribute",
+            f"has a bad attribute: {unreadable(stored.home.schema.name, stored.key, field, value)}",
+            mend=_FIX if field.name in changes else _BY_HAND.format(field=field.name),
+            mendable=field.name in changes,
+        )
+        for field, value in _bad(stored)
+    ]
+
+
+def _bad(stored: Stored) -> Iterator[tuple[Field, AttributeValue]]:
+    for name, value in stored.bad.items():
+        yield stored.home.schema.fields[name], value
+
+
+def readings(stored: Stored) -> dict[str, Any]:
+    """By field name the values that bad attributes of an item say in another type, as far as that is certain.
+
+    A NULL that the field does not take says None: the attribute can go, and the field reads its default.
+    """
+    found: dict[str, Any] = {}
+    for field, value in _bad(stored):
+        if "NULL" in value:
+            found[field.name] = None
+            continue
+        with suppress(StopIteration):
+            found[field.name] = next(_read(field, from_document(value)))
+    return found
+
+
+def _read(field: Field, plain: Any) -> Iterator[Any]:
+    """What a field makes of a plain value, or of what it says in another type."""
+    for candidate in (plain, *_others(plain)):
+        with suppress(Exception):  # a field's own conversions may raise anything
+            value = field.accept(candidate)
+            attribute = field.to_dynamo(value)
+            if attribute is not None:
+                yield field.from_dynamo(attribute)
+
+
+def _others(plain: Any) -> Iterator[Any]:
+    """The same in other types: a number of a text that says no more, the text of a number, what a JSON text says."""
+    if isinstance(plain, str):
+        with suppress(ArithmeticError, ValueError):
+            number = Decimal(plain)
+            if number_text(number) == plain:
+                whole = number == number.to_integral_value()
+                yield int(number) if whole else number
+                if Decimal(repr(float(number))) == number:
+                    yield float(number)
+        with suppress(ValueError):
+            parsed = json.loads(plain)
+            if isinstance(parsed, (dict, list)):
+                yield parsed
+    elif isinstance(plain, (int, float, Decimal)) and not isinstance(plain, bool):
+        yield number_text(Decimal(repr(plain)) if isinstance(plain, float) else Decimal(plain))
+
+
+# --- defaults that items lack -------------------------------------------------------------------------------
+
+
+def lacking_defaults(schema: Schema, item: Item) -> dict[str, Any]:
+    """By field name the defaults that an item reads because it has no such attribute."""
+    absent = {
+        field.name: field.absent()
+        for field in schema.fields.values()
+        if str(field.attribute) not in item and field.name not in schema.key_names
+    }
+    return {
+        name: value
+        for name, value in absent.items()
+        if value is not None and schema.fields[name].to_dynamo(value) is not None
+    }
+
+
+# --- writing ----------------------------------------------------------------------------------------------------
+
+
+def write_fields(home: Home, subject: Subject, known: Known, changes: Mapping[str, Any]) -> None:
+    """Gives fields of an item values, if what is stored of them is what was read; keys and guards go with them.
+
+    Raises:
+        UniqueConstraintError: where a unique value is another item's.
+        ChangedMeanwhile: where the item is gone, or has other values by now.
+    """
+    condition = all_of(_as_read(home.schema.fields[name], known.item) for name in changes)
+    plan_from = partial(_plan, subject, known, changes, condition)
+    write = Write(home.database, subject, "save", plan_from, sender(None, home.database, subject))
+    try:
+        write.run(known)
+    except UniqueConstraintError:
+        raise
+    except (ConditionalError, ItemNotFoundError, TransactionError) as error:
+        raise ChangedMeanwhile from error
+
+
+def _plan(
+    subject: Subject, read: Known, changes: Mapping[str, Any], condition: Condition, known: Known | None
+) -> Any:
+    return plan_update(subject, changes, known or read, condition)
+
+
+def _as_read(field: Field, item: Item) -> Condition:
+    attribute, stored = Attribute(str(field.attribute)), item.get(str(field.attribute))
+    return Negation(Exists(attribute)) if stored is None else Compare(attribute, "=", stored)
