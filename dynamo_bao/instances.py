@@ -21,7 +21,7 @@ from dynamo_bao.keys import Key
 from dynamo_bao.peers import Origin, PeerGroup
 from dynamo_bao.schema import Schema
 from dynamo_bao.tracking import BLIND, Handed, HandedOut, Loaded
-from dynamo_bao.wire import Item
+from dynamo_bao.wire import AttributeValue, Item
 
 
 class Status(enum.Enum):

@@ -17,12 +17,13 @@ from dynamo_bao.fields.documents import from_document
 from dynamo_bao.instances import Home
 from dynamo_bao.numbers import number_text
 from dynamo_bao.schema import Schema
+from dynamo_bao.tracking import Known
 from dynamo_bao.upkeep.inspection import Stored
 from dynamo_bao.upkeep.mending import ChangedMeanwhile
 from dynamo_bao.upkeep.steps import Finding
 from dynamo_bao.wire import AttributeValue, Item
 from dynamo_bao.writes.execute import Write
-from dynamo_bao.writes.plans import Known, Subject, plan_update
+from dynamo_bao.writes.plans import Subject, plan_update
 from dynamo_bao.writing import sender
 
 _FIX = "bao doctor --fix"
