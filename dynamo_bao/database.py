@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from attrs import Factory, define, frozen
+from attrs import Factory, define, field
 
 from dynamo_bao.policy import Policy
 from dynamo_bao.transport.messages import Transport
@@ -27,7 +27,7 @@ class Observers:
     on_flush: list[Callable[[Any], object]] = Factory(list)
 
 
-@frozen(eq=False)
+@define(eq=False)
 class Database:
     """A table behind a transport, with the settings of the manager it belongs to.
 
@@ -40,6 +40,9 @@ class Database:
         max_concurrency: how many requests of one flush travel at once.
         cursor_secret: the key that cursors are sealed with.
         observers: who is told of requests.
+        requires_tenant: whether every operation needs a tenant now: where `tenancy` is on, and once a web application
+            that names tenants is served with this table.
+        is_closed: whether the manager was closed, so that nothing is sent any more.
     """
 
     table_name: str
@@ -50,6 +53,11 @@ class Database:
     max_concurrency: int = MAX_CONCURRENCY
     cursor_secret: bytes = b""
     observers: Observers = Factory(Observers)
+    requires_tenant: bool = field(init=False)
+    is_closed: bool = field(init=False, default=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.requires_tenant = self.tenancy
 
     def deadline_from_now(self, seconds: float | None = None) -> float:
         """The deadline of a call that starts now, in the transport's clock."""

@@ -123,6 +123,7 @@ LEVELS: tuple[tuple[str, tuple[str, ...]], ...] = (
         (
             "session",
             "session.owner",
+            "session.bindings",
             "session.owned",
             "session.identity",
             "session.work",
