@@ -20,7 +20,7 @@ _PROJECT_FILE = "pyproject.toml"
 SECTIONS: Mapping[str, tuple[str, ...]] = {
     "aws": ("region", "endpoint_url", "access_key_id", "secret_access_key", "session_token", "request_path"),
     "db": ("table_name", "cursor_secret"),
-    "batch_context": ("require_batch_context",),
+    "batch_context": ("require_batch_context", "max_throttled_calls"),
     "tenancy": ("enabled",),
     "paths": ("models_dir", "models_definition_path", "fields_dir"),
     "logging": ("level",),
@@ -30,6 +30,7 @@ _ENVIRONMENT: tuple[tuple[str, str, str], ...] = (
     ("DYNAMO_BAO_TABLE_NAME", "db", "table_name"),
     ("DYNAMO_BAO_CURSOR_SECRET", "db", "cursor_secret"),
     ("DYNAMO_BAO_REQUIRE_BATCH_CONTEXT", "batch_context", "require_batch_context"),
+    ("DYNAMO_BAO_MAX_THROTTLED_CALLS", "batch_context", "max_throttled_calls"),
     ("DYNAMO_BAO_TENANCY_ENABLED", "tenancy", "enabled"),
     ("DYNAMO_BAO_LOG_LEVEL", "logging", "level"),
     ("DYNAMO_BAO_REQUEST_PATH", "aws", "request_path"),

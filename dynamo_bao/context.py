@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from functools import wraps
+from types import TracebackType
 from typing import Any, ParamSpec, TypeVar, overload
 
 from dynamo_bao.capacity import Capacity
-from dynamo_bao.session.bindings import SESSION, TENANT, Block, Entry, Steps, innermost
-from dynamo_bao.session.owner import current_owner
+from dynamo_bao.session.owner import Owner, current_owner
 from dynamo_bao.session.session import Session
-from dynamo_bao.tenancy import current_tenant, tenant_if_known
+from dynamo_bao.tenancy import current_tenant
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -19,14 +20,13 @@ R = TypeVar("R")
 
 def current_session() -> Session | None:
     """The innermost session of the running thread (greenlet, asyncio task), or None."""
-    link = innermost(SESSION)
-    session: Session | None = None if link is None else link.what
-    return session
+    stack = current_owner().stack
+    return stack[-1] if stack else None
 
 
 def is_inside_batch_context() -> bool:
     """Whether the running code is inside a batch context."""
-    return innermost(SESSION) is not None
+    return bool(current_owner().stack)
 
 
 def get_batch_context_capacity() -> Capacity:
@@ -35,34 +35,36 @@ def get_batch_context_capacity() -> Capacity:
     return session.capacity if session is not None else Capacity()
 
 
-class BatchContext(Block[Session]):
+class BatchContext:
     """What `run_with_batch_context` returns: a context manager, and a decorator."""
 
-    __slots__ = ("_made", "_options")
-
     def __init__(self, **options: Any) -> None:
-        super().__init__()
         self._options = options
+        self._open: list[Session] = []
         self._made = [Session(**options)]  # now, so that wrong options are told at the call
 
-    def _begin(self, entry: Entry) -> Session:
-        session = (
-            self._made.pop() if self._made else Session(**self._options)
-        )  # new where it is entered again
-        entry.what, entry.release = session, _close
-        session.open_in(entry, tenant_if_known)
+    def __enter__(self) -> Session:
+        try:
+            session = self._made.pop()
+        except IndexError:  # entered again
+            session = Session(**self._options)
+        session.bind()
+        self._open.append(session)
         return session
 
-    def _finish(self, entry: Entry, error: BaseException | None) -> None:
-        entry.what.require_committed(error)
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        session = self._open.pop()
+        try:
+            session.unbind()
+        finally:
+            session.close()
+        session.require_committed(error)
 
     def __call__(self, fn: Callable[P, R]) -> Callable[P, R]:
         """`fn`, run in a new session at each call."""
         return _wrapped(fn, self._options, isolated=True)
-
-
-def _close(entry: Entry) -> None:
-    entry.what.close()
 
 
 @overload
@@ -75,6 +77,7 @@ def run_with_batch_context(
     peer_limit: int = ...,
     query_limit: int = ...,
     max_cached: int | None = ...,
+    max_throttled_calls: float | str | None = ...,
 ) -> BatchContext: ...
 
 
@@ -88,6 +91,7 @@ def run_with_batch_context(
     peer_limit: int = ...,
     query_limit: int = ...,
     max_cached: int | None = ...,
+    max_throttled_calls: float | str | None = ...,
 ) -> R: ...
 
 
@@ -105,6 +109,8 @@ def run_with_batch_context(fn: Callable[[], Any] | None = None, **options: Any) 
         query_limit: how many pending queries run in one round.
         max_cached: how many instances the session holds at most; the oldest without local changes are let
             go first. None holds all that were found by key or changed.
+        max_throttled_calls: how many calls of this process may wait because a table or an index is throttled;
+            ``"unlimited"`` for a job that has time. The manager's by default.
 
     Example:
         >>> with run_with_batch_context() as session:
@@ -179,70 +185,77 @@ def _wrapped(fn: Callable[P, R], options: dict[str, Any], isolated: bool) -> Cal
     return call
 
 
-class _Resumption:
-    """What a generator's body is bound to at each step: what its first resumption was inside of.
+class _Surroundings:
+    """What the code of an owner is inside of: sessions, with the transaction and budgets of each, and tenants."""
 
-    Args:
-        options: those of a session of its own.
-        isolated: whether it has a session of its own in any case.
-    """
+    def __init__(self, owner: Owner) -> None:
+        self._owner = owner
+        self.note()
 
-    def __init__(self, options: dict[str, Any], isolated: bool) -> None:
-        self._steps = Steps()
-        self._steps.capture()
-        self._steps.bind(TENANT, current_tenant())
-        self._borrowed = None if isolated else current_session()
-        self.own: Session | None = None
-        if self._borrowed is None:
-            self.own = Session(**options)
-            self.own.owner, self.own.tenant = self._steps.owner, tenant_if_known()
-            self._steps.entry.what, self._steps.entry.release = self.own, _close
-            self._steps.bind(SESSION, self.own)
+    def note(self) -> None:
+        """Remembers what the owner's code is inside of now."""
+        self._stack, self.tenants = list(self._owner.stack), list(self._owner.tenants)
+        self._inside = [(session, session.transaction, session.rounds.budgets) for session in self._stack]
 
-    def run(self, step: Callable[..., Any], *args: Any) -> Any:
-        """The result of a step of the body.
+    def put_back(self) -> None:
+        """Has the owner's code be inside of what was remembered."""
+        self._owner.stack[:], self._owner.tenants[:] = self._stack, self.tenants
+        for session, transaction, budgets in self._inside:
+            session.transaction, session.rounds.budgets = transaction, budgets
 
-        Raises:
-            ConcurrencyError: where the session of the generator's caller cannot be handed over to this code.
-        """
-        borrowed, owner = self._borrowed, current_owner()
-        if borrowed is None or borrowed.is_closed or borrowed.owner is None or borrowed.owner.is_now(owner):
-            return self._steps.run(step, *args)
-        loan = Entry()
-        borrowed.lend(loan, owner)
+    @contextmanager
+    def bound(self) -> Iterator[None]:
+        """A block inside of what was remembered, which may open and leave contexts of its own."""
+        others = _Surroundings(self._owner)
+        self.put_back()
         try:
-            return self._steps.run(step, *args)
+            yield
         finally:
-            borrowed.give_back(loan)
+            self.note()
+            others.put_back()
 
-    def end(self, error: BaseException | None) -> None:
-        """Ends what was bound; tells of work in a session of its own that was never committed."""
-        self._steps.end()
-        if self.own is not None:
-            self.own.require_committed(error)
+
+def _surroundings(session: Session) -> _Surroundings:
+    """The present surroundings and tenant, with a session on top that may be a new one."""
+    owner, tenant = current_owner(), current_tenant()
+    before = _Surroundings(owner)
+    if current_session() is not session:
+        session.bind()
+    found = _Surroundings(owner)
+    found.tenants = [tenant]
+    before.put_back()
+    return found
 
 
 def _resumed(
     generator: Generator[Any, Any, Any], options: dict[str, Any], isolated: bool
 ) -> Generator[Any, Any, Any]:
     """Runs `generator` inside what its first resumption was inside of, which is bound while its body runs only."""
-    resumption = _Resumption(options, isolated)
-    step: Callable[..., Any] = next
-    arguments: tuple[Any, ...] = (generator,)
+    outer = None if isolated else current_session()
+    session = outer or Session(**options)
+    inside = _surroundings(session)
+    resume: Callable[[], Any] = lambda: next(generator)  # noqa: E731
     try:
         while True:
-            try:
-                produced = resumption.run(step, *arguments)
-            except StopIteration as stop:
-                return stop.value
+            session.require_owner()
+            with inside.bound():
+                try:
+                    produced = resume()
+                except StopIteration as stop:
+                    return stop.value
             try:
                 sent = yield produced
             except GeneratorExit:
-                resumption.run(generator.close)
+                session.require_owner()
+                with inside.bound():
+                    generator.close()
                 raise
             except BaseException as error:
-                step, arguments = generator.throw, (error,)
+                thrown = error
+                resume = lambda: generator.throw(thrown)  # noqa: E731, B023
             else:
-                step, arguments = generator.send, (sent,)
+                resume = lambda: generator.send(sent)  # noqa: E731, B023
     finally:
-        resumption.end(sys.exc_info()[1])
+        if session is not outer:
+            session.close()
+            session.require_committed(sys.exc_info()[1])

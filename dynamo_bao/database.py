@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
-from attrs import Factory, define, field
+from attrs import Factory, define, frozen
 
+from dynamo_bao.errors import ConfigurationError
 from dynamo_bao.policy import Policy
-from dynamo_bao.transport.messages import Transport
+from dynamo_bao.transport.messages import MAX_THROTTLED_CALLS, Deadline, Transport
 
 DEADLINE_SECONDS = 10.0
 MAX_CONCURRENCY = 4
@@ -27,7 +29,7 @@ class Observers:
     on_flush: list[Callable[[Any], object]] = Factory(list)
 
 
-@define(eq=False)
+@frozen(eq=False)
 class Database:
     """A table behind a transport, with the settings of the manager it belongs to.
 
@@ -38,11 +40,10 @@ class Database:
         tenancy: whether every operation needs a tenant.
         deadline: seconds after which lookups stop being retried.
         max_concurrency: how many requests of one flush travel at once.
+        max_throttled_calls: how many calls of this process may wait because of throttling, for each table and
+            index; infinite for any number.
         cursor_secret: the key that cursors are sealed with.
         observers: who is told of requests.
-        requires_tenant: whether every operation needs a tenant now: where `tenancy` is on, and once a web application
-            that names tenants is served with this table.
-        is_closed: whether the manager was closed, so that nothing is sent any more.
     """
 
     table_name: str
@@ -53,13 +54,37 @@ class Database:
     max_concurrency: int = MAX_CONCURRENCY
     cursor_secret: bytes = b""
     observers: Observers = Factory(Observers)
-    requires_tenant: bool = field(init=False)
-    is_closed: bool = field(init=False, default=False)
+    max_throttled_calls: float = MAX_THROTTLED_CALLS
 
-    def __attrs_post_init__(self) -> None:
-        self.requires_tenant = self.tenancy
+    def deadline_from_now(
+        self, seconds: float | None = None, max_throttled_calls: float | None = None
+    ) -> Deadline:
+        """The deadline of a call that starts now, in the transport's clock.
 
-    def deadline_from_now(self, seconds: float | None = None) -> float:
-        """The deadline of a call that starts now, in the transport's clock."""
-        now: float = self.transport.clock.now()
-        return now + (self.deadline if seconds is None else seconds)
+        Args:
+            seconds, max_throttled_calls: a session's own; None for those of the manager.
+        """
+        at = self.transport.clock.now() + (self.deadline if seconds is None else seconds)
+        return Deadline(at, self.max_throttled_calls if max_throttled_calls is None else max_throttled_calls)
+
+
+def checked_throttled_calls(value: object, source: str) -> float:
+    """The number that a ``max_throttled_calls`` setting stands for: infinite for ``"unlimited"``.
+
+    Args:
+        value: the setting's value, also as text of the environment.
+        source: where it was set, for the error.
+
+    Raises:
+        ConfigurationError: for anything but a whole number of at least 0 and ``"unlimited"``.
+    """
+    word = value.strip().lower() if isinstance(value, str) else value
+    if word in ("unlimited", math.inf):
+        return math.inf
+    number = int(word) if isinstance(word, str) and word.isascii() and word.isdigit() else word
+    if isinstance(number, int) and not isinstance(number, bool) and number >= 0:
+        return number
+    raise ConfigurationError(
+        f"{source} is {value!r}; give a whole number of at least 0, or 'unlimited'.",
+        field="max_throttled_calls",
+    )

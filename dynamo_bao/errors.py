@@ -245,10 +245,6 @@ class BudgetExceededError(BatchContextError):
     """One request more than the budget allows; it was not sent."""
 
 
-class NaiveDatetimeWarning(UserWarning):
-    """A datetime without a time zone was taken for UTC."""
-
-
 class BatchContextWarning(UserWarning):
     """An operation outside any batch context, where the policy is `WarnOutside`."""
 
@@ -336,7 +332,32 @@ class ServiceError(BaoError):
 
 
 class ThrottledError(ServiceError):
-    """Throughput was exceeded, and still was after every retry within the deadline."""
+    """Throughput was exceeded, and still was after every retry that the deadline and `max_throttled_calls` allowed.
+
+    Attributes:
+        table, index: what was throttled; the index is None where it was the table itself.
+        reason: DynamoDB's first reason, such as ``TableReadKeyRangeThroughputExceeded``; None if it gave none.
+        reasons: all of its reasons.
+        retry_after: after how many seconds DynamoDB asks to try again; None if it does not say.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str | None = None,
+        operation: str | None = None,
+        table: str | None = None,
+        index: str | None = None,
+        reasons: Sequence[str] = (),
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message, code=code, operation=operation)
+        self.table = table
+        self.index = index
+        self.reasons = tuple(reasons)
+        self.reason = self.reasons[0] if self.reasons else None
+        self.retry_after = retry_after
 
 
 class WriteOutcomeUnknownError(BaoError):

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from dynamo_bao.classes import schema_of
 from dynamo_bao.config import DEFAULT_TABLE, Settings, load_settings
 from dynamo_bao.cursors import secret_of
-from dynamo_bao.database import DEADLINE_SECONDS, MAX_CONCURRENCY, Database
+from dynamo_bao.database import DEADLINE_SECONDS, MAX_CONCURRENCY, Database, checked_throttled_calls
 from dynamo_bao.errors import ConfigurationError, suggestion
 from dynamo_bao.fields.text import RelatedField
 from dynamo_bao.model import Model
@@ -30,7 +30,7 @@ from dynamo_bao.relations import mapped_method, mapped_name, parent_query_name, 
 from dynamo_bao.repository import Repository
 from dynamo_bao.session.rounds import Round, SentRequest
 from dynamo_bao.tables import TableUpdate, create_table, delete_table, pending_update, update_table
-from dynamo_bao.transport.messages import Transport
+from dynamo_bao.transport.messages import MAX_THROTTLED_CALLS, Transport
 from dynamo_bao.transport.opening import boto_transport, checked_path, embedded_transport, given_transport
 
 M = TypeVar("M")
@@ -313,6 +313,7 @@ def init_models(
     tenancy: Mapping[str, Any] | None = None,
     deadline: float = DEADLINE_SECONDS,
     max_concurrency: int = MAX_CONCURRENCY,
+    max_throttled_calls: float | str | None = None,
     logging: str | Mapping[str, Any] | None = None,
 ) -> Manager:
     """Connects models to a table.
@@ -333,6 +334,8 @@ def init_models(
         tenancy: ``{"enabled": True}`` requires a tenant for every operation.
         deadline: seconds that lookups and writes are retried.
         max_concurrency: how many requests of one flush travel at once.
+        max_throttled_calls: how many calls of this process may wait because a table or an index is throttled
+            (10); further ones get `ThrottledError` at once. ``"unlimited"`` for jobs, which have time.
         logging: the level of the ``dynamo_bao`` loggers.
 
     Raises:
@@ -345,7 +348,8 @@ def init_models(
         "tenancy": tenancy or {},
         "logging": {"level": logging} if isinstance(logging, str) else logging or {},
     }
-    settings = load_settings(config, os.environ, arguments)
+    own = {"batch_context": {"max_throttled_calls": max_throttled_calls}}
+    settings = load_settings(config, os.environ, arguments).over(own, "the call")
     _check_numbers(deadline, max_concurrency)
     if policy is None:
         setting = settings.get("batch_context", "require_batch_context", False)
@@ -362,6 +366,10 @@ def init_models(
         deadline,
         max_concurrency,
         secret_of(settings.get("db", "cursor_secret"), table),
+        max_throttled_calls=checked_throttled_calls(
+            settings.get("batch_context", "max_throttled_calls", MAX_THROTTLED_CALLS),
+            settings.source("batch_context", "max_throttled_calls"),
+        ),
     )
     manager = Manager(database, settings, models)
     if embedded:  # with the index of searches for models that are defined later, which nobody could add

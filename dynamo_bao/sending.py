@@ -17,7 +17,9 @@ def round_of(session: Session | None, database: Database, kind: str) -> Round:
 
 def deadline_of(session: Session | None, database: Database) -> float:
     """When a call that starts now stops being retried, in the transport's clock."""
-    return database.deadline_from_now(None if session is None else session.deadline)
+    if session is None:
+        return database.deadline_from_now()
+    return database.deadline_from_now(session.deadline, session.max_throttled_calls)
 
 
 def send(

@@ -28,8 +28,8 @@ from dynamo_bao.expressions.conditions import EMPTY, Condition
 from dynamo_bao.expressions.dicts import condition_from
 from dynamo_bao.expressions.render import Placeholders, render_condition
 from dynamo_bao.fields.base import Field
+from dynamo_bao.fields.documents import StringSetField
 from dynamo_bao.fields.numeric import CounterField
-from dynamo_bao.fields.sets import SetField
 from dynamo_bao.fields.text import VersionField
 from dynamo_bao.identities import Identity
 from dynamo_bao.instances import (
@@ -218,11 +218,7 @@ def _difference(instance: Any, field: Field, value: Any, loaded: Loaded) -> Any:
         return Delta(
             value - (_decoded(field, handed.form) if not handed.blind else loaded.values[field.name])
         )
-    if (
-        isinstance(field, SetField)
-        and field.is_native
-        and not (handed.blind or is_new_set(instance, field.name))
-    ):
+    if isinstance(field, StringSetField) and not (handed.blind or is_new_set(instance, field.name)):
         before = _decoded(field, handed.form)
         return Members(frozenset(value - before), frozenset(before - value))
     return value
@@ -416,8 +412,9 @@ def write_of(change: Change) -> Write:
 
 def write_through(change: Change, send: Send) -> Write:
     """What carries out a change, with requests sent by `send`."""
-    seconds = None if change.session is None else change.session.deadline
-    return Write(change.home.database, change.subject, change.operation, change.plan_from, send, seconds)
+    session = change.session
+    limits = (None, None) if session is None else (session.deadline, session.max_throttled_calls)
+    return Write(change.home.database, change.subject, change.operation, change.plan_from, send, *limits)
 
 
 def checked_condition(schema: Schema, condition: ConditionLike) -> Condition:

@@ -14,6 +14,7 @@ from dynamo_bao.cli.console import Failure, Terminal, interruptible
 from dynamo_bao.errors import TenantRequiredError
 from dynamo_bao.manager import Manager
 from dynamo_bao.repository import Repository
+from dynamo_bao.session.owner import current_owner
 from dynamo_bao.tenancy import tenant_for
 from dynamo_bao.upkeep.steps import Finding, Step
 from dynamo_bao.upkeep.ways import Size, Way, table_size
@@ -94,7 +95,7 @@ def repository_named(manager: Manager, name: str) -> Repository[Any]:
 def tenant_of(manager: Manager) -> str | None:
     """The tenant to work for; `Failure` where one is needed and none is given."""
     try:
-        return tenant_for(manager.database, "this command")
+        return tenant_for(manager.database, current_owner(), "this command")
     except TenantRequiredError:
         raise Failure("Tenancy is enabled, so this is about one tenant's items; give --tenant ID.") from None
 

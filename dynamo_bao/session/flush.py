@@ -49,13 +49,20 @@ class Flush:
         wanted = (one for _, _, callers, _ in self._wanted for one in callers.values())
         return [one for one in wanted if state_of(one).status is Status.PENDING]
 
-    def run(self, pool: Pool, seconds: float | None, max_concurrency: int | None) -> None:
+    def run(
+        self,
+        pool: Pool,
+        seconds: float | None,
+        max_concurrency: int | None,
+        max_throttled_calls: float | None = None,
+    ) -> None:
         """Sends the requests and gives every key and query its outcome.
 
         Args:
             seconds: how long requests are retried; None for the least of the tables' own.
             max_concurrency: how many requests travel at once; None for the most of the tables' own, and five
                 times as many queries beside them.
+            max_throttled_calls: how many calls may wait because of throttling; None for the tables' own.
         """
         plan, queries = plan_reads(self._wanted), list(self.unheard)
         asked = [*(planned.database for planned in plan), *(query.database for query in queries)]
@@ -64,14 +71,15 @@ class Flush:
         widened = 1 + QUERIES_FOR_A_BATCH if self.unheard else 1
         at_once = max_concurrency or widened * max(database.max_concurrency for database in databases)
         # One deadline for all of them, from now on: waiting until a thread is free counts.
+        limits = (seconds, max_throttled_calls)
         calls: list[Callable[[], Any]] = [
             partial(
-                fetch_batch, planned.transport, planned.batch, planned.database.deadline_from_now(seconds)
+                fetch_batch, planned.transport, planned.batch, planned.database.deadline_from_now(*limits)
             )
             for planned in plan
         ]
         calls += [
-            partial(_ask, query.database, query.first_request(), query.database.deadline_from_now(seconds))
+            partial(_ask, query.database, query.first_request(), query.database.deadline_from_now(*limits))
             for query in queries
         ]
         with open_round(self._rounds, databases[0], "lookups" if plan else "queries") as opened:

@@ -14,9 +14,9 @@ from dynamo_bao.database import Database
 from dynamo_bao.errors import BudgetExceededError
 from dynamo_bao.keys import named
 from dynamo_bao.policy import calling_line
-from dynamo_bao.session.bindings import BUDGET, Block, Entry, seen
+from dynamo_bao.session.owner import current_owner
 from dynamo_bao.session.stats import Stats
-from dynamo_bao.transport.messages import Clock, FailedRequest, Reply, Request, tables_of
+from dynamo_bao.transport.messages import Clock, FailedRequest, Reply, Request, Throttling, tables_of
 
 log = logging.getLogger("dynamo_bao.session")
 
@@ -54,6 +54,7 @@ class SentRequest:
         waited: how many of these seconds were waits.
         error: the class of the error it ended with; None where it was answered.
         repeated: whether it was sent for what an earlier reply left unprocessed.
+        throttlings: the attempts that DynamoDB refused because of throughput, each with what was throttled and why.
     """
 
     operation: str
@@ -67,6 +68,7 @@ class SentRequest:
     waited: float
     error: str | None = None
     repeated: bool = False
+    throttlings: tuple[Throttling, ...] = ()
 
 
 @define(eq=False)
@@ -137,6 +139,7 @@ class Round:
             reply.waited,
             None,
             reply.repeated,
+            reply.throttlings,
         )
         self.requests.append(sent)
         tell(database.observers.on_request, sent)
@@ -172,6 +175,7 @@ class Round:
             failed.waited,
             type(failed.error).__name__,
             failed.repeated,
+            failed.throttlings,
         )
         self.requests.append(sent)
         tell(database.observers.on_request, sent)
@@ -240,21 +244,6 @@ class Budget:
         )
 
 
-class BudgetBlock(Block[Budget]):
-    """A block with a budget of its own, each time it is entered."""
-
-    __slots__ = ("_limits",)
-
-    def __init__(self, *limits: Any) -> None:
-        super().__init__()
-        self._limits = limits
-
-    def _begin(self, entry: Entry) -> Budget:
-        budget = Budget(*self._limits)
-        entry.bind(BUDGET, budget)
-        return budget
-
-
 @define(eq=False)
 class Rounds:
     """The rounds of one session.
@@ -262,16 +251,13 @@ class Rounds:
     Attributes:
         stats: the session's figures.
         kept: the last rounds, oldest first.
+        budgets: those in force, outermost first.
     """
 
     stats: Stats
     kept: deque[Round] = field(factory=lambda: deque(maxlen=KEPT_ROUNDS))
+    budgets: tuple[Budget, ...] = ()
     _alone: dict[Cause, int] = Factory(dict)
-
-    @property
-    def budgets(self) -> tuple[Budget, ...]:
-        """The budgets in force around the running code, outermost first."""
-        return tuple(seen(BUDGET))
 
     def note(self, done: Round) -> None:
         """Remembers a round, and warns of a line that keeps asking for one thing at a time."""
@@ -299,7 +285,9 @@ def open_round(rounds: Rounds | None, database: Database, kind: str) -> Round:
     cause, clock = named(Cause, calling_line()), database.transport.clock
     if rounds is None:
         return Round(0, kind, cause, clock.now(), clock)
-    budgets = rounds.budgets
+    budgets: list[Budget] = []
+    for session in current_owner().stack:
+        budgets += session.rounds.budgets
     for budget in budgets:
         budget.begin(cause, kind in ("write", "commit"))
     stats = rounds.stats

@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import groupby
 from typing import Any, Protocol, TypeVar
 
 from dynamo_bao.capacity import Capacity
-from dynamo_bao.database import Database
+from dynamo_bao.database import Database, checked_throttled_calls
 from dynamo_bao.errors import (
     BatchContextError,
+    ConcurrencyError,
     ConfigurationError,
     LazyLoadError,
     UncommittedChangesError,
 )
 from dynamo_bao.instances import Home, Instance, Status, state_of
-from dynamo_bao.session.bindings import TRANSACTION, innermost
 from dynamo_bao.session.flush import Flush
 from dynamo_bao.session.objects import Objects, key_of
-from dynamo_bao.session.owned import Flushing
+from dynamo_bao.session.owned import Flushing, SessionState
 from dynamo_bao.session.pool import Pool
 from dynamo_bao.session.queries import PendingQuery, Queries
-from dynamo_bao.session.rounds import Budget, BudgetBlock, Rounds
+from dynamo_bao.session.rounds import Budget, Rounds
 from dynamo_bao.session.trace import Trace
 from dynamo_bao.session.work import Entry, Work
 
@@ -35,13 +35,7 @@ FETCH_MODES = ("peers", "one", "raise")
 
 
 class Collecting(Protocol):
-    """A transaction, which takes writes instead of their being carried out.
-
-    Attributes:
-        session: the session it was opened in.
-    """
-
-    session: Session
+    """A transaction, which takes writes instead of their being carried out."""
 
     def collect(self, change: Any) -> Any:
         """Takes a change, shows its effect, and returns what the operation returns."""
@@ -60,6 +54,7 @@ class Session(Objects):
         query_limit: how many deferred queries may run in one round.
         rounds: what was sent so far, and the budgets in force.
         deadline: seconds after which lookups stop being retried; None for the manager's.
+        max_throttled_calls: how many calls may wait because of throttling; None for what the manager says.
     """
 
     def __init__(
@@ -71,6 +66,7 @@ class Session(Objects):
         peer_limit: int = 1000,
         query_limit: int = 100,
         max_cached: int | None = None,
+        max_throttled_calls: float | str | None = None,
     ) -> None:
         _require_options(deadline, max_concurrency, fetch, peer_limit, query_limit, max_cached)
         super().__init__(max_cached)
@@ -80,9 +76,15 @@ class Session(Objects):
         self.query_limit = query_limit
         self.deadline = deadline
         self._max_concurrency = max_concurrency
+        self.max_throttled_calls = (
+            None
+            if max_throttled_calls is None
+            else checked_throttled_calls(max_throttled_calls, "max_throttled_calls")
+        )
         self._queries = Queries()
         self._pool = Pool()
         self._work = Work()
+        self.transaction: Collecting | None = None
 
     # --- life ------------------------------------------------------------------------------------
 
@@ -93,22 +95,23 @@ class Session(Objects):
 
     def close(self) -> None:
         """Ends the session: pending lookups are dropped, instances stay usable. May be called twice."""
-        if self.is_closed:
+        if self.state is SessionState.CLOSED:
             return
-        self.is_closed = True
+        self.state = SessionState.CLOSED
         self._lookups.clear()
         self._queries.clear()
         self._identity.clear()
         self._pool.close()
         log.debug("session closed: %d round trips, %d keys", self.stats.round_trips, self.stats.keys_fetched)
 
+    @contextmanager
     def budget(
         self,
         *,
         round_trips: int | None = None,
         read_units: float | None = None,
         write_units: float | None = None,
-    ) -> AbstractContextManager[Budget]:
+    ) -> Iterator[Budget]:
         """A block that may ask only so much of DynamoDB; sessions opened inside it count too.
 
         Args:
@@ -131,7 +134,19 @@ class Session(Objects):
                 isinstance(limit, bool) or not isinstance(limit, (int, float)) or limit < 0
             ):
                 raise ConfigurationError(f"budget({name}={limit!r}): give a number, 0 or more.")
-        return BudgetBlock(round_trips, read_units, write_units)
+        allowed = Budget(round_trips, read_units, write_units)
+        before = self.rounds.budgets
+        self.rounds.budgets = (*before, allowed)
+        try:
+            yield allowed
+        finally:
+            self.rounds.budgets = before
+
+    def _require_movable(self) -> None:
+        if self.transaction is not None:
+            raise ConcurrencyError(
+                "A session cannot be activated elsewhere while a transaction is open in it."
+            )
 
     def trace(self) -> Trace:
         """What was asked of DynamoDB so far, round by round, with the line that caused each."""
@@ -251,8 +266,7 @@ class Session(Objects):
             BatchContextError: inside a `transaction()`, which writes at its own end.
         """
         self.check()
-        transaction = innermost(TRANSACTION)
-        if transaction is not None and transaction.what.session is self:
+        if self.transaction is not None:
             raise BatchContextError(
                 "commit() inside transaction(): the transaction writes at the end of its block."
             )
@@ -365,7 +379,7 @@ class Session(Objects):
         flush = Flush(taken, queries, self.rounds)
         try:
             with Flushing(self):
-                flush.run(self._pool, self.deadline, self._max_concurrency)
+                flush.run(self._pool, self.deadline, self._max_concurrency, self.max_throttled_calls)
         except BaseException:
             self._lookups.put_back(flush.unanswered())
             for query in flush.unheard:

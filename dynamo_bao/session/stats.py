@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from attrs import define
+from attrs import Factory, define
 
 from dynamo_bao.capacity import Capacity
 from dynamo_bao.transport.messages import FailedRequest, Reply
@@ -23,6 +23,9 @@ class Stats:
         unprocessed: keys and writes that DynamoDB left unprocessed in some reply.
         read_capacity, write_capacity: capacity units consumed, as DynamoDB reported them.
         seconds_waited: seconds spent waiting between attempts, also for what a reply left unprocessed.
+        throttled: requests that DynamoDB refused because of throughput.
+        throttling_reasons: how many of them for each reason that DynamoDB gave.
+        retry_after: seconds that DynamoDB asked to wait after them, in sum.
     """
 
     lookups: int = 0
@@ -36,6 +39,9 @@ class Stats:
     read_capacity: float = 0.0
     write_capacity: float = 0.0
     seconds_waited: float = 0.0
+    throttled: int = 0
+    throttling_reasons: dict[str, int] = Factory(dict)
+    retry_after: float = 0.0
 
     @property
     def capacity(self) -> Capacity:
@@ -61,9 +67,14 @@ class Stats:
         self.requests += sent.attempts
         self.retries += sent.attempts - 1 + sent.repeated
         self.seconds_waited += sent.waited
+        for throttling in sent.throttlings:
+            self.throttled += 1
+            self.retry_after += throttling.retry_after or 0.0
+            for reason in throttling.reasons:
+                self.throttling_reasons[reason] = self.throttling_reasons.get(reason, 0) + 1
 
     def __str__(self) -> str:
-        rows = (
+        rows = [
             ("lookups", f"{self.lookups} ({self.cache_hits} from the cache)"),
             ("keys fetched", f"{self.keys_fetched} in {self.batches} batches"),
             ("round trips", f"{self.round_trips}"),
@@ -73,5 +84,8 @@ class Stats:
             ),
             ("capacity", f"{self.read_capacity:g} read, {self.write_capacity:g} write units"),
             ("waited", f"{self.seconds_waited:.3f} s between attempts"),
-        )
+        ]
+        if self.throttled:
+            reasons = ", ".join(f"{reason} ({count})" for reason, count in self.throttling_reasons.items())
+            rows.append(("throttled", f"{self.throttled} requests{reasons and f': {reasons}'}"))
         return "\n".join(f"{name:<13} {figure}" for name, figure in rows)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from attrs import frozen
 
 from dynamo_bao.session.rounds import Round, SentRequest
+from dynamo_bao.transport.messages import Throttling
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -83,6 +84,8 @@ def described(sent: SentRequest) -> str:
         parts.append(f"{sent.capacity.read:g} RCU {sent.capacity.write:g} WCU")
     if sent.attempts > 1:
         parts.append(f"{sent.attempts} attempts, {_time(sent.waited)} between them")
+    if sent.throttlings:
+        parts.append(_throttled(sent.throttlings))
     if sent.repeated:
         parts.append(f"again for what was left unprocessed, after {_time(sent.waited)}")
     if sent.error is not None:
@@ -90,6 +93,14 @@ def described(sent: SentRequest) -> str:
     more = sent.count - len(sent.about)
     named = ", ".join(sent.about) + (f" and {more} more" if more > 0 and sent.about else "")
     return " · ".join(parts) + (f" · {named}" if named else "")
+
+
+def _throttled(throttlings: Sequence[Throttling]) -> str:
+    last = throttlings[-1]
+    place = last.table if last.index is None else f"{last.table}, index {last.index}"
+    asked = "" if last.retry_after is None else f", to be asked again after {_time(last.retry_after)}"
+    reasons = f" ({', '.join(last.reasons)})" if last.reasons else ""
+    return f"throttled {len(throttlings)} times by {place}{reasons}{asked}"
 
 
 def counted(number: int, what: str) -> str:

@@ -14,9 +14,10 @@ import zlib
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
-from dynamo_bao.errors import DataFormatError, ThrottledError
+from dynamo_bao.errors import DataFormatError
 from dynamo_bao.transport.integrity import check_envelope, parse_reply
-from dynamo_bao.transport.messages import AttemptFailed, Clock, Outcome, Request, Wire
+from dynamo_bao.transport.messages import AttemptFailed, Clock, Outcome, Request, Throttling, Wire, tables_of
+from dynamo_bao.transport.outcomes import throttled_error
 from dynamo_bao.transport.retry import RetryingTransport
 from dynamo_bao.wire import BATCH_GET_ITEM, BATCH_WRITE_ITEM
 
@@ -141,15 +142,21 @@ def unprocessed(share: float) -> Fault:
     return fault
 
 
-def throttled() -> Fault:
-    """DynamoDB refuses the request for its throughput; it is not carried out."""
+def throttled(*, reasons: Iterable[str] = (), retry_after: float | None = None) -> Fault:
+    """DynamoDB refuses the request for its throughput; it is not carried out.
+
+    Args:
+        reasons: the reasons that DynamoDB gives, such as ``"TableReadKeyRangeThroughputExceeded"``.
+        retry_after: after how many seconds it asks to try again.
+    """
+    given = tuple(reasons)
 
     def fault(request: Request, send: Send, chance: random.Random) -> dict[str, Any]:
-        code = "ProvisionedThroughputExceededException"
-        error = ThrottledError(
-            f"{request.operation} was throttled ({code}).", code=code, operation=request.operation
+        place = Throttling(
+            ", ".join(tables_of(request)), request.written.get("IndexName"), given, retry_after
         )
-        raise AttemptFailed(error, Outcome.REFUSED)
+        error = throttled_error("ProvisionedThroughputExceededException", request.operation, place)
+        raise AttemptFailed(error, Outcome.REFUSED, retry_after)
 
     return fault
 

@@ -9,36 +9,57 @@ from __future__ import annotations
 import random
 from typing import Final
 
-from dynamo_bao.transport.messages import Clock
+from dynamo_bao.transport.bulkhead import Place, throttled_calls
+from dynamo_bao.transport.messages import Clock, Deadline
 
 BASE_SECONDS: Final = 0.025
 LONGEST_SECONDS: Final = 1.0
 
 
+LONGEST_EXTRA_SECONDS: Final = 5.0
+"""How much longer than by itself a wait is made at most because DynamoDB asks for it, as in the AWS SDKs."""
+
+
 class Backoff:
     """The attempts of one call, and the waits between them.
 
+    A call that waits because of throttling has a place in the bulkhead until it ends: a Backoff is a context
+    manager that gives it back.
+
     Args:
         clock: tells the time and waits.
-        deadline: the time, in seconds of the clock, that no wait may pass.
+        deadline: the time, in seconds of the clock, that no wait may pass; see `Deadline`.
 
     Attributes:
         attempts: how many attempts were begun; the first one is counted from the start.
         waited: how many seconds were waited so far.
+        crowded: whether the last wait was refused because too many calls wait already.
     """
 
     def __init__(self, clock: Clock, deadline: float) -> None:
         self._clock = clock
         self._deadline = deadline
         self._waits = 0
+        self._places: tuple[Place, ...] = ()
         self.attempts = 1
         self.waited = 0.0
+        self.crowded = False
 
-    def wait(self, most_attempts: int) -> float | None:
+    def __enter__(self) -> Backoff:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._leave()
+
+    def wait(
+        self, most_attempts: int, throttled: tuple[Place, ...] = (), at_least: float | None = None
+    ) -> float | None:
         """Waits before another attempt; returns for how many seconds.
 
         Args:
             most_attempts: how many attempts there may be in all.
+            throttled: what is throttled, if that is why; it takes a place in the bulkhead.
+            at_least: how many seconds DynamoDB asks to wait, if any.
 
         Returns:
             None, without waiting, if there may be no further attempt.
@@ -46,7 +67,12 @@ class Backoff:
         if self.attempts >= most_attempts:
             return None
         seconds = random.uniform(0, min(LONGEST_SECONDS, BASE_SECONDS * 2**self._waits))
+        if at_least is not None:
+            seconds = max(seconds, min(at_least, seconds + LONGEST_EXTRA_SECONDS))
         if self._clock.now() + seconds > self._deadline:
+            return None
+        if not self._enter(throttled):
+            self.crowded = True
             return None
         self._clock.sleep(seconds)
         self._waits += 1
@@ -56,5 +82,18 @@ class Backoff:
 
     def begin_again(self) -> bool:
         """Allows another attempt at once, because the last one made progress; False if the deadline has passed."""
+        self._leave()
         self._waits, self.attempts = 0, 2
         return bool(self._clock.now() < self._deadline)
+
+    def _enter(self, places: tuple[Place, ...]) -> bool:
+        if places == self._places:
+            return True
+        self._leave()
+        self._places = places
+        return throttled_calls.enter(self, places, Deadline.throttled_calls(self._deadline))
+
+    def _leave(self) -> None:
+        if self._places:
+            throttled_calls.leave(self, self._places)
+            self._places = ()

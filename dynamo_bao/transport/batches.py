@@ -60,6 +60,12 @@ class BatchAnswer:
         """How many keys are unanswered."""
         return sum(map(len, self.unanswered.values()))
 
+    def give_up(self, error: Exception) -> None:
+        """Makes `error` the outcome of all unanswered keys."""
+        unanswered, self.unanswered = self.unanswered, {}
+        keys = ((table, key) for table, keys in unanswered.items() for key in keys)
+        self.failed.update(dict.fromkeys(keys, error))
+
     @property
     def complaint(self) -> str:
         """What to say of the unanswered keys."""
@@ -77,7 +83,9 @@ def fetch_batch(transport: Transport, batch: Batch, deadline: float) -> BatchAns
     several tables that is refused as a whole is repeated table by table.
     """
     fetch = _Fetch(transport, batch, deadline)
-    repeat_unprocessed(transport.clock, deadline, len(batch), fetch.ask)
+    crowded = repeat_unprocessed(transport.clock, deadline, len(batch), fetch.ask)
+    if crowded is not None:
+        fetch.answer.give_up(crowded)
     return fetch.answer
 
 
@@ -94,11 +102,11 @@ class _Fetch:
         self._deadline = deadline
         self.answer = BatchAnswer(unanswered=dict(batch.keys))
 
-    def ask(self, waited: float | None) -> int:
-        """Asks for the keys without an answer, and returns how many still have none; see `repeat_unprocessed`."""
+    def ask(self, waited: float | None) -> list[str]:
+        """Asks for the keys without an answer; returns the tables of those that still have none."""
         keys, self.answer.unanswered = self.answer.unanswered, {}
         self._ask(keys, waited)
-        return self.answer.left
+        return [table for table, keys in self.answer.unanswered.items() for _ in keys]
 
     def _ask(self, keys: Keys, waited: float | None) -> None:
         request, started = _request(keys, self._batch), self._transport.clock.now()

@@ -28,13 +28,15 @@ class BatchWritten:
         unprocessed: keys that DynamoDB left unprocessed, also when they were sent again.
         refused: keys of a request that DynamoDB refused, or that never reached it.
         uncertain: keys of a request without a readable answer, so that it is not known whether they are written.
-        failure: the request that ended with an error, in either case.
+        error: the error in either case.
+        failure: the request that ended with it; None if nothing was sent because too many calls wait already.
         replies: every reply, in order.
     """
 
     unprocessed: tuple[TableKey, ...] = ()
     refused: tuple[TableKey, ...] = ()
     uncertain: tuple[TableKey, ...] = ()
+    error: Exception | None = None
     failure: FailedRequest | None = None
     replies: list[Reply] = Factory(list)
 
@@ -44,14 +46,9 @@ class BatchWritten:
         return [*self.replies] if self.failure is None else [*self.replies, self.failure]
 
     @property
-    def error(self) -> Exception | None:
-        """The error of the request that ended with one."""
-        return None if self.failure is None else self.failure.error
-
-    @property
     def is_whole(self) -> bool:
         """Whether all of it is written."""
-        return self.failure is None and not self.unprocessed
+        return self.error is None and not self.unprocessed
 
 
 def in_batches(members: Sequence[T]) -> list[Sequence[T]]:
@@ -67,30 +64,29 @@ def write_batch(transport: Transport, puts: Puts, deadline: float) -> BatchWritt
     """
     written, left = BatchWritten(), puts
 
-    def send(waited: float | None) -> int:
+    def send(waited: float | None) -> list[str]:
         nonlocal left
         sent, left = left, {}
         request, started = _request(sent), transport.clock.now()
         try:
             reply = transport.send(request, deadline=deadline)
         except Exception as error:
-            written.failure = FailedRequest(request, error, started).after(waited)
+            written.error, written.failure = error, FailedRequest(request, error, started).after(waited)
             if may_be_done(error):
                 written.uncertain = _keys(sent)
             else:
                 written.refused = _keys(sent)
-            return 0
+            return []
         written.replies.append(reply.after(waited))
         left = _left(reply.body, puts)
-        return _count(left)
+        return [table for table, _ in _keys(left)]
 
-    repeat_unprocessed(transport.clock, deadline, _count(puts), send)
-    written.unprocessed = _keys(left)
+    crowded = repeat_unprocessed(transport.clock, deadline, sum(map(len, puts.values())), send)
+    if crowded is None:
+        written.unprocessed = _keys(left)
+    else:
+        written.error, written.refused = crowded, _keys(left)
     return written
-
-
-def _count(puts: Puts) -> int:
-    return sum(map(len, puts.values()))
 
 
 def _keys(puts: Puts) -> tuple[TableKey, ...]:

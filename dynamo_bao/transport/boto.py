@@ -29,7 +29,7 @@ from dynamo_bao.transport.messages import (
     tables_of,
     with_outcome,
 )
-from dynamo_bao.transport.outcomes import CONTENDED, THROTTLING, TRANSIENT, error_for
+from dynamo_bao.transport.outcomes import CONTENDED, THROTTLING, TRANSIENT, error_for, retry_after_in
 from dynamo_bao.transport.signing import StaticCredentials, scope_of
 
 CONNECT_SECONDS: Final = 3.0
@@ -394,12 +394,13 @@ def _answered(request: Request, error: Any) -> Exception:
     details = error.response.get("Error", {})
     code, message = str(details.get("Code", "")), str(details.get("Message", ""))
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    mapped = error_for(code, message, request.operation, error.response, ", ".join(tables_of(request)))
+    tables, index = ", ".join(tables_of(request)), request.written.get("IndexName")
+    mapped = error_for(code, message, request.operation, error.response, tables, index)
     mapped.__cause__ = error
     if code in THROTTLING or code in CONTENDED:
-        return AttemptFailed(mapped, Outcome.REFUSED)
+        return AttemptFailed(mapped, Outcome.REFUSED, retry_after_in(error.response))
     if code in TRANSIENT or status >= 500:
-        return AttemptFailed(mapped, Outcome.UNKNOWN)
+        return AttemptFailed(mapped, Outcome.UNKNOWN, retry_after_in(error.response))
     return mapped
 
 

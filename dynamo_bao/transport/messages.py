@@ -12,6 +12,31 @@ from dynamo_bao.capacity import NOTHING_CONSUMED, Capacity
 from dynamo_bao.items import plain_item, plain_members
 from dynamo_bao.wire import BATCH_GET_ITEM, BATCH_WRITE_ITEM, READ_OPERATIONS, Item
 
+MAX_THROTTLED_CALLS = 10
+"""How many calls of a process wait because of throttling, for each table and index, if nothing else is said."""
+
+
+class Deadline(float):
+    """When a call stops being retried, in seconds of the transport's clock; a number, and how it may wait until then.
+
+    Attributes:
+        max_throttled_calls: how many calls of this process may wait because of throttling, for each table and
+            index; infinite for any number.
+    """
+
+    __slots__ = ("max_throttled_calls",)
+    max_throttled_calls: float
+
+    def __new__(cls, at: float, max_throttled_calls: float) -> Deadline:
+        deadline = super().__new__(cls, at)
+        deadline.max_throttled_calls = max_throttled_calls
+        return deadline
+
+    @staticmethod
+    def throttled_calls(deadline: float) -> float:
+        """What a deadline says of `max_throttled_calls`; ten for a plain number."""
+        return deadline.max_throttled_calls if isinstance(deadline, Deadline) else MAX_THROTTLED_CALLS
+
 
 @frozen
 class Clock:
@@ -66,6 +91,7 @@ class Reply:
         waited: how many of these seconds were waits between attempts.
         started: when the first attempt was made, in the seconds of the transport's clock.
         repeated: whether it was sent for what an earlier reply of the same batch left unprocessed.
+        throttlings: the attempts before it that DynamoDB refused because of its throughput.
     """
 
     request: Request
@@ -76,6 +102,7 @@ class Reply:
     waited: float = 0.0
     started: float = 0.0
     repeated: bool = False
+    throttlings: tuple[Throttling, ...] = ()
 
     def after(self, waited: float | None) -> Reply:
         """This reply, as one to what an earlier reply left unprocessed; itself if there was none.
@@ -112,18 +139,36 @@ class Outcome(enum.Enum):
     """The reply was lost or damaged: it may have been carried out."""
 
 
+@frozen
+class Throttling:
+    """One attempt that DynamoDB refused because of its throughput.
+
+    Attributes:
+        table, index: what was throttled; the index is None where it was the table itself.
+        reasons: DynamoDB's reasons, such as ``TableReadKeyRangeThroughputExceeded``; none if it gave none.
+        retry_after: after how many seconds DynamoDB asks to try again; None if it does not say.
+    """
+
+    table: str | None
+    index: str | None = None
+    reasons: tuple[str, ...] = ()
+    retry_after: float | None = None
+
+
 class AttemptFailed(Exception):
     """One attempt that failed in a way that another may not.
 
     Attributes:
         error: what to raise if there is no further attempt.
         outcome: what became of the request.
+        retry_after: after how many seconds DynamoDB asks to try again; None if it does not say.
     """
 
-    def __init__(self, error: Exception, outcome: Outcome) -> None:
+    def __init__(self, error: Exception, outcome: Outcome, retry_after: float | None = None) -> None:
         super().__init__(str(error))
         self.error = error
         self.outcome = outcome
+        self.retry_after = retry_after
 
 
 _OUTCOME = "_dynamo_bao_outcome"
@@ -145,13 +190,33 @@ def outcome_of(error: Exception) -> Outcome | None:
     return outcome
 
 
+@frozen
+class Attempts:
+    """The attempts that a request had.
+
+    Attributes:
+        count: how many requests went over the wire, 1 without retries.
+        waited: how many seconds were waits between them.
+        throttlings: those that DynamoDB refused because of its throughput.
+    """
+
+    count: int = 1
+    waited: float = 0.0
+    throttlings: tuple[Throttling, ...] = ()
+
+
 _ATTEMPTS = "_dynamo_bao_attempts"
 
 
-def with_attempts(error: Exception, attempts: int, waited: float) -> Exception:
-    """An error that says from now on how many attempts its request had, and how many seconds were waits."""
-    setattr(error, _ATTEMPTS, (attempts, waited))
+def with_attempts(error: Exception, attempts: Attempts) -> Exception:
+    """An error that says from now on what attempts its request had."""
+    setattr(error, _ATTEMPTS, attempts)
     return error
+
+
+def _attempts_of(error: Exception) -> Attempts:
+    attempts: Attempts = getattr(error, _ATTEMPTS, Attempts())
+    return attempts
 
 
 class FailedRequest(NamedTuple):
@@ -179,14 +244,17 @@ class FailedRequest(NamedTuple):
     @property
     def attempts(self) -> int:
         """How many requests went over the wire."""
-        attempts: int = getattr(self.error, _ATTEMPTS, (1, 0.0))[0]
-        return attempts
+        return _attempts_of(self.error).count
 
     @property
     def waited(self) -> float:
         """How many seconds were waits, those before the first attempt included."""
-        waited: float = getattr(self.error, _ATTEMPTS, (1, 0.0))[1]
-        return self.waited_before + waited
+        return self.waited_before + _attempts_of(self.error).waited
+
+    @property
+    def throttlings(self) -> tuple[Throttling, ...]:
+        """The attempts that DynamoDB refused because of its throughput."""
+        return _attempts_of(self.error).throttlings
 
 
 class Wire(Protocol):

@@ -14,7 +14,7 @@ from dynamo_bao.errors import (
     TransactionError,
     WriteOutcomeUnknownError,
 )
-from dynamo_bao.transport.messages import Outcome, outcome_of
+from dynamo_bao.transport.messages import Outcome, Throttling, outcome_of
 from dynamo_bao.wire import Item
 
 THROTTLING: Final = frozenset(
@@ -35,9 +35,10 @@ TRANSIENT: Final = frozenset(
 )
 """Failed inside DynamoDB: it is not known whether the request was carried out."""
 
-TRANSIENT_REASONS: Final = frozenset(
-    {"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"}
-)
+THROTTLING_REASONS: Final = frozenset({"ThrottlingError", "ProvisionedThroughputExceeded"})
+"""Reasons of a cancelled transaction that are its throughput."""
+
+TRANSIENT_REASONS: Final = frozenset({"TransactionConflict", *THROTTLING_REASONS})
 """Reasons of a cancelled transaction after which another attempt may succeed."""
 
 MENDS: Final[Mapping[str, str]] = {
@@ -90,12 +91,20 @@ class TransactionCancelled(TransactionError):
         reasons: a code per action, None where that action was fine.
         items: the stored item per action, where DynamoDB returned it.
         repeated: whether an earlier attempt of the same transaction may have been carried out.
+        retry_after: after how many seconds DynamoDB asks to try again; None if it does not say.
     """
 
-    def __init__(self, message: str, reasons: Sequence[str | None], items: Sequence[Item | None]) -> None:
+    def __init__(
+        self,
+        message: str,
+        reasons: Sequence[str | None],
+        items: Sequence[Item | None],
+        retry_after: float | None = None,
+    ) -> None:
         super().__init__(message, reasons)
         self.items = tuple(items)
         self.repeated = False
+        self.retry_after = retry_after
 
     @property
     def is_transient(self) -> bool:
@@ -118,7 +127,14 @@ def may_be_done(error: Exception) -> bool:
     return isinstance(error, WriteOutcomeUnknownError) or not isinstance(error, BaoError)
 
 
-def error_for(code: str, message: str, operation: str, response: Mapping[str, Any], table: str) -> BaoError:
+def error_for(
+    code: str,
+    message: str,
+    operation: str,
+    response: Mapping[str, Any],
+    table: str,
+    index: str | None = None,
+) -> BaoError:
     """The library's error for an error reply of DynamoDB.
 
     Args:
@@ -126,6 +142,7 @@ def error_for(code: str, message: str, operation: str, response: Mapping[str, An
         operation: the API operation.
         response: the whole reply, for the item and reasons it may carry.
         table: the table or tables concerned, for the message.
+        index: the index concerned, if any.
     """
     if code == "ConditionalCheckFailedException":
         return ConditionFailed(f"{operation}: the condition did not hold.", response.get("Item") or None)
@@ -139,16 +156,65 @@ def error_for(code: str, message: str, operation: str, response: Mapping[str, An
             operation=operation,
         )
     if code in THROTTLING:
-        return ThrottledError(
-            f"{operation} on table {table} was throttled, and so was every further attempt ({code}). "
-            f"Raise the table's capacity, spread the load, or give a longer deadline.",
-            code=code,
-            operation=operation,
-        )
+        return throttled_error(code, operation, throttling_in(response, table, index))
     advice = MENDS.get(code, "")
     return ServiceError(
         f"{operation} on table {table}: {code}: {message} {advice}".strip(), code=code, operation=operation
     )
+
+
+def throttled_error(code: str, operation: str, throttling: Throttling, remark: str = "") -> ThrottledError:
+    """The error for a request that was throttled.
+
+    Args:
+        throttling: what was throttled, and why.
+        remark: what else there is to say.
+    """
+    place = f"table {throttling.table}"
+    if throttling.index is not None:
+        place = f"index {throttling.index} of {place}"
+    return ThrottledError(
+        f"{operation} on {place} was throttled ({', '.join(throttling.reasons) or code}). {remark}"
+        f"Raise the capacity, spread the load over more keys, or give a longer deadline.",
+        code=code,
+        operation=operation,
+        table=throttling.table,
+        index=throttling.index,
+        reasons=throttling.reasons,
+        retry_after=throttling.retry_after,
+    )
+
+
+def throttling_in(response: Mapping[str, Any], table: str, index: str | None = None) -> Throttling:
+    """What an error reply says of what was throttled.
+
+    Args:
+        response: the whole reply, in botocore's form.
+        table, index: what the request was about, for where the reply does not say.
+    """
+    listed = response.get("ThrottlingReasons") or response.get("throttlingReasons")
+    reasons: list[str] = []
+    for entry in listed if isinstance(listed, list) else ():
+        reason, resource = (
+            (entry.get("reason"), entry.get("resource")) if isinstance(entry, dict) else (None, None)
+        )
+        if isinstance(reason, str):
+            reasons.append(reason)
+        if isinstance(resource, str) and ":table/" in resource:
+            table, _, rest = resource.partition(":table/")[2].partition("/")
+            index = rest.removeprefix("index/") if rest.startswith("index/") else None
+    return Throttling(table, index, tuple(dict.fromkeys(reasons)), retry_after_in(response))
+
+
+def retry_after_in(response: Mapping[str, Any]) -> float | None:
+    """After how many seconds an error reply asks to try again; None if it does not say.
+
+    >>> retry_after_in({"ResponseMetadata": {"HTTPHeaders": {"x-amz-retry-after": "1500"}}})
+    1.5
+    """
+    headers = response.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+    text = str(headers.get("x-amz-retry-after", "")).strip()
+    return int(text) / 1000 if text.isascii() and text.isdigit() and len(text) < 10 else None
 
 
 def _cancelled(operation: str, response: Mapping[str, Any]) -> TransactionCancelled:
@@ -159,4 +225,5 @@ def _cancelled(operation: str, response: Mapping[str, Any]) -> TransactionCancel
         f"{operation}: the transaction was cancelled ({listed or 'no reason given'}); nothing was written.",
         codes,
         [reason.get("Item") or None for reason in reasons],
+        retry_after_in(response),
     )

@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final, NoReturn
 
-from dynamo_bao.errors import WriteOutcomeUnknownError
+from dynamo_bao.errors import ThrottledError, WriteOutcomeUnknownError
 from dynamo_bao.transport.backoff import Backoff
+from dynamo_bao.transport.bulkhead import Place
 from dynamo_bao.transport.messages import (
     AttemptFailed,
+    Attempts,
     Clock,
+    Deadline,
     Outcome,
     Reply,
     Request,
+    Throttling,
     Wire,
     capacity_of,
+    tables_of,
     with_attempts,
     with_outcome,
 )
-from dynamo_bao.transport.outcomes import ConditionFailed, TransactionCancelled
+from dynamo_bao.transport.outcomes import (
+    THROTTLING_REASONS,
+    ConditionFailed,
+    TransactionCancelled,
+    throttled_error,
+)
 
 ATTEMPTS: Final = {Outcome.REFUSED: 10, Outcome.NOT_SENT: 4, Outcome.UNKNOWN: 4}
 """How many attempts a request may have in all, by what became of the last."""
@@ -27,8 +37,8 @@ UNPROCESSED_ATTEMPTS: Final = ATTEMPTS[Outcome.REFUSED]
 
 
 def repeat_unprocessed(
-    clock: Clock, deadline: float, count: int, send: Callable[[float | None], int]
-) -> None:
+    clock: Clock, deadline: float, count: int, send: Callable[[float | None], Sequence[str]]
+) -> ThrottledError | None:
     """Sends the members of a batch, and those that DynamoDB leaves unprocessed again.
 
     After a reply with progress the next request follows at once: DynamoDB leaves members unprocessed too where
@@ -37,23 +47,30 @@ def repeat_unprocessed(
 
     Args:
         count: how many members there are.
-        send: sends what is left, and returns how many members are unprocessed. It is given the seconds that
-            were waited before; None the first time.
+        send: sends what is left, and returns the table of each member that is unprocessed. It is given the
+            seconds that were waited before; None the first time.
+
+    Returns:
+        An error, if what is left was not sent again because too many calls wait for its tables already.
     """
     unprocessed = send(None)
     if not unprocessed:  # as nearly always
-        return
-    backoff = Backoff(clock, deadline)
-    while unprocessed:
-        waited: float | None = 0.0
-        if unprocessed < count:
-            if not backoff.begin_again():
-                return
-        else:
-            waited = backoff.wait(UNPROCESSED_ATTEMPTS)
-            if waited is None:
-                return
-        count, unprocessed = unprocessed, send(waited)
+        return None
+    with Backoff(clock, deadline) as backoff:
+        while unprocessed:
+            waited: float | None = 0.0
+            if len(unprocessed) < count:
+                if not backoff.begin_again():
+                    return None
+            else:
+                places = tuple((table, None) for table in dict.fromkeys(unprocessed))
+                waited = backoff.wait(UNPROCESSED_ATTEMPTS, places)
+                if waited is None:
+                    break
+            count, unprocessed = len(unprocessed), send(waited)
+    if not backoff.crowded:
+        return None
+    return throttled_error("UnprocessedKeys", "The batch", Throttling(unprocessed[0]), _crowded(deadline))
 
 
 class RetryingTransport:
@@ -85,13 +102,16 @@ class RetryingTransport:
         else:
             seconds = self._clock.now() - started
             return Reply(request, body, capacity_of(request.operation, body), 1, seconds, 0.0, started)
-        backoff = Backoff(self._clock, deadline)
-        try:
-            body = sending.attempt_again(failure, backoff)
-        finally:
-            del failure  # it refers to this frame
+        with Backoff(self._clock, deadline) as backoff:
+            try:
+                body = sending.attempt_again(failure, backoff)
+            finally:
+                del failure  # it refers to this frame
         capacity, seconds = capacity_of(request.operation, body), self._clock.now() - started
-        return Reply(request, body, capacity, backoff.attempts, seconds, backoff.waited, started)
+        made = sending.attempts(backoff)
+        return Reply(
+            request, body, capacity, made.count, seconds, made.waited, started, False, made.throttlings
+        )
 
 
 class _Sending:
@@ -107,6 +127,11 @@ class _Sending:
         self._clock = clock
         self._deadline = deadline
         self._unknown = False
+        self._throttlings: list[Throttling] = []
+
+    def attempts(self, backoff: Backoff) -> Attempts:
+        """The attempts that were made."""
+        return Attempts(backoff.attempts, backoff.waited, tuple(self._throttlings))
 
     def attempt(self) -> dict[str, Any]:
         """Makes one attempt."""
@@ -125,7 +150,7 @@ class _Sending:
 
     def attempt_again(self, error: Exception, backoff: Backoff) -> dict[str, Any]:
         """Makes further attempts after one that failed; raises if there may be none, or if the last one failed."""
-        while backoff.wait(_attempts_after(error)) is not None:
+        while self._wait(error, backoff):
             try:
                 return self.attempt()
             except Exception as latest:
@@ -135,19 +160,65 @@ class _Sending:
         finally:
             del error  # its traceback refers to this frame
 
+    def _wait(self, error: Exception, backoff: Backoff) -> bool:
+        """Waits after an attempt that failed; False if there may be no further one."""
+        throttling = _throttling_of(error, self._request)
+        places: tuple[Place, ...] = ()
+        if throttling is not None:
+            self._throttlings.append(throttling)
+            places = ((throttling.table or "", throttling.index),)
+        at_least: float | None = getattr(error, "retry_after", None)
+        return backoff.wait(_attempts_after(error), places, at_least) is not None
+
     def _raise(self, error: Exception, backoff: Backoff) -> NoReturn:
         """Raises the last error, which says what became of the request; after one lost reply nobody knows."""
         last, outcome = error, None
         if isinstance(error, AttemptFailed):
             last, outcome = error.error, error.outcome
+            if backoff.crowded and isinstance(last, ThrottledError):
+                last = _with_remark(last, self._throttlings[-1], _crowded(self._deadline))
         if self._unknown:
             outcome = Outcome.UNKNOWN
         if outcome is not None:
             with_outcome(last, outcome)
-        with_attempts(last, backoff.attempts, backoff.waited)
+        with_attempts(last, self.attempts(backoff))
         if last is error:
             raise last
         raise last from last.__cause__
+
+
+def _throttling_of(error: Exception, request: Request) -> Throttling | None:
+    """What was throttled, if that is why an attempt failed; what the error does not name, the request does."""
+    if isinstance(error, TransactionCancelled):
+        refused = [
+            (reason, next(iter(action.values()))["TableName"])
+            for reason, action in zip(error.reasons, request.written.get("TransactItems", ()), strict=False)
+            if reason in THROTTLING_REASONS
+        ]
+        reasons = tuple(dict.fromkeys(reason for reason, _ in refused if reason is not None))
+        return Throttling(refused[0][1], None, reasons, error.retry_after) if refused else None
+    if not (isinstance(error, AttemptFailed) and isinstance(error.error, ThrottledError)):
+        return None
+    told = error.error
+    if told.table is None:
+        return Throttling(
+            ", ".join(tables_of(request)), request.written.get("IndexName"), told.reasons, told.retry_after
+        )
+    return Throttling(told.table, told.index, told.reasons, told.retry_after)
+
+
+def _crowded(deadline: float) -> str:
+    most = Deadline.throttled_calls(deadline)
+    return (
+        f"It was not sent again, as {most} other calls of this process wait for the same already "
+        f"(max_throttled_calls; a job that may wait sets it to 'unlimited'). "
+    )
+
+
+def _with_remark(error: ThrottledError, throttling: Throttling, remark: str) -> ThrottledError:
+    made = throttled_error(str(error.code), str(error.operation), throttling, remark)
+    made.__cause__ = error.__cause__
+    return made
 
 
 def _attempts_after(error: Exception) -> int:

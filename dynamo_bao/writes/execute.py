@@ -69,6 +69,7 @@ class Write:
         plan_from: makes the plan from what is known of the item.
         send: carries requests.
         seconds: how long it may take; None for as long as the database says.
+        max_throttled_calls: how many calls may wait because of throttling; None for what the database says.
         plan: the present plan, made by `begin`.
     """
 
@@ -78,6 +79,7 @@ class Write:
     plan_from: Callable[[Known | None], WritePlan]
     send: Send
     seconds: float | None = None
+    max_throttled_calls: float | None = None
     plan: WritePlan = field(init=False)
     _asked_again: bool = field(default=False, init=False)
 
@@ -115,7 +117,7 @@ class Write:
 
     def deadline_from_now(self) -> float:
         """When to stop, if it starts now, in the transport's clock."""
-        return self.database.deadline_from_now(self.seconds)
+        return self.database.deadline_from_now(self.seconds, self.max_throttled_calls)
 
     def replan(self, refusal: Refusal, deadline: float) -> None:
         """Makes another plan from what is stored now; raises where that can be no better than the last."""

@@ -208,10 +208,10 @@ class Members:
         self.time = time or FakeTime()
         self.waits: list[float | None] = []
 
-    def send(self, waited: float | None) -> int:
+    def send(self, waited: float | None) -> list[str]:
         self.waits.append(waited)
         self.left -= self.takes.pop(0) if self.takes else 0
-        return self.left
+        return ["t"] * self.left
 
 
 def repeated(members: Members, deadline: float = FOREVER) -> Members:
@@ -272,7 +272,7 @@ def test_progress_does_not_pass_the_deadline() -> None:
     time = FakeTime()
     members = Members(1000, *[1] * 1000, time=time)
 
-    def send(waited: float | None) -> int:
+    def send(waited: float | None) -> list[str]:
         time.sleep(1.0)
         return members.send(waited)
 
@@ -284,7 +284,7 @@ def test_an_exception_ends_what_is_sent_again() -> None:
     """Whatever sending raises comes out at once."""
     time = FakeTime()
 
-    def send(waited: float | None) -> int:
+    def send(waited: float | None) -> list[str]:
         raise KeyError("x")
 
     with pytest.raises(KeyError):
