@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 
 DEFAULT_TABLE = "dynamo-bao-dev"
 FILE_NAME = "dynamo_bao.toml"
+NO_TABLE = (
+    f"No table is named, so this is about table {DEFAULT_TABLE}; name one in the call, in DYNAMO_BAO_TABLE_NAME, or as "
+    f"table_name under [db] in {FILE_NAME}."
+)
 _PROJECT_FILE = "pyproject.toml"
 SECTIONS: Mapping[str, tuple[str, ...]] = {
     "aws": ("region", "endpoint_url", "access_key_id", "secret_access_key", "session_token", "request_path"),

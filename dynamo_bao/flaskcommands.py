@@ -8,7 +8,7 @@ from typing import Any
 import click
 from flask.cli import NoAppException, ScriptInfo
 
-from dynamo_bao.registry import models as all_models
+from dynamo_bao.registry import managers, models as all_models
 
 
 class _Commands(click.Group):
@@ -28,6 +28,7 @@ class _Commands(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         found = _models_of_the_app(ctx)
+        ctx.meta[_bao("connection").HOST] = next(iter(managers()), None)
         ctx.default_map = {name: {"model_sources": found} for name in self.list_commands(ctx) if found}
         try:
             return super().invoke(ctx)

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from dynamo_bao.classes import schema_of
-from dynamo_bao.config import DEFAULT_TABLE, Settings, load_settings
+from dynamo_bao.config import DEFAULT_TABLE, NO_TABLE, Settings, load_settings
 from dynamo_bao.cursors import secret_of
 from dynamo_bao.database import DEADLINE_SECONDS, MAX_CONCURRENCY, Database, checked_throttled_calls
 from dynamo_bao.errors import ConfigurationError, suggestion
@@ -32,6 +32,8 @@ from dynamo_bao.session.rounds import Round, SentRequest
 from dynamo_bao.tables import TableUpdate, create_table, delete_table, pending_update, update_table
 from dynamo_bao.transport.messages import MAX_THROTTLED_CALLS, Transport
 from dynamo_bao.transport.opening import boto_transport, checked_path, embedded_transport, given_transport
+
+log = standard_logging.getLogger("dynamo_bao.manager")
 
 M = TypeVar("M")
 
@@ -358,6 +360,9 @@ def init_models(
     if level is not None:
         _set_level(level)
     table = settings.get("db", "table_name", DEFAULT_TABLE)
+    if settings.get("db", "table_name") is None:
+        own = embedded or transport is not None  # no table of anybody else can be there
+        log.log(standard_logging.INFO if own else standard_logging.WARNING, NO_TABLE)
     database = Database(
         table,
         transport or _transport(settings, client, embedded, max_concurrency),

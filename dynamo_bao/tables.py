@@ -91,7 +91,7 @@ def pending_update(database: Database, *, search: bool = False) -> TableUpdate:
     Raises:
         ConfigurationError: where there is no such table, or its keys are other ones.
     """
-    table, ttl = _existing(database), describe_ttl(database)
+    table, ttl = existing_table(database), describe_ttl(database)
     fault = ttl_fault(database.table_name, ttl)
     return TableUpdate(
         database.table_name,
@@ -101,16 +101,26 @@ def pending_update(database: Database, *, search: bool = False) -> TableUpdate:
     )
 
 
-def _existing(database: Database) -> dict[str, Any]:
+def require_keys(table: dict[str, Any]) -> None:
+    """Raises `ConfigurationError` for a described table whose keys are other ones, so that no item can be there."""
+    fault = key_fault(table)
+    if fault is not None:
+        raise ConfigurationError(fault)
+
+
+def existing_table(database: Database) -> dict[str, Any]:
+    """The table as ``DescribeTable`` tells it.
+
+    Raises:
+        ConfigurationError: where there is no such table, or its keys are other ones.
+    """
     table = describe_table(database)
     if table is None:
         raise ConfigurationError(
             f"Table {database.table_name} does not exist at this region and endpoint; run 'bao create-table', or "
             f"correct the table's name, the region or the endpoint."
         )
-    fault = key_fault(table)
-    if fault is not None:
-        raise ConfigurationError(fault)
+    require_keys(table)
     return table
 
 
@@ -126,9 +136,15 @@ def create_table(database: Database, *, search: bool = False, timeout: float = A
 
     Returns:
         Whether the table was made.
+
+    Raises:
+        ConfigurationError: where a table of that name has other keys.
     """
     patience = _Patience(database, timeout)
-    made = describe_table(database) is None and _asked_to_create(database, search)
+    table = describe_table(database)
+    if table is not None:
+        require_keys(table)
+    made = table is None and _asked_to_create(database, search)
     while (describe_table(database) or {}).get("TableStatus") != ACTIVE:
         patience.wait("did not become ACTIVE")
     if made:
@@ -248,7 +264,7 @@ def _settled(
     patience.anew()
     told, unseen = None, 0
     while True:
-        table = _existing(database)
+        table = existing_table(database)
         occupation = busy(table)
         if occupation is None and (index is None or index in described_indexes(table)):
             return table
@@ -283,7 +299,7 @@ def _asked_to_add(database: Database, table: dict[str, Any], index: IndexLayout)
     try:
         _send(database, UPDATE_TABLE, addition(table, index))
     except ServiceError as refused:
-        if refused.code not in _OCCUPIED and index.name not in described_indexes(_existing(database)):
+        if refused.code not in _OCCUPIED and index.name not in described_indexes(existing_table(database)):
             raise
         return False
     return True

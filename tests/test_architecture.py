@@ -260,6 +260,8 @@ LEVELS: tuple[tuple[str, tuple[str, ...]], ...] = (
             "cli.shell",
             "cli.completion",
             "cli.modelfiles",
+            "cli.inputs",
+            "cli.findings",
             "cli.following",
             "cli.data",
             "cli.doctor",

@@ -5,16 +5,16 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
-from typing import Any, TypeVar
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any, Final, TypeVar
 
 import click
 from attrs import evolve, frozen
 from click.shell_completion import CompletionItem
 
-from dynamo_bao.cli.console import Failure
+from dynamo_bao.cli.console import Failure, Terminal
 from dynamo_bao.cli.sources import named_models
-from dynamo_bao.config import DEFAULT_TABLE, Settings, load_settings
+from dynamo_bao.config import DEFAULT_TABLE, NO_TABLE, Settings, load_settings
 from dynamo_bao.errors import suggestion
 from dynamo_bao.manager import Manager, init_models
 from dynamo_bao.model import Model
@@ -22,6 +22,8 @@ from dynamo_bao.tenancy import TenantContext
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+HOST: Final = "dynamo_bao.manager"
+"""Under this name a click context knows the manager of the application that runs a command."""
 NO_MODELS = (
     "No models are named: give --models app.models (a module), --models models.py or --models models.yaml, "
     "or write models_dir or models_definition_path under [paths] in dynamo_bao.toml."
@@ -46,10 +48,22 @@ class Connection:
     model_sources: tuple[str, ...] = ()
     tenant: str | None = None
 
+    def host(self) -> Manager | None:
+        """The manager of the application that the command runs in, as ``flask bao`` does; None without one."""
+        context = click.get_current_context(silent=True)
+        host: Manager | None = None if context is None else context.meta.get(HOST)
+        return host
+
     def settings(self) -> Settings:
-        """The settings of file, environment and options."""
+        """The settings of the application, or of file and environment, under those of the options."""
+        host = self.host()
+        if host is not None and self.config is None:
+            return host.settings.over(self._arguments(), "the command")
+        return load_settings(self.config, os.environ, self._arguments())
+
+    def _arguments(self) -> dict[str, dict[str, str | None]]:
         aws = {"region": self.region, "endpoint_url": self.endpoint_url}
-        return load_settings(self.config, os.environ, {"aws": aws, "db": {"table_name": self.table}})
+        return {"aws": aws, "db": {"table_name": self.table}}
 
     def table_name(self) -> str:
         """The table's name."""
@@ -93,7 +107,19 @@ class Connection:
         models = self.models() if with_models else []
         if needs_models and with_models and not models:
             raise Failure(NO_MODELS)
-        manager = init_models(
+        tenant = nullcontext() if self.tenant is None else TenantContext.run_with_tenant(self.tenant)
+        with self._manager(models, options) as manager, tenant:
+            yield manager
+
+    def _manager(self, models: list[type[Model]], options: dict[str, Any]) -> AbstractContextManager[Manager]:
+        """The application's manager as far as no option says otherwise, which stays open; else one of its own."""
+        host = self.host()
+        elsewhere = self.config or self.region or self.endpoint_url or any(options.values())
+        if host is not None and not elsewhere:
+            if self.table in (None, host.table_name):
+                return nullcontext(host)
+            options = {"client": host.client, "tenancy": {"enabled": host.database.tenancy}}
+        return init_models(
             self.config,
             models=models,
             table_name=self.table,
@@ -101,9 +127,15 @@ class Connection:
             endpoint_url=self.endpoint_url,
             **options,
         )
-        tenant = nullcontext() if self.tenant is None else TenantContext.run_with_tenant(self.tenant)
-        with manager, tenant:
-            yield manager
+
+    def confirm_default_table(self, terminal: Terminal) -> None:
+        """Asks before something is written to a table that nobody has named.
+
+        Raises:
+            Failure: if the answer is no.
+        """
+        if self.settings().get("db", "table_name") is None and not terminal.dry_run:
+            terminal.confirm(f"{NO_TABLE} Go on with table {DEFAULT_TABLE}?")
 
 
 def model_named(manager: Manager, name: str) -> type[Any]:

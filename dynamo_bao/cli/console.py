@@ -27,6 +27,11 @@ TRACEBACK: Final = "BAO_TRACEBACK"
 _WIDE: Final = 10_000
 
 
+def echo(text: str = "", *, err: bool = False, nl: bool = True) -> None:
+    """Writes a text, without colours for whoever wants none: where ``NO_COLOR`` is set, or no terminal is there."""
+    click.echo(text, err=err, nl=nl, color=False if os.environ.get("NO_COLOR") else None)
+
+
 class Failure(click.ClickException):
     """A command that could not do its work: one sentence on stderr, exit code 1."""
 
@@ -74,25 +79,42 @@ class Terminal:
         json: whether stdout is for a machine: nothing but what `emit` writes.
         yes: whether every question is answered with yes.
         dry_run: whether nothing may be changed.
+        answers: whether stdin is there for answers, and not for what the command reads.
     """
 
     json: bool = False
     yes: bool = False
     dry_run: bool = False
+    answers: bool = True
 
     def say(self, text: str = "") -> None:
         """One line of the result, for people."""
         if not self.json:
-            click.echo(text)
+            echo(text)
 
-    def emit(self, value: object) -> None:
-        """The result for machines: one JSON document on stdout, where ``--json`` asks for it."""
-        if self.json:
-            click.echo(json_format.dumps(value, ensure_ascii=False, indent=2, default=str))
+    def emit(self, value: object, **lists: Iterable[object]) -> None:
+        """The result for machines: one JSON document on stdout, where ``--json`` asks for it.
+
+        Args:
+            value: the document.
+            lists: members of it that are empty lists in `value`, and too long to be in memory.
+        """
+        if not self.json:
+            return
+        rest = json_format.dumps(value, ensure_ascii=False, indent=2, default=str)
+        for name, members in lists.items():
+            before, mark, rest = rest.partition(f'\n  "{name}": [')
+            echo(before + mark, nl=False)
+            number = 0
+            for number, member in enumerate(members, 1):
+                text = json_format.dumps(member, ensure_ascii=False, default=str)
+                echo(f"{',' if number > 1 else ''}\n    {text}", nl=False)
+            rest = f"\n  {rest}" if number else rest
+        echo(rest)
 
     def note(self, text: str) -> None:
         """Something beside the result, on stderr."""
-        click.echo(text, err=True)
+        echo(text, err=True)
 
     def warn(self, text: str) -> None:
         """Something that is not as it should be, on stderr."""
@@ -106,7 +128,7 @@ class Terminal:
         with console.capture() as captured:
             console.print(renderable)
         for line in captured.get().splitlines():
-            click.echo(line.rstrip())
+            echo(line.rstrip())
 
     def table(self, columns: Sequence[str], rows: Iterable[Sequence[object]], title: str = "") -> None:
         """A plain table as part of the result, for people, without the columns that have nothing in any row.
@@ -165,6 +187,10 @@ class Terminal:
         return str(self._ask(lambda: click.prompt(question, default=default, err=True))).strip()
 
     def _ask(self, question: Callable[[], Any]) -> Any:
+        if not self.answers:
+            raise click.UsageError(
+                "Standard input has the items, so it cannot answer a question; give --yes."
+            )
         try:
             return question()
         except click.Abort as aborted:
@@ -358,17 +384,17 @@ def report(error: BaseException) -> int:
     if os.environ.get(TRACEBACK):
         traceback.print_exception(error)
     if type(error).__name__ == "NoArgsIsHelpError":  # click 8.2 and later raise the help itself
-        click.echo(str(error), err=True)
+        echo(str(error), err=True)
         return 2
     if isinstance(error, click.UsageError):
         text = error.format_message()
         _complain(f"{text if text.endswith(('.', '?', '!')) else f'{text}.'}{_help_hint(error)}")
         return 2
     if isinstance(error, Interrupted):
-        click.echo(f"\nInterrupted: {error.format_message()}", err=True)
+        echo(f"\nInterrupted: {error.format_message()}", err=True)
         return INTERRUPTED
     if isinstance(error, click.Abort):
-        click.echo("Interrupted.", err=True)  # click has ended the line already
+        echo("Interrupted.", err=True)  # click has ended the line already
         return INTERRUPTED
     if isinstance(error, click.ClickException):
         _complain(error.format_message())
@@ -378,7 +404,7 @@ def report(error: BaseException) -> int:
 
 
 def _complain(text: str) -> None:
-    click.echo(f"{click.style('Error:', fg='red', bold=True)} {text}", err=True)
+    echo(f"{click.style('Error:', fg='red', bold=True)} {text}", err=True)
 
 
 def _help_hint(error: click.UsageError) -> str:

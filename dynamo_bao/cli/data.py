@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+from attrs import evolve
 
 from dynamo_bao.cli.connection import Connection, connection_options
 from dynamo_bao.cli.console import Failure, Terminal, terminal_options
@@ -15,7 +16,6 @@ from dynamo_bao.cli.following import (
     Followed,
     follow,
     model_argument,
-    plain,
     repository_named,
     resuming,
     show,
@@ -23,6 +23,7 @@ from dynamo_bao.cli.following import (
     tenant_of,
     why_scanned,
 )
+from dynamo_bao.cli.inputs import is_stream, regular_file
 from dynamo_bao.manager import Manager
 from dynamo_bao.upkeep.counting import count_items
 from dynamo_bao.upkeep.exporting import PART, export_items, export_to
@@ -176,7 +177,7 @@ def _check_target(terminal: Terminal, target: Path) -> None:
 
 @click.command("import")
 @model_argument
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path))
 @click.option(
     "--overwrite", is_flag=True, help="Replace items that exist; without it, their lines are refused."
 )
@@ -198,16 +199,24 @@ def import_(
 ) -> None:
     """Store the items of FILE, JSON lines as 'bao export' writes them, or written by hand.
 
-    Every line is checked before the first is stored. Unique values stay unique. After Ctrl-C --resume goes on, with no
-    line lost or stored twice. Hooks do not run. Exits with 1 where lines were refused.
+    FILE may be - for standard input. Every line is checked before the first is stored. Unique values stay unique. After
+    Ctrl-C --resume goes on, with no line lost or stored twice; without a file that needs --progress-file. Hooks do not
+    run. Exits with 1 where lines were refused.
     """
     resuming(resume, restart)
-    with connection.open() as manager:
+    streamed = is_stream(file)
+    if streamed and resume and progress_file is None:
+        raise click.UsageError(
+            "What is no file can be gone on with only where --progress-file FILE is given."
+        )
+    terminal = evolve(terminal, answers=not streamed)
+    connection.confirm_default_table(terminal)
+    with connection.open() as manager, regular_file(file) as source:
         home, tenant = repository_named(manager, model), tenant_of(manager)
         told = {"model": model, "tenant": tenant, "file": str(file), "overwrite": overwrite}
         checked = follow(
             terminal,
-            check_lines(home, tenant, file),
+            check_lines(home, tenant, source),
             f"Checking {file}",
             lambda _: "nothing was stored.",
             "lines",
@@ -224,14 +233,15 @@ def import_(
         steps = import_items(
             home,
             tenant,
-            file,
+            source,
             overwrite=overwrite,
             resume=resume,
             restart=restart,
             journal=progress_file,
             total=checked.last.done,
         )
-        kept = "{} are stored; go on with --resume."
+        hint = "which ones is not kept" if streamed and progress_file is None else "go on with --resume"
+        kept = f"{{}} are stored; {hint}."
         done = follow(
             terminal, steps, f"Importing {model}", lambda last: kept.format(_items(last.count)), "lines"
         )
@@ -239,14 +249,13 @@ def import_(
 
 
 def _refuse_wrong_lines(terminal: Terminal, file: Path, checked: Followed, told: dict[str, Any]) -> None:
-    if not checked.number:
+    number = len(checked.found)
+    if not number:
         return
-    show(terminal, checked.found, checked.number)
-    terminal.emit({**told, "count": 0, "findings": [plain(finding) for finding in checked.found]})
-    verb = "is" if checked.number == 1 else "are"
-    raise Failure(
-        f"{checked.number:,} of {checked.last.done:,} lines of {file} {verb} wrong; nothing was stored."
-    )
+    show(terminal, checked.found)
+    terminal.emit({**told, "count": 0, "findings": []}, findings=checked.found)
+    verb = "is" if number == 1 else "are"
+    raise Failure(f"{number:,} of {checked.last.done:,} lines of {file} {verb} wrong; nothing was stored.")
 
 
 def _end(
@@ -258,12 +267,14 @@ def _end(
     left: tuple[str, str],
 ) -> None:
     """Tells what was done and what was not, and exits with 1 in the second case."""
-    show(terminal, done.found, done.number)
+    number = len(done.found)
+    show(terminal, done.found)
     terminal.say(result)
-    findings = [plain(finding) for finding in done.found]
-    terminal.emit({**told, "count": done.last.count, "findings": findings, "dry_run": terminal.dry_run})
-    if done.number:
-        terminal.warn(f"{done.number:,} {left[done.number != 1]}.")
+    terminal.emit(
+        {**told, "count": done.last.count, "findings": [], "dry_run": terminal.dry_run}, findings=done.found
+    )
+    if number:
+        terminal.warn(f"{number:,} {left[number != 1]}.")
         ctx.exit(1)
 
 
@@ -292,6 +303,7 @@ def reindex(
     Nothing else of an item changes, and hooks do not run. Exits with 1 where something cannot be mended.
     """
     resuming(resume, restart)
+    connection.confirm_default_table(terminal)
     with connection.open() as manager:
         home = repository_named(manager, model)
         tenant = connection.tenant if connection.tenant is not None else ANY_TENANT
@@ -329,6 +341,7 @@ def rebuild_search_text(
     For when other fields became searchable, or items were written by what does not know of search texts.
     """
     resuming(resume, restart)
+    connection.confirm_default_table(terminal)
     with connection.open() as manager:
         steps = rebuild_search_texts(
             repository_named(manager, model),

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 import click
 from attrs import Factory, define
 
 from dynamo_bao.cli.connection import Connection, connection_options
 from dynamo_bao.cli.console import Terminal, sentence, terminal_options
-from dynamo_bao.cli.following import DEAR, SHOWN, follow, plain
+from dynamo_bao.cli.findings import SHOWN, Findings, Kind
+from dynamo_bao.cli.following import DEAR, follow
 from dynamo_bao.errors import BaoError
 from dynamo_bao.manager import Manager
 from dynamo_bao.model import Model
@@ -27,20 +28,29 @@ class _Report:
     """What the doctor has to say.
 
     Attributes:
-        passed: what is as it should be, as sentences.
-        findings: what is not.
+        findings: what is not as it should be.
+        passed: what is, as sentences.
         facts: what was looked at, for machines.
     """
 
+    findings: Findings
     passed: list[str] = Factory(list)
-    findings: list[Finding] = Factory(list)
     facts: dict[str, Any] = Factory(dict)
-    _unlisted: int = 0
+
+    @property
+    def problems(self) -> int:
+        """How many there are so far."""
+        return self.findings.counts["problem"]
 
     def check(self, findings: Sequence[Finding], passed: str) -> bool:
         """Takes in the findings of one check; returns whether none is a problem."""
-        self.findings += findings
-        fine = not any(finding.is_problem for finding in findings)
+        before = self.problems
+        self.findings.extend(findings)
+        return self.conclude(before, passed)
+
+    def conclude(self, before: int, passed: str) -> bool:
+        """Whether a check found no problem; `before` is how many there were until then."""
+        fine = self.problems == before
         if fine:
             self.passed.append(passed)
         return fine
@@ -59,7 +69,9 @@ def doctor(ctx: click.Context, fix: bool, quick: bool, connection: Connection, t
     keys and guards are mended, each on condition that it still is as it was seen; nothing else is touched. Exits with
     1 where problems remain.
     """
-    report = _Report()
+    if fix:
+        connection.confirm_default_table(terminal)
+    report = _Report(Findings(terminal.json))
     models = connection.models()
     clear = report.check(
         prefix_findings(models), f"{_number(len(models), 'model')}, each with a prefix of its own."
@@ -71,7 +83,7 @@ def doctor(ctx: click.Context, fix: bool, quick: bool, connection: Connection, t
     if not models:
         terminal.note("No models are named, so only the table was looked at; see --models.")
     _tell(terminal, report, fix)
-    if any(finding.is_problem for finding in report.findings):
+    if report.problems:
         ctx.exit(1)
 
 
@@ -84,7 +96,7 @@ def _reachable(report: _Report, manager: Manager) -> bool:
     except Exception as error:
         if not isinstance(error, BaoError) and type(error).__module__.split(".")[0] not in _AWS:
             raise
-        report.findings.append(Finding("connection", sentence(error)))
+        report.findings.extend([Finding("connection", sentence(error))])
         return False
     told = f"{client.meta.region_name}, {client.meta.endpoint_url}"
     report.passed.append(f"Credentials and region: DynamoDB answers ({told}).")
@@ -106,15 +118,22 @@ def _look_through(report: _Report, manager: Manager, terminal: Terminal, *, fix:
         return
     terminal.note(f"Looking through {size}.")
     if size.scan_units >= DEAR:
-        terminal.confirm("Go on?")
+        mending = " and mend what is wrong" if fix else ""
+        terminal.confirm(f"Look through table {manager.table_name}{mending}?")
     homes = [manager.repository(model) for model in _models(manager)]
     steps = examine_table(manager.database, homes, fix=fix)
     mended = "What was mended stays mended; run it again for the rest." if fix else "Nothing was changed."
+    before = report.problems
     done = follow(
-        terminal, steps, "Looking through items", lambda last: f"{last.done:,} rows done. {mended}", "rows"
+        terminal,
+        steps,
+        "Looking through items",
+        lambda last: f"{last.done:,} rows done. {mended}",
+        "rows",
+        report.findings,
     )
     report.facts["looked_through"] = done.last.count
-    report.check(done.found, f"Items: {done.last.count:,} with right keys, guards and search texts.")
+    report.conclude(before, f"Items: {done.last.count:,} with right keys, guards and search texts.")
 
 
 def _models(manager: Manager) -> list[type[Model]]:
@@ -128,44 +147,42 @@ def _number(count: int, thing: str) -> str:
     return f"{count:,} {thing}{'' if count == 1 else 's'}"
 
 
+_COLOURS: Final[dict[Kind, str]] = {"note": "blue", "mended": "green", "problem": "red"}
+
+
 def _tell(terminal: Terminal, report: _Report, fix: bool) -> None:
-    left = [finding for finding in report.findings if finding.is_problem]
-    mended = [finding for finding in report.findings if finding.mended]
-    harmless = [finding for finding in report.findings if finding.harmless]
+    found = report.findings
     terminal.emit(
         {
             **report.facts,
             "passed": report.passed,
-            "findings": [plain(finding) for finding in report.findings],
-            "problems": len(left),
-            "mended": len(mended),
-        }
+            "findings": [],
+            "problems": report.problems,
+            "mended": found.counts["mended"],
+        },
+        findings=found,
     )
     for text in report.passed:
         _line(terminal, "ok", "green", text)
-    for word, colour, findings in (
-        ("note", "blue", harmless),
-        ("mended", "green", mended),
-        ("problem", "red", left),
-    ):
-        for finding in findings[:SHOWN]:
-            _line(terminal, word, colour, finding.text)
+    for kind, colour in _COLOURS.items():
+        for finding in found.first.get(kind, ()):
+            _line(terminal, kind, colour, finding.text)
             if finding.is_problem and finding.mend:
                 terminal.say(f"         {finding.mend}")
-        if len(findings) > SHOWN:
-            terminal.say(f"         … and {len(findings) - SHOWN:,} more; --json tells all.")
-    terminal.say(_sum(left, mended, fix))
+        if found.counts[kind] > SHOWN:
+            terminal.say(f"         … and {found.counts[kind] - SHOWN:,} more; --json tells all.")
+    terminal.say(_sum(found, fix))
 
 
 def _line(terminal: Terminal, word: str, colour: str, text: str) -> None:
     terminal.say(f"{click.style(f'{word:7}', fg=colour)}  {text}")
 
 
-def _sum(left: Sequence[Finding], mended: Sequence[Finding], fix: bool) -> str:
-    did = f"{_number(len(mended), 'problem')} mended" if mended else ""
+def _sum(found: Findings, fix: bool) -> str:
+    left, mended = found.counts["problem"], found.counts["mended"]
+    did = f"{_number(mended, 'problem')} mended" if mended else ""
     if not left:
         return f"{did}; nothing is wrong now." if did else "Nothing is wrong."
-    mendable = sum(finding.mendable for finding in left)
-    hint = f", {mendable:,} of which 'bao doctor --fix' mends" if mendable and not fix else ""
-    found = f"{_number(len(left), 'problem')}{hint}."
-    return f"{did}, {found}" if did else found
+    hint = f", {found.mendable:,} of which 'bao doctor --fix' mends" if found.mendable and not fix else ""
+    remain = f"{_number(left, 'problem')}{hint}."
+    return f"{did}, {remain}" if did else remain

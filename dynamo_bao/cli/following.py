@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from itertools import chain
 from typing import Any, Final
 
 import click
-from attrs import Factory, asdict, define
+from attrs import Factory, define
 
 from dynamo_bao.cli.connection import complete_models, model_named
 from dynamo_bao.cli.console import Failure, Terminal, interruptible
-from dynamo_bao.errors import TenantRequiredError
+from dynamo_bao.cli.findings import SHOWN, Findings
+from dynamo_bao.errors import ServiceError, TenantRequiredError
 from dynamo_bao.manager import Manager
 from dynamo_bao.repository import Repository
 from dynamo_bao.session.owner import current_owner
+from dynamo_bao.tables import existing_table
 from dynamo_bao.tenancy import tenant_for
-from dynamo_bao.upkeep.steps import Finding, Step
+from dynamo_bao.upkeep.steps import Step
 from dynamo_bao.upkeep.ways import Size, Way, table_size
 
-SHOWN: Final = 20
-KEPT: Final = 10_000
+_DENIED: Final = "AccessDeniedException"
 DEAR: Final = 10_000
 """From how many read units on a scan is asked about."""
 
@@ -31,23 +32,25 @@ class Followed:
 
     Attributes:
         last: its last step.
-        found: what it found, the first ten thousand of it.
-        number: how much it found.
+        found: what it found.
     """
 
     last: Step = Step()
-    found: list[Finding] = Factory(list)
-    number: int = 0
+    found: Findings = Factory(Findings)
 
     def add(self, step: Step) -> None:
         """Takes in a step."""
         self.last = step
-        self.number += len(step.found)
-        self.found += step.found[: KEPT - len(self.found)]
+        self.found.extend(step.found)
 
 
 def follow(
-    terminal: Terminal, steps: Iterable[Step], what: str, kept: Callable[[Step], str], unit: str = "items"
+    terminal: Terminal,
+    steps: Iterable[Step],
+    what: str,
+    kept: Callable[[Step], str],
+    unit: str = "items",
+    found: Findings | None = None,
 ) -> Followed:
     """Runs long work to its end, with a bar on the terminal.
 
@@ -55,8 +58,9 @@ def follow(
         what: what is being done, such as ``"Exporting"``.
         kept: what Ctrl-C leaves and how to go on, from the last step.
         unit: what the steps count.
+        found: where what it finds is put; new ones by default.
     """
-    followed, going = Followed(), iter(steps)
+    followed, going = Followed(found=Findings(terminal.json) if found is None else found), iter(steps)
     try:
         with interruptible(lambda: kept(followed.last)):
             first = next(going, Step())
@@ -71,25 +75,33 @@ def follow(
     return followed
 
 
-def show(terminal: Terminal, findings: Sequence[Finding], number: int) -> None:
-    """Findings on stderr, the first of them."""
-    for finding in findings[:SHOWN]:
-        terminal.note(finding.text)
-    if number > SHOWN:
-        terminal.note(f"… and {number - SHOWN:,} more; --json tells all.")
-
-
-def plain(finding: Finding) -> dict[str, Any]:
-    """A finding for machines: what it has."""
-    return {name: value for name, value in asdict(finding).items() if value is not None}
+def show(terminal: Terminal, found: Findings) -> None:
+    """Findings on stderr, the first of each kind."""
+    for kind, findings in found.first.items():
+        for finding in findings:
+            terminal.note(finding.text)
+        if found.counts[kind] > SHOWN:
+            terminal.note(f"… and {found.counts[kind] - SHOWN:,} more; --json tells all.")
 
 
 # --- what commands on items begin with --------------------------------------------------------------
 
 
 def repository_named(manager: Manager, name: str) -> Repository[Any]:
-    """The repository of the model that an argument names."""
-    return manager.repository(model_named(manager, name))
+    """The repository of the model that an argument names, once the table is known to be one for models.
+
+    Raises:
+        ConfigurationError: where there is no such table, or its keys are other ones.
+    """
+    repository = manager.repository(model_named(manager, name))
+    try:
+        existing_table(manager.database)
+    except ServiceError as error:
+        if (
+            error.code != _DENIED
+        ):  # whoever may not describe the table may still be allowed to read and write it
+            raise
+    return repository
 
 
 def tenant_of(manager: Manager) -> str | None:
@@ -111,7 +123,7 @@ def tell_cost(terminal: Terminal, manager: Manager, way: Way, why: str) -> Size 
     size = table_size(manager.database)
     terminal.note(f"{why}, so the whole table is scanned: {size}.")
     if size.scan_units >= DEAR and not terminal.dry_run:
-        terminal.confirm("Go on?")
+        terminal.confirm(f"Go on with table {manager.table_name}?")
     return size
 
 

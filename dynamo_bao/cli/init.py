@@ -6,13 +6,13 @@ import os
 from pathlib import Path
 
 import click
-from attrs import frozen
+from attrs import evolve, frozen
 
 from dynamo_bao.cli.connection import Connection, connection_options
 from dynamo_bao.cli.console import Terminal, interruptible, terminal_options
 from dynamo_bao.cli.tables import CREATION_KEPT
 from dynamo_bao.config import DEFAULT_TABLE, FILE_NAME, Settings, settings_file
-from dynamo_bao.tables import create_table, describe_table
+from dynamo_bao.tables import create_table, describe_table, require_keys
 
 _MODELS = ("models_dir", "models_definition_path")
 _PYTHON_MODELS = '''"""The first model: users, found by id, by email, and by status."""
@@ -114,6 +114,9 @@ def init(yaml: bool, connection: Connection, terminal: Terminal) -> None:
     """
     settings, configured = connection.settings(), settings_file(connection.config, os.environ)
     table = _table_name(settings, terminal)
+    other = _other_table(connection, table)
+    if other is not None and not terminal.dry_run:
+        terminal.confirm(f"{other} Set up table {table} beside it?")
     connection = connection.for_table(table)
     project = Project.of(connection, table, yaml, configured)
     made, kept, new = _make_table(connection, terminal), project.kept(), project.new()
@@ -124,9 +127,20 @@ def init(yaml: bool, connection: Connection, terminal: Terminal) -> None:
     )
     for line in _report(table, made, new, kept, terminal.dry_run):
         terminal.say(line)
+    if other is not None:
+        terminal.note(f"{other} Write table_name = {_quoted(table)} there to change that.")
     if configured is not None and not any(settings.get("paths", name) for name in _MODELS):
         name, place = _MODELS[yaml], "models.yaml" if yaml else "models"
         terminal.note(f'Add to {configured}, so that commands find the models: [paths] {name} = "{place}"')
+
+
+def _other_table(connection: Connection, table: str) -> str | None:
+    """What the settings say where they name another table than the command; None where they do not."""
+    settings = evolve(connection, table=None).settings()
+    named = settings.get("db", "table_name")
+    if named in (None, table):
+        return None
+    return f"{settings.source('db', 'table_name')} is {named}, which commands go on using without --table {table}."
 
 
 def _table_name(settings: Settings, terminal: Terminal) -> str:
@@ -137,7 +151,9 @@ def _table_name(settings: Settings, terminal: Terminal) -> str:
 def _make_table(connection: Connection, terminal: Terminal) -> bool:
     """Makes the table; its first request is what shows whether the credentials are good."""
     with connection.open(with_models=False) as manager:
-        if describe_table(manager.database) is not None:
+        there = describe_table(manager.database)
+        if there is not None:
+            require_keys(there)
             return False
         if not terminal.dry_run:
             kept = f"{CREATION_KEPT} Then run 'bao init' again for the files."

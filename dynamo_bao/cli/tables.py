@@ -11,7 +11,14 @@ from dynamo_bao.cli.connection import Connection, connection_options
 from dynamo_bao.cli.console import Failure, Terminal, interruptible, terminal_options
 from dynamo_bao.layout import wanted_indexes
 from dynamo_bao.manager import Manager
-from dynamo_bao.tables import TableUpdate, create_table, describe_table, pending_update, update_table
+from dynamo_bao.tables import (
+    TableUpdate,
+    create_table,
+    describe_table,
+    pending_update,
+    require_keys,
+    update_table,
+)
 
 CREATION_KEPT: Final = "the table may be on its way; 'bao update-table' completes it."
 _SEARCH = click.option(
@@ -23,18 +30,22 @@ _SEARCH = click.option(
 @click.argument("name", required=False)
 @_SEARCH
 @connection_options()
-@terminal_options(dry_run=True)
+@terminal_options(yes=True, dry_run=True)
 def create(name: str | None, search: bool, connection: Connection, terminal: Terminal) -> None:
     """Create the table NAME with its indexes and TTL.
 
     NAME is that of the settings if it is left out. A table that exists is left as it is. The index that
     searches read is made where one of the models is searchable and iterable, or with --search.
     """
-    with connection.for_table(name).open(needs_models=False) as manager:
+    connection = connection.for_table(name)
+    connection.confirm_default_table(terminal)
+    with connection.open(needs_models=False) as manager:
         table, search = manager.table_name, search or manager.searches()
         indexes = [index.name for index in wanted_indexes(search)]
         if terminal.dry_run:
-            made = describe_table(manager.database) is None
+            made = (there := describe_table(manager.database)) is None
+            if there is not None:
+                require_keys(there)
         else:
             with (
                 interruptible(CREATION_KEPT),
@@ -54,7 +65,7 @@ def create(name: str | None, search: bool, connection: Connection, terminal: Ter
 @click.argument("name", required=False)
 @_SEARCH
 @connection_options()
-@terminal_options(dry_run=True)
+@terminal_options(yes=True, dry_run=True)
 @click.pass_context
 def update(
     ctx: click.Context, name: str | None, search: bool, connection: Connection, terminal: Terminal
@@ -65,7 +76,9 @@ def update(
     hours for a large table; it is safe to interrupt, and to run again. Exits with 1 where something is left that
     cannot be mended this way.
     """
-    with connection.for_table(name).open(needs_models=False) as manager:
+    connection = connection.for_table(name)
+    connection.confirm_default_table(terminal)
+    with connection.open(needs_models=False) as manager:
         unknown = not manager.models and not search
         done = _updated(manager, search or manager.searches(), terminal)
     terminal.emit({**asdict(done), "dry_run": terminal.dry_run})

@@ -7,7 +7,8 @@ when they are all certainly stored.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from functools import partial
 from hashlib import blake2b
@@ -31,6 +32,7 @@ from dynamo_bao.keys import Key
 from dynamo_bao.session.pool import Pool
 from dynamo_bao.tracking import Known
 from dynamo_bao.transport.batchwrites import write_batch
+from dynamo_bao.transport.outcomes import may_be_done
 from dynamo_bao.upkeep.journal import Journal, work_on
 from dynamo_bao.upkeep.lines import Line, Text, read_line, texts_of
 from dynamo_bao.upkeep.steps import Finding, Step
@@ -110,7 +112,7 @@ def import_items(
         overwrite: whether items that exist are replaced.
         resume: whether to go on where an interrupted import of the file stopped; no line is lost or stored twice.
         restart: whether to begin, even if one was interrupted.
-        journal: the progress file, ``<source>.importing`` by default.
+        journal: the progress file; by default one beside the file, named by the table too.
         total: how many lines there are, for the steps.
 
     Yields:
@@ -121,10 +123,20 @@ def import_items(
             the one that was being imported.
         ValidationError: for a line that is wrong after all.
     """
-    about = {**work_on(home.database, "import", home.schema.name, tenant), "overwrite": overwrite}
-    kept = Journal(journal or source.with_name(source.name + JOURNAL), about)
+    work = work_on(home.database, "import", home.schema.name, tenant)
+    kept = Journal(journal or journal_for(source, work), {**work, "overwrite": overwrite})
     state = kept.begin(resume=resume, restart=restart)
     return _Import(home, tenant, source, overwrite, kept, total).steps(state or {})
+
+
+def journal_for(source: Path, work: Mapping[str, Any]) -> Path:
+    """The progress file of one import of a file: another for each table, model and tenant.
+
+    A table of the same name at another endpoint is another table, which the digest tells apart.
+    """
+    digest = blake2b(repr(sorted(work.items())).encode(), digest_size=4).hexdigest()
+    table = re.sub(r"[^A-Za-z0-9_.-]", "-", str(work["table"]))
+    return source.with_name(f"{source.name}.{table}-{digest}{JOURNAL}")
 
 
 def _text_of(line: Line | Text) -> Text:
@@ -149,14 +161,17 @@ class _Import:
     _flight: dict[int, str] = Factory(dict)
     """The values made up for lines that may be stored already, by line."""
     _pool: Pool = Factory(Pool)
+    _touched: bool = False
+    """Whether a line may be stored."""
 
     def steps(self, state: dict[str, Any]) -> Iterator[Step]:
         with self.source.open("rb") as file, closing(self._pool):
             if state:
                 self._go_on(file, state)
+                self._touched = True
             for group in self._groups(file):
                 self._note(group)
-                found = self._write([line for line in group if isinstance(line, Line)])
+                found = self._stored(group)
                 self._done(group, found)
                 self._note()
                 yield Step(self.number, self.total, self.written, found)
@@ -239,6 +254,15 @@ class _Import:
 
     # --- sending ----------------------------------------------------------------------------------
 
+    def _stored(self, group: Sequence[Line | Text]) -> tuple[Finding, ...]:
+        """Stores a group; where it certainly stored nothing of the whole file, no progress file is left."""
+        try:
+            return self._write([line for line in group if isinstance(line, Line)])
+        except Exception:
+            if not self._touched:
+                self.journal.remove()
+            raise
+
     def _write(self, lines: Sequence[Line]) -> tuple[Finding, ...]:
         """Stores lines; returns those that were refused."""
         plain = self.overwrite and not self.home.schema.constraints
@@ -255,6 +279,7 @@ class _Import:
         database = self.home.database
         puts = {database.table_name: {line.identity.key: line.item for line in lines}}
         written = write_batch(database.transport, puts, database.deadline_from_now())
+        self._touched |= written.error is None or bool(written.replies) or may_be_done(written.error)
         if written.error is not None:
             raise written.error
         if written.unprocessed:
@@ -289,3 +314,7 @@ class _Import:
             ours = line.text.number in self._flight and write.is_done(database.deadline_from_now())
             if not ours:  # else it was stored before the interruption
                 raise
+        except Exception as error:
+            self._touched |= may_be_done(error)
+            raise
+        self._touched = True

@@ -147,7 +147,7 @@ def test_no_region_and_no_credentials(folder: Path) -> None:
     models = ("class A(Model, prefix='a'):", "    b: str", "    primary_key = PrimaryKey('b')")
     (folder / "m.py").write_text("\n".join(("from dynamo_bao import Model, PrimaryKey", *models)))
     nowhere = {"AWS_CONFIG_FILE": "/none", "AWS_SHARED_CREDENTIALS_FILE": "/none", "HOME": "/none"}
-    where = ("doctor", "--models", "m.py", "--endpoint-url", "http://127.0.0.1:9")
+    where = ("doctor", "--table", "t", "--models", "m.py", "--endpoint-url", "http://127.0.0.1:9")
     told = run(*where, folder=folder, **nowhere)
     assert "problem  No AWS region: give --region" in told.stdout
     assert told.returncode == 1

@@ -220,7 +220,9 @@ def test_a_question_is_answered_or_needs_yes(bao: Project, capsys: pytest.Captur
 
 def test_ctrl_c_ends_a_command_with_130(tmp_path: Path) -> None:
     """A process that is interrupted says so in a word and exits as shells expect."""
-    result = run("shell", "-c", "import signal; signal.raise_signal(signal.SIGINT)", folder=tmp_path)
+    result = run(
+        "shell", "--table", "t", "-c", "import signal; signal.raise_signal(signal.SIGINT)", folder=tmp_path
+    )
     assert (result.returncode, result.stdout, result.stderr) == (130, "", "\nInterrupted.\n")
 
 

@@ -43,10 +43,10 @@ HIDDEN = "import sys; sys.modules['rich'] = sys.modules['dynamo_bao.cli.console'
 
 
 def flask(
-    folder: Path, *arguments: str, app: str | None = "shop", before: str = ""
+    folder: Path, *arguments: str, app: str | None = "shop", before: str = "", source: str = FACTORY
 ) -> subprocess.CompletedProcess[str]:
     """Runs the command ``flask`` in a folder with an application."""
-    (folder / "shop.py").write_text(textwrap.dedent(FACTORY))
+    (folder / "shop.py").write_text(textwrap.dedent(source))
     (folder / "shopmodels.py").write_text(textwrap.dedent(MODELS))
     root = Path(__file__).parent.parent.parent
     environment = {**os.environ, "PYTHONPATH": str(root)}
@@ -105,3 +105,50 @@ def test_the_command_line_is_loaded_only_when_it_is_used(tmp_path: Path) -> None
     used = flask(tmp_path, "bao", "models", before=HIDDEN)
     assert used.returncode == 1 and "pip install 'dynamo_bao[cli]'" in used.stderr
     assert "Traceback" not in used.stderr
+
+
+OWN_TABLE = """
+    from flask import Flask
+    from dynamo_bao import init_models
+    from dynamo_bao.flask import Bao
+    from shopmodels import Article
+
+    def create_app():
+        app = Flask(__name__)
+        init_models(table_name="theirs", embedded=True, policy=__import__("dynamo_bao").RequireContext())
+        from dynamo_bao import run_with_batch_context
+        with run_with_batch_context():
+            Article.create(number="1")
+        Bao(app)
+        return app
+"""
+
+
+def own(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Runs the command ``flask`` where the application's factory names the table and the engine."""
+    result = flask(folder, *arguments, source=OWN_TABLE)
+    assert "Traceback" not in result.stderr
+    return result
+
+
+def test_flask_bao_works_on_the_table_of_the_application(tmp_path: Path) -> None:
+    """The manager that the factory opens is the one that commands use: its table, its engine, its items."""
+    counted = own(tmp_path, "bao", "count", "Article")
+    assert (counted.returncode, counted.stdout) == (0, "1\n"), counted.stderr
+    assert "No table is named" not in counted.stderr
+    made = own(tmp_path, "bao", "create-table")
+    assert made.stdout == "Table theirs exists already.\n"
+    looked = own(tmp_path, "bao", "doctor", "--json")
+    assert looked.returncode == 0 and '"table": "theirs"' in looked.stdout
+    exported = own(tmp_path, "bao", "export", "Article")
+    assert '"number":"1"' in exported.stdout.replace(" ", "")
+    asked = own(tmp_path, "bao", "shell", "--session", "-c", "print(Article.find_or_none('1') is not None)")
+    assert asked.stdout == "True\n", asked.stderr
+
+
+def test_options_of_flask_bao_win_over_the_application(tmp_path: Path) -> None:
+    """Another table is looked for where the application's is."""
+    other = own(tmp_path, "bao", "create-table", "other")
+    assert other.stdout.startswith("Table other is created, with "), other.stderr
+    missing = own(tmp_path, "bao", "count", "Article", "--table", "nowhere")
+    assert missing.returncode == 1 and "Table nowhere does not exist" in missing.stderr

@@ -549,18 +549,21 @@ def test_going_on_must_be_asked_for(faulty: Manager, interruptible: Interruptibl
 
 
 def test_another_file_or_table_is_not_gone_on_with(faulty: Manager, file: Path) -> None:
-    """A changed file, another model or tenant, and a damaged progress file are each refused in words."""
+    """A changed file, a damaged progress file, and one of another model or tenant are each refused in words."""
     file.write_text("".join(f'{{"name": "{n}"}}\n' for n in range(3)))
-    home, noted = faulty.repository(Account), file.with_name("items.jsonl.importing")
+    home = faulty.repository(Account)
     steps = import_items(home, None, file)
     next(steps)
     steps.close()
+    (noted,) = file.parent.glob(f"items.jsonl.{faulty.table_name}-*.importing")
     for model, tenant, why in (
         ("Plain", None, "model 'Account', not"),
         ("Account", "t", "tenant None, not 't'"),
     ):
+        other = faulty.repository(faulty.get_model(model))
         with pytest.raises(ConfigurationError, match=why):
-            import_items(faulty.repository(faulty.get_model(model)), tenant, file, resume=True)
+            import_items(other, tenant, file, resume=True, journal=noted)
+        import_items(other, tenant, file)  # by itself it has a progress file of its own
     with pytest.raises(ConfigurationError, match="overwrite"):
         import_items(home, None, file, resume=True, overwrite=True)
     file.write_text(file.read_text().replace("1", "x"))
