@@ -6,10 +6,14 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 DEMO_READY := $(VENV)/.ready-demo
 BENCH_READY := $(VENV)/.ready-bench
+MUTANTS_READY := $(VENV)/.ready-mutants
 WORKERS ?= 2
+MUTANTS ?= 200
+SEED ?= 1
+MINUTES ?= 120
 PATHS_TESTS := tests/integration tests/semantics tests/defects tests/parity
 
-.PHONY: help demo serve test long reliability paths parity interop javascript test-minimum bench profile check lint types format engines clean
+.PHONY: help demo serve test long reliability paths parity interop javascript test-minimum mutants bench profile check lint types format engines clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## ?/\1\t/' | expand -t 12
@@ -29,6 +33,10 @@ $(READY): setup.cfg | $(BIN)/python
 
 $(BENCH_READY): setup.cfg $(READY)
 	$(BIN)/python -m pip install -qq -e '.[bench]'
+	@touch $@
+
+$(MUTANTS_READY): setup.cfg $(READY)
+	$(BIN)/python -m pip install -qq -e '.[mutants]'
 	@touch $@
 
 demo: $(DEMO_READY)  ## load the metadata of all installed packages and show what batching saves
@@ -72,6 +80,11 @@ test-minimum:  ## the suite with the oldest versions of what is needed, in a vir
 	$(PYTHON) -m venv --clear .venv-minimum
 	.venv-minimum/bin/python -m pip install -qq -c constraints-minimum.txt -e '.[embedded,nested,flask,django,celery,cli,examples]' pytest pytest-timeout pytest-xdist hypothesis greenlet gevent gunicorn waitress opentelemetry-sdk ruff
 	.venv-minimum/bin/python -m pytest -n $(WORKERS) --engine moto,dynoxide tests/unit tests/property tests/integration tests/docs
+
+# cosmic-ray changes files in a copy of the tree. mutmut is faster, but runs functions through frames of its own, and
+# this library looks at frames to say which line of a program asked for a request, so its tests fail without any mutant.
+mutants: $(READY) $(MUTANTS_READY)  ## whether tests notice changed code, by room: MUTANTS=200 SEED=1 MINUTES=120
+	$(BIN)/python -m tests.mutation --number $(MUTANTS) --seed $(SEED) --minutes $(MINUTES) --jobs $(WORKERS)
 
 lint: $(READY)  ## style
 	$(BIN)/ruff check .

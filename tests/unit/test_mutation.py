@@ -1,0 +1,89 @@
+"""The tool that tries mutants: what it changes, what it leaves alone, and what it calls killed."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("cosmic_ray", reason="needs the extra 'mutants'")
+
+from tests.mutation import mutants, running
+from tests.mutation.mutants import Mutant, Room, changed_lines, mutants_of, rooms, sample
+
+CODE = '''"""A module."""
+from typing import TYPE_CHECKING, Final
+LIMIT: Final = 3
+if TYPE_CHECKING:
+    OTHER = 4
+def small(number: int | 5) -> None | 6:
+    log(number)
+    return number < LIMIT
+'''
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project with one file and one test."""
+    (tmp_path / "code.py").write_text(CODE)
+    monkeypatch.setattr(mutants, "ROOT", tmp_path)
+    return tmp_path
+
+
+def test_what_runs_is_changed_and_annotations_are_not(project: Path) -> None:
+    """Numbers, comparisons, calls and returns; nothing that only checkers read."""
+    found = {changed_lines(CODE, one.source(CODE)) for one in mutants_of(Room("r", ("code.py",), ()))}
+    after = {line for _, line in found}
+    assert {"LIMIT: Final = 4", "pass", "return", "return number <= LIMIT"} <= after
+    assert not [line for line in after if "OTHER" in line or "int" in line]
+
+
+def test_a_sample_is_drawn_by_its_seed(project: Path) -> None:
+    """The same seed draws the same, another draws others, and each room gets its share."""
+    room = {"r": Room("r", ("code.py",), ())}
+    assert sample(room, 3, 1) == sample(room, 3, 1)
+    assert len(sample(room, 3, 1)) == 3
+    assert len({tuple(sample(room, 3, seed)) for seed in range(10)}) > 1
+
+
+@pytest.mark.parametrize(
+    ("outcome", "killed", "late"),
+    [((0, 1.0), False, False), ((1, 1.0), True, False), ((None, 1.0), True, True)],
+)
+def test_what_fails_or_hangs_is_killed(
+    project: Path, monkeypatch: pytest.MonkeyPatch, outcome: Any, killed: bool, late: bool
+) -> None:
+    """And the file is as it was afterwards."""
+    seen = []
+
+    class Tree(running.Tree):
+        def begin(self, tests: Any, seconds: float, *, bytecode: bool = False) -> None:
+            seen.append((self.folder / "code.py").read_text())
+
+        def ended(self) -> Any:
+            return outcome if len(seen) > 1 else (0, 1.0)
+
+    monkeypatch.setattr(
+        running, "accepted", lambda: {("code.py", "LIMIT: Final = 3", "LIMIT: Final = 4"): "told"}
+    )
+    room = Room("r", ("code.py",), ("tests",))
+    (mutant,) = [one for one in mutants_of(room) if one.operator == "NumberReplacer" and one.occurrence == 0]
+    (trial,) = running.run_all([Tree(project)], {"r": room}, [mutant], time.monotonic() + 60)
+    assert (trial.killed, trial.late, trial.reason) == (killed, late, "" if killed else "told")
+    assert [text == CODE for text in seen] == [True, False]
+    assert (project / "code.py").read_text() == CODE
+
+
+def test_every_room_has_code_and_tests() -> None:
+    """What the list of rooms names is there, and what is accepted is still in the code."""
+    assert {"keys", "expressions", "codec", "tenancy", "transport", "session", "writes"} <= rooms().keys()
+    for file, before, _ in mutants.accepted():
+        assert before in mutants.flat((mutants.ROOT / file).read_text(encoding="utf-8")), (file, before)
+
+
+def test_a_mutant_says_where_it_is(project: Path) -> None:
+    """By file and line."""
+    found = [one for one in mutants_of(Room("r", ("code.py",), ())) if one.operator == "DropCall"]
+    assert found == [Mutant("r", "code.py", 7, "DropCall", 0)]
