@@ -361,8 +361,8 @@ def init_models(
         _set_level(level)
     table = settings.get("db", "table_name", DEFAULT_TABLE)
     if settings.get("db", "table_name") is None:
-        own = embedded or transport is not None  # no table of anybody else can be there
-        log.log(standard_logging.INFO if own else standard_logging.WARNING, NO_TABLE)
+        inside = embedded or transport is not None  # no table of anybody else can be there
+        log.log(standard_logging.INFO if inside else standard_logging.WARNING, NO_TABLE)
     database = Database(
         table,
         transport or _transport(settings, client, embedded, max_concurrency),
