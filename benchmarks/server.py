@@ -8,6 +8,7 @@ request of a kind is answered by looking up what it asks for; its answer is kept
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import re
 import socket
@@ -139,6 +140,7 @@ class Server:
         self._replies: dict[tuple[bytes, bytes], bytes] = {}
         self._second = 0
         self._head = b""
+        self._numbers = itertools.count()
         self._lock = threading.Lock()
         self._under_way = 0
         self._told: dict[str, Any] = _nothing_told()
@@ -181,7 +183,7 @@ class Server:
             reply = _framed(self._answers.body(operation.decode(), body))
             if operation in _KEPT:
                 self._replies[operation, body] = reply
-        return self._date() + reply
+        return self._date() + b"x-amzn-RequestId: %052d\r\n" % next(self._numbers) + reply
 
     def _date(self) -> bytes:
         second = int(time.time())
@@ -221,7 +223,7 @@ def _framed(body: bytes) -> bytes:
     """A reply from after its date on."""
     return (
         b"Content-Type: application/x-amz-json-1.0\r\nContent-Length: %d\r\nConnection: keep-alive\r\n"
-        b"x-amzn-RequestId: BENCHQ3V4GJ0S1D2F3G4H5J6K7VV4KQNSO5AEMVJF66Q9ASUAAJG\r\nx-amz-crc32: %d\r\n\r\n%s"
+        b"x-amz-crc32: %d\r\n\r\n%s"
     ) % (len(body), zlib.crc32(body), body)
 
 

@@ -22,7 +22,15 @@ NO_TABLE = (
 )
 _PROJECT_FILE = "pyproject.toml"
 SECTIONS: Mapping[str, tuple[str, ...]] = {
-    "aws": ("region", "endpoint_url", "access_key_id", "secret_access_key", "session_token", "request_path"),
+    "aws": (
+        "region",
+        "endpoint_url",
+        "access_key_id",
+        "secret_access_key",
+        "session_token",
+        "request_path",
+        "reply_check",
+    ),
     "db": ("table_name", "cursor_secret"),
     "batch_context": ("require_batch_context", "max_throttled_calls"),
     "tenancy": ("enabled",),
@@ -38,6 +46,7 @@ _ENVIRONMENT: tuple[tuple[str, str, str], ...] = (
     ("DYNAMO_BAO_TENANCY_ENABLED", "tenancy", "enabled"),
     ("DYNAMO_BAO_LOG_LEVEL", "logging", "level"),
     ("DYNAMO_BAO_REQUEST_PATH", "aws", "request_path"),
+    ("DYNAMO_BAO_REPLY_CHECK", "aws", "reply_check"),
     ("DYNAMO_BAO_MODELS_DIR", "paths", "models_dir"),
     ("DYNAMO_BAO_MODELS_DEFINITION_PATH", "paths", "models_definition_path"),
     ("DYNAMO_BAO_FIELDS_DIR", "paths", "fields_dir"),

@@ -31,7 +31,13 @@ from dynamo_bao.repository import Repository
 from dynamo_bao.session.rounds import Round, SentRequest
 from dynamo_bao.tables import TableUpdate, create_table, delete_table, pending_update, update_table
 from dynamo_bao.transport.messages import MAX_THROTTLED_CALLS, Transport
-from dynamo_bao.transport.opening import boto_transport, checked_path, embedded_transport, given_transport
+from dynamo_bao.transport.opening import (
+    boto_transport,
+    checked_path,
+    checked_reply_check,
+    embedded_transport,
+    given_transport,
+)
 
 log = standard_logging.getLogger("dynamo_bao.manager")
 
@@ -316,6 +322,7 @@ def init_models(
     deadline: float = DEADLINE_SECONDS,
     max_concurrency: int = MAX_CONCURRENCY,
     max_throttled_calls: float | str | None = None,
+    reply_check: str | None = None,
     logging: str | Mapping[str, Any] | None = None,
 ) -> Manager:
     """Connects models to a table.
@@ -328,7 +335,8 @@ def init_models(
         models: the models; left out, every model there is.
         table_name: the table (``dynamo-bao-dev``).
         region, endpoint_url: where it is; boto3's own settings apply where they are left out.
-        client: a boto3 DynamoDB client to use; its own retry settings stay.
+        client: a boto3 DynamoDB client to use. Its own retry settings stay for your calls; requests of this
+            library are repeated by the library, within the deadline.
         transport: carries requests instead of a boto3 client, such as those of `dynamo_bao.testing`.
         embedded: runs a DynamoDB inside this process, for this manager only, and makes the table.
         policy: what happens outside a batch context: `AllowDirect`, `WarnOutside` or `RequireContext`.
@@ -338,13 +346,16 @@ def init_models(
         max_concurrency: how many requests of one flush travel at once.
         max_throttled_calls: how many calls of this process may wait because a table or an index is throttled
             (10); further ones get `ThrottledError` at once. ``"unlimited"`` for jobs, which have time.
+        reply_check: ``"strict"`` (the default) believes that an item is missing, or a write done, only where
+            DynamoDB said so; ``"lenient"`` is for engines whose replies have neither a checksum nor the
+            ConsumedCapacity that was asked for.
         logging: the level of the ``dynamo_bao`` loggers.
 
     Raises:
         ConfigurationError: for a wrong model or setting; nothing is connected then.
     """
     arguments: dict[str, Any] = {
-        "aws": {"region": region, "endpoint_url": endpoint_url},
+        "aws": {"region": region, "endpoint_url": endpoint_url, "reply_check": reply_check},
         "db": {"table_name": table_name},
         "batch_context": batch_context or {},
         "tenancy": tenancy or {},
@@ -406,10 +417,12 @@ def _set_level(level: str) -> None:
 
 
 def _transport(settings: Settings, client: Any, embedded: bool, max_concurrency: int) -> Transport:
+    checks = settings.get("aws", "reply_check", "strict"), settings.source("aws", "reply_check")
+    reply_check = checked_reply_check(*checks)
     if client is not None:
         if embedded:
             raise ConfigurationError("client= and embedded=True exclude each other; give one.")
-        return given_transport(client)
+        return given_transport(client, reply_check=reply_check)
     path = checked_path(settings.get("aws", "request_path", "lean"), settings.source("aws", "request_path"))
     if embedded:
         return embedded_transport(max_concurrency, request_path=path)
@@ -421,4 +434,5 @@ def _transport(settings: Settings, client: Any, embedded: bool, max_concurrency:
         max_concurrency=max_concurrency,
         credentials=credentials,
         request_path=path,
+        reply_check=reply_check,
     )

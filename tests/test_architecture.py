@@ -65,6 +65,8 @@ LEVELS: tuple[tuple[str, tuple[str, ...]], ...] = (
             "transport.outcomes",
             "transport.integrity",
             "transport.bulkhead",
+            "transport.keyranges",
+            "transport.reply_check",
             "transport.backoff",
             "transport.retry",
             "transport.embedded",

@@ -18,6 +18,7 @@ from dynamo_bao.errors import DataFormatError
 from dynamo_bao.transport.integrity import check_envelope, parse_reply
 from dynamo_bao.transport.messages import AttemptFailed, Clock, Outcome, Request, Throttling, Wire, tables_of
 from dynamo_bao.transport.outcomes import throttled_error
+from dynamo_bao.transport.reply_check import checked
 from dynamo_bao.transport.retry import RetryingTransport
 from dynamo_bao.wire import BATCH_GET_ITEM, BATCH_WRITE_ITEM
 
@@ -112,7 +113,11 @@ class _FaultyWire:
         if fault is None:
             return send(request)
         # Faults look at items and change them, as dicts.
-        return fault(Request(request.operation, request.parameters, request.repeatable), send, chance)
+        body = fault(Request(request.operation, request.parameters, request.repeatable), send, chance)
+        try:
+            return checked(request, body, vouched=False)
+        except DataFormatError as error:
+            raise AttemptFailed(error, Outcome.UNKNOWN) from error
 
     def close(self) -> None:
         self._wire.close()

@@ -144,4 +144,4 @@ def _request(keys: Keys, batch: Batch) -> Request:
         if batch.consistent:
             entry["ConsistentRead"] = True
     parameters = {"RequestItems": tables, "ReturnConsumedCapacity": "TOTAL"}
-    return Request(BATCH_GET_ITEM, parameters, rows=batch.rows)
+    return Request(BATCH_GET_ITEM, parameters, rows=batch.rows, keys=keys)

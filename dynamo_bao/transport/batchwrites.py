@@ -95,7 +95,8 @@ def _keys(puts: Puts) -> tuple[TableKey, ...]:
 
 def _request(puts: Puts) -> Request:
     asked = {table: _members(items) for table, items in puts.items()}
-    return Request(BATCH_WRITE_ITEM, {"RequestItems": asked, "ReturnConsumedCapacity": "TOTAL"}, True)
+    parameters = {"RequestItems": asked, "ReturnConsumedCapacity": "TOTAL"}
+    return Request(BATCH_WRITE_ITEM, parameters, True, keys=puts)
 
 
 def _members(items: Mapping[Key, Stored | None]) -> Any:

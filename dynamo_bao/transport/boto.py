@@ -6,7 +6,9 @@ Every reply's length and CRC are checked in botocore's ``before-parse`` event, a
 
 from __future__ import annotations
 
+import base64
 import io
+import json
 import os
 import re
 import threading
@@ -17,10 +19,10 @@ from typing import Any, Final, NamedTuple, NoReturn
 
 from dynamo_bao.errors import DataFormatError
 from dynamo_bao.process import this_process
-from dynamo_bao.transport.connections import HttpReply, NotConnected, ReplyLost
+from dynamo_bao.transport.connections import REQUEST_TIMEOUT, HttpReply, NotConnected, ReplyLost
 from dynamo_bao.transport.direct import Attempt, DirectSession, original_of
 from dynamo_bao.transport.embedded import EmbeddedEngine
-from dynamo_bao.transport.integrity import check_envelope, parse_reply
+from dynamo_bao.transport.integrity import check_envelope, parse_refusal, parse_reply, require_alone
 from dynamo_bao.transport.messages import (
     AttemptFailed,
     Outcome,
@@ -30,11 +32,13 @@ from dynamo_bao.transport.messages import (
     with_outcome,
 )
 from dynamo_bao.transport.outcomes import CONTENDED, THROTTLING, TRANSIENT, error_for, retry_after_in
+from dynamo_bao.transport.reply_check import SeenIds, checked, checked_refusal
 from dynamo_bao.transport.signing import StaticCredentials, scope_of
 
 CONNECT_SECONDS: Final = 3.0
 READ_SECONDS: Final = 8.0
 POOL_CONNECTIONS: Final = 64
+TOO_MANY_REQUESTS: Final = 429
 
 
 class Opened(NamedTuple):
@@ -150,15 +154,19 @@ class BotoWire:
     Args:
         factory: makes the client.
         given: whether the client is the user's own, which is then never closed here.
+        lenient: whether what is absent from a reply is believed to be absent also where nothing vouches for it.
 
     Attributes:
+        seen: the ids of the last replies.
         manner: how the client sends, as soon as it has sent something; None before, and where it sends in a
             way that only botocore knows.
     """
 
-    def __init__(self, factory: Callable[[], Opened], *, given: bool = False) -> None:
+    def __init__(self, factory: Callable[[], Opened], *, given: bool = False, lenient: bool = False) -> None:
         self._factory = factory
         self._given = given
+        self.lenient = lenient
+        self.seen = SeenIds()
         self._opened: Opened | None = None
         self._process: object = None
         self._calls = threading.local()
@@ -228,6 +236,9 @@ class BotoWire:
         try:
             attempt.ends += _seconds_for_credentials(opened)
             body: dict[str, Any] = getattr(opened.client, method_of(request.operation))(**request.parameters)
+            body.pop("ResponseMetadata", None)
+            if not attempt.is_checked:  # a stub answered, which leaves out what it has no need for
+                body = checked(request, body, vouched=True)
         except Exception as error:
             believed = not isinstance(error, DataFormatError)
             _raise_for(request, error, opened.client.meta.endpoint_url)
@@ -235,7 +246,6 @@ class BotoWire:
             self._calls.attempt = before
             if attempt.reply is not None:
                 attempt.reply.settle(believed)
-        body.pop("ResponseMetadata", None)
         return body
 
     def _attempt_now(self) -> Attempt | None:
@@ -246,13 +256,25 @@ class BotoWire:
     def _take_reply(
         self, operation_model: Any, response_dict: Any, customized_response_dict: dict[str, Any], **_: object
     ) -> None:
-        if self._attempt_now() is None:
+        attempt = self._attempt_now()
+        if attempt is None:
             return
-        operation, body = operation_model.name, response_dict["body"]
-        check_envelope(response_dict["headers"], body, operation)
-        if response_dict["status_code"] < 300:
-            customized_response_dict.update(parse_reply(body, operation))
+        operation, body, headers = operation_model.name, response_dict["body"], response_dict["headers"]
+        check_envelope(headers, body, operation)
+        require_alone(attempt.reply is None or attempt.reply.is_alone, operation)
+        self.seen.check(headers, operation)
+        attempt.is_checked = True
+        status, request = response_dict["status_code"], attempt.request
+        if status < 300:
+            vouched = self.lenient or "x-amz-crc32" in headers
+            parsed = checked(request, parse_reply(body, operation), vouched=vouched)
+            customized_response_dict.update(parsed)
             response_dict["body"] = b"{}"
+            return
+        reason = (attempt.reply and attempt.reply.reason) or phrase_of(status)
+        refusal = checked_refusal(request, parse_refusal(body, operation, reason))
+        response_dict["body"] = json.dumps(refusal, default=_base64).encode()
+        response_dict["status_code"] = max(status, 301)  # below that botocore takes a reply for an answer
 
     def _refuse_retry(
         self, response: Any, operation: Any, caught_exception: Exception | None, **_: object
@@ -306,6 +328,10 @@ class BotoWire:
         return bool(get_environ_proxies(url) or self.client.meta.config.proxies)
 
 
+def _base64(value: bytes) -> str:
+    return base64.b64encode(value).decode()
+
+
 def _text(value: Any) -> str:
     return value.decode() if isinstance(value, bytes) else str(value)
 
@@ -356,6 +382,18 @@ def refusal_of(request: Request, reply: HttpReply, parsed: Mapping[str, Any], cl
     return _answered(request, made(response, request.operation))
 
 
+def phrase_of(status: int) -> str:
+    """What a status means, by the standard; nothing for one it does not know.
+
+    >>> phrase_of(502), phrase_of(999)
+    ('Bad Gateway', '')
+    """
+    # Imported here: few replies are errors that say nothing themselves.
+    from http.client import responses
+
+    return responses.get(status, "")
+
+
 @cache
 def _exception_class(code: str) -> Any:
     """A class of botocore's errors for one code, as each client makes its own."""
@@ -397,8 +435,10 @@ def _answered(request: Request, error: Any) -> Exception:
     tables, index = ", ".join(tables_of(request)), request.written.get("IndexName")
     mapped = error_for(code, message, request.operation, error.response, tables, index)
     mapped.__cause__ = error
-    if code in THROTTLING or code in CONTENDED:
+    if code in THROTTLING or code in CONTENDED or status == TOO_MANY_REQUESTS:
         return AttemptFailed(mapped, Outcome.REFUSED, retry_after_in(error.response))
+    if status == REQUEST_TIMEOUT:
+        return AttemptFailed(mapped, Outcome.NOT_SENT)
     if code in TRANSIENT or status >= 500:
         return AttemptFailed(mapped, Outcome.UNKNOWN, retry_after_in(error.response))
     return mapped

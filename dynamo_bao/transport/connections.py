@@ -58,11 +58,21 @@ class HttpReply(NamedTuple):
     def settle(self, believed: bool) -> None:
         """Says whether the reply is an answer to the request; if not, its connection is closed."""
 
+    @property
+    def is_alone(self) -> bool:
+        """Whether nothing came right behind it: else it may be a late reply, and the answer what follows."""
+        return True
+
 
 class LeasedReply(HttpReply):
     """A reply whose connection is not used again before `settle` is called."""
 
     lease: tuple[Connections, Connection] | None
+    followed: bool
+
+    @property
+    def is_alone(self) -> bool:
+        return not self.followed
 
     def settle(self, believed: bool) -> None:
         lease, self.lease = self.lease, None
@@ -199,7 +209,9 @@ class _Reading:
         if encoding is not None and encoding.lower() != "identity":
             body = self._decoded(encoding.lower(), headers, body)
         shown = reason if status >= 300 else ""
-        return LeasedReply(status, headers, body, shown), reusable and not self._held
+        reply = LeasedReply(status, headers, body, shown)
+        reply.followed = bool(self._held.strip())
+        return reply, reusable and not self._held
 
     def _more(self) -> bytes:
         data = self._arriving()

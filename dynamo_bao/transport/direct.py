@@ -34,11 +34,13 @@ class Attempt:
         request: what is asked.
         ends: when it must be over, in seconds of `time.monotonic`.
         reply: what came back, as soon as it did; None where somebody answered without sending anything.
+        is_checked: whether what came back was seen as it came over the wire.
     """
 
     request: Request
     ends: float
     reply: HttpReply | None = None
+    is_checked: bool = False
 
 
 class DirectSession:

@@ -14,6 +14,7 @@ from typing import Any
 
 from dynamo_bao.errors import DataFormatError
 
+LONGEST_EXCERPT = 200
 _BINARY_MARK = re.compile(rb'"BS?"')  # one look for both takes half the time of two searches for texts
 
 
@@ -28,6 +29,15 @@ def check_envelope(headers: Mapping[str, str], body: bytes, operation: str) -> N
     if checksum is not None and str(zlib.crc32(body)) != checksum.strip():
         raise DataFormatError(
             f"{operation}: the reply's CRC-32 is not the one its header says; it was damaged."
+        )
+
+
+def require_alone(is_alone: bool, operation: str) -> None:
+    """Raises `DataFormatError` for a reply with more right behind it: it may be the one to an earlier request."""
+    if not is_alone:
+        raise DataFormatError(
+            f"{operation}: more than one reply came to one request. "
+            f"Is there a proxy between this program and DynamoDB?"
         )
 
 
@@ -53,6 +63,19 @@ def parse_reply(body: bytes, operation: str) -> dict[str, Any]:
                 f"{operation}: the reply holds a binary value that is not base64."
             ) from None
     return parsed
+
+
+def parse_refusal(body: bytes, operation: str, reason: str) -> dict[str, Any]:
+    """The members of an error reply; where they say nothing, as in that of a firewall, its reason and beginning."""
+    try:
+        parsed = parse_reply(body, operation)
+    except DataFormatError:
+        parsed = {}
+    if parsed.keys() & {"__type", "message", "Message"}:
+        return parsed
+    text = " ".join(body[: 4 * LONGEST_EXCERPT].decode("utf-8", "replace").split())
+    shown = "".join(filter(str.isprintable, text))[:LONGEST_EXCERPT]
+    return {"message": f"{reason or 'an error'}: {shown or 'the reply has no text'}"}
 
 
 def _decode_binaries(node: Any) -> None:

@@ -26,14 +26,16 @@ from dynamo_bao.transport.boto import (
     Manner,
     lost_on_the_way,
     method_of,
+    phrase_of,
     refusal_of,
 )
 from dynamo_bao.transport.connections import Connections, HttpReply, NotConnected, Origin, ReplyLost
 from dynamo_bao.transport.direct import bytes_of
-from dynamo_bao.transport.integrity import check_envelope, parse_reply
+from dynamo_bao.transport.integrity import check_envelope, parse_refusal, parse_reply, require_alone
 from dynamo_bao.transport.listening import Ears, Listeners
 from dynamo_bao.transport.messages import AttemptFailed, Outcome, Request, names_an_arn, with_outcome
 from dynamo_bao.transport.quick import Quick
+from dynamo_bao.transport.reply_check import checked, checked_refusal
 from dynamo_bao.transport.signing import CONTENT_TYPE, Credentials, Signer
 from dynamo_bao.transport.trust import trusted_context
 from dynamo_bao.wire import longest_reply
@@ -299,16 +301,19 @@ class LeanWire:
     def _answer(self, request: Request, reply: HttpReply) -> dict[str, Any]:
         try:
             check_envelope(reply.headers, reply.body, request.operation)
+            require_alone(reply.is_alone, request.operation)
+            self.boto.seen.check(reply.headers, request.operation)
             if reply.status < 300:
                 rows = request.rows
                 parsed = None if rows is None else rows.parsed(reply.body, request.operation)
-                return parse_reply(reply.body, request.operation) if parsed is None else parsed
+                if parsed is None:
+                    parsed = parse_reply(reply.body, request.operation)
+                vouched = self.boto.lenient or "x-amz-crc32" in reply.headers
+                return checked(request, parsed, vouched=vouched)
+            told = parse_refusal(reply.body, request.operation, reply.reason or phrase_of(reply.status))
+            refusal = checked_refusal(request, told)
         except DataFormatError as error:
             raise AttemptFailed(error, Outcome.UNKNOWN) from error
-        try:
-            refusal = parse_reply(reply.body, request.operation)
-        except DataFormatError:
-            refusal = {}
         failure = refusal_of(request, reply, refusal, self.boto.client if self.boto.is_open else None)
         raise failure from (failure.error if isinstance(failure, AttemptFailed) else failure).__cause__
 

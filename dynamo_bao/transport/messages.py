@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import time
+from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple, Protocol
 
 from attrs import Factory, define, evolve, field, frozen
@@ -63,12 +64,14 @@ class Request:
         written: its parameters, of which keys and items of a batch may be JSON already; `parameters` has none.
         repeatable: whether sending it again does no harm where it is not known whether it was carried out.
         rows: into what rows whoever asks would have the items of the reply parsed; they may still be dicts.
+        keys: of a batch, by table, the keys it asks for or writes, where whoever asks has them at hand.
     """
 
     operation: str
     written: dict[str, Any] = field(alias="parameters")
     repeatable: bool = field(default=Factory(lambda self: self.operation in READ_OPERATIONS, takes_self=True))
     rows: RowParser | None = field(default=None, eq=False, repr=False)
+    keys: Mapping[str, Collection[tuple[str, str]]] | None = field(default=None, eq=False, repr=False)
 
     @property
     def parameters(self) -> dict[str, Any]:

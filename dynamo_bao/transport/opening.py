@@ -16,16 +16,26 @@ from dynamo_bao.transport.quick import Quick, quick_start
 from dynamo_bao.transport.retry import RetryingTransport
 
 REQUEST_PATHS = ("lean", "botocore")
+REPLY_CHECKS = ("strict", "lenient")
 
 
 def checked_path(path: object, source: str) -> str:
     """The name of a request path; `ConfigurationError` for any other."""
-    if path not in REQUEST_PATHS:
-        hint = suggestion(str(path), REQUEST_PATHS)
+    return _chosen(path, REQUEST_PATHS, source, "request_path")
+
+
+def checked_reply_check(name: object, source: str) -> str:
+    """The name of a way to check replies; `ConfigurationError` for any other."""
+    return _chosen(name, REPLY_CHECKS, source, "reply_check")
+
+
+def _chosen(word: object, words: tuple[str, str], source: str, field: str) -> str:
+    if word not in words:
+        hint = suggestion(str(word), words)
         raise ConfigurationError(
-            f"{source} is {path!r}; use 'lean' or 'botocore'.{hint}", field="request_path"
+            f"{source} is {word!r}; use {words[0]!r} or {words[1]!r}.{hint}", field=field
         )
-    return str(path)
+    return str(word)
 
 
 def boto_transport(
@@ -35,6 +45,7 @@ def boto_transport(
     max_concurrency: int = 1,
     credentials: Mapping[str, Any] | None = None,
     request_path: str = "lean",
+    reply_check: str = "strict",
 ) -> RetryingTransport:
     """A transport to AWS, or to any endpoint; nothing is read or connected before it is first needed.
 
@@ -44,6 +55,8 @@ def boto_transport(
         credentials: boto3's ``aws_access_key_id`` and so on, instead of those boto3 finds.
         request_path: ``"lean"`` sends by itself whatever nobody listens for; ``"botocore"`` has boto3's client
             send everything.
+        reply_check: ``"strict"`` believes that an item is missing, or a write done, only where the reply has the
+            capacity that was consumed or a checksum; ``"lenient"`` is for engines that give neither.
     """
     given = dict(credentials or {})
 
@@ -52,7 +65,7 @@ def boto_transport(
             region=region, endpoint_url=endpoint_url, max_concurrency=max_concurrency, credentials=given
         )
 
-    boto = BotoWire(opened)
+    boto = BotoWire(opened, lenient=reply_check == "lenient")
     if request_path == "botocore":
         return RetryingTransport(boto)
 
@@ -84,9 +97,10 @@ def embedded_transport(max_concurrency: int = 1, *, request_path: str = "lean") 
     return RetryingTransport(wire)
 
 
-def given_transport(client: Any) -> RetryingTransport:
+def given_transport(client: Any, *, reply_check: str = "strict") -> RetryingTransport:
     """A transport over the user's own client, which sends everything in its own way."""
-    return RetryingTransport(BotoWire(lambda: Opened(client), given=True))
+    lenient = reply_check == "lenient"
+    return RetryingTransport(BotoWire(lambda: Opened(client), given=True, lenient=lenient))
 
 
 def _user_agent() -> str:

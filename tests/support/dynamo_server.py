@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import email.utils
+import itertools
 import json
+import re
 import time
 import zlib
 from collections.abc import Callable
@@ -16,6 +18,9 @@ from dynamo_bao.transport.signing import StaticCredentials
 from tests.support.http_server import Asked, Script, Served
 
 ITEM = {"_pk": {"S": "o#acme"}, "_sk": {"S": "o"}, "org_id": {"S": "acme"}, "name": {"S": "Acme"}}
+KEY = {name: ITEM[name] for name in ("_pk", "_sk")}
+_ids = itertools.count(1)
+_ID = re.compile(rb"(?<=x-amzn-RequestId: )\d{12}")
 KEYS = StaticCredentials("AKID", "secret", "token")
 
 
@@ -26,12 +31,17 @@ def reply(body: object, status: str = "200 OK", *headers: str, date: float | Non
         f"HTTP/1.1 {status}",
         "Content-Type: application/x-amz-json-1.0",
         f"Date: {email.utils.formatdate(time.time() if date is None else date, usegmt=True)}",
-        "x-amzn-RequestId: ABC",
+        f"x-amzn-RequestId: {next(_ids):012}",
         f"x-amz-crc32: {zlib.crc32(data)}",
         f"Content-Length: {len(data)}",
         *headers,
     ]
     return "\r\n".join([*lines, "", ""]).encode() + data
+
+
+def again(data: bytes) -> bytes:
+    """The same reply as the answer to another request: with an id that none had before."""
+    return _ID.sub(b"%012d" % next(_ids), data, count=1)
 
 
 def refusal(code: str, message: str = "no", *, date: float | None = None, **members: Any) -> bytes:
@@ -41,13 +51,13 @@ def refusal(code: str, message: str = "no", *, date: float | None = None, **memb
 
 
 def answer(served: Served, asked: Asked) -> None:
-    """Answers lookups with one item, and the rest with nothing."""
-    served.send(reply({"Item": ITEM} if asked.operation == "GetItem" else {}))
+    """Answers lookups with one item, and the rest with the least that DynamoDB says."""
+    served.send(reply({"Item": ITEM} if asked.operation == "GetItem" else {"ConsumedCapacity": {}}))
 
 
 def always(data: bytes) -> Script:
-    """Answers everything with the same bytes."""
-    return lambda served, asked: served.send(data)
+    """Answers everything with the same reply, each time with another id."""
+    return lambda served, asked: served.send(again(data))
 
 
 def way_of(asked: Asked) -> str:

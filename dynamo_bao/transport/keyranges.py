@@ -1,0 +1,115 @@
+"""Which items a query can find: one partition, and a range of its sort key, read from the request itself."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from operator import attrgetter, eq, ge, gt, le, lt
+from typing import Any, Final
+
+from attrs import frozen
+
+from dynamo_bao.items import Stored
+from dynamo_bao.wire import slot_of
+
+_PARTITION: Final = re.compile(r"\(?([#\w]+) = (:\w+)(?: AND (.+))?\Z")
+_COMPARED: Final = re.compile(r"\(?([#\w]+) (=|<=|<|>=|>) (:\w+)\)*\Z")
+_BETWEEN: Final = re.compile(r"\(?([#\w]+) BETWEEN (:\w+) AND (:\w+)\)*\Z")
+_BEGINS: Final = re.compile(r"\(?begins_with\(([#\w]+), ?(:\w+)\)+\Z")
+_COMPARISONS: Final[Mapping[str, Callable[[str, str], bool]]] = {
+    "=": eq,
+    "<": lt,
+    "<=": le,
+    ">": gt,
+    ">=": ge,
+}
+
+
+@frozen
+class KeyRange:
+    """What the key attributes of a query's items have to be.
+
+    Attributes:
+        partition: the attribute of the partition key.
+        text: its value.
+        sort: the attribute of the sort key, where there is a condition on it.
+        operator: of that condition: a comparison, ``"between"`` or ``"begins_with"``.
+        operands: its texts.
+    """
+
+    partition: str
+    text: str
+    sort: str | None = None
+    operator: str = ""
+    operands: tuple[str, ...] = ()
+
+    def holds(self, items: Sequence[Stored]) -> bool:
+        """Whether all of some items, of which there is at least one, are in it."""
+        try:
+            if set(_texts(items, self.partition)) != {self.text}:
+                return False
+            return self.sort is None or all(map(self._takes, _texts(items, self.sort)))
+        except (AttributeError, KeyError, TypeError):  # one of them does not have the attribute, as a text
+            return False
+
+    def _takes(self, text: str) -> bool:
+        if self.operator == "begins_with":
+            return text.startswith(self.operands)
+        if self.operator == "between":
+            low, high = self.operands
+            return low <= text <= high
+        return _COMPARISONS[self.operator](text, self.operands[0])
+
+
+def _texts(items: Sequence[Stored], attribute: str) -> list[str]:
+    if type(items[0]) is dict:
+        return [item[attribute]["S"] for item in items]
+    return list(map(_getter(attribute), items))
+
+
+@lru_cache(maxsize=64)
+def _getter(attribute: str) -> Callable[[Any], str]:
+    """What reads the text of an attribute of rows."""
+    return attrgetter(f"{slot_of(attribute)}.S")
+
+
+def key_range(parameters: Mapping[str, Any]) -> KeyRange | None:
+    """What the parameters of a query ask for; None where that is not keys that are texts.
+
+    >>> key_range({
+    ...     "KeyConditionExpression": "(#n0 = :v0 AND begins_with(#n1, :v1))",
+    ...     "ExpressionAttributeNames": {"#n0": "_pk", "#n1": "_sk"},
+    ...     "ExpressionAttributeValues": {":v0": {"S": "u#1"}, ":v1": {"S": "2024-"}},
+    ... })
+    KeyRange(partition='_pk', text='u#1', sort='_sk', operator='begins_with', operands=('2024-',))
+    """
+    shape = _shape(str(parameters.get("KeyConditionExpression")))
+    names = parameters.get("ExpressionAttributeNames", {})
+    values = parameters.get("ExpressionAttributeValues", {})
+    if shape is None:
+        return None
+    partition, value, sort, operator, operands = shape
+    texts = [values.get(name, {}).get("S") for name in (value, *operands)]
+    if None in texts:
+        return None
+    attribute = None if sort is None else names.get(sort, sort)
+    return KeyRange(names.get(partition, partition), texts[0], attribute, operator, tuple(texts[1:]))
+
+
+@lru_cache(maxsize=512)
+def _shape(expression: str) -> tuple[str, str, str | None, str, tuple[str, ...]] | None:
+    """The placeholders of a key condition; None for one of another form than those this library writes."""
+    found = _PARTITION.match(expression.removesuffix(")") if expression.startswith("(") else expression)
+    if found is None:
+        return None
+    partition, value, condition = found.groups()
+    if condition is None:
+        return partition, value, None, "", ()
+    if compared := _COMPARED.match(condition):
+        return partition, value, compared[1], compared[2], (compared[3],)
+    if between := _BETWEEN.match(condition):
+        return partition, value, between[1], "between", (between[2], between[3])
+    if begins := _BEGINS.match(condition):
+        return partition, value, begins[1], "begins_with", (begins[2],)
+    return None

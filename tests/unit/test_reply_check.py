@@ -1,0 +1,326 @@
+"""What a parsed reply must be before anything is concluded from it: members, their types, and the keys of items."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+
+from dynamo_bao import DataFormatError, Model, PrimaryKey, StringField
+from dynamo_bao.classes import schema_of
+from dynamo_bao.keys import Key
+from dynamo_bao.rowtypes import row_type
+from dynamo_bao.transport.messages import Request
+from dynamo_bao.transport.reply_check import UNREADABLE, SeenIds, checked, checked_refusal
+
+
+class Thing(Model, prefix="t"):
+    thing_id: str = StringField()
+    name: str = StringField()
+
+    primary_key = PrimaryKey("thing_id")
+
+
+def key(name: str) -> dict[str, Any]:
+    return Key(f"t#{name}", "t").as_item()
+
+
+def item(name: str, /, **more: Any) -> dict[str, Any]:
+    return {**key(name), "thing_id": {"S": name}, "name": {"S": f"Thing {name}"}, **more}
+
+
+CAPACITY = {"TableName": "t", "CapacityUnits": 0.5}
+GET = Request("GetItem", {"TableName": "t", "Key": key("a")})
+BATCH = Request("BatchGetItem", {"RequestItems": {"t": {"Keys": [key("a"), key("b")]}}})
+QUERY = Request(
+    "Query",
+    {
+        "TableName": "t",
+        "IndexName": "gsi1",
+        "KeyConditionExpression": "(#n0 = :v0 AND #n1 BETWEEN :v1 AND :v2)",
+        "ExpressionAttributeNames": {"#n0": "_gsi1_pk", "#n1": "_gsi1_sk"},
+        "ExpressionAttributeValues": {":v0": {"S": "p"}, ":v1": {"S": "b"}, ":v2": {"S": "d"}},
+        "ExclusiveStartKey": {**key("0"), "_gsi1_pk": {"S": "p"}, "_gsi1_sk": {"S": "b"}},
+    },
+)
+GETS = Request(
+    "TransactGetItems", {"TransactItems": [{"Get": {"TableName": "t", "Key": key(name)}} for name in "ab"]}
+)
+PUT = Request("PutItem", {"TableName": "t", "Item": item("a")})
+UPDATE = Request("UpdateItem", {"TableName": "t", "Key": key("a"), "ReturnValues": "ALL_NEW"})
+DELETE = Request(
+    "DeleteItem",
+    {
+        "TableName": "t",
+        "Key": key("a"),
+        "ReturnValues": "ALL_OLD",
+        "ConditionExpression": "attribute_exists(#n0)",
+        "ExpressionAttributeNames": {"#n0": "_pk"},
+    },
+)
+WRITES = Request(
+    "BatchWriteItem",
+    {"RequestItems": {"t": [{"PutRequest": {"Item": item("a")}}, {"DeleteRequest": {"Key": key("b")}}]}},
+)
+TRANSACTION = Request(
+    "TransactWriteItems",
+    {
+        "TransactItems": [
+            {"Put": {"TableName": "t", "Item": item("a")}},
+            {"Delete": {"TableName": "t", "Key": key("b")}},
+        ]
+    },
+)
+DESCRIBE = Request("DescribeTable", {"TableName": "t"})
+TABLE = {
+    "TableName": "t",
+    "TableStatus": "ACTIVE",
+    "KeySchema": [{"AttributeName": "_pk", "KeyType": "HASH"}],
+    "AttributeDefinitions": [{"AttributeName": "_pk", "AttributeType": "S"}],
+    "GlobalSecondaryIndexes": [
+        {
+            "IndexName": "gsi1",
+            "KeySchema": [{"AttributeName": "_gsi1_pk", "KeyType": "HASH"}],
+            "Projection": {"ProjectionType": "ALL"},
+        }
+    ],
+}
+
+
+def row(pk: str = "p", sk: str = "c", name: str = "a") -> dict[str, Any]:
+    return item(name, _gsi1_pk={"S": pk}, _gsi1_sk={"S": sk})
+
+
+def page(*rows: dict[str, Any], **more: Any) -> dict[str, Any]:
+    return {"Items": list(rows), "Count": len(rows), "ScannedCount": len(rows), **more}
+
+
+ANSWERS: dict[str, tuple[Request, dict[str, Any]]] = {
+    "item": (GET, {"Item": item("a")}),
+    "no item": (GET, {"ConsumedCapacity": CAPACITY}),
+    "batch": (
+        BATCH,
+        {"Responses": {"t": [item("b")]}, "UnprocessedKeys": {}, "ConsumedCapacity": [CAPACITY]},
+    ),
+    "batch in any order": (BATCH, {"Responses": {"t": [item("b"), item("a")]}}),
+    "batch of nothing": (BATCH, {"Responses": {"t": []}}),
+    "batch in part": (
+        BATCH,
+        {"Responses": {"t": [item("a")]}, "UnprocessedKeys": {"t": {"Keys": [key("b")]}}},
+    ),
+    "batch not at all": (BATCH, {"UnprocessedKeys": {"t": {"Keys": [key("b"), key("a")]}}}),
+    "page": (QUERY, page(row(), row(sk="b", name="b"), LastEvaluatedKey={**key("b"), **row(sk="d")})),
+    "empty page": (QUERY, page()),
+    "page of a filter": (QUERY, {"Items": [], "Count": 0, "ScannedCount": 7}),
+    "transaction of reads": (GETS, {"Responses": [{}, {"Item": item("b")}]}),
+    "put": (PUT, {"ConsumedCapacity": CAPACITY}),
+    "update": (UPDATE, {"Attributes": item("a")}),
+    "deletion": (DELETE, {"Attributes": item("a")}),
+    "batch of writes": (WRITES, {"UnprocessedItems": {}}),
+    "batch of writes in part": (
+        WRITES,
+        {"UnprocessedItems": {"t": [{"DeleteRequest": {"Key": key("b")}}]}},
+    ),
+    "transaction": (TRANSACTION, {"ConsumedCapacity": []}),
+    "table": (DESCRIBE, {"Table": TABLE}),
+}
+
+
+@pytest.mark.parametrize("what", ANSWERS)
+def test_rule_41_an_answer_is_believed(what: str) -> None:
+    """As DynamoDB gives them, in all their forms; also with members that nobody here knows, or that are null."""
+    request, body = ANSWERS[what]
+    assert checked(request, copy.deepcopy(body), vouched=False) == body
+    more = {**copy.deepcopy(body), "SomethingNew": [1], "ItemCollectionMetrics": None}
+    assert checked(request, more, vouched=False) == {**body, "SomethingNew": [1]}
+
+
+NO_ANSWERS: dict[str, tuple[Request, Any]] = {
+    "nothing": (GET, {}),
+    "another item": (GET, {"Item": item("b"), "ConsumedCapacity": CAPACITY}),
+    "another model's": (GET, {"Item": {**item("a"), "_sk": {"S": "u"}}}),
+    "another tenant's": (GET, {"Item": {**item("a"), "_pk": {"S": "[x]#t#a"}}}),
+    "no key": (GET, {"Item": {"name": {"S": "x"}}}),
+    "a key that is a number": (GET, {"Item": {**item("a"), "_pk": {"N": "1"}}}),
+    "an empty item": (GET, {"Item": {}, "ConsumedCapacity": CAPACITY}),
+    "a list": (GET, {"Item": [item("a")]}),
+    "a page for an item": (GET, {**page(), "ConsumedCapacity": CAPACITY}),
+    "a batch for an item": (GET, {"Responses": {}, "ConsumedCapacity": CAPACITY}),
+    "a message": (GET, {"message": "ok", "ConsumedCapacity": CAPACITY}),
+    "a type": (GET, {"__type": "x", "ConsumedCapacity": CAPACITY}),
+    "capacity that is a text": (GET, {"ConsumedCapacity": "1"}),
+    "capacity of a batch": (GET, {"ConsumedCapacity": [CAPACITY]}),
+    "units that are a text": (GET, {"ConsumedCapacity": {"CapacityUnits": "1"}}),
+    "null capacity": (GET, {"ConsumedCapacity": None}),
+    "no batch": (BATCH, {}),
+    "null responses": (BATCH, {"Responses": None}),
+    "no table": (BATCH, {"Responses": {}, "UnprocessedKeys": {}}),
+    "a key too few": (BATCH, {"Responses": {}, "UnprocessedKeys": {"t": {"Keys": [key("a")]}}}),
+    "another table": (BATCH, {"Responses": {"t": [], "u": []}}),
+    "another table unprocessed": (BATCH, {"Responses": {"t": []}, "UnprocessedKeys": {"u": {"Keys": []}}}),
+    "another key": (BATCH, {"Responses": {"t": [item("c")]}}),
+    "a key twice": (BATCH, {"Responses": {"t": [item("a"), item("a")]}}),
+    "a key both ways": (
+        BATCH,
+        {"Responses": {"t": [item("a")]}, "UnprocessedKeys": {"t": {"Keys": [key("a")]}}},
+    ),
+    "a key nobody asked for": (
+        BATCH,
+        {"Responses": {"t": []}, "UnprocessedKeys": {"t": {"Keys": [key("c")]}}},
+    ),
+    "unprocessed texts": (BATCH, {"Responses": {"t": []}, "UnprocessedKeys": {"t": {"Keys": ["a"]}}}),
+    "unprocessed nothing": (BATCH, {"Responses": {"t": []}, "UnprocessedKeys": {"t": None}}),
+    "items that are a map": (BATCH, {"Responses": {"t": {}}}),
+    "items that are texts": (BATCH, {"Responses": {"t": ["a"]}}),
+    "an item without a key": (BATCH, {"Responses": {"t": [{"name": {"S": "x"}}]}}),
+    "no items": (QUERY, {"Count": 0, "ScannedCount": 0}),
+    "no page": (QUERY, {}),
+    "another partition": (QUERY, page(row(pk="q"))),
+    "one of another partition": (QUERY, page(row(), row(pk="q", name="b"))),
+    "no partition": (QUERY, page(item("a"))),
+    "out of the range": (QUERY, page(row(sk="a"))),
+    "over the range": (QUERY, page(row(sk="da"))),
+    "the same row twice": (QUERY, page(row(), row())),
+    "a count too many": (QUERY, {**page(row()), "Count": 2, "ScannedCount": 2}),
+    "more than was scanned": (QUERY, {**page(row()), "ScannedCount": 0}),
+    "a count that is a text": (QUERY, {**page(), "Count": "0"}),
+    "a count that is true": (QUERY, {**page(row()), "Count": True}),
+    "an end that is a text": (QUERY, page(LastEvaluatedKey="a")),
+    "an empty end": (QUERY, page(LastEvaluatedKey={})),
+    "an end elsewhere": (QUERY, page(LastEvaluatedKey={**key("a"), **row(pk="q")})),
+    "an end where it began": (QUERY, page(LastEvaluatedKey=QUERY.written["ExclusiveStartKey"])),
+    "a read too few": (GETS, {"Responses": [{}]}),
+    "reads swapped": (GETS, {"Responses": [{"Item": item("b")}, {"Item": item("a")}]}),
+    "a read of nothing": (GETS, {"Responses": [{}, None]}),
+    "no word of a write": (PUT, {}),
+    "no attributes": (UPDATE, {"ConsumedCapacity": CAPACITY}),
+    "empty attributes": (UPDATE, {"Attributes": {}, "ConsumedCapacity": CAPACITY}),
+    "another's attributes": (UPDATE, {"Attributes": item("b")}),
+    "attributes without types": (UPDATE, {"Attributes": {**item("a"), "name": "x"}}),
+    "no old item": (DELETE, {"ConsumedCapacity": CAPACITY}),
+    "another's old item": (DELETE, {"Attributes": item("b")}),
+    "a batch that says nothing": (WRITES, {"ConsumedCapacity": [CAPACITY]}),
+    "writes left of another table": (WRITES, {"UnprocessedItems": {"u": []}}),
+    "writes left that nobody made": (
+        WRITES,
+        {"UnprocessedItems": {"t": [{"DeleteRequest": {"Key": key("c")}}]}},
+    ),
+    "writes left that are none": (WRITES, {"UnprocessedItems": {"t": [{}]}}),
+    "no word of a transaction": (TRANSACTION, {}),
+    "no table described": (DESCRIBE, {}),
+    "a table without keys": (DESCRIBE, {"Table": {**TABLE, "KeySchema": None}}),
+    "an index without a name": (DESCRIBE, {"Table": {**TABLE, "GlobalSecondaryIndexes": [{}]}}),
+}
+
+
+@pytest.mark.parametrize("what", NO_ANSWERS)
+def test_R14_what_is_no_answer_is_refused(what: str) -> None:
+    """With the operation and what is wrong, and without a value or another key."""
+    request, body = NO_ANSWERS[what]
+    with pytest.raises(DataFormatError, match=f"^{request.operation}: the reply is no answer") as caught:
+        checked(request, copy.deepcopy(body), vouched=False)
+    assert "#b" not in str(caught.value)
+
+
+def test_R14_what_is_vouched_for_may_be_absent() -> None:
+    """A checksum of DynamoDB's, or a lenient check: then nothing is an answer to what may be nothing."""
+    for request in (GET, PUT, TRANSACTION):
+        assert checked(request, {}, vouched=True) == {}
+    for request in (BATCH, QUERY, UPDATE, WRITES, DESCRIBE, GETS):
+        with pytest.raises(DataFormatError):
+            checked(request, {}, vouched=True)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        None,
+        5,
+        "x",
+        [],
+        {},
+        {"S": 5},
+        {"S": None},
+        {"N": 5},
+        {"BOOL": "true"},
+        {"SS": "x"},
+        {"SS": [1]},
+        {"L": {}},
+        {"L": [{"S": 1}]},
+        {"M": []},
+        {"M": {"a": {"L": ["x"]}}},
+        {"S": "a", "N": "1"},
+        {"X": "a"},
+        {"B": "not decoded"},
+    ],
+    ids=str,
+)
+def test_R15_a_value_of_a_wrong_type_spoils_one_attribute(wrong: Any) -> None:
+    """The rest of its item, and the other items, are as they were."""
+    spoilt = item("a", name=wrong)
+    assert checked(GET, {"Item": spoilt}, vouched=False)["Item"] == item("a", name=dict(UNREADABLE))
+    found = checked(BATCH, {"Responses": {"t": [spoilt, item("b")]}}, vouched=False)["Responses"]["t"]
+    assert found == [item("a", name=dict(UNREADABLE)), item("b")]
+    with pytest.raises(DataFormatError):
+        checked(UPDATE, {"Attributes": spoilt}, vouched=False)
+
+
+def test_rule_41_rows_are_held_against_the_keys_as_items_are() -> None:
+    """Items that were parsed into rows, of a batch and of a page."""
+    rows = row_type(schema_of(Thing))
+    assert rows is not None
+    import orjson
+
+    def parsed(operation: str, body: Any) -> Any:
+        found = rows.parsed(orjson.dumps(body), operation)
+        assert found is not None
+        return found
+
+    batch = {"Responses": {"t": [item("a"), item("b")]}}
+    assert len(checked(BATCH, parsed("BatchGetItem", batch), vouched=False)["Responses"]["t"]) == 2
+    for others in ([item("c")], [item("a"), item("a")], [{"name": {"S": "x"}}]):
+        with pytest.raises(DataFormatError):
+            checked(BATCH, parsed("BatchGetItem", {"Responses": {"t": others}}), vouched=False)
+    request = Request(
+        "Query",
+        {"KeyConditionExpression": "_pk = :v", "ExpressionAttributeValues": {":v": {"S": "t#a"}}},
+    )
+    assert checked(request, parsed("Query", page(item("a"))), vouched=False)["Count"] == 1
+    for other in (item("b"), {"name": {"S": "x"}}):
+        with pytest.raises(DataFormatError):
+            checked(request, parsed("Query", page(other)), vouched=False)
+
+
+def test_R13_a_reply_that_comes_twice_is_refused() -> None:
+    """Its id was seen before; replies without one, and ids of long ago, are taken."""
+    seen = SeenIds()
+    for number in range(2000):
+        seen.check({"x-amzn-requestid": str(number)}, "GetItem")
+    for number in (1999, 1500, 1000):
+        with pytest.raises(DataFormatError, match="received twice"):
+            seen.check({"x-amzn-requestid": str(number)}, "GetItem")
+    seen.check({"x-amzn-requestid": "999"}, "GetItem")
+    seen.check({}, "GetItem")
+    seen.check({}, "GetItem")
+
+
+CANCELLED = {"__type": "x#TransactionCanceledException", "message": "m"}
+
+
+def test_R15_an_error_reply_is_looked_at_too() -> None:
+    """Members of a wrong type are left out; the item of another key means that it is another request's refusal."""
+    failed = {"__type": "x#ConditionalCheckFailedException", "message": "m"}
+    assert checked_refusal(PUT, {**failed, "Item": item("a")})["Item"] == item("a")
+    for wrong in (None, 5, "x", [], {}):
+        assert checked_refusal(PUT, {**failed, "Item": wrong}) == failed
+    assert checked_refusal(PUT, {"__type": 5, "message": [], "Message": None}) == {}
+    with pytest.raises(DataFormatError, match="another key"):
+        checked_refusal(UPDATE, {**failed, "Item": item("b")})
+    reasons = [{"Code": "None", "Message": None}, {"Code": "ConditionalCheckFailed", "Item": item("b")}]
+    found = checked_refusal(TRANSACTION, {**CANCELLED, "CancellationReasons": reasons})
+    assert found["CancellationReasons"][1]["Item"] == item("b")
+    swapped = [{"Code": "ConditionalCheckFailed", "Item": item("b")}, {"Code": "None"}]
+    for wrong in (None, "x", [], [{}], [{}, None], [{"Code": 5}, {}], swapped):
+        with pytest.raises(DataFormatError):
+            checked_refusal(TRANSACTION, {**CANCELLED, "CancellationReasons": wrong})
