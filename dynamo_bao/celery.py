@@ -7,17 +7,18 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any, ClassVar
 
 from celery import Task, current_task
+from celery.signals import task_prerun
 
-from dynamo_bao.context import batched, run_with_batch_context
+from dynamo_bao.context import batched, current_session, run_with_batch_context
 from dynamo_bao.errors import BatchContextError
 from dynamo_bao.keys import checked_tenant
-from dynamo_bao.session.owner import Owner, current_owner
+from dynamo_bao.session.bindings import SESSION, Entry, innermost, set_top_link, unbound
 from dynamo_bao.session.session import Session
-from dynamo_bao.tenancy import current_tenant
+from dynamo_bao.tenancy import bound_tenant, current_tenant
 
 log = logging.getLogger("dynamo_bao.celery")
 
@@ -90,39 +91,46 @@ def _tenant_in(task: Any) -> str | None:
     return None if tenant is None else checked_tenant(tenant)
 
 
+def _start_from_nothing(sender: Any = None, **_: Any) -> None:
+    """Unbinds whatever an earlier task left in this thread, before any handler of this one's beginning runs."""
+    if isinstance(sender, BaoTask) and not sender.request.is_eager:
+        set_top_link(None)
+
+
+task_prerun.connect(_start_from_nothing, weak=False)
+
+
 @contextmanager
 def _run_of(name: str, request: Any, options: Mapping[str, Any]) -> Iterator[Session]:
     """The session and the tenant of one run, in place of all that was bound before."""
-    tenant = (request.headers or {}).get(TENANT_HEADER)
-    owner = current_owner()
-    if owner.stack and not request.is_eager:
+    named = (request.headers or {}).get(TENANT_HEADER)
+    if current_session() is not None and not request.is_eager:
         raise BatchContextError(
-            f"Task {name} begins inside a batch context that somebody has opened before it: a task_prerun handler, "
-            f"another base class, or an earlier task in this thread that never left its block. BaoTask opens one for "
-            f"each run; take the other out."
+            f"Task {name} begins inside a batch context that somebody has opened before it: a task_prerun handler, or "
+            f"another base class. BaoTask opens one for each run; take the other out."
         )
-    before = owner.stack, owner.tenants
-    tenants = list(owner.tenants) if request.is_eager else []
-    owner.tenants = tenants if tenant is None else [checked_tenant(tenant)]
-    owner.stack = []
-    try:
-        with run_with_batch_context(**options) as session:
-            try:
-                yield session
-            finally:
-                _close_left_over(name, owner, session)
-                _tell(name, request, session)
-    finally:
-        owner.stack, owner.tenants = before
+    tenant = checked_tenant(named) if named is not None else current_tenant() if request.is_eager else None
+    with unbound(), ExitStack() as blocks:
+        if tenant is not None:
+            blocks.enter_context(bound_tenant(tenant))
+        session = blocks.enter_context(run_with_batch_context(**options))
+        try:
+            yield session
+        finally:
+            _close_left_over(name, session)
+            _tell(name, request, session)
 
 
-def _close_left_over(name: str, owner: Owner, session: Session) -> None:
+def _close_left_over(name: str, session: Session) -> None:
     """Closes batch contexts that the task opened and never left, so that the next one does not begin in them."""
-    while owner.stack and owner.stack[-1] is not session:
+    link = innermost(SESSION)
+    while link is not None and link.what is not session:
         log.error("%s: a batch context that was opened inside the task was never left.", name)
-        left: Session = owner.stack.pop()
-        left.close()
-        left.require_committed(BatchContextError("its block was never left"))
+        entry: Entry | None = link.entry()
+        if entry is not None:
+            entry.end()
+        link.what.require_committed(BatchContextError("its block was never left"))
+        link = innermost(SESSION)
 
 
 def _tell(name: str, request: Any, session: Session) -> None:

@@ -9,14 +9,15 @@ from __future__ import annotations
 import re
 import uuid
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from datetime import datetime, timedelta, timezone
+from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from typing import Any, Final
 
 from dynamo_bao.errors import BaoError, DataFormatError, ValidationError
 from dynamo_bao.fields.base import Field
-from dynamo_bao.fields.documents import MapField, are_texts, from_list, from_map
+from dynamo_bao.fields.documents import DocumentField, from_list, from_map
 from dynamo_bao.fields.moments import EPOCH
+from dynamo_bao.fields.sets import are_texts
 from dynamo_bao.fields.text import is_unicode
 from dynamo_bao.items import Stored
 from dynamo_bao.numbers import float_text, number_text, parse_integer
@@ -50,6 +51,9 @@ NAMES: dict[str, Any] = {
     "_number_text": number_text,
     "_Decimal": Decimal,
     "_UUID": uuid.UUID,
+    "_date": date.fromisoformat,
+    "_date_type": date,
+    "_time": time.fromisoformat,
     "_EPOCH": EPOCH,
     "_datetime": datetime,
     "_utc": timezone.utc,
@@ -406,7 +410,7 @@ def is_plain(field: Field) -> bool:
     kind = type(field)
     return (
         field.decode_source is not None
-        and not isinstance(field, MapField)
+        and not isinstance(field, DocumentField)
         and all(_defines_last(kind, method, "decode_source") for method in ("to_dynamo", "from_dynamo"))
     )
 

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator
 from functools import wraps
-from types import TracebackType
 from typing import Any, ParamSpec, TypeVar, overload
 
 from dynamo_bao.capacity import Capacity
-from dynamo_bao.session.owner import Owner, current_owner
+from dynamo_bao.session.bindings import SESSION, TENANT, Block, Entry, Steps, innermost
+from dynamo_bao.session.owner import current_owner
 from dynamo_bao.session.session import Session
-from dynamo_bao.tenancy import current_tenant
+from dynamo_bao.tenancy import current_tenant, tenant_if_known
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -20,13 +19,14 @@ R = TypeVar("R")
 
 def current_session() -> Session | None:
     """The innermost session of the running thread (greenlet, asyncio task), or None."""
-    stack = current_owner().stack
-    return stack[-1] if stack else None
+    link = innermost(SESSION)
+    session: Session | None = None if link is None else link.what
+    return session
 
 
 def is_inside_batch_context() -> bool:
     """Whether the running code is inside a batch context."""
-    return bool(current_owner().stack)
+    return innermost(SESSION) is not None
 
 
 def get_batch_context_capacity() -> Capacity:
@@ -35,36 +35,34 @@ def get_batch_context_capacity() -> Capacity:
     return session.capacity if session is not None else Capacity()
 
 
-class BatchContext:
+class BatchContext(Block[Session]):
     """What `run_with_batch_context` returns: a context manager, and a decorator."""
 
+    __slots__ = ("_made", "_options")
+
     def __init__(self, **options: Any) -> None:
+        super().__init__()
         self._options = options
-        self._open: list[Session] = []
         self._made = [Session(**options)]  # now, so that wrong options are told at the call
 
-    def __enter__(self) -> Session:
-        try:
-            session = self._made.pop()
-        except IndexError:  # entered again
-            session = Session(**self._options)
-        session.bind()
-        self._open.append(session)
+    def _begin(self, entry: Entry) -> Session:
+        session = (
+            self._made.pop() if self._made else Session(**self._options)
+        )  # new where it is entered again
+        entry.what, entry.release = session, _close
+        session.open_in(entry, tenant_if_known)
         return session
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        session = self._open.pop()
-        try:
-            session.unbind()
-        finally:
-            session.close()
-        session.require_committed(error)
+    def _finish(self, entry: Entry, error: BaseException | None) -> None:
+        entry.what.require_committed(error)
 
     def __call__(self, fn: Callable[P, R]) -> Callable[P, R]:
         """`fn`, run in a new session at each call."""
         return _wrapped(fn, self._options, isolated=True)
+
+
+def _close(entry: Entry) -> None:
+    entry.what.close()
 
 
 @overload
@@ -185,77 +183,70 @@ def _wrapped(fn: Callable[P, R], options: dict[str, Any], isolated: bool) -> Cal
     return call
 
 
-class _Surroundings:
-    """What the code of an owner is inside of: sessions, with the transaction and budgets of each, and tenants."""
+class _Resumption:
+    """What a generator's body is bound to at each step: what its first resumption was inside of.
 
-    def __init__(self, owner: Owner) -> None:
-        self._owner = owner
-        self.note()
+    Args:
+        options: those of a session of its own.
+        isolated: whether it has a session of its own in any case.
+    """
 
-    def note(self) -> None:
-        """Remembers what the owner's code is inside of now."""
-        self._stack, self.tenants = list(self._owner.stack), list(self._owner.tenants)
-        self._inside = [(session, session.transaction, session.rounds.budgets) for session in self._stack]
+    def __init__(self, options: dict[str, Any], isolated: bool) -> None:
+        self._steps = Steps()
+        self._steps.capture()
+        self._steps.bind(TENANT, current_tenant())
+        self._borrowed = None if isolated else current_session()
+        self.own: Session | None = None
+        if self._borrowed is None:
+            self.own = Session(**options)
+            self.own.owner, self.own.tenant = self._steps.owner, tenant_if_known()
+            self._steps.entry.what, self._steps.entry.release = self.own, _close
+            self._steps.bind(SESSION, self.own)
 
-    def put_back(self) -> None:
-        """Has the owner's code be inside of what was remembered."""
-        self._owner.stack[:], self._owner.tenants[:] = self._stack, self.tenants
-        for session, transaction, budgets in self._inside:
-            session.transaction, session.rounds.budgets = transaction, budgets
+    def run(self, step: Callable[..., Any], *args: Any) -> Any:
+        """The result of a step of the body.
 
-    @contextmanager
-    def bound(self) -> Iterator[None]:
-        """A block inside of what was remembered, which may open and leave contexts of its own."""
-        others = _Surroundings(self._owner)
-        self.put_back()
+        Raises:
+            ConcurrencyError: where the session of the generator's caller cannot be handed over to this code.
+        """
+        borrowed, owner = self._borrowed, current_owner()
+        if borrowed is None or borrowed.is_closed or borrowed.owner is None or borrowed.owner.is_now(owner):
+            return self._steps.run(step, *args)
+        loan = Entry()
+        borrowed.lend(loan, owner)
         try:
-            yield
+            return self._steps.run(step, *args)
         finally:
-            self.note()
-            others.put_back()
+            borrowed.give_back(loan)
 
-
-def _surroundings(session: Session) -> _Surroundings:
-    """The present surroundings and tenant, with a session on top that may be a new one."""
-    owner, tenant = current_owner(), current_tenant()
-    before = _Surroundings(owner)
-    if current_session() is not session:
-        session.bind()
-    found = _Surroundings(owner)
-    found.tenants = [tenant]
-    before.put_back()
-    return found
+    def end(self, error: BaseException | None) -> None:
+        """Ends what was bound; tells of work in a session of its own that was never committed."""
+        self._steps.end()
+        if self.own is not None:
+            self.own.require_committed(error)
 
 
 def _resumed(
     generator: Generator[Any, Any, Any], options: dict[str, Any], isolated: bool
 ) -> Generator[Any, Any, Any]:
     """Runs `generator` inside what its first resumption was inside of, which is bound while its body runs only."""
-    outer = None if isolated else current_session()
-    session = outer or Session(**options)
-    inside = _surroundings(session)
-    resume: Callable[[], Any] = lambda: next(generator)  # noqa: E731
+    resumption = _Resumption(options, isolated)
+    step: Callable[..., Any] = next
+    arguments: tuple[Any, ...] = (generator,)
     try:
         while True:
-            session.require_owner()
-            with inside.bound():
-                try:
-                    produced = resume()
-                except StopIteration as stop:
-                    return stop.value
+            try:
+                produced = resumption.run(step, *arguments)
+            except StopIteration as stop:
+                return stop.value
             try:
                 sent = yield produced
             except GeneratorExit:
-                session.require_owner()
-                with inside.bound():
-                    generator.close()
+                resumption.run(generator.close)
                 raise
             except BaseException as error:
-                thrown = error
-                resume = lambda: generator.throw(thrown)  # noqa: E731, B023
+                step, arguments = generator.throw, (error,)
             else:
-                resume = lambda: generator.send(sent)  # noqa: E731, B023
+                step, arguments = generator.send, (sent,)
     finally:
-        if session is not outer:
-            session.close()
-            session.require_committed(sys.exc_info()[1])
+        resumption.end(sys.exc_info()[1])

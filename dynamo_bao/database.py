@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from attrs import Factory, define, frozen
+from attrs import Factory, define, field
 
 from dynamo_bao.errors import ConfigurationError
 from dynamo_bao.policy import Policy
@@ -29,7 +29,7 @@ class Observers:
     on_flush: list[Callable[[Any], object]] = Factory(list)
 
 
-@frozen(eq=False)
+@define(eq=False)
 class Database:
     """A table behind a transport, with the settings of the manager it belongs to.
 
@@ -44,6 +44,9 @@ class Database:
             index; infinite for any number.
         cursor_secret: the key that cursors are sealed with.
         observers: who is told of requests.
+        requires_tenant: whether every operation needs a tenant now: where `tenancy` is on, and once a web application
+            that names tenants is served with this table.
+        is_closed: whether the manager was closed, so that nothing is sent any more.
     """
 
     table_name: str
@@ -55,6 +58,11 @@ class Database:
     cursor_secret: bytes = b""
     observers: Observers = Factory(Observers)
     max_throttled_calls: float = MAX_THROTTLED_CALLS
+    requires_tenant: bool = field(init=False)
+    is_closed: bool = field(init=False, default=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.requires_tenant = self.tenancy
 
     def deadline_from_now(
         self, seconds: float | None = None, max_throttled_calls: float | None = None

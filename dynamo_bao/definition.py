@@ -18,7 +18,7 @@ from dynamo_bao.declarations import (
 )
 from dynamo_bao.errors import ConfigurationError, ValidationError, suggestion
 from dynamo_bao.fields.base import Field
-from dynamo_bao.fields.inference import field_for, without_none
+from dynamo_bao.fields.inference import field_for, is_union, resolved, shown, without_none
 from dynamo_bao.fields.numeric import CounterField, DecimalField, FloatField
 from dynamo_bao.fields.text import VersionField
 from dynamo_bao.keys import checked_prefix
@@ -192,7 +192,7 @@ def _search_config(model: str, options: Options, fields: Mapping[str, Field]) ->
 def _bound(model: str, name: str, entry: Declared, options: Options) -> Field:
     declared = entry.value if isinstance(entry.value, Field) else None
     try:
-        annotation, optional = without_none(_evaluated(entry))
+        annotation, optional = without_none(resolved(entry.annotation, entry.module, entry.local))
     except NameError as error:
         if declared is None or declared.needs_annotation:
             raise Unresolved(f"{model}.{name}: {error}") from error
@@ -200,15 +200,15 @@ def _bound(model: str, name: str, entry: Declared, options: Options) -> Field:
     if declared is None:
         default = {} if entry.value is NOTHING else {"default": entry.value}
         declared = field_for(annotation, model, name, **default)
-    elif not declared.fits(annotation):
-        shown = getattr(annotation, "__name__", annotation)
+    elif not is_union(annotation) and not declared.fits(annotation):
         raise ConfigurationError(
-            f"{model}.{name}: {type(declared).__name__} does not hold {shown}; change the annotation or the field.",
+            f"{model}.{name}: {type(declared).__name__} does not hold {shown(annotation)}; change the annotation or "
+            f"the field.",
             model=model,
             field=name,
         )
     attribute = declared.attribute or (camel_case(name) if options.attribute_style == "camel" else name)
-    bound = declared.adapted(annotation).bound(name, model, attribute, nullable=optional)
+    bound = _made(declared, annotation, entry, (name, model, attribute), optional)
     bound.shared = options.key_format == "dynamo-bao"
     if bound.default is not NOTHING and bound.default is not None and not callable(bound.default):
         try:
@@ -218,10 +218,15 @@ def _bound(model: str, name: str, entry: Declared, options: Options) -> Field:
     return bound
 
 
-def _evaluated(entry: Declared) -> Any:
-    if not isinstance(entry.annotation, str):
-        return entry.annotation
-    return eval(entry.annotation, entry.module, entry.local)  # noqa: S307  # the class body's own annotation
+def _made(
+    declared: Field, annotation: Any, entry: Declared, about: tuple[str, str, str], nullable: bool
+) -> Field:
+    """The field that a declaration and its annotation are together."""
+    adapted = declared.adapted(Any if is_union(annotation) else annotation, entry.local)
+    try:
+        return adapted.bound(*about, nullable=nullable)
+    except NameError as error:
+        raise Unresolved(f"{about[1]}.{about[0]}: {error}") from error
 
 
 def _check_attributes(model: str, fields: Mapping[str, Field]) -> None:

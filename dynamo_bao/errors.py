@@ -245,6 +245,10 @@ class BudgetExceededError(BatchContextError):
     """One request more than the budget allows; it was not sent."""
 
 
+class NaiveDatetimeWarning(UserWarning):
+    """A datetime without a time zone was taken for UTC."""
+
+
 class BatchContextWarning(UserWarning):
     """An operation outside any batch context, where the policy is `WarnOutside`."""
 

@@ -15,8 +15,11 @@ from dynamo_bao.construction import check_key_assignment, comparable, parts_of, 
 from dynamo_bao.constructors import constructor_of
 from dynamo_bao.context import is_inside_batch_context
 from dynamo_bao.definition import Declared, Options
-from dynamo_bao.fields.documents import JsonField, ListField, MapField, NestedField
+from dynamo_bao.fields.calendar import DateField, DurationField, TimeField
+from dynamo_bao.fields.containers import ListField, MapField
+from dynamo_bao.fields.documents import JsonField
 from dynamo_bao.fields.moments import DateTimeField, TtlField, utc_now
+from dynamo_bao.fields.nested import NestedField
 from dynamo_bao.fields.numeric import BooleanField, DecimalField, FloatField, IntegerField
 from dynamo_bao.fields.text import BinaryField, EnumField, RelatedField, StringField
 from dynamo_bao.hooks import register_plugin
@@ -62,6 +65,9 @@ class _Shown(str):
         BooleanField,
         BinaryField,
         DateTimeField,
+        DateField,
+        TimeField,
+        DurationField,
         EnumField,
         MapField,
         ListField,

@@ -54,14 +54,24 @@ class WarnOutside:
 
     def outside(self, operation: str) -> None:
         """Warns with the file and line of the caller, once per line."""
-        filename, line = calling_line()
-        if (filename, line) in self._seen:
-            return
-        self._seen.add((filename, line))
-        text = (
-            f"{operation} at {filename}:{line} runs outside run_with_batch_context(): no batching, no cache."
-        )
-        warnings.warn_explicit(text, BatchContextWarning, filename, line, source=None)
+        what = "runs outside run_with_batch_context(): no batching, no cache."
+        warn_once(f"{operation} at {{place}} {what}", BatchContextWarning, self._seen)
+
+
+def warn_once(text: str, category: type[Warning], seen: set[tuple[str, int]]) -> None:
+    """Warns about the line of the program that calls the library, once for each line.
+
+    Args:
+        text: the warning, with ``{place}`` where the file and line stand.
+        category: its class.
+        seen: the lines that were warned about; this one is added.
+    """
+    filename, line = calling_line()
+    if (filename, line) in seen:
+        return
+    seen.add((filename, line))
+    place = f"{filename}:{line}"
+    warnings.warn_explicit(text.replace("{place}", place), category, filename, line, source=None)
 
 
 def calling_line() -> tuple[str, int]:

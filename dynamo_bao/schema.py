@@ -26,7 +26,8 @@ from dynamo_bao.codec import (
 )
 from dynamo_bao.errors import ConfigurationError, DataFormatError, QueryError, ValidationError, suggestion
 from dynamo_bao.fields.base import Field
-from dynamo_bao.fields.documents import JsonField, StringSetField, plain, to_document
+from dynamo_bao.fields.documents import JsonField, plain, to_document
+from dynamo_bao.fields.sets import SetField
 from dynamo_bao.fields.text import BinaryField, RelatedField, VersionField
 from dynamo_bao.identities import Identity, KeyOf, TextKeys, no_key
 from dynamo_bao.items import Stored, place_in, plain_item
@@ -100,7 +101,7 @@ class Schema:
         self.documents = tuple(f for f in self.fields.values() if not is_plain(f))
         self.changeable = {name: f for name, f in self.fields.items() if name not in self.key_names}
         self.unsteady = tuple(f for f in self.fields.values() if f.may_fill)
-        self.set_names = tuple(f.name for f in self.fields.values() if isinstance(f, StringSetField))
+        self.set_names = tuple(f.name for f in self.fields.values() if isinstance(f, SetField))
         self.sets_of = itemgetter(*self.set_names) if self.set_names else None
         self.has_relations = any(isinstance(f, RelatedField) for f in self.fields.values())
         self.versioned = any(isinstance(f, VersionField) for f in self.fields.values())
@@ -464,6 +465,6 @@ class Schema:
         if owner is None:
             hint = suggestion(name, self.fields)
             raise QueryError(f"Unknown field in filter: {name!r} of {self.name}.{hint}", field=name)
-        if rest and (owner.can_be_key or isinstance(owner, (JsonField, StringSetField, BinaryField))):
+        if rest and (owner.can_be_key or isinstance(owner, (JsonField, SetField, BinaryField))):
             raise QueryError(f"{self.name}.{name} has no inner path {rest!r}; it is not a map.", field=name)
         return owner, rest

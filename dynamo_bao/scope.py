@@ -9,10 +9,12 @@ from dynamo_bao.database import Database
 from dynamo_bao.errors import TenantMismatchError
 from dynamo_bao.instances import State, state_of
 from dynamo_bao.policy import AllowDirect
-from dynamo_bao.session.owned import OPEN
-from dynamo_bao.session.owner import current_owner
+from dynamo_bao.session.bindings import SESSION, TRANSACTION, chain, innermost, top_link
+from dynamo_bao.session.owner import Owner, current_owner
 from dynamo_bao.session.session import Collecting, Session
-from dynamo_bao.tenancy import resolvers, tenant_for, tenant_of
+from dynamo_bao.tenancy import CLEARED, current_tenant, resolvers, tenant_for
+
+_top = chain.get  # called for every operation
 
 
 def _described(model: str, operation: str, key: object) -> str:
@@ -29,18 +31,43 @@ def enter(
         ConcurrencyError: where the session belongs to somebody else, or is in the middle of a round.
         TenantRequiredError: where tenancy is enabled and no tenant is set.
     """
-    owner = current_owner()
-    session: Session | None = None
-    if owner.stack:
-        innermost: Session = owner.stack[-1]
-        if innermost.owner is not owner or innermost.state is not OPEN:
-            innermost.check(owner)
-        session = innermost
-    elif type(database.policy) is not AllowDirect:  # which needs no description of the call
+    top = _top() or top_link()
+    session = tenant = None
+    if top is not None:
+        owner, link, bound = current_owner(), top.session, top.tenant
+        if link is not None:
+            if link.owner is owner and link.entry() is not None:
+                session = link.what
+                if session.owner is not owner or session.is_closed or session.flushing is not None:
+                    session.check(owner)
+            else:
+                session = _session_seen_by(owner)
+        if bound is not None:
+            tenant = bound.what if bound.owner is owner and bound.entry() is not None else CLEARED
+    if session is None and type(database.policy) is not AllowDirect:  # which needs no description of the call
         database.policy.outside(_described(model, operation, key))
-    if owner.tenants or resolvers or database.tenancy:
-        return session, tenant_for(database, owner, operation)
-    return session, None
+    if type(tenant) is str or (tenant is None and not resolvers and not database.requires_tenant):
+        return session, tenant
+    return session, _tenant_of(database, session, operation)
+
+
+def _session_seen_by(owner: Owner) -> Session | None:
+    """The session that code of `owner` is inside of, if it may use it now."""
+    link = innermost(SESSION, owner)
+    if link is None:
+        return None
+    session: Session = link.what
+    if session.owner is not link.owner or session.is_closed or session.flushing is not None:
+        session.check(owner)
+    return session
+
+
+def _tenant_of(database: Database, session: Session | None, operation: str) -> str | None:
+    """The tenant of an operation, which its session remembers where only a resolver could tell it."""
+    tenant = tenant_for(database, operation)
+    if resolvers and session is not None and session.tenant is None:
+        session.tenant = tenant
+    return tenant
 
 
 def enter_through(instance: Any, operation: str) -> Session | None:
@@ -66,13 +93,13 @@ def require_own_tenant(instance: Any, operation: str) -> None:
         TenantMismatchError: where it is another one.
         TenantRequiredError: where there is none, and one is needed.
     """
-    state, owner = state_of(instance), current_owner()
+    state = state_of(instance)
     if state.home is None:
         if state.tenant is None:
             return
-        tenant, what = tenant_of(owner), f"The new {type(instance).__name__}"
+        tenant, what = current_tenant(), f"The new {type(instance).__name__}"
     else:
-        tenant = tenant_for(state.home.database, owner, operation)
+        tenant = tenant_for(state.home.database, operation)
         what = f"{state.home.schema.name} {state.primary_id!r}"
     if tenant != state.tenant:
         raise TenantMismatchError(
@@ -83,11 +110,9 @@ def require_own_tenant(instance: Any, operation: str) -> None:
 
 def open_transaction() -> Collecting | None:
     """The innermost transaction around the code that runs now, None where there is none."""
-    for session in reversed(current_owner().stack):
-        if session.transaction is not None:
-            found: Collecting = session.transaction
-            return found
-    return None
+    link = innermost(TRANSACTION)
+    found: Collecting | None = None if link is None else link.what
+    return found
 
 
 def session_of(state: State, operation: str) -> Session | None:

@@ -13,10 +13,24 @@ from typing import Any, TypeVar, overload
 from dynamo_bao.database import Database
 from dynamo_bao.errors import TenantRequiredError
 from dynamo_bao.keys import checked_tenant
-from dynamo_bao.session.owner import Owner, current_owner
+from dynamo_bao.session.bindings import (
+    SESSION,
+    TENANT,
+    Block,
+    Entry,
+    clear_without_end,
+    innermost,
+    set_without_end,
+)
+from dynamo_bao.session.owner import Owner
 
 R = TypeVar("R")
 resolvers: list[Callable[[], str | None]] = []
+
+CLEARED = object()
+"""What is bound where the tenant was taken back: resolvers decide, as where none was ever set."""
+NOT_YET = object()
+"""What is bound while it is found out which tenant a request is for: none, and none is needed for that."""
 
 
 class TenantContext:
@@ -44,21 +58,21 @@ class TenantContext:
         """
         checked_tenant(tenant)
         if fn is None:
-            return _TenantBlock(tenant)
-        with _TenantBlock(tenant):
+            return TenantBlock(tenant)
+        with TenantBlock(tenant):
             return fn()
 
     with_tenant = run_with_tenant
 
     @staticmethod
     def set_current_tenant(tenant: str) -> None:
-        """Sets the tenant of the innermost block, or of this thread outside any."""
-        tenants = current_owner().tenants
-        checked_tenant(tenant)
-        if tenants:
-            tenants[-1] = tenant
-        else:
-            tenants.append(tenant)
+        """Sets the tenant of the running context from here on, in place of the innermost block's.
+
+        It holds until that block is left; outside any, until it is set or cleared again. The current session works
+        for it too, wherever it is activated.
+        """
+        set_without_end(TENANT, checked_tenant(tenant))
+        _tell_session(tenant)
 
     @staticmethod
     def get_current_tenant() -> str | None:
@@ -67,12 +81,9 @@ class TenantContext:
 
     @staticmethod
     def clear_tenant() -> None:
-        """Takes back the tenant of the innermost block, or of this thread."""
-        tenants = current_owner().tenants
-        if len(tenants) > 1:
-            tenants[-1] = None
-        else:
-            tenants.clear()
+        """Takes back the tenant of the innermost block, or of this thread; resolvers may give one then."""
+        clear_without_end(TENANT, CLEARED)
+        _tell_session(None)
 
     @staticmethod
     def add_resolver(resolver: Callable[[], str | None]) -> None:
@@ -87,41 +98,46 @@ class TenantContext:
         resolvers.clear()
 
 
-class _TenantBlock(AbstractContextManager[Any]):
-    """A block that works for a tenant; may be entered again, also inside itself."""
+def _tell_session(tenant: str | None) -> None:
+    session = innermost(SESSION)
+    if session is not None:
+        session.what.tenant = tenant
 
-    __slots__ = ("_depths", "_tenant")
 
-    def __init__(self, tenant: str | None) -> None:
+class TenantBlock(Block[Any]):
+    """A block that works for a tenant; None for no tenant, `NOT_YET` for none that is needed."""
+
+    __slots__ = ("_tenant",)
+
+    def __init__(self, tenant: Any) -> None:
+        super().__init__()
         self._tenant = tenant
-        self._depths: list[tuple[list[str | None], int]] = []
 
-    def __enter__(self) -> str | None:
-        tenants = current_owner().tenants
-        self._depths.append((tenants, len(tenants)))
-        tenants.append(self._tenant)
+    def _begin(self, entry: Entry) -> Any:
+        entry.bind(TENANT, self._tenant)
         return self._tenant
-
-    def __exit__(self, *_: object) -> None:
-        tenants, depth = self._depths.pop()
-        del tenants[depth:]
 
 
 def bound_tenant(tenant: str | None) -> AbstractContextManager[str | None]:
     """A block with a tenant that was captured earlier, None included."""
-    return _TenantBlock(tenant)
+    return TenantBlock(tenant)
 
 
 def current_tenant() -> str | None:
     """The tenant of the running code, or None."""
-    owner = current_owner()
-    return tenant_of(owner) if owner.tenants or resolvers else None
+    return tenant_of()
 
 
-def tenant_of(owner: Owner) -> str | None:
-    """The tenant set by an owner's code, else the first that a resolver gives, else None."""
-    if owner.tenants:
-        return owner.tenants[-1]
+def tenant_of(owner: Owner | None = None) -> str | None:
+    """The tenant that is bound where code runs, else the first that a resolver gives, else None.
+
+    Args:
+        owner: the owner of the running code, where the caller knows it.
+    """
+    link = innermost(TENANT, owner)
+    if link is not None and link.what is not CLEARED:
+        bound: str | None = None if link.what is NOT_YET else link.what
+        return bound
     for resolver in resolvers:
         tenant = resolver()
         if tenant is not None:
@@ -129,16 +145,34 @@ def tenant_of(owner: Owner) -> str | None:
     return None
 
 
-def tenant_for(database: Database, owner: Owner, operation: str) -> str | None:
-    """The tenant that an operation of an owner's code works for.
+def tenant_if_known() -> str | None:
+    """The tenant of the running code where it can be told; resolvers that cannot say anything here are not heard."""
+    try:
+        return tenant_of()
+    except Exception:
+        return None
+
+
+def tenant_for(database: Database, operation: str, owner: Owner | None = None) -> str | None:
+    """The tenant that an operation of the running code works for.
 
     Raises:
-        TenantRequiredError: where tenancy is enabled and there is none.
+        TenantRequiredError: where one is needed and there is none.
     """
-    tenant = tenant_of(owner) if owner.tenants or resolvers else None
-    if tenant is None and database.tenancy:
+    tenant = tenant_of(owner)
+    if tenant is None and database.requires_tenant and not _is_exempt(database, owner):
         raise TenantRequiredError(
             f"Tenant context is required when tenancy is enabled (tried: {operation}). "
             f"Use TenantContext.run_with_tenant() or add a resolver."
+            if database.tenancy
+            else f"Tenant context is required, as requests of a web application name their tenants, and this code is "
+            f"outside of them (tried: {operation}). A thread, task or async view of a request's own is inside with "
+            f"session.activate(), or with TenantContext.run_with_tenant()."
         )
     return tenant
+
+
+def _is_exempt(database: Database, owner: Owner | None) -> bool:
+    """Whether the running code only finds out which tenant a request is for."""
+    link = innermost(TENANT, owner)
+    return not database.tenancy and link is not None and link.what is NOT_YET

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any
 
+from attrs import define
+
 from dynamo_bao.changes import Change, Requirement
-from dynamo_bao.context import current_session, run_with_batch_context
+from dynamo_bao.context import BatchContext, current_session
 from dynamo_bao.errors import BatchContextError, ItemNotFoundError, TransactionError
 from dynamo_bao.hooks import run_afterwards
 from dynamo_bao.instances import Status, identity_of, state_of
@@ -16,6 +17,7 @@ from dynamo_bao.merging import combined
 from dynamo_bao.registry import managers
 from dynamo_bao.scope import enter_through, open_transaction
 from dynamo_bao.sending import round_of
+from dynamo_bao.session.bindings import TRANSACTION, Block, Entry
 from dynamo_bao.session.session import Session
 from dynamo_bao.transport.messages import Reply, Request
 from dynamo_bao.writes.execute import Write
@@ -29,9 +31,9 @@ class Transaction:
     """The writes of a `transaction()` block so far."""
 
     def __init__(self, session: Session) -> None:
-        self._session = session
+        self.session = session
         self._changes: list[Change] = []
-        self._open = True
+        self.is_open = True
 
     def require(self, instance: Any, condition: ConditionLike = None) -> None:
         """Has the transaction fail unless an item that it does not write is stored, and fulfils a condition.
@@ -46,7 +48,7 @@ class Transaction:
             ...     Payment.create(account_id=account.account_id, amount=10)
         """
         self._require_open()
-        self._session.check()
+        self.session.check()
         state = state_of(instance)
         if state.status is Status.TRANSIENT or state.home is None:
             raise ItemNotFoundError(
@@ -68,7 +70,7 @@ class Transaction:
         return change.result
 
     def _require_open(self) -> None:
-        if not self._open:
+        if not self.is_open:
             raise BatchContextError("The transaction is over; write outside its block, or open another.")
 
     def __len__(self) -> int:
@@ -78,10 +80,14 @@ class Transaction:
 
     def commit(self) -> None:
         """Writes everything; nothing is written and memory is as before the block where that fails."""
-        self._open = False
-        changes = combined(self._changes)
-        if changes:
-            self._write(changes)
+        self.is_open = False
+        try:
+            changes = combined(self._changes)
+            if changes:
+                self._write(changes)
+        except BaseException:
+            self.abandon()
+            raise
         self._confirm({change.spot for change in changes})
 
     def _write(self, changes: list[Change]) -> None:
@@ -92,13 +98,10 @@ class Transaction:
                 write.begin(change.known)
             run_together(writes, self._sender(writes))
         except TransactionError as error:
-            self.abandon()
             if not error.errors:
                 raise
-            raise self._explained(error, writes, changes) from error.__cause__
-        except BaseException:
             self.abandon()
-            raise
+            raise self._explained(error, writes, changes) from error.__cause__
 
     def _explained(
         self, error: TransactionError, writes: list[Write], changes: list[Change]
@@ -116,7 +119,7 @@ class Transaction:
         about, database = [write.item for write in writes], writes[0].database
 
         def send(request: Request, deadline: float) -> Reply:
-            with round_of(self._session, database, "write") as opened:
+            with round_of(self.session, database, "write") as opened:
                 return opened.send(database, request, deadline, about)
 
         return send
@@ -130,7 +133,7 @@ class Transaction:
         for change in self._changes:
             change.confirm()
             if change.spot not in written:
-                self._session.unsay(change.home, change.subject.identity)
+                self.session.unsay(change.home, change.subject.identity)
         error = run_afterwards(
             partial(change.finish, change.result) for change in self._changes if change.spot in written
         )
@@ -149,8 +152,7 @@ class Transaction:
                 change.show()
 
 
-@contextmanager
-def transaction() -> Iterator[Transaction]:
+def transaction() -> AbstractContextManager[Transaction]:
     """All writes of the block in one ``TransactWriteItems`` when it is left; an exception writes nothing.
 
     Creates, saves, updates and deletes of any models of one manager take part, with the guards of their
@@ -173,43 +175,77 @@ def transaction() -> Iterator[Transaction]:
         ...     account.save()
         ...     Payment.create(account_id=account.account_id, amount=10)
     """
-    outer = open_transaction()
-    if isinstance(outer, Transaction):
-        with _joined(outer):
-            yield outer
-        return
-    session = current_session()
-    if session is None:
+    return _TransactionBlock()
+
+
+class _TransactionBlock(Block[Transaction]):
+    """A block with a transaction, or one that joins the transaction around it."""
+
+    __slots__ = ()
+
+    def _begin(self, entry: Entry) -> Transaction:
+        outer = open_transaction()
+        if isinstance(outer, Transaction):
+            entry.what = _Joined(outer, len(outer))
+            return outer
+        session = current_session()
+        if session is not None:
+            return self._begin_in(entry, session, None)
         for manager in managers():
             manager.database.policy.outside("transaction()")
-        with run_with_batch_context() as session, _begun(session) as begun:
-            yield begun
-        return
-    session.check()
-    with _begun(session) as begun:
-        yield begun
+        own = BatchContext()
+        try:
+            return self._begin_in(entry, own.__enter__(), own)
+        except BaseException as error:
+            own.__exit__(type(error), error, None)
+            raise
+
+    def _begin_in(self, entry: Entry, session: Session, own: BatchContext | None) -> Transaction:
+        session.check()
+        begun = Transaction(session)
+        entry.what = _Begun(begun, own)
+        session.note_transaction(entry)
+        entry.bind(TRANSACTION, begun)
+        return begun
+
+    def _finish(self, entry: Entry, error: BaseException | None) -> None:
+        if entry.what is not None:
+            entry.what.finish(error)
 
 
-@contextmanager
-def _begun(session: Session) -> Iterator[Transaction]:
-    begun = Transaction(session)
-    session.transaction = begun
-    try:
-        yield begun
-    except BaseException:
-        begun.abandon()
-        raise
-    finally:
-        begun._open = False
-        session.transaction = None
-    begun.commit()
+@define(eq=False)
+class _Joined:
+    """A part of a transaction: the writes after the first few."""
+
+    _outer: Transaction
+    _before: int
+
+    def finish(self, error: BaseException | None) -> None:
+        """Takes the part back where its block ends with an error."""
+        if error is not None:
+            self._outer.abandon(self._before)
 
 
-@contextmanager
-def _joined(outer: Transaction) -> Iterator[None]:
-    before = len(outer)
-    try:
-        yield
-    except BaseException:
-        outer.abandon(before)
-        raise
+@define(eq=False)
+class _Begun:
+    """A transaction, and the batch context that was opened for it, where there was none."""
+
+    _transaction: Transaction
+    _own: BatchContext | None
+
+    def finish(self, error: BaseException | None) -> None:
+        """Commits the transaction, or takes it back where its block ends with an error."""
+        try:
+            if error is None:
+                self._transaction.commit()
+            else:
+                self._transaction.abandon()
+                self._transaction.is_open = False
+        except BaseException as failure:
+            self._leave(failure)
+            raise
+        self._leave(error)
+
+    def _leave(self, error: BaseException | None) -> None:
+        if self._own is not None:
+            self._own.__exit__(None if error is None else type(error), error, None)

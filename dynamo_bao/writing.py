@@ -28,8 +28,8 @@ from dynamo_bao.expressions.conditions import EMPTY, Condition
 from dynamo_bao.expressions.dicts import condition_from
 from dynamo_bao.expressions.render import Placeholders, render_condition
 from dynamo_bao.fields.base import Field
-from dynamo_bao.fields.documents import StringSetField
 from dynamo_bao.fields.numeric import CounterField
+from dynamo_bao.fields.sets import SetField
 from dynamo_bao.fields.text import VersionField
 from dynamo_bao.identities import Identity
 from dynamo_bao.instances import (
@@ -218,7 +218,11 @@ def _difference(instance: Any, field: Field, value: Any, loaded: Loaded) -> Any:
         return Delta(
             value - (_decoded(field, handed.form) if not handed.blind else loaded.values[field.name])
         )
-    if isinstance(field, StringSetField) and not (handed.blind or is_new_set(instance, field.name)):
+    if (
+        isinstance(field, SetField)
+        and field.is_native
+        and not (handed.blind or is_new_set(instance, field.name))
+    ):
         before = _decoded(field, handed.form)
         return Members(frozenset(value - before), frozenset(before - value))
     return value

@@ -15,7 +15,6 @@ from dynamo_bao.cli.findings import SHOWN, Findings
 from dynamo_bao.errors import ServiceError, TenantRequiredError
 from dynamo_bao.manager import Manager
 from dynamo_bao.repository import Repository
-from dynamo_bao.session.owner import current_owner
 from dynamo_bao.tables import existing_table
 from dynamo_bao.tenancy import tenant_for
 from dynamo_bao.upkeep.steps import Step
@@ -107,7 +106,7 @@ def repository_named(manager: Manager, name: str) -> Repository[Any]:
 def tenant_of(manager: Manager) -> str | None:
     """The tenant to work for; `Failure` where one is needed and none is given."""
     try:
-        return tenant_for(manager.database, current_owner(), "this command")
+        return tenant_for(manager.database, "this command")
     except TenantRequiredError:
         raise Failure("Tenancy is enabled, so this is about one tenant's items; give --tenant ID.") from None
 

@@ -1,16 +1,13 @@
 """The kinds of fields: one class each, with its rules, its stored form and its key text."""
 
 from dynamo_bao.fields.base import Field
-from dynamo_bao.fields.documents import (
-    JsonField,
-    ListField,
-    MapField,
-    NestedField,
-    NumberSetField,
-    StringSetField,
-)
+from dynamo_bao.fields.calendar import DateField, DurationField, TimeField
+from dynamo_bao.fields.containers import ListField, MapField
+from dynamo_bao.fields.documents import JsonField
 from dynamo_bao.fields.moments import CreateDateField, DateTimeField, ModifiedDateField, TtlField
+from dynamo_bao.fields.nested import NestedField
 from dynamo_bao.fields.numeric import BooleanField, CounterField, DecimalField, FloatField, IntegerField
+from dynamo_bao.fields.sets import BinarySetField, NumberSetField, SetField, StringSetField
 from dynamo_bao.fields.text import (
     BinaryField,
     EnumField,
@@ -23,11 +20,14 @@ from dynamo_bao.fields.text import (
 
 __all__ = [
     "BinaryField",
+    "BinarySetField",
     "BooleanField",
     "CounterField",
     "CreateDateField",
+    "DateField",
     "DateTimeField",
     "DecimalField",
+    "DurationField",
     "EnumField",
     "Field",
     "FloatField",
@@ -39,8 +39,10 @@ __all__ = [
     "NestedField",
     "NumberSetField",
     "RelatedField",
+    "SetField",
     "StringField",
     "StringSetField",
+    "TimeField",
     "TtlField",
     "UlidField",
     "UuidField",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import types
 import typing
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NoReturn, TypedDict, TypeVar
 
 from attrs import NOTHING
@@ -35,6 +36,27 @@ def plain_class(annotation: Any) -> Any:
     if typing.get_origin(annotation) is typing.Annotated:
         return plain_class(typing.get_args(annotation)[0])
     return typing.get_origin(annotation) or getattr(annotation, "__supertype__", annotation)
+
+
+class MemberFault(ValueError):
+    """What is wrong with a part of a value, and where in the value it is.
+
+    Attributes:
+        path: from the field to the part, ``.lines[2].price``.
+        why: what is wrong, as the end of a sentence about the part.
+    """
+
+    def __init__(self, path: str, why: str) -> None:
+        super().__init__(path, why)
+        self.path = path
+        self.why = why
+
+    @classmethod
+    def at(cls, step: str, error: ValueError) -> MemberFault:
+        """The fault for an error of the part behind one more `step`."""
+        if isinstance(error, MemberFault):
+            return cls(step + error.path, error.why)
+        return cls(step, str(error).strip())
 
 
 class FieldOptions(TypedDict, total=False):
@@ -82,6 +104,18 @@ class Field(_LooksLikeAny):  # type: ignore[misc]  # looking like Any to checker
     """Whether every save gives it a new value."""
     may_fill = False
     """Whether reading a stored form may make up a part of the value: by a default that is made each time."""
+    is_unit = True
+    """Whether a value is stored as one; False where a save may send single members of it."""
+    is_part = False
+    """Whether it is the field of a part of a document."""
+    is_hashable = True
+    """Whether a set can have its values as members."""
+    is_bounded = True
+    """Whether its annotation bounds how deep its values are nested."""
+    numbers = "auto"
+    """What numbers inside become where no annotation says it: see `fields.documents.DocumentField`."""
+    code: str | None = None
+    """The type of its stored form, ``"S"``; None where that is not always the same."""
     shared = False
     """Whether JavaScript services read it too: ``key_format="dynamo-bao"``."""
     decode_source: str | None = None
@@ -185,12 +219,18 @@ class Field(_LooksLikeAny):  # type: ignore[misc]  # looking like Any to checker
         try:
             value = self.normalise(value)
             self.validate(value)
+        except MemberFault as fault:
+            if self.is_part:
+                raise
+            raise self.error(f"cannot be kept: {self.name}{fault.path} {fault.why}", value) from fault
         except ValidationError as error:
             if error.field is None:
                 raise self.error(str(error), value) from error
             raise
         except TenantMismatchError:
             raise
+        except RecursionError:
+            raise self.error("is nested too deeply to be stored", value) from None
         except ValueError as error:
             raise self.error(str(error), value) from error
         return value
@@ -208,6 +248,15 @@ class Field(_LooksLikeAny):  # type: ignore[misc]  # looking like Any to checker
     def fills(self, stored: AttributeValue) -> bool:
         """Whether reading this stored form makes up a part of the value, which another reading may make differently."""
         return False
+
+    def store_part(self, value: Any) -> AttributeValue:
+        """The stored form of a part of a document, which may be None."""
+        stored = None if value is None else self.to_dynamo(value)
+        return {"NULL": True} if stored is None else stored
+
+    def read_part(self, stored: AttributeValue) -> Any:
+        """The value of a part of a document."""
+        return None if self.nullable and "NULL" in stored else self.from_dynamo(stored)
 
     def to_key(self, value: Any) -> str:
         """The value's text as part of a key, in the value's order."""
@@ -256,9 +305,26 @@ class Field(_LooksLikeAny):  # type: ignore[misc]  # looking like Any to checker
             return False
         return any(issubclass(known, kind) or issubclass(kind, known) for known in self.python_types)
 
-    def adapted(self, annotation: Any) -> Field:
-        """This declaration, completed by what its annotation says."""
+    def adapted(self, annotation: Any, scope: Mapping[str, Any] | None = None) -> Field:
+        """This declaration, completed by what its annotation says.
+
+        Args:
+            annotation: without its ``| None``.
+            scope: names around the class statement, for annotations that are texts.
+        """
         return self
+
+    def inside(self, step: str | int) -> Field | None:
+        """The field of what is under a name or at a position in this one's values; None where that may be anything.
+
+        Raises:
+            QueryError: where nothing can be there.
+        """
+        raise QueryError(f"{self.model}.{self.name} has no inner path; it is not a map.", field=self.name)
+
+    def parts(self) -> Iterable[Field]:
+        """The fields of what is inside this one's values."""
+        return ()
 
     # --- errors ------------------------------------------------------------------------------------
 

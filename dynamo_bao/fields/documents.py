@@ -1,35 +1,37 @@
-"""Sets, maps, lists, JSON and nested attrs classes."""
+"""Documents: maps and lists of anything, what is stored of them, and JSON texts."""
 
 from __future__ import annotations
 
-import copy
-import functools
 import json
-import typing
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterable
 from decimal import Decimal
-from typing import Any
-
-import attrs
-from attrs import NOTHING
+from typing import Any, Final
 
 from dynamo_bao.checkers import Unpack
 from dynamo_bao.errors import QueryError
-from dynamo_bao.fields.base import UNIONS, Field, FieldOptions
-from dynamo_bao.fields.text import check_unicode, is_unicode
-from dynamo_bao.numbers import number_fault, parse_number, plain_number
+from dynamo_bao.fields.base import Field, FieldOptions
+from dynamo_bao.fields.text import check_unicode
+from dynamo_bao.numbers import number_fault, number_text, parse_number, plain_number
 from dynamo_bao.wire import MAX_NAME_BYTES, MAX_NESTING, AttributeValue
 
+Numbers = Callable[[Decimal], Any]
+"""What a document makes of a number: `plain_number`, or `Decimal` itself."""
+TOO_DEEP: Final = f"is nested deeper than DynamoDB's {MAX_NESTING} levels"
+_NUMBERS: Final[dict[str, Numbers]] = {"auto": plain_number, "decimal": Decimal}
 
-def plain(value: Any, depth: int = 0) -> Any:
+
+def plain(value: Any, depth: int = 0, numbers: Numbers = plain_number) -> Any:
     """`value` with every part in the form that a stored document gives back; `ValueError` for what cannot be stored.
 
-    Whole numbers become `int`, fractions `float` where that is exact and `Decimal` elsewhere; tuples
-    become lists.
+    Whole numbers become `int`, fractions `float` where that is exact and `Decimal` elsewhere; tuples become lists,
+    and so do sets that DynamoDB has not: empty ones, and those of other things than texts, numbers or binaries alone.
+
+    Args:
+        depth: how deep in the document the value is.
+        numbers: what numbers become.
     """
     if depth > MAX_NESTING:
-        raise ValueError(f"is nested deeper than DynamoDB's {MAX_NESTING} levels")
+        raise ValueError(TOO_DEEP)
     if isinstance(value, str):
         check_unicode(value)
         return str.__str__(value)
@@ -40,17 +42,44 @@ def plain(value: Any, depth: int = 0) -> Any:
         fault = number_fault(number)
         if fault:
             raise ValueError(f"holds a number that cannot be stored: {fault}")
-        return plain_number(number)
+        return numbers(number)
     if isinstance(value, (list, tuple)):
-        return [plain(part, depth + 1) for part in value]
+        return [plain(part, depth + 1, numbers) for part in value]
     if isinstance(value, dict):
-        return {_name(name): plain(part, depth + 1) for name, part in value.items()}
+        return {checked_name(name): plain(part, depth + 1, numbers) for name, part in value.items()}
+    if isinstance(value, (set, frozenset)):
+        return _plain_set([plain(member, depth + 1, numbers) for member in value])
     if isinstance(value, (bytearray, memoryview)):
         return bytes(value)
     raise ValueError(f"holds a {type(value).__name__}, which a document cannot store")
 
 
-def _name(name: object) -> str:
+def _plain_set(members: list[Any]) -> Any:
+    form = set_form(map(to_document, members))
+    return sorted(members, key=_encoded_form) if "L" in form else set(members)
+
+
+def _encoded_form(value: Any) -> str:
+    return repr(to_document(value))
+
+
+def set_form(members: Iterable[AttributeValue]) -> AttributeValue:
+    """The stored form of a set of typed values: one of DynamoDB's sets, else a list in the order of the stored forms.
+
+    >>> set_form([{"N": "10"}, {"N": "9"}]), set_form([{"S": "a"}, {"N": "1"}]), set_form([])
+    ({'NS': ['9', '10']}, {'L': [{'N': '1'}, {'S': 'a'}]}, {'L': []})
+    """
+    typed = list(members)
+    codes = {code for member in typed for code in member}
+    if codes == {"N"}:
+        return {"NS": sorted((member["N"] for member in typed), key=Decimal)}
+    if codes == {"S"} or codes == {"B"}:
+        (code,) = codes
+        return {f"{code}S": sorted(member[code] for member in typed)}
+    return {"L": sorted(typed, key=repr)}
+
+
+def checked_name(name: object) -> str:
     """`name` if a map may have it: DynamoDB's rule for names of attributes, at any depth."""
     if not isinstance(name, str):
         raise ValueError("holds a map whose keys are not all str")
@@ -72,8 +101,10 @@ def to_document(value: Any) -> AttributeValue:
         return {"BOOL": value}
     if isinstance(value, str):
         return {"S": value}
-    if isinstance(value, (int, Decimal)):
+    if isinstance(value, int):
         return {"N": str(value)}
+    if isinstance(value, Decimal):
+        return {"N": number_text(value)}
     if isinstance(value, float):
         return {"N": repr(value)}
     if isinstance(value, (bytes, bytearray, memoryview)):
@@ -82,10 +113,8 @@ def to_document(value: Any) -> AttributeValue:
         return {"L": [to_document(part) for part in value]}
     if isinstance(value, dict):
         return {"M": {name: to_document(part) for name, part in value.items()}}
-    if isinstance(value, (set, frozenset)) and value:
-        if all(isinstance(member, str) for member in value):
-            return {"SS": sorted(value)}
-        return {"NS": sorted(str(member) for member in value)}
+    if isinstance(value, (set, frozenset)):
+        return set_form(map(to_document, value))
     raise ValueError(f"holds a {type(value).__name__}, which cannot be stored")
 
 
@@ -123,25 +152,66 @@ def from_document(stored: AttributeValue) -> Any:
     return _READERS[code](value)
 
 
-class MapField(Field):
-    """A `dict` with `str` keys, stored as a native map."""
+def from_exact_document(stored: AttributeValue) -> Any:
+    """The plain value of any typed form, its numbers as `Decimal`."""
+    ((code, value),) = stored.items()
+    if code == "N":
+        return Decimal(value)
+    if code == "NS":
+        return set(map(Decimal, value))
+    if code == "L":
+        return [from_exact_document(part) for part in value]
+    if code == "M":
+        return {name: from_exact_document(part) for name, part in value.items()}
+    return _READERS[code](value)
 
-    python_types: tuple[type, ...] = (dict,)
+
+def check_depth(stored: AttributeValue, depth: int = 0) -> None:
+    """Raises `ValueError` for a typed form that is nested deeper than DynamoDB allows."""
+    if depth > MAX_NESTING:
+        raise ValueError(TOO_DEEP)
+    parts = stored.get("L") or (stored["M"].values() if "M" in stored else ())
+    for part in parts:
+        check_depth(part, depth + 1)
+
+
+class DocumentField(Field):
+    """What fields of anything that a document can hold have in common.
+
+    Args:
+        numbers: ``"decimal"`` for numbers that are always `Decimal`; by default whole ones are `int`, fractions are
+            `float` where that is exact, and `Decimal` elsewhere.
+    """
+
     can_be_key = False
     ordered = False
-    code = "M"
-    decode_source = "_map({M})"
+    is_unit = False
+    is_bounded = False
+    is_hashable: bool = False
+
+    def __init__(self, *, numbers: str = "auto", **options: Unpack[FieldOptions]) -> None:
+        super().__init__(**options)
+        self.numbers = numbers
+
+    def bound(self, name: str, model: str, attribute: str, *, nullable: bool = False) -> DocumentField:
+        twin = super().bound(name, model, attribute, nullable=nullable)
+        if twin.numbers not in _NUMBERS:
+            raise twin.misdeclared(f"numbers={twin.numbers!r}; use one of {', '.join(map(repr, _NUMBERS))}.")
+        if twin.numbers != "auto":
+            twin.decode_source = None
+        return twin
 
     def normalise(self, value: Any) -> Any:
-        if not isinstance(value, self.python_types):
-            self.refuse_type(value, self.python_types[0].__name__)
-        return plain(value)
+        return plain(value, numbers=_NUMBERS[self.numbers])
 
     def to_dynamo(self, value: Any) -> AttributeValue | None:
         return to_document(value)
 
     def from_dynamo(self, stored: AttributeValue) -> Any:
-        return _READERS[self.code](stored[self.code])
+        return from_document(stored) if self.numbers == "auto" else from_exact_document(stored)
+
+    def inside(self, step: str | int) -> Field | None:
+        return None
 
     def member(self, value: Any) -> AttributeValue:
         try:
@@ -150,18 +220,20 @@ class MapField(Field):
             raise QueryError(f"{self.model}.{self.name}: the value {error}.", field=self.name) from error
 
 
-class ListField(MapField):
-    """A `list` of documents, stored as a native list."""
+class AnythingField(DocumentField):
+    """Anything that a document can hold, None too; inside of documents only."""
 
-    python_types = (list,)
-    code = "L"
-    decode_source = "_list({L})"
+    is_hashable = True
+
+    def bound(self, name: str, model: str, attribute: str, *, nullable: bool = False) -> DocumentField:
+        return super().bound(name, model, attribute, nullable=True)
 
 
 class JsonField(Field):
     """Anything that JSON can say, stored as one text."""
 
     can_be_key = False
+    code = "S"
 
     def fits(self, annotation: Any) -> bool:
         return True
@@ -170,7 +242,10 @@ class JsonField(Field):
         try:
             text = json.dumps(value, allow_nan=False, ensure_ascii=False)
             check_unicode(text)
+            _check_names(value)
             return json.loads(text)
+        except RecursionError:
+            raise self.error("is not JSON: it is nested too deeply", value) from None
         except (TypeError, ValueError) as error:
             raise self.error(f"is not JSON: {error}", value) from None
 
@@ -181,233 +256,13 @@ class JsonField(Field):
         return json.loads(stored["S"])
 
 
-class NestedField(Field):
-    """An instance of another attrs class, stored as a native map (through cattrs).
-
-    Args:
-        cls: the attrs class; left out, the annotation says it.
-    """
-
-    can_be_key = False
-
-    def __init__(
-        self,
-        cls: type[Any] | None = None,
-        **options: Unpack[FieldOptions],
-    ) -> None:
-        super().__init__(**options)
-        self.cls = cls
-        self.needs_annotation = cls is None
-
-    def adapted(self, annotation: Any) -> Field:
-        if self.cls is not None:
-            return self
-        twin = copy.copy(self)
-        twin.cls = annotation
-        return twin
-
-    def bound(self, name: str, model: str, attribute: str, *, nullable: bool = False) -> NestedField:
-        twin = super().bound(name, model, attribute, nullable=nullable)
-        if not (isinstance(twin.cls, type) and attrs.has(twin.cls)):
-            raise twin.misdeclared("NestedField needs an attrs class: NestedField(Address) or `: Address`.")
-        twin.may_fill = has_factory(twin.cls)
-        return twin
-
-    def fits(self, annotation: Any) -> bool:
-        return self.cls is None or annotation in (self.cls, Any, object)
-
-    def normalise(self, value: Any) -> Any:
-        assert self.cls is not None
-        if not isinstance(value, self.cls):
-            self.refuse_type(value, self.cls.__name__)
-        self.to_dynamo(value)  # refuses what cannot be stored
-        return value
-
-    def to_dynamo(self, value: Any) -> AttributeValue | None:
-        return to_document(plain(_converter().unstructure(value)))
-
-    def from_dynamo(self, stored: AttributeValue) -> Any:
-        return _converter().structure(from_document(stored), self.cls)
-
-    def fills(self, stored: AttributeValue) -> bool:
-        return fills_in(self.cls, stored)
-
-
-def has_factory(kind: Any) -> bool:
-    """Whether a type has members anywhere whose defaults are made each time."""
-    return any(attribute is not None for attribute in _made_members(kind, set()))
-
-
-def _made_members(kind: Any, seen: set[Any]) -> Iterator[Any]:
-    if attrs.has(kind) and kind not in seen:
-        seen.add(kind)
-        for attribute in members_of(kind):
-            if isinstance(attribute.default, attrs.Factory):  # type: ignore[arg-type]
-                yield attribute
-            yield from _made_members(attribute.type, seen)
-    for part in typing.get_args(kind):
-        yield from _made_members(part, seen)
-
-
-def fills_in(kind: Any, stored: AttributeValue) -> bool:
-    """Whether reading a stored form as `kind` makes up a member by a default that is made each time."""
-    if attrs.has(kind):
-        members = stored.get("M")
-        return members is not None and any(
-            fills_in(attribute.type, members[attribute.name])
-            if attribute.name in members
-            else isinstance(attribute.default, attrs.Factory)  # type: ignore[arg-type]
-            for attribute in members_of(kind)
-        )
-    parts = typing.get_args(kind)
-    inner = [*stored.get("L", ()), *stored.get("M", {}).values()]
-    if typing.get_origin(kind) in UNIONS:
-        return any(fills_in(part, stored) for part in parts)
-    return any(fills_in(part, value) for part in parts for value in inner)
-
-
-def members_of(kind: Any) -> Any:
-    """The members of an attrs class, with their types resolved where they can be."""
-    with suppress(NameError, AttributeError, TypeError):
-        attrs.resolve_types(kind)
-    return attrs.fields(kind)
-
-
-@functools.cache
-def _converter() -> Any:
-    # Imported here: only models with nested classes need cattrs.
-    from cattrs.preconf.json import make_converter
-
-    converter = make_converter()
-    converter.register_unstructure_hook(Decimal, lambda value: value)
-    converter.register_structure_hook(Decimal, lambda value, _: Decimal(str(value)))
-    return converter
-
-
-def are_texts(members: Any) -> bool:
-    """Whether all of some values are texts, and nothing like texts, that UTF-8 can say."""
-    for member in members:
-        if type(member) is not str:
-            return False
-    text = "".join(members)
-    return text.isascii() or is_unicode(text)
-
-
-class StringSetField(Field):
-    """A `set` of texts. The empty set is stored as no attribute.
-
-    Args:
-        max_string_length: how many characters a member may have.
-        max_member_count: how many members there may be.
-    """
-
-    python_types = (set, frozenset)
-    can_be_key = False
-    ordered = False
-    member_types: frozenset[Any] = frozenset((str, Any))
-    code = "SS"
-    decode_source = "set({SS})"
-    encode_source = '{{"SS": sorted({v})}}'
-    empty_source = "not {v}"
-    length_source = 'len("".join({v}))'
-    own_source = "{v}.copy()"
-
-    def __init__(
-        self,
-        *,
-        max_string_length: int | None = None,
-        max_member_count: int | None = None,
-        **options: Unpack[FieldOptions],
-    ) -> None:
-        super().__init__(**options)
-        self.max_string_length = max_string_length
-        self.max_member_count = max_member_count
-
-    def fits(self, annotation: Any) -> bool:
-        (member,) = typing.get_args(annotation) or (Any,)
-        members = typing.get_args(member) if typing.get_origin(member) in UNIONS else (member,)
-        return super().fits(annotation) and set(members) <= self.member_types
-
-    def initial(self) -> Any:
-        if self.required is True and self.default is NOTHING:
-            return NOTHING
-        value = super().initial()
-        return set() if value is NOTHING or value is None else set(value)
-
-    def absent(self) -> Any:
-        return set()
-
-    def accept(self, value: Any) -> Any:
-        return set() if value is None else super().accept(value)
-
-    @property
-    def _has_plain_members(self) -> bool:
-        return type(self).normalise_member is StringSetField.normalise_member
-
-    def fine_source(self) -> str | None:
-        return self._of_members(" and _are_texts({v})")
-
-    def normal_source(self) -> str | None:
-        return "type({v}) is set and set(map(type, {v})) <= _TEXT" if self._has_plain_members else None
-
-    def plain_source(self) -> str | None:
-        return self._of_members("")
-
-    def _of_members(self, fine: str) -> str | None:
-        if not self._has_plain_members or self.max_string_length is not None:
-            return None
-        most = "" if self.max_member_count is None else f" and len({{v}}) <= {self.max_member_count}"
-        return f"type({{v}}) is set{fine}{most}"
-
-    def normalise(self, value: Any) -> set[Any]:
-        if not isinstance(value, (set, frozenset, list, tuple)):
-            self.refuse_type(value, "a set")
-        if self._has_plain_members and are_texts(value):
-            return set(value)  # each member is what normalise_member would make of it
-        return {self.normalise_member(member) for member in value}
-
-    def normalise_member(self, member: Any) -> Any:
-        """One member as the set holds it."""
-        if not isinstance(member, str):
-            self.refuse_type(member, "members that are str")
-        check_unicode(member)
-        return str.__str__(member)
-
-    def validate(self, value: set[Any]) -> None:
-        if self.max_member_count is not None and len(value) > self.max_member_count:
-            raise self.error(f"has {len(value)} members, at most {self.max_member_count} are allowed", value)
-        if self.max_string_length is not None and any(
-            len(member) > self.max_string_length for member in value
-        ):
-            raise self.error(f"has a member longer than {self.max_string_length} characters", value)
-
-    def to_dynamo(self, value: set[Any]) -> AttributeValue | None:
-        return {"SS": sorted(value)} if value else None
-
-    def from_dynamo(self, stored: AttributeValue) -> set[Any]:
-        return set(stored["SS"])
-
-    def member(self, value: Any) -> AttributeValue:
-        try:
-            ((_, members),) = (self.to_dynamo({self.normalise_member(value)}) or {}).items()
-        except ValueError as error:
-            raise QueryError(f"{self.model}.{self.name}: {error}", field=self.name) from error
-        return {self.code[0]: members[0]}
-
-
-class NumberSetField(StringSetField):
-    """A `set` of numbers (`int`, `float` or `Decimal`). The empty set is stored as no attribute."""
-
-    code = "NS"
-    member_types = frozenset((int, float, Decimal, Any))
-
-    def normalise_member(self, member: Any) -> Any:
-        if isinstance(member, bool) or not isinstance(member, (int, float, Decimal)):
-            self.refuse_type(member, "members that are numbers")
-        return plain(member)
-
-    def to_dynamo(self, value: set[Any]) -> AttributeValue | None:
-        return {"NS": [repr(n) if isinstance(n, float) else str(n) for n in sorted(value)]} if value else None
-
-    def from_dynamo(self, stored: AttributeValue) -> set[Any]:
-        return _number_set(stored["NS"])
+def _check_names(value: Any) -> None:
+    """Raises `ValueError` for a map with names that JSON would make texts of."""
+    if isinstance(value, dict):
+        for name, part in value.items():
+            if not isinstance(name, str):
+                raise ValueError(f"it holds a map whose keys are not all str, but {type(name).__name__} too")
+            _check_names(part)
+    elif isinstance(value, (list, tuple)):
+        for part in value:
+            _check_names(part)

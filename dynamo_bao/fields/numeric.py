@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import typing
+from collections.abc import Iterable
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 from dynamo_bao.checkers import Unpack
 from dynamo_bao.fields.base import Field, FieldOptions
@@ -18,11 +20,13 @@ from dynamo_bao.numbers import (
     parse_decimal_key,
     parse_integer,
     parse_integer_key,
+    plain_number,
 )
 from dynamo_bao.wire import AttributeValue
 
 _SAFE = 10**38
 JAVASCRIPT_SAFE = 2**53 - 1
+NUMBER_TYPES: Final = frozenset((int, float, Decimal))
 
 
 class IntegerField(Field):
@@ -30,9 +34,11 @@ class IntegerField(Field):
 
     Args:
         minimum, maximum: bounds, inclusive.
+        choices: the numbers that are allowed.
     """
 
     python_types = (int,)
+    code = "N"
     decode_source = "_int({N})"
     encode_source = '{{"N": str({v})}}'
     length_source = "64"
@@ -42,13 +48,17 @@ class IntegerField(Field):
         *,
         minimum: int | None = None,
         maximum: int | None = None,
+        choices: Iterable[int] | None = None,
         **options: Unpack[FieldOptions],
     ) -> None:
         super().__init__(**options)
         self.minimum = minimum
         self.maximum = maximum
+        self.choices = tuple(choices) if choices is not None else None
 
     def fine_source(self) -> str | None:
+        if self.choices is not None:
+            return None
         edge = JAVASCRIPT_SAFE if self.shared else _SAFE - 1
         least = -edge if self.minimum is None else max(-edge, self.minimum)
         most = edge if self.maximum is None else min(edge, self.maximum)
@@ -77,6 +87,8 @@ class IntegerField(Field):
             raise self.error(f"is less than {self.minimum}", value)
         if self.maximum is not None and value > self.maximum:
             raise self.error(f"is more than {self.maximum}", value)
+        if self.choices is not None and value not in self.choices:
+            raise self.error(f"is not one of {', '.join(map(str, self.choices))}", value)
 
     def to_dynamo(self, value: int) -> AttributeValue | None:
         return {"N": str(value)}
@@ -126,6 +138,7 @@ class FloatField(Field):
     """
 
     python_types = (float,)
+    code = "N"
     decode_source = "float({N})"
     encode_source = '{{"N": _float_text({v}) if {v}.is_integer() else repr({v})}}'
     length_source = "64"
@@ -182,6 +195,7 @@ class DecimalField(Field):
     """A `decimal.Decimal` of up to 38 significant digits; an `int` is accepted."""
 
     python_types = (Decimal,)
+    code = "N"
     decode_source = "_Decimal({N})"
     encode_source = '{{"N": _number_text({v})}}'
     length_source = "64"
@@ -211,10 +225,55 @@ class DecimalField(Field):
         return parse_decimal_key(text)
 
 
+class NumberField(Field):
+    """A part of a document that is a whole number or a fraction: ``int | float``, ``int | Decimal`` or all three.
+
+    What is whole is held as an `int`; a fraction as the one of the others that there is, or, if there are both, as a
+    `float` where that is exact.
+    """
+
+    can_be_key = False
+    code = "N"
+
+    def __init__(self, annotation: Any, **options: Unpack[FieldOptions]) -> None:
+        super().__init__(**options)
+        self.types = typing.get_args(annotation)
+
+    def bound(self, name: str, model: str, attribute: str, *, nullable: bool = False) -> NumberField:
+        twin = super().bound(name, model, attribute, nullable=nullable)
+        if int not in twin.types:
+            raise twin.misdeclared(
+                "float and Decimal cannot be told apart when they are read; use one of them."
+            )
+        return twin
+
+    def normalise(self, value: Any) -> Any:
+        if isinstance(value, bool) or not isinstance(value, self.types):
+            self.refuse_type(value, " or ".join(kind.__name__ for kind in self.types))
+        number = Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
+        fault = number_fault(number)
+        if fault:
+            raise self.error(f"cannot be stored: {fault}", value)
+        return self._held(number)
+
+    def _held(self, number: Decimal) -> Any:
+        held = plain_number(number)
+        if isinstance(held, float) and float not in self.types:
+            return number
+        return held
+
+    def to_dynamo(self, value: Any) -> AttributeValue | None:
+        return {"N": float_text(value) if isinstance(value, float) else number_text(Decimal(value))}
+
+    def from_dynamo(self, stored: AttributeValue) -> Any:
+        return self._held(Decimal(stored["N"]))
+
+
 class BooleanField(Field):
     """A `bool`, and nothing that merely looks like one."""
 
     python_types = (bool,)
+    code = "BOOL"
     ordered = False
     decode_source = "{BOOL}"
     encode_source = '{{"BOOL": {v}}}'

@@ -6,7 +6,7 @@ import copy
 import enum
 import re
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from dynamo_bao.checkers import Unpack
@@ -62,6 +62,7 @@ class StringField(Field):
     """
 
     python_types: tuple[type, ...] = (str,)
+    code = "S"
     has_prefixes = True
     decode_source = "{S}"
     encode_source = '{{"S": {v}}}'
@@ -178,6 +179,7 @@ class UuidField(Field):
     """
 
     python_types = (uuid.UUID,)
+    code = "S"
     has_prefixes = True
     decode_source = "_UUID({S})"
     encode_source = '{{"S": str({v})}}'
@@ -225,6 +227,7 @@ class BinaryField(Field):
     """`bytes`; accepts `bytearray` and `memoryview`. Cannot be a key."""
 
     python_types = (bytes,)
+    code = "B"
     has_prefixes = True
     can_be_key = False
     decode_source = "{B}"
@@ -271,7 +274,7 @@ class EnumField(Field):
         self.enum_type = enum_type
         self.needs_annotation = enum_type is None
 
-    def adapted(self, annotation: Any) -> Field:
+    def adapted(self, annotation: Any, scope: Mapping[str, Any] | None = None) -> Field:
         if self.enum_type is not None:
             return self
         twin = copy.copy(self)
@@ -289,6 +292,7 @@ class EnumField(Field):
                 "an enumeration is stored by its values, which must be all str or all int."
             )
         twin.numeric = kinds == {int}
+        twin.code = "N" if twin.numeric else "S"
         return twin
 
     numeric = False

@@ -11,9 +11,11 @@ from typing import Any, Final
 from attrs import Factory, frozen
 
 from dynamo_bao.fields.base import Field, FieldOptions
-from dynamo_bao.fields.documents import JsonField, ListField, MapField, NumberSetField, StringSetField
+from dynamo_bao.fields.containers import ListField, MapField
+from dynamo_bao.fields.documents import JsonField
 from dynamo_bao.fields.moments import CreateDateField, DateTimeField, ModifiedDateField, TtlField
 from dynamo_bao.fields.numeric import BooleanField, CounterField, DecimalField, FloatField, IntegerField
+from dynamo_bao.fields.sets import NumberSetField, StringSetField
 from dynamo_bao.fields.text import (
     BinaryField,
     RelatedField,

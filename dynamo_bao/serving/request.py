@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, ParamSpec, TypeVar
 
 from dynamo_bao.errors import BatchContextError
+from dynamo_bao.session.bindings import SESSION, TENANT, Steps, set_without_end
 from dynamo_bao.session.owner import current_owner
 from dynamo_bao.session.session import Session
 
@@ -49,9 +50,7 @@ class ServedRequest:
         self.complete = False
         self._ended = ended
         self._is_over = False
-        self._is_bound = False
-        self._sessions: list[Session] = [session]
-        self._tenants: list[str | None] | None = None
+        self._steps = Steps()
         self._beside: list[ServedRequest] = []
 
     # --- life ------------------------------------------------------------------------------------
@@ -62,7 +61,7 @@ class ServedRequest:
         A request that is bound has called this one, as an application that holds others does; it goes on.
         """
         self._beside = current_owner().requests
-        for request in [one for one in self._beside if not one._is_bound]:
+        for request in [one for one in self._beside if not one._steps.is_running]:
             log.error(
                 "%s: the server never called close() on the response; its batch context is closed now, at the "
                 "thread's next request. PEP 3333 has servers close every response.",
@@ -70,40 +69,39 @@ class ServedRequest:
             )
             request.close(Unsuccessful("its response was never closed"))
         self._beside.append(self)
+        self._steps.capture(only_blocks=True)
+        self._steps.bind(SESSION, self.session)
+        self.session.owner, self.session.tenant = self._steps.owner, self.tenant
 
     def run(self, call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Calls a piece of the application with the session and the tenant bound, and returns its result.
 
         Raises:
-            ConcurrencyError: where the session is activated elsewhere, or was left inside a transaction by
-                another thread.
+            ConcurrencyError: where the session is activated elsewhere.
         """
-        if self._is_bound:
+        if self._steps.is_running:
             return call(*args, **kwargs)
-        owner = current_owner()
-        for session in self._sessions:
-            session.move_here()
-        depth, outer = len(owner.stack), owner.tenants
-        owner.stack += self._sessions
-        owner.tenants = self._tenants = list(outer) if self._tenants is None else self._tenants
-        self._is_bound = True
-        try:
-            return call(*args, **kwargs)
-        finally:
-            self._is_bound = False
-            self._sessions = owner.stack[depth:]
-            del owner.stack[depth:]
-            owner.tenants = outer
+        for session in self._sessions():
+            session.require_not_lent()
+        return self._steps.run(call, *args, **kwargs)
+
+    def _sessions(self) -> list[Session]:
+        """The request's own session and those that were opened inside it, innermost first."""
+        return [link.what for link in self._steps.links() if link.kind == SESSION]
 
     def work_for(self, tenant: str | None) -> None:
         """Sets the tenant of the whole request, None for no tenant; the thread's own is not seen any more."""
-        self._tenants = [] if self._tenants is None else self._tenants
-        self._tenants[:] = [] if tenant is None else [tenant]
+        self.session.tenant = tenant
+        if self._steps.is_running:
+            set_without_end(TENANT, tenant)
+        else:
+            self._steps.bind(TENANT, tenant)
 
     @property
     def tenant(self) -> str | None:
         """The tenant that was set for the request, or None."""
-        return self._tenants[-1] if self._tenants else None
+        named = [link.what for link in self._steps.links() if link.kind == TENANT]
+        return named[0] if named and isinstance(named[0], str) else None
 
     def require_committed(self) -> None:
         """Tells of uncommitted work while the answer can still become an error.
@@ -140,10 +138,11 @@ class ServedRequest:
         self.session.require_committed(error)
 
     def _close_sessions(self) -> None:
-        for inner in [one for one in reversed(self._sessions) if one is not self.session]:
-            log.error("%s: a batch context that was opened inside the request was never left.", self.name)
-            inner.close()
-            inner.require_committed(BatchContextError("its block was never left"))
+        for entry in self._steps.left_open():
+            entry.end()
+            if isinstance(entry.what, Session):
+                log.error("%s: a batch context that was opened inside the request was never left.", self.name)
+                entry.what.require_committed(BatchContextError("its block was never left"))
         self.session.close()
 
 

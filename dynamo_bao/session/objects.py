@@ -21,7 +21,7 @@ from dynamo_bao.instances import (
 from dynamo_bao.keys import Key
 from dynamo_bao.session.identity import IdentityMap, ItemKey
 from dynamo_bao.session.lookups import Lookups
-from dynamo_bao.session.owned import Owned, SessionState
+from dynamo_bao.session.owned import Owned
 from dynamo_bao.session.stats import Stats
 
 _TRANSIENT, _FAILED = Status.TRANSIENT, Status.FAILED  # read often
@@ -157,7 +157,7 @@ class Objects(Owned):
     def hold(self, instance: Any) -> None:
         """Keeps an instance of this session that was changed."""
         key = key_of(instance)
-        if self.state is not SessionState.CLOSED and self._identity.get(key) is instance:
+        if not self.is_closed and self._identity.get(key) is instance:
             self._identity.hold(key, instance)
 
     def own_objects(self, home: Home) -> Mapping[Key, Any]:

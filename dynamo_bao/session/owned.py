@@ -1,13 +1,14 @@
-"""What one place of code owns at a time: bound there, refused elsewhere, handed over on request."""
+"""What one place of code owns at a time: used there, refused elsewhere, handed over on request."""
 
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import TypeVar
+import weakref
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from dynamo_bao.errors import ConcurrencyError
+from dynamo_bao.session.bindings import MANAGER, SESSION, TENANT, Block, Entry, acting_owner, innermost
 from dynamo_bao.session.owner import Owner, current_owner
 
 Mine = TypeVar("Mine", bound="Owned")
@@ -21,84 +22,95 @@ class SessionState(enum.Enum):
     CLOSED = "closed"
 
 
-_FLUSHING = SessionState.FLUSHING
-OPEN = SessionState.OPEN
-"""The state in which a session can be used."""
-
-
 class Flushing:
-    """A block in which a round of a session is under way."""
+    """A block in which a round of a session is under way; only the code that runs it holds this object.
 
-    __slots__ = ("_session",)
+    The session refers to it weakly, so that a round that was aborted in any way is under way no longer.
+    """
+
+    __slots__ = ("__weakref__", "_session")
 
     def __init__(self, session: Owned) -> None:
         self._session = session
 
     def __enter__(self) -> None:
-        self._session.state = _FLUSHING
+        self._session.flushing = weakref.ref(self)
 
     def __exit__(self, *_: object) -> None:
-        if self._session.state is _FLUSHING:
-            self._session.state = OPEN
+        self._session.flushing = None
 
 
 class Owned:
     """Keeps to the rules of who may use a session, and when.
 
     Attributes:
-        state: whether it can be used now; only read outside.
         owner: who may use it; only read outside.
+        is_closed: whether it has ended; only read outside.
+        flushing: gives the round that is under way; None where none is. Only read outside.
+        tenant: the tenant it was opened under, to which `activate` binds its code too.
+        manager: the manager that was active where it was opened, likewise.
     """
 
     def __init__(self) -> None:
-        self.state = SessionState.OPEN
         self.owner: Owner | None = None
-        self._activated = False
+        self.is_closed = False
+        self.flushing: weakref.ref[Flushing] | None = None
+        self.tenant: str | None = None
+        self.manager: Any = None
+        self._lent: weakref.ref[Entry] | None = None
+        self._lender: Owner | None = None
+        self._transactions: list[weakref.ref[Entry]] = []
 
     @property
     def is_open(self) -> bool:
         """Whether the session can still be used."""
-        return self.state is not SessionState.CLOSED
+        return not self.is_closed
+
+    @property
+    def state(self) -> SessionState:
+        """Whether it can be used now."""
+        if self.is_closed:
+            return SessionState.CLOSED
+        return SessionState.FLUSHING if self._is_flushing() else SessionState.OPEN
+
+    def _is_flushing(self) -> bool:
+        if self.flushing is not None and self.flushing() is None:
+            self.flushing = None  # it was aborted
+        return self.flushing is not None
+
+    # --- owners ----------------------------------------------------------------------------------
 
     def bind(self) -> None:
-        """Puts the session on top of the stack of the code that runs now, which owns it from here on."""
-        owner = current_owner()
-        if self.owner is not None and self.owner is not owner:
-            raise self._foreign()
-        self.owner = owner
-        owner.stack.append(self)
-
-    def unbind(self) -> None:
-        """Takes the session off its owner's stack, of which it must be the top."""
-        owner = self.owner
-        if owner is None or owner is not current_owner() or not owner.stack or owner.stack[-1] is not self:
-            if owner is not None and owner is current_owner() and self in owner.stack:
-                owner.stack.remove(self)
-            raise ConcurrencyError(
-                "Batch contexts must be left in the reverse order they were entered, where they were entered."
-            )
-        owner.stack.pop()
-
-    def move_here(self) -> None:
-        """Makes the code that runs now the owner of a session that is on no stack at the moment.
+        """Makes the code that runs now the owner of a session that has none yet.
 
         Raises:
-            ConcurrencyError: where it is activated elsewhere, or inside a transaction.
+            ConcurrencyError: where somebody else owns it.
         """
-        owner = current_owner()
-        if self.owner is owner:
-            return
-        if self._activated:
+        if self.owner is not None and not self.owner.is_now(current_owner()):
             raise self._foreign()
-        self._require_movable()
-        self.owner = owner
+        self.owner = self.owner or acting_owner()
 
-    @contextmanager
-    def activate(self: Mine) -> Iterator[Mine]:
+    def open_in(self, entry: Entry, tenant: Callable[[], str | None]) -> None:
+        """Binds a new session to the code that runs now.
+
+        Args:
+            entry: that of the block which opens it.
+            tenant: gives the tenant that the code works for.
+        """
+        link = entry.bind(SESSION, self)
+        self.owner, self.tenant = link.owner, tenant()
+        if link.manager is not None:
+            manager = innermost(MANAGER)
+            self.manager = None if manager is None else manager.what
+
+    def activate(self: Mine) -> Block[Mine]:
         """Hands the session over to the code in the block, in another thread say; exclusively.
 
+        The block works for the tenant that the session was opened under, and with the manager that was active there.
+
         Raises:
-            ConcurrencyError: where another place has the session activated already.
+            ConcurrencyError: when the block begins, where another place has the session activated already, or it is
+                inside a transaction.
 
         Example:
             >>> with ThreadPoolExecutor() as pool, run_with_batch_context() as session:
@@ -107,28 +119,64 @@ class Owned:
             ...             return User.find("42").name
             ...     pool.submit(work).result()
         """
-        if self._activated or self.state is not SessionState.OPEN:
-            raise ConcurrencyError(f"The session cannot be activated here: it is {self._where()}.")
-        self._require_movable()
-        before, self._activated, self.owner = self.owner, True, None
-        self.bind()
-        try:
-            yield self
-        finally:
-            try:
-                self.unbind()
-            finally:
-                self.owner, self._activated = before, False
+        return _Activation(self)
 
-    def _require_movable(self) -> None:
-        """Raises where the owner must not change now."""
+    def lend(self, entry: Entry, owner: Owner) -> None:
+        """Hands the session over to another owner, until `entry` ends or `give_back` is called for it.
 
-    def _where(self) -> str:
-        return "activated elsewhere already" if self._activated else self.state.value
+        Raises:
+            ConcurrencyError: where it cannot be handed over now.
+        """
+        self._take_back_what_ended()
+        if self._lent is not None or self.state is not SessionState.OPEN:
+            where = "activated elsewhere already" if self._lent is not None else self.state.value
+            raise ConcurrencyError(f"The session cannot be activated here: it is {where}.")
+        if self.has_transaction:
+            raise ConcurrencyError(
+                "A session cannot be activated elsewhere while a transaction is open in it."
+            )
+        self._lender, self._lent, self.owner = self.owner, weakref.ref(entry), owner
+
+    def give_back(self, entry: Entry) -> None:
+        """Gives a session back that was lent to `entry`."""
+        if self._lent is not None and self._lent() is entry:
+            self.owner, self._lent = self._lender, None
+
+    def _take_back_what_ended(self) -> None:
+        """Takes the session back from code that was aborted before it could give it back."""
+        if self._lent is not None:
+            entry = self._lent()
+            if entry is None or entry.is_over:
+                self.owner, self._lent = self._lender, None
+
+    def require_not_lent(self) -> None:
+        """Raises where the session is activated somewhere now."""
+        self._take_back_what_ended()
+        if self._lent is not None:
+            raise self._foreign()
+
+    # --- transactions ----------------------------------------------------------------------------
+
+    def note_transaction(self, entry: Entry) -> None:
+        """Remembers that a transaction was opened, which lasts until `entry` ends."""
+        self._transactions.append(weakref.ref(entry))
+
+    @property
+    def has_transaction(self) -> bool:
+        """Whether a transaction is open in the session, seen by the running code or not."""
+        entries = [(ref, ref()) for ref in self._transactions]
+        self._transactions = [ref for ref, entry in entries if entry is not None and not entry.is_over]
+        return bool(self._transactions)
+
+    # --- checks ----------------------------------------------------------------------------------
 
     def require_owner(self) -> None:
         """Raises unless the code that runs now owns the session, closed as it may be."""
-        if self.owner is not current_owner():
+        self._require_owner(current_owner())
+
+    def _require_owner(self, owner: Owner) -> None:
+        self._take_back_what_ended()
+        if self.owner is None or not self.owner.is_now(owner):
             raise self._foreign()
 
     def check(self, owner: Owner | None = None) -> None:
@@ -138,18 +186,38 @@ class Owned:
             owner: the owner of the running code, where the caller knows it.
         """
         if self.owner is not (owner or current_owner()):
-            raise self._foreign()
-        if self.state is OPEN:
-            return
-        if self.state is SessionState.FLUSHING:
+            self._require_owner(owner or current_owner())
+        if self.is_closed:
+            raise ConcurrencyError("The batch context was left; open a new one.")
+        if self.flushing is not None and self._is_flushing():
             raise ConcurrencyError(
                 "A batch is being fetched; hooks and decoders cannot load anything meanwhile."
             )
-        if self.state is SessionState.CLOSED:
-            raise ConcurrencyError("The batch context was left; open a new one.")
 
     def _foreign(self) -> ConcurrencyError:
         return ConcurrencyError(
             "The batch context belongs to another thread, greenlet, task or process. Open one here with "
             "run_with_batch_context(), or hand this one over with session.activate()."
         )
+
+
+class _Activation(Block[Any]):
+    """A block to which a session is handed over, with the tenant and the manager that it was opened under."""
+
+    __slots__ = ("_session",)
+
+    def __init__(self, session: Owned) -> None:
+        super().__init__()
+        self._session = session
+
+    def _begin(self, entry: Entry) -> Any:
+        session = self._session
+        entry.what = session
+        entry.release = session.give_back
+        session.lend(entry, acting_owner())
+        if session.tenant is not None:
+            entry.bind(TENANT, session.tenant)
+        if session.manager is not None:
+            entry.bind(MANAGER, session.manager)
+        entry.bind(SESSION, session)
+        return session

@@ -1,7 +1,6 @@
-"""Who owns a session: a process, thread, greenlet (where there are any) and asyncio task (where one runs).
+"""Who code runs as: a process, thread, greenlet (where there are any) and asyncio task (where one runs).
 
-An owner is an object, never a number, and is found again in the same place. It holds the stack of the
-sessions that are open there, so that two tasks of one thread never see each other's.
+An owner is an object, never a number, and is found again in the same place.
 """
 
 from __future__ import annotations
@@ -15,20 +14,24 @@ from dynamo_bao.process import this_process
 
 
 class Owner:
-    """One place that code runs in.
+    """One place that code runs in, or code that runs in steps, now in one place and then in another.
 
     Attributes:
-        stack: the sessions open there, innermost last.
-        tenants: the tenants set there, innermost last; None stands for "no tenant".
         requests: the web requests that were begun there and have not ended, oldest first.
+        runs_as: of code in steps, the owner that ran its last step; None otherwise.
+        cell: in a notebook, the chain of bindings that its last cell left, and the task of that cell.
     """
 
-    __slots__ = ("__weakref__", "requests", "stack", "tenants")
+    __slots__ = ("__weakref__", "cell", "requests", "runs_as")
 
     def __init__(self) -> None:
-        self.stack: list[Any] = []
-        self.tenants: list[str | None] = []
         self.requests: list[Any] = []
+        self.runs_as: Owner | None = None
+        self.cell: tuple[Any, Any] = (None, None)
+
+    def is_now(self, running: Owner) -> bool:
+        """Whether the code that runs now, whose owner is `running`, is this one's."""
+        return self is running or self.runs_as is running
 
 
 class _Local(threading.local):
@@ -42,41 +45,57 @@ class _Local(threading.local):
 _local = _Local()
 
 
-def _start_anew() -> None:
+def _forget_threads() -> None:
     global _local
     _local = _Local()
 
 
-this_process.after_fork(_start_anew)
+this_process.after_fork(_forget_threads)
 
 
 def current_owner() -> Owner:
-    """The owner of the code that is running now."""
-    local, loaded = _local, sys.modules
-    if "greenlet" not in loaded and "asyncio.events" not in loaded:
-        return local.thread
-    running = _running_inside()
-    if running is None:
-        return local.thread
-    owner = local.others.get(running)
-    if owner is None:
-        owner = local.others[running] = Owner()
-    return owner
+    """The owner of the code that is running now.
 
-
-def _running_inside() -> Any:
-    """The asyncio task or the greenlet that is running; None for a thread's plain code.
-
-    Neither module is imported here: where nobody has imported one, nothing of its kind can be running.
+    Neither asyncio nor greenlet is imported here: where nobody has imported one, nothing of its kind can be running.
     """
-    events = sys.modules.get("asyncio.events")
+    local, loaded = _local, sys.modules
+    events = loaded.get("asyncio.events")
     if events is not None and events._get_running_loop() is not None:
-        task = sys.modules["asyncio.tasks"].current_task()
-        if task is not None:
-            return task
-    greenlet = sys.modules.get("greenlet")
+        task = current_task()
+        if task is not None and not is_in_notebook():
+            return _owner_of(task)
+    greenlet = loaded.get("greenlet")
     if greenlet is not None:
         current = greenlet.getcurrent()
         if current.parent is not None:
-            return current
-    return None
+            return _owner_of(current)
+    return local.thread
+
+
+def _owner_of(running: Any) -> Owner:
+    """The owner that stands for a task or a greenlet of this thread."""
+    others = _local.others
+    owner = others.get(running)
+    if owner is None:
+        owner = others[running] = Owner()
+    return owner
+
+
+def is_event_loop_running() -> bool:
+    """Whether an asyncio event loop runs in this thread, and waits for this code."""
+    events = sys.modules.get("asyncio.events")
+    return events is not None and events._get_running_loop() is not None
+
+
+def current_task() -> Any:
+    """The asyncio task that runs, where an event loop does; None in a callback of the loop."""
+    return sys.modules["asyncio.tasks"].current_task()
+
+
+def is_in_notebook() -> bool:
+    """Whether this process is a kernel of IPython, as Jupyter's are, which runs each cell in a task of its own."""
+    ipython = sys.modules.get("IPython")
+    if ipython is None:
+        return False
+    shell = getattr(ipython, "get_ipython", lambda: None)()
+    return getattr(shell, "kernel", None) is not None

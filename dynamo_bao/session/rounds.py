@@ -14,7 +14,7 @@ from dynamo_bao.database import Database
 from dynamo_bao.errors import BudgetExceededError
 from dynamo_bao.keys import named
 from dynamo_bao.policy import calling_line
-from dynamo_bao.session.owner import current_owner
+from dynamo_bao.session.bindings import BUDGET, Block, Entry, seen
 from dynamo_bao.session.stats import Stats
 from dynamo_bao.transport.messages import Clock, FailedRequest, Reply, Request, Throttling, tables_of
 
@@ -244,6 +244,21 @@ class Budget:
         )
 
 
+class BudgetBlock(Block[Budget]):
+    """A block with a budget of its own, each time it is entered."""
+
+    __slots__ = ("_limits",)
+
+    def __init__(self, *limits: Any) -> None:
+        super().__init__()
+        self._limits = limits
+
+    def _begin(self, entry: Entry) -> Budget:
+        budget = Budget(*self._limits)
+        entry.bind(BUDGET, budget)
+        return budget
+
+
 @define(eq=False)
 class Rounds:
     """The rounds of one session.
@@ -251,13 +266,16 @@ class Rounds:
     Attributes:
         stats: the session's figures.
         kept: the last rounds, oldest first.
-        budgets: those in force, outermost first.
     """
 
     stats: Stats
     kept: deque[Round] = field(factory=lambda: deque(maxlen=KEPT_ROUNDS))
-    budgets: tuple[Budget, ...] = ()
     _alone: dict[Cause, int] = Factory(dict)
+
+    @property
+    def budgets(self) -> tuple[Budget, ...]:
+        """The budgets in force around the running code, outermost first."""
+        return tuple(seen(BUDGET))
 
     def note(self, done: Round) -> None:
         """Remembers a round, and warns of a line that keeps asking for one thing at a time."""
@@ -285,9 +303,7 @@ def open_round(rounds: Rounds | None, database: Database, kind: str) -> Round:
     cause, clock = named(Cause, calling_line()), database.transport.clock
     if rounds is None:
         return Round(0, kind, cause, clock.now(), clock)
-    budgets: list[Budget] = []
-    for session in current_owner().stack:
-        budgets += session.rounds.budgets
+    budgets = rounds.budgets
     for budget in budgets:
         budget.begin(cause, kind in ("write", "commit"))
     stats = rounds.stats

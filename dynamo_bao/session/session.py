@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from itertools import groupby
 from typing import Any, Protocol, TypeVar
 
@@ -12,18 +12,18 @@ from dynamo_bao.capacity import Capacity
 from dynamo_bao.database import Database, checked_throttled_calls
 from dynamo_bao.errors import (
     BatchContextError,
-    ConcurrencyError,
     ConfigurationError,
     LazyLoadError,
     UncommittedChangesError,
 )
 from dynamo_bao.instances import Home, Instance, Status, state_of
+from dynamo_bao.session.bindings import TRANSACTION, innermost
 from dynamo_bao.session.flush import Flush
 from dynamo_bao.session.objects import Objects, key_of
-from dynamo_bao.session.owned import Flushing, SessionState
+from dynamo_bao.session.owned import Flushing
 from dynamo_bao.session.pool import Pool
 from dynamo_bao.session.queries import PendingQuery, Queries
-from dynamo_bao.session.rounds import Budget, Rounds
+from dynamo_bao.session.rounds import Budget, BudgetBlock, Rounds
 from dynamo_bao.session.trace import Trace
 from dynamo_bao.session.work import Entry, Work
 
@@ -35,7 +35,13 @@ FETCH_MODES = ("peers", "one", "raise")
 
 
 class Collecting(Protocol):
-    """A transaction, which takes writes instead of their being carried out."""
+    """A transaction, which takes writes instead of their being carried out.
+
+    Attributes:
+        session: the session it was opened in.
+    """
+
+    session: Session
 
     def collect(self, change: Any) -> Any:
         """Takes a change, shows its effect, and returns what the operation returns."""
@@ -84,7 +90,6 @@ class Session(Objects):
         self._queries = Queries()
         self._pool = Pool()
         self._work = Work()
-        self.transaction: Collecting | None = None
 
     # --- life ------------------------------------------------------------------------------------
 
@@ -95,23 +100,22 @@ class Session(Objects):
 
     def close(self) -> None:
         """Ends the session: pending lookups are dropped, instances stay usable. May be called twice."""
-        if self.state is SessionState.CLOSED:
+        if self.is_closed:
             return
-        self.state = SessionState.CLOSED
+        self.is_closed = True
         self._lookups.clear()
         self._queries.clear()
         self._identity.clear()
         self._pool.close()
         log.debug("session closed: %d round trips, %d keys", self.stats.round_trips, self.stats.keys_fetched)
 
-    @contextmanager
     def budget(
         self,
         *,
         round_trips: int | None = None,
         read_units: float | None = None,
         write_units: float | None = None,
-    ) -> Iterator[Budget]:
+    ) -> AbstractContextManager[Budget]:
         """A block that may ask only so much of DynamoDB; sessions opened inside it count too.
 
         Args:
@@ -134,19 +138,7 @@ class Session(Objects):
                 isinstance(limit, bool) or not isinstance(limit, (int, float)) or limit < 0
             ):
                 raise ConfigurationError(f"budget({name}={limit!r}): give a number, 0 or more.")
-        allowed = Budget(round_trips, read_units, write_units)
-        before = self.rounds.budgets
-        self.rounds.budgets = (*before, allowed)
-        try:
-            yield allowed
-        finally:
-            self.rounds.budgets = before
-
-    def _require_movable(self) -> None:
-        if self.transaction is not None:
-            raise ConcurrencyError(
-                "A session cannot be activated elsewhere while a transaction is open in it."
-            )
+        return BudgetBlock(round_trips, read_units, write_units)
 
     def trace(self) -> Trace:
         """What was asked of DynamoDB so far, round by round, with the line that caused each."""
@@ -266,7 +258,8 @@ class Session(Objects):
             BatchContextError: inside a `transaction()`, which writes at its own end.
         """
         self.check()
-        if self.transaction is not None:
+        transaction = innermost(TRANSACTION)
+        if transaction is not None and transaction.what.session is self:
             raise BatchContextError(
                 "commit() inside transaction(): the transaction writes at the end of its block."
             )

@@ -16,7 +16,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from dynamo_bao.fields.base import Field
-from dynamo_bao.fields.documents import NumberSetField, StringSetField
+from dynamo_bao.fields.sets import SET_CODES, SetField
 from dynamo_bao.fields.text import BinaryField
 from dynamo_bao.keys import place_of, tenant_mark
 from dynamo_bao.numbers import number_fault, number_text
@@ -89,10 +89,8 @@ def field_json(field: Field, stored: AttributeValue | None) -> str:
 
 def _usual(field: Field) -> str | None:
     """The code of a field whose plain form is not the one that JSON gives it."""
-    if isinstance(field, NumberSetField):
-        return "NS"
-    if isinstance(field, StringSetField):
-        return "SS"
+    if isinstance(field, SetField) and field.is_native:
+        return field.code
     return "B" if isinstance(field, BinaryField) else None
 
 
@@ -185,8 +183,8 @@ def field_typed(field: Field, parsed: Any) -> AttributeValue | None:
     usual = _usual(field)
     if usual == "B" and isinstance(parsed, str) and not isinstance(parsed, Number):
         return {"B": _bytes(parsed)}
-    if usual in ("SS", "NS") and isinstance(parsed, list):
-        return {usual: _texts(parsed, Number if usual == "NS" else str)}
+    if usual in SET_CODES and isinstance(parsed, list):
+        return _from_tag(str(usual), parsed)
     return typed(parsed)
 
 

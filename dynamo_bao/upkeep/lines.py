@@ -172,6 +172,8 @@ def _given(owner: Field, parsed: Any) -> tuple[Any, Any]:
         raise owner.error(str(error), parsed) from None
     if stored is None:
         return _absent(owner), None
+    if "NULL" in stored and owner.nullable:
+        return owner.absent(), stored
     try:
         value = owner.from_dynamo(stored)
     except Exception:
@@ -184,5 +186,7 @@ def _absent(owner: Field) -> Any:
     """What a field reads as when it is not stored; refused where that would be no value of it."""
     value = owner.absent()
     if value is None and not owner.nullable:
-        raise owner.error("is required and cannot be null; leave it out to have it filled in", None)
+        fills_itself = owner.initial() is not NOTHING
+        mend = "leave it out to have it filled in" if fills_itself else "give it a value"
+        raise owner.error(f"is required and cannot be null; {mend}", None)
     return value

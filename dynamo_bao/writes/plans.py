@@ -22,8 +22,8 @@ from dynamo_bao.expressions.conditions import (
 )
 from dynamo_bao.expressions.updates import Update
 from dynamo_bao.fields.base import Field
-from dynamo_bao.fields.documents import StringSetField
 from dynamo_bao.fields.numeric import CounterField
+from dynamo_bao.fields.sets import SetField
 from dynamo_bao.identities import Identity
 from dynamo_bao.keys import Key
 from dynamo_bao.schema import Schema
@@ -418,7 +418,7 @@ def needs_known(schema: Schema, names: Iterable[str]) -> bool:
         return True
     unique = {constraint.field.name for constraint in schema.constraints.values()}
     return schema.versioned or any(
-        name in unique or isinstance(schema.fields[name], (CounterField, StringSetField)) for name in names
+        name in unique or isinstance(schema.fields[name], (CounterField, SetField)) for name in names
     )
 
 

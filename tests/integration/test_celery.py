@@ -43,6 +43,7 @@ class Parcel(Model, prefix="pa"):
 app = Celery("parcels", broker="memory://", backend="cache+memory://", task_cls=BaoTask, set_as_current=False)
 app.conf.broker_transport_options = {"polling_interval": 0.01}
 SEEN: list[Any] = []
+LEFT: list[Any] = []
 
 
 @app.task
@@ -96,8 +97,9 @@ def forgetful() -> None:
 
 @app.task
 def untidy() -> None:
-    """Opens a context and never leaves it."""
-    run_with_batch_context().__enter__()
+    """Opens a context, keeps it, and never leaves it."""
+    LEFT.append(run_with_batch_context())
+    LEFT[-1].__enter__()
 
 
 @app.task

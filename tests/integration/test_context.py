@@ -237,13 +237,13 @@ def test_one_context_object_opens_a_session_each_time() -> None:
 
 
 def test_contexts_left_out_of_order_are_an_error() -> None:
-    """Leaving the outer of two blocks first raises, and what is left still works."""
+    """Leaving the outer of two blocks first raises, and ends both; leaving the inner one then is no further error."""
     outer, inner = run_with_batch_context(), run_with_batch_context()
     outer.__enter__()
     session = inner.__enter__()
     with pytest.raises(ConcurrencyError, match="reverse order"):
         outer.__exit__(None, None, None)
-    assert current_session() is session
+    assert current_session() is None and not session.is_open
     inner.__exit__(None, None, None)
     assert current_session() is None
 

@@ -343,7 +343,8 @@ def test_contexts_that_the_application_never_left_are_closed_with_the_request(
 ) -> None:
     """They are told in the log, and the next request of the thread does not see them."""
     entered: list[Session] = []
-    app = answering(lambda: [entered.append(run_with_batch_context().__enter__()) or b""])  # type: ignore[func-returns-value]
+    contexts = [run_with_batch_context()]
+    app = answering(lambda: [entered.append(contexts[0].__enter__()) or b""])  # type: ignore[func-returns-value]
     serve(app)
     assert not entered[0].is_open and current_session() is None
     assert len(errors()) == 1 and "was never left" in errors()[0]

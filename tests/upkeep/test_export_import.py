@@ -6,7 +6,7 @@ import json
 import tracemalloc
 from collections.abc import Iterator
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timezone
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -167,8 +167,8 @@ def some_of_everything() -> None:
         views=3,
         flag=False,
         photo=bytes(range(256)),
-        at=datetime(1931, 5, 1),
-        ttl=datetime(2090, 1, 1),
+        at=datetime(1931, 5, 1, tzinfo=timezone.utc),
+        ttl=datetime(2090, 1, 1, tzinfo=timezone.utc),
         token=UUID(int=5),
         colour=Colour.RED,
         tags={"b", "a"},

@@ -1,0 +1,159 @@
+"""Dates, times of day and durations, stored as texts in their order."""
+
+from __future__ import annotations
+
+import re
+from datetime import date, datetime, time, timedelta
+from typing import Any, Final
+
+from dynamo_bao.errors import QueryError
+from dynamo_bao.fields.base import Field
+from dynamo_bao.fields.text import part_of_text
+from dynamo_bao.wire import AttributeValue
+
+_DAY_DIGITS: Final = 9
+_CEILING: Final = 10**_DAY_DIGITS
+_STORED_DURATION = re.compile(r"(-?)(\d{9})T(\d\d):(\d\d):(\d\d)(?:\.(\d{6}))?")
+_ISO_DURATION = re.compile(
+    r"([+-]?)P(?=\d|T\d)(?:(\d+)D)?(?:T(?=\d)(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)(?:[.,](\d{1,6}))?S)?)?", re.ASCII
+)
+
+
+class _OrderedText(Field):
+    """What these kinds have in common: the stored text is the key's text too."""
+
+    code = "S"
+    length_source = "32"
+
+    def text(self, value: Any) -> str:
+        """The stored text of a value."""
+        return str(value.isoformat())
+
+    def value(self, text: str) -> Any:
+        """The value of a stored text."""
+        raise NotImplementedError
+
+    def to_dynamo(self, value: Any) -> AttributeValue | None:
+        return {"S": self.text(value)}
+
+    def from_dynamo(self, stored: AttributeValue) -> Any:
+        return self.value(stored["S"])
+
+    def to_key(self, value: Any) -> str:
+        return self.text(value)
+
+    def from_key(self, text: str) -> Any:
+        value = self.value(text)
+        if self.text(value) != text:
+            raise ValueError("not the text of a key")
+        return value
+
+
+class DateField(_OrderedText):
+    """A `datetime.date`, stored as ``2026-01-31``; accepts that text too."""
+
+    python_types = (date,)
+    has_prefixes = True
+    decode_source = "_date({S})"
+    encode_source = '{{"S": {v}.isoformat()}}'
+
+    def fits(self, annotation: Any) -> bool:
+        return annotation is not datetime and super().fits(annotation)
+
+    def fine_source(self) -> str | None:
+        return "type({v}) is _date_type"
+
+    def normalise(self, value: Any) -> date:
+        if isinstance(value, datetime):
+            raise self.error("takes a date, not a datetime; give its .date()", value)
+        if isinstance(value, date):
+            return value if type(value) is date else date(value.year, value.month, value.day)
+        if not isinstance(value, str):
+            self.refuse_type(value, "a date or its text, as 2026-01-31")
+        try:
+            return date.fromisoformat(value)
+        except ValueError:
+            raise self.error("is not the text of a date, as 2026-01-31", value) from None
+
+    def value(self, text: str) -> date:
+        return date.fromisoformat(text)
+
+    def member(self, value: Any) -> AttributeValue:
+        return part_of_text(self, value) if isinstance(value, str) else self.operand(value)
+
+
+class TimeField(_OrderedText):
+    """A `datetime.time` without a zone, stored as ``14:30:00`` or ``14:30:00.250000``; accepts ISO texts too."""
+
+    python_types = (time,)
+    has_prefixes = True
+    decode_source = "_time({S})"
+    encode_source = '{{"S": {v}.isoformat()}}'
+
+    def normalise(self, value: Any) -> time:
+        if not isinstance(value, (time, str)):
+            self.refuse_type(value, "a time of day or its text, as 14:30:00")
+        try:
+            moment = time.fromisoformat(value) if isinstance(value, str) else value
+        except ValueError:
+            raise self.error("is not the text of a time of day, as 14:30:00", value) from None
+        if moment.tzinfo is not None:
+            raise self.error("has a time zone, which a time of day cannot keep; use a DateTimeField", value)
+        return time(moment.hour, moment.minute, moment.second, moment.microsecond)
+
+    def value(self, text: str) -> time:
+        return time.fromisoformat(text)
+
+    def member(self, value: Any) -> AttributeValue:
+        return part_of_text(self, value) if isinstance(value, str) else self.operand(value)
+
+
+class DurationField(_OrderedText):
+    """A `datetime.timedelta`, stored in order as its days and the rest: ``000000001T02:00:00``.
+
+    Accepts an ISO 8601 duration of days, hours, minutes and seconds too: ``P1DT2H``. Negative ones have a minus sign
+    and the complement of their days to nine nines, as negative integers have in keys.
+    """
+
+    python_types = (timedelta,)
+
+    def normalise(self, value: Any) -> timedelta:
+        if isinstance(value, timedelta):
+            return timedelta(value.days, value.seconds, value.microseconds)
+        if not isinstance(value, str):
+            self.refuse_type(value, "a timedelta or an ISO 8601 duration, as P1DT2H30M")
+        match = _ISO_DURATION.fullmatch(value)
+        try:
+            if match is None:
+                raise OverflowError
+            sign, days, hours, minutes, seconds, fraction = match.groups()
+            duration = timedelta(int(days or 0), int(seconds or 0), int((fraction or "0").ljust(6, "0")))
+            duration += timedelta(hours=int(hours or 0), minutes=int(minutes or 0))
+            return -duration if sign == "-" else duration
+        except (OverflowError, ValueError):
+            raise self.error("is not an ISO 8601 duration, as P1DT2H30M", value) from None
+
+    def text(self, value: timedelta) -> str:
+        days = value.days
+        rest = time(value.seconds // 3600, value.seconds // 60 % 60, value.seconds % 60, value.microseconds)
+        shown = f"{days:09d}" if days >= 0 else f"-{_CEILING - 1 + days:09d}"
+        return f"{shown}T{rest.isoformat()}"
+
+    def value(self, text: str) -> timedelta:
+        match = _STORED_DURATION.fullmatch(text)
+        if match is None:
+            raise ValueError("not a duration as it is stored")
+        sign, days, hours, minutes, seconds, fraction = match.groups()
+        shift = 1 - _CEILING if sign else 0
+        return timedelta(
+            days=int(days) + shift,
+            hours=int(hours),
+            minutes=int(minutes),
+            seconds=int(seconds),
+            microseconds=int(fraction or 0),
+        )
+
+    def member(self, value: Any) -> AttributeValue:
+        raise QueryError(
+            f"{self.model}.{self.name}: a duration has no part to look for; compare it.", field=self.name
+        )

@@ -1,0 +1,320 @@
+"""Sets: of texts, of numbers, and of whatever else their annotation says."""
+
+from __future__ import annotations
+
+import copy
+import typing
+from collections import abc
+from collections.abc import Callable, Iterable, Mapping
+from decimal import Decimal
+from typing import Any, Final
+
+from attrs import NOTHING
+
+from dynamo_bao.checkers import Unpack
+from dynamo_bao.errors import ConfigurationError, QueryError
+from dynamo_bao.fields.base import UNIONS, Field, FieldOptions, MemberFault, plain_class
+from dynamo_bao.fields.documents import check_depth, plain, set_form
+from dynamo_bao.fields.inference import CHOICES, field_inside, shown
+from dynamo_bao.fields.text import check_unicode, is_unicode
+from dynamo_bao.numbers import parse_number
+from dynamo_bao.wire import AttributeValue
+
+SET_CODES: Final = ("SS", "NS", "BS")
+_KINDS: Final = (set, frozenset, abc.Set, abc.MutableSet)
+
+
+def are_texts(members: Any) -> bool:
+    """Whether all of some values are texts, and nothing like texts, that UTF-8 can say."""
+    for member in members:
+        if type(member) is not str:
+            return False
+    text = "".join(members)
+    return text.isascii() or is_unicode(text)
+
+
+class SetField(Field):
+    """A `set` or `frozenset` of what its annotation says: ``set[UUID]``, ``frozenset[date]``.
+
+    It is stored as one of DynamoDB's sets where its members are stored as texts, numbers or binaries, else as a list.
+    The empty set is stored as no attribute, and inside a document as an empty list.
+
+    Args:
+        max_member_count: how many members there may be.
+
+    Attributes:
+        element: the field of a member.
+        container: what the values are, `set` or `frozenset`.
+    """
+
+    python_types = (set, frozenset)
+    can_be_key = False
+    ordered = False
+    is_hashable = False
+    needs_annotation = True
+    member_types: frozenset[Any] | None = None
+    annotation: Any = None
+    scope: Mapping[str, Any] | None = None
+    element: Field | None = None
+    container: type[Any] = set
+
+    def __init__(self, *, max_member_count: int | None = None, **options: Unpack[FieldOptions]) -> None:
+        super().__init__(**options)
+        self.max_member_count = max_member_count
+
+    # --- definition -----------------------------------------------------------------------------------
+
+    def fits(self, annotation: Any) -> bool:
+        if plain_class(annotation) not in (*_KINDS, Any, object):
+            return False
+        return self.member_types is None or _member_types(annotation) <= self.member_types
+
+    def adapted(self, annotation: Any, scope: Mapping[str, Any] | None = None) -> Field:
+        twin = copy.copy(self)
+        twin.annotation, twin.scope = annotation, scope
+        if plain_class(annotation) is frozenset:
+            twin.container, twin.is_hashable = frozenset, True
+        return twin
+
+    def bound(self, name: str, model: str, attribute: str, *, nullable: bool = False) -> SetField:
+        twin = super().bound(name, model, attribute, nullable=nullable)
+        twin.take_types(twin.annotation, twin.scope or {})
+        twin.scope = None
+        if twin.element is not None:
+            twin.code = f"{twin.element.code}S" if f"{twin.element.code}S" in SET_CODES else "L"
+            twin.is_bounded = twin.element.is_bounded
+        return twin
+
+    def take_types(self, annotation: Any, scope: Mapping[str, Any]) -> None:
+        """Makes the field of the members that an annotation promises."""
+        (member,) = typing.get_args(annotation) or (Any,)
+        try:
+            element = field_inside(member, scope, self.numbers)
+        except ConfigurationError as error:
+            raise self.misdeclared(f"its members: {str(error).removeprefix('.: ')}") from error
+        if (element.nullable and member is not Any) or not element.is_hashable:
+            raise self.misdeclared(
+                f"no field holds a {shown(annotation)}, as a set cannot have {shown(member)} as its members; make it a "
+                f"list, or its members of a frozen class."
+            )
+        self.element = element
+
+    @property
+    def is_native(self) -> bool:
+        """Whether it is one of DynamoDB's sets, to which members can be added and from which they can be taken."""
+        return self.code in SET_CODES
+
+    def parts(self) -> Iterable[Field]:
+        return () if self.element is None else (self.element,)
+
+    # --- values -----------------------------------------------------------------------------------------
+
+    def initial(self) -> Any:
+        if self.required is True and self.default is NOTHING:
+            return NOTHING
+        value = super().initial()
+        return self.container(() if value is NOTHING or value is None else value)
+
+    def absent(self) -> Any:
+        return self.container()
+
+    def accept(self, value: Any) -> Any:
+        return self.container() if value is None else super().accept(value)
+
+    def normalise(self, value: Any) -> Any:
+        if not isinstance(value, (set, frozenset, list, tuple)):
+            self.refuse_type(value, "a set")
+        return self.container(map(self.normalise_member, value))
+
+    def normalise_member(self, member: Any) -> Any:
+        """One member as the set holds it."""
+        assert self.element is not None
+        try:
+            held = self.element.accept(member)
+            hash(held)
+        except ValueError as error:
+            raise MemberFault.at(" (a member)", error) from error
+        except TypeError:
+            raise MemberFault(" (a member)", "would be read back as what a set cannot hold") from None
+        return held
+
+    def validate(self, value: Any) -> None:
+        if self.max_member_count is not None and len(value) > self.max_member_count:
+            raise self.error(f"has {len(value)} members, at most {self.max_member_count} are allowed", value)
+        if not self.is_bounded and not self.is_part:
+            check_depth(self.to_dynamo(value) or {})
+
+    # --- stored forms -----------------------------------------------------------------------------------
+
+    def to_dynamo(self, value: Any) -> AttributeValue | None:
+        assert self.element is not None
+        if not value and not self.is_part:
+            return None
+        return set_form(map(self.element.store_part, value))
+
+    def from_dynamo(self, stored: AttributeValue) -> Any:
+        assert self.element is not None
+        read = self.element.read_part
+        ((code, content),) = stored.items()
+        if code == "L" and (self.is_part or not self.is_native):
+            return self.container(map(read, content))
+        if code not in SET_CODES or not (self.is_part or code == self.code):
+            raise ValueError("not a stored set of this kind")
+        return self.container(read({code[0]: member}) for member in content)
+
+    def member(self, value: Any) -> AttributeValue:
+        try:
+            held = self.normalise_member(value)
+        except ValueError as error:
+            raise QueryError(f"{self.model}.{self.name}: {error}", field=self.name) from error
+        return self._stored_member(held)
+
+    def _stored_member(self, held: Any) -> AttributeValue:
+        assert self.element is not None
+        return self.element.store_part(held)
+
+
+def _member_types(annotation: Any) -> set[Any]:
+    """The classes that an annotation says the members have."""
+    (member,) = typing.get_args(annotation) or (Any,)
+    members = typing.get_args(member) if typing.get_origin(member) in UNIONS else (member,)
+    return set(map(plain_class, members))
+
+
+class StringSetField(SetField):
+    """A `set` of texts. The empty set is stored as no attribute.
+
+    Args:
+        max_string_length: how many characters a member may have.
+        max_member_count: how many members there may be.
+    """
+
+    needs_annotation = False
+    member_types: frozenset[Any] | None = frozenset((str, Any))
+    code = "SS"
+    decode_source = "set({SS})"
+    encode_source = '{{"SS": sorted({v})}}'
+    empty_source = "not {v}"
+    length_source = 'len("".join({v}))'
+    own_source = "{v}.copy()"
+
+    def __init__(
+        self,
+        *,
+        max_string_length: int | None = None,
+        max_member_count: int | None = None,
+        **options: Unpack[FieldOptions],
+    ) -> None:
+        super().__init__(max_member_count=max_member_count, **options)
+        self.max_string_length = max_string_length
+
+    def take_types(self, annotation: Any, scope: Mapping[str, Any]) -> None:
+        if self.container is frozenset:
+            self.decode_source = "frozenset({SS})"
+
+    @property
+    def _has_plain_members(self) -> bool:
+        return type(self).normalise_member is StringSetField.normalise_member
+
+    def fine_source(self) -> str | None:
+        return self._of_members(" and _are_texts({v})")
+
+    def normal_source(self) -> str | None:
+        kind = self.container.__name__
+        plain_texts = f"type({{v}}) is {kind} and set(map(type, {{v}})) <= _TEXT"
+        return plain_texts if self._has_plain_members else None
+
+    def plain_source(self) -> str | None:
+        return self._of_members("")
+
+    def _of_members(self, fine: str) -> str | None:
+        if not self._has_plain_members or self.max_string_length is not None:
+            return None
+        most = "" if self.max_member_count is None else f" and len({{v}}) <= {self.max_member_count}"
+        return f"type({{v}}) is {self.container.__name__}{fine}{most}"
+
+    def normalise(self, value: Any) -> Any:
+        if isinstance(value, (set, frozenset, list, tuple)) and self._has_plain_members and are_texts(value):
+            return self.container(value)  # each member is what normalise_member would make of it
+        return super().normalise(value)
+
+    def normalise_member(self, member: Any) -> Any:
+        if not isinstance(member, str):
+            self.refuse_type(member, "members that are str")
+        check_unicode(member)
+        return str.__str__(member)
+
+    def validate(self, value: Any) -> None:
+        super().validate(value)
+        if self.max_string_length is not None and any(
+            len(member) > self.max_string_length for member in value
+        ):
+            raise self.error(f"has a member longer than {self.max_string_length} characters", value)
+
+    def to_dynamo(self, value: Any) -> AttributeValue | None:
+        return {"SS": sorted(value)} if value else None
+
+    def from_dynamo(self, stored: AttributeValue) -> Any:
+        return self.container(stored["SS"])
+
+    def _stored_member(self, held: Any) -> AttributeValue:
+        return {"S": held}
+
+
+class NumberSetField(SetField):
+    """A `set` of numbers (`int`, `float` or `Decimal`). The empty set is stored as no attribute.
+
+    ``set[int]``, ``set[float]`` and ``set[Decimal]`` hold what they say. Without such an annotation whole numbers are
+    `int`, and fractions are `float` where that is exact, else `Decimal`.
+    """
+
+    needs_annotation = False
+    code = "NS"
+    member_types = frozenset((int, float, Decimal, Any))
+
+    def take_types(self, annotation: Any, scope: Mapping[str, Any]) -> None:
+        if len(typing.get_args(annotation)) == 1 and _member_types(annotation) & {int, float, Decimal}:
+            super().take_types(annotation, scope)
+
+    def normalise_member(self, member: Any) -> Any:
+        if isinstance(member, bool) or not isinstance(member, (int, float, Decimal)):
+            self.refuse_type(member, "members that are numbers")
+        return plain(member) if self.element is None else super().normalise_member(member)
+
+    def to_dynamo(self, value: Any) -> AttributeValue | None:
+        if self.element is not None:
+            return super().to_dynamo(value)
+        return {"NS": [repr(n) if isinstance(n, float) else str(n) for n in sorted(value)]} if value else None
+
+    def from_dynamo(self, stored: AttributeValue) -> Any:
+        if self.element is not None:
+            return super().from_dynamo(stored)
+        return self.container(map(parse_number, stored["NS"]))
+
+    def _stored_member(self, held: Any) -> AttributeValue:
+        ((_, members),) = (self.to_dynamo({held}) or {}).items()
+        return {"N": members[0]}
+
+
+class BinarySetField(SetField):
+    """A `set` of `bytes`. The empty set is stored as no attribute."""
+
+    needs_annotation = False
+    code = "BS"
+    member_types = frozenset((bytes, Any))
+
+    def take_types(self, annotation: Any, scope: Mapping[str, Any]) -> None:
+        super().take_types(set[bytes], scope)
+
+
+def _set(annotation: Any, inside: bool) -> Callable[..., Field] | None:
+    if plain_class(annotation) not in _KINDS:
+        return None
+    if inside:
+        return SetField
+    kind = next((kind for kind in _PLAIN_KINDS if kind().fits(annotation)), SetField)
+    return lambda **options: kind(**(options or {"required": True}))
+
+
+_PLAIN_KINDS: Final = (StringSetField, NumberSetField, BinarySetField)
+CHOICES.append(_set)
