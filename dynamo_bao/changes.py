@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
+from dynamo_bao.document_diff import edited
 from dynamo_bao.errors import (
     BaoError,
     ConditionalError,
@@ -19,6 +20,7 @@ from dynamo_bao.errors import (
     WriteOutcomeUnknownError,
 )
 from dynamo_bao.expressions.conditions import Attribute, Compare, Condition, Exists, Negation, all_of
+from dynamo_bao.fields.base import Field
 from dynamo_bao.filling import absorb, absorb_own, fill, new_loaded
 from dynamo_bao.instances import (
     Home,
@@ -38,9 +40,10 @@ from dynamo_bao.schema import Schema
 from dynamo_bao.session.session import Session
 from dynamo_bao.sharing import Sharing
 from dynamo_bao.tenancy import bound_tenant
-from dynamo_bao.tracking import Known, Loaded
+from dynamo_bao.tracking import Known, Loaded, form_of
 from dynamo_bao.wire import AttributeValue, Item
 from dynamo_bao.writes.actions import STORED, Action, WritePlan
+from dynamo_bao.writes.parts import Parts, left_by
 from dynamo_bao.writes.plans import (
     Delta,
     Members,
@@ -231,7 +234,7 @@ class Saving(Change):
     """Changes fields of a stored item, through its instance.
 
     Attributes:
-        changes: by field name the new value, None to remove it, or a `Delta` or `Members`.
+        changes: by field name the new value, None to remove it, or a `Delta`, `Members` or `Parts`.
         reindex: whether index keys and guards are written anew.
     """
 
@@ -284,7 +287,7 @@ class Saving(Change):
         unload(self.instance, consistent=True, keep_changes=False)
 
     def confirm(self) -> None:
-        relative = any(isinstance(value, (Delta, Members)) for value in self.changes.values())
+        relative = any(map(is_relative, self.changes.values()))
         if relative and state_of(self.instance).status is Status.LOADED:
             unload(self.instance, consistent=True, keep_changes=True)
         if self.session is not None and state_of(self.instance).session is not self.session:
@@ -408,26 +411,34 @@ def applied(
     Args:
         values: the loaded values, from which relative changes are reckoned; without them they cannot be told.
     """
-    if stored is None:
+    if stored is None or (values is None and any(map(is_relative, changes.values()))):
         return None
     item = dict(stored)
     for name, change in changes.items():
-        if isinstance(change, (Delta, Members)) and values is None:
-            return None
         field = schema.fields[name]
-        value = absolute(change, values.get(name)) if values is not None else change
-        after = None if value is None else field.to_dynamo(value)
-        if after is None:
-            item.pop(str(field.attribute), None)
+        before = item.pop(str(field.attribute), None)
+        if isinstance(change, Parts):
+            after = left_by(change, before)
         else:
+            value = absolute(field, change, (values or {}).get(name))
+            after = None if value is None else field.to_dynamo(value)
+        if after is not None:
             item[str(field.attribute)] = after
     return item
 
 
-def absolute(change: Any, before: Any) -> Any:
+def is_relative(change: Any) -> bool:
+    """Whether what a change leaves behind depends on what is stored."""
+    return isinstance(change, (Delta, Members)) or (isinstance(change, Parts) and change.is_relative)
+
+
+def absolute(field: Field, change: Any, before: Any) -> Any:
     """The value that a change makes of the one before."""
     if isinstance(change, Delta):
         return (before or 0) + change.amount
     if isinstance(change, Members):
         return (set(before or ()) | change.added) - change.removed
+    if isinstance(change, Parts):
+        form = edited(form_of(field, before), change.edits)
+        return None if form is None else field.from_dynamo(form)
     return change

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from attrs import frozen
 
 from dynamo_bao.capacity import NOTHING_CONSUMED, Capacity
 from dynamo_bao.codec import STATE
+from dynamo_bao.document_diff import same_stored
 from dynamo_bao.errors import DataFormatError
+from dynamo_bao.fields.base import Field
 from dynamo_bao.identities import Identity
 from dynamo_bao.instances import (
     LOADED,
@@ -29,7 +32,7 @@ from dynamo_bao.instances import (
 from dynamo_bao.items import Stored, is_row
 from dynamo_bao.keys import Key
 from dynamo_bao.schema import Schema
-from dynamo_bao.tracking import HandedOut, remembered
+from dynamo_bao.tracking import HandedOut, form_of, remembered
 from dynamo_bao.wire import PK, SK, Item
 
 
@@ -198,7 +201,7 @@ def absorb(instance: Any, item: Item, keep: Iterable[str] = ()) -> None:
     _forget_bad(state, values, kept)
     for name, value in decoded.items():
         if name not in kept:
-            _take_on(values, name, value)
+            _take_on(values, state.home.schema.fields[name], value)
     _stored(instance, state, values, item, True, kept)
 
 
@@ -230,20 +233,28 @@ def _read_documents(state: State, schema: Schema, values: dict[str, Any], item: 
     for field in schema.documents:
         stored = item.get(str(field.attribute))
         if stored is None:
-            _take_on(values, field.name, field.absent())
+            _take_on(values, field, field.absent())
             continue
         try:
-            _take_on(values, field.name, field.from_dynamo(stored))
+            _take_on(values, field, field.from_dynamo(stored))
         except Exception:  # a field that cannot read what it stores itself; that is stored nevertheless
             state.bad = {**(state.bad or {}), field.name: stored}
             del values[field.name]
 
 
-def _take_on(values: dict[str, Any], name: str, value: Any) -> None:
-    """Puts a value in the place of the one that is held, unless they are equal and of one type."""
-    held = values.get(name, _NOTHING)
-    if held != value or type(held) is not type(value):
-        values[name] = value
+def _take_on(values: dict[str, Any], field: Field, value: Any) -> None:
+    """Puts a value in the place of the one that is held, unless they are of one type and equal, or stored the same."""
+    held = values.get(field.name, _NOTHING)
+    if type(held) is type(value):
+        if held == value:
+            return
+        if hasattr(held, "__dict__") or hasattr(
+            held, "__slots__"
+        ):  # of a class that may not tell what is equal
+            with suppress(ValueError, TypeError):
+                if same_stored(form_of(field, held), form_of(field, value)):
+                    return
+    values[field.name] = value
 
 
 _NOTHING = object()

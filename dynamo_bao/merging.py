@@ -7,10 +7,13 @@ from collections.abc import Iterable
 from typing import Any, TypeVar
 
 from dynamo_bao.changes import Change, Creation, Deleting, Requirement, Saving, absolute
+from dynamo_bao.document_diff import edited
 from dynamo_bao.errors import ConditionalError, ItemNotFoundError, QueryError
 from dynamo_bao.expressions.conditions import all_of, is_empty
-from dynamo_bao.tracking import Known
+from dynamo_bao.fields.base import Field
+from dynamo_bao.tracking import Known, form_of
 from dynamo_bao.writes.actions import WritePlan
+from dynamo_bao.writes.parts import Parts
 from dynamo_bao.writes.plans import Delta, Members, plan_create, plan_delete, plan_replace
 
 C = TypeVar("C", bound=Change)
@@ -70,7 +73,11 @@ def merged(first: Change, second: Change) -> Change | None:
             key=first.subject.identity.primary_id,
         )
     if isinstance(first, Creation):
-        return first.with_values({**first.values, **_absolute(second, first.values)})
+        fields, before = first.subject.schema.fields, first.values
+        changed = {
+            name: absolute(fields[name], change, before.get(name)) for name, change in second.changes.items()
+        }
+        return first.with_values({**before, **changed})
     assert isinstance(first, Saving)
     return _saved(first, second)
 
@@ -113,16 +120,17 @@ def _saved(first: Saving, second: Saving) -> Saving:
     both.condition = all_of((first.condition, second.condition))
     both.reindex = first.reindex or second.reindex
     both.changes = dict(first.changes)
-    for name, change in second.changes.items():
-        both.changes[name] = _after(both.changes.get(name), change) if name in both.changes else change
     fields = first.subject.schema.fields
+    for name, change in second.changes.items():
+        earlier = both.changes.get(name)
+        both.changes[name] = _after(fields[name], earlier, change) if name in both.changes else change
     touched = {str(fields[name].attribute) for name in first.changes}
     later = {name: value for name, value in second.assumed.items() if name not in touched}
     both.assumed = {**later, **first.assumed}
     return both
 
 
-def _after(first: Any, second: Any) -> Any:
+def _after(field: Field, first: Any, second: Any) -> Any:
     """The change of one field that two changes make together."""
     if isinstance(first, Delta) and isinstance(second, Delta):
         return Delta(first.amount + second.amount)
@@ -130,8 +138,9 @@ def _after(first: Any, second: Any) -> Any:
         return Members(
             (first.added - second.removed) | second.added, (first.removed - second.added) | second.removed
         )
-    return absolute(second, first)
-
-
-def _absolute(saving: Saving, before: Any) -> dict[str, Any]:
-    return {name: absolute(change, before.get(name)) for name, change in saving.changes.items()}
+    if isinstance(second, Parts):
+        if isinstance(first, Parts):
+            return first.then(second)
+        form = edited(form_of(field, first), second.edits)
+        return None if form is None else field.from_dynamo(form)
+    return absolute(field, second, first)

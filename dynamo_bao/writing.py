@@ -14,6 +14,7 @@ from dynamo_bao.changes import (
     known_of,
 )
 from dynamo_bao.database import Database
+from dynamo_bao.document_diff import Edit, begins_with, differences, restored
 from dynamo_bao.errors import (
     BaoError,
     ConditionalError,
@@ -28,6 +29,8 @@ from dynamo_bao.expressions.conditions import EMPTY, Condition
 from dynamo_bao.expressions.dicts import condition_from
 from dynamo_bao.expressions.render import Placeholders, render_condition
 from dynamo_bao.fields.base import Field
+from dynamo_bao.fields.containers import ListField, MapField
+from dynamo_bao.fields.nested import NestedField
 from dynamo_bao.fields.numeric import CounterField
 from dynamo_bao.fields.sets import SetField
 from dynamo_bao.fields.text import VersionField
@@ -49,12 +52,13 @@ from dynamo_bao.scope import enter, enter_through, open_transaction, require_own
 from dynamo_bao.sending import round_of
 from dynamo_bao.session.session import Session
 from dynamo_bao.session.work import Entry
-from dynamo_bao.tracking import Known, Loaded
+from dynamo_bao.tracking import HandedOut, Known, Loaded, form_of
 from dynamo_bao.transport.messages import Reply, Request
 from dynamo_bao.updating import UpdatingByKey, lacking
 from dynamo_bao.wire import AttributeValue, Item
 from dynamo_bao.writes.actions import check_item_size
 from dynamo_bao.writes.execute import Send, Write
+from dynamo_bao.writes.parts import FieldShape, Parts
 from dynamo_bao.writes.plans import (
     Delta,
     Members,
@@ -173,7 +177,7 @@ def saving_of(instance: Any, condition: ConditionLike, force_reindex: bool) -> S
     change.known = loaded
     change.assumed = _version_assumed(schema, changes, None if loaded is None else loaded.item)
     if collected:
-        change.assumed = {**_values_assumed(change), **change.assumed}
+        _conditioned(change)
     return change
 
 
@@ -184,8 +188,21 @@ def _values_assumed(change: Saving) -> Assumed:
     return {
         str(field.attribute): change.known.item.get(str(field.attribute))
         for field in fields
-        if not field.renews and not isinstance(change.changes[field.name], (Delta, Members))
+        if not field.renews and not isinstance(change.changes[field.name], (Delta, Members, Parts))
     }
+
+
+def _conditioned(change: Saving) -> None:
+    """Has a save in a transaction require that what it changes is stored as it was read."""
+    known, fields = change.known, change.subject.schema.fields
+    assert known is not None
+    change.changes = {
+        name: value.conditioned(known.item.get(str(fields[name].attribute)))
+        if isinstance(value, Parts)
+        else value
+        for name, value in change.changes.items()
+    }
+    change.assumed = {**_values_assumed(change), **change.assumed}
 
 
 def _changes(instance: Any, names: list[str], loaded: Loaded | None) -> dict[str, Any]:
@@ -209,11 +226,13 @@ def _changes(instance: Any, names: list[str], loaded: Loaded | None) -> dict[str
 
 def _difference(instance: Any, field: Field, value: Any, loaded: Loaded) -> Any:
     """What a save does to a field that has another value than the one that was loaded."""
-    if value is None:
-        return None
     if field.name not in loaded.values:
         return value  # what is stored cannot be read, so nothing is relative to it
     handed = loaded.handed_out(field.name)
+    if isinstance(field, (MapField, ListField, NestedField)):
+        return _document(field, value, handed)
+    if value is None:
+        return None
     if isinstance(field, CounterField):
         return Delta(
             value - (_decoded(field, handed.form) if not handed.blind else loaded.values[field.name])
@@ -226,6 +245,35 @@ def _difference(instance: Any, field: Field, value: Any, loaded: Loaded) -> Any:
         before = _decoded(field, handed.form)
         return Members(frozenset(value - before), frozenset(before - value))
     return value
+
+
+def _document(field: Field, value: Any, handed: HandedOut) -> Any:
+    """What a save does to a map, a list or a nested object."""
+    before, after, stored = handed.form, form_of(field, value), handed.stored
+    shape = FieldShape(field)
+    if handed.blind:
+        return value
+    if before is not None and after is not None:
+        if "L" in after:
+            edits = [_list_edit(before, after, stored)]
+        elif shape.whole:
+            edits = [Edit((), "set", restored(after, before, stored), stored)]
+        else:
+            edits = differences(before, after, shape, stored)
+    elif isinstance(field, ListField):
+        return value
+    else:
+        edits = [Edit((), "remove" if after is None else "set", after, stored)]
+    return Parts(tuple(edits), shape, after, stored)
+
+
+def _list_edit(before: AttributeValue, after: AttributeValue, stored: AttributeValue | None) -> Edit:
+    """What makes one list of another: new members at its end, or all of it."""
+    if stored is None:
+        return Edit((), "append", after, before={"L": []})
+    if begins_with(after, before):
+        return Edit((), "append", {"L": after["L"][len(before["L"]) :]}, before=stored)
+    return Edit((), "set", restored(after, before, stored))
 
 
 def _decoded(field: Field, form: AttributeValue | None) -> Any:
@@ -293,7 +341,8 @@ def _update_loaded(
     missing = {} if known is None else lacking(home.schema, known.item, defaults)
     change = Saving(home, session, subject, instance, wanted, changes={**missing, **changes})
     change.known = known
-    change.assumed = {**_values_assumed(change), **asked}
+    change.assumed = asked
+    _conditioned(change)
     return change
 
 

@@ -114,6 +114,7 @@ LEVELS: tuple[tuple[str, tuple[str, ...]], ...] = (
         (
             "writes",
             "writes.actions",
+            "writes.parts",
             "writes.plans",
             "writes.execute",
             "writes.failures",

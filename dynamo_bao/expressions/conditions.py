@@ -16,9 +16,10 @@ from dynamo_bao.errors import QueryError
 
 @frozen
 class Attribute:
-    """A stored attribute by its own name, with typed values; what the library's own conditions use."""
+    """A stored attribute by its own name, or a part of it, with typed values; what the library's own conditions use."""
 
     name: str
+    steps: tuple[str | int, ...] = ()
 
 
 Path = str | Attribute

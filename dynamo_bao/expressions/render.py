@@ -59,6 +59,13 @@ class Placeholders:
         """A document path with every name replaced: ``a.b[0]`` becomes ``#n0.#n1[0]``."""
         return ".".join(self.name(name) + index for name, index in _SEGMENT.findall(path))
 
+    def at(self, attribute: Attribute) -> str:
+        """The path of an attribute, or of a part of it, with every name replaced."""
+        path = self.name(attribute.name)
+        for step in attribute.steps:
+            path += f"[{step}]" if isinstance(step, int) else f".{self.name(step)}"
+        return path
+
     def value(self, value: AttributeValue) -> str:
         """A placeholder for one typed value, such as ``:v0``."""
         placeholder = f":v{len(self.values)}"
@@ -99,7 +106,7 @@ class _Renderer:
 
     def path(self, path: Path) -> str:
         if isinstance(path, Attribute):
-            return self._placeholders.name(path.name)
+            return self._placeholders.at(path)
         return self._placeholders.path(self._resolver.attribute(path))
 
     def operand(self, path: Path, value: Any, operator: str) -> str:

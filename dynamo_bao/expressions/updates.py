@@ -1,11 +1,61 @@
-"""What an ``UpdateItem`` does, as a value: attributes to set, remove, add to and delete from."""
+"""What an ``UpdateItem`` does, as a value: attributes to set, remove, add to and delete from; parts of documents."""
 
 from __future__ import annotations
 
-from attrs import Factory, define
+from attrs import Factory, define, frozen
 
+from dynamo_bao.document_diff import Edit, begins_with, part_at, same_stored
+from dynamo_bao.expressions.conditions import Attribute
 from dynamo_bao.expressions.render import Placeholders
 from dynamo_bao.wire import AttributeValue, Item
+
+_ZERO: AttributeValue = {"N": "0"}
+_NO_MEMBERS: AttributeValue = {"L": []}
+
+
+@frozen
+class PartChange:
+    """A change of what is at a path: of a part of a document, or of an attribute in other ways than setting it."""
+
+    target: Attribute
+    edit: Edit
+
+    def render(self, placeholders: Placeholders) -> str:
+        """The action as it stands in a clause ``SET`` or ``REMOVE``."""
+        path, action, value = placeholders.at(self.target), self.edit.action, self.edit.value
+        if action == "remove" or value is None:
+            return path
+        if action in ("append", "prepend"):
+            known = f"if_not_exists({path}, {placeholders.value(_NO_MEMBERS)})"
+            new = placeholders.value(value)
+            first, second = (known, new) if action == "append" else (new, known)
+            return f"{path} = list_append({first}, {second})"
+        if action == "increment":
+            return (
+                f"{path} = if_not_exists({path}, {placeholders.value(_ZERO)}) + {placeholders.value(value)}"
+            )
+        if action == "if_missing":
+            return f"{path} = if_not_exists({path}, {placeholders.value(value)})"
+        return f"{path} = {placeholders.value(value)}"
+
+    @property
+    def removes(self) -> bool:
+        """Whether it removes what is there."""
+        return self.edit.value is None
+
+    @property
+    def repeats_safely(self) -> bool:
+        """Whether doing it twice leaves what doing it once does."""
+        return self.edit.action in ("set", "remove", "if_missing") or self.edit.before is not None
+
+    def is_in(self, item: Item) -> bool:
+        """Whether an item is as this change leaves it; what is counted up does not tell."""
+        edit, stored = self.edit, part_at(item.get(self.target.name), self.target.steps)
+        if edit.action == "append" and edit.before is not None and edit.value is not None:
+            return begins_with(stored, {"L": [*edit.before["L"], *edit.value["L"]]})
+        if edit.action == "if_missing":
+            return stored is not None
+        return edit.is_relative or same_stored(stored, edit.value)
 
 
 @define
@@ -17,12 +67,14 @@ class Update:
         remove: attributes to remove.
         add: attribute to the number to add, or the set members to add.
         delete: attribute to the set members to take out.
+        parts: what is changed at paths.
     """
 
     set_: Item = Factory(dict)
     remove: dict[str, None] = Factory(dict)
     add: dict[str, AttributeValue] = Factory(dict)
     delete: dict[str, AttributeValue] = Factory(dict)
+    parts: list[PartChange] = Factory(list)
 
     def put(self, attribute: str, value: AttributeValue | None) -> None:
         """Sets `attribute`, or removes it where `value` is None."""
@@ -33,22 +85,16 @@ class Update:
 
     def is_empty(self) -> bool:
         """Whether there is nothing to do."""
-        return not (self.set_ or self.remove or self.add or self.delete)
+        return not (self.set_ or self.remove or self.add or self.delete or self.parts)
 
     def render(self, placeholders: Placeholders) -> str:
         """The ``UpdateExpression``, its names and values registered with `placeholders`."""
-        clauses = []
-        for keyword, template, entries in (
-            ("SET", "{} = {}", self.set_),
-            ("ADD", "{} {}", self.add),
-            ("DELETE", "{} {}", self.delete),
-        ):
-            if entries:
-                actions = (
-                    template.format(placeholders.name(attribute), placeholders.value(value))
-                    for attribute, value in entries.items()
-                )
-                clauses.append(f"{keyword} {', '.join(actions)}")
-        if self.remove:
-            clauses.append("REMOVE " + ", ".join(placeholders.name(attribute) for attribute in self.remove))
-        return " ".join(clauses)
+        name, value = placeholders.name, placeholders.value
+        sets = [f"{name(attribute)} = {value(new)}" for attribute, new in self.set_.items()]
+        sets += [part.render(placeholders) for part in self.parts if not part.removes]
+        adds = [f"{name(attribute)} {value(new)}" for attribute, new in self.add.items()]
+        deletes = [f"{name(attribute)} {value(old)}" for attribute, old in self.delete.items()]
+        removes = [name(attribute) for attribute in self.remove]
+        removes += [part.render(placeholders) for part in self.parts if part.removes]
+        clauses = (("SET", sets), ("ADD", adds), ("DELETE", deletes), ("REMOVE", removes))
+        return " ".join(f"{keyword} {', '.join(actions)}" for keyword, actions in clauses if actions)

@@ -87,13 +87,27 @@ class TypedField(DocumentField):
 
 
 class MapField(TypedField):
-    """A `dict` with `str` keys, stored as a native map; the annotation says of what: ``dict[str, Decimal]``."""
+    """A `dict` with `str` keys, stored as a native map; the annotation says of what: ``dict[str, Decimal]``.
+
+    A save sends the members that changed, each by its path, and leaves all others as they are stored.
+
+    Args:
+        whole: whether the map is one unit: a save sends all of it, on condition that it is stored as it was loaded.
+        numbers: ``"decimal"`` for numbers that are always `Decimal`; by default whole ones are `int`, fractions are
+            `float` where that is exact, and `Decimal` elsewhere.
+    """
 
     python_types: tuple[type, ...] = (dict,)
     kinds = (dict, abc.Mapping, abc.MutableMapping)
     code = "M"
     decode_source = "_map({M})"
     key: Field | None = None
+
+    def __init__(
+        self, *, whole: bool = False, numbers: str = "auto", **options: Unpack[FieldOptions]
+    ) -> None:
+        super().__init__(numbers=numbers, **options)
+        self.is_unit = whole
 
     def fits(self, annotation: Any) -> bool:
         return super().fits(annotation) or typing.is_typeddict(annotation)
@@ -138,7 +152,10 @@ class MapField(TypedField):
 
 
 class ListField(TypedField):
-    """A `list`, stored as a native list; the annotation says of what: ``list[Line]``, also ``tuple[int, …]``."""
+    """A `list`, stored as a native list; the annotation says of what: ``list[Line]``, also ``tuple[int, …]``.
+
+    A save sends all of it; of one that was only appended to, the new members.
+    """
 
     python_types = (list, tuple)
     kinds = (list, tuple, abc.Sequence, abc.MutableSequence, abc.Collection, abc.Iterable)

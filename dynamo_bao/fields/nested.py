@@ -47,10 +47,12 @@ class NestedField(Field):
     """An instance of an attrs class or a dataclass, stored as a native map of its members.
 
     Each member is checked, stored and read by its annotation, at any depth. Members of the stored map that the class
-    does not have are left as they are.
+    does not have are left as they are: a save sends the members that changed, each by its path.
 
     Args:
         cls: the class; left out, the annotation says it.
+        whole: whether an object is one unit, as one of a frozen class is: a save sends all of it, on condition that it
+            is stored as it was loaded. For classes with rules about several members.
         numbers: what numbers become where no annotation says it, as `MapField` has it.
 
     Example:
@@ -67,9 +69,12 @@ class NestedField(Field):
     is_bounded = False
     code = "M"
 
-    def __init__(self, cls: Any = None, *, numbers: str = "auto", **options: Unpack[FieldOptions]) -> None:
+    def __init__(
+        self, cls: Any = None, *, whole: bool = False, numbers: str = "auto", **options: Unpack[FieldOptions]
+    ) -> None:
         super().__init__(**options)
         self.cls = cls
+        self.whole = whole
         self.numbers = numbers
         self.needs_annotation = cls is None
         self.scope: Mapping[str, Any] | None = None
@@ -88,7 +93,7 @@ class NestedField(Field):
                 "NestedField needs an attrs class or a dataclass: NestedField(Address) or `: Address`."
             )
         twin.made, twin.scope = made, None
-        twin.is_unit = _is_frozen(made)
+        twin.is_unit = twin.whole or _is_frozen(made)
         twin.is_hashable = made.__hash__ is not None
         twin.checks_itself = _checks_itself(made)
         twin.members = _members_of(twin, self.scope or {})

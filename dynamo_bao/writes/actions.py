@@ -8,8 +8,8 @@ from typing import Any
 from attrs import evolve, frozen
 
 from dynamo_bao.codec import is_small
-from dynamo_bao.document_diff import same_stored
-from dynamo_bao.errors import ValidationError
+from dynamo_bao.document_diff import edited, same_stored
+from dynamo_bao.errors import QueryError, ValidationError
 from dynamo_bao.expressions.conditions import EMPTY, Attribute, Compare, Condition, Exists, Negation, all_of
 from dynamo_bao.expressions.render import Placeholders, Resolver, render_condition
 from dynamo_bao.expressions.updates import Update
@@ -31,6 +31,12 @@ NOT_STORED: Condition = Negation(STORED)
 """The item does not exist."""
 NO_ATTRIBUTE = "_bao_nothing"
 """An attribute that no item has. Removing it changes nothing; an update that changes nothing needs some action."""
+
+
+FEW_PATHS = 10
+"""Up to so many paths never make an expression too long, whatever else is in it."""
+MAX_PATHS_BYTES = 3584
+"""How long an expression may be that is made of paths."""
 
 
 @frozen
@@ -63,9 +69,24 @@ class Action:
         placeholders.into(request)
         return request
 
+    def is_long(self, resolver: Resolver) -> bool:
+        """Whether an expression of an update is longer than should travel."""
+        assert self.update is not None
+        if len(self.update.parts) <= FEW_PATHS:
+            return False
+        try:
+            condition = render_condition(self.condition, Placeholders(), resolver)
+        except QueryError:
+            return True
+        return max(len(condition), len(self.update.render(Placeholders()))) > MAX_PATHS_BYTES
+
     def repeats_safely(self) -> bool:
         """Whether carrying it out twice leaves what carrying it out once does."""
-        return self.update is None or not any("N" in value for value in self.update.add.values())
+        update = self.update
+        return update is None or not (
+            any("N" in value for value in update.add.values())
+            or any(not part.repeats_safely for part in update.parts)
+        )
 
     def already_done(self, stored: Item | None) -> bool:
         """Whether `stored` is what this action leaves behind."""
@@ -87,6 +108,7 @@ class Action:
             and not any(name in stored for name in update.remove)
             and all(_members(value) <= _members(stored.get(name)) for name, value in update.add.items())
             and not any(_members(value) & _members(stored.get(name)) for name, value in update.delete.items())
+            and all(part.is_in(stored) for part in update.parts)
         )
 
     @property
@@ -95,7 +117,8 @@ class Action:
         assert self.update is not None
         update = self.update
         members = any("N" not in value for value in update.add.values())
-        return members or bool(update.set_ or update.delete or update.remove.keys() - {NO_ATTRIBUTE})
+        parts = any(part.repeats_safely for part in update.parts)
+        return members or parts or bool(update.set_ or update.delete or update.remove.keys() - {NO_ATTRIBUTE})
 
 
 def _members(value: AttributeValue | None) -> set[Any]:
@@ -233,4 +256,9 @@ def check_update_size(model: str, key: str, before: Item, update: Update) -> Non
             after[name] = {"SS": list(_members(after.get(name)) | _members(value))}
     for name in update.delete:
         after.pop(name, None)
+    for part in update.parts:
+        name = part.target.name
+        changed = edited(after.pop(name, None), [part.edit])
+        if changed is not None:
+            after[name] = changed
     check_item_size(model, key, after)

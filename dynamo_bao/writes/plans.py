@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from attrs import Factory, define, evolve, frozen
 
 from dynamo_bao.document_diff import same_stored
+from dynamo_bao.errors import DataFormatError
 from dynamo_bao.expressions.conditions import (
     Attribute,
     Compare,
@@ -31,6 +32,7 @@ from dynamo_bao.shapes import ConstraintShape, IndexShape, Part
 from dynamo_bao.tracking import Known
 from dynamo_bao.wire import DERIVED, SEARCH_TEXT, AttributeValue, Item
 from dynamo_bao.writes.actions import NO_ATTRIBUTE, NOT_STORED, STORED, Action, WritePlan, check_update_size
+from dynamo_bao.writes.parts import MAX_PATHS, Parts, PartsPlan, is_long
 
 
 class Subject(NamedTuple):
@@ -157,23 +159,38 @@ def plan_update(
     """Changes fields of an item that must exist.
 
     Args:
-        changes: by field name the new (accepted) value, None to remove it, or a `Delta` or `Members`.
+        changes: by field name the new (accepted) value, None to remove it, or a `Delta`, `Members` or `Parts`.
         known: the item as it was read, if it was.
         condition: what else must hold.
         reindex: whether all index and iteration keys, and the guards, are written anew; needs `known`.
     """
+    if not any(isinstance(value, Parts) for value in changes.values()):
+        return _plan_update(subject, changes, known, condition, reindex, MAX_PATHS)
+    for most in _FEWER_PATHS:
+        plan = _plan_update(subject, changes, known, condition, reindex, most)
+        if most == 1 or not plan.main_action.is_long(subject.schema):
+            break
+    return plan
+
+
+_FEWER_PATHS = (MAX_PATHS, 40, 15, 5, 1)
+"""How many paths are tried, one number after the other, until the expressions are short enough."""
+
+
+def _plan_update(
+    subject: Subject,
+    changes: Mapping[str, Any],
+    known: Known | None,
+    condition: Condition,
+    reindex: bool,
+    most: int,
+) -> WritePlan:
+    """`plan_update` with so many paths into documents at most, where it is known what is stored."""
     schema, draft = subject.schema, _Draft()
     draft.conditions += [STORED, condition]
     _check_counters(subject, changes, known)
     changes = _with_indexed_counters(draft, schema, changes, known)
-    for name, value in changes.items():
-        field = schema.fields[name]
-        if isinstance(value, Delta):
-            _put_delta(draft, field, value, known)
-        elif isinstance(value, Members):
-            _put_members(draft, field, value, known)
-        else:
-            draft.update.put(str(field.attribute), None if value is None else field.to_dynamo(value))
+    _put_fields(draft, subject, changes, known, most)
     current = {**known.values, **changes} if reindex and known is not None else changes
     for index in schema.indexes.values():
         _put_index(draft, subject, index, current, known)
@@ -196,6 +213,42 @@ def _check_counters(subject: Subject, changes: Mapping[str, Any], known: Known |
         if isinstance(value, Delta) and known is not None and name not in known.values:
             stored = known.item[str(subject.schema.fields[name].attribute)]
             raise subject.schema.unreadable(subject.identity.primary_id, name, stored)
+
+
+def _put_fields(
+    draft: _Draft, subject: Subject, changes: Mapping[str, Any], known: Known | None, most: int
+) -> None:
+    """Changes the fields' own attributes."""
+    paths = sum(len(value.edits) for value in changes.values() if isinstance(value, Parts))
+    documents = sum(isinstance(value, Parts) for value in changes.values())
+    share = paths if paths <= most else max(1, most // documents)
+    for name, value in changes.items():
+        field = subject.schema.fields[name]
+        if isinstance(value, Delta):
+            _put_delta(draft, field, value, known)
+        elif isinstance(value, Members):
+            _put_members(draft, field, value, known)
+        elif isinstance(value, Parts):
+            _put_parts(draft, subject, field, value, None if known is None else known.item, share)
+        else:
+            draft.update.put(str(field.attribute), None if value is None else field.to_dynamo(value))
+
+
+def _put_parts(
+    draft: _Draft, subject: Subject, field: Field, parts: Parts, item: Item | None, most: int
+) -> None:
+    """Changes parts of a document, with at most so many paths."""
+    model, key = subject.schema.name, subject.identity.primary_id
+    try:
+        PartsPlan(str(field.attribute), parts, item, most).into(draft.update, draft.conditions)
+    except ValueError as error:
+        raise DataFormatError(
+            f"{model} {key}: a part of {field.name} cannot be changed: {error}; nothing was written. Give the field "
+            f"whole, or correct the item.",
+            model=model,
+            key=key,
+            field=field.name,
+        ) from None
 
 
 def _with_indexed_counters(
@@ -223,6 +276,7 @@ def needs_source(schema: Schema, changes: Mapping[str, Any]) -> bool:
         any(constraint.field.name in changes for constraint in schema.constraints.values())
         or any(isinstance(changes.get(name), Delta) for name in indexed_names(schema))
         or needs_search_sources(schema, changes)
+        or is_long(changes)
     )
 
 

@@ -64,7 +64,7 @@ class Ticket:
 
 class Everything(Model, prefix="ev"):
     key: str = StringField()
-    other: str = StringField(default="")
+    other: str = StringField(default="none")
     note: str | None = StringField(default=None, max_length=5)
     whole: int | None = IntegerField(default=None)
     visits: int = CounterField()
