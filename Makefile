@@ -1,8 +1,13 @@
-# `make demo` and `make test` need nothing but Python 3.10 or newer; `make help` lists the rest.
+# `make demo` and `make test` need nothing but Python 3.10 or newer, which brings Node.js and Java as packages where the
+# system has none; `make help` lists the rest. Without make: docs/testing.md has the same as commands.
 
 PYTHON ?= python3
 VENV := .venv
+ifeq ($(OS),Windows_NT)
+BIN := $(VENV)/Scripts
+else
 BIN := $(VENV)/bin
+endif
 READY := $(VENV)/.ready
 DEMO_READY := $(VENV)/.ready-demo
 BENCH_READY := $(VENV)/.ready-bench
@@ -16,18 +21,18 @@ PATHS_TESTS := tests/integration tests/semantics tests/defects tests/parity
 .PHONY: help demo serve test long reliability paths parity interop javascript test-minimum mutants bench profile check lint types format engines clean
 
 help:  ## this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## ?/\1\t/' | expand -t 12
+	@$(PYTHON) -c "import re; [print(f'{name:14}{text}') for name, text in re.findall(r'^([a-z-]+):.*?## +(.*)', open('Makefile', encoding='utf-8').read(), re.M)]"
 
-$(BIN)/python:
+$(VENV)/pyvenv.cfg:
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.10 or newer is needed; say which: make PYTHON=python3.12 …" if sys.version_info < (3, 10) else 0)'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install -qq --upgrade pip
 
-$(DEMO_READY): setup.cfg | $(BIN)/python
+$(DEMO_READY): setup.cfg | $(VENV)/pyvenv.cfg
 	$(BIN)/python -m pip install -qq -e '.[examples]'
 	@touch $@
 
-$(READY): setup.cfg | $(BIN)/python
+$(READY): setup.cfg | $(VENV)/pyvenv.cfg
 	$(BIN)/python -m pip install -qq -e '.[dev]'
 	@touch $@ $(DEMO_READY)
 

@@ -14,6 +14,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from tests.support import programs
 from tests.support.fetch_engines import NPM_TIMEOUT, FetchError, npm_complaint
 from tests.support.packages import CACHE
 
@@ -30,8 +31,8 @@ def installed(cache: Path = CACHE) -> Path:
 
 def missing() -> str | None:
     """Why the JavaScript library cannot be run here and what to do, or None where it can."""
-    if shutil.which("node") is None:
-        return "node is not on PATH; install Node.js 18 or newer"
+    if programs.node() is None:
+        return f"there is no Node.js; {programs.install_hint('Node.js 18 or newer')}"
     if not installed().is_dir():
         return f"the JavaScript library has not been installed; run: {COMMAND}"
     return None
@@ -43,9 +44,9 @@ def install(cache: Path) -> None:
     if folder.is_dir():
         print("dynamo-bao for JavaScript: already there")
         return
-    npm = shutil.which("npm")
+    npm = programs.npm()
     if npm is None:
-        raise FetchError("npm is not on PATH: install Node.js, which brings it, and run this again.")
+        raise FetchError(f"there is no npm; {programs.install_hint('Node.js 18 or newer')}")
     cache.mkdir(exist_ok=True)
     (cache / ".gitignore").write_text("*\n")
     print("dynamo-bao for JavaScript: installing")
@@ -59,8 +60,8 @@ def install(cache: Path) -> None:
     print("dynamo-bao for JavaScript: ready")
 
 
-def run_npm(npm: str, work: Path) -> None:
-    command = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
+def run_npm(npm: list[str], work: Path) -> None:
+    command = [*npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
     try:
         done = subprocess.run(
             command, cwd=work, capture_output=True, text=True, timeout=NPM_TIMEOUT, check=False
@@ -82,8 +83,9 @@ def move(work: Path, folder: Path) -> None:
 
 def main() -> int:
     """Where node is missing the tests are skipped, so that is an error only where all must run."""
-    if shutil.which("node") is None and os.environ.get("CI") != "true":
-        print("dynamo-bao for JavaScript: node is not on PATH, so the tests of shared tables are skipped")
+    if programs.node() is None and os.environ.get("CI") != "true":
+        told = "WARNING: dynamo-bao for JavaScript: there is no Node.js. TESTS OF SHARED TABLES ARE SKIPPED."
+        print(told, file=sys.stderr)
         return 0
     try:
         install(CACHE)

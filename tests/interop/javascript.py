@@ -16,6 +16,7 @@ from typing import IO, Any
 
 from tests.interop.sides import Command, Found, Refused, Side
 from tests.support.patience import PATIENCE
+from tests.support.programs import node, path_with_node
 from tests.support.server import LAUNCHER
 
 HERE = Path(__file__).parent
@@ -60,7 +61,7 @@ def heard(value: Any) -> Any:
 def environment(library: Path, endpoint: str) -> dict[str, str]:
     """What a program of the JavaScript library needs around it, and nothing of the developer's own account."""
     return {
-        "PATH": os.environ["PATH"],
+        "PATH": path_with_node(),
         "HOME": "/nonexistent",
         "NODE_PATH": str(library / "node_modules"),
         "DYNAMODB_ENDPOINT": endpoint,
@@ -74,7 +75,7 @@ def environment(library: Path, endpoint: str) -> dict[str, str]:
 def run_program(library: Path, endpoint: str, program: str, *arguments: str, cwd: Path) -> str:
     """Runs one of the library's own command line programs to its end, and returns what it printed."""
     script = library / "node_modules" / "dynamo-bao" / "bin" / program
-    command = ["node", "--require", str(HERE / "endpoint.cjs"), str(script), *arguments]
+    command = [node() or "node", "--require", str(HERE / "endpoint.cjs"), str(script), *arguments]
     done = subprocess.run(
         command,
         cwd=cwd,
@@ -96,9 +97,9 @@ class JavaScript(Side):
     def __init__(self, library: Path, endpoint: str, folder: Path) -> None:
         self._folder: str | None = str(folder)
         self._log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed by stop()
-        node = ["node", str(HERE / "driver.cjs")]
+        driver = [node() or "node", str(HERE / "driver.cjs")]
         self._process = subprocess.Popen(
-            [sys.executable, "-I", "-S", str(LAUNCHER), str(os.getpid()), *node],
+            [sys.executable, "-I", "-S", str(LAUNCHER), str(os.getpid()), *driver],
             cwd=folder,
             env=environment(library, endpoint),
             stdin=subprocess.PIPE,

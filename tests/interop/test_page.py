@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 from dynamo_bao.classes import schema_of
 from dynamo_bao.modelfiles import load_models
 from tests.interop.javascript import HERE, environment, run_program
+from tests.support import programs
 from tests.support.patience import PATIENCE
 
 ROOT = HERE.parents[1]
@@ -49,7 +49,7 @@ def test_the_page_runs(tmp_path: Path, library: Path, endpoint: str, client: Any
         if language == "python" and name:
             printed = ran([sys.executable, "-W", "error", name[1]], tmp_path, around)
         elif language == "js" and name and name[1] != "local.js":
-            node = shutil.which("node") or "node"
+            node = programs.node() or "node"
             printed = ran([node, "--require", "./local.js", name[1]], tmp_path, around)
         elif language == "text":
             assert printed == code

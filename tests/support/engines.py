@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import importlib.util
-import shutil
 from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.support import programs
 from tests.support.packages import CACHE, FETCH_COMMAND, package_for, platform_name
 from tests.support.server import HOST, Server
 
@@ -84,9 +84,9 @@ def start_dynoxide(cache: Path) -> Server:
 def start_dynamodb_local(cache: Path) -> Server:
     """In memory, one database for all credentials and regions; a small heap, as each worker starts one."""
     jar = program_of("dynamodb-local", cache)
-    java = shutil.which("java")
+    java = programs.java()
     if java is None:
-        raise EngineUnavailable(f"dynamodb-local needs java, which is not on PATH; run: {FETCH_COMMAND}")
+        raise EngineUnavailable(f"dynamodb-local needs Java; run: {FETCH_COMMAND}")
     options = ["-Xmx256m", "-Djava.library.path=./DynamoDBLocal_lib"]
     command = [java, *options, "-jar", jar.name, "-inMemory", "-sharedDb", "-port", "{port}"]
     return Server("dynamodb-local", command, jar.parent)

