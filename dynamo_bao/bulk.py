@@ -21,7 +21,7 @@ from dynamo_bao.instances import Home, State, Status, values_in
 from dynamo_bao.keys import SEPARATOR, Key
 from dynamo_bao.schema import Schema
 from dynamo_bao.session.session import Session
-from dynamo_bao.session.work import Entry
+from dynamo_bao.session.work import CommitFigures, Entry
 from dynamo_bao.transport.batchwrites import Puts, in_batches
 from dynamo_bao.writes.plans import Subject
 
@@ -67,7 +67,7 @@ class Bulk(NamedTuple):
         stored = zip(self.entries, self.keys, self.items, strict=True)
         for (instance, home, tenant, _, _, _, primary_id), key, item in stored:
             absorb_own(instance, home, tenant, session, key, primary_id, item)
-        session.committed(self.entries)
+        session.committed(self.entries, CommitFigures(done=tuple([entry.instance for entry in self.entries])))
 
     def changes(self) -> list[Creation]:
         """The same as changes, of which each may have had its own outcome."""

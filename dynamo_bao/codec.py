@@ -19,6 +19,7 @@ from dynamo_bao.fields.documents import DocumentField, from_list, from_map
 from dynamo_bao.fields.moments import EPOCH
 from dynamo_bao.fields.sets import are_texts
 from dynamo_bao.fields.text import is_unicode
+from dynamo_bao.foreign import require_data_error
 from dynamo_bao.items import Stored
 from dynamo_bao.numbers import float_text, number_text, parse_integer
 from dynamo_bao.ulids import is_ulid
@@ -62,6 +63,7 @@ NAMES: dict[str, Any] = {
     "_SECOND": timedelta(seconds=1),
     "_map": from_map,
     "_list": from_list,
+    "_require_data_error": require_data_error,
 }
 _TYPE_READ = re.compile(r"\{([A-Z]+)\}")
 TYPES: Final = ("S", "N", "B", "BOOL", "NULL", "SS", "NS", "BS", "M", "L")
@@ -123,11 +125,11 @@ def _careful_lines(field: Field, number: int, names: dict[str, Any]) -> list[str
         "else:",
         f"    try: out[{name!r}] = {_decoded(field, 'v', number, names)}",
     ]
+    lines += ["    except Exception as error:", "        _require_data_error(error)"]
     if not field.nullable:
-        return [*lines, f"    except Exception: bad[{name!r}] = v"]
+        return [*lines, f"        bad[{name!r}] = v"]
     return [
         *lines,
-        "    except Exception:",
         f"        if v == {{'NULL': True}}: out[{name!r}] = None",
         f"        else: bad[{name!r}] = v",
     ]
@@ -173,7 +175,8 @@ def _as_key_says(field: Field) -> Callable[[AttributeValue | None, Any], Any]:
         try:
             value = field.from_dynamo(stored)
             return value if text_of(value) == text_of(known) else known
-        except Exception:
+        except Exception as error:
+            require_data_error(error)
             return known
 
     return exact
@@ -238,8 +241,8 @@ def _at_a_glance(fields: Iterable[Field], keys: Sequence[str], names: dict[str, 
 _DECODER = """def decode(item, state, known):
 {get}    try:
         return {{{entries}}}
-    except Exception:
-        pass
+    except Exception as error:
+        _require_data_error(error)
     return {careful}, state, known)
 """
 
@@ -456,6 +459,7 @@ def unreadable(model: str, key: str, field: Field, stored: AttributeValue) -> Da
     try:
         field.from_dynamo(stored)
     except Exception as caught:
+        require_data_error(caught)
         cause = caught
     detail = str(cause) if isinstance(cause, BaoError) else type(cause).__name__
     code = "/".join(stored) if isinstance(stored, Mapping) else type(stored).__name__

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from itertools import groupby
 from operator import attrgetter
-from typing import Any, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from attrs import Factory, define, frozen
 
@@ -24,6 +25,7 @@ from dynamo_bao.errors import (
     WriteOutcomeUnknownError,
 )
 from dynamo_bao.expressions.conditions import is_empty
+from dynamo_bao.foreign import is_foreign
 from dynamo_bao.hooks import run_afterwards
 from dynamo_bao.instances import Home, State, Status, state_of, values_in
 from dynamo_bao.keys import Key, named
@@ -34,14 +36,14 @@ from dynamo_bao.scope import enter, enter_through, require_own_tenant
 from dynamo_bao.sending import deadline_of, round_of
 from dynamo_bao.session.rounds import NAMED_KEYS
 from dynamo_bao.session.session import Session
-from dynamo_bao.session.work import Entry
+from dynamo_bao.session.work import CommitFigures, Entry
 from dynamo_bao.transport.batchwrites import BatchWritten, in_batches, write_batch
 from dynamo_bao.transport.messages import FailedRequest, Reply, Request
 from dynamo_bao.transport.outcomes import may_be_done
 from dynamo_bao.wire import Item
 from dynamo_bao.writes.execute import Write
 from dynamo_bao.writes.transact import run_together
-from dynamo_bao.writing import write_through
+from dynamo_bao.writing import doubted, write_through
 
 T = TypeVar("T")
 _TRANSIENT = Status.TRANSIENT  # read often
@@ -196,6 +198,73 @@ class Outcome:
         self.failed.update(other.failed)
         self.unknown.update(other.unknown)
 
+    def figures(self, changes: Iterable[Change]) -> CommitFigures:
+        """What became of the objects of some changes; those without an outcome are not written."""
+        written, unclear = self.stored.keys(), self.unknown.keys()
+        done, not_done, unknown = list[Any](), list[Any](), list[Any]()
+        for change in changes:
+            fate = done if change in written else unknown if change in unclear else not_done
+            fate.append(change.instance)
+        return CommitFigures(tuple(done), tuple(not_done), tuple(unknown))
+
+
+class Parts(Generic[T]):
+    """The parts of a commit, which are written at the same time; what has become of each is known at any moment.
+
+    Args:
+        members: gives the changes of each part.
+        calls: what writes each part.
+        outcome_of: makes the outcome of a part's changes of what its call returned.
+    """
+
+    def __init__(
+        self,
+        members: Callable[[], Sequence[Sequence[Change]]],
+        calls: Sequence[Callable[[], T]],
+        outcome_of: Callable[[Sequence[Change], T], Outcome],
+    ) -> None:
+        self._members = members
+        self._calls = calls
+        self._outcome_of = outcome_of
+        self._begun: set[int] = set()
+        self._results: dict[int, T] = {}
+
+    def write(self, session: Session, database: Database) -> list[T]:
+        """Makes all calls, several at once; their results, in order."""
+        session.last_commit_is(self.figures)
+        return session.run_at_once(
+            [partial(self._call, number) for number in range(len(self._calls))], database
+        )
+
+    def _call(self, number: int) -> T:
+        self._begun.add(number)
+        try:
+            result = self._results[number] = self._calls[number]()
+        except Exception as error:
+            if not is_foreign(error) and not may_be_done(error):
+                self._begun.discard(number)
+            raise
+        return result
+
+    def so_far(self) -> tuple[list[Change], Outcome]:
+        """All changes, and what has become of them until now."""
+        members, results, begun = self._members(), dict(self._results), set(self._begun)
+        outcome = Outcome(members[0][0].home.database)
+        for number, changes in enumerate(members):
+            if number in results:
+                outcome.add(self._outcome_of(changes, results[number]))
+            elif number in begun:
+                outcome.unknown.update(dict.fromkeys(changes, _NO_ANSWER))
+        return [change for changes in members for change in changes], outcome
+
+    def figures(self) -> CommitFigures:
+        """What has become of the objects until now."""
+        changes, outcome = self.so_far()
+        return outcome.figures(changes)
+
+
+_NO_ANSWER: Final = WriteOutcomeUnknownError("The commit was interrupted before the answer came.")
+
 
 def commit(session: Session, entries: Sequence[Entry], *, atomic: bool) -> None:
     """Writes what was added and deletes what was to be deleted; see `Session.commit`.
@@ -213,7 +282,8 @@ def commit(session: Session, entries: Sequence[Entry], *, atomic: bool) -> None:
     joined = combined(changes)
     outcome = None
     if joined:
-        outcome = _atomically(session, joined) if atomic else _in_parts(session, joined)
+        carry_out = _atomically if atomic else _in_parts
+        outcome = carry_out(session, joined, partial(_conclude_early, session, entries, prepared))
     if len(joined) < len(changes):
         spots = {change.spot for change in joined}
         for change in changes:
@@ -228,8 +298,10 @@ def _commit_bulk(session: Session, bulk: Bulk) -> None:
     calls = [
         partial(write_batch, database.transport, puts, deadline_of(session, database)) for puts in bulk.puts()
     ]
-    with round_of(session, database, "commit") as opened:
-        parts = session.run_at_once(calls, database)
+    writing = Parts(lambda: in_batches(bulk.changes()), calls, _outcome_of)
+    conclude: Conclude = partial(_conclude_early, session, bulk.entries, None)
+    with _accounted(writing, conclude), round_of(session, database, "commit") as opened:
+        parts = writing.write(session, database)
         for entries, part in zip(batches, parts, strict=True):
             about = [f"{entry.home.schema.name} {entry.primary_id!r}" for entry in entries[:NAMED_KEYS]]
             for request in part.sent:
@@ -262,17 +334,56 @@ def _conclude(
         for entry, change in zip(entries, prepared, strict=True)
         if change is None or change.spot not in left
     ]
-    session.committed(gone if left else entries)
+    figures = CommitFigures() if outcome is None else outcome.figures(joined)
+    session.committed(gone if left else entries, figures)
     if outcome is not None:
         _settle(joined, outcome)
 
 
-def _atomically(session: Session, changes: Sequence[Change]) -> Outcome:
+Conclude = Callable[[Sequence[Change], Outcome], None]
+"""Brings a session to what became of some changes when an exception ends their commit."""
+
+
+def _conclude_early(
+    session: Session,
+    entries: Sequence[Entry],
+    prepared: Sequence[Change | None] | None,
+    changes: Sequence[Change],
+    outcome: Outcome,
+) -> None:
+    """Takes what is written off the unit of work, and brings memory to it; hooks do not run any more.
+
+    Args:
+        prepared: what each entry was at this commit; None where that is `changes`.
+    """
+    written = {change.spot for change in outcome.stored}
+    gone = [
+        entry
+        for entry, change in zip(entries, changes if prepared is None else prepared, strict=True)
+        if change is not None and change.spot in written
+    ]
+    session.committed(gone, outcome.figures(changes))
+    for change, stored in outcome.stored.items():
+        change.settle(stored)
+
+
+@contextmanager
+def _accounted(parts: Parts[Any], conclude: Conclude) -> Iterator[None]:
+    """A block that writes parts; whatever exception leaves it, what is written by then is known."""
+    try:
+        yield
+    except BaseException:
+        conclude(*parts.so_far())
+        raise
+
+
+def _atomically(session: Session, changes: Sequence[Change], conclude: Conclude) -> Outcome:
     database = changes[0].home.database
     outcome = Outcome(database)
-    with round_of(session, database, "commit") as opened:
+    parts = Parts(lambda: [changes], [partial(_write_group, outcome, changes)], lambda *_: outcome)
+    with _accounted(parts, conclude), round_of(session, database, "commit") as opened:
         try:
-            _write_group(outcome, changes)
+            parts.write(session, database)
         except WriteOutcomeUnknownError as error:
             for change in changes:
                 change.refused(error)
@@ -283,18 +394,17 @@ def _atomically(session: Session, changes: Sequence[Change]) -> Outcome:
     return outcome
 
 
-def _in_parts(session: Session, changes: Sequence[Change]) -> Outcome:
+def _in_parts(session: Session, changes: Sequence[Change], conclude: Conclude) -> Outcome:
     """Sends the members of the plan at the same time, and gathers what became of each."""
     plan, database = plan_commit(changes), changes[0].home.database
     calls: list[Callable[[], Outcome]] = [
         partial(_batch_outcome, batch, deadline_of(session, database)) for batch in plan.batches
     ]
     calls += [partial(_group_outcome, group) for group in plan.groups]
-    whole = Outcome(database)
-    with round_of(session, database, "commit") as opened:
-        for part, members in zip(
-            session.run_at_once(calls, database), (*plan.batches, *plan.groups), strict=True
-        ):
+    whole, every = Outcome(database), [*plan.batches, *plan.groups]
+    parts = Parts(lambda: every, calls, lambda _, outcome: outcome)
+    with _accounted(parts, conclude), round_of(session, database, "commit") as opened:
+        for part, members in zip(parts.write(session, database), every, strict=True):
             whole.add(part)
             for request in part.sent:
                 named = [_named(change) for change in members[:NAMED_KEYS]]
@@ -341,6 +451,8 @@ def _group_outcome(changes: Sequence[Change]) -> Outcome:
     try:
         _write_group(outcome, changes)
     except Exception as error:
+        if is_foreign(error):
+            raise
         if may_be_done(error):
             outcome.unknown = dict.fromkeys(changes, error)
             return outcome
@@ -365,7 +477,8 @@ def _write_group(outcome: Outcome, changes: Sequence[Change]) -> None:
 
     writes: list[Write] = [write_through(change, send) for change in changes]
     if len(writes) == 1:
-        outcome.stored = {changes[0]: writes[0].run(changes[0].known)}
+        with doubted(changes[0], writes[0]):
+            outcome.stored = {changes[0]: writes[0].run(changes[0].known)}
         return
     for write, change in zip(writes, changes, strict=True):
         write.begin(change.known)
@@ -403,16 +516,14 @@ def _settle(changes: Sequence[Change], outcome: Outcome) -> None:
 
 
 def _partly(changes: Sequence[Change], outcome: Outcome, errors: dict[Any, Exception]) -> CommitError:
-    lists = {
-        "done": [change.instance for change in changes if change in outcome.stored],
-        "not_done": [change.instance for change in changes if change in outcome.failed],
-        "unknown": [change.instance for change in changes if change in outcome.unknown],
-    }
+    figures = outcome.figures(changes)
     told = " | ".join(f"{_named(change)}: {error}" for change, error in list(errors.items())[:10])
     error = CommitError(
-        f"{len(lists['done'])} of {len(changes)} changes are written, {len(lists['not_done'])} are not, and of "
-        f"{len(lists['unknown'])} it is not known; those stay in the session and can be committed again. {told}",
-        **lists,
+        f"{len(figures.done)} of {len(changes)} changes are written, {len(figures.not_done)} are not, and of "
+        f"{len(figures.unknown)} it is not known; those stay in the session and can be committed again. {told}",
+        done=figures.done,
+        not_done=figures.not_done,
+        unknown=figures.unknown,
     )
     error.__cause__ = next(iter(errors.values()))
     return error

@@ -13,6 +13,7 @@ from dynamo_bao.codec import STATE
 from dynamo_bao.document_diff import same_stored
 from dynamo_bao.errors import DataFormatError
 from dynamo_bao.fields.base import Field
+from dynamo_bao.foreign import require_data_error
 from dynamo_bao.identities import Identity
 from dynamo_bao.instances import (
     LOADED,
@@ -237,7 +238,8 @@ def _read_documents(state: State, schema: Schema, values: dict[str, Any], item: 
             continue
         try:
             _take_on(values, field, field.from_dynamo(stored))
-        except Exception:  # a field that cannot read what it stores itself; that is stored nevertheless
+        except Exception as error:  # a field that cannot read what it stores itself; that is stored nevertheless
+            require_data_error(error)
             state.bad = {**(state.bad or {}), field.name: stored}
             del values[field.name]
 

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from dynamo_bao.errors import ConfigurationError
+from dynamo_bao.foreign import is_from_signal
 
 log = logging.getLogger("dynamo_bao.hooks")
 
@@ -89,6 +90,8 @@ def run_afterwards(calls: Iterable[Callable[[], object]]) -> Exception | None:
         try:
             call()
         except Exception as error:
+            if is_from_signal(error):
+                raise
             first = first or error
             log.exception("what came after a write failed; it is written all the same")
     return first

@@ -13,6 +13,7 @@ from dynamo_bao.capacity import Capacity
 from dynamo_bao.database import Database
 from dynamo_bao.errors import ItemNotFoundError, QueryError
 from dynamo_bao.filling import UnknownRow, reached
+from dynamo_bao.foreign import is_foreign
 from dynamo_bao.instances import Status, state_of
 from dynamo_bao.items import Stored
 from dynamo_bao.links import make_peers, remembered_related
@@ -289,6 +290,8 @@ def take_in(results: Iterable[Any], session: Session | None) -> None:
         try:
             page = query.instances(result.taken(), session)
         except Exception as error:
+            if is_foreign(error):
+                raise
             result._reply = None
             result.arrived(error)
             continue
@@ -298,6 +301,8 @@ def take_in(results: Iterable[Any], session: Session | None) -> None:
     try:
         load_relations([wish for group in pages.values() for wish in _wishes(group)], session)
     except Exception as error:
+        if is_foreign(error):
+            raise
         for result, _ in members:
             result._reply = None
             result.arrived(error)

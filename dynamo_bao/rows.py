@@ -19,6 +19,7 @@ from typing import Any, TypedDict
 
 import msgspec
 
+from dynamo_bao.foreign import is_foreign
 from dynamo_bao.numbers import parse_number
 from dynamo_bao.wire import BATCH_GET_ITEM, QUERY, AttributeValue, Item, slot_of
 
@@ -87,7 +88,9 @@ class RowType:
                 self._decoders = self._made()
         try:
             parsed: dict[str, Any] = self._decoders[operation].decode(body)
-        except (msgspec.MsgspecError, ValueError, RecursionError):
+        except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+            if is_foreign(error):
+                raise
             self._misses += 1
             self._passed_over = min(2**self._misses, MOST_PASSED_OVER)
             return None

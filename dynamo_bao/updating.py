@@ -10,6 +10,7 @@ from attrs import NOTHING
 
 from dynamo_bao.changes import Updating
 from dynamo_bao.expressions.conditions import Attribute, Exists, Negation, all_of
+from dynamo_bao.foreign import is_foreign
 from dynamo_bao.instances import new_pending, state_of, unload
 from dynamo_bao.schema import Schema
 from dynamo_bao.tracking import Known
@@ -48,7 +49,9 @@ class UpdatingByKey(Updating):
         if stored is None:  # a transaction does not return what it left
             try:
                 stored = self.reread()
-            except Exception:
+            except Exception as error:
+                if is_foreign(error):
+                    raise
                 log.warning(
                     "%s is updated, but could not be read back", self.subject.schema.name, exc_info=True
                 )

@@ -444,8 +444,10 @@ def carry_out(change: Change) -> Any:
     collecting = open_transaction()
     if collecting is not None:
         return collecting.collect(change)
+    write = write_of(change)
     try:
-        stored = write_of(change).run(change.known)
+        with doubted(change, write):
+            stored = write.run(change.known)
     except BaoError as error:
         told = change.refused(error)
         if told is error:
@@ -454,6 +456,23 @@ def carry_out(change: Change) -> Any:
     result = change.settle(stored)
     change.finish(result)
     return result
+
+
+class doubted:  # used as a block: with doubted(change, write)
+    """A block that carries out one write. An exception that is not about the write may leave it unanswered."""
+
+    __slots__ = ("_change", "_write")
+
+    def __init__(self, change: Change, write: Write) -> None:
+        self._change = change
+        self._write = write
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        if error is not None and self._write.is_unanswered and not isinstance(error, BaoError):
+            self._change.refused(self._write.unanswered())
 
 
 def write_of(change: Change) -> Write:

@@ -11,6 +11,7 @@ from dynamo_bao.capacity import Capacity
 from dynamo_bao.database import Database
 from dynamo_bao.errors import BatchIncompleteError
 from dynamo_bao.filling import fill_all
+from dynamo_bao.foreign import is_foreign
 from dynamo_bao.instances import Status, mark_failed, mark_missing, state_of
 from dynamo_bao.items import Stored, place_in
 from dynamo_bao.keys import Key
@@ -146,6 +147,8 @@ def _ask(database: Database, request: Request, deadline: float) -> Reply | Faile
     try:
         return database.transport.send(request, deadline=deadline)
     except Exception as error:
+        if is_foreign(error):
+            raise
         return FailedRequest(request, error, now)
 
 

@@ -12,6 +12,7 @@ from attrs import Factory, define, field
 from dynamo_bao.capacity import NOTHING_CONSUMED, Capacity
 from dynamo_bao.database import Database
 from dynamo_bao.errors import BudgetExceededError
+from dynamo_bao.foreign import is_from_signal
 from dynamo_bao.keys import named
 from dynamo_bao.policy import calling_line
 from dynamo_bao.session.bindings import BUDGET, Block, Entry, seen
@@ -201,7 +202,9 @@ def tell(hooks: Sequence[Callable[[Any], object]], record: Any) -> None:
     for hook in hooks:
         try:
             hook(record)
-        except Exception:
+        except Exception as error:
+            if is_from_signal(error):
+                raise
             log.exception("a hook for metrics failed: %r", hook)
 
 

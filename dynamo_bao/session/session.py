@@ -25,7 +25,7 @@ from dynamo_bao.session.pool import Pool
 from dynamo_bao.session.queries import PendingQuery, Queries
 from dynamo_bao.session.rounds import Budget, BudgetBlock, Rounds
 from dynamo_bao.session.trace import Trace
-from dynamo_bao.session.work import Entry, Work
+from dynamo_bao.session.work import CommitFigures, Entry, Work
 
 log = logging.getLogger("dynamo_bao.session")
 
@@ -90,6 +90,7 @@ class Session(Objects):
         self._queries = Queries()
         self._pool = Pool()
         self._work = Work()
+        self._figures: Callable[[], CommitFigures | None] = lambda: None
 
     # --- life ------------------------------------------------------------------------------------
 
@@ -248,6 +249,9 @@ class Session(Objects):
 
         Plain puts and deletes travel in batches of 25, writes with conditions by themselves or in
         transactions, all at the same time; only writes of one item or unique value keep their order.
+        `last_commit` then tells what became of every object, however the commit ended: an exception of the
+        application's own, such as Celery's time limit, leaves the commit as it is, and what was not written by then
+        stays and can be committed again.
 
         Args:
             atomic: whether all of it is one transaction, written wholly or not at all.
@@ -264,6 +268,8 @@ class Session(Objects):
                 "commit() inside transaction(): the transaction writes at the end of its block."
             )
         entries = self._work.all()
+        none_yet = CommitFigures(not_done=tuple([entry.instance for entry in entries]))
+        self.last_commit_is(lambda: none_yet)
         if entries:
             entries[0].home.write_all(self, entries, atomic=atomic)
 
@@ -272,9 +278,28 @@ class Session(Objects):
         self.check()
         self._withdraw(self._work.all())
 
-    def committed(self, entries: Sequence[Entry]) -> None:
-        """Takes entries that are written off the unit of work."""
+    def committed(self, entries: Sequence[Entry], figures: CommitFigures) -> None:
+        """Takes entries that are written off the unit of work, and notes what became of all of them."""
         self._work.drop(entries)
+        self.last_commit_is(figures.by_reference())
+
+    @property
+    def last_commit(self) -> CommitFigures | None:
+        """What became of the objects of the last `commit`, however it ended; None before the first.
+
+        After a commit that wrote everything it names the objects that the program still uses.
+
+        Example:
+            >>> try:
+            ...     session.commit()
+            ... except SoftTimeLimitExceeded:
+            ...     log.warning("%d are written", len(session.last_commit.done))
+        """
+        return self._figures()
+
+    def last_commit_is(self, figures: Callable[[], CommitFigures]) -> None:
+        """Has `last_commit` answer what a function says, at the moment somebody looks."""
+        self._figures = figures
 
     def _withdraw(self, entries: Sequence[Entry]) -> None:
         self._work.drop(entries)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
+from weakref import ref
+
+from attrs import frozen
 
 from dynamo_bao.instances import Home
 from dynamo_bao.keys import Key
@@ -32,6 +35,28 @@ class Entry(NamedTuple):
     def is_new(self) -> bool:
         """Whether the object was not stored when it was added."""
         return self.key is not None
+
+
+@frozen
+class CommitFigures:
+    """What became of the objects of one commit; see `Session.last_commit`.
+
+    Attributes:
+        done: the objects that are written.
+        not_done: those that are not; they stay in the session.
+        unknown: those of which nobody knows; they stay in the session too.
+    """
+
+    done: tuple[Any, ...] = ()
+    not_done: tuple[Any, ...] = ()
+    unknown: tuple[Any, ...] = ()
+
+    def by_reference(self) -> Callable[[], CommitFigures]:
+        """A function that gives these figures; where all is written, only with the objects still in use then."""
+        if self.not_done or self.unknown:
+            return lambda: self
+        alive = [ref(instance) for instance in self.done]
+        return lambda: CommitFigures(tuple([one for one in (get() for get in alive) if one is not None]))
 
 
 class Work:

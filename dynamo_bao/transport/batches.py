@@ -8,6 +8,7 @@ from typing import Any
 from attrs import Factory, define, field, frozen
 
 from dynamo_bao.errors import ServiceError
+from dynamo_bao.foreign import is_foreign
 from dynamo_bao.items import Stored, spelled_keys
 from dynamo_bao.keys import Key
 from dynamo_bao.transport.messages import FailedRequest, Reply, Request, RowParser, Transport
@@ -113,6 +114,8 @@ class _Fetch:
         try:
             reply = self._transport.send(request, deadline=self._deadline)
         except Exception as error:
+            if is_foreign(error):
+                raise
             self.answer.refused.append(FailedRequest(request, error, started).after(waited))
             self._refused(keys, error, waited)
             return

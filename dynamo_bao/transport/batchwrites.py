@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from attrs import Factory, define
 
+from dynamo_bao.foreign import is_foreign
 from dynamo_bao.items import Stored, json_list
 from dynamo_bao.keys import Key
 from dynamo_bao.transport.batches import TableKey
@@ -71,6 +72,8 @@ def write_batch(transport: Transport, puts: Puts, deadline: float) -> BatchWritt
         try:
             reply = transport.send(request, deadline=deadline)
         except Exception as error:
+            if is_foreign(error):
+                raise
             written.error, written.failure = error, FailedRequest(request, error, started).after(waited)
             if may_be_done(error):
                 written.uncertain = _keys(sent)

@@ -18,6 +18,7 @@ from functools import cache
 from typing import Any, Final, NamedTuple, NoReturn
 
 from dynamo_bao.errors import DataFormatError
+from dynamo_bao.foreign import foreign_cause, leave
 from dynamo_bao.process import this_process
 from dynamo_bao.transport.connections import REQUEST_TIMEOUT, HttpReply, NotConnected, ReplyLost
 from dynamo_bao.transport.direct import Attempt, DirectSession, original_of
@@ -343,6 +344,9 @@ def _raise_for(request: Request, error: Exception, url: str = "") -> NoReturn:
     """Raises what an exception of botocore means; itself where another attempt would not help."""
     from botocore.exceptions import ClientError
 
+    foreign = foreign_cause(error)
+    if foreign is not None:
+        leave(foreign)
     if isinstance(error, (NotConnected, ReplyLost)):
         raise lost_on_the_way(url, error) from error.__cause__
     if isinstance(error, ClientError):

@@ -21,6 +21,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
+from dynamo_bao.foreign import is_foreign
+
 if TYPE_CHECKING:
     import ssl
 
@@ -463,6 +465,8 @@ class Connections:
             reply, reusable = connection.exchange(request, ends, self._read_seconds, longest)
         except (OSError, ValueError, zlib.error) as error:
             connection.close()
+            if is_foreign(error):
+                raise
             raise ReplyLost(str(error)) from error
         except BaseException:
             connection.close()
@@ -505,6 +509,8 @@ class Connections:
         try:
             sock = self._reached(ends)
         except OSError as error:
+            if is_foreign(error):
+                raise
             raise NotConnected(str(error)) from error
         try:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -512,6 +518,8 @@ class Connections:
             return Connection(self._encrypted(sock, ends))
         except OSError as error:
             sock.close()
+            if is_foreign(error):
+                raise
             raise NotConnected(str(error)) from error
         except BaseException:
             sock.close()
@@ -532,7 +540,7 @@ class Connections:
                 return sock
             except BaseException as error:
                 sock.close()
-                if not isinstance(error, OSError):
+                if not isinstance(error, OSError) or is_foreign(error):
                     raise
                 failure = error
         raise failure

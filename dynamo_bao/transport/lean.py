@@ -18,6 +18,7 @@ from urllib.parse import quote
 from attrs import Factory, field, frozen
 
 from dynamo_bao.errors import BaoError, DataFormatError
+from dynamo_bao.foreign import is_foreign
 from dynamo_bao.process import this_process
 from dynamo_bao.transport.boto import (
     CONNECT_SECONDS,
@@ -100,7 +101,8 @@ class Route:
         try:
             credentials = self.credentials()
         except Exception as error:
-            with_outcome(error, Outcome.NOT_SENT)
+            if not is_foreign(error):
+                with_outcome(error, Outcome.NOT_SENT)
             raise
         return self.signer.headers(credentials, target, body, now)
 

@@ -98,6 +98,8 @@ class RetryingTransport:
         try:
             body = sending.attempt()
         except Exception as error:
+            if is_foreign(error):
+                raise
             failure = error
         else:
             seconds = self._clock.now() - started
@@ -154,6 +156,8 @@ class _Sending:
             try:
                 return self.attempt()
             except Exception as latest:
+                if is_foreign(latest):
+                    raise
                 error = latest
         try:
             self._raise(error, backoff)

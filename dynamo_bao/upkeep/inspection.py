@@ -10,6 +10,7 @@ from attrs import evolve, field, frozen
 from dynamo_bao.document_diff import same_stored
 from dynamo_bao.errors import BaoError, ConfigurationError, ValidationError
 from dynamo_bao.expressions.conditions import Attribute, Compare, Condition, Exists, Negation, all_of
+from dynamo_bao.foreign import require_data_error
 from dynamo_bao.identities import Identity
 from dynamo_bao.instances import Home
 from dynamo_bao.keys import Key, Place, place_of
@@ -108,7 +109,8 @@ def _key_said(schema: Schema, tenant: str | None, item: Item) -> Key | None:
             name: schema.fields[name].from_dynamo(item[attribute]) for name, attribute in _names(schema)
         }
         return schema.identity(tenant, values).key
-    except Exception:  # one is missing, or not what its field reads
+    except Exception as error:  # one is missing, or not what its field reads
+        require_data_error(error)
         return None
 
 

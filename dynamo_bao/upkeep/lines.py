@@ -10,6 +10,7 @@ from attrs import NOTHING, field, frozen
 from dynamo_bao.errors import UnknownFieldError, ValidationError, suggestion
 from dynamo_bao.fields.base import Field
 from dynamo_bao.fields.documents import from_document
+from dynamo_bao.foreign import require_data_error
 from dynamo_bao.identities import Identity
 from dynamo_bao.schema import Schema
 from dynamo_bao.upkeep.jsonlines import LONGEST_LINE, MORE, field_json, field_typed, parse_line, typed
@@ -176,7 +177,8 @@ def _given(owner: Field, parsed: Any) -> tuple[Any, Any]:
         return owner.absent(), stored
     try:
         value = owner.from_dynamo(stored)
-    except Exception:
+    except Exception as error:
+        require_data_error(error)
         return owner.accept(from_document(stored)), NOTHING
     owner.accept(value)
     return value, None if stored in _EMPTY_SETS else stored

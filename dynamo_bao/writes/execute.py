@@ -21,6 +21,7 @@ from dynamo_bao.errors import (
     cause_of,
 )
 from dynamo_bao.expressions.conditions import Attribute, Compare
+from dynamo_bao.foreign import is_foreign
 from dynamo_bao.keys import Key
 from dynamo_bao.tracking import Known
 from dynamo_bao.transport.messages import Outcome, Reply, Request, returned_item, with_outcome
@@ -71,6 +72,7 @@ class Write:
         seconds: how long it may take; None for as long as the database says.
         max_throttled_calls: how many calls may wait because of throttling; None for what the database says.
         plan: the present plan, made by `begin`.
+        is_unanswered: whether a request is on its way that must not be sent twice.
     """
 
     database: Database
@@ -81,6 +83,7 @@ class Write:
     seconds: float | None = None
     max_throttled_calls: float | None = None
     plan: WritePlan = field(init=False)
+    is_unanswered: bool = field(default=False, init=False)
     _asked_again: bool = field(default=False, init=False)
 
     def begin(self, known: Known | None) -> None:
@@ -157,18 +160,26 @@ class Write:
         token = str(uuid.uuid4()) if plan.is_transaction else ""
         operation, parameters = request_for(plan, self.database.table_name, self.subject.schema, token)
         repeatable = plan.is_transaction or plan.main_action.repeats_safely()
+        self.is_unanswered = not repeatable
         try:
             reply = self.send(Request(operation, parameters, repeatable), deadline)
         except WriteOutcomeUnknownError as error:
             unknown = WriteOutcomeUnknownError(f"{self.item} {self.operation}: {error}", **self._names)
             raise unknown from cause_of(error)
         except Exception as error:
-            if must_not_be_repeated(error, [self]):
+            if not is_foreign(error) and must_not_be_repeated(error, [self]):
                 raise WriteOutcomeUnknownError(
                     f"{self.item} {self.operation}: {ADDED_PERHAPS}", **self._names
                 ) from error
             raise
+        self.is_unanswered = False
         return returned_item(reply.body, "Attributes")
+
+    def unanswered(self) -> WriteOutcomeUnknownError:
+        """The error for a write that was interrupted before the answer came, and may be done."""
+        return WriteOutcomeUnknownError(
+            f"{self.item} {self.operation}: the write was interrupted, and {ADDED_PERHAPS}", **self._names
+        )
 
     def _item_was_fine(self, refusal: Refusal) -> bool:
         """Whether only guards of unique values stood in the way; raises for other reasons than conditions."""
@@ -239,7 +250,8 @@ class Write:
         try:
             reply = self.send(Request(GET_ITEM, parameters), deadline)
         except Exception as error:
-            with_outcome(error, Outcome.UNKNOWN if doubted else Outcome.REFUSED)
+            if not is_foreign(error):
+                with_outcome(error, Outcome.UNKNOWN if doubted else Outcome.REFUSED)
             raise
         return returned_item(reply.body, "Item")
 

@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Sequence
 
 from dynamo_bao.errors import BaoError, WriteOutcomeUnknownError, cause_of
+from dynamo_bao.foreign import is_foreign
 from dynamo_bao.transport.messages import Request
 from dynamo_bao.transport.outcomes import TransactionCancelled
 from dynamo_bao.wire import TRANSACT_WRITE_ITEMS
@@ -34,7 +35,7 @@ def run_together(writes: Sequence[Write], send: Send) -> None:
         except TransactionCancelled as failure:
             refusal = Refusal(failure.reasons, failure.items, failure.repeated, failure)
         except Exception as error:
-            if must_not_be_repeated(error, writes):
+            if not is_foreign(error) and must_not_be_repeated(error, writes):
                 raise WriteOutcomeUnknownError(
                     f"The transaction of {_named(writes)}: {ADDED_PERHAPS}"
                 ) from error

@@ -1,0 +1,152 @@
+"""Which exceptions the library may interpret, and which are the application's and leave as they are.
+
+A signal handler runs between any two steps of a program. What it raises (the time limit of a Celery task, a
+``TimeoutError`` of an alarm) arrives in the middle of the library's work, and looks like an error of that work.
+Where an exception comes from is told by its class and by where its traceback ends.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from functools import partial
+from types import CodeType, FrameType, MethodType
+from typing import Any, Final, NoReturn
+
+DATA_ERRORS: Final = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
+"""What code that reads or checks a value raises because of that value. Everything else is never about the data."""
+
+_OWN_CLASSES: Final = frozenset(("dynamo_bao", "botocore", "boto3", "urllib3", "cattrs", "msgspec", "orjson"))
+"""The packages whose exceptions are always about the library's own work."""
+_PLAIN_CLASSES: Final = frozenset(
+    ("builtins", "binascii", "decimal", "http", "json", "select", "socket", "ssl", "zlib", "exceptiongroup")
+)
+"""Where the classes of exceptions are from that anybody may raise."""
+_OTHER_CODE: Final = ("moto", "responses", "gevent", "eventlet", "truststore", "socks", "tenacity")
+_LIBRARY_CODE: Final = ("selectors", "encodings", "base64", "email", "concurrent", "threading", "")
+_OWN_CODE: Final = frozenset((*_OWN_CLASSES, *_PLAIN_CLASSES, *_OTHER_CODE, *_LIBRARY_CODE))
+"""The packages whose code does the library's work, sockets included; code without a name is compiled here."""
+
+
+def is_foreign(error: BaseException) -> bool:
+    """Whether an exception is the application's own, so that nothing may be concluded from it.
+
+    Exceptions of the library and of botocore are not, nor are plain ones (``OSError``, ``ValueError``) whose
+    traceback ends in the library, in botocore or in the code of sockets, nor what a transport of the
+    application's own raises by itself. What a signal handler raises always is.
+
+    >>> class TimeLimit(Exception): __module__ = "billiard"
+    >>> is_foreign(TimeLimit()), is_foreign(ConnectionResetError())
+    (True, False)
+    """
+    kind = _root(type(error).__module__)
+    if kind in _OWN_CLASSES:
+        return False
+    frames = list(_frames(error))
+    if _is_from_signal(frames):
+        return True
+    if any(
+        frame.f_code.co_name in ("send", "attempt") and _package(frame) != "dynamo_bao" for frame in frames
+    ):
+        return False  # a transport that is not the library's
+    if kind not in _PLAIN_CLASSES:
+        return True
+    return bool(frames) and _package(frames[-1]) not in _OWN_CODE
+
+
+def is_from_signal(error: BaseException) -> bool:
+    """Whether a handler of a signal raised an exception, wherever the program was then."""
+    return _is_from_signal(list(_frames(error)))
+
+
+def require_data_error(error: BaseException) -> None:
+    """Raises an exception of a decoder again, as it is, where it says nothing about the data that was decoded.
+
+    >>> require_data_error(ValueError("not a number"))
+    >>> require_data_error(TimeoutError("time is up"))
+    Traceback (most recent call last):
+    TimeoutError: time is up
+    """
+    foreign = _not_about_data(error)
+    if foreign is not None:
+        leave(foreign)
+
+
+def _not_about_data(error: BaseException) -> BaseException | None:
+    package = _root(type(error).__module__)
+    if package == "cattrs":  # which gathers whatever was raised while it made an object
+        members = getattr(error, "exceptions", ())
+        return next((one for one in map(_not_about_data, members) if one is not None), None)
+    if package in _OWN_CLASSES or isinstance(error, DATA_ERRORS):
+        return error if is_from_signal(error) else None
+    return error
+
+
+def foreign_cause(error: BaseException) -> BaseException | None:
+    """The innermost exception of the application's own behind an error of botocore's; None where there is none.
+
+    botocore and urllib3 catch every exception that is raised while they send, and raise one of theirs. What was
+    being handled before the request was begun does not count.
+    """
+    found = error if is_foreign(error) else None
+    seen = {id(error)}
+    link = error.__cause__ or error.__context__
+    while link is not None and id(link) not in seen:
+        seen.add(id(link))
+        first = next(_frames(link), None)
+        if first is not None and _package(first) in _OWN_CODE and is_foreign(link):
+            found = link
+        link = link.__cause__ or link.__context__
+    return found
+
+
+def leave(error: BaseException) -> NoReturn:
+    """Raises an exception again as it is, from within the handling of one that stood for it."""
+    context = error.__context__
+    try:
+        raise error
+    finally:
+        error.__context__ = context
+
+
+def _frames(error: BaseException) -> Iterator[FrameType]:
+    """The frames of an exception's traceback, the innermost last."""
+    trace = error.__traceback__
+    while trace is not None:
+        yield trace.tb_frame
+        trace = trace.tb_next
+
+
+def _is_from_signal(frames: list[FrameType]) -> bool:
+    if len(frames) < 2:  # raised where it was caught
+        return False
+    codes = {frame.f_code for frame in frames}
+    return any(_code_of(handler) in codes for handler in map(signal.getsignal, signal.valid_signals()))
+
+
+def _code_of(handler: Any) -> CodeType | None:
+    """The code of a function that handles signals; None where it is not written in Python."""
+    while isinstance(handler, partial):
+        handler = handler.func
+    if isinstance(handler, MethodType):
+        handler = handler.__func__
+    if callable(handler) and not hasattr(handler, "__code__"):
+        handler = type(handler).__call__
+    code: CodeType | None = getattr(handler, "__code__", None)
+    return code
+
+
+def _package(frame: FrameType) -> str:
+    return _root(str(frame.f_globals.get("__name__", "")))
+
+
+def _root(module: str) -> str:
+    return module.partition(".")[0]

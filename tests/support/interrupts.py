@@ -1,0 +1,86 @@
+"""Exceptions in the middle of the library's work: from a signal's handler, at any instruction."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import dynamo_bao
+
+PACKAGE = str(Path(dynamo_bao.__file__).parent)
+SIGNAL = signal.SIGUSR1
+
+
+class SoftTimeLimitExceeded(Exception):
+    """What Celery's worker raises in a task that runs for too long."""
+
+
+FOREIGN: tuple[Callable[[], BaseException], ...] = (
+    lambda: SoftTimeLimitExceeded("soft limit"),
+    lambda: TimeoutError("alarm"),
+    lambda: OSError("of the application"),
+    lambda: RuntimeError("of the application"),
+    lambda: KeyboardInterrupt(),
+)
+
+
+@contextmanager
+def signals_raise(error: BaseException) -> Iterator[None]:
+    """Has the handler of `SIGNAL` raise an exception."""
+
+    def handler(signum: int, frame: FrameType | None) -> None:
+        raise error
+
+    before = signal.signal(SIGNAL, handler)
+    try:
+        yield
+    finally:
+        signal.signal(SIGNAL, before)
+
+
+class Instructions:
+    """Runs calls, and interrupts them at an instruction of the library's code.
+
+    Args:
+        modules: parts of the file names of the modules whose instructions count; all of the library's by default.
+        without: parts of the file names of modules whose instructions do not count.
+    """
+
+    def __init__(self, *modules: str, without: tuple[str, ...] = ()) -> None:
+        self._modules = modules
+        self._without = without
+        self._left = -1
+        self.counted = 0
+
+    def run(self, call: Callable[[], Any], number: int = -1) -> Any:
+        """Calls; at the instruction with a number (from 0) `SIGNAL` is raised, at none where that is negative."""
+        self.counted, self._left = 0, number
+        before = sys.gettrace()
+        sys.settrace(self._enter)
+        try:
+            return call()
+        finally:
+            sys.settrace(before)
+
+    def _enter(self, frame: FrameType, event: str, arg: Any) -> Any:
+        file = frame.f_code.co_filename
+        if not file.startswith((PACKAGE, "<dynamo_bao")):
+            return None
+        if self._modules and not any(part in file for part in self._modules):
+            return None
+        if any(part in file for part in self._without):
+            return None
+        frame.f_trace_opcodes, frame.f_trace_lines = True, False
+        return self._step
+
+    def _step(self, frame: FrameType, event: str, arg: Any) -> Any:
+        if event == "opcode":
+            if self.counted == self._left:
+                signal.raise_signal(SIGNAL)
+            self.counted += 1
+        return self._step
