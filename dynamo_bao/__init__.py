@@ -23,6 +23,7 @@ from dynamo_bao.errors import (
     ConcurrencyError,
     ConditionalError,
     ConfigurationError,
+    ConfigurationWarning,
     DataFormatError,
     ItemNotFoundError,
     LazyLoadError,
@@ -44,6 +45,7 @@ from dynamo_bao.errors import (
     VersionConflictError,
     WriteOutcomeUnknownError,
 )
+from dynamo_bao.expressions.dicts import Value, where
 from dynamo_bao.fields import (
     BinaryField,
     BinarySetField,
@@ -87,6 +89,7 @@ from dynamo_bao.search import SearchResult
 from dynamo_bao.searchtext import SearchConfig
 from dynamo_bao.session.session import Session
 from dynamo_bao.session.stats import Stats
+from dynamo_bao.session.work import CommitFigures
 from dynamo_bao.shapes import MODEL_PREFIX
 from dynamo_bao.tenancy import TenantContext
 from dynamo_bao.transaction import Transaction, transaction
@@ -106,9 +109,11 @@ __all__ = [
     "BudgetExceededError",
     "Capacity",
     "CommitError",
+    "CommitFigures",
     "ConcurrencyError",
     "ConditionalError",
     "ConfigurationError",
+    "ConfigurationWarning",
     "CounterField",
     "CreateDateField",
     "DataFormatError",
@@ -169,6 +174,7 @@ __all__ = [
     "UnknownFieldError",
     "UuidField",
     "ValidationError",
+    "Value",
     "VersionConflictError",
     "VersionField",
     "WarnOutside",
@@ -181,4 +187,5 @@ __all__ = [
     "load_models",
     "run_with_batch_context",
     "transaction",
+    "where",
 ]

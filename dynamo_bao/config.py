@@ -31,7 +31,7 @@ SECTIONS: Mapping[str, tuple[str, ...]] = {
         "request_path",
         "reply_check",
     ),
-    "db": ("table_name", "cursor_secret"),
+    "db": ("table_name", "cursor_secret", "strict_filters"),
     "batch_context": ("require_batch_context", "max_throttled_calls"),
     "tenancy": ("enabled",),
     "paths": ("models_dir", "models_definition_path", "fields_dir"),
@@ -41,6 +41,7 @@ _ENVIRONMENT: tuple[tuple[str, str, str], ...] = (
     ("TABLE_NAME", "db", "table_name"),
     ("DYNAMO_BAO_TABLE_NAME", "db", "table_name"),
     ("DYNAMO_BAO_CURSOR_SECRET", "db", "cursor_secret"),
+    ("DYNAMO_BAO_STRICT_FILTERS", "db", "strict_filters"),
     ("DYNAMO_BAO_REQUIRE_BATCH_CONTEXT", "batch_context", "require_batch_context"),
     ("DYNAMO_BAO_MAX_THROTTLED_CALLS", "batch_context", "max_throttled_calls"),
     ("DYNAMO_BAO_TENANCY_ENABLED", "tenancy", "enabled"),
@@ -160,6 +161,10 @@ def settings_file(config: str | os.PathLike[str] | None, environment: Mapping[st
     Raises:
         ConfigurationError: where a file that is named does not exist.
     """
+    if config is not None and not isinstance(config, (str, os.PathLike)):
+        raise ConfigurationError(
+            f"config={config!r:.200}; give nested settings, or a file's path.", field="config"
+        )
     named = config or environment.get("DYNAMO_BAO_CONFIG")
     found = named or next(filter(os.path.isfile, (FILE_NAME, _PROJECT_FILE)), None)
     if found is None:
@@ -168,8 +173,8 @@ def settings_file(config: str | os.PathLike[str] | None, environment: Mapping[st
     from pathlib import Path
 
     path = Path(found)
-    if named and not path.is_file():
-        raise ConfigurationError(f"The configuration file {str(path)!r} does not exist.")
+    if named and not os.path.isfile(path):
+        raise ConfigurationError(f"The configuration file {str(path)!r:.500} does not exist.")
     if not named and found == _PROJECT_FILE and "dynamo_bao" not in _parsed(path).get("tool", {}):
         return None
     return path
@@ -192,6 +197,8 @@ def _parsed(path: Path) -> dict[str, Any]:
 
     try:
         parsed: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ConfigurationError(f"{path} is not valid TOML: {error}.") from error
+    except OSError as error:
+        raise ConfigurationError(f"{path} cannot be read: {error}.") from error
     return parsed

@@ -15,14 +15,21 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping
 from typing import Any
 
-from dynamo_bao.errors import QueryError
+from dynamo_bao.errors import ConfigurationError, QueryError
 
 _SEAL_BYTES = 12
 
 
 def secret_of(setting: str | None, table_name: str) -> bytes:
-    """The key of cursors: from the setting, else from the table's name."""
-    return hashlib.blake2b((setting or f"dynamo_bao:{table_name}").encode(), digest_size=32).digest()
+    """The key of cursors: from the setting, else from the table's name; `ConfigurationError` for what is no text."""
+    if setting is not None and not (isinstance(setting, str) and setting):
+        raise ConfigurationError(
+            "cursor_secret is no text; give a long random one, such as that of secrets.token_urlsafe(32).",
+            field="cursor_secret",
+        )
+    return hashlib.blake2b(
+        (setting or f"dynamo_bao:{table_name}").encode("utf-8", "surrogatepass"), digest_size=32
+    ).digest()
 
 
 def seal(payload: Mapping[str, Any], purpose: tuple[str, ...], secret: bytes) -> str:

@@ -43,6 +43,7 @@ class Database:
         max_throttled_calls: how many calls of this process may wait because of throttling, for each table and
             index; infinite for any number.
         cursor_secret: the key that cursors are sealed with.
+        strict_filters: whether dicts are never read as operators.
         observers: who is told of requests.
         requires_tenant: whether every operation needs a tenant now: where `tenancy` is on, and once a web application
             that names tenants is served with this table.
@@ -56,6 +57,7 @@ class Database:
     deadline: float = DEADLINE_SECONDS
     max_concurrency: int = MAX_CONCURRENCY
     cursor_secret: bytes = b""
+    strict_filters: bool = False
     observers: Observers = Factory(Observers)
     max_throttled_calls: float = MAX_THROTTLED_CALLS
     requires_tenant: bool = field(init=False)

@@ -87,6 +87,10 @@ class ModelFileError(ConfigurationError):
         self.line = line
 
 
+class ConfigurationWarning(UserWarning):
+    """A setting that works, but is probably not what was meant."""
+
+
 class ModelFileWarning(UserWarning):
     """Something in a YAML model file that works, but is probably not what was meant."""
 

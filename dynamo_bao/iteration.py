@@ -116,7 +116,9 @@ def _iteration(
                 f"{schema.name}.{operation}: keys_only=True reads no items that a function could judge."
             )
     else:
-        parameters.update(index_filter(schema, operation, condition_from(filter)))
+        parameters.update(
+            index_filter(schema, operation, condition_from(filter, home.database.strict_filters))
+        )
     asked = json.dumps({**parameters, "Limit": None}, sort_keys=True, default=bytes.hex)
     purpose = (operation, schema.name, tenant or "", repr(buckets), asked)
     walk = Walk.of(home, session, tenant, buckets, parallel, parameters)

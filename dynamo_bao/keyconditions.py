@@ -16,7 +16,7 @@ from dynamo_bao.expressions.conditions import (
     Condition,
     all_of,
 )
-from dynamo_bao.expressions.dicts import condition_from
+from dynamo_bao.expressions.dicts import OperandError, condition_from, equality, plain_operand
 from dynamo_bao.instances import Home
 from dynamo_bao.shapes import MODEL_PREFIX, IndexShape, Part, PrimaryShape
 from dynamo_bao.wire import PK, SK
@@ -44,7 +44,7 @@ def key_condition(
             do not have.
     """
     name = shape.name or "primary_key"
-    text = _partition_text(shape.partition, value, name)
+    text = _partition_text(shape.partition, plain_operand(value), name)
     if isinstance(shape, IndexShape):
         partition = Compare(Attribute(shape.pk_name), "=", {"S": shape.pk_text(tenant, text)})
         attribute = Attribute(shape.sk_name)
@@ -55,10 +55,26 @@ def key_condition(
         return partition, EMPTY
     if shape.sort.field is None:
         raise QueryError(f"{name} has no sort key field to put a condition on.", index=name)
-    if not isinstance(sort_condition, (Mapping, Condition)):
-        sort_condition = {shape.sort.field.name: sort_condition}
-    range_, extra = _SortKey(shape.sort, attribute, name).of(condition_from(sort_condition))
+    given = _sort_condition(shape.sort.field.name, sort_condition, home.database.strict_filters)
+    range_, extra = _SortKey(shape.sort, attribute, name).of(given)
     return all_of((partition, range_)), extra
+
+
+def _sort_condition(field: str, given: Any, strict: bool) -> Condition:
+    """The condition on a sort key field for what a caller gave: a value, a dict by the field's name, an expression."""
+    if isinstance(given, Condition):
+        return given
+    if not isinstance(given, Mapping):
+        return equality(field, plain_operand(given))
+    for name in given:
+        if not isinstance(name, str) or name.startswith("$"):
+            raise OperandError(
+                f"A condition on the sort key {field!r} is a value, an expression, or a dict by the field's name such "
+                f"as {{{field!r}: {{'$gt': v}}}}; {name!r} is an operator.",
+                field,
+                given,
+            )
+    return condition_from(given, strict)
 
 
 def _partition_text(part: Part, value: object, name: str) -> str:
@@ -80,7 +96,9 @@ def _part_text(part: Part, value: object, name: str) -> str:
     try:
         return part.to_text(part.field.accept(value))
     except ValidationError as error:
-        raise QueryError(str(error), index=name, field=part.field.name) from error
+        refused = OperandError(str(error), part.field.name, value)
+        refused.index = name
+        raise refused from error
 
 
 class _SortKey:
@@ -116,7 +134,7 @@ class _SortKey:
             return Between(self._attribute, {"S": self._text(given.low)}, {"S": self._text(given.high)})
         if isinstance(given, BeginsWith):
             text = given.value if isinstance(given.value, str) else self._text(given.value)
-            return BeginsWith(self._attribute, {"S": text})
+            return BeginsWith(self._attribute, {"S": self._not_empty(text)})
         raise self._unsupported()
 
     def _range(self, parts: Sequence[Condition]) -> tuple[Condition, Condition]:
@@ -131,7 +149,18 @@ class _SortKey:
         return between, all_of(Compare(self._field, "<>", bound.value) for bound in excluded)
 
     def _text(self, value: object) -> str:
-        return _part_text(self._part, value, self._name)
+        return self._not_empty(_part_text(self._part, value, self._name))
+
+    def _not_empty(self, text: str) -> str:
+        if text:
+            return text
+        refused = OperandError(
+            f"The sort key {self._field!r} of {self._name} is compared with an empty text, which no key holds; leave "
+            f"the condition out.",
+            self._field,
+        )
+        refused.index = self._name
+        raise refused
 
     def _unsupported(self) -> QueryError:
         return QueryError(

@@ -16,7 +16,18 @@ from dynamo_bao.database import DEADLINE_SECONDS, MAX_CONCURRENCY, Database, che
 from dynamo_bao.errors import ConfigurationError, suggestion
 from dynamo_bao.fields.text import RelatedField
 from dynamo_bao.model import Model
-from dynamo_bao.policy import Policy, policy_from_setting
+from dynamo_bao.options import (
+    checked_models,
+    checked_numbers,
+    checked_parts,
+    checked_policy,
+    checked_table,
+    checked_texts,
+    is_local_url,
+    section_of,
+    warn_of_open_cursors,
+)
+from dynamo_bao.policy import Policy
 from dynamo_bao.registry import (
     attach,
     choose,
@@ -316,14 +327,16 @@ def init_models(
     client: Any = None,
     transport: Transport | None = None,
     embedded: bool = False,
-    policy: Policy | None = None,
+    policy: Policy | type[Policy] | str | bool | None = None,
     batch_context: Mapping[str, Any] | None = None,
-    tenancy: Mapping[str, Any] | None = None,
+    tenancy: Mapping[str, Any] | bool | None = None,
     deadline: float = DEADLINE_SECONDS,
     max_concurrency: int = MAX_CONCURRENCY,
     max_throttled_calls: float | str | None = None,
     reply_check: str | None = None,
     logging: str | Mapping[str, Any] | None = None,
+    strict_filters: bool | None = None,
+    cursor_secret: str | None = None,
 ) -> Manager:
     """Connects models to a table.
 
@@ -339,7 +352,8 @@ def init_models(
             library are repeated by the library, within the deadline.
         transport: carries requests instead of a boto3 client, such as those of `dynamo_bao.testing`.
         embedded: runs a DynamoDB inside this process, for this manager only, and makes the table.
-        policy: what happens outside a batch context: `AllowDirect`, `WarnOutside` or `RequireContext`.
+        policy: what happens outside a batch context: `AllowDirect`, `WarnOutside` or `RequireContext`, or one of the
+            setting's words (True, False, ``"warn"``).
         batch_context: ``{"require_batch_context": True}`` and the like, instead of `policy`.
         tenancy: ``{"enabled": True}`` requires a tenant for every operation.
         deadline: seconds that lookups and writes are retried.
@@ -350,34 +364,45 @@ def init_models(
             DynamoDB said so; ``"lenient"`` is for engines whose replies have neither a checksum nor the
             ConsumedCapacity that was asked for.
         logging: the level of the ``dynamo_bao`` loggers.
+        strict_filters: True refuses filters and conditions in which a dict holds operators.
+        cursor_secret: what cursors are sealed with, a long random text; see `QueryResult.last_evaluated_key`.
 
     Raises:
         ConfigurationError: for a wrong model or setting; nothing is connected then.
     """
+    checked_parts(client, transport, embedded)
+    checked_models(models)
+    checked_texts({"region": region, "endpoint_url": endpoint_url})
     arguments: dict[str, Any] = {
         "aws": {"region": region, "endpoint_url": endpoint_url, "reply_check": reply_check},
-        "db": {"table_name": table_name},
-        "batch_context": batch_context or {},
-        "tenancy": tenancy or {},
+        "db": {
+            "table_name": table_name,
+            "cursor_secret": cursor_secret,
+            "strict_filters": strict_filters,
+        },
+        "batch_context": section_of(batch_context, "require_batch_context"),
+        "tenancy": section_of(tenancy, "enabled"),
         "logging": {"level": logging} if isinstance(logging, str) else logging or {},
     }
     own = {"batch_context": {"max_throttled_calls": max_throttled_calls}}
     settings = load_settings(config, os.environ, arguments).over(own, "the call")
-    _check_numbers(deadline, max_concurrency)
-    if policy is None:
-        setting = settings.get("batch_context", "require_batch_context", False)
-        policy = policy_from_setting(setting, settings.source("batch_context", "require_batch_context"))
+    checked_numbers(deadline, max_concurrency)
+    chosen = checked_policy(policy, settings)
     level = settings.get("logging", "level")
     if level is not None:
         _set_level(level)
-    table = settings.get("db", "table_name", DEFAULT_TABLE)
+    table = checked_table(settings.get("db", "table_name", DEFAULT_TABLE))
+    own_way = client is not None or transport is not None or embedded
+    warn_of_open_cursors(
+        settings, chosen, is_local=own_way or is_local_url(settings.get("aws", "endpoint_url"))
+    )
     if settings.get("db", "table_name") is None:
         inside = embedded or transport is not None  # no table of anybody else can be there
         log.log(standard_logging.INFO if inside else standard_logging.WARNING, NO_TABLE)
     database = Database(
         table,
-        transport or _transport(settings, client, embedded, max_concurrency),
-        policy,
+        transport if transport is not None else _transport(settings, client, embedded, max_concurrency),
+        chosen,
         settings.flag("tenancy", "enabled"),
         deadline,
         max_concurrency,
@@ -386,22 +411,13 @@ def init_models(
             settings.get("batch_context", "max_throttled_calls", MAX_THROTTLED_CALLS),
             settings.source("batch_context", "max_throttled_calls"),
         ),
+        strict_filters=settings.flag("db", "strict_filters"),
     )
     manager = Manager(database, settings, models)
     if embedded:  # with the index of searches for models that are defined later, which nobody could add
         create_table(database, search=models is None or manager.searches())
     attach(manager)
     return manager
-
-
-def _check_numbers(deadline: object, max_concurrency: object) -> None:
-    if isinstance(deadline, bool) or not isinstance(deadline, (int, float)) or not deadline > 0:
-        raise ConfigurationError(f"deadline={deadline!r}; give seconds, more than 0.", field="deadline")
-    if isinstance(max_concurrency, bool) or not isinstance(max_concurrency, int) or max_concurrency < 1:
-        raise ConfigurationError(
-            f"max_concurrency={max_concurrency!r}; give a whole number of at least 1.",
-            field="max_concurrency",
-        )
 
 
 def _set_level(level: str) -> None:
@@ -420,8 +436,6 @@ def _transport(settings: Settings, client: Any, embedded: bool, max_concurrency:
     checks = settings.get("aws", "reply_check", "strict"), settings.source("aws", "reply_check")
     reply_check = checked_reply_check(*checks)
     if client is not None:
-        if embedded:
-            raise ConfigurationError("client= and embedded=True exclude each other; give one.")
         return given_transport(client, reply_check=reply_check)
     path = checked_path(settings.get("aws", "request_path", "lean"), settings.source("aws", "request_path"))
     if embedded:

@@ -193,6 +193,13 @@ class Model(Instance):
         return repository_of(cls).query_by_index(index, value, sort_condition, **options)
 
     @classmethod
+    def find_where(
+        cls: type[M], values: Mapping[str, object] | None = None, /, **fields: object
+    ) -> QueryResult[M]:
+        """The items whose fields have these values; see `Repository.find_where`."""
+        return repository_of(cls).find_where(values, **fields)
+
+    @classmethod
     def find_by_unique_constraint(cls: type[M], name: str, value: object) -> M | None:
         """The instance that has a unique value, or None."""
         return repository_of(cls).find_by_unique_constraint(name, value)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from attrs import frozen
 
 from dynamo_bao.errors import QueryError, suggestion
 from dynamo_bao.expressions.conditions import Condition
-from dynamo_bao.expressions.dicts import condition_from
+from dynamo_bao.expressions.dicts import OperandError, operation, size_compared
 from dynamo_bao.schema import Schema
 
 
@@ -65,6 +66,10 @@ class FieldPath:
 
     def is_in(self, values: Any) -> Condition:
         """The field equals one of up to 100 values."""
+        if isinstance(values, (str, bytes, Mapping)):
+            raise OperandError(
+                f"{self.path!r}.is_in() takes several values, not {type(values).__name__}.", self.path
+            )
         return self._is("$in", list(values))
 
     def begins_with(self, text: object) -> Condition:
@@ -87,9 +92,37 @@ class FieldPath:
         """The field has a stored value."""
         return self._is("$exists", True)
 
-    def size(self, operand: Any) -> Condition:
-        """The field's size is a number, or ``{"$gt": 3}`` and the like."""
-        return self._is("$size", operand)
+    def size(self, number: int | None = None) -> Any:
+        """The field's size, to be compared: ``User.fields.tags.size() > 3``; with a number it equals that."""
+        size = SizePath(self.path)
+        return size if number is None else size == number
 
     def _is(self, operator: str, operand: object) -> Condition:
-        return condition_from({self.path: {operator: operand}})
+        return operation(self.path, operator, operand)
+
+
+@frozen(eq=False, order=False)
+class SizePath:
+    """The size of a field: of characters, bytes or members; compared with a number it gives a condition."""
+
+    path: str
+
+    def __eq__(self, number: object) -> Condition:  # type: ignore[override]
+        return size_compared(self.path, "$eq", number)
+
+    def __ne__(self, number: object) -> Condition:  # type: ignore[override]
+        return size_compared(self.path, "$ne", number)
+
+    def __lt__(self, number: object) -> Condition:
+        return size_compared(self.path, "$lt", number)
+
+    def __le__(self, number: object) -> Condition:
+        return size_compared(self.path, "$lte", number)
+
+    def __gt__(self, number: object) -> Condition:
+        return size_compared(self.path, "$gt", number)
+
+    def __ge__(self, number: object) -> Condition:
+        return size_compared(self.path, "$gte", number)
+
+    __hash__ = None  # type: ignore[assignment]

@@ -215,7 +215,7 @@ def _parameters(
         "KeyConditionExpression": render_condition(condition, placeholders, home.schema),
         "ReturnConsumedCapacity": "TOTAL",
     }
-    wanted = all_of((condition_from(options.get("filter")), extra))
+    wanted = all_of((condition_from(options.get("filter"), home.database.strict_filters), extra))
     filtered = render_condition(wanted, placeholders, home.schema)
     placeholders.into(parameters)
     limit = None if filtered else options.get("limit")

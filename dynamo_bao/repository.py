@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
@@ -16,6 +16,7 @@ from dynamo_bao.errors import (
     ValidationError,
     suggestion,
 )
+from dynamo_bao.expressions.dicts import where
 from dynamo_bao.fields.text import RelatedField
 from dynamo_bao.identities import Identity
 from dynamo_bao.instances import Home, Status, state_of
@@ -236,6 +237,49 @@ class Repository(StoredModel[M], WholeModel[M]):
         """
         shape = self._queried(index)
         return QueryResult(Query.of(self, shape, parent, sort_condition, through=parent, **options))
+
+    def find_where(self, values: Mapping[str, object] | None = None, /, **fields: object) -> QueryResult[M]:
+        """The items whose fields have these values: a query of the index that fits, and a filter for the rest.
+
+        A value is never an operator, whatever it is.
+
+        Args:
+            values: values by path, for what is no keyword; never a request's own dict, as its keys are then paths.
+            **fields: values by field. One of them is the partition key of an index, or of a primary key with two parts.
+
+        Raises:
+            QueryError: where no index begins with one of the fields.
+            ValidationError: for a value that its field refuses.
+
+        Example:
+            >>> Account.find_where(status="active", secret=body["secret"])
+        """
+        given = {**({} if values is None else values), **fields}
+        where(given)
+        shape = self._index_of(given)
+        first, second = (
+            None if part.field is None or given.get(part.field.name) is None else given.pop(part.field.name)
+            for part in (shape.partition, shape.sort)
+        )
+        return QueryResult(Query.of(self, shape, first, second, filter=where(given)))
+
+    def _index_of(self, given: Mapping[str, object]) -> IndexShape | PrimaryShape:
+        """The index, or the primary key, that asks for the most of some fields."""
+        best: IndexShape | PrimaryShape | None = None
+        most = 0
+        shapes: list[IndexShape | PrimaryShape] = [self.schema.primary, *self.schema.indexes.values()]
+        for shape in shapes:
+            names = [part.field.name for part in (shape.partition, shape.sort) if part.field is not None]
+            asked = [name for name in names if given.get(name) is not None]
+            if names[:1] == asked[:1] and len(asked) > most:
+                best, most = shape, len(asked)
+        if best is None:
+            raise QueryError(
+                f"{self.schema.name}.find_where: no index begins with {', '.join(map(repr, given)) or 'no field'}; "
+                f"give the partition key field of one of {', '.join(self.schema.indexes) or 'its indexes'}, or "
+                f"iterate_all(filter=where(…))."
+            )
+        return best
 
     def _queried(self, name: str) -> IndexShape | PrimaryShape:
         if name in (self.schema.primary.name, "primary_key"):

@@ -26,7 +26,7 @@ from dynamo_bao.codec import (
 )
 from dynamo_bao.errors import ConfigurationError, DataFormatError, QueryError, ValidationError, suggestion
 from dynamo_bao.fields.base import Field
-from dynamo_bao.fields.documents import JsonField, plain, to_document
+from dynamo_bao.fields.documents import JsonField, NestedField, plain, to_document
 from dynamo_bao.fields.sets import SetField
 from dynamo_bao.fields.text import BinaryField, RelatedField, VersionField
 from dynamo_bao.identities import Identity, KeyOf, TextKeys, no_key
@@ -440,6 +440,8 @@ class Schema:
                 f"{self.name}.{owner.name}: DynamoDB has no {operator} for a {type(owner).__name__}.",
                 field=owner.name,
             )
+        if isinstance(value, Mapping) and isinstance(owner, NestedField):
+            return self._inner_operand(path, owner, value)
         return owner.member(value) if operator in ("contains", "begins_with") else owner.operand(value)
 
     def _search_operand(self, value: object) -> AttributeValue:

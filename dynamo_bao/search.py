@@ -171,7 +171,7 @@ class _Search:
         terms = _checked_terms(schema, given, operator, config)
         condition = _condition(terms, operator)
         if not callable(filter):
-            condition = all_of((condition, condition_from(filter)))
+            condition = all_of((condition, condition_from(filter, home.database.strict_filters)))
         parameters = index_filter(schema, operation, condition)
         every = all if operator == "$and" else any
 

@@ -58,7 +58,7 @@ class Transaction:
         schema = state.home.schema
         subject = Subject(schema, state.tenant, identity_of(instance))
         self.collect(
-            Requirement(state.home, session, subject, instance, checked_condition(schema, condition))
+            Requirement(state.home, session, subject, instance, checked_condition(state.home, condition))
         )
 
     def collect(self, change: Change) -> Any:

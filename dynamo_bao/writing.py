@@ -93,7 +93,7 @@ def creation_of(home: Home, instance: Any, condition: ConditionLike, operation: 
     """Stores a transient instance as a new item; the session's own object for its key is returned."""
     session, tenant = enter(home.database, home.schema.name, operation)
     require_own_tenant(instance, operation)
-    wanted = checked_condition(home.schema, condition)
+    wanted = checked_condition(home, condition)
     return creation_in(session, home, tenant, instance, wanted, by_save=operation == "save")
 
 
@@ -160,7 +160,7 @@ def saving_of(instance: Any, condition: ConditionLike, force_reindex: bool) -> S
             key=state.primary_id,
         ) from state.doubt
     session, collected = enter_through(instance, "save"), open_transaction() is not None
-    wanted = checked_condition(schema, condition)
+    wanted = checked_condition(home, condition)
     asked = condition is not None or force_reindex
     if state.status is Status.PENDING:
         if not (state.assigned or asked):
@@ -309,7 +309,7 @@ def update_of(
     schema = home.schema
     session, tenant = enter(home.database, schema.name, "update", given)
     identity = schema.identify(tenant, given)
-    wanted = checked_condition(schema, condition)
+    wanted = checked_condition(home, condition)
     accepted = dict(_accepted_changes(schema, changes))
     asked = _asked_version(schema, accepted.pop("version", None)) if _version_of(schema) else {}
     for field in schema.renewing:
@@ -394,7 +394,7 @@ def deleting_of(
     """Deletes an item by key or through an instance, which is returned, no longer existing."""
     schema = home.schema
     asked = _asked_version(schema, version)
-    wanted = checked_condition(schema, condition)
+    wanted = checked_condition(home, condition)
     if instance is not None:
         if state_of(instance).home is None:
             raise not_stored_yet(schema.name)
@@ -489,10 +489,10 @@ def write_through(change: Change, send: Send) -> Write:
     return Write(change.home.database, change.subject, change.operation, change.plan_from, send, *limits)
 
 
-def checked_condition(schema: Schema, condition: ConditionLike) -> Condition:
+def checked_condition(home: Home, condition: ConditionLike) -> Condition:
     """The condition a caller gave, with everything about it that can be wrong told now."""
     if condition is None:
         return EMPTY
-    wanted = condition_from(condition)
-    render_condition(wanted, Placeholders(), schema)
+    wanted = condition_from(condition, home.database.strict_filters)
+    render_condition(wanted, Placeholders(), home.schema)
     return wanted

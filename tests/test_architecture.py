@@ -173,7 +173,7 @@ LEVELS: tuple[tuple[str, tuple[str, ...]], ...] = (
         ),
     ),
     ("models", ("classes", "construction", "constructors", "verbs", "model")),
-    ("connecting", ("layout", "tables", "manager", "otel")),
+    ("connecting", ("options", "layout", "tables", "manager", "otel")),
     (
         "upkeep",
         (

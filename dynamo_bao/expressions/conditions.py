@@ -13,6 +13,9 @@ from attrs import frozen
 
 from dynamo_bao.errors import QueryError
 
+MAX_DEPTH = 100
+"""How deep conditions are nested at most; DynamoDB's own limits leave room for fewer."""
+
 
 @frozen
 class Attribute:
@@ -160,3 +163,10 @@ def any_of(parts: Iterable[Condition]) -> Condition:
             return EMPTY
         flat.extend(part.parts if isinstance(part, AnyOf) else (part,))
     return flat[0] if len(flat) == 1 else AnyOf(tuple(flat))
+
+
+def too_deep() -> QueryError:
+    """The error for a condition in which too many others are nested."""
+    return QueryError(
+        f"The condition is nested more than {MAX_DEPTH} levels deep; DynamoDB takes no such one."
+    )

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from attrs import frozen
+
 from dynamo_bao.errors import QueryError, ValidationError, suggestion
 from dynamo_bao.expressions.conditions import (
     EMPTY,
+    MAX_DEPTH,
     BeginsWith,
     Between,
     Compare,
@@ -19,6 +22,7 @@ from dynamo_bao.expressions.conditions import (
     Size,
     all_of,
     any_of,
+    too_deep,
 )
 from dynamo_bao.wire import MAX_IN_OPERANDS
 
@@ -32,14 +36,67 @@ class OperandError(ValidationError, QueryError):
 
     def __init__(self, message: str, field: str | None = None, value: object = None) -> None:
         ValidationError.__init__(self, message, field, value)
-        self.index = None
+        self.index: str | None = None
 
 
-def condition_from(given: Mapping[str, object] | Condition | None) -> Condition:
-    """The condition for what a caller gave: a dict, a condition, or None for the neutral one.
+@frozen
+class Value:
+    """A plain value inside a filter that is written as a dict: it is compared, and never read as operators.
+
+    Args:
+        value: what is compared, such as a member of a request's JSON.
+
+    Example:
+        >>> Account.query_by_index("by_status", "active", filter={"secret": Value(body["secret"])})
+    """
+
+    value: object
+
+
+def where(values: Mapping[str, object] | None = None, /, **fields: object) -> Condition:
+    """The condition that fields equal values, for ``filter=`` and ``condition=``. A value is never an operator.
+
+    Args:
+        values: values by path, for names that are no keywords of Python's or lie inside a map; never a request's
+            own dict, as its keys are then paths.
+        **fields: values by field; None for a field without a stored value.
 
     Raises:
-        QueryError: for an operator that does not exist, or one that does not take its value.
+        QueryError: for what is no path.
+
+    Example:
+        >>> account.save(condition=where(status="open"))
+        >>> Account.query_by_index("by_status", "active", filter=where(secret=body["secret"]))
+    """
+    named = {**({} if values is None else values), **fields}
+    for path in named:
+        if not isinstance(path, str) or path.startswith("$"):
+            raise QueryError(f"where() takes values by field, and {path!r} is no field.")
+    return all_of(equality(path, plain_operand(value)) for path, value in named.items())
+
+
+def equality(path: str, value: object) -> Condition:
+    """The condition that a field has a value; no stored value where that is None."""
+    return Negation(Exists(path)) if value is None else Compare(path, "=", value)
+
+
+def plain_operand(value: object) -> object:
+    """What is compared where a caller may have said that it is a `Value`."""
+    return value.value if isinstance(value, Value) else value
+
+
+def condition_from(
+    given: Mapping[str, object] | Condition | None, strict: bool = False, depth: int = 0
+) -> Condition:
+    """The condition for what a caller gave: a dict, a condition, or None for the neutral one.
+
+    Args:
+        strict: whether dicts may only say which field has which value.
+        depth: in how many other dicts it stands.
+
+    Raises:
+        QueryError: for an operator that does not exist, or one that does not take its value; where `strict`
+            holds, for any operator.
     """
     if given is None:
         return EMPTY
@@ -49,48 +106,74 @@ def condition_from(given: Mapping[str, object] | Condition | None) -> Condition:
         raise QueryError(
             f"A condition is a dict or an expression such as User.fields.age > 3, not {type(given).__name__}."
         )
-    return all_of(_entry(name, value) for name, value in given.items())
+    if depth > MAX_DEPTH:
+        raise too_deep()
+    return all_of(_entry(name, value, strict, depth + 1) for name, value in given.items())
 
 
-def _entry(name: object, value: object) -> Condition:
+def _entry(name: object, value: object, strict: bool, depth: int) -> Condition:
     if not isinstance(name, str):
         raise QueryError(f"A condition's keys are field names and operators, not {name!r}.")
+    if strict and name.startswith("$"):
+        raise _not_strict(name)
     if name in ("$and", "$or"):
         if not isinstance(value, (list, tuple)) or not value:
             raise QueryError(f"{name} requires an array of conditions, at least one.")
-        parts = [condition_from(part) for part in value]
+        parts = [condition_from(part, strict, depth) for part in value]
         return all_of(parts) if name == "$and" else any_of(parts)
     if name == "$not":
-        inner = condition_from(value)  # type: ignore[arg-type]
+        inner = condition_from(value, strict, depth)  # type: ignore[arg-type]
         if inner == EMPTY:
             raise QueryError("$not requires a condition to negate.")
         return ~inner
     if name.startswith("$"):
         raise QueryError(f"Invalid operator {name!r}.{suggestion(name, ('$and', '$or', '$not'))}")
-    return _field(name, value)
+    return _field(name, value, strict, depth)
 
 
-def _field(path: str, value: object) -> Condition:
+def _not_strict(what: str) -> OperandError:
+    return OperandError(
+        f"strict_filters is set, so that no dict is read as operators, and {what!r} has one. Write an expression "
+        f"(User.fields.age > 3) or where(age=3); Value(v) says that a dict is a plain value.",
+        what,
+    )
+
+
+def _field(path: str, value: object, strict: bool = False, depth: int = 0) -> Condition:
     if value is None:
         return Negation(Exists(path))
+    if isinstance(value, Value):
+        return equality(path, value.value)
     if isinstance(value, Condition):
         raise QueryError(
             f"{path!r} maps to an expression; combine dicts and expressions in a list under $and."
         )
     if not isinstance(value, Mapping):
         return Compare(path, "=", value)
+    if strict:
+        raise _not_strict(path)
     if not value:
         raise QueryError(f"Empty condition object for field {path!r}.", field=path)
-    return all_of(_operation(path, operator, operand) for operator, operand in value.items())
+    if depth > MAX_DEPTH:
+        raise too_deep()
+    return all_of(operation(path, operator, operand, depth) for operator, operand in value.items())
 
 
-def _operation(path: str, operator: str, operand: object) -> Condition:
+def operation(path: str, operator: str, operand: object, depth: int = 0) -> Condition:
+    """The condition of one operator, such as ``"$gt"``, on a field."""
     name = _CAMEL.get(operator, operator)
+    operand = plain_operand(operand)
     if name in COMPARISONS:
         return _comparison(path, name, operand)
+    if name == "$not":
+        if not isinstance(operand, Mapping):
+            raise OperandError(
+                f"$not on {path!r} takes an operator object such as {{'$gt': 3}}.", path, operand
+            )
+        return ~_field(path, operand, depth=depth + 1)
     build = _BUILDERS.get(name)
     if build is None:
-        hint = suggestion(str(operator), (*COMPARISONS, *_BUILDERS))
+        hint = suggestion(str(operator), (*COMPARISONS, *_BUILDERS, "$not"))
         raise QueryError(f"Invalid operator {operator!r} for field {path!r}.{hint}", field=path)
     return build(path, operand)
 
@@ -110,7 +193,7 @@ def _comparison(path: str, name: str, operand: object) -> Condition:
 def _between(path: str, operand: object) -> Condition:
     if not isinstance(operand, (list, tuple)) or len(operand) != 2 or None in operand:
         raise OperandError(f"$between on {path!r} requires an array with exactly 2 elements.", path, operand)
-    return Between(path, operand[0], operand[1])
+    return Between(path, plain_operand(operand[0]), plain_operand(operand[1]))
 
 
 def _in(path: str, operand: object) -> Condition:
@@ -123,7 +206,7 @@ def _in(path: str, operand: object) -> Condition:
             f"$in on {path!r} has {len(operand)} values; DynamoDB takes {MAX_IN_OPERANDS}. Ask in several queries.",
             path,
         )
-    return In(path, tuple(operand))
+    return In(path, tuple(map(plain_operand, operand)))
 
 
 def _exists(path: str, operand: object) -> Condition:
@@ -150,17 +233,16 @@ def _size(path: str, operand: object) -> Condition:
                 operand,
             )
         operator, operand = next(iter(operand.items()))
-    if isinstance(operand, bool) or not isinstance(operand, int):
+    return size_compared(path, operator, plain_operand(operand))
+
+
+def size_compared(path: str, operator: str, number: object) -> Condition:
+    """The condition that compares the size of what is at a path, by an operator such as ``"$gt"``."""
+    if isinstance(number, bool) or not isinstance(number, int):
         raise OperandError(
-            f"$size on {path!r} compares with a whole number, not {type(operand).__name__}.", path, operand
+            f"$size on {path!r} compares with a whole number, not {type(number).__name__}.", path, number
         )
-    return Size(path, COMPARISONS[operator], operand)
-
-
-def _negated(path: str, operand: object) -> Condition:
-    if not isinstance(operand, Mapping):
-        raise OperandError(f"$not on {path!r} takes an operator object such as {{'$gt': 3}}.", path, operand)
-    return ~_field(path, operand)
+    return Size(path, COMPARISONS[operator], number)
 
 
 _BUILDERS: dict[str, Callable[[str, object], Condition]] = {
@@ -169,7 +251,6 @@ _BUILDERS: dict[str, Callable[[str, object], Condition]] = {
     "$exists": _exists,
     "$type": _type,
     "$size": _size,
-    "$not": _negated,
     "$begins_with": BeginsWith,
     "$contains": Contains,
     "$not_contains": lambda path, value: Negation(Contains(path, value)),

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from dynamo_bao.errors import QueryError
 from dynamo_bao.expressions.conditions import (
+    MAX_DEPTH,
     AllOf,
     AnyOf,
     Attribute,
@@ -23,6 +24,7 @@ from dynamo_bao.expressions.conditions import (
     Path,
     Size,
     is_empty,
+    too_deep,
 )
 from dynamo_bao.wire import MAX_EXPRESSION_BYTES, AttributeValue
 
@@ -100,9 +102,15 @@ class _Renderer:
     def __init__(self, placeholders: Placeholders, resolver: Resolver) -> None:
         self._placeholders = placeholders
         self._resolver = resolver
+        self._depth = 0
 
     def render(self, condition: Condition) -> str:
-        return _RENDERERS[type(condition)](self, condition)
+        self._depth += 1
+        if self._depth > MAX_DEPTH:
+            raise too_deep()
+        text = _RENDERERS[type(condition)](self, condition)
+        self._depth -= 1
+        return text
 
     def path(self, path: Path) -> str:
         if isinstance(path, Attribute):

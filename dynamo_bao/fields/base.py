@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypedDict, TypeVar
 from attrs import NOTHING
 
 from dynamo_bao.errors import ConfigurationError, QueryError, TenantMismatchError, ValidationError
+from dynamo_bao.expressions.dicts import OperandError
 from dynamo_bao.wire import AttributeValue
 
 if TYPE_CHECKING:
@@ -283,7 +284,7 @@ class Field(_LooksLikeAny):  # type: ignore[misc]  # looking like Any to checker
         try:
             stored = self.to_dynamo(self.accept(value))
         except ValidationError as error:
-            raise QueryError(str(error), field=self.name) from error
+            raise OperandError(str(error), self.name, value) from error
         if stored is None:
             raise QueryError(
                 f"{self.model}.{self.name}: an empty value cannot be compared with.", field=self.name

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final, NoReturn
 
 from dynamo_bao.errors import ThrottledError, WriteOutcomeUnknownError
+from dynamo_bao.foreign import is_foreign
 from dynamo_bao.transport.backoff import Backoff
 from dynamo_bao.transport.bulkhead import Place
 from dynamo_bao.transport.messages import (

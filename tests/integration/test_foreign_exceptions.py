@@ -99,6 +99,7 @@ def ways(
         yield manager
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # of a connection being made
 @pytest.mark.parametrize("call", CALLS, ids=lambda call: call.__name__.strip("_"))
 def test_S14_and_rule_43_what_a_handler_of_a_signal_raises_leaves_unchanged(
     ways: Manager, call: Callable[[], Any]

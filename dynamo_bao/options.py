@@ -1,0 +1,139 @@
+"""The options of `init_models`, checked before anything is connected."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import warnings
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from dynamo_bao.config import Settings
+from dynamo_bao.errors import ConfigurationError, ConfigurationWarning
+from dynamo_bao.policy import Policy, RequireContext, calling_line, policy_from_setting
+
+_TABLE: Final = re.compile(r"[A-Za-z0-9_.-]{1,255}\Z|arn:[ -~]{1,1000}\Z")
+_TRANSPORT: Final = ("send", "close", "clock")
+_CLIENT: Final = ("meta", "get_item", "batch_get_item", "query")
+_LOCAL: Final = ("localhost", "host.docker.internal", "::1")
+
+
+def checked_policy(given: object, settings: Settings) -> Policy:
+    """The policy that is given (an object, its class, or a word of the setting), else that of the settings."""
+    if given is None:
+        name = ("batch_context", "require_batch_context")
+        return policy_from_setting(settings.get(*name, False), settings.source(*name))
+    if isinstance(given, (str, bool)):
+        return policy_from_setting(given, "policy=")
+    made = _of_class(given) if inspect.isclass(given) else given
+    if not callable(getattr(made, "outside", None)):
+        raise ConfigurationError(
+            f"policy={given!r} is no policy; use AllowDirect(), WarnOutside() or RequireContext(), or a word of the "
+            f"setting: True, False or 'warn'.",
+            field="policy",
+        )
+    policy: Any = made
+    return policy  # type: ignore[no-any-return]
+
+
+def _of_class(policy: Any) -> object:
+    try:
+        inspect.signature(policy).bind()
+    except (TypeError, ValueError):
+        raise ConfigurationError(
+            f"policy={policy.__name__}: the class needs arguments; give an instance of it.", field="policy"
+        ) from None
+    return policy()
+
+
+def checked_table(name: object) -> str:
+    """A table's name, or its ARN."""
+    if not isinstance(name, str) or not _TABLE.match(name):
+        raise ConfigurationError(
+            f"table_name={name!r} is no name of a table: up to 255 letters, digits, '_', '-' and '.', or an ARN.",
+            field="table_name",
+        )
+    return name
+
+
+def checked_parts(client: object, transport: object, embedded: object) -> None:
+    """Raises `ConfigurationError` for a client, transport or ``embedded=`` that is none, or for several of them."""
+    if not isinstance(embedded, bool):
+        raise ConfigurationError(f"embedded={embedded!r}; use True or False.", field="embedded")
+    if client is not None and not all(hasattr(client, name) for name in _CLIENT):
+        raise ConfigurationError(
+            f"client={client!r} is no DynamoDB client; give boto3.client('dynamodb'), or of a boto3 resource its "
+            f".meta.client.",
+            field="client",
+        )
+    if transport is not None and (
+        inspect.isclass(transport) or not all(hasattr(transport, name) for name in _TRANSPORT)
+    ):
+        raise ConfigurationError(
+            f"transport={transport!r} is no transport, which has {', '.join(_TRANSPORT)}; give one of "
+            f"dynamo_bao.testing, or of your own.",
+            field="transport",
+        )
+    if client is not None and embedded:
+        raise ConfigurationError("client= and embedded=True exclude each other; give one.")
+
+
+def checked_models(given: object) -> None:
+    """Raises `ConfigurationError` for ``models=`` that is no collection of models."""
+    if given is not None and (isinstance(given, (str, bytes)) or not isinstance(given, Iterable)):
+        raise ConfigurationError(
+            f"models={given!r}; give a list of Model classes, such as models=[User].", field="models"
+        )
+
+
+def checked_texts(options: Mapping[str, object]) -> None:
+    """Raises `ConfigurationError` for an option that is neither left out nor a text."""
+    for name, value in options.items():
+        if value is not None and not (isinstance(value, str) and value):
+            raise ConfigurationError(f"{name}={value!r}; give a text, or leave it out.", field=name)
+
+
+def checked_numbers(deadline: object, max_concurrency: object) -> None:
+    """Raises `ConfigurationError` for a deadline or concurrency that cannot be."""
+    if isinstance(deadline, bool) or not isinstance(deadline, (int, float)) or not deadline > 0:
+        raise ConfigurationError(f"deadline={deadline!r}; give seconds, more than 0.", field="deadline")
+    if isinstance(max_concurrency, bool) or not isinstance(max_concurrency, int) or max_concurrency < 1:
+        raise ConfigurationError(
+            f"max_concurrency={max_concurrency!r}; give a whole number of at least 1.",
+            field="max_concurrency",
+        )
+
+
+def section_of(given: object, key: str) -> object:
+    """A section of the settings that may be given as its one flag: ``tenancy=True``."""
+    if given is None:
+        return {}
+    return {key: given} if isinstance(given, bool) else given
+
+
+def warn_of_open_cursors(settings: Settings, policy: Policy, *, is_local: bool) -> None:
+    """Warns where a program that is set up strictly has cursors that anybody can forge."""
+    strict = isinstance(policy, RequireContext) or settings.flag("db", "strict_filters")
+    if settings.get("db", "cursor_secret") or is_local or not strict:
+        return
+    filename, line = calling_line()
+    warnings.warn_explicit(
+        "Cursors are sealed with a key made from the table's name, so whoever knows it can forge them. Set "
+        "cursor_secret in [db], or DYNAMO_BAO_CURSOR_SECRET.",
+        ConfigurationWarning,
+        filename,
+        line,
+    )
+
+
+def is_local_url(url: str | None) -> bool:
+    """Whether an endpoint is on this machine.
+
+    >>> is_local_url("http://localhost:8000"), is_local_url("https://dynamodb.eu-west-1.amazonaws.com")
+    (True, False)
+    """
+    if url is None:
+        return False
+    host = urlsplit(url).hostname or ""
+    return host in _LOCAL or host.startswith("127.")
