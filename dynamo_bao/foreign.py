@@ -35,6 +35,21 @@ _LIBRARY_CODE: Final = ("selectors", "encodings", "base64", "email", "concurrent
 _OWN_CODE: Final = frozenset((*_OWN_CLASSES, *_PLAIN_CLASSES, *_OTHER_CODE, *_LIBRARY_CODE))
 """The packages whose code does the library's work, sockets included; code without a name is compiled here."""
 
+_SENDING: Final = frozenset(
+    (
+        "attempt",
+        "send",
+        "sendall",
+        "recv",
+        "recv_into",
+        "connect",
+        "do_handshake",
+        "wrap_socket",
+        "getaddrinfo",
+    )
+)
+"""The methods of wires, transports and sockets, of whatever make."""
+
 
 def is_foreign(error: BaseException) -> bool:
     """Whether an exception is the application's own, so that nothing may be concluded from it.
@@ -53,10 +68,8 @@ def is_foreign(error: BaseException) -> bool:
     frames = list(_frames(error))
     if _is_from_signal(frames):
         return True
-    if any(
-        frame.f_code.co_name in ("send", "attempt") and _package(frame) != "dynamo_bao" for frame in frames
-    ):
-        return False  # a transport that is not the library's
+    if any(frame.f_code.co_name in _SENDING and _package(frame) != "dynamo_bao" for frame in frames):
+        return False  # a transport or a socket that is not the library's
     if kind not in _PLAIN_CLASSES:
         return True
     return bool(frames) and _package(frames[-1]) not in _OWN_CODE

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 import re
 import warnings
 from collections.abc import Iterable, Mapping
@@ -13,7 +14,7 @@ from dynamo_bao.config import Settings
 from dynamo_bao.errors import ConfigurationError, ConfigurationWarning
 from dynamo_bao.policy import Policy, RequireContext, calling_line, policy_from_setting
 
-_TABLE: Final = re.compile(r"[A-Za-z0-9_.-]{1,255}\Z|arn:[ -~]{1,1000}\Z")
+_TABLE: Final = re.compile(r"[!-~]([ -~]{0,1022}[!-~])?\Z")
 _TRANSPORT: Final = ("send", "close", "clock")
 _CLIENT: Final = ("meta", "get_item", "batch_get_item", "query")
 _LOCAL: Final = ("localhost", "host.docker.internal", "::1")
@@ -51,7 +52,7 @@ def checked_table(name: object) -> str:
     """A table's name, or its ARN."""
     if not isinstance(name, str) or not _TABLE.match(name):
         raise ConfigurationError(
-            f"table_name={name!r} is no name of a table: up to 255 letters, digits, '_', '-' and '.', or an ARN.",
+            f"table_name={name!r:.300} is no name of a table; give a text such as 'app', or the table's ARN.",
             field="table_name",
         )
     return name
@@ -115,6 +116,11 @@ def section_of(given: object, key: str) -> object:
 def warn_of_open_cursors(settings: Settings, policy: Policy, *, is_local: bool) -> None:
     """Warns where a program that is set up strictly has cursors that anybody can forge."""
     strict = isinstance(policy, RequireContext) or settings.flag("db", "strict_filters")
+    region = (
+        settings.get("aws", "region") or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
+    )
+    if region is None:
+        return  # nothing says yet that it is AWS's table
     if settings.get("db", "cursor_secret") or is_local or not strict:
         return
     filename, line = calling_line()

@@ -92,10 +92,14 @@ class FieldPath:
         """The field has a stored value."""
         return self._is("$exists", True)
 
-    def size(self, number: int | None = None) -> Any:
-        """The field's size, to be compared: ``User.fields.tags.size() > 3``; with a number it equals that."""
-        size = SizePath(self.path)
-        return size if number is None else size == number
+    def size(self, operand: Any = None) -> Any:
+        """The field's size, to be compared: ``User.fields.tags.size() > 3``.
+
+        Args:
+            operand: the condition at once, written as in a dict: a number, or ``{"$gt": 3}`` and the like; never
+                what somebody else says.
+        """
+        return SizePath(self.path) if operand is None else self._is("$size", operand)
 
     def _is(self, operator: str, operand: object) -> Condition:
         return operation(self.path, operator, operand)

@@ -381,9 +381,9 @@ def test_an_exception_that_was_being_handled_before_is_not_mistaken(
     with socket.create_server(("127.0.0.1", 0)) as server:
         url = f"http://127.0.0.1:{server.getsockname()[1]}"
     transport = boto_transport(endpoint_url=url, region="us-east-1", request_path="botocore")
-    with init_models(models=models.ALL, transport=transport, deadline=0.2):
+    with init_models(models=models.ALL, transport=transport):
         try:
             raise FOREIGN[kind]()
         except BaseException:
-            with pytest.raises(Exception, match="Could not connect"):
+            with pytest.raises(Exception, match="Could not connect|Connect timeout"):
                 User.find_or_none("1" * 26)

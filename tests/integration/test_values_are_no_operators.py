@@ -97,7 +97,7 @@ def hostile_bodies(number: int) -> list[Any]:
 HOSTILE = hostile_bodies(1000)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def accounts() -> Iterator[Manager]:
     with init_models(models=[Account, Login], embedded=True) as manager:
         Account.create(account_id="1", secret=SECRET, tags={"a"}, prefs={"a": 1}, codes=[1])
@@ -116,7 +116,6 @@ READS: dict[str, Callable[[Any], Any]] = {
     "is_in": lambda v: list(Account.by_status.query("active", filter=F.secret.is_in([v]))),
     "is_in of it all": lambda v: list(Account.by_status.query("active", filter=F.secret.is_in(v))),
     "size": lambda v: list(Account.by_status.query("active", filter=F.secret.size() > v)),
-    "size of it": lambda v: list(Account.by_status.query("active", filter=F.secret.size(v))),
     "where": lambda v: list(Account.by_status.query("active", filter=where(secret=v))),
     "find_where": lambda v: list(Account.find_where(status="active", level=v)),
     "find_where of a key": lambda v: list(Account.find_where(status=v)),
