@@ -238,7 +238,9 @@ def _read_documents(state: State, schema: Schema, values: dict[str, Any], item: 
             continue
         try:
             _take_on(values, field, field.from_dynamo(stored))
-        except Exception as error:  # a field that cannot read what it stores itself; that is stored nevertheless
+        except (
+            Exception
+        ) as error:  # a field that cannot read what it stores itself; that is stored nevertheless
             require_data_error(error)
             state.bad = {**(state.bad or {}), field.name: stored}
             del values[field.name]

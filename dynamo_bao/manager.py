@@ -17,13 +17,10 @@ from dynamo_bao.errors import ConfigurationError, suggestion
 from dynamo_bao.fields.text import RelatedField
 from dynamo_bao.model import Model
 from dynamo_bao.options import (
-    checked_models,
     checked_numbers,
     checked_parts,
     checked_policy,
     checked_table,
-    checked_texts,
-    is_local_url,
     section_of,
     warn_of_open_cursors,
 )
@@ -370,9 +367,7 @@ def init_models(
     Raises:
         ConfigurationError: for a wrong model or setting; nothing is connected then.
     """
-    checked_parts(client, transport, embedded)
-    checked_models(models)
-    checked_texts({"region": region, "endpoint_url": endpoint_url})
+    checked_parts(models, client, transport, embedded, {"region": region, "endpoint_url": endpoint_url})
     arguments: dict[str, Any] = {
         "aws": {"region": region, "endpoint_url": endpoint_url, "reply_check": reply_check},
         "db": {
@@ -392,10 +387,7 @@ def init_models(
     if level is not None:
         _set_level(level)
     table = checked_table(settings.get("db", "table_name", DEFAULT_TABLE))
-    own_way = client is not None or transport is not None or embedded
-    warn_of_open_cursors(
-        settings, chosen, is_local=own_way or is_local_url(settings.get("aws", "endpoint_url"))
-    )
+    warn_of_open_cursors(settings, chosen, is_local=embedded or not (client is None and transport is None))
     if settings.get("db", "table_name") is None:
         inside = embedded or transport is not None  # no table of anybody else can be there
         log.log(standard_logging.INFO if inside else standard_logging.WARNING, NO_TABLE)

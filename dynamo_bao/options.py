@@ -58,8 +58,12 @@ def checked_table(name: object) -> str:
     return name
 
 
-def checked_parts(client: object, transport: object, embedded: object) -> None:
-    """Raises `ConfigurationError` for a client, transport or ``embedded=`` that is none, or for several of them."""
+def checked_parts(
+    models: object, client: object, transport: object, embedded: object, texts: Mapping[str, object]
+) -> None:
+    """Raises `ConfigurationError` for arguments that are not what they should be, or exclude each other."""
+    _check_models(models)
+    _check_texts(texts)
     if not isinstance(embedded, bool):
         raise ConfigurationError(f"embedded={embedded!r}; use True or False.", field="embedded")
     if client is not None and not all(hasattr(client, name) for name in _CLIENT):
@@ -80,7 +84,7 @@ def checked_parts(client: object, transport: object, embedded: object) -> None:
         raise ConfigurationError("client= and embedded=True exclude each other; give one.")
 
 
-def checked_models(given: object) -> None:
+def _check_models(given: object) -> None:
     """Raises `ConfigurationError` for ``models=`` that is no collection of models."""
     if given is not None and (isinstance(given, (str, bytes)) or not isinstance(given, Iterable)):
         raise ConfigurationError(
@@ -88,7 +92,7 @@ def checked_models(given: object) -> None:
         )
 
 
-def checked_texts(options: Mapping[str, object]) -> None:
+def _check_texts(options: Mapping[str, object]) -> None:
     """Raises `ConfigurationError` for an option that is neither left out nor a text."""
     for name, value in options.items():
         if value is not None and not (isinstance(value, str) and value):
@@ -121,6 +125,7 @@ def warn_of_open_cursors(settings: Settings, policy: Policy, *, is_local: bool) 
     )
     if region is None:
         return  # nothing says yet that it is AWS's table
+    is_local = is_local or is_local_url(settings.get("aws", "endpoint_url"))
     if settings.get("db", "cursor_secret") or is_local or not strict:
         return
     filename, line = calling_line()

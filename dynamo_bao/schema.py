@@ -26,7 +26,8 @@ from dynamo_bao.codec import (
 )
 from dynamo_bao.errors import ConfigurationError, DataFormatError, QueryError, ValidationError, suggestion
 from dynamo_bao.fields.base import Field
-from dynamo_bao.fields.documents import JsonField, NestedField, plain, to_document
+from dynamo_bao.fields.documents import JsonField, plain, to_document
+from dynamo_bao.fields.nested import NestedField
 from dynamo_bao.fields.sets import SetField
 from dynamo_bao.fields.text import BinaryField, RelatedField, VersionField
 from dynamo_bao.identities import Identity, KeyOf, TextKeys, no_key

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any
@@ -25,6 +26,8 @@ from dynamo_bao.writes.failures import transaction_failed
 from dynamo_bao.writes.plans import Subject
 from dynamo_bao.writes.transact import run_together
 from dynamo_bao.writing import ConditionLike, checked_condition, write_of
+
+log = logging.getLogger("dynamo_bao.transaction")
 
 
 class Transaction:
@@ -146,10 +149,18 @@ class Transaction:
         spots = {change.spot for change in every[since:]}
         for change in reversed(every):
             if change.spot in spots:
-                change.undo()
+                self._undo(change)
         for change in self._changes:
             if change.spot in spots:
                 change.show()
+
+    def _undo(self, change: Change) -> None:
+        try:
+            change.undo()
+        except Exception:  # it was interrupted while it was shown; the exception that did so is on its way
+            log.exception(
+                "%s could not be taken back in memory; refresh() it", change.subject.identity.primary_id
+            )
 
 
 def transaction() -> AbstractContextManager[Transaction]:

@@ -385,5 +385,5 @@ def test_an_exception_that_was_being_handled_before_is_not_mistaken(
         try:
             raise FOREIGN[kind]()
         except BaseException:
-            with pytest.raises(Exception, match="Could not connect|Connect timeout"):
+            with pytest.raises(Exception, match=r"Could not connect|Connect timeout"):
                 User.find_or_none("1" * 26)
