@@ -302,6 +302,7 @@ def _commit_bulk(session: Session, bulk: Bulk) -> None:
     conclude: Conclude = partial(_conclude_early, session, bulk.entries, None)
     with _accounted(writing, conclude), round_of(session, database, "commit") as opened:
         parts = writing.write(session, database)
+        opened.sent_at_once(len(calls), session.concurrency_at(database))
         for entries, part in zip(batches, parts, strict=True):
             about = [f"{entry.home.schema.name} {entry.primary_id!r}" for entry in entries[:NAMED_KEYS]]
             for request in part.sent:
@@ -404,6 +405,7 @@ def _in_parts(session: Session, changes: Sequence[Change], conclude: Conclude) -
     whole, every = Outcome(database), [*plan.batches, *plan.groups]
     parts = Parts(lambda: every, calls, lambda _, outcome: outcome)
     with _accounted(parts, conclude), round_of(session, database, "commit") as opened:
+        opened.sent_at_once(len(calls), session.concurrency_at(database))
         for part, members in zip(parts.write(session, database), every, strict=True):
             whole.add(part)
             for request in part.sent:

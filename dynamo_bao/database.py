@@ -10,6 +10,7 @@ from attrs import Factory, define, field
 
 from dynamo_bao.errors import ConfigurationError
 from dynamo_bao.policy import Policy
+from dynamo_bao.pool import Pool
 from dynamo_bao.transport.messages import MAX_THROTTLED_CALLS, Deadline, Transport
 
 DEADLINE_SECONDS = 10.0
@@ -42,6 +43,7 @@ class Database:
         max_concurrency: how many requests of one flush travel at once.
         max_throttled_calls: how many calls of this process may wait because of throttling, for each table and
             index; infinite for any number.
+        pool: the threads that carry requests beside the callers' own.
         cursor_secret: the key that cursors are sealed with.
         strict_filters: whether dicts are never read as operators.
         observers: who is told of requests.
@@ -60,6 +62,7 @@ class Database:
     strict_filters: bool = False
     observers: Observers = Factory(Observers)
     max_throttled_calls: float = MAX_THROTTLED_CALLS
+    pool: Pool = Factory(Pool)
     requires_tenant: bool = field(init=False)
     is_closed: bool = field(init=False, default=False)
 

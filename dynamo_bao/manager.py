@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging as standard_logging
+import math
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -294,6 +295,7 @@ class Manager:
     def close(self) -> None:
         """Gives back connections, and answers for its models no longer. May be called twice."""
         detach(self)
+        self.database.pool.close()
         self.database.transport.close()
 
     def __enter__(self) -> Manager:
@@ -331,6 +333,7 @@ def init_models(
     max_concurrency: int = MAX_CONCURRENCY,
     max_throttled_calls: float | str | None = None,
     reply_check: str | None = None,
+    read_timeout: float | None = None,
     logging: str | Mapping[str, Any] | None = None,
     strict_filters: bool | None = None,
     cursor_secret: str | None = None,
@@ -360,6 +363,8 @@ def init_models(
         reply_check: ``"strict"`` (the default) believes that an item is missing, or a write done, only where
             DynamoDB said so; ``"lenient"`` is for engines whose replies have neither a checksum nor the
             ConsumedCapacity that was asked for.
+        read_timeout: for how many seconds at most nothing may arrive in an attempt (2); then another one is made,
+            on another connection, as long as the deadline allows.
         logging: the level of the ``dynamo_bao`` loggers.
         strict_filters: True refuses filters and conditions in which a dict holds operators.
         cursor_secret: what cursors are sealed with, a long random text; see `QueryResult.last_evaluated_key`.
@@ -369,7 +374,12 @@ def init_models(
     """
     checked_parts(models, client, transport, embedded, {"region": region, "endpoint_url": endpoint_url})
     arguments: dict[str, Any] = {
-        "aws": {"region": region, "endpoint_url": endpoint_url, "reply_check": reply_check},
+        "aws": {
+            "region": region,
+            "endpoint_url": endpoint_url,
+            "reply_check": reply_check,
+            "read_timeout": read_timeout,
+        },
         "db": {
             "table_name": table_name,
             "cursor_secret": cursor_secret,
@@ -383,9 +393,7 @@ def init_models(
     settings = load_settings(config, os.environ, arguments).over(own, "the call")
     checked_numbers(deadline, max_concurrency)
     chosen = checked_policy(policy, settings)
-    level = settings.get("logging", "level")
-    if level is not None:
-        _set_level(level)
+    _set_level(settings.get("logging", "level"))
     table = checked_table(settings.get("db", "table_name", DEFAULT_TABLE))
     warn_of_open_cursors(settings, chosen, is_local=embedded or not (client is None and transport is None))
     if settings.get("db", "table_name") is None:
@@ -399,10 +407,7 @@ def init_models(
         deadline,
         max_concurrency,
         secret_of(settings.get("db", "cursor_secret"), table),
-        max_throttled_calls=checked_throttled_calls(
-            settings.get("batch_context", "max_throttled_calls", MAX_THROTTLED_CALLS),
-            settings.source("batch_context", "max_throttled_calls"),
-        ),
+        max_throttled_calls=_throttled_calls(settings),
         strict_filters=settings.flag("db", "strict_filters"),
     )
     manager = Manager(database, settings, models)
@@ -412,7 +417,14 @@ def init_models(
     return manager
 
 
-def _set_level(level: str) -> None:
+def _throttled_calls(settings: Settings) -> float:
+    name = ("batch_context", "max_throttled_calls")
+    return checked_throttled_calls(settings.get(*name, MAX_THROTTLED_CALLS), settings.source(*name))
+
+
+def _set_level(level: str | None) -> None:
+    if level is None:
+        return
     name = str(level).upper()
     try:
         # OFF is DynamoBao's word; a service in JavaScript may have the same environment.
@@ -428,7 +440,7 @@ def _transport(settings: Settings, client: Any, embedded: bool, max_concurrency:
     checks = settings.get("aws", "reply_check", "strict"), settings.source("aws", "reply_check")
     reply_check = checked_reply_check(*checks)
     if client is not None:
-        return given_transport(client, reply_check=reply_check)
+        return given_transport(client, reply_check=reply_check, read_timeout=_read_timeout(settings))
     path = checked_path(settings.get("aws", "request_path", "lean"), settings.source("aws", "request_path"))
     if embedded:
         return embedded_transport(max_concurrency, request_path=path)
@@ -441,4 +453,22 @@ def _transport(settings: Settings, client: Any, embedded: bool, max_concurrency:
         credentials=credentials,
         request_path=path,
         reply_check=reply_check,
+        read_timeout=_read_timeout(settings),
     )
+
+
+def _read_timeout(settings: Settings) -> float | None:
+    """The seconds that a setting allows an attempt to wait; None where nothing is set."""
+    value = settings.get("aws", "read_timeout")
+    if value is None:
+        return None
+    try:
+        seconds = 0.0 if isinstance(value, bool) else float(value)
+    except (TypeError, ValueError):
+        seconds = 0.0
+    if not 0 < seconds < math.inf:
+        raise ConfigurationError(
+            f"{settings.source('aws', 'read_timeout')} is {value!r}; give seconds, more than 0.",
+            field="read_timeout",
+        )
+    return seconds

@@ -23,7 +23,6 @@ from dynamo_bao.keys import Key
 from dynamo_bao.lazy import require_present
 from dynamo_bao.schema import Schema
 from dynamo_bao.sending import deadline_of, round_of
-from dynamo_bao.session.pool import Pool
 from dynamo_bao.session.session import Session
 from dynamo_bao.transport.messages import Reply, Request
 from dynamo_bao.wire import ITER_INDEX, ITER_PK, ITER_SK, PK, QUERY, SK, Item
@@ -61,7 +60,6 @@ class Walk:
     parameters: Mapping[str, Any]
     _open: dict[int, Item | None] = Factory(dict)
     _opened: int = 0
-    _pool: Pool = Factory(Pool)
 
     @classmethod
     def of(
@@ -149,7 +147,8 @@ class Walk:
             return []
         calls = [partial(self._send, bucket, start) for bucket, start in chosen]
         with round_of(self.session, self.home.database, "iteration") as opened:
-            replies = self._pool.run(calls, self.at_once)
+            replies = self.home.database.pool.run(calls, self.at_once)
+            opened.sent_at_once(len(calls), self.at_once)
             for reply, (bucket, _) in zip(replies, chosen, strict=True):
                 opened.add(self.home.database, reply, [f"{self.home.schema.name}, bucket {bucket}"])
         return [

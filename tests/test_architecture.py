@@ -91,6 +91,7 @@ LEVELS: tuple[tuple[str, tuple[str, ...]], ...] = (
     (
         "a model, compiled",
         (
+            "pool",
             "database",
             "codec",
             "spelling",
@@ -135,7 +136,6 @@ LEVELS: tuple[tuple[str, tuple[str, ...]], ...] = (
             "session.lookups",
             "session.stats",
             "session.objects",
-            "session.pool",
             "session.queries",
             "session.rounds",
             "session.trace",

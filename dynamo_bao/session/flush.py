@@ -17,14 +17,10 @@ from dynamo_bao.items import Stored, place_in
 from dynamo_bao.keys import Key
 from dynamo_bao.links import make_peers
 from dynamo_bao.session.lookups import PlannedBatch, Wanted, plan_reads
-from dynamo_bao.session.pool import Pool
 from dynamo_bao.session.queries import PendingQuery
 from dynamo_bao.session.rounds import NAMED_KEYS, Round, Rounds, open_round, tell
 from dynamo_bao.transport.batches import BatchAnswer, TableKey, fetch_batch
 from dynamo_bao.transport.messages import FailedRequest, Reply, Request
-
-QUERIES_FOR_A_BATCH = 5
-"""How many queries travel at once where one batch would: a query's reply is a page, a batch's up to 16 MB."""
 
 
 class Flush:
@@ -52,7 +48,6 @@ class Flush:
 
     def run(
         self,
-        pool: Pool,
         seconds: float | None,
         max_concurrency: int | None,
         max_throttled_calls: float | None = None,
@@ -61,16 +56,14 @@ class Flush:
 
         Args:
             seconds: how long requests are retried; None for the least of the tables' own.
-            max_concurrency: how many requests travel at once; None for the most of the tables' own, and five
-                times as many queries beside them.
+            max_concurrency: how many requests travel at once, whatever they are; None for the most of the tables' own.
             max_throttled_calls: how many calls may wait because of throttling; None for the tables' own.
         """
         plan, queries = plan_reads(self._wanted), list(self.unheard)
         asked = [*(planned.database for planned in plan), *(query.database for query in queries)]
         databases = list({id(database): database for database in asked}.values())
         seconds = seconds or min(database.deadline for database in databases)
-        widened = 1 + QUERIES_FOR_A_BATCH if self.unheard else 1
-        at_once = max_concurrency or widened * max(database.max_concurrency for database in databases)
+        at_once = max_concurrency or max(database.max_concurrency for database in databases)
         # One deadline for all of them, from now on: waiting until a thread is free counts.
         limits = (seconds, max_throttled_calls)
         calls: list[Callable[[], Any]] = [
@@ -84,7 +77,8 @@ class Flush:
             for query in queries
         ]
         with open_round(self._rounds, databases[0], "lookups" if plan else "queries") as opened:
-            answers = pool.run(calls, at_once)
+            answers = databases[0].pool.run(calls, at_once)
+            opened.sent_at_once(len(calls), at_once)
             for planned, answer in zip(plan, answers, strict=False):
                 self._settle(opened, planned, answer)
             for query, outcome in zip(queries, answers[len(plan) :], strict=True):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable, Sequence
+from math import ceil
 from typing import Any, NamedTuple
 
 from attrs import Factory, define, field
@@ -84,6 +85,7 @@ class Round:
         started: when it began, in seconds of the transport's clock.
         seconds: how long it took.
         requests: what was sent.
+        waves: how many waits it took; requests beyond `max_concurrency` wait for those before them.
     """
 
     number: int
@@ -93,6 +95,7 @@ class Round:
     _clock: Clock = field(repr=False)
     seconds: float = 0.0
     requests: list[SentRequest] = Factory(list)
+    waves: int = 1
     _rounds: Rounds | None = field(default=None, repr=False, alias="rounds")
     _budgets: Sequence[Budget] = field(default=(), repr=False, alias="budgets")
 
@@ -102,10 +105,15 @@ class Round:
     def __exit__(self, *_: object) -> None:
         self.seconds = self._clock.now() - self.started
         if self._rounds is not None:
+            self._rounds.stats.waves += self.waves
             self._rounds.note(self)
         if watchers:
             for watcher in tuple(watchers):
                 watcher(self, self._rounds)
+
+    def sent_at_once(self, calls: int, at_once: int) -> None:
+        """Counts the waves of a round: how often so many calls waited in turn, where `at_once` travel together."""
+        self.waves = max(1, ceil(calls / at_once))
 
     @property
     def fetched_one(self) -> bool:
@@ -311,4 +319,4 @@ def open_round(rounds: Rounds | None, database: Database, kind: str) -> Round:
         budget.begin(cause, kind in ("write", "commit"))
     stats = rounds.stats
     stats.round_trips += 1
-    return Round(stats.round_trips, kind, cause, clock.now(), clock, 0.0, [], rounds, budgets)
+    return Round(stats.round_trips, kind, cause, clock.now(), clock, 0.0, [], 1, rounds, budgets)

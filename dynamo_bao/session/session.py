@@ -21,7 +21,6 @@ from dynamo_bao.session.bindings import TRANSACTION, innermost
 from dynamo_bao.session.flush import Flush
 from dynamo_bao.session.objects import Objects, key_of
 from dynamo_bao.session.owned import Flushing
-from dynamo_bao.session.pool import Pool
 from dynamo_bao.session.queries import PendingQuery, Queries
 from dynamo_bao.session.rounds import Budget, BudgetBlock, Rounds
 from dynamo_bao.session.trace import Trace
@@ -88,7 +87,6 @@ class Session(Objects):
             else checked_throttled_calls(max_throttled_calls, "max_throttled_calls")
         )
         self._queries = Queries()
-        self._pool = Pool()
         self._work = Work()
         self._figures: Callable[[], CommitFigures | None] = lambda: None
 
@@ -107,7 +105,6 @@ class Session(Objects):
         self._lookups.clear()
         self._queries.clear()
         self._identity.clear()
-        self._pool.close()
         log.debug("session closed: %d round trips, %d keys", self.stats.round_trips, self.stats.keys_fetched)
 
     def budget(
@@ -329,7 +326,11 @@ class Session(Objects):
     def run_at_once(self, calls: Sequence[Callable[[], T]], database: Database) -> list[T]:
         """The results of calls that each send requests, as many of them at a time as the session may."""
         with Flushing(self):
-            return self._pool.run(calls, self._max_concurrency or database.max_concurrency)
+            return database.pool.run(calls, self.concurrency_at(database))
+
+    def concurrency_at(self, database: Database) -> int:
+        """How many requests of a round travel at once."""
+        return self._max_concurrency or database.max_concurrency
 
     # --- rounds ----------------------------------------------------------------------------------
 
@@ -397,7 +398,7 @@ class Session(Objects):
         flush = Flush(taken, queries, self.rounds)
         try:
             with Flushing(self):
-                flush.run(self._pool, self.deadline, self._max_concurrency, self.max_throttled_calls)
+                flush.run(self.deadline, self._max_concurrency, self.max_throttled_calls)
         except BaseException:
             self._lookups.put_back(flush.unanswered())
             for query in flush.unheard:

@@ -19,6 +19,7 @@ class Stats:
         keys_fetched: keys sent in lookups.
         requests: requests on the wire, repeated ones included.
         round_trips: times the program waited for DynamoDB; requests sent together count once.
+        waves: the same, where requests beyond `max_concurrency` count as a wait of their own.
         retries: requests that were repeated, also for what a reply left unprocessed.
         unprocessed: keys and writes that DynamoDB left unprocessed in some reply.
         read_capacity, write_capacity: capacity units consumed, as DynamoDB reported them.
@@ -34,6 +35,7 @@ class Stats:
     keys_fetched: int = 0
     requests: int = 0
     round_trips: int = 0
+    waves: int = 0
     retries: int = 0
     unprocessed: int = 0
     read_capacity: float = 0.0

@@ -37,7 +37,8 @@ from dynamo_bao.transport.reply_check import SeenIds, checked, checked_refusal
 from dynamo_bao.transport.signing import StaticCredentials, scope_of
 
 CONNECT_SECONDS: Final = 3.0
-READ_SECONDS: Final = 8.0
+READ_SECONDS: Final = 2.0
+"""For how long at most nothing may arrive in an attempt, if nothing else is said; then there is another one."""
 POOL_CONNECTIONS: Final = 64
 TOO_MANY_REQUESTS: Final = 429
 
@@ -74,7 +75,12 @@ class Manner(NamedTuple):
 
 
 def open_client(
-    *, region: str | None, endpoint_url: str | None, max_concurrency: int, credentials: Mapping[str, Any]
+    *,
+    region: str | None,
+    endpoint_url: str | None,
+    max_concurrency: int,
+    credentials: Mapping[str, Any],
+    read_timeout: float | None = None,
 ) -> Opened:
     """A boto3 DynamoDB client as this library wants it: no blind retries, short timeouts, a wide pool."""
     from boto3.session import Session
@@ -84,7 +90,7 @@ def open_client(
     config = Config(
         retries={"mode": "standard", "total_max_attempts": 1},
         connect_timeout=CONNECT_SECONDS,
-        read_timeout=READ_SECONDS,
+        read_timeout=READ_SECONDS if read_timeout is None else read_timeout,
         max_pool_connections=max(POOL_CONNECTIONS, max_concurrency),
         parameter_validation=False,
         tcp_keepalive=True,
@@ -156,6 +162,7 @@ class BotoWire:
         factory: makes the client.
         given: whether the client is the user's own, which is then never closed here.
         lenient: whether what is absent from a reply is believed to be absent also where nothing vouches for it.
+        read_timeout: for how many seconds at most nothing may arrive in an attempt; None for 2.
 
     Attributes:
         seen: the ids of the last replies.
@@ -163,8 +170,16 @@ class BotoWire:
             way that only botocore knows.
     """
 
-    def __init__(self, factory: Callable[[], Opened], *, given: bool = False, lenient: bool = False) -> None:
+    def __init__(
+        self,
+        factory: Callable[[], Opened],
+        *,
+        given: bool = False,
+        lenient: bool = False,
+        read_timeout: float | None = None,
+    ) -> None:
         self._factory = factory
+        self._read_timeout = read_timeout
         self._given = given
         self.lenient = lenient
         self.seen = SeenIds()
@@ -172,6 +187,11 @@ class BotoWire:
         self._process: object = None
         self._calls = threading.local()
         self.manner: Manner | None = None
+
+    @property
+    def read_seconds(self) -> float:
+        """For how long at most nothing may arrive in an attempt."""
+        return READ_SECONDS if self._read_timeout is None else self._read_timeout
 
     @property
     def is_open(self) -> bool:
@@ -202,7 +222,7 @@ class BotoWire:
         endpoint: Any = getattr(client, "_endpoint", None)
         session = original_of(getattr(endpoint, "http_session", None))
         if session is not None:
-            own = DirectSession(session, self._attempt_now, _response, CONNECT_SECONDS, READ_SECONDS)
+            own = DirectSession(session, self._attempt_now, _response, CONNECT_SECONDS, self.read_seconds)
             endpoint.http_session = own
 
     @property

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 LONGEST_HEAD: Final = 65536
 RECEIVED_AT_ONCE: Final = 65536
 LONGEST_IDLE_SECONDS: Final = 60.0
-IDLE_CONNECTIONS: Final = 64
+LONGEST_OPEN_SECONDS: Final = 300.0
+"""After how long a connection is renewed, so that a server that has moved is found again."""
 LONGEST_BODY: Final = 128_000_000
 """How many bytes a body has at most where the caller sets no other bound."""
 REQUEST_TIMEOUT: Final = 408
@@ -123,11 +124,12 @@ class Connection:
         connected: the socket, encrypted where it has to be.
     """
 
-    __slots__ = ("_arrived", "_monotonic", "_sock", "_wall")
+    __slots__ = ("_arrived", "_monotonic", "_opened", "_sock", "_wall")
 
     def __init__(self, connected: socket.socket) -> None:
         self._sock = connected
         self._arrived = _arrivals(connected)
+        self._opened = time.monotonic()
         self.rest()
 
     def exchange(
@@ -177,8 +179,23 @@ class Connection:
 
         Anything that arrives while nothing is asked for counts as the end, also if it looks like a reply.
         """
-        idle = max(time.monotonic() - self._monotonic, time.time() - self._wall)
-        return idle > LONGEST_IDLE_SECONDS or bool(self._arrived())
+        return self.is_old() or bool(self._arrived())
+
+    def is_old(self) -> bool:
+        """Whether nobody used the connection for long, or it was opened long ago."""
+        now = time.monotonic()
+        idle = max(now - self._monotonic, time.time() - self._wall)
+        return idle > LONGEST_IDLE_SECONDS or now - self._opened > LONGEST_OPEN_SECONDS
+
+    @property
+    def last_heard(self) -> float:
+        """When the last reply had arrived on the connection, in seconds of `time.monotonic`."""
+        return self._monotonic
+
+    @property
+    def tls_session(self) -> ssl.SSLSession | None:
+        """What a further connection to the same server can resume; None where this one is not encrypted."""
+        return getattr(self._sock, "session", None)
 
     def close(self) -> None:
         """Closes the socket."""
@@ -422,6 +439,7 @@ class Connections:
         self._closed = False
         self._lock = threading.Lock()
         self._lookup: _Lookup | None = None
+        self._tls_session: ssl.SSLSession | None = None
 
     def exchange(self, request: bytes, seconds: float) -> HttpReply:
         """Sends a request and returns its reply, which is believed.
@@ -461,12 +479,15 @@ class Connections:
         return self._exchanged(self._connected(ends), request, ends, longest)
 
     def _exchanged(self, connection: Connection, request: bytes, ends: float, longest: int) -> HttpReply:
+        sent = time.monotonic()
         try:
             reply, reusable = connection.exchange(request, ends, self._read_seconds, longest)
         except (OSError, ValueError, zlib.error) as error:
             connection.close()
             if is_foreign(error):
                 raise
+            if isinstance(error, TimeoutError):
+                self._distrust(sent)
             raise ReplyLost(str(error)) from error
         except BaseException:
             connection.close()
@@ -479,13 +500,37 @@ class Connections:
 
     def give_back(self, connection: Connection) -> None:
         """Has a connection wait to be used again."""
-        if self._closed or len(self._idle) >= IDLE_CONNECTIONS:
+        if self._closed:
             connection.close()
             return
         connection.rest()
+        if self._context is not None:
+            self._tls_session = connection.tls_session or self._tls_session
         self._idle.append(connection)
+        self._close_oldest()
         if self._closed:  # meanwhile, by another thread, which did not see this one
             self.close()
+
+    def _close_oldest(self) -> None:
+        """Closes the connection that waits longest, if it is old: as many stay as were in use at once of late."""
+        try:
+            oldest = self._idle.pop(0)
+        except IndexError:  # another thread was faster
+            return
+        if oldest.is_old():
+            oldest.close()
+        else:
+            self._idle.insert(0, oldest)
+
+    def _distrust(self, since: float) -> None:
+        """Closes the connections that wait and have not been heard of since a moment: what went dark may be all."""
+        trusted = []
+        while (connection := self._popped()) is not None:
+            if connection.last_heard >= since:
+                trusted.append(connection)
+            else:
+                connection.close()
+        self._idle.extend(reversed(trusted))
 
     def _waiting(self) -> Connection | None:
         """A connection that is open and unused, the one used last first."""
@@ -556,7 +601,8 @@ class Connections:
         if self._context is None:
             return sock
         sock.settimeout(_left(ends))
-        return self._context.wrap_socket(sock, server_hostname=self.origin.host)
+        resumed: Any = {} if self._tls_session is None else {"session": self._tls_session}
+        return self._context.wrap_socket(sock, server_hostname=self.origin.host, **resumed)
 
     def close(self) -> None:
         """Closes the connections that wait; those in use are closed when their replies are there."""

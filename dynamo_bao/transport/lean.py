@@ -22,7 +22,6 @@ from dynamo_bao.foreign import is_foreign
 from dynamo_bao.process import this_process
 from dynamo_bao.transport.boto import (
     CONNECT_SECONDS,
-    READ_SECONDS,
     BotoWire,
     Manner,
     lost_on_the_way,
@@ -247,7 +246,7 @@ class LeanWire:
         return Route(manner, connections, signer, credentials, ears, quick, this_process.token)
 
     def _connections(self, origin: Origin) -> Connections:
-        return Connections(origin, self._trusted, CONNECT_SECONDS, READ_SECONDS)
+        return Connections(origin, self._trusted, CONNECT_SECONDS, self.boto.read_seconds)
 
     def _trusted(self) -> ssl.SSLContext:
         """Whom to trust: the certificates that are configured, else those botocore would take."""

@@ -46,6 +46,7 @@ def boto_transport(
     credentials: Mapping[str, Any] | None = None,
     request_path: str = "lean",
     reply_check: str = "strict",
+    read_timeout: float | None = None,
 ) -> RetryingTransport:
     """A transport to AWS, or to any endpoint; nothing is read or connected before it is first needed.
 
@@ -57,15 +58,21 @@ def boto_transport(
             send everything.
         reply_check: ``"strict"`` believes that an item is missing, or a write done, only where the reply has the
             capacity that was consumed or a checksum; ``"lenient"`` is for engines that give neither.
+        read_timeout: for how many seconds at most nothing may arrive in an attempt, before another one is made on
+            another connection; None for 2.
     """
     given = dict(credentials or {})
 
     def opened() -> Opened:
         return open_client(
-            region=region, endpoint_url=endpoint_url, max_concurrency=max_concurrency, credentials=given
+            region=region,
+            endpoint_url=endpoint_url,
+            max_concurrency=max_concurrency,
+            credentials=given,
+            read_timeout=read_timeout,
         )
 
-    boto = BotoWire(opened, lenient=reply_check == "lenient")
+    boto = BotoWire(opened, lenient=reply_check == "lenient", read_timeout=read_timeout)
     if request_path == "botocore":
         return RetryingTransport(boto)
 
@@ -97,10 +104,13 @@ def embedded_transport(max_concurrency: int = 1, *, request_path: str = "lean") 
     return RetryingTransport(wire)
 
 
-def given_transport(client: Any, *, reply_check: str = "strict") -> RetryingTransport:
+def given_transport(
+    client: Any, *, reply_check: str = "strict", read_timeout: float | None = None
+) -> RetryingTransport:
     """A transport over the user's own client, which sends everything in its own way."""
     lenient = reply_check == "lenient"
-    return RetryingTransport(BotoWire(lambda: Opened(client), given=True, lenient=lenient))
+    wire = BotoWire(lambda: Opened(client), given=True, lenient=lenient, read_timeout=read_timeout)
+    return RetryingTransport(wire)
 
 
 def _user_agent() -> str:

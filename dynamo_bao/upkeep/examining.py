@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import closing
 from functools import partial
 
 from attrs import Factory, define, evolve, frozen
@@ -13,7 +12,7 @@ from dynamo_bao.database import Database
 from dynamo_bao.errors import BaoError
 from dynamo_bao.instances import Home
 from dynamo_bao.keys import Key, place_of
-from dynamo_bao.session.pool import Pool
+from dynamo_bao.pool import Pool
 from dynamo_bao.upkeep.attributes import attribute_findings, readings, write_fields
 from dynamo_bao.upkeep.inspection import (
     Guard,
@@ -265,14 +264,13 @@ def examine_table(database: Database, homes: Sequence[Home], *, fix: bool = Fals
     """
     total = table_size(database).items or None
     done, known = 0, 0
-    with closing(Pool()) as pool:
-        examiner = Examiner({home.schema.prefix: home for home in homes}, pool, fix)
-        for rows in scanned(database):
-            found = _examined(examiner, rows)
-            done += rows.seen
-            known = done - examiner.foreign.total()
-            yield Step(done, total, known, tuple(found))
-        yield Step(done, total, known, tuple(_foreign(examiner.foreign)))
+    examiner = Examiner({home.schema.prefix: home for home in homes}, database.pool, fix)
+    for rows in scanned(database):
+        found = _examined(examiner, rows)
+        done += rows.seen
+        known = done - examiner.foreign.total()
+        yield Step(done, total, known, tuple(found))
+    yield Step(done, total, known, tuple(_foreign(examiner.foreign)))
 
 
 def _examined(examiner: Examiner, rows: Rows) -> list[Finding]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing
 from functools import partial
 from hashlib import blake2b
 from pathlib import Path
@@ -29,7 +28,6 @@ from dynamo_bao.errors import (
 from dynamo_bao.expressions.conditions import EMPTY
 from dynamo_bao.instances import Home
 from dynamo_bao.keys import Key
-from dynamo_bao.session.pool import Pool
 from dynamo_bao.tracking import Known
 from dynamo_bao.transport.batchwrites import write_batch
 from dynamo_bao.transport.outcomes import may_be_done
@@ -160,12 +158,11 @@ class _Import:
     _digest: Any = Factory(lambda: blake2b(digest_size=16))
     _flight: dict[int, str] = Factory(dict)
     """The values made up for lines that may be stored already, by line."""
-    _pool: Pool = Factory(Pool)
     _touched: bool = False
     """Whether a line may be stored."""
 
     def steps(self, state: dict[str, Any]) -> Iterator[Step]:
-        with self.source.open("rb") as file, closing(self._pool):
+        with self.source.open("rb") as file:
             if state:
                 self._go_on(file, state)
                 self._touched = True
@@ -272,7 +269,7 @@ class _Import:
         calls: list[Callable[[], Finding | None]] = [partial(send, part) for part in parts]
         # Values that items hand to one another need the order of the lines.
         at_once = 1 if self.overwrite and not plain else self.home.database.max_concurrency
-        found = self._pool.run(calls, at_once) if calls else []
+        found = self.home.database.pool.run(calls, at_once) if calls else []
         return tuple(one for one in found if one is not None)
 
     def _put_blindly(self, lines: Sequence[Line]) -> None:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import closing
 from pathlib import Path
 from typing import Any, Final
 
 from dynamo_bao.errors import ConfigurationError
 from dynamo_bao.instances import Home
-from dynamo_bao.session.pool import Pool
 from dynamo_bao.upkeep.examining import Examiner
 from dynamo_bao.upkeep.journal import Journal, work_on
 from dynamo_bao.upkeep.steps import Finding, Step
@@ -96,16 +94,15 @@ def _written(
     dry_run: bool,
 ) -> Iterator[Step]:
     state = state or {"position": None, "done": 0, "count": 0, "total": way.total(), "ended": False}
-    with closing(Pool()) as pool:
-        examiner = Examiner({home.schema.prefix: home}, pool, not dry_run, only, attributes=False)
-        for rows in way.pages(state["position"]) if not state["ended"] else ():
-            found = examiner.items(rows.items)
-            state |= {"position": rows.position, "ended": rows.position is None}
-            state |= {"done": state["done"] + rows.seen, "count": state["count"] + _changed(found, dry_run)}
-            if not dry_run:
-                journal.save(state)
-            left = tuple(one for one in found if one.is_problem and not (dry_run and one.mendable))
-            yield Step(state["done"], state["total"], state["count"], left)
+    examiner = Examiner({home.schema.prefix: home}, home.database.pool, not dry_run, only, attributes=False)
+    for rows in way.pages(state["position"]) if not state["ended"] else ():
+        found = examiner.items(rows.items)
+        state |= {"position": rows.position, "ended": rows.position is None}
+        state |= {"done": state["done"] + rows.seen, "count": state["count"] + _changed(found, dry_run)}
+        if not dry_run:
+            journal.save(state)
+        left = tuple(one for one in found if one.is_problem and not (dry_run and one.mendable))
+        yield Step(state["done"], state["total"], state["count"], left)
     if not dry_run:
         journal.remove()
     yield Step(state["done"], state["total"], state["count"])

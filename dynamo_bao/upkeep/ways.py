@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing
 from functools import partial
 from math import ceil
 from typing import Any, Final, Protocol
@@ -14,10 +13,10 @@ from dynamo_bao.database import Database
 from dynamo_bao.instances import Home
 from dynamo_bao.iteration import buckets_of
 from dynamo_bao.keys import Key, place_of, tenant_mark
+from dynamo_bao.pool import Pool
 from dynamo_bao.reading import get_items
 from dynamo_bao.schema import Schema
 from dynamo_bao.sending import send
-from dynamo_bao.session.pool import Pool
 from dynamo_bao.shapes import IndexShape
 from dynamo_bao.tables import describe_table
 from dynamo_bao.transport.messages import Request
@@ -159,14 +158,13 @@ class Iterating:
         walk = Walk.of(home, None, self.tenant, buckets, at_once, parameters)
         if position is not None:
             walk.go_to(position)
-        with closing(Pool()) as pool:
-            while not walk.done:
-                pages = walk.read()
-                loads = [partial(_load, home, page) for page in pages] if not counting else []
-                loaded = pool.run(loads, at_once) if loads else [()] * len(pages)
-                for page, items in zip(pages, loaded, strict=True):
-                    walk.handed_out(page.bucket, page.end)
-                    yield Rows(items, page.count, page.count, None if walk.done else walk.position())
+        while not walk.done:
+            pages = walk.read()
+            loads = [partial(_load, home, page) for page in pages] if not counting else []
+            loaded = home.database.pool.run(loads, at_once) if loads else [()] * len(pages)
+            for page, items in zip(pages, loaded, strict=True):
+                walk.handed_out(page.bucket, page.end)
+                yield Rows(items, page.count, page.count, None if walk.done else walk.position())
 
 
 def _load(home: Home, page: Page) -> Sequence[Item]:

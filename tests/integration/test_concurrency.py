@@ -25,6 +25,7 @@ from dynamo_bao import (
     init_models,
     run_with_batch_context,
 )
+from dynamo_bao.pool import MOST_THREADS
 from tests.support.patience import PATIENCE
 
 ROUNDS = int(os.environ.get("BAO_ROUNDS", "2"))
@@ -147,3 +148,25 @@ def test_W9_no_update_is_lost(manager: Manager) -> None:
     page, expected = Page.find("/", consistent_read=True), 8 * ROUNDS * 2
     print(f"\nW9: {expected:,} changes of each kind by 8 threads, {conflicts:,} conflicts told, none lost")
     assert (page.number, page.hits, len(page.seen)) == (expected, expected, expected)
+
+
+def test_sessions_share_the_helper_threads_of_their_manager(manager: Manager) -> None:
+    """Sessions one after another, and at the same time, use the same few threads, which end with the manager."""
+
+    def look_up(number: int) -> None:
+        with run_with_batch_context():
+            accounts = [Account.find(f"{number}-{n}") for n in range(400)]
+            assert not any(accounts)
+
+    def helpers() -> set[int | None]:
+        return {thread.ident for thread in threading.enumerate() if thread.name.startswith("dynamo_bao")}
+
+    before = helpers()
+    look_up(0)
+    first = helpers() - before
+    for number in range(5):
+        look_up(number)
+    assert len(helpers() - before) <= 3
+    assert first <= helpers()
+    at_once(30, look_up)
+    assert len(helpers() - before) <= MOST_THREADS

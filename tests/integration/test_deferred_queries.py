@@ -65,11 +65,41 @@ def test_they_are_under_way_at_the_same_time(authors: list[str], manager: Manage
         together.wait()
 
     manager.client.meta.events.register("before-send.dynamodb", wait)
-    with run_with_batch_context():
+    with run_with_batch_context(max_concurrency=AUTHORS + 1) as session:
         users = [User.find(user_id) for user_id in authors]
         results = [Post.posts_for_user.query(user) for user in users]
         assert [len(result) for result in results] == [2] * AUTHORS
+        assert (session.stats.round_trips, session.stats.waves) == (1, 1)
     assert not together.broken
+
+
+@pytest.mark.parametrize(("option", "most"), [(None, 4), (4, 4), (2, 2)])
+def test_max_concurrency_means_the_same_for_queries_and_batches(
+    authors: list[str], manager: Manager, option: int | None, most: int
+) -> None:
+    """The default is as an explicit 4: of 20 queries and a batch so many are under way at once, in so many waves."""
+    lock, under_way, peak = threading.Lock(), set[int](), 0
+
+    def begin(**_: object) -> None:
+        nonlocal peak
+        with lock:
+            under_way.add(threading.get_ident())
+            peak = max(peak, len(under_way))
+
+    def end(**_: object) -> None:
+        with lock:
+            under_way.discard(threading.get_ident())
+
+    events = manager.client.meta.events
+    events.register_first("before-send.dynamodb", begin)
+    events.register_first("after-call.dynamodb", end)
+    with run_with_batch_context(max_concurrency=option) as session:
+        users = [User.find(user_id) for user_id in authors]
+        results = [Post.posts_for_user.query(user) for user in users]
+        assert [len(result) for result in results] == [2] * AUTHORS
+        assert session.stats.round_trips == 1
+        assert session.stats.waves == -(-(AUTHORS + 1) // most)
+    assert 1 <= peak <= most
 
 
 def test_a_query_nobody_holds_or_looks_at_never_runs(authors: list[str], wire: Wire) -> None:

@@ -19,4 +19,4 @@ def lengthen_limits(patch: pytest.MonkeyPatch) -> None:
     """Lets an attempt take as long as an engine needs that shares its computer with many others."""
     for module in (boto, lean):
         patch.setattr(module, "CONNECT_SECONDS", PATIENCE)
-        patch.setattr(module, "READ_SECONDS", PATIENCE)
+    patch.setattr(boto, "READ_SECONDS", PATIENCE)

@@ -192,3 +192,76 @@ def test_a_host_that_does_not_exist_is_told() -> None:
         with pytest.raises(NotConnected) as caught:
             connections.exchange(b"x", 60.0)
         assert isinstance(caught.value.__cause__, socket.gaierror)
+
+
+# --- connections that went dark, and old ones ----------------------------------------------------------------
+
+
+def test_S12_after_silence_idle_connections_of_before_are_not_trusted(network: Network) -> None:
+    """Nothing arrives for two seconds: all that waited since before are closed, and a new one is made."""
+    context: Any = network
+    connections = Connections(Origin("127.0.0.1", 1, True, "x"), lambda: context, 3.0, 2.0)
+    leases = [connections.lease(b"x", NEVER) for _ in range(5)]
+    for lease in leases:
+        lease.settle(True)
+    assert len(connections._idle) == 5
+    network.now += 10
+    network.steps["recv"] = [NEVER, 0.0]
+    begun = network.now
+    with pytest.raises(ReplyLost):
+        connections.exchange(b"x", 10.0)
+    assert network.now - begun == pytest.approx(2.0)
+    assert connections._idle == []
+    assert connections.exchange(b"x", 8.0).body == b"{}"
+    assert network.now - begun == pytest.approx(2.0)
+    print("\nS12: a connection that went dark costs 2 s of 10, and no idle one of before is tried after it")
+
+
+def test_connections_heard_of_meanwhile_stay_trusted(
+    network: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that answered after the lost request was sent is used again."""
+    context: Any = network
+    connections = Connections(Origin("127.0.0.1", 1, True, "x"), lambda: context, 3.0, 2.0)
+    slow, quick = connections.lease(b"x", NEVER), connections.lease(b"x", NEVER)
+    slow.settle(True)
+    dark = connections._idle[0]
+
+    pass_by = network.pass_by
+
+    def meanwhile(phase: str, timeout: float | None) -> None:
+        if phase == "recv":
+            quick.settle(True)  # another thread's reply has arrived
+            network.now += 0.1
+        pass_by(phase, timeout)
+
+    monkeypatch.setattr(network, "pass_by", meanwhile)
+    network.steps["recv"] = [NEVER]
+    with pytest.raises(ReplyLost):
+        connections.exchange(b"x", 10.0)
+    assert len(connections._idle) == 1
+    assert connections._idle[0] is not dark
+
+
+def test_a_connection_is_renewed_after_five_minutes(network: Network, connections: Connections) -> None:
+    """Also one that was in use all the time."""
+    connections.exchange(b"x", NEVER)
+    (first,) = connections._idle
+    for _ in range(10):
+        network.now += 29
+        connections.exchange(b"x", NEVER)
+        assert connections._idle == [first]
+    network.now += 29
+    connections.exchange(b"x", NEVER)
+    assert connections._idle[0] is not first
+
+
+def test_as_many_connections_stay_as_were_in_use_at_once(network: Network, connections: Connections) -> None:
+    """All of 200 are used again; those that nobody needs any more are closed one by one as they grow old."""
+    for lease in [connections.lease(b"x", NEVER) for _ in range(200)]:
+        lease.settle(True)
+    assert len(connections._idle) == 200
+    for _ in range(270):
+        network.now += 1
+        connections.exchange(b"x", NEVER)
+    assert len(connections._idle) == 1
