@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from attrs import evolve, frozen
@@ -32,7 +32,7 @@ SECTIONS: Mapping[str, tuple[str, ...]] = {
         "reply_check",
         "read_timeout",
     ),
-    "db": ("table_name", "cursor_secret", "strict_filters"),
+    "db": ("table_name", "cursor_secret", "strict_filters", "naive_datetimes"),
     "batch_context": ("require_batch_context", "max_throttled_calls"),
     "tenancy": ("enabled",),
     "paths": ("models_dir", "models_definition_path", "fields_dir"),
@@ -45,6 +45,7 @@ _ENVIRONMENT: tuple[tuple[str, str, str], ...] = (
     ("DYNAMO_BAO_STRICT_FILTERS", "db", "strict_filters"),
     ("DYNAMO_BAO_REQUIRE_BATCH_CONTEXT", "batch_context", "require_batch_context"),
     ("DYNAMO_BAO_MAX_THROTTLED_CALLS", "batch_context", "max_throttled_calls"),
+    ("DYNAMO_BAO_NAIVE_DATETIMES", "db", "naive_datetimes"),
     ("DYNAMO_BAO_TENANCY_ENABLED", "tenancy", "enabled"),
     ("DYNAMO_BAO_LOG_LEVEL", "logging", "level"),
     ("DYNAMO_BAO_REQUEST_PATH", "aws", "request_path"),
@@ -92,6 +93,17 @@ class Settings:
         raise ConfigurationError(
             f"{self.source(section, name)} is {value!r}; use one of {', '.join((*_YES, *_NO))}.", field=name
         )
+
+    def word(self, section: str, name: str, allowed: Sequence[str]) -> str:
+        """A setting that is one of some words; the first is the default."""
+        value = self.get(section, name, allowed[0])
+        word = value.strip().lower() if isinstance(value, str) else value
+        if word not in allowed:
+            raise ConfigurationError(
+                f"{self.source(section, name)} is {value!r}; use one of {', '.join(map(repr, allowed))}.",
+                field=name,
+            )
+        return str(word)
 
     def over(self, sections: Mapping[str, Any], source: str, folder: Path | None = None) -> Settings:
         """These settings, overridden by nested ones; unknown names are refused.

@@ -15,6 +15,7 @@ from dynamo_bao.config import DEFAULT_TABLE, NO_TABLE, Settings, load_settings
 from dynamo_bao.cursors import secret_of
 from dynamo_bao.database import DEADLINE_SECONDS, MAX_CONCURRENCY, Database, checked_throttled_calls
 from dynamo_bao.errors import ConfigurationError, suggestion
+from dynamo_bao.fields.moments import NAIVE_WAYS, set_naive_datetimes
 from dynamo_bao.fields.text import RelatedField
 from dynamo_bao.model import Model
 from dynamo_bao.options import (
@@ -95,6 +96,7 @@ class Manager:
         self.database = database
         self.settings = settings
         self.models = ModelNames(self)
+        self._naive_datetimes = settings.word("db", "naive_datetimes", NAIVE_WAYS)
         self._lock = threading.RLock()
         self._repositories: dict[type[Any], Repository[Any]] = {}
         self._open = given is None
@@ -156,6 +158,7 @@ class Manager:
                 schema_of(other).prefix == schema.prefix or schema_of(other).name == schema.name
             ):
                 self._replace(other, model)
+        set_naive_datetimes(schema.fields.values(), self._naive_datetimes)
         repository = Repository(model, schema, self.database, self)
         self._repositories[model] = repository
         forget_answers()
@@ -337,6 +340,7 @@ def init_models(
     logging: str | Mapping[str, Any] | None = None,
     strict_filters: bool | None = None,
     cursor_secret: str | None = None,
+    naive_datetimes: str | None = None,
 ) -> Manager:
     """Connects models to a table.
 
@@ -368,6 +372,8 @@ def init_models(
         logging: the level of the ``dynamo_bao`` loggers.
         strict_filters: True refuses filters and conditions in which a dict holds operators.
         cursor_secret: what cursors are sealed with, a long random text; see `QueryResult.last_evaluated_key`.
+        naive_datetimes: what happens with a datetime without a time zone, which is taken for UTC: ``"warn"`` (the
+            default; once for each line of the program), ``"raise"`` or ``"allow"``.
 
     Raises:
         ConfigurationError: for a wrong model or setting; nothing is connected then.
@@ -384,6 +390,7 @@ def init_models(
             "table_name": table_name,
             "cursor_secret": cursor_secret,
             "strict_filters": strict_filters,
+            "naive_datetimes": naive_datetimes,
         },
         "batch_context": section_of(batch_context, "require_batch_context"),
         "tenancy": section_of(tenancy, "enabled"),

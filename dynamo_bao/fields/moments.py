@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta, timezone
 from functools import partial
 from typing import Any, Final
@@ -84,6 +85,23 @@ class MomentField(Field):
 
     def _unreadable(self, value: Any) -> ValidationError:
         return self.error("is not an ISO 8601 text or milliseconds within the years 1 to 9999", value)
+
+
+def set_naive_datetimes(fields: Iterable[Field], how: str) -> None:
+    """Sets what happens with datetimes without a zone in some fields and in everything inside them.
+
+    Args:
+        how: one of `NAIVE_WAYS`.
+    """
+    left, seen = list(fields), set[int]()
+    while left:
+        field = left.pop()
+        if id(field) in seen:
+            continue
+        seen.add(id(field))
+        left.extend(field.parts())
+        if isinstance(field, MomentField):
+            field.naive = how
 
 
 class DateTimeField(MomentField):
