@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
 from attrs import Factory, frozen
 
 from dynamo_bao.fields.base import Field, FieldOptions
+from dynamo_bao.fields.calendar import DateField, DurationField, TimeField
 from dynamo_bao.fields.containers import ListField, MapField
 from dynamo_bao.fields.documents import JsonField
 from dynamo_bao.fields.moments import CreateDateField, DateTimeField, ModifiedDateField, TtlField
 from dynamo_bao.fields.numeric import BooleanField, CounterField, DecimalField, FloatField, IntegerField
-from dynamo_bao.fields.sets import NumberSetField, StringSetField
+from dynamo_bao.fields.sets import BinarySetField, NumberSetField, StringSetField
 from dynamo_bao.fields.text import (
     BinaryField,
     RelatedField,
@@ -54,6 +55,11 @@ def is_texts(value: Any) -> bool:
     return isinstance(value, list) and bool(value) and all(map(is_text, value))
 
 
+def is_number_rule(value: Any) -> bool:
+    """Whether a value is a rule for the numbers of documents."""
+    return value in ("auto", "decimal")
+
+
 def is_anything(value: Any) -> bool:
     """True: the field itself decides."""
     return True
@@ -65,6 +71,7 @@ WANTED: Final[Mapping[Check, str]] = {
     is_size: "a whole number of at least 0",
     is_text: "a text",
     is_texts: "a list of texts",
+    is_number_rule: "auto or decimal",
     is_anything: "a value",
 }
 """What each check asks for, in words."""
@@ -135,6 +142,7 @@ def _kind(
 
 
 _SET: Final[dict[str, Any]] = {"is_set": True, "starts_empty": True}
+_NUMBER_RULE: Final = {"numbers": is_number_rule}
 _FILLED: Final[dict[str, Any]] = {"has_default": False, "fills_itself": True}
 _TEXTS = Annotation("set[str]", set[str])
 _NUMBERS = Annotation("set[int | float | Decimal]", set[int | float | Decimal], {"Decimal": "decimal"})
@@ -154,17 +162,22 @@ BUILT_IN: Final[Mapping[str, Kind]] = {
         _kind(FloatField, Annotation("float", float), {"precision": is_size}, keeps_default=True),
         _kind(DecimalField, Annotation("Decimal", Decimal, {"Decimal": "decimal"}), keeps_default=True),
         _kind(DateTimeField, MOMENT),
+        _kind(DateField, Annotation("date", date, {"date": "datetime"})),
+        _kind(TimeField, Annotation("time", time, {"time": "datetime"})),
+        _kind(DurationField, Annotation("timedelta", timedelta, {"timedelta": "datetime"})),
         _kind(CreateDateField, MOMENT, **_FILLED),
         _kind(ModifiedDateField, MOMENT, **_FILLED),
         _kind(TtlField, MOMENT, has_default=False, starts_empty=True),
         _kind(StringSetField, _TEXTS, {"max_string_length": is_size, "max_member_count": is_size}, **_SET),
         _kind(NumberSetField, _NUMBERS, {"max_member_count": is_size}, **_SET),
-        _kind(MapField, Annotation("dict[str, Any]", dict[str, Any], {"Any": "typing"})),
-        _kind(ListField, Annotation("list[Any]", list[Any], {"Any": "typing"})),
+        _kind(BinarySetField, Annotation("set[bytes]", set[bytes]), {"max_member_count": is_size}, **_SET),
+        _kind(MapField, Annotation("dict[str, Any]", dict[str, Any], {"Any": "typing"}), _NUMBER_RULE),
+        _kind(ListField, Annotation("list[Any]", list[Any], {"Any": "typing"}), _NUMBER_RULE),
         _kind(JsonField, ANYTHING),
     )
 }
-"""Those of the library, by name. `EnumField` and `NestedField` need a class of the program, and are not among them."""
+"""Those of the library, by name. `EnumField` and `NestedField` need a class of the program, and are not among them,
+nor is `SetField`, which needs an annotation."""
 
 
 def built_in_base(field: type[Field]) -> Kind | None:

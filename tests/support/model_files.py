@@ -39,9 +39,19 @@ NUMBERS = {
 KINDS = (
     "StringField", "IntegerField", "FloatField", "BooleanField", "DateTimeField", "BinaryField", "StringSetField",
     "NumberSetField", "MapField", "ListField", "JsonField", "UuidField", "DecimalField", "CounterField",
+    "DateField", "TimeField", "DurationField", "BinarySetField",
     "VersionField", "CreateDateField", "ModifiedDateField", "RelatedField", "UlidField",
 )  # fmt: skip
-AS_KEY = ("StringField", "IntegerField", "DateTimeField", "RelatedField", "BooleanField", "UlidField")
+AS_KEY = (
+    "StringField",
+    "IntegerField",
+    "DateTimeField",
+    "RelatedField",
+    "BooleanField",
+    "UlidField",
+    "DateField",
+    "DurationField",
+)
 
 
 @pytest.fixture(autouse=True)

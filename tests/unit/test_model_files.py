@@ -194,6 +194,11 @@ FIELDS = [
     ("{type: StringSetField, required: true}", "set[str]", {"required": True}),
     ("{type: RelatedField, model: User}", "str | None", {"default": None}),
     ("{type: RelatedField, model: User, required: true}", "str", {}),
+    ("{type: DateField, defaultValue: 2026-01-31}", "date | None", {"default": "2026-01-31"}),
+    ("{type: TimeField, required: true}", "time", {}),
+    ("{type: DurationField, defaultValue: PT8H, required: true}", "timedelta", {"default": "PT8H"}),
+    ("{type: BinarySetField, maxMemberCount: 3}", "set[bytes]", {"max_member_count": 3}),
+    ("{type: ListField, numbers: decimal, required: true}", "list[Any]", {"numbers": "decimal"}),
     ("{type: MapField, required: true, doc: 'words'}", "dict[str, Any]", {"doc": "words"}),
 ]
 
