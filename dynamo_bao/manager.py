@@ -36,6 +36,7 @@ from dynamo_bao.registry import (
     models as all_models,
     source_of,
 )
+from dynamo_bao.relation_checks import check_relations
 from dynamo_bao.relations import mapped_method, mapped_name, parent_query_name, query_method
 from dynamo_bao.repository import Repository
 from dynamo_bao.session.rounds import Round, SentRequest
@@ -100,6 +101,7 @@ class Manager:
         self._lock = threading.RLock()
         self._repositories: dict[type[Any], Repository[Any]] = {}
         self._open = given is None
+        self._checked: set[type[Any]] = set()
         chosen = list(given.values() if isinstance(given, Mapping) else given or ())
         for model in chosen:
             if not (isinstance(model, type) and issubclass(model, Model)):
@@ -108,6 +110,9 @@ class Manager:
         for model in self._candidates():
             if not self._open or not is_local(model):
                 self._add(model)
+        if not self._open:
+            for model in self._given:
+                check_relations(model, self._given)
         self._link()
 
     # --- models ----------------------------------------------------------------------------------
@@ -142,14 +147,16 @@ class Manager:
     def claim(self, model: type[M]) -> Repository[M] | None:
         """The repository of `model`, or None if this manager does not answer for it."""
         repository = self._repositories.get(model)
-        if repository is not None:
-            return repository
-        if not self._open and model not in self._given:
-            return None
-        with self._lock:
-            added = self._add(model)
-            self._link()
-        return added
+        if repository is None:
+            if not self._open and model not in self._given:
+                return None
+            with self._lock:
+                repository = self._add(model)
+                self._link()
+        if self._open and model not in self._checked:  # by now the models that it relates to are defined
+            check_relations(model, self._repositories)
+            self._checked.add(model)
+        return repository
 
     def _add(self, model: type[M]) -> Repository[M]:
         schema = schema_of(model)

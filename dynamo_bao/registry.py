@@ -110,14 +110,19 @@ def repository_of(model: type[M]) -> Repository[M]:
     )
 
 
+def preferred(name: str, candidates: list[type[Any]], near: type[Any]) -> list[type[Any]]:
+    """The models that a relation of `near` may mean by a name: the one of the same module, else all of the name."""
+    named = [model for model in candidates if model.__bao_name__ == name]
+    return [model for model in named if model.__module__ == near.__module__] or named
+
+
 def choose(name: str, candidates: list[type[Any]], near: type[Any]) -> type[Any]:
     """The model that a relation of `near` names: the one of the same module, else the only one.
 
     Raises:
         ConfigurationError: where there is none, or several.
     """
-    named = [model for model in candidates if model.__bao_name__ == name]
-    found = [model for model in named if model.__module__ == near.__module__] or named
+    found = preferred(name, candidates, near)
     if not found:
         hint = suggestion(name, (model.__bao_name__ for model in candidates))
         raise ConfigurationError(

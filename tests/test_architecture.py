@@ -173,7 +173,7 @@ LEVELS: tuple[tuple[str, tuple[str, ...]], ...] = (
         ),
     ),
     ("models", ("classes", "construction", "constructors", "verbs", "model")),
-    ("connecting", ("options", "layout", "tables", "manager", "otel")),
+    ("connecting", ("options", "layout", "tables", "relation_checks", "manager", "otel")),
     (
         "upkeep",
         (

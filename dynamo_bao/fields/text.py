@@ -349,6 +349,14 @@ class RelatedField(StringField):
         super().__init__(**options)
         self.target = target
 
+    def bound(self, name: str, model: str, attribute: str, *, nullable: bool = False) -> RelatedField:
+        twin = super().bound(name, model, attribute, nullable=nullable)
+        if not (self.target if isinstance(self.target, str) else hasattr(self.target, "__bao_name__")):
+            raise twin.misdeclared(
+                f'RelatedField({self.target!r}) names no model; give its class or its name: RelatedField("User").'
+            )
+        return twin
+
     def fine_source(self) -> str | None:
         return f"{self.plain_source()}{_UNICODE}"
 
