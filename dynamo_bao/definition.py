@@ -16,12 +16,13 @@ from dynamo_bao.declarations import (
     KeyPart,
     PrimaryKeyDeclaration,
 )
-from dynamo_bao.errors import ConfigurationError, ValidationError, suggestion
+from dynamo_bao.errors import ConfigurationError, ModelWarning, ValidationError, suggestion
 from dynamo_bao.fields.base import Field
 from dynamo_bao.fields.inference import field_for, is_union, resolved, shown, without_none
 from dynamo_bao.fields.numeric import CounterField, DecimalField, FloatField
-from dynamo_bao.fields.text import VersionField
-from dynamo_bao.keys import checked_prefix
+from dynamo_bao.fields.text import UlidField, UuidField, VersionField
+from dynamo_bao.keys import checked_prefix, is_uneven
+from dynamo_bao.policy import warn_once
 from dynamo_bao.schema import Schema
 from dynamo_bao.searchtext import SearchConfig
 from dynamo_bao.shapes import ConstraintShape, IndexShape, ModelPrefix, Part, PrimaryShape
@@ -167,11 +168,13 @@ def compile_schema(cls: type[Any], options: Options, declared: Mapping[str, Decl
     fields = {field: _bound(name, field, entry, options) for field, entry in declared.items()}
     _check_attributes(name, fields)
     keys = _Keys(name, prefix, fields, options.key_format)
+    primary = keys.primary(cls)
+    _check_buckets(name, options, primary)
     return Schema(
         name=name,
         prefix=prefix,
         fields=fields,
-        primary=keys.primary(cls),
+        primary=primary,
         indexes=keys.indexes(cls),
         constraints=keys.constraints(cls),
         iterable=options.iterable,
@@ -179,6 +182,25 @@ def compile_schema(cls: type[Any], options: Options, declared: Mapping[str, Decl
         key_format=options.key_format,
         search=_search_config(name, options, fields),
     )
+
+
+_told: set[tuple[str, int]] = set()
+
+
+def _check_buckets(model: str, options: Options, primary: PrimaryShape) -> None:
+    """Warns of a number of buckets that counted ids do not fill; a shared table's is not ours to choose."""
+    last = primary.sort.field or primary.partition.field
+    buckets = options.iteration_buckets
+    if not options.iterable or options.key_format != "native" or isinstance(last, (UlidField, UuidField)):
+        return
+    if is_uneven(buckets):
+        warn_once(
+            f"{model}: iteration_buckets={buckets} spreads ids that are counted up over few buckets, as the hash of "
+            f"the table format multiplies by 31; use {buckets + 1 if not is_uneven(buckets + 1) else 32}, unless items "
+            f"are stored already ({{place}}).",
+            ModelWarning,
+            _told,
+        )
 
 
 def _search_config(model: str, options: Options, fields: Mapping[str, Field]) -> SearchConfig | None:

@@ -91,6 +91,10 @@ class ConfigurationWarning(UserWarning):
     """A setting that works, but is probably not what was meant."""
 
 
+class ModelWarning(UserWarning):
+    """A model definition that works, though not as its writer will have meant it."""
+
+
 class ModelFileWarning(UserWarning):
     """Something in a YAML model file that works, but is probably not what was meant."""
 

@@ -8,6 +8,7 @@ empty part, and a composite part that contains the separator. Given that, every 
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from dynamo_bao.errors import ConfigurationError, TenantError, ValidationError
@@ -159,6 +160,21 @@ def join_id(partition: str, sort: str, model: str = "a model", field: str = "key
             text,
         )
     return text
+
+
+@lru_cache(maxsize=64)
+def is_uneven(buckets: int) -> bool:
+    """Whether ids that are counted up leave many of so many iteration buckets empty.
+
+    The hash, which is the shared table format's, multiplies by 31: with a multiple of it only the last character of
+    an id counts, and some numbers from 400 on are little better.
+
+    >>> is_uneven(31), is_uneven(32), is_uneven(930), is_uneven(10)
+    (True, False, True, False)
+    """
+    if buckets % 31 == 0 or buckets < 400:
+        return buckets > 1 and buckets % 31 == 0
+    return len({bucket_of(f"{number:020d}", buckets) for number in range(4 * buckets)}) < 0.6 * buckets
 
 
 def bucket_of(primary_id: str, buckets: int) -> int:

@@ -12,12 +12,14 @@ from dynamo_bao import (
     ConfigurationError,
     Index,
     Model,
+    ModelWarning,
     PrimaryKey,
     StringField,
     TenantError,
     UlidField,
     UniqueConstraint,
     ValidationError,
+    definition,
 )
 from dynamo_bao.classes import schema_of
 from dynamo_bao.keys import (
@@ -33,6 +35,7 @@ from dynamo_bao.keys import (
     tenant_mark,
 )
 from dynamo_bao.schema import Schema
+from dynamo_bao.ulids import new_ulid
 
 ULID = "01JGFJJZ00ANN0000000000000"
 
@@ -453,3 +456,39 @@ def test_a_key_the_field_refuses_never_becomes_a_key() -> None:
         assert caught.value.field == "thing_id"
         if isinstance(wrong, str) and len(wrong) > 1:
             assert wrong not in str(caught.value)
+
+
+# --- buckets ------------------------------------------------------------------------------------------
+
+
+def bucketed(key_field: Any = None, **options: Any) -> Any:
+    """The class statement of an iterable model."""
+    body: dict[str, Any] = {"__annotations__": {"key": str}, "primary_key": PrimaryKey("key")}
+    if key_field is not None:
+        body["key"] = key_field
+    return type("Counted", (Model,), body, prefix="cn", iterable=True, **options)
+
+
+@pytest.mark.parametrize("buckets", [31, 62, 310, 961])
+def test_buckets_that_counted_ids_do_not_fill_are_told(buckets: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A warning at the class statement names the number, and one that is filled."""
+    monkeypatch.setattr(definition, "_told", set())
+    with pytest.warns(ModelWarning, match=rf"Counted: iteration_buckets={buckets} .*; use \d+") as told:
+        bucketed(iteration_buckets=buckets)
+    assert told[0].filename == __file__
+
+
+@pytest.mark.parametrize("buckets", [1, 2, 10, 30, 32, 100, 500, 1000])
+def test_buckets_that_counted_ids_fill_are_not(buckets: int) -> None:
+    """With most numbers ids that are counted up use most of the buckets."""
+    bucketed(iteration_buckets=buckets)
+    used = {bucket_of(f"{number:020d}", buckets) for number in range(20 * buckets)}
+    assert len(used) >= 0.75 * buckets
+
+
+def test_buckets_that_are_not_ours_to_choose_or_do_not_matter() -> None:
+    """A shared table's number stays what JavaScript uses, and ids by chance fill any number of buckets."""
+    bucketed(iteration_buckets=31, key_format="dynamo-bao")
+    bucketed(UlidField(auto_assign=True), iteration_buckets=31)
+    used = {bucket_of(new_ulid(), 31) for _ in range(2000)}
+    assert len(used) >= 28
