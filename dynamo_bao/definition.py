@@ -16,7 +16,7 @@ from dynamo_bao.declarations import (
     KeyPart,
     PrimaryKeyDeclaration,
 )
-from dynamo_bao.errors import ConfigurationError, ModelWarning, ValidationError, suggestion
+from dynamo_bao.errors import ConfigurationError, ConfigurationWarning, ValidationError, suggestion
 from dynamo_bao.fields.base import Field
 from dynamo_bao.fields.inference import field_for, is_union, resolved, shown, without_none
 from dynamo_bao.fields.numeric import CounterField, DecimalField, FloatField
@@ -198,7 +198,7 @@ def _check_buckets(model: str, options: Options, primary: PrimaryShape) -> None:
             f"{model}: iteration_buckets={buckets} spreads ids that are counted up over few buckets, as the hash of "
             f"the table format multiplies by 31; use {buckets + 1 if not is_uneven(buckets + 1) else 32}, unless items "
             f"are stored already ({{place}}).",
-            ModelWarning,
+            ConfigurationWarning,
             _told,
         )
 

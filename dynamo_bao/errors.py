@@ -88,11 +88,7 @@ class ModelFileError(ConfigurationError):
 
 
 class ConfigurationWarning(UserWarning):
-    """A setting that works, but is probably not what was meant."""
-
-
-class ModelWarning(UserWarning):
-    """A model definition that works, though not as its writer will have meant it."""
+    """A setting or a model definition that works, but is probably not what was meant."""
 
 
 class ModelFileWarning(UserWarning):

@@ -10,9 +10,9 @@ import pytest
 from dynamo_bao import (
     MODEL_PREFIX,
     ConfigurationError,
+    ConfigurationWarning,
     Index,
     Model,
-    ModelWarning,
     PrimaryKey,
     StringField,
     TenantError,
@@ -473,7 +473,9 @@ def bucketed(key_field: Any = None, **options: Any) -> Any:
 def test_buckets_that_counted_ids_do_not_fill_are_told(buckets: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """A warning at the class statement names the number, and one that is filled."""
     monkeypatch.setattr(definition, "_told", set())
-    with pytest.warns(ModelWarning, match=rf"Counted: iteration_buckets={buckets} .*; use \d+") as told:
+    with pytest.warns(
+        ConfigurationWarning, match=rf"Counted: iteration_buckets={buckets} .*; use \d+"
+    ) as told:
         bucketed(iteration_buckets=buckets)
     assert told[0].filename == __file__
 
