@@ -46,6 +46,15 @@ from dynamo_bao.errors import (
     WriteOutcomeUnknownError,
 )
 from dynamo_bao.expressions.dicts import Value, where
+from dynamo_bao.expressions.values import (
+    AddMembers,
+    Append,
+    DropMembers,
+    IfMissing,
+    Increment,
+    Prepend,
+    Remove,
+)
 from dynamo_bao.fields import (
     BinaryField,
     BinarySetField,
@@ -97,7 +106,9 @@ from dynamo_bao.transaction import Transaction, transaction
 __version__ = "0.1.0"
 
 __all__ = [
+    "AddMembers",
     "AllowDirect",
+    "Append",
     "BaoError",
     "BatchContextError",
     "BatchContextRequiredError",
@@ -120,10 +131,13 @@ __all__ = [
     "DateField",
     "DateTimeField",
     "DecimalField",
+    "DropMembers",
     "DurationField",
     "EnumField",
     "Field",
     "FloatField",
+    "IfMissing",
+    "Increment",
     "Index",
     "IntegerField",
     "ItemNotFoundError",
@@ -142,11 +156,13 @@ __all__ = [
     "NestedField",
     "NumberSetField",
     "Policy",
+    "Prepend",
     "PrimaryKey",
     "QueryError",
     "QueryResult",
     "Related",
     "RelatedField",
+    "Remove",
     "Repository",
     "RequireContext",
     "SearchConfig",

@@ -15,6 +15,7 @@ from dynamo_bao.document_diff import edited
 from dynamo_bao.errors import (
     BaoError,
     ConditionalError,
+    DataFormatError,
     ItemNotFoundError,
     VersionConflictError,
     WriteOutcomeUnknownError,
@@ -418,13 +419,27 @@ def applied(
         field = schema.fields[name]
         before = item.pop(str(field.attribute), None)
         if isinstance(change, Parts):
-            after = left_by(change, before)
+            after = _left_by(schema, field, change, before)
         else:
             value = absolute(field, change, (values or {}).get(name))
             after = None if value is None else field.to_dynamo(value)
         if after is not None:
             item[str(field.attribute)] = after
     return item
+
+
+def _left_by(
+    schema: Schema, field: Field, change: Parts, before: AttributeValue | None
+) -> AttributeValue | None:
+    try:
+        return left_by(change, before)
+    except (ValueError, LookupError) as error:
+        raise DataFormatError(
+            f"{schema.name}: a part of {field.name} cannot be changed: {error}. Give the field whole, or correct the "
+            f"item.",
+            model=schema.name,
+            field=field.name,
+        ) from None
 
 
 def is_relative(change: Any) -> bool:

@@ -88,7 +88,7 @@ def _make_attrs(cls: type[Any], own: Mapping[str, Declared]) -> None:
         if name in cls.__dict__:
             delattr(cls, name)
     attr.s(
-        these={name: attr.ib(kw_only=True) for name in own},
+        these={name: attr.ib(kw_only=True, alias="self_" if name == "self" else name) for name in own},
         init=False,
         repr=False,
         eq=False,

@@ -111,7 +111,8 @@ def declared_fields(cls: type[Any], reserved: Collection[str], frame: Any) -> di
             found[name] = Declared(Any, value, module, local)
     for name, declared in found.items():
         kind = type(declared.value).__name__ if isinstance(declared.value, Field) else "StringField"
-        _check_name(cls.__name__, name, reserved, kind)
+        arguments = () if isinstance(declared.value, VersionField) else ("version",)
+        _check_name(cls.__name__, name, reserved, kind, ("condition", *arguments))
     return found
 
 
@@ -132,11 +133,20 @@ def _is_class_variable(annotation: Any) -> bool:
     return annotation is ClassVar or typing.get_origin(annotation) is ClassVar
 
 
-def _check_name(model: str, name: str, reserved: Collection[str], kind: str) -> None:
+def _check_name(
+    model: str, name: str, reserved: Collection[str], kind: str, arguments: Collection[str]
+) -> None:
     if name.startswith("_"):
         mend = f'rename it, or store it under that name: {name.strip("_")}: … = {kind}(attribute="x{name}")'
         raise ConfigurationError(
             f"{model}.{name}: a field name cannot start with _; {mend}.", model=model, field=name
+        )
+    if name in arguments:
+        raise ConfigurationError(
+            f"{model}.{name}: the name is that of an argument of update(); call the field {name}_ and keep the stored "
+            f'name: {name}_: … = {kind}(attribute="{name}").',
+            model=model,
+            field=name,
         )
     if name in reserved:
         raise ConfigurationError(

@@ -71,6 +71,9 @@ class Shape:
         """The shape of one member."""
         return self
 
+    def check(self, value: AttributeValue, what: str) -> None:
+        """Raises `ValueError` for a value that is made of some members, and could not be read."""
+
 
 MERGED = Shape()
 """A map whose members, and theirs in turn, are saved by themselves."""

@@ -27,7 +27,7 @@ from dynamo_bao.instances import Instance, Status, changed_names, state_of
 from dynamo_bao.iteration import FilterLike, Iteration, IterationOptions
 from dynamo_bao.lazy import require_readable
 from dynamo_bao.links import forget_related
-from dynamo_bao.paths import FieldPaths
+from dynamo_bao.paths import FieldPath, FieldPaths
 from dynamo_bao.query import QueryOptions
 from dynamo_bao.registry import answers, repository_of
 from dynamo_bao.relations import get_or_load_related, get_related, load_related, related
@@ -41,6 +41,8 @@ from dynamo_bao.writing import ConditionLike
 
 M = TypeVar("M", bound="Model")
 T = TypeVar("T")
+Changes = Mapping[str, Any] | Mapping[FieldPath, Any] | Mapping[str | FieldPath, Any]
+"""Changes by field name or path."""
 
 
 class _Shown(str):
@@ -114,7 +116,7 @@ class Model(Instance):
         if not hidden:
             make_model(cls, Model, RESERVED, options, sys._getframe(1))
 
-    def __init__(self, **values: Any) -> None:
+    def __init__(self, /, **values: Any) -> None:
         constructor_of(type(self))(self, **values)
 
     __init__.__bao_compiled__ = True  # type: ignore[attr-defined]  # a model's own takes its place
@@ -155,19 +157,28 @@ class Model(Instance):
         return repository_of(cls).batch_find(keys, consistent_read=consistent_read)
 
     @classmethod
-    def update(cls: type[M], key: object, /, condition: ConditionLike = None, **changes: Any) -> M:
-        """Changes fields of a stored item without loading it; see `Repository.update`."""
-        return repository_of(cls).update(key, condition, **changes)
+    def update(
+        cls: type[M],
+        key: object,
+        changes: Changes | None = None,
+        /,
+        *,
+        condition: ConditionLike = None,
+        version: str | None = None,
+        **fields: Any,
+    ) -> M:
+        """Changes fields, or parts of them, of a stored item without loading it; see `Repository.update`."""
+        return repository_of(cls).update(key, changes, condition=condition, version=version, **fields)
 
     @classmethod
-    def increment(cls: type[M], key: object, /, condition: ConditionLike = None, **amounts: int) -> M:
+    def increment(cls: type[M], key: object, /, *, condition: ConditionLike = None, **amounts: int) -> M:
         """Adds to counters of a stored item, atomically; see `Repository.increment`."""
-        return repository_of(cls).increment(key, condition, **amounts)
+        return repository_of(cls).increment(key, condition=condition, **amounts)
 
     @classmethod
-    def upsert(cls: type[M], **fields: Any) -> M:
+    def upsert(cls: type[M], values: Mapping[str, Any] | None = None, /, **fields: Any) -> M:
         """Stores the given fields, into the item with their key or a new one; see `Repository.upsert`."""
-        return repository_of(cls).upsert(**fields)
+        return repository_of(cls).upsert(values, **fields)
 
     @classmethod
     def batch_find_by_unique_constraint(

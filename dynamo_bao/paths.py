@@ -10,6 +10,7 @@ from attrs import frozen
 from dynamo_bao.errors import QueryError, suggestion
 from dynamo_bao.expressions.conditions import Condition
 from dynamo_bao.expressions.dicts import OperandError, operation, size_compared
+from dynamo_bao.expressions.paths import PathLike, Steps, shown
 from dynamo_bao.schema import Schema
 
 
@@ -25,20 +26,33 @@ class FieldPaths:
         if name not in self._schema.fields:
             hint = suggestion(name, self._schema.fields)
             raise QueryError(f"{self._schema.name} has no field {name!r}.{hint}", field=name)
-        return FieldPath(name)
+        return FieldPath((name,))
 
     def __dir__(self) -> list[str]:
         return sorted(self._schema.fields)
 
 
 @frozen(eq=False, order=False)
-class FieldPath:
-    """A field, or what is inside one; compared with a value it gives a condition."""
+class FieldPath(PathLike):
+    """A field, or what is inside one: compared with a value it gives a condition, and it names what `update` changes.
 
-    path: str
+    Example:
+        >>> User.query_by_status("active", filter=User.fields.address["city"] == "Rome")
+        >>> User.update("42", {User.fields.address["city"]: "Rome"})
+    """
+
+    steps: Steps
 
     def __getitem__(self, name: str | int) -> FieldPath:
-        return FieldPath(f"{self.path}[{name}]" if isinstance(name, int) else f"{self.path}.{name}")
+        return FieldPath((*self.steps, name))
+
+    @property
+    def path(self) -> str | Steps:
+        """What conditions call it: a field by its name."""
+        return str(self.steps[0]) if len(self.steps) == 1 else self.steps
+
+    def __repr__(self) -> str:
+        return f"<FieldPath {shown(self.steps)}>"
 
     def __eq__(self, value: object) -> Condition:  # type: ignore[override]
         return self._is("$eq", value)
@@ -58,7 +72,7 @@ class FieldPath:
     def __ge__(self, value: object) -> Condition:
         return self._is("$gte", value)
 
-    __hash__ = None  # type: ignore[assignment]
+    __hash__ = object.__hash__  # each is a key of its own, as two that are equal have no truth value
 
     def between(self, low: object, high: object) -> Condition:
         """``low <= field <= high``."""
@@ -109,7 +123,7 @@ class FieldPath:
 class SizePath:
     """The size of a field: of characters, bytes or members; compared with a number it gives a condition."""
 
-    path: str
+    path: str | Steps
 
     def __eq__(self, number: object) -> Condition:  # type: ignore[override]
         return size_compared(self.path, "$eq", number)

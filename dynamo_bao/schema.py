@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from operator import itemgetter
@@ -25,6 +24,9 @@ from dynamo_bao.codec import (
     unreadable,
 )
 from dynamo_bao.errors import ConfigurationError, DataFormatError, QueryError, ValidationError, suggestion
+from dynamo_bao.expressions.conditions import Attribute
+from dynamo_bao.expressions.paths import Steps, shown, steps_of
+from dynamo_bao.expressions.render import UserPath
 from dynamo_bao.fields.base import Field
 from dynamo_bao.fields.documents import JsonField, plain, to_document
 from dynamo_bao.fields.nested import NestedField
@@ -48,7 +50,6 @@ from dynamo_bao.shapes import ConstraintShape, IndexShape, Part, PrimaryShape
 from dynamo_bao.spelling import Spell, compile_spelling, with_members
 from dynamo_bao.wire import ITER_PK, ITER_SK, PK, SEARCH_TEXT, SK, AttributeValue, Item
 
-_PATH = re.compile(r"[^.\[\]]+(\[\d+\])*(\.[^.\[\]]+(\[\d+\])*)*")
 _ORDERING = frozenset(("<", "<=", ">", ">="))
 
 
@@ -420,14 +421,14 @@ class Schema:
 
     # --- conditions ------------------------------------------------------------------------------
 
-    def attribute(self, path: str) -> str:
-        """The stored path for a field path; part of `expressions.render.Resolver`."""
+    def attribute(self, path: UserPath) -> Attribute:
+        """The stored attribute, or part of one, for a field path; part of `expressions.render.Resolver`."""
         if path == SEARCH_TEXT:
-            return path
+            return Attribute(SEARCH_TEXT)
         owner, rest = self._split(path)
-        return f"{owner.attribute}{rest}"
+        return Attribute(str(owner.attribute), rest)
 
-    def operand(self, path: str, value: object, operator: str) -> AttributeValue:
+    def operand(self, path: UserPath, value: object, operator: str) -> AttributeValue:
         """The typed value that `path` is compared with; part of `expressions.render.Resolver`."""
         if path == SEARCH_TEXT:
             return self._search_operand(value)
@@ -454,20 +455,38 @@ class Schema:
             )
         return {"S": text}
 
-    def _inner_operand(self, path: str, owner: Field, value: object) -> AttributeValue:
+    def _inner_operand(self, path: UserPath, owner: Field, value: object) -> AttributeValue:
         try:
             return to_document(plain(value))
         except ValueError as error:
-            raise QueryError(f"{self.name}.{path}: the value {error}.", field=owner.name) from error
+            raise QueryError(f"{self.name}.{shown(path)}: the value {error}.", field=owner.name) from error
 
-    def _split(self, path: str) -> tuple[Field, str]:
-        if path and not _PATH.fullmatch(path):
-            raise QueryError(f"{path!r} is no path; write one as field.inner[0].name.", field=path)
-        name = path.split(".", 1)[0].split("[", 1)[0]
-        owner, rest = self.fields.get(name), path[len(name) :]
+    def _split(self, path: UserPath) -> tuple[Field, Steps]:
+        """The field that a path begins with, and the steps from there; raises where there is no such part."""
+        name, *rest = steps_of(path)
+        owner = self.fields.get(str(name))
         if owner is None:
-            hint = suggestion(name, self.fields)
-            raise QueryError(f"Unknown field in filter: {name!r} of {self.name}.{hint}", field=name)
-        if rest and (owner.can_be_key or isinstance(owner, (JsonField, SetField, BinaryField))):
-            raise QueryError(f"{self.name}.{name} has no inner path {rest!r}; it is not a map.", field=name)
-        return owner, rest
+            hint = suggestion(str(name), self.fields)
+            raise QueryError(f"Unknown field in filter: {name!r} of {self.name}.{hint}", field=str(name))
+        if rest:
+            part_of(owner, tuple(rest))
+        return owner, tuple(rest)
+
+
+def part_of(owner: Field, steps: Steps) -> Field | None:
+    """The field of a part of a document; None where that may be anything.
+
+    Raises:
+        QueryError: where nothing can be there.
+    """
+    if owner.can_be_key or isinstance(owner, (JsonField, SetField, BinaryField)):
+        raise QueryError(
+            f"{owner.model}.{owner.name} has no inner path {shown(('', *steps))!r}; it is not a map.",
+            field=owner.name,
+        )
+    part: Field | None = owner
+    for step in steps:
+        if part is None or (type(part).inside is Field.inside and not part.is_part):
+            return None  # anything, or a field of somebody's own that does not say
+        part = part.inside(step)
+    return part

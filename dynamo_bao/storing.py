@@ -13,6 +13,7 @@ from dynamo_bao.commit import commit, entries_for
 from dynamo_bao.errors import (
     ConditionalError,
     ItemNotFoundError,
+    QueryError,
     UniqueConstraintError,
     UnknownFieldError,
     ValidationError,
@@ -48,15 +49,36 @@ class StoredModel(Generic[M]):
     model: type[M]
     schema: Schema
 
-    def create(self, **fields: Any) -> M:
+    def create(self, values: Mapping[str, Any] | None = None, /, **fields: Any) -> M:
         """Stores a new item and returns its instance; never overwrites one.
+
+        Args:
+            values: values by field name, beside `fields`.
 
         Raises:
             ValidationError: naming all wrong fields.
             ConditionalError: where an item with the key exists; nothing is written.
             UniqueConstraintError: where a unique value is taken; nothing is written.
         """
-        return self.typed(carry_out(self._creation(self.model(**fields), None, "create")))
+        return self.typed(
+            carry_out(self._creation(self.model(**self._together(values, fields)), None, "create"))
+        )
+
+    def _together(self, values: Mapping[Any, Any] | None, fields: Mapping[str, Any]) -> dict[Any, Any]:
+        """Values by field name and by keyword as one; each field once."""
+        if values is None:
+            return dict(fields)
+        if not isinstance(values, Mapping):
+            raise QueryError(
+                f"{self.schema.name}: values and changes are a mapping of fields, not {type(values).__name__}; a "
+                f"condition is given as condition=."
+            )
+        for name in fields:
+            if name in values:
+                raise QueryError(
+                    f"{self.schema.name}.{name} is given twice, in the mapping and by keyword.", field=name
+                )
+        return {**values, **fields}
 
     def _creation(self, instance: M, condition: ConditionLike, operation: str) -> Creation:
         create = partial(creation_of, self.home, instance, condition, operation)
@@ -111,34 +133,55 @@ class StoredModel(Generic[M]):
             change.then(lambda saved: run(self.model, "after_save", saved, options, saved))
         return change
 
-    def update(self, key: object, /, condition: ConditionLike = None, **changes: Any) -> M:
+    def update(
+        self,
+        key: object,
+        changes: Mapping[Any, Any] | None = None,
+        /,
+        *,
+        condition: ConditionLike = None,
+        version: str | None = None,
+        **fields: Any,
+    ) -> M:
         """Changes fields of a stored item without loading it, and returns it as it is stored then.
 
         Args:
-            changes: new values by field name; ``version=`` is no change, but the version that must be stored, for
-                a model that has a `VersionField`.
+            changes: new values by field name or path: ``"prefs.theme"``, ``User.fields.prefs["a.b"]``. Only what is at
+                the path is changed; maps that are missing on the way are made. In the place of a value may stand
+                `Append`, `Prepend`, `IfMissing`, `Remove`, `Increment`, `AddMembers` or `DropMembers`. Never a
+                request's own dict: its keys would be paths.
+            condition: what must hold of the stored item, as a dict or an expression.
+            version: the version that must be stored, for a model that has a `VersionField`.
+            fields: new values by field name.
 
         Raises:
             ItemNotFoundError: where the item does not exist.
             ConditionalError: where `condition` does not hold.
             VersionConflictError: where another version is stored.
+            QueryError: for a path that leads nowhere, or two changes of which one is inside the other.
+            DataFormatError: where a path leads through something that is stored as no map; nothing is written.
+            WriteOutcomeUnknownError: where the reply was lost, and doing it again could count or append twice.
+
+        Example:
+            >>> User.update("42", {"address.city": "Rome", "visits": Increment(1)}, condition={"status": "active"})
         """
-        return self._update(key, condition, changes)
+        return self._update(key, condition, self._together(changes, fields), version=version)
 
     def _update(
         self,
         key: object,
         condition: ConditionLike,
-        changes: dict[str, Any],
+        changes: dict[Any, Any],
         defaults: Mapping[str, Any] | None = None,
+        version: object = None,
     ) -> M:
         options = {"is_new": False, "condition": condition}
         run(self.model, "before_save", changes, options)
-        change = update_of(self.home, self.plain_key(key), changes, condition, defaults)
+        change = update_of(self.home, self.plain_key(key), changes, condition, defaults, version)
         change.then(lambda updated: run(self.model, "after_save", updated, options, updated))
         return self.typed(carry_out(change))
 
-    def increment(self, key: object, /, condition: ConditionLike = None, **amounts: int) -> M:
+    def increment(self, key: object, /, *, condition: ConditionLike = None, **amounts: int) -> M:
         """Adds to counters of a stored item, atomically; negative amounts count down.
 
         Raises:
@@ -158,16 +201,16 @@ class StoredModel(Generic[M]):
             raise ValidationError(
                 f"{self.schema.name}: increment needs a counter and an amount, as in views=1."
             )
-        return self.update(key, condition, **changes)
+        return self._update(key, condition, changes)
 
-    def upsert(self, **fields: Any) -> M:
+    def upsert(self, values: Mapping[str, Any] | None = None, /, **fields: Any) -> M:
         """Stores the given fields: into the item with their key, or into a new one.
 
         Defaults go in where nothing is stored: for all other fields of a new item, and for those of a stored one
         that it has no attribute for, unless the field is optional, so that nothing means None.
         Without a key that makes itself, such as that of ``UlidField(auto_assign=True)``, the item is a new one.
         """
-        schema = self.schema
+        schema, fields = self.schema, self._together(values, fields)
         schema.accept_all(fields, [name for name in fields if name in schema.fields])
         unnamed = [schema.fields[name] for name in schema.key_names if name not in fields]
         if any(getattr(field, "auto_assign", False) for field in unnamed):

@@ -27,10 +27,8 @@ class Create:
         return partial(_create, owner)  # type: ignore[return-value]
 
 
-def _create(model: type[T], /, *mappings: Mapping[str, Any], **fields: Any) -> T:
-    for mapping in mappings:
-        fields = {**mapping, **fields}
-    return repository_of(model).create(**fields)
+def _create(model: type[T], values: Mapping[str, Any] | None = None, /, **fields: Any) -> T:
+    return repository_of(model).create(values, **fields)
 
 
 class DeleteByKey(Generic[T]):

@@ -19,11 +19,9 @@ from dynamo_bao.errors import (
     BaoError,
     ConditionalError,
     ItemNotFoundError,
-    UnknownFieldError,
     ValidationError,
     WriteOutcomeUnknownError,
     cause_of,
-    suggestion,
 )
 from dynamo_bao.expressions.conditions import EMPTY, Condition
 from dynamo_bao.expressions.dicts import condition_from
@@ -47,6 +45,7 @@ from dynamo_bao.instances import (
 )
 from dynamo_bao.keys import named
 from dynamo_bao.lazy import not_stored_yet, require_present
+from dynamo_bao.partialchanges import accepted_changes
 from dynamo_bao.schema import Schema
 from dynamo_bao.scope import enter, enter_through, open_transaction, require_own_tenant
 from dynamo_bao.sending import round_of
@@ -297,21 +296,24 @@ def _version_assumed(schema: Schema, changes: Mapping[str, Any], stored: Item | 
 def update_of(
     home: Home,
     given: object,
-    changes: Mapping[str, Any],
+    changes: Mapping[Any, Any],
     condition: ConditionLike,
     defaults: Mapping[str, Any] | None = None,
+    version: object = None,
 ) -> Change:
     """Changes fields of an item without loading it first, unless its unique values require that.
 
     Args:
+        changes: see `partialchanges.accepted_changes`.
+        version: the version that must be stored.
         defaults: by field name what goes in where the stored item has no such attribute; for an upsert.
     """
     schema = home.schema
     session, tenant = enter(home.database, schema.name, "update", given)
     identity = schema.identify(tenant, given)
     wanted = checked_condition(home, condition)
-    accepted = dict(_accepted_changes(schema, changes))
-    asked = _asked_version(schema, accepted.pop("version", None)) if _version_of(schema) else {}
+    accepted = accepted_changes(schema, changes)
+    asked = _asked_version(schema, version)
     for field in schema.renewing:
         accepted.setdefault(field.name, field.renewed())
     subject = Subject(schema, tenant, identity)
@@ -344,30 +346,6 @@ def _update_loaded(
     change.assumed = asked
     _conditioned(change)
     return change
-
-
-def _accepted_changes(schema: Schema, changes: Mapping[str, Any]) -> dict[str, Any]:
-    """The changes with their accepted values; a `Delta` of a counter stays one, and so does the version to check."""
-    checked = {"version": changes["version"]} if "version" in changes and _version_of(schema) else {}
-    changes = {name: value for name, value in changes.items() if name not in checked}
-    for name, value in changes.items():
-        if name not in schema.fields:
-            raise UnknownFieldError(
-                f"{schema.name} has no field {name!r}.{suggestion(name, schema.fields)}", name, value
-            )
-        if name in schema.key_names:
-            raise ValidationError(
-                f"{schema.name}.{name} is part of the key and cannot be changed; create() a new item and "
-                f"delete() this one.",
-                name,
-                value,
-            )
-    deltas = {name: value for name, value in changes.items() if isinstance(value, Delta)}
-    return {
-        **schema.accept_all(changes, [name for name in changes if name not in deltas]),
-        **deltas,
-        **checked,
-    }
 
 
 def _version_of(schema: Schema) -> VersionField | None:

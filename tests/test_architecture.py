@@ -39,7 +39,9 @@ LEVELS: tuple[tuple[str, tuple[str, ...]], ...] = (
         "expressions as values",
         (
             "expressions",
+            "expressions.paths",
             "expressions.conditions",
+            "expressions.values",
             "expressions.dicts",
             "expressions.render",
             "expressions.updates",
@@ -155,6 +157,7 @@ LEVELS: tuple[tuple[str, tuple[str, ...]], ...] = (
             "hooks",
             "changes",
             "updating",
+            "partialchanges",
             "writing",
             "merging",
             "bulk",

@@ -12,6 +12,7 @@ from typing import NoReturn
 from attrs import frozen
 
 from dynamo_bao.errors import QueryError
+from dynamo_bao.expressions.paths import Steps
 
 MAX_DEPTH = 100
 """How deep conditions are nested at most; DynamoDB's own limits leave room for fewer."""
@@ -22,11 +23,11 @@ class Attribute:
     """A stored attribute by its own name, or a part of it, with typed values; what the library's own conditions use."""
 
     name: str
-    steps: tuple[str | int, ...] = ()
+    steps: Steps = ()
 
 
-Path = str | Attribute
-"""A field path as users write it (``"address.city"``), or a stored attribute."""
+Path = str | Steps | Attribute
+"""A field path as users write it (``"address.city"``), its steps, or a stored attribute."""
 
 
 class Condition:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from attrs import frozen
 
@@ -24,7 +25,10 @@ from dynamo_bao.expressions.conditions import (
     any_of,
     too_deep,
 )
+from dynamo_bao.expressions.paths import PathLike, Steps, shown
 from dynamo_bao.wire import MAX_IN_OPERANDS
+
+UserPath = str | Steps
 
 COMPARISONS = {"$eq": "=", "$ne": "<>", "$gt": ">", "$gte": ">=", "$lt": "<", "$lte": "<="}
 _CAMEL = {"$beginsWith": "$begins_with", "$notContains": "$not_contains"}
@@ -34,8 +38,8 @@ _TYPE_CODES = ("S", "N", "B", "SS", "NS", "BS", "BOOL", "NULL", "M", "L")
 class OperandError(ValidationError, QueryError):
     """A value that an operator does not take."""
 
-    def __init__(self, message: str, field: str | None = None, value: object = None) -> None:
-        ValidationError.__init__(self, message, field, value)
+    def __init__(self, message: str, field: UserPath | None = None, value: object = None) -> None:
+        ValidationError.__init__(self, message, None if field is None else shown(field), value)
         self.index: str | None = None
 
 
@@ -53,7 +57,7 @@ class Value:
     value: object
 
 
-def where(values: Mapping[str, object] | None = None, /, **fields: object) -> Condition:
+def where(values: Mapping[Any, object] | None = None, /, **fields: object) -> Condition:
     """The condition that fields equal values, for ``filter=`` and ``condition=``. A value is never an operator.
 
     Args:
@@ -68,14 +72,21 @@ def where(values: Mapping[str, object] | None = None, /, **fields: object) -> Co
         >>> account.save(condition=where(status="open"))
         >>> Account.query_by_index("by_status", "active", filter=where(secret=body["secret"]))
     """
-    named = {**({} if values is None else values), **fields}
+    named: dict[Any, object] = {**({} if values is None else values), **fields}
+    paths: list[UserPath] = []
     for path in named:
-        if not isinstance(path, str) or path.startswith("$"):
+        if isinstance(path, PathLike):
+            paths.append(path.steps)
+        elif not isinstance(path, str) or path.startswith("$"):
             raise QueryError(f"where() takes values by field, and {path!r} is no field.")
-    return all_of(equality(path, plain_operand(value)) for path, value in named.items())
+        else:
+            paths.append(path)
+    return all_of(
+        equality(path, plain_operand(value)) for path, value in zip(paths, named.values(), strict=True)
+    )
 
 
-def equality(path: str, value: object) -> Condition:
+def equality(path: UserPath, value: object) -> Condition:
     """The condition that a field has a value; no stored value where that is None."""
     return Negation(Exists(path)) if value is None else Compare(path, "=", value)
 
@@ -112,6 +123,8 @@ def condition_from(
 
 
 def _entry(name: object, value: object, strict: bool, depth: int) -> Condition:
+    if isinstance(name, PathLike):
+        return _field(name.steps, value, strict, depth)
     if not isinstance(name, str):
         raise QueryError(f"A condition's keys are field names and operators, not {name!r}.")
     if strict and name.startswith("$"):
@@ -131,35 +144,35 @@ def _entry(name: object, value: object, strict: bool, depth: int) -> Condition:
     return _field(name, value, strict, depth)
 
 
-def _not_strict(what: str) -> OperandError:
+def _not_strict(what: UserPath) -> OperandError:
     return OperandError(
-        f"strict_filters is set, so that no dict is read as operators, and {what!r} has one. Write an expression "
-        f"(User.fields.age > 3) or where(age=3); Value(v) says that a dict is a plain value.",
+        f"strict_filters is set, so that no dict is read as operators, and {shown(what)!r} has one. Write an "
+        f"expression (User.fields.age > 3) or where(age=3); Value(v) says that a dict is a plain value.",
         what,
     )
 
 
-def _field(path: str, value: object, strict: bool = False, depth: int = 0) -> Condition:
+def _field(path: UserPath, value: object, strict: bool = False, depth: int = 0) -> Condition:
     if value is None:
         return Negation(Exists(path))
     if isinstance(value, Value):
         return equality(path, value.value)
     if isinstance(value, Condition):
         raise QueryError(
-            f"{path!r} maps to an expression; combine dicts and expressions in a list under $and."
+            f"{shown(path)!r} maps to an expression; combine dicts and expressions in a list under $and."
         )
     if not isinstance(value, Mapping):
         return Compare(path, "=", value)
     if strict:
         raise _not_strict(path)
     if not value:
-        raise QueryError(f"Empty condition object for field {path!r}.", field=path)
+        raise QueryError(f"Empty condition object for field {shown(path)!r}.", field=shown(path))
     if depth > MAX_DEPTH:
         raise too_deep()
     return all_of(operation(path, operator, operand, depth) for operator, operand in value.items())
 
 
-def operation(path: str, operator: str, operand: object, depth: int = 0) -> Condition:
+def operation(path: UserPath, operator: str, operand: object, depth: int = 0) -> Condition:
     """The condition of one operator, such as ``"$gt"``, on a field."""
     name = _CAMEL.get(operator, operator)
     operand = plain_operand(operand)
@@ -168,17 +181,17 @@ def operation(path: str, operator: str, operand: object, depth: int = 0) -> Cond
     if name == "$not":
         if not isinstance(operand, Mapping):
             raise OperandError(
-                f"$not on {path!r} takes an operator object such as {{'$gt': 3}}.", path, operand
+                f"$not on {shown(path)!r} takes an operator object such as {{'$gt': 3}}.", path, operand
             )
         return ~_field(path, operand, depth=depth + 1)
     build = _BUILDERS.get(name)
     if build is None:
         hint = suggestion(str(operator), (*COMPARISONS, *_BUILDERS, "$not"))
-        raise QueryError(f"Invalid operator {operator!r} for field {path!r}.{hint}", field=path)
+        raise QueryError(f"Invalid operator {operator!r} for field {shown(path)!r}.{hint}", field=shown(path))
     return build(path, operand)
 
 
-def _comparison(path: str, name: str, operand: object) -> Condition:
+def _comparison(path: UserPath, name: str, operand: object) -> Condition:
     if operand is not None:
         return Compare(path, COMPARISONS[name], operand)
     if name == "$eq":
@@ -186,49 +199,53 @@ def _comparison(path: str, name: str, operand: object) -> Condition:
     if name == "$ne":
         return Exists(path)
     raise OperandError(
-        f"{name} on {path!r} needs a value, not None; {{'$exists': False}} finds absent ones.", path
+        f"{name} on {shown(path)!r} needs a value, not None; {{'$exists': False}} finds absent ones.", path
     )
 
 
-def _between(path: str, operand: object) -> Condition:
+def _between(path: UserPath, operand: object) -> Condition:
     if not isinstance(operand, (list, tuple)) or len(operand) != 2 or None in operand:
-        raise OperandError(f"$between on {path!r} requires an array with exactly 2 elements.", path, operand)
+        raise OperandError(
+            f"$between on {shown(path)!r} requires an array with exactly 2 elements.", path, operand
+        )
     return Between(path, plain_operand(operand[0]), plain_operand(operand[1]))
 
 
-def _in(path: str, operand: object) -> Condition:
+def _in(path: UserPath, operand: object) -> Condition:
     if not isinstance(operand, (list, tuple, set, frozenset)):
-        raise OperandError(f"$in on {path!r} requires an array, not {type(operand).__name__}.", path, operand)
+        raise OperandError(
+            f"$in on {shown(path)!r} requires an array, not {type(operand).__name__}.", path, operand
+        )
     if not operand:
-        raise OperandError(f"$in on {path!r} has no values: it would match nothing.", path, operand)
+        raise OperandError(f"$in on {shown(path)!r} has no values: it would match nothing.", path, operand)
     if len(operand) > MAX_IN_OPERANDS:
         raise OperandError(
-            f"$in on {path!r} has {len(operand)} values; DynamoDB takes {MAX_IN_OPERANDS}. Ask in several queries.",
+            f"$in on {shown(path)!r} has {len(operand)} values; at most {MAX_IN_OPERANDS} go in one query.",
             path,
         )
     return In(path, tuple(map(plain_operand, operand)))
 
 
-def _exists(path: str, operand: object) -> Condition:
+def _exists(path: UserPath, operand: object) -> Condition:
     if not isinstance(operand, bool):
         raise OperandError(
-            f"$exists on {path!r} takes True or False, not {type(operand).__name__}.", path, operand
+            f"$exists on {shown(path)!r} takes True or False, not {type(operand).__name__}.", path, operand
         )
     return Exists(path) if operand else Negation(Exists(path))
 
 
-def _type(path: str, operand: object) -> Condition:
+def _type(path: UserPath, operand: object) -> Condition:
     if operand not in _TYPE_CODES:
-        raise OperandError(f"$type on {path!r} takes one of {', '.join(_TYPE_CODES)}.", path, operand)
+        raise OperandError(f"$type on {shown(path)!r} takes one of {', '.join(_TYPE_CODES)}.", path, operand)
     return HasType(path, str(operand))
 
 
-def _size(path: str, operand: object) -> Condition:
+def _size(path: UserPath, operand: object) -> Condition:
     operator = "$eq"
     if isinstance(operand, Mapping):
         if len(operand) != 1 or next(iter(operand)) not in COMPARISONS:
             raise OperandError(
-                f"$size on {path!r} takes a number or one of {', '.join(COMPARISONS)} with a number.",
+                f"$size on {shown(path)!r} takes a number or one of {', '.join(COMPARISONS)} with a number.",
                 path,
                 operand,
             )
@@ -236,16 +253,18 @@ def _size(path: str, operand: object) -> Condition:
     return size_compared(path, operator, plain_operand(operand))
 
 
-def size_compared(path: str, operator: str, number: object) -> Condition:
+def size_compared(path: UserPath, operator: str, number: object) -> Condition:
     """The condition that compares the size of what is at a path, by an operator such as ``"$gt"``."""
     if isinstance(number, bool) or not isinstance(number, int):
         raise OperandError(
-            f"$size on {path!r} compares with a whole number, not {type(number).__name__}.", path, number
+            f"$size on {shown(path)!r} compares with a whole number, not {type(number).__name__}.",
+            path,
+            number,
         )
     return Size(path, COMPARISONS[operator], number)
 
 
-_BUILDERS: dict[str, Callable[[str, object], Condition]] = {
+_BUILDERS: dict[str, Callable[[Any, object], Condition]] = {
     "$between": _between,
     "$in": _in,
     "$exists": _exists,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -26,19 +25,21 @@ from dynamo_bao.expressions.conditions import (
     is_empty,
     too_deep,
 )
+from dynamo_bao.expressions.paths import Steps
 from dynamo_bao.wire import MAX_EXPRESSION_BYTES, AttributeValue
 
-_SEGMENT = re.compile(r"([^.\[\]]+)((?:\[\d+\])*)")
+UserPath = str | Steps
+"""A field path as users write it, or its steps."""
 
 
 class Resolver(Protocol):
     """Turns what users name and give into what is stored."""
 
-    def attribute(self, path: str) -> str:
-        """The stored path for a field path; `QueryError` where there is no such field."""
+    def attribute(self, path: UserPath) -> Attribute:
+        """The stored attribute, or part of one, for a field path; `QueryError` where there is no such field."""
         ...
 
-    def operand(self, path: str, value: object, operator: str) -> AttributeValue:
+    def operand(self, path: UserPath, value: object, operator: str) -> AttributeValue:
         """The typed value to compare `path` with by `operator`: a comparison, or ``begins_with``.
 
         With ``contains`` it is what is looked for inside: a substring, or a member of a set or list.
@@ -56,10 +57,6 @@ class Placeholders:
     def name(self, attribute: str) -> str:
         """The placeholder of one attribute name, such as ``#n0``."""
         return self._names.setdefault(attribute, f"#n{len(self._names)}")
-
-    def path(self, path: str) -> str:
-        """A document path with every name replaced: ``a.b[0]`` becomes ``#n0.#n1[0]``."""
-        return ".".join(self.name(name) + index for name, index in _SEGMENT.findall(path))
 
     def at(self, attribute: Attribute) -> str:
         """The path of an attribute, or of a part of it, with every name replaced."""
@@ -113,9 +110,7 @@ class _Renderer:
         return text
 
     def path(self, path: Path) -> str:
-        if isinstance(path, Attribute):
-            return self._placeholders.at(path)
-        return self._placeholders.path(self._resolver.attribute(path))
+        return self._placeholders.at(path if isinstance(path, Attribute) else self._resolver.attribute(path))
 
     def operand(self, path: Path, value: Any, operator: str) -> str:
         if not isinstance(path, Attribute):

@@ -37,7 +37,7 @@ Send = Callable[[Request, float], Reply]
 
 
 ADDED_PERHAPS = (
-    "no reply came to any attempt, and doing it again could add to a counter twice. "
+    "no reply came to any attempt, and doing it again could count or append twice. "
     "refresh() the instance to see what is stored, then decide."
 )
 

@@ -55,6 +55,16 @@ class FieldShape(Shape):
         self.whole = field.is_unit
         self.complete = isinstance(field, NestedField)
 
+    def check(self, value: AttributeValue, what: str) -> None:
+        if not self.complete:
+            return
+        try:
+            self._field.from_dynamo(value)
+        except Exception as error:
+            raise ValueError(
+                f"{what} is not stored, and these members alone do not make one ({error})"
+            ) from error
+
     def member(self, name: str) -> Shape:
         inner = self._field.inside(name)
         return MERGED if inner is None else FieldShape(inner)
@@ -196,7 +206,10 @@ def _whole(parts: Parts, steps: Steps, inside: list[Edit]) -> AttributeValue | N
         shape = shape.member(step) if isinstance(step, str) else MERGED
     if now is not None and (shape.complete or loaded is None or "NULL" in loaded):
         return now
-    return edited(None, [evolve(edit, steps=edit.steps[len(steps) :]) for edit in inside])
+    made = edited(None, [evolve(edit, steps=edit.steps[len(steps) :]) for edit in inside])
+    if made is not None:
+        shape.check(made, ".".join(map(str, steps)) or "the field itself")
+    return made
 
 
 class PartsPlan:
@@ -248,7 +261,21 @@ class PartsPlan:
             self._parents[edit.steps[:-1]] = _code_of(edit.steps[-1])
         if edit.action == "append" and edit.before is not None:
             edit = self._grown(edit, edit.before)
+        elif edit.action in _OPERANDS:
+            edit = self._fitting(edit, _OPERANDS[edit.action])
         self.changes.append(PartChange(self._at(edit.steps), edit))
+
+    def _fitting(self, edit: Edit, code: str) -> Edit:
+        """An edit that adds to what is stored, which must be of the type that it can be added to, or nothing."""
+        stored, target = part_at(self._stored, edit.steps), self._at(edit.steps)
+        if stored is not None and "NULL" in stored:
+            self.conditions.append(_is_nothing(target))
+            return evolve(edit, action="set")
+        if stored is not None and code not in stored:
+            way = ".".join(map(str, edit.steps)) or "the field itself"
+            raise ValueError(f"{way} is stored as {next(iter(stored))}, to which nothing can be added")
+        self.conditions.append(any_of((Negation(Exists(target)), HasType(target, code))))
+        return edit
 
     def _grown(self, edit: Edit, before: AttributeValue) -> Edit:
         """An edit that appends to the list that is stored, which must begin with the one that was loaded."""
@@ -261,6 +288,10 @@ class PartsPlan:
             return edit
         self.conditions += [HasType(target, "L"), Size(target, "=", len(stored["L"]))]
         return evolve(edit, before=stored)
+
+
+_OPERANDS = {"increment": "N", "append": "L", "prepend": "L"}
+"""What must be stored for actions that add to it."""
 
 
 def _code_of(step: str | int) -> str:

@@ -382,7 +382,7 @@ def test_update_changes_without_reading(manager: Manager, wire: Wire) -> None:
     with pytest.raises(ItemNotFoundError):
         User.update(User(name="x").user_id, age=3)
     with pytest.raises(ConditionalError):
-        User.update(user.user_id, {"age": 99}, age=38)
+        User.update(user.user_id, condition={"age": 99}, age=38)
     with pytest.raises(UnknownFieldError):
         User.update(user.user_id, aeg=3)
     assert User.find(user.user_id).age == 37

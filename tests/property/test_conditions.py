@@ -12,6 +12,7 @@ from dynamo_bao.expressions.conditions import (
     EMPTY,
     AllOf,
     AnyOf,
+    Attribute,
     Compare,
     Condition,
     Exists,
@@ -138,10 +139,10 @@ def test_grouping_makes_no_difference(a: Condition, b: Condition, c: Condition) 
 class Names:
     """A resolver that takes every field as it is."""
 
-    def attribute(self, path: str) -> str:
-        return path
+    def attribute(self, path: Any) -> Attribute:
+        return Attribute(path)
 
-    def operand(self, path: str, value: Any, operator: str) -> dict[str, Any]:
+    def operand(self, path: Any, value: Any, operator: str) -> dict[str, Any]:
         return {"N": str(value)}
 
 
