@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any, Generic
 
@@ -19,6 +19,10 @@ from dynamo_bao.registry import register, repository_of
 from dynamo_bao.relations import Related, get_or_load_related, relation_name
 from dynamo_bao.schema import Schema
 
+Checks = Mapping[str, Callable[[Any], bool]]
+"""By field name whether a value that is assigned is held as it is."""
+UNCHECKED: Checks = {}
+"""A model's `Checks` before the first assignment."""
 _OPTION_NAMES = frozenset(field.name for field in attr.fields(Options))
 
 
@@ -47,6 +51,7 @@ def make_model(
     cls.__bao_options__.check(cls.__name__)
     cls.__bao_name__ = cls.__bao_options__.name or cls.__name__
     cls.__bao_model__ = cls
+    cls.__bao_checks__ = UNCHECKED
     own = declared_fields(cls, reserved, frame)
     cls.__bao_declared__ = {**_inherited(cls), **own}
     _make_attrs(cls, own)
@@ -125,7 +130,6 @@ def _compile(model: Any) -> Schema:
         )
     schema = compile_schema(model, model.__bao_options__, model.__bao_declared__)
     model.__bao_schema__ = schema
-    model.__bao_keys__ = frozenset(schema.key_names)
     model.__bao_hidden__ = hidden_class(model, schema.lazy_names)
     model.fields = FieldPaths(schema)
     for name, value in _given_names(schema).items():

@@ -6,6 +6,7 @@ against a table of fields. Fields that keep the built-in conversions are inlined
 
 from __future__ import annotations
 
+import linecache
 import re
 import uuid
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -448,9 +449,30 @@ def _absent(field: Field, number: int, names: dict[str, Any]) -> str:
 
 
 def compiled(source: str, what: str, names: dict[str, Any]) -> dict[str, Any]:
-    """`names`, with what `source` defines in terms of them added."""
-    exec(compile(source, f"<dynamo_bao {what}>", "exec"), names)  # noqa: S102  # source is made above, of names only
+    """`names`, with what `source` defines in terms of them added; tracebacks and debuggers show the source.
+
+    Args:
+        what: what it is, for the name of its file: ``<dynamo_bao decoder of User>``.
+    """
+    name = _file_of(source, what)
+    exec(compile(source, name, "exec"), names)  # noqa: S102  # source is made above, of names only
     return names
+
+
+def _file_of(source: str, what: str, number: int = 1) -> str:
+    """The name of a file for `linecache` that holds this source, and no other."""
+    name = f"<dynamo_bao {what}{f' ({number})' if number > 1 else ''}>"
+    lines = source.splitlines(keepends=True)
+    held: Any = linecache.cache.get(name)
+    if held is not None and held[2] != lines:
+        return _file_of(source, what, number + 1)
+    linecache.cache[name] = (len(source), None, lines, name)  # without a time it is never looked for on disk
+    return name
+
+
+def source_of(function: Any) -> str:
+    """The source of a compiled function."""
+    return "".join(linecache.getlines(function.__code__.co_filename))
 
 
 def unreadable(model: str, key: str, field: Field, stored: AttributeValue) -> DataFormatError:

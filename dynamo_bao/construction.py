@@ -11,6 +11,7 @@ from dynamo_bao.codec import STATE
 from dynamo_bao.errors import ValidationError
 from dynamo_bao.filling import new_loaded
 from dynamo_bao.instances import Status, give_values, is_new_set, new_state, state_of
+from dynamo_bao.peers import PeerGroup
 from dynamo_bao.registry import repository_of
 from dynamo_bao.tracking import Handed
 
@@ -46,8 +47,12 @@ def comparable(instance: Any) -> Any:
         return None
 
 
-def parts_of(instance: Any) -> tuple[Any, ...]:
-    """What `rebuild` makes a copy of an instance from."""
+def parts_of(instance: Any, group: PeerGroup | None) -> tuple[Any, ...]:
+    """What `rebuild` makes a copy of an instance from.
+
+    Args:
+        group: the copies that the copy arrives together with.
+    """
     state = state_of(instance)
     return (
         instance.__bao_model__,
@@ -57,6 +62,7 @@ def parts_of(instance: Any) -> tuple[Any, ...]:
         dict(values_of(instance)),
         state.handed,
         tuple(name for name in schema_of(type(instance)).set_names if is_new_set(instance, name)),
+        group,
     )
 
 
@@ -68,12 +74,14 @@ def rebuild(
     values: dict[str, Any],
     handed: Handed | None = None,
     new_sets: Sequence[str] = (),
+    group: PeerGroup | None = None,
 ) -> Any:
     """A detached instance with the same stored item and the same local values.
 
     Args:
         handed: what was handed out besides what the item says.
         new_sets: the fields whose sets are not those that were loaded.
+        group: the copies of the instances it arrived together with, which it joins.
     """
     if not stored:
         instance = object.__new__(model)
@@ -86,7 +94,12 @@ def rebuild(
     instance.__dict__.update(copy.deepcopy(values))
     state = state_of(instance)
     state.handed = handed
+    if group is not None:
+        group.add(instance)
+        state.group = group
     if schema.sets_of is not None:
-        loaded = {name: None if name in new_sets else instance.__dict__[name] for name in schema.set_names}
+        loaded = {
+            name: None if name in new_sets else instance.__dict__.get(name) for name in schema.set_names
+        }
         state.sets = schema.sets_of(loaded)
     return instance

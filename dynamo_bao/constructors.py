@@ -125,7 +125,10 @@ def _acceptance_lines(field: Field, number: int, names: dict[str, Any], unusual:
         return ["    if True:", *convert]
     if field.own_source == "{v}":
         return [f"    if not ({fine}):", *convert]
-    return [f"    if {fine}: {v} = {field.own_source.format(v=v)}", "    else:", *convert]
+    own = field.own_source.format(v=v)
+    if field.nullable:
+        own = f"None if {v} is None else {own}"
+    return [f"    if {fine}: {v} = {own}", "    else:", *convert]
 
 
 def converted(field: Field, value: Any) -> Any:

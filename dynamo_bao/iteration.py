@@ -12,6 +12,7 @@ from dynamo_bao.errors import ConfigurationError, QueryError
 from dynamo_bao.expressions.conditions import AllOf, AnyOf, Condition, Negation
 from dynamo_bao.expressions.dicts import condition_from
 from dynamo_bao.expressions.render import Placeholders, render_condition
+from dynamo_bao.filling import UnknownRow, reached
 from dynamo_bao.instances import Home
 from dynamo_bao.links import make_peers
 from dynamo_bao.schema import Schema
@@ -130,7 +131,8 @@ def _iteration(
 class Iteration(Generic[B]):
     """The batches of an iteration. An iterator: each batch is fetched when it is asked for, and then forgotten.
 
-    An error leaves it where it was, so that asking again tries again.
+    An error leaves it where it was, so that asking again tries again. An entry of the index that is no item's raises
+    `DataFormatError` after its batch, and asking again goes on.
 
     Example:
         >>> for batch in Post.iterate_all():
@@ -145,7 +147,8 @@ class Iteration(Generic[B]):
         self._wanted = wanted
         self._keys_only = keys_only
         self._purpose = purpose
-        self._ready: deque[tuple[Page, list[B]]] = deque()
+        self._ready: deque[tuple[Page, list[B], list[UnknownRow]]] = deque()
+        self._unknown: deque[UnknownRow] = deque()
 
     @property
     def last_evaluated_key(self) -> str | None:
@@ -158,10 +161,13 @@ class Iteration(Generic[B]):
         return self
 
     def __next__(self) -> list[B]:
-        while not self._walk.done:
+        while self._unknown or not self._walk.done:
+            if self._unknown:
+                reached(self._unknown.popleft())
             if not self._ready:
                 self._fetch()
-            page, batch = self._ready.popleft()
+            page, batch, unknown = self._ready.popleft()
+            self._unknown.extend(unknown)
             self._walk.handed_out(page.bucket, page.end)
             if batch:
                 return batch
@@ -170,14 +176,16 @@ class Iteration(Generic[B]):
     def _fetch(self) -> None:
         pages = self._walk.read()
         if self._keys_only:
-            self._ready.extend((page, [row[ITER_SK]["S"] for row in page.rows]) for page in pages)
+            self._ready.extend((page, [row[ITER_SK]["S"] for row in page.rows], []) for page in pages)
             return
         loaded = iter(self._walk.load([row for page in pages for row in page.rows]))
         for page in pages:
-            found = [one for one in (next(loaded) for _ in page.rows) if one is not None]
+            rows = [next(loaded) for _ in page.rows]
+            unknown = [one for one in rows if type(one) is UnknownRow]
+            found = [one for one in rows if one is not None and type(one) is not UnknownRow]
             make_peers(found)
             batch = found if self._wanted is None else [one for one in found if self._wanted(one)]
-            self._ready.append((page, batch))
+            self._ready.append((page, batch, unknown))
 
     def __repr__(self) -> str:
         state = "at the end" if self._walk.done else "more to come"

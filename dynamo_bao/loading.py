@@ -8,6 +8,7 @@ from typing import Any
 from attrs import frozen
 
 from dynamo_bao.context import BatchContext
+from dynamo_bao.errors import DataFormatError
 from dynamo_bao.fields.text import RelatedField
 from dynamo_bao.instances import Status, state_of
 from dynamo_bao.links import remember_related, remembered_related
@@ -91,7 +92,10 @@ def _target(instance: Any, field: str, session: Session) -> Any:
         return known
     home = state_of(instance).home
     assert home is not None
-    where = home.related_target(instance, field)
+    try:
+        where = home.related_target(instance, field)
+    except DataFormatError:  # told when the relation is looked at
+        return None
     if where is None:
         return None
     target = session.lookup(*where, counted=known is None)

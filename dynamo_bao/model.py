@@ -7,11 +7,12 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Literal, TypeVar, overload
 
+from dynamo_bao.assignment import assign, refuse_deletion
 from dynamo_bao.capacity import Capacity
 from dynamo_bao.checkers import Unpack, dataclass_transform
-from dynamo_bao.classes import make_model, schema_of
+from dynamo_bao.classes import UNCHECKED, Checks, make_model, schema_of
 from dynamo_bao.codec import STATE
-from dynamo_bao.construction import check_key_assignment, comparable, parts_of, rebuild, values_of
+from dynamo_bao.construction import comparable, parts_of, rebuild, values_of
 from dynamo_bao.constructors import constructor_of
 from dynamo_bao.context import is_inside_batch_context
 from dynamo_bao.definition import Declared, Options
@@ -23,7 +24,7 @@ from dynamo_bao.fields.nested import NestedField
 from dynamo_bao.fields.numeric import BooleanField, DecimalField, FloatField, IntegerField
 from dynamo_bao.fields.text import BinaryField, EnumField, RelatedField, StringField
 from dynamo_bao.hooks import register_plugin
-from dynamo_bao.instances import Instance, Status, changed_names, state_of
+from dynamo_bao.instances import Instance, Status, changed_names, state_of, values_in
 from dynamo_bao.iteration import FilterLike, Iteration, IterationOptions
 from dynamo_bao.lazy import require_readable
 from dynamo_bao.links import forget_related
@@ -103,7 +104,7 @@ class Model(Instance):
     __bao_model__: ClassVar[type[Any]]
     __bao_name__: ClassVar[str] = "Model"
     __bao_plugins__: ClassVar[tuple[Any, ...]] = ()
-    __bao_keys__: ClassVar[frozenset[str]] = frozenset()
+    __bao_checks__: ClassVar[Checks] = UNCHECKED
 
     fields: ClassVar[FieldPaths]
     """The model's fields for expressions: ``User.fields.age >= 25``."""
@@ -390,13 +391,21 @@ class Model(Instance):
     # --- Python's own questions, all answered without I/O but the truth of a pending instance ------------
 
     def __setattr__(self, name: str, value: Any) -> None:
-        state = self.__dict__.get(STATE)
-        if state is not None:
-            if name in self.__bao_keys__:
-                check_key_assignment(self, name, value)
-            elif state.session is not None:
-                state.session.hold(self)
-        object.__setattr__(self, name, value)
+        holds = self.__bao_checks__.get(name)
+        if holds is None or not holds(value):
+            assign(self, name, value, Model)
+            return
+        values = values_in(self)
+        state = values.get(STATE)
+        if state is not None and state.session is not None:
+            state.session.hold(self)
+        values[name] = value
+
+    def __delattr__(self, name: str) -> None:
+        schema = schema_of(type(self))
+        if name in schema.fields:
+            raise refuse_deletion(schema.name, name)
+        object.__delattr__(self, name)
 
     def __bool__(self) -> bool:
         return state_of(self).status is Status.TRANSIENT or repository_for(self).exists(self)
@@ -435,16 +444,17 @@ class Model(Instance):
 
     def __copy__(self: M) -> M:
         self._look()
-        twin: M = rebuild(*parts_of(self))
+        twin: M = rebuild(*parts_of(self, None))
         return twin
 
     def __deepcopy__(self: M, memo: dict[int, Any]) -> M:
         self._look()
-        return copy.copy(self)
+        twin: M = rebuild(*parts_of(self, copy.deepcopy(state_of(self).group, memo)))
+        return twin
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         self._look()
-        return rebuild, parts_of(self)
+        return rebuild, parts_of(self, state_of(self).group)
 
 
 RESERVED = frozenset(name for name in dir(Model) if not name.startswith("__")) | {"fields", "primary_key"}

@@ -15,6 +15,14 @@ class PeerGroup:
     def __init__(self, members: Iterable[Any]) -> None:
         self._members = list(map(weakref.ref, members))
 
+    def add(self, member: Any) -> None:
+        """Makes an instance one of them."""
+        self._members.append(weakref.ref(member))
+
+    def __reduce__(self) -> tuple[type[PeerGroup], tuple[tuple[()]]]:
+        # Copies of members join the copy of their group: a pickle, as a deep copy, has one for all of them.
+        return PeerGroup, ((),)
+
     def alive(self) -> list[Any]:
         """The members that somebody still holds."""
         return [member for member in (ref() for ref in self._members) if member is not None]

@@ -21,6 +21,7 @@ from dynamo_bao.codec import (
     compile_store,
     compile_unsure,
     is_plain,
+    source_of,
     unreadable,
 )
 from dynamo_bao.errors import ConfigurationError, DataFormatError, QueryError, ValidationError, suggestion
@@ -88,6 +89,7 @@ class Schema:
     text_keys: TextKeys | None = field(init=False)
     derived_names: frozenset[str] = field(init=False)
     versioned: bool = field(init=False)
+    _compilers: dict[str, Callable[[], Any]] = field(init=False, factory=dict, repr=False)
 
     def __attrs_post_init__(self) -> None:
         parts = (self.primary.partition, self.primary.sort)
@@ -132,12 +134,35 @@ class Schema:
         spell = compile_spelling(self.name, self.fields.values()) if usual else None
         return spell or (lambda all_values, keys: None)
 
+    def source(self, name: str) -> str:
+        """The source of a compiled function.
+
+        Args:
+            name: ``"decode"``, ``"decode_row"``, ``"encode"``, ``"store"`` or ``"unsure"``.
+
+        Raises:
+            ValueError: for another name.
+
+        Example:
+            >>> print(manager.repository(User).schema.source("decode"))
+        """
+        compiled = self._compilers.get(name)
+        if compiled is None:
+            raise ValueError(f"{self.name} has no compiled {name!r}.{suggestion(name, self._compilers)}")
+        function = getattr(self, name)
+        if getattr(function, "__bao_later__", False):
+            function = compiled()
+            setattr(self, name, function)
+        return source_of(function)
+
     def _later(self, name: str, compiled: Callable[[], Any]) -> Any:
         def first(*args: Any) -> Any:
             if getattr(self, name) is first:
                 setattr(self, name, compiled())
             return getattr(self, name)(*args)
 
+        first.__bao_later__ = True  # type: ignore[attr-defined]
+        self._compilers[name] = compiled
         return first
 
     # --- keys ------------------------------------------------------------------------------------
@@ -387,6 +412,7 @@ class Schema:
         return {
             name: number_text(Decimal(value["N"])) if "N" in value else next(iter(value.values()), None)
             for name, value in stored.items()
+            if _is_readable(self.fields[name], value)
         }
 
     def values_of(self, item: Item, keys: Mapping[str, Any]) -> dict[str, Any]:
@@ -490,3 +516,11 @@ def part_of(owner: Field, steps: Steps) -> Field | None:
             return None  # anything, or a field of somebody's own that does not say
         part = part.inside(step)
     return part
+
+
+def _is_readable(field: Field, stored: AttributeValue) -> bool:
+    """Whether a field can read what is stored of it, if anything is."""
+    try:
+        return not stored or field.from_dynamo(stored) is not None
+    except Exception:  # a field's own conversions may raise anything
+        return False

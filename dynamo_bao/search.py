@@ -20,6 +20,7 @@ from dynamo_bao.cursors import seal, unseal
 from dynamo_bao.errors import ConfigurationError, QueryError
 from dynamo_bao.expressions.conditions import Attribute, Condition, Contains, all_of, any_of
 from dynamo_bao.expressions.dicts import condition_from
+from dynamo_bao.filling import UnknownRow, reached
 from dynamo_bao.identities import Identity
 from dynamo_bao.instances import Home, Status, state_of, unload
 from dynamo_bao.iteration import FilterLike, buckets_of, check_whole, index_filter
@@ -29,7 +30,7 @@ from dynamo_bao.schema import Schema
 from dynamo_bao.scope import enter
 from dynamo_bao.searchtext import OPERATORS, SearchConfig, Term, terms_of
 from dynamo_bao.session.session import Session
-from dynamo_bao.walk import Page, Walk, identity_in, load_weakly
+from dynamo_bao.walk import Page, Walk, identities_in, load_weakly
 from dynamo_bao.wire import SEARCH_TEXT, Item
 
 T = TypeVar("T")
@@ -56,19 +57,27 @@ class SearchResult(Generic[T]):
     """What a search found: a sequence.
 
     Attributes:
-        items: the matches.
         cursor: a text with which the same search goes on after them; None where there are no more.
     """
 
     def __init__(self, items: Sequence[T], cursor: str | None) -> None:
-        self.items = list(items)
+        self._items = list(items)
         self.cursor = cursor
 
+    @property
+    def items(self) -> list[T]:
+        """The matches.
+
+        Raises:
+            DataFormatError: where one has a key that is none of the model's; iterating goes on after it.
+        """
+        return list(self)
+
     def __iter__(self) -> Iterator[T]:
-        return iter(self.items)
+        return map(reached, self._items)
 
     def __len__(self) -> int:
-        return len(self.items)
+        return len(self._items)
 
     @overload
     def __getitem__(self, index: int) -> T: ...
@@ -77,10 +86,11 @@ class SearchResult(Generic[T]):
     def __getitem__(self, index: slice) -> list[T]: ...
 
     def __getitem__(self, index: int | slice) -> T | list[T]:
-        return self.items[index]
+        found: Any = self._items[index]
+        return list(map(reached, found)) if isinstance(index, slice) else reached(found)
 
     def __repr__(self) -> str:
-        return f"<SearchResult: {len(self.items)} items, {'more to come' if self.cursor else 'all'}>"
+        return f"<SearchResult: {len(self._items)} items, {'more to come' if self.cursor else 'all'}>"
 
 
 def search_all(
@@ -203,7 +213,7 @@ class _Search:
                 break
             queries.update(page.bucket for page in pages)
             items += self._take(walk, pages, room - len(items))
-        make_peers(items)
+        make_peers(one for one in items if type(one) is not UnknownRow)
         return SearchResult(items, None if walk.done else self._cursor(walk))
 
     def _take(self, walk: Walk, pages: Sequence[Page], room: float) -> list[Any]:
@@ -224,20 +234,22 @@ class _Search:
         return found
 
     def _matches(self, rows: Sequence[Item]) -> list[Any]:
-        identities = [identity_in(self.home.schema, self.tenant, row) for row in rows]
+        identities = identities_in(self.home.schema, self.tenant, rows)
         if self.session is not None:
             return self._matching(identities, self.session)
         with BatchContext() as own:
             return self._matching(identities, own)
 
-    def _matching(self, identities: Sequence[Identity], session: Session) -> list[Any]:
+    def _matching(self, identities: Sequence[Identity | UnknownRow], session: Session) -> list[Any]:
         """The instances that match; one that does not is read again, consistently, before it is left out.
 
         It may have been loaded before the change that the index has seen already.
         """
         loaded = load_weakly(self.home, self.tenant, identities, session)
-        pairs = [(identity, one) for identity, one in zip(identities, loaded, strict=True) if one is not None]
-        stale = [(identity, one) for identity, one in pairs if not self.wanted(one)]
+        pairs: list[tuple[Any, Any]] = [
+            (identity, one) for identity, one in zip(identities, loaded, strict=True) if one is not None
+        ]
+        stale = [(identity, one) for identity, one in pairs if identity is not one and not self.wanted(one)]
         for identity, instance in stale:
             unload(instance, consistent=True, keep_changes=True)
             session.expire(self.home, identity)

@@ -14,9 +14,9 @@ from dynamo_bao.errors import (
     DataFormatError,
     QueryError,
     ServiceError,
-    ValidationError,
     cause_of,
 )
+from dynamo_bao.filling import UnknownRow
 from dynamo_bao.identities import Identity
 from dynamo_bao.instances import Home, Status, state_of
 from dynamo_bao.keys import Key
@@ -176,8 +176,11 @@ class Walk:
             ) from cause_of(error)
 
     def load(self, rows: Sequence[Item]) -> list[Any]:
-        """The instances for entries of the index, in their order; None for items that are gone."""
-        identities = [identity_in(self.home.schema, self.tenant, row) for row in rows]
+        """The instances for entries of the index, in their order; None for items that are gone.
+
+        For an entry of no item of the model there is an `UnknownRow`.
+        """
+        identities = identities_in(self.home.schema, self.tenant, rows)
         if self.session is not None:
             return load_weakly(self.home, self.tenant, identities, self.session)
         with BatchContext() as own:
@@ -192,28 +195,35 @@ def _is_missing_index(error: ServiceError) -> bool:
     return error.code == "ValidationException" and "does not have the specified index" in told
 
 
-def identity_in(schema: Schema, tenant: str | None, row: Item) -> Identity:
-    """Which item an entry of the index stands for; its table key is taken from the entry as it is."""
-    primary_id = row[ITER_SK]["S"]
-    try:
-        values = schema.identify(tenant, primary_id).values
-    except ValidationError as error:
-        raise DataFormatError(
-            f"{schema.name} {primary_id!r}: the iteration index holds what is no id of the model: {error} "
-            f"Correct or delete the item.",
-            model=schema.name,
-            key=primary_id,
-        ) from error
-    return Identity(Key(row[PK]["S"], row[SK]["S"]), primary_id, values)
+def identities_in(schema: Schema, tenant: str | None, rows: Sequence[Item]) -> list[Identity | UnknownRow]:
+    """Which items entries of the index stand for, by their table keys; an `UnknownRow` for one that is no item's."""
+    found: list[Identity | UnknownRow] = []
+    for row in rows:
+        try:
+            found.append(schema.identity_of(tenant, row))
+        except DataFormatError as error:
+            found.append(UnknownRow(error))
+    return found
 
 
 # --- reading the items ----------------------------------------------------------------------------------------
 
 
 def load_weakly(
+    home: Home, tenant: str | None, identities: Sequence[Identity | UnknownRow], session: Session
+) -> list[Any]:
+    """The session's instances, loaded with everything else that is pending; new ones are not kept by it.
+
+    An `UnknownRow` stays in its place.
+    """
+    known = [one for one in identities if not isinstance(one, UnknownRow)]
+    loaded = iter(_load_weakly(home, tenant, known, session))
+    return [one if isinstance(one, UnknownRow) else next(loaded) for one in identities]
+
+
+def _load_weakly(
     home: Home, tenant: str | None, identities: Sequence[Identity], session: Session
 ) -> list[Any]:
-    """The session's instances, loaded with everything else that is pending; new ones are not kept by it."""
     new: list[tuple[Identity, Any]] = []
     found: list[Any] = []
     for identity in identities:

@@ -44,7 +44,7 @@ from dynamo_bao.instances import (
     values_in,
 )
 from dynamo_bao.keys import named
-from dynamo_bao.lazy import not_stored_yet, require_present
+from dynamo_bao.lazy import not_stored_yet, require_present, require_readable
 from dynamo_bao.partialchanges import accepted_changes
 from dynamo_bao.schema import Schema
 from dynamo_bao.scope import enter, enter_through, open_transaction, require_own_tenant
@@ -166,6 +166,8 @@ def saving_of(instance: Any, condition: ConditionLike, force_reindex: bool) -> S
             return None
         if force_reindex or collected or needs_known(schema, state.assigned or ()):
             home.materialise(instance)
+    if force_reindex:
+        require_readable(instance)
     loaded = known_of(instance)
     names = changed_names(instance, loaded)
     if not (names or asked):

@@ -175,7 +175,7 @@ LEVELS: tuple[tuple[str, tuple[str, ...]], ...] = (
             "transaction",
         ),
     ),
-    ("models", ("classes", "construction", "constructors", "verbs", "model")),
+    ("models", ("classes", "construction", "constructors", "assignment", "verbs", "model")),
     ("connecting", ("options", "layout", "tables", "relation_checks", "manager", "otel")),
     (
         "upkeep",

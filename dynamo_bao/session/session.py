@@ -13,6 +13,7 @@ from dynamo_bao.database import Database, checked_throttled_calls
 from dynamo_bao.errors import (
     BatchContextError,
     ConfigurationError,
+    DataFormatError,
     LazyLoadError,
     UncommittedChangesError,
 )
@@ -362,7 +363,10 @@ class Session(Objects):
             if room <= 0:
                 break
             home = state_of(peer).home
-            target = home.related_target(peer, origin.field) if home is not None else None
+            try:
+                target = home.related_target(peer, origin.field) if home is not None else None
+            except DataFormatError:  # told when that peer's own relation is looked at
+                continue
             if target is None:
                 continue
             if self.known(target[0], target[1].key) is None:

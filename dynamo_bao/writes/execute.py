@@ -15,6 +15,7 @@ from dynamo_bao.errors import (
     BaoError,
     ConditionalError,
     ItemNotFoundError,
+    ServiceError,
     TransactionError,
     UniqueConstraintError,
     WriteOutcomeUnknownError,
@@ -167,6 +168,8 @@ class Write:
             unknown = WriteOutcomeUnknownError(f"{self.item} {self.operation}: {error}", **self._names)
             raise unknown from cause_of(error)
         except Exception as error:
+            if isinstance(error, ServiceError) and error.code == "ValidationException":
+                self._check_added_to(error)
             if not is_foreign(error) and must_not_be_repeated(error, [self]):
                 raise WriteOutcomeUnknownError(
                     f"{self.item} {self.operation}: {ADDED_PERHAPS}", **self._names
@@ -181,10 +184,26 @@ class Write:
             f"{self.item} {self.operation}: the write was interrupted, and {ADDED_PERHAPS}", **self._names
         )
 
+    def _check_added_to(self, refusal: BaoError) -> None:
+        """Raises `DataFormatError` where an addition was refused because of what is stored there."""
+        update = self.plan.main_action.update
+        attributes = () if update is None else (*update.add, *update.delete)
+        stored = self._read(self.deadline_from_now()) if attributes else None
+        if stored is None:
+            return
+        schema, identity = self.subject.schema, self.subject.identity
+        values = schema.values_of(stored, identity.values)
+        for attribute in attributes:
+            name = schema.attributes.get(attribute)
+            if name is not None and name not in values:
+                raise schema.unreadable(identity.primary_id, name, stored[attribute]) from refusal
+
     def _item_was_fine(self, refusal: Refusal) -> bool:
         """Whether only guards of unique values stood in the way; raises for other reasons than conditions."""
         failed = [number for number, reason in enumerate(refusal.reasons) if reason is not None]
         if not failed or any(refusal.reasons[number] != "ConditionalCheckFailed" for number in failed):
+            if "ValidationError" in refusal.reasons:
+                self._check_added_to(refusal.cause)
             raise self._cancelled(refusal) from cause_of(refusal.cause)
         return self.plan.main not in failed
 
