@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Generator
-from functools import wraps
+from functools import partial, wraps
 from typing import Any, ParamSpec, TypeVar, overload
 
 from dynamo_bao.capacity import Capacity
@@ -49,7 +49,7 @@ class BatchContext(Block[Session]):
         session = (
             self._made.pop() if self._made else Session(**self._options)
         )  # new where it is entered again
-        entry.what, entry.release = session, _close
+        entry.what, entry.release, entry.dropped = session, _close, self._if_dropped(partial(_end, session))
         session.open_in(entry, tenant_if_known)
         return session
 
@@ -63,6 +63,11 @@ class BatchContext(Block[Session]):
 
 def _close(entry: Entry) -> None:
     entry.what.close()
+
+
+def _end(session: Session, error: BaseException) -> None:
+    session.close()
+    session.require_committed(error)
 
 
 @overload

@@ -9,7 +9,7 @@ from typing import Any
 from attrs import Factory, define, field
 
 from dynamo_bao.errors import ConfigurationError
-from dynamo_bao.policy import Policy
+from dynamo_bao.policy import OnEventLoop, Policy
 from dynamo_bao.pool import Pool
 from dynamo_bao.transport.messages import MAX_THROTTLED_CALLS, Deadline, Transport
 
@@ -50,6 +50,7 @@ class Database:
         requires_tenant: whether every operation needs a tenant now: where `tenancy` is on, and once a web application
             that names tenants is served with this table.
         is_closed: whether the manager was closed, so that nothing is sent any more.
+        on_event_loop: what happens where code that an event loop waits for is about to send something.
     """
 
     table_name: str
@@ -65,9 +66,27 @@ class Database:
     pool: Pool = Factory(Pool)
     requires_tenant: bool = field(init=False)
     is_closed: bool = field(init=False, default=False)
+    on_event_loop: OnEventLoop = Factory(OnEventLoop)
 
     def __attrs_post_init__(self) -> None:
         self.requires_tenant = self.tenancy
+
+    def require_open(self) -> None:
+        """Raises `ConfigurationError` once the manager is closed."""
+        if self.is_closed:
+            raise ConfigurationError(
+                f"The manager of table {self.table_name!r} is closed; open another one with init_models(…)."
+            )
+
+    def before_sending(self) -> None:
+        """Raises, or warns, where nothing should be sent now.
+
+        Raises:
+            ConfigurationError: once the manager is closed.
+            ConcurrencyError: on an event loop, where that is not allowed.
+        """
+        self.require_open()
+        self.on_event_loop.check()
 
     def deadline_from_now(
         self, seconds: float | None = None, max_throttled_calls: float | None = None

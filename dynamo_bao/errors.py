@@ -257,6 +257,10 @@ class BatchContextWarning(UserWarning):
     """An operation outside any batch context, where the policy is `WarnOutside`."""
 
 
+class SeveralManagersWarning(BatchContextWarning):
+    """A second manager was opened for a model, and neither is bound to a context with `Manager.activate`."""
+
+
 class BatchIncompleteError(BaoError):
     """Keys that DynamoDB left unprocessed, also when it was asked again. They are not known to be missing.
 

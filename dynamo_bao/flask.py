@@ -78,6 +78,7 @@ class Bao:
         options = {"server_timing": True, **app.config.get("DYNAMO_BAO", {}), **self._options}
         tenants = Service(**options)
         middleware = BatchContextMiddleware(app.wsgi_app, **{**options, "tenant": None})
+        middleware.service.is_part = options.get("tenant") is not None
         app.before_request(partial(_find_tenant, tenants))
         app.after_request(_finish)
         app.wsgi_app = middleware  # type: ignore[method-assign]

@@ -6,7 +6,9 @@ import logging as standard_logging
 import math
 import os
 import threading
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -14,7 +16,7 @@ from dynamo_bao.classes import schema_of
 from dynamo_bao.config import DEFAULT_TABLE, NO_TABLE, Settings, load_settings
 from dynamo_bao.cursors import secret_of
 from dynamo_bao.database import DEADLINE_SECONDS, MAX_CONCURRENCY, Database, checked_throttled_calls
-from dynamo_bao.errors import ConfigurationError, suggestion
+from dynamo_bao.errors import ConfigurationError, SeveralManagersWarning, suggestion
 from dynamo_bao.fields.moments import NAIVE_WAYS, set_naive_datetimes
 from dynamo_bao.fields.text import RelatedField
 from dynamo_bao.model import Model
@@ -26,19 +28,23 @@ from dynamo_bao.options import (
     section_of,
     warn_of_open_cursors,
 )
-from dynamo_bao.policy import Policy
+from dynamo_bao.policy import OnEventLoop, Policy, calling_line, event_loop_rule
 from dynamo_bao.registry import (
+    active_manager,
     attach,
     choose,
+    default_managers,
     detach,
     forget_answers,
     is_local,
     models as all_models,
+    note_activation,
     source_of,
 )
 from dynamo_bao.relation_checks import check_relations
 from dynamo_bao.relations import mapped_method, mapped_name, parent_query_name, query_method
 from dynamo_bao.repository import Repository
+from dynamo_bao.session.bindings import MANAGER, Block, Entry
 from dynamo_bao.session.rounds import Round, SentRequest
 from dynamo_bao.tables import TableUpdate, create_table, delete_table, pending_update, update_table
 from dynamo_bao.transport.messages import MAX_THROTTLED_CALLS, Transport
@@ -91,11 +97,14 @@ class Manager:
         database: the table and the rules that hold there.
         settings: the settings it was made with.
         models: its models by name.
+        is_plain: whether its settings alone say where its table is.
+        is_stand_in: whether it takes the place of others for a test, so that nobody warns of it.
     """
 
     def __init__(self, database: Database, settings: Settings, given: ModelsArgument = None) -> None:
         self.database = database
         self.settings = settings
+        self.is_plain = self.is_stand_in = False
         self.models = ModelNames(self)
         self._naive_datetimes = settings.word("db", "naive_datetimes", NAIVE_WAYS)
         self._lock = threading.RLock()
@@ -124,6 +133,11 @@ class Manager:
         """The manager's models by name; of two local ones of a name the newer."""
         return {model.__bao_name__: model for model in (*self._candidates(), *self._repositories)}
 
+    @property
+    def answered(self) -> set[type[Any]]:
+        """The models that it has answered for so far, or was given."""
+        return {*self._given, *self._repositories}
+
     def get_model(self, name: str) -> type[Any]:
         """A model by name; `ConfigurationError` where there is none."""
         found = self.model_classes()
@@ -135,8 +149,10 @@ class Manager:
         """The repository of one of this manager's models.
 
         Raises:
-            ConfigurationError: for a model of another manager, or one with a wrong definition.
+            ConfigurationError: for a model of another manager, or one with a wrong definition, and once the manager is
+                closed.
         """
+        self.database.require_open()
         repository = self.claim(model)
         if repository is None:
             raise ConfigurationError(
@@ -304,9 +320,26 @@ class Manager:
 
     def close(self) -> None:
         """Gives back connections, and answers for its models no longer. May be called twice."""
+        self.database.is_closed = True
         detach(self)
         self.database.pool.close()
         self.database.transport.close()
+
+    def activate(self) -> AbstractContextManager[Manager]:
+        """Binds the manager to the code in the block: there it answers for its models, whichever was opened last.
+
+        As a session, it is bound for one thread, greenlet or task. A session that is opened inside remembers it, and
+        `session.activate()` binds it too.
+
+        Raises:
+            ConfigurationError: when the block begins, once the manager is closed.
+
+        Example:
+            >>> europe = init_models(table_name="app", region="eu-central-1", only_active=True)
+            >>> with europe.activate(), run_with_batch_context():
+            ...     User.find("42")
+        """
+        return _Active(self)
 
     def __enter__(self) -> Manager:
         return self
@@ -318,6 +351,22 @@ class Manager:
 
     def __repr__(self) -> str:
         return f"<Manager of {', '.join(self.model_classes()) or 'no models'} in {self.table_name}>"
+
+
+class _Active(Block[Manager]):
+    """A block in which a manager answers for its models."""
+
+    __slots__ = ("_manager",)
+
+    def __init__(self, manager: Manager) -> None:
+        super().__init__()
+        self._manager = manager
+
+    def _begin(self, entry: Entry) -> Manager:
+        self._manager.database.require_open()
+        note_activation()
+        entry.bind(MANAGER, self._manager)
+        return self._manager
 
 
 def _give(parent: type[Any], name: str, method: Any) -> None:
@@ -344,6 +393,8 @@ def init_models(
     max_throttled_calls: float | str | None = None,
     reply_check: str | None = None,
     read_timeout: float | None = None,
+    on_event_loop: str | None = None,
+    only_active: bool = False,
     logging: str | Mapping[str, Any] | None = None,
     strict_filters: bool | None = None,
     cursor_secret: str | None = None,
@@ -376,6 +427,10 @@ def init_models(
             ConsumedCapacity that was asked for.
         read_timeout: for how many seconds at most nothing may arrive in an attempt (2); then another one is made,
             on another connection, as long as the deadline allows.
+        on_event_loop: what happens where code that an asyncio event loop waits for is about to wait for DynamoDB:
+            ``"warn"`` (once a line of code), ``"raise"`` (`ConcurrencyError`) or ``"allow"``.
+        only_active: whether the manager answers for its models only inside `Manager.activate`, for programs with
+            several tables.
         logging: the level of the ``dynamo_bao`` loggers.
         strict_filters: True refuses filters and conditions in which a dict holds operators.
         cursor_secret: what cursors are sealed with, a long random text; see `QueryResult.last_evaluated_key`.
@@ -384,6 +439,10 @@ def init_models(
 
     Raises:
         ConfigurationError: for a wrong model or setting; nothing is connected then.
+
+    Warns:
+        SeveralManagersWarning: for a model that an open manager of another table answers for, unless one of them is
+            active.
     """
     checked_parts(models, client, transport, embedded, {"region": region, "endpoint_url": endpoint_url})
     arguments: dict[str, Any] = {
@@ -403,7 +462,7 @@ def init_models(
         "tenancy": section_of(tenancy, "enabled"),
         "logging": {"level": logging} if isinstance(logging, str) else logging or {},
     }
-    own = {"batch_context": {"max_throttled_calls": max_throttled_calls}}
+    own = {"batch_context": {"max_throttled_calls": max_throttled_calls, "on_event_loop": on_event_loop}}
     settings = load_settings(config, os.environ, arguments).over(own, "the call")
     checked_numbers(deadline, max_concurrency)
     chosen = checked_policy(policy, settings)
@@ -411,8 +470,7 @@ def init_models(
     table = checked_table(settings.get("db", "table_name", DEFAULT_TABLE))
     warn_of_open_cursors(settings, chosen, is_local=embedded or not (client is None and transport is None))
     if settings.get("db", "table_name") is None:
-        inside = embedded or transport is not None  # no table of anybody else can be there
-        log.log(standard_logging.INFO if inside else standard_logging.WARNING, NO_TABLE)
+        _tell_of_no_table(inside=embedded or transport is not None)
     database = Database(
         table,
         transport if transport is not None else _transport(settings, client, embedded, max_concurrency),
@@ -423,17 +481,67 @@ def init_models(
         secret_of(settings.get("db", "cursor_secret"), table),
         max_throttled_calls=_throttled_calls(settings),
         strict_filters=settings.flag("db", "strict_filters"),
+        on_event_loop=_on_event_loop(settings, transport, embedded),
     )
     manager = Manager(database, settings, models)
     if embedded:  # with the index of searches for models that are defined later, which nobody could add
         create_table(database, search=models is None or manager.searches())
-    attach(manager)
+    if not only_active:
+        _warn_of_others(manager, is_plain=client is None and transport is None and not embedded)
+    attach(manager, only_active=only_active)
     return manager
+
+
+def _tell_of_no_table(inside: bool) -> None:
+    """Logs that no table is named: at INFO where no table of anybody else can be there."""
+    log.log(standard_logging.INFO if inside else standard_logging.WARNING, NO_TABLE)
 
 
 def _throttled_calls(settings: Settings) -> float:
     name = ("batch_context", "max_throttled_calls")
     return checked_throttled_calls(settings.get(*name, MAX_THROTTLED_CALLS), settings.source(*name))
+
+
+def _on_event_loop(settings: Settings, transport: Transport | None, embedded: bool) -> OnEventLoop:
+    """The rule of the settings; none for an engine inside this process, for which nobody waits."""
+    rule = event_loop_rule(
+        settings.get("batch_context", "on_event_loop", "warn"),
+        settings.source("batch_context", "on_event_loop"),
+    )
+    is_embedded = embedded or getattr(getattr(transport, "wire", None), "is_embedded", False)
+    return OnEventLoop("allow") if is_embedded else rule
+
+
+def _warn_of_others(manager: Manager, is_plain: bool) -> None:
+    """Warns where another open manager, of another table, answers for one of a new manager's models.
+
+    Args:
+        is_plain: whether the settings alone say where its table is.
+    """
+    manager.is_plain = is_plain
+    if active_manager() is not None:
+        return
+    own = manager.answered
+    for other in default_managers():
+        shared = own & getattr(other, "answered", set())
+        if shared and not getattr(other, "is_stand_in", False) and not _is_same_table(manager, other):
+            names = ", ".join(sorted(model.__name__ for model in shared))
+            warnings.warn_explicit(
+                f"Table {manager.table_name!r} is the second one that answers for {names}, after "
+                f"{other.database.table_name!r}; from now on the new one answers for all code. Open the managers with "
+                f"only_active=True and use `with manager.activate():`, or close the other one first.",
+                SeveralManagersWarning,
+                *calling_line(),
+            )
+            return
+
+
+def _is_same_table(one: Manager, other: Any) -> bool:
+    if one.table_name != other.database.table_name:
+        return False
+    if one.database.transport is other.database.transport:
+        return True
+    return bool(one.is_plain and other.is_plain and one.settings == other.settings)
 
 
 def _set_level(level: str | None) -> None:

@@ -11,7 +11,14 @@ from typing import Protocol
 
 from attrs import field, frozen
 
-from dynamo_bao.errors import BatchContextRequiredError, BatchContextWarning, ConfigurationError
+from dynamo_bao.errors import (
+    BatchContextRequiredError,
+    BatchContextWarning,
+    ConcurrencyError,
+    ConfigurationError,
+    suggestion,
+)
+from dynamo_bao.process import is_event_loop_running, is_in_notebook
 
 _PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 
@@ -72,6 +79,57 @@ def warn_once(text: str, category: type[Warning], seen: set[tuple[str, int]]) ->
     seen.add((filename, line))
     place = f"{filename}:{line}"
     warnings.warn_explicit(text.replace("{place}", place), category, filename, line, source=None)
+
+
+EVENT_LOOP_WORDS = ("warn", "raise", "allow")
+
+
+@frozen
+class OnEventLoop:
+    """What happens where code that an asyncio event loop waits for is about to wait for DynamoDB.
+
+    Args:
+        word: ``"warn"`` for one `BatchContextWarning` for each line of code, ``"raise"`` for `ConcurrencyError`,
+            ``"allow"`` for nothing. In a notebook, whose cells all run on a loop, nothing happens either.
+    """
+
+    word: str = "warn"
+    _seen: set[tuple[str, int]] = field(factory=set, init=False, eq=False, repr=False)
+
+    def check(self) -> None:
+        """Warns or raises where an event loop runs in this thread."""
+        if self.word == "allow" or not is_event_loop_running() or is_in_notebook():
+            return
+        place = calling_line()
+        text = (
+            f"{place[0]}:{place[1]} waits for DynamoDB on an event loop, which meanwhile does nothing else. Call it in "
+            f"a worker thread (asyncio.to_thread), or allow it with init_models(on_event_loop='allow')."
+        )
+        if self.word == "raise":
+            raise ConcurrencyError(text)
+        if place not in self._seen:
+            self._seen.add(place)
+            warnings.warn_explicit(text, BatchContextWarning, *place)
+
+
+def event_loop_rule(value: object, source: str) -> OnEventLoop:
+    """The rule for an ``on_event_loop`` setting.
+
+    Args:
+        value: the setting's value.
+        source: where it stands, for the error.
+
+    Raises:
+        ConfigurationError: for any other word.
+    """
+    word = value.strip().lower() if isinstance(value, str) else value
+    if word not in EVENT_LOOP_WORDS:
+        words = ", ".join(map(repr, EVENT_LOOP_WORDS))
+        raise ConfigurationError(
+            f"{source} is {value!r}; use one of {words}.{suggestion(str(value), EVENT_LOOP_WORDS)}",
+            field="on_event_loop",
+        )
+    return OnEventLoop(str(word))
 
 
 def calling_line() -> tuple[str, int]:

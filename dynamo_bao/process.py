@@ -1,4 +1,4 @@
-"""Which process this is, as an object: a fork child gets another one.
+"""Which process this is, as an object: a fork child gets another one; and what runs in it, event loop or notebook.
 
 Numbers such as a process id are used again by the operating system; an object held by reference is not.
 """
@@ -6,8 +6,10 @@ Numbers such as a process id are used again by the operating system; an object h
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from collections.abc import Callable
+from typing import Any
 
 
 class _Process:
@@ -36,3 +38,23 @@ this_process = _Process()
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=this_process.renew)
+
+
+def is_event_loop_running() -> bool:
+    """Whether an asyncio event loop runs in this thread, and waits for this code."""
+    events = sys.modules.get("asyncio.events")
+    return events is not None and events._get_running_loop() is not None
+
+
+def current_task() -> Any:
+    """The asyncio task that runs, where an event loop does; None in a callback of the loop."""
+    return sys.modules["asyncio.tasks"].current_task()
+
+
+def is_in_notebook() -> bool:
+    """Whether this process is a kernel of IPython, as Jupyter's are, which runs each cell in a task of its own."""
+    ipython = sys.modules.get("IPython")
+    if ipython is None:
+        return False
+    shell = getattr(ipython, "get_ipython", lambda: None)()
+    return getattr(shell, "kernel", None) is not None

@@ -9,6 +9,7 @@ from typing import Any, Protocol, TypeVar
 from dynamo_bao.database import Database
 from dynamo_bao.errors import ConfigurationError, suggestion
 from dynamo_bao.repository import Repository
+from dynamo_bao.session.bindings import MANAGER, innermost, seen
 
 M = TypeVar("M")
 
@@ -28,6 +29,8 @@ class Claims(Protocol):
 
 _models: list[weakref.ref[type[Any]]] = []
 _managers: list[Claims] = []
+_only_active: list[Claims] = []
+_are_activated = False
 answers: dict[type[Any], Any] = {}
 """What `repository_of` found, for as long as neither managers nor their models change."""
 
@@ -61,16 +64,20 @@ def is_local(model: type[Any]) -> bool:
     return "<locals>" in model.__qualname__
 
 
-def attach(manager: Claims) -> None:
-    """Makes `manager` the first that is asked about a model."""
-    _managers.insert(0, manager)
+def attach(manager: Claims, *, only_active: bool = False) -> None:
+    """Makes `manager` the first that is asked about a model; one that is asked only where it is active comes last."""
+    if only_active:
+        _only_active.append(manager)
+    else:
+        _managers.insert(0, manager)
     forget_answers()
 
 
 def detach(manager: Claims) -> None:
     """Takes `manager` out."""
-    if manager in _managers:
-        _managers.remove(manager)
+    for attached in (_managers, _only_active):
+        if manager in attached:
+            attached.remove(manager)
     forget_answers()
 
 
@@ -80,12 +87,30 @@ def forget_answers() -> None:
 
 
 def managers() -> list[Claims]:
-    """The open managers, the newest first."""
+    """The open managers, the newest first, those that answer only where they are active last."""
+    return [*_managers, *_only_active]
+
+
+def default_managers() -> list[Claims]:
+    """The open managers that answer where none is active, the newest first."""
     return list(_managers)
 
 
+def active_manager() -> Any:
+    """The innermost manager that is active where code runs, or None."""
+    link = innermost(MANAGER)
+    return None if link is None else link.what
+
+
+def note_activation() -> None:
+    """Has every model's repository be looked for where it is asked for, now that managers are activated."""
+    global _are_activated
+    _are_activated = True
+    forget_answers()
+
+
 def repository_of(model: type[M]) -> Repository[M]:
-    """The repository of a model in the manager opened last that answers for it.
+    """The repository of a model in the innermost active manager, else the one opened last, that answers for it.
 
     Raises:
         ConfigurationError: where there is none.
@@ -94,12 +119,19 @@ def repository_of(model: type[M]) -> Repository[M]:
     if known is not None:
         return known
     asked, model = model, getattr(model, "__bao_model__", model)  # a pending instance's class is a hidden one
-    for manager in _managers:
+    active: list[Claims] = seen(MANAGER)[::-1] if _are_activated else []
+    for manager in (*active, *_managers):
         repository = manager.claim(model)
         if repository is not None:
-            answers[asked] = repository
+            if not _are_activated:
+                answers[asked] = repository
             return repository
     name = model.__name__
+    if _only_active:
+        raise ConfigurationError(
+            f"{name}: no manager is active here that answers for it; use `with manager.activate():` around this.",
+            model=name,
+        )
     if _managers:
         raise ConfigurationError(
             f"{name} belongs to none of the open managers; add it: init_models(models=[…, {name}]).",

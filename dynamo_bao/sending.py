@@ -12,6 +12,7 @@ from dynamo_bao.transport.messages import Reply, Request
 
 def round_of(session: Session | None, database: Database, kind: str) -> Round:
     """A round of a session, for the requests in the block; of none where the session is None."""
+    database.before_sending()
     return open_round(None if session is None else session.rounds, database, kind)
 
 

@@ -23,7 +23,7 @@ from dynamo_bao.layout import (
     table_definition,
     ttl_fault,
 )
-from dynamo_bao.transport.messages import Request
+from dynamo_bao.transport.messages import Reply, Request
 from dynamo_bao.transport.outcomes import TableNotFoundError
 from dynamo_bao.wire import (
     CREATE_TABLE,
@@ -66,11 +66,16 @@ class TableUpdate:
 # --- what there is ---------------------------------------------------------------------------------
 
 
+def _sent(database: Database, request: Request) -> Reply:
+    database.before_sending()
+    return database.transport.send(request, deadline=database.deadline_from_now())
+
+
 def describe_table(database: Database) -> dict[str, Any] | None:
     """The table as ``DescribeTable`` tells it; None where there is no such table."""
     request = Request(DESCRIBE_TABLE, {"TableName": database.table_name})
     try:
-        reply = database.transport.send(request, deadline=database.deadline_from_now())
+        reply = _sent(database, request)
     except TableNotFoundError:
         return None
     described: dict[str, Any] = reply.body["Table"]
@@ -80,7 +85,7 @@ def describe_table(database: Database) -> dict[str, Any] | None:
 def describe_ttl(database: Database) -> dict[str, Any]:
     """The table's time to live as ``DescribeTimeToLive`` tells it."""
     request = Request(DESCRIBE_TIME_TO_LIVE, {"TableName": database.table_name})
-    reply = database.transport.send(request, deadline=database.deadline_from_now())
+    reply = _sent(database, request)
     described: dict[str, Any] = reply.body["TimeToLiveDescription"]
     return described
 
@@ -248,7 +253,7 @@ class _Patience:
 def _send(database: Database, operation: str, parameters: dict[str, Any]) -> None:
     """Sends a request after which the table is looked at anyway, so that a lost reply is no harm."""
     try:
-        database.transport.send(Request(operation, parameters), deadline=database.deadline_from_now())
+        _sent(database, Request(operation, parameters))
     except WriteOutcomeUnknownError:
         log.info("the reply to %s was lost; looking at the table instead", operation)
 

@@ -29,8 +29,9 @@ resolvers: list[Callable[[], str | None]] = []
 
 CLEARED = object()
 """What is bound where the tenant was taken back: resolvers decide, as where none was ever set."""
-NOT_YET = object()
-"""What is bound while it is found out which tenant a request is for: none, and none is needed for that."""
+EXEMPT = object()
+"""What is bound where no tenant is needed: while it is found out which one a request is for, and in the requests of an
+application that names none. Resolvers decide, as where none was ever set."""
 
 
 class TenantContext:
@@ -105,7 +106,7 @@ def _tell_session(tenant: str | None) -> None:
 
 
 class TenantBlock(Block[Any]):
-    """A block that works for a tenant; None for no tenant, `NOT_YET` for none that is needed."""
+    """A block that works for a tenant; None for no tenant, `EXEMPT` where none is needed."""
 
     __slots__ = ("_tenant",)
 
@@ -135,8 +136,8 @@ def tenant_of(owner: Owner | None = None) -> str | None:
         owner: the owner of the running code, where the caller knows it.
     """
     link = innermost(TENANT, owner)
-    if link is not None and link.what is not CLEARED:
-        bound: str | None = None if link.what is NOT_YET else link.what
+    if link is not None and link.what is not CLEARED and link.what is not EXEMPT:
+        bound: str | None = link.what
         return bound
     for resolver in resolvers:
         tenant = resolver()
@@ -149,7 +150,7 @@ def tenant_if_known() -> str | None:
     """The tenant of the running code where it can be told; resolvers that cannot say anything here are not heard."""
     try:
         return tenant_of()
-    except Exception:
+    except (AttributeError, LookupError, RuntimeError):  # as frameworks raise them outside of a request
         return None
 
 
@@ -175,4 +176,4 @@ def tenant_for(database: Database, operation: str, owner: Owner | None = None) -
 def _is_exempt(database: Database, owner: Owner | None) -> bool:
     """Whether the running code only finds out which tenant a request is for."""
     link = innermost(TENANT, owner)
-    return not database.tenancy and link is not None and link.what is NOT_YET
+    return not database.tenancy and link is not None and link.what is EXEMPT

@@ -198,6 +198,7 @@ class _TransactionBlock(Block[Transaction]):
         outer = open_transaction()
         if isinstance(outer, Transaction):
             entry.what = _Joined(outer, len(outer))
+            entry.dropped = self._if_dropped(entry.what.finish)
             return outer
         session = current_session()
         if session is not None:
@@ -215,6 +216,7 @@ class _TransactionBlock(Block[Transaction]):
         session.check()
         begun = Transaction(session)
         entry.what = _Begun(begun, own)
+        entry.dropped = self._if_dropped(entry.what.finish)
         session.note_transaction(entry)
         entry.bind(TRANSACTION, begun)
         return begun

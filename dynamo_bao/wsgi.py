@@ -53,7 +53,7 @@ class BatchContextMiddleware:
         **session: Any,
     ) -> None:
         self.app = app
-        self._service = Service(
+        self.service = Service(
             tenant=tenant,
             tenant_required=tenant_required,
             server_timing=server_timing,
@@ -63,10 +63,10 @@ class BatchContextMiddleware:
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answers one request, as PEP 3333 says."""
-        page = self._service.page(environ)
+        page = self.service.page(environ)
         if page is not None:
             return _answer(start_response, "200 OK", "text/html", page)
-        request = environ[REQUEST_KEY] = self._service.begin(environ)
+        request = environ[REQUEST_KEY] = self.service.begin(environ)
         try:
             return self._respond(request, environ, start_response)
         except BaseException as error:
@@ -77,7 +77,7 @@ class BatchContextMiddleware:
         self, request: ServedRequest, environ: Environ, start_response: StartResponse
     ) -> Iterable[bytes]:
         start = self._starting(request, start_response)
-        refusal = self._service.refusal(request, environ, environ)
+        refusal = self.service.refusal(request, environ, environ)
         if refusal is not None:
             return Body(request, _answer(start, "400 Bad Request", "text/plain", refusal))
         body = request.run(self.app, environ, start)
@@ -91,7 +91,7 @@ class BatchContextMiddleware:
     def _starting(self, request: ServedRequest, start_response: StartResponse) -> StartResponse:
         def start(status: str, headers: list[tuple[str, str]], *error: Any) -> Any:
             request.status = status
-            timing = self._service.timing(request)
+            timing = self.service.timing(request)
             if timing is not None:
                 headers = [*headers, ("Server-Timing", timing)]
             return start_response(status, headers, *error)

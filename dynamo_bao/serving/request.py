@@ -7,9 +7,11 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, ParamSpec, TypeVar
 
 from dynamo_bao.errors import BatchContextError
+from dynamo_bao.registry import active_manager, managers
 from dynamo_bao.session.bindings import SESSION, TENANT, Steps, set_without_end
 from dynamo_bao.session.owner import current_owner
 from dynamo_bao.session.session import Session
+from dynamo_bao.tenancy import EXEMPT
 
 log = logging.getLogger("dynamo_bao.web")
 
@@ -55,8 +57,11 @@ class ServedRequest:
 
     # --- life ------------------------------------------------------------------------------------
 
-    def begin(self) -> None:
+    def begin(self, *, names_no_tenant: bool = False) -> None:
         """Starts the request in the thread that runs now, and ends those its server never ended there.
+
+        Args:
+            names_no_tenant: whether its application works without tenants, so that it needs none.
 
         A request that is bound has called this one, as an application that holds others does; it goes on.
         """
@@ -70,8 +75,15 @@ class ServedRequest:
             request.close(Unsuccessful("its response was never closed"))
         self._beside.append(self)
         self._steps.capture(only_blocks=True)
+        if (
+            names_no_tenant
+            and self.tenant is None
+            and any(one.database.requires_tenant for one in managers())
+        ):
+            self._steps.bind(TENANT, EXEMPT)
         self._steps.bind(SESSION, self.session)
         self.session.owner, self.session.tenant = self._steps.owner, self.tenant
+        self.session.manager = active_manager()
 
     def run(self, call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Calls a piece of the application with the session and the tenant bound, and returns its result.
@@ -92,10 +104,11 @@ class ServedRequest:
     def work_for(self, tenant: str | None) -> None:
         """Sets the tenant of the whole request, None for no tenant; the thread's own is not seen any more."""
         self.session.tenant = tenant
+        bound = EXEMPT if tenant is None else tenant
         if self._steps.is_running:
-            set_without_end(TENANT, tenant)
+            set_without_end(TENANT, bound)
         else:
-            self._steps.bind(TENANT, tenant)
+            self._steps.bind(TENANT, bound)
 
     @property
     def tenant(self) -> str | None:

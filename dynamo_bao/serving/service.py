@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from contextlib import nullcontext
 from functools import partial
 from inspect import signature
 from typing import Any
 
 from dynamo_bao.errors import reject_unknown
+from dynamo_bao.registry import managers
 from dynamo_bao.serving.request import ServedRequest
 from dynamo_bao.serving.tenants import Refusal, TenantRule, TenantSource
 from dynamo_bao.serving.traces import RecentTraces
 from dynamo_bao.serving.visits import name_of, server_timing, tell, visit_of
 from dynamo_bao.session.session import Session
+from dynamo_bao.tenancy import EXEMPT, TenantBlock
 
 REQUEST_KEY = "dynamo_bao.request"
 """Where a WSGI environment holds its `ServedRequest`."""
@@ -32,9 +35,14 @@ class Service:
         traces: the path of the development page; None for no such page.
         session: options of each request's session, as `run_with_batch_context` takes them.
 
+    Attributes:
+        is_part: whether another service finds out the tenants of its requests.
+
     Raises:
         ConfigurationError: for an option that does not exist or cannot be.
     """
+
+    is_part = False
 
     def __init__(
         self,
@@ -51,12 +59,24 @@ class Service:
         self._tenants = TenantRule(tenant, tenant_required)
         self._server_timing = server_timing
         self._traces = None if traces is None else RecentTraces(traces)
+        self._require_tenants()
+
+    def _require_tenants(self) -> None:
+        """Has every table that is open require a tenant, where requests have to name one.
+
+        So code of a request that has lost its tenant, in a thread of its own say, is refused; without a tenant it would
+        read and write other keys.
+        """
+        if self._tenants.source is not None and self._tenants.required:
+            for manager in managers():
+                manager.database.requires_tenant = True
 
     def begin(self, environ: Mapping[str, Any]) -> ServedRequest:
         """A request with a session of its own, begun in the thread that runs now."""
+        self._require_tenants()
         started = time.perf_counter()
         request = ServedRequest(name_of(environ), Session(**self._session), partial(self._ended, started))
-        request.begin()
+        request.begin(names_no_tenant=self._tenants.source is None and not self.is_part)
         return request
 
     def _ended(self, started: float, request: ServedRequest) -> None:
@@ -74,11 +94,18 @@ class Service:
         """
         if self._tenants.source is None:
             return None
-        found = request.run(self._tenants.tenant_of, environ, framework_request)
+        found = request.run(self._tenant_of, request, environ, framework_request)
         if isinstance(found, Refusal):
             return found.text
         request.work_for(found)
         return None
+
+    def _tenant_of(
+        self, request: ServedRequest, environ: Mapping[str, Any], framework_request: Any
+    ) -> str | Refusal | None:
+        """What the source says, which may use models that are found without a tenant."""
+        with TenantBlock(EXEMPT) if request.tenant is None else nullcontext():
+            return self._tenants.tenant_of(environ, framework_request)
 
     def timing(self, request: ServedRequest) -> str | None:
         """The value of the response's ``Server-Timing`` header; None where none is wanted."""

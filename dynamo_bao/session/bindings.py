@@ -14,12 +14,14 @@ import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import partial
 from types import TracebackType
 from typing import Any, Generic, ParamSpec, TypeVar
 
 from dynamo_bao.errors import BatchContextWarning, ConcurrencyError
 from dynamo_bao.policy import calling_line
-from dynamo_bao.session.owner import Owner, current_owner, current_task, is_event_loop_running, is_in_notebook
+from dynamo_bao.process import current_task, is_event_loop_running, is_in_notebook
+from dynamo_bao.session.owner import Owner, current_owner
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -165,20 +167,22 @@ class Entry:
         links: the links it made, outermost first.
         is_over: whether it was left, or ended otherwise.
         release: called with the entry once that has ended, to give back what it used; may be called again.
+        dropped: called where the entry is gone without having ended; it must not refer to the entry.
     """
 
-    __slots__ = ("__weakref__", "is_over", "links", "release", "what")
+    __slots__ = ("__weakref__", "dropped", "is_over", "links", "release", "what")
 
     def __init__(self) -> None:
         self.what: Any = None
         self.links: list[Link] = []
         self.is_over = False
         self.release: Callable[[Entry], object] | None = None
+        self.dropped: Callable[[Any], object] | None = None
 
     def bind(self, kind: str, what: Any) -> Link:
         """Makes a link, and has the running code see it."""
         parent = _lasting(chain.get() or top_link())
-        link = Link(kind, what, _acting_inside(parent), parent, weakref.ref(self))
+        link = Link(kind, what, _acting_inside(parent), parent, weakref.ref(self, self.dropped))
         self.links.append(link)
         set_top_link(link)
         return link
@@ -226,6 +230,7 @@ class Block(Generic[R]):
         depth = len(self._entries)
         try:
             entry = Entry()
+            entry.dropped = self._if_dropped(_nothing)
             self._entries.append(entry)
             return self._begin(entry)
         except BaseException:
@@ -251,24 +256,28 @@ class Block(Generic[R]):
         if fault is not None and error is None:
             raise fault
 
-    def __del__(self) -> None:
-        if self._entries:
-            for entry in reversed(self._entries):
-                if not entry.is_over:
-                    self._drop(entry)
+    def _if_dropped(self, end: Callable[[BaseException], object]) -> Callable[[Any], object]:
+        """What to do where the block is gone without having been left.
 
-    def _drop(self, entry: Entry) -> None:
-        """Ends an entry of a block that is gone without having been left."""
-        entry.end()
-        if sys.is_finalizing():
-            return
-        self._finish(entry, ConcurrencyError("its block was dropped without being left"))
+        Args:
+            end: ends what was bound, and says what that comes to; it must not refer to the block.
+        """
+        return partial(_dropped, type(self).__name__, end)
+
+
+def _dropped(block: str, end: Callable[[BaseException], object], _: Any) -> None:
+    end(ConcurrencyError("its block was dropped without being left"))
+    if not sys.is_finalizing():
         warnings.warn_explicit(
-            f"{type(self).__name__} was entered, and dropped without being left; what it bound has ended. Use a with "
-            f"statement, or keep the object that was entered until it is left.",
+            f"{block} was entered, and dropped without being left; what it bound has ended. Use a with statement, or "
+            f"keep the object that was entered until it is left.",
             BatchContextWarning,
             *calling_line(),
         )
+
+
+def _nothing(_: BaseException) -> None:
+    """Ends what needs no end of its own."""
 
 
 def leave(entry: Entry) -> Exception | None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from dynamo_bao.capacity import Capacity
 from dynamo_bao.database import Database
-from dynamo_bao.errors import BatchIncompleteError
+from dynamo_bao.errors import BatchIncompleteError, ConfigurationError
 from dynamo_bao.filling import fill_all
 from dynamo_bao.foreign import is_foreign
 from dynamo_bao.instances import Status, mark_failed, mark_missing, state_of
@@ -67,15 +67,14 @@ class Flush:
         # One deadline for all of them, from now on: waiting until a thread is free counts.
         limits = (seconds, max_throttled_calls)
         calls: list[Callable[[], Any]] = [
-            partial(
-                fetch_batch, planned.transport, planned.batch, planned.database.deadline_from_now(*limits)
-            )
-            for planned in plan
+            partial(_fetch, planned, planned.database.deadline_from_now(*limits)) for planned in plan
         ]
         calls += [
             partial(_ask, query.database, query.first_request(), query.database.deadline_from_now(*limits))
             for query in queries
         ]
+        for database in databases:
+            database.on_event_loop.check()
         with open_round(self._rounds, databases[0], "lookups" if plan else "queries") as opened:
             answers = databases[0].pool.run(calls, at_once)
             opened.sent_at_once(len(calls), at_once)
@@ -136,9 +135,19 @@ class Flush:
             query.arrived(outcome.error)
 
 
+def _fetch(planned: PlannedBatch, deadline: float) -> BatchAnswer:
+    try:
+        planned.database.require_open()
+    except ConfigurationError as error:
+        keys = ((table, key) for table, callers in planned.callers.items() for key in callers)
+        return BatchAnswer(failed=dict.fromkeys(keys, error))
+    return fetch_batch(planned.transport, planned.batch, deadline)
+
+
 def _ask(database: Database, request: Request, deadline: float) -> Reply | FailedRequest:
     now = database.transport.clock.now()
     try:
+        database.require_open()
         return database.transport.send(request, deadline=deadline)
     except Exception as error:
         if is_foreign(error):

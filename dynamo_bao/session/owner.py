@@ -10,7 +10,7 @@ import threading
 import weakref
 from typing import Any
 
-from dynamo_bao.process import this_process
+from dynamo_bao.process import current_task, is_in_notebook, this_process
 
 
 class Owner:
@@ -79,23 +79,3 @@ def _owner_of(running: Any) -> Owner:
     if owner is None:
         owner = others[running] = Owner()
     return owner
-
-
-def is_event_loop_running() -> bool:
-    """Whether an asyncio event loop runs in this thread, and waits for this code."""
-    events = sys.modules.get("asyncio.events")
-    return events is not None and events._get_running_loop() is not None
-
-
-def current_task() -> Any:
-    """The asyncio task that runs, where an event loop does; None in a callback of the loop."""
-    return sys.modules["asyncio.tasks"].current_task()
-
-
-def is_in_notebook() -> bool:
-    """Whether this process is a kernel of IPython, as Jupyter's are, which runs each cell in a task of its own."""
-    ipython = sys.modules.get("IPython")
-    if ipython is None:
-        return False
-    shell = getattr(ipython, "get_ipython", lambda: None)()
-    return getattr(shell, "kernel", None) is not None

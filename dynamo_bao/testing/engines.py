@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import socket
 import uuid
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
-from dynamo_bao.errors import ConfigurationError
+from dynamo_bao.errors import ConfigurationError, SeveralManagersWarning
 from dynamo_bao.manager import Manager, ModelsArgument, init_models
 from dynamo_bao.transport.embedded import CREDENTIALS, REGION
 from dynamo_bao.transport.messages import Clock, Reply, Request, Transport
@@ -76,7 +77,13 @@ class SharedEngine:
         """
         name = f"test-{uuid.uuid4().hex}"
         options = {"table_name": name, "transport": self.transport, **options}
-        with init_models(models=models, **options) as manager:
+        with warnings.catch_warnings():
+            warnings.simplefilter(
+                "ignore", SeveralManagersWarning
+            )  # it takes the place of the application's own
+            manager = init_models(models=models, **options)
+        manager.is_stand_in = True
+        with manager:
             manager.create_table()
             try:
                 yield manager

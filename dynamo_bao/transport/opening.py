@@ -11,7 +11,6 @@ from dynamo_bao.errors import ConfigurationError, suggestion
 from dynamo_bao.transport.boto import BotoWire, Opened, attach, open_client
 from dynamo_bao.transport.embedded import CREDENTIALS, REGION, EmbeddedEngine
 from dynamo_bao.transport.lean import LeanWire
-from dynamo_bao.transport.messages import Wire
 from dynamo_bao.transport.quick import Quick, quick_start
 from dynamo_bao.transport.retry import RetryingTransport
 
@@ -100,7 +99,8 @@ def embedded_transport(max_concurrency: int = 1, *, request_path: str = "lean") 
         return made
 
     boto = BotoWire(opened)
-    wire: Wire = boto if request_path == "botocore" else LeanWire(boto)
+    wire: Any = boto if request_path == "botocore" else LeanWire(boto)
+    wire.is_embedded = True
     return RetryingTransport(wire)
 
 
