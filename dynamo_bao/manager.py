@@ -486,10 +486,8 @@ def init_models(
     manager = Manager(database, settings, models)
     if embedded:  # with the index of searches for models that are defined later, which nobody could add
         create_table(database, search=models is None or manager.searches())
-    if not only_active:
-        _warn_of_others(manager, is_plain=client is None and transport is None and not embedded)
-    attach(manager, only_active=only_active)
-    return manager
+    is_plain = client is None and transport is None and not embedded
+    return _attached(manager, is_plain=is_plain, only_active=only_active)
 
 
 def _tell_of_no_table(inside: bool) -> None:
@@ -512,13 +510,16 @@ def _on_event_loop(settings: Settings, transport: Transport | None, embedded: bo
     return OnEventLoop("allow") if is_embedded else rule
 
 
-def _warn_of_others(manager: Manager, is_plain: bool) -> None:
-    """Warns where another open manager, of another table, answers for one of a new manager's models.
-
-    Args:
-        is_plain: whether the settings alone say where its table is.
-    """
+def _attached(manager: Manager, is_plain: bool, only_active: bool) -> Manager:
     manager.is_plain = is_plain
+    if not only_active:
+        _warn_of_others(manager)
+    attach(manager, only_active=only_active)
+    return manager
+
+
+def _warn_of_others(manager: Manager) -> None:
+    """Warns where another open manager, of another table, answers for one of a new manager's models."""
     if active_manager() is not None:
         return
     own = manager.answered

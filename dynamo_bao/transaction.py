@@ -206,8 +206,9 @@ class _TransactionBlock(Block[Transaction]):
         for manager in managers():
             manager.database.policy.outside("transaction()")
         own = BatchContext()
+        session = own.__enter__()
         try:
-            return self._begin_in(entry, own.__enter__(), own)
+            return self._begin_in(entry, session, own)
         except BaseException as error:
             own.__exit__(type(error), error, None)
             raise
