@@ -10,8 +10,9 @@ import hashlib
 import json
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Generic, TypedDict, TypeVar, overload
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any, Final, Generic, TypedDict, TypeVar, overload
 
 from attrs import asdict, frozen
 
@@ -28,6 +29,7 @@ from dynamo_bao.lazy import require_present
 from dynamo_bao.links import make_peers
 from dynamo_bao.schema import Schema
 from dynamo_bao.scope import enter
+from dynamo_bao.searchcost import SearchCost
 from dynamo_bao.searchtext import OPERATORS, SearchConfig, Term, terms_of
 from dynamo_bao.session.session import Session
 from dynamo_bao.walk import Page, Walk, identities_in, load_weakly
@@ -39,7 +41,8 @@ T = TypeVar("T")
 class SearchOptions(TypedDict, total=False):
     """Further arguments of a search, which `search_all` explains."""
 
-    batch_size: int
+    batch_size: int | str
+    allow_scan: bool
     max_queries_per_bucket: int
     filter: FilterLike
 
@@ -50,7 +53,15 @@ class SearchAllOptions(SearchOptions, total=False):
     parallel: int
 
 
+GROWING: Final = "growing"
+"""A `batch_size` that begins small and grows."""
 _PURPOSE = ("search",)
+FIRST_PAGE = 100
+"""How many entries the first request to a bucket looks at."""
+GROWTH = 10
+"""How many times as many each further request looks at."""
+LARGEST_PAGE = 20_000
+"""Entries that are more than a megabyte in any case, where DynamoDB ends a page by itself."""
 
 
 class SearchResult(Generic[T]):
@@ -100,10 +111,11 @@ def search_all(
     limit: float | None = 100,
     cursor: str | None = None,
     *,
-    batch_size: int = 100,
+    batch_size: int | str = GROWING,
     max_queries_per_bucket: int = 50,
     parallel: int = 4,
     filter: FilterLike = None,
+    allow_scan: bool = False,
 ) -> SearchResult[Any]:
     """The items of a searchable and iterable model whose search fields contain terms.
 
@@ -114,17 +126,20 @@ def search_all(
         operator: ``"$and"`` for items with all terms, ``"$or"`` for items with any.
         limit: how many matches are wanted at most; None for all.
         cursor: where to go on, the `cursor` of an earlier result of the same search.
-        batch_size: how many entries of the index are looked at per request.
+        batch_size: how many entries of the index are looked at per request; ``"growing"`` is 100 at first, and more
+            with each request, up to the megabyte that one reply holds.
         max_queries_per_bucket: after how many requests to a bucket the search returns with what it has.
         parallel: how many buckets are read at once.
         filter: what else must hold, as for `iterate_all`.
+        allow_scan: whether it may go through 100,000 entries of the index or more.
 
     Raises:
         ConfigurationError: for a model that is not searchable or not iterable.
-        QueryError: for wrong terms or options, or a cursor of another search.
+        QueryError: for wrong terms or options, a cursor of another search, or an index of 100,000 entries or more
+            without `allow_scan`.
     """
     search = _Search.of(home, "search_all", None, terms, operator, filter)
-    return search.run(limit, cursor, batch_size, max_queries_per_bucket, parallel)
+    return search.run(limit, cursor, batch_size, max_queries_per_bucket, parallel, allow_scan)
 
 
 def search_bucket(
@@ -135,13 +150,14 @@ def search_bucket(
     limit: float | None = 100,
     cursor: str | None = None,
     *,
-    batch_size: int = 100,
+    batch_size: int | str = GROWING,
     max_queries_per_bucket: int = 50,
     filter: FilterLike = None,
+    allow_scan: bool = False,
 ) -> SearchResult[Any]:
     """The matches in one iteration bucket; see `search_all`."""
     search = _Search.of(home, "search_bucket", bucket, terms, operator, filter)
-    return search.run(limit, cursor, batch_size, max_queries_per_bucket, 1)
+    return search.run(limit, cursor, batch_size, max_queries_per_bucket, 1, allow_scan)
 
 
 @frozen
@@ -195,23 +211,32 @@ class _Search:
         return cls(home, session, tenant, buckets, parameters, wanted, checksum)
 
     def run(
-        self, limit: float | None, cursor: str | None, batch_size: int, most_queries: int, parallel: int
+        self,
+        limit: float | None,
+        cursor: str | None,
+        batch_size: int | str,
+        most_queries: int,
+        parallel: int,
+        allow_scan: bool,
     ) -> SearchResult[Any]:
         room = _checked_limit(limit)
-        for value, name in ((batch_size, "batch_size"), (parallel, "parallel")):
-            check_whole(value, name)
-        check_whole(most_queries, "max_queries_per_bucket")
-        parameters = {"Limit": batch_size, **self.parameters}
-        walk = Walk.of(self.home, self.session, self.tenant, self.buckets, parallel, parameters)
+        checked = {"batch_size": batch_size, "parallel": parallel, "max_queries_per_bucket": most_queries}
+        for name, value in checked.items():
+            if value != GROWING or name != "batch_size":
+                check_whole(value, name)
+        queries: Counter[int] = Counter()
+        walk = Walk.of(self.home, self.session, self.tenant, self.buckets, parallel, self.parameters)
+        walk.page_size = partial(_page_size, batch_size, queries)
+        cost = SearchCost(self.home.database, self.home.schema.name, allow_scan)
         if cursor is not None:
             walk.go_to(self._position(cursor))
         items: list[Any] = []
-        queries: Counter[int] = Counter()
         while not walk.done and len(items) < room:
             pages = walk.read({bucket for bucket, number in queries.items() if number >= most_queries})
             if not pages:
                 break
             queries.update(page.bucket for page in pages)
+            cost.add(pages, finished=walk.at_its_end(pages))
             items += self._take(walk, pages, room - len(items))
         make_peers(one for one in items if type(one) is not UnknownRow)
         return SearchResult(items, None if walk.done else self._cursor(walk))
@@ -292,6 +317,13 @@ class _Search:
                     f"start anew without it."
                 )
         return payload.get("at")
+
+
+def _page_size(batch_size: int | str, queries: Mapping[int, int], bucket: int) -> int:
+    """How many entries the next request to a bucket looks at."""
+    if isinstance(batch_size, int):
+        return batch_size
+    return int(min(FIRST_PAGE * GROWTH ** queries[bucket], LARGEST_PAGE))
 
 
 def _config(schema: Schema, operation: str) -> SearchConfig:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -36,12 +36,16 @@ class Page:
         rows: its entries, which hold keys only.
         count: how many there are, where only their number was asked for too.
         end: where the bucket goes on after them; None at its end.
+        looked_at: how many entries were looked at for them, of which a filter leaves some.
+        read_units: what it cost.
     """
 
     bucket: int
     rows: Sequence[Item]
     count: int
     end: Item | None
+    looked_at: int = 0
+    read_units: float = 0.0
 
 
 @define
@@ -58,6 +62,8 @@ class Walk:
     buckets: Sequence[int]
     at_once: int
     parameters: Mapping[str, Any]
+    page_size: Callable[[int], int] | None = None
+    """How many entries the next page of a bucket has; as many as `parameters` say by default."""
     _open: dict[int, Item | None] = Factory(dict)
     _opened: int = 0
 
@@ -87,6 +93,11 @@ class Walk:
     def done(self) -> bool:
         """Whether every bucket was read to its end, and handed out."""
         return not self._open and self._opened >= len(self.buckets)
+
+    def at_its_end(self, pages: Sequence[Page]) -> bool:
+        """Whether nothing is left to read once `pages` are handed out."""
+        ended = {page.bucket for page in pages if page.end is None}
+        return self._opened >= len(self.buckets) and ended >= set(self._open)
 
     def position(self) -> dict[str, Any]:
         """How far the walk has come, as plain values."""
@@ -151,15 +162,14 @@ class Walk:
             opened.sent_at_once(len(calls), self.at_once)
             for reply, (bucket, _) in zip(replies, chosen, strict=True):
                 opened.add(self.home.database, reply, [f"{self.home.schema.name}, bucket {bucket}"])
-        return [
-            Page(bucket, body.get("Items", ()), body.get("Count", 0), body.get("LastEvaluatedKey"))
-            for (bucket, _), body in zip(chosen, (reply.body for reply in replies), strict=True)
-        ]
+        return [_page(bucket, reply) for (bucket, _), reply in zip(chosen, replies, strict=True)]
 
     def _send(self, bucket: int, start: Item | None) -> Reply:
         partition = self.home.schema.iteration_partition(self.tenant, bucket)
         values = {**self.parameters.get("ExpressionAttributeValues", {}), ":bucket": {"S": partition}}
         parameters = {**self.parameters, "ExpressionAttributeValues": values}
+        if self.page_size is not None:
+            parameters["Limit"] = self.page_size(bucket)
         if start is not None:
             parameters["ExclusiveStartKey"] = start
         database = self.home.database
@@ -185,6 +195,13 @@ class Walk:
             return load_weakly(self.home, self.tenant, identities, self.session)
         with BatchContext() as own:
             return load_weakly(self.home, self.tenant, identities, own)
+
+
+def _page(bucket: int, reply: Reply) -> Page:
+    body = reply.body
+    rows, count = body.get("Items", ()), body.get("Count", 0)
+    looked_at = body.get("ScannedCount", count)
+    return Page(bucket, rows, count, body.get("LastEvaluatedKey"), looked_at, reply.capacity.read)
 
 
 def _is_missing_index(error: ServiceError) -> bool:

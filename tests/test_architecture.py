@@ -166,6 +166,7 @@ LEVELS: tuple[tuple[str, tuple[str, ...]], ...] = (
             "uniqueness",
             "walk",
             "iteration",
+            "searchcost",
             "search",
             "whole",
             "repository",
