@@ -17,6 +17,31 @@ DEADLINE_SECONDS = 10.0
 MAX_CONCURRENCY = 4
 
 
+WARNED_SECONDS = 60.0
+"""How often the same warning of the same line is logged at most."""
+
+
+@define
+class RepeatedWarning:
+    """A warning that was logged.
+
+    Attributes:
+        said: when it was logged last, in seconds of the transport's clock.
+        count: how often there was reason for it since.
+    """
+
+    said: float | None = None
+    count: int = 0
+
+    def is_due(self, now: float) -> bool:
+        """Counts one more reason; whether it is to be logged now."""
+        self.count += 1
+        if self.said is not None and now - self.said < WARNED_SECONDS:
+            return False
+        self.said = now
+        return True
+
+
 @define(eq=False)
 class Observers:
     """Hooks for metrics.
@@ -24,10 +49,12 @@ class Observers:
     Attributes:
         on_request: called with every request that was sent, a `SentRequest`.
         on_flush: called with every round that answered pending lookups or queries, a `Round`.
+        warnings: what was warned of in the log, by what and where, so that it is said once a minute.
     """
 
     on_request: list[Callable[[Any], object]] = Factory(list)
     on_flush: list[Callable[[Any], object]] = Factory(list)
+    warnings: dict[Any, RepeatedWarning] = Factory(dict)
 
 
 @define(eq=False)

@@ -1,24 +1,38 @@
-"""Spans of OpenTelemetry for every request; needs the extra ``dynamo-bao[otel]``.
+"""Spans and metrics of OpenTelemetry for every request; needs the extra ``dynamo-bao[otel]``.
 
-Names and attributes are those of OpenTelemetry's semantic conventions for DynamoDB; no values of fields are in them.
+Names and attributes are those of OpenTelemetry's semantic conventions for databases and for DynamoDB; no values
+of fields are in them. What the conventions have no name for begins with ``dynamo_bao.``.
 """
 
 from __future__ import annotations
 
+import json
 import time
 from typing import Any
+from urllib.parse import urlsplit
 
 from dynamo_bao.errors import ConfigurationError
 from dynamo_bao.manager import Manager
-from dynamo_bao.session.rounds import SentRequest
+from dynamo_bao.session.rounds import Round, SentRequest
+from dynamo_bao.wire import BATCH_GET_ITEM, BATCH_WRITE_ITEM, TRANSACT_WRITE_ITEMS
+
+BATCHES = frozenset({BATCH_GET_ITEM, BATCH_WRITE_ITEM, TRANSACT_WRITE_ITEMS})
+"""The operations that carry several at once."""
+BUCKETS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10)
+"""The bounds that the conventions advise for durations."""
 
 
-def instrument(manager: Manager, tracer_provider: Any = None) -> None:
+def instrument(manager: Manager, tracer_provider: Any = None, meter_provider: Any = None) -> None:
     """Makes a client span of each request that `manager` sends, under the span that is current in its thread.
+
+    Beside the spans there are metrics: ``db.client.operation.duration``, ``dynamo_bao.requests``,
+    ``dynamo_bao.throttles``, ``dynamo_bao.consumed_capacity`` and ``dynamo_bao.rounds``. A manager that is
+    instrumented already stays as it is.
 
     Args:
         manager: as `init_models` returns it.
         tracer_provider: where spans go; the global provider by default.
+        meter_provider: where metrics go; the global provider by default.
 
     Raises:
         ConfigurationError: where OpenTelemetry is not installed.
@@ -28,43 +42,116 @@ def instrument(manager: Manager, tracer_provider: Any = None) -> None:
         >>> otel.instrument(init_models())
     """
     try:
-        from opentelemetry.trace import SpanKind, Status, StatusCode, get_tracer
+        from opentelemetry.metrics import get_meter
+        from opentelemetry.trace import get_tracer
     except ImportError as error:
         raise ConfigurationError("OpenTelemetry is not installed; install dynamo-bao[otel].") from error
-    tracer, clock = (
-        get_tracer("dynamo_bao", tracer_provider=tracer_provider),
-        manager.database.transport.clock,
-    )
+    observers = manager.database.observers
+    if any(isinstance(hook, _Spans) for hook in observers.on_request):
+        return
+    observers.on_request.append(_Spans(manager, get_tracer("dynamo_bao", tracer_provider=tracer_provider)))
+    metrics = _Metrics(manager, get_meter("dynamo_bao", meter_provider=meter_provider))
+    observers.on_request.append(metrics.request)
+    observers.on_flush.append(metrics.flush)
 
-    def span(sent: SentRequest) -> None:
-        ago = clock.now() - sent.started
+
+class _Spans:
+    """Makes the span of a request when that is over."""
+
+    def __init__(self, manager: Manager, tracer: Any) -> None:
+        self._manager = manager
+        self._tracer = tracer
+
+    def __call__(self, sent: SentRequest) -> None:
+        from opentelemetry.trace import SpanKind, Status, StatusCode
+
+        ago = self._manager.database.transport.clock.now() - sent.started
         begun = time.time_ns() - int(ago * 1e9)
-        made = tracer.start_span(
+        made = self._tracer.start_span(
             f"DynamoDB.{sent.operation}",
             kind=SpanKind.CLIENT,
-            attributes=attributes(sent),
+            attributes={**attributes(sent), **server(self._manager)},
             start_time=begun,
         )
         if sent.error is not None:
             made.set_status(Status(StatusCode.ERROR, sent.error))
         made.end(begun + int(sent.seconds * 1e9))
 
-    manager.on_request(span)
+
+class _Metrics:
+    """Counts requests, throttled attempts, capacity and rounds."""
+
+    def __init__(self, manager: Manager, meter: Any) -> None:
+        self._manager = manager
+        self._seconds = meter.create_histogram(
+            "db.client.operation.duration", "s", explicit_bucket_boundaries_advisory=BUCKETS
+        )
+        self._requests = meter.create_counter("dynamo_bao.requests", "{request}")
+        self._throttles = meter.create_counter("dynamo_bao.throttles", "{request}")
+        self._capacity = meter.create_counter("dynamo_bao.consumed_capacity", "{unit}")
+        self._rounds = meter.create_counter("dynamo_bao.rounds", "{round}")
+
+    def request(self, sent: SentRequest) -> None:
+        """Counts a request."""
+        common = _common(sent)
+        self._seconds.record(sent.seconds, {**common, **_failure(sent), **server(self._manager)})
+        self._requests.add(sent.attempts, common)
+        for throttling in sent.throttlings:
+            reason = {"dynamo_bao.throttling.reason": throttling.reasons[0]} if throttling.reasons else {}
+            self._throttles.add(1, {**common, **reason})
+        for kind, units in (("read", sent.capacity.read), ("write", sent.capacity.write)):
+            if units:
+                self._capacity.add(units, {**common, "dynamo_bao.capacity.kind": kind})
+
+    def flush(self, done: Round) -> None:
+        """Counts a round that answered pending lookups or queries."""
+        self._rounds.add(1, {"dynamo_bao.round.kind": done.kind})
 
 
 def attributes(sent: SentRequest) -> dict[str, Any]:
     """A request's figures under their conventional names."""
     found: dict[str, Any] = {
-        "db.system.name": "aws.dynamodb",
-        "db.operation.name": sent.operation,
-        "db.operation.batch.size": sent.count,
+        **_common(sent),
         "aws.dynamodb.table_names": sent.tables,
         "dynamo_bao.read_units": sent.capacity.read,
         "dynamo_bao.write_units": sent.capacity.write,
         "dynamo_bao.attempts": sent.attempts,
+        **_failure(sent),
     }
-    if len(sent.tables) == 1:
-        found["db.collection.name"] = sent.tables[0]
-    if sent.error is not None:
-        found["error.type"] = sent.error
+    if sent.operation in BATCHES and sent.count > 1:
+        found["db.operation.batch.size"] = sent.count
+    if sent.index is not None:
+        found["aws.dynamodb.index_name"] = sent.index
+    if sent.consumed:
+        listed = sent.consumed if isinstance(sent.consumed, list) else [sent.consumed]
+        found["aws.dynamodb.consumed_capacity"] = tuple(json.dumps(one, default=str) for one in listed)
+    if sent.status is not None:
+        found["http.response.status_code"] = sent.status
+    if sent.error_code is not None:
+        found["db.response.status_code"] = sent.error_code
+    if sent.throttlings:
+        found["dynamo_bao.throttles"] = len(sent.throttlings)
     return found
+
+
+def server(manager: Manager) -> dict[str, Any]:
+    """Where requests go, as far as that is known: address, port and region."""
+    wire: Any = getattr(manager.database.transport, "wire", None)
+    manner = getattr(wire, "manner", None)
+    if manner is None:
+        return {}
+    parts = urlsplit(manner.url)
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    return {"server.address": parts.hostname or "", "server.port": port, "cloud.region": manner.region}
+
+
+def _common(sent: SentRequest) -> dict[str, Any]:
+    common: dict[str, Any] = {"db.system.name": "aws.dynamodb", "db.operation.name": sent.operation}
+    if len(sent.tables) == 1:
+        common["db.collection.name"] = sent.tables[0]
+    return common
+
+
+def _failure(sent: SentRequest) -> dict[str, Any]:
+    """What a request failed with: DynamoDB's code, or the class of the error where no reply came."""
+    return {} if sent.error is None else {"error.type": sent.error_code or sent.error}

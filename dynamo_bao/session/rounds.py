@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from attrs import Factory, define, field
 
 from dynamo_bao.capacity import NOTHING_CONSUMED, Capacity
-from dynamo_bao.database import Database
+from dynamo_bao.database import Database, RepeatedWarning
 from dynamo_bao.errors import BudgetExceededError
 from dynamo_bao.foreign import is_from_signal
 from dynamo_bao.keys import named
@@ -57,6 +57,10 @@ class SentRequest:
         error: the class of the error it ended with; None where it was answered.
         repeated: whether it was sent for what an earlier reply left unprocessed.
         throttlings: the attempts that DynamoDB refused because of throughput, each with what was throttled and why.
+        index: the index that was asked; None for the table.
+        consumed: the ``ConsumedCapacity`` of the reply as it came, by table; None where there is none.
+        error_code: DynamoDB's code for the error, such as ``ValidationException``; None where it gave none.
+        status: the HTTP status; None where no reply came.
     """
 
     operation: str
@@ -71,6 +75,10 @@ class SentRequest:
     error: str | None = None
     repeated: bool = False
     throttlings: tuple[Throttling, ...] = ()
+    index: str | None = None
+    consumed: Any = None
+    error_code: str | None = None
+    status: int | None = None
 
 
 @define(eq=False)
@@ -98,6 +106,7 @@ class Round:
     waves: int = 1
     _rounds: Rounds | None = field(default=None, repr=False, alias="rounds")
     _budgets: Sequence[Budget] = field(default=(), repr=False, alias="budgets")
+    warnings: dict[Any, RepeatedWarning] = field(factory=dict, repr=False)
 
     def __enter__(self) -> Round:
         return self
@@ -149,6 +158,10 @@ class Round:
             None,
             reply.repeated,
             reply.throttlings,
+            reply.request.written.get("IndexName"),
+            reply.parsed.get("ConsumedCapacity"),
+            None,
+            200,
         )
         self.requests.append(sent)
         tell(database.observers.on_request, sent)
@@ -185,6 +198,9 @@ class Round:
             type(failed.error).__name__,
             failed.repeated,
             failed.throttlings,
+            failed.request.written.get("IndexName"),
+            None,
+            *_refusal_of(failed.error),
         )
         self.requests.append(sent)
         tell(database.observers.on_request, sent)
@@ -199,6 +215,16 @@ class Round:
             raise
         self.add(database, reply, about)
         return reply
+
+
+def _refusal_of(error: Exception) -> tuple[str | None, int | None]:
+    """The code and the HTTP status of an error reply; None for both where no reply came."""
+    for one in (error, error.__cause__):
+        response: Any = getattr(one, "response", None)
+        if isinstance(response, dict):
+            code = response.get("Error", {}).get("Code")
+            return code, response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+    return getattr(error, "code", None), None
 
 
 watchers: list[Callable[[Round, Rounds | None], object]] = []
@@ -295,14 +321,32 @@ class Rounds:
             return
         times = self._alone[done.cause] = self._alone.get(done.cause, 0) + 1
         if times == N_PLUS_ONE:
-            what = "query" if done.kind == "queries" else "key"
-            log.warning(
-                "N+1: %s has fetched one %s at a time, %d times so far. Find them all before looking at the first, "
-                "or load relations with load_related=True.",
-                done.cause,
-                what,
-                N_PLUS_ONE,
-            )
+            _warn_of_n_plus_one(done)
+
+
+def _warn_of_n_plus_one(done: Round) -> None:
+    """Logs that a line fetches one thing at a time: once a minute, with how many sessions it was since."""
+    warnings, what = done.warnings, "query" if done.kind == "queries" else "key"
+    warning = warnings.setdefault((done.cause, what), RepeatedWarning())
+    if not warning.is_due(done.started):
+        return
+    times, warning.count = warning.count, 0
+    sent = done.requests[0]
+    log.warning(
+        "N+1: %s has fetched one %s at a time, %d times so far%s. Find them all before looking at the first, "
+        "or load relations with load_related=True.",
+        done.cause,
+        what,
+        N_PLUS_ONE,
+        f" (in {times} contexts since this was logged last)" if times > 1 else "",
+        extra={
+            "operation": sent.operation,
+            "table": ", ".join(sent.tables),
+            "keys": N_PLUS_ONE,
+            "duration": done.seconds,
+            "count": times,
+        },
+    )
 
 
 def open_round(rounds: Rounds | None, database: Database, kind: str) -> Round:
@@ -312,11 +356,12 @@ def open_round(rounds: Rounds | None, database: Database, kind: str) -> Round:
         BudgetExceededError: where a budget of this session or of one around it allows no more.
     """
     cause, clock = named(Cause, calling_line()), database.transport.clock
+    warnings = database.observers.warnings
     if rounds is None:
-        return Round(0, kind, cause, clock.now(), clock)
+        return Round(0, kind, cause, clock.now(), clock, warnings=warnings)
     budgets = rounds.budgets
     for budget in budgets:
         budget.begin(cause, kind in ("write", "commit"))
     stats = rounds.stats
     stats.round_trips += 1
-    return Round(stats.round_trips, kind, cause, clock.now(), clock, 0.0, [], 1, rounds, budgets)
+    return Round(stats.round_trips, kind, cause, clock.now(), clock, 0.0, [], 1, rounds, budgets, warnings)

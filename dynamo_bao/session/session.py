@@ -106,7 +106,17 @@ class Session(Objects):
         self._lookups.clear()
         self._queries.clear()
         self._identity.clear()
-        log.debug("session closed: %d round trips, %d keys", self.stats.round_trips, self.stats.keys_fetched)
+        log.debug(
+            "session closed: %d round trips, %d keys",
+            self.stats.round_trips,
+            self.stats.keys_fetched,
+            extra={
+                "operation": "session",
+                "keys": self.stats.keys_fetched,
+                "requests": self.stats.requests,
+                "duration": sum(done.seconds for done in self.rounds.kept),
+            },
+        )
 
     def budget(
         self,

@@ -165,6 +165,11 @@ class LeanWire:
         """The boto3 client of this process."""
         return self.boto.client
 
+    @property
+    def manner(self) -> Manner | None:
+        """How requests are sent; None before the first."""
+        return self.boto.manner if self._route is None else self._route.manner
+
     def close(self) -> None:
         route, self._route = self._route, None
         if route is not None:

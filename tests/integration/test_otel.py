@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 
 import pytest
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -14,7 +16,7 @@ from dynamo_bao import ConfigurationError, Manager, ThrottledError, init_models,
 from dynamo_bao.testing import FaultInjectingTransport, throttled
 from dynamo_bao.transport.opening import embedded_transport
 from tests.support.clocks import FakeTime
-from tests.support.models import Org
+from tests.support.models import Org, Post
 
 
 @pytest.fixture
@@ -60,7 +62,67 @@ def test_an_error_is_the_spans_status(
             Org.create(org_id="acme", name="Acme")
     (span,) = exporter.get_finished_spans()
     assert span.status.status_code is StatusCode.ERROR
-    assert span.attributes is not None and span.attributes["error.type"] == "ThrottledError"
+    assert span.attributes is not None and (
+        span.attributes["error.type"] == "ProvisionedThroughputExceededException"
+    )
+    assert span.attributes["dynamo_bao.throttles"] == 10
+
+
+def test_attributes_follow_the_conventions(
+    embedded: Manager, provider: TracerProvider, exporter: InMemorySpanExporter
+) -> None:
+    """Server, region, status, capacity of each table and index are there; a size is only a batch's."""
+    otel.instrument(embedded, provider)
+    Org.create(org_id="acme", name="Acme")
+    with run_with_batch_context():
+        assert not any([Org.find("a"), Org.find("b")])
+        assert not list(Post.query_by_index("posts_for_user", "u"))
+    put, batch, query = exporter.get_finished_spans()
+    for span in (put, batch, query):
+        assert span.attributes is not None
+        assert span.attributes["db.system.name"] == "aws.dynamodb"
+        assert span.attributes["cloud.region"] == "us-east-1"
+        assert "amazonaws" in str(span.attributes["server.address"])
+        assert (span.attributes["server.port"], span.attributes["http.response.status_code"]) == (443, 200)
+        assert "TableName" in str(span.attributes["aws.dynamodb.consumed_capacity"])
+        assert ("db.operation.batch.size" in span.attributes) is (span is batch)
+        assert "error.type" not in span.attributes
+    assert query.attributes is not None and query.attributes["aws.dynamodb.index_name"] == "gsi2"
+
+
+def test_to_instrument_twice_changes_nothing(
+    embedded: Manager, provider: TracerProvider, exporter: InMemorySpanExporter
+) -> None:
+    """One span a request, however often."""
+    otel.instrument(embedded, provider)
+    otel.instrument(embedded, provider)
+    assert not Org.find("a")
+    assert len(exporter.get_finished_spans()) == 1
+
+
+def test_metrics_count_requests_throttles_capacity_and_rounds(table_name: str) -> None:
+    """By operation and table; a throttled attempt with its reason."""
+    reader = InMemoryMetricReader()
+    fault = throttled(reasons=["TableReadKeyRangeThroughputExceeded"])
+    transport = FaultInjectingTransport(embedded_transport().wire, clock=FakeTime().clock)
+    with init_models(models=[Org], table_name=table_name, transport=transport) as manager:
+        manager.create_table()
+        otel.instrument(manager, meter_provider=MeterProvider([reader]))
+        transport.inject([fault, fault])
+        with run_with_batch_context():
+            assert not Org.find("a")
+        Org.create(org_id="a", name="A")
+    data = reader.get_metrics_data()
+    assert data is not None
+    sums: dict[str, float] = {}
+    for metric in data.resource_metrics[0].scope_metrics[0].metrics:
+        for point in metric.data.data_points:
+            sums[metric.name] = sums.get(metric.name, 0) + getattr(point, "value", getattr(point, "count", 0))
+    assert sums["dynamo_bao.requests"] == 4
+    assert sums["dynamo_bao.throttles"] == 2
+    assert sums["dynamo_bao.rounds"] == 1
+    assert sums["db.client.operation.duration"] == 2
+    assert sums["dynamo_bao.consumed_capacity"] > 0
 
 
 def test_without_the_extra_it_says_what_to_install(

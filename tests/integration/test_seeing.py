@@ -287,3 +287,29 @@ def test_iterating_keeps_nothing(embedded: Manager) -> None:
     with run_with_batch_context() as session:
         assert sum(len(batch) for batch in Post.iterate_all(batch_size=50)) == 250
         assert int(repr(session).split(" pending, ")[1].split(" known")[0]) <= 1
+
+
+def test_the_same_line_is_warned_of_once_a_minute(table_name: str, caplog: pytest.LogCaptureFixture) -> None:
+    """Under load a line of N+1 is one line of the log a minute, with a count, and with figures as fields."""
+    time = FakeTime()
+    transport = FaultInjectingTransport(embedded_transport().wire, clock=time.clock)
+
+    def serve() -> None:
+        with run_with_batch_context(fetch="one"):
+            for number in range(6):
+                Org.find(f"{number}").exists()
+
+    with init_models(models=[Org], table_name=table_name, transport=transport) as manager:
+        manager.create_table()
+        with caplog.at_level(logging.WARNING, "dynamo_bao.session"):
+            for _ in range(40):
+                serve()
+            time.sleep(61)
+            serve()
+    first, second = (record for record in caplog.records if "N+1" in record.getMessage())
+    assert "40 contexts" in second.getMessage()
+    assert (vars(first)["count"], vars(second)["count"]) == (1, 40)
+    for record in (first, second):
+        fields = vars(record)
+        assert (fields["operation"], fields["table"], fields["keys"]) == ("BatchGetItem", table_name, 5)
+        assert fields["duration"] >= 0
