@@ -86,7 +86,14 @@ from dynamo_bao.fields import (
     UuidField,
     VersionField,
 )
-from dynamo_bao.indexes import Index, PrimaryKey, UniqueConstraint
+from dynamo_bao.indexes import (
+    ChildQueryMethod,
+    FindMethod,
+    Index,
+    PrimaryKey,
+    QueryMethod,
+    UniqueConstraint,
+)
 from dynamo_bao.iteration import Iteration
 from dynamo_bao.manager import Manager, init_models
 from dynamo_bao.model import Model
@@ -120,6 +127,7 @@ __all__ = [
     "BooleanField",
     "BudgetExceededError",
     "Capacity",
+    "ChildQueryMethod",
     "CommitError",
     "CommitFigures",
     "ConcurrencyError",
@@ -136,6 +144,7 @@ __all__ = [
     "DurationField",
     "EnumField",
     "Field",
+    "FindMethod",
     "FloatField",
     "IfMissing",
     "Increment",
@@ -160,6 +169,7 @@ __all__ = [
     "Prepend",
     "PrimaryKey",
     "QueryError",
+    "QueryMethod",
     "QueryResult",
     "Related",
     "RelatedField",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from attrs import frozen
 
@@ -13,6 +13,7 @@ from dynamo_bao.registry import repository_of
 from dynamo_bao.results import QueryResult
 
 M = TypeVar("M")
+Found = TypeVar("Found", covariant=True)
 
 
 @frozen
@@ -87,3 +88,47 @@ class UniqueConstraint(ConstraintDeclaration):
 
     def __get__(self, instance: object, owner: type[M]) -> BoundConstraint[M]:
         return BoundConstraint(owner, self.name or "")
+
+
+# --- the types of methods that models get at run time -----------------------------------------------
+
+
+class QueryMethod(Protocol[M]):
+    """The type of a query by an index that a class gets at run time, such as ``User.query_by_status``.
+
+    Checkers know such a method where the class declares it; nothing else changes.
+
+    Example:
+        >>> class User(Model, prefix="u"):
+        ...     status: str = StringField()
+        ...     by_status = Index("status", id="gsi1")
+        ...     query_by_status: ClassVar[QueryMethod["User"]]
+    """
+
+    def __call__(
+        self, value: object = None, sort_condition: Any = None, **options: Unpack[QueryOptions]
+    ) -> QueryResult[M]: ...
+
+
+class ChildQueryMethod(Protocol[M]):
+    """The type of a query for its children that a parent gets at run time, such as ``user.query_posts``.
+
+    Example:
+        >>> class User(Model, prefix="u"):
+        ...     query_posts: ClassVar[ChildQueryMethod["Post"]]
+    """
+
+    def __call__(self, sort_condition: Any = None, **options: Unpack[QueryOptions]) -> QueryResult[M]: ...
+
+
+class FindMethod(Protocol[Found]):
+    """The type of a find by a unique value that a class gets at run time, such as ``User.find_by_email``.
+
+    Example:
+        >>> class User(Model, prefix="u"):
+        ...     email: str = StringField()
+        ...     unique_email = UniqueConstraint("email", id="uc1")
+        ...     find_by_email: ClassVar[FindMethod["User"]]
+    """
+
+    def __call__(self, value: object) -> Found | None: ...

@@ -27,7 +27,7 @@ def mypy(file: Path) -> dict[int, str]:
         cwd=ROOT,
     )
     assert result.returncode in (0, 1), result.stdout + result.stderr
-    name = re.escape(str(file.relative_to(ROOT)))
+    name = re.escape(str(file.relative_to(ROOT) if file.is_relative_to(ROOT) else file))
     found = re.finditer(rf"^{name}:(\d+): error: (.*)$", result.stdout, re.MULTILINE)
     lines = {int(match[1]): match[2] for match in found}
     assert bool(lines) == (result.returncode == 1), result.stdout
