@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
-from dynamo_bao.document_diff import edited
+from dynamo_bao.document_diff import edited, same_stored
 from dynamo_bao.errors import (
     BaoError,
     ConditionalError,
@@ -22,6 +22,7 @@ from dynamo_bao.errors import (
 )
 from dynamo_bao.expressions.conditions import Attribute, Compare, Condition, Exists, Negation, all_of
 from dynamo_bao.fields.base import Field
+from dynamo_bao.fields.text import VersionField
 from dynamo_bao.filling import absorb, absorb_own, fill, new_loaded
 from dynamo_bao.instances import (
     Home,
@@ -44,6 +45,7 @@ from dynamo_bao.tenancy import bound_tenant
 from dynamo_bao.tracking import Known, Loaded, form_of
 from dynamo_bao.wire import AttributeValue, Item
 from dynamo_bao.writes.actions import STORED, Action, WritePlan
+from dynamo_bao.writes.execute import VERSIONS
 from dynamo_bao.writes.parts import Parts, left_by
 from dynamo_bao.writes.plans import (
     Delta,
@@ -252,7 +254,7 @@ class Saving(Change):
             mark_missing(self.instance)
         elif isinstance(error, WriteOutcomeUnknownError):
             state_of(self.instance).doubt = error
-        return version_conflict(self.subject.schema, error)
+        return version_conflict(self.subject.schema, error, self.assumed)
 
     def settle(self, stored: Item | None) -> Any:
         if stored is None:
@@ -311,7 +313,7 @@ class Updating(Change):
         return plan_update(self.subject, self.changes, known, self.wanted)
 
     def refused(self, error: BaoError) -> BaoError:
-        return version_conflict(self.subject.schema, error) if self.assumed else error
+        return version_conflict(self.subject.schema, error, self.assumed)
 
     def settle(self, stored: Item | None) -> Any:
         item = self.reread() if stored is None else stored  # a transaction does not return what it left
@@ -340,7 +342,7 @@ class Deleting(Change):
     def refused(self, error: BaoError) -> BaoError:
         if isinstance(error, ItemNotFoundError) and self.session is not None:
             self.session.forget(self.home, self.subject.identity)
-        return version_conflict(self.subject.schema, error) if self.assumed else error
+        return version_conflict(self.subject.schema, error, self.assumed)
 
     def settle(self, stored: Item | None) -> Any:
         known = self._known_object()
@@ -391,13 +393,22 @@ def known_of(instance: Any) -> Loaded | None:
     return None if state_of(instance).kept is None else loaded_of(instance)
 
 
-def version_conflict(schema: Schema, error: BaoError) -> BaoError:
-    """The error of a condition on a versioned item, as the conflict it most likely is."""
-    if not schema.versioned or type(error) is not ConditionalError:
+def version_conflict(schema: Schema, error: BaoError, assumed: Assumed) -> BaoError:
+    """The error of a condition on a versioned item: a conflict where the version is not the one that was assumed.
+
+    Where it is the same, another condition did not hold, and the error is what it was.
+    """
+    attributes = [str(field.attribute) for field in schema.fields.values() if isinstance(field, VersionField)]
+    if type(error) is not ConditionalError or not any(name in assumed for name in attributes):
+        return error
+    stored: Item | None = error.__dict__.pop(VERSIONS, None)
+    if stored is not None and all(
+        same_stored(stored.get(name), assumed[name]) for name in attributes if name in assumed
+    ):
         return error
     return VersionConflictError(
-        f"{schema.name} {error.key!r}: what is stored is newer than what was loaded (or the condition did not hold); "
-        f"nothing was written. refresh() the instance and apply the change again.",
+        f"{schema.name} {error.key!r}: what is stored has another version than what was loaded; nothing was written. "
+        f"refresh() the instance and apply the change again.",
         model=error.model,
         key=error.key,
         operation=error.operation,

@@ -16,6 +16,7 @@ from dynamo_bao.construction import comparable, parts_of, rebuild, values_of
 from dynamo_bao.constructors import constructor_of
 from dynamo_bao.context import is_inside_batch_context
 from dynamo_bao.definition import Declared, Options
+from dynamo_bao.errors import ValidationError
 from dynamo_bao.fields.calendar import DateField, DurationField, TimeField
 from dynamo_bao.fields.containers import ListField, MapField
 from dynamo_bao.fields.documents import JsonField
@@ -288,6 +289,11 @@ class Model(Instance):
     @classmethod
     def from_dict(cls: type[M], values: Mapping[str, Any]) -> M:
         """A new (transient) instance from field values, such as `to_dict` gives."""
+        if not isinstance(values, Mapping) or not all(isinstance(name, str) for name in values):
+            raise ValidationError(
+                f"{cls.__name__}.from_dict takes values by field, not {type(values).__name__}; give a dict such as "
+                f"to_dict() gives."
+            )
         return cls(**values)
 
     @staticmethod

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from types import NoneType
 from typing import Any, TypedDict
 
 from attrs import frozen
@@ -115,6 +116,9 @@ class Query:
                 raise QueryError(
                     f"{what}={number!r}; give a whole number of at least 1, or leave it out.", index=name
                 )
+        for what in ("count_only", "consistent_read"):
+            if not isinstance(options.get(what, False), (bool, NoneType)):
+                raise QueryError(f"{what}={options.get(what)!r:.200}; give True or False.", index=name)
         if direction not in DIRECTIONS:
             raise QueryError(f"direction={direction!r}; use 'ASC' or 'DESC'.", index=name)
         if consistent_read and isinstance(shape, IndexShape):
@@ -235,18 +239,38 @@ def _parameters(
 def _relations(home: Home, options: QueryOptions) -> tuple[str, ...] | None:
     """The relations to load with the matches, None for all; every field named is checked to be one."""
     asked = options.get("load_related", False)
-    if isinstance(asked, str) or not isinstance(asked, (bool, Sequence)):
-        raise QueryError(
-            f"{home.schema.name}: load_related={asked!r}; use True, or a list of relation fields such as "
-            f'["user_id", "user_id.org_id"].'
-        )
-    named = (*(() if isinstance(asked, bool) else asked), *(options.get("related_fields") or ()))
+    asked = False if asked is None else asked
+    if isinstance(asked, str):
+        raise _no_relation(home, "load_related", asked, f"True, or a list of relation fields: [{asked!r}]")
+    named = () if isinstance(asked, bool) else relation_paths(home, "load_related", asked)
+    named += relation_paths(home, "related_fields", options.get("related_fields"))
     only = options.get("related_only")
+    if only is not None and not isinstance(only, str):
+        raise _no_relation(home, "related_only", only, 'the name of one relation field, such as "user_id"')
     for path in (*named, *([only] if only is not None else [])):
         spot = home
         for field in path.split("."):
             spot = spot.related_home(field)
     return named or (None if asked is True else ())
+
+
+def relation_paths(home: Home, option: str, given: Any) -> tuple[str, ...]:
+    """The relation fields that an option names: one, or several of them."""
+    if given is None:
+        return ()
+    if isinstance(given, str):
+        return (given,)
+    wanted = 'a list of relation fields, such as ["user_id", "user_id.org_id"]'
+    if isinstance(given, Mapping) or not isinstance(given, Iterable):
+        raise _no_relation(home, option, given, wanted)
+    names = tuple(given)
+    if not all(isinstance(name, str) for name in names):
+        raise _no_relation(home, option, given, wanted)
+    return names
+
+
+def _no_relation(home: Home, option: str, given: object, wanted: str) -> QueryError:
+    return QueryError(f"{home.schema.name}: {option}={given!r:.200}; give {wanted}.")
 
 
 _NOT_THE_QUERY = frozenset(("Limit", "Select", "ReturnConsumedCapacity", "ConsistentRead"))

@@ -11,7 +11,7 @@ from dynamo_bao.instances import Status, state_of
 from dynamo_bao.links import remember_related, remembered_related
 from dynamo_bao.loading import Wish, load_relations
 from dynamo_bao.peers import Origin
-from dynamo_bao.query import QueryOptions
+from dynamo_bao.query import QueryOptions, relation_paths
 from dynamo_bao.reading import get_instance
 from dynamo_bao.registry import repository_of
 from dynamo_bao.repository import Repository
@@ -88,6 +88,7 @@ def _repository(instance: Any) -> Repository[Any]:
 def load_related(instance: Any, names: Iterable[str] | None) -> None:
     """Loads the targets of the named relation fields (all of them by default), in one round."""
     repository = _repository(instance)
+    names = None if names is None else relation_paths(repository, "load_related_data", names)
     if state_of(instance).home is None:
         enter(repository.database, repository.schema.name, "load_related_data")
         for name in relation_names_of(repository) if names is None else names:

@@ -150,9 +150,11 @@ class Repository(StoredModel[M], WholeModel[M]):
             keys: as `find` takes them; all are checked before any is asked for.
         """
         session, tenant = enter(self.database, self.schema.name, "batch_find")
-        if isinstance(keys, str):
+        if keys is not None and (
+            isinstance(keys, (str, bytes, Mapping, self.model)) or not isinstance(keys, Iterable)
+        ):
             raise ValidationError(
-                f"{self.schema.name}.batch_find takes several ids, not one text; give [id].",
+                f"{self.schema.name}.batch_find takes several ids, not one {type(keys).__name__}; give [id].",
                 self.schema.key_names[0],
             )
         identities = [self.identify(tenant, key) for key in keys or ()]
@@ -282,6 +284,8 @@ class Repository(StoredModel[M], WholeModel[M]):
         return best
 
     def _queried(self, name: str) -> IndexShape | PrimaryShape:
+        if not isinstance(name, str):
+            raise QueryError(f"{self.schema.name}: {name!r:.200} is no name of an index; give a text.")
         if name in (self.schema.primary.name, "primary_key"):
             return self.schema.primary
         shape = self.schema.indexes.get(name)
@@ -309,6 +313,12 @@ class Repository(StoredModel[M], WholeModel[M]):
         """The instances that have these unique values, by value; two rounds for any number of them."""
         session, tenant = enter(self.database, self.schema.name, "find_by_unique_constraint", name)
         constraint = constraint_named(self.schema, name)
+        if isinstance(values, (str, bytes, Mapping)) or not isinstance(values, Iterable):
+            raise ValidationError(
+                f"{self.schema.name}: several values of {constraint.field.name} are needed, not one "
+                f"{type(values).__name__}; give [value].",
+                constraint.field.name,
+            )
         stored = {value: stored_value(constraint, value) for value in values}
         keys = {value: constraint.guard_key(tenant, one) for value, one in stored.items()}
         guards = get_items(self, keys.values(), session, consistent=True)

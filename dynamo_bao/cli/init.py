@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 from pathlib import Path
 
 import click
@@ -172,7 +173,10 @@ def _report(table: str, made: bool, new: list[str], kept: list[str], dry_run: bo
 
 def _settings_text(connection: Connection, table: str, yaml: bool) -> str:
     """The settings file: the table, where it is as far as it was said, and where models are."""
-    lines = ["[db]", f"table_name = {_quoted(table)}", ""]
+    secret = (
+        f'cursor_secret = "{secrets.token_urlsafe(32)}"  # in production set DYNAMO_BAO_CURSOR_SECRET instead'
+    )
+    lines = ["[db]", f"table_name = {_quoted(table)}", secret, ""]
     aws = {"region": connection.region, "endpoint_url": connection.endpoint_url}
     given = [f"{name} = {_quoted(value)}" for name, value in aws.items() if value is not None]
     if given:

@@ -25,6 +25,8 @@ else:
 
 F = TypeVar("F", bound="Field")
 _MUTABLE = (list, dict, set, bytearray)
+_COUNTS = ("max_length", "min_length", "max_member_count", "max_string_length", "precision")
+_BOUNDS = ("minimum", "maximum")
 _PLAIN_FACTORIES: tuple[Any, ...] = (list, dict, set)
 
 
@@ -169,7 +171,22 @@ class Field(_LooksLikeAny):  # type: ignore[misc]  # looking like Any to checker
         twin = copy.copy(self)
         twin.name, twin.model, twin.attribute = name, model, attribute
         twin.nullable = (self.nullable or nullable) and self.required is not True
+        twin._check_options()
         return twin
+
+    def _check_options(self) -> None:
+        """Has options be what their kinds say, as some of them become source that is compiled."""
+        if not isinstance(self.attribute, str):
+            raise self.misdeclared(f"attribute={self.attribute!r} is no text.")
+        self.attribute = str.__str__(self.attribute)
+        for name in (*_COUNTS, *_BOUNDS):
+            number = getattr(self, name, None)
+            if number is None:
+                continue
+            if isinstance(number, bool) or not isinstance(number, int) or (name in _COUNTS and number < 0):
+                wanted = "a whole number of at least 0" if name in _COUNTS else "a whole number"
+                raise self.misdeclared(f"{name}={number!r:.100}; give {wanted}.")
+            setattr(self, name, int.__add__(number, 0))  # of a subclass the plain number
 
     # --- values -----------------------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from dynamo_bao.checkers import Unpack
-from dynamo_bao.errors import QueryError
+from dynamo_bao.errors import ConfigurationError, QueryError
 from dynamo_bao.fields.base import Field, FieldOptions
 from dynamo_bao.numbers import integer_key, parse_integer, parse_integer_key
 from dynamo_bao.ulids import is_ulid, new_ulid
@@ -80,8 +80,8 @@ class StringField(Field):
         super().__init__(**options)
         self.max_length = max_length
         self.min_length = min_length
-        self.pattern = re.compile(pattern) if pattern is not None else None
-        self.choices = tuple(choices) if choices is not None else None
+        self.pattern = None if pattern is None else _compiled(pattern)
+        self.choices = None if choices is None else _several(choices)
 
     def fine_source(self) -> str | None:
         plain = self.plain_source()
@@ -125,6 +125,19 @@ class StringField(Field):
 
     def to_key(self, value: str) -> str:
         return value
+
+
+def _compiled(pattern: object) -> re.Pattern[str]:
+    try:
+        return re.compile(pattern)  # type: ignore[call-overload, no-any-return]
+    except (re.error, TypeError, RecursionError) as error:
+        raise ConfigurationError(f"pattern={pattern!r:.100} is no regular expression: {error}.") from error
+
+
+def _several(choices: object) -> tuple[str, ...]:
+    if isinstance(choices, (str, bytes)) or not isinstance(choices, Iterable):
+        raise ConfigurationError(f"choices={choices!r:.100}; give a list of texts.")
+    return tuple(choices)
 
 
 class UlidField(StringField):

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from dynamo_bao.instances import Home
-from dynamo_bao.upkeep.journal import Journal, synced, work_on
+from dynamo_bao.upkeep.journal import Journal, own_file, synced, work_on
 from dynamo_bao.upkeep.jsonlines import line_of
 from dynamo_bao.upkeep.steps import Step
 from dynamo_bao.upkeep.ways import Way
@@ -70,10 +70,9 @@ def _exported(
     home: Home, way: Way, target: Path, journal: Journal, state: dict[str, Any] | None
 ) -> Iterator[Step]:
     part = target.with_name(target.name + PART)
-    if state is None or not part.exists() or part.stat().st_size < state["bytes"]:
+    if state is None or part.is_symlink() or not part.exists() or part.stat().st_size < state["bytes"]:
         state = {"bytes": 0, "done": 0, "count": 0, "total": way.total(), "position": None, "ended": False}
-        part.write_bytes(b"")
-    with part.open("r+b") as file:
+    with own_file(part) as file:
         file.truncate(state["bytes"])  # lines of a page that was not noted are written again
         file.seek(state["bytes"])
         for rows in way.pages(state["position"]) if not state["ended"] else ():

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from attrs import frozen
 
@@ -65,7 +66,8 @@ class Journal:
     def save(self, state: Mapping[str, Any]) -> None:
         """Keeps the state; it is on the disk when this returns."""
         fresh = self.path.with_name(self.path.name + ".new")
-        with fresh.open("wb") as file:
+        fresh.unlink(missing_ok=True)
+        with own_file(fresh) as file:
             file.write(json.dumps({"about": dict(self.about), "state": dict(state)}).encode())
             synced(file)
         fresh.replace(self.path)
@@ -74,6 +76,29 @@ class Journal:
         """Forgets the work, which is done."""
         self.path.unlink(missing_ok=True)
         self.path.with_name(self.path.name + ".new").unlink(missing_ok=True)
+
+
+def own_file(path: Path) -> IO[bytes]:
+    """A file that is written beside the one it becomes: readable by nobody else, and never somebody else's.
+
+    Raises:
+        ConfigurationError: where the path is a link, or no file, so that another one would be written.
+    """
+    flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+    refused = ConfigurationError(
+        f"{path} is a link, or no plain file, so what is written there would go elsewhere; remove it."
+    )
+    try:
+        handle = os.open(path, flags, 0o600)
+    except OSError as error:
+        if path.is_symlink() or path.is_dir():
+            raise refused from error
+        raise
+    status = os.fstat(handle)
+    if path.is_symlink() or not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
+        os.close(handle)
+        raise refused
+    return os.fdopen(handle, "r+b")
 
 
 def synced(file: Any) -> None:

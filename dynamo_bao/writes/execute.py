@@ -22,6 +22,7 @@ from dynamo_bao.errors import (
     cause_of,
 )
 from dynamo_bao.expressions.conditions import Attribute, Compare
+from dynamo_bao.fields.text import VersionField
 from dynamo_bao.foreign import is_foreign
 from dynamo_bao.keys import Key
 from dynamo_bao.tracking import Known
@@ -37,6 +38,8 @@ Send = Callable[[Request, float], Reply]
 """Sends a request by a deadline, and counts it."""
 
 
+VERSIONS = "_dynamo_bao_versions"
+"""Under what name the error of a condition has the versions that are stored, until the change has looked at them."""
 ADDED_PERHAPS = (
     "no reply came to any attempt, and doing it again could count or append twice. "
     "refresh() the instance to see what is stored, then decide."
@@ -138,7 +141,7 @@ class Write:
             self._asked_again = True  # the item may have come into being between the write and the read
             return
         if again == self.plan or self._is_late(deadline):
-            raise self._refused() from cause_of(refusal.cause)
+            raise self._refused(stored) from cause_of(refusal.cause)
         self.plan = again
 
     def is_done(self, deadline: float) -> bool:
@@ -310,13 +313,23 @@ class Write:
             **self._names,
         )
 
-    def _refused(self) -> BaoError:
+    def _refused(self, stored: Item | None = None) -> BaoError:
+        """The error for a condition that did not hold.
+
+        Args:
+            stored: the item that is stored, if that is known; of it the error keeps the versions, to be told apart.
+        """
         what = "Delete condition not met" if self.operation == "delete" else "Condition check failed"
-        return ConditionalError(
+        error = ConditionalError(
             f"{self.item} {self.operation}: {what}; nothing was written. refresh() shows what is stored.",
             operation=self.operation,
             **self._names,
         )
+        if stored is not None and self.subject.schema.versioned:
+            fields = self.subject.schema.fields.values()
+            names = [str(field.attribute) for field in fields if isinstance(field, VersionField)]
+            error.__dict__[VERSIONS] = {name: stored[name] for name in names if name in stored}
+        return error
 
 
 def must_not_be_repeated(error: Exception, writes: Sequence[Write]) -> bool:

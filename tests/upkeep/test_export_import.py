@@ -655,3 +655,28 @@ def test_the_cursor_of_another_iteration_is_refused(manager: Manager) -> None:
     way = Iterating(manager.repository(Note), None)
     with pytest.raises(QueryError):
         next(way.pages({"opened": 99, "open": []}))
+
+
+@pytest.mark.parametrize("link", ["symbolic", "hard"])
+@pytest.mark.parametrize("name", [".part", ".exporting.new", ".exporting"])
+def test_X8_no_file_outside_is_touched_by_an_export(
+    manager: Manager, file: Path, name: str, link: str
+) -> None:
+    """Where a file of the export's own is a link to another one, that one stays as it is."""
+    Account.create(name="ada", email="ada@example.com")
+    outside = file.with_name("outside")
+    outside.write_bytes(b"precious")
+    path = file.with_name(file.name + name)
+    if link == "symbolic":
+        path.symlink_to(outside)
+    else:
+        path.hardlink_to(outside)
+    with suppress(ConfigurationError):
+        exported(manager, Account, file)
+    assert outside.read_bytes() == b"precious"
+
+
+def test_X8_an_export_s_own_files_are_private(manager: Manager, file: Path) -> None:
+    Account.create(name="ada", email="ada@example.com")
+    exported(manager, Account, file)
+    assert file.stat().st_mode & 0o077 == 0
