@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent.parent
-PAGES = ["docs/guide.md", "docs/web.md", "docs/jobs.md"]
+PAGES = ["docs/guide.md", "docs/web.md", "docs/jobs.md", "docs/security.md"]
 NEEDS = {"docs/jobs.md": ("celery", "aws_lambda_powertools")}
 
 
