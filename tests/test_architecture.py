@@ -76,6 +76,7 @@ LEVELS: tuple[tuple[str, tuple[str, ...]], ...] = (
             "transport.reply_check",
             "transport.backoff",
             "transport.retry",
+            "transport.comparisons",
             "transport.embedded",
             "transport.connections",
             "transport.signing",

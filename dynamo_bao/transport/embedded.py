@@ -11,6 +11,7 @@ import threading
 from typing import Any
 
 from dynamo_bao.errors import ConfigurationError
+from dynamo_bao.transport.comparisons import compared_by_type
 
 REGION = "us-east-1"
 CREDENTIALS = {"aws_access_key_id": "embedded", "aws_secret_access_key": "embedded"}
@@ -38,7 +39,7 @@ class EmbeddedEngine:
         """Status, headers and body for one prepared botocore request."""
         from moto.core.request import normalize_request
 
-        with self._lock:
+        with self._lock, compared_by_type():
             status, headers, body = self._handler.dispatch(normalize_request(request))
             for table in self._backend.tables.values():
                 if (

@@ -1,0 +1,189 @@
+"""Conditions in the embedded engine, compared as DynamoDB compares: by type first, and never with an error.
+
+moto compares Python's values, so that a number beside a text is a ``TypeError``, and True is 1. Only the conditions of
+the embedded engine are compared in this way; moto's own for other clients of the process stay as they are.
+"""
+
+from __future__ import annotations
+
+import operator
+import threading
+from base64 import b64decode
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from functools import cache
+from typing import Any, Final
+
+_ORDERED: Final = ("S", "N", "B")
+_ORDERS: Final[Mapping[str, Callable[[Any, Any], Any]]] = {
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
+Typed = tuple[str, Any]
+"""A value with the name of its type, by which two of different types differ."""
+
+
+class _Inside(threading.local):
+    """How many embedded engines are answering in this thread."""
+
+    engines = 0
+
+
+_inside = _Inside()
+
+
+class compared_by_type:  # used as a block: with compared_by_type()
+    """A block in which moto's conditions are those of an embedded engine, and compared by type."""
+
+    def __enter__(self) -> None:
+        _install()
+        _inside.engines += 1
+
+    def __exit__(self, *_: object) -> None:
+        _inside.engines -= 1
+
+
+def typed_value(code: str, value: Any) -> Typed:
+    """A stored value in a form that can be compared.
+
+    >>> typed_value("N", "1.0") == typed_value("N", "1"), typed_value("N", "1") == typed_value("BOOL", True)
+    (True, False)
+    """
+    if code == "N":
+        return code, Decimal(value)
+    if code == "B":
+        return code, value if isinstance(value, bytes) else b64decode(value)
+    if code in ("SS", "NS", "BS"):
+        return code, frozenset(typed_value(code[0], member) for member in value)
+    if code == "L":
+        return code, tuple(map(_typed_member, value))
+    if code == "M":
+        return code, {name: _typed_member(member) for name, member in value.items()}
+    return code, value
+
+
+def _typed_member(member: Any) -> Typed:
+    if isinstance(member, Mapping):
+        ((code, value),) = member.items()
+        return typed_value(code, value)
+    return typed_value(member.type, member.value)
+
+
+def size_of(value: Typed | None) -> int | None:
+    """The size of a value; None for what has none.
+
+    >>> size_of(("S", "é")), size_of(("N", Decimal(5))), size_of(None)
+    (1, None, None)
+    """
+    if value is None or value[0] in ("N", "BOOL", "NULL"):
+        return None
+    return len(value[1])
+
+
+@cache
+def _install() -> None:
+    """Has moto ask, once for the process, whether conditions are an embedded engine's."""
+    from moto.dynamodb import models, responses
+    from moto.dynamodb.models import table
+
+    kinds = _kinds()
+
+    def retyped(parsed: Any) -> Any:
+        if _inside.engines:
+            _retype(parsed, kinds)
+        return parsed
+
+    def retyping(original: Callable[..., Any]) -> Callable[..., Any]:
+        return lambda *arguments, **options: retyped(original(*arguments, **options))
+
+    def with_retyping_parser(original: Callable[..., Any]) -> Callable[..., Any]:
+        def create(*arguments: Any, **options: Any) -> Any:
+            parser = original(*arguments, **options)
+            parser.parse = retyping(parser.parse)
+            return parser
+
+        return create
+
+    for module in (models, table, responses):
+        _replace(module, "get_filter_expression", retyping)
+        _replace(module, "create_condition_expression_parser", with_retyping_parser)
+
+
+def _replace(module: Any, name: str, made: Callable[[Callable[..., Any]], Callable[..., Any]]) -> None:
+    if hasattr(module, name):
+        setattr(module, name, made(getattr(module, name)))
+
+
+def _retype(node: Any, kinds: Mapping[type[Any], type[Any]]) -> None:
+    """Gives the nodes of a condition the classes that compare by type."""
+    node.__class__ = kinds.get(type(node), type(node))
+    for part in vars(node).values():
+        for member in part if isinstance(part, (tuple, list)) else (part,):
+            if hasattr(member, "expr"):
+                _retype(member, kinds)
+
+
+def _kinds() -> dict[type[Any], type[Any]]:
+    """By class of moto's, the class that compares by type in its place."""
+    from moto.dynamodb import comparisons as theirs
+
+    def value_of(node: Any, item: Any) -> Typed | None:
+        if isinstance(node, theirs.FuncSize):
+            size = size_of(value_of(node.attr, item))
+            return None if size is None else ("N", Decimal(size))
+        if isinstance(node, theirs.AttributePath):
+            stored = node._get_attr(item)
+            return None if stored is None else typed_value(stored.type, stored.value)
+        return typed_value(node.type, node.value)
+
+    def ordered(symbol: str) -> Any:
+        def expr(self: Any, item: Any) -> bool:
+            return _in_order(symbol, value_of(self.lhs, item), value_of(self.rhs, item))
+
+        return expr
+
+    def equal(self: Any, item: Any) -> bool:
+        left = value_of(self.lhs, item)
+        return left is not None and left == value_of(self.rhs, item)
+
+    def different(self: Any, item: Any) -> bool:
+        return value_of(self.lhs, item) != value_of(self.rhs, item)
+
+    def between(self: Any, item: Any) -> bool:
+        value = value_of(self.attr, item)
+        low, high = value_of(self.start, item), value_of(self.end, item)
+        return _in_order("<=", low, value) and _in_order("<=", value, high)
+
+    def among(self: Any, item: Any) -> bool:
+        value = value_of(self.attr, item)
+        return value is not None and any(value == value_of(one, item) for one in self.possible_values)
+
+    def contains(self: Any, item: Any) -> bool:
+        return _contains(value_of(self.attr, item), value_of(self.operand, item))
+
+    methods = {
+        theirs.OpEqual: equal,
+        theirs.OpNotEqual: different,
+        theirs.FuncBetween: between,
+        theirs.FuncIn: among,
+        theirs.FuncContains: contains,
+    }
+    methods |= {theirs.COMPARATOR_CLASS[symbol]: ordered(symbol) for symbol in _ORDERS}
+    return {kind: type(kind.__name__, (kind,), {"expr": expr}) for kind, expr in methods.items()}
+
+
+def _in_order(symbol: str, left: Typed | None, right: Typed | None) -> bool:
+    if left is None or right is None or left[0] != right[0] or left[0] not in _ORDERED:
+        return False
+    return bool(_ORDERS[symbol](left[1], right[1]))
+
+
+def _contains(whole: Typed | None, part: Typed | None) -> bool:
+    if whole is None or part is None:
+        return False
+    code, value = whole
+    if code in ("S", "B"):
+        return part[0] == code and part[1] in value
+    return code in ("SS", "NS", "BS", "L") and part in value
