@@ -8,9 +8,11 @@ import sys
 import threading
 import time
 from itertools import pairwise
+from types import SimpleNamespace
 
 import pytest
 
+from dynamo_bao import ulids
 from dynamo_bao.ulids import is_ulid, new_ulid
 
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -37,6 +39,17 @@ def test_each_is_greater_than_the_one_before() -> None:
     """Also within a millisecond, so that ids sort as they were made."""
     made = [new_ulid() for _ in range(5000)]
     assert all(one < other for one, other in pairwise(made))
+
+
+def test_a_later_millisecond_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many were made in those before: the time of an id is that of its making, and never goes back."""
+    source = ulids._Source()
+    seen = []
+    for now in (1_000, 1_000, 1_001, 1_001, 1_500, 1_400, 1_501):
+        monkeypatch.setattr("dynamo_bao.ulids.time", SimpleNamespace(time_ns=lambda now=now: now * 1_000_000))
+        seen.append(source.next())
+    assert [milliseconds(ulid) for ulid in seen] == [1_000, 1_000, 1_001, 1_001, 1_500, 1_500, 1_501]
+    assert seen == sorted(set(seen))
 
 
 def test_threads_never_share_one() -> None:
