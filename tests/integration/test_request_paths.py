@@ -28,6 +28,7 @@ from hypothesis import given, settings, strategies as st
 from moto import mock_aws
 
 from dynamo_bao import (
+    BaoError,
     ConditionalError,
     ConfigurationError,
     Manager,
@@ -517,6 +518,34 @@ def test_a_signature_that_is_wrong_is_told() -> None:
         with pytest.raises(ServiceError, match="InvalidSignature"):
             wire.attempt(GET, PATIENCE)
         assert len(server.asked) == 1
+        wire.close()
+
+
+@pytest.mark.parametrize(
+    ("code", "requests"),
+    [
+        *(
+            (code, 2)
+            for code in (
+                "InvalidSignatureException",
+                "RequestExpired",
+                "RequestTimeTooSkewed",
+                "SignatureDoesNotMatch",
+            )
+        ),
+        *(
+            (code, 1)
+            for code in ("ValidationException", "AccessDeniedException", "ResourceNotFoundException")
+        ),
+    ],
+)
+def test_only_what_a_clock_can_cause_is_signed_again(code: str, requests: int) -> None:
+    """A reply whose date is hours away is no reason to repeat a request that was refused for another one."""
+    with http_server(always(refusal(code, "no", date=time.time() + 7200))) as server:
+        wire = lean_wire(server.url())
+        with pytest.raises(BaoError):
+            wire.attempt(GET, PATIENCE)
+        assert len(server.asked) == requests
         wire.close()
 
 
