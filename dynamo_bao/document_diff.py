@@ -139,18 +139,26 @@ def _differences(
         yield Edit(steps, "remove")
     elif before is not None and _is_unit(before, after, shape):
         yield Edit(steps, "set", restored(after, before, loaded), loaded)
+    elif before is None and "M" in after and not shape.whole:
+        # Somebody else may have made it too: its members are set by themselves where it is there by then.
+        yield from _members(steps, {"M": {}}, after, shape, None)
+        if not after["M"]:
+            yield Edit(steps, "if_missing", after)
     elif before is None or "M" not in before or "M" not in after:
         yield Edit(steps, "set", restored(after, before, loaded))
     else:
-        inside = (loaded or {}).get("M", {})
-        for name in (*before["M"], *(name for name in after["M"] if name not in before["M"])):
-            yield from _differences(
-                (*steps, name),
-                before["M"].get(name),
-                after["M"].get(name),
-                shape.member(name),
-                inside.get(name),
-            )
+        yield from _members(steps, before, after, shape, loaded)
+
+
+def _members(
+    steps: Steps, before: AttributeValue, after: AttributeValue, shape: Shape, loaded: AttributeValue | None
+) -> Iterator[Edit]:
+    """The differences of the members of two maps."""
+    inside = (loaded or {}).get("M", {})
+    for name in (*before["M"], *(name for name in after["M"] if name not in before["M"])):
+        yield from _differences(
+            (*steps, name), before["M"].get(name), after["M"].get(name), shape.member(name), inside.get(name)
+        )
 
 
 def _is_unit(before: AttributeValue, after: AttributeValue, shape: Shape) -> bool:

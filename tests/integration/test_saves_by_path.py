@@ -206,6 +206,25 @@ def test_rule_23_missing_maps_are_made(table: Manager, way: str, stored: Any) ->
     }
 
 
+@pytest.mark.parametrize("way", WAYS)
+def test_rule_23_two_programs_make_the_same_map(table: Manager, way: str) -> None:
+    """A map inside a map that both make has the members of both, an empty one those of the other."""
+    put(table, prefs={"M": {}})
+    mine, theirs = Profile.find("k"), Profile.find("k")
+    assert mine.prefs is not None
+    assert theirs.prefs is not None
+    theirs.prefs["in"] = {"theirs": {"x": 1}}
+    theirs.prefs["empty"] = {"theirs": 1}
+    theirs.save()
+    mine.prefs["in"] = {"mine": {"x": 2}}
+    mine.prefs["empty"] = {}
+    store(mine, way)
+    assert Profile.find("k").prefs == {
+        "in": {"theirs": {"x": 1}, "mine": {"x": 2}},
+        "empty": {"theirs": 1},
+    }
+
+
 @pytest.mark.parametrize("way", ["save", "commit", "atomic"])
 def test_rule_23_a_map_that_is_gone_is_made_again(table: Manager, way: str) -> None:
     """Of a map only with what was changed, of a nested object with all that it needs."""
