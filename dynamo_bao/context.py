@@ -65,6 +65,10 @@ def _close(entry: Entry) -> None:
     entry.what.close()
 
 
+def _close_dropped(session: Session, _: Any) -> None:
+    session.close()
+
+
 def _end(session: Session, error: BaseException) -> None:
     session.close()
     session.require_committed(error)
@@ -206,6 +210,7 @@ class _Resumption:
             self.own = Session(**options)
             self.own.owner, self.own.tenant = self._steps.owner, tenant_if_known()
             self._steps.entry.what, self._steps.entry.release = self.own, _close
+            self._steps.entry.dropped = partial(_close_dropped, self.own)
             self._steps.bind(SESSION, self.own)
 
     def run(self, step: Callable[..., Any], *args: Any) -> Any:

@@ -261,5 +261,5 @@ class _Begun:
         self._leave(error)
 
     def _leave(self, error: BaseException | None) -> None:
-        if self._own is not None:
+        if self._own is not None and self._own.is_entered:
             self._own.__exit__(None if error is None else type(error), error, None)

@@ -190,10 +190,10 @@ class Entry:
     def end(self) -> None:
         """Ends the links, wherever they stand; may be called from anywhere, and again."""
         self.is_over = True
-        for link in self.links:
-            link.end()
         if self.release is not None:
             self.release(self)
+        for link in self.links:
+            link.end()
 
 
 def acting_owner() -> Owner:
@@ -214,6 +214,11 @@ class Block(Generic[R]):
 
     def __init__(self) -> None:
         self._entries: list[Entry] = []
+
+    @property
+    def is_entered(self) -> bool:
+        """Whether it was entered and is still to be left."""
+        return bool(self._entries)
 
     def _begin(self, entry: Entry) -> R:
         """Binds what the block is for, and returns what it yields."""
@@ -452,7 +457,7 @@ class Steps:
 
     def bind(self, kind: str, what: Any) -> None:
         """Binds something for all steps to come, inside of what is bound for them already."""
-        link = Link(kind, what, self.owner, self._top, weakref.ref(self.entry))
+        link = Link(kind, what, self.owner, self._top, weakref.ref(self.entry, self.entry.dropped))
         self.entry.links.append(link)
         self._top = link
 
