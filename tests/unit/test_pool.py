@@ -1,0 +1,83 @@
+"""Calls of one round: in order, as many at once as they may, and none left to wait for."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from dynamo_bao.pool import Pool
+from tests.support.patience import PATIENCE
+
+
+@pytest.fixture
+def pool() -> Iterator[Pool]:
+    pool = Pool()
+    yield pool
+    pool.close()
+
+
+def test_results_are_in_the_order_of_the_calls(pool: Pool) -> None:
+    """Whichever thread carried them."""
+    assert pool.run([lambda number=number: number * number for number in range(50)], 4) == [
+        number * number for number in range(50)
+    ]
+
+
+@pytest.mark.parametrize(("calls", "at_once"), [(1, 4), (5, 1)])
+def test_one_at_a_time_is_the_callers_own_thread(pool: Pool, calls: int, at_once: int) -> None:
+    """Of it no thread is started."""
+    here = threading.current_thread()
+    assert pool.run([threading.current_thread] * calls, at_once) == [here] * calls
+
+
+def test_as_many_run_at_once_as_may(pool: Pool) -> None:
+    """Three meet, and so does the caller with two helpers."""
+    together = threading.Barrier(3, timeout=PATIENCE)
+    pool.run([lambda: together.wait() and None] * 9, 3)
+    assert not together.broken
+
+
+def test_an_exception_keeps_the_rest_from_starting(pool: Pool) -> None:
+    """What waits is not begun, by the caller or any helper."""
+    begun = []
+
+    def call(number: int) -> None:
+        begun.append(number)
+        if number == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        pool.run([lambda number=number: call(number) for number in range(100)], 1)
+    assert begun == [0, 1, 2]
+
+
+def test_closing_waits_for_nobody() -> None:
+    """A helper whose reply does not come ends by itself; whoever closes goes on at once."""
+    pool, started, release, ended = Pool(), threading.Event(), threading.Event(), threading.Event()
+
+    def helped() -> None:
+        if threading.current_thread() is not owner:
+            started.set()
+            release.wait(PATIENCE)
+            ended.set()
+        else:
+            started.wait(PATIENCE)
+
+    def run() -> None:
+        nonlocal owner
+        owner = threading.current_thread()
+        pool.run([helped, helped], 2)
+
+    owner = threading.current_thread()
+    thread = threading.Thread(target=run)
+    thread.start()
+    assert started.wait(PATIENCE)
+    pool.close()
+    assert not ended.is_set()  # closing came back while the helper was still at it
+    release.set()
+    thread.join(PATIENCE)
+    assert ended.wait(PATIENCE)
+    assert pool.run([lambda: 1, lambda: 2], 2) == [1, 2]  # and the pool can be used again
+    pool.close()
