@@ -128,6 +128,7 @@ class Model(Instance):
     @classmethod
     def find(
         cls: type[M],
+        /,
         key: object = None,
         *,
         consistent_read: bool = False,
@@ -142,12 +143,12 @@ class Model(Instance):
         return found
 
     @classmethod
-    def find_or_none(cls: type[M], key: object = None, **options: Any) -> M | None:
+    def find_or_none(cls: type[M], /, key: object = None, **options: Any) -> M | None:
         """The instance for a key, loaded at once, or None."""
         return repository_of(cls).find_or_none(key, **options)
 
     @classmethod
-    def find_or_raise(cls: type[M], key: object = None, **options: Any) -> M:
+    def find_or_raise(cls: type[M], /, key: object = None, **options: Any) -> M:
         """The instance for a key, loaded at once; `ItemNotFoundError` where there is none."""
         return repository_of(cls).find_or_raise(key, **options)
 

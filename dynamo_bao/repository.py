@@ -72,7 +72,13 @@ class Repository(StoredModel[M], WholeModel[M]):
     # --- reading ---------------------------------------------------------------------------------
 
     def find(
-        self, key: object = None, *, consistent_read: bool = False, bypass_cache: bool = False, **parts: Any
+        self,
+        /,
+        key: object = None,
+        *,
+        consistent_read: bool = False,
+        bypass_cache: bool = False,
+        **parts: Any,
     ) -> M:
         """The instance for a key; inside a batch context it is loaded when it is first looked at.
 
@@ -121,12 +127,12 @@ class Repository(StoredModel[M], WholeModel[M]):
             )
         return parts
 
-    def find_or_none(self, key: object = None, **options: Any) -> M | None:
+    def find_or_none(self, /, key: object = None, **options: Any) -> M | None:
         """`find`, loaded at once; None where no such item is stored."""
         found = self.find(key, **options)
         return found if self._is_there(found) else None
 
-    def find_or_raise(self, key: object = None, **options: Any) -> M:
+    def find_or_raise(self, /, key: object = None, **options: Any) -> M:
         """`find`, loaded at once.
 
         Raises:

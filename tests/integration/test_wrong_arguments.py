@@ -245,3 +245,14 @@ def test_numbers_of_other_classes_are_taken_as_plain_ones() -> None:
         assert Bounded.create(name="abc").name == "abc"
         with pytest.raises(ValidationError, match="at most 3"):
             Bounded.create(name="abcd")
+
+
+@pytest.mark.parametrize("name", ["self", "cls", "key", "value", "index", "parts"])
+def test_a_key_field_of_any_name_is_found_by_its_name(name: str) -> None:
+    made: Any = type(Model)(
+        "Made", (Model,), {"__annotations__": {name: str}, "primary_key": PrimaryKey(name)}, prefix="x"
+    )
+    with init_models(models=[made], embedded=True):
+        made.create(**{name: "1"})
+        for find in (made.find, made.find_or_none, made.find_or_raise):
+            assert find(**{name: "1"}).exists()
