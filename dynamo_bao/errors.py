@@ -30,8 +30,10 @@
     │   └── ThrottledError                   … because of throughput
     └── WriteOutcomeUnknownError             a write whose reply was lost and that cannot be repeated
 
-What botocore raises on its own (no network, no credentials) passes through unchanged; where an error
-here was caused by one of botocore's, that one is its ``__cause__``.
+What botocore raises on its own (no region, no credentials, no connection, no reply in time) is raised as an error
+that is both a `BaoError` and of botocore's class, so that either ``except`` works. These classes are here too, by
+botocore's names (`ALSO_BOTOCORES`): ``dynamo_bao.errors.NoRegionError``. Where an error was caused by one of
+botocore's, that one is its ``__cause__``.
 """
 
 from __future__ import annotations
@@ -382,6 +384,55 @@ class WriteOutcomeUnknownError(BaoError):
         super().__init__(message)
         self.model = model
         self.key = key
+
+
+ALSO_BOTOCORES: Mapping[str, type[BaoError]] = {
+    **dict.fromkeys(("NoRegionError", "InvalidRegionError", "UnknownEndpointError"), ConfigurationError),
+    **dict.fromkeys(("ProfileNotFound", "ConfigNotFound", "ConfigParseError"), ConfigurationError),
+    **dict.fromkeys(("InvalidConfigError", "InfiniteLoopConfigError"), ConfigurationError),
+    **dict.fromkeys(("InvalidProxiesConfigError", "UnknownCredentialError"), ConfigurationError),
+    **dict.fromkeys(("NoCredentialsError", "PartialCredentialsError"), ConfigurationError),
+    **dict.fromkeys(("CredentialRetrievalError", "MetadataRetrievalError", "NoAuthTokenError"), BaoError),
+    **dict.fromkeys(("TokenRetrievalError", "RefreshWithMFAUnsupportedError"), BaoError),
+    **dict.fromkeys(("SSOError", "SSOTokenLoadError", "UnauthorizedSSOTokenError"), BaoError),
+    **dict.fromkeys(("LoginError", "LoginTokenLoadError", "LoginRefreshRequired"), BaoError),
+    **dict.fromkeys(("LoginInsufficientPermissions", "LoginAuthorizationCodeError"), BaoError),
+    **dict.fromkeys(("EndpointConnectionError", "ConnectTimeoutError", "ProxyConnectionError"), BaoError),
+    **dict.fromkeys(("SSLError", "HTTPClientError", "ConnectionClosedError"), BaoError),
+    **dict.fromkeys(("ReadTimeoutError", "ResponseStreamingError"), BaoError),
+}
+"""By the names of botocore's classes, which class of this library such an error is too."""
+
+
+def __getattr__(name: str) -> Any:
+    """The classes of `ALSO_BOTOCORES`, which are made when they are first needed: botocore is imported for them."""
+    if name in ALSO_BOTOCORES:
+        import importlib
+
+        return importlib.import_module("dynamo_bao.transport.boto").class_of_both(name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def about(error: Exception, subject: str, model: str | None = None, key: str | None = None) -> Exception:
+    """The same error, with what was asked before its text; itself where it says so already, or is anybody else's.
+
+    Args:
+        error: what a request ended with.
+        subject: what was asked, such as ``"User 'ada'"``.
+        model, key: the same in parts.
+    """
+    names_nothing = isinstance(error, DataFormatError) and error.model is None
+    if not names_nothing and not (isinstance(error, BaoError) and hasattr(error, "kwargs")):
+        return error
+    if "subject" in error.__dict__:
+        return error
+    named = type(error).__new__(type(error))
+    named.args = (f"{subject}: {error}",)
+    named.__dict__.update(error.__dict__, subject=subject, model=model or subject.split(" ")[0].split(".")[0])
+    if key is not None:
+        named.__dict__["key"] = key
+    named.__cause__ = cause_of(error)
+    return named
 
 
 def cause_of(error: BaseException) -> BaseException:

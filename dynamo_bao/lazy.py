@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from dynamo_bao.codec import STATE
-from dynamo_bao.errors import BatchIncompleteError, DataFormatError, ItemNotFoundError, cause_of
+from dynamo_bao.errors import BatchIncompleteError, DataFormatError, ItemNotFoundError, about, cause_of
 from dynamo_bao.instances import State, Status, state_of, values_in
 
 
@@ -54,7 +54,8 @@ def _failure(state: State) -> Exception:
             [(model, state.primary_id or "")],
         )
     else:
-        error = _twin(cause)
+        error = about(cause, f"{model} {state.primary_id!r}", model, state.primary_id)
+        error = _twin(cause) if error is cause else error
     error.__cause__ = cause_of(cause)
     return error
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from dynamo_bao.capacity import Capacity
-from dynamo_bao.errors import BatchIncompleteError
+from dynamo_bao.errors import BatchIncompleteError, about, cause_of
 from dynamo_bao.filling import fill
 from dynamo_bao.identities import Identity
 from dynamo_bao.instances import Home, identity_of, mark_missing, new_pending, state_of, unload
@@ -87,7 +87,7 @@ def get_items(
             for failed in answer.refused:
                 opened.add_failure(database, failed, [home.schema.name], len(planned.batch))
             for error in answer.failed.values():
-                raise error
+                raise about(error, home.schema.name) from cause_of(error)
             if answer.unanswered:
                 left = [(home.schema.name, key.pk) for keys in answer.unanswered.values() for key in keys]
                 raise BatchIncompleteError(f"{home.schema.name}: {answer.complaint}", left)

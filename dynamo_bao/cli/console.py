@@ -339,29 +339,6 @@ def terminal_options(*, yes: bool = False, dry_run: bool = False) -> Callable[[F
 
 # --- errors ----------------------------------------------------------------------------------------
 
-_CREDENTIALS: Final = (
-    "No usable AWS credentials: {error} Log in (aws sso login), set AWS_PROFILE, or set AWS_ACCESS_KEY_ID and "
-    "AWS_SECRET_ACCESS_KEY; for a local engine any values will do."
-)
-_CONNECTION: Final = (
-    "DynamoDB could not be reached: {error} Check --endpoint-url, the region and the network."
-)
-_MENDS: Final = {
-    "NoRegionError": "No AWS region: give --region, set AWS_DEFAULT_REGION, or write region under [aws] in "
-    "dynamo_bao.toml.",
-    "NoCredentialsError": _CREDENTIALS,
-    "PartialCredentialsError": _CREDENTIALS,
-    "CredentialRetrievalError": _CREDENTIALS,
-    "TokenRetrievalError": _CREDENTIALS,
-    "SSOTokenLoadError": _CREDENTIALS,
-    "UnauthorizedSSOTokenError": _CREDENTIALS,
-    "EndpointConnectionError": _CONNECTION,
-    "ConnectTimeoutError": _CONNECTION,
-    "ReadTimeoutError": _CONNECTION,
-    "ConnectionClosedError": _CONNECTION,
-}
-"""By the names of botocore's errors, which this room does not import."""
-
 
 def sentence(error: BaseException) -> str:
     """What went wrong and what to do, in one line."""
@@ -371,8 +348,7 @@ def sentence(error: BaseException) -> str:
     if isinstance(error, OSError) and error.strerror:
         return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
     if type(error).__module__.split(".")[0] in ("botocore", "boto3"):
-        ended = text if text.endswith(".") else f"{text}."
-        return _MENDS.get(type(error).__name__, "{error}").format(error=ended)
+        return text if text.endswith(".") else f"{text}."
     return (
         f"Unexpected {type(error).__name__}: {text or 'no message'}. "
         f"Run it again with {TRACEBACK}=1 to see where it comes from."

@@ -9,7 +9,7 @@ from typing import Any
 
 from dynamo_bao.capacity import Capacity
 from dynamo_bao.database import Database
-from dynamo_bao.errors import BatchIncompleteError, ConfigurationError
+from dynamo_bao.errors import BatchIncompleteError, ConfigurationError, about
 from dynamo_bao.filling import fill_all
 from dynamo_bao.foreign import is_foreign
 from dynamo_bao.instances import Status, mark_failed, mark_missing, state_of
@@ -132,7 +132,7 @@ class Flush:
             query.arrived(outcome)
         else:
             opened.add_failure(query.database, outcome, [query.about])
-            query.arrived(outcome.error)
+            query.arrived(about(outcome.error, query.about))
 
 
 def _fetch(planned: PlannedBatch, deadline: float) -> BatchAnswer:

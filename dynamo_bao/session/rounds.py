@@ -12,7 +12,7 @@ from attrs import Factory, define, field
 
 from dynamo_bao.capacity import NOTHING_CONSUMED, Capacity
 from dynamo_bao.database import Database, RepeatedWarning
-from dynamo_bao.errors import BudgetExceededError
+from dynamo_bao.errors import BudgetExceededError, about as naming
 from dynamo_bao.foreign import is_from_signal
 from dynamo_bao.keys import named
 from dynamo_bao.policy import calling_line
@@ -212,7 +212,10 @@ class Round:
             reply = database.transport.send(request, deadline=deadline)
         except Exception as error:
             self.add_failure(database, FailedRequest(request, error, started), about)
-            raise
+            named = naming(error, ", ".join(about[:NAMED_KEYS])) if about else error
+            if named is error:
+                raise
+            raise named from named.__cause__
         self.add(database, reply, about)
         return reply
 

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from typing import Any, Final, NamedTuple, NoReturn
 
-from dynamo_bao.errors import DataFormatError
+from dynamo_bao.errors import ALSO_BOTOCORES, BaoError, DataFormatError
 from dynamo_bao.foreign import foreign_cause, leave
 from dynamo_bao.process import this_process
 from dynamo_bao.transport.connections import REQUEST_TIMEOUT, HttpReply, NotConnected, ReplyLost
@@ -34,7 +34,7 @@ from dynamo_bao.transport.messages import (
 )
 from dynamo_bao.transport.outcomes import CONTENDED, THROTTLING, TRANSIENT, error_for, retry_after_in
 from dynamo_bao.transport.reply_check import SeenIds, checked, checked_refusal
-from dynamo_bao.transport.signing import StaticCredentials, scope_of
+from dynamo_bao.transport.signing import StaticCredentials, require_sendable, scope_of
 
 CONNECT_SECONDS: Final = 3.0
 READ_SECONDS: Final = 2.0
@@ -116,6 +116,16 @@ def configured_authorities(setting: str | None, environment: Mapping[str, str]) 
     return setting or environment.get("REQUESTS_CA_BUNDLE") or None
 
 
+def _made(factory: Callable[[], Opened]) -> Opened:
+    """A client; what keeps botocore from making one is raised as an error of this library's too."""
+    from botocore.exceptions import BotoCoreError
+
+    try:
+        return factory()
+    except BotoCoreError as error:
+        raise before_sending(error) from error
+
+
 def _seconds_for_credentials(opened: Opened) -> float:
     """Has credentials ready that are to be fetched, and returns how long that took.
 
@@ -123,7 +133,7 @@ def _seconds_for_credentials(opened: Opened) -> float:
     """
     begun = time.monotonic()
     if opened.credentials is not None:
-        opened.credentials()
+        require_sendable(opened.credentials())
     return time.monotonic() - begun
 
 
@@ -204,7 +214,7 @@ class BotoWire:
         if self._process is not this_process.token:
             with this_process.lock:
                 if self._process is not this_process.token:
-                    opened, self.manner = self._factory(), None
+                    opened, self.manner = _made(self._factory), None
                     for event, handler in self._handlers():
                         opened.client.meta.events.register_first(event, handler)
                     opened.client.meta.events.register_last("before-send.dynamodb", self._see_manner)
@@ -294,6 +304,8 @@ class BotoWire:
             return
         reason = (attempt.reply and attempt.reply.reason) or phrase_of(status)
         refusal = checked_refusal(request, parse_refusal(body, operation, reason))
+        if "x-amzn-errortype" not in headers:
+            refusal.setdefault("__type", str(status))
         response_dict["body"] = json.dumps(refusal, default=_base64).encode()
         response_dict["status_code"] = max(status, 301)  # below that botocore takes a reply for an answer
 
@@ -373,8 +385,88 @@ def _raise_for(request: Request, error: Exception, url: str = "") -> NoReturn:
         raise _answered(request, error) from error
     outcome = _outcome_without_reply(error)
     if outcome is None:
-        raise with_outcome(error, Outcome.NOT_SENT) if _is_unsigned(error) else error
-    raise AttemptFailed(error, outcome) from error
+        raise before_sending(error) from error.__cause__
+    raise AttemptFailed(of_both(error), outcome) from error
+
+
+def before_sending(error: Exception) -> Exception:
+    """What to raise for an error after which nothing was sent, such as that there are no credentials."""
+    both = of_both(error)
+    return error if both is error else with_outcome(both, Outcome.NOT_SENT)
+
+
+class _Both:
+    """What errors have in common that are this library's and botocore's.
+
+    Attributes:
+        kwargs: what botocore's error was made with.
+        model, field, key: as other errors of this library have them.
+    """
+
+    model: str | None = None
+    field: str | None = None
+    key: str | None = None
+
+    def __init__(self, text: str, **kwargs: Any) -> None:
+        Exception.__init__(self, text)  # type: ignore[arg-type]  # only mixed into exceptions
+        self.kwargs = kwargs
+
+    def __reduce__(self) -> Any:
+        error: Any = self
+        rebuild, (kind, _, args) = BaoError.__reduce__(error)
+        plain = {name: value if _is_plain(value) else str(value) for name, value in self.kwargs.items()}
+        return rebuild, (kind, {**vars(self), "kwargs": plain}, args)
+
+
+def _is_plain(value: object) -> bool:
+    return value is None or isinstance(value, (str, int, float))
+
+
+@cache
+def class_of_both(name: str) -> Any:
+    """The class of errors that is this library's and botocore's of that name; see `errors.ALSO_BOTOCORES`."""
+    from botocore import exceptions
+
+    theirs: Any = getattr(exceptions, name)
+    body = {"__module__": "dynamo_bao.errors", "__doc__": f"botocore's ``{name}``, and this library's too."}
+    return type(name, (_Both, ALSO_BOTOCORES[name], theirs), body)
+
+
+def of_both(error: Exception) -> Exception:
+    """An error of botocore's as one that is this library's too, with what to do; any other as it is."""
+    kind = type(error)
+    if kind.__module__ != "botocore.exceptions" or kind.__name__ not in ALSO_BOTOCORES:
+        return error
+    text = " ".join(str(error).split())
+    ended = text if text.endswith(".") else f"{text}."
+    remedy = _REMEDIES.get(kind.__name__)
+    if remedy is None:
+        bases = {base.__name__ for base in kind.__mro__}
+        lost = bases & {"ConnectionError", "HTTPClientError"}
+        remedy = _UNREACHABLE if lost else _NO_CREDENTIALS
+    both: Exception = class_of_both(kind.__name__)(remedy.format(error=ended), **getattr(error, "kwargs", {}))
+    both.__cause__ = error
+    return both
+
+
+_NO_CREDENTIALS: Final = (
+    "No usable AWS credentials: {error} Log in (aws sso login), set AWS_PROFILE, or set AWS_ACCESS_KEY_ID and "
+    "AWS_SECRET_ACCESS_KEY; for a local engine any values will do."
+)
+_UNREACHABLE: Final = (
+    "DynamoDB could not be reached: {error} Check endpoint_url (--endpoint-url), the region and the network."
+)
+_SETTING: Final = "{error} Check the AWS settings: AWS_PROFILE, AWS_CONFIG_FILE and what they name."
+_REMEDIES: Final = {
+    "NoRegionError": "No AWS region: give --region, set AWS_DEFAULT_REGION, or write region under [aws] in "
+    "dynamo_bao.toml; in a program, init_models(region=…).",
+    "SSLError": "DynamoDB could not be reached: {error} Check endpoint_url (--endpoint-url), and that AWS_CA_BUNDLE or "
+    "ca_bundle names the authorities that its certificate is signed by.",
+    **dict.fromkeys(("InvalidRegionError", "UnknownEndpointError"), "{error} Check the region."),
+    **dict.fromkeys(("ProfileNotFound", "ConfigNotFound", "ConfigParseError"), _SETTING),
+    **dict.fromkeys(("InvalidConfigError", "InfiniteLoopConfigError"), _SETTING),
+    **dict.fromkeys(("InvalidProxiesConfigError", "UnknownCredentialError"), _SETTING),
+}
 
 
 def refusal_of(request: Request, reply: HttpReply, parsed: Mapping[str, Any], client: Any) -> Exception:
@@ -435,20 +527,21 @@ def lost_on_the_way(url: str, error: NotConnected | ReplyLost) -> Exception:
         # Imported here: programs that have no such failure may never need it.
         import ssl
 
-        if isinstance(cause, ssl.SSLError) and not isinstance(
-            cause, (ssl.SSLEOFError, ssl.SSLZeroReturnError)
-        ):
-            untrusted: Exception = exceptions.SSLError(endpoint_url=url, error=cause)
-            return with_outcome(untrusted, Outcome.NOT_SENT)
-        kind = (
-            exceptions.ConnectTimeoutError
-            if isinstance(cause, TimeoutError)
-            else exceptions.EndpointConnectionError
-        )
-        return AttemptFailed(kind(endpoint_url=url, error=cause), Outcome.NOT_SENT)
-    if isinstance(cause, TimeoutError):
-        return AttemptFailed(exceptions.ReadTimeoutError(endpoint_url=url, error=cause), Outcome.UNKNOWN)
-    return AttemptFailed(exceptions.ConnectionClosedError(endpoint_url=url, error=cause), Outcome.UNKNOWN)
+        ended = (ssl.SSLEOFError, ssl.SSLZeroReturnError)
+        if isinstance(cause, ssl.SSLError) and not isinstance(cause, ended):
+            return before_sending(_lost(exceptions.SSLError, url, cause))
+        late = isinstance(cause, TimeoutError)
+        kind: Any = exceptions.ConnectTimeoutError if late else exceptions.EndpointConnectionError
+        return AttemptFailed(of_both(_lost(kind, url, cause)), Outcome.NOT_SENT)
+    late = isinstance(cause, TimeoutError)
+    kind = exceptions.ReadTimeoutError if late else exceptions.ConnectionClosedError
+    return AttemptFailed(of_both(_lost(kind, url, cause)), Outcome.UNKNOWN)
+
+
+def _lost(kind: Any, url: str, cause: BaseException | None) -> Exception:
+    error: Exception = kind(endpoint_url=url, error=cause)
+    error.__cause__ = cause
+    return error
 
 
 def _answered(request: Request, error: Any) -> Exception:
@@ -466,13 +559,6 @@ def _answered(request: Request, error: Any) -> Exception:
     if code in TRANSIENT or status >= 500:
         return AttemptFailed(mapped, Outcome.UNKNOWN, retry_after_in(error.response))
     return mapped
-
-
-def _is_unsigned(error: Exception) -> bool:
-    """Whether a request was not sent because there was nothing to sign it with."""
-    from botocore.exceptions import CredentialRetrievalError, NoCredentialsError, PartialCredentialsError
-
-    return isinstance(error, (CredentialRetrievalError, NoCredentialsError, PartialCredentialsError))
 
 
 def _outcome_without_reply(error: Exception) -> Outcome | None:

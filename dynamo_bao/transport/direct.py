@@ -10,20 +10,24 @@ from __future__ import annotations
 
 import contextvars
 import os
+import re
 import sys
 import threading
 import time
 from collections.abc import Callable
 from functools import partial
 from types import FunctionType
-from typing import Any
+from typing import Any, Final
 
 from attrs import define
 
+from dynamo_bao.errors import ConfigurationError
 from dynamo_bao.transport.connections import Connections, HttpReply, Origin, ReplyLost
-from dynamo_bao.transport.messages import Request
+from dynamo_bao.transport.messages import Outcome, Request, with_outcome
 from dynamo_bao.transport.trust import trusted_context
 from dynamo_bao.wire import longest_reply
+
+_HEADER: Final = re.compile(r"[\t -~\x80-\xff]*\Z")
 
 
 @define(eq=False)
@@ -167,6 +171,20 @@ def is_botocores(part: Any) -> bool:
     return isinstance(part, FunctionType) and f"{os.sep}botocore{os.sep}" in part.__code__.co_filename
 
 
+def require_header(name: str, value: str) -> None:
+    """Refuses what cannot stand in the head of a request: a line break there would begin another header.
+
+    Raises:
+        ConfigurationError: if the name or the value holds a control character, or none of Latin-1.
+    """
+    if not (_HEADER.match(name) and _HEADER.match(value)):
+        error = ConfigurationError(
+            f"{name[:40]!r} of a request holds a line break or another control character; nothing was sent.",
+            field="headers",
+        )
+        raise with_outcome(error, Outcome.NOT_SENT)
+
+
 def bytes_of(prepared: Any, origin: Origin) -> bytes:
     """A request that botocore prepared, as handlers left it, as it is sent."""
     path = prepared.url.split("://", 1)[-1].partition("/")[2]
@@ -182,5 +200,8 @@ def bytes_of(prepared: Any, origin: Origin) -> bytes:
         if name not in prepared.headers:
             lines.append(f"{name}: {value}")
     for name, value in prepared.headers.items():
-        lines.append(f"{name}: {value.decode() if isinstance(value, bytes) else value}")
+        text = value.decode("latin-1") if isinstance(value, bytes) else str(value)
+        require_header(name, text)
+        lines.append(f"{name}: {text}")
+    require_header("URL", path)
     return "\r\n".join([*lines, "", ""]).encode("latin-1") + body

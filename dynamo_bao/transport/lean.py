@@ -24,19 +24,20 @@ from dynamo_bao.transport.boto import (
     CONNECT_SECONDS,
     BotoWire,
     Manner,
+    before_sending,
     lost_on_the_way,
     method_of,
     phrase_of,
     refusal_of,
 )
 from dynamo_bao.transport.connections import Connections, HttpReply, NotConnected, Origin, ReplyLost
-from dynamo_bao.transport.direct import bytes_of
+from dynamo_bao.transport.direct import bytes_of, require_header
 from dynamo_bao.transport.integrity import check_envelope, parse_refusal, parse_reply, require_alone
 from dynamo_bao.transport.listening import Ears, Listeners
 from dynamo_bao.transport.messages import AttemptFailed, Outcome, Request, names_an_arn, with_outcome
 from dynamo_bao.transport.quick import Quick
 from dynamo_bao.transport.reply_check import checked, checked_refusal
-from dynamo_bao.transport.signing import CONTENT_TYPE, Credentials, Signer
+from dynamo_bao.transport.signing import CONTENT_TYPE, Credentials, Signer, require_sendable
 from dynamo_bao.transport.trust import trusted_context
 from dynamo_bao.wire import longest_reply
 
@@ -70,6 +71,7 @@ class Route:
         quick: says whether that is still so.
         process: in which process the sockets may be used.
         elsewhere: the sockets to other servers, to which handlers sent requests.
+        sendable: the last credentials that were seen to fit into a request's head.
         in_lambda: whether this is a Lambda function, of whose invocation the headers tell.
         opening: how all requests begin.
     """
@@ -82,6 +84,7 @@ class Route:
     quick: Quick | None
     process: object
     elsewhere: dict[Origin, Connections] = field(factory=dict)
+    sendable: Credentials | None = None
     in_lambda: bool = field(factory=lambda: FUNCTION_NAME in os.environ)
     opening: str = field(init=False, default=Factory(lambda self: self._opening(), takes_self=True))
 
@@ -100,9 +103,16 @@ class Route:
         try:
             credentials = self.credentials()
         except Exception as error:
-            if not is_foreign(error):
-                with_outcome(error, Outcome.NOT_SENT)
-            raise
+            if is_foreign(error):
+                raise
+            with_outcome(error, Outcome.NOT_SENT)
+            both = before_sending(error)
+            if both is error:
+                raise
+            raise both from error
+        if credentials != self.sendable:
+            require_sendable(credentials)
+            object.__setattr__(self, "sendable", credentials)
         return self.signer.headers(credentials, target, body, now)
 
     def headers(self, operation: str, body: bytes, now: float) -> dict[str, str]:
@@ -132,6 +142,8 @@ class Route:
 
     def _opening(self) -> str:
         host = {"Host": self.connections.origin.name, "Accept-Encoding": "identity"}
+        for name, value in (*host.items(), *self.usual_headers.items()):
+            require_header(name, value)
         lines = [f"{name}: {value}\r\n" for name, value in {**host, **self.usual_headers}.items()]
         return f"POST / HTTP/1.1\r\n{''.join(lines)}"
 

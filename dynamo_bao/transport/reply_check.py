@@ -122,10 +122,10 @@ def checked(request: Request, parsed: dict[str, Any], *, vouched: bool) -> dict[
     check = _CHECKS.get(operation)
     if check is None:
         return parsed
-    if None in parsed.values():  # DynamoDB leaves out what is not there
-        parsed = {name: value for name, value in parsed.items() if value is not None}
     if not _FOREIGN[operation].isdisjoint(parsed):
         _refuse(operation, "it has members that replies to other requests have")
+    if None in parsed.values():  # DynamoDB leaves out what is not there
+        parsed = {name: value for name, value in parsed.items() if value is not None}
     capacity = parsed.get("ConsumedCapacity")
     if capacity is None:
         pass

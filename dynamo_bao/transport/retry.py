@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Final, NoReturn
 
-from dynamo_bao.errors import ThrottledError, WriteOutcomeUnknownError
+from dynamo_bao.errors import BaoError, DataFormatError, ThrottledError, WriteOutcomeUnknownError, cause_of
 from dynamo_bao.foreign import is_foreign
 from dynamo_bao.transport.backoff import Backoff
 from dynamo_bao.transport.bulkhead import Place
@@ -30,6 +30,7 @@ from dynamo_bao.transport.outcomes import (
     TransactionCancelled,
     throttled_error,
 )
+from dynamo_bao.wire import READ_OPERATIONS
 
 ATTEMPTS: Final = {Outcome.REFUSED: 10, Outcome.NOT_SENT: 4, Outcome.UNKNOWN: 4}
 """How many attempts a request may have in all, by what became of the last."""
@@ -184,6 +185,8 @@ class _Sending:
                 last = _with_remark(last, self._throttlings[-1], _crowded(self._deadline))
         if self._unknown:
             outcome = Outcome.UNKNOWN
+        if outcome is Outcome.UNKNOWN and self._request.operation not in READ_OPERATIONS:
+            last = _unread(self._request.operation, last)
         if outcome is not None:
             with_outcome(last, outcome)
         with_attempts(last, self.attempts(backoff))
@@ -233,6 +236,18 @@ def _attempts_after(error: Exception) -> int:
     if isinstance(error, TransactionCancelled) and error.is_transient:
         return ATTEMPTS[Outcome.REFUSED]
     return 0
+
+
+def _unread(operation: str, error: Exception) -> Exception:
+    """What a write ends with whose reply was lost or damaged each time; what DynamoDB answered is as it is."""
+    if not (isinstance(error, DataFormatError) or (isinstance(error, BaoError) and hasattr(error, "kwargs"))):
+        return error
+    unknown = WriteOutcomeUnknownError(
+        f"{operation}: no reply to it could be read, so that it is not known whether it was carried out ({error}) "
+        f"refresh() the instance to see what is stored, then decide."
+    )
+    unknown.__cause__ = cause_of(error)
+    return unknown
 
 
 def _unknown_outcome(operation: str) -> WriteOutcomeUnknownError:

@@ -8,11 +8,16 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 import time
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple, Protocol
 
+from dynamo_bao.errors import ConfigurationError
+from dynamo_bao.transport.messages import Outcome, with_outcome
+
 ALGORITHM: Final = "AWS4-HMAC-SHA256"
+_PRINTED: Final = re.compile(r"[!-~]*\Z")
 CONTENT_TYPE: Final = "application/x-amz-json-1.0"
 
 
@@ -50,6 +55,25 @@ class StaticCredentials(NamedTuple):
             given.get("aws_secret_access_key", ""),
             given.get("aws_session_token"),
         )
+
+
+def require_sendable(credentials: Any) -> None:
+    """Refuses credentials that cannot stand in the head of a request, where a line break would begin another header.
+
+    Raises:
+        ConfigurationError: if the access key or the session token holds anything but printable ASCII.
+    """
+    for what, value in (
+        ("access key", getattr(credentials, "access_key", None)),
+        ("session token", getattr(credentials, "token", None)),
+    ):
+        if isinstance(value, str) and not _PRINTED.match(value):
+            error = ConfigurationError(
+                f"The {what} of the AWS credentials holds a line break, a space or another character that no request "
+                f"can carry; nothing was sent. Copy it again, without what stands around it.",
+                field="credentials",
+            )
+            raise with_outcome(error, Outcome.NOT_SENT)
 
 
 def signing_key(secret: str, date: str, region: str, service: str) -> bytes:

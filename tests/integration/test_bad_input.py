@@ -180,13 +180,13 @@ def test_a_table_that_does_not_exist(connection: dict[str, Any], table_name: str
 
 
 def test_no_credentials() -> None:
-    """boto3's own error passes through unchanged, at once."""
+    """boto3's own error, which is this library's too, at once."""
     with init_models(models=models.ALL, region="us-east-1"), pytest.raises(NoCredentialsError):
         Org.find("acme")
 
 
 def test_no_region() -> None:
-    """boto3's own error passes through unchanged."""
+    """boto3's own error, which is this library's too."""
     with init_models(models=models.ALL), pytest.raises(NoRegionError):
         Org.find("acme")
 
