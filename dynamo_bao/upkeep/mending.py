@@ -86,5 +86,10 @@ def release(guard: Guard, owner: Item | None) -> None:
 
 def _is_gone(guard: Guard) -> bool:
     database = guard.home.database
-    parameters = {"TableName": database.table_name, "Key": guard.key.as_item(), "ConsistentRead": True}
+    parameters = {
+        "TableName": database.table_name,
+        "Key": guard.key.as_item(),
+        "ConsistentRead": True,
+        "ReturnConsumedCapacity": "TOTAL",  # without it a reply that holds no item says nothing
+    }
     return returned_item(send(None, database, Request(GET_ITEM, parameters), "read").body, "Item") is None
