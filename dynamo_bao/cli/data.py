@@ -284,6 +284,9 @@ def _end(
 @click.command()
 @model_argument
 @_resumable
+@click.option(
+    "--fill-defaults", is_flag=True, help="Write the defaults that items read where they have no attribute."
+)
 @_PROGRESS_FILE
 @connection_options(tenant=True)
 @terminal_options(yes=True, dry_run=True)
@@ -293,6 +296,7 @@ def reindex(
     model: str,
     resume: bool,
     restart: bool,
+    fill_defaults: bool,
     progress_file: Path | None,
     connection: Connection,
     terminal: Terminal,
@@ -300,7 +304,8 @@ def reindex(
     """Write the index keys, iteration keys, search texts and guards of MODEL's items anew where they are wrong.
 
     Goes through the table itself, so that it finds items that no index knows: all tenants', or one's with --tenant.
-    Nothing else of an item changes, and hooks do not run. Exits with 1 where something cannot be mended.
+    Nothing else of an item changes without --fill-defaults, and hooks do not run. Items with attributes that their
+    fields cannot read are told and left. Exits with 1 where something cannot be mended.
     """
     resuming(resume, restart)
     connection.confirm_default_table(terminal)
@@ -314,7 +319,13 @@ def reindex(
             "Items are found whatever their keys are",
         )
         steps = reindex_items(
-            home, tenant, dry_run=terminal.dry_run, resume=resume, restart=restart, journal=progress_file
+            home,
+            tenant,
+            dry_run=terminal.dry_run,
+            resume=resume,
+            restart=restart,
+            journal=progress_file,
+            fill_defaults=fill_defaults,
         )
         done = _rewrite(terminal, steps, f"Reindexing {model}", "rows")
     _tell_rewritten(ctx, terminal, manager, model, done, _ARE_LEFT)

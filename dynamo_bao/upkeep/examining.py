@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
+from typing import Any
 
 from attrs import Factory, define, evolve, frozen
 
@@ -13,7 +14,7 @@ from dynamo_bao.errors import BaoError
 from dynamo_bao.instances import Home
 from dynamo_bao.keys import Key, place_of
 from dynamo_bao.pool import Pool
-from dynamo_bao.upkeep.attributes import attribute_findings, readings, write_fields
+from dynamo_bao.upkeep.attributes import attribute_findings, lacking_defaults, readings, write_fields
 from dynamo_bao.upkeep.inspection import (
     Guard,
     Stored,
@@ -40,6 +41,8 @@ class Examiner:
         fix: whether what is found is mended.
         only: the checks that count; None for all.
         attributes: whether attributes that fields cannot read are mended too.
+        fill_defaults: whether items get the attributes that they read as defaults.
+        lacking: how many items read a default of a field, by model and field.
         foreign: items of prefixes that no model has, by prefix; of none, under ``None``.
     """
 
@@ -48,6 +51,8 @@ class Examiner:
     fix: bool = False
     only: frozenset[str] | None = None
     attributes: bool = True
+    fill_defaults: bool = False
+    lacking: Counter[tuple[str, str]] = Factory(Counter)
     foreign: Counter[str | None] = Factory(Counter)
 
     def items(self, items: Iterable[Item]) -> list[Finding]:
@@ -62,7 +67,9 @@ class Examiner:
         return found
 
     def _case(self, stored: Stored, lacks: Sequence[_Lack]) -> _Case:
-        return _Case(stored, lacks, self.only, self.attributes)
+        defaults = lacking_defaults(stored.home.schema, stored.known.item)
+        self.lacking.update((stored.home.schema.name, name) for name in defaults)
+        return _Case(stored, lacks, self.only, self.attributes, defaults if self.fill_defaults else {})
 
     def _by_model(self, items: Iterable[Item], found: list[Finding]) -> list[tuple[Home, list[Stored]]]:
         """The items that can be read, by model; those that cannot are added to what was found."""
@@ -207,12 +214,20 @@ class _Case:
     lacks: Sequence[_Lack]
     only: frozenset[str] | None
     attributes: bool
+    defaults: Mapping[str, Any]
 
     def findings(self) -> list[Finding]:
         """What is wrong with it; keys and guards are looked at once its fields can be read."""
         if self.stored.bad:
             told = attribute_findings(self.stored)
             return told if self.attributes else [evolve(one, mendable=False) for one in told]
+        found = self._of_keys()
+        if self.defaults:
+            lacks = f"has no attribute for {', '.join(sorted(self.defaults))}, and reads the default."
+            found.append(self.stored.finding("default", lacks, mendable=True))
+        return found
+
+    def _of_keys(self) -> list[Finding]:
         found = [*key_findings(self.stored), *map(self._missing, self.lacks)]
         return [one for one in found if self.only is None or one.check in self.only]
 
@@ -222,11 +237,12 @@ class _Case:
 
     def mend(self) -> None:
         """Mends what can be mended."""
-        if self.stored.bad:
-            stored = self.stored
-            write_fields(stored.home, stored.subject, stored.known, readings(stored))
-        else:
-            rewrite(self.stored, self.claims())
+        stored = self.stored
+        changes = readings(stored) if stored.bad else self.defaults
+        if changes:
+            write_fields(stored.home, stored.subject, stored.known, changes)
+        if not stored.bad and self._of_keys():
+            rewrite(stored, self.claims())
 
     def claims(self) -> dict[Key, Item | None]:
         """The guards that it gets, with those in their places that no save would take over."""
@@ -270,7 +286,7 @@ def examine_table(database: Database, homes: Sequence[Home], *, fix: bool = Fals
         done += rows.seen
         known = done - examiner.foreign.total()
         yield Step(done, total, known, tuple(found))
-    yield Step(done, total, known, tuple(_foreign(examiner.foreign)))
+    yield Step(done, total, known, (*_foreign(examiner.foreign), *_lacking(examiner.lacking)))
 
 
 def _examined(examiner: Examiner, rows: Rows) -> list[Finding]:
@@ -286,3 +302,12 @@ def _foreign(counted: Counter[str | None]) -> Iterator[Finding]:
         whose = "no key of this library" if prefix is None else f"the prefix {prefix}"
         told = f"{number:,} item{'s' if number > 1 else ''} with {whose}, which no model here has; not looked into."
         yield Finding("foreign", told, harmless=True)
+
+
+def _lacking(counted: Counter[tuple[str, str]]) -> Iterator[Finding]:
+    for (model, name), number in sorted(counted.items()):
+        items = f"{number:,} item{'s have' if number > 1 else ' has'}"
+        told = (
+            f"{model}: {items} no attribute for {name}, and {'read' if number > 1 else 'reads'} its default."
+        )
+        yield Finding("default", told, f"bao reindex {model} --fill-defaults", model, harmless=True)

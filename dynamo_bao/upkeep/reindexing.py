@@ -24,6 +24,7 @@ def reindex_items(
     resume: bool = False,
     restart: bool = False,
     journal: Path | None = None,
+    fill_defaults: bool = False,
 ) -> Iterator[Step]:
     """Writes keys and guards of every item anew where they are not what the item's fields say.
 
@@ -38,6 +39,7 @@ def reindex_items(
         resume: whether to go on where an interrupted run stopped.
         restart: whether to begin, even if one was interrupted.
         journal: the progress file; in the current folder by default.
+        fill_defaults: whether items get the attributes they do not have and read as the default of a field.
 
     Yields:
         A step for every page: `count` is the number of items written, `found` what could not be mended.
@@ -47,7 +49,8 @@ def reindex_items(
     """
     way = way_through(home, tenant, stored=True)
     kept = _journal(home, tenant, "reindex", journal)
-    return _written(home, way, kept, kept.begin(resume=resume, restart=restart), None, dry_run)
+    state = kept.begin(resume=resume, restart=restart)
+    return _written(home, way, kept, state, None, dry_run, fill_defaults)
 
 
 def rebuild_search_texts(
@@ -92,9 +95,17 @@ def _written(
     state: dict[str, Any] | None,
     only: frozenset[str] | None,
     dry_run: bool,
+    fill_defaults: bool = False,
 ) -> Iterator[Step]:
     state = state or {"position": None, "done": 0, "count": 0, "total": way.total(), "ended": False}
-    examiner = Examiner({home.schema.prefix: home}, home.database.pool, not dry_run, only, attributes=False)
+    examiner = Examiner(
+        {home.schema.prefix: home},
+        home.database.pool,
+        not dry_run,
+        only,
+        attributes=False,
+        fill_defaults=fill_defaults,
+    )
     for rows in way.pages(state["position"]) if not state["ended"] else ():
         found = examiner.items(rows.items)
         state |= {"position": rows.position, "ended": rows.position is None}
