@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from itertools import groupby
 from operator import attrgetter
@@ -208,13 +207,21 @@ class Outcome:
         return CommitFigures(tuple(done), tuple(not_done), tuple(unknown))
 
 
+Conclude = Callable[[Sequence[Change], Outcome], None]
+"""Brings a session to what became of some changes when an exception ends their commit."""
+
+
 class Parts(Generic[T]):
     """The parts of a commit, which are written at the same time; what has become of each is known at any moment.
+
+    It is a context manager for the block that writes them: whatever exception leaves the block, the session is
+    brought to what is written by then.
 
     Args:
         members: gives the changes of each part.
         calls: what writes each part.
         outcome_of: makes the outcome of a part's changes of what its call returned.
+        conclude: called with all changes and their outcome when an exception leaves the block.
     """
 
     def __init__(
@@ -222,12 +229,21 @@ class Parts(Generic[T]):
         members: Callable[[], Sequence[Sequence[Change]]],
         calls: Sequence[Callable[[], T]],
         outcome_of: Callable[[Sequence[Change], T], Outcome],
+        conclude: Conclude,
     ) -> None:
         self._members = members
         self._calls = calls
         self._outcome_of = outcome_of
+        self._conclude = conclude
         self._begun: set[int] = set()
         self._results: dict[int, T] = {}
+
+    def __enter__(self) -> Parts[T]:
+        return self
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if error is not None:
+            self._conclude(*self.so_far())
 
     def write(self, session: Session, database: Database) -> list[T]:
         """Makes all calls, several at once; their results, in order."""
@@ -298,9 +314,9 @@ def _commit_bulk(session: Session, bulk: Bulk) -> None:
     calls = [
         partial(write_batch, database.transport, puts, deadline_of(session, database)) for puts in bulk.puts()
     ]
-    writing = Parts(lambda: in_batches(bulk.changes()), calls, _outcome_of)
     conclude: Conclude = partial(_conclude_early, session, bulk.entries, None)
-    with _accounted(writing, conclude), round_of(session, database, "commit") as opened:
+    writing = Parts(lambda: in_batches(bulk.changes()), calls, _outcome_of, conclude)
+    with writing, round_of(session, database, "commit") as opened:
         parts = writing.write(session, database)
         opened.sent_at_once(len(calls), session.concurrency_at(database))
         for entries, part in zip(batches, parts, strict=True):
@@ -341,10 +357,6 @@ def _conclude(
         _settle(joined, outcome)
 
 
-Conclude = Callable[[Sequence[Change], Outcome], None]
-"""Brings a session to what became of some changes when an exception ends their commit."""
-
-
 def _conclude_early(
     session: Session,
     entries: Sequence[Entry],
@@ -368,21 +380,11 @@ def _conclude_early(
         change.settle(stored)
 
 
-@contextmanager
-def _accounted(parts: Parts[Any], conclude: Conclude) -> Iterator[None]:
-    """A block that writes parts; whatever exception leaves it, what is written by then is known."""
-    try:
-        yield
-    except BaseException:
-        conclude(*parts.so_far())
-        raise
-
-
 def _atomically(session: Session, changes: Sequence[Change], conclude: Conclude) -> Outcome:
     database = changes[0].home.database
     outcome = Outcome(database)
-    parts = Parts(lambda: [changes], [partial(_write_group, outcome, changes)], lambda *_: outcome)
-    with _accounted(parts, conclude), round_of(session, database, "commit") as opened:
+    parts = Parts(lambda: [changes], [partial(_write_group, outcome, changes)], lambda *_: outcome, conclude)
+    with parts, round_of(session, database, "commit") as opened:
         try:
             parts.write(session, database)
         except WriteOutcomeUnknownError as error:
@@ -403,8 +405,8 @@ def _in_parts(session: Session, changes: Sequence[Change], conclude: Conclude) -
     ]
     calls += [partial(_group_outcome, group) for group in plan.groups]
     whole, every = Outcome(database), [*plan.batches, *plan.groups]
-    parts = Parts(lambda: every, calls, lambda _, outcome: outcome)
-    with _accounted(parts, conclude), round_of(session, database, "commit") as opened:
+    parts = Parts(lambda: every, calls, lambda _, outcome: outcome, conclude)
+    with parts, round_of(session, database, "commit") as opened:
         opened.sent_at_once(len(calls), session.concurrency_at(database))
         for part, members in zip(parts.write(session, database), every, strict=True):
             whole.add(part)

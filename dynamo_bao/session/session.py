@@ -276,8 +276,7 @@ class Session(Objects):
                 "commit() inside transaction(): the transaction writes at the end of its block."
             )
         entries = self._work.all()
-        none_yet = CommitFigures(not_done=tuple([entry.instance for entry in entries]))
-        self.last_commit_is(lambda: none_yet)
+        self.last_commit_is(lambda: CommitFigures(not_done=tuple([entry.instance for entry in entries])))
         if entries:
             entries[0].home.write_all(self, entries, atomic=atomic)
 
