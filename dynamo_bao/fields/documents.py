@@ -17,6 +17,8 @@ from dynamo_bao.wire import MAX_NAME_BYTES, MAX_NESTING, AttributeValue
 Numbers = Callable[[Decimal], Any]
 """What a document makes of a number: `plain_number`, or `Decimal` itself."""
 TOO_DEEP: Final = f"is nested deeper than DynamoDB's {MAX_NESTING} levels"
+_EXACT: Final = 2**53
+"""Below it floats hold every whole number."""
 _NUMBERS: Final[dict[str, Numbers]] = {"auto": plain_number, "decimal": Decimal}
 
 
@@ -32,9 +34,15 @@ def plain(value: Any, depth: int = 0, numbers: Numbers = plain_number) -> Any:
     """
     if depth > MAX_NESTING:
         raise ValueError(TOO_DEEP)
+    kind = type(value)
+    if numbers is plain_number:  # the usual rule, and what it mostly meets
+        if kind is int and -_EXACT < value < _EXACT:
+            return value
+        if kind is float and (1e-129 < value < _EXACT or -_EXACT < value < -1e-129):
+            return int(value) if value.is_integer() else value
     if isinstance(value, str):
         check_unicode(value)
-        return str.__str__(value)
+        return value if kind is str else str.__str__(value)
     if value is None or isinstance(value, (bool, bytes)):
         return value
     if isinstance(value, (int, float, Decimal)):

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
+from datetime import datetime
 from typing import Any
 
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from dynamo_bao import Model, PrimaryKey, StringField, ValidationError
+from dynamo_bao import CreateDateField, Model, PrimaryKey, StringField, ValidationError
 from dynamo_bao.numbers import number_fault
 from dynamo_bao.upkeep.jsonlines import Number, field_json, field_typed, line_of, parse_line
 from dynamo_bao.upkeep.lines import Text, read_line
@@ -114,6 +115,7 @@ class City(Model, prefix="c"):
     code: str
     population: int | None = None
     motto: str | None = StringField(default=None, max_length=5)
+    founded: datetime = CreateDateField()
     primary_key = PrimaryKey("code")
 
 
@@ -128,7 +130,8 @@ class City(Model, prefix="c"):
         (b'{"code": "ber", "population": NaN}', "holds NaN, which DynamoDB cannot store"),
         (b'{"code": "ber", "populaton": 1}', "City has no field 'populaton'. Did you mean 'population'?"),
         (b'{"population": 1}', "City.code is required; give it a value"),
-        (b'{"code": null}', "City.code is required and cannot be null"),
+        (b'{"code": null}', "City.code is required and cannot be null; give it a value"),
+        (b'{"code": "ber", "founded": null}', "City.founded is required and cannot be null; leave it out to have it"),
         (b'{"code": "ber", "population": "many"}', "City.population takes int, not str"),
         (b'{"code": "ber", "population": 1.5}', "City.population takes int, not float"),
         (b'{"code": "ber", "population": 1e99999999999999999999}', "its exponent is out of all bounds"),
