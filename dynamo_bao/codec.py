@@ -16,7 +16,14 @@ from typing import Any, Final
 
 from dynamo_bao.errors import BaoError, DataFormatError, ValidationError
 from dynamo_bao.fields.base import Field
-from dynamo_bao.fields.documents import DocumentField, from_list, from_map
+from dynamo_bao.fields.documents import (
+    DocumentField,
+    from_list,
+    from_map,
+    integers_of,
+    named_texts_of,
+    texts_of,
+)
 from dynamo_bao.fields.moments import EPOCH
 from dynamo_bao.fields.sets import are_texts
 from dynamo_bao.fields.text import is_unicode
@@ -64,6 +71,9 @@ NAMES: dict[str, Any] = {
     "_SECOND": timedelta(seconds=1),
     "_map": from_map,
     "_list": from_list,
+    "_texts": texts_of,
+    "_integers": integers_of,
+    "_named_texts": named_texts_of,
     "_require_data_error": require_data_error,
 }
 _TYPE_READ = re.compile(r"\{([A-Z]+)\}")
@@ -186,9 +196,9 @@ def _as_key_says(field: Field) -> Callable[[AttributeValue | None, Any], Any]:
 def compile_row_decoder(model: str, fields: Iterable[Field], keys: Sequence[str], decode: Decode) -> Decode:
     """A decoder of rows, as `compile_decoder` makes one of items; what it cannot read at a glance is for `decode`."""
     # Imported here: it takes a compiled module, needed only once there are rows.
-    from dynamo_bao.rows import attribute_of, item_of, plain_list, plain_map
+    from dynamo_bao.rows import ROW_READERS, attribute_of, item_of
 
-    names = {**NAMES, "_map": plain_map, "_list": plain_list, "_attribute": attribute_of}
+    names = {**NAMES, **ROW_READERS, "_attribute": attribute_of}
     names["_attribute_or_none"] = lambda value: None if value is None else attribute_of(value)
     names |= {"_item": item_of, "_decode": decode}
     source = _at_a_glance(_in_order(fields, keys), keys, names, True)

@@ -20,7 +20,7 @@ from typing import Any, TypedDict
 import msgspec
 
 from dynamo_bao.foreign import is_foreign
-from dynamo_bao.numbers import parse_number
+from dynamo_bao.numbers import parse_integer, parse_number
 from dynamo_bao.wire import BATCH_GET_ITEM, QUERY, AttributeValue, Item, slot_of
 
 MOST_PASSED_OVER = 256
@@ -138,6 +138,31 @@ def plain_list(stored: list[Value]) -> list[Any]:
     return [text if (text := value.S) is not None else plain_value(value) for value in stored]
 
 
+def texts_of(stored: list[Value]) -> list[str]:
+    """The texts of a stored list of nothing else; raises where there is anything else."""
+    found: list[Any] = [value.S for value in stored]
+    return _whole(found)
+
+
+def integers_of(stored: list[Value]) -> list[int]:
+    """The whole numbers of a stored list of nothing else; raises where there is anything else."""
+    found: list[Any] = [value.N for value in stored]
+    return list(map(parse_integer, _whole(found)))
+
+
+def named_texts_of(stored: dict[str, Value]) -> dict[str, str]:
+    """The texts of a stored map of nothing else; raises where there is anything else."""
+    found: dict[str, Any] = {name: value.S for name, value in stored.items()}
+    _whole(list(found.values()))
+    return found
+
+
+def _whole(contents: list[Any]) -> list[Any]:
+    if None in contents:
+        raise ValueError("a part of another type than the others")
+    return contents
+
+
 def plain_value(value: Value) -> Any:
     """The plain value of any stored one, as `fields.documents.from_document` gives it of a dict."""
     if value.N is not None:
@@ -157,3 +182,13 @@ def plain_value(value: Value) -> Any:
         if scalar is not None:
             return scalar
     raise ValueError("a stored value without a type")
+
+
+ROW_READERS: dict[str, Any] = {
+    "_map": plain_map,
+    "_list": plain_list,
+    "_texts": texts_of,
+    "_integers": integers_of,
+    "_named_texts": named_texts_of,
+}
+"""What reads parts of rows in decoders, by the names that the sources of fields have for it."""

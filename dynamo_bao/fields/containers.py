@@ -23,7 +23,7 @@ from dynamo_bao.fields.inference import (
     shown,
     union_refusal,
 )
-from dynamo_bao.fields.numeric import NUMBER_TYPES, NumberField
+from dynamo_bao.fields.numeric import NUMBER_TYPES, IntegerField, NumberField
 from dynamo_bao.fields.text import StringField
 from dynamo_bao.wire import AttributeValue
 
@@ -52,10 +52,14 @@ class TypedField(DocumentField):
         twin.take_types(twin.annotation, twin.scope or {})
         twin.scope = None
         if twin.parts():
-            twin.decode_source = None
+            twin.decode_source = twin.short_source()
             twin.is_bounded = all(part.is_bounded for part in twin.parts())
             twin.may_fill = any(part.may_fill for part in twin.parts())
         return twin  # type: ignore[no-any-return]
+
+    def short_source(self) -> str | None:
+        """`decode_source` for parts that are all plain texts or whole numbers; None for others."""
+        return None
 
     def take_types(self, annotation: Any, scope: Mapping[str, Any]) -> None:
         """Makes the fields of the parts that an annotation promises."""
@@ -84,6 +88,11 @@ class TypedField(DocumentField):
     def validate(self, value: Any) -> None:
         if self.element is not None and not self.is_bounded and not self.is_part:
             check_depth(self.to_dynamo(value) or {})
+
+
+def _is_plainly(element: Field | None, kind: type[Field]) -> bool:
+    """Whether the parts are of just this kind, and never None."""
+    return type(element) is kind and not element.nullable
 
 
 class MapField(TypedField):
@@ -122,6 +131,9 @@ class MapField(TypedField):
                 )
         if self.key is not None or element not in (Any, object):
             self.element = self.part_field(element, scope, "its values")
+
+    def short_source(self) -> str | None:
+        return "_named_texts({M})" if _is_plainly(self.element, StringField) else None
 
     def normalise(self, value: Any) -> Any:
         if not isinstance(value, dict):
@@ -186,6 +198,13 @@ class ListField(TypedField):
         if self.places is None or not isinstance(step, int) or step >= len(self.places):
             return super().inside(step)
         return self.places[step]
+
+    def short_source(self) -> str | None:
+        if self.container is not list:
+            return None
+        if _is_plainly(self.element, StringField):
+            return "_texts({L})"
+        return "_integers({L})" if _is_plainly(self.element, IntegerField) else None
 
     def normalise(self, value: Any) -> Any:
         if not isinstance(value, (list, tuple)):

@@ -11,7 +11,7 @@ from dynamo_bao.checkers import Unpack
 from dynamo_bao.errors import QueryError
 from dynamo_bao.fields.base import Field, FieldOptions
 from dynamo_bao.fields.text import check_unicode
-from dynamo_bao.numbers import number_fault, number_text, parse_number, plain_number
+from dynamo_bao.numbers import number_fault, number_text, parse_integer, parse_number, plain_number
 from dynamo_bao.wire import MAX_NAME_BYTES, MAX_NESTING, AttributeValue
 
 Numbers = Callable[[Decimal], Any]
@@ -34,23 +34,13 @@ def plain(value: Any, depth: int = 0, numbers: Numbers = plain_number) -> Any:
     """
     if depth > MAX_NESTING:
         raise ValueError(TOO_DEEP)
-    kind = type(value)
-    if numbers is plain_number:  # the usual rule, and what it mostly meets
-        if kind is int and -_EXACT < value < _EXACT:
-            return value
-        if kind is float and (1e-129 < value < _EXACT or -_EXACT < value < -1e-129):
-            return int(value) if value.is_integer() else value
     if isinstance(value, str):
         check_unicode(value)
-        return value if kind is str else str.__str__(value)
+        return str.__str__(value)
     if value is None or isinstance(value, (bool, bytes)):
         return value
     if isinstance(value, (int, float, Decimal)):
-        number = Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
-        fault = number_fault(number)
-        if fault:
-            raise ValueError(f"holds a number that cannot be stored: {fault}")
-        return numbers(number)
+        return _number(value, numbers)
     if isinstance(value, (list, tuple)):
         return [plain(part, depth + 1, numbers) for part in value]
     if isinstance(value, dict):
@@ -60,6 +50,20 @@ def plain(value: Any, depth: int = 0, numbers: Numbers = plain_number) -> Any:
     if isinstance(value, (bytearray, memoryview)):
         return bytes(value)
     raise ValueError(f"holds a {type(value).__name__}, which a document cannot store")
+
+
+def _number(value: Any, numbers: Numbers) -> Any:
+    kind = type(value)
+    if numbers is plain_number:  # the usual rule, and what it mostly meets
+        if kind is int and -_EXACT < value < _EXACT:
+            return value
+        if kind is float and (1e-129 < value < _EXACT or -_EXACT < value < -1e-129):
+            return int(value) if value.is_integer() else value
+    number = Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
+    fault = number_fault(number)
+    if fault:
+        raise ValueError(f"holds a number that cannot be stored: {fault}")
+    return numbers(number)
 
 
 def _plain_set(members: list[Any]) -> Any:
@@ -138,6 +142,21 @@ def from_list(stored: list[AttributeValue]) -> list[Any]:
 def from_map(stored: dict[str, AttributeValue]) -> dict[str, Any]:
     """The plain values of a stored map."""
     return {name: from_document(part) for name, part in stored.items()}
+
+
+def texts_of(stored: list[AttributeValue]) -> list[str]:
+    """The texts of a stored list of nothing else; raises where there is anything else."""
+    return [part["S"] for part in stored]
+
+
+def integers_of(stored: list[AttributeValue]) -> list[int]:
+    """The whole numbers of a stored list of nothing else; raises where there is anything else."""
+    return [parse_integer(part["N"]) for part in stored]
+
+
+def named_texts_of(stored: dict[str, AttributeValue]) -> dict[str, str]:
+    """The texts of a stored map of nothing else; raises where there is anything else."""
+    return {name: part["S"] for name, part in stored.items()}
 
 
 _READERS: dict[str, Callable[[Any], Any]] = {

@@ -131,7 +131,10 @@ class City(Model, prefix="c"):
         (b'{"code": "ber", "populaton": 1}', "City has no field 'populaton'. Did you mean 'population'?"),
         (b'{"population": 1}', "City.code is required; give it a value"),
         (b'{"code": null}', "City.code is required and cannot be null; give it a value"),
-        (b'{"code": "ber", "founded": null}', "City.founded is required and cannot be null; leave it out to have it"),
+        (
+            b'{"code": "ber", "founded": null}',
+            "City.founded is required and cannot be null; leave it out to have it",
+        ),
         (b'{"code": "ber", "population": "many"}', "City.population takes int, not str"),
         (b'{"code": "ber", "population": 1.5}', "City.population takes int, not float"),
         (b'{"code": "ber", "population": 1e99999999999999999999}', "its exponent is out of all bounds"),

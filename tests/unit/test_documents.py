@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import json
 import typing
 import uuid
 from collections import OrderedDict
@@ -36,6 +37,7 @@ from dynamo_bao import (
 )
 from dynamo_bao.classes import schema_of
 from dynamo_bao.fields.base import Field
+from dynamo_bao.rowtypes import row_type
 
 UTC = timezone.utc
 T = TypeVar("T")
@@ -539,3 +541,30 @@ def test_the_field_of_what_is_inside() -> None:
     assert not place.is_unit
     assert field_of(attrs.make_class("Frozen", ["x"], frozen=True)).is_unit
     assert field_of(dataclasses.make_dataclass("Frozen", ["x"], frozen=True)).is_unit
+
+
+def test_rows_read_lists_and_maps_of_texts_and_numbers_as_items_do() -> None:
+    """The short ways of replies of many give the same values, and refuse the same."""
+    cases: list[tuple[Any, Any, Any]] = [
+        (list[str], ["a", ""], {"L": [{"S": "a"}, {"N": "1"}]}),
+        (list[int], [1, -2], {"L": [{"N": "1"}, {"S": "a"}]}),
+        (dict[str, str], {"a": "x"}, {"M": {"a": {"NULL": True}}}),
+        (list[Decimal], [Decimal(1)], {"L": [{"S": "a"}]}),
+        (list[str | None], ["a", None], {"L": [{"N": "1"}]}),
+    ]
+    for annotation, value, wrong in cases:
+        body: dict[str, Any] = {
+            "__annotations__": {"key": str, "v": annotation},
+            "primary_key": PrimaryKey("key"),
+        }
+        schema = schema_of(type("Row", (Model,), body, prefix="rw"))
+        rows: Any = row_type(schema)
+        for stored, expected in ((schema.fields["v"].to_dynamo(value), value), (wrong, None)):
+            item = {"_pk": {"S": "rw#a"}, "_sk": {"S": "rw"}, "key": {"S": "a"}, "v": stored}
+            reply = json.dumps({"Responses": {"t": [item]}}).encode()
+            (row,) = rows.parsed(reply, "BatchGetItem")["Responses"]["t"]
+            found = [schema.decode_row(row, None, {"key": "a"}), schema.decode(item, None, {"key": "a"})]
+            if expected is not None:
+                assert [values["v"] for values in found] == [value, value]
+            else:
+                assert all("v" not in values for values in found)
