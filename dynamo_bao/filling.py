@@ -71,19 +71,26 @@ def new_of_rows(home: Home, tenant: str | None, items: Sequence[Stored]) -> list
     schema, model, hidden = home.schema, home.model, home.hidden
     made: list[Any] = []
     rows = bool(items) and is_row(items[0])
-    decode, identity_of = schema.decode_row if rows else schema.decode, schema.identity_of
+    decode, identity_at = schema.decode_row if rows else schema.decode, schema.stored_reader(tenant)
+    sets_of, unsteady = schema.sets_of, schema.unsteady
     for item in items:
-        try:
-            key, primary_id, known = identity_of(tenant, item)
-        except DataFormatError as error:
-            made.append(UnknownRow(error))
-            continue
+        identity = identity_at(item._pk.S, item._sk.S) if rows else identity_at(item[PK]["S"], item[SK]["S"])
+        if identity is None:
+            try:
+                identity = schema.identity_of(tenant, item)
+            except DataFormatError as error:
+                made.append(UnknownRow(error))
+                continue
+        key, primary_id, known = identity
         state = new_state(home, LOADED, tenant, key, primary_id, None)
         values = decode(item, state, known)
         state.kept = item
-        if schema.sets_of is not None:
-            _note_sets(state, schema, values)
-        if schema.unsteady:
+        if sets_of is not None:
+            if state.bad is None:
+                state.sets = sets_of(values)
+            else:
+                _note_sets(state, schema, values)
+        if unsteady:
             state.handed = remembered(schema, values, item)
         instance = new(model if state.bad is None else hidden)
         give_values(instance, values)

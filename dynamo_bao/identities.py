@@ -18,6 +18,7 @@ from dynamo_bao.wire import MAX_PARTITION_KEY_BYTES
 
 T = TypeVar("T")
 KeyOf = Callable[[str], "Key | None"]
+IdentityOf = Callable[[str, str], "Identity | None"]
 TENANTS_KEPT: Final = 10_000
 """For how many tenants it is remembered how their keys are made."""
 
@@ -32,6 +33,10 @@ class Identity(NamedTuple):
 
 def no_key(text: str) -> None:
     """A `KeyOf` for keys of which a text alone never says at first sight which one it is."""
+
+
+def no_identity(pk: str, sk: str) -> None:
+    """An `IdentityOf` for models whose keys only the careful way can read."""
 
 
 class OfTenant(dict["str | None", T]):
@@ -62,6 +67,8 @@ class TextKeys:
     Attributes:
         of_tenant: by tenant, a function that gives the table key for a single key, which is a text; None where only the
             careful way can tell.
+        stored: by tenant, a function that gives the identity of a stored item by the texts of its table key; None where
+            only the careful way can tell.
     """
 
     def __init__(self, prefix: str, fields: Sequence[Field]) -> None:
@@ -73,6 +80,7 @@ class TextKeys:
         self._validate = None if takes_any else fields[0].validate
         self._leads = OfTenant(lambda tenant: f"{tenant_mark(tenant)}{prefix}#")
         self.of_tenant = OfTenant(self._key_maker)
+        self.stored = OfTenant(self._stored_reader)
 
     @classmethod
     def of(cls, prefix: str, fields: Sequence[Field], key_format: str) -> TextKeys | None:
@@ -85,20 +93,24 @@ class TextKeys:
         key = self.of_tenant[tenant](text)
         return None if key is None else named(Identity, (key, text, {self._name: text}))
 
-    def stored(self, tenant: str | None, pk: str, sk: str) -> Identity | None:
-        """The identity of a stored item by the texts of its table key; None where only the careful way can tell."""
-        lead, sort = self._leads[tenant], self._sort_name
-        partition = pk[len(lead) :]
-        if not partition or not pk.startswith(lead):
-            return None
-        if sort is None:
-            if sk != self._prefix:
+    def _stored_reader(self, tenant: str | None) -> IdentityOf:
+        """What reads the identities of a tenant's stored items."""
+        lead, prefix, name, sort = self._leads[tenant], self._prefix, self._name, self._sort_name
+
+        def single(pk: str, sk: str) -> Identity | None:
+            text = pk.removeprefix(lead)
+            if sk != prefix or not text or text == pk:
                 return None
-            return named(Identity, (named(Key, (pk, sk)), partition, {self._name: partition}))  # type: ignore[no-any-return]
-        if "#" in partition or "#" in sk or not sk:
-            return None
-        values = {self._name: partition, sort: sk}
-        return named(Identity, (named(Key, (pk, sk)), f"{partition}{SEPARATOR}{sk}", values))  # type: ignore[no-any-return]
+            return named(Identity, (named(Key, (pk, sk)), text, {name: text}))  # type: ignore[no-any-return]
+
+        def double(pk: str, sk: str) -> Identity | None:
+            text = pk.removeprefix(lead)
+            if not text or not sk or "#" in text or "#" in sk or text == pk:
+                return None
+            values = {name: text, sort: sk}
+            return named(Identity, (named(Key, (pk, sk)), f"{text}{SEPARATOR}{sk}", values))  # type: ignore[no-any-return]
+
+        return single if sort is None else double
 
     def _key_maker(self, tenant: str | None) -> KeyOf:
         """What makes the table keys of a tenant; where there are two key fields, no text is at first sight a key."""

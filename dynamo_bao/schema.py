@@ -33,7 +33,7 @@ from dynamo_bao.fields.documents import JsonField, plain, to_document
 from dynamo_bao.fields.nested import NestedField
 from dynamo_bao.fields.sets import SetField
 from dynamo_bao.fields.text import BinaryField, RelatedField, VersionField
-from dynamo_bao.identities import Identity, KeyOf, TextKeys, no_key
+from dynamo_bao.identities import Identity, IdentityOf, KeyOf, TextKeys, no_identity, no_key
 from dynamo_bao.items import Stored, place_in, plain_item
 from dynamo_bao.keys import (
     SEPARATOR,
@@ -187,6 +187,13 @@ class Schema:
         """
         return no_key if self.text_keys is None else self.text_keys.of_tenant[tenant]
 
+    def stored_reader(self, tenant: str | None) -> IdentityOf:
+        """What gives the identity of a tenant's stored item by the texts of its table key.
+
+        It gives None where only `identity_of` can tell.
+        """
+        return no_identity if self.text_keys is None else self.text_keys.stored[tenant]
+
     def identity_of(self, tenant: str | None, item: Stored) -> Identity:
         """The identity of a stored item, by its table key.
 
@@ -194,7 +201,7 @@ class Schema:
             DataFormatError: where the key is none of this model's, of this tenant.
         """
         pk, sk = place_in(item)
-        short = self.text_keys and self.text_keys.stored(tenant, pk, sk)
+        short = self.stored_reader(tenant)(pk, sk)
         return short or self._identity_of_key(tenant, Key(pk, sk), item)
 
     def _identity_of_key(self, tenant: str | None, key: Key, item: Stored) -> Identity:
