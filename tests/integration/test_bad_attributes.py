@@ -288,7 +288,7 @@ def test_R16_the_other_fields_of_every_item_are_read_and_written(kinds: Manager)
     """100 items, each with one attribute that its field cannot read."""
     planted = plant(kinds, (ALL * 2)[:100])
     with run_with_batch_context():
-        found = list(Kinds.batch_find(planted).values())
+        found = list(Kinds.batch_find(list(planted)).values())
         readable = sum(one.other == "readable" for one in found)
         for one in found:
             one.other = "written"
