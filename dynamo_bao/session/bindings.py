@@ -128,7 +128,7 @@ def innermost(kind: str, owner: Owner | None = None) -> Link | None:
     Args:
         owner: the owner of the running code, where the caller knows it.
     """
-    top = top_link()
+    top = top_link() if "IPython" in sys.modules else chain.get()
     link: Link | None = None if top is None else getattr(top, kind)
     if link is None:
         return None
