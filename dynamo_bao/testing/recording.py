@@ -33,8 +33,10 @@ class RecordingTransport:
         return self._inner.clock
 
     def send(self, request: Request, *, deadline: float) -> Reply:
+        # A copy, as the request itself refers to the instances that wait for its answer.
+        record = Request(request.operation, request.written, request.repeatable)
         with self._lock:
-            self.requests.append(request)
+            self.requests.append(record)
         return self._inner.send(request, deadline=deadline)
 
     def count(self, operation: str | None = None) -> int:
