@@ -49,7 +49,11 @@ class KeyRange:
         try:
             if set(_texts(items, self.partition)) != {self.text}:
                 return False
-            return self.sort is None or all(map(self._takes, _texts(items, self.sort)))
+            if self.sort is None:
+                return True
+            texts = _texts(items, self.sort)
+            # Every condition takes all texts between two that it takes.
+            return self._takes(min(texts)) and self._takes(max(texts))
         except (AttributeError, KeyError, TypeError):  # one of them does not have the attribute, as a text
             return False
 
