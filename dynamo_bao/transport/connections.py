@@ -15,6 +15,7 @@ import select
 import socket
 import threading
 import time
+import weakref
 import zlib
 from collections.abc import Callable
 from functools import partial
@@ -118,15 +119,17 @@ class Origin(NamedTuple):
 
 
 class Connection:
-    """One open socket.
+    """One open socket, which is closed with its connection.
 
     Args:
         connected: the socket, encrypted where it has to be.
     """
 
-    __slots__ = ("_arrived", "_monotonic", "_opened", "_sock", "_wall")
+    __slots__ = ("__weakref__", "_arrived", "_monotonic", "_opened", "_sock", "_wall")
 
     def __init__(self, connected: socket.socket) -> None:
+        # An exception of a signal's handler may drop the connection at any instruction, before `close`.
+        weakref.finalize(self, connected.close).atexit = False
         self._sock = connected
         self._arrived = _arrivals(connected)
         self._opened = time.monotonic()
@@ -551,24 +554,19 @@ class Connections:
         ends = min(ends, time.monotonic() + self._connect_seconds)
         if self.origin.tls and self._context is None:
             self._context = self._tls()
+        sock: socket.socket | None = None
         try:
             sock = self._reached(ends)
-        except OSError as error:
-            if is_foreign(error):
-                raise
-            raise NotConnected(str(error)) from error
-        try:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-            return Connection(self._encrypted(sock, ends))
-        except OSError as error:
-            sock.close()
-            if is_foreign(error):
+            sock = self._encrypted(sock, ends)
+            return Connection(sock)
+        except BaseException as error:
+            if sock is not None:
+                sock.close()
+            if not isinstance(error, OSError) or is_foreign(error):
                 raise
             raise NotConnected(str(error)) from error
-        except BaseException:
-            sock.close()
-            raise
 
     def _reached(self, ends: float) -> socket.socket:
         """A socket that is connected to the first address of the host that answers.
@@ -578,13 +576,15 @@ class Connections:
         found = self._looked_up().addresses(ends)
         failure = OSError("the host has no address")
         for number, (family, kind, protocol, _, address) in enumerate(found, 1):
-            sock = socket.socket(family, kind, protocol)
+            sock: socket.socket | None = None
             try:
+                sock = socket.socket(family, kind, protocol)
                 sock.settimeout(_left(ends) / (1 if number == len(found) else 2))
                 sock.connect(address)
                 return sock
             except BaseException as error:
-                sock.close()
+                if sock is not None:
+                    sock.close()
                 if not isinstance(error, OSError) or is_foreign(error):
                     raise
                 failure = error
