@@ -8,6 +8,7 @@ from contextlib import nullcontext
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from dynamo_bao import (
     BatchIncompleteError,
@@ -243,7 +244,7 @@ def test_errors_of_the_service_are_mapped(monkeypatch: pytest.MonkeyPatch) -> No
         with pytest.raises(ServiceError, match="IAM policy") as caught:
             Org.find("acme")
         assert caught.value.code == "AccessDeniedException"
-        assert type(caught.value.__cause__).__name__ == "ClientError"
+        assert isinstance(caught.value.__cause__, ClientError)
         assert server.requests == 1
 
 
