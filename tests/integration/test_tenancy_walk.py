@@ -132,6 +132,7 @@ CLASS: dict[str, Callable[[], Any]] = {
     "update": lambda: found_or_none(lambda: Member.update("only-red", label="x")),
     "increment": lambda: found_or_none(lambda: Member.increment("only-red", visits=1)),
     "delete": lambda: found_or_none(lambda: Member.delete("only-red")),
+    "find_where": lambda: red_in(Member.find_where(label="fox")),
     "query_by_index": lambda: red_in(Member.query_by_index("by_label", "fox")),
     "query_by_label": lambda: red_in(Member.query_by_label("fox")),  # type: ignore[attr-defined]
     "by_label": lambda: red_in(Member.by_label.query("fox", filter={"member_id": "only-red"})),
