@@ -449,6 +449,7 @@ def test_a_counter_that_cannot_be_read_is_not_added_to(kinds: Manager, around: C
         assert raw(kinds, key)["visits"] == {code: STORED[code]}
 
 
+@pytest.mark.needs("empty_strings")
 def test_relations_through_it_raise_and_peers_leave_it_out(kinds: Manager) -> None:
     """The others are loaded together."""
     for number in range(3):
@@ -517,6 +518,7 @@ def test_it_adds_nothing_to_a_search_text(kinds: Manager) -> None:
     assert raw(kinds, key)["_searchText"] == {"S": "new"}
 
 
+@pytest.mark.needs("empty_strings")
 def test_a_unique_value_is_freed_by_its_stored_text(kinds: Manager, around: Callable[[], Any]) -> None:
     """Whatever the attribute is; also where there can be no guard."""
     Kinds.create(key="one", code="7")

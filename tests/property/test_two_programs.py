@@ -365,6 +365,7 @@ def programs(connection: dict[str, Any], table_name: str) -> Iterator[tuple[Mana
             yield new, old
 
 
+@pytest.mark.needs("empty_strings")
 def test_W10_two_programs_lose_nothing_of_each_other(programs: tuple[Manager, Manager]) -> None:
     """Random histories over every kind of field and every spelling; what was not changed is not sent."""
     new, _ = programs
