@@ -97,7 +97,7 @@ class Python(Side):
 
     def _update(self, model: str, id: str, values: Values, condition: Values | None = None) -> Found | None:
         fields = self._fields(model, values)
-        return self._shown(self._model(model).update(id, renamed(condition), **fields))
+        return self._shown(self._model(model).update(id, condition=renamed(condition), **fields))
 
     def _increment(self, model: str, id: str, amounts: Values) -> Found | None:
         fields = self._fields(model, amounts)

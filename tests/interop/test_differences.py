@@ -170,8 +170,9 @@ def test_what_is_no_text_is_named(javascript: JavaScript, python: Python, table:
     """JavaScript stores a number in a text field; Python says which item and field cannot be read."""
     javascript.create("Team", {"teamId": TEAM, "name": 42})
     assert python.manager is not None
+    team = python.manager.models.Team.find(TEAM)
     with pytest.raises(DataFormatError, match=r"Team.*'name'") as caught:
-        python.manager.models.Team.find(TEAM)
+        _ = team.name
     assert (caught.value.key, caught.value.field) == (TEAM, "name")
 
 
