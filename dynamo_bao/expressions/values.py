@@ -114,7 +114,7 @@ class AddMembers(ChangeValue):
     members: frozenset[Any]
 
     def __init__(self, *members: Any) -> None:
-        self.__attrs_init__(_members(members))
+        object.__setattr__(self, "members", _members(members))
 
 
 @frozen(init=False)
@@ -131,4 +131,4 @@ class DropMembers(ChangeValue):
     members: frozenset[Any]
 
     def __init__(self, *members: Any) -> None:
-        self.__attrs_init__(_members(members))
+        object.__setattr__(self, "members", _members(members))

@@ -312,7 +312,7 @@ def _set(annotation: Any, inside: bool) -> Callable[..., Field] | None:
         return None
     if inside:
         return SetField
-    kind = next((kind for kind in _PLAIN_KINDS if kind().fits(annotation)), SetField)
+    kind: Callable[..., Field] = next((kind for kind in _PLAIN_KINDS if kind().fits(annotation)), SetField)
     return lambda **options: kind(**(options or {"required": True}))
 
 

@@ -168,12 +168,12 @@ def plan_update(
         return _plan_update(subject, changes, known, condition, reindex, MAX_PATHS)
     for most in _FEWER_PATHS:
         plan = _plan_update(subject, changes, known, condition, reindex, most)
-        if most == 1 or not plan.main_action.is_long(subject.schema):
-            break
-    return plan
+        if not plan.main_action.is_long(subject.schema):
+            return plan
+    return _plan_update(subject, changes, known, condition, reindex, 1)
 
 
-_FEWER_PATHS = (MAX_PATHS, 40, 15, 5, 1)
+_FEWER_PATHS = (MAX_PATHS, 40, 15, 5)
 """How many paths are tried, one number after the other, until the expressions are short enough."""
 
 

@@ -151,7 +151,7 @@ def _package_line(package: Package, requirement: Requirement) -> PackageLine:
     return PackageLine(
         package.package_id,
         package.name,
-        package.version,
+        package.version_,
         package.summary,
         author.name if author else None,
         requirement.optional,
@@ -185,5 +185,5 @@ def _packages_of(person: Person) -> Iterator[PackageLine]:
         package = credit.package
         roles = tuple(sorted(credit.roles))
         yield PackageLine(
-            package.package_id, package.name, package.version, package.summary, None, roles=roles
+            package.package_id, package.name, package.version_, package.summary, None, roles=roles
         )

@@ -69,7 +69,7 @@ def _create_package(distribution: Distribution, author: Person | None) -> Packag
     return Package.create(
         package_id=distribution.package_id,
         name=distribution.name,
-        version=distribution.version,
+        version_=distribution.version,
         summary=distribution.summary,
         home_page=distribution.home_page,
         licence=distribution.licence,

@@ -30,7 +30,7 @@ class Package(Model, prefix="pkg", iterable=True, searchable=["name", "summary"]
 
     package_id: str = StringField()
     name: str = StringField()
-    version: str = StringField()
+    version_: str = StringField(attribute="version")
     summary: str | None = StringField(default=None)
     home_page: str | None = StringField(default=None)
     licence: str | None = StringField(default=None)

@@ -219,7 +219,7 @@ def test_dashboards_agree_with_the_metadata(distributions: list[Distribution]) -
     for one in distributions:
         page = build_dashboard(one.package_id)
         assert page is not None
-        assert page.package["version"] == one.version and page.package["file_count"] == len(one.files)
+        assert page.package["version_"] == one.version and page.package["file_count"] == len(one.files)
         assert {line.package_id for line in page.requires} == {clause.project for clause in one.clauses}
         assert {line.package_id for line in page.required_by} == {
             other.package_id for other in distributions for c in other.clauses if c.project == one.package_id
