@@ -312,9 +312,10 @@ def _set(annotation: Any, inside: bool) -> Callable[..., Field] | None:
         return None
     if inside:
         return SetField
-    kind: Callable[..., Field] = next((kind for kind in _PLAIN_KINDS if kind().fits(annotation)), SetField)
-    return lambda **options: kind(**(options or {"required": True}))
+    kind = next((kind for kind in _PLAIN_KINDS if kind().fits(annotation)), SetField)
+    return lambda **options: kind(**(options or _REQUIRED))
 
 
+_REQUIRED: Final[dict[str, Any]] = {"required": True}
 _PLAIN_KINDS: Final = (StringSetField, NumberSetField, BinarySetField)
 CHOICES.append(_set)
