@@ -36,7 +36,7 @@ from dynamo_bao import (
     init_models,
 )
 from dynamo_bao.transport import connections
-from tests.support.dynamo_server import answer, way_of
+from tests.support.dynamo_server import always, reply, way_of
 from tests.support.engines import Engine
 from tests.support.http_server import http_server
 
@@ -319,7 +319,14 @@ def test_what_powertools_adds_to_a_request_is_sent(monkeypatch: pytest.MonkeyPat
         monkeypatch.setenv(name, "us-east-1")
     botocore.register_initializer(in_every_client)
     try:
-        with http_server(answer) as server, init_models(models=[Order], endpoint_url=server.url()):
+        stored = {
+            "_pk": {"S": "or#o1"},
+            "_sk": {"S": "or"},
+            "order_id": {"S": "o1"},
+            "state": {"S": "placed"},
+        }
+        found = always(reply({"Item": stored}))
+        with http_server(found) as server, init_models(models=[Order], endpoint_url=server.url()):
             assert [bool(Order.find("o1")) for _ in range(2)] == [True, True]
             assert [way_of(asked) for asked in server.asked] == ["botocore", "botocore"]
             assert all("PT/" in (asked.header("User-Agent") or "") for asked in server.asked)

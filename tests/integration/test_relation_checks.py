@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -47,23 +49,32 @@ def test_a_model_that_is_connected_later_counts() -> None:
     assert Elsewhere.__name__ == "Elsewhere"
 
 
-def test_with_all_models_it_is_refused_at_the_first_use() -> None:
-    """A model that is defined after `init_models` counts then."""
+WITH_ALL_MODELS = """
+from dynamo_bao import ConfigurationError, Model, PrimaryKey, RelatedField, init_models
 
-    class Early(Model, prefix="ea"):
+class Early(Model, prefix="ea"):
+    key: str
+    other_id: str | None = RelatedField("LaterOne", default=None)
+    primary_key = PrimaryKey("key")
+
+with init_models(embedded=True):
+    try:
+        Early.create(key="a")
+    except ConfigurationError as error:
+        print(error)
+
+    class LaterOne(Model, prefix="la"):
         key: str
-        other_id: str | None = RelatedField("LaterOne", default=None)
         primary_key = PrimaryKey("key")
 
-    with init_models(embedded=True):
-        with pytest.raises(ConfigurationError, match=r"Early\.other_id relates to 'LaterOne'"):
-            Early.create(key="a")
+    Early.create(key="a", other_id=LaterOne.create(key="b"))
+"""
 
-        class LaterOne(Model, prefix="la"):
-            key: str
-            primary_key = PrimaryKey("key")
 
-        Early.create(key="a", other_id=LaterOne.create(key="b"))
+def test_with_all_models_it_is_refused_at_the_first_use() -> None:
+    """A model that is defined after `init_models` counts then. In a process that has no other models."""
+    run = subprocess.run([sys.executable, "-c", WITH_ALL_MODELS], capture_output=True, text=True, check=True)
+    assert "Early.other_id relates to 'LaterOne'" in run.stdout
 
 
 class Pair(Model, prefix="pr"):
