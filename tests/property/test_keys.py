@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timezone
 from typing import Any
 
 from hypothesis import example, given, settings, strategies as st
@@ -239,7 +239,7 @@ def typed(key_format: str) -> Schema:
 
 
 NATIVE, SHARED = typed("native"), typed("dynamo-bao")
-MOMENTS = st.datetimes().map(lambda moment: NATIVE.fields["at"].accept(moment))
+MOMENTS = st.datetimes(timezones=st.just(timezone.utc)).map(lambda moment: NATIVE.fields["at"].accept(moment))
 PAIRS = st.tuples(st.integers(-(10**20), 10**20), MOMENTS)
 
 
