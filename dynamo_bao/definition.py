@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import keyword
 import sys
 import typing
 from collections.abc import Collection, Mapping
@@ -20,7 +21,7 @@ from dynamo_bao.errors import ConfigurationError, ConfigurationWarning, Validati
 from dynamo_bao.fields.base import Field
 from dynamo_bao.fields.inference import field_for, is_union, resolved, shown, without_none
 from dynamo_bao.fields.numeric import CounterField, DecimalField, FloatField
-from dynamo_bao.fields.text import UlidField, UuidField, VersionField
+from dynamo_bao.fields.text import StringField, UlidField, UuidField, VersionField
 from dynamo_bao.keys import checked_prefix, is_uneven
 from dynamo_bao.policy import warn_once
 from dynamo_bao.schema import Schema
@@ -110,10 +111,15 @@ def declared_fields(cls: type[Any], reserved: Collection[str], frame: Any) -> di
         if isinstance(value, Field) and name not in found:
             found[name] = Declared(Any, value, module, local)
     for name, declared in found.items():
-        kind = type(declared.value).__name__ if isinstance(declared.value, Field) else "StringField"
-        arguments = () if isinstance(declared.value, VersionField) else ("version",)
-        _check_name(cls.__name__, name, reserved, kind, ("condition", *arguments))
+        kind = type(declared.value) if isinstance(declared.value, Field) else StringField
+        _check_name(cls.__name__, name, reserved, kind)
+    _check_declarations(cls, reserved)
     return found
+
+
+def argument_names(kind: type[Field]) -> tuple[str, ...]:
+    """The arguments of `update` beside fields, by whose names no field of a kind can be called."""
+    return ("condition",) if issubclass(kind, VersionField) else ("condition", "version")
 
 
 def _own_annotations(cls: type[Any]) -> dict[str, Any]:
@@ -133,28 +139,49 @@ def _is_class_variable(annotation: Any) -> bool:
     return annotation is ClassVar or typing.get_origin(annotation) is ClassVar
 
 
-def _check_name(
-    model: str, name: str, reserved: Collection[str], kind: str, arguments: Collection[str]
-) -> None:
+def _check_name(model: str, name: str, reserved: Collection[str], field: type[Field]) -> None:
+    kind = field.__name__
     if name.startswith("_"):
-        mend = f'rename it, or store it under that name: {name.strip("_")}: … = {kind}(attribute="x{name}")'
+        plain = name.strip("_") or "field"
+        mend = f'rename it, or store it under that name: {plain}: … = {kind}(attribute="x{name}")'
         raise ConfigurationError(
             f"{model}.{name}: a field name cannot start with _; {mend}.", model=model, field=name
         )
-    if name in arguments:
+    if not name.isidentifier():
         raise ConfigurationError(
-            f"{model}.{name}: the name is that of an argument of update(); call the field {name}_ and keep the stored "
-            f'name: {name}_: … = {kind}(attribute="{name}").',
+            f"{model}: {name!r} is no name in Python; use letters, digits and _, and keep the stored name with "
+            f"attribute=.",
             model=model,
             field=name,
         )
-    if name in reserved:
-        raise ConfigurationError(
-            f"{model}.{name}: the name would hide Model.{name}; call the field {name}_ and keep the stored name: "
-            f'{name}_: … = {kind}(attribute="{name}").',
-            model=model,
-            field=name,
-        )
+    if keyword.iskeyword(name):
+        why = "the name is a keyword of Python"
+    elif name in argument_names(field):
+        why = "the name is that of an argument of update()"
+    elif name in reserved:
+        why = f"the name would hide Model.{name}"
+    else:
+        return
+    raise ConfigurationError(
+        f"{model}.{name}: {why}; call the field {name}_ and keep the stored name: "
+        f'{name}_: … = {kind}(attribute="{name}").',
+        model=model,
+        field=name,
+    )
+
+
+def _check_declarations(cls: type[Any], reserved: Collection[str]) -> None:
+    """Refuses an index or constraint that would hide a method."""
+    for name, value in vars(cls).items():
+        if name == "primary_key" or not isinstance(value, (KeyDeclaration, ConstraintDeclaration)):
+            continue
+        for method in (name, f"query_{name}"):
+            if method in reserved:
+                raise ConfigurationError(
+                    f"{cls.__name__}.{name}: the name would hide Model.{method}; rename the {type(value).__name__}, "
+                    f"whose name is not stored.",
+                    model=cls.__name__,
+                )
 
 
 def camel_case(name: str) -> str:

@@ -116,7 +116,7 @@ class Model(Instance):
     def __init_subclass__(cls, *, hidden: bool = False, **options: Any) -> None:
         super().__init_subclass__()
         if not hidden:
-            make_model(cls, Model, RESERVED, options, sys._getframe(1))
+            make_model(cls, Model, HIDING, options, sys._getframe(1))
 
     def __init__(self, /, **values: Any) -> None:
         constructor_of(type(self))(self, **values)
@@ -128,8 +128,8 @@ class Model(Instance):
     @classmethod
     def find(
         cls: type[M],
-        /,
         key: object = None,
+        /,
         *,
         consistent_read: bool = False,
         bypass_cache: bool = False,
@@ -137,18 +137,18 @@ class Model(Instance):
     ) -> M:
         """The instance for a key; see `Repository.find`."""
         repository = answers.get(cls) or repository_of(cls)  # the dict first, as nothing is called more often
-        found: M = repository.found(
-            repository.given(key, parts) if parts else key, consistent_read, bypass_cache
-        )
+        if parts or key is None:
+            key = repository.key_of(key, parts, consistent_read, bypass_cache)
+        found: M = repository.found(key, consistent_read, bypass_cache)
         return found
 
     @classmethod
-    def find_or_none(cls: type[M], /, key: object = None, **options: Any) -> M | None:
+    def find_or_none(cls: type[M], key: object = None, /, **options: Any) -> M | None:
         """The instance for a key, loaded at once, or None."""
         return repository_of(cls).find_or_none(key, **options)
 
     @classmethod
-    def find_or_raise(cls: type[M], /, key: object = None, **options: Any) -> M:
+    def find_or_raise(cls: type[M], key: object = None, /, **options: Any) -> M:
         """The instance for a key, loaded at once; `ItemNotFoundError` where there is none."""
         return repository_of(cls).find_or_raise(key, **options)
 
@@ -324,7 +324,7 @@ class Model(Instance):
 
     def has_changes(self) -> bool:
         """Whether a save would write something."""
-        return bool(self.changes())
+        return bool(Model.changes(self))
 
     def changes(self) -> dict[str, Any]:
         """The fields whose local value differs from what was loaded, with their local values."""
@@ -465,4 +465,9 @@ class Model(Instance):
 
 
 RESERVED = frozenset(name for name in dir(Model) if not name.startswith("__")) | {"fields", "primary_key"}
-"""Names that fields cannot have, because they would hide a method."""
+"""Names that every model has."""
+HIDING = RESERVED - {"changes"}
+"""Names that fields, indexes and constraints cannot have, because they would hide a method.
+
+A field may be called ``changes``, the usual word of audit logs. `Model.changes(entry)` calls the method then.
+"""

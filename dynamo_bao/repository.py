@@ -73,8 +73,8 @@ class Repository(StoredModel[M], WholeModel[M]):
 
     def find(
         self,
-        /,
         key: object = None,
+        /,
         *,
         consistent_read: bool = False,
         bypass_cache: bool = False,
@@ -94,7 +94,9 @@ class Repository(StoredModel[M], WholeModel[M]):
         Raises:
             ValidationError: where the key cannot be one of this model.
         """
-        return self.found(self.given(key, parts) if parts else key, consistent_read, bypass_cache)
+        if parts or key is None:
+            key = self.key_of(key, parts, consistent_read, bypass_cache)
+        return self.found(key, consistent_read, bypass_cache)
 
     def found(self, key: object, consistent: bool, bypass: bool) -> M:
         """`find`, with everything given in its place; the shortest way there is, as it is gone most often."""
@@ -112,8 +114,20 @@ class Repository(StoredModel[M], WholeModel[M]):
         instance = session.lookup(self, self.identify(tenant, key), tenant, consistent)
         return instance
 
-    def given(self, key: object, parts: dict[str, Any]) -> object:
-        """The key that a caller gives, by position or by its fields' names."""
+    def key_of(self, key: object, parts: dict[str, Any], consistent: object, bypass: object) -> object:
+        """The key that a caller gives, by position or by its fields' names.
+
+        Raises:
+            ValidationError: for a key in both ways, and for a value in the place of an option of `find`.
+        """
+        for option, value in (("consistent_read", consistent), ("bypass_cache", bypass)):
+            if not isinstance(value, bool):
+                raise ValidationError(
+                    f"{self.schema.name}.find: {option} takes True or False, not {type(value).__name__}; a key field "
+                    f"of that name is given in a mapping: find({{{option!r}: …}}).",
+                    option,
+                    value,
+                )
         if not parts:
             return key
         if key is not None:
@@ -127,12 +141,12 @@ class Repository(StoredModel[M], WholeModel[M]):
             )
         return parts
 
-    def find_or_none(self, /, key: object = None, **options: Any) -> M | None:
+    def find_or_none(self, key: object = None, /, **options: Any) -> M | None:
         """`find`, loaded at once; None where no such item is stored."""
         found = self.find(key, **options)
         return found if self._is_there(found) else None
 
-    def find_or_raise(self, /, key: object = None, **options: Any) -> M:
+    def find_or_raise(self, key: object = None, /, **options: Any) -> M:
         """`find`, loaded at once.
 
         Raises:

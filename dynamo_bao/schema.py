@@ -288,7 +288,10 @@ class Schema:
         for name in given:
             if name not in self.key_names:
                 hint = suggestion(str(name), self.key_names)
-                raise self._bad_key(f"has no part {name!r}.{hint}", given)
+                raise self._bad_key(
+                    f"has no part {name!r}; give {' and '.join(self.key_names)}, or the key by position.{hint}",
+                    given,
+                )
         return [self._accepted(self.fields[name], self._needed(given, name)) for name in self.key_names]
 
     def _needed(self, values: Mapping[Any, Any], name: str) -> Any:

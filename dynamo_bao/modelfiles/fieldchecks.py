@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from dynamo_bao.definition import camel_case
+from dynamo_bao.definition import argument_names, camel_case
 from dynamo_bao.errors import suggestion
 from dynamo_bao.fields.numeric import DecimalField
 from dynamo_bao.fields.text import RelatedField
@@ -59,7 +59,7 @@ def field_of(
             )
     is_optional = not in_key and _is_optional(kind, options, required)
     options.update(_emptiness(kind, options, required, is_optional))
-    name = python_name(stored, reserved)
+    name = python_name(stored, {*reserved, *argument_names(kind.field)})
     options.update(_attribute(section, kind, stored_name(stored, name)))
     return FieldDescription(name, stored, kind, options, target, is_optional, section.node.line)
 

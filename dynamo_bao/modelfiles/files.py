@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import keyword
 import os
 import stat
 from collections.abc import Iterator, Mapping
@@ -126,6 +127,14 @@ def _models_of(
         if not is_name(name):
             raise _fault(
                 file, node, f"{name!r} is no name for a class; use letters and digits, as in TaggedPost."
+            )
+        if keyword.iskeyword(name):
+            better = name.capitalize() if name.islower() else f"{name}Item"
+            raise _fault(
+                file,
+                node,
+                f"{name!r} is a keyword of Python and no name for a class; rename it, as {better}. Where JavaScript "
+                f"uses it with unique constraints, which store the name, write the class by hand, with name={name!r}.",
             )
         yield name, node
 

@@ -203,6 +203,8 @@ class ModelReader:
             raise section.fault(f"has the name {stored!r}, which is none in Python; rename it.", stored)
         names = {description.name for description in self._fields.values()}
         name = python_name(stored, RESERVED)
+        if f"query_{name}" in RESERVED:
+            name += "_"
         if name in names or name in taken:
             name = f"{lead}{name}"
         if name in names or name in taken:
