@@ -9,10 +9,13 @@ from dynamo_bao.instances import state_of
 from dynamo_bao.peers import PeerGroup
 
 
-def make_peers(instances: Iterable[Any]) -> None:
+def make_peers(instances: Iterable[Any], is_page: bool = True) -> None:
     """Has the instances of each model, of those that arrived together, remember each other weakly.
 
     Only those of models with relations, which are what peers are for.
+
+    Args:
+        is_page: see `PeerGroup`; False where the program named each of them.
     """
     by_home: dict[int, list[Any]] = {}
     for instance in instances:
@@ -20,7 +23,7 @@ def make_peers(instances: Iterable[Any]) -> None:
         if home is not None and home.schema.has_relations:
             by_home.setdefault(id(home), []).append(instance)
     for members in by_home.values():
-        group = PeerGroup(members)
+        group = PeerGroup(members, is_page)
         for member in members:
             state_of(member).group = group
 

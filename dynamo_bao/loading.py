@@ -43,27 +43,29 @@ class Wish:
         return levels
 
 
-def load_relations(wishes: Iterable[Wish], session: Session | None) -> None:
+def load_relations(wishes: Iterable[Wish], session: Session | None, kind: str | None = "further") -> None:
     """Loads the targets of relation fields, and has the instances remember them; one round for each level of all.
 
     Args:
         session: where the targets belong; None loads them outside any, still in one round per level.
+        kind: what the first round is for the trace; None where the program asks for it by itself.
     """
     asked = [wish for wish in wishes if wish.instances]
     while asked:
         if session is not None:
-            asked = _load_level(asked, session)
+            asked = _load_level(asked, session, kind)
         else:
             with BatchContext() as own:
-                asked = _load_level(asked, own)
+                asked = _load_level(asked, own, kind)
+        kind = "further"
 
 
-def _load_level(wishes: Sequence[Wish], session: Session) -> list[Wish]:
+def _load_level(wishes: Sequence[Wish], session: Session, kind: str | None) -> list[Wish]:
     """Loads the direct targets that are wished for, and returns what is wished of them."""
     found = [
         (levels, _look_up(wish.instances, levels, session)) for wish in wishes for levels in (wish.levels(),)
     ]
-    session.flush()
+    session.flush(kind)
     further = []
     for levels, targets in found:
         for field, paths in levels.items():

@@ -8,12 +8,18 @@ from typing import Any
 
 
 class PeerGroup:
-    """Instances that arrived together, remembered weakly."""
+    """Instances that arrived together, remembered weakly.
 
-    __slots__ = ("_members",)
+    Attributes:
+        is_page: whether a page or a batch of the library's own brought them, so that one lookup for all of them is
+            not N+1, even where it is a single key.
+    """
 
-    def __init__(self, members: Iterable[Any]) -> None:
+    __slots__ = ("_members", "is_page")
+
+    def __init__(self, members: Iterable[Any], is_page: bool = False) -> None:
         self._members = list(map(weakref.ref, members))
+        self.is_page = is_page
 
     def add(self, member: Any) -> None:
         """Makes an instance one of them."""

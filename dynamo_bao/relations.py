@@ -97,7 +97,7 @@ def load_related(instance: Any, names: Iterable[str] | None) -> None:
                 target.exists()
         return
     repository.materialise(instance)
-    load_relations([Wish([instance], names)], enter_through(instance, "load_related_data"))
+    load_relations([Wish([instance], names)], enter_through(instance, "load_related_data"), kind=None)
 
 
 def relation_names_of(repository: Repository[Any]) -> list[str]:

@@ -344,6 +344,8 @@ class Repository(StoredModel[M], WholeModel[M]):
         guards = get_items(self, keys.values(), session, consistent=True)
         owners = {value: guards[key]["relatedId"]["S"] for value, key in keys.items() if key in guards}
         found = self.batch_find(owners.values(), consistent_read=True)
+        if session is not None:
+            session.flush("further")
         result: dict[Any, M | None] = dict.fromkeys(stored)
         for value, owner in owners.items():
             if self.exists(found[owner]) and has_value(found[owner], constraint, stored[value]):

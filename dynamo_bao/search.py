@@ -280,7 +280,7 @@ class _Search:
             session.expire(self.home, identity)
         if not stale:
             return [instance for _, instance in pairs]
-        session.flush()
+        session.flush("iteration")
         for _, instance in stale:
             if state_of(instance).status is Status.FAILED:
                 require_present(instance)

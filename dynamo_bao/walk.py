@@ -256,7 +256,7 @@ def _load_weakly(
             session.lookup(home, identity, tenant, counted=False)
         found.append(known)
     try:
-        session.flush()
+        session.flush("iteration")
     finally:
         for identity, instance in new:
             session.forget(home, identity)

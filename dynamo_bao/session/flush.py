@@ -30,13 +30,21 @@ class Flush:
         wanted: the keys that are looked up, each for an instance.
         queries: the queries whose first pages are wanted.
         rounds: the session's rounds, to which this one is added.
+        kind: what the round is for the trace; lookups or queries by default.
 
     Attributes:
         unheard: the queries without an outcome; none are left unless an exception ends the round.
     """
 
-    def __init__(self, wanted: Sequence[Wanted], queries: Sequence[PendingQuery], rounds: Rounds) -> None:
+    def __init__(
+        self,
+        wanted: Sequence[Wanted],
+        queries: Sequence[PendingQuery],
+        rounds: Rounds,
+        kind: str | None = None,
+    ) -> None:
         self.unheard = list(queries)
+        self._kind = kind
         self._rounds = rounds
         self._related: list[Any] = []
         self._wanted = wanted
@@ -75,14 +83,15 @@ class Flush:
         ]
         for database in databases:
             database.on_event_loop.check()
-        with open_round(self._rounds, databases[0], "lookups" if plan else "queries") as opened:
+        kind = self._kind or ("lookups" if plan else "queries")
+        with open_round(self._rounds, databases[0], kind) as opened:
             answers = databases[0].pool.run(calls, at_once)
             opened.sent_at_once(len(calls), at_once)
             for planned, answer in zip(plan, answers, strict=False):
                 self._settle(opened, planned, answer)
             for query, outcome in zip(queries, answers[len(plan) :], strict=True):
                 self._heard(opened, query, outcome)
-        make_peers(self._related)
+        make_peers(self._related, is_page=self._kind is not None)
         for database in databases:
             tell(database.observers.on_flush, opened)
 

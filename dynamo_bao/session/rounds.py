@@ -88,7 +88,8 @@ class Round:
     Attributes:
         number: the how manieth of its session, from 1.
         kind: ``"lookups"``, ``"queries"``, ``"pages"`` (further ones of a query), ``"read"``, ``"write"``,
-            ``"iteration"`` or ``"commit"``.
+            ``"iteration"`` (its items too), ``"further"`` (lookups that an earlier round made necessary: the
+            relations of a page, the owners of unique values) or ``"commit"``.
         cause: the line that made it necessary.
         started: when it began, in seconds of the transport's clock.
         seconds: how long it took.

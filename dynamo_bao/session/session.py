@@ -347,7 +347,7 @@ class Session(Objects):
     def load(self, instance: Any) -> None:
         """Resolves `instance`, and with it everything else that is pending, in one round."""
         self.check()
-        state = state_of(instance)
+        state, kind = state_of(instance), None
         if state.status is not Status.PENDING:
             return
         if state.origin is not None:
@@ -359,14 +359,15 @@ class Session(Objects):
                     field=state.origin.field,
                 )
             if self.fetch == "peers":
-                self._register_peers(instance)
+                kind = self._register_peers(instance)
         self._lookups.add(key_of(instance), instance)
-        self.flush()
+        self.flush(kind)
 
-    def _register_peers(self, instance: Any) -> None:
+    def _register_peers(self, instance: Any) -> str | None:
+        """Looks up the same relation of all peers; returns the kind of the round, where it is one for a whole page."""
         origin = state_of(instance).origin
         if origin is None or origin.group is None:
-            return
+            return None
         room = self.peer_limit
         for peer in origin.group.alive():
             if room <= 0:
@@ -381,15 +382,19 @@ class Session(Objects):
             if self.known(target[0], target[1].key) is None:
                 self.lookup(*target, counted=False)
                 room -= 1
+        return "further" if origin.group.is_page else None
 
-    def flush(self) -> None:
+    def flush(self, kind: str | None = None) -> None:
         """Resolves everything that is pending, in one round of parallel requests.
 
         Each key has its own outcome; a key that failed raises when its own instance is looked at. An
         exception that leaves the round (a keyboard interrupt, say) leaves unanswered keys pending.
+
+        Args:
+            kind: what the round is for the trace, where the library asks by itself; see `Round`.
         """
         self.check()
-        self._flush(())
+        self._flush((), kind)
 
     def defer(self, query: PendingQuery) -> None:
         """Has a query wait until it, or another one, is looked at."""
@@ -404,11 +409,11 @@ class Session(Objects):
         self.check()
         return self._flush(self._queries.take(first, self.query_limit))
 
-    def _flush(self, queries: Sequence[PendingQuery]) -> Sequence[PendingQuery]:
+    def _flush(self, queries: Sequence[PendingQuery], kind: str | None = None) -> Sequence[PendingQuery]:
         taken = self._lookups.take()
         if not taken and not queries:
             return ()
-        flush = Flush(taken, queries, self.rounds)
+        flush = Flush(taken, queries, self.rounds, kind)
         try:
             with Flushing(self):
                 flush.run(self.deadline, self._max_concurrency, self.max_throttled_calls)
