@@ -67,6 +67,7 @@ long: $(READY) engines javascript  ## the promises that random and many-threaded
 	BAO_ROUNDS=500 BAO_ITEMS=1000000 $(BIN)/python -m pytest --timeout 0 -s tests/integration/test_concurrency.py tests/integration/test_iteration.py tests/property/test_derived_attributes.py -k "S3 or W1 or W9 or S11 or under_threads" --engine dynoxide
 	BAO_REQUESTS=10000 $(BIN)/python -m pytest --timeout 0 -s tests/integration/test_web_servers.py --engine dynoxide
 	BAO_EXAMPLES=2000 BAO_ROUNDS=15 $(BIN)/python -m pytest --timeout 0 -s tests/interop/test_histories.py tests/interop/test_at_once.py --engine dynoxide
+	BAO_TRIES=10000 $(BIN)/python -m pytest --timeout 0 -s tests/integration/test_suspended_generators.py --engine moto
 	BAO_REPLIES=10000 BAO_MUTATIONS=100000 $(BIN)/python -m pytest -s tests/integration/test_replies.py --engine moto
 
 reliability: $(READY) engines  ## the tests of the numbered promises, and a table of what they report
@@ -86,7 +87,7 @@ interop: $(READY) engines javascript  ## tables shared with JavaScript: both lib
 
 test-minimum:  ## the suite with the oldest versions of what is needed, in a virtual environment of its own
 	$(PYTHON) -m venv --clear .venv-minimum
-	.venv-minimum/bin/python -m pip install -qq -c constraints-minimum.txt -e '.[embedded,nested,flask,django,celery,cli,examples]' pytest pytest-timeout pytest-xdist hypothesis greenlet gevent gunicorn waitress opentelemetry-sdk ruff
+	.venv-minimum/bin/python -m pip install -qq -c constraints-minimum.txt -e '.[embedded,nested,flask,django,celery,cli,examples]' pytest pytest-timeout pytest-xdist anyio asgiref starlette hypothesis greenlet gevent gunicorn waitress opentelemetry-sdk ruff
 	.venv-minimum/bin/python -m pytest -n $(WORKERS) --engine moto,dynoxide tests/unit tests/property tests/integration tests/docs
 
 # cosmic-ray changes files in a copy of the tree. mutmut is faster, but runs functions through frames of its own, and
