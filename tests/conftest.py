@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator
 
@@ -18,6 +19,20 @@ NOWHERE = "/nonexistent/aws"
 # How long one example takes says more about the machine's other work than about the code.
 settings.register_profile("steady", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("steady")
+
+
+def pytest_configure() -> None:
+    """Collect garbage seldom while tests are imported and collected; see `pytest_collection_finish`."""
+    gc.set_threshold(1_000, 10, 1_000)
+
+
+def pytest_collection_finish() -> None:
+    """Keep the modules and the collected tests out of every garbage collection that follows.
+
+    A full collection would otherwise walk thousands of tests each time: that took a third of the suite's time.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True, scope="session")
