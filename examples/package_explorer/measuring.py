@@ -1,4 +1,4 @@
-"""Counts what really goes to DynamoDB while pages are made, from botocore's own events."""
+"""Measures pages: the requests they send, from botocore's own events, and how often they wait for DynamoDB."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ from typing import Any
 
 from flask import Flask
 
+from dynamo_bao.testing import RoundWatch
+
 _SERVICE = "dynamodb"
 
 
 class Wire:
-    """Counts the requests of one boto3 client, and how often the program waited for some of them together.
+    """Counts the requests of one boto3 client.
 
     Args:
         client: the DynamoDB client.
@@ -24,30 +26,24 @@ class Wire:
 
     def __init__(self, client: Any, latency: float = 0.0) -> None:
         self.requests = 0
-        self.round_trips = 0
         self._latency = latency
-        self._under_way = 0
         self._lock = threading.Lock()
         client.meta.events.register(f"before-call.{_SERVICE}", self._starts)
-        client.meta.events.register(f"after-call.{_SERVICE}", self._ends)
-        client.meta.events.register(f"after-call-error.{_SERVICE}", self._ends)
 
     def _starts(self, **_: object) -> None:
         with self._lock:
             self.requests += 1
-            self.round_trips += self._under_way == 0
-            self._under_way += 1
         if self._latency:
             time.sleep(self._latency)
-
-    def _ends(self, **_: object) -> None:
-        with self._lock:
-            self._under_way -= 1
 
 
 @dataclass(frozen=True)
 class Visit:
-    """One page that was made: its content, and what that took."""
+    """One page that was made: its content, and what that took.
+
+    Attributes:
+        round_trips: how often the page waited for DynamoDB; requests that the library sends together count once.
+    """
 
     content: str
     requests: int
@@ -94,12 +90,13 @@ def visit_all(app: Flask, addresses: Sequence[str], wire: Wire) -> Tour:
 
 
 def _visit(app: Flask, address: str, wire: Wire) -> Visit:
-    requests, round_trips, started = wire.requests, wire.round_trips, time.perf_counter()
-    reply = app.test_client().get(address)
+    requests, started = wire.requests, time.perf_counter()
+    with RoundWatch() as watch:
+        reply = app.test_client().get(address)
     seconds = time.perf_counter() - started
     if reply.status_code != 200:
         raise RuntimeError(f"{address} was answered with {reply.status}.")
-    return Visit(main_part(reply.text), wire.requests - requests, wire.round_trips - round_trips, seconds)
+    return Visit(main_part(reply.text), wire.requests - requests, watch.round_trips, seconds)
 
 
 def main_part(page: str) -> str:

@@ -28,7 +28,7 @@ from examples.package_explorer.dashboard import (
     build_person_page,
 )
 from examples.package_explorer.loading import count_rows, load, load_with_progress
-from examples.package_explorer.measuring import Wire, main_part
+from examples.package_explorer.measuring import Wire, main_part, visit_all
 from examples.package_explorer.metadata import (
     Clause,
     Distribution,
@@ -292,6 +292,25 @@ def test_pages_are_the_same_with_and_without_a_context() -> None:
         assert one.status_code == other.status_code == 200
         assert main_part(one.text) == main_part(other.text)
         assert "round trips" in other.text and "without a batch context" in one.text
+
+
+@pytest.mark.parametrize("max_concurrency", [1, 4])
+def test_a_visit_counts_the_rounds_of_its_session(
+    distributions: list[Distribution], max_concurrency: int
+) -> None:
+    """Requests of one round are one wait, whether they overlap or go one after another."""
+    with init_models(
+        models=MODELS, table_name="rounds", embedded=True, max_concurrency=max_concurrency
+    ) as manager:
+        load(distributions)
+        addresses = ["/", *(f"/packages/{one.package_id}" for one in distributions)]
+        tour = visit_all(app := create_app(), addresses, Wire(manager.client))
+        for address, visit in zip(addresses, (tour.index, *tour.dashboards), strict=True):
+            footer = app.test_client().get(address).text.partition("<footer>")[2]
+            assert f"<dt>round trips</dt><dd>{visit.round_trips}</dd>" in footer
+            assert visit.requests >= visit.round_trips
+        assert max(visit.round_trips for visit in tour.dashboards) <= MOST_ROUND_TRIPS
+        assert max(visit.requests for visit in tour.dashboards) > MOST_ROUND_TRIPS
 
 
 def test_strict_mode_lets_only_wrapped_requests_through(distributions: list[Distribution]) -> None:
