@@ -15,8 +15,17 @@ from typing import NamedTuple
 import pytest
 
 from tests.mutation.mutants import Mutant, Room, accepted, changed_lines
+from tests.mutation.nearest import Lines, Nearest, Recorder, import_once, read_lines, nearest_to
 
-OPTIONS = ("-x", "-q", "--engine", "moto", "-p", "no:cacheprovider", "-p", "no:xdist", "--hypothesis-seed=0")
+OPTIONS = (
+    *("-x", "-q", "--engine", "moto", "-p", "no:cacheprovider", "-p", "no:xdist", "--hypothesis-seed=0"),
+    *(
+        "-W",
+        "ignore::pytest.PytestAssertRewriteWarning",
+    ),  # of what is imported before the processes are forked
+)
+COVERED = "covered.json"
+"""Where in a tree it is noted which tests run which lines."""
 POLL_SECONDS = 0.05
 LEAST_SECONDS = 120.0
 PATIENCE = 6
@@ -54,8 +63,15 @@ class Tree:
         self._ends = 0.0
         self._begun = 0.0
 
-    def begin(self, tests: Sequence[str], seconds: float, *, bytecode: bool = False) -> None:
-        """Starts tests in a process of their own."""
+    def begin(
+        self, room: Room, seconds: float, *, first: Sequence[str] = (), unchanged: bool = False
+    ) -> None:
+        """Starts the tests of a room in a process of their own.
+
+        Args:
+            first: the tests that run before all others.
+            unchanged: whether there is no mutant, so that compiled files are kept, and the lines of tests noted.
+        """
         self._begun = time.monotonic()
         self._ends = self._begun + seconds
         sys.stdout.flush()
@@ -64,7 +80,7 @@ class Tree:
             os.setsid()
             status = 70
             try:
-                status = _run(self.folder, tests, bytecode)
+                status = _run(self.folder, room, first, unchanged)
             except BaseException:
                 traceback.print_exc()
             finally:
@@ -107,7 +123,7 @@ class Tree:
             path.write_bytes(original)
 
 
-def _run(folder: Path, tests: Sequence[str], bytecode: bool) -> int:
+def _run(folder: Path, room: Room, first: Sequence[str], unchanged: bool) -> int:
     os.chdir(folder)
     log = os.open(folder / "mutant.log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     for stream in (1, 2):
@@ -116,10 +132,15 @@ def _run(folder: Path, tests: Sequence[str], bytecode: bool) -> int:
         del sys.modules[name]
     sys.path[:] = [str(folder), *(entry for entry in sys.path if entry not in ("", os.environ["PYTHONPATH"]))]
     os.environ["PYTHONPATH"] = str(folder)
-    if not bytecode:
+    if not unchanged:
         os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
-    sys.dont_write_bytecode = not bytecode
-    return int(pytest.main([*OPTIONS, *tests]))
+    sys.dont_write_bytecode = not unchanged
+    if not unchanged:
+        return int(pytest.main([*OPTIONS, *room.tests], plugins=[Nearest(first)]))
+    recorder = Recorder(folder, room.files)
+    status = int(pytest.main([*OPTIONS, *room.tests], plugins=[recorder]))
+    recorder.write(folder / COVERED)
+    return status
 
 
 def run_all(
@@ -131,9 +152,12 @@ def run_all(
         ends: when none is begun any more, by `time.monotonic`.
     """
     os.environ.setdefault("PYTHONPATH", "")
-    limits = {}
+    import_once()
+    limits: dict[str, float] = {}
+    lines: dict[str, Lines] = {}
     for name in {mutant.room: None for mutant in mutants}:
-        limits[name] = max(LEAST_SECONDS, PATIENCE * _unchanged(trees, rooms[name]))
+        seconds, lines[name] = _unchanged(trees, rooms[name])
+        limits[name] = max(LEAST_SECONDS, PATIENCE * seconds)
     waiting, free = list(reversed(mutants)), list(trees)
     under_way: dict[Tree, tuple[Mutant, tuple[str, str], contextlib.ExitStack]] = {}
     trials: list[Trial] = []
@@ -146,25 +170,29 @@ def run_all(
             stack = contextlib.ExitStack()
             stack.enter_context(tree.changed(mutant.file, source))
             under_way[tree] = mutant, changed_lines(original, source), stack
-            tree.begin(rooms[mutant.room].tests, limits[mutant.room])
-        for tree, (mutant, lines, stack) in list(under_way.items()):
+            nearest = nearest_to(lines[mutant.room], mutant.file, original, mutant.line)
+            tree.begin(rooms[mutant.room], limits[mutant.room], first=nearest)
+        for tree, (mutant, change, stack) in list(under_way.items()):
             ended = tree.ended()
             if ended is not None:
                 stack.close()
                 del under_way[tree]
                 free.append(tree)
                 killed = ended[0] != 0
-                reason = "" if killed else reasons.get((mutant.file, *lines), "")
-                trials.append(Trial(mutant, *lines, killed, ended[0] is None, reason))
+                reason = "" if killed else reasons.get((mutant.file, *change), "")
+                trials.append(Trial(mutant, *change, killed, ended[0] is None, reason))
                 _tell(trials[-1], ended[1], len(trials), len(mutants))
         time.sleep(POLL_SECONDS)
     return trials
 
 
-def _unchanged(trees: list[Tree], room: Room) -> float:
-    """How many seconds the tests of a room take, in the tree that takes longest; they must pass."""
+def _unchanged(trees: list[Tree], room: Room) -> tuple[float, Lines]:
+    """How many seconds the tests of a room take, in the tree that takes longest, and what lines they run.
+
+    They must pass.
+    """
     for tree in trees:
-        tree.begin(room.tests, 3600, bytecode=True)
+        tree.begin(room, 3600, unchanged=True)
     longest = 0.0
     for tree in trees:
         status, took = tree.wait()
@@ -173,7 +201,7 @@ def _unchanged(trees: list[Tree], room: Room) -> float:
             raise SystemExit(f"the tests of {room.name} fail without any mutant:\n{log[-4000:]}")
         longest = max(longest, took)
     print(f"{room.name}: {len(room.files)} files, its tests take {longest:.0f} s", flush=True)
-    return longest
+    return longest, read_lines(trees[0].folder / COVERED)
 
 
 def _tell(trial: Trial, seconds: float, number: int, total: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ pytest.importorskip("cosmic_ray", reason="needs the extra 'mutants'")
 
 from tests.mutation import mutants, running
 from tests.mutation.mutants import Mutant, Room, changed_lines, mutants_of, rooms, sample
+from tests.mutation.nearest import Nearest, Recorder, read_lines, nearest_to
 
 CODE = '''"""A module."""
 from typing import TYPE_CHECKING, Final
@@ -59,8 +61,9 @@ def test_what_fails_or_hangs_is_killed(
     seen = []
 
     class Tree(running.Tree):
-        def begin(self, tests: Any, seconds: float, *, bytecode: bool = False) -> None:
+        def begin(self, room: Room, seconds: float, **options: Any) -> None:
             seen.append((self.folder / "code.py").read_text())
+            (self.folder / running.COVERED).write_text("{}")
 
         def ended(self) -> Any:
             return outcome if len(seen) > 1 else (0, 1.0)
@@ -87,3 +90,53 @@ def test_a_mutant_says_where_it_is(project: Path) -> None:
     """By file and line."""
     found = [one for one in mutants_of(Room("r", ("code.py",), ())) if one.operator == "DropCall"]
     assert found == [Mutant("r", "code.py", 7, "DropCall", 0)]
+
+
+STATEMENTS = """def split(
+    text,
+):
+    if text:
+        return text.split(
+            ",",
+        )
+    return []
+"""
+
+
+@pytest.mark.parametrize(
+    ("line", "tests"), [(4, ["b", "a"]), (5, ["a"]), (6, ["a"]), (7, ["a"]), (8, ["b"]), (1, []), (2, [])]
+)
+def test_the_tests_of_a_line_are_those_of_its_statement(line: int, tests: list[str]) -> None:
+    """A statement of several lines is run by all tests that run one of them; what only imports run has none."""
+    lines = {"code.py": {4: ["b", "a"], 5: ["a"], 8: ["b"]}}
+    assert nearest_to(lines, "code.py", STATEMENTS, line) == tests
+    assert nearest_to({}, "code.py", STATEMENTS, line) == []
+
+
+def test_the_nearest_tests_run_first_and_all_others_after_them() -> None:
+    """In the order they are given; the rest stays as it is."""
+    items: list[Any] = [SimpleNamespace(nodeid=name) for name in "abcde"]
+    Nearest(["d", "b", "gone"]).pytest_collection_modifyitems(items)
+    assert [item.nodeid for item in items] == ["d", "b", "a", "c", "e"]
+
+
+def test_lines_are_noted_by_test(tmp_path: Path) -> None:
+    """Which tests run which line of the files of a room; those that take long come last."""
+    pytest.importorskip("coverage")
+    (tmp_path / "code.py").write_text("def one():\n    return 1\ndef two():\n    return 2\n")
+    recorder = Recorder(tmp_path, ["code.py"])
+    code: dict[str, Any] = {}
+    exec(compile((tmp_path / "code.py").read_text(), str(tmp_path / "code.py"), "exec"), code)
+    for name, calls, seconds in (("slow", ("one", "two"), 5.0), ("quick", ("one",), 0.1)):
+        item: Any = SimpleNamespace(nodeid=name)
+        running_test = recorder.pytest_runtest_protocol(item)
+        next(running_test)
+        for call in calls:
+            code[call]()
+        running_test.close()
+        report: Any = SimpleNamespace(nodeid=name, duration=seconds)
+        recorder.pytest_runtest_logreport(report)
+    recorder.write(tmp_path / "covered.json")
+    assert read_lines(tmp_path / "covered.json") == {
+        "code.py": {1: [], 2: ["quick", "slow"], 3: [], 4: ["slow"]}
+    }
