@@ -366,6 +366,33 @@ def test_a_lost_reply_to_a_save_or_delete(
     assert not Comment.find(("p", 1))
 
 
+@pytest.mark.parametrize("in_context", [False, True])
+@pytest.mark.parametrize("way", ["save", "update", "upsert"])
+def test_a_write_recognised_after_a_lost_reply_returns_what_is_stored(
+    faulty: Manager, transport: FaultInjectingTransport, way: str, in_context: bool
+) -> None:
+    """What another program wrote meanwhile is seen too, as after a reply that arrived, and nothing is read for it."""
+    with run_with_batch_context() if in_context else nullcontext():
+        user = User.create(name="Ada", email="ada@example.com")
+        faulty.client.update_item(
+            TableName=faulty.table_name,
+            Key={"_pk": {"S": f"u#{user.user_id}"}, "_sk": {"S": "u"}},
+            UpdateExpression="SET age = :age",
+            ExpressionAttributeValues={":age": {"N": "36"}},
+        )
+        before = transport.attempts
+        transport.inject([lost_reply()])
+        if way == "save":
+            user.name = "Grace"
+            user.save(condition={"name": "Ada"})
+        elif way == "update":
+            user = User.update(user.user_id, {"name": "Grace"}, condition={"name": "Ada"})
+        else:
+            user = User.upsert(user_id=user.user_id, name="Grace")
+        assert (user.name, user.age) == ("Grace", 36)
+        assert transport.attempts - before == 2
+
+
 def test_W2_a_lost_reply_to_a_counter_is_not_applied_twice(
     faulty: Manager, transport: FaultInjectingTransport
 ) -> None:

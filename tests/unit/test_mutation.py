@@ -13,7 +13,7 @@ pytest.importorskip("cosmic_ray", reason="needs the extra 'mutants'")
 
 from tests.mutation import mutants, running
 from tests.mutation.mutants import Mutant, Room, changed_lines, mutants_of, rooms, sample
-from tests.mutation.nearest import Nearest, Recorder, read_lines, nearest_to
+from tests.mutation.nearest import Only, Recorder, nearest_to, read_lines
 
 CODE = '''"""A module."""
 from typing import TYPE_CHECKING, Final
@@ -113,11 +113,13 @@ def test_the_tests_of_a_line_are_those_of_its_statement(line: int, tests: list[s
     assert nearest_to({}, "code.py", STATEMENTS, line) == []
 
 
-def test_the_nearest_tests_run_first_and_all_others_after_them() -> None:
-    """In the order they are given; the rest stays as it is."""
+def test_only_the_tests_of_a_line_run() -> None:
+    """In the order they are given; all where the mutant has changed their names."""
     items: list[Any] = [SimpleNamespace(nodeid=name) for name in "abcde"]
-    Nearest(["d", "b", "gone"]).pytest_collection_modifyitems(items)
-    assert [item.nodeid for item in items] == ["d", "b", "a", "c", "e"]
+    Only(["x", "y"]).pytest_collection_modifyitems(items)
+    assert [item.nodeid for item in items] == ["a", "b", "c", "d", "e"]
+    Only(["d", "b", "gone"]).pytest_collection_modifyitems(items)
+    assert [item.nodeid for item in items] == ["d", "b"]
 
 
 def test_lines_are_noted_by_test(tmp_path: Path) -> None:

@@ -22,18 +22,21 @@ from dynamo_bao import (
     VersionField,
 )
 from dynamo_bao.database import Database
+from dynamo_bao.document_diff import Edit
 from dynamo_bao.expressions.conditions import EMPTY, Attribute, Compare, Exists, Negation, all_of
-from dynamo_bao.expressions.updates import Update
+from dynamo_bao.expressions.updates import PartChange, Update
 from dynamo_bao.keys import Key
 from dynamo_bao.session.lookups import PlannedBatch, Wanted, plan_reads
 from dynamo_bao.tracking import Known
 from dynamo_bao.transport.messages import Clock, Reply, Request
 from dynamo_bao.writes.actions import (
+    NO_ATTRIBUTE,
     NOT_STORED,
     STORED,
     Action,
     WritePlan,
     check_item_size,
+    check_update_size,
     item_bytes,
     request_for,
 )
@@ -110,6 +113,11 @@ OWNED = all_of((stored("relatedId", {"S": "1"}), stored("relatedModel", {"S": "U
 
 def guard(number: int, attribute: str, value: str) -> Key:
     return Key(f"_raft_uc#_uc{number}#u#{attribute}:{value}", "_raft_uc")
+
+
+def part(steps: tuple[Any, ...], action: str, value: Any = None, before: Any = None) -> PartChange:
+    """A change of a part of the attribute ``d``."""
+    return PartChange(Attribute("d", steps), Edit(steps, action, value, before=before))
 
 
 # --- create -----------------------------------------------------------------------------------------
@@ -452,6 +460,9 @@ def test_several_actions_are_one_transaction_with_a_token() -> None:
 # --- was it done? ----------------------------------------------------------------------------------
 
 KEY = Key("u#1", "u")
+ONE: Any = {"L": [{"N": "1"}]}
+TWO: Any = {"L": [{"N": "2"}]}
+DOCUMENT: Any = {"d": {"M": {"m": {"S": "x"}, "l": {"L": [*ONE["L"], *TWO["L"], {"N": "3"}]}}}}
 
 
 @pytest.mark.parametrize(
@@ -478,6 +489,45 @@ KEY = Key("u#1", "u")
         (Action("Update", KEY, update=Update(delete={"a": {"SS": ["x"]}})), {"a": {"SS": ["y"]}}, True),
         (Action("Update", KEY, update=Update(delete={"a": {"SS": ["x"]}})), {}, True),
         (Action("Update", KEY, update=Update(delete={"a": {"SS": ["x"]}})), {"a": {"SS": ["x"]}}, False),
+        (Action("Update", KEY, update=Update(add={"a": {"NS": ["1"]}})), {"a": {"NS": ["1.0", "2"]}}, True),
+        (Action("Update", KEY, update=Update(add={"a": {"NS": ["1"]}})), {"a": {"NS": ["2"]}}, False),
+        (Action("Update", KEY, update=Update(add={"a": {"BS": [b"x"]}})), {"a": {"BS": [b"x"]}}, True),
+        (Action("Update", KEY, update=Update(add={"a": {"BS": [b"x"]}})), {"a": {"S": "x"}}, False),
+        (Action("Update", KEY, update=Update(delete={"a": {"BS": [b"x"]}})), {"a": {"BS": [b"x"]}}, False),
+        # what is added to a number, or only removes an attribute that no item has, leaves no traces
+        (Action("Update", KEY, update=Update(add={"a": {"N": "1"}})), {"a": {"N": "1"}}, False),
+        (Action("Update", KEY, update=Update(remove={NO_ATTRIBUTE: None})), {"a": {"N": "1"}}, False),
+        (Action("ConditionCheck", KEY), None, True),
+        (Action("Update", KEY, update=Update(parts=[part(("m",), "set", {"S": "x"})])), DOCUMENT, True),
+        (Action("Update", KEY, update=Update(parts=[part(("m",), "set", {"S": "y"})])), DOCUMENT, False),
+        (Action("Update", KEY, update=Update(parts=[part(("n",), "remove")])), DOCUMENT, True),
+        (Action("Update", KEY, update=Update(parts=[part(("m",), "remove")])), DOCUMENT, False),
+        (
+            Action("Update", KEY, update=Update(parts=[part(("m",), "if_missing", {"S": "y"})])),
+            DOCUMENT,
+            True,
+        ),
+        (
+            Action("Update", KEY, update=Update(parts=[part(("n",), "if_missing", {"S": "y"})])),
+            DOCUMENT,
+            False,
+        ),
+        (
+            Action("Update", KEY, update=Update(parts=[part(("m",), "increment", {"N": "1"})])),
+            DOCUMENT,
+            False,
+        ),
+        (
+            Action("Update", KEY, update=Update(parts=[part(("l",), "append", TWO, before=ONE)])),
+            DOCUMENT,
+            True,
+        ),
+        (
+            Action("Update", KEY, update=Update(parts=[part(("l",), "append", ONE, before=ONE)])),
+            DOCUMENT,
+            False,
+        ),
+        (Action("Update", KEY, update=Update(parts=[part(("l",), "append", TWO)])), DOCUMENT, False),
     ],
 )
 def test_what_is_stored_tells_whether_a_lost_write_was_carried_out(
@@ -493,6 +543,14 @@ def test_which_actions_can_be_repeated() -> None:
     assert Action("Delete", KEY).repeats_safely()
     assert Action("Update", KEY, update=Update(add={"a": {"SS": ["x"]}})).repeats_safely()
     assert not Action("Update", KEY, update=Update(add={"a": {"N": "1"}})).repeats_safely()
+    for action in ("set", "remove", "if_missing", "append", "prepend", "increment"):
+        changed = Update(parts=[part(("m",), "remove"), part(("l",), action, ONE)])
+        assert Action("Update", KEY, update=changed).repeats_safely() is (
+            action in ("set", "remove", "if_missing")
+        )
+    assert Action(
+        "Update", KEY, update=Update(parts=[part(("l",), "append", ONE, before=TWO)])
+    ).repeats_safely()
 
 
 def test_what_an_update_must_know() -> None:
@@ -541,6 +599,77 @@ def test_bytes_and_documents_count_too() -> None:
     for document in ({"L": [{"B": b"x" * LIMIT}]}, {"M": {"a": {"S": "x" * LIMIT}}}, {"BS": [b"x" * LIMIT]}):
         with pytest.raises(ValidationError):
             check_item_size("User", "1", {"a": document})
+
+
+@pytest.mark.parametrize(
+    ("value", "size"),
+    [
+        ({"S": "é"}, 2),
+        ({"B": b"123"}, 3),
+        ({"N": "0"}, 1),
+        ({"N": "7"}, 2),
+        ({"N": "12"}, 2),
+        ({"N": "-123"}, 3),
+        ({"N": "12300"}, 3),
+        ({"BOOL": False}, 1),
+        ({"NULL": True}, 1),
+        ({"SS": ["x", "yz"]}, 3),
+        ({"BS": [b"x", b"yz"]}, 3),
+        ({"NS": ["1", "123"]}, 5),
+        ({"L": []}, 3),
+        ({"L": [{"S": "x"}, {"S": "yz"}]}, 8),
+        ({"M": {}}, 3),
+        ({"M": {"é": {"S": "x"}, "b": {"S": "yz"}}}, 11),
+    ],
+)
+def test_what_values_of_each_kind_take(value: Any, size: int) -> None:
+    """As DynamoDB's documentation counts: documents 3 bytes, and 1 for each member, beside what is in them."""
+    assert item_bytes({"a": value}) == 1 + size
+
+
+TEXT = "x" * (LIMIT // 2)
+
+
+@pytest.mark.parametrize(
+    ("before", "update", "fits"),
+    [
+        ({"a": {"S": TEXT}}, Update(set_={"b": {"S": TEXT}}), False),
+        ({"a": {"S": TEXT}}, Update(set_={"a": {"S": TEXT}}), True),
+        ({"a": {"S": TEXT}}, Update(set_={"b": {"S": TEXT}}, remove={"a": None}), True),
+        ({"a": {"S": TEXT}}, Update(add={"b": {"SS": [TEXT]}}), False),
+        ({"a": {"SS": [TEXT]}}, Update(add={"a": {"SS": [TEXT + "y"]}}), False),
+        ({"a": {"SS": [TEXT]}}, Update(add={"a": {"SS": [TEXT]}}), True),
+        ({"a": {"SS": [TEXT]}}, Update(delete={"a": {"SS": [TEXT]}}, set_={"b": {"S": TEXT}}), True),
+        ({"a": {"S": TEXT}}, Update(add={"b": {"N": "1"}}), True),
+        ({"a": {"S": TEXT}}, Update(parts=[part(("m",), "set", {"S": TEXT})]), False),
+        ({"a": {"S": TEXT}}, Update(parts=[part((), "set", {"S": TEXT})]), False),
+        ({"d": {"M": {"m": {"S": TEXT}}}}, Update(parts=[part(("m",), "set", {"S": TEXT})]), True),
+        ({"d": {"M": {"m": {"S": TEXT}}}}, Update(parts=[part(("n",), "set", {"S": TEXT})]), False),
+        (
+            {"d": {"M": {"m": {"S": TEXT}}}},
+            Update(parts=[part((), "remove")], set_={"a": {"S": TEXT}}),
+            True,
+        ),
+    ],
+)
+def test_an_update_may_not_make_an_item_too_large(before: Any, update: Update, fits: bool) -> None:
+    """What is stored, what is set, added and put in parts count together; what is taken out does not."""
+    if fits:
+        check_update_size("User", "1", before, update)
+        return
+    with pytest.raises(
+        ValidationError, match=rf"User '1': the item has \d+ bytes, DynamoDB's limit is {LIMIT}"
+    ):
+        check_update_size("User", "1", before, update)
+
+
+def test_set_additions_are_sized_with_the_set_that_was_read() -> None:
+    """A member that is stored already is not counted twice."""
+    change = {"tags": Members(frozenset({"y" * 210_000}), frozenset())}
+    plan_update(subject(), change, known(tags={"x" * 190_000}), EMPTY)
+    plan_update(subject(), change, known(tags={"y" * 210_000}), EMPTY)
+    with pytest.raises(ValidationError, match="limit is 409600"):
+        plan_update(subject(), change, known(tags={"x" * 210_000}), EMPTY)
 
 
 def test_a_plan_is_a_value() -> None:
