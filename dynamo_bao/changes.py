@@ -7,7 +7,7 @@ the session's objects at once and takes that back if the block fails.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -39,7 +39,9 @@ from dynamo_bao.instances import (
 from dynamo_bao.items import Stored, plain_item
 from dynamo_bao.keys import Key
 from dynamo_bao.schema import Schema
+from dynamo_bao.session.partitions import Touched
 from dynamo_bao.session.session import Session
+from dynamo_bao.shapes import IndexShape
 from dynamo_bao.sharing import Sharing
 from dynamo_bao.tenancy import bound_tenant
 from dynamo_bao.tracking import Known, Loaded, form_of
@@ -71,6 +73,8 @@ class Change:
         assumed: stored values that must not have changed.
         done: called with the result when it is written.
         overwrite: whether an item may be replaced by it that nobody has looked at.
+        comes_or_goes: whether the item comes into being by it, or is gone.
+        replanned: whether the item was another one than was assumed.
         result: what the operation returned, where a transaction carries it out later.
         spot: which item it is about: the table and the key.
     """
@@ -80,6 +84,8 @@ class Change:
     assumed: Assumed = MappingProxyType({})
     done: tuple[Callable[[Any], object], ...] = ()
     overwrite = False
+    comes_or_goes = False
+    replanned = False
 
     def __init__(
         self, home: Home, session: Session | None, subject: Subject, instance: Any, condition: Condition
@@ -99,6 +105,37 @@ class Change:
     def plan_from(self, known: Known | None) -> WritePlan:
         """The plan, from what is known of the item now."""
         raise NotImplementedError
+
+    def plan_again(self, known: Known | None) -> WritePlan:
+        """`plan_from`, which notes where the item is not the one that was assumed."""
+        if known is not self.known:
+            self.replanned = True
+        return self.plan_from(known)
+
+    def touched(self) -> Touched:
+        """The partitions that the write can have changed."""
+        schema, identity = self.subject.schema, self.subject.identity
+        partitions: set[tuple[str | None, str]] = {(None, identity.key.pk)}
+        unknown: list[str] = []
+        for index in schema.indexes.values():
+            texts = None if self.replanned else self._partitions_of(index)
+            if texts is None:
+                unknown.append(index.id)
+            else:
+                partitions.update((index.id, text) for text in texts)
+        model = self.home.database.table_name, schema.prefix
+        return Touched(model, partitions, unknown, self.comes_or_goes)
+
+    def _partitions_of(self, index: IndexShape) -> Collection[str] | None:
+        """In which partitions of an index the item was before, or is now; None where that cannot be told."""
+        return ()
+
+    def _partitions_before(self, index: IndexShape) -> Collection[str] | None:
+        """In which partition of an index the item was, if in any; None where that cannot be told."""
+        if self.known is None:
+            return None
+        key = self.known.item.get(index.pk_name)
+        return () if key is None else (key["S"],)
 
     def settle(self, stored: Item | None) -> Any:
         """Brings the objects in memory to what is stored now, and returns the one the caller gets."""
@@ -151,6 +188,7 @@ class Creation(Change):
     """
 
     operation = "create"
+    comes_or_goes = True
 
     _sharing: Sequence[Sharing] = ()
     _earlier: Any = None
@@ -187,6 +225,12 @@ class Creation(Change):
 
     def plan_from(self, known: Known | None) -> WritePlan:
         return plan_create(self.subject, self.values, self.condition, self.item)
+
+    def _partitions_of(self, index: IndexShape) -> Collection[str] | None:
+        if self.overwrite:
+            return None
+        key = index.keys(self.subject.tenant, self.values).get(index.pk_name)
+        return () if key is None else (key["S"],)
 
     def refused(self, error: BaoError) -> BaoError:
         if self.session is not None and isinstance(error, ConditionalError):
@@ -248,6 +292,10 @@ class Saving(Change):
 
     def plan_from(self, known: Known | None) -> WritePlan:
         return plan_update(self.subject, self.changes, known, self.wanted, reindex=self.reindex)
+
+    def _partitions_of(self, index: IndexShape) -> Collection[str] | None:
+        before = None if self.reindex else self._partitions_before(index)
+        return _moved(self.subject, index, self.changes, before)
 
     def refused(self, error: BaoError) -> BaoError:
         if isinstance(error, ItemNotFoundError):
@@ -312,6 +360,9 @@ class Updating(Change):
     def plan_from(self, known: Known | None) -> WritePlan:
         return plan_update(self.subject, self.changes, known, self.wanted)
 
+    def _partitions_of(self, index: IndexShape) -> Collection[str] | None:
+        return _moved(self.subject, index, self.changes, self._partitions_before(index))
+
     def refused(self, error: BaoError) -> BaoError:
         return version_conflict(self.subject.schema, error, self.assumed)
 
@@ -335,9 +386,13 @@ class Deleting(Change):
     """Deletes an item, by its key or through its instance."""
 
     operation = "delete"
+    comes_or_goes = True
 
     def plan_from(self, known: Known | None) -> WritePlan:
         return plan_delete(self.subject, known, self.wanted)
+
+    def _partitions_of(self, index: IndexShape) -> Collection[str] | None:
+        return self._partitions_before(index)
 
     def refused(self, error: BaoError) -> BaoError:
         if isinstance(error, ItemNotFoundError) and self.session is not None:
@@ -383,6 +438,20 @@ class Requirement(Change):
 
     def show(self) -> Any:
         return self.instance
+
+
+def _moved(
+    subject: Subject, index: IndexShape, changes: Mapping[str, Any], before: Collection[str] | None
+) -> Collection[str] | None:
+    """The partitions of an index that an item was in `before`, and is in after some changes; None if unknown."""
+    name = index.partition.name
+    if before is None or name not in changes:
+        return before
+    value = changes[name]
+    if is_relative(value) or isinstance(value, Parts):
+        return None
+    text = index.partition.text({name: value})
+    return before if text is None else (*before, index.pk_text(subject.tenant, text))
 
 
 # --- what changes have in common ----------------------------------------------------------------------

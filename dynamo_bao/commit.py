@@ -27,6 +27,7 @@ from dynamo_bao.expressions.conditions import is_empty
 from dynamo_bao.foreign import is_foreign
 from dynamo_bao.hooks import run_afterwards
 from dynamo_bao.instances import Home, State, Status, state_of, values_in
+from dynamo_bao.invalidation import invalidate, sessions_to_tell
 from dynamo_bao.keys import Key, named
 from dynamo_bao.lazy import not_stored_yet, require_present
 from dynamo_bao.merging import combined
@@ -289,7 +290,11 @@ def commit(session: Session, entries: Sequence[Entry], *, atomic: bool) -> None:
     """
     bulk = None if atomic else Bulk.of(session, entries)
     if bulk is not None:
-        _commit_bulk(session, bulk)
+        try:
+            _commit_bulk(session, bulk)
+        finally:
+            if sessions_to_tell(session):
+                invalidate(session, bulk.changes())
         return
     prepared: list[Change | None] = []
     for home, some in groupby(entries, attrgetter("home")):
@@ -299,7 +304,10 @@ def commit(session: Session, entries: Sequence[Entry], *, atomic: bool) -> None:
     outcome = None
     if joined:
         carry_out = _atomically if atomic else _in_parts
-        outcome = carry_out(session, joined, partial(_conclude_early, session, entries, prepared))
+        try:
+            outcome = carry_out(session, joined, partial(_conclude_early, session, entries, prepared))
+        finally:
+            invalidate(session, (*changes, *joined))
     if len(joined) < len(changes):
         spots = {change.spot for change in joined}
         for change in changes:

@@ -369,8 +369,11 @@ class Model(Instance):
         return get_or_load_related(self, field)
 
     def clear_related_cache(self, field: str | None = None) -> None:
-        """Forgets the related instance of a relation field, or of all; the next look finds it anew."""
+        """Forgets the related instance of a relation field, or of all; the next look finds it, or asks, again."""
         forget_related(self, field)
+        session = state_of(self).session
+        if session is not None:
+            session.partitions.clear()
 
     def is_expired(self) -> bool:
         """Whether the item's ``ttl`` has passed; DynamoDB removes such items later."""

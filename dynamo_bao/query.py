@@ -12,7 +12,7 @@ from attrs import frozen
 from dynamo_bao.checkers import Unpack
 from dynamo_bao.cursors import seal, unseal
 from dynamo_bao.errors import QueryError, suggestion
-from dynamo_bao.expressions.conditions import Condition, all_of
+from dynamo_bao.expressions.conditions import AllOf, Condition, all_of
 from dynamo_bao.expressions.dicts import condition_from
 from dynamo_bao.expressions.render import Placeholders, render_condition
 from dynamo_bao.filling import UnknownRow, fill, new_of_rows
@@ -21,6 +21,7 @@ from dynamo_bao.items import Stored, plain_item
 from dynamo_bao.keyconditions import key_condition
 from dynamo_bao.rowtypes import row_type
 from dynamo_bao.scope import enter, enter_through, session_now
+from dynamo_bao.session.partitions import ModelSpot, Partition, RememberedQuery
 from dynamo_bao.session.session import Session
 from dynamo_bao.shapes import IndexShape, PrimaryShape
 from dynamo_bao.transport.messages import Request
@@ -44,6 +45,7 @@ class QueryOptions(TypedDict, total=False):
             also nested as in ``"user_id.org_id"``.
         related_fields: the list, for those who say ``load_related=True`` beside it.
         related_only: a relation field whose targets are the result, instead of the rows themselves.
+        bypass_cache: whether DynamoDB is asked although the batch context has the result of the same query.
     """
 
     limit: int | None
@@ -56,6 +58,7 @@ class QueryOptions(TypedDict, total=False):
     load_related: bool | Sequence[str]
     related_fields: Sequence[str] | None
     related_only: str | None
+    bypass_cache: bool
 
 
 @frozen(eq=False)
@@ -66,22 +69,26 @@ class Query:
         home: the repository asked.
         name: the index's name in the model.
         session, tenant: where and for whom it runs.
+        partition: the index, None for the primary key, and the text of the partition key that is asked.
         parameters: the request without its start key.
         limit: how many matches are wanted in all, None for every one.
         start: where it begins, from a cursor.
         related: which relations of the matches are loaded with them; None for all.
         related_only: the relation field whose targets are the result.
+        bypass_cache: whether the session's result of the same query is passed by.
     """
 
     home: Home
     name: str
     session: Session | None
     tenant: str | None
+    partition: Partition
     parameters: Mapping[str, Any]
     limit: int | None
     start: Item | None
     related: tuple[str, ...] | None
     related_only: str | None
+    bypass_cache: bool
 
     @classmethod
     def of(
@@ -116,14 +123,14 @@ class Query:
                 raise QueryError(
                     f"{what}={number!r}; give a whole number of at least 1, or leave it out.", index=name
                 )
-        for what in ("count_only", "consistent_read"):
+        for what in ("count_only", "consistent_read", "bypass_cache"):
             if not isinstance(options.get(what, False), (bool, NoneType)):
                 raise QueryError(f"{what}={options.get(what)!r:.200}; give True or False.", index=name)
         if direction not in DIRECTIONS:
             raise QueryError(f"direction={direction!r}; use 'ASC' or 'DESC'.", index=name)
         if consistent_read and isinstance(shape, IndexShape):
             raise QueryError(f"{name} is a secondary index, which cannot be read consistently.", index=name)
-        parameters = _parameters(home, shape, tenant, value, sort_condition, options)
+        parameters, partition = _parameters(home, shape, tenant, value, sort_condition, options)
         start_key = options.get("start_key")
         start = None
         if start_key is not None:
@@ -133,12 +140,34 @@ class Query:
             name,
             session,
             tenant,
+            (parameters.get("IndexName"), partition),
             parameters,
             limit,
             None if start is None else {attribute: {"S": text} for attribute, text in start.items()},
             _relations(home, options),
             options.get("related_only"),
+            bool(options.get("bypass_cache")),
         )
+
+    def remembered(self, session: Session) -> RememberedQuery:
+        """What a session remembers of this query: of the same model, arguments, consistency and tenant."""
+        home, only, asked = self.home, self.related_only, self.parameters
+        start = None if self.start is None else repr(self.start)
+        filtered = asked.get("FilterExpression")
+        key = (
+            home,
+            self.name,
+            self.limit,
+            self.related,
+            only,
+            start,
+            asked["KeyConditionExpression"],
+            repr(asked["ExpressionAttributeValues"]),
+            filtered and (filtered, repr(asked["ExpressionAttributeNames"])),
+            *map(asked.get, _MANNER),
+        )
+        targets = None if only is None else _spot(home.related_home(only))
+        return session.partitions.query(key, _spot(home), self.partition, targets)
 
     def cursor(self, key: Item) -> str:
         """The cursor that continues this query after the row with these key attributes."""
@@ -210,8 +239,8 @@ def _parameters(
     value: object,
     sort_condition: Any,
     options: QueryOptions,
-) -> dict[str, Any]:
-    """The request of a query, without where it starts."""
+) -> tuple[dict[str, Any], str]:
+    """The request of a query, without where it starts, and the text of the partition key that it asks for."""
     placeholders = Placeholders()
     condition, extra = key_condition(home, shape, tenant, value, sort_condition)
     parameters: dict[str, Any] = {
@@ -222,6 +251,7 @@ def _parameters(
     wanted = all_of((condition_from(options.get("filter"), home.database.strict_filters), extra))
     filtered = render_condition(wanted, placeholders, home.schema)
     placeholders.into(parameters)
+    first: Any = condition.parts[0] if isinstance(condition, AllOf) else condition
     limit = None if filtered else options.get("limit")
     for member, given in (
         ("IndexName", shape.id if isinstance(shape, IndexShape) else None),
@@ -233,7 +263,11 @@ def _parameters(
     ):
         if given is not None:
             parameters[member] = given
-    return parameters
+    return parameters, first.value["S"]
+
+
+def _spot(home: Home) -> ModelSpot:
+    return home.database.table_name, home.schema.prefix
 
 
 def _relations(home: Home, options: QueryOptions) -> tuple[str, ...] | None:
@@ -273,6 +307,8 @@ def _no_relation(home: Home, option: str, given: object, wanted: str) -> QueryEr
     return QueryError(f"{home.schema.name}: {option}={given!r:.200}; give {wanted}.")
 
 
+_MANNER = ("Limit", "ConsistentRead", "ScanIndexForward", "Select")
+"""The parameters that say how a query is answered."""
 _NOT_THE_QUERY = frozenset(("Limit", "Select", "ReturnConsumedCapacity", "ConsistentRead"))
 
 

@@ -23,7 +23,7 @@ from dynamo_bao.instances import Home, Status, state_of
 from dynamo_bao.lazy import not_found, not_stored_yet, require_present
 from dynamo_bao.query import Query, QueryOptions
 from dynamo_bao.reading import get_instance, get_into, get_items
-from dynamo_bao.results import QueryResult
+from dynamo_bao.results import QueryResult, result_of
 from dynamo_bao.schema import Schema
 from dynamo_bao.scope import enter, enter_through, require_own_tenant, session_of
 from dynamo_bao.shapes import IndexShape, PrimaryShape
@@ -246,7 +246,7 @@ class Repository(StoredModel[M], WholeModel[M]):
             sort_condition: a value, or a dict such as ``{"created_at": {"$gt": t}}``.
             **options: see `Query`.
         """
-        return QueryResult(Query.of(self, self._queried(index), value, sort_condition, **options))
+        return result_of(Query.of(self, self._queried(index), value, sort_condition, **options))
 
     def query_through(
         self, parent: Any, index: str, sort_condition: Any = None, **options: Unpack[QueryOptions]
@@ -258,7 +258,7 @@ class Repository(StoredModel[M], WholeModel[M]):
             TenantMismatchError: where another tenant than the instance's is current.
         """
         shape = self._queried(index)
-        return QueryResult(Query.of(self, shape, parent, sort_condition, through=parent, **options))
+        return result_of(Query.of(self, shape, parent, sort_condition, through=parent, **options))
 
     def find_where(self, values: Mapping[str, object] | None = None, /, **fields: object) -> QueryResult[M]:
         """The items whose fields have these values: a query of the index that fits, and a filter for the rest.
@@ -283,7 +283,7 @@ class Repository(StoredModel[M], WholeModel[M]):
             None if part.field is None or given.get(part.field.name) is None else given.pop(part.field.name)
             for part in (shape.partition, shape.sort)
         )
-        return QueryResult(Query.of(self, shape, first, second, filter=where(given)))
+        return result_of(Query.of(self, shape, first, second, filter=where(given)))
 
     def _index_of(self, given: Mapping[str, object]) -> IndexShape | PrimaryShape:
         """The index, or the primary key, that asks for the most of some fields."""

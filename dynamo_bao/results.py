@@ -20,6 +20,7 @@ from dynamo_bao.links import make_peers, remembered_related
 from dynamo_bao.loading import Wish, load_relations
 from dynamo_bao.query import Query
 from dynamo_bao.sending import send
+from dynamo_bao.session.partitions import RememberedQuery
 from dynamo_bao.session.session import Session
 from dynamo_bao.transport.messages import Reply, Request
 from dynamo_bao.wire import Item
@@ -32,15 +33,17 @@ class QueryResult(Generic[M]):
 
     Iterating goes through all matches (or `limit` of them). ``len`` and `items` fetch all of them, an index
     what it needs; `pages` streams. Inside a batch context nothing is asked before the first look; that look fetches
-    the first pages of all pending queries, and the pending lookups, at the same time.
+    the first pages of all pending queries, and the pending lookups, at the same time. The same query of the same
+    context is this result until the context writes to its partition.
 
     Example:
         >>> for post in user.query_posts():
         ...     print(post.title)
     """
 
-    def __init__(self, query: Query) -> None:
+    def __init__(self, query: Query, remembered: RememberedQuery | None = None) -> None:
         self._query = query
+        self._remembered = remembered
         self._items: list[Any] = []
         self._page_ends: list[int] = []
         self._start: Item | None = query.start
@@ -52,10 +55,10 @@ class QueryResult(Generic[M]):
         self._unknown = False
         self._scanned = 0
         self._capacity = Capacity()
-        if query.session is not None:
-            query.session.defer(self)
-        else:
+        if query.session is None:
             self._fetch()
+        elif remembered is None or not remembered.replies:
+            query.session.defer(self)
 
     # --- fetching --------------------------------------------------------------------------------
 
@@ -85,7 +88,7 @@ class QueryResult(Generic[M]):
         """Has the first page there, and with it that of every other pending query."""
         if self._waiting:
             session = self._query.session_now()
-            if session is not None and session is self._query.session:
+            if session is not None and session is self._query.session and self._earlier_reply() is None:
                 take_in(session.flush_queries(self), session)
             else:
                 self._fetch()
@@ -94,11 +97,26 @@ class QueryResult(Generic[M]):
     def _fetch(self) -> None:
         """Fetches the next page; marks the end where there is no further one."""
         session = self._query.session_now()
-        request = self._query.request(self._start)
-        kind = "pages" if self._page_ends else "queries"
-        self.arrived(send(session, self.database, request, kind, [self.about]))
+        reply = self._earlier_reply()
+        if reply is None:
+            request = self._query.request(self._start)
+            kind = "pages" if self._page_ends else "queries"
+            reply = send(session, self.database, request, kind, [self.about])
+        self.arrived(reply)
         take_in([self], session)
         self._raise_failure()
+
+    def _earlier_reply(self) -> Reply | None:
+        """The next page, where the session has fetched it for the same query before."""
+        replies = () if self._remembered is None else self._remembered.replies
+        page = len(self._page_ends)
+        return replies[page] if page < len(replies) else None
+
+    def _remember(self, reply: Reply) -> None:
+        """Keeps the reply with the page that was taken in last for the same query of the session."""
+        query, session = self._remembered, self._query.session
+        if query is not None and session is not None and len(query.replies) == len(self._page_ends) - 1:
+            session.partitions.fetched(query, reply)
 
     def _raise_failure(self) -> None:
         """Tells an error once; after that the same page is asked for again."""
@@ -121,6 +139,7 @@ class QueryResult(Generic[M]):
         self._items += page
         self._unknown = self._unknown or any(type(row) is UnknownRow for row in page)
         self._page_ends.append(len(self._items))
+        self._remember(self._reply)
         self._capacity = self._capacity.plus(self._reply.capacity)
         self._scanned += body.get("ScannedCount", 0)
         room = None if limit is None else limit - self._count
@@ -177,15 +196,13 @@ class QueryResult(Generic[M]):
             self._fetch()
 
     def all(self) -> list[M]:
-        """Every match.
+        """Every match, in a list of the caller's own.
 
         Raises:
             DataFormatError: where one has a key that is none of the model's; iterating goes on after it.
         """
         self._fetch_all()
-        if self._unknown:
-            return list(map(reached, self._items))
-        return self._items
+        return list(map(reached, self._items)) if self._unknown else self._items.copy()
 
     def _fetch_all(self) -> None:
         self._begin()
@@ -264,6 +281,18 @@ class QueryResult(Generic[M]):
     def __repr__(self) -> str:
         state = "pending" if self._waiting else "all" if self._done else "more to come"
         return f"<QueryResult of {self._query.home.schema.name}: {len(self._items)} fetched, {state}>"
+
+
+def result_of(query: Query) -> QueryResult[Any]:
+    """The result of a query: the one that its session has of the same query, or a new one."""
+    session = query.session
+    if session is None or query.bypass_cache:
+        return QueryResult(query)
+    remembered = query.remembered(session)
+    result: QueryResult[Any] | None = remembered.result
+    if result is None:
+        remembered.result = result = QueryResult(query, remembered)
+    return result
 
 
 def _needed(index: int | slice) -> int | None:

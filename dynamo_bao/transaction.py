@@ -14,6 +14,7 @@ from dynamo_bao.context import BatchContext, current_session
 from dynamo_bao.errors import BatchContextError, ItemNotFoundError, TransactionError
 from dynamo_bao.hooks import run_afterwards
 from dynamo_bao.instances import Status, identity_of, state_of
+from dynamo_bao.invalidation import invalidate
 from dynamo_bao.merging import combined
 from dynamo_bao.registry import managers
 from dynamo_bao.scope import enter_through, open_transaction
@@ -70,6 +71,7 @@ class Transaction:
         combined([*self._changes, change])
         self._changes.append(change)
         change.result = change.show()
+        invalidate(self.session, (change,))
         return change.result
 
     def _require_open(self) -> None:
@@ -84,13 +86,15 @@ class Transaction:
     def commit(self) -> None:
         """Writes everything; nothing is written and memory is as before the block where that fails."""
         self.is_open = False
+        every, changes = self._changes, list[Change]()
         try:
-            changes = combined(self._changes)
+            changes = combined(every)
             if changes:
                 self._write(changes)
         except BaseException:
             self.abandon()
             raise
+        invalidate(self.session, (*every, *changes))
         self._confirm({change.spot for change in changes})
 
     def _write(self, changes: list[Change]) -> None:
@@ -153,6 +157,7 @@ class Transaction:
         for change in self._changes:
             if change.spot in spots:
                 change.show()
+        invalidate(self.session, every)
 
     def _undo(self, change: Change) -> None:
         try:

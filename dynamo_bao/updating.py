@@ -13,6 +13,7 @@ from dynamo_bao.expressions.conditions import Attribute, Exists, Negation, all_o
 from dynamo_bao.foreign import is_foreign
 from dynamo_bao.instances import new_pending, state_of, unload
 from dynamo_bao.schema import Schema
+from dynamo_bao.shapes import IndexShape
 from dynamo_bao.tracking import Known
 from dynamo_bao.wire import Item
 from dynamo_bao.writes.actions import WritePlan
@@ -33,6 +34,9 @@ class UpdatingByKey(Updating):
     def __init__(self, *about: Any, defaults: Mapping[str, Any], **options: Any) -> None:
         super().__init__(*about, **options)
         self.defaults = {name: value for name, value in defaults.items() if name not in self.changes}
+
+    def _partitions_of(self, index: IndexShape) -> Collection[str] | None:
+        return None if index.partition.name in self.defaults else super()._partitions_of(index)
 
     def plan_from(self, known: Known | None) -> WritePlan:
         schema = self.subject.schema

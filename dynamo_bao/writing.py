@@ -43,6 +43,7 @@ from dynamo_bao.instances import (
     state_of,
     values_in,
 )
+from dynamo_bao.invalidation import invalidate
 from dynamo_bao.keys import named
 from dynamo_bao.lazy import not_stored_yet, require_present, require_readable
 from dynamo_bao.partialchanges import accepted_changes
@@ -433,6 +434,8 @@ def carry_out(change: Change) -> Any:
         if told is error:
             raise
         raise told from cause_of(error)
+    finally:
+        invalidate(change.session, (change,))
     result = change.settle(stored)
     change.finish(result)
     return result
@@ -466,7 +469,7 @@ def write_through(change: Change, send: Send) -> Write:
     """What carries out a change, with requests sent by `send`."""
     session = change.session
     limits = (None, None) if session is None else (session.deadline, session.max_throttled_calls)
-    return Write(change.home.database, change.subject, change.operation, change.plan_from, send, *limits)
+    return Write(change.home.database, change.subject, change.operation, change.plan_again, send, *limits)
 
 
 def checked_condition(home: Home, condition: ConditionLike) -> Condition:

@@ -22,19 +22,26 @@ from dynamo_bao.keys import Key
 from dynamo_bao.session.identity import IdentityMap, ItemKey
 from dynamo_bao.session.lookups import Lookups
 from dynamo_bao.session.owned import Owned
+from dynamo_bao.session.partitions import Partitions
 from dynamo_bao.session.stats import Stats
 
 _TRANSIENT, _FAILED = Status.TRANSIENT, Status.FAILED  # read often
 
 
 class Objects(Owned):
-    """The identity map of a session, and what is still to be read into it."""
+    """The identity map of a session, and what is still to be read into it.
+
+    Attributes:
+        stats: the session's figures so far.
+        partitions: what its queries have fetched.
+    """
 
     def __init__(self, max_cached: int | None) -> None:
         super().__init__()
         self.stats = Stats()
         self._identity = IdentityMap(max_cached)
         self._lookups = Lookups()
+        self.partitions = Partitions(max_cached)
         self._deleted: dict[ItemKey, weakref.ref[Any]] = {}
 
     def lookup(

@@ -105,6 +105,7 @@ class Session(Objects):
         self.is_closed = True
         self._lookups.clear()
         self._queries.clear()
+        self.partitions.clear()
         self._identity.clear()
         log.debug(
             "session closed: %d round trips, %d keys",
@@ -156,8 +157,9 @@ class Session(Objects):
     # --- objects ---------------------------------------------------------------------------------
 
     def refresh(self, instance: Any) -> None:
-        """Reads `instance` again, consistently and at once; local changes are dropped."""
+        """Reads `instance` again, consistently and at once; local changes are dropped. Queries are asked again."""
         self.check()
+        self.partitions.clear()
         self._reload(instance, keep_changes=False)
         self._retry_failed()
         self.load(instance)
@@ -166,7 +168,7 @@ class Session(Objects):
         self._identity.hold(key, instance)
 
     def expunge(self, instance: Any) -> None:
-        """Forgets one instance, which becomes a detached one; the next find of its key asks again.
+        """Forgets one instance, which becomes a detached one; the next find of its key asks again, as queries do.
 
         Example:
             >>> for user_id in ids:
@@ -185,10 +187,11 @@ class Session(Objects):
         self._lookups.discard(key)
         if self._identity.get(key) is instance:
             self._identity.drop(key)
+        self.partitions.clear()
         state.session = None
 
     def clear(self) -> None:
-        """Forgets every instance and pending lookup, as a new session would; figures and budgets stay.
+        """Forgets every instance, pending lookup and query, as a new session would; figures and budgets stay.
 
         Instances in hand become detached ones, with their local changes. In a long job this keeps memory flat.
 
@@ -205,6 +208,7 @@ class Session(Objects):
             self._lookups.discard(key)
             state_of(instance).session = None
         self._identity.clear()
+        self.partitions.clear()
         self._deleted.clear()
 
     # --- unit of work ----------------------------------------------------------------------------
@@ -284,6 +288,7 @@ class Session(Objects):
         """Forgets what was added or to be deleted; objects keep their values, and new ones are not stored."""
         self.check()
         self._withdraw(self._work.all())
+        self.partitions.clear()
 
     def committed(self, entries: Sequence[Entry], figures: CommitFigures) -> None:
         """Takes entries that are written off the unit of work, and notes what became of all of them."""

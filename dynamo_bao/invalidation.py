@@ -1,0 +1,36 @@
+"""Invalidation: a write makes the sessions around it forget what they have fetched from the partitions it touched."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from dynamo_bao.changes import Change
+from dynamo_bao.session.bindings import SESSION, chain, seen, top_link
+from dynamo_bao.session.session import Session
+
+
+def sessions_to_tell(session: Session | None) -> Sequence[Session]:
+    """The sessions that have fetched something by a query: the one of a write, and those around the running code."""
+    top = chain.get() or top_link()
+    link = None if top is None else top.session
+    if link is None or (link.what is session and (link.parent is None or link.parent.session is None)):
+        return () if session is None or not session.partitions else (session,)
+    sessions: list[Session] = seen(SESSION)
+    if session is not None and session not in sessions:
+        sessions.append(session)
+    return [one for one in sessions if one.partitions]
+
+
+def invalidate(session: Session | None, changes: Iterable[Change]) -> None:
+    """Has sessions ask again for what some writes can have changed, whatever became of the writes.
+
+    Args:
+        session: the session of the writes.
+    """
+    sessions = sessions_to_tell(session)
+    if not sessions:
+        return
+    for change in changes:
+        touched = change.touched()
+        for one in sessions:
+            one.partitions.touch(touched)
