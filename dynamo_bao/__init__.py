@@ -103,7 +103,7 @@ from dynamo_bao.relations import Related
 from dynamo_bao.repository import Repository
 from dynamo_bao.results import QueryResult
 from dynamo_bao.search import SearchResult
-from dynamo_bao.searchtext import SearchConfig
+from dynamo_bao.searchtext import Search, SearchConfig
 from dynamo_bao.session.session import Session
 from dynamo_bao.session.stats import Stats
 from dynamo_bao.session.work import CommitFigures
@@ -176,6 +176,7 @@ __all__ = [
     "Remove",
     "Repository",
     "RequireContext",
+    "Search",
     "SearchConfig",
     "SearchResult",
     "ServiceError",

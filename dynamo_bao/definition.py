@@ -244,6 +244,12 @@ def _search_config(model: str, options: Options, fields: Mapping[str, Field]) ->
     config = SearchConfig.of(options.searchable, model)
     if config is not None:
         unsuitable = (CounterField, VersionField)  # which change without the other fields being known
+        if options.key_format != "native" and config.before is not None:
+            raise ConfigurationError(
+                f"{model}: searchable has normalise={config.normalise!r}, which JavaScript does not write; leave it "
+                f"out, or use key_format='native' for a table that is not shared.",
+                model=model,
+            )
         config.check(model, {n: f.can_be_key and not isinstance(f, unsuitable) for n, f in fields.items()})
     return config
 

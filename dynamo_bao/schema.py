@@ -46,7 +46,7 @@ from dynamo_bao.keys import (
     tenant_mark,
 )
 from dynamo_bao.numbers import number_text
-from dynamo_bao.searchtext import SearchConfig, field_texts, normalise_term, search_text
+from dynamo_bao.searchtext import SearchConfig, field_texts, normalise_term, search_text, spellings
 from dynamo_bao.shapes import ConstraintShape, IndexShape, Part, PrimaryShape
 from dynamo_bao.spelling import Spell, compile_spelling, with_members
 from dynamo_bao.wire import ITER_PK, ITER_SK, PK, SEARCH_TEXT, SK, AttributeValue, Item
@@ -413,6 +413,13 @@ class Schema:
         """The search text of a stored item's fields; empty where the model is not searchable."""
         return "" if self.search is None else search_text(self._plain_texts(item, self.search), self.search)
 
+    def is_text_of_before(self, item: Item) -> bool:
+        """Whether an item has the search text that its fields gave before ``normalise=`` was set."""
+        before = None if self.search is None else self.search.before
+        if before is None:
+            return False
+        return item.get(SEARCH_TEXT) == {"S": search_text(self._plain_texts(item, before), before)}
+
     def field_texts(self, item: Item) -> list[str]:
         """The texts of a stored item's search fields, each by itself and with every word."""
         return [] if self.search is None else field_texts(self._plain_texts(item, self.search), self.search)
@@ -481,6 +488,16 @@ class Schema:
         if isinstance(value, Mapping) and isinstance(owner, NestedField):
             return self._inner_operand(path, owner, value)
         return owner.member(value) if operator in ("contains", "begins_with") else owner.operand(value)
+
+    def searched(self, text: object) -> list[AttributeValue]:
+        """The texts of which the search text of a match of `text` contains one.
+
+        Part of `expressions.render.Resolver`.
+        """
+        if self.search is None or self.search.before is None:
+            return [self._search_operand(text)]
+        found = spellings(str(text), self.search)
+        return [{"S": spelling} for spelling in found if spelling] or [self._search_operand(text)]
 
     def _search_operand(self, value: object) -> AttributeValue:
         text = str(value) if self.search is None else normalise_term(str(value), self.search)

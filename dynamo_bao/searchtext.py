@@ -1,7 +1,8 @@
 """The text by which items are searched: how it is made from a model's fields, and how terms are made to fit it.
 
-The stored text is that of the table format page, byte for byte, so that other libraries can share it. Its
-weaknesses come with it, and are made up for on the query side where they can be:
+The stored text is that of the table format page, byte for byte, so that other libraries can share it; but for
+models of tables of our own that say ``normalise="nfkc-casefold"``. The format's weaknesses come with it, and are
+made up for on the query side where they can be:
 
 - With `min_term_length` short words are not in the stored text. They are left out of the words that the
   index is asked for, and looked for in the fields of what it brings.
@@ -9,11 +10,13 @@ weaknesses come with it, and are made up for on the query side where they can be
   looked for in the fields.
 - A phrase could match across the border of two fields; in the fields it does not.
 - A term typed in decomposed letters (as macOS does) is looked for in composed ones too.
+- With ``normalise="nfkc-casefold"`` a term is also asked for as it stands in texts that were stored before.
 
 What cannot be made up for: a *stored* text in decomposed letters, and one in a script with combining vowel
 signs (Devanagari, say), is torn at each mark, which loses precision, and with `min_term_length` loses the
 letters too. Normalising twice is not the same as once (a capital dotted I leaves a mark that a second pass
-takes out), so every term is normalised exactly once.
+takes out), so every term is normalised exactly once. In composed and case-folded letters decomposed texts are whole,
+and "STRASSE" is found in "Straße"; scripts with vowel signs are torn there too.
 """
 
 from __future__ import annotations
@@ -23,13 +26,16 @@ import unicodedata
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from dynamo_bao.errors import ConfigurationError, reject_unknown, suggestion
 
 ITER_SEARCH_INDEX: Final = "iter_search_index"
 OPERATORS: Final = ("$and", "$or")
-_OPTIONS: Final = ("fields", "case_sensitive", "min_term_length", "dedupe")
+_OPTIONS: Final = ("fields", "case_sensitive", "min_term_length", "dedupe", "normalise")
+LOWER: Final = "lower"
+FOLDED: Final = "nfkc-casefold"
+NORMALISATIONS: Final = (LOWER, FOLDED)
 _CAMEL: Final = {"caseSensitive": "case_sensitive", "minTermLength": "min_term_length"}
 
 
@@ -55,6 +61,10 @@ class SearchConfig:
         case_sensitive: whether upper and lower case are told apart.
         min_term_length: how many characters a word needs to be kept.
         dedupe: whether each word is kept once only.
+        normalise: ``"lower"`` is the text of the table format, in lower case. ``"nfkc-casefold"``, for tables of our
+            own, has composed and case-folded letters, so that "STRASSE" is found in "Straße", and a text in decomposed
+            letters by composed ones. Texts that are stored in lower case are still found by what found them before;
+            `bao rebuild-search-text` writes them anew.
 
     Example:
         >>> class Article(Model, prefix="ar", iterable=True, searchable=SearchConfig(["title"], dedupe=True)):
@@ -67,6 +77,7 @@ class SearchConfig:
     case_sensitive: bool = False
     min_term_length: int = 1
     dedupe: bool = False
+    normalise: str = LOWER
 
     def __attrs_post_init__(self) -> None:
         for option in ("case_sensitive", "dedupe"):
@@ -79,6 +90,20 @@ class SearchConfig:
             raise ConfigurationError(
                 f"searchable: min_term_length={shortest!r}; use a whole number of at least 1."
             )
+        if self.normalise not in NORMALISATIONS:
+            raise ConfigurationError(
+                f"searchable: normalise={self.normalise!r}; use one of {', '.join(map(repr, NORMALISATIONS))}."
+            )
+        if self.normalise == FOLDED and self.case_sensitive:
+            raise ConfigurationError(
+                f"searchable: normalise={FOLDED!r} does not tell cases apart, as case_sensitive=True asks; leave one "
+                f"out."
+            )
+
+    @property
+    def before(self) -> SearchConfig | None:
+        """The configuration that texts may have been stored with before; None where they are those of the format."""
+        return None if self.normalise == LOWER else evolve(self, normalise=LOWER)
 
     @classmethod
     def of(cls, given: object, model: str) -> SearchConfig | None:
@@ -129,6 +154,10 @@ class SearchConfig:
                 )
 
 
+Search = SearchConfig
+"""The short name, as in ``searchable=Search(["title"], normalise="nfkc-casefold")``."""
+
+
 # --- texts ----------------------------------------------------------------------------------------------
 
 
@@ -138,8 +167,21 @@ def normalise_term(term: str, config: SearchConfig) -> str:
     >>> normalise_term("Hello,  World!", SearchConfig(["title"]))
     'hello world'
     """
+    if config.normalise == FOLDED:
+        term = folded(term)
     text = "".join(char if unicodedata.category(char)[0] in "LN" else " " for char in term)
     return " ".join((text if config.case_sensitive else text.lower()).split())
+
+
+def folded(text: str) -> str:
+    """`text` in composed letters without compatibility forms and cases.
+
+    >>> folded("STRASSE") == folded("Straße"), folded("Cafe\u0301") == folded("CAF\u00c9"), folded("\ufb01n")
+    (True, True, 'fin')
+    """
+    for _ in range(2):  # folding can decompose, and composing give letters that fold
+        text = unicodedata.normalize("NFKC", text).casefold()
+    return unicodedata.normalize("NFKC", text)
 
 
 def search_text(values: Mapping[str, object], config: SearchConfig) -> str:
@@ -200,10 +242,16 @@ def terms_of(given: Sequence[str], config: SearchConfig) -> list[Term]:
     return [term for term in terms if term.asked]
 
 
+def spellings(given: str, config: SearchConfig) -> list[str]:
+    """How a term may stand in stored texts: as it is stored now first, then in composed letters and as before."""
+    ways = [config, *([] if config.before is None else [config.before])]
+    typed = (given, unicodedata.normalize("NFC", given))
+    return list(dict.fromkeys(normalise_term(text, way) for way in ways for text in typed))
+
+
 def _term(given: str, config: SearchConfig) -> Term:
-    spellings = (given, unicodedata.normalize("NFC", given))
     found: dict[str, tuple[str, ...]] = {}
-    for variant in dict.fromkeys(normalise_term(spelling, config) for spelling in spellings):
+    for variant in spellings(given, config):
         words = [word for word in variant.split() if len(word) >= config.min_term_length]
         if words:
             found[variant] = tuple(dict.fromkeys(words)) if config.dedupe else (" ".join(words),)
@@ -211,8 +259,9 @@ def _term(given: str, config: SearchConfig) -> Term:
 
 
 def field_texts(values: Mapping[str, object], config: SearchConfig) -> list[str]:
-    """Each field's own text with every word of it, in which terms are looked for exactly."""
-    return [normalise_term(_text(values.get(name)), config) for name in config.fields]
+    """Each field's own text with every word of it, in which terms are looked for exactly; as before too."""
+    ways = [config, *([] if config.before is None else [config.before])]
+    return [normalise_term(_text(values.get(name)), way) for way in ways for name in config.fields]
 
 
 # --- the hash of a search -----------------------------------------------------------------------------------

@@ -33,6 +33,7 @@ from dynamo_bao import (
 )
 
 
+# To search users, add searchable={"fields": ["name"], "normalise": "nfkc-casefold"}, then bao update-table.
 class User(Model, prefix="u", iterable=True):
     user_id: str = UlidField(auto_assign=True)
     name: str = StringField()

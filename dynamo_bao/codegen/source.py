@@ -117,6 +117,7 @@ class _Writer:
                 case_sensitive=literal(value.case_sensitive),
                 min_term_length=literal(value.min_term_length),
                 dedupe=literal(value.dedupe),
+                **({} if value.before is None else {"normalise": literal(value.normalise)}),
             )
         made = literal(value)
         if isinstance(made, Group) and made.open == "Decimal(":

@@ -22,11 +22,12 @@ from dynamo_bao.expressions.conditions import (
     Negation,
     Path,
     Size,
+    any_of,
     is_empty,
     too_deep,
 )
 from dynamo_bao.expressions.paths import Steps
-from dynamo_bao.wire import MAX_EXPRESSION_BYTES, AttributeValue
+from dynamo_bao.wire import MAX_EXPRESSION_BYTES, SEARCH_TEXT, AttributeValue
 
 UserPath = str | Steps
 """A field path as users write it, or its steps."""
@@ -44,6 +45,10 @@ class Resolver(Protocol):
 
         With ``contains`` it is what is looked for inside: a substring, or a member of a set or list.
         """
+        ...
+
+    def searched(self, text: object) -> list[AttributeValue]:
+        """The texts of which the search text of a match of `text` contains one."""
         ...
 
 
@@ -105,9 +110,18 @@ class _Renderer:
         self._depth += 1
         if self._depth > MAX_DEPTH:
             raise too_deep()
+        condition = self.expanded(condition)
         text = _RENDERERS[type(condition)](self, condition)
         self._depth -= 1
         return text
+
+    def expanded(self, condition: Condition) -> Condition:
+        """The condition; what the search text contains may have been stored in several ways."""
+        if not isinstance(condition, Contains) or condition.path != SEARCH_TEXT:
+            return condition
+        return any_of(
+            Contains(Attribute(SEARCH_TEXT), text) for text in self._resolver.searched(condition.value)
+        )
 
     def path(self, path: Path) -> str:
         return self._placeholders.at(path if isinstance(path, Attribute) else self._resolver.attribute(path))
@@ -141,7 +155,8 @@ class _Renderer:
 
     def joined(self, word: str, parts: tuple[Condition, ...]) -> str:
         return f" {word} ".join(
-            f"({self.render(part)})" if isinstance(part, _GROUPS) else self.render(part) for part in parts
+            f"({self.render(part)})" if isinstance(part, _GROUPS) else self.render(part)
+            for part in map(self.expanded, parts)
         )
 
 

@@ -10,7 +10,7 @@ from attrs import define, field
 
 from dynamo_bao.declarations import KeyPart
 from dynamo_bao.definition import MAX_BUCKETS, TABLE_TYPES
-from dynamo_bao.errors import suggestion
+from dynamo_bao.errors import ConfigurationError, suggestion
 from dynamo_bao.fields.text import RelatedField, StringField, UlidField
 from dynamo_bao.model import RESERVED
 from dynamo_bao.modelfiles.description import (
@@ -24,7 +24,7 @@ from dynamo_bao.modelfiles.kinds import WANTED, Kind, is_flag, is_text, is_texts
 from dynamo_bao.modelfiles.names import is_name, python_name
 from dynamo_bao.modelfiles.nodes import Node
 from dynamo_bao.modelfiles.section import Section, shape
-from dynamo_bao.searchtext import SearchConfig
+from dynamo_bao.searchtext import LOWER, NORMALISATIONS, SearchConfig
 from dynamo_bao.shapes import MODEL_PREFIX
 from dynamo_bao.wire import CONSTRAINT_IDS, INDEX_IDS
 
@@ -36,7 +36,7 @@ KEYS = (
     "modelPrefix", "tableType", "iterable", "iterationBuckets", "searchable", "searchConfig", "mapping",
     "fields", "primaryKey", "indexes", "uniqueConstraints", "doc",
 )  # fmt: skip
-_SEARCH_KEYS = ("fields", "caseSensitive", "minTermLength", "dedupe")
+_SEARCH_KEYS = ("fields", "caseSensitive", "minTermLength", "dedupe", "normalise")
 _INDEX_ID = re.compile(r"(?:gsi|gsi_index_id)(\d)", re.IGNORECASE)
 _CONSTRAINT_ID = re.compile(r"(?:_?uc|unique_constraint_id)(\d)", re.IGNORECASE)
 
@@ -265,12 +265,16 @@ class ModelReader:
         names = [self._searched(section, stored) for stored in section.checked("fields", is_texts, wanted)]
         if len(set(names)) != len(names):
             raise section.fault("names a field twice; name each once.", "fields")
-        return SearchConfig(
-            tuple(names),
-            case_sensitive=section.checked("caseSensitive", is_flag, WANTED[is_flag], False),
-            min_term_length=section.checked("minTermLength", _is_positive, "a positive integer", 1),
-            dedupe=section.checked("dedupe", is_flag, WANTED[is_flag], False),
-        )
+        options = {
+            "case_sensitive": section.checked("caseSensitive", is_flag, WANTED[is_flag], False),
+            "min_term_length": section.checked("minTermLength", _is_positive, "a positive integer", 1),
+            "dedupe": section.checked("dedupe", is_flag, WANTED[is_flag], False),
+            "normalise": section.checked("normalise", _is_normalisation, " or ".join(NORMALISATIONS), LOWER),
+        }
+        try:
+            return SearchConfig(tuple(names), **options)
+        except ConfigurationError as error:
+            raise section.fault(f"is refused: {error}", "normalise") from None
 
     def _searched(self, section: Section, stored: str) -> str:
         if stored not in self._fields:
@@ -288,6 +292,10 @@ class ModelReader:
     def _warn(self, key: str, why: str) -> None:
         line = self.section.entries()[key].line
         self.warnings.append(f"{self.section.file}:{line}: {self.name} {why}")
+
+
+def _is_normalisation(value: Any) -> bool:
+    return value in NORMALISATIONS
 
 
 def _is_positive(value: Any) -> bool:

@@ -151,6 +151,8 @@ def _why(names: Iterable[str], stored: Stored) -> str:
         return "are missing" if SEARCH_TEXT not in names else "is missing"
     if not wanted.intersection(names):
         return "its model has no more"
+    if SEARCH_TEXT in names and stored.home.schema.is_text_of_before(item):
+        return "was written before normalise=; bao rebuild-search-text writes it anew"
     return "its fields do not say"
 
 

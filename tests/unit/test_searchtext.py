@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import unicodedata
 from typing import Any
 
 import pytest
+from attrs import evolve
+from hypothesis import given, settings, strategies as st
 
 from dynamo_bao import (
     ConfigurationError,
@@ -25,6 +28,7 @@ from dynamo_bao.layout import table_definition
 from dynamo_bao.searchtext import (
     SearchConfig,
     field_texts,
+    folded,
     normalise_term,
     predicate_hash,
     search_text,
@@ -384,3 +388,65 @@ def test_the_search_index() -> None:
     assert added["IndexName"] == "iter_search_index"
     assert added["KeySchema"] == same[-1]["KeySchema"]
     assert added["Projection"] == {"ProjectionType": "INCLUDE", "NonKeyAttributes": ["_searchText"]}
+
+
+# --- composed and folded letters ----------------------------------------------------------------------
+
+LETTERS = st.text(st.sampled_from("aeiouéèÅåßẞſσςΣİıŉǰΐﬁ①½㎏ﾊﾞばé e\u0301A\u030a\u0345ͅ,-  "), max_size=12)
+"""Letters that fold, compose or come apart."""
+
+
+def matches(text: str, stored: SearchConfig, term: str, asked: SearchConfig) -> bool:
+    """Whether a search by one configuration finds a text that was stored by another."""
+    values = {"title": text}
+    kept = search_text(values, stored)
+    return any(
+        any(all(part in kept for part in parts) for parts in one.asked)
+        and one.found_in(field_texts(values, asked))
+        for one in terms_of([term], asked)
+    )
+
+
+@settings(max_examples=500, deadline=None)
+@given(text=LETTERS, term=LETTERS, dedupe=st.booleans(), shortest=st.integers(1, 3))
+def test_what_was_found_before_folding_is_still_found(
+    text: str, term: str, dedupe: bool, shortest: int
+) -> None:
+    """In texts that are stored as they were; in those written anew the folded term is found where it is."""
+    before = SearchConfig(["title"], dedupe=dedupe, min_term_length=shortest)
+    now = evolve(before, normalise="nfkc-casefold")
+    if matches(text, before, term, before):
+        assert matches(text, before, term, now)
+    if shortest == 1 and not dedupe and normalise_term(term, now):
+        assert matches(text, now, term, now) >= (
+            normalise_term(term, now) in search_text({"title": text}, now)
+        )
+
+
+@settings(max_examples=500, deadline=None)
+@given(text=st.text(max_size=20))
+def test_folding_once_is_folding_twice(text: str) -> None:
+    """So that a text and a term meet in one form, composed or not, in any case."""
+    assert folded(folded(text)) == folded(text)
+    assert folded(unicodedata.normalize("NFD", text)) == folded(text)
+    assert folded(text.casefold()) == folded(text)
+
+
+def test_filters_on_the_search_text_ask_for_both_texts() -> None:
+    """By themselves, in groups and negated; once where both are one."""
+
+    class Folded(
+        Model, prefix="fo", iterable=True, searchable={"fields": ["name"], "normalise": "nfkc-casefold"}
+    ):
+        name: str = StringField()
+        primary_key = PrimaryKey("name")
+
+    schema = Folded.__bao_schema__
+    text = "contains(#n0, :v0) OR contains(#n0, :v1)"
+    assert rendered({"_searchText": {"$contains": "Straße"}}, schema) == (text, ["strasse", "straße"])
+    assert rendered({"$not": {"_searchText": {"$contains": "Straße"}}}, schema)[0] == f"NOT ({text})"
+    both = rendered({"name": "x", "_searchText": {"$contains": "Straße"}}, schema)[0]
+    assert both == "#n0 = :v0 AND (contains(#n1, :v1) OR contains(#n1, :v2))"
+    assert rendered({"_searchText": {"$contains": "plain"}}, schema) == ("contains(#n0, :v0)", ["plain"])
+    with pytest.raises(QueryError, match="without any letter or digit"):
+        rendered({"_searchText": {"$contains": "--"}}, schema)
