@@ -1,0 +1,111 @@
+"""What each small operation takes beside an earlier version of the library.
+
+``git worktree add ../base main && python -m benchmarks.compare --base ../base``
+
+Both checkouts do the same operations in processes of their own, in short turns one after the other, so that whatever
+else the machine does befalls both. The least of many turns is what an operation takes where nothing disturbs it;
+the median is shown beside it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+
+from benchmarks.measure import environment
+from benchmarks.server import ROOT
+
+TURN_SECONDS = 0.01
+BAR = 1.03
+_RUN = "import runpy, sys; runpy.run_path(sys.argv[1], run_name='__main__')"
+
+
+class Checkout:
+    """A process that measures the library of one checkout."""
+
+    def __init__(self, folder: Path, stack: ExitStack) -> None:
+        command = [sys.executable, "-c", _RUN, str(ROOT / "benchmarks" / "canned.py")]
+        pipe = subprocess.PIPE
+        self._process = subprocess.Popen(
+            command,
+            cwd=folder,
+            env=environment() | {"PYTHONPATH": str(folder)},
+            stdin=pipe,
+            stdout=pipe,
+            text=True,
+        )
+        stack.callback(self._end)
+        self.rows: list[str] = self._answer()
+
+    def take(self, row: str, count: int) -> float:
+        """Seconds of CPU of one call, over so many."""
+        assert self._process.stdin is not None
+        print(json.dumps({"row": row, "count": count}), file=self._process.stdin, flush=True)
+        seconds: float = self._answer()
+        return seconds
+
+    def _answer(self):  # type: ignore[no-untyped-def]
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            raise SystemExit(f"a process ended with {self._process.wait(10)}; its error is above")
+        return json.loads(line)
+
+    def _end(self) -> None:
+        assert self._process.stdin is not None and self._process.stdout is not None
+        self._process.stdin.close()
+        self._process.stdout.close()
+        self._process.wait(30)
+
+
+def compare(
+    base: Path, rows: list[str] | None, rounds: int, lives: int
+) -> dict[str, tuple[list[float], list[float]]]:
+    """By operation the seconds of all turns: of the base, and of this checkout."""
+    found: dict[str, tuple[list[float], list[float]]] = {}
+    for _ in range(lives):
+        with ExitStack() as stack:
+            pair = [Checkout(folder, stack) for folder in (base, ROOT)]
+            for row in rows or pair[0].rows:
+                turns = found.setdefault(row, ([], []))
+                counts = []
+                for one in pair:
+                    one.take(row, 20)
+                    counts.append(max(1, round(TURN_SECONDS / one.take(row, 20))))
+                for number in range(rounds):
+                    for which in (0, 1) if number % 2 else (1, 0):
+                        turns[which].append(pair[which].take(row, counts[which]))
+    return found
+
+
+def table(found: dict[str, tuple[list[float], list[float]]]) -> str:
+    """The figures as a table."""
+    lines = [f"{'operation':30}{'base µs':>10}{'now µs':>10}{'ratio':>8}{'of medians':>12}"]
+    for row, (base, now) in found.items():
+        least = min(now) / min(base)
+        median = statistics.median(now) / statistics.median(base)
+        mark = "  slower" if least > BAR else ""
+        lines.append(f"{row:30}{min(base) * 1e6:10.2f}{min(now) * 1e6:10.2f}{least:8.3f}{median:12.3f}{mark}")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Prints the table."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.compare", description=__doc__)
+    parser.add_argument("--base", type=Path, required=True, help="a checkout of the earlier version")
+    parser.add_argument("--rounds", type=int, default=20, help="turns of each operation in each process")
+    parser.add_argument(
+        "--lives", type=int, default=3, help="processes of each checkout, one after the other"
+    )
+    parser.add_argument("--rows", nargs="+", metavar="ROW", help="only these operations")
+    asked = parser.parse_args()
+    print(table(compare(asked.base.resolve(), asked.rows, asked.rounds, asked.lives)))
+
+
+if __name__ == "__main__":
+    main()
