@@ -75,6 +75,7 @@ class Change:
         overwrite: whether an item may be replaced by it that nobody has looked at.
         comes_or_goes: whether the item comes into being by it, or is gone.
         replanned: whether the item was another one than was assumed.
+        takes_row: whether `settle` takes what is stored as a row too.
         result: what the operation returned, where a transaction carries it out later.
         spot: which item it is about: the table and the key.
     """
@@ -86,6 +87,7 @@ class Change:
     overwrite = False
     comes_or_goes = False
     replanned = False
+    takes_row = False
 
     def __init__(
         self, home: Home, session: Session | None, subject: Subject, instance: Any, condition: Condition
@@ -349,6 +351,7 @@ class Updating(Change):
     """Changes fields of a stored item by its key."""
 
     operation = "update"
+    takes_row = True
 
     reread: Callable[[], Item]
     """Reads the item, where the write did not return it."""
@@ -366,7 +369,7 @@ class Updating(Change):
     def refused(self, error: BaoError) -> BaoError:
         return version_conflict(self.subject.schema, error, self.assumed)
 
-    def settle(self, stored: Item | None) -> Any:
+    def settle(self, stored: Stored | None) -> Any:
         item = self.reread() if stored is None else stored  # a transaction does not return what it left
         known, identity = self._known_object(), self.subject.identity
         if known is None:
@@ -387,6 +390,7 @@ class Deleting(Change):
 
     operation = "delete"
     comes_or_goes = True
+    takes_row = True
 
     def plan_from(self, known: Known | None) -> WritePlan:
         return plan_delete(self.subject, known, self.wanted)
@@ -399,13 +403,15 @@ class Deleting(Change):
             self.session.forget(self.home, self.subject.identity)
         return version_conflict(self.subject.schema, error, self.assumed)
 
-    def settle(self, stored: Item | None) -> Any:
+    def settle(self, stored: Stored | None) -> Any:
         known = self._known_object()
         gone = self.instance if self.instance is not None else known
+        old = stored or (self.known.item if self.known else None)
         if gone is None:
             gone = new_pending(self.home, self.subject.identity, self.subject.tenant, self.session)
-        old = stored or (self.known.item if self.known else None)
-        if old is not None and state_of(gone).status is not Status.LOADED:
+            if old is not None:
+                fill(gone, old, consistent=True)
+        elif old is not None and state_of(gone).status is not Status.LOADED:
             absorb(gone, old)
         mark_deleted(gone)
         if self.session is not None:

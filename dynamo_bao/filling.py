@@ -56,7 +56,7 @@ def reached(row: Any) -> Any:
     return row
 
 
-def new_loaded(home: Home, identity: Identity, tenant: str | None, item: Item) -> Any:
+def new_loaded(home: Home, identity: Identity, tenant: str | None, item: Stored) -> Any:
     """An instance of `home`'s model with the values of a stored item."""
     instance = new_pending(home, identity, tenant, None)
     fill(instance, item)
@@ -68,7 +68,7 @@ def new_of_rows(home: Home, tenant: str | None, items: Sequence[Stored]) -> list
 
     Where one has a key of no item of the model, an `UnknownRow` stands in its place.
     """
-    schema, model, hidden = home.schema, home.model, home.hidden
+    schema, model = home.schema, home.model
     made: list[Any] = []
     rows = bool(items) and is_row(items[0])
     decode, identity_at = schema.decode_row if rows else schema.decode, schema.stored_reader(tenant)
@@ -85,14 +85,16 @@ def new_of_rows(home: Home, tenant: str | None, items: Sequence[Stored]) -> list
         state = new_state(home, LOADED, tenant, key, primary_id, None)
         values = decode(item, state, known)
         state.kept = item
-        if sets_of is not None:
-            if state.bad is None:
+        if state.bad is None:
+            instance = new(model)
+            if sets_of is not None:
                 state.sets = sets_of(values)
-            else:
+        else:
+            instance = new(home.hidden)
+            if sets_of is not None:
                 _note_sets(state, schema, values)
         if unsteady:
             state.handed = remembered(schema, values, item)
-        instance = new(model if state.bad is None else hidden)
         give_values(instance, values)
         made.append(instance)
     return made
@@ -170,12 +172,14 @@ def fill_all(
         else:  # as nearly always: what `fill` does, in the shortest way
             decoded = (schema.decode if is_item else schema.decode_row)(item, state, values)
             give_values(instance, decoded)
-            if state.bad is None:
-                give_class(instance, home.model)
             state.status, state.kept = LOADED, item
             state.consistent, state.wants_consistent = consistent, False
             state.origin = state.doubt = None
-            if schema.sets_of is not None:
+            if state.bad is None:
+                give_class(instance, home.model)
+                if schema.sets_of is not None:
+                    state.sets = schema.sets_of(decoded)
+            elif schema.sets_of is not None:
                 _note_sets(state, schema, decoded)
             if schema.unsteady:
                 state.handed = remembered(schema, decoded, item)
@@ -193,7 +197,7 @@ def _absent(wanted: Mapping[Key, Any], share: Capacity) -> Mapping[Key, Any]:
     return absent
 
 
-def absorb(instance: Any, item: Item, keep: Iterable[str] = ()) -> None:
+def absorb(instance: Any, item: Stored, keep: Iterable[str] = ()) -> None:
     """Takes on what a write left stored; values that are equal stay the objects they are.
 
     Args:
@@ -204,12 +208,13 @@ def absorb(instance: Any, item: Item, keep: Iterable[str] = ()) -> None:
     values = values_in(instance)
     kept = keep_handed(instance, keep)
     state.bad = None
-    decoded = state.home.schema.decode(item, state, values)
+    schema = state.home.schema
+    decoded = (schema.decode_row if is_row(item) else schema.decode)(item, state, values)
     del decoded[STATE]
     _forget_bad(state, values, kept)
     for name, value in decoded.items():
         if name not in kept:
-            _take_on(values, state.home.schema.fields[name], value)
+            _take_on(values, schema.fields[name], value)
     _stored(instance, state, values, item, True, kept)
 
 
@@ -290,7 +295,10 @@ def _stored(
     state.assigned = state.error = state.origin = state.doubt = None
     schema = home.schema
     if schema.sets_of is not None:
-        _note_sets(state, schema, values)
+        if state.bad is None:
+            state.sets = schema.sets_of(values)
+        else:
+            _note_sets(state, schema, values)
     made_up = remembered(schema, values, item) if schema.unsteady else None
     state.handed = {**(made_up or {}), **kept} if kept else made_up
     cls = home.model if state.bad is None else home.hidden

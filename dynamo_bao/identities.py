@@ -18,7 +18,9 @@ from dynamo_bao.wire import MAX_PARTITION_KEY_BYTES
 
 T = TypeVar("T")
 KeyOf = Callable[[str], "Key | None"]
-IdentityOf = Callable[[str, str], "Identity | None"]
+IdentityParts = tuple[Key, str, dict[str, Any]]
+"""What an `Identity` has, without names: what is made for every row of a page."""
+IdentityOf = Callable[[str, str], "IdentityParts | None"]
 TENANTS_KEPT: Final = 10_000
 """For how many tenants it is remembered how their keys are made."""
 
@@ -95,22 +97,21 @@ class TextKeys:
 
     def _stored_reader(self, tenant: str | None) -> IdentityOf:
         """What reads the identities of a tenant's stored items."""
-        lead, prefix, name, sort = self._leads[tenant], self._prefix, self._name, self._sort_name
+        lead, prefix, name, sort = self._leads[tenant], self._prefix, self._name, self._sort_name or ""
 
-        def single(pk: str, sk: str) -> Identity | None:
+        def single(pk: str, sk: str) -> IdentityParts | None:
             text = pk.removeprefix(lead)
             if sk != prefix or not text or text == pk:
                 return None
-            return named(Identity, (named(Key, (pk, sk)), text, {name: text}))  # type: ignore[no-any-return]
+            return named(Key, (pk, sk)), text, {name: text}
 
-        def double(pk: str, sk: str) -> Identity | None:
+        def double(pk: str, sk: str) -> IdentityParts | None:
             text = pk.removeprefix(lead)
             if not text or not sk or "#" in text or "#" in sk or text == pk:
                 return None
-            values = {name: text, sort: sk}
-            return named(Identity, (named(Key, (pk, sk)), f"{text}{SEPARATOR}{sk}", values))  # type: ignore[no-any-return]
+            return named(Key, (pk, sk)), f"{text}{SEPARATOR}{sk}", {name: text, sort: sk}
 
-        return single if sort is None else double
+        return double if sort else single
 
     def _key_maker(self, tenant: str | None) -> KeyOf:
         """What makes the table keys of a tenant; where there are two key fields, no text is at first sight a key."""

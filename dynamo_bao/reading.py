@@ -10,8 +10,9 @@ from dynamo_bao.errors import BatchIncompleteError, about, cause_of
 from dynamo_bao.filling import fill
 from dynamo_bao.identities import Identity
 from dynamo_bao.instances import Home, identity_of, mark_missing, new_pending, state_of, unload
-from dynamo_bao.items import place_in
+from dynamo_bao.items import Stored, place_in
 from dynamo_bao.keys import Key
+from dynamo_bao.rowtypes import row_type_of_one
 from dynamo_bao.sending import deadline_of, round_of, send
 from dynamo_bao.session.lookups import plan_reads
 from dynamo_bao.session.session import Session
@@ -22,8 +23,8 @@ from dynamo_bao.wire import GET_ITEM, Item
 
 def get_item(
     home: Home, identity: Identity, session: Session | None, *, consistent: bool = False
-) -> tuple[Item | None, Capacity]:
-    """One stored item, read at once, and what that cost; the session only counts it."""
+) -> tuple[Stored | None, Capacity]:
+    """One stored item, which may be a row, read at once, and what that cost; the session only counts it."""
     parameters: dict[str, Any] = {
         "TableName": home.database.table_name,
         "Key": identity.key.as_item(),
@@ -32,8 +33,9 @@ def get_item(
     if consistent:
         parameters["ConsistentRead"] = True
     about = [f"{home.schema.name} {identity.primary_id!r}"]
-    reply = send(session, home.database, Request(GET_ITEM, parameters), "read", about)
-    return returned_item(reply.body, "Item"), reply.capacity
+    request = Request(GET_ITEM, parameters, rows=row_type_of_one(home.schema))
+    reply = send(session, home.database, request, "read", about)
+    return returned_item(reply.parsed, "Item"), reply.capacity
 
 
 def get_instance(

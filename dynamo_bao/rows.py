@@ -21,7 +21,16 @@ import msgspec
 
 from dynamo_bao.foreign import is_foreign
 from dynamo_bao.numbers import parse_integer, parse_number
-from dynamo_bao.wire import BATCH_GET_ITEM, QUERY, AttributeValue, Item, slot_of
+from dynamo_bao.wire import (
+    BATCH_GET_ITEM,
+    DELETE_ITEM,
+    GET_ITEM,
+    QUERY,
+    UPDATE_ITEM,
+    AttributeValue,
+    Item,
+    slot_of,
+)
 
 MOST_PASSED_OVER = 256
 """For how many replies at most no rows are tried, after some that could not be parsed into them."""
@@ -30,19 +39,22 @@ MOST_PASSED_OVER = 256
 _OPTIONS: dict[str, Any] = {"gc": False, "forbid_unknown_fields": True, "omit_defaults": True}
 
 
-class Value(msgspec.Struct, **_OPTIONS):
-    """A value that may be of any type: one of its slots is not None."""
+_ABSENT: Any = None
 
-    S: str | None = None
-    N: str | None = None
-    BOOL: bool | None = None
-    M: dict[str, Value] | None = None
-    L: list[Value] | None = None
-    NULL: bool | None = None
-    B: bytes | None = None
-    SS: list[str] | None = None
-    NS: list[str] | None = None
-    BS: list[bytes] | None = None
+
+class Value(msgspec.Struct, **_OPTIONS):
+    """A value that may be of any type: one of its slots is not None. Null is no value, so no slot takes it."""
+
+    S: str = _ABSENT
+    N: str = _ABSENT
+    BOOL: bool = _ABSENT
+    M: dict[str, Value] = _ABSENT
+    L: list[Value] = _ABSENT
+    NULL: bool = _ABSENT
+    B: bytes = _ABSENT
+    SS: list[str] = _ABSENT
+    NS: list[str] = _ABSENT
+    BS: list[bytes] = _ABSENT
 
 
 _PAYLOADS: dict[str, Any] = {
@@ -87,7 +99,7 @@ class RowType:
             with self._lock:
                 self._decoders = self._made()
         try:
-            parsed: dict[str, Any] = self._decoders[operation].decode(body)
+            parsed: Any = self._decoders[operation].decode(body)
         except (msgspec.MsgspecError, ValueError, RecursionError) as error:
             if is_foreign(error):
                 raise
@@ -95,10 +107,10 @@ class RowType:
             self._passed_over = min(2**self._misses, MOST_PASSED_OVER)
             return None
         self._misses = 0
-        return parsed
+        return parsed if type(parsed) is dict else _single_reply(parsed)
 
     def _made(self) -> dict[str, msgspec.json.Decoder[Any]]:
-        slots = [(slot_of(name), _VALUES[code] | None, None) for name, code in self._attributes.items()]
+        slots = [(slot_of(name), _VALUES[code], None) for name, code in self._attributes.items()]
         names = {slot_of(name): name for name in self._attributes}
         row: Any = msgspec.defstruct("Row", slots, rename=names, module=__name__, **_OPTIONS)
         batch = {"Responses": dict[str, list[row]], "UnprocessedKeys": Any, "ConsumedCapacity": Any}
@@ -107,7 +119,25 @@ class RowType:
         return {
             BATCH_GET_ITEM: msgspec.json.Decoder(TypedDict("_Batch", batch, total=False)),  # type: ignore[operator]
             QUERY: msgspec.json.Decoder(TypedDict("_Page", page, total=False)),  # type: ignore[operator]
+            GET_ITEM: _decoder_of_one("Item", row),
+            UPDATE_ITEM: _decoder_of_one("Attributes", row),
+            DELETE_ITEM: _decoder_of_one("Attributes", row),
         }
+
+
+def _decoder_of_one(member: str, row: Any) -> msgspec.json.Decoder[Any]:
+    """What parses replies of one row, which stands in a member of that name; others are refused."""
+    slots = [(member, row, None), ("ConsumedCapacity", dict[str, Any], None)]
+    return msgspec.json.Decoder(msgspec.defstruct("Reply", slots, module=__name__, **_OPTIONS))
+
+
+def _single_reply(reply: Any) -> dict[str, Any] | None:
+    """The members of a reply of one row; None where there is no row, as that needs a closer look."""
+    row, capacity = msgspec.structs.astuple(reply)
+    if row is None:
+        return None
+    member = reply.__struct_fields__[0]
+    return {member: row} if capacity is None else {member: row, "ConsumedCapacity": capacity}
 
 
 def item_of(row: Any) -> Item:

@@ -29,3 +29,14 @@ def row_type(*schemas: Schema) -> RowParser | None:
             if attributes.setdefault(name, code) != code:
                 return None
     return RowType(attributes) if len(attributes) <= MOST_SLOTS else None
+
+
+def row_type_of_one(schema: Schema) -> RowParser | None:
+    """How a reply with one item of a model is parsed into a row; None where that would not do.
+
+    That is also so for the first one: a program that reads a single item does without the compiled module.
+    """
+    if schema.is_read_often:
+        return row_type(schema)
+    schema.is_read_often = True
+    return None

@@ -89,6 +89,7 @@ class Schema:
     text_keys: TextKeys | None = field(init=False)
     derived_names: frozenset[str] = field(init=False)
     versioned: bool = field(init=False)
+    is_read_often: bool = field(init=False, default=False)
     _compilers: dict[str, Callable[[], Any]] = field(init=False, factory=dict, repr=False)
 
     def __attrs_post_init__(self) -> None:
@@ -202,7 +203,7 @@ class Schema:
         """
         pk, sk = place_in(item)
         short = self.stored_reader(tenant)(pk, sk)
-        return short or self._identity_of_key(tenant, Key(pk, sk), item)
+        return self._identity_of_key(tenant, Key(pk, sk), item) if short is None else Identity(*short)
 
     def _identity_of_key(self, tenant: str | None, key: Key, item: Stored) -> Identity:
         try:

@@ -12,6 +12,7 @@ from dynamo_bao.changes import Updating
 from dynamo_bao.expressions.conditions import Attribute, Exists, Negation, all_of
 from dynamo_bao.foreign import is_foreign
 from dynamo_bao.instances import new_pending, state_of, unload
+from dynamo_bao.items import Stored
 from dynamo_bao.schema import Schema
 from dynamo_bao.shapes import IndexShape
 from dynamo_bao.tracking import Known
@@ -49,7 +50,7 @@ class UpdatingByKey(Updating):
         changes = {**missing, **self.changes}
         return plan_update(self.subject, changes, known, all_of((self.wanted, *expected)))
 
-    def settle(self, stored: Item | None) -> Any:
+    def settle(self, stored: Stored | None) -> Any:
         if stored is None:  # a transaction does not return what it left
             try:
                 stored = self.reread()

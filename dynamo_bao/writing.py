@@ -47,6 +47,7 @@ from dynamo_bao.invalidation import invalidate
 from dynamo_bao.keys import named
 from dynamo_bao.lazy import not_stored_yet, require_present, require_readable
 from dynamo_bao.partialchanges import accepted_changes
+from dynamo_bao.rowtypes import row_type_of_one
 from dynamo_bao.schema import Schema
 from dynamo_bao.scope import enter, enter_through, open_transaction, require_own_tenant
 from dynamo_bao.sending import round_of
@@ -469,7 +470,10 @@ def write_through(change: Change, send: Send) -> Write:
     """What carries out a change, with requests sent by `send`."""
     session = change.session
     limits = (None, None) if session is None else (session.deadline, session.max_throttled_calls)
-    return Write(change.home.database, change.subject, change.operation, change.plan_again, send, *limits)
+    rows = row_type_of_one(change.home.schema) if change.takes_row else None
+    return Write(
+        change.home.database, change.subject, change.operation, change.plan_again, send, *limits, rows
+    )
 
 
 def checked_condition(home: Home, condition: ConditionLike) -> Condition:

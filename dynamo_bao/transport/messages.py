@@ -10,8 +10,8 @@ from typing import Any, NamedTuple, Protocol
 from attrs import Factory, define, evolve, field, frozen
 
 from dynamo_bao.capacity import NOTHING_CONSUMED, Capacity
-from dynamo_bao.items import plain_item, plain_members
-from dynamo_bao.wire import BATCH_GET_ITEM, BATCH_WRITE_ITEM, READ_OPERATIONS, Item
+from dynamo_bao.items import Stored, plain_item, plain_members
+from dynamo_bao.wire import BATCH_GET_ITEM, BATCH_WRITE_ITEM, READ_OPERATIONS
 
 MAX_THROTTLED_CALLS = 10
 """How many calls of a process wait because of throttling, for each table and index, if nothing else is said."""
@@ -55,9 +55,9 @@ class RowParser(Protocol):
         ...
 
 
-@frozen
+@define
 class Request:
-    """One DynamoDB request.
+    """One DynamoDB request. Changed by `parameters` only; to freeze it would triple its cost.
 
     Attributes:
         operation: the API operation, such as ``"BatchGetItem"``.
@@ -77,7 +77,7 @@ class Request:
     def parameters(self) -> dict[str, Any]:
         """Its parameters with typed values; binaries are `bytes`. From here on they are what is sent."""
         if self.operation in _PLAIN_REQUESTS:
-            object.__setattr__(self, "written", _PLAIN_REQUESTS[self.operation](self.written))
+            self.written = _PLAIN_REQUESTS[self.operation](self.written)
         return self.written
 
 
@@ -368,6 +368,9 @@ _PLAIN_REQUESTS = {BATCH_GET_ITEM: _plain_batch_get, BATCH_WRITE_ITEM: _plain_ba
 def _plain_reply(body: dict[str, Any]) -> dict[str, Any]:
     """The body of a reply whose items may be rows, with dicts in their places."""
     plain = dict(body)
+    for member in ("Item", "Attributes"):
+        if member in body:
+            plain[member] = plain_item(body[member])
     if "Items" in body:
         plain["Items"] = list(map(plain_item, body["Items"]))
     if "Responses" in body:
@@ -377,7 +380,6 @@ def _plain_reply(body: dict[str, Any]) -> dict[str, Any]:
     return plain
 
 
-def returned_item(body: dict[str, Any], member: str) -> Item | None:
-    """An item member of a reply, None where it is absent or empty."""
-    item: Item | None = body.get(member)
-    return item or None
+def returned_item(body: dict[str, Any], member: str) -> Stored | None:
+    """An item member of a reply, which may be a row; None where it is absent or empty."""
+    return body.get(member) or None

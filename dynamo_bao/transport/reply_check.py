@@ -249,6 +249,17 @@ def _require_key(request: Request, item: Any, key: Mapping[str, Any], what: str 
             _refuse(request.operation, f"{what} has another key than the one that was asked for")
 
 
+def _require_key_of_row(request: Request, row: Any) -> None:
+    """Refuses a row that is another item than was asked for."""
+    key = request.written["Key"]
+    try:
+        if key[PK]["S"] == row._pk.S and key[SK]["S"] == row._sk.S:
+            return
+    except AttributeError:
+        _refuse(request.operation, "it holds an item without a key")
+    _refuse(request.operation, "the item has another key than the one that was asked for")
+
+
 # --- items by key ---------------------------------------------------------------------------------------------
 
 
@@ -257,8 +268,11 @@ def _check_get(request: Request, parsed: dict[str, Any], vouched: bool) -> dict[
     if item is None:
         _require_word(request, vouched, "it has neither an item")
         return parsed
-    _require_key(request, item, request.written.get("Key", {}))
-    parsed["Item"] = _readable(item)
+    if type(item) is dict:
+        _require_key(request, item, request.written.get("Key", {}))
+        parsed["Item"] = _readable(item)
+    else:
+        _require_key_of_row(request, item)
     return parsed
 
 
@@ -292,14 +306,14 @@ def _check_batch_get(request: Request, parsed: dict[str, Any], vouched: bool) ->
         if type(found) is not list:
             _refuse(operation, "an entry of Responses is no list of items")
         places = _places(found, operation)
-        if len(places) != len(found) or not places <= _as_set(keys):
+        if len(places) != len(found) or not places <= set(keys):
             _refuse(operation, "it holds an item that was not asked for, or the same one twice")
         if found and type(found[0]) is dict:
             responses[table] = list(map(_readable, found))
         if table in unprocessed and not places.isdisjoint(unprocessed[table]):
             _refuse(operation, "it holds an item whose key it calls unprocessed")
     for table, places in unprocessed.items():
-        if not places <= _as_set(asked[table]):
+        if not places <= set(asked[table]):
             _refuse(operation, "UnprocessedKeys has a key that was not asked for")
     return parsed
 
@@ -320,16 +334,6 @@ def _asked_keys(request: Request) -> Mapping[str, Collection[Place]]:
 def _written_key(member: Mapping[str, Any]) -> Any:
     """Where the key of a member of a batch of writes is."""
     return member["PutRequest"]["Item"] if "PutRequest" in member else member["DeleteRequest"]["Key"]
-
-
-def _as_set(keys: Collection[Place]) -> Any:
-    return (
-        keys.keys()
-        if isinstance(keys, Mapping)
-        else keys
-        if isinstance(keys, (set, frozenset))
-        else set(keys)
-    )
 
 
 def _places(found: list[Any], operation: str) -> set[Place]:
@@ -408,7 +412,10 @@ def _check_write(request: Request, parsed: dict[str, Any], vouched: bool) -> dic
             _refuse(request.operation, "it lacks the Attributes that were asked for")
         _require_word(request, vouched, "it has neither Attributes")
         return parsed
-    if type(returned) is not dict or not all(map(_is_value, returned.values())):
+    if type(returned) is not dict and request.rows is not None:
+        _require_key_of_row(request, returned)
+        return parsed
+    if type(returned) is not dict or _readable(returned) is not returned:
         _refuse(request.operation, "Attributes is no item")
     if asked in ("ALL_NEW", "ALL_OLD"):
         _require_key(request, returned, _key_of_write(written), "Attributes")
@@ -443,7 +450,7 @@ def _check_batch_write(request: Request, parsed: dict[str, Any], vouched: bool) 
         for table, members in left.items():
             if table not in asked or type(members) is not list:
                 _refuse(operation, "UnprocessedItems is about a table that was not written to")
-            if not {_place_left(member, operation) for member in members} <= _as_set(asked[table]):
+            if not {_place_left(member, operation) for member in members} <= set(asked[table]):
                 _refuse(operation, "UnprocessedItems has a key that was not written")
     return parsed
 

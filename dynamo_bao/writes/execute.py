@@ -26,7 +26,7 @@ from dynamo_bao.fields.text import VersionField
 from dynamo_bao.foreign import is_foreign
 from dynamo_bao.keys import Key
 from dynamo_bao.tracking import Known
-from dynamo_bao.transport.messages import Outcome, Reply, Request, returned_item, with_outcome
+from dynamo_bao.transport.messages import Outcome, Reply, Request, RowParser, returned_item, with_outcome
 from dynamo_bao.transport.outcomes import ConditionFailed, TransactionCancelled, may_be_done
 from dynamo_bao.wire import GET_ITEM, Item
 from dynamo_bao.writes.actions import WritePlan, request_for
@@ -75,6 +75,7 @@ class Write:
         send: carries requests.
         seconds: how long it may take; None for as long as the database says.
         max_throttled_calls: how many calls may wait because of throttling; None for what the database says.
+        rows: into what row the item that an update returns is parsed; None for a dict.
         plan: the present plan, made by `begin`.
         is_unanswered: whether a request is on its way that must not be sent twice.
     """
@@ -86,6 +87,7 @@ class Write:
     send: Send
     seconds: float | None = None
     max_throttled_calls: float | None = None
+    rows: RowParser | None = None
     plan: WritePlan = field(init=False)
     is_unanswered: bool = field(default=False, init=False)
     _asked_again: bool = field(default=False, init=False)
@@ -164,9 +166,10 @@ class Write:
         token = str(uuid.uuid4()) if plan.is_transaction else ""
         operation, parameters = request_for(plan, self.database.table_name, self.subject.schema, token)
         repeatable = plan.is_transaction or plan.main_action.repeats_safely()
+        rows = None if plan.is_transaction else self.rows
         self.is_unanswered = not repeatable
         try:
-            reply = self.send(Request(operation, parameters, repeatable), deadline)
+            reply = self.send(Request(operation, parameters, repeatable, rows), deadline)
         except WriteOutcomeUnknownError as error:
             unknown = WriteOutcomeUnknownError(f"{self.item} {self.operation}: {error}", **self._names)
             raise unknown from cause_of(error)
@@ -179,7 +182,7 @@ class Write:
                 ) from error
             raise
         self.is_unanswered = False
-        return returned_item(reply.body, "Attributes")
+        return returned_item(reply.parsed, "Attributes")
 
     def unanswered(self) -> WriteOutcomeUnknownError:
         """The error for a write that was interrupted before the answer came, and may be done."""

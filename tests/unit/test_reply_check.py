@@ -5,13 +5,14 @@ from __future__ import annotations
 import copy
 from typing import Any
 
+import orjson
 import pytest
 
 from dynamo_bao import DataFormatError, Model, PrimaryKey, StringField
 from dynamo_bao.classes import schema_of
 from dynamo_bao.keys import Key
 from dynamo_bao.rowtypes import row_type
-from dynamo_bao.transport.messages import Request
+from dynamo_bao.transport.messages import Reply, Request
 from dynamo_bao.transport.reply_check import UNREADABLE, SeenIds, checked, checked_refusal
 
 
@@ -270,7 +271,6 @@ def test_rule_41_rows_are_held_against_the_keys_as_items_are() -> None:
     """Items that were parsed into rows, of a batch and of a page."""
     rows = row_type(schema_of(Thing))
     assert rows is not None
-    import orjson
 
     def parsed(operation: str, body: Any) -> Any:
         found = rows.parsed(orjson.dumps(body), operation)
@@ -290,6 +290,63 @@ def test_rule_41_rows_are_held_against_the_keys_as_items_are() -> None:
     for other in (item("b"), {"name": {"S": "x"}}):
         with pytest.raises(DataFormatError):
             checked(request, parsed("Query", page(other)), vouched=False)
+
+
+OF_ONE = [GET, UPDATE, DELETE]
+NO_ANSWERS_OF_ONE = [what for what, (request, _) in NO_ANSWERS.items() if request in OF_ONE]
+
+
+def answer_of_one(request: Request, body: Any) -> Any:
+    """What is believed of a reply with one item that is parsed into a row, where that is possible."""
+    rows = row_type(schema_of(Thing))
+    assert rows is not None
+    request = Request(request.operation, request.written, rows=rows)
+    sent = orjson.dumps(body)
+    parsed = rows.parsed(sent, request.operation) or orjson.loads(sent)
+    return Reply(request, checked(request, parsed, vouched=False))
+
+
+@pytest.mark.parametrize("request_of_one", OF_ONE, ids=lambda request: request.operation)
+def test_rule_41_a_row_of_one_is_the_item(request_of_one: Request) -> None:
+    """It is read as the item that was sent, and its reply keeps the capacity."""
+    member = "Item" if request_of_one is GET else "Attributes"
+    body = {member: item("a"), "ConsumedCapacity": CAPACITY}
+    reply = answer_of_one(request_of_one, body)
+    assert type(reply.parsed[member]) is not dict
+    assert reply.body == body
+
+
+@pytest.mark.parametrize("what", NO_ANSWERS_OF_ONE)
+def test_R14_a_row_of_one_is_refused_as_an_item_is(what: str) -> None:
+    """Another key, no key, members of other replies: what is refused of an item is refused of a row."""
+    request, body = NO_ANSWERS[what]
+    row_type.cache_clear()  # what could not be parsed before has no rows tried for a while
+    with pytest.raises(DataFormatError, match=f"^{request.operation}: the reply is no answer"):
+        answer_of_one(request, body)
+
+
+@pytest.mark.parametrize("member", ["Items", "Responses", "UnprocessedKeys", "message", "SomethingNew"])
+def test_R14_members_beside_a_row_are_looked_at(member: str) -> None:
+    """Those of other replies are refused, others are kept."""
+    row_type.cache_clear()
+    body = {"Item": item("a"), "ConsumedCapacity": CAPACITY, member: []}
+    if member == "SomethingNew":
+        assert answer_of_one(GET, body).body == body
+    else:
+        with pytest.raises(DataFormatError, match="replies to other requests"):
+            answer_of_one(GET, body)
+
+
+@pytest.mark.parametrize("operation", ["GetItem", "BatchGetItem", "Query"])
+@pytest.mark.parametrize("value", [None, {"S": None}, {}, {"N": "1"}, {"S": "a", "N": "1"}])
+def test_R15_a_bad_value_is_never_part_of_a_row(operation: str, value: Any) -> None:
+    """Null is not what is absent: such a reply has items, whose bad values are told."""
+    row_type.cache_clear()
+    rows = row_type(schema_of(Thing))
+    assert rows is not None
+    found = item("a", name=value)
+    bodies = {"GetItem": {"Item": found}, "BatchGetItem": {"Responses": {"t": [found]}}, "Query": page(found)}
+    assert rows.parsed(orjson.dumps(bodies[operation]), operation) is None
 
 
 def test_R13_a_reply_that_comes_twice_is_refused() -> None:
