@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -112,8 +113,10 @@ class Database:
             ConfigurationError: once the manager is closed.
             ConcurrencyError: on an event loop, where that is not allowed.
         """
-        self.require_open()
-        self.on_event_loop.check()
+        if self.is_closed:
+            self.require_open()
+        if "asyncio.events" in sys.modules:  # else no event loop can be running
+            self.on_event_loop.check()
 
     def deadline_from_now(
         self, seconds: float | None = None, max_throttled_calls: float | None = None

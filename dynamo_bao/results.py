@@ -6,7 +6,7 @@ Inside a session the first page waits too: the first look at one result fetches 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from itertools import chain, islice
 from typing import Any, Generic, TypeVar, overload
 
 from dynamo_bao.capacity import Capacity
@@ -137,7 +137,7 @@ class QueryResult(Generic[M]):
         assert self._reply is not None
         body, rows, limit = self._reply.parsed, self.taken(), self._query.limit
         self._items += page
-        self._unknown = self._unknown or any(type(row) is UnknownRow for row in page)
+        self._unknown = self._unknown or UnknownRow in map(type, page)
         self._page_ends.append(len(self._items))
         self._remember(self._reply)
         self._capacity = self._capacity.plus(self._reply.capacity)
@@ -239,17 +239,21 @@ class QueryResult(Generic[M]):
         return matches[0]
 
     def __iter__(self) -> Iterator[M]:
-        # A row that raises does not end a `map`, as it would a generator.
-        return map(reached, self._rows())
+        # A row that raises does not end a `chain`, as it would a generator.
+        return chain.from_iterable(map(self._reached, self._arrivals()))
 
-    def _rows(self) -> Iterator[Any]:
+    def _reached(self, page: list[Any]) -> Iterable[M]:
+        return map(reached, page) if self._unknown else page
+
+    def _arrivals(self) -> Iterator[list[Any]]:
+        """The rows that are here, then those of further pages as they arrive."""
         self._begin()
         position = 0
         while True:
             while position < len(self._items):
                 arrived = self._items[position:]
                 position += len(arrived)
-                yield from arrived
+                yield arrived
             if self._done:
                 return
             self._fetch()
@@ -259,7 +263,7 @@ class QueryResult(Generic[M]):
         return len(self._items)
 
     def __bool__(self) -> bool:
-        return next(self._rows(), None) is not None or self._count > 0
+        return any(self._arrivals()) or self._count > 0
 
     @overload
     def __getitem__(self, index: int) -> M: ...

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from dynamo_bao.context import current_session
@@ -31,7 +32,9 @@ def enter(
         ConcurrencyError: where the session belongs to somebody else, or is in the middle of a round.
         TenantRequiredError: where tenancy is enabled and no tenant is set.
     """
-    top = _top() or top_link()
+    top = _top()
+    if top is None and "IPython" in sys.modules:
+        top = top_link()
     session = tenant = None
     if top is not None:
         owner, link, bound = current_owner(), top.session, top.tenant

@@ -175,10 +175,12 @@ class StoredModel(Generic[M]):
         defaults: Mapping[str, Any] | None = None,
         version: object = None,
     ) -> M:
-        options = {"is_new": False, "condition": condition}
-        run(self.model, "before_save", changes, options)
+        options, hooked = {"is_new": False, "condition": condition}, has_hooks(self.model)
+        if hooked:
+            run(self.model, "before_save", changes, options)
         change = update_of(self.home, self.plain_key(key), changes, condition, defaults, version)
-        change.then(lambda updated: run(self.model, "after_save", updated, options, updated))
+        if hooked:
+            change.then(lambda updated: run(self.model, "after_save", updated, options, updated))
         return self.typed(carry_out(change))
 
     def increment(self, key: object, /, *, condition: ConditionLike = None, **amounts: int) -> M:
@@ -242,11 +244,13 @@ class StoredModel(Generic[M]):
     def _deletion(
         self, key: object, condition: ConditionLike, instance: M | None, version: str | None = None
     ) -> Deleting:
-        options = {"condition": condition, "instance": instance}
+        options, hooked = {"condition": condition, "instance": instance}, has_hooks(self.model)
         primary_id = state_of(instance).primary_id if instance is not None else key
-        run(self.model, "before_delete", primary_id, options, instance)
+        if hooked:
+            run(self.model, "before_delete", primary_id, options, instance)
         change = deleting_of(self.home, None if instance is not None else key, condition, instance, version)
-        change.then(lambda gone: run(self.model, "after_delete", primary_id, options, gone))
+        if hooked:
+            change.then(lambda gone: run(self.model, "after_delete", primary_id, options, gone))
         return change
 
     # --- in a unit of work -------------------------------------------------------------------------

@@ -10,7 +10,7 @@ import threading
 import weakref
 from typing import Any
 
-from dynamo_bao.process import current_task, is_in_notebook, this_process
+from dynamo_bao.process import current_task, is_event_loop_running, is_in_notebook, this_process
 
 
 class Owner:
@@ -59,23 +59,26 @@ def current_owner() -> Owner:
     Neither asyncio nor greenlet is imported here: where nobody has imported one, nothing of its kind can be running.
     """
     local, loaded = _local, sys.modules
-    events = loaded.get("asyncio.events")
-    if events is not None and events._get_running_loop() is not None:
+    if "asyncio.events" not in loaded and "greenlet" not in loaded:
+        return local.thread
+    running = _running_inside()
+    if running is None:
+        return local.thread
+    owner = local.others.get(running)
+    if owner is None:
+        owner = local.others[running] = Owner()
+    return owner
+
+
+def _running_inside() -> Any:
+    """The task or the greenlet of this thread that runs; None for a thread's plain code."""
+    if is_event_loop_running():
         task = current_task()
         if task is not None and not is_in_notebook():
-            return _owner_of(task)
-    greenlet = loaded.get("greenlet")
+            return task
+    greenlet = sys.modules.get("greenlet")
     if greenlet is not None:
         current = greenlet.getcurrent()
         if current.parent is not None:
-            return _owner_of(current)
-    return local.thread
-
-
-def _owner_of(running: Any) -> Owner:
-    """The owner that stands for a task or a greenlet of this thread."""
-    others = _local.others
-    owner = others.get(running)
-    if owner is None:
-        owner = others[running] = Owner()
-    return owner
+            return current
+    return None

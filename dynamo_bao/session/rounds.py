@@ -146,9 +146,10 @@ class Round:
             self._rounds.stats.count(reply)
         for budget in self._budgets:
             budget.spend(capacity)
-        sent = SentRequest(
-            reply.request.operation,
-            tables_of(reply.request),
+        request = reply.request
+        figures = (
+            request.operation,
+            tables_of(request),
             len(about) if count is None else count,
             tuple(about[:NAMED_KEYS]),
             capacity,
@@ -159,13 +160,15 @@ class Round:
             None,
             reply.repeated,
             reply.throttlings,
-            reply.request.written.get("IndexName"),
+            request.written.get("IndexName"),
             reply.parsed.get("ConsumedCapacity"),
             None,
             200,
         )
+        sent = SentRequest(*figures)
         self.requests.append(sent)
-        tell(database.observers.on_request, sent)
+        if database.observers.on_request:
+            tell(database.observers.on_request, sent)
 
     def add_outcome(
         self,

@@ -230,10 +230,10 @@ class _Reading:
         encoding = headers.get("content-encoding")
         if encoding is not None and encoding.lower() != "identity":
             body = self._decoded(encoding.lower(), headers, body)
-        shown = reason if status >= 300 else ""
-        reply = LeasedReply(status, headers, body, shown)
-        reply.followed = bool(self._held.strip())
-        return reply, reusable and not self._held
+        shown = reason.strip() if status >= 300 else ""
+        reply, held = LeasedReply(status, headers, body, shown), self._held
+        reply.followed = held != b"" and held.strip() != b""
+        return reply, reusable and held == b""
 
     def _more(self) -> bytes:
         data = self._arriving()
@@ -258,7 +258,7 @@ class _Reading:
             raise ValueError("the reply is not HTTP/1")
         parts = [line.partition(":") for line in lines]
         headers = {name.lower(): value.strip() for name, _, value in parts}
-        return _number(rest[:3], 100), version, rest[3:].strip(), headers
+        return _number(rest[:3], 100), version, rest[3:], headers
 
     def _body(self, status: int, headers: dict[str, str]) -> tuple[bytes, bool]:
         """The body as it was sent, and whether its end was marked, so that another reply may follow."""
@@ -269,7 +269,8 @@ class _Reading:
             return self._chunks(), True
         length = headers.get("content-length")
         if length is not None:
-            return self._exactly(self._bounded(_number(length))), True
+            size = _number(length)
+            return self._exactly(size if size <= self._longest else self._bounded(size)), True
         if status in (204, 304):
             return b"", True
         return self._rest(), False
@@ -510,7 +511,8 @@ class Connections:
         if self._context is not None:
             self._tls_session = connection.tls_session or self._tls_session
         self._idle.append(connection)
-        self._close_oldest()
+        if len(self._idle) > 1:
+            self._close_oldest()
         if self._closed:  # meanwhile, by another thread, which did not see this one
             self.close()
 

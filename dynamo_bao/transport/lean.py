@@ -319,7 +319,8 @@ class LeanWire:
     def _answer(self, request: Request, reply: HttpReply) -> dict[str, Any]:
         try:
             check_envelope(reply.headers, reply.body, request.operation)
-            require_alone(reply.is_alone, request.operation)
+            if not reply.is_alone:
+                require_alone(False, request.operation)
             self.boto.seen.check(reply.headers, request.operation)
             if reply.status < 300:
                 rows = request.rows
