@@ -4,7 +4,7 @@ Example:
     In the settings::
 
         INSTALLED_APPS = [..., "dynamo_bao.django.BaoConfig"]
-        MIDDLEWARE = ["dynamo_bao.django.BatchContextMiddleware", ...]
+        MIDDLEWARE = ["dynamo_bao.django.BatchContextMiddleware", ...]  # below what the tenant function needs
         DYNAMO_BAO = {"tenant": tenant_from_header("X-Tenant")}
 """
 
@@ -31,7 +31,10 @@ MIDDLEWARE = "dynamo_bao.django.BatchContextMiddleware"
 
 
 class BatchContextMiddleware:
-    """Gives each request a session, from here inwards; put it near the top of ``MIDDLEWARE``.
+    """Gives each request a session, from here inwards: to the views, and the middleware below it in ``MIDDLEWARE``.
+
+    Put it near the top; a ``tenant`` function that looks at ``request.user`` needs it below
+    ``AuthenticationMiddleware``, which sets that.
 
     A streaming response keeps the session until it is closed. Work that is added or deleted and never
     committed makes the request fail, unless its answer is an error already. The setting ``DYNAMO_BAO`` is a
@@ -129,8 +132,9 @@ class BaoConfig(AppConfig):  # type: ignore[misc]  # Django has no types
 
 def check_settings(**_: Any) -> Iterator[CheckMessage]:
     """What is wrong with the settings of dynamo_bao, for ``manage.py check``."""
+    service = None
     try:
-        _service()
+        service = _service()
     except ConfigurationError as error:
         yield Error(str(error), hint="Correct the setting DYNAMO_BAO.", id="dynamo_bao.E001")
     times = list(settings.MIDDLEWARE).count(MIDDLEWARE)
@@ -143,6 +147,35 @@ def check_settings(**_: Any) -> Iterator[CheckMessage]:
     if times == 0:
         yield CheckWarning(
             "No request has a batch context: the app is installed, but its middleware is not.",
-            hint=f"Add {MIDDLEWARE!r} near the top of MIDDLEWARE.",
+            hint=f"Add {MIDDLEWARE!r} to MIDDLEWARE: near the top, or below AuthenticationMiddleware where the tenant "
+            f"is found by request.user.",
             id="dynamo_bao.W003",
         )
+    yield from _check_order(service)
+
+
+def _check_order(service: Service | None) -> Iterator[CheckMessage]:
+    """Whether the middleware comes before the one that sets what a tenant function may look at."""
+    names = list(settings.MIDDLEWARE)
+    if service is None or not service.needs_request or MIDDLEWARE not in names:
+        return
+    later = [name for name in names[names.index(MIDDLEWARE) + 1 :] if _sets_user(name)]
+    if later:
+        yield CheckWarning(
+            f"The setting DYNAMO_BAO names the tenant by a function of the request, which has no request.user yet: "
+            f"{MIDDLEWARE} comes before {later[0]} in MIDDLEWARE.",
+            hint=f"Put {MIDDLEWARE!r} below {later[0]!r}. Where the function does not look at request.user, silence "
+            f"this: SILENCED_SYSTEM_CHECKS = ['dynamo_bao.W004'].",
+            id="dynamo_bao.W004",
+        )
+
+
+def _sets_user(name: str) -> bool:
+    """Whether a middleware is Django's `AuthenticationMiddleware`, or a class made of it."""
+    if name.rpartition(".")[2] == "AuthenticationMiddleware":
+        return True
+    try:
+        bases = getattr(import_string(name), "__mro__", ())
+    except Exception:  # Django tells what is wrong with it
+        return False
+    return any(base.__name__ == "AuthenticationMiddleware" for base in bases)

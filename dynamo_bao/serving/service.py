@@ -61,6 +61,11 @@ class Service:
         self._traces = None if traces is None else RecentTraces(traces)
         self._require_tenants()
 
+    @property
+    def needs_request(self) -> bool:
+        """Whether a function of the application's own names the tenant of a request."""
+        return self._tenants.needs_request
+
     def _require_tenants(self) -> None:
         """Has every table that is open require a tenant, where requests have to name one.
 

@@ -119,6 +119,11 @@ class TenantRule:
                 f"the request."
             )
 
+    @property
+    def needs_request(self) -> bool:
+        """Whether a function of the application's own names the tenant, by the framework's request object."""
+        return self.source is not None and not isinstance(self.source, (HeaderTenant, HostTenant))
+
     def tenant_of(self, environ: Mapping[str, Any], request: Any) -> str | Refusal | None:
         """The tenant of a request, if it is a valid one, or why the request is refused.
 
@@ -130,7 +135,7 @@ class TenantRule:
             ConfigurationError: for a function that returns neither a text nor None.
         """
         assert self.source is not None
-        ours = isinstance(self.source, (HeaderTenant, HostTenant))
+        ours = not self.needs_request
         named: object = self.source(environ if ours else request)
         where = f" in {self.source}" if ours else ""
         if named is None:

@@ -48,6 +48,8 @@ def strict(table_name: str) -> Iterator[Manager]:
         yield manager
 
 
+AUTHENTICATION = "django.contrib.auth.middleware.AuthenticationMiddleware"
+
 # --- sessions --------------------------------------------------------------------------------------------
 
 
@@ -212,11 +214,46 @@ def found(**overridden: Any) -> list[str]:
         ({"DYNAMO_BAO": []}, ["dynamo_bao.E001"]),
         ({"MIDDLEWARE": [django_site.MIDDLEWARE] * 2}, ["dynamo_bao.E002"]),
         ({"MIDDLEWARE": []}, ["dynamo_bao.W003"]),
+        ({"DYNAMO_BAO": {"tenant": str}, "MIDDLEWARE": []}, ["dynamo_bao.W003"]),
+        *[
+            ({"DYNAMO_BAO": {"tenant": tenant}, "MIDDLEWARE": order}, ["dynamo_bao.W004"] if early else [])
+            for tenant, needs_user in (
+                (str, True),
+                ("tests.support.django_site.tenant_of_user", True),
+                (lambda request: request.user.name, True),
+                (tenant_from_header("X-Tenant"), False),
+                (tenant_from_host("example.com"), False),
+                (None, False),
+            )
+            for order, early in (
+                ([django_site.MIDDLEWARE, AUTHENTICATION], needs_user),
+                ([django_site.MIDDLEWARE, "a.SessionMiddleware", AUTHENTICATION], needs_user),
+                ([django_site.MIDDLEWARE, "tests.support.django_site.OwnAuthentication"], needs_user),
+                ([AUTHENTICATION, django_site.MIDDLEWARE], False),
+                ([AUTHENTICATION, django_site.MIDDLEWARE, "nowhere.Other"], False),
+                ([django_site.MIDDLEWARE, "tests.support.django_site.plain"], False),
+            )
+        ],
     ],
 )
 def test_the_system_check_finds_what_is_wrong(settings: dict[str, Any], ids: list[str]) -> None:
-    """Options that cannot be, and a middleware that is missing or there twice."""
+    """Options that cannot be, and a middleware that is missing, there twice, or before what its tenant needs."""
     assert found(**settings) == ids
+
+
+def test_the_system_check_tells_the_order() -> None:
+    """Both middleware are named, and where the one belongs."""
+    order = [django_site.MIDDLEWARE, AUTHENTICATION]
+    with override_settings(DYNAMO_BAO={"tenant": django_site.tenant_of_user}, MIDDLEWARE=order):
+        (warning,) = run_checks()
+    assert "request.user" in warning.msg and f"Put {order[0]!r} below {order[1]!r}" in str(warning.hint)
+
+
+def test_a_tenant_by_the_user_works_in_that_order(embedded: Manager) -> None:
+    """Below what sets request.user, the function finds it."""
+    order = ["tests.support.django_site.OwnAuthentication", django_site.MIDDLEWARE]
+    with override_settings(DYNAMO_BAO={"tenant": django_site.tenant_of_user}, MIDDLEWARE=order):
+        assert Client().get("/orgs/x").content == b"False for acme"
 
 
 def test_wrong_settings_keep_the_project_from_starting() -> None:

@@ -99,6 +99,27 @@ def lost(request: HttpRequest, status: int) -> HttpResponse:
     return HttpResponse("done", status=status)
 
 
+class AuthenticationMiddleware:
+    """Gives each request a user, as Django's own does."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
+        self._get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> Any:
+        request.user = "acme"
+        return self._get_response(request)
+
+
+class OwnAuthentication(AuthenticationMiddleware):
+    """One of a project's own."""
+
+
+def tenant_of_user(request: HttpRequest) -> str:
+    """The tenant, by who is logged in."""
+    user: str = request.user
+    return user
+
+
 def header_tenant(request: HttpRequest) -> str | None:
     """The tenant, from a function."""
     return request.headers.get("X-Function")
