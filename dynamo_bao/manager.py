@@ -39,6 +39,8 @@ from dynamo_bao.registry import (
     is_local,
     models as all_models,
     note_activation,
+    out_of_reach,
+    place_in_managers,
     source_of,
 )
 from dynamo_bao.relation_checks import check_relations
@@ -156,7 +158,9 @@ class Manager:
         repository = self.claim(model)
         if repository is None:
             raise ConfigurationError(
-                f"{model.__name__} is not one of this manager's models.", model=model.__name__
+                f"{model.__name__} is not one of this manager's models; it is {place_in_managers(model)}. Ask that "
+                f"manager, or add it here: init_models(models=[…, {model.__name__}]).",
+                model=model.__name__,
             )
         return repository
 
@@ -206,7 +210,11 @@ class Manager:
     def related(self, target: str | type[Any], near: type[Any]) -> Repository[Any]:
         """The repository of the model that a relation of `near` names."""
         if not isinstance(target, str):
-            return self.repository(target)
+            self.database.require_open()
+            repository = self.claim(target)
+            if repository is None:
+                raise out_of_reach(target, near)
+            return repository
         known = list(dict.fromkeys((*self._repositories, *self._candidates())))
         return self.repository(choose(target, known, near))
 

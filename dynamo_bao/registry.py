@@ -22,6 +22,11 @@ class Claims(Protocol):
         """Where its models' items are, and the rules that hold there."""
         ...
 
+    @property
+    def answered(self) -> set[type[Any]]:
+        """The models that it has answered for so far, or was given."""
+        ...
+
     def claim(self, model: type[M]) -> Repository[M] | None:
         """The manager's repository of `model`, or None if it does not answer for it."""
         ...
@@ -155,6 +160,9 @@ def choose(name: str, candidates: list[type[Any]], near: type[Any]) -> type[Any]
         ConfigurationError: where there is none, or several.
     """
     found = preferred(name, candidates, near)
+    elsewhere = [] if found else preferred(name, models(), near)
+    if elsewhere:
+        raise out_of_reach(elsewhere[0], near)
     if not found:
         hint = suggestion(name, (model.__bao_name__ for model in candidates))
         raise ConfigurationError(
@@ -167,3 +175,22 @@ def choose(name: str, candidates: list[type[Any]], near: type[Any]) -> type[Any]
             model=near.__name__,
         )
     return found[0]
+
+
+def place_in_managers(model: type[Any]) -> str:
+    """Whose a model is, in words: of which open manager, or of none."""
+    for manager in managers():
+        if model in manager.answered:
+            return f"a model of another manager, that of table {manager.database.table_name!r}"
+    return f"a model ({model.__module__}.{model.__qualname__}) of none of the open managers"
+
+
+def out_of_reach(target: type[Any], near: type[Any]) -> ConfigurationError:
+    """The error for a relation of `near` to a model that the manager of `near` does not answer for."""
+    name, other = near.__name__, target.__name__
+    return ConfigurationError(
+        f"{name} relates to {target.__bao_name__!r}, which is {place_in_managers(target)}; a relation stays inside one "
+        f"manager. Give both to one, init_models(models=[{name}, {other}, …]), or keep the id in a StringField and "
+        f"ask the other manager: manager.repository({other}).find(id).",
+        model=name,
+    )

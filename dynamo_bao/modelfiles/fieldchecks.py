@@ -14,6 +14,7 @@ from dynamo_bao.modelfiles.description import FieldDescription
 from dynamo_bao.modelfiles.kinds import WANTED, Kind, is_flag, is_text
 from dynamo_bao.modelfiles.names import is_name, python_name, stored_name
 from dynamo_bao.modelfiles.section import Section
+from dynamo_bao.registry import models as defined_models
 
 EXAMPLE = "{type: StringField, required: true}"
 _COMMON = ("type", "required", "defaultValue", "doc")
@@ -54,14 +55,22 @@ def field_of(
     if issubclass(kind.field, RelatedField):
         target = section.text("model", "model: <the other model's name>")
         if target not in models:
-            raise section.fault(
-                f"relates to {target!r}, which is no model.{suggestion(target, models)}", "model"
-            )
+            raise section.fault(_no_target(target, models), "model")
     is_optional = not in_key and _is_optional(kind, options, required)
     options.update(_emptiness(kind, options, required, is_optional))
     name = python_name(stored, {*reserved, *argument_names(kind.field)})
     options.update(_attribute(section, kind, stored_name(stored, name)))
     return FieldDescription(name, stored, kind, options, target, is_optional, section.node.line)
+
+
+def _no_target(target: str, models: Mapping[str, Any]) -> str:
+    """Why a relation leads nowhere, and the way out."""
+    if any(model.__bao_name__ == target for model in defined_models()):
+        return (
+            f"relates to {target!r}, which is a model of the program, and none of these files; define it in them, or "
+            f"keep its id in a StringField."
+        )
+    return f"relates to {target!r}, which is no model.{suggestion(target, models)}"
 
 
 def _kind(section: Section, kinds: Mapping[str, Kind], default_type: str | None) -> Kind:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -125,3 +126,69 @@ def test_a_relation_needs_a_model(target: Any) -> None:
             key: str
             other_id: str = RelatedField(target)
             primary_key = PrimaryKey("key")
+
+
+# --- other managers -----------------------------------------------------------------------------------
+
+
+class Depot(Model, prefix="dp"):
+    key: str
+    primary_key = PrimaryKey("key")
+
+
+class Parcel(Model, prefix="pa"):
+    key: str
+    depot_id: str | None = RelatedField("Depot", default=None)
+    primary_key = PrimaryKey("key")
+
+
+class Crate(Model, prefix="cr"):
+    key: str
+    depot_id: str | None = RelatedField(Depot, default=None)
+    primary_key = PrimaryKey("key")
+
+
+USES: dict[str, Callable[[Any], object]] = {
+    "a look": lambda one: one.depot.key,
+    "the names": lambda one: one.get_related("depot_id"),
+    "loading": lambda one: one.load_related_data(),
+    "loading one": lambda one: one.load_related_data(["depot_id"]),
+    "loading with a query": lambda one: type(one).query_by_index("primary_key", "k", load_related=True).all(),
+    "targets": lambda one: type(one).query_by_index("primary_key", "k", related_only="depot_id").all(),
+}
+
+
+@pytest.mark.parametrize("use", USES.values(), ids=USES)
+@pytest.mark.parametrize("model", [Parcel, Crate])
+def test_a_relation_to_another_managers_model(model: Any, use: Callable[[Any], object]) -> None:
+    """Names that manager, and the ways out."""
+    with (
+        init_models(models=[Depot], table_name="depots-table", embedded=True),
+        init_models(models=[model], table_name="parcels-table", embedded=True),
+    ):
+        one = model.create(key="k", depot_id="d")
+        with pytest.raises(ConfigurationError) as caught:
+            use(one)
+    told = str(caught.value)
+    assert f"{model.__name__} relates to 'Depot', which is a model of another manager" in told
+    assert "'depots-table'" in told and "StringField" in told
+    assert f"init_models(models=[{model.__name__}, Depot" in told and "manager.repository(Depot)" in told
+
+
+@pytest.mark.parametrize("model", [Parcel, Crate])
+def test_a_relation_to_a_model_that_nobody_connected(model: Any) -> None:
+    """Says where it is defined."""
+    with init_models(models=[model], table_name="parcels-table", embedded=True):
+        one = model.create(key="k", depot_id="d")
+        with pytest.raises(ConfigurationError, match=r"\.Depot\) of none of the open managers.*init_models"):
+            one.depot.key  # noqa: B018
+
+
+def test_the_repository_of_another_managers_model() -> None:
+    """Names that manager too."""
+    with (
+        init_models(models=[Depot], table_name="depots-table", embedded=True),
+        init_models(models=[Parcel], table_name="parcels-table", embedded=True) as manager,
+        pytest.raises(ConfigurationError, match="Depot is not one of this manager's.*'depots-table'"),
+    ):
+        manager.repository(Depot)
