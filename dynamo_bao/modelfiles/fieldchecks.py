@@ -63,7 +63,7 @@ def field_of(
     return FieldDescription(name, stored, kind, options, target, is_optional, section.node.line)
 
 
-def _no_target(target: str, models: Mapping[str, Any]) -> str:
+def _no_target(target: str, models: Collection[str]) -> str:
     """Why a relation leads nowhere, and the way out."""
     if any(model.__bao_name__ == target for model in defined_models()):
         return (

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
+import re
 import socket
+import time
 import uuid
 import warnings
 from collections.abc import Iterator
@@ -17,6 +21,9 @@ from dynamo_bao.transport.messages import Clock, Reply, Request, Transport
 from dynamo_bao.transport.opening import boto_transport, embedded_transport
 
 CONNECT_SECONDS = 3.0
+LEFTOVER_SECONDS = 6 * 3600.0
+"""From what age on a test's table is taken for one that a killed run has left, where its process cannot be asked."""
+_TABLE = re.compile(r"bao-test-(?P<host>[0-9a-f]{8})-(?P<process>\d+)-(?P<made>\d+)-[0-9a-f]{12}\Z")
 
 
 class LentTransport:
@@ -75,7 +82,7 @@ class SharedEngine:
             models: as in `init_models`: every model there is where they are left out.
             options: further arguments of `init_models`.
         """
-        name = f"test-{uuid.uuid4().hex}"
+        name = f"bao-test-{_host()}-{os.getpid()}-{int(time.time())}-{uuid.uuid4().hex[:12]}"
         options = {"table_name": name, "transport": self.transport, **options}
         with warnings.catch_warnings():
             warnings.simplefilter(
@@ -90,6 +97,22 @@ class SharedEngine:
             finally:
                 manager.delete_table()
 
+    def remove_leftovers(self, seconds: float = LEFTOVER_SECONDS) -> list[str]:
+        """Deletes the tables that killed runs have left at the endpoint, and returns their names.
+
+        A table of `fresh` says in its name which process of which machine made it, and when. One whose process runs no
+        more on this machine is deleted, and one of any machine that is older than a test takes. No other table is.
+
+        Args:
+            seconds: from what age on.
+        """
+        if self.endpoint_url is None:
+            return []
+        client: Any = getattr(self._own, "wire").client  # noqa: B009  # a boto3 client, which has no types
+        pages = client.get_paginator("list_tables").paginate()
+        names = [name for page in pages for name in page["TableNames"]]
+        return [name for name in names if is_leftover(name, seconds) and _deleted(client, name)]
+
     def close(self) -> None:
         """Gives back connections, and forgets what an engine inside this process holds."""
         self._own.close()
@@ -102,6 +125,43 @@ class SharedEngine:
 
     def __repr__(self) -> str:
         return f"<SharedEngine {self.endpoint_url or 'inside this process'}>"
+
+
+def is_leftover(name: str, seconds: float) -> bool:
+    """Whether a table is one that a test made, and whose test is certainly over.
+
+    Args:
+        seconds: from what age on it is, where the process that made it cannot be asked.
+    """
+    made = _TABLE.match(name)
+    if made is None:
+        return False
+    if made["host"] == _host() and os.name == "posix" and not _runs(int(made["process"])):
+        return True
+    return time.time() - int(made["made"]) > seconds
+
+
+def _host() -> str:
+    return hashlib.sha256(socket.gethostname().encode()).hexdigest()[:8]
+
+
+def _runs(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        return True
+    return True
+
+
+def _deleted(client: Any, name: str) -> bool:
+    """Deletes a table; False where another run does so at the same moment."""
+    try:
+        client.delete_table(TableName=name)
+    except (client.exceptions.ResourceNotFoundException, client.exceptions.ResourceInUseException):
+        return False
+    return True
 
 
 def _require_listener(url: str) -> None:

@@ -77,9 +77,13 @@ def _told(lines: Mapping[Any, int]) -> str:
 
 @pytest.fixture(scope="session")
 def bao_engine(pytestconfig: pytest.Config) -> Iterator[SharedEngine]:
-    """The engine that requests go to, one for the whole run: inside the process, or at ``--bao-endpoint-url``."""
+    """The engine that requests go to, one for the whole run: inside the process, or at ``--bao-endpoint-url``.
+
+    At an endpoint, tables that killed runs have left are deleted first.
+    """
     url = pytestconfig.getoption("--bao-endpoint-url") or pytestconfig.getini("bao_endpoint_url")
     with SharedEngine(url) as engine:
+        engine.remove_leftovers()
         yield engine
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from dynamo_bao import init_models, registry
+from dynamo_bao.testing import SharedEngine
 from tests.support.engines import Engine
 from tests.support.server import free_port
 
@@ -196,6 +199,57 @@ def test_another_engine(inside: pytest.Pytester, engine: Engine) -> None:
     prepare(inside, test_good=GOOD)
     result = inside.runpytest_inprocess(*OPTIONS, "-k", "table", "--bao-endpoint-url", engine.endpoint_url)
     result.assert_outcomes(passed=3)
+
+
+KILLED = """
+import os, sys
+from dynamo_bao.testing import SharedEngine
+from library import Author
+
+engine = SharedEngine(sys.argv[1])
+manager = engine.fresh([Author]).__enter__()
+print(manager.table_name, flush=True)
+os._exit(1)
+"""
+
+
+@pytest.mark.needs("other_processes")
+def test_tables_of_killed_runs_are_removed(inside: pytest.Pytester, engine: Engine) -> None:
+    """The next run deletes them: by the process in the name, or by age; those of runs that go on, and others, stay."""
+    assert engine.endpoint_url is not None
+    prepare(inside, killed=KILLED, test_asking="    def test_engine(bao_engine): pass")
+    killed = subprocess.run(
+        [sys.executable, "killed.py", engine.endpoint_url], capture_output=True, text=True, check=False
+    )
+    left = killed.stdout.strip()
+    assert left.startswith("bao-test-")
+    host = left.split("-")[2]
+    other, now = "0" * 8 if host != "0" * 8 else "1" * 8, int(time.time())
+    old = [f"bao-test-{name}-{os.getpid()}-{now - 86_400}-{'0' * 12}" for name in (host, other)]
+    alive = [
+        f"bao-test-{host}-{os.getpid()}-{now}-{'1' * 12}",
+        f"bao-test-{other}-999999999-{now}-{'2' * 12}",
+        f"my-{left}",
+        f"{left}-mine",
+    ]
+    with SharedEngine(engine.endpoint_url) as shared:
+        client = shared.transport.wire.client
+        for name in (*old, *alive):
+            client.create_table(
+                TableName=name,
+                KeySchema=[{"AttributeName": "k", "KeyType": "HASH"}],
+                AttributeDefinitions=[{"AttributeName": "k", "AttributeType": "S"}],
+                BillingMode="PAY_PER_REQUEST",
+            )
+        inside.runpytest_subprocess(*OPTIONS, "--bao-endpoint-url", engine.endpoint_url).assert_outcomes(
+            passed=1
+        )
+        tables = {
+            name for page in client.get_paginator("list_tables").paginate() for name in page["TableNames"]
+        }
+        for name in alive:
+            client.delete_table(TableName=name)
+    assert set(alive) <= tables and not {left, *old} & tables
 
 
 def test_mistakes_of_the_configuration_are_told(inside: pytest.Pytester) -> None:

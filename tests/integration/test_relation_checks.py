@@ -181,7 +181,7 @@ def test_a_relation_to_a_model_that_nobody_connected(model: Any) -> None:
     with init_models(models=[model], table_name="parcels-table", embedded=True):
         one = model.create(key="k", depot_id="d")
         with pytest.raises(ConfigurationError, match=r"\.Depot\) of none of the open managers.*init_models"):
-            one.depot.key  # noqa: B018
+            one.depot.key
 
 
 def test_the_repository_of_another_managers_model() -> None:
@@ -189,6 +189,6 @@ def test_the_repository_of_another_managers_model() -> None:
     with (
         init_models(models=[Depot], table_name="depots-table", embedded=True),
         init_models(models=[Parcel], table_name="parcels-table", embedded=True) as manager,
-        pytest.raises(ConfigurationError, match="Depot is not one of this manager's.*'depots-table'"),
+        pytest.raises(ConfigurationError, match=r"Depot is not one of this manager's.*'depots-table'"),
     ):
         manager.repository(Depot)
