@@ -41,6 +41,10 @@ class Family(Protocol):
         """The repository of the model that a relation of `near` names."""
         ...
 
+    def model_classes(self) -> dict[str, type[Any]]:
+        """The manager's models by name."""
+        ...
+
 
 @dataclass(frozen=True, eq=False)
 class Repository(StoredModel[M], WholeModel[M]):

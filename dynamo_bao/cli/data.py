@@ -19,6 +19,7 @@ from dynamo_bao.cli.following import (
     repository_named,
     resuming,
     show,
+    tell_choice,
     tell_cost,
     tenant_of,
     why_scanned,
@@ -26,11 +27,11 @@ from dynamo_bao.cli.following import (
 from dynamo_bao.cli.inputs import is_stream, regular_file
 from dynamo_bao.manager import Manager
 from dynamo_bao.upkeep.counting import count_items
-from dynamo_bao.upkeep.exporting import PART, export_items, export_to
+from dynamo_bao.upkeep.exporting import PART, export_items, export_to, way_of_interrupted
 from dynamo_bao.upkeep.importing import check_lines, import_items
 from dynamo_bao.upkeep.reindexing import rebuild_search_texts, reindex_items
 from dynamo_bao.upkeep.steps import Step
-from dynamo_bao.upkeep.ways import ANY_TENANT, way_through
+from dynamo_bao.upkeep.ways import ANY_TENANT, cheapest_way, way_through
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -82,8 +83,9 @@ def count(model: str, scan: bool, connection: Connection, terminal: Terminal) ->
     """
     with connection.open() as manager:
         home, tenant = repository_named(manager, model), tenant_of(manager)
-        way = way_through(home, tenant, stored=scan)
-        tell_cost(terminal, manager, way, why_scanned(home, scan))
+        choice = cheapest_way(home, tenant, stored=scan, counting=True)
+        way = choice.way
+        tell_choice(terminal, manager, choice, why_scanned(home, scan))
         told = {"model": model, "tenant": tenant, "way": way.about}
         if terminal.dry_run:
             terminal.say(f"Would count {model} {way.about}.")
@@ -134,8 +136,10 @@ def export(
         raise click.UsageError("--resume, --restart and --json are for an export to a file; give -o FILE.")
     with connection.open() as manager:
         home, tenant = repository_named(manager, model), tenant_of(manager)
-        way = way_through(home, tenant, stored=scan)
-        tell_cost(terminal, manager, way, why_scanned(home, scan))
+        earlier = way_of_interrupted(Path(output)) if resume else None
+        choice = cheapest_way(home, tenant, stored=scan, earlier=earlier)
+        way = choice.way
+        tell_choice(terminal, manager, choice, why_scanned(home, scan))
         told = {"model": model, "tenant": tenant, "way": way.about, "file": None if to_stdout else output}
         if terminal.dry_run:
             terminal.note(f"Would export {model} {way.about} to {'stdout' if to_stdout else output}.")

@@ -18,7 +18,7 @@ from dynamo_bao.repository import Repository
 from dynamo_bao.tables import existing_table
 from dynamo_bao.tenancy import tenant_for
 from dynamo_bao.upkeep.steps import Step
-from dynamo_bao.upkeep.ways import Size, Way, table_size
+from dynamo_bao.upkeep.ways import Choice, Size, Way, table_size
 
 _DENIED: Final = "AccessDeniedException"
 DEAR: Final = 10_000
@@ -124,6 +124,16 @@ def tell_cost(terminal: Terminal, manager: Manager, way: Way, why: str) -> Size 
     if size.scan_units >= DEAR and not terminal.dry_run:
         terminal.confirm(f"Go on with table {manager.table_name}?")
     return size
+
+
+def tell_choice(terminal: Terminal, manager: Manager, choice: Choice, why: str) -> None:
+    """Says what the way costs that was chosen, and what the other one would; asks as `tell_cost` does."""
+    if choice.reason is None:
+        tell_cost(terminal, manager, choice.way, why)
+    elif choice.way.scans:
+        tell_cost(terminal, manager, choice.way, f"By the table's figures {choice.reason}")
+    else:
+        terminal.note(f"By the table's figures {choice.reason}.")
 
 
 def why_scanned(home: Repository[Any], asked: bool) -> str:

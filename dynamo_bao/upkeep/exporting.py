@@ -34,6 +34,11 @@ def export_to(home: Home, way: Way, write: Callable[[bytes], object]) -> Iterato
         yield Step(done, total, exported)
 
 
+def way_of_interrupted(target: Path) -> str | None:
+    """What an interrupted export to a file went through, the `about` of its way; None where none was."""
+    return Journal(target.with_name(target.name + JOURNAL), {}).noted("way")
+
+
 def export_items(
     home: Home, tenant: str | None, way: Way, target: Path, *, resume: bool = False, restart: bool = False
 ) -> Iterator[Step]:

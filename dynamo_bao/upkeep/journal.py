@@ -63,6 +63,14 @@ class Journal:
             )
         return state
 
+    def noted(self, name: str) -> str | None:
+        """What a progress file that is there says of its work; None where there is none, or it says nothing."""
+        try:
+            value = json.loads(self.path.read_bytes())["about"][name]
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        return value if isinstance(value, str) else None
+
     def save(self, state: Mapping[str, Any]) -> None:
         """Keeps the state; it is on the disk when this returns."""
         fresh = self.path.with_name(self.path.name + ".new")

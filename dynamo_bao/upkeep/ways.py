@@ -9,19 +9,22 @@ from typing import Any, Final, Protocol
 
 from attrs import frozen
 
+from dynamo_bao.classes import schema_of
 from dynamo_bao.database import Database
+from dynamo_bao.errors import ServiceError
 from dynamo_bao.instances import Home
 from dynamo_bao.iteration import buckets_of
 from dynamo_bao.keys import Key, place_of, tenant_mark
 from dynamo_bao.pool import Pool
 from dynamo_bao.reading import get_items
+from dynamo_bao.repository import Repository
 from dynamo_bao.schema import Schema
 from dynamo_bao.sending import send
 from dynamo_bao.shapes import IndexShape
 from dynamo_bao.tables import describe_table
 from dynamo_bao.transport.messages import Request
 from dynamo_bao.walk import Page, Walk
-from dynamo_bao.wire import MAX_BATCH_GET_KEYS, PK, QUERY, SCAN, SK, Item
+from dynamo_bao.wire import ITER_INDEX, MAX_BATCH_GET_KEYS, PK, QUERY, SCAN, SK, Item
 
 PAGE: Final = 500
 """Rows of one page of a query or scan, unless its megabyte is full before."""
@@ -31,6 +34,12 @@ ANY_TENANT: Final = "*"
 """In the place of a tenant: all of them, and no tenant."""
 _UNIT_BYTES: Final = 8192
 """What one read unit reads where consistency is not asked for."""
+_ITEM_BYTES: Final = 4096
+"""The steps in which an item that is read by its key is charged, at half a read unit each."""
+_ENTRY_BYTES: Final = 100
+"""About how large an entry of the iteration index is, where the table does not say."""
+WORTH_CHOOSING: Final = 100
+"""From how many read units on another way than the iteration index is considered."""
 
 
 @frozen
@@ -130,6 +139,95 @@ def way_through(home: Home, tenant: str | None, *, stored: bool = False) -> Way:
     return Scan(home, tenant)
 
 
+@frozen
+class Choice:
+    """A way through a model's items, and why it is this one.
+
+    Attributes:
+        way: the way.
+        reason: what the ways cost, in words; None where there was nothing to choose.
+    """
+
+    way: Way
+    reason: str | None = None
+
+
+def cheapest_way(
+    home: Repository[Any],
+    tenant: str | None,
+    *,
+    stored: bool = False,
+    counting: bool = False,
+    earlier: str | None = None,
+) -> Choice:
+    """`way_through`, or a scan where that costs less than the iteration index, by the table's own figures.
+
+    Args:
+        tenant: whose items; `ANY_TENANT` for all.
+        stored: whether items must be found whose index and iteration keys are missing or wrong.
+        counting: whether the items are only counted, so that they need not be read.
+        earlier: what an interrupted run of the same work went through, its way's `about`: it goes on that way.
+    """
+    way, scan = way_through(home, tenant, stored=stored), Scan(home, tenant)
+    if not isinstance(way, Iterating):
+        return Choice(way)
+    if earlier is not None:
+        return Choice(scan if earlier == scan.about else way)
+    costs = _Costs.of(home.database)
+    if costs is None or costs.iterating(costs.entries, counting) < WORTH_CHOOSING:
+        return Choice(way)
+    number, scanning = costs.entries, costs.size.scan_units
+    if costs.iterating(number, counting) > scanning and not _is_alone(home, tenant):
+        number = way.total()
+    iterating = costs.iterating(number, counting)
+    told = f"its iteration index costs about {iterating:,.0f} read units, a scan of the table {scanning:,}"
+    return Choice(way if iterating <= scanning else scan, told)
+
+
+def _is_alone(home: Repository[Any], tenant: str | None) -> bool:
+    """Whether every entry of the iteration index is one of this model's, as far as is known."""
+    others = [model for model in home.family.model_classes().values() if schema_of(model).iterable]
+    return tenant is None and others == [home.model]
+
+
+@frozen
+class _Costs:
+    """What ways through a table cost, in read units, by what DescribeTable says of it.
+
+    Attributes:
+        size: the table's size.
+        entries: how many entries its iteration index has, of whichever models and tenants.
+        entry_bytes: how large one is.
+    """
+
+    size: Size
+    entries: int
+    entry_bytes: float
+
+    @classmethod
+    def of(cls, database: Database) -> _Costs | None:
+        """The costs at a table; None where it does not say how large it is."""
+        try:
+            table = describe_table(database) or {}
+        except ServiceError:  # whoever may not describe the table may still be allowed to read it
+            return None
+        size = Size(table.get("ItemCount") or 0, table.get("TableSizeBytes") or 0)
+        if not (size.items and size.bytes):
+            return None
+        indexes = table.get("GlobalSecondaryIndexes") or ()
+        own = [index for index in indexes if index.get("IndexName") == ITER_INDEX]
+        entries = own[0].get("ItemCount") if own else None
+        taken = own[0].get("IndexSizeBytes") if own else None
+        if entries is None:
+            return cls(size, size.items, _ENTRY_BYTES)
+        return cls(size, entries, taken / entries if entries and taken else _ENTRY_BYTES)
+
+    def iterating(self, number: int, counting: bool) -> float:
+        """What going through so many entries costs, their items read one by one unless they are only counted."""
+        each = 0.0 if counting else ceil(self.size.bytes / self.size.items / _ITEM_BYTES) / 2
+        return number * (self.entry_bytes / _UNIT_BYTES + each)
+
+
 def _holds_all(schema: Schema, index: IndexShape) -> bool:
     """Whether every item of the model is in one partition of an index."""
     owner = index.sort.field
@@ -148,7 +246,7 @@ class Iterating:
     def about(self) -> str:
         return "by its iteration index"
 
-    def total(self) -> int | None:
+    def total(self) -> int:
         return sum(rows.count for rows in self.pages(counting=True))
 
     def pages(self, position: Any = None, *, counting: bool = False) -> Iterator[Rows]:

@@ -71,6 +71,28 @@ def test_a_dry_count_counts_nothing(stocked: Project) -> None:
     assert "about 12 items" in result.stderr
 
 
+def test_the_cheaper_way_is_said_and_asked_about(stocked: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the table's own figures: what the iteration index costs, and what a scan of the table."""
+    table = {"ItemCount": 1_000_000, "TableSizeBytes": 475_000_000}
+    monkeypatch.setattr(ways, "describe_table", lambda database: table)
+    only = staticmethod(lambda home, tenant: True)
+    monkeypatch.setattr(ways, "_is_alone", only)
+    result = stocked("count", "Customer")
+    assert result.stdout == "5\n"
+    assert result.stderr == (
+        "By the table's figures its iteration index costs about 12,207 read units, a scan of the table 57,984.\n"
+    )
+    asked = stocked("export", "Customer", "-o", "out.jsonl", answers="n\n")
+    assert asked.exit_code != 0 and not stocked.folder.joinpath("out.jsonl").exists()
+    told = (
+        "By the table's figures its iteration index costs about 512,207 read units, a scan of the table 57,984, so "
+        "the whole table is scanned: about 1,000,000 items, 475 MB: 57,984 read units.\n"
+    )
+    assert asked.stderr.startswith(told)
+    done = stocked.json("export", "Customer", "-o", "out.jsonl", "--yes")
+    assert (done["way"], done["count"]) == ("by a scan of the whole table", 5)
+
+
 def test_a_dear_scan_is_asked_about(stocked: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     """From ten thousand read units on; --yes answers, and without anybody to ask it is wrong use."""
     monkeypatch.setattr(ways.Size, "scan_units", 10_000)
