@@ -11,10 +11,10 @@ from __future__ import annotations
 import sys
 import warnings
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from functools import partial
+from functools import cache, partial
 from types import TracebackType
 from typing import Any, Generic, ParamSpec, TypeVar
 
@@ -69,11 +69,6 @@ class Link:
     def is_seen_by(self, owner: Owner) -> bool:
         """Whether code of `owner`, whose context holds this link, is inside of what it binds."""
         return (self.owner is None or self.owner.is_now(owner)) and self.entry() is not None
-
-    def end(self) -> None:
-        """Ends the binding; code that still holds the link sees what is around it."""
-        self.entry = _ended
-        setattr(self, self.kind, None if self.parent is None else getattr(self.parent, self.kind))
 
     @property
     def is_block(self) -> bool:
@@ -181,7 +176,9 @@ class Entry:
 
     def bind(self, kind: str, what: Any) -> Link:
         """Makes a link, and has the running code see it."""
-        parent = _lasting(chain.get() or top_link())
+        parent = chain.get()
+        if parent is None or parent.entry() is None:
+            parent = _lasting(parent or top_link())
         link = Link(kind, what, _acting_inside(parent), parent, weakref.ref(self, self.dropped))
         self.links.append(link)
         set_top_link(link)
@@ -192,8 +189,10 @@ class Entry:
         self.is_over = True
         if self.release is not None:
             self.release(self)
-        for link in self.links:
-            link.end()
+        for link in self.links:  # code that still holds one sees what is around it
+            link.entry = _ended
+            kind = link.kind
+            setattr(link, kind, None if link.parent is None else getattr(link.parent, kind))
 
 
 def acting_owner() -> Owner:
@@ -235,7 +234,7 @@ class Block(Generic[R]):
         depth = len(self._entries)
         try:
             entry = Entry()
-            entry.dropped = self._if_dropped(_nothing)
+            entry.dropped = _if_only_dropped(type(self).__name__)
             self._entries.append(entry)
             return self._begin(entry)
         except BaseException:
@@ -285,6 +284,12 @@ def _nothing(_: BaseException) -> None:
     """Ends what needs no end of its own."""
 
 
+@cache
+def _if_only_dropped(block: str) -> Callable[[Any], object]:
+    """What to do where a block of this name, of which nothing needs an end of its own, is gone without being left."""
+    return partial(_dropped, block, _nothing)
+
+
 def leave(entry: Entry) -> Exception | None:
     """Ends an entry, and every block that was opened inside it; the running code is then inside of what was around.
 
@@ -297,14 +302,14 @@ def leave(entry: Entry) -> Exception | None:
         entry.end()
         return None
     owner = links[0].owner
-    inside = _links_inside(links[-1])
+    inside = () if chain.get() is links[-1] else _links_inside(links[-1])
     if inside is not None:
         set_top_link(_lasting(links[0].parent))
     left_open = _end_inside(inside, links) if inside else ()
     entry.end()
     if inside is None or not (owner is None or owner.is_now(current_owner())):
         return _warning_of_place()
-    if any(link.owner is owner for link in left_open):
+    if left_open and any(link.owner is owner for link in left_open):
         return ConcurrencyError(
             "Batch contexts must be left in the reverse order they were entered, where they were entered. Everything "
             "that was opened inside this block, and not left, has ended with it."
@@ -312,7 +317,7 @@ def leave(entry: Entry) -> Exception | None:
     return None
 
 
-def _links_inside(link: Link) -> list[Link] | None:
+def _links_inside(link: Link) -> Sequence[Link] | None:
     """The links that were made inside another one, innermost first; None where the context does not hold that."""
     step = top_link()
     if step is link:
@@ -324,7 +329,7 @@ def _links_inside(link: Link) -> list[Link] | None:
     return inside if step is link else None
 
 
-def _end_inside(inside: list[Link], left: list[Link]) -> list[Link]:
+def _end_inside(inside: Sequence[Link], left: list[Link]) -> list[Link]:
     """Ends the blocks that were opened inside what is left, and returns their links."""
     left_open = [link for link in inside if link.is_block and link.entry() is not None]
     _carry(inside, left)
@@ -335,7 +340,7 @@ def _end_inside(inside: list[Link], left: list[Link]) -> list[Link]:
     return left_open
 
 
-def _carry(inside: list[Link], left: list[Link]) -> None:
+def _carry(inside: Sequence[Link], left: list[Link]) -> None:
     """Keeps a tenant that was set inside a block that binds no tenant: it holds until a block that does is left."""
     if any(link.kind == TENANT for link in left):
         return

@@ -107,14 +107,19 @@ class Session(Objects):
         self._queries.clear()
         self.partitions.clear()
         self._identity.clear()
+        if log.isEnabledFor(logging.DEBUG):
+            self._log_end()
+
+    def _log_end(self) -> None:
+        stats = self.stats
         log.debug(
             "session closed: %d round trips, %d keys",
-            self.stats.round_trips,
-            self.stats.keys_fetched,
+            stats.round_trips,
+            stats.keys_fetched,
             extra={
                 "operation": "session",
-                "keys": self.stats.keys_fetched,
-                "requests": self.stats.requests,
+                "keys": stats.keys_fetched,
+                "requests": stats.requests,
                 "duration": sum(done.seconds for done in self.rounds.kept),
             },
         )
