@@ -43,7 +43,7 @@ from dynamo_bao.transport.outcomes import may_be_done
 from dynamo_bao.wire import Item
 from dynamo_bao.writes.execute import Write
 from dynamo_bao.writes.transact import run_together
-from dynamo_bao.writing import doubted, write_through
+from dynamo_bao.writing import note_doubt, write_through
 
 T = TypeVar("T")
 _TRANSIENT = Status.TRANSIENT  # read often
@@ -489,8 +489,11 @@ def _write_group(outcome: Outcome, changes: Sequence[Change]) -> None:
 
     writes: list[Write] = [write_through(change, send) for change in changes]
     if len(writes) == 1:
-        with doubted(changes[0], writes[0]):
+        try:
             outcome.stored = {changes[0]: writes[0].run(changes[0].known)}
+        except BaseException as error:
+            note_doubt(changes[0], writes[0], error)
+            raise
         return
     for write, change in zip(writes, changes, strict=True):
         write.begin(change.known)

@@ -120,14 +120,15 @@ class Database:
 
     def deadline_from_now(
         self, seconds: float | None = None, max_throttled_calls: float | None = None
-    ) -> Deadline:
-        """The deadline of a call that starts now, in the transport's clock.
+    ) -> float:
+        """The deadline of a call that starts now, in the transport's clock; a `Deadline` where it says more.
 
         Args:
             seconds, max_throttled_calls: a session's own; None for those of the manager.
         """
         at = self.transport.clock.now() + (self.deadline if seconds is None else seconds)
-        return Deadline(at, self.max_throttled_calls if max_throttled_calls is None else max_throttled_calls)
+        calls = self.max_throttled_calls if max_throttled_calls is None else max_throttled_calls
+        return at if calls == MAX_THROTTLED_CALLS else Deadline(at, calls)
 
 
 def checked_throttled_calls(value: object, source: str) -> float:

@@ -428,13 +428,15 @@ def carry_out(change: Change) -> Any:
         return collecting.collect(change)
     write = write_of(change)
     try:
-        with doubted(change, write):
-            stored = write.run(change.known)
+        stored = write.run(change.known)
     except BaoError as error:
         told = change.refused(error)
         if told is error:
             raise
         raise told from cause_of(error)
+    except BaseException as error:
+        note_doubt(change, write, error)
+        raise
     finally:
         invalidate(change.session, (change,))
     result = change.settle(stored)
@@ -442,21 +444,10 @@ def carry_out(change: Change) -> Any:
     return result
 
 
-class doubted:  # used as a block: with doubted(change, write)
-    """A block that carries out one write. An exception that is not about the write may leave it unanswered."""
-
-    __slots__ = ("_change", "_write")
-
-    def __init__(self, change: Change, write: Write) -> None:
-        self._change = change
-        self._write = write
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        if error is not None and self._write.is_unanswered and not isinstance(error, BaoError):
-            self._change.refused(self._write.unanswered())
+def note_doubt(change: Change, write: Write, error: BaseException) -> None:
+    """Notes that a write which an exception ended may be done: it is unanswered, and the exception not about it."""
+    if write.is_unanswered and not isinstance(error, BaoError):
+        change.refused(write.unanswered())
 
 
 def write_of(change: Change) -> Write:

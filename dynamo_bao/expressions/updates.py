@@ -90,11 +90,22 @@ class Update:
     def render(self, placeholders: Placeholders) -> str:
         """The ``UpdateExpression``, its names and values registered with `placeholders`."""
         name, value = placeholders.name, placeholders.value
-        sets = [f"{name(attribute)} = {value(new)}" for attribute, new in self.set_.items()]
-        sets += [part.render(placeholders) for part in self.parts if not part.removes]
-        adds = [f"{name(attribute)} {value(new)}" for attribute, new in self.add.items()]
-        deletes = [f"{name(attribute)} {value(old)}" for attribute, old in self.delete.items()]
-        removes = [name(attribute) for attribute in self.remove]
-        removes += [part.render(placeholders) for part in self.parts if part.removes]
-        clauses = (("SET", sets), ("ADD", adds), ("DELETE", deletes), ("REMOVE", removes))
-        return " ".join(f"{keyword} {', '.join(actions)}" for keyword, actions in clauses if actions)
+        sets, adds, deletes, removes = list[str](), list[str](), list[str](), list[str]()
+        for attribute, new in self.set_.items():
+            sets.append(f"{name(attribute)} = {value(new)}")
+        for part in self.parts:
+            if not part.removes:
+                sets.append(part.render(placeholders))
+        for attribute, new in self.add.items():
+            adds.append(f"{name(attribute)} {value(new)}")
+        for attribute, old in self.delete.items():
+            deletes.append(f"{name(attribute)} {value(old)}")
+        removes.extend(map(name, self.remove))
+        for part in self.parts:
+            if part.removes:
+                removes.append(part.render(placeholders))
+        clauses = []
+        for keyword, actions in (("SET", sets), ("ADD", adds), ("DELETE", deletes), ("REMOVE", removes)):
+            if actions:
+                clauses.append(f"{keyword} {', '.join(actions)}")
+        return " ".join(clauses)

@@ -39,7 +39,7 @@ from dynamo_bao.transport.quick import Quick
 from dynamo_bao.transport.reply_check import checked, checked_refusal
 from dynamo_bao.transport.signing import CONTENT_TYPE, Credentials, Signer, require_sendable
 from dynamo_bao.transport.trust import trusted_context
-from dynamo_bao.wire import longest_reply
+from dynamo_bao.wire import LONGEST_REPLIES, LONGEST_REPLY
 
 if TYPE_CHECKING:
     import ssl
@@ -372,6 +372,6 @@ def _base64(value: Any) -> str:
 
 def _leased(connections: Connections, url: str, request: Request, data: bytes, ends: float) -> HttpReply:
     try:
-        return connections.lease(data, ends, longest_reply(request.operation))
+        return connections.lease(data, ends, LONGEST_REPLIES.get(request.operation, LONGEST_REPLY))
     except (NotConnected, ReplyLost) as error:
         raise lost_on_the_way(url, error) from error.__cause__

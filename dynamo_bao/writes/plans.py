@@ -164,7 +164,7 @@ def plan_update(
         condition: what else must hold.
         reindex: whether all index and iteration keys, and the guards, are written anew; needs `known`.
     """
-    if not any(isinstance(value, Parts) for value in changes.values()):
+    if not any(map(_is_parts, changes.values())):
         return _plan_update(subject, changes, known, condition, reindex, MAX_PATHS)
     for most in _FEWER_PATHS:
         plan = _plan_update(subject, changes, known, condition, reindex, most)
@@ -219,9 +219,9 @@ def _put_fields(
     draft: _Draft, subject: Subject, changes: Mapping[str, Any], known: Known | None, most: int
 ) -> None:
     """Changes the fields' own attributes."""
-    paths = sum(len(value.edits) for value in changes.values() if isinstance(value, Parts))
-    documents = sum(isinstance(value, Parts) for value in changes.values())
-    share = paths if paths <= most else max(1, most // documents)
+    documents = list(filter(_is_parts, changes.values()))
+    paths = sum(map(_edits_of, documents)) if documents else 0
+    share = paths if paths <= most else max(1, most // len(documents))
     for name, value in changes.items():
         field = subject.schema.fields[name]
         if isinstance(value, Delta):
@@ -232,6 +232,14 @@ def _put_fields(
             _put_parts(draft, subject, field, value, None if known is None else known.item, share)
         else:
             draft.update.put(str(field.attribute), None if value is None else field.to_dynamo(value))
+
+
+def _is_parts(value: Any) -> bool:
+    return isinstance(value, Parts)
+
+
+def _edits_of(parts: Parts) -> int:
+    return len(parts.edits)
 
 
 def _put_parts(
