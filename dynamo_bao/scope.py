@@ -113,6 +113,8 @@ def require_own_tenant(instance: Any, operation: str) -> None:
 
 def open_transaction() -> Collecting | None:
     """The innermost transaction around the code that runs now, None where there is none."""
+    if _top() is None and "IPython" not in sys.modules:
+        return None
     link = innermost(TRANSACTION)
     found: Collecting | None = None if link is None else link.what
     return found

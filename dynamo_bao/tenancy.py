@@ -6,6 +6,7 @@ class or a manager.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any, TypeVar, overload
@@ -18,6 +19,7 @@ from dynamo_bao.session.bindings import (
     TENANT,
     Block,
     Entry,
+    chain,
     clear_without_end,
     innermost,
     set_without_end,
@@ -126,6 +128,10 @@ def bound_tenant(tenant: str | None) -> AbstractContextManager[str | None]:
 
 def current_tenant() -> str | None:
     """The tenant of the running code, or None."""
+    if not resolvers and "IPython" not in sys.modules:  # as nearly always: nothing else could tell
+        top = chain.get()
+        if top is None or top.tenant is None:
+            return None
     return tenant_of()
 
 

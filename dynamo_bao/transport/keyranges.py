@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
-from operator import attrgetter, eq, ge, gt, le, lt
+from operator import eq, ge, gt, le, lt
 from typing import Any, Final
 
 from attrs import frozen
 
 from dynamo_bao.items import Stored
-from dynamo_bao.wire import slot_of
+from dynamo_bao.wire import PK, slot_of
 
 _PARTITION: Final = re.compile(r"\(?([#\w]+) = (:\w+)(?: AND (.+))?\Z")
 _COMPARED: Final = re.compile(r"\(?([#\w]+) (=|<=|<|>=|>) (:\w+)\)*\Z")
@@ -57,6 +57,22 @@ class KeyRange:
         except (AttributeError, KeyError, TypeError):  # one of them does not have the attribute, as a text
             return False
 
+    def holds_each_once(self, rows: Sequence[Any]) -> bool:
+        """Whether all of some rows are in it, and no two have the same table key; False may also mean: look closer."""
+        try:
+            text = self.text
+            if self.partition == PK:
+                count = len({row._sk.S for row in rows if text == row._pk.S})
+            else:
+                slot = slot_of(self.partition)
+                count = len({(row._pk.S, row._sk.S) for row in rows if text == getattr(row, slot).S})
+            if count < len(rows) or self.sort is None:
+                return count == len(rows)
+            texts = _texts(rows, self.sort)
+            return self._takes(min(texts)) and self._takes(max(texts))
+        except (AttributeError, TypeError):  # one of them does not have the attribute
+            return False
+
     def _takes(self, text: str) -> bool:
         if self.operator == "begins_with":
             return text.startswith(self.operands)
@@ -69,13 +85,8 @@ class KeyRange:
 def _texts(items: Sequence[Stored], attribute: str) -> list[str]:
     if type(items[0]) is dict:
         return [item[attribute]["S"] for item in items]
-    return list(map(_getter(attribute), items))
-
-
-@lru_cache(maxsize=64)
-def _getter(attribute: str) -> Callable[[Any], str]:
-    """What reads the text of an attribute of rows."""
-    return attrgetter(f"{slot_of(attribute)}.S")
+    slot = slot_of(attribute)
+    return [getattr(item, slot).S for item in items]
 
 
 def key_range(parameters: Mapping[str, Any]) -> KeyRange | None:
