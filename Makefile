@@ -69,6 +69,7 @@ long: $(READY) engines javascript  ## the promises that random and many-threaded
 	BAO_EXAMPLES=2000 BAO_ROUNDS=15 $(BIN)/python -m pytest --timeout 0 -s tests/interop/test_histories.py tests/interop/test_at_once.py --engine dynoxide
 	BAO_TRIES=10000 $(BIN)/python -m pytest --timeout 0 -s tests/integration/test_suspended_generators.py --engine moto
 	BAO_REPLIES=10000 BAO_MUTATIONS=100000 $(BIN)/python -m pytest -s tests/integration/test_replies.py --engine moto
+	BAO_INSTRUCTION_STEP=1 $(BIN)/python -m pytest --timeout 0 -s tests/integration/test_interrupts.py --engine moto
 
 reliability: $(READY) engines  ## the tests of the numbered promises, and a table of what they report
 	$(BIN)/python -m pytest -n $(WORKERS) --engine moto,dynoxide --promises

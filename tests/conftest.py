@@ -23,7 +23,7 @@ settings.load_profile("steady")
 
 def pytest_configure() -> None:
     """Collect garbage seldom while tests are imported and collected; see `pytest_collection_finish`."""
-    gc.set_threshold(1_000, 10, 1_000)
+    gc.set_threshold(1_000, 10, 100)
 
 
 def pytest_collection_finish() -> None:
