@@ -115,9 +115,10 @@ bench: $(READY) $(BENCH_READY) engines  ## speed beside boto3, PynamoDB, dyntast
 	$(BIN)/python -m benchmarks.objects
 	$(BIN)/python -m benchmarks.rounds
 
-profile: $(READY)  ## where the CPU of each operation goes, by room and by function
+profile: $(READY)  ## where the CPU of each operation goes, and through how many modules a call travels
 	$(BIN)/python -m benchmarks.profile
 	$(BIN)/python -m benchmarks.profile --write
+	$(BIN)/python -m benchmarks.trips
 
 clean:  ## remove the virtual environment, fetched engines and caches
 	rm -rf $(VENV) .venv-minimum .engines .mypy_cache .ruff_cache .pytest_cache .hypothesis build *.egg-info
