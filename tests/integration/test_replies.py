@@ -110,7 +110,7 @@ class Proxy:
         kind = self._chance.choice(kinds)
         sent = getattr(self, f"_{kind}")(served, true, asked.operation, body)
         self.wrong[kind if sent is not true else "true"] += 1
-        self._last[served.number] = true
+        self._last[served.number] = sent
         self._any = [*self._any[-50:], true]
         served.send(sent)
 
@@ -126,8 +126,8 @@ class Proxy:
         return self._last.get(served.number, true)
 
     def _swapped(self, served: Served, true: bytes, operation: str, body: Any) -> bytes:
-        """The reply to another request of any connection; of a lookup one with an item, as no other has a key."""
-        known = [sent for sent in self._any if b'\r\n\r\n{"ConsumedCapacity"' not in sent]
+        """The reply to another request of any connection, if anything in it says that it is another's."""
+        known = [sent for sent in self._any if not _could_answer(operation, body, sent)]
         return again(self._chance.choice(known)) if known else true
 
     def _foreign(self, served: Served, true: bytes, operation: str, body: Any) -> bytes:
@@ -152,6 +152,28 @@ class Proxy:
         for name in [name for name in found if name.startswith("_")]:
             if self._chance.random() < 0.7 or name == "_pk":
                 self._chance.choice([found.pop, lambda name: found.update({name: 5})])(name)
+
+
+def _could_answer(operation: str, body: Any, sent: bytes) -> bool:
+    """Whether DynamoDB could send these very bytes, if fewer items were stored: nothing then tells whose they are."""
+    answer = json.loads(sent.partition(b"\r\n\r\n")[2])
+    items = [*_items_in(answer)]
+    if operation == "GetItem":
+        return answer.keys() == {"ConsumedCapacity"}
+    if operation == "BatchGetItem":
+        keys = body["RequestItems"]["t"]["Keys"]
+        return type(answer.get("Responses")) is dict and all(_key_of(item) in keys for item in items)
+    if operation == "TransactGetItems":
+        entries = answer.get("Responses")
+        wanted = [action["Get"]["Key"] for action in body["TransactItems"]]
+        return type(entries) is list and all(
+            not entry or _key_of(entry["Item"]) == key for entry, key in zip(entries, wanted, strict=False)
+        )
+    return False
+
+
+def _key_of(item: dict[str, Any]) -> dict[str, Any]:
+    return {name: item.get(name) for name in ("_pk", "_sk")}
 
 
 def _items_in(answer: dict[str, Any]) -> list[dict[str, Any]]:
