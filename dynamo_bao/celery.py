@@ -125,7 +125,11 @@ def _close_left_over(name: str, session: Session) -> None:
     """Closes batch contexts that the task opened and never left, so that the next one does not begin in them."""
     link = innermost(SESSION)
     while link is not None and link.what is not session:
-        log.error("%s: a batch context that was opened inside the task was never left.", name)
+        log.error(
+            "%s: a batch context that was opened inside the task was never left.",
+            name,
+            extra=link.what.rounds.fields("task", task=name),
+        )
         entry: Entry | None = link.entry()
         if entry is not None:
             entry.end()
@@ -136,4 +140,5 @@ def _close_left_over(name: str, session: Session) -> None:
 def _tell(name: str, request: Any, session: Session) -> None:
     """What a run asked of DynamoDB: INFO if anything, DEBUG if not."""
     level = logging.INFO if session.stats.requests else logging.DEBUG
-    log.log(level, "%s[%s]: %s", name, request.id, session.trace().summary)
+    fields = session.rounds.fields("task", task=name)
+    log.log(level, "%s[%s]: %s", name, request.id, session.trace().summary, extra=fields)

@@ -17,6 +17,7 @@ from typing import Any
 
 from dynamo_bao.errors import ConfigurationError
 from dynamo_bao.foreign import is_from_signal
+from dynamo_bao.logfields import log_fields
 
 log = logging.getLogger("dynamo_bao.hooks")
 
@@ -93,5 +94,6 @@ def run_afterwards(calls: Iterable[Callable[[], object]]) -> Exception | None:
             if is_from_signal(error):
                 raise
             first = first or error
-            log.exception("what came after a write failed; it is written all the same")
+            text = "what came after a write failed; it is written all the same"
+            log.exception(text, extra=log_fields("hook", keys=1))
     return first

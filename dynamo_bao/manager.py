@@ -19,6 +19,7 @@ from dynamo_bao.database import DEADLINE_SECONDS, MAX_CONCURRENCY, Database, che
 from dynamo_bao.errors import ConfigurationError, SeveralManagersWarning, suggestion
 from dynamo_bao.fields.moments import NAIVE_WAYS, set_naive_datetimes
 from dynamo_bao.fields.text import RelatedField
+from dynamo_bao.logfields import log_fields
 from dynamo_bao.model import Model
 from dynamo_bao.options import (
     checked_numbers,
@@ -500,7 +501,11 @@ def init_models(
 
 def _tell_of_no_table(inside: bool) -> None:
     """Logs that no table is named: at INFO where no table of anybody else can be there."""
-    log.log(standard_logging.INFO if inside else standard_logging.WARNING, NO_TABLE)
+    log.log(
+        standard_logging.INFO if inside else standard_logging.WARNING,
+        NO_TABLE,
+        extra=log_fields("init_models", [DEFAULT_TABLE]),
+    )
 
 
 def _throttled_calls(settings: Settings) -> float:

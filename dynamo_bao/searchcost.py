@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from dynamo_bao.database import Database
 from dynamo_bao.errors import BaoError, QueryError
+from dynamo_bao.logfields import log_fields
 from dynamo_bao.policy import calling_line
 from dynamo_bao.searchtext import ITER_SEARCH_INDEX
 from dynamo_bao.transport.messages import Request
@@ -39,6 +40,7 @@ class SearchCost:
         self._database = database
         self._model = model
         self._allowed = allowed
+        self._started = database.transport.clock.now()
         self._asked = False
         self._warned = False
         self.entries = 0
@@ -78,13 +80,15 @@ class SearchCost:
             line,
             self.read_units,
             self.entries,
-            extra={
-                "operation": "search",
-                "table": self._database.table_name,
-                "model": self._model,
-                "read_units": self.read_units,
-                "entries": self.entries,
-            },
+            extra=log_fields(
+                "search",
+                [self._database.table_name],
+                self.entries,
+                self._database.transport.clock.now() - self._started,
+                model=self._model,
+                read_units=self.read_units,
+                entries=self.entries,
+            ),
         )
 
     def _known_entries(self) -> int:

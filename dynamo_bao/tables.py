@@ -23,6 +23,7 @@ from dynamo_bao.layout import (
     table_definition,
     ttl_fault,
 )
+from dynamo_bao.logfields import log_fields
 from dynamo_bao.transport.messages import Reply, Request
 from dynamo_bao.transport.outcomes import TableNotFoundError
 from dynamo_bao.wire import (
@@ -154,7 +155,8 @@ def create_table(database: Database, *, search: bool = False, timeout: float = A
         patience.wait("did not become ACTIVE")
     if made:
         _enable_ttl(database)
-    log.info("table %s %s", database.table_name, "created" if made else "exists already")
+    outcome = "created" if made else "exists already"
+    log.info("table %s %s", database.table_name, outcome, extra=patience.fields(CREATE_TABLE))
     return made
 
 
@@ -220,7 +222,7 @@ def delete_table(database: Database, *, timeout: float = ACTIVE_SECONDS) -> bool
         return False
     while describe_table(database) is not None:
         patience.wait("was not gone")
-    log.info("table %s deleted", database.table_name)
+    log.info("table %s deleted", database.table_name, extra=patience.fields(DELETE_TABLE))
     return True
 
 
@@ -233,8 +235,13 @@ class _Patience:
     def __init__(self, database: Database, timeout: float | None) -> None:
         self._database = database
         self._clock = database.transport.clock
-        self._end = None if timeout is None else self._clock.now() + timeout
+        self._started = self._clock.now()
+        self._end = None if timeout is None else self._started + timeout
         self._pause = _FIRST_POLL
+
+    def fields(self, operation: str) -> dict[str, Any]:
+        """What a log line about the table says in fields."""
+        return log_fields(operation, [self._database.table_name], 0, self._clock.now() - self._started)
 
     def anew(self) -> None:
         """Starts with short waits again."""
@@ -252,10 +259,12 @@ class _Patience:
 
 def _send(database: Database, operation: str, parameters: dict[str, Any]) -> None:
     """Sends a request after which the table is looked at anyway, so that a lost reply is no harm."""
+    started = database.transport.clock.now()
     try:
         _sent(database, Request(operation, parameters))
     except WriteOutcomeUnknownError:
-        log.info("the reply to %s was lost; looking at the table instead", operation)
+        fields = log_fields(operation, [database.table_name], 0, database.transport.clock.now() - started)
+        log.info("the reply to %s was lost; looking at the table instead", operation, extra=fields)
 
 
 def _settled(

@@ -15,6 +15,7 @@ from dynamo_bao.errors import BatchContextError, ItemNotFoundError, TransactionE
 from dynamo_bao.hooks import run_afterwards
 from dynamo_bao.instances import Status, identity_of, state_of
 from dynamo_bao.invalidation import invalidate
+from dynamo_bao.logfields import log_fields
 from dynamo_bao.merging import combined
 from dynamo_bao.registry import managers
 from dynamo_bao.scope import enter_through, open_transaction
@@ -164,7 +165,9 @@ class Transaction:
             change.undo()
         except Exception:  # it was interrupted while it was shown; the exception that did so is on its way
             log.exception(
-                "%s could not be taken back in memory; refresh() it", change.subject.identity.primary_id
+                "%s could not be taken back in memory; refresh() it",
+                change.subject.identity.primary_id,
+                extra=log_fields("transaction", [change.home.database.table_name], 1),
             )
 
 

@@ -13,6 +13,7 @@ from dynamo_bao.expressions.conditions import Attribute, Exists, Negation, all_o
 from dynamo_bao.foreign import is_foreign
 from dynamo_bao.instances import new_pending, state_of, unload
 from dynamo_bao.items import Stored
+from dynamo_bao.logfields import log_fields
 from dynamo_bao.schema import Schema
 from dynamo_bao.shapes import IndexShape
 from dynamo_bao.tracking import Known
@@ -58,7 +59,10 @@ class UpdatingByKey(Updating):
                 if is_foreign(error):
                     raise
                 log.warning(
-                    "%s is updated, but could not be read back", self.subject.schema.name, exc_info=True
+                    "%s is updated, but could not be read back",
+                    self.subject.schema.name,
+                    exc_info=True,
+                    extra=log_fields(self.operation, [self.home.database.table_name], 1),
                 )
                 return self._unread()
         return super().settle(stored)

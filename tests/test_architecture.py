@@ -23,6 +23,7 @@ LEVELS: tuple[tuple[str, tuple[str, ...]], ...] = (
         (
             "checkers",
             "errors",
+            "logfields",
             "foreign",
             "wire",
             "process",

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from dynamo_bao.codegen.files import Generated, StrPath, generate
 from dynamo_bao.errors import BaoError, ConfigurationError
+from dynamo_bao.logfields import log_fields
 from dynamo_bao.modelfiles.files import SUFFIXES
 
 log = logging.getLogger("dynamo_bao.codegen")
@@ -82,9 +83,10 @@ def _watchfiles() -> Any:
 
 def _log(outcome: Generated | BaoError) -> None:
     if isinstance(outcome, BaoError):
-        log.error("%s", outcome)
+        log.error("%s", outcome, extra=log_fields("codegen"))
     else:
-        log.info("wrote %d files, removed %d", len(outcome.written), len(outcome.removed))
+        written, removed = len(outcome.written), len(outcome.removed)
+        log.info("wrote %d files, removed %d", written, removed, extra=log_fields("codegen", keys=written))
 
 
 def _outcome(run: Callable[[], Generated]) -> Generated | BaoError:

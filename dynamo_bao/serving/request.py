@@ -71,6 +71,7 @@ class ServedRequest:
                 "%s: the server never called close() on the response; its batch context is closed now, at the "
                 "thread's next request. PEP 3333 has servers close every response.",
                 request.name,
+                extra=request.session.rounds.fields("request", request=request.name),
             )
             request.close(Unsuccessful("its response was never closed"))
         self._beside.append(self)
@@ -154,7 +155,11 @@ class ServedRequest:
         for entry in self._steps.left_open():
             entry.end()
             if isinstance(entry.what, Session):
-                log.error("%s: a batch context that was opened inside the request was never left.", self.name)
+                log.error(
+                    "%s: a batch context that was opened inside the request was never left.",
+                    self.name,
+                    extra=entry.what.rounds.fields("request", request=self.name),
+                )
                 entry.what.require_committed(BatchContextError("its block was never left"))
         self.session.close()
 

@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from dynamo_bao.errors import ConfigurationError
+from dynamo_bao.logfields import log_fields
 from dynamo_bao.serving.visits import Visit
 
 log = logging.getLogger("dynamo_bao.web")
@@ -42,6 +43,7 @@ class RecentTraces:
             log.warning(
                 "The traces of the last requests, with keys and lines of code, are open to everyone who can reach %s.",
                 self.path,
+                extra=log_fields("traces"),
             )
         self._visits.append((number, visit))
 

@@ -82,6 +82,8 @@ def tell(request: ServedRequest, started: float) -> None:
         started: when it began, by `time.perf_counter`.
     """
     asked = request.session.stats.requests > 0
+    seconds = time.perf_counter() - started
+    fields = request.session.rounds.fields("request", request=request.name, status=request.status)
     log.log(
         logging.INFO if asked else logging.DEBUG,
         "%s: %s, %s, %.1f of %.1f ms in DynamoDB%s",
@@ -89,8 +91,9 @@ def tell(request: ServedRequest, started: float) -> None:
         request.status or "no answer",
         figures(request.session),
         milliseconds_waited(request.session),
-        (time.perf_counter() - started) * 1000,
+        seconds * 1000,
         f", tenant {request.tenant}" if request.tenant is not None else "",
+        extra={**fields, "waited": fields["duration"], "duration": seconds},
     )
 
 

@@ -15,6 +15,7 @@ from dynamo_bao.database import Database, RepeatedWarning
 from dynamo_bao.errors import BudgetExceededError, about as naming
 from dynamo_bao.foreign import is_from_signal
 from dynamo_bao.keys import named
+from dynamo_bao.logfields import log_fields
 from dynamo_bao.policy import calling_line
 from dynamo_bao.session.bindings import BUDGET, Block, Entry, seen
 from dynamo_bao.session.stats import Stats
@@ -246,7 +247,15 @@ def tell(hooks: Sequence[Callable[[Any], object]], record: Any) -> None:
         except Exception as error:
             if is_from_signal(error):
                 raise
-            log.exception("a hook for metrics failed: %r", hook)
+            log.exception("a hook for metrics failed: %r", hook, extra=_fields_of(record))
+
+
+def _fields_of(record: Any) -> dict[str, Any]:
+    """What a log line says in fields of the request, or round, that a hook was called with."""
+    if isinstance(record, Round):
+        tables = [table for sent in record.requests for table in sent.tables]
+        return log_fields(record.kind, tables, sum(sent.count for sent in record.requests), record.seconds)
+    return log_fields(record.operation, record.tables, record.count, record.seconds)
 
 
 @define(eq=False)
@@ -316,6 +325,13 @@ class Rounds:
     kept: deque[Round] = field(factory=lambda: deque(maxlen=KEPT_ROUNDS))
     _alone: dict[Cause, int] = Factory(dict)
 
+    def fields(self, operation: str, **more: Any) -> dict[str, Any]:
+        """What a log line about all of them says in fields."""
+        stats = self.stats
+        tables = [table for done in self.kept for sent in done.requests for table in sent.tables]
+        duration = sum(done.seconds for done in self.kept)
+        return log_fields(operation, tables, stats.keys_fetched, duration, requests=stats.requests, **more)
+
     @property
     def budgets(self) -> tuple[Budget, ...]:
         """The budgets in force around the running code, outermost first."""
@@ -346,13 +362,7 @@ def _warn_of_n_plus_one(done: Round) -> None:
         what,
         N_PLUS_ONE,
         f" (in {times} contexts since this was logged last)" if times > 1 else "",
-        extra={
-            "operation": sent.operation,
-            "table": ", ".join(sent.tables),
-            "keys": N_PLUS_ONE,
-            "duration": done.seconds,
-            "count": times,
-        },
+        extra=log_fields(sent.operation, sent.tables, N_PLUS_ONE, done.seconds, count=times),
     )
 
 

@@ -18,6 +18,7 @@ from dynamo_bao.errors import (
     UncommittedChangesError,
 )
 from dynamo_bao.instances import Home, Instance, Status, state_of
+from dynamo_bao.logfields import log_fields
 from dynamo_bao.session.bindings import TRANSACTION, innermost
 from dynamo_bao.session.flush import Flush
 from dynamo_bao.session.objects import Objects, key_of
@@ -116,12 +117,7 @@ class Session(Objects):
             "session closed: %d round trips, %d keys",
             stats.round_trips,
             stats.keys_fetched,
-            extra={
-                "operation": "session",
-                "keys": stats.keys_fetched,
-                "requests": stats.requests,
-                "duration": sum(done.seconds for done in self.rounds.kept),
-            },
+            extra=self.rounds.fields("session"),
         )
 
     def budget(
@@ -336,7 +332,9 @@ class Session(Objects):
             f"{len(entries)} objects were added or deleted and never committed; nothing of them is written. "
         )
         if error is not None:
-            log.warning("%sThe block was left with %r.", text, error)
+            tables = [entry.home.database.table_name for entry in entries]
+            fields = log_fields("commit", tables, len(entries))
+            log.warning("%sThe block was left with %r.", text, error, extra=fields)
             return
         raise UncommittedChangesError(
             text + "Call session.commit() before the block ends, or session.rollback() if that is meant.",

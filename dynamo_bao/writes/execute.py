@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import uuid
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -31,8 +30,6 @@ from dynamo_bao.transport.outcomes import ConditionFailed, TransactionCancelled,
 from dynamo_bao.wire import GET_ITEM, Item
 from dynamo_bao.writes.actions import WritePlan, request_for
 from dynamo_bao.writes.plans import Subject
-
-log = logging.getLogger("dynamo_bao.writes")
 
 Send = Callable[[Request, float], Reply]
 """Sends a request by a deadline, and counts it."""
