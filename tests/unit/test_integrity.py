@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from dynamo_bao import DataFormatError
-from dynamo_bao.transport.integrity import check_envelope, parse_reply
+from dynamo_bao.transport.integrity import check_envelope, parse_refusal, parse_reply, require_alone
 
 BODY = b'{"Item":{"a":{"S":"x"}}}'
 
@@ -140,3 +140,55 @@ def test_numbers_stay_text() -> None:
         parse_reply(json.dumps({"Item": {"n": {"N": digits}}}).encode(), "GetItem")["Item"]["n"]["N"]
         == digits
     )
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (b"", "Forbidden: the reply has no text"),
+        (b"{}", "Forbidden: {}"),
+        (b"<h1>No</h1>\n\n  <p>access\x00</p>", "Forbidden: <h1>No</h1> <p>access</p>"),
+        (b"x" * 300, f"Forbidden: {'x' * 200}"),
+        (b"\xff\x01ok", "Forbidden: \ufffdok"),
+        (b" " * 799 + b"abc", "Forbidden: a"),
+        (b" " * 800 + b"abc", "Forbidden: the reply has no text"),
+    ],
+)
+def test_a_refusal_without_members_is_told_by_its_beginning(body: bytes, message: str) -> None:
+    """Its first 200 printed characters, of the first 800 bytes, after the reason of its status."""
+    assert parse_refusal(body, "GetItem", "Forbidden") == {"message": message}
+    assert parse_refusal(b"", "GetItem", "") == {"message": "an error: the reply has no text"}
+
+
+@pytest.mark.parametrize("name", ["__type", "message", "Message"])
+def test_a_refusal_with_members_is_what_it_says(name: str) -> None:
+    """Whichever of them it has."""
+    assert parse_refusal(json.dumps({name: "x"}).encode(), "GetItem", "r") == {name: "x"}
+
+
+def test_a_reply_with_another_behind_it_is_refused() -> None:
+    """It may be the one to an earlier request."""
+    require_alone(True, "GetItem")
+    with pytest.raises(DataFormatError, match="GetItem: more than one reply"):
+        require_alone(False, "GetItem")
+
+
+@pytest.mark.parametrize(
+    ("headers", "believed"),
+    [
+        ({"content-length": "9"}, False),
+        ({"content-length": "x"}, True),
+        ({"x-amz-crc32": "9"}, False),
+        ({"content-encoding": "identity", "content-length": "9"}, False),
+        ({"content-encoding": "Identity", "x-amz-crc32": "9"}, False),
+        ({"content-encoding": "gzip", "content-length": "9", "x-amz-crc32": "9"}, True),
+        ({"content-length": "2", "x-amz-crc32": " 2745614147 "}, True),
+    ],
+)
+def test_length_and_checksum_are_those_of_what_travels(headers: dict[str, str], believed: bool) -> None:
+    """Of a reply that came packed they are not those of the body that is seen here."""
+    if believed:
+        check_envelope(headers, b"{}", "GetItem")
+    else:
+        with pytest.raises(DataFormatError):
+            check_envelope(headers, b"{}", "GetItem")

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from dynamo_bao.transport.keyranges import KeyRange
+from dynamo_bao.transport.keyranges import KeyRange, key_range
 
 RANGES = [
     ("=", ("b",), ["b"], ["a", "c"]),
@@ -57,3 +57,59 @@ def test_rows_are_looked_at_once_for_partition_range_and_doubles(
     assert not span.holds_each_once([*rows, SimpleNamespace(_pk=None, _sk=None, _gsi1_pk=None)])
     assert not span.holds_each_once([{"_pk": {"S": "p"}, "_sk": {"S": "b"}}])
     assert span.holds_each_once([*rows, _row("p", "e", "p", "e")]) is (sorted_by is None)
+
+
+NAMES = {"#p": "_pk", "#s": "_sk"}
+VALUES = {":p": {"S": "p"}, ":a": {"S": "a"}, ":b": {"S": "b"}, ":n": {"N": "1"}}
+FORMS = {
+    "#p = :p": KeyRange("_pk", "p"),
+    "(#p = :p AND #s = :a)": KeyRange("_pk", "p", "_sk", "=", ("a",)),
+    "#p = :p AND #s <= :a": KeyRange("_pk", "p", "_sk", "<=", ("a",)),
+    "#p = :p AND (#s > :a)": KeyRange("_pk", "p", "_sk", ">", ("a",)),
+    "(#p = :p AND (#s BETWEEN :a AND :b))": KeyRange("_pk", "p", "_sk", "between", ("a", "b")),
+    "#p = :p AND begins_with(#s, :a)": KeyRange("_pk", "p", "_sk", "begins_with", ("a",)),
+    "_pk = :p AND _sk < :b": KeyRange("_pk", "p", "_sk", "<", ("b",)),
+    # what cannot be told
+    "": None,
+    "#p > :p": None,
+    "#p = :n": None,
+    "#p = :gone": None,
+    "#p = :p AND #s = :n": None,
+    "#p = :p AND #s BETWEEN :a AND :n": None,
+    "#p = :p AND #s <> :a": None,
+    "#p = :p AND #s = :a AND #s = :b": None,
+    "#p = :p AND size(#s) = :a": None,
+}
+
+
+@pytest.mark.parametrize("expression", FORMS)
+def test_the_range_is_read_from_the_request(expression: str) -> None:
+    """With and without placeholders and parentheses; none where it is not of texts, or of another form."""
+    parameters = {
+        "KeyConditionExpression": expression,
+        "ExpressionAttributeNames": NAMES,
+        "ExpressionAttributeValues": VALUES,
+    }
+    assert key_range(parameters) == FORMS[expression]
+    assert key_range({"KeyConditionExpression": expression}) is None
+
+
+@pytest.mark.parametrize(
+    "item",
+    [{}, {"pk": {"S": "p"}}, {"pk": {"N": "1"}, "sk": {"S": "b"}}, {"pk": {"S": "p"}, "sk": {"N": "1"}}],
+)
+def test_an_item_without_its_keys_as_texts_is_in_no_range(item: dict[str, dict[str, str]]) -> None:
+    """Beside items that are in it too."""
+    good = {"pk": {"S": "p"}, "sk": {"S": "b"}}
+    asked = KeyRange("pk", "p", "sk", "=", ("b",))
+    assert asked.holds([good])
+    assert not asked.holds([item])
+    assert not asked.holds([good, item])
+
+
+def test_the_partition_is_looked_at_in_every_item() -> None:
+    """Also where there is no condition on the sort key."""
+    asked = KeyRange("pk", "p")
+    assert asked.holds([{"pk": {"S": "p"}}, {"pk": {"S": "p"}}])
+    assert not asked.holds([{"pk": {"S": "p"}}, {"pk": {"S": "q"}}])
+    assert not asked.holds([{"pk": {"S": "q"}}])

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import random
+import re
 from collections.abc import Callable
 from statistics import quantiles
 from typing import Any
 
 import pytest
 
-from dynamo_bao import ServiceError, ThrottledError, WriteOutcomeUnknownError
+from dynamo_bao import DataFormatError, ServiceError, ThrottledError, WriteOutcomeUnknownError
 from dynamo_bao.transport.backoff import BASE_SECONDS, LONGEST_SECONDS
-from dynamo_bao.transport.messages import AttemptFailed, Outcome, Request
+from dynamo_bao.transport.messages import (
+    AttemptFailed,
+    FailedRequest,
+    Outcome,
+    Request,
+    Throttling,
+    outcome_of,
+)
 from dynamo_bao.transport.outcomes import ConditionFailed, TransactionCancelled
 from dynamo_bao.transport.retry import ATTEMPTS, RetryingTransport, repeat_unprocessed
 from tests.support.clocks import FakeTime
@@ -307,3 +316,127 @@ def test_reads_are_repeatable_by_themselves() -> None:
         assert Request(operation, {}).repeatable
     for operation in ("PutItem", "UpdateItem", "DeleteItem", "TransactWriteItems", "BatchWriteItem"):
         assert not Request(operation, {}).repeatable
+
+
+# --- the exact numbers ----------------------------------------------------------------------------------
+
+
+def longest(_: float, bound: float) -> float:
+    return bound
+
+
+def test_R4_ten_attempts_after_throttling_and_four_where_the_network_failed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Waits of at most 25 ms, twice as long each time, and never more than a second."""
+    monkeypatch.setattr(random, "uniform", longest)
+    waits = [0.025, 0.05, 0.1, 0.2, 0.4, 0.8, 1.0, 1.0, 1.0]
+    for outcome, attempts in ((Outcome.REFUSED, 10), (Outcome.NOT_SENT, 4), (Outcome.UNKNOWN, 4)):
+        time, wire = FakeTime(), Script(last=failed(outcome))
+        with pytest.raises(ServiceError):
+            RetryingTransport(wire, time.clock).send(READ, deadline=FOREVER)
+        assert len(wire.sent) == attempts
+        assert time.slept == waits[: attempts - 1]
+    members = repeated(Members(5))
+    assert (len(members.waits), members.time.slept) == (10, waits)
+
+
+@pytest.mark.parametrize(
+    ("deadline", "attempts"), [(0.0, 1), (0.0249, 1), (0.025, 2), (0.0749, 2), (0.075, 3)]
+)
+def test_a_wait_may_end_exactly_at_the_deadline(
+    monkeypatch: pytest.MonkeyPatch, deadline: float, attempts: int
+) -> None:
+    """And not a moment later."""
+    monkeypatch.setattr(random, "uniform", longest)
+    wire = Script(last=failed(Outcome.REFUSED))
+    with pytest.raises(ServiceError):
+        sending(wire, deadline=deadline + 1e-9)
+    assert len(wire.sent) == attempts
+    assert len(repeated(Members(5), deadline + 1e-9).waits) == attempts
+
+
+@pytest.mark.parametrize(
+    ("asked_for", "waited"),
+    [(0.0, 0.025), (0.02, 0.025), (0.5, 0.5), (5.0, 5.0), (5.025, 5.025), (5.1, 5.025), (3600.0, 5.025)],
+)
+def test_R4_a_wait_that_dynamodb_asks_for_is_kept_up_to_five_seconds_more(
+    monkeypatch: pytest.MonkeyPatch, asked_for: float, waited: float
+) -> None:
+    """It is never shorter than the usual one."""
+    monkeypatch.setattr(random, "uniform", longest)
+    error = ThrottledError("slow", code="ThrottlingException", operation="GetItem")
+    for refusal in (
+        AttemptFailed(error, Outcome.REFUSED, asked_for),
+        TransactionCancelled("no", ["ThrottlingError"], [None], asked_for),
+    ):
+        _, time = sending(Script(refusal, {}), SAFE_WRITE)
+        assert time.slept == [pytest.approx(waited)]
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "last"),
+    [
+        ([Outcome.REFUSED], Outcome.REFUSED),
+        ([Outcome.NOT_SENT], Outcome.NOT_SENT),
+        ([Outcome.UNKNOWN], Outcome.UNKNOWN),
+        ([Outcome.UNKNOWN, Outcome.REFUSED], Outcome.UNKNOWN),
+        ([Outcome.UNKNOWN, Outcome.NOT_SENT], Outcome.UNKNOWN),
+        ([Outcome.NOT_SENT, Outcome.REFUSED], Outcome.REFUSED),
+    ],
+)
+def test_the_last_error_says_what_became_of_all_attempts(outcomes: list[Outcome], last: Outcome) -> None:
+    """After one lost reply nobody knows, whatever the later attempts ended with."""
+    wire = Script(*map(failed, outcomes), last=failed(outcomes[-1]))
+    with pytest.raises(ServiceError) as caught:
+        sending(wire, SAFE_WRITE)
+    assert outcome_of(caught.value) is last
+
+
+def test_an_error_says_how_many_attempts_it_took() -> None:
+    """With their waits, and with what was throttled in each."""
+    error = ThrottledError("slow", code="ThrottlingException", operation="Query", reasons=("hot",))
+    query = Request("Query", {"TableName": "t", "IndexName": "gsi1"})
+    wire = Script(last=failed(Outcome.REFUSED, error))
+    time = FakeTime()
+    with pytest.raises(ThrottledError) as caught:
+        RetryingTransport(wire, time.clock).send(query, deadline=FOREVER)
+    request = FailedRequest(query, caught.value, 0.0)
+    assert request.attempts == 10
+    assert request.waited == pytest.approx(sum(time.slept))
+    assert request.throttlings == (Throttling("t", "gsi1", ("hot",)),) * 10
+
+
+def test_a_reply_says_which_attempts_were_throttled() -> None:
+    """Of a cancelled transaction the tables whose actions were, each reason once."""
+    transaction = Request(
+        "TransactWriteItems",
+        {
+            "TransactItems": [
+                {"Put": {"TableName": "a"}},
+                {"Delete": {"TableName": "b"}},
+                {"Put": {"TableName": "c"}},
+            ]
+        },
+        True,
+    )
+    reasons = ["TransactionConflict", "ThrottlingError", "ThrottlingError"]
+    reply, _ = sending(Script(TransactionCancelled("no", reasons, [None] * 3), {}), transaction)
+    assert reply.throttlings == (Throttling("b", None, ("ThrottlingError",)),)
+    conflict = TransactionCancelled("no", ["TransactionConflict", None, None], [None] * 3)
+    reply, _ = sending(Script(conflict, {}), transaction)
+    assert reply.throttlings == ()
+    named = ThrottledError("slow", code="x", operation="GetItem", table="other", index="gsi2")
+    reply, _ = sending(Script(failed(Outcome.REFUSED, named), {}), Request("GetItem", {"TableName": "t"}))
+    assert reply.throttlings == (Throttling("other", "gsi2"),)
+
+
+@pytest.mark.parametrize("request_", [READ, SAFE_WRITE], ids=["read", "write"])
+def test_replies_that_nobody_could_read_leave_a_write_in_doubt(request_: Request) -> None:
+    """A read ends with what was wrong with the last reply."""
+    damage = DataFormatError("not JSON")
+    with pytest.raises(DataFormatError if request_ is READ else WriteOutcomeUnknownError) as caught:
+        sending(Script(last=failed(Outcome.UNKNOWN, damage)), request_)
+    assert outcome_of(caught.value) is Outcome.UNKNOWN
+    if request_ is not READ:
+        assert re.search(r"PutItem: no reply .*not JSON.*refresh\(\)", str(caught.value))
