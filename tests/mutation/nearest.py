@@ -1,4 +1,8 @@
-"""Which tests run a line: only these are tried on its mutants, so that most trials take seconds."""
+"""Which tests run a line: only these are tried on its mutants, so that most trials take seconds.
+
+What runs a line while modules are imported (class statements of models do) may be noticed by any test. Then all are
+tried, those that run it themselves first.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +22,9 @@ IMPORTED_ONCE = ("hypothesis", "boto3", "botocore.client", "moto", "moto.dynamod
 """What all tests import, and takes long to: it is imported before the processes of the mutants are forked."""
 
 Lines = Mapping[str, Mapping[int, Sequence[str]]]
-"""By file and line, the tests that run the line, quick ones first."""
+"""By file and line, the tests that run the line, quick ones first; `IMPORT` among them where no test does it."""
+IMPORT = ""
+"""What stands for running a line outside of any test."""
 
 
 def import_once() -> None:
@@ -53,7 +59,7 @@ class Recorder:
         try:
             return (yield)
         finally:
-            self._coverage.switch_context("")
+            self._coverage.switch_context(IMPORT)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         self._seconds[report.nodeid] = self._seconds.get(report.nodeid, 0.0) + report.duration
@@ -71,9 +77,9 @@ class Recorder:
             test: (seconds > SLOW_SECONDS, place)
             for place, (test, seconds) in enumerate(self._seconds.items())
         }
+        order[IMPORT] = (True, len(order))
         return {
-            line: sorted((test for test in tests if test in order), key=order.__getitem__)
-            for line, tests in by_line.items()
+            line: sorted(order.keys() & set(tests), key=order.__getitem__) for line, tests in by_line.items()
         }
 
 
@@ -84,7 +90,7 @@ def read_lines(file: Path) -> Lines:
 
 
 def nearest_to(lines: Lines, file: str, source: str, line: int) -> list[str]:
-    """The tests that run the statement at a line; none where only imports do."""
+    """The tests that run the statement at a line; `IMPORT` among them where it is run outside of tests."""
     tests: dict[str, None] = {}
     for number in _statement(ast.parse(source), line):
         tests.update(dict.fromkeys(lines.get(file, {}).get(number, ())))
@@ -109,13 +115,14 @@ class Only:
     so that a score is rather too low than too high.
 
     Args:
-        tests: which, in this order.
+        tests: which, in this order; with `IMPORT` among them all others follow.
     """
 
     def __init__(self, tests: Sequence[str]) -> None:
         self._places = {test: place for place, test in enumerate(tests)}
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        chosen = [item for item in items if item.nodeid in self._places]
+        places, last = self._places, len(self._places)
+        chosen = [item for item in items if IMPORT in places or item.nodeid in places]
         if chosen:  # a mutant may change the names of tests
-            items[:] = sorted(chosen, key=lambda item: self._places[item.nodeid])
+            items[:] = sorted(chosen, key=lambda item: places.get(item.nodeid, last))

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import pytest
 
 from tests.mutation.mutants import Mutant, Room, accepted, changed_lines
-from tests.mutation.nearest import Lines, Only, Recorder, import_once, nearest_to, read_lines
+from tests.mutation.nearest import IMPORT, Lines, Only, Recorder, import_once, nearest_to, read_lines
 
 OPTIONS = (
     *("-x", "-q", "--engine", "moto", "-p", "no:cacheprovider", "-p", "no:xdist", "--hypothesis-seed=0"),
@@ -134,7 +134,7 @@ def _run(folder: Path, room: Room, only: Sequence[str], unchanged: bool) -> int:
         os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
     sys.dont_write_bytecode = not unchanged
     if not unchanged:
-        files = dict.fromkeys(test.partition("::")[0] for test in only) or room.tests
+        files = room.tests if not only or IMPORT in only else {test.partition("::")[0]: None for test in only}
         return int(pytest.main([*OPTIONS, *files], plugins=[Only(only)]))
     recorder = Recorder(folder, room.files)
     status = int(pytest.main([*OPTIONS, *room.tests], plugins=[recorder]))

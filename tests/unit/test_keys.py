@@ -469,7 +469,7 @@ def bucketed(key_field: Any = None, **options: Any) -> Any:
     return type("Counted", (Model,), body, prefix="cn", iterable=True, **options)
 
 
-@pytest.mark.parametrize("buckets", [31, 62, 310, 961])
+@pytest.mark.parametrize("buckets", [31, 62, 310, 480, 481, 932, 961])
 def test_buckets_that_counted_ids_do_not_fill_are_told(buckets: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """A warning at the class statement names the number, and one that is filled."""
     monkeypatch.setattr(definition, "_told", set())

@@ -13,7 +13,7 @@ pytest.importorskip("cosmic_ray", reason="needs the extra 'mutants'")
 
 from tests.mutation import mutants, running
 from tests.mutation.mutants import Mutant, Room, changed_lines, mutants_of, rooms, sample
-from tests.mutation.nearest import Only, Recorder, nearest_to, read_lines
+from tests.mutation.nearest import IMPORT, Only, Recorder, nearest_to, read_lines
 
 CODE = '''"""A module."""
 from typing import TYPE_CHECKING, Final
@@ -114,10 +114,13 @@ def test_the_tests_of_a_line_are_those_of_its_statement(line: int, tests: list[s
 
 
 def test_only_the_tests_of_a_line_run() -> None:
-    """In the order they are given; all where the mutant has changed their names."""
+    """In the order they are given; all where the mutant has changed their names, or imports run the line too."""
     items: list[Any] = [SimpleNamespace(nodeid=name) for name in "abcde"]
     Only(["x", "y"]).pytest_collection_modifyitems(items)
     assert [item.nodeid for item in items] == ["a", "b", "c", "d", "e"]
+    Only(["d", "b", IMPORT]).pytest_collection_modifyitems(items)
+    assert [item.nodeid for item in items] == ["d", "b", "a", "c", "e"]
+    items.sort(key=lambda item: item.nodeid)
     Only(["d", "b", "gone"]).pytest_collection_modifyitems(items)
     assert [item.nodeid for item in items] == ["d", "b"]
 
@@ -140,5 +143,5 @@ def test_lines_are_noted_by_test(tmp_path: Path) -> None:
         recorder.pytest_runtest_logreport(report)
     recorder.write(tmp_path / "covered.json")
     assert read_lines(tmp_path / "covered.json") == {
-        "code.py": {1: [], 2: ["quick", "slow"], 3: [], 4: ["slow"]}
+        "code.py": {1: [IMPORT], 2: ["quick", "slow"], 3: [IMPORT], 4: ["slow"]}
     }
