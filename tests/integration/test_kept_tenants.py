@@ -200,3 +200,43 @@ def test_a_worker_of_its_own_tenant_works_for_the_sessions() -> None:
                 return [inside, text()]
 
         assert in_a_thread(work) == ["acme's", "beta's"]
+
+
+def test_a_session_that_is_handed_over_works_for_the_tenant_set_last() -> None:
+    """Also where the tenant was set, or taken back, inside of it."""
+    with run_with_batch_context():
+        TenantContext.set_current_tenant("acme")
+        assert handed_over() == "acme's"
+        TenantContext.set_current_tenant("beta")
+        assert handed_over() == "beta's"
+        TenantContext.clear_tenant()
+        assert handed_over() == "nobody's"
+
+
+@pytest.mark.parametrize("error", [AttributeError, LookupError, KeyError, RuntimeError])
+def test_a_context_may_be_opened_where_resolvers_cannot_tell_a_tenant_yet(error: type[Exception]) -> None:
+    """As outside of a request, where frameworks raise; what is read then meets the error."""
+
+    def resolver() -> str:
+        raise error("outside of a request")
+
+    TenantContext.add_resolver(resolver)
+    try:
+        with run_with_batch_context(), pytest.raises(error, match="outside of a request"):
+            text()
+    finally:
+        TenantContext.clear_resolvers()
+
+
+def test_an_error_of_a_resolver_is_not_hidden() -> None:
+    """Where it is no way to say that there is no request."""
+
+    def resolver() -> str:
+        raise ZeroDivisionError
+
+    TenantContext.add_resolver(resolver)
+    try:
+        with pytest.raises(ZeroDivisionError), run_with_batch_context():
+            pass
+    finally:
+        TenantContext.clear_resolvers()
