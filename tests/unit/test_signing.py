@@ -15,6 +15,7 @@ from hypothesis import given, strategies as st
 
 from dynamo_bao.transport.signing import (
     CONTENT_TYPE,
+    KeyedHash,
     Scope,
     Signer,
     StaticCredentials,
@@ -63,7 +64,7 @@ def test_published_requests_have_their_published_signatures(name: str) -> None:
     lines = "".join(f"{header}:{headers[header]}\n" for header in sorted(headers))
     canonical = f"POST\n/\n\n{lines}\n{';'.join(sorted(headers))}\n{hashlib.sha256(body).hexdigest()}"
     key = signing_key(SECRET, "20150830", "us-east-1", "service")
-    assert signature(key, STAMP, SCOPE, canonical) == expected
+    assert signature(KeyedHash(key), STAMP, SCOPE, canonical) == expected
 
 
 @pytest.mark.parametrize(
