@@ -145,6 +145,22 @@ def test_S12_all_phases_have_one_budget(
     assert network.now == pytest.approx(2.0)
 
 
+@pytest.mark.parametrize(("silent", "passed"), [(0, 0.0), (1, 1.0), (2, 1.5), (3, 2.0)])
+def test_S12_addresses_of_a_host_share_the_budget(
+    network: Network, connections: Connections, monkeypatch: pytest.MonkeyPatch, silent: int, passed: float
+) -> None:
+    """One that does not answer uses up half of what is left, the last one all of it."""
+    addresses = [(2, 1, 6, "", (f"127.0.0.{number}", 1)) for number in (1, 2, 3)]
+    monkeypatch.setattr(connections_module.socket, "getaddrinfo", lambda *_, **__: addresses)
+    network.steps["connect"] = [NEVER] * silent + [0.0]
+    if silent < 3:
+        assert connections.exchange(b"x", 2.0).body == b"{}"
+    else:
+        with pytest.raises(NotConnected):
+            connections.exchange(b"x", 2.0)
+    assert network.now == pytest.approx(passed)
+
+
 @pytest.mark.parametrize("opened", [False, True])
 def test_without_time_nothing_is_sent(network: Network, connections: Connections, opened: bool) -> None:
     """Also where a connection is open: certainly not sent."""

@@ -331,3 +331,12 @@ def test_one_part_that_is_too_many_ends_at_the_whole() -> None:
     """Also where no number of edits is few enough."""
     whole = coarsened([Edit(("a", "b"), "set", number(1))], 0, a_map(a=a_map()))
     assert whole == [Edit((), "set", a_map(a=a_map(b=number(1))), a_map(a=a_map()))]
+
+
+def test_a_parent_is_set_whole_only_where_that_saves_a_path() -> None:
+    """A single edit stays what it is, however deep it is."""
+    stored = a_map(a=a_map(b=a_map(c=a_map())), d=a_map(e=number(1)))
+    deep = Edit(("a", "b", "c", "x"), "set", number(1))
+    edits = [deep, Edit(("d", "e"), "set", number(2)), Edit(("d", "f"), "set", number(3))]
+    whole = Edit(("d",), "set", a_map(e=number(2), f=number(3)), a_map(e=number(1)))
+    assert coarsened(edits, 2, stored) == [deep, whole]
