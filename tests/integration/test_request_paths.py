@@ -549,6 +549,20 @@ def test_only_what_a_clock_can_cause_is_signed_again(code: str, requests: int) -
         wire.close()
 
 
+@pytest.mark.parametrize(
+    ("seconds", "requests"), [(239, 1), (240, 2), (-239, 1), (-240, 2)], ids=lambda value: str(value)
+)
+def test_clocks_that_differ_by_four_minutes_are_to_blame(seconds: int, requests: int) -> None:
+    """From there on; DynamoDB allows five."""
+    now = 1_700_000_000.0
+    with http_server(always(refusal("InvalidSignatureException", date=now + seconds))) as server:
+        wire = lean_wire(server.url(), clock=lambda: now)
+        with pytest.raises(ServiceError, match="InvalidSignature"):
+            wire.attempt(GET, PATIENCE)
+        assert len(server.asked) == requests
+        wire.close()
+
+
 # --- errors -----------------------------------------------------------------------------------------------
 
 

@@ -74,7 +74,7 @@ def test_one_connection_serves_many_requests() -> None:
 def test_a_connection_grows_old_only_while_nobody_uses_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """It may live for long; one that was idle for more than a minute is not trusted."""
     with connected(always(plain())) as (server, connections):
-        for now, opened in ((0.0, 1), (40.0, 1), (80.0, 1), (120.0, 1), (181.0, 2)):
+        for now, opened in ((0.0, 1), (40.0, 1), (100.0, 1), (159.9, 1), (220.1, 2)):
             clocks = SimpleNamespace(monotonic=lambda now=now: now, time=lambda now=now: now)
             monkeypatch.setattr("dynamo_bao.transport.connections.time", clocks)
             connections.exchange(post(), PATIENCE)
