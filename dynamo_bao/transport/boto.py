@@ -17,11 +17,11 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from typing import Any, Final, NamedTuple, NoReturn
 
-from dynamo_bao.errors import ALSO_BOTOCORES, BaoError, DataFormatError
+from dynamo_bao.errors import ALSO_BOTOCORES, BaoError, ConfigurationError, DataFormatError
 from dynamo_bao.foreign import foreign_cause, leave
 from dynamo_bao.process import this_process
-from dynamo_bao.transport.connections import REQUEST_TIMEOUT, HttpReply, NotConnected, ReplyLost
-from dynamo_bao.transport.direct import Attempt, DirectSession, original_of
+from dynamo_bao.transport.connections import REQUEST_TIMEOUT, HttpReply, NotConnected, Origin, ReplyLost
+from dynamo_bao.transport.direct import Attempt, DirectSession
 from dynamo_bao.transport.embedded import EmbeddedEngine
 from dynamo_bao.transport.integrity import check_envelope, parse_refusal, parse_reply, require_alone
 from dynamo_bao.transport.messages import (
@@ -121,9 +121,22 @@ def _made(factory: Callable[[], Opened]) -> Opened:
     from botocore.exceptions import BotoCoreError
 
     try:
-        return factory()
+        opened = factory()
+        url = getattr(opened.client.meta, "endpoint_url", None)
+        if isinstance(url, str):
+            Origin.of(url)  # botocore reads the port only when it signs
+        return opened
     except BotoCoreError as error:
         raise before_sending(error) from error
+    except ValueError as error:
+        if not str(error).startswith(("Invalid endpoint", "Port ")):  # botocore's words, and urllib's
+            raise
+        refused = ConfigurationError(
+            f"{str(error)[:200]}. Check endpoint_url= or AWS_ENDPOINT_URL: the name of a host has letters, digits, - "
+            f"and . only, so that another host needs another name, or is given by its address.",
+            field="endpoint_url",
+        )
+        raise with_outcome(refused, Outcome.NOT_SENT) from error
 
 
 def _seconds_for_credentials(opened: Opened) -> float:
@@ -195,6 +208,7 @@ class BotoWire:
         self.seen = SeenIds()
         self._opened: Opened | None = None
         self._process: object = None
+        self._session: DirectSession | None = None
         self._calls = threading.local()
         self.manner: Manner | None = None
 
@@ -230,10 +244,24 @@ class BotoWire:
     def _stand_in(self, client: Any) -> None:
         """Has the client send what this library asks of it within the time that is left."""
         endpoint: Any = getattr(client, "_endpoint", None)
-        session = original_of(getattr(endpoint, "http_session", None))
+        self._step_aside(endpoint)  # it is another process's, where the client is the same
+        session = getattr(endpoint, "http_session", None)
         if session is not None:
             own = DirectSession(session, self._attempt_now, _response, CONNECT_SECONDS, self.read_seconds)
-            endpoint.http_session = own
+            endpoint.http_session = self._session = own
+
+    def _step_aside(self, endpoint: Any) -> None:
+        """Takes the stand-in out of a client, wherever others stand before it, and closes its connections."""
+        mine, self._session = self._session, None
+        if mine is None:
+            return
+        mine.disconnect()
+        place, name = endpoint, "http_session"
+        while isinstance(found := getattr(place, name, None), DirectSession):
+            if found is mine:
+                setattr(place, name, mine.original)
+                return
+            place, name = found, "original"
 
     @property
     def client(self) -> Any:
@@ -251,12 +279,9 @@ class BotoWire:
             events.unregister(event, handler)
         if not self._given:
             opened.client.close()
+            self._session = None
             return
-        endpoint: Any = getattr(opened.client, "_endpoint", None)
-        session = getattr(endpoint, "http_session", None)
-        if isinstance(session, DirectSession):
-            endpoint.http_session = session.original
-            session.disconnect()
+        self._step_aside(getattr(opened.client, "_endpoint", None))
 
     def attempt(self, request: Request, seconds: float) -> dict[str, Any]:
         ends, was_open = time.monotonic() + seconds, self.is_open

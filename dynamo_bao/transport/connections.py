@@ -406,6 +406,9 @@ class _Lookup:
             host, port = self._asked
             self._addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         except OSError as error:
+            if is_foreign(error):  # of a signal's handler, where this is the main thread
+                self._failure = OSError("looking up the host's name was interrupted")
+                raise
             self._failure = error
         except UnicodeError as error:
             self._failure = OSError(f"the host's name cannot be looked up ({error})")

@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from types import FunctionType
 from typing import Any, Final
@@ -22,12 +23,12 @@ from typing import Any, Final
 from attrs import define
 
 from dynamo_bao.errors import ConfigurationError
-from dynamo_bao.transport.connections import Connections, HttpReply, Origin, ReplyLost
+from dynamo_bao.transport.connections import RECEIVED_AT_ONCE, Connections, HttpReply, Origin, ReplyLost
 from dynamo_bao.transport.messages import Outcome, Request, with_outcome
 from dynamo_bao.transport.trust import trusted_context
 from dynamo_bao.wire import longest_reply
 
-_HEADER: Final = re.compile(r"[\t -~\x80-\xff]*\Z")
+_HEADER: Final = re.compile(r"[ -~\x80-\xff]*\Z")
 
 
 @define(eq=False)
@@ -81,10 +82,13 @@ class DirectSession:
         attempt = self._attempt_now()
         if attempt is None:
             return self.original.send(request)
+        longest = longest_reply(attempt.request.operation)
         if not self._is_usual(request.url):
-            return self._send_elsewhere(request, attempt.ends)
+            for name, value in request.headers.items():
+                require_header(name, _text(value))
+            return self._send_elsewhere(request, attempt.ends, longest)
         origin = Origin.of(request.url)
-        data, longest = bytes_of(request, origin), longest_reply(attempt.request.operation)
+        data = bytes_of(request, origin)
         reply = self._connections_to(origin).lease(data, attempt.ends, longest)
         attempt.reply = reply
         return self._respond(request.url, reply)
@@ -100,14 +104,14 @@ class DirectSession:
         self.original.close()
 
     def _connections_to(self, origin: Origin) -> Connections:
-        verify = self.original._verify
+        verify = original_of(self.original)._verify
         file = verify if isinstance(verify, str) else None
         made = Connections(origin, partial(trusted_context, file), *self._limits)
         return self._connections.setdefault(origin, made)
 
     def _is_usual(self, url: str) -> bool:
         """Whether the original session would do what a direct connection does."""
-        original = self.original
+        original = original_of(self.original)
         connections = (getattr(pool, "ConnectionCls", None) for pool in connection_pools())
         try:
             return (
@@ -120,21 +124,24 @@ class DirectSession:
         except AttributeError:  # a session of somebody else's, or of another botocore
             return False
 
-    def _send_elsewhere(self, request: Any, ends: float) -> Any:
+    def _send_elsewhere(self, request: Any, ends: float, longest: int) -> Any:
         """Has the original session send, in a thread that is given up at the end of the time.
 
-        The session itself limits only single reads, and nothing else can stop it.
+        The session itself limits only single reads. What it reads of the body is bounded here, in time and length, so
+        that the thread ends too.
         """
         left = ends - time.monotonic()
         if isinstance(context := getattr(request, "context", None), dict):
             context["read_timeout"] = max(left, 0.001)
+        request.stream_output = True  # the body is read here
         outcome: list[tuple[Any, BaseException | None]] = []
         done = threading.Event()
         variables = contextvars.copy_context()
 
         def work() -> None:
             try:
-                outcome.append((variables.run(self.original.send, request), None))
+                response = variables.run(self.original.send, request)
+                outcome.append((self._read_within(request.url, response, ends, longest), None))
             except BaseException as error:
                 outcome.append((None, error))
             finally:
@@ -148,13 +155,36 @@ class DirectSession:
             raise failure
         return response
 
+    def _read_within(self, url: str, response: Any, ends: float, longest: int) -> Any:
+        """A response of the original session with its whole body, or an error where that is late or too long."""
+        if getattr(response, "_content", b"") is not None:
+            return response  # whoever answered has it
+        body = bytearray()
+        try:
+            for part in response.raw.stream(RECEIVED_AT_ONCE):
+                body += part
+                if len(body) > longest:
+                    raise ReplyLost("too long") from ValueError(
+                        f"the reply is longer than the {longest} bytes its operation can return"
+                    )
+                if time.monotonic() > ends:
+                    raise ReplyLost("time was up") from TimeoutError("the reply did not arrive in time")
+        except BaseException:
+            with suppress(Exception):
+                response.raw.close()
+            raise
+        headers = {name.lower(): _text(value) for name, value in response.headers.items()}
+        return self._respond(url, HttpReply(response.status_code, headers, bytes(body)))
+
     def __getattr__(self, name: str) -> Any:
         return getattr(self.original, name)
 
 
 def original_of(session: Any) -> Any:
     """botocore's own session, whatever stands in its place."""
-    return session.original if isinstance(session, DirectSession) else session
+    while isinstance(session, DirectSession):
+        session = session.original
+    return session
 
 
 def connection_pools() -> tuple[Any, Any]:
@@ -169,6 +199,11 @@ def is_botocores(part: Any) -> bool:
     if isinstance(part, type):
         return part.__module__.split(".")[0] == "botocore"
     return isinstance(part, FunctionType) and f"{os.sep}botocore{os.sep}" in part.__code__.co_filename
+
+
+def _text(value: Any) -> str:
+    """The value of a header, which handlers may have made bytes."""
+    return value.decode("latin-1") if isinstance(value, bytes) else str(value)
 
 
 def require_header(name: str, value: str) -> None:
@@ -200,7 +235,7 @@ def bytes_of(prepared: Any, origin: Origin) -> bytes:
         if name not in prepared.headers:
             lines.append(f"{name}: {value}")
     for name, value in prepared.headers.items():
-        text = value.decode("latin-1") if isinstance(value, bytes) else str(value)
+        text = _text(value)
         require_header(name, text)
         lines.append(f"{name}: {text}")
     require_header("URL", path)

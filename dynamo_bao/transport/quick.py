@@ -19,6 +19,10 @@ from dynamo_bao.transport.boto import Manner, configured_authorities
 from dynamo_bao.transport.connections import Origin
 from dynamo_bao.transport.signing import StaticCredentials
 
+_REGION: Final = re.compile(r"(?![0-9]+\Z)(?!-)[a-zA-Z0-9-]{1,63}(?<!-)\Z")
+"""What botocore takes for the name of a region."""
+_HOST: Final = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)(\.(?!-)[a-z0-9-]{1,63}(?<!-))*\.?\Z")
+"""What botocore takes for the name of a host: none with an underscore."""
 _PLAIN_REGION: Final = re.compile(r"(us|eu|ap|sa|ca|me|af|il|mx)-[a-z]+-\d+\Z")
 """Regions of the standard partition, whose endpoints all look alike."""
 _PRINTED: Final = re.compile(r"[!-~]*\Z")
@@ -98,18 +102,25 @@ def quick_start(
     ):
         return None
     where = f"{(url or f'https://dynamodb.{region}.amazonaws.com').removesuffix('/')}/"
-    if not _is_root(where) or not all(map(_PRINTED.match, (region, *map(str, filter(None, signs))))):
+    if not (
+        _is_root(where) and _REGION.match(region) and all(map(_PRINTED.match, map(str, filter(None, signs))))
+    ):
         return None
     manner = Manner(where, region, "dynamodb", user_agent)
     return Quick(manner, signs, configured_authorities(environment.get("AWS_CA_BUNDLE"), environment))
 
 
 def _is_root(url: str) -> bool:
-    """Whether a URL says no more than where a server is: neither a path, nor a user, nor anything odd."""
+    """Whether a URL says no more than where a server is, in a way that botocore takes too."""
     try:
-        return Origin.of(url).url == url
+        origin = Origin.of(url)
     except ValueError:
         return False
+    return (
+        origin.url == url
+        and len(origin.host) <= 255
+        and (":" in origin.host or bool(_HOST.match(origin.host)))
+    )
 
 
 def _is_plain(environment: Mapping[str, str]) -> bool:
