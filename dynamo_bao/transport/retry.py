@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Final, NoReturn
 
-from dynamo_bao.errors import BaoError, DataFormatError, ThrottledError, WriteOutcomeUnknownError, cause_of
+from dynamo_bao.errors import ServiceError, ThrottledError, WriteOutcomeUnknownError, cause_of
 from dynamo_bao.foreign import is_foreign
 from dynamo_bao.transport.backoff import Backoff
 from dynamo_bao.transport.bulkhead import Place
@@ -239,8 +239,12 @@ def _attempts_after(error: Exception) -> int:
 
 
 def _unread(operation: str, error: Exception) -> Exception:
-    """What a write ends with whose reply was lost or damaged each time; what DynamoDB answered is as it is."""
-    if not (isinstance(error, DataFormatError) or (isinstance(error, BaoError) and hasattr(error, "kwargs"))):
+    """What a write ends with of which a reply was lost or damaged, and that was not answered when it was repeated.
+
+    What DynamoDB found out about the item or the request is as it is.
+    """
+    judged = isinstance(error, ServiceError) and error.code == "ValidationException"
+    if judged or isinstance(error, (ConditionFailed, TransactionCancelled, WriteOutcomeUnknownError)):
         return error
     unknown = WriteOutcomeUnknownError(
         f"{operation}: no reply to it could be read, so that it is not known whether it was carried out ({error}) "
