@@ -53,6 +53,29 @@ def test_an_exception_keeps_the_rest_from_starting(pool: Pool) -> None:
     assert begun == [0, 1, 2]
 
 
+def test_an_exception_of_a_helper_is_the_callers(pool: Pool) -> None:
+    """Also where the caller's own calls went well."""
+    caller, together = threading.current_thread(), threading.Barrier(2, timeout=PATIENCE)
+
+    def call() -> None:
+        together.wait()
+        if threading.current_thread() is not caller:
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        pool.run([call, call], 2)
+
+
+def test_a_pool_may_be_closed_twice_and_before_it_was_used() -> None:
+    """There is nothing left to end then."""
+    pool = Pool()
+    pool.close()
+    together = threading.Barrier(2, timeout=PATIENCE)
+    pool.run([together.wait, together.wait], 2)
+    pool.close()
+    pool.close()
+
+
 def test_closing_waits_for_nobody() -> None:
     """A helper whose reply does not come ends by itself; whoever closes goes on at once."""
     pool, started, release, ended = Pool(), threading.Event(), threading.Event(), threading.Event()
