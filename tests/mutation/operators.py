@@ -40,13 +40,13 @@ CHOSEN = (
 
 
 class ReturnNothing(Operator):  # type: ignore[misc]
-    """Replaces ``return x`` by ``return None``."""
+    """Replaces ``return x`` by ``return None``; not ``return False``, which becomes True by another operator."""
 
     def mutation_positions(self, node: Any) -> Iterator[tuple[Any, Any]]:
         if (
             node.type == "return_stmt"
             and len(node.children) > 1
-            and node.children[1].get_code().strip() != "None"
+            and node.children[1].get_code().strip() not in ("None", "False")
         ):
             yield node.start_pos, node.end_pos
 

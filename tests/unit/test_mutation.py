@@ -42,6 +42,14 @@ def test_what_runs_is_changed_and_annotations_are_not(project: Path) -> None:
     assert not [line for line in after if "OTHER" in line or "int" in line]
 
 
+def test_what_is_false_is_made_true_and_not_none(project: Path) -> None:
+    """Both would be the same to whoever asks whether it is so."""
+    code = "def is_so():\n    return False\n"
+    (project / "code.py").write_text(code)
+    found = {changed_lines(code, one.source(code)) for one in mutants_of(Room("r", ("code.py",), ()))}
+    assert found == {("return False", "return True")}
+
+
 def test_a_sample_is_drawn_by_its_seed(project: Path) -> None:
     """The same seed draws the same, another draws others, and each room gets its share."""
     room = {"r": Room("r", ("code.py",), ())}
