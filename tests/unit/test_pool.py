@@ -76,6 +76,22 @@ def test_a_pool_may_be_closed_twice_and_before_it_was_used() -> None:
     pool.close()
 
 
+def test_closing_ends_the_helper_threads() -> None:
+    """None of them stays behind."""
+    pool, together = Pool(), threading.Barrier(3, timeout=PATIENCE)
+
+    def call() -> threading.Thread:
+        together.wait()
+        return threading.current_thread()
+
+    helpers = set(pool.run([call] * 3, 3)) - {threading.current_thread()}
+    assert len(helpers) == 2
+    pool.close()
+    for helper in helpers:
+        helper.join(PATIENCE)
+        assert not helper.is_alive()
+
+
 def test_closing_waits_for_nobody() -> None:
     """A helper whose reply does not come ends by itself; whoever closes goes on at once."""
     pool, started, release, ended = Pool(), threading.Event(), threading.Event(), threading.Event()
