@@ -131,3 +131,25 @@ def test_the_page_in_the_documentation_has_the_markers() -> None:
     page = report.PAGE.read_text()
     assert page.count(report.BEGIN) == page.count(report.END) == 1
     assert page.index(report.BEGIN) < page.index(report.END)
+
+
+def test_two_checkouts_are_compared() -> None:
+    """Every small operation works, and each has a line with the figures of both."""
+    command = [
+        sys.executable,
+        "-m",
+        "benchmarks.compare",
+        "--base",
+        str(ROOT),
+        "--rounds",
+        "1",
+        "--lives",
+        "1",
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT, env=environment())
+    assert done.returncode == 0, done.stderr
+    rows = [line.split() for line in done.stdout.splitlines()[1:]]
+    assert {"get", "query_page_of_100", "create", "transaction_of_10_saves", "tenant"} <= {
+        row[0] for row in rows
+    }
+    assert all(float(figure) > 0 for row in rows for figure in row[1:5])
