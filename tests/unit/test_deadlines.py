@@ -210,6 +210,14 @@ def test_a_host_that_does_not_exist_is_told() -> None:
         assert isinstance(caught.value.__cause__, socket.gaierror)
 
 
+@pytest.mark.parametrize("host", ["x" * 64, "a..b"])
+def test_a_host_name_that_nobody_can_look_up_is_told(host: str) -> None:
+    """As one that does not exist: nothing was sent."""
+    connections = Connections(Origin(host, 1, False, host), lambda: None, 60.0, 60.0)  # type: ignore[arg-type,return-value]
+    with pytest.raises(NotConnected):
+        connections.exchange(b"x", 60.0)
+
+
 # --- connections that went dark, and old ones ----------------------------------------------------------------
 
 
