@@ -60,7 +60,7 @@ class BaoTask(Task):  # type: ignore[misc]  # Celery has no types
         request = self.request
         if request.called_directly or request.get("bao_session") is not None:
             return batched(super().__call__)(*args, **kwargs)
-        with _run_of(self.name, request, self.batch_context) as session:
+        with _run_of(str(self.name), request, self.batch_context) as session:
             request.bao_session = session
             return self.run(*args, **kwargs)  # as Celery itself does for a run
 

@@ -56,7 +56,7 @@ class BatchContextMiddleware:
         """Answers one request."""
         page = self._service.page(request.META)
         if page is not None:
-            return HttpResponse(page, headers={"Cache-Control": "no-store"})
+            return HttpResponse(page.encode(), headers={"Cache-Control": "no-store"})
         served = self._service.begin(request.META)
         try:
             return self._respond(served, request)
@@ -69,7 +69,7 @@ class BatchContextMiddleware:
         if refusal is None:
             response = served.run(self._get_response, request)
         else:
-            response = HttpResponse(refusal, status=400, content_type="text/plain; charset=utf-8")
+            response = HttpResponse(refusal.encode(), status=400, content_type="text/plain; charset=utf-8")
         served.status = f"{response.status_code} {response.reason_phrase}"
         timing = self._service.timing(served)
         if timing is not None:
