@@ -8,7 +8,7 @@ from typing import Any, Generic
 
 import attr
 
-from dynamo_bao.checkers import Unpack
+from dynamo_bao._compat import Unpack
 from dynamo_bao.definition import Declared, Options, Unresolved, compile_schema, declared_fields, has_fields
 from dynamo_bao.errors import ConfigurationError, suggestion
 from dynamo_bao.fields.text import RelatedField

@@ -14,6 +14,7 @@ from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from typing import Any, Final
 
+from dynamo_bao._foreign_errors import require_data_error
 from dynamo_bao.errors import BaoError, DataFormatError, ValidationError
 from dynamo_bao.fields.base import Field
 from dynamo_bao.fields.documents import (
@@ -27,7 +28,6 @@ from dynamo_bao.fields.documents import (
 from dynamo_bao.fields.moments import EPOCH
 from dynamo_bao.fields.sets import are_texts
 from dynamo_bao.fields.text import is_unicode
-from dynamo_bao.foreign import require_data_error
 from dynamo_bao.items import Stored
 from dynamo_bao.numbers import float_text, number_text, parse_integer
 from dynamo_bao.ulids import is_ulid

@@ -10,6 +10,7 @@ from typing import Any, Final, Generic, TypeVar
 
 from attrs import Factory, define, frozen
 
+from dynamo_bao._foreign_errors import is_foreign
 from dynamo_bao.bulk import Bulk, is_made_here
 from dynamo_bao.changes import Change, Creation, Deleting
 from dynamo_bao.codec import STATE
@@ -24,7 +25,6 @@ from dynamo_bao.errors import (
     WriteOutcomeUnknownError,
 )
 from dynamo_bao.expressions.conditions import is_empty
-from dynamo_bao.foreign import is_foreign
 from dynamo_bao.hooks import run_afterwards
 from dynamo_bao.instances import Home, State, Status, state_of, values_in
 from dynamo_bao.invalidation import invalidate, sessions_to_tell

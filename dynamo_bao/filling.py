@@ -8,12 +8,12 @@ from typing import Any
 
 from attrs import frozen
 
+from dynamo_bao._foreign_errors import require_data_error
 from dynamo_bao.capacity import NOTHING_CONSUMED, Capacity
 from dynamo_bao.codec import STATE
 from dynamo_bao.document_diff import same_stored
 from dynamo_bao.errors import DataFormatError
 from dynamo_bao.fields.base import Field
-from dynamo_bao.foreign import require_data_error
 from dynamo_bao.identities import Identity
 from dynamo_bao.instances import (
     LOADED,

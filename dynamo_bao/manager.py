@@ -12,6 +12,7 @@ from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Any, TypeVar
 
+from dynamo_bao._log_fields import log_fields
 from dynamo_bao.classes import schema_of
 from dynamo_bao.config import DEFAULT_TABLE, NO_TABLE, Settings, load_settings
 from dynamo_bao.cursors import secret_of
@@ -19,7 +20,6 @@ from dynamo_bao.database import DEADLINE_SECONDS, MAX_CONCURRENCY, Database, che
 from dynamo_bao.errors import ConfigurationError, SeveralManagersWarning, suggestion
 from dynamo_bao.fields.moments import NAIVE_WAYS, set_naive_datetimes
 from dynamo_bao.fields.text import RelatedField
-from dynamo_bao.logfields import log_fields
 from dynamo_bao.model import Model
 from dynamo_bao.options import (
     checked_numbers,

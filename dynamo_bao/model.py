@@ -7,9 +7,9 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Literal, TypeVar, overload
 
+from dynamo_bao._compat import Unpack, dataclass_transform
 from dynamo_bao.assignment import assign, refuse_deletion
 from dynamo_bao.capacity import Capacity
-from dynamo_bao.checkers import Unpack, dataclass_transform
 from dynamo_bao.classes import UNCHECKED, Checks, make_model, schema_of
 from dynamo_bao.codec import STATE
 from dynamo_bao.construction import comparable, parts_of, rebuild, values_of

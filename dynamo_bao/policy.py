@@ -11,6 +11,7 @@ from typing import Protocol
 
 from attrs import field, frozen
 
+from dynamo_bao._runtime import is_event_loop_running, is_in_notebook
 from dynamo_bao.errors import (
     BatchContextRequiredError,
     BatchContextWarning,
@@ -18,7 +19,6 @@ from dynamo_bao.errors import (
     ConfigurationError,
     suggestion,
 )
-from dynamo_bao.process import is_event_loop_running, is_in_notebook
 
 _PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 

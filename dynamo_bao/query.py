@@ -9,7 +9,7 @@ from typing import Any, TypedDict
 
 from attrs import frozen
 
-from dynamo_bao.checkers import Unpack
+from dynamo_bao._compat import Unpack
 from dynamo_bao.cursors import seal, unseal
 from dynamo_bao.errors import QueryError, suggestion
 from dynamo_bao.expressions.conditions import AllOf, Condition, all_of

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, Generic, TypeVar
 
-from dynamo_bao.checkers import Unpack
+from dynamo_bao._compat import Unpack
 from dynamo_bao.fields.text import RelatedField
 from dynamo_bao.instances import Status, state_of
 from dynamo_bao.links import remember_related, remembered_related

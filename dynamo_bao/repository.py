@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
-from dynamo_bao.checkers import Unpack
+from dynamo_bao._compat import Unpack
 from dynamo_bao.context import BatchContext
 from dynamo_bao.database import Database
 from dynamo_bao.errors import (

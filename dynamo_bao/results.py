@@ -9,11 +9,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice
 from typing import Any, Generic, TypeVar, overload
 
+from dynamo_bao._foreign_errors import is_foreign
 from dynamo_bao.capacity import Capacity
 from dynamo_bao.database import Database
 from dynamo_bao.errors import ItemNotFoundError, QueryError
 from dynamo_bao.filling import UnknownRow, reached
-from dynamo_bao.foreign import is_foreign
 from dynamo_bao.instances import Status, state_of
 from dynamo_bao.items import Stored
 from dynamo_bao.links import make_peers, remembered_related

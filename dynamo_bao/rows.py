@@ -19,7 +19,7 @@ from typing import Any, TypedDict
 
 import msgspec
 
-from dynamo_bao.foreign import is_foreign
+from dynamo_bao._foreign_errors import is_foreign
 from dynamo_bao.numbers import parse_integer, parse_number
 from dynamo_bao.wire import (
     BATCH_GET_ITEM,

@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
+from dynamo_bao._log_fields import log_fields
 from dynamo_bao.database import Database
 from dynamo_bao.errors import BaoError, QueryError
-from dynamo_bao.logfields import log_fields
 from dynamo_bao.policy import calling_line
 from dynamo_bao.searchtext import ITER_SEARCH_INDEX
 from dynamo_bao.transport.messages import Request

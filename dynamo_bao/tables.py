@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from attrs import frozen
 
+from dynamo_bao._log_fields import log_fields
 from dynamo_bao.database import Database
 from dynamo_bao.errors import ConfigurationError, ServiceError, WriteOutcomeUnknownError
 from dynamo_bao.layout import (
@@ -23,7 +24,6 @@ from dynamo_bao.layout import (
     table_definition,
     ttl_fault,
 )
-from dynamo_bao.logfields import log_fields
 from dynamo_bao.transport.messages import Reply, Request
 from dynamo_bao.transport.outcomes import TableNotFoundError
 from dynamo_bao.wire import (

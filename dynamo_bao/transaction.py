@@ -9,13 +9,13 @@ from typing import Any
 
 from attrs import define
 
+from dynamo_bao._log_fields import log_fields
 from dynamo_bao.changes import Change, Requirement
 from dynamo_bao.context import BatchContext, current_session
 from dynamo_bao.errors import BatchContextError, ItemNotFoundError, TransactionError
 from dynamo_bao.hooks import run_afterwards
 from dynamo_bao.instances import Status, identity_of, state_of
 from dynamo_bao.invalidation import invalidate
-from dynamo_bao.logfields import log_fields
 from dynamo_bao.merging import combined
 from dynamo_bao.registry import managers
 from dynamo_bao.scope import enter_through, open_transaction

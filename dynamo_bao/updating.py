@@ -8,12 +8,12 @@ from typing import Any
 
 from attrs import NOTHING
 
+from dynamo_bao._foreign_errors import is_foreign
+from dynamo_bao._log_fields import log_fields
 from dynamo_bao.changes import Updating
 from dynamo_bao.expressions.conditions import Attribute, Exists, Negation, all_of
-from dynamo_bao.foreign import is_foreign
 from dynamo_bao.instances import new_pending, state_of, unload
 from dynamo_bao.items import Stored
-from dynamo_bao.logfields import log_fields
 from dynamo_bao.schema import Schema
 from dynamo_bao.shapes import IndexShape
 from dynamo_bao.tracking import Known

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Generic, TypeVar
 
-from dynamo_bao.checkers import Unpack
+from dynamo_bao._compat import Unpack
 from dynamo_bao.iteration import FilterLike, Iteration, count, iterate_all, iterate_bucket
 from dynamo_bao.search import SearchAllOptions, SearchOptions, SearchResult, search_all, search_bucket
 

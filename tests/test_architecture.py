@@ -21,12 +21,12 @@ LEVELS: tuple[tuple[str, tuple[str, ...]], ...] = (
     (
         "words and facts",
         (
-            "checkers",
+            "_compat",
             "errors",
-            "logfields",
-            "foreign",
+            "_log_fields",
+            "_foreign_errors",
             "wire",
-            "process",
+            "_runtime",
             "capacity",
             "numbers",
             "ulids",

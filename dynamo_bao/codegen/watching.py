@@ -9,9 +9,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
+from dynamo_bao._log_fields import log_fields
 from dynamo_bao.codegen.files import Generated, StrPath, generate
 from dynamo_bao.errors import BaoError, ConfigurationError
-from dynamo_bao.logfields import log_fields
 from dynamo_bao.modelfiles.files import SUFFIXES
 
 log = logging.getLogger("dynamo_bao.codegen")

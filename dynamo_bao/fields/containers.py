@@ -10,7 +10,7 @@ from functools import partial
 from itertools import repeat
 from typing import Any
 
-from dynamo_bao.checkers import Unpack
+from dynamo_bao._compat import Unpack
 from dynamo_bao.errors import ConfigurationError
 from dynamo_bao.fields.base import Field, FieldOptions, MemberFault, plain_class
 from dynamo_bao.fields.documents import AnythingField, DocumentField, check_depth, checked_name

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from decimal import Decimal
 from typing import Any, Final
 
-from dynamo_bao.checkers import Unpack
+from dynamo_bao._compat import Unpack
 from dynamo_bao.errors import QueryError
 from dynamo_bao.fields.base import Field, FieldOptions
 from dynamo_bao.fields.text import check_unicode

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import attrs
 from attrs import NOTHING, frozen
 
-from dynamo_bao.checkers import Unpack
+from dynamo_bao._compat import Unpack
 from dynamo_bao.errors import ConfigurationError, QueryError, suggestion
 from dynamo_bao.fields.base import Field, FieldOptions, MemberFault
 from dynamo_bao.fields.documents import check_depth

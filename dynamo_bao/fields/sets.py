@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from attrs import NOTHING
 
-from dynamo_bao.checkers import Unpack
+from dynamo_bao._compat import Unpack
 from dynamo_bao.errors import ConfigurationError, QueryError
 from dynamo_bao.fields.base import UNIONS, Field, FieldOptions, MemberFault, plain_class
 from dynamo_bao.fields.documents import check_depth, plain, set_form

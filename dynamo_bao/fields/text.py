@@ -9,7 +9,7 @@ import uuid
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from dynamo_bao.checkers import Unpack
+from dynamo_bao._compat import Unpack
 from dynamo_bao.errors import ConfigurationError, QueryError
 from dynamo_bao.fields.base import Field, FieldOptions
 from dynamo_bao.numbers import integer_key, parse_integer, parse_integer_key

@@ -7,11 +7,11 @@ from functools import partial
 from itertools import islice
 from typing import Any
 
+from dynamo_bao._foreign_errors import is_foreign
 from dynamo_bao.capacity import Capacity
 from dynamo_bao.database import Database
 from dynamo_bao.errors import BatchIncompleteError, ConfigurationError, about
 from dynamo_bao.filling import fill_all
-from dynamo_bao.foreign import is_foreign
 from dynamo_bao.instances import Status, mark_failed, mark_missing, state_of
 from dynamo_bao.items import Stored, place_in
 from dynamo_bao.keys import Key

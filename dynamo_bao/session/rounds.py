@@ -10,12 +10,12 @@ from typing import Any, NamedTuple
 
 from attrs import Factory, define, field
 
+from dynamo_bao._foreign_errors import is_from_signal
+from dynamo_bao._log_fields import log_fields
 from dynamo_bao.capacity import NOTHING_CONSUMED, Capacity
 from dynamo_bao.database import Database, RepeatedWarning
 from dynamo_bao.errors import BudgetExceededError, about as naming
-from dynamo_bao.foreign import is_from_signal
 from dynamo_bao.keys import named
-from dynamo_bao.logfields import log_fields
 from dynamo_bao.policy import calling_line
 from dynamo_bao.session.bindings import BUDGET, Block, Entry, seen
 from dynamo_bao.session.stats import Stats

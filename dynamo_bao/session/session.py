@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager
 from itertools import groupby
 from typing import Any, Protocol, TypeVar
 
+from dynamo_bao._log_fields import log_fields
 from dynamo_bao.capacity import Capacity
 from dynamo_bao.database import Database, checked_throttled_calls
 from dynamo_bao.errors import (
@@ -18,7 +19,6 @@ from dynamo_bao.errors import (
     UncommittedChangesError,
 )
 from dynamo_bao.instances import Home, Instance, Status, state_of
-from dynamo_bao.logfields import log_fields
 from dynamo_bao.session.bindings import TRANSACTION, innermost
 from dynamo_bao.session.flush import Flush
 from dynamo_bao.session.objects import Objects, key_of

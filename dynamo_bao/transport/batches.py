@@ -7,8 +7,8 @@ from typing import Any
 
 from attrs import Factory, define, field, frozen
 
+from dynamo_bao._foreign_errors import is_foreign
 from dynamo_bao.errors import ServiceError
-from dynamo_bao.foreign import is_foreign
 from dynamo_bao.items import Stored, spelled_keys
 from dynamo_bao.keys import Key
 from dynamo_bao.transport.messages import FailedRequest, Reply, Request, RowParser, Transport

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from attrs import Factory, define
 
-from dynamo_bao.foreign import is_foreign
+from dynamo_bao._foreign_errors import is_foreign
 from dynamo_bao.items import Stored, json_list
 from dynamo_bao.keys import Key
 from dynamo_bao.transport.batches import TableKey

@@ -17,9 +17,9 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from typing import Any, Final, NamedTuple, NoReturn
 
+from dynamo_bao._foreign_errors import foreign_cause, leave
+from dynamo_bao._runtime import this_process
 from dynamo_bao.errors import ALSO_BOTOCORES, BaoError, ConfigurationError, DataFormatError
-from dynamo_bao.foreign import foreign_cause, leave
-from dynamo_bao.process import this_process
 from dynamo_bao.transport.connections import REQUEST_TIMEOUT, HttpReply, NotConnected, Origin, ReplyLost
 from dynamo_bao.transport.direct import Attempt, DirectSession
 from dynamo_bao.transport.embedded import EmbeddedEngine

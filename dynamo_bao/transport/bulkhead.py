@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from weakref import WeakSet
 
-from dynamo_bao.process import this_process
+from dynamo_bao._runtime import this_process
 
 Place = tuple[str, "str | None"]
 """What is throttled: a table, and an index of it or None."""

@@ -17,9 +17,9 @@ from urllib.parse import quote
 
 from attrs import Factory, field, frozen
 
+from dynamo_bao._foreign_errors import is_foreign
+from dynamo_bao._runtime import this_process
 from dynamo_bao.errors import BaoError, DataFormatError
-from dynamo_bao.foreign import is_foreign
-from dynamo_bao.process import this_process
 from dynamo_bao.transport.boto import (
     CONNECT_SECONDS,
     BotoWire,

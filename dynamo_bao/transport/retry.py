@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Final, NoReturn
 
+from dynamo_bao._foreign_errors import is_foreign
 from dynamo_bao.errors import ServiceError, ThrottledError, WriteOutcomeUnknownError, cause_of
-from dynamo_bao.foreign import is_foreign
 from dynamo_bao.transport.backoff import Backoff
 from dynamo_bao.transport.bulkhead import Place
 from dynamo_bao.transport.messages import (

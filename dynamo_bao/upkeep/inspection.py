@@ -7,10 +7,10 @@ from typing import Any
 
 from attrs import evolve, field, frozen
 
+from dynamo_bao._foreign_errors import require_data_error
 from dynamo_bao.document_diff import same_stored
 from dynamo_bao.errors import BaoError, ConfigurationError, ValidationError
 from dynamo_bao.expressions.conditions import Attribute, Compare, Condition, Exists, Negation, all_of
-from dynamo_bao.foreign import require_data_error
 from dynamo_bao.identities import Identity
 from dynamo_bao.instances import Home
 from dynamo_bao.keys import Key, Place, place_of

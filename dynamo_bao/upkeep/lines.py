@@ -7,10 +7,10 @@ from typing import Any, BinaryIO, Final
 
 from attrs import NOTHING, field, frozen
 
+from dynamo_bao._foreign_errors import require_data_error
 from dynamo_bao.errors import UnknownFieldError, ValidationError, suggestion
 from dynamo_bao.fields.base import Field
 from dynamo_bao.fields.documents import from_document
-from dynamo_bao.foreign import require_data_error
 from dynamo_bao.identities import Identity
 from dynamo_bao.schema import Schema
 from dynamo_bao.upkeep.jsonlines import LONGEST_LINE, MORE, field_json, field_typed, parse_line, typed

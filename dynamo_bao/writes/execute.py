@@ -8,6 +8,7 @@ from typing import Any
 
 from attrs import define, field, frozen
 
+from dynamo_bao._foreign_errors import is_foreign
 from dynamo_bao.database import Database
 from dynamo_bao.document_diff import same_stored
 from dynamo_bao.errors import (
@@ -22,7 +23,6 @@ from dynamo_bao.errors import (
 )
 from dynamo_bao.expressions.conditions import Attribute, Compare
 from dynamo_bao.fields.text import VersionField
-from dynamo_bao.foreign import is_foreign
 from dynamo_bao.keys import Key
 from dynamo_bao.tracking import Known
 from dynamo_bao.transport.messages import Outcome, Reply, Request, RowParser, returned_item, with_outcome

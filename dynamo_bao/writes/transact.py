@@ -5,8 +5,8 @@ from __future__ import annotations
 import uuid
 from collections.abc import Sequence
 
+from dynamo_bao._foreign_errors import is_foreign
 from dynamo_bao.errors import BaoError, WriteOutcomeUnknownError, cause_of
-from dynamo_bao.foreign import is_foreign
 from dynamo_bao.transport.messages import Request
 from dynamo_bao.transport.outcomes import TransactionCancelled
 from dynamo_bao.wire import TRANSACT_WRITE_ITEMS
