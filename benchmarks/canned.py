@@ -38,7 +38,7 @@ from dynamo_bao import (
     run_with_batch_context,
     transaction,
 )
-from dynamo_bao.transport import connections
+from dynamo_bao.dynamodb.transport import http
 
 PAGE = 100
 WRITTEN = 25
@@ -359,8 +359,8 @@ def main() -> None:
     """Measures what each line of the input asks for, such as ``{"row": "get", "count": 100}``."""
     output, sys.stdout = sys.stdout, sys.stderr
     table = Table()
-    connect: Any = lambda self, ends: connections.Connection(AnsweringSocket(table))  # type: ignore[arg-type]  # noqa: E731
-    connections.Connections._connected = connect  # type: ignore[method-assign]
+    connect: Any = lambda self, ends: http.Connection(AnsweringSocket(table))  # type: ignore[arg-type]  # noqa: E731
+    http.Connections._connected = connect  # type: ignore[method-assign]
     os.environ.update(AWS_ACCESS_KEY_ID="benchmark", AWS_SECRET_ACCESS_KEY="benchmark")
     models = [Person, Member, Document, Note]
     with init_models(models=models, table_name="t", region="us-east-1", endpoint_url="http://127.0.0.1:9/"):

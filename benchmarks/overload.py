@@ -13,9 +13,9 @@ import threading
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from dynamo_bao.dynamodb.transport.messages import AttemptFailed, Clock, Outcome, Request
+from dynamo_bao.dynamodb.transport.retry import RetryingTransport
 from dynamo_bao.errors import ThrottledError
-from dynamo_bao.transport.messages import AttemptFailed, Clock, Outcome, Request
-from dynamo_bao.transport.retry import RetryingTransport
 
 REQUEST_SECONDS = 0.005
 """How long an attempt takes, one that is throttled too."""

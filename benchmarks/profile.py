@@ -34,9 +34,17 @@ from benchmarks.server import canned_server
 BEGIN, END = "<!-- profile: begin (made by `make profile`) -->", "<!-- profile: end -->"
 PROFILED = ("batch_get", "get", "query", "put", "batch_write")
 PARTS = {
-    "parsing of the reply, checks of it": ("dynamo_bao.transport.integrity", "dynamo_bao.rows"),
-    "sending, signing, receiving (the kernel too)": ("dynamo_bao.transport", "http and sockets"),
-    "items to values and back": ("made code", "dynamo_bao.codec", "dynamo_bao.fields", "dynamo_bao.numbers"),
+    "parsing of the reply, checks of it": (
+        "dynamo_bao.dynamodb.transport.integrity",
+        "dynamo_bao.dynamodb.rows",
+    ),
+    "sending, signing, receiving (the kernel too)": ("dynamo_bao.dynamodb.transport", "http and sockets"),
+    "items to values and back": (
+        "made code",
+        "dynamo_bao.codec",
+        "dynamo_bao.fields",
+        "dynamo_bao.dynamodb.numbers",
+    ),
     "sessions: lookups, rounds, figures, plans": ("dynamo_bao.session", "dynamo_bao.policy"),
     "reading the fields, and the loop of the benchmark": ("the benchmark",),
 }

@@ -24,10 +24,10 @@ from dynamo_bao import (
     init_models,
     run_with_batch_context,
 )
-from dynamo_bao.database import Database
+from dynamo_bao.dynamodb.table import Database
+from dynamo_bao.dynamodb.transport.messages import Request
 from dynamo_bao.session.rounds import open_round
 from dynamo_bao.session.session import Session
-from dynamo_bao.transport.messages import Request
 from tests.support.engines import Engines
 
 ROUND_TRIP = 0.020

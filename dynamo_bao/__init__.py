@@ -4,13 +4,23 @@ Inside ``with run_with_batch_context():`` key lookups are collected, and the fir
 fetches all that is pending in as few ``BatchGetItem`` requests as possible.
 """
 
-from dynamo_bao.capacity import Capacity
 from dynamo_bao.context import (
     batched,
     current_session,
     get_batch_context_capacity,
     is_inside_batch_context,
     run_with_batch_context,
+)
+from dynamo_bao.dynamodb.capacity import Capacity
+from dynamo_bao.dynamodb.expressions.parser import Value, where
+from dynamo_bao.dynamodb.expressions.update_values import (
+    AddMembers,
+    Append,
+    DropMembers,
+    IfMissing,
+    Increment,
+    Prepend,
+    Remove,
 )
 from dynamo_bao.errors import (
     BaoError,
@@ -45,16 +55,6 @@ from dynamo_bao.errors import (
     ValidationError,
     VersionConflictError,
     WriteOutcomeUnknownError,
-)
-from dynamo_bao.expressions.dicts import Value, where
-from dynamo_bao.expressions.values import (
-    AddMembers,
-    Append,
-    DropMembers,
-    IfMissing,
-    Increment,
-    Prepend,
-    Remove,
 )
 from dynamo_bao.fields import (
     BinaryField,

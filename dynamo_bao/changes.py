@@ -11,7 +11,11 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
-from dynamo_bao.document_diff import edited, same_stored
+from dynamo_bao.dynamodb.document_diff import edited, same_stored
+from dynamo_bao.dynamodb.expressions.conditions import Attribute, Compare, Condition, Exists, Negation, all_of
+from dynamo_bao.dynamodb.items import Stored, plain_item
+from dynamo_bao.dynamodb.keys import Key
+from dynamo_bao.dynamodb.service import AttributeValue, Item
 from dynamo_bao.errors import (
     BaoError,
     ConditionalError,
@@ -20,7 +24,6 @@ from dynamo_bao.errors import (
     VersionConflictError,
     WriteOutcomeUnknownError,
 )
-from dynamo_bao.expressions.conditions import Attribute, Compare, Condition, Exists, Negation, all_of
 from dynamo_bao.fields.base import Field
 from dynamo_bao.fields.text import VersionField
 from dynamo_bao.filling import absorb, absorb_own, fill, new_loaded
@@ -36,8 +39,6 @@ from dynamo_bao.instances import (
     state_of,
     unload,
 )
-from dynamo_bao.items import Stored, plain_item
-from dynamo_bao.keys import Key
 from dynamo_bao.schema import Schema
 from dynamo_bao.session.partitions import Touched
 from dynamo_bao.session.session import Session
@@ -45,7 +46,6 @@ from dynamo_bao.shapes import IndexShape
 from dynamo_bao.sharing import Sharing
 from dynamo_bao.tenancy import bound_tenant
 from dynamo_bao.tracking import Known, Loaded, form_of
-from dynamo_bao.wire import AttributeValue, Item
 from dynamo_bao.writes.actions import STORED, Action, WritePlan
 from dynamo_bao.writes.execute import VERSIONS
 from dynamo_bao.writes.parts import Parts, left_by

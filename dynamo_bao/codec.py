@@ -15,6 +15,19 @@ from decimal import Decimal
 from typing import Any, Final
 
 from dynamo_bao._foreign_errors import require_data_error
+from dynamo_bao.dynamodb.items import Stored
+from dynamo_bao.dynamodb.numbers import float_text, number_text, parse_integer
+from dynamo_bao.dynamodb.service import (
+    INDEX_IDS,
+    MAX_ITEM_BYTES,
+    MAX_PARTITION_KEY_BYTES,
+    MAX_SORT_KEY_BYTES,
+    PK,
+    SK,
+    AttributeValue,
+    Item,
+    slot_of,
+)
 from dynamo_bao.errors import BaoError, DataFormatError, ValidationError
 from dynamo_bao.fields.base import Field
 from dynamo_bao.fields.documents import (
@@ -28,20 +41,7 @@ from dynamo_bao.fields.documents import (
 from dynamo_bao.fields.moments import EPOCH
 from dynamo_bao.fields.sets import are_texts
 from dynamo_bao.fields.text import is_unicode
-from dynamo_bao.items import Stored
-from dynamo_bao.numbers import float_text, number_text, parse_integer
 from dynamo_bao.ulids import is_ulid
-from dynamo_bao.wire import (
-    INDEX_IDS,
-    MAX_ITEM_BYTES,
-    MAX_PARTITION_KEY_BYTES,
-    MAX_SORT_KEY_BYTES,
-    PK,
-    SK,
-    AttributeValue,
-    Item,
-    slot_of,
-)
 
 STATE: Final = "_bao_state"
 """Under which name an instance's ``__dict__`` holds its state, ahead of the values of its fields."""
@@ -196,7 +196,7 @@ def _as_key_says(field: Field) -> Callable[[AttributeValue | None, Any], Any]:
 def compile_row_decoder(model: str, fields: Iterable[Field], keys: Sequence[str], decode: Decode) -> Decode:
     """A decoder of rows, as `compile_decoder` makes one of items; what it cannot read at a glance is for `decode`."""
     # Imported here: it takes a compiled module, needed only once there are rows.
-    from dynamo_bao.rows import ROW_READERS, attribute_of, item_of
+    from dynamo_bao.dynamodb.rows import ROW_READERS, attribute_of, item_of
 
     names = {**NAMES, **ROW_READERS, "_attribute": attribute_of}
     names["_attribute_or_none"] = lambda value: None if value is None else attribute_of(value)

@@ -14,7 +14,13 @@ from dynamo_bao._foreign_errors import is_foreign
 from dynamo_bao.bulk import Bulk, is_made_here
 from dynamo_bao.changes import Change, Creation, Deleting
 from dynamo_bao.codec import STATE
-from dynamo_bao.database import Database
+from dynamo_bao.dynamodb.expressions.conditions import is_empty
+from dynamo_bao.dynamodb.keys import Key, named
+from dynamo_bao.dynamodb.service import Item
+from dynamo_bao.dynamodb.table import Database
+from dynamo_bao.dynamodb.transport.batch_write import BatchWritten, in_batches, write_batch
+from dynamo_bao.dynamodb.transport.error_mapping import may_be_done
+from dynamo_bao.dynamodb.transport.messages import FailedRequest, Reply, Request
 from dynamo_bao.errors import (
     BaoError,
     BatchIncompleteError,
@@ -24,11 +30,9 @@ from dynamo_bao.errors import (
     ValidationError,
     WriteOutcomeUnknownError,
 )
-from dynamo_bao.expressions.conditions import is_empty
 from dynamo_bao.hooks import run_afterwards
 from dynamo_bao.instances import Home, State, Status, state_of, values_in
 from dynamo_bao.invalidation import invalidate, sessions_to_tell
-from dynamo_bao.keys import Key, named
 from dynamo_bao.lazy import not_stored_yet, require_present
 from dynamo_bao.merging import combined
 from dynamo_bao.schema import Schema
@@ -37,10 +41,6 @@ from dynamo_bao.sending import deadline_of, round_of
 from dynamo_bao.session.rounds import NAMED_KEYS
 from dynamo_bao.session.session import Session
 from dynamo_bao.session.work import CommitFigures, Entry
-from dynamo_bao.transport.batchwrites import BatchWritten, in_batches, write_batch
-from dynamo_bao.transport.messages import FailedRequest, Reply, Request
-from dynamo_bao.transport.outcomes import may_be_done
-from dynamo_bao.wire import Item
 from dynamo_bao.writes.execute import Write
 from dynamo_bao.writes.transact import run_together
 from dynamo_bao.writing import note_doubt, write_through

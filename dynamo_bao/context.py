@@ -7,7 +7,7 @@ from collections.abc import Callable, Generator
 from functools import partial, wraps
 from typing import Any, ParamSpec, TypeVar, overload
 
-from dynamo_bao.capacity import Capacity
+from dynamo_bao.dynamodb.capacity import Capacity
 from dynamo_bao.session.bindings import SESSION, TENANT, Block, Entry, Steps, innermost
 from dynamo_bao.session.owner import current_owner
 from dynamo_bao.session.session import Session

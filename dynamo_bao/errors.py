@@ -409,7 +409,7 @@ def __getattr__(name: str) -> Any:
     if name in ALSO_BOTOCORES:
         import importlib
 
-        return importlib.import_module("dynamo_bao.transport.boto").class_of_both(name)
+        return importlib.import_module("dynamo_bao.dynamodb.transport.botocore").class_of_both(name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Generic, TypedDict, TypeVar
 
 from dynamo_bao.cursors import seal, unseal
+from dynamo_bao.dynamodb.expressions.conditions import AllOf, AnyOf, Condition, Negation
+from dynamo_bao.dynamodb.expressions.parser import condition_from
+from dynamo_bao.dynamodb.expressions.renderer import Placeholders, render_condition
+from dynamo_bao.dynamodb.service import ITER_INDEX, ITER_SK, SEARCH_TEXT
 from dynamo_bao.errors import ConfigurationError, QueryError
-from dynamo_bao.expressions.conditions import AllOf, AnyOf, Condition, Negation
-from dynamo_bao.expressions.dicts import condition_from
-from dynamo_bao.expressions.render import Placeholders, render_condition
 from dynamo_bao.filling import UnknownRow, reached
 from dynamo_bao.instances import Home
 from dynamo_bao.links import make_peers
@@ -19,7 +20,6 @@ from dynamo_bao.schema import Schema
 from dynamo_bao.scope import enter
 from dynamo_bao.searchtext import ITER_SEARCH_INDEX
 from dynamo_bao.walk import Page, Walk
-from dynamo_bao.wire import ITER_INDEX, ITER_SK, SEARCH_TEXT
 
 B = TypeVar("B")
 

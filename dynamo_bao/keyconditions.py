@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from dynamo_bao.errors import QueryError, ValidationError
-from dynamo_bao.expressions.conditions import (
+from dynamo_bao.dynamodb.expressions.conditions import (
     EMPTY,
     AllOf,
     Attribute,
@@ -16,10 +15,11 @@ from dynamo_bao.expressions.conditions import (
     Condition,
     all_of,
 )
-from dynamo_bao.expressions.dicts import OperandError, condition_from, equality, plain_operand
+from dynamo_bao.dynamodb.expressions.parser import OperandError, condition_from, equality, plain_operand
+from dynamo_bao.dynamodb.service import PK, SK
+from dynamo_bao.errors import QueryError, ValidationError
 from dynamo_bao.instances import Home
 from dynamo_bao.shapes import MODEL_PREFIX, IndexShape, Part, PrimaryShape
-from dynamo_bao.wire import PK, SK
 
 _LOWER: Final = frozenset((">", ">="))
 _UPPER: Final = frozenset(("<", "<="))

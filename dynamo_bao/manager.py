@@ -16,7 +16,22 @@ from dynamo_bao._log_fields import log_fields
 from dynamo_bao.classes import schema_of
 from dynamo_bao.config import DEFAULT_TABLE, NO_TABLE, Settings, load_settings
 from dynamo_bao.cursors import secret_of
-from dynamo_bao.database import DEADLINE_SECONDS, MAX_CONCURRENCY, Database, checked_throttled_calls
+from dynamo_bao.dynamodb.table import DEADLINE_SECONDS, MAX_CONCURRENCY, Database, checked_throttled_calls
+from dynamo_bao.dynamodb.table_admin import (
+    TableUpdate,
+    create_table,
+    delete_table,
+    pending_update,
+    update_table,
+)
+from dynamo_bao.dynamodb.transport.factory import (
+    boto_transport,
+    checked_path,
+    checked_reply_check,
+    embedded_transport,
+    given_transport,
+)
+from dynamo_bao.dynamodb.transport.messages import MAX_THROTTLED_CALLS, Transport
 from dynamo_bao.errors import ConfigurationError, SeveralManagersWarning, suggestion
 from dynamo_bao.fields.moments import NAIVE_WAYS, set_naive_datetimes
 from dynamo_bao.fields.text import RelatedField
@@ -49,15 +64,6 @@ from dynamo_bao.relations import mapped_method, mapped_name, parent_query_name, 
 from dynamo_bao.repository import Repository
 from dynamo_bao.session.bindings import MANAGER, Block, Entry
 from dynamo_bao.session.rounds import Round, SentRequest
-from dynamo_bao.tables import TableUpdate, create_table, delete_table, pending_update, update_table
-from dynamo_bao.transport.messages import MAX_THROTTLED_CALLS, Transport
-from dynamo_bao.transport.opening import (
-    boto_transport,
-    checked_path,
-    checked_reply_check,
-    embedded_transport,
-    given_transport,
-)
 
 log = standard_logging.getLogger("dynamo_bao.manager")
 

@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from typing import Any, TypeVar
 
 from dynamo_bao.changes import Change, Creation, Deleting, Requirement, Saving, absolute
-from dynamo_bao.document_diff import edited
+from dynamo_bao.dynamodb.document_diff import edited
+from dynamo_bao.dynamodb.expressions.conditions import all_of, is_empty
 from dynamo_bao.errors import ConditionalError, ItemNotFoundError, QueryError
-from dynamo_bao.expressions.conditions import all_of, is_empty
 from dynamo_bao.fields.base import Field
 from dynamo_bao.tracking import Known, form_of
 from dynamo_bao.writes.actions import WritePlan

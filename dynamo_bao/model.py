@@ -9,13 +9,13 @@ from typing import Any, ClassVar, Literal, TypeVar, overload
 
 from dynamo_bao._compat import Unpack, dataclass_transform
 from dynamo_bao.assignment import assign, refuse_deletion
-from dynamo_bao.capacity import Capacity
 from dynamo_bao.classes import UNCHECKED, Checks, make_model, schema_of
 from dynamo_bao.codec import STATE
 from dynamo_bao.construction import comparable, parts_of, rebuild, values_of
 from dynamo_bao.constructors import constructor_of
 from dynamo_bao.context import is_inside_batch_context
 from dynamo_bao.definition import Declared, Options
+from dynamo_bao.dynamodb.capacity import Capacity
 from dynamo_bao.errors import ValidationError
 from dynamo_bao.fields.calendar import DateField, DurationField, TimeField
 from dynamo_bao.fields.containers import ListField, MapField

@@ -11,10 +11,10 @@ import time
 from typing import Any
 from urllib.parse import urlsplit
 
+from dynamo_bao.dynamodb.service import BATCH_GET_ITEM, BATCH_WRITE_ITEM, TRANSACT_WRITE_ITEMS
 from dynamo_bao.errors import ConfigurationError
 from dynamo_bao.manager import Manager
 from dynamo_bao.session.rounds import Round, SentRequest
-from dynamo_bao.wire import BATCH_GET_ITEM, BATCH_WRITE_ITEM, TRANSACT_WRITE_ITEMS
 
 BATCHES = frozenset({BATCH_GET_ITEM, BATCH_WRITE_ITEM, TRANSACT_WRITE_ITEMS})
 """The operations that carry several at once."""
@@ -101,7 +101,7 @@ class _Metrics:
             self._throttles.add(1, {**common, **reason})
         for kind, units in (("read", sent.capacity.read), ("write", sent.capacity.write)):
             if units:
-                self._capacity.add(units, {**common, "dynamo_bao.capacity.kind": kind})
+                self._capacity.add(units, {**common, "dynamo_bao.dynamodb.capacity.kind": kind})
 
     def flush(self, done: Round) -> None:
         """Counts a round that answered pending lookups or queries."""

@@ -6,10 +6,9 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
-from dynamo_bao.document_diff import Edit
-from dynamo_bao.errors import QueryError, UnknownFieldError, ValidationError, suggestion
-from dynamo_bao.expressions.paths import PathLike, Steps, shown, steps_of
-from dynamo_bao.expressions.values import (
+from dynamo_bao.dynamodb.document_diff import Edit
+from dynamo_bao.dynamodb.expressions.paths import PathLike, Steps, shown, steps_of
+from dynamo_bao.dynamodb.expressions.update_values import (
     AddMembers,
     Append,
     ChangeValue,
@@ -19,6 +18,8 @@ from dynamo_bao.expressions.values import (
     Prepend,
     Remove,
 )
+from dynamo_bao.dynamodb.service import AttributeValue
+from dynamo_bao.errors import QueryError, UnknownFieldError, ValidationError, suggestion
 from dynamo_bao.fields.base import Field
 from dynamo_bao.fields.containers import ListField
 from dynamo_bao.fields.documents import AnythingField
@@ -27,7 +28,6 @@ from dynamo_bao.fields.numeric import CounterField, DecimalField, FloatField, In
 from dynamo_bao.fields.sets import SetField
 from dynamo_bao.fields.text import VersionField
 from dynamo_bao.schema import Schema, part_of
-from dynamo_bao.wire import AttributeValue
 from dynamo_bao.writes.parts import FieldShape, Parts
 from dynamo_bao.writes.plans import Delta, Members, indexed_names
 

@@ -7,10 +7,10 @@ from typing import Any
 
 from attrs import frozen
 
+from dynamo_bao.dynamodb.expressions.conditions import Condition
+from dynamo_bao.dynamodb.expressions.parser import OperandError, operation, size_compared
+from dynamo_bao.dynamodb.expressions.paths import PathLike, Steps, shown
 from dynamo_bao.errors import QueryError, suggestion
-from dynamo_bao.expressions.conditions import Condition
-from dynamo_bao.expressions.dicts import OperandError, operation, size_compared
-from dynamo_bao.expressions.paths import PathLike, Steps, shown
 from dynamo_bao.schema import Schema
 
 

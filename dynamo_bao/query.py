@@ -11,21 +11,21 @@ from attrs import frozen
 
 from dynamo_bao._compat import Unpack
 from dynamo_bao.cursors import seal, unseal
+from dynamo_bao.dynamodb.expressions.conditions import AllOf, Condition, all_of
+from dynamo_bao.dynamodb.expressions.parser import condition_from
+from dynamo_bao.dynamodb.expressions.renderer import Placeholders, render_condition
+from dynamo_bao.dynamodb.items import Stored, plain_item
+from dynamo_bao.dynamodb.service import PK, QUERY, SK, Item, index_key_names
+from dynamo_bao.dynamodb.transport.messages import Request
 from dynamo_bao.errors import QueryError, suggestion
-from dynamo_bao.expressions.conditions import AllOf, Condition, all_of
-from dynamo_bao.expressions.dicts import condition_from
-from dynamo_bao.expressions.render import Placeholders, render_condition
 from dynamo_bao.filling import UnknownRow, fill, new_of_rows
 from dynamo_bao.instances import Home, Status, state_of
-from dynamo_bao.items import Stored, plain_item
 from dynamo_bao.keyconditions import key_condition
 from dynamo_bao.rowtypes import row_type
 from dynamo_bao.scope import enter, enter_through, session_now
 from dynamo_bao.session.partitions import ModelSpot, Partition, RememberedQuery
 from dynamo_bao.session.session import Session
 from dynamo_bao.shapes import IndexShape, PrimaryShape
-from dynamo_bao.transport.messages import Request
-from dynamo_bao.wire import PK, QUERY, SK, Item, index_key_names
 
 DIRECTIONS = ("ASC", "DESC")
 

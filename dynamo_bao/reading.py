@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from dynamo_bao.capacity import Capacity
+from dynamo_bao.dynamodb.capacity import Capacity
+from dynamo_bao.dynamodb.items import Stored, place_in
+from dynamo_bao.dynamodb.keys import Key
+from dynamo_bao.dynamodb.service import GET_ITEM, Item
+from dynamo_bao.dynamodb.transport.batch_get import fetch_batch
+from dynamo_bao.dynamodb.transport.messages import Request, returned_item
 from dynamo_bao.errors import BatchIncompleteError, about, cause_of
 from dynamo_bao.filling import fill
 from dynamo_bao.identities import Identity
 from dynamo_bao.instances import Home, identity_of, mark_missing, new_pending, state_of, unload
-from dynamo_bao.items import Stored, place_in
-from dynamo_bao.keys import Key
 from dynamo_bao.rowtypes import row_type_of_one
 from dynamo_bao.sending import deadline_of, round_of, send
 from dynamo_bao.session.lookups import plan_reads
 from dynamo_bao.session.session import Session
-from dynamo_bao.transport.batches import fetch_batch
-from dynamo_bao.transport.messages import Request, returned_item
-from dynamo_bao.wire import GET_ITEM, Item
 
 
 def get_item(

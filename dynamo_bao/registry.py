@@ -6,7 +6,7 @@ import sys
 import weakref
 from typing import Any, Protocol, TypeVar
 
-from dynamo_bao.database import Database
+from dynamo_bao.dynamodb.table import Database
 from dynamo_bao.errors import ConfigurationError, suggestion
 from dynamo_bao.repository import Repository
 from dynamo_bao.session.bindings import MANAGER, innermost, seen

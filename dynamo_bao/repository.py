@@ -8,7 +8,8 @@ from typing import Any, Protocol, TypeVar
 
 from dynamo_bao._compat import Unpack
 from dynamo_bao.context import BatchContext
-from dynamo_bao.database import Database
+from dynamo_bao.dynamodb.expressions.parser import where
+from dynamo_bao.dynamodb.table import Database
 from dynamo_bao.errors import (
     ConfigurationError,
     DataFormatError,
@@ -16,7 +17,6 @@ from dynamo_bao.errors import (
     ValidationError,
     suggestion,
 )
-from dynamo_bao.expressions.dicts import where
 from dynamo_bao.fields.text import RelatedField
 from dynamo_bao.identities import Identity
 from dynamo_bao.instances import Home, Status, state_of

@@ -10,20 +10,20 @@ from itertools import chain, islice
 from typing import Any, Generic, TypeVar, overload
 
 from dynamo_bao._foreign_errors import is_foreign
-from dynamo_bao.capacity import Capacity
-from dynamo_bao.database import Database
+from dynamo_bao.dynamodb.capacity import Capacity
+from dynamo_bao.dynamodb.items import Stored
+from dynamo_bao.dynamodb.service import Item
+from dynamo_bao.dynamodb.table import Database
+from dynamo_bao.dynamodb.transport.messages import Reply, Request
 from dynamo_bao.errors import ItemNotFoundError, QueryError
 from dynamo_bao.filling import UnknownRow, reached
 from dynamo_bao.instances import Status, state_of
-from dynamo_bao.items import Stored
 from dynamo_bao.links import make_peers, remembered_related
 from dynamo_bao.loading import Wish, load_relations
 from dynamo_bao.query import Query
 from dynamo_bao.sending import send
 from dynamo_bao.session.partitions import RememberedQuery
 from dynamo_bao.session.session import Session
-from dynamo_bao.transport.messages import Reply, Request
-from dynamo_bao.wire import Item
 
 M = TypeVar("M")
 

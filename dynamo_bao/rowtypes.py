@@ -5,9 +5,9 @@ from __future__ import annotations
 from functools import lru_cache
 
 from dynamo_bao.codec import row_attributes
+from dynamo_bao.dynamodb.service import PK, SK
+from dynamo_bao.dynamodb.transport.messages import RowParser
 from dynamo_bao.schema import Schema
-from dynamo_bao.transport.messages import RowParser
-from dynamo_bao.wire import PK, SK
 
 MOST_SLOTS = 200
 """Of how many attributes a row is at most: each takes time, also where an item does not have it."""
@@ -20,7 +20,7 @@ def row_type(*schemas: Schema) -> RowParser | None:
     That is where an attribute has several types, or there are so many of them that dicts take less time.
     """
     # Imported here: it takes a compiled module, needed only once something is asked for.
-    from dynamo_bao.rows import RowType
+    from dynamo_bao.dynamodb.rows import RowType
 
     attributes: dict[str, str | None] = {PK: "S", SK: "S"}
     for schema in schemas:

@@ -24,18 +24,11 @@ from dynamo_bao.codec import (
     source_of,
     unreadable,
 )
-from dynamo_bao.errors import ConfigurationError, DataFormatError, QueryError, ValidationError, suggestion
-from dynamo_bao.expressions.conditions import Attribute
-from dynamo_bao.expressions.paths import Steps, shown, steps_of
-from dynamo_bao.expressions.render import UserPath
-from dynamo_bao.fields.base import Field
-from dynamo_bao.fields.documents import JsonField, plain, to_document
-from dynamo_bao.fields.nested import NestedField
-from dynamo_bao.fields.sets import SetField
-from dynamo_bao.fields.text import BinaryField, RelatedField, VersionField
-from dynamo_bao.identities import Identity, IdentityOf, KeyOf, TextKeys, no_identity, no_key
-from dynamo_bao.items import Stored, place_in, plain_item
-from dynamo_bao.keys import (
+from dynamo_bao.dynamodb.expressions.conditions import Attribute
+from dynamo_bao.dynamodb.expressions.paths import Steps, shown, steps_of
+from dynamo_bao.dynamodb.expressions.renderer import UserPath
+from dynamo_bao.dynamodb.items import Stored, place_in, plain_item
+from dynamo_bao.dynamodb.keys import (
     SEPARATOR,
     Key,
     bucket_of,
@@ -45,11 +38,18 @@ from dynamo_bao.keys import (
     sort_text,
     tenant_mark,
 )
-from dynamo_bao.numbers import number_text
+from dynamo_bao.dynamodb.numbers import number_text
+from dynamo_bao.dynamodb.service import ITER_PK, ITER_SK, PK, SEARCH_TEXT, SK, AttributeValue, Item
+from dynamo_bao.errors import ConfigurationError, DataFormatError, QueryError, ValidationError, suggestion
+from dynamo_bao.fields.base import Field
+from dynamo_bao.fields.documents import JsonField, plain, to_document
+from dynamo_bao.fields.nested import NestedField
+from dynamo_bao.fields.sets import SetField
+from dynamo_bao.fields.text import BinaryField, RelatedField, VersionField
+from dynamo_bao.identities import Identity, IdentityOf, KeyOf, TextKeys, no_identity, no_key
 from dynamo_bao.searchtext import SearchConfig, field_texts, normalise_term, search_text, spellings
 from dynamo_bao.shapes import ConstraintShape, IndexShape, Part, PrimaryShape
 from dynamo_bao.spelling import Spell, compile_spelling, with_members
-from dynamo_bao.wire import ITER_PK, ITER_SK, PK, SEARCH_TEXT, SK, AttributeValue, Item
 
 _ORDERING = frozenset(("<", "<=", ">", ">="))
 

@@ -6,7 +6,7 @@ import sys
 from typing import Any
 
 from dynamo_bao.context import current_session
-from dynamo_bao.database import Database
+from dynamo_bao.dynamodb.table import Database
 from dynamo_bao.errors import TenantMismatchError
 from dynamo_bao.instances import State, state_of
 from dynamo_bao.policy import AllowDirect

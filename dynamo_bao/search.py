@@ -18,9 +18,10 @@ from attrs import asdict, frozen
 
 from dynamo_bao.context import BatchContext
 from dynamo_bao.cursors import seal, unseal
+from dynamo_bao.dynamodb.expressions.conditions import Attribute, Condition, Contains, all_of, any_of
+from dynamo_bao.dynamodb.expressions.parser import condition_from
+from dynamo_bao.dynamodb.service import SEARCH_TEXT, Item
 from dynamo_bao.errors import ConfigurationError, QueryError
-from dynamo_bao.expressions.conditions import Attribute, Condition, Contains, all_of, any_of
-from dynamo_bao.expressions.dicts import condition_from
 from dynamo_bao.filling import UnknownRow, reached
 from dynamo_bao.identities import Identity
 from dynamo_bao.instances import Home, Status, state_of, unload
@@ -33,7 +34,6 @@ from dynamo_bao.searchcost import SearchCost
 from dynamo_bao.searchtext import OPERATORS, SearchConfig, Term, terms_of
 from dynamo_bao.session.session import Session
 from dynamo_bao.walk import Page, Walk, identities_in, load_weakly
-from dynamo_bao.wire import SEARCH_TEXT, Item
 
 T = TypeVar("T")
 

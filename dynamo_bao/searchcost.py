@@ -6,13 +6,13 @@ import logging
 from collections.abc import Sequence
 
 from dynamo_bao._log_fields import log_fields
-from dynamo_bao.database import Database
+from dynamo_bao.dynamodb.service import DESCRIBE_TABLE
+from dynamo_bao.dynamodb.table import Database
+from dynamo_bao.dynamodb.transport.messages import Request
 from dynamo_bao.errors import BaoError, QueryError
 from dynamo_bao.policy import calling_line
 from dynamo_bao.searchtext import ITER_SEARCH_INDEX
-from dynamo_bao.transport.messages import Request
 from dynamo_bao.walk import Page
-from dynamo_bao.wire import DESCRIBE_TABLE
 
 log = logging.getLogger("dynamo_bao.search")
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from dynamo_bao.database import Database
+from dynamo_bao.dynamodb.table import Database
+from dynamo_bao.dynamodb.transport.messages import Reply, Request
 from dynamo_bao.session.rounds import Round, open_round
 from dynamo_bao.session.session import Session
-from dynamo_bao.transport.messages import Reply, Request
 
 
 def round_of(session: Session | None, database: Database, kind: str) -> Round:

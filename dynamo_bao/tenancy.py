@@ -11,9 +11,9 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any, TypeVar, overload
 
-from dynamo_bao.database import Database
+from dynamo_bao.dynamodb.keys import checked_tenant
+from dynamo_bao.dynamodb.table import Database
 from dynamo_bao.errors import TenantRequiredError
-from dynamo_bao.keys import checked_tenant
 from dynamo_bao.session.bindings import (
     SESSION,
     TENANT,

@@ -11,13 +11,13 @@ from typing import Any
 
 from attrs import frozen
 
-from dynamo_bao.document_diff import is_alike, same_stored
+from dynamo_bao.dynamodb.document_diff import is_alike, same_stored
+from dynamo_bao.dynamodb.items import Stored, plain_item
+from dynamo_bao.dynamodb.service import AttributeValue, Item
 from dynamo_bao.errors import ValidationError
 from dynamo_bao.fields.base import Field
 from dynamo_bao.identities import Identity
-from dynamo_bao.items import Stored, plain_item
 from dynamo_bao.schema import Schema
-from dynamo_bao.wire import AttributeValue, Item
 
 _ABSENT = object()
 _SCALARS = frozenset(

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from dynamo_bao.document_diff import same_stored
+from dynamo_bao.dynamodb.document_diff import same_stored
+from dynamo_bao.dynamodb.service import AttributeValue
 from dynamo_bao.errors import ConfigurationError, ValidationError, suggestion
 from dynamo_bao.instances import state_of
 from dynamo_bao.schema import Schema
 from dynamo_bao.shapes import ConstraintShape
-from dynamo_bao.wire import AttributeValue
 
 
 def constraint_named(schema: Schema, name: str) -> ConstraintShape:

@@ -11,13 +11,13 @@ from attrs import NOTHING
 from dynamo_bao._foreign_errors import is_foreign
 from dynamo_bao._log_fields import log_fields
 from dynamo_bao.changes import Updating
-from dynamo_bao.expressions.conditions import Attribute, Exists, Negation, all_of
+from dynamo_bao.dynamodb.expressions.conditions import Attribute, Exists, Negation, all_of
+from dynamo_bao.dynamodb.items import Stored
+from dynamo_bao.dynamodb.service import Item
 from dynamo_bao.instances import new_pending, state_of, unload
-from dynamo_bao.items import Stored
 from dynamo_bao.schema import Schema
 from dynamo_bao.shapes import IndexShape
 from dynamo_bao.tracking import Known
-from dynamo_bao.wire import Item
 from dynamo_bao.writes.actions import WritePlan
 from dynamo_bao.writes.plans import plan_update
 

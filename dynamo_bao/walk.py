@@ -9,6 +9,9 @@ from typing import Any
 from attrs import Factory, define, frozen
 
 from dynamo_bao.context import BatchContext
+from dynamo_bao.dynamodb.keys import Key
+from dynamo_bao.dynamodb.service import ITER_INDEX, ITER_PK, ITER_SK, PK, QUERY, SK, Item
+from dynamo_bao.dynamodb.transport.messages import Reply, Request
 from dynamo_bao.errors import (
     ConfigurationError,
     DataFormatError,
@@ -19,13 +22,10 @@ from dynamo_bao.errors import (
 from dynamo_bao.filling import UnknownRow
 from dynamo_bao.identities import Identity
 from dynamo_bao.instances import Home, Status, state_of
-from dynamo_bao.keys import Key
 from dynamo_bao.lazy import require_present
 from dynamo_bao.schema import Schema
 from dynamo_bao.sending import deadline_of, round_of
 from dynamo_bao.session.session import Session
-from dynamo_bao.transport.messages import Reply, Request
-from dynamo_bao.wire import ITER_INDEX, ITER_PK, ITER_SK, PK, QUERY, SK, Item
 
 
 @frozen

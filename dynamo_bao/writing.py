@@ -13,8 +13,14 @@ from dynamo_bao.changes import (
     Saving,
     known_of,
 )
-from dynamo_bao.database import Database
-from dynamo_bao.document_diff import Edit, begins_with, differences, restored
+from dynamo_bao.dynamodb.document_diff import Edit, begins_with, differences, restored
+from dynamo_bao.dynamodb.expressions.conditions import EMPTY, Condition
+from dynamo_bao.dynamodb.expressions.parser import condition_from
+from dynamo_bao.dynamodb.expressions.renderer import Placeholders, render_condition
+from dynamo_bao.dynamodb.keys import named
+from dynamo_bao.dynamodb.service import AttributeValue, Item
+from dynamo_bao.dynamodb.table import Database
+from dynamo_bao.dynamodb.transport.messages import Reply, Request
 from dynamo_bao.errors import (
     BaoError,
     ConditionalError,
@@ -23,9 +29,6 @@ from dynamo_bao.errors import (
     WriteOutcomeUnknownError,
     cause_of,
 )
-from dynamo_bao.expressions.conditions import EMPTY, Condition
-from dynamo_bao.expressions.dicts import condition_from
-from dynamo_bao.expressions.render import Placeholders, render_condition
 from dynamo_bao.fields.base import Field
 from dynamo_bao.fields.containers import ListField, MapField
 from dynamo_bao.fields.nested import NestedField
@@ -44,7 +47,6 @@ from dynamo_bao.instances import (
     values_in,
 )
 from dynamo_bao.invalidation import invalidate
-from dynamo_bao.keys import named
 from dynamo_bao.lazy import not_stored_yet, require_present, require_readable
 from dynamo_bao.partialchanges import accepted_changes
 from dynamo_bao.rowtypes import row_type_of_one
@@ -54,9 +56,7 @@ from dynamo_bao.sending import round_of
 from dynamo_bao.session.session import Session
 from dynamo_bao.session.work import Entry
 from dynamo_bao.tracking import HandedOut, Known, Loaded, form_of
-from dynamo_bao.transport.messages import Reply, Request
 from dynamo_bao.updating import UpdatingByKey, lacking
-from dynamo_bao.wire import AttributeValue, Item
 from dynamo_bao.writes.actions import check_item_size
 from dynamo_bao.writes.execute import Send, Write
 from dynamo_bao.writes.parts import FieldShape, Parts

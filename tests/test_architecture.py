@@ -13,7 +13,7 @@ import dynamo_bao
 ROOT = Path(dynamo_bao.__file__).parent
 LONGEST_FUNCTION = 45
 LONGEST_ROOM = 700
-LOADED_LATE = "rows"
+LOADED_LATE = "dynamodb.rows"
 """The module that is made of a compiled one, for which nobody should wait before there are replies."""
 
 # Every module, lowest first. A module imports only from modules above it in this list.
@@ -25,33 +25,34 @@ LEVELS: tuple[tuple[str, tuple[str, ...]], ...] = (
             "errors",
             "_log_fields",
             "_foreign_errors",
-            "wire",
+            "dynamodb",
+            "dynamodb.service",
             "_runtime",
-            "capacity",
-            "numbers",
+            "dynamodb.capacity",
+            "dynamodb.numbers",
             "ulids",
-            "document_diff",
-            "rows",
-            "items",
+            "dynamodb.document_diff",
+            "dynamodb.rows",
+            "dynamodb.items",
         ),
     ),
     ("settings", ("config", "policy", "cursors", "searchtext")),
     (
         "expressions as values",
         (
-            "expressions",
-            "expressions.paths",
-            "expressions.conditions",
-            "expressions.values",
-            "expressions.dicts",
-            "expressions.render",
-            "expressions.updates",
+            "dynamodb.expressions",
+            "dynamodb.expressions.paths",
+            "dynamodb.expressions.conditions",
+            "dynamodb.expressions.update_values",
+            "dynamodb.expressions.parser",
+            "dynamodb.expressions.renderer",
+            "dynamodb.expressions.updates",
         ),
     ),
     (
         "keys and fields",
         (
-            "keys",
+            "dynamodb.keys",
             "fields.base",
             "fields.text",
             "fields.numeric",
@@ -68,35 +69,35 @@ LEVELS: tuple[tuple[str, tuple[str, ...]], ...] = (
     (
         "requests",
         (
-            "transport",
-            "transport.messages",
-            "transport.outcomes",
-            "transport.integrity",
-            "transport.bulkhead",
-            "transport.keyranges",
-            "transport.reply_check",
-            "transport.backoff",
-            "transport.retry",
-            "transport.comparisons",
-            "transport.embedded",
-            "transport.connections",
-            "transport.signing",
-            "transport.trust",
-            "transport.direct",
-            "transport.boto",
-            "transport.listening",
-            "transport.quick",
-            "transport.lean",
-            "transport.opening",
-            "transport.batches",
-            "transport.batchwrites",
+            "dynamodb.transport",
+            "dynamodb.transport.messages",
+            "dynamodb.transport.error_mapping",
+            "dynamodb.transport.integrity",
+            "dynamodb.transport.bulkhead",
+            "dynamodb.transport.key_ranges",
+            "dynamodb.transport.reply_check",
+            "dynamodb.transport.backoff",
+            "dynamodb.transport.retry",
+            "dynamodb.transport.embedded_comparisons",
+            "dynamodb.transport.embedded",
+            "dynamodb.transport.http",
+            "dynamodb.transport.sigv4",
+            "dynamodb.transport.tls",
+            "dynamodb.transport.botocore_http",
+            "dynamodb.transport.botocore",
+            "dynamodb.transport.event_hooks",
+            "dynamodb.transport.static_endpoint",
+            "dynamodb.transport.direct",
+            "dynamodb.transport.factory",
+            "dynamodb.transport.batch_get",
+            "dynamodb.transport.batch_write",
         ),
     ),
     (
         "a model, compiled",
         (
-            "pool",
-            "database",
+            "dynamodb.thread_pool",
+            "dynamodb.table",
             "codec",
             "spelling",
             "identities",
@@ -181,7 +182,17 @@ LEVELS: tuple[tuple[str, tuple[str, ...]], ...] = (
         ),
     ),
     ("models", ("classes", "construction", "constructors", "assignment", "verbs", "model")),
-    ("connecting", ("options", "layout", "tables", "relation_checks", "manager", "otel")),
+    (
+        "connecting",
+        (
+            "options",
+            "dynamodb.table_definition",
+            "dynamodb.table_admin",
+            "relation_checks",
+            "manager",
+            "otel",
+        ),
+    ),
     (
         "upkeep",
         (
@@ -353,7 +364,7 @@ def test_boto3_and_botocore_are_in_one_room() -> None:
             if any(name.split(".")[0] in ("boto3", "botocore") for name in names):
                 found.add(module)
                 assert node not in tree.body
-    assert found == {"transport.boto"}
+    assert found == {"dynamodb.transport.botocore"}
 
 
 def test_only_the_transports_clock_sleeps() -> None:
@@ -367,7 +378,7 @@ def test_only_the_transports_clock_sleeps() -> None:
         and isinstance(node.value, ast.Name)
         and node.value.id == "time"
     }
-    assert sleepers == {"transport.messages"}
+    assert sleepers == {"dynamodb.transport.messages"}
 
 
 def functions(tree: ast.AST) -> Iterator[ast.FunctionDef]:

@@ -12,10 +12,10 @@ from attrs import Factory, define
 from dynamo_bao.cli.connection import complete_models, model_named
 from dynamo_bao.cli.console import Failure, Terminal, interruptible
 from dynamo_bao.cli.findings import SHOWN, Findings
+from dynamo_bao.dynamodb.table_admin import existing_table
 from dynamo_bao.errors import ServiceError, TenantRequiredError
 from dynamo_bao.manager import Manager
 from dynamo_bao.repository import Repository
-from dynamo_bao.tables import existing_table
 from dynamo_bao.tenancy import tenant_for
 from dynamo_bao.upkeep.steps import Step
 from dynamo_bao.upkeep.ways import Choice, Size, Way, table_size

@@ -9,9 +9,7 @@ from attrs import asdict
 
 from dynamo_bao.cli.connection import Connection, connection_options
 from dynamo_bao.cli.console import Failure, Terminal, interruptible, terminal_options
-from dynamo_bao.layout import wanted_indexes
-from dynamo_bao.manager import Manager
-from dynamo_bao.tables import (
+from dynamo_bao.dynamodb.table_admin import (
     TableUpdate,
     create_table,
     describe_table,
@@ -19,6 +17,8 @@ from dynamo_bao.tables import (
     require_keys,
     update_table,
 )
+from dynamo_bao.dynamodb.table_definition import wanted_indexes
+from dynamo_bao.manager import Manager
 
 CREATION_KEPT: Final = "the table may be on its way; 'bao update-table' completes it."
 _SEARCH = click.option(

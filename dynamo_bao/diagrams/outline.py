@@ -9,13 +9,13 @@ from typing import Any
 from attrs import NOTHING, frozen
 
 from dynamo_bao.classes import schema_of
+from dynamo_bao.dynamodb.service import ITER_INDEX
 from dynamo_bao.fields.base import Field
 from dynamo_bao.fields.text import RelatedField
 from dynamo_bao.relations import mapped_name, parent_query_name, relation_name
 from dynamo_bao.schema import Schema
 from dynamo_bao.searchtext import ITER_SEARCH_INDEX
 from dynamo_bao.shapes import IndexShape, Part, PrimaryShape
-from dynamo_bao.wire import ITER_INDEX
 
 PREFIX = "MODEL_PREFIX"
 

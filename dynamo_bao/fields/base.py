@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypedDict, TypeVar
 
 from attrs import NOTHING
 
+from dynamo_bao.dynamodb.expressions.parser import OperandError
+from dynamo_bao.dynamodb.service import AttributeValue
 from dynamo_bao.errors import ConfigurationError, QueryError, TenantMismatchError, ValidationError
-from dynamo_bao.expressions.dicts import OperandError
-from dynamo_bao.wire import AttributeValue
 
 if TYPE_CHECKING:
     _LooksLikeAny = Any

@@ -6,10 +6,10 @@ import re
 from datetime import date, datetime, time, timedelta
 from typing import Any, Final
 
+from dynamo_bao.dynamodb.service import AttributeValue
 from dynamo_bao.errors import QueryError
 from dynamo_bao.fields.base import Field
 from dynamo_bao.fields.text import part_of_text
-from dynamo_bao.wire import AttributeValue
 
 _DAY_DIGITS: Final = 9
 _CEILING: Final = 10**_DAY_DIGITS

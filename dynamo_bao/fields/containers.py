@@ -11,6 +11,7 @@ from itertools import repeat
 from typing import Any
 
 from dynamo_bao._compat import Unpack
+from dynamo_bao.dynamodb.service import AttributeValue
 from dynamo_bao.errors import ConfigurationError
 from dynamo_bao.fields.base import Field, FieldOptions, MemberFault, plain_class
 from dynamo_bao.fields.documents import AnythingField, DocumentField, check_depth, checked_name
@@ -25,7 +26,6 @@ from dynamo_bao.fields.inference import (
 )
 from dynamo_bao.fields.numeric import NUMBER_TYPES, IntegerField, NumberField
 from dynamo_bao.fields.text import StringField
-from dynamo_bao.wire import AttributeValue
 
 
 class TypedField(DocumentField):

@@ -15,13 +15,13 @@ import attrs
 from attrs import NOTHING, frozen
 
 from dynamo_bao._compat import Unpack
+from dynamo_bao.dynamodb.service import AttributeValue
 from dynamo_bao.errors import ConfigurationError, QueryError, suggestion
 from dynamo_bao.fields.base import Field, FieldOptions, MemberFault
 from dynamo_bao.fields.documents import check_depth
 from dynamo_bao.fields.inference import CHOICES, KINDS_INSIDE, field_inside
 from dynamo_bao.fields.sets import SetField
 from dynamo_bao.fields.text import BinaryField
-from dynamo_bao.wire import AttributeValue
 
 
 @frozen

@@ -8,8 +8,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from dynamo_bao._compat import Unpack
-from dynamo_bao.fields.base import Field, FieldOptions
-from dynamo_bao.numbers import (
+from dynamo_bao.dynamodb.numbers import (
     decimal_key,
     fixed,
     float_text,
@@ -22,7 +21,8 @@ from dynamo_bao.numbers import (
     parse_integer_key,
     plain_number,
 )
-from dynamo_bao.wire import AttributeValue
+from dynamo_bao.dynamodb.service import AttributeValue
+from dynamo_bao.fields.base import Field, FieldOptions
 
 _SAFE = 10**38
 JAVASCRIPT_SAFE = 2**53 - 1

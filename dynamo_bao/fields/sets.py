@@ -12,13 +12,13 @@ from typing import Any, Final
 from attrs import NOTHING
 
 from dynamo_bao._compat import Unpack
+from dynamo_bao.dynamodb.numbers import parse_number
+from dynamo_bao.dynamodb.service import AttributeValue
 from dynamo_bao.errors import ConfigurationError, QueryError
 from dynamo_bao.fields.base import UNIONS, Field, FieldOptions, MemberFault, plain_class
 from dynamo_bao.fields.documents import check_depth, plain, set_form
 from dynamo_bao.fields.inference import CHOICES, field_inside, shown
 from dynamo_bao.fields.text import check_unicode, is_unicode
-from dynamo_bao.numbers import parse_number
-from dynamo_bao.wire import AttributeValue
 
 SET_CODES: Final = ("SS", "NS", "BS")
 _KINDS: Final = (set, frozenset, abc.Set, abc.MutableSet)

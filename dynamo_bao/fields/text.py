@@ -10,11 +10,11 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from dynamo_bao._compat import Unpack
+from dynamo_bao.dynamodb.numbers import integer_key, parse_integer, parse_integer_key
+from dynamo_bao.dynamodb.service import AttributeValue
 from dynamo_bao.errors import ConfigurationError, QueryError
 from dynamo_bao.fields.base import Field, FieldOptions
-from dynamo_bao.numbers import integer_key, parse_integer, parse_integer_key
 from dynamo_bao.ulids import is_ulid, new_ulid
-from dynamo_bao.wire import AttributeValue
 
 
 def check_unicode(text: str) -> None:

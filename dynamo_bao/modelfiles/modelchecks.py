@@ -10,6 +10,7 @@ from attrs import define, field
 
 from dynamo_bao.declarations import KeyPart
 from dynamo_bao.definition import MAX_BUCKETS, TABLE_TYPES
+from dynamo_bao.dynamodb.service import CONSTRAINT_IDS, INDEX_IDS
 from dynamo_bao.errors import ConfigurationError, suggestion
 from dynamo_bao.fields.text import RelatedField, StringField, UlidField
 from dynamo_bao.model import RESERVED
@@ -26,7 +27,6 @@ from dynamo_bao.modelfiles.nodes import Node
 from dynamo_bao.modelfiles.section import Section, shape
 from dynamo_bao.searchtext import LOWER, NORMALISATIONS, SearchConfig
 from dynamo_bao.shapes import MODEL_PREFIX
-from dynamo_bao.wire import CONSTRAINT_IDS, INDEX_IDS
 
 MAX_FIELDS = 1000
 PREFIX = "modelPrefix"

@@ -8,8 +8,8 @@ from typing import Any
 
 from attrs import field, frozen
 
+from dynamo_bao.dynamodb.keys import checked_tenant
 from dynamo_bao.errors import ConfigurationError, TenantError
-from dynamo_bao.keys import checked_tenant
 
 _TOKEN = re.compile(r"[A-Za-z0-9-]+\Z")
 _DOMAIN = re.compile(r"([a-z0-9-]+\.)*[a-z0-9-]+\Z")

@@ -8,19 +8,19 @@ from itertools import islice
 from typing import Any
 
 from dynamo_bao._foreign_errors import is_foreign
-from dynamo_bao.capacity import Capacity
-from dynamo_bao.database import Database
+from dynamo_bao.dynamodb.capacity import Capacity
+from dynamo_bao.dynamodb.items import Stored, place_in
+from dynamo_bao.dynamodb.keys import Key
+from dynamo_bao.dynamodb.table import Database
+from dynamo_bao.dynamodb.transport.batch_get import BatchAnswer, TableKey, fetch_batch
+from dynamo_bao.dynamodb.transport.messages import FailedRequest, Reply, Request
 from dynamo_bao.errors import BatchIncompleteError, ConfigurationError, about
 from dynamo_bao.filling import fill_all
 from dynamo_bao.instances import Status, mark_failed, mark_missing, state_of
-from dynamo_bao.items import Stored, place_in
-from dynamo_bao.keys import Key
 from dynamo_bao.links import make_peers
 from dynamo_bao.session.lookups import PlannedBatch, Wanted, plan_reads
 from dynamo_bao.session.queries import PendingQuery
 from dynamo_bao.session.rounds import NAMED_KEYS, Round, Rounds, open_round, tell
-from dynamo_bao.transport.batches import BatchAnswer, TableKey, fetch_batch
-from dynamo_bao.transport.messages import FailedRequest, Reply, Request
 
 
 class Flush:

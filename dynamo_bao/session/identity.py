@@ -8,8 +8,8 @@ from collections.abc import Iterable, MutableMapping
 from itertools import islice
 from typing import Any
 
+from dynamo_bao.dynamodb.keys import Key
 from dynamo_bao.instances import Home, Status, changed_names, state_of
-from dynamo_bao.keys import Key
 
 TRIES = 8
 """How many of the oldest instances are looked at for one without local changes, when there are too many."""

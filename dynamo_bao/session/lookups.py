@@ -12,15 +12,15 @@ from typing import Any
 
 from attrs import define, field, frozen
 
-from dynamo_bao.database import Database
+from dynamo_bao.dynamodb.keys import Key
+from dynamo_bao.dynamodb.service import MAX_BATCH_GET_KEYS
+from dynamo_bao.dynamodb.table import Database
+from dynamo_bao.dynamodb.transport.batch_get import Batch, TableKey
+from dynamo_bao.dynamodb.transport.messages import Transport
 from dynamo_bao.instances import Home, state_of
-from dynamo_bao.keys import Key
 from dynamo_bao.rowtypes import row_type
 from dynamo_bao.schema import Schema
 from dynamo_bao.session.identity import ItemKey
-from dynamo_bao.transport.batches import Batch, TableKey
-from dynamo_bao.transport.messages import Transport
-from dynamo_bao.wire import MAX_BATCH_GET_KEYS
 
 Wanted = tuple[Database, bool, Mapping[Key, Any], Schema | None]
 """Keys to read: where, how (whether consistently), each with the one who wants it, and of which model's items.

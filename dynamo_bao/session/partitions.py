@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from attrs import Factory, define, field
 
-from dynamo_bao.transport.messages import Reply
+from dynamo_bao.dynamodb.transport.messages import Reply
 
 MOST_ROWS = 10_000
 """How many rows a session keeps by default for queries whose results nobody holds any more."""

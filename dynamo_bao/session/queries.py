@@ -5,8 +5,8 @@ from __future__ import annotations
 import weakref
 from typing import Protocol
 
-from dynamo_bao.database import Database
-from dynamo_bao.transport.messages import Reply, Request
+from dynamo_bao.dynamodb.table import Database
+from dynamo_bao.dynamodb.transport.messages import Reply, Request
 
 
 class PendingQuery(Protocol):

@@ -12,14 +12,14 @@ from attrs import Factory, define, field
 
 from dynamo_bao._foreign_errors import is_from_signal
 from dynamo_bao._log_fields import log_fields
-from dynamo_bao.capacity import NOTHING_CONSUMED, Capacity
-from dynamo_bao.database import Database, RepeatedWarning
+from dynamo_bao.dynamodb.capacity import NOTHING_CONSUMED, Capacity
+from dynamo_bao.dynamodb.keys import named
+from dynamo_bao.dynamodb.table import Database, RepeatedWarning
+from dynamo_bao.dynamodb.transport.messages import Clock, FailedRequest, Reply, Request, Throttling, tables_of
 from dynamo_bao.errors import BudgetExceededError, about as naming
-from dynamo_bao.keys import named
 from dynamo_bao.policy import calling_line
 from dynamo_bao.session.bindings import BUDGET, Block, Entry, seen
 from dynamo_bao.session.stats import Stats
-from dynamo_bao.transport.messages import Clock, FailedRequest, Reply, Request, Throttling, tables_of
 
 log = logging.getLogger("dynamo_bao.session")
 

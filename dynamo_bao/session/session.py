@@ -9,8 +9,8 @@ from itertools import groupby
 from typing import Any, Protocol, TypeVar
 
 from dynamo_bao._log_fields import log_fields
-from dynamo_bao.capacity import Capacity
-from dynamo_bao.database import Database, checked_throttled_calls
+from dynamo_bao.dynamodb.capacity import Capacity
+from dynamo_bao.dynamodb.table import Database, checked_throttled_calls
 from dynamo_bao.errors import (
     BatchContextError,
     ConfigurationError,

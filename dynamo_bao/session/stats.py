@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from attrs import Factory, define
 
-from dynamo_bao.capacity import Capacity
-from dynamo_bao.transport.messages import FailedRequest, Reply
+from dynamo_bao.dynamodb.capacity import Capacity
+from dynamo_bao.dynamodb.transport.messages import FailedRequest, Reply
 
 
 @define

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from attrs import frozen
 
+from dynamo_bao.dynamodb.transport.messages import Throttling
 from dynamo_bao.session.rounds import Round, SentRequest
-from dynamo_bao.transport.messages import Throttling
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,8 +8,8 @@ from weakref import ref
 
 from attrs import frozen
 
+from dynamo_bao.dynamodb.keys import Key
 from dynamo_bao.instances import Home
-from dynamo_bao.keys import Key
 
 
 class Entry(NamedTuple):

@@ -7,6 +7,8 @@ Example:
     True
 """
 
+from dynamo_bao.dynamodb.transport.factory import boto_transport, embedded_transport
+from dynamo_bao.dynamodb.transport.messages import Clock, Reply, Request, Transport
 from dynamo_bao.testing.engines import SharedEngine
 from dynamo_bao.testing.faults import (
     Fault,
@@ -19,8 +21,6 @@ from dynamo_bao.testing.faults import (
 )
 from dynamo_bao.testing.recording import RecordingTransport
 from dynamo_bao.testing.watching import RoundWatch, assert_max_round_trips
-from dynamo_bao.transport.messages import Clock, Reply, Request, Transport
-from dynamo_bao.transport.opening import boto_transport, embedded_transport
 
 __all__ = [
     "Clock",

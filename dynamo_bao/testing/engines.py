@@ -14,11 +14,11 @@ from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
+from dynamo_bao.dynamodb.transport.embedded import CREDENTIALS, REGION
+from dynamo_bao.dynamodb.transport.factory import boto_transport, embedded_transport
+from dynamo_bao.dynamodb.transport.messages import Clock, Reply, Request, Transport
 from dynamo_bao.errors import ConfigurationError, SeveralManagersWarning
 from dynamo_bao.manager import Manager, ModelsArgument, init_models
-from dynamo_bao.transport.embedded import CREDENTIALS, REGION
-from dynamo_bao.transport.messages import Clock, Reply, Request, Transport
-from dynamo_bao.transport.opening import boto_transport, embedded_transport
 
 CONNECT_SECONDS = 3.0
 LEFTOVER_SECONDS = 6 * 3600.0

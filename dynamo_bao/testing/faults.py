@@ -14,13 +14,21 @@ import zlib
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
+from dynamo_bao.dynamodb.service import BATCH_GET_ITEM, BATCH_WRITE_ITEM
+from dynamo_bao.dynamodb.transport.error_mapping import throttled_error
+from dynamo_bao.dynamodb.transport.integrity import check_envelope, parse_reply
+from dynamo_bao.dynamodb.transport.messages import (
+    AttemptFailed,
+    Clock,
+    Outcome,
+    Request,
+    Throttling,
+    Wire,
+    tables_of,
+)
+from dynamo_bao.dynamodb.transport.reply_check import checked
+from dynamo_bao.dynamodb.transport.retry import RetryingTransport
 from dynamo_bao.errors import DataFormatError
-from dynamo_bao.transport.integrity import check_envelope, parse_reply
-from dynamo_bao.transport.messages import AttemptFailed, Clock, Outcome, Request, Throttling, Wire, tables_of
-from dynamo_bao.transport.outcomes import throttled_error
-from dynamo_bao.transport.reply_check import checked
-from dynamo_bao.transport.retry import RetryingTransport
-from dynamo_bao.wire import BATCH_GET_ITEM, BATCH_WRITE_ITEM
 
 Send = Callable[[Request], dict[str, Any]]
 

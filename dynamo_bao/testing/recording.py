@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import Any
 
-from dynamo_bao.transport.messages import Clock, Reply, Request, Transport
+from dynamo_bao.dynamodb.transport.messages import Clock, Reply, Request, Transport
 
 
 class RecordingTransport:

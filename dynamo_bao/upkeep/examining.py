@@ -9,11 +9,12 @@ from typing import Any
 
 from attrs import Factory, define, evolve, frozen
 
-from dynamo_bao.database import Database
+from dynamo_bao.dynamodb.keys import Key, place_of
+from dynamo_bao.dynamodb.service import PK, Item
+from dynamo_bao.dynamodb.table import Database
+from dynamo_bao.dynamodb.thread_pool import Pool
 from dynamo_bao.errors import BaoError
 from dynamo_bao.instances import Home
-from dynamo_bao.keys import Key, place_of
-from dynamo_bao.pool import Pool
 from dynamo_bao.upkeep.attributes import attribute_findings, lacking_defaults, readings, write_fields
 from dynamo_bao.upkeep.inspection import (
     Guard,
@@ -26,7 +27,6 @@ from dynamo_bao.upkeep.inspection import (
 from dynamo_bao.upkeep.mending import ChangedMeanwhile, release, rewrite
 from dynamo_bao.upkeep.steps import Finding, Step
 from dynamo_bao.upkeep.ways import Rows, in_batches, scanned, table_size
-from dynamo_bao.wire import PK, Item
 
 _AGAIN = "Changed while it was looked at; run this again."
 

@@ -16,6 +16,11 @@ from typing import Any, BinaryIO, Final
 
 from attrs import Factory, define, evolve
 
+from dynamo_bao.dynamodb.expressions.conditions import EMPTY
+from dynamo_bao.dynamodb.keys import Key
+from dynamo_bao.dynamodb.service import MAX_BATCH_WRITE_ITEMS
+from dynamo_bao.dynamodb.transport.batch_write import write_batch
+from dynamo_bao.dynamodb.transport.error_mapping import may_be_done
 from dynamo_bao.errors import (
     BaoError,
     BatchIncompleteError,
@@ -25,16 +30,11 @@ from dynamo_bao.errors import (
     ItemNotFoundError,
     ValidationError,
 )
-from dynamo_bao.expressions.conditions import EMPTY
 from dynamo_bao.instances import Home
-from dynamo_bao.keys import Key
 from dynamo_bao.tracking import Known
-from dynamo_bao.transport.batchwrites import write_batch
-from dynamo_bao.transport.outcomes import may_be_done
 from dynamo_bao.upkeep.journal import Journal, work_on
 from dynamo_bao.upkeep.lines import Line, Text, read_line, texts_of
 from dynamo_bao.upkeep.steps import Finding, Step
-from dynamo_bao.wire import MAX_BATCH_WRITE_ITEMS
 from dynamo_bao.writes.actions import WritePlan
 from dynamo_bao.writes.execute import Write
 from dynamo_bao.writes.plans import Subject, plan_create, plan_delete, plan_replace

@@ -8,17 +8,17 @@ from typing import Any
 from attrs import evolve, field, frozen
 
 from dynamo_bao._foreign_errors import require_data_error
-from dynamo_bao.document_diff import same_stored
+from dynamo_bao.dynamodb.document_diff import same_stored
+from dynamo_bao.dynamodb.expressions.conditions import Attribute, Compare, Condition, Exists, Negation, all_of
+from dynamo_bao.dynamodb.keys import Key, Place, place_of
+from dynamo_bao.dynamodb.service import DERIVED, ITER_PK, ITER_SK, PK, SEARCH_TEXT, SK, AttributeValue, Item
 from dynamo_bao.errors import BaoError, ConfigurationError, ValidationError
-from dynamo_bao.expressions.conditions import Attribute, Compare, Condition, Exists, Negation, all_of
 from dynamo_bao.identities import Identity
 from dynamo_bao.instances import Home
-from dynamo_bao.keys import Key, Place, place_of
 from dynamo_bao.schema import Schema
 from dynamo_bao.shapes import ConstraintShape
 from dynamo_bao.tracking import Known
 from dynamo_bao.upkeep.steps import Finding
-from dynamo_bao.wire import DERIVED, ITER_PK, ITER_SK, PK, SEARCH_TEXT, SK, AttributeValue, Item
 from dynamo_bao.writes.actions import NOT_STORED, STORED, Action
 from dynamo_bao.writes.plans import Subject
 

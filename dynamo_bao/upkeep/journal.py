@@ -11,7 +11,7 @@ from typing import IO, Any
 
 from attrs import frozen
 
-from dynamo_bao.database import Database
+from dynamo_bao.dynamodb.table import Database
 from dynamo_bao.errors import ConfigurationError
 
 

@@ -15,13 +15,13 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any, Final
 
+from dynamo_bao.dynamodb.keys import place_of, tenant_mark
+from dynamo_bao.dynamodb.numbers import number_fault, number_text
+from dynamo_bao.dynamodb.service import DERIVED, PK, SK, AttributeValue, Item
 from dynamo_bao.fields.base import Field
 from dynamo_bao.fields.sets import SET_CODES, SetField
 from dynamo_bao.fields.text import BinaryField
-from dynamo_bao.keys import place_of, tenant_mark
-from dynamo_bao.numbers import number_fault, number_text
 from dynamo_bao.schema import Schema
-from dynamo_bao.wire import DERIVED, PK, SK, AttributeValue, Item
 
 MORE: Final = "$more"
 LONGEST_LINE: Final = 8 * 1024 * 1024

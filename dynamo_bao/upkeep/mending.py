@@ -8,15 +8,15 @@ from functools import partial
 
 from attrs import evolve
 
+from dynamo_bao.dynamodb.expressions.conditions import EMPTY
+from dynamo_bao.dynamodb.keys import Key
+from dynamo_bao.dynamodb.service import GET_ITEM, Item
+from dynamo_bao.dynamodb.transport.error_mapping import ConditionFailed, TransactionCancelled
+from dynamo_bao.dynamodb.transport.messages import Request, returned_item
 from dynamo_bao.errors import ItemNotFoundError, TransactionError
-from dynamo_bao.expressions.conditions import EMPTY
-from dynamo_bao.keys import Key
 from dynamo_bao.sending import send
 from dynamo_bao.tracking import Known
-from dynamo_bao.transport.messages import Request, returned_item
-from dynamo_bao.transport.outcomes import ConditionFailed, TransactionCancelled
 from dynamo_bao.upkeep.inspection import Guard, Stored, as_seen
-from dynamo_bao.wire import GET_ITEM, Item
 from dynamo_bao.writes.actions import Action, WritePlan, request_for
 from dynamo_bao.writes.execute import Write
 from dynamo_bao.writes.plans import plan_update

@@ -6,9 +6,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from dynamo_bao.classes import schema_of
-from dynamo_bao.database import Database
-from dynamo_bao.fields.moments import TtlField
-from dynamo_bao.layout import (
+from dynamo_bao.dynamodb.service import DERIVED, ITER_INDEX, PK, SK
+from dynamo_bao.dynamodb.table import Database
+from dynamo_bao.dynamodb.table_admin import describe_table, describe_ttl
+from dynamo_bao.dynamodb.table_definition import (
     busy,
     index_faults,
     key_fault,
@@ -16,12 +17,11 @@ from dynamo_bao.layout import (
     missing_indexes,
     ttl_fault,
 )
+from dynamo_bao.fields.moments import TtlField
 from dynamo_bao.registry import source_of
 from dynamo_bao.schema import Schema
 from dynamo_bao.searchtext import ITER_SEARCH_INDEX
-from dynamo_bao.tables import describe_table, describe_ttl
 from dynamo_bao.upkeep.steps import Finding
-from dynamo_bao.wire import DERIVED, ITER_INDEX, PK, SK
 
 UPDATE = "Run 'bao update-table'."
 

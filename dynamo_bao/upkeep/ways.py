@@ -10,21 +10,21 @@ from typing import Any, Final, Protocol
 from attrs import frozen
 
 from dynamo_bao.classes import schema_of
-from dynamo_bao.database import Database
+from dynamo_bao.dynamodb.keys import Key, place_of, tenant_mark
+from dynamo_bao.dynamodb.service import ITER_INDEX, MAX_BATCH_GET_KEYS, PK, QUERY, SCAN, SK, Item
+from dynamo_bao.dynamodb.table import Database
+from dynamo_bao.dynamodb.table_admin import describe_table
+from dynamo_bao.dynamodb.thread_pool import Pool
+from dynamo_bao.dynamodb.transport.messages import Request
 from dynamo_bao.errors import ServiceError
 from dynamo_bao.instances import Home
 from dynamo_bao.iteration import buckets_of
-from dynamo_bao.keys import Key, place_of, tenant_mark
-from dynamo_bao.pool import Pool
 from dynamo_bao.reading import get_items
 from dynamo_bao.repository import Repository
 from dynamo_bao.schema import Schema
 from dynamo_bao.sending import send
 from dynamo_bao.shapes import IndexShape
-from dynamo_bao.tables import describe_table
-from dynamo_bao.transport.messages import Request
 from dynamo_bao.walk import Page, Walk
-from dynamo_bao.wire import ITER_INDEX, MAX_BATCH_GET_KEYS, PK, QUERY, SCAN, SK, Item
 
 PAGE: Final = 500
 """Rows of one page of a query or scan, unless its megabyte is full before."""

@@ -8,13 +8,20 @@ from typing import Any
 from attrs import evolve, frozen
 
 from dynamo_bao.codec import is_small
-from dynamo_bao.document_diff import edited, same_stored
-from dynamo_bao.errors import QueryError, ValidationError
-from dynamo_bao.expressions.conditions import EMPTY, Attribute, Compare, Condition, Exists, Negation, all_of
-from dynamo_bao.expressions.render import Placeholders, Resolver, render_condition
-from dynamo_bao.expressions.updates import Update
-from dynamo_bao.keys import Key
-from dynamo_bao.wire import (
+from dynamo_bao.dynamodb.document_diff import edited, same_stored
+from dynamo_bao.dynamodb.expressions.conditions import (
+    EMPTY,
+    Attribute,
+    Compare,
+    Condition,
+    Exists,
+    Negation,
+    all_of,
+)
+from dynamo_bao.dynamodb.expressions.renderer import Placeholders, Resolver, render_condition
+from dynamo_bao.dynamodb.expressions.updates import Update
+from dynamo_bao.dynamodb.keys import Key
+from dynamo_bao.dynamodb.service import (
     DELETE_ITEM,
     MAX_ITEM_BYTES,
     PK,
@@ -24,6 +31,7 @@ from dynamo_bao.wire import (
     AttributeValue,
     Item,
 )
+from dynamo_bao.errors import QueryError, ValidationError
 
 STORED: Condition = Exists(Attribute(PK))
 """The item exists."""

@@ -9,8 +9,20 @@ from typing import Any
 from attrs import define, field, frozen
 
 from dynamo_bao._foreign_errors import is_foreign
-from dynamo_bao.database import Database
-from dynamo_bao.document_diff import same_stored
+from dynamo_bao.dynamodb.document_diff import same_stored
+from dynamo_bao.dynamodb.expressions.conditions import Attribute, Compare
+from dynamo_bao.dynamodb.keys import Key
+from dynamo_bao.dynamodb.service import GET_ITEM, Item
+from dynamo_bao.dynamodb.table import Database
+from dynamo_bao.dynamodb.transport.error_mapping import ConditionFailed, TransactionCancelled, may_be_done
+from dynamo_bao.dynamodb.transport.messages import (
+    Outcome,
+    Reply,
+    Request,
+    RowParser,
+    returned_item,
+    with_outcome,
+)
 from dynamo_bao.errors import (
     BaoError,
     ConditionalError,
@@ -21,13 +33,8 @@ from dynamo_bao.errors import (
     WriteOutcomeUnknownError,
     cause_of,
 )
-from dynamo_bao.expressions.conditions import Attribute, Compare
 from dynamo_bao.fields.text import VersionField
-from dynamo_bao.keys import Key
 from dynamo_bao.tracking import Known
-from dynamo_bao.transport.messages import Outcome, Reply, Request, RowParser, returned_item, with_outcome
-from dynamo_bao.transport.outcomes import ConditionFailed, TransactionCancelled, may_be_done
-from dynamo_bao.wire import GET_ITEM, Item
 from dynamo_bao.writes.actions import WritePlan, request_for
 from dynamo_bao.writes.plans import Subject
 

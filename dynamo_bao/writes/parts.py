@@ -12,7 +12,7 @@ from typing import Any
 
 from attrs import evolve, frozen
 
-from dynamo_bao.document_diff import (
+from dynamo_bao.dynamodb.document_diff import (
     ANYTHING,
     MERGED,
     Absent,
@@ -24,8 +24,7 @@ from dynamo_bao.document_diff import (
     edited,
     part_at,
 )
-from dynamo_bao.errors import QueryError
-from dynamo_bao.expressions.conditions import (
+from dynamo_bao.dynamodb.expressions.conditions import (
     Attribute,
     Compare,
     Condition,
@@ -35,10 +34,11 @@ from dynamo_bao.expressions.conditions import (
     Size,
     any_of,
 )
-from dynamo_bao.expressions.updates import PartChange, Update
+from dynamo_bao.dynamodb.expressions.updates import PartChange, Update
+from dynamo_bao.dynamodb.service import AttributeValue, Item
+from dynamo_bao.errors import QueryError
 from dynamo_bao.fields.base import Field
 from dynamo_bao.fields.nested import NestedField
-from dynamo_bao.wire import AttributeValue, Item
 from dynamo_bao.writes.actions import MAX_PATHS_BYTES
 
 MAX_PATHS = 100

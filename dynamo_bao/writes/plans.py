@@ -11,9 +11,8 @@ from typing import Any, NamedTuple
 
 from attrs import Factory, define, evolve, frozen
 
-from dynamo_bao.document_diff import same_stored
-from dynamo_bao.errors import DataFormatError
-from dynamo_bao.expressions.conditions import (
+from dynamo_bao.dynamodb.document_diff import same_stored
+from dynamo_bao.dynamodb.expressions.conditions import (
     Attribute,
     Compare,
     Condition,
@@ -21,16 +20,17 @@ from dynamo_bao.expressions.conditions import (
     Negation,
     all_of,
 )
-from dynamo_bao.expressions.updates import Update
+from dynamo_bao.dynamodb.expressions.updates import Update
+from dynamo_bao.dynamodb.keys import Key
+from dynamo_bao.dynamodb.service import DERIVED, SEARCH_TEXT, AttributeValue, Item
+from dynamo_bao.errors import DataFormatError
 from dynamo_bao.fields.base import Field
 from dynamo_bao.fields.numeric import CounterField
 from dynamo_bao.fields.sets import SetField
 from dynamo_bao.identities import Identity
-from dynamo_bao.keys import Key
 from dynamo_bao.schema import Schema
 from dynamo_bao.shapes import ConstraintShape, IndexShape, Part
 from dynamo_bao.tracking import Known
-from dynamo_bao.wire import DERIVED, SEARCH_TEXT, AttributeValue, Item
 from dynamo_bao.writes.actions import NO_ATTRIBUTE, NOT_STORED, STORED, Action, WritePlan, check_update_size
 from dynamo_bao.writes.parts import MAX_PATHS, Parts, PartsPlan, is_long
 

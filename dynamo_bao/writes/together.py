@@ -7,10 +7,10 @@ from typing import Any
 
 from attrs import define, evolve, field, frozen
 
+from dynamo_bao.dynamodb.expressions.conditions import all_of
+from dynamo_bao.dynamodb.keys import Key
+from dynamo_bao.dynamodb.service import MAX_TRANSACTION_ACTIONS, MAX_TRANSACTION_BYTES
 from dynamo_bao.errors import BaoError, TransactionError, TransactionTooLargeError
-from dynamo_bao.expressions.conditions import all_of
-from dynamo_bao.keys import Key
-from dynamo_bao.wire import MAX_TRANSACTION_ACTIONS, MAX_TRANSACTION_BYTES
 from dynamo_bao.writes.actions import Action, item_bytes
 from dynamo_bao.writes.execute import Refusal, Write
 from dynamo_bao.writes.failures import transaction_failed

@@ -6,10 +6,10 @@ import uuid
 from collections.abc import Sequence
 
 from dynamo_bao._foreign_errors import is_foreign
+from dynamo_bao.dynamodb.service import TRANSACT_WRITE_ITEMS
+from dynamo_bao.dynamodb.transport.error_mapping import TransactionCancelled
+from dynamo_bao.dynamodb.transport.messages import Request
 from dynamo_bao.errors import BaoError, WriteOutcomeUnknownError, cause_of
-from dynamo_bao.transport.messages import Request
-from dynamo_bao.transport.outcomes import TransactionCancelled
-from dynamo_bao.wire import TRANSACT_WRITE_ITEMS
 from dynamo_bao.writes.execute import ADDED_PERHAPS, Refusal, Send, Write, must_not_be_repeated
 from dynamo_bao.writes.together import Together, failed, together
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from dynamo_bao import tables
+from dynamo_bao.dynamodb import table_admin
 from tests.commands.conftest import Project
 
 USUAL = ["gsi1", "gsi2", "gsi3", "gsi4", "gsi5", "iter_index"]
@@ -66,7 +66,7 @@ def test_create_table_may_be_interrupted(bao: Project, monkeypatch: pytest.Monke
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(tables, "_enable_ttl", interrupted)
+        patch.setattr(table_admin, "_enable_ttl", interrupted)
         result = bao("create-table", "app")
     assert result.exit_code == 130
     assert "Interrupted: the table may be on its way; 'bao update-table' completes it." in result.stderr
@@ -149,14 +149,14 @@ def test_update_table_fails_where_something_is_left(bao: Project) -> None:
 def test_update_table_may_be_interrupted(bao: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ctrl-C says that the index is built all the same, and the next run adds the rest."""
     bao.old_table("app", *EVERY[:3])
-    send = tables._send
+    send = table_admin._send
 
     def interrupted(database: Any, operation: str, parameters: Any) -> None:
         send(database, operation, parameters)
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(tables, "_send", interrupted)
+        patch.setattr(table_admin, "_send", interrupted)
         result = bao("update-table", "app")
     assert result.exit_code == 130
     assert "Interrupted: DynamoDB goes on building the index it is at; run the command again" in result.stderr

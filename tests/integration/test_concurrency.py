@@ -25,7 +25,7 @@ from dynamo_bao import (
     init_models,
     run_with_batch_context,
 )
-from dynamo_bao.pool import MOST_THREADS
+from dynamo_bao.dynamodb.thread_pool import MOST_THREADS
 from tests.support.patience import PATIENCE
 
 ROUNDS = int(os.environ.get("BAO_ROUNDS", "2"))

@@ -17,9 +17,9 @@ from dynamo_bao import (
     init_models,
     transaction,
 )
+from dynamo_bao.dynamodb.transport.error_mapping import TransactionCancelled
+from dynamo_bao.dynamodb.transport.messages import Request
 from dynamo_bao.testing import FaultInjectingTransport, embedded_transport
-from dynamo_bao.transport.messages import Request
-from dynamo_bao.transport.outcomes import TransactionCancelled
 from tests.support.clocks import FakeTime
 
 Step = Callable[[], object]

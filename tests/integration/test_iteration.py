@@ -28,10 +28,10 @@ from dynamo_bao import (
     init_models,
     run_with_batch_context,
 )
+from dynamo_bao.dynamodb.keys import bucket_of
+from dynamo_bao.dynamodb.table_definition import table_definition
+from dynamo_bao.dynamodb.transport.messages import Clock, Reply, Request, Transport
 from dynamo_bao.iteration import Iteration, count, iterate_all, iterate_bucket
-from dynamo_bao.keys import bucket_of
-from dynamo_bao.layout import table_definition
-from dynamo_bao.transport.messages import Clock, Reply, Request, Transport
 from tests.support.wire import Wire
 
 

@@ -35,7 +35,7 @@ from dynamo_bao import (
     current_session,
     init_models,
 )
-from dynamo_bao.transport import connections
+from dynamo_bao.dynamodb.transport import http
 from tests.support.dynamo_server import always, reply, way_of
 from tests.support.engines import Engine
 from tests.support.http_server import http_server
@@ -303,13 +303,9 @@ def test_a_clock_that_stood_still(
     """A machine that was frozen may not have counted the pause; the wall clock has, and counts."""
     here, there = socket.socketpair()
     with here, there:
-        monkeypatch.setattr(
-            connections, "time", SimpleNamespace(monotonic=lambda: 100.0, time=lambda: 1_000.0)
-        )
-        connection = connections.Connection(here)
-        monkeypatch.setattr(
-            connections, "time", SimpleNamespace(monotonic=lambda: monotonic, time=lambda: wall)
-        )
+        monkeypatch.setattr(http, "time", SimpleNamespace(monotonic=lambda: 100.0, time=lambda: 1_000.0))
+        connection = http.Connection(here)
+        monkeypatch.setattr(http, "time", SimpleNamespace(monotonic=lambda: monotonic, time=lambda: wall))
         assert connection.was_dropped() is dropped
 
 

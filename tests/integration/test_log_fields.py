@@ -12,9 +12,9 @@ import pytest
 
 import dynamo_bao
 from dynamo_bao import Manager, init_models, run_with_batch_context
+from dynamo_bao.dynamodb.transport.factory import embedded_transport
 from dynamo_bao.session.rounds import N_PLUS_ONE
 from dynamo_bao.testing import FaultInjectingTransport
-from dynamo_bao.transport.opening import embedded_transport
 from dynamo_bao.wsgi import BatchContextMiddleware
 from tests.support.clocks import FakeTime
 from tests.support.models import ALL, Org

@@ -25,12 +25,12 @@ from dynamo_bao import (
     init_models,
     run_with_batch_context,
 )
+from dynamo_bao.dynamodb.transport.botocore import BotoWire, Opened, of_both
+from dynamo_bao.dynamodb.transport.factory import given_transport
+from dynamo_bao.dynamodb.transport.messages import Outcome, Request, outcome_of
+from dynamo_bao.dynamodb.transport.retry import RetryingTransport
+from dynamo_bao.dynamodb.transport.sigv4 import StaticCredentials
 from dynamo_bao.testing import boto_transport
-from dynamo_bao.transport.boto import BotoWire, Opened, of_both
-from dynamo_bao.transport.messages import Outcome, Request, outcome_of
-from dynamo_bao.transport.opening import given_transport
-from dynamo_bao.transport.retry import RetryingTransport
-from dynamo_bao.transport.signing import StaticCredentials
 from tests.support import models, paths
 from tests.support.authorities import Authority
 from tests.support.clocks import FakeTime

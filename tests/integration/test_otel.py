@@ -13,8 +13,8 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import SpanKind, StatusCode
 
 from dynamo_bao import ConfigurationError, Manager, ThrottledError, init_models, otel, run_with_batch_context
+from dynamo_bao.dynamodb.transport.factory import embedded_transport
 from dynamo_bao.testing import FaultInjectingTransport, throttled
-from dynamo_bao.transport.opening import embedded_transport
 from tests.support.clocks import FakeTime
 from tests.support.models import Org, Post
 

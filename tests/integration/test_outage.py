@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 import pytest
 
 from dynamo_bao import Manager, ServiceError, init_models, run_with_batch_context, transaction
+from dynamo_bao.dynamodb.transport.messages import AttemptFailed, Outcome
+from dynamo_bao.dynamodb.transport.retry import RetryingTransport
 from dynamo_bao.testing import (
     FaultInjectingTransport,
     embedded_transport,
@@ -17,8 +19,6 @@ from dynamo_bao.testing import (
     refused_connection,
     throttled,
 )
-from dynamo_bao.transport.messages import AttemptFailed, Outcome
-from dynamo_bao.transport.retry import RetryingTransport
 from tests.integration.test_request_paths import GET, closing
 from tests.support import models
 from tests.support.clocks import OwnTimes

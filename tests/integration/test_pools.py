@@ -13,12 +13,12 @@ from typing import Any
 import boto3
 import pytest
 
+from dynamo_bao.dynamodb.transport import http
+from dynamo_bao.dynamodb.transport.botocore_http import DirectSession
+from dynamo_bao.dynamodb.transport.factory import given_transport
+from dynamo_bao.dynamodb.transport.http import Connections, NotConnected, Origin, ReplyLost
+from dynamo_bao.dynamodb.transport.messages import Request
 from dynamo_bao.testing import Transport
-from dynamo_bao.transport import connections
-from dynamo_bao.transport.connections import Connections, NotConnected, Origin, ReplyLost
-from dynamo_bao.transport.direct import DirectSession
-from dynamo_bao.transport.messages import Request
-from dynamo_bao.transport.opening import given_transport
 from tests.support import paths
 from tests.support.dynamo_server import KEY, answer, reply
 from tests.support.http_server import Asked, HttpServer, Script, Served, http_server
@@ -54,7 +54,7 @@ class Sockets:
 @pytest.fixture
 def sockets(monkeypatch: pytest.MonkeyPatch) -> Sockets:
     noted = Sockets()
-    monkeypatch.setattr(connections, "socket", noted)
+    monkeypatch.setattr(http, "socket", noted)
     return noted
 
 
@@ -65,7 +65,7 @@ class Pool(Connections):
     """
 
     def _looked_up(self) -> Any:
-        return connections._Lookup(self.origin.host, self.origin.port).start()
+        return http._Lookup(self.origin.host, self.origin.port).start()
 
 
 def pool_to(server: HttpServer, patience: float = PATIENCE) -> Connections:

@@ -18,12 +18,12 @@ from botocore.awsrequest import AWSResponse
 from botocore.exceptions import BotoCoreError
 
 from dynamo_bao import BaoError, Manager, init_models, run_with_batch_context, transaction
-from dynamo_bao.keys import Key
-from dynamo_bao.transport.boto import BotoWire, Opened
-from dynamo_bao.transport.connections import HttpReply
-from dynamo_bao.transport.lean import LeanWire
-from dynamo_bao.transport.messages import Request
-from dynamo_bao.transport.retry import RetryingTransport
+from dynamo_bao.dynamodb.keys import Key
+from dynamo_bao.dynamodb.transport.botocore import BotoWire, Opened
+from dynamo_bao.dynamodb.transport.direct import LeanWire
+from dynamo_bao.dynamodb.transport.http import HttpReply
+from dynamo_bao.dynamodb.transport.messages import Request
+from dynamo_bao.dynamodb.transport.retry import RetryingTransport
 from tests.support import models, paths
 from tests.support.authorities import Authority
 from tests.support.clocks import FakeTime

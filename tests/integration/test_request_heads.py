@@ -14,12 +14,12 @@ import pytest
 from botocore.httpsession import create_urllib3_context
 
 from dynamo_bao import BaoError
+from dynamo_bao.dynamodb.transport.factory import given_transport
+from dynamo_bao.dynamodb.transport.messages import AttemptFailed, Outcome, Request, outcome_of
+from dynamo_bao.dynamodb.transport.retry import RetryingTransport
+from dynamo_bao.dynamodb.transport.static_endpoint import quick_start
+from dynamo_bao.dynamodb.transport.tls import trusted_context
 from dynamo_bao.testing import boto_transport
-from dynamo_bao.transport.messages import AttemptFailed, Outcome, Request, outcome_of
-from dynamo_bao.transport.opening import given_transport
-from dynamo_bao.transport.quick import quick_start
-from dynamo_bao.transport.retry import RetryingTransport
-from dynamo_bao.transport.trust import trusted_context
 from tests.support import paths
 from tests.support.authorities import Authority
 from tests.support.dynamo_server import ITEM, KEY, answer, lean_wire, reply
@@ -111,7 +111,7 @@ import sys
 if sys.argv[1] == "boto3":
     import boto3
 from dynamo_bao.testing import boto_transport
-from dynamo_bao.transport.messages import Request
+from dynamo_bao.dynamodb.transport.messages import Request
 request = Request("GetItem", {"TableName": "t", "Key": {"_pk": {"S": "a"}, "_sk": {"S": "b"}}})
 for host in sys.argv[2:]:
     transport = boto_transport(endpoint_url=f"http://{host}:1")

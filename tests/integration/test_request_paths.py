@@ -36,11 +36,11 @@ from dynamo_bao import (
     init_models,
     run_with_batch_context,
 )
+from dynamo_bao.dynamodb.transport.factory import given_transport
+from dynamo_bao.dynamodb.transport.messages import AttemptFailed, Outcome, Request
+from dynamo_bao.dynamodb.transport.retry import RetryingTransport
+from dynamo_bao.dynamodb.transport.static_endpoint import quick_start
 from dynamo_bao.testing import boto_transport
-from dynamo_bao.transport.messages import AttemptFailed, Outcome, Request
-from dynamo_bao.transport.opening import given_transport
-from dynamo_bao.transport.quick import quick_start
-from dynamo_bao.transport.retry import RetryingTransport
 from tests.support import models, paths
 from tests.support.authorities import Authority
 from tests.support.dynamo_server import (

@@ -21,10 +21,10 @@ from dynamo_bao import (
     init_models,
     run_with_batch_context,
 )
+from dynamo_bao.dynamodb.table_admin import create_table
 from dynamo_bao.iteration import iterate_all
 from dynamo_bao.search import SearchResult, search_all, search_bucket
 from dynamo_bao.searchtext import SearchConfig
-from dynamo_bao.tables import create_table
 from tests.support.wire import Wire
 
 

@@ -16,8 +16,8 @@ from dynamo_bao import (
     init_models,
     run_with_batch_context,
 )
+from dynamo_bao.dynamodb.transport.factory import embedded_transport
 from dynamo_bao.testing import FaultInjectingTransport, throttled
-from dynamo_bao.transport.opening import embedded_transport
 from tests.support.clocks import FakeTime
 from tests.support.models import Org, Post, User
 from tests.support.wire import Wire

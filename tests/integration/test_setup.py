@@ -26,7 +26,7 @@ from dynamo_bao import (
     run_with_batch_context,
     transaction,
 )
-from dynamo_bao.layout import table_definition
+from dynamo_bao.dynamodb.table_definition import table_definition
 from tests.support import models
 from tests.support.models import Org, User
 from tests.support.wire import Wire

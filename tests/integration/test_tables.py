@@ -19,11 +19,11 @@ from dynamo_bao import (
     UniqueConstraint,
     init_models,
 )
+from dynamo_bao.dynamodb.table_admin import TableUpdate, describe_table, describe_ttl
+from dynamo_bao.dynamodb.table_definition import described_indexes, table_definition
+from dynamo_bao.dynamodb.transport.messages import Reply, Request, Transport
 from dynamo_bao.errors import WriteOutcomeUnknownError
-from dynamo_bao.layout import described_indexes, table_definition
-from dynamo_bao.tables import TableUpdate, describe_table, describe_ttl
 from dynamo_bao.testing import Clock
-from dynamo_bao.transport.messages import Reply, Request, Transport
 from tests.support import models
 from tests.support.clocks import FakeTime
 

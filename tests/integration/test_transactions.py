@@ -31,8 +31,8 @@ from dynamo_bao import (
     run_with_batch_context,
     transaction,
 )
+from dynamo_bao.dynamodb.transport.factory import embedded_transport
 from dynamo_bao.testing import FaultInjectingTransport, lost_reply
-from dynamo_bao.transport.opening import embedded_transport
 from tests.support.models import Org, Post, User
 from tests.support.wire import Wire
 

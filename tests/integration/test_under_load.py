@@ -22,6 +22,7 @@ from dynamo_bao import (
     init_models,
     run_with_batch_context,
 )
+from dynamo_bao.dynamodb.transport.messages import AttemptFailed, Outcome
 from dynamo_bao.session.session import Session
 from dynamo_bao.testing import (
     Clock,
@@ -30,7 +31,6 @@ from dynamo_bao.testing import (
     throttled,
     unprocessed,
 )
-from dynamo_bao.transport.messages import AttemptFailed, Outcome
 from tests.support import models
 from tests.support.clocks import FakeTime
 from tests.support.models import Org, Page, Post

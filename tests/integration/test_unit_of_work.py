@@ -29,8 +29,8 @@ from dynamo_bao import (
     run_with_batch_context,
     transaction,
 )
+from dynamo_bao.dynamodb.transport.factory import embedded_transport
 from dynamo_bao.testing import FaultInjectingTransport, damaged, refused_connection, throttled, unprocessed
-from dynamo_bao.transport.opening import embedded_transport
 from tests.support import models
 from tests.support.clocks import FakeTime
 from tests.support.models import Org, Post, User

@@ -25,6 +25,8 @@ from dynamo_bao import (
     run_with_batch_context,
     transaction,
 )
+from dynamo_bao.dynamodb.transport.error_mapping import TransactionCancelled
+from dynamo_bao.dynamodb.transport.messages import AttemptFailed, Outcome, Request
 from dynamo_bao.testing import (
     FaultInjectingTransport,
     embedded_transport,
@@ -32,8 +34,6 @@ from dynamo_bao.testing import (
     refused_connection,
     throttled,
 )
-from dynamo_bao.transport.messages import AttemptFailed, Outcome, Request
-from dynamo_bao.transport.outcomes import TransactionCancelled
 from tests.support import models
 from tests.support.clocks import FakeTime
 from tests.support.dynamo_server import answer

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from decimal import Decimal
 from typing import Any
 
-from dynamo_bao.numbers import number_text
+from dynamo_bao.dynamodb.numbers import number_text
 from dynamo_bao.ulids import is_ulid
 
 Items = dict[tuple[str, str], dict[str, Any]]

@@ -23,8 +23,8 @@ from dynamo_bao import (
     init_models,
     run_with_batch_context,
 )
+from dynamo_bao.dynamodb.transport.messages import Reply, Request
 from dynamo_bao.testing import RecordingTransport
-from dynamo_bao.transport.messages import Reply, Request
 
 
 class User(Model, prefix="cap", name="CapUser"):

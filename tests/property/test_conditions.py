@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import given, settings, strategies as st
 
 from dynamo_bao import Model, PrimaryKey, QueryError, StringSetField
-from dynamo_bao.expressions.conditions import (
+from dynamo_bao.dynamodb.expressions.conditions import (
     EMPTY,
     AllOf,
     AnyOf,
@@ -21,8 +21,8 @@ from dynamo_bao.expressions.conditions import (
     any_of,
     is_empty,
 )
-from dynamo_bao.expressions.dicts import condition_from
-from dynamo_bao.expressions.render import Placeholders, render_condition
+from dynamo_bao.dynamodb.expressions.parser import condition_from
+from dynamo_bao.dynamodb.expressions.renderer import Placeholders, render_condition
 
 QUICK = settings(max_examples=150, deadline=None)
 

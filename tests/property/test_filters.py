@@ -22,7 +22,7 @@ from dynamo_bao import (
     init_models,
     run_with_batch_context,
 )
-from dynamo_bao.expressions.conditions import Condition
+from dynamo_bao.dynamodb.expressions.conditions import Condition
 from tests.support.examples import many
 
 

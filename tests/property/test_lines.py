@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from dynamo_bao import CreateDateField, Model, PrimaryKey, StringField, ValidationError
-from dynamo_bao.numbers import number_fault
+from dynamo_bao.dynamodb.numbers import number_fault
+from dynamo_bao.dynamodb.service import DERIVED, PK, SK
 from dynamo_bao.upkeep.jsonlines import Number, field_json, field_typed, line_of, parse_line
 from dynamo_bao.upkeep.lines import Text, read_line
-from dynamo_bao.wire import DERIVED, PK, SK
 from tests.property.test_stored_values import Everything
 from tests.support.values import FIELDS, VALUES
 

@@ -33,7 +33,7 @@ from dynamo_bao import (
     ValidationError,
 )
 from dynamo_bao.classes import schema_of
-from dynamo_bao.wire import PK, SK
+from dynamo_bao.dynamodb.service import PK, SK
 from tests.support.values import DOCUMENTS, SCALARS, TEXTS, VALUES, Box, Colour, types_of
 
 

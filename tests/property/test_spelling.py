@@ -27,9 +27,9 @@ from dynamo_bao import (
     ValidationError,
 )
 from dynamo_bao.classes import schema_of
-from dynamo_bao.items import plain_item
-from dynamo_bao.keys import Key
-from dynamo_bao.wire import MAX_ITEM_BYTES
+from dynamo_bao.dynamodb.items import plain_item
+from dynamo_bao.dynamodb.keys import Key
+from dynamo_bao.dynamodb.service import MAX_ITEM_BYTES
 from tests.support.values import SCALARS, TEXTS, VALUES
 
 

@@ -40,9 +40,9 @@ from dynamo_bao import (
     run_with_batch_context,
     transaction,
 )
-from dynamo_bao.document_diff import same_stored
+from dynamo_bao.dynamodb.document_diff import same_stored
+from dynamo_bao.dynamodb.transport.messages import Request
 from dynamo_bao.testing import RecordingTransport
-from dynamo_bao.transport.messages import Request
 
 HISTORIES = int(os.environ.get("BAO_EXAMPLES", "120"))
 NOW = datetime(2026, 1, 1, tzinfo=timezone.utc)

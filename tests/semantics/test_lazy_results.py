@@ -20,8 +20,8 @@ from dynamo_bao import (
     init_models,
     run_with_batch_context,
 )
+from dynamo_bao.dynamodb.transport.messages import Request
 from dynamo_bao.testing import FaultInjectingTransport, embedded_transport
-from dynamo_bao.transport.messages import Request
 from tests.support.clocks import FakeTime
 from tests.support.models import ALL, Org, Page, Post, User
 from tests.support.wire import Wire

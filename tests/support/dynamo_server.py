@@ -11,10 +11,10 @@ import zlib
 from collections.abc import Callable
 from typing import Any
 
-from dynamo_bao.transport.boto import BotoWire, Manner, Opened
-from dynamo_bao.transport.lean import LeanWire
-from dynamo_bao.transport.quick import Quick
-from dynamo_bao.transport.signing import StaticCredentials
+from dynamo_bao.dynamodb.transport.botocore import BotoWire, Manner, Opened
+from dynamo_bao.dynamodb.transport.direct import LeanWire
+from dynamo_bao.dynamodb.transport.sigv4 import StaticCredentials
+from dynamo_bao.dynamodb.transport.static_endpoint import Quick
 from tests.support.http_server import Asked, Script, Served
 
 ITEM = {"_pk": {"S": "o#acme"}, "_sk": {"S": "o"}, "org_id": {"S": "acme"}, "name": {"S": "Acme"}}

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from dynamo_bao import Manager, RequireContext, TenantContext, init_models
+from dynamo_bao.dynamodb.transport.factory import embedded_transport
 from dynamo_bao.testing import RecordingTransport
-from dynamo_bao.transport.opening import embedded_transport
 from tests.support.wire import Wire
 
 Raw = Callable[[str], dict[str, Any]]

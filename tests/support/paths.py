@@ -34,9 +34,9 @@ def take(path: str) -> None:
     _chosen[:] = [path]
     if wire is None:
         return
-    from dynamo_bao.transport import opening
+    from dynamo_bao.dynamodb.transport import factory
 
-    opening.LeanWire = wire()  # type: ignore[misc,assignment]
+    factory.LeanWire = wire()  # type: ignore[misc,assignment]
     if path == "botocore":
         _given[SETTING] = path
 

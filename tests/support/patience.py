@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import pytest
 
-from dynamo_bao.transport import boto, lean
+from dynamo_bao.dynamodb.transport import botocore, direct
 
 PATIENCE = 200.0
 """Seconds. Below the time limit of a test, so that a test that waits in vain says what it waited for."""
@@ -17,6 +17,6 @@ PATIENCE = 200.0
 
 def lengthen_limits(patch: pytest.MonkeyPatch) -> None:
     """Lets an attempt take as long as an engine needs that shares its computer with many others."""
-    for module in (boto, lean):
+    for module in (botocore, direct):
         patch.setattr(module, "CONNECT_SECONDS", PATIENCE)
-    patch.setattr(boto, "READ_SECONDS", PATIENCE)
+    patch.setattr(botocore, "READ_SECONDS", PATIENCE)

@@ -16,11 +16,11 @@ from typing import Any
 
 from botocore.awsrequest import AWSResponse
 
+from dynamo_bao.dynamodb.transport.botocore import BotoWire, Opened, method_of, open_client
+from dynamo_bao.dynamodb.transport.direct import LeanWire, Route
+from dynamo_bao.dynamodb.transport.http import HttpReply
+from dynamo_bao.dynamodb.transport.messages import AttemptFailed, Reply, Request
 from dynamo_bao.errors import DataFormatError
-from dynamo_bao.transport.boto import BotoWire, Opened, method_of, open_client
-from dynamo_bao.transport.connections import HttpReply
-from dynamo_bao.transport.lean import LeanWire, Route
-from dynamo_bao.transport.messages import AttemptFailed, Reply, Request
 from tests.support.figures import FIGURES
 from tests.support.patience import PATIENCE
 

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from dynamo_bao import ServiceError, ThrottledError
-from dynamo_bao.items import place_in
-from dynamo_bao.keys import Key
-from dynamo_bao.transport.batches import Batch, BatchAnswer, TableKey, fetch_batch
-from dynamo_bao.transport.messages import Clock, Reply, Request
-from dynamo_bao.transport.outcomes import TableNotFoundError
+from dynamo_bao.dynamodb.items import place_in
+from dynamo_bao.dynamodb.keys import Key
+from dynamo_bao.dynamodb.transport.batch_get import Batch, BatchAnswer, TableKey, fetch_batch
+from dynamo_bao.dynamodb.transport.error_mapping import TableNotFoundError
+from dynamo_bao.dynamodb.transport.messages import Clock, Reply, Request
 from tests.support.clocks import FakeTime
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import gc
 
-from dynamo_bao.transport.bulkhead import Bulkhead, Place
-from dynamo_bao.transport.messages import Deadline
+from dynamo_bao.dynamodb.transport.bulkhead import Bulkhead, Place
+from dynamo_bao.dynamodb.transport.messages import Deadline
 
 TABLE: Place = ("t", None)
 INDEX: Place = ("t", "gsi1")

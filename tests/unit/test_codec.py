@@ -24,7 +24,7 @@ from dynamo_bao import (
     UuidField,
 )
 from dynamo_bao.classes import schema_of
-from dynamo_bao.document_diff import same_stored
+from dynamo_bao.dynamodb.document_diff import same_stored
 from dynamo_bao.schema import Schema
 
 UTC = timezone.utc

@@ -19,7 +19,7 @@ from dynamo_bao import (
     UlidField,
     ValidationError,
 )
-from dynamo_bao.expressions.conditions import (
+from dynamo_bao.dynamodb.expressions.conditions import (
     EMPTY,
     AllOf,
     AnyOf,
@@ -32,8 +32,8 @@ from dynamo_bao.expressions.conditions import (
     any_of,
     is_empty,
 )
-from dynamo_bao.expressions.dicts import condition_from
-from dynamo_bao.expressions.render import Placeholders, render_condition
+from dynamo_bao.dynamodb.expressions.parser import condition_from
+from dynamo_bao.dynamodb.expressions.renderer import Placeholders, render_condition
 
 
 class Colour(enum.Enum):

@@ -15,7 +15,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from dynamo_bao.transport.connections import Connections, HttpReply, NotConnected, Origin, ReplyLost
+from dynamo_bao.dynamodb.transport.http import Connections, HttpReply, NotConnected, Origin, ReplyLost
 from tests.support.authorities import Authority
 from tests.support.http_server import Asked, HttpServer, Script, Served, http_server
 from tests.support.patience import PATIENCE
@@ -76,7 +76,7 @@ def test_a_connection_grows_old_only_while_nobody_uses_it(monkeypatch: pytest.Mo
     with connected(always(plain())) as (server, connections):
         for now, opened in ((0.0, 1), (40.0, 1), (100.0, 1), (159.9, 1), (220.1, 2)):
             clocks = SimpleNamespace(monotonic=lambda now=now: now, time=lambda now=now: now)
-            monkeypatch.setattr("dynamo_bao.transport.connections.time", clocks)
+            monkeypatch.setattr("dynamo_bao.dynamodb.transport.http.time", clocks)
             connections.exchange(post(), PATIENCE)
             assert server.connections == opened
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from dynamo_bao.transport import connections as connections_module
-from dynamo_bao.transport.connections import Connections, NotConnected, Origin, ReplyLost
+from dynamo_bao.dynamodb.transport import http as connections_module
+from dynamo_bao.dynamodb.transport.http import Connections, NotConnected, Origin, ReplyLost
 from tests.support.http_server import http_server
 from tests.support.patience import PATIENCE
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from dynamo_bao.document_diff import (
+from dynamo_bao.dynamodb.document_diff import (
     ANYTHING,
     MERGED,
     Edit,

@@ -39,9 +39,13 @@ from dynamo_bao import (
     VersionConflictError,
     WriteOutcomeUnknownError,
 )
+from dynamo_bao.dynamodb.expressions.parser import OperandError
+from dynamo_bao.dynamodb.transport.error_mapping import (
+    ConditionFailed,
+    TableNotFoundError,
+    TransactionCancelled,
+)
 from dynamo_bao.errors import reject_unknown, suggestion
-from dynamo_bao.expressions.dicts import OperandError
-from dynamo_bao.transport.outcomes import ConditionFailed, TableNotFoundError, TransactionCancelled
 from dynamo_bao.writes.failures import transaction_failed
 
 PARENTS: dict[str, tuple[type, ...]] = {

@@ -33,8 +33,8 @@ from dynamo_bao import (
     VersionField,
 )
 from dynamo_bao.classes import schema_of
-from dynamo_bao.expressions.conditions import EMPTY
-from dynamo_bao.keys import place_of
+from dynamo_bao.dynamodb.expressions.conditions import EMPTY
+from dynamo_bao.dynamodb.keys import place_of
 from dynamo_bao.schema import Schema
 from dynamo_bao.writes.plans import (
     Delta,

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from dynamo_bao import DataFormatError
-from dynamo_bao.transport.integrity import check_envelope, parse_refusal, parse_reply, require_alone
+from dynamo_bao.dynamodb.transport.integrity import check_envelope, parse_refusal, parse_reply, require_alone
 
 BODY = b'{"Item":{"a":{"S":"x"}}}'
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from dynamo_bao.transport.keyranges import KeyRange, key_range
+from dynamo_bao.dynamodb.transport.key_ranges import KeyRange, key_range
 
 RANGES = [
     ("=", ("b",), ["b"], ["a", "c"]),

@@ -22,7 +22,7 @@ from dynamo_bao import (
     definition,
 )
 from dynamo_bao.classes import schema_of
-from dynamo_bao.keys import (
+from dynamo_bao.dynamodb.keys import (
     SEPARATOR,
     Key,
     bucket_of,

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from dynamo_bao.numbers import (
+from dynamo_bao.dynamodb.numbers import (
     decimal_key,
     fixed,
     float_text,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dynamo_bao.transport import boto, lean
+from dynamo_bao.dynamodb.transport import botocore, direct
 from tests.support.patience import PATIENCE
 
 TESTS = Path(__file__).parents[1]
@@ -61,5 +61,5 @@ def test_a_short_wait_is_seen(code: str) -> None:
 
 def test_an_engine_may_be_slow() -> None:
     """No attempt of the library ends because an engine is slow; a test still ends before its own limit."""
-    assert {boto.CONNECT_SECONDS, boto.READ_SECONDS, lean.CONNECT_SECONDS} == {PATIENCE}
+    assert {botocore.CONNECT_SECONDS, botocore.READ_SECONDS, direct.CONNECT_SECONDS} == {PATIENCE}
     assert PATIENCE < 300

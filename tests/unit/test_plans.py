@@ -21,14 +21,14 @@ from dynamo_bao import (
     ValidationError,
     VersionField,
 )
-from dynamo_bao.database import Database
-from dynamo_bao.document_diff import Edit
-from dynamo_bao.expressions.conditions import EMPTY, Attribute, Compare, Exists, Negation, all_of
-from dynamo_bao.expressions.updates import PartChange, Update
-from dynamo_bao.keys import Key
+from dynamo_bao.dynamodb.document_diff import Edit
+from dynamo_bao.dynamodb.expressions.conditions import EMPTY, Attribute, Compare, Exists, Negation, all_of
+from dynamo_bao.dynamodb.expressions.updates import PartChange, Update
+from dynamo_bao.dynamodb.keys import Key
+from dynamo_bao.dynamodb.table import Database
+from dynamo_bao.dynamodb.transport.messages import Clock, Reply, Request
 from dynamo_bao.session.lookups import PlannedBatch, Wanted, plan_reads
 from dynamo_bao.tracking import Known
-from dynamo_bao.transport.messages import Clock, Reply, Request
 from dynamo_bao.writes.actions import (
     NO_ATTRIBUTE,
     NOT_STORED,

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from dynamo_bao.pool import Pool
+from dynamo_bao.dynamodb.thread_pool import Pool
 from tests.support.patience import PATIENCE
 
 

@@ -10,10 +10,10 @@ import pytest
 
 from dynamo_bao import DataFormatError, Model, PrimaryKey, StringField
 from dynamo_bao.classes import schema_of
-from dynamo_bao.keys import Key
+from dynamo_bao.dynamodb.keys import Key
+from dynamo_bao.dynamodb.transport.messages import Reply, Request
+from dynamo_bao.dynamodb.transport.reply_check import UNREADABLE, SeenIds, checked, checked_refusal
 from dynamo_bao.rowtypes import row_type
-from dynamo_bao.transport.messages import Reply, Request
-from dynamo_bao.transport.reply_check import UNREADABLE, SeenIds, checked, checked_refusal
 
 
 class Thing(Model, prefix="t"):

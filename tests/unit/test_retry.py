@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from dynamo_bao import DataFormatError, ServiceError, ThrottledError, WriteOutcomeUnknownError
-from dynamo_bao.transport.backoff import BASE_SECONDS, LONGEST_SECONDS
-from dynamo_bao.transport.messages import (
+from dynamo_bao.dynamodb.transport.backoff import BASE_SECONDS, LONGEST_SECONDS
+from dynamo_bao.dynamodb.transport.error_mapping import ConditionFailed, TransactionCancelled
+from dynamo_bao.dynamodb.transport.messages import (
     AttemptFailed,
     FailedRequest,
     Outcome,
@@ -20,8 +21,7 @@ from dynamo_bao.transport.messages import (
     Throttling,
     outcome_of,
 )
-from dynamo_bao.transport.outcomes import ConditionFailed, TransactionCancelled
-from dynamo_bao.transport.retry import ATTEMPTS, RetryingTransport, repeat_unprocessed
+from dynamo_bao.dynamodb.transport.retry import ATTEMPTS, RetryingTransport, repeat_unprocessed
 from tests.support.clocks import FakeTime
 
 FOREVER = 1e9

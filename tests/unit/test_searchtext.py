@@ -21,10 +21,10 @@ from dynamo_bao import (
     StringSetField,
     VersionField,
 )
-from dynamo_bao.expressions.conditions import all_of
-from dynamo_bao.expressions.dicts import condition_from
-from dynamo_bao.expressions.render import Placeholders, render_condition
-from dynamo_bao.layout import table_definition
+from dynamo_bao.dynamodb.expressions.conditions import all_of
+from dynamo_bao.dynamodb.expressions.parser import condition_from
+from dynamo_bao.dynamodb.expressions.renderer import Placeholders, render_condition
+from dynamo_bao.dynamodb.table_definition import table_definition
 from dynamo_bao.searchtext import (
     SearchConfig,
     field_texts,

@@ -13,7 +13,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from hypothesis import given, strategies as st
 
-from dynamo_bao.transport.signing import (
+from dynamo_bao.dynamodb.transport.sigv4 import (
     CONTENT_TYPE,
     KeyedHash,
     Scope,

@@ -7,11 +7,8 @@ from typing import Any
 
 import pytest
 
-from dynamo_bao.capacity import Capacity
-from dynamo_bao.session.rounds import Cause, Round, SentRequest
-from dynamo_bao.session.stats import Stats
-from dynamo_bao.session.trace import Trace, described
-from dynamo_bao.transport.messages import (
+from dynamo_bao.dynamodb.capacity import Capacity
+from dynamo_bao.dynamodb.transport.messages import (
     Attempts,
     Clock,
     FailedRequest,
@@ -20,6 +17,9 @@ from dynamo_bao.transport.messages import (
     Throttling,
     with_attempts,
 )
+from dynamo_bao.session.rounds import Cause, Round, SentRequest
+from dynamo_bao.session.stats import Stats
+from dynamo_bao.session.trace import Trace, described
 
 HOT = Throttling("t", "gsi1", ("Hot", "Account"), 1.5)
 COLD = Throttling("t")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from dynamo_bao.expressions.render import Placeholders
-from dynamo_bao.expressions.updates import Update
+from dynamo_bao.dynamodb.expressions.renderer import Placeholders
+from dynamo_bao.dynamodb.expressions.updates import Update
 
 
 def rendered(update: Update) -> tuple[str, dict[str, Any]]:

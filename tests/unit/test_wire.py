@@ -15,9 +15,9 @@ from dynamo_bao import (
     ServiceError,
     ThrottledError,
     TransactionError,
-    wire,
 )
-from dynamo_bao.transport.outcomes import (
+from dynamo_bao.dynamodb import service as service_module
+from dynamo_bao.dynamodb.transport.error_mapping import (
     MENDS,
     THROTTLING,
     TRANSIENT,
@@ -74,7 +74,7 @@ def test_operations_are_dynamodb_s() -> None:
     """Every operation named in `wire` is one of the service's, and those are the ones we use."""
     named = {
         value
-        for name, value in vars(wire).items()
+        for name, value in vars(service_module).items()
         if name.isupper() and isinstance(value, str) and value[0].isupper()
     }
     assert named <= set(service().operation_names)
@@ -83,14 +83,14 @@ def test_operations_are_dynamodb_s() -> None:
 
 def test_operations_that_read_are_those_without_writes() -> None:
     """Repeating one of these is always safe; none of them can take a condition or a token."""
-    assert set(OPERATIONS) >= wire.READ_OPERATIONS
+    assert set(OPERATIONS) >= service_module.READ_OPERATIONS
     for operation in OPERATIONS:
         members = service().operation_model(operation).input_shape.members
         writes = "ConditionalCheckFailedException" in codes_of(operation) or "ClientRequestToken" in members
         if writes:
-            assert operation not in wire.READ_OPERATIONS
+            assert operation not in service_module.READ_OPERATIONS
     looking = {"GetItem", "BatchGetItem", "Query", "Scan", "DescribeTable", "DescribeTimeToLive"}
-    assert looking == wire.READ_OPERATIONS
+    assert looking == service_module.READ_OPERATIONS
 
 
 @pytest.mark.parametrize(
@@ -194,29 +194,38 @@ def test_values_of_enumerations_are_dynamodb_s(member: str, value: str) -> None:
 def test_limits_that_the_model_states_are_ours() -> None:
     """Batch and transaction sizes are those of the service model."""
     reads = service().operation_model("BatchGetItem").input_shape.members["RequestItems"].value
-    assert reads.members["Keys"].metadata["max"] == wire.MAX_BATCH_GET_KEYS
+    assert reads.members["Keys"].metadata["max"] == service_module.MAX_BATCH_GET_KEYS
     writes = service().operation_model("BatchWriteItem").input_shape.members["RequestItems"].value
-    assert writes.metadata["max"] == wire.MAX_BATCH_WRITE_ITEMS
+    assert writes.metadata["max"] == service_module.MAX_BATCH_WRITE_ITEMS
     transaction = service().operation_model("TransactWriteItems").input_shape.members["TransactItems"]
-    assert transaction.metadata["max"] == wire.MAX_TRANSACTION_ACTIONS
+    assert transaction.metadata["max"] == service_module.MAX_TRANSACTION_ACTIONS
 
 
 def test_limits_that_only_the_manual_states() -> None:
     """The figures of the AWS page on quotas."""
-    assert wire.MAX_ITEM_BYTES == 409_600
-    assert (wire.MAX_PARTITION_KEY_BYTES, wire.MAX_SORT_KEY_BYTES) == (2048, 1024)
-    assert wire.MAX_NUMBER_DIGITS == 38
-    assert (wire.MIN_NUMBER_EXPONENT, wire.MAX_NUMBER_EXPONENT) == (-130, 125)
-    assert (wire.MAX_EXPRESSION_BYTES, wire.MAX_IN_OPERANDS) == (4096, 100)
+    assert service_module.MAX_ITEM_BYTES == 409_600
+    assert (service_module.MAX_PARTITION_KEY_BYTES, service_module.MAX_SORT_KEY_BYTES) == (2048, 1024)
+    assert service_module.MAX_NUMBER_DIGITS == 38
+    assert (service_module.MIN_NUMBER_EXPONENT, service_module.MAX_NUMBER_EXPONENT) == (-130, 125)
+    assert (service_module.MAX_EXPRESSION_BYTES, service_module.MAX_IN_OPERANDS) == (4096, 100)
 
 
 def test_the_table_s_own_names() -> None:
     """Those of the table format."""
-    assert (wire.PK, wire.SK, wire.ITER_PK, wire.ITER_SK) == ("_pk", "_sk", "_iter_pk", "_iter_sk")
-    assert (wire.ITER_INDEX, wire.SEARCH_TEXT, wire.TTL) == ("iter_index", "_searchText", "ttl")
-    assert wire.INDEX_IDS == ("gsi1", "gsi2", "gsi3", "gsi4", "gsi5")
-    assert wire.CONSTRAINT_IDS == ("uc1", "uc2", "uc3")
-    assert wire.index_key_names("gsi3") == ("_gsi3_pk", "_gsi3_sk")
+    assert (service_module.PK, service_module.SK, service_module.ITER_PK, service_module.ITER_SK) == (
+        "_pk",
+        "_sk",
+        "_iter_pk",
+        "_iter_sk",
+    )
+    assert (service_module.ITER_INDEX, service_module.SEARCH_TEXT, service_module.TTL) == (
+        "iter_index",
+        "_searchText",
+        "ttl",
+    )
+    assert service_module.INDEX_IDS == ("gsi1", "gsi2", "gsi3", "gsi4", "gsi5")
+    assert service_module.CONSTRAINT_IDS == ("uc1", "uc2", "uc3")
+    assert service_module.index_key_names("gsi3") == ("_gsi3_pk", "_gsi3_sk")
 
 
 # --- error codes -------------------------------------------------------------------------------------

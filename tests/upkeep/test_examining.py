@@ -19,7 +19,7 @@ from dynamo_bao import (
     UniqueConstraint,
     init_models,
 )
-from dynamo_bao.layout import table_definition
+from dynamo_bao.dynamodb.table_definition import table_definition
 from dynamo_bao.testing import lost_reply
 from dynamo_bao.upkeep.examining import examine_table
 from dynamo_bao.upkeep.steps import Finding

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from dynamo_bao import ConfigurationError, Manager, Model, PrimaryKey, TenantContext
+from dynamo_bao.dynamodb.service import ITER_INDEX
 from dynamo_bao.errors import ServiceError
 from dynamo_bao.upkeep import ways
 from dynamo_bao.upkeep.counting import count_items
 from dynamo_bao.upkeep.exporting import export_items, way_of_interrupted
 from dynamo_bao.upkeep.ways import ANY_TENANT, Iterating, Partition, Scan, cheapest_way
-from dynamo_bao.wire import ITER_INDEX
 
 
 class Leaf(Model, prefix="lf", iterable=True):

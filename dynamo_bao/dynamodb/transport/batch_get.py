@@ -8,13 +8,13 @@ from typing import Any
 from attrs import Factory, define, field, frozen
 
 from dynamo_bao._foreign_errors import is_foreign
+from dynamo_bao.dynamodb.items import Stored, spelled_keys
+from dynamo_bao.dynamodb.keys import Key
+from dynamo_bao.dynamodb.service import BATCH_GET_ITEM, PK, SK
+from dynamo_bao.dynamodb.transport.error_mapping import THROTTLING, TRANSIENT
+from dynamo_bao.dynamodb.transport.messages import FailedRequest, Reply, Request, RowParser, Transport
+from dynamo_bao.dynamodb.transport.retry import repeat_unprocessed
 from dynamo_bao.errors import ServiceError
-from dynamo_bao.items import Stored, spelled_keys
-from dynamo_bao.keys import Key
-from dynamo_bao.transport.messages import FailedRequest, Reply, Request, RowParser, Transport
-from dynamo_bao.transport.outcomes import THROTTLING, TRANSIENT
-from dynamo_bao.transport.retry import repeat_unprocessed
-from dynamo_bao.wire import BATCH_GET_ITEM, PK, SK
 
 TableKey = tuple[str, Key]
 """A key together with the table it is looked for in."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from attrs import evolve, frozen
 
-from dynamo_bao.wire import AttributeValue
+from dynamo_bao.dynamodb.service import AttributeValue
 
 
 def same_stored(one: AttributeValue | None, other: AttributeValue | None) -> bool:

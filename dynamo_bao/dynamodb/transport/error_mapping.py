@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from dynamo_bao.dynamodb.service import Item
+from dynamo_bao.dynamodb.transport.messages import Outcome, Throttling, outcome_of
 from dynamo_bao.errors import (
     BaoError,
     ConditionalError,
@@ -14,8 +16,6 @@ from dynamo_bao.errors import (
     TransactionError,
     WriteOutcomeUnknownError,
 )
-from dynamo_bao.transport.messages import Outcome, Throttling, outcome_of
-from dynamo_bao.wire import Item
 
 THROTTLING: Final = frozenset(
     {

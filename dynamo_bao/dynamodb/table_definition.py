@@ -7,8 +7,18 @@ from typing import Any, Final
 
 from attrs import frozen
 
+from dynamo_bao.dynamodb.service import (
+    INDEX_IDS,
+    ITER_INDEX,
+    ITER_PK,
+    ITER_SK,
+    PK,
+    SEARCH_TEXT,
+    SK,
+    TTL,
+    index_key_names,
+)
 from dynamo_bao.searchtext import ITER_SEARCH_INDEX
-from dynamo_bao.wire import INDEX_IDS, ITER_INDEX, ITER_PK, ITER_SK, PK, SEARCH_TEXT, SK, TTL, index_key_names
 
 ACTIVE: Final = "ACTIVE"
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 import random
 from typing import Final
 
-from dynamo_bao.transport.bulkhead import Place, throttled_calls
-from dynamo_bao.transport.messages import Clock, Deadline
+from dynamo_bao.dynamodb.transport.bulkhead import Place, throttled_calls
+from dynamo_bao.dynamodb.transport.messages import Clock, Deadline
 
 BASE_SECONDS: Final = 0.025
 LONGEST_SECONDS: Final = 1.0

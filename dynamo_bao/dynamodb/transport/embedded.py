@@ -10,8 +10,8 @@ import copy
 import threading
 from typing import Any
 
+from dynamo_bao.dynamodb.transport.embedded_comparisons import compared_by_type
 from dynamo_bao.errors import ConfigurationError
-from dynamo_bao.transport.comparisons import compared_by_type
 
 REGION = "us-east-1"
 CREDENTIALS = {"aws_access_key_id": "embedded", "aws_secret_access_key": "embedded"}

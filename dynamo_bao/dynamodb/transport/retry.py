@@ -6,10 +6,16 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final, NoReturn
 
 from dynamo_bao._foreign_errors import is_foreign
-from dynamo_bao.errors import ServiceError, ThrottledError, WriteOutcomeUnknownError, cause_of
-from dynamo_bao.transport.backoff import Backoff
-from dynamo_bao.transport.bulkhead import Place
-from dynamo_bao.transport.messages import (
+from dynamo_bao.dynamodb.service import READ_OPERATIONS
+from dynamo_bao.dynamodb.transport.backoff import Backoff
+from dynamo_bao.dynamodb.transport.bulkhead import Place
+from dynamo_bao.dynamodb.transport.error_mapping import (
+    THROTTLING_REASONS,
+    ConditionFailed,
+    TransactionCancelled,
+    throttled_error,
+)
+from dynamo_bao.dynamodb.transport.messages import (
     AttemptFailed,
     Attempts,
     Clock,
@@ -24,13 +30,7 @@ from dynamo_bao.transport.messages import (
     with_attempts,
     with_outcome,
 )
-from dynamo_bao.transport.outcomes import (
-    THROTTLING_REASONS,
-    ConditionFailed,
-    TransactionCancelled,
-    throttled_error,
-)
-from dynamo_bao.wire import READ_OPERATIONS
+from dynamo_bao.errors import ServiceError, ThrottledError, WriteOutcomeUnknownError, cause_of
 
 ATTEMPTS: Final = {Outcome.REFUSED: 10, Outcome.NOT_SENT: 4, Outcome.UNKNOWN: 4}
 """How many attempts a request may have in all, by what became of the last."""

@@ -11,8 +11,8 @@ import re
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+from dynamo_bao.dynamodb.service import MAX_PARTITION_KEY_BYTES, MAX_SORT_KEY_BYTES, PK, SK, AttributeValue
 from dynamo_bao.errors import ConfigurationError, TenantError, ValidationError
-from dynamo_bao.wire import MAX_PARTITION_KEY_BYTES, MAX_SORT_KEY_BYTES, PK, SK, AttributeValue
 
 named: Any = tuple.__new__
 """Makes a named tuple, ``named(Key, (pk, sk))``, without its constructor, which takes several times as long.

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from dynamo_bao.errors import QueryError
-from dynamo_bao.expressions.conditions import (
+from dynamo_bao.dynamodb.expressions.conditions import (
     MAX_DEPTH,
     AllOf,
     AnyOf,
@@ -26,8 +25,9 @@ from dynamo_bao.expressions.conditions import (
     is_empty,
     too_deep,
 )
-from dynamo_bao.expressions.paths import Steps
-from dynamo_bao.wire import MAX_EXPRESSION_BYTES, SEARCH_TEXT, AttributeValue
+from dynamo_bao.dynamodb.expressions.paths import Steps
+from dynamo_bao.dynamodb.service import MAX_EXPRESSION_BYTES, SEARCH_TEXT, AttributeValue
+from dynamo_bao.errors import QueryError
 
 UserPath = str | Steps
 """A field path as users write it, or its steps."""

@@ -7,12 +7,12 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
+from dynamo_bao.dynamodb.transport.botocore import BotoWire, Opened, attach, open_client
+from dynamo_bao.dynamodb.transport.direct import LeanWire
+from dynamo_bao.dynamodb.transport.embedded import CREDENTIALS, REGION, EmbeddedEngine
+from dynamo_bao.dynamodb.transport.retry import RetryingTransport
+from dynamo_bao.dynamodb.transport.static_endpoint import Quick, quick_start
 from dynamo_bao.errors import ConfigurationError, suggestion
-from dynamo_bao.transport.boto import BotoWire, Opened, attach, open_client
-from dynamo_bao.transport.embedded import CREDENTIALS, REGION, EmbeddedEngine
-from dynamo_bao.transport.lean import LeanWire
-from dynamo_bao.transport.quick import Quick, quick_start
-from dynamo_bao.transport.retry import RetryingTransport
 
 REQUEST_PATHS = ("lean", "botocore")
 REPLY_CHECKS = ("strict", "lenient")

@@ -11,8 +11,8 @@ from typing import NoReturn
 
 from attrs import frozen
 
+from dynamo_bao.dynamodb.expressions.paths import Steps
 from dynamo_bao.errors import QueryError
-from dynamo_bao.expressions.paths import Steps
 
 MAX_DEPTH = 100
 """How deep conditions are nested at most; DynamoDB's own limits leave room for fewer."""

@@ -15,9 +15,9 @@ import sys
 from collections.abc import Mapping
 from typing import Any, Final
 
-from dynamo_bao.transport.boto import Manner, configured_authorities
-from dynamo_bao.transport.connections import Origin
-from dynamo_bao.transport.signing import StaticCredentials
+from dynamo_bao.dynamodb.transport.botocore import Manner, configured_authorities
+from dynamo_bao.dynamodb.transport.http import Origin
+from dynamo_bao.dynamodb.transport.sigv4 import StaticCredentials
 
 _REGION: Final = re.compile(r"(?![0-9]+\Z)(?!-)[a-zA-Z0-9-]{1,63}(?<!-)\Z")
 """What botocore takes for the name of a region."""

@@ -10,8 +10,8 @@ from typing import Any, Final
 
 from attrs import frozen
 
-from dynamo_bao.items import Stored
-from dynamo_bao.wire import PK, slot_of
+from dynamo_bao.dynamodb.items import Stored
+from dynamo_bao.dynamodb.service import PK, slot_of
 
 _PARTITION: Final = re.compile(r"\(?([#\w]+) = (:\w+)(?: AND (.+))?\Z")
 _COMPARED: Final = re.compile(r"\(?([#\w]+) (=|<=|<|>=|>) (:\w+)\)*\Z")

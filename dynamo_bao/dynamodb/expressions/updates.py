@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from attrs import Factory, define, frozen
 
-from dynamo_bao.document_diff import Edit, begins_with, part_at, same_stored
-from dynamo_bao.expressions.conditions import Attribute
-from dynamo_bao.expressions.render import Placeholders
-from dynamo_bao.wire import AttributeValue, Item
+from dynamo_bao.dynamodb.document_diff import Edit, begins_with, part_at, same_stored
+from dynamo_bao.dynamodb.expressions.conditions import Attribute
+from dynamo_bao.dynamodb.expressions.renderer import Placeholders
+from dynamo_bao.dynamodb.service import AttributeValue, Item
 
 _ZERO: AttributeValue = {"N": "0"}
 _NO_MEMBERS: AttributeValue = {"L": []}

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple, Protocol
 
 from attrs import Factory, define, evolve, field, frozen
 
-from dynamo_bao.capacity import NOTHING_CONSUMED, Capacity
-from dynamo_bao.items import Stored, plain_item, plain_members
-from dynamo_bao.wire import BATCH_GET_ITEM, BATCH_WRITE_ITEM, READ_OPERATIONS
+from dynamo_bao.dynamodb.capacity import NOTHING_CONSUMED, Capacity
+from dynamo_bao.dynamodb.items import Stored, plain_item, plain_members
+from dynamo_bao.dynamodb.service import BATCH_GET_ITEM, BATCH_WRITE_ITEM, READ_OPERATIONS
 
 MAX_THROTTLED_CALLS = 10
 """How many calls of a process wait because of throttling, for each table and index, if nothing else is said."""
@@ -48,7 +48,7 @@ class Clock:
 
 
 class RowParser(Protocol):
-    """Parses a reply of many items into rows (`dynamo_bao.rows.RowType`)."""
+    """Parses a reply of many items into rows (`dynamo_bao.dynamodb.rows.RowType`)."""
 
     def parsed(self, body: bytes, operation: str) -> dict[str, Any] | None:
         """The body of a reply with its items as rows; None where not everything in it is as it should be."""

@@ -8,13 +8,13 @@ from typing import Any, TypeVar
 from attrs import Factory, define
 
 from dynamo_bao._foreign_errors import is_foreign
-from dynamo_bao.items import Stored, json_list
-from dynamo_bao.keys import Key
-from dynamo_bao.transport.batches import TableKey
-from dynamo_bao.transport.messages import FailedRequest, Reply, Request, Transport
-from dynamo_bao.transport.outcomes import may_be_done
-from dynamo_bao.transport.retry import repeat_unprocessed
-from dynamo_bao.wire import BATCH_WRITE_ITEM, MAX_BATCH_WRITE_ITEMS, PK, SK
+from dynamo_bao.dynamodb.items import Stored, json_list
+from dynamo_bao.dynamodb.keys import Key
+from dynamo_bao.dynamodb.service import BATCH_WRITE_ITEM, MAX_BATCH_WRITE_ITEMS, PK, SK
+from dynamo_bao.dynamodb.transport.batch_get import TableKey
+from dynamo_bao.dynamodb.transport.error_mapping import may_be_done
+from dynamo_bao.dynamodb.transport.messages import FailedRequest, Reply, Request, Transport
+from dynamo_bao.dynamodb.transport.retry import repeat_unprocessed
 
 T = TypeVar("T")
 Puts = Mapping[str, Mapping[Key, "Stored | None"]]

@@ -19,12 +19,18 @@ from typing import Any, Final, NamedTuple, NoReturn
 
 from dynamo_bao._foreign_errors import foreign_cause, leave
 from dynamo_bao._runtime import this_process
-from dynamo_bao.errors import ALSO_BOTOCORES, BaoError, ConfigurationError, DataFormatError
-from dynamo_bao.transport.connections import REQUEST_TIMEOUT, HttpReply, NotConnected, Origin, ReplyLost
-from dynamo_bao.transport.direct import Attempt, DirectSession
-from dynamo_bao.transport.embedded import EmbeddedEngine
-from dynamo_bao.transport.integrity import check_envelope, parse_refusal, parse_reply, require_alone
-from dynamo_bao.transport.messages import (
+from dynamo_bao.dynamodb.transport.botocore_http import Attempt, DirectSession
+from dynamo_bao.dynamodb.transport.embedded import EmbeddedEngine
+from dynamo_bao.dynamodb.transport.error_mapping import (
+    CONTENDED,
+    THROTTLING,
+    TRANSIENT,
+    error_for,
+    retry_after_in,
+)
+from dynamo_bao.dynamodb.transport.http import REQUEST_TIMEOUT, HttpReply, NotConnected, Origin, ReplyLost
+from dynamo_bao.dynamodb.transport.integrity import check_envelope, parse_refusal, parse_reply, require_alone
+from dynamo_bao.dynamodb.transport.messages import (
     AttemptFailed,
     Outcome,
     Request,
@@ -32,9 +38,9 @@ from dynamo_bao.transport.messages import (
     tables_of,
     with_outcome,
 )
-from dynamo_bao.transport.outcomes import CONTENDED, THROTTLING, TRANSIENT, error_for, retry_after_in
-from dynamo_bao.transport.reply_check import SeenIds, checked, checked_refusal
-from dynamo_bao.transport.signing import StaticCredentials, require_sendable, scope_of
+from dynamo_bao.dynamodb.transport.reply_check import SeenIds, checked, checked_refusal
+from dynamo_bao.dynamodb.transport.sigv4 import StaticCredentials, require_sendable, scope_of
+from dynamo_bao.errors import ALSO_BOTOCORES, BaoError, ConfigurationError, DataFormatError
 
 CONNECT_SECONDS: Final = 3.0
 READ_SECONDS: Final = 2.0

@@ -7,8 +7,7 @@ from typing import Any
 
 from attrs import frozen
 
-from dynamo_bao.errors import QueryError, ValidationError, suggestion
-from dynamo_bao.expressions.conditions import (
+from dynamo_bao.dynamodb.expressions.conditions import (
     EMPTY,
     MAX_DEPTH,
     BeginsWith,
@@ -25,8 +24,9 @@ from dynamo_bao.expressions.conditions import (
     any_of,
     too_deep,
 )
-from dynamo_bao.expressions.paths import PathLike, Steps, shown
-from dynamo_bao.wire import MAX_IN_OPERANDS
+from dynamo_bao.dynamodb.expressions.paths import PathLike, Steps, shown
+from dynamo_bao.dynamodb.service import MAX_IN_OPERANDS
+from dynamo_bao.errors import QueryError, ValidationError, suggestion
 
 UserPath = str | Steps
 

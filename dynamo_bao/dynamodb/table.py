@@ -9,10 +9,10 @@ from typing import Any
 
 from attrs import Factory, define, field
 
+from dynamo_bao.dynamodb.thread_pool import Pool
+from dynamo_bao.dynamodb.transport.messages import MAX_THROTTLED_CALLS, Deadline, Transport
 from dynamo_bao.errors import ConfigurationError
 from dynamo_bao.policy import OnEventLoop, Policy
-from dynamo_bao.pool import Pool
-from dynamo_bao.transport.messages import MAX_THROTTLED_CALLS, Deadline, Transport
 
 DEADLINE_SECONDS = 10.0
 MAX_CONCURRENCY = 4

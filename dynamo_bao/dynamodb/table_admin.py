@@ -9,9 +9,17 @@ from typing import Any, Final
 from attrs import frozen
 
 from dynamo_bao._log_fields import log_fields
-from dynamo_bao.database import Database
-from dynamo_bao.errors import ConfigurationError, ServiceError, WriteOutcomeUnknownError
-from dynamo_bao.layout import (
+from dynamo_bao.dynamodb.service import (
+    CREATE_TABLE,
+    DELETE_TABLE,
+    DESCRIBE_TABLE,
+    DESCRIBE_TIME_TO_LIVE,
+    TTL,
+    UPDATE_TABLE,
+    UPDATE_TIME_TO_LIVE,
+)
+from dynamo_bao.dynamodb.table import Database
+from dynamo_bao.dynamodb.table_definition import (
     ACTIVE,
     IndexLayout,
     addition,
@@ -24,17 +32,9 @@ from dynamo_bao.layout import (
     table_definition,
     ttl_fault,
 )
-from dynamo_bao.transport.messages import Reply, Request
-from dynamo_bao.transport.outcomes import TableNotFoundError
-from dynamo_bao.wire import (
-    CREATE_TABLE,
-    DELETE_TABLE,
-    DESCRIBE_TABLE,
-    DESCRIBE_TIME_TO_LIVE,
-    TTL,
-    UPDATE_TABLE,
-    UPDATE_TIME_TO_LIVE,
-)
+from dynamo_bao.dynamodb.transport.error_mapping import TableNotFoundError
+from dynamo_bao.dynamodb.transport.messages import Reply, Request
+from dynamo_bao.errors import ConfigurationError, ServiceError, WriteOutcomeUnknownError
 
 log = logging.getLogger("dynamo_bao.tables")
 

@@ -19,8 +19,8 @@ from attrs import Factory, field, frozen
 
 from dynamo_bao._foreign_errors import is_foreign
 from dynamo_bao._runtime import this_process
-from dynamo_bao.errors import BaoError, DataFormatError
-from dynamo_bao.transport.boto import (
+from dynamo_bao.dynamodb.service import LONGEST_REPLIES, LONGEST_REPLY
+from dynamo_bao.dynamodb.transport.botocore import (
     CONNECT_SECONDS,
     BotoWire,
     Manner,
@@ -30,16 +30,16 @@ from dynamo_bao.transport.boto import (
     phrase_of,
     refusal_of,
 )
-from dynamo_bao.transport.connections import Connections, HttpReply, NotConnected, Origin, ReplyLost
-from dynamo_bao.transport.direct import bytes_of, require_header
-from dynamo_bao.transport.integrity import check_envelope, parse_refusal, parse_reply, require_alone
-from dynamo_bao.transport.listening import Ears, Listeners
-from dynamo_bao.transport.messages import AttemptFailed, Outcome, Request, names_an_arn, with_outcome
-from dynamo_bao.transport.quick import Quick
-from dynamo_bao.transport.reply_check import checked, checked_refusal
-from dynamo_bao.transport.signing import CONTENT_TYPE, Credentials, Signer, require_sendable
-from dynamo_bao.transport.trust import trusted_context
-from dynamo_bao.wire import LONGEST_REPLIES, LONGEST_REPLY
+from dynamo_bao.dynamodb.transport.botocore_http import bytes_of, require_header
+from dynamo_bao.dynamodb.transport.event_hooks import Ears, Listeners
+from dynamo_bao.dynamodb.transport.http import Connections, HttpReply, NotConnected, Origin, ReplyLost
+from dynamo_bao.dynamodb.transport.integrity import check_envelope, parse_refusal, parse_reply, require_alone
+from dynamo_bao.dynamodb.transport.messages import AttemptFailed, Outcome, Request, names_an_arn, with_outcome
+from dynamo_bao.dynamodb.transport.reply_check import checked, checked_refusal
+from dynamo_bao.dynamodb.transport.sigv4 import CONTENT_TYPE, Credentials, Signer, require_sendable
+from dynamo_bao.dynamodb.transport.static_endpoint import Quick
+from dynamo_bao.dynamodb.transport.tls import trusted_context
+from dynamo_bao.errors import BaoError, DataFormatError
 
 if TYPE_CHECKING:
     import ssl

@@ -19,11 +19,8 @@ from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from typing import Any, Final, NoReturn
 
-from dynamo_bao.errors import DataFormatError
-from dynamo_bao.items import plain_members
-from dynamo_bao.transport.keyranges import key_range
-from dynamo_bao.transport.messages import Request
-from dynamo_bao.wire import (
+from dynamo_bao.dynamodb.items import plain_members
+from dynamo_bao.dynamodb.service import (
     BATCH_GET_ITEM,
     BATCH_WRITE_ITEM,
     CREATE_TABLE,
@@ -42,6 +39,9 @@ from dynamo_bao.wire import (
     UPDATE_TABLE,
     UPDATE_TIME_TO_LIVE,
 )
+from dynamo_bao.dynamodb.transport.key_ranges import key_range
+from dynamo_bao.dynamodb.transport.messages import Request
+from dynamo_bao.errors import DataFormatError
 
 TRANSACT_GET_ITEMS: Final = "TransactGetItems"
 """What nothing of this library sends, and programs may by its transports."""

@@ -20,8 +20,8 @@ from typing import Any, TypedDict
 import msgspec
 
 from dynamo_bao._foreign_errors import is_foreign
-from dynamo_bao.numbers import parse_integer, parse_number
-from dynamo_bao.wire import (
+from dynamo_bao.dynamodb.numbers import parse_integer, parse_number
+from dynamo_bao.dynamodb.service import (
     BATCH_GET_ITEM,
     DELETE_ITEM,
     GET_ITEM,

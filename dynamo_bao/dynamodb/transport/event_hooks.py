@@ -12,8 +12,8 @@ import functools
 from operator import is_
 from typing import Any, Final
 
-from dynamo_bao.transport.boto import BotoWire
-from dynamo_bao.transport.direct import connection_pools, is_botocores, original_of
+from dynamo_bao.dynamodb.transport.botocore import BotoWire
+from dynamo_bao.dynamodb.transport.botocore_http import connection_pools, is_botocores, original_of
 
 BEFORE_SEND: Final = "before-send"
 _EVENTS: Final = (

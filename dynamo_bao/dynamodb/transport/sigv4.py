@@ -13,8 +13,8 @@ import time
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple, Protocol
 
+from dynamo_bao.dynamodb.transport.messages import Outcome, with_outcome
 from dynamo_bao.errors import ConfigurationError
-from dynamo_bao.transport.messages import Outcome, with_outcome
 
 ALGORITHM: Final = "AWS4-HMAC-SHA256"
 _PRINTED: Final = re.compile(r"[!-~]*\Z")

@@ -6,10 +6,10 @@ from collections.abc import Collection, Iterable
 from itertools import chain
 from typing import Any
 
-from dynamo_bao.wire import PK, SK, Item
+from dynamo_bao.dynamodb.service import PK, SK, Item
 
 Stored = Any
-"""An item, or what stands for one: a row (`dynamo_bao.rows`), or its JSON as `bytes` (`dynamo_bao.spelling`)."""
+"""An item, or what stands for one: a row (`dynamo_bao.dynamodb.rows`), or its JSON as `bytes` (`dynamo_bao.spelling`)."""
 
 
 def is_row(item: Stored) -> bool:
@@ -72,7 +72,7 @@ def plain_item(item: Stored) -> Item:
         spelled: Item = orjson.loads(item)
         return spelled
     # Imported here: it takes a compiled module, which is loaded where there is such an item.
-    from dynamo_bao.rows import item_of
+    from dynamo_bao.dynamodb.rows import item_of
 
     return item_of(item)
 

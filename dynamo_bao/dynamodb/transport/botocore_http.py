@@ -22,11 +22,11 @@ from typing import Any, Final
 
 from attrs import define
 
+from dynamo_bao.dynamodb.service import longest_reply
+from dynamo_bao.dynamodb.transport.http import RECEIVED_AT_ONCE, Connections, HttpReply, Origin, ReplyLost
+from dynamo_bao.dynamodb.transport.messages import Outcome, Request, with_outcome
+from dynamo_bao.dynamodb.transport.tls import trusted_context
 from dynamo_bao.errors import ConfigurationError
-from dynamo_bao.transport.connections import RECEIVED_AT_ONCE, Connections, HttpReply, Origin, ReplyLost
-from dynamo_bao.transport.messages import Outcome, Request, with_outcome
-from dynamo_bao.transport.trust import trusted_context
-from dynamo_bao.wire import longest_reply
 
 _HEADER: Final = re.compile(r"[ -~\x80-\xff]*\Z")
 

@@ -1,0 +1,1 @@
+"""The service and the table in it: names, keys, expressions and requests. Nothing here knows a model."""
