@@ -30,6 +30,7 @@ from dynamo_bao.dynamodb.service import (
 )
 from dynamo_bao.errors import BaoError, DataFormatError, ValidationError
 from dynamo_bao.fields.base import Field
+from dynamo_bao.fields.datetimes import EPOCH
 from dynamo_bao.fields.documents import (
     DocumentField,
     from_list,
@@ -38,10 +39,9 @@ from dynamo_bao.fields.documents import (
     named_texts_of,
     texts_of,
 )
-from dynamo_bao.fields.moments import EPOCH
 from dynamo_bao.fields.sets import are_texts
 from dynamo_bao.fields.text import is_unicode
-from dynamo_bao.ulids import is_ulid
+from dynamo_bao.fields.ulids import is_ulid
 
 STATE: Final = "_bao_state"
 """Under which name an instance's ``__dict__`` holds its state, ahead of the values of its fields."""

@@ -19,8 +19,8 @@ from dynamo_bao.dynamodb.capacity import Capacity
 from dynamo_bao.errors import ValidationError
 from dynamo_bao.fields.calendar import DateField, DurationField, TimeField
 from dynamo_bao.fields.containers import ListField, MapField
+from dynamo_bao.fields.datetimes import DateTimeField, TtlField, utc_now
 from dynamo_bao.fields.documents import JsonField
-from dynamo_bao.fields.moments import DateTimeField, TtlField, utc_now
 from dynamo_bao.fields.nested import NestedField
 from dynamo_bao.fields.numeric import BooleanField, DecimalField, FloatField, IntegerField
 from dynamo_bao.fields.text import BinaryField, EnumField, RelatedField, StringField

@@ -3,8 +3,8 @@
 from dynamo_bao.fields.base import Field
 from dynamo_bao.fields.calendar import DateField, DurationField, TimeField
 from dynamo_bao.fields.containers import ListField, MapField
+from dynamo_bao.fields.datetimes import CreateDateField, DateTimeField, ModifiedDateField, TtlField
 from dynamo_bao.fields.documents import JsonField
-from dynamo_bao.fields.moments import CreateDateField, DateTimeField, ModifiedDateField, TtlField
 from dynamo_bao.fields.nested import NestedField
 from dynamo_bao.fields.numeric import BooleanField, CounterField, DecimalField, FloatField, IntegerField
 from dynamo_bao.fields.sets import BinarySetField, NumberSetField, SetField, StringSetField

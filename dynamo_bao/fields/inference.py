@@ -15,7 +15,7 @@ from typing import Any, Final
 from dynamo_bao.errors import ConfigurationError
 from dynamo_bao.fields.base import UNIONS, Field, plain_class
 from dynamo_bao.fields.calendar import DateField, DurationField, TimeField
-from dynamo_bao.fields.moments import DateTimeField, MomentTextField
+from dynamo_bao.fields.datetimes import DateTimeField, MomentTextField
 from dynamo_bao.fields.numeric import BooleanField, DecimalField, FloatField, IntegerField
 from dynamo_bao.fields.text import BinaryField, EnumField, StringField, UuidField
 

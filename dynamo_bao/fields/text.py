@@ -14,7 +14,7 @@ from dynamo_bao.dynamodb.numbers import integer_key, parse_integer, parse_intege
 from dynamo_bao.dynamodb.service import AttributeValue
 from dynamo_bao.errors import ConfigurationError, QueryError
 from dynamo_bao.fields.base import Field, FieldOptions
-from dynamo_bao.ulids import is_ulid, new_ulid
+from dynamo_bao.fields.ulids import is_ulid, new_ulid
 
 
 def check_unicode(text: str) -> None:

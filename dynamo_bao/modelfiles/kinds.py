@@ -13,8 +13,8 @@ from attrs import Factory, frozen
 from dynamo_bao.fields.base import Field, FieldOptions
 from dynamo_bao.fields.calendar import DateField, DurationField, TimeField
 from dynamo_bao.fields.containers import ListField, MapField
+from dynamo_bao.fields.datetimes import CreateDateField, DateTimeField, ModifiedDateField, TtlField
 from dynamo_bao.fields.documents import JsonField
-from dynamo_bao.fields.moments import CreateDateField, DateTimeField, ModifiedDateField, TtlField
 from dynamo_bao.fields.numeric import BooleanField, CounterField, DecimalField, FloatField, IntegerField
 from dynamo_bao.fields.sets import BinarySetField, NumberSetField, StringSetField
 from dynamo_bao.fields.text import (

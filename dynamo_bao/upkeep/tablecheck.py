@@ -17,7 +17,7 @@ from dynamo_bao.dynamodb.table_definition import (
     missing_indexes,
     ttl_fault,
 )
-from dynamo_bao.fields.moments import TtlField
+from dynamo_bao.fields.datetimes import TtlField
 from dynamo_bao.registry import source_of
 from dynamo_bao.schema import Schema
 from dynamo_bao.searchtext import ITER_SEARCH_INDEX

@@ -21,7 +21,7 @@ from dynamo_bao import (
     ValidationError,
     init_models,
 )
-from dynamo_bao.fields import moments
+from dynamo_bao.fields import datetimes
 
 NAIVE = datetime(2026, 1, 31, 12)
 UTC = NAIVE.replace(tzinfo=timezone.utc)
@@ -45,7 +45,7 @@ class Event(Model, prefix="ne"):
 @pytest.fixture
 def connect(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Any]]:
     """Connects `Event` with some settings; the default setting is back afterwards."""
-    monkeypatch.setattr(moments, "_warned", set())  # a line is warned about once in a process
+    monkeypatch.setattr(datetimes, "_warned", set())  # a line is warned about once in a process
     opened: list[Any] = []
 
     def open_manager(**options: Any) -> Any:

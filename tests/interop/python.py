@@ -11,10 +11,10 @@ from typing import Any
 
 from dynamo_bao import BaoError, Manager, TenantContext, init_models, run_with_batch_context
 from dynamo_bao.classes import schema_of
-from dynamo_bao.fields import moments
+from dynamo_bao.fields import datetimes
 from tests.interop.sides import Found, Refused, Side, Values
 
-GOING = moments.utc_now
+GOING = datetimes.utc_now
 
 
 def snake_case(name: str) -> str:
@@ -50,7 +50,7 @@ class Python(Side):
             self.manager.close()
 
     def stop_clock(self, now: datetime | None) -> None:
-        moments.utc_now = GOING if now is None else lambda: now
+        datetimes.utc_now = GOING if now is None else lambda: now
 
     def ask(self, do: str, **arguments: Any) -> Any:
         tenant = arguments.pop("tenant", None)

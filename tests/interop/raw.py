@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from dynamo_bao.dynamodb.numbers import number_text
-from dynamo_bao.ulids import is_ulid
+from dynamo_bao.fields.ulids import is_ulid
 
 Items = dict[tuple[str, str], dict[str, Any]]
 

@@ -7,7 +7,7 @@ import random
 from collections import Counter
 from typing import Any
 
-from dynamo_bao.ulids import new_ulid
+from dynamo_bao.fields.ulids import new_ulid
 from tests.interop.javascript import JavaScript
 from tests.interop.python import Python
 from tests.interop.raw import items_of

@@ -40,7 +40,7 @@ from dynamo_bao import (
     VersionField,
 )
 from dynamo_bao.classes import schema_of
-from dynamo_bao.ulids import is_ulid
+from dynamo_bao.fields.ulids import is_ulid
 
 UTC = timezone.utc
 ULID = "01JGFJJZ00ANN0000000000000"

@@ -34,8 +34,8 @@ from dynamo_bao.dynamodb.keys import (
     sort_text,
     tenant_mark,
 )
+from dynamo_bao.fields.ulids import new_ulid
 from dynamo_bao.schema import Schema
-from dynamo_bao.ulids import new_ulid
 
 ULID = "01JGFJJZ00ANN0000000000000"
 

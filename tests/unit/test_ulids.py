@@ -12,8 +12,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from dynamo_bao import ulids
-from dynamo_bao.ulids import is_ulid, new_ulid
+from dynamo_bao.fields import ulids
+from dynamo_bao.fields.ulids import is_ulid, new_ulid
 
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
@@ -46,7 +46,9 @@ def test_a_later_millisecond_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     source = ulids._Source()
     seen = []
     for now in (1_000, 1_000, 1_001, 1_001, 1_500, 1_400, 1_501):
-        monkeypatch.setattr("dynamo_bao.ulids.time", SimpleNamespace(time_ns=lambda now=now: now * 1_000_000))
+        monkeypatch.setattr(
+            "dynamo_bao.fields.ulids.time", SimpleNamespace(time_ns=lambda now=now: now * 1_000_000)
+        )
         seen.append(source.next())
     assert [milliseconds(ulid) for ulid in seen] == [1_000, 1_000, 1_001, 1_001, 1_500, 1_500, 1_501]
     assert seen == sorted(set(seen))
@@ -72,7 +74,7 @@ def test_threads_never_share_one() -> None:
 
 FORKS = """
 import os, sys
-from dynamo_bao.ulids import new_ulid
+from dynamo_bao.fields.ulids import new_ulid
 new_ulid()
 for _ in range(3):
     if os.fork() == 0:
