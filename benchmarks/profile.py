@@ -41,7 +41,7 @@ PARTS = {
     "sending, signing, receiving (the kernel too)": ("dynamo_bao.dynamodb.transport", "http and sockets"),
     "items to values and back": (
         "made code",
-        "dynamo_bao.codec",
+        "dynamo_bao.mapping.codec",
         "dynamo_bao.fields",
         "dynamo_bao.dynamodb.numbers",
     ),

@@ -96,6 +96,8 @@ from dynamo_bao.indexes import (
 )
 from dynamo_bao.iteration import Iteration
 from dynamo_bao.manager import Manager, init_models
+from dynamo_bao.mapping.key_schema import MODEL_PREFIX
+from dynamo_bao.mapping.search_text import Search, SearchConfig
 from dynamo_bao.model import Model
 from dynamo_bao.modelfiles import load_models
 from dynamo_bao.policy import AllowDirect, Policy, RequireContext, WarnOutside
@@ -103,11 +105,9 @@ from dynamo_bao.relations import Related
 from dynamo_bao.repository import Repository
 from dynamo_bao.results import QueryResult
 from dynamo_bao.search import SearchResult
-from dynamo_bao.searchtext import Search, SearchConfig
 from dynamo_bao.session.session import Session
 from dynamo_bao.session.stats import Stats
 from dynamo_bao.session.work import CommitFigures
-from dynamo_bao.shapes import MODEL_PREFIX
 from dynamo_bao.tenancy import TenantContext
 from dynamo_bao.transaction import Transaction, transaction
 

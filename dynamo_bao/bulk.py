@@ -12,7 +12,6 @@ from operator import attrgetter
 from typing import Any, NamedTuple
 
 from dynamo_bao.changes import Creation
-from dynamo_bao.codec import STATE
 from dynamo_bao.dynamodb.expressions.conditions import EMPTY
 from dynamo_bao.dynamodb.keys import SEPARATOR, Key
 from dynamo_bao.dynamodb.table import Database
@@ -20,7 +19,8 @@ from dynamo_bao.dynamodb.transport.batch_write import Puts, in_batches
 from dynamo_bao.filling import absorb_own
 from dynamo_bao.hooks import has_hooks
 from dynamo_bao.instances import Home, State, Status, values_in
-from dynamo_bao.schema import Schema
+from dynamo_bao.mapping.codec import STATE
+from dynamo_bao.mapping.schema import Schema
 from dynamo_bao.session.session import Session
 from dynamo_bao.session.work import CommitFigures, Entry
 from dynamo_bao.writes.plans import Subject

@@ -39,13 +39,13 @@ from dynamo_bao.instances import (
     state_of,
     unload,
 )
-from dynamo_bao.schema import Schema
+from dynamo_bao.mapping.key_schema import IndexShape
+from dynamo_bao.mapping.schema import Schema
+from dynamo_bao.mapping.snapshots import Known, Loaded, form_of
 from dynamo_bao.session.partitions import Touched
 from dynamo_bao.session.session import Session
-from dynamo_bao.shapes import IndexShape
 from dynamo_bao.sharing import Sharing
 from dynamo_bao.tenancy import bound_tenant
-from dynamo_bao.tracking import Known, Loaded, form_of
 from dynamo_bao.writes.actions import STORED, Action, WritePlan
 from dynamo_bao.writes.execute import VERSIONS
 from dynamo_bao.writes.parts import Parts, left_by

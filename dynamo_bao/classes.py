@@ -9,15 +9,22 @@ from typing import Any, Generic
 import attr
 
 from dynamo_bao._compat import Unpack
-from dynamo_bao.definition import Declared, Options, Unresolved, compile_schema, declared_fields, has_fields
 from dynamo_bao.errors import ConfigurationError, suggestion
 from dynamo_bao.fields.text import RelatedField
 from dynamo_bao.lazy import hidden_class
-from dynamo_bao.paths import FieldPaths
+from dynamo_bao.mapping.definition import (
+    Declared,
+    Options,
+    Unresolved,
+    compile_schema,
+    declared_fields,
+    has_fields,
+)
+from dynamo_bao.mapping.field_paths import FieldPaths
+from dynamo_bao.mapping.schema import Schema
 from dynamo_bao.query import QueryOptions
 from dynamo_bao.registry import register, repository_of
 from dynamo_bao.relations import Related, get_or_load_related, relation_name
-from dynamo_bao.schema import Schema
 
 Checks = Mapping[str, Callable[[Any], bool]]
 """By field name whether a value that is assigned is held as it is."""

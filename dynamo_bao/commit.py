@@ -13,7 +13,6 @@ from attrs import Factory, define, frozen
 from dynamo_bao._foreign_errors import is_foreign
 from dynamo_bao.bulk import Bulk, is_made_here
 from dynamo_bao.changes import Change, Creation, Deleting
-from dynamo_bao.codec import STATE
 from dynamo_bao.dynamodb.expressions.conditions import is_empty
 from dynamo_bao.dynamodb.keys import Key, named
 from dynamo_bao.dynamodb.service import Item
@@ -34,8 +33,9 @@ from dynamo_bao.hooks import run_afterwards
 from dynamo_bao.instances import Home, State, Status, state_of, values_in
 from dynamo_bao.invalidation import invalidate, sessions_to_tell
 from dynamo_bao.lazy import not_stored_yet, require_present
+from dynamo_bao.mapping.codec import STATE
+from dynamo_bao.mapping.schema import Schema
 from dynamo_bao.merging import combined
-from dynamo_bao.schema import Schema
 from dynamo_bao.scope import enter, enter_through, require_own_tenant
 from dynamo_bao.sending import deadline_of, round_of
 from dynamo_bao.session.rounds import NAMED_KEYS

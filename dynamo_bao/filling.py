@@ -9,7 +9,6 @@ from typing import Any
 from attrs import frozen
 
 from dynamo_bao._foreign_errors import require_data_error
-from dynamo_bao.codec import STATE
 from dynamo_bao.dynamodb.capacity import NOTHING_CONSUMED, Capacity
 from dynamo_bao.dynamodb.document_diff import same_stored
 from dynamo_bao.dynamodb.items import Stored, is_row
@@ -17,7 +16,6 @@ from dynamo_bao.dynamodb.keys import Key
 from dynamo_bao.dynamodb.service import PK, SK, Item
 from dynamo_bao.errors import DataFormatError
 from dynamo_bao.fields.base import Field
-from dynamo_bao.identities import Identity
 from dynamo_bao.instances import (
     LOADED,
     PENDING,
@@ -33,8 +31,10 @@ from dynamo_bao.instances import (
     state_of,
     values_in,
 )
-from dynamo_bao.schema import Schema
-from dynamo_bao.tracking import HandedOut, form_of, remembered
+from dynamo_bao.mapping.codec import STATE
+from dynamo_bao.mapping.identity import Identity
+from dynamo_bao.mapping.schema import Schema
+from dynamo_bao.mapping.snapshots import HandedOut, form_of, remembered
 
 
 @frozen

@@ -7,7 +7,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from attrs import frozen
 
 from dynamo_bao._compat import Unpack
-from dynamo_bao.declarations import ConstraintDeclaration, IndexDeclaration, PrimaryKeyDeclaration
+from dynamo_bao.mapping.declarations import ConstraintDeclaration, IndexDeclaration, PrimaryKeyDeclaration
 from dynamo_bao.query import QueryOptions
 from dynamo_bao.registry import repository_of
 from dynamo_bao.results import QueryResult

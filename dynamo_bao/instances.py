@@ -12,16 +12,16 @@ import weakref
 from collections.abc import Iterable
 from typing import Any, Protocol
 
-from dynamo_bao.codec import STATE
 from dynamo_bao.dynamodb.capacity import NOTHING_CONSUMED, Capacity
 from dynamo_bao.dynamodb.items import Stored, plain_item
 from dynamo_bao.dynamodb.keys import Key
 from dynamo_bao.dynamodb.service import AttributeValue, Item
 from dynamo_bao.dynamodb.table import Database
-from dynamo_bao.identities import Identity
+from dynamo_bao.mapping.codec import STATE
+from dynamo_bao.mapping.identity import Identity
+from dynamo_bao.mapping.schema import Schema
+from dynamo_bao.mapping.snapshots import BLIND, Handed, HandedOut, Loaded
 from dynamo_bao.peers import Origin, PeerGroup
-from dynamo_bao.schema import Schema
-from dynamo_bao.tracking import BLIND, Handed, HandedOut, Loaded
 
 
 class Status(enum.Enum):

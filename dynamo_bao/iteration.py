@@ -16,9 +16,9 @@ from dynamo_bao.errors import ConfigurationError, QueryError
 from dynamo_bao.filling import UnknownRow, reached
 from dynamo_bao.instances import Home
 from dynamo_bao.links import make_peers
-from dynamo_bao.schema import Schema
+from dynamo_bao.mapping.schema import Schema
+from dynamo_bao.mapping.search_text import ITER_SEARCH_INDEX
 from dynamo_bao.scope import enter
-from dynamo_bao.searchtext import ITER_SEARCH_INDEX
 from dynamo_bao.walk import Page, Walk
 
 B = TypeVar("B")

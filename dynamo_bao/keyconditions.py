@@ -19,7 +19,7 @@ from dynamo_bao.dynamodb.expressions.parser import OperandError, condition_from,
 from dynamo_bao.dynamodb.service import PK, SK
 from dynamo_bao.errors import QueryError, ValidationError
 from dynamo_bao.instances import Home
-from dynamo_bao.shapes import MODEL_PREFIX, IndexShape, Part, PrimaryShape
+from dynamo_bao.mapping.key_schema import MODEL_PREFIX, IndexShape, Part, PrimaryShape
 
 _LOWER: Final = frozenset((">", ">="))
 _UPPER: Final = frozenset(("<", "<="))

@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from dynamo_bao.codec import STATE
 from dynamo_bao.errors import BatchIncompleteError, DataFormatError, ItemNotFoundError, about, cause_of
 from dynamo_bao.instances import State, Status, state_of, values_in
+from dynamo_bao.mapping.codec import STATE
 
 
 def require_present(instance: Any) -> None:

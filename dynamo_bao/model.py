@@ -10,11 +10,9 @@ from typing import Any, ClassVar, Literal, TypeVar, overload
 from dynamo_bao._compat import Unpack, dataclass_transform
 from dynamo_bao.assignment import assign, refuse_deletion
 from dynamo_bao.classes import UNCHECKED, Checks, make_model, schema_of
-from dynamo_bao.codec import STATE
 from dynamo_bao.construction import comparable, parts_of, rebuild, values_of
 from dynamo_bao.constructors import constructor_of
 from dynamo_bao.context import is_inside_batch_context
-from dynamo_bao.definition import Declared, Options
 from dynamo_bao.dynamodb.capacity import Capacity
 from dynamo_bao.errors import ValidationError
 from dynamo_bao.fields.calendar import DateField, DurationField, TimeField
@@ -29,15 +27,17 @@ from dynamo_bao.instances import Instance, Status, changed_names, state_of, valu
 from dynamo_bao.iteration import FilterLike, Iteration, IterationOptions
 from dynamo_bao.lazy import require_readable
 from dynamo_bao.links import forget_related
-from dynamo_bao.paths import FieldPaths
+from dynamo_bao.mapping.codec import STATE
+from dynamo_bao.mapping.definition import Declared, Options
+from dynamo_bao.mapping.field_paths import FieldPaths
+from dynamo_bao.mapping.schema import Schema
+from dynamo_bao.mapping.search_text import tokenize_search_query
 from dynamo_bao.query import QueryOptions
 from dynamo_bao.registry import answers, repository_of
 from dynamo_bao.relations import get_or_load_related, get_related, load_related, related
 from dynamo_bao.results import QueryResult
-from dynamo_bao.schema import Schema
 from dynamo_bao.scope import require_own_tenant
 from dynamo_bao.search import SearchAllOptions, SearchOptions, SearchResult
-from dynamo_bao.searchtext import tokenize_search_query
 from dynamo_bao.verbs import Create, Delete, repository_for
 from dynamo_bao.writing import ConditionLike
 

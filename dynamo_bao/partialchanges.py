@@ -27,7 +27,7 @@ from dynamo_bao.fields.nested import NestedField
 from dynamo_bao.fields.numeric import CounterField, DecimalField, FloatField, IntegerField, NumberField
 from dynamo_bao.fields.sets import SetField
 from dynamo_bao.fields.text import VersionField
-from dynamo_bao.schema import Schema, part_of
+from dynamo_bao.mapping.schema import Schema, part_of
 from dynamo_bao.writes.parts import FieldShape, Parts
 from dynamo_bao.writes.plans import Delta, Members, indexed_names
 

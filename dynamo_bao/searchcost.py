@@ -10,8 +10,8 @@ from dynamo_bao.dynamodb.service import DESCRIBE_TABLE
 from dynamo_bao.dynamodb.table import Database
 from dynamo_bao.dynamodb.transport.messages import Request
 from dynamo_bao.errors import BaoError, QueryError
+from dynamo_bao.mapping.search_text import ITER_SEARCH_INDEX
 from dynamo_bao.policy import calling_line
-from dynamo_bao.searchtext import ITER_SEARCH_INDEX
 from dynamo_bao.walk import Page
 
 log = logging.getLogger("dynamo_bao.search")

@@ -15,9 +15,9 @@ from dynamo_bao.dynamodb.expressions.conditions import Attribute, Exists, Negati
 from dynamo_bao.dynamodb.items import Stored
 from dynamo_bao.dynamodb.service import Item
 from dynamo_bao.instances import new_pending, state_of, unload
-from dynamo_bao.schema import Schema
-from dynamo_bao.shapes import IndexShape
-from dynamo_bao.tracking import Known
+from dynamo_bao.mapping.key_schema import IndexShape
+from dynamo_bao.mapping.schema import Schema
+from dynamo_bao.mapping.snapshots import Known
 from dynamo_bao.writes.actions import WritePlan
 from dynamo_bao.writes.plans import plan_update
 

@@ -20,10 +20,10 @@ from dynamo_bao.errors import (
     cause_of,
 )
 from dynamo_bao.filling import UnknownRow
-from dynamo_bao.identities import Identity
 from dynamo_bao.instances import Home, Status, state_of
 from dynamo_bao.lazy import require_present
-from dynamo_bao.schema import Schema
+from dynamo_bao.mapping.identity import Identity
+from dynamo_bao.mapping.schema import Schema
 from dynamo_bao.sending import deadline_of, round_of
 from dynamo_bao.session.session import Session
 

@@ -15,8 +15,8 @@ from dynamo_bao.cli.console import Failure, Terminal, sentence, terminal_options
 from dynamo_bao.codegen.files import Generated, generate
 from dynamo_bao.codegen.watching import watch as watch_files
 from dynamo_bao.config import load_settings
-from dynamo_bao.definition import KEY_FORMATS
 from dynamo_bao.errors import BaoError
+from dynamo_bao.mapping.definition import KEY_FORMATS
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -9,7 +9,7 @@ from typing import Any
 from dynamo_bao.dynamodb.service import PK, SK, Item
 
 Stored = Any
-"""An item, or what stands for one: a row (`dynamo_bao.dynamodb.rows`), or its JSON as `bytes` (`dynamo_bao.spelling`)."""
+"""An item, or what stands for one: a row (`dynamo_bao.dynamodb.rows`), or its JSON as `bytes` (`dynamo_bao.mapping.json_encoder`)."""
 
 
 def is_row(item: Stored) -> bool:

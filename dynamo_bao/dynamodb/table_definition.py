@@ -18,7 +18,7 @@ from dynamo_bao.dynamodb.service import (
     TTL,
     index_key_names,
 )
-from dynamo_bao.searchtext import ITER_SEARCH_INDEX
+from dynamo_bao.mapping.search_text import ITER_SEARCH_INDEX
 
 ACTIVE: Final = "ACTIVE"
 

@@ -6,10 +6,10 @@ from collections.abc import Collection, Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from dynamo_bao.definition import argument_names, camel_case
 from dynamo_bao.errors import suggestion
 from dynamo_bao.fields.numeric import DecimalField
 from dynamo_bao.fields.text import RelatedField
+from dynamo_bao.mapping.definition import argument_names, camel_case
 from dynamo_bao.modelfiles.description import FieldDescription
 from dynamo_bao.modelfiles.kinds import WANTED, Kind, is_flag, is_text
 from dynamo_bao.modelfiles.names import is_name, python_name, stored_name

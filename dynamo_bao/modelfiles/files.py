@@ -11,10 +11,10 @@ from typing import Any
 
 from attrs import frozen
 
-from dynamo_bao.definition import KEY_FORMATS, Declared, Options, compile_schema
 from dynamo_bao.dynamodb.keys import checked_prefix
 from dynamo_bao.errors import ConfigurationError, ModelFileError, suggestion
 from dynamo_bao.indexes import Index, PrimaryKey, UniqueConstraint
+from dynamo_bao.mapping.definition import KEY_FORMATS, Declared, Options, compile_schema
 from dynamo_bao.modelfiles.description import Definitions, FieldDescription, ModelDescription
 from dynamo_bao.modelfiles.kinds import BUILT_IN
 from dynamo_bao.modelfiles.members import members_from_others

@@ -8,11 +8,13 @@ from typing import Any
 
 from attrs import define, field
 
-from dynamo_bao.declarations import KeyPart
-from dynamo_bao.definition import MAX_BUCKETS, TABLE_TYPES
 from dynamo_bao.dynamodb.service import CONSTRAINT_IDS, INDEX_IDS
 from dynamo_bao.errors import ConfigurationError, suggestion
 from dynamo_bao.fields.text import RelatedField, StringField, UlidField
+from dynamo_bao.mapping.declarations import KeyPart
+from dynamo_bao.mapping.definition import MAX_BUCKETS, TABLE_TYPES
+from dynamo_bao.mapping.key_schema import MODEL_PREFIX
+from dynamo_bao.mapping.search_text import LOWER, NORMALISATIONS, SearchConfig
 from dynamo_bao.model import RESERVED
 from dynamo_bao.modelfiles.description import (
     ConstraintDescription,
@@ -25,8 +27,6 @@ from dynamo_bao.modelfiles.kinds import WANTED, Kind, is_flag, is_text, is_texts
 from dynamo_bao.modelfiles.names import is_name, python_name
 from dynamo_bao.modelfiles.nodes import Node
 from dynamo_bao.modelfiles.section import Section, shape
-from dynamo_bao.searchtext import LOWER, NORMALISATIONS, SearchConfig
-from dynamo_bao.shapes import MODEL_PREFIX
 
 MAX_FIELDS = 1000
 PREFIX = "modelPrefix"

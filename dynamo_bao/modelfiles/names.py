@@ -7,7 +7,7 @@ import re
 import unicodedata
 from collections.abc import Container
 
-from dynamo_bao.definition import camel_case
+from dynamo_bao.mapping.definition import camel_case
 
 _BORDER = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 

@@ -18,8 +18,8 @@ from dynamo_bao.dynamodb.table import Database
 from dynamo_bao.dynamodb.transport.batch_get import Batch, TableKey
 from dynamo_bao.dynamodb.transport.messages import Transport
 from dynamo_bao.instances import Home, state_of
-from dynamo_bao.rowtypes import row_type
-from dynamo_bao.schema import Schema
+from dynamo_bao.mapping.row_types import row_type
+from dynamo_bao.mapping.schema import Schema
 from dynamo_bao.session.identity import ItemKey
 
 Wanted = tuple[Database, bool, Mapping[Key, Any], Schema | None]

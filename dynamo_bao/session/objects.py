@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from dynamo_bao.dynamodb.keys import Key
-from dynamo_bao.identities import Identity
 from dynamo_bao.instances import (
     Home,
     Status,
@@ -19,6 +18,7 @@ from dynamo_bao.instances import (
     state_of,
     unload,
 )
+from dynamo_bao.mapping.identity import Identity
 from dynamo_bao.session.identity import IdentityMap, ItemKey
 from dynamo_bao.session.lookups import Lookups
 from dynamo_bao.session.owned import Owned

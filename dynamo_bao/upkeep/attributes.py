@@ -9,7 +9,6 @@ from decimal import Decimal
 from functools import partial
 from typing import Any
 
-from dynamo_bao.codec import unreadable
 from dynamo_bao.dynamodb.expressions.conditions import Attribute, Compare, Condition, Exists, Negation, all_of
 from dynamo_bao.dynamodb.numbers import number_text
 from dynamo_bao.dynamodb.service import AttributeValue, Item
@@ -17,8 +16,9 @@ from dynamo_bao.errors import ConditionalError, ItemNotFoundError, TransactionEr
 from dynamo_bao.fields.base import Field
 from dynamo_bao.fields.documents import from_document
 from dynamo_bao.instances import Home
-from dynamo_bao.schema import Schema
-from dynamo_bao.tracking import Known
+from dynamo_bao.mapping.codec import unreadable
+from dynamo_bao.mapping.schema import Schema
+from dynamo_bao.mapping.snapshots import Known
 from dynamo_bao.upkeep.inspection import Stored
 from dynamo_bao.upkeep.mending import ChangedMeanwhile
 from dynamo_bao.upkeep.steps import Finding

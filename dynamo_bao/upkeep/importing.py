@@ -31,7 +31,7 @@ from dynamo_bao.errors import (
     ValidationError,
 )
 from dynamo_bao.instances import Home
-from dynamo_bao.tracking import Known
+from dynamo_bao.mapping.snapshots import Known
 from dynamo_bao.upkeep.journal import Journal, work_on
 from dynamo_bao.upkeep.lines import Line, Text, read_line, texts_of
 from dynamo_bao.upkeep.steps import Finding, Step

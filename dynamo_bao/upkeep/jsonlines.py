@@ -21,7 +21,7 @@ from dynamo_bao.dynamodb.service import DERIVED, PK, SK, AttributeValue, Item
 from dynamo_bao.fields.base import Field
 from dynamo_bao.fields.sets import SET_CODES, SetField
 from dynamo_bao.fields.text import BinaryField
-from dynamo_bao.schema import Schema
+from dynamo_bao.mapping.schema import Schema
 
 MORE: Final = "$more"
 LONGEST_LINE: Final = 8 * 1024 * 1024

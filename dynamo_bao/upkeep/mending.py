@@ -14,8 +14,8 @@ from dynamo_bao.dynamodb.service import GET_ITEM, Item
 from dynamo_bao.dynamodb.transport.error_mapping import ConditionFailed, TransactionCancelled
 from dynamo_bao.dynamodb.transport.messages import Request, returned_item
 from dynamo_bao.errors import ItemNotFoundError, TransactionError
+from dynamo_bao.mapping.snapshots import Known
 from dynamo_bao.sending import send
-from dynamo_bao.tracking import Known
 from dynamo_bao.upkeep.inspection import Guard, Stored, as_seen
 from dynamo_bao.writes.actions import Action, WritePlan, request_for
 from dynamo_bao.writes.execute import Write

@@ -7,7 +7,6 @@ from typing import Any
 
 from attrs import evolve, frozen
 
-from dynamo_bao.codec import is_small
 from dynamo_bao.dynamodb.document_diff import edited, same_stored
 from dynamo_bao.dynamodb.expressions.conditions import (
     EMPTY,
@@ -32,6 +31,7 @@ from dynamo_bao.dynamodb.service import (
     Item,
 )
 from dynamo_bao.errors import QueryError, ValidationError
+from dynamo_bao.mapping.codec import is_small
 
 STORED: Condition = Exists(Attribute(PK))
 """The item exists."""

@@ -34,7 +34,7 @@ from dynamo_bao.errors import (
     cause_of,
 )
 from dynamo_bao.fields.text import VersionField
-from dynamo_bao.tracking import Known
+from dynamo_bao.mapping.snapshots import Known
 from dynamo_bao.writes.actions import WritePlan, request_for
 from dynamo_bao.writes.plans import Subject
 

@@ -27,10 +27,10 @@ from dynamo_bao.errors import DataFormatError
 from dynamo_bao.fields.base import Field
 from dynamo_bao.fields.numeric import CounterField
 from dynamo_bao.fields.sets import SetField
-from dynamo_bao.identities import Identity
-from dynamo_bao.schema import Schema
-from dynamo_bao.shapes import ConstraintShape, IndexShape, Part
-from dynamo_bao.tracking import Known
+from dynamo_bao.mapping.identity import Identity
+from dynamo_bao.mapping.key_schema import ConstraintShape, IndexShape, Part
+from dynamo_bao.mapping.schema import Schema
+from dynamo_bao.mapping.snapshots import Known
 from dynamo_bao.writes.actions import NO_ATTRIBUTE, NOT_STORED, STORED, Action, WritePlan, check_update_size
 from dynamo_bao.writes.parts import MAX_PATHS, Parts, PartsPlan, is_long
 

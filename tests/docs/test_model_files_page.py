@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from dynamo_bao.definition import camel_case
+from dynamo_bao.mapping.definition import camel_case
 from dynamo_bao.modelfiles.kinds import BUILT_IN
 from dynamo_bao.modelfiles.modelchecks import KEYS
 

@@ -23,8 +23,8 @@ from dynamo_bao import (
 )
 from dynamo_bao.dynamodb.table_admin import create_table
 from dynamo_bao.iteration import iterate_all
+from dynamo_bao.mapping.search_text import SearchConfig
 from dynamo_bao.search import SearchResult, search_all, search_bucket
-from dynamo_bao.searchtext import SearchConfig
 from tests.support.wire import Wire
 
 

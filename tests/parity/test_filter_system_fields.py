@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from dynamo_bao import Index, Manager, Model, PrimaryKey, QueryError, StringField
-from dynamo_bao.searchtext import SearchConfig
+from dynamo_bao.mapping.search_text import SearchConfig
 from tests.support.wire import Wire
 
 

@@ -10,7 +10,7 @@ from hypothesis import example, given, settings, strategies as st
 from dynamo_bao import MODEL_PREFIX, Index, Model, PrimaryKey, UniqueConstraint, ValidationError
 from dynamo_bao.classes import schema_of
 from dynamo_bao.dynamodb.keys import SEPARATOR, checked_prefix, checked_tenant
-from dynamo_bao.schema import Schema
+from dynamo_bao.mapping.schema import Schema
 
 QUICK = settings(max_examples=150, deadline=None)
 

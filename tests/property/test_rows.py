@@ -11,7 +11,6 @@ from hypothesis import given, settings, strategies as st
 
 from dynamo_bao import IntegerField, Model, PrimaryKey, StringField
 from dynamo_bao.classes import schema_of
-from dynamo_bao.codec import STATE
 from dynamo_bao.dynamodb.capacity import Capacity
 from dynamo_bao.dynamodb.items import json_list, plain_item, plain_members, spelled_keys
 from dynamo_bao.dynamodb.keys import Key
@@ -21,8 +20,9 @@ from dynamo_bao.dynamodb.transport.integrity import parse_reply
 from dynamo_bao.dynamodb.transport.messages import Reply, Request
 from dynamo_bao.filling import fill_all, new_of_rows
 from dynamo_bao.instances import new_named, state_of
-from dynamo_bao.rowtypes import row_type
-from dynamo_bao.schema import Schema
+from dynamo_bao.mapping.codec import STATE
+from dynamo_bao.mapping.row_types import row_type
+from dynamo_bao.mapping.schema import Schema
 from tests.property.test_short_ways import GIVEN, Whole
 from tests.support.values import TEXTS, types_of
 

@@ -25,7 +25,7 @@ from dynamo_bao import (
 )
 from dynamo_bao.classes import schema_of
 from dynamo_bao.dynamodb.document_diff import same_stored
-from dynamo_bao.schema import Schema
+from dynamo_bao.mapping.schema import Schema
 
 UTC = timezone.utc
 

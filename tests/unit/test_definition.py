@@ -44,7 +44,7 @@ from dynamo_bao import (
     ValidationError,
 )
 from dynamo_bao.classes import schema_of
-from dynamo_bao.definition import camel_case
+from dynamo_bao.mapping.definition import camel_case
 
 
 def define(body: dict[str, Any], annotations: dict[str, Any] | None = None, **options: Any) -> type[Any]:

@@ -37,7 +37,7 @@ from dynamo_bao import (
 )
 from dynamo_bao.classes import schema_of
 from dynamo_bao.fields.base import Field
-from dynamo_bao.rowtypes import row_type
+from dynamo_bao.mapping.row_types import row_type
 
 UTC = timezone.utc
 T = TypeVar("T")

@@ -19,7 +19,6 @@ from dynamo_bao import (
     UlidField,
     UniqueConstraint,
     ValidationError,
-    definition,
 )
 from dynamo_bao.classes import schema_of
 from dynamo_bao.dynamodb.keys import (
@@ -35,7 +34,8 @@ from dynamo_bao.dynamodb.keys import (
     tenant_mark,
 )
 from dynamo_bao.fields.ulids import new_ulid
-from dynamo_bao.schema import Schema
+from dynamo_bao.mapping import definition
+from dynamo_bao.mapping.schema import Schema
 
 ULID = "01JGFJJZ00ANN0000000000000"
 

@@ -27,8 +27,8 @@ from dynamo_bao.dynamodb.expressions.updates import PartChange, Update
 from dynamo_bao.dynamodb.keys import Key
 from dynamo_bao.dynamodb.table import Database
 from dynamo_bao.dynamodb.transport.messages import Clock, Reply, Request
+from dynamo_bao.mapping.snapshots import Known
 from dynamo_bao.session.lookups import PlannedBatch, Wanted, plan_reads
-from dynamo_bao.tracking import Known
 from dynamo_bao.writes.actions import (
     NO_ATTRIBUTE,
     NOT_STORED,

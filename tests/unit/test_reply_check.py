@@ -13,7 +13,7 @@ from dynamo_bao.classes import schema_of
 from dynamo_bao.dynamodb.keys import Key
 from dynamo_bao.dynamodb.transport.messages import Reply, Request
 from dynamo_bao.dynamodb.transport.reply_check import UNREADABLE, SeenIds, checked, checked_refusal
-from dynamo_bao.rowtypes import row_type
+from dynamo_bao.mapping.row_types import row_type
 
 
 class Thing(Model, prefix="t"):

@@ -25,7 +25,7 @@ from dynamo_bao.dynamodb.expressions.conditions import all_of
 from dynamo_bao.dynamodb.expressions.parser import condition_from
 from dynamo_bao.dynamodb.expressions.renderer import Placeholders, render_condition
 from dynamo_bao.dynamodb.table_definition import table_definition
-from dynamo_bao.searchtext import (
+from dynamo_bao.mapping.search_text import (
     SearchConfig,
     field_texts,
     folded,

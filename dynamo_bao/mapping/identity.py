@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple, TypeVar
 
-from dynamo_bao.codec import fine_source_of
 from dynamo_bao.dynamodb.keys import SEPARATOR, Key, named, tenant_mark
 from dynamo_bao.dynamodb.service import MAX_PARTITION_KEY_BYTES
 from dynamo_bao.fields.base import Field
 from dynamo_bao.fields.text import StringField
+from dynamo_bao.mapping.codec import fine_source_of
 
 T = TypeVar("T")
 KeyOf = Callable[[str], "Key | None"]

@@ -16,8 +16,8 @@ from dynamo_bao.dynamodb.items import Stored, plain_item
 from dynamo_bao.dynamodb.service import AttributeValue, Item
 from dynamo_bao.errors import ValidationError
 from dynamo_bao.fields.base import Field
-from dynamo_bao.identities import Identity
-from dynamo_bao.schema import Schema
+from dynamo_bao.mapping.identity import Identity
+from dynamo_bao.mapping.schema import Schema
 
 _ABSENT = object()
 _SCALARS = frozenset(

@@ -11,7 +11,7 @@ from dynamo_bao.dynamodb.expressions.conditions import Condition
 from dynamo_bao.dynamodb.expressions.parser import OperandError, operation, size_compared
 from dynamo_bao.dynamodb.expressions.paths import PathLike, Steps, shown
 from dynamo_bao.errors import QueryError, suggestion
-from dynamo_bao.schema import Schema
+from dynamo_bao.mapping.schema import Schema
 
 
 class FieldPaths:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from dynamo_bao.codec import row_attributes
 from dynamo_bao.dynamodb.service import PK, SK
 from dynamo_bao.dynamodb.transport.messages import RowParser
-from dynamo_bao.schema import Schema
+from dynamo_bao.mapping.codec import row_attributes
+from dynamo_bao.mapping.schema import Schema
 
 MOST_SLOTS = 200
 """Of how many attributes a row is at most: each takes time, also where an item does not have it."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dynamo_bao.shapes import ModelPrefix
+from dynamo_bao.mapping.key_schema import ModelPrefix
 
 KeyPart = str | ModelPrefix
 """A field's name, or `MODEL_PREFIX`."""

@@ -9,21 +9,6 @@ from typing import Any
 
 from attrs import define, field
 
-from dynamo_bao.codec import (
-    STATE,
-    Decode,
-    Encode,
-    Store,
-    Unsure,
-    compile_decoder,
-    compile_encoder,
-    compile_row_decoder,
-    compile_store,
-    compile_unsure,
-    is_plain,
-    source_of,
-    unreadable,
-)
 from dynamo_bao.dynamodb.expressions.conditions import Attribute
 from dynamo_bao.dynamodb.expressions.paths import Steps, shown, steps_of
 from dynamo_bao.dynamodb.expressions.renderer import UserPath
@@ -46,10 +31,25 @@ from dynamo_bao.fields.documents import JsonField, plain, to_document
 from dynamo_bao.fields.nested import NestedField
 from dynamo_bao.fields.sets import SetField
 from dynamo_bao.fields.text import BinaryField, RelatedField, VersionField
-from dynamo_bao.identities import Identity, IdentityOf, KeyOf, TextKeys, no_identity, no_key
-from dynamo_bao.searchtext import SearchConfig, field_texts, normalise_term, search_text, spellings
-from dynamo_bao.shapes import ConstraintShape, IndexShape, Part, PrimaryShape
-from dynamo_bao.spelling import Spell, compile_spelling, with_members
+from dynamo_bao.mapping.codec import (
+    STATE,
+    Decode,
+    Encode,
+    Store,
+    Unsure,
+    compile_decoder,
+    compile_encoder,
+    compile_row_decoder,
+    compile_store,
+    compile_unsure,
+    is_plain,
+    source_of,
+    unreadable,
+)
+from dynamo_bao.mapping.identity import Identity, IdentityOf, KeyOf, TextKeys, no_identity, no_key
+from dynamo_bao.mapping.json_encoder import Spell, compile_spelling, with_members
+from dynamo_bao.mapping.key_schema import ConstraintShape, IndexShape, Part, PrimaryShape
+from dynamo_bao.mapping.search_text import SearchConfig, field_texts, normalise_term, search_text, spellings
 
 _ORDERING = frozenset(("<", "<=", ">", ">="))
 

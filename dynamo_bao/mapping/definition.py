@@ -10,13 +10,6 @@ from typing import Any, ClassVar
 
 from attrs import NOTHING, define, frozen
 
-from dynamo_bao.declarations import (
-    ConstraintDeclaration,
-    IndexDeclaration,
-    KeyDeclaration,
-    KeyPart,
-    PrimaryKeyDeclaration,
-)
 from dynamo_bao.dynamodb.keys import checked_prefix, is_uneven
 from dynamo_bao.dynamodb.service import CONSTRAINT_IDS, INDEX_IDS
 from dynamo_bao.errors import ConfigurationError, ConfigurationWarning, ValidationError, suggestion
@@ -24,10 +17,17 @@ from dynamo_bao.fields.base import Field
 from dynamo_bao.fields.inference import field_for, is_union, resolved, shown, without_none
 from dynamo_bao.fields.numeric import CounterField, DecimalField, FloatField
 from dynamo_bao.fields.text import StringField, UlidField, UuidField, VersionField
+from dynamo_bao.mapping.declarations import (
+    ConstraintDeclaration,
+    IndexDeclaration,
+    KeyDeclaration,
+    KeyPart,
+    PrimaryKeyDeclaration,
+)
+from dynamo_bao.mapping.key_schema import ConstraintShape, IndexShape, ModelPrefix, Part, PrimaryShape
+from dynamo_bao.mapping.schema import Schema
+from dynamo_bao.mapping.search_text import SearchConfig
 from dynamo_bao.policy import warn_once
-from dynamo_bao.schema import Schema
-from dynamo_bao.searchtext import SearchConfig
-from dynamo_bao.shapes import ConstraintShape, IndexShape, ModelPrefix, Part, PrimaryShape
 
 KEY_FORMATS = ("native", "dynamo-bao")
 ATTRIBUTE_STYLES = ("as_is", "camel")
