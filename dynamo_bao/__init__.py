@@ -4,13 +4,6 @@ Inside ``with run_with_batch_context():`` key lookups are collected, and the fir
 fetches all that is pending in as few ``BatchGetItem`` requests as possible.
 """
 
-from dynamo_bao.context import (
-    batched,
-    current_session,
-    get_batch_context_capacity,
-    is_inside_batch_context,
-    run_with_batch_context,
-)
 from dynamo_bao.dynamodb.capacity import Capacity
 from dynamo_bao.dynamodb.expressions.parser import Value, where
 from dynamo_bao.dynamodb.expressions.update_values import (
@@ -105,10 +98,17 @@ from dynamo_bao.relations import Related
 from dynamo_bao.repository import Repository
 from dynamo_bao.results import QueryResult
 from dynamo_bao.search import SearchResult
+from dynamo_bao.session.context import (
+    batched,
+    current_session,
+    get_batch_context_capacity,
+    is_inside_batch_context,
+    run_with_batch_context,
+)
 from dynamo_bao.session.session import Session
 from dynamo_bao.session.stats import Stats
-from dynamo_bao.session.work import CommitFigures
-from dynamo_bao.tenancy import TenantContext
+from dynamo_bao.session.tenancy import TenantContext
+from dynamo_bao.session.unit_of_work import CommitFigures
 from dynamo_bao.transaction import Transaction, transaction
 
 __version__ = "0.1.0"

@@ -13,12 +13,12 @@ from typing import Any, ClassVar
 from celery import Task, current_task
 from celery.signals import task_prerun
 
-from dynamo_bao.context import batched, current_session, run_with_batch_context
 from dynamo_bao.dynamodb.keys import checked_tenant
 from dynamo_bao.errors import BatchContextError
 from dynamo_bao.session.bindings import SESSION, Entry, innermost, set_top_link, unbound
+from dynamo_bao.session.context import batched, current_session, run_with_batch_context
 from dynamo_bao.session.session import Session
-from dynamo_bao.tenancy import bound_tenant, current_tenant
+from dynamo_bao.session.tenancy import bound_tenant, current_tenant
 
 log = logging.getLogger("dynamo_bao.celery")
 

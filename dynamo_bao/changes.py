@@ -26,8 +26,13 @@ from dynamo_bao.errors import (
 )
 from dynamo_bao.fields.base import Field
 from dynamo_bao.fields.text import VersionField
-from dynamo_bao.filling import absorb, absorb_own, fill, new_loaded
-from dynamo_bao.instances import (
+from dynamo_bao.mapping.key_schema import IndexShape
+from dynamo_bao.mapping.schema import Schema
+from dynamo_bao.mapping.snapshots import Known, Loaded, form_of
+from dynamo_bao.session.hydration import absorb, absorb_own, fill, new_loaded
+from dynamo_bao.session.partitions import Touched
+from dynamo_bao.session.session import Session
+from dynamo_bao.session.state import (
     Home,
     Status,
     become_transient,
@@ -39,13 +44,8 @@ from dynamo_bao.instances import (
     state_of,
     unload,
 )
-from dynamo_bao.mapping.key_schema import IndexShape
-from dynamo_bao.mapping.schema import Schema
-from dynamo_bao.mapping.snapshots import Known, Loaded, form_of
-from dynamo_bao.session.partitions import Touched
-from dynamo_bao.session.session import Session
+from dynamo_bao.session.tenancy import bound_tenant
 from dynamo_bao.sharing import Sharing
-from dynamo_bao.tenancy import bound_tenant
 from dynamo_bao.writes.actions import STORED, Action, WritePlan
 from dynamo_bao.writes.execute import VERSIONS
 from dynamo_bao.writes.parts import Parts, left_by

@@ -11,7 +11,6 @@ import attr
 from dynamo_bao._compat import Unpack
 from dynamo_bao.errors import ConfigurationError, suggestion
 from dynamo_bao.fields.text import RelatedField
-from dynamo_bao.lazy import hidden_class
 from dynamo_bao.mapping.definition import (
     Declared,
     Options,
@@ -25,6 +24,7 @@ from dynamo_bao.mapping.schema import Schema
 from dynamo_bao.query import QueryOptions
 from dynamo_bao.registry import register, repository_of
 from dynamo_bao.relations import Related, get_or_load_related, relation_name
+from dynamo_bao.session.lazy import hidden_class
 
 Checks = Mapping[str, Callable[[Any], bool]]
 """By field name whether a value that is assigned is held as it is."""

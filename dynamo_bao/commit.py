@@ -30,17 +30,17 @@ from dynamo_bao.errors import (
     WriteOutcomeUnknownError,
 )
 from dynamo_bao.hooks import run_afterwards
-from dynamo_bao.instances import Home, State, Status, state_of, values_in
 from dynamo_bao.invalidation import invalidate, sessions_to_tell
-from dynamo_bao.lazy import not_stored_yet, require_present
 from dynamo_bao.mapping.codec import STATE
 from dynamo_bao.mapping.schema import Schema
 from dynamo_bao.merging import combined
-from dynamo_bao.scope import enter, enter_through, require_own_tenant
-from dynamo_bao.sending import deadline_of, round_of
+from dynamo_bao.session.lazy import not_stored_yet, require_present
+from dynamo_bao.session.requests import deadline_of, round_of
 from dynamo_bao.session.rounds import NAMED_KEYS
+from dynamo_bao.session.scope import enter, enter_through, require_own_tenant
 from dynamo_bao.session.session import Session
-from dynamo_bao.session.work import CommitFigures, Entry
+from dynamo_bao.session.state import Home, State, Status, state_of, values_in
+from dynamo_bao.session.unit_of_work import CommitFigures, Entry
 from dynamo_bao.writes.execute import Write
 from dynamo_bao.writes.transact import run_together
 from dynamo_bao.writing import note_doubt, write_through

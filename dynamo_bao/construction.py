@@ -8,12 +8,12 @@ from typing import Any
 
 from dynamo_bao.classes import schema_of
 from dynamo_bao.errors import ValidationError
-from dynamo_bao.filling import new_loaded
-from dynamo_bao.instances import Status, give_values, is_new_set, new_state, state_of
 from dynamo_bao.mapping.codec import STATE
 from dynamo_bao.mapping.snapshots import Handed
-from dynamo_bao.peers import PeerGroup
 from dynamo_bao.registry import repository_of
+from dynamo_bao.session.hydration import new_loaded
+from dynamo_bao.session.peer_groups import PeerGroup
+from dynamo_bao.session.state import Status, give_values, is_new_set, new_state, state_of
 
 
 def values_of(instance: Any) -> dict[str, Any]:

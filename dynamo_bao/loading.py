@@ -7,12 +7,12 @@ from typing import Any
 
 from attrs import frozen
 
-from dynamo_bao.context import BatchContext
 from dynamo_bao.errors import DataFormatError
 from dynamo_bao.fields.text import RelatedField
-from dynamo_bao.instances import Status, state_of
-from dynamo_bao.links import remember_related, remembered_related
+from dynamo_bao.session.context import BatchContext
+from dynamo_bao.session.peers import remember_related, remembered_related
 from dynamo_bao.session.session import Session
+from dynamo_bao.session.state import Status, state_of
 
 
 def relation_names(instance: Any) -> list[str]:

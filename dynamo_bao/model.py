@@ -12,7 +12,6 @@ from dynamo_bao.assignment import assign, refuse_deletion
 from dynamo_bao.classes import UNCHECKED, Checks, make_model, schema_of
 from dynamo_bao.construction import comparable, parts_of, rebuild, values_of
 from dynamo_bao.constructors import constructor_of
-from dynamo_bao.context import is_inside_batch_context
 from dynamo_bao.dynamodb.capacity import Capacity
 from dynamo_bao.errors import ValidationError
 from dynamo_bao.fields.calendar import DateField, DurationField, TimeField
@@ -23,10 +22,7 @@ from dynamo_bao.fields.nested import NestedField
 from dynamo_bao.fields.numeric import BooleanField, DecimalField, FloatField, IntegerField
 from dynamo_bao.fields.text import BinaryField, EnumField, RelatedField, StringField
 from dynamo_bao.hooks import register_plugin
-from dynamo_bao.instances import Instance, Status, changed_names, state_of, values_in
 from dynamo_bao.iteration import FilterLike, Iteration, IterationOptions
-from dynamo_bao.lazy import require_readable
-from dynamo_bao.links import forget_related
 from dynamo_bao.mapping.codec import STATE
 from dynamo_bao.mapping.definition import Declared, Options
 from dynamo_bao.mapping.field_paths import FieldPaths
@@ -36,8 +32,12 @@ from dynamo_bao.query import QueryOptions
 from dynamo_bao.registry import answers, repository_of
 from dynamo_bao.relations import get_or_load_related, get_related, load_related, related
 from dynamo_bao.results import QueryResult
-from dynamo_bao.scope import require_own_tenant
 from dynamo_bao.search import SearchAllOptions, SearchOptions, SearchResult
+from dynamo_bao.session.context import is_inside_batch_context
+from dynamo_bao.session.lazy import require_readable
+from dynamo_bao.session.peers import forget_related
+from dynamo_bao.session.scope import require_own_tenant
+from dynamo_bao.session.state import Instance, Status, changed_names, state_of, values_in
 from dynamo_bao.verbs import Create, Delete, repository_for
 from dynamo_bao.writing import ConditionLike
 

@@ -18,14 +18,14 @@ from dynamo_bao.dynamodb.items import Stored, plain_item
 from dynamo_bao.dynamodb.service import PK, QUERY, SK, Item, index_key_names
 from dynamo_bao.dynamodb.transport.messages import Request
 from dynamo_bao.errors import QueryError, suggestion
-from dynamo_bao.filling import UnknownRow, fill, new_of_rows
-from dynamo_bao.instances import Home, Status, state_of
 from dynamo_bao.keyconditions import key_condition
 from dynamo_bao.mapping.key_schema import IndexShape, PrimaryShape
 from dynamo_bao.mapping.row_types import row_type
-from dynamo_bao.scope import enter, enter_through, session_now
+from dynamo_bao.session.hydration import UnknownRow, fill, new_of_rows
 from dynamo_bao.session.partitions import ModelSpot, Partition, RememberedQuery
+from dynamo_bao.session.scope import enter, enter_through, session_now
 from dynamo_bao.session.session import Session
+from dynamo_bao.session.state import Home, Status, state_of
 
 DIRECTIONS = ("ASC", "DESC")
 

@@ -12,13 +12,13 @@ from dynamo_bao.dynamodb.service import GET_ITEM, Item
 from dynamo_bao.dynamodb.transport.batch_get import fetch_batch
 from dynamo_bao.dynamodb.transport.messages import Request, returned_item
 from dynamo_bao.errors import BatchIncompleteError, about, cause_of
-from dynamo_bao.filling import fill
-from dynamo_bao.instances import Home, identity_of, mark_missing, new_pending, state_of, unload
 from dynamo_bao.mapping.identity import Identity
 from dynamo_bao.mapping.row_types import row_type_of_one
-from dynamo_bao.sending import deadline_of, round_of, send
-from dynamo_bao.session.lookups import plan_reads
+from dynamo_bao.session.hydration import fill
+from dynamo_bao.session.pending_lookups import plan_reads
+from dynamo_bao.session.requests import deadline_of, round_of, send
 from dynamo_bao.session.session import Session
+from dynamo_bao.session.state import Home, identity_of, mark_missing, new_pending, state_of, unload
 
 
 def get_item(

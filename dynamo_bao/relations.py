@@ -7,17 +7,17 @@ from typing import Any, Generic, TypeVar
 
 from dynamo_bao._compat import Unpack
 from dynamo_bao.fields.text import RelatedField
-from dynamo_bao.instances import Status, state_of
-from dynamo_bao.links import remember_related, remembered_related
 from dynamo_bao.loading import Wish, load_relations
-from dynamo_bao.peers import Origin
 from dynamo_bao.query import QueryOptions, relation_paths
 from dynamo_bao.reading import get_instance
 from dynamo_bao.registry import repository_of
 from dynamo_bao.repository import Repository
 from dynamo_bao.results import QueryResult
-from dynamo_bao.scope import enter, enter_through
+from dynamo_bao.session.peer_groups import Origin
+from dynamo_bao.session.peers import remember_related, remembered_related
+from dynamo_bao.session.scope import enter, enter_through
 from dynamo_bao.session.session import Session
+from dynamo_bao.session.state import Status, state_of
 
 R = TypeVar("R")
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
 from dynamo_bao._compat import Unpack
-from dynamo_bao.context import BatchContext
 from dynamo_bao.dynamodb.expressions.parser import where
 from dynamo_bao.dynamodb.table import Database
 from dynamo_bao.errors import (
@@ -18,15 +17,16 @@ from dynamo_bao.errors import (
     suggestion,
 )
 from dynamo_bao.fields.text import RelatedField
-from dynamo_bao.instances import Home, Status, state_of
-from dynamo_bao.lazy import not_found, not_stored_yet, require_present
 from dynamo_bao.mapping.identity import Identity
 from dynamo_bao.mapping.key_schema import IndexShape, PrimaryShape
 from dynamo_bao.mapping.schema import Schema
 from dynamo_bao.query import Query, QueryOptions
 from dynamo_bao.reading import get_instance, get_into, get_items
 from dynamo_bao.results import QueryResult, result_of
-from dynamo_bao.scope import enter, enter_through, require_own_tenant, session_of
+from dynamo_bao.session.context import BatchContext
+from dynamo_bao.session.lazy import not_found, not_stored_yet, require_present
+from dynamo_bao.session.scope import enter, enter_through, require_own_tenant, session_of
+from dynamo_bao.session.state import Home, Status, state_of
 from dynamo_bao.storing import StoredModel
 from dynamo_bao.uniqueness import constraint_named, has_value, stored_value
 from dynamo_bao.whole import WholeModel

@@ -16,14 +16,14 @@ from dynamo_bao.dynamodb.service import Item
 from dynamo_bao.dynamodb.table import Database
 from dynamo_bao.dynamodb.transport.messages import Reply, Request
 from dynamo_bao.errors import ItemNotFoundError, QueryError
-from dynamo_bao.filling import UnknownRow, reached
-from dynamo_bao.instances import Status, state_of
-from dynamo_bao.links import make_peers, remembered_related
 from dynamo_bao.loading import Wish, load_relations
 from dynamo_bao.query import Query
-from dynamo_bao.sending import send
+from dynamo_bao.session.hydration import UnknownRow, reached
 from dynamo_bao.session.partitions import RememberedQuery
+from dynamo_bao.session.peers import make_peers, remembered_related
+from dynamo_bao.session.requests import send
 from dynamo_bao.session.session import Session
+from dynamo_bao.session.state import Status, state_of
 
 M = TypeVar("M")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import weakref
 from typing import Any
 
-from dynamo_bao.instances import class_for, state_of
+from dynamo_bao.session.state import class_for, state_of
 
 
 class Sharing:

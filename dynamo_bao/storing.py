@@ -21,11 +21,11 @@ from dynamo_bao.errors import (
 )
 from dynamo_bao.fields.numeric import CounterField
 from dynamo_bao.hooks import has_hooks, run
-from dynamo_bao.instances import Home, Status, changed_names, state_of
 from dynamo_bao.mapping.schema import Schema
 from dynamo_bao.session.session import Session
-from dynamo_bao.session.work import Entry
-from dynamo_bao.tenancy import bound_tenant
+from dynamo_bao.session.state import Home, Status, changed_names, state_of
+from dynamo_bao.session.tenancy import bound_tenant
+from dynamo_bao.session.unit_of_work import Entry
 from dynamo_bao.updating import defaults_beside
 from dynamo_bao.writes.plans import Delta
 from dynamo_bao.writing import (

@@ -11,18 +11,18 @@ from attrs import define
 
 from dynamo_bao._log_fields import log_fields
 from dynamo_bao.changes import Change, Requirement
-from dynamo_bao.context import BatchContext, current_session
 from dynamo_bao.dynamodb.transport.messages import Reply, Request
 from dynamo_bao.errors import BatchContextError, ItemNotFoundError, TransactionError
 from dynamo_bao.hooks import run_afterwards
-from dynamo_bao.instances import Status, identity_of, state_of
 from dynamo_bao.invalidation import invalidate
 from dynamo_bao.merging import combined
 from dynamo_bao.registry import managers
-from dynamo_bao.scope import enter_through, open_transaction
-from dynamo_bao.sending import round_of
 from dynamo_bao.session.bindings import TRANSACTION, Block, Entry
+from dynamo_bao.session.context import BatchContext, current_session
+from dynamo_bao.session.requests import round_of
+from dynamo_bao.session.scope import enter_through, open_transaction
 from dynamo_bao.session.session import Session
+from dynamo_bao.session.state import Status, identity_of, state_of
 from dynamo_bao.writes.execute import Write
 from dynamo_bao.writes.failures import transaction_failed
 from dynamo_bao.writes.plans import Subject

@@ -7,9 +7,9 @@ from typing import Any
 from dynamo_bao.dynamodb.document_diff import same_stored
 from dynamo_bao.dynamodb.service import AttributeValue
 from dynamo_bao.errors import ConfigurationError, ValidationError, suggestion
-from dynamo_bao.instances import state_of
 from dynamo_bao.mapping.key_schema import ConstraintShape
 from dynamo_bao.mapping.schema import Schema
+from dynamo_bao.session.state import state_of
 
 
 def constraint_named(schema: Schema, name: str) -> ConstraintShape:

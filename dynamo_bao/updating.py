@@ -14,10 +14,10 @@ from dynamo_bao.changes import Updating
 from dynamo_bao.dynamodb.expressions.conditions import Attribute, Exists, Negation, all_of
 from dynamo_bao.dynamodb.items import Stored
 from dynamo_bao.dynamodb.service import Item
-from dynamo_bao.instances import new_pending, state_of, unload
 from dynamo_bao.mapping.key_schema import IndexShape
 from dynamo_bao.mapping.schema import Schema
 from dynamo_bao.mapping.snapshots import Known
+from dynamo_bao.session.state import new_pending, state_of, unload
 from dynamo_bao.writes.actions import WritePlan
 from dynamo_bao.writes.plans import plan_update
 

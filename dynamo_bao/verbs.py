@@ -10,9 +10,9 @@ from functools import partial
 from typing import Any, Generic, TypeVar, overload
 from uuid import UUID
 
-from dynamo_bao.instances import state_of
 from dynamo_bao.registry import repository_of
 from dynamo_bao.repository import Repository
+from dynamo_bao.session.state import state_of
 from dynamo_bao.writing import ConditionLike
 
 T = TypeVar("T")

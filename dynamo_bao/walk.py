@@ -8,7 +8,6 @@ from typing import Any
 
 from attrs import Factory, define, frozen
 
-from dynamo_bao.context import BatchContext
 from dynamo_bao.dynamodb.keys import Key
 from dynamo_bao.dynamodb.service import ITER_INDEX, ITER_PK, ITER_SK, PK, QUERY, SK, Item
 from dynamo_bao.dynamodb.transport.messages import Reply, Request
@@ -19,13 +18,14 @@ from dynamo_bao.errors import (
     ServiceError,
     cause_of,
 )
-from dynamo_bao.filling import UnknownRow
-from dynamo_bao.instances import Home, Status, state_of
-from dynamo_bao.lazy import require_present
 from dynamo_bao.mapping.identity import Identity
 from dynamo_bao.mapping.schema import Schema
-from dynamo_bao.sending import deadline_of, round_of
+from dynamo_bao.session.context import BatchContext
+from dynamo_bao.session.hydration import UnknownRow
+from dynamo_bao.session.lazy import require_present
+from dynamo_bao.session.requests import deadline_of, round_of
 from dynamo_bao.session.session import Session
+from dynamo_bao.session.state import Home, Status, state_of
 
 
 @frozen

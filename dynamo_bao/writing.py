@@ -35,7 +35,17 @@ from dynamo_bao.fields.nested import NestedField
 from dynamo_bao.fields.numeric import CounterField
 from dynamo_bao.fields.sets import SetField
 from dynamo_bao.fields.text import VersionField
-from dynamo_bao.instances import (
+from dynamo_bao.invalidation import invalidate
+from dynamo_bao.mapping.identity import Identity
+from dynamo_bao.mapping.row_types import row_type_of_one
+from dynamo_bao.mapping.schema import Schema
+from dynamo_bao.mapping.snapshots import HandedOut, Known, Loaded, form_of
+from dynamo_bao.partialchanges import accepted_changes
+from dynamo_bao.session.lazy import not_stored_yet, require_present, require_readable
+from dynamo_bao.session.requests import round_of
+from dynamo_bao.session.scope import enter, enter_through, open_transaction, require_own_tenant
+from dynamo_bao.session.session import Session
+from dynamo_bao.session.state import (
     Home,
     Status,
     changed_names,
@@ -45,17 +55,7 @@ from dynamo_bao.instances import (
     state_of,
     values_in,
 )
-from dynamo_bao.invalidation import invalidate
-from dynamo_bao.lazy import not_stored_yet, require_present, require_readable
-from dynamo_bao.mapping.identity import Identity
-from dynamo_bao.mapping.row_types import row_type_of_one
-from dynamo_bao.mapping.schema import Schema
-from dynamo_bao.mapping.snapshots import HandedOut, Known, Loaded, form_of
-from dynamo_bao.partialchanges import accepted_changes
-from dynamo_bao.scope import enter, enter_through, open_transaction, require_own_tenant
-from dynamo_bao.sending import round_of
-from dynamo_bao.session.session import Session
-from dynamo_bao.session.work import Entry
+from dynamo_bao.session.unit_of_work import Entry
 from dynamo_bao.updating import UpdatingByKey, lacking
 from dynamo_bao.writes.actions import check_item_size
 from dynamo_bao.writes.execute import Send, Write

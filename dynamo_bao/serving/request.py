@@ -9,9 +9,9 @@ from typing import Any, ParamSpec, TypeVar
 from dynamo_bao.errors import BatchContextError
 from dynamo_bao.registry import active_manager, managers
 from dynamo_bao.session.bindings import SESSION, TENANT, Steps, set_without_end
-from dynamo_bao.session.owner import current_owner
+from dynamo_bao.session.execution_context import current_owner
 from dynamo_bao.session.session import Session
-from dynamo_bao.tenancy import EXEMPT
+from dynamo_bao.session.tenancy import EXEMPT
 
 log = logging.getLogger("dynamo_bao.web")
 

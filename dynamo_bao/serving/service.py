@@ -16,7 +16,7 @@ from dynamo_bao.serving.tenants import Refusal, TenantRule, TenantSource
 from dynamo_bao.serving.traces import RecentTraces
 from dynamo_bao.serving.visits import name_of, server_timing, tell, visit_of
 from dynamo_bao.session.session import Session
-from dynamo_bao.tenancy import EXEMPT, TenantBlock
+from dynamo_bao.session.tenancy import EXEMPT, TenantBlock
 
 REQUEST_KEY = "dynamo_bao.request"
 """Where a WSGI environment holds its `ServedRequest`."""

@@ -15,12 +15,12 @@ from dynamo_bao.dynamodb.table import Database
 from dynamo_bao.dynamodb.transport.batch_get import BatchAnswer, TableKey, fetch_batch
 from dynamo_bao.dynamodb.transport.messages import FailedRequest, Reply, Request
 from dynamo_bao.errors import BatchIncompleteError, ConfigurationError, about
-from dynamo_bao.filling import fill_all
-from dynamo_bao.instances import Status, mark_failed, mark_missing, state_of
-from dynamo_bao.links import make_peers
-from dynamo_bao.session.lookups import PlannedBatch, Wanted, plan_reads
-from dynamo_bao.session.queries import PendingQuery
+from dynamo_bao.session.hydration import fill_all
+from dynamo_bao.session.peers import make_peers
+from dynamo_bao.session.pending_lookups import PlannedBatch, Wanted, plan_reads
+from dynamo_bao.session.pending_queries import PendingQuery
 from dynamo_bao.session.rounds import NAMED_KEYS, Round, Rounds, open_round, tell
+from dynamo_bao.session.state import Status, mark_failed, mark_missing, state_of
 
 
 class Flush:

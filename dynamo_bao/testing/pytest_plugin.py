@@ -13,13 +13,13 @@ from typing import Any
 
 import pytest
 
-from dynamo_bao.context import run_with_batch_context
 from dynamo_bao.errors import ConfigurationError
 from dynamo_bao.manager import Manager, ModelsArgument
 from dynamo_bao.registry import models as all_models
+from dynamo_bao.session.context import run_with_batch_context
 from dynamo_bao.session.rounds import N_PLUS_ONE
 from dynamo_bao.session.session import Session
-from dynamo_bao.tenancy import TenantContext
+from dynamo_bao.session.tenancy import TenantContext
 from dynamo_bao.testing import watching
 from dynamo_bao.testing.engines import SharedEngine
 

@@ -14,7 +14,7 @@ from dynamo_bao.dynamodb.service import PK, Item
 from dynamo_bao.dynamodb.table import Database
 from dynamo_bao.dynamodb.thread_pool import Pool
 from dynamo_bao.errors import BaoError
-from dynamo_bao.instances import Home
+from dynamo_bao.session.state import Home
 from dynamo_bao.upkeep.attributes import attribute_findings, lacking_defaults, readings, write_fields
 from dynamo_bao.upkeep.inspection import (
     Guard,

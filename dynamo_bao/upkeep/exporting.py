@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from dynamo_bao.instances import Home
+from dynamo_bao.session.state import Home
 from dynamo_bao.upkeep.journal import Journal, own_file, synced, work_on
 from dynamo_bao.upkeep.jsonlines import line_of
 from dynamo_bao.upkeep.steps import Step

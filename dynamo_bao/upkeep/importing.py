@@ -30,8 +30,8 @@ from dynamo_bao.errors import (
     ItemNotFoundError,
     ValidationError,
 )
-from dynamo_bao.instances import Home
 from dynamo_bao.mapping.snapshots import Known
+from dynamo_bao.session.state import Home
 from dynamo_bao.upkeep.journal import Journal, work_on
 from dynamo_bao.upkeep.lines import Line, Text, read_line, texts_of
 from dynamo_bao.upkeep.steps import Finding, Step

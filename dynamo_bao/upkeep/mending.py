@@ -15,7 +15,7 @@ from dynamo_bao.dynamodb.transport.error_mapping import ConditionFailed, Transac
 from dynamo_bao.dynamodb.transport.messages import Request, returned_item
 from dynamo_bao.errors import ItemNotFoundError, TransactionError
 from dynamo_bao.mapping.snapshots import Known
-from dynamo_bao.sending import send
+from dynamo_bao.session.requests import send
 from dynamo_bao.upkeep.inspection import Guard, Stored, as_seen
 from dynamo_bao.writes.actions import Action, WritePlan, request_for
 from dynamo_bao.writes.execute import Write

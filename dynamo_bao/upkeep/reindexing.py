@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from dynamo_bao.errors import ConfigurationError
-from dynamo_bao.instances import Home
+from dynamo_bao.session.state import Home
 from dynamo_bao.upkeep.examining import Examiner
 from dynamo_bao.upkeep.journal import Journal, work_on
 from dynamo_bao.upkeep.steps import Finding, Step

@@ -22,7 +22,7 @@ from dynamo_bao import (
     init_models,
     run_with_batch_context,
 )
-from dynamo_bao.tenancy import bound_tenant
+from dynamo_bao.session.tenancy import bound_tenant
 
 
 class Left(Model, prefix="sl", name="IdentityLeft", iterable=True, iteration_buckets=1):

@@ -27,11 +27,11 @@ from dynamo_bao import (
     transaction,
 )
 from dynamo_bao.session.bindings import KINDS, innermost
-from dynamo_bao.session.owned import SessionState
+from dynamo_bao.session.ownership import SessionState
 from dynamo_bao.testing import RecordingTransport, Reply, Request, embedded_transport
 
 LIBRARY = os.path.dirname(dynamo_bao.__file__)
-ROOMS = ("context", "tenancy", "transaction", "scope", "sending", "commit", "filling", "instances", "session")
+ROOMS = ("transaction", "commit", "session")
 """The modules and packages in which exceptions are raised: those that enter, leave, flush, commit and decode."""
 
 

@@ -18,11 +18,11 @@ from dynamo_bao.dynamodb.rows import MOST_PASSED_OVER, RowType
 from dynamo_bao.dynamodb.service import PK, SK, slot_of
 from dynamo_bao.dynamodb.transport.integrity import parse_reply
 from dynamo_bao.dynamodb.transport.messages import Reply, Request
-from dynamo_bao.filling import fill_all, new_of_rows
-from dynamo_bao.instances import new_named, state_of
 from dynamo_bao.mapping.codec import STATE
 from dynamo_bao.mapping.row_types import row_type
 from dynamo_bao.mapping.schema import Schema
+from dynamo_bao.session.hydration import fill_all, new_of_rows
+from dynamo_bao.session.state import new_named, state_of
 from tests.property.test_short_ways import GIVEN, Whole
 from tests.support.values import TEXTS, types_of
 

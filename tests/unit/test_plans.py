@@ -28,7 +28,7 @@ from dynamo_bao.dynamodb.keys import Key
 from dynamo_bao.dynamodb.table import Database
 from dynamo_bao.dynamodb.transport.messages import Clock, Reply, Request
 from dynamo_bao.mapping.snapshots import Known
-from dynamo_bao.session.lookups import PlannedBatch, Wanted, plan_reads
+from dynamo_bao.session.pending_lookups import PlannedBatch, Wanted, plan_reads
 from dynamo_bao.writes.actions import (
     NO_ATTRIBUTE,
     NOT_STORED,

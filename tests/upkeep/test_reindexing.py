@@ -20,7 +20,7 @@ from dynamo_bao import (
     UniqueConstraint,
     VersionField,
 )
-from dynamo_bao.instances import state_of
+from dynamo_bao.session.state import state_of
 from dynamo_bao.upkeep import ways
 from dynamo_bao.upkeep.reindexing import rebuild_search_texts, reindex_items
 from dynamo_bao.upkeep.steps import Step

@@ -9,7 +9,7 @@ from weakref import ref
 from attrs import frozen
 
 from dynamo_bao.dynamodb.keys import Key
-from dynamo_bao.instances import Home
+from dynamo_bao.session.state import Home
 
 
 class Entry(NamedTuple):

@@ -21,7 +21,7 @@ from dynamo_bao.mapping.codec import STATE
 from dynamo_bao.mapping.identity import Identity
 from dynamo_bao.mapping.schema import Schema
 from dynamo_bao.mapping.snapshots import BLIND, Handed, HandedOut, Loaded
-from dynamo_bao.peers import Origin, PeerGroup
+from dynamo_bao.session.peer_groups import Origin, PeerGroup
 
 
 class Status(enum.Enum):

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from dynamo_bao.errors import ConcurrencyError
 from dynamo_bao.session.bindings import MANAGER, SESSION, TENANT, Block, Entry, acting_owner, innermost
-from dynamo_bao.session.owner import Owner, current_owner
+from dynamo_bao.session.execution_context import Owner, current_owner
 
 Mine = TypeVar("Mine", bound="Owned")
 

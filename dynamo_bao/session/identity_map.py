@@ -9,7 +9,7 @@ from itertools import islice
 from typing import Any
 
 from dynamo_bao.dynamodb.keys import Key
-from dynamo_bao.instances import Home, Status, changed_names, state_of
+from dynamo_bao.session.state import Home, Status, changed_names, state_of
 
 TRIES = 8
 """How many of the oldest instances are looked at for one without local changes, when there are too many."""

@@ -16,7 +16,11 @@ from dynamo_bao.dynamodb.keys import Key
 from dynamo_bao.dynamodb.service import PK, SK, Item
 from dynamo_bao.errors import DataFormatError
 from dynamo_bao.fields.base import Field
-from dynamo_bao.instances import (
+from dynamo_bao.mapping.codec import STATE
+from dynamo_bao.mapping.identity import Identity
+from dynamo_bao.mapping.schema import Schema
+from dynamo_bao.mapping.snapshots import HandedOut, form_of, remembered
+from dynamo_bao.session.state import (
     LOADED,
     PENDING,
     Home,
@@ -31,10 +35,6 @@ from dynamo_bao.instances import (
     state_of,
     values_in,
 )
-from dynamo_bao.mapping.codec import STATE
-from dynamo_bao.mapping.identity import Identity
-from dynamo_bao.mapping.schema import Schema
-from dynamo_bao.mapping.snapshots import HandedOut, form_of, remembered
 
 
 @frozen

@@ -24,7 +24,7 @@ from dynamo_bao.session.bindings import (
     innermost,
     set_without_end,
 )
-from dynamo_bao.session.owner import Owner
+from dynamo_bao.session.execution_context import Owner
 
 R = TypeVar("R")
 resolvers: list[Callable[[], str | None]] = []

@@ -17,10 +17,10 @@ from dynamo_bao.dynamodb.service import MAX_BATCH_GET_KEYS
 from dynamo_bao.dynamodb.table import Database
 from dynamo_bao.dynamodb.transport.batch_get import Batch, TableKey
 from dynamo_bao.dynamodb.transport.messages import Transport
-from dynamo_bao.instances import Home, state_of
 from dynamo_bao.mapping.row_types import row_type
 from dynamo_bao.mapping.schema import Schema
-from dynamo_bao.session.identity import ItemKey
+from dynamo_bao.session.identity_map import ItemKey
+from dynamo_bao.session.state import Home, state_of
 
 Wanted = tuple[Database, bool, Mapping[Key, Any], Schema | None]
 """Keys to read: where, how (whether consistently), each with the one who wants it, and of which model's items.

@@ -9,9 +9,9 @@ from typing import Any, ParamSpec, TypeVar, overload
 
 from dynamo_bao.dynamodb.capacity import Capacity
 from dynamo_bao.session.bindings import SESSION, TENANT, Block, Entry, Steps, innermost
-from dynamo_bao.session.owner import current_owner
+from dynamo_bao.session.execution_context import current_owner
 from dynamo_bao.session.session import Session
-from dynamo_bao.tenancy import current_tenant, tenant_if_known
+from dynamo_bao.session.tenancy import current_tenant, tenant_if_known
 
 P = ParamSpec("P")
 R = TypeVar("R")

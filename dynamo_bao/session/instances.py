@@ -7,7 +7,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from dynamo_bao.dynamodb.keys import Key
-from dynamo_bao.instances import (
+from dynamo_bao.mapping.identity import Identity
+from dynamo_bao.session.identity_map import IdentityMap, ItemKey
+from dynamo_bao.session.ownership import Owned
+from dynamo_bao.session.partitions import Partitions
+from dynamo_bao.session.pending_lookups import Lookups
+from dynamo_bao.session.state import (
     Home,
     Status,
     changed_names,
@@ -18,11 +23,6 @@ from dynamo_bao.instances import (
     state_of,
     unload,
 )
-from dynamo_bao.mapping.identity import Identity
-from dynamo_bao.session.identity import IdentityMap, ItemKey
-from dynamo_bao.session.lookups import Lookups
-from dynamo_bao.session.owned import Owned
-from dynamo_bao.session.partitions import Partitions
 from dynamo_bao.session.stats import Stats
 
 _TRANSIENT, _FAILED = Status.TRANSIENT, Status.FAILED  # read often

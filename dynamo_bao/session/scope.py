@@ -5,15 +5,15 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from dynamo_bao.context import current_session
 from dynamo_bao.dynamodb.table import Database
 from dynamo_bao.errors import TenantMismatchError
-from dynamo_bao.instances import State, state_of
 from dynamo_bao.policy import AllowDirect
 from dynamo_bao.session.bindings import SESSION, TRANSACTION, chain, innermost, top_link
-from dynamo_bao.session.owner import Owner, current_owner
+from dynamo_bao.session.context import current_session
+from dynamo_bao.session.execution_context import Owner, current_owner
 from dynamo_bao.session.session import Collecting, Session
-from dynamo_bao.tenancy import CLEARED, current_tenant, resolvers, tenant_for
+from dynamo_bao.session.state import State, state_of
+from dynamo_bao.session.tenancy import CLEARED, current_tenant, resolvers, tenant_for
 
 _top = chain.get  # called for every operation
 

@@ -12,8 +12,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from dynamo_bao.errors import BatchIncompleteError, DataFormatError, ItemNotFoundError, about, cause_of
-from dynamo_bao.instances import State, Status, state_of, values_in
 from dynamo_bao.mapping.codec import STATE
+from dynamo_bao.session.state import State, Status, state_of, values_in
 
 
 def require_present(instance: Any) -> None:
