@@ -87,17 +87,17 @@ from dynamo_bao.indexes import (
     QueryMethod,
     UniqueConstraint,
 )
-from dynamo_bao.iteration import Iteration
 from dynamo_bao.manager import Manager, init_models
 from dynamo_bao.mapping.key_schema import MODEL_PREFIX
 from dynamo_bao.mapping.search_text import Search, SearchConfig
 from dynamo_bao.model import Model
 from dynamo_bao.modelfiles import load_models
 from dynamo_bao.policy import AllowDirect, Policy, RequireContext, WarnOutside
+from dynamo_bao.reads.iteration import Iteration
+from dynamo_bao.reads.query_result import QueryResult
+from dynamo_bao.reads.search import SearchResult
 from dynamo_bao.relations import Related
 from dynamo_bao.repository import Repository
-from dynamo_bao.results import QueryResult
-from dynamo_bao.search import SearchResult
 from dynamo_bao.session.context import (
     batched,
     current_session,

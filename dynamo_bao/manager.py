@@ -15,7 +15,6 @@ from typing import Any, TypeVar
 from dynamo_bao._log_fields import log_fields
 from dynamo_bao.classes import schema_of
 from dynamo_bao.config import DEFAULT_TABLE, NO_TABLE, Settings, load_settings
-from dynamo_bao.cursors import secret_of
 from dynamo_bao.dynamodb.table import DEADLINE_SECONDS, MAX_CONCURRENCY, Database, checked_throttled_calls
 from dynamo_bao.dynamodb.table_admin import (
     TableUpdate,
@@ -45,6 +44,7 @@ from dynamo_bao.options import (
     warn_of_open_cursors,
 )
 from dynamo_bao.policy import OnEventLoop, Policy, calling_line, event_loop_rule
+from dynamo_bao.reads.cursors import secret_of
 from dynamo_bao.registry import (
     active_manager,
     attach,

@@ -22,17 +22,17 @@ from dynamo_bao.fields.nested import NestedField
 from dynamo_bao.fields.numeric import BooleanField, DecimalField, FloatField, IntegerField
 from dynamo_bao.fields.text import BinaryField, EnumField, RelatedField, StringField
 from dynamo_bao.hooks import register_plugin
-from dynamo_bao.iteration import FilterLike, Iteration, IterationOptions
 from dynamo_bao.mapping.codec import STATE
 from dynamo_bao.mapping.definition import Declared, Options
 from dynamo_bao.mapping.field_paths import FieldPaths
 from dynamo_bao.mapping.schema import Schema
 from dynamo_bao.mapping.search_text import tokenize_search_query
-from dynamo_bao.query import QueryOptions
+from dynamo_bao.reads.iteration import FilterLike, Iteration, IterationOptions
+from dynamo_bao.reads.query import QueryOptions
+from dynamo_bao.reads.query_result import QueryResult
+from dynamo_bao.reads.search import SearchAllOptions, SearchOptions, SearchResult
 from dynamo_bao.registry import answers, repository_of
 from dynamo_bao.relations import get_or_load_related, get_related, load_related, related
-from dynamo_bao.results import QueryResult
-from dynamo_bao.search import SearchAllOptions, SearchOptions, SearchResult
 from dynamo_bao.session.context import is_inside_batch_context
 from dynamo_bao.session.lazy import require_readable
 from dynamo_bao.session.peers import forget_related
@@ -232,14 +232,14 @@ class Model(Instance):
 
     @classmethod
     def iterate_all(cls, batch_size: int = 100, filter: FilterLike = None, **options: Any) -> Iteration[Any]:
-        """All items of an iterable model, in batches; see `dynamo_bao.iteration.iterate_all`."""
+        """All items of an iterable model, in batches; see `dynamo_bao.reads.iteration.iterate_all`."""
         return repository_of(cls).iterate_all(batch_size, filter, **options)
 
     @classmethod
     def iterate_bucket(
         cls: type[M], bucket: int, batch_size: int = 100, filter: FilterLike = None, **options: Any
     ) -> Iteration[M]:
-        """The items of one iteration bucket, in batches; see `dynamo_bao.iteration.iterate_bucket`."""
+        """The items of one iteration bucket, in batches; see `dynamo_bao.reads.iteration.iterate_bucket`."""
         return repository_of(cls).iterate_bucket(bucket, batch_size, filter, **options)
 
     @classmethod
@@ -256,7 +256,7 @@ class Model(Instance):
         cursor: str | None = None,
         **options: Unpack[SearchAllOptions],
     ) -> SearchResult[M]:
-        """The items whose search fields contain terms; see `dynamo_bao.search.search_all`."""
+        """The items whose search fields contain terms; see `dynamo_bao.reads.search.search_all`."""
         return repository_of(cls).search_all(terms, operator, limit, cursor, **options)
 
     @classmethod
@@ -269,7 +269,7 @@ class Model(Instance):
         cursor: str | None = None,
         **options: Unpack[SearchOptions],
     ) -> SearchResult[M]:
-        """The matches in one iteration bucket; see `dynamo_bao.search.search_bucket`."""
+        """The matches in one iteration bucket; see `dynamo_bao.reads.search.search_bucket`."""
         return repository_of(cls).search_bucket(bucket, terms, operator, limit, cursor, **options)
 
     @staticmethod

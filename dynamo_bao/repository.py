@@ -20,9 +20,9 @@ from dynamo_bao.fields.text import RelatedField
 from dynamo_bao.mapping.identity import Identity
 from dynamo_bao.mapping.key_schema import IndexShape, PrimaryShape
 from dynamo_bao.mapping.schema import Schema
-from dynamo_bao.query import Query, QueryOptions
-from dynamo_bao.reading import get_instance, get_into, get_items
-from dynamo_bao.results import QueryResult, result_of
+from dynamo_bao.reads.get_item import get_instance, get_into, get_items
+from dynamo_bao.reads.query import Query, QueryOptions
+from dynamo_bao.reads.query_result import QueryResult, result_of
 from dynamo_bao.session.context import BatchContext
 from dynamo_bao.session.lazy import not_found, not_stored_yet, require_present
 from dynamo_bao.session.scope import enter, enter_through, require_own_tenant, session_of

@@ -237,7 +237,7 @@ class _Writer:
 
     def _query_options(self) -> list[str]:
         unpack = self.imports.use("Unpack", "dynamo_bao._compat", typing_only=True)
-        options = self.imports.use("QueryOptions", "dynamo_bao.query", typing_only=True)
+        options = self.imports.use("QueryOptions", "dynamo_bao.reads.query", typing_only=True)
         anything = self.imports.use("Any", "typing")
         return [f"sort_condition: {anything} = None", f"**options: {unpack}[{options}]"]
 

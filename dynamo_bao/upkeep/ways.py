@@ -17,14 +17,14 @@ from dynamo_bao.dynamodb.table_admin import describe_table
 from dynamo_bao.dynamodb.thread_pool import Pool
 from dynamo_bao.dynamodb.transport.messages import Request
 from dynamo_bao.errors import ServiceError
-from dynamo_bao.iteration import buckets_of
 from dynamo_bao.mapping.key_schema import IndexShape
 from dynamo_bao.mapping.schema import Schema
-from dynamo_bao.reading import get_items
+from dynamo_bao.reads.bucket_reader import Page, Walk
+from dynamo_bao.reads.get_item import get_items
+from dynamo_bao.reads.iteration import buckets_of
 from dynamo_bao.repository import Repository
 from dynamo_bao.session.requests import send
 from dynamo_bao.session.state import Home
-from dynamo_bao.walk import Page, Walk
 
 PAGE: Final = 500
 """Rows of one page of a query or scan, unless its megabyte is full before."""

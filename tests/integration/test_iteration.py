@@ -31,7 +31,7 @@ from dynamo_bao import (
 from dynamo_bao.dynamodb.keys import bucket_of
 from dynamo_bao.dynamodb.table_definition import table_definition
 from dynamo_bao.dynamodb.transport.messages import Clock, Reply, Request, Transport
-from dynamo_bao.iteration import Iteration, count, iterate_all, iterate_bucket
+from dynamo_bao.reads.iteration import Iteration, count, iterate_all, iterate_bucket
 from tests.support.wire import Wire
 
 

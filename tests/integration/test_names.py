@@ -31,7 +31,7 @@ from dynamo_bao import (
     transaction,
     where,
 )
-from dynamo_bao.query import Query, QueryOptions
+from dynamo_bao.reads.query import Query, QueryOptions
 from tests.support.model_files import forget_loaded, generated_package
 
 __all__ = ["forget_loaded"]

@@ -22,9 +22,9 @@ from dynamo_bao import (
     run_with_batch_context,
 )
 from dynamo_bao.dynamodb.table_admin import create_table
-from dynamo_bao.iteration import iterate_all
 from dynamo_bao.mapping.search_text import SearchConfig
-from dynamo_bao.search import SearchResult, search_all, search_bucket
+from dynamo_bao.reads.iteration import iterate_all
+from dynamo_bao.reads.search import SearchResult, search_all, search_bucket
 from tests.support.wire import Wire
 
 

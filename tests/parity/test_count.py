@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from dynamo_bao import Index, IntegerField, Manager, Model, PrimaryKey, StringField
-from dynamo_bao.results import QueryResult
+from dynamo_bao.reads.query_result import QueryResult
 from tests.support.wire import Wire
 
 

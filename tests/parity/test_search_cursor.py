@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from dynamo_bao import Manager, Model, PrimaryKey, QueryError, StringField, TenantContext
-from dynamo_bao.cursors import seal, unseal
 from dynamo_bao.mapping.search_text import SearchConfig, predicate_hash
+from dynamo_bao.reads.cursors import seal, unseal
 from tests.support.wire import Wire
 
 NOT_CARRIED = {

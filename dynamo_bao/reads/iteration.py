@@ -7,7 +7,6 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Generic, TypedDict, TypeVar
 
-from dynamo_bao.cursors import seal, unseal
 from dynamo_bao.dynamodb.expressions.conditions import AllOf, AnyOf, Condition, Negation
 from dynamo_bao.dynamodb.expressions.parser import condition_from
 from dynamo_bao.dynamodb.expressions.renderer import Placeholders, render_condition
@@ -15,11 +14,12 @@ from dynamo_bao.dynamodb.service import ITER_INDEX, ITER_SK, SEARCH_TEXT
 from dynamo_bao.errors import ConfigurationError, QueryError
 from dynamo_bao.mapping.schema import Schema
 from dynamo_bao.mapping.search_text import ITER_SEARCH_INDEX
+from dynamo_bao.reads.bucket_reader import Page, Walk
+from dynamo_bao.reads.cursors import seal, unseal
 from dynamo_bao.session.hydration import UnknownRow, reached
 from dynamo_bao.session.peers import make_peers
 from dynamo_bao.session.scope import enter
 from dynamo_bao.session.state import Home
-from dynamo_bao.walk import Page, Walk
 
 B = TypeVar("B")
 

@@ -16,8 +16,8 @@ from dynamo_bao.dynamodb.service import Item
 from dynamo_bao.dynamodb.table import Database
 from dynamo_bao.dynamodb.transport.messages import Reply, Request
 from dynamo_bao.errors import ItemNotFoundError, QueryError
-from dynamo_bao.loading import Wish, load_relations
-from dynamo_bao.query import Query
+from dynamo_bao.reads.eager_loading import Wish, load_relations
+from dynamo_bao.reads.query import Query
 from dynamo_bao.session.hydration import UnknownRow, reached
 from dynamo_bao.session.partitions import RememberedQuery
 from dynamo_bao.session.peers import make_peers, remembered_related

@@ -10,7 +10,6 @@ from typing import Any, TypedDict
 from attrs import frozen
 
 from dynamo_bao._compat import Unpack
-from dynamo_bao.cursors import seal, unseal
 from dynamo_bao.dynamodb.expressions.conditions import AllOf, Condition, all_of
 from dynamo_bao.dynamodb.expressions.parser import condition_from
 from dynamo_bao.dynamodb.expressions.renderer import Placeholders, render_condition
@@ -18,9 +17,10 @@ from dynamo_bao.dynamodb.items import Stored, plain_item
 from dynamo_bao.dynamodb.service import PK, QUERY, SK, Item, index_key_names
 from dynamo_bao.dynamodb.transport.messages import Request
 from dynamo_bao.errors import QueryError, suggestion
-from dynamo_bao.keyconditions import key_condition
 from dynamo_bao.mapping.key_schema import IndexShape, PrimaryShape
 from dynamo_bao.mapping.row_types import row_type
+from dynamo_bao.reads.cursors import seal, unseal
+from dynamo_bao.reads.key_conditions import key_condition
 from dynamo_bao.session.hydration import UnknownRow, fill, new_of_rows
 from dynamo_bao.session.partitions import ModelSpot, Partition, RememberedQuery
 from dynamo_bao.session.scope import enter, enter_through, session_now

@@ -12,7 +12,7 @@ from dynamo_bao.dynamodb.transport.messages import Request
 from dynamo_bao.errors import BaoError, QueryError
 from dynamo_bao.mapping.search_text import ITER_SEARCH_INDEX
 from dynamo_bao.policy import calling_line
-from dynamo_bao.walk import Page
+from dynamo_bao.reads.bucket_reader import Page
 
 log = logging.getLogger("dynamo_bao.search")
 

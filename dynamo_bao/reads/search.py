@@ -16,16 +16,17 @@ from typing import Any, Final, Generic, TypedDict, TypeVar, overload
 
 from attrs import asdict, frozen
 
-from dynamo_bao.cursors import seal, unseal
 from dynamo_bao.dynamodb.expressions.conditions import Attribute, Condition, Contains, all_of, any_of
 from dynamo_bao.dynamodb.expressions.parser import condition_from
 from dynamo_bao.dynamodb.service import SEARCH_TEXT, Item
 from dynamo_bao.errors import ConfigurationError, QueryError
-from dynamo_bao.iteration import FilterLike, buckets_of, check_whole, index_filter
 from dynamo_bao.mapping.identity import Identity
 from dynamo_bao.mapping.schema import Schema
 from dynamo_bao.mapping.search_text import OPERATORS, SearchConfig, Term, terms_of
-from dynamo_bao.searchcost import SearchCost
+from dynamo_bao.reads.bucket_reader import Page, Walk, identities_in, load_weakly
+from dynamo_bao.reads.cursors import seal, unseal
+from dynamo_bao.reads.iteration import FilterLike, buckets_of, check_whole, index_filter
+from dynamo_bao.reads.search_cost import SearchCost
 from dynamo_bao.session.context import BatchContext
 from dynamo_bao.session.hydration import UnknownRow, reached
 from dynamo_bao.session.lazy import require_present
@@ -33,7 +34,6 @@ from dynamo_bao.session.peers import make_peers
 from dynamo_bao.session.scope import enter
 from dynamo_bao.session.session import Session
 from dynamo_bao.session.state import Home, Status, state_of, unload
-from dynamo_bao.walk import Page, Walk, identities_in, load_weakly
 
 T = TypeVar("T")
 
