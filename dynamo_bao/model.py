@@ -21,7 +21,6 @@ from dynamo_bao.fields.documents import JsonField
 from dynamo_bao.fields.nested import NestedField
 from dynamo_bao.fields.numeric import BooleanField, DecimalField, FloatField, IntegerField
 from dynamo_bao.fields.text import BinaryField, EnumField, RelatedField, StringField
-from dynamo_bao.hooks import register_plugin
 from dynamo_bao.mapping.codec import STATE
 from dynamo_bao.mapping.definition import Declared, Options
 from dynamo_bao.mapping.field_paths import FieldPaths
@@ -39,7 +38,8 @@ from dynamo_bao.session.peers import forget_related
 from dynamo_bao.session.scope import require_own_tenant
 from dynamo_bao.session.state import Instance, Status, changed_names, state_of, values_in
 from dynamo_bao.verbs import Create, Delete, repository_for
-from dynamo_bao.writing import ConditionLike
+from dynamo_bao.writes.change_factory import ConditionLike
+from dynamo_bao.writes.hooks import register_plugin
 
 M = TypeVar("M", bound="Model")
 T = TypeVar("T")
@@ -192,7 +192,7 @@ class Model(Instance):
 
     @classmethod
     def register_plugin(cls, plugin: Any) -> None:
-        """Adds a plugin: hooks around saves and deletes, and methods; see `dynamo_bao.hooks`."""
+        """Adds a plugin: hooks around saves and deletes, and methods; see `dynamo_bao.writes.hooks`."""
         register_plugin(cls, plugin)
 
     @classmethod

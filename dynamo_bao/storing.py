@@ -8,8 +8,6 @@ from itertools import groupby
 from operator import attrgetter
 from typing import Any, Generic, TypeVar
 
-from dynamo_bao.changes import Change, Creation, Deleting, Saving
-from dynamo_bao.commit import commit, entries_for
 from dynamo_bao.errors import (
     ConditionalError,
     ItemNotFoundError,
@@ -20,15 +18,12 @@ from dynamo_bao.errors import (
     suggestion,
 )
 from dynamo_bao.fields.numeric import CounterField
-from dynamo_bao.hooks import has_hooks, run
 from dynamo_bao.mapping.schema import Schema
 from dynamo_bao.session.session import Session
 from dynamo_bao.session.state import Home, Status, changed_names, state_of
 from dynamo_bao.session.tenancy import bound_tenant
 from dynamo_bao.session.unit_of_work import Entry
-from dynamo_bao.updating import defaults_beside
-from dynamo_bao.writes.plans import Delta
-from dynamo_bao.writing import (
+from dynamo_bao.writes.change_factory import (
     ConditionLike,
     carry_out,
     creation_for,
@@ -37,6 +32,11 @@ from dynamo_bao.writing import (
     saving_of,
     update_of,
 )
+from dynamo_bao.writes.changes import Change, Creation, Deleting, Saving
+from dynamo_bao.writes.commit import commit, entries_for
+from dynamo_bao.writes.hooks import has_hooks, run
+from dynamo_bao.writes.plans import Delta
+from dynamo_bao.writes.update_by_key import defaults_beside
 
 M = TypeVar("M")
 _UPSERT_ROUNDS = 5

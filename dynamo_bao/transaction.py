@@ -10,12 +10,8 @@ from typing import Any
 from attrs import define
 
 from dynamo_bao._log_fields import log_fields
-from dynamo_bao.changes import Change, Requirement
 from dynamo_bao.dynamodb.transport.messages import Reply, Request
 from dynamo_bao.errors import BatchContextError, ItemNotFoundError, TransactionError
-from dynamo_bao.hooks import run_afterwards
-from dynamo_bao.invalidation import invalidate
-from dynamo_bao.merging import combined
 from dynamo_bao.registry import managers
 from dynamo_bao.session.bindings import TRANSACTION, Block, Entry
 from dynamo_bao.session.context import BatchContext, current_session
@@ -23,11 +19,15 @@ from dynamo_bao.session.requests import round_of
 from dynamo_bao.session.scope import enter_through, open_transaction
 from dynamo_bao.session.session import Session
 from dynamo_bao.session.state import Status, identity_of, state_of
-from dynamo_bao.writes.execute import Write
-from dynamo_bao.writes.failures import transaction_failed
+from dynamo_bao.writes.change_factory import ConditionLike, checked_condition, write_of
+from dynamo_bao.writes.changes import Change, Requirement
+from dynamo_bao.writes.executor import Write
+from dynamo_bao.writes.hooks import run_afterwards
+from dynamo_bao.writes.invalidation import invalidate
+from dynamo_bao.writes.merge import combined
 from dynamo_bao.writes.plans import Subject
 from dynamo_bao.writes.transact import run_together
-from dynamo_bao.writing import ConditionLike, checked_condition, write_of
+from dynamo_bao.writes.transaction_errors import transaction_failed
 
 log = logging.getLogger("dynamo_bao.transaction")
 

@@ -13,7 +13,7 @@ from uuid import UUID
 from dynamo_bao.registry import repository_of
 from dynamo_bao.repository import Repository
 from dynamo_bao.session.state import state_of
-from dynamo_bao.writing import ConditionLike
+from dynamo_bao.writes.change_factory import ConditionLike
 
 T = TypeVar("T")
 KeyLike = str | int | float | Decimal | datetime | UUID | Enum | tuple[Any, Any] | Mapping[str, Any]

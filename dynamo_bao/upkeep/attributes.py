@@ -22,9 +22,9 @@ from dynamo_bao.session.state import Home
 from dynamo_bao.upkeep.inspection import Stored
 from dynamo_bao.upkeep.mending import ChangedMeanwhile
 from dynamo_bao.upkeep.steps import Finding
-from dynamo_bao.writes.execute import Write
+from dynamo_bao.writes.change_factory import sender
+from dynamo_bao.writes.executor import Write
 from dynamo_bao.writes.plans import Subject, plan_update
-from dynamo_bao.writing import sender
 
 _FIX = "bao doctor --fix"
 _BY_HAND = "Assign {field} a value and save, or correct the field's kind."

@@ -36,9 +36,9 @@ from dynamo_bao.upkeep.journal import Journal, work_on
 from dynamo_bao.upkeep.lines import Line, Text, read_line, texts_of
 from dynamo_bao.upkeep.steps import Finding, Step
 from dynamo_bao.writes.actions import WritePlan
-from dynamo_bao.writes.execute import Write
+from dynamo_bao.writes.change_factory import sender
+from dynamo_bao.writes.executor import Write
 from dynamo_bao.writes.plans import Subject, plan_create, plan_delete, plan_replace
-from dynamo_bao.writing import sender
 
 JOURNAL: Final = ".importing"
 GROUP: Final = 100

@@ -18,9 +18,9 @@ from dynamo_bao.mapping.snapshots import Known
 from dynamo_bao.session.requests import send
 from dynamo_bao.upkeep.inspection import Guard, Stored, as_seen
 from dynamo_bao.writes.actions import Action, WritePlan, request_for
-from dynamo_bao.writes.execute import Write
+from dynamo_bao.writes.change_factory import sender
+from dynamo_bao.writes.executor import Write
 from dynamo_bao.writes.plans import plan_update
-from dynamo_bao.writing import sender
 
 
 class ChangedMeanwhile(Exception):

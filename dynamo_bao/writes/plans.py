@@ -32,7 +32,7 @@ from dynamo_bao.mapping.key_schema import ConstraintShape, IndexShape, Part
 from dynamo_bao.mapping.schema import Schema
 from dynamo_bao.mapping.snapshots import Known
 from dynamo_bao.writes.actions import NO_ATTRIBUTE, NOT_STORED, STORED, Action, WritePlan, check_update_size
-from dynamo_bao.writes.parts import MAX_PATHS, Parts, PartsPlan, is_long
+from dynamo_bao.writes.document_changes import MAX_PATHS, Parts, PartsPlan, is_long
 
 
 class Subject(NamedTuple):

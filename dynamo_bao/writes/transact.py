@@ -10,8 +10,8 @@ from dynamo_bao.dynamodb.service import TRANSACT_WRITE_ITEMS
 from dynamo_bao.dynamodb.transport.error_mapping import TransactionCancelled
 from dynamo_bao.dynamodb.transport.messages import Request
 from dynamo_bao.errors import BaoError, WriteOutcomeUnknownError, cause_of
-from dynamo_bao.writes.execute import ADDED_PERHAPS, Refusal, Send, Write, must_not_be_repeated
-from dynamo_bao.writes.together import Together, failed, together
+from dynamo_bao.writes.executor import ADDED_PERHAPS, Refusal, Send, Write, must_not_be_repeated
+from dynamo_bao.writes.transaction_plan import Together, failed, together
 
 
 def run_together(writes: Sequence[Write], send: Send) -> None:

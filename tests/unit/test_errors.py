@@ -46,7 +46,7 @@ from dynamo_bao.dynamodb.transport.error_mapping import (
     TransactionCancelled,
 )
 from dynamo_bao.errors import reject_unknown, suggestion
-from dynamo_bao.writes.failures import transaction_failed
+from dynamo_bao.writes.transaction_errors import transaction_failed
 
 PARENTS: dict[str, tuple[type, ...]] = {
     "ConfigurationError": (BaoError, ValueError),

@@ -11,18 +11,18 @@ from itertools import groupby
 from operator import attrgetter
 from typing import Any, NamedTuple
 
-from dynamo_bao.changes import Creation
 from dynamo_bao.dynamodb.expressions.conditions import EMPTY
 from dynamo_bao.dynamodb.keys import SEPARATOR, Key
 from dynamo_bao.dynamodb.table import Database
 from dynamo_bao.dynamodb.transport.batch_write import Puts, in_batches
-from dynamo_bao.hooks import has_hooks
 from dynamo_bao.mapping.codec import STATE
 from dynamo_bao.mapping.schema import Schema
 from dynamo_bao.session.hydration import absorb_own
 from dynamo_bao.session.session import Session
 from dynamo_bao.session.state import Home, State, Status, values_in
 from dynamo_bao.session.unit_of_work import CommitFigures, Entry
+from dynamo_bao.writes.changes import Creation
+from dynamo_bao.writes.hooks import has_hooks
 from dynamo_bao.writes.plans import Subject
 
 _TRANSIENT = Status.TRANSIENT  # read often

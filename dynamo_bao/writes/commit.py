@@ -11,8 +11,6 @@ from typing import Any, Final, Generic, TypeVar
 from attrs import Factory, define, frozen
 
 from dynamo_bao._foreign_errors import is_foreign
-from dynamo_bao.bulk import Bulk, is_made_here
-from dynamo_bao.changes import Change, Creation, Deleting
 from dynamo_bao.dynamodb.expressions.conditions import is_empty
 from dynamo_bao.dynamodb.keys import Key, named
 from dynamo_bao.dynamodb.service import Item
@@ -29,11 +27,8 @@ from dynamo_bao.errors import (
     ValidationError,
     WriteOutcomeUnknownError,
 )
-from dynamo_bao.hooks import run_afterwards
-from dynamo_bao.invalidation import invalidate, sessions_to_tell
 from dynamo_bao.mapping.codec import STATE
 from dynamo_bao.mapping.schema import Schema
-from dynamo_bao.merging import combined
 from dynamo_bao.session.lazy import not_stored_yet, require_present
 from dynamo_bao.session.requests import deadline_of, round_of
 from dynamo_bao.session.rounds import NAMED_KEYS
@@ -41,9 +36,14 @@ from dynamo_bao.session.scope import enter, enter_through, require_own_tenant
 from dynamo_bao.session.session import Session
 from dynamo_bao.session.state import Home, State, Status, state_of, values_in
 from dynamo_bao.session.unit_of_work import CommitFigures, Entry
-from dynamo_bao.writes.execute import Write
+from dynamo_bao.writes.bulk_insert import Bulk, is_made_here
+from dynamo_bao.writes.change_factory import note_doubt, write_through
+from dynamo_bao.writes.changes import Change, Creation, Deleting
+from dynamo_bao.writes.executor import Write
+from dynamo_bao.writes.hooks import run_afterwards
+from dynamo_bao.writes.invalidation import invalidate, sessions_to_tell
+from dynamo_bao.writes.merge import combined
 from dynamo_bao.writes.transact import run_together
-from dynamo_bao.writing import note_doubt, write_through
 
 T = TypeVar("T")
 _TRANSIENT = Status.TRANSIENT  # read often

@@ -45,10 +45,9 @@ from dynamo_bao.session.state import (
     unload,
 )
 from dynamo_bao.session.tenancy import bound_tenant
-from dynamo_bao.sharing import Sharing
 from dynamo_bao.writes.actions import STORED, Action, WritePlan
-from dynamo_bao.writes.execute import VERSIONS
-from dynamo_bao.writes.parts import Parts, left_by
+from dynamo_bao.writes.document_changes import Parts, left_by
+from dynamo_bao.writes.executor import VERSIONS
 from dynamo_bao.writes.plans import (
     Delta,
     Members,
@@ -57,6 +56,7 @@ from dynamo_bao.writes.plans import (
     plan_delete,
     plan_update,
 )
+from dynamo_bao.writes.shared_state import Sharing
 
 Assumed = Mapping[str, AttributeValue | None]
 """Stored values that must still be there, by attribute name; None for an attribute that must be absent."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from dynamo_bao.changes import Change
 from dynamo_bao.session.bindings import SESSION, chain, seen, top_link
 from dynamo_bao.session.session import Session
+from dynamo_bao.writes.changes import Change
 
 
 def sessions_to_tell(session: Session | None) -> Sequence[Session]:

@@ -10,7 +10,6 @@ from attrs import NOTHING
 
 from dynamo_bao._foreign_errors import is_foreign
 from dynamo_bao._log_fields import log_fields
-from dynamo_bao.changes import Updating
 from dynamo_bao.dynamodb.expressions.conditions import Attribute, Exists, Negation, all_of
 from dynamo_bao.dynamodb.items import Stored
 from dynamo_bao.dynamodb.service import Item
@@ -19,6 +18,7 @@ from dynamo_bao.mapping.schema import Schema
 from dynamo_bao.mapping.snapshots import Known
 from dynamo_bao.session.state import new_pending, state_of, unload
 from dynamo_bao.writes.actions import WritePlan
+from dynamo_bao.writes.changes import Updating
 from dynamo_bao.writes.plans import plan_update
 
 log = logging.getLogger("dynamo_bao.writes")

@@ -12,8 +12,8 @@ from dynamo_bao.dynamodb.keys import Key
 from dynamo_bao.dynamodb.service import MAX_TRANSACTION_ACTIONS, MAX_TRANSACTION_BYTES
 from dynamo_bao.errors import BaoError, TransactionError, TransactionTooLargeError
 from dynamo_bao.writes.actions import Action, item_bytes
-from dynamo_bao.writes.execute import Refusal, Write
-from dynamo_bao.writes.failures import transaction_failed
+from dynamo_bao.writes.executor import Refusal, Write
+from dynamo_bao.writes.transaction_errors import transaction_failed
 
 
 @frozen

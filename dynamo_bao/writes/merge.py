@@ -6,14 +6,14 @@ import copy
 from collections.abc import Iterable
 from typing import Any, TypeVar
 
-from dynamo_bao.changes import Change, Creation, Deleting, Requirement, Saving, absolute
 from dynamo_bao.dynamodb.document_diff import edited
 from dynamo_bao.dynamodb.expressions.conditions import all_of, is_empty
 from dynamo_bao.errors import ConditionalError, ItemNotFoundError, QueryError
 from dynamo_bao.fields.base import Field
 from dynamo_bao.mapping.snapshots import Known, form_of
 from dynamo_bao.writes.actions import WritePlan
-from dynamo_bao.writes.parts import Parts
+from dynamo_bao.writes.changes import Change, Creation, Deleting, Requirement, Saving, absolute
+from dynamo_bao.writes.document_changes import Parts
 from dynamo_bao.writes.plans import Delta, Members, plan_create, plan_delete, plan_replace
 
 C = TypeVar("C", bound=Change)

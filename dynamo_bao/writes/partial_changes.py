@@ -28,7 +28,7 @@ from dynamo_bao.fields.numeric import CounterField, DecimalField, FloatField, In
 from dynamo_bao.fields.sets import SetField
 from dynamo_bao.fields.text import VersionField
 from dynamo_bao.mapping.schema import Schema, part_of
-from dynamo_bao.writes.parts import FieldShape, Parts
+from dynamo_bao.writes.document_changes import FieldShape, Parts
 from dynamo_bao.writes.plans import Delta, Members, indexed_names
 
 _NUMBERS = (IntegerField, FloatField, DecimalField, NumberField)

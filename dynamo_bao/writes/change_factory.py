@@ -5,14 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from dynamo_bao.changes import (
-    Assumed,
-    Change,
-    Creation,
-    Deleting,
-    Saving,
-    known_of,
-)
 from dynamo_bao.dynamodb.document_diff import Edit, begins_with, differences, restored
 from dynamo_bao.dynamodb.expressions.conditions import EMPTY, Condition
 from dynamo_bao.dynamodb.expressions.parser import condition_from
@@ -35,12 +27,10 @@ from dynamo_bao.fields.nested import NestedField
 from dynamo_bao.fields.numeric import CounterField
 from dynamo_bao.fields.sets import SetField
 from dynamo_bao.fields.text import VersionField
-from dynamo_bao.invalidation import invalidate
 from dynamo_bao.mapping.identity import Identity
 from dynamo_bao.mapping.row_types import row_type_of_one
 from dynamo_bao.mapping.schema import Schema
 from dynamo_bao.mapping.snapshots import HandedOut, Known, Loaded, form_of
-from dynamo_bao.partialchanges import accepted_changes
 from dynamo_bao.session.lazy import not_stored_yet, require_present, require_readable
 from dynamo_bao.session.requests import round_of
 from dynamo_bao.session.scope import enter, enter_through, open_transaction, require_own_tenant
@@ -56,10 +46,19 @@ from dynamo_bao.session.state import (
     values_in,
 )
 from dynamo_bao.session.unit_of_work import Entry
-from dynamo_bao.updating import UpdatingByKey, lacking
 from dynamo_bao.writes.actions import check_item_size
-from dynamo_bao.writes.execute import Send, Write
-from dynamo_bao.writes.parts import FieldShape, Parts
+from dynamo_bao.writes.changes import (
+    Assumed,
+    Change,
+    Creation,
+    Deleting,
+    Saving,
+    known_of,
+)
+from dynamo_bao.writes.document_changes import FieldShape, Parts
+from dynamo_bao.writes.executor import Send, Write
+from dynamo_bao.writes.invalidation import invalidate
+from dynamo_bao.writes.partial_changes import accepted_changes
 from dynamo_bao.writes.plans import (
     Delta,
     Members,
@@ -67,6 +66,7 @@ from dynamo_bao.writes.plans import (
     needs_known,
     needs_source,
 )
+from dynamo_bao.writes.update_by_key import UpdatingByKey, lacking
 
 ConditionLike = Mapping[str, object] | Condition | None
 """A condition as callers give it: a dict, an expression, or none."""
