@@ -14,7 +14,7 @@ from typing import Any
 import attrs
 
 from dynamo_bao import Model, PrimaryKey, init_models, run_with_batch_context
-from dynamo_bao.classes import schema_of
+from dynamo_bao.models.class_builder import schema_of
 
 ROUNDS = 15
 

@@ -79,7 +79,10 @@ from dynamo_bao.fields import (
     UuidField,
     VersionField,
 )
-from dynamo_bao.indexes import (
+from dynamo_bao.mapping.key_schema import MODEL_PREFIX
+from dynamo_bao.mapping.search_text import Search, SearchConfig
+from dynamo_bao.modelfiles import load_models
+from dynamo_bao.models.indexes import (
     ChildQueryMethod,
     FindMethod,
     Index,
@@ -87,17 +90,15 @@ from dynamo_bao.indexes import (
     QueryMethod,
     UniqueConstraint,
 )
-from dynamo_bao.manager import Manager, init_models
-from dynamo_bao.mapping.key_schema import MODEL_PREFIX
-from dynamo_bao.mapping.search_text import Search, SearchConfig
-from dynamo_bao.model import Model
-from dynamo_bao.modelfiles import load_models
+from dynamo_bao.models.manager import Manager, init_models
+from dynamo_bao.models.model import Model
+from dynamo_bao.models.relationships import Related
+from dynamo_bao.models.repository import Repository
+from dynamo_bao.models.transaction import Transaction, transaction
 from dynamo_bao.policy import AllowDirect, Policy, RequireContext, WarnOutside
 from dynamo_bao.reads.iteration import Iteration
 from dynamo_bao.reads.query_result import QueryResult
 from dynamo_bao.reads.search import SearchResult
-from dynamo_bao.relations import Related
-from dynamo_bao.repository import Repository
 from dynamo_bao.session.context import (
     batched,
     current_session,
@@ -109,7 +110,6 @@ from dynamo_bao.session.session import Session
 from dynamo_bao.session.stats import Stats
 from dynamo_bao.session.tenancy import TenantContext
 from dynamo_bao.session.unit_of_work import CommitFigures
-from dynamo_bao.transaction import Transaction, transaction
 
 __version__ = "0.1.0"
 

@@ -8,7 +8,7 @@ from typing import Any
 import click
 from flask.cli import NoAppException, ScriptInfo
 
-from dynamo_bao.registry import managers, models as all_models
+from dynamo_bao.models.registry import managers, models as all_models
 
 
 class _Commands(click.Group):

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from dynamo_bao.dynamodb.service import BATCH_GET_ITEM, BATCH_WRITE_ITEM, TRANSACT_WRITE_ITEMS
 from dynamo_bao.errors import ConfigurationError
-from dynamo_bao.manager import Manager
+from dynamo_bao.models.manager import Manager
 from dynamo_bao.session.rounds import Round, SentRequest
 
 BATCHES = frozenset({BATCH_GET_ITEM, BATCH_WRITE_ITEM, TRANSACT_WRITE_ITEMS})

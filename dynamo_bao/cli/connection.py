@@ -16,8 +16,8 @@ from dynamo_bao.cli.console import Failure, Terminal
 from dynamo_bao.cli.sources import named_models
 from dynamo_bao.config import DEFAULT_TABLE, NO_TABLE, Settings, load_settings
 from dynamo_bao.errors import suggestion
-from dynamo_bao.manager import Manager, init_models
-from dynamo_bao.model import Model
+from dynamo_bao.models.manager import Manager, init_models
+from dynamo_bao.models.model import Model
 from dynamo_bao.session.tenancy import TenantContext
 
 F = TypeVar("F", bound=Callable[..., Any])

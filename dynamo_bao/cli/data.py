@@ -25,7 +25,7 @@ from dynamo_bao.cli.following import (
     why_scanned,
 )
 from dynamo_bao.cli.inputs import is_stream, regular_file
-from dynamo_bao.manager import Manager
+from dynamo_bao.models.manager import Manager
 from dynamo_bao.upkeep.counting import count_items
 from dynamo_bao.upkeep.exporting import PART, export_items, export_to, way_of_interrupted
 from dynamo_bao.upkeep.importing import check_lines, import_items

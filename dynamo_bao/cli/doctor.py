@@ -13,8 +13,8 @@ from dynamo_bao.cli.console import Terminal, sentence, terminal_options
 from dynamo_bao.cli.findings import SHOWN, Findings, Kind
 from dynamo_bao.cli.following import DEAR, follow
 from dynamo_bao.errors import BaoError
-from dynamo_bao.manager import Manager
-from dynamo_bao.model import Model
+from dynamo_bao.models.manager import Manager
+from dynamo_bao.models.model import Model
 from dynamo_bao.upkeep.examining import examine_table
 from dynamo_bao.upkeep.steps import Finding
 from dynamo_bao.upkeep.tablecheck import prefix_findings, table_findings

@@ -13,9 +13,9 @@ from types import ModuleType
 from dynamo_bao.cli.console import Failure, sentence
 from dynamo_bao.config import Settings
 from dynamo_bao.errors import BaoError
-from dynamo_bao.model import Model
 from dynamo_bao.modelfiles import load_models
-from dynamo_bao.registry import models as all_models
+from dynamo_bao.models.model import Model
+from dynamo_bao.models.registry import models as all_models
 
 YAML = (".yaml", ".yml")
 

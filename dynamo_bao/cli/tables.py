@@ -18,7 +18,7 @@ from dynamo_bao.dynamodb.table_admin import (
     update_table,
 )
 from dynamo_bao.dynamodb.table_definition import wanted_indexes
-from dynamo_bao.manager import Manager
+from dynamo_bao.models.manager import Manager
 
 CREATION_KEPT: Final = "the table may be on its way; 'bao update-table' completes it."
 _SEARCH = click.option(

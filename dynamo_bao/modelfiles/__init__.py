@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from importlib import import_module
 
-from dynamo_bao.model import Model
+from dynamo_bao.models.model import Model
 
 
 def load_models(

@@ -14,7 +14,7 @@ from dynamo_bao.modelfiles.description import FieldDescription
 from dynamo_bao.modelfiles.kinds import WANTED, Kind, is_flag, is_text
 from dynamo_bao.modelfiles.names import is_name, python_name, stored_name
 from dynamo_bao.modelfiles.section import Section
-from dynamo_bao.registry import models as defined_models
+from dynamo_bao.models.registry import models as defined_models
 
 EXAMPLE = "{type: StringField, required: true}"
 _COMMON = ("type", "required", "defaultValue", "doc")

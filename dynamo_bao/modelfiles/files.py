@@ -13,7 +13,6 @@ from attrs import frozen
 
 from dynamo_bao.dynamodb.keys import checked_prefix
 from dynamo_bao.errors import ConfigurationError, ModelFileError, suggestion
-from dynamo_bao.indexes import Index, PrimaryKey, UniqueConstraint
 from dynamo_bao.mapping.definition import KEY_FORMATS, Declared, Options, compile_schema
 from dynamo_bao.modelfiles.description import Definitions, FieldDescription, ModelDescription
 from dynamo_bao.modelfiles.kinds import BUILT_IN
@@ -23,6 +22,7 @@ from dynamo_bao.modelfiles.names import is_name, module_name
 from dynamo_bao.modelfiles.nodes import MAX_BYTES, MAX_BYTES_WITHOUT_LIBYAML, Budget, Node, has_libyaml, parse
 from dynamo_bao.modelfiles.own import FieldsFolder
 from dynamo_bao.modelfiles.section import Section
+from dynamo_bao.models.indexes import Index, PrimaryKey, UniqueConstraint
 
 SUFFIXES = (".yaml", ".yml")
 _EXAMPLE = "models: {User: {modelPrefix: u, fields: …, primaryKey: …}}"

@@ -6,14 +6,14 @@ from collections.abc import Iterator, Mapping
 
 from attrs import frozen
 
-from dynamo_bao.model import Model
 from dynamo_bao.modelfiles.description import (
     ConstraintDescription,
     FieldDescription,
     KeyDescription,
     ModelDescription,
 )
-from dynamo_bao.relations import mapped_name, parent_query_name, relation_name
+from dynamo_bao.models.model import Model
+from dynamo_bao.models.relationships import mapped_name, parent_query_name, relation_name
 
 _OF_EVERY_MODEL = frozenset(dir(Model))
 

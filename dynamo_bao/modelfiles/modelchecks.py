@@ -15,7 +15,6 @@ from dynamo_bao.mapping.declarations import KeyPart
 from dynamo_bao.mapping.definition import MAX_BUCKETS, TABLE_TYPES
 from dynamo_bao.mapping.key_schema import MODEL_PREFIX
 from dynamo_bao.mapping.search_text import LOWER, NORMALISATIONS, SearchConfig
-from dynamo_bao.model import RESERVED
 from dynamo_bao.modelfiles.description import (
     ConstraintDescription,
     FieldDescription,
@@ -27,6 +26,7 @@ from dynamo_bao.modelfiles.kinds import WANTED, Kind, is_flag, is_text, is_texts
 from dynamo_bao.modelfiles.names import is_name, python_name
 from dynamo_bao.modelfiles.nodes import Node
 from dynamo_bao.modelfiles.section import Section, shape
+from dynamo_bao.models.model import RESERVED
 
 MAX_FIELDS = 1000
 PREFIX = "modelPrefix"

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, ParamSpec, TypeVar
 
 from dynamo_bao.errors import BatchContextError
-from dynamo_bao.registry import active_manager, managers
+from dynamo_bao.models.registry import active_manager, managers
 from dynamo_bao.session.bindings import SESSION, TENANT, Steps, set_without_end
 from dynamo_bao.session.execution_context import current_owner
 from dynamo_bao.session.session import Session

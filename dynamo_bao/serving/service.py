@@ -10,7 +10,7 @@ from inspect import signature
 from typing import Any
 
 from dynamo_bao.errors import reject_unknown
-from dynamo_bao.registry import managers
+from dynamo_bao.models.registry import managers
 from dynamo_bao.serving.request import ServedRequest
 from dynamo_bao.serving.tenants import Refusal, TenantRule, TenantSource
 from dynamo_bao.serving.traces import RecentTraces

@@ -18,7 +18,7 @@ from dynamo_bao.dynamodb.transport.embedded import CREDENTIALS, REGION
 from dynamo_bao.dynamodb.transport.factory import boto_transport, embedded_transport
 from dynamo_bao.dynamodb.transport.messages import Clock, Reply, Request, Transport
 from dynamo_bao.errors import ConfigurationError, SeveralManagersWarning
-from dynamo_bao.manager import Manager, ModelsArgument, init_models
+from dynamo_bao.models.manager import Manager, ModelsArgument, init_models
 
 CONNECT_SECONDS = 3.0
 LEFTOVER_SECONDS = 6 * 3600.0

@@ -9,7 +9,6 @@ from typing import Any, Final, Protocol
 
 from attrs import frozen
 
-from dynamo_bao.classes import schema_of
 from dynamo_bao.dynamodb.keys import Key, place_of, tenant_mark
 from dynamo_bao.dynamodb.service import ITER_INDEX, MAX_BATCH_GET_KEYS, PK, QUERY, SCAN, SK, Item
 from dynamo_bao.dynamodb.table import Database
@@ -19,10 +18,11 @@ from dynamo_bao.dynamodb.transport.messages import Request
 from dynamo_bao.errors import ServiceError
 from dynamo_bao.mapping.key_schema import IndexShape
 from dynamo_bao.mapping.schema import Schema
+from dynamo_bao.models.class_builder import schema_of
+from dynamo_bao.models.repository import Repository
 from dynamo_bao.reads.bucket_reader import Page, Walk
 from dynamo_bao.reads.get_item import get_items
 from dynamo_bao.reads.iteration import buckets_of
-from dynamo_bao.repository import Repository
 from dynamo_bao.session.requests import send
 from dynamo_bao.session.state import Home
 

@@ -15,10 +15,11 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from dynamo_bao import init_models, registry
+from dynamo_bao import init_models
 from dynamo_bao.cli import connection
 from dynamo_bao.cli.main import main
 from dynamo_bao.dynamodb.table_definition import table_definition
+from dynamo_bao.models import registry
 from tests.support.one_table import Kept, engine_transport
 
 __all__ = ["engine_transport"]

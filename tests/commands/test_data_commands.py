@@ -325,7 +325,8 @@ class Many(Model, prefix="ma"):
 """
 MANY = """
 from functools import partial
-from dynamo_bao import init_models, registry
+from dynamo_bao import init_models
+from dynamo_bao.models import registry
 from dynamo_bao.testing import embedded_transport
 transport = embedded_transport()
 with init_models(models=[Many], transport=transport) as manager:

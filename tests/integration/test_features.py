@@ -29,7 +29,7 @@ from dynamo_bao import (
     load_models,
     run_with_batch_context,
 )
-from dynamo_bao.classes import schema_of
+from dynamo_bao.models.class_builder import schema_of
 from tests.support.model_files import forget_loaded
 from tests.support.wire import Wire
 

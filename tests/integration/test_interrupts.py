@@ -31,7 +31,7 @@ from dynamo_bao.session.ownership import SessionState
 from dynamo_bao.testing import RecordingTransport, Reply, Request, embedded_transport
 
 LIBRARY = os.path.dirname(dynamo_bao.__file__)
-ROOMS = ("transaction", "writes/commit", "session")
+ROOMS = ("models/transaction", "writes/commit", "session")
 """The modules and packages in which exceptions are raised: those that enter, leave, flush, commit and decode."""
 
 

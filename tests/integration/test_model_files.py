@@ -19,11 +19,11 @@ from dynamo_bao import (
     ValidationError,
     init_models,
     load_models,
-    registry,
     run_with_batch_context,
 )
-from dynamo_bao.classes import schema_of
 from dynamo_bao.modelfiles.files import read_definitions
+from dynamo_bao.models import registry
+from dynamo_bao.models.class_builder import schema_of
 from dynamo_bao.testing import RecordingTransport, embedded_transport
 from tests.support.model_files import forget_loaded
 

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from dynamo_bao import init_models, registry
+from dynamo_bao import init_models
+from dynamo_bao.models import registry
 from dynamo_bao.testing import SharedEngine
 from tests.support.engines import Engine
 from tests.support.server import free_port

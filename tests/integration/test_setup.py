@@ -22,11 +22,11 @@ from dynamo_bao import (
     Model,
     PrimaryKey,
     init_models,
-    registry,
     run_with_batch_context,
     transaction,
 )
 from dynamo_bao.dynamodb.table_definition import table_definition
+from dynamo_bao.models import registry
 from tests.support import models
 from tests.support.models import Org, User
 from tests.support.wire import Wire

@@ -10,8 +10,8 @@ from datetime import datetime
 from typing import Any
 
 from dynamo_bao import BaoError, Manager, TenantContext, init_models, run_with_batch_context
-from dynamo_bao.classes import schema_of
 from dynamo_bao.fields import datetimes
+from dynamo_bao.models.class_builder import schema_of
 from tests.interop.sides import Found, Refused, Side, Values
 
 GOING = datetimes.utc_now

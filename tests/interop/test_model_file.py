@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from attrs import NOTHING
 
-from dynamo_bao.classes import schema_of
+from dynamo_bao.models.class_builder import schema_of
 from tests.interop import models
 from tests.interop.javascript import JavaScript
 from tests.interop.python import Python

@@ -9,8 +9,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from dynamo_bao.classes import schema_of
 from dynamo_bao.modelfiles import load_models
+from dynamo_bao.models.class_builder import schema_of
 from tests.interop.javascript import HERE, environment, run_program
 from tests.support import programs
 from tests.support.patience import PATIENCE

@@ -15,9 +15,9 @@ from dynamo_bao import (
     TenantContext,
     UlidField,
     init_models,
-    registry,
     run_with_batch_context,
 )
+from dynamo_bao.models import registry
 from tests.support.model_files import generated_package
 
 

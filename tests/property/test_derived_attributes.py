@@ -36,7 +36,7 @@ from dynamo_bao import (
     run_with_batch_context,
     transaction,
 )
-from dynamo_bao.classes import schema_of
+from dynamo_bao.models.class_builder import schema_of
 from tests.support.examples import many
 
 

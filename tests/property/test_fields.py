@@ -15,10 +15,10 @@ from dynamo_bao import (
     StringSetField,
     ValidationError,
 )
-from dynamo_bao.classes import schema_of
 from dynamo_bao.dynamodb.document_diff import same_stored
 from dynamo_bao.dynamodb.numbers import number_fault
 from dynamo_bao.fields.base import Field
+from dynamo_bao.models.class_builder import schema_of
 from tests.support.values import DOCUMENTS, FIELDS, SCALARS, TEXTS, VALUES, Colour, types_of
 
 QUICK = settings(max_examples=200, deadline=None)

@@ -8,9 +8,9 @@ from typing import Any
 from hypothesis import example, given, settings, strategies as st
 
 from dynamo_bao import MODEL_PREFIX, Index, Model, PrimaryKey, UniqueConstraint, ValidationError
-from dynamo_bao.classes import schema_of
 from dynamo_bao.dynamodb.keys import SEPARATOR, checked_prefix, checked_tenant
 from dynamo_bao.mapping.schema import Schema
+from dynamo_bao.models.class_builder import schema_of
 
 QUICK = settings(max_examples=150, deadline=None)
 

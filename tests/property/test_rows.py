@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from dynamo_bao import IntegerField, Model, PrimaryKey, StringField
-from dynamo_bao.classes import schema_of
 from dynamo_bao.dynamodb.capacity import Capacity
 from dynamo_bao.dynamodb.items import json_list, plain_item, plain_members, spelled_keys
 from dynamo_bao.dynamodb.keys import Key
@@ -21,6 +20,7 @@ from dynamo_bao.dynamodb.transport.messages import Reply, Request
 from dynamo_bao.mapping.codec import STATE
 from dynamo_bao.mapping.row_types import row_type
 from dynamo_bao.mapping.schema import Schema
+from dynamo_bao.models.class_builder import schema_of
 from dynamo_bao.session.hydration import fill_all, new_of_rows
 from dynamo_bao.session.state import new_named, state_of
 from tests.property.test_short_ways import GIVEN, Whole

@@ -26,10 +26,10 @@ from dynamo_bao import (
     UuidField,
     ValidationError,
 )
-from dynamo_bao.classes import schema_of
 from dynamo_bao.dynamodb.items import plain_item
 from dynamo_bao.dynamodb.keys import Key
 from dynamo_bao.dynamodb.service import MAX_ITEM_BYTES
+from dynamo_bao.models.class_builder import schema_of
 from tests.support.values import SCALARS, TEXTS, VALUES
 
 

@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from dynamo_bao import registry
 from dynamo_bao.codegen import generate
+from dynamo_bao.models import registry
 
 MODELS = (
     "User", "TaggedPost", "Index", "Model", "Session", "Any", "OrganizationMembership", "URLMap", "Class",

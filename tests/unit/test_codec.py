@@ -23,9 +23,9 @@ from dynamo_bao import (
     TtlField,
     UuidField,
 )
-from dynamo_bao.classes import schema_of
 from dynamo_bao.dynamodb.document_diff import same_stored
 from dynamo_bao.mapping.schema import Schema
+from dynamo_bao.models.class_builder import schema_of
 
 UTC = timezone.utc
 

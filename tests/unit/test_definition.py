@@ -43,8 +43,8 @@ from dynamo_bao import (
     UuidField,
     ValidationError,
 )
-from dynamo_bao.classes import schema_of
 from dynamo_bao.mapping.definition import camel_case
+from dynamo_bao.models.class_builder import schema_of
 
 
 def define(body: dict[str, Any], annotations: dict[str, Any] | None = None, **options: Any) -> type[Any]:

@@ -35,9 +35,9 @@ from dynamo_bao import (
     TimeField,
     ValidationError,
 )
-from dynamo_bao.classes import schema_of
 from dynamo_bao.fields.base import Field
 from dynamo_bao.mapping.row_types import row_type
+from dynamo_bao.models.class_builder import schema_of
 
 UTC = timezone.utc
 T = TypeVar("T")

@@ -39,8 +39,8 @@ from dynamo_bao import (
     ValidationError,
     VersionField,
 )
-from dynamo_bao.classes import schema_of
 from dynamo_bao.fields.ulids import is_ulid
+from dynamo_bao.models.class_builder import schema_of
 
 UTC = timezone.utc
 ULID = "01JGFJJZ00ANN0000000000000"

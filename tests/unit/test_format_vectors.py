@@ -32,10 +32,10 @@ from dynamo_bao import (
     ValidationError,
     VersionField,
 )
-from dynamo_bao.classes import schema_of
 from dynamo_bao.dynamodb.expressions.conditions import EMPTY
 from dynamo_bao.dynamodb.keys import place_of
 from dynamo_bao.mapping.schema import Schema
+from dynamo_bao.models.class_builder import schema_of
 from dynamo_bao.writes.plans import (
     Delta,
     Known,

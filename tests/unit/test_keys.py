@@ -20,7 +20,6 @@ from dynamo_bao import (
     UniqueConstraint,
     ValidationError,
 )
-from dynamo_bao.classes import schema_of
 from dynamo_bao.dynamodb.keys import (
     SEPARATOR,
     Key,
@@ -36,6 +35,7 @@ from dynamo_bao.dynamodb.keys import (
 from dynamo_bao.fields.ulids import new_ulid
 from dynamo_bao.mapping import definition
 from dynamo_bao.mapping.schema import Schema
+from dynamo_bao.models.class_builder import schema_of
 
 ULID = "01JGFJJZ00ANN0000000000000"
 

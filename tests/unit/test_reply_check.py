@@ -9,11 +9,11 @@ import orjson
 import pytest
 
 from dynamo_bao import DataFormatError, Model, PrimaryKey, StringField
-from dynamo_bao.classes import schema_of
 from dynamo_bao.dynamodb.keys import Key
 from dynamo_bao.dynamodb.transport.messages import Reply, Request
 from dynamo_bao.dynamodb.transport.reply_check import UNREADABLE, SeenIds, checked, checked_refusal
 from dynamo_bao.mapping.row_types import row_type
+from dynamo_bao.models.class_builder import schema_of
 
 
 class Thing(Model, prefix="t"):

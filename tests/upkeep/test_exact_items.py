@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, strategies as st
 
 from dynamo_bao import Manager, ValidationError
-from dynamo_bao.classes import schema_of
 from dynamo_bao.dynamodb.document_diff import same_stored
 from dynamo_bao.fields.ulids import new_ulid
+from dynamo_bao.models.class_builder import schema_of
 from dynamo_bao.upkeep.exporting import export_to
 from dynamo_bao.upkeep.importing import import_items
 from dynamo_bao.upkeep.ways import way_through

@@ -8,7 +8,7 @@ from typing import Any, Protocol, TypeVar
 
 from dynamo_bao.dynamodb.table import Database
 from dynamo_bao.errors import ConfigurationError, suggestion
-from dynamo_bao.repository import Repository
+from dynamo_bao.models.repository import Repository
 from dynamo_bao.session.bindings import MANAGER, innermost, seen
 
 M = TypeVar("M")

@@ -8,9 +8,9 @@ from attrs import frozen
 
 from dynamo_bao._compat import Unpack
 from dynamo_bao.mapping.declarations import ConstraintDeclaration, IndexDeclaration, PrimaryKeyDeclaration
+from dynamo_bao.models.registry import repository_of
 from dynamo_bao.reads.query import QueryOptions
 from dynamo_bao.reads.query_result import QueryResult
-from dynamo_bao.registry import repository_of
 
 M = TypeVar("M")
 Found = TypeVar("Found", covariant=True)

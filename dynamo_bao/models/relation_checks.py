@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from dynamo_bao.classes import schema_of
 from dynamo_bao.errors import ConfigurationError, suggestion
 from dynamo_bao.fields.text import RelatedField
-from dynamo_bao.registry import models as all_models, preferred
+from dynamo_bao.models.class_builder import schema_of
+from dynamo_bao.models.registry import models as all_models, preferred
 
 
 def check_relations(model: type[Any], known: Iterable[type[Any]]) -> None:

@@ -10,8 +10,8 @@ from functools import partial
 from typing import Any, Generic, TypeVar, overload
 from uuid import UUID
 
-from dynamo_bao.registry import repository_of
-from dynamo_bao.repository import Repository
+from dynamo_bao.models.registry import repository_of
+from dynamo_bao.models.repository import Repository
 from dynamo_bao.session.state import state_of
 from dynamo_bao.writes.change_factory import ConditionLike
 

@@ -7,12 +7,12 @@ from typing import Any, Generic, TypeVar
 
 from dynamo_bao._compat import Unpack
 from dynamo_bao.fields.text import RelatedField
+from dynamo_bao.models.registry import repository_of
+from dynamo_bao.models.repository import Repository
 from dynamo_bao.reads.eager_loading import Wish, load_relations
 from dynamo_bao.reads.get_item import get_instance
 from dynamo_bao.reads.query import QueryOptions, relation_paths
 from dynamo_bao.reads.query_result import QueryResult
-from dynamo_bao.registry import repository_of
-from dynamo_bao.repository import Repository
 from dynamo_bao.session.peer_groups import Origin
 from dynamo_bao.session.peers import remember_related, remembered_related
 from dynamo_bao.session.scope import enter, enter_through

@@ -13,7 +13,6 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from dynamo_bao._log_fields import log_fields
-from dynamo_bao.classes import schema_of
 from dynamo_bao.config import DEFAULT_TABLE, NO_TABLE, Settings, load_settings
 from dynamo_bao.dynamodb.table import DEADLINE_SECONDS, MAX_CONCURRENCY, Database, checked_throttled_calls
 from dynamo_bao.dynamodb.table_admin import (
@@ -34,8 +33,8 @@ from dynamo_bao.dynamodb.transport.messages import MAX_THROTTLED_CALLS, Transpor
 from dynamo_bao.errors import ConfigurationError, SeveralManagersWarning, suggestion
 from dynamo_bao.fields.datetimes import NAIVE_WAYS, set_naive_datetimes
 from dynamo_bao.fields.text import RelatedField
-from dynamo_bao.model import Model
-from dynamo_bao.options import (
+from dynamo_bao.models.class_builder import schema_of
+from dynamo_bao.models.manager_options import (
     checked_numbers,
     checked_parts,
     checked_policy,
@@ -43,9 +42,8 @@ from dynamo_bao.options import (
     section_of,
     warn_of_open_cursors,
 )
-from dynamo_bao.policy import OnEventLoop, Policy, calling_line, event_loop_rule
-from dynamo_bao.reads.cursors import secret_of
-from dynamo_bao.registry import (
+from dynamo_bao.models.model import Model
+from dynamo_bao.models.registry import (
     active_manager,
     attach,
     choose,
@@ -59,9 +57,11 @@ from dynamo_bao.registry import (
     place_in_managers,
     source_of,
 )
-from dynamo_bao.relation_checks import check_relations
-from dynamo_bao.relations import mapped_method, mapped_name, parent_query_name, query_method
-from dynamo_bao.repository import Repository
+from dynamo_bao.models.relation_checks import check_relations
+from dynamo_bao.models.relationships import mapped_method, mapped_name, parent_query_name, query_method
+from dynamo_bao.models.repository import Repository
+from dynamo_bao.policy import OnEventLoop, Policy, calling_line, event_loop_rule
+from dynamo_bao.reads.cursors import secret_of
 from dynamo_bao.session.bindings import MANAGER, Block, Entry
 from dynamo_bao.session.rounds import Round, SentRequest
 

@@ -20,6 +20,9 @@ from dynamo_bao.fields.text import RelatedField
 from dynamo_bao.mapping.identity import Identity
 from dynamo_bao.mapping.key_schema import IndexShape, PrimaryShape
 from dynamo_bao.mapping.schema import Schema
+from dynamo_bao.models.all_items import WholeModel
+from dynamo_bao.models.repository_writes import StoredModel
+from dynamo_bao.models.unique_constraints import constraint_named, has_value, stored_value
 from dynamo_bao.reads.get_item import get_instance, get_into, get_items
 from dynamo_bao.reads.query import Query, QueryOptions
 from dynamo_bao.reads.query_result import QueryResult, result_of
@@ -27,9 +30,6 @@ from dynamo_bao.session.context import BatchContext
 from dynamo_bao.session.lazy import not_found, not_stored_yet, require_present
 from dynamo_bao.session.scope import enter, enter_through, require_own_tenant, session_of
 from dynamo_bao.session.state import Home, Status, state_of
-from dynamo_bao.storing import StoredModel
-from dynamo_bao.uniqueness import constraint_named, has_value, stored_value
-from dynamo_bao.whole import WholeModel
 
 M = TypeVar("M")
 

@@ -8,10 +8,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Literal, TypeVar, overload
 
 from dynamo_bao._compat import Unpack, dataclass_transform
-from dynamo_bao.assignment import assign, refuse_deletion
-from dynamo_bao.classes import UNCHECKED, Checks, make_model, schema_of
-from dynamo_bao.construction import comparable, parts_of, rebuild, values_of
-from dynamo_bao.constructors import constructor_of
 from dynamo_bao.dynamodb.capacity import Capacity
 from dynamo_bao.errors import ValidationError
 from dynamo_bao.fields.calendar import DateField, DurationField, TimeField
@@ -26,18 +22,22 @@ from dynamo_bao.mapping.definition import Declared, Options
 from dynamo_bao.mapping.field_paths import FieldPaths
 from dynamo_bao.mapping.schema import Schema
 from dynamo_bao.mapping.search_text import tokenize_search_query
+from dynamo_bao.models.assignment import assign, refuse_deletion
+from dynamo_bao.models.class_builder import UNCHECKED, Checks, make_model, schema_of
+from dynamo_bao.models.constructor import constructor_of
+from dynamo_bao.models.copying import comparable, parts_of, rebuild, values_of
+from dynamo_bao.models.descriptors import Create, Delete, repository_for
+from dynamo_bao.models.registry import answers, repository_of
+from dynamo_bao.models.relationships import get_or_load_related, get_related, load_related, related
 from dynamo_bao.reads.iteration import FilterLike, Iteration, IterationOptions
 from dynamo_bao.reads.query import QueryOptions
 from dynamo_bao.reads.query_result import QueryResult
 from dynamo_bao.reads.search import SearchAllOptions, SearchOptions, SearchResult
-from dynamo_bao.registry import answers, repository_of
-from dynamo_bao.relations import get_or_load_related, get_related, load_related, related
 from dynamo_bao.session.context import is_inside_batch_context
 from dynamo_bao.session.lazy import require_readable
 from dynamo_bao.session.peers import forget_related
 from dynamo_bao.session.scope import require_own_tenant
 from dynamo_bao.session.state import Instance, Status, changed_names, state_of, values_in
-from dynamo_bao.verbs import Create, Delete, repository_for
 from dynamo_bao.writes.change_factory import ConditionLike
 from dynamo_bao.writes.hooks import register_plugin
 

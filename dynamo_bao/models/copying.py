@@ -6,11 +6,11 @@ import copy
 from collections.abc import Sequence
 from typing import Any
 
-from dynamo_bao.classes import schema_of
 from dynamo_bao.errors import ValidationError
 from dynamo_bao.mapping.codec import STATE
 from dynamo_bao.mapping.snapshots import Handed
-from dynamo_bao.registry import repository_of
+from dynamo_bao.models.class_builder import schema_of
+from dynamo_bao.models.registry import repository_of
 from dynamo_bao.session.hydration import new_loaded
 from dynamo_bao.session.peer_groups import PeerGroup
 from dynamo_bao.session.state import Status, give_values, is_new_set, new_state, state_of

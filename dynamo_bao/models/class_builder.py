@@ -21,9 +21,9 @@ from dynamo_bao.mapping.definition import (
 )
 from dynamo_bao.mapping.field_paths import FieldPaths
 from dynamo_bao.mapping.schema import Schema
+from dynamo_bao.models.registry import register, repository_of
+from dynamo_bao.models.relationships import Related, get_or_load_related, relation_name
 from dynamo_bao.reads.query import QueryOptions
-from dynamo_bao.registry import register, repository_of
-from dynamo_bao.relations import Related, get_or_load_related, relation_name
 from dynamo_bao.session.lazy import hidden_class
 
 Checks = Mapping[str, Callable[[Any], bool]]

@@ -6,14 +6,14 @@ import inspect
 from collections.abc import Container, Mapping
 from typing import Any
 
-from dynamo_bao.classes import UNCHECKED, Checks, schema_of
-from dynamo_bao.construction import check_key_assignment
-from dynamo_bao.constructors import converted
 from dynamo_bao.dynamodb.document_diff import is_alike
 from dynamo_bao.errors import suggestion
 from dynamo_bao.fields.base import Field
 from dynamo_bao.fields.documents import DocumentField, JsonField
 from dynamo_bao.mapping.codec import NAMES, STATE, compiled, normal
+from dynamo_bao.models.class_builder import UNCHECKED, Checks, schema_of
+from dynamo_bao.models.constructor import converted
+from dynamo_bao.models.copying import check_key_assignment
 
 _CONTAINERS = frozenset((dict, list))
 

@@ -1,0 +1,1 @@
+"""Models and what answers for them: classes, repositories, the registry, transactions and managers."""
