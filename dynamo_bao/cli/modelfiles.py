@@ -12,11 +12,11 @@ import click
 from attrs import frozen
 
 from dynamo_bao.cli.console import Failure, Terminal, sentence, terminal_options
-from dynamo_bao.codegen.files import Generated, generate
-from dynamo_bao.codegen.watching import watch as watch_files
 from dynamo_bao.config import load_settings
 from dynamo_bao.errors import BaoError
 from dynamo_bao.mapping.definition import KEY_FORMATS
+from dynamo_bao.modelfiles.codegen.package_writer import Generated, generate
+from dynamo_bao.modelfiles.codegen.watcher import watch as watch_files
 
 F = TypeVar("F", bound=Callable[..., Any])
 

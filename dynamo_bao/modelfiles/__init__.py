@@ -40,7 +40,7 @@ def load_models(
         >>> models["User"].find_by_email("ada@example.com")
     """
     # Imported when it is used: a program without model files starts a tenth faster for it.
-    loading = import_module("dynamo_bao.modelfiles.loading")
+    loading = import_module("dynamo_bao.modelfiles.loader")
     found: dict[str, type[Model]] = loading.load(
         path, fields_dir, key_format=key_format, iterable_default=iterable_default
     )

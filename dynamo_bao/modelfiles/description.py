@@ -11,7 +11,7 @@ from dynamo_bao.fields.base import Field
 from dynamo_bao.fields.text import RelatedField
 from dynamo_bao.mapping.declarations import KeyPart
 from dynamo_bao.mapping.search_text import SearchConfig
-from dynamo_bao.modelfiles.kinds import Annotation, Kind
+from dynamo_bao.modelfiles.field_types import Annotation, Kind
 
 
 @frozen

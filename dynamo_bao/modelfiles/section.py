@@ -8,7 +8,7 @@ from typing import Any
 from attrs import frozen
 
 from dynamo_bao.errors import ModelFileError, suggestion
-from dynamo_bao.modelfiles.nodes import Node
+from dynamo_bao.modelfiles.yaml_nodes import Node
 
 LONGEST = 600
 """How much of an error is told; names in it may be long, and many."""

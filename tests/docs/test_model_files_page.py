@@ -9,8 +9,8 @@ import sys
 from pathlib import Path
 
 from dynamo_bao.mapping.definition import camel_case
-from dynamo_bao.modelfiles.kinds import BUILT_IN
-from dynamo_bao.modelfiles.modelchecks import KEYS
+from dynamo_bao.modelfiles.field_types import BUILT_IN
+from dynamo_bao.modelfiles.model_reader import KEYS
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "model-files.md"

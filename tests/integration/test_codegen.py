@@ -15,12 +15,12 @@ import yaml
 
 from dynamo_bao import ConfigurationError, ModelFileError
 from dynamo_bao.codegen import generate
-from dynamo_bao.codegen.source import MARK
 from dynamo_bao.fields.base import Field
 from dynamo_bao.mapping.schema import Schema
-from dynamo_bao.modelfiles.files import read_definitions
-from dynamo_bao.modelfiles.loading import load_models_of
+from dynamo_bao.modelfiles.codegen.source import MARK
+from dynamo_bao.modelfiles.loader import load_models_of
 from dynamo_bao.modelfiles.members import members_from_others, names_of, own_members
+from dynamo_bao.modelfiles.reader import read_definitions
 from dynamo_bao.models.class_builder import schema_of
 from dynamo_bao.models.manager import init_models
 from tests.support.model_files import forget_loaded, random_definitions

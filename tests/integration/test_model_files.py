@@ -21,7 +21,7 @@ from dynamo_bao import (
     load_models,
     run_with_batch_context,
 )
-from dynamo_bao.modelfiles.files import read_definitions
+from dynamo_bao.modelfiles.reader import read_definitions
 from dynamo_bao.models import registry
 from dynamo_bao.models.class_builder import schema_of
 from dynamo_bao.testing import RecordingTransport, embedded_transport

@@ -12,7 +12,7 @@ import yaml
 from dynamo_bao import ModelFileError, ModelFileWarning, SearchConfig, load_models
 from dynamo_bao.codegen import generate
 from dynamo_bao.modelfiles.description import ModelDescription
-from dynamo_bao.modelfiles.files import read_definitions
+from dynamo_bao.modelfiles.reader import read_definitions
 from dynamo_bao.models.class_builder import schema_of
 from tests.support.model_files import forget_loaded
 

@@ -15,8 +15,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from dynamo_bao.modelfiles import nodes
-from dynamo_bao.modelfiles.loading import load
+from dynamo_bao.modelfiles import yaml_nodes
+from dynamo_bao.modelfiles.loader import load
 
 SECONDS = 60
 MEGABYTES = 64
@@ -25,8 +25,8 @@ MEGABYTES = 64
 def main(arguments: list[str]) -> None:
     """Reads the files and prints what came of each."""
     if "--pure" in arguments:
-        nodes.has_libyaml = lambda: False
-    nodes.parse("a: 1", "warm", nodes.Budget())
+        yaml_nodes.has_libyaml = lambda: False
+    yaml_nodes.parse("a: 1", "warm", yaml_nodes.Budget())
     json.dump({file: outcome(file) for file in arguments if file != "--pure"}, sys.stdout)
 
 

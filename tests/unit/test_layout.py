@@ -11,7 +11,16 @@ from typing import Any
 
 import pytest
 
-from dynamo_bao.codegen.layout import Group, assignment, call, flat, imported, lines_of, literal, quoted
+from dynamo_bao.modelfiles.codegen.formatter import (
+    Group,
+    assignment,
+    call,
+    flat,
+    imported,
+    lines_of,
+    literal,
+    quoted,
+)
 
 LONG = "a_rather_long_name_as_they_come_out_of_other_languages"
 

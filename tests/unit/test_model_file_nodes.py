@@ -9,15 +9,15 @@ from typing import Any
 import pytest
 
 from dynamo_bao import ConfigurationError, ModelFileError
-from dynamo_bao.modelfiles import nodes
-from dynamo_bao.modelfiles.nodes import MAX_DEPTH, MAX_NODES, Budget, parse
+from dynamo_bao.modelfiles import yaml_nodes
+from dynamo_bao.modelfiles.yaml_nodes import MAX_DEPTH, MAX_NODES, Budget, parse
 
 
 @pytest.fixture(params=["libyaml", "pure Python"])
 def parser(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Either of PyYAML's parsers."""
     if request.param == "pure Python":
-        monkeypatch.setattr(nodes, "has_libyaml", lambda: False)
+        monkeypatch.setattr(yaml_nodes, "has_libyaml", lambda: False)
     return str(request.param)
 
 

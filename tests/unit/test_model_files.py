@@ -11,10 +11,10 @@ import pytest
 
 from dynamo_bao import ConfigurationError, ModelFileError, SearchConfig
 from dynamo_bao.modelfiles.description import Definitions, ModelDescription
-from dynamo_bao.modelfiles.files import read_definitions
-from dynamo_bao.modelfiles.kinds import BUILT_IN
+from dynamo_bao.modelfiles.field_types import BUILT_IN
 from dynamo_bao.modelfiles.members import members_from_others, names_of, own_members
-from dynamo_bao.modelfiles.names import module_name, python_name, snake_case, stored_name
+from dynamo_bao.modelfiles.naming import module_name, python_name, snake_case, stored_name
+from dynamo_bao.modelfiles.reader import read_definitions
 
 USER = """\
 models:

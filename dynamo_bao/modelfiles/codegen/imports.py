@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable
 
 from attrs import define, field
 
-from dynamo_bao.codegen.layout import INDENT, import_order, imported
+from dynamo_bao.modelfiles.codegen.formatter import INDENT, import_order, imported
 
 _WORD = re.compile(r"\w+")
 

@@ -11,8 +11,8 @@ from dynamo_bao.fields.numeric import DecimalField
 from dynamo_bao.fields.text import RelatedField
 from dynamo_bao.mapping.definition import argument_names, camel_case
 from dynamo_bao.modelfiles.description import FieldDescription
-from dynamo_bao.modelfiles.kinds import WANTED, Kind, is_flag, is_text
-from dynamo_bao.modelfiles.names import is_name, python_name, stored_name
+from dynamo_bao.modelfiles.field_types import WANTED, Kind, is_flag, is_text
+from dynamo_bao.modelfiles.naming import is_name, python_name, stored_name
 from dynamo_bao.modelfiles.section import Section
 from dynamo_bao.models.registry import models as defined_models
 

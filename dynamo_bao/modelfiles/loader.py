@@ -12,9 +12,9 @@ from typing import Any
 
 from dynamo_bao.config import Settings, load_settings
 from dynamo_bao.errors import ConfigurationError, ModelFileWarning
+from dynamo_bao.modelfiles.custom_fields import FieldsFolder
 from dynamo_bao.modelfiles.description import Definitions, ModelDescription
-from dynamo_bao.modelfiles.files import annotation_of, class_body, read_definitions
-from dynamo_bao.modelfiles.own import FieldsFolder
+from dynamo_bao.modelfiles.reader import annotation_of, class_body, read_definitions
 from dynamo_bao.models.model import Model
 
 StrPath = str | os.PathLike[str]

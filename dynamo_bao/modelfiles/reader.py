@@ -14,14 +14,21 @@ from attrs import frozen
 from dynamo_bao.dynamodb.keys import checked_prefix
 from dynamo_bao.errors import ConfigurationError, ModelFileError, suggestion
 from dynamo_bao.mapping.definition import KEY_FORMATS, Declared, Options, compile_schema
+from dynamo_bao.modelfiles.custom_fields import FieldsFolder
 from dynamo_bao.modelfiles.description import Definitions, FieldDescription, ModelDescription
-from dynamo_bao.modelfiles.kinds import BUILT_IN
+from dynamo_bao.modelfiles.field_types import BUILT_IN
 from dynamo_bao.modelfiles.members import members_from_others
-from dynamo_bao.modelfiles.modelchecks import ModelReader
-from dynamo_bao.modelfiles.names import is_name, module_name
-from dynamo_bao.modelfiles.nodes import MAX_BYTES, MAX_BYTES_WITHOUT_LIBYAML, Budget, Node, has_libyaml, parse
-from dynamo_bao.modelfiles.own import FieldsFolder
+from dynamo_bao.modelfiles.model_reader import ModelReader
+from dynamo_bao.modelfiles.naming import is_name, module_name
 from dynamo_bao.modelfiles.section import Section
+from dynamo_bao.modelfiles.yaml_nodes import (
+    MAX_BYTES,
+    MAX_BYTES_WITHOUT_LIBYAML,
+    Budget,
+    Node,
+    has_libyaml,
+    parse,
+)
 from dynamo_bao.models.indexes import Index, PrimaryKey, UniqueConstraint
 
 SUFFIXES = (".yaml", ".yml")

@@ -21,11 +21,11 @@ from dynamo_bao.modelfiles.description import (
     KeyDescription,
     ModelDescription,
 )
-from dynamo_bao.modelfiles.fieldchecks import EXAMPLE, field_of
-from dynamo_bao.modelfiles.kinds import WANTED, Kind, is_flag, is_text, is_texts
-from dynamo_bao.modelfiles.names import is_name, python_name
-from dynamo_bao.modelfiles.nodes import Node
+from dynamo_bao.modelfiles.field_reader import EXAMPLE, field_of
+from dynamo_bao.modelfiles.field_types import WANTED, Kind, is_flag, is_text, is_texts
+from dynamo_bao.modelfiles.naming import is_name, python_name
 from dynamo_bao.modelfiles.section import Section, shape
+from dynamo_bao.modelfiles.yaml_nodes import Node
 from dynamo_bao.models.model import RESERVED
 
 MAX_FIELDS = 1000

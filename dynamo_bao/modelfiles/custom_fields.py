@@ -21,7 +21,7 @@ from attrs import frozen
 
 from dynamo_bao.errors import ConfigurationError
 from dynamo_bao.fields.base import Field
-from dynamo_bao.modelfiles.kinds import (
+from dynamo_bao.modelfiles.field_types import (
     ALL_TAKE,
     ANYTHING,
     BUILT_IN,

@@ -10,12 +10,12 @@ from pathlib import Path
 
 from attrs import frozen
 
-from dynamo_bao.codegen.source import MARK, model_source, package_source
 from dynamo_bao.errors import ConfigurationError
+from dynamo_bao.modelfiles.codegen.source import MARK, model_source, package_source
+from dynamo_bao.modelfiles.custom_fields import FieldsFolder
 from dynamo_bao.modelfiles.description import Definitions
-from dynamo_bao.modelfiles.files import read_definitions
-from dynamo_bao.modelfiles.names import module_name
-from dynamo_bao.modelfiles.own import FieldsFolder
+from dynamo_bao.modelfiles.naming import module_name
+from dynamo_bao.modelfiles.reader import read_definitions
 
 StrPath = str | os.PathLike[str]
 
