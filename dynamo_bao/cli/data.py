@@ -25,13 +25,13 @@ from dynamo_bao.cli.following import (
     why_scanned,
 )
 from dynamo_bao.cli.inputs import is_stream, regular_file
+from dynamo_bao.maintenance.count import count_items
+from dynamo_bao.maintenance.export import PART, export_items, export_to, way_of_interrupted
+from dynamo_bao.maintenance.import_items import check_lines, import_items
+from dynamo_bao.maintenance.progress import Step
+from dynamo_bao.maintenance.reindex import rebuild_search_texts, reindex_items
+from dynamo_bao.maintenance.scanners import ANY_TENANT, cheapest_way, way_through
 from dynamo_bao.models.manager import Manager
-from dynamo_bao.upkeep.counting import count_items
-from dynamo_bao.upkeep.exporting import PART, export_items, export_to, way_of_interrupted
-from dynamo_bao.upkeep.importing import check_lines, import_items
-from dynamo_bao.upkeep.reindexing import rebuild_search_texts, reindex_items
-from dynamo_bao.upkeep.steps import Step
-from dynamo_bao.upkeep.ways import ANY_TENANT, cheapest_way, way_through
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -13,12 +13,12 @@ from dynamo_bao.cli.console import Terminal, sentence, terminal_options
 from dynamo_bao.cli.findings import SHOWN, Findings, Kind
 from dynamo_bao.cli.following import DEAR, follow
 from dynamo_bao.errors import BaoError
+from dynamo_bao.maintenance.check import examine_table
+from dynamo_bao.maintenance.progress import Finding
+from dynamo_bao.maintenance.scanners import table_size
+from dynamo_bao.maintenance.table_check import prefix_findings, table_findings
 from dynamo_bao.models.manager import Manager
 from dynamo_bao.models.model import Model
-from dynamo_bao.upkeep.examining import examine_table
-from dynamo_bao.upkeep.steps import Finding
-from dynamo_bao.upkeep.tablecheck import prefix_findings, table_findings
-from dynamo_bao.upkeep.ways import table_size
 
 _AWS = ("botocore", "boto3")
 

@@ -11,7 +11,7 @@ from typing import Any, Final, Literal
 
 from attrs import Factory, asdict, define
 
-from dynamo_bao.upkeep.steps import Finding
+from dynamo_bao.maintenance.progress import Finding
 
 SHOWN: Final = 20
 """How many findings of a kind a terminal shows."""

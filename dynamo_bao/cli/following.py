@@ -14,11 +14,11 @@ from dynamo_bao.cli.console import Failure, Terminal, interruptible
 from dynamo_bao.cli.findings import SHOWN, Findings
 from dynamo_bao.dynamodb.table_admin import existing_table
 from dynamo_bao.errors import ServiceError, TenantRequiredError
+from dynamo_bao.maintenance.progress import Step
+from dynamo_bao.maintenance.scanners import Choice, Size, Way, table_size
 from dynamo_bao.models.manager import Manager
 from dynamo_bao.models.repository import Repository
 from dynamo_bao.session.tenancy import tenant_for
-from dynamo_bao.upkeep.steps import Step
-from dynamo_bao.upkeep.ways import Choice, Size, Way, table_size
 
 _DENIED: Final = "AccessDeniedException"
 DEAR: Final = 10_000

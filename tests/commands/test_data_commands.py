@@ -14,8 +14,8 @@ from click.testing import CliRunner
 
 from dynamo_bao.cli import console, data
 from dynamo_bao.cli.main import main
-from dynamo_bao.upkeep import importing, ways
-from dynamo_bao.upkeep.journal import Journal
+from dynamo_bao.maintenance import import_items, scanners
+from dynamo_bao.maintenance.progress_file import Journal
 from tests.commands.conftest import Project
 from tests.support.patience import PATIENCE
 
@@ -74,9 +74,9 @@ def test_a_dry_count_counts_nothing(stocked: Project) -> None:
 def test_the_cheaper_way_is_said_and_asked_about(stocked: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     """By the table's own figures: what the iteration index costs, and what a scan of the table."""
     table = {"ItemCount": 1_000_000, "TableSizeBytes": 475_000_000}
-    monkeypatch.setattr(ways, "describe_table", lambda database: table)
+    monkeypatch.setattr(scanners, "describe_table", lambda database: table)
     only = staticmethod(lambda home, tenant: True)
-    monkeypatch.setattr(ways, "_is_alone", only)
+    monkeypatch.setattr(scanners, "_is_alone", only)
     result = stocked("count", "Customer")
     assert result.stdout == "5\n"
     assert result.stderr == (
@@ -95,7 +95,7 @@ def test_the_cheaper_way_is_said_and_asked_about(stocked: Project, monkeypatch: 
 
 def test_a_dear_scan_is_asked_about(stocked: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     """From ten thousand read units on; --yes answers, and without anybody to ask it is wrong use."""
-    monkeypatch.setattr(ways.Size, "scan_units", 10_000)
+    monkeypatch.setattr(scanners.Size, "scan_units", 10_000)
     assert stocked("count", "Order", answers="n\n").exit_code == 1
     assert stocked("count", "Order", answers="y\n").stdout == "2\n"
     assert stocked("count", "Order").exit_code == 2
@@ -285,7 +285,7 @@ def test_an_error_in_the_middle_says_how_to_go_on_too(
             raise OSError(28, "No space left on device", "again.jsonl.importing")
         real(self, state)
 
-    monkeypatch.setattr(importing, "GROUP", 2)
+    monkeypatch.setattr(import_items, "GROUP", 2)
     monkeypatch.setattr(Journal, "save", save)
     result = stocked("import", "Customer", "again.jsonl")
     assert result.exit_code == 1

@@ -14,8 +14,8 @@ from click.testing import CliRunner
 
 from dynamo_bao.cli import doctor
 from dynamo_bao.cli.main import main
-from dynamo_bao.upkeep import importing
-from dynamo_bao.upkeep.steps import Finding, Step
+from dynamo_bao.maintenance import import_items
+from dynamo_bao.maintenance.progress import Finding, Step
 from tests.commands.conftest import Project
 
 MANY = 25_000
@@ -158,8 +158,8 @@ def test_standard_input_is_gone_on_with_by_a_progress_file(
     stocked: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The same lines again: each is stored once."""
-    monkeypatch.setattr(importing, "GROUP", 1)
-    real, calls = importing._Import._write_one, 0
+    monkeypatch.setattr(import_items, "GROUP", 1)
+    real, calls = import_items._Import._write_one, 0
 
     def stopped(self: Any, lines: Any) -> Any:
         nonlocal calls
@@ -169,7 +169,7 @@ def test_standard_input_is_gone_on_with_by_a_progress_file(
         return real(self, lines)
 
     arguments = ("import", "Customer", "-", "--progress-file", "p.json")
-    monkeypatch.setattr(importing._Import, "_write_one", stopped)
+    monkeypatch.setattr(import_items._Import, "_write_one", stopped)
     cut = stocked(*arguments, answers=CUSTOMERS)
     assert cut.exit_code == 130 and "1 item are stored; go on with --resume" in cut.stderr.replace(
         "1 items", "1 item"
@@ -198,13 +198,13 @@ def test_a_table_that_goes_while_lines_are_checked_leaves_nothing(
     """The first request of the import is refused: there is no progress to be kept."""
     stocked.write("c.jsonl", CUSTOMERS)
     before = sorted(os.listdir(stocked.folder))
-    real = importing._Import.steps
+    real = import_items._Import.steps
 
     def without_table(self: Any, state: Any) -> Any:
         stocked.client.delete_table(TableName="shop")
         return real(self, state)
 
-    monkeypatch.setattr(importing._Import, "steps", without_table)
+    monkeypatch.setattr(import_items._Import, "steps", without_table)
     assert stocked("import", "Customer", "c.jsonl").exit_code == 1
     assert sorted(os.listdir(stocked.folder)) == before
 
@@ -215,8 +215,8 @@ def test_interrupted_imports_of_one_file_do_not_meet(
     """Each table has a progress file of its own; the one that was interrupted goes on where it was."""
     stocked("create-table", "two")
     stocked.write("c.jsonl", CUSTOMERS)
-    monkeypatch.setattr(importing, "GROUP", 1)
-    real, calls = importing._Import._write_one, 0
+    monkeypatch.setattr(import_items, "GROUP", 1)
+    real, calls = import_items._Import._write_one, 0
 
     def stopped(self: Any, lines: Any) -> Any:
         nonlocal calls
@@ -225,7 +225,7 @@ def test_interrupted_imports_of_one_file_do_not_meet(
             raise KeyboardInterrupt
         return real(self, lines)
 
-    monkeypatch.setattr(importing._Import, "_write_one", stopped)
+    monkeypatch.setattr(import_items._Import, "_write_one", stopped)
     assert stocked("import", "Customer", "c.jsonl").exit_code == 130
     assert (
         stocked("import", "Customer", "c.jsonl", "--table", "two").stdout

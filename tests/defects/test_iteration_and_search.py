@@ -19,9 +19,9 @@ from dynamo_bao import (
     init_models,
     run_with_batch_context,
 )
-from dynamo_bao.upkeep.examining import examine_table
-from dynamo_bao.upkeep.reindexing import reindex_items
-from dynamo_bao.upkeep.ways import ANY_TENANT
+from dynamo_bao.maintenance.check import examine_table
+from dynamo_bao.maintenance.reindex import reindex_items
+from dynamo_bao.maintenance.scanners import ANY_TENANT
 from tests.support.one_table import Kept
 
 

@@ -21,9 +21,9 @@ from dynamo_bao import (
     init_models,
     run_with_batch_context,
 )
+from dynamo_bao.maintenance.check import examine_table
+from dynamo_bao.maintenance.reindex import reindex_items
 from dynamo_bao.models.class_builder import schema_of
-from dynamo_bao.upkeep.examining import examine_table
-from dynamo_bao.upkeep.reindexing import reindex_items
 from tests.support.models import Org, User
 
 

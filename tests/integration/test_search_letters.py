@@ -21,8 +21,8 @@ from dynamo_bao import (
     init_models,
     load_models,
 )
-from dynamo_bao.upkeep.examining import examine_table
-from dynamo_bao.upkeep.reindexing import rebuild_search_texts, reindex_items
+from dynamo_bao.maintenance.check import examine_table
+from dynamo_bao.maintenance.reindex import rebuild_search_texts, reindex_items
 from tests.support.model_files import forget_loaded, generated_package
 
 __all__ = ["forget_loaded"]

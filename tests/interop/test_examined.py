@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from dynamo_bao import Manager
-from dynamo_bao.upkeep.examining import examine_table
-from dynamo_bao.upkeep.steps import Finding
+from dynamo_bao.maintenance.check import examine_table
+from dynamo_bao.maintenance.progress import Finding
 from tests.interop.javascript import JavaScript
 from tests.interop.python import Python
 from tests.interop.scenarios import ANN, BEN, CAT, SCENARIOS, WITHOUT_TENANT, carry_out, member

@@ -11,10 +11,10 @@ from hypothesis import given, strategies as st
 from dynamo_bao import Manager, ValidationError
 from dynamo_bao.dynamodb.document_diff import same_stored
 from dynamo_bao.fields.ulids import new_ulid
+from dynamo_bao.maintenance.export import export_to
+from dynamo_bao.maintenance.import_items import import_items
+from dynamo_bao.maintenance.scanners import way_through
 from dynamo_bao.models.class_builder import schema_of
-from dynamo_bao.upkeep.exporting import export_to
-from dynamo_bao.upkeep.importing import import_items
-from dynamo_bao.upkeep.ways import way_through
 from tests.property.test_stored_values import Everything
 from tests.support.examples import many
 from tests.support.values import VALUES

@@ -20,10 +20,10 @@ from dynamo_bao import (
     init_models,
 )
 from dynamo_bao.dynamodb.table_definition import table_definition
+from dynamo_bao.maintenance.check import examine_table
+from dynamo_bao.maintenance.progress import Finding
+from dynamo_bao.maintenance.table_check import prefix_findings, table_findings
 from dynamo_bao.testing import lost_reply
-from dynamo_bao.upkeep.examining import examine_table
-from dynamo_bao.upkeep.steps import Finding
-from dynamo_bao.upkeep.tablecheck import prefix_findings, table_findings
 from tests.upkeep.conftest import Interruptible, damage, removed, stored
 
 

@@ -39,13 +39,13 @@ from dynamo_bao import (
     VersionField,
     init_models,
 )
+from dynamo_bao.maintenance import import_items as import_items_module, progress_file, scanners
+from dynamo_bao.maintenance.export import export_items, export_to
+from dynamo_bao.maintenance.import_items import check_lines, import_items
+from dynamo_bao.maintenance.progress import Step
+from dynamo_bao.maintenance.progress_file import Journal
+from dynamo_bao.maintenance.scanners import Iterating, Partition, Scan, way_through
 from dynamo_bao.testing import RecordingTransport, embedded_transport
-from dynamo_bao.upkeep import importing, journal, ways
-from dynamo_bao.upkeep.exporting import export_items, export_to
-from dynamo_bao.upkeep.importing import check_lines, import_items
-from dynamo_bao.upkeep.journal import Journal
-from dynamo_bao.upkeep.steps import Step
-from dynamo_bao.upkeep.ways import Iterating, Partition, Scan, way_through
 from tests.support.values import Box, Colour
 from tests.upkeep.conftest import Interruptible, emptied, stored
 
@@ -389,7 +389,7 @@ def test_an_interrupted_export_goes_on_where_it_stopped(
     faulty: Manager, interruptible: Interruptible, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Interrupted at each of its requests and steps, it ends with the file that an uninterrupted one writes."""
-    monkeypatch.setattr(ways, "INDEX_PAGE", 10)
+    monkeypatch.setattr(scanners, "INDEX_PAGE", 10)
     for number in range(50):
         Note.create(note_id=f"01JGFJJZ00ANN0000000000{number:03d}", text="x")
     exported(faulty, Note, file)
@@ -414,11 +414,11 @@ def test_lines_that_were_not_noted_are_written_again(
     faulty: Manager, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Ctrl-C between the lines and the progress file, and one in the middle of writing lines, double nothing."""
-    monkeypatch.setattr(ways, "INDEX_PAGE", 10)
+    monkeypatch.setattr(scanners, "INDEX_PAGE", 10)
     for number in range(40):
         Note.create(text=str(number))
     home = faulty.repository(Note)
-    real, calls = journal.Journal.save, 0
+    real, calls = progress_file.Journal.save, 0
 
     def save(self: Any, state: Any) -> None:
         nonlocal calls
@@ -427,7 +427,7 @@ def test_lines_that_were_not_noted_are_written_again(
             raise KeyboardInterrupt
         real(self, state)
 
-    monkeypatch.setattr(journal.Journal, "save", save)
+    monkeypatch.setattr(progress_file.Journal, "save", save)
     for _ in range(10):
         with suppress(KeyboardInterrupt):
             list(export_items(home, None, way_through(home, None), file, resume=True))
@@ -444,7 +444,7 @@ def test_lines_of_a_page_that_was_not_noted_are_gone_with_its_items(
         Country.create(code=str(number))
     home = faulty.repository(Country)
     with monkeypatch.context() as patched:
-        patched.setattr(journal.Journal, "save", interrupted)
+        patched.setattr(progress_file.Journal, "save", interrupted)
         with pytest.raises(KeyboardInterrupt):
             list(export_items(home, None, way_through(home, None), file))
     part = file.with_name("items.jsonl.part")
@@ -464,7 +464,7 @@ def interrupted(*_: Any) -> None:
 
 
 def _about(manager: Manager) -> dict[str, Any]:
-    return {**journal.work_on(manager.database, "export", "Country", None), "way": "by its primary key"}
+    return {**progress_file.work_on(manager.database, "export", "Country", None), "way": "by its primary key"}
 
 
 @pytest.mark.parametrize("carried_out", [False, True], ids=["before a request", "after a request"])
@@ -478,7 +478,7 @@ def test_an_interrupted_import_stores_each_line_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Ctrl-C at any request: going on stores every line once, those without an id of their own too."""
-    monkeypatch.setattr(importing, "GROUP", 4)
+    monkeypatch.setattr(import_items_module, "GROUP", 4)
     lines = [
         f'{{"text": "{n}"}}' if model is Note else f'{{"name": "{n}", "email": "{n}@x"}}' for n in range(10)
     ]
@@ -508,9 +508,9 @@ def test_an_import_stopped_at_any_note_stores_each_line_once(
     faulty: Manager, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Ctrl-C before or after the progress file is written, and at a step."""
-    monkeypatch.setattr(importing, "GROUP", 3)
+    monkeypatch.setattr(import_items_module, "GROUP", 3)
     file.write_text("".join(f'{{"text": "{n}"}}\n' for n in range(9)))
-    home, real = faulty.repository(Note), journal.Journal.save
+    home, real = faulty.repository(Note), progress_file.Journal.save
 
     for number in range(6):
         for late in (False, True):
@@ -525,10 +525,10 @@ def test_an_import_stopped_at_any_note_stores_each_line_once(
                 if calls == number + 1:
                     raise KeyboardInterrupt
 
-            monkeypatch.setattr(journal.Journal, "save", save)
+            monkeypatch.setattr(progress_file.Journal, "save", save)
             with pytest.raises(KeyboardInterrupt):
                 list(import_items(home, None, file))
-            monkeypatch.setattr(journal.Journal, "save", real)
+            monkeypatch.setattr(progress_file.Journal, "save", real)
             *_, last = import_items(home, None, file, resume=True)
             assert last.count == 9
             assert sorted(item["text"]["S"] for item in stored(faulty).values()) == [str(n) for n in range(9)]
@@ -578,7 +578,7 @@ def test_a_refused_line_is_still_counted_after_an_interruption(
     faulty: Manager, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What was refused before is not stored later, and the figures are those of the whole import."""
-    monkeypatch.setattr(importing, "GROUP", 2)
+    monkeypatch.setattr(import_items_module, "GROUP", 2)
     Account.create(name="0", email="kept@x")
     file.write_text("".join(f'{{"name": "{n}"}}\n' for n in range(6)))
     home = faulty.repository(Account)
@@ -619,9 +619,9 @@ class Pages:
     def total(self) -> int | None:
         return None
 
-    def pages(self, position: Any = None, *, counting: bool = False) -> Iterator[ways.Rows]:
+    def pages(self, position: Any = None, *, counting: bool = False) -> Iterator[scanners.Rows]:
         for number in range(1, self.number + 1):
-            yield ways.Rows([self.item] * 100, 100, 100, number if number < self.number else None)
+            yield scanners.Rows([self.item] * 100, 100, 100, number if number < self.number else None)
 
 
 def test_memory_does_not_grow_with_the_number_of_items(faulty: Manager, file: Path) -> None:

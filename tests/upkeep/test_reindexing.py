@@ -20,11 +20,11 @@ from dynamo_bao import (
     UniqueConstraint,
     VersionField,
 )
+from dynamo_bao.maintenance import scanners
+from dynamo_bao.maintenance.progress import Step
+from dynamo_bao.maintenance.reindex import rebuild_search_texts, reindex_items
+from dynamo_bao.maintenance.scanners import ANY_TENANT
 from dynamo_bao.session.state import state_of
-from dynamo_bao.upkeep import ways
-from dynamo_bao.upkeep.reindexing import rebuild_search_texts, reindex_items
-from dynamo_bao.upkeep.steps import Step
-from dynamo_bao.upkeep.ways import ANY_TENANT
 from tests.upkeep.conftest import Interruptible, damage, emptied, removed, stored
 
 
@@ -184,7 +184,7 @@ def test_an_interrupted_run_goes_on(
     carried_out: bool,
 ) -> None:
     """Ctrl-C at any request: going on mends everything, and the figure counts nothing twice that was noted."""
-    monkeypatch.setattr(ways, "PAGE", 4)
+    monkeypatch.setattr(scanners, "PAGE", 4)
     books(10)
     before = stored(faulty)
     home, number, over = faulty.repository(Book), 0, False

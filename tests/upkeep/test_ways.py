@@ -11,10 +11,10 @@ import pytest
 from dynamo_bao import ConfigurationError, Manager, Model, PrimaryKey, TenantContext
 from dynamo_bao.dynamodb.service import ITER_INDEX
 from dynamo_bao.errors import ServiceError
-from dynamo_bao.upkeep import ways
-from dynamo_bao.upkeep.counting import count_items
-from dynamo_bao.upkeep.exporting import export_items, way_of_interrupted
-from dynamo_bao.upkeep.ways import ANY_TENANT, Iterating, Partition, Scan, cheapest_way
+from dynamo_bao.maintenance import scanners
+from dynamo_bao.maintenance.count import count_items
+from dynamo_bao.maintenance.export import export_items, way_of_interrupted
+from dynamo_bao.maintenance.scanners import ANY_TENANT, Iterating, Partition, Scan, cheapest_way
 
 
 class Leaf(Model, prefix="lf", iterable=True):
@@ -45,7 +45,7 @@ def says(
         "TableSizeBytes": size,
         "GlobalSecondaryIndexes": [{"IndexName": "gsi1"}, *([index] if entries is not None else [])],
     }
-    monkeypatch.setattr(ways, "describe_table", lambda database: table)
+    monkeypatch.setattr(scanners, "describe_table", lambda database: table)
 
 
 FIGURES = {
@@ -103,7 +103,7 @@ def test_who_may_not_describe_the_table_iterates(manager: Manager, monkeypatch: 
     def denied(database: Any) -> None:
         raise ServiceError("no", code="AccessDeniedException")
 
-    monkeypatch.setattr(ways, "describe_table", denied)
+    monkeypatch.setattr(scanners, "describe_table", denied)
     assert isinstance(cheapest_way(manager.repository(Leaf), None).way, Iterating)
 
 
@@ -135,8 +135,8 @@ def test_interrupted_work_goes_on_the_way_it_went(
     manager: Manager, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, kind: Any
 ) -> None:
     """Whatever the table says of itself meanwhile; the file has every item once."""
-    monkeypatch.setattr(ways, "PAGE", 4)
-    monkeypatch.setattr(ways, "INDEX_PAGE", 1)
+    monkeypatch.setattr(scanners, "PAGE", 4)
+    monkeypatch.setattr(scanners, "INDEX_PAGE", 1)
     for number in range(12):
         Leaf.create(key=str(number))
     home, target = manager.repository(Leaf), tmp_path / "leaves.jsonl"

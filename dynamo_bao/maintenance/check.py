@@ -14,9 +14,13 @@ from dynamo_bao.dynamodb.service import PK, Item
 from dynamo_bao.dynamodb.table import Database
 from dynamo_bao.dynamodb.thread_pool import Pool
 from dynamo_bao.errors import BaoError
-from dynamo_bao.session.state import Home
-from dynamo_bao.upkeep.attributes import attribute_findings, lacking_defaults, readings, write_fields
-from dynamo_bao.upkeep.inspection import (
+from dynamo_bao.maintenance.attribute_check import (
+    attribute_findings,
+    lacking_defaults,
+    readings,
+    write_fields,
+)
+from dynamo_bao.maintenance.item_check import (
     Guard,
     Stored,
     key_findings,
@@ -24,9 +28,10 @@ from dynamo_bao.upkeep.inspection import (
     read_guard,
     read_item,
 )
-from dynamo_bao.upkeep.mending import ChangedMeanwhile, release, rewrite
-from dynamo_bao.upkeep.steps import Finding, Step
-from dynamo_bao.upkeep.ways import Rows, in_batches, scanned, table_size
+from dynamo_bao.maintenance.progress import Finding, Step
+from dynamo_bao.maintenance.repair import ChangedMeanwhile, release, rewrite
+from dynamo_bao.maintenance.scanners import Rows, in_batches, scanned, table_size
+from dynamo_bao.session.state import Home
 
 _AGAIN = "Changed while it was looked at; run this again."
 

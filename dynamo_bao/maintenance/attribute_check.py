@@ -15,13 +15,13 @@ from dynamo_bao.dynamodb.service import AttributeValue, Item
 from dynamo_bao.errors import ConditionalError, ItemNotFoundError, TransactionError, UniqueConstraintError
 from dynamo_bao.fields.base import Field
 from dynamo_bao.fields.documents import from_document
+from dynamo_bao.maintenance.item_check import Stored
+from dynamo_bao.maintenance.progress import Finding
+from dynamo_bao.maintenance.repair import ChangedMeanwhile
 from dynamo_bao.mapping.codec import unreadable
 from dynamo_bao.mapping.schema import Schema
 from dynamo_bao.mapping.snapshots import Known
 from dynamo_bao.session.state import Home
-from dynamo_bao.upkeep.inspection import Stored
-from dynamo_bao.upkeep.mending import ChangedMeanwhile
-from dynamo_bao.upkeep.steps import Finding
 from dynamo_bao.writes.change_factory import sender
 from dynamo_bao.writes.executor import Write
 from dynamo_bao.writes.plans import Subject, plan_update

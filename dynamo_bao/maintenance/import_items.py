@@ -30,11 +30,11 @@ from dynamo_bao.errors import (
     ItemNotFoundError,
     ValidationError,
 )
+from dynamo_bao.maintenance.line_reader import Line, Text, read_line, texts_of
+from dynamo_bao.maintenance.progress import Finding, Step
+from dynamo_bao.maintenance.progress_file import Journal, work_on
 from dynamo_bao.mapping.snapshots import Known
 from dynamo_bao.session.state import Home
-from dynamo_bao.upkeep.journal import Journal, work_on
-from dynamo_bao.upkeep.lines import Line, Text, read_line, texts_of
-from dynamo_bao.upkeep.steps import Finding, Step
 from dynamo_bao.writes.actions import WritePlan
 from dynamo_bao.writes.change_factory import sender
 from dynamo_bao.writes.executor import Write

@@ -17,11 +17,11 @@ from dynamo_bao.dynamodb.table_definition import (
     ttl_fault,
 )
 from dynamo_bao.fields.datetimes import TtlField
+from dynamo_bao.maintenance.progress import Finding
 from dynamo_bao.mapping.schema import Schema
 from dynamo_bao.mapping.search_text import ITER_SEARCH_INDEX
 from dynamo_bao.models.class_builder import schema_of
 from dynamo_bao.models.registry import source_of
-from dynamo_bao.upkeep.steps import Finding
 
 UPDATE = "Run 'bao update-table'."
 

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from dynamo_bao.errors import ConfigurationError
+from dynamo_bao.maintenance.check import Examiner
+from dynamo_bao.maintenance.progress import Finding, Step
+from dynamo_bao.maintenance.progress_file import Journal, work_on
+from dynamo_bao.maintenance.scanners import Iterating, Way, way_through
 from dynamo_bao.session.state import Home
-from dynamo_bao.upkeep.examining import Examiner
-from dynamo_bao.upkeep.journal import Journal, work_on
-from dynamo_bao.upkeep.steps import Finding, Step
-from dynamo_bao.upkeep.ways import Iterating, Way, way_through
 
 SEARCH: Final = frozenset({"search"})
 
@@ -34,7 +34,7 @@ def reindex_items(
 
     Args:
         home: the model's repository.
-        tenant: whose items; `dynamo_bao.upkeep.ways.ANY_TENANT` for all.
+        tenant: whose items; `dynamo_bao.maintenance.scanners.ANY_TENANT` for all.
         dry_run: whether they are only counted.
         resume: whether to go on where an interrupted run stopped.
         restart: whether to begin, even if one was interrupted.

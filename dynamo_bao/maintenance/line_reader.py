@@ -12,9 +12,9 @@ from dynamo_bao.dynamodb.service import DERIVED, PK, SK, AttributeValue, Item
 from dynamo_bao.errors import UnknownFieldError, ValidationError, suggestion
 from dynamo_bao.fields.base import Field
 from dynamo_bao.fields.documents import from_document
+from dynamo_bao.maintenance.json_lines import LONGEST_LINE, MORE, field_json, field_typed, parse_line, typed
 from dynamo_bao.mapping.identity import Identity
 from dynamo_bao.mapping.schema import Schema
-from dynamo_bao.upkeep.jsonlines import LONGEST_LINE, MORE, field_json, field_typed, parse_line, typed
 from dynamo_bao.writes.actions import check_item_size
 
 _EMPTY_SETS: Final[tuple[AttributeValue, ...]] = ({"SS": []}, {"NS": []}, {"BS": []})

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from dynamo_bao.upkeep.steps import Step
-from dynamo_bao.upkeep.ways import Way
+from dynamo_bao.maintenance.progress import Step
+from dynamo_bao.maintenance.scanners import Way
 
 
 def count_items(way: Way) -> Iterator[Step]:

@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
+from dynamo_bao.maintenance.json_lines import line_of
+from dynamo_bao.maintenance.progress import Step
+from dynamo_bao.maintenance.progress_file import Journal, own_file, synced, work_on
+from dynamo_bao.maintenance.scanners import Way
 from dynamo_bao.session.state import Home
-from dynamo_bao.upkeep.journal import Journal, own_file, synced, work_on
-from dynamo_bao.upkeep.jsonlines import line_of
-from dynamo_bao.upkeep.steps import Step
-from dynamo_bao.upkeep.ways import Way
 
 PART: Final = ".part"
 JOURNAL: Final = ".exporting"

@@ -14,9 +14,9 @@ from dynamo_bao.dynamodb.service import GET_ITEM, Item
 from dynamo_bao.dynamodb.transport.error_mapping import ConditionFailed, TransactionCancelled
 from dynamo_bao.dynamodb.transport.messages import Request, returned_item
 from dynamo_bao.errors import ItemNotFoundError, TransactionError
+from dynamo_bao.maintenance.item_check import Guard, Stored, as_seen
 from dynamo_bao.mapping.snapshots import Known
 from dynamo_bao.session.requests import send
-from dynamo_bao.upkeep.inspection import Guard, Stored, as_seen
 from dynamo_bao.writes.actions import Action, WritePlan, request_for
 from dynamo_bao.writes.change_factory import sender
 from dynamo_bao.writes.executor import Write

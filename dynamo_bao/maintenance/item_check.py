@@ -13,12 +13,12 @@ from dynamo_bao.dynamodb.expressions.conditions import Attribute, Compare, Condi
 from dynamo_bao.dynamodb.keys import Key, Place, place_of
 from dynamo_bao.dynamodb.service import DERIVED, ITER_PK, ITER_SK, PK, SEARCH_TEXT, SK, AttributeValue, Item
 from dynamo_bao.errors import BaoError, ConfigurationError, ValidationError
+from dynamo_bao.maintenance.progress import Finding
 from dynamo_bao.mapping.identity import Identity
 from dynamo_bao.mapping.key_schema import ConstraintShape
 from dynamo_bao.mapping.schema import Schema
 from dynamo_bao.mapping.snapshots import Known
 from dynamo_bao.session.state import Home
-from dynamo_bao.upkeep.steps import Finding
 from dynamo_bao.writes.actions import NOT_STORED, STORED, Action
 from dynamo_bao.writes.plans import Subject
 

@@ -1,0 +1,16 @@
+"""The former name of `dynamo_bao.maintenance`: its functions, for programs that import them from here."""
+
+from dynamo_bao.maintenance.check import examine_table
+from dynamo_bao.maintenance.count import count_items
+from dynamo_bao.maintenance.export import export_items
+from dynamo_bao.maintenance.import_items import import_items
+from dynamo_bao.maintenance.reindex import rebuild_search_texts, reindex_items
+
+__all__ = [
+    "count_items",
+    "examine_table",
+    "export_items",
+    "import_items",
+    "rebuild_search_texts",
+    "reindex_items",
+]
