@@ -21,9 +21,9 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.module_loading import import_string
 
 from dynamo_bao.errors import ConfigurationError
-from dynamo_bao.serving.request import Body, ServedRequest
-from dynamo_bao.serving.service import Service
-from dynamo_bao.serving.tenants import tenant_from_header, tenant_from_host
+from dynamo_bao.web.request_session import Body, ServedRequest
+from dynamo_bao.web.service import Service
+from dynamo_bao.web.tenants import tenant_from_header, tenant_from_host
 
 __all__ = ["BaoConfig", "BatchContextMiddleware", "check_settings", "tenant_from_header", "tenant_from_host"]
 

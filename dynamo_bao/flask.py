@@ -14,10 +14,10 @@ from typing import Any
 from flask import Flask, Response, abort, request
 
 from dynamo_bao.errors import ConfigurationError
-from dynamo_bao.flaskcommands import commands
-from dynamo_bao.serving.request import ServedRequest
-from dynamo_bao.serving.service import REQUEST_KEY, Service
-from dynamo_bao.serving.tenants import TenantSource, tenant_from_header, tenant_from_host
+from dynamo_bao.web.flask_cli import commands
+from dynamo_bao.web.request_session import ServedRequest
+from dynamo_bao.web.service import REQUEST_KEY, Service
+from dynamo_bao.web.tenants import TenantSource, tenant_from_header, tenant_from_host
 from dynamo_bao.wsgi import BatchContextMiddleware
 
 __all__ = ["Bao", "tenant_from_header", "tenant_from_host"]

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from dynamo_bao.serving.request import Body, ServedRequest
-from dynamo_bao.serving.service import REQUEST_KEY, Service
-from dynamo_bao.serving.tenants import TenantSource, tenant_from_header, tenant_from_host
+from dynamo_bao.web.request_session import Body, ServedRequest
+from dynamo_bao.web.service import REQUEST_KEY, Service
+from dynamo_bao.web.tenants import TenantSource, tenant_from_header, tenant_from_host
 
 __all__ = ["BatchContextMiddleware", "tenant_from_header", "tenant_from_host"]
 

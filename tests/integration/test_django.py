@@ -18,7 +18,7 @@ from dynamo_bao import (
     current_session,
     init_models,
 )
-from dynamo_bao.serving.tenants import tenant_from_header, tenant_from_host
+from dynamo_bao.web.tenants import tenant_from_header, tenant_from_host
 from tests.support import django_site, models
 from tests.support.models import Org
 from tests.support.wsgi_server import serve

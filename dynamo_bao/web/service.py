@@ -11,12 +11,12 @@ from typing import Any
 
 from dynamo_bao.errors import reject_unknown
 from dynamo_bao.models.registry import managers
-from dynamo_bao.serving.request import ServedRequest
-from dynamo_bao.serving.tenants import Refusal, TenantRule, TenantSource
-from dynamo_bao.serving.traces import RecentTraces
-from dynamo_bao.serving.visits import name_of, server_timing, tell, visit_of
 from dynamo_bao.session.session import Session
 from dynamo_bao.session.tenancy import EXEMPT, TenantBlock
+from dynamo_bao.web.request_log import name_of, server_timing, tell, visit_of
+from dynamo_bao.web.request_session import ServedRequest
+from dynamo_bao.web.tenants import Refusal, TenantRule, TenantSource
+from dynamo_bao.web.trace_page import RecentTraces
 
 REQUEST_KEY = "dynamo_bao.request"
 """Where a WSGI environment holds its `ServedRequest`."""

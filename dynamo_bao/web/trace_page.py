@@ -12,7 +12,7 @@ from urllib.parse import parse_qs
 
 from dynamo_bao._log_fields import log_fields
 from dynamo_bao.errors import ConfigurationError
-from dynamo_bao.serving.visits import Visit
+from dynamo_bao.web.request_log import Visit
 
 log = logging.getLogger("dynamo_bao.web")
 

@@ -11,10 +11,10 @@ from urllib.parse import quote
 
 from attrs import Factory, frozen
 
-from dynamo_bao.serving.request import ServedRequest
 from dynamo_bao.session.session import Session
 from dynamo_bao.session.stats import Stats
 from dynamo_bao.session.trace import Trace, counted
+from dynamo_bao.web.request_session import ServedRequest
 
 log = logging.getLogger("dynamo_bao.web")
 
