@@ -13,7 +13,7 @@ from attrs import evolve, frozen
 from click.shell_completion import CompletionItem
 
 from dynamo_bao.cli.console import Failure, Terminal
-from dynamo_bao.cli.sources import named_models
+from dynamo_bao.cli.model_sources import named_models
 from dynamo_bao.config import DEFAULT_TABLE, NO_TABLE, Settings, load_settings
 from dynamo_bao.errors import suggestion
 from dynamo_bao.models.manager import Manager, init_models

@@ -12,7 +12,8 @@ from attrs import evolve
 
 from dynamo_bao.cli.connection import Connection, connection_options
 from dynamo_bao.cli.console import Failure, Terminal, terminal_options
-from dynamo_bao.cli.following import (
+from dynamo_bao.cli.input_files import is_stream, regular_file
+from dynamo_bao.cli.progress import (
     Followed,
     follow,
     model_argument,
@@ -24,7 +25,6 @@ from dynamo_bao.cli.following import (
     tenant_of,
     why_scanned,
 )
-from dynamo_bao.cli.inputs import is_stream, regular_file
 from dynamo_bao.maintenance.count import count_items
 from dynamo_bao.maintenance.export import PART, export_items, export_to, way_of_interrupted
 from dynamo_bao.maintenance.import_items import check_lines, import_items

@@ -11,7 +11,7 @@ from attrs import Factory, define
 from dynamo_bao.cli.connection import Connection, connection_options
 from dynamo_bao.cli.console import Terminal, sentence, terminal_options
 from dynamo_bao.cli.findings import SHOWN, Findings, Kind
-from dynamo_bao.cli.following import DEAR, follow
+from dynamo_bao.cli.progress import DEAR, follow
 from dynamo_bao.errors import BaoError
 from dynamo_bao.maintenance.check import examine_table
 from dynamo_bao.maintenance.progress import Finding

@@ -10,9 +10,9 @@ from attrs import asdict
 
 from dynamo_bao.cli.connection import NO_MODELS, Connection, complete_models, connection_options
 from dynamo_bao.cli.console import Failure, Terminal, terminal_options
-from dynamo_bao.diagrams import Outline, as_mermaid, as_svg, as_text, outline_of
-from dynamo_bao.diagrams.outline import ModelOutline
-from dynamo_bao.diagrams.text import remark, shown_kind
+from dynamo_bao.cli.diagrams import Outline, as_mermaid, as_svg, as_text, outline_of
+from dynamo_bao.cli.diagrams.outline import ModelOutline
+from dynamo_bao.cli.diagrams.text import remark, shown_kind
 from dynamo_bao.errors import suggestion
 
 DRAWINGS: Mapping[str, Callable[[Outline], str]] = {"text": as_text, "mermaid": as_mermaid, "svg": as_svg}

@@ -20,7 +20,7 @@ from dynamo_bao.testing.faults import (
     unprocessed,
 )
 from dynamo_bao.testing.recording import RecordingTransport
-from dynamo_bao.testing.watching import RoundWatch, assert_max_round_trips
+from dynamo_bao.testing.round_trips import RoundWatch, assert_max_round_trips
 
 __all__ = [
     "Clock",

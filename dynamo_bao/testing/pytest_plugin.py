@@ -20,7 +20,7 @@ from dynamo_bao.session.context import run_with_batch_context
 from dynamo_bao.session.rounds import N_PLUS_ONE
 from dynamo_bao.session.session import Session
 from dynamo_bao.session.tenancy import TenantContext
-from dynamo_bao.testing import watching
+from dynamo_bao.testing import round_trips
 from dynamo_bao.testing.engines import SharedEngine
 
 _MARKER = (
@@ -55,7 +55,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, None]:
     if marker is None:
         yield
         return
-    with watching.RoundWatch() as watch:
+    with round_trips.RoundWatch() as watch:
         outcome = yield
     lines = watch.one_by_one(_threshold(*marker.args, **marker.kwargs))
     if lines and outcome.excinfo is None:
@@ -69,7 +69,7 @@ def _threshold(threshold: int = N_PLUS_ONE) -> int:
 
 def _told(lines: Mapping[Any, int]) -> str:
     return (
-        f"N+1: one key or query at a time was fetched by\n{watching.described_lines(lines)}\n"
+        f"N+1: one key or query at a time was fetched by\n{round_trips.described_lines(lines)}\n"
         "Find them all before looking at the first, load relations with load_related=True or load_related_data(), "
         "or give the marker a higher threshold."
     )
@@ -134,6 +134,6 @@ def bao_tenant(request: pytest.FixtureRequest) -> Iterator[str]:
 
 
 @pytest.fixture
-def assert_max_round_trips() -> Callable[[int], watching.MaxRoundTrips]:
+def assert_max_round_trips() -> Callable[[int], round_trips.MaxRoundTrips]:
     """``with assert_max_round_trips(3):`` fails where the block waits for DynamoDB more often, and shows each wait."""
-    return watching.assert_max_round_trips
+    return round_trips.assert_max_round_trips

@@ -22,7 +22,7 @@ from dynamo_bao import (
     run_with_batch_context,
 )
 from dynamo_bao.session.rounds import N_PLUS_ONE
-from dynamo_bao.testing.watching import RoundWatch
+from dynamo_bao.testing.round_trips import RoundWatch
 
 
 class Shelf(Model, prefix="sh"):

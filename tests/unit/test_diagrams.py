@@ -23,9 +23,9 @@ from dynamo_bao import (
     UlidField,
     UniqueConstraint,
 )
+from dynamo_bao.cli.diagrams.outline import AccessPattern, words_of
+from dynamo_bao.cli.diagrams.placement import GAP, Box, Placed, place
 from dynamo_bao.diagrams import as_mermaid, as_svg, as_text, outline_of
-from dynamo_bao.diagrams.outline import AccessPattern, words_of
-from dynamo_bao.diagrams.placing import GAP, Box, Placed, place
 
 SVG = "{http://www.w3.org/2000/svg}"
 

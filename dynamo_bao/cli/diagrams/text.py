@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from dynamo_bao.diagrams.outline import AccessPattern, FieldOutline, ModelOutline, Outline, Relation
+from dynamo_bao.cli.diagrams.outline import AccessPattern, FieldOutline, ModelOutline, Outline, Relation
 
 
 def as_text(outline: Outline) -> str:

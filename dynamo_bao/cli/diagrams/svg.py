@@ -11,9 +11,9 @@ from xml.sax.saxutils import escape, quoteattr
 
 from attrs import evolve, frozen
 
-from dynamo_bao.diagrams.outline import AccessPattern, FieldOutline, ModelOutline, Outline, Relation
-from dynamo_bao.diagrams.placing import Box, Placed, place
-from dynamo_bao.diagrams.text import remark, shown_kind
+from dynamo_bao.cli.diagrams.outline import AccessPattern, FieldOutline, ModelOutline, Outline, Relation
+from dynamo_bao.cli.diagrams.placement import Box, Placed, place
+from dynamo_bao.cli.diagrams.text import remark, shown_kind
 
 MARGIN: Final = 28.0
 PAD: Final = 14.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from dynamo_bao.diagrams.outline import FieldOutline, ModelOutline, Outline, Relation
+from dynamo_bao.cli.diagrams.outline import FieldOutline, ModelOutline, Outline, Relation
 
 
 def as_mermaid(outline: Outline) -> str:
