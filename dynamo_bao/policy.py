@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import sys
 import warnings
-from functools import lru_cache
 from typing import Protocol
 
 from attrs import field, frozen
 
+from dynamo_bao._call_site import calling_line, warn_once
 from dynamo_bao._runtime import is_event_loop_running, is_in_notebook
 from dynamo_bao.errors import (
     BatchContextRequiredError,
@@ -19,8 +16,6 @@ from dynamo_bao.errors import (
     ConfigurationError,
     suggestion,
 )
-
-_PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 
 REQUIRED_MESSAGE = (
     "Batch operations must be executed within run_with_batch_context(). "
@@ -63,22 +58,6 @@ class WarnOutside:
         """Warns with the file and line of the caller, once per line."""
         what = "runs outside run_with_batch_context(): no batching, no cache."
         warn_once(f"{operation} at {{place}} {what}", BatchContextWarning, self._seen)
-
-
-def warn_once(text: str, category: type[Warning], seen: set[tuple[str, int]]) -> None:
-    """Warns about the line of the program that calls the library, once for each line.
-
-    Args:
-        text: the warning, with ``{place}`` where the file and line stand.
-        category: its class.
-        seen: the lines that were warned about; this one is added.
-    """
-    filename, line = calling_line()
-    if (filename, line) in seen:
-        return
-    seen.add((filename, line))
-    place = f"{filename}:{line}"
-    warnings.warn_explicit(text.replace("{place}", place), category, filename, line, source=None)
 
 
 EVENT_LOOP_WORDS = ("warn", "raise", "allow")
@@ -130,19 +109,6 @@ def event_loop_rule(value: object, source: str) -> OnEventLoop:
             field="on_event_loop",
         )
     return OnEventLoop(str(word))
-
-
-def calling_line() -> tuple[str, int]:
-    """File and line of the innermost frame that is not this library's."""
-    frame = sys._getframe(1)
-    while frame.f_back is not None and _is_ours(frame.f_code.co_filename):
-        frame = frame.f_back
-    return frame.f_code.co_filename, frame.f_lineno
-
-
-@lru_cache(maxsize=1000)
-def _is_ours(filename: str) -> bool:
-    return filename.startswith((_PACKAGE, "<attrs generated", "<dynamo_bao", contextlib.__file__))
 
 
 _WORDS = {

@@ -1,9 +1,10 @@
-"""The house holds: import arrows run one way, rooms are small, and boto3 is in one of them."""
+"""The architecture holds: rooms import in one direction, files and functions are small, boto3 is in one module."""
 
 from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -12,307 +13,61 @@ import dynamo_bao
 
 ROOT = Path(dynamo_bao.__file__).parent
 LONGEST_FUNCTION = 45
-LONGEST_ROOM = 700
+LONGEST_FILE = 700
 LOADED_LATE = "dynamodb.rows"
-"""The module that is made of a compiled one, for which nobody should wait before there are replies."""
+"""The module that needs a compiled one, for which no program should wait before there are replies."""
 
-# Every module, lowest first. A module imports only from modules above it in this list.
-LEVELS: tuple[tuple[str, tuple[str, ...]], ...] = (
-    (
-        "words and facts",
-        (
-            "_compat",
-            "errors",
-            "_log_fields",
-            "_foreign_errors",
-            "dynamodb",
-            "dynamodb.service",
-            "_runtime",
-            "dynamodb.capacity",
-            "dynamodb.numbers",
-            "fields.ulids",
-            "dynamodb.document_diff",
-            "dynamodb.rows",
-            "dynamodb.items",
-        ),
+# Every room, lowest first. A room imports only from itself and from rooms above it in this list. A room is a folder,
+# or some modules at the top of the package.
+ROOMS: dict[str, tuple[str, ...]] = {
+    "ground": (
+        "errors",
+        "_compat",
+        "_runtime",
+        "_foreign_errors",
+        "_log_fields",
+        "_call_site",
+        "config",
+        "policy",
     ),
-    ("settings", ("config", "policy", "reads", "reads.cursors", "mapping", "mapping.search_text")),
-    (
-        "expressions as values",
-        (
-            "dynamodb.expressions",
-            "dynamodb.expressions.paths",
-            "dynamodb.expressions.conditions",
-            "dynamodb.expressions.update_values",
-            "dynamodb.expressions.parser",
-            "dynamodb.expressions.renderer",
-            "dynamodb.expressions.updates",
-        ),
+    "dynamodb": ("dynamodb",),
+    "fields": ("fields",),
+    "mapping": ("mapping",),
+    "session": ("session",),
+    "reads": ("reads",),
+    "writes": ("writes",),
+    "models": ("models",),
+    "modelfiles": ("modelfiles",),
+    "maintenance": ("maintenance",),
+    "web": ("web",),
+    "integrations": ("wsgi", "flask", "django", "celery", "otel"),
+    "testing": ("testing",),
+    "cli": ("cli", "__main__"),
+    "public names": ("", "codegen", "diagrams", "upkeep"),
+}
+ORDER = {room: number for number, room in enumerate(ROOMS)}
+STRANGERS = [
+    ("reads", "writes"),  # a model brings them together
+    ("modelfiles", "maintenance"),
+    ("modelfiles", "web"),
+    ("maintenance", "web"),
+    ("testing", "integrations"),
+]
+"""Pairs of rooms that do not import each other, though one of them stands above the other."""
+
+# Inside a room the order matters where a part has to be usable without the others.
+INSIDE = {
+    "dynamodb": (
+        "dynamodb.service",
+        "dynamodb.expressions",
+        "dynamodb.transport",
+        "dynamodb.table",
+        "dynamodb.table_admin",
     ),
-    (
-        "keys and fields",
-        (
-            "dynamodb.keys",
-            "fields.base",
-            "fields.text",
-            "fields.numeric",
-            "fields.datetimes",
-            "fields.calendar",
-            "fields.inference",
-            "fields.documents",
-            "fields.sets",
-            "fields.containers",
-            "fields.nested",
-            "fields",
-        ),
-    ),
-    (
-        "requests",
-        (
-            "dynamodb.transport",
-            "dynamodb.transport.messages",
-            "dynamodb.transport.error_mapping",
-            "dynamodb.transport.integrity",
-            "dynamodb.transport.bulkhead",
-            "dynamodb.transport.key_ranges",
-            "dynamodb.transport.reply_check",
-            "dynamodb.transport.backoff",
-            "dynamodb.transport.retry",
-            "dynamodb.transport.embedded_comparisons",
-            "dynamodb.transport.embedded",
-            "dynamodb.transport.http",
-            "dynamodb.transport.sigv4",
-            "dynamodb.transport.tls",
-            "dynamodb.transport.botocore_http",
-            "dynamodb.transport.botocore",
-            "dynamodb.transport.event_hooks",
-            "dynamodb.transport.static_endpoint",
-            "dynamodb.transport.direct",
-            "dynamodb.transport.factory",
-            "dynamodb.transport.batch_get",
-            "dynamodb.transport.batch_write",
-        ),
-    ),
-    (
-        "a model, compiled",
-        (
-            "dynamodb.thread_pool",
-            "dynamodb.table",
-            "mapping.codec",
-            "mapping.json_encoder",
-            "mapping.identity",
-            "mapping.key_schema",
-            "mapping.schema",
-            "mapping.snapshots",
-            "mapping.row_types",
-            "mapping.declarations",
-            "mapping.definition",
-            "mapping.field_paths",
-            "session.peer_groups",
-            "session.state",
-            "session.hydration",
-            "session.peers",
-            "writes.shared_state",
-            "session.lazy",
-        ),
-    ),
-    (
-        "writes, planned",
-        (
-            "writes",
-            "writes.actions",
-            "writes.document_changes",
-            "writes.plans",
-            "writes.executor",
-            "writes.transaction_errors",
-            "writes.transaction_plan",
-            "writes.transact",
-        ),
-    ),
-    (
-        "unit of work",
-        (
-            "session",
-            "session.execution_context",
-            "session.bindings",
-            "session.ownership",
-            "session.identity_map",
-            "session.unit_of_work",
-            "session.pending_lookups",
-            "session.stats",
-            "session.partitions",
-            "session.instances",
-            "session.pending_queries",
-            "session.rounds",
-            "session.trace",
-            "session.flush",
-            "session.session",
-        ),
-    ),
-    ("where code runs", ("session.tenancy", "session.context", "session.requests", "session.scope")),
-    (
-        "what is asked of a model",
-        (
-            "reads.get_item",
-            "reads.eager_loading",
-            "reads.key_conditions",
-            "reads.query",
-            "reads.query_result",
-            "writes.hooks",
-            "writes.changes",
-            "writes.update_by_key",
-            "writes.partial_changes",
-            "writes.invalidation",
-            "writes.change_factory",
-            "writes.merge",
-            "writes.bulk_insert",
-            "writes.commit",
-            "models",
-            "models.repository_writes",
-            "models.unique_constraints",
-            "reads.bucket_reader",
-            "reads.iteration",
-            "reads.search_cost",
-            "reads.search",
-            "models.all_items",
-            "models.repository",
-            "models.registry",
-            "models.relationships",
-            "models.indexes",
-            "models.transaction",
-        ),
-    ),
-    (
-        "models",
-        (
-            "models.class_builder",
-            "models.copying",
-            "models.constructor",
-            "models.assignment",
-            "models.descriptors",
-            "models.model",
-        ),
-    ),
-    (
-        "connecting",
-        (
-            "models.manager_options",
-            "dynamodb.table_definition",
-            "dynamodb.table_admin",
-            "models.relation_checks",
-            "models.manager",
-            "otel",
-        ),
-    ),
-    (
-        "maintenance",
-        (
-            "maintenance",
-            "maintenance.progress",
-            "maintenance.scanners",
-            "maintenance.count",
-            "maintenance.progress_file",
-            "maintenance.json_lines",
-            "maintenance.export",
-            "maintenance.line_reader",
-            "maintenance.import_items",
-            "maintenance.item_check",
-            "maintenance.repair",
-            "maintenance.attribute_check",
-            "maintenance.check",
-            "maintenance.reindex",
-            "maintenance.table_check",
-        ),
-    ),
-    (
-        "model files",
-        (
-            "modelfiles",
-            "modelfiles.naming",
-            "modelfiles.yaml_nodes",
-            "modelfiles.field_types",
-            "modelfiles.custom_fields",
-            "modelfiles.description",
-            "modelfiles.section",
-            "modelfiles.field_reader",
-            "modelfiles.model_reader",
-            "modelfiles.members",
-            "modelfiles.reader",
-            "modelfiles.loader",
-            "modelfiles.codegen.formatter",
-            "modelfiles.codegen.imports",
-            "modelfiles.codegen.source",
-            "modelfiles.codegen.package_writer",
-            "modelfiles.codegen.watcher",
-            "modelfiles.codegen",
-        ),
-    ),
-    (
-        "where programs run",
-        (
-            "web",
-            "web.request_session",
-            "web.tenants",
-            "web.request_log",
-            "web.trace_page",
-            "web.service",
-            "wsgi",
-            "web.flask_cli",
-            "flask",
-            "django",
-            "celery",
-        ),
-    ),
-    (
-        "the rim",
-        (
-            "testing.recording",
-            "testing.faults",
-            "testing.round_trips",
-            "testing.engines",
-            "testing",
-            "testing.pytest_plugin",
-            "",
-        ),
-    ),
-    (
-        "maintenance",
-        (
-            "cli.diagrams.outline",
-            "cli.diagrams.text",
-            "cli.diagrams.mermaid",
-            "cli.diagrams.placement",
-            "cli.diagrams.svg",
-            "cli.diagrams",
-        ),
-    ),
-    (
-        "command line",
-        (
-            "cli",
-            "cli.console",
-            "cli.model_sources",
-            "cli.connection",
-            "cli.tables",
-            "cli.init",
-            "cli.models",
-            "cli.shell",
-            "cli.completion",
-            "cli.codegen",
-            "cli.input_files",
-            "cli.findings",
-            "cli.progress",
-            "cli.data",
-            "cli.doctor",
-            "cli.main",
-            "codegen",
-            "upkeep",
-            "diagrams",
-            "__main__",
-        ),
-    ),
-)
-ORDER = {module: place for place, module in enumerate(m for _, modules in LEVELS for m in modules)}
+    "session": ("session.state", "session.session", "session.context", "session.scope"),
+    "modelfiles": ("modelfiles.reader", "modelfiles.codegen"),
+}
+"""Modules or folders of which each imports none of those that follow it."""
 
 
 def modules() -> Iterator[tuple[str, Path]]:
@@ -327,26 +82,93 @@ MODULES = dict(modules())
 TREES = {module: ast.parse(path.read_text()) for module, path in MODULES.items()}
 
 
+def room_of(module: str) -> str:
+    top = module.split(".")[0]
+    return next(room for room, parts in ROOMS.items() if top in parts)
+
+
 def own_imports(tree: ast.AST) -> Iterator[tuple[str, ast.stmt]]:
+    """The package's own modules that a tree imports, a module by its own name also where it is taken from a folder."""
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "dynamo_bao":
-            yield node.module.removeprefix("dynamo_bao").lstrip("."), node
+            base = node.module.removeprefix("dynamo_bao").lstrip(".")
+            for alias in node.names:
+                inner = f"{base}.{alias.name}".lstrip(".")
+                yield (inner if inner in MODULES else base), node
         if isinstance(node, ast.Import):
             for alias in node.names:
                 if alias.name.split(".")[0] == "dynamo_bao":
                     yield alias.name.removeprefix("dynamo_bao").lstrip("."), node
 
 
-def test_the_table_lists_every_module() -> None:
-    """No module is missing from the table, and none is in it that does not exist."""
-    assert set(ORDER) == set(MODULES)
+def test_every_module_is_in_a_room() -> None:
+    """Each module at the top belongs to one room, and no room names what does not exist."""
+    tops = {module.split(".")[0] for module in MODULES}
+    assert tops == {part for parts in ROOMS.values() for part in parts}
 
 
 @pytest.mark.parametrize("module", MODULES)
-def test_imports_point_down(module: str) -> None:
-    """Each module imports only what stands before it in the table."""
-    upward = [imported for imported, _ in own_imports(TREES[module]) if ORDER[imported] >= ORDER[module]]
-    assert upward == []
+def test_rooms_import_only_rooms_before_them(module: str) -> None:
+    """The arrows between rooms run one way."""
+    room = room_of(module)
+    upward = {
+        imported for imported, _ in own_imports(TREES[module]) if ORDER[room_of(imported)] > ORDER[room]
+    }
+    assert upward == set()
+
+
+@pytest.mark.parametrize(("one", "other"), STRANGERS, ids=str)
+def test_some_rooms_do_not_know_each_other(one: str, other: str) -> None:
+    """A read works without the code of writes, and so on."""
+    between = {
+        (module, imported)
+        for module, tree in TREES.items()
+        for imported, _ in own_imports(tree)
+        if {room_of(module), room_of(imported)} == {one, other}
+    }
+    assert between == set()
+
+
+@pytest.mark.parametrize(("room", "parts"), INSIDE.items(), ids=INSIDE)
+def test_parts_of_a_room_are_in_order(room: str, parts: tuple[str, ...]) -> None:
+    """Where the inside of a room has an order, its lower parts do not import higher ones."""
+
+    def number_of(module: str) -> int | None:
+        steps = module.split(".")
+        names = {".".join(steps[:count]) for count in range(1, len(steps) + 1)}
+        return next((number for number, part in enumerate(parts) if part in names), None)
+
+    upward = {
+        (module, imported)
+        for module, tree in TREES.items()
+        for imported, _ in own_imports(tree)
+        if (lower := number_of(module)) is not None
+        and (higher := number_of(imported)) is not None
+        and higher > lower
+    }
+    assert upward == set()
+
+
+def test_no_modules_import_each_other() -> None:
+    """There is no cycle of modules, inside rooms either."""
+    graph = {
+        module: {imported for imported, _ in own_imports(tree)} - {module} for module, tree in TREES.items()
+    }
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail(" -> ".join(error.args[1]))
+
+
+def test_folders_hold_no_code() -> None:
+    """A folder is imported with each of its modules, so what it costs, every program pays."""
+    public = {"", "fields", "testing", "modelfiles", "modelfiles.codegen", "cli.diagrams"}
+    heavy = {
+        module
+        for module, path in MODULES.items()
+        if path.name == "__init__.py" and module not in public and len(TREES[module].body) > 1
+    }
+    assert heavy == set()
 
 
 @pytest.mark.parametrize("module", MODULES)
@@ -359,26 +181,22 @@ def test_own_imports_stand_at_the_top(module: str) -> None:
 
 def test_nothing_inside_imports_the_facade() -> None:
     """The package's own front is for its users."""
-    inside = [
-        module
-        for module, tree in TREES.items()
-        if module and any(name == "" for name, _ in own_imports(tree))
-    ]
+    inside = [module for module, tree in TREES.items() if any(name == "" for name, _ in own_imports(tree))]
     assert inside == []
 
 
 def test_boto3_and_botocore_are_in_one_room() -> None:
     """Only the wire over boto3 imports it, and only inside functions."""
-    found = set()
+    importers = set()
     for module, tree in TREES.items():
         for node in ast.walk(tree):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             if isinstance(node, ast.ImportFrom):
                 names = [node.module or ""]
             if any(name.split(".")[0] in ("boto3", "botocore") for name in names):
-                found.add(module)
+                importers.add(module)
                 assert node not in tree.body
-    assert found == {"dynamodb.transport.botocore"}
+    assert importers == {"dynamodb.transport.botocore"}
 
 
 def test_only_the_transports_clock_sleeps() -> None:
@@ -416,10 +234,10 @@ def test_the_longest_function_fits_a_screen() -> None:
     assert long == {}
 
 
-def test_rooms_stay_small() -> None:
+def test_files_stay_small() -> None:
     """A file has one reason to exist, and fits it."""
     large = {module: len(path.read_text().splitlines()) for module, path in MODULES.items()}
-    assert {module: lines for module, lines in large.items() if lines > LONGEST_ROOM} == {}
+    assert {module: lines for module, lines in large.items() if lines > LONGEST_FILE} == {}
 
 
 def test_no_lumber_rooms() -> None:

@@ -6,7 +6,8 @@ from collections.abc import Collection, Iterable
 from itertools import chain
 from typing import Any
 
-from dynamo_bao.dynamodb.service import PK, SK, Item
+from dynamo_bao.dynamodb.layout import PK, SK
+from dynamo_bao.dynamodb.service import Item
 
 Stored = Any
 """An item, or what stands for one: a row (`dynamo_bao.dynamodb.rows`), or its JSON as `bytes` (`dynamo_bao.mapping.json_encoder`)."""

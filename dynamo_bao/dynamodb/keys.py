@@ -11,7 +11,8 @@ import re
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from dynamo_bao.dynamodb.service import MAX_PARTITION_KEY_BYTES, MAX_SORT_KEY_BYTES, PK, SK, AttributeValue
+from dynamo_bao.dynamodb.layout import PK, SK
+from dynamo_bao.dynamodb.service import MAX_PARTITION_KEY_BYTES, MAX_SORT_KEY_BYTES, AttributeValue
 from dynamo_bao.errors import ConfigurationError, TenantError, ValidationError
 
 named: Any = tuple.__new__

@@ -20,6 +20,7 @@ from typing import Any, TypedDict
 import msgspec
 
 from dynamo_bao._foreign_errors import is_foreign
+from dynamo_bao.dynamodb.layout import slot_of
 from dynamo_bao.dynamodb.numbers import parse_integer, parse_number
 from dynamo_bao.dynamodb.service import (
     BATCH_GET_ITEM,
@@ -29,7 +30,6 @@ from dynamo_bao.dynamodb.service import (
     UPDATE_ITEM,
     AttributeValue,
     Item,
-    slot_of,
 )
 
 MOST_PASSED_OVER = 256

@@ -9,12 +9,12 @@ from typing import Any, Final
 from attrs import frozen
 
 from dynamo_bao._log_fields import log_fields
+from dynamo_bao.dynamodb.layout import TTL
 from dynamo_bao.dynamodb.service import (
     CREATE_TABLE,
     DELETE_TABLE,
     DESCRIBE_TABLE,
     DESCRIBE_TIME_TO_LIVE,
-    TTL,
     UPDATE_TABLE,
     UPDATE_TIME_TO_LIVE,
 )

@@ -7,10 +7,11 @@ from typing import Any, Final
 
 from attrs import frozen
 
-from dynamo_bao.dynamodb.service import (
+from dynamo_bao.dynamodb.layout import (
     INDEX_IDS,
     ITER_INDEX,
     ITER_PK,
+    ITER_SEARCH_INDEX,
     ITER_SK,
     PK,
     SEARCH_TEXT,
@@ -18,7 +19,6 @@ from dynamo_bao.dynamodb.service import (
     TTL,
     index_key_names,
 )
-from dynamo_bao.mapping.search_text import ITER_SEARCH_INDEX
 
 ACTIVE: Final = "ACTIVE"
 

@@ -10,7 +10,8 @@ from typing import Any
 from attrs import Factory, define, evolve, frozen
 
 from dynamo_bao.dynamodb.keys import Key, place_of
-from dynamo_bao.dynamodb.service import PK, Item
+from dynamo_bao.dynamodb.layout import PK
+from dynamo_bao.dynamodb.service import Item
 from dynamo_bao.dynamodb.table import Database
 from dynamo_bao.dynamodb.thread_pool import Pool
 from dynamo_bao.errors import BaoError

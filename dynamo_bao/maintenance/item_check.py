@@ -11,7 +11,8 @@ from dynamo_bao._foreign_errors import require_data_error
 from dynamo_bao.dynamodb.document_diff import same_stored
 from dynamo_bao.dynamodb.expressions.conditions import Attribute, Compare, Condition, Exists, Negation, all_of
 from dynamo_bao.dynamodb.keys import Key, Place, place_of
-from dynamo_bao.dynamodb.service import DERIVED, ITER_PK, ITER_SK, PK, SEARCH_TEXT, SK, AttributeValue, Item
+from dynamo_bao.dynamodb.layout import DERIVED, ITER_PK, ITER_SK, PK, SEARCH_TEXT, SK
+from dynamo_bao.dynamodb.service import AttributeValue, Item
 from dynamo_bao.errors import BaoError, ConfigurationError, ValidationError
 from dynamo_bao.maintenance.progress import Finding
 from dynamo_bao.mapping.identity import Identity

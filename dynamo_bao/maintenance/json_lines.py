@@ -16,8 +16,9 @@ from decimal import Decimal
 from typing import Any, Final
 
 from dynamo_bao.dynamodb.keys import place_of, tenant_mark
+from dynamo_bao.dynamodb.layout import DERIVED, PK, SK
 from dynamo_bao.dynamodb.numbers import number_fault, number_text
-from dynamo_bao.dynamodb.service import DERIVED, PK, SK, AttributeValue, Item
+from dynamo_bao.dynamodb.service import AttributeValue, Item
 from dynamo_bao.fields.base import Field
 from dynamo_bao.fields.sets import SET_CODES, SetField
 from dynamo_bao.fields.text import BinaryField

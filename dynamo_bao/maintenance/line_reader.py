@@ -8,7 +8,8 @@ from typing import Any, BinaryIO, Final
 from attrs import NOTHING, field, frozen
 
 from dynamo_bao._foreign_errors import require_data_error
-from dynamo_bao.dynamodb.service import DERIVED, PK, SK, AttributeValue, Item
+from dynamo_bao.dynamodb.layout import DERIVED, PK, SK
+from dynamo_bao.dynamodb.service import AttributeValue, Item
 from dynamo_bao.errors import UnknownFieldError, ValidationError, suggestion
 from dynamo_bao.fields.base import Field
 from dynamo_bao.fields.documents import from_document

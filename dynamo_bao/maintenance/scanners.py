@@ -10,7 +10,8 @@ from typing import Any, Final, Protocol
 from attrs import frozen
 
 from dynamo_bao.dynamodb.keys import Key, place_of, tenant_mark
-from dynamo_bao.dynamodb.service import ITER_INDEX, MAX_BATCH_GET_KEYS, PK, QUERY, SCAN, SK, Item
+from dynamo_bao.dynamodb.layout import ITER_INDEX, PK, SK
+from dynamo_bao.dynamodb.service import MAX_BATCH_GET_KEYS, QUERY, SCAN, Item
 from dynamo_bao.dynamodb.table import Database
 from dynamo_bao.dynamodb.table_admin import describe_table
 from dynamo_bao.dynamodb.thread_pool import Pool

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from dynamo_bao.dynamodb.service import DERIVED, ITER_INDEX, PK, SK
+from dynamo_bao.dynamodb.layout import DERIVED, ITER_INDEX, ITER_SEARCH_INDEX, PK, SK
 from dynamo_bao.dynamodb.table import Database
 from dynamo_bao.dynamodb.table_admin import describe_table, describe_ttl
 from dynamo_bao.dynamodb.table_definition import (
@@ -19,7 +19,6 @@ from dynamo_bao.dynamodb.table_definition import (
 from dynamo_bao.fields.datetimes import TtlField
 from dynamo_bao.maintenance.progress import Finding
 from dynamo_bao.mapping.schema import Schema
-from dynamo_bao.mapping.search_text import ITER_SEARCH_INDEX
 from dynamo_bao.models.class_builder import schema_of
 from dynamo_bao.models.registry import source_of
 

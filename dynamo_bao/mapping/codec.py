@@ -16,17 +16,14 @@ from typing import Any, Final
 
 from dynamo_bao._foreign_errors import require_data_error
 from dynamo_bao.dynamodb.items import Stored
+from dynamo_bao.dynamodb.layout import INDEX_IDS, PK, SK, slot_of
 from dynamo_bao.dynamodb.numbers import float_text, number_text, parse_integer
 from dynamo_bao.dynamodb.service import (
-    INDEX_IDS,
     MAX_ITEM_BYTES,
     MAX_PARTITION_KEY_BYTES,
     MAX_SORT_KEY_BYTES,
-    PK,
-    SK,
     AttributeValue,
     Item,
-    slot_of,
 )
 from dynamo_bao.errors import BaoError, DataFormatError, ValidationError
 from dynamo_bao.fields.base import Field

@@ -10,8 +10,9 @@ from typing import Any, ClassVar
 
 from attrs import NOTHING, define, frozen
 
+from dynamo_bao._call_site import warn_once
 from dynamo_bao.dynamodb.keys import checked_prefix, is_uneven
-from dynamo_bao.dynamodb.service import CONSTRAINT_IDS, INDEX_IDS
+from dynamo_bao.dynamodb.layout import CONSTRAINT_IDS, INDEX_IDS
 from dynamo_bao.errors import ConfigurationError, ConfigurationWarning, ValidationError, suggestion
 from dynamo_bao.fields.base import Field
 from dynamo_bao.fields.inference import field_for, is_union, resolved, shown, without_none
@@ -27,7 +28,6 @@ from dynamo_bao.mapping.declarations import (
 from dynamo_bao.mapping.key_schema import ConstraintShape, IndexShape, ModelPrefix, Part, PrimaryShape
 from dynamo_bao.mapping.schema import Schema
 from dynamo_bao.mapping.search_text import SearchConfig
-from dynamo_bao.policy import warn_once
 
 KEY_FORMATS = ("native", "dynamo-bao")
 ATTRIBUTE_STYLES = ("as_is", "camel")

@@ -13,7 +13,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from dynamo_bao.dynamodb.items import needs_escapes
-from dynamo_bao.dynamodb.service import MAX_ITEM_BYTES, PK, SK, Item
+from dynamo_bao.dynamodb.layout import PK, SK
+from dynamo_bao.dynamodb.service import MAX_ITEM_BYTES, Item
 from dynamo_bao.fields.base import Field
 from dynamo_bao.mapping.codec import KEYS_BYTES, NAMES, acceptable, compiled, encodes_by_source
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from dynamo_bao.dynamodb.service import PK, SK
+from dynamo_bao.dynamodb.layout import PK, SK
 from dynamo_bao.dynamodb.transport.messages import RowParser
 from dynamo_bao.mapping.codec import row_attributes
 from dynamo_bao.mapping.schema import Schema

@@ -23,8 +23,9 @@ from dynamo_bao.dynamodb.keys import (
     sort_text,
     tenant_mark,
 )
+from dynamo_bao.dynamodb.layout import ITER_PK, ITER_SK, PK, SEARCH_TEXT, SK
 from dynamo_bao.dynamodb.numbers import number_text
-from dynamo_bao.dynamodb.service import ITER_PK, ITER_SK, PK, SEARCH_TEXT, SK, AttributeValue, Item
+from dynamo_bao.dynamodb.service import AttributeValue, Item
 from dynamo_bao.errors import ConfigurationError, DataFormatError, QueryError, ValidationError, suggestion
 from dynamo_bao.fields.base import Field
 from dynamo_bao.fields.documents import JsonField, plain, to_document

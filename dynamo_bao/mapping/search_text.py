@@ -30,7 +30,6 @@ from attrs import evolve, field, frozen
 
 from dynamo_bao.errors import ConfigurationError, reject_unknown, suggestion
 
-ITER_SEARCH_INDEX: Final = "iter_search_index"
 OPERATORS: Final = ("$and", "$or")
 _OPTIONS: Final = ("fields", "case_sensitive", "min_term_length", "dedupe", "normalise")
 LOWER: Final = "lower"

@@ -8,7 +8,7 @@ from typing import Any
 
 from attrs import define, field
 
-from dynamo_bao.dynamodb.service import CONSTRAINT_IDS, INDEX_IDS
+from dynamo_bao.dynamodb.layout import CONSTRAINT_IDS, INDEX_IDS
 from dynamo_bao.errors import ConfigurationError, suggestion
 from dynamo_bao.fields.text import RelatedField, StringField, UlidField
 from dynamo_bao.mapping.declarations import KeyPart

@@ -12,6 +12,7 @@ from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Any, TypeVar
 
+from dynamo_bao._call_site import calling_line
 from dynamo_bao._log_fields import log_fields
 from dynamo_bao.config import DEFAULT_TABLE, NO_TABLE, Settings, load_settings
 from dynamo_bao.dynamodb.table import DEADLINE_SECONDS, MAX_CONCURRENCY, Database, checked_throttled_calls
@@ -60,7 +61,7 @@ from dynamo_bao.models.registry import (
 from dynamo_bao.models.relation_checks import check_relations
 from dynamo_bao.models.relationships import mapped_method, mapped_name, parent_query_name, query_method
 from dynamo_bao.models.repository import Repository
-from dynamo_bao.policy import OnEventLoop, Policy, calling_line, event_loop_rule
+from dynamo_bao.policy import OnEventLoop, Policy, event_loop_rule
 from dynamo_bao.reads.cursors import secret_of
 from dynamo_bao.session.bindings import MANAGER, Block, Entry
 from dynamo_bao.session.rounds import Round, SentRequest

@@ -9,7 +9,8 @@ from typing import Any
 from attrs import Factory, define, frozen
 
 from dynamo_bao.dynamodb.keys import Key
-from dynamo_bao.dynamodb.service import ITER_INDEX, ITER_PK, ITER_SK, PK, QUERY, SK, Item
+from dynamo_bao.dynamodb.layout import ITER_INDEX, ITER_PK, ITER_SK, PK, SK
+from dynamo_bao.dynamodb.service import QUERY, Item
 from dynamo_bao.dynamodb.transport.messages import Reply, Request
 from dynamo_bao.errors import (
     ConfigurationError,

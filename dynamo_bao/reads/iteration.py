@@ -10,10 +10,9 @@ from typing import Any, Generic, TypedDict, TypeVar
 from dynamo_bao.dynamodb.expressions.conditions import AllOf, AnyOf, Condition, Negation
 from dynamo_bao.dynamodb.expressions.parser import condition_from
 from dynamo_bao.dynamodb.expressions.renderer import Placeholders, render_condition
-from dynamo_bao.dynamodb.service import ITER_INDEX, ITER_SK, SEARCH_TEXT
+from dynamo_bao.dynamodb.layout import ITER_INDEX, ITER_SEARCH_INDEX, ITER_SK, SEARCH_TEXT
 from dynamo_bao.errors import ConfigurationError, QueryError
 from dynamo_bao.mapping.schema import Schema
-from dynamo_bao.mapping.search_text import ITER_SEARCH_INDEX
 from dynamo_bao.reads.bucket_reader import Page, Walk
 from dynamo_bao.reads.cursors import seal, unseal
 from dynamo_bao.session.hydration import UnknownRow, reached

@@ -16,7 +16,7 @@ from dynamo_bao.dynamodb.expressions.conditions import (
     all_of,
 )
 from dynamo_bao.dynamodb.expressions.parser import OperandError, condition_from, equality, plain_operand
-from dynamo_bao.dynamodb.service import PK, SK
+from dynamo_bao.dynamodb.layout import PK, SK
 from dynamo_bao.errors import QueryError, ValidationError
 from dynamo_bao.mapping.key_schema import MODEL_PREFIX, IndexShape, Part, PrimaryShape
 from dynamo_bao.session.state import Home

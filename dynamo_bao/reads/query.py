@@ -14,7 +14,8 @@ from dynamo_bao.dynamodb.expressions.conditions import AllOf, Condition, all_of
 from dynamo_bao.dynamodb.expressions.parser import condition_from
 from dynamo_bao.dynamodb.expressions.renderer import Placeholders, render_condition
 from dynamo_bao.dynamodb.items import Stored, plain_item
-from dynamo_bao.dynamodb.service import PK, QUERY, SK, Item, index_key_names
+from dynamo_bao.dynamodb.layout import PK, SK, index_key_names
+from dynamo_bao.dynamodb.service import QUERY, Item
 from dynamo_bao.dynamodb.transport.messages import Request
 from dynamo_bao.errors import QueryError, suggestion
 from dynamo_bao.mapping.key_schema import IndexShape, PrimaryShape

@@ -18,7 +18,8 @@ from attrs import asdict, frozen
 
 from dynamo_bao.dynamodb.expressions.conditions import Attribute, Condition, Contains, all_of, any_of
 from dynamo_bao.dynamodb.expressions.parser import condition_from
-from dynamo_bao.dynamodb.service import SEARCH_TEXT, Item
+from dynamo_bao.dynamodb.layout import SEARCH_TEXT
+from dynamo_bao.dynamodb.service import Item
 from dynamo_bao.errors import ConfigurationError, QueryError
 from dynamo_bao.mapping.identity import Identity
 from dynamo_bao.mapping.schema import Schema

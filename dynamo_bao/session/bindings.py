@@ -18,9 +18,9 @@ from functools import cache, partial
 from types import TracebackType
 from typing import Any, Generic, ParamSpec, TypeVar
 
+from dynamo_bao._call_site import calling_line
 from dynamo_bao._runtime import current_task, is_event_loop_running, is_in_notebook
 from dynamo_bao.errors import BatchContextWarning, ConcurrencyError
-from dynamo_bao.policy import calling_line
 from dynamo_bao.session.execution_context import Owner, current_owner
 
 P = ParamSpec("P")

@@ -13,7 +13,8 @@ from dynamo_bao.dynamodb.capacity import NOTHING_CONSUMED, Capacity
 from dynamo_bao.dynamodb.document_diff import same_stored
 from dynamo_bao.dynamodb.items import Stored, is_row
 from dynamo_bao.dynamodb.keys import Key
-from dynamo_bao.dynamodb.service import PK, SK, Item
+from dynamo_bao.dynamodb.layout import PK, SK
+from dynamo_bao.dynamodb.service import Item
 from dynamo_bao.errors import DataFormatError
 from dynamo_bao.fields.base import Field
 from dynamo_bao.mapping.codec import STATE

@@ -6,10 +6,11 @@ import logging
 from collections import deque
 from collections.abc import Callable, Sequence
 from math import ceil
-from typing import Any, NamedTuple
+from typing import Any
 
 from attrs import Factory, define, field
 
+from dynamo_bao._call_site import Cause, calling_line
 from dynamo_bao._foreign_errors import is_from_signal
 from dynamo_bao._log_fields import log_fields
 from dynamo_bao.dynamodb.capacity import NOTHING_CONSUMED, Capacity
@@ -17,7 +18,6 @@ from dynamo_bao.dynamodb.keys import named
 from dynamo_bao.dynamodb.table import Database, RepeatedWarning
 from dynamo_bao.dynamodb.transport.messages import Clock, FailedRequest, Reply, Request, Throttling, tables_of
 from dynamo_bao.errors import BudgetExceededError, about as naming
-from dynamo_bao.policy import calling_line
 from dynamo_bao.session.bindings import BUDGET, Block, Entry, seen
 from dynamo_bao.session.stats import Stats
 
@@ -29,16 +29,6 @@ NAMED_KEYS = 10
 """How many keys of a request the trace names; the others are only counted."""
 N_PLUS_ONE = 5
 """From how many rounds for a single key or query on, all caused by one line, that line is warned of."""
-
-
-class Cause(NamedTuple):
-    """The line of the program that made a round necessary."""
-
-    file: str
-    line: int
-
-    def __str__(self) -> str:
-        return f"{self.file}:{self.line}"
 
 
 @define(eq=False)

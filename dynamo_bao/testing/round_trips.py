@@ -10,8 +10,9 @@ from typing import TypeVar
 
 from attrs import evolve
 
+from dynamo_bao._call_site import Cause
 from dynamo_bao.errors import ConfigurationError
-from dynamo_bao.session.rounds import Cause, Round, Rounds, watchers
+from dynamo_bao.session.rounds import Round, Rounds, watchers
 from dynamo_bao.session.trace import Trace
 
 Watch = TypeVar("Watch", bound="RoundWatch")

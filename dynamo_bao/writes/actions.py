@@ -20,10 +20,10 @@ from dynamo_bao.dynamodb.expressions.conditions import (
 from dynamo_bao.dynamodb.expressions.renderer import Placeholders, Resolver, render_condition
 from dynamo_bao.dynamodb.expressions.updates import Update
 from dynamo_bao.dynamodb.keys import Key
+from dynamo_bao.dynamodb.layout import PK
 from dynamo_bao.dynamodb.service import (
     DELETE_ITEM,
     MAX_ITEM_BYTES,
-    PK,
     PUT_ITEM,
     TRANSACT_WRITE_ITEMS,
     UPDATE_ITEM,

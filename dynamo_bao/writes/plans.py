@@ -22,7 +22,8 @@ from dynamo_bao.dynamodb.expressions.conditions import (
 )
 from dynamo_bao.dynamodb.expressions.updates import Update
 from dynamo_bao.dynamodb.keys import Key
-from dynamo_bao.dynamodb.service import DERIVED, SEARCH_TEXT, AttributeValue, Item
+from dynamo_bao.dynamodb.layout import DERIVED, SEARCH_TEXT
+from dynamo_bao.dynamodb.service import AttributeValue, Item
 from dynamo_bao.errors import DataFormatError
 from dynamo_bao.fields.base import Field
 from dynamo_bao.fields.numeric import CounterField

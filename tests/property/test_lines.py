@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from dynamo_bao import CreateDateField, Model, PrimaryKey, StringField, ValidationError
+from dynamo_bao.dynamodb.layout import DERIVED, PK, SK
 from dynamo_bao.dynamodb.numbers import number_fault
-from dynamo_bao.dynamodb.service import DERIVED, PK, SK
 from dynamo_bao.maintenance.json_lines import Number, field_json, field_typed, line_of, parse_line
 from dynamo_bao.maintenance.line_reader import Text, read_line
 from tests.property.test_stored_values import Everything

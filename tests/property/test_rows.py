@@ -13,8 +13,8 @@ from dynamo_bao import IntegerField, Model, PrimaryKey, StringField
 from dynamo_bao.dynamodb.capacity import Capacity
 from dynamo_bao.dynamodb.items import json_list, plain_item, plain_members, spelled_keys
 from dynamo_bao.dynamodb.keys import Key
+from dynamo_bao.dynamodb.layout import PK, SK, slot_of
 from dynamo_bao.dynamodb.rows import MOST_PASSED_OVER, RowType
-from dynamo_bao.dynamodb.service import PK, SK, slot_of
 from dynamo_bao.dynamodb.transport.integrity import parse_reply
 from dynamo_bao.dynamodb.transport.messages import Reply, Request
 from dynamo_bao.mapping.codec import STATE

@@ -32,7 +32,7 @@ from dynamo_bao import (
     UuidField,
     ValidationError,
 )
-from dynamo_bao.dynamodb.service import PK, SK
+from dynamo_bao.dynamodb.layout import PK, SK
 from dynamo_bao.models.class_builder import schema_of
 from tests.support.values import DOCUMENTS, SCALARS, TEXTS, VALUES, Box, Colour, types_of
 

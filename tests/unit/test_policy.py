@@ -15,7 +15,8 @@ from dynamo_bao import (
     RequireContext,
     WarnOutside,
 )
-from dynamo_bao.policy import calling_line, policy_from_setting
+from dynamo_bao._call_site import calling_line
+from dynamo_bao.policy import policy_from_setting
 
 HERE = __file__
 

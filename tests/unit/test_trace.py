@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from dynamo_bao._call_site import Cause
 from dynamo_bao.dynamodb.capacity import Capacity
 from dynamo_bao.dynamodb.transport.messages import (
     Attempts,
@@ -17,7 +18,7 @@ from dynamo_bao.dynamodb.transport.messages import (
     Throttling,
     with_attempts,
 )
-from dynamo_bao.session.rounds import Cause, Round, SentRequest
+from dynamo_bao.session.rounds import Round, SentRequest
 from dynamo_bao.session.stats import Stats
 from dynamo_bao.session.trace import Trace, described
 

@@ -16,7 +16,7 @@ from dynamo_bao import (
     ThrottledError,
     TransactionError,
 )
-from dynamo_bao.dynamodb import service as service_module
+from dynamo_bao.dynamodb import layout, service as service_module
 from dynamo_bao.dynamodb.transport.error_mapping import (
     MENDS,
     THROTTLING,
@@ -212,20 +212,20 @@ def test_limits_that_only_the_manual_states() -> None:
 
 def test_the_table_s_own_names() -> None:
     """Those of the table format."""
-    assert (service_module.PK, service_module.SK, service_module.ITER_PK, service_module.ITER_SK) == (
+    assert (layout.PK, layout.SK, layout.ITER_PK, layout.ITER_SK) == (
         "_pk",
         "_sk",
         "_iter_pk",
         "_iter_sk",
     )
-    assert (service_module.ITER_INDEX, service_module.SEARCH_TEXT, service_module.TTL) == (
+    assert (layout.ITER_INDEX, layout.SEARCH_TEXT, layout.TTL) == (
         "iter_index",
         "_searchText",
         "ttl",
     )
-    assert service_module.INDEX_IDS == ("gsi1", "gsi2", "gsi3", "gsi4", "gsi5")
-    assert service_module.CONSTRAINT_IDS == ("uc1", "uc2", "uc3")
-    assert service_module.index_key_names("gsi3") == ("_gsi3_pk", "_gsi3_sk")
+    assert layout.INDEX_IDS == ("gsi1", "gsi2", "gsi3", "gsi4", "gsi5")
+    assert layout.CONSTRAINT_IDS == ("uc1", "uc2", "uc3")
+    assert layout.index_key_names("gsi3") == ("_gsi3_pk", "_gsi3_sk")
 
 
 # --- error codes -------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from dynamo_bao import ConfigurationError, Manager, Model, PrimaryKey, TenantContext
-from dynamo_bao.dynamodb.service import ITER_INDEX
+from dynamo_bao.dynamodb.layout import ITER_INDEX
 from dynamo_bao.errors import ServiceError
 from dynamo_bao.maintenance import scanners
 from dynamo_bao.maintenance.count import count_items

@@ -8,12 +8,11 @@ from typing import Any
 
 from attrs import NOTHING, frozen
 
-from dynamo_bao.dynamodb.service import ITER_INDEX
+from dynamo_bao.dynamodb.layout import ITER_INDEX, ITER_SEARCH_INDEX
 from dynamo_bao.fields.base import Field
 from dynamo_bao.fields.text import RelatedField
 from dynamo_bao.mapping.key_schema import IndexShape, Part, PrimaryShape
 from dynamo_bao.mapping.schema import Schema
-from dynamo_bao.mapping.search_text import ITER_SEARCH_INDEX
 from dynamo_bao.models.class_builder import schema_of
 from dynamo_bao.models.relationships import mapped_name, parent_query_name, relation_name
 

@@ -26,7 +26,8 @@ from dynamo_bao.dynamodb.expressions.conditions import (
     too_deep,
 )
 from dynamo_bao.dynamodb.expressions.paths import Steps
-from dynamo_bao.dynamodb.service import MAX_EXPRESSION_BYTES, SEARCH_TEXT, AttributeValue
+from dynamo_bao.dynamodb.layout import SEARCH_TEXT
+from dynamo_bao.dynamodb.service import MAX_EXPRESSION_BYTES, AttributeValue
 from dynamo_bao.errors import QueryError
 
 UserPath = str | Steps

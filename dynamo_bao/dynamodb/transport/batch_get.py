@@ -10,7 +10,8 @@ from attrs import Factory, define, field, frozen
 from dynamo_bao._foreign_errors import is_foreign
 from dynamo_bao.dynamodb.items import Stored, spelled_keys
 from dynamo_bao.dynamodb.keys import Key
-from dynamo_bao.dynamodb.service import BATCH_GET_ITEM, PK, SK
+from dynamo_bao.dynamodb.layout import PK, SK
+from dynamo_bao.dynamodb.service import BATCH_GET_ITEM
 from dynamo_bao.dynamodb.transport.error_mapping import THROTTLING, TRANSIENT
 from dynamo_bao.dynamodb.transport.messages import FailedRequest, Reply, Request, RowParser, Transport
 from dynamo_bao.dynamodb.transport.retry import repeat_unprocessed

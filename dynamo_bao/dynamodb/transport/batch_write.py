@@ -10,7 +10,8 @@ from attrs import Factory, define
 from dynamo_bao._foreign_errors import is_foreign
 from dynamo_bao.dynamodb.items import Stored, json_list
 from dynamo_bao.dynamodb.keys import Key
-from dynamo_bao.dynamodb.service import BATCH_WRITE_ITEM, MAX_BATCH_WRITE_ITEMS, PK, SK
+from dynamo_bao.dynamodb.layout import PK, SK
+from dynamo_bao.dynamodb.service import BATCH_WRITE_ITEM, MAX_BATCH_WRITE_ITEMS
 from dynamo_bao.dynamodb.transport.batch_get import TableKey
 from dynamo_bao.dynamodb.transport.error_mapping import may_be_done
 from dynamo_bao.dynamodb.transport.messages import FailedRequest, Reply, Request, Transport

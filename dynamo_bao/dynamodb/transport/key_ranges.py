@@ -11,7 +11,7 @@ from typing import Any, Final
 from attrs import frozen
 
 from dynamo_bao.dynamodb.items import Stored
-from dynamo_bao.dynamodb.service import PK, slot_of
+from dynamo_bao.dynamodb.layout import PK, slot_of
 
 _PARTITION: Final = re.compile(r"\(?([#\w]+) = (:\w+)(?: AND (.+))?\Z")
 _COMPARED: Final = re.compile(r"\(?([#\w]+) (=|<=|<|>=|>) (:\w+)\)*\Z")

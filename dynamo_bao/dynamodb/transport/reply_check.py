@@ -20,6 +20,7 @@ from functools import partial
 from typing import Any, Final, NoReturn
 
 from dynamo_bao.dynamodb.items import plain_members
+from dynamo_bao.dynamodb.layout import PK, SK
 from dynamo_bao.dynamodb.service import (
     BATCH_GET_ITEM,
     BATCH_WRITE_ITEM,
@@ -29,11 +30,9 @@ from dynamo_bao.dynamodb.service import (
     DESCRIBE_TABLE,
     DESCRIBE_TIME_TO_LIVE,
     GET_ITEM,
-    PK,
     PUT_ITEM,
     QUERY,
     SCAN,
-    SK,
     TRANSACT_WRITE_ITEMS,
     UPDATE_ITEM,
     UPDATE_TABLE,

@@ -1,0 +1,54 @@
+"""The line of the program that calls the library, for warnings, traces and errors.
+
+This module stays at the top of the package: every file in its folder or below is the library's own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import warnings
+from functools import lru_cache
+from typing import NamedTuple
+
+_PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
+
+
+def warn_once(text: str, category: type[Warning], seen: set[tuple[str, int]]) -> None:
+    """Warns about the line of the program that calls the library, once for each line.
+
+    Args:
+        text: the warning, with ``{place}`` where the file and line stand.
+        category: its class.
+        seen: the lines that were warned about; this one is added.
+    """
+    filename, line = calling_line()
+    if (filename, line) in seen:
+        return
+    seen.add((filename, line))
+    place = f"{filename}:{line}"
+    warnings.warn_explicit(text.replace("{place}", place), category, filename, line, source=None)
+
+
+def calling_line() -> tuple[str, int]:
+    """File and line of the innermost frame that is not this library's."""
+    frame = sys._getframe(1)
+    while frame.f_back is not None and _is_ours(frame.f_code.co_filename):
+        frame = frame.f_back
+    return frame.f_code.co_filename, frame.f_lineno
+
+
+@lru_cache(maxsize=1000)
+def _is_ours(filename: str) -> bool:
+    return filename.startswith((_PACKAGE, "<attrs generated", "<dynamo_bao", contextlib.__file__))
+
+
+class Cause(NamedTuple):
+    """The line of the program that made a round necessary."""
+
+    file: str
+    line: int
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}"
