@@ -7,13 +7,13 @@ from collections.abc import Container, Mapping
 from typing import Any
 
 from dynamo_bao.dynamodb.document_diff import is_alike
-from dynamo_bao.errors import suggestion
+from dynamo_bao.errors import ValidationError, suggestion
 from dynamo_bao.fields.base import Field
 from dynamo_bao.fields.documents import DocumentField, JsonField
 from dynamo_bao.mapping.codec import NAMES, STATE, compiled, normal
 from dynamo_bao.models.class_builder import UNCHECKED, Checks, schema_of
 from dynamo_bao.models.constructor import converted
-from dynamo_bao.models.copying import check_key_assignment
+from dynamo_bao.session.state import Status, state_of
 
 _CONTAINERS = frozenset((dict, list))
 
@@ -122,3 +122,17 @@ def _refusal(model: str, name: str, fields: Mapping[str, Field], library: type[A
 def refuse_deletion(model: str, name: str) -> AttributeError:
     """The error for ``del`` of a field."""
     return AttributeError(f"{model}.{name} is a field, which cannot be deleted; assign None.")
+
+
+def check_key_assignment(instance: Any, name: str, value: Any) -> None:
+    """Refuses to change a key field of an instance that is stored."""
+    state = state_of(instance)
+    if state.status is Status.TRANSIENT or instance.__dict__.get(name) == value:
+        return
+    schema = schema_of(type(instance))
+    raise ValidationError(
+        f"{schema.name}.{name} is part of the key of a stored item and cannot be changed; create() a new item "
+        f"and delete() this one.",
+        name,
+        value,
+    )

@@ -22,10 +22,10 @@ from dynamo_bao.mapping.definition import Declared, Options
 from dynamo_bao.mapping.field_paths import FieldPaths
 from dynamo_bao.mapping.schema import Schema
 from dynamo_bao.mapping.search_text import tokenize_search_query
+from dynamo_bao.mapping.snapshots import Handed
 from dynamo_bao.models.assignment import assign, refuse_deletion
 from dynamo_bao.models.class_builder import UNCHECKED, Checks, make_model, schema_of
 from dynamo_bao.models.constructor import constructor_of
-from dynamo_bao.models.copying import comparable, parts_of, rebuild, values_of
 from dynamo_bao.models.descriptors import Create, Delete, repository_for
 from dynamo_bao.models.registry import answers, repository_of
 from dynamo_bao.models.relationships import get_or_load_related, get_related, load_related, related
@@ -34,10 +34,21 @@ from dynamo_bao.reads.query import QueryOptions
 from dynamo_bao.reads.query_result import QueryResult
 from dynamo_bao.reads.search import SearchAllOptions, SearchOptions, SearchResult
 from dynamo_bao.session.context import is_inside_batch_context
+from dynamo_bao.session.hydration import new_loaded
 from dynamo_bao.session.lazy import require_readable
 from dynamo_bao.session.peers import forget_related
 from dynamo_bao.session.scope import require_own_tenant
-from dynamo_bao.session.state import Instance, Status, changed_names, state_of, values_in
+from dynamo_bao.session.state import (
+    Instance,
+    PeerGroup,
+    Status,
+    changed_names,
+    give_values,
+    is_new_set,
+    new_state,
+    state_of,
+    values_in,
+)
 from dynamo_bao.writes.change_factory import ConditionLike
 from dynamo_bao.writes.hooks import register_plugin
 
@@ -474,3 +485,78 @@ HIDING = RESERVED - {"changes"}
 
 A field may be called ``changes``, the usual word of audit logs. `Model.changes(entry)` calls the method then.
 """
+
+
+def values_of(instance: Any) -> dict[str, Any]:
+    """The field values an instance has now, by field name."""
+    values = instance.__dict__
+    return {name: values[name] for name in schema_of(type(instance)).fields if name in values}
+
+
+def comparable(instance: Any) -> Any:
+    """What equality goes by: tenant and key; None where there is no key yet."""
+    state = state_of(instance)
+    if state.key is not None:
+        return state.key
+    try:
+        return schema_of(type(instance)).identity(state.tenant, instance.__dict__).key
+    except ValidationError:
+        return None
+
+
+def parts_of(instance: Any, group: PeerGroup | None) -> tuple[Any, ...]:
+    """What `rebuild` makes a copy of an instance from.
+
+    Args:
+        group: the copies that the copy arrives together with.
+    """
+    state = state_of(instance)
+    return (
+        instance.__bao_model__,
+        state.status is Status.LOADED,
+        state.tenant,
+        state.stored,
+        dict(values_of(instance)),
+        state.handed,
+        tuple(name for name in schema_of(type(instance)).set_names if is_new_set(instance, name)),
+        group,
+    )
+
+
+def rebuild(
+    model: type[Any],
+    stored: bool,
+    tenant: str | None,
+    item: Any,
+    values: dict[str, Any],
+    handed: Handed | None = None,
+    new_sets: Sequence[str] = (),
+    group: PeerGroup | None = None,
+) -> Any:
+    """A detached instance with the same stored item and the same local values.
+
+    Args:
+        handed: what was handed out besides what the item says.
+        new_sets: the fields whose sets are not those that were loaded.
+        group: the copies of the instances it arrived together with, which it joins.
+    """
+    if not stored:
+        instance = object.__new__(model)
+        give_values(instance, {STATE: new_state(None, Status.TRANSIENT, tenant, None, None, None)})
+        instance.__dict__.update(copy.deepcopy(values))
+        return instance
+    repository = repository_of(model)
+    schema = repository.schema
+    instance = new_loaded(repository, schema.identity(tenant, values), tenant, item)
+    instance.__dict__.update(copy.deepcopy(values))
+    state = state_of(instance)
+    state.handed = handed
+    if group is not None:
+        group.add(instance)
+        state.group = group
+    if schema.sets_of is not None:
+        loaded = {
+            name: None if name in new_sets else instance.__dict__.get(name) for name in schema.set_names
+        }
+        state.sets = schema.sets_of(loaded)
+    return instance

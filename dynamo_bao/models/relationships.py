@@ -13,11 +13,10 @@ from dynamo_bao.reads.eager_loading import Wish, load_relations
 from dynamo_bao.reads.get_item import get_instance
 from dynamo_bao.reads.query import QueryOptions, relation_paths
 from dynamo_bao.reads.query_result import QueryResult
-from dynamo_bao.session.peer_groups import Origin
 from dynamo_bao.session.peers import remember_related, remembered_related
 from dynamo_bao.session.scope import enter, enter_through
 from dynamo_bao.session.session import Session
-from dynamo_bao.session.state import Status, state_of
+from dynamo_bao.session.state import Origin, Status, state_of
 
 R = TypeVar("R")
 

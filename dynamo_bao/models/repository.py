@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
@@ -20,12 +20,13 @@ from dynamo_bao.fields.text import RelatedField
 from dynamo_bao.mapping.identity import Identity
 from dynamo_bao.mapping.key_schema import IndexShape, PrimaryShape
 from dynamo_bao.mapping.schema import Schema
-from dynamo_bao.models.all_items import WholeModel
 from dynamo_bao.models.repository_writes import StoredModel
 from dynamo_bao.models.unique_constraints import constraint_named, has_value, stored_value
 from dynamo_bao.reads.get_item import get_instance, get_into, get_items
+from dynamo_bao.reads.iteration import FilterLike, Iteration, count, iterate_all, iterate_bucket
 from dynamo_bao.reads.query import Query, QueryOptions
 from dynamo_bao.reads.query_result import QueryResult, result_of
+from dynamo_bao.reads.search import SearchAllOptions, SearchOptions, SearchResult, search_all, search_bucket
 from dynamo_bao.session.context import BatchContext
 from dynamo_bao.session.lazy import not_found, not_stored_yet, require_present
 from dynamo_bao.session.scope import enter, enter_through, require_own_tenant, session_of
@@ -47,7 +48,7 @@ class Family(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
-class Repository(StoredModel[M], WholeModel[M]):
+class Repository(StoredModel[M]):
     """One model's items in one manager's table.
 
     Attributes:
@@ -424,3 +425,42 @@ class Repository(StoredModel[M], WholeModel[M]):
 
     def __repr__(self) -> str:
         return f"<Repository of {self.schema.name} in {self.database.table_name}>"
+
+    # --- all items ---------------------------------------------------------------------------------
+
+    def iterate_all(self, batch_size: int = 100, filter: FilterLike = None, **options: Any) -> Iteration[M]:
+        """All items of an iterable model, in batches; see `dynamo_bao.reads.iteration.iterate_all`."""
+        return iterate_all(self, batch_size, filter, **options)
+
+    def iterate_bucket(
+        self, bucket: int, batch_size: int = 100, filter: FilterLike = None, **options: Any
+    ) -> Iteration[M]:
+        """The items of one iteration bucket, in batches; see `dynamo_bao.reads.iteration.iterate_bucket`."""
+        return iterate_bucket(self, bucket, batch_size, filter, **options)
+
+    def count(self) -> int:
+        """How many items of an iterable model there are; counted by the iteration index."""
+        return count(self)
+
+    def search_all(
+        self,
+        terms: Sequence[str],
+        operator: str = "$and",
+        limit: float | None = 100,
+        cursor: str | None = None,
+        **options: Unpack[SearchAllOptions],
+    ) -> SearchResult[M]:
+        """The items whose search fields contain terms; see `dynamo_bao.reads.search.search_all`."""
+        return search_all(self, terms, operator, limit, cursor, **options)
+
+    def search_bucket(
+        self,
+        bucket: int,
+        terms: Sequence[str],
+        operator: str = "$and",
+        limit: float | None = 100,
+        cursor: str | None = None,
+        **options: Unpack[SearchOptions],
+    ) -> SearchResult[M]:
+        """The matches in one iteration bucket; see `dynamo_bao.reads.search.search_bucket`."""
+        return search_bucket(self, bucket, terms, operator, limit, cursor, **options)

@@ -32,11 +32,10 @@ from dynamo_bao.writes.change_factory import (
     saving_of,
     update_of,
 )
-from dynamo_bao.writes.changes import Change, Creation, Deleting, Saving
+from dynamo_bao.writes.changes import Change, Creation, Deleting, Saving, defaults_beside
 from dynamo_bao.writes.commit import commit, entries_for
 from dynamo_bao.writes.hooks import has_hooks, run
 from dynamo_bao.writes.plans import Delta
-from dynamo_bao.writes.update_by_key import defaults_beside
 
 M = TypeVar("M")
 _UPSERT_ROUNDS = 5

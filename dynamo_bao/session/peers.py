@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from dynamo_bao.session.peer_groups import PeerGroup
-from dynamo_bao.session.state import state_of
+from dynamo_bao.session.state import PeerGroup, state_of
 
 
 def make_peers(instances: Iterable[Any], is_page: bool = True) -> None:

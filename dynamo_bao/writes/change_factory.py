@@ -53,7 +53,9 @@ from dynamo_bao.writes.changes import (
     Creation,
     Deleting,
     Saving,
+    UpdatingByKey,
     known_of,
+    lacking,
 )
 from dynamo_bao.writes.document_changes import FieldShape, Parts
 from dynamo_bao.writes.executor import Send, Write
@@ -66,7 +68,6 @@ from dynamo_bao.writes.plans import (
     needs_known,
     needs_source,
 )
-from dynamo_bao.writes.update_by_key import UpdatingByKey, lacking
 
 ConditionLike = Mapping[str, object] | Condition | None
 """A condition as callers give it: a dict, an expression, or none."""

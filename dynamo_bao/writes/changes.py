@@ -7,10 +7,16 @@ the session's objects at once and takes that back if the block fails.
 from __future__ import annotations
 
 import copy
+import logging
+import weakref
 from collections.abc import Callable, Collection, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
+from attrs import NOTHING
+
+from dynamo_bao._foreign_errors import is_foreign
+from dynamo_bao._log_fields import log_fields
 from dynamo_bao.dynamodb.document_diff import edited, same_stored
 from dynamo_bao.dynamodb.expressions.conditions import Attribute, Compare, Condition, Exists, Negation, all_of
 from dynamo_bao.dynamodb.items import Stored, plain_item
@@ -37,6 +43,7 @@ from dynamo_bao.session.state import (
     Status,
     become_transient,
     changed_names,
+    class_for,
     loaded_of,
     mark_deleted,
     mark_missing,
@@ -56,7 +63,6 @@ from dynamo_bao.writes.plans import (
     plan_delete,
     plan_update,
 )
-from dynamo_bao.writes.shared_state import Sharing
 
 Assumed = Mapping[str, AttributeValue | None]
 """Stored values that must still be there, by attribute name; None for an attribute that must be absent."""
@@ -543,3 +549,106 @@ def absolute(field: Field, change: Any, before: Any) -> Any:
         form = edited(form_of(field, before), change.edits)
         return None if form is None else field.from_dynamo(form)
     return change
+
+
+class Sharing:
+    """An older instance that shows the state and values of a newer one, until that is taken back."""
+
+    def __init__(self, older: Any, newer: Any) -> None:
+        self._older = older
+        self._newer = newer
+        self._own = older.__dict__
+        state = state_of(newer)
+        if state.shared is None:
+            state.shared = [weakref.ref(newer)]
+        state.shared.append(weakref.ref(older))
+        self._show(newer.__dict__)
+
+    def end(self) -> None:
+        """Has the older instance show what it did before."""
+        state = state_of(self._newer)
+        state.shared = [ref for ref in state.shared or () if ref() is not self._older]
+        self._show(self._own)
+
+    def _show(self, values: dict[str, Any]) -> None:
+        object.__setattr__(self._older, "__dict__", values)
+        object.__setattr__(self._older, "__class__", class_for(state_of(self._older)))
+
+
+log = logging.getLogger("dynamo_bao.writes")
+
+
+class UpdatingByKey(Updating):
+    """Changes fields of a stored item by its key, on condition that it has all others that have defaults.
+
+    Where it has not, it is planned again with those that are missing.
+
+    Attributes:
+        defaults: the defaults by field name; for an upsert.
+    """
+
+    def __init__(self, *about: Any, defaults: Mapping[str, Any], **options: Any) -> None:
+        super().__init__(*about, **options)
+        self.defaults = {name: value for name, value in defaults.items() if name not in self.changes}
+
+    def _partitions_of(self, index: IndexShape) -> Collection[str] | None:
+        return None if index.partition.name in self.defaults else super()._partitions_of(index)
+
+    def plan_from(self, known: Known | None) -> WritePlan:
+        schema = self.subject.schema
+        missing = {} if known is None else lacking(schema, known.item, self.defaults)
+        expected = [
+            Negation(Exists(attribute)) if name in missing else Exists(attribute)
+            for name in self.defaults
+            for attribute in (Attribute(str(schema.fields[name].attribute)),)
+        ]
+        changes = {**missing, **self.changes}
+        return plan_update(self.subject, changes, known, all_of((self.wanted, *expected)))
+
+    def settle(self, stored: Stored | None) -> Any:
+        if stored is None:  # a transaction does not return what it left
+            try:
+                stored = self.reread()
+            except Exception as error:
+                if is_foreign(error):
+                    raise
+                log.warning(
+                    "%s is updated, but could not be read back",
+                    self.subject.schema.name,
+                    exc_info=True,
+                    extra=log_fields(self.operation, [self.home.database.table_name], 1),
+                )
+                return self._unread()
+        return super().settle(stored)
+
+    def _unread(self) -> Any:
+        """The instance of an item of which it is only known that it was changed; it is read at the next look."""
+        instance = self._known_object()
+        if instance is not None:
+            unload(instance, consistent=True, keep_changes=True)
+            return instance
+        instance = new_pending(self.home, self.subject.identity, self.subject.tenant, self.session)
+        state_of(instance).wants_consistent = True
+        if self.session is not None:
+            self.session.adopt(instance)
+        return instance
+
+
+def lacking(schema: Schema, item: Item, defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of some defaults for which a stored item has no attribute."""
+    return {name: value for name, value in defaults.items() if str(schema.fields[name].attribute) not in item}
+
+
+def defaults_beside(schema: Schema, given: Collection[str]) -> dict[str, Any]:
+    """The defaults of fields that are not given, by name.
+
+    None is a value of an optional field, stored as nothing, so no default takes its place; neither are dates and
+    ids made up that should have been made with the item.
+    """
+    fields = [
+        field
+        for field in schema.fields.values()
+        if field.name not in given and field.default is not NOTHING and not (field.nullable or field.renews)
+    ]
+    values = {field.name: field.accept(field.initial()) for field in fields}
+    return {name: value for name, value in values.items() if schema.fields[name].to_dynamo(value) is not None}
