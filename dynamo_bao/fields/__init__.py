@@ -6,17 +6,11 @@ from dynamo_bao.fields.containers import ListField, MapField
 from dynamo_bao.fields.datetimes import CreateDateField, DateTimeField, ModifiedDateField, TtlField
 from dynamo_bao.fields.documents import JsonField
 from dynamo_bao.fields.nested import NestedField
-from dynamo_bao.fields.numeric import BooleanField, CounterField, DecimalField, FloatField, IntegerField
+from dynamo_bao.fields.numeric import CounterField, DecimalField, FloatField, IntegerField
+from dynamo_bao.fields.relation import RelatedField
+from dynamo_bao.fields.scalars import BinaryField, BooleanField, EnumField
 from dynamo_bao.fields.sets import BinarySetField, NumberSetField, SetField, StringSetField
-from dynamo_bao.fields.text import (
-    BinaryField,
-    EnumField,
-    RelatedField,
-    StringField,
-    UlidField,
-    UuidField,
-    VersionField,
-)
+from dynamo_bao.fields.text import StringField, UlidField, UuidField, VersionField
 
 __all__ = [
     "BinaryField",

@@ -16,8 +16,9 @@ from dynamo_bao.errors import ConfigurationError
 from dynamo_bao.fields.base import UNIONS, Field, plain_class
 from dynamo_bao.fields.calendar import DateField, DurationField, TimeField
 from dynamo_bao.fields.datetimes import DateTimeField, MomentTextField
-from dynamo_bao.fields.numeric import BooleanField, DecimalField, FloatField, IntegerField
-from dynamo_bao.fields.text import BinaryField, EnumField, StringField, UuidField
+from dynamo_bao.fields.numeric import DecimalField, FloatField, IntegerField
+from dynamo_bao.fields.scalars import BinaryField, BooleanField, EnumField
+from dynamo_bao.fields.text import StringField, UuidField
 
 KINDS: Final[dict[Any, type[Field]]] = {
     str: StringField,

@@ -20,8 +20,8 @@ from dynamo_bao.errors import ConfigurationError, QueryError, suggestion
 from dynamo_bao.fields.base import Field, FieldOptions, MemberFault
 from dynamo_bao.fields.documents import check_depth
 from dynamo_bao.fields.inference import CHOICES, KINDS_INSIDE, field_inside
+from dynamo_bao.fields.scalars import BinaryField
 from dynamo_bao.fields.sets import SetField
-from dynamo_bao.fields.text import BinaryField
 
 
 @frozen

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import copy
-import enum
 import re
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 from dynamo_bao._compat import Unpack
-from dynamo_bao.dynamodb.numbers import integer_key, parse_integer, parse_integer_key
 from dynamo_bao.dynamodb.service import AttributeValue
 from dynamo_bao.errors import ConfigurationError, QueryError
 from dynamo_bao.fields.base import Field, FieldOptions
@@ -49,7 +46,7 @@ def part_of_text(field: Field, value: Any) -> AttributeValue:
     return {"S": str.__str__(value)}
 
 
-_UNICODE = " and ({v}.isascii() or _is_unicode({v}))"
+UNICODE_SOURCE = " and ({v}.isascii() or _is_unicode({v}))"
 
 
 class StringField(Field):
@@ -85,7 +82,7 @@ class StringField(Field):
 
     def fine_source(self) -> str | None:
         plain = self.plain_source()
-        return None if plain is None else plain + _UNICODE
+        return None if plain is None else plain + UNICODE_SOURCE
 
     def plain_source(self) -> str | None:
         if self.pattern is not None or self.choices is not None:
@@ -234,167 +231,3 @@ class UuidField(Field):
         if str(value) != text:
             raise ValueError("not the canonical text of a UUID")
         return value
-
-
-class BinaryField(Field):
-    """`bytes`; accepts `bytearray` and `memoryview`. Cannot be a key."""
-
-    python_types = (bytes,)
-    code = "B"
-    has_prefixes = True
-    can_be_key = False
-    decode_source = "{B}"
-    encode_source = '{{"B": {v}}}'
-    length_source = "len({v})"
-
-    def fine_source(self) -> str | None:
-        return "type({v}) is bytes"
-
-    def normalise(self, value: Any) -> bytes:
-        if not isinstance(value, (bytes, bytearray, memoryview)):
-            self.refuse_type(value, "bytes")
-        return bytes(value)
-
-    def to_dynamo(self, value: bytes) -> AttributeValue | None:
-        return {"B": value}
-
-    def from_dynamo(self, stored: AttributeValue) -> Any:
-        return stored["B"]
-
-    def to_key(self, value: bytes) -> str:
-        raise self.error("is binary, which cannot be a key", value)
-
-
-class EnumField(Field):
-    """An `enum.Enum` member, stored by its value (a `str` or an `int`).
-
-    Args:
-        enum_type: the enumeration; left out, the annotation says it.
-    """
-
-    python_types = (enum.Enum,)
-
-    @property
-    def has_prefixes(self) -> bool:  # type: ignore[override]
-        return not self.numeric
-
-    def __init__(
-        self,
-        enum_type: type[enum.Enum] | None = None,
-        **options: Unpack[FieldOptions],
-    ) -> None:
-        super().__init__(**options)
-        self.enum_type = enum_type
-        self.needs_annotation = enum_type is None
-
-    def adapted(self, annotation: Any, scope: Mapping[str, Any] | None = None) -> Field:
-        if self.enum_type is not None:
-            return self
-        twin = copy.copy(self)
-        twin.enum_type = annotation
-        return twin
-
-    def bound(self, name: str, model: str, attribute: str, *, nullable: bool = False) -> EnumField:
-        twin = super().bound(name, model, attribute, nullable=nullable)
-        if not (isinstance(twin.enum_type, type) and issubclass(twin.enum_type, enum.Enum)):
-            raise twin.misdeclared("EnumField needs its enumeration: EnumField(Colour) or `: Colour`.")
-        values = [member.value for member in twin.enum_type]
-        kinds = {type(value) for value in values}
-        if not (all(isinstance(value, str) for value in values) or kinds == {int}):
-            raise twin.misdeclared(
-                "an enumeration is stored by its values, which must be all str or all int."
-            )
-        twin.numeric = kinds == {int}
-        twin.code = "N" if twin.numeric else "S"
-        return twin
-
-    numeric = False
-
-    def fits(self, annotation: Any) -> bool:
-        return self.enum_type is None or annotation in (self.enum_type, Any, object)
-
-    def normalise(self, value: Any) -> enum.Enum:
-        assert self.enum_type is not None
-        if isinstance(value, self.enum_type):
-            return value
-        try:
-            return self.enum_type(value)
-        except (ValueError, TypeError, ArithmeticError):
-            raise self.error(f"is not a member of {self.enum_type.__name__}", value) from None
-
-    def to_dynamo(self, value: enum.Enum) -> AttributeValue | None:
-        return {"N": str(value.value)} if self.numeric else {"S": value.value}
-
-    def from_dynamo(self, stored: AttributeValue) -> enum.Enum:
-        assert self.enum_type is not None
-        return self.enum_type(parse_integer(stored["N"]) if self.numeric else stored["S"])
-
-    def member(self, value: Any) -> AttributeValue:
-        return part_of_text(self, value) if isinstance(value, str) else self.operand(value)
-
-    def to_key(self, value: enum.Enum) -> str:
-        if not self.numeric:
-            return str(value.value)
-        text = integer_key(value.value)
-        if text is None:
-            raise self.error("has more than 20 digits, which a key cannot hold", value)
-        return text
-
-    def from_key(self, text: str) -> enum.Enum:
-        assert self.enum_type is not None
-        return self.enum_type(parse_integer_key(text) if self.numeric else text)
-
-
-class RelatedField(StringField):
-    """The primary id of an item of another model; gives ``post.user`` for ``user_id``.
-
-    Args:
-        target: the other model, or its name where it is defined later.
-
-    At run time an instance is accepted too, and its id is held.
-    """
-
-    def __init__(
-        self,
-        target: str | type[Any],
-        **options: Unpack[FieldOptions],
-    ) -> None:
-        super().__init__(**options)
-        self.target = target
-
-    def bound(self, name: str, model: str, attribute: str, *, nullable: bool = False) -> RelatedField:
-        twin = super().bound(name, model, attribute, nullable=nullable)
-        if not (self.target if isinstance(self.target, str) else hasattr(self.target, "__bao_name__")):
-            raise twin.misdeclared(
-                f'RelatedField({self.target!r}) names no model; give its class or its name: RelatedField("User").'
-            )
-        return twin
-
-    def fine_source(self) -> str | None:
-        return f"{self.plain_source()}{_UNICODE}"
-
-    def plain_source(self) -> str | None:
-        return "type({v}) is str and {v}"
-
-    @property
-    def target_name(self) -> str:
-        """The other model's name."""
-        if isinstance(self.target, str):
-            return self.target
-        return str(getattr(self.target, "__bao_name__", self.target.__name__))
-
-    def normal_source(self) -> str | None:
-        return "type({v}) is str"
-
-    def normalise(self, value: Any) -> str:
-        if isinstance(value, str):
-            return super().normalise(value)
-        names = {getattr(base, "__bao_name__", base.__name__) for base in type(value).__mro__}
-        if self.target_name not in names or not hasattr(value, "__bao_reference__"):
-            self.refuse_type(value, f"a {self.target_name} or its primary id")
-        return str(value.__bao_reference__(f"{self.model}.{self.name}"))
-
-    def validate(self, value: str) -> None:
-        if not value:
-            raise self.error("is an empty id; use None for no relation", value)
-        super().validate(value)

@@ -20,8 +20,8 @@ from dynamo_bao.dynamodb.layout import DERIVED, PK, SK
 from dynamo_bao.dynamodb.numbers import number_fault, number_text
 from dynamo_bao.dynamodb.service import AttributeValue, Item
 from dynamo_bao.fields.base import Field
+from dynamo_bao.fields.scalars import BinaryField
 from dynamo_bao.fields.sets import SET_CODES, SetField
-from dynamo_bao.fields.text import BinaryField
 from dynamo_bao.mapping.schema import Schema
 
 MORE: Final = "$more"

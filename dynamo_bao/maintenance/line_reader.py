@@ -16,7 +16,7 @@ from dynamo_bao.fields.documents import from_document
 from dynamo_bao.maintenance.json_lines import LONGEST_LINE, MORE, field_json, field_typed, parse_line, typed
 from dynamo_bao.mapping.identity import Identity
 from dynamo_bao.mapping.schema import Schema
-from dynamo_bao.writes.actions import check_item_size
+from dynamo_bao.writes.item_size import check_item_size
 
 _EMPTY_SETS: Final[tuple[AttributeValue, ...]] = ({"SS": []}, {"NS": []}, {"BS": []})
 

@@ -6,18 +6,14 @@ against a table of fields. Fields that keep the built-in conversions are inlined
 
 from __future__ import annotations
 
-import linecache
 import re
-import uuid
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from typing import Any, Final
 
 from dynamo_bao._foreign_errors import require_data_error
 from dynamo_bao.dynamodb.items import Stored
 from dynamo_bao.dynamodb.layout import INDEX_IDS, PK, SK, slot_of
-from dynamo_bao.dynamodb.numbers import float_text, number_text, parse_integer
 from dynamo_bao.dynamodb.service import (
     MAX_ITEM_BYTES,
     MAX_PARTITION_KEY_BYTES,
@@ -27,18 +23,7 @@ from dynamo_bao.dynamodb.service import (
 )
 from dynamo_bao.errors import BaoError, DataFormatError, ValidationError
 from dynamo_bao.fields.base import Field
-from dynamo_bao.fields.datetimes import EPOCH
-from dynamo_bao.fields.documents import (
-    DocumentField,
-    from_list,
-    from_map,
-    integers_of,
-    named_texts_of,
-    texts_of,
-)
-from dynamo_bao.fields.sets import are_texts
-from dynamo_bao.fields.text import is_unicode
-from dynamo_bao.fields.ulids import is_ulid
+from dynamo_bao.mapping.compiler import NAMES, acceptable, compiled, defines_last, encodes_by_source
 
 STATE: Final = "_bao_state"
 """Under which name an instance's ``__dict__`` holds its state, ahead of the values of its fields."""
@@ -47,32 +32,6 @@ Encode = Callable[[Mapping[str, Any]], Item]
 Unsure = Callable[[Mapping[str, Any]], list[str]]
 Store = Callable[[dict[str, Any]], Item | None]
 
-NAMES: dict[str, Any] = {
-    "_int": parse_integer,
-    "_float_text": float_text,
-    "_is_unicode": is_unicode,
-    "_is_ulid": is_ulid,
-    "_are_texts": are_texts,
-    "_TEXT": frozenset((str,)),
-    "_number_text": number_text,
-    "_Decimal": Decimal,
-    "_UUID": uuid.UUID,
-    "_date": date.fromisoformat,
-    "_date_type": date,
-    "_time": time.fromisoformat,
-    "_EPOCH": EPOCH,
-    "_datetime": datetime,
-    "_utc": timezone.utc,
-    "_timedelta": timedelta,
-    "_MILLISECOND": timedelta(milliseconds=1),
-    "_SECOND": timedelta(seconds=1),
-    "_map": from_map,
-    "_list": from_list,
-    "_texts": texts_of,
-    "_integers": integers_of,
-    "_named_texts": named_texts_of,
-    "_require_data_error": require_data_error,
-}
 _TYPE_READ = re.compile(r"\{([A-Z]+)\}")
 TYPES: Final = ("S", "N", "B", "BOOL", "NULL", "SS", "NS", "BS", "M", "L")
 KEYS_BYTES = (len(INDEX_IDS) + 2) * (MAX_PARTITION_KEY_BYTES + MAX_SORT_KEY_BYTES + 64)
@@ -210,7 +169,7 @@ def row_attributes(fields: Iterable[Field]) -> dict[str, str | None]:
 
 def _type_of(field: Field) -> str | None:
     """The type of what `decode_source` reads; None where the field reads in its own way."""
-    if field.decode_source is None or not _defines_last(type(field), "from_dynamo", "decode_source"):
+    if field.decode_source is None or not defines_last(type(field), "from_dynamo", "decode_source"):
         return None
     (code,) = set(_TYPE_READ.findall(field.decode_source))
     return str(code)
@@ -371,69 +330,12 @@ def compile_unsure(model: str, fields: Iterable[Field]) -> Unsure:
     return unsure
 
 
-def acceptable(field: Field, of: str, *, plain: bool = False) -> str | None:
-    """An expression that is true where `field` accepts the variable `of` as it is; None where that is not simple.
-
-    Args:
-        plain: whether others look at the texts in it; see `Field.plain_source`.
-    """
-    fine = fine_source_of(field)
-    if fine is None:
-        return None
-    if plain and _defines_last(type(field), "fine_source", "plain_source"):
-        fine = field.plain_source() or fine
-    takes_none = f"{of} is None or " if field.nullable and field.absent() is None else ""
-    return takes_none + fine.format(v=of)
-
-
-def normal(field: Field, of: str) -> str | None:
-    """An expression that is true where `field` holds the variable `of` as it is, acceptable or not; None for none."""
-    source = field.normal_source()
-    if source is None or not _defines_last(type(field), "normalise", "normal_source"):
-        return acceptable(field, of)
-    return (f"{of} is None or " if field.nullable else "") + source.format(v=of)
-
-
-def fine_source_of(field: Field) -> str | None:
-    """The field's `fine_source`; None also where a subclass accepts values in its own way."""
-    own = all(
-        _defines_last(type(field), method, "fine_source") for method in ("accept", "normalise", "validate")
-    )
-    return field.fine_source() if own else None
-
-
 def _encoded(field: Field, number: int, names: dict[str, Any], of: str) -> str:
     """An expression of the stored form of the variable `of`: a field's own, unless a subclass changed the method."""
     if field.encode_source is not None and encodes_by_source(field):
         return field.encode_source.format(v=of)
     names[f"f{number}"] = _typed(field)
     return f"f{number}({of})"
-
-
-def encodes_by_source(field: Field) -> bool:
-    """Whether `encode_source` is what the field's `to_dynamo` does."""
-    return field.encode_source is not None and _defines_last(type(field), "to_dynamo", "encode_source")
-
-
-def is_plain(field: Field) -> bool:
-    """Whether decoding what a field stores gives the accepted value back for certain: of the built-in kinds all
-    but documents."""
-    kind = type(field)
-    return (
-        field.decode_source is not None
-        and not isinstance(field, DocumentField)
-        and all(_defines_last(kind, method, "decode_source") for method in ("to_dynamo", "from_dynamo"))
-    )
-
-
-def _defines_last(kind: type, method: str, source: str) -> bool:
-    """Whether the class that defines `method` is not below the one that defines its source."""
-    for base in kind.__mro__:
-        if source in vars(base):
-            return True
-        if method in vars(base):
-            return False
-    return False
 
 
 def _typed(field: Field) -> Callable[[Any], AttributeValue | None]:
@@ -453,33 +355,6 @@ def _absent(field: Field, number: int, names: dict[str, Any]) -> str:
         return f"a{number}"
     names[f"a{number}"] = field.absent
     return f"a{number}()"
-
-
-def compiled(source: str, what: str, names: dict[str, Any]) -> dict[str, Any]:
-    """`names`, with what `source` defines in terms of them added; tracebacks and debuggers show the source.
-
-    Args:
-        what: what it is, for the name of its file: ``<dynamo_bao decoder of User>``.
-    """
-    name = _file_of(source, what)
-    exec(compile(source, name, "exec"), names)  # noqa: S102  # source is made above, of names only
-    return names
-
-
-def _file_of(source: str, what: str, number: int = 1) -> str:
-    """The name of a file for `linecache` that holds this source, and no other."""
-    name = f"<dynamo_bao {what}{f' ({number})' if number > 1 else ''}>"
-    lines = source.splitlines(keepends=True)
-    held: Any = linecache.cache.get(name)
-    if held is not None and held[2] != lines:
-        return _file_of(source, what, number + 1)
-    linecache.cache[name] = (len(source), None, lines, name)  # without a time it is never looked for on disk
-    return name
-
-
-def source_of(function: Any) -> str:
-    """The source of a compiled function."""
-    return "".join(linecache.getlines(function.__code__.co_filename))
 
 
 def unreadable(model: str, key: str, field: Field, stored: AttributeValue) -> DataFormatError:

@@ -14,7 +14,7 @@ from dynamo_bao.dynamodb.keys import SEPARATOR, Key, named, tenant_mark
 from dynamo_bao.dynamodb.service import MAX_PARTITION_KEY_BYTES
 from dynamo_bao.fields.base import Field
 from dynamo_bao.fields.text import StringField
-from dynamo_bao.mapping.codec import fine_source_of
+from dynamo_bao.mapping.compiler import fine_source_of
 
 T = TypeVar("T")
 KeyOf = Callable[[str], "Key | None"]

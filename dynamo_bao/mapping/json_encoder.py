@@ -16,7 +16,8 @@ from dynamo_bao.dynamodb.items import needs_escapes
 from dynamo_bao.dynamodb.layout import PK, SK
 from dynamo_bao.dynamodb.service import MAX_ITEM_BYTES, Item
 from dynamo_bao.fields.base import Field
-from dynamo_bao.mapping.codec import KEYS_BYTES, NAMES, acceptable, compiled, encodes_by_source
+from dynamo_bao.mapping.codec import KEYS_BYTES
+from dynamo_bao.mapping.compiler import NAMES, acceptable, compiled, encodes_by_source
 
 Spell = Callable[[Sequence[Mapping[str, Any]], Sequence[tuple[str, str]]], "list[bytes] | None"]
 MOST_BYTES = MAX_ITEM_BYTES - KEYS_BYTES

@@ -30,8 +30,10 @@ from dynamo_bao.errors import ConfigurationError, DataFormatError, QueryError, V
 from dynamo_bao.fields.base import Field
 from dynamo_bao.fields.documents import JsonField, plain, to_document
 from dynamo_bao.fields.nested import NestedField
+from dynamo_bao.fields.relation import RelatedField
+from dynamo_bao.fields.scalars import BinaryField
 from dynamo_bao.fields.sets import SetField
-from dynamo_bao.fields.text import BinaryField, RelatedField, VersionField
+from dynamo_bao.fields.text import VersionField
 from dynamo_bao.mapping.codec import (
     STATE,
     Decode,
@@ -43,10 +45,9 @@ from dynamo_bao.mapping.codec import (
     compile_row_decoder,
     compile_store,
     compile_unsure,
-    is_plain,
-    source_of,
     unreadable,
 )
+from dynamo_bao.mapping.compiler import is_plain, source_of
 from dynamo_bao.mapping.identity import Identity, IdentityOf, KeyOf, TextKeys, no_identity, no_key
 from dynamo_bao.mapping.json_encoder import Spell, compile_spelling, with_members
 from dynamo_bao.mapping.key_schema import ConstraintShape, IndexShape, Part, PrimaryShape

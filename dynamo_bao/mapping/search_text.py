@@ -21,16 +21,14 @@ and "STRASSE" is found in "Straße"; scripts with vowel signs are torn there too
 
 from __future__ import annotations
 
-import json
 import unicodedata
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 from attrs import evolve, field, frozen
 
 from dynamo_bao.errors import ConfigurationError, reject_unknown, suggestion
 
-OPERATORS: Final = ("$and", "$or")
 _OPTIONS: Final = ("fields", "case_sensitive", "min_term_length", "dedupe", "normalise")
 LOWER: Final = "lower"
 FOLDED: Final = "nfkc-casefold"
@@ -201,44 +199,7 @@ def _text(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def tokenize_search_query(text: object) -> list[str]:
-    """The terms of what somebody typed: words, and phrases in double quotes.
-
-    >>> tokenize_search_query('red "new york" hats')
-    ['red', 'new york', 'hats']
-    """
-    if not isinstance(text, str):
-        return []
-    terms: list[str] = []
-    for number, part in enumerate(text.split('"')):
-        terms += [part.strip()] if number % 2 else part.split()
-    return [term for term in terms if term]
-
-
 # --- terms ----------------------------------------------------------------------------------------------
-
-
-@frozen
-class Term:
-    """One term of a search.
-
-    Attributes:
-        variants: its normalised spellings; the first is that of the stored text.
-        asked: for each spelling the parts that the stored text of every match contains.
-    """
-
-    variants: tuple[str, ...]
-    asked: tuple[tuple[str, ...], ...]
-
-    def found_in(self, texts: Sequence[str]) -> bool:
-        """Whether one of the fields' texts contains the term."""
-        return any(variant in text for variant in self.variants for text in texts)
-
-
-def terms_of(given: Sequence[str], config: SearchConfig) -> list[Term]:
-    """The terms to search for; those with nothing the stored text could hold are left out."""
-    terms = [_term(term, config) for term in given]
-    return [term for term in terms if term.asked]
 
 
 def spellings(given: str, config: SearchConfig) -> list[str]:
@@ -248,47 +209,7 @@ def spellings(given: str, config: SearchConfig) -> list[str]:
     return list(dict.fromkeys(normalise_term(text, way) for way in ways for text in typed))
 
 
-def _term(given: str, config: SearchConfig) -> Term:
-    found: dict[str, tuple[str, ...]] = {}
-    for variant in spellings(given, config):
-        words = [word for word in variant.split() if len(word) >= config.min_term_length]
-        if words:
-            found[variant] = tuple(dict.fromkeys(words)) if config.dedupe else (" ".join(words),)
-    return Term(tuple(found), tuple(found.values()))
-
-
 def field_texts(values: Mapping[str, object], config: SearchConfig) -> list[str]:
     """Each field's own text with every word of it, in which terms are looked for exactly; as before too."""
     ways = [config, *([] if config.before is None else [config.before])]
     return [normalise_term(_text(values.get(name)), way) for way in ways for name in config.fields]
-
-
-# --- the hash of a search -----------------------------------------------------------------------------------
-
-
-def predicate_hash(terms: Sequence[str], operator: str, config: SearchConfig) -> str:
-    """A short text that tells one search from another: FNV-1a over its UTF-16 units, in base 36.
-
-    >>> predicate_hash(["Foo", "bar"], "$and", SearchConfig(["title"]))
-    'f5ahq6'
-    """
-    asked = {
-        "terms": [normalise_term(term, config) for term in terms],
-        "operator": operator,
-        "caseSensitive": config.case_sensitive,
-        "minTermLength": config.min_term_length,
-        "dedupe": config.dedupe,
-    }
-    value = 0x811C9DC5
-    units = json.dumps(asked, ensure_ascii=False, separators=(",", ":")).encode("utf-16-le", "surrogatepass")
-    for low, high in zip(units[::2], units[1::2], strict=True):
-        value = ((value ^ (low | high << 8)) * 0x01000193) & 0xFFFFFFFF
-    return _base36(value)
-
-
-def _base36(value: int) -> str:
-    digits = ""
-    while value:
-        value, digit = divmod(value, 36)
-        digits = "0123456789abcdefghijklmnopqrstuvwxyz"[digit] + digits
-    return digits or "0"

@@ -8,7 +8,7 @@ from typing import Any
 from attrs import frozen
 
 from dynamo_bao.fields.base import Field
-from dynamo_bao.fields.text import RelatedField
+from dynamo_bao.fields.relation import RelatedField
 from dynamo_bao.mapping.declarations import KeyPart
 from dynamo_bao.mapping.search_text import SearchConfig
 from dynamo_bao.modelfiles.field_types import Annotation, Kind

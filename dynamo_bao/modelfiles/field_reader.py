@@ -8,7 +8,7 @@ from typing import Any
 
 from dynamo_bao.errors import suggestion
 from dynamo_bao.fields.numeric import DecimalField
-from dynamo_bao.fields.text import RelatedField
+from dynamo_bao.fields.relation import RelatedField
 from dynamo_bao.mapping.definition import argument_names, camel_case
 from dynamo_bao.modelfiles.description import FieldDescription
 from dynamo_bao.modelfiles.field_types import WANTED, Kind, is_flag, is_text

@@ -15,16 +15,11 @@ from dynamo_bao.fields.calendar import DateField, DurationField, TimeField
 from dynamo_bao.fields.containers import ListField, MapField
 from dynamo_bao.fields.datetimes import CreateDateField, DateTimeField, ModifiedDateField, TtlField
 from dynamo_bao.fields.documents import JsonField
-from dynamo_bao.fields.numeric import BooleanField, CounterField, DecimalField, FloatField, IntegerField
+from dynamo_bao.fields.numeric import CounterField, DecimalField, FloatField, IntegerField
+from dynamo_bao.fields.relation import RelatedField
+from dynamo_bao.fields.scalars import BinaryField, BooleanField
 from dynamo_bao.fields.sets import BinarySetField, NumberSetField, StringSetField
-from dynamo_bao.fields.text import (
-    BinaryField,
-    RelatedField,
-    StringField,
-    UlidField,
-    UuidField,
-    VersionField,
-)
+from dynamo_bao.fields.text import StringField, UlidField, UuidField, VersionField
 
 Check = Callable[[Any], bool]
 """Whether an option takes a value."""

@@ -10,7 +10,8 @@ from attrs import define, field
 
 from dynamo_bao.dynamodb.layout import CONSTRAINT_IDS, INDEX_IDS
 from dynamo_bao.errors import ConfigurationError, suggestion
-from dynamo_bao.fields.text import RelatedField, StringField, UlidField
+from dynamo_bao.fields.relation import RelatedField
+from dynamo_bao.fields.text import StringField, UlidField
 from dynamo_bao.mapping.declarations import KeyPart
 from dynamo_bao.mapping.definition import MAX_BUCKETS, TABLE_TYPES
 from dynamo_bao.mapping.key_schema import MODEL_PREFIX

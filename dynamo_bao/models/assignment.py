@@ -10,7 +10,8 @@ from dynamo_bao.dynamodb.document_diff import is_alike
 from dynamo_bao.errors import ValidationError, suggestion
 from dynamo_bao.fields.base import Field
 from dynamo_bao.fields.documents import DocumentField, JsonField
-from dynamo_bao.mapping.codec import NAMES, STATE, compiled, normal
+from dynamo_bao.mapping.codec import STATE
+from dynamo_bao.mapping.compiler import NAMES, compiled, normal
 from dynamo_bao.models.class_builder import UNCHECKED, Checks, schema_of
 from dynamo_bao.models.constructor import converted
 from dynamo_bao.session.state import Status, state_of

@@ -10,7 +10,7 @@ import attr
 
 from dynamo_bao._compat import Unpack
 from dynamo_bao.errors import ConfigurationError, suggestion
-from dynamo_bao.fields.text import RelatedField
+from dynamo_bao.fields.relation import RelatedField
 from dynamo_bao.mapping.definition import (
     Declared,
     Options,

@@ -15,7 +15,8 @@ from attrs import NOTHING
 
 from dynamo_bao.errors import UnknownFieldError, ValidationError, suggestion
 from dynamo_bao.fields.base import Field
-from dynamo_bao.mapping.codec import IMMUTABLE, NAMES, STATE, compiled, normal
+from dynamo_bao.mapping.codec import IMMUTABLE, STATE
+from dynamo_bao.mapping.compiler import NAMES, compiled, normal
 from dynamo_bao.mapping.schema import Schema
 from dynamo_bao.models.class_builder import schema_of
 from dynamo_bao.session.state import Status, give_values, new_state

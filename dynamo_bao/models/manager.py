@@ -33,7 +33,7 @@ from dynamo_bao.dynamodb.transport.factory import (
 from dynamo_bao.dynamodb.transport.messages import MAX_THROTTLED_CALLS, Transport
 from dynamo_bao.errors import ConfigurationError, SeveralManagersWarning, suggestion
 from dynamo_bao.fields.datetimes import NAIVE_WAYS, set_naive_datetimes
-from dynamo_bao.fields.text import RelatedField
+from dynamo_bao.fields.relation import RelatedField
 from dynamo_bao.models.class_builder import schema_of
 from dynamo_bao.models.manager_options import (
     checked_numbers,

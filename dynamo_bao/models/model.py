@@ -15,13 +15,14 @@ from dynamo_bao.fields.containers import ListField, MapField
 from dynamo_bao.fields.datetimes import DateTimeField, TtlField, utc_now
 from dynamo_bao.fields.documents import JsonField
 from dynamo_bao.fields.nested import NestedField
-from dynamo_bao.fields.numeric import BooleanField, DecimalField, FloatField, IntegerField
-from dynamo_bao.fields.text import BinaryField, EnumField, RelatedField, StringField
+from dynamo_bao.fields.numeric import DecimalField, FloatField, IntegerField
+from dynamo_bao.fields.relation import RelatedField
+from dynamo_bao.fields.scalars import BinaryField, BooleanField, EnumField
+from dynamo_bao.fields.text import StringField
 from dynamo_bao.mapping.codec import STATE
 from dynamo_bao.mapping.definition import Declared, Options
 from dynamo_bao.mapping.field_paths import FieldPaths
 from dynamo_bao.mapping.schema import Schema
-from dynamo_bao.mapping.search_text import tokenize_search_query
 from dynamo_bao.mapping.snapshots import Handed
 from dynamo_bao.models.assignment import assign, refuse_deletion
 from dynamo_bao.models.class_builder import UNCHECKED, Checks, make_model, schema_of
@@ -33,6 +34,7 @@ from dynamo_bao.reads.iteration import FilterLike, Iteration, IterationOptions
 from dynamo_bao.reads.query import QueryOptions
 from dynamo_bao.reads.query_result import QueryResult
 from dynamo_bao.reads.search import SearchAllOptions, SearchOptions, SearchResult
+from dynamo_bao.reads.search_terms import tokenize_search_query
 from dynamo_bao.session.context import is_inside_batch_context
 from dynamo_bao.session.hydration import new_loaded
 from dynamo_bao.session.lazy import require_readable

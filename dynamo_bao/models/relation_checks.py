@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from dynamo_bao.errors import ConfigurationError, suggestion
-from dynamo_bao.fields.text import RelatedField
+from dynamo_bao.fields.relation import RelatedField
 from dynamo_bao.models.class_builder import schema_of
 from dynamo_bao.models.registry import models as all_models, preferred
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Generic, TypeVar
 
 from dynamo_bao._compat import Unpack
-from dynamo_bao.fields.text import RelatedField
+from dynamo_bao.fields.relation import RelatedField
 from dynamo_bao.models.registry import repository_of
 from dynamo_bao.models.repository import Repository
 from dynamo_bao.reads.eager_loading import Wish, load_relations

@@ -16,7 +16,7 @@ from dynamo_bao.errors import (
     ValidationError,
     suggestion,
 )
-from dynamo_bao.fields.text import RelatedField
+from dynamo_bao.fields.relation import RelatedField
 from dynamo_bao.mapping.identity import Identity
 from dynamo_bao.mapping.key_schema import IndexShape, PrimaryShape
 from dynamo_bao.mapping.schema import Schema

@@ -8,7 +8,7 @@ from typing import Any
 from attrs import frozen
 
 from dynamo_bao.errors import DataFormatError
-from dynamo_bao.fields.text import RelatedField
+from dynamo_bao.fields.relation import RelatedField
 from dynamo_bao.session.context import BatchContext
 from dynamo_bao.session.peers import remember_related, remembered_related
 from dynamo_bao.session.session import Session

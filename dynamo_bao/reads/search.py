@@ -23,11 +23,12 @@ from dynamo_bao.dynamodb.service import Item
 from dynamo_bao.errors import ConfigurationError, QueryError
 from dynamo_bao.mapping.identity import Identity
 from dynamo_bao.mapping.schema import Schema
-from dynamo_bao.mapping.search_text import OPERATORS, SearchConfig, Term, terms_of
+from dynamo_bao.mapping.search_text import SearchConfig
 from dynamo_bao.reads.bucket_reader import Page, Walk, identities_in, load_weakly
 from dynamo_bao.reads.cursors import seal, unseal
 from dynamo_bao.reads.iteration import FilterLike, buckets_of, check_whole, index_filter
 from dynamo_bao.reads.search_cost import SearchCost
+from dynamo_bao.reads.search_terms import OPERATORS, Term, terms_of
 from dynamo_bao.session.context import BatchContext
 from dynamo_bao.session.hydration import UnknownRow, reached
 from dynamo_bao.session.lazy import require_present

@@ -19,11 +19,12 @@ from dynamo_bao.errors import (
     UncommittedChangesError,
 )
 from dynamo_bao.session.bindings import TRANSACTION, innermost
+from dynamo_bao.session.budget import Budget, BudgetBlock
 from dynamo_bao.session.flush import Flush
 from dynamo_bao.session.instances import Objects, key_of
 from dynamo_bao.session.ownership import Flushing
 from dynamo_bao.session.pending_queries import PendingQuery, Queries
-from dynamo_bao.session.rounds import Budget, BudgetBlock, Rounds
+from dynamo_bao.session.rounds import Rounds
 from dynamo_bao.session.state import Home, Instance, Status, state_of
 from dynamo_bao.session.trace import Trace
 from dynamo_bao.session.unit_of_work import CommitFigures, Entry, Work

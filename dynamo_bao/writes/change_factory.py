@@ -46,7 +46,6 @@ from dynamo_bao.session.state import (
     values_in,
 )
 from dynamo_bao.session.unit_of_work import Entry
-from dynamo_bao.writes.actions import check_item_size
 from dynamo_bao.writes.changes import (
     Assumed,
     Change,
@@ -60,6 +59,7 @@ from dynamo_bao.writes.changes import (
 from dynamo_bao.writes.document_changes import FieldShape, Parts
 from dynamo_bao.writes.executor import Send, Write
 from dynamo_bao.writes.invalidation import invalidate
+from dynamo_bao.writes.item_size import check_item_size
 from dynamo_bao.writes.partial_changes import accepted_changes
 from dynamo_bao.writes.plans import (
     Delta,

@@ -21,8 +21,9 @@ from dynamo_bao.errors import (
     WriteOutcomeUnknownError,
     cause_of,
 )
-from dynamo_bao.writes.actions import Action, item_bytes
+from dynamo_bao.writes.actions import Action
 from dynamo_bao.writes.executor import ADDED_PERHAPS, Refusal, Send, Write, must_not_be_repeated
+from dynamo_bao.writes.item_size import item_bytes
 from dynamo_bao.writes.transaction_errors import transaction_failed
 
 

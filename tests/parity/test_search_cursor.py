@@ -15,8 +15,9 @@ from typing import Any
 import pytest
 
 from dynamo_bao import Manager, Model, PrimaryKey, QueryError, StringField, TenantContext
-from dynamo_bao.mapping.search_text import SearchConfig, predicate_hash
+from dynamo_bao.mapping.search_text import SearchConfig
 from dynamo_bao.reads.cursors import seal, unseal
+from tests.support.search_hash import predicate_hash
 from tests.support.wire import Wire
 
 NOT_CARRIED = {

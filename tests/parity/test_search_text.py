@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dynamo_bao.mapping.search_text import SearchConfig, normalise_term, search_text, tokenize_search_query
+from dynamo_bao.mapping.search_text import SearchConfig, normalise_term, search_text
+from dynamo_bao.reads.search_terms import tokenize_search_query
 
 BOTH = SearchConfig(["title", "body"])
 TITLE = SearchConfig(["title"])

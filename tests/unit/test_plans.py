@@ -35,11 +35,10 @@ from dynamo_bao.writes.actions import (
     STORED,
     Action,
     WritePlan,
-    check_item_size,
     check_update_size,
-    item_bytes,
     request_for,
 )
+from dynamo_bao.writes.item_size import check_item_size, item_bytes
 from dynamo_bao.writes.plans import (
     Delta,
     Members,

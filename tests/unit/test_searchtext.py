@@ -25,16 +25,8 @@ from dynamo_bao.dynamodb.expressions.conditions import all_of
 from dynamo_bao.dynamodb.expressions.parser import condition_from
 from dynamo_bao.dynamodb.expressions.renderer import Placeholders, render_condition
 from dynamo_bao.dynamodb.table_definition import table_definition
-from dynamo_bao.mapping.search_text import (
-    SearchConfig,
-    field_texts,
-    folded,
-    normalise_term,
-    predicate_hash,
-    search_text,
-    terms_of,
-    tokenize_search_query,
-)
+from dynamo_bao.mapping.search_text import SearchConfig, field_texts, folded, normalise_term, search_text
+from dynamo_bao.reads.search_terms import terms_of, tokenize_search_query
 from dynamo_bao.writes.plans import (
     Known,
     Subject,
@@ -43,6 +35,7 @@ from dynamo_bao.writes.plans import (
     plan_create,
     plan_update,
 )
+from tests.support.search_hash import predicate_hash
 
 BOTH = SearchConfig(["title", "body"])
 

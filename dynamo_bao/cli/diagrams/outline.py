@@ -10,7 +10,7 @@ from attrs import NOTHING, frozen
 
 from dynamo_bao.dynamodb.layout import ITER_INDEX, ITER_SEARCH_INDEX
 from dynamo_bao.fields.base import Field
-from dynamo_bao.fields.text import RelatedField
+from dynamo_bao.fields.relation import RelatedField
 from dynamo_bao.mapping.key_schema import IndexShape, Part, PrimaryShape
 from dynamo_bao.mapping.schema import Schema
 from dynamo_bao.models.class_builder import schema_of

@@ -1,0 +1,64 @@
+"""The key of another model's item."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dynamo_bao._compat import Unpack
+from dynamo_bao.fields.base import FieldOptions
+from dynamo_bao.fields.text import UNICODE_SOURCE, StringField
+
+
+class RelatedField(StringField):
+    """The primary id of an item of another model; gives ``post.user`` for ``user_id``.
+
+    Args:
+        target: the other model, or its name where it is defined later.
+
+    At run time an instance is accepted too, and its id is held.
+    """
+
+    def __init__(
+        self,
+        target: str | type[Any],
+        **options: Unpack[FieldOptions],
+    ) -> None:
+        super().__init__(**options)
+        self.target = target
+
+    def bound(self, name: str, model: str, attribute: str, *, nullable: bool = False) -> RelatedField:
+        twin = super().bound(name, model, attribute, nullable=nullable)
+        if not (self.target if isinstance(self.target, str) else hasattr(self.target, "__bao_name__")):
+            raise twin.misdeclared(
+                f'RelatedField({self.target!r}) names no model; give its class or its name: RelatedField("User").'
+            )
+        return twin
+
+    def fine_source(self) -> str | None:
+        return f"{self.plain_source()}{UNICODE_SOURCE}"
+
+    def plain_source(self) -> str | None:
+        return "type({v}) is str and {v}"
+
+    @property
+    def target_name(self) -> str:
+        """The other model's name."""
+        if isinstance(self.target, str):
+            return self.target
+        return str(getattr(self.target, "__bao_name__", self.target.__name__))
+
+    def normal_source(self) -> str | None:
+        return "type({v}) is str"
+
+    def normalise(self, value: Any) -> str:
+        if isinstance(value, str):
+            return super().normalise(value)
+        names = {getattr(base, "__bao_name__", base.__name__) for base in type(value).__mro__}
+        if self.target_name not in names or not hasattr(value, "__bao_reference__"):
+            self.refuse_type(value, f"a {self.target_name} or its primary id")
+        return str(value.__bao_reference__(f"{self.model}.{self.name}"))
+
+    def validate(self, value: str) -> None:
+        if not value:
+            raise self.error("is an empty id; use None for no relation", value)
+        super().validate(value)

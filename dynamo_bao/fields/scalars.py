@@ -1,0 +1,161 @@
+"""Single values that are neither texts nor numbers: bytes, members of an enum, booleans."""
+
+from __future__ import annotations
+
+import copy
+import enum
+from collections.abc import Mapping
+from typing import Any
+
+from dynamo_bao._compat import Unpack
+from dynamo_bao.dynamodb.numbers import integer_key, parse_integer, parse_integer_key
+from dynamo_bao.dynamodb.service import AttributeValue
+from dynamo_bao.fields.base import Field, FieldOptions
+from dynamo_bao.fields.text import part_of_text
+
+
+class BinaryField(Field):
+    """`bytes`; accepts `bytearray` and `memoryview`. Cannot be a key."""
+
+    python_types = (bytes,)
+    code = "B"
+    has_prefixes = True
+    can_be_key = False
+    decode_source = "{B}"
+    encode_source = '{{"B": {v}}}'
+    length_source = "len({v})"
+
+    def fine_source(self) -> str | None:
+        return "type({v}) is bytes"
+
+    def normalise(self, value: Any) -> bytes:
+        if not isinstance(value, (bytes, bytearray, memoryview)):
+            self.refuse_type(value, "bytes")
+        return bytes(value)
+
+    def to_dynamo(self, value: bytes) -> AttributeValue | None:
+        return {"B": value}
+
+    def from_dynamo(self, stored: AttributeValue) -> Any:
+        return stored["B"]
+
+    def to_key(self, value: bytes) -> str:
+        raise self.error("is binary, which cannot be a key", value)
+
+
+class EnumField(Field):
+    """An `enum.Enum` member, stored by its value (a `str` or an `int`).
+
+    Args:
+        enum_type: the enumeration; left out, the annotation says it.
+    """
+
+    python_types = (enum.Enum,)
+
+    @property
+    def has_prefixes(self) -> bool:  # type: ignore[override]
+        return not self.numeric
+
+    def __init__(
+        self,
+        enum_type: type[enum.Enum] | None = None,
+        **options: Unpack[FieldOptions],
+    ) -> None:
+        super().__init__(**options)
+        self.enum_type = enum_type
+        self.needs_annotation = enum_type is None
+
+    def adapted(self, annotation: Any, scope: Mapping[str, Any] | None = None) -> Field:
+        if self.enum_type is not None:
+            return self
+        twin = copy.copy(self)
+        twin.enum_type = annotation
+        return twin
+
+    def bound(self, name: str, model: str, attribute: str, *, nullable: bool = False) -> EnumField:
+        twin = super().bound(name, model, attribute, nullable=nullable)
+        if not (isinstance(twin.enum_type, type) and issubclass(twin.enum_type, enum.Enum)):
+            raise twin.misdeclared("EnumField needs its enumeration: EnumField(Colour) or `: Colour`.")
+        values = [member.value for member in twin.enum_type]
+        kinds = {type(value) for value in values}
+        if not (all(isinstance(value, str) for value in values) or kinds == {int}):
+            raise twin.misdeclared(
+                "an enumeration is stored by its values, which must be all str or all int."
+            )
+        twin.numeric = kinds == {int}
+        twin.code = "N" if twin.numeric else "S"
+        return twin
+
+    numeric = False
+
+    def fits(self, annotation: Any) -> bool:
+        return self.enum_type is None or annotation in (self.enum_type, Any, object)
+
+    def normalise(self, value: Any) -> enum.Enum:
+        assert self.enum_type is not None
+        if isinstance(value, self.enum_type):
+            return value
+        try:
+            return self.enum_type(value)
+        except (ValueError, TypeError, ArithmeticError):
+            raise self.error(f"is not a member of {self.enum_type.__name__}", value) from None
+
+    def to_dynamo(self, value: enum.Enum) -> AttributeValue | None:
+        return {"N": str(value.value)} if self.numeric else {"S": value.value}
+
+    def from_dynamo(self, stored: AttributeValue) -> enum.Enum:
+        assert self.enum_type is not None
+        return self.enum_type(parse_integer(stored["N"]) if self.numeric else stored["S"])
+
+    def member(self, value: Any) -> AttributeValue:
+        return part_of_text(self, value) if isinstance(value, str) else self.operand(value)
+
+    def to_key(self, value: enum.Enum) -> str:
+        if not self.numeric:
+            return str(value.value)
+        text = integer_key(value.value)
+        if text is None:
+            raise self.error("has more than 20 digits, which a key cannot hold", value)
+        return text
+
+    def from_key(self, text: str) -> enum.Enum:
+        assert self.enum_type is not None
+        return self.enum_type(parse_integer_key(text) if self.numeric else text)
+
+
+class BooleanField(Field):
+    """A `bool`, and nothing that merely looks like one."""
+
+    python_types = (bool,)
+    code = "BOOL"
+    ordered = False
+    decode_source = "{BOOL}"
+    encode_source = '{{"BOOL": {v}}}'
+    length_source = "1"
+
+    def fits(self, annotation: Any) -> bool:
+        return annotation in (bool, Any, object)
+
+    def fine_source(self) -> str | None:
+        return "type({v}) is bool"
+
+    def normalise(self, value: Any) -> bool:
+        if not isinstance(value, bool):
+            self.refuse_type(value, "True or False")
+        return value
+
+    def to_dynamo(self, value: bool) -> AttributeValue | None:
+        return {"BOOL": value}
+
+    def from_dynamo(self, stored: AttributeValue) -> Any:
+        return stored["BOOL"]
+
+    def to_key(self, value: bool) -> str:
+        return "1" if value else "0"
+
+    def from_key(self, text: str) -> bool:
+        return {"1": True, "0": False}[text] if text in ("0", "1") else _not_boolean()
+
+
+def _not_boolean() -> bool:
+    raise ValueError("a boolean key is 0 or 1")

@@ -1,0 +1,66 @@
+"""Budgets: how much a block of code may ask of DynamoDB."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from attrs import define
+
+from dynamo_bao._call_site import Cause
+from dynamo_bao.dynamodb.capacity import Capacity
+from dynamo_bao.errors import BudgetExceededError
+from dynamo_bao.session.bindings import BUDGET, Block, Entry
+
+
+@define(eq=False)
+class Budget:
+    """How much may still be asked of DynamoDB; see `Session.budget`.
+
+    Attributes:
+        round_trips, read_units, write_units: what is allowed; None for any.
+        used_round_trips, used: what was used since the block began.
+    """
+
+    round_trips: int | None = None
+    read_units: float | None = None
+    write_units: float | None = None
+    used_round_trips: int = 0
+    used: Capacity = Capacity()
+
+    def spend(self, capacity: Capacity) -> None:
+        """Counts capacity units, which are known only after a request."""
+        self.used = self.used.plus(capacity)
+
+    def begin(self, cause: Cause, writes: bool) -> None:
+        """Counts one more round.
+
+        Raises:
+            BudgetExceededError: where it is one too many.
+        """
+        allowed, spent = (self.write_units, self.used.write) if writes else (self.read_units, self.used.read)
+        if self.round_trips is not None and self.used_round_trips >= self.round_trips:
+            over = f"{self.round_trips} round trips"
+        elif allowed is not None and spent >= allowed:
+            over = f"{allowed:g} {'write' if writes else 'read'} units ({spent:g} are used)"
+        else:
+            self.used_round_trips += 1
+            return
+        raise BudgetExceededError(
+            f"The budget of {over} does not allow the request that {cause} asks for; it was not sent. Load what "
+            f"belongs together at once (batch_find, load_related_data), or raise the budget."
+        )
+
+
+class BudgetBlock(Block[Budget]):
+    """A block with a budget of its own, each time it is entered."""
+
+    __slots__ = ("_limits",)
+
+    def __init__(self, *limits: Any) -> None:
+        super().__init__()
+        self._limits = limits
+
+    def _begin(self, entry: Entry) -> Budget:
+        budget = Budget(*self._limits)
+        entry.bind(BUDGET, budget)
+        return budget

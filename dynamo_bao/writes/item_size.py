@@ -1,0 +1,41 @@
+"""How many bytes an item has, as DynamoDB counts them."""
+
+from __future__ import annotations
+
+from dynamo_bao.dynamodb.service import MAX_ITEM_BYTES, AttributeValue, Item
+from dynamo_bao.errors import ValidationError
+from dynamo_bao.mapping.codec import is_small
+
+
+def item_bytes(item: Item) -> int:
+    """An item's size as DynamoDB counts it: names and values in UTF-8, numbers about half a byte a digit."""
+    return sum(len(name.encode()) + _value_bytes(value) for name, value in item.items())
+
+
+def _value_bytes(value: AttributeValue) -> int:
+    ((code, content),) = value.items()
+    if code == "S":
+        return len(content.encode())
+    if code == "B":
+        return len(content)
+    if code == "N":
+        return (len(content.strip("-0.")) + 1) // 2 + 1
+    if code in ("BOOL", "NULL"):
+        return 1
+    if code == "M":
+        return 3 + sum(len(name.encode()) + _value_bytes(part) + 1 for name, part in content.items())
+    if code == "L":
+        return 3 + sum(_value_bytes(part) + 1 for part in content)
+    return sum(_value_bytes({code[0]: member}) for member in content)
+
+
+def check_item_size(model: str, key: str, item: Item) -> None:
+    """Raises `ValidationError` for an item that is certainly over DynamoDB's 400 KB."""
+    if is_small(item):
+        return
+    size = item_bytes(item)
+    if size > MAX_ITEM_BYTES:
+        raise ValidationError(
+            f"{model} {key!r}: the item has {size} bytes, DynamoDB's limit is {MAX_ITEM_BYTES}. "
+            f"Keep large values elsewhere, or in several items."
+        )
