@@ -42,10 +42,15 @@ PARTS = {
     "items to values and back": (
         "made code",
         "dynamo_bao.mapping.codec",
+        "dynamo_bao.mapping.compiler",
         "dynamo_bao.fields",
         "dynamo_bao.dynamodb.numbers",
     ),
-    "sessions: lookups, rounds, figures, plans": ("dynamo_bao.session", "dynamo_bao.policy"),
+    "sessions: lookups, rounds, figures, plans": (
+        "dynamo_bao.session",
+        "dynamo_bao.policy",
+        "dynamo_bao._call_site",
+    ),
     "reading the fields, and the loop of the benchmark": ("the benchmark",),
 }
 REST = "models, repositories, instances, writes"

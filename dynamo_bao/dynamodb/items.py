@@ -10,7 +10,7 @@ from dynamo_bao.dynamodb.layout import PK, SK
 from dynamo_bao.dynamodb.service import Item
 
 Stored = Any
-"""An item, or what stands for one: a row (`dynamo_bao.dynamodb.rows`), or its JSON as `bytes` (`dynamo_bao.mapping.json_encoder`)."""
+"""An item, or what stands for one: a row (see `rows`), or its JSON as `bytes` (see `mapping.json_encoder`)."""
 
 
 def is_row(item: Stored) -> bool:

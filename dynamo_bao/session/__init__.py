@@ -1,4 +1,5 @@
-"""The unit of work: one owner's pending lookups, identity map and figures.
+"""The unit of work: pending lookups and queries, the identity map, rounds, and the state of instances.
 
-`session` coordinates the parts beside it; none of the parts knows it.
+The module `session` coordinates the parts. Above it are `context`, which opens sessions, and `scope`, which tells
+operations of models in which session and for which tenant they run.
 """

@@ -309,7 +309,7 @@ def update_of(
     """Changes fields of an item without loading it first, unless its unique values require that.
 
     Args:
-        changes: see `partialchanges.accepted_changes`.
+        changes: see `partial_changes.accepted_changes`.
         version: the version that must be stored.
         defaults: by field name what goes in where the stored item has no such attribute; for an upsert.
     """

@@ -1,4 +1,4 @@
 """How requests reach DynamoDB: a one-method protocol, and its implementation over boto3.
 
-Only `boto` imports botocore, and only when the first request is made.
+Only `botocore` imports botocore, and only when the first request is made.
 """

@@ -2,7 +2,7 @@
 
 What botocore is trusted for stays its own: where to send, for which region to sign, and who says so are taken
 from the first request that it made, and the credentials of every request are those it holds, renewed as it
-renews them. Requests that somebody listens for go its way (see `listening`), and so does every request where a
+renews them. Requests that somebody listens for go its way (see `event_hooks`), and so does every request where a
 proxy stands between, or where botocore signs in another way than by Signature Version 4.
 """
 

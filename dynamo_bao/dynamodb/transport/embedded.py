@@ -18,7 +18,7 @@ CREDENTIALS = {"aws_access_key_id": "embedded", "aws_secret_access_key": "embedd
 
 
 class EmbeddedEngine:
-    """Answers requests without any network; `boto.attach` puts it behind a client."""
+    """Answers requests without any network; `botocore.attach` puts it behind a client."""
 
     def __init__(self) -> None:
         try:
