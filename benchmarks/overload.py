@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from dynamo_bao.dynamodb.transport.messages import AttemptFailed, Clock, Outcome, Request
+from dynamo_bao.dynamodb.transport.messages import AttemptFailed, Clock, Request, RequestOutcome
 from dynamo_bao.dynamodb.transport.retry import RetryingTransport
 from dynamo_bao.errors import ThrottledError
 
@@ -97,7 +97,7 @@ class Partition:
         self._filled = now
         if self._tokens < 1:
             error = ThrottledError("throttled", code="ThrottlingException", operation="GetItem")
-            raise AttemptFailed(error, Outcome.REFUSED)
+            raise AttemptFailed(error, RequestOutcome.REFUSED)
         self._tokens -= 1
         return {}
 

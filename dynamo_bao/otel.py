@@ -137,12 +137,16 @@ def attributes(sent: SentRequest) -> dict[str, Any]:
 def server(manager: Manager) -> dict[str, Any]:
     """Where requests go, as far as that is known: address, port and region."""
     wire: Any = getattr(manager.database.transport, "wire", None)
-    manner = getattr(wire, "manner", None)
-    if manner is None:
+    resolved_endpoint = getattr(wire, "resolved_endpoint", None)
+    if resolved_endpoint is None:
         return {}
-    parts = urlsplit(manner.url)
+    parts = urlsplit(resolved_endpoint.url)
     port = parts.port or (443 if parts.scheme == "https" else 80)
-    return {"server.address": parts.hostname or "", "server.port": port, "cloud.region": manner.region}
+    return {
+        "server.address": parts.hostname or "",
+        "server.port": port,
+        "cloud.region": resolved_endpoint.region,
+    }
 
 
 def _common(sent: SentRequest) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from attrs import Factory, define, field
 
-from dynamo_bao.dynamodb.thread_pool import Pool
+from dynamo_bao.dynamodb.thread_pool import ThreadPool
 from dynamo_bao.dynamodb.transport.messages import MAX_THROTTLED_CALLS, Deadline, Transport
 from dynamo_bao.errors import ConfigurationError
 from dynamo_bao.policy import OnEventLoop, Policy
@@ -91,7 +91,7 @@ class Database:
     strict_filters: bool = False
     observers: Observers = Factory(Observers)
     max_throttled_calls: float = MAX_THROTTLED_CALLS
-    pool: Pool = Factory(Pool)
+    pool: ThreadPool = Factory(ThreadPool)
     requires_tenant: bool = field(init=False)
     is_closed: bool = field(init=False, default=False)
     on_event_loop: OnEventLoop = Factory(OnEventLoop)

@@ -17,7 +17,7 @@ MOST_THREADS = 64
 """How many helper threads a manager has at most, whoever they help: the bound of requests beside the callers' own."""
 
 
-class Pool:
+class ThreadPool:
     """The helper threads of one manager, started when a round first needs them.
 
     The caller's thread always carries requests itself, so that a single one starts no thread, and calls go on

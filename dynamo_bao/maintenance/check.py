@@ -13,7 +13,7 @@ from dynamo_bao.dynamodb.keys import Key, place_of
 from dynamo_bao.dynamodb.layout import PK
 from dynamo_bao.dynamodb.service import Item
 from dynamo_bao.dynamodb.table import Database
-from dynamo_bao.dynamodb.thread_pool import Pool
+from dynamo_bao.dynamodb.thread_pool import ThreadPool
 from dynamo_bao.errors import BaoError
 from dynamo_bao.maintenance.attribute_check import (
     attribute_findings,
@@ -53,7 +53,7 @@ class Examiner:
     """
 
     homes: Mapping[str, Home]
-    pool: Pool
+    pool: ThreadPool
     fix: bool = False
     only: frozenset[str] | None = None
     attributes: bool = True

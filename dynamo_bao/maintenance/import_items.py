@@ -20,7 +20,7 @@ from dynamo_bao.dynamodb.expressions.conditions import EMPTY
 from dynamo_bao.dynamodb.keys import Key
 from dynamo_bao.dynamodb.service import MAX_BATCH_WRITE_ITEMS
 from dynamo_bao.dynamodb.transport.batch_write import write_batch
-from dynamo_bao.dynamodb.transport.error_mapping import may_be_done
+from dynamo_bao.dynamodb.transport.error_mapping import may_have_succeeded
 from dynamo_bao.errors import (
     BaoError,
     BatchIncompleteError,
@@ -276,7 +276,7 @@ class _Import:
         database = self.home.database
         puts = {database.table_name: {line.identity.key: line.item for line in lines}}
         written = write_batch(database.transport, puts, database.deadline_from_now())
-        self._touched |= written.error is None or bool(written.replies) or may_be_done(written.error)
+        self._touched |= written.error is None or bool(written.replies) or may_have_succeeded(written.error)
         if written.error is not None:
             raise written.error
         if written.unprocessed:
@@ -312,6 +312,6 @@ class _Import:
             if not ours:  # else it was stored before the interruption
                 raise
         except Exception as error:
-            self._touched |= may_be_done(error)
+            self._touched |= may_have_succeeded(error)
             raise
         self._touched = True

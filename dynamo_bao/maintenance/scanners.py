@@ -14,7 +14,7 @@ from dynamo_bao.dynamodb.layout import ITER_INDEX, PK, SK
 from dynamo_bao.dynamodb.service import MAX_BATCH_GET_KEYS, QUERY, SCAN, Item
 from dynamo_bao.dynamodb.table import Database
 from dynamo_bao.dynamodb.table_admin import describe_table
-from dynamo_bao.dynamodb.thread_pool import Pool
+from dynamo_bao.dynamodb.thread_pool import ThreadPool
 from dynamo_bao.dynamodb.transport.messages import Request
 from dynamo_bao.errors import ServiceError
 from dynamo_bao.mapping.key_schema import IndexShape
@@ -368,7 +368,7 @@ def pages_of(
             return
 
 
-def in_batches(home: Home, keys: Iterable[Key], pool: Pool) -> dict[Key, Item]:
+def in_batches(home: Home, keys: Iterable[Key], pool: ThreadPool) -> dict[Key, Item]:
     """Many stored items by key, read consistently, several batches at once; those not stored are left out."""
     wanted = list(dict.fromkeys(keys))
     size = MAX_BATCH_GET_KEYS

@@ -86,7 +86,7 @@ def get_items(
                 session.stats.batches += len(answer.replies)
             for reply in answer.replies:
                 opened.add(database, reply, [home.schema.name], len(planned.batch))
-            for failed in answer.refused:
+            for failed in answer.failed_requests:
                 opened.add_failure(database, failed, [home.schema.name], len(planned.batch))
             for error in answer.failed.values():
                 raise about(error, home.schema.name) from cause_of(error)

@@ -33,7 +33,7 @@ class Flush:
         kind: what the round is for the trace; lookups or queries by default.
 
     Attributes:
-        unheard: the queries without an outcome; none are left unless an exception ends the round.
+        unresolved: the queries without an outcome; none are left unless an exception ends the round.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class Flush:
         rounds: Rounds,
         kind: str | None = None,
     ) -> None:
-        self.unheard = list(queries)
+        self.unresolved = list(queries)
         self._kind = kind
         self._rounds = rounds
         self._related: list[Any] = []
@@ -67,7 +67,7 @@ class Flush:
             max_concurrency: how many requests travel at once, whatever they are; None for the most of the tables' own.
             max_throttled_calls: how many calls may wait because of throttling; None for the tables' own.
         """
-        plan, queries = plan_reads(self._wanted), list(self.unheard)
+        plan, queries = plan_reads(self._wanted), list(self.unresolved)
         asked = [*(planned.database for planned in plan), *(query.database for query in queries)]
         databases = list({id(database): database for database in asked}.values())
         seconds = seconds or min(database.deadline for database in databases)
@@ -90,7 +90,7 @@ class Flush:
             for planned, answer in zip(plan, answers, strict=False):
                 self._settle(opened, planned, answer)
             for query, outcome in zip(queries, answers[len(plan) :], strict=True):
-                self._heard(opened, query, outcome)
+                self._deliver(opened, query, outcome)
         make_peers(self._related, is_page=self._kind is not None)
         for database in databases:
             tell(database.observers.on_flush, opened)
@@ -112,7 +112,7 @@ class Flush:
         about = [_named(caller) for caller in islice(callers_of, NAMED_KEYS)]
         for reply in answer.replies:
             opened.add(planned.database, reply, about, keys)
-        for failed in answer.refused:
+        for failed in answer.failed_requests:
             opened.add_failure(planned.database, failed, about, keys)
 
     def _resolve(
@@ -134,8 +134,8 @@ class Flush:
             else:
                 mark_missing(instance, consistent=consistent)
 
-    def _heard(self, opened: Round, query: PendingQuery, outcome: Reply | FailedRequest) -> None:
-        self.unheard.remove(query)
+    def _deliver(self, opened: Round, query: PendingQuery, outcome: Reply | FailedRequest) -> None:
+        self.unresolved.remove(query)
         if isinstance(outcome, Reply):
             opened.add(query.database, outcome, [query.about])
             query.arrived(outcome)

@@ -428,7 +428,7 @@ class Session(Objects):
                 flush.run(self.deadline, self._max_concurrency, self.max_throttled_calls)
         except BaseException:
             self._lookups.put_back(flush.unanswered())
-            for query in flush.unheard:
+            for query in flush.unresolved:
                 self._queries.add(query)
             raise
         return queries

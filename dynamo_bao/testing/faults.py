@@ -16,14 +16,14 @@ from typing import Any, Protocol
 
 from dynamo_bao.dynamodb.service import BATCH_GET_ITEM, BATCH_WRITE_ITEM
 from dynamo_bao.dynamodb.transport.error_mapping import throttled_error
-from dynamo_bao.dynamodb.transport.integrity import check_envelope, parse_reply
+from dynamo_bao.dynamodb.transport.integrity import check_length_and_crc, parse_reply
 from dynamo_bao.dynamodb.transport.messages import (
     AttemptFailed,
     Clock,
-    Outcome,
     Request,
+    RequestOutcome,
+    RequestSender,
     Throttling,
-    Wire,
     tables_of,
 )
 from dynamo_bao.dynamodb.transport.reply_check import checked
@@ -59,18 +59,18 @@ class FaultInjectingTransport(RetryingTransport):
 
     def __init__(
         self,
-        wire: Wire,
+        wire: RequestSender,
         faults: Fault | Iterable[Fault | None] = (),
         *,
         operations: Iterable[str] | None = None,
         seed: int = 0,
         clock: Clock | None = None,
     ) -> None:
-        super().__init__(_FaultyWire(wire, operations, seed), clock)
+        super().__init__(_FaultySender(wire, operations, seed), clock)
         self.inject(faults)
 
     @property
-    def faulty(self) -> _FaultyWire:
+    def faulty(self) -> _FaultySender:
         """The wire with the faults on it."""
         wire: Any = self.wire
         return wire  # type: ignore[no-any-return]
@@ -85,8 +85,8 @@ class FaultInjectingTransport(RetryingTransport):
         self.faulty.set(faults)
 
 
-class _FaultyWire:
-    def __init__(self, wire: Wire, operations: Iterable[str] | None, seed: int) -> None:
+class _FaultySender:
+    def __init__(self, wire: RequestSender, operations: Iterable[str] | None, seed: int) -> None:
         self._wire = wire
         self._operations = None if operations is None else frozenset(operations)
         self._chance = random.Random(seed)
@@ -125,7 +125,7 @@ class _FaultyWire:
         try:
             return checked(request, body, vouched=False)
         except DataFormatError as error:
-            raise AttemptFailed(error, Outcome.UNKNOWN) from error
+            raise AttemptFailed(error, RequestOutcome.UNKNOWN) from error
 
     def close(self) -> None:
         self._wire.close()
@@ -169,7 +169,7 @@ def throttled(*, reasons: Iterable[str] = (), retry_after: float | None = None) 
             ", ".join(tables_of(request)), request.written.get("IndexName"), given, retry_after
         )
         error = throttled_error("ProvisionedThroughputExceededException", request.operation, place)
-        raise AttemptFailed(error, Outcome.REFUSED, retry_after)
+        raise AttemptFailed(error, RequestOutcome.REFUSED, retry_after)
 
     return fault
 
@@ -180,7 +180,9 @@ def lost_reply(*, carried_out: bool = True) -> Fault:
     def fault(request: Request, send: Send, chance: random.Random) -> dict[str, Any]:
         if carried_out:
             send(request)
-        raise AttemptFailed(ConnectionResetError("the connection broke before the reply"), Outcome.UNKNOWN)
+        raise AttemptFailed(
+            ConnectionResetError("the connection broke before the reply"), RequestOutcome.UNKNOWN
+        )
 
     return fault
 
@@ -189,7 +191,9 @@ def refused_connection() -> Fault:
     """Nothing listens at the endpoint."""
 
     def fault(request: Request, send: Send, chance: random.Random) -> dict[str, Any]:
-        raise AttemptFailed(ConnectionRefusedError("nothing listens at the endpoint"), Outcome.NOT_SENT)
+        raise AttemptFailed(
+            ConnectionRefusedError("nothing listens at the endpoint"), RequestOutcome.NOT_SENT
+        )
 
     return fault
 
@@ -209,10 +213,10 @@ def damaged(how: str) -> Fault:
         headers = {"content-length": str(len(body)), "x-amz-crc32": str(zlib.crc32(body))}
         body = _DAMAGES[how](body, headers, chance)
         try:
-            check_envelope(headers, body, request.operation)
+            check_length_and_crc(headers, body, request.operation)
             return parse_reply(body, request.operation)
         except DataFormatError as error:
-            raise AttemptFailed(error, Outcome.UNKNOWN) from error
+            raise AttemptFailed(error, RequestOutcome.UNKNOWN) from error
 
     return fault
 

@@ -16,7 +16,7 @@ from dynamo_bao.dynamodb.keys import Key, named
 from dynamo_bao.dynamodb.service import Item
 from dynamo_bao.dynamodb.table import Database
 from dynamo_bao.dynamodb.transport.batch_write import BatchWritten, in_batches, write_batch
-from dynamo_bao.dynamodb.transport.error_mapping import may_be_done
+from dynamo_bao.dynamodb.transport.error_mapping import may_have_succeeded
 from dynamo_bao.dynamodb.transport.messages import FailedRequest, Reply, Request
 from dynamo_bao.errors import (
     BaoError,
@@ -258,7 +258,7 @@ class Parts(Generic[T]):
         try:
             result = self._results[number] = self._calls[number]()
         except Exception as error:
-            if not is_foreign(error) and not may_be_done(error):
+            if not is_foreign(error) and not may_have_succeeded(error):
                 self._begun.discard(number)
             raise
         return result
@@ -331,7 +331,7 @@ def _commit_bulk(session: Session, bulk: Bulk) -> None:
             about = [f"{entry.home.schema.name} {entry.primary_id!r}" for entry in entries[:NAMED_KEYS]]
             for request in part.sent:
                 opened.add_outcome(database, request, about, len(entries))
-    if all(part.is_whole for part in parts):
+    if all(part.succeeded for part in parts):
         bulk.settle()
         return
     changes, outcome = bulk.changes(), Outcome(database)
@@ -437,12 +437,12 @@ def _batch_outcome(changes: Sequence[Change], deadline: float) -> Outcome:
 def _outcome_of(changes: Sequence[Change], written: BatchWritten) -> Outcome:
     """What became of changes that were written as one batch."""
     outcome = Outcome(changes[0].home.database, sent=written.sent)
-    if written.is_whole:
+    if written.succeeded:
         outcome.stored = dict.fromkeys(changes)
         return outcome
     for change in changes:
         key = change.spot
-        if key in written.uncertain:
+        if key in written.outcome_unknown:
             assert written.error is not None
             outcome.unknown[change] = written.error
         elif key in written.refused:
@@ -465,7 +465,7 @@ def _group_outcome(changes: Sequence[Change]) -> Outcome:
     except Exception as error:
         if is_foreign(error):
             raise
-        if may_be_done(error):
+        if may_have_succeeded(error):
             outcome.unknown = dict.fromkeys(changes, error)
             return outcome
         told = error.errors if isinstance(error, TransactionError) else ()

@@ -14,11 +14,15 @@ from dynamo_bao.dynamodb.expressions.conditions import Attribute, Compare
 from dynamo_bao.dynamodb.keys import Key
 from dynamo_bao.dynamodb.service import GET_ITEM, Item
 from dynamo_bao.dynamodb.table import Database
-from dynamo_bao.dynamodb.transport.error_mapping import ConditionFailed, TransactionCancelled, may_be_done
+from dynamo_bao.dynamodb.transport.error_mapping import (
+    ConditionFailed,
+    TransactionCancelled,
+    may_have_succeeded,
+)
 from dynamo_bao.dynamodb.transport.messages import (
-    Outcome,
     Reply,
     Request,
+    RequestOutcome,
     RowParser,
     returned_item,
     with_outcome,
@@ -280,7 +284,7 @@ class Write:
             reply = self.send(Request(GET_ITEM, parameters), deadline)
         except Exception as error:
             if not is_foreign(error):
-                with_outcome(error, Outcome.UNKNOWN if doubted else Outcome.REFUSED)
+                with_outcome(error, RequestOutcome.UNKNOWN if doubted else RequestOutcome.REFUSED)
             raise
         return returned_item(reply.body, "Item")
 
@@ -341,6 +345,6 @@ class Write:
 
 def must_not_be_repeated(error: Exception, writes: Sequence[Write]) -> bool:
     """Whether writes that ended with an error may be stored, and doing them anew would then count twice."""
-    if isinstance(error, (ConditionFailed, TransactionCancelled)) or not may_be_done(error):
+    if isinstance(error, (ConditionFailed, TransactionCancelled)) or not may_have_succeeded(error):
         return False
     return not all(write.plan.main_action.repeats_safely() for write in writes)

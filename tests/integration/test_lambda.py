@@ -306,7 +306,7 @@ def test_a_clock_that_stood_still(
         monkeypatch.setattr(http, "time", SimpleNamespace(monotonic=lambda: 100.0, time=lambda: 1_000.0))
         connection = http.Connection(here)
         monkeypatch.setattr(http, "time", SimpleNamespace(monotonic=lambda: monotonic, time=lambda: wall))
-        assert connection.was_dropped() is dropped
+        assert connection.is_stale() is dropped
 
 
 def test_what_powertools_adds_to_a_request_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,9 +25,9 @@ from dynamo_bao import (
     init_models,
     run_with_batch_context,
 )
-from dynamo_bao.dynamodb.transport.botocore import BotoWire, Opened, of_both
+from dynamo_bao.dynamodb.transport.botocore import BotocoreSender, ClientHandle, of_both
 from dynamo_bao.dynamodb.transport.factory import given_transport
-from dynamo_bao.dynamodb.transport.messages import Outcome, Request, outcome_of
+from dynamo_bao.dynamodb.transport.messages import Request, RequestOutcome, outcome_of
 from dynamo_bao.dynamodb.transport.retry import RetryingTransport
 from dynamo_bao.dynamodb.transport.sigv4 import StaticCredentials
 from dynamo_bao.testing import boto_transport
@@ -97,7 +97,7 @@ def test_settings_that_are_missing_are_both_kinds_of_error(
             with pytest.raises(kind, match=text) as caught:
                 operation()
             assert isinstance(caught.value, ConfigurationError)
-            assert outcome_of(caught.value) is Outcome.NOT_SENT
+            assert outcome_of(caught.value) is RequestOutcome.NOT_SENT
         with run_with_batch_context(), pytest.raises(kind) as caught:
             _ = Org.find("a").name
         assert isinstance(caught.value, BaoError)
@@ -126,7 +126,7 @@ def test_nobody_there_is_both_kinds_of_error(way: str) -> None:
             ) as caught:
                 transport.send(request, deadline=10)
             assert isinstance(caught.value, BaoError)
-            assert outcome_of(caught.value) is Outcome.NOT_SENT
+            assert outcome_of(caught.value) is RequestOutcome.NOT_SENT
         transport.close()
 
 
@@ -141,7 +141,7 @@ def test_a_server_that_hangs_up_is_both_kinds_of_error(way: str) -> None:
         with pytest.raises(WriteOutcomeUnknownError) as lost:
             transport.send(PUT, deadline=10)
         assert isinstance(lost.value.__cause__, botocore.ConnectionClosedError)
-        assert outcome_of(lost.value) is Outcome.UNKNOWN
+        assert outcome_of(lost.value) is RequestOutcome.UNKNOWN
         transport.close()
 
 
@@ -240,12 +240,12 @@ def test_credentials_that_cannot_stand_in_a_head_are_not_sent(way: str, part: st
                 aws_secret_access_key="secret",
                 aws_session_token=credentials.token,
             )
-            wire = BotoWire(lambda: Opened(client, lambda: credentials))
+            wire = BotocoreSender(lambda: ClientHandle(client, lambda: credentials))
         before = len(server.asked)
         for request in (GET, PUT):
             with pytest.raises(ConfigurationError, match="nothing was sent") as caught:
                 RetryingTransport(wire).send(request, deadline=1e9)
-            assert outcome_of(caught.value) is Outcome.NOT_SENT
+            assert outcome_of(caught.value) is RequestOutcome.NOT_SENT
             assert "AKID" not in str(caught.value)
             assert "injected" not in str(caught.value).lower()
         assert len(server.asked) == before

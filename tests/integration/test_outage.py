@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from dynamo_bao import Manager, ServiceError, init_models, run_with_batch_context, transaction
-from dynamo_bao.dynamodb.transport.messages import AttemptFailed, Outcome
+from dynamo_bao.dynamodb.transport.messages import AttemptFailed, RequestOutcome
 from dynamo_bao.dynamodb.transport.retry import RetryingTransport
 from dynamo_bao.testing import (
     FaultInjectingTransport,
@@ -38,7 +38,7 @@ Fault = Callable[..., Any]
 def internal_error(request: Any, send: Any, chance: Any) -> Any:
     """DynamoDB fails inside."""
     error = ServiceError("failed", code="InternalServerError", operation=request.operation)
-    raise AttemptFailed(error, Outcome.UNKNOWN)
+    raise AttemptFailed(error, RequestOutcome.UNKNOWN)
 
 
 FAULTS: dict[str, tuple[Fault, int]] = {

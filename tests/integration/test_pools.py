@@ -16,7 +16,7 @@ import pytest
 from dynamo_bao.dynamodb.transport import http
 from dynamo_bao.dynamodb.transport.botocore_http import DirectSession
 from dynamo_bao.dynamodb.transport.factory import given_transport
-from dynamo_bao.dynamodb.transport.http import Connections, NotConnected, Origin, ReplyLost
+from dynamo_bao.dynamodb.transport.http import Connections, HttpOrigin, NotConnected, ReplyLost
 from dynamo_bao.dynamodb.transport.messages import Request
 from dynamo_bao.testing import Transport
 from tests.support import paths
@@ -72,7 +72,7 @@ def pool_to(server: HttpServer, patience: float = PATIENCE) -> Connections:
     def unencrypted() -> Any:
         raise AssertionError("nothing is encrypted here")
 
-    return Pool(Origin.of(server.url()), unencrypted, PATIENCE, patience)
+    return Pool(HttpOrigin.of(server.url()), unencrypted, PATIENCE, patience)
 
 
 def cut(data: bytes) -> Script:

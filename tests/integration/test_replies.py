@@ -19,8 +19,8 @@ from botocore.exceptions import BotoCoreError
 
 from dynamo_bao import BaoError, Manager, init_models, run_with_batch_context, transaction
 from dynamo_bao.dynamodb.keys import Key
-from dynamo_bao.dynamodb.transport.botocore import BotoWire, Opened
-from dynamo_bao.dynamodb.transport.direct import LeanWire
+from dynamo_bao.dynamodb.transport.botocore import BotocoreSender, ClientHandle
+from dynamo_bao.dynamodb.transport.direct import DirectSender
 from dynamo_bao.dynamodb.transport.http import HttpReply
 from dynamo_bao.dynamodb.transport.messages import Request
 from dynamo_bao.dynamodb.transport.retry import RetryingTransport
@@ -196,7 +196,7 @@ def manager_through(server: HttpServer, way: str, authority: Authority | None) -
         wire: Any = lean_wire(url, ca_bundle=file)
     else:
         client = boto3.client("dynamodb", endpoint_url=url, verify=file)
-        wire = BotoWire(lambda: Opened(client), given=True)
+        wire = BotocoreSender(lambda: ClientHandle(client), given=True)
     transport = RetryingTransport(wire, FakeTime().clock)
     with init_models(models=models.ALL, transport=transport, table_name="t") as manager:
         yield manager
@@ -408,7 +408,7 @@ def _described() -> dict[str, Any]:
     }
 
 
-class CannedWire(LeanWire):
+class CannedWire(DirectSender):
     """The lean wire, whose replies are given out of hand."""
 
     canned: Canned
@@ -433,7 +433,7 @@ def canned_transport(canned: Canned, way: str) -> RetryingTransport:
         return AWSResponse(request.url, given.status, given.headers, raw)
 
     client.meta.events.register("before-send.dynamodb", respond)
-    return RetryingTransport(BotoWire(lambda: Opened(client), given=True), FakeTime().clock)
+    return RetryingTransport(BotocoreSender(lambda: ClientHandle(client), given=True), FakeTime().clock)
 
 
 class _Raw:

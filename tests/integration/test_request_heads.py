@@ -15,9 +15,9 @@ from botocore.httpsession import create_urllib3_context
 
 from dynamo_bao import BaoError
 from dynamo_bao.dynamodb.transport.factory import given_transport
-from dynamo_bao.dynamodb.transport.messages import AttemptFailed, Outcome, Request, outcome_of
+from dynamo_bao.dynamodb.transport.messages import AttemptFailed, Request, RequestOutcome, outcome_of
 from dynamo_bao.dynamodb.transport.retry import RetryingTransport
-from dynamo_bao.dynamodb.transport.static_endpoint import quick_start
+from dynamo_bao.dynamodb.transport.static_endpoint import endpoint_from_environment
 from dynamo_bao.dynamodb.transport.tls import trusted_context
 from dynamo_bao.testing import boto_transport
 from tests.support import paths
@@ -67,7 +67,9 @@ def test_no_control_character_reaches_a_head(way: str, part: str) -> None:
                 continue  # boto3 makes no such client
             if way in ("lean", "botocore"):
                 assert (
-                    quick_start({}, region=region, endpoint_url=url, credentials=parts, user_agent="x")
+                    endpoint_from_environment(
+                        {}, region=region, endpoint_url=url, credentials=parts, user_agent="x"
+                    )
                     is None
                 )
                 transport = boto_transport(
@@ -78,7 +80,7 @@ def test_no_control_character_reaches_a_head(way: str, part: str) -> None:
                 transport = given_transport(client if way == "given" else elsewhere(client))
             with pytest.raises(BaoError) as caught:
                 transport.send(GET, deadline=1e9)
-            assert outcome_of(caught.value) is Outcome.NOT_SENT, (char, caught.value)
+            assert outcome_of(caught.value) is RequestOutcome.NOT_SENT, (char, caught.value)
             transport.close()
         assert server.asked == []
 
@@ -98,7 +100,7 @@ def test_no_control_character_of_a_handler_reaches_a_head(way: str) -> None:
                 transport = given_transport(client if way == "given" else elsewhere(client))
                 with pytest.raises(BaoError, match="nothing was sent") as caught:
                     transport.send(GET, deadline=1e9)
-                assert outcome_of(caught.value) is Outcome.NOT_SENT
+                assert outcome_of(caught.value) is RequestOutcome.NOT_SENT
                 transport.close()
         assert server.asked == []
 
@@ -143,7 +145,7 @@ def test_hosts_are_the_same_with_and_without_boto3() -> None:
 def test_regions_are_the_same_with_and_without_boto3(region: str) -> None:
     """What botocore takes for no region is left to botocore from the first request on."""
     url = "http://localhost:8000"
-    made = quick_start({}, region=region, endpoint_url=url, credentials=SOUND, user_agent="x")
+    made = endpoint_from_environment({}, region=region, endpoint_url=url, credentials=SOUND, user_agent="x")
     assert made is None
     with pytest.raises(BaoError, match=r"[Rr]egion"):
         boto_transport(region=region, endpoint_url=url).send(GET, deadline=1e9)

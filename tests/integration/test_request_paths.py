@@ -37,9 +37,9 @@ from dynamo_bao import (
     run_with_batch_context,
 )
 from dynamo_bao.dynamodb.transport.factory import given_transport
-from dynamo_bao.dynamodb.transport.messages import AttemptFailed, Outcome, Request
+from dynamo_bao.dynamodb.transport.messages import AttemptFailed, Request, RequestOutcome
 from dynamo_bao.dynamodb.transport.retry import RetryingTransport
-from dynamo_bao.dynamodb.transport.static_endpoint import quick_start
+from dynamo_bao.dynamodb.transport.static_endpoint import endpoint_from_environment
 from dynamo_bao.testing import boto_transport
 from tests.support import models, paths
 from tests.support.authorities import Authority
@@ -615,7 +615,7 @@ def test_the_cause_is_botocores_without_a_client() -> None:
         "ValidationException",
     ]
     failed = [error.outcome if isinstance(error, AttemptFailed) else None for error in errors]
-    assert failed == [None, Outcome.REFUSED, Outcome.UNKNOWN, None, None]
+    assert failed == [None, RequestOutcome.REFUSED, RequestOutcome.UNKNOWN, None, None]
 
 
 @settings(max_examples=150, deadline=None)
@@ -821,22 +821,26 @@ def begun(monkeypatch: pytest.MonkeyPatch, changes: dict[str, str | None], **opt
     monkeypatch.setenv("HOME", "/nonexistent/home")
     environment = {name: value for name, value in {**PLAIN, **changes}.items() if value is not None}
     given: Any = {"region": None, "endpoint_url": None, "credentials": {}, "user_agent": "x", **options}
-    return quick_start(environment, **given)
+    return endpoint_from_environment(environment, **given)
 
 
 def test_a_plain_environment_says_everything(monkeypatch: pytest.MonkeyPatch) -> None:
     """Region, endpoint and keys, as in a Lambda function or a container."""
     found = begun(monkeypatch, {"AWS_SESSION_TOKEN": "t", "AWS_CA_BUNDLE": "/ca"})
-    assert found.manner[:3] == ("https://dynamodb.eu-west-1.amazonaws.com/", "eu-west-1", "dynamodb")
+    assert found.resolved_endpoint[:3] == (
+        "https://dynamodb.eu-west-1.amazonaws.com/",
+        "eu-west-1",
+        "dynamodb",
+    )
     assert (found.credentials, found.ca_bundle) == (("k", "s", "t"), "/ca")
     assert begun(monkeypatch, {"REQUESTS_CA_BUNDLE": "/ca"}).ca_bundle == "/ca"
     local = begun(monkeypatch, {"AWS_ENDPOINT_URL": "http://a:1", "AWS_ENDPOINT_URL_DYNAMODB": "http://b:2"})
-    assert local.manner.url == "http://b:2/"
+    assert local.resolved_endpoint.url == "http://b:2/"
     given = {"aws_access_key_id": "mine", "aws_secret_access_key": "s"}
     mine = begun(
         monkeypatch, {"AWS_SESSION_TOKEN": "t"}, credentials=given, region="local", endpoint_url="http://c"
     )
-    assert (mine.manner.url, mine.manner.region, mine.credentials) == (
+    assert (mine.resolved_endpoint.url, mine.resolved_endpoint.region, mine.credentials) == (
         "http://c/",
         "local",
         ("mine", "s", None),

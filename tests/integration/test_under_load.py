@@ -22,7 +22,7 @@ from dynamo_bao import (
     init_models,
     run_with_batch_context,
 )
-from dynamo_bao.dynamodb.transport.messages import AttemptFailed, Outcome
+from dynamo_bao.dynamodb.transport.messages import AttemptFailed, RequestOutcome
 from dynamo_bao.session.session import Session
 from dynamo_bao.testing import (
     Clock,
@@ -372,7 +372,7 @@ def test_conflicts_are_not_throttling(time: FakeTime) -> None:
 
     def conflict(request: Any, send: Any, chance: Any) -> Any:
         error = ServiceError("conflict", code="TransactionConflictException", operation=request.operation)
-        raise AttemptFailed(error, Outcome.REFUSED)
+        raise AttemptFailed(error, RequestOutcome.REFUSED)
 
     at_once, waited = calls_at_once(WORKS["create"], conflict, {}, CALLS)
     assert (at_once, waited) == ([], [None] * CALLS)

@@ -26,7 +26,7 @@ from dynamo_bao import (
     transaction,
 )
 from dynamo_bao.dynamodb.transport.error_mapping import TransactionCancelled
-from dynamo_bao.dynamodb.transport.messages import AttemptFailed, Outcome, Request
+from dynamo_bao.dynamodb.transport.messages import AttemptFailed, Request, RequestOutcome
 from dynamo_bao.testing import (
     FaultInjectingTransport,
     embedded_transport,
@@ -136,13 +136,13 @@ def test_W3_a_failed_condition_is_not_retried(manager: Manager, transport: Fault
 def denied(request: Request, send: Any, chance: Any) -> Any:
     """DynamoDB refuses the request for good."""
     error = ServiceError("denied", code="AccessDeniedException", operation=request.operation)
-    raise AttemptFailed(error, Outcome.REFUSED)
+    raise AttemptFailed(error, RequestOutcome.REFUSED)
 
 
 def vanished(request: Request, send: Any, chance: Any) -> Any:
     """The request is carried out, and its reply cannot be read."""
     send(request)
-    raise AttemptFailed(ConnectionResetError("the connection broke"), Outcome.UNKNOWN)
+    raise AttemptFailed(ConnectionResetError("the connection broke"), RequestOutcome.UNKNOWN)
 
 
 @pytest.mark.parametrize("fault", [denied, throttled()], ids=["denied", "throttled"])

@@ -11,10 +11,10 @@ import zlib
 from collections.abc import Callable
 from typing import Any
 
-from dynamo_bao.dynamodb.transport.botocore import BotoWire, Manner, Opened
-from dynamo_bao.dynamodb.transport.direct import LeanWire
+from dynamo_bao.dynamodb.transport.botocore import BotocoreSender, ClientHandle, ResolvedEndpoint
+from dynamo_bao.dynamodb.transport.direct import DirectSender
 from dynamo_bao.dynamodb.transport.sigv4 import StaticCredentials
-from dynamo_bao.dynamodb.transport.static_endpoint import Quick
+from dynamo_bao.dynamodb.transport.static_endpoint import StaticEndpoint
 from tests.support.http_server import Asked, Script, Served
 
 ITEM = {"_pk": {"S": "o#acme"}, "_sk": {"S": "o"}, "org_id": {"S": "acme"}, "name": {"S": "Acme"}}
@@ -65,18 +65,18 @@ def way_of(asked: Asked) -> str:
     return "lean" if asked.header("amz-sdk-invocation-id") is None else "botocore"
 
 
-class Held(Quick):
+class Held(StaticEndpoint):
     """A quick start that holds also where botocore is loaded, as it is in tests."""
 
-    def holds(self) -> bool:
+    def is_still_valid(self) -> bool:
         return True
 
 
-def _no_client() -> Opened:
+def _no_client() -> ClientHandle:
     raise AssertionError("a client was made")
 
 
-def lean_wire(url: str, clock: Callable[[], float] = time.time, ca_bundle: str | None = None) -> LeanWire:
+def lean_wire(url: str, clock: Callable[[], float] = time.time, ca_bundle: str | None = None) -> DirectSender:
     """A wire straight to a server, without any client."""
-    manner = Manner(f"{url}/", "us-east-1", "dynamodb", "test")
-    return LeanWire(BotoWire(_no_client), lambda: Held(manner, KEYS, ca_bundle), clock)
+    manner = ResolvedEndpoint(f"{url}/", "us-east-1", "dynamodb", "test")
+    return DirectSender(BotocoreSender(_no_client), lambda: Held(manner, KEYS, ca_bundle), clock)

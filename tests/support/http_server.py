@@ -53,7 +53,7 @@ class Served:
 
     def __init__(self, sock: socket.socket, number: int, stopped: threading.Event) -> None:
         self._sock = sock
-        self._held = b""
+        self._buffer = b""
         self.number = number
         self.stopped = stopped
         self.refused = False
@@ -94,22 +94,22 @@ class Served:
     def asked(self) -> Asked | None:
         """The next request; None where there will be none."""
         with contextlib.suppress(OSError):
-            while b"\r\n\r\n" not in self._held:
-                if not self._more():
+            while b"\r\n\r\n" not in self._buffer:
+                if not self._receive_or_fail():
                     return None
-            head, _, self._held = self._held.partition(b"\r\n\r\n")
+            head, _, self._buffer = self._buffer.partition(b"\r\n\r\n")
             request = Asked(head.decode("latin-1").split("\r\n"), b"", self.number)
             length = int(request.header("Content-Length") or 0)
-            while len(self._held) < length:
-                if not self._more():
+            while len(self._buffer) < length:
+                if not self._receive_or_fail():
                     return None
-            body, self._held = self._held[:length], self._held[length:]
+            body, self._buffer = self._buffer[:length], self._buffer[length:]
             return request._replace(body=body)
         return None
 
-    def _more(self) -> bool:
+    def _receive_or_fail(self) -> bool:
         data = self._sock.recv(65536)
-        self._held += data
+        self._buffer += data
         return bool(data)
 
 

@@ -36,7 +36,7 @@ def take(path: str) -> None:
         return
     from dynamo_bao.dynamodb.transport import factory
 
-    factory.LeanWire = wire()  # type: ignore[misc,assignment]
+    factory.DirectSender = wire()  # type: ignore[misc,assignment]
     if path == "botocore":
         _given[SETTING] = path
 

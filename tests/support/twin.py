@@ -16,8 +16,8 @@ from typing import Any
 
 from botocore.awsrequest import AWSResponse
 
-from dynamo_bao.dynamodb.transport.botocore import BotoWire, Opened, method_of, open_client
-from dynamo_bao.dynamodb.transport.direct import LeanWire, Route
+from dynamo_bao.dynamodb.transport.botocore import BotocoreSender, ClientHandle, method_of, open_client
+from dynamo_bao.dynamodb.transport.direct import DirectEndpoint, DirectSender
 from dynamo_bao.dynamodb.transport.http import HttpReply
 from dynamo_bao.dynamodb.transport.messages import AttemptFailed, Reply, Request
 from dynamo_bao.errors import DataFormatError
@@ -32,7 +32,7 @@ class Difference(AssertionError):
     """The two ways are not the same."""
 
 
-class TwinWire(LeanWire):
+class TwinWire(DirectSender):
     """The lean wire, whose every request is held against a plain client's."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
@@ -47,19 +47,23 @@ class TwinWire(LeanWire):
             if self._now.route is None:
                 FIGURES.count(FIGURES.by_botocore, request.operation)
 
-    def _send(self, route: Route, request: Request, body: bytes, skew: float, ends: float) -> HttpReply:
+    def _send(
+        self, route: DirectEndpoint, request: Request, body: bytes, skew: float, ends: float
+    ) -> HttpReply:
         self._now.route, self._now.body = route, body
         return super()._send(route, request, body, skew, ends)
 
-    def _send_heard(self, route: Route, request: Request, body: bytes, skew: float, ends: float) -> HttpReply:
+    def _send_with_hooks(
+        self, route: DirectEndpoint, request: Request, body: bytes, skew: float, ends: float
+    ) -> HttpReply:
         try:
-            return super()._send_heard(route, request, body, skew, ends)
+            return super()._send_with_hooks(route, request, body, skew, ends)
         finally:  # handlers may have sent requests of their own meanwhile
             self._now.route, self._now.body = route, body
 
     def _answer(self, request: Request, reply: HttpReply) -> dict[str, Any]:
         FIGURES.count(FIGURES.compared, request.operation)
-        route: Route = self._now.route
+        route: DirectEndpoint = self._now.route
         with _noted(request):
             _compare_sent(route, request, self._now.body, reply)
         try:
@@ -93,13 +97,13 @@ class _Twin:
     def __init__(self, region: str, url: str) -> None:
         self._now = threading.local()
         self.plain = self._client(region, url)
-        opened = Opened(self._client(region, url))
-        self.wire = BotoWire(lambda: opened)
+        opened = ClientHandle(self._client(region, url))
+        self.wire = BotocoreSender(lambda: opened)
 
     @classmethod
-    def of(cls, route: Route) -> _Twin:
+    def of(cls, route: DirectEndpoint) -> _Twin:
         """The twin for one endpoint."""
-        key = (route.manner.region, route.manner.url)
+        key = (route.resolved_endpoint.region, route.resolved_endpoint.url)
         with cls._lock:
             if key not in cls._known:
                 cls._known[key] = cls(*key)
@@ -148,11 +152,11 @@ class _Body(io.BytesIO):
         yield self.read()
 
 
-def _compare_sent(route: Route, request: Request, body: bytes, reply: HttpReply) -> None:
+def _compare_sent(route: DirectEndpoint, request: Request, body: bytes, reply: HttpReply) -> None:
     theirs = _Twin.of(route).sent(request, reply)
     lines = route.head(request.operation, body, 0.0).decode("latin-1").split("\r\n")[1:-2]
     ours = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
-    _same("url", route.manner.url, theirs.url)
+    _same("url", route.resolved_endpoint.url, theirs.url)
     _same("body", json.loads(body), json.loads(theirs.body))
     for name in HEADERS:
         found = theirs.headers[name]

@@ -15,7 +15,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from dynamo_bao.dynamodb.transport.http import Connections, HttpReply, NotConnected, Origin, ReplyLost
+from dynamo_bao.dynamodb.transport.http import Connections, HttpOrigin, HttpReply, NotConnected, ReplyLost
 from tests.support.authorities import Authority
 from tests.support.http_server import Asked, HttpServer, Script, Served, http_server
 from tests.support.patience import PATIENCE
@@ -53,7 +53,7 @@ def connected(
 ) -> Iterator[tuple[HttpServer, Connections]]:
     """A server, and connections to it."""
     with http_server(script, tls) as server:
-        connections = Connections(Origin.of(server.url(host)), trusted, PATIENCE, PATIENCE)
+        connections = Connections(HttpOrigin.of(server.url(host)), trusted, PATIENCE, PATIENCE)
         try:
             yield server, connections
         finally:
@@ -325,7 +325,7 @@ def test_a_reply_that_does_not_come_ends_by_its_time(manner: str) -> None:
 def test_a_server_that_says_nothing_is_given_up_before_the_time_is_over() -> None:
     """Patience with a silent server is shorter than a call may take."""
     with http_server(SLOW["stalled"]) as server:
-        connections = Connections(Origin.of(server.url()), ssl.create_default_context, PATIENCE, SHORT)
+        connections = Connections(HttpOrigin.of(server.url()), ssl.create_default_context, PATIENCE, SHORT)
         with pytest.raises(ReplyLost):
             connections.exchange(post(), 3600)
 
@@ -427,7 +427,7 @@ def test_a_handshake_that_stalls_ends_by_its_time() -> None:
 )
 def test_origins_are_read_from_urls_and_say_the_same(url: str, origin: tuple[str, int, bool]) -> None:
     """Host, port and encryption; the URL of the root comes out again."""
-    read = Origin.of(url)
+    read = HttpOrigin.of(url)
     assert (read[:3], read.url) == (origin, url)
 
 

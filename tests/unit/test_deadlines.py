@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from dynamo_bao.dynamodb.transport import http as connections_module
-from dynamo_bao.dynamodb.transport.http import Connections, NotConnected, Origin, ReplyLost
+from dynamo_bao.dynamodb.transport.http import Connections, HttpOrigin, NotConnected, ReplyLost
 from tests.support.http_server import http_server
 from tests.support.patience import PATIENCE
 
@@ -53,7 +53,7 @@ class Network:
 class FakeSocket:
     def __init__(self, network: Network) -> None:
         self._network = network
-        self._arriving = b""
+        self._receive = b""
         self.timeout: float | None = None
 
     def settimeout(self, seconds: float) -> None:
@@ -67,12 +67,12 @@ class FakeSocket:
 
     def send(self, data: Any) -> int:
         self._network.pass_by("send", self.timeout)
-        self._arriving = REPLY
+        self._receive = REPLY
         return min(len(data), self._network.piece)
 
     def recv(self, count: int) -> bytes:
         self._network.pass_by("recv", self.timeout)
-        data, self._arriving = self._arriving[: self._network.piece], self._arriving[self._network.piece :]
+        data, self._receive = self._receive[: self._network.piece], self._receive[self._network.piece :]
         return data
 
     def close(self) -> None:
@@ -99,7 +99,7 @@ def network(monkeypatch: pytest.MonkeyPatch) -> Network:
 def connections(network: Network) -> Connections:
     """Encrypted ones, whose own limits are far beyond the deadlines here."""
     context: Any = network
-    return Connections(Origin("127.0.0.1", 1, True, "x"), lambda: context, 100.0, 100.0)
+    return Connections(HttpOrigin("127.0.0.1", 1, True, "x"), lambda: context, 100.0, 100.0)
 
 
 def test_an_exchange_in_time_is_an_exchange(network: Network, connections: Connections) -> None:
@@ -190,7 +190,7 @@ def resolver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 def test_S12_a_lookup_of_a_name_that_hangs_is_given_up(resolver: Any) -> None:
     """It cannot be stopped, so that it is left behind; all who wait meanwhile wait for the same one."""
     with http_server(lambda served, asked: served.send(REPLY)) as server:
-        connections = Connections(Origin.of(server.url("localhost")), lambda: None, 60.0, 60.0)  # type: ignore[arg-type,return-value]
+        connections = Connections(HttpOrigin.of(server.url("localhost")), lambda: None, 60.0, 60.0)  # type: ignore[arg-type,return-value]
         for _ in range(3):
             with pytest.raises(NotConnected) as caught:
                 connections.exchange(b"POST / HTTP/1.1\r\n\r\n", 0.05)
@@ -203,7 +203,7 @@ def test_S12_a_lookup_of_a_name_that_hangs_is_given_up(resolver: Any) -> None:
 
 def test_a_host_that_does_not_exist_is_told() -> None:
     """With the resolver's own reason, to each caller."""
-    connections = Connections(Origin.of("http://host.invalid:1"), lambda: None, 60.0, 60.0)  # type: ignore[arg-type,return-value]
+    connections = Connections(HttpOrigin.of("http://host.invalid:1"), lambda: None, 60.0, 60.0)  # type: ignore[arg-type,return-value]
     for _ in range(2):
         with pytest.raises(NotConnected) as caught:
             connections.exchange(b"x", 60.0)
@@ -213,7 +213,7 @@ def test_a_host_that_does_not_exist_is_told() -> None:
 @pytest.mark.parametrize("host", ["x" * 64, "a..b"])
 def test_a_host_name_that_nobody_can_look_up_is_told(host: str) -> None:
     """As one that does not exist: nothing was sent."""
-    connections = Connections(Origin(host, 1, False, host), lambda: None, 60.0, 60.0)  # type: ignore[arg-type,return-value]
+    connections = Connections(HttpOrigin(host, 1, False, host), lambda: None, 60.0, 60.0)  # type: ignore[arg-type,return-value]
     with pytest.raises(NotConnected):
         connections.exchange(b"x", 60.0)
 
@@ -224,7 +224,7 @@ def test_a_host_name_that_nobody_can_look_up_is_told(host: str) -> None:
 def test_S12_after_silence_idle_connections_of_before_are_not_trusted(network: Network) -> None:
     """Nothing arrives for two seconds: all that waited since before are closed, and a new one is made."""
     context: Any = network
-    connections = Connections(Origin("127.0.0.1", 1, True, "x"), lambda: context, 3.0, 2.0)
+    connections = Connections(HttpOrigin("127.0.0.1", 1, True, "x"), lambda: context, 3.0, 2.0)
     leases = [connections.lease(b"x", NEVER) for _ in range(5)]
     for lease in leases:
         lease.settle(True)
@@ -246,7 +246,7 @@ def test_connections_heard_of_meanwhile_stay_trusted(
 ) -> None:
     """One that answered after the lost request was sent is used again."""
     context: Any = network
-    connections = Connections(Origin("127.0.0.1", 1, True, "x"), lambda: context, 3.0, 2.0)
+    connections = Connections(HttpOrigin("127.0.0.1", 1, True, "x"), lambda: context, 3.0, 2.0)
     slow, quick = connections.lease(b"x", NEVER), connections.lease(b"x", NEVER)
     slow.settle(True)
     dark = connections._idle[0]

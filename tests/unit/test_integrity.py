@@ -10,7 +10,12 @@ from typing import Any
 import pytest
 
 from dynamo_bao import DataFormatError
-from dynamo_bao.dynamodb.transport.integrity import check_envelope, parse_refusal, parse_reply, require_alone
+from dynamo_bao.dynamodb.transport.integrity import (
+    check_length_and_crc,
+    parse_refusal,
+    parse_reply,
+    require_alone,
+)
 
 BODY = b'{"Item":{"a":{"S":"x"}}}'
 
@@ -23,7 +28,7 @@ def headers(body: bytes, **changes: Any) -> dict[str, str]:
 
 def test_a_reply_as_sent_is_believed() -> None:
     """Length and CRC fit, and the JSON object comes out."""
-    check_envelope(headers(BODY), BODY, "GetItem")
+    check_length_and_crc(headers(BODY), BODY, "GetItem")
     assert parse_reply(BODY, "GetItem") == {"Item": {"a": {"S": "x"}}}
 
 
@@ -31,7 +36,9 @@ def test_a_reply_as_sent_is_believed() -> None:
 def test_a_body_of_another_length_is_refused(body: bytes) -> None:
     """A truncated or padded body is told with both numbers, and with none of its content."""
     with pytest.raises(DataFormatError, match=rf"^GetItem: .*{len(body)} bytes.*{len(BODY)}"):
-        check_envelope(headers(BODY, x_amz_crc32=None) | {"content-length": str(len(BODY))}, body, "GetItem")
+        check_length_and_crc(
+            headers(BODY, x_amz_crc32=None) | {"content-length": str(len(BODY))}, body, "GetItem"
+        )
 
 
 @pytest.mark.parametrize("position", range(0, len(BODY), 5))
@@ -39,23 +46,25 @@ def test_a_damaged_body_is_refused(position: int) -> None:
     """One changed bit anywhere is not what the CRC says."""
     damaged = BODY[:position] + bytes([BODY[position] ^ 1]) + BODY[position + 1 :]
     with pytest.raises(DataFormatError, match="CRC-32"):
-        check_envelope(headers(BODY), damaged, "GetItem")
+        check_length_and_crc(headers(BODY), damaged, "GetItem")
 
 
 def test_a_wrong_checksum_is_refused() -> None:
     """The header may be the damaged part."""
     for wrong in ("0", "12345", "", "x"):
         with pytest.raises(DataFormatError, match="CRC-32"):
-            check_envelope({"x-amz-crc32": wrong}, BODY, "Query")
+            check_length_and_crc({"x-amz-crc32": wrong}, BODY, "Query")
 
 
 def test_what_a_server_does_not_send_is_not_checked() -> None:
     """Emulators leave headers out; a compressed body has the length and CRC of the compressed one."""
-    check_envelope({}, BODY, "GetItem")
-    check_envelope({"x-amz-crc32": str(zlib.crc32(BODY))}, BODY, "GetItem")
-    check_envelope({"content-encoding": "gzip", "content-length": "3", "x-amz-crc32": "0"}, BODY, "GetItem")
+    check_length_and_crc({}, BODY, "GetItem")
+    check_length_and_crc({"x-amz-crc32": str(zlib.crc32(BODY))}, BODY, "GetItem")
+    check_length_and_crc(
+        {"content-encoding": "gzip", "content-length": "3", "x-amz-crc32": "0"}, BODY, "GetItem"
+    )
     with pytest.raises(DataFormatError):
-        check_envelope({"content-encoding": "identity", "content-length": "3"}, BODY, "GetItem")
+        check_length_and_crc({"content-encoding": "identity", "content-length": "3"}, BODY, "GetItem")
 
 
 @pytest.mark.parametrize(
@@ -188,7 +197,7 @@ def test_a_reply_with_another_behind_it_is_refused() -> None:
 def test_length_and_checksum_are_those_of_what_travels(headers: dict[str, str], believed: bool) -> None:
     """Of a reply that came packed they are not those of the body that is seen here."""
     if believed:
-        check_envelope(headers, b"{}", "GetItem")
+        check_length_and_crc(headers, b"{}", "GetItem")
     else:
         with pytest.raises(DataFormatError):
-            check_envelope(headers, b"{}", "GetItem")
+            check_length_and_crc(headers, b"{}", "GetItem")

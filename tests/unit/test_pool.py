@@ -7,18 +7,18 @@ from collections.abc import Iterator
 
 import pytest
 
-from dynamo_bao.dynamodb.thread_pool import Pool
+from dynamo_bao.dynamodb.thread_pool import ThreadPool
 from tests.support.patience import PATIENCE
 
 
 @pytest.fixture
-def pool() -> Iterator[Pool]:
-    pool = Pool()
+def pool() -> Iterator[ThreadPool]:
+    pool = ThreadPool()
     yield pool
     pool.close()
 
 
-def test_results_are_in_the_order_of_the_calls(pool: Pool) -> None:
+def test_results_are_in_the_order_of_the_calls(pool: ThreadPool) -> None:
     """Whichever thread carried them."""
     assert pool.run([lambda number=number: number * number for number in range(50)], 4) == [
         number * number for number in range(50)
@@ -26,20 +26,20 @@ def test_results_are_in_the_order_of_the_calls(pool: Pool) -> None:
 
 
 @pytest.mark.parametrize(("calls", "at_once"), [(1, 4), (5, 1)])
-def test_one_at_a_time_is_the_callers_own_thread(pool: Pool, calls: int, at_once: int) -> None:
+def test_one_at_a_time_is_the_callers_own_thread(pool: ThreadPool, calls: int, at_once: int) -> None:
     """Of it no thread is started."""
     here = threading.current_thread()
     assert pool.run([threading.current_thread] * calls, at_once) == [here] * calls
 
 
-def test_as_many_run_at_once_as_may(pool: Pool) -> None:
+def test_as_many_run_at_once_as_may(pool: ThreadPool) -> None:
     """Three meet, and so does the caller with two helpers."""
     together = threading.Barrier(3, timeout=PATIENCE)
     pool.run([lambda: together.wait() and None] * 9, 3)
     assert not together.broken
 
 
-def test_an_exception_keeps_the_rest_from_starting(pool: Pool) -> None:
+def test_an_exception_keeps_the_rest_from_starting(pool: ThreadPool) -> None:
     """What waits is not begun, by the caller or any helper."""
     begun = []
 
@@ -53,7 +53,7 @@ def test_an_exception_keeps_the_rest_from_starting(pool: Pool) -> None:
     assert begun == [0, 1, 2]
 
 
-def test_an_exception_of_a_helper_is_the_callers(pool: Pool) -> None:
+def test_an_exception_of_a_helper_is_the_callers(pool: ThreadPool) -> None:
     """Also where the caller's own calls went well."""
     caller, together = threading.current_thread(), threading.Barrier(2, timeout=PATIENCE)
 
@@ -68,7 +68,7 @@ def test_an_exception_of_a_helper_is_the_callers(pool: Pool) -> None:
 
 def test_a_pool_may_be_closed_twice_and_before_it_was_used() -> None:
     """There is nothing left to end then."""
-    pool = Pool()
+    pool = ThreadPool()
     pool.close()
     together = threading.Barrier(2, timeout=PATIENCE)
     pool.run([together.wait, together.wait], 2)
@@ -78,7 +78,7 @@ def test_a_pool_may_be_closed_twice_and_before_it_was_used() -> None:
 
 def test_closing_ends_the_helper_threads() -> None:
     """None of them stays behind."""
-    pool, together = Pool(), threading.Barrier(3, timeout=PATIENCE)
+    pool, together = ThreadPool(), threading.Barrier(3, timeout=PATIENCE)
 
     def call() -> threading.Thread:
         together.wait()
@@ -94,7 +94,7 @@ def test_closing_ends_the_helper_threads() -> None:
 
 def test_closing_waits_for_nobody() -> None:
     """A helper whose reply does not come ends by itself; whoever closes goes on at once."""
-    pool, started, release, ended = Pool(), threading.Event(), threading.Event(), threading.Event()
+    pool, started, release, ended = ThreadPool(), threading.Event(), threading.Event(), threading.Event()
 
     def helped() -> None:
         if threading.current_thread() is not owner:

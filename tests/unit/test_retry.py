@@ -16,8 +16,8 @@ from dynamo_bao.dynamodb.transport.error_mapping import ConditionFailed, Transac
 from dynamo_bao.dynamodb.transport.messages import (
     AttemptFailed,
     FailedRequest,
-    Outcome,
     Request,
+    RequestOutcome,
     Throttling,
     outcome_of,
 )
@@ -51,7 +51,7 @@ class Script:
         self.closed += 1
 
 
-def failed(outcome: Outcome, error: Exception | None = None) -> AttemptFailed:
+def failed(outcome: RequestOutcome, error: Exception | None = None) -> AttemptFailed:
     return AttemptFailed(error or ServiceError("no", code="X", operation="GetItem"), outcome)
 
 
@@ -69,8 +69,8 @@ def test_one_attempt_where_one_is_enough() -> None:
     assert not time.slept
 
 
-@pytest.mark.parametrize("outcome", list(Outcome))
-def test_a_failed_attempt_is_repeated(outcome: Outcome) -> None:
+@pytest.mark.parametrize("outcome", list(RequestOutcome))
+def test_a_failed_attempt_is_repeated(outcome: RequestOutcome) -> None:
     """Throttling, a request that was never sent and a lost reply to a read are tried again."""
     wire = Script(failed(outcome), failed(outcome), {"a": 1})
     reply, time = sending(wire)
@@ -81,8 +81,8 @@ def test_a_failed_attempt_is_repeated(outcome: Outcome) -> None:
     assert reply.seconds == pytest.approx(sum(time.slept))
 
 
-@pytest.mark.parametrize("outcome", list(Outcome))
-def test_attempts_have_a_number_for_each_kind_of_failure(outcome: Outcome) -> None:
+@pytest.mark.parametrize("outcome", list(RequestOutcome))
+def test_attempts_have_a_number_for_each_kind_of_failure(outcome: RequestOutcome) -> None:
     """After it the error itself comes out, with its cause, and not the wrapper."""
     cause = OSError("cable")
     error = ThrottledError("slow", code="ThrottlingException", operation="GetItem")
@@ -134,7 +134,7 @@ def test_a_conflict_of_transactions_is_repeated(reason: str) -> None:
 def test_a_lost_write_that_could_be_applied_twice_is_not_repeated() -> None:
     """Its outcome is unknown, and said to be; what was lost is the cause."""
     lost = ServiceError("lost", code="InternalServerError", operation="UpdateItem")
-    wire = Script(last=failed(Outcome.UNKNOWN, lost))
+    wire = Script(last=failed(RequestOutcome.UNKNOWN, lost))
     with pytest.raises(
         WriteOutcomeUnknownError, match=r"UpdateItem: the reply was lost.*refresh\(\)"
     ) as caught:
@@ -143,8 +143,8 @@ def test_a_lost_write_that_could_be_applied_twice_is_not_repeated() -> None:
     assert len(wire.sent) == 1
 
 
-@pytest.mark.parametrize("outcome", [Outcome.REFUSED, Outcome.NOT_SENT])
-def test_a_write_that_was_certainly_not_carried_out_is_repeated(outcome: Outcome) -> None:
+@pytest.mark.parametrize("outcome", [RequestOutcome.REFUSED, RequestOutcome.NOT_SENT])
+def test_a_write_that_was_certainly_not_carried_out_is_repeated(outcome: RequestOutcome) -> None:
     """Throttling, or no connection, did nothing yet."""
     reply, _ = sending(Script(failed(outcome), {"a": 1}), WRITE)
     assert reply.attempts == 2
@@ -159,7 +159,11 @@ def test_a_write_that_was_certainly_not_carried_out_is_repeated(outcome: Outcome
 )
 def test_a_refusal_after_a_lost_reply_says_that_it_may_be_our_own(make: Callable[[], Any]) -> None:
     """An earlier attempt may have been carried out, which the planner must know; after throttling it was not."""
-    for before, repeated in ((Outcome.UNKNOWN, True), (Outcome.REFUSED, False), (Outcome.NOT_SENT, False)):
+    for before, repeated in (
+        (RequestOutcome.UNKNOWN, True),
+        (RequestOutcome.REFUSED, False),
+        (RequestOutcome.NOT_SENT, False),
+    ):
         with pytest.raises((ConditionFailed, TransactionCancelled)) as caught:
             sending(Script(failed(before), make()), SAFE_WRITE)
         assert caught.value.repeated is repeated
@@ -171,9 +175,11 @@ def test_r4_waits_are_fully_jittered_between_nothing_and_a_growing_bound() -> No
     for _ in range(200):
         time = FakeTime()
         with pytest.raises(ServiceError):
-            RetryingTransport(Script(last=failed(Outcome.REFUSED)), time.clock).send(READ, deadline=FOREVER)
+            RetryingTransport(Script(last=failed(RequestOutcome.REFUSED)), time.clock).send(
+                READ, deadline=FOREVER
+            )
         waits.append(time.slept)
-    assert {len(slept) for slept in waits} == {ATTEMPTS[Outcome.REFUSED] - 1}
+    assert {len(slept) for slept in waits} == {ATTEMPTS[RequestOutcome.REFUSED] - 1}
     for number, column in enumerate(zip(*waits, strict=True)):
         lower, median, upper = (1000 * part for part in quantiles(column))
         print(f"\nR4: wait {number + 1}: quartiles {lower:.1f}, {median:.1f}, {upper:.1f} ms")
@@ -189,7 +195,7 @@ def test_the_deadline_ends_the_attempts(deadline: float) -> None:
     """No wait passes it, and the last error comes out."""
     for _ in range(20):
         time = FakeTime()
-        wire = Script(last=failed(Outcome.REFUSED))
+        wire = Script(last=failed(RequestOutcome.REFUSED))
         with pytest.raises(ServiceError):
             RetryingTransport(wire, time.clock).send(READ, deadline=deadline)
         assert time.now() <= deadline
@@ -331,7 +337,11 @@ def test_R4_ten_attempts_after_throttling_and_four_where_the_network_failed(
     """Waits of at most 25 ms, twice as long each time, and never more than a second."""
     monkeypatch.setattr(random, "uniform", longest)
     waits = [0.025, 0.05, 0.1, 0.2, 0.4, 0.8, 1.0, 1.0, 1.0]
-    for outcome, attempts in ((Outcome.REFUSED, 10), (Outcome.NOT_SENT, 4), (Outcome.UNKNOWN, 4)):
+    for outcome, attempts in (
+        (RequestOutcome.REFUSED, 10),
+        (RequestOutcome.NOT_SENT, 4),
+        (RequestOutcome.UNKNOWN, 4),
+    ):
         time, wire = FakeTime(), Script(last=failed(outcome))
         with pytest.raises(ServiceError):
             RetryingTransport(wire, time.clock).send(READ, deadline=FOREVER)
@@ -349,7 +359,7 @@ def test_a_wait_may_end_exactly_at_the_deadline(
 ) -> None:
     """And not a moment later."""
     monkeypatch.setattr(random, "uniform", longest)
-    wire = Script(last=failed(Outcome.REFUSED))
+    wire = Script(last=failed(RequestOutcome.REFUSED))
     with pytest.raises(ServiceError):
         sending(wire, deadline=deadline + 1e-9)
     assert len(wire.sent) == attempts
@@ -367,7 +377,7 @@ def test_R4_a_wait_that_dynamodb_asks_for_is_kept_up_to_five_seconds_more(
     monkeypatch.setattr(random, "uniform", longest)
     error = ThrottledError("slow", code="ThrottlingException", operation="GetItem")
     for refusal in (
-        AttemptFailed(error, Outcome.REFUSED, asked_for),
+        AttemptFailed(error, RequestOutcome.REFUSED, asked_for),
         TransactionCancelled("no", ["ThrottlingError"], [None], asked_for),
     ):
         _, time = sending(Script(refusal, {}), SAFE_WRITE)
@@ -377,18 +387,20 @@ def test_R4_a_wait_that_dynamodb_asks_for_is_kept_up_to_five_seconds_more(
 @pytest.mark.parametrize(
     ("outcomes", "last"),
     [
-        ([Outcome.REFUSED], Outcome.REFUSED),
-        ([Outcome.NOT_SENT], Outcome.NOT_SENT),
-        ([Outcome.UNKNOWN], Outcome.UNKNOWN),
-        ([Outcome.UNKNOWN, Outcome.REFUSED], Outcome.UNKNOWN),
-        ([Outcome.UNKNOWN, Outcome.NOT_SENT], Outcome.UNKNOWN),
-        ([Outcome.NOT_SENT, Outcome.REFUSED], Outcome.REFUSED),
+        ([RequestOutcome.REFUSED], RequestOutcome.REFUSED),
+        ([RequestOutcome.NOT_SENT], RequestOutcome.NOT_SENT),
+        ([RequestOutcome.UNKNOWN], RequestOutcome.UNKNOWN),
+        ([RequestOutcome.UNKNOWN, RequestOutcome.REFUSED], RequestOutcome.UNKNOWN),
+        ([RequestOutcome.UNKNOWN, RequestOutcome.NOT_SENT], RequestOutcome.UNKNOWN),
+        ([RequestOutcome.NOT_SENT, RequestOutcome.REFUSED], RequestOutcome.REFUSED),
     ],
 )
-def test_the_last_error_says_what_became_of_all_attempts(outcomes: list[Outcome], last: Outcome) -> None:
+def test_the_last_error_says_what_became_of_all_attempts(
+    outcomes: list[RequestOutcome], last: RequestOutcome
+) -> None:
     """After one lost reply nobody knows, whatever the later attempts ended with, and the error is one that says so."""
     wire = Script(*map(failed, outcomes), last=failed(outcomes[-1]))
-    kind = WriteOutcomeUnknownError if last is Outcome.UNKNOWN else ServiceError
+    kind = WriteOutcomeUnknownError if last is RequestOutcome.UNKNOWN else ServiceError
     with pytest.raises(kind) as caught:
         sending(wire, SAFE_WRITE)
     assert outcome_of(caught.value) is last
@@ -398,7 +410,7 @@ def test_an_error_says_how_many_attempts_it_took() -> None:
     """With their waits, and with what was throttled in each."""
     error = ThrottledError("slow", code="ThrottlingException", operation="Query", reasons=("hot",))
     query = Request("Query", {"TableName": "t", "IndexName": "gsi1"})
-    wire = Script(last=failed(Outcome.REFUSED, error))
+    wire = Script(last=failed(RequestOutcome.REFUSED, error))
     time = FakeTime()
     with pytest.raises(ThrottledError) as caught:
         RetryingTransport(wire, time.clock).send(query, deadline=FOREVER)
@@ -428,7 +440,9 @@ def test_a_reply_says_which_attempts_were_throttled() -> None:
     reply, _ = sending(Script(conflict, {}), transaction)
     assert reply.throttlings == ()
     named = ThrottledError("slow", code="x", operation="GetItem", table="other", index="gsi2")
-    reply, _ = sending(Script(failed(Outcome.REFUSED, named), {}), Request("GetItem", {"TableName": "t"}))
+    reply, _ = sending(
+        Script(failed(RequestOutcome.REFUSED, named), {}), Request("GetItem", {"TableName": "t"})
+    )
     assert reply.throttlings == (Throttling("other", "gsi2"),)
 
 
@@ -437,7 +451,7 @@ def test_replies_that_nobody_could_read_leave_a_write_in_doubt(request_: Request
     """A read ends with what was wrong with the last reply."""
     damage = DataFormatError("not JSON")
     with pytest.raises(DataFormatError if request_ is READ else WriteOutcomeUnknownError) as caught:
-        sending(Script(last=failed(Outcome.UNKNOWN, damage)), request_)
-    assert outcome_of(caught.value) is Outcome.UNKNOWN
+        sending(Script(last=failed(RequestOutcome.UNKNOWN, damage)), request_)
+    assert outcome_of(caught.value) is RequestOutcome.UNKNOWN
     if request_ is not READ:
         assert re.search(r"PutItem: no reply .*not JSON.*refresh\(\)", str(caught.value))

@@ -18,14 +18,14 @@ from dynamo_bao import (
 )
 from dynamo_bao.dynamodb import layout, service as service_module
 from dynamo_bao.dynamodb.transport.error_mapping import (
-    MENDS,
+    REMEDIES,
     THROTTLING,
     TRANSIENT,
     TRANSIENT_REASONS,
     ConditionFailed,
     TableNotFoundError,
     TransactionCancelled,
-    error_for,
+    map_service_error,
 )
 
 OPERATIONS = (
@@ -255,7 +255,7 @@ WITHOUT_ADVICE = {"InternalServerError", "TransactionInProgressException", "Tran
 
 
 def mapped(code: str, response: dict[str, Any] | None = None) -> BaoError:
-    return error_for(code, "what DynamoDB says", "PutItem", response or {}, "app")
+    return map_service_error(code, "what DynamoDB says", "PutItem", response or {}, "app")
 
 
 @pytest.mark.parametrize("code", EVERY_EXCEPTION)
@@ -277,8 +277,8 @@ def test_every_code_of_our_operations_is_accounted_for() -> None:
         "botocores of 1.35 lack the later ones"
     )
     for code in ADVISED:
-        assert MENDS[code] in str(mapped(code))
-        assert len(MENDS[code]) > 10
+        assert REMEDIES[code] in str(mapped(code))
+        assert len(REMEDIES[code]) > 10
 
 
 def test_special_errors_are_the_kinds_users_catch() -> None:
@@ -308,10 +308,10 @@ def test_an_unknown_code_is_a_service_error_with_what_dynamodb_says() -> None:
     assert isinstance(mapped(""), ServiceError)
 
 
-@pytest.mark.parametrize("code", sorted(MENDS))
+@pytest.mark.parametrize("code", sorted(REMEDIES))
 def test_advice_is_part_of_the_text(code: str) -> None:
     """Where there is something to do, the error says it."""
-    assert str(mapped(code)).endswith((MENDS[code] or "what DynamoDB says").strip())
+    assert str(mapped(code)).endswith((REMEDIES[code] or "what DynamoDB says").strip())
 
 
 def test_a_missing_table_says_what_to_do() -> None:

@@ -48,14 +48,14 @@ class BatchAnswer:
         unanswered: the keys that DynamoDB left unprocessed, also when it was asked again.
         failed: keys that could not be asked for, each with the reason.
         replies: every reply, in order.
-        refused: requests that ended with an error.
+        failed_requests: requests that ended with an error.
     """
 
     items: dict[str, list[Stored]] = Factory(dict)
     unanswered: dict[str, Collection[Key]] = Factory(dict)
     failed: dict[TableKey, Exception] = Factory(dict)
     replies: list[Reply] = Factory(list)
-    refused: list[FailedRequest] = Factory(list)
+    failed_requests: list[FailedRequest] = Factory(list)
 
     @property
     def left(self) -> int:
@@ -117,7 +117,7 @@ class _Fetch:
         except Exception as error:
             if is_foreign(error):
                 raise
-            self.answer.refused.append(FailedRequest(request, error, started).after(waited))
+            self.answer.failed_requests.append(FailedRequest(request, error, started).after(waited))
             self._refused(keys, error, waited)
             return
         self.answer.replies.append(reply.after(waited))

@@ -13,7 +13,7 @@ from dynamo_bao.dynamodb.keys import Key
 from dynamo_bao.dynamodb.layout import PK, SK
 from dynamo_bao.dynamodb.service import BATCH_WRITE_ITEM, MAX_BATCH_WRITE_ITEMS
 from dynamo_bao.dynamodb.transport.batch_get import TableKey
-from dynamo_bao.dynamodb.transport.error_mapping import may_be_done
+from dynamo_bao.dynamodb.transport.error_mapping import may_have_succeeded
 from dynamo_bao.dynamodb.transport.messages import FailedRequest, Reply, Request, Transport
 from dynamo_bao.dynamodb.transport.retry import repeat_unprocessed
 
@@ -29,7 +29,7 @@ class BatchWritten:
     Attributes:
         unprocessed: keys that DynamoDB left unprocessed, also when they were sent again.
         refused: keys of a request that DynamoDB refused, or that never reached it.
-        uncertain: keys of a request without a readable answer, so that it is not known whether they are written.
+        outcome_unknown: keys of a request without a readable answer, so that it is not known whether they are written.
         error: the error in either case.
         failure: the request that ended with it; None if nothing was sent because too many calls wait already.
         replies: every reply, in order.
@@ -37,7 +37,7 @@ class BatchWritten:
 
     unprocessed: tuple[TableKey, ...] = ()
     refused: tuple[TableKey, ...] = ()
-    uncertain: tuple[TableKey, ...] = ()
+    outcome_unknown: tuple[TableKey, ...] = ()
     error: Exception | None = None
     failure: FailedRequest | None = None
     replies: list[Reply] = Factory(list)
@@ -48,7 +48,7 @@ class BatchWritten:
         return [*self.replies] if self.failure is None else [*self.replies, self.failure]
 
     @property
-    def is_whole(self) -> bool:
+    def succeeded(self) -> bool:
         """Whether all of it is written."""
         return self.error is None and not self.unprocessed
 
@@ -76,8 +76,8 @@ def write_batch(transport: Transport, puts: Puts, deadline: float) -> BatchWritt
             if is_foreign(error):
                 raise
             written.error, written.failure = error, FailedRequest(request, error, started).after(waited)
-            if may_be_done(error):
-                written.uncertain = _keys(sent)
+            if may_have_succeeded(error):
+                written.outcome_unknown = _keys(sent)
             else:
                 written.refused = _keys(sent)
             return []

@@ -25,15 +25,20 @@ from dynamo_bao.dynamodb.transport.error_mapping import (
     CONTENDED,
     THROTTLING,
     TRANSIENT,
-    error_for,
+    map_service_error,
     retry_after_in,
 )
-from dynamo_bao.dynamodb.transport.http import REQUEST_TIMEOUT, HttpReply, NotConnected, Origin, ReplyLost
-from dynamo_bao.dynamodb.transport.integrity import check_envelope, parse_refusal, parse_reply, require_alone
+from dynamo_bao.dynamodb.transport.http import REQUEST_TIMEOUT, HttpOrigin, HttpReply, NotConnected, ReplyLost
+from dynamo_bao.dynamodb.transport.integrity import (
+    check_length_and_crc,
+    parse_refusal,
+    parse_reply,
+    require_alone,
+)
 from dynamo_bao.dynamodb.transport.messages import (
     AttemptFailed,
-    Outcome,
     Request,
+    RequestOutcome,
     names_an_arn,
     tables_of,
     with_outcome,
@@ -49,7 +54,7 @@ POOL_CONNECTIONS: Final = 64
 TOO_MANY_REQUESTS: Final = 429
 
 
-class Opened(NamedTuple):
+class ClientHandle(NamedTuple):
     """A client, and what it was made with.
 
     Attributes:
@@ -65,7 +70,7 @@ class Opened(NamedTuple):
     fetching: float = 0.0
 
 
-class Manner(NamedTuple):
+class ResolvedEndpoint(NamedTuple):
     """How botocore sends: what was seen of the first request that it made.
 
     Attributes:
@@ -87,7 +92,7 @@ def open_client(
     max_concurrency: int,
     credentials: Mapping[str, Any],
     read_timeout: float | None = None,
-) -> Opened:
+) -> ClientHandle:
     """A boto3 DynamoDB client as this library wants it: no blind retries, short timeouts, a wide pool."""
     from boto3.session import Session
     from botocore.config import Config
@@ -113,8 +118,8 @@ def open_client(
     authorities = configured_authorities(session.get_config_variable("ca_bundle"), os.environ)
     if credentials:
         fixed = StaticCredentials.of(credentials)
-        return Opened(client, lambda: fixed, authorities)
-    return Opened(client, found and found.get_frozen_credentials, authorities, fetching)
+        return ClientHandle(client, lambda: fixed, authorities)
+    return ClientHandle(client, found and found.get_frozen_credentials, authorities, fetching)
 
 
 def configured_authorities(setting: str | None, environment: Mapping[str, str]) -> str | None:
@@ -122,7 +127,7 @@ def configured_authorities(setting: str | None, environment: Mapping[str, str]) 
     return setting or environment.get("REQUESTS_CA_BUNDLE") or None
 
 
-def _made(factory: Callable[[], Opened]) -> Opened:
+def _made(factory: Callable[[], ClientHandle]) -> ClientHandle:
     """A client; what keeps botocore from making one is raised as an error of this library's too."""
     from botocore.exceptions import BotoCoreError
 
@@ -130,7 +135,7 @@ def _made(factory: Callable[[], Opened]) -> Opened:
         opened = factory()
         url = getattr(opened.client.meta, "endpoint_url", None)
         if isinstance(url, str):
-            Origin.of(url)  # botocore reads the port only when it signs
+            HttpOrigin.of(url)  # botocore reads the port only when it signs
         return opened
     except BotoCoreError as error:
         raise before_sending(error) from error
@@ -142,10 +147,10 @@ def _made(factory: Callable[[], Opened]) -> Opened:
             f"and . only, so that another host needs another name, or is given by its address.",
             field="endpoint_url",
         )
-        raise with_outcome(refused, Outcome.NOT_SENT) from error
+        raise with_outcome(refused, RequestOutcome.NOT_SENT) from error
 
 
-def _seconds_for_credentials(opened: Opened) -> float:
+def _seconds_for_credentials(opened: ClientHandle) -> float:
     """Has credentials ready that are to be fetched, and returns how long that took.
 
     Whoever gives them (IMDS, SSO, STS) has limits of its own; the budget of a request begins afterwards.
@@ -184,7 +189,7 @@ class _Body(io.BytesIO):
         yield self.read()
 
 
-class BotoWire:
+class BotocoreSender:
     """Makes attempts through one boto3 client, which is made at the first of them and again after a fork.
 
     Args:
@@ -195,13 +200,13 @@ class BotoWire:
 
     Attributes:
         seen: the ids of the last replies.
-        manner: how the client sends, as soon as it has sent something; None before, and where it sends in a
+        resolved_endpoint: how the client sends, as soon as it has sent something; None before, and where it sends in a
             way that only botocore knows.
     """
 
     def __init__(
         self,
-        factory: Callable[[], Opened],
+        factory: Callable[[], ClientHandle],
         *,
         given: bool = False,
         lenient: bool = False,
@@ -212,11 +217,11 @@ class BotoWire:
         self._given = given
         self.lenient = lenient
         self.seen = SeenIds()
-        self._opened: Opened | None = None
+        self._opened: ClientHandle | None = None
         self._process: object = None
         self._session: DirectSession | None = None
         self._calls = threading.local()
-        self.manner: Manner | None = None
+        self.resolved_endpoint: ResolvedEndpoint | None = None
 
     @property
     def read_seconds(self) -> float:
@@ -229,22 +234,22 @@ class BotoWire:
         return self._process is this_process.token
 
     @property
-    def opened(self) -> Opened:
+    def opened(self) -> ClientHandle:
         """The client of this process, with what it was made with."""
         if self._process is not this_process.token:
             with this_process.lock:
                 if self._process is not this_process.token:
-                    opened, self.manner = _made(self._factory), None
+                    opened, self.resolved_endpoint = _made(self._factory), None
                     for event, handler in self._handlers():
                         opened.client.meta.events.register_first(event, handler)
-                    opened.client.meta.events.register_last("before-send.dynamodb", self._see_manner)
+                    opened.client.meta.events.register_last("before-send.dynamodb", self._capture_endpoint)
                     self._stand_in(opened.client)
                     self._opened, self._process = opened, this_process.token
         assert self._opened is not None
         return self._opened
 
     def _handlers(self) -> tuple[tuple[str, Any], ...]:
-        taking = ("before-parse.dynamodb", self._take_reply)
+        taking = ("before-parse.dynamodb", self._check_and_parse)
         return (taking, ("needs-retry.dynamodb", self._refuse_retry)) if self._given else (taking,)
 
     def _stand_in(self, client: Any) -> None:
@@ -281,7 +286,7 @@ class BotoWire:
         if opened is None or not mine:
             return
         events = opened.client.meta.events
-        for event, handler in (*self._handlers(), ("before-send.dynamodb", self._see_manner)):
+        for event, handler in (*self._handlers(), ("before-send.dynamodb", self._capture_endpoint)):
             events.unregister(event, handler)
         if not self._given:
             opened.client.close()
@@ -303,7 +308,7 @@ class BotoWire:
                 body = checked(request, body, vouched=True)
         except Exception as error:
             believed = not isinstance(error, DataFormatError)
-            _raise_for(request, error, opened.client.meta.endpoint_url)
+            _raise_mapped(request, error, opened.client.meta.endpoint_url)
         finally:
             self._calls.attempt = before
             if attempt.reply is not None:
@@ -315,14 +320,14 @@ class BotoWire:
         attempt: Attempt | None = getattr(self._calls, "attempt", None)
         return attempt
 
-    def _take_reply(
+    def _check_and_parse(
         self, operation_model: Any, response_dict: Any, customized_response_dict: dict[str, Any], **_: object
     ) -> None:
         attempt = self._attempt_now()
         if attempt is None:
             return
         operation, body, headers = operation_model.name, response_dict["body"], response_dict["headers"]
-        check_envelope(headers, body, operation)
+        check_length_and_crc(headers, body, operation)
         require_alone(attempt.reply is None or attempt.reply.is_alone, operation)
         self.seen.check(headers, operation)
         attempt.is_checked = True
@@ -354,18 +359,20 @@ class BotoWire:
             kind = self.client.exceptions.from_code(str(error.get("Code", "")))
             raise kind(parsed, operation.name)
 
-    def _see_manner(self, request: Any, **_: object) -> None:
+    def _capture_endpoint(self, request: Any, **_: object) -> None:
         attempt = self._attempt_now()
-        if self.manner is not None or attempt is None or names_an_arn(attempt.request):
+        if self.resolved_endpoint is not None or attempt is None or names_an_arn(attempt.request):
             return  # known, somebody else's, or to an endpoint that is one table's
         headers = {name.lower(): _text(value) for name, value in request.headers.items()}
         scope = scope_of(headers.get("authorization", ""))
         if scope is not None:
-            self.manner = Manner(request.url, scope.region, scope.service, headers.get("user-agent", ""))
+            self.resolved_endpoint = ResolvedEndpoint(
+                request.url, scope.region, scope.service, headers.get("user-agent", "")
+            )
 
     # --- for those who send by themselves ----------------------------------------------------------
 
-    def hear(
+    def emit_before_send(
         self, request: Request, url: str, headers: Mapping[str, str], body: bytes
     ) -> tuple[Any, HttpReply | None]:
         """Has the handlers of ``before-send`` called; returns the request as they leave it, and their reply."""
@@ -378,7 +385,7 @@ class BotoWire:
             event = f"before-send.dynamodb.{request.operation}"
             responses = self.client.meta.events.emit(event, request=prepared)
         except Exception as error:
-            _raise_for(request, error)
+            _raise_mapped(request, error)
         for _, response in responses:
             if response is not None:
                 given = {name.lower(): _text(value) for name, value in response.headers.items()}
@@ -403,7 +410,7 @@ def _text(value: Any) -> str:
 # --- what went wrong ----------------------------------------------------------------------------------
 
 
-def _raise_for(request: Request, error: Exception, url: str = "") -> NoReturn:
+def _raise_mapped(request: Request, error: Exception, url: str = "") -> NoReturn:
     """Raises what an exception of botocore means; itself where another attempt would not help."""
     from botocore.exceptions import ClientError
 
@@ -411,9 +418,9 @@ def _raise_for(request: Request, error: Exception, url: str = "") -> NoReturn:
     if foreign is not None:
         leave(foreign)
     if isinstance(error, (NotConnected, ReplyLost)):
-        raise lost_on_the_way(url, error) from error.__cause__
+        raise connection_error_from(url, error) from error.__cause__
     if isinstance(error, ClientError):
-        raise _answered(request, error) from error
+        raise _retryable_or_mapped(request, error) from error
     outcome = _outcome_without_reply(error)
     if outcome is None:
         raise before_sending(error) from error.__cause__
@@ -423,7 +430,7 @@ def _raise_for(request: Request, error: Exception, url: str = "") -> NoReturn:
 def before_sending(error: Exception) -> Exception:
     """What to raise for an error after which nothing was sent, such as that there are no credentials."""
     both = of_both(error)
-    return error if both is error else with_outcome(both, Outcome.NOT_SENT)
+    return error if both is error else with_outcome(both, RequestOutcome.NOT_SENT)
 
 
 class _Both:
@@ -500,7 +507,9 @@ _REMEDIES: Final = {
 }
 
 
-def refusal_of(request: Request, reply: HttpReply, parsed: Mapping[str, Any], client: Any) -> Exception:
+def service_error_from_reply(
+    request: Request, reply: HttpReply, parsed: Mapping[str, Any], client: Any
+) -> Exception:
     """What to raise for an error reply, with botocore's own error as its cause.
 
     Args:
@@ -526,7 +535,7 @@ def refusal_of(request: Request, reply: HttpReply, parsed: Mapping[str, Any], cl
         **details,
     }
     made = _exception_class(code) if client is None else client.exceptions.from_code(code)
-    return _answered(request, made(response, request.operation))
+    return _retryable_or_mapped(request, made(response, request.operation))
 
 
 def phrase_of(status: int) -> str:
@@ -549,7 +558,7 @@ def _exception_class(code: str) -> Any:
     return type(code, (ClientError,), {}) if code.isidentifier() else ClientError
 
 
-def lost_on_the_way(url: str, error: NotConnected | ReplyLost) -> Exception:
+def connection_error_from(url: str, error: NotConnected | ReplyLost) -> Exception:
     """What to raise where no reply came: botocore's exception for it, and whether the request was sent."""
     from botocore import exceptions
 
@@ -563,10 +572,10 @@ def lost_on_the_way(url: str, error: NotConnected | ReplyLost) -> Exception:
             return before_sending(_lost(exceptions.SSLError, url, cause))
         late = isinstance(cause, TimeoutError)
         kind: Any = exceptions.ConnectTimeoutError if late else exceptions.EndpointConnectionError
-        return AttemptFailed(of_both(_lost(kind, url, cause)), Outcome.NOT_SENT)
+        return AttemptFailed(of_both(_lost(kind, url, cause)), RequestOutcome.NOT_SENT)
     late = isinstance(cause, TimeoutError)
     kind = exceptions.ReadTimeoutError if late else exceptions.ConnectionClosedError
-    return AttemptFailed(of_both(_lost(kind, url, cause)), Outcome.UNKNOWN)
+    return AttemptFailed(of_both(_lost(kind, url, cause)), RequestOutcome.UNKNOWN)
 
 
 def _lost(kind: Any, url: str, cause: BaseException | None) -> Exception:
@@ -575,24 +584,24 @@ def _lost(kind: Any, url: str, cause: BaseException | None) -> Exception:
     return error
 
 
-def _answered(request: Request, error: Any) -> Exception:
+def _retryable_or_mapped(request: Request, error: Any) -> Exception:
     """What an error reply means: the library's error, wrapped where another attempt may succeed."""
     details = error.response.get("Error", {})
     code, message = str(details.get("Code", "")), str(details.get("Message", ""))
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     tables, index = ", ".join(tables_of(request)), request.written.get("IndexName")
-    mapped = error_for(code, message, request.operation, error.response, tables, index)
+    mapped = map_service_error(code, message, request.operation, error.response, tables, index)
     mapped.__cause__ = error
     if code in THROTTLING or code in CONTENDED or status == TOO_MANY_REQUESTS:
-        return AttemptFailed(mapped, Outcome.REFUSED, retry_after_in(error.response))
+        return AttemptFailed(mapped, RequestOutcome.REFUSED, retry_after_in(error.response))
     if status == REQUEST_TIMEOUT:
-        return AttemptFailed(mapped, Outcome.NOT_SENT)
+        return AttemptFailed(mapped, RequestOutcome.NOT_SENT)
     if code in TRANSIENT or status >= 500:
-        return AttemptFailed(mapped, Outcome.UNKNOWN, retry_after_in(error.response))
+        return AttemptFailed(mapped, RequestOutcome.UNKNOWN, retry_after_in(error.response))
     return mapped
 
 
-def _outcome_without_reply(error: Exception) -> Outcome | None:
+def _outcome_without_reply(error: Exception) -> RequestOutcome | None:
     """What became of a request that got no believable reply; None where another attempt would not help."""
     from botocore.exceptions import (
         ConnectionClosedError,
@@ -607,10 +616,10 @@ def _outcome_without_reply(error: Exception) -> Outcome | None:
     from urllib3.exceptions import HTTPError
 
     if isinstance(error, (ConnectTimeoutError, EndpointConnectionError, ProxyConnectionError)):
-        return Outcome.NOT_SENT
+        return RequestOutcome.NOT_SENT
     lost = (ConnectionClosedError, HTTPClientError, ReadTimeoutError, ResponseStreamingError)
     return (
-        Outcome.UNKNOWN
+        RequestOutcome.UNKNOWN
         if isinstance(error, (*lost, ResponseParserError, HTTPError, DataFormatError))
         else None
     )

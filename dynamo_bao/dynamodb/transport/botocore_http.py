@@ -23,8 +23,8 @@ from typing import Any, Final
 from attrs import define
 
 from dynamo_bao.dynamodb.service import longest_reply
-from dynamo_bao.dynamodb.transport.http import RECEIVED_AT_ONCE, Connections, HttpReply, Origin, ReplyLost
-from dynamo_bao.dynamodb.transport.messages import Outcome, Request, with_outcome
+from dynamo_bao.dynamodb.transport.http import RECEIVED_AT_ONCE, Connections, HttpOrigin, HttpReply, ReplyLost
+from dynamo_bao.dynamodb.transport.messages import Request, RequestOutcome, with_outcome
 from dynamo_bao.dynamodb.transport.tls import trusted_context
 from dynamo_bao.errors import ConfigurationError
 
@@ -70,7 +70,7 @@ class DirectSession:
         self._attempt_now = attempt_now
         self._respond = respond
         self._limits = connect_seconds, read_seconds
-        self._connections: dict[Origin, Connections] = {}
+        self._connections: dict[HttpOrigin, Connections] = {}
 
     def send(self, request: Any) -> Any:
         """Sends a prepared request and returns botocore's response.
@@ -87,7 +87,7 @@ class DirectSession:
             for name, value in request.headers.items():
                 require_header(name, _text(value))
             return self._send_elsewhere(request, attempt.ends, longest)
-        origin = Origin.of(request.url)
+        origin = HttpOrigin.of(request.url)
         data = bytes_of(request, origin)
         reply = self._connections_to(origin).lease(data, attempt.ends, longest)
         attempt.reply = reply
@@ -103,7 +103,7 @@ class DirectSession:
         self.disconnect()
         self.original.close()
 
-    def _connections_to(self, origin: Origin) -> Connections:
+    def _connections_to(self, origin: HttpOrigin) -> Connections:
         verify = original_of(self.original)._verify
         file = verify if isinstance(verify, str) else None
         made = Connections(origin, partial(trusted_context, file), *self._limits)
@@ -217,10 +217,10 @@ def require_header(name: str, value: str) -> None:
             f"{name[:40]!r} of a request holds a line break or another control character; nothing was sent.",
             field="headers",
         )
-        raise with_outcome(error, Outcome.NOT_SENT)
+        raise with_outcome(error, RequestOutcome.NOT_SENT)
 
 
-def bytes_of(prepared: Any, origin: Origin) -> bytes:
+def bytes_of(prepared: Any, origin: HttpOrigin) -> bytes:
     """A request that botocore prepared, as handlers left it, as it is sent."""
     path = prepared.url.split("://", 1)[-1].partition("/")[2]
     given: Any = prepared.body or b""

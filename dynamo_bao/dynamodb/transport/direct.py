@@ -22,22 +22,33 @@ from dynamo_bao._runtime import this_process
 from dynamo_bao.dynamodb.service import LONGEST_REPLIES, LONGEST_REPLY
 from dynamo_bao.dynamodb.transport.botocore import (
     CONNECT_SECONDS,
-    BotoWire,
-    Manner,
+    BotocoreSender,
+    ResolvedEndpoint,
     before_sending,
-    lost_on_the_way,
+    connection_error_from,
     method_of,
     phrase_of,
-    refusal_of,
+    service_error_from_reply,
 )
 from dynamo_bao.dynamodb.transport.botocore_http import bytes_of, require_header
-from dynamo_bao.dynamodb.transport.event_hooks import Ears, Listeners
-from dynamo_bao.dynamodb.transport.http import Connections, HttpReply, NotConnected, Origin, ReplyLost
-from dynamo_bao.dynamodb.transport.integrity import check_envelope, parse_refusal, parse_reply, require_alone
-from dynamo_bao.dynamodb.transport.messages import AttemptFailed, Outcome, Request, names_an_arn, with_outcome
+from dynamo_bao.dynamodb.transport.event_hooks import EventHookProbe, Listeners
+from dynamo_bao.dynamodb.transport.http import Connections, HttpOrigin, HttpReply, NotConnected, ReplyLost
+from dynamo_bao.dynamodb.transport.integrity import (
+    check_length_and_crc,
+    parse_refusal,
+    parse_reply,
+    require_alone,
+)
+from dynamo_bao.dynamodb.transport.messages import (
+    AttemptFailed,
+    Request,
+    RequestOutcome,
+    names_an_arn,
+    with_outcome,
+)
 from dynamo_bao.dynamodb.transport.reply_check import checked, checked_refusal
 from dynamo_bao.dynamodb.transport.sigv4 import CONTENT_TYPE, Credentials, Signer, require_sendable
-from dynamo_bao.dynamodb.transport.static_endpoint import Quick
+from dynamo_bao.dynamodb.transport.static_endpoint import StaticEndpoint
 from dynamo_bao.dynamodb.transport.tls import trusted_context
 from dynamo_bao.errors import BaoError, DataFormatError
 
@@ -59,43 +70,43 @@ _SKEW_CODES: Final = (
 
 
 @frozen(eq=False)
-class Route:
+class DirectEndpoint:
     """One way to send, for as long as it holds.
 
     Attributes:
-        manner: where to, and as whom.
+        resolved_endpoint: where to, and as whom.
         connections: the sockets.
         signer: signs for them.
         credentials: gives the credentials of the moment.
-        ears: who listens to the client; None where there is no client that anybody could listen to.
+        hook_probe: who listens to the client; None where there is no client that anybody could listen to.
         quick: says whether that is still so.
         process: in which process the sockets may be used.
-        elsewhere: the sockets to other servers, to which handlers sent requests.
+        other_pools: the sockets to other servers, to which handlers sent requests.
         sendable: the last credentials that were seen to fit into a request's head.
         in_lambda: whether this is a Lambda function, of whose invocation the headers tell.
-        opening: how all requests begin.
+        request_prefix: how all requests begin.
     """
 
-    manner: Manner
+    resolved_endpoint: ResolvedEndpoint
     connections: Connections
     signer: Signer
     credentials: Callable[[], Credentials]
-    ears: Ears | None
-    quick: Quick | None
+    hook_probe: EventHookProbe | None
+    quick: StaticEndpoint | None
     process: object
-    elsewhere: dict[Origin, Connections] = field(factory=dict)
+    other_pools: dict[HttpOrigin, Connections] = field(factory=dict)
     sendable: Credentials | None = None
     in_lambda: bool = field(factory=lambda: FUNCTION_NAME in os.environ)
-    opening: str = field(init=False, default=Factory(lambda self: self._opening(), takes_self=True))
+    request_prefix: str = field(init=False, default=Factory(lambda self: self._opening(), takes_self=True))
 
-    def holds(self) -> bool:
+    def is_still_valid(self) -> bool:
         """Whether it can be gone now."""
-        return self.process is this_process.token and (self.quick is None or self.quick.holds())
+        return self.process is this_process.token and (self.quick is None or self.quick.is_still_valid())
 
     def close(self) -> None:
         """Closes its connections; those of another process are left to that."""
         if self.process is this_process.token:
-            for connections in (self.connections, *self.elsewhere.values()):
+            for connections in (self.connections, *self.other_pools.values()):
                 connections.close()
 
     def signed(self, target: str, body: bytes, now: float) -> dict[str, str]:
@@ -105,7 +116,7 @@ class Route:
         except Exception as error:
             if is_foreign(error):
                 raise
-            with_outcome(error, Outcome.NOT_SENT)
+            with_outcome(error, RequestOutcome.NOT_SENT)
             both = before_sending(error)
             if both is error:
                 raise
@@ -133,12 +144,12 @@ class Route:
     @property
     def usual_headers(self) -> dict[str, str]:
         """The headers that are the same for all requests."""
-        return {"User-Agent": self.manner.user_agent, "Content-Type": CONTENT_TYPE}
+        return {"User-Agent": self.resolved_endpoint.user_agent, "Content-Type": CONTENT_TYPE}
 
     def head(self, operation: str, body: bytes, now: float) -> bytes:
         """What stands before the body of a request; see `headers`."""
         lines = [f"{name}: {value}\r\n" for name, value in self.headers(operation, body, now).items()]
-        return f"{self.opening}{''.join(lines)}\r\n".encode("latin-1")
+        return f"{self.request_prefix}{''.join(lines)}\r\n".encode("latin-1")
 
     def _opening(self) -> str:
         host = {"Host": self.connections.origin.name, "Accept-Encoding": "identity"}
@@ -148,7 +159,7 @@ class Route:
         return f"POST / HTTP/1.1\r\n{''.join(lines)}"
 
 
-class LeanWire:
+class DirectSender:
     """Makes attempts by itself where that is possible, and through botocore where it is not.
 
     Args:
@@ -159,18 +170,18 @@ class LeanWire:
 
     def __init__(
         self,
-        boto: BotoWire,
-        quick: Callable[[], Quick | None] = lambda: None,
+        boto: BotocoreSender,
+        quick: Callable[[], StaticEndpoint | None] = lambda: None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.boto = boto
         self._find_quick = quick
-        self._quick: Quick | None = None
+        self._quick: StaticEndpoint | None = None
         self._begun = False
-        self._impassable: Manner | None = None
+        self._unroutable: ResolvedEndpoint | None = None
         self._clock = clock
         self._skew = 0.0
-        self._route: Route | None = None
+        self._route: DirectEndpoint | None = None
 
     @property
     def client(self) -> Any:
@@ -178,9 +189,9 @@ class LeanWire:
         return self.boto.client
 
     @property
-    def manner(self) -> Manner | None:
+    def resolved_endpoint(self) -> ResolvedEndpoint | None:
         """How requests are sent; None before the first."""
-        return self.boto.manner if self._route is None else self._route.manner
+        return self.boto.resolved_endpoint if self._route is None else self._route.resolved_endpoint
 
     def close(self) -> None:
         route, self._route = self._route, None
@@ -191,19 +202,19 @@ class LeanWire:
     def attempt(self, request: Request, seconds: float) -> dict[str, Any]:
         ends = time.monotonic() + seconds
         route = self._route
-        if route is None or not route.holds():
-            route = self._rerouted(route)
+        if route is None or not route.is_still_valid():
+            route = self._renewed_endpoint(route)
         if route is None or names_an_arn(request):
             return self.boto.attempt(request, ends - time.monotonic())
         listeners = Listeners.NOBODY
-        if route.ears is not None:
-            listeners = route.ears.listeners(request.operation, method_of(request.operation))
+        if route.hook_probe is not None:
+            listeners = route.hook_probe.listeners(request.operation, method_of(request.operation))
         if listeners is Listeners.ANYBODY:
             return self.boto.attempt(request, ends - time.monotonic())
         body = encoded(request.written)
         if body is None:
             return self.boto.attempt(request, ends - time.monotonic())
-        send = self._send if listeners is Listeners.NOBODY else self._send_heard
+        send = self._send if listeners is Listeners.NOBODY else self._send_with_hooks
         skew = self._skew
         reply = send(route, request, body, skew, ends)
         if reply.status >= 300 and self._clock_was_wrong(reply, skew):
@@ -229,9 +240,9 @@ class LeanWire:
 
     # --- finding a way ---------------------------------------------------------------------------------
 
-    def _rerouted(self, old: Route | None) -> Route | None:
+    def _renewed_endpoint(self, old: DirectEndpoint | None) -> DirectEndpoint | None:
         """Another way than one that holds no longer, whose connections are given up."""
-        found = self._found_route()
+        found = self._find_endpoint()
         with this_process.lock:
             if self._route is not old:  # another thread has found one, whose connections are for all
                 return self._route
@@ -240,29 +251,37 @@ class LeanWire:
             old.close()
         return found
 
-    def _found_route(self) -> Route | None:
+    def _find_endpoint(self) -> DirectEndpoint | None:
         """A way without botocore: by what is known without a client, or by what its client did."""
         if not self._begun:
             self._quick, self._begun = self._find_quick(), True
         quick = self._quick
-        if quick is not None and not self.boto.is_open and quick.holds():
-            return self._route_of(quick.manner, lambda: quick.credentials, None, quick)
-        opened, manner = self.boto.opened, self.boto.manner
-        if manner is None or manner is self._impassable or opened.credentials is None:
+        if quick is not None and not self.boto.is_open and quick.is_still_valid():
+            return self._endpoint_of(quick.resolved_endpoint, lambda: quick.credentials, None, quick)
+        opened, resolved_endpoint = self.boto.opened, self.boto.resolved_endpoint
+        if resolved_endpoint is None or resolved_endpoint is self._unroutable or opened.credentials is None:
             return None
-        if Origin.of(manner.url).url != manner.url or self.boto.has_proxy(manner.url):
-            self._impassable = manner
+        if HttpOrigin.of(resolved_endpoint.url).url != resolved_endpoint.url or self.boto.has_proxy(
+            resolved_endpoint.url
+        ):
+            self._unroutable = resolved_endpoint
             return None
-        return self._route_of(manner, opened.credentials, Ears(opened.client), None)
+        return self._endpoint_of(resolved_endpoint, opened.credentials, EventHookProbe(opened.client), None)
 
-    def _route_of(
-        self, manner: Manner, credentials: Callable[[], Credentials], ears: Ears | None, quick: Quick | None
-    ) -> Route:
-        connections = self._connections(Origin.of(manner.url))
-        signer = Signer(connections.origin.name, manner.region, manner.service)
-        return Route(manner, connections, signer, credentials, ears, quick, this_process.token)
+    def _endpoint_of(
+        self,
+        resolved_endpoint: ResolvedEndpoint,
+        credentials: Callable[[], Credentials],
+        hook_probe: EventHookProbe | None,
+        quick: StaticEndpoint | None,
+    ) -> DirectEndpoint:
+        connections = self._connections(HttpOrigin.of(resolved_endpoint.url))
+        signer = Signer(connections.origin.name, resolved_endpoint.region, resolved_endpoint.service)
+        return DirectEndpoint(
+            resolved_endpoint, connections, signer, credentials, hook_probe, quick, this_process.token
+        )
 
-    def _connections(self, origin: Origin) -> Connections:
+    def _connections(self, origin: HttpOrigin) -> Connections:
         return Connections(origin, self._trusted, CONNECT_SECONDS, self.boto.read_seconds)
 
     def _trusted(self) -> ssl.SSLContext:
@@ -272,26 +291,30 @@ class LeanWire:
 
     # --- sending -----------------------------------------------------------------------------------------
 
-    def _send(self, route: Route, request: Request, body: bytes, skew: float, ends: float) -> HttpReply:
+    def _send(
+        self, route: DirectEndpoint, request: Request, body: bytes, skew: float, ends: float
+    ) -> HttpReply:
         begun = time.monotonic()
         head = route.head(request.operation, body, self._clock() + skew)
         ends += (
             time.monotonic() - begun
         )  # botocore may have had to fetch credentials, which has limits of its own
-        return _leased(route.connections, route.manner.url, request, head + body, ends)
+        return _leased(route.connections, route.resolved_endpoint.url, request, head + body, ends)
 
-    def _send_heard(self, route: Route, request: Request, body: bytes, skew: float, ends: float) -> HttpReply:
+    def _send_with_hooks(
+        self, route: DirectEndpoint, request: Request, body: bytes, skew: float, ends: float
+    ) -> HttpReply:
         """Sends a request that handlers of ``before-send`` see first, change or answer."""
         begun = time.monotonic()
         headers = {**route.usual_headers, **route.headers(request.operation, body, self._clock() + skew)}
         ends += time.monotonic() - begun
-        prepared, reply = self.boto.hear(request, route.manner.url, headers, body)
+        prepared, reply = self.boto.emit_before_send(request, route.resolved_endpoint.url, headers, body)
         if reply is not None:
             return reply
-        origin = Origin.of(prepared.url)
+        origin = HttpOrigin.of(prepared.url)
         connections = route.connections
         if origin != connections.origin:
-            connections = route.elsewhere.setdefault(origin, self._connections(origin))
+            connections = route.other_pools.setdefault(origin, self._connections(origin))
         return _leased(connections, prepared.url, request, bytes_of(prepared, origin), ends)
 
     def _clock_was_wrong(self, reply: HttpReply, used: float) -> bool:
@@ -318,7 +341,7 @@ class LeanWire:
 
     def _answer(self, request: Request, reply: HttpReply) -> dict[str, Any]:
         try:
-            check_envelope(reply.headers, reply.body, request.operation)
+            check_length_and_crc(reply.headers, reply.body, request.operation)
             if not reply.is_alone:
                 require_alone(False, request.operation)
             self.boto.seen.check(reply.headers, request.operation)
@@ -332,8 +355,10 @@ class LeanWire:
             told = parse_refusal(reply.body, request.operation, reply.reason or phrase_of(reply.status))
             refusal = checked_refusal(request, told)
         except DataFormatError as error:
-            raise AttemptFailed(error, Outcome.UNKNOWN) from error
-        failure = refusal_of(request, reply, refusal, self.boto.client if self.boto.is_open else None)
+            raise AttemptFailed(error, RequestOutcome.UNKNOWN) from error
+        failure = service_error_from_reply(
+            request, reply, refusal, self.boto.client if self.boto.is_open else None
+        )
         raise failure from (failure.error if isinstance(failure, AttemptFailed) else failure).__cause__
 
 
@@ -374,4 +399,4 @@ def _leased(connections: Connections, url: str, request: Request, data: bytes, e
     try:
         return connections.lease(data, ends, LONGEST_REPLIES.get(request.operation, LONGEST_REPLY))
     except (NotConnected, ReplyLost) as error:
-        raise lost_on_the_way(url, error) from error.__cause__
+        raise connection_error_from(url, error) from error.__cause__

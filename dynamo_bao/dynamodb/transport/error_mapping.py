@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from dynamo_bao.dynamodb.service import Item
-from dynamo_bao.dynamodb.transport.messages import Outcome, Throttling, outcome_of
+from dynamo_bao.dynamodb.transport.messages import RequestOutcome, Throttling, outcome_of
 from dynamo_bao.errors import (
     BaoError,
     ConditionalError,
@@ -41,7 +41,7 @@ THROTTLING_REASONS: Final = frozenset({"ThrottlingError", "ProvisionedThroughput
 TRANSIENT_REASONS: Final = frozenset({"TransactionConflict", *THROTTLING_REASONS})
 """Reasons of a cancelled transaction after which another attempt may succeed."""
 
-MENDS: Final[Mapping[str, str]] = {
+REMEDIES: Final[Mapping[str, str]] = {
     "AccessDeniedException": "The credentials may not do this; check the IAM policy for the table and its indexes.",
     "ExpiredTokenException": "The credentials have expired; renew them.",
     "UnrecognizedClientException": "The credentials are not known; check the access key and the region.",
@@ -113,21 +113,21 @@ class TransactionCancelled(TransactionError):
         return bool(given) and given <= TRANSIENT_REASONS
 
 
-def may_be_done(error: Exception) -> bool:
+def may_have_succeeded(error: Exception) -> bool:
     """Whether a write that ended with an error may have been carried out all the same.
 
-    >>> may_be_done(ConditionFailed("no", None)), may_be_done(ConnectionResetError())
+    >>> may_have_succeeded(ConditionFailed("no", None)), may_have_succeeded(ConnectionResetError())
     (False, True)
     """
     outcome = outcome_of(error)
     if outcome is not None:
-        return outcome is Outcome.UNKNOWN
+        return outcome is RequestOutcome.UNKNOWN
     if isinstance(error, ServiceError):
         return error.code in TRANSIENT
     return isinstance(error, WriteOutcomeUnknownError) or not isinstance(error, BaoError)
 
 
-def error_for(
+def map_service_error(
     code: str,
     message: str,
     operation: str,
@@ -157,7 +157,7 @@ def error_for(
         )
     if code in THROTTLING:
         return throttled_error(code, operation, throttling_in(response, table, index))
-    advice = MENDS.get(code, "")
+    advice = REMEDIES.get(code, "")
     return ServiceError(
         f"{operation} on table {table}: {code}: {message} {advice}".strip(), code=code, operation=operation
     )

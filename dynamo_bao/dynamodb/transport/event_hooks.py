@@ -12,7 +12,7 @@ import functools
 from operator import is_
 from typing import Any, Final
 
-from dynamo_bao.dynamodb.transport.botocore import BotoWire
+from dynamo_bao.dynamodb.transport.botocore import BotocoreSender
 from dynamo_bao.dynamodb.transport.botocore_http import connection_pools, is_botocores, original_of
 
 BEFORE_SEND: Final = "before-send"
@@ -47,7 +47,7 @@ class Listeners(enum.Enum):
     ANYBODY = "somebody who needs the whole of botocore"
 
 
-class Ears:
+class EventHookProbe:
     """Watches one client for listeners.
 
     Args:
@@ -56,7 +56,7 @@ class Ears:
 
     def __init__(self, client: Any) -> None:
         self._client = client
-        self._heard: tuple[Any, dict[str, Listeners]] = (None, {})
+        self._known_listeners: tuple[Any, dict[str, Listeners]] = (None, {})
         self._emitter = getattr(client.meta.events, "_emitter", client.meta.events)
         self._service = client.meta.service_model.service_id.hyphenize()
         self._endpoint: Any = getattr(client, "_endpoint", None)
@@ -95,10 +95,10 @@ class Ears:
         # By identity: a wrapper may say that it equals what it wraps.
         if not all(map(is_, self._functions(), self._untouched)):
             return Listeners.ANYBODY
-        known, answers = self._heard  # as one, because other threads ask too
+        known, answers = self._known_listeners  # as one, because other threads ask too
         if named is not known:  # a handler came or went: botocore then begins this dict anew
             answers = {}
-            self._heard = (named, answers)
+            self._known_listeners = (named, answers)
         heard = answers.get(operation)
         if heard is None:
             heard = answers[operation] = self._ask(operation)
@@ -136,7 +136,7 @@ def _is_foreign(handler: Any) -> bool:
     """Whether a handler is neither botocore's own nor that with which the wire itself watches."""
     while isinstance(handler, functools.partial):
         handler = handler.func
-    if isinstance(getattr(handler, "__self__", None), BotoWire):
+    if isinstance(getattr(handler, "__self__", None), BotocoreSender):
         return False
     room = str(getattr(handler, "__module__", None) or type(handler).__module__)
     return room in _FOREIGN_ROOMS or room.split(".")[0] != "botocore"

@@ -7,11 +7,11 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from dynamo_bao.dynamodb.transport.botocore import BotoWire, Opened, attach, open_client
-from dynamo_bao.dynamodb.transport.direct import LeanWire
+from dynamo_bao.dynamodb.transport.botocore import BotocoreSender, ClientHandle, attach, open_client
+from dynamo_bao.dynamodb.transport.direct import DirectSender
 from dynamo_bao.dynamodb.transport.embedded import CREDENTIALS, REGION, EmbeddedEngine
 from dynamo_bao.dynamodb.transport.retry import RetryingTransport
-from dynamo_bao.dynamodb.transport.static_endpoint import Quick, quick_start
+from dynamo_bao.dynamodb.transport.static_endpoint import StaticEndpoint, endpoint_from_environment
 from dynamo_bao.errors import ConfigurationError, suggestion
 
 REQUEST_PATHS = ("lean", "botocore")
@@ -62,7 +62,7 @@ def boto_transport(
     """
     given = dict(credentials or {})
 
-    def opened() -> Opened:
+    def opened() -> ClientHandle:
         return open_client(
             region=region,
             endpoint_url=endpoint_url,
@@ -71,16 +71,16 @@ def boto_transport(
             read_timeout=read_timeout,
         )
 
-    boto = BotoWire(opened, lenient=reply_check == "lenient", read_timeout=read_timeout)
+    boto = BotocoreSender(opened, lenient=reply_check == "lenient", read_timeout=read_timeout)
     if request_path == "botocore":
         return RetryingTransport(boto)
 
-    def quick() -> Quick | None:
-        return quick_start(
+    def quick() -> StaticEndpoint | None:
+        return endpoint_from_environment(
             os.environ, region=region, endpoint_url=endpoint_url, credentials=given, user_agent=_user_agent()
         )
 
-    return RetryingTransport(LeanWire(boto, quick))
+    return RetryingTransport(DirectSender(boto, quick))
 
 
 def embedded_transport(max_concurrency: int = 1, *, request_path: str = "lean") -> RetryingTransport:
@@ -91,15 +91,15 @@ def embedded_transport(max_concurrency: int = 1, *, request_path: str = "lean") 
     """
     engine = EmbeddedEngine()
 
-    def opened() -> Opened:
+    def opened() -> ClientHandle:
         made = open_client(
             region=REGION, endpoint_url=None, max_concurrency=max_concurrency, credentials=CREDENTIALS
         )
         attach(made.client, engine)
         return made
 
-    boto = BotoWire(opened)
-    wire: Any = boto if request_path == "botocore" else LeanWire(boto)
+    boto = BotocoreSender(opened)
+    wire: Any = boto if request_path == "botocore" else DirectSender(boto)
     wire.is_embedded = True
     return RetryingTransport(wire)
 
@@ -109,7 +109,9 @@ def given_transport(
 ) -> RetryingTransport:
     """A transport over the user's own client, which sends everything in its own way."""
     lenient = reply_check == "lenient"
-    wire = BotoWire(lambda: Opened(client), given=True, lenient=lenient, read_timeout=read_timeout)
+    wire = BotocoreSender(
+        lambda: ClientHandle(client), given=True, lenient=lenient, read_timeout=read_timeout
+    )
     return RetryingTransport(wire)
 
 

@@ -88,7 +88,7 @@ class LeasedReply(HttpReply):
                 connection.close()
 
 
-class Origin(NamedTuple):
+class HttpOrigin(NamedTuple):
     """Where a server is.
 
     Attributes:
@@ -103,7 +103,7 @@ class Origin(NamedTuple):
     name: str
 
     @classmethod
-    def of(cls, url: str) -> Origin:
+    def of(cls, url: str) -> HttpOrigin:
         """The origin of a URL."""
         parts = urlsplit(url)
         tls = parts.scheme == "https"
@@ -133,7 +133,7 @@ class Connection:
         self._sock = connected
         self._arrived = _arrivals(connected)
         self._opened = time.monotonic()
-        self.rest()
+        self.mark_idle()
 
     def exchange(
         self, request: bytes, ends: float, patience: float, longest: int = LONGEST_BODY
@@ -147,7 +147,7 @@ class Connection:
             longest: how many bytes the reply's body may have, compressed or not.
         """
         self._send(request, ends, patience)
-        return _Reading(self, ends, patience, longest).reply()
+        return _ResponseReader(self, ends, patience, longest).reply()
 
     def _send(self, data: bytes, ends: float, patience: float) -> None:
         """Sends all of it, piece by piece where the server is slow to take it, with a limit over all pieces."""
@@ -170,14 +170,14 @@ class Connection:
         """What arrives next; nothing at the end."""
         return self._sock.recv(RECEIVED_AT_ONCE)
 
-    def rest(self) -> None:
+    def mark_idle(self) -> None:
         """Notes that nobody uses the connection from now on.
 
         By two clocks, as one of them stands still while a virtual machine is frozen, and the other can be set.
         """
         self._monotonic, self._wall = time.monotonic(), time.time()
 
-    def was_dropped(self) -> bool:
+    def is_stale(self) -> bool:
         """Whether the server has closed the connection while nobody used it, or may have after so long.
 
         Anything that arrives while nothing is asked for counts as the end, also if it looks like a reply.
@@ -205,7 +205,7 @@ class Connection:
         self._sock.close()
 
 
-class _Reading:
+class _ResponseReader:
     """One reply on its way in.
 
     Args:
@@ -218,7 +218,7 @@ class _Reading:
         self._ends = ends
         self._patience = patience
         self._longest = longest
-        self._held = b""
+        self._buffer = b""
 
     def reply(self) -> tuple[HttpReply, bool]:
         status, version, reason, headers = self._head()
@@ -231,27 +231,27 @@ class _Reading:
         if encoding is not None and encoding.lower() != "identity":
             body = self._decoded(encoding.lower(), headers, body)
         shown = reason.strip() if status >= 300 else ""
-        reply, held = LeasedReply(status, headers, body, shown), self._held
+        reply, held = LeasedReply(status, headers, body, shown), self._buffer
         reply.followed = held != b"" and held.strip() != b""
         return reply, reusable and held == b""
 
-    def _more(self) -> bytes:
-        data = self._arriving()
+    def _receive_or_fail(self) -> bytes:
+        data = self._receive()
         if not data:
             raise ConnectionResetError("the server closed the connection before the reply had ended")
         return data
 
-    def _arriving(self) -> bytes:
+    def _receive(self) -> bytes:
         self._connection.wait_at_most(self._ends, self._patience)
         return self._connection.receive()
 
     def _head(self) -> tuple[int, str, str, dict[str, str]]:
-        held = self._held or self._more()
+        held = self._buffer or self._receive_or_fail()
         while (end := _end_of_head(held)) < 0:
             if len(held) > LONGEST_HEAD:
                 raise ValueError("the reply's head has no end")
-            held += self._more()
-        self._held = held[end + (2 if held[end + 1] == _LF else 3) :]
+            held += self._receive_or_fail()
+        self._buffer = held[end + (2 if held[end + 1] == _LF else 3) :]
         first, *lines = held[:end].decode("latin-1").split("\n")
         version, _, rest = first.partition(" ")
         if not version.startswith("HTTP/1."):
@@ -295,15 +295,15 @@ class _Reading:
         return body
 
     def _exactly(self, length: int) -> bytes:
-        held = self._held
+        held = self._buffer
         if len(held) < length:
             parts, missing = [held], length - len(held)
             while missing > 0:
-                data = self._more()
+                data = self._receive_or_fail()
                 parts.append(data)
                 missing -= len(data)
             held = b"".join(parts)
-        self._held = held[length:]
+        self._buffer = held[length:]
         return held[:length]
 
     def _chunks(self) -> bytes:
@@ -318,20 +318,20 @@ class _Reading:
         return bytes(body)
 
     def _line(self) -> bytes:
-        held = self._held
+        held = self._buffer
         while (end := held.find(b"\n")) < 0:
             if len(held) > LONGEST_HEAD:
                 raise ValueError("a line of the reply has no end")
-            held += self._more()
-        self._held = held[end + 1 :]
+            held += self._receive_or_fail()
+        self._buffer = held[end + 1 :]
         return held[:end].removesuffix(b"\r")
 
     def _rest(self) -> bytes:
-        body = bytearray(self._held)
-        while data := self._arriving():
+        body = bytearray(self._buffer)
+        while data := self._receive():
             self._bounded(len(body) + len(data))
             body += data
-        self._held = b""
+        self._buffer = b""
         return bytes(body)
 
 
@@ -435,7 +435,11 @@ class Connections:
     """
 
     def __init__(
-        self, origin: Origin, tls: Callable[[], ssl.SSLContext], connect_seconds: float, read_seconds: float
+        self,
+        origin: HttpOrigin,
+        tls: Callable[[], ssl.SSLContext],
+        connect_seconds: float,
+        read_seconds: float,
     ) -> None:
         self.origin = origin
         self._tls = tls
@@ -477,13 +481,13 @@ class Connections:
         """
         if time.monotonic() >= ends:
             raise NotConnected("no time was left") from TimeoutError("no time was left to send the request")
-        idle = self._waiting()
+        idle = self._idle_connection()
         if idle is not None:
             reply = self._exchanged(idle, request, ends, longest)
             if reply.status != REQUEST_TIMEOUT:
                 return reply
             reply.settle(False)  # said of the time before the request
-        return self._exchanged(self._connected(ends), request, ends, longest)
+        return self._exchanged(self._connect(ends), request, ends, longest)
 
     def _exchanged(self, connection: Connection, request: bytes, ends: float, longest: int) -> HttpReply:
         sent = time.monotonic()
@@ -510,7 +514,7 @@ class Connections:
         if self._closed:
             connection.close()
             return
-        connection.rest()
+        connection.mark_idle()
         if self._context is not None:
             self._tls_session = connection.tls_session or self._tls_session
         self._idle.append(connection)
@@ -533,35 +537,35 @@ class Connections:
     def _distrust(self, since: float) -> None:
         """Closes the connections that wait and have not been heard of since a moment: what went dark may be all."""
         trusted = []
-        while (connection := self._popped()) is not None:
+        while (connection := self._pop_idle()) is not None:
             if connection.last_heard >= since:
                 trusted.append(connection)
             else:
                 connection.close()
         self._idle.extend(reversed(trusted))
 
-    def _waiting(self) -> Connection | None:
+    def _idle_connection(self) -> Connection | None:
         """A connection that is open and unused, the one used last first."""
-        while (connection := self._popped()) is not None:
-            if not connection.was_dropped():
+        while (connection := self._pop_idle()) is not None:
+            if not connection.is_stale():
                 return connection
             connection.close()
         return None
 
-    def _popped(self) -> Connection | None:
+    def _pop_idle(self) -> Connection | None:
         try:
             return self._idle.pop()
         except IndexError:  # none waits, or another thread was faster
             return None
 
-    def _connected(self, ends: float) -> Connection:
+    def _connect(self, ends: float) -> Connection:
         """A new connection; making it takes at most what is left, over all addresses of the host."""
         ends = min(ends, time.monotonic() + self._connect_seconds)
         if self.origin.tls and self._context is None:
             self._context = self._tls()
         sock: socket.socket | None = None
         try:
-            sock = self._reached(ends)
+            sock = self._open_socket(ends)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
             sock = self._encrypted(sock, ends)
@@ -573,7 +577,7 @@ class Connections:
                 raise
             raise NotConnected(str(error)) from error
 
-    def _reached(self, ends: float) -> socket.socket:
+    def _open_socket(self, ends: float) -> socket.socket:
         """A socket that is connected to the first address of the host that answers.
 
         An address that does not answer may use up half of what is left, and the last one all of it.
@@ -612,7 +616,7 @@ class Connections:
     def close(self) -> None:
         """Closes the connections that wait; those in use are closed when their replies are there."""
         self._closed = True
-        while (connection := self._popped()) is not None:
+        while (connection := self._pop_idle()) is not None:
             connection.close()
 
 

@@ -18,7 +18,7 @@ LONGEST_EXCERPT = 200
 _BINARY_MARK = re.compile(rb'"BS?"')  # one look for both takes half the time of two searches for texts
 
 
-def check_envelope(headers: Mapping[str, str], body: bytes, operation: str) -> None:
+def check_length_and_crc(headers: Mapping[str, str], body: bytes, operation: str) -> None:
     """Raises `DataFormatError` where `body` is not as long as, or not of the CRC that, its headers say."""
     if headers.get("content-encoding", "identity").lower() != "identity":
         return

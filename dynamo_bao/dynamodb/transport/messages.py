@@ -131,7 +131,7 @@ class Reply:
         return self.parsed
 
 
-class Outcome(enum.Enum):
+class RequestOutcome(enum.Enum):
     """What became of a request whose attempt failed."""
 
     REFUSED = "refused"
@@ -167,7 +167,7 @@ class AttemptFailed(Exception):
         retry_after: after how many seconds DynamoDB asks to try again; None if it does not say.
     """
 
-    def __init__(self, error: Exception, outcome: Outcome, retry_after: float | None = None) -> None:
+    def __init__(self, error: Exception, outcome: RequestOutcome, retry_after: float | None = None) -> None:
         super().__init__(str(error))
         self.error = error
         self.outcome = outcome
@@ -177,19 +177,19 @@ class AttemptFailed(Exception):
 _OUTCOME = "_dynamo_bao_outcome"
 
 
-def with_outcome(error: Exception, outcome: Outcome) -> Exception:
+def with_outcome(error: Exception, outcome: RequestOutcome) -> Exception:
     """An error that says from now on what became of the request it ended; it may be anybody's."""
     setattr(error, _OUTCOME, outcome)
     return error
 
 
-def outcome_of(error: Exception) -> Outcome | None:
+def outcome_of(error: Exception) -> RequestOutcome | None:
     """What an error says became of its request, over all attempts; None where it says nothing.
 
-    >>> outcome_of(with_outcome(OSError("no route"), Outcome.NOT_SENT))
+    >>> outcome_of(with_outcome(OSError("no route"), RequestOutcome.NOT_SENT))
     <Outcome.NOT_SENT: 'not sent'>
     """
-    outcome: Outcome | None = getattr(error, _OUTCOME, None)
+    outcome: RequestOutcome | None = getattr(error, _OUTCOME, None)
     return outcome
 
 
@@ -260,7 +260,7 @@ class FailedRequest(NamedTuple):
         return _attempts_of(self.error).throttlings
 
 
-class Wire(Protocol):
+class RequestSender(Protocol):
     """Makes single attempts; what is above it decides whether to repeat them."""
 
     def attempt(self, request: Request, seconds: float) -> dict[str, Any]:

@@ -20,11 +20,11 @@ from dynamo_bao.dynamodb.transport.messages import (
     Attempts,
     Clock,
     Deadline,
-    Outcome,
     Reply,
     Request,
+    RequestOutcome,
+    RequestSender,
     Throttling,
-    Wire,
     capacity_of,
     tables_of,
     with_attempts,
@@ -32,9 +32,9 @@ from dynamo_bao.dynamodb.transport.messages import (
 )
 from dynamo_bao.errors import ServiceError, ThrottledError, WriteOutcomeUnknownError, cause_of
 
-ATTEMPTS: Final = {Outcome.REFUSED: 10, Outcome.NOT_SENT: 4, Outcome.UNKNOWN: 4}
+ATTEMPTS: Final = {RequestOutcome.REFUSED: 10, RequestOutcome.NOT_SENT: 4, RequestOutcome.UNKNOWN: 4}
 """How many attempts a request may have in all, by what became of the last."""
-UNPROCESSED_ATTEMPTS: Final = ATTEMPTS[Outcome.REFUSED]
+UNPROCESSED_ATTEMPTS: Final = ATTEMPTS[RequestOutcome.REFUSED]
 """How many requests in a row may leave the same keys or writes of a batch unprocessed."""
 
 
@@ -83,7 +83,7 @@ class RetryingTransport:
         clock: for deadlines and waits.
     """
 
-    def __init__(self, wire: Wire, clock: Clock | None = None) -> None:
+    def __init__(self, wire: RequestSender, clock: Clock | None = None) -> None:
         self.wire = wire
         self._clock = clock or Clock()
 
@@ -125,7 +125,7 @@ class _Sending:
         deadline: when to stop, in seconds of the clock.
     """
 
-    def __init__(self, wire: Wire, request: Request, clock: Clock, deadline: float) -> None:
+    def __init__(self, wire: RequestSender, request: Request, clock: Clock, deadline: float) -> None:
         self._wire = wire
         self._request = request
         self._clock = clock
@@ -146,7 +146,7 @@ class _Sending:
             refused.repeated = self._unknown
             raise
         except AttemptFailed as failed:
-            if failed.outcome is Outcome.UNKNOWN:
+            if failed.outcome is RequestOutcome.UNKNOWN:
                 self._unknown = True
                 if not self._request.repeatable:
                     raise _unknown_outcome(self._request.operation) from failed.error
@@ -184,8 +184,8 @@ class _Sending:
             if backoff.crowded and isinstance(last, ThrottledError):
                 last = _with_remark(last, self._throttlings[-1], _crowded(self._deadline))
         if self._unknown:
-            outcome = Outcome.UNKNOWN
-        if outcome is Outcome.UNKNOWN and self._request.operation not in READ_OPERATIONS:
+            outcome = RequestOutcome.UNKNOWN
+        if outcome is RequestOutcome.UNKNOWN and self._request.operation not in READ_OPERATIONS:
             last = _unread(self._request.operation, last)
         if outcome is not None:
             with_outcome(last, outcome)
@@ -234,7 +234,7 @@ def _attempts_after(error: Exception) -> int:
     if isinstance(error, AttemptFailed):
         return ATTEMPTS[error.outcome]
     if isinstance(error, TransactionCancelled) and error.is_transient:
-        return ATTEMPTS[Outcome.REFUSED]
+        return ATTEMPTS[RequestOutcome.REFUSED]
     return 0
 
 

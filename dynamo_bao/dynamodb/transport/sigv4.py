@@ -13,7 +13,7 @@ import time
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple, Protocol
 
-from dynamo_bao.dynamodb.transport.messages import Outcome, with_outcome
+from dynamo_bao.dynamodb.transport.messages import RequestOutcome, with_outcome
 from dynamo_bao.errors import ConfigurationError
 
 ALGORITHM: Final = "AWS4-HMAC-SHA256"
@@ -73,7 +73,7 @@ def require_sendable(credentials: Any) -> None:
                 f"can carry; nothing was sent. Copy it again, without what stands around it.",
                 field="credentials",
             )
-            raise with_outcome(error, Outcome.NOT_SENT)
+            raise with_outcome(error, RequestOutcome.NOT_SENT)
 
 
 def signing_key(secret: str, date: str, region: str, service: str) -> bytes:

@@ -15,8 +15,8 @@ import sys
 from collections.abc import Mapping
 from typing import Any, Final
 
-from dynamo_bao.dynamodb.transport.botocore import Manner, configured_authorities
-from dynamo_bao.dynamodb.transport.http import Origin
+from dynamo_bao.dynamodb.transport.botocore import ResolvedEndpoint, configured_authorities
+from dynamo_bao.dynamodb.transport.http import HttpOrigin
 from dynamo_bao.dynamodb.transport.sigv4 import StaticCredentials
 
 _REGION: Final = re.compile(r"(?![0-9]+\Z)(?!-)[a-zA-Z0-9-]{1,63}(?<!-)\Z")
@@ -27,7 +27,7 @@ _PLAIN_REGION: Final = re.compile(r"(us|eu|ap|sa|ca|me|af|il|mx)-[a-z]+-\d+\Z")
 """Regions of the standard partition, whose endpoints all look alike."""
 _PRINTED: Final = re.compile(r"[!-~]*\Z")
 """What can stand in a header as it is."""
-_UNDERSTOOD: Final = frozenset(
+_KNOWN_VARIABLES: Final = frozenset(
     (
         "AWS_ACCESS_KEY_ID",
         "AWS_SECRET_ACCESS_KEY",
@@ -52,33 +52,35 @@ _LISTENERS: Final = frozenset(
 """Modules after whose import somebody may want to see requests."""
 
 
-class Quick:
+class StaticEndpoint:
     """What is known without botocore.
 
     Attributes:
-        manner: where to send, and for which region to sign.
+        resolved_endpoint: where to send, and for which region to sign.
         credentials: who signs.
         ca_bundle: the file of trusted certificates that is configured; None for the usual ones.
     """
 
-    def __init__(self, manner: Manner, credentials: StaticCredentials, ca_bundle: str | None) -> None:
-        self.manner = manner
+    def __init__(
+        self, resolved_endpoint: ResolvedEndpoint, credentials: StaticCredentials, ca_bundle: str | None
+    ) -> None:
+        self.resolved_endpoint = resolved_endpoint
         self.credentials = credentials
         self.ca_bundle = ca_bundle
 
-    def holds(self) -> bool:
+    def is_still_valid(self) -> bool:
         """Whether nobody has loaded what could listen to requests, or change them."""
         return sys.modules.keys().isdisjoint(_LISTENERS)
 
 
-def quick_start(
+def endpoint_from_environment(
     environment: Mapping[str, str],
     *,
     region: str | None,
     endpoint_url: str | None,
     credentials: Mapping[str, Any],
     user_agent: str,
-) -> Quick | None:
+) -> StaticEndpoint | None:
     """What is known of the way to DynamoDB; None where only botocore can tell.
 
     Args:
@@ -86,7 +88,7 @@ def quick_start(
         region, endpoint_url, credentials: those given to `init_models`.
         user_agent: who says to be asking.
     """
-    if not _is_plain(environment):
+    if not _is_fully_understood(environment):
         return None
     keys = credentials or {
         "aws_access_key_id": environment.get("AWS_ACCESS_KEY_ID"),
@@ -106,14 +108,16 @@ def quick_start(
         _is_root(where) and _REGION.match(region) and all(map(_PRINTED.match, map(str, filter(None, signs))))
     ):
         return None
-    manner = Manner(where, region, "dynamodb", user_agent)
-    return Quick(manner, signs, configured_authorities(environment.get("AWS_CA_BUNDLE"), environment))
+    resolved_endpoint = ResolvedEndpoint(where, region, "dynamodb", user_agent)
+    return StaticEndpoint(
+        resolved_endpoint, signs, configured_authorities(environment.get("AWS_CA_BUNDLE"), environment)
+    )
 
 
 def _is_root(url: str) -> bool:
     """Whether a URL says no more than where a server is, in a way that botocore takes too."""
     try:
-        origin = Origin.of(url)
+        origin = HttpOrigin.of(url)
     except ValueError:
         return False
     return (
@@ -123,11 +127,11 @@ def _is_root(url: str) -> bool:
     )
 
 
-def _is_plain(environment: Mapping[str, str]) -> bool:
+def _is_fully_understood(environment: Mapping[str, str]) -> bool:
     """Whether nothing is configured that only botocore understands."""
     for name, value in environment.items():
         if value and (
-            (name.startswith("AWS_") and name not in _UNDERSTOOD and not name.startswith("AWS_LAMBDA_"))
+            (name.startswith("AWS_") and name not in _KNOWN_VARIABLES and not name.startswith("AWS_LAMBDA_"))
             or name.lower().endswith("_proxy")
         ):
             return False
@@ -138,10 +142,10 @@ def _is_plain(environment: Mapping[str, str]) -> bool:
         environment.get("BOTO_CONFIG") or "/etc/boto.cfg",
         os.path.join(home, ".boto"),
     )
-    return not any(map(_says_something, files))
+    return not any(map(_is_non_empty_file, files))
 
 
-def _says_something(file: str) -> bool:
+def _is_non_empty_file(file: str) -> bool:
     """Whether a settings file is there and not empty, as ``/dev/null`` is."""
     try:
         return os.stat(file).st_size > 0
