@@ -62,7 +62,7 @@ def json_list(members: Iterable[bytes], before: bytes = b"", after: bytes = b"")
     return json.Fragment(b"[%b%b%b]" % (before, between.join(members), after))
 
 
-def plain_item(item: Stored) -> Item:
+def as_dict_item(item: Stored) -> Item:
     """An item whose values are dicts, whatever stands for it."""
     if type(item) is dict:
         return item
@@ -78,7 +78,7 @@ def plain_item(item: Stored) -> Item:
     return item_of(item)
 
 
-def plain_members(members: Any) -> list[Any]:
+def as_dict_members(members: Any) -> list[Any]:
     """What a piece of JSON in what is sent says; a list is itself."""
     if type(members) is list:
         return members

@@ -1,6 +1,6 @@
 """The base of all fields: one value of a model, its rules, and its stored form.
 
-A field object is a declaration; `bound` makes the copy that one model uses, which knows its name. To a
+A field object is a declaration; `bind` makes the copy that one model uses, which knows its name. To a
 type checker field classes look like `Any`, so that ``name: str = StringField()`` is what it says.
 """
 
@@ -34,10 +34,10 @@ UNIONS = (typing.Union, types.UnionType)
 """Both kinds of union, ``Union[int, None]`` and ``int | None``."""
 
 
-def plain_class(annotation: Any) -> Any:
+def class_of_annotation(annotation: Any) -> Any:
     """The class behind an annotation: ``set[str]`` is `set`, ``Annotated[int, …]`` is `int`."""
     if typing.get_origin(annotation) is typing.Annotated:
-        return plain_class(typing.get_args(annotation)[0])
+        return class_of_annotation(typing.get_args(annotation)[0])
     return typing.get_origin(annotation) or getattr(annotation, "__supertype__", annotation)
 
 
@@ -97,13 +97,13 @@ class Field(_LooksLikeAny):  # type: ignore[misc]  # looking like Any to checker
     can_be_key = True
     ordered = True
     """Whether DynamoDB orders the stored form: texts, numbers and bytes."""
-    has_prefixes = False
+    supports_begins_with = False
     """Whether DynamoDB knows what the stored form begins with: texts and bytes."""
     needs_annotation = False
     """Whether the declaration is complete only with what its annotation says."""
     whole_in_key = True
     """Whether the text that it has as part of a key says all of its value."""
-    renews = False
+    auto_update = False
     """Whether every save gives it a new value."""
     may_fill = False
     """Whether reading a stored form may make up a part of the value: by a default that is made each time."""
@@ -119,36 +119,36 @@ class Field(_LooksLikeAny):  # type: ignore[misc]  # looking like Any to checker
     """What numbers inside become where no annotation says it: see `fields.documents.DocumentField`."""
     code: str | None = None
     """The type of its stored form, ``"S"``; None where that is not always the same."""
-    shared = False
+    javascript_safe = False
     """Whether JavaScript services read it too: ``key_format="dynamo-bao"``."""
-    decode_source: str | None = None
+    decode_expr: str | None = None
     """`from_dynamo` as an expression of what is stored, by its type: ``float({N})``. For the compiled decoders."""
-    encode_source: str | None = None
+    encode_expr: str | None = None
     """`to_dynamo` as an expression of ``{v}``, for the compiled encoder."""
-    own_source = "{v}"
-    """What a new instance keeps of a value that `fine_source` is true of, as an expression of ``{v}``."""
-    empty_source: str | None = None
-    """An expression of ``{v}`` that is true where `to_dynamo` stores nothing, beside `encode_source`."""
-    length_source: str | None = None
-    """An expression of ``{v}`` for how many characters its stored form has at most, beside `encode_source`."""
+    copy_expr = "{v}"
+    """What a new instance keeps of a value that `valid_expr` is true of, as an expression of ``{v}``."""
+    empty_expr: str | None = None
+    """An expression of ``{v}`` that is true where `to_dynamo` stores nothing, beside `encode_expr`."""
+    max_length_expr: str | None = None
+    """An expression of ``{v}`` for how many characters its stored form has at most, beside `encode_expr`."""
 
-    def fine_source(self) -> str | None:
+    def valid_expr(self) -> str | None:
         """An expression of ``{v}`` that is true where `accept` would return the value or its equal; None for none.
 
         It may be false for values that are accepted too; they only take longer.
         """
         return None
 
-    def normal_source(self) -> str | None:
+    def normalized_expr(self) -> str | None:
         """An expression of ``{v}`` that is true where `normalise` would return the value or its equal; None for none.
 
         What `validate` says of the value does not matter.
         """
         return None
 
-    def plain_source(self) -> str | None:
-        """`fine_source` where others see to it that members of a set are texts, and that UTF-8 can say all texts."""
-        return self.fine_source()
+    def valid_text_expr(self) -> str | None:
+        """`valid_expr` where others see to it that members of a set are texts, and that UTF-8 can say all texts."""
+        return self.valid_expr()
 
     def __init__(
         self,
@@ -166,7 +166,7 @@ class Field(_LooksLikeAny):  # type: ignore[misc]  # looking like Any to checker
         self.model = ""
         self.nullable = required is False or default is None
 
-    def bound(self: F, name: str, model: str, attribute: str, *, nullable: bool = False) -> F:
+    def bind(self: F, name: str, model: str, attribute: str, *, nullable: bool = False) -> F:
         """This field as the field `name` of `model`, stored as `attribute`."""
         twin = copy.copy(self)
         twin.name, twin.model, twin.attribute = name, model, attribute
@@ -177,7 +177,7 @@ class Field(_LooksLikeAny):  # type: ignore[misc]  # looking like Any to checker
     def _check_options(self) -> None:
         """Has options be what their kinds say, as some of them become source that is compiled."""
         if not isinstance(self.attribute, str):
-            raise self.misdeclared(f"attribute={self.attribute!r} is no text.")
+            raise self.declaration_error(f"attribute={self.attribute!r} is no text.")
         self.attribute = str.__str__(self.attribute)
         for name in (*_COUNTS, *_BOUNDS):
             number = getattr(self, name, None)
@@ -185,12 +185,12 @@ class Field(_LooksLikeAny):  # type: ignore[misc]  # looking like Any to checker
                 continue
             if isinstance(number, bool) or not isinstance(number, int) or (name in _COUNTS and number < 0):
                 wanted = "a whole number of at least 0" if name in _COUNTS else "a whole number"
-                raise self.misdeclared(f"{name}={number!r:.100}; give {wanted}.")
+                raise self.declaration_error(f"{name}={number!r:.100}; give {wanted}.")
             setattr(self, name, int.__add__(number, 0))  # of a subclass the plain number
 
     # --- values -----------------------------------------------------------------------------------
 
-    def initial(self) -> Any:
+    def default_value(self) -> Any:
         """The value where none is given; `attrs.NOTHING` if one must be."""
         if callable(self.default):
             return self.default()
@@ -200,7 +200,7 @@ class Field(_LooksLikeAny):  # type: ignore[misc]  # looking like Any to checker
             return None
         return self.default
 
-    def absent(self) -> Any:
+    def missing_value(self) -> Any:
         """The value of a stored item that has no such attribute: the default if it is a value, a list, dict or set.
 
         A function that makes a default is for new items: an item that is stored already has none of its making. An
@@ -210,10 +210,10 @@ class Field(_LooksLikeAny):  # type: ignore[misc]  # looking like Any to checker
             return None
         if callable(self.default) and self.default not in _PLAIN_FACTORIES:
             return None
-        return self.initial()
+        return self.default_value()
 
-    def renewed(self) -> Any:
-        """The value that a save gives a field that `renews`."""
+    def next_value(self) -> Any:
+        """The value that a save gives a field that `auto_update`."""
         raise NotImplementedError
 
     def normalise(self, value: Any) -> Any:
@@ -316,14 +316,14 @@ class Field(_LooksLikeAny):  # type: ignore[misc]  # looking like Any to checker
 
     def fits(self, annotation: Any) -> bool:
         """Whether values of this kind are what `annotation` (without None) says."""
-        kind = plain_class(annotation)
+        kind = class_of_annotation(annotation)
         if kind in (Any, object):
             return True
         if not isinstance(kind, type) or (kind is bool and bool not in self.python_types):
             return False
         return any(issubclass(known, kind) or issubclass(kind, known) for known in self.python_types)
 
-    def adapted(self, annotation: Any, scope: Mapping[str, Any] | None = None) -> Field:
+    def with_annotation(self, annotation: Any, scope: Mapping[str, Any] | None = None) -> Field:
         """This declaration, completed by what its annotation says.
 
         Args:
@@ -350,11 +350,11 @@ class Field(_LooksLikeAny):  # type: ignore[misc]  # looking like Any to checker
         """A `ValidationError` that names this field."""
         return ValidationError(f"{self.model}.{self.name} {why}".lstrip("."), self.name or None, value)
 
-    def refuse_type(self, value: object, wanted: str) -> NoReturn:
+    def refuse_class(self, value: object, wanted: str) -> NoReturn:
         """Raises the error for a value of a wrong type."""
         raise self.error(f"takes {wanted}, not {type(value).__name__}", value)
 
-    def misdeclared(self, why: str) -> ConfigurationError:
+    def declaration_error(self, why: str) -> ConfigurationError:
         """A `ConfigurationError` about this field."""
         return ConfigurationError(f"{self.model}.{self.name}: {why}", model=self.model, field=self.name)
 

@@ -23,7 +23,7 @@ class _OrderedText(Field):
     """What these kinds have in common: the stored text is the key's text too."""
 
     code = "S"
-    length_source = "32"
+    max_length_expr = "32"
 
     def text(self, value: Any) -> str:
         """The stored text of a value."""
@@ -53,14 +53,14 @@ class DateField(_OrderedText):
     """A `datetime.date`, stored as ``2026-01-31``; accepts that text too."""
 
     python_types = (date,)
-    has_prefixes = True
-    decode_source = "_date({S})"
-    encode_source = '{{"S": {v}.isoformat()}}'
+    supports_begins_with = True
+    decode_expr = "_date({S})"
+    encode_expr = '{{"S": {v}.isoformat()}}'
 
     def fits(self, annotation: Any) -> bool:
         return annotation is not datetime and super().fits(annotation)
 
-    def fine_source(self) -> str | None:
+    def valid_expr(self) -> str | None:
         return "type({v}) is _date_type"
 
     def normalise(self, value: Any) -> date:
@@ -69,7 +69,7 @@ class DateField(_OrderedText):
         if isinstance(value, date):
             return value if type(value) is date else date(value.year, value.month, value.day)
         if not isinstance(value, str):
-            self.refuse_type(value, "a date or its text, as 2026-01-31")
+            self.refuse_class(value, "a date or its text, as 2026-01-31")
         try:
             return date.fromisoformat(value)
         except ValueError:
@@ -86,13 +86,13 @@ class TimeField(_OrderedText):
     """A `datetime.time` without a zone, stored as ``14:30:00`` or ``14:30:00.250000``; accepts ISO texts too."""
 
     python_types = (time,)
-    has_prefixes = True
-    decode_source = "_time({S})"
-    encode_source = '{{"S": {v}.isoformat()}}'
+    supports_begins_with = True
+    decode_expr = "_time({S})"
+    encode_expr = '{{"S": {v}.isoformat()}}'
 
     def normalise(self, value: Any) -> time:
         if not isinstance(value, (time, str)):
-            self.refuse_type(value, "a time of day or its text, as 14:30:00")
+            self.refuse_class(value, "a time of day or its text, as 14:30:00")
         try:
             moment = time.fromisoformat(value) if isinstance(value, str) else value
         except ValueError:
@@ -121,7 +121,7 @@ class DurationField(_OrderedText):
         if isinstance(value, timedelta):
             return timedelta(value.days, value.seconds, value.microseconds)
         if not isinstance(value, str):
-            self.refuse_type(value, "a timedelta or an ISO 8601 duration, as P1DT2H30M")
+            self.refuse_class(value, "a timedelta or an ISO 8601 duration, as P1DT2H30M")
         match = _ISO_DURATION.fullmatch(value)
         try:
             if match is None:

@@ -13,7 +13,7 @@ from typing import Any
 from dynamo_bao._compat import Unpack
 from dynamo_bao.dynamodb.service import AttributeValue
 from dynamo_bao.errors import ConfigurationError
-from dynamo_bao.fields.base import Field, FieldOptions, MemberFault, plain_class
+from dynamo_bao.fields.base import Field, FieldOptions, MemberFault, class_of_annotation
 from dynamo_bao.fields.documents import AnythingField, DocumentField, check_depth, checked_name
 from dynamo_bao.fields.inference import (
     CHOICES,
@@ -42,23 +42,23 @@ class TypedField(DocumentField):
     scope: Mapping[str, Any] | None = None
     element: Field | None = None
 
-    def adapted(self, annotation: Any, scope: Mapping[str, Any] | None = None) -> Field:
+    def with_annotation(self, annotation: Any, scope: Mapping[str, Any] | None = None) -> Field:
         twin = copy.copy(self)
         twin.annotation, twin.scope = annotation, scope
         return twin
 
-    def bound(self, name: str, model: str, attribute: str, *, nullable: bool = False) -> TypedField:
-        twin: Any = super().bound(name, model, attribute, nullable=nullable)
+    def bind(self, name: str, model: str, attribute: str, *, nullable: bool = False) -> TypedField:
+        twin: Any = super().bind(name, model, attribute, nullable=nullable)
         twin.take_types(twin.annotation, twin.scope or {})
         twin.scope = None
         if twin.parts():
-            twin.decode_source = twin.short_source()
+            twin.decode_expr = twin.short_source()
             twin.is_bounded = all(part.is_bounded for part in twin.parts())
             twin.may_fill = any(part.may_fill for part in twin.parts())
         return twin  # type: ignore[no-any-return]
 
     def short_source(self) -> str | None:
-        """`decode_source` for parts that are all plain texts or whole numbers; None for others."""
+        """`decode_expr` for parts that are all plain texts or whole numbers; None for others."""
         return None
 
     def take_types(self, annotation: Any, scope: Mapping[str, Any]) -> None:
@@ -66,14 +66,14 @@ class TypedField(DocumentField):
         raise NotImplementedError
 
     def fits(self, annotation: Any) -> bool:
-        return plain_class(annotation) in (*self.kinds, Any, object)
+        return class_of_annotation(annotation) in (*self.kinds, Any, object)
 
     def part_field(self, annotation: Any, scope: Mapping[str, Any], what: str) -> Field:
         """The field of a part."""
         try:
             return field_inside(annotation, scope, self.numbers)
         except ConfigurationError as error:
-            raise self.misdeclared(f"{what}: {str(error).removeprefix('.: ')}") from error
+            raise self.declaration_error(f"{what}: {str(error).removeprefix('.: ')}") from error
 
     def parts(self) -> Iterable[Field]:
         return () if self.element is None else (self.element,)
@@ -109,7 +109,7 @@ class MapField(TypedField):
     python_types: tuple[type, ...] = (dict,)
     kinds = (dict, abc.Mapping, abc.MutableMapping)
     code = "M"
-    decode_source = "_map({M})"
+    decode_expr = "_map({M})"
     key: Field | None = None
 
     def __init__(
@@ -126,7 +126,7 @@ class MapField(TypedField):
         if key not in (str, Any, object):
             self.key = self.part_field(key, scope, "its keys")
             if not isinstance(self.key, StringField) or self.key.nullable:
-                raise self.misdeclared(
+                raise self.declaration_error(
                     f"its keys must be texts; write dict[str, …], not {shown(annotation)}."
                 )
         if self.key is not None or element not in (Any, object):
@@ -137,7 +137,7 @@ class MapField(TypedField):
 
     def normalise(self, value: Any) -> Any:
         if not isinstance(value, dict):
-            self.refuse_type(value, "dict")
+            self.refuse_class(value, "dict")
         if self.element is None:
             return super().normalise(value)
         accept, made = self.element.accept, {}
@@ -172,14 +172,14 @@ class ListField(TypedField):
     python_types = (list, tuple)
     kinds = (list, tuple, abc.Sequence, abc.MutableSequence, abc.Collection, abc.Iterable)
     code = "L"
-    decode_source: str | None = "_list({L})"
+    decode_expr: str | None = "_list({L})"
     container: type[Any] = list
     places: tuple[Field, ...] | None = None
 
     def take_types(self, annotation: Any, scope: Mapping[str, Any]) -> None:
-        elements, kind = typing.get_args(annotation), plain_class(annotation)
+        elements, kind = typing.get_args(annotation), class_of_annotation(annotation)
         if kind is tuple:
-            self.container, self.decode_source, self.is_hashable = tuple, None, True
+            self.container, self.decode_expr, self.is_hashable = tuple, None, True
             if elements and elements[-1] is not Ellipsis:
                 self.places = tuple(
                     self.part_field(element, scope, f"its element {number}")
@@ -208,7 +208,7 @@ class ListField(TypedField):
 
     def normalise(self, value: Any) -> Any:
         if not isinstance(value, (list, tuple)):
-            self.refuse_type(value, "tuple" if self.container is tuple else "list")
+            self.refuse_class(value, "tuple" if self.container is tuple else "list")
         if self.element is None and self.places is None:
             return super().normalise(value)
         made: list[Any] = []
@@ -260,13 +260,13 @@ class UnionField(Field):
         self.scope: Mapping[str, Any] = {}
         self.options: tuple[Field, ...] = ()
 
-    def adapted(self, annotation: Any, scope: Mapping[str, Any] | None = None) -> Field:
+    def with_annotation(self, annotation: Any, scope: Mapping[str, Any] | None = None) -> Field:
         twin = copy.copy(self)
         twin.scope = scope or {}
         return twin
 
-    def bound(self, name: str, model: str, attribute: str, *, nullable: bool = False) -> UnionField:
-        twin = super().bound(name, model, attribute, nullable=nullable)
+    def bind(self, name: str, model: str, attribute: str, *, nullable: bool = False) -> UnionField:
+        twin = super().bind(name, model, attribute, nullable=nullable)
         types = list(typing.get_args(twin.annotation))
         if len(numbers := [option for option in types if option in NUMBER_TYPES]) > 1:
             types = [*(option for option in types if option not in numbers), typing.Union[tuple(numbers)]]
@@ -275,7 +275,7 @@ class UnionField(Field):
         twin.may_fill = any(option.may_fill for option in twin.options)
         codes = [option.code for option in twin.options]
         if any(code is None or (code != "M" and codes.count(code) > 1) for code in codes):
-            raise twin.misdeclared(union_refusal(twin.annotation))
+            raise twin.declaration_error(union_refusal(twin.annotation))
         return twin
 
     def parts(self) -> Iterable[Field]:
@@ -327,7 +327,7 @@ class UnionField(Field):
 
 
 def _container(annotation: Any, inside: bool) -> Callable[..., Field] | None:
-    kind = plain_class(annotation)
+    kind = class_of_annotation(annotation)
     if is_union(annotation) and inside:
         types = typing.get_args(annotation)
         return partial(NumberField if set(types) <= NUMBER_TYPES else UnionField, annotation)

@@ -81,7 +81,7 @@ class MomentField(Field):
             raise self._unreadable(value) from None
         except ValueError as error:
             raise error if isinstance(error, ValidationError) else self._unreadable(value) from None
-        self.refuse_type(value, "a datetime, an ISO 8601 text or milliseconds since 1970")
+        self.refuse_class(value, "a datetime, an ISO 8601 text or milliseconds since 1970")
 
     def _unreadable(self, value: Any) -> ValidationError:
         return self.error("is not an ISO 8601 text or milliseconds within the years 1 to 9999", value)
@@ -112,11 +112,11 @@ class DateTimeField(MomentField):
 
     unit = _MILLISECOND
     code = "N"
-    decode_source = "_EPOCH + _timedelta(milliseconds=_int({N}))"
-    encode_source = '{{"N": str(({v} - _EPOCH) // _MILLISECOND)}}'
-    length_source = "64"
+    decode_expr = "_EPOCH + _timedelta(milliseconds=_int({N}))"
+    encode_expr = '{{"N": str(({v} - _EPOCH) // _MILLISECOND)}}'
+    max_length_expr = "64"
 
-    def fine_source(self) -> str | None:
+    def valid_expr(self) -> str | None:
         finest = self.unit.microseconds or 1_000_000
         return f"type({{v}}) is _datetime and {{v}}.tzinfo is _utc and not {{v}}.microsecond % {finest}"
 
@@ -149,16 +149,16 @@ class DateTimeField(MomentField):
 class CreateDateField(DateTimeField):
     """The moment the instance was made; set by the constructor."""
 
-    def initial(self) -> Any:
+    def default_value(self) -> Any:
         return utc_now()
 
 
 class ModifiedDateField(CreateDateField):
     """The moment of the last save; renewed by every save that does not give one."""
 
-    renews = True
+    auto_update = True
 
-    def renewed(self) -> datetime:
+    def next_value(self) -> datetime:
         return utc_now()
 
 
@@ -172,16 +172,16 @@ class TtlField(DateTimeField):
 
     @property
     def whole_in_key(self) -> bool:  # type: ignore[override]
-        return not self.shared  # the shared format divides the seconds
+        return not self.javascript_safe  # the shared format divides the seconds
 
-    decode_source = "_EPOCH + _timedelta(seconds=_int({N}))"
-    encode_source = '{{"N": str(({v} - _EPOCH) // _SECOND)}}'
-    length_source = "64"
+    decode_expr = "_EPOCH + _timedelta(seconds=_int({N}))"
+    encode_expr = '{{"N": str(({v} - _EPOCH) // _SECOND)}}'
+    max_length_expr = "64"
 
-    def bound(self, name: str, model: str, attribute: str, *, nullable: bool = False) -> TtlField:
-        twin = super().bound(name, model, attribute, nullable=True)
+    def bind(self, name: str, model: str, attribute: str, *, nullable: bool = False) -> TtlField:
+        twin = super().bind(name, model, attribute, nullable=True)
         if attribute != "ttl":
-            raise twin.misdeclared(
+            raise twin.declaration_error(
                 "a TtlField must be named ttl, the attribute that the table's TTL setting watches."
             )
         if isinstance(twin.default, timedelta):

@@ -22,7 +22,7 @@ _EXACT: Final = 2**53
 _NUMBERS: Final[dict[str, Numbers]] = {"auto": plain_number, "decimal": Decimal}
 
 
-def plain(value: Any, depth: int = 0, numbers: Numbers = plain_number) -> Any:
+def to_builtin(value: Any, depth: int = 0, numbers: Numbers = plain_number) -> Any:
     """`value` with every part in the form that a stored document gives back; `ValueError` for what cannot be stored.
 
     Whole numbers become `int`, fractions `float` where that is exact and `Decimal` elsewhere; tuples become lists,
@@ -42,11 +42,11 @@ def plain(value: Any, depth: int = 0, numbers: Numbers = plain_number) -> Any:
     if isinstance(value, (int, float, Decimal)):
         return _number(value, numbers)
     if isinstance(value, (list, tuple)):
-        return [plain(part, depth + 1, numbers) for part in value]
+        return [to_builtin(part, depth + 1, numbers) for part in value]
     if isinstance(value, dict):
-        return {checked_name(name): plain(part, depth + 1, numbers) for name, part in value.items()}
+        return {checked_name(name): to_builtin(part, depth + 1, numbers) for name, part in value.items()}
     if isinstance(value, (set, frozenset)):
-        return _plain_set([plain(member, depth + 1, numbers) for member in value])
+        return _plain_set([to_builtin(member, depth + 1, numbers) for member in value])
     if isinstance(value, (bytearray, memoryview)):
         return bytes(value)
     raise ValueError(f"holds a {type(value).__name__}, which a document cannot store")
@@ -220,16 +220,18 @@ class DocumentField(Field):
         super().__init__(**options)
         self.numbers = numbers
 
-    def bound(self, name: str, model: str, attribute: str, *, nullable: bool = False) -> DocumentField:
-        twin = super().bound(name, model, attribute, nullable=nullable)
+    def bind(self, name: str, model: str, attribute: str, *, nullable: bool = False) -> DocumentField:
+        twin = super().bind(name, model, attribute, nullable=nullable)
         if twin.numbers not in _NUMBERS:
-            raise twin.misdeclared(f"numbers={twin.numbers!r}; use one of {', '.join(map(repr, _NUMBERS))}.")
+            raise twin.declaration_error(
+                f"numbers={twin.numbers!r}; use one of {', '.join(map(repr, _NUMBERS))}."
+            )
         if twin.numbers != "auto":
-            twin.decode_source = None
+            twin.decode_expr = None
         return twin
 
     def normalise(self, value: Any) -> Any:
-        return plain(value, numbers=_NUMBERS[self.numbers])
+        return to_builtin(value, numbers=_NUMBERS[self.numbers])
 
     def to_dynamo(self, value: Any) -> AttributeValue | None:
         return to_document(value)
@@ -242,7 +244,7 @@ class DocumentField(Field):
 
     def member(self, value: Any) -> AttributeValue:
         try:
-            return to_document(plain(value))
+            return to_document(to_builtin(value))
         except ValueError as error:
             raise QueryError(f"{self.model}.{self.name}: the value {error}.", field=self.name) from error
 
@@ -252,8 +254,8 @@ class AnythingField(DocumentField):
 
     is_hashable = True
 
-    def bound(self, name: str, model: str, attribute: str, *, nullable: bool = False) -> DocumentField:
-        return super().bound(name, model, attribute, nullable=True)
+    def bind(self, name: str, model: str, attribute: str, *, nullable: bool = False) -> DocumentField:
+        return super().bind(name, model, attribute, nullable=True)
 
 
 class JsonField(Field):

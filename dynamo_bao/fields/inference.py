@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any, Final
 
 from dynamo_bao.errors import ConfigurationError
-from dynamo_bao.fields.base import UNIONS, Field, plain_class
+from dynamo_bao.fields.base import UNIONS, Field, class_of_annotation
 from dynamo_bao.fields.calendar import DateField, DurationField, TimeField
 from dynamo_bao.fields.datetimes import DateTimeField, MomentTextField
 from dynamo_bao.fields.numeric import DecimalField, FloatField, IntegerField
@@ -121,13 +121,13 @@ def field_inside(annotation: Any, scope: Mapping[str, Any], numbers: str) -> Fie
     made = _made(annotation, True, {})
     if made is None:
         raise ConfigurationError(_refusal_inside(annotation))
-    part = made.adapted(annotation, scope)
+    part = made.with_annotation(annotation, scope)
     part.is_part, part.numbers = True, numbers
-    return part.bound("", "", "", nullable=optional)
+    return part.bind("", "", "", nullable=optional)
 
 
 def _made(annotation: Any, inside: bool, options: dict[str, Any]) -> Field | None:
-    kind = plain_class(annotation)
+    kind = class_of_annotation(annotation)
     make: Callable[..., Field] | None = (inside and KINDS_INSIDE.get(kind)) or KINDS.get(kind)
     choices = iter((_literal, _enumeration, *CHOICES))
     while make is None and (choice := next(choices, None)) is not None:

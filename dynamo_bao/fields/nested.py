@@ -80,16 +80,16 @@ class NestedField(Field):
         self.scope: Mapping[str, Any] | None = None
         self.members: Mapping[str, Member] = {}
 
-    def adapted(self, annotation: Any, scope: Mapping[str, Any] | None = None) -> Field:
+    def with_annotation(self, annotation: Any, scope: Mapping[str, Any] | None = None) -> Field:
         twin = copy.copy(self)
         twin.cls, twin.scope = annotation if self.cls is None else self.cls, scope
         return twin
 
-    def bound(self, name: str, model: str, attribute: str, *, nullable: bool = False) -> NestedField:
-        twin = super().bound(name, model, attribute, nullable=nullable)
+    def bind(self, name: str, model: str, attribute: str, *, nullable: bool = False) -> NestedField:
+        twin = super().bind(name, model, attribute, nullable=nullable)
         made = typing.get_origin(twin.cls) or twin.cls
         if not is_record(made):
-            raise twin.misdeclared(
+            raise twin.declaration_error(
                 "NestedField needs an attrs class or a dataclass: NestedField(Address) or `: Address`."
             )
         twin.made, twin.scope = made, None
@@ -154,7 +154,7 @@ class NestedField(Field):
                 f"takes {self.made.__name__} itself, not {kind}, which would be read back as {self.made.__name__}",
                 value,
             )
-        self.refuse_type(value, self.made.__name__)
+        self.refuse_class(value, self.made.__name__)
 
     def _check_reading(self, value: Any) -> None:
         """Refuses what the class itself would refuse when it is read: validators and the like see every reading."""
@@ -194,7 +194,7 @@ class NestedField(Field):
 
     def _absent(self, member: Member) -> Any:
         if isinstance(member.field, SetField):
-            return member.field.absent()
+            return member.field.missing_value()
         if member.field.nullable:
             return None
         raise ValueError(f"the stored map has no {member.name!r}, which {self.made.__name__} needs")
@@ -274,7 +274,7 @@ def _members_of(owner: NestedField, scope: Mapping[str, Any]) -> Mapping[str, Me
                     field = field_inside(annotation, scope, owner.numbers)
                 except ConfigurationError as error:
                     text = str(error).removeprefix(".: ")
-                    raise owner.misdeclared(f"{owner.made.__name__}.{name}: {text}") from error
+                    raise owner.declaration_error(f"{owner.made.__name__}.{name}: {text}") from error
                 members[name] = Member(name, argument, field, *marks)
             owner.is_bounded = all(member.field.is_bounded for member in members.values())
             owner.may_fill = any(member.is_made or member.field.may_fill for member in members.values())
@@ -290,7 +290,7 @@ def _declared(owner: NestedField, scope: Mapping[str, Any]) -> Iterable[tuple[st
     values = dict(zip(getattr(cls, "__parameters__", ()), typing.get_args(owner.cls), strict=False))
     for name, hint in hints.items():
         if isinstance(hint, dataclasses.InitVar) and not hasattr(cls, name):
-            raise owner.misdeclared(
+            raise owner.declaration_error(
                 f"{cls.__name__}.{name} is an InitVar, which is not stored and is needed again when it is read; give "
                 f"it a default."
             )

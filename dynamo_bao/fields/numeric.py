@@ -39,9 +39,9 @@ class IntegerField(Field):
 
     python_types = (int,)
     code = "N"
-    decode_source = "_int({N})"
-    encode_source = '{{"N": str({v})}}'
-    length_source = "64"
+    decode_expr = "_int({N})"
+    encode_expr = '{{"N": str({v})}}'
+    max_length_expr = "64"
 
     def __init__(
         self,
@@ -56,24 +56,24 @@ class IntegerField(Field):
         self.maximum = maximum
         self.choices = tuple(choices) if choices is not None else None
 
-    def fine_source(self) -> str | None:
+    def valid_expr(self) -> str | None:
         if self.choices is not None:
             return None
-        edge = JAVASCRIPT_SAFE if self.shared else _SAFE - 1
+        edge = JAVASCRIPT_SAFE if self.javascript_safe else _SAFE - 1
         least = -edge if self.minimum is None else max(-edge, self.minimum)
         most = edge if self.maximum is None else min(edge, self.maximum)
         return f"type({{v}}) is int and {least} <= {{v}} <= {most}"
 
-    def normal_source(self) -> str | None:
+    def normalized_expr(self) -> str | None:
         return "type({v}) is int"
 
     def normalise(self, value: Any) -> int:
         if isinstance(value, bool) or not isinstance(value, int):
-            self.refuse_type(value, "int")
+            self.refuse_class(value, "int")
         return int(value)
 
     def validate(self, value: int) -> None:
-        if self.shared and abs(value) > JAVASCRIPT_SAFE:
+        if self.javascript_safe and abs(value) > JAVASCRIPT_SAFE:
             raise self.error(
                 "is over 2^53 - 1, which JavaScript reads as another number; key_format='dynamo-bao' refuses it, "
                 "'native' does not",
@@ -139,9 +139,9 @@ class FloatField(Field):
 
     python_types = (float,)
     code = "N"
-    decode_source = "float({N})"
-    encode_source = '{{"N": _float_text({v}) if {v}.is_integer() else repr({v})}}'
-    length_source = "64"
+    decode_expr = "float({N})"
+    encode_expr = '{{"N": _float_text({v}) if {v}.is_integer() else repr({v})}}'
+    max_length_expr = "64"
 
     def __init__(
         self,
@@ -152,17 +152,17 @@ class FloatField(Field):
         super().__init__(**options)
         self.precision = precision
 
-    def fine_source(self) -> str | None:
+    def valid_expr(self) -> str | None:
         if self.precision is not None:
             return None
         return "type({v}) is float and (1e-129 < {v} < 1e125 or -1e125 < {v} < -1e-129 or {v} == 0.0)"
 
-    def normal_source(self) -> str | None:
+    def normalized_expr(self) -> str | None:
         return "type({v}) is float" if self.precision is None else None
 
     def normalise(self, value: Any) -> float:
         if isinstance(value, bool) or not isinstance(value, (int, float)):
-            self.refuse_type(value, "float")
+            self.refuse_class(value, "float")
         try:
             number = float(value)
         except OverflowError:
@@ -196,16 +196,16 @@ class DecimalField(Field):
 
     python_types = (Decimal,)
     code = "N"
-    decode_source = "_Decimal({N})"
-    encode_source = '{{"N": _number_text({v})}}'
-    length_source = "64"
+    decode_expr = "_Decimal({N})"
+    encode_expr = '{{"N": _number_text({v})}}'
+    max_length_expr = "64"
 
-    def normal_source(self) -> str | None:
+    def normalized_expr(self) -> str | None:
         return "type({v}) is _Decimal"
 
     def normalise(self, value: Any) -> Decimal:
         if isinstance(value, bool) or not isinstance(value, (Decimal, int)):
-            self.refuse_type(value, "Decimal")
+            self.refuse_class(value, "Decimal")
         number = Decimal(value)
         fault = number_fault(number)
         if fault:
@@ -239,17 +239,17 @@ class NumberField(Field):
         super().__init__(**options)
         self.types = typing.get_args(annotation)
 
-    def bound(self, name: str, model: str, attribute: str, *, nullable: bool = False) -> NumberField:
-        twin = super().bound(name, model, attribute, nullable=nullable)
+    def bind(self, name: str, model: str, attribute: str, *, nullable: bool = False) -> NumberField:
+        twin = super().bind(name, model, attribute, nullable=nullable)
         if int not in twin.types:
-            raise twin.misdeclared(
+            raise twin.declaration_error(
                 "float and Decimal cannot be told apart when they are read; use one of them."
             )
         return twin
 
     def normalise(self, value: Any) -> Any:
         if isinstance(value, bool) or not isinstance(value, self.types):
-            self.refuse_type(value, " or ".join(kind.__name__ for kind in self.types))
+            self.refuse_class(value, " or ".join(kind.__name__ for kind in self.types))
         number = Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
         fault = number_fault(number)
         if fault:

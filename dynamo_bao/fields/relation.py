@@ -6,7 +6,7 @@ from typing import Any
 
 from dynamo_bao._compat import Unpack
 from dynamo_bao.fields.base import FieldOptions
-from dynamo_bao.fields.text import UNICODE_SOURCE, StringField
+from dynamo_bao.fields.text import UTF8_EXPR, StringField
 
 
 class RelatedField(StringField):
@@ -26,18 +26,18 @@ class RelatedField(StringField):
         super().__init__(**options)
         self.target = target
 
-    def bound(self, name: str, model: str, attribute: str, *, nullable: bool = False) -> RelatedField:
-        twin = super().bound(name, model, attribute, nullable=nullable)
+    def bind(self, name: str, model: str, attribute: str, *, nullable: bool = False) -> RelatedField:
+        twin = super().bind(name, model, attribute, nullable=nullable)
         if not (self.target if isinstance(self.target, str) else hasattr(self.target, "__bao_name__")):
-            raise twin.misdeclared(
+            raise twin.declaration_error(
                 f'RelatedField({self.target!r}) names no model; give its class or its name: RelatedField("User").'
             )
         return twin
 
-    def fine_source(self) -> str | None:
-        return f"{self.plain_source()}{UNICODE_SOURCE}"
+    def valid_expr(self) -> str | None:
+        return f"{self.valid_text_expr()}{UTF8_EXPR}"
 
-    def plain_source(self) -> str | None:
+    def valid_text_expr(self) -> str | None:
         return "type({v}) is str and {v}"
 
     @property
@@ -47,7 +47,7 @@ class RelatedField(StringField):
             return self.target
         return str(getattr(self.target, "__bao_name__", self.target.__name__))
 
-    def normal_source(self) -> str | None:
+    def normalized_expr(self) -> str | None:
         return "type({v}) is str"
 
     def normalise(self, value: Any) -> str:
@@ -55,7 +55,7 @@ class RelatedField(StringField):
             return super().normalise(value)
         names = {getattr(base, "__bao_name__", base.__name__) for base in type(value).__mro__}
         if self.target_name not in names or not hasattr(value, "__bao_reference__"):
-            self.refuse_type(value, f"a {self.target_name} or its primary id")
+            self.refuse_class(value, f"a {self.target_name} or its primary id")
         return str(value.__bao_reference__(f"{self.model}.{self.name}"))
 
     def validate(self, value: str) -> None:

@@ -19,18 +19,18 @@ class BinaryField(Field):
 
     python_types = (bytes,)
     code = "B"
-    has_prefixes = True
+    supports_begins_with = True
     can_be_key = False
-    decode_source = "{B}"
-    encode_source = '{{"B": {v}}}'
-    length_source = "len({v})"
+    decode_expr = "{B}"
+    encode_expr = '{{"B": {v}}}'
+    max_length_expr = "len({v})"
 
-    def fine_source(self) -> str | None:
+    def valid_expr(self) -> str | None:
         return "type({v}) is bytes"
 
     def normalise(self, value: Any) -> bytes:
         if not isinstance(value, (bytes, bytearray, memoryview)):
-            self.refuse_type(value, "bytes")
+            self.refuse_class(value, "bytes")
         return bytes(value)
 
     def to_dynamo(self, value: bytes) -> AttributeValue | None:
@@ -53,7 +53,7 @@ class EnumField(Field):
     python_types = (enum.Enum,)
 
     @property
-    def has_prefixes(self) -> bool:  # type: ignore[override]
+    def supports_begins_with(self) -> bool:  # type: ignore[override]
         return not self.numeric
 
     def __init__(
@@ -65,21 +65,21 @@ class EnumField(Field):
         self.enum_type = enum_type
         self.needs_annotation = enum_type is None
 
-    def adapted(self, annotation: Any, scope: Mapping[str, Any] | None = None) -> Field:
+    def with_annotation(self, annotation: Any, scope: Mapping[str, Any] | None = None) -> Field:
         if self.enum_type is not None:
             return self
         twin = copy.copy(self)
         twin.enum_type = annotation
         return twin
 
-    def bound(self, name: str, model: str, attribute: str, *, nullable: bool = False) -> EnumField:
-        twin = super().bound(name, model, attribute, nullable=nullable)
+    def bind(self, name: str, model: str, attribute: str, *, nullable: bool = False) -> EnumField:
+        twin = super().bind(name, model, attribute, nullable=nullable)
         if not (isinstance(twin.enum_type, type) and issubclass(twin.enum_type, enum.Enum)):
-            raise twin.misdeclared("EnumField needs its enumeration: EnumField(Colour) or `: Colour`.")
+            raise twin.declaration_error("EnumField needs its enumeration: EnumField(Colour) or `: Colour`.")
         values = [member.value for member in twin.enum_type]
         kinds = {type(value) for value in values}
         if not (all(isinstance(value, str) for value in values) or kinds == {int}):
-            raise twin.misdeclared(
+            raise twin.declaration_error(
                 "an enumeration is stored by its values, which must be all str or all int."
             )
         twin.numeric = kinds == {int}
@@ -129,19 +129,19 @@ class BooleanField(Field):
     python_types = (bool,)
     code = "BOOL"
     ordered = False
-    decode_source = "{BOOL}"
-    encode_source = '{{"BOOL": {v}}}'
-    length_source = "1"
+    decode_expr = "{BOOL}"
+    encode_expr = '{{"BOOL": {v}}}'
+    max_length_expr = "1"
 
     def fits(self, annotation: Any) -> bool:
         return annotation in (bool, Any, object)
 
-    def fine_source(self) -> str | None:
+    def valid_expr(self) -> str | None:
         return "type({v}) is bool"
 
     def normalise(self, value: Any) -> bool:
         if not isinstance(value, bool):
-            self.refuse_type(value, "True or False")
+            self.refuse_class(value, "True or False")
         return value
 
     def to_dynamo(self, value: bool) -> AttributeValue | None:

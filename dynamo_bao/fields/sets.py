@@ -15,8 +15,8 @@ from dynamo_bao._compat import Unpack
 from dynamo_bao.dynamodb.numbers import parse_number
 from dynamo_bao.dynamodb.service import AttributeValue
 from dynamo_bao.errors import ConfigurationError, QueryError
-from dynamo_bao.fields.base import UNIONS, Field, FieldOptions, MemberFault, plain_class
-from dynamo_bao.fields.documents import check_depth, plain, set_form
+from dynamo_bao.fields.base import UNIONS, Field, FieldOptions, MemberFault, class_of_annotation
+from dynamo_bao.fields.documents import check_depth, set_form, to_builtin
 from dynamo_bao.fields.inference import CHOICES, field_inside, shown
 from dynamo_bao.fields.text import check_unicode, is_unicode
 
@@ -65,19 +65,19 @@ class SetField(Field):
     # --- definition -----------------------------------------------------------------------------------
 
     def fits(self, annotation: Any) -> bool:
-        if plain_class(annotation) not in (*_KINDS, Any, object):
+        if class_of_annotation(annotation) not in (*_KINDS, Any, object):
             return False
         return self.member_types is None or _member_types(annotation) <= self.member_types
 
-    def adapted(self, annotation: Any, scope: Mapping[str, Any] | None = None) -> Field:
+    def with_annotation(self, annotation: Any, scope: Mapping[str, Any] | None = None) -> Field:
         twin = copy.copy(self)
         twin.annotation, twin.scope = annotation, scope
-        if plain_class(annotation) is frozenset:
+        if class_of_annotation(annotation) is frozenset:
             twin.container, twin.is_hashable = frozenset, True
         return twin
 
-    def bound(self, name: str, model: str, attribute: str, *, nullable: bool = False) -> SetField:
-        twin = super().bound(name, model, attribute, nullable=nullable)
+    def bind(self, name: str, model: str, attribute: str, *, nullable: bool = False) -> SetField:
+        twin = super().bind(name, model, attribute, nullable=nullable)
         twin.take_types(twin.annotation, twin.scope or {})
         twin.scope = None
         if twin.element is not None:
@@ -91,9 +91,9 @@ class SetField(Field):
         try:
             element = field_inside(member, scope, self.numbers)
         except ConfigurationError as error:
-            raise self.misdeclared(f"its members: {str(error).removeprefix('.: ')}") from error
+            raise self.declaration_error(f"its members: {str(error).removeprefix('.: ')}") from error
         if (element.nullable and member is not Any) or not element.is_hashable:
-            raise self.misdeclared(
+            raise self.declaration_error(
                 f"no field holds a {shown(annotation)}, as a set cannot have {shown(member)} as its members; make it a "
                 f"list, or its members of a frozen class."
             )
@@ -109,13 +109,13 @@ class SetField(Field):
 
     # --- values -----------------------------------------------------------------------------------------
 
-    def initial(self) -> Any:
+    def default_value(self) -> Any:
         if self.required is True and self.default is NOTHING:
             return NOTHING
-        value = super().initial()
+        value = super().default_value()
         return self.container(() if value is NOTHING or value is None else value)
 
-    def absent(self) -> Any:
+    def missing_value(self) -> Any:
         return self.container()
 
     def accept(self, value: Any) -> Any:
@@ -123,7 +123,7 @@ class SetField(Field):
 
     def normalise(self, value: Any) -> Any:
         if not isinstance(value, (set, frozenset, list, tuple)):
-            self.refuse_type(value, "a set")
+            self.refuse_class(value, "a set")
         return self.container(map(self.normalise_member, value))
 
     def normalise_member(self, member: Any) -> Any:
@@ -178,7 +178,7 @@ def _member_types(annotation: Any) -> set[Any]:
     """The classes that an annotation says the members have."""
     (member,) = typing.get_args(annotation) or (Any,)
     members = typing.get_args(member) if typing.get_origin(member) in UNIONS else (member,)
-    return set(map(plain_class, members))
+    return set(map(class_of_annotation, members))
 
 
 class StringSetField(SetField):
@@ -192,11 +192,11 @@ class StringSetField(SetField):
     needs_annotation = False
     member_types: frozenset[Any] | None = frozenset((str, Any))
     code = "SS"
-    decode_source = "set({SS})"
-    encode_source = '{{"SS": sorted({v})}}'
-    empty_source = "not {v}"
-    length_source = 'len("".join({v}))'
-    own_source = "{v}.copy()"
+    decode_expr = "set({SS})"
+    encode_expr = '{{"SS": sorted({v})}}'
+    empty_expr = "not {v}"
+    max_length_expr = 'len("".join({v}))'
+    copy_expr = "{v}.copy()"
 
     def __init__(
         self,
@@ -210,21 +210,21 @@ class StringSetField(SetField):
 
     def take_types(self, annotation: Any, scope: Mapping[str, Any]) -> None:
         if self.container is frozenset:
-            self.decode_source = "frozenset({SS})"
+            self.decode_expr = "frozenset({SS})"
 
     @property
     def _has_plain_members(self) -> bool:
         return type(self).normalise_member is StringSetField.normalise_member
 
-    def fine_source(self) -> str | None:
+    def valid_expr(self) -> str | None:
         return self._of_members(" and _are_texts({v})")
 
-    def normal_source(self) -> str | None:
+    def normalized_expr(self) -> str | None:
         kind = self.container.__name__
         plain_texts = f"type({{v}}) is {kind} and set(map(type, {{v}})) <= _TEXT"
         return plain_texts if self._has_plain_members else None
 
-    def plain_source(self) -> str | None:
+    def valid_text_expr(self) -> str | None:
         return self._of_members("")
 
     def _of_members(self, fine: str) -> str | None:
@@ -240,7 +240,7 @@ class StringSetField(SetField):
 
     def normalise_member(self, member: Any) -> Any:
         if not isinstance(member, str):
-            self.refuse_type(member, "members that are str")
+            self.refuse_class(member, "members that are str")
         check_unicode(member)
         return str.__str__(member)
 
@@ -278,8 +278,8 @@ class NumberSetField(SetField):
 
     def normalise_member(self, member: Any) -> Any:
         if isinstance(member, bool) or not isinstance(member, (int, float, Decimal)):
-            self.refuse_type(member, "members that are numbers")
-        return plain(member) if self.element is None else super().normalise_member(member)
+            self.refuse_class(member, "members that are numbers")
+        return to_builtin(member) if self.element is None else super().normalise_member(member)
 
     def to_dynamo(self, value: Any) -> AttributeValue | None:
         if self.element is not None:
@@ -308,7 +308,7 @@ class BinarySetField(SetField):
 
 
 def _set(annotation: Any, inside: bool) -> Callable[..., Field] | None:
-    if plain_class(annotation) not in _KINDS:
+    if class_of_annotation(annotation) not in _KINDS:
         return None
     if inside:
         return SetField

@@ -46,7 +46,7 @@ def part_of_text(field: Field, value: Any) -> AttributeValue:
     return {"S": str.__str__(value)}
 
 
-UNICODE_SOURCE = " and ({v}.isascii() or _is_unicode({v}))"
+UTF8_EXPR = " and ({v}.isascii() or _is_unicode({v}))"
 
 
 class StringField(Field):
@@ -60,10 +60,10 @@ class StringField(Field):
 
     python_types: tuple[type, ...] = (str,)
     code = "S"
-    has_prefixes = True
-    decode_source = "{S}"
-    encode_source = '{{"S": {v}}}'
-    length_source = "len({v})"
+    supports_begins_with = True
+    decode_expr = "{S}"
+    encode_expr = '{{"S": {v}}}'
+    max_length_expr = "len({v})"
 
     def __init__(
         self,
@@ -80,23 +80,23 @@ class StringField(Field):
         self.pattern = None if pattern is None else _compiled(pattern)
         self.choices = None if choices is None else _several(choices)
 
-    def fine_source(self) -> str | None:
-        plain = self.plain_source()
-        return None if plain is None else plain + UNICODE_SOURCE
+    def valid_expr(self) -> str | None:
+        plain = self.valid_text_expr()
+        return None if plain is None else plain + UTF8_EXPR
 
-    def plain_source(self) -> str | None:
+    def valid_text_expr(self) -> str | None:
         if self.pattern is not None or self.choices is not None:
             return None
         longest = "" if self.max_length is None else f" and len({{v}}) <= {self.max_length}"
         shortest = "" if self.min_length is None else f" and len({{v}}) >= {self.min_length}"
         return "type({v}) is str" + longest + shortest
 
-    def normal_source(self) -> str | None:
+    def normalized_expr(self) -> str | None:
         return "type({v}) is str"
 
     def normalise(self, value: Any) -> str:
         if not isinstance(value, str):
-            self.refuse_type(value, "str")
+            self.refuse_class(value, "str")
         return value if type(value) is str else str.__str__(value)
 
     def validate(self, value: str) -> None:
@@ -153,13 +153,13 @@ class UlidField(StringField):
         super().__init__(**options)
         self.auto_assign = auto_assign
 
-    def initial(self) -> Any:
-        return new_ulid() if self.auto_assign else super().initial()
+    def default_value(self) -> Any:
+        return new_ulid() if self.auto_assign else super().default_value()
 
-    def fine_source(self) -> str | None:
-        return self.plain_source()
+    def valid_expr(self) -> str | None:
+        return self.valid_text_expr()
 
-    def plain_source(self) -> str | None:
+    def valid_text_expr(self) -> str | None:
         return "type({v}) is str and _is_ulid({v})"
 
     def validate(self, value: str) -> None:
@@ -172,12 +172,12 @@ class UlidField(StringField):
 class VersionField(UlidField):
     """A ULID that every save renews and checks: a save over a newer version raises `VersionConflictError`."""
 
-    renews = True
+    auto_update = True
 
     def __init__(self, *, attribute: str | None = None, doc: str | None = None) -> None:
         super().__init__(auto_assign=True, attribute=attribute, doc=doc)
 
-    def renewed(self) -> str:
+    def next_value(self) -> str:
         return new_ulid()
 
 
@@ -190,10 +190,10 @@ class UuidField(Field):
 
     python_types = (uuid.UUID,)
     code = "S"
-    has_prefixes = True
-    decode_source = "_UUID({S})"
-    encode_source = '{{"S": str({v})}}'
-    length_source = "36"
+    supports_begins_with = True
+    decode_expr = "_UUID({S})"
+    encode_expr = '{{"S": str({v})}}'
+    max_length_expr = "36"
 
     def __init__(
         self,
@@ -204,17 +204,17 @@ class UuidField(Field):
         super().__init__(**options)
         self.auto_assign = auto_assign
 
-    def initial(self) -> Any:
-        return uuid.uuid4() if self.auto_assign else super().initial()
+    def default_value(self) -> Any:
+        return uuid.uuid4() if self.auto_assign else super().default_value()
 
-    def fine_source(self) -> str | None:
+    def valid_expr(self) -> str | None:
         return "type({v}) is _UUID"
 
     def normalise(self, value: Any) -> uuid.UUID:
         if isinstance(value, uuid.UUID):
             return value
         if not isinstance(value, str):
-            self.refuse_type(value, "a UUID or its text")
+            self.refuse_class(value, "a UUID or its text")
         try:
             return uuid.UUID(value)
         except ValueError:

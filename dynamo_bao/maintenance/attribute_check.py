@@ -98,7 +98,7 @@ def _others(plain: Any) -> Iterator[Any]:
 def lacking_defaults(schema: Schema, item: Item) -> dict[str, Any]:
     """By field name the defaults that an item reads because it has no such attribute."""
     absent = {
-        field.name: field.absent()
+        field.name: field.missing_value()
         for field in schema.fields.values()
         if str(field.attribute) not in item and field.name not in schema.key_names
     }

@@ -160,7 +160,7 @@ def _misplaced(schema: Schema, more: Item) -> list[ValidationError]:
 
 def _filled(owner: Field) -> Any:
     """The value of a field that a line leaves out."""
-    value = owner.initial()
+    value = owner.default_value()
     if value is NOTHING:
         raise owner.error("is required; give it a value", None)
     return value if value is None else owner.accept(value)
@@ -175,7 +175,7 @@ def _given(owner: Field, parsed: Any) -> tuple[Any, Any]:
     if stored is None:
         return _absent(owner), None
     if "NULL" in stored and owner.nullable:
-        return owner.absent(), stored
+        return owner.missing_value(), stored
     try:
         value = owner.from_dynamo(stored)
     except Exception as error:
@@ -187,9 +187,9 @@ def _given(owner: Field, parsed: Any) -> tuple[Any, Any]:
 
 def _absent(owner: Field) -> Any:
     """What a field reads as when it is not stored; refused where that would be no value of it."""
-    value = owner.absent()
+    value = owner.missing_value()
     if value is None and not owner.nullable:
-        fills_itself = owner.initial() is not NOTHING
+        fills_itself = owner.default_value() is not NOTHING
         mend = "leave it out to have it filled in" if fills_itself else "give it a value"
         raise owner.error(f"is required and cannot be null; {mend}", None)
     return value

@@ -23,7 +23,7 @@ from dynamo_bao.dynamodb.service import (
 )
 from dynamo_bao.errors import BaoError, DataFormatError, ValidationError
 from dynamo_bao.fields.base import Field
-from dynamo_bao.mapping.compiler import NAMES, acceptable, compiled, defines_last, encodes_by_source
+from dynamo_bao.mapping.compiler import NAMES, acceptable_expr_of, compiled, defines_last, encodes_by_expr
 
 STATE: Final = "_bao_state"
 """Under which name an instance's ``__dict__`` holds its state, ahead of the values of its fields."""
@@ -134,7 +134,7 @@ _KEY_CONVERSIONS = (
 
 def _as_key_says(field: Field) -> Callable[[AttributeValue | None, Any], Any]:
     """A function of what is stored of a key field, and the value that the key says, that gives the exact value."""
-    text_of = field.to_javascript_key if field.shared else field.to_key
+    text_of = field.to_javascript_key if field.javascript_safe else field.to_key
 
     def exact(stored: AttributeValue | None, known: Any) -> Any:
         if stored is None:
@@ -168,10 +168,10 @@ def row_attributes(fields: Iterable[Field]) -> dict[str, str | None]:
 
 
 def _type_of(field: Field) -> str | None:
-    """The type of what `decode_source` reads; None where the field reads in its own way."""
-    if field.decode_source is None or not defines_last(type(field), "from_dynamo", "decode_source"):
+    """The type of what `decode_expr` reads; None where the field reads in its own way."""
+    if field.decode_expr is None or not defines_last(type(field), "from_dynamo", "decode_expr"):
         return None
-    (code,) = set(_TYPE_READ.findall(field.decode_source))
+    (code,) = set(_TYPE_READ.findall(field.decode_expr))
     return str(code)
 
 
@@ -190,7 +190,7 @@ def _at_a_glance(fields: Iterable[Field], keys: Sequence[str], names: dict[str, 
             value = _key_value(field, number, names)
             if rows and not is_its_key(field):
                 value = f"key{number}(_attribute_or_none(item.{slot_of(attribute)}), known[{field.name!r}])"
-        elif field.nullable or field.absent() is not None:
+        elif field.nullable or field.missing_value() is not None:
             of = f"item.{slot_of(attribute)}" if rows else f"get({attribute!r})"
             value, absent = _decoded(field, "v", number, names, rows), _absent(field, number, names)
             value = f"{value} if (v := {of}) is not None else {absent}"
@@ -216,8 +216,8 @@ _DECODER = """def decode(item, state, known):
 
 def _decoded(field: Field, of: str, number: int, names: dict[str, Any], rows: bool = False) -> str:
     """An expression of a field's value, where the expression `of` is what is stored of it: a dict, or a row's value."""
-    if field.decode_source is not None and _type_of(field) is not None:
-        return field.decode_source.format(
+    if field.decode_expr is not None and _type_of(field) is not None:
+        return field.decode_expr.format(
             **{code: f"{of}.{code}" if rows else f'{of}["{code}"]' for code in TYPES}
         )
     names[f"f{number}"] = field.from_dynamo
@@ -241,7 +241,7 @@ def _put_lines(field: Field, number: int, names: dict[str, Any], of: str) -> lis
     if value.startswith(f"f{number}("):  # by a function of the field, which may give nothing to store
         stored = f"item[{field.attribute!r}] = stored"
         return [f"    stored = None if {of} is None else {value}", f"    if stored is not None: {stored}"]
-    empty = "" if field.empty_source is None else f" and not ({field.empty_source.format(v=of)})"
+    empty = "" if field.empty_expr is None else f" and not ({field.empty_expr.format(v=of)})"
     return [f"    if {of} is not None{empty}: item[{field.attribute!r}] = {value}"]
 
 
@@ -256,7 +256,7 @@ def compile_store(model: str, fields: Collection[Field]) -> Store:
     taken, checks, accepted, kept, later = [], [], list[str](), list[str](), list[str]()
     always, lengths = [f"{PK!r}: None", f"{SK!r}: None"], list[str | None]()
     for number, field in enumerate(fields):
-        v, fine = f"v{number}", acceptable(field, f"v{number}")
+        v, fine = f"v{number}", acceptable_expr_of(field, f"v{number}")
         taken.append(f"        {v} = values[{field.name!r}]")
         if fine is not None:
             checks.append(f"({fine})")
@@ -266,11 +266,11 @@ def compile_store(model: str, fields: Collection[Field]) -> Store:
             kept.append(f"    values[{field.name!r}] = {v}")
         value = _encoded(field, number, names, v)
         called = fine is None or value.startswith(f"f{number}(")
-        if called or field.nullable or field.empty_source is not None:
+        if called or field.nullable or field.empty_expr is not None:
             later += _put_lines(field, number, names, v)
         else:
             always.append(f"{field.attribute!r}: {value}")
-        lengths.append(None if called else _length_source(field, v))
+        lengths.append(None if called else _max_length_expr(field, v))
     small, measured = _smallness(fields, lengths)
     lines = ["def store(values):", "    try:", *taken]
     lines += [f"        if not ({' and '.join([*checks, small])}): return None", *accepted]
@@ -280,11 +280,11 @@ def compile_store(model: str, fields: Collection[Field]) -> Store:
     return store
 
 
-def _length_source(field: Field, of: str) -> str | None:
+def _max_length_expr(field: Field, of: str) -> str | None:
     """An expression of how long the stored form of the variable `of` is at most."""
-    if field.length_source is None or not field.nullable:
-        return None if field.length_source is None else field.length_source.format(v=of)
-    return f"(0 if {of} is None else {field.length_source.format(v=of)})"
+    if field.max_length_expr is None or not field.nullable:
+        return None if field.max_length_expr is None else field.max_length_expr.format(v=of)
+    return f"(0 if {of} is None else {field.max_length_expr.format(v=of)})"
 
 
 def _smallness(fields: Collection[Field], lengths: list[str | None]) -> tuple[str, list[str]]:
@@ -319,7 +319,7 @@ def compile_unsure(model: str, fields: Iterable[Field]) -> Unsure:
     """
     lines, names = ["def unsure(values):", "    names = []"], dict(NAMES)
     for field in fields:
-        fine = acceptable(field, "v")
+        fine = acceptable_expr_of(field, "v")
         if fine is None:
             lines.append(f"    names.append({field.name!r})")
             continue
@@ -332,8 +332,8 @@ def compile_unsure(model: str, fields: Iterable[Field]) -> Unsure:
 
 def _encoded(field: Field, number: int, names: dict[str, Any], of: str) -> str:
     """An expression of the stored form of the variable `of`: a field's own, unless a subclass changed the method."""
-    if field.encode_source is not None and encodes_by_source(field):
-        return field.encode_source.format(v=of)
+    if field.encode_expr is not None and encodes_by_expr(field):
+        return field.encode_expr.format(v=of)
     names[f"f{number}"] = _typed(field)
     return f"f{number}({of})"
 
@@ -349,11 +349,11 @@ def _typed(field: Field) -> Callable[[Any], AttributeValue | None]:
 
 
 def _absent(field: Field, number: int, names: dict[str, Any]) -> str:
-    value = field.absent()
+    value = field.missing_value()
     if isinstance(value, IMMUTABLE):
         names[f"a{number}"] = value
         return f"a{number}"
-    names[f"a{number}"] = field.absent
+    names[f"a{number}"] = field.missing_value
     return f"a{number}()"
 
 

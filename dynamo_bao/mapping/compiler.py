@@ -52,50 +52,50 @@ NAMES: dict[str, Any] = {
 }
 
 
-def acceptable(field: Field, of: str, *, plain: bool = False) -> str | None:
+def acceptable_expr_of(field: Field, of: str, *, plain: bool = False) -> str | None:
     """An expression that is true where `field` accepts the variable `of` as it is; None where that is not simple.
 
     Args:
-        plain: whether others look at the texts in it; see `Field.plain_source`.
+        plain: whether others look at the texts in it; see `Field.valid_text_expr`.
     """
-    fine = fine_source_of(field)
+    fine = valid_expr_of(field)
     if fine is None:
         return None
-    if plain and defines_last(type(field), "fine_source", "plain_source"):
-        fine = field.plain_source() or fine
-    takes_none = f"{of} is None or " if field.nullable and field.absent() is None else ""
+    if plain and defines_last(type(field), "valid_expr", "valid_text_expr"):
+        fine = field.valid_text_expr() or fine
+    takes_none = f"{of} is None or " if field.nullable and field.missing_value() is None else ""
     return takes_none + fine.format(v=of)
 
 
-def normal(field: Field, of: str) -> str | None:
+def normalized_expr_of(field: Field, of: str) -> str | None:
     """An expression that is true where `field` holds the variable `of` as it is, acceptable or not; None for none."""
-    source = field.normal_source()
-    if source is None or not defines_last(type(field), "normalise", "normal_source"):
-        return acceptable(field, of)
+    source = field.normalized_expr()
+    if source is None or not defines_last(type(field), "normalise", "normalized_expr"):
+        return acceptable_expr_of(field, of)
     return (f"{of} is None or " if field.nullable else "") + source.format(v=of)
 
 
-def fine_source_of(field: Field) -> str | None:
-    """The field's `fine_source`; None also where a subclass accepts values in its own way."""
+def valid_expr_of(field: Field) -> str | None:
+    """The field's `valid_expr`; None also where a subclass accepts values in its own way."""
     own = all(
-        defines_last(type(field), method, "fine_source") for method in ("accept", "normalise", "validate")
+        defines_last(type(field), method, "valid_expr") for method in ("accept", "normalise", "validate")
     )
-    return field.fine_source() if own else None
+    return field.valid_expr() if own else None
 
 
-def encodes_by_source(field: Field) -> bool:
-    """Whether `encode_source` is what the field's `to_dynamo` does."""
-    return field.encode_source is not None and defines_last(type(field), "to_dynamo", "encode_source")
+def encodes_by_expr(field: Field) -> bool:
+    """Whether `encode_expr` is what the field's `to_dynamo` does."""
+    return field.encode_expr is not None and defines_last(type(field), "to_dynamo", "encode_expr")
 
 
-def is_plain(field: Field) -> bool:
+def roundtrips_exactly(field: Field) -> bool:
     """Whether decoding what a field stores gives the accepted value back for certain: of the built-in kinds all
     but documents."""
     kind = type(field)
     return (
-        field.decode_source is not None
+        field.decode_expr is not None
         and not isinstance(field, DocumentField)
-        and all(defines_last(kind, method, "decode_source") for method in ("to_dynamo", "from_dynamo"))
+        and all(defines_last(kind, method, "decode_expr") for method in ("to_dynamo", "from_dynamo"))
     )
 
 

@@ -274,12 +274,12 @@ def _bound(model: str, name: str, entry: Declared, options: Options) -> Field:
         )
     attribute = declared.attribute or (camel_case(name) if options.attribute_style == "camel" else name)
     bound = _made(declared, annotation, entry, (name, model, attribute), optional)
-    bound.shared = options.key_format == "dynamo-bao"
+    bound.javascript_safe = options.key_format == "dynamo-bao"
     if bound.default is not NOTHING and bound.default is not None and not callable(bound.default):
         try:
             bound.default = bound.accept(bound.default)
         except ValidationError as error:
-            raise bound.misdeclared(f"its default does not fit: {error}") from error
+            raise bound.declaration_error(f"its default does not fit: {error}") from error
     return bound
 
 
@@ -287,9 +287,9 @@ def _made(
     declared: Field, annotation: Any, entry: Declared, about: tuple[str, str, str], nullable: bool
 ) -> Field:
     """The field that a declaration and its annotation are together."""
-    adapted = declared.adapted(Any if is_union(annotation) else annotation, entry.local)
+    adapted = declared.with_annotation(Any if is_union(annotation) else annotation, entry.local)
     try:
-        return adapted.bound(*about, nullable=nullable)
+        return adapted.bind(*about, nullable=nullable)
     except NameError as error:
         raise Unresolved(f"{about[1]}.{about[0]}: {error}") from error
 
@@ -299,11 +299,11 @@ def _check_attributes(model: str, fields: Mapping[str, Field]) -> None:
     for name, field in fields.items():
         attribute = str(field.attribute)
         if attribute.startswith("_") or not attribute or any(mark in attribute for mark in ":#.[]"):
-            raise field.misdeclared(
+            raise field.declaration_error(
                 f"the stored name {attribute!r} cannot start with _ nor contain : # . [ ]."
             )
         if attribute in owners:
-            raise field.misdeclared(
+            raise field.declaration_error(
                 f"is stored as {attribute!r}, and so is {owners[attribute]}; give it another name."
             )
         owners[attribute] = name

@@ -14,7 +14,7 @@ from dynamo_bao.dynamodb.keys import SEPARATOR, Key, named, tenant_mark
 from dynamo_bao.dynamodb.service import MAX_PARTITION_KEY_BYTES
 from dynamo_bao.fields.base import Field
 from dynamo_bao.fields.text import StringField
-from dynamo_bao.mapping.compiler import fine_source_of
+from dynamo_bao.mapping.compiler import valid_expr_of
 
 T = TypeVar("T")
 KeyOf = Callable[[str], "Key | None"]
@@ -78,7 +78,7 @@ class TextKeys:
         self._name = fields[0].name
         self._sort_name = fields[1].name if len(fields) > 1 else None
         # A field that takes every text has nothing to check beyond what is checked for each.
-        takes_any = fine_source_of(fields[0]) == StringField().fine_source()
+        takes_any = valid_expr_of(fields[0]) == StringField().valid_expr()
         self._validate = None if takes_any else fields[0].validate
         self._leads = OfTenant(lambda tenant: f"{tenant_mark(tenant)}{prefix}#")
         self.of_tenant = OfTenant(self._key_maker)

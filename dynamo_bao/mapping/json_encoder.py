@@ -17,7 +17,7 @@ from dynamo_bao.dynamodb.layout import PK, SK
 from dynamo_bao.dynamodb.service import MAX_ITEM_BYTES, Item
 from dynamo_bao.fields.base import Field
 from dynamo_bao.mapping.codec import KEYS_BYTES
-from dynamo_bao.mapping.compiler import NAMES, acceptable, compiled, encodes_by_source
+from dynamo_bao.mapping.compiler import NAMES, acceptable_expr_of, compiled, encodes_by_expr
 
 Spell = Callable[[Sequence[Mapping[str, Any]], Sequence[tuple[str, str]]], "list[bytes] | None"]
 MOST_BYTES = MAX_ITEM_BYTES - KEYS_BYTES
@@ -71,8 +71,8 @@ def _source(fields: Collection[Field], escape: str) -> str | None:
     taken, checks, made, texts, item = list[str](), list[str](), list[str](), list[str](), ""
     for number, field in enumerate(fields):
         v = f"v{number}"
-        fine, source = acceptable(field, v, plain=True), _SOURCE.fullmatch(field.encode_source or "")
-        if fine is None or source is None or not encodes_by_source(field):
+        fine, source = acceptable_expr_of(field, v, plain=True), _SOURCE.fullmatch(field.encode_expr or "")
+        if fine is None or source is None or not encodes_by_expr(field):
             return None
         taken.append(f"{v} = values[{field.name!r}]")
         checks.append(f"({fine})")
@@ -137,8 +137,8 @@ def _spelled(
 def _there(field: Field, of: str) -> str:
     """An expression that is true where something is stored of the variable `of`; empty where that is always so."""
     there = [f"{of} is not None"] if field.nullable else []
-    if field.empty_source is not None:
-        there.append(f"not ({field.empty_source.format(v=of)})")
+    if field.empty_expr is not None:
+        there.append(f"not ({field.empty_expr.format(v=of)})")
     return " and ".join(there)
 
 

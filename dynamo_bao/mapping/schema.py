@@ -12,7 +12,7 @@ from attrs import define, field
 from dynamo_bao.dynamodb.expressions.conditions import Attribute
 from dynamo_bao.dynamodb.expressions.paths import Steps, shown, steps_of
 from dynamo_bao.dynamodb.expressions.renderer import UserPath
-from dynamo_bao.dynamodb.items import Stored, place_in, plain_item
+from dynamo_bao.dynamodb.items import Stored, as_dict_item, place_in
 from dynamo_bao.dynamodb.keys import (
     SEPARATOR,
     Key,
@@ -28,7 +28,7 @@ from dynamo_bao.dynamodb.numbers import number_text
 from dynamo_bao.dynamodb.service import AttributeValue, Item
 from dynamo_bao.errors import ConfigurationError, DataFormatError, QueryError, ValidationError, suggestion
 from dynamo_bao.fields.base import Field
-from dynamo_bao.fields.documents import JsonField, plain, to_document
+from dynamo_bao.fields.documents import JsonField, to_builtin, to_document
 from dynamo_bao.fields.nested import NestedField
 from dynamo_bao.fields.relation import RelatedField
 from dynamo_bao.fields.scalars import BinaryField
@@ -47,7 +47,7 @@ from dynamo_bao.mapping.codec import (
     compile_unsure,
     unreadable,
 )
-from dynamo_bao.mapping.compiler import is_plain, source_of
+from dynamo_bao.mapping.compiler import roundtrips_exactly, source_of
 from dynamo_bao.mapping.identity import Identity, IdentityOf, KeyOf, TextKeys, no_identity, no_key
 from dynamo_bao.mapping.json_encoder import Spell, compile_spelling, with_members
 from dynamo_bao.mapping.key_schema import ConstraintShape, IndexShape, Part, PrimaryShape
@@ -101,11 +101,11 @@ class Schema:
         self.bare = 1 + len(self.key_names)  # of how many entries an instance is that knows its key only
         self.attributes = {str(f.attribute): f.name for f in self.fields.values()}
         self.lazy_names = frozenset(self.fields)
-        self.renewing = tuple(f for f in self.fields.values() if f.renews)
+        self.renewing = tuple(f for f in self.fields.values() if f.auto_update)
         key_fields = [part.field for part in parts if part.field is not None]
         has_partition = self.primary.partition.field is not None
         self.text_keys = TextKeys.of(self.prefix, key_fields, self.key_format) if has_partition else None
-        self.documents = tuple(f for f in self.fields.values() if not is_plain(f))
+        self.documents = tuple(f for f in self.fields.values() if not roundtrips_exactly(f))
         self.changeable = {name: f for name, f in self.fields.items() if name not in self.key_names}
         self.unsteady = tuple(f for f in self.fields.values() if f.may_fill)
         self.set_names = tuple(f.name for f in self.fields.values() if isinstance(f, SetField))
@@ -210,7 +210,7 @@ class Schema:
     def _identity_of_key(self, tenant: str | None, key: Key, item: Stored) -> Identity:
         try:
             texts = self._key_texts(tenant, key)
-            plain = plain_item(item)
+            plain = as_dict_item(item)
             values = {part.name: part.stored_value(plain, text) for part, text in texts}
             both = len(texts) == 2
             primary_id = join_id(texts[0][1], texts[1][1]) if both else texts[0][1]
@@ -482,7 +482,7 @@ class Schema:
         if rest:
             return self._inner_operand(path, owner, value)
         if (operator in _ORDERING and not owner.ordered) or (
-            operator == "begins_with" and not owner.has_prefixes
+            operator == "begins_with" and not owner.supports_begins_with
         ):
             raise QueryError(
                 f"{self.name}.{owner.name}: DynamoDB has no {operator} for a {type(owner).__name__}.",
@@ -513,7 +513,7 @@ class Schema:
 
     def _inner_operand(self, path: UserPath, owner: Field, value: object) -> AttributeValue:
         try:
-            return to_document(plain(value))
+            return to_document(to_builtin(value))
         except ValueError as error:
             raise QueryError(f"{self.name}.{shown(path)}: the value {error}.", field=owner.name) from error
 

@@ -12,7 +12,7 @@ from typing import Any
 from attrs import frozen
 
 from dynamo_bao.dynamodb.document_diff import is_alike, same_stored
-from dynamo_bao.dynamodb.items import Stored, plain_item
+from dynamo_bao.dynamodb.items import Stored, as_dict_item
 from dynamo_bao.dynamodb.service import AttributeValue, Item
 from dynamo_bao.errors import ValidationError
 from dynamo_bao.fields.base import Field
@@ -149,7 +149,7 @@ def form_of(field: Field, value: Any) -> AttributeValue | None:
 
 def remembered(schema: Schema, values: Mapping[str, Any], item: Stored) -> dict[str, HandedOut] | None:
     """What must be remembered of values just decoded, as decoding the item again would make up others."""
-    stored_item, found = plain_item(item), dict[str, HandedOut]()
+    stored_item, found = as_dict_item(item), dict[str, HandedOut]()
     for field in schema.unsteady:
         stored, value = stored_item.get(str(field.attribute)), values.get(field.name)
         if stored is not None and value is not None and field.fills(stored):

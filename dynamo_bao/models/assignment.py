@@ -11,7 +11,7 @@ from dynamo_bao.errors import ValidationError, suggestion
 from dynamo_bao.fields.base import Field
 from dynamo_bao.fields.documents import DocumentField, JsonField
 from dynamo_bao.mapping.codec import STATE
-from dynamo_bao.mapping.compiler import NAMES, compiled, normal
+from dynamo_bao.mapping.compiler import NAMES, compiled, normalized_expr_of
 from dynamo_bao.models.class_builder import UNCHECKED, Checks, schema_of
 from dynamo_bao.models.constructor import converted
 from dynamo_bao.session.state import Status, state_of
@@ -70,7 +70,7 @@ def _checks_of(model: type[Any], fields: Mapping[str, Field], name: str) -> Chec
     names, lines = {**NAMES, "_CONTAINERS": _CONTAINERS}, list[str]()
     plain = [field for field in fields.values() if not hasattr(getattr(model, field.name, None), "__set__")]
     for number, field in enumerate(plain):
-        source = normal(field, "v")
+        source = normalized_expr_of(field, "v")
         if source is None and _takes_anything(field):
             source = "type(v) in _CONTAINERS"  # held as it is, and converted by the save: it may be large
         lines.append(f"def holds{number}(v): return {source or False}")

@@ -16,7 +16,7 @@ from attrs import NOTHING
 from dynamo_bao.errors import UnknownFieldError, ValidationError, suggestion
 from dynamo_bao.fields.base import Field
 from dynamo_bao.mapping.codec import IMMUTABLE, STATE
-from dynamo_bao.mapping.compiler import NAMES, compiled, normal
+from dynamo_bao.mapping.compiler import NAMES, compiled, normalized_expr_of
 from dynamo_bao.mapping.schema import Schema
 from dynamo_bao.models.class_builder import schema_of
 from dynamo_bao.session.state import Status, give_values, new_state
@@ -89,14 +89,16 @@ def _free(name: str, taken: Container[str]) -> str:
 
 def _is_required(field: Field) -> bool:
     """Whether a value must be given, as far as that is known without asking for the first one."""
-    return type(field).initial is Field.initial and field.default is NOTHING and not field.nullable
+    return (
+        type(field).default_value is Field.default_value and field.default is NOTHING and not field.nullable
+    )
 
 
 def _parameters(fields: Iterable[Field], names: dict[str, Any]) -> Iterable[str]:
     """The parameters: those whose first value is the same for every instance have it as their default."""
     for number, field in enumerate(fields):
         default = "_NOTHING"
-        if type(field).initial is Field.initial and not _is_required(field):
+        if type(field).default_value is Field.default_value and not _is_required(field):
             first = None if field.default is NOTHING else field.default
             if isinstance(first, (*IMMUTABLE, enum.Enum)) and not callable(first):
                 names[f"first{number}"] = first
@@ -108,7 +110,7 @@ def _first_lines(field: Field, number: int, schema: Schema, names: dict[str, Any
     """Lines that give a field without a value the one it begins with."""
     if _is_required(field) or f"first{number}" in names:
         return []
-    names[f"initial{number}"] = field.initial
+    names[f"initial{number}"] = field.default_value
     lines = [f"        v{number} = initial{number}()", f"        if v{number} is _NOTHING: {unusual}"]
     if field.name in schema.key_names and getattr(field, "auto_assign", False):
         lines += [f"        state.generated = {{**(state.generated or {{}}), {field.name!r}: v{number}}}"]
@@ -119,14 +121,14 @@ def _acceptance_lines(field: Field, number: int, names: dict[str, Any], unusual:
     """Lines that take a value at first sight, or have the field convert it; one that is missing is unusual."""
     v = f"v{number}"
     names[f"field{number}"] = field
-    convert, fine = [f"        {v} = _converted(field{number}, {v})"], normal(field, v)
+    convert, fine = [f"        {v} = _converted(field{number}, {v})"], normalized_expr_of(field, v)
     if _is_required(field):
         convert.insert(0, f"        if {v} is _NOTHING: {unusual}")
     if fine is None:
         return ["    if True:", *convert]
-    if field.own_source == "{v}":
+    if field.copy_expr == "{v}":
         return [f"    if not ({fine}):", *convert]
-    own = field.own_source.format(v=v)
+    own = field.copy_expr.format(v=v)
     if field.nullable:
         own = f"None if {v} is None else {own}"
     return [f"    if {fine}: {v} = {own}", "    else:", *convert]
@@ -159,6 +161,8 @@ def refusal(schema: Schema, given: dict[str, Any]) -> ValidationError:
             return UnknownFieldError(f"{schema.name} has no field {name!r}.{hint}", name, value)
     missing = [field for name, field in schema.fields.items() if name not in given]
     told = [
-        field.error("is required; give it a value", None) for field in missing if field.initial() is NOTHING
+        field.error("is required; give it a value", None)
+        for field in missing
+        if field.default_value() is NOTHING
     ]
     return ValidationError.of(schema.name, told)

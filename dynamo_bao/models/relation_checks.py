@@ -47,7 +47,7 @@ def _check_key_part(field: RelatedField, candidates: list[type[Any]], model: typ
     if not all(_has_two_parts(target, candidates, set()) for target in targets):
         return
     other = field.target_name
-    raise field.misdeclared(
+    raise field.declaration_error(
         f"it is one of two key fields, and the ids of {other} have two parts themselves, which no part of a key can "
         f"hold. Give {model.__name__} a key of one field, or the two key fields of {other} in the place of its id."
     )

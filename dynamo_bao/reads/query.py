@@ -13,7 +13,7 @@ from dynamo_bao._compat import Unpack
 from dynamo_bao.dynamodb.expressions.conditions import AllOf, Condition, all_of
 from dynamo_bao.dynamodb.expressions.parser import condition_from
 from dynamo_bao.dynamodb.expressions.renderer import Placeholders, render_condition
-from dynamo_bao.dynamodb.items import Stored, plain_item
+from dynamo_bao.dynamodb.items import Stored, as_dict_item
 from dynamo_bao.dynamodb.layout import PK, SK, index_key_names
 from dynamo_bao.dynamodb.service import QUERY, Item
 from dynamo_bao.dynamodb.transport.messages import Request
@@ -180,7 +180,7 @@ class Query:
         """The key attributes of a row, as DynamoDB wants them to continue after it."""
         index = self.parameters.get("IndexName")
         names = (PK, SK) if index is None else (PK, SK, *index_key_names(index))
-        item = plain_item(row)
+        item = as_dict_item(row)
         return {name: item[name] for name in names}
 
     @property

@@ -247,7 +247,7 @@ def _read_documents(state: State, schema: Schema, values: dict[str, Any], item: 
     for field in schema.documents:
         stored = item.get(str(field.attribute))
         if stored is None:
-            _take_on(values, field, field.absent())
+            _take_on(values, field, field.missing_value())
             continue
         try:
             _take_on(values, field, field.from_dynamo(stored))

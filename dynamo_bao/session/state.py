@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from typing import Any, Protocol
 
 from dynamo_bao.dynamodb.capacity import NOTHING_CONSUMED, Capacity
-from dynamo_bao.dynamodb.items import Stored, plain_item
+from dynamo_bao.dynamodb.items import Stored, as_dict_item
 from dynamo_bao.dynamodb.keys import Key
 from dynamo_bao.dynamodb.service import AttributeValue, Item
 from dynamo_bao.dynamodb.table import Database
@@ -197,7 +197,7 @@ class State:
         """What is stored, as far as the instance knows."""
         if self.kept is None:
             return None
-        self.kept = item = plain_item(self.kept)
+        self.kept = item = as_dict_item(self.kept)
         return item
 
 

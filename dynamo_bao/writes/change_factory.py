@@ -192,7 +192,7 @@ def _values_assumed(change: Saving) -> Assumed:
     return {
         str(field.attribute): change.known.item.get(str(field.attribute))
         for field in fields
-        if not field.renews and not isinstance(change.changes[field.name], (Delta, Members, Parts))
+        if not field.auto_update and not isinstance(change.changes[field.name], (Delta, Members, Parts))
     }
 
 
@@ -224,7 +224,7 @@ def _changes(instance: Any, names: list[str], loaded: Loaded | None) -> dict[str
     }
     for field in schema.renewing:
         if field.name not in changes:
-            changes[field.name] = field.renewed()
+            changes[field.name] = field.next_value()
     return changes
 
 
@@ -281,7 +281,7 @@ def _list_edit(before: AttributeValue, after: AttributeValue, stored: AttributeV
 
 
 def _decoded(field: Field, form: AttributeValue | None) -> Any:
-    return field.absent() if form is None else field.from_dynamo(form)
+    return field.missing_value() if form is None else field.from_dynamo(form)
 
 
 def _version_assumed(schema: Schema, changes: Mapping[str, Any], stored: Item | None) -> Assumed:
@@ -289,7 +289,7 @@ def _version_assumed(schema: Schema, changes: Mapping[str, Any], stored: Item | 
     field = _version_of(schema)
     if field is None or stored is None:
         return {}
-    others = [value for name, value in changes.items() if not schema.fields[name].renews]
+    others = [value for name, value in changes.items() if not schema.fields[name].auto_update]
     if others and all(isinstance(value, (Delta, Members)) for value in others):
         return {}
     return {str(field.attribute): stored.get(str(field.attribute))}
@@ -320,7 +320,7 @@ def update_of(
     accepted = accepted_changes(schema, changes)
     asked = _asked_version(schema, version)
     for field in schema.renewing:
-        accepted.setdefault(field.name, field.renewed())
+        accepted.setdefault(field.name, field.next_value())
     subject = Subject(schema, tenant, identity)
     if session is not None and open_transaction() is not None:
         return _update_loaded(home, session, subject, accepted, wanted, asked, defaults or {})

@@ -19,7 +19,7 @@ from dynamo_bao._foreign_errors import is_foreign
 from dynamo_bao._log_fields import log_fields
 from dynamo_bao.dynamodb.document_diff import edited, same_stored
 from dynamo_bao.dynamodb.expressions.conditions import Attribute, Compare, Condition, Exists, Negation, all_of
-from dynamo_bao.dynamodb.items import Stored, plain_item
+from dynamo_bao.dynamodb.items import Stored, as_dict_item
 from dynamo_bao.dynamodb.keys import Key
 from dynamo_bao.dynamodb.service import AttributeValue, Item
 from dynamo_bao.errors import (
@@ -220,7 +220,7 @@ class Creation(Change):
     @property
     def item(self) -> Item:
         """What will be stored; not to be changed."""
-        item = plain_item(self.sent)
+        item = as_dict_item(self.sent)
         self.sent = item
         return item
 
@@ -648,7 +648,9 @@ def defaults_beside(schema: Schema, given: Collection[str]) -> dict[str, Any]:
     fields = [
         field
         for field in schema.fields.values()
-        if field.name not in given and field.default is not NOTHING and not (field.nullable or field.renews)
+        if field.name not in given
+        and field.default is not NOTHING
+        and not (field.nullable or field.auto_update)
     ]
-    values = {field.name: field.accept(field.initial()) for field in fields}
+    values = {field.name: field.accept(field.default_value()) for field in fields}
     return {name: value for name, value in values.items() if schema.fields[name].to_dynamo(value) is not None}

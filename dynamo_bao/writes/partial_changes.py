@@ -32,7 +32,7 @@ from dynamo_bao.writes.document_changes import FieldShape, Parts
 from dynamo_bao.writes.plans import Delta, Members, indexed_names
 
 _NUMBERS = (IntegerField, FloatField, DecimalField, NumberField)
-_ANYTHING = AnythingField().bound("", "", "")
+_ANYTHING = AnythingField().bind("", "", "")
 
 
 def accepted_changes(schema: Schema, given: Mapping[Any, Any]) -> dict[str, Any]:
@@ -120,7 +120,7 @@ def _changed_field(schema: Schema, field: Field, change: ChangeValue) -> Any:
 
 def _removed(field: Field) -> None:
     """None, for a field that can do without a value."""
-    if not (field.nullable or field.absent() is not None):
+    if not (field.nullable or field.missing_value() is not None):
         field.accept(None)
 
 

@@ -291,7 +291,7 @@ def needs_source(schema: Schema, changes: Mapping[str, Any]) -> bool:
 
 def _put_delta(draft: _Draft, field: Field, delta: Delta, known: Known | None) -> None:
     """Adds to a counter; one that is absent starts from its default."""
-    attribute, start = str(field.attribute), field.absent() or 0
+    attribute, start = str(field.attribute), field.missing_value() or 0
     if known is not None and attribute not in known.item and start:
         draft.update.put(attribute, {"N": str(start + delta.amount)})
         draft.assume(field, None)

@@ -43,8 +43,8 @@ def part_of(part: Any) -> str | None:
 def field_of(field: Any) -> dict[str, Any]:
     names = ("attribute", "nullable", "auto_assign", "precision", "max_string_length", "max_member_count")
     told = {name: getattr(field, name, None) for name in names}
-    default = "its own" if callable(field.default) else field.absent()
-    needed = field.initial() is NOTHING
+    default = "its own" if callable(field.default) else field.missing_value()
+    needed = field.default_value() is NOTHING
     return {
         **told,
         "kind": type(field).__name__,

@@ -76,7 +76,7 @@ def test_w8_what_is_accepted_comes_back_equal_and_of_the_same_type(given_value: 
     stored = field.to_dynamo(held)
     returned = canonical(stored)
     assert same_stored(stored, returned)
-    found = field.absent() if returned is None else field.from_dynamo(returned)
+    found = field.missing_value() if returned is None else field.from_dynamo(returned)
     assert found == held
     assert types_of(found) == types_of(held)
 

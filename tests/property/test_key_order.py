@@ -31,7 +31,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 def bound(field: Any, name: str = "f") -> Field:
     declared: Field = field
-    return declared.bound(name, "M", name)
+    return declared.bind(name, "M", name)
 
 
 INTEGER, COUNTER, FLOAT = bound(IntegerField()), bound(CounterField()), bound(FloatField())

@@ -11,7 +11,7 @@ from hypothesis import given, settings, strategies as st
 
 from dynamo_bao import IntegerField, Model, PrimaryKey, StringField
 from dynamo_bao.dynamodb.capacity import Capacity
-from dynamo_bao.dynamodb.items import json_list, plain_item, plain_members, spelled_keys
+from dynamo_bao.dynamodb.items import as_dict_item, as_dict_members, json_list, spelled_keys
 from dynamo_bao.dynamodb.keys import Key
 from dynamo_bao.dynamodb.layout import PK, SK, slot_of
 from dynamo_bao.dynamodb.rows import MOST_PASSED_OVER, RowType
@@ -74,7 +74,7 @@ def test_a_row_gives_what_an_item_gives(values: dict[str, Any], text: str, opera
     assert by_row == by_dict
     assert types_of(by_row) == types_of(by_dict)
     assert list(by_row)[:2] == [STATE, "whole_id"]
-    assert plain_item(row) == item
+    assert as_dict_item(row) == item
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,7 @@ def test_names_that_python_has_other_uses_for() -> None:
     row = only_row(schema_of(Odd), item)
     values = schema_of(Odd).decode_row(row, None, {"odd_id": "1"})
     assert [values[name] for name in ("first", "second", "third", "fourth")] == ["Ada", 2, "three", "vier"]
-    assert plain_item(row) == item
+    assert as_dict_item(row) == item
     assert len({slot_of(name) for name in item}) == len(item)
 
 
@@ -152,7 +152,7 @@ def test_rows_of_several_models_and_where_there_are_none() -> None:
     odd = {PK: {"S": "od#1"}, SK: {"S": "od"}, "odd_id": {"S": "1"}}
     reply = several.parsed(body_of(text, odd, operation="BatchGetItem"), "BatchGetItem")
     assert reply is not None
-    assert [plain_item(row) for row in reply["Responses"]["t"]] == [text, odd]
+    assert [as_dict_item(row) for row in reply["Responses"]["t"]] == [text, odd]
     assert schema_of(Text).decode_row(reply["Responses"]["t"][0], None, {"text_id": "1"})["text"] == "a"
     assert row_type(schema_of(Text), schema_of(Number)) is None
 
@@ -222,7 +222,7 @@ def test_whoever_looks_at_a_reply_or_a_request_sees_dicts() -> None:
 def test_keys_with_escapes_are_not_spelled(text: str) -> None:
     """They are written by a JSON encoder, as everything else that is not plain text."""
     assert spelled_keys([("od#1", "od"), (f"od#{text}", "od")]) is None
-    assert plain_members(spelled_keys([("od#Gödel", "od")])) == [Key("od#Gödel", "od").as_item()]
+    assert as_dict_members(spelled_keys([("od#Gödel", "od")])) == [Key("od#Gödel", "od").as_item()]
 
 
 def test_every_key_of_a_batch_has_an_outcome() -> None:

@@ -26,7 +26,7 @@ from dynamo_bao import (
     UuidField,
     ValidationError,
 )
-from dynamo_bao.dynamodb.items import plain_item
+from dynamo_bao.dynamodb.items import as_dict_item
 from dynamo_bao.dynamodb.keys import Key
 from dynamo_bao.dynamodb.service import MAX_ITEM_BYTES
 from dynamo_bao.models.class_builder import schema_of
@@ -79,7 +79,7 @@ def spelled(*all_values: dict[str, Any], tenant: str | None = None) -> list[dict
     identities = [SCHEMA.identity(tenant, values) for values in all_values]
     keys = [identity.key for identity in identities]
     items = SCHEMA.spelled(all_values, keys, [(tenant, identity.primary_id) for identity in identities])
-    return None if items is None else [plain_item(item) for item in items]
+    return None if items is None else [as_dict_item(item) for item in items]
 
 
 def by_dicts(values: dict[str, Any], tenant: str | None = None) -> dict[str, Any]:

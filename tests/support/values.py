@@ -81,7 +81,7 @@ class Line:
 
 def bound(field: Any, name: str = "f", annotation: Any = Any) -> Field:
     declared: Field = field
-    return declared.adapted(annotation, {}).bound(name, "M", name)
+    return declared.with_annotation(annotation, {}).bind(name, "M", name)
 
 
 def fields() -> dict[str, Field]:

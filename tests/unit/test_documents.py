@@ -474,10 +474,10 @@ def test_a_set_in_a_document_of_anything(value: Any, held: Any, stored: dict[str
 def test_declared_set_fields_take_what_their_annotation_says() -> None:
     """Declarations are completed by their annotations; other members are refused."""
     assert type(field_of(set[bytes])) is BinarySetField
-    assert field_of(frozenset[str], StringSetField()).absent() == frozenset()
-    assert type(field_of(frozenset[str], StringSetField()).initial()) is frozenset
+    assert field_of(frozenset[str], StringSetField()).missing_value() == frozenset()
+    assert type(field_of(frozenset[str], StringSetField()).default_value()) is frozenset
     assert field_of(set[Decimal], NumberSetField()).from_dynamo({"NS": ["1"]}) == {Decimal(1)}
-    assert field_of(set[date], SetField(max_member_count=1)).absent() == set()
+    assert field_of(set[date], SetField(max_member_count=1)).missing_value() == set()
     with pytest.raises(ValidationError, match="at most 1"):
         field_of(set[date], SetField(max_member_count=1)).accept({date(2026, 1, 1), date(2026, 1, 2)})
     with pytest.raises(ConfigurationError, match="NumberSetField does not hold"):

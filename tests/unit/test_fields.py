@@ -76,7 +76,7 @@ class Price:
 def bound(field: Any, name: str = "value") -> Field:
     """A field as a model has it."""
     declared: Field = field
-    return declared.bound(name, "Thing", name)
+    return declared.bind(name, "Thing", name)
 
 
 def there_and_back(field: Field, value: object) -> object:
@@ -400,13 +400,13 @@ def test_none_is_a_value_of_an_optional_field(field: Any) -> None:
     """With ``default=None`` or ``required=False`` None is accepted, and is the value where none is given."""
     field = bound(field)
     assert field.accept(None) is None
-    assert field.initial() is None
-    assert field.absent() is None
+    assert field.default_value() is None
+    assert field.missing_value() is None
 
 
 def test_the_annotation_makes_a_field_optional() -> None:
     """A field of an annotation with ``| None`` takes None."""
-    field = StringField().bound("value", "Thing", "value", nullable=True)
+    field = StringField().bind("value", "Thing", "value", nullable=True)
     assert field.accept(None) is None
 
 
@@ -420,8 +420,8 @@ def test_sets_take_none_as_empty_and_store_empty_as_nothing() -> None:
     for field in (bound(StringSetField()), bound(NumberSetField())):
         assert field.accept(None) == set()
         assert field.to_dynamo(set()) is None
-        assert field.absent() == set()
-        first, second = field.absent(), field.absent()
+        assert field.missing_value() == set()
+        first, second = field.missing_value(), field.missing_value()
         assert first is not second
 
 
@@ -433,20 +433,20 @@ def test_mutable_defaults_are_not_shared() -> None:
         bound(StringSetField(default={"a"})),
         bound(StringSetField()),
     ):
-        assert field.initial() == field.initial()
-        assert field.initial() is not field.initial()
+        assert field.default_value() == field.default_value()
+        assert field.default_value() is not field.default_value()
 
 
 def test_fields_that_fill_themselves() -> None:
     """Ids, versions, dates and counters have a first value of their own."""
-    assert is_ulid(bound(UlidField(auto_assign=True)).initial())
-    assert isinstance(bound(UuidField(auto_assign=True)).initial(), uuid.UUID)
-    assert is_ulid(bound(VersionField()).initial())
-    assert bound(CounterField()).initial() == 0
-    assert bound(CounterField(default=10)).initial() == 10
+    assert is_ulid(bound(UlidField(auto_assign=True)).default_value())
+    assert isinstance(bound(UuidField(auto_assign=True)).default_value(), uuid.UUID)
+    assert is_ulid(bound(VersionField()).default_value())
+    assert bound(CounterField()).default_value() == 0
+    assert bound(CounterField(default=10)).default_value() == 10
     for field in (bound(CreateDateField()), bound(ModifiedDateField())):
         now = datetime.now(UTC)
-        made = field.initial()
+        made = field.default_value()
         assert made.tzinfo is UTC
         assert abs(made - now) < timedelta(minutes=1)
         assert made.microsecond % 1000 == 0
@@ -456,12 +456,12 @@ def test_fields_that_fill_themselves() -> None:
 def test_renewing_fields_give_another_value_for_each_save() -> None:
     """A version is a new ULID each time, a modified date the present."""
     version = bound(VersionField())
-    assert version.renews
-    assert version.renewed() < version.renewed()
+    assert version.auto_update
+    assert version.next_value() < version.next_value()
     modified = bound(ModifiedDateField())
-    assert modified.renews
-    assert modified.accept(modified.renewed()) is not None
-    assert not bound(CreateDateField()).renews
+    assert modified.auto_update
+    assert modified.accept(modified.next_value()) is not None
+    assert not bound(CreateDateField()).auto_update
 
 
 # --- TTL ------------------------------------------------------------------------------------------

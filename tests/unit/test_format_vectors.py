@@ -239,7 +239,7 @@ def _comparable(value: dict[str, Any]) -> dict[str, Any]:
 def created(number: int, schema: Schema, **given: Any) -> list[dict[str, Any]]:
     """The items that creating an example's object puts, guards included."""
     example = EXAMPLES[number]
-    values = {name: field.initial() for name, field in schema.fields.items() if name not in given}
+    values = {name: field.default_value() for name, field in schema.fields.items() if name not in given}
     values = schema.accept_all({**values, **given})
     identity = schema.identity(example["tenant"], values)
     assert identity.primary_id == example["primaryId"]

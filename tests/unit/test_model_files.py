@@ -95,7 +95,7 @@ def test_a_field_called_like_a_method_keeps_its_stored_name(read: Read) -> None:
     (model,) = read(changed(("age:", "count:"))).models.values()
     field = model.fields["count_"]
     assert (field.stored, field.declaration().attribute) == ("count", None)
-    assert field.declaration().bound("count_", "User", "count").attribute == "count"
+    assert field.declaration().bind("count_", "User", "count").attribute == "count"
 
 
 @pytest.mark.parametrize(

@@ -50,7 +50,7 @@ MORE = {
 def raw_item(data: st.DataObject) -> dict[str, Any]:
     """An item as DynamoDB may hold it: as the library stores it, in parts in other spellings."""
     key = new_ulid()
-    values: dict[str, Any] = {name: SCHEMA.fields[name].absent() for name in SCHEMA.fields}
+    values: dict[str, Any] = {name: SCHEMA.fields[name].missing_value() for name in SCHEMA.fields}
     for name in data.draw(st.sets(st.sampled_from(sorted(VALUES)), max_size=6)):
         try:
             values[name] = SCHEMA.fields[name].accept(data.draw(VALUES[name]))

@@ -187,7 +187,7 @@ def _field(field: Field, marks: Iterable[str]) -> FieldOutline:
         name=field.name,
         kind=kind_of(type(field)),
         optional=field.nullable,
-        default=field.initial() is not NOTHING,
+        default=field.default_value() is not NOTHING,
         attribute=str(field.attribute),
         marks=tuple(marks),
         target=field.target_name if isinstance(field, RelatedField) else None,

@@ -119,12 +119,12 @@ def condition_from(
         )
     if depth > MAX_DEPTH:
         raise too_deep()
-    return all_of(_entry(name, value, strict, depth + 1) for name, value in given.items())
+    return all_of(_parse_entry(name, value, strict, depth + 1) for name, value in given.items())
 
 
-def _entry(name: object, value: object, strict: bool, depth: int) -> Condition:
+def _parse_entry(name: object, value: object, strict: bool, depth: int) -> Condition:
     if isinstance(name, PathLike):
-        return _field(name.steps, value, strict, depth)
+        return _parse_field(name.steps, value, strict, depth)
     if not isinstance(name, str):
         raise QueryError(f"A condition's keys are field names and operators, not {name!r}.")
     if strict and name.startswith("$"):
@@ -141,7 +141,7 @@ def _entry(name: object, value: object, strict: bool, depth: int) -> Condition:
         return ~inner
     if name.startswith("$"):
         raise QueryError(f"Invalid operator {name!r}.{suggestion(name, ('$and', '$or', '$not'))}")
-    return _field(name, value, strict, depth)
+    return _parse_field(name, value, strict, depth)
 
 
 def _not_strict(what: UserPath) -> OperandError:
@@ -152,7 +152,7 @@ def _not_strict(what: UserPath) -> OperandError:
     )
 
 
-def _field(path: UserPath, value: object, strict: bool = False, depth: int = 0) -> Condition:
+def _parse_field(path: UserPath, value: object, strict: bool = False, depth: int = 0) -> Condition:
     if value is None:
         return Negation(Exists(path))
     if isinstance(value, Value):
@@ -183,7 +183,7 @@ def operation(path: UserPath, operator: str, operand: object, depth: int = 0) ->
             raise OperandError(
                 f"$not on {shown(path)!r} takes an operator object such as {{'$gt': 3}}.", path, operand
             )
-        return ~_field(path, operand, depth=depth + 1)
+        return ~_parse_field(path, operand, depth=depth + 1)
     build = _BUILDERS.get(name)
     if build is None:
         hint = suggestion(str(operator), (*COMPARISONS, *_BUILDERS, "$not"))

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Protocol
 from attrs import Factory, define, evolve, field, frozen
 
 from dynamo_bao.dynamodb.capacity import NOTHING_CONSUMED, Capacity
-from dynamo_bao.dynamodb.items import Stored, plain_item, plain_members
+from dynamo_bao.dynamodb.items import Stored, as_dict_item, as_dict_members
 from dynamo_bao.dynamodb.service import BATCH_GET_ITEM, BATCH_WRITE_ITEM, READ_OPERATIONS
 
 MAX_THROTTLED_CALLS = 10
@@ -349,7 +349,7 @@ def _plain_batch_get(parameters: dict[str, Any]) -> dict[str, Any]:
     asked = parameters["RequestItems"]
     if all(type(entry["Keys"]) is list for entry in asked.values()):
         return parameters
-    plain = {table: {**entry, "Keys": plain_members(entry["Keys"])} for table, entry in asked.items()}
+    plain = {table: {**entry, "Keys": as_dict_members(entry["Keys"])} for table, entry in asked.items()}
     return {**parameters, "RequestItems": plain}
 
 
@@ -358,7 +358,7 @@ def _plain_batch_write(parameters: dict[str, Any]) -> dict[str, Any]:
     asked = parameters["RequestItems"]
     if all(type(members) is list for members in asked.values()):
         return parameters
-    plain = {table: plain_members(members) for table, members in asked.items()}
+    plain = {table: as_dict_members(members) for table, members in asked.items()}
     return {**parameters, "RequestItems": plain}
 
 
@@ -370,12 +370,12 @@ def _plain_reply(body: dict[str, Any]) -> dict[str, Any]:
     plain = dict(body)
     for member in ("Item", "Attributes"):
         if member in body:
-            plain[member] = plain_item(body[member])
+            plain[member] = as_dict_item(body[member])
     if "Items" in body:
-        plain["Items"] = list(map(plain_item, body["Items"]))
+        plain["Items"] = list(map(as_dict_item, body["Items"]))
     if "Responses" in body:
         plain["Responses"] = {
-            table: list(map(plain_item, found)) for table, found in body["Responses"].items()
+            table: list(map(as_dict_item, found)) for table, found in body["Responses"].items()
         }
     return plain
 

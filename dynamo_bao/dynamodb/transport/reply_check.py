@@ -19,7 +19,7 @@ from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from typing import Any, Final, NoReturn
 
-from dynamo_bao.dynamodb.items import plain_members
+from dynamo_bao.dynamodb.items import as_dict_members
 from dynamo_bao.dynamodb.layout import PK, SK
 from dynamo_bao.dynamodb.service import (
     BATCH_GET_ITEM,
@@ -324,7 +324,9 @@ def _asked_keys(request: Request) -> Mapping[str, Collection[Place]]:
     read: dict[str, set[Place]] = {}
     for table, entry in request.written["RequestItems"].items():
         keys = (
-            plain_members(entry["Keys"]) if type(entry) is dict else map(_written_key, plain_members(entry))
+            as_dict_members(entry["Keys"])
+            if type(entry) is dict
+            else map(_written_key, as_dict_members(entry))
         )
         read[table] = {_place_of(key, request.operation) for key in keys}
     return read
