@@ -18,7 +18,7 @@ def is_row(item: Stored) -> bool:
     return type(item) is not dict
 
 
-def place_in(item: Stored) -> tuple[str, str]:
+def key_texts_of(item: Stored) -> tuple[str, str]:
     """The texts of an item's table key, which equal its `keys.Key`."""
     return (item[PK]["S"], item[SK]["S"]) if type(item) is dict else (item._pk.S, item._sk.S)
 
@@ -36,7 +36,7 @@ def needs_escapes(text: str) -> bool:
     return size != len(text) and size != len(text.encode())
 
 
-def spelled_keys(keys: Collection[tuple[str, str]]) -> Any:
+def json_keys(keys: Collection[tuple[str, str]]) -> Any:
     """Table keys as the JSON that travels, in one piece; None where one of them needs an escape."""
     try:
         if needs_escapes("".join(chain.from_iterable(keys))):

@@ -15,8 +15,8 @@ from dynamo_bao.dynamodb.layout import PK, SK
 from dynamo_bao.dynamodb.service import MAX_PARTITION_KEY_BYTES, MAX_SORT_KEY_BYTES, AttributeValue
 from dynamo_bao.errors import ConfigurationError, TenantError, ValidationError
 
-named: Any = tuple.__new__
-"""Makes a named tuple, ``named(Key, (pk, sk))``, without its constructor, which takes several times as long.
+new_namedtuple: Any = tuple.__new__
+"""Makes a named tuple, ``new_namedtuple(Key, (pk, sk))``, without its constructor, which takes several times as long.
 
 For what is made for every key of a batch or row of a page.
 """
@@ -47,7 +47,7 @@ class Key(NamedTuple):
         return {PK: {"S": self.pk}, SK: {"S": self.sk}}
 
 
-class Place(NamedTuple):
+class ParsedPartitionKey(NamedTuple):
     """What the text of a ``_pk`` says of the item.
 
     Attributes:
@@ -63,19 +63,19 @@ class Place(NamedTuple):
     attribute: str | None = None
 
 
-def place_of(pk: str) -> Place | None:
+def parse_partition_key(pk: str) -> ParsedPartitionKey | None:
     """Reads a partition key back; None for a text that this library does not write.
 
-    >>> place_of("[acme]#u#42")
+    >>> parse_partition_key("[acme]#u#42")
     Place(tenant='acme', prefix='u', constraint=None, attribute=None)
-    >>> place_of("_raft_uc#_uc1#u#email:a@example.com")
+    >>> parse_partition_key("_raft_uc#_uc1#u#email:a@example.com")
     Place(tenant=None, prefix='u', constraint='uc1', attribute='email')
     """
     found = _PARTITION.match(pk)
     if found is None:
         return None
     prefix = found["prefix"] or found["guarded"]
-    return Place(found["tenant"], prefix, found["constraint"], found["attribute"])
+    return ParsedPartitionKey(found["tenant"], prefix, found["constraint"], found["attribute"])
 
 
 def checked_tenant(tenant: object) -> str:

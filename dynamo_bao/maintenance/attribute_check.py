@@ -20,7 +20,7 @@ from dynamo_bao.maintenance.progress import Finding
 from dynamo_bao.maintenance.repair import ChangedMeanwhile
 from dynamo_bao.mapping.codec import unreadable
 from dynamo_bao.mapping.schema import Schema
-from dynamo_bao.mapping.snapshots import Known
+from dynamo_bao.mapping.snapshots import StoredItem
 from dynamo_bao.session.state import Home
 from dynamo_bao.writes.change_factory import sender
 from dynamo_bao.writes.executor import Write
@@ -112,7 +112,7 @@ def lacking_defaults(schema: Schema, item: Item) -> dict[str, Any]:
 # --- writing ----------------------------------------------------------------------------------------------------
 
 
-def write_fields(home: Home, subject: Subject, known: Known, changes: Mapping[str, Any]) -> None:
+def write_fields(home: Home, subject: Subject, known: StoredItem, changes: Mapping[str, Any]) -> None:
     """Gives fields of an item values, if what is stored of them is what was read; keys and guards go with them.
 
     Raises:
@@ -131,7 +131,11 @@ def write_fields(home: Home, subject: Subject, known: Known, changes: Mapping[st
 
 
 def _plan(
-    subject: Subject, read: Known, changes: Mapping[str, Any], condition: Condition, known: Known | None
+    subject: Subject,
+    read: StoredItem,
+    changes: Mapping[str, Any],
+    condition: Condition,
+    known: StoredItem | None,
 ) -> Any:
     return plan_update(subject, changes, known or read, condition)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from attrs import Factory, define, evolve, frozen
 
-from dynamo_bao.dynamodb.keys import Key, place_of
+from dynamo_bao.dynamodb.keys import Key, parse_partition_key
 from dynamo_bao.dynamodb.layout import PK
 from dynamo_bao.dynamodb.service import Item
 from dynamo_bao.dynamodb.table import Database
@@ -81,7 +81,7 @@ class Examiner:
         """The items that can be read, by model; those that cannot are added to what was found."""
         groups: dict[str, list[Stored]] = {}
         for item in items:
-            place = place_of(item[PK]["S"])
+            place = parse_partition_key(item[PK]["S"])
             home = None if place is None else self.homes.get(place.prefix)
             if place is None or home is None:
                 self.foreign[None if place is None else place.prefix] += 1
@@ -118,7 +118,7 @@ class Examiner:
         named, model = owner_of(guard)
         if named == stored.key:
             return _Lack(key, f"{said}: the one there is for a model {model!r}", guard)
-        place = place_of(key.pk)
+        place = parse_partition_key(key.pk)
         assert place is not None  # the key was made here
         other = read_guard(self.homes, place, guard)
         owner = None if other is None or other.owner is None else self._now(stored.home, other.owner.key)
@@ -158,7 +158,7 @@ class Examiner:
         return found
 
     def _guard(self, item: Item) -> Guard | None:
-        place = place_of(item[PK]["S"])
+        place = parse_partition_key(item[PK]["S"])
         guard = None if place is None else read_guard(self.homes, place, item)
         if guard is None:
             self.foreign[
@@ -298,7 +298,7 @@ def examine_table(database: Database, homes: Sequence[Home], *, fix: bool = Fals
 def _examined(examiner: Examiner, rows: Rows) -> list[Finding]:
     guards, items = list[Item](), list[Item]()
     for item in rows.items:
-        place = place_of(item[PK]["S"])
+        place = parse_partition_key(item[PK]["S"])
         (items if place is None or place.constraint is None else guards).append(item)
     return [*examiner.items(items), *examiner.guards(guards)]
 

@@ -33,7 +33,7 @@ from dynamo_bao.errors import (
 from dynamo_bao.maintenance.line_reader import Line, Text, read_line, texts_of
 from dynamo_bao.maintenance.progress import Finding, Step
 from dynamo_bao.maintenance.progress_file import Journal, work_on
-from dynamo_bao.mapping.snapshots import Known
+from dynamo_bao.mapping.snapshots import StoredItem
 from dynamo_bao.session.state import Home
 from dynamo_bao.writes.actions import WritePlan
 from dynamo_bao.writes.change_factory import sender
@@ -241,7 +241,7 @@ class _Import:
                 f"line {text.number}: {error}", error.field, error.value, error.errors
             ) from None
 
-    def _plan(self, line: Line, known: Known | None) -> WritePlan:
+    def _plan(self, line: Line, known: StoredItem | None) -> WritePlan:
         """How a line is stored: as a new item, or in the place of one that was read."""
         subject = Subject(self.home.schema, self.tenant, line.identity)
         made = plan_create(subject, line.values, EMPTY)

@@ -10,15 +10,15 @@ from attrs import evolve, field, frozen
 from dynamo_bao._foreign_errors import require_data_error
 from dynamo_bao.dynamodb.document_diff import same_stored
 from dynamo_bao.dynamodb.expressions.conditions import Attribute, Compare, Condition, Exists, Negation, all_of
-from dynamo_bao.dynamodb.keys import Key, Place, place_of
+from dynamo_bao.dynamodb.keys import Key, ParsedPartitionKey, parse_partition_key
 from dynamo_bao.dynamodb.layout import DERIVED, ITER_PK, ITER_SK, PK, SEARCH_TEXT, SK
 from dynamo_bao.dynamodb.service import AttributeValue, Item
 from dynamo_bao.errors import BaoError, ConfigurationError, ValidationError
 from dynamo_bao.maintenance.progress import Finding
 from dynamo_bao.mapping.identity import Identity
-from dynamo_bao.mapping.key_schema import ConstraintShape
+from dynamo_bao.mapping.key_schema import UniqueConstraintSchema
 from dynamo_bao.mapping.schema import Schema
-from dynamo_bao.mapping.snapshots import Known
+from dynamo_bao.mapping.snapshots import StoredItem
 from dynamo_bao.session.state import Home
 from dynamo_bao.writes.actions import NOT_STORED, STORED, Action
 from dynamo_bao.writes.plans import Subject
@@ -40,7 +40,7 @@ class Stored:
 
     home: Home
     subject: Subject
-    known: Known = field(repr=False)
+    known: StoredItem = field(repr=False)
     wrong: frozenset[str]
     bad: Mapping[str, AttributeValue] = field(repr=False)
 
@@ -49,7 +49,7 @@ class Stored:
         """Its primary id."""
         return self.subject.identity.primary_id
 
-    def guards(self) -> dict[Key, ConstraintShape]:
+    def guards(self) -> dict[Key, UniqueConstraintSchema]:
         """The keys of the guards it should have, with their constraints."""
         found = {}
         for constraint in self.home.schema.constraints.values():
@@ -79,12 +79,12 @@ def key_of(item: Item) -> Key:
 def read_item(home: Home, item: Item) -> Stored | Finding:
     """A stored item as its model reads it; what is wrong where it cannot."""
     schema, key = home.schema, key_of(item)
-    place = place_of(key.pk)
+    place = parse_partition_key(key.pk)
     tenant = place.tenant if place is not None else None
     unreadable = Finding("item", "", "Correct or delete the item.", schema.name, f"{key.pk} {key.sk}", tenant)
     try:
         identity = schema.identity_of(tenant, item)
-        known = Known.read(schema, identity, item)
+        known = StoredItem.read(schema, identity, item)
         said = _key_said(schema, tenant, item)
         expected = schema.derived(tenant, identity.primary_id, known.values, item)
         names = schema.fields.keys() - known.values.keys()
@@ -190,7 +190,7 @@ class Guard:
     """
 
     home: Home
-    constraint: ConstraintShape
+    constraint: UniqueConstraintSchema
     tenant: str | None
     item: Item = field(repr=False)
     owner: Identity | None
@@ -230,7 +230,7 @@ class Guard:
         )
 
 
-def read_guard(homes: Mapping[str, Home], place: Place, item: Item) -> Guard | None:
+def read_guard(homes: Mapping[str, Home], place: ParsedPartitionKey, item: Item) -> Guard | None:
     """A stored guard as its model reads it; None where no model here has the constraint."""
     home = homes.get(place.prefix)
     found = [

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any, Final
 
-from dynamo_bao.dynamodb.keys import place_of, tenant_mark
+from dynamo_bao.dynamodb.keys import parse_partition_key, tenant_mark
 from dynamo_bao.dynamodb.layout import DERIVED, PK, SK
 from dynamo_bao.dynamodb.numbers import number_fault, number_text
 from dynamo_bao.dynamodb.service import AttributeValue, Item
@@ -64,7 +64,7 @@ def _key_values(schema: Schema, item: Item) -> dict[str, AttributeValue]:
     """The stored forms of key fields that an item has in its keys only."""
     if all(str(schema.fields[name].attribute) in item for name in schema.key_names):
         return {}
-    place = place_of(item[PK]["S"])
+    place = parse_partition_key(item[PK]["S"])
     lead = f"{tenant_mark(place.tenant if place else None)}{schema.prefix}#"
     texts = ((schema.primary.partition, item[PK]["S"][len(lead) :]), (schema.primary.sort, item[SK]["S"]))
     found = {}

@@ -15,7 +15,7 @@ from dynamo_bao.dynamodb.transport.error_mapping import ConditionFailed, Transac
 from dynamo_bao.dynamodb.transport.messages import Request, returned_item
 from dynamo_bao.errors import ItemNotFoundError, TransactionError
 from dynamo_bao.maintenance.item_check import Guard, Stored, as_seen
-from dynamo_bao.mapping.snapshots import Known
+from dynamo_bao.mapping.snapshots import StoredItem
 from dynamo_bao.session.requests import send
 from dynamo_bao.writes.actions import Action, WritePlan, request_for
 from dynamo_bao.writes.change_factory import sender
@@ -49,7 +49,7 @@ def rewrite(stored: Stored, claims: Mapping[Key, Item | None]) -> None:
         raise ChangedMeanwhile from error
 
 
-def _plan(stored: Stored, claims: Mapping[Key, Item | None], known: Known | None) -> WritePlan:
+def _plan(stored: Stored, claims: Mapping[Key, Item | None], known: StoredItem | None) -> WritePlan:
     plan = plan_update(stored.subject, {}, known or stored.known, EMPTY, reindex=True)
     kept = [number for number, action in enumerate(plan.actions[: plan.main]) if action.key in claims]
     guards = [_claimed(plan.actions[number], claims) for number in kept]

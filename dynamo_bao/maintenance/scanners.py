@@ -9,7 +9,7 @@ from typing import Any, Final, Protocol
 
 from attrs import frozen
 
-from dynamo_bao.dynamodb.keys import Key, place_of, tenant_mark
+from dynamo_bao.dynamodb.keys import Key, parse_partition_key, tenant_mark
 from dynamo_bao.dynamodb.layout import ITER_INDEX, PK, SK
 from dynamo_bao.dynamodb.service import MAX_BATCH_GET_KEYS, QUERY, SCAN, Item
 from dynamo_bao.dynamodb.table import Database
@@ -17,7 +17,7 @@ from dynamo_bao.dynamodb.table_admin import describe_table
 from dynamo_bao.dynamodb.thread_pool import ThreadPool
 from dynamo_bao.dynamodb.transport.messages import Request
 from dynamo_bao.errors import ServiceError
-from dynamo_bao.mapping.key_schema import IndexShape
+from dynamo_bao.mapping.key_schema import IndexSchema
 from dynamo_bao.mapping.schema import Schema
 from dynamo_bao.models.class_builder import schema_of
 from dynamo_bao.models.repository import Repository
@@ -229,7 +229,7 @@ class _Costs:
         return number * (self.entry_bytes / _UNIT_BYTES + each)
 
 
-def _holds_all(schema: Schema, index: IndexShape) -> bool:
+def _holds_all(schema: Schema, index: IndexSchema) -> bool:
     """Whether every item of the model is in one partition of an index."""
     owner = index.sort.field
     return index.partition.field is None and (owner is None or not owner.nullable)
@@ -279,7 +279,7 @@ class Partition:
 
     home: Home
     tenant: str | None
-    index: IndexShape | None = None
+    index: IndexSchema | None = None
     scans: bool = False
 
     @property
@@ -342,7 +342,7 @@ class Scan:
 
 
 def _is_of(item: Item, prefix: str) -> bool:
-    place = place_of(item[PK]["S"])
+    place = parse_partition_key(item[PK]["S"])
     return place is not None and place.constraint is None and place.prefix == prefix
 
 

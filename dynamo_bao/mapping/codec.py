@@ -29,7 +29,7 @@ STATE: Final = "_bao_state"
 """Under which name an instance's ``__dict__`` holds its state, ahead of the values of its fields."""
 Decode = Callable[[Stored, Any, Mapping[str, Any]], dict[str, Any]]
 Encode = Callable[[Mapping[str, Any]], Item]
-Unsure = Callable[[Mapping[str, Any]], list[str]]
+InvalidNames = Callable[[Mapping[str, Any]], list[str]]
 Store = Callable[[dict[str, Any]], Item | None]
 
 _TYPE_READ = re.compile(r"\{([A-Z]+)\}")
@@ -312,12 +312,12 @@ def is_small(item: Item) -> bool:
         return False
 
 
-def compile_unsure(model: str, fields: Iterable[Field]) -> Unsure:
-    """A function ``unsure(values)`` that names the fields whose values are not at first sight acceptable as they are.
+def compile_invalid_names(model: str, fields: Iterable[Field]) -> InvalidNames:
+    """A function ``invalid_names(values)`` that names the fields whose values may not be acceptable as they are.
 
     The values of all fields must be there. Those not named are what `Field.accept` would return for them.
     """
-    lines, names = ["def unsure(values):", "    names = []"], dict(NAMES)
+    lines, names = ["def invalid_names(values):", "    names = []"], dict(NAMES)
     for field in fields:
         fine = acceptable_expr_of(field, "v")
         if fine is None:
@@ -326,8 +326,8 @@ def compile_unsure(model: str, fields: Iterable[Field]) -> Unsure:
         lines.append(f"    v = values[{field.name!r}]")
         lines.append(f"    if not ({fine}): names.append({field.name!r})")
     lines.append("    return names")
-    unsure: Unsure = compiled("\n".join(lines), f"acceptor of {model}", names)["unsure"]
-    return unsure
+    invalid_names: InvalidNames = compiled("\n".join(lines), f"acceptor of {model}", names)["invalid_names"]
+    return invalid_names
 
 
 def _encoded(field: Field, number: int, names: dict[str, Any], of: str) -> str:

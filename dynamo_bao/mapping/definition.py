@@ -25,7 +25,13 @@ from dynamo_bao.mapping.declarations import (
     KeyPart,
     PrimaryKeyDeclaration,
 )
-from dynamo_bao.mapping.key_schema import ConstraintShape, IndexShape, ModelPrefix, Part, PrimaryShape
+from dynamo_bao.mapping.key_schema import (
+    IndexSchema,
+    KeyComponent,
+    ModelPrefix,
+    PrimaryKeySchema,
+    UniqueConstraintSchema,
+)
 from dynamo_bao.mapping.schema import Schema
 from dynamo_bao.mapping.search_text import SearchConfig
 
@@ -36,7 +42,7 @@ MAX_BUCKETS = 1000
 
 
 @frozen
-class Options:
+class ModelOptions:
     """The keyword arguments of a model class, inherited by its subclasses."""
 
     prefix: str | None = None
@@ -72,7 +78,7 @@ class Options:
 
 
 @define
-class Declared:
+class FieldDeclaration:
     """One field as a class body declares it.
 
     Attributes:
@@ -88,11 +94,11 @@ class Declared:
     local: Mapping[str, Any]
 
 
-class Unresolved(Exception):
+class UnresolvedAnnotation(Exception):
     """An annotation names something that is not defined yet."""
 
 
-def declared_fields(cls: type[Any], reserved: Collection[str], frame: Any) -> dict[str, Declared]:
+def declared_fields(cls: type[Any], reserved: Collection[str], frame: Any) -> dict[str, FieldDeclaration]:
     """The fields that one class body itself declares, in order.
 
     Args:
@@ -102,14 +108,14 @@ def declared_fields(cls: type[Any], reserved: Collection[str], frame: Any) -> di
     module = vars(sys.modules[cls.__module__]) if cls.__module__ in sys.modules else {}
     local = dict(frame.f_locals) if frame is not None and frame.f_locals is not module else {}
     annotations = _own_annotations(cls)
-    found: dict[str, Declared] = {}
+    found: dict[str, FieldDeclaration] = {}
     for name, annotation in annotations.items():
         if _is_class_variable(annotation):
             continue
-        found[name] = Declared(annotation, cls.__dict__.get(name, NOTHING), module, local)
+        found[name] = FieldDeclaration(annotation, cls.__dict__.get(name, NOTHING), module, local)
     for name, value in list(cls.__dict__.items()):
         if isinstance(value, Field) and name not in found:
-            found[name] = Declared(Any, value, module, local)
+            found[name] = FieldDeclaration(Any, value, module, local)
     for name, declared in found.items():
         kind = type(declared.value) if isinstance(declared.value, Field) else StringField
         _check_name(cls.__name__, name, reserved, kind)
@@ -190,7 +196,7 @@ def camel_case(name: str) -> str:
     return head + "".join(part[:1].upper() + part[1:] for part in rest)
 
 
-def compile_schema(cls: type[Any], options: Options, declared: Mapping[str, Declared]) -> Schema:
+def compile_schema(cls: type[Any], options: ModelOptions, declared: Mapping[str, FieldDeclaration]) -> Schema:
     """The schema of a model class.
 
     Args:
@@ -224,7 +230,7 @@ def compile_schema(cls: type[Any], options: Options, declared: Mapping[str, Decl
 _told: set[tuple[str, int]] = set()
 
 
-def _check_buckets(model: str, options: Options, primary: PrimaryShape) -> None:
+def _check_buckets(model: str, options: ModelOptions, primary: PrimaryKeySchema) -> None:
     """Warns of a number of buckets that counted ids do not fill; a shared table's is not ours to choose."""
     last = primary.sort.field or primary.partition.field
     buckets = options.iteration_buckets
@@ -240,7 +246,7 @@ def _check_buckets(model: str, options: Options, primary: PrimaryShape) -> None:
         )
 
 
-def _search_config(model: str, options: Options, fields: Mapping[str, Field]) -> SearchConfig | None:
+def _search_config(model: str, options: ModelOptions, fields: Mapping[str, Field]) -> SearchConfig | None:
     config = SearchConfig.of(options.searchable, model)
     if config is not None:
         unsuitable = (CounterField, VersionField)  # which change without the other fields being known
@@ -254,13 +260,13 @@ def _search_config(model: str, options: Options, fields: Mapping[str, Field]) ->
     return config
 
 
-def _bound(model: str, name: str, entry: Declared, options: Options) -> Field:
+def _bound(model: str, name: str, entry: FieldDeclaration, options: ModelOptions) -> Field:
     declared = entry.value if isinstance(entry.value, Field) else None
     try:
         annotation, optional = without_none(resolved(entry.annotation, entry.module, entry.local))
     except NameError as error:
         if declared is None or declared.needs_annotation:
-            raise Unresolved(f"{model}.{name}: {error}") from error
+            raise UnresolvedAnnotation(f"{model}.{name}: {error}") from error
         annotation, optional = Any, False
     if declared is None:
         default = {} if entry.value is NOTHING else {"default": entry.value}
@@ -284,14 +290,14 @@ def _bound(model: str, name: str, entry: Declared, options: Options) -> Field:
 
 
 def _made(
-    declared: Field, annotation: Any, entry: Declared, about: tuple[str, str, str], nullable: bool
+    declared: Field, annotation: Any, entry: FieldDeclaration, about: tuple[str, str, str], nullable: bool
 ) -> Field:
     """The field that a declaration and its annotation are together."""
     adapted = declared.with_annotation(Any if is_union(annotation) else annotation, entry.local)
     try:
         return adapted.bind(*about, nullable=nullable)
     except NameError as error:
-        raise Unresolved(f"{about[1]}.{about[0]}: {error}") from error
+        raise UnresolvedAnnotation(f"{about[1]}.{about[0]}: {error}") from error
 
 
 def _check_attributes(model: str, fields: Mapping[str, Field]) -> None:
@@ -318,7 +324,7 @@ class _Keys:
         self._fields = fields
         self._javascript = key_format == "dynamo-bao"
 
-    def primary(self, cls: type[Any]) -> PrimaryShape:
+    def primary(self, cls: type[Any]) -> PrimaryKeySchema:
         declaration = next(
             (vars(base)["primary_key"] for base in cls.__mro__ if "primary_key" in vars(base)), None
         )
@@ -332,10 +338,10 @@ class _Keys:
                 raise self._wrong(
                     f"has the key field {part.field.name!r}, which may be None; a key needs a value."
                 )
-        return PrimaryShape(declaration.name, partition, sort)
+        return PrimaryKeySchema(declaration.name, partition, sort)
 
-    def indexes(self, cls: type[Any]) -> dict[str, IndexShape]:
-        shapes: dict[str, IndexShape] = {}
+    def indexes(self, cls: type[Any]) -> dict[str, IndexSchema]:
+        shapes: dict[str, IndexSchema] = {}
         for name, declaration in _declarations(cls, IndexDeclaration):
             self._check_name(name)
             if declaration.id not in INDEX_IDS:
@@ -347,11 +353,11 @@ class _Keys:
                 raise self._wrong(
                     f"uses {declaration.id!r} for both {taken!r} and {name!r}; give each its own id."
                 )
-            shapes[name] = IndexShape.of(name, declaration.id, *self._parts(declaration))
+            shapes[name] = IndexSchema.of(name, declaration.id, *self._parts(declaration))
         return shapes
 
-    def constraints(self, cls: type[Any]) -> dict[str, ConstraintShape]:
-        shapes: dict[str, ConstraintShape] = {}
+    def constraints(self, cls: type[Any]) -> dict[str, UniqueConstraintSchema]:
+        shapes: dict[str, UniqueConstraintSchema] = {}
         for name, declaration in _declarations(cls, ConstraintDeclaration):
             self._check_name(name)
             identifier = str(declaration.id).lstrip("_")
@@ -362,10 +368,10 @@ class _Keys:
             if any(shape.id == identifier for shape in shapes.values()):
                 raise self._wrong(f"uses the constraint id {declaration.id!r} twice; give each its own.")
             field = self._key_field(declaration.field, f"constraint {name!r}")
-            shapes[name] = ConstraintShape(name, identifier, field, self._prefix)
+            shapes[name] = UniqueConstraintSchema(name, identifier, field, self._prefix)
         return shapes
 
-    def _parts(self, declaration: KeyDeclaration) -> tuple[Part, Part]:
+    def _parts(self, declaration: KeyDeclaration) -> tuple[KeyComponent, KeyComponent]:
         what = f"{type(declaration).__name__} {declaration.name or ''}".strip()
         sort = declaration.sort if declaration.sort is not None else ModelPrefix()
         if self._javascript and isinstance(self._fields.get(str(sort)), (FloatField, DecimalField)):
@@ -375,13 +381,15 @@ class _Keys:
             )
         return self._part(declaration.partition, what), self._part(sort, what)
 
-    def _part(self, given: KeyPart, what: str) -> Part:
+    def _part(self, given: KeyPart, what: str) -> KeyComponent:
         if isinstance(given, ModelPrefix):
-            return Part(self._model, self._prefix, None, str, str)
+            return KeyComponent(self._model, self._prefix, None, str, str)
         field = self._key_field(given, what)
         if self._javascript:
-            return Part(self._model, self._prefix, field, field.to_javascript_key, field.from_javascript_key)
-        return Part(self._model, self._prefix, field, field.to_key, field.from_key)
+            return KeyComponent(
+                self._model, self._prefix, field, field.to_javascript_key, field.from_javascript_key
+            )
+        return KeyComponent(self._model, self._prefix, field, field.to_key, field.from_key)
 
     def _key_field(self, name: object, what: str) -> Field:
         field = self._fields.get(str(name))

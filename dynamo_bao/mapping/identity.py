@@ -1,7 +1,7 @@
 """Which item is meant: its table key, its primary id, and the key fields' values.
 
 Most keys are texts that stand in the table as they are, behind tenant and prefix. For these there is a short way,
-`TextKeys`; whatever it does not recognise at first sight goes the careful way of the schema, which also has the
+`TextKeyBuilder`; whatever it does not recognise at first sight goes the careful way of the schema, which also has the
 errors.
 """
 
@@ -10,14 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple, TypeVar
 
-from dynamo_bao.dynamodb.keys import SEPARATOR, Key, named, tenant_mark
+from dynamo_bao.dynamodb.keys import SEPARATOR, Key, new_namedtuple, tenant_mark
 from dynamo_bao.dynamodb.service import MAX_PARTITION_KEY_BYTES
 from dynamo_bao.fields.base import Field
 from dynamo_bao.fields.text import StringField
 from dynamo_bao.mapping.compiler import valid_expr_of
 
 T = TypeVar("T")
-KeyOf = Callable[[str], "Key | None"]
+KeyFunction = Callable[[str], "Key | None"]
 IdentityParts = tuple[Key, str, dict[str, Any]]
 """What an `Identity` has, without names: what is made for every row of a page."""
 IdentityOf = Callable[[str, str], "IdentityParts | None"]
@@ -33,15 +33,15 @@ class Identity(NamedTuple):
     values: dict[str, Any]
 
 
-def no_key(text: str) -> None:
-    """A `KeyOf` for keys of which a text alone never says at first sight which one it is."""
+def no_fast_key(text: str) -> None:
+    """A `KeyFunction` for keys of which a text alone never says at first sight which one it is."""
 
 
 def no_identity(pk: str, sk: str) -> None:
     """An `IdentityOf` for models whose keys only the careful way can read."""
 
 
-class OfTenant(dict["str | None", T]):
+class PerTenant(dict["str | None", T]):
     """What is made once for each tenant.
 
     Args:
@@ -59,7 +59,7 @@ class OfTenant(dict["str | None", T]):
         return made
 
 
-class TextKeys:
+class TextKeyBuilder:
     """The keys of a model whose key fields are texts, stored as they are.
 
     Args:
@@ -80,12 +80,12 @@ class TextKeys:
         # A field that takes every text has nothing to check beyond what is checked for each.
         takes_any = valid_expr_of(fields[0]) == StringField().valid_expr()
         self._validate = None if takes_any else fields[0].validate
-        self._leads = OfTenant(lambda tenant: f"{tenant_mark(tenant)}{prefix}#")
-        self.of_tenant = OfTenant(self._key_maker)
-        self.stored = OfTenant(self._stored_reader)
+        self._leads = PerTenant(lambda tenant: f"{tenant_mark(tenant)}{prefix}#")
+        self.of_tenant = PerTenant(self._key_maker)
+        self.stored = PerTenant(self._stored_reader)
 
     @classmethod
-    def of(cls, prefix: str, fields: Sequence[Field], key_format: str) -> TextKeys | None:
+    def of(cls, prefix: str, fields: Sequence[Field], key_format: str) -> TextKeyBuilder | None:
         """The short way for these key fields; None where one of them is not simply a text."""
         simple = fields and all(_is_simple(type(field), key_format) for field in fields)
         return cls(prefix, fields) if simple else None
@@ -93,7 +93,7 @@ class TextKeys:
     def identity(self, tenant: str | None, text: str) -> Identity | None:
         """The identity for the single key `text`; None where only the careful way can tell."""
         key = self.of_tenant[tenant](text)
-        return None if key is None else named(Identity, (key, text, {self._name: text}))
+        return None if key is None else new_namedtuple(Identity, (key, text, {self._name: text}))
 
     def _stored_reader(self, tenant: str | None) -> IdentityOf:
         """What reads the identities of a tenant's stored items."""
@@ -103,20 +103,20 @@ class TextKeys:
             text = pk.removeprefix(lead)
             if sk != prefix or not text or text == pk:
                 return None
-            return named(Key, (pk, sk)), text, {name: text}
+            return new_namedtuple(Key, (pk, sk)), text, {name: text}
 
         def double(pk: str, sk: str) -> IdentityParts | None:
             text = pk.removeprefix(lead)
             if not text or not sk or "#" in text or "#" in sk or text == pk:
                 return None
-            return named(Key, (pk, sk)), f"{text}{SEPARATOR}{sk}", {name: text, sort: sk}
+            return new_namedtuple(Key, (pk, sk)), f"{text}{SEPARATOR}{sk}", {name: text, sort: sk}
 
         return double if sort else single
 
-    def _key_maker(self, tenant: str | None) -> KeyOf:
+    def _key_maker(self, tenant: str | None) -> KeyFunction:
         """What makes the table keys of a tenant; where there are two key fields, no text is at first sight a key."""
         if self._sort_name is not None:
-            return no_key
+            return no_fast_key
         lead, prefix, validate = self._leads[tenant], self._prefix, self._validate
         room = MAX_PARTITION_KEY_BYTES - len(lead)
 
@@ -128,7 +128,7 @@ class TextKeys:
                     validate(text)
                 except ValueError:
                     return None
-            key: Key = named(Key, (lead + text, prefix))
+            key: Key = new_namedtuple(Key, (lead + text, prefix))
             return key
 
         return key_of

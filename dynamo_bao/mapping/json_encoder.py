@@ -19,33 +19,35 @@ from dynamo_bao.fields.base import Field
 from dynamo_bao.mapping.codec import KEYS_BYTES
 from dynamo_bao.mapping.compiler import NAMES, acceptable_expr_of, compiled, encodes_by_expr
 
-Spell = Callable[[Sequence[Mapping[str, Any]], Sequence[tuple[str, str]]], "list[bytes] | None"]
+EncodeJson = Callable[[Sequence[Mapping[str, Any]], Sequence[tuple[str, str]]], "list[bytes] | None"]
 MOST_BYTES = MAX_ITEM_BYTES - KEYS_BYTES
 """How long an item's JSON may be, which is always longer than what DynamoDB counts of it."""
 _SOURCE = re.compile(r'\{\{"(S|N|BOOL|SS)": (.*)\}\}')
 
 
-def compile_spelling(model: str, fields: Collection[Field]) -> Spell | None:
-    """A function ``spell(all_values, keys)`` that gives the JSON of items: of their fields' values and table keys.
+def compile_json_encoder(model: str, fields: Collection[Field]) -> EncodeJson | None:
+    """A function ``encode_json(all_values, keys)`` that gives the JSON of items from values and table keys.
 
     The function returns None where some value is not acceptable at first sight. There is none where a field has its
     own conversions.
 
     >>> from dynamo_bao import StringField
-    >>> compile_spelling("User", [StringField().bound("name", "User", "name")])([{"name": "Ada"}], [("u#1", "u")])
+    >>> compile_json_encoder("User", [StringField().bound("name", "User", "name")])([{"name": "Ada"}], [("u#1", "u")])
     [b'{"name":{"S":"Ada"},"_pk":{"S":"u#1"},"_sk":{"S":"u"}}']
     """
     with_escapes, without = _source(fields, "_escaped"), _source(fields, "")
     if with_escapes is None or without is None:
         return None
     names = {**NAMES, "_needs_escapes": needs_escapes, "_escaped": escaped}
-    escaping = compiled(with_escapes, f"spelling with escapes of {model}", dict(names))["spell"]
-    spell: Spell = compiled(without, f"spelling of {model}", {**names, "_escaping": escaping})["spell"]
-    return spell
+    escaping = compiled(with_escapes, f"spelling with escapes of {model}", dict(names))["encode_json"]
+    encode_json: EncodeJson = compiled(without, f"spelling of {model}", {**names, "_escaping": escaping})[
+        "encode_json"
+    ]
+    return encode_json
 
 
 # Keys hold no other texts than those of their fields.
-_SPELL = """def spell(all_values, keys):
+_SPELL = """def encode_json(all_values, keys):
     items, texts = [], []
     try:
         for values, (pk, sk) in zip(all_values, keys):
@@ -100,7 +102,7 @@ def _indented(lines: Collection[str]) -> str:
 def _spelled(
     field: Field, number: int, code: str, payload: str, escape: str
 ) -> tuple[list[str], list[str], str]:
-    """What is needed to spell a field.
+    """What is needed to encode_json a field.
 
     Args:
         code: the type of what is stored.

@@ -34,7 +34,7 @@ _GUARDED: Final = frozenset(("S", "N", "BOOL"))
 
 
 @frozen(eq=False)
-class Part:
+class KeyComponent:
     """One half of a key: a field's text, or the model's prefix where `field` is None."""
 
     model: str
@@ -80,32 +80,32 @@ class Part:
 
 
 @frozen(eq=False)
-class PrimaryShape:
+class PrimaryKeySchema:
     """How the primary key is made."""
 
     name: str | None
-    partition: Part
-    sort: Part
+    partition: KeyComponent
+    sort: KeyComponent
 
 
 @frozen(eq=False)
-class IndexShape:
+class IndexSchema:
     """A global secondary index of a model: its name, id, parts, and stored key attributes."""
 
     name: str
     id: str
-    partition: Part
-    sort: Part
+    partition: KeyComponent
+    sort: KeyComponent
     pk_name: str
     sk_name: str
 
     @classmethod
-    def of(cls, name: str, index_id: str, partition: Part, sort: Part) -> IndexShape:
+    def of(cls, name: str, index_id: str, partition: KeyComponent, sort: KeyComponent) -> IndexSchema:
         """An index with the attributes of its id."""
         return cls(name, index_id, partition, sort, *index_key_names(index_id))
 
     @property
-    def parts(self) -> tuple[Part, Part]:
+    def parts(self) -> tuple[KeyComponent, KeyComponent]:
         """Both parts, partition first."""
         return self.partition, self.sort
 
@@ -134,7 +134,7 @@ class IndexShape:
 
 
 @frozen(eq=False)
-class ConstraintShape:
+class UniqueConstraintSchema:
     """A unique constraint of one field."""
 
     name: str

@@ -12,7 +12,7 @@ from attrs import define, field
 from dynamo_bao.dynamodb.expressions.conditions import Attribute
 from dynamo_bao.dynamodb.expressions.paths import Steps, shown, steps_of
 from dynamo_bao.dynamodb.expressions.renderer import UserPath
-from dynamo_bao.dynamodb.items import Stored, as_dict_item, place_in
+from dynamo_bao.dynamodb.items import Stored, as_dict_item, key_texts_of
 from dynamo_bao.dynamodb.keys import (
     SEPARATOR,
     Key,
@@ -38,19 +38,26 @@ from dynamo_bao.mapping.codec import (
     STATE,
     Decode,
     Encode,
+    InvalidNames,
     Store,
-    Unsure,
     compile_decoder,
     compile_encoder,
+    compile_invalid_names,
     compile_row_decoder,
     compile_store,
-    compile_unsure,
     unreadable,
 )
 from dynamo_bao.mapping.compiler import roundtrips_exactly, source_of
-from dynamo_bao.mapping.identity import Identity, IdentityOf, KeyOf, TextKeys, no_identity, no_key
-from dynamo_bao.mapping.json_encoder import Spell, compile_spelling, with_members
-from dynamo_bao.mapping.key_schema import ConstraintShape, IndexShape, Part, PrimaryShape
+from dynamo_bao.mapping.identity import (
+    Identity,
+    IdentityOf,
+    KeyFunction,
+    TextKeyBuilder,
+    no_fast_key,
+    no_identity,
+)
+from dynamo_bao.mapping.json_encoder import EncodeJson, compile_json_encoder, with_members
+from dynamo_bao.mapping.key_schema import IndexSchema, KeyComponent, PrimaryKeySchema, UniqueConstraintSchema
 from dynamo_bao.mapping.search_text import SearchConfig, field_texts, normalise_term, search_text, spellings
 
 _ORDERING = frozenset(("<", "<=", ">", ">="))
@@ -63,9 +70,9 @@ class Schema:
     name: str
     prefix: str
     fields: dict[str, Field]
-    primary: PrimaryShape
-    indexes: dict[str, IndexShape]
-    constraints: dict[str, ConstraintShape]
+    primary: PrimaryKeySchema
+    indexes: dict[str, IndexSchema]
+    constraints: dict[str, UniqueConstraintSchema]
     iterable: bool
     buckets: int
     key_format: str
@@ -73,22 +80,22 @@ class Schema:
     decode: Decode = field(init=False)
     decode_row: Decode = field(init=False)
     encode: Encode = field(init=False)
-    unsure: Unsure = field(init=False)
+    invalid_names: InvalidNames = field(init=False)
     store: Store = field(init=False)
-    spell: Spell = field(init=False)
+    encode_json: EncodeJson = field(init=False)
     key_names: tuple[str, ...] = field(init=False)
     attributes: dict[str, str] = field(init=False)
     lazy_names: frozenset[str] = field(init=False)
-    renewing: tuple[Field, ...] = field(init=False)
+    auto_updated_fields: tuple[Field, ...] = field(init=False)
     documents: tuple[Field, ...] = field(init=False)
     changeable: dict[str, Field] = field(init=False)
     unsteady: tuple[Field, ...] = field(init=False)
     set_names: tuple[str, ...] = field(init=False)
     sets_of: Callable[[Mapping[str, Any]], Any] | None = field(init=False)
     has_relations: bool = field(init=False)
-    bare: int = field(init=False)
-    single: str = field(init=False)
-    text_keys: TextKeys | None = field(init=False)
+    key_only_size: int = field(init=False)
+    single_key_name: str = field(init=False)
+    text_keys: TextKeyBuilder | None = field(init=False)
     derived_names: frozenset[str] = field(init=False)
     versioned: bool = field(init=False)
     is_read_often: bool = field(init=False, default=False)
@@ -97,14 +104,18 @@ class Schema:
     def __attrs_post_init__(self) -> None:
         parts = (self.primary.partition, self.primary.sort)
         self.key_names = tuple(part.field.name for part in parts if part.field is not None)
-        self.single = self.key_names[0]
-        self.bare = 1 + len(self.key_names)  # of how many entries an instance is that knows its key only
+        self.single_key_name = self.key_names[0]
+        self.key_only_size = 1 + len(
+            self.key_names
+        )  # of how many entries an instance is that knows its key only
         self.attributes = {str(f.attribute): f.name for f in self.fields.values()}
         self.lazy_names = frozenset(self.fields)
-        self.renewing = tuple(f for f in self.fields.values() if f.auto_update)
+        self.auto_updated_fields = tuple(f for f in self.fields.values() if f.auto_update)
         key_fields = [part.field for part in parts if part.field is not None]
         has_partition = self.primary.partition.field is not None
-        self.text_keys = TextKeys.of(self.prefix, key_fields, self.key_format) if has_partition else None
+        self.text_keys = (
+            TextKeyBuilder.of(self.prefix, key_fields, self.key_format) if has_partition else None
+        )
         self.documents = tuple(f for f in self.fields.values() if not roundtrips_exactly(f))
         self.changeable = {name: f for name, f in self.fields.items() if name not in self.key_names}
         self.unsteady = tuple(f for f in self.fields.values() if f.may_fill)
@@ -127,21 +138,21 @@ class Schema:
             "decode_row", lambda: compile_row_decoder(name, fields, keys, lambda *args: self.decode(*args))
         )
         self.encode = self._later("encode", lambda: compile_encoder(name, fields))
-        self.unsure = self._later("unsure", lambda: compile_unsure(name, fields))
+        self.invalid_names = self._later("invalid_names", lambda: compile_invalid_names(name, fields))
         self.store = self._later("store", lambda: compile_store(name, fields))
-        self.spell = self._later("spell", self._spelling)
+        self.encode_json = self._later("encode_json", self._json_encoder)
 
-    def _spelling(self) -> Spell:
+    def _json_encoder(self) -> EncodeJson:
         """How items are spelled: not at all where anything of them is still looked at afterwards."""
         usual = self.text_keys is not None and not (self.search or self.constraints or self.documents)
-        spell = compile_spelling(self.name, self.fields.values()) if usual else None
-        return spell or (lambda all_values, keys: None)
+        encode_json = compile_json_encoder(self.name, self.fields.values()) if usual else None
+        return encode_json or (lambda all_values, keys: None)
 
     def source(self, name: str) -> str:
         """The source of a compiled function.
 
         Args:
-            name: ``"decode"``, ``"decode_row"``, ``"encode"``, ``"store"`` or ``"unsure"``.
+            name: ``"decode"``, ``"decode_row"``, ``"encode"``, ``"store"`` or ``"invalid_names"``.
 
         Raises:
             ValueError: for another name.
@@ -176,19 +187,21 @@ class Schema:
         Raises:
             ValidationError: where a key field has no value, or one that cannot be a key.
         """
-        keys, text = self.text_keys, values.get(self.single)
-        if keys is not None and type(text) is str and self.bare == 2:  # a state, and the only key field
+        keys, text = self.text_keys, values.get(self.single_key_name)
+        if (
+            keys is not None and type(text) is str and self.key_only_size == 2
+        ):  # a state, and the only key field
             short = keys.identity(tenant, text)
             if short is not None:
                 return short
         return self._identity(tenant, [self._needed(values, name) for name in self.key_names])
 
-    def key_maker(self, tenant: str | None) -> KeyOf:
+    def key_maker(self, tenant: str | None) -> KeyFunction:
         """What gives the table key of an item of a tenant by the text of its first key field, the only one.
 
         It gives None where only `identity` can tell.
         """
-        return no_key if self.text_keys is None else self.text_keys.of_tenant[tenant]
+        return no_fast_key if self.text_keys is None else self.text_keys.of_tenant[tenant]
 
     def stored_reader(self, tenant: str | None) -> IdentityOf:
         """What gives the identity of a tenant's stored item by the texts of its table key.
@@ -203,7 +216,7 @@ class Schema:
         Raises:
             DataFormatError: where the key is none of this model's, of this tenant.
         """
-        pk, sk = place_in(item)
+        pk, sk = key_texts_of(item)
         short = self.stored_reader(tenant)(pk, sk)
         return self._identity_of_key(tenant, Key(pk, sk), item) if short is None else Identity(*short)
 
@@ -223,7 +236,7 @@ class Schema:
             ) from error
         return Identity(key, primary_id, values)
 
-    def _key_texts(self, tenant: str | None, key: Key) -> list[tuple[Part, str]]:
+    def _key_texts(self, tenant: str | None, key: Key) -> list[tuple[KeyComponent, str]]:
         """The parts of the primary key that are fields, each with its text; `ValueError` for a key of none."""
         partition, sort = self.primary.partition, self.primary.sort
         if partition.field is None:
@@ -284,7 +297,7 @@ class Schema:
             [self._accepted(part.field, part.value(half)) for part, half in zip(parts, halves, strict=True)],
         )
 
-    def _single_part(self) -> Part:
+    def _single_part(self) -> KeyComponent:
         return self.primary.partition if self.primary.partition.field is not None else self.primary.sort
 
     def _values_of(self, given: Mapping[Any, Any]) -> list[Any]:
@@ -342,7 +355,7 @@ class Schema:
         lead = f"{tenant_mark(tenant)}{self.prefix}#"
         return lead + partition_text(text, self.name, self.primary.partition.field.name, len(lead))
 
-    def other_end(self, shape: IndexShape | PrimaryShape) -> str | None:
+    def mapped_relation(self, shape: IndexSchema | PrimaryKeySchema) -> str | None:
         """For a model between two others: the relation of its key that an index does not ask by, if there is one."""
         ends = [name for name in self.key_names if isinstance(self.fields[name], RelatedField)]
         asked = shape.partition.field
@@ -364,7 +377,7 @@ class Schema:
         if self.derived_names:
             item.update(self.derived(tenant, identity.primary_id, values, item))
 
-    def spelled(
+    def encoded_json(
         self,
         all_values: Sequence[Mapping[str, Any]],
         keys: Sequence[Key],
@@ -375,7 +388,7 @@ class Schema:
         Args:
             named: of each item the tenant and the primary id.
         """
-        items = self.spell(all_values, keys)
+        items = self.encode_json(all_values, keys)
         if items is None or not self.derived_names:
             return items
         return [
@@ -454,7 +467,7 @@ class Schema:
         accepted: dict[str, Any] = {}
         errors = []
         if names is None and values.keys() >= self.fields.keys():
-            names = self.unsure(values)
+            names = self.invalid_names(values)
             accepted = dict(zip(self.fields, map(values.__getitem__, self.fields), strict=True))
         for name in self.fields if names is None else names:
             try:

@@ -26,12 +26,12 @@ _SCALARS = frozenset(
 """Types whose values cannot change in place, and are compared as they are."""
 
 
-class Known:
+class StoredItem:
     """An item as it was read: its stored form, and the values of its fields, decoded at the first look.
 
     Fields that cannot read what is stored of them have no value.
 
-    A plan without a `Known` assumes nothing but that the item exists.
+    A plan without a `StoredItem` assumes nothing but that the item exists.
     """
 
     __slots__ = ("_read", "_values", "item")
@@ -47,7 +47,7 @@ class Known:
         self._read = read
 
     @classmethod
-    def read(cls, schema: Schema, identity: Identity, item: Item) -> Known:
+    def read(cls, schema: Schema, identity: Identity, item: Item) -> StoredItem:
         """What a stored item says."""
         return cls(item, None, lambda item: schema.values_of(item, identity.values))
 
@@ -60,7 +60,7 @@ class Known:
 
 
 @frozen
-class HandedOut:
+class HandedOutValue:
     """A value that was handed out and that decoding the loaded item again does not give.
 
     Attributes:
@@ -74,11 +74,11 @@ class HandedOut:
     blind: bool = False
 
 
-Handed = Mapping[str, HandedOut]
-BLIND = HandedOut(None, None, blind=True)
+HandedOutValues = Mapping[str, HandedOutValue]
+BLIND = HandedOutValue(None, None, blind=True)
 
 
-class Loaded(Known):
+class LoadedSnapshot(StoredItem):
     """What an instance was loaded from.
 
     A field is changed where the encoded form of its value now differs from that of the value that was handed out,
@@ -93,7 +93,9 @@ class Loaded(Known):
 
     __slots__ = ("_handed", "_schema")
 
-    def __init__(self, schema: Schema, keys: Mapping[str, Any], item: Item, handed: Handed | None) -> None:
+    def __init__(
+        self, schema: Schema, keys: Mapping[str, Any], item: Item, handed: HandedOutValues | None
+    ) -> None:
         super().__init__(item, None, lambda item: schema.values_of(item, keys))
         self._schema = schema
         self._handed = handed
@@ -115,13 +117,13 @@ class Loaded(Known):
                 found.append(name)
         return found
 
-    def handed_out(self, name: str) -> HandedOut:
+    def handed_out(self, name: str) -> HandedOutValue:
         """The value of a field that was handed out, as encoded form, and what was stored of it."""
         known = (self._handed or {}).get(name)
         if known is not None:
             return known
         field = self._schema.fields[name]
-        return HandedOut(form_of(field, self.values.get(name)), self.item.get(str(field.attribute)))
+        return HandedOutValue(form_of(field, self.values.get(name)), self.item.get(str(field.attribute)))
 
     def _differs(self, field: Field, value: Any) -> bool:
         old, known = self.values.get(field.name, _ABSENT), (self._handed or {}).get(field.name)
@@ -147,11 +149,11 @@ def form_of(field: Field, value: Any) -> AttributeValue | None:
     return {"S": form} if isinstance(form, str) else form
 
 
-def remembered(schema: Schema, values: Mapping[str, Any], item: Stored) -> dict[str, HandedOut] | None:
+def remembered(schema: Schema, values: Mapping[str, Any], item: Stored) -> dict[str, HandedOutValue] | None:
     """What must be remembered of values just decoded, as decoding the item again would make up others."""
-    stored_item, found = as_dict_item(item), dict[str, HandedOut]()
+    stored_item, found = as_dict_item(item), dict[str, HandedOutValue]()
     for field in schema.unsteady:
         stored, value = stored_item.get(str(field.attribute)), values.get(field.name)
         if stored is not None and value is not None and field.fills(stored):
-            found[field.name] = HandedOut(form_of(field, value), stored)
+            found[field.name] = HandedOutValue(form_of(field, value), stored)
     return found or None

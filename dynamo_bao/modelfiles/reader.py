@@ -13,7 +13,7 @@ from attrs import frozen
 
 from dynamo_bao.dynamodb.keys import checked_prefix
 from dynamo_bao.errors import ConfigurationError, ModelFileError, suggestion
-from dynamo_bao.mapping.definition import KEY_FORMATS, Declared, Options, compile_schema
+from dynamo_bao.mapping.definition import KEY_FORMATS, FieldDeclaration, ModelOptions, compile_schema
 from dynamo_bao.modelfiles.custom_fields import FieldsFolder
 from dynamo_bao.modelfiles.description import Definitions, FieldDescription, ModelDescription
 from dynamo_bao.modelfiles.field_types import BUILT_IN
@@ -249,10 +249,10 @@ def _check_compiles(model: ModelDescription, key_format: str) -> None:
     """Compiles a model's schema, from a class that no manager ever sees, to find what is wrong before it is made."""
     try:
         declared = {
-            f.name: Declared(annotation_of(f), _declaration(f), {}, {}) for f in model.fields.values()
+            f.name: FieldDeclaration(annotation_of(f), _declaration(f), {}, {}) for f in model.fields.values()
         }
         compile_schema(
-            type(model.name, (), class_body(model)), Options(**model.options(key_format)), declared
+            type(model.name, (), class_body(model)), ModelOptions(**model.options(key_format)), declared
         )
     except ModelFileError:
         raise

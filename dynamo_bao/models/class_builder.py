@@ -12,9 +12,9 @@ from dynamo_bao._compat import Unpack
 from dynamo_bao.errors import ConfigurationError, suggestion
 from dynamo_bao.fields.relation import RelatedField
 from dynamo_bao.mapping.definition import (
-    Declared,
-    Options,
-    Unresolved,
+    FieldDeclaration,
+    ModelOptions,
+    UnresolvedAnnotation,
     compile_schema,
     declared_fields,
     has_fields,
@@ -30,7 +30,7 @@ Checks = Mapping[str, Callable[[Any], bool]]
 """By field name whether a value that is assigned is held as it is."""
 UNCHECKED: Checks = {}
 """A model's `Checks` before the first assignment."""
-_OPTION_NAMES = frozenset(field.name for field in attr.fields(Options))
+_OPTION_NAMES = frozenset(field.name for field in attr.fields(ModelOptions))
 
 
 def make_model(
@@ -54,7 +54,7 @@ def make_model(
             hint = suggestion(option, _OPTION_NAMES)
             raise ConfigurationError(f"{cls.__name__}: no class option {option!r}.{hint}", model=cls.__name__)
     cls.__bao_given__ = options
-    cls.__bao_options__ = Options(**_inherited_options(cls))
+    cls.__bao_options__ = ModelOptions(**_inherited_options(cls))
     cls.__bao_options__.check(cls.__name__)
     cls.__bao_name__ = cls.__bao_options__.name or cls.__name__
     cls.__bao_model__ = cls
@@ -63,7 +63,7 @@ def make_model(
     cls.__bao_declared__ = {**_inherited(cls), **own}
     _make_attrs(cls, own)
     if cls.__bao_options__.prefix is not None:
-        with suppress(Unresolved):  # names types that are not defined yet: compiled at first use
+        with suppress(UnresolvedAnnotation):  # names types that are not defined yet: compiled at first use
             _compile(cls)
         register(cls)
 
@@ -87,14 +87,14 @@ def _inherited_options(cls: type[Any]) -> dict[str, Any]:
     return {**options, "prefix": own.get("prefix"), "name": own.get("name")}
 
 
-def _inherited(cls: type[Any]) -> dict[str, Declared]:
-    declared: dict[str, Declared] = {}
+def _inherited(cls: type[Any]) -> dict[str, FieldDeclaration]:
+    declared: dict[str, FieldDeclaration] = {}
     for base in reversed(cls.__mro__[1:]):
         declared.update(base.__dict__.get("__bao_declared__", {}))
     return declared
 
 
-def _make_attrs(cls: type[Any], own: Mapping[str, Declared]) -> None:
+def _make_attrs(cls: type[Any], own: Mapping[str, FieldDeclaration]) -> None:
     """Makes the class an attrs class; field objects leave the class, so that reading a field is plain."""
     for name in own:
         if name in cls.__dict__:
@@ -123,7 +123,7 @@ def schema_of(cls: type[Any]) -> Schema:
         return schema
     try:
         return _compile(cls.__bao_model__)
-    except Unresolved as unresolved:
+    except UnresolvedAnnotation as unresolved:
         raise ConfigurationError(
             f"{unresolved}: the annotation names something that is not defined; define or import it.",
             model=cls.__name__,

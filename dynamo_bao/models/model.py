@@ -20,10 +20,10 @@ from dynamo_bao.fields.relation import RelatedField
 from dynamo_bao.fields.scalars import BinaryField, BooleanField, EnumField
 from dynamo_bao.fields.text import StringField
 from dynamo_bao.mapping.codec import STATE
-from dynamo_bao.mapping.definition import Declared, Options
+from dynamo_bao.mapping.definition import FieldDeclaration, ModelOptions
 from dynamo_bao.mapping.field_paths import FieldPaths
 from dynamo_bao.mapping.schema import Schema
-from dynamo_bao.mapping.snapshots import Handed
+from dynamo_bao.mapping.snapshots import HandedOutValues
 from dynamo_bao.models.assignment import assign, refuse_deletion
 from dynamo_bao.models.class_builder import UNCHECKED, Checks, make_model, schema_of
 from dynamo_bao.models.constructor import constructor_of
@@ -111,8 +111,8 @@ class Model(Instance):
         ...     primary_key = PrimaryKey("user_id")
     """
 
-    __bao_declared__: ClassVar[dict[str, Declared]] = {}
-    __bao_options__: ClassVar[Options] = Options()
+    __bao_declared__: ClassVar[dict[str, FieldDeclaration]] = {}
+    __bao_options__: ClassVar[ModelOptions] = ModelOptions()
     __bao_schema__: ClassVar[Schema | None] = None
     __bao_hidden__: ClassVar[type[Any]]
     __bao_model__: ClassVar[type[Any]]
@@ -531,7 +531,7 @@ def rebuild(
     tenant: str | None,
     item: Any,
     values: dict[str, Any],
-    handed: Handed | None = None,
+    handed: HandedOutValues | None = None,
     new_sets: Sequence[str] = (),
     group: PeerGroup | None = None,
 ) -> Any:

@@ -58,7 +58,7 @@ def _has_two_parts(model: type[Any], candidates: list[type[Any]], seen: set[type
     schema = schema_of(model)
     if len(schema.key_names) == 2:
         return True
-    field = schema.fields[schema.single]
+    field = schema.fields[schema.single_key_name]
     if not isinstance(field, RelatedField) or model in seen:
         return False
     targets = _targets(field, candidates, model)

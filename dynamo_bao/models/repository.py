@@ -18,7 +18,7 @@ from dynamo_bao.errors import (
 )
 from dynamo_bao.fields.relation import RelatedField
 from dynamo_bao.mapping.identity import Identity
-from dynamo_bao.mapping.key_schema import IndexShape, PrimaryShape
+from dynamo_bao.mapping.key_schema import IndexSchema, PrimaryKeySchema
 from dynamo_bao.mapping.schema import Schema
 from dynamo_bao.models.repository_writes import StoredModel
 from dynamo_bao.models.unique_constraints import constraint_named, has_value, stored_value
@@ -290,11 +290,11 @@ class Repository(StoredModel[M]):
         )
         return result_of(Query.of(self, shape, first, second, filter=where(given)))
 
-    def _index_of(self, given: Mapping[str, object]) -> IndexShape | PrimaryShape:
+    def _index_of(self, given: Mapping[str, object]) -> IndexSchema | PrimaryKeySchema:
         """The index, or the primary key, that asks for the most of some fields."""
-        best: IndexShape | PrimaryShape | None = None
+        best: IndexSchema | PrimaryKeySchema | None = None
         most = 0
-        shapes: list[IndexShape | PrimaryShape] = [self.schema.primary, *self.schema.indexes.values()]
+        shapes: list[IndexSchema | PrimaryKeySchema] = [self.schema.primary, *self.schema.indexes.values()]
         for shape in shapes:
             names = [part.field.name for part in (shape.partition, shape.sort) if part.field is not None]
             asked = [name for name in names if given.get(name) is not None]
@@ -308,7 +308,7 @@ class Repository(StoredModel[M]):
             )
         return best
 
-    def _queried(self, name: str) -> IndexShape | PrimaryShape:
+    def _queried(self, name: str) -> IndexSchema | PrimaryKeySchema:
         if not isinstance(name, str):
             raise QueryError(f"{self.schema.name}: {name!r:.200} is no name of an index; give a text.")
         if name in (self.schema.primary.name, "primary_key"):
@@ -395,9 +395,9 @@ class Repository(StoredModel[M]):
             )
         return self.family.related(relation.target, self.model)
 
-    def mapped_field(self, shape: IndexShape | PrimaryShape) -> str | None:
+    def mapped_field(self, shape: IndexSchema | PrimaryKeySchema) -> str | None:
         """For a mapping model: the relation at the other end from the partition key of an index."""
-        return self.schema.other_end(shape) if self.table_type == "mapping" else None
+        return self.schema.mapped_relation(shape) if self.table_type == "mapping" else None
 
     @property
     def table_type(self) -> str:

@@ -7,12 +7,12 @@ from typing import Any
 from dynamo_bao.dynamodb.document_diff import same_stored
 from dynamo_bao.dynamodb.service import AttributeValue
 from dynamo_bao.errors import ConfigurationError, ValidationError, suggestion
-from dynamo_bao.mapping.key_schema import ConstraintShape
+from dynamo_bao.mapping.key_schema import UniqueConstraintSchema
 from dynamo_bao.mapping.schema import Schema
 from dynamo_bao.session.state import state_of
 
 
-def constraint_named(schema: Schema, name: str) -> ConstraintShape:
+def constraint_named(schema: Schema, name: str) -> UniqueConstraintSchema:
     """The constraint of that name, or on the field of that name; `ConfigurationError` where there is none."""
     for constraint in schema.constraints.values():
         if name in (constraint.name, constraint.field.name):
@@ -21,7 +21,7 @@ def constraint_named(schema: Schema, name: str) -> ConstraintShape:
     raise ConfigurationError(f"{schema.name} has no unique constraint {name!r}.{hint}", model=schema.name)
 
 
-def stored_value(constraint: ConstraintShape, value: object) -> AttributeValue:
+def stored_value(constraint: UniqueConstraintSchema, value: object) -> AttributeValue:
     """The stored form of a unique value; `ValidationError` where there is none, or one the field refuses."""
     field = constraint.field
     if value is None or value == "":
@@ -31,7 +31,7 @@ def stored_value(constraint: ConstraintShape, value: object) -> AttributeValue:
     return stored
 
 
-def has_value(instance: Any, constraint: ConstraintShape, stored: AttributeValue) -> bool:
+def has_value(instance: Any, constraint: UniqueConstraintSchema, stored: AttributeValue) -> bool:
     """Whether the instance's item has the value that its guard says."""
     item = state_of(instance).stored or {}
     return same_stored(item.get(str(constraint.field.attribute)), stored)

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from dynamo_bao.dynamodb.capacity import Capacity
-from dynamo_bao.dynamodb.items import Stored, place_in
+from dynamo_bao.dynamodb.items import Stored, key_texts_of
 from dynamo_bao.dynamodb.keys import Key
 from dynamo_bao.dynamodb.service import GET_ITEM, Item
 from dynamo_bao.dynamodb.transport.batch_get import fetch_batch
@@ -94,5 +94,5 @@ def get_items(
                 left = [(home.schema.name, key.pk) for keys in answer.unanswered.values() for key in keys]
                 raise BatchIncompleteError(f"{home.schema.name}: {answer.complaint}", left)
             for items in answer.items.values():
-                found.update((Key(*place_in(item)), item) for item in items)
+                found.update((Key(*key_texts_of(item)), item) for item in items)
     return found

@@ -18,7 +18,7 @@ from dynamo_bao.dynamodb.expressions.conditions import (
 from dynamo_bao.dynamodb.expressions.parser import OperandError, condition_from, equality, plain_operand
 from dynamo_bao.dynamodb.layout import PK, SK
 from dynamo_bao.errors import QueryError, ValidationError
-from dynamo_bao.mapping.key_schema import MODEL_PREFIX, IndexShape, Part, PrimaryShape
+from dynamo_bao.mapping.key_schema import MODEL_PREFIX, IndexSchema, KeyComponent, PrimaryKeySchema
 from dynamo_bao.session.state import Home
 
 _LOWER: Final = frozenset((">", ">="))
@@ -27,7 +27,7 @@ _UPPER: Final = frozenset(("<", "<="))
 
 def key_condition(
     home: Home,
-    shape: IndexShape | PrimaryShape,
+    shape: IndexSchema | PrimaryKeySchema,
     tenant: str | None,
     value: object,
     sort_condition: Any,
@@ -45,7 +45,7 @@ def key_condition(
     """
     name = shape.name or "primary_key"
     text = _partition_text(shape.partition, plain_operand(value), name)
-    if isinstance(shape, IndexShape):
+    if isinstance(shape, IndexSchema):
         partition = Compare(Attribute(shape.pk_name), "=", {"S": shape.pk_text(tenant, text)})
         attribute = Attribute(shape.sk_name)
     else:
@@ -77,7 +77,7 @@ def _sort_condition(field: str, given: Any, strict: bool) -> Condition:
     return condition_from(given, strict)
 
 
-def _partition_text(part: Part, value: object, name: str) -> str:
+def _partition_text(part: KeyComponent, value: object, name: str) -> str:
     if part.field is None:
         if value is not None and value is not MODEL_PREFIX and value != part.prefix:
             raise QueryError(
@@ -87,7 +87,7 @@ def _partition_text(part: Part, value: object, name: str) -> str:
     return _part_text(part, value, name)
 
 
-def _part_text(part: Part, value: object, name: str) -> str:
+def _part_text(part: KeyComponent, value: object, name: str) -> str:
     assert part.field is not None
     if value is None:
         raise QueryError(
@@ -104,7 +104,7 @@ def _part_text(part: Part, value: object, name: str) -> str:
 class _SortKey:
     """Turns conditions on a sort key field into one on its key attribute, with key texts."""
 
-    def __init__(self, part: Part, attribute: Attribute, name: str) -> None:
+    def __init__(self, part: KeyComponent, attribute: Attribute, name: str) -> None:
         assert part.field is not None
         self._part = part
         self._field = part.field.name

@@ -18,7 +18,7 @@ from dynamo_bao.dynamodb.layout import PK, SK, index_key_names
 from dynamo_bao.dynamodb.service import QUERY, Item
 from dynamo_bao.dynamodb.transport.messages import Request
 from dynamo_bao.errors import QueryError, suggestion
-from dynamo_bao.mapping.key_schema import IndexShape, PrimaryShape
+from dynamo_bao.mapping.key_schema import IndexSchema, PrimaryKeySchema
 from dynamo_bao.mapping.row_types import row_type
 from dynamo_bao.reads.cursors import seal, unseal
 from dynamo_bao.reads.key_conditions import key_condition
@@ -95,7 +95,7 @@ class Query:
     def of(
         cls,
         home: Home,
-        shape: IndexShape | PrimaryShape,
+        shape: IndexSchema | PrimaryKeySchema,
         value: object,
         sort_condition: Any = None,
         *,
@@ -129,7 +129,7 @@ class Query:
                 raise QueryError(f"{what}={options.get(what)!r:.200}; give True or False.", index=name)
         if direction not in DIRECTIONS:
             raise QueryError(f"direction={direction!r}; use 'ASC' or 'DESC'.", index=name)
-        if consistent_read and isinstance(shape, IndexShape):
+        if consistent_read and isinstance(shape, IndexSchema):
             raise QueryError(f"{name} is a secondary index, which cannot be read consistently.", index=name)
         parameters, partition = _parameters(home, shape, tenant, value, sort_condition, options)
         start_key = options.get("start_key")
@@ -235,7 +235,7 @@ def _place(home: Home, name: str, through: Any) -> tuple[Session | None, str | N
 
 def _parameters(
     home: Home,
-    shape: IndexShape | PrimaryShape,
+    shape: IndexSchema | PrimaryKeySchema,
     tenant: str | None,
     value: object,
     sort_condition: Any,
@@ -255,7 +255,7 @@ def _parameters(
     first: Any = condition.parts[0] if isinstance(condition, AllOf) else condition
     limit = None if filtered else options.get("limit")
     for member, given in (
-        ("IndexName", shape.id if isinstance(shape, IndexShape) else None),
+        ("IndexName", shape.id if isinstance(shape, IndexSchema) else None),
         ("FilterExpression", filtered or None),
         ("Limit", options.get("page_size") or limit),
         ("ConsistentRead", options.get("consistent_read") or None),

@@ -9,7 +9,7 @@ from typing import Any
 
 from dynamo_bao._foreign_errors import is_foreign
 from dynamo_bao.dynamodb.capacity import Capacity
-from dynamo_bao.dynamodb.items import Stored, place_in
+from dynamo_bao.dynamodb.items import Stored, key_texts_of
 from dynamo_bao.dynamodb.keys import Key
 from dynamo_bao.dynamodb.table import Database
 from dynamo_bao.dynamodb.transport.batch_get import BatchAnswer, TableKey, fetch_batch
@@ -105,7 +105,7 @@ class Flush:
             self._resolve(table, callers, items, failures, share, consistent)
             for (where, key), others in planned.others.items():
                 if where == table and key in callers:
-                    own = [item for item in items if place_in(item) == key]
+                    own = [item for item in items if key_texts_of(item) == key]
                     for one in others:
                         self._resolve(table, {key: one}, own, failures, share, consistent)
         callers_of = (caller for callers in planned.callers.values() for caller in callers.values())

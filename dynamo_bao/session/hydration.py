@@ -20,7 +20,7 @@ from dynamo_bao.fields.base import Field
 from dynamo_bao.mapping.codec import STATE
 from dynamo_bao.mapping.identity import Identity
 from dynamo_bao.mapping.schema import Schema
-from dynamo_bao.mapping.snapshots import HandedOut, form_of, remembered
+from dynamo_bao.mapping.snapshots import HandedOutValue, form_of, remembered
 from dynamo_bao.session.state import (
     LOADED,
     PENDING,
@@ -111,7 +111,9 @@ def fill(instance: Any, item: Stored, *, consistent: bool = False) -> None:
     for name in state.assigned or ():
         decoded.pop(name, None)
     kept = keep_handed(instance, state.assigned) if state.assigned else None
-    if len(values) > schema.bare or state.shared is not None:  # it holds more than its key, or others show it
+    if (
+        len(values) > schema.key_only_size or state.shared is not None
+    ):  # it holds more than its key, or others show it
         _forget_bad(state, values, state.assigned or ())
         values.update(decoded)
     else:
@@ -168,7 +170,7 @@ def fill_all(
             home = state.home
             schema = home.schema
         state.capacity = share if state.capacity is NOTHING_CONSUMED else state.capacity.plus(share)
-        if len(values) > schema.bare or state.shared is not None:
+        if len(values) > schema.key_only_size or state.shared is not None:
             fill(instance, item, consistent=consistent)
         else:  # as nearly always: what `fill` does, in the shortest way
             decoded = (schema.decode if is_item else schema.decode_row)(item, state, values)
@@ -283,7 +285,7 @@ def _stored(
     values: dict[str, Any],
     item: Stored,
     consistent: bool,
-    kept: dict[str, HandedOut] | None = None,
+    kept: dict[str, HandedOutValue] | None = None,
 ) -> None:
     """Remembers what is stored; what there was to know about an instance before it was loaded is forgotten.
 

@@ -14,7 +14,7 @@ from dynamo_bao._call_site import Cause, calling_line
 from dynamo_bao._foreign_errors import is_from_signal
 from dynamo_bao._log_fields import log_fields
 from dynamo_bao.dynamodb.capacity import NOTHING_CONSUMED, Capacity
-from dynamo_bao.dynamodb.keys import named
+from dynamo_bao.dynamodb.keys import new_namedtuple
 from dynamo_bao.dynamodb.table import Database, RepeatedWarning
 from dynamo_bao.dynamodb.transport.messages import Clock, FailedRequest, Reply, Request, Throttling, tables_of
 from dynamo_bao.errors import about as naming
@@ -309,7 +309,7 @@ def open_round(rounds: Rounds | None, database: Database, kind: str) -> Round:
     Raises:
         BudgetExceededError: where a budget of this session or of one around it allows no more.
     """
-    cause, clock = named(Cause, calling_line()), database.transport.clock
+    cause, clock = new_namedtuple(Cause, calling_line()), database.transport.clock
     warnings = database.observers.warnings
     if rounds is None:
         return Round(0, kind, cause, clock.now(), clock, warnings=warnings)

@@ -20,7 +20,7 @@ from dynamo_bao.dynamodb.table import Database
 from dynamo_bao.mapping.codec import STATE
 from dynamo_bao.mapping.identity import Identity
 from dynamo_bao.mapping.schema import Schema
-from dynamo_bao.mapping.snapshots import BLIND, Handed, HandedOut, Loaded
+from dynamo_bao.mapping.snapshots import BLIND, HandedOutValue, HandedOutValues, LoadedSnapshot
 
 
 class PeerGroup:
@@ -143,7 +143,7 @@ class State:
             value in the instance unless it was assigned one, and the instance keeps the hidden class.
         sets: the sets that were loaded, or the only one, as one that was changed in place is told by them.
         generated: the key fields that got an id of this process, which no other item can have.
-        handed: what was handed out where decoding `kept` again does not give it; see `tracking.HandedOut`.
+        handed: what was handed out where decoding `kept` again does not give it; see `tracking.HandedOutValue`.
     """
 
     __slots__ = (
@@ -190,7 +190,7 @@ class State:
     sets: Any
     related: dict[str, tuple[Any, Any]] | None
     generated: dict[str, Any] | None
-    handed: Handed | None
+    handed: HandedOutValues | None
 
     @property
     def stored(self) -> Item | None:
@@ -273,7 +273,7 @@ def new_pending(home: Home, identity: Identity, tenant: str | None, session: Any
 def new_named(home: Home, key: Key, text: str, tenant: str | None, session: Any) -> Any:
     """`new_pending` for a key that is the one text `text`."""
     instance, state = new(home.hidden), new_state(home, PENDING, tenant, key, text, session)
-    give_values(instance, {STATE: state, home.schema.single: text})
+    give_values(instance, {STATE: state, home.schema.single_key_name: text})
     return instance
 
 
@@ -357,14 +357,14 @@ def _forget_values(instance: Any, state: State) -> None:
 # --- what changed -------------------------------------------------------------------------------------
 
 
-def loaded_of(instance: Any) -> Loaded:
+def loaded_of(instance: Any) -> LoadedSnapshot:
     """The record of what an instance was loaded from, made now; nothing where it was not."""
     state = state_of(instance)
     assert state.home is not None
-    return Loaded(state.home.schema, instance.__dict__, state.stored or {}, state.handed)
+    return LoadedSnapshot(state.home.schema, instance.__dict__, state.stored or {}, state.handed)
 
 
-def changed_names(instance: Any, loaded: Loaded | None = None) -> list[str]:
+def changed_names(instance: Any, loaded: LoadedSnapshot | None = None) -> list[str]:
     """The fields whose value now differs from the one that was handed out; of a pending instance those assigned.
 
     Args:
@@ -377,7 +377,7 @@ def changed_names(instance: Any, loaded: Loaded | None = None) -> list[str]:
     return (loaded or loaded_of(instance)).changed(instance.__dict__)
 
 
-def keep_handed(instance: Any, names: Iterable[str]) -> dict[str, HandedOut]:
+def keep_handed(instance: Any, names: Iterable[str]) -> dict[str, HandedOutValue]:
     """What was handed out of fields that keep their local values while the others take on what is stored now."""
     state = state_of(instance)
     if state.status is not Status.LOADED:

@@ -103,7 +103,7 @@ def _spelled(home: Home, session: Session, entries: Sequence[Entry]) -> tuple[li
             return None
         all_values.append(values)
         keys.append(key)
-    items = schema.spelled(all_values, keys, map(attrgetter("tenant", "primary_id"), entries))
+    items = schema.encoded_json(all_values, keys, map(attrgetter("tenant", "primary_id"), entries))
     return None if items is None else (keys, items)
 
 

@@ -9,7 +9,7 @@ from dynamo_bao.dynamodb.document_diff import Edit, begins_with, differences, re
 from dynamo_bao.dynamodb.expressions.conditions import EMPTY, Condition
 from dynamo_bao.dynamodb.expressions.parser import condition_from
 from dynamo_bao.dynamodb.expressions.renderer import Placeholders, render_condition
-from dynamo_bao.dynamodb.keys import named
+from dynamo_bao.dynamodb.keys import new_namedtuple
 from dynamo_bao.dynamodb.service import AttributeValue, Item
 from dynamo_bao.dynamodb.table import Database
 from dynamo_bao.dynamodb.transport.messages import Reply, Request
@@ -30,7 +30,7 @@ from dynamo_bao.fields.text import VersionField
 from dynamo_bao.mapping.identity import Identity
 from dynamo_bao.mapping.row_types import row_type_of_one
 from dynamo_bao.mapping.schema import Schema
-from dynamo_bao.mapping.snapshots import HandedOut, Known, Loaded, form_of
+from dynamo_bao.mapping.snapshots import HandedOutValue, LoadedSnapshot, StoredItem, form_of
 from dynamo_bao.session.lazy import not_stored_yet, require_present, require_readable
 from dynamo_bao.session.requests import round_of
 from dynamo_bao.session.scope import enter, enter_through, open_transaction, require_own_tenant
@@ -123,7 +123,7 @@ def creation_in(
             operation="create",
         )
     item = _completed(schema, tenant, identity, values, stored)
-    subject: Subject = named(Subject, (schema, tenant, identity))
+    subject: Subject = new_namedtuple(Subject, (schema, tenant, identity))
     # A copy, because hooks of other objects may change these before they are planned.
     return Creation(home, session, subject, instance, wanted, values.copy(), item, by_save)
 
@@ -209,7 +209,7 @@ def _conditioned(change: Saving) -> None:
     change.assumed = {**_values_assumed(change), **change.assumed}
 
 
-def _changes(instance: Any, names: list[str], loaded: Loaded | None) -> dict[str, Any]:
+def _changes(instance: Any, names: list[str], loaded: LoadedSnapshot | None) -> dict[str, Any]:
     """The changed fields with their accepted values; counters and sets as differences to what was loaded."""
     state = state_of(instance)
     assert state.home is not None
@@ -222,13 +222,13 @@ def _changes(instance: Any, names: list[str], loaded: Loaded | None) -> dict[str
         name: value if loaded is None else _difference(instance, schema.fields[name], value, loaded)
         for name, value in accepted.items()
     }
-    for field in schema.renewing:
+    for field in schema.auto_updated_fields:
         if field.name not in changes:
             changes[field.name] = field.next_value()
     return changes
 
 
-def _difference(instance: Any, field: Field, value: Any, loaded: Loaded) -> Any:
+def _difference(instance: Any, field: Field, value: Any, loaded: LoadedSnapshot) -> Any:
     """What a save does to a field that has another value than the one that was loaded."""
     if field.name not in loaded.values:
         return value  # what is stored cannot be read, so nothing is relative to it
@@ -251,7 +251,7 @@ def _difference(instance: Any, field: Field, value: Any, loaded: Loaded) -> Any:
     return value
 
 
-def _document(field: Field, value: Any, handed: HandedOut) -> Any:
+def _document(field: Field, value: Any, handed: HandedOutValue) -> Any:
     """What a save does to a map, a list or a nested object."""
     before, after, stored = handed.form, form_of(field, value), handed.stored
     shape = FieldShape(field)
@@ -319,7 +319,7 @@ def update_of(
     wanted = checked_condition(home, condition)
     accepted = accepted_changes(schema, changes)
     asked = _asked_version(schema, version)
-    for field in schema.renewing:
+    for field in schema.auto_updated_fields:
         accepted.setdefault(field.name, field.next_value())
     subject = Subject(schema, tenant, identity)
     if session is not None and open_transaction() is not None:
@@ -400,7 +400,7 @@ def deleting_of(
     return change
 
 
-def _known_in_block(change: Change) -> Known | None:
+def _known_in_block(change: Change) -> StoredItem | None:
     """The item as a transaction around the change has it, which may have written it; None outside any."""
     session, subject = change.session, change.subject
     if session is None or open_transaction() is None:
@@ -410,7 +410,7 @@ def _known_in_block(change: Change) -> Known | None:
     return known_of(instance)
 
 
-def _known_for(change: Change) -> Known:
+def _known_for(change: Change) -> StoredItem:
     """The item as it is stored, for a change that needs it."""
     try:
         return write_of(change).read_known()

@@ -32,9 +32,9 @@ from dynamo_bao.errors import (
 )
 from dynamo_bao.fields.base import Field
 from dynamo_bao.fields.text import VersionField
-from dynamo_bao.mapping.key_schema import IndexShape
+from dynamo_bao.mapping.key_schema import IndexSchema
 from dynamo_bao.mapping.schema import Schema
-from dynamo_bao.mapping.snapshots import Known, Loaded, form_of
+from dynamo_bao.mapping.snapshots import LoadedSnapshot, StoredItem, form_of
 from dynamo_bao.session.hydration import absorb, absorb_own, fill, new_loaded
 from dynamo_bao.session.partitions import Touched
 from dynamo_bao.session.session import Session
@@ -87,7 +87,7 @@ class Change:
     """
 
     operation = "save"
-    known: Known | None = None
+    known: StoredItem | None = None
     assumed: Assumed = MappingProxyType({})
     done: tuple[Callable[[Any], object], ...] = ()
     overwrite = False
@@ -110,11 +110,11 @@ class Change:
         """Has `hook` called with the result when the change is written."""
         self.done = (*self.done, hook)
 
-    def plan_from(self, known: Known | None) -> WritePlan:
+    def plan_from(self, known: StoredItem | None) -> WritePlan:
         """The plan, from what is known of the item now."""
         raise NotImplementedError
 
-    def plan_again(self, known: Known | None) -> WritePlan:
+    def plan_again(self, known: StoredItem | None) -> WritePlan:
         """`plan_from`, which notes where the item is not the one that was assumed."""
         if known is not self.known:
             self.replanned = True
@@ -134,11 +134,11 @@ class Change:
         model = self.home.database.table_name, schema.prefix
         return Touched(model, partitions, unknown, self.comes_or_goes)
 
-    def _partitions_of(self, index: IndexShape) -> Collection[str] | None:
+    def _partitions_of(self, index: IndexSchema) -> Collection[str] | None:
         """In which partitions of an index the item was before, or is now; None where that cannot be told."""
         return ()
 
-    def _partitions_before(self, index: IndexShape) -> Collection[str] | None:
+    def _partitions_before(self, index: IndexSchema) -> Collection[str] | None:
         """In which partition of an index the item was, if in any; None where that cannot be told."""
         if self.known is None:
             return None
@@ -231,10 +231,10 @@ class Creation(Change):
         made.sent = self.subject.schema.item(self.subject.tenant, self.subject.identity, values)
         return made
 
-    def plan_from(self, known: Known | None) -> WritePlan:
+    def plan_from(self, known: StoredItem | None) -> WritePlan:
         return plan_create(self.subject, self.values, self.condition, self.item)
 
-    def _partitions_of(self, index: IndexShape) -> Collection[str] | None:
+    def _partitions_of(self, index: IndexSchema) -> Collection[str] | None:
         if self.overwrite:
             return None
         key = index.keys(self.subject.tenant, self.values).get(index.pk_name)
@@ -298,10 +298,10 @@ class Saving(Change):
         self.changes = changes
         self.reindex = reindex
 
-    def plan_from(self, known: Known | None) -> WritePlan:
+    def plan_from(self, known: StoredItem | None) -> WritePlan:
         return plan_update(self.subject, self.changes, known, self.wanted, reindex=self.reindex)
 
-    def _partitions_of(self, index: IndexShape) -> Collection[str] | None:
+    def _partitions_of(self, index: IndexSchema) -> Collection[str] | None:
         before = None if self.reindex else self._partitions_before(index)
         return _moved(self.subject, index, self.changes, before)
 
@@ -366,10 +366,10 @@ class Updating(Change):
         super().__init__(*about)
         self.changes = changes
 
-    def plan_from(self, known: Known | None) -> WritePlan:
+    def plan_from(self, known: StoredItem | None) -> WritePlan:
         return plan_update(self.subject, self.changes, known, self.wanted)
 
-    def _partitions_of(self, index: IndexShape) -> Collection[str] | None:
+    def _partitions_of(self, index: IndexSchema) -> Collection[str] | None:
         return _moved(self.subject, index, self.changes, self._partitions_before(index))
 
     def refused(self, error: BaoError) -> BaoError:
@@ -398,10 +398,10 @@ class Deleting(Change):
     comes_or_goes = True
     takes_row = True
 
-    def plan_from(self, known: Known | None) -> WritePlan:
+    def plan_from(self, known: StoredItem | None) -> WritePlan:
         return plan_delete(self.subject, known, self.wanted)
 
-    def _partitions_of(self, index: IndexShape) -> Collection[str] | None:
+    def _partitions_of(self, index: IndexSchema) -> Collection[str] | None:
         return self._partitions_before(index)
 
     def refused(self, error: BaoError) -> BaoError:
@@ -444,7 +444,7 @@ class Requirement(Change):
 
     operation = "require"
 
-    def plan_from(self, known: Known | None) -> WritePlan:
+    def plan_from(self, known: StoredItem | None) -> WritePlan:
         check = Action("ConditionCheck", self.subject.identity.key, all_of((STORED, self.wanted)))
         return WritePlan((check,), 0, (None,))
 
@@ -453,7 +453,7 @@ class Requirement(Change):
 
 
 def _moved(
-    subject: Subject, index: IndexShape, changes: Mapping[str, Any], before: Collection[str] | None
+    subject: Subject, index: IndexSchema, changes: Mapping[str, Any], before: Collection[str] | None
 ) -> Collection[str] | None:
     """The partitions of an index that an item was in `before`, and is in after some changes; None if unknown."""
     name = index.partition.name
@@ -469,7 +469,7 @@ def _moved(
 # --- what changes have in common ----------------------------------------------------------------------
 
 
-def known_of(instance: Any) -> Loaded | None:
+def known_of(instance: Any) -> LoadedSnapshot | None:
     """What an instance knows of its item, None where it was not loaded."""
     return None if state_of(instance).kept is None else loaded_of(instance)
 
@@ -591,10 +591,10 @@ class UpdatingByKey(Updating):
         super().__init__(*about, **options)
         self.defaults = {name: value for name, value in defaults.items() if name not in self.changes}
 
-    def _partitions_of(self, index: IndexShape) -> Collection[str] | None:
+    def _partitions_of(self, index: IndexSchema) -> Collection[str] | None:
         return None if index.partition.name in self.defaults else super()._partitions_of(index)
 
-    def plan_from(self, known: Known | None) -> WritePlan:
+    def plan_from(self, known: StoredItem | None) -> WritePlan:
         schema = self.subject.schema
         missing = {} if known is None else lacking(schema, known.item, self.defaults)
         expected = [

@@ -12,7 +12,7 @@ from attrs import Factory, define, frozen
 
 from dynamo_bao._foreign_errors import is_foreign
 from dynamo_bao.dynamodb.expressions.conditions import is_empty
-from dynamo_bao.dynamodb.keys import Key, named
+from dynamo_bao.dynamodb.keys import Key, new_namedtuple
 from dynamo_bao.dynamodb.service import Item
 from dynamo_bao.dynamodb.table import Database
 from dynamo_bao.dynamodb.transport.batch_write import BatchWritten, in_batches, write_batch
@@ -87,13 +87,13 @@ def entries_for(
             key_of = schema.key_maker(tenant)
         if state.tenant is not None:
             require_own_tenant(instance, "add")
-        primary_id = values.get(schema.single)
+        primary_id = values.get(schema.single_key_name)
         key = key_of(primary_id) if type(primary_id) is str else None
         if key is None:
             key, primary_id, _ = schema.identity(tenant, values)
         if new.setdefault(key, instance) is not instance:
             raise _known_already(schema, primary_id)
-        entries.append(named(Entry, (instance, home, tenant, False, overwrite, key, primary_id)))
+        entries.append(new_namedtuple(Entry, (instance, home, tenant, False, overwrite, key, primary_id)))
     taken = session.claim(home, new)
     if taken is not None:
         raise _known_already(schema, schema.identity(tenant, values_in(new[taken])).primary_id)

@@ -38,7 +38,7 @@ from dynamo_bao.errors import (
     cause_of,
 )
 from dynamo_bao.fields.text import VersionField
-from dynamo_bao.mapping.snapshots import Known
+from dynamo_bao.mapping.snapshots import StoredItem
 from dynamo_bao.writes.actions import WritePlan, request_for
 from dynamo_bao.writes.plans import Subject
 
@@ -91,7 +91,7 @@ class Write:
     database: Database
     subject: Subject
     operation: str
-    plan_from: Callable[[Known | None], WritePlan]
+    plan_from: Callable[[StoredItem | None], WritePlan]
     send: Send
     seconds: float | None = None
     max_throttled_calls: float | None = None
@@ -100,11 +100,11 @@ class Write:
     is_unanswered: bool = field(default=False, init=False)
     _asked_again: bool = field(default=False, init=False)
 
-    def begin(self, known: Known | None) -> None:
+    def begin(self, known: StoredItem | None) -> None:
         """Makes the first plan."""
         self.plan = self.plan_from(known)
 
-    def run(self, known: Known | None) -> Item | None:
+    def run(self, known: StoredItem | None) -> Item | None:
         """Plans and carries out, planning again from the stored item where an assumption proved wrong.
 
         Returns:
@@ -146,7 +146,7 @@ class Write:
         stored = self._stored(refusal, deadline)
         if stored is None:
             raise self.missing() from cause_of(refusal.cause)
-        again = self.plan_from(Known.read(self.subject.schema, self.subject.identity, stored))
+        again = self.plan_from(StoredItem.read(self.subject.schema, self.subject.identity, stored))
         if again == self.plan and refusal.items[self.plan.main] is None and not self._asked_again:
             self._asked_again = True  # the item may have come into being between the write and the read
             return
@@ -162,12 +162,12 @@ class Write:
         returned = refusal.items[self.plan.main]
         return self._read(deadline, doubted=refusal.repeated) if returned is None else returned
 
-    def read_known(self) -> Known:
+    def read_known(self) -> StoredItem:
         """The item as it is stored, read consistently; `ItemNotFoundError` where it is not."""
         stored = self._read(self.deadline_from_now())
         if stored is None:
             raise self.missing()
-        return Known.read(self.subject.schema, self.subject.identity, stored)
+        return StoredItem.read(self.subject.schema, self.subject.identity, stored)
 
     def _send(self, deadline: float) -> Item | None:
         plan = self.plan

@@ -10,7 +10,7 @@ from dynamo_bao.dynamodb.document_diff import edited
 from dynamo_bao.dynamodb.expressions.conditions import all_of, is_empty
 from dynamo_bao.errors import ConditionalError, ItemNotFoundError, QueryError
 from dynamo_bao.fields.base import Field
-from dynamo_bao.mapping.snapshots import Known, form_of
+from dynamo_bao.mapping.snapshots import StoredItem, form_of
 from dynamo_bao.writes.actions import WritePlan
 from dynamo_bao.writes.changes import Change, Creation, Deleting, Requirement, Saving, absolute
 from dynamo_bao.writes.document_changes import Parts
@@ -25,7 +25,7 @@ class Replacing(Creation):
     operation = "save"
     deletion: Deleting
 
-    def plan_from(self, known: Known | None) -> WritePlan:
+    def plan_from(self, known: StoredItem | None) -> WritePlan:
         made = plan_create(self.subject, self.values, self.condition, self.item)
         return plan_replace(plan_delete(self.subject, known, self.deletion.wanted), made)
 

@@ -29,9 +29,9 @@ from dynamo_bao.fields.base import Field
 from dynamo_bao.fields.numeric import CounterField
 from dynamo_bao.fields.sets import SetField
 from dynamo_bao.mapping.identity import Identity
-from dynamo_bao.mapping.key_schema import ConstraintShape, IndexShape, Part
+from dynamo_bao.mapping.key_schema import IndexSchema, KeyComponent, UniqueConstraintSchema
 from dynamo_bao.mapping.schema import Schema
-from dynamo_bao.mapping.snapshots import Known
+from dynamo_bao.mapping.snapshots import StoredItem
 from dynamo_bao.writes.actions import NO_ATTRIBUTE, NOT_STORED, STORED, Action, WritePlan, check_update_size
 from dynamo_bao.writes.document_changes import MAX_PATHS, Parts, PartsPlan, is_long
 
@@ -104,7 +104,7 @@ def _owned(subject: Subject) -> Condition:
 
 
 def _claim(
-    draft: _Draft, subject: Subject, constraint: ConstraintShape, stored: AttributeValue, value: Any
+    draft: _Draft, subject: Subject, constraint: UniqueConstraintSchema, stored: AttributeValue, value: Any
 ) -> None:
     """Takes a unique value, which must be free or this item's already."""
     key = constraint.guard_key(subject.tenant, stored)
@@ -121,7 +121,7 @@ def _claim(
 
 
 def _free(
-    draft: _Draft, subject: Subject, constraint: ConstraintShape, stored: AttributeValue | None
+    draft: _Draft, subject: Subject, constraint: UniqueConstraintSchema, stored: AttributeValue | None
 ) -> None:
     """Gives back the unique value that is stored, if there is one; that its guard is gone already does no harm."""
     key = constraint.guard_of(subject.tenant, stored)
@@ -152,7 +152,7 @@ class Members:
 def plan_update(
     subject: Subject,
     changes: Mapping[str, Any],
-    known: Known | None,
+    known: StoredItem | None,
     condition: Condition,
     *,
     reindex: bool = False,
@@ -181,7 +181,7 @@ _FEWER_PATHS = (MAX_PATHS, 40, 15, 5)
 def _plan_update(
     subject: Subject,
     changes: Mapping[str, Any],
-    known: Known | None,
+    known: StoredItem | None,
     condition: Condition,
     reindex: bool,
     most: int,
@@ -208,7 +208,7 @@ def _plan_update(
     return _finished(draft, main)
 
 
-def _check_counters(subject: Subject, changes: Mapping[str, Any], known: Known | None) -> None:
+def _check_counters(subject: Subject, changes: Mapping[str, Any], known: StoredItem | None) -> None:
     """Raises `DataFormatError` for an addition to what is no whole number."""
     for name, value in changes.items():
         if isinstance(value, Delta) and known is not None and name not in known.values:
@@ -217,7 +217,7 @@ def _check_counters(subject: Subject, changes: Mapping[str, Any], known: Known |
 
 
 def _put_fields(
-    draft: _Draft, subject: Subject, changes: Mapping[str, Any], known: Known | None, most: int
+    draft: _Draft, subject: Subject, changes: Mapping[str, Any], known: StoredItem | None, most: int
 ) -> None:
     """Changes the fields' own attributes."""
     documents = list(filter(_is_parts, changes.values()))
@@ -261,7 +261,7 @@ def _put_parts(
 
 
 def _with_indexed_counters(
-    draft: _Draft, schema: Schema, changes: Mapping[str, Any], known: Known | None
+    draft: _Draft, schema: Schema, changes: Mapping[str, Any], known: StoredItem | None
 ) -> Mapping[str, Any]:
     """The changes with counters that are index keys as values, if they are still what was read.
 
@@ -289,7 +289,7 @@ def needs_source(schema: Schema, changes: Mapping[str, Any]) -> bool:
     )
 
 
-def _put_delta(draft: _Draft, field: Field, delta: Delta, known: Known | None) -> None:
+def _put_delta(draft: _Draft, field: Field, delta: Delta, known: StoredItem | None) -> None:
     """Adds to a counter; one that is absent starts from its default."""
     attribute, start = str(field.attribute), field.missing_value() or 0
     if known is not None and attribute not in known.item and start:
@@ -302,7 +302,7 @@ def _put_delta(draft: _Draft, field: Field, delta: Delta, known: Known | None) -
     draft.exact = draft.exact or getattr(field, "exact", False)
 
 
-def _put_members(draft: _Draft, field: Field, members: Members, known: Known | None) -> None:
+def _put_members(draft: _Draft, field: Field, members: Members, known: StoredItem | None) -> None:
     """Adds to or takes from a set; both together replace the set that was read, if it still is that one."""
     attribute = str(field.attribute)
     if members.added and members.removed:
@@ -320,9 +320,9 @@ def _put_members(draft: _Draft, field: Field, members: Members, known: Known | N
 def _put_index(
     draft: _Draft,
     subject: Subject,
-    index: IndexShape,
+    index: IndexSchema,
     current: Mapping[str, Any],
-    known: Known | None,
+    known: StoredItem | None,
 ) -> None:
     """Keeps an index's two key attributes true to their fields.
 
@@ -345,11 +345,11 @@ def _put_index(
 def _put_half(
     draft: _Draft,
     subject: Subject,
-    index: IndexShape,
-    touched: Part,
-    other: Part,
+    index: IndexSchema,
+    touched: KeyComponent,
+    other: KeyComponent,
     changes: Mapping[str, Any],
-    known: Known | None,
+    known: StoredItem | None,
 ) -> None:
     assert other.field is not None
     other_name = index.sk_name if other is index.sort else index.pk_name
@@ -366,7 +366,7 @@ def _put_half(
         draft.update.set_[index.sk_name] = {"S": index.sk_text(text)}
 
 
-def _put_other_keys(draft: _Draft, subject: Subject, changes: Mapping[str, Any], known: Known) -> None:
+def _put_other_keys(draft: _Draft, subject: Subject, changes: Mapping[str, Any], known: StoredItem) -> None:
     """Keys that no change of a field touches: of iteration, of the prefix alone, and those the model has no more.
 
     The values that keys are made of must still be those that were read.
@@ -384,7 +384,7 @@ def _put_other_keys(draft: _Draft, subject: Subject, changes: Mapping[str, Any],
 
 
 def _put_search_text(
-    draft: _Draft, schema: Schema, changes: Mapping[str, Any], known: Known | None, reindex: bool
+    draft: _Draft, schema: Schema, changes: Mapping[str, Any], known: StoredItem | None, reindex: bool
 ) -> None:
     """Keeps the search text true to its fields, on condition that those not changed here are as they were read."""
     names = schema.search.fields if schema.search is not None else ()
@@ -409,7 +409,7 @@ def _put_search_text(
 
 
 def _put_constraints(
-    draft: _Draft, subject: Subject, changes: Mapping[str, Any], known: Known, reindex: bool
+    draft: _Draft, subject: Subject, changes: Mapping[str, Any], known: StoredItem, reindex: bool
 ) -> None:
     for constraint in subject.schema.constraints.values():
         field = constraint.field
@@ -432,7 +432,7 @@ def _put_constraints(
 # --- delete -----------------------------------------------------------------------------------------
 
 
-def plan_delete(subject: Subject, known: Known | None, condition: Condition) -> WritePlan:
+def plan_delete(subject: Subject, known: StoredItem | None, condition: Condition) -> WritePlan:
     """Deletes an item that must exist, and the guards of the unique values it is known to have."""
     draft = _Draft()
     draft.conditions += [STORED, condition]

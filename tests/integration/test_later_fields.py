@@ -98,7 +98,7 @@ def test_what_is_copied_together_stays_peers(manager: Manager, copied: Callable[
 def test_tracebacks_show_the_source_of_compiled_functions() -> None:
     """Two models of one name have each their own."""
     schema = schema_of(Account)
-    for name in ("decode", "decode_row", "encode", "store", "unsure"):
+    for name in ("decode", "decode_row", "encode", "store", "invalid_names"):
         assert "account_id" in schema.source(name)
     with pytest.raises(ValueError, match="'decode'"):
         schema.source("decod")

@@ -11,7 +11,7 @@ from hypothesis import given, settings, strategies as st
 
 from dynamo_bao import IntegerField, Model, PrimaryKey, StringField
 from dynamo_bao.dynamodb.capacity import Capacity
-from dynamo_bao.dynamodb.items import as_dict_item, as_dict_members, json_list, spelled_keys
+from dynamo_bao.dynamodb.items import as_dict_item, as_dict_members, json_keys, json_list
 from dynamo_bao.dynamodb.keys import Key
 from dynamo_bao.dynamodb.layout import PK, SK, slot_of
 from dynamo_bao.dynamodb.rows import MOST_PASSED_OVER, RowType
@@ -200,7 +200,7 @@ def test_whoever_looks_at_a_reply_or_a_request_sees_dicts() -> None:
     item = {**key.as_item(), "odd_id": {"S": "1"}}
     request = Request(
         "BatchGetItem",
-        {"RequestItems": {"t": {"Keys": spelled_keys([key]), "ConsistentRead": True}}},
+        {"RequestItems": {"t": {"Keys": json_keys([key]), "ConsistentRead": True}}},
         rows=kind,
     )
     parsed = kind.parsed(body_of(item, operation="BatchGetItem"), "BatchGetItem")
@@ -209,7 +209,7 @@ def test_whoever_looks_at_a_reply_or_a_request_sees_dicts() -> None:
     assert request.parameters == {"RequestItems": {"t": {"Keys": [key.as_item()], "ConsistentRead": True}}}
     request.parameters["RequestItems"]["t"]["Keys"].clear()
     assert request.written == {"RequestItems": {"t": {"Keys": [], "ConsistentRead": True}}}
-    (put,) = schema.spelled([vars(Odd(odd_id="1"))], [key], [(None, "1")]) or ()
+    (put,) = schema.encoded_json([vars(Odd(odd_id="1"))], [key], [(None, "1")]) or ()
     members = json_list([put], b'{"PutRequest":{"Item":', b"}}")
     write = Request("BatchWriteItem", {"RequestItems": {"t": members}})
     assert write.parameters == {"RequestItems": {"t": [{"PutRequest": {"Item": item}}]}}
@@ -221,8 +221,8 @@ def test_whoever_looks_at_a_reply_or_a_request_sees_dicts() -> None:
 @pytest.mark.parametrize("text", ['"', "a\\b", "two\nlines", "\x00", "\ud800"])
 def test_keys_with_escapes_are_not_spelled(text: str) -> None:
     """They are written by a JSON encoder, as everything else that is not plain text."""
-    assert spelled_keys([("od#1", "od"), (f"od#{text}", "od")]) is None
-    assert as_dict_members(spelled_keys([("od#Gödel", "od")])) == [Key("od#Gödel", "od").as_item()]
+    assert json_keys([("od#1", "od"), (f"od#{text}", "od")]) is None
+    assert as_dict_members(json_keys([("od#Gödel", "od")])) == [Key("od#Gödel", "od").as_item()]
 
 
 def test_every_key_of_a_batch_has_an_outcome() -> None:

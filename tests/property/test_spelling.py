@@ -78,7 +78,7 @@ def spelled(*all_values: dict[str, Any], tenant: str | None = None) -> list[dict
     """The items that are spelled of some values, of which the key is a text; None where they are not."""
     identities = [SCHEMA.identity(tenant, values) for values in all_values]
     keys = [identity.key for identity in identities]
-    items = SCHEMA.spelled(all_values, keys, [(tenant, identity.primary_id) for identity in identities])
+    items = SCHEMA.encoded_json(all_values, keys, [(tenant, identity.primary_id) for identity in identities])
     return None if items is None else [as_dict_item(item) for item in items]
 
 
@@ -157,4 +157,4 @@ def test_large_items_and_those_with_documents_are_not() -> None:
     assert spelled(vars(Simple(simple_id="1", text="ä" * (MAX_ITEM_BYTES // 2)))) is None
     assert spelled(vars(Simple(simple_id="1", text="ä" * 10_000))) is not None
     documented = [vars(Documented(documented_id="1"))]
-    assert schema_of(Documented).spelled(documented, [Key("dc#1", "dc")], [(None, "1")]) is None
+    assert schema_of(Documented).encoded_json(documented, [Key("dc#1", "dc")], [(None, "1")]) is None

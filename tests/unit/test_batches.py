@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from dynamo_bao import ServiceError, ThrottledError
-from dynamo_bao.dynamodb.items import place_in
+from dynamo_bao.dynamodb.items import key_texts_of
 from dynamo_bao.dynamodb.keys import Key
 from dynamo_bao.dynamodb.transport.batch_get import Batch, BatchAnswer, TableKey, fetch_batch
 from dynamo_bao.dynamodb.transport.error_mapping import TableNotFoundError
@@ -109,7 +109,9 @@ def fetch(tables: Tables, *keys: TableKey, consistent: bool = False, deadline: f
 
 def found(answer: BatchAnswer) -> dict[TableKey, dict[str, Any]]:
     """The items of an answer by table and key."""
-    return {(table, Key(*place_in(item))): item for table, items in answer.items.items() for item in items}
+    return {
+        (table, Key(*key_texts_of(item))): item for table, items in answer.items.items() for item in items
+    }
 
 
 def left(answer: BatchAnswer) -> set[TableKey]:

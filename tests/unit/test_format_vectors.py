@@ -33,13 +33,13 @@ from dynamo_bao import (
     VersionField,
 )
 from dynamo_bao.dynamodb.expressions.conditions import EMPTY
-from dynamo_bao.dynamodb.keys import place_of
+from dynamo_bao.dynamodb.keys import parse_partition_key
 from dynamo_bao.mapping.schema import Schema
 from dynamo_bao.models.class_builder import schema_of
 from dynamo_bao.writes.plans import (
     Delta,
-    Known,
     Members,
+    StoredItem,
     Subject,
     plan_create,
     plan_update,
@@ -322,7 +322,7 @@ def test_examples_read_back_as_the_values_they_were_made_of(number: int, key_for
     make, given = SAME[number]
     schema = make(key_format)
     item = next(item for item in expected(number) if item["_sk"] != {"S": "_raft_uc"})
-    place = place_of(item["_pk"]["S"])
+    place = parse_partition_key(item["_pk"]["S"])
     assert place is not None
     found = schema.values_of(item, schema.identity_of(place.tenant, item).values)
     assert {name: found[name] for name in given} == schema.accept_all(given, given)
@@ -387,7 +387,7 @@ def updated(
 ) -> tuple[dict[str, Any], set[str], set[str]]:
     """An item after a planned update, carried out by hand, and the guards freed and claimed."""
     identity = schema.identity_of(None, item)
-    known = Known.read(schema, identity, item)
+    known = StoredItem.read(schema, identity, item)
     subject = Subject(schema, None, identity)
     plan = plan_update(subject, changes, known, EMPTY)
     update = plan.main_action.update

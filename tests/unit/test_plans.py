@@ -27,7 +27,7 @@ from dynamo_bao.dynamodb.expressions.updates import PartChange, Update
 from dynamo_bao.dynamodb.keys import Key
 from dynamo_bao.dynamodb.table import Database
 from dynamo_bao.dynamodb.transport.messages import Clock, Reply, Request
-from dynamo_bao.mapping.snapshots import Known
+from dynamo_bao.mapping.snapshots import StoredItem
 from dynamo_bao.session.pending_lookups import PlannedBatch, Wanted, plan_reads
 from dynamo_bao.writes.actions import (
     NO_ATTRIBUTE,
@@ -92,11 +92,11 @@ def subject(tenant: str | None = None) -> Subject:
     return Subject(SCHEMA, tenant, SCHEMA.identify(tenant, "1"))
 
 
-def known(**values: Any) -> Known:
+def known(**values: Any) -> StoredItem:
     """An item as it would be stored, with all of its keys."""
     complete = {**BASE, **values}
     item = SCHEMA.item(None, SCHEMA.identify(None, "1"), complete)
-    return Known.read(SCHEMA, SCHEMA.identify(None, "1"), item)
+    return StoredItem.read(SCHEMA, SCHEMA.identify(None, "1"), item)
 
 
 def stored(name: str, value: Any) -> Compare:
@@ -175,7 +175,7 @@ def test_a_create_s_condition_is_added_to_its_own() -> None:
 # --- update -----------------------------------------------------------------------------------------
 
 
-def updated(changes: dict[str, Any], before: Known | None = None, **options: Any) -> Action:
+def updated(changes: dict[str, Any], before: StoredItem | None = None, **options: Any) -> Action:
     """The main action of an update; there must be no other."""
     plan = plan_update(subject(), changes, before, EMPTY, **options)
     assert len(plan.actions) == 1
@@ -322,7 +322,7 @@ def test_reindexing_takes_out_keys_that_the_model_has_no_more() -> None:
     schema = Small.__bao_schema__  # type: ignore[attr-defined]
     one = Subject(schema, None, schema.identify(None, "1"))
     left = {name: {"S": "x"} for name in ("_gsi4_pk", "_gsi4_sk", "_iter_pk", "_searchText", "_other")}
-    before = Known({"_pk": {"S": "s#1"}, "_sk": {"S": "s"}, **left}, {"small_id": "1"})
+    before = StoredItem({"_pk": {"S": "s#1"}, "_sk": {"S": "s"}, **left}, {"small_id": "1"})
     (main,) = plan_update(one, {}, before, EMPTY, reindex=True).actions
     assert main.update is not None
     assert main.update.set_ == {"_gsi1_pk": {"S": "s#gsi1#s"}, "_gsi1_sk": {"S": "s"}}

@@ -28,7 +28,7 @@ from dynamo_bao.dynamodb.table_definition import table_definition
 from dynamo_bao.mapping.search_text import SearchConfig, field_texts, folded, normalise_term, search_text
 from dynamo_bao.reads.search_terms import terms_of, tokenize_search_query
 from dynamo_bao.writes.plans import (
-    Known,
+    StoredItem,
     Subject,
     needs_known,
     needs_search_sources,
@@ -262,10 +262,10 @@ def test_create_plan() -> None:
     assert item is not None and "_searchText" not in item
 
 
-def known(**texts: str) -> Known:
+def known(**texts: str) -> StoredItem:
     """An article as it was read."""
     item = {"art_id": {"S": "art-1"}, **{name: {"S": text} for name, text in texts.items()}}
-    return Known.read(SCHEMA, SCHEMA.identify(None, "art-1"), item)
+    return StoredItem.read(SCHEMA, SCHEMA.identify(None, "art-1"), item)
 
 
 @pytest.mark.parametrize(
@@ -279,7 +279,7 @@ def known(**texts: str) -> Known:
         ({"title": "a", "body": None, "pages": 3}, None, {"S": "a"}),
     ],
 )
-def test_update_plans(changes: dict[str, Any], before: Known | None, text: Any) -> None:
+def test_update_plans(changes: dict[str, Any], before: StoredItem | None, text: Any) -> None:
     """The text is made anew from the changes and, on condition that they hold, the other fields as read."""
     action = plan_update(SUBJECT, changes, before, all_of(())).main_action
     assert action.update is not None

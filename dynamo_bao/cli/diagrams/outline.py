@@ -11,7 +11,7 @@ from attrs import NOTHING, frozen
 from dynamo_bao.dynamodb.layout import ITER_INDEX, ITER_SEARCH_INDEX
 from dynamo_bao.fields.base import Field
 from dynamo_bao.fields.relation import RelatedField
-from dynamo_bao.mapping.key_schema import IndexShape, Part, PrimaryShape
+from dynamo_bao.mapping.key_schema import IndexSchema, KeyComponent, PrimaryKeySchema
 from dynamo_bao.mapping.schema import Schema
 from dynamo_bao.models.class_builder import schema_of
 from dynamo_bao.models.relationships import mapped_name, parent_query_name, relation_name
@@ -205,12 +205,12 @@ def words_of(name: str, between: str = "_") -> str:
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", between, name).lower()
 
 
-def _key(where: str, shape: PrimaryShape | IndexShape) -> KeyOutline:
+def _key(where: str, shape: PrimaryKeySchema | IndexSchema) -> KeyOutline:
     sort = None if where == "key" and shape.sort.field is None else _part(shape.sort)
     return KeyOutline(shape.name, where, _part(shape.partition), sort)
 
 
-def _part(part: Part) -> str:
+def _part(part: KeyComponent) -> str:
     return PREFIX if part.field is None else part.field.name
 
 
@@ -254,7 +254,7 @@ def _patterns(name: str, schema: Schema, table_type: str) -> Iterator[AccessPatt
 
 
 def _queries(
-    name: str, schema: Schema, table_type: str, shape: PrimaryShape | IndexShape, where: str
+    name: str, schema: Schema, table_type: str, shape: PrimaryKeySchema | IndexSchema, where: str
 ) -> Iterator[AccessPattern]:
     owner, ordered_by = shape.partition.field, None if shape.sort.field is None else shape.sort.field.name
     argument = "" if owner is None else owner.name
@@ -263,7 +263,7 @@ def _queries(
         return
     parent = words_of(owner.target_name)
     yield AccessPattern(f"{parent}.{parent_query_name(shape.name)}()", where, ordered_by)
-    end = schema.other_end(shape) if table_type == "mapping" else None
+    end = schema.mapped_relation(shape) if table_type == "mapping" else None
     if end is not None:
         target: Any = schema.fields[end]
         yield AccessPattern(

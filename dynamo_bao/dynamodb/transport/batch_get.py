@@ -8,7 +8,7 @@ from typing import Any
 from attrs import Factory, define, field, frozen
 
 from dynamo_bao._foreign_errors import is_foreign
-from dynamo_bao.dynamodb.items import Stored, spelled_keys
+from dynamo_bao.dynamodb.items import Stored, json_keys
 from dynamo_bao.dynamodb.keys import Key
 from dynamo_bao.dynamodb.layout import PK, SK
 from dynamo_bao.dynamodb.service import BATCH_GET_ITEM
@@ -143,7 +143,7 @@ class _Fetch:
 def _request(keys: Keys, batch: Batch) -> Request:
     tables: dict[str, dict[str, Any]] = {}
     for table, wanted in keys.items():
-        spelled = None if batch.rows is None else spelled_keys(wanted)
+        spelled = None if batch.rows is None else json_keys(wanted)
         entry = tables[table] = {"Keys": [key.as_item() for key in wanted] if spelled is None else spelled}
         if batch.consistent:
             entry["ConsistentRead"] = True
