@@ -44,7 +44,7 @@ def _is_ours(filename: str) -> bool:
     return filename.startswith((_PACKAGE, "<attrs generated", "<dynamo_bao", contextlib.__file__))
 
 
-class Cause(NamedTuple):
+class CallSite(NamedTuple):
     """The line of the program that made a round necessary."""
 
     file: str

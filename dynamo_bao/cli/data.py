@@ -82,10 +82,10 @@ def count(model: str, scan: bool, connection: Connection, terminal: Terminal) ->
     else by a scan of the whole table, whose cost is told first.
     """
     with connection.open() as manager:
-        home, tenant = repository_named(manager, model), tenant_of(manager)
-        choice = cheapest_way(home, tenant, stored=scan, counting=True)
+        mapper, tenant = repository_named(manager, model), tenant_of(manager)
+        choice = cheapest_way(mapper, tenant, stored=scan, counting=True)
         way = choice.way
-        tell_choice(terminal, manager, choice, why_scanned(home, scan))
+        tell_choice(terminal, manager, choice, why_scanned(mapper, scan))
         told = {"model": model, "tenant": tenant, "way": way.about}
         if terminal.dry_run:
             terminal.say(f"Would count {model} {way.about}.")
@@ -135,11 +135,11 @@ def export(
     if to_stdout and (resume or restart or terminal.json):
         raise click.UsageError("--resume, --restart and --json are for an export to a file; give -o FILE.")
     with connection.open() as manager:
-        home, tenant = repository_named(manager, model), tenant_of(manager)
+        mapper, tenant = repository_named(manager, model), tenant_of(manager)
         earlier = way_of_interrupted(Path(output)) if resume else None
-        choice = cheapest_way(home, tenant, stored=scan, earlier=earlier)
+        choice = cheapest_way(mapper, tenant, stored=scan, earlier=earlier)
         way = choice.way
-        tell_choice(terminal, manager, choice, why_scanned(home, scan))
+        tell_choice(terminal, manager, choice, why_scanned(mapper, scan))
         told = {"model": model, "tenant": tenant, "way": way.about, "file": None if to_stdout else output}
         if terminal.dry_run:
             terminal.note(f"Would export {model} {way.about} to {'stdout' if to_stdout else output}.")
@@ -147,11 +147,11 @@ def export(
             return
         what, unit = f"Exporting {model}", _unit(way.scans)
         if to_stdout:
-            done = follow(terminal, export_to(home, way, _to_stdout), what, _cut_off, unit)
+            done = follow(terminal, export_to(mapper, way, _to_stdout), what, _cut_off, unit)
         else:
             target = Path(output)
             _check_target(terminal, target)
-            steps = export_items(home, tenant, way, target, resume=resume, restart=restart)
+            steps = export_items(mapper, tenant, way, target, resume=resume, restart=restart)
             kept = f"{{}} are in {target}{PART}; go on with --resume."
             done = follow(terminal, steps, what, lambda last: kept.format(_items(last.count)), unit)
     terminal.emit({**told, "count": done.last.count})
@@ -216,11 +216,11 @@ def import_(
     terminal = evolve(terminal, answers=not streamed)
     connection.confirm_default_table(terminal)
     with connection.open() as manager, regular_file(file) as source:
-        home, tenant = repository_named(manager, model), tenant_of(manager)
+        mapper, tenant = repository_named(manager, model), tenant_of(manager)
         told = {"model": model, "tenant": tenant, "file": str(file), "overwrite": overwrite}
         checked = follow(
             terminal,
-            check_lines(home, tenant, source),
+            check_lines(mapper, tenant, source),
             f"Checking {file}",
             lambda _: "nothing was stored.",
             "lines",
@@ -235,7 +235,7 @@ def import_(
         if overwrite:
             terminal.confirm(f"Replace items of {model} in table {manager.table_name} where they exist?")
         steps = import_items(
-            home,
+            mapper,
             tenant,
             source,
             overwrite=overwrite,
@@ -314,16 +314,16 @@ def reindex(
     resuming(resume, restart)
     connection.confirm_default_table(terminal)
     with connection.open() as manager:
-        home = repository_named(manager, model)
+        mapper = repository_named(manager, model)
         tenant = connection.tenant if connection.tenant is not None else ANY_TENANT
         tell_cost(
             terminal,
             manager,
-            way_through(home, tenant, stored=True),
+            way_through(mapper, tenant, stored=True),
             "Items are found whatever their keys are",
         )
         steps = reindex_items(
-            home,
+            mapper,
             tenant,
             dry_run=terminal.dry_run,
             resume=resume,

@@ -120,8 +120,8 @@ def _look_through(report: _Report, manager: Manager, terminal: Terminal, *, fix:
     if size.scan_units >= DEAR:
         mending = " and mend what is wrong" if fix else ""
         terminal.confirm(f"Look through table {manager.table_name}{mending}?")
-    homes = [manager.repository(model) for model in _models(manager)]
-    steps = examine_table(manager.database, homes, fix=fix)
+    mappers = [manager.repository(model) for model in _models(manager)]
+    steps = examine_table(manager.database, mappers, fix=fix)
     mended = "What was mended stays mended; run it again for the rest." if fix else "Nothing was changed."
     before = report.problems
     done = follow(

@@ -136,9 +136,11 @@ def tell_choice(terminal: Terminal, manager: Manager, choice: Choice, why: str) 
         terminal.note(f"By the table's figures {choice.reason}.")
 
 
-def why_scanned(home: Repository[Any], asked: bool) -> str:
+def why_scanned(mapper: Repository[Any], asked: bool) -> str:
     """Why items of a model are found by a scan."""
-    return "--scan is given" if asked else f"{home.schema.name} is not iterable and no index holds all of it"
+    return (
+        "--scan is given" if asked else f"{mapper.schema.name} is not iterable and no index holds all of it"
+    )
 
 
 def resuming(resume: bool, restart: bool) -> None:

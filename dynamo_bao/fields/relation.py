@@ -54,9 +54,9 @@ class RelatedField(StringField):
         if isinstance(value, str):
             return super().normalise(value)
         names = {getattr(base, "__bao_name__", base.__name__) for base in type(value).__mro__}
-        if self.target_name not in names or not hasattr(value, "__bao_reference__"):
+        if self.target_name not in names or not hasattr(value, "__bao_key_for_relation__"):
             self.refuse_class(value, f"a {self.target_name} or its primary id")
-        return str(value.__bao_reference__(f"{self.model}.{self.name}"))
+        return str(value.__bao_key_for_relation__(f"{self.model}.{self.name}"))
 
     def validate(self, value: str) -> None:
         if not value:

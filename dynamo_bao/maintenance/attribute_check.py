@@ -21,7 +21,7 @@ from dynamo_bao.maintenance.repair import ChangedMeanwhile
 from dynamo_bao.mapping.codec import unreadable
 from dynamo_bao.mapping.schema import Schema
 from dynamo_bao.mapping.snapshots import StoredItem
-from dynamo_bao.session.state import Home
+from dynamo_bao.session.state import ModelMapper
 from dynamo_bao.writes.change_factory import sender
 from dynamo_bao.writes.executor import Write
 from dynamo_bao.writes.plans import Subject, plan_update
@@ -36,7 +36,7 @@ def attribute_findings(stored: Stored) -> list[Finding]:
     return [
         stored.finding(
             "attribute",
-            f"has a bad attribute: {unreadable(stored.home.schema.name, stored.key, field, value)}",
+            f"has a bad attribute: {unreadable(stored.mapper.schema.name, stored.key, field, value)}",
             mend=_FIX if field.name in changes else _BY_HAND.format(field=field.name),
             mendable=field.name in changes,
         )
@@ -46,7 +46,7 @@ def attribute_findings(stored: Stored) -> list[Finding]:
 
 def _bad(stored: Stored) -> Iterator[tuple[Field, AttributeValue]]:
     for name, value in stored.bad.items():
-        yield stored.home.schema.fields[name], value
+        yield stored.mapper.schema.fields[name], value
 
 
 def readings(stored: Stored) -> dict[str, Any]:
@@ -112,16 +112,18 @@ def lacking_defaults(schema: Schema, item: Item) -> dict[str, Any]:
 # --- writing ----------------------------------------------------------------------------------------------------
 
 
-def write_fields(home: Home, subject: Subject, known: StoredItem, changes: Mapping[str, Any]) -> None:
+def write_fields(
+    mapper: ModelMapper, subject: Subject, known: StoredItem, changes: Mapping[str, Any]
+) -> None:
     """Gives fields of an item values, if what is stored of them is what was read; keys and guards go with them.
 
     Raises:
         UniqueConstraintError: where a unique value is another item's.
         ChangedMeanwhile: where the item is gone, or has other values by now.
     """
-    condition = all_of(_as_read(home.schema.fields[name], known.item) for name in changes)
+    condition = all_of(_as_read(mapper.schema.fields[name], known.item) for name in changes)
     plan_from = partial(_plan, subject, known, changes, condition)
-    write = Write(home.database, subject, "save", plan_from, sender(None, home.database, subject))
+    write = Write(mapper.database, subject, "save", plan_from, sender(None, mapper.database, subject))
     try:
         write.run(known)
     except UniqueConstraintError:

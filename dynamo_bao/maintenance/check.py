@@ -32,7 +32,7 @@ from dynamo_bao.maintenance.item_check import (
 from dynamo_bao.maintenance.progress import Finding, Step
 from dynamo_bao.maintenance.repair import ChangedMeanwhile, release, rewrite
 from dynamo_bao.maintenance.scanners import Rows, in_batches, scanned, table_size
-from dynamo_bao.session.state import Home
+from dynamo_bao.session.state import ModelMapper
 
 _AGAIN = "Changed while it was looked at; run this again."
 
@@ -42,7 +42,7 @@ class Examiner:
     """Looks through pages of items.
 
     Attributes:
-        homes: the repositories of the models, by prefix.
+        mappers: the repositories of the models, by prefix.
         pool: carries requests.
         fix: whether what is found is mended.
         only: the checks that count; None for all.
@@ -52,7 +52,7 @@ class Examiner:
         foreign: items of prefixes that no model has, by prefix; of none, under ``None``.
     """
 
-    homes: Mapping[str, Home]
+    mappers: Mapping[str, ModelMapper]
     pool: ThreadPool
     fix: bool = False
     only: frozenset[str] | None = None
@@ -64,48 +64,50 @@ class Examiner:
     def items(self, items: Iterable[Item]) -> list[Finding]:
         """What is wrong with items of models: their index keys, iteration keys, search texts and missing guards."""
         found: list[Finding] = []
-        for home, read in self._by_model(items, found):
-            lacks = self._lacks(home, read)
+        for mapper, read in self._by_model(items, found):
+            lacks = self._lacks(mapper, read)
             cases = [self._case(one, lacks.get(one.subject.identity.key, ())) for one in read]
             calls = [partial(self._settled, case) for case in cases if case.findings()]
-            for settled in self.pool.run(calls, home.database.max_concurrency) if calls else ():
+            for settled in self.pool.run(calls, mapper.database.max_concurrency) if calls else ():
                 found += settled
         return found
 
     def _case(self, stored: Stored, lacks: Sequence[_Lack]) -> _Case:
-        defaults = lacking_defaults(stored.home.schema, stored.known.item)
-        self.lacking.update((stored.home.schema.name, name) for name in defaults)
+        defaults = lacking_defaults(stored.mapper.schema, stored.known.item)
+        self.lacking.update((stored.mapper.schema.name, name) for name in defaults)
         return _Case(stored, lacks, self.only, self.attributes, defaults if self.fill_defaults else {})
 
-    def _by_model(self, items: Iterable[Item], found: list[Finding]) -> list[tuple[Home, list[Stored]]]:
+    def _by_model(
+        self, items: Iterable[Item], found: list[Finding]
+    ) -> list[tuple[ModelMapper, list[Stored]]]:
         """The items that can be read, by model; those that cannot are added to what was found."""
         groups: dict[str, list[Stored]] = {}
         for item in items:
             place = parse_partition_key(item[PK]["S"])
-            home = None if place is None else self.homes.get(place.prefix)
-            if place is None or home is None:
+            mapper = None if place is None else self.mappers.get(place.prefix)
+            if place is None or mapper is None:
                 self.foreign[None if place is None else place.prefix] += 1
                 continue
-            read = read_item(home, item)
+            read = read_item(mapper, item)
             if isinstance(read, Finding):
                 found.append(read)
             else:
                 groups.setdefault(place.prefix, []).append(read)
-        return [(self.homes[prefix], group) for prefix, group in groups.items()]
+        return [(self.mappers[prefix], group) for prefix, group in groups.items()]
 
     # --- guards that items lack -------------------------------------------------------------------
 
-    def _lacks(self, home: Home, read: Sequence[Stored]) -> dict[Key, list[_Lack]]:
+    def _lacks(self, mapper: ModelMapper, read: Sequence[Stored]) -> dict[Key, list[_Lack]]:
         """What the items lack in guards, by the items' keys; looked at twice, as all of it changes meanwhile."""
-        if not home.schema.constraints or (self.only is not None and "guard" not in self.only):
+        if not mapper.schema.constraints or (self.only is not None and "guard" not in self.only):
             return {}
-        guards = in_batches(home, (key for one in read for key in one.guards()), self.pool)
+        guards = in_batches(mapper, (key for one in read for key in one.guards()), self.pool)
         lacking = [(one, key) for one in read for key in one.guards() if not _names(guards.get(key), one)]
-        again = in_batches(home, (one.subject.identity.key for one, _ in lacking), self.pool)
+        again = in_batches(mapper, (one.subject.identity.key for one, _ in lacking), self.pool)
         found: dict[Key, list[_Lack]] = {}
         for one, key in lacking:
             item = again.get(one.subject.identity.key)
-            now = None if item is None else read_item(home, item)
+            now = None if item is None else read_item(mapper, item)
             if isinstance(now, Stored) and key in now.guards():
                 found.setdefault(one.subject.identity.key, []).append(self._lack(now, key, guards.get(key)))
         return found
@@ -120,15 +122,15 @@ class Examiner:
             return _Lack(key, f"{said}: the one there is for a model {model!r}", guard)
         place = parse_partition_key(key.pk)
         assert place is not None  # the key was made here
-        other = read_guard(self.homes, place, guard)
-        owner = None if other is None or other.owner is None else self._now(stored.home, other.owner.key)
+        other = read_guard(self.mappers, place, guard)
+        owner = None if other is None or other.owner is None else self._now(stored.mapper, other.owner.key)
         fault = None if other is None else other.fault(owner)
         if other is None or fault is None:
             return _Lack(key, f"has the {name} that {model} {named!r} has too", None, False)
         return _Lack(key, f"{said}: the one there {fault}", guard if other.owner is None else None)
 
-    def _now(self, home: Home, key: Key) -> Item | None:
-        return in_batches(home, [key], self.pool).get(key)
+    def _now(self, mapper: ModelMapper, key: Key) -> Item | None:
+        return in_batches(mapper, [key], self.pool).get(key)
 
     def _settled(self, case: _Case) -> list[Finding]:
         """What is wrong with an item, mended if that is asked."""
@@ -152,14 +154,14 @@ class Examiner:
         suspects = [guard for guard in read if guard.fault(_owner(owners, guard)) is not None]
         found: list[Finding] = []
         for guard in suspects:
-            now = self._now(guard.home, guard.key)
+            now = self._now(guard.mapper, guard.key)
             if now is not None and owner_of(now) == owner_of(guard.item):
                 found.append(self._released(guard, _owner(owners, guard)))
         return found
 
     def _guard(self, item: Item) -> Guard | None:
         place = parse_partition_key(item[PK]["S"])
-        guard = None if place is None else read_guard(self.homes, place, item)
+        guard = None if place is None else read_guard(self.mappers, place, item)
         if guard is None:
             self.foreign[
                 None if place is None else f"{place.prefix}, {place.constraint} of {place.attribute}"
@@ -168,15 +170,15 @@ class Examiner:
 
     def _owners(self, guards: Iterable[Guard]) -> dict[Key, Item]:
         found: dict[Key, Item] = {}
-        by_home: dict[str, list[Guard]] = {}
+        by_mapper: dict[str, list[Guard]] = {}
         for guard in guards:
-            by_home.setdefault(guard.home.schema.prefix, []).append(guard)
-        for group in by_home.values():
-            found.update(in_batches(group[0].home, (g.owner.key for g in group if g.owner), self.pool))
+            by_mapper.setdefault(guard.mapper.schema.prefix, []).append(guard)
+        for group in by_mapper.values():
+            found.update(in_batches(group[0].mapper, (g.owner.key for g in group if g.owner), self.pool))
         return found
 
     def _released(self, guard: Guard, owner: Item | None) -> Finding:
-        name = guard.home.schema.name
+        name = guard.mapper.schema.name
         finding = Finding(
             "guard",
             f"{name}: the guard {guard.key.pk!r} {guard.fault(owner)}; nobody can take its value.",
@@ -246,7 +248,7 @@ class _Case:
         stored = self.stored
         changes = readings(stored) if stored.bad else self.defaults
         if changes:
-            write_fields(stored.home, stored.subject, stored.known, changes)
+            write_fields(stored.mapper, stored.subject, stored.known, changes)
         if not stored.bad and self._of_keys():
             rewrite(stored, self.claims())
 
@@ -257,7 +259,7 @@ class _Case:
 
 def _names(guard: Item | None, stored: Stored) -> bool:
     """Whether a guard is an item's own."""
-    return guard is not None and owner_of(guard) == (stored.key, stored.home.schema.name)
+    return guard is not None and owner_of(guard) == (stored.key, stored.mapper.schema.name)
 
 
 def _owner(owners: Mapping[Key, Item], guard: Guard) -> Item | None:
@@ -267,13 +269,13 @@ def _owner(owners: Mapping[Key, Item], guard: Guard) -> Item | None:
 # --- the whole table --------------------------------------------------------------------------------
 
 
-def examine_table(database: Database, homes: Sequence[Home], *, fix: bool = False) -> Iterator[Step]:
+def examine_table(database: Database, mappers: Sequence[ModelMapper], *, fix: bool = False) -> Iterator[Step]:
     """Looks through everything in the table.
 
     Costs a scan of the table, and one read unit each for every guard and every unique value.
 
     Args:
-        homes: the repositories of the models.
+        mappers: the repositories of the models.
         fix: whether what can be mended is.
 
     Yields:
@@ -286,7 +288,7 @@ def examine_table(database: Database, homes: Sequence[Home], *, fix: bool = Fals
     """
     total = table_size(database).items or None
     done, known = 0, 0
-    examiner = Examiner({home.schema.prefix: home for home in homes}, database.pool, fix)
+    examiner = Examiner({mapper.schema.prefix: mapper for mapper in mappers}, database.pool, fix)
     for rows in scanned(database):
         found = _examined(examiner, rows)
         done += rows.seen

@@ -10,17 +10,17 @@ from dynamo_bao.maintenance.json_lines import line_of
 from dynamo_bao.maintenance.progress import Step
 from dynamo_bao.maintenance.progress_file import Journal, own_file, synced, work_on
 from dynamo_bao.maintenance.scanners import Way
-from dynamo_bao.session.state import Home
+from dynamo_bao.session.state import ModelMapper
 
 PART: Final = ".part"
 JOURNAL: Final = ".exporting"
 
 
-def export_to(home: Home, way: Way, write: Callable[[bytes], object]) -> Iterator[Step]:
+def export_to(mapper: ModelMapper, way: Way, write: Callable[[bytes], object]) -> Iterator[Step]:
     """Writes every item of a model as one line.
 
     Args:
-        home: the model's repository.
+        mapper: the model's repository.
         way: how to come to its items; see `way_through`.
         write: takes the lines of a page.
 
@@ -29,7 +29,7 @@ def export_to(home: Home, way: Way, write: Callable[[bytes], object]) -> Iterato
     """
     done, exported, total = 0, 0, way.total()
     for rows in way.pages():
-        write(b"".join(line_of(home.schema, item) for item in rows.items))
+        write(b"".join(line_of(mapper.schema, item) for item in rows.items))
         done, exported = done + rows.seen, exported + len(rows.items)
         yield Step(done, total, exported)
 
@@ -40,7 +40,13 @@ def way_of_interrupted(target: Path) -> str | None:
 
 
 def export_items(
-    home: Home, tenant: str | None, way: Way, target: Path, *, resume: bool = False, restart: bool = False
+    mapper: ModelMapper,
+    tenant: str | None,
+    way: Way,
+    target: Path,
+    *,
+    resume: bool = False,
+    restart: bool = False,
 ) -> Iterator[Step]:
     """Writes every item of a model into a file, which appears when it is whole; an old one is replaced then.
 
@@ -48,7 +54,7 @@ def export_items(
     grow with the number of items.
 
     Args:
-        home: the model's repository.
+        mapper: the model's repository.
         tenant: whose items they are, for the progress file.
         way: how to come to its items; see `way_through`.
         target: the file.
@@ -66,13 +72,13 @@ def export_items(
         >>> for step in export_items(repository, None, way_through(repository, None), Path("posts.jsonl")):
         ...     print(step.done, "of", step.total)
     """
-    about = work_on(home.database, "export", home.schema.name, tenant)
+    about = work_on(mapper.database, "export", mapper.schema.name, tenant)
     journal = Journal(target.with_name(target.name + JOURNAL), {**about, "way": way.about})
-    return _exported(home, way, target, journal, journal.begin(resume=resume, restart=restart))
+    return _exported(mapper, way, target, journal, journal.begin(resume=resume, restart=restart))
 
 
 def _exported(
-    home: Home, way: Way, target: Path, journal: Journal, state: dict[str, Any] | None
+    mapper: ModelMapper, way: Way, target: Path, journal: Journal, state: dict[str, Any] | None
 ) -> Iterator[Step]:
     part = target.with_name(target.name + PART)
     if state is None or part.is_symlink() or not part.exists() or part.stat().st_size < state["bytes"]:
@@ -81,7 +87,7 @@ def _exported(
         file.truncate(state["bytes"])  # lines of a page that was not noted are written again
         file.seek(state["bytes"])
         for rows in way.pages(state["position"]) if not state["ended"] else ():
-            file.writelines(line_of(home.schema, item) for item in rows.items)
+            file.writelines(line_of(mapper.schema, item) for item in rows.items)
             synced(file)
             state |= {"bytes": file.tell(), "position": rows.position, "ended": rows.position is None}
             state |= {"done": state["done"] + rows.seen, "count": state["count"] + len(rows.items)}

@@ -34,7 +34,7 @@ from dynamo_bao.maintenance.line_reader import Line, Text, read_line, texts_of
 from dynamo_bao.maintenance.progress import Finding, Step
 from dynamo_bao.maintenance.progress_file import Journal, work_on
 from dynamo_bao.mapping.snapshots import StoredItem
-from dynamo_bao.session.state import Home
+from dynamo_bao.session.state import ModelMapper
 from dynamo_bao.writes.actions import WritePlan
 from dynamo_bao.writes.change_factory import sender
 from dynamo_bao.writes.executor import Write
@@ -50,7 +50,7 @@ _ROUNDS: Final = 5
 # --- checking ---------------------------------------------------------------------------------------
 
 
-def check_lines(home: Home, tenant: str | None, source: Path) -> Iterator[Step]:
+def check_lines(mapper: ModelMapper, tenant: str | None, source: Path) -> Iterator[Step]:
     """Checks every line of a file as `import_items` will read it, without looking at what is stored.
 
     Yields:
@@ -67,10 +67,10 @@ def check_lines(home: Home, tenant: str | None, source: Path) -> Iterator[Step]:
         for text in texts_of(file):
             try:
                 if not text.is_blank:
-                    read_line(home.schema, tenant, text)
+                    read_line(mapper.schema, tenant, text)
                     good += 1
             except ValidationError as error:
-                found.append(_refusal(home, text, error))
+                found.append(_refusal(mapper, text, error))
             done = text.number
             if done % _CHECKED == 0:
                 yield Step(done, None, good, tuple(found))
@@ -78,16 +78,16 @@ def check_lines(home: Home, tenant: str | None, source: Path) -> Iterator[Step]:
     yield Step(done, done, good, tuple(found))
 
 
-def _refusal(home: Home, text: Text, error: BaoError, key: str | None = None) -> Finding:
+def _refusal(mapper: ModelMapper, text: Text, error: BaoError, key: str | None = None) -> Finding:
     told = f"line {text.number}: {error}"
-    return Finding("line", told, "", home.schema.name, key, line=text.number)
+    return Finding("line", told, "", mapper.schema.name, key, line=text.number)
 
 
 # --- writing ----------------------------------------------------------------------------------------
 
 
 def import_items(
-    home: Home,
+    mapper: ModelMapper,
     tenant: str | None,
     source: Path,
     *,
@@ -104,7 +104,7 @@ def import_items(
     of, and does not keep the others from being stored.
 
     Args:
-        home: the model's repository.
+        mapper: the model's repository.
         tenant: whose items they become.
         source: the file.
         overwrite: whether items that exist are replaced.
@@ -121,10 +121,10 @@ def import_items(
             the one that was being imported.
         ValidationError: for a line that is wrong after all.
     """
-    work = work_on(home.database, "import", home.schema.name, tenant)
+    work = work_on(mapper.database, "import", mapper.schema.name, tenant)
     kept = Journal(journal or journal_for(source, work), {**work, "overwrite": overwrite})
     state = kept.begin(resume=resume, restart=restart)
-    return _Import(home, tenant, source, overwrite, kept, total).steps(state or {})
+    return _Import(mapper, tenant, source, overwrite, kept, total).steps(state or {})
 
 
 def journal_for(source: Path, work: Mapping[str, Any]) -> Path:
@@ -145,7 +145,7 @@ def _text_of(line: Line | Text) -> Text:
 class _Import:
     """An import on its way: everything up to `offset` is done."""
 
-    home: Home
+    mapper: ModelMapper
     tenant: str | None
     source: Path
     overwrite: bool
@@ -235,7 +235,7 @@ class _Import:
 
     def _read(self, text: Text) -> Line:
         try:
-            return read_line(self.home.schema, self.tenant, text, self._flight.get(text.number, "{}"))
+            return read_line(self.mapper.schema, self.tenant, text, self._flight.get(text.number, "{}"))
         except ValidationError as error:
             raise ValidationError(
                 f"line {text.number}: {error}", error.field, error.value, error.errors
@@ -243,7 +243,7 @@ class _Import:
 
     def _plan(self, line: Line, known: StoredItem | None) -> WritePlan:
         """How a line is stored: as a new item, or in the place of one that was read."""
-        subject = Subject(self.home.schema, self.tenant, line.identity)
+        subject = Subject(self.mapper.schema, self.tenant, line.identity)
         made = plan_create(subject, line.values, EMPTY)
         put = evolve(made.main_action, item=line.item)
         made = evolve(made, actions=(*made.actions[: made.main], put, *made.actions[made.main + 1 :]))
@@ -262,25 +262,25 @@ class _Import:
 
     def _write(self, lines: Sequence[Line]) -> tuple[Finding, ...]:
         """Stores lines; returns those that were refused."""
-        plain = self.overwrite and not self.home.schema.constraints
+        plain = self.overwrite and not self.mapper.schema.constraints
         size = MAX_BATCH_WRITE_ITEMS if plain else 1
         parts = [lines[start : start + size] for start in range(0, len(lines), size)]
         send = self._put_blindly if plain else self._write_one
         calls: list[Callable[[], Finding | None]] = [partial(send, part) for part in parts]
         # Values that items hand to one another need the order of the lines.
-        at_once = 1 if self.overwrite and not plain else self.home.database.max_concurrency
-        found = self.home.database.pool.run(calls, at_once) if calls else []
+        at_once = 1 if self.overwrite and not plain else self.mapper.database.max_concurrency
+        found = self.mapper.database.pool.run(calls, at_once) if calls else []
         return tuple(one for one in found if one is not None)
 
     def _put_blindly(self, lines: Sequence[Line]) -> None:
-        database = self.home.database
+        database = self.mapper.database
         puts = {database.table_name: {line.identity.key: line.item for line in lines}}
         written = write_batch(database.transport, puts, database.deadline_from_now())
         self._touched |= written.error is None or bool(written.replies) or may_have_succeeded(written.error)
         if written.error is not None:
             raise written.error
         if written.unprocessed:
-            name = self.home.schema.name
+            name = self.mapper.schema.name
             raise BatchIncompleteError(
                 f"{name}: DynamoDB left {len(written.unprocessed)} items unprocessed, also when they were sent again.",
                 [(name, key.pk) for _, key in written.unprocessed],
@@ -297,10 +297,10 @@ class _Import:
                     continue
             raise ConditionalError(f"{line.identity.primary_id!r} is being written and deleted by others.")
         except (ConditionalError, DataFormatError) as error:
-            return _refusal(self.home, line.text, error, line.identity.primary_id)
+            return _refusal(self.mapper, line.text, error, line.identity.primary_id)
 
     def _store(self, line: Line) -> None:
-        database, subject = self.home.database, Subject(self.home.schema, self.tenant, line.identity)
+        database, subject = self.mapper.database, Subject(self.mapper.schema, self.tenant, line.identity)
         operation = "save" if self.overwrite else "create"
         write = Write(
             database, subject, operation, partial(self._plan, line), sender(None, database, subject)

@@ -19,7 +19,7 @@ from dynamo_bao.mapping.identity import Identity
 from dynamo_bao.mapping.key_schema import UniqueConstraintSchema
 from dynamo_bao.mapping.schema import Schema
 from dynamo_bao.mapping.snapshots import StoredItem
-from dynamo_bao.session.state import Home
+from dynamo_bao.session.state import ModelMapper
 from dynamo_bao.writes.actions import NOT_STORED, STORED, Action
 from dynamo_bao.writes.plans import Subject
 
@@ -31,14 +31,14 @@ class Stored:
     """A stored item that its model can read.
 
     Attributes:
-        home: its model's repository.
+        mapper: its model's repository.
         subject: which item it is.
         known: what is stored.
         wrong: the index keys, iteration keys and search text that are not what they should be, by name.
         bad: by field name what is stored of fields that cannot read it.
     """
 
-    home: Home
+    mapper: ModelMapper
     subject: Subject
     known: StoredItem = field(repr=False)
     wrong: frozenset[str]
@@ -52,7 +52,7 @@ class Stored:
     def guards(self) -> dict[Key, UniqueConstraintSchema]:
         """The keys of the guards it should have, with their constraints."""
         found = {}
-        for constraint in self.home.schema.constraints.values():
+        for constraint in self.mapper.schema.constraints.values():
             value = self.known.item.get(str(constraint.field.attribute))
             key = constraint.guard_of(self.subject.tenant, value)
             if key is not None:
@@ -61,7 +61,7 @@ class Stored:
 
     def finding(self, check: str, text: str, **more: Any) -> Finding:
         """A finding about it."""
-        name = self.home.schema.name
+        name = self.mapper.schema.name
         mend = more.pop("mend", REINDEX.format(model=name))
         text = f"{name} {self.key!r}{_of(self.subject.tenant)} {text}"
         return Finding(check, text, mend, name, self.key, self.subject.tenant, **more)
@@ -76,9 +76,9 @@ def key_of(item: Item) -> Key:
     return Key(item[PK]["S"], item[SK]["S"])
 
 
-def read_item(home: Home, item: Item) -> Stored | Finding:
+def read_item(mapper: ModelMapper, item: Item) -> Stored | Finding:
     """A stored item as its model reads it; what is wrong where it cannot."""
-    schema, key = home.schema, key_of(item)
+    schema, key = mapper.schema, key_of(item)
     place = parse_partition_key(key.pk)
     tenant = place.tenant if place is not None else None
     unreadable = Finding("item", "", "Correct or delete the item.", schema.name, f"{key.pk} {key.sk}", tenant)
@@ -89,7 +89,7 @@ def read_item(home: Home, item: Item) -> Stored | Finding:
         expected = schema.derived(tenant, identity.primary_id, known.values, item)
         names = schema.fields.keys() - known.values.keys()
         bad = {name: item[str(schema.fields[name].attribute)] for name in schema.fields if name in names}
-        stored = Stored(home, Subject(schema, tenant, identity), known, _differing(expected, item), bad)
+        stored = Stored(mapper, Subject(schema, tenant, identity), known, _differing(expected, item), bad)
     except BaoError as error:
         return evolve(unreadable, text=f"{schema.name} {key.pk!r} cannot be read: {error}")
     if said not in (None, key):
@@ -147,12 +147,12 @@ _WHAT = {"index": "index keys", "iteration": "iteration keys", "search": "a sear
 
 
 def _why(names: Iterable[str], stored: Stored) -> str:
-    item, wanted = stored.known.item, stored.home.schema.derived_names
+    item, wanted = stored.known.item, stored.mapper.schema.derived_names
     if not any(name in item for name in names):
         return "are missing" if SEARCH_TEXT not in names else "is missing"
     if not wanted.intersection(names):
         return "its model has no more"
-    if SEARCH_TEXT in names and stored.home.schema.is_text_of_before(item):
+    if SEARCH_TEXT in names and stored.mapper.schema.is_text_of_before(item):
         return "was written before normalise=; bao rebuild-search-text writes it anew"
     return "its fields do not say"
 
@@ -182,14 +182,14 @@ class Guard:
     """A guard of a unique value, as it was read.
 
     Attributes:
-        home: the repository of the model whose value it guards.
+        mapper: the repository of the model whose value it guards.
         constraint: of which constraint.
         tenant: whose.
         item: what is stored.
         owner: which item it names; None where it names none that there can be.
     """
 
-    home: Home
+    mapper: ModelMapper
     constraint: UniqueConstraintSchema
     tenant: str | None
     item: Item = field(repr=False)
@@ -230,21 +230,21 @@ class Guard:
         )
 
 
-def read_guard(homes: Mapping[str, Home], place: ParsedPartitionKey, item: Item) -> Guard | None:
+def read_guard(mappers: Mapping[str, ModelMapper], place: ParsedPartitionKey, item: Item) -> Guard | None:
     """A stored guard as its model reads it; None where no model here has the constraint."""
-    home = homes.get(place.prefix)
+    mapper = mappers.get(place.prefix)
     found = [
         one
-        for one in (home.schema.constraints.values() if home is not None else ())
+        for one in (mapper.schema.constraints.values() if mapper is not None else ())
         if one.id == place.constraint and str(one.field.attribute) == place.attribute
     ]
-    if home is None or not found:
+    if mapper is None or not found:
         return None
     named, _ = owner_of(item)
     try:
-        owner = None if named is None else home.schema.identify(place.tenant, named)
+        owner = None if named is None else mapper.schema.identify(place.tenant, named)
     except ValidationError:
         owner = None
     except ConfigurationError:  # JavaScript's, of a model whose items have no tenant in their keys
         return None
-    return Guard(home, found[0], place.tenant, item, owner)
+    return Guard(mapper, found[0], place.tenant, item, owner)

@@ -11,13 +11,13 @@ from dynamo_bao.maintenance.check import Examiner
 from dynamo_bao.maintenance.progress import Finding, Step
 from dynamo_bao.maintenance.progress_file import Journal, work_on
 from dynamo_bao.maintenance.scanners import Iterating, Way, way_through
-from dynamo_bao.session.state import Home
+from dynamo_bao.session.state import ModelMapper
 
 SEARCH: Final = frozenset({"search"})
 
 
 def reindex_items(
-    home: Home,
+    mapper: ModelMapper,
     tenant: str | None,
     *,
     dry_run: bool = False,
@@ -33,7 +33,7 @@ def reindex_items(
     undone: the keys are made anew from what it left.
 
     Args:
-        home: the model's repository.
+        mapper: the model's repository.
         tenant: whose items; `dynamo_bao.maintenance.scanners.ANY_TENANT` for all.
         dry_run: whether they are only counted.
         resume: whether to go on where an interrupted run stopped.
@@ -47,14 +47,14 @@ def reindex_items(
     Raises:
         ConfigurationError: where a run was interrupted and neither `resume` nor `restart` is asked.
     """
-    way = way_through(home, tenant, stored=True)
-    kept = _journal(home, tenant, "reindex", journal)
+    way = way_through(mapper, tenant, stored=True)
+    kept = _journal(mapper, tenant, "reindex", journal)
     state = kept.begin(resume=resume, restart=restart)
-    return _written(home, way, kept, state, None, dry_run, fill_defaults)
+    return _written(mapper, way, kept, state, None, dry_run, fill_defaults)
 
 
 def rebuild_search_texts(
-    home: Home,
+    mapper: ModelMapper,
     tenant: str | None,
     *,
     dry_run: bool = False,
@@ -67,7 +67,7 @@ def rebuild_search_texts(
     Raises:
         ConfigurationError: for a model that is not searchable, or not iterable.
     """
-    schema = home.schema
+    schema = mapper.schema
     if schema.search is None:
         raise ConfigurationError(
             f"Model {schema.name} is not searchable; name its fields with searchable=[…].", model=schema.name
@@ -77,19 +77,19 @@ def rebuild_search_texts(
             f"Model {schema.name} is not iterable, as searching it needs; define it with iterable=True.",
             model=schema.name,
         )
-    kept = _journal(home, tenant, "rebuild-search-text", journal)
+    kept = _journal(mapper, tenant, "rebuild-search-text", journal)
     state = kept.begin(resume=resume, restart=restart)
-    return _written(home, Iterating(home, tenant), kept, state, SEARCH, dry_run)
+    return _written(mapper, Iterating(mapper, tenant), kept, state, SEARCH, dry_run)
 
 
-def _journal(home: Home, tenant: str | None, what: str, path: Path | None) -> Journal:
-    name = home.schema.name
-    default = Path(f".bao-{what}-{home.database.table_name}-{name}.progress")
-    return Journal(path or default, work_on(home.database, what, name, tenant))
+def _journal(mapper: ModelMapper, tenant: str | None, what: str, path: Path | None) -> Journal:
+    name = mapper.schema.name
+    default = Path(f".bao-{what}-{mapper.database.table_name}-{name}.progress")
+    return Journal(path or default, work_on(mapper.database, what, name, tenant))
 
 
 def _written(
-    home: Home,
+    mapper: ModelMapper,
     way: Way,
     journal: Journal,
     state: dict[str, Any] | None,
@@ -99,8 +99,8 @@ def _written(
 ) -> Iterator[Step]:
     state = state or {"position": None, "done": 0, "count": 0, "total": way.total(), "ended": False}
     examiner = Examiner(
-        {home.schema.prefix: home},
-        home.database.pool,
+        {mapper.schema.prefix: mapper},
+        mapper.database.pool,
         not dry_run,
         only,
         attributes=False,

@@ -40,7 +40,7 @@ def rewrite(stored: Stored, claims: Mapping[Key, Item | None]) -> None:
         ConditionalError: where a unique value is rightfully another item's.
         ChangedMeanwhile: where the item is gone, or such a guard has changed.
     """
-    database, subject = stored.home.database, stored.subject
+    database, subject = stored.mapper.database, stored.subject
     plan_from = partial(_plan, stored, claims)
     write = Write(database, subject, "reindex", plan_from, sender(None, database, subject))
     try:
@@ -71,12 +71,12 @@ def release(guard: Guard, owner: Item | None) -> None:
     Raises:
         ChangedMeanwhile: where the guard or its owner is not any more as it was read.
     """
-    database, proof = guard.home.database, guard.proof(owner)
+    database, proof = guard.mapper.database, guard.proof(owner)
     delete = Action("Delete", guard.key, as_seen(guard.item))
     plan = WritePlan((delete,) if proof is None else (delete, proof))
     token = str(uuid.uuid4())
-    operation, parameters = request_for(plan, database.table_name, guard.home.schema, token)
-    about = [f"{guard.home.schema.name} guard {guard.key.pk!r}"]
+    operation, parameters = request_for(plan, database.table_name, guard.mapper.schema, token)
+    about = [f"{guard.mapper.schema.name} guard {guard.key.pk!r}"]
     try:
         send(None, database, Request(operation, parameters, True), "write", about)
     except (ConditionFailed, TransactionCancelled) as error:
@@ -85,7 +85,7 @@ def release(guard: Guard, owner: Item | None) -> None:
 
 
 def _is_gone(guard: Guard) -> bool:
-    database = guard.home.database
+    database = guard.mapper.database
     parameters = {
         "TableName": database.table_name,
         "Key": guard.key.as_item(),

@@ -25,7 +25,7 @@ from dynamo_bao.reads.bucket_reader import Page, Walk
 from dynamo_bao.reads.get_item import get_items
 from dynamo_bao.reads.iteration import buckets_of
 from dynamo_bao.session.requests import send
-from dynamo_bao.session.state import Home
+from dynamo_bao.session.state import ModelMapper
 
 PAGE: Final = 500
 """Rows of one page of a query or scan, unless its megabyte is full before."""
@@ -119,25 +119,25 @@ class Way(Protocol):
         ...
 
 
-def way_through(home: Home, tenant: str | None, *, stored: bool = False) -> Way:
+def way_through(mapper: ModelMapper, tenant: str | None, *, stored: bool = False) -> Way:
     """The cheapest way through all items of a model.
 
     Args:
         tenant: whose items; `ANY_TENANT` for all.
         stored: whether items must be found whose index and iteration keys are missing or wrong.
     """
-    schema = home.schema
+    schema = mapper.schema
     if tenant == ANY_TENANT:
-        return Scan(home, tenant)
+        return Scan(mapper, tenant)
     if schema.primary.partition.field is None:
-        return Partition(home, tenant)
+        return Partition(mapper, tenant)
     if not stored:
         if schema.iterable:
-            return Iterating(home, tenant)
+            return Iterating(mapper, tenant)
         index = next((one for one in schema.indexes.values() if _holds_all(schema, one)), None)
         if index is not None:
-            return Partition(home, tenant, index)
-    return Scan(home, tenant)
+            return Partition(mapper, tenant, index)
+    return Scan(mapper, tenant)
 
 
 @frozen
@@ -154,7 +154,7 @@ class Choice:
 
 
 def cheapest_way(
-    home: Repository[Any],
+    mapper: Repository[Any],
     tenant: str | None,
     *,
     stored: bool = False,
@@ -169,26 +169,26 @@ def cheapest_way(
         counting: whether the items are only counted, so that they need not be read.
         earlier: what an interrupted run of the same work went through, its way's `about`: it goes on that way.
     """
-    way, scan = way_through(home, tenant, stored=stored), Scan(home, tenant)
+    way, scan = way_through(mapper, tenant, stored=stored), Scan(mapper, tenant)
     if not isinstance(way, Iterating):
         return Choice(way)
     if earlier is not None:
         return Choice(scan if earlier == scan.about else way)
-    costs = _Costs.of(home.database)
+    costs = _Costs.of(mapper.database)
     if costs is None or costs.iterating(costs.entries, counting) < WORTH_CHOOSING:
         return Choice(way)
     number, scanning = costs.entries, costs.size.scan_units
-    if costs.iterating(number, counting) > scanning and not _is_alone(home, tenant):
+    if costs.iterating(number, counting) > scanning and not _is_alone(mapper, tenant):
         number = way.total()
     iterating = costs.iterating(number, counting)
     told = f"its iteration index costs about {iterating:,.0f} read units, a scan of the table {scanning:,}"
     return Choice(way if iterating <= scanning else scan, told)
 
 
-def _is_alone(home: Repository[Any], tenant: str | None) -> bool:
+def _is_alone(mapper: Repository[Any], tenant: str | None) -> bool:
     """Whether every entry of the iteration index is one of this model's, as far as is known."""
-    others = [model for model in home.family.model_classes().values() if schema_of(model).iterable]
-    return tenant is None and others == [home.model]
+    others = [model for model in mapper.family.model_classes().values() if schema_of(model).iterable]
+    return tenant is None and others == [mapper.model]
 
 
 @frozen
@@ -239,7 +239,7 @@ def _holds_all(schema: Schema, index: IndexSchema) -> bool:
 class Iterating:
     """By the iteration index: several buckets at once, their items in batches."""
 
-    home: Home
+    mapper: ModelMapper
     tenant: str | None
     scans: bool = False
 
@@ -251,25 +251,25 @@ class Iterating:
         return sum(rows.count for rows in self.pages(counting=True))
 
     def pages(self, position: Any = None, *, counting: bool = False) -> Iterator[Rows]:
-        home = self.home
+        mapper = self.mapper
         parameters: dict[str, Any] = {"Select": "COUNT"} if counting else {"Limit": INDEX_PAGE}
-        buckets, at_once = buckets_of(home, "iterate", None), home.database.max_concurrency
-        walk = Walk.of(home, None, self.tenant, buckets, at_once, parameters)
+        buckets, at_once = buckets_of(mapper, "iterate", None), mapper.database.max_concurrency
+        walk = Walk.of(mapper, None, self.tenant, buckets, at_once, parameters)
         if position is not None:
             walk.go_to(position)
         while not walk.done:
             pages = walk.read()
-            loads = [partial(_load, home, page) for page in pages] if not counting else []
-            loaded = home.database.pool.run(loads, at_once) if loads else [()] * len(pages)
+            loads = [partial(_load, mapper, page) for page in pages] if not counting else []
+            loaded = mapper.database.pool.run(loads, at_once) if loads else [()] * len(pages)
             for page, items in zip(pages, loaded, strict=True):
                 walk.handed_out(page.bucket, page.end)
                 yield Rows(items, page.count, page.count, None if walk.done else walk.position())
 
 
-def _load(home: Home, page: Page) -> Sequence[Item]:
+def _load(mapper: ModelMapper, page: Page) -> Sequence[Item]:
     """The items of one page of the index, in its order; those that are gone are left out."""
     keys = [Key(row[PK]["S"], row[SK]["S"]) for row in page.rows]
-    found = get_items(home, keys, None)
+    found = get_items(mapper, keys, None)
     return [found[key] for key in keys if key in found]
 
 
@@ -277,7 +277,7 @@ def _load(home: Home, page: Page) -> Sequence[Item]:
 class Partition:
     """By the one partition that holds all items of the model: of the table, or of an index."""
 
-    home: Home
+    mapper: ModelMapper
     tenant: str | None
     index: IndexSchema | None = None
     scans: bool = False
@@ -290,7 +290,7 @@ class Partition:
         return None
 
     def pages(self, position: Any = None, *, counting: bool = False) -> Iterator[Rows]:
-        schema, index = self.home.schema, self.index
+        schema, index = self.mapper.schema, self.index
         if index is None:
             name, text = PK, schema.partition_key(self.tenant, "")
         else:
@@ -302,7 +302,7 @@ class Partition:
         }
         if index is not None:
             parameters["IndexName"] = index.id
-        return pages_of(self.home.database, QUERY, parameters, position, counting=counting)
+        return pages_of(self.mapper.database, QUERY, parameters, position, counting=counting)
 
 
 @frozen
@@ -313,7 +313,7 @@ class Scan:
         tenant: whose items; `ANY_TENANT` for all.
     """
 
-    home: Home
+    mapper: ModelMapper
     tenant: str | None
     scans: bool = True
 
@@ -322,17 +322,17 @@ class Scan:
         return "by a scan of the whole table"
 
     def total(self) -> int | None:
-        return table_size(self.home.database).items or None
+        return table_size(self.mapper.database).items or None
 
     def pages(self, position: Any = None, *, counting: bool = False) -> Iterator[Rows]:
-        database, prefix = self.home.database, self.home.schema.prefix
+        database, prefix = self.mapper.database, self.mapper.schema.prefix
         if self.tenant == ANY_TENANT:
             for rows in scanned(database, position):
                 own = [item for item in rows.items if _is_of(item, prefix)]
                 yield Rows(own, len(own), rows.seen, rows.position)
             return
         lead = f"{tenant_mark(self.tenant)}{prefix}"
-        alone = self.home.schema.primary.partition.field is None
+        alone = self.mapper.schema.primary.partition.field is None
         parameters = {
             "FilterExpression": "#pk = :lead" if alone else "begins_with(#pk, :lead)",
             "ExpressionAttributeNames": {"#pk": PK},
@@ -368,13 +368,13 @@ def pages_of(
             return
 
 
-def in_batches(home: Home, keys: Iterable[Key], pool: ThreadPool) -> dict[Key, Item]:
+def in_batches(mapper: ModelMapper, keys: Iterable[Key], pool: ThreadPool) -> dict[Key, Item]:
     """Many stored items by key, read consistently, several batches at once; those not stored are left out."""
     wanted = list(dict.fromkeys(keys))
     size = MAX_BATCH_GET_KEYS
     parts = [wanted[start : start + size] for start in range(0, len(wanted), size)]
-    calls = [partial(get_items, home, part, None, consistent=True) for part in parts]
+    calls = [partial(get_items, mapper, part, None, consistent=True) for part in parts]
     found: dict[Key, Item] = {}
-    for part in pool.run(calls, home.database.max_concurrency) if calls else ():
+    for part in pool.run(calls, mapper.database.max_concurrency) if calls else ():
         found.update(part)
     return found

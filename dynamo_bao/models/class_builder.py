@@ -24,7 +24,7 @@ from dynamo_bao.mapping.schema import Schema
 from dynamo_bao.models.registry import register, repository_of
 from dynamo_bao.models.relationships import Related, get_or_load_related, relation_name
 from dynamo_bao.reads.query import QueryOptions
-from dynamo_bao.session.lazy import hidden_class
+from dynamo_bao.session.lazy import make_lazy_class
 
 Checks = Mapping[str, Callable[[Any], bool]]
 """By field name whether a value that is assigned is held as it is."""
@@ -53,7 +53,7 @@ def make_model(
         if option not in _OPTION_NAMES:
             hint = suggestion(option, _OPTION_NAMES)
             raise ConfigurationError(f"{cls.__name__}: no class option {option!r}.{hint}", model=cls.__name__)
-    cls.__bao_given__ = options
+    cls.__bao_class_arguments__ = options
     cls.__bao_options__ = ModelOptions(**_inherited_options(cls))
     cls.__bao_options__.check(cls.__name__)
     cls.__bao_name__ = cls.__bao_options__.name or cls.__name__
@@ -82,8 +82,8 @@ def _inherited_options(cls: type[Any]) -> dict[str, Any]:
     """The options given to a class and its bases; prefix and name are each class's own."""
     options: dict[str, Any] = {}
     for base in reversed(cls.__mro__):
-        options.update(base.__dict__.get("__bao_given__", {}))
-    own = cls.__dict__["__bao_given__"]
+        options.update(base.__dict__.get("__bao_class_arguments__", {}))
+    own = cls.__dict__["__bao_class_arguments__"]
     return {**options, "prefix": own.get("prefix"), "name": own.get("name")}
 
 
@@ -137,7 +137,7 @@ def _compile(model: Any) -> Schema:
         )
     schema = compile_schema(model, model.__bao_options__, model.__bao_declared__)
     model.__bao_schema__ = schema
-    model.__bao_hidden__ = hidden_class(model, schema.lazy_names)
+    model.__bao_lazy_class__ = make_lazy_class(model, schema.lazy_names)
     model.fields = FieldPaths(schema)
     for name, value in _given_names(schema).items():
         if not hasattr(model, name):

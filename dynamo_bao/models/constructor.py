@@ -19,7 +19,7 @@ from dynamo_bao.mapping.codec import IMMUTABLE, STATE
 from dynamo_bao.mapping.compiler import NAMES, compiled, normalized_expr_of
 from dynamo_bao.mapping.schema import Schema
 from dynamo_bao.models.class_builder import schema_of
-from dynamo_bao.session.state import Status, give_values, new_state
+from dynamo_bao.session.state import Status, new_state, set_instance_dict
 from dynamo_bao.session.tenancy import current_tenant
 
 Constructor = Callable[..., None]
@@ -50,7 +50,7 @@ def _compile(model: type[Any], schema: Schema) -> Constructor:
         "_new_state": new_state,
         "_TRANSIENT": Status.TRANSIENT,
         "_tenant": current_tenant,
-        "_give_values": give_values,
+        "_give_values": set_instance_dict,
         "_converted": converted,
     }
     given = [f"v{number}" for number in range(len(fields))]
@@ -113,7 +113,9 @@ def _first_lines(field: Field, number: int, schema: Schema, names: dict[str, Any
     names[f"initial{number}"] = field.default_value
     lines = [f"        v{number} = initial{number}()", f"        if v{number} is _NOTHING: {unusual}"]
     if field.name in schema.key_names and getattr(field, "auto_assign", False):
-        lines += [f"        state.generated = {{**(state.generated or {{}}), {field.name!r}: v{number}}}"]
+        lines += [
+            f"        state.generated_keys = {{**(state.generated_keys or {{}}), {field.name!r}: v{number}}}"
+        ]
     return [f"    if v{number} is _NOTHING:", *lines]
 
 

@@ -82,5 +82,5 @@ class Delete:
 
 def repository_for(instance: T) -> Repository[T]:
     """The repository an instance belongs to; a new one's is its class's."""
-    home: Any = state_of(instance).home
-    return home if home is not None else repository_of(type(instance))
+    mapper: Any = state_of(instance).mapper
+    return mapper if mapper is not None else repository_of(type(instance))

@@ -36,7 +36,7 @@ from dynamo_bao.reads.query_result import QueryResult
 from dynamo_bao.reads.search import SearchAllOptions, SearchOptions, SearchResult
 from dynamo_bao.reads.search_terms import tokenize_search_query
 from dynamo_bao.session.context import is_inside_batch_context
-from dynamo_bao.session.hydration import new_loaded
+from dynamo_bao.session.hydration import loaded_instance
 from dynamo_bao.session.lazy import require_readable
 from dynamo_bao.session.peers import forget_related
 from dynamo_bao.session.scope import require_own_tenant
@@ -45,11 +45,11 @@ from dynamo_bao.session.state import (
     PeerGroup,
     Status,
     changed_names,
-    give_values,
+    instance_dict,
     is_new_set,
     new_state,
+    set_instance_dict,
     state_of,
-    values_in,
 )
 from dynamo_bao.writes.change_factory import ConditionLike
 from dynamo_bao.writes.hooks import register_plugin
@@ -114,7 +114,7 @@ class Model(Instance):
     __bao_declared__: ClassVar[dict[str, FieldDeclaration]] = {}
     __bao_options__: ClassVar[ModelOptions] = ModelOptions()
     __bao_schema__: ClassVar[Schema | None] = None
-    __bao_hidden__: ClassVar[type[Any]]
+    __bao_lazy_class__: ClassVar[type[Any]]
     __bao_model__: ClassVar[type[Any]]
     __bao_name__: ClassVar[str] = "Model"
     __bao_plugins__: ClassVar[tuple[Any, ...]] = ()
@@ -126,9 +126,9 @@ class Model(Instance):
     create = Create()
     delete = Delete()
 
-    def __init_subclass__(cls, *, hidden: bool = False, **options: Any) -> None:
+    def __init_subclass__(cls, *, is_lazy_class: bool = False, **options: Any) -> None:
         super().__init_subclass__()
-        if not hidden:
+        if not is_lazy_class:
             make_model(cls, Model, HIDING, options, sys._getframe(1))
 
     def __init__(self, /, **values: Any) -> None:
@@ -296,7 +296,7 @@ class Model(Instance):
         return repository_of(cls).make_primary_id(partition, sort)
 
     @classmethod
-    def __bao_home__(cls) -> Any:
+    def __bao_repository__(cls) -> Any:
         """Where new instances belong, for the session."""
         return repository_of(cls)
 
@@ -396,7 +396,7 @@ class Model(Instance):
                 return moment is not None and moment <= utc_now()
         return False
 
-    def __bao_reference__(self, used_as: str) -> str:
+    def __bao_key_for_relation__(self, used_as: str) -> str:
         """The primary id, where the instance stands for it; refused under another tenant than its own."""
         require_own_tenant(self, used_as)
         return self.primary_id
@@ -418,7 +418,7 @@ class Model(Instance):
         if holds is None or not holds(value):
             assign(self, name, value, Model)
             return
-        values = values_in(self)
+        values = instance_dict(self)
         state = values.get(STATE)
         if state is not None and state.session is not None:
             state.session.hold(self)
@@ -544,12 +544,12 @@ def rebuild(
     """
     if not stored:
         instance = object.__new__(model)
-        give_values(instance, {STATE: new_state(None, Status.TRANSIENT, tenant, None, None, None)})
+        set_instance_dict(instance, {STATE: new_state(None, Status.TRANSIENT, tenant, None, None, None)})
         instance.__dict__.update(copy.deepcopy(values))
         return instance
     repository = repository_of(model)
     schema = repository.schema
-    instance = new_loaded(repository, schema.identity(tenant, values), tenant, item)
+    instance = loaded_instance(repository, schema.identity(tenant, values), tenant, item)
     instance.__dict__.update(copy.deepcopy(values))
     state = state_of(instance)
     state.handed = handed

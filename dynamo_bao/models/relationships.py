@@ -16,7 +16,7 @@ from dynamo_bao.reads.query_result import QueryResult
 from dynamo_bao.session.peers import remember_related, remembered_related
 from dynamo_bao.session.scope import enter, enter_through
 from dynamo_bao.session.session import Session
-from dynamo_bao.session.state import Origin, Status, state_of
+from dynamo_bao.session.state import RelationOrigin, Status, state_of
 
 R = TypeVar("R")
 
@@ -54,7 +54,7 @@ def related(instance: Any, field: str) -> Any:
         return None
     remembered = remembered_related(instance, field)
     state = state_of(instance)
-    if state.home is None:
+    if state.mapper is None:
         session, _ = enter(repository.database, repository.schema.name, field)
     else:
         session = enter_through(instance, field)
@@ -68,27 +68,27 @@ def related(instance: Any, field: str) -> Any:
 def _find(
     repository: Repository[Any], instance: Any, target: Any, field: str, session: Session | None
 ) -> Any:
-    home, identity, tenant = target
+    mapper, identity, tenant = target
     if session is None:
-        return get_instance(home, identity, tenant, None)
-    known = session.known(home, identity.key)
-    own = Origin(state_of(instance).group, field, repository.schema.name)
+        return get_instance(mapper, identity, tenant, None)
+    known = session.known(mapper, identity.key)
+    own = RelationOrigin(state_of(instance).group, field, repository.schema.name)
     origin = own if known is None else state_of(known).origin
-    found = session.lookup(home, identity, tenant)
+    found = session.lookup(mapper, identity, tenant)
     state_of(found).origin = origin
     return found
 
 
 def _repository(instance: Any) -> Repository[Any]:
-    home = state_of(instance).home
-    return home if isinstance(home, Repository) else repository_of(type(instance))
+    mapper = state_of(instance).mapper
+    return mapper if isinstance(mapper, Repository) else repository_of(type(instance))
 
 
 def load_related(instance: Any, names: Iterable[str] | None) -> None:
     """Loads the targets of the named relation fields (all of them by default), in one round."""
     repository = _repository(instance)
     names = None if names is None else relation_paths(repository, "load_related_data", names)
-    if state_of(instance).home is None:
+    if state_of(instance).mapper is None:
         enter(repository.database, repository.schema.name, "load_related_data")
         for name in relation_names_of(repository) if names is None else names:
             target = related(instance, name)

@@ -30,7 +30,7 @@ from dynamo_bao.reads.search import SearchAllOptions, SearchOptions, SearchResul
 from dynamo_bao.session.context import BatchContext
 from dynamo_bao.session.lazy import not_found, not_stored_yet, require_present
 from dynamo_bao.session.scope import enter, enter_through, require_own_tenant, session_of
-from dynamo_bao.session.state import Home, Status, state_of
+from dynamo_bao.session.state import ModelMapper, Status, state_of
 
 M = TypeVar("M")
 
@@ -53,7 +53,7 @@ class Repository(StoredModel[M]):
 
     Attributes:
         model: the model's class.
-        hidden: the class of its instances while they are not loaded.
+        lazy_class: the class of its instances while they are not loaded.
         schema: its compiled description.
         database: the table and its rules.
         family: finds the repositories of related models.
@@ -69,10 +69,10 @@ class Repository(StoredModel[M]):
     schema: Schema
     database: Database
     family: Family
-    hidden: type[Any] = field(init=False)
+    lazy_class: type[Any] = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "hidden", vars(self.model)["__bao_hidden__"])
+        object.__setattr__(self, "lazy_class", vars(self.model)["__bao_lazy_class__"])
 
     # --- reading ---------------------------------------------------------------------------------
 
@@ -405,7 +405,7 @@ class Repository(StoredModel[M]):
         model: Any = self.model
         return str(model.__bao_options__.table_type)
 
-    def related_target(self, instance: Any, field: str) -> tuple[Home, Identity, str | None] | None:
+    def related_target(self, instance: Any, field: str) -> tuple[ModelMapper, Identity, str | None] | None:
         """Where a relation of `instance` points, without loading anything; None where it points nowhere."""
         target, state = self.related_home(field), state_of(instance)
         value = instance.__dict__.get(field)

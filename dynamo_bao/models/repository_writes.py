@@ -20,7 +20,7 @@ from dynamo_bao.errors import (
 from dynamo_bao.fields.numeric import CounterField
 from dynamo_bao.mapping.schema import Schema
 from dynamo_bao.session.session import Session
-from dynamo_bao.session.state import Home, Status, changed_names, state_of
+from dynamo_bao.session.state import ModelMapper, Status, changed_names, state_of
 from dynamo_bao.session.tenancy import bound_tenant
 from dynamo_bao.session.unit_of_work import Entry
 from dynamo_bao.writes.change_factory import (
@@ -80,7 +80,7 @@ class StoredModel(Generic[M]):
         return {**values, **fields}
 
     def _creation(self, instance: M, condition: ConditionLike, operation: str) -> Creation:
-        create = partial(creation_of, self.home, instance, condition, operation)
+        create = partial(creation_of, self.mapper, instance, condition, operation)
         return self._hooked(instance, condition, create) if has_hooks(self.model) else create()
 
     def _hooked(self, instance: M, condition: ConditionLike, create: Callable[[], Creation]) -> Creation:
@@ -177,7 +177,7 @@ class StoredModel(Generic[M]):
         options, hooked = {"is_new": False, "condition": condition}, has_hooks(self.model)
         if hooked:
             run(self.model, "before_save", changes, options)
-        change = update_of(self.home, self.plain_key(key), changes, condition, defaults, version)
+        change = update_of(self.mapper, self.plain_key(key), changes, condition, defaults, version)
         if hooked:
             change.then(lambda updated: run(self.model, "after_save", updated, options, updated))
         return self.typed(carry_out(change))
@@ -247,7 +247,7 @@ class StoredModel(Generic[M]):
         primary_id = state_of(instance).primary_id if instance is not None else key
         if hooked:
             run(self.model, "before_delete", primary_id, options, instance)
-        change = deleting_of(self.home, None if instance is not None else key, condition, instance, version)
+        change = deleting_of(self.mapper, None if instance is not None else key, condition, instance, version)
         if hooked:
             change.then(lambda gone: run(self.model, "after_delete", primary_id, options, gone))
         return change
@@ -258,7 +258,7 @@ class StoredModel(Generic[M]):
         self, session: Session, instances: Iterable[M], *, deletes: bool = False, overwrite: bool = False
     ) -> list[Entry]:
         """What a unit of work notes of objects to be written at its commit; everything wrong is told now."""
-        return entries_for(self.home, session, instances, deletes=deletes, overwrite=overwrite)
+        return entries_for(self.mapper, session, instances, deletes=deletes, overwrite=overwrite)
 
     def prepared(self, session: Session, entries: Iterable[Entry]) -> list[Change | None]:
         """The changes that entries are at the commit, hooks before them run; None for each where nothing changed."""
@@ -288,11 +288,11 @@ class StoredModel(Generic[M]):
         raise NotImplementedError
 
     @property
-    def home(self) -> Home:
+    def mapper(self) -> ModelMapper:
         """The repository as instances know it."""
         found: Any = self
-        home: Home = found
-        return home
+        mapper: ModelMapper = found
+        return mapper
 
     def typed(self, instance: Any) -> M:
         """An instance, which is one of the model."""

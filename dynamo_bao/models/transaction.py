@@ -55,15 +55,15 @@ class Transaction:
         self._require_open()
         self.session.check()
         state = state_of(instance)
-        if state.status is Status.TRANSIENT or state.home is None:
+        if state.status is Status.TRANSIENT or state.mapper is None:
             raise ItemNotFoundError(
                 f"{type(instance).__name__}: only what is stored can be required; save() it first."
             )
         session = enter_through(instance, "require")
-        schema = state.home.schema
+        schema = state.mapper.schema
         subject = Subject(schema, state.tenant, identity_of(instance))
         self.collect(
-            Requirement(state.home, session, subject, instance, checked_condition(state.home, condition))
+            Requirement(state.mapper, session, subject, instance, checked_condition(state.mapper, condition))
         )
 
     def collect(self, change: Change) -> Any:
@@ -141,7 +141,7 @@ class Transaction:
         for change in self._changes:
             change.confirm()
             if change.spot not in written:
-                self.session.unsay(change.home, change.subject.identity)
+                self.session.unsay(change.mapper, change.subject.identity)
         error = run_afterwards(
             partial(change.finish, change.result) for change in self._changes if change.spot in written
         )
@@ -167,7 +167,7 @@ class Transaction:
             log.exception(
                 "%s could not be taken back in memory; refresh() it",
                 change.subject.identity.primary_id,
-                extra=log_fields("transaction", [change.home.database.table_name], 1),
+                extra=log_fields("transaction", [change.mapper.database.table_name], 1),
             )
 
 

@@ -22,11 +22,11 @@ from dynamo_bao.errors import (
 from dynamo_bao.mapping.identity import Identity
 from dynamo_bao.mapping.schema import Schema
 from dynamo_bao.session.context import BatchContext
-from dynamo_bao.session.hydration import UnknownRow
+from dynamo_bao.session.hydration import InvalidRow
 from dynamo_bao.session.lazy import require_present
 from dynamo_bao.session.requests import deadline_of, round_of
 from dynamo_bao.session.session import Session
-from dynamo_bao.session.state import Home, Status, state_of
+from dynamo_bao.session.state import ModelMapper, Status, state_of
 
 
 @frozen
@@ -57,7 +57,7 @@ class Walk:
     again. Requests travel on threads; everything else happens in the caller's.
     """
 
-    home: Home
+    mapper: ModelMapper
     session: Session | None
     tenant: str | None
     buckets: Sequence[int]
@@ -71,7 +71,7 @@ class Walk:
     @classmethod
     def of(
         cls,
-        home: Home,
+        mapper: ModelMapper,
         session: Session | None,
         tenant: str | None,
         buckets: Sequence[int],
@@ -80,7 +80,7 @@ class Walk:
     ) -> Walk:
         """A walk from the start; `parameters` are added to each query."""
         shared = {
-            "TableName": home.database.table_name,
+            "TableName": mapper.database.table_name,
             "IndexName": ITER_INDEX,
             "KeyConditionExpression": "#bucket = :bucket",
             "ReturnConsumedCapacity": "TOTAL",
@@ -88,7 +88,7 @@ class Walk:
         }
         names = {"#bucket": ITER_PK, **parameters.get("ExpressionAttributeNames", {})}
         shared["ExpressionAttributeNames"] = names
-        return cls(home, session, tenant, buckets, at_once, shared)
+        return cls(mapper, session, tenant, buckets, at_once, shared)
 
     @property
     def done(self) -> bool:
@@ -124,7 +124,7 @@ class Walk:
                 }
             case _:
                 raise QueryError(
-                    f"{self.home.schema.name}: the cursor says no place in these buckets; use one that this library "
+                    f"{self.mapper.schema.name}: the cursor says no place in these buckets; use one that this library "
                     f"gave, as it is."
                 )
 
@@ -135,7 +135,7 @@ class Walk:
         return False
 
     def _key(self, bucket: int, pk: str, sk: str, primary_id: str) -> Item:
-        partition = self.home.schema.iteration_partition(self.tenant, bucket)
+        partition = self.mapper.schema.iteration_partition(self.tenant, bucket)
         return {**Key(pk, sk).as_item(), ITER_PK: {"S": partition}, ITER_SK: {"S": primary_id}}
 
     def handed_out(self, bucket: int, end: Item | None) -> None:
@@ -158,22 +158,22 @@ class Walk:
         if not chosen:
             return []
         calls = [partial(self._send, bucket, start) for bucket, start in chosen]
-        with round_of(self.session, self.home.database, "iteration") as opened:
-            replies = self.home.database.pool.run(calls, self.at_once)
+        with round_of(self.session, self.mapper.database, "iteration") as opened:
+            replies = self.mapper.database.pool.run(calls, self.at_once)
             opened.sent_at_once(len(calls), self.at_once)
             for reply, (bucket, _) in zip(replies, chosen, strict=True):
-                opened.add(self.home.database, reply, [f"{self.home.schema.name}, bucket {bucket}"])
+                opened.add(self.mapper.database, reply, [f"{self.mapper.schema.name}, bucket {bucket}"])
         return [_page(bucket, reply) for (bucket, _), reply in zip(chosen, replies, strict=True)]
 
     def _send(self, bucket: int, start: Item | None) -> Reply:
-        partition = self.home.schema.iteration_partition(self.tenant, bucket)
+        partition = self.mapper.schema.iteration_partition(self.tenant, bucket)
         values = {**self.parameters.get("ExpressionAttributeValues", {}), ":bucket": {"S": partition}}
         parameters = {**self.parameters, "ExpressionAttributeValues": values}
         if self.page_size is not None:
             parameters["Limit"] = self.page_size(bucket)
         if start is not None:
             parameters["ExclusiveStartKey"] = start
-        database = self.home.database
+        database = self.mapper.database
         deadline = deadline_of(self.session, database)
         try:
             return database.transport.send(Request(QUERY, parameters), deadline=deadline)
@@ -183,19 +183,19 @@ class Walk:
             raise ConfigurationError(
                 f"Index {parameters['IndexName']!r} is missing on table {database.table_name!r}. "
                 f"Run 'bao update-table' to add it.",
-                model=self.home.schema.name,
+                model=self.mapper.schema.name,
             ) from cause_of(error)
 
     def load(self, rows: Sequence[Item]) -> list[Any]:
         """The instances for entries of the index, in their order; None for items that are gone.
 
-        For an entry of no item of the model there is an `UnknownRow`.
+        For an entry of no item of the model there is an `InvalidRow`.
         """
-        identities = identities_in(self.home.schema, self.tenant, rows)
+        identities = identities_in(self.mapper.schema, self.tenant, rows)
         if self.session is not None:
-            return load_weakly(self.home, self.tenant, identities, self.session)
+            return load_weakly(self.mapper, self.tenant, identities, self.session)
         with BatchContext() as own:
-            return load_weakly(self.home, self.tenant, identities, own)
+            return load_weakly(self.mapper, self.tenant, identities, own)
 
 
 def _page(bucket: int, reply: Reply) -> Page:
@@ -213,14 +213,14 @@ def _is_missing_index(error: ServiceError) -> bool:
     return error.code == "ValidationException" and "does not have the specified index" in told
 
 
-def identities_in(schema: Schema, tenant: str | None, rows: Sequence[Item]) -> list[Identity | UnknownRow]:
-    """Which items entries of the index stand for, by their table keys; an `UnknownRow` for one that is no item's."""
-    found: list[Identity | UnknownRow] = []
+def identities_in(schema: Schema, tenant: str | None, rows: Sequence[Item]) -> list[Identity | InvalidRow]:
+    """Which items entries of the index stand for, by their table keys; an `InvalidRow` for one that is no item's."""
+    found: list[Identity | InvalidRow] = []
     for row in rows:
         try:
             found.append(schema.identity_of(tenant, row))
         except DataFormatError as error:
-            found.append(UnknownRow(error))
+            found.append(InvalidRow(error))
     return found
 
 
@@ -228,39 +228,39 @@ def identities_in(schema: Schema, tenant: str | None, rows: Sequence[Item]) -> l
 
 
 def load_weakly(
-    home: Home, tenant: str | None, identities: Sequence[Identity | UnknownRow], session: Session
+    mapper: ModelMapper, tenant: str | None, identities: Sequence[Identity | InvalidRow], session: Session
 ) -> list[Any]:
     """The session's instances, loaded with everything else that is pending; new ones are not kept by it.
 
-    An `UnknownRow` stays in its place.
+    An `InvalidRow` stays in its place.
     """
-    known = [one for one in identities if not isinstance(one, UnknownRow)]
-    loaded = iter(_load_weakly(home, tenant, known, session))
-    return [one if isinstance(one, UnknownRow) else next(loaded) for one in identities]
+    known = [one for one in identities if not isinstance(one, InvalidRow)]
+    loaded = iter(_load_weakly(mapper, tenant, known, session))
+    return [one if isinstance(one, InvalidRow) else next(loaded) for one in identities]
 
 
 def _load_weakly(
-    home: Home, tenant: str | None, identities: Sequence[Identity], session: Session
+    mapper: ModelMapper, tenant: str | None, identities: Sequence[Identity], session: Session
 ) -> list[Any]:
     new: list[tuple[Identity, Any]] = []
     found: list[Any] = []
     for identity in identities:
-        known = session.known(home, identity.key)
-        if session.has_deleted(home, identity.key):
+        known = session.known(mapper, identity.key)
+        if session.has_deleted(mapper, identity.key):
             known = None
         elif known is None:
-            known = session.lookup(home, identity, tenant, counted=False)
+            known = session.lookup(mapper, identity, tenant, counted=False)
             new.append((identity, known))
         elif state_of(known).status is Status.MISSING:
-            session.expire(home, identity)  # the index knows better
+            session.expire(mapper, identity)  # the index knows better
         elif state_of(known).status is Status.FAILED:
-            session.lookup(home, identity, tenant, counted=False)
+            session.lookup(mapper, identity, tenant, counted=False)
         found.append(known)
     try:
         session.flush("iteration")
     finally:
         for identity, instance in new:
-            session.forget(home, identity)
+            session.forget(mapper, identity)
             if state_of(instance).status is Status.LOADED:
                 session.see(instance)
     return [_present(instance, session) for instance in found]

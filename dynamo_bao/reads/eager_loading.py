@@ -17,9 +17,9 @@ from dynamo_bao.session.state import Status, state_of
 
 def relation_names(instance: Any) -> list[str]:
     """The relation fields of an instance's model."""
-    home = state_of(instance).home
-    assert home is not None
-    return [field.name for field in home.schema.fields.values() if isinstance(field, RelatedField)]
+    mapper = state_of(instance).mapper
+    assert mapper is not None
+    return [field.name for field in mapper.schema.fields.values() if isinstance(field, RelatedField)]
 
 
 @frozen(eq=False)
@@ -92,10 +92,10 @@ def _target(instance: Any, field: str, session: Session) -> Any:
     known = remembered_related(instance, field)
     if known is not None and state_of(known).status is not Status.PENDING:
         return known
-    home = state_of(instance).home
-    assert home is not None
+    mapper = state_of(instance).mapper
+    assert mapper is not None
     try:
-        where = home.related_target(instance, field)
+        where = mapper.related_target(instance, field)
     except DataFormatError:  # told when the relation is looked at
         return None
     if where is None:

@@ -14,35 +14,47 @@ from dynamo_bao.dynamodb.transport.messages import Request, returned_item
 from dynamo_bao.errors import BatchIncompleteError, about, cause_of
 from dynamo_bao.mapping.identity import Identity
 from dynamo_bao.mapping.row_types import row_type_of_one
-from dynamo_bao.session.hydration import fill
+from dynamo_bao.session.hydration import hydrate
 from dynamo_bao.session.pending_lookups import plan_reads
 from dynamo_bao.session.requests import deadline_of, round_of, send
 from dynamo_bao.session.session import Session
-from dynamo_bao.session.state import Home, identity_of, mark_missing, new_pending, state_of, unload
+from dynamo_bao.session.state import (
+    ModelMapper,
+    identity_of,
+    mark_missing,
+    pending_instance,
+    state_of,
+    unload,
+)
 
 
 def get_item(
-    home: Home, identity: Identity, session: Session | None, *, consistent: bool = False
+    mapper: ModelMapper, identity: Identity, session: Session | None, *, consistent: bool = False
 ) -> tuple[Stored | None, Capacity]:
     """One stored item, which may be a row, read at once, and what that cost; the session only counts it."""
     parameters: dict[str, Any] = {
-        "TableName": home.database.table_name,
+        "TableName": mapper.database.table_name,
         "Key": identity.key.as_item(),
         "ReturnConsumedCapacity": "TOTAL",
     }
     if consistent:
         parameters["ConsistentRead"] = True
-    about = [f"{home.schema.name} {identity.primary_id!r}"]
-    request = Request(GET_ITEM, parameters, rows=row_type_of_one(home.schema))
-    reply = send(session, home.database, request, "read", about)
+    about = [f"{mapper.schema.name} {identity.primary_id!r}"]
+    request = Request(GET_ITEM, parameters, rows=row_type_of_one(mapper.schema))
+    reply = send(session, mapper.database, request, "read", about)
     return returned_item(reply.parsed, "Item"), reply.capacity
 
 
 def get_instance(
-    home: Home, identity: Identity, tenant: str | None, session: Session | None, *, consistent: bool = False
+    mapper: ModelMapper,
+    identity: Identity,
+    tenant: str | None,
+    session: Session | None,
+    *,
+    consistent: bool = False,
 ) -> Any:
     """A new, detached instance, loaded at once or missing."""
-    instance = new_pending(home, identity, tenant, None)
+    instance = pending_instance(mapper, identity, tenant, None)
     get_into(instance, session, consistent=consistent)
     return instance
 
@@ -54,26 +66,26 @@ def get_into(instance: Any, session: Session | None, *, consistent: bool = False
         anew: whether what it holds is dropped, local changes too.
     """
     state = state_of(instance)
-    assert state.home is not None
-    item, capacity = get_item(state.home, identity_of(instance), session, consistent=consistent)
+    assert state.mapper is not None
+    item, capacity = get_item(state.mapper, identity_of(instance), session, consistent=consistent)
     state.capacity = state.capacity.plus(capacity)
     if anew:
         unload(instance, consistent=consistent, keep_changes=False)
     if item is None:
         mark_missing(instance, consistent=consistent)
     else:
-        fill(instance, item, consistent=consistent)
+        hydrate(instance, item, consistent=consistent)
 
 
 def get_items(
-    home: Home, keys: Iterable[Key], session: Session | None, *, consistent: bool = False
+    mapper: ModelMapper, keys: Iterable[Key], session: Session | None, *, consistent: bool = False
 ) -> dict[Key, Item]:
     """Many stored items by table key, in batches of 100; those not stored are left out.
 
     Raises:
         BatchIncompleteError: if DynamoDB leaves some unprocessed, also when it is asked again.
     """
-    database = home.database
+    database = mapper.database
     deadline = deadline_of(session, database)
     found: dict[Key, Item] = {}
     plan = plan_reads([(database, consistent, dict.fromkeys(keys), None)])
@@ -85,14 +97,14 @@ def get_items(
             if session is not None:
                 session.stats.batches += len(answer.replies)
             for reply in answer.replies:
-                opened.add(database, reply, [home.schema.name], len(planned.batch))
+                opened.add(database, reply, [mapper.schema.name], len(planned.batch))
             for failed in answer.failed_requests:
-                opened.add_failure(database, failed, [home.schema.name], len(planned.batch))
+                opened.add_failure(database, failed, [mapper.schema.name], len(planned.batch))
             for error in answer.failed.values():
-                raise about(error, home.schema.name) from cause_of(error)
+                raise about(error, mapper.schema.name) from cause_of(error)
             if answer.unanswered:
-                left = [(home.schema.name, key.pk) for keys in answer.unanswered.values() for key in keys]
-                raise BatchIncompleteError(f"{home.schema.name}: {answer.complaint}", left)
+                left = [(mapper.schema.name, key.pk) for keys in answer.unanswered.values() for key in keys]
+                raise BatchIncompleteError(f"{mapper.schema.name}: {answer.complaint}", left)
             for items in answer.items.values():
                 found.update((Key(*key_texts_of(item)), item) for item in items)
     return found

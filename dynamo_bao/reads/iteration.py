@@ -15,10 +15,10 @@ from dynamo_bao.errors import ConfigurationError, QueryError
 from dynamo_bao.mapping.schema import Schema
 from dynamo_bao.reads.bucket_reader import Page, Walk
 from dynamo_bao.reads.cursors import seal, unseal
-from dynamo_bao.session.hydration import UnknownRow, reached
+from dynamo_bao.session.hydration import InvalidRow, reached
 from dynamo_bao.session.peers import make_peers
 from dynamo_bao.session.scope import enter
-from dynamo_bao.session.state import Home
+from dynamo_bao.session.state import ModelMapper
 
 B = TypeVar("B")
 
@@ -37,7 +37,7 @@ class IterationOptions(TypedDict, total=False):
 
 
 def iterate_all(
-    home: Home,
+    mapper: ModelMapper,
     batch_size: int = 100,
     filter: FilterLike = None,
     *,
@@ -63,11 +63,11 @@ def iterate_all(
         ConfigurationError: for a model that is not iterable.
         QueryError: for a wrong argument.
     """
-    return _iteration(home, "iterate_all", None, batch_size, filter, parallel, start_key, keys_only)
+    return _iteration(mapper, "iterate_all", None, batch_size, filter, parallel, start_key, keys_only)
 
 
 def iterate_bucket(
-    home: Home,
+    mapper: ModelMapper,
     bucket: int,
     batch_size: int = 100,
     filter: FilterLike = None,
@@ -76,14 +76,14 @@ def iterate_bucket(
     keys_only: bool = False,
 ) -> Iteration[Any]:
     """The items of one iteration bucket, as batches in the order of their primary ids; see `iterate_all`."""
-    return _iteration(home, "iterate_bucket", bucket, batch_size, filter, 1, start_key, keys_only)
+    return _iteration(mapper, "iterate_bucket", bucket, batch_size, filter, 1, start_key, keys_only)
 
 
-def count(home: Home) -> int:
+def count(mapper: ModelMapper) -> int:
     """How many items of an iterable model there are, counted by the iteration index without reading them."""
-    session, tenant = enter(home.database, home.schema.name, "count")
-    at_once = home.database.max_concurrency
-    walk = Walk.of(home, session, tenant, buckets_of(home, "count", None), at_once, {"Select": "COUNT"})
+    session, tenant = enter(mapper.database, mapper.schema.name, "count")
+    at_once = mapper.database.max_concurrency
+    walk = Walk.of(mapper, session, tenant, buckets_of(mapper, "count", None), at_once, {"Select": "COUNT"})
     total = 0
     while not walk.done:
         for page in walk.read():
@@ -93,7 +93,7 @@ def count(home: Home) -> int:
 
 
 def _iteration(
-    home: Home,
+    mapper: ModelMapper,
     operation: str,
     bucket: int | None,
     batch_size: int,
@@ -102,9 +102,9 @@ def _iteration(
     start_key: str | None,
     keys_only: bool,
 ) -> Iteration[Any]:
-    schema = home.schema
-    session, tenant = enter(home.database, schema.name, operation, bucket)
-    buckets = buckets_of(home, operation, bucket)
+    schema = mapper.schema
+    session, tenant = enter(mapper.database, schema.name, operation, bucket)
+    buckets = buckets_of(mapper, operation, bucket)
     check_whole(batch_size, "batch_size")
     check_whole(parallel, "parallel")
     parameters: dict[str, Any] = {"Limit": batch_size}
@@ -117,13 +117,13 @@ def _iteration(
             )
     else:
         parameters.update(
-            index_filter(schema, operation, condition_from(filter, home.database.strict_filters))
+            index_filter(schema, operation, condition_from(filter, mapper.database.strict_filters))
         )
     asked = json.dumps({**parameters, "Limit": None}, sort_keys=True, default=bytes.hex)
     purpose = (operation, schema.name, tenant or "", repr(buckets), asked)
-    walk = Walk.of(home, session, tenant, buckets, parallel, parameters)
+    walk = Walk.of(mapper, session, tenant, buckets, parallel, parameters)
     if start_key is not None:
-        walk.go_to(unseal(start_key, purpose, home.database.cursor_secret))
+        walk.go_to(unseal(start_key, purpose, mapper.database.cursor_secret))
     return Iteration(walk, wanted, keys_only, purpose)
 
 
@@ -146,15 +146,15 @@ class Iteration(Generic[B]):
         self._wanted = wanted
         self._keys_only = keys_only
         self._purpose = purpose
-        self._ready: deque[tuple[Page, list[B], list[UnknownRow]]] = deque()
-        self._unknown: deque[UnknownRow] = deque()
+        self._ready: deque[tuple[Page, list[B], list[InvalidRow]]] = deque()
+        self._unknown: deque[InvalidRow] = deque()
 
     @property
     def last_evaluated_key(self) -> str | None:
         """A text with which another iteration goes on after the last batch handed out; None at the end."""
         if self._walk.done:
             return None
-        return seal(self._walk.position(), self._purpose, self._walk.home.database.cursor_secret)
+        return seal(self._walk.position(), self._purpose, self._walk.mapper.database.cursor_secret)
 
     def __iter__(self) -> Iterator[list[B]]:
         return self
@@ -180,28 +180,28 @@ class Iteration(Generic[B]):
         loaded = iter(self._walk.load([row for page in pages for row in page.rows]))
         for page in pages:
             rows = [next(loaded) for _ in page.rows]
-            unknown = [one for one in rows if type(one) is UnknownRow]
-            found = [one for one in rows if one is not None and type(one) is not UnknownRow]
+            unknown = [one for one in rows if type(one) is InvalidRow]
+            found = [one for one in rows if one is not None and type(one) is not InvalidRow]
             make_peers(found)
             batch = found if self._wanted is None else [one for one in found if self._wanted(one)]
             self._ready.append((page, batch, unknown))
 
     def __repr__(self) -> str:
         state = "at the end" if self._walk.done else "more to come"
-        return f"<Iteration of {self._walk.home.schema.name}: {state}>"
+        return f"<Iteration of {self._walk.mapper.schema.name}: {state}>"
 
 
 # --- checks -----------------------------------------------------------------------------------------------
 
 
-def buckets_of(home: Home, operation: str, bucket: int | None) -> tuple[int, ...]:
+def buckets_of(mapper: ModelMapper, operation: str, bucket: int | None) -> tuple[int, ...]:
     """The buckets to read: one, or all of them.
 
     Raises:
         ConfigurationError: for a model that is not iterable.
         QueryError: for a bucket it does not have.
     """
-    schema = home.schema
+    schema = mapper.schema
     if not schema.iterable:
         raise ConfigurationError(
             f"Model {schema.name} is not configured as iterable, as {operation}() needs it. Define it with "

@@ -19,14 +19,14 @@ from dynamo_bao.dynamodb.expressions.parser import OperandError, condition_from,
 from dynamo_bao.dynamodb.layout import PK, SK
 from dynamo_bao.errors import QueryError, ValidationError
 from dynamo_bao.mapping.key_schema import MODEL_PREFIX, IndexSchema, KeyComponent, PrimaryKeySchema
-from dynamo_bao.session.state import Home
+from dynamo_bao.session.state import ModelMapper
 
 _LOWER: Final = frozenset((">", ">="))
 _UPPER: Final = frozenset(("<", "<="))
 
 
 def key_condition(
-    home: Home,
+    mapper: ModelMapper,
     shape: IndexSchema | PrimaryKeySchema,
     tenant: str | None,
     value: object,
@@ -49,13 +49,13 @@ def key_condition(
         partition = Compare(Attribute(shape.pk_name), "=", {"S": shape.pk_text(tenant, text)})
         attribute = Attribute(shape.sk_name)
     else:
-        partition = Compare(Attribute(PK), "=", {"S": home.schema.partition_key(tenant, text)})
+        partition = Compare(Attribute(PK), "=", {"S": mapper.schema.partition_key(tenant, text)})
         attribute = Attribute(SK)
     if sort_condition is None:
         return partition, EMPTY
     if shape.sort.field is None:
         raise QueryError(f"{name} has no sort key field to put a condition on.", index=name)
-    given = _sort_condition(shape.sort.field.name, sort_condition, home.database.strict_filters)
+    given = _sort_condition(shape.sort.field.name, sort_condition, mapper.database.strict_filters)
     range_, extra = _SortKey(shape.sort, attribute, name).of(given)
     return all_of((partition, range_)), extra
 

@@ -22,11 +22,11 @@ from dynamo_bao.mapping.key_schema import IndexSchema, PrimaryKeySchema
 from dynamo_bao.mapping.row_types import row_type
 from dynamo_bao.reads.cursors import seal, unseal
 from dynamo_bao.reads.key_conditions import key_condition
-from dynamo_bao.session.hydration import UnknownRow, fill, new_of_rows
+from dynamo_bao.session.hydration import InvalidRow, hydrate, instances_from_rows
 from dynamo_bao.session.partitions import ModelSpot, Partition, RememberedQuery
 from dynamo_bao.session.scope import enter, enter_through, session_now
 from dynamo_bao.session.session import Session
-from dynamo_bao.session.state import Home, Status, state_of
+from dynamo_bao.session.state import ModelMapper, Status, state_of
 
 DIRECTIONS = ("ASC", "DESC")
 
@@ -67,7 +67,7 @@ class Query:
     """A checked query, ready to be sent page by page.
 
     Attributes:
-        home: the repository asked.
+        mapper: the repository asked.
         name: the index's name in the model.
         session, tenant: where and for whom it runs.
         partition: the index, None for the primary key, and the text of the partition key that is asked.
@@ -79,7 +79,7 @@ class Query:
         bypass_cache: whether the session's result of the same query is passed by.
     """
 
-    home: Home
+    mapper: ModelMapper
     name: str
     session: Session | None
     tenant: str | None
@@ -94,7 +94,7 @@ class Query:
     @classmethod
     def of(
         cls,
-        home: Home,
+        mapper: ModelMapper,
         shape: IndexSchema | PrimaryKeySchema,
         value: object,
         sort_condition: Any = None,
@@ -112,7 +112,7 @@ class Query:
             **options: see `QueryOptions`.
         """
         name = shape.name or "primary_key"
-        session, tenant = _place(home, name, through)
+        session, tenant = _place(mapper, name, through)
         for option in options:
             if option not in QueryOptions.__annotations__:
                 hint = suggestion(option, QueryOptions.__annotations__)
@@ -131,13 +131,13 @@ class Query:
             raise QueryError(f"direction={direction!r}; use 'ASC' or 'DESC'.", index=name)
         if consistent_read and isinstance(shape, IndexSchema):
             raise QueryError(f"{name} is a secondary index, which cannot be read consistently.", index=name)
-        parameters, partition = _parameters(home, shape, tenant, value, sort_condition, options)
+        parameters, partition = _parameters(mapper, shape, tenant, value, sort_condition, options)
         start_key = options.get("start_key")
         start = None
         if start_key is not None:
-            start = unseal(start_key, _purpose(home, tenant, parameters), home.database.cursor_secret)
+            start = unseal(start_key, _purpose(mapper, tenant, parameters), mapper.database.cursor_secret)
         return cls(
-            home,
+            mapper,
             name,
             session,
             tenant,
@@ -145,18 +145,18 @@ class Query:
             parameters,
             limit,
             None if start is None else {attribute: {"S": text} for attribute, text in start.items()},
-            _relations(home, options),
+            _relations(mapper, options),
             options.get("related_only"),
             bool(options.get("bypass_cache")),
         )
 
     def remembered(self, session: Session) -> RememberedQuery:
         """What a session remembers of this query: of the same model, arguments, consistency and tenant."""
-        home, only, asked = self.home, self.related_only, self.parameters
+        mapper, only, asked = self.mapper, self.related_only, self.parameters
         start = None if self.start is None else repr(self.start)
         filtered = asked.get("FilterExpression")
         key = (
-            home,
+            mapper,
             self.name,
             self.limit,
             self.related,
@@ -167,14 +167,14 @@ class Query:
             filtered and (filtered, repr(asked["ExpressionAttributeNames"])),
             *map(asked.get, _MANNER),
         )
-        targets = None if only is None else _spot(home.related_home(only))
-        return session.partitions.query(key, _spot(home), self.partition, targets)
+        targets = None if only is None else _spot(mapper.related_home(only))
+        return session.partitions.query(key, _spot(mapper), self.partition, targets)
 
     def cursor(self, key: Item) -> str:
         """The cursor that continues this query after the row with these key attributes."""
         payload = {attribute: value["S"] for attribute, value in key.items()}
-        purpose = _purpose(self.home, self.tenant, self.parameters)
-        return seal(payload, purpose, self.home.database.cursor_secret)
+        purpose = _purpose(self.mapper, self.tenant, self.parameters)
+        return seal(payload, purpose, self.mapper.database.cursor_secret)
 
     def row_key(self, row: Stored) -> Item:
         """The key attributes of a row, as DynamoDB wants them to continue after it."""
@@ -186,55 +186,55 @@ class Query:
     @property
     def about(self) -> str:
         """What is asked, for traces: the model and the index."""
-        return f"{self.home.schema.name}.{self.name}"
+        return f"{self.mapper.schema.name}.{self.name}"
 
     def request(self, start: Item | None) -> Request:
         """The request of the page that begins after `start`."""
         if start is None:
-            return Request(QUERY, dict(self.parameters), rows=row_type(self.home.schema))
+            return Request(QUERY, dict(self.parameters), rows=row_type(self.mapper.schema))
         return Request(
-            QUERY, {**self.parameters, "ExclusiveStartKey": start}, rows=row_type(self.home.schema)
+            QUERY, {**self.parameters, "ExclusiveStartKey": start}, rows=row_type(self.mapper.schema)
         )
 
     def session_now(self) -> Session | None:
         """Where pages are fetched now: the session of the call while it is open, else the current one."""
-        return session_now(self.session, self.home.database, self.home.schema.name, "query", self.name)
+        return session_now(self.session, self.mapper.database, self.mapper.schema.name, "query", self.name)
 
     def instances(self, items: Sequence[Stored], session: Session | None) -> list[Any]:
-        """The items of one page as instances: those the session has, or new ones, or each an `UnknownRow`."""
-        home, tenant = self.home, self.tenant
-        found = new_of_rows(home, tenant, items)
+        """The items of one page as instances: those the session has, or new ones, or each an `InvalidRow`."""
+        mapper, tenant = self.mapper, self.tenant
+        found = instances_from_rows(mapper, tenant, items)
         if session is None:
             return found
-        own = [row if type(row) is UnknownRow else self._own(row, session) for row in found]
+        own = [row if type(row) is InvalidRow else self._own(row, session) for row in found]
         return [instance for instance in own if instance is not None]
 
     def _own(self, instance: Any, session: Session) -> Any:
         """The session's own instance for a row; a pending one takes the row in. None where it has deleted it."""
         row = state_of(instance)
-        assert row.key is not None and row.kept is not None
-        known = session.known(self.home, row.key)
+        assert row.key is not None and row.raw_item is not None
+        known = session.known(self.mapper, row.key)
         if known is None:
             session.see(instance)
             return instance
-        if session.has_deleted(self.home, row.key):
+        if session.has_deleted(self.mapper, row.key):
             return None
         state = state_of(known)
         if state.status in (Status.PENDING, Status.MISSING) and not state.wants_consistent:
-            fill(known, row.kept)
+            hydrate(known, row.raw_item)
             session.answered(known)
         return known
 
 
-def _place(home: Home, name: str, through: Any) -> tuple[Session | None, str | None]:
+def _place(mapper: ModelMapper, name: str, through: Any) -> tuple[Session | None, str | None]:
     """The session and tenant of a query: those of the instance it is asked through, else the current ones."""
-    if through is None or state_of(through).home is None:
-        return enter(home.database, home.schema.name, "query", name)
+    if through is None or state_of(through).mapper is None:
+        return enter(mapper.database, mapper.schema.name, "query", name)
     return enter_through(through, "query"), state_of(through).tenant
 
 
 def _parameters(
-    home: Home,
+    mapper: ModelMapper,
     shape: IndexSchema | PrimaryKeySchema,
     tenant: str | None,
     value: object,
@@ -243,14 +243,14 @@ def _parameters(
 ) -> tuple[dict[str, Any], str]:
     """The request of a query, without where it starts, and the text of the partition key that it asks for."""
     placeholders = Placeholders()
-    condition, extra = key_condition(home, shape, tenant, value, sort_condition)
+    condition, extra = key_condition(mapper, shape, tenant, value, sort_condition)
     parameters: dict[str, Any] = {
-        "TableName": home.database.table_name,
-        "KeyConditionExpression": render_condition(condition, placeholders, home.schema),
+        "TableName": mapper.database.table_name,
+        "KeyConditionExpression": render_condition(condition, placeholders, mapper.schema),
         "ReturnConsumedCapacity": "TOTAL",
     }
-    wanted = all_of((condition_from(options.get("filter"), home.database.strict_filters), extra))
-    filtered = render_condition(wanted, placeholders, home.schema)
+    wanted = all_of((condition_from(options.get("filter"), mapper.database.strict_filters), extra))
+    filtered = render_condition(wanted, placeholders, mapper.schema)
     placeholders.into(parameters)
     first: Any = condition.parts[0] if isinstance(condition, AllOf) else condition
     limit = None if filtered else options.get("limit")
@@ -267,29 +267,29 @@ def _parameters(
     return parameters, first.value["S"]
 
 
-def _spot(home: Home) -> ModelSpot:
-    return home.database.table_name, home.schema.prefix
+def _spot(mapper: ModelMapper) -> ModelSpot:
+    return mapper.database.table_name, mapper.schema.prefix
 
 
-def _relations(home: Home, options: QueryOptions) -> tuple[str, ...] | None:
+def _relations(mapper: ModelMapper, options: QueryOptions) -> tuple[str, ...] | None:
     """The relations to load with the matches, None for all; every field named is checked to be one."""
     asked = options.get("load_related", False)
     asked = False if asked is None else asked
     if isinstance(asked, str):
-        raise _no_relation(home, "load_related", asked, f"True, or a list of relation fields: [{asked!r}]")
-    named = () if isinstance(asked, bool) else relation_paths(home, "load_related", asked)
-    named += relation_paths(home, "related_fields", options.get("related_fields"))
+        raise _no_relation(mapper, "load_related", asked, f"True, or a list of relation fields: [{asked!r}]")
+    named = () if isinstance(asked, bool) else relation_paths(mapper, "load_related", asked)
+    named += relation_paths(mapper, "related_fields", options.get("related_fields"))
     only = options.get("related_only")
     if only is not None and not isinstance(only, str):
-        raise _no_relation(home, "related_only", only, 'the name of one relation field, such as "user_id"')
+        raise _no_relation(mapper, "related_only", only, 'the name of one relation field, such as "user_id"')
     for path in (*named, *([only] if only is not None else [])):
-        spot = home
+        spot = mapper
         for field in path.split("."):
             spot = spot.related_home(field)
     return named or (None if asked is True else ())
 
 
-def relation_paths(home: Home, option: str, given: Any) -> tuple[str, ...]:
+def relation_paths(mapper: ModelMapper, option: str, given: Any) -> tuple[str, ...]:
     """The relation fields that an option names: one, or several of them."""
     if given is None:
         return ()
@@ -297,15 +297,15 @@ def relation_paths(home: Home, option: str, given: Any) -> tuple[str, ...]:
         return (given,)
     wanted = 'a list of relation fields, such as ["user_id", "user_id.org_id"]'
     if isinstance(given, Mapping) or not isinstance(given, Iterable):
-        raise _no_relation(home, option, given, wanted)
+        raise _no_relation(mapper, option, given, wanted)
     names = tuple(given)
     if not all(isinstance(name, str) for name in names):
-        raise _no_relation(home, option, given, wanted)
+        raise _no_relation(mapper, option, given, wanted)
     return names
 
 
-def _no_relation(home: Home, option: str, given: object, wanted: str) -> QueryError:
-    return QueryError(f"{home.schema.name}: {option}={given!r:.200}; give {wanted}.")
+def _no_relation(mapper: ModelMapper, option: str, given: object, wanted: str) -> QueryError:
+    return QueryError(f"{mapper.schema.name}: {option}={given!r:.200}; give {wanted}.")
 
 
 _MANNER = ("Limit", "ConsistentRead", "ScanIndexForward", "Select")
@@ -313,7 +313,7 @@ _MANNER = ("Limit", "ConsistentRead", "ScanIndexForward", "Select")
 _NOT_THE_QUERY = frozenset(("Limit", "Select", "ReturnConsumedCapacity", "ConsistentRead"))
 
 
-def _purpose(home: Home, tenant: str | None, parameters: Mapping[str, Any]) -> tuple[str, ...]:
+def _purpose(mapper: ModelMapper, tenant: str | None, parameters: Mapping[str, Any]) -> tuple[str, ...]:
     """What a query's cursors are bound to: the model, the tenant, and what is asked in which order."""
     asked = {name: value for name, value in parameters.items() if name not in _NOT_THE_QUERY}
-    return "query", home.schema.name, tenant or "", json.dumps(asked, sort_keys=True, default=bytes.hex)
+    return "query", mapper.schema.name, tenant or "", json.dumps(asked, sort_keys=True, default=bytes.hex)

@@ -18,7 +18,7 @@ from dynamo_bao.dynamodb.transport.messages import Reply, Request
 from dynamo_bao.errors import ItemNotFoundError, QueryError
 from dynamo_bao.reads.eager_loading import Wish, load_relations
 from dynamo_bao.reads.query import Query
-from dynamo_bao.session.hydration import UnknownRow, reached
+from dynamo_bao.session.hydration import InvalidRow, reached
 from dynamo_bao.session.partitions import RememberedQuery
 from dynamo_bao.session.peers import make_peers, remembered_related
 from dynamo_bao.session.requests import send
@@ -65,7 +65,7 @@ class QueryResult(Generic[M]):
     @property
     def database(self) -> Database:
         """Where the query is sent to."""
-        return self._query.home.database
+        return self._query.mapper.database
 
     @property
     def about(self) -> str:
@@ -137,7 +137,7 @@ class QueryResult(Generic[M]):
         assert self._reply is not None
         body, rows, limit = self._reply.parsed, self.taken(), self._query.limit
         self._items += page
-        self._unknown = self._unknown or UnknownRow in map(type, page)
+        self._unknown = self._unknown or InvalidRow in map(type, page)
         self._page_ends.append(len(self._items))
         self._remember(self._reply)
         self._capacity = self._capacity.plus(self._reply.capacity)
@@ -185,9 +185,9 @@ class QueryResult(Generic[M]):
             while number < len(self._page_ends):
                 page, begun = self._items[begun : self._page_ends[number]], self._page_ends[number]
                 number += 1
-                unknown = [row for row in page if type(row) is UnknownRow]
+                unknown = [row for row in page if type(row) is InvalidRow]
                 if unknown:
-                    page = [row for row in page if type(row) is not UnknownRow]
+                    page = [row for row in page if type(row) is not InvalidRow]
                 if page:
                     yield page
                 yield from unknown
@@ -233,9 +233,9 @@ class QueryResult(Generic[M]):
         """
         matches = list(islice(self, 2))
         if not matches:
-            raise ItemNotFoundError(f"{self._query.home.schema.name}: the query has no match.")
+            raise ItemNotFoundError(f"{self._query.mapper.schema.name}: the query has no match.")
         if len(matches) > 1:
-            raise QueryError(f"{self._query.home.schema.name}: the query has several matches, not one.")
+            raise QueryError(f"{self._query.mapper.schema.name}: the query has several matches, not one.")
         return matches[0]
 
     def __iter__(self) -> Iterator[M]:
@@ -284,7 +284,7 @@ class QueryResult(Generic[M]):
 
     def __repr__(self) -> str:
         state = "pending" if self._waiting else "all" if self._done else "more to come"
-        return f"<QueryResult of {self._query.home.schema.name}: {len(self._items)} fetched, {state}>"
+        return f"<QueryResult of {self._query.mapper.schema.name}: {len(self._items)} fetched, {state}>"
 
 
 def result_of(query: Query) -> QueryResult[Any]:
@@ -328,7 +328,7 @@ def take_in(results: Iterable[Any], session: Session | None) -> None:
             result._reply = None
             result.arrived(error)
             continue
-        asked = (id(query.home), query.name, query.related, query.related_only)
+        asked = (id(query.mapper), query.name, query.related, query.related_only)
         pages.setdefault(asked, []).append((result, page))
     members = [member for group in pages.values() for member in group]
     try:
@@ -348,8 +348,8 @@ def take_in(results: Iterable[Any], session: Session | None) -> None:
 def _wishes(group: Sequence[tuple[QueryResult[Any], list[Any]]]) -> Iterator[Wish]:
     """Makes the rows of pages that were asked for alike peers, and says which relations they are to have."""
     query = group[0][0]._query
-    rows = [row for _, page in group for row in page if type(row) is not UnknownRow]
-    if query.home.schema.has_relations:
+    rows = [row for _, page in group for row in page if type(row) is not InvalidRow]
+    if query.mapper.schema.has_relations:
         make_peers(rows)
     if query.related != ():
         yield Wish(rows, query.related)
@@ -358,10 +358,10 @@ def _wishes(group: Sequence[tuple[QueryResult[Any], list[Any]]]) -> Iterator[Wis
 
 
 def _targets(rows: Sequence[Any], field: str) -> list[Any]:
-    """What a relation of some rows points to, without what is not stored; an `UnknownRow` stays one."""
-    targets = [row if type(row) is UnknownRow else remembered_related(row, field) for row in rows]
+    """What a relation of some rows points to, without what is not stored; an `InvalidRow` stays one."""
+    targets = [row if type(row) is InvalidRow else remembered_related(row, field) for row in rows]
     return [
         one
         for one in targets
-        if one is not None and (type(one) is UnknownRow or state_of(one).status is Status.LOADED)
+        if one is not None and (type(one) is InvalidRow or state_of(one).status is Status.LOADED)
     ]

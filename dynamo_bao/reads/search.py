@@ -30,12 +30,12 @@ from dynamo_bao.reads.iteration import FilterLike, buckets_of, check_whole, inde
 from dynamo_bao.reads.search_cost import SearchCost
 from dynamo_bao.reads.search_terms import OPERATORS, Term, terms_of
 from dynamo_bao.session.context import BatchContext
-from dynamo_bao.session.hydration import UnknownRow, reached
+from dynamo_bao.session.hydration import InvalidRow, reached
 from dynamo_bao.session.lazy import require_present
 from dynamo_bao.session.peers import make_peers
 from dynamo_bao.session.scope import enter
 from dynamo_bao.session.session import Session
-from dynamo_bao.session.state import Home, Status, state_of, unload
+from dynamo_bao.session.state import ModelMapper, Status, state_of, unload
 
 T = TypeVar("T")
 
@@ -107,7 +107,7 @@ class SearchResult(Generic[T]):
 
 
 def search_all(
-    home: Home,
+    mapper: ModelMapper,
     terms: Sequence[str],
     operator: str = "$and",
     limit: float | None = 100,
@@ -140,12 +140,12 @@ def search_all(
         QueryError: for wrong terms or options, a cursor of another search, or an index of 100,000 entries or more
             without `allow_scan`.
     """
-    search = _Search.of(home, "search_all", None, terms, operator, filter)
+    search = _Search.of(mapper, "search_all", None, terms, operator, filter)
     return search.run(limit, cursor, batch_size, max_queries_per_bucket, parallel, allow_scan)
 
 
 def search_bucket(
-    home: Home,
+    mapper: ModelMapper,
     bucket: int,
     terms: Sequence[str],
     operator: str = "$and",
@@ -158,7 +158,7 @@ def search_bucket(
     allow_scan: bool = False,
 ) -> SearchResult[Any]:
     """The matches in one iteration bucket; see `search_all`."""
-    search = _Search.of(home, "search_bucket", bucket, terms, operator, filter)
+    search = _Search.of(mapper, "search_bucket", bucket, terms, operator, filter)
     return search.run(limit, cursor, batch_size, max_queries_per_bucket, 1, allow_scan)
 
 
@@ -174,7 +174,7 @@ class _Search:
         asked: a checksum of everything that makes it this search and no other.
     """
 
-    home: Home
+    mapper: ModelMapper
     session: Session | None
     tenant: str | None
     buckets: tuple[int, ...]
@@ -185,21 +185,21 @@ class _Search:
     @classmethod
     def of(
         cls,
-        home: Home,
+        mapper: ModelMapper,
         operation: str,
         bucket: int | None,
         given: Sequence[str],
         operator: str,
         filter: FilterLike,
     ) -> _Search:
-        schema = home.schema
-        session, tenant = enter(home.database, schema.name, operation, bucket)
+        schema = mapper.schema
+        session, tenant = enter(mapper.database, schema.name, operation, bucket)
         config = _config(schema, operation)
-        buckets = buckets_of(home, operation, bucket)
+        buckets = buckets_of(mapper, operation, bucket)
         terms = _checked_terms(schema, given, operator, config)
         condition = _condition(terms, operator)
         if not callable(filter):
-            condition = all_of((condition, condition_from(filter, home.database.strict_filters)))
+            condition = all_of((condition, condition_from(filter, mapper.database.strict_filters)))
         parameters = index_filter(schema, operation, condition)
         every = all if operator == "$and" else any
 
@@ -210,7 +210,7 @@ class _Search:
 
         asked = json.dumps([operator, asdict(config), parameters], sort_keys=True, default=bytes.hex)
         checksum = hashlib.blake2b(asked.encode("utf-8", "surrogatepass"), digest_size=9).hexdigest()
-        return cls(home, session, tenant, buckets, parameters, wanted, checksum)
+        return cls(mapper, session, tenant, buckets, parameters, wanted, checksum)
 
     def run(
         self,
@@ -227,9 +227,9 @@ class _Search:
             if value != GROWING or name != "batch_size":
                 check_whole(value, name)
         queries: Counter[int] = Counter()
-        walk = Walk.of(self.home, self.session, self.tenant, self.buckets, parallel, self.parameters)
+        walk = Walk.of(self.mapper, self.session, self.tenant, self.buckets, parallel, self.parameters)
         walk.page_size = partial(_page_size, batch_size, queries)
-        cost = SearchCost(self.home.database, self.home.schema.name, allow_scan)
+        cost = SearchCost(self.mapper.database, self.mapper.schema.name, allow_scan)
         if cursor is not None:
             walk.go_to(self._position(cursor))
         items: list[Any] = []
@@ -240,7 +240,7 @@ class _Search:
             queries.update(page.bucket for page in pages)
             cost.add(pages, finished=walk.at_its_end(pages))
             items += self._take(walk, pages, room - len(items))
-        make_peers(one for one in items if type(one) is not UnknownRow)
+        make_peers(one for one in items if type(one) is not InvalidRow)
         return SearchResult(items, None if walk.done else self._cursor(walk))
 
     def _take(self, walk: Walk, pages: Sequence[Page], room: float) -> list[Any]:
@@ -261,25 +261,25 @@ class _Search:
         return found
 
     def _matches(self, rows: Sequence[Item]) -> list[Any]:
-        identities = identities_in(self.home.schema, self.tenant, rows)
+        identities = identities_in(self.mapper.schema, self.tenant, rows)
         if self.session is not None:
             return self._matching(identities, self.session)
         with BatchContext() as own:
             return self._matching(identities, own)
 
-    def _matching(self, identities: Sequence[Identity | UnknownRow], session: Session) -> list[Any]:
+    def _matching(self, identities: Sequence[Identity | InvalidRow], session: Session) -> list[Any]:
         """The instances that match; one that does not is read again, consistently, before it is left out.
 
         It may have been loaded before the change that the index has seen already.
         """
-        loaded = load_weakly(self.home, self.tenant, identities, session)
+        loaded = load_weakly(self.mapper, self.tenant, identities, session)
         pairs: list[tuple[Any, Any]] = [
             (identity, one) for identity, one in zip(identities, loaded, strict=True) if one is not None
         ]
         stale = [(identity, one) for identity, one in pairs if identity is not one and not self.wanted(one)]
         for identity, instance in stale:
             unload(instance, consistent=True, keep_changes=True)
-            session.expire(self.home, identity)
+            session.expire(self.mapper, identity)
         if not stale:
             return [instance for _, instance in pairs]
         session.flush("iteration")
@@ -295,18 +295,18 @@ class _Search:
 
     def _cursor(self, walk: Walk) -> str:
         payload = {**self._bound_to(), "at": walk.position()}
-        return seal(payload, _PURPOSE, self.home.database.cursor_secret)
+        return seal(payload, _PURPOSE, self.mapper.database.cursor_secret)
 
     def _bound_to(self) -> dict[str, Any]:
         return {
-            "model": self.home.schema.name,
+            "model": self.mapper.schema.name,
             "tenant": self.tenant,
             "scope": list(self.buckets),
             "query": self.asked,
         }
 
     def _position(self, cursor: str) -> object:
-        payload = unseal(cursor, _PURPOSE, self.home.database.cursor_secret)
+        payload = unseal(cursor, _PURPOSE, self.mapper.database.cursor_secret)
         for name, what in (
             ("model", "another model"),
             ("tenant", "another tenant"),
@@ -315,7 +315,7 @@ class _Search:
         ):
             if payload.get(name, ...) != self._bound_to()[name]:
                 raise QueryError(
-                    f"{self.home.schema.name}: the cursor belongs to {what}; go on with the call it came from, or "
+                    f"{self.mapper.schema.name}: the cursor belongs to {what}; go on with the call it came from, or "
                     f"start anew without it."
                 )
         return payload.get("at")

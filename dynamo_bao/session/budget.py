@@ -6,7 +6,7 @@ from typing import Any
 
 from attrs import define
 
-from dynamo_bao._call_site import Cause
+from dynamo_bao._call_site import CallSite
 from dynamo_bao.dynamodb.capacity import Capacity
 from dynamo_bao.errors import BudgetExceededError
 from dynamo_bao.session.bindings import BUDGET, Block, Entry
@@ -31,7 +31,7 @@ class Budget:
         """Counts capacity units, which are known only after a request."""
         self.used = self.used.plus(capacity)
 
-    def begin(self, cause: Cause, writes: bool) -> None:
+    def begin(self, cause: CallSite, writes: bool) -> None:
         """Counts one more round.
 
         Raises:

@@ -15,7 +15,7 @@ from dynamo_bao.dynamodb.table import Database
 from dynamo_bao.dynamodb.transport.batch_get import BatchAnswer, TableKey, fetch_batch
 from dynamo_bao.dynamodb.transport.messages import FailedRequest, Reply, Request
 from dynamo_bao.errors import BatchIncompleteError, ConfigurationError, about
-from dynamo_bao.session.hydration import fill_all
+from dynamo_bao.session.hydration import hydrate_batch
 from dynamo_bao.session.peers import make_peers
 from dynamo_bao.session.pending_lookups import PlannedBatch, Wanted, plan_reads
 from dynamo_bao.session.pending_queries import PendingQuery
@@ -125,7 +125,7 @@ class Flush:
         consistent: bool,
     ) -> None:
         """Gives the instances of one table their outcome."""
-        related, absent = fill_all(callers, items, consistent, share)
+        related, absent = hydrate_batch(callers, items, consistent, share)
         self._related += related
         for key, instance in absent.items():
             failure = failures.get((table, key))
@@ -180,4 +180,4 @@ def _failures(answer: BatchAnswer) -> Mapping[TableKey, Exception]:
 
 def _named(instance: Any) -> str:
     state = state_of(instance)
-    return f"{state.home.schema.name} {state.primary_id!r}" if state.home is not None else repr(instance)
+    return f"{state.mapper.schema.name} {state.primary_id!r}" if state.mapper is not None else repr(instance)

@@ -24,22 +24,22 @@ from dynamo_bao.mapping.snapshots import HandedOutValue, form_of, remembered
 from dynamo_bao.session.state import (
     LOADED,
     PENDING,
-    Home,
+    ModelMapper,
     State,
-    become,
-    give_class,
-    give_values,
+    allocate_instance,
+    instance_dict,
     keep_handed,
-    new,
-    new_pending,
     new_state,
+    pending_instance,
+    set_class,
+    set_instance_dict,
+    set_status,
     state_of,
-    values_in,
 )
 
 
 @frozen
-class UnknownRow:
+class InvalidRow:
     """Stands for a row of which it cannot be told which item it is; to reach it raises.
 
     Attributes:
@@ -50,26 +50,26 @@ class UnknownRow:
 
 
 def reached(row: Any) -> Any:
-    """An instance as it is; raises for an `UnknownRow`."""
-    if type(row) is UnknownRow:
+    """An instance as it is; raises for an `InvalidRow`."""
+    if type(row) is InvalidRow:
         error = row.error
         raise DataFormatError(str(error), model=error.model, key=error.key) from error.__cause__
     return row
 
 
-def new_loaded(home: Home, identity: Identity, tenant: str | None, item: Stored) -> Any:
-    """An instance of `home`'s model with the values of a stored item."""
-    instance = new_pending(home, identity, tenant, None)
-    fill(instance, item)
+def loaded_instance(mapper: ModelMapper, identity: Identity, tenant: str | None, item: Stored) -> Any:
+    """An instance of `mapper`'s model with the values of a stored item."""
+    instance = pending_instance(mapper, identity, tenant, None)
+    hydrate(instance, item)
     return instance
 
 
-def new_of_rows(home: Home, tenant: str | None, items: Sequence[Stored]) -> list[Any]:
-    """Instances of `home`'s model for stored items, each of which says by its key which one it is.
+def instances_from_rows(mapper: ModelMapper, tenant: str | None, items: Sequence[Stored]) -> list[Any]:
+    """Instances of `mapper`'s model for stored items, each of which says by its key which one it is.
 
-    Where one has a key of no item of the model, an `UnknownRow` stands in its place.
+    Where one has a key of no item of the model, an `InvalidRow` stands in its place.
     """
-    schema, model = home.schema, home.model
+    schema, model = mapper.schema, mapper.model
     made: list[Any] = []
     rows = bool(items) and is_row(items[0])
     decode, identity_at = schema.decode_row if rows else schema.decode, schema.stored_reader(tenant)
@@ -80,32 +80,32 @@ def new_of_rows(home: Home, tenant: str | None, items: Sequence[Stored]) -> list
             try:
                 identity = schema.identity_of(tenant, item)
             except DataFormatError as error:
-                made.append(UnknownRow(error))
+                made.append(InvalidRow(error))
                 continue
         key, primary_id, known = identity
-        state = new_state(home, LOADED, tenant, key, primary_id, None)
+        state = new_state(mapper, LOADED, tenant, key, primary_id, None)
         values = decode(item, state, known)
-        state.kept = item
+        state.raw_item = item
         if state.bad is None:
-            instance = new(model)
+            instance = allocate_instance(model)
             if sets_of is not None:
                 state.sets = sets_of(values)
         else:
-            instance = new(home.hidden)
+            instance = allocate_instance(mapper.lazy_class)
             if sets_of is not None:
                 _note_sets(state, schema, values)
         if unsteady:
             state.handed = remembered(schema, values, item)
-        give_values(instance, values)
+        set_instance_dict(instance, values)
         made.append(instance)
     return made
 
 
-def fill(instance: Any, item: Stored, *, consistent: bool = False) -> None:
+def hydrate(instance: Any, item: Stored, *, consistent: bool = False) -> None:
     """Loads `instance` from a stored item; fields assigned in the meantime keep their local values."""
-    values = values_in(instance)
+    values = instance_dict(instance)
     state = values[STATE]
-    schema = state.home.schema
+    schema = state.mapper.schema
     state.bad = None
     decoded = (schema.decode_row if is_row(item) else schema.decode)(item, state, values)
     for name in state.assigned or ():
@@ -117,7 +117,7 @@ def fill(instance: Any, item: Stored, *, consistent: bool = False) -> None:
         _forget_bad(state, values, state.assigned or ())
         values.update(decoded)
     else:
-        give_values(instance, decoded)
+        set_instance_dict(instance, decoded)
         values = decoded
     _stored(instance, state, values, item, consistent, kept)
 
@@ -139,10 +139,10 @@ def _note_sets(state: State, schema: Schema, values: Mapping[str, Any]) -> None:
         state.sets = loaded[0] if len(loaded) == 1 else loaded
 
 
-def fill_all(
+def hydrate_batch(
     wanted: Mapping[Key, Any], items: Sequence[Stored], consistent: bool, share: Capacity
 ) -> tuple[list[Any], Mapping[Key, Any]]:
-    """`fill` for the pending instances of some keys.
+    """`hydrate` for the pending instances of some keys.
 
     Args:
         items: those that are stored under these keys; others, and the same one again, are passed over.
@@ -154,32 +154,32 @@ def fill_all(
     related: list[Any] = []
     get: Any = wanted.get  # by keys that are plain tuples
     found = 0
-    home: Any = None  # that of the item before, as mostly they are all of one model
+    mapper: Any = None  # that of the item before, as mostly they are all of one model
     schema: Any = None
     for item in items:
         is_item = type(item) is dict
         instance = get((item[PK]["S"], item[SK]["S"]) if is_item else (item._pk.S, item._sk.S))
         if instance is None:
             continue
-        values = values_in(instance)
+        values = instance_dict(instance)
         state = values[STATE]
         if state.status is not PENDING:
             continue
         found += 1
-        if state.home is not home:
-            home = state.home
-            schema = home.schema
+        if state.mapper is not mapper:
+            mapper = state.mapper
+            schema = mapper.schema
         state.capacity = share if state.capacity is NOTHING_CONSUMED else state.capacity.plus(share)
         if len(values) > schema.key_only_size or state.shared is not None:
-            fill(instance, item, consistent=consistent)
-        else:  # as nearly always: what `fill` does, in the shortest way
+            hydrate(instance, item, consistent=consistent)
+        else:  # as nearly always: what `hydrate` does, in the shortest way
             decoded = (schema.decode if is_item else schema.decode_row)(item, state, values)
-            give_values(instance, decoded)
-            state.status, state.kept = LOADED, item
+            set_instance_dict(instance, decoded)
+            state.status, state.raw_item = LOADED, item
             state.consistent, state.wants_consistent = consistent, False
-            state.origin = state.doubt = None
+            state.origin = state.unknown_outcome = None
             if state.bad is None:
-                give_class(instance, home.model)
+                set_class(instance, mapper.model)
                 if schema.sets_of is not None:
                     state.sets = schema.sets_of(decoded)
             elif schema.sets_of is not None:
@@ -200,48 +200,54 @@ def _absent(wanted: Mapping[Key, Any], share: Capacity) -> Mapping[Key, Any]:
     return absent
 
 
-def absorb(instance: Any, item: Stored, keep: Iterable[str] = ()) -> None:
+def merge_item(instance: Any, item: Stored, keep: Iterable[str] = ()) -> None:
     """Takes on what a write left stored; values that are equal stay the objects they are.
 
     Args:
         keep: fields with local changes that were not part of the write.
     """
     state = state_of(instance)
-    assert state.home is not None
-    values = values_in(instance)
+    assert state.mapper is not None
+    values = instance_dict(instance)
     kept = keep_handed(instance, keep)
     state.bad = None
-    schema = state.home.schema
+    schema = state.mapper.schema
     decoded = (schema.decode_row if is_row(item) else schema.decode)(item, state, values)
     del decoded[STATE]
     _forget_bad(state, values, kept)
     for name, value in decoded.items():
         if name not in kept:
-            _take_on(values, schema.fields[name], value)
+            _assign_if_changed(values, schema.fields[name], value)
     _stored(instance, state, values, item, True, kept)
 
 
-def absorb_own(
-    instance: Any, home: Home, tenant: str | None, session: Any, key: Key, primary_id: str, item: Stored
+def mark_created(
+    instance: Any,
+    mapper: ModelMapper,
+    tenant: str | None,
+    session: Any,
+    key: Key,
+    primary_id: str,
+    item: Stored,
 ) -> None:
     """Has a new instance stand for what is stored of its own, accepted values now.
 
     Those that are stored as they are need not be decoded again; and what only instances have that were once to be
     loaded, a new one has not to forget.
     """
-    values = values_in(instance)
+    values = instance_dict(instance)
     state: State = values[STATE]
-    schema = home.schema
-    state.home, state.tenant, state.session = home, tenant, session
+    schema = mapper.schema
+    state.mapper, state.tenant, state.session = mapper, tenant, session
     state.key, state.primary_id = key, primary_id
-    state.status, state.kept, state.consistent = LOADED, item, True
+    state.status, state.raw_item, state.consistent = LOADED, item, True
     if schema.documents:
         _read_documents(state, schema, values, item)
     if schema.sets_of is not None:
         _note_sets(state, schema, values)
     state.handed = remembered(schema, values, item) if schema.unsteady else None
     if state.bad is not None:
-        become(instance, state, LOADED)
+        set_status(instance, state, LOADED)
 
 
 def _read_documents(state: State, schema: Schema, values: dict[str, Any], item: Item) -> None:
@@ -249,10 +255,10 @@ def _read_documents(state: State, schema: Schema, values: dict[str, Any], item: 
     for field in schema.documents:
         stored = item.get(str(field.attribute))
         if stored is None:
-            _take_on(values, field, field.missing_value())
+            _assign_if_changed(values, field, field.missing_value())
             continue
         try:
-            _take_on(values, field, field.from_dynamo(stored))
+            _assign_if_changed(values, field, field.from_dynamo(stored))
         except (
             Exception
         ) as error:  # a field that cannot read what it stores itself; that is stored nevertheless
@@ -261,7 +267,7 @@ def _read_documents(state: State, schema: Schema, values: dict[str, Any], item: 
             del values[field.name]
 
 
-def _take_on(values: dict[str, Any], field: Field, value: Any) -> None:
+def _assign_if_changed(values: dict[str, Any], field: Field, value: Any) -> None:
     """Puts a value in the place of the one that is held, unless they are of one type and equal, or stored the same."""
     held = values.get(field.name, _NOTHING)
     if type(held) is type(value):
@@ -292,11 +298,11 @@ def _stored(
     Args:
         kept: what was handed out of fields with local values, which they keep.
     """
-    home: Any = state.home
-    state.status, state.kept = LOADED, item
+    mapper: Any = state.mapper
+    state.status, state.raw_item = LOADED, item
     state.consistent, state.wants_consistent = consistent, False
-    state.assigned = state.error = state.origin = state.doubt = None
-    schema = home.schema
+    state.assigned = state.error = state.origin = state.unknown_outcome = None
+    schema = mapper.schema
     if schema.sets_of is not None:
         if state.bad is None:
             state.sets = schema.sets_of(values)
@@ -304,8 +310,8 @@ def _stored(
             _note_sets(state, schema, values)
     made_up = remembered(schema, values, item) if schema.unsteady else None
     state.handed = {**(made_up or {}), **kept} if kept else made_up
-    cls = home.model if state.bad is None else home.hidden
+    cls = mapper.model if state.bad is None else mapper.lazy_class
     if state.shared is not None:
-        become(instance, state, LOADED)
+        set_status(instance, state, LOADED)
     elif type(instance) is not cls:
-        give_class(instance, cls)
+        set_class(instance, cls)

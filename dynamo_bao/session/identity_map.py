@@ -9,13 +9,13 @@ from itertools import islice
 from typing import Any
 
 from dynamo_bao.dynamodb.keys import Key
-from dynamo_bao.session.state import Home, Status, changed_names, state_of
+from dynamo_bao.session.state import ModelMapper, Status, changed_names, state_of
 
 TRIES = 8
 """How many of the oldest instances are looked at for one without local changes, when there are too many."""
 
 
-ItemKey = tuple[Home, Key]
+ItemKey = tuple[ModelMapper, Key]
 """What tells one item of a session from every other: its repository (table and model) and its key.
 
 The tenant is part of the key's text.
@@ -40,20 +40,20 @@ class IdentityMap:
     def __init__(self, most: int | None = None) -> None:
         self._most = most
         self._order: dict[ItemKey, None] = {}  # of those held, the oldest first, where there is a `most`
-        self.held: defaultdict[Home, dict[Key, Any]] = defaultdict(dict)
+        self.held: defaultdict[ModelMapper, dict[Key, Any]] = defaultdict(dict)
         self._seen: MutableMapping[ItemKey, Any] = {} if most is None else weakref.WeakValueDictionary()
         self.plain = most is None
 
     def get(self, key: ItemKey) -> Any:
         """The instance for `key`, or None."""
-        home, table_key = key
-        instance = self.held[home].get(table_key)
+        mapper, table_key = key
+        instance = self.held[mapper].get(table_key)
         return instance if self.plain or instance is not None else self._seen.get(key)
 
     def hold(self, key: ItemKey, instance: Any) -> None:
         """Keeps `instance` as the one for `key`, for as long as the session lives."""
-        home, table_key = key
-        self.held[home][table_key] = instance
+        mapper, table_key = key
+        self.held[mapper][table_key] = instance
         if self.plain:
             return
         self._seen.pop(key, None)
@@ -64,19 +64,19 @@ class IdentityMap:
 
     def _let_go(self) -> None:
         for key in list(islice(self._order, TRIES)):
-            home, table_key = key
-            instance = self.held[home][table_key]
+            mapper, table_key = key
+            instance = self.held[mapper][table_key]
             del self._order[key]
             if _is_clean(instance):
-                del self.held[home][table_key]
+                del self.held[mapper][table_key]
                 self.see(key, instance)
                 return
             self._order[key] = None  # behind the others, to be tried again much later
 
     def see(self, key: ItemKey, instance: Any) -> None:
         """Knows `instance` as the one for `key` while somebody else holds it."""
-        home, table_key = key
-        if table_key in self.held[home]:
+        mapper, table_key = key
+        if table_key in self.held[mapper]:
             return
         if self.plain:
             self.plain, self._seen = False, weakref.WeakValueDictionary()
@@ -84,8 +84,8 @@ class IdentityMap:
 
     def drop(self, key: ItemKey) -> None:
         """Forgets the instance for `key`."""
-        home, table_key = key
-        self.held[home].pop(table_key, None)
+        mapper, table_key = key
+        self.held[mapper].pop(table_key, None)
         self._order.pop(key, None)
         self._seen.pop(key, None)
 
@@ -97,7 +97,7 @@ class IdentityMap:
                 self.drop(key)
 
     def _all_held(self) -> list[tuple[ItemKey, Any]]:
-        return [((home, key), one) for home, held in self.held.items() for key, one in held.items()]
+        return [((mapper, key), one) for mapper, held in self.held.items() for key, one in held.items()]
 
     def items(self) -> list[tuple[ItemKey, Any]]:
         """Everything known, held ones first."""

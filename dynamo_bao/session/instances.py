@@ -13,13 +13,13 @@ from dynamo_bao.session.ownership import Owned
 from dynamo_bao.session.partitions import Partitions
 from dynamo_bao.session.pending_lookups import Lookups
 from dynamo_bao.session.state import (
-    Home,
+    ModelMapper,
     Status,
     changed_names,
     is_there,
     mark_missing,
-    new_named,
-    new_pending,
+    pending_instance,
+    pending_instance_by_text,
     state_of,
     unload,
 )
@@ -46,7 +46,7 @@ class Objects(Owned):
 
     def lookup(
         self,
-        home: Home,
+        mapper: ModelMapper,
         identity: Identity,
         tenant: str | None,
         consistent: bool = False,
@@ -60,27 +60,29 @@ class Objects(Owned):
 
         The caller has checked that the session may be used.
         """
-        key = home, identity.key
+        key = mapper, identity.key
         instance = self._identity.get(key)
         self.stats.lookups += counted
         if instance is None:
-            return self._await(key, new_pending(home, identity, tenant, self), consistent)
+            return self._await(key, pending_instance(mapper, identity, tenant, self), consistent)
         self.stats.cache_hits += counted
         return self._found_again(key, instance, consistent)
 
-    def lookup_text(self, home: Home, key: Key, text: str, tenant: str | None, consistent: bool) -> Any:
+    def lookup_text(
+        self, mapper: ModelMapper, key: Key, text: str, tenant: str | None, consistent: bool
+    ) -> Any:
         """`lookup` for a key that is one text: the shortest way there is, as it is gone most often."""
         known = self._identity
-        held = known.held[home]
-        instance = held.get(key) if known.plain else known.get((home, key))
+        held = known.held[mapper]
+        instance = held.get(key) if known.plain else known.get((mapper, key))
         self.stats.lookups += 1
         if instance is not None:
             self.stats.cache_hits += 1
-            return self._found_again((home, key), instance, consistent)
-        instance = new_named(home, key, text, tenant, self)
+            return self._found_again((mapper, key), instance, consistent)
+        instance = pending_instance_by_text(mapper, key, text, tenant, self)
         if consistent or not known.plain:
-            return self._await((home, key), instance, consistent)
-        held[key] = self._lookups.eventual[home][key] = instance
+            return self._await((mapper, key), instance, consistent)
+        held[key] = self._lookups.eventual[mapper][key] = instance
         return instance
 
     def _await(self, key: ItemKey, instance: Any, consistent: bool) -> Any:
@@ -115,29 +117,29 @@ class Objects(Owned):
         unload(instance, consistent=True, keep_changes=keep_changes)
         self._lookups.add(key_of(instance), instance)
 
-    def expire(self, home: Home, identity: Identity) -> None:
+    def expire(self, mapper: ModelMapper, identity: Identity) -> None:
         """Makes a known instance without local changes pending, because its item was written elsewhere."""
-        instance = self.known(home, identity.key)
+        instance = self.known(mapper, identity.key)
         if instance is None or state_of(instance).status is Status.TRANSIENT:
             return
         if state_of(instance).status is not Status.LOADED or not changed_names(instance):
             self._reload(instance, keep_changes=True)
 
-    def known(self, home: Home, key: Key) -> Any:
+    def known(self, mapper: ModelMapper, key: Key) -> Any:
         """The session's instance for a key, or None."""
-        return self._identity.get((home, key))
+        return self._identity.get((mapper, key))
 
-    def claim(self, home: Home, new: Mapping[Key, Any]) -> Key | None:
+    def claim(self, mapper: ModelMapper, new: Mapping[Key, Any]) -> Key | None:
         """Makes new instances of a model the session's own ones for their keys.
 
         Returns:
             The first key in whose way another instance is, where there is one; else None.
         """
-        held = self._identity.held[home]
+        held = self._identity.held[mapper]
         if self._identity.plain and held.keys().isdisjoint(new):  # as nearly always
             held.update(new)
             return None
-        return next((key for key, instance in new.items() if not self._claim((home, key), instance)), None)
+        return next((key for key, instance in new.items() if not self._claim((mapper, key), instance)), None)
 
     def _claim(self, key: ItemKey, instance: Any) -> bool:
         known = self._identity.get(key)
@@ -167,51 +169,51 @@ class Objects(Owned):
         if not self.is_closed and self._identity.get(key) is instance:
             self._identity.hold(key, instance)
 
-    def own_objects(self, home: Home) -> Mapping[Key, Any]:
+    def own_objects(self, mapper: ModelMapper) -> Mapping[Key, Any]:
         """A model's objects held, for which nobody was handed another: none where the session deleted something."""
-        return {} if self._deleted else self._identity.held[home]
+        return {} if self._deleted else self._identity.held[mapper]
 
-    def keeps(self, home: Home, identity: Identity, instance: Any) -> bool:
+    def keeps(self, mapper: ModelMapper, identity: Identity, instance: Any) -> bool:
         """Whether an instance is the session's own one for its key already, and nobody was handed another."""
-        held = self._identity.held[home].get(identity.key)
-        return held is instance and (home, identity.key) not in self._deleted
+        held = self._identity.held[mapper].get(identity.key)
+        return held is instance and (mapper, identity.key) not in self._deleted
 
-    def earlier(self, home: Home, identity: Identity) -> list[Any]:
+    def earlier(self, mapper: ModelMapper, identity: Identity) -> list[Any]:
         """Instances handed out for a key before its item was created: pending, missing or deleted ones."""
-        key = home, identity.key
+        key = mapper, identity.key
         gone = self._deleted.pop(key, None)
         known = self._identity.get(key)
         return [one for one in (known, gone() if gone is not None else None) if one is not None]
 
-    def deleted(self, home: Home, identity: Identity, tenant: str | None, instance: Any) -> None:
+    def deleted(self, mapper: ModelMapper, identity: Identity, tenant: str | None, instance: Any) -> None:
         """Remembers that this session deleted an item: later finds of its key are missing."""
-        key = home, identity.key
+        key = mapper, identity.key
         self._lookups.discard(key)
         if self._was_added(key):
             return
         self._deleted[key] = weakref.ref(instance)
-        missing = new_pending(home, identity, tenant, self)
+        missing = pending_instance(mapper, identity, tenant, self)
         mark_missing(missing, consistent=True)
         self._identity.hold(key, missing)
 
-    def has_deleted(self, home: Home, key: Key) -> bool:
+    def has_deleted(self, mapper: ModelMapper, key: Key) -> bool:
         """Whether this session deleted the item of a key, and nobody created it again."""
-        return (home, key) in self._deleted
+        return (mapper, key) in self._deleted
 
-    def forget(self, home: Home, identity: Identity) -> None:
+    def forget(self, mapper: ModelMapper, identity: Identity) -> None:
         """Makes the next find of a key ask again."""
-        self._identity.drop((home, identity.key))
+        self._identity.drop((mapper, identity.key))
 
-    def unsay(self, home: Home, identity: Identity) -> None:
+    def unsay(self, mapper: ModelMapper, identity: Identity) -> None:
         """Makes the next find of a key ask again, also where the session had deleted its item."""
-        self._deleted.pop((home, identity.key), None)
-        self.forget(home, identity)
+        self._deleted.pop((mapper, identity.key), None)
+        self.forget(mapper, identity)
 
-    def forget_miss(self, home: Home, identity: Identity) -> None:
+    def forget_miss(self, mapper: ModelMapper, identity: Identity) -> None:
         """Forgets a cached miss that a refused create has disproved."""
-        known = self.known(home, identity.key)
+        known = self.known(mapper, identity.key)
         if known is not None and state_of(known).status is Status.MISSING:
-            self.forget(home, identity)
+            self.forget(mapper, identity)
 
     def answered(self, instance: Any) -> None:
         """Takes an instance that something else resolved off the pending lookups."""
@@ -226,5 +228,5 @@ class Objects(Owned):
 def key_of(instance: Any) -> ItemKey:
     """Under which key a session knows an instance."""
     state = state_of(instance)
-    assert state.home is not None and state.key is not None
-    return state.home, state.key
+    assert state.mapper is not None and state.key is not None
+    return state.mapper, state.key

@@ -13,7 +13,7 @@ from typing import Any
 
 from dynamo_bao.errors import BatchIncompleteError, DataFormatError, ItemNotFoundError, about, cause_of
 from dynamo_bao.mapping.codec import STATE
-from dynamo_bao.session.state import State, Status, state_of, values_in
+from dynamo_bao.session.state import State, Status, instance_dict, state_of
 
 
 def require_present(instance: Any) -> None:
@@ -32,8 +32,8 @@ def not_stored_yet(model: str) -> ItemNotFoundError:
 
 def not_found(state: State) -> ItemNotFoundError:
     """The error for an item that is not stored."""
-    assert state.home is not None
-    model = state.home.schema.name
+    assert state.mapper is not None
+    model = state.mapper.schema.name
     was = "was deleted" if state.status is Status.DELETED else "is not stored"
     return ItemNotFoundError(
         f"{model} {state.primary_id!r} {was}. Ask exists(), or use find_or_none().",
@@ -45,8 +45,8 @@ def not_found(state: State) -> ItemNotFoundError:
 def _failure(state: State) -> Exception:
     """A new exception of the kind the lookup failed with, which stays its cause."""
     cause = state.error
-    assert cause is not None and state.home is not None
-    model = state.home.schema.name
+    assert cause is not None and state.mapper is not None
+    model = state.mapper.schema.name
     if isinstance(cause, BatchIncompleteError):
         error: Exception = BatchIncompleteError(
             f"{model} {state.primary_id!r}: DynamoDB left the key unprocessed, also when asked again; it is not known "
@@ -70,8 +70,8 @@ def _twin(cause: Exception) -> Exception:
 
 def unreadable_field(state: State, name: str) -> DataFormatError:
     """The error for a look at a field that cannot read what is stored of it."""
-    assert state.home is not None and state.bad is not None
-    return state.home.schema.unreadable(state.primary_id, name, state.bad[name])
+    assert state.mapper is not None and state.bad is not None
+    return state.mapper.schema.unreadable(state.primary_id, name, state.bad[name])
 
 
 def require_readable(instance: Any, names: Iterable[str] | None = None) -> None:
@@ -82,13 +82,13 @@ def require_readable(instance: Any, names: Iterable[str] | None = None) -> None:
     """
     state = state_of(instance)
     if state.bad is not None:
-        values = values_in(instance)
+        values = instance_dict(instance)
         for name in state.bad:
             if name not in values and (names is None or name in names):
                 raise unreadable_field(state, name)
 
 
-def hidden_class(model: type[Any], lazy_names: frozenset[str]) -> type[Any]:
+def make_lazy_class(model: type[Any], lazy_names: frozenset[str]) -> type[Any]:
     """The class that instances of `model` have while they are pending, missing, failed or deleted."""
     plain_get: Any = model.__getattribute__
     plain_set: Any = model.__setattr__
@@ -101,7 +101,7 @@ def hidden_class(model: type[Any], lazy_names: frozenset[str]) -> type[Any]:
                 state: State = values[STATE]
                 if state.bad is not None and name in state.bad:
                     raise unreadable_field(state, name)
-                state.home.materialise(self)  # type: ignore[union-attr]  # such an instance has one
+                state.mapper.materialise(self)  # type: ignore[union-attr]  # such an instance has one
                 return getattr(self, name)
         return plain_get(self, name)
 
@@ -122,5 +122,5 @@ def hidden_class(model: type[Any], lazy_names: frozenset[str]) -> type[Any]:
         "__qualname__": model.__qualname__,
         "__doc__": model.__doc__,
     }
-    made: type[Any] = metaclass(model.__name__, (model,), body, hidden=True)
+    made: type[Any] = metaclass(model.__name__, (model,), body, is_lazy_class=True)
     return made

@@ -16,12 +16,12 @@ def make_peers(instances: Iterable[Any], is_page: bool = True) -> None:
     Args:
         is_page: see `PeerGroup`; False where the program named each of them.
     """
-    by_home: dict[int, list[Any]] = {}
+    by_mapper: dict[int, list[Any]] = {}
     for instance in instances:
-        home = state_of(instance).home
-        if home is not None and home.schema.has_relations:
-            by_home.setdefault(id(home), []).append(instance)
-    for members in by_home.values():
+        mapper = state_of(instance).mapper
+        if mapper is not None and mapper.schema.has_relations:
+            by_mapper.setdefault(id(mapper), []).append(instance)
+    for members in by_mapper.values():
         group = PeerGroup(members, is_page)
         for member in members:
             state_of(member).group = group

@@ -20,7 +20,7 @@ from dynamo_bao.dynamodb.transport.messages import Transport
 from dynamo_bao.mapping.row_types import row_type
 from dynamo_bao.mapping.schema import Schema
 from dynamo_bao.session.identity_map import ItemKey
-from dynamo_bao.session.state import Home, state_of
+from dynamo_bao.session.state import ModelMapper, state_of
 
 Wanted = tuple[Database, bool, Mapping[Key, Any], Schema | None]
 """Keys to read: where, how (whether consistently), each with the one who wants it, and of which model's items.
@@ -133,33 +133,33 @@ class Lookups:
     """
 
     def __init__(self) -> None:
-        self.eventual: defaultdict[Home, dict[Key, Any]] = defaultdict(dict)
-        self.strict: defaultdict[Home, dict[Key, Any]] = defaultdict(dict)
+        self.eventual: defaultdict[ModelMapper, dict[Key, Any]] = defaultdict(dict)
+        self.strict: defaultdict[ModelMapper, dict[Key, Any]] = defaultdict(dict)
 
     def add(self, key: ItemKey, instance: Any) -> None:
         """Registers `instance`, which is pending, for the next round."""
-        home, table_key = key
+        mapper, table_key = key
         if state_of(instance).wants_consistent:
-            self.eventual[home].pop(table_key, None)
-            self.strict[home].setdefault(table_key, instance)
-        elif table_key not in self.strict[home]:
-            self.eventual[home].setdefault(table_key, instance)
+            self.eventual[mapper].pop(table_key, None)
+            self.strict[mapper].setdefault(table_key, instance)
+        elif table_key not in self.strict[mapper]:
+            self.eventual[mapper].setdefault(table_key, instance)
 
     def discard(self, key: ItemKey) -> None:
         """Forgets a lookup that was answered otherwise."""
-        home, table_key = key
+        mapper, table_key = key
         for lookups in (self.eventual, self.strict):
-            if home in lookups:
-                lookups[home].pop(table_key, None)
+            if mapper in lookups:
+                lookups[mapper].pop(table_key, None)
 
     def take(self) -> list[Wanted]:
         """All pending lookups, for the plan; they are then no longer pending here."""
         taken = [(False, self.eventual), (True, self.strict)]
         self.eventual, self.strict = defaultdict(dict), defaultdict(dict)
         return [
-            (home.database, consistent, instances, home.schema)
+            (mapper.database, consistent, instances, mapper.schema)
             for consistent, lookups in taken
-            for home, instances in lookups.items()
+            for mapper, instances in lookups.items()
             if instances
         ]
 
@@ -173,8 +173,8 @@ class Lookups:
         since = self.take()
         for instance in (*instances, *(one for _, _, callers, _ in since for one in callers.values())):
             state = state_of(instance)
-            assert state.home is not None and state.key is not None
-            self.add((state.home, state.key), instance)
+            assert state.mapper is not None and state.key is not None
+            self.add((state.mapper, state.key), instance)
 
     def __len__(self) -> int:
         return sum(len(keys) for lookups in (self.eventual, self.strict) for keys in lookups.values())

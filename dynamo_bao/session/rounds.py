@@ -10,7 +10,7 @@ from typing import Any
 
 from attrs import Factory, define, field
 
-from dynamo_bao._call_site import Cause, calling_line
+from dynamo_bao._call_site import CallSite, calling_line
 from dynamo_bao._foreign_errors import is_from_signal
 from dynamo_bao._log_fields import log_fields
 from dynamo_bao.dynamodb.capacity import NOTHING_CONSUMED, Capacity
@@ -91,7 +91,7 @@ class Round:
 
     number: int
     kind: str
-    cause: Cause
+    cause: CallSite
     started: float
     _clock: Clock = field(repr=False)
     seconds: float = 0.0
@@ -260,7 +260,7 @@ class Rounds:
 
     stats: Stats
     kept: deque[Round] = field(factory=lambda: deque(maxlen=KEPT_ROUNDS))
-    _alone: dict[Cause, int] = Factory(dict)
+    _alone: dict[CallSite, int] = Factory(dict)
 
     def fields(self, operation: str, **more: Any) -> dict[str, Any]:
         """What a log line about all of them says in fields."""
@@ -309,7 +309,7 @@ def open_round(rounds: Rounds | None, database: Database, kind: str) -> Round:
     Raises:
         BudgetExceededError: where a budget of this session or of one around it allows no more.
     """
-    cause, clock = new_namedtuple(Cause, calling_line()), database.transport.clock
+    cause, clock = new_namedtuple(CallSite, calling_line()), database.transport.clock
     warnings = database.observers.warnings
     if rounds is None:
         return Round(0, kind, cause, clock.now(), clock, warnings=warnings)

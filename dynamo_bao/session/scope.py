@@ -97,13 +97,13 @@ def require_own_tenant(instance: Any, operation: str) -> None:
         TenantRequiredError: where there is none, and one is needed.
     """
     state = state_of(instance)
-    if state.home is None:
+    if state.mapper is None:
         if state.tenant is None:
             return
         tenant, what = current_tenant(), f"The new {type(instance).__name__}"
     else:
-        tenant = tenant_for(state.home.database, operation)
-        what = f"{state.home.schema.name} {state.primary_id!r}"
+        tenant = tenant_for(state.mapper.database, operation)
+        what = f"{state.mapper.schema.name} {state.primary_id!r}"
     if tenant != state.tenant:
         raise TenantMismatchError(
             f"{what} belongs to tenant {state.tenant!r}, and {operation}() was called under {tenant!r}. "
@@ -122,9 +122,9 @@ def open_transaction() -> Collecting | None:
 
 def session_of(state: State, operation: str) -> Session | None:
     """The session that an instance's operation runs in; the policy decides where there is none."""
-    assert state.home is not None
-    home = state.home
-    return session_now(state.session, home.database, home.schema.name, operation, state.primary_id)
+    assert state.mapper is not None
+    mapper = state.mapper
+    return session_now(state.session, mapper.database, mapper.schema.name, operation, state.primary_id)
 
 
 def session_now(

@@ -25,7 +25,7 @@ from dynamo_bao.session.instances import Objects, key_of
 from dynamo_bao.session.ownership import Flushing
 from dynamo_bao.session.pending_queries import PendingQuery, Queries
 from dynamo_bao.session.rounds import Rounds
-from dynamo_bao.session.state import Home, Instance, Status, state_of
+from dynamo_bao.session.state import Instance, ModelMapper, Status, state_of
 from dynamo_bao.session.trace import Trace
 from dynamo_bao.session.unit_of_work import CommitFigures, Entry, Work
 
@@ -237,7 +237,7 @@ class Session(Objects):
         entries: list[Entry] = []
         try:
             for kind, some in groupby(instances, type):
-                entries += _home_of(kind).entries(self, some, overwrite=overwrite)
+                entries += _mapper_of(kind).entries(self, some, overwrite=overwrite)
         except BaseException:
             known = [one for one in instances if isinstance(one, Instance) and self._work.of(one) is None]
             self._identity.drop_instances(one for one in known if state_of(one).status is Status.TRANSIENT)
@@ -256,7 +256,7 @@ class Session(Objects):
             if earlier is not None and earlier.is_new:
                 self._withdraw([earlier])
             else:
-                self._work.add(_home_of(type(instance)).entries(self, [instance], deletes=True))
+                self._work.add(_mapper_of(type(instance)).entries(self, [instance], deletes=True))
 
     def commit(self, *, atomic: bool = False) -> None:
         """Writes everything that was added and deletes everything that was to be deleted.
@@ -284,7 +284,7 @@ class Session(Objects):
         entries = self._work.all()
         self.last_commit_is(lambda: CommitFigures(not_done=tuple([entry.instance for entry in entries])))
         if entries:
-            entries[0].home.write_all(self, entries, atomic=atomic)
+            entries[0].mapper.write_all(self, entries, atomic=atomic)
 
     def rollback(self) -> None:
         """Forgets what was added or to be deleted; objects keep their values, and new ones are not stored."""
@@ -333,7 +333,7 @@ class Session(Objects):
             f"{len(entries)} objects were added or deleted and never committed; nothing of them is written. "
         )
         if error is not None:
-            tables = [entry.home.database.table_name for entry in entries]
+            tables = [entry.mapper.database.table_name for entry in entries]
             fields = log_fields("commit", tables, len(entries))
             log.warning("%sThe block was left with %r.", text, error, extra=fields)
             return
@@ -381,9 +381,9 @@ class Session(Objects):
         for peer in origin.group.alive():
             if room <= 0:
                 break
-            home = state_of(peer).home
+            mapper = state_of(peer).mapper
             try:
-                target = home.related_target(peer, origin.field) if home is not None else None
+                target = mapper.related_target(peer, origin.field) if mapper is not None else None
             except DataFormatError:  # told when that peer's own relation is looked at
                 continue
             if target is None:
@@ -460,13 +460,13 @@ def _require_options(
             raise ConfigurationError(f"{name}={number!r}; give a whole number of at least 1.")
 
 
-def _home_of(kind: Any) -> Home:
+def _mapper_of(kind: Any) -> ModelMapper:
     """Where new objects of a class belong."""
     try:
-        found = kind.__bao_home__
+        found = kind.__bao_repository__
     except AttributeError:
         raise TypeError(
             f"a session writes and deletes instances of models, and {kind.__name__} is none."
         ) from None
-    home: Home = found()
-    return home
+    mapper: ModelMapper = found()
+    return mapper

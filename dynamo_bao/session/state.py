@@ -50,7 +50,7 @@ class PeerGroup:
         return [member for member in (ref() for ref in self._members) if member is not None]
 
 
-class Origin:
+class RelationOrigin:
     """Which relation of which instance a pending instance was reached through.
 
     Attributes:
@@ -79,10 +79,10 @@ class Status(enum.Enum):
 
 
 LOADED, PENDING = Status.LOADED, Status.PENDING  # read often
-new: Any = object.__new__
+allocate_instance: Any = object.__new__
 
 
-class Home(Protocol):
+class ModelMapper(Protocol):
     """What an instance needs of the repository it belongs to."""
 
     @property
@@ -96,7 +96,7 @@ class Home(Protocol):
         ...
 
     @property
-    def hidden(self) -> type[Any]:
+    def lazy_class(self) -> type[Any]:
         """The class of its instances while they are not loaded."""
         ...
 
@@ -123,11 +123,11 @@ class Home(Protocol):
         """Writes the entries of a unit of work, of any models."""
         ...
 
-    def related_home(self, field: str) -> Home:
+    def related_home(self, field: str) -> ModelMapper:
         """The home of the model that a relation field points to; raises where it is none."""
         ...
 
-    def related_target(self, instance: Any, field: str) -> tuple[Home, Identity, str | None] | None:
+    def related_target(self, instance: Any, field: str) -> tuple[ModelMapper, Identity, str | None] | None:
         """Where the item is that a relation of `instance` points to: its home, identity and tenant."""
         ...
 
@@ -138,12 +138,12 @@ class State:
     It has slots: an attribute whose first value stands in the class takes CPython 3.11 ten times as long.
 
     Attributes:
-        kept: what is stored, an item or a row; read as `stored`.
+        raw_item: what is stored, an item or a row; read as `stored`.
         bad: by field name what is stored of fields that cannot read it; None where all can. Such a field has no
             value in the instance unless it was assigned one, and the instance keeps the hidden class.
         sets: the sets that were loaded, or the only one, as one that was changed in place is told by them.
-        generated: the key fields that got an id of this process, which no other item can have.
-        handed: what was handed out where decoding `kept` again does not give it; see `tracking.HandedOutValue`.
+        generated_keys: the key fields that got an id of this process, which no other item can have.
+        handed: what was handed out where decoding `raw_item` again does not give it; see `tracking.HandedOutValue`.
     """
 
     __slots__ = (
@@ -151,58 +151,58 @@ class State:
         "bad",
         "capacity",
         "consistent",
-        "doubt",
         "error",
-        "generated",
+        "generated_keys",
         "group",
         "handed",
-        "home",
-        "kept",
         "key",
+        "mapper",
         "origin",
         "primary_id",
+        "raw_item",
         "related",
         "session",
         "sets",
         "shared",
         "status",
         "tenant",
+        "unknown_outcome",
         "wants_consistent",
     )
 
-    home: Home | None
+    mapper: ModelMapper | None
     status: Status
     tenant: str | None
     key: Key | None
     primary_id: str | None
     session: Any
-    kept: Stored | None
+    raw_item: Stored | None
     consistent: bool
     wants_consistent: bool
     assigned: set[str] | None
     bad: dict[str, AttributeValue] | None
     error: Exception | None
     group: PeerGroup | None
-    origin: Origin | None
+    origin: RelationOrigin | None
     shared: list[weakref.ref[Any]] | None
     capacity: Capacity
-    doubt: Exception | None
+    unknown_outcome: Exception | None
     sets: Any
     related: dict[str, tuple[Any, Any]] | None
-    generated: dict[str, Any] | None
+    generated_keys: dict[str, Any] | None
     handed: HandedOutValues | None
 
     @property
     def stored(self) -> Item | None:
         """What is stored, as far as the instance knows."""
-        if self.kept is None:
+        if self.raw_item is None:
             return None
-        self.kept = item = as_dict_item(self.kept)
+        self.raw_item = item = as_dict_item(self.raw_item)
         return item
 
 
 def new_state(
-    home: Home | None,
+    mapper: ModelMapper | None,
     status: Status,
     tenant: str | None,
     key: Key | None,
@@ -211,9 +211,11 @@ def new_state(
 ) -> State:
     """A state of which no more is known: in one call, as one is made for every instance."""
     state = State()
-    state.home, state.status, state.tenant = home, status, tenant
+    state.mapper, state.status, state.tenant = mapper, status, tenant
     state.key, state.primary_id, state.session = key, primary_id, session
-    state.kept = state.assigned = state.bad = state.error = state.doubt = state.generated = None
+    state.raw_item = state.assigned = state.bad = state.error = state.unknown_outcome = (
+        state.generated_keys
+    ) = None
     state.handed = None
     state.group = state.origin = state.shared = state.related = None
     state.consistent = state.wants_consistent = False
@@ -225,9 +227,9 @@ class Instance:
     """What every instance of a model is: an object with a ``__dict__``."""
 
 
-values_in: Any = vars(Instance)["__dict__"].__get__
+instance_dict: Any = vars(Instance)["__dict__"].__get__
 """The ``__dict__`` of an instance, past the hidden class, whose own reading of attributes is slow."""
-give_values: Any = vars(Instance)["__dict__"].__set__
+set_instance_dict: Any = vars(Instance)["__dict__"].__set__
 """Makes a dict the instance's ``__dict__``.
 
 A dict of its own, which starts with the state and the key fields whatever made the instance, lets CPython read
@@ -238,7 +240,7 @@ keys with other instances, and reading from it takes three times as long (3.11).
 
 def state_of(instance: Any) -> State:
     """The state of a model instance."""
-    state: State = values_in(instance)[STATE]
+    state: State = instance_dict(instance)[STATE]
     return state
 
 
@@ -250,30 +252,37 @@ def is_there(instance: Any) -> bool:
 def identity_of(instance: Any) -> Identity:
     """Which item an instance with a key stands for."""
     state = state_of(instance)
-    assert state.home is not None and state.key is not None and state.primary_id is not None
-    values = values_in(instance)
-    return Identity(state.key, state.primary_id, {name: values[name] for name in state.home.schema.key_names})
+    assert state.mapper is not None and state.key is not None and state.primary_id is not None
+    values = instance_dict(instance)
+    return Identity(
+        state.key, state.primary_id, {name: values[name] for name in state.mapper.schema.key_names}
+    )
 
 
-give_class: Any = vars(object)["__class__"].__set__
+set_class: Any = vars(object)["__class__"].__set__
 
 # --- making ---------------------------------------------------------------------------------------
 
 
-def new_pending(home: Home, identity: Identity, tenant: str | None, session: Any) -> Any:
-    """An instance of `home`'s model that knows its key and nothing else yet."""
-    model = home.model
-    instance = new(model.__bao_hidden__)
+def pending_instance(mapper: ModelMapper, identity: Identity, tenant: str | None, session: Any) -> Any:
+    """An instance of `mapper`'s model that knows its key and nothing else yet."""
+    model = mapper.model
+    instance = allocate_instance(model.__bao_lazy_class__)
     key, primary_id, values = identity
-    state = new_state(home, PENDING, tenant, key, primary_id, session)
-    give_values(instance, {STATE: state, **values})
+    state = new_state(mapper, PENDING, tenant, key, primary_id, session)
+    set_instance_dict(instance, {STATE: state, **values})
     return instance
 
 
-def new_named(home: Home, key: Key, text: str, tenant: str | None, session: Any) -> Any:
-    """`new_pending` for a key that is the one text `text`."""
-    instance, state = new(home.hidden), new_state(home, PENDING, tenant, key, text, session)
-    give_values(instance, {STATE: state, home.schema.single_key_name: text})
+def pending_instance_by_text(
+    mapper: ModelMapper, key: Key, text: str, tenant: str | None, session: Any
+) -> Any:
+    """`pending_instance` for a key that is the one text `text`."""
+    instance, state = (
+        allocate_instance(mapper.lazy_class),
+        new_state(mapper, PENDING, tenant, key, text, session),
+    )
+    set_instance_dict(instance, {STATE: state, mapper.schema.single_key_name: text})
     return instance
 
 
@@ -282,51 +291,51 @@ def new_named(home: Home, key: Key, text: str, tenant: str | None, session: Any)
 
 def class_for(state: State) -> type[Any]:
     """The class of instances in a state: the model itself, or the hidden one that loads, and raises for bad fields."""
-    assert state.home is not None
-    model: Any = state.home.model
-    hidden: type[Any] = model.__bao_hidden__
-    return model if state.status in (Status.LOADED, Status.TRANSIENT) and state.bad is None else hidden
+    assert state.mapper is not None
+    model: Any = state.mapper.model
+    lazy_class: type[Any] = model.__bao_lazy_class__
+    return model if state.status in (Status.LOADED, Status.TRANSIENT) and state.bad is None else lazy_class
 
 
-def become(instance: Any, state: State, status: Status) -> None:
+def set_status(instance: Any, state: State, status: Status) -> None:
     """Sets the status, and the class that goes with it, of the instance and of those sharing its state."""
     state.status = status
     cls = class_for(state)
     for one in (instance, *(ref() for ref in state.shared or ())):
         if one is not None and type(one) is not cls:
-            give_class(one, cls)
+            set_class(one, cls)
 
 
 def mark_missing(instance: Any, *, consistent: bool = False) -> None:
     """DynamoDB answered: there is no such item."""
     state = state_of(instance)
-    state.kept, state.consistent, state.wants_consistent = None, consistent, False
+    state.raw_item, state.consistent, state.wants_consistent = None, consistent, False
     state.assigned = state.bad = state.error = state.origin = state.handed = None
     _forget_values(instance, state)
-    become(instance, state, Status.MISSING)
+    set_status(instance, state, Status.MISSING)
 
 
 def mark_failed(instance: Any, error: Exception) -> None:
     """The item could not be fetched, or not be read, because of `error`."""
     state = state_of(instance)
     state.error = error
-    become(instance, state, Status.FAILED)
+    set_status(instance, state, Status.FAILED)
 
 
 def mark_deleted(instance: Any) -> None:
     """The item was deleted through this instance; values that were loaded can still be read."""
     state = state_of(instance)
-    state.kept = state.assigned = state.error = state.handed = None
-    become(instance, state, Status.DELETED)
+    state.raw_item = state.assigned = state.error = state.handed = None
+    set_status(instance, state, Status.DELETED)
 
 
-def become_transient(instance: Any, values: dict[str, Any]) -> None:
+def revert_to_transient(instance: Any, values: dict[str, Any]) -> None:
     """Makes `instance` a new one again, with `values`, after its creation was abandoned."""
     state = state_of(instance)
     instance.__dict__.update(values)
     state.bad = None
-    become(instance, state, Status.TRANSIENT)
-    state.kept = state.assigned = state.related = state.home = state.handed = None
+    set_status(instance, state, Status.TRANSIENT)
+    state.raw_item = state.assigned = state.related = state.mapper = state.handed = None
     state.sets = ()
     state.session = state.key = state.primary_id = None
 
@@ -342,12 +351,12 @@ def unload(instance: Any, *, consistent: bool, keep_changes: bool) -> None:
     state.wants_consistent = state.wants_consistent or consistent
     state.error = state.bad = None
     _forget_values(instance, state)
-    become(instance, state, Status.PENDING)
+    set_status(instance, state, Status.PENDING)
 
 
 def _forget_values(instance: Any, state: State) -> None:
-    assert state.home is not None
-    schema, values = state.home.schema, instance.__dict__
+    assert state.mapper is not None
+    schema, values = state.mapper.schema, instance.__dict__
     keep = {*schema.key_names, *(state.assigned or ())}
     for name in schema.fields:
         if name not in keep:
@@ -360,8 +369,8 @@ def _forget_values(instance: Any, state: State) -> None:
 def loaded_of(instance: Any) -> LoadedSnapshot:
     """The record of what an instance was loaded from, made now; nothing where it was not."""
     state = state_of(instance)
-    assert state.home is not None
-    return LoadedSnapshot(state.home.schema, instance.__dict__, state.stored or {}, state.handed)
+    assert state.mapper is not None
+    return LoadedSnapshot(state.mapper.schema, instance.__dict__, state.stored or {}, state.handed)
 
 
 def changed_names(instance: Any, loaded: LoadedSnapshot | None = None) -> list[str]:
@@ -371,9 +380,9 @@ def changed_names(instance: Any, loaded: LoadedSnapshot | None = None) -> list[s
         loaded: the record of what was loaded, where there is one already.
     """
     state = state_of(instance)
-    assert state.home is not None
+    assert state.mapper is not None
     if state.status is Status.PENDING:
-        return [name for name in state.home.schema.fields if name in (state.assigned or ())]
+        return [name for name in state.mapper.schema.fields if name in (state.assigned or ())]
     return (loaded or loaded_of(instance)).changed(instance.__dict__)
 
 
@@ -389,8 +398,8 @@ def keep_handed(instance: Any, names: Iterable[str]) -> dict[str, HandedOutValue
 def is_new_set(instance: Any, name: str) -> bool:
     """Whether the value of a field is a set that was assigned, and not the one that was loaded, changed in place."""
     state = state_of(instance)
-    assert state.home is not None
-    names = state.home.schema.set_names
+    assert state.mapper is not None
+    names = state.mapper.schema.set_names
     if name not in names:
         return False
     loaded = (state.sets,) if len(names) == 1 else state.sets

@@ -9,7 +9,7 @@ from weakref import ref
 from attrs import frozen
 
 from dynamo_bao.dynamodb.keys import Key
-from dynamo_bao.session.state import Home
+from dynamo_bao.session.state import ModelMapper
 
 
 class Entry(NamedTuple):
@@ -17,14 +17,14 @@ class Entry(NamedTuple):
 
     Attributes:
         instance: the object.
-        home, tenant: where it is written, and for whom.
+        mapper, tenant: where it is written, and for whom.
         deletes: whether it is deleted and not saved.
         overwrite: whether a new one may replace an item that is stored.
         key, primary_id: which item a new one was when it was added; None for one that was stored then.
     """
 
     instance: Any
-    home: Home
+    mapper: ModelMapper
     tenant: str | None
     deletes: bool = False
     overwrite: bool = False

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from attrs import evolve
 
-from dynamo_bao._call_site import Cause
+from dynamo_bao._call_site import CallSite
 from dynamo_bao.errors import ConfigurationError
 from dynamo_bao.session.rounds import Round, Rounds, watchers
 from dynamo_bao.session.trace import Trace
@@ -35,7 +35,7 @@ class RoundWatch:
 
     def __init__(self) -> None:
         self.rounds: list[Round] = []
-        self._alone: Counter[tuple[Rounds | None, Cause]] = Counter()
+        self._alone: Counter[tuple[Rounds | None, CallSite]] = Counter()
 
     def __enter__(self: Watch) -> Watch:
         watchers.append(self._note)
@@ -60,7 +60,7 @@ class RoundWatch:
         """The rounds so far, numbered in the order they ended."""
         return Trace(tuple(evolve(done, number=number) for number, done in enumerate(self.rounds, 1)))
 
-    def one_by_one(self, threshold: int) -> dict[Cause, int]:
+    def one_by_one(self, threshold: int) -> dict[CallSite, int]:
         """The lines that fetched one key or query at a time, `threshold` times or more in one session.
 
         What was asked outside any session counts as if it were one.
@@ -68,7 +68,7 @@ class RoundWatch:
         Returns:
             How often each did, at its worst.
         """
-        worst: dict[Cause, int] = {}
+        worst: dict[CallSite, int] = {}
         for (_, cause), times in self._alone.items():
             if times >= threshold:
                 worst[cause] = max(times, worst.get(cause, 0))
@@ -84,7 +84,7 @@ class RoundWatch:
         return f"{lines}\n{trace}" if self.rounds else str(trace)
 
 
-def described_lines(times: Mapping[Cause, int]) -> str:
+def described_lines(times: Mapping[CallSite, int]) -> str:
     """Lines of the program with how often each did something, the most frequent first, and their code."""
     told = []
     for cause, number in sorted(times.items(), key=lambda pair: -pair[1]):

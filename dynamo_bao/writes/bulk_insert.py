@@ -17,9 +17,9 @@ from dynamo_bao.dynamodb.table import Database
 from dynamo_bao.dynamodb.transport.batch_write import Puts, in_batches
 from dynamo_bao.mapping.codec import STATE
 from dynamo_bao.mapping.schema import Schema
-from dynamo_bao.session.hydration import absorb_own
+from dynamo_bao.session.hydration import mark_created
 from dynamo_bao.session.session import Session
-from dynamo_bao.session.state import Home, State, Status, values_in
+from dynamo_bao.session.state import ModelMapper, State, Status, instance_dict
 from dynamo_bao.session.unit_of_work import CommitFigures, Entry
 from dynamo_bao.writes.changes import Creation
 from dynamo_bao.writes.hooks import has_hooks
@@ -45,11 +45,11 @@ class Bulk(NamedTuple):
     @classmethod
     def of(cls, session: Session, entries: Sequence[Entry]) -> Bulk | None:
         """What is written for these entries; None where one of them is anything but such an object, or not simple."""
-        database = entries[0].home.database
+        database = entries[0].mapper.database
         keys: list[Key] = []
         items: list[bytes] = []
-        for home, some in groupby(entries, attrgetter("home")):
-            spelled = _spelled(home, session, list(some)) if home.database is database else None
+        for mapper, some in groupby(entries, attrgetter("mapper")):
+            spelled = _spelled(mapper, session, list(some)) if mapper.database is database else None
             if spelled is None:
                 return None
             keys += spelled[0]
@@ -65,8 +65,8 @@ class Bulk(NamedTuple):
         """All of it is stored: the objects are known to be."""
         session = self.session
         stored = zip(self.entries, self.keys, self.items, strict=True)
-        for (instance, home, tenant, _, _, _, primary_id), key, item in stored:
-            absorb_own(instance, home, tenant, session, key, primary_id, item)
+        for (instance, mapper, tenant, _, _, _, primary_id), key, item in stored:
+            mark_created(instance, mapper, tenant, session, key, primary_id, item)
         session.committed(self.entries, CommitFigures(done=tuple([entry.instance for entry in self.entries])))
 
     def changes(self) -> list[Creation]:
@@ -74,19 +74,21 @@ class Bulk(NamedTuple):
         return [self._change(entry, item) for entry, item in zip(self.entries, self.items, strict=True)]
 
     def _change(self, entry: Entry, item: bytes) -> Creation:
-        home, values = entry.home, values_in(entry.instance)
-        subject = Subject(home.schema, entry.tenant, home.schema.identity(entry.tenant, values))
+        mapper, values = entry.mapper, instance_dict(entry.instance)
+        subject = Subject(mapper.schema, entry.tenant, mapper.schema.identity(entry.tenant, values))
         change = Creation(
-            home, self.session, subject, entry.instance, EMPTY, values.copy(), item, by_save=True
+            mapper, self.session, subject, entry.instance, EMPTY, values.copy(), item, by_save=True
         )
         change.overwrite = entry.overwrite
         return change
 
 
-def _spelled(home: Home, session: Session, entries: Sequence[Entry]) -> tuple[list[Key], list[bytes]] | None:
+def _spelled(
+    mapper: ModelMapper, session: Session, entries: Sequence[Entry]
+) -> tuple[list[Key], list[bytes]] | None:
     """Keys and items of a model's new objects, which are the session's own still, under the keys they were added by."""
-    schema, own = home.schema, session.own_objects(home)
-    if schema.text_keys is None or has_hooks(home.model):
+    schema, own = mapper.schema, session.own_objects(mapper)
+    if schema.text_keys is None or has_hooks(mapper.model):
         return None
     first, second = (*schema.key_names, None)[:2]
     all_values: list[dict[str, Any]] = []
@@ -94,7 +96,7 @@ def _spelled(home: Home, session: Session, entries: Sequence[Entry]) -> tuple[li
     for instance, _, _, _, overwrite, key, primary_id in entries:
         if key is None or own.get(key) is not instance:
             return None
-        values = values_in(instance)
+        values = instance_dict(instance)
         state: State = values[STATE]
         if state.status is not _TRANSIENT or not (overwrite or is_made_here(schema, state, values)):
             return None
@@ -109,6 +111,6 @@ def _spelled(home: Home, session: Session, entries: Sequence[Entry]) -> tuple[li
 
 def is_made_here(schema: Schema, state: State, values: Mapping[str, Any]) -> bool:
     """Whether no other item can have the key, and nothing else has to be looked at when a new object is stored."""
-    if schema.constraints or schema.versioned or not state.generated:
+    if schema.constraints or schema.versioned or not state.generated_keys:
         return False
-    return any(values.get(name) == value for name, value in state.generated.items())
+    return any(values.get(name) == value for name, value in state.generated_keys.items())

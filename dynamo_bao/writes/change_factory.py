@@ -36,14 +36,14 @@ from dynamo_bao.session.requests import round_of
 from dynamo_bao.session.scope import enter, enter_through, open_transaction, require_own_tenant
 from dynamo_bao.session.session import Session
 from dynamo_bao.session.state import (
-    Home,
+    ModelMapper,
     Status,
     changed_names,
     identity_of,
+    instance_dict,
     is_new_set,
     is_there,
     state_of,
-    values_in,
 )
 from dynamo_bao.session.unit_of_work import Entry
 from dynamo_bao.writes.changes import (
@@ -91,29 +91,29 @@ def sender(session: Session | None, database: Database, subject: Subject, instan
 # --- create -----------------------------------------------------------------------------------------
 
 
-def creation_of(home: Home, instance: Any, condition: ConditionLike, operation: str) -> Creation:
+def creation_of(mapper: ModelMapper, instance: Any, condition: ConditionLike, operation: str) -> Creation:
     """Stores a transient instance as a new item; the session's own object for its key is returned."""
-    session, tenant = enter(home.database, home.schema.name, operation)
+    session, tenant = enter(mapper.database, mapper.schema.name, operation)
     require_own_tenant(instance, operation)
-    wanted = checked_condition(home, condition)
-    return creation_in(session, home, tenant, instance, wanted, by_save=operation == "save")
+    wanted = checked_condition(mapper, condition)
+    return creation_in(session, mapper, tenant, instance, wanted, by_save=operation == "save")
 
 
 def creation_in(
     session: Session | None,
-    home: Home,
+    mapper: ModelMapper,
     tenant: str | None,
     instance: Any,
     wanted: Condition,
     by_save: bool,
 ) -> Creation:
     """`creation_of` in a session, for those who have checked that it may be used."""
-    schema, values = home.schema, values_in(instance)
+    schema, values = mapper.schema, instance_dict(instance)
     stored = schema.store(values)
     if stored is None:
         values.update(schema.accept_all(values))
     identity = schema.identity(tenant, values)
-    earlier = session.known(home, identity.key) if session is not None else None
+    earlier = session.known(mapper, identity.key) if session is not None else None
     if earlier is not None and earlier is not instance and is_there(earlier):
         raise ConditionalError(
             f"{schema.name} {identity.primary_id!r} exists already: this context has loaded or added it; nothing was "
@@ -125,7 +125,7 @@ def creation_in(
     item = _completed(schema, tenant, identity, values, stored)
     subject: Subject = new_namedtuple(Subject, (schema, tenant, identity))
     # A copy, because hooks of other objects may change these before they are planned.
-    return Creation(home, session, subject, instance, wanted, values.copy(), item, by_save)
+    return Creation(mapper, session, subject, instance, wanted, values.copy(), item, by_save)
 
 
 def _completed(
@@ -141,7 +141,7 @@ def _completed(
 
 def creation_for(session: Session, entry: Entry) -> Creation:
     """Stores the new instance that was added to a session's unit of work."""
-    change = creation_in(session, entry.home, entry.tenant, entry.instance, EMPTY, by_save=True)
+    change = creation_in(session, entry.mapper, entry.tenant, entry.instance, EMPTY, by_save=True)
     change.overwrite = entry.overwrite
     return change
 
@@ -152,23 +152,23 @@ def creation_for(session: Session, entry: Entry) -> Creation:
 def saving_of(instance: Any, condition: ConditionLike, force_reindex: bool) -> Saving | None:
     """Writes what changed of a stored instance; None where nothing changed and nothing was asked."""
     state = state_of(instance)
-    assert state.home is not None
-    home, schema = state.home, state.home.schema
+    assert state.mapper is not None
+    mapper, schema = state.mapper, state.mapper.schema
     require_present(instance)
-    if state.doubt is not None:
+    if state.unknown_outcome is not None:
         raise WriteOutcomeUnknownError(
             f"{schema.name} {state.primary_id!r}: the outcome of an earlier write is unknown; refresh() first.",
             model=schema.name,
             key=state.primary_id,
-        ) from state.doubt
+        ) from state.unknown_outcome
     session, collected = enter_through(instance, "save"), open_transaction() is not None
-    wanted = checked_condition(home, condition)
+    wanted = checked_condition(mapper, condition)
     asked = condition is not None or force_reindex
     if state.status is Status.PENDING:
         if not (state.assigned or asked):
             return None
         if force_reindex or collected or needs_known(schema, state.assigned or ()):
-            home.materialise(instance)
+            mapper.materialise(instance)
     if force_reindex:
         require_readable(instance)
     loaded = known_of(instance)
@@ -177,7 +177,7 @@ def saving_of(instance: Any, condition: ConditionLike, force_reindex: bool) -> S
         return None
     subject = Subject(schema, state.tenant, identity_of(instance))
     changes = _changes(instance, names, loaded)
-    change = Saving(home, session, subject, instance, wanted, changes=changes, reindex=force_reindex)
+    change = Saving(mapper, session, subject, instance, wanted, changes=changes, reindex=force_reindex)
     change.known = loaded
     change.assumed = _version_assumed(schema, changes, None if loaded is None else loaded.item)
     if collected:
@@ -212,8 +212,8 @@ def _conditioned(change: Saving) -> None:
 def _changes(instance: Any, names: list[str], loaded: LoadedSnapshot | None) -> dict[str, Any]:
     """The changed fields with their accepted values; counters and sets as differences to what was loaded."""
     state = state_of(instance)
-    assert state.home is not None
-    schema, values = state.home.schema, instance.__dict__
+    assert state.mapper is not None
+    schema, values = state.mapper.schema, instance.__dict__
     accepted = schema.accept_all(values, names)
     for name, value in accepted.items():
         if not (isinstance(values[name], set) and values[name] == value):
@@ -299,7 +299,7 @@ def _version_assumed(schema: Schema, changes: Mapping[str, Any], stored: Item | 
 
 
 def update_of(
-    home: Home,
+    mapper: ModelMapper,
     given: object,
     changes: Mapping[Any, Any],
     condition: ConditionLike,
@@ -313,18 +313,18 @@ def update_of(
         version: the version that must be stored.
         defaults: by field name what goes in where the stored item has no such attribute; for an upsert.
     """
-    schema = home.schema
-    session, tenant = enter(home.database, schema.name, "update", given)
+    schema = mapper.schema
+    session, tenant = enter(mapper.database, schema.name, "update", given)
     identity = schema.identify(tenant, given)
-    wanted = checked_condition(home, condition)
+    wanted = checked_condition(mapper, condition)
     accepted = accepted_changes(schema, changes)
     asked = _asked_version(schema, version)
     for field in schema.auto_updated_fields:
         accepted.setdefault(field.name, field.next_value())
     subject = Subject(schema, tenant, identity)
     if session is not None and open_transaction() is not None:
-        return _update_loaded(home, session, subject, accepted, wanted, asked, defaults or {})
-    change = UpdatingByKey(home, session, subject, None, wanted, changes=accepted, defaults=defaults or {})
+        return _update_loaded(mapper, session, subject, accepted, wanted, asked, defaults or {})
+    change = UpdatingByKey(mapper, session, subject, None, wanted, changes=accepted, defaults=defaults or {})
     change.assumed = asked
     change.reread = lambda: write_of(change).read_known().item
     if needs_source(schema, accepted):
@@ -333,7 +333,7 @@ def update_of(
 
 
 def _update_loaded(
-    home: Home,
+    mapper: ModelMapper,
     session: Session,
     subject: Subject,
     changes: Mapping[str, Any],
@@ -342,11 +342,11 @@ def _update_loaded(
     defaults: Mapping[str, Any],
 ) -> Saving:
     """An update in a transaction, which returns the instance: it is loaded first."""
-    instance = session.lookup(home, subject.identity, subject.tenant, consistent=True, counted=False)
-    home.materialise(instance)
+    instance = session.lookup(mapper, subject.identity, subject.tenant, consistent=True, counted=False)
+    mapper.materialise(instance)
     known = known_of(instance)
-    missing = {} if known is None else lacking(home.schema, known.item, defaults)
-    change = Saving(home, session, subject, instance, wanted, changes={**missing, **changes})
+    missing = {} if known is None else lacking(mapper.schema, known.item, defaults)
+    change = Saving(mapper, session, subject, instance, wanted, changes={**missing, **changes})
     change.known = known
     change.assumed = asked
     _conditioned(change)
@@ -372,23 +372,23 @@ def _asked_version(schema: Schema, version: object) -> Assumed:
 
 
 def deleting_of(
-    home: Home, given: object, condition: ConditionLike, instance: Any, version: object = None
+    mapper: ModelMapper, given: object, condition: ConditionLike, instance: Any, version: object = None
 ) -> Deleting:
     """Deletes an item by key or through an instance, which is returned, no longer existing."""
-    schema = home.schema
+    schema = mapper.schema
     asked = _asked_version(schema, version)
-    wanted = checked_condition(home, condition)
+    wanted = checked_condition(mapper, condition)
     if instance is not None:
-        if state_of(instance).home is None:
+        if state_of(instance).mapper is None:
             raise not_stored_yet(schema.name)
         session, tenant = enter_through(instance, "delete"), state_of(instance).tenant
         require_present(instance)
         identity = identity_of(instance)
     else:
-        session, tenant = enter(home.database, schema.name, "delete", given)
+        session, tenant = enter(mapper.database, schema.name, "delete", given)
         identity = schema.identify(tenant, given)
-    change = Deleting(home, session, Subject(schema, tenant, identity), instance, wanted)
-    if open_transaction() is not None and session is not None and session.has_deleted(home, identity.key):
+    change = Deleting(mapper, session, Subject(schema, tenant, identity), instance, wanted)
+    if open_transaction() is not None and session is not None and session.has_deleted(mapper, identity.key):
         raise write_of(change).missing()
     if instance is not None:
         change.known = known_of(instance)
@@ -405,8 +405,8 @@ def _known_in_block(change: Change) -> StoredItem | None:
     session, subject = change.session, change.subject
     if session is None or open_transaction() is None:
         return None
-    instance = session.lookup(change.home, subject.identity, subject.tenant, consistent=True, counted=False)
-    change.home.materialise(instance)
+    instance = session.lookup(change.mapper, subject.identity, subject.tenant, consistent=True, counted=False)
+    change.mapper.materialise(instance)
     return known_of(instance)
 
 
@@ -454,7 +454,7 @@ def note_doubt(change: Change, write: Write, error: BaseException) -> None:
 def write_of(change: Change) -> Write:
     """What carries out a change by itself, as rounds of its session."""
     return write_through(
-        change, sender(change.session, change.home.database, change.subject, change.instance)
+        change, sender(change.session, change.mapper.database, change.subject, change.instance)
     )
 
 
@@ -462,16 +462,16 @@ def write_through(change: Change, send: Send) -> Write:
     """What carries out a change, with requests sent by `send`."""
     session = change.session
     limits = (None, None) if session is None else (session.deadline, session.max_throttled_calls)
-    rows = row_type_of_one(change.home.schema) if change.takes_row else None
+    rows = row_type_of_one(change.mapper.schema) if change.takes_row else None
     return Write(
-        change.home.database, change.subject, change.operation, change.plan_again, send, *limits, rows
+        change.mapper.database, change.subject, change.operation, change.plan_again, send, *limits, rows
     )
 
 
-def checked_condition(home: Home, condition: ConditionLike) -> Condition:
+def checked_condition(mapper: ModelMapper, condition: ConditionLike) -> Condition:
     """The condition a caller gave, with everything about it that can be wrong told now."""
     if condition is None:
         return EMPTY
-    wanted = condition_from(condition, home.database.strict_filters)
-    render_condition(wanted, Placeholders(), home.schema)
+    wanted = condition_from(condition, mapper.database.strict_filters)
+    render_condition(wanted, Placeholders(), mapper.schema)
     return wanted

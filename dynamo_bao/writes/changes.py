@@ -35,19 +35,19 @@ from dynamo_bao.fields.text import VersionField
 from dynamo_bao.mapping.key_schema import IndexSchema
 from dynamo_bao.mapping.schema import Schema
 from dynamo_bao.mapping.snapshots import LoadedSnapshot, StoredItem, form_of
-from dynamo_bao.session.hydration import absorb, absorb_own, fill, new_loaded
+from dynamo_bao.session.hydration import hydrate, loaded_instance, mark_created, merge_item
 from dynamo_bao.session.partitions import Touched
 from dynamo_bao.session.session import Session
 from dynamo_bao.session.state import (
-    Home,
+    ModelMapper,
     Status,
-    become_transient,
     changed_names,
     class_for,
     loaded_of,
     mark_deleted,
     mark_missing,
-    new_pending,
+    pending_instance,
+    revert_to_transient,
     state_of,
     unload,
 )
@@ -72,7 +72,7 @@ class Change:
     """What every change has.
 
     Attributes:
-        home, session, subject: where it is written, in which session it was made, and which item.
+        mapper, session, subject: where it is written, in which session it was made, and which item.
         instance: the object it is about; None where there was only a key.
         condition: what else must hold.
         known: the item as it was read, if it was.
@@ -96,15 +96,20 @@ class Change:
     takes_row = False
 
     def __init__(
-        self, home: Home, session: Session | None, subject: Subject, instance: Any, condition: Condition
+        self,
+        mapper: ModelMapper,
+        session: Session | None,
+        subject: Subject,
+        instance: Any,
+        condition: Condition,
     ) -> None:
-        self.home = home
+        self.mapper = mapper
         self.session = session
         self.subject = subject
         self.instance = instance
         self.condition = condition
         self.result: Any = instance
-        self.spot: tuple[str, Key] = home.database.table_name, subject.identity.key
+        self.spot: tuple[str, Key] = mapper.database.table_name, subject.identity.key
 
     def then(self, hook: Callable[[Any], object]) -> None:
         """Has `hook` called with the result when the change is written."""
@@ -131,7 +136,7 @@ class Change:
                 unknown.append(index.id)
             else:
                 partitions.update((index.id, text) for text in texts)
-        model = self.home.database.table_name, schema.prefix
+        model = self.mapper.database.table_name, schema.prefix
         return Touched(model, partitions, unknown, self.comes_or_goes)
 
     def _partitions_of(self, index: IndexSchema) -> Collection[str] | None:
@@ -178,7 +183,7 @@ class Change:
 
     def _known_object(self) -> Any:
         """The session's own object for the item, or None; one that was only added does not count."""
-        known = None if self.session is None else self.session.known(self.home, self.subject.identity.key)
+        known = None if self.session is None else self.session.known(self.mapper, self.subject.identity.key)
         return None if known is None or state_of(known).status is Status.TRANSIENT else known
 
 
@@ -203,7 +208,7 @@ class Creation(Change):
 
     def __init__(
         self,
-        home: Home,
+        mapper: ModelMapper,
         session: Session | None,
         subject: Subject,
         instance: Any,
@@ -212,7 +217,7 @@ class Creation(Change):
         sent: Stored,
         by_save: bool,
     ) -> None:
-        super().__init__(home, session, subject, instance, condition)
+        super().__init__(mapper, session, subject, instance, condition)
         self.values = values
         self.sent = sent
         self._by_save = by_save
@@ -242,7 +247,7 @@ class Creation(Change):
 
     def refused(self, error: BaoError) -> BaoError:
         if self.session is not None and isinstance(error, ConditionalError):
-            self.session.forget_miss(self.home, self.subject.identity)
+            self.session.forget_miss(self.mapper, self.subject.identity)
         return error
 
     def show(self) -> Any:
@@ -250,8 +255,10 @@ class Creation(Change):
 
     def settle(self, stored: Item | None) -> Any:
         session, (_, tenant, identity) = self.session, self.subject
-        absorb_own(self.instance, self.home, tenant, session, identity.key, identity.primary_id, self.sent)
-        if session is None or session.keeps(self.home, identity, self.instance):
+        mark_created(
+            self.instance, self.mapper, tenant, session, identity.key, identity.primary_id, self.sent
+        )
+        if session is None or session.keeps(self.mapper, identity, self.instance):
             if self._sharing or self._earlier is not None:
                 self._sharing, self._earlier = (), None
             return self.instance
@@ -264,7 +271,7 @@ class Creation(Change):
         known = self._known_object()
         own = self.instance if known is None or self._by_save else known
         self._earlier = known if known is not own else None
-        for one in session.earlier(self.home, self.subject.identity):
+        for one in session.earlier(self.mapper, self.subject.identity):
             if one.__dict__ is not self.instance.__dict__:
                 sharing = Sharing(one, self.instance)
                 if one is not own:
@@ -279,10 +286,10 @@ class Creation(Change):
         for sharing in self._sharing:
             sharing.end()
         if self.session is not None:
-            self.session.forget(self.home, self.subject.identity)
+            self.session.forget(self.mapper, self.subject.identity)
             if self._earlier is not None:
                 self.session.adopt(self._earlier)
-        become_transient(self.instance, values)
+        revert_to_transient(self.instance, values)
 
 
 class Saving(Change):
@@ -309,7 +316,7 @@ class Saving(Change):
         if isinstance(error, ItemNotFoundError):
             mark_missing(self.instance)
         elif isinstance(error, WriteOutcomeUnknownError):
-            state_of(self.instance).doubt = error
+            state_of(self.instance).unknown_outcome = error
         return version_conflict(self.subject.schema, error, self.assumed)
 
     def settle(self, stored: Item | None) -> Any:
@@ -318,7 +325,7 @@ class Saving(Change):
         if stored is None:
             unload(self.instance, consistent=True, keep_changes=False)
         else:
-            absorb(self.instance, stored)
+            merge_item(self.instance, stored)
         self._tell_session()
         return self.instance
 
@@ -329,7 +336,7 @@ class Saving(Change):
             self.session.answered(self.instance)
             self.session.hold(self.instance)
         else:
-            self.session.expire(self.home, self.subject.identity)
+            self.session.expire(self.mapper, self.subject.identity)
 
     def show(self) -> Any:
         assert self.known is not None  # a transaction loads what it changes
@@ -337,7 +344,7 @@ class Saving(Change):
         assert shown is not None
         others = state_of(self.instance).status is Status.LOADED
         keep = [name for name in changed_names(self.instance) if name not in self.changes] if others else []
-        absorb(self.instance, shown, keep)
+        merge_item(self.instance, shown, keep)
         if self.session is not None:
             self.session.hold(self.instance)
         return self.instance
@@ -350,7 +357,7 @@ class Saving(Change):
         if relative and state_of(self.instance).status is Status.LOADED:
             unload(self.instance, consistent=True, keep_changes=True)
         if self.session is not None and state_of(self.instance).session is not self.session:
-            self.session.expire(self.home, self.subject.identity)
+            self.session.expire(self.mapper, self.subject.identity)
 
 
 class Updating(Change):
@@ -379,14 +386,14 @@ class Updating(Change):
         item = self.reread() if stored is None else stored  # a transaction does not return what it left
         known, identity = self._known_object(), self.subject.identity
         if known is None:
-            instance = new_loaded(self.home, identity, self.subject.tenant, item)
+            instance = loaded_instance(self.mapper, identity, self.subject.tenant, item)
             state_of(instance).consistent = True
             if self.session is not None:
                 self.session.adopt(instance)
             return instance
         assert self.session is not None
         local = state_of(known).status in (Status.LOADED, Status.PENDING)
-        absorb(known, item, changed_names(known) if local else ())
+        merge_item(known, item, changed_names(known) if local else ())
         self.session.adopt(known)
         return known
 
@@ -406,7 +413,7 @@ class Deleting(Change):
 
     def refused(self, error: BaoError) -> BaoError:
         if isinstance(error, ItemNotFoundError) and self.session is not None:
-            self.session.forget(self.home, self.subject.identity)
+            self.session.forget(self.mapper, self.subject.identity)
         return version_conflict(self.subject.schema, error, self.assumed)
 
     def settle(self, stored: Stored | None) -> Any:
@@ -414,16 +421,16 @@ class Deleting(Change):
         gone = self.instance if self.instance is not None else known
         old = stored or (self.known.item if self.known else None)
         if gone is None:
-            gone = new_pending(self.home, self.subject.identity, self.subject.tenant, self.session)
+            gone = pending_instance(self.mapper, self.subject.identity, self.subject.tenant, self.session)
             if old is not None:
-                fill(gone, old, consistent=True)
+                hydrate(gone, old, consistent=True)
         elif old is not None and state_of(gone).status is not Status.LOADED:
-            absorb(gone, old)
+            merge_item(gone, old)
         mark_deleted(gone)
         if self.session is not None:
             if known is not None and known is not gone:
                 mark_deleted(known)
-            self.session.deleted(self.home, self.subject.identity, self.subject.tenant, gone)
+            self.session.deleted(self.mapper, self.subject.identity, self.subject.tenant, gone)
         return gone
 
     def show(self) -> Any:
@@ -433,9 +440,9 @@ class Deleting(Change):
     def undo(self) -> None:
         unload(self._gone, consistent=True, keep_changes=False)
         if self.known is not None:
-            fill(self._gone, self.known.item)
+            hydrate(self._gone, self.known.item)
         if self.session is not None:
-            self.session.earlier(self.home, self.subject.identity)
+            self.session.earlier(self.mapper, self.subject.identity)
             self.session.adopt(self._gone)
 
 
@@ -471,7 +478,7 @@ def _moved(
 
 def known_of(instance: Any) -> LoadedSnapshot | None:
     """What an instance knows of its item, None where it was not loaded."""
-    return None if state_of(instance).kept is None else loaded_of(instance)
+    return None if state_of(instance).raw_item is None else loaded_of(instance)
 
 
 def version_conflict(schema: Schema, error: BaoError, assumed: Assumed) -> BaoError:
@@ -616,7 +623,7 @@ class UpdatingByKey(Updating):
                     "%s is updated, but could not be read back",
                     self.subject.schema.name,
                     exc_info=True,
-                    extra=log_fields(self.operation, [self.home.database.table_name], 1),
+                    extra=log_fields(self.operation, [self.mapper.database.table_name], 1),
                 )
                 return self._unread()
         return super().settle(stored)
@@ -627,7 +634,7 @@ class UpdatingByKey(Updating):
         if instance is not None:
             unload(instance, consistent=True, keep_changes=True)
             return instance
-        instance = new_pending(self.home, self.subject.identity, self.subject.tenant, self.session)
+        instance = pending_instance(self.mapper, self.subject.identity, self.subject.tenant, self.session)
         state_of(instance).wants_consistent = True
         if self.session is not None:
             self.session.adopt(instance)

@@ -34,7 +34,7 @@ from dynamo_bao.session.requests import deadline_of, round_of
 from dynamo_bao.session.rounds import NAMED_KEYS
 from dynamo_bao.session.scope import enter, enter_through, require_own_tenant
 from dynamo_bao.session.session import Session
-from dynamo_bao.session.state import Home, State, Status, state_of, values_in
+from dynamo_bao.session.state import ModelMapper, State, Status, instance_dict, state_of
 from dynamo_bao.session.unit_of_work import CommitFigures, Entry
 from dynamo_bao.writes.bulk_insert import Bulk, is_made_here
 from dynamo_bao.writes.change_factory import note_doubt, write_through
@@ -52,12 +52,12 @@ _TRANSIENT = Status.TRANSIENT  # read often
 
 
 def entries_for(
-    home: Home, session: Session, instances: Iterable[Any], *, deletes: bool, overwrite: bool
+    mapper: ModelMapper, session: Session, instances: Iterable[Any], *, deletes: bool, overwrite: bool
 ) -> list[Entry]:
     """What a unit of work notes of objects; new ones are the session's own for their keys from now on.
 
     Args:
-        home: where new objects belong; others belong where they were loaded.
+        mapper: where new objects belong; others belong where they were loaded.
 
     Raises:
         ValidationError: for a key the model refuses, or a blind put of a model with unique values.
@@ -65,11 +65,11 @@ def entries_for(
         ItemNotFoundError: for an object that is not stored any more, or to be deleted and not stored yet.
         TenantMismatchError: for an object of another tenant.
     """
-    schema, key_of, tenant = home.schema, None, None
+    schema, key_of, tenant = mapper.schema, None, None
     entries: list[Entry] = []
     new: dict[Key, Any] = {}
     for instance in instances:
-        values = values_in(instance)
+        values = instance_dict(instance)
         state: State = values[STATE]
         is_new = state.status is _TRANSIENT
         if overwrite and (schema.constraints or not is_new):
@@ -77,13 +77,13 @@ def entries_for(
         if not is_new:
             require_present(instance)
             enter_through(instance, "delete" if deletes else "add")
-            assert state.home is not None
-            entries.append(Entry(instance, state.home, state.tenant, deletes))
+            assert state.mapper is not None
+            entries.append(Entry(instance, state.mapper, state.tenant, deletes))
             continue
         if deletes:
             raise not_stored_yet(schema.name)
         if key_of is None:
-            _, tenant = enter(home.database, schema.name, "add")
+            _, tenant = enter(mapper.database, schema.name, "add")
             key_of = schema.key_maker(tenant)
         if state.tenant is not None:
             require_own_tenant(instance, "add")
@@ -93,10 +93,10 @@ def entries_for(
             key, primary_id, _ = schema.identity(tenant, values)
         if new.setdefault(key, instance) is not instance:
             raise _known_already(schema, primary_id)
-        entries.append(new_namedtuple(Entry, (instance, home, tenant, False, overwrite, key, primary_id)))
-    taken = session.claim(home, new)
+        entries.append(new_namedtuple(Entry, (instance, mapper, tenant, False, overwrite, key, primary_id)))
+    taken = session.claim(mapper, new)
     if taken is not None:
-        raise _known_already(schema, schema.identity(tenant, values_in(new[taken])).primary_id)
+        raise _known_already(schema, schema.identity(tenant, instance_dict(new[taken])).primary_id)
     return entries
 
 
@@ -138,11 +138,11 @@ def plan_commit(changes: Sequence[Change]) -> CommitPlan:
     owner: dict[tuple[str, Key], list[Change]] = {}
     for change in changes:
         if change.overwrite or is_blind(change):
-            blind.setdefault(id(change.home.database.transport), []).append(change)
+            blind.setdefault(id(change.mapper.database.transport), []).append(change)
             continue
         group = [change]
         for action in change.plan_from(change.known).actions:
-            spot = (change.home.database.table_name, action.key)
+            spot = (change.mapper.database.table_name, action.key)
             other = owner.get(spot)
             if other is not None and other is not group:
                 other += group
@@ -266,7 +266,7 @@ class Parts(Generic[T]):
     def so_far(self) -> tuple[list[Change], Outcome]:
         """All changes, and what has become of them until now."""
         members, results, begun = self._members(), dict(self._results), set(self._begun)
-        outcome = Outcome(members[0][0].home.database)
+        outcome = Outcome(members[0][0].mapper.database)
         for number, changes in enumerate(members):
             if number in results:
                 outcome.add(self._outcome_of(changes, results[number]))
@@ -297,8 +297,8 @@ def commit(session: Session, entries: Sequence[Entry], *, atomic: bool) -> None:
                 invalidate(session, bulk.changes())
         return
     prepared: list[Change | None] = []
-    for home, some in groupby(entries, attrgetter("home")):
-        prepared += home.prepared(session, some)
+    for mapper, some in groupby(entries, attrgetter("mapper")):
+        prepared += mapper.prepared(session, some)
     changes = [change for change in prepared if change is not None]
     joined = combined(changes)
     outcome = None
@@ -312,7 +312,7 @@ def commit(session: Session, entries: Sequence[Entry], *, atomic: bool) -> None:
         spots = {change.spot for change in joined}
         for change in changes:
             if change.spot not in spots:  # added and deleted: what is stored is not known
-                session.unsay(change.home, change.subject.identity)
+                session.unsay(change.mapper, change.subject.identity)
     _conclude(session, entries, prepared, joined, outcome)
 
 
@@ -328,7 +328,7 @@ def _commit_bulk(session: Session, bulk: Bulk) -> None:
         parts = writing.write(session, database)
         opened.sent_at_once(len(calls), session.concurrency_at(database))
         for entries, part in zip(batches, parts, strict=True):
-            about = [f"{entry.home.schema.name} {entry.primary_id!r}" for entry in entries[:NAMED_KEYS]]
+            about = [f"{entry.mapper.schema.name} {entry.primary_id!r}" for entry in entries[:NAMED_KEYS]]
             for request in part.sent:
                 opened.add_outcome(database, request, about, len(entries))
     if all(part.succeeded for part in parts):
@@ -389,7 +389,7 @@ def _conclude_early(
 
 
 def _atomically(session: Session, changes: Sequence[Change], conclude: Conclude) -> Outcome:
-    database = changes[0].home.database
+    database = changes[0].mapper.database
     outcome = Outcome(database)
     parts = Parts(lambda: [changes], [partial(_write_group, outcome, changes)], lambda *_: outcome, conclude)
     with parts, round_of(session, database, "commit") as opened:
@@ -407,7 +407,7 @@ def _atomically(session: Session, changes: Sequence[Change], conclude: Conclude)
 
 def _in_parts(session: Session, changes: Sequence[Change], conclude: Conclude) -> Outcome:
     """Sends the members of the plan at the same time, and gathers what became of each."""
-    plan, database = plan_commit(changes), changes[0].home.database
+    plan, database = plan_commit(changes), changes[0].mapper.database
     calls: list[Callable[[], Outcome]] = [
         partial(_batch_outcome, batch, deadline_of(session, database)) for batch in plan.batches
     ]
@@ -426,7 +426,7 @@ def _in_parts(session: Session, changes: Sequence[Change], conclude: Conclude) -
 
 def _batch_outcome(changes: Sequence[Change], deadline: float) -> Outcome:
     """Writes changes without conditions."""
-    database = changes[0].home.database
+    database = changes[0].mapper.database
     puts: dict[str, dict[Key, Item | None]] = {}
     for change in changes:
         table, key = change.spot
@@ -436,7 +436,7 @@ def _batch_outcome(changes: Sequence[Change], deadline: float) -> Outcome:
 
 def _outcome_of(changes: Sequence[Change], written: BatchWritten) -> Outcome:
     """What became of changes that were written as one batch."""
-    outcome = Outcome(changes[0].home.database, sent=written.sent)
+    outcome = Outcome(changes[0].mapper.database, sent=written.sent)
     if written.succeeded:
         outcome.stored = dict.fromkeys(changes)
         return outcome
@@ -459,7 +459,7 @@ def _outcome_of(changes: Sequence[Change], written: BatchWritten) -> Outcome:
 
 def _group_outcome(changes: Sequence[Change]) -> Outcome:
     """Writes one change, or several that share unique values; errors become outcomes."""
-    outcome = Outcome(changes[0].home.database)
+    outcome = Outcome(changes[0].mapper.database)
     try:
         _write_group(outcome, changes)
     except Exception as error:

@@ -101,7 +101,7 @@ INSTANCE: dict[str, Callable[[Member], Any]] = {
     "session.add": lambda one: in_a_session(lambda session: session.add(one)),
     "session.delete": lambda one: in_a_session(lambda session: session.delete(one)),
     "tx.require": lambda one: required(one),
-    "repository.save": lambda one: Member.__bao_home__().save(one),
+    "repository.save": lambda one: Member.__bao_repository__().save(one),
     "find": lambda one: Member.find(one),
     "update": lambda one: Member.update(one, label="x"),
     "batch_find": lambda one: Member.batch_find([one]),
@@ -288,11 +288,11 @@ def test_X2_another_tenants_instance_as_a_value(manager: Manager) -> None:
 
 NEW: dict[str, Callable[[Member], Any]] = {
     "save": lambda one: one.save(),
-    "repository.save": lambda one: Member.__bao_home__().save(one),
+    "repository.save": lambda one: Member.__bao_repository__().save(one),
     "session.add": lambda one: in_a_session(lambda session: session.add(one)),
     "in a transaction": lambda one: saved_together(one),
     "find": lambda one: Member.find(one),
-    "as a value": lambda one: Member.__bao_home__().identify(BLUE, one),
+    "as a value": lambda one: Member.__bao_repository__().identify(BLUE, one),
 }
 
 

@@ -21,8 +21,8 @@ from dynamo_bao.mapping.codec import STATE
 from dynamo_bao.mapping.row_types import row_type
 from dynamo_bao.mapping.schema import Schema
 from dynamo_bao.models.class_builder import schema_of
-from dynamo_bao.session.hydration import fill_all, new_of_rows
-from dynamo_bao.session.state import new_named, state_of
+from dynamo_bao.session.hydration import hydrate_batch, instances_from_rows
+from dynamo_bao.session.state import pending_instance_by_text, state_of
 from tests.property.test_short_ways import GIVEN, Whole
 from tests.support.values import TEXTS, types_of
 
@@ -167,9 +167,9 @@ def test_an_instance_of_a_row_knows_its_whole_item() -> None:
     """What a save compares with is the item as it is stored."""
     schema = schema_of(Odd)
     item = {PK: {"S": "od#1"}, SK: {"S": "od"}, "odd_id": {"S": "1"}, "class": {"N": "2"}}
-    home: Any = type("Home", (), {"schema": schema, "model": Odd, "hidden": Odd})()
-    (by_row,) = new_of_rows(home, None, [only_row(schema, item)])
-    (by_dict,) = new_of_rows(home, None, [parse_reply(body_of(item), "Query")["Items"][0]])
+    home: Any = type("Home", (), {"schema": schema, "model": Odd, "lazy_class": Odd})()
+    (by_row,) = instances_from_rows(home, None, [only_row(schema, item)])
+    (by_dict,) = instances_from_rows(home, None, [parse_reply(body_of(item), "Query")["Items"][0]])
     assert state_of(by_row).stored == state_of(by_dict).stored == item
     assert (by_row.odd_id, by_row.second) == (by_dict.odd_id, by_dict.second) == ("1", 2)
 
@@ -177,7 +177,7 @@ def test_an_instance_of_a_row_knows_its_whole_item() -> None:
 def test_items_of_one_batch_may_come_both_ways() -> None:
     """A batch that took several replies may have rows from one and dicts from another."""
     schema = schema_of(Odd)
-    home: Any = type("Home", (), {"schema": schema, "model": Odd, "hidden": Odd.__bao_hidden__})()
+    home: Any = type("Home", (), {"schema": schema, "model": Odd, "lazy_class": Odd.__bao_lazy_class__})()
     keys = [Key(f"od#{number}", "od") for number in range(4)]
     items = [{PK: {"S": key.pk}, SK: {"S": "od"}, "odd_id": {"S": key.pk[3:]}} for key in keys]
     for turn in (0, 1):
@@ -185,8 +185,8 @@ def test_items_of_one_batch_may_come_both_ways() -> None:
             key: only_row(schema, item) if (number + turn) % 2 else item
             for number, (key, item) in enumerate(zip(keys, items, strict=True))
         }
-        wanted = {key: new_named(home, key, key.pk[3:], None, None) for key in keys}
-        assert fill_all(wanted, list(stored.values()), False, Capacity(read=0.5)) == ([], {})
+        wanted = {key: pending_instance_by_text(home, key, key.pk[3:], None, None) for key in keys}
+        assert hydrate_batch(wanted, list(stored.values()), False, Capacity(read=0.5)) == ([], {})
         assert [vars(one)["odd_id"] for one in wanted.values()] == ["0", "1", "2", "3"]
         assert [state_of(one).stored for one in wanted.values()] == items
         assert all(type(one) is Odd for one in wanted.values())
@@ -228,10 +228,10 @@ def test_keys_with_escapes_are_not_spelled(text: str) -> None:
 def test_every_key_of_a_batch_has_an_outcome() -> None:
     """Also where a reply holds an item twice, or one that nobody asked for, and so as many as there are keys."""
     schema = schema_of(Odd)
-    home: Any = type("Home", (), {"schema": schema, "model": Odd, "hidden": Odd.__bao_hidden__})()
+    home: Any = type("Home", (), {"schema": schema, "model": Odd, "lazy_class": Odd.__bao_lazy_class__})()
     keys = [Key(f"od#{number}", "od") for number in range(3)]
     stored = [{**key.as_item(), "odd_id": {"S": key.pk[3:]}} for key in (keys[0], keys[0], Key("od#9", "od"))]
-    wanted = {key: new_named(home, key, key.pk[3:], None, None) for key in keys}
-    _, absent = fill_all(wanted, stored, False, Capacity(read=0.5))
+    wanted = {key: pending_instance_by_text(home, key, key.pk[3:], None, None) for key in keys}
+    _, absent = hydrate_batch(wanted, stored, False, Capacity(read=0.5))
     assert list(absent) == keys[1:]
     assert [state_of(one).capacity.read for one in wanted.values()] == [0.5, 0.5, 0.5]

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from dynamo_bao._call_site import Cause
+from dynamo_bao._call_site import CallSite
 from dynamo_bao.dynamodb.capacity import Capacity
 from dynamo_bao.dynamodb.transport.messages import (
     Attempts,
@@ -44,7 +44,7 @@ def sent(operation: str = "BatchGetItem", **options: Any) -> SentRequest:
 def a_round(
     number: int, started: float, seconds: float, *requests: SentRequest, kind: str = "lookups"
 ) -> Round:
-    return Round(number, kind, Cause("app.py", 7), started, Clock(), seconds, list(requests))
+    return Round(number, kind, CallSite("app.py", 7), started, Clock(), seconds, list(requests))
 
 
 @pytest.mark.parametrize(
