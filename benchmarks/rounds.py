@@ -26,7 +26,7 @@ from dynamo_bao import (
 )
 from dynamo_bao.dynamodb.table import Database
 from dynamo_bao.dynamodb.transport.messages import Request
-from dynamo_bao.session.rounds import open_round
+from dynamo_bao.session.rounds import start_round
 from dynamo_bao.session.session import Session
 from tests.support.engines import Engines
 
@@ -97,7 +97,7 @@ def bookkeeping(database: Database) -> None:
 
 
 def _account(session: Session, database: Database) -> None:
-    with open_round(session.rounds, database, "lookups") as opened:
+    with start_round(session.rounds, database, "lookups") as opened:
         opened.add(database, _REPLIES[0], ["User '0'"])
 
 

@@ -18,7 +18,7 @@ from dynamo_bao.errors import BatchContextError
 from dynamo_bao.session.bindings import SESSION, Entry, innermost, set_top_link, unbound
 from dynamo_bao.session.context import batched, current_session, run_with_batch_context
 from dynamo_bao.session.session import Session
-from dynamo_bao.session.tenancy import bound_tenant, current_tenant
+from dynamo_bao.session.tenancy import current_tenant, tenant_block
 
 log = logging.getLogger("dynamo_bao.celery")
 
@@ -112,7 +112,7 @@ def _run_of(name: str, request: Any, options: Mapping[str, Any]) -> Iterator[Ses
     tenant = checked_tenant(named) if named is not None else current_tenant() if request.is_eager else None
     with unbound(), ExitStack() as blocks:
         if tenant is not None:
-            blocks.enter_context(bound_tenant(tenant))
+            blocks.enter_context(tenant_block(tenant))
         session = blocks.enter_context(run_with_batch_context(**options))
         try:
             yield session

@@ -452,7 +452,7 @@ def suggestion(name: str, known: Iterable[str]) -> str:
 
 
 def reject_unknown(given: Mapping[str, object], known: Iterable[str], what: str) -> None:
-    """Raises `ConfigurationError` for the first key of `given` that is not in `known`."""
+    """Raises `ConfigurationError` for the first key of `given` that is not in `_instance_for`."""
     names = list(known)
     for name in given:
         if name not in names:

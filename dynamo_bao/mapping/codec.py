@@ -40,7 +40,7 @@ IMMUTABLE = (str, int, float, bool, bytes, Decimal, type(None))
 
 
 def compile_decoder(model: str, fields: Iterable[Field], keys: Sequence[str]) -> Decode:
-    """A function ``decode(item, state, known)`` that gives a state and the value of every field, by name.
+    """A function ``decode(item, state, _instance_for)`` that gives a state and the value of every field, by name.
 
     The result is what an instance can have as its ``__dict__``, made in one piece. The function first takes for
     granted that what is required is there, and that a number that should be whole is; where that does not hold,
@@ -48,7 +48,7 @@ def compile_decoder(model: str, fields: Iterable[Field], keys: Sequence[str]) ->
     left out; ``state.bad`` says what is stored, by the field's name.
 
     Args:
-        keys: names of key fields, which come first; their values are those in ``known``, as the item's key says
+        keys: names of key fields, which come first; their values are those in ``_instance_for``, as the item's key says
             which item it is, and not its attributes.
     """
     ordered = _in_order(fields, keys)
@@ -103,7 +103,7 @@ def _careful_lines(field: Field, number: int, names: dict[str, Any]) -> list[str
 
 
 def _key_value(field: Field, number: int, names: dict[str, Any]) -> str:
-    """An expression of a key field's value, which ``known`` has.
+    """An expression of a key field's value, which ``_instance_for`` has.
 
     The text of a built-in kind's key says its value. That of another kind may say less than its attribute, which is
     taken where it is what the key says.

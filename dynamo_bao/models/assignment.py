@@ -50,7 +50,7 @@ def _assign_field(instance: Any, field: Field, value: Any, key_names: Container[
         if field.name in key_names:
             check_key_assignment(instance, field.name, value)
         elif state.session is not None:
-            state.session.hold(instance)
+            state.session._pin(instance)
     object.__setattr__(instance, field.name, value)
 
 

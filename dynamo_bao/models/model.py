@@ -39,7 +39,7 @@ from dynamo_bao.session.context import is_inside_batch_context
 from dynamo_bao.session.hydration import loaded_instance
 from dynamo_bao.session.lazy import require_readable
 from dynamo_bao.session.peers import forget_related
-from dynamo_bao.session.scope import require_own_tenant
+from dynamo_bao.session.scope import check_tenant
 from dynamo_bao.session.state import (
     Instance,
     PeerGroup,
@@ -398,7 +398,7 @@ class Model(Instance):
 
     def __bao_key_for_relation__(self, used_as: str) -> str:
         """The primary id, where the instance stands for it; refused under another tenant than its own."""
-        require_own_tenant(self, used_as)
+        check_tenant(self, used_as)
         return self.primary_id
 
     def _identity(self) -> Any:
@@ -421,7 +421,7 @@ class Model(Instance):
         values = instance_dict(self)
         state = values.get(STATE)
         if state is not None and state.session is not None:
-            state.session.hold(self)
+            state.session._pin(self)
         values[name] = value
 
     def __delattr__(self, name: str) -> None:

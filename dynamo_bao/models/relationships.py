@@ -14,7 +14,7 @@ from dynamo_bao.reads.get_item import get_instance
 from dynamo_bao.reads.query import QueryOptions, relation_paths
 from dynamo_bao.reads.query_result import QueryResult
 from dynamo_bao.session.peers import remember_related, remembered_related
-from dynamo_bao.session.scope import enter, enter_through
+from dynamo_bao.session.scope import resolve_scope, resolve_scope_of
 from dynamo_bao.session.session import Session
 from dynamo_bao.session.state import RelationOrigin, Status, state_of
 
@@ -55,9 +55,9 @@ def related(instance: Any, field: str) -> Any:
     remembered = remembered_related(instance, field)
     state = state_of(instance)
     if state.mapper is None:
-        session, _ = enter(repository.database, repository.schema.name, field)
+        session, _ = resolve_scope(repository.database, repository.schema.name, field)
     else:
-        session = enter_through(instance, field)
+        session = resolve_scope_of(instance, field)
     if remembered is not None and (session is None or state_of(remembered).session is session):
         return remembered
     found = _find(repository, instance, target, field, session)
@@ -71,7 +71,7 @@ def _find(
     mapper, identity, tenant = target
     if session is None:
         return get_instance(mapper, identity, tenant, None)
-    known = session.known(mapper, identity.key)
+    known = session._instance_for(mapper, identity.key)
     own = RelationOrigin(state_of(instance).group, field, repository.schema.name)
     origin = own if known is None else state_of(known).origin
     found = session.lookup(mapper, identity, tenant)
@@ -89,14 +89,14 @@ def load_related(instance: Any, names: Iterable[str] | None) -> None:
     repository = _repository(instance)
     names = None if names is None else relation_paths(repository, "load_related_data", names)
     if state_of(instance).mapper is None:
-        enter(repository.database, repository.schema.name, "load_related_data")
+        resolve_scope(repository.database, repository.schema.name, "load_related_data")
         for name in relation_names_of(repository) if names is None else names:
             target = related(instance, name)
             if target is not None:
                 target.exists()
         return
     repository.materialise(instance)
-    load_relations([Wish([instance], names)], enter_through(instance, "load_related_data"), kind=None)
+    load_relations([Wish([instance], names)], resolve_scope_of(instance, "load_related_data"), kind=None)
 
 
 def relation_names_of(repository: Repository[Any]) -> list[str]:

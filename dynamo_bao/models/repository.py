@@ -29,7 +29,7 @@ from dynamo_bao.reads.query_result import QueryResult, result_of
 from dynamo_bao.reads.search import SearchAllOptions, SearchOptions, SearchResult, search_all, search_bucket
 from dynamo_bao.session.context import BatchContext
 from dynamo_bao.session.lazy import not_found, not_stored_yet, require_present
-from dynamo_bao.session.scope import enter, enter_through, require_own_tenant, session_of
+from dynamo_bao.session.scope import check_tenant, resolve_scope, resolve_scope_of, session_for_instance
 from dynamo_bao.session.state import ModelMapper, Status, state_of
 
 M = TypeVar("M")
@@ -105,7 +105,7 @@ class Repository(StoredModel[M]):
 
     def found(self, key: object, consistent: bool, bypass: bool) -> M:
         """`find`, with everything given in its place; the shortest way there is, as it is gone most often."""
-        session, tenant = enter(self.database, self.schema.name, "find", key)
+        session, tenant = resolve_scope(self.database, self.schema.name, "find", key)
         instance: M
         if session is None or bypass:
             identity = self.identify(tenant, key)
@@ -174,7 +174,7 @@ class Repository(StoredModel[M]):
         Args:
             keys: as `find` takes them; all are checked before any is asked for.
         """
-        session, tenant = enter(self.database, self.schema.name, "batch_find")
+        session, tenant = resolve_scope(self.database, self.schema.name, "batch_find")
         if keys is not None and (
             isinstance(keys, (str, bytes, Mapping, self.model)) or not isinstance(keys, Iterable)
         ):
@@ -215,7 +215,7 @@ class Repository(StoredModel[M]):
         state = state_of(instance)
         if state.status is Status.TRANSIENT:
             raise not_stored_yet(self.schema.name)
-        session = enter_through(instance, "refresh")
+        session = resolve_scope_of(instance, "refresh")
         if session is not None and state.session is session:
             session.refresh(instance)
         else:
@@ -232,7 +232,7 @@ class Repository(StoredModel[M]):
 
     def _load(self, instance: Any) -> None:
         state = state_of(instance)
-        session = session_of(state, "find")
+        session = session_for_instance(state, "find")
         if session is not None and session is state.session:
             session.load(instance)
         else:
@@ -336,7 +336,7 @@ class Repository(StoredModel[M]):
 
     def batch_find_by_unique_constraint(self, name: str, values: Iterable[object]) -> dict[Any, M | None]:
         """The instances that have these unique values, by value; two rounds for any number of them."""
-        session, tenant = enter(self.database, self.schema.name, "find_by_unique_constraint", name)
+        session, tenant = resolve_scope(self.database, self.schema.name, "find_by_unique_constraint", name)
         constraint = constraint_named(self.schema, name)
         if isinstance(values, (str, bytes, Mapping)) or not isinstance(values, Iterable):
             raise ValidationError(
@@ -371,7 +371,7 @@ class Repository(StoredModel[M]):
     def plain_key(self, key: object) -> object:
         """The key without an instance around it; raises where there is none."""
         if isinstance(key, self.model):
-            require_own_tenant(key, self.schema.name)
+            check_tenant(key, self.schema.name)
             return dict(
                 zip(
                     self.schema.key_names, (key.__dict__[name] for name in self.schema.key_names), strict=True

@@ -21,8 +21,8 @@ from dynamo_bao.fields.numeric import CounterField
 from dynamo_bao.mapping.schema import Schema
 from dynamo_bao.session.session import Session
 from dynamo_bao.session.state import ModelMapper, Status, changed_names, state_of
-from dynamo_bao.session.tenancy import bound_tenant
-from dynamo_bao.session.unit_of_work import Entry
+from dynamo_bao.session.tenancy import tenant_block
+from dynamo_bao.session.unit_of_work import PendingWrite
 from dynamo_bao.writes.change_factory import (
     ConditionLike,
     carry_out,
@@ -33,7 +33,7 @@ from dynamo_bao.writes.change_factory import (
     update_of,
 )
 from dynamo_bao.writes.changes import Change, Creation, Deleting, Saving, defaults_beside
-from dynamo_bao.writes.commit import commit, entries_for
+from dynamo_bao.writes.commit import commit, register_objects
 from dynamo_bao.writes.hooks import has_hooks, run
 from dynamo_bao.writes.plans import Delta
 
@@ -256,20 +256,20 @@ class StoredModel(Generic[M]):
 
     def entries(
         self, session: Session, instances: Iterable[M], *, deletes: bool = False, overwrite: bool = False
-    ) -> list[Entry]:
+    ) -> list[PendingWrite]:
         """What a unit of work notes of objects to be written at its commit; everything wrong is told now."""
-        return entries_for(self.mapper, session, instances, deletes=deletes, overwrite=overwrite)
+        return register_objects(self.mapper, session, instances, deletes=deletes, overwrite=overwrite)
 
-    def prepared(self, session: Session, entries: Iterable[Entry]) -> list[Change | None]:
+    def prepared(self, session: Session, entries: Iterable[PendingWrite]) -> list[Change | None]:
         """The changes that entries are at the commit, hooks before them run; None for each where nothing changed."""
         hooked = has_hooks(self.model)
         found: list[Change | None] = []
         for tenant, some in groupby(entries, attrgetter("tenant")):
-            with bound_tenant(tenant):
+            with tenant_block(tenant):
                 found += [self._prepared(session, entry, hooked) for entry in some]
         return found
 
-    def _prepared(self, session: Session, entry: Entry, hooked: bool) -> Change | None:
+    def _prepared(self, session: Session, entry: PendingWrite, hooked: bool) -> Change | None:
         instance: M = entry.instance
         if entry.deletes:
             return self._deletion(None, None, instance)
@@ -279,7 +279,7 @@ class StoredModel(Generic[M]):
             return creation_for(session, entry)
         return self._hooked(instance, None, partial(creation_for, session, entry))
 
-    def write_all(self, session: Session, entries: Sequence[Entry], *, atomic: bool) -> None:
+    def write_all(self, session: Session, entries: Sequence[PendingWrite], *, atomic: bool) -> None:
         """Writes the entries of a unit of work, of any models; see `Session.commit`."""
         commit(session, entries, atomic=atomic)
 

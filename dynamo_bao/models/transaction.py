@@ -16,7 +16,7 @@ from dynamo_bao.models.registry import managers
 from dynamo_bao.session.bindings import TRANSACTION, Block, Entry
 from dynamo_bao.session.context import BatchContext, current_session
 from dynamo_bao.session.requests import round_of
-from dynamo_bao.session.scope import enter_through, open_transaction
+from dynamo_bao.session.scope import current_transaction, resolve_scope_of
 from dynamo_bao.session.session import Session
 from dynamo_bao.session.state import Status, identity_of, state_of
 from dynamo_bao.writes.change_factory import ConditionLike, checked_condition, write_of
@@ -59,7 +59,7 @@ class Transaction:
             raise ItemNotFoundError(
                 f"{type(instance).__name__}: only what is stored can be required; save() it first."
             )
-        session = enter_through(instance, "require")
+        session = resolve_scope_of(instance, "require")
         schema = state.mapper.schema
         subject = Subject(schema, state.tenant, identity_of(instance))
         self.collect(
@@ -141,7 +141,7 @@ class Transaction:
         for change in self._changes:
             change.confirm()
             if change.spot not in written:
-                self.session.unsay(change.mapper, change.subject.identity)
+                self.session._forget_deletion(change.mapper, change.subject.identity)
         error = run_afterwards(
             partial(change.finish, change.result) for change in self._changes if change.spot in written
         )
@@ -203,7 +203,7 @@ class _TransactionBlock(Block[Transaction]):
     __slots__ = ()
 
     def _begin(self, entry: Entry) -> Transaction:
-        outer = open_transaction()
+        outer = current_transaction()
         if isinstance(outer, Transaction):
             entry.what = _Joined(outer, len(outer))
             entry.dropped = self._if_dropped(entry.what.finish)

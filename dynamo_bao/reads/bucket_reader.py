@@ -245,7 +245,7 @@ def _load_weakly(
     new: list[tuple[Identity, Any]] = []
     found: list[Any] = []
     for identity in identities:
-        known = session.known(mapper, identity.key)
+        known = session._instance_for(mapper, identity.key)
         if session.has_deleted(mapper, identity.key):
             known = None
         elif known is None:
@@ -260,9 +260,9 @@ def _load_weakly(
         session.flush("iteration")
     finally:
         for identity, instance in new:
-            session.forget(mapper, identity)
+            session._evict(mapper, identity)
             if state_of(instance).status is Status.LOADED:
-                session.see(instance)
+                session._track_weakly(instance)
     return [_present(instance, session) for instance in found]
 
 

@@ -17,7 +17,7 @@ from dynamo_bao.reads.bucket_reader import Page, Walk
 from dynamo_bao.reads.cursors import seal, unseal
 from dynamo_bao.session.hydration import InvalidRow, reached
 from dynamo_bao.session.peers import make_peers
-from dynamo_bao.session.scope import enter
+from dynamo_bao.session.scope import resolve_scope
 from dynamo_bao.session.state import ModelMapper
 
 B = TypeVar("B")
@@ -81,7 +81,7 @@ def iterate_bucket(
 
 def count(mapper: ModelMapper) -> int:
     """How many items of an iterable model there are, counted by the iteration index without reading them."""
-    session, tenant = enter(mapper.database, mapper.schema.name, "count")
+    session, tenant = resolve_scope(mapper.database, mapper.schema.name, "count")
     at_once = mapper.database.max_concurrency
     walk = Walk.of(mapper, session, tenant, buckets_of(mapper, "count", None), at_once, {"Select": "COUNT"})
     total = 0
@@ -103,7 +103,7 @@ def _iteration(
     keys_only: bool,
 ) -> Iteration[Any]:
     schema = mapper.schema
-    session, tenant = enter(mapper.database, schema.name, operation, bucket)
+    session, tenant = resolve_scope(mapper.database, schema.name, operation, bucket)
     buckets = buckets_of(mapper, operation, bucket)
     check_whole(batch_size, "batch_size")
     check_whole(parallel, "parallel")

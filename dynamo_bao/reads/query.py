@@ -24,7 +24,7 @@ from dynamo_bao.reads.cursors import seal, unseal
 from dynamo_bao.reads.key_conditions import key_condition
 from dynamo_bao.session.hydration import InvalidRow, hydrate, instances_from_rows
 from dynamo_bao.session.partitions import ModelSpot, Partition, RememberedQuery
-from dynamo_bao.session.scope import enter, enter_through, session_now
+from dynamo_bao.session.scope import active_session, resolve_scope, resolve_scope_of
 from dynamo_bao.session.session import Session
 from dynamo_bao.session.state import ModelMapper, Status, state_of
 
@@ -198,7 +198,7 @@ class Query:
 
     def session_now(self) -> Session | None:
         """Where pages are fetched now: the session of the call while it is open, else the current one."""
-        return session_now(self.session, self.mapper.database, self.mapper.schema.name, "query", self.name)
+        return active_session(self.session, self.mapper.database, self.mapper.schema.name, "query", self.name)
 
     def instances(self, items: Sequence[Stored], session: Session | None) -> list[Any]:
         """The items of one page as instances: those the session has, or new ones, or each an `InvalidRow`."""
@@ -213,24 +213,24 @@ class Query:
         """The session's own instance for a row; a pending one takes the row in. None where it has deleted it."""
         row = state_of(instance)
         assert row.key is not None and row.raw_item is not None
-        known = session.known(self.mapper, row.key)
+        known = session._instance_for(self.mapper, row.key)
         if known is None:
-            session.see(instance)
+            session._track_weakly(instance)
             return instance
         if session.has_deleted(self.mapper, row.key):
             return None
         state = state_of(known)
         if state.status in (Status.PENDING, Status.MISSING) and not state.wants_consistent:
             hydrate(known, row.raw_item)
-            session.answered(known)
+            session._discard_pending(known)
         return known
 
 
 def _place(mapper: ModelMapper, name: str, through: Any) -> tuple[Session | None, str | None]:
     """The session and tenant of a query: those of the instance it is asked through, else the current ones."""
     if through is None or state_of(through).mapper is None:
-        return enter(mapper.database, mapper.schema.name, "query", name)
-    return enter_through(through, "query"), state_of(through).tenant
+        return resolve_scope(mapper.database, mapper.schema.name, "query", name)
+    return resolve_scope_of(through, "query"), state_of(through).tenant
 
 
 def _parameters(

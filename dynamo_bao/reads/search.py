@@ -33,7 +33,7 @@ from dynamo_bao.session.context import BatchContext
 from dynamo_bao.session.hydration import InvalidRow, reached
 from dynamo_bao.session.lazy import require_present
 from dynamo_bao.session.peers import make_peers
-from dynamo_bao.session.scope import enter
+from dynamo_bao.session.scope import resolve_scope
 from dynamo_bao.session.session import Session
 from dynamo_bao.session.state import ModelMapper, Status, state_of, unload
 
@@ -193,7 +193,7 @@ class _Search:
         filter: FilterLike,
     ) -> _Search:
         schema = mapper.schema
-        session, tenant = enter(mapper.database, schema.name, operation, bucket)
+        session, tenant = resolve_scope(mapper.database, schema.name, operation, bucket)
         config = _config(schema, operation)
         buckets = buckets_of(mapper, operation, bucket)
         terms = _checked_terms(schema, given, operator, config)

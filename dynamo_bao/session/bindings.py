@@ -21,7 +21,7 @@ from typing import Any, Generic, ParamSpec, TypeVar
 from dynamo_bao._call_site import calling_line
 from dynamo_bao._runtime import current_task, is_event_loop_running, is_in_notebook
 from dynamo_bao.errors import BatchContextWarning, ConcurrencyError
-from dynamo_bao.session.execution_context import Owner, current_owner
+from dynamo_bao.session.execution_context import ExecutionContext, current_execution_context
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -56,7 +56,12 @@ class Link:
     manager: Link | None
 
     def __init__(
-        self, kind: str, what: Any, owner: Owner | None, parent: Link | None, entry: Callable[[], Any]
+        self,
+        kind: str,
+        what: Any,
+        owner: ExecutionContext | None,
+        parent: Link | None,
+        entry: Callable[[], Any],
     ) -> None:
         self.kind, self.what, self.owner, self.parent, self.entry = kind, what, owner, parent, entry
         if parent is None:
@@ -66,7 +71,7 @@ class Link:
             self.budget, self.manager = parent.budget, parent.manager
         setattr(self, kind, self)
 
-    def is_seen_by(self, owner: Owner) -> bool:
+    def is_seen_by(self, owner: ExecutionContext) -> bool:
         """Whether code of `owner`, whose context holds this link, is inside of what it binds."""
         return (self.owner is None or self.owner.is_now(owner)) and self.entry() is not None
 
@@ -105,19 +110,19 @@ def set_top_link(link: Link | None) -> None:
     """Makes `link` the innermost one of the running code's context."""
     chain.set(link)
     if "IPython" in sys.modules and is_in_notebook():
-        current_owner().cell = link, current_task() if is_event_loop_running() else None
+        current_execution_context().cell = link, current_task() if is_event_loop_running() else None
 
 
 def _link_of_earlier_cell() -> Link | None:
     """What the last cell of a notebook left bound: its context has ended with its task."""
     if not is_in_notebook():
         return None
-    link, task = current_owner().cell
+    link, task = current_execution_context().cell
     left: Link | None = link if task is None or task.done() else None
     return left
 
 
-def innermost(kind: str, owner: Owner | None = None) -> Link | None:
+def innermost(kind: str, owner: ExecutionContext | None = None) -> Link | None:
     """The innermost link of a kind that the running code sees.
 
     Args:
@@ -127,7 +132,7 @@ def innermost(kind: str, owner: Owner | None = None) -> Link | None:
     link: Link | None = None if top is None else getattr(top, kind)
     if link is None:
         return None
-    owner = owner or current_owner()
+    owner = owner or current_execution_context()
     while link is not None and not link.is_seen_by(owner):
         link = None if link.parent is None else getattr(link.parent, kind)
     return link
@@ -135,7 +140,7 @@ def innermost(kind: str, owner: Owner | None = None) -> Link | None:
 
 def seen(kind: str) -> list[Any]:
     """All that is bound of a kind around the running code, outermost first."""
-    owner, found = current_owner(), []
+    owner, found = current_execution_context(), []
     link = innermost(kind, owner)
     while link is not None:
         if link.is_seen_by(owner):
@@ -195,13 +200,13 @@ class Entry:
             setattr(link, kind, None if link.parent is None else getattr(link.parent, kind))
 
 
-def acting_owner() -> Owner:
+def acting_owner() -> ExecutionContext:
     """Whose the bindings are that the running code makes: those of code in steps are its own at every step."""
     return _acting_inside(_lasting(top_link()))
 
 
-def _acting_inside(parent: Link | None) -> Owner:
-    owner = current_owner()
+def _acting_inside(parent: Link | None) -> ExecutionContext:
+    owner = current_execution_context()
     its = None if parent is None else parent.owner
     return its if its is not None and its.runs_as is owner else owner
 
@@ -307,7 +312,7 @@ def leave(entry: Entry) -> Exception | None:
         set_top_link(_lasting(links[0].parent))
     left_open = _end_inside(inside, links) if inside else ()
     entry.end()
-    if inside is None or not (owner is None or owner.is_now(current_owner())):
+    if inside is None or not (owner is None or owner.is_now(current_execution_context())):
         return _warning_of_place()
     if left_open and any(link.owner is owner for link in left_open):
         return ConcurrencyError(
@@ -351,7 +356,7 @@ def _carry(inside: Sequence[Link], left: list[Link]) -> None:
             return
 
 
-def set_without_end(kind: str, what: Any, owner: Owner | None = None) -> None:
+def set_without_end(kind: str, what: Any, owner: ExecutionContext | None = None) -> None:
     """Binds something from here on, in place of what was bound so before; it ends with the block around it."""
     parent = _without_set(kind)
     set_top_link(Link(kind, what, owner or _acting_inside(parent), parent, _without_end))
@@ -438,8 +443,8 @@ class Steps:
     __slots__ = ("_is_running", "_top", "entry", "owner")
 
     def __init__(self) -> None:
-        self.owner = Owner()
-        self.owner.runs_as = current_owner()
+        self.owner = ExecutionContext()
+        self.owner.runs_as = current_execution_context()
         self.entry = Entry()
         self._top: Link | None = None
         self._is_running = False
@@ -450,7 +455,7 @@ class Steps:
         Args:
             only_blocks: whether a tenant that was only set, and perhaps forgotten, stays outside.
         """
-        owner = current_owner()
+        owner = current_execution_context()
         links: list[Link] = []
         link = _lasting(top_link())
         while link is not None:
@@ -471,7 +476,7 @@ class Steps:
         outer = top_link()
         try:
             try:
-                self.owner.runs_as = current_owner()
+                self.owner.runs_as = current_execution_context()
                 self._is_running = True
                 set_top_link(self._top)
                 return step(*args, **kwargs)

@@ -9,7 +9,7 @@ from typing import Any, ParamSpec, TypeVar, overload
 
 from dynamo_bao.dynamodb.capacity import Capacity
 from dynamo_bao.session.bindings import SESSION, TENANT, Block, Entry, Steps, innermost
-from dynamo_bao.session.execution_context import current_owner
+from dynamo_bao.session.execution_context import current_execution_context
 from dynamo_bao.session.session import Session
 from dynamo_bao.session.tenancy import current_tenant, tenant_if_known
 
@@ -178,7 +178,7 @@ def _wrapped(fn: Callable[P, R], options: dict[str, Any], isolated: bool) -> Cal
         @wraps(fn)
         def generate(*args: P.args, **kwargs: P.kwargs) -> Any:
             # A generator function itself, for those who ask whether it is one, as pytest does of a fixture.
-            return (yield from _resumed(fn(*args, **kwargs), options, isolated))
+            return (yield from _run_generator(fn(*args, **kwargs), options, isolated))
 
         return generate
 
@@ -219,7 +219,7 @@ class _Resumption:
         Raises:
             ConcurrencyError: where the session of the generator's caller cannot be handed over to this code.
         """
-        borrowed, owner = self._borrowed, current_owner()
+        borrowed, owner = self._borrowed, current_execution_context()
         if borrowed is None or borrowed.is_closed or borrowed.owner is None or borrowed.owner.is_now(owner):
             return self._steps.run(step, *args)
         loan = Entry()
@@ -236,7 +236,7 @@ class _Resumption:
             self.own.require_committed(error)
 
 
-def _resumed(
+def _run_generator(
     generator: Generator[Any, Any, Any], options: dict[str, Any], isolated: bool
 ) -> Generator[Any, Any, Any]:
     """Runs `generator` inside what its first resumption was inside of, which is bound while its body runs only."""

@@ -13,7 +13,7 @@ from typing import Any
 from dynamo_bao._runtime import current_task, is_event_loop_running, is_in_notebook, this_process
 
 
-class Owner:
+class ExecutionContext:
     """One place that code runs in, or code that runs in steps, now in one place and then in another.
 
     Attributes:
@@ -26,10 +26,10 @@ class Owner:
 
     def __init__(self) -> None:
         self.requests: list[Any] = []
-        self.runs_as: Owner | None = None
+        self.runs_as: ExecutionContext | None = None
         self.cell: tuple[Any, Any] = (None, None)
 
-    def is_now(self, running: Owner) -> bool:
+    def is_now(self, running: ExecutionContext) -> bool:
         """Whether the code that runs now, whose owner is `running`, is this one's."""
         return self is running or self.runs_as is running
 
@@ -38,8 +38,8 @@ class _Local(threading.local):
     """A thread's own owner, and those of the greenlets and tasks that ran in it."""
 
     def __init__(self) -> None:
-        self.thread = Owner()
-        self.others: weakref.WeakKeyDictionary[Any, Owner] = weakref.WeakKeyDictionary()
+        self.thread = ExecutionContext()
+        self.others: weakref.WeakKeyDictionary[Any, ExecutionContext] = weakref.WeakKeyDictionary()
 
 
 _local = _Local()
@@ -53,7 +53,7 @@ def _forget_threads() -> None:
 this_process.after_fork(_forget_threads)
 
 
-def current_owner() -> Owner:
+def current_execution_context() -> ExecutionContext:
     """The owner of the code that is running now.
 
     Neither asyncio nor greenlet is imported here: where nobody has imported one, nothing of its kind can be running.
@@ -66,7 +66,7 @@ def current_owner() -> Owner:
         return local.thread
     owner = local.others.get(running)
     if owner is None:
-        owner = local.others[running] = Owner()
+        owner = local.others[running] = ExecutionContext()
     return owner
 
 

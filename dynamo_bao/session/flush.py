@@ -17,9 +17,9 @@ from dynamo_bao.dynamodb.transport.messages import FailedRequest, Reply, Request
 from dynamo_bao.errors import BatchIncompleteError, ConfigurationError, about
 from dynamo_bao.session.hydration import hydrate_batch
 from dynamo_bao.session.peers import make_peers
-from dynamo_bao.session.pending_lookups import PlannedBatch, Wanted, plan_reads
+from dynamo_bao.session.pending_lookups import PendingKeys, PlannedBatch, plan_reads
 from dynamo_bao.session.pending_queries import PendingQuery
-from dynamo_bao.session.rounds import NAMED_KEYS, Round, Rounds, open_round, tell
+from dynamo_bao.session.rounds import NAMED_KEYS, Round, Rounds, notify, start_round
 from dynamo_bao.session.state import Status, mark_failed, mark_missing, state_of
 
 
@@ -38,7 +38,7 @@ class Flush:
 
     def __init__(
         self,
-        wanted: Sequence[Wanted],
+        wanted: Sequence[PendingKeys],
         queries: Sequence[PendingQuery],
         rounds: Rounds,
         kind: str | None = None,
@@ -84,7 +84,7 @@ class Flush:
         for database in databases:
             database.on_event_loop.check()
         kind = self._kind or ("lookups" if plan else "queries")
-        with open_round(self._rounds, databases[0], kind) as opened:
+        with start_round(self._rounds, databases[0], kind) as opened:
             answers = databases[0].pool.run(calls, at_once)
             opened.sent_at_once(len(calls), at_once)
             for planned, answer in zip(plan, answers, strict=False):
@@ -93,7 +93,7 @@ class Flush:
                 self._deliver(opened, query, outcome)
         make_peers(self._related, is_page=self._kind is not None)
         for database in databases:
-            tell(database.observers.on_flush, opened)
+            notify(database.observers.on_flush, opened)
 
     def _settle(self, opened: Round, planned: PlannedBatch, answer: BatchAnswer) -> None:
         self._rounds.stats.batches += len(answer.replies)

@@ -11,7 +11,7 @@ from typing import Any
 from dynamo_bao.dynamodb.keys import Key
 from dynamo_bao.session.state import ModelMapper, Status, changed_names, state_of
 
-TRIES = 8
+EVICTION_CANDIDATES = 8
 """How many of the oldest instances are looked at for one without local changes, when there are too many."""
 
 
@@ -34,60 +34,60 @@ class IdentityMap:
 
     Attributes:
         held: those that are held, by home and key.
-        plain: whether these are all, however many, so that their dicts can be used as they are.
+        is_strong: whether these are all, however many, so that their dicts can be used as they are.
     """
 
     def __init__(self, most: int | None = None) -> None:
         self._most = most
         self._order: dict[ItemKey, None] = {}  # of those held, the oldest first, where there is a `most`
-        self.held: defaultdict[ModelMapper, dict[Key, Any]] = defaultdict(dict)
-        self._seen: MutableMapping[ItemKey, Any] = {} if most is None else weakref.WeakValueDictionary()
-        self.plain = most is None
+        self.strong: defaultdict[ModelMapper, dict[Key, Any]] = defaultdict(dict)
+        self._weak: MutableMapping[ItemKey, Any] = {} if most is None else weakref.WeakValueDictionary()
+        self.is_strong = most is None
 
     def get(self, key: ItemKey) -> Any:
         """The instance for `key`, or None."""
         mapper, table_key = key
-        instance = self.held[mapper].get(table_key)
-        return instance if self.plain or instance is not None else self._seen.get(key)
+        instance = self.strong[mapper].get(table_key)
+        return instance if self.is_strong or instance is not None else self._weak.get(key)
 
     def hold(self, key: ItemKey, instance: Any) -> None:
         """Keeps `instance` as the one for `key`, for as long as the session lives."""
         mapper, table_key = key
-        self.held[mapper][table_key] = instance
-        if self.plain:
+        self.strong[mapper][table_key] = instance
+        if self.is_strong:
             return
-        self._seen.pop(key, None)
+        self._weak.pop(key, None)
         if self._most is not None:
             self._order.setdefault(key)
             if len(self._order) > self._most:
-                self._let_go()
+                self._evict_one()
 
-    def _let_go(self) -> None:
-        for key in list(islice(self._order, TRIES)):
+    def _evict_one(self) -> None:
+        for key in list(islice(self._order, EVICTION_CANDIDATES)):
             mapper, table_key = key
-            instance = self.held[mapper][table_key]
+            instance = self.strong[mapper][table_key]
             del self._order[key]
             if _is_clean(instance):
-                del self.held[mapper][table_key]
-                self.see(key, instance)
+                del self.strong[mapper][table_key]
+                self.add_weak(key, instance)
                 return
             self._order[key] = None  # behind the others, to be tried again much later
 
-    def see(self, key: ItemKey, instance: Any) -> None:
+    def add_weak(self, key: ItemKey, instance: Any) -> None:
         """Knows `instance` as the one for `key` while somebody else holds it."""
         mapper, table_key = key
-        if table_key in self.held[mapper]:
+        if table_key in self.strong[mapper]:
             return
-        if self.plain:
-            self.plain, self._seen = False, weakref.WeakValueDictionary()
-        self._seen[key] = instance
+        if self.is_strong:
+            self.is_strong, self._weak = False, weakref.WeakValueDictionary()
+        self._weak[key] = instance
 
     def drop(self, key: ItemKey) -> None:
         """Forgets the instance for `key`."""
         mapper, table_key = key
-        self.held[mapper].pop(table_key, None)
+        self.strong[mapper].pop(table_key, None)
         self._order.pop(key, None)
-        self._seen.pop(key, None)
+        self._weak.pop(key, None)
 
     def drop_instances(self, instances: Iterable[Any]) -> None:
         """Forgets instances whose keys may have changed since they were held."""
@@ -97,20 +97,20 @@ class IdentityMap:
                 self.drop(key)
 
     def _all_held(self) -> list[tuple[ItemKey, Any]]:
-        return [((mapper, key), one) for mapper, held in self.held.items() for key, one in held.items()]
+        return [((mapper, key), one) for mapper, held in self.strong.items() for key, one in held.items()]
 
     def items(self) -> list[tuple[ItemKey, Any]]:
         """Everything known, held ones first."""
-        return [*self._all_held(), *self._seen.items()]
+        return [*self._all_held(), *self._weak.items()]
 
     def clear(self) -> None:
         """Forgets everything."""
-        self.held.clear()
+        self.strong.clear()
         self._order.clear()
-        self._seen.clear()
+        self._weak.clear()
 
     def __len__(self) -> int:
-        return sum(map(len, self.held.values())) + len(self._seen)
+        return sum(map(len, self.strong.values())) + len(self._weak)
 
 
 def _is_clean(instance: Any) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 from dynamo_bao.dynamodb.keys import Key
 from dynamo_bao.mapping.identity import Identity
 from dynamo_bao.session.identity_map import IdentityMap, ItemKey
-from dynamo_bao.session.ownership import Owned
+from dynamo_bao.session.ownership import SessionOwnership
 from dynamo_bao.session.partitions import Partitions
 from dynamo_bao.session.pending_lookups import Lookups
 from dynamo_bao.session.state import (
@@ -28,7 +28,7 @@ from dynamo_bao.session.stats import Stats
 _TRANSIENT, _FAILED = Status.TRANSIENT, Status.FAILED  # read often
 
 
-class Objects(Owned):
+class SessionInstances(SessionOwnership):
     """The identity map of a session, and what is still to be read into it.
 
     Attributes:
@@ -73,14 +73,14 @@ class Objects(Owned):
     ) -> Any:
         """`lookup` for a key that is one text: the shortest way there is, as it is gone most often."""
         known = self._identity
-        held = known.held[mapper]
-        instance = held.get(key) if known.plain else known.get((mapper, key))
+        held = known.strong[mapper]
+        instance = held.get(key) if known.is_strong else known.get((mapper, key))
         self.stats.lookups += 1
         if instance is not None:
             self.stats.cache_hits += 1
             return self._found_again((mapper, key), instance, consistent)
         instance = pending_instance_by_text(mapper, key, text, tenant, self)
-        if consistent or not known.plain:
+        if consistent or not known.is_strong:
             return self._await((mapper, key), instance, consistent)
         held[key] = self._lookups.eventual[mapper][key] = instance
         return instance
@@ -102,7 +102,7 @@ class Objects(Owned):
             self._retry_failed()
         if consistent and not state.consistent:
             self._reload(instance, keep_changes=True)
-        if not self._identity.plain:
+        if not self._identity.is_strong:
             self._identity.hold(key, instance)
         return instance
 
@@ -119,24 +119,24 @@ class Objects(Owned):
 
     def expire(self, mapper: ModelMapper, identity: Identity) -> None:
         """Makes a known instance without local changes pending, because its item was written elsewhere."""
-        instance = self.known(mapper, identity.key)
+        instance = self._instance_for(mapper, identity.key)
         if instance is None or state_of(instance).status is Status.TRANSIENT:
             return
         if state_of(instance).status is not Status.LOADED or not changed_names(instance):
             self._reload(instance, keep_changes=True)
 
-    def known(self, mapper: ModelMapper, key: Key) -> Any:
+    def _instance_for(self, mapper: ModelMapper, key: Key) -> Any:
         """The session's instance for a key, or None."""
         return self._identity.get((mapper, key))
 
-    def claim(self, mapper: ModelMapper, new: Mapping[Key, Any]) -> Key | None:
+    def _attach_new(self, mapper: ModelMapper, new: Mapping[Key, Any]) -> Key | None:
         """Makes new instances of a model the session's own ones for their keys.
 
         Returns:
             The first key in whose way another instance is, where there is one; else None.
         """
-        held = self._identity.held[mapper]
-        if self._identity.plain and held.keys().isdisjoint(new):  # as nearly always
+        held = self._identity.strong[mapper]
+        if self._identity.is_strong and held.keys().isdisjoint(new):  # as nearly always
             held.update(new)
             return None
         return next((key for key, instance in new.items() if not self._claim((mapper, key), instance)), None)
@@ -150,7 +150,7 @@ class Objects(Owned):
         self._identity.hold(key, instance)
         return True
 
-    def adopt(self, instance: Any) -> None:
+    def _attach(self, instance: Any) -> None:
         """Makes a stored instance the session's own one for its key, held."""
         state_of(instance).session = self
         key = key_of(instance)
@@ -163,22 +163,22 @@ class Objects(Owned):
         known = self._identity.get(key)
         return known is not None and state_of(known).status is Status.TRANSIENT
 
-    def hold(self, instance: Any) -> None:
+    def _pin(self, instance: Any) -> None:
         """Keeps an instance of this session that was changed."""
         key = key_of(instance)
         if not self.is_closed and self._identity.get(key) is instance:
             self._identity.hold(key, instance)
 
-    def own_objects(self, mapper: ModelMapper) -> Mapping[Key, Any]:
+    def _held_instances(self, mapper: ModelMapper) -> Mapping[Key, Any]:
         """A model's objects held, for which nobody was handed another: none where the session deleted something."""
-        return {} if self._deleted else self._identity.held[mapper]
+        return {} if self._deleted else self._identity.strong[mapper]
 
-    def keeps(self, mapper: ModelMapper, identity: Identity, instance: Any) -> bool:
+    def _is_canonical(self, mapper: ModelMapper, identity: Identity, instance: Any) -> bool:
         """Whether an instance is the session's own one for its key already, and nobody was handed another."""
-        held = self._identity.held[mapper].get(identity.key)
+        held = self._identity.strong[mapper].get(identity.key)
         return held is instance and (mapper, identity.key) not in self._deleted
 
-    def earlier(self, mapper: ModelMapper, identity: Identity) -> list[Any]:
+    def _superseded(self, mapper: ModelMapper, identity: Identity) -> list[Any]:
         """Instances handed out for a key before its item was created: pending, missing or deleted ones."""
         key = mapper, identity.key
         gone = self._deleted.pop(key, None)
@@ -200,29 +200,29 @@ class Objects(Owned):
         """Whether this session deleted the item of a key, and nobody created it again."""
         return (mapper, key) in self._deleted
 
-    def forget(self, mapper: ModelMapper, identity: Identity) -> None:
+    def _evict(self, mapper: ModelMapper, identity: Identity) -> None:
         """Makes the next find of a key ask again."""
         self._identity.drop((mapper, identity.key))
 
-    def unsay(self, mapper: ModelMapper, identity: Identity) -> None:
+    def _forget_deletion(self, mapper: ModelMapper, identity: Identity) -> None:
         """Makes the next find of a key ask again, also where the session had deleted its item."""
         self._deleted.pop((mapper, identity.key), None)
-        self.forget(mapper, identity)
+        self._evict(mapper, identity)
 
-    def forget_miss(self, mapper: ModelMapper, identity: Identity) -> None:
+    def _evict_missing(self, mapper: ModelMapper, identity: Identity) -> None:
         """Forgets a cached miss that a refused create has disproved."""
-        known = self.known(mapper, identity.key)
+        known = self._instance_for(mapper, identity.key)
         if known is not None and state_of(known).status is Status.MISSING:
-            self.forget(mapper, identity)
+            self._evict(mapper, identity)
 
-    def answered(self, instance: Any) -> None:
+    def _discard_pending(self, instance: Any) -> None:
         """Takes an instance that something else resolved off the pending lookups."""
         self._lookups.discard(key_of(instance))
 
-    def see(self, instance: Any) -> None:
+    def _track_weakly(self, instance: Any) -> None:
         """Knows an instance that a query brought, while somebody else holds it."""
         state_of(instance).session = self
-        self._identity.see(key_of(instance), instance)
+        self._identity.add_weak(key_of(instance), instance)
 
 
 def key_of(instance: Any) -> ItemKey:

@@ -9,9 +9,9 @@ from typing import Any, TypeVar
 
 from dynamo_bao.errors import ConcurrencyError
 from dynamo_bao.session.bindings import MANAGER, SESSION, TENANT, Block, Entry, acting_owner, innermost
-from dynamo_bao.session.execution_context import Owner, current_owner
+from dynamo_bao.session.execution_context import ExecutionContext, current_execution_context
 
-Mine = TypeVar("Mine", bound="Owned")
+Unshared = TypeVar("Unshared", bound="SessionOwnership")
 
 
 class SessionState(enum.Enum):
@@ -30,7 +30,7 @@ class Flushing:
 
     __slots__ = ("__weakref__", "_session")
 
-    def __init__(self, session: Owned) -> None:
+    def __init__(self, session: SessionOwnership) -> None:
         self._session = session
 
     def __enter__(self) -> None:
@@ -40,7 +40,7 @@ class Flushing:
         self._session.flushing = None
 
 
-class Owned:
+class SessionOwnership:
     """Keeps to the rules of who may use a session, and when.
 
     Attributes:
@@ -52,13 +52,13 @@ class Owned:
     """
 
     def __init__(self) -> None:
-        self.owner: Owner | None = None
+        self.owner: ExecutionContext | None = None
         self.is_closed = False
         self.flushing: weakref.ref[Flushing] | None = None
         self.tenant: str | None = None
         self.manager: Any = None
         self._lent: weakref.ref[Entry] | None = None
-        self._lender: Owner | None = None
+        self._lender: ExecutionContext | None = None
         self._transactions: list[weakref.ref[Entry]] = []
 
     @property
@@ -86,7 +86,7 @@ class Owned:
         Raises:
             ConcurrencyError: where somebody else owns it.
         """
-        if self.owner is not None and not self.owner.is_now(current_owner()):
+        if self.owner is not None and not self.owner.is_now(current_execution_context()):
             raise self._foreign()
         self.owner = self.owner or acting_owner()
 
@@ -103,7 +103,7 @@ class Owned:
             manager = innermost(MANAGER)
             self.manager = None if manager is None else manager.what
 
-    def activate(self: Mine) -> Block[Mine]:
+    def activate(self: Unshared) -> Block[Unshared]:
         """Hands the session over to the code in the block, in another thread say; exclusively.
 
         The block works for the tenant that the session was opened under, and with the manager that was active there.
@@ -121,7 +121,7 @@ class Owned:
         """
         return _Activation(self)
 
-    def lend(self, entry: Entry, owner: Owner) -> None:
+    def lend(self, entry: Entry, owner: ExecutionContext) -> None:
         """Hands the session over to another owner, until `entry` ends or `give_back` is called for it.
 
         Raises:
@@ -172,21 +172,21 @@ class Owned:
 
     def require_owner(self) -> None:
         """Raises unless the code that runs now owns the session, closed as it may be."""
-        self._require_owner(current_owner())
+        self._require_owner(current_execution_context())
 
-    def _require_owner(self, owner: Owner) -> None:
+    def _require_owner(self, owner: ExecutionContext) -> None:
         self._take_back_what_ended()
         if self.owner is None or not self.owner.is_now(owner):
             raise self._foreign()
 
-    def check(self, owner: Owner | None = None) -> None:
+    def check(self, owner: ExecutionContext | None = None) -> None:
         """Raises unless the code that runs now owns the session, and it is not in the middle of a round.
 
         Args:
             owner: the owner of the running code, where the caller knows it.
         """
-        if self.owner is not (owner or current_owner()):
-            self._require_owner(owner or current_owner())
+        if self.owner is not (owner or current_execution_context()):
+            self._require_owner(owner or current_execution_context())
         if self.is_closed:
             raise ConcurrencyError("The batch context was left; open a new one.")
         if self.flushing is not None and self._is_flushing():
@@ -206,7 +206,7 @@ class _Activation(Block[Any]):
 
     __slots__ = ("_session",)
 
-    def __init__(self, session: Owned) -> None:
+    def __init__(self, session: SessionOwnership) -> None:
         super().__init__()
         self._session = session
 

@@ -17,7 +17,7 @@ MOST_ROWS = 10_000
 """How many rows a session keeps by default for queries whose results nobody holds any more."""
 MOST_QUERIES = 1000
 """How many queries a session remembers."""
-TRIES = 8
+EVICTION_CANDIDATES = 8
 """How many of the oldest queries are looked at for one whose result nobody holds, when there are too many."""
 
 ModelSpot = tuple[str, str]
@@ -155,7 +155,7 @@ class Partitions:
         query.replies, query.rows = [], 0
 
     def _let_one_go(self) -> None:
-        for query in list(self._queries.values())[:TRIES]:
+        for query in list(self._queries.values())[:EVICTION_CANDIDATES]:
             if query.result is None:
                 self._forget([query])
                 return

@@ -22,12 +22,12 @@ from dynamo_bao.mapping.schema import Schema
 from dynamo_bao.session.identity_map import ItemKey
 from dynamo_bao.session.state import ModelMapper, state_of
 
-Wanted = tuple[Database, bool, Mapping[Key, Any], Schema | None]
+PendingKeys = tuple[Database, bool, Mapping[Key, Any], Schema | None]
 """Keys to read: where, how (whether consistently), each with the one who wants it, and of which model's items.
 
 Without a model the items come as dicts, with one as rows, if possible.
 """
-Callers = dict[str, Mapping[Key, Any]]
+Requesters = dict[str, Mapping[Key, Any]]
 """By table, the keys to read there, each with the one who wants it."""
 
 
@@ -42,7 +42,7 @@ class PlannedBatch:
 
     database: Database
     batch: Batch
-    callers: Callers = field(factory=dict, eq=False, repr=False)
+    callers: Requesters = field(factory=dict, eq=False, repr=False)
     others: Mapping[TableKey, list[Any]] = field(factory=dict, eq=False, repr=False)
 
     @property
@@ -52,7 +52,7 @@ class PlannedBatch:
 
 
 @define(eq=False)
-class _Sought:
+class _TableRequest:
     """The keys that are wanted at one client, each with those who want it."""
 
     database: Database
@@ -81,11 +81,11 @@ class _Sought:
         models = [schema for schema in self.schemas if schema is not None]
         rows = row_type(*sorted(models, key=id)) if len(models) == len(self.schemas) else None
         for consistent, callers in ((False, self.eventually), (True, self.consistently)):
-            for part in _hundreds(callers):
+            for part in _batches_of_100(callers):
                 yield PlannedBatch(self.database, Batch(part, consistent, rows), part, self.others)
 
 
-def plan_reads(wanted: Iterable[Wanted]) -> tuple[PlannedBatch, ...]:
+def plan_reads(wanted: Iterable[PendingKeys]) -> tuple[PlannedBatch, ...]:
     """The fewest batches for the wanted keys: ``ceil(n / 100)`` per client and consistency.
 
     Keys wanted both ways are read once, consistently. The order is the one they are given in, table by table.
@@ -93,9 +93,9 @@ def plan_reads(wanted: Iterable[Wanted]) -> tuple[PlannedBatch, ...]:
     lookups = list(wanted)
     if len(lookups) == 1 and 0 < len(lookups[0][2]) <= MAX_BATCH_GET_KEYS:  # as mostly
         return (_only_batch(*lookups[0]),)
-    clients: dict[int, _Sought] = {}
+    clients: dict[int, _TableRequest] = {}
     for database, consistent, callers, schema in lookups:
-        sought = clients.setdefault(id(database.transport), _Sought(database))
+        sought = clients.setdefault(id(database.transport), _TableRequest(database))
         sought.schemas[schema] = None
         sought.add(database.table_name, consistent, callers)
     return tuple(planned for sought in clients.values() for planned in sought.batches())
@@ -109,9 +109,9 @@ def _only_batch(
     return PlannedBatch(database, Batch(keys, consistent, rows), keys)
 
 
-def _hundreds(callers: Mapping[str, Mapping[Key, Any]]) -> Iterator[Callers]:
+def _batches_of_100(callers: Mapping[str, Mapping[Key, Any]]) -> Iterator[Requesters]:
     """The keys in parts of 100, as many as one request may have; fewer in the last."""
-    part: Callers = {table: keys for table, keys in callers.items() if keys}
+    part: Requesters = {table: keys for table, keys in callers.items() if keys}
     count = sum(map(len, part.values()))
     if 0 < count <= MAX_BATCH_GET_KEYS:
         yield part
@@ -152,7 +152,7 @@ class Lookups:
             if mapper in lookups:
                 lookups[mapper].pop(table_key, None)
 
-    def take(self) -> list[Wanted]:
+    def pop_pending(self) -> list[PendingKeys]:
         """All pending lookups, for the plan; they are then no longer pending here."""
         taken = [(False, self.eventual), (True, self.strict)]
         self.eventual, self.strict = defaultdict(dict), defaultdict(dict)
@@ -170,7 +170,7 @@ class Lookups:
 
     def put_back(self, instances: Iterable[Any]) -> None:
         """Makes lookups that went unanswered pending again, ahead of those made since."""
-        since = self.take()
+        since = self.pop_pending()
         for instance in (*instances, *(one for _, _, callers, _ in since for one in callers.values())):
             state = state_of(instance)
             assert state.mapper is not None and state.key is not None

@@ -41,7 +41,7 @@ class Queries:
         """Registers a query for the next round."""
         self._pending[id(query)] = weakref.ref(query)
 
-    def take(self, first: PendingQuery, limit: int) -> list[PendingQuery]:
+    def pop_pending(self, first: PendingQuery, limit: int) -> list[PendingQuery]:
         """`first` and the oldest others, at most `limit` in all, which are then no longer pending here."""
         self._pending.pop(id(first), None)
         taken = [first]

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 
 from dynamo_bao.dynamodb.table import Database
 from dynamo_bao.dynamodb.transport.messages import Reply, Request
-from dynamo_bao.session.rounds import Round, open_round
+from dynamo_bao.session.rounds import Round, start_round
 from dynamo_bao.session.session import Session
 
 
 def round_of(session: Session | None, database: Database, kind: str) -> Round:
     """A round of a session, for the requests in the block; of none where the session is None."""
     database.before_sending()
-    return open_round(None if session is None else session.rounds, database, kind)
+    return start_round(None if session is None else session.rounds, database, kind)
 
 
 def deadline_of(session: Session | None, database: Database) -> float:

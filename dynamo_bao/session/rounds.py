@@ -24,7 +24,7 @@ from dynamo_bao.session.stats import Stats
 
 log = logging.getLogger("dynamo_bao.session")
 
-KEPT_ROUNDS = 1000
+MAX_HISTORY = 1000
 """How many rounds a session remembers for its trace."""
 NAMED_KEYS = 10
 """How many keys of a request the trace names; the others are only counted."""
@@ -108,9 +108,9 @@ class Round:
         self.seconds = self._clock.now() - self.started
         if self._rounds is not None:
             self._rounds.stats.waves += self.waves
-            self._rounds.note(self)
-        if watchers:
-            for watcher in tuple(watchers):
+            self._rounds.record(self)
+        if round_observers:
+            for watcher in tuple(round_observers):
                 watcher(self, self._rounds)
 
     def sent_at_once(self, calls: int, at_once: int) -> None:
@@ -118,7 +118,7 @@ class Round:
         self.waves = max(1, ceil(calls / at_once))
 
     @property
-    def fetched_one(self) -> bool:
+    def is_single_fetch(self) -> bool:
         """Whether the program waited for a single key or query, as a loop does that is N+1."""
         requests = self.requests
         reads = self.kind in ("lookups", "queries", "read")
@@ -160,7 +160,7 @@ class Round:
         sent = SentRequest(*figures)
         self.requests.append(sent)
         if database.observers.on_request:
-            tell(database.observers.on_request, sent)
+            notify(database.observers.on_request, sent)
 
     def add_outcome(
         self,
@@ -199,7 +199,7 @@ class Round:
             *_refusal_of(failed.error),
         )
         self.requests.append(sent)
-        tell(database.observers.on_request, sent)
+        notify(database.observers.on_request, sent)
 
     def send(self, database: Database, request: Request, deadline: float, about: Sequence[str] = ()) -> Reply:
         """Sends one request and counts it."""
@@ -226,11 +226,11 @@ def _refusal_of(error: Exception) -> tuple[str | None, int | None]:
     return getattr(error, "code", None), None
 
 
-watchers: list[Callable[[Round, Rounds | None], object]] = []
+round_observers: list[Callable[[Round, Rounds | None], object]] = []
 """Called with every round that ends in this process, and with the rounds of its session, None outside any."""
 
 
-def tell(hooks: Sequence[Callable[[Any], object]], record: Any) -> None:
+def notify(hooks: Sequence[Callable[[Any], object]], record: Any) -> None:
     """Calls hooks for metrics; what they raise is logged and stops nothing."""
     for hook in hooks:
         try:
@@ -255,18 +255,18 @@ class Rounds:
 
     Attributes:
         stats: the session's figures.
-        kept: the last rounds, oldest first.
+        history: the last rounds, oldest first.
     """
 
     stats: Stats
-    kept: deque[Round] = field(factory=lambda: deque(maxlen=KEPT_ROUNDS))
+    history: deque[Round] = field(factory=lambda: deque(maxlen=MAX_HISTORY))
     _alone: dict[CallSite, int] = Factory(dict)
 
     def fields(self, operation: str, **more: Any) -> dict[str, Any]:
         """What a log line about all of them says in fields."""
         stats = self.stats
-        tables = [table for done in self.kept for sent in done.requests for table in sent.tables]
-        duration = sum(done.seconds for done in self.kept)
+        tables = [table for done in self.history for sent in done.requests for table in sent.tables]
+        duration = sum(done.seconds for done in self.history)
         return log_fields(operation, tables, stats.keys_fetched, duration, requests=stats.requests, **more)
 
     @property
@@ -274,10 +274,10 @@ class Rounds:
         """The budgets in force around the running code, outermost first."""
         return tuple(seen(BUDGET))
 
-    def note(self, done: Round) -> None:
+    def record(self, done: Round) -> None:
         """Remembers a round, and warns of a line that keeps asking for one thing at a time."""
-        self.kept.append(done)
-        if not done.fetched_one:
+        self.history.append(done)
+        if not done.is_single_fetch:
             return
         times = self._alone[done.cause] = self._alone.get(done.cause, 0) + 1
         if times == N_PLUS_ONE:
@@ -303,8 +303,8 @@ def _warn_of_n_plus_one(done: Round) -> None:
     )
 
 
-def open_round(rounds: Rounds | None, database: Database, kind: str) -> Round:
-    """A round of a session, or one outside any, for the requests in the block: ``with open_round(…) as round:``.
+def start_round(rounds: Rounds | None, database: Database, kind: str) -> Round:
+    """A round of a session, or one outside any, for the requests in the block: ``with start_round(…) as round:``.
 
     Raises:
         BudgetExceededError: where a budget of this session or of one around it allows no more.

@@ -10,7 +10,7 @@ from dynamo_bao.errors import TenantMismatchError
 from dynamo_bao.policy import AllowDirect
 from dynamo_bao.session.bindings import SESSION, TRANSACTION, chain, innermost, top_link
 from dynamo_bao.session.context import current_session
-from dynamo_bao.session.execution_context import Owner, current_owner
+from dynamo_bao.session.execution_context import ExecutionContext, current_execution_context
 from dynamo_bao.session.session import Collecting, Session
 from dynamo_bao.session.state import State, state_of
 from dynamo_bao.session.tenancy import CLEARED, current_tenant, resolvers, tenant_for
@@ -22,7 +22,7 @@ def _described(model: str, operation: str, key: object) -> str:
     return f"{model}.{operation}({'' if key is None else repr(key)})"
 
 
-def enter(
+def resolve_scope(
     database: Database, model: str, operation: str, key: object = None
 ) -> tuple[Session | None, str | None]:
     """The session and tenant of a class-level operation; no session means direct execution.
@@ -37,7 +37,7 @@ def enter(
         top = top_link()
     session = tenant = None
     if top is not None:
-        owner, link, bound = current_owner(), top.session, top.tenant
+        owner, link, bound = current_execution_context(), top.session, top.tenant
         if link is not None:
             if link.owner is owner and link.entry() is not None:
                 session = link.what
@@ -54,7 +54,7 @@ def enter(
     return session, _tenant_of(database, session, operation)
 
 
-def _session_seen_by(owner: Owner) -> Session | None:
+def _session_seen_by(owner: ExecutionContext) -> Session | None:
     """The session that code of `owner` is inside of, if it may use it now."""
     link = innermost(SESSION, owner)
     if link is None:
@@ -73,7 +73,7 @@ def _tenant_of(database: Database, session: Session | None, operation: str) -> s
     return tenant
 
 
-def enter_through(instance: Any, operation: str) -> Session | None:
+def resolve_scope_of(instance: Any, operation: str) -> Session | None:
     """The session of an operation on a stored instance, under the instance's own tenant.
 
     The instance's own session counts while it is open; after that the current one, to which the instance
@@ -82,12 +82,12 @@ def enter_through(instance: Any, operation: str) -> Session | None:
     Raises:
         TenantMismatchError: where another tenant than the instance's is current.
     """
-    session = session_of(state_of(instance), operation)
-    require_own_tenant(instance, operation)
+    session = session_for_instance(state_of(instance), operation)
+    check_tenant(instance, operation)
     return session
 
 
-def require_own_tenant(instance: Any, operation: str) -> None:
+def check_tenant(instance: Any, operation: str) -> None:
     """Raises unless the current tenant is the one that an instance belongs to.
 
     A new instance belongs to the tenant it was made under; one made under none belongs to nobody yet.
@@ -111,7 +111,7 @@ def require_own_tenant(instance: Any, operation: str) -> None:
         )
 
 
-def open_transaction() -> Collecting | None:
+def current_transaction() -> Collecting | None:
     """The innermost transaction around the code that runs now, None where there is none."""
     if _top() is None and "IPython" not in sys.modules:
         return None
@@ -120,14 +120,14 @@ def open_transaction() -> Collecting | None:
     return found
 
 
-def session_of(state: State, operation: str) -> Session | None:
+def session_for_instance(state: State, operation: str) -> Session | None:
     """The session that an instance's operation runs in; the policy decides where there is none."""
     assert state.mapper is not None
     mapper = state.mapper
-    return session_now(state.session, mapper.database, mapper.schema.name, operation, state.primary_id)
+    return active_session(state.session, mapper.database, mapper.schema.name, operation, state.primary_id)
 
 
-def session_now(
+def active_session(
     own: Session | None, database: Database, model: str, operation: str, key: object = None
 ) -> Session | None:
     """The session that something made in `own` belongs to now: `own` while it is open, else the current one.

@@ -21,13 +21,13 @@ from dynamo_bao.errors import (
 from dynamo_bao.session.bindings import TRANSACTION, innermost
 from dynamo_bao.session.budget import Budget, BudgetBlock
 from dynamo_bao.session.flush import Flush
-from dynamo_bao.session.instances import Objects, key_of
+from dynamo_bao.session.instances import SessionInstances, key_of
 from dynamo_bao.session.ownership import Flushing
 from dynamo_bao.session.pending_queries import PendingQuery, Queries
 from dynamo_bao.session.rounds import Rounds
 from dynamo_bao.session.state import Instance, ModelMapper, Status, state_of
 from dynamo_bao.session.trace import Trace
-from dynamo_bao.session.unit_of_work import CommitFigures, Entry, Work
+from dynamo_bao.session.unit_of_work import CommitFigures, PendingWrite, UnitOfWork
 
 log = logging.getLogger("dynamo_bao.session")
 
@@ -50,7 +50,7 @@ class Collecting(Protocol):
         ...
 
 
-class Session(Objects):
+class Session(SessionInstances):
     """One owner's unit of work: what it looked up, what is still pending, and what it cost.
 
     Sessions are opened by `run_with_batch_context` and `batched`.
@@ -90,7 +90,7 @@ class Session(Objects):
             else checked_throttled_calls(max_throttled_calls, "max_throttled_calls")
         )
         self._queries = Queries()
-        self._work = Work()
+        self._work = UnitOfWork()
         self._figures: Callable[[], CommitFigures | None] = lambda: None
 
     # --- life ------------------------------------------------------------------------------------
@@ -154,7 +154,7 @@ class Session(Objects):
 
     def trace(self) -> Trace:
         """What was asked of DynamoDB so far, round by round, with the line that caused each."""
-        return Trace(tuple(self.rounds.kept))
+        return Trace(tuple(self.rounds.history))
 
     # --- objects ---------------------------------------------------------------------------------
 
@@ -234,7 +234,7 @@ class Session(Objects):
             ...     session.commit()
         """
         self.check()
-        entries: list[Entry] = []
+        entries: list[PendingWrite] = []
         try:
             for kind, some in groupby(instances, type):
                 entries += _mapper_of(kind).entries(self, some, overwrite=overwrite)
@@ -292,7 +292,7 @@ class Session(Objects):
         self._withdraw(self._work.all())
         self.partitions.clear()
 
-    def committed(self, entries: Sequence[Entry], figures: CommitFigures) -> None:
+    def committed(self, entries: Sequence[PendingWrite], figures: CommitFigures) -> None:
         """Takes entries that are written off the unit of work, and notes what became of all of them."""
         self._work.drop(entries)
         self.last_commit_is(figures.by_reference())
@@ -315,7 +315,7 @@ class Session(Objects):
         """Has `last_commit` answer what a function says, at the moment somebody looks."""
         self._figures = figures
 
-    def _withdraw(self, entries: Sequence[Entry]) -> None:
+    def _withdraw(self, entries: Sequence[PendingWrite]) -> None:
         self._work.drop(entries)
         self._identity.drop_instances(entry.instance for entry in entries if entry.is_new)
 
@@ -388,7 +388,7 @@ class Session(Objects):
                 continue
             if target is None:
                 continue
-            if self.known(target[0], target[1].key) is None:
+            if self._instance_for(target[0], target[1].key) is None:
                 self.lookup(*target, counted=False)
                 room -= 1
         return "further" if origin.group.is_page else None
@@ -416,10 +416,10 @@ class Session(Objects):
             The queries that were asked, each of which has taken its reply or error.
         """
         self.check()
-        return self._flush(self._queries.take(first, self.query_limit))
+        return self._flush(self._queries.pop_pending(first, self.query_limit))
 
     def _flush(self, queries: Sequence[PendingQuery], kind: str | None = None) -> Sequence[PendingQuery]:
-        taken = self._lookups.take()
+        taken = self._lookups.pop_pending()
         if not taken and not queries:
             return ()
         flush = Flush(taken, queries, self.rounds, kind)

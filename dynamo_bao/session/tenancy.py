@@ -24,7 +24,7 @@ from dynamo_bao.session.bindings import (
     innermost,
     set_without_end,
 )
-from dynamo_bao.session.execution_context import Owner
+from dynamo_bao.session.execution_context import ExecutionContext
 
 R = TypeVar("R")
 resolvers: list[Callable[[], str | None]] = []
@@ -121,7 +121,7 @@ class TenantBlock(Block[Any]):
         return self._tenant
 
 
-def bound_tenant(tenant: str | None) -> AbstractContextManager[str | None]:
+def tenant_block(tenant: str | None) -> AbstractContextManager[str | None]:
     """A block with a tenant that was captured earlier, None included."""
     return TenantBlock(tenant)
 
@@ -135,7 +135,7 @@ def current_tenant() -> str | None:
     return tenant_of()
 
 
-def tenant_of(owner: Owner | None = None) -> str | None:
+def tenant_of(owner: ExecutionContext | None = None) -> str | None:
     """The tenant that is bound where code runs, else the first that a resolver gives, else None.
 
     Args:
@@ -160,7 +160,7 @@ def tenant_if_known() -> str | None:
         return None
 
 
-def tenant_for(database: Database, operation: str, owner: Owner | None = None) -> str | None:
+def tenant_for(database: Database, operation: str, owner: ExecutionContext | None = None) -> str | None:
     """The tenant that an operation of the running code works for.
 
     Raises:
@@ -179,7 +179,7 @@ def tenant_for(database: Database, operation: str, owner: Owner | None = None) -
     return tenant
 
 
-def _is_exempt(database: Database, owner: Owner | None) -> bool:
+def _is_exempt(database: Database, owner: ExecutionContext | None) -> bool:
     """Whether the running code only finds out which tenant a request is for."""
     link = innermost(TENANT, owner)
     return not database.tenancy and link is not None and link.what is EXEMPT

@@ -12,7 +12,7 @@ from dynamo_bao.dynamodb.keys import Key
 from dynamo_bao.session.state import ModelMapper
 
 
-class Entry(NamedTuple):
+class PendingWrite(NamedTuple):
     """One object of a unit of work.
 
     Attributes:
@@ -59,29 +59,29 @@ class CommitFigures:
         return lambda: CommitFigures(tuple([one for one in (get() for get in alive) if one is not None]))
 
 
-class Work:
+class UnitOfWork:
     """The entries of one session that are not committed yet; one for each object."""
 
     def __init__(self) -> None:
-        self._entries: dict[int, Entry] = {}
+        self._entries: dict[int, PendingWrite] = {}
 
-    def add(self, entries: Iterable[Entry]) -> None:
+    def add(self, entries: Iterable[PendingWrite]) -> None:
         """Notes entries; what was asked last of an object counts."""
         known = self._entries
         for entry in entries:
             known[id(entry.instance)] = entry
 
-    def of(self, instance: Any) -> Entry | None:
+    def of(self, instance: Any) -> PendingWrite | None:
         """The entry of an object, None where it has none."""
         return self._entries.get(id(instance))
 
-    def drop(self, entries: Iterable[Entry]) -> None:
+    def drop(self, entries: Iterable[PendingWrite]) -> None:
         """Forgets entries, because they are written or withdrawn."""
         known = self._entries
         for entry in entries:
             known.pop(id(entry.instance), None)
 
-    def all(self) -> list[Entry]:
+    def all(self) -> list[PendingWrite]:
         """Every entry, in order."""
         return list(self._entries.values())
 

@@ -12,7 +12,7 @@ from attrs import evolve
 
 from dynamo_bao._call_site import CallSite
 from dynamo_bao.errors import ConfigurationError
-from dynamo_bao.session.rounds import Round, Rounds, watchers
+from dynamo_bao.session.rounds import Round, Rounds, round_observers
 from dynamo_bao.session.trace import Trace
 
 Watch = TypeVar("Watch", bound="RoundWatch")
@@ -38,17 +38,17 @@ class RoundWatch:
         self._alone: Counter[tuple[Rounds | None, CallSite]] = Counter()
 
     def __enter__(self: Watch) -> Watch:
-        watchers.append(self._note)
+        round_observers.append(self._note)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        watchers.remove(self._note)
+        round_observers.remove(self._note)
 
     def _note(self, done: Round, rounds: Rounds | None) -> None:
         self.rounds.append(done)
-        if done.fetched_one:
+        if done.is_single_fetch:
             self._alone[rounds, done.cause] += 1
 
     @property

@@ -41,7 +41,7 @@ def figures(session: Session) -> str:
 
 def milliseconds_waited(session: Session) -> float:
     """How long a session waited for DynamoDB."""
-    return sum(done.seconds for done in session.rounds.kept) * 1000
+    return sum(done.seconds for done in session.rounds.history) * 1000
 
 
 def server_timing(session: Session) -> str:

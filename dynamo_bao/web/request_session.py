@@ -9,7 +9,7 @@ from typing import Any, ParamSpec, TypeVar
 from dynamo_bao.errors import BatchContextError
 from dynamo_bao.models.registry import active_manager, managers
 from dynamo_bao.session.bindings import SESSION, TENANT, Steps, set_without_end
-from dynamo_bao.session.execution_context import current_owner
+from dynamo_bao.session.execution_context import current_execution_context
 from dynamo_bao.session.session import Session
 from dynamo_bao.session.tenancy import EXEMPT
 
@@ -65,7 +65,7 @@ class ServedRequest:
 
         A request that is bound has called this one, as an application that holds others does; it goes on.
         """
-        self._beside = current_owner().requests
+        self._beside = current_execution_context().requests
         for request in [one for one in self._beside if not one._steps.is_running]:
             log.error(
                 "%s: the server never called close() on the response; its batch context is closed now, at the "

@@ -20,7 +20,7 @@ from dynamo_bao.mapping.schema import Schema
 from dynamo_bao.session.hydration import mark_created
 from dynamo_bao.session.session import Session
 from dynamo_bao.session.state import ModelMapper, State, Status, instance_dict
-from dynamo_bao.session.unit_of_work import CommitFigures, Entry
+from dynamo_bao.session.unit_of_work import CommitFigures, PendingWrite
 from dynamo_bao.writes.changes import Creation
 from dynamo_bao.writes.hooks import has_hooks
 from dynamo_bao.writes.plans import Subject
@@ -38,12 +38,12 @@ class Bulk(NamedTuple):
 
     session: Session
     database: Database
-    entries: Sequence[Entry]
+    entries: Sequence[PendingWrite]
     keys: Sequence[Key]
     items: Sequence[bytes]
 
     @classmethod
-    def of(cls, session: Session, entries: Sequence[Entry]) -> Bulk | None:
+    def of(cls, session: Session, entries: Sequence[PendingWrite]) -> Bulk | None:
         """What is written for these entries; None where one of them is anything but such an object, or not simple."""
         database = entries[0].mapper.database
         keys: list[Key] = []
@@ -73,7 +73,7 @@ class Bulk(NamedTuple):
         """The same as changes, of which each may have had its own outcome."""
         return [self._change(entry, item) for entry, item in zip(self.entries, self.items, strict=True)]
 
-    def _change(self, entry: Entry, item: bytes) -> Creation:
+    def _change(self, entry: PendingWrite, item: bytes) -> Creation:
         mapper, values = entry.mapper, instance_dict(entry.instance)
         subject = Subject(mapper.schema, entry.tenant, mapper.schema.identity(entry.tenant, values))
         change = Creation(
@@ -84,10 +84,10 @@ class Bulk(NamedTuple):
 
 
 def _spelled(
-    mapper: ModelMapper, session: Session, entries: Sequence[Entry]
+    mapper: ModelMapper, session: Session, entries: Sequence[PendingWrite]
 ) -> tuple[list[Key], list[bytes]] | None:
     """Keys and items of a model's new objects, which are the session's own still, under the keys they were added by."""
-    schema, own = mapper.schema, session.own_objects(mapper)
+    schema, own = mapper.schema, session._held_instances(mapper)
     if schema.text_keys is None or has_hooks(mapper.model):
         return None
     first, second = (*schema.key_names, None)[:2]

@@ -33,7 +33,7 @@ from dynamo_bao.mapping.schema import Schema
 from dynamo_bao.mapping.snapshots import HandedOutValue, LoadedSnapshot, StoredItem, form_of
 from dynamo_bao.session.lazy import not_stored_yet, require_present, require_readable
 from dynamo_bao.session.requests import round_of
-from dynamo_bao.session.scope import enter, enter_through, open_transaction, require_own_tenant
+from dynamo_bao.session.scope import check_tenant, current_transaction, resolve_scope, resolve_scope_of
 from dynamo_bao.session.session import Session
 from dynamo_bao.session.state import (
     ModelMapper,
@@ -45,7 +45,7 @@ from dynamo_bao.session.state import (
     is_there,
     state_of,
 )
-from dynamo_bao.session.unit_of_work import Entry
+from dynamo_bao.session.unit_of_work import PendingWrite
 from dynamo_bao.writes.changes import (
     Assumed,
     Change,
@@ -93,8 +93,8 @@ def sender(session: Session | None, database: Database, subject: Subject, instan
 
 def creation_of(mapper: ModelMapper, instance: Any, condition: ConditionLike, operation: str) -> Creation:
     """Stores a transient instance as a new item; the session's own object for its key is returned."""
-    session, tenant = enter(mapper.database, mapper.schema.name, operation)
-    require_own_tenant(instance, operation)
+    session, tenant = resolve_scope(mapper.database, mapper.schema.name, operation)
+    check_tenant(instance, operation)
     wanted = checked_condition(mapper, condition)
     return creation_in(session, mapper, tenant, instance, wanted, by_save=operation == "save")
 
@@ -113,7 +113,7 @@ def creation_in(
     if stored is None:
         values.update(schema.accept_all(values))
     identity = schema.identity(tenant, values)
-    earlier = session.known(mapper, identity.key) if session is not None else None
+    earlier = session._instance_for(mapper, identity.key) if session is not None else None
     if earlier is not None and earlier is not instance and is_there(earlier):
         raise ConditionalError(
             f"{schema.name} {identity.primary_id!r} exists already: this context has loaded or added it; nothing was "
@@ -139,7 +139,7 @@ def _completed(
     return item
 
 
-def creation_for(session: Session, entry: Entry) -> Creation:
+def creation_for(session: Session, entry: PendingWrite) -> Creation:
     """Stores the new instance that was added to a session's unit of work."""
     change = creation_in(session, entry.mapper, entry.tenant, entry.instance, EMPTY, by_save=True)
     change.overwrite = entry.overwrite
@@ -161,7 +161,7 @@ def saving_of(instance: Any, condition: ConditionLike, force_reindex: bool) -> S
             model=schema.name,
             key=state.primary_id,
         ) from state.unknown_outcome
-    session, collected = enter_through(instance, "save"), open_transaction() is not None
+    session, collected = resolve_scope_of(instance, "save"), current_transaction() is not None
     wanted = checked_condition(mapper, condition)
     asked = condition is not None or force_reindex
     if state.status is Status.PENDING:
@@ -314,7 +314,7 @@ def update_of(
         defaults: by field name what goes in where the stored item has no such attribute; for an upsert.
     """
     schema = mapper.schema
-    session, tenant = enter(mapper.database, schema.name, "update", given)
+    session, tenant = resolve_scope(mapper.database, schema.name, "update", given)
     identity = schema.identify(tenant, given)
     wanted = checked_condition(mapper, condition)
     accepted = accepted_changes(schema, changes)
@@ -322,7 +322,7 @@ def update_of(
     for field in schema.auto_updated_fields:
         accepted.setdefault(field.name, field.next_value())
     subject = Subject(schema, tenant, identity)
-    if session is not None and open_transaction() is not None:
+    if session is not None and current_transaction() is not None:
         return _update_loaded(mapper, session, subject, accepted, wanted, asked, defaults or {})
     change = UpdatingByKey(mapper, session, subject, None, wanted, changes=accepted, defaults=defaults or {})
     change.assumed = asked
@@ -381,14 +381,18 @@ def deleting_of(
     if instance is not None:
         if state_of(instance).mapper is None:
             raise not_stored_yet(schema.name)
-        session, tenant = enter_through(instance, "delete"), state_of(instance).tenant
+        session, tenant = resolve_scope_of(instance, "delete"), state_of(instance).tenant
         require_present(instance)
         identity = identity_of(instance)
     else:
-        session, tenant = enter(mapper.database, schema.name, "delete", given)
+        session, tenant = resolve_scope(mapper.database, schema.name, "delete", given)
         identity = schema.identify(tenant, given)
     change = Deleting(mapper, session, Subject(schema, tenant, identity), instance, wanted)
-    if open_transaction() is not None and session is not None and session.has_deleted(mapper, identity.key):
+    if (
+        current_transaction() is not None
+        and session is not None
+        and session.has_deleted(mapper, identity.key)
+    ):
         raise write_of(change).missing()
     if instance is not None:
         change.known = known_of(instance)
@@ -403,7 +407,7 @@ def deleting_of(
 def _known_in_block(change: Change) -> StoredItem | None:
     """The item as a transaction around the change has it, which may have written it; None outside any."""
     session, subject = change.session, change.subject
-    if session is None or open_transaction() is None:
+    if session is None or current_transaction() is None:
         return None
     instance = session.lookup(change.mapper, subject.identity, subject.tenant, consistent=True, counted=False)
     change.mapper.materialise(instance)
@@ -424,7 +428,7 @@ def _known_for(change: Change) -> StoredItem:
 
 def carry_out(change: Change) -> Any:
     """Writes a change now, or hands it to the transaction around; returns what the operation returns."""
-    collecting = open_transaction()
+    collecting = current_transaction()
     if collecting is not None:
         return collecting.collect(change)
     write = write_of(change)

@@ -51,7 +51,7 @@ from dynamo_bao.session.state import (
     state_of,
     unload,
 )
-from dynamo_bao.session.tenancy import bound_tenant
+from dynamo_bao.session.tenancy import tenant_block
 from dynamo_bao.writes.actions import STORED, Action, WritePlan
 from dynamo_bao.writes.document_changes import Parts, left_by
 from dynamo_bao.writes.executor import VERSIONS
@@ -172,7 +172,7 @@ class Change:
         """Runs what comes after the write, under its tenant."""
         if not self.done:
             return
-        with bound_tenant(self.subject.tenant):
+        with tenant_block(self.subject.tenant):
             for hook in self.done:
                 hook(result)
 
@@ -183,7 +183,11 @@ class Change:
 
     def _known_object(self) -> Any:
         """The session's own object for the item, or None; one that was only added does not count."""
-        known = None if self.session is None else self.session.known(self.mapper, self.subject.identity.key)
+        known = (
+            None
+            if self.session is None
+            else self.session._instance_for(self.mapper, self.subject.identity.key)
+        )
         return None if known is None or state_of(known).status is Status.TRANSIENT else known
 
 
@@ -247,7 +251,7 @@ class Creation(Change):
 
     def refused(self, error: BaoError) -> BaoError:
         if self.session is not None and isinstance(error, ConditionalError):
-            self.session.forget_miss(self.mapper, self.subject.identity)
+            self.session._evict_missing(self.mapper, self.subject.identity)
         return error
 
     def show(self) -> Any:
@@ -258,7 +262,7 @@ class Creation(Change):
         mark_created(
             self.instance, self.mapper, tenant, session, identity.key, identity.primary_id, self.sent
         )
-        if session is None or session.keeps(self.mapper, identity, self.instance):
+        if session is None or session._is_canonical(self.mapper, identity, self.instance):
             if self._sharing or self._earlier is not None:
                 self._sharing, self._earlier = (), None
             return self.instance
@@ -271,13 +275,13 @@ class Creation(Change):
         known = self._known_object()
         own = self.instance if known is None or self._by_save else known
         self._earlier = known if known is not own else None
-        for one in session.earlier(self.mapper, self.subject.identity):
+        for one in session._superseded(self.mapper, self.subject.identity):
             if one.__dict__ is not self.instance.__dict__:
                 sharing = Sharing(one, self.instance)
                 if one is not own:
                     sharings.append(sharing)
         self._sharing = sharings
-        session.adopt(own)
+        session._attach(own)
         return self._known_object()
 
     def undo(self) -> None:
@@ -286,9 +290,9 @@ class Creation(Change):
         for sharing in self._sharing:
             sharing.end()
         if self.session is not None:
-            self.session.forget(self.mapper, self.subject.identity)
+            self.session._evict(self.mapper, self.subject.identity)
             if self._earlier is not None:
-                self.session.adopt(self._earlier)
+                self.session._attach(self._earlier)
         revert_to_transient(self.instance, values)
 
 
@@ -333,8 +337,8 @@ class Saving(Change):
         if self.session is None:
             return
         if state_of(self.instance).session is self.session:
-            self.session.answered(self.instance)
-            self.session.hold(self.instance)
+            self.session._discard_pending(self.instance)
+            self.session._pin(self.instance)
         else:
             self.session.expire(self.mapper, self.subject.identity)
 
@@ -346,7 +350,7 @@ class Saving(Change):
         keep = [name for name in changed_names(self.instance) if name not in self.changes] if others else []
         merge_item(self.instance, shown, keep)
         if self.session is not None:
-            self.session.hold(self.instance)
+            self.session._pin(self.instance)
         return self.instance
 
     def undo(self) -> None:
@@ -389,12 +393,12 @@ class Updating(Change):
             instance = loaded_instance(self.mapper, identity, self.subject.tenant, item)
             state_of(instance).consistent = True
             if self.session is not None:
-                self.session.adopt(instance)
+                self.session._attach(instance)
             return instance
         assert self.session is not None
         local = state_of(known).status in (Status.LOADED, Status.PENDING)
         merge_item(known, item, changed_names(known) if local else ())
-        self.session.adopt(known)
+        self.session._attach(known)
         return known
 
 
@@ -413,7 +417,7 @@ class Deleting(Change):
 
     def refused(self, error: BaoError) -> BaoError:
         if isinstance(error, ItemNotFoundError) and self.session is not None:
-            self.session.forget(self.mapper, self.subject.identity)
+            self.session._evict(self.mapper, self.subject.identity)
         return version_conflict(self.subject.schema, error, self.assumed)
 
     def settle(self, stored: Stored | None) -> Any:
@@ -442,8 +446,8 @@ class Deleting(Change):
         if self.known is not None:
             hydrate(self._gone, self.known.item)
         if self.session is not None:
-            self.session.earlier(self.mapper, self.subject.identity)
-            self.session.adopt(self._gone)
+            self.session._superseded(self.mapper, self.subject.identity)
+            self.session._attach(self._gone)
 
 
 class Requirement(Change):
@@ -637,7 +641,7 @@ class UpdatingByKey(Updating):
         instance = pending_instance(self.mapper, self.subject.identity, self.subject.tenant, self.session)
         state_of(instance).wants_consistent = True
         if self.session is not None:
-            self.session.adopt(instance)
+            self.session._attach(instance)
         return instance
 
 

@@ -32,10 +32,10 @@ from dynamo_bao.mapping.schema import Schema
 from dynamo_bao.session.lazy import not_stored_yet, require_present
 from dynamo_bao.session.requests import deadline_of, round_of
 from dynamo_bao.session.rounds import NAMED_KEYS
-from dynamo_bao.session.scope import enter, enter_through, require_own_tenant
+from dynamo_bao.session.scope import check_tenant, resolve_scope, resolve_scope_of
 from dynamo_bao.session.session import Session
 from dynamo_bao.session.state import ModelMapper, State, Status, instance_dict, state_of
-from dynamo_bao.session.unit_of_work import CommitFigures, Entry
+from dynamo_bao.session.unit_of_work import CommitFigures, PendingWrite
 from dynamo_bao.writes.bulk_insert import Bulk, is_made_here
 from dynamo_bao.writes.change_factory import note_doubt, write_through
 from dynamo_bao.writes.changes import Change, Creation, Deleting
@@ -51,9 +51,9 @@ _TRANSIENT = Status.TRANSIENT  # read often
 # --- naming objects -------------------------------------------------------------------------------------
 
 
-def entries_for(
+def register_objects(
     mapper: ModelMapper, session: Session, instances: Iterable[Any], *, deletes: bool, overwrite: bool
-) -> list[Entry]:
+) -> list[PendingWrite]:
     """What a unit of work notes of objects; new ones are the session's own for their keys from now on.
 
     Args:
@@ -66,7 +66,7 @@ def entries_for(
         TenantMismatchError: for an object of another tenant.
     """
     schema, key_of, tenant = mapper.schema, None, None
-    entries: list[Entry] = []
+    entries: list[PendingWrite] = []
     new: dict[Key, Any] = {}
     for instance in instances:
         values = instance_dict(instance)
@@ -76,25 +76,27 @@ def entries_for(
             raise _not_blindly(schema)
         if not is_new:
             require_present(instance)
-            enter_through(instance, "delete" if deletes else "add")
+            resolve_scope_of(instance, "delete" if deletes else "add")
             assert state.mapper is not None
-            entries.append(Entry(instance, state.mapper, state.tenant, deletes))
+            entries.append(PendingWrite(instance, state.mapper, state.tenant, deletes))
             continue
         if deletes:
             raise not_stored_yet(schema.name)
         if key_of is None:
-            _, tenant = enter(mapper.database, schema.name, "add")
+            _, tenant = resolve_scope(mapper.database, schema.name, "add")
             key_of = schema.key_maker(tenant)
         if state.tenant is not None:
-            require_own_tenant(instance, "add")
+            check_tenant(instance, "add")
         primary_id = values.get(schema.single_key_name)
         key = key_of(primary_id) if type(primary_id) is str else None
         if key is None:
             key, primary_id, _ = schema.identity(tenant, values)
         if new.setdefault(key, instance) is not instance:
             raise _known_already(schema, primary_id)
-        entries.append(new_namedtuple(Entry, (instance, mapper, tenant, False, overwrite, key, primary_id)))
-    taken = session.claim(mapper, new)
+        entries.append(
+            new_namedtuple(PendingWrite, (instance, mapper, tenant, False, overwrite, key, primary_id))
+        )
+    taken = session._attach_new(mapper, new)
     if taken is not None:
         raise _known_already(schema, schema.identity(tenant, instance_dict(new[taken])).primary_id)
     return entries
@@ -283,7 +285,7 @@ class Parts(Generic[T]):
 _NO_ANSWER: Final = WriteOutcomeUnknownError("The commit was interrupted before the answer came.")
 
 
-def commit(session: Session, entries: Sequence[Entry], *, atomic: bool) -> None:
+def commit(session: Session, entries: Sequence[PendingWrite], *, atomic: bool) -> None:
     """Writes what was added and deletes what was to be deleted; see `Session.commit`.
 
     Everything is checked before the first request. What is written leaves the unit of work; the rest stays.
@@ -312,7 +314,7 @@ def commit(session: Session, entries: Sequence[Entry], *, atomic: bool) -> None:
         spots = {change.spot for change in joined}
         for change in changes:
             if change.spot not in spots:  # added and deleted: what is stored is not known
-                session.unsay(change.mapper, change.subject.identity)
+                session._forget_deletion(change.mapper, change.subject.identity)
     _conclude(session, entries, prepared, joined, outcome)
 
 
@@ -342,7 +344,7 @@ def _commit_bulk(session: Session, bulk: Bulk) -> None:
 
 def _conclude(
     session: Session,
-    entries: Sequence[Entry],
+    entries: Sequence[PendingWrite],
     prepared: Sequence[Change | None],
     joined: Sequence[Change],
     outcome: Outcome | None,
@@ -367,7 +369,7 @@ def _conclude(
 
 def _conclude_early(
     session: Session,
-    entries: Sequence[Entry],
+    entries: Sequence[PendingWrite],
     prepared: Sequence[Change | None] | None,
     changes: Sequence[Change],
     outcome: Outcome,

@@ -163,7 +163,7 @@ def plan_update(
         changes: by field name the new (accepted) value, None to remove it, or a `Delta`, `Members` or `Parts`.
         known: the item as it was read, if it was.
         condition: what else must hold.
-        reindex: whether all index and iteration keys, and the guards, are written anew; needs `known`.
+        reindex: whether all index and iteration keys, and the guards, are written anew; needs `_instance_for`.
     """
     if not any(map(_is_parts, changes.values())):
         return _plan_update(subject, changes, known, condition, reindex, MAX_PATHS)

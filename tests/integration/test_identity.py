@@ -22,7 +22,7 @@ from dynamo_bao import (
     init_models,
     run_with_batch_context,
 )
-from dynamo_bao.session.tenancy import bound_tenant
+from dynamo_bao.session.tenancy import tenant_block
 
 
 class Left(Model, prefix="sl", name="IdentityLeft", iterable=True, iteration_buckets=1):
@@ -55,7 +55,7 @@ def tables(connection: dict[str, Any]) -> Iterator[tuple[Manager, Manager]]:
         for number, manager in enumerate((one, other)):
             manager.create_table()
             for tenant, model, key in itertools.product(TENANTS, (Left, Right), KEYS):
-                with bound_tenant(tenant):
+                with tenant_block(tenant):
                     text = text_of((number, tenant, model, key))
                     manager.repository(model).create(key=key, text=text)
         yield one, other
@@ -89,7 +89,7 @@ def test_S1_one_object_for_each_spot(tables: tuple[Manager, Manager]) -> None:
     with run_with_batch_context():
         for spot in chance.choices(spots, k=300):
             number, tenant, model, key = spot
-            with bound_tenant(tenant):
+            with tenant_block(tenant):
                 one = found(tables[number].repository(model), key, chance)
             mixed_up += objects.setdefault(spot, one) is not one
             mixed_up += one.text != text_of(spot) or type(one) is not model
@@ -112,7 +112,7 @@ def test_S1_what_is_changed_in_one_spot_stays_there(tables: tuple[Manager, Manag
             mine.save()
             one.delete("2")
         for tenant in (None, "blue"):
-            with bound_tenant(tenant):
+            with tenant_block(tenant):
                 assert [one.find(key).text for key in "12"] == [
                     text_of((0, tenant, Left, key)) for key in "12"
                 ]

@@ -28,7 +28,7 @@ from dynamo_bao.dynamodb.keys import Key
 from dynamo_bao.dynamodb.table import Database
 from dynamo_bao.dynamodb.transport.messages import Clock, Reply, Request
 from dynamo_bao.mapping.snapshots import StoredItem
-from dynamo_bao.session.pending_lookups import PlannedBatch, Wanted, plan_reads
+from dynamo_bao.session.pending_lookups import PendingKeys, PlannedBatch, plan_reads
 from dynamo_bao.writes.actions import (
     NO_ATTRIBUTE,
     NOT_STORED,
@@ -696,7 +696,7 @@ def database(table: str = "t", transport: Nowhere | None = None) -> Database:
     return Database(table, transport or Nowhere(), AllowDirect())
 
 
-def wanted(numbers: Any, where: Database, consistent: bool = False) -> list[Wanted]:
+def wanted(numbers: Any, where: Database, consistent: bool = False) -> list[PendingKeys]:
     return [(where, consistent, {Key(f"u#{number}", "u"): number}, None) for number in numbers]
 
 
