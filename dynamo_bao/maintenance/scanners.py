@@ -21,7 +21,7 @@ from dynamo_bao.mapping.key_schema import IndexSchema
 from dynamo_bao.mapping.schema import Schema
 from dynamo_bao.models.class_builder import schema_of
 from dynamo_bao.models.repository import Repository
-from dynamo_bao.reads.bucket_reader import Page, Walk
+from dynamo_bao.reads.bucket_reader import BucketReader, Page
 from dynamo_bao.reads.get_item import get_items
 from dynamo_bao.reads.iteration import buckets_of
 from dynamo_bao.session.requests import send
@@ -254,16 +254,16 @@ class Iterating:
         mapper = self.mapper
         parameters: dict[str, Any] = {"Select": "COUNT"} if counting else {"Limit": INDEX_PAGE}
         buckets, at_once = buckets_of(mapper, "iterate", None), mapper.database.max_concurrency
-        walk = Walk.of(mapper, None, self.tenant, buckets, at_once, parameters)
+        reader = BucketReader.of(mapper, None, self.tenant, buckets, at_once, parameters)
         if position is not None:
-            walk.go_to(position)
-        while not walk.done:
-            pages = walk.read()
+            reader.resume(position)
+        while not reader.done:
+            pages = reader.read()
             loads = [partial(_load, mapper, page) for page in pages] if not counting else []
             loaded = mapper.database.pool.run(loads, at_once) if loads else [()] * len(pages)
             for page, items in zip(pages, loaded, strict=True):
-                walk.handed_out(page.bucket, page.end)
-                yield Rows(items, page.count, page.count, None if walk.done else walk.position())
+                reader.acknowledge(page.bucket, page.end)
+                yield Rows(items, page.count, page.count, None if reader.done else reader.position())
 
 
 def _load(mapper: ModelMapper, page: Page) -> Sequence[Item]:

@@ -62,7 +62,7 @@ from dynamo_bao.models.relation_checks import check_relations
 from dynamo_bao.models.relationships import mapped_method, mapped_name, parent_query_name, query_method
 from dynamo_bao.models.repository import Repository
 from dynamo_bao.policy import OnEventLoop, Policy, event_loop_rule
-from dynamo_bao.reads.cursors import secret_of
+from dynamo_bao.reads.cursors import cursor_key
 from dynamo_bao.session.bindings import MANAGER, Block, Entry
 from dynamo_bao.session.rounds import Round, SentRequest
 
@@ -494,7 +494,7 @@ def init_models(
         settings.flag("tenancy", "enabled"),
         deadline,
         max_concurrency,
-        secret_of(settings.get("db", "cursor_secret"), table),
+        cursor_key(settings.get("db", "cursor_secret"), table),
         max_throttled_calls=_throttled_calls(settings),
         strict_filters=settings.flag("db", "strict_filters"),
         on_event_loop=_on_event_loop(settings, transport, embedded),

@@ -9,7 +9,7 @@ from dynamo_bao._compat import Unpack
 from dynamo_bao.fields.relation import RelatedField
 from dynamo_bao.models.registry import repository_of
 from dynamo_bao.models.repository import Repository
-from dynamo_bao.reads.eager_loading import Wish, load_relations
+from dynamo_bao.reads.eager_loading import EagerLoad, load_relations
 from dynamo_bao.reads.get_item import get_instance
 from dynamo_bao.reads.query import QueryOptions, relation_paths
 from dynamo_bao.reads.query_result import QueryResult
@@ -96,7 +96,7 @@ def load_related(instance: Any, names: Iterable[str] | None) -> None:
                 target.exists()
         return
     repository.materialise(instance)
-    load_relations([Wish([instance], names)], resolve_scope_of(instance, "load_related_data"), kind=None)
+    load_relations([EagerLoad([instance], names)], resolve_scope_of(instance, "load_related_data"), kind=None)
 
 
 def relation_names_of(repository: Repository[Any]) -> list[str]:

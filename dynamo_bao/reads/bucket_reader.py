@@ -50,7 +50,7 @@ class Page:
 
 
 @define
-class Walk:
+class BucketReader:
     """Reads an index of iteration keys, several buckets at once, and knows how far it has come.
 
     Only pages that were handed out count: those that an error or the end of the program cut off are read
@@ -77,7 +77,7 @@ class Walk:
         buckets: Sequence[int],
         at_once: int,
         parameters: Mapping[str, Any],
-    ) -> Walk:
+    ) -> BucketReader:
         """A walk from the start; `parameters` are added to each query."""
         shared = {
             "TableName": mapper.database.table_name,
@@ -108,7 +108,7 @@ class Walk:
         }
         return {"open": sorted(spots.items()), "opened": self._opened}
 
-    def go_to(self, position: object) -> None:
+    def resume(self, position: object) -> None:
         """Goes on from a `position`.
 
         Raises:
@@ -116,7 +116,7 @@ class Walk:
         """
         match position:
             case {"opened": int(opened), "open": list(spots)} if 0 <= opened <= len(self.buckets) and all(
-                map(self._is_spot, spots)
+                map(self._is_valid_position, spots)
             ):
                 self._opened = opened
                 self._open = {
@@ -128,7 +128,7 @@ class Walk:
                     f"gave, as it is."
                 )
 
-    def _is_spot(self, entry: object) -> bool:
+    def _is_valid_position(self, entry: object) -> bool:
         match entry:
             case [int(bucket), None] | [int(bucket), [str(), str(), str()]]:
                 return bucket in self.buckets
@@ -138,7 +138,7 @@ class Walk:
         partition = self.mapper.schema.iteration_partition(self.tenant, bucket)
         return {**Key(pk, sk).as_item(), ITER_PK: {"S": partition}, ITER_SK: {"S": primary_id}}
 
-    def handed_out(self, bucket: int, end: Item | None) -> None:
+    def acknowledge(self, bucket: int, end: Item | None) -> None:
         """Goes on in `bucket` after the key attributes of `end`, or never again where it is None."""
         if end is None:
             del self._open[bucket]

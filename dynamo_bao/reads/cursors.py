@@ -20,7 +20,7 @@ from dynamo_bao.errors import ConfigurationError, QueryError
 _SEAL_BYTES = 12
 
 
-def secret_of(setting: str | None, table_name: str) -> bytes:
+def cursor_key(setting: str | None, table_name: str) -> bytes:
     """The key of cursors: from the setting, else from the table's name; `ConfigurationError` for what is no text."""
     if setting is not None and not (isinstance(setting, str) and setting):
         raise ConfigurationError(
@@ -32,17 +32,17 @@ def secret_of(setting: str | None, table_name: str) -> bytes:
     ).digest()
 
 
-def seal(payload: Mapping[str, Any], purpose: tuple[str, ...], secret: bytes) -> str:
-    """A cursor that only `unseal` with the same purpose and secret opens.
+def sign_cursor(payload: Mapping[str, Any], cursor_context: tuple[str, ...], secret: bytes) -> str:
+    """A cursor that only `verify_cursor` with the same purpose and secret opens.
 
-    >>> unseal(seal({"n": 1}, ("User", "by_status"), b"s"), ("User", "by_status"), b"s")
+    >>> verify_cursor(sign_cursor({"n": 1}, ("User", "by_status"), b"s"), ("User", "by_status"), b"s")
     {'n': 1}
     """
     content = json.dumps(payload, separators=(",", ":"), sort_keys=True).encode()
-    return urlsafe_b64encode(_checksum(content, purpose, secret) + content).decode().rstrip("=")
+    return urlsafe_b64encode(_checksum(content, cursor_context, secret) + content).decode().rstrip("=")
 
 
-def unseal(text: object, purpose: tuple[str, ...], secret: bytes) -> dict[str, Any]:
+def verify_cursor(text: object, cursor_context: tuple[str, ...], secret: bytes) -> dict[str, Any]:
     """What a cursor holds.
 
     Raises:
@@ -54,7 +54,7 @@ def unseal(text: object, purpose: tuple[str, ...], secret: bytes) -> dict[str, A
         except ValueError:
             raw = b""
         checksum, content = raw[:_SEAL_BYTES], raw[_SEAL_BYTES:]
-        if hmac.compare_digest(checksum, _checksum(content, purpose, secret)):
+        if hmac.compare_digest(checksum, _checksum(content, cursor_context, secret)):
             payload = _parsed(content)
             if isinstance(payload, dict):
                 return payload
@@ -71,6 +71,6 @@ def _parsed(content: bytes) -> object:
         return None
 
 
-def _checksum(content: bytes, purpose: tuple[str, ...], secret: bytes) -> bytes:
-    sealed = json.dumps(purpose).encode() + b"\0" + content
+def _checksum(content: bytes, cursor_context: tuple[str, ...], secret: bytes) -> bytes:
+    sealed = json.dumps(cursor_context).encode() + b"\0" + content
     return hashlib.blake2b(sealed, digest_size=_SEAL_BYTES, key=secret).digest()

@@ -23,7 +23,7 @@ def relation_names(instance: Any) -> list[str]:
 
 
 @frozen(eq=False)
-class Wish:
+class EagerLoad:
     """Relations that are asked for.
 
     Attributes:
@@ -43,7 +43,9 @@ class Wish:
         return levels
 
 
-def load_relations(wishes: Iterable[Wish], session: Session | None, kind: str | None = "further") -> None:
+def load_relations(
+    wishes: Iterable[EagerLoad], session: Session | None, kind: str | None = "further"
+) -> None:
     """Loads the targets of relation fields, and has the instances remember them; one round for each level of all.
 
     Args:
@@ -60,7 +62,7 @@ def load_relations(wishes: Iterable[Wish], session: Session | None, kind: str | 
         kind = "further"
 
 
-def _load_level(wishes: Sequence[Wish], session: Session, kind: str | None) -> list[Wish]:
+def _load_level(wishes: Sequence[EagerLoad], session: Session, kind: str | None) -> list[EagerLoad]:
     """Loads the direct targets that are wished for, and returns what is wished of them."""
     found = [
         (levels, _look_up(wish.instances, levels, session)) for wish in wishes for levels in (wish.levels(),)
@@ -71,7 +73,7 @@ def _load_level(wishes: Sequence[Wish], session: Session, kind: str | None) -> l
         for field, paths in levels.items():
             loaded = [one for one in targets[field] if state_of(one).status is Status.LOADED]
             if paths and loaded:
-                further.append(Wish(loaded, paths))
+                further.append(EagerLoad(loaded, paths))
     return further
 
 

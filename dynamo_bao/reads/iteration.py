@@ -13,8 +13,8 @@ from dynamo_bao.dynamodb.expressions.renderer import Placeholders, render_condit
 from dynamo_bao.dynamodb.layout import ITER_INDEX, ITER_SEARCH_INDEX, ITER_SK, SEARCH_TEXT
 from dynamo_bao.errors import ConfigurationError, QueryError
 from dynamo_bao.mapping.schema import Schema
-from dynamo_bao.reads.bucket_reader import Page, Walk
-from dynamo_bao.reads.cursors import seal, unseal
+from dynamo_bao.reads.bucket_reader import BucketReader, Page
+from dynamo_bao.reads.cursors import sign_cursor, verify_cursor
 from dynamo_bao.session.hydration import InvalidRow, reached
 from dynamo_bao.session.peers import make_peers
 from dynamo_bao.session.scope import resolve_scope
@@ -83,12 +83,14 @@ def count(mapper: ModelMapper) -> int:
     """How many items of an iterable model there are, counted by the iteration index without reading them."""
     session, tenant = resolve_scope(mapper.database, mapper.schema.name, "count")
     at_once = mapper.database.max_concurrency
-    walk = Walk.of(mapper, session, tenant, buckets_of(mapper, "count", None), at_once, {"Select": "COUNT"})
+    reader = BucketReader.of(
+        mapper, session, tenant, buckets_of(mapper, "count", None), at_once, {"Select": "COUNT"}
+    )
     total = 0
-    while not walk.done:
-        for page in walk.read():
+    while not reader.done:
+        for page in reader.read():
             total += page.count
-            walk.handed_out(page.bucket, page.end)
+            reader.acknowledge(page.bucket, page.end)
     return total
 
 
@@ -105,8 +107,8 @@ def _iteration(
     schema = mapper.schema
     session, tenant = resolve_scope(mapper.database, schema.name, operation, bucket)
     buckets = buckets_of(mapper, operation, bucket)
-    check_whole(batch_size, "batch_size")
-    check_whole(parallel, "parallel")
+    require_positive_int(batch_size, "batch_size")
+    require_positive_int(parallel, "parallel")
     parameters: dict[str, Any] = {"Limit": batch_size}
     wanted = None
     if callable(filter):
@@ -120,11 +122,11 @@ def _iteration(
             index_filter(schema, operation, condition_from(filter, mapper.database.strict_filters))
         )
     asked = json.dumps({**parameters, "Limit": None}, sort_keys=True, default=bytes.hex)
-    purpose = (operation, schema.name, tenant or "", repr(buckets), asked)
-    walk = Walk.of(mapper, session, tenant, buckets, parallel, parameters)
+    cursor_context = (operation, schema.name, tenant or "", repr(buckets), asked)
+    reader = BucketReader.of(mapper, session, tenant, buckets, parallel, parameters)
     if start_key is not None:
-        walk.go_to(unseal(start_key, purpose, mapper.database.cursor_secret))
-    return Iteration(walk, wanted, keys_only, purpose)
+        reader.resume(verify_cursor(start_key, cursor_context, mapper.database.cursor_secret))
+    return Iteration(reader, wanted, keys_only, cursor_context)
 
 
 class Iteration(Generic[B]):
@@ -140,12 +142,16 @@ class Iteration(Generic[B]):
     """
 
     def __init__(
-        self, walk: Walk, wanted: Callable[[Any], object] | None, keys_only: bool, purpose: tuple[str, ...]
+        self,
+        reader: BucketReader,
+        wanted: Callable[[Any], object] | None,
+        keys_only: bool,
+        cursor_context: tuple[str, ...],
     ) -> None:
-        self._walk = walk
+        self._walk = reader
         self._wanted = wanted
         self._keys_only = keys_only
-        self._purpose = purpose
+        self._purpose = cursor_context
         self._ready: deque[tuple[Page, list[B], list[InvalidRow]]] = deque()
         self._unknown: deque[InvalidRow] = deque()
 
@@ -154,7 +160,7 @@ class Iteration(Generic[B]):
         """A text with which another iteration goes on after the last batch handed out; None at the end."""
         if self._walk.done:
             return None
-        return seal(self._walk.position(), self._purpose, self._walk.mapper.database.cursor_secret)
+        return sign_cursor(self._walk.position(), self._purpose, self._walk.mapper.database.cursor_secret)
 
     def __iter__(self) -> Iterator[list[B]]:
         return self
@@ -167,7 +173,7 @@ class Iteration(Generic[B]):
                 self._fetch()
             page, batch, unknown = self._ready.popleft()
             self._unknown.extend(unknown)
-            self._walk.handed_out(page.bucket, page.end)
+            self._walk.acknowledge(page.bucket, page.end)
             if batch:
                 return batch
         raise StopIteration
@@ -218,7 +224,7 @@ def buckets_of(mapper: ModelMapper, operation: str, bucket: int | None) -> tuple
     return (bucket,)
 
 
-def check_whole(value: object, name: str) -> None:
+def require_positive_int(value: object, name: str) -> None:
     """Raises `QueryError` unless `value` is a whole number of at least 1."""
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise QueryError(f"{name}={value!r}; give a whole number of at least 1.")

@@ -20,7 +20,7 @@ from dynamo_bao.dynamodb.transport.messages import Request
 from dynamo_bao.errors import QueryError, suggestion
 from dynamo_bao.mapping.key_schema import IndexSchema, PrimaryKeySchema
 from dynamo_bao.mapping.row_types import row_type
-from dynamo_bao.reads.cursors import seal, unseal
+from dynamo_bao.reads.cursors import sign_cursor, verify_cursor
 from dynamo_bao.reads.key_conditions import key_condition
 from dynamo_bao.session.hydration import InvalidRow, hydrate, instances_from_rows
 from dynamo_bao.session.partitions import ModelSpot, Partition, RememberedQuery
@@ -112,7 +112,7 @@ class Query:
             **options: see `QueryOptions`.
         """
         name = shape.name or "primary_key"
-        session, tenant = _place(mapper, name, through)
+        session, tenant = _session_and_tenant(mapper, name, through)
         for option in options:
             if option not in QueryOptions.__annotations__:
                 hint = suggestion(option, QueryOptions.__annotations__)
@@ -135,7 +135,9 @@ class Query:
         start_key = options.get("start_key")
         start = None
         if start_key is not None:
-            start = unseal(start_key, _purpose(mapper, tenant, parameters), mapper.database.cursor_secret)
+            start = verify_cursor(
+                start_key, _purpose(mapper, tenant, parameters), mapper.database.cursor_secret
+            )
         return cls(
             mapper,
             name,
@@ -173,8 +175,8 @@ class Query:
     def cursor(self, key: Item) -> str:
         """The cursor that continues this query after the row with these key attributes."""
         payload = {attribute: value["S"] for attribute, value in key.items()}
-        purpose = _purpose(self.mapper, self.tenant, self.parameters)
-        return seal(payload, purpose, self.mapper.database.cursor_secret)
+        cursor_context = _purpose(self.mapper, self.tenant, self.parameters)
+        return sign_cursor(payload, cursor_context, self.mapper.database.cursor_secret)
 
     def row_key(self, row: Stored) -> Item:
         """The key attributes of a row, as DynamoDB wants them to continue after it."""
@@ -226,7 +228,7 @@ class Query:
         return known
 
 
-def _place(mapper: ModelMapper, name: str, through: Any) -> tuple[Session | None, str | None]:
+def _session_and_tenant(mapper: ModelMapper, name: str, through: Any) -> tuple[Session | None, str | None]:
     """The session and tenant of a query: those of the instance it is asked through, else the current ones."""
     if through is None or state_of(through).mapper is None:
         return resolve_scope(mapper.database, mapper.schema.name, "query", name)

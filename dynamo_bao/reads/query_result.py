@@ -16,7 +16,7 @@ from dynamo_bao.dynamodb.service import Item
 from dynamo_bao.dynamodb.table import Database
 from dynamo_bao.dynamodb.transport.messages import Reply, Request
 from dynamo_bao.errors import ItemNotFoundError, QueryError
-from dynamo_bao.reads.eager_loading import Wish, load_relations
+from dynamo_bao.reads.eager_loading import EagerLoad, load_relations
 from dynamo_bao.reads.query import Query
 from dynamo_bao.session.hydration import InvalidRow, reached
 from dynamo_bao.session.partitions import RememberedQuery
@@ -76,7 +76,7 @@ class QueryResult(Generic[M]):
         """The request of the first page."""
         return self._query.request(self._start)
 
-    def arrived(self, outcome: Reply | Exception) -> None:
+    def receive(self, outcome: Reply | Exception) -> None:
         """Takes the reply to the request of a page, or the error it ended with, until somebody looks."""
         self._waiting = False
         if isinstance(outcome, Reply):
@@ -89,7 +89,7 @@ class QueryResult(Generic[M]):
         if self._waiting:
             session = self._query.session_now()
             if session is not None and session is self._query.session and self._earlier_reply() is None:
-                take_in(session.flush_queries(self), session)
+                load_pages(session.flush_queries(self), session)
             else:
                 self._fetch()
         self._raise_failure()
@@ -102,8 +102,8 @@ class QueryResult(Generic[M]):
             request = self._query.request(self._start)
             kind = "pages" if self._page_ends else "queries"
             reply = send(session, self.database, request, kind, [self.about])
-        self.arrived(reply)
-        take_in([self], session)
+        self.receive(reply)
+        load_pages([self], session)
         self._raise_failure()
 
     def _earlier_reply(self) -> Reply | None:
@@ -132,7 +132,7 @@ class QueryResult(Generic[M]):
         limit = self._query.limit
         return rows if limit is None else rows[: limit - self._count]
 
-    def settle(self, page: Sequence[Any]) -> None:
+    def append_page(self, page: Sequence[Any]) -> None:
         """Goes on to the next page, after `page` was made of the rows of this one."""
         assert self._reply is not None
         body, rows, limit = self._reply.parsed, self.taken(), self._query.limit
@@ -310,7 +310,7 @@ def _needed(index: int | slice) -> int | None:
 # --- taking in what arrived ----------------------------------------------------------------------------
 
 
-def take_in(results: Iterable[Any], session: Session | None) -> None:
+def load_pages(results: Iterable[Any], session: Session | None) -> None:
     """Makes instances of the pages that arrived for some results, with the relations they were asked for.
 
     Rows that arrived together by the same index are peers, as those of one page are.
@@ -326,35 +326,35 @@ def take_in(results: Iterable[Any], session: Session | None) -> None:
             if is_foreign(error):
                 raise
             result._reply = None
-            result.arrived(error)
+            result.receive(error)
             continue
         asked = (id(query.mapper), query.name, query.related, query.related_only)
         pages.setdefault(asked, []).append((result, page))
     members = [member for group in pages.values() for member in group]
     try:
-        load_relations([wish for group in pages.values() for wish in _wishes(group)], session)
+        load_relations([wish for group in pages.values() for wish in _eager_loads(group)], session)
     except Exception as error:
         if is_foreign(error):
             raise
         for result, _ in members:
             result._reply = None
-            result.arrived(error)
+            result.receive(error)
         return
     for result, page in members:
         only = result._query.related_only
-        result.settle(page if only is None else _targets(page, only))
+        result.append_page(page if only is None else _targets(page, only))
 
 
-def _wishes(group: Sequence[tuple[QueryResult[Any], list[Any]]]) -> Iterator[Wish]:
+def _eager_loads(group: Sequence[tuple[QueryResult[Any], list[Any]]]) -> Iterator[EagerLoad]:
     """Makes the rows of pages that were asked for alike peers, and says which relations they are to have."""
     query = group[0][0]._query
     rows = [row for _, page in group for row in page if type(row) is not InvalidRow]
     if query.mapper.schema.has_relations:
         make_peers(rows)
     if query.related != ():
-        yield Wish(rows, query.related)
+        yield EagerLoad(rows, query.related)
     if query.related_only is not None:
-        yield Wish(rows, [query.related_only])
+        yield EagerLoad(rows, [query.related_only])
 
 
 def _targets(rows: Sequence[Any], field: str) -> list[Any]:

@@ -24,9 +24,9 @@ from dynamo_bao.errors import ConfigurationError, QueryError
 from dynamo_bao.mapping.identity import Identity
 from dynamo_bao.mapping.schema import Schema
 from dynamo_bao.mapping.search_text import SearchConfig
-from dynamo_bao.reads.bucket_reader import Page, Walk, identities_in, load_weakly
-from dynamo_bao.reads.cursors import seal, unseal
-from dynamo_bao.reads.iteration import FilterLike, buckets_of, check_whole, index_filter
+from dynamo_bao.reads.bucket_reader import BucketReader, Page, identities_in, load_weakly
+from dynamo_bao.reads.cursors import sign_cursor, verify_cursor
+from dynamo_bao.reads.iteration import FilterLike, buckets_of, index_filter, require_positive_int
 from dynamo_bao.reads.search_cost import SearchCost
 from dynamo_bao.reads.search_terms import OPERATORS, Term, terms_of
 from dynamo_bao.session.context import BatchContext
@@ -225,25 +225,27 @@ class _Search:
         checked = {"batch_size": batch_size, "parallel": parallel, "max_queries_per_bucket": most_queries}
         for name, value in checked.items():
             if value != GROWING or name != "batch_size":
-                check_whole(value, name)
+                require_positive_int(value, name)
         queries: Counter[int] = Counter()
-        walk = Walk.of(self.mapper, self.session, self.tenant, self.buckets, parallel, self.parameters)
-        walk.page_size = partial(_page_size, batch_size, queries)
+        reader = BucketReader.of(
+            self.mapper, self.session, self.tenant, self.buckets, parallel, self.parameters
+        )
+        reader.page_size = partial(_page_size, batch_size, queries)
         cost = SearchCost(self.mapper.database, self.mapper.schema.name, allow_scan)
         if cursor is not None:
-            walk.go_to(self._position(cursor))
+            reader.resume(self._position(cursor))
         items: list[Any] = []
-        while not walk.done and len(items) < room:
-            pages = walk.read({bucket for bucket, number in queries.items() if number >= most_queries})
+        while not reader.done and len(items) < room:
+            pages = reader.read({bucket for bucket, number in queries.items() if number >= most_queries})
             if not pages:
                 break
             queries.update(page.bucket for page in pages)
-            cost.add(pages, finished=walk.at_its_end(pages))
-            items += self._take(walk, pages, room - len(items))
+            cost.add(pages, finished=reader.at_its_end(pages))
+            items += self._take(reader, pages, room - len(items))
         make_peers(one for one in items if type(one) is not InvalidRow)
-        return SearchResult(items, None if walk.done else self._cursor(walk))
+        return SearchResult(items, None if reader.done else self._cursor(reader))
 
-    def _take(self, walk: Walk, pages: Sequence[Page], room: float) -> list[Any]:
+    def _take(self, reader: BucketReader, pages: Sequence[Page], room: float) -> list[Any]:
         """The matches among the rows of some pages; rows beyond `room` matches are left for the next time."""
         rows = [row for page in pages for row in page.rows]
         found: list[Any] = []
@@ -255,9 +257,9 @@ class _Search:
         for page in pages:
             taken, done = min(done, len(page.rows)), max(done - len(page.rows), 0)
             if taken == len(page.rows):
-                walk.handed_out(page.bucket, page.end)
+                reader.acknowledge(page.bucket, page.end)
             elif taken:
-                walk.handed_out(page.bucket, page.rows[taken - 1])
+                reader.acknowledge(page.bucket, page.rows[taken - 1])
         return found
 
     def _matches(self, rows: Sequence[Item]) -> list[Any]:
@@ -293,9 +295,9 @@ class _Search:
 
     # --- cursors ---------------------------------------------------------------------------------
 
-    def _cursor(self, walk: Walk) -> str:
-        payload = {**self._bound_to(), "at": walk.position()}
-        return seal(payload, _PURPOSE, self.mapper.database.cursor_secret)
+    def _cursor(self, reader: BucketReader) -> str:
+        payload = {**self._bound_to(), "at": reader.position()}
+        return sign_cursor(payload, _PURPOSE, self.mapper.database.cursor_secret)
 
     def _bound_to(self) -> dict[str, Any]:
         return {
@@ -306,7 +308,7 @@ class _Search:
         }
 
     def _position(self, cursor: str) -> object:
-        payload = unseal(cursor, _PURPOSE, self.mapper.database.cursor_secret)
+        payload = verify_cursor(cursor, _PURPOSE, self.mapper.database.cursor_secret)
         for name, what in (
             ("model", "another model"),
             ("tenant", "another tenant"),
@@ -371,5 +373,5 @@ def _condition(terms: Sequence[Term], operator: str) -> Condition:
 def _checked_limit(limit: float | None) -> float:
     if limit is None or limit == math.inf:
         return math.inf
-    check_whole(limit, "limit")
+    require_positive_int(limit, "limit")
     return limit

@@ -138,10 +138,10 @@ class Flush:
         self.unresolved.remove(query)
         if isinstance(outcome, Reply):
             opened.add(query.database, outcome, [query.about])
-            query.arrived(outcome)
+            query.receive(outcome)
         else:
             opened.add_failure(query.database, outcome, [query.about])
-            query.arrived(about(outcome.error, query.about))
+            query.receive(about(outcome.error, query.about))
 
 
 def _fetch(planned: PlannedBatch, deadline: float) -> BatchAnswer:

@@ -26,7 +26,7 @@ class PendingQuery(Protocol):
         """The request of its first page."""
         ...
 
-    def arrived(self, outcome: Reply | Exception) -> None:
+    def receive(self, outcome: Reply | Exception) -> None:
         """Takes the reply to that request, or the error it ended with."""
         ...
 

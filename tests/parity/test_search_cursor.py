@@ -16,7 +16,7 @@ import pytest
 
 from dynamo_bao import Manager, Model, PrimaryKey, QueryError, StringField, TenantContext
 from dynamo_bao.mapping.search_text import SearchConfig
-from dynamo_bao.reads.cursors import seal, unseal
+from dynamo_bao.reads.cursors import sign_cursor, verify_cursor
 from tests.support.search_hash import predicate_hash
 from tests.support.wire import Wire
 
@@ -96,9 +96,9 @@ def forge(manager: Manager, notes: None) -> Forge:
 
     def make(**changed: Any) -> str:
         cursor = Note.search_all(["fox"], limit=3, parallel=1).cursor
-        payload = {**unseal(cursor, PURPOSE, manager.database.cursor_secret), **changed}
+        payload = {**verify_cursor(cursor, PURPOSE, manager.database.cursor_secret), **changed}
         kept = {name: value for name, value in payload.items() if value is not ...}
-        return seal(kept, PURPOSE, manager.database.cursor_secret)
+        return sign_cursor(kept, PURPOSE, manager.database.cursor_secret)
 
     return make
 
@@ -146,7 +146,7 @@ def test_12_before_any_bucket(forge: Forge) -> None:
 def test_13_no_tenant(forge: Forge, manager: Manager) -> None:
     """Without a tenant it says so, and is refused under one."""
     cursor = forge()
-    assert unseal(cursor, PURPOSE, manager.database.cursor_secret)["tenant"] is None
+    assert verify_cursor(cursor, PURPOSE, manager.database.cursor_secret)["tenant"] is None
     with TenantContext.run_with_tenant("acme"), pytest.raises(QueryError, match="tenant"):
         Note.search_all(["fox"], cursor=cursor)
 
@@ -220,7 +220,7 @@ def test_23_tenant_no_text(forge: Forge, wire: Wire) -> None:
 def test_26_a_list(manager: Manager, wire: Wire) -> None:
     """So is a sealed list."""
     content: Any = [1, 2]
-    refused(seal(content, PURPOSE, manager.database.cursor_secret), wire)
+    refused(sign_cursor(content, PURPOSE, manager.database.cursor_secret), wire)
 
 
 def test_27_no_tenant_named(forge: Forge, wire: Wire) -> None:
@@ -248,7 +248,7 @@ def test_30_not_json(wire: Wire) -> None:
 
 def test_31_no_fields(manager: Manager, wire: Wire) -> None:
     """So is a sealed object without the fields of a cursor."""
-    refused(seal({"a": 1}, PURPOSE, manager.database.cursor_secret), wire)
+    refused(sign_cursor({"a": 1}, PURPOSE, manager.database.cursor_secret), wire)
 
 
 def test_32_empty(notes: None, wire: Wire) -> None:
