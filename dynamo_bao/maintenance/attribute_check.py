@@ -23,8 +23,8 @@ from dynamo_bao.mapping.schema import Schema
 from dynamo_bao.mapping.snapshots import StoredItem
 from dynamo_bao.session.state import ModelMapper
 from dynamo_bao.writes.change_factory import sender
-from dynamo_bao.writes.executor import Write
-from dynamo_bao.writes.plans import Subject, plan_update
+from dynamo_bao.writes.executor import WriteExecution
+from dynamo_bao.writes.plans import ItemRef, plan_update
 
 _FIX = "bao doctor --fix"
 _BY_HAND = "Assign {field} a value and save, or correct the field's kind."
@@ -113,7 +113,7 @@ def lacking_defaults(schema: Schema, item: Item) -> dict[str, Any]:
 
 
 def write_fields(
-    mapper: ModelMapper, subject: Subject, known: StoredItem, changes: Mapping[str, Any]
+    mapper: ModelMapper, subject: ItemRef, known: StoredItem, changes: Mapping[str, Any]
 ) -> None:
     """Gives fields of an item values, if what is stored of them is what was read; keys and guards go with them.
 
@@ -123,7 +123,9 @@ def write_fields(
     """
     condition = all_of(_as_read(mapper.schema.fields[name], known.item) for name in changes)
     plan_from = partial(_plan, subject, known, changes, condition)
-    write = Write(mapper.database, subject, "save", plan_from, sender(None, mapper.database, subject))
+    write = WriteExecution(
+        mapper.database, subject, "save", plan_from, sender(None, mapper.database, subject)
+    )
     try:
         write.run(known)
     except UniqueConstraintError:
@@ -133,7 +135,7 @@ def write_fields(
 
 
 def _plan(
-    subject: Subject,
+    subject: ItemRef,
     read: StoredItem,
     changes: Mapping[str, Any],
     condition: Condition,

@@ -37,8 +37,8 @@ from dynamo_bao.mapping.snapshots import StoredItem
 from dynamo_bao.session.state import ModelMapper
 from dynamo_bao.writes.actions import WritePlan
 from dynamo_bao.writes.change_factory import sender
-from dynamo_bao.writes.executor import Write
-from dynamo_bao.writes.plans import Subject, plan_create, plan_delete, plan_replace
+from dynamo_bao.writes.executor import WriteExecution
+from dynamo_bao.writes.plans import ItemRef, plan_create, plan_delete, plan_replace
 
 JOURNAL: Final = ".importing"
 GROUP: Final = 100
@@ -243,7 +243,7 @@ class _Import:
 
     def _plan(self, line: Line, known: StoredItem | None) -> WritePlan:
         """How a line is stored: as a new item, or in the place of one that was read."""
-        subject = Subject(self.mapper.schema, self.tenant, line.identity)
+        subject = ItemRef(self.mapper.schema, self.tenant, line.identity)
         made = plan_create(subject, line.values, EMPTY)
         put = evolve(made.main_action, item=line.item)
         made = evolve(made, actions=(*made.actions[: made.main], put, *made.actions[made.main + 1 :]))
@@ -300,9 +300,9 @@ class _Import:
             return _refusal(self.mapper, line.text, error, line.identity.primary_id)
 
     def _store(self, line: Line) -> None:
-        database, subject = self.mapper.database, Subject(self.mapper.schema, self.tenant, line.identity)
+        database, subject = self.mapper.database, ItemRef(self.mapper.schema, self.tenant, line.identity)
         operation = "save" if self.overwrite else "create"
-        write = Write(
+        write = WriteExecution(
             database, subject, operation, partial(self._plan, line), sender(None, database, subject)
         )
         try:

@@ -21,7 +21,7 @@ from dynamo_bao.mapping.schema import Schema
 from dynamo_bao.mapping.snapshots import StoredItem
 from dynamo_bao.session.state import ModelMapper
 from dynamo_bao.writes.actions import NOT_STORED, STORED, Action
-from dynamo_bao.writes.plans import Subject
+from dynamo_bao.writes.plans import ItemRef
 
 REINDEX = "bao doctor --fix, or bao reindex {model}"
 
@@ -39,7 +39,7 @@ class Stored:
     """
 
     mapper: ModelMapper
-    subject: Subject
+    subject: ItemRef
     known: StoredItem = field(repr=False)
     wrong: frozenset[str]
     bad: Mapping[str, AttributeValue] = field(repr=False)
@@ -89,7 +89,7 @@ def read_item(mapper: ModelMapper, item: Item) -> Stored | Finding:
         expected = schema.derived(tenant, identity.primary_id, known.values, item)
         names = schema.fields.keys() - known.values.keys()
         bad = {name: item[str(schema.fields[name].attribute)] for name in schema.fields if name in names}
-        stored = Stored(mapper, Subject(schema, tenant, identity), known, _differing(expected, item), bad)
+        stored = Stored(mapper, ItemRef(schema, tenant, identity), known, _differing(expected, item), bad)
     except BaoError as error:
         return evolve(unreadable, text=f"{schema.name} {key.pk!r} cannot be read: {error}")
     if said not in (None, key):

@@ -19,7 +19,7 @@ from dynamo_bao.mapping.snapshots import StoredItem
 from dynamo_bao.session.requests import send
 from dynamo_bao.writes.actions import Action, WritePlan, request_for
 from dynamo_bao.writes.change_factory import sender
-from dynamo_bao.writes.executor import Write
+from dynamo_bao.writes.executor import WriteExecution
 from dynamo_bao.writes.plans import plan_update
 
 
@@ -42,7 +42,7 @@ def rewrite(stored: Stored, claims: Mapping[Key, Item | None]) -> None:
     """
     database, subject = stored.mapper.database, stored.subject
     plan_from = partial(_plan, stored, claims)
-    write = Write(database, subject, "reindex", plan_from, sender(None, database, subject))
+    write = WriteExecution(database, subject, "reindex", plan_from, sender(None, database, subject))
     try:
         write.run(stored.known)
     except (ItemNotFoundError, TransactionError) as error:

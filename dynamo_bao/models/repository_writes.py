@@ -32,10 +32,10 @@ from dynamo_bao.writes.change_factory import (
     saving_of,
     update_of,
 )
-from dynamo_bao.writes.changes import Change, Creation, Deleting, Saving, defaults_beside
+from dynamo_bao.writes.changes import Change, CreateChange, DeleteChange, SaveChange, defaults_beside
 from dynamo_bao.writes.commit import commit, register_objects
 from dynamo_bao.writes.hooks import has_hooks, run
-from dynamo_bao.writes.plans import Delta
+from dynamo_bao.writes.plans import CounterDelta
 
 M = TypeVar("M")
 _UPSERT_ROUNDS = 5
@@ -79,17 +79,19 @@ class StoredModel(Generic[M]):
                 )
         return {**values, **fields}
 
-    def _creation(self, instance: M, condition: ConditionLike, operation: str) -> Creation:
+    def _creation(self, instance: M, condition: ConditionLike, operation: str) -> CreateChange:
         create = partial(creation_of, self.mapper, instance, condition, operation)
         return self._hooked(instance, condition, create) if has_hooks(self.model) else create()
 
-    def _hooked(self, instance: M, condition: ConditionLike, create: Callable[[], Creation]) -> Creation:
+    def _hooked(
+        self, instance: M, condition: ConditionLike, create: Callable[[], CreateChange]
+    ) -> CreateChange:
         """What `create` makes of a new instance, between the hooks of its model."""
         options = {"is_new": True, "condition": condition, "instance": instance}
         data = {name: value for name, value in instance.__dict__.items() if name in self.schema.fields}
         self._before_save(instance, data, options)
         change = create()
-        change.then(lambda created: run(self.model, "after_save", created, options, created))
+        change.add_after_hook(lambda created: run(self.model, "after_save", created, options, created))
         return change
 
     def _before_save(self, instance: M, data: dict[str, Any], options: dict[str, Any]) -> None:
@@ -115,7 +117,7 @@ class StoredModel(Generic[M]):
             carry_out(change)
         return instance
 
-    def _saving(self, instance: M, condition: ConditionLike, force_reindex: bool) -> Saving | None:
+    def _saving(self, instance: M, condition: ConditionLike, force_reindex: bool) -> SaveChange | None:
         if not has_hooks(self.model):
             return saving_of(instance, condition, force_reindex)
         options = {
@@ -129,7 +131,7 @@ class StoredModel(Generic[M]):
             self._before_save(instance, changes, options)
         change = saving_of(instance, condition, force_reindex)
         if change is not None:
-            change.then(lambda saved: run(self.model, "after_save", saved, options, saved))
+            change.add_after_hook(lambda saved: run(self.model, "after_save", saved, options, saved))
         return change
 
     def update(
@@ -179,7 +181,7 @@ class StoredModel(Generic[M]):
             run(self.model, "before_save", changes, options)
         change = update_of(self.mapper, self.plain_key(key), changes, condition, defaults, version)
         if hooked:
-            change.then(lambda updated: run(self.model, "after_save", updated, options, updated))
+            change.add_after_hook(lambda updated: run(self.model, "after_save", updated, options, updated))
         return self.typed(carry_out(change))
 
     def increment(self, key: object, /, *, condition: ConditionLike = None, **amounts: int) -> M:
@@ -197,7 +199,7 @@ class StoredModel(Generic[M]):
                 raise UnknownFieldError(
                     f"{self.schema.name} has no counter {name!r}.{suggestion(name, counters)}", name, amount
                 )
-            changes[name] = Delta(field.accept(amount))
+            changes[name] = CounterDelta(field.accept(amount))
         if not changes:
             raise ValidationError(
                 f"{self.schema.name}: increment needs a counter and an amount, as in views=1."
@@ -242,14 +244,14 @@ class StoredModel(Generic[M]):
 
     def _deletion(
         self, key: object, condition: ConditionLike, instance: M | None, version: str | None = None
-    ) -> Deleting:
+    ) -> DeleteChange:
         options, hooked = {"condition": condition, "instance": instance}, has_hooks(self.model)
         primary_id = state_of(instance).primary_id if instance is not None else key
         if hooked:
             run(self.model, "before_delete", primary_id, options, instance)
         change = deleting_of(self.mapper, None if instance is not None else key, condition, instance, version)
         if hooked:
-            change.then(lambda gone: run(self.model, "after_delete", primary_id, options, gone))
+            change.add_after_hook(lambda gone: run(self.model, "after_delete", primary_id, options, gone))
         return change
 
     # --- in a unit of work -------------------------------------------------------------------------

@@ -20,13 +20,13 @@ from dynamo_bao.session.scope import current_transaction, resolve_scope_of
 from dynamo_bao.session.session import Session
 from dynamo_bao.session.state import Status, identity_of, state_of
 from dynamo_bao.writes.change_factory import ConditionLike, checked_condition, write_of
-from dynamo_bao.writes.changes import Change, Requirement
-from dynamo_bao.writes.executor import Write
+from dynamo_bao.writes.changes import Change, ConditionCheck
+from dynamo_bao.writes.executor import WriteExecution
 from dynamo_bao.writes.hooks import run_afterwards
 from dynamo_bao.writes.invalidation import invalidate
 from dynamo_bao.writes.merge import combined
-from dynamo_bao.writes.plans import Subject
-from dynamo_bao.writes.transact import run_together
+from dynamo_bao.writes.plans import ItemRef
+from dynamo_bao.writes.transact import run_transaction
 from dynamo_bao.writes.transaction_errors import transaction_failed
 
 log = logging.getLogger("dynamo_bao.transaction")
@@ -61,9 +61,11 @@ class Transaction:
             )
         session = resolve_scope_of(instance, "require")
         schema = state.mapper.schema
-        subject = Subject(schema, state.tenant, identity_of(instance))
+        subject = ItemRef(schema, state.tenant, identity_of(instance))
         self.collect(
-            Requirement(state.mapper, session, subject, instance, checked_condition(state.mapper, condition))
+            ConditionCheck(
+                state.mapper, session, subject, instance, checked_condition(state.mapper, condition)
+            )
         )
 
     def collect(self, change: Change) -> Any:
@@ -71,7 +73,7 @@ class Transaction:
         self._require_open()
         combined([*self._changes, change])
         self._changes.append(change)
-        change.result = change.show()
+        change.result = change.apply_locally()
         invalidate(self.session, (change,))
         return change.result
 
@@ -93,10 +95,10 @@ class Transaction:
             if changes:
                 self._write(changes)
         except BaseException:
-            self.abandon()
+            self.rollback_to()
             raise
         invalidate(self.session, (*every, *changes))
-        self._confirm({change.spot for change in changes})
+        self._confirm({change.item_ref for change in changes})
 
     def _write(self, changes: list[Change]) -> None:
         """Carries out one change for each item, all or none of them."""
@@ -104,26 +106,26 @@ class Transaction:
         try:
             for write, change in zip(writes, changes, strict=True):
                 write.begin(change.known)
-            run_together(writes, self._sender(writes))
+            run_transaction(writes, self._sender(writes))
         except TransactionError as error:
             if not error.errors:
                 raise
-            self.abandon()
+            self.rollback_to()
             raise self._explained(error, writes, changes) from error.__cause__
 
     def _explained(
-        self, error: TransactionError, writes: list[Write], changes: list[Change]
+        self, error: TransactionError, writes: list[WriteExecution], changes: list[Change]
     ) -> TransactionError:
         """The error with what each change makes of its own part."""
         errors = [
-            None if its_own is None else change.refused(its_own)
+            None if its_own is None else change.translate_error(its_own)
             for change, its_own in zip(changes, error.errors, strict=True)
         ]
         told = transaction_failed([f"{write.operation} {write.item}" for write in writes], errors)
         told.objects = tuple(change.result for change in changes)
         return told
 
-    def _sender(self, writes: list[Write]) -> Any:
+    def _sender(self, writes: list[WriteExecution]) -> Any:
         about, database = [write.item for write in writes], writes[0].database
 
         def send(request: Request, deadline: float) -> Reply:
@@ -139,30 +141,32 @@ class Transaction:
             written: the spots of what was; of others, whose changes cancel each other, nothing is known.
         """
         for change in self._changes:
-            change.confirm()
-            if change.spot not in written:
+            change.on_commit()
+            if change.item_ref not in written:
                 self.session._forget_deletion(change.mapper, change.subject.identity)
         error = run_afterwards(
-            partial(change.finish, change.result) for change in self._changes if change.spot in written
+            partial(change.run_after_hooks, change.result)
+            for change in self._changes
+            if change.item_ref in written
         )
         if error is not None:
             raise error
 
-    def abandon(self, since: int = 0) -> None:
+    def rollback_to(self, since: int = 0) -> None:
         """Takes back the changes after the first `since` ones, in memory; those before are shown again."""
         every, self._changes = self._changes, self._changes[:since]
-        spots = {change.spot for change in every[since:]}
+        spots = {change.item_ref for change in every[since:]}
         for change in reversed(every):
-            if change.spot in spots:
+            if change.item_ref in spots:
                 self._undo(change)
         for change in self._changes:
-            if change.spot in spots:
-                change.show()
+            if change.item_ref in spots:
+                change.apply_locally()
         invalidate(self.session, every)
 
     def _undo(self, change: Change) -> None:
         try:
-            change.undo()
+            change.revert()
         except Exception:  # it was interrupted while it was shown; the exception that did so is on its way
             log.exception(
                 "%s could not be taken back in memory; refresh() it",
@@ -205,7 +209,7 @@ class _TransactionBlock(Block[Transaction]):
     def _begin(self, entry: Entry) -> Transaction:
         outer = current_transaction()
         if isinstance(outer, Transaction):
-            entry.what = _Joined(outer, len(outer))
+            entry.what = _NestedBlock(outer, len(outer))
             entry.dropped = self._if_dropped(entry.what.finish)
             return outer
         session = current_session()
@@ -224,7 +228,7 @@ class _TransactionBlock(Block[Transaction]):
     def _begin_in(self, entry: Entry, session: Session, own: BatchContext | None) -> Transaction:
         session.check()
         begun = Transaction(session)
-        entry.what = _Begun(begun, own)
+        entry.what = _RootBlock(begun, own)
         entry.dropped = self._if_dropped(entry.what.finish)
         session.note_transaction(entry)
         entry.bind(TRANSACTION, begun)
@@ -236,7 +240,7 @@ class _TransactionBlock(Block[Transaction]):
 
 
 @define(eq=False)
-class _Joined:
+class _NestedBlock:
     """A part of a transaction: the writes after the first few."""
 
     _outer: Transaction
@@ -245,11 +249,11 @@ class _Joined:
     def finish(self, error: BaseException | None) -> None:
         """Takes the part back where its block ends with an error."""
         if error is not None:
-            self._outer.abandon(self._before)
+            self._outer.rollback_to(self._before)
 
 
 @define(eq=False)
-class _Begun:
+class _RootBlock:
     """A transaction, and the batch context that was opened for it, where there was none."""
 
     _transaction: Transaction
@@ -261,7 +265,7 @@ class _Begun:
             if error is None:
                 self._transaction.commit()
             else:
-                self._transaction.abandon()
+                self._transaction.rollback_to()
                 self._transaction.is_open = False
         except BaseException as failure:
             self._leave(failure)

@@ -87,15 +87,15 @@ class Action:
             return True
         return max(len(condition), len(self.update.render(Placeholders()))) > MAX_PATHS_BYTES
 
-    def repeats_safely(self) -> bool:
+    def is_idempotent(self) -> bool:
         """Whether carrying it out twice leaves what carrying it out once does."""
         update = self.update
         return update is None or not (
             any("N" in value for value in update.add.values())
-            or any(not part.repeats_safely for part in update.parts)
+            or any(not part.is_idempotent for part in update.parts)
         )
 
-    def already_done(self, stored: Item | None) -> bool:
+    def is_satisfied_by(self, stored: Item | None) -> bool:
         """Whether `stored` is what this action leaves behind."""
         if self.kind == "ConditionCheck":
             return True
@@ -124,7 +124,7 @@ class Action:
         assert self.update is not None
         update = self.update
         members = any("N" not in value for value in update.add.values())
-        parts = any(part.repeats_safely for part in update.parts)
+        parts = any(part.is_idempotent for part in update.parts)
         return members or parts or bool(update.set_ or update.delete or update.remove.keys() - {NO_ATTRIBUTE})
 
 
@@ -166,11 +166,11 @@ class WritePlan:
         """The field name and value that a guard action claims; None for any other action."""
         return self.constraints[number] if number < len(self.constraints) else None
 
-    def frees(self, number: int) -> bool:
+    def releases(self, number: int) -> bool:
         """Whether an action gives a unique value back."""
         return number != self.main and self.actions[number].kind == "Delete"
 
-    def taking_over(self, number: int, owner: str, key: Key, held: Condition) -> WritePlan:
+    def take_over(self, number: int, owner: str, key: Key, held: Condition) -> WritePlan:
         """The same plan, with one guard also taken from another owner, of which `held` must not be true.
 
         Args:
@@ -187,7 +187,7 @@ class WritePlan:
         known = plan.actions[place]  # another value of the same owner, or the item itself
         return plan._with(place, evolve(known, condition=all_of((known.condition, ~held))))
 
-    def leaving(self, number: int) -> WritePlan:
+    def without_release(self, number: int) -> WritePlan:
         """The same plan, with a guard that was to be freed left to another item, as long as it is that one's."""
         free = self.actions[number]
         return self._with(number, Action("ConditionCheck", free.key, ~free.condition))

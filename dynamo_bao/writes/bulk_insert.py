@@ -21,14 +21,14 @@ from dynamo_bao.session.hydration import mark_created
 from dynamo_bao.session.session import Session
 from dynamo_bao.session.state import ModelMapper, State, Status, instance_dict
 from dynamo_bao.session.unit_of_work import CommitFigures, PendingWrite
-from dynamo_bao.writes.changes import Creation
+from dynamo_bao.writes.changes import CreateChange
 from dynamo_bao.writes.hooks import has_hooks
-from dynamo_bao.writes.plans import Subject
+from dynamo_bao.writes.plans import ItemRef
 
 _TRANSIENT = Status.TRANSIENT  # read often
 
 
-class Bulk(NamedTuple):
+class BulkInsert(NamedTuple):
     """The entries of a unit of work, each with its item as it travels.
 
     Attributes:
@@ -43,7 +43,7 @@ class Bulk(NamedTuple):
     items: Sequence[bytes]
 
     @classmethod
-    def of(cls, session: Session, entries: Sequence[PendingWrite]) -> Bulk | None:
+    def of(cls, session: Session, entries: Sequence[PendingWrite]) -> BulkInsert | None:
         """What is written for these entries; None where one of them is anything but such an object, or not simple."""
         database = entries[0].mapper.database
         keys: list[Key] = []
@@ -61,7 +61,7 @@ class Bulk(NamedTuple):
         batches = zip(in_batches(self.keys), in_batches(self.items), strict=True)
         return [{self.database.table_name: dict(zip(*batch, strict=True))} for batch in batches]
 
-    def settle(self) -> None:
+    def mark_stored(self) -> None:
         """All of it is stored: the objects are known to be."""
         session = self.session
         stored = zip(self.entries, self.keys, self.items, strict=True)
@@ -69,14 +69,14 @@ class Bulk(NamedTuple):
             mark_created(instance, mapper, tenant, session, key, primary_id, item)
         session.committed(self.entries, CommitFigures(done=tuple([entry.instance for entry in self.entries])))
 
-    def changes(self) -> list[Creation]:
+    def changes(self) -> list[CreateChange]:
         """The same as changes, of which each may have had its own outcome."""
         return [self._change(entry, item) for entry, item in zip(self.entries, self.items, strict=True)]
 
-    def _change(self, entry: PendingWrite, item: bytes) -> Creation:
+    def _change(self, entry: PendingWrite, item: bytes) -> CreateChange:
         mapper, values = entry.mapper, instance_dict(entry.instance)
-        subject = Subject(mapper.schema, entry.tenant, mapper.schema.identity(entry.tenant, values))
-        change = Creation(
+        subject = ItemRef(mapper.schema, entry.tenant, mapper.schema.identity(entry.tenant, values))
+        change = CreateChange(
             mapper, self.session, subject, entry.instance, EMPTY, values.copy(), item, by_save=True
         )
         change.overwrite = entry.overwrite
@@ -98,7 +98,7 @@ def _spelled(
             return None
         values = instance_dict(instance)
         state: State = values[STATE]
-        if state.status is not _TRANSIENT or not (overwrite or is_made_here(schema, state, values)):
+        if state.status is not _TRANSIENT or not (overwrite or has_generated_key(schema, state, values)):
             return None
         text = values.get(first)
         if primary_id != (text if second is None else f"{text}{SEPARATOR}{values.get(second)}"):
@@ -109,7 +109,7 @@ def _spelled(
     return None if items is None else (keys, items)
 
 
-def is_made_here(schema: Schema, state: State, values: Mapping[str, Any]) -> bool:
+def has_generated_key(schema: Schema, state: State, values: Mapping[str, Any]) -> bool:
     """Whether no other item can have the key, and nothing else has to be looked at when a new object is stored."""
     if schema.constraints or schema.versioned or not state.generated_keys:
         return False

@@ -49,22 +49,22 @@ from dynamo_bao.session.unit_of_work import PendingWrite
 from dynamo_bao.writes.changes import (
     Assumed,
     Change,
-    Creation,
-    Deleting,
-    Saving,
-    UpdatingByKey,
+    CreateChange,
+    DeleteChange,
+    SaveChange,
+    UpdateByKeyChange,
     known_of,
     lacking,
 )
 from dynamo_bao.writes.document_changes import FieldShape, Parts
-from dynamo_bao.writes.executor import Send, Write
+from dynamo_bao.writes.executor import Send, WriteExecution
 from dynamo_bao.writes.invalidation import invalidate
 from dynamo_bao.writes.item_size import check_item_size
 from dynamo_bao.writes.partial_changes import accepted_changes
 from dynamo_bao.writes.plans import (
-    Delta,
-    Members,
-    Subject,
+    CounterDelta,
+    ItemRef,
+    SetDelta,
     needs_known,
     needs_source,
 )
@@ -73,7 +73,7 @@ ConditionLike = Mapping[str, object] | Condition | None
 """A condition as callers give it: a dict, an expression, or none."""
 
 
-def sender(session: Session | None, database: Database, subject: Subject, instance: Any = None) -> Send:
+def sender(session: Session | None, database: Database, subject: ItemRef, instance: Any = None) -> Send:
     """Sends the requests of a write: each a round of the session, and counted for the instance it is about."""
     about = [f"{subject.schema.name} {subject.identity.primary_id!r}"]
 
@@ -91,7 +91,7 @@ def sender(session: Session | None, database: Database, subject: Subject, instan
 # --- create -----------------------------------------------------------------------------------------
 
 
-def creation_of(mapper: ModelMapper, instance: Any, condition: ConditionLike, operation: str) -> Creation:
+def creation_of(mapper: ModelMapper, instance: Any, condition: ConditionLike, operation: str) -> CreateChange:
     """Stores a transient instance as a new item; the session's own object for its key is returned."""
     session, tenant = resolve_scope(mapper.database, mapper.schema.name, operation)
     check_tenant(instance, operation)
@@ -106,7 +106,7 @@ def creation_in(
     instance: Any,
     wanted: Condition,
     by_save: bool,
-) -> Creation:
+) -> CreateChange:
     """`creation_of` in a session, for those who have checked that it may be used."""
     schema, values = mapper.schema, instance_dict(instance)
     stored = schema.store(values)
@@ -123,9 +123,9 @@ def creation_in(
             operation="create",
         )
     item = _completed(schema, tenant, identity, values, stored)
-    subject: Subject = new_namedtuple(Subject, (schema, tenant, identity))
+    subject: ItemRef = new_namedtuple(ItemRef, (schema, tenant, identity))
     # A copy, because hooks of other objects may change these before they are planned.
-    return Creation(mapper, session, subject, instance, wanted, values.copy(), item, by_save)
+    return CreateChange(mapper, session, subject, instance, wanted, values.copy(), item, by_save)
 
 
 def _completed(
@@ -139,7 +139,7 @@ def _completed(
     return item
 
 
-def creation_for(session: Session, entry: PendingWrite) -> Creation:
+def creation_for(session: Session, entry: PendingWrite) -> CreateChange:
     """Stores the new instance that was added to a session's unit of work."""
     change = creation_in(session, entry.mapper, entry.tenant, entry.instance, EMPTY, by_save=True)
     change.overwrite = entry.overwrite
@@ -149,7 +149,7 @@ def creation_for(session: Session, entry: PendingWrite) -> Creation:
 # --- save -------------------------------------------------------------------------------------------
 
 
-def saving_of(instance: Any, condition: ConditionLike, force_reindex: bool) -> Saving | None:
+def saving_of(instance: Any, condition: ConditionLike, force_reindex: bool) -> SaveChange | None:
     """Writes what changed of a stored instance; None where nothing changed and nothing was asked."""
     state = state_of(instance)
     assert state.mapper is not None
@@ -175,9 +175,9 @@ def saving_of(instance: Any, condition: ConditionLike, force_reindex: bool) -> S
     names = changed_names(instance, loaded)
     if not (names or asked):
         return None
-    subject = Subject(schema, state.tenant, identity_of(instance))
+    subject = ItemRef(schema, state.tenant, identity_of(instance))
     changes = _changes(instance, names, loaded)
-    change = Saving(mapper, session, subject, instance, wanted, changes=changes, reindex=force_reindex)
+    change = SaveChange(mapper, session, subject, instance, wanted, changes=changes, reindex=force_reindex)
     change.known = loaded
     change.assumed = _version_assumed(schema, changes, None if loaded is None else loaded.item)
     if collected:
@@ -185,18 +185,19 @@ def saving_of(instance: Any, condition: ConditionLike, force_reindex: bool) -> S
     return change
 
 
-def _values_assumed(change: Saving) -> Assumed:
+def _values_assumed(change: SaveChange) -> Assumed:
     """That the fields a transaction gives new values still have those they were given them from."""
     assert change.known is not None
     fields = [change.subject.schema.fields[name] for name in change.changes]
     return {
         str(field.attribute): change.known.item.get(str(field.attribute))
         for field in fields
-        if not field.auto_update and not isinstance(change.changes[field.name], (Delta, Members, Parts))
+        if not field.auto_update
+        and not isinstance(change.changes[field.name], (CounterDelta, SetDelta, Parts))
     }
 
 
-def _conditioned(change: Saving) -> None:
+def _conditioned(change: SaveChange) -> None:
     """Has a save in a transaction require that what it changes is stored as it was read."""
     known, fields = change.known, change.subject.schema.fields
     assert known is not None
@@ -238,7 +239,7 @@ def _difference(instance: Any, field: Field, value: Any, loaded: LoadedSnapshot)
     if value is None:
         return None
     if isinstance(field, CounterField):
-        return Delta(
+        return CounterDelta(
             value - (_decoded(field, handed.form) if not handed.blind else loaded.values[field.name])
         )
     if (
@@ -247,7 +248,7 @@ def _difference(instance: Any, field: Field, value: Any, loaded: LoadedSnapshot)
         and not (handed.blind or is_new_set(instance, field.name))
     ):
         before = _decoded(field, handed.form)
-        return Members(frozenset(value - before), frozenset(before - value))
+        return SetDelta(frozenset(value - before), frozenset(before - value))
     return value
 
 
@@ -290,7 +291,7 @@ def _version_assumed(schema: Schema, changes: Mapping[str, Any], stored: Item | 
     if field is None or stored is None:
         return {}
     others = [value for name, value in changes.items() if not schema.fields[name].auto_update]
-    if others and all(isinstance(value, (Delta, Members)) for value in others):
+    if others and all(isinstance(value, (CounterDelta, SetDelta)) for value in others):
         return {}
     return {str(field.attribute): stored.get(str(field.attribute))}
 
@@ -321,10 +322,12 @@ def update_of(
     asked = _asked_version(schema, version)
     for field in schema.auto_updated_fields:
         accepted.setdefault(field.name, field.next_value())
-    subject = Subject(schema, tenant, identity)
+    subject = ItemRef(schema, tenant, identity)
     if session is not None and current_transaction() is not None:
         return _update_loaded(mapper, session, subject, accepted, wanted, asked, defaults or {})
-    change = UpdatingByKey(mapper, session, subject, None, wanted, changes=accepted, defaults=defaults or {})
+    change = UpdateByKeyChange(
+        mapper, session, subject, None, wanted, changes=accepted, defaults=defaults or {}
+    )
     change.assumed = asked
     change.reread = lambda: write_of(change).read_known().item
     if needs_source(schema, accepted):
@@ -335,18 +338,18 @@ def update_of(
 def _update_loaded(
     mapper: ModelMapper,
     session: Session,
-    subject: Subject,
+    subject: ItemRef,
     changes: Mapping[str, Any],
     wanted: Condition,
     asked: Assumed,
     defaults: Mapping[str, Any],
-) -> Saving:
+) -> SaveChange:
     """An update in a transaction, which returns the instance: it is loaded first."""
     instance = session.lookup(mapper, subject.identity, subject.tenant, consistent=True, counted=False)
     mapper.materialise(instance)
     known = known_of(instance)
     missing = {} if known is None else lacking(mapper.schema, known.item, defaults)
-    change = Saving(mapper, session, subject, instance, wanted, changes={**missing, **changes})
+    change = SaveChange(mapper, session, subject, instance, wanted, changes={**missing, **changes})
     change.known = known
     change.assumed = asked
     _conditioned(change)
@@ -373,7 +376,7 @@ def _asked_version(schema: Schema, version: object) -> Assumed:
 
 def deleting_of(
     mapper: ModelMapper, given: object, condition: ConditionLike, instance: Any, version: object = None
-) -> Deleting:
+) -> DeleteChange:
     """Deletes an item by key or through an instance, which is returned, no longer existing."""
     schema = mapper.schema
     asked = _asked_version(schema, version)
@@ -387,7 +390,7 @@ def deleting_of(
     else:
         session, tenant = resolve_scope(mapper.database, schema.name, "delete", given)
         identity = schema.identify(tenant, given)
-    change = Deleting(mapper, session, Subject(schema, tenant, identity), instance, wanted)
+    change = DeleteChange(mapper, session, ItemRef(schema, tenant, identity), instance, wanted)
     if (
         current_transaction() is not None
         and session is not None
@@ -419,7 +422,7 @@ def _known_for(change: Change) -> StoredItem:
     try:
         return write_of(change).read_known()
     except ItemNotFoundError as error:
-        change.refused(error)
+        change.translate_error(error)
         raise
 
 
@@ -435,7 +438,7 @@ def carry_out(change: Change) -> Any:
     try:
         stored = write.run(change.known)
     except BaoError as error:
-        told = change.refused(error)
+        told = change.translate_error(error)
         if told is error:
             raise
         raise told from cause_of(error)
@@ -444,30 +447,30 @@ def carry_out(change: Change) -> Any:
         raise
     finally:
         invalidate(change.session, (change,))
-    result = change.settle(stored)
-    change.finish(result)
+    result = change.apply_result(stored)
+    change.run_after_hooks(result)
     return result
 
 
-def note_doubt(change: Change, write: Write, error: BaseException) -> None:
+def note_doubt(change: Change, write: WriteExecution, error: BaseException) -> None:
     """Notes that a write which an exception ended may be done: it is unanswered, and the exception not about it."""
     if write.is_unanswered and not isinstance(error, BaoError):
-        change.refused(write.unanswered())
+        change.translate_error(write.unanswered())
 
 
-def write_of(change: Change) -> Write:
+def write_of(change: Change) -> WriteExecution:
     """What carries out a change by itself, as rounds of its session."""
     return write_through(
         change, sender(change.session, change.mapper.database, change.subject, change.instance)
     )
 
 
-def write_through(change: Change, send: Send) -> Write:
+def write_through(change: Change, send: Send) -> WriteExecution:
     """What carries out a change, with requests sent by `send`."""
     session = change.session
     limits = (None, None) if session is None else (session.deadline, session.max_throttled_calls)
     rows = row_type_of_one(change.mapper.schema) if change.takes_row else None
-    return Write(
+    return WriteExecution(
         change.mapper.database, change.subject, change.operation, change.plan_again, send, *limits, rows
     )
 

@@ -56,9 +56,9 @@ from dynamo_bao.writes.actions import STORED, Action, WritePlan
 from dynamo_bao.writes.document_changes import Parts, left_by
 from dynamo_bao.writes.executor import VERSIONS
 from dynamo_bao.writes.plans import (
-    Delta,
-    Members,
-    Subject,
+    CounterDelta,
+    ItemRef,
+    SetDelta,
     plan_create,
     plan_delete,
     plan_update,
@@ -81,7 +81,7 @@ class Change:
         overwrite: whether an item may be replaced by it that nobody has looked at.
         comes_or_goes: whether the item comes into being by it, or is gone.
         replanned: whether the item was another one than was assumed.
-        takes_row: whether `settle` takes what is stored as a row too.
+        takes_row: whether `apply_result` takes what is stored as a row too.
         result: what the operation returned, where a transaction carries it out later.
         spot: which item it is about: the table and the key.
     """
@@ -99,7 +99,7 @@ class Change:
         self,
         mapper: ModelMapper,
         session: Session | None,
-        subject: Subject,
+        subject: ItemRef,
         instance: Any,
         condition: Condition,
     ) -> None:
@@ -109,9 +109,9 @@ class Change:
         self.instance = instance
         self.condition = condition
         self.result: Any = instance
-        self.spot: tuple[str, Key] = mapper.database.table_name, subject.identity.key
+        self.item_ref: tuple[str, Key] = mapper.database.table_name, subject.identity.key
 
-    def then(self, hook: Callable[[Any], object]) -> None:
+    def add_after_hook(self, hook: Callable[[Any], object]) -> None:
         """Has `hook` called with the result when the change is written."""
         self.done = (*self.done, hook)
 
@@ -150,25 +150,25 @@ class Change:
         key = self.known.item.get(index.pk_name)
         return () if key is None else (key["S"],)
 
-    def settle(self, stored: Item | None) -> Any:
+    def apply_result(self, stored: Item | None) -> Any:
         """Brings the objects in memory to what is stored now, and returns the one the caller gets."""
         raise NotImplementedError
 
-    def show(self) -> Any:
-        """Brings them to what a transaction will leave stored; may be called again after an `undo`."""
+    def apply_locally(self) -> Any:
+        """Brings them to what a transaction will leave stored; may be called again after an `revert`."""
         raise NotImplementedError
 
-    def undo(self) -> None:
-        """Takes back what `show` did: local changes are lost, and reload at the next look."""
+    def revert(self) -> None:
+        """Takes back what `apply_locally` did: local changes are lost, and reload at the next look."""
 
-    def confirm(self) -> None:
+    def on_commit(self) -> None:
         """The transaction succeeded: what was shown is stored, or is read again where that cannot be told."""
 
-    def refused(self, error: BaoError) -> BaoError:
+    def translate_error(self, error: BaoError) -> BaoError:
         """The error to raise for the one that the write ended with."""
         return error
 
-    def finish(self, result: Any) -> None:
+    def run_after_hooks(self, result: Any) -> None:
         """Runs what comes after the write, under its tenant."""
         if not self.done:
             return
@@ -196,7 +196,7 @@ def _assumption(name: str, before: AttributeValue | None) -> Condition:
     return Negation(Exists(attribute)) if before is None else Compare(attribute, "=", before)
 
 
-class Creation(Change):
+class CreateChange(Change):
     """Stores a transient instance as a new item.
 
     Attributes:
@@ -207,14 +207,14 @@ class Creation(Change):
     operation = "create"
     comes_or_goes = True
 
-    _sharing: Sequence[Sharing] = ()
+    _sharing: Sequence[SharedState] = ()
     _earlier: Any = None
 
     def __init__(
         self,
         mapper: ModelMapper,
         session: Session | None,
-        subject: Subject,
+        subject: ItemRef,
         instance: Any,
         condition: Condition,
         values: Mapping[str, Any],
@@ -233,7 +233,7 @@ class Creation(Change):
         self.sent = item
         return item
 
-    def with_values(self, values: Mapping[str, Any]) -> Creation:
+    def with_values(self, values: Mapping[str, Any]) -> CreateChange:
         """The same of an item with other (accepted) values."""
         made = copy.copy(self)
         made.values = values
@@ -249,15 +249,15 @@ class Creation(Change):
         key = index.keys(self.subject.tenant, self.values).get(index.pk_name)
         return () if key is None else (key["S"],)
 
-    def refused(self, error: BaoError) -> BaoError:
+    def translate_error(self, error: BaoError) -> BaoError:
         if self.session is not None and isinstance(error, ConditionalError):
             self.session._evict_missing(self.mapper, self.subject.identity)
         return error
 
-    def show(self) -> Any:
-        return self.settle(None)
+    def apply_locally(self) -> Any:
+        return self.apply_result(None)
 
-    def settle(self, stored: Item | None) -> Any:
+    def apply_result(self, stored: Item | None) -> Any:
         session, (_, tenant, identity) = self.session, self.subject
         mark_created(
             self.instance, self.mapper, tenant, session, identity.key, identity.primary_id, self.sent
@@ -270,21 +270,21 @@ class Creation(Change):
 
     def _settle_in(self, session: Session) -> Any:
         """Makes the instance the session's; earlier ones for its key show its state from now on."""
-        sharings: list[Sharing] = []
+        sharings: list[SharedState] = []
         self._earlier = None
         known = self._known_object()
         own = self.instance if known is None or self._by_save else known
         self._earlier = known if known is not own else None
         for one in session._superseded(self.mapper, self.subject.identity):
             if one.__dict__ is not self.instance.__dict__:
-                sharing = Sharing(one, self.instance)
+                sharing = SharedState(one, self.instance)
                 if one is not own:
                     sharings.append(sharing)
         self._sharing = sharings
         session._attach(own)
         return self._known_object()
 
-    def undo(self) -> None:
+    def revert(self) -> None:
         held = self.instance.__dict__
         values = {name: held.get(name, self.values[name]) for name in self.subject.schema.fields}
         for sharing in self._sharing:
@@ -296,11 +296,11 @@ class Creation(Change):
         revert_to_transient(self.instance, values)
 
 
-class Saving(Change):
+class SaveChange(Change):
     """Changes fields of a stored item, through its instance.
 
     Attributes:
-        changes: by field name the new value, None to remove it, or a `Delta`, `Members` or `Parts`.
+        changes: by field name the new value, None to remove it, or a `CounterDelta`, `SetDelta` or `Parts`.
         reindex: whether index keys and guards are written anew.
     """
 
@@ -316,14 +316,14 @@ class Saving(Change):
         before = None if self.reindex else self._partitions_before(index)
         return _moved(self.subject, index, self.changes, before)
 
-    def refused(self, error: BaoError) -> BaoError:
+    def translate_error(self, error: BaoError) -> BaoError:
         if isinstance(error, ItemNotFoundError):
             mark_missing(self.instance)
         elif isinstance(error, WriteOutcomeUnknownError):
             state_of(self.instance).unknown_outcome = error
         return version_conflict(self.subject.schema, error, self.assumed)
 
-    def settle(self, stored: Item | None) -> Any:
+    def apply_result(self, stored: Item | None) -> Any:
         if stored is None:
             stored = applied(self.subject.schema, state_of(self.instance).stored, self.changes)
         if stored is None:
@@ -342,7 +342,7 @@ class Saving(Change):
         else:
             self.session.expire(self.mapper, self.subject.identity)
 
-    def show(self) -> Any:
+    def apply_locally(self) -> Any:
         assert self.known is not None  # a transaction loads what it changes
         shown = applied(self.subject.schema, self.known.item, self.changes, self.known.values)
         assert shown is not None
@@ -353,10 +353,10 @@ class Saving(Change):
             self.session._pin(self.instance)
         return self.instance
 
-    def undo(self) -> None:
+    def revert(self) -> None:
         unload(self.instance, consistent=True, keep_changes=False)
 
-    def confirm(self) -> None:
+    def on_commit(self) -> None:
         relative = any(map(is_relative, self.changes.values()))
         if relative and state_of(self.instance).status is Status.LOADED:
             unload(self.instance, consistent=True, keep_changes=True)
@@ -364,7 +364,7 @@ class Saving(Change):
             self.session.expire(self.mapper, self.subject.identity)
 
 
-class Updating(Change):
+class UpdateChange(Change):
     """Changes fields of a stored item by its key."""
 
     operation = "update"
@@ -383,10 +383,10 @@ class Updating(Change):
     def _partitions_of(self, index: IndexSchema) -> Collection[str] | None:
         return _moved(self.subject, index, self.changes, self._partitions_before(index))
 
-    def refused(self, error: BaoError) -> BaoError:
+    def translate_error(self, error: BaoError) -> BaoError:
         return version_conflict(self.subject.schema, error, self.assumed)
 
-    def settle(self, stored: Stored | None) -> Any:
+    def apply_result(self, stored: Stored | None) -> Any:
         item = self.reread() if stored is None else stored  # a transaction does not return what it left
         known, identity = self._known_object(), self.subject.identity
         if known is None:
@@ -402,7 +402,7 @@ class Updating(Change):
         return known
 
 
-class Deleting(Change):
+class DeleteChange(Change):
     """Deletes an item, by its key or through its instance."""
 
     operation = "delete"
@@ -415,12 +415,12 @@ class Deleting(Change):
     def _partitions_of(self, index: IndexSchema) -> Collection[str] | None:
         return self._partitions_before(index)
 
-    def refused(self, error: BaoError) -> BaoError:
+    def translate_error(self, error: BaoError) -> BaoError:
         if isinstance(error, ItemNotFoundError) and self.session is not None:
             self.session._evict(self.mapper, self.subject.identity)
         return version_conflict(self.subject.schema, error, self.assumed)
 
-    def settle(self, stored: Stored | None) -> Any:
+    def apply_result(self, stored: Stored | None) -> Any:
         known = self._known_object()
         gone = self.instance if self.instance is not None else known
         old = stored or (self.known.item if self.known else None)
@@ -437,11 +437,11 @@ class Deleting(Change):
             self.session.deleted(self.mapper, self.subject.identity, self.subject.tenant, gone)
         return gone
 
-    def show(self) -> Any:
-        self._gone = self.settle(None)
+    def apply_locally(self) -> Any:
+        self._gone = self.apply_result(None)
         return self._gone
 
-    def undo(self) -> None:
+    def revert(self) -> None:
         unload(self._gone, consistent=True, keep_changes=False)
         if self.known is not None:
             hydrate(self._gone, self.known.item)
@@ -450,7 +450,7 @@ class Deleting(Change):
             self.session._attach(self._gone)
 
 
-class Requirement(Change):
+class ConditionCheck(Change):
     """Checks a condition on an item that is not written."""
 
     operation = "require"
@@ -459,12 +459,12 @@ class Requirement(Change):
         check = Action("ConditionCheck", self.subject.identity.key, all_of((STORED, self.wanted)))
         return WritePlan((check,), 0, (None,))
 
-    def show(self) -> Any:
+    def apply_locally(self) -> Any:
         return self.instance
 
 
 def _moved(
-    subject: Subject, index: IndexSchema, changes: Mapping[str, Any], before: Collection[str] | None
+    subject: ItemRef, index: IndexSchema, changes: Mapping[str, Any], before: Collection[str] | None
 ) -> Collection[str] | None:
     """The partitions of an index that an item was in `before`, and is in after some changes; None if unknown."""
     name = index.partition.name
@@ -547,14 +547,14 @@ def _left_by(
 
 def is_relative(change: Any) -> bool:
     """Whether what a change leaves behind depends on what is stored."""
-    return isinstance(change, (Delta, Members)) or (isinstance(change, Parts) and change.is_relative)
+    return isinstance(change, (CounterDelta, SetDelta)) or (isinstance(change, Parts) and change.is_relative)
 
 
 def absolute(field: Field, change: Any, before: Any) -> Any:
     """The value that a change makes of the one before."""
-    if isinstance(change, Delta):
+    if isinstance(change, CounterDelta):
         return (before or 0) + change.amount
-    if isinstance(change, Members):
+    if isinstance(change, SetDelta):
         return (set(before or ()) | change.added) - change.removed
     if isinstance(change, Parts):
         form = edited(form_of(field, before), change.edits)
@@ -562,7 +562,7 @@ def absolute(field: Field, change: Any, before: Any) -> Any:
     return change
 
 
-class Sharing:
+class SharedState:
     """An older instance that shows the state and values of a newer one, until that is taken back."""
 
     def __init__(self, older: Any, newer: Any) -> None:
@@ -589,7 +589,7 @@ class Sharing:
 log = logging.getLogger("dynamo_bao.writes")
 
 
-class UpdatingByKey(Updating):
+class UpdateByKeyChange(UpdateChange):
     """Changes fields of a stored item by its key, on condition that it has all others that have defaults.
 
     Where it has not, it is planned again with those that are missing.
@@ -616,7 +616,7 @@ class UpdatingByKey(Updating):
         changes = {**missing, **self.changes}
         return plan_update(self.subject, changes, known, all_of((self.wanted, *expected)))
 
-    def settle(self, stored: Stored | None) -> Any:
+    def apply_result(self, stored: Stored | None) -> Any:
         if stored is None:  # a transaction does not return what it left
             try:
                 stored = self.reread()
@@ -630,7 +630,7 @@ class UpdatingByKey(Updating):
                     extra=log_fields(self.operation, [self.mapper.database.table_name], 1),
                 )
                 return self._unread()
-        return super().settle(stored)
+        return super().apply_result(stored)
 
     def _unread(self) -> Any:
         """The instance of an item of which it is only known that it was changed; it is read at the next look."""

@@ -36,14 +36,14 @@ from dynamo_bao.session.scope import check_tenant, resolve_scope, resolve_scope_
 from dynamo_bao.session.session import Session
 from dynamo_bao.session.state import ModelMapper, State, Status, instance_dict, state_of
 from dynamo_bao.session.unit_of_work import CommitFigures, PendingWrite
-from dynamo_bao.writes.bulk_insert import Bulk, is_made_here
+from dynamo_bao.writes.bulk_insert import BulkInsert, has_generated_key
 from dynamo_bao.writes.change_factory import note_doubt, write_through
-from dynamo_bao.writes.changes import Change, Creation, Deleting
-from dynamo_bao.writes.executor import Write
+from dynamo_bao.writes.changes import Change, CreateChange, DeleteChange
+from dynamo_bao.writes.executor import WriteExecution
 from dynamo_bao.writes.hooks import run_afterwards
 from dynamo_bao.writes.invalidation import invalidate, sessions_to_tell
 from dynamo_bao.writes.merge import combined
-from dynamo_bao.writes.transact import run_together
+from dynamo_bao.writes.transact import run_transaction
 
 T = TypeVar("T")
 _TRANSIENT = Status.TRANSIENT  # read often
@@ -139,7 +139,7 @@ def plan_commit(changes: Sequence[Change]) -> CommitPlan:
     groups: list[list[Change]] = []
     owner: dict[tuple[str, Key], list[Change]] = {}
     for change in changes:
-        if change.overwrite or is_blind(change):
+        if change.overwrite or is_unconditional(change):
             blind.setdefault(id(change.mapper.database.transport), []).append(change)
             continue
         group = [change]
@@ -157,7 +157,7 @@ def plan_commit(changes: Sequence[Change]) -> CommitPlan:
     return CommitPlan(tuple(batches), tuple(map(tuple, groups)))
 
 
-def is_blind(change: Change) -> bool:
+def is_unconditional(change: Change) -> bool:
     """Whether a change may be written without looking: nothing can be lost or overwritten by it.
 
     That is so for deletes, and for new items under an id made here, of models without unique values or versions.
@@ -167,9 +167,9 @@ def is_blind(change: Change) -> bool:
     schema = change.subject.schema
     if not is_empty(change.condition):
         return False
-    if isinstance(change, Deleting):
+    if isinstance(change, DeleteChange):
         return not (schema.constraints or schema.versioned)
-    return type(change) is Creation and is_made_here(
+    return type(change) is CreateChange and has_generated_key(
         schema, state_of(change.instance), change.subject.identity.values
     )
 
@@ -178,7 +178,7 @@ def is_blind(change: Change) -> bool:
 
 
 @define
-class Outcome:
+class CommitOutcome:
     """What became of some changes that were written together.
 
     Attributes:
@@ -194,7 +194,7 @@ class Outcome:
     unknown: dict[Change, Exception] = Factory(dict)
     sent: list[Reply | FailedRequest] = Factory(list)
 
-    def add(self, other: Outcome) -> None:
+    def add(self, other: CommitOutcome) -> None:
         """Takes in the outcome of others."""
         self.stored.update(other.stored)
         self.failed.update(other.failed)
@@ -210,7 +210,7 @@ class Outcome:
         return CommitFigures(tuple(done), tuple(not_done), tuple(unknown))
 
 
-Conclude = Callable[[Sequence[Change], Outcome], None]
+Conclude = Callable[[Sequence[Change], CommitOutcome], None]
 """Brings a session to what became of some changes when an exception ends their commit."""
 
 
@@ -231,7 +231,7 @@ class Parts(Generic[T]):
         self,
         members: Callable[[], Sequence[Sequence[Change]]],
         calls: Sequence[Callable[[], T]],
-        outcome_of: Callable[[Sequence[Change], T], Outcome],
+        outcome_of: Callable[[Sequence[Change], T], CommitOutcome],
         conclude: Conclude,
     ) -> None:
         self._members = members
@@ -265,10 +265,10 @@ class Parts(Generic[T]):
             raise
         return result
 
-    def so_far(self) -> tuple[list[Change], Outcome]:
+    def so_far(self) -> tuple[list[Change], CommitOutcome]:
         """All changes, and what has become of them until now."""
         members, results, begun = self._members(), dict(self._results), set(self._begun)
-        outcome = Outcome(members[0][0].mapper.database)
+        outcome = CommitOutcome(members[0][0].mapper.database)
         for number, changes in enumerate(members):
             if number in results:
                 outcome.add(self._outcome_of(changes, results[number]))
@@ -290,7 +290,7 @@ def commit(session: Session, entries: Sequence[PendingWrite], *, atomic: bool) -
 
     Everything is checked before the first request. What is written leaves the unit of work; the rest stays.
     """
-    bulk = None if atomic else Bulk.of(session, entries)
+    bulk = None if atomic else BulkInsert.of(session, entries)
     if bulk is not None:
         try:
             _commit_bulk(session, bulk)
@@ -305,26 +305,26 @@ def commit(session: Session, entries: Sequence[PendingWrite], *, atomic: bool) -
     joined = combined(changes)
     outcome = None
     if joined:
-        carry_out = _atomically if atomic else _in_parts
+        carry_out = _commit_atomically if atomic else _commit_in_parallel
         try:
-            outcome = carry_out(session, joined, partial(_conclude_early, session, entries, prepared))
+            outcome = carry_out(session, joined, partial(_finish_early, session, entries, prepared))
         finally:
             invalidate(session, (*changes, *joined))
     if len(joined) < len(changes):
-        spots = {change.spot for change in joined}
+        spots = {change.item_ref for change in joined}
         for change in changes:
-            if change.spot not in spots:  # added and deleted: what is stored is not known
+            if change.item_ref not in spots:  # added and deleted: what is stored is not known
                 session._forget_deletion(change.mapper, change.subject.identity)
-    _conclude(session, entries, prepared, joined, outcome)
+    _finish(session, entries, prepared, joined, outcome)
 
 
-def _commit_bulk(session: Session, bulk: Bulk) -> None:
+def _commit_bulk(session: Session, bulk: BulkInsert) -> None:
     """Writes a bulk of puts; where some are not written, each is a change with an outcome of its own."""
     database, batches = bulk.database, in_batches(bulk.entries)
     calls = [
         partial(write_batch, database.transport, puts, deadline_of(session, database)) for puts in bulk.puts()
     ]
-    conclude: Conclude = partial(_conclude_early, session, bulk.entries, None)
+    conclude: Conclude = partial(_finish_early, session, bulk.entries, None)
     writing = Parts(lambda: in_batches(bulk.changes()), calls, _outcome_of, conclude)
     with writing, round_of(session, database, "commit") as opened:
         parts = writing.write(session, database)
@@ -334,20 +334,20 @@ def _commit_bulk(session: Session, bulk: Bulk) -> None:
             for request in part.sent:
                 opened.add_outcome(database, request, about, len(entries))
     if all(part.succeeded for part in parts):
-        bulk.settle()
+        bulk.mark_stored()
         return
-    changes, outcome = bulk.changes(), Outcome(database)
+    changes, outcome = bulk.changes(), CommitOutcome(database)
     for batch, part in zip(in_batches(changes), parts, strict=True):
         outcome.add(_outcome_of(batch, part))
-    _conclude(session, bulk.entries, changes, changes, outcome)
+    _finish(session, bulk.entries, changes, changes, outcome)
 
 
-def _conclude(
+def _finish(
     session: Session,
     entries: Sequence[PendingWrite],
     prepared: Sequence[Change | None],
     joined: Sequence[Change],
-    outcome: Outcome | None,
+    outcome: CommitOutcome | None,
 ) -> None:
     """Takes what is written off the unit of work, and brings memory to what is stored.
 
@@ -355,51 +355,51 @@ def _conclude(
         prepared: what each entry was at this commit, None where nothing of it had changed.
         joined: the changes that were sent.
     """
-    left = set() if outcome is None else {change.spot for change in (*outcome.failed, *outcome.unknown)}
+    left = set() if outcome is None else {change.item_ref for change in (*outcome.failed, *outcome.unknown)}
     gone = [
         entry
         for entry, change in zip(entries, prepared, strict=True)
-        if change is None or change.spot not in left
+        if change is None or change.item_ref not in left
     ]
     figures = CommitFigures() if outcome is None else outcome.figures(joined)
     session.committed(gone if left else entries, figures)
     if outcome is not None:
-        _settle(joined, outcome)
+        _apply_results(joined, outcome)
 
 
-def _conclude_early(
+def _finish_early(
     session: Session,
     entries: Sequence[PendingWrite],
     prepared: Sequence[Change | None] | None,
     changes: Sequence[Change],
-    outcome: Outcome,
+    outcome: CommitOutcome,
 ) -> None:
     """Takes what is written off the unit of work, and brings memory to it; hooks do not run any more.
 
     Args:
         prepared: what each entry was at this commit; None where that is `changes`.
     """
-    written = {change.spot for change in outcome.stored}
+    written = {change.item_ref for change in outcome.stored}
     gone = [
         entry
         for entry, change in zip(entries, changes if prepared is None else prepared, strict=True)
-        if change is not None and change.spot in written
+        if change is not None and change.item_ref in written
     ]
     session.committed(gone, outcome.figures(changes))
     for change, stored in outcome.stored.items():
-        change.settle(stored)
+        change.apply_result(stored)
 
 
-def _atomically(session: Session, changes: Sequence[Change], conclude: Conclude) -> Outcome:
+def _commit_atomically(session: Session, changes: Sequence[Change], conclude: Conclude) -> CommitOutcome:
     database = changes[0].mapper.database
-    outcome = Outcome(database)
+    outcome = CommitOutcome(database)
     parts = Parts(lambda: [changes], [partial(_write_group, outcome, changes)], lambda *_: outcome, conclude)
     with parts, round_of(session, database, "commit") as opened:
         try:
             parts.write(session, database)
         except WriteOutcomeUnknownError as error:
             for change in changes:
-                change.refused(error)
+                change.translate_error(error)
             raise
         finally:
             for request in outcome.sent:
@@ -407,14 +407,14 @@ def _atomically(session: Session, changes: Sequence[Change], conclude: Conclude)
     return outcome
 
 
-def _in_parts(session: Session, changes: Sequence[Change], conclude: Conclude) -> Outcome:
+def _commit_in_parallel(session: Session, changes: Sequence[Change], conclude: Conclude) -> CommitOutcome:
     """Sends the members of the plan at the same time, and gathers what became of each."""
     plan, database = plan_commit(changes), changes[0].mapper.database
-    calls: list[Callable[[], Outcome]] = [
+    calls: list[Callable[[], CommitOutcome]] = [
         partial(_batch_outcome, batch, deadline_of(session, database)) for batch in plan.batches
     ]
     calls += [partial(_group_outcome, group) for group in plan.groups]
-    whole, every = Outcome(database), [*plan.batches, *plan.groups]
+    whole, every = CommitOutcome(database), [*plan.batches, *plan.groups]
     parts = Parts(lambda: every, calls, lambda _, outcome: outcome, conclude)
     with parts, round_of(session, database, "commit") as opened:
         opened.sent_at_once(len(calls), session.concurrency_at(database))
@@ -426,24 +426,24 @@ def _in_parts(session: Session, changes: Sequence[Change], conclude: Conclude) -
     return whole
 
 
-def _batch_outcome(changes: Sequence[Change], deadline: float) -> Outcome:
+def _batch_outcome(changes: Sequence[Change], deadline: float) -> CommitOutcome:
     """Writes changes without conditions."""
     database = changes[0].mapper.database
     puts: dict[str, dict[Key, Item | None]] = {}
     for change in changes:
-        table, key = change.spot
-        puts.setdefault(table, {})[key] = change.item if isinstance(change, Creation) else None
+        table, key = change.item_ref
+        puts.setdefault(table, {})[key] = change.item if isinstance(change, CreateChange) else None
     return _outcome_of(changes, write_batch(database.transport, puts, deadline))
 
 
-def _outcome_of(changes: Sequence[Change], written: BatchWritten) -> Outcome:
+def _outcome_of(changes: Sequence[Change], written: BatchWritten) -> CommitOutcome:
     """What became of changes that were written as one batch."""
-    outcome = Outcome(changes[0].mapper.database, sent=written.sent)
+    outcome = CommitOutcome(changes[0].mapper.database, sent=written.sent)
     if written.succeeded:
         outcome.stored = dict.fromkeys(changes)
         return outcome
     for change in changes:
-        key = change.spot
+        key = change.item_ref
         if key in written.outcome_unknown:
             assert written.error is not None
             outcome.unknown[change] = written.error
@@ -459,9 +459,9 @@ def _outcome_of(changes: Sequence[Change], written: BatchWritten) -> Outcome:
     return outcome
 
 
-def _group_outcome(changes: Sequence[Change]) -> Outcome:
+def _group_outcome(changes: Sequence[Change]) -> CommitOutcome:
     """Writes one change, or several that share unique values; errors become outcomes."""
-    outcome = Outcome(changes[0].mapper.database)
+    outcome = CommitOutcome(changes[0].mapper.database)
     try:
         _write_group(outcome, changes)
     except Exception as error:
@@ -476,7 +476,7 @@ def _group_outcome(changes: Sequence[Change]) -> Outcome:
     return outcome
 
 
-def _write_group(outcome: Outcome, changes: Sequence[Change]) -> None:
+def _write_group(outcome: CommitOutcome, changes: Sequence[Change]) -> None:
     transport = outcome.database.transport
 
     def send(request: Request, deadline: float) -> Reply:
@@ -489,7 +489,7 @@ def _write_group(outcome: Outcome, changes: Sequence[Change]) -> None:
         outcome.sent.append(reply)
         return reply
 
-    writes: list[Write] = [write_through(change, send) for change in changes]
+    writes: list[WriteExecution] = [write_through(change, send) for change in changes]
     if len(writes) == 1:
         try:
             outcome.stored = {changes[0]: writes[0].run(changes[0].known)}
@@ -499,7 +499,7 @@ def _write_group(outcome: Outcome, changes: Sequence[Change]) -> None:
         return
     for write, change in zip(writes, changes, strict=True):
         write.begin(change.known)
-    run_together(writes, send)
+    run_transaction(writes, send)
     outcome.stored = dict.fromkeys(changes)
 
 
@@ -510,7 +510,7 @@ def _named(change: Change) -> str:
 # --- afterwards -----------------------------------------------------------------------------------------
 
 
-def _settle(changes: Sequence[Change], outcome: Outcome) -> None:
+def _apply_results(changes: Sequence[Change], outcome: CommitOutcome) -> None:
     """Brings memory to what is stored now, and tells of what is not.
 
     Raises:
@@ -518,21 +518,25 @@ def _settle(changes: Sequence[Change], outcome: Outcome) -> None:
         Exception: of a hook, the first, where everything is written.
     """
     written = [
-        (change, change.settle(outcome.stored[change])) for change in changes if change in outcome.stored
+        (change, change.apply_result(outcome.stored[change]))
+        for change in changes
+        if change in outcome.stored
     ]
     errors = {
-        change: change.refused(error) if isinstance(error, BaoError) else error
+        change: change.translate_error(error) if isinstance(error, BaoError) else error
         for change, error in (*outcome.failed.items(), *outcome.unknown.items())
     }
-    finishing = (partial(change.finish, result) for change, result in written if change.done)
+    finishing = (partial(change.run_after_hooks, result) for change, result in written if change.done)
     failed_hook = run_afterwards(finishing)
     if errors:
-        raise _partly(changes, outcome, errors)
+        raise _partial_commit_error(changes, outcome, errors)
     if failed_hook is not None:
         raise failed_hook
 
 
-def _partly(changes: Sequence[Change], outcome: Outcome, errors: dict[Any, Exception]) -> CommitError:
+def _partial_commit_error(
+    changes: Sequence[Change], outcome: CommitOutcome, errors: dict[Any, Exception]
+) -> CommitError:
     figures = outcome.figures(changes)
     told = " | ".join(f"{_named(change)}: {error}" for change, error in list(errors.items())[:10])
     error = CommitError(

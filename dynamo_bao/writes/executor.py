@@ -40,7 +40,7 @@ from dynamo_bao.errors import (
 from dynamo_bao.fields.text import VersionField
 from dynamo_bao.mapping.snapshots import StoredItem
 from dynamo_bao.writes.actions import WritePlan, request_for
-from dynamo_bao.writes.plans import Subject
+from dynamo_bao.writes.plans import ItemRef
 
 Send = Callable[[Request, float], Reply]
 """Sends a request by a deadline, and counts it."""
@@ -55,7 +55,7 @@ ADDED_PERHAPS = (
 
 
 @frozen
-class Refusal:
+class ConditionFailure:
     """Why a plan was not carried out.
 
     Attributes:
@@ -72,7 +72,7 @@ class Refusal:
 
 
 @define
-class Write:
+class WriteExecution:
     """One write on its way.
 
     Attributes:
@@ -89,7 +89,7 @@ class Write:
     """
 
     database: Database
-    subject: Subject
+    subject: ItemRef
     operation: str
     plan_from: Callable[[StoredItem | None], WritePlan]
     send: Send
@@ -123,12 +123,14 @@ class Write:
             try:
                 return self._send(deadline)
             except ConditionFailed as failure:
-                refusal = Refusal(("ConditionalCheckFailed",), (failure.item,), failure.repeated, failure)
+                refusal = ConditionFailure(
+                    ("ConditionalCheckFailed",), (failure.item,), failure.repeated, failure
+                )
             except TransactionCancelled as failure:
-                refusal = Refusal(failure.reasons, failure.items, failure.repeated, failure)
+                refusal = ConditionFailure(failure.reasons, failure.items, failure.repeated, failure)
             if refusal.repeated and not self._item_was_fine(refusal):
                 stored = self._stored(refusal, deadline)
-                if self.plan.main_action.already_done(stored):
+                if self.plan.main_action.is_satisfied_by(stored):
                     return stored if self.operation in ("save", "update") else None
             self.replan(refusal, deadline)
 
@@ -136,7 +138,7 @@ class Write:
         """When to stop, if it starts now, in the transport's clock."""
         return self.database.deadline_from_now(self.seconds, self.max_throttled_calls)
 
-    def replan(self, refusal: Refusal, deadline: float) -> None:
+    def replan(self, refusal: ConditionFailure, deadline: float) -> None:
         """Makes another plan from what is stored now; raises where that can be no better than the last."""
         if self._item_was_fine(refusal):
             self.plan = self._around_guards(refusal, deadline)
@@ -156,9 +158,9 @@ class Write:
 
     def is_done(self, deadline: float) -> bool:
         """Whether what is stored now is what the plan leaves behind."""
-        return self.plan.main_action.already_done(self._read(deadline, doubted=True))
+        return self.plan.main_action.is_satisfied_by(self._read(deadline, doubted=True))
 
-    def _stored(self, refusal: Refusal, deadline: float) -> Item | None:
+    def _stored(self, refusal: ConditionFailure, deadline: float) -> Item | None:
         returned = refusal.items[self.plan.main]
         return self._read(deadline, doubted=refusal.repeated) if returned is None else returned
 
@@ -173,7 +175,7 @@ class Write:
         plan = self.plan
         token = str(uuid.uuid4()) if plan.is_transaction else ""
         operation, parameters = request_for(plan, self.database.table_name, self.subject.schema, token)
-        repeatable = plan.is_transaction or plan.main_action.repeats_safely()
+        repeatable = plan.is_transaction or plan.main_action.is_idempotent()
         rows = None if plan.is_transaction else self.rows
         self.is_unanswered = not repeatable
         try:
@@ -184,7 +186,7 @@ class Write:
         except Exception as error:
             if isinstance(error, ServiceError) and error.code == "ValidationException":
                 self._check_added_to(error)
-            if not is_foreign(error) and must_not_be_repeated(error, [self]):
+            if not is_foreign(error) and is_unsafe_to_retry(error, [self]):
                 raise WriteOutcomeUnknownError(
                     f"{self.item} {self.operation}: {ADDED_PERHAPS}", **self._names
                 ) from error
@@ -212,7 +214,7 @@ class Write:
             if name is not None and name not in values:
                 raise schema.unreadable(identity.primary_id, name, stored[attribute]) from refusal
 
-    def _item_was_fine(self, refusal: Refusal) -> bool:
+    def _item_was_fine(self, refusal: ConditionFailure) -> bool:
         """Whether only guards of unique values stood in the way; raises for other reasons than conditions."""
         failed = [number for number, reason in enumerate(refusal.reasons) if reason is not None]
         if not failed or any(refusal.reasons[number] != "ConditionalCheckFailed" for number in failed):
@@ -221,7 +223,7 @@ class Write:
             raise self._cancelled(refusal) from cause_of(refusal.cause)
         return self.plan.main not in failed
 
-    def _around_guards(self, refusal: Refusal, deadline: float) -> WritePlan:
+    def _around_guards(self, refusal: ConditionFailure, deadline: float) -> WritePlan:
         """The plan with refused values taken over from owners that are gone, and guards of others left to them.
 
         Raises:
@@ -233,13 +235,15 @@ class Write:
                 continue
             if plan.claim(number) is not None:
                 plan = self._over_dead_owner(plan, number, refusal, deadline)
-            elif plan.frees(number):
-                plan = plan.leaving(number)
+            elif plan.releases(number):
+                plan = plan.without_release(number)
             else:
                 return self._from_the_start(refusal, deadline)  # what was found out of a guard has changed
         return plan
 
-    def _over_dead_owner(self, plan: WritePlan, number: int, refusal: Refusal, deadline: float) -> WritePlan:
+    def _over_dead_owner(
+        self, plan: WritePlan, number: int, refusal: ConditionFailure, deadline: float
+    ) -> WritePlan:
         """The plan with a value taken from an owner that is gone, or that has another value by now."""
         claim = plan.claim(number)
         assert claim is not None
@@ -253,9 +257,9 @@ class Write:
             raise self.taken(claim) from cause_of(refusal.cause)
         if owner is None or key is None:
             return plan  # free by now
-        return plan.taking_over(number, owner, key, Compare(Attribute(attribute), "=", stored))
+        return plan.take_over(number, owner, key, Compare(Attribute(attribute), "=", stored))
 
-    def _from_the_start(self, refusal: Refusal, deadline: float) -> WritePlan:
+    def _from_the_start(self, refusal: ConditionFailure, deadline: float) -> WritePlan:
         if self._is_late(deadline):
             raise self._refused() from cause_of(refusal.cause)
         return self.plan_from(None if self.operation == "create" else self.read_known())
@@ -313,7 +317,7 @@ class Write:
             **self._names,
         )
 
-    def _cancelled(self, refusal: Refusal) -> BaoError:
+    def _cancelled(self, refusal: ConditionFailure) -> BaoError:
         """The error for a transaction that was cancelled for other reasons than conditions."""
         if not refusal.repeated:
             return TransactionError(f"{self.item} {self.operation}: {refusal.cause}", refusal.reasons)
@@ -343,8 +347,8 @@ class Write:
         return error
 
 
-def must_not_be_repeated(error: Exception, writes: Sequence[Write]) -> bool:
+def is_unsafe_to_retry(error: Exception, writes: Sequence[WriteExecution]) -> bool:
     """Whether writes that ended with an error may be stored, and doing them anew would then count twice."""
     if isinstance(error, (ConditionFailed, TransactionCancelled)) or not may_have_succeeded(error):
         return False
-    return not all(write.plan.main_action.repeats_safely() for write in writes)
+    return not all(write.plan.main_action.is_idempotent() for write in writes)

@@ -12,18 +12,18 @@ from dynamo_bao.errors import ConditionalError, ItemNotFoundError, QueryError
 from dynamo_bao.fields.base import Field
 from dynamo_bao.mapping.snapshots import StoredItem, form_of
 from dynamo_bao.writes.actions import WritePlan
-from dynamo_bao.writes.changes import Change, Creation, Deleting, Requirement, Saving, absolute
+from dynamo_bao.writes.changes import Change, ConditionCheck, CreateChange, DeleteChange, SaveChange, absolute
 from dynamo_bao.writes.document_changes import Parts
-from dynamo_bao.writes.plans import Delta, Members, plan_create, plan_delete, plan_replace
+from dynamo_bao.writes.plans import CounterDelta, SetDelta, plan_create, plan_delete, plan_replace
 
 C = TypeVar("C", bound=Change)
 
 
-class Replacing(Creation):
+class ReplaceChange(CreateChange):
     """A new item in the place of one that the same transaction deletes."""
 
     operation = "save"
-    deletion: Deleting
+    deletion: DeleteChange
 
     def plan_from(self, known: StoredItem | None) -> WritePlan:
         made = plan_create(self.subject, self.values, self.condition, self.item)
@@ -34,10 +34,10 @@ def combined(changes: Iterable[Change]) -> list[Change]:
     """The changes with one for each item, those that cancel each other left out."""
     items: dict[Any, Change] = {}
     for change in changes:
-        earlier = items.pop(change.spot, None)
+        earlier = items.pop(change.item_ref, None)
         both = change if earlier is None else merged(earlier, change)
         if both is not None:
-            items[change.spot] = both
+            items[change.item_ref] = both
     return list(items.values())
 
 
@@ -51,34 +51,34 @@ def merged(first: Change, second: Change) -> Change | None:
         ItemNotFoundError: for a change of an item that was deleted before it.
         ConditionalError: for a new item in the place of one that is only changed.
     """
-    if isinstance(first, Creation) and not is_empty(second.condition):
+    if isinstance(first, CreateChange) and not is_empty(second.condition):
         raise QueryError(
             f"{first.subject.schema.name} {first.subject.identity.primary_id!r} is created by this transaction; "
             f"a condition on it has nothing stored to be checked against."
         )
-    if isinstance(second, Requirement):
+    if isinstance(second, ConditionCheck):
         return _with_condition(first, second)
-    if isinstance(first, Requirement):
+    if isinstance(first, ConditionCheck):
         return _with_condition(second, first)
-    if isinstance(second, Deleting):
+    if isinstance(second, DeleteChange):
         return _deleted(first, second)
-    if isinstance(second, Creation):
+    if isinstance(second, CreateChange):
         return _replaced(first, second)
-    assert isinstance(second, Saving)
-    if isinstance(first, Deleting):
+    assert isinstance(second, SaveChange)
+    if isinstance(first, DeleteChange):
         raise ItemNotFoundError(
             f"{first.subject.schema.name} {first.subject.identity.primary_id!r} was deleted before it was to be saved, "
             f"by another object; nothing was sent. create() it anew if it should exist.",
             model=first.subject.schema.name,
             key=first.subject.identity.primary_id,
         )
-    if isinstance(first, Creation):
+    if isinstance(first, CreateChange):
         fields, before = first.subject.schema.fields, first.values
         changed = {
             name: absolute(fields[name], change, before.get(name)) for name, change in second.changes.items()
         }
         return first.with_values({**before, **changed})
-    assert isinstance(first, Saving)
+    assert isinstance(first, SaveChange)
     return _saved(first, second)
 
 
@@ -88,10 +88,10 @@ def _with_condition(change: C, requirement: Change) -> C:
     return both
 
 
-def _deleted(first: Change, second: Deleting) -> Change | None:
-    if isinstance(first, Replacing):
+def _deleted(first: Change, second: DeleteChange) -> Change | None:
+    if isinstance(first, ReplaceChange):
         return first.deletion
-    if isinstance(first, Creation):
+    if isinstance(first, CreateChange):
         return None
     both = _with_condition(second, first)
     both.known = first.known
@@ -99,8 +99,8 @@ def _deleted(first: Change, second: Deleting) -> Change | None:
     return both
 
 
-def _replaced(first: Change, second: Creation) -> Change:
-    if not isinstance(first, Deleting):
+def _replaced(first: Change, second: CreateChange) -> Change:
+    if not isinstance(first, DeleteChange):
         raise ConditionalError(
             f"{first.subject.schema.name} {first.subject.identity.primary_id!r} exists already: it is written through "
             f"another object beside this new one; nothing was sent.",
@@ -109,13 +109,13 @@ def _replaced(first: Change, second: Creation) -> Change:
             operation="create",
         )
     made = copy.copy(second)
-    made.__class__ = Replacing
+    made.__class__ = ReplaceChange
     replacing: Any = made
     replacing.known, replacing.deletion = first.known, first
     return made
 
 
-def _saved(first: Saving, second: Saving) -> Saving:
+def _saved(first: SaveChange, second: SaveChange) -> SaveChange:
     both = copy.copy(first)
     both.condition = all_of((first.condition, second.condition))
     both.reindex = first.reindex or second.reindex
@@ -132,10 +132,10 @@ def _saved(first: Saving, second: Saving) -> Saving:
 
 def _after(field: Field, first: Any, second: Any) -> Any:
     """The change of one field that two changes make together."""
-    if isinstance(first, Delta) and isinstance(second, Delta):
-        return Delta(first.amount + second.amount)
-    if isinstance(first, Members) and isinstance(second, Members):
-        return Members(
+    if isinstance(first, CounterDelta) and isinstance(second, CounterDelta):
+        return CounterDelta(first.amount + second.amount)
+    if isinstance(first, SetDelta) and isinstance(second, SetDelta):
+        return SetDelta(
             (first.added - second.removed) | second.added, (first.removed - second.added) | second.removed
         )
     if isinstance(second, Parts):

@@ -29,14 +29,14 @@ from dynamo_bao.fields.sets import SetField
 from dynamo_bao.fields.text import VersionField
 from dynamo_bao.mapping.schema import Schema, part_of
 from dynamo_bao.writes.document_changes import FieldShape, Parts
-from dynamo_bao.writes.plans import Delta, Members, indexed_names
+from dynamo_bao.writes.plans import CounterDelta, SetDelta, indexed_names
 
 _NUMBERS = (IntegerField, FloatField, DecimalField, NumberField)
 _ANYTHING = AnythingField().bind("", "", "")
 
 
 def accepted_changes(schema: Schema, given: Mapping[Any, Any]) -> dict[str, Any]:
-    """Changes by field name: accepted values, None for what is removed, `Delta`, `Members` or `Parts`.
+    """Changes by field name: accepted values, None for what is removed, `CounterDelta`, `SetDelta` or `Parts`.
 
     Args:
         given: by field name, path, or `FieldPath` the new value or a `ChangeValue`.
@@ -59,7 +59,7 @@ def accepted_changes(schema: Schema, given: Mapping[Any, Any]) -> dict[str, Any]
             edits.setdefault(field.name, []).append(_edit_inside(schema, field, tuple(inner), value))
         elif isinstance(value, ChangeValue):
             found[field.name] = _changed_field(schema, field, value)
-        elif isinstance(value, Delta):
+        elif isinstance(value, CounterDelta):
             found[field.name] = value
         else:
             whole[field.name] = value
@@ -110,10 +110,12 @@ def _changed_field(schema: Schema, field: Field, change: ChangeValue) -> Any:
             raise _misplaced(schema, (field.name,), change, "set fields only")
         members = frozenset(field.accept(set(change.members)))
         return (
-            Members(members, frozenset()) if isinstance(change, AddMembers) else Members(frozenset(), members)
+            SetDelta(members, frozenset())
+            if isinstance(change, AddMembers)
+            else SetDelta(frozenset(), members)
         )
     if isinstance(change, Increment) and isinstance(field, CounterField):
-        return Delta(field.accept(change.amount))
+        return CounterDelta(field.accept(change.amount))
     edit = _edit(schema, (field.name,), field, change)
     return Parts((edit,), FieldShape(field))
 

@@ -36,7 +36,7 @@ from dynamo_bao.writes.actions import NO_ATTRIBUTE, NOT_STORED, STORED, Action, 
 from dynamo_bao.writes.document_changes import MAX_PATHS, Parts, PartsPlan, is_long
 
 
-class Subject(NamedTuple):
+class ItemRef(NamedTuple):
     """The item a plan is about."""
 
     schema: Schema
@@ -45,7 +45,7 @@ class Subject(NamedTuple):
 
 
 @define
-class _Draft:
+class _PlanBuilder:
     """A plan in the making."""
 
     update: Update = Factory(Update)
@@ -66,7 +66,7 @@ class _Draft:
 
 
 def plan_create(
-    subject: Subject, values: Mapping[str, Any], condition: Condition, item: Item | None = None
+    subject: ItemRef, values: Mapping[str, Any], condition: Condition, item: Item | None = None
 ) -> WritePlan:
     """Puts a new item, and the guards of its unique values; an item with the key must not exist.
 
@@ -76,7 +76,7 @@ def plan_create(
     schema = subject.schema
     if item is None:
         item = schema.item(subject.tenant, subject.identity, values)
-    draft = _Draft()
+    draft = _PlanBuilder()
     for constraint in schema.constraints.values():
         stored = item.get(str(constraint.field.attribute))
         if stored is not None:
@@ -85,7 +85,7 @@ def plan_create(
     return _finished(draft, put)
 
 
-def _finished(draft: _Draft, main: Action, *, main_first: bool = False) -> WritePlan:
+def _finished(draft: _PlanBuilder, main: Action, *, main_first: bool = False) -> WritePlan:
     if main_first:
         return WritePlan((main, *draft.guards), 0, (None, *draft.claims))
     return WritePlan((*draft.guards, main), len(draft.guards), (*draft.claims, None), draft.exact)
@@ -94,7 +94,7 @@ def _finished(draft: _Draft, main: Action, *, main_first: bool = False) -> Write
 # --- guards of unique values --------------------------------------------------------------------------
 
 
-def _owned(subject: Subject) -> Condition:
+def _owned(subject: ItemRef) -> Condition:
     return all_of(
         (
             Compare(Attribute("relatedId"), "=", {"S": subject.identity.primary_id}),
@@ -104,7 +104,11 @@ def _owned(subject: Subject) -> Condition:
 
 
 def _claim(
-    draft: _Draft, subject: Subject, constraint: UniqueConstraintSchema, stored: AttributeValue, value: Any
+    draft: _PlanBuilder,
+    subject: ItemRef,
+    constraint: UniqueConstraintSchema,
+    stored: AttributeValue,
+    value: Any,
 ) -> None:
     """Takes a unique value, which must be free or this item's already."""
     key = constraint.guard_key(subject.tenant, stored)
@@ -121,7 +125,7 @@ def _claim(
 
 
 def _free(
-    draft: _Draft, subject: Subject, constraint: UniqueConstraintSchema, stored: AttributeValue | None
+    draft: _PlanBuilder, subject: ItemRef, constraint: UniqueConstraintSchema, stored: AttributeValue | None
 ) -> None:
     """Gives back the unique value that is stored, if there is one; that its guard is gone already does no harm."""
     key = constraint.guard_of(subject.tenant, stored)
@@ -135,14 +139,14 @@ def _free(
 
 
 @frozen
-class Delta:
+class CounterDelta:
     """A change of a counter, relative to whatever is stored."""
 
     amount: int
 
 
 @frozen
-class Members:
+class SetDelta:
     """Members added to and taken out of a stored set."""
 
     added: frozenset[Any]
@@ -150,7 +154,7 @@ class Members:
 
 
 def plan_update(
-    subject: Subject,
+    subject: ItemRef,
     changes: Mapping[str, Any],
     known: StoredItem | None,
     condition: Condition,
@@ -160,7 +164,7 @@ def plan_update(
     """Changes fields of an item that must exist.
 
     Args:
-        changes: by field name the new (accepted) value, None to remove it, or a `Delta`, `Members` or `Parts`.
+        changes: by field name the new (accepted) value, None to remove it, or a `CounterDelta`, `SetDelta` or `Parts`.
         known: the item as it was read, if it was.
         condition: what else must hold.
         reindex: whether all index and iteration keys, and the guards, are written anew; needs `_instance_for`.
@@ -179,7 +183,7 @@ _FEWER_PATHS = (MAX_PATHS, 40, 15, 5)
 
 
 def _plan_update(
-    subject: Subject,
+    subject: ItemRef,
     changes: Mapping[str, Any],
     known: StoredItem | None,
     condition: Condition,
@@ -187,7 +191,7 @@ def _plan_update(
     most: int,
 ) -> WritePlan:
     """`plan_update` with so many paths into documents at most, where it is known what is stored."""
-    schema, draft = subject.schema, _Draft()
+    schema, draft = subject.schema, _PlanBuilder()
     draft.conditions += [STORED, condition]
     _check_counters(subject, changes, known)
     changes = _with_indexed_counters(draft, schema, changes, known)
@@ -208,16 +212,16 @@ def _plan_update(
     return _finished(draft, main)
 
 
-def _check_counters(subject: Subject, changes: Mapping[str, Any], known: StoredItem | None) -> None:
+def _check_counters(subject: ItemRef, changes: Mapping[str, Any], known: StoredItem | None) -> None:
     """Raises `DataFormatError` for an addition to what is no whole number."""
     for name, value in changes.items():
-        if isinstance(value, Delta) and known is not None and name not in known.values:
+        if isinstance(value, CounterDelta) and known is not None and name not in known.values:
             stored = known.item[str(subject.schema.fields[name].attribute)]
             raise subject.schema.unreadable(subject.identity.primary_id, name, stored)
 
 
 def _put_fields(
-    draft: _Draft, subject: Subject, changes: Mapping[str, Any], known: StoredItem | None, most: int
+    draft: _PlanBuilder, subject: ItemRef, changes: Mapping[str, Any], known: StoredItem | None, most: int
 ) -> None:
     """Changes the fields' own attributes."""
     documents = list(filter(_is_parts, changes.values()))
@@ -225,9 +229,9 @@ def _put_fields(
     share = paths if paths <= most else max(1, most // len(documents))
     for name, value in changes.items():
         field = subject.schema.fields[name]
-        if isinstance(value, Delta):
+        if isinstance(value, CounterDelta):
             _put_delta(draft, field, value, known)
-        elif isinstance(value, Members):
+        elif isinstance(value, SetDelta):
             _put_members(draft, field, value, known)
         elif isinstance(value, Parts):
             _put_parts(draft, subject, field, value, None if known is None else known.item, share)
@@ -244,7 +248,7 @@ def _edits_of(parts: Parts) -> int:
 
 
 def _put_parts(
-    draft: _Draft, subject: Subject, field: Field, parts: Parts, item: Item | None, most: int
+    draft: _PlanBuilder, subject: ItemRef, field: Field, parts: Parts, item: Item | None, most: int
 ) -> None:
     """Changes parts of a document, with at most so many paths."""
     model, key = subject.schema.name, subject.identity.primary_id
@@ -261,13 +265,13 @@ def _put_parts(
 
 
 def _with_indexed_counters(
-    draft: _Draft, schema: Schema, changes: Mapping[str, Any], known: StoredItem | None
+    draft: _PlanBuilder, schema: Schema, changes: Mapping[str, Any], known: StoredItem | None
 ) -> Mapping[str, Any]:
     """The changes with counters that are index keys as values, if they are still what was read.
 
     A key text cannot be added to, so such a counter is set, and planned again where somebody else was faster.
     """
-    deltas = {name for name in indexed_names(schema) if isinstance(changes.get(name), Delta)}
+    deltas = {name for name in indexed_names(schema) if isinstance(changes.get(name), CounterDelta)}
     if not deltas:
         return changes
     assert known is not None  # `needs_source` says so
@@ -283,13 +287,13 @@ def needs_source(schema: Schema, changes: Mapping[str, Any]) -> bool:
     """Whether a change by key must read the item first: for its unique values, search text or index keys."""
     return (
         any(constraint.field.name in changes for constraint in schema.constraints.values())
-        or any(isinstance(changes.get(name), Delta) for name in indexed_names(schema))
+        or any(isinstance(changes.get(name), CounterDelta) for name in indexed_names(schema))
         or needs_search_sources(schema, changes)
         or is_long(changes)
     )
 
 
-def _put_delta(draft: _Draft, field: Field, delta: Delta, known: StoredItem | None) -> None:
+def _put_delta(draft: _PlanBuilder, field: Field, delta: CounterDelta, known: StoredItem | None) -> None:
     """Adds to a counter; one that is absent starts from its default."""
     attribute, start = str(field.attribute), field.missing_value() or 0
     if known is not None and attribute not in known.item and start:
@@ -302,7 +306,7 @@ def _put_delta(draft: _Draft, field: Field, delta: Delta, known: StoredItem | No
     draft.exact = draft.exact or getattr(field, "exact", False)
 
 
-def _put_members(draft: _Draft, field: Field, members: Members, known: StoredItem | None) -> None:
+def _put_members(draft: _PlanBuilder, field: Field, members: SetDelta, known: StoredItem | None) -> None:
     """Adds to or takes from a set; both together replace the set that was read, if it still is that one."""
     attribute = str(field.attribute)
     if members.added and members.removed:
@@ -318,8 +322,8 @@ def _put_members(draft: _Draft, field: Field, members: Members, known: StoredIte
 
 
 def _put_index(
-    draft: _Draft,
-    subject: Subject,
+    draft: _PlanBuilder,
+    subject: ItemRef,
     index: IndexSchema,
     current: Mapping[str, Any],
     known: StoredItem | None,
@@ -343,8 +347,8 @@ def _put_index(
 
 
 def _put_half(
-    draft: _Draft,
-    subject: Subject,
+    draft: _PlanBuilder,
+    subject: ItemRef,
     index: IndexSchema,
     touched: KeyComponent,
     other: KeyComponent,
@@ -366,7 +370,9 @@ def _put_half(
         draft.update.set_[index.sk_name] = {"S": index.sk_text(text)}
 
 
-def _put_other_keys(draft: _Draft, subject: Subject, changes: Mapping[str, Any], known: StoredItem) -> None:
+def _put_other_keys(
+    draft: _PlanBuilder, subject: ItemRef, changes: Mapping[str, Any], known: StoredItem
+) -> None:
     """Keys that no change of a field touches: of iteration, of the prefix alone, and those the model has no more.
 
     The values that keys are made of must still be those that were read.
@@ -384,7 +390,7 @@ def _put_other_keys(draft: _Draft, subject: Subject, changes: Mapping[str, Any],
 
 
 def _put_search_text(
-    draft: _Draft, schema: Schema, changes: Mapping[str, Any], known: StoredItem | None, reindex: bool
+    draft: _PlanBuilder, schema: Schema, changes: Mapping[str, Any], known: StoredItem | None, reindex: bool
 ) -> None:
     """Keeps the search text true to its fields, on condition that those not changed here are as they were read."""
     names = schema.search.fields if schema.search is not None else ()
@@ -409,7 +415,7 @@ def _put_search_text(
 
 
 def _put_constraints(
-    draft: _Draft, subject: Subject, changes: Mapping[str, Any], known: StoredItem, reindex: bool
+    draft: _PlanBuilder, subject: ItemRef, changes: Mapping[str, Any], known: StoredItem, reindex: bool
 ) -> None:
     for constraint in subject.schema.constraints.values():
         field = constraint.field
@@ -432,9 +438,9 @@ def _put_constraints(
 # --- delete -----------------------------------------------------------------------------------------
 
 
-def plan_delete(subject: Subject, known: StoredItem | None, condition: Condition) -> WritePlan:
+def plan_delete(subject: ItemRef, known: StoredItem | None, condition: Condition) -> WritePlan:
     """Deletes an item that must exist, and the guards of the unique values it is known to have."""
-    draft = _Draft()
+    draft = _PlanBuilder()
     draft.conditions += [STORED, condition]
     if known is not None:
         for constraint in subject.schema.constraints.values():

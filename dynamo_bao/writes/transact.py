@@ -22,13 +22,19 @@ from dynamo_bao.errors import (
     cause_of,
 )
 from dynamo_bao.writes.actions import Action
-from dynamo_bao.writes.executor import ADDED_PERHAPS, Refusal, Send, Write, must_not_be_repeated
+from dynamo_bao.writes.executor import (
+    ADDED_PERHAPS,
+    ConditionFailure,
+    Send,
+    WriteExecution,
+    is_unsafe_to_retry,
+)
 from dynamo_bao.writes.item_size import item_bytes
 from dynamo_bao.writes.transaction_errors import transaction_failed
 
 
 @frozen
-class Origin:
+class ActionRef:
     """Where an action comes from: the number of a write, and of the action in its plan."""
 
     write: int
@@ -36,15 +42,15 @@ class Origin:
 
 
 @define
-class Member:
+class PlannedAction:
     """One action of the transaction, and the planned actions it stands for."""
 
     action: Action
-    origins: list[Origin] = field(factory=list)
+    origins: list[ActionRef] = field(factory=list)
 
 
 @frozen
-class Together:
+class TransactionPlan:
     """The transaction that carries out the present plans of some writes.
 
     Attributes:
@@ -52,8 +58,8 @@ class Together:
         members: the actions, each on another item or guard.
     """
 
-    writes: tuple[Write, ...]
-    members: tuple[Member, ...]
+    writes: tuple[WriteExecution, ...]
+    members: tuple[PlannedAction, ...]
 
     def request(self, token: str) -> dict[str, Any]:
         """The parameters of its ``TransactWriteItems``."""
@@ -68,7 +74,7 @@ class Together:
             "ReturnConsumedCapacity": "TOTAL",
         }
 
-    def refusals(self, refusal: Refusal) -> dict[int, Refusal]:
+    def refusals(self, refusal: ConditionFailure) -> dict[int, ConditionFailure]:
         """The refusal of the transaction as one of each write concerned, by the write's number."""
         found: dict[int, tuple[list[str | None], list[Any]]] = {}
         for member, reason, item in zip(self.members, refusal.reasons, refusal.items, strict=True):
@@ -77,12 +83,12 @@ class Together:
                 reasons, items = found.setdefault(origin.write, ([None] * size, [None] * size))
                 reasons[origin.action], items[origin.action] = reason, item
         return {
-            number: Refusal(tuple(reasons), tuple(items), refusal.repeated, refusal.cause)
+            number: ConditionFailure(tuple(reasons), tuple(items), refusal.repeated, refusal.cause)
             for number, (reasons, items) in found.items()
         }
 
 
-def together(writes: Sequence[Write]) -> Together:
+def plan_transaction(writes: Sequence[WriteExecution]) -> TransactionPlan:
     """Combines the present plans of writes; nothing is sent.
 
     Raises:
@@ -95,20 +101,20 @@ def together(writes: Sequence[Write]) -> Together:
         raise TransactionError(
             f"One transaction goes to one client; {names} belong to managers with several. Use one per manager."
         )
-    members: dict[tuple[str, Key], Member] = {}
+    members: dict[tuple[str, Key], PlannedAction] = {}
     for number, write in enumerate(writes):
         for place, action in enumerate(write.plan.actions):
             spot = (write.database.table_name, action.key)
             member = members.get(spot)
             if member is None:
-                member = members[spot] = Member(action)
+                member = members[spot] = PlannedAction(action)
             else:
                 if member.action.kind == action.kind == "Put":
                     claim = write.plan.constraints[place] or ("key", None)
-                    raise failed(writes, {number: write.taken(claim)})
+                    raise transaction_error(writes, {number: write.taken(claim)})
                 member.action = _merged(member.action, action)
-            member.origins.append(Origin(number, place))
-    combined = Together(tuple(writes), tuple(members.values()))
+            member.origins.append(ActionRef(number, place))
+    combined = TransactionPlan(tuple(writes), tuple(members.values()))
     _check_size(combined)
     return combined
 
@@ -122,7 +128,7 @@ def _merged(first: Action, second: Action) -> Action:
     return evolve(taking, condition=first.condition | second.condition)
 
 
-def _check_size(combined: Together) -> None:
+def _check_size(combined: TransactionPlan) -> None:
     actions = [member.action for member in combined.members]
     if len(actions) > MAX_TRANSACTION_ACTIONS:
         raise TransactionTooLargeError(
@@ -143,13 +149,13 @@ def _content(action: Action) -> dict[str, Any]:
     return {} if action.update is None else {**action.update.set_, **action.update.add}
 
 
-def failed(writes: Sequence[Write], errors: dict[int, BaoError]) -> TransactionError:
+def transaction_error(writes: Sequence[WriteExecution], errors: dict[int, BaoError]) -> TransactionError:
     """The error for writes of which some cannot be done, by their numbers."""
     names = [f"{write.operation} {write.item}" for write in writes]
     return transaction_failed(names, [errors.get(number) for number in range(len(writes))])
 
 
-def run_together(writes: Sequence[Write], send: Send) -> None:
+def run_transaction(writes: Sequence[WriteExecution], send: Send) -> None:
     """Carries out the present plans of `writes` all or none, planning again where an assumption proved wrong.
 
     Args:
@@ -162,15 +168,15 @@ def run_together(writes: Sequence[Write], send: Send) -> None:
     """
     deadline = writes[0].deadline_from_now()
     while True:
-        combined = together(writes)
+        combined = plan_transaction(writes)
         request = Request(TRANSACT_WRITE_ITEMS, combined.request(str(uuid.uuid4())), True)
         try:
             send(request, deadline)
             return
         except TransactionCancelled as failure:
-            refusal = Refusal(failure.reasons, failure.items, failure.repeated, failure)
+            refusal = ConditionFailure(failure.reasons, failure.items, failure.repeated, failure)
         except Exception as error:
-            if not is_foreign(error) and must_not_be_repeated(error, writes):
+            if not is_foreign(error) and is_unsafe_to_retry(error, writes):
                 raise WriteOutcomeUnknownError(
                     f"The transaction of {_named(writes)}: {ADDED_PERHAPS}"
                 ) from error
@@ -180,17 +186,17 @@ def run_together(writes: Sequence[Write], send: Send) -> None:
         _replan(combined, refusal, deadline)
 
 
-def _named(writes: Sequence[Write]) -> str:
+def _named(writes: Sequence[WriteExecution]) -> str:
     return ", ".join(write.item for write in writes)
 
 
-def _are_done(writes: Sequence[Write], deadline: float) -> bool:
+def _are_done(writes: Sequence[WriteExecution], deadline: float) -> bool:
     """Whether what is stored tells that all of `writes` were carried out; conditions alone leave nothing behind."""
     changing = [write for write in writes if write.plan.main_action.kind != "ConditionCheck"]
     return bool(changing) and all(write.is_done(deadline) for write in changing)
 
 
-def _replan(combined: Together, refusal: Refusal, deadline: float) -> None:
+def _replan(combined: TransactionPlan, refusal: ConditionFailure, deadline: float) -> None:
     """Has every refused write plan again; tells of all those that cannot."""
     errors: dict[int, BaoError] = {}
     refusals = combined.refusals(refusal)
@@ -202,4 +208,4 @@ def _replan(combined: Together, refusal: Refusal, deadline: float) -> None:
         except BaoError as error:
             errors[number] = error
     if errors or not refusals:
-        raise failed(combined.writes, errors) from cause_of(refusal.cause)
+        raise transaction_error(combined.writes, errors) from cause_of(refusal.cause)

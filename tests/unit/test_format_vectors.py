@@ -37,10 +37,10 @@ from dynamo_bao.dynamodb.keys import parse_partition_key
 from dynamo_bao.mapping.schema import Schema
 from dynamo_bao.models.class_builder import schema_of
 from dynamo_bao.writes.plans import (
-    Delta,
-    Members,
+    CounterDelta,
+    ItemRef,
+    SetDelta,
     StoredItem,
-    Subject,
     plan_create,
     plan_update,
 )
@@ -245,7 +245,7 @@ def created(number: int, schema: Schema, **given: Any) -> list[dict[str, Any]]:
     assert identity.primary_id == example["primaryId"]
     assert schema.name == example["model"]
     assert schema.identify(example["tenant"], identity.primary_id) == identity
-    subject = Subject(schema, example["tenant"], identity)
+    subject = ItemRef(schema, example["tenant"], identity)
     plan = plan_create(subject, values, EMPTY)
     put = [action.item for action in plan.actions if action.item is not None]
     assert plan.main_action.item == schema.item(example["tenant"], identity, values)
@@ -388,7 +388,7 @@ def updated(
     """An item after a planned update, carried out by hand, and the guards freed and claimed."""
     identity = schema.identity_of(None, item)
     known = StoredItem.read(schema, identity, item)
-    subject = Subject(schema, None, identity)
+    subject = ItemRef(schema, None, identity)
     plan = plan_update(subject, changes, known, EMPTY)
     update = plan.main_action.update
     assert update is not None
@@ -421,8 +421,8 @@ def test_example_12_after_updates(key_format: str) -> None:
         "version": VERSION,
     }
     (item,) = created(12, schema, **given, created=CREATED, modified=NOW)
-    item, *_ = updated(schema, item, cnt=Delta(5))
-    item, *_ = updated(schema, item, tags=Members(frozenset({"c"}), frozenset({"a"})))
+    item, *_ = updated(schema, item, cnt=CounterDelta(5))
+    item, *_ = updated(schema, item, tags=SetDelta(frozenset({"c"}), frozenset({"a"})))
     item, *_ = updated(schema, item, str_=None, int_=None, rel=None, version=VERSION_2)
     assert [comparable(item)] == expected(12)
 

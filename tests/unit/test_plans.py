@@ -40,9 +40,9 @@ from dynamo_bao.writes.actions import (
 )
 from dynamo_bao.writes.item_size import check_item_size, item_bytes
 from dynamo_bao.writes.plans import (
-    Delta,
-    Members,
-    Subject,
+    CounterDelta,
+    ItemRef,
+    SetDelta,
     indexed_names,
     needs_known,
     plan_create,
@@ -88,8 +88,8 @@ BASE: dict[str, Any] = {
 }
 
 
-def subject(tenant: str | None = None) -> Subject:
-    return Subject(SCHEMA, tenant, SCHEMA.identify(tenant, "1"))
+def subject(tenant: str | None = None) -> ItemRef:
+    return ItemRef(SCHEMA, tenant, SCHEMA.identify(tenant, "1"))
 
 
 def known(**values: Any) -> StoredItem:
@@ -320,7 +320,7 @@ def test_reindexing_takes_out_keys_that_the_model_has_no_more() -> None:
         all_small = Index(MODEL_PREFIX, id="gsi1")
 
     schema = Small.__bao_schema__  # type: ignore[attr-defined]
-    one = Subject(schema, None, schema.identify(None, "1"))
+    one = ItemRef(schema, None, schema.identify(None, "1"))
     left = {name: {"S": "x"} for name in ("_gsi4_pk", "_gsi4_sk", "_iter_pk", "_searchText", "_other")}
     before = StoredItem({"_pk": {"S": "s#1"}, "_sk": {"S": "s"}, **left}, {"small_id": "1"})
     (main,) = plan_update(one, {}, before, EMPTY, reindex=True).actions
@@ -331,36 +331,36 @@ def test_reindexing_takes_out_keys_that_the_model_has_no_more() -> None:
 
 def test_a_counter_s_difference_is_added() -> None:
     """An addition on the server, which needs no condition where counting starts at zero."""
-    action = updated({"views": Delta(-3)})
+    action = updated({"views": CounterDelta(-3)})
     assert action.update == Update(add={"views": {"N": "-3"}})
     assert action.condition == STORED
-    assert not action.repeats_safely()
+    assert not action.is_idempotent()
 
 
 def test_an_absent_counter_starts_from_its_default() -> None:
     """Known to be absent it is set, on condition of absence; unknown, it must be there to be added to."""
-    assert updated({"likes": Delta(2)}).condition == STORED & Exists(Attribute("likes"))
+    assert updated({"likes": CounterDelta(2)}).condition == STORED & Exists(Attribute("likes"))
     before = known()
     del before.item["likes"]
-    action = updated({"likes": Delta(2)}, before)
+    action = updated({"likes": CounterDelta(2)}, before)
     assert action.update == Update(set_={"likes": {"N": "12"}})
     assert action.condition == STORED & absent("likes")
-    assert updated({"likes": Delta(2)}, known()).update == Update(add={"likes": {"N": "2"}})
+    assert updated({"likes": CounterDelta(2)}, known()).update == Update(add={"likes": {"N": "2"}})
 
 
 def test_set_members_are_added_or_taken_out() -> None:
     """Only the difference is sent: additions alone, removals alone."""
-    assert updated({"tags": Members(frozenset("b"), frozenset())}, known(tags={"a"})).update == Update(
+    assert updated({"tags": SetDelta(frozenset("b"), frozenset())}, known(tags={"a"})).update == Update(
         add={"tags": {"SS": ["b"]}}
     )
-    assert updated({"tags": Members(frozenset(), frozenset("a"))}, known(tags={"a"})).update == Update(
+    assert updated({"tags": SetDelta(frozenset(), frozenset("a"))}, known(tags={"a"})).update == Update(
         delete={"tags": {"SS": ["a"]}}
     )
 
 
 def test_members_added_and_taken_out_together_replace_the_set_that_was_read() -> None:
     """The merged set is set, on condition of the stored one."""
-    action = updated({"tags": Members(frozenset("c"), frozenset("a"))}, known(tags={"a", "b"}))
+    action = updated({"tags": SetDelta(frozenset("c"), frozenset("a"))}, known(tags={"a", "b"}))
     assert action.update == Update(set_={"tags": {"SS": ["b", "c"]}})
     assert action.condition == STORED & stored("tags", {"SS": ["a", "b"]})
 
@@ -533,23 +533,23 @@ def test_what_is_stored_tells_whether_a_lost_write_was_carried_out(
     action: Action, item: Any, done: bool
 ) -> None:
     """Only if the stored item is what the action leaves behind was it ours."""
-    assert action.already_done(item) is done
+    assert action.is_satisfied_by(item) is done
 
 
 def test_which_actions_can_be_repeated() -> None:
     """All but additions to numbers leave the same when they are carried out twice."""
-    assert Action("Put", KEY, item={}).repeats_safely()
-    assert Action("Delete", KEY).repeats_safely()
-    assert Action("Update", KEY, update=Update(add={"a": {"SS": ["x"]}})).repeats_safely()
-    assert not Action("Update", KEY, update=Update(add={"a": {"N": "1"}})).repeats_safely()
+    assert Action("Put", KEY, item={}).is_idempotent()
+    assert Action("Delete", KEY).is_idempotent()
+    assert Action("Update", KEY, update=Update(add={"a": {"SS": ["x"]}})).is_idempotent()
+    assert not Action("Update", KEY, update=Update(add={"a": {"N": "1"}})).is_idempotent()
     for action in ("set", "remove", "if_missing", "append", "prepend", "increment"):
         changed = Update(parts=[part(("m",), "remove"), part(("l",), action, ONE)])
-        assert Action("Update", KEY, update=changed).repeats_safely() is (
+        assert Action("Update", KEY, update=changed).is_idempotent() is (
             action in ("set", "remove", "if_missing")
         )
     assert Action(
         "Update", KEY, update=Update(parts=[part(("l",), "append", ONE, before=TWO)])
-    ).repeats_safely()
+    ).is_idempotent()
 
 
 def test_what_an_update_must_know() -> None:
@@ -664,7 +664,7 @@ def test_an_update_may_not_make_an_item_too_large(before: Any, update: Update, f
 
 def test_set_additions_are_sized_with_the_set_that_was_read() -> None:
     """A member that is stored already is not counted twice."""
-    change = {"tags": Members(frozenset({"y" * 210_000}), frozenset())}
+    change = {"tags": SetDelta(frozenset({"y" * 210_000}), frozenset())}
     plan_update(subject(), change, known(tags={"x" * 190_000}), EMPTY)
     plan_update(subject(), change, known(tags={"y" * 210_000}), EMPTY)
     with pytest.raises(ValidationError, match="limit is 409600"):

@@ -28,8 +28,8 @@ from dynamo_bao.dynamodb.table_definition import table_definition
 from dynamo_bao.mapping.search_text import SearchConfig, field_texts, folded, normalise_term, search_text
 from dynamo_bao.reads.search_terms import terms_of, tokenize_search_query
 from dynamo_bao.writes.plans import (
+    ItemRef,
     StoredItem,
-    Subject,
     needs_known,
     needs_search_sources,
     plan_create,
@@ -50,7 +50,7 @@ class Article(Model, prefix="ar", iterable=True, iteration_buckets=5, searchable
 
 
 SCHEMA = Article.__bao_schema__
-SUBJECT = Subject(SCHEMA, None, SCHEMA.identify(None, "art-1"))
+SUBJECT = ItemRef(SCHEMA, None, SCHEMA.identify(None, "art-1"))
 
 # --- the text -------------------------------------------------------------------------------------
 

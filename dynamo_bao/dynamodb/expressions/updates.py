@@ -44,7 +44,7 @@ class PartChange:
         return self.edit.value is None
 
     @property
-    def repeats_safely(self) -> bool:
+    def is_idempotent(self) -> bool:
         """Whether doing it twice leaves what doing it once does."""
         return self.edit.action in ("set", "remove", "if_missing") or self.edit.before is not None
 
