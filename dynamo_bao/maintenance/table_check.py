@@ -20,7 +20,7 @@ from dynamo_bao.fields.datetimes import TtlField
 from dynamo_bao.maintenance.progress import Finding
 from dynamo_bao.mapping.schema import Schema
 from dynamo_bao.models.class_builder import schema_of
-from dynamo_bao.models.registry import source_of
+from dynamo_bao.models.registry import source_file
 
 UPDATE = "Run 'bao update-table'."
 
@@ -34,7 +34,7 @@ def prefix_findings(models: Iterable[type[Any]]) -> list[Finding]:
 
 
 def _shared(prefix: str, models: Sequence[type[Any]]) -> Finding:
-    places = " and ".join(f"{schema_of(model).name} in {source_of(model)}" for model in models)
+    places = " and ".join(f"{schema_of(model).name} in {source_file(model)}" for model in models)
     return Finding(
         "prefix",
         f"The prefix {prefix!r} belongs to several models: {places}.",

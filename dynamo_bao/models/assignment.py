@@ -13,7 +13,7 @@ from dynamo_bao.fields.documents import DocumentField, JsonField
 from dynamo_bao.mapping.codec import STATE
 from dynamo_bao.mapping.compiler import NAMES, compiled, normalized_expr_of
 from dynamo_bao.models.class_builder import UNCHECKED, Checks, schema_of
-from dynamo_bao.models.constructor import converted
+from dynamo_bao.models.constructor import normalize_or_keep
 from dynamo_bao.session.state import Status, state_of
 
 _CONTAINERS = frozenset((dict, list))
@@ -59,7 +59,7 @@ def held(field: Field, value: Any) -> Any:
 
     What cannot be converted stays as it is: the save refuses it.
     """
-    own = converted(field, value)
+    own = normalize_or_keep(field, value)
     is_set = type(own) is set and type(value) is set
     same = own == value if is_set else is_alike(own, value)
     return value if same else own

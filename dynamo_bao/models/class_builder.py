@@ -33,7 +33,7 @@ UNCHECKED: Checks = {}
 _OPTION_NAMES = frozenset(field.name for field in attr.fields(ModelOptions))
 
 
-def make_model(
+def build_model_class(
     cls: Any, root: type[Any], reserved: frozenset[str], options: dict[str, Any], frame: Any
 ) -> None:
     """Turns a class that was just stated into a model, or into a base for models if it has no prefix.
@@ -139,13 +139,13 @@ def _compile(model: Any) -> Schema:
     model.__bao_schema__ = schema
     model.__bao_lazy_class__ = make_lazy_class(model, schema.lazy_names)
     model.fields = FieldPaths(schema)
-    for name, value in _given_names(schema).items():
+    for name, value in _generated_members(schema).items():
         if not hasattr(model, name):
             setattr(model, name, value)
     return schema
 
 
-def _given_names(schema: Schema) -> dict[str, Any]:
+def _generated_members(schema: Schema) -> dict[str, Any]:
     """The names a definition gives its class: ``query_by_status``, ``find_by_email``, ``user``."""
     names: dict[str, Any] = {f"query_{index}": _index_query(index) for index in schema.indexes}
     if schema.primary.name not in (None, "primary_key"):

@@ -1,7 +1,7 @@
 """The constructor of a model, compiled from its fields: one keyword argument for each, accepted at first sight.
 
 Whatever is not acceptable at first sight is converted by its field; what no field is for, or what is missing, is
-told by `refusal`.
+told by `constructor_error`.
 """
 
 from __future__ import annotations
@@ -46,20 +46,20 @@ def _compile(model: type[Any], schema: Schema) -> Constructor:
         **NAMES,
         "_NOTHING": NOTHING,
         "_model": model,
-        "_unusual": _unusual,
+        "_slow_path": _slow_path,
         "_new_state": new_state,
         "_TRANSIENT": Status.TRANSIENT,
         "_tenant": current_tenant,
         "_give_values": set_instance_dict,
-        "_converted": converted,
+        "_converted": normalize_or_keep,
     }
     given = [f"v{number}" for number in range(len(fields))]
-    unusual = f"return _unusual(_model, self, ({', '.join(given)},), others)"
+    unusual = f"return _slow_path(_model, self, ({', '.join(given)},), others)"
     lines = [f"def __init__(self, /, *, {', '.join(_parameters(fields, names))}, **others):"]
     lines += [f"    if others or type(self) is not _model: {unusual}"]
     lines += ["    state = _new_state(None, _TRANSIENT, _tenant(), None, None, None)"]
     for number, field in enumerate(fields):
-        lines += _first_lines(field, number, schema, names, unusual)
+        lines += _default_lines(field, number, schema, names, unusual)
         lines += _acceptance_lines(field, number, names, unusual)
     place = {name: number for number, name in enumerate(schema.key_names)}
     order = sorted(range(len(fields)), key=lambda number: place.get(fields[number].name, len(place)))
@@ -68,7 +68,7 @@ def _compile(model: type[Any], schema: Schema) -> Constructor:
     if hasattr(model, "__attrs_post_init__"):  # attrs' own name for it, where a model has one
         lines += ["    self.__attrs_post_init__()"]
     made: Any = compiled("\n".join(lines), f"constructor of {schema.name}", names)["__init__"]
-    made.__code__ = _with_names(made.__code__, [field.name for field in fields])
+    made.__code__ = _rename_parameters(made.__code__, [field.name for field in fields])
     made.__kwdefaults__ = {fields[int(v[1:])].name: value for v, value in made.__kwdefaults__.items()}
     made.__qualname__, made.__module__ = f"{model.__qualname__}.__init__", model.__module__
     made.__bao_compiled__ = True
@@ -76,7 +76,7 @@ def _compile(model: type[Any], schema: Schema) -> Constructor:
     return constructor
 
 
-def _with_names(code: CodeType, names: list[str]) -> CodeType:
+def _rename_parameters(code: CodeType, names: list[str]) -> CodeType:
     """The code with these names for its keyword arguments, which may be those of anything that it uses, as ``type``."""
     positional, rest = code.co_varnames[:1], code.co_varnames[1 + len(names) :]  # self; others, state
     (itself, *local) = [_free(name, names) for name in (*positional, *rest)]
@@ -106,7 +106,9 @@ def _parameters(fields: Iterable[Field], names: dict[str, Any]) -> Iterable[str]
         yield f"v{number}={default}"
 
 
-def _first_lines(field: Field, number: int, schema: Schema, names: dict[str, Any], unusual: str) -> list[str]:
+def _default_lines(
+    field: Field, number: int, schema: Schema, names: dict[str, Any], unusual: str
+) -> list[str]:
     """Lines that give a field without a value the one it begins with."""
     if _is_required(field) or f"first{number}" in names:
         return []
@@ -136,7 +138,7 @@ def _acceptance_lines(field: Field, number: int, names: dict[str, Any], unusual:
     return [f"    if {fine}: {v} = {own}", "    else:", *convert]
 
 
-def converted(field: Field, value: Any) -> Any:
+def normalize_or_keep(field: Field, value: Any) -> Any:
     """A value in the form the field holds it; what cannot be is left for the save to refuse."""
     if value is None:
         return None
@@ -146,16 +148,16 @@ def converted(field: Field, value: Any) -> Any:
         return value
 
 
-def _unusual(model: type[Any], instance: Any, values: tuple[Any, ...], others: dict[str, Any]) -> None:
+def _slow_path(model: type[Any], instance: Any, values: tuple[Any, ...], others: dict[str, Any]) -> None:
     """Goes on where the constructor of `model` was called for a class below it, or with wrong arguments."""
     fields = schema_of(model).fields
     given = {name: value for name, value in zip(fields, values, strict=True) if value is not NOTHING}
     if type(instance) is model:
-        raise refusal(schema_of(model), {**given, **others})
+        raise constructor_error(schema_of(model), {**given, **others})
     constructor_of(type(instance))(instance, **given, **others)
 
 
-def refusal(schema: Schema, given: dict[str, Any]) -> ValidationError:
+def constructor_error(schema: Schema, given: dict[str, Any]) -> ValidationError:
     """The error for a constructor's arguments: a name that is no field, else every required field without a value."""
     for name, value in given.items():
         if name not in schema.fields:

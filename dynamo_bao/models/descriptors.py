@@ -31,7 +31,7 @@ def _create(model: type[T], values: Mapping[str, Any] | None = None, /, **fields
     return repository_of(model).create(values, **fields)
 
 
-class DeleteByKey(Generic[T]):
+class ClassDelete(Generic[T]):
     """``User.delete("id")`` or ``User.delete(user)``."""
 
     def __init__(self, model: type[T]) -> None:
@@ -56,7 +56,7 @@ class DeleteByKey(Generic[T]):
         return repository_of(self._model).delete(key, condition, version)
 
 
-class DeleteThis(Generic[T]):
+class InstanceDelete(Generic[T]):
     """``user.delete()``."""
 
     def __init__(self, instance: T) -> None:
@@ -71,13 +71,13 @@ class Delete:
     """Deletes by key from the class, and this item from an instance."""
 
     @overload
-    def __get__(self, instance: None, owner: type[T]) -> DeleteByKey[T]: ...
+    def __get__(self, instance: None, owner: type[T]) -> ClassDelete[T]: ...
 
     @overload
-    def __get__(self, instance: T, owner: type[T]) -> DeleteThis[T]: ...
+    def __get__(self, instance: T, owner: type[T]) -> InstanceDelete[T]: ...
 
-    def __get__(self, instance: T | None, owner: type[T]) -> DeleteByKey[T] | DeleteThis[T]:
-        return DeleteByKey(owner) if instance is None else DeleteThis(instance)
+    def __get__(self, instance: T | None, owner: type[T]) -> ClassDelete[T] | InstanceDelete[T]:
+        return ClassDelete(owner) if instance is None else InstanceDelete(instance)
 
 
 def repository_for(instance: T) -> Repository[T]:

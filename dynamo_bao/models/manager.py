@@ -48,18 +48,18 @@ from dynamo_bao.models.registry import (
     active_manager,
     attach,
     choose,
+    clear_repository_cache,
     default_managers,
     detach,
-    forget_answers,
-    is_local,
+    is_function_local,
     models as all_models,
     note_activation,
     out_of_reach,
     place_in_managers,
-    source_of,
+    source_file,
 )
 from dynamo_bao.models.relation_checks import check_relations
-from dynamo_bao.models.relationships import mapped_method, mapped_name, parent_query_name, query_method
+from dynamo_bao.models.relationships import association_method, mapped_name, parent_query_name, query_method
 from dynamo_bao.models.repository import Repository
 from dynamo_bao.policy import OnEventLoop, Policy, event_loop_rule
 from dynamo_bao.reads.cursors import cursor_key
@@ -127,12 +127,12 @@ class Manager:
                 raise ConfigurationError(f"models= takes Model classes, not {model!r}.")
         self._given = chosen
         for model in self._candidates():
-            if not self._open or not is_local(model):
+            if not self._open or not is_function_local(model):
                 self._add(model)
         if not self._open:
             for model in self._given:
                 check_relations(model, self._given)
-        self._link()
+        self._install_parent_queries()
 
     # --- models ----------------------------------------------------------------------------------
 
@@ -163,7 +163,7 @@ class Manager:
                 closed.
         """
         self.database.require_open()
-        repository = self.claim(model)
+        repository = self.repository_or_none(model)
         if repository is None:
             raise ConfigurationError(
                 f"{model.__name__} is not one of this manager's models; it is {place_in_managers(model)}. Ask that "
@@ -172,7 +172,7 @@ class Manager:
             )
         return repository
 
-    def claim(self, model: type[M]) -> Repository[M] | None:
+    def repository_or_none(self, model: type[M]) -> Repository[M] | None:
         """The repository of `model`, or None if this manager does not answer for it."""
         repository = self._repositories.get(model)
         if repository is None:
@@ -180,7 +180,7 @@ class Manager:
                 return None
             with self._lock:
                 repository = self._add(model)
-                self._link()
+                self._install_parent_queries()
         if self._open and model not in self._checked:  # by now the models that it relates to are defined
             check_relations(model, self._repositories)
             self._checked.add(model)
@@ -192,22 +192,22 @@ class Manager:
             if other is not model and (
                 schema_of(other).prefix == schema.prefix or schema_of(other).name == schema.name
             ):
-                self._replace(other, model)
+                self._replace_redefined(other, model)
         set_naive_datetimes(schema.fields.values(), self._naive_datetimes)
         repository = Repository(model, schema, self.database, self)
         self._repositories[model] = repository
-        forget_answers()
+        clear_repository_cache()
         return repository
 
-    def _replace(self, older: type[Any], newer: type[Any]) -> None:
+    def _replace_redefined(self, older: type[Any], newer: type[Any]) -> None:
         """Puts a class in the place of one of the same name or prefix, if it is another edition of it."""
-        same = (source_of(older), older.__qualname__) == (source_of(newer), newer.__qualname__)
+        same = (source_file(older), older.__qualname__) == (source_file(newer), newer.__qualname__)
         both_given = older in self._given and newer in self._given
-        if both_given or not (same or is_local(older) or is_local(newer)):
+        if both_given or not (same or is_function_local(older) or is_function_local(newer)):
             first, second = schema_of(older), schema_of(newer)
             what = f"prefix {first.prefix!r}" if first.prefix == second.prefix else f"name {first.name!r}"
             places = " and ".join(
-                f"{m.__module__}.{m.__qualname__} in {source_of(m)}" for m in (older, newer)
+                f"{m.__module__}.{m.__qualname__} in {source_file(m)}" for m in (older, newer)
             )
             raise ConfigurationError(
                 f"Two models of one manager have the {what}: {places}. Give one of them another.",
@@ -219,14 +219,14 @@ class Manager:
         """The repository of the model that a relation of `near` names."""
         if not isinstance(target, str):
             self.database.require_open()
-            repository = self.claim(target)
+            repository = self.repository_or_none(target)
             if repository is None:
                 raise out_of_reach(target, near)
             return repository
         known = list(dict.fromkeys((*self._repositories, *self._candidates())))
         return self.repository(choose(target, known, near))
 
-    def _link(self) -> None:
+    def _install_parent_queries(self) -> None:
         """Gives parent models their query methods: ``user.query_posts()``, ``tag.get_posts()``."""
         for model, repository in list(self._repositories.items()):
             schema = repository.schema
@@ -236,10 +236,12 @@ class Manager:
                 parent = self._parent(owner, model) if isinstance(owner, RelatedField) else None
                 if parent is None or shape.name is None:
                     continue
-                _give(parent, parent_query_name(shape.name), query_method(model, shape.name))
-                target = repository.mapped_field(shape)
+                _add_method(parent, parent_query_name(shape.name), query_method(model, shape.name))
+                target = repository.association_target(shape)
                 if target is not None:
-                    _give(parent, mapped_name(shape.name), mapped_method(model, shape.name, target))
+                    _add_method(
+                        parent, mapped_name(shape.name), association_method(model, shape.name, target)
+                    )
 
     def _parent(self, field: RelatedField, model: type[Any]) -> type[Any] | None:
         """The parent model of a relation, None while it is not defined."""
@@ -385,7 +387,7 @@ class _Active(Block[Manager]):
         return self._manager
 
 
-def _give(parent: type[Any], name: str, method: Any) -> None:
+def _add_method(parent: type[Any], name: str, method: Any) -> None:
     """Adds a method to a model, unless the model has something of its own under that name."""
     if not hasattr(parent, name) or getattr(getattr(parent, name), "made_by_relation", False):
         setattr(parent, name, method)

@@ -25,10 +25,10 @@ from dynamo_bao.mapping.field_paths import FieldPaths
 from dynamo_bao.mapping.schema import Schema
 from dynamo_bao.mapping.snapshots import HandedOutValues
 from dynamo_bao.models.assignment import assign, refuse_deletion
-from dynamo_bao.models.class_builder import UNCHECKED, Checks, make_model, schema_of
+from dynamo_bao.models.class_builder import UNCHECKED, Checks, build_model_class, schema_of
 from dynamo_bao.models.constructor import constructor_of
 from dynamo_bao.models.descriptors import Create, Delete, repository_for
-from dynamo_bao.models.registry import answers, repository_of
+from dynamo_bao.models.registry import repository_cache, repository_of
 from dynamo_bao.models.relationships import get_or_load_related, get_related, load_related, related
 from dynamo_bao.reads.iteration import FilterLike, Iteration, IterationOptions
 from dynamo_bao.reads.query import QueryOptions
@@ -60,7 +60,7 @@ Changes = Mapping[Any, Any]
 """Changes by field name or path; checkers give a literal with both kinds of keys the type of neither."""
 
 
-class _Shown(str):
+class _Unquoted(str):
     """A text that shows itself without quotes."""
 
     __slots__ = ()
@@ -129,7 +129,7 @@ class Model(Instance):
     def __init_subclass__(cls, *, is_lazy_class: bool = False, **options: Any) -> None:
         super().__init_subclass__()
         if not is_lazy_class:
-            make_model(cls, Model, HIDING, options, sys._getframe(1))
+            build_model_class(cls, Model, HIDING, options, sys._getframe(1))
 
     def __init__(self, /, **values: Any) -> None:
         constructor_of(type(self))(self, **values)
@@ -149,10 +149,12 @@ class Model(Instance):
         **parts: Any,
     ) -> M:
         """The instance for a key; see `Repository.find`."""
-        repository = answers.get(cls) or repository_of(cls)  # the dict first, as nothing is called more often
+        repository = repository_cache.get(cls) or repository_of(
+            cls
+        )  # the dict first, as nothing is called more often
         if parts or key is None:
             key = repository.key_of(key, parts, consistent_read, bypass_cache)
-        found: M = repository.found(key, consistent_read, bypass_cache)
+        found: M = repository._find(key, consistent_read, bypass_cache)
         return found
 
     @classmethod
@@ -345,7 +347,7 @@ class Model(Instance):
         if status in (Status.MISSING, Status.DELETED):
             return {}
         if status is Status.TRANSIENT:
-            return {name: value for name, value in values_of(self).items() if value is not None}
+            return {name: value for name, value in field_values(self).items() if value is not None}
         return {name: self.__dict__[name] for name in changed_names(self)}
 
     def to_dict(self) -> dict[str, Any]:
@@ -354,9 +356,9 @@ class Model(Instance):
         Raises:
             DataFormatError: where a field cannot read what is stored of it.
         """
-        self._look()
+        self._ensure_loaded()
         require_readable(self)
-        return values_of(self)
+        return field_values(self)
 
     @property
     def consumed_capacity(self) -> Capacity:
@@ -405,11 +407,11 @@ class Model(Instance):
         state = state_of(self)
         return schema_of(type(self)).identity(state.tenant, self.__dict__)
 
-    def _look(self) -> None:
+    def _ensure_loaded(self) -> None:
         """Loads a pending instance; raises where there is nothing to look at."""
         state = state_of(self)
         if state.status in (Status.PENDING, Status.MISSING, Status.FAILED):
-            repository_for(self).materialise(self)
+            repository_for(self)._load_instance(self)
 
     # --- Python's own questions, all answered without I/O but the truth of a pending instance ------------
 
@@ -438,11 +440,11 @@ class Model(Instance):
             return True
         if not isinstance(other, Model) or schema_of(type(self)) is not schema_of(type(other)):
             return NotImplemented
-        mine, theirs = comparable(self), comparable(other)
+        mine, theirs = equality_key(self), equality_key(other)
         return mine is not None and mine == theirs
 
     def __hash__(self) -> int:
-        key = comparable(self)
+        key = equality_key(self)
         if key is None:
             raise TypeError(
                 f"{type(self).__name__} has no key yet, so it cannot be hashed; give it one first."
@@ -461,23 +463,23 @@ class Model(Instance):
         # rich would read the fields of an attrs class, which loads them, and shows values.
         for name in schema_of(type(self)).key_names:
             yield name, self.__dict__.get(name)
-        yield _Shown(f"({state_of(self).status.value})")
+        yield _Unquoted(f"({state_of(self).status.value})")
 
     __rich_repr__.angular = True  # type: ignore[attr-defined]
 
     def __copy__(self: M) -> M:
-        self._look()
-        twin: M = rebuild(*parts_of(self, None))
+        self._ensure_loaded()
+        twin: M = restore(*pickle_state(self, None))
         return twin
 
     def __deepcopy__(self: M, memo: dict[int, Any]) -> M:
-        self._look()
-        twin: M = rebuild(*parts_of(self, copy.deepcopy(state_of(self).group, memo)))
+        self._ensure_loaded()
+        twin: M = restore(*pickle_state(self, copy.deepcopy(state_of(self).group, memo)))
         return twin
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        self._look()
-        return rebuild, parts_of(self, state_of(self).group)
+        self._ensure_loaded()
+        return restore, pickle_state(self, state_of(self).group)
 
 
 RESERVED = frozenset(name for name in dir(Model) if not name.startswith("__")) | {"fields", "primary_key"}
@@ -489,13 +491,13 @@ A field may be called ``changes``, the usual word of audit logs. `Model.changes(
 """
 
 
-def values_of(instance: Any) -> dict[str, Any]:
+def field_values(instance: Any) -> dict[str, Any]:
     """The field values an instance has now, by field name."""
     values = instance.__dict__
     return {name: values[name] for name in schema_of(type(instance)).fields if name in values}
 
 
-def comparable(instance: Any) -> Any:
+def equality_key(instance: Any) -> Any:
     """What equality goes by: tenant and key; None where there is no key yet."""
     state = state_of(instance)
     if state.key is not None:
@@ -506,8 +508,8 @@ def comparable(instance: Any) -> Any:
         return None
 
 
-def parts_of(instance: Any, group: PeerGroup | None) -> tuple[Any, ...]:
-    """What `rebuild` makes a copy of an instance from.
+def pickle_state(instance: Any, group: PeerGroup | None) -> tuple[Any, ...]:
+    """What `restore` makes a copy of an instance from.
 
     Args:
         group: the copies that the copy arrives together with.
@@ -518,14 +520,14 @@ def parts_of(instance: Any, group: PeerGroup | None) -> tuple[Any, ...]:
         state.status is Status.LOADED,
         state.tenant,
         state.stored,
-        dict(values_of(instance)),
+        dict(field_values(instance)),
         state.handed,
         tuple(name for name in schema_of(type(instance)).set_names if is_new_set(instance, name)),
         group,
     )
 
 
-def rebuild(
+def restore(
     model: type[Any],
     stored: bool,
     tenant: str | None,

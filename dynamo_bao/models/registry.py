@@ -14,7 +14,7 @@ from dynamo_bao.session.bindings import MANAGER, innermost, seen
 M = TypeVar("M")
 
 
-class Claims(Protocol):
+class ManagerProtocol(Protocol):
     """A manager, as the registry needs it."""
 
     @property
@@ -27,16 +27,16 @@ class Claims(Protocol):
         """The models that it has answered for so far, or was given."""
         ...
 
-    def claim(self, model: type[M]) -> Repository[M] | None:
+    def repository_or_none(self, model: type[M]) -> Repository[M] | None:
         """The manager's repository of `model`, or None if it does not answer for it."""
         ...
 
 
 _models: list[weakref.ref[type[Any]]] = []
-_managers: list[Claims] = []
-_only_active: list[Claims] = []
+_managers: list[ManagerProtocol] = []
+_only_active: list[ManagerProtocol] = []
 _are_activated = False
-answers: dict[type[Any], Any] = {}
+repository_cache: dict[type[Any], Any] = {}
 """What `repository_of` found, for as long as neither managers nor their models change."""
 
 
@@ -44,7 +44,7 @@ def register(model: type[Any]) -> None:
     """Remembers a concrete model; a class defined again in the same place replaces the earlier one."""
     for ref in list(_models):
         known = ref()
-        if known is None or _place(known) == _place(model):
+        if known is None or _definition_site(known) == _definition_site(model):
             _models.remove(ref)
     _models.append(weakref.ref(model))
 
@@ -54,49 +54,49 @@ def models() -> list[type[Any]]:
     return [model for model in (ref() for ref in _models) if model is not None]
 
 
-def _place(model: type[Any]) -> tuple[str, str]:
-    return source_of(model), model.__qualname__
+def _definition_site(model: type[Any]) -> tuple[str, str]:
+    return source_file(model), model.__qualname__
 
 
-def source_of(model: type[Any]) -> str:
+def source_file(model: type[Any]) -> str:
     """Where a class was defined: its file, else its module."""
     module = sys.modules.get(model.__module__)
     return getattr(module, "__file__", None) or model.__module__
 
 
-def is_local(model: type[Any]) -> bool:
+def is_function_local(model: type[Any]) -> bool:
     """Whether a class was defined inside a function."""
     return "<locals>" in model.__qualname__
 
 
-def attach(manager: Claims, *, only_active: bool = False) -> None:
+def attach(manager: ManagerProtocol, *, only_active: bool = False) -> None:
     """Makes `manager` the first that is asked about a model; one that is asked only where it is active comes last."""
     if only_active:
         _only_active.append(manager)
     else:
         _managers.insert(0, manager)
-    forget_answers()
+    clear_repository_cache()
 
 
-def detach(manager: Claims) -> None:
+def detach(manager: ManagerProtocol) -> None:
     """Takes `manager` out."""
     for attached in (_managers, _only_active):
         if manager in attached:
             attached.remove(manager)
-    forget_answers()
+    clear_repository_cache()
 
 
-def forget_answers() -> None:
+def clear_repository_cache() -> None:
     """Has managers asked anew for the repositories of models, because what they answer for has changed."""
-    answers.clear()
+    repository_cache.clear()
 
 
-def managers() -> list[Claims]:
+def managers() -> list[ManagerProtocol]:
     """The open managers, the newest first, those that answer only where they are active last."""
     return [*_managers, *_only_active]
 
 
-def default_managers() -> list[Claims]:
+def default_managers() -> list[ManagerProtocol]:
     """The open managers that answer where none is active, the newest first."""
     return list(_managers)
 
@@ -111,7 +111,7 @@ def note_activation() -> None:
     """Has every model's repository be looked for where it is asked for, now that managers are activated."""
     global _are_activated
     _are_activated = True
-    forget_answers()
+    clear_repository_cache()
 
 
 def repository_of(model: type[M]) -> Repository[M]:
@@ -120,16 +120,16 @@ def repository_of(model: type[M]) -> Repository[M]:
     Raises:
         ConfigurationError: where there is none.
     """
-    known: Repository[M] | None = answers.get(model)
+    known: Repository[M] | None = repository_cache.get(model)
     if known is not None:
         return known
     asked, model = model, getattr(model, "__bao_model__", model)  # a pending instance's class is a hidden one
-    active: list[Claims] = seen(MANAGER)[::-1] if _are_activated else []
+    active: list[ManagerProtocol] = seen(MANAGER)[::-1] if _are_activated else []
     for manager in (*active, *_managers):
-        repository = manager.claim(model)
+        repository = manager.repository_or_none(model)
         if repository is not None:
             if not _are_activated:
-                answers[asked] = repository
+                repository_cache[asked] = repository
             return repository
     name = model.__name__
     if _only_active:

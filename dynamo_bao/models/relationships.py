@@ -95,7 +95,7 @@ def load_related(instance: Any, names: Iterable[str] | None) -> None:
             if target is not None:
                 target.exists()
         return
-    repository.materialise(instance)
+    repository._load_instance(instance)
     load_relations([EagerLoad([instance], names)], resolve_scope_of(instance, "load_related_data"), kind=None)
 
 
@@ -138,7 +138,7 @@ def query_method(model: type[Any], index: str) -> Callable[..., QueryResult[Any]
     return query
 
 
-def mapped_method(model: type[Any], index: str, target: str) -> Callable[..., QueryResult[Any]]:
+def association_method(model: type[Any], index: str, target: str) -> Callable[..., QueryResult[Any]]:
     """The method ``tag.get_posts`` for a mapping model: its rows' targets, by one query and one batch a page."""
 
     def get(

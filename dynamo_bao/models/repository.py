@@ -20,7 +20,7 @@ from dynamo_bao.fields.relation import RelatedField
 from dynamo_bao.mapping.identity import Identity
 from dynamo_bao.mapping.key_schema import IndexSchema, PrimaryKeySchema
 from dynamo_bao.mapping.schema import Schema
-from dynamo_bao.models.repository_writes import StoredModel
+from dynamo_bao.models.repository_writes import RepositoryWrites
 from dynamo_bao.models.unique_constraints import constraint_named, has_value, stored_value
 from dynamo_bao.reads.get_item import get_instance, get_into, get_items
 from dynamo_bao.reads.iteration import FilterLike, Iteration, count, iterate_all, iterate_bucket
@@ -35,7 +35,7 @@ from dynamo_bao.session.state import ModelMapper, Status, state_of
 M = TypeVar("M")
 
 
-class Family(Protocol):
+class RepositoryRegistry(Protocol):
     """The manager, as far as a repository needs it: where it finds other models' repositories."""
 
     def related(self, target: str | type[Any], near: type[Any]) -> Repository[Any]:
@@ -48,7 +48,7 @@ class Family(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
-class Repository(StoredModel[M]):
+class Repository(RepositoryWrites[M]):
     """One model's items in one manager's table.
 
     Attributes:
@@ -68,7 +68,7 @@ class Repository(StoredModel[M]):
     model: type[M]
     schema: Schema
     database: Database
-    family: Family
+    family: RepositoryRegistry
     lazy_class: type[Any] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -101,9 +101,9 @@ class Repository(StoredModel[M]):
         """
         if parts or key is None:
             key = self.key_of(key, parts, consistent_read, bypass_cache)
-        return self.found(key, consistent_read, bypass_cache)
+        return self._find(key, consistent_read, bypass_cache)
 
-    def found(self, key: object, consistent: bool, bypass: bool) -> M:
+    def _find(self, key: object, consistent: bool, bypass: bool) -> M:
         """`find`, with everything given in its place; the shortest way there is, as it is gone most often."""
         session, tenant = resolve_scope(self.database, self.schema.name, "find", key)
         instance: M
@@ -185,7 +185,7 @@ class Repository(StoredModel[M]):
         identities = [self.identify(tenant, key) for key in keys or ()]
         if session is not None:
             return {
-                identity.primary_id: self.typed(
+                identity.primary_id: self._typed(
                     session.lookup(self, identity, tenant, consistent=consistent_read)
                 )
                 for identity in identities
@@ -224,7 +224,7 @@ class Repository(StoredModel[M]):
             require_present(instance)
         return instance
 
-    def materialise(self, instance: Any) -> None:
+    def _load_instance(self, instance: Any) -> None:
         """Loads a pending instance; raises if its item is missing or could not be fetched."""
         if state_of(instance).status is Status.PENDING:
             self._load(instance)
@@ -366,9 +366,9 @@ class Repository(StoredModel[M]):
 
     def identify(self, tenant: str | None, key: object) -> Identity:
         """The identity of the item that `key` names."""
-        return self.schema.identify(tenant, key if type(key) is str else self.plain_key(key))
+        return self.schema.identify(tenant, key if type(key) is str else self._unwrap_key(key))
 
-    def plain_key(self, key: object) -> object:
+    def _unwrap_key(self, key: object) -> object:
         """The key without an instance around it; raises where there is none."""
         if isinstance(key, self.model):
             check_tenant(key, self.schema.name)
@@ -395,7 +395,7 @@ class Repository(StoredModel[M]):
             )
         return self.family.related(relation.target, self.model)
 
-    def mapped_field(self, shape: IndexSchema | PrimaryKeySchema) -> str | None:
+    def association_target(self, shape: IndexSchema | PrimaryKeySchema) -> str | None:
         """For a mapping model: the relation at the other end from the partition key of an index."""
         return self.schema.mapped_relation(shape) if self.table_type == "mapping" else None
 

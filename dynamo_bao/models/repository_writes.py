@@ -42,7 +42,7 @@ _UPSERT_ROUNDS = 5
 _TRANSIENT = Status.TRANSIENT  # read often
 
 
-class StoredModel(Generic[M]):
+class RepositoryWrites(Generic[M]):
     """The part of a repository that writes."""
 
     model: type[M]
@@ -59,7 +59,7 @@ class StoredModel(Generic[M]):
             ConditionalError: where an item with the key exists; nothing is written.
             UniqueConstraintError: where a unique value is taken; nothing is written.
         """
-        return self.typed(
+        return self._typed(
             carry_out(self._creation(self.model(**self._together(values, fields)), None, "create"))
         )
 
@@ -179,10 +179,10 @@ class StoredModel(Generic[M]):
         options, hooked = {"is_new": False, "condition": condition}, has_hooks(self.model)
         if hooked:
             run(self.model, "before_save", changes, options)
-        change = update_of(self.mapper, self.plain_key(key), changes, condition, defaults, version)
+        change = update_of(self.mapper, self._unwrap_key(key), changes, condition, defaults, version)
         if hooked:
             change.add_after_hook(lambda updated: run(self.model, "after_save", updated, options, updated))
-        return self.typed(carry_out(change))
+        return self._typed(carry_out(change))
 
     def increment(self, key: object, /, *, condition: ConditionLike = None, **amounts: int) -> M:
         """Adds to counters of a stored item, atomically; negative amounts count down.
@@ -240,7 +240,7 @@ class StoredModel(Generic[M]):
             version: the version that must be stored, for a key of a model that has a `VersionField`.
         """
         instance = key if isinstance(key, self.model) else None
-        return self.typed(carry_out(self._deletion(key, condition, instance, version)))
+        return self._typed(carry_out(self._deletion(key, condition, instance, version)))
 
     def _deletion(
         self, key: object, condition: ConditionLike, instance: M | None, version: str | None = None
@@ -256,13 +256,13 @@ class StoredModel(Generic[M]):
 
     # --- in a unit of work -------------------------------------------------------------------------
 
-    def entries(
+    def _entries_for(
         self, session: Session, instances: Iterable[M], *, deletes: bool = False, overwrite: bool = False
     ) -> list[PendingWrite]:
         """What a unit of work notes of objects to be written at its commit; everything wrong is told now."""
         return register_objects(self.mapper, session, instances, deletes=deletes, overwrite=overwrite)
 
-    def prepared(self, session: Session, entries: Iterable[PendingWrite]) -> list[Change | None]:
+    def _changes_for(self, session: Session, entries: Iterable[PendingWrite]) -> list[Change | None]:
         """The changes that entries are at the commit, hooks before them run; None for each where nothing changed."""
         hooked = has_hooks(self.model)
         found: list[Change | None] = []
@@ -281,11 +281,11 @@ class StoredModel(Generic[M]):
             return creation_for(session, entry)
         return self._hooked(instance, None, partial(creation_for, session, entry))
 
-    def write_all(self, session: Session, entries: Sequence[PendingWrite], *, atomic: bool) -> None:
+    def _commit(self, session: Session, entries: Sequence[PendingWrite], *, atomic: bool) -> None:
         """Writes the entries of a unit of work, of any models; see `Session.commit`."""
         commit(session, entries, atomic=atomic)
 
-    def plain_key(self, key: object) -> object:
+    def _unwrap_key(self, key: object) -> object:
         """The key without an instance around it."""
         raise NotImplementedError
 
@@ -296,7 +296,7 @@ class StoredModel(Generic[M]):
         mapper: ModelMapper = found
         return mapper
 
-    def typed(self, instance: Any) -> M:
+    def _typed(self, instance: Any) -> M:
         """An instance, which is one of the model."""
         typed: M = instance
         return typed

@@ -101,7 +101,7 @@ def make_lazy_class(model: type[Any], lazy_names: frozenset[str]) -> type[Any]:
                 state: State = values[STATE]
                 if state.bad is not None and name in state.bad:
                     raise unreadable_field(state, name)
-                state.mapper.materialise(self)  # type: ignore[union-attr]  # such an instance has one
+                state.mapper._load_instance(self)  # type: ignore[union-attr]  # such an instance has one
                 return getattr(self, name)
         return plain_get(self, name)
 

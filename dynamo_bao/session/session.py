@@ -237,7 +237,7 @@ class Session(SessionInstances):
         entries: list[PendingWrite] = []
         try:
             for kind, some in groupby(instances, type):
-                entries += _mapper_of(kind).entries(self, some, overwrite=overwrite)
+                entries += _mapper_of(kind)._entries_for(self, some, overwrite=overwrite)
         except BaseException:
             known = [one for one in instances if isinstance(one, Instance) and self._work.of(one) is None]
             self._identity.drop_instances(one for one in known if state_of(one).status is Status.TRANSIENT)
@@ -256,7 +256,7 @@ class Session(SessionInstances):
             if earlier is not None and earlier.is_new:
                 self._withdraw([earlier])
             else:
-                self._work.add(_mapper_of(type(instance)).entries(self, [instance], deletes=True))
+                self._work.add(_mapper_of(type(instance))._entries_for(self, [instance], deletes=True))
 
     def commit(self, *, atomic: bool = False) -> None:
         """Writes everything that was added and deletes everything that was to be deleted.
@@ -284,7 +284,7 @@ class Session(SessionInstances):
         entries = self._work.all()
         self.last_commit_is(lambda: CommitFigures(not_done=tuple([entry.instance for entry in entries])))
         if entries:
-            entries[0].mapper.write_all(self, entries, atomic=atomic)
+            entries[0].mapper._commit(self, entries, atomic=atomic)
 
     def rollback(self) -> None:
         """Forgets what was added or to be deleted; objects keep their values, and new ones are not stored."""

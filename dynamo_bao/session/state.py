@@ -105,21 +105,21 @@ class ModelMapper(Protocol):
         """Where the model's items are."""
         ...
 
-    def materialise(self, instance: Any) -> None:
+    def _load_instance(self, instance: Any) -> None:
         """Loads `instance`; raises if its item is missing or could not be fetched."""
         ...
 
-    def entries(
+    def _entries_for(
         self, session: Any, instances: Any, *, deletes: bool = False, overwrite: bool = False
     ) -> list[Any]:
         """What a session's unit of work notes of objects to be written at its commit."""
         ...
 
-    def prepared(self, session: Any, entries: Any) -> list[Any]:
+    def _changes_for(self, session: Any, entries: Any) -> list[Any]:
         """The changes that such entries are at the commit; None for each where nothing changed."""
         ...
 
-    def write_all(self, session: Any, entries: Any, *, atomic: bool) -> None:
+    def _commit(self, session: Any, entries: Any, *, atomic: bool) -> None:
         """Writes the entries of a unit of work, of any models."""
         ...
 

@@ -168,7 +168,7 @@ def saving_of(instance: Any, condition: ConditionLike, force_reindex: bool) -> S
         if not (state.assigned or asked):
             return None
         if force_reindex or collected or needs_known(schema, state.assigned or ()):
-            mapper.materialise(instance)
+            mapper._load_instance(instance)
     if force_reindex:
         require_readable(instance)
     loaded = known_of(instance)
@@ -346,7 +346,7 @@ def _update_loaded(
 ) -> SaveChange:
     """An update in a transaction, which returns the instance: it is loaded first."""
     instance = session.lookup(mapper, subject.identity, subject.tenant, consistent=True, counted=False)
-    mapper.materialise(instance)
+    mapper._load_instance(instance)
     known = known_of(instance)
     missing = {} if known is None else lacking(mapper.schema, known.item, defaults)
     change = SaveChange(mapper, session, subject, instance, wanted, changes={**missing, **changes})
@@ -413,7 +413,7 @@ def _known_in_block(change: Change) -> StoredItem | None:
     if session is None or current_transaction() is None:
         return None
     instance = session.lookup(change.mapper, subject.identity, subject.tenant, consistent=True, counted=False)
-    change.mapper.materialise(instance)
+    change.mapper._load_instance(instance)
     return known_of(instance)
 
 

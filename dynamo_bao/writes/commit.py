@@ -300,7 +300,7 @@ def commit(session: Session, entries: Sequence[PendingWrite], *, atomic: bool) -
         return
     prepared: list[Change | None] = []
     for mapper, some in groupby(entries, attrgetter("mapper")):
-        prepared += mapper.prepared(session, some)
+        prepared += mapper._changes_for(session, some)
     changes = [change for change in prepared if change is not None]
     joined = combined(changes)
     outcome = None

@@ -234,7 +234,7 @@ class Reader:
         self.right += is_right
         self.wrong += not is_right
 
-    def _look(self, one: Any, name: str) -> None:
+    def _ensure_loaded(self, one: Any, name: str) -> None:
         try:
             self._note(one.exists() is (name in STORED) and (name not in STORED or one.name == f"Org {name}"))
         except BaoError:
@@ -242,13 +242,13 @@ class Reader:
 
     def find(self) -> None:
         name = self._chance.choice(NAMES)
-        self._look(Org.find(name), name)
+        self._ensure_loaded(Org.find(name), name)
 
     def find_many(self) -> None:
         names = self._chance.sample(NAMES, 5)
         with run_with_batch_context():
             for name, one in [(name, Org.find(name)) for name in names]:
-                self._look(one, name)
+                self._ensure_loaded(one, name)
 
     def query(self) -> None:
         user = self._chance.choice(NAMES)
