@@ -21,7 +21,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.module_loading import import_string
 
 from dynamo_bao.errors import ConfigurationError
-from dynamo_bao.web.request_session import Body, ServedRequest
+from dynamo_bao.web.request_session import Body, RequestScope
 from dynamo_bao.web.service import Service
 from dynamo_bao.web.tenants import tenant_from_header, tenant_from_host
 
@@ -64,7 +64,7 @@ class BatchContextMiddleware:
             served.close(error)
             raise
 
-    def _respond(self, served: ServedRequest, request: HttpRequest) -> Any:
+    def _respond(self, served: RequestScope, request: HttpRequest) -> Any:
         refusal = self._service.refusal(served, _environ(request), request)
         if refusal is None:
             response = served.run(self._get_response, request)
@@ -94,7 +94,7 @@ def _is_made_later(response: Any) -> bool:
     return response.streaming and not response.is_async and getattr(response, "file_to_stream", None) is None
 
 
-def _stream(served: ServedRequest, response: Any) -> None:
+def _stream(served: RequestScope, response: Any) -> None:
     """Has everything that a streaming response still runs, its closing too, run inside the request."""
     closers = response._resource_closers
     closers[:] = [partial(served.run, closer) for closer in closers]

@@ -15,7 +15,7 @@ from flask import Flask, Response, abort, request
 
 from dynamo_bao.errors import ConfigurationError
 from dynamo_bao.web.flask_cli import commands
-from dynamo_bao.web.request_session import ServedRequest
+from dynamo_bao.web.request_session import RequestScope
 from dynamo_bao.web.service import REQUEST_KEY, Service
 from dynamo_bao.web.tenants import TenantSource, tenant_from_header, tenant_from_host
 from dynamo_bao.wsgi import BatchContextMiddleware
@@ -86,9 +86,9 @@ class Bao:
         app.extensions[NAME] = self
 
 
-def _served() -> ServedRequest | None:
+def _served() -> RequestScope | None:
     """The request as the middleware knows it; None where a test has only pushed a context."""
-    found: ServedRequest | None = request.environ.get(REQUEST_KEY)
+    found: RequestScope | None = request.environ.get(REQUEST_KEY)
     return found
 
 

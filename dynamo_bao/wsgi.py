@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from dynamo_bao.web.request_session import Body, ServedRequest
+from dynamo_bao.web.request_session import Body, RequestScope
 from dynamo_bao.web.service import REQUEST_KEY, Service
 from dynamo_bao.web.tenants import TenantSource, tenant_from_header, tenant_from_host
 
@@ -74,7 +74,7 @@ class BatchContextMiddleware:
             raise
 
     def _respond(
-        self, request: ServedRequest, environ: Environ, start_response: StartResponse
+        self, request: RequestScope, environ: Environ, start_response: StartResponse
     ) -> Iterable[bytes]:
         start = self._starting(request, start_response)
         refusal = self.service.refusal(request, environ, environ)
@@ -88,7 +88,7 @@ class BatchContextMiddleware:
             request.require_committed()
         return Body(request, body)
 
-    def _starting(self, request: ServedRequest, start_response: StartResponse) -> StartResponse:
+    def _starting(self, request: RequestScope, start_response: StartResponse) -> StartResponse:
         def start(status: str, headers: list[tuple[str, str]], *error: Any) -> Any:
             request.status = status
             timing = self.service.timing(request)

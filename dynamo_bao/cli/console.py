@@ -364,7 +364,7 @@ def report(error: BaseException) -> int:
         return 2
     if isinstance(error, click.UsageError):
         text = error.format_message()
-        _complain(f"{text if text.endswith(('.', '?', '!')) else f'{text}.'}{_help_hint(error)}")
+        _print_error(f"{text if text.endswith(('.', '?', '!')) else f'{text}.'}{_help_hint(error)}")
         return 2
     if isinstance(error, Interrupted):
         echo(f"\nInterrupted: {error.format_message()}", err=True)
@@ -373,13 +373,13 @@ def report(error: BaseException) -> int:
         echo("Interrupted.", err=True)  # click has ended the line already
         return INTERRUPTED
     if isinstance(error, click.ClickException):
-        _complain(error.format_message())
+        _print_error(error.format_message())
         return error.exit_code
-    _complain(sentence(error))
+    _print_error(sentence(error))
     return 1
 
 
-def _complain(text: str) -> None:
+def _print_error(text: str) -> None:
     echo(f"{click.style('Error:', fg='red', bold=True)} {text}", err=True)
 
 

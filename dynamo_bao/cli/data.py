@@ -14,7 +14,7 @@ from dynamo_bao.cli.connection import Connection, connection_options
 from dynamo_bao.cli.console import Failure, Terminal, terminal_options
 from dynamo_bao.cli.input_files import is_stream, regular_file
 from dynamo_bao.cli.progress import (
-    Followed,
+    JobResult,
     follow,
     model_argument,
     repository_named,
@@ -28,9 +28,9 @@ from dynamo_bao.cli.progress import (
 from dynamo_bao.maintenance.count import count_items
 from dynamo_bao.maintenance.export import PART, export_items, export_to, way_of_interrupted
 from dynamo_bao.maintenance.import_items import check_lines, import_items
-from dynamo_bao.maintenance.progress import Step
+from dynamo_bao.maintenance.progress import JobProgress
 from dynamo_bao.maintenance.reindex import rebuild_search_texts, reindex_items
-from dynamo_bao.maintenance.scanners import ANY_TENANT, cheapest_way, way_through
+from dynamo_bao.maintenance.scanners import ANY_TENANT, cheapest_way, scanner_for
 from dynamo_bao.models.manager import Manager
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -98,7 +98,7 @@ def count(model: str, scan: bool, connection: Connection, terminal: Terminal) ->
     terminal.emit({**told, "count": done.last.count})
 
 
-def _nothing_kept(last: Step) -> str:
+def _nothing_kept(last: JobProgress) -> str:
     return f"{_items(last.count)} were counted so far; nothing is kept of that."
 
 
@@ -163,7 +163,7 @@ def _to_stdout(lines: bytes) -> None:
     sys.stdout.buffer.flush()
 
 
-def _cut_off(last: Step) -> str:
+def _cut_off(last: JobProgress) -> str:
     return f"{_items(last.count)} were written to stdout."
 
 
@@ -252,7 +252,7 @@ def import_(
     _end(ctx, terminal, done, told, f"Imported {_items(done.last.count)} into {model}.", _WERE_REFUSED)
 
 
-def _refuse_wrong_lines(terminal: Terminal, file: Path, checked: Followed, told: dict[str, Any]) -> None:
+def _refuse_wrong_lines(terminal: Terminal, file: Path, checked: JobResult, told: dict[str, Any]) -> None:
     number = len(checked.found)
     if not number:
         return
@@ -265,7 +265,7 @@ def _refuse_wrong_lines(terminal: Terminal, file: Path, checked: Followed, told:
 def _end(
     ctx: click.Context,
     terminal: Terminal,
-    done: Followed,
+    done: JobResult,
     told: dict[str, Any],
     result: str,
     left: tuple[str, str],
@@ -319,7 +319,7 @@ def reindex(
         tell_cost(
             terminal,
             manager,
-            way_through(mapper, tenant, stored=True),
+            scanner_for(mapper, tenant, stored=True),
             "Items are found whatever their keys are",
         )
         steps = reindex_items(
@@ -370,11 +370,11 @@ def rebuild_search_text(
     _tell_rewritten(ctx, terminal, manager, model, done, _UNREADABLE)
 
 
-def _rewrite(terminal: Terminal, steps: Any, what: str, unit: str) -> Followed:
+def _rewrite(terminal: Terminal, steps: Any, what: str, unit: str) -> JobResult:
     return follow(terminal, steps, what, lambda last: _rewritten_so_far(last, terminal.dry_run), unit)
 
 
-def _rewritten_so_far(last: Step, dry_run: bool) -> str:
+def _rewritten_so_far(last: JobProgress, dry_run: bool) -> str:
     if dry_run:
         return "nothing was written."
     return f"{_items(last.count)} were written, of {last.done:,} gone through; go on with --resume."
@@ -385,7 +385,7 @@ def _tell_rewritten(
     terminal: Terminal,
     manager: Manager,
     model: str,
-    done: Followed,
+    done: JobResult,
     left: tuple[str, str],
 ) -> None:
     would = "Would write" if terminal.dry_run else "Wrote"

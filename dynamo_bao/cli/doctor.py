@@ -10,8 +10,8 @@ from attrs import Factory, define
 
 from dynamo_bao.cli.connection import Connection, connection_options
 from dynamo_bao.cli.console import Terminal, sentence, terminal_options
-from dynamo_bao.cli.findings import SHOWN, Findings, Kind
-from dynamo_bao.cli.progress import DEAR, follow
+from dynamo_bao.cli.findings import MAX_SHOWN, Findings, Kind
+from dynamo_bao.cli.progress import COSTLY_READ_UNITS, follow
 from dynamo_bao.errors import BaoError
 from dynamo_bao.maintenance.check import examine_table
 from dynamo_bao.maintenance.progress import Finding
@@ -117,7 +117,7 @@ def _look_through(report: _Report, manager: Manager, terminal: Terminal, *, fix:
     if not wanted:
         return
     terminal.note(f"Looking through {size}.")
-    if size.scan_units >= DEAR:
+    if size.scan_units >= COSTLY_READ_UNITS:
         mending = " and mend what is wrong" if fix else ""
         terminal.confirm(f"Look through table {manager.table_name}{mending}?")
     mappers = [manager.repository(model) for model in _models(manager)]
@@ -169,8 +169,8 @@ def _tell(terminal: Terminal, report: _Report, fix: bool) -> None:
             _line(terminal, kind, colour, finding.text)
             if finding.is_problem and finding.mend:
                 terminal.say(f"         {finding.mend}")
-        if found.counts[kind] > SHOWN:
-            terminal.say(f"         … and {found.counts[kind] - SHOWN:,} more; --json tells all.")
+        if found.counts[kind] > MAX_SHOWN:
+            terminal.say(f"         … and {found.counts[kind] - MAX_SHOWN:,} more; --json tells all.")
     terminal.say(_sum(found, fix))
 
 

@@ -13,7 +13,7 @@ from attrs import Factory, asdict, define
 
 from dynamo_bao.maintenance.progress import Finding
 
-SHOWN: Final = 20
+MAX_SHOWN: Final = 20
 """How many findings of a kind a terminal shows."""
 _IN_MEMORY: Final = 1 << 20
 
@@ -59,7 +59,7 @@ class Findings:
             self.counts[kind] += 1
             self.mendable += finding.is_problem and finding.mendable
             first = self.first.setdefault(kind, [])
-            if len(first) < SHOWN:
+            if len(first) < MAX_SHOWN:
                 first.append(finding)
             if self.keep:
                 self._write(finding)

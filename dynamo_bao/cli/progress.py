@@ -11,22 +11,22 @@ from attrs import Factory, define
 
 from dynamo_bao.cli.connection import complete_models, model_named
 from dynamo_bao.cli.console import Failure, Terminal, interruptible
-from dynamo_bao.cli.findings import SHOWN, Findings
+from dynamo_bao.cli.findings import MAX_SHOWN, Findings
 from dynamo_bao.dynamodb.table_admin import existing_table
 from dynamo_bao.errors import ServiceError, TenantRequiredError
-from dynamo_bao.maintenance.progress import Step
-from dynamo_bao.maintenance.scanners import Choice, Size, Way, table_size
+from dynamo_bao.maintenance.progress import JobProgress
+from dynamo_bao.maintenance.scanners import Choice, Scanner, Size, table_size
 from dynamo_bao.models.manager import Manager
 from dynamo_bao.models.repository import Repository
 from dynamo_bao.session.tenancy import tenant_for
 
 _DENIED: Final = "AccessDeniedException"
-DEAR: Final = 10_000
+COSTLY_READ_UNITS: Final = 10_000
 """From how many read units on a scan is asked about."""
 
 
 @define
-class Followed:
+class JobResult:
     """What long work came to.
 
     Attributes:
@@ -34,10 +34,10 @@ class Followed:
         found: what it found.
     """
 
-    last: Step = Step()
+    last: JobProgress = JobProgress()
     found: Findings = Factory(Findings)
 
-    def add(self, step: Step) -> None:
+    def add(self, step: JobProgress) -> None:
         """Takes in a step."""
         self.last = step
         self.found.extend(step.found)
@@ -45,12 +45,12 @@ class Followed:
 
 def follow(
     terminal: Terminal,
-    steps: Iterable[Step],
+    steps: Iterable[JobProgress],
     what: str,
-    kept: Callable[[Step], str],
+    kept: Callable[[JobProgress], str],
     unit: str = "items",
     found: Findings | None = None,
-) -> Followed:
+) -> JobResult:
     """Runs long work to its end, with a bar on the terminal.
 
     Args:
@@ -59,10 +59,10 @@ def follow(
         unit: what the steps count.
         found: where what it finds is put; new ones by default.
     """
-    followed, going = Followed(found=Findings(terminal.json) if found is None else found), iter(steps)
+    followed, going = JobResult(found=Findings(terminal.json) if found is None else found), iter(steps)
     try:
         with interruptible(lambda: kept(followed.last)):
-            first = next(going, Step())
+            first = next(going, JobProgress())
             with terminal.progress(what, first.total, unit, first.done) as progress:
                 for step in chain((first,), going):
                     followed.add(step)
@@ -79,8 +79,8 @@ def show(terminal: Terminal, found: Findings) -> None:
     for kind, findings in found.first.items():
         for finding in findings:
             terminal.note(finding.text)
-        if found.counts[kind] > SHOWN:
-            terminal.note(f"… and {found.counts[kind] - SHOWN:,} more; --json tells all.")
+        if found.counts[kind] > MAX_SHOWN:
+            terminal.note(f"… and {found.counts[kind] - MAX_SHOWN:,} more; --json tells all.")
 
 
 # --- what commands on items begin with --------------------------------------------------------------
@@ -111,7 +111,7 @@ def tenant_of(manager: Manager) -> str | None:
         raise Failure("Tenancy is enabled, so this is about one tenant's items; give --tenant ID.") from None
 
 
-def tell_cost(terminal: Terminal, manager: Manager, way: Way, why: str) -> Size | None:
+def tell_cost(terminal: Terminal, manager: Manager, way: Scanner, why: str) -> Size | None:
     """Says plainly what a scan of the table costs, and asks before a dear one; None for other ways.
 
     Args:
@@ -121,7 +121,7 @@ def tell_cost(terminal: Terminal, manager: Manager, way: Way, why: str) -> Size 
         return None
     size = table_size(manager.database)
     terminal.note(f"{why}, so the whole table is scanned: {size}.")
-    if size.scan_units >= DEAR and not terminal.dry_run:
+    if size.scan_units >= COSTLY_READ_UNITS and not terminal.dry_run:
         terminal.confirm(f"Go on with table {manager.table_name}?")
     return size
 

@@ -29,9 +29,9 @@ from dynamo_bao.maintenance.item_check import (
     read_guard,
     read_item,
 )
-from dynamo_bao.maintenance.progress import Finding, Step
+from dynamo_bao.maintenance.progress import Finding, JobProgress
 from dynamo_bao.maintenance.repair import ChangedMeanwhile, release, rewrite
-from dynamo_bao.maintenance.scanners import Rows, in_batches, scanned, table_size
+from dynamo_bao.maintenance.scanners import ItemPage, in_batches, scanned, table_size
 from dynamo_bao.session.state import ModelMapper
 
 _AGAIN = "Changed while it was looked at; run this again."
@@ -72,10 +72,10 @@ class Examiner:
                 found += settled
         return found
 
-    def _case(self, stored: Stored, lacks: Sequence[_Lack]) -> _Case:
+    def _case(self, stored: Stored, lacks: Sequence[_Lack]) -> _ItemCheck:
         defaults = lacking_defaults(stored.mapper.schema, stored.known.item)
         self.lacking.update((stored.mapper.schema.name, name) for name in defaults)
-        return _Case(stored, lacks, self.only, self.attributes, defaults if self.fill_defaults else {})
+        return _ItemCheck(stored, lacks, self.only, self.attributes, defaults if self.fill_defaults else {})
 
     def _by_model(
         self, items: Iterable[Item], found: list[Finding]
@@ -132,7 +132,7 @@ class Examiner:
     def _now(self, mapper: ModelMapper, key: Key) -> Item | None:
         return in_batches(mapper, [key], self.pool).get(key)
 
-    def _settled(self, case: _Case) -> list[Finding]:
+    def _settled(self, case: _ItemCheck) -> list[Finding]:
         """What is wrong with an item, mended if that is asked."""
         found = case.findings()
         if not self.fix or not any(one.mendable for one in found):
@@ -215,7 +215,7 @@ class _Lack:
 
 
 @frozen
-class _Case:
+class _ItemCheck:
     """An item, what it lacks in guards, and the checks that count."""
 
     stored: Stored
@@ -269,7 +269,9 @@ def _owner(owners: Mapping[Key, Item], guard: Guard) -> Item | None:
 # --- the whole table --------------------------------------------------------------------------------
 
 
-def examine_table(database: Database, mappers: Sequence[ModelMapper], *, fix: bool = False) -> Iterator[Step]:
+def examine_table(
+    database: Database, mappers: Sequence[ModelMapper], *, fix: bool = False
+) -> Iterator[JobProgress]:
     """Looks through everything in the table.
 
     Costs a scan of the table, and one read unit each for every guard and every unique value.
@@ -293,11 +295,11 @@ def examine_table(database: Database, mappers: Sequence[ModelMapper], *, fix: bo
         found = _examined(examiner, rows)
         done += rows.seen
         known = done - examiner.foreign.total()
-        yield Step(done, total, known, tuple(found))
-    yield Step(done, total, known, (*_foreign(examiner.foreign), *_lacking(examiner.lacking)))
+        yield JobProgress(done, total, known, tuple(found))
+    yield JobProgress(done, total, known, (*_foreign(examiner.foreign), *_lacking(examiner.lacking)))
 
 
-def _examined(examiner: Examiner, rows: Rows) -> list[Finding]:
+def _examined(examiner: Examiner, rows: ItemPage) -> list[Finding]:
     guards, items = list[Item](), list[Item]()
     for item in rows.items:
         place = parse_partition_key(item[PK]["S"])

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from dynamo_bao.maintenance.progress import Step
-from dynamo_bao.maintenance.scanners import Way
+from dynamo_bao.maintenance.progress import JobProgress
+from dynamo_bao.maintenance.scanners import Scanner
 
 
-def count_items(way: Way) -> Iterator[Step]:
+def count_items(way: Scanner) -> Iterator[JobProgress]:
     """Counts the items that a way comes to, without reading them where it need not.
 
     Args:
@@ -26,4 +26,4 @@ def count_items(way: Way) -> Iterator[Step]:
     for rows in way.pages(counting=True):
         done += rows.seen
         found += rows.count
-        yield Step(done, total, found)
+        yield JobProgress(done, total, found)

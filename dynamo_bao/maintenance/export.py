@@ -7,16 +7,16 @@ from pathlib import Path
 from typing import Any, Final
 
 from dynamo_bao.maintenance.json_lines import line_of
-from dynamo_bao.maintenance.progress import Step
-from dynamo_bao.maintenance.progress_file import Journal, own_file, synced, work_on
-from dynamo_bao.maintenance.scanners import Way
+from dynamo_bao.maintenance.progress import JobProgress
+from dynamo_bao.maintenance.progress_file import ProgressFile, own_file, synced, work_on
+from dynamo_bao.maintenance.scanners import Scanner
 from dynamo_bao.session.state import ModelMapper
 
 PART: Final = ".part"
 JOURNAL: Final = ".exporting"
 
 
-def export_to(mapper: ModelMapper, way: Way, write: Callable[[bytes], object]) -> Iterator[Step]:
+def export_to(mapper: ModelMapper, way: Scanner, write: Callable[[bytes], object]) -> Iterator[JobProgress]:
     """Writes every item of a model as one line.
 
     Args:
@@ -31,23 +31,23 @@ def export_to(mapper: ModelMapper, way: Way, write: Callable[[bytes], object]) -
     for rows in way.pages():
         write(b"".join(line_of(mapper.schema, item) for item in rows.items))
         done, exported = done + rows.seen, exported + len(rows.items)
-        yield Step(done, total, exported)
+        yield JobProgress(done, total, exported)
 
 
 def way_of_interrupted(target: Path) -> str | None:
     """What an interrupted export to a file went through, the `about` of its way; None where none was."""
-    return Journal(target.with_name(target.name + JOURNAL), {}).noted("way")
+    return ProgressFile(target.with_name(target.name + JOURNAL), {}).noted("way")
 
 
 def export_items(
     mapper: ModelMapper,
     tenant: str | None,
-    way: Way,
+    way: Scanner,
     target: Path,
     *,
     resume: bool = False,
     restart: bool = False,
-) -> Iterator[Step]:
+) -> Iterator[JobProgress]:
     """Writes every item of a model into a file, which appears when it is whole; an old one is replaced then.
 
     Until then the lines are in ``<target>.part`` and how far they go in ``<target>.exporting``. Memory does not
@@ -73,13 +73,13 @@ def export_items(
         ...     print(step.done, "of", step.total)
     """
     about = work_on(mapper.database, "export", mapper.schema.name, tenant)
-    journal = Journal(target.with_name(target.name + JOURNAL), {**about, "way": way.about})
+    journal = ProgressFile(target.with_name(target.name + JOURNAL), {**about, "way": way.about})
     return _exported(mapper, way, target, journal, journal.begin(resume=resume, restart=restart))
 
 
 def _exported(
-    mapper: ModelMapper, way: Way, target: Path, journal: Journal, state: dict[str, Any] | None
-) -> Iterator[Step]:
+    mapper: ModelMapper, way: Scanner, target: Path, journal: ProgressFile, state: dict[str, Any] | None
+) -> Iterator[JobProgress]:
     part = target.with_name(target.name + PART)
     if state is None or part.is_symlink() or not part.exists() or part.stat().st_size < state["bytes"]:
         state = {"bytes": 0, "done": 0, "count": 0, "total": way.total(), "position": None, "ended": False}
@@ -92,7 +92,7 @@ def _exported(
             state |= {"bytes": file.tell(), "position": rows.position, "ended": rows.position is None}
             state |= {"done": state["done"] + rows.seen, "count": state["count"] + len(rows.items)}
             journal.save(state)
-            yield Step(state["done"], state["total"], state["count"])
+            yield JobProgress(state["done"], state["total"], state["count"])
     part.replace(target)
     journal.remove()
-    yield Step(state["done"], state["total"], state["count"])
+    yield JobProgress(state["done"], state["total"], state["count"])

@@ -31,8 +31,8 @@ from dynamo_bao.errors import (
     ValidationError,
 )
 from dynamo_bao.maintenance.line_reader import Line, Text, read_line, texts_of
-from dynamo_bao.maintenance.progress import Finding, Step
-from dynamo_bao.maintenance.progress_file import Journal, work_on
+from dynamo_bao.maintenance.progress import Finding, JobProgress
+from dynamo_bao.maintenance.progress_file import ProgressFile, work_on
 from dynamo_bao.mapping.snapshots import StoredItem
 from dynamo_bao.session.state import ModelMapper
 from dynamo_bao.writes.actions import WritePlan
@@ -50,7 +50,7 @@ _ROUNDS: Final = 5
 # --- checking ---------------------------------------------------------------------------------------
 
 
-def check_lines(mapper: ModelMapper, tenant: str | None, source: Path) -> Iterator[Step]:
+def check_lines(mapper: ModelMapper, tenant: str | None, source: Path) -> Iterator[JobProgress]:
     """Checks every line of a file as `import_items` will read it, without looking at what is stored.
 
     Yields:
@@ -73,9 +73,9 @@ def check_lines(mapper: ModelMapper, tenant: str | None, source: Path) -> Iterat
                 found.append(_refusal(mapper, text, error))
             done = text.number
             if done % _CHECKED == 0:
-                yield Step(done, None, good, tuple(found))
+                yield JobProgress(done, None, good, tuple(found))
                 found.clear()
-    yield Step(done, done, good, tuple(found))
+    yield JobProgress(done, done, good, tuple(found))
 
 
 def _refusal(mapper: ModelMapper, text: Text, error: BaoError, key: str | None = None) -> Finding:
@@ -96,7 +96,7 @@ def import_items(
     restart: bool = False,
     journal: Path | None = None,
     total: int | None = None,
-) -> Iterator[Step]:
+) -> Iterator[JobProgress]:
     """Stores the items of a file of JSON lines that `check_lines` found nothing wrong with.
 
     Items are stored as the lines say: no hook runs, and neither versions nor dates are renewed. Unique values
@@ -122,7 +122,7 @@ def import_items(
         ValidationError: for a line that is wrong after all.
     """
     work = work_on(mapper.database, "import", mapper.schema.name, tenant)
-    kept = Journal(journal or journal_for(source, work), {**work, "overwrite": overwrite})
+    kept = ProgressFile(journal or journal_for(source, work), {**work, "overwrite": overwrite})
     state = kept.begin(resume=resume, restart=restart)
     return _Import(mapper, tenant, source, overwrite, kept, total).steps(state or {})
 
@@ -149,7 +149,7 @@ class _Import:
     tenant: str | None
     source: Path
     overwrite: bool
-    journal: Journal
+    journal: ProgressFile
     total: int | None
     number: int = 0
     offset: int = 0
@@ -161,7 +161,7 @@ class _Import:
     _touched: bool = False
     """Whether a line may be stored."""
 
-    def steps(self, state: dict[str, Any]) -> Iterator[Step]:
+    def steps(self, state: dict[str, Any]) -> Iterator[JobProgress]:
         with self.source.open("rb") as file:
             if state:
                 self._go_on(file, state)
@@ -171,9 +171,9 @@ class _Import:
                 found = self._stored(group)
                 self._done(group, found)
                 self._note()
-                yield Step(self.number, self.total, self.written, found)
+                yield JobProgress(self.number, self.total, self.written, found)
         self.journal.remove()
-        yield Step(self.number, self.total, self.written)
+        yield JobProgress(self.number, self.total, self.written)
 
     # --- where it is ------------------------------------------------------------------------------
 

@@ -38,7 +38,7 @@ class Finding:
 
 
 @frozen
-class Step:
+class JobProgress:
     """One step of long work; figures are since its beginning, over interruptions too.
 
     Attributes:

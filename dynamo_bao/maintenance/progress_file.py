@@ -16,7 +16,7 @@ from dynamo_bao.errors import ConfigurationError
 
 
 @frozen
-class Journal:
+class ProgressFile:
     """The progress file of one piece of work.
 
     Attributes:

@@ -8,9 +8,9 @@ from typing import Any, Final
 
 from dynamo_bao.errors import ConfigurationError
 from dynamo_bao.maintenance.check import Examiner
-from dynamo_bao.maintenance.progress import Finding, Step
-from dynamo_bao.maintenance.progress_file import Journal, work_on
-from dynamo_bao.maintenance.scanners import Iterating, Way, way_through
+from dynamo_bao.maintenance.progress import Finding, JobProgress
+from dynamo_bao.maintenance.progress_file import ProgressFile, work_on
+from dynamo_bao.maintenance.scanners import Iterating, Scanner, scanner_for
 from dynamo_bao.session.state import ModelMapper
 
 SEARCH: Final = frozenset({"search"})
@@ -25,7 +25,7 @@ def reindex_items(
     restart: bool = False,
     journal: Path | None = None,
     fill_defaults: bool = False,
-) -> Iterator[Step]:
+) -> Iterator[JobProgress]:
     """Writes keys and guards of every item anew where they are not what the item's fields say.
 
     Items are found in the table itself, so that those are found too that no index knows. Nothing else of them
@@ -47,7 +47,7 @@ def reindex_items(
     Raises:
         ConfigurationError: where a run was interrupted and neither `resume` nor `restart` is asked.
     """
-    way = way_through(mapper, tenant, stored=True)
+    way = scanner_for(mapper, tenant, stored=True)
     kept = _journal(mapper, tenant, "reindex", journal)
     state = kept.begin(resume=resume, restart=restart)
     return _written(mapper, way, kept, state, None, dry_run, fill_defaults)
@@ -61,7 +61,7 @@ def rebuild_search_texts(
     resume: bool = False,
     restart: bool = False,
     journal: Path | None = None,
-) -> Iterator[Step]:
+) -> Iterator[JobProgress]:
     """Writes the search text of every item anew where it is not what the item's fields say; see `reindex_items`.
 
     Raises:
@@ -82,21 +82,21 @@ def rebuild_search_texts(
     return _written(mapper, Iterating(mapper, tenant), kept, state, SEARCH, dry_run)
 
 
-def _journal(mapper: ModelMapper, tenant: str | None, what: str, path: Path | None) -> Journal:
+def _journal(mapper: ModelMapper, tenant: str | None, what: str, path: Path | None) -> ProgressFile:
     name = mapper.schema.name
     default = Path(f".bao-{what}-{mapper.database.table_name}-{name}.progress")
-    return Journal(path or default, work_on(mapper.database, what, name, tenant))
+    return ProgressFile(path or default, work_on(mapper.database, what, name, tenant))
 
 
 def _written(
     mapper: ModelMapper,
-    way: Way,
-    journal: Journal,
+    way: Scanner,
+    journal: ProgressFile,
     state: dict[str, Any] | None,
     only: frozenset[str] | None,
     dry_run: bool,
     fill_defaults: bool = False,
-) -> Iterator[Step]:
+) -> Iterator[JobProgress]:
     state = state or {"position": None, "done": 0, "count": 0, "total": way.total(), "ended": False}
     examiner = Examiner(
         {mapper.schema.prefix: mapper},
@@ -113,10 +113,10 @@ def _written(
         if not dry_run:
             journal.save(state)
         left = tuple(one for one in found if one.is_problem and not (dry_run and one.mendable))
-        yield Step(state["done"], state["total"], state["count"], left)
+        yield JobProgress(state["done"], state["total"], state["count"], left)
     if not dry_run:
         journal.remove()
-    yield Step(state["done"], state["total"], state["count"])
+    yield JobProgress(state["done"], state["total"], state["count"])
 
 
 def _changed(found: Sequence[Finding], dry_run: bool) -> int:

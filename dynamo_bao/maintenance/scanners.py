@@ -44,7 +44,7 @@ WORTH_CHOOSING: Final = 100
 
 
 @frozen
-class Rows:
+class ItemPage:
     """One page of a model's items.
 
     Attributes:
@@ -97,7 +97,7 @@ def table_size(database: Database) -> Size:
     return Size(table.get("ItemCount") or 0, table.get("TableSizeBytes") or 0)
 
 
-class Way(Protocol):
+class Scanner(Protocol):
     """One way through all items of a model."""
 
     @property
@@ -114,12 +114,12 @@ class Way(Protocol):
         """How many rows there are, as far as that is known."""
         ...
 
-    def pages(self, position: Any = None, *, counting: bool = False) -> Iterator[Rows]:
+    def pages(self, position: Any = None, *, counting: bool = False) -> Iterator[ItemPage]:
         """The items page by page, from a position or from the start; with `counting`, only their number."""
         ...
 
 
-def way_through(mapper: ModelMapper, tenant: str | None, *, stored: bool = False) -> Way:
+def scanner_for(mapper: ModelMapper, tenant: str | None, *, stored: bool = False) -> Scanner:
     """The cheapest way through all items of a model.
 
     Args:
@@ -149,7 +149,7 @@ class Choice:
         reason: what the ways cost, in words; None where there was nothing to choose.
     """
 
-    way: Way
+    way: Scanner
     reason: str | None = None
 
 
@@ -161,7 +161,7 @@ def cheapest_way(
     counting: bool = False,
     earlier: str | None = None,
 ) -> Choice:
-    """`way_through`, or a scan where that costs less than the iteration index, by the table's own figures.
+    """`scanner_for`, or a scan where that costs less than the iteration index, by the table's own figures.
 
     Args:
         tenant: whose items; `ANY_TENANT` for all.
@@ -169,7 +169,7 @@ def cheapest_way(
         counting: whether the items are only counted, so that they need not be read.
         earlier: what an interrupted run of the same work went through, its way's `about`: it goes on that way.
     """
-    way, scan = way_through(mapper, tenant, stored=stored), Scan(mapper, tenant)
+    way, scan = scanner_for(mapper, tenant, stored=stored), Scan(mapper, tenant)
     if not isinstance(way, Iterating):
         return Choice(way)
     if earlier is not None:
@@ -250,7 +250,7 @@ class Iterating:
     def total(self) -> int:
         return sum(rows.count for rows in self.pages(counting=True))
 
-    def pages(self, position: Any = None, *, counting: bool = False) -> Iterator[Rows]:
+    def pages(self, position: Any = None, *, counting: bool = False) -> Iterator[ItemPage]:
         mapper = self.mapper
         parameters: dict[str, Any] = {"Select": "COUNT"} if counting else {"Limit": INDEX_PAGE}
         buckets, at_once = buckets_of(mapper, "iterate", None), mapper.database.max_concurrency
@@ -263,7 +263,7 @@ class Iterating:
             loaded = mapper.database.pool.run(loads, at_once) if loads else [()] * len(pages)
             for page, items in zip(pages, loaded, strict=True):
                 reader.acknowledge(page.bucket, page.end)
-                yield Rows(items, page.count, page.count, None if reader.done else reader.position())
+                yield ItemPage(items, page.count, page.count, None if reader.done else reader.position())
 
 
 def _load(mapper: ModelMapper, page: Page) -> Sequence[Item]:
@@ -289,7 +289,7 @@ class Partition:
     def total(self) -> int | None:
         return None
 
-    def pages(self, position: Any = None, *, counting: bool = False) -> Iterator[Rows]:
+    def pages(self, position: Any = None, *, counting: bool = False) -> Iterator[ItemPage]:
         schema, index = self.mapper.schema, self.index
         if index is None:
             name, text = PK, schema.partition_key(self.tenant, "")
@@ -324,12 +324,12 @@ class Scan:
     def total(self) -> int | None:
         return table_size(self.mapper.database).items or None
 
-    def pages(self, position: Any = None, *, counting: bool = False) -> Iterator[Rows]:
+    def pages(self, position: Any = None, *, counting: bool = False) -> Iterator[ItemPage]:
         database, prefix = self.mapper.database, self.mapper.schema.prefix
         if self.tenant == ANY_TENANT:
             for rows in scanned(database, position):
                 own = [item for item in rows.items if _is_of(item, prefix)]
-                yield Rows(own, len(own), rows.seen, rows.position)
+                yield ItemPage(own, len(own), rows.seen, rows.position)
             return
         lead = f"{tenant_mark(self.tenant)}{prefix}"
         alone = self.mapper.schema.primary.partition.field is None
@@ -346,14 +346,14 @@ def _is_of(item: Item, prefix: str) -> bool:
     return place is not None and place.constraint is None and place.prefix == prefix
 
 
-def scanned(database: Database, position: Any = None) -> Iterator[Rows]:
+def scanned(database: Database, position: Any = None) -> Iterator[ItemPage]:
     """Everything in the table, page by page."""
     return pages_of(database, SCAN, {}, position)
 
 
 def pages_of(
     database: Database, operation: str, parameters: dict[str, Any], position: Any, *, counting: bool = False
-) -> Iterator[Rows]:
+) -> Iterator[ItemPage]:
     """The pages of a query or scan from a position, which is the key of the row before it."""
     asked = {"TableName": database.table_name, "ReturnConsumedCapacity": "TOTAL", **parameters}
     asked.update({"Select": "COUNT"} if counting else {"Limit": PAGE})
@@ -363,7 +363,7 @@ def pages_of(
         body = send(None, database, Request(operation, dict(asked)), "read").body
         position = body.get("LastEvaluatedKey") or None
         found = body.get("Count", 0)
-        yield Rows(body.get("Items", ()), found, body.get("ScannedCount", found), position)
+        yield ItemPage(body.get("Items", ()), found, body.get("ScannedCount", found), position)
         if position is None:
             return
 

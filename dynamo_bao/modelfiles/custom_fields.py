@@ -27,7 +27,7 @@ from dynamo_bao.modelfiles.field_types import (
     BUILT_IN,
     Annotation,
     Check,
-    Kind,
+    FieldType,
     built_in_base,
     is_anything,
 )
@@ -49,7 +49,7 @@ class FieldsFolder:
     package: str | None = None
     is_fresh: bool = False
 
-    def kinds(self) -> Mapping[str, Kind]:
+    def kinds(self) -> Mapping[str, FieldType]:
         """The field classes that the folder's modules define, by name.
 
         Raises:
@@ -57,7 +57,7 @@ class FieldsFolder:
         """
         if not self.path.is_dir():
             raise ConfigurationError(f"The folder of field classes {str(self.path)!r} does not exist.")
-        found: dict[str, Kind] = {}
+        found: dict[str, FieldType] = {}
         for module, file in self._modules():
             for field in _classes_of(module):
                 if field.__name__ in found:
@@ -154,10 +154,10 @@ def _classes_of(module: ModuleType) -> list[type[Field]]:
     ]
 
 
-def _kind_of(field: type[Field], file: Path, module: str | None) -> Kind:
-    base = built_in_base(field) or Kind("Field", Field, ANYTHING)
+def _kind_of(field: type[Field], file: Path, module: str | None) -> FieldType:
+    base = built_in_base(field) or FieldType("Field", Field, ANYTHING)
     arguments = _arguments_of(field)
-    return Kind(
+    return FieldType(
         name=field.__name__,
         field=field,
         annotation=_annotation_of(field, base),
@@ -191,7 +191,7 @@ def _arguments_of(field: type[Field]) -> dict[str, Check]:
     return arguments
 
 
-def _annotation_of(field: type[Field], base: Kind) -> Annotation:
+def _annotation_of(field: type[Field], base: FieldType) -> Annotation:
     if field.python_types == base.field.python_types:
         return base.annotation
     kind = field.python_types[0]

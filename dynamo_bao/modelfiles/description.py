@@ -11,7 +11,7 @@ from dynamo_bao.fields.base import Field
 from dynamo_bao.fields.relation import RelatedField
 from dynamo_bao.mapping.declarations import KeyPart
 from dynamo_bao.mapping.search_text import SearchConfig
-from dynamo_bao.modelfiles.field_types import Annotation, Kind
+from dynamo_bao.modelfiles.field_types import Annotation, FieldType
 
 
 @frozen
@@ -29,7 +29,7 @@ class FieldDescription:
 
     name: str
     stored: str
-    kind: Kind
+    kind: FieldType
     options: Mapping[str, Any]
     target: str | None
     is_optional: bool

@@ -11,7 +11,7 @@ from dynamo_bao.fields.numeric import DecimalField
 from dynamo_bao.fields.relation import RelatedField
 from dynamo_bao.mapping.definition import argument_names, camel_case
 from dynamo_bao.modelfiles.description import FieldDescription
-from dynamo_bao.modelfiles.field_types import WANTED, Kind, is_flag, is_text
+from dynamo_bao.modelfiles.field_types import WANTED, FieldType, is_flag, is_text
 from dynamo_bao.modelfiles.naming import is_name, python_name, stored_name
 from dynamo_bao.modelfiles.section import Section
 from dynamo_bao.models.registry import models as defined_models
@@ -25,7 +25,7 @@ def field_of(
     section: Section,
     stored: str,
     *,
-    kinds: Mapping[str, Kind],
+    kinds: Mapping[str, FieldType],
     models: Collection[str],
     reserved: Collection[str],
     default_type: str | None,
@@ -73,7 +73,7 @@ def _no_target(target: str, models: Collection[str]) -> str:
     return f"relates to {target!r}, which is no model.{suggestion(target, models)}"
 
 
-def _kind(section: Section, kinds: Mapping[str, Kind], default_type: str | None) -> Kind:
+def _kind(section: Section, kinds: Mapping[str, FieldType], default_type: str | None) -> FieldType:
     if "type" not in section and default_type is not None:
         return kinds[default_type]
     name = section.text("type", "type: StringField, or another type")
@@ -89,7 +89,7 @@ def _kind(section: Section, kinds: Mapping[str, Kind], default_type: str | None)
     raise section.fault(f"has the type {name!r}, which there is not.{suggestion(name, kinds)}{own}", "type")
 
 
-def _options(section: Section, kind: Kind) -> dict[str, Any]:
+def _options(section: Section, kind: FieldType) -> dict[str, Any]:
     """The arguments that the file gives, by Python name."""
     own = {camel_case(name): name for name in kind.options}
     common = [name for name in _COMMON if name not in ("defaultValue", "doc") or _takes(kind, name)]
@@ -107,11 +107,11 @@ def _options(section: Section, kind: Kind) -> dict[str, Any]:
     return options
 
 
-def _takes(kind: Kind, key: str) -> bool:
+def _takes(kind: FieldType, key: str) -> bool:
     return kind.has_default if key == "defaultValue" else key in kind.takes
 
 
-def _default(section: Section, kind: Kind) -> Any:
+def _default(section: Section, kind: FieldType) -> Any:
     value = section.entries()["defaultValue"].plain()
     if issubclass(kind.field, DecimalField) and isinstance(value, (int, float, str)):
         try:
@@ -121,7 +121,7 @@ def _default(section: Section, kind: Kind) -> Any:
     return value
 
 
-def _is_optional(kind: Kind, options: Mapping[str, Any], required: bool | None) -> bool:
+def _is_optional(kind: FieldType, options: Mapping[str, Any], required: bool | None) -> bool:
     """Whether a field may be None: those that JavaScript does not require, unless they have a value anyway."""
     if kind.fills_itself or kind.is_set or options.get("auto_assign"):
         return False
@@ -129,7 +129,7 @@ def _is_optional(kind: Kind, options: Mapping[str, Any], required: bool | None) 
 
 
 def _emptiness(
-    kind: Kind, options: Mapping[str, Any], required: bool | None, is_optional: bool
+    kind: FieldType, options: Mapping[str, Any], required: bool | None, is_optional: bool
 ) -> dict[str, Any]:
     """What the declaration has to say about missing values."""
     said: dict[str, Any] = {}
@@ -140,7 +140,7 @@ def _emptiness(
     return {name: value for name, value in said.items() if name in kind.takes}
 
 
-def _attribute(section: Section, kind: Kind, attribute: str | None) -> dict[str, str]:
+def _attribute(section: Section, kind: FieldType, attribute: str | None) -> dict[str, str]:
     if attribute is None:
         return {}
     if "attribute" not in kind.takes:

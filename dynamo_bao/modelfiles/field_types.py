@@ -98,7 +98,7 @@ ALL_TAKE: Final = frozenset(FieldOptions.__annotations__)
 
 
 @frozen
-class Kind:
+class FieldType:
     """One kind of field.
 
     Attributes:
@@ -132,8 +132,8 @@ class Kind:
 
 def _kind(
     field: type[Field], annotation: Annotation, options: Mapping[str, Check] | None = None, **marks: Any
-) -> Kind:
-    return Kind(field.__name__, field, annotation, options or {}, **marks)
+) -> FieldType:
+    return FieldType(field.__name__, field, annotation, options or {}, **marks)
 
 
 _SET: Final[dict[str, Any]] = {"is_set": True, "starts_empty": True}
@@ -142,7 +142,7 @@ _FILLED: Final[dict[str, Any]] = {"has_default": False, "fills_itself": True}
 _TEXTS = Annotation("set[str]", set[str])
 _NUMBERS = Annotation("set[int | float | Decimal]", set[int | float | Decimal], {"Decimal": "decimal"})
 
-BUILT_IN: Final[Mapping[str, Kind]] = {
+BUILT_IN: Final[Mapping[str, FieldType]] = {
     kind.name: kind
     for kind in (
         _kind(StringField, TEXT, {"max_length": is_size, "min_length": is_size, "choices": is_texts}),
@@ -175,7 +175,7 @@ BUILT_IN: Final[Mapping[str, Kind]] = {
 nor is `SetField`, which needs an annotation."""
 
 
-def built_in_base(field: type[Field]) -> Kind | None:
+def built_in_base(field: type[Field]) -> FieldType | None:
     """The kind of the library that a class of the user's own extends; None where it starts from `Field`."""
     known = (BUILT_IN.get(base.__name__) for base in field.__mro__)
     return next((kind for kind in known if kind is not None and issubclass(field, kind.field)), None)

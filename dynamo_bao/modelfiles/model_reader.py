@@ -23,9 +23,9 @@ from dynamo_bao.modelfiles.description import (
     ModelDescription,
 )
 from dynamo_bao.modelfiles.field_reader import EXAMPLE, field_of
-from dynamo_bao.modelfiles.field_types import WANTED, Kind, is_flag, is_text, is_texts
+from dynamo_bao.modelfiles.field_types import WANTED, FieldType, is_flag, is_text, is_texts
 from dynamo_bao.modelfiles.naming import is_name, python_name
-from dynamo_bao.modelfiles.section import Section, shape
+from dynamo_bao.modelfiles.section import Section, type_name
 from dynamo_bao.modelfiles.yaml_nodes import Node
 from dynamo_bao.models.model import RESERVED
 
@@ -56,7 +56,7 @@ class ModelReader:
 
     section: Section
     name: str
-    kinds: Mapping[str, Kind]
+    kinds: Mapping[str, FieldType]
     models: Collection[str]
     is_iterable: bool = False
     warnings: list[str] = field(factory=list)
@@ -247,7 +247,7 @@ class ModelReader:
             )
         else:
             raise self.section.fault(
-                f"has searchable: {shape(given.plain())}, which must be either a boolean or an object; write "
+                f"has searchable: {type_name(given.plain())}, which must be either a boolean or an object; write "
                 f"searchable: {{fields: [title]}}.",
                 "searchable",
             )

@@ -38,7 +38,7 @@ class Section:
             example: how such a mapping looks, for the error.
         """
         if not isinstance(node.value, dict):
-            shown = "empty" if node.value is None else shape(node.value)
+            shown = "empty" if node.value is None else type_name(node.value)
             raise ModelFileError(
                 f"{what} is {shown}; write {example}.", file=file, line=node.line, model=model
             )
@@ -86,7 +86,7 @@ class Section:
             return default
         value = self.entries()[key].plain()
         if not check(value):
-            raise self.fault(f"has {key}: {shape(value)}; give {wanted}.", key)
+            raise self.fault(f"has {key}: {type_name(value)}; give {wanted}.", key)
         return value
 
     def text(self, key: str, example: str) -> str:
@@ -98,7 +98,7 @@ class Section:
                 if isinstance(value, (bool, int, float))
                 else f"write {example}"
             )
-            raise self.fault(f"has {key}: {shape(value)}, which is no text; {mend}.", key)
+            raise self.fault(f"has {key}: {type_name(value)}, which is no text; {mend}.", key)
         return value
 
     def fault(self, why: str, key: str | None = None, field: str | None = None) -> ModelFileError:
@@ -108,7 +108,7 @@ class Section:
         return ModelFileError(f"{self.what} {why}", file=self.file, line=line, model=self.model, field=field)
 
 
-def shape(value: Any) -> str:
+def type_name(value: Any) -> str:
     """A value as an error shows it: short ones as the file has them, others by their kind."""
     if value is None:
         return "nothing"

@@ -26,7 +26,7 @@ LEFTOVER_SECONDS = 6 * 3600.0
 _TABLE = re.compile(r"bao-test-(?P<host>[0-9a-f]{8})-(?P<process>\d+)-(?P<made>\d+)-[0-9a-f]{12}\Z")
 
 
-class LentTransport:
+class SharedTransport:
     """Passes requests on, and stays open when a manager that uses it is closed."""
 
     def __init__(self, inner: Transport) -> None:
@@ -72,7 +72,7 @@ class SharedEngine:
             self._own = boto_transport(
                 region=REGION, endpoint_url=self.endpoint_url, credentials=dict(CREDENTIALS)
             )
-        self.transport = LentTransport(self._own)
+        self.transport = SharedTransport(self._own)
 
     @contextmanager
     def fresh(self, models: ModelsArgument = None, **options: Any) -> Iterator[Manager]:

@@ -14,7 +14,7 @@ from attrs import Factory, frozen
 from dynamo_bao.session.session import Session
 from dynamo_bao.session.stats import Stats
 from dynamo_bao.session.trace import Trace, counted
-from dynamo_bao.web.request_session import ServedRequest
+from dynamo_bao.web.request_session import RequestScope
 
 log = logging.getLogger("dynamo_bao.web")
 
@@ -53,7 +53,7 @@ def server_timing(session: Session) -> str:
 
 
 @frozen
-class Visit:
+class RequestSummary:
     """A request that has ended.
 
     Attributes:
@@ -75,7 +75,7 @@ class Visit:
     at: datetime = Factory(lambda: datetime.now(timezone.utc))
 
 
-def tell(request: ServedRequest, started: float) -> None:
+def log_request(request: RequestScope, started: float) -> None:
     """Writes a request that has ended into the log: INFO if it asked anything of DynamoDB, DEBUG if not.
 
     Args:
@@ -97,9 +97,9 @@ def tell(request: ServedRequest, started: float) -> None:
     )
 
 
-def visit_of(request: ServedRequest, started: float) -> Visit:
+def summary_of(request: RequestScope, started: float) -> RequestSummary:
     """The record of a request that has ended."""
-    return Visit(
+    return RequestSummary(
         request.name,
         request.status,
         request.tenant,

@@ -19,11 +19,11 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-class Unsuccessful(Exception):
+class FailedResponse(Exception):
     """Why a request's uncommitted work is dropped though no exception left the application."""
 
 
-class ServedRequest:
+class RequestScope:
     """A session for one request, whose pieces a server runs one after the other.
 
     The application's call, each step of its response and that response's ``close()`` go through `run`, which
@@ -44,7 +44,7 @@ class ServedRequest:
     """
 
     def __init__(
-        self, name: str, session: Session, ended: Callable[[ServedRequest], object] = lambda request: None
+        self, name: str, session: Session, ended: Callable[[RequestScope], object] = lambda request: None
     ) -> None:
         self.name = name
         self.session = session
@@ -53,7 +53,7 @@ class ServedRequest:
         self._ended = ended
         self._is_over = False
         self._steps = Steps()
-        self._beside: list[ServedRequest] = []
+        self._thread_requests: list[RequestScope] = []
 
     # --- life ------------------------------------------------------------------------------------
 
@@ -65,16 +65,16 @@ class ServedRequest:
 
         A request that is bound has called this one, as an application that holds others does; it goes on.
         """
-        self._beside = current_execution_context().requests
-        for request in [one for one in self._beside if not one._steps.is_running]:
+        self._thread_requests = current_execution_context().requests
+        for request in [one for one in self._thread_requests if not one._steps.is_running]:
             log.error(
                 "%s: the server never called close() on the response; its batch context is closed now, at the "
                 "thread's next request. PEP 3333 has servers close every response.",
                 request.name,
                 extra=request.session.rounds.fields("request", request=request.name),
             )
-            request.close(Unsuccessful("its response was never closed"))
-        self._beside.append(self)
+            request.close(FailedResponse("its response was never closed"))
+        self._thread_requests.append(self)
         self._steps.capture(only_blocks=True)
         if (
             names_no_tenant
@@ -102,7 +102,7 @@ class ServedRequest:
         """The request's own session and those that were opened inside it, innermost first."""
         return [link.what for link in self._steps.links() if link.kind == SESSION]
 
-    def work_for(self, tenant: str | None) -> None:
+    def set_tenant(self, tenant: str | None) -> None:
         """Sets the tenant of the whole request, None for no tenant; the thread's own is not seen any more."""
         self.session.tenant = tenant
         bound = EXEMPT if tenant is None else tenant
@@ -143,12 +143,12 @@ class ServedRequest:
         if self._is_over:
             return
         self._is_over = True
-        if self in self._beside:
-            self._beside.remove(self)
+        if self in self._thread_requests:
+            self._thread_requests.remove(self)
         self._close_sessions()
         self._ended(self)
         if error is None and self._failed:
-            error = Unsuccessful(f"the answer {self.status}")
+            error = FailedResponse(f"the answer {self.status}")
         self.session.require_committed(error)
 
     def _close_sessions(self) -> None:
@@ -172,7 +172,7 @@ class Body:
         iterable: what the application returned.
     """
 
-    def __init__(self, request: ServedRequest, iterable: Iterable[Any]) -> None:
+    def __init__(self, request: RequestScope, iterable: Iterable[Any]) -> None:
         self._request = request
         self._iterable = iterable
         self._iterator: Iterator[Any] | None = None
@@ -207,5 +207,5 @@ class Body:
             if close is not None:
                 self._request.run(close)
         finally:
-            early = None if self._is_read else Unsuccessful("its response was not read to the end")
+            early = None if self._is_read else FailedResponse("its response was not read to the end")
             self._request.close(early)

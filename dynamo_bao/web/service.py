@@ -13,13 +13,13 @@ from dynamo_bao.errors import reject_unknown
 from dynamo_bao.models.registry import managers
 from dynamo_bao.session.session import Session
 from dynamo_bao.session.tenancy import EXEMPT, TenantBlock
-from dynamo_bao.web.request_log import name_of, server_timing, tell, visit_of
-from dynamo_bao.web.request_session import ServedRequest
-from dynamo_bao.web.tenants import Refusal, TenantRule, TenantSource
+from dynamo_bao.web.request_log import log_request, name_of, server_timing, summary_of
+from dynamo_bao.web.request_session import RequestScope
+from dynamo_bao.web.tenants import TenantRejection, TenantRule, TenantSource
 from dynamo_bao.web.trace_page import RecentTraces
 
 REQUEST_KEY = "dynamo_bao.request"
-"""Where a WSGI environment holds its `ServedRequest`."""
+"""Where a WSGI environment holds its `RequestScope`."""
 
 OPTIONS = ("tenant", "tenant_required", "server_timing", "traces")
 SESSION_OPTIONS = tuple(signature(Session).parameters)
@@ -76,21 +76,21 @@ class Service:
             for manager in managers():
                 manager.database.requires_tenant = True
 
-    def begin(self, environ: Mapping[str, Any]) -> ServedRequest:
+    def begin(self, environ: Mapping[str, Any]) -> RequestScope:
         """A request with a session of its own, begun in the thread that runs now."""
         self._require_tenants()
         started = time.perf_counter()
-        request = ServedRequest(name_of(environ), Session(**self._session), partial(self._ended, started))
+        request = RequestScope(name_of(environ), Session(**self._session), partial(self._ended, started))
         request.begin(names_no_tenant=self._tenants.source is None and not self.is_part)
         return request
 
-    def _ended(self, started: float, request: ServedRequest) -> None:
-        tell(request, started)
+    def _ended(self, started: float, request: RequestScope) -> None:
+        log_request(request, started)
         if self._traces is not None:
-            self._traces.add(visit_of(request, started))
+            self._traces.add(summary_of(request, started))
 
     def refusal(
-        self, request: ServedRequest, environ: Mapping[str, Any], framework_request: Any
+        self, request: RequestScope, environ: Mapping[str, Any], framework_request: Any
     ) -> str | None:
         """Has a request work for the tenant it names; where it names none that can be, the reason for a 400.
 
@@ -100,19 +100,19 @@ class Service:
         if self._tenants.source is None:
             return None
         found = request.run(self._tenant_of, request, environ, framework_request)
-        if isinstance(found, Refusal):
+        if isinstance(found, TenantRejection):
             return found.text
-        request.work_for(found)
+        request.set_tenant(found)
         return None
 
     def _tenant_of(
-        self, request: ServedRequest, environ: Mapping[str, Any], framework_request: Any
-    ) -> str | Refusal | None:
+        self, request: RequestScope, environ: Mapping[str, Any], framework_request: Any
+    ) -> str | TenantRejection | None:
         """What the source says, which may use models that are found without a tenant."""
         with TenantBlock(EXEMPT) if request.tenant is None else nullcontext():
             return self._tenants.tenant_of(environ, framework_request)
 
-    def timing(self, request: ServedRequest) -> str | None:
+    def timing(self, request: RequestScope) -> str | None:
         """The value of the response's ``Server-Timing`` header; None where none is wanted."""
         return server_timing(request.session) if self._server_timing else None
 

@@ -94,7 +94,7 @@ TenantSource = Callable[[Any], "str | None"]
 
 
 @frozen
-class Refusal:
+class TenantRejection:
     """Why a request cannot be served: one sentence for its sender, who is answered with a status of 400."""
 
     text: str
@@ -124,7 +124,7 @@ class TenantRule:
         """Whether a function of the application's own names the tenant, by the framework's request object."""
         return self.source is not None and not isinstance(self.source, (HeaderTenant, HostTenant))
 
-    def tenant_of(self, environ: Mapping[str, Any], request: Any) -> str | Refusal | None:
+    def tenant_of(self, environ: Mapping[str, Any], request: Any) -> str | TenantRejection | None:
         """The tenant of a request, if it is a valid one, or why the request is refused.
 
         Args:
@@ -139,7 +139,7 @@ class TenantRule:
         named: object = self.source(environ if ours else request)
         where = f" in {self.source}" if ours else ""
         if named is None:
-            return Refusal(f"The request names no tenant{where}.") if self.required else None
+            return TenantRejection(f"The request names no tenant{where}.") if self.required else None
         if not isinstance(named, str):
             raise ConfigurationError(
                 f"tenant={self.source!r} returned {type(named).__name__}; it gives a tenant id or None."
@@ -147,4 +147,4 @@ class TenantRule:
         try:
             return checked_tenant(named)
         except TenantError:
-            return Refusal(f"The tenant that the request names{where} is not {_ALPHABET}.")
+            return TenantRejection(f"The tenant that the request names{where} is not {_ALPHABET}.")

@@ -12,7 +12,7 @@ from urllib.parse import parse_qs
 
 from dynamo_bao._log_fields import log_fields
 from dynamo_bao.errors import ConfigurationError
-from dynamo_bao.web.request_log import Visit
+from dynamo_bao.web.request_log import RequestSummary
 
 log = logging.getLogger("dynamo_bao.web")
 
@@ -34,9 +34,9 @@ class RecentTraces:
             )
         self.path = path
         self._numbers = count(1)
-        self._visits: deque[tuple[int, Visit]] = deque(maxlen=KEPT_VISITS)
+        self._visits: deque[tuple[int, RequestSummary]] = deque(maxlen=KEPT_VISITS)
 
-    def add(self, visit: Visit) -> None:
+    def add(self, visit: RequestSummary) -> None:
         """Remembers a request in the place of the oldest; warns at the first one of what the page shows."""
         number = next(self._numbers)
         if number == 1:
@@ -63,7 +63,7 @@ class RecentTraces:
         return _PAGE.format(rows=rows or _NONE, kept=KEPT_VISITS)
 
 
-def _row(number: int, visit: Visit) -> str:
+def _row(number: int, visit: RequestSummary) -> str:
     stats = visit.stats
     waited = sum(done.seconds for done in visit.trace)
     cells = (

@@ -15,7 +15,7 @@ from click.testing import CliRunner
 from dynamo_bao.cli import console, data
 from dynamo_bao.cli.main import main
 from dynamo_bao.maintenance import import_items, scanners
-from dynamo_bao.maintenance.progress_file import Journal
+from dynamo_bao.maintenance.progress_file import ProgressFile
 from tests.commands.conftest import Project
 from tests.support.patience import PATIENCE
 
@@ -249,14 +249,14 @@ def test_ctrl_c_says_how_to_go_on(
     """Exit code 130, one sentence; a run without --resume is refused, one with it ends the work."""
     stocked.write("again.jsonl", CUSTOMERS.replace("@x", "@y"))
     damaged(stocked, _gsi1_pk="stale")
-    real = Journal.save
+    real = ProgressFile.save
 
-    def save(self: Journal, state: Any) -> None:
+    def save(self: ProgressFile, state: Any) -> None:
         real(self, state)
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(Journal, "save", save)
+        patched.setattr(ProgressFile, "save", save)
         result = stocked(*command)
     assert result.exit_code == 130
     assert result.stderr.splitlines()[-1].startswith("Interrupted: ")
@@ -277,22 +277,22 @@ def test_an_error_in_the_middle_says_how_to_go_on_too(
 ) -> None:
     """What was kept, then the error, and exit code 1."""
     stocked.write("again.jsonl", CUSTOMERS.replace("@x", "@y"))
-    real, saved = Journal.save, []
+    real, saved = ProgressFile.save, []
 
-    def save(self: Journal, state: Any) -> None:
+    def save(self: ProgressFile, state: Any) -> None:
         saved.append(state)
         if len(saved) == 4:
             raise OSError(28, "No space left on device", "again.jsonl.importing")
         real(self, state)
 
     monkeypatch.setattr(import_items, "GROUP", 2)
-    monkeypatch.setattr(Journal, "save", save)
+    monkeypatch.setattr(ProgressFile, "save", save)
     result = stocked("import", "Customer", "again.jsonl")
     assert result.exit_code == 1
     assert result.stderr == (
         "Cut off: 2 items are stored; go on with --resume.\nError: No space left on device: again.jsonl.importing\n"
     )
-    monkeypatch.setattr(Journal, "save", real)
+    monkeypatch.setattr(ProgressFile, "save", real)
     assert (
         stocked("import", "Customer", "again.jsonl", "--resume").stdout == "Imported 5 items into Customer.\n"
     )
@@ -349,7 +349,7 @@ def test_counting_can_be_interrupted(stocked: Project, monkeypatch: pytest.Monke
     """What was counted so far is told."""
 
     def stop(way: Any) -> Any:
-        yield data.Step(3, None, 3)
+        yield data.JobProgress(3, None, 3)
         raise KeyboardInterrupt
 
     monkeypatch.setattr(data, "count_items", stop)

@@ -15,7 +15,7 @@ from click.testing import CliRunner
 from dynamo_bao.cli import doctor
 from dynamo_bao.cli.main import main
 from dynamo_bao.maintenance import import_items
-from dynamo_bao.maintenance.progress import Finding, Step
+from dynamo_bao.maintenance.progress import Finding, JobProgress
 from tests.commands.conftest import Project
 
 MANY = 25_000
@@ -29,13 +29,13 @@ def stocked(shop: Project) -> Project:
     return shop
 
 
-def found_by_the_thousand(*_: object, fix: bool) -> Iterator[Step]:
+def found_by_the_thousand(*_: object, fix: bool) -> Iterator[JobProgress]:
     """What looking through a table gives that has 25,000 things wrong, and two items worth knowing of."""
     for begin in range(0, MANY, 1_000):
         numbers = range(begin, begin + 1_000)
         found = (Finding("guard", f"guard {n}", key=f"k{n}", mendable=True, mended=fix) for n in numbers)
-        yield Step(begin + 1_000, MANY, begin + 1_000, tuple(found))
-    yield Step(MANY, MANY, MANY, (Finding("foreign", "others", harmless=True),) * 2)
+        yield JobProgress(begin + 1_000, MANY, begin + 1_000, tuple(found))
+    yield JobProgress(MANY, MANY, MANY, (Finding("foreign", "others", harmless=True),) * 2)
 
 
 # --- counts -----------------------------------------------------------------------------------------

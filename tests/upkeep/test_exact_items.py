@@ -13,7 +13,7 @@ from dynamo_bao.dynamodb.document_diff import same_stored
 from dynamo_bao.fields.ulids import new_ulid
 from dynamo_bao.maintenance.export import export_to
 from dynamo_bao.maintenance.import_items import import_items
-from dynamo_bao.maintenance.scanners import way_through
+from dynamo_bao.maintenance.scanners import scanner_for
 from dynamo_bao.models.class_builder import schema_of
 from tests.property.test_stored_values import Everything
 from tests.support.examples import many
@@ -78,7 +78,7 @@ def test_w8_what_is_exported_is_imported_as_it_was(manager: Manager, tmp_path: P
             manager.client.put_item(TableName=manager.table_name, Item=raw_item(data))
         before = stored(manager)
         with file.open("wb") as target:
-            list(export_to(home, way_through(home, None), target.write))
+            list(export_to(home, scanner_for(home, None), target.write))
         emptied(manager)
         steps = list(import_items(home, None, file))
         assert [finding.text for step in steps for finding in step.found] == []

@@ -42,9 +42,9 @@ from dynamo_bao import (
 from dynamo_bao.maintenance import import_items as import_items_module, progress_file, scanners
 from dynamo_bao.maintenance.export import export_items, export_to
 from dynamo_bao.maintenance.import_items import check_lines, import_items
-from dynamo_bao.maintenance.progress import Step
-from dynamo_bao.maintenance.progress_file import Journal
-from dynamo_bao.maintenance.scanners import Iterating, Partition, Scan, way_through
+from dynamo_bao.maintenance.progress import JobProgress
+from dynamo_bao.maintenance.progress_file import ProgressFile
+from dynamo_bao.maintenance.scanners import Iterating, Partition, Scan, scanner_for
 from dynamo_bao.testing import RecordingTransport, embedded_transport
 from tests.support.values import Box, Colour
 from tests.upkeep.conftest import Interruptible, emptied, stored
@@ -138,22 +138,24 @@ def file(tmp_path: Path) -> Path:
     return tmp_path / "items.jsonl"
 
 
-def exported(manager: Manager, model: type[Any], file: Path, tenant: str | None = None, **how: Any) -> Step:
+def exported(
+    manager: Manager, model: type[Any], file: Path, tenant: str | None = None, **how: Any
+) -> JobProgress:
     """The last step of an export."""
     home = manager.repository(model)
-    way = way_through(home, tenant)
+    way = scanner_for(home, tenant)
     *_, last = export_items(home, tenant, way, file, **how)
     return last
 
 
 def imported(
     manager: Manager, model: type[Any], file: Path, tenant: str | None = None, **how: Any
-) -> list[Step]:
+) -> list[JobProgress]:
     """The steps of an import."""
     return list(import_items(manager.repository(model), tenant, file, **how))
 
 
-def refusals(steps: list[Step]) -> list[str]:
+def refusals(steps: list[JobProgress]) -> list[str]:
     return [finding.text for step in steps for finding in step.found]
 
 
@@ -204,7 +206,7 @@ def test_export_and_import_bring_back_the_same_table(manager: Manager, file: Pat
     emptied(manager)
     *_, last = check_lines(manager.repository(Everything), None, file)
     assert (last.done, last.count, last.found) == (2, 2, ())
-    assert imported(manager, Everything, file)[-1] == Step(2, None, 2)
+    assert imported(manager, Everything, file)[-1] == JobProgress(2, None, 2)
     assert stored(manager) == before
 
 
@@ -263,7 +265,7 @@ def test_the_cheapest_way_is_taken(
         Listed.create(name=f"l{number}", rank=number)
         Plain.create(name=f"p{number}")
     home = manager.repository(model)
-    way = way_through(home, None)
+    way = scanner_for(home, None)
     assert isinstance(way, kind)
     assert (way.about, way.scans) == (words, kind is Scan)
     lines = list[bytes]()
@@ -402,7 +404,7 @@ def test_an_interrupted_export_goes_on_where_it_stopped(
         assert rounds < 50
         interruptible.interrupt(rounds, carried_out=True)
         with suppress(KeyboardInterrupt):
-            for _ in export_items(home, None, way_through(home, None), file, resume=True):
+            for _ in export_items(home, None, scanner_for(home, None), file, resume=True):
                 if rounds % 3 == 0:
                     raise KeyboardInterrupt
     assert rounds > 3
@@ -418,7 +420,7 @@ def test_lines_that_were_not_noted_are_written_again(
     for number in range(40):
         Note.create(text=str(number))
     home = faulty.repository(Note)
-    real, calls = progress_file.Journal.save, 0
+    real, calls = progress_file.ProgressFile.save, 0
 
     def save(self: Any, state: Any) -> None:
         nonlocal calls
@@ -427,10 +429,10 @@ def test_lines_that_were_not_noted_are_written_again(
             raise KeyboardInterrupt
         real(self, state)
 
-    monkeypatch.setattr(progress_file.Journal, "save", save)
+    monkeypatch.setattr(progress_file.ProgressFile, "save", save)
     for _ in range(10):
         with suppress(KeyboardInterrupt):
-            list(export_items(home, None, way_through(home, None), file, resume=True))
+            list(export_items(home, None, scanner_for(home, None), file, resume=True))
             break
     texts = [json.loads(line)["text"] for line in file.read_text().splitlines()]
     assert sorted(texts, key=int) == [str(number) for number in range(40)]
@@ -444,17 +446,17 @@ def test_lines_of_a_page_that_was_not_noted_are_gone_with_its_items(
         Country.create(code=str(number))
     home = faulty.repository(Country)
     with monkeypatch.context() as patched:
-        patched.setattr(progress_file.Journal, "save", interrupted)
+        patched.setattr(progress_file.ProgressFile, "save", interrupted)
         with pytest.raises(KeyboardInterrupt):
-            list(export_items(home, None, way_through(home, None), file))
+            list(export_items(home, None, scanner_for(home, None), file))
     part = file.with_name("items.jsonl.part")
     assert len(part.read_bytes().splitlines()) == 3
-    Journal(file.with_name("items.jsonl.exporting"), _about(faulty)).save(
+    ProgressFile(file.with_name("items.jsonl.exporting"), _about(faulty)).save(
         {"bytes": 0, "done": 0, "count": 0, "total": 3, "position": None, "ended": False}
     )
     for number in (1, 2):
         Country.delete(str(number))
-    *_, last = export_items(home, None, way_through(home, None), file, resume=True)
+    *_, last = export_items(home, None, scanner_for(home, None), file, resume=True)
     assert last.count == 1
     assert json.loads(file.read_text())["code"] == "0"
 
@@ -510,7 +512,7 @@ def test_an_import_stopped_at_any_note_stores_each_line_once(
     """Ctrl-C before or after the progress file is written, and at a step."""
     monkeypatch.setattr(import_items_module, "GROUP", 3)
     file.write_text("".join(f'{{"text": "{n}"}}\n' for n in range(9)))
-    home, real = faulty.repository(Note), progress_file.Journal.save
+    home, real = faulty.repository(Note), progress_file.ProgressFile.save
 
     for number in range(6):
         for late in (False, True):
@@ -525,10 +527,10 @@ def test_an_import_stopped_at_any_note_stores_each_line_once(
                 if calls == number + 1:
                     raise KeyboardInterrupt
 
-            monkeypatch.setattr(progress_file.Journal, "save", save)
+            monkeypatch.setattr(progress_file.ProgressFile, "save", save)
             with pytest.raises(KeyboardInterrupt):
                 list(import_items(home, None, file))
-            monkeypatch.setattr(progress_file.Journal, "save", real)
+            monkeypatch.setattr(progress_file.ProgressFile, "save", real)
             *_, last = import_items(home, None, file, resume=True)
             assert last.count == 9
             assert sorted(item["text"]["S"] for item in stored(faulty).values()) == [str(n) for n in range(9)]
@@ -619,9 +621,9 @@ class Pages:
     def total(self) -> int | None:
         return None
 
-    def pages(self, position: Any = None, *, counting: bool = False) -> Iterator[scanners.Rows]:
+    def pages(self, position: Any = None, *, counting: bool = False) -> Iterator[scanners.ItemPage]:
         for number in range(1, self.number + 1):
-            yield scanners.Rows([self.item] * 100, 100, 100, number if number < self.number else None)
+            yield scanners.ItemPage([self.item] * 100, 100, 100, number if number < self.number else None)
 
 
 def test_memory_does_not_grow_with_the_number_of_items(faulty: Manager, file: Path) -> None:

@@ -21,7 +21,7 @@ from dynamo_bao import (
     VersionField,
 )
 from dynamo_bao.maintenance import scanners
-from dynamo_bao.maintenance.progress import Step
+from dynamo_bao.maintenance.progress import JobProgress
 from dynamo_bao.maintenance.reindex import rebuild_search_texts, reindex_items
 from dynamo_bao.maintenance.scanners import ANY_TENANT
 from dynamo_bao.session.state import state_of
@@ -191,7 +191,7 @@ def test_an_interrupted_run_goes_on(
     while not over:
         damaged = all_damaged(faulty)
         interruptible.interrupt(number, carried_out=carried_out)
-        steps: list[Step] = []
+        steps: list[JobProgress] = []
         over = True
         try:
             steps += reindex_items(home, None)
