@@ -97,7 +97,7 @@ def bookkeeping(database: Database) -> None:
 
 
 def _account(session: Session, database: Database) -> None:
-    with start_round(session.rounds, database, "lookups") as opened:
+    with start_round(session._rounds, database, "lookups") as opened:
         opened.add(database, _REPLIES[0], ["User '0'"])
 
 

@@ -128,17 +128,17 @@ def _close_left_over(name: str, session: Session) -> None:
         log.error(
             "%s: a batch context that was opened inside the task was never left.",
             name,
-            extra=link.what.rounds.fields("task", task=name),
+            extra=link.what._rounds.fields("task", task=name),
         )
         entry: Entry | None = link.entry()
         if entry is not None:
             entry.end()
-        link.what.require_committed(BatchContextError("its block was never left"))
+        link.what._require_committed(BatchContextError("its block was never left"))
         link = innermost(SESSION)
 
 
 def _tell(name: str, request: Any, session: Session) -> None:
     """What a run asked of DynamoDB: INFO if anything, DEBUG if not."""
     level = logging.INFO if session.stats.requests else logging.DEBUG
-    fields = session.rounds.fields("task", task=name)
+    fields = session._rounds.fields("task", task=name)
     log.log(level, "%s[%s]: %s", name, request.id, session.trace().summary, extra=fields)

@@ -388,7 +388,7 @@ class Model(Instance):
         forget_related(self, field)
         session = state_of(self).session
         if session is not None:
-            session.partitions.clear()
+            session._partitions.clear()
 
     def is_expired(self) -> bool:
         """Whether the item's ``ttl`` has passed; DynamoDB removes such items later."""

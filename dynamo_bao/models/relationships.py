@@ -74,7 +74,7 @@ def _find(
     known = session._instance_for(mapper, identity.key)
     own = RelationOrigin(state_of(instance).group, field, repository.schema.name)
     origin = own if known is None else state_of(known).origin
-    found = session.lookup(mapper, identity, tenant)
+    found = session._lookup(mapper, identity, tenant)
     state_of(found).origin = origin
     return found
 

@@ -114,9 +114,9 @@ class Repository(RepositoryWrites[M]):
         if type(key) is str and self.schema.text_keys is not None:
             short = self.schema.text_keys.of_tenant[tenant](key)
             if short is not None:
-                instance = session.lookup_text(self, short, key, tenant, consistent)
+                instance = session._lookup_text(self, short, key, tenant, consistent)
                 return instance
-        instance = session.lookup(self, self.identify(tenant, key), tenant, consistent)
+        instance = session._lookup(self, self.identify(tenant, key), tenant, consistent)
         return instance
 
     def key_of(self, key: object, parts: dict[str, Any], consistent: object, bypass: object) -> object:
@@ -186,13 +186,13 @@ class Repository(RepositoryWrites[M]):
         if session is not None:
             return {
                 identity.primary_id: self._typed(
-                    session.lookup(self, identity, tenant, consistent=consistent_read)
+                    session._lookup(self, identity, tenant, consistent=consistent_read)
                 )
                 for identity in identities
             }
         with BatchContext() as own:
             found = {
-                identity.primary_id: own.lookup(self, identity, tenant, consistent=consistent_read)
+                identity.primary_id: own._lookup(self, identity, tenant, consistent=consistent_read)
                 for identity in identities
             }
             own.flush()
@@ -234,7 +234,7 @@ class Repository(RepositoryWrites[M]):
         state = state_of(instance)
         session = session_for_instance(state, "find")
         if session is not None and session is state.session:
-            session.load(instance)
+            session._load(instance)
         else:
             get_into(instance, session, consistent=state.wants_consistent)
 

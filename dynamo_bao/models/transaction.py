@@ -53,7 +53,7 @@ class Transaction:
             ...     Payment.create(account_id=account.account_id, amount=10)
         """
         self._require_open()
-        self.session.check()
+        self.session._check()
         state = state_of(instance)
         if state.status is Status.TRANSIENT or state.mapper is None:
             raise ItemNotFoundError(
@@ -226,11 +226,11 @@ class _TransactionBlock(Block[Transaction]):
             raise
 
     def _begin_in(self, entry: Entry, session: Session, own: BatchContext | None) -> Transaction:
-        session.check()
+        session._check()
         begun = Transaction(session)
         entry.what = _RootBlock(begun, own)
         entry.dropped = self._if_dropped(entry.what.finish)
-        session.note_transaction(entry)
+        session._note_transaction(entry)
         entry.bind(TRANSACTION, begun)
         return begun
 

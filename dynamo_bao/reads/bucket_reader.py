@@ -148,7 +148,7 @@ class BucketReader:
     def read(self, resting: Container[int] = ()) -> list[Page]:
         """The next page of as many buckets as are read at once, in one round of requests; `resting` ones wait."""
         if self.session is not None:
-            self.session.check()
+            self.session._check()
         active = [bucket for bucket in self._open if bucket not in resting]
         while len(active) < self.at_once and self._opened < len(self.buckets):
             active.append(self.buckets[self._opened])
@@ -246,15 +246,15 @@ def _load_weakly(
     found: list[Any] = []
     for identity in identities:
         known = session._instance_for(mapper, identity.key)
-        if session.has_deleted(mapper, identity.key):
+        if session._has_deleted(mapper, identity.key):
             known = None
         elif known is None:
-            known = session.lookup(mapper, identity, tenant, counted=False)
+            known = session._lookup(mapper, identity, tenant, counted=False)
             new.append((identity, known))
         elif state_of(known).status is Status.MISSING:
-            session.expire(mapper, identity)  # the index knows better
+            session._expire(mapper, identity)  # the index knows better
         elif state_of(known).status is Status.FAILED:
-            session.lookup(mapper, identity, tenant, counted=False)
+            session._lookup(mapper, identity, tenant, counted=False)
         found.append(known)
     try:
         session.flush("iteration")
@@ -270,7 +270,7 @@ def _present(instance: Any, session: Session) -> Any:
     if instance is None:
         return None
     if state_of(instance).status is Status.PENDING:
-        session.load(instance)
+        session._load(instance)
     if state_of(instance).status is Status.FAILED:
         require_present(instance)
     return instance if state_of(instance).status is Status.LOADED else None

@@ -102,7 +102,7 @@ def _target(instance: Any, field: str, session: Session) -> Any:
         return None
     if where is None:
         return None
-    target = session.lookup(*where, counted=known is None)
+    target = session._lookup(*where, counted=known is None)
     state_of(target).origin = None  # its load was asked for
     remember_related(instance, field, target)
     return target

@@ -170,7 +170,7 @@ class Query:
             *map(asked.get, _MANNER),
         )
         targets = None if only is None else _spot(mapper.related_home(only))
-        return session.partitions.query(key, _spot(mapper), self.partition, targets)
+        return session._partitions.query(key, _spot(mapper), self.partition, targets)
 
     def cursor(self, key: Item) -> str:
         """The cursor that continues this query after the row with these key attributes."""
@@ -219,7 +219,7 @@ class Query:
         if known is None:
             session._track_weakly(instance)
             return instance
-        if session.has_deleted(self.mapper, row.key):
+        if session._has_deleted(self.mapper, row.key):
             return None
         state = state_of(known)
         if state.status in (Status.PENDING, Status.MISSING) and not state.wants_consistent:

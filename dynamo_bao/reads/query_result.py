@@ -58,25 +58,25 @@ class QueryResult(Generic[M]):
         if query.session is None:
             self._fetch()
         elif remembered is None or not remembered.replies:
-            query.session.defer(self)
+            query.session._defer(self)
 
     # --- fetching --------------------------------------------------------------------------------
 
     @property
-    def database(self) -> Database:
+    def _database(self) -> Database:
         """Where the query is sent to."""
         return self._query.mapper.database
 
     @property
-    def about(self) -> str:
+    def _label(self) -> str:
         """What is asked, for traces."""
         return self._query.about
 
-    def first_request(self) -> Request:
+    def _first_request(self) -> Request:
         """The request of the first page."""
         return self._query.request(self._start)
 
-    def receive(self, outcome: Reply | Exception) -> None:
+    def _receive(self, outcome: Reply | Exception) -> None:
         """Takes the reply to the request of a page, or the error it ended with, until somebody looks."""
         self._waiting = False
         if isinstance(outcome, Reply):
@@ -89,7 +89,7 @@ class QueryResult(Generic[M]):
         if self._waiting:
             session = self._query.session_now()
             if session is not None and session is self._query.session and self._earlier_reply() is None:
-                load_pages(session.flush_queries(self), session)
+                load_pages(session._flush_queries(self), session)
             else:
                 self._fetch()
         self._raise_failure()
@@ -101,8 +101,8 @@ class QueryResult(Generic[M]):
         if reply is None:
             request = self._query.request(self._start)
             kind = "pages" if self._page_ends else "queries"
-            reply = send(session, self.database, request, kind, [self.about])
-        self.receive(reply)
+            reply = send(session, self._database, request, kind, [self._label])
+        self._receive(reply)
         load_pages([self], session)
         self._raise_failure()
 
@@ -116,7 +116,7 @@ class QueryResult(Generic[M]):
         """Keeps the reply with the page that was taken in last for the same query of the session."""
         query, session = self._remembered, self._query.session
         if query is not None and session is not None and len(query.replies) == len(self._page_ends) - 1:
-            session.partitions.fetched(query, reply)
+            session._partitions.fetched(query, reply)
 
     def _raise_failure(self) -> None:
         """Tells an error once; after that the same page is asked for again."""
@@ -125,17 +125,17 @@ class QueryResult(Generic[M]):
             self._waiting = self._query.session is not None and self._start is self._query.start
             raise failure
 
-    def taken(self) -> Sequence[Stored]:
+    def _rows_wanted(self) -> Sequence[Stored]:
         """The rows of the page that arrived, as many of them as are wanted."""
         assert self._reply is not None
         rows: Sequence[Stored] = self._reply.parsed.get("Items", [])
         limit = self._query.limit
         return rows if limit is None else rows[: limit - self._count]
 
-    def append_page(self, page: Sequence[Any]) -> None:
+    def _append_page(self, page: Sequence[Any]) -> None:
         """Goes on to the next page, after `page` was made of the rows of this one."""
         assert self._reply is not None
-        body, rows, limit = self._reply.parsed, self.taken(), self._query.limit
+        body, rows, limit = self._reply.parsed, self._rows_wanted(), self._query.limit
         self._items += page
         self._unknown = self._unknown or InvalidRow in map(type, page)
         self._page_ends.append(len(self._items))
@@ -321,12 +321,12 @@ def load_pages(results: Iterable[Any], session: Session | None) -> None:
             continue
         query = result._query
         try:
-            page = query.instances(result.taken(), session)
+            page = query.instances(result._rows_wanted(), session)
         except Exception as error:
             if is_foreign(error):
                 raise
             result._reply = None
-            result.receive(error)
+            result._receive(error)
             continue
         asked = (id(query.mapper), query.name, query.related, query.related_only)
         pages.setdefault(asked, []).append((result, page))
@@ -338,11 +338,11 @@ def load_pages(results: Iterable[Any], session: Session | None) -> None:
             raise
         for result, _ in members:
             result._reply = None
-            result.receive(error)
+            result._receive(error)
         return
     for result, page in members:
         only = result._query.related_only
-        result.append_page(page if only is None else _targets(page, only))
+        result._append_page(page if only is None else _targets(page, only))
 
 
 def _eager_loads(group: Sequence[tuple[QueryResult[Any], list[Any]]]) -> Iterator[EagerLoad]:

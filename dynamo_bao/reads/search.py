@@ -281,7 +281,7 @@ class _Search:
         stale = [(identity, one) for identity, one in pairs if identity is not one and not self.wanted(one)]
         for identity, instance in stale:
             unload(instance, consistent=True, keep_changes=True)
-            session.expire(self.mapper, identity)
+            session._expire(self.mapper, identity)
         if not stale:
             return [instance for _, instance in pairs]
         session.flush("iteration")

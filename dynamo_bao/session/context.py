@@ -50,11 +50,11 @@ class BatchContext(Block[Session]):
             self._made.pop() if self._made else Session(**self._options)
         )  # new where it is entered again
         entry.what, entry.release, entry.dropped = session, _close, self._if_dropped(partial(_end, session))
-        session.open_in(entry, tenant_if_known)
+        session._open_in(entry, tenant_if_known)
         return session
 
     def _finish(self, entry: Entry, error: BaseException | None) -> None:
-        entry.what.require_committed(error)
+        entry.what._require_committed(error)
 
     def __call__(self, fn: Callable[P, R]) -> Callable[P, R]:
         """`fn`, run in a new session at each call."""
@@ -71,7 +71,7 @@ def _close_dropped(session: Session, _: Any) -> None:
 
 def _end(session: Session, error: BaseException) -> None:
     session.close()
-    session.require_committed(error)
+    session._require_committed(error)
 
 
 @overload
@@ -208,7 +208,7 @@ class _Resumption:
         self.own: Session | None = None
         if self._borrowed is None:
             self.own = Session(**options)
-            self.own.owner, self.own.tenant = self._steps.owner, tenant_if_known()
+            self.own._owner, self.own.tenant = self._steps.owner, tenant_if_known()
             self._steps.entry.what, self._steps.entry.release = self.own, _close
             self._steps.entry.dropped = partial(_close_dropped, self.own)
             self._steps.bind(SESSION, self.own)
@@ -220,20 +220,20 @@ class _Resumption:
             ConcurrencyError: where the session of the generator's caller cannot be handed over to this code.
         """
         borrowed, owner = self._borrowed, current_execution_context()
-        if borrowed is None or borrowed.is_closed or borrowed.owner is None or borrowed.owner.is_now(owner):
+        if borrowed is None or borrowed.is_closed or borrowed._owner is None or borrowed._owner.is_now(owner):
             return self._steps.run(step, *args)
         loan = Entry()
-        borrowed.lend(loan, owner)
+        borrowed._lend(loan, owner)
         try:
             return self._steps.run(step, *args)
         finally:
-            borrowed.give_back(loan)
+            borrowed._give_back(loan)
 
     def end(self, error: BaseException | None) -> None:
         """Ends what was bound; tells of work in a session of its own that was never committed."""
         self._steps.end()
         if self.own is not None:
-            self.own.require_committed(error)
+            self.own._require_committed(error)
 
 
 def _run_generator(

@@ -68,7 +68,7 @@ class Flush:
             max_throttled_calls: how many calls may wait because of throttling; None for the tables' own.
         """
         plan, queries = plan_reads(self._wanted), list(self.unresolved)
-        asked = [*(planned.database for planned in plan), *(query.database for query in queries)]
+        asked = [*(planned.database for planned in plan), *(query._database for query in queries)]
         databases = list({id(database): database for database in asked}.values())
         seconds = seconds or min(database.deadline for database in databases)
         at_once = max_concurrency or max(database.max_concurrency for database in databases)
@@ -78,7 +78,7 @@ class Flush:
             partial(_fetch, planned, planned.database.deadline_from_now(*limits)) for planned in plan
         ]
         calls += [
-            partial(_ask, query.database, query.first_request(), query.database.deadline_from_now(*limits))
+            partial(_ask, query._database, query._first_request(), query._database.deadline_from_now(*limits))
             for query in queries
         ]
         for database in databases:
@@ -137,11 +137,11 @@ class Flush:
     def _deliver(self, opened: Round, query: PendingQuery, outcome: Reply | FailedRequest) -> None:
         self.unresolved.remove(query)
         if isinstance(outcome, Reply):
-            opened.add(query.database, outcome, [query.about])
-            query.receive(outcome)
+            opened.add(query._database, outcome, [query._label])
+            query._receive(outcome)
         else:
-            opened.add_failure(query.database, outcome, [query.about])
-            query.receive(about(outcome.error, query.about))
+            opened.add_failure(query._database, outcome, [query._label])
+            query._receive(about(outcome.error, query._label))
 
 
 def _fetch(planned: PlannedBatch, deadline: float) -> BatchAnswer:

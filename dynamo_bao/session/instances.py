@@ -33,7 +33,6 @@ class SessionInstances(SessionOwnership):
 
     Attributes:
         stats: the session's figures so far.
-        partitions: what its queries have fetched.
     """
 
     def __init__(self, max_cached: int | None) -> None:
@@ -41,10 +40,10 @@ class SessionInstances(SessionOwnership):
         self.stats = Stats()
         self._identity = IdentityMap(max_cached)
         self._lookups = Lookups()
-        self.partitions = Partitions(max_cached)
+        self._partitions = Partitions(max_cached)
         self._deleted: dict[ItemKey, weakref.ref[Any]] = {}
 
-    def lookup(
+    def _lookup(
         self,
         mapper: ModelMapper,
         identity: Identity,
@@ -68,7 +67,7 @@ class SessionInstances(SessionOwnership):
         self.stats.cache_hits += counted
         return self._found_again(key, instance, consistent)
 
-    def lookup_text(
+    def _lookup_text(
         self, mapper: ModelMapper, key: Key, text: str, tenant: str | None, consistent: bool
     ) -> Any:
         """`lookup` for a key that is one text: the shortest way there is, as it is gone most often."""
@@ -117,7 +116,7 @@ class SessionInstances(SessionOwnership):
         unload(instance, consistent=True, keep_changes=keep_changes)
         self._lookups.add(key_of(instance), instance)
 
-    def expire(self, mapper: ModelMapper, identity: Identity) -> None:
+    def _expire(self, mapper: ModelMapper, identity: Identity) -> None:
         """Makes a known instance without local changes pending, because its item was written elsewhere."""
         instance = self._instance_for(mapper, identity.key)
         if instance is None or state_of(instance).status is Status.TRANSIENT:
@@ -185,7 +184,9 @@ class SessionInstances(SessionOwnership):
         known = self._identity.get(key)
         return [one for one in (known, gone() if gone is not None else None) if one is not None]
 
-    def deleted(self, mapper: ModelMapper, identity: Identity, tenant: str | None, instance: Any) -> None:
+    def _mark_deleted(
+        self, mapper: ModelMapper, identity: Identity, tenant: str | None, instance: Any
+    ) -> None:
         """Remembers that this session deleted an item: later finds of its key are missing."""
         key = mapper, identity.key
         self._lookups.discard(key)
@@ -196,7 +197,7 @@ class SessionInstances(SessionOwnership):
         mark_missing(missing, consistent=True)
         self._identity.hold(key, missing)
 
-    def has_deleted(self, mapper: ModelMapper, key: Key) -> bool:
+    def _has_deleted(self, mapper: ModelMapper, key: Key) -> bool:
         """Whether this session deleted the item of a key, and nobody created it again."""
         return (mapper, key) in self._deleted
 

@@ -1,4 +1,4 @@
-"""What one place of code owns at a time: used there, refused elsewhere, handed over on request."""
+"""Which thread, greenlet or task may use a session."""
 
 from __future__ import annotations
 
@@ -34,29 +34,30 @@ class Flushing:
         self._session = session
 
     def __enter__(self) -> None:
-        self._session.flushing = weakref.ref(self)
+        self._session._flushing = weakref.ref(self)
 
     def __exit__(self, *_: object) -> None:
-        self._session.flushing = None
+        self._session._flushing = None
 
 
 class SessionOwnership:
-    """Keeps to the rules of who may use a session, and when.
+    """The rules of who may use a session, and when.
 
     Attributes:
-        owner: who may use it; only read outside.
-        is_closed: whether it has ended; only read outside.
-        flushing: gives the round that is under way; None where none is. Only read outside.
-        tenant: the tenant it was opened under, to which `activate` binds its code too.
-        manager: the manager that was active where it was opened, likewise.
+        is_closed: whether the session has ended; read only.
+        tenant: the tenant that the session was opened under; `activate` binds it too. Read only.
     """
 
+    # _owner: the thread, greenlet or task that may use the session.
+    # _flushing: a weak reference to the round that is running, or None.
+    # _manager: the manager that was active when the session was opened; `activate` binds it too.
+
     def __init__(self) -> None:
-        self.owner: ExecutionContext | None = None
+        self._owner: ExecutionContext | None = None
         self.is_closed = False
-        self.flushing: weakref.ref[Flushing] | None = None
+        self._flushing: weakref.ref[Flushing] | None = None
         self.tenant: str | None = None
-        self.manager: Any = None
+        self._manager: Any = None
         self._lent: weakref.ref[Entry] | None = None
         self._lender: ExecutionContext | None = None
         self._transactions: list[weakref.ref[Entry]] = []
@@ -74,23 +75,13 @@ class SessionOwnership:
         return SessionState.FLUSHING if self._is_flushing() else SessionState.OPEN
 
     def _is_flushing(self) -> bool:
-        if self.flushing is not None and self.flushing() is None:
-            self.flushing = None  # it was aborted
-        return self.flushing is not None
+        if self._flushing is not None and self._flushing() is None:
+            self._flushing = None  # it was aborted
+        return self._flushing is not None
 
     # --- owners ----------------------------------------------------------------------------------
 
-    def bind(self) -> None:
-        """Makes the code that runs now the owner of a session that has none yet.
-
-        Raises:
-            ConcurrencyError: where somebody else owns it.
-        """
-        if self.owner is not None and not self.owner.is_now(current_execution_context()):
-            raise self._foreign()
-        self.owner = self.owner or acting_owner()
-
-    def open_in(self, entry: Entry, tenant: Callable[[], str | None]) -> None:
+    def _open_in(self, entry: Entry, tenant: Callable[[], str | None]) -> None:
         """Binds a new session to the code that runs now.
 
         Args:
@@ -98,10 +89,10 @@ class SessionOwnership:
             tenant: gives the tenant that the code works for.
         """
         link = entry.bind(SESSION, self)
-        self.owner, self.tenant = link.owner, tenant()
+        self._owner, self.tenant = link.owner, tenant()
         if link.manager is not None:
             manager = innermost(MANAGER)
-            self.manager = None if manager is None else manager.what
+            self._manager = None if manager is None else manager.what
 
     def activate(self: Unshared) -> Block[Unshared]:
         """Hands the session over to the code in the block, in another thread say; exclusively.
@@ -121,7 +112,7 @@ class SessionOwnership:
         """
         return _Activation(self)
 
-    def lend(self, entry: Entry, owner: ExecutionContext) -> None:
+    def _lend(self, entry: Entry, owner: ExecutionContext) -> None:
         """Hands the session over to another owner, until `entry` ends or `give_back` is called for it.
 
         Raises:
@@ -131,25 +122,25 @@ class SessionOwnership:
         if self._lent is not None or self.state is not SessionState.OPEN:
             where = "activated elsewhere already" if self._lent is not None else self.state.value
             raise ConcurrencyError(f"The session cannot be activated here: it is {where}.")
-        if self.has_transaction:
+        if self._has_transaction:
             raise ConcurrencyError(
                 "A session cannot be activated elsewhere while a transaction is open in it."
             )
-        self._lender, self._lent, self.owner = self.owner, weakref.ref(entry), owner
+        self._lender, self._lent, self._owner = self._owner, weakref.ref(entry), owner
 
-    def give_back(self, entry: Entry) -> None:
+    def _give_back(self, entry: Entry) -> None:
         """Gives a session back that was lent to `entry`."""
         if self._lent is not None and self._lent() is entry:
-            self.owner, self._lent = self._lender, None
+            self._owner, self._lent = self._lender, None
 
     def _take_back_what_ended(self) -> None:
         """Takes the session back from code that was aborted before it could give it back."""
         if self._lent is not None:
             entry = self._lent()
             if entry is None or entry.is_over:
-                self.owner, self._lent = self._lender, None
+                self._owner, self._lent = self._lender, None
 
-    def require_not_lent(self) -> None:
+    def _require_not_lent(self) -> None:
         """Raises where the session is activated somewhere now."""
         self._take_back_what_ended()
         if self._lent is not None:
@@ -157,12 +148,12 @@ class SessionOwnership:
 
     # --- transactions ----------------------------------------------------------------------------
 
-    def note_transaction(self, entry: Entry) -> None:
+    def _note_transaction(self, entry: Entry) -> None:
         """Remembers that a transaction was opened, which lasts until `entry` ends."""
         self._transactions.append(weakref.ref(entry))
 
     @property
-    def has_transaction(self) -> bool:
+    def _has_transaction(self) -> bool:
         """Whether a transaction is open in the session, seen by the running code or not."""
         entries = [(ref, ref()) for ref in self._transactions]
         self._transactions = [ref for ref, entry in entries if entry is not None and not entry.is_over]
@@ -170,26 +161,22 @@ class SessionOwnership:
 
     # --- checks ----------------------------------------------------------------------------------
 
-    def require_owner(self) -> None:
-        """Raises unless the code that runs now owns the session, closed as it may be."""
-        self._require_owner(current_execution_context())
-
     def _require_owner(self, owner: ExecutionContext) -> None:
         self._take_back_what_ended()
-        if self.owner is None or not self.owner.is_now(owner):
+        if self._owner is None or not self._owner.is_now(owner):
             raise self._foreign()
 
-    def check(self, owner: ExecutionContext | None = None) -> None:
+    def _check(self, owner: ExecutionContext | None = None) -> None:
         """Raises unless the code that runs now owns the session, and it is not in the middle of a round.
 
         Args:
             owner: the owner of the running code, where the caller knows it.
         """
-        if self.owner is not (owner or current_execution_context()):
+        if self._owner is not (owner or current_execution_context()):
             self._require_owner(owner or current_execution_context())
         if self.is_closed:
             raise ConcurrencyError("The batch context was left; open a new one.")
-        if self.flushing is not None and self._is_flushing():
+        if self._flushing is not None and self._is_flushing():
             raise ConcurrencyError(
                 "A batch is being fetched; hooks and decoders cannot load anything meanwhile."
             )
@@ -213,11 +200,11 @@ class _Activation(Block[Any]):
     def _begin(self, entry: Entry) -> Any:
         session = self._session
         entry.what = session
-        entry.release = session.give_back
-        session.lend(entry, acting_owner())
+        entry.release = session._give_back
+        session._lend(entry, acting_owner())
         if session.tenant is not None:
             entry.bind(TENANT, session.tenant)
-        if session.manager is not None:
-            entry.bind(MANAGER, session.manager)
+        if session._manager is not None:
+            entry.bind(MANAGER, session._manager)
         entry.bind(SESSION, session)
         return session

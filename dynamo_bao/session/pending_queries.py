@@ -13,20 +13,20 @@ class PendingQuery(Protocol):
     """A query whose first page was not asked for yet."""
 
     @property
-    def database(self) -> Database:
+    def _database(self) -> Database:
         """Where it is sent to."""
         ...
 
     @property
-    def about(self) -> str:
+    def _label(self) -> str:
         """What it asks, for the trace: the model and the index."""
         ...
 
-    def first_request(self) -> Request:
+    def _first_request(self) -> Request:
         """The request of its first page."""
         ...
 
-    def receive(self, outcome: Reply | Exception) -> None:
+    def _receive(self, outcome: Reply | Exception) -> None:
         """Takes the reply to that request, or the error it ended with."""
         ...
 

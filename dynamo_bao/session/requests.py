@@ -13,7 +13,7 @@ from dynamo_bao.session.session import Session
 def round_of(session: Session | None, database: Database, kind: str) -> Round:
     """A round of a session, for the requests in the block; of none where the session is None."""
     database.before_sending()
-    return start_round(None if session is None else session.rounds, database, kind)
+    return start_round(None if session is None else session._rounds, database, kind)
 
 
 def deadline_of(session: Session | None, database: Database) -> float:

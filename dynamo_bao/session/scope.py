@@ -41,8 +41,8 @@ def resolve_scope(
         if link is not None:
             if link.owner is owner and link.entry() is not None:
                 session = link.what
-                if session.owner is not owner or session.is_closed or session.flushing is not None:
-                    session.check(owner)
+                if session._owner is not owner or session.is_closed or session._flushing is not None:
+                    session._check(owner)
             else:
                 session = _session_seen_by(owner)
         if bound is not None:
@@ -60,8 +60,8 @@ def _session_seen_by(owner: ExecutionContext) -> Session | None:
     if link is None:
         return None
     session: Session = link.what
-    if session.owner is not link.owner or session.is_closed or session.flushing is not None:
-        session.check(owner)
+    if session._owner is not link.owner or session.is_closed or session._flushing is not None:
+        session._check(owner)
     return session
 
 
@@ -135,11 +135,11 @@ def active_session(
     Where there is none, the policy decides.
     """
     if own is not None and own.is_open:
-        own.check()
+        own._check()
         return own
     session = current_session()
     if session is None:
         database.policy.outside(_described(model, operation, key))
     else:
-        session.check()
+        session._check()
     return session

@@ -60,7 +60,6 @@ class Session(SessionInstances):
         fetch: how a related look treats the peers of the instance it starts from.
         peer_limit: how many keys of peers may join one round.
         query_limit: how many deferred queries may run in one round.
-        rounds: what was sent so far, and the budgets in force.
         deadline: seconds after which lookups stop being retried; None for the manager's.
         max_throttled_calls: how many calls may wait because of throttling; None for what the manager says.
     """
@@ -78,7 +77,7 @@ class Session(SessionInstances):
     ) -> None:
         _require_options(deadline, max_concurrency, fetch, peer_limit, query_limit, max_cached)
         super().__init__(max_cached)
-        self.rounds = Rounds(self.stats)
+        self._rounds = Rounds(self.stats)
         self.fetch = fetch
         self.peer_limit = peer_limit
         self.query_limit = query_limit
@@ -107,7 +106,7 @@ class Session(SessionInstances):
         self.is_closed = True
         self._lookups.clear()
         self._queries.clear()
-        self.partitions.clear()
+        self._partitions.clear()
         self._identity.clear()
         if log.isEnabledFor(logging.DEBUG):
             self._log_end()
@@ -118,7 +117,7 @@ class Session(SessionInstances):
             "session closed: %d round trips, %d keys",
             stats.round_trips,
             stats.keys_fetched,
-            extra=self.rounds.fields("session"),
+            extra=self._rounds.fields("session"),
         )
 
     def budget(
@@ -143,7 +142,7 @@ class Session(SessionInstances):
             >>> with run_with_batch_context() as session, session.budget(round_trips=2):
             ...     names = [user.name for user in map(User.find, ids)]
         """
-        self.check()
+        self._check()
         limits = {"round_trips": round_trips, "read_units": read_units, "write_units": write_units}
         for name, limit in limits.items():
             if limit is not None and (
@@ -154,17 +153,17 @@ class Session(SessionInstances):
 
     def trace(self) -> Trace:
         """What was asked of DynamoDB so far, round by round, with the line that caused each."""
-        return Trace(tuple(self.rounds.history))
+        return Trace(tuple(self._rounds.history))
 
     # --- objects ---------------------------------------------------------------------------------
 
     def refresh(self, instance: Any) -> None:
         """Reads `instance` again, consistently and at once; local changes are dropped. Queries are asked again."""
-        self.check()
-        self.partitions.clear()
+        self._check()
+        self._partitions.clear()
         self._reload(instance, keep_changes=False)
         self._retry_failed()
-        self.load(instance)
+        self._load(instance)
         key = key_of(instance)
         self._deleted.pop(key, None)
         self._identity.hold(key, instance)
@@ -178,7 +177,7 @@ class Session(SessionInstances):
             ...     report(user)
             ...     session.expunge(user)
         """
-        self.check()
+        self._check()
         state = state_of(instance)
         if state.session is not self:
             raise BatchContextError(f"{instance!r} is not an instance of this session.")
@@ -189,7 +188,7 @@ class Session(SessionInstances):
         self._lookups.discard(key)
         if self._identity.get(key) is instance:
             self._identity.drop(key)
-        self.partitions.clear()
+        self._partitions.clear()
         state.session = None
 
     def clear(self) -> None:
@@ -200,7 +199,7 @@ class Session(SessionInstances):
         Raises:
             UncommittedChangesError: where work is not committed; `commit` or `rollback` first.
         """
-        self.check()
+        self._check()
         if self._work:
             raise UncommittedChangesError(
                 f"{len(self._work)} objects are not committed; commit() or rollback() before clear().",
@@ -210,7 +209,7 @@ class Session(SessionInstances):
             self._lookups.discard(key)
             state_of(instance).session = None
         self._identity.clear()
-        self.partitions.clear()
+        self._partitions.clear()
         self._deleted.clear()
 
     # --- unit of work ----------------------------------------------------------------------------
@@ -233,7 +232,7 @@ class Session(SessionInstances):
             ...     session.add(*(Post(title=title) for title in titles))
             ...     session.commit()
         """
-        self.check()
+        self._check()
         entries: list[PendingWrite] = []
         try:
             for kind, some in groupby(instances, type):
@@ -250,7 +249,7 @@ class Session(SessionInstances):
         Raises:
             ItemNotFoundError: for an object that is not stored, any more or yet.
         """
-        self.check()
+        self._check()
         for instance in instances:
             earlier = self._work.of(instance)
             if earlier is not None and earlier.is_new:
@@ -275,27 +274,27 @@ class Session(SessionInstances):
             TransactionError: where nothing was, in an atomic commit; everything stays.
             BatchContextError: inside a `transaction()`, which writes at its own end.
         """
-        self.check()
+        self._check()
         transaction = innermost(TRANSACTION)
         if transaction is not None and transaction.what.session is self:
             raise BatchContextError(
                 "commit() inside transaction(): the transaction writes at the end of its block."
             )
         entries = self._work.all()
-        self.last_commit_is(lambda: CommitFigures(not_done=tuple([entry.instance for entry in entries])))
+        self._report_commit(lambda: CommitFigures(not_done=tuple([entry.instance for entry in entries])))
         if entries:
             entries[0].mapper._commit(self, entries, atomic=atomic)
 
     def rollback(self) -> None:
         """Forgets what was added or to be deleted; objects keep their values, and new ones are not stored."""
-        self.check()
+        self._check()
         self._withdraw(self._work.all())
-        self.partitions.clear()
+        self._partitions.clear()
 
-    def committed(self, entries: Sequence[PendingWrite], figures: CommitFigures) -> None:
+    def _forget_written(self, entries: Sequence[PendingWrite], figures: CommitFigures) -> None:
         """Takes entries that are written off the unit of work, and notes what became of all of them."""
         self._work.drop(entries)
-        self.last_commit_is(figures.by_reference())
+        self._report_commit(figures.by_reference())
 
     @property
     def last_commit(self) -> CommitFigures | None:
@@ -311,7 +310,7 @@ class Session(SessionInstances):
         """
         return self._figures()
 
-    def last_commit_is(self, figures: Callable[[], CommitFigures]) -> None:
+    def _report_commit(self, figures: Callable[[], CommitFigures]) -> None:
         """Has `last_commit` answer what a function says, at the moment somebody looks."""
         self._figures = figures
 
@@ -319,7 +318,7 @@ class Session(SessionInstances):
         self._work.drop(entries)
         self._identity.drop_instances(entry.instance for entry in entries if entry.is_new)
 
-    def require_committed(self, error: BaseException | None) -> None:
+    def _require_committed(self, error: BaseException | None) -> None:
         """Tells, after the session was closed, of work that was neither committed nor rolled back.
 
         Args:
@@ -342,20 +341,20 @@ class Session(SessionInstances):
             not_done=[entry.instance for entry in entries],
         )
 
-    def run_at_once(self, calls: Sequence[Callable[[], T]], database: Database) -> list[T]:
+    def _run_at_once(self, calls: Sequence[Callable[[], T]], database: Database) -> list[T]:
         """The results of calls that each send requests, as many of them at a time as the session may."""
         with Flushing(self):
-            return database.pool.run(calls, self.concurrency_at(database))
+            return database.pool.run(calls, self._concurrency_at(database))
 
-    def concurrency_at(self, database: Database) -> int:
+    def _concurrency_at(self, database: Database) -> int:
         """How many requests of a round travel at once."""
         return self._max_concurrency or database.max_concurrency
 
     # --- rounds ----------------------------------------------------------------------------------
 
-    def load(self, instance: Any) -> None:
+    def _load(self, instance: Any) -> None:
         """Resolves `instance`, and with it everything else that is pending, in one round."""
-        self.check()
+        self._check()
         state, kind = state_of(instance), None
         if state.status is not Status.PENDING:
             return
@@ -389,7 +388,7 @@ class Session(SessionInstances):
             if target is None:
                 continue
             if self._instance_for(target[0], target[1].key) is None:
-                self.lookup(*target, counted=False)
+                self._lookup(*target, counted=False)
                 room -= 1
         return "further" if origin.group.is_page else None
 
@@ -402,27 +401,27 @@ class Session(SessionInstances):
         Args:
             kind: what the round is for the trace, where the library asks by itself; see `Round`.
         """
-        self.check()
+        self._check()
         self._flush((), kind)
 
-    def defer(self, query: PendingQuery) -> None:
+    def _defer(self, query: PendingQuery) -> None:
         """Has a query wait until it, or another one, is looked at."""
         self._queries.add(query)
 
-    def flush_queries(self, first: PendingQuery) -> Sequence[PendingQuery]:
+    def _flush_queries(self, first: PendingQuery) -> Sequence[PendingQuery]:
         """Resolves `first`, the other pending queries and the pending lookups, in one round.
 
         Returns:
             The queries that were asked, each of which has taken its reply or error.
         """
-        self.check()
+        self._check()
         return self._flush(self._queries.pop_pending(first, self.query_limit))
 
     def _flush(self, queries: Sequence[PendingQuery], kind: str | None = None) -> Sequence[PendingQuery]:
         taken = self._lookups.pop_pending()
         if not taken and not queries:
             return ()
-        flush = Flush(taken, queries, self.rounds, kind)
+        flush = Flush(taken, queries, self._rounds, kind)
         try:
             with Flushing(self):
                 flush.run(self.deadline, self._max_concurrency, self.max_throttled_calls)

@@ -41,7 +41,7 @@ def figures(session: Session) -> str:
 
 def milliseconds_waited(session: Session) -> float:
     """How long a session waited for DynamoDB."""
-    return sum(done.seconds for done in session.rounds.history) * 1000
+    return sum(done.seconds for done in session._rounds.history) * 1000
 
 
 def server_timing(session: Session) -> str:
@@ -83,7 +83,7 @@ def log_request(request: RequestScope, started: float) -> None:
     """
     asked = request.session.stats.requests > 0
     seconds = time.perf_counter() - started
-    fields = request.session.rounds.fields("request", request=request.name, status=request.status)
+    fields = request.session._rounds.fields("request", request=request.name, status=request.status)
     log.log(
         logging.INFO if asked else logging.DEBUG,
         "%s: %s, %s, %.1f of %.1f ms in DynamoDB%s",

@@ -71,7 +71,7 @@ class RequestScope:
                 "%s: the server never called close() on the response; its batch context is closed now, at the "
                 "thread's next request. PEP 3333 has servers close every response.",
                 request.name,
-                extra=request.session.rounds.fields("request", request=request.name),
+                extra=request.session._rounds.fields("request", request=request.name),
             )
             request.close(FailedResponse("its response was never closed"))
         self._thread_requests.append(self)
@@ -83,8 +83,8 @@ class RequestScope:
         ):
             self._steps.bind(TENANT, EXEMPT)
         self._steps.bind(SESSION, self.session)
-        self.session.owner, self.session.tenant = self._steps.owner, self.tenant
-        self.session.manager = active_manager()
+        self.session._owner, self.session.tenant = self._steps.owner, self.tenant
+        self.session._manager = active_manager()
 
     def run(self, call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Calls a piece of the application with the session and the tenant bound, and returns its result.
@@ -95,7 +95,7 @@ class RequestScope:
         if self._steps.is_running:
             return call(*args, **kwargs)
         for session in self._sessions():
-            session.require_not_lent()
+            session._require_not_lent()
         return self._steps.run(call, *args, **kwargs)
 
     def _sessions(self) -> list[Session]:
@@ -124,7 +124,7 @@ class RequestScope:
             UncommittedChangesError: unless the answer is an error already.
         """
         if not self._failed:
-            self.session.require_committed(None)
+            self.session._require_committed(None)
 
     @property
     def _failed(self) -> bool:
@@ -149,7 +149,7 @@ class RequestScope:
         self._ended(self)
         if error is None and self._failed:
             error = FailedResponse(f"the answer {self.status}")
-        self.session.require_committed(error)
+        self.session._require_committed(error)
 
     def _close_sessions(self) -> None:
         for entry in self._steps.left_open():
@@ -158,9 +158,9 @@ class RequestScope:
                 log.error(
                     "%s: a batch context that was opened inside the request was never left.",
                     self.name,
-                    extra=entry.what.rounds.fields("request", request=self.name),
+                    extra=entry.what._rounds.fields("request", request=self.name),
                 )
-                entry.what.require_committed(BatchContextError("its block was never left"))
+                entry.what._require_committed(BatchContextError("its block was never left"))
         self.session.close()
 
 

@@ -67,7 +67,9 @@ class BulkInsert(NamedTuple):
         stored = zip(self.entries, self.keys, self.items, strict=True)
         for (instance, mapper, tenant, _, _, _, primary_id), key, item in stored:
             mark_created(instance, mapper, tenant, session, key, primary_id, item)
-        session.committed(self.entries, CommitFigures(done=tuple([entry.instance for entry in self.entries])))
+        session._forget_written(
+            self.entries, CommitFigures(done=tuple([entry.instance for entry in self.entries]))
+        )
 
     def changes(self) -> list[CreateChange]:
         """The same as changes, of which each may have had its own outcome."""

@@ -345,7 +345,7 @@ def _update_loaded(
     defaults: Mapping[str, Any],
 ) -> SaveChange:
     """An update in a transaction, which returns the instance: it is loaded first."""
-    instance = session.lookup(mapper, subject.identity, subject.tenant, consistent=True, counted=False)
+    instance = session._lookup(mapper, subject.identity, subject.tenant, consistent=True, counted=False)
     mapper._load_instance(instance)
     known = known_of(instance)
     missing = {} if known is None else lacking(mapper.schema, known.item, defaults)
@@ -394,7 +394,7 @@ def deleting_of(
     if (
         current_transaction() is not None
         and session is not None
-        and session.has_deleted(mapper, identity.key)
+        and session._has_deleted(mapper, identity.key)
     ):
         raise write_of(change).missing()
     if instance is not None:
@@ -412,7 +412,9 @@ def _known_in_block(change: Change) -> StoredItem | None:
     session, subject = change.session, change.subject
     if session is None or current_transaction() is None:
         return None
-    instance = session.lookup(change.mapper, subject.identity, subject.tenant, consistent=True, counted=False)
+    instance = session._lookup(
+        change.mapper, subject.identity, subject.tenant, consistent=True, counted=False
+    )
     change.mapper._load_instance(instance)
     return known_of(instance)
 

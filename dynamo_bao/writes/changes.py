@@ -340,7 +340,7 @@ class SaveChange(Change):
             self.session._discard_pending(self.instance)
             self.session._pin(self.instance)
         else:
-            self.session.expire(self.mapper, self.subject.identity)
+            self.session._expire(self.mapper, self.subject.identity)
 
     def apply_locally(self) -> Any:
         assert self.known is not None  # a transaction loads what it changes
@@ -361,7 +361,7 @@ class SaveChange(Change):
         if relative and state_of(self.instance).status is Status.LOADED:
             unload(self.instance, consistent=True, keep_changes=True)
         if self.session is not None and state_of(self.instance).session is not self.session:
-            self.session.expire(self.mapper, self.subject.identity)
+            self.session._expire(self.mapper, self.subject.identity)
 
 
 class UpdateChange(Change):
@@ -434,7 +434,7 @@ class DeleteChange(Change):
         if self.session is not None:
             if known is not None and known is not gone:
                 mark_deleted(known)
-            self.session.deleted(self.mapper, self.subject.identity, self.subject.tenant, gone)
+            self.session._mark_deleted(self.mapper, self.subject.identity, self.subject.tenant, gone)
         return gone
 
     def apply_locally(self) -> Any:

@@ -250,8 +250,8 @@ class Parts(Generic[T]):
 
     def write(self, session: Session, database: Database) -> list[T]:
         """Makes all calls, several at once; their results, in order."""
-        session.last_commit_is(self.figures)
-        return session.run_at_once(
+        session._report_commit(self.figures)
+        return session._run_at_once(
             [partial(self._call, number) for number in range(len(self._calls))], database
         )
 
@@ -328,7 +328,7 @@ def _commit_bulk(session: Session, bulk: BulkInsert) -> None:
     writing = Parts(lambda: in_batches(bulk.changes()), calls, _outcome_of, conclude)
     with writing, round_of(session, database, "commit") as opened:
         parts = writing.write(session, database)
-        opened.sent_at_once(len(calls), session.concurrency_at(database))
+        opened.sent_at_once(len(calls), session._concurrency_at(database))
         for entries, part in zip(batches, parts, strict=True):
             about = [f"{entry.mapper.schema.name} {entry.primary_id!r}" for entry in entries[:NAMED_KEYS]]
             for request in part.sent:
@@ -362,7 +362,7 @@ def _finish(
         if change is None or change.item_ref not in left
     ]
     figures = CommitFigures() if outcome is None else outcome.figures(joined)
-    session.committed(gone if left else entries, figures)
+    session._forget_written(gone if left else entries, figures)
     if outcome is not None:
         _apply_results(joined, outcome)
 
@@ -385,7 +385,7 @@ def _finish_early(
         for entry, change in zip(entries, changes if prepared is None else prepared, strict=True)
         if change is not None and change.item_ref in written
     ]
-    session.committed(gone, outcome.figures(changes))
+    session._forget_written(gone, outcome.figures(changes))
     for change, stored in outcome.stored.items():
         change.apply_result(stored)
 
@@ -417,7 +417,7 @@ def _commit_in_parallel(session: Session, changes: Sequence[Change], conclude: C
     whole, every = CommitOutcome(database), [*plan.batches, *plan.groups]
     parts = Parts(lambda: every, calls, lambda _, outcome: outcome, conclude)
     with parts, round_of(session, database, "commit") as opened:
-        opened.sent_at_once(len(calls), session.concurrency_at(database))
+        opened.sent_at_once(len(calls), session._concurrency_at(database))
         for part, members in zip(parts.write(session, database), every, strict=True):
             whole.add(part)
             for request in part.sent:

@@ -14,11 +14,11 @@ def sessions_to_tell(session: Session | None) -> Sequence[Session]:
     top = chain.get() or top_link()
     link = None if top is None else top.session
     if link is None or (link.what is session and (link.parent is None or link.parent.session is None)):
-        return () if session is None or not session.partitions else (session,)
+        return () if session is None or not session._partitions else (session,)
     sessions: list[Session] = seen(SESSION)
     if session is not None and session not in sessions:
         sessions.append(session)
-    return [one for one in sessions if one.partitions]
+    return [one for one in sessions if one._partitions]
 
 
 def invalidate(session: Session | None, changes: Iterable[Change]) -> None:
@@ -33,4 +33,4 @@ def invalidate(session: Session | None, changes: Iterable[Change]) -> None:
     for change in changes:
         touched = change.touched()
         for one in sessions:
-            one.partitions.touch(touched)
+            one._partitions.touch(touched)

@@ -391,7 +391,6 @@ def _uses(session: Session, pending: Org, loaded: Org) -> list[Callable[[], Any]
         lambda: loaded.refresh(),
         lambda: loaded.delete(),
         lambda: session.flush(),
-        lambda: session.bind(),
     ]
 
 
@@ -436,7 +435,7 @@ def test_S6_use_from_elsewhere_is_refused_before_any_request(
         assert loaded.name == "Acme"
         pending = Org.find("other")
         sent.clear()
-        assert _refusals([lambda: place(use) for use in _uses(session, pending, loaded)]) == [True] * 7  # noqa: B023
+        assert _refusals([lambda: place(use) for use in _uses(session, pending, loaded)]) == [True] * 6  # noqa: B023
         assert place(lambda: loaded.name) == "Acme"
         assert place(current_session) is None
         assert len(sent) == 0
@@ -558,5 +557,5 @@ def test_closing_is_idempotent_and_use_after_it_is_an_error(acme: Org) -> None:
         pass
     session.close()
     with pytest.raises(ConcurrencyError, match="left"):
-        session.check()
+        session._check()
     assert "closed" in repr(session)

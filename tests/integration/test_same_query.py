@@ -439,8 +439,8 @@ def test_queries_that_nobody_looks_at_are_not_collected(sent: Wire) -> None:
     with run_with_batch_context() as session:
         for rank in range(MOST_QUERIES + 50):
             Street.streets_for_town.query("a", rank)
-        assert len(session.partitions) == MOST_QUERIES
-    assert len(session.partitions) == 0
+        assert len(session._partitions) == MOST_QUERIES
+    assert len(session._partitions) == 0
     assert sent.operations == []
 
 

@@ -178,7 +178,7 @@ def test_rule_04_a_generator_in_its_callers_session(ada: User) -> None:
             next(second)
             raise ZeroDivisionError
         assert Org.find("at once", bypass_cache=True).exists()
-        assert not Org.find("never", bypass_cache=True) and session.rounds.budgets == ()
+        assert not Org.find("never", bypass_cache=True) and session._rounds.budgets == ()
 
 
 def test_rule_04_a_generator_with_a_session_of_its_own(ada: User) -> None:
