@@ -1,5 +1,5 @@
 # `make demo` and `make test` need nothing but Python 3.10 or newer, which brings Node.js and Java as packages where the
-# system has none; `make help` lists the rest. Without make: docs/testing.md has the same as commands.
+# system has none; `make help` lists the rest. Without make: CONTRIBUTING.md has the same as commands.
 
 PYTHON ?= python3
 VENV := .venv
