@@ -1,6 +1,6 @@
-"""Who code runs as: a process, thread, greenlet (where there are any) and asyncio task (where one runs).
+"""The process, thread, greenlet or asyncio task in which code runs, as one object.
 
-An owner is an object, never a number, and is found again in the same place.
+The same thread, greenlet or task always has the same object. It owns the sessions that it opens.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from dynamo_bao._runtime import current_task, is_event_loop_running, is_in_noteb
 
 
 class ExecutionContext:
-    """One place that code runs in, or code that runs in steps, now in one place and then in another.
+    """A thread, greenlet or task; or code in steps, whose steps may run in different ones.
 
     Attributes:
-        requests: the web requests that were begun there and have not ended, oldest first.
-        runs_as: of code in steps, the owner that ran its last step; None otherwise.
-        cell: in a notebook, the chain of bindings that its last cell left, and the task of that cell.
+        requests: the web requests that began in it and have not ended, oldest first.
+        runs_as: for code in steps, the owner that ran its last step; otherwise None.
+        cell: in a notebook, the innermost binding after the last cell, and the task of that cell.
     """
 
     __slots__ = ("__weakref__", "cell", "requests", "runs_as")
@@ -30,12 +30,12 @@ class ExecutionContext:
         self.cell: tuple[Any, Any] = (None, None)
 
     def is_now(self, running: ExecutionContext) -> bool:
-        """Whether the code that runs now, whose owner is `running`, is this one's."""
+        """Whether code of the owner `running` belongs to this owner."""
         return self is running or self.runs_as is running
 
 
 class _Local(threading.local):
-    """A thread's own owner, and those of the greenlets and tasks that ran in it."""
+    """The owner of a thread, and the owners of the greenlets and tasks that ran in it."""
 
     def __init__(self) -> None:
         self.thread = ExecutionContext()
@@ -54,9 +54,9 @@ this_process.after_fork(_forget_threads)
 
 
 def current_execution_context() -> ExecutionContext:
-    """The owner of the code that is running now.
+    """The owner of the code that runs now.
 
-    Neither asyncio nor greenlet is imported here: where nobody has imported one, nothing of its kind can be running.
+    Neither asyncio nor greenlet is imported here: if no other code imported one, no task or greenlet can run.
     """
     local, loaded = _local, sys.modules
     if "asyncio.events" not in loaded and "greenlet" not in loaded:
@@ -71,7 +71,7 @@ def current_execution_context() -> ExecutionContext:
 
 
 def _running_inside() -> Any:
-    """The task or the greenlet of this thread that runs; None for a thread's plain code."""
+    """The task or greenlet that runs in this thread; None if neither does."""
     if is_event_loop_running():
         task = current_task()
         if task is not None and not is_in_notebook():

@@ -1,4 +1,4 @@
-"""The objects of a session: one for each key, what each knows of its item, and the lookups still pending."""
+"""The instances of a session: one for each key, and the lookups that are still pending."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _TRANSIENT, _FAILED = Status.TRANSIENT, Status.FAILED  # read often
 
 
 class SessionInstances(SessionOwnership):
-    """The identity map of a session, and what is still to be read into it.
+    """The identity map of a session, and its pending lookups.
 
     Attributes:
         stats: the session's figures so far.
@@ -51,13 +51,13 @@ class SessionInstances(SessionOwnership):
         consistent: bool = False,
         counted: bool = True,
     ) -> Any:
-        """The session's instance for a key: the one it knows, or a new one that is pending.
+        """The session's instance for a key: the cached one, or a new one that is pending.
+
+        The caller has checked that the session can be used.
 
         Args:
-            consistent: whether the item must have been read consistently, or will be.
-            counted: whether the figures count it as a lookup.
-
-        The caller has checked that the session may be used.
+            consistent: whether the item needs a consistent read.
+            counted: whether the figures count the call as a lookup.
         """
         key = mapper, identity.key
         instance = self._identity.get(key)
@@ -65,36 +65,36 @@ class SessionInstances(SessionOwnership):
         if instance is None:
             return self._await(key, pending_instance(mapper, identity, tenant, self), consistent)
         self.stats.cache_hits += counted
-        return self._found_again(key, instance, consistent)
+        return self._reuse(key, instance, consistent)
 
     def _lookup_text(
         self, mapper: ModelMapper, key: Key, text: str, tenant: str | None, consistent: bool
     ) -> Any:
-        """`lookup` for a key that is one text: the shortest way there is, as it is gone most often."""
-        known = self._identity
-        held = known.strong[mapper]
-        instance = held.get(key) if known.is_strong else known.get((mapper, key))
+        """`_lookup` for a key that is one string. This is the fast path."""
+        identity_map = self._identity
+        instances = identity_map.strong[mapper]
+        instance = instances.get(key) if identity_map.is_strong else identity_map.get((mapper, key))
         self.stats.lookups += 1
         if instance is not None:
             self.stats.cache_hits += 1
-            return self._found_again((mapper, key), instance, consistent)
+            return self._reuse((mapper, key), instance, consistent)
         instance = pending_instance_by_text(mapper, key, text, tenant, self)
-        if consistent or not known.is_strong:
+        if consistent or not identity_map.is_strong:
             return self._await((mapper, key), instance, consistent)
-        held[key] = self._lookups.eventual[mapper][key] = instance
+        instances[key] = self._lookups.eventual[mapper][key] = instance
         return instance
 
     def _await(self, key: ItemKey, instance: Any, consistent: bool) -> Any:
-        """Takes on a new instance, which is to be loaded in the next round."""
+        """Registers a new instance, which the next round loads."""
         state_of(instance).wants_consistent = consistent
         self._identity.hold(key, instance)
         self._lookups.add(key, instance)
         return instance
 
-    def _found_again(self, key: ItemKey, instance: Any, consistent: bool) -> Any:
-        """Sees to it that the known instance for a key can be handed out for it."""
+    def _reuse(self, key: ItemKey, instance: Any, consistent: bool) -> Any:
+        """Prepares the cached instance of a key for another lookup, and returns it."""
         state = state_of(instance)
-        state.origin = None  # whoever names a key asks for it, even where a relation has named it before
+        state.origin = None  # this lookup is explicit, even if a relation registered the key before
         if state.status is _TRANSIENT:  # added, and about to be stored
             return instance
         if state.status is _FAILED:
@@ -117,7 +117,7 @@ class SessionInstances(SessionOwnership):
         self._lookups.add(key_of(instance), instance)
 
     def _expire(self, mapper: ModelMapper, identity: Identity) -> None:
-        """Makes a known instance without local changes pending, because its item was written elsewhere."""
+        """Makes a cached instance pending, because its item was written elsewhere; local changes prevent that."""
         instance = self._instance_for(mapper, identity.key)
         if instance is None or state_of(instance).status is Status.TRANSIENT:
             return
@@ -129,28 +129,28 @@ class SessionInstances(SessionOwnership):
         return self._identity.get((mapper, key))
 
     def _attach_new(self, mapper: ModelMapper, new: Mapping[Key, Any]) -> Key | None:
-        """Makes new instances of a model the session's own ones for their keys.
+        """Makes new instances of a model the session's instances for their keys.
 
         Returns:
-            The first key in whose way another instance is, where there is one; else None.
+            The first key that another instance already has; None if there is no such key.
         """
-        held = self._identity.strong[mapper]
-        if self._identity.is_strong and held.keys().isdisjoint(new):  # as nearly always
-            held.update(new)
+        instances = self._identity.strong[mapper]
+        if self._identity.is_strong and instances.keys().isdisjoint(new):  # the usual case
+            instances.update(new)
             return None
         return next((key for key, instance in new.items() if not self._claim((mapper, key), instance)), None)
 
     def _claim(self, key: ItemKey, instance: Any) -> bool:
-        known = self._identity.get(key)
-        if known is not None:
-            if known is not instance and is_there(known):
+        cached = self._identity.get(key)
+        if cached is not None:
+            if cached is not instance and is_there(cached):
                 return False
             self._lookups.discard(key)
         self._identity.hold(key, instance)
         return True
 
     def _attach(self, instance: Any) -> None:
-        """Makes a stored instance the session's own one for its key, held."""
+        """Makes a stored instance the session's instance for its key, and holds it."""
         state_of(instance).session = self
         key = key_of(instance)
         self._lookups.discard(key)
@@ -158,36 +158,36 @@ class SessionInstances(SessionOwnership):
             self._identity.hold(key, instance)
 
     def _was_added(self, key: ItemKey) -> bool:
-        """Whether the object for a key is a new one that is not stored yet."""
-        known = self._identity.get(key)
-        return known is not None and state_of(known).status is Status.TRANSIENT
+        """Whether the instance for a key is a new one that is not stored yet."""
+        cached = self._identity.get(key)
+        return cached is not None and state_of(cached).status is Status.TRANSIENT
 
     def _pin(self, instance: Any) -> None:
-        """Keeps an instance of this session that was changed."""
+        """Holds a changed instance of this session strongly."""
         key = key_of(instance)
         if not self.is_closed and self._identity.get(key) is instance:
             self._identity.hold(key, instance)
 
     def _held_instances(self, mapper: ModelMapper) -> Mapping[Key, Any]:
-        """A model's objects held, for which nobody was handed another: none where the session deleted something."""
+        """The model's strongly held instances by key; empty once the session has deleted anything."""
         return {} if self._deleted else self._identity.strong[mapper]
 
     def _is_canonical(self, mapper: ModelMapper, identity: Identity, instance: Any) -> bool:
-        """Whether an instance is the session's own one for its key already, and nobody was handed another."""
-        held = self._identity.strong[mapper].get(identity.key)
-        return held is instance and (mapper, identity.key) not in self._deleted
+        """Whether `instance` is already the canonical one for its key."""
+        cached = self._identity.strong[mapper].get(identity.key)
+        return cached is instance and (mapper, identity.key) not in self._deleted
 
     def _superseded(self, mapper: ModelMapper, identity: Identity) -> list[Any]:
-        """Instances handed out for a key before its item was created: pending, missing or deleted ones."""
+        """Instances that users got for a key before its item was created: pending, missing or deleted ones."""
         key = mapper, identity.key
-        gone = self._deleted.pop(key, None)
-        known = self._identity.get(key)
-        return [one for one in (known, gone() if gone is not None else None) if one is not None]
+        reference = self._deleted.pop(key, None)
+        deleted = None if reference is None else reference()
+        return [instance for instance in (self._identity.get(key), deleted) if instance is not None]
 
     def _mark_deleted(
         self, mapper: ModelMapper, identity: Identity, tenant: str | None, instance: Any
     ) -> None:
-        """Remembers that this session deleted an item: later finds of its key are missing."""
+        """Remembers that this session deleted an item, so that later finds of its key are missing."""
         key = mapper, identity.key
         self._lookups.discard(key)
         if self._was_added(key):
@@ -198,36 +198,36 @@ class SessionInstances(SessionOwnership):
         self._identity.hold(key, missing)
 
     def _has_deleted(self, mapper: ModelMapper, key: Key) -> bool:
-        """Whether this session deleted the item of a key, and nobody created it again."""
+        """Whether this session deleted the item of a key, and did not create it again."""
         return (mapper, key) in self._deleted
 
     def _evict(self, mapper: ModelMapper, identity: Identity) -> None:
-        """Makes the next find of a key ask again."""
+        """Makes the next find of a key read the item again."""
         self._identity.drop((mapper, identity.key))
 
     def _forget_deletion(self, mapper: ModelMapper, identity: Identity) -> None:
-        """Makes the next find of a key ask again, also where the session had deleted its item."""
+        """Makes the next find of a key read the item again, even if the session had deleted it."""
         self._deleted.pop((mapper, identity.key), None)
         self._evict(mapper, identity)
 
     def _evict_missing(self, mapper: ModelMapper, identity: Identity) -> None:
-        """Forgets a cached miss that a refused create has disproved."""
-        known = self._instance_for(mapper, identity.key)
-        if known is not None and state_of(known).status is Status.MISSING:
+        """Forgets a cached miss after a refused create has shown that the item exists."""
+        cached = self._instance_for(mapper, identity.key)
+        if cached is not None and state_of(cached).status is Status.MISSING:
             self._evict(mapper, identity)
 
     def _discard_pending(self, instance: Any) -> None:
-        """Takes an instance that something else resolved off the pending lookups."""
+        """Removes an instance from the pending lookups, because it was resolved otherwise."""
         self._lookups.discard(key_of(instance))
 
     def _track_weakly(self, instance: Any) -> None:
-        """Knows an instance that a query brought, while somebody else holds it."""
+        """Registers an instance of a query weakly: it stays cached while other code holds it."""
         state_of(instance).session = self
         self._identity.add_weak(key_of(instance), instance)
 
 
 def key_of(instance: Any) -> ItemKey:
-    """Under which key a session knows an instance."""
+    """The key of an instance in the identity map of its session."""
     state = state_of(instance)
     assert state.mapper is not None and state.key is not None
     return state.mapper, state.key

@@ -23,21 +23,21 @@ from dynamo_bao.session.identity_map import ItemKey
 from dynamo_bao.session.state import ModelMapper, state_of
 
 PendingKeys = tuple[Database, bool, Mapping[Key, Any], Schema | None]
-"""Keys to read: where, how (whether consistently), each with the one who wants it, and of which model's items.
+"""Keys to read: ``(database, consistent, {key: instance}, schema)``.
 
-Without a model the items come as dicts, with one as rows, if possible.
+With a schema the items are rows, if possible. Without one they are dicts.
 """
 Requesters = dict[str, Mapping[Key, Any]]
-"""By table, the keys to read there, each with the one who wants it."""
+"""By table, the keys to read, each with the instance that needs the item."""
 
 
 @frozen
 class PlannedBatch:
-    """One request to come, and through which database it travels.
+    """One planned request, and the database that sends it.
 
     Attributes:
-        callers: who wants the keys of the batch.
-        others: who else wants some of them.
+        callers: the instances that need the keys of the batch.
+        others: further instances that need the same keys.
     """
 
     database: Database
@@ -47,13 +47,13 @@ class PlannedBatch:
 
     @property
     def transport(self) -> Transport:
-        """The client that carries it."""
+        """The client that sends it."""
         return self.database.transport
 
 
 @define(eq=False)
 class _TableRequest:
-    """The keys that are wanted at one client, each with those who want it."""
+    """The keys to read through one client, each with the instances that need it."""
 
     database: Database
     eventually: dict[str, dict[Key, Any]] = field(factory=dict)
@@ -62,9 +62,9 @@ class _TableRequest:
     schemas: dict[Schema | None, None] = field(factory=dict)
 
     def add(self, table: str, consistent: bool, callers: Mapping[Key, Any]) -> None:
-        """Notes keys of a table. One that is wanted again is read once, consistently if anybody wants that."""
+        """Adds keys of a table. A repeated key is read once, consistently if any caller needs that."""
         plain, strict = self.eventually.get(table), self.consistently.get(table)
-        if not plain and not strict:  # as nearly always
+        if not plain and not strict:  # the usual case
             (self.consistently if consistent else self.eventually)[table] = dict(callers)
             return
         plain, strict = self.eventually.setdefault(table, {}), self.consistently.setdefault(table, {})
@@ -85,20 +85,20 @@ class _TableRequest:
                 yield PlannedBatch(self.database, Batch(part, consistent, rows), part, self.others)
 
 
-def plan_reads(wanted: Iterable[PendingKeys]) -> tuple[PlannedBatch, ...]:
-    """The fewest batches for the wanted keys: ``ceil(n / 100)`` per client and consistency.
+def plan_reads(pending: Iterable[PendingKeys]) -> tuple[PlannedBatch, ...]:
+    """The fewest batches for some keys: ``ceil(n / 100)`` per client and consistency.
 
-    Keys wanted both ways are read once, consistently. The order is the one they are given in, table by table.
+    A key that is needed in both ways is read once, consistently. The order of the keys stays, table by table.
     """
-    lookups = list(wanted)
-    if len(lookups) == 1 and 0 < len(lookups[0][2]) <= MAX_BATCH_GET_KEYS:  # as mostly
+    lookups = list(pending)
+    if len(lookups) == 1 and 0 < len(lookups[0][2]) <= MAX_BATCH_GET_KEYS:  # the usual case
         return (_only_batch(*lookups[0]),)
     clients: dict[int, _TableRequest] = {}
     for database, consistent, callers, schema in lookups:
-        sought = clients.setdefault(id(database.transport), _TableRequest(database))
-        sought.schemas[schema] = None
-        sought.add(database.table_name, consistent, callers)
-    return tuple(planned for sought in clients.values() for planned in sought.batches())
+        request = clients.setdefault(id(database.transport), _TableRequest(database))
+        request.schemas[schema] = None
+        request.add(database.table_name, consistent, callers)
+    return tuple(planned for request in clients.values() for planned in request.batches())
 
 
 def _only_batch(
@@ -110,26 +110,26 @@ def _only_batch(
 
 
 def _batches_of_100(callers: Mapping[str, Mapping[Key, Any]]) -> Iterator[Requesters]:
-    """The keys in parts of 100, as many as one request may have; fewer in the last."""
+    """The keys in parts of 100, the limit of one request. The last part may have fewer."""
     part: Requesters = {table: keys for table, keys in callers.items() if keys}
     count = sum(map(len, part.values()))
     if 0 < count <= MAX_BATCH_GET_KEYS:
         yield part
         return
-    every = ((table, key, caller) for table, keys in part.items() for key, caller in keys.items())
+    entries = ((table, key, caller) for table, keys in part.items() for key, caller in keys.items())
     for _ in range(0, count, MAX_BATCH_GET_KEYS):
-        some: dict[str, dict[Key, Any]] = {}
-        for table, key, caller in islice(every, MAX_BATCH_GET_KEYS):
-            some.setdefault(table, {})[key] = caller
-        yield dict(some)
+        chunk: dict[str, dict[Key, Any]] = {}
+        for table, key, caller in islice(entries, MAX_BATCH_GET_KEYS):
+            chunk.setdefault(table, {})[key] = caller
+        yield dict(chunk)
 
 
 class Lookups:
-    """The lookups of one session that nobody has looked at yet, in the order they were made.
+    """The unresolved lookups of one session, in the order in which they were made.
 
     Attributes:
-        eventual: by home and key, the instances that any read will do for.
-        strict: those that are to be read consistently.
+        eventual: by repository and key, the instances that an eventually consistent read can load.
+        strict: those that need a consistent read.
     """
 
     def __init__(self) -> None:
@@ -137,7 +137,7 @@ class Lookups:
         self.strict: defaultdict[ModelMapper, dict[Key, Any]] = defaultdict(dict)
 
     def add(self, key: ItemKey, instance: Any) -> None:
-        """Registers `instance`, which is pending, for the next round."""
+        """Registers a pending instance for the next round."""
         mapper, table_key = key
         if state_of(instance).wants_consistent:
             self.eventual[mapper].pop(table_key, None)
@@ -146,19 +146,19 @@ class Lookups:
             self.eventual[mapper].setdefault(table_key, instance)
 
     def discard(self, key: ItemKey) -> None:
-        """Forgets a lookup that was answered otherwise."""
+        """Forgets a lookup that was resolved otherwise."""
         mapper, table_key = key
         for lookups in (self.eventual, self.strict):
             if mapper in lookups:
                 lookups[mapper].pop(table_key, None)
 
     def pop_pending(self) -> list[PendingKeys]:
-        """All pending lookups, for the plan; they are then no longer pending here."""
-        taken = [(False, self.eventual), (True, self.strict)]
+        """Removes and returns all pending lookups."""
+        pending = [(False, self.eventual), (True, self.strict)]
         self.eventual, self.strict = defaultdict(dict), defaultdict(dict)
         return [
             (mapper.database, consistent, instances, mapper.schema)
-            for consistent, lookups in taken
+            for consistent, lookups in pending
             for mapper, instances in lookups.items()
             if instances
         ]
@@ -169,9 +169,9 @@ class Lookups:
         self.strict.clear()
 
     def put_back(self, instances: Iterable[Any]) -> None:
-        """Makes lookups that went unanswered pending again, ahead of those made since."""
-        since = self.pop_pending()
-        for instance in (*instances, *(one for _, _, callers, _ in since for one in callers.values())):
+        """Makes unanswered lookups pending again, ahead of newer ones."""
+        newer = [instance for _, _, callers, _ in self.pop_pending() for instance in callers.values()]
+        for instance in (*instances, *newer):
             state = state_of(instance)
             assert state.mapper is not None and state.key is not None
             self.add((state.mapper, state.key), instance)

@@ -1,4 +1,4 @@
-"""Where an operation runs: in which session, and for which tenant; the policy decides where there is none."""
+"""The session and the tenant of an operation. Without a session, the policy decides."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ def _described(model: str, operation: str, key: object) -> str:
 def resolve_scope(
     database: Database, model: str, operation: str, key: object = None
 ) -> tuple[Session | None, str | None]:
-    """The session and tenant of a class-level operation; no session means direct execution.
+    """The session and the tenant of a class-level operation. Without a session, it runs directly.
 
     Raises:
         BatchContextRequiredError: outside any session, in strict mode.
-        ConcurrencyError: where the session belongs to somebody else, or is in the middle of a round.
-        TenantRequiredError: where tenancy is enabled and no tenant is set.
+        ConcurrencyError: if the session belongs to other code, or is in the middle of a round.
+        TenantRequiredError: if tenancy is enabled and no tenant is set.
     """
     top = _top()
     if top is None and "IPython" in sys.modules:
@@ -47,7 +47,7 @@ def resolve_scope(
                 session = _session_seen_by(owner)
         if bound is not None:
             tenant = bound.what if bound.owner is owner and bound.entry() is not None else CLEARED
-    if session is None and type(database.policy) is not AllowDirect:  # which needs no description of the call
+    if session is None and type(database.policy) is not AllowDirect:  # it needs no description of the call
         database.policy.outside(_described(model, operation, key))
     if type(tenant) is str or (tenant is None and not resolvers and not database.requires_tenant):
         return session, tenant
@@ -55,7 +55,7 @@ def resolve_scope(
 
 
 def _session_seen_by(owner: ExecutionContext) -> Session | None:
-    """The session that code of `owner` is inside of, if it may use it now."""
+    """The session that code of `owner` is inside; raises if it cannot be used now."""
     link = innermost(SESSION, owner)
     if link is None:
         return None
@@ -66,7 +66,7 @@ def _session_seen_by(owner: ExecutionContext) -> Session | None:
 
 
 def _tenant_of(database: Database, session: Session | None, operation: str) -> str | None:
-    """The tenant of an operation, which its session remembers where only a resolver could tell it."""
+    """The tenant of an operation; its session remembers a tenant that came from a resolver."""
     tenant = tenant_for(database, operation)
     if resolvers and session is not None and session.tenant is None:
         session.tenant = tenant
@@ -76,11 +76,11 @@ def _tenant_of(database: Database, session: Session | None, operation: str) -> s
 def resolve_scope_of(instance: Any, operation: str) -> Session | None:
     """The session of an operation on a stored instance, under the instance's own tenant.
 
-    The instance's own session counts while it is open; after that the current one, to which the instance
-    is a detached object.
+    This is the instance's own session while that is open. Afterwards the instance is a detached object of the
+    current session.
 
     Raises:
-        TenantMismatchError: where another tenant than the instance's is current.
+        TenantMismatchError: if the current tenant is not the instance's.
     """
     session = session_for_instance(state_of(instance), operation)
     check_tenant(instance, operation)
@@ -88,13 +88,13 @@ def resolve_scope_of(instance: Any, operation: str) -> Session | None:
 
 
 def check_tenant(instance: Any, operation: str) -> None:
-    """Raises unless the current tenant is the one that an instance belongs to.
+    """Raises unless the instance belongs to the current tenant.
 
-    A new instance belongs to the tenant it was made under; one made under none belongs to nobody yet.
+    A new instance belongs to the tenant under which it was made. Made without a tenant, it belongs to nobody yet.
 
     Raises:
-        TenantMismatchError: where it is another one.
-        TenantRequiredError: where there is none, and one is needed.
+        TenantMismatchError: if it belongs to another tenant.
+        TenantRequiredError: if there is no current tenant, and one is needed.
     """
     state = state_of(instance)
     if state.mapper is None:
@@ -112,31 +112,31 @@ def check_tenant(instance: Any, operation: str) -> None:
 
 
 def current_transaction() -> Collecting | None:
-    """The innermost transaction around the code that runs now, None where there is none."""
+    """The innermost transaction around the running code, or None."""
     if _top() is None and "IPython" not in sys.modules:
         return None
     link = innermost(TRANSACTION)
-    found: Collecting | None = None if link is None else link.what
-    return found
+    transaction: Collecting | None = None if link is None else link.what
+    return transaction
 
 
 def session_for_instance(state: State, operation: str) -> Session | None:
-    """The session that an instance's operation runs in; the policy decides where there is none."""
+    """The session of an operation on an instance. Without a session, the policy decides."""
     assert state.mapper is not None
     mapper = state.mapper
     return active_session(state.session, mapper.database, mapper.schema.name, operation, state.primary_id)
 
 
 def active_session(
-    own: Session | None, database: Database, model: str, operation: str, key: object = None
+    origin: Session | None, database: Database, model: str, operation: str, key: object = None
 ) -> Session | None:
-    """The session that something made in `own` belongs to now: `own` while it is open, else the current one.
+    """The session of something that was made in `origin`: `origin` while it is open, else the current session.
 
-    Where there is none, the policy decides.
+    Without a session, the policy decides.
     """
-    if own is not None and own.is_open:
-        own._check()
-        return own
+    if origin is not None and origin.is_open:
+        origin._check()
+        return origin
     session = current_session()
     if session is None:
         database.policy.outside(_described(model, operation, key))
