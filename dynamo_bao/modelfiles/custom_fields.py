@@ -1,7 +1,7 @@
-"""Field classes of the user's own, from the Python modules of a folder.
+"""The user's field classes, from the Python modules of a folder.
 
-The modules run when they are read, as any import does: the folder is part of the program, unlike the model files, which
-can only name the classes that are found there.
+Reading the folder runs its modules, as any import does. So the folder is part of the program. A model file is data: it
+can only name these classes.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ class FieldsFolder:
 
     Attributes:
         path: the folder.
-        package: the package that it is for the program's imports; None where that is to be found out.
-        is_fresh: whether its modules run anew, even where the program has imported them.
+        package: the package name of the folder in the program's imports; None to determine it from the path.
+        is_fresh: whether its modules run again even if the program has imported them.
     """
 
     path: Path
@@ -53,23 +53,23 @@ class FieldsFolder:
         """The field classes that the folder's modules define, by name.
 
         Raises:
-            ConfigurationError: where there is no such folder, a module of it fails, or two define one name.
+            ConfigurationError: if the folder does not exist, a module fails, or two modules define one name.
         """
         if not self.path.is_dir():
             raise ConfigurationError(f"The folder of field classes {str(self.path)!r} does not exist.")
-        found: dict[str, FieldType] = {}
+        field_types: dict[str, FieldType] = {}
         for module, file in self._modules():
             for field in _classes_of(module):
-                if field.__name__ in found:
+                if field.__name__ in field_types:
                     raise ConfigurationError(
-                        f"{file} and {found[field.__name__].file} both define {field.__name__}; rename one of them."
+                        f"{file} and {field_types[field.__name__].file} both define {field.__name__}; rename one."
                     )
-                found[field.__name__] = _kind_of(field, file, self._import_name(file))
-        return found
+                field_types[field.__name__] = _field_type_of(field, file, self._import_name(file))
+        return field_types
 
     def _modules(self) -> Iterator[tuple[ModuleType, Path]]:
         files = sorted(file for file in self.path.glob("*.py") if not file.name.startswith((".", "__main__")))
-        package: list[str] = []  # made when a module needs it: its __init__ runs then
+        package: list[str] = []  # filled when a module needs it, as this runs the __init__
         for file in files:
             try:
                 yield self._module(package, file), file
@@ -81,10 +81,10 @@ class FieldsFolder:
                 ) from error
 
     def _module(self, package: list[str], file: Path) -> ModuleType:
-        """A module as the program itself imports it, if it can; else under a private name."""
-        known = None if self.is_fresh else _as_imported(self._import_name(file), file)
-        if known is not None:
-            return known
+        """The module as the program imports it; a private copy if the program cannot import it."""
+        module = None if self.is_fresh else _as_imported(self._import_name(file), file)
+        if module is not None:
+            return module
         if not package:
             package.append(_private_package(self.path))
         if file.name == "__init__.py":
@@ -92,7 +92,7 @@ class FieldsFolder:
         return importlib.import_module(f"{package[0]}.{file.stem}")
 
     def _import_name(self, file: Path) -> str | None:
-        """The name under which a program imports a file of the folder; None where it cannot."""
+        """The name by which the program imports `file`; None if it cannot import it."""
         package = self.package if self.package is not None else _package_of(self.path.resolve())
         if package is None:
             return None
@@ -101,7 +101,7 @@ class FieldsFolder:
 
 
 def _package_of(folder: Path) -> str | None:
-    """The package a folder is: from the topmost folder with an ``__init__.py``, else from the working folder."""
+    """The package name of a folder, relative to the topmost ``__init__.py`` or to the working folder."""
     root = folder
     while (root / "__init__.py").is_file():
         root = root.parent
@@ -123,12 +123,12 @@ def _as_imported(name: str | None, file: Path) -> ModuleType | None:
 
 
 def _private_package(folder: Path) -> str:
-    """A package made of a folder anew, under a name of its own, so that its modules can import each other."""
-    folder = folder.resolve()  # the import system remembers folders by the text of their paths
+    """Creates a package of a folder under a private name, so that its modules can import each other."""
+    folder = folder.resolve()  # the import system caches folders by the text of their paths
     name = f"dynamo_bao_fields_{hashlib.sha256(str(folder).encode()).hexdigest()[:12]}"
     importlib.invalidate_caches()
-    for known in [known for known in sys.modules if known == name or known.startswith(f"{name}.")]:
-        del sys.modules[known]
+    for loaded in [loaded for loaded in sys.modules if loaded == name or loaded.startswith(f"{name}.")]:
+        del sys.modules[loaded]
     file = folder / "__init__.py"
     if file.is_file():
         spec = importlib.util.spec_from_file_location(name, file, submodule_search_locations=[str(folder)])
@@ -154,7 +154,7 @@ def _classes_of(module: ModuleType) -> list[type[Field]]:
     ]
 
 
-def _kind_of(field: type[Field], file: Path, module: str | None) -> FieldType:
+def _field_type_of(field: type[Field], file: Path, module: str | None) -> FieldType:
     base = built_in_base(field) or FieldType("Field", Field, ANYTHING)
     arguments = _arguments_of(field)
     return FieldType(
@@ -174,13 +174,13 @@ def _kind_of(field: type[Field], file: Path, module: str | None) -> FieldType:
 
 
 def _arguments_of(field: type[Field]) -> dict[str, Check]:
-    """What the constructors of a class take, down to a kind of the library."""
+    """The arguments that a class's constructors take, down to its base class in the library."""
     arguments: dict[str, Check] = {}
     for base in field.__mro__:
-        known = BUILT_IN.get(base.__name__)
-        if base is Field or (known is not None and known.field is base):
-            below = {**dict.fromkeys(ALL_TAKE if known is None else known.takes, is_anything)}
-            return {**below, **({} if known is None else known.options), **arguments}
+        field_type = BUILT_IN.get(base.__name__)
+        if base is Field or (field_type is not None and field_type.field is base):
+            inherited = {**dict.fromkeys(ALL_TAKE if field_type is None else field_type.takes, is_anything)}
+            return {**inherited, **({} if field_type is None else field_type.options), **arguments}
         constructor: Any = vars(base).get("__init__")
         if constructor is None:
             continue
@@ -194,8 +194,10 @@ def _arguments_of(field: type[Field]) -> dict[str, Check]:
 def _annotation_of(field: type[Field], base: FieldType) -> Annotation:
     if field.python_types == base.field.python_types:
         return base.annotation
-    kind = field.python_types[0]
-    if kind is object:
+    python_type = field.python_types[0]
+    if python_type is object:
         return ANYTHING
-    module = kind.__module__
-    return Annotation(kind.__name__, kind, {} if module == "builtins" else {kind.__name__: module})
+    module = python_type.__module__
+    return Annotation(
+        python_type.__name__, python_type, {} if module == "builtins" else {python_type.__name__: module}
+    )

@@ -1,4 +1,4 @@
-"""What model files say, checked: frozen values that models and source code are made from."""
+"""Checked contents of model files, as frozen values. Models and source code are built from them."""
 
 from __future__ import annotations
 
@@ -19,12 +19,13 @@ class FieldDescription:
     """One field of a model.
 
     Attributes:
-        name, stored: its name in Python, and in the file and the table.
-        kind: what kind of field it is.
+        name: its name in Python.
+        stored: its name in the file and the table.
+        kind: its field type.
         options: the arguments of its declaration, by Python name.
-        target: for a relation, the other model's name.
+        target: for a relation, the name of the related model.
         is_optional: whether it may be None.
-        line: where the file has it.
+        line: its line in the file.
     """
 
     name: str
@@ -37,18 +38,18 @@ class FieldDescription:
 
     @property
     def annotation(self) -> Annotation:
-        """The type of its values, without None."""
+        """The type of the field's values, without None."""
         return self.kind.annotation
 
     def declaration(self) -> Field:
-        """The field object of a class body."""
-        make: Any = self.kind.field
-        declared: Field = make(*((self.target,) if self.target is not None else ()), **self.options)
-        return declared
+        """The field object for a class body."""
+        field_class: Any = self.kind.field
+        field: Field = field_class(*((self.target,) if self.target is not None else ()), **self.options)
+        return field
 
     @property
     def is_relation(self) -> bool:
-        """Whether it is the id of an item of another model."""
+        """Whether the field holds the id of an item of another model."""
         return issubclass(self.kind.field, RelatedField)
 
 
@@ -57,10 +58,10 @@ class KeyDescription:
     """The primary key, or an index.
 
     Attributes:
-        name: the index's Python name; for the primary key that of its query, None where it has none.
-        partition, sort: field names, or `MODEL_PREFIX`; `sort` is None where nothing is said.
+        name: the Python name of the index. For the primary key, the name of its query, or None.
+        partition, sort: field names, or `MODEL_PREFIX`; `sort` is None if the file does not set it.
         id: ``gsi1`` to ``gsi5``; None for the primary key.
-        line: where the file has it.
+        line: its line in the file.
     """
 
     name: str | None
@@ -72,7 +73,7 @@ class KeyDescription:
 
 @frozen
 class ConstraintDescription:
-    """A unique constraint: its Python name, its field's, its id, ``uc1`` to ``uc3``, and its line."""
+    """A unique constraint: its Python name, its field's name, its id (``uc1`` to ``uc3``) and its line."""
 
     name: str
     field: str
@@ -85,11 +86,11 @@ class ModelDescription:
     """One model.
 
     Attributes:
-        name: its class's name, which is its stored name too.
-        file, line: where it is described.
-        fields: in the file's order, by Python name.
+        name: the name of its class, and its stored name.
+        file, line: its position.
+        fields: its fields by Python name, in the order of the file.
         primary: its primary key.
-        iteration_buckets: 0 where it is not iterable.
+        iteration_buckets: 0 if it is not iterable.
     """
 
     name: str
@@ -107,7 +108,7 @@ class ModelDescription:
     constraints: tuple[ConstraintDescription, ...]
 
     def options(self, key_format: str) -> dict[str, Any]:
-        """The keyword arguments of its class statement; none that say what is so anyway."""
+        """The keyword arguments of its class statement, without those that equal the default."""
         options: dict[str, Any] = {"prefix": self.prefix}
         if self.table_type != "standard":
             options["table_type"] = self.table_type
@@ -119,19 +120,19 @@ class ModelDescription:
 
     @property
     def queries(self) -> tuple[KeyDescription, ...]:
-        """What can be queried by name: the indexes, and the primary key if it has a query's name."""
+        """The keys with a query method: the indexes, and the primary key if it has a name."""
         return (*self.indexes, *((self.primary,) if self.primary.name is not None else ()))
 
 
 @frozen
 class Definitions:
-    """All the models of a file or folder.
+    """All models of a file or folder.
 
     Attributes:
-        source: the file or folder, as it was given.
-        models: by name, in order.
-        key_format: the key format they are for.
-        warnings: what is probably not meant, each with its file and line.
+        source: the file or folder, as the caller passed it.
+        models: the models by name, in the order of the files.
+        key_format: the key format of the models.
+        warnings: probable mistakes, each with its file and line.
     """
 
     source: str

@@ -1,4 +1,4 @@
-"""From a mapping of a file to the description of one field."""
+"""Reads one field of a model file into its description."""
 
 from __future__ import annotations
 
@@ -34,21 +34,19 @@ def field_of(
     """The description of one field.
 
     Args:
-        section: its mapping.
-        stored: its name in the file.
-        kinds: the kinds there are, by name.
-        models: the models there are, by name.
-        reserved: names that fields of models cannot have in Python.
-        default_type: the type where none is given.
-        in_key: whether it is part of the primary key, so that it is never None.
+        section: the mapping of the field.
+        stored: the name of the field in the file.
+        kinds: the available field types by name.
+        models: the names of all models.
+        reserved: names that a field cannot have in Python.
+        default_type: the type of a field without ``type``; None if each field needs one.
+        in_key: whether the field is part of the primary key. Such a field is never None.
 
     Raises:
-        ModelFileError: for an unknown type or option, or a wrong value of one.
+        ModelFileError: for an unknown type, an unknown option, or a wrong value of an option.
     """
     if not is_name(stored):
-        raise section.fault(
-            "has a name that is none in Python; letters, digits and _ are, with a letter first."
-        )
+        raise section.fault("is not a valid Python name; use letters, digits and _, beginning with a letter.")
     kind = _kind(section, kinds, default_type)
     required = section.checked("required", is_flag, WANTED[is_flag])
     options, target = _options(section, kind), None
@@ -64,13 +62,13 @@ def field_of(
 
 
 def _no_target(target: str, models: Collection[str]) -> str:
-    """Why a relation leads nowhere, and the way out."""
+    """The text of the error about a relation to an unknown model."""
     if any(model.__bao_name__ == target for model in defined_models()):
         return (
-            f"relates to {target!r}, which is a model of the program, and none of these files; define it in them, or "
-            f"keep its id in a StringField."
+            f"relates to {target!r}, which is a model of the program and not of these files; define it in these files, "
+            f"or keep its id in a StringField."
         )
-    return f"relates to {target!r}, which is no model.{suggestion(target, models)}"
+    return f"relates to {target!r}, which is not a model.{suggestion(target, models)}"
 
 
 def _kind(section: Section, kinds: Mapping[str, FieldType], default_type: str | None) -> FieldType:
@@ -81,21 +79,21 @@ def _kind(section: Section, kinds: Mapping[str, FieldType], default_type: str | 
         return kinds[name]
     if name in _NEEDS_A_CLASS:
         raise section.fault(
-            f"has the type {name}, which needs a class of your program; make a field class of your own, or "
+            f"has the type {name}, which needs a class of your program; write your own field class, or use "
             f"a StringField with choices.",
             "type",
         )
-    own = "" if any(kind.file for kind in kinds.values()) else " Field classes of your own need fields_dir."
-    raise section.fault(f"has the type {name!r}, which there is not.{suggestion(name, kinds)}{own}", "type")
+    hint = "" if any(kind.file for kind in kinds.values()) else " Your own field classes need fields_dir."
+    raise section.fault(f"has the unknown field type {name!r}.{suggestion(name, kinds)}{hint}", "type")
 
 
 def _options(section: Section, kind: FieldType) -> dict[str, Any]:
-    """The arguments that the file gives, by Python name."""
-    own = {camel_case(name): name for name in kind.options}
+    """The options in the file, by the Python name of the argument."""
+    argument_of = {camel_case(name): name for name in kind.options}
     common = [name for name in _COMMON if name not in ("defaultValue", "doc") or _takes(kind, name)]
-    section.know((*common, *own), f"option of a {kind.name}")
+    section.check_keys((*common, *argument_of), f"option of a {kind.name}")
     options: dict[str, Any] = {}
-    for key, name in own.items():
+    for key, name in argument_of.items():
         if key in section and key != "model":
             check = kind.options[name]
             options[name] = section.checked(key, check, WANTED[check])
@@ -122,7 +120,7 @@ def _default(section: Section, kind: FieldType) -> Any:
 
 
 def _is_optional(kind: FieldType, options: Mapping[str, Any], required: bool | None) -> bool:
-    """Whether a field may be None: those that JavaScript does not require, unless they have a value anyway."""
+    """Whether a field may be None: JavaScript does not require it, and nothing else gives it a value."""
     if kind.fills_itself or kind.is_set or options.get("auto_assign"):
         return False
     return required is not True and not (kind.keeps_default and "default" in options)
@@ -131,13 +129,13 @@ def _is_optional(kind: FieldType, options: Mapping[str, Any], required: bool | N
 def _emptiness(
     kind: FieldType, options: Mapping[str, Any], required: bool | None, is_optional: bool
 ) -> dict[str, Any]:
-    """What the declaration has to say about missing values."""
-    said: dict[str, Any] = {}
+    """The arguments of the declaration that decide about missing values."""
+    arguments: dict[str, Any] = {}
     if is_optional and "default" not in options and not kind.starts_empty:
-        said["default"] = None
+        arguments["default"] = None
     if required is True and kind.starts_empty:
-        said["required"] = True
-    return {name: value for name, value in said.items() if name in kind.takes}
+        arguments["required"] = True
+    return {name: value for name, value in arguments.items() if name in kind.takes}
 
 
 def _attribute(section: Section, kind: FieldType, attribute: str | None) -> dict[str, str]:
@@ -145,7 +143,7 @@ def _attribute(section: Section, kind: FieldType, attribute: str | None) -> dict
         return {}
     if "attribute" not in kind.takes:
         raise section.fault(
-            f"needs another name in Python than in the table, so the constructor of {kind.name} has to take "
-            f"attribute=; give it **options and hand them on."
+            f"has different names in Python and in the table, so the constructor of {kind.name} must accept "
+            f"attribute=; add **options to it and pass them to super().__init__()."
         )
     return {"attribute": attribute}

@@ -1,4 +1,4 @@
-"""The kinds of fields a model file can name, and what it can tell each of them."""
+"""The field types that a model file can name, and the options of each."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from dynamo_bao.fields.sets import BinarySetField, NumberSetField, StringSetFiel
 from dynamo_bao.fields.text import StringField, UlidField, UuidField, VersionField
 
 Check = Callable[[Any], bool]
-"""Whether an option takes a value."""
+"""Returns whether an option accepts a value."""
 
 
 def is_flag(value: Any) -> bool:
@@ -41,22 +41,22 @@ def is_size(value: Any) -> bool:
 
 
 def is_text(value: Any) -> bool:
-    """Whether a value is a text."""
+    """Whether a value is a string."""
     return isinstance(value, str)
 
 
 def is_texts(value: Any) -> bool:
-    """Whether a value is a list of texts, at least one."""
+    """Whether a value is a non-empty list of strings."""
     return isinstance(value, list) and bool(value) and all(map(is_text, value))
 
 
 def is_number_rule(value: Any) -> bool:
-    """Whether a value is a rule for the numbers of documents."""
+    """Whether a value is one of the number rules of documents."""
     return value in ("auto", "decimal")
 
 
 def is_anything(value: Any) -> bool:
-    """True: the field itself decides."""
+    """Always true: the field checks the value itself."""
     return True
 
 
@@ -69,17 +69,17 @@ WANTED: Final[Mapping[Check, str]] = {
     is_number_rule: "auto or decimal",
     is_anything: "a value",
 }
-"""What each check asks for, in words."""
+"""What each check accepts, in words."""
 
 
 @frozen
 class Annotation:
-    """The type of a field's values, as text for source code and as itself.
+    """The type of a field's values, as source text and as an object.
 
     Attributes:
-        text: as it is written, ``set[str]``.
-        type: what that means.
-        imports: the names it needs, with their modules.
+        text: the source text, such as ``set[str]``.
+        type: the type object.
+        imports: the names that the source text uses, each with its module.
     """
 
     text: str
@@ -94,26 +94,26 @@ ANYTHING = Annotation("Any", Any, {"Any": "typing"})
 
 
 ALL_TAKE: Final = frozenset(FieldOptions.__annotations__)
-"""The arguments that all fields have."""
+"""The arguments of every field."""
 
 
 @frozen
 class FieldType:
-    """One kind of field.
+    """One type of field.
 
     Attributes:
-        name: as a file calls it.
+        name: its name in a file.
         field: its class.
         annotation: the type of its values.
-        options: what a file can tell it, besides what it can tell every kind, by Python name.
-        takes: which of the arguments that all fields have its constructor takes.
-        has_default: whether a file can give it a default.
-        fills_itself: whether it is never None, because it fills itself or always has to be given.
-        starts_empty: whether it may be left out without a default, and ``required=True`` has to be said.
-        is_set: whether it is a set, which is never None.
-        keeps_default: whether one with a default is never None either, as JavaScript stores the default instead.
-        module: where source code imports it from; None where there is no such name.
-        file: where a kind of the user's own was found.
+        options: its own options by Python name, each with its check. `ALL_TAKE` is not among them.
+        takes: the members of `ALL_TAKE` that its constructor accepts.
+        has_default: whether a file can set its default.
+        fills_itself: whether it is never None: it fills itself, or a value is always required.
+        starts_empty: whether it may be omitted without a default; only ``required=True`` forbids that.
+        is_set: whether it is a set. A set is never None.
+        keeps_default: whether a default makes it never None, as JavaScript stores the default instead.
+        module: the module that source code imports it from; None if it cannot be imported.
+        file: the file that defines a type of the user.
     """
 
     name: str
@@ -171,11 +171,11 @@ BUILT_IN: Final[Mapping[str, FieldType]] = {
         _kind(JsonField, ANYTHING),
     )
 }
-"""Those of the library, by name. `EnumField` and `NestedField` need a class of the program, and are not among them,
-nor is `SetField`, which needs an annotation."""
+"""The field types of the library by name. `EnumField` and `NestedField` are absent, as they need a class of the
+program. `SetField` is absent, as it needs an annotation."""
 
 
 def built_in_base(field: type[Field]) -> FieldType | None:
-    """The kind of the library that a class of the user's own extends; None where it starts from `Field`."""
-    known = (BUILT_IN.get(base.__name__) for base in field.__mro__)
-    return next((kind for kind in known if kind is not None and issubclass(field, kind.field)), None)
+    """The library's field type that a user's class extends; None if it extends only `Field`."""
+    matches = (BUILT_IN.get(base.__name__) for base in field.__mro__)
+    return next((kind for kind in matches if kind is not None and issubclass(field, kind.field)), None)

@@ -1,4 +1,4 @@
-"""Models made of model files at run time."""
+"""Builds models from model files at run time."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ StrPath = str | os.PathLike[str]
 def load(
     path: StrPath | None, fields_dir: StrPath | None, *, key_format: str, iterable_default: bool
 ) -> dict[str, type[Model]]:
-    """What `load_models` does."""
+    """Implements `load_models`."""
     path, fields = chosen_paths(load_settings(None, os.environ, {}), path, fields_dir)
     definitions = read_definitions(
         path, fields=fields, key_format=key_format, iterable_default=iterable_default
@@ -38,33 +38,33 @@ def chosen_paths(
     path: StrPath | None,
     fields_dir: StrPath | None,
 ) -> tuple[StrPath, FieldsFolder | None]:
-    """The model files and the folder of field classes that are meant: those given, else those of the settings.
+    """The path of the model files and the folder of field classes: the arguments, else the settings.
 
     Raises:
-        ConfigurationError: where nothing says which model files.
+        ConfigurationError: if neither names model files.
     """
     path = settings.get("paths", "models_definition_path") if path is None else path
     if path is None:
         raise ConfigurationError(
-            "No model files are named: give a path, or set models_definition_path under [paths] in dynamo_bao.toml."
+            "No model files are configured; pass a path or set models_definition_path under [paths] of dynamo_bao.toml."
         )
     fields_dir = settings.get("paths", "fields_dir") if fields_dir is None else fields_dir
     return path, None if fields_dir is None else FieldsFolder(Path(fields_dir))
 
 
 def load_models_of(definitions: Definitions) -> dict[str, type[Model]]:
-    """The models of definitions, in a module of their own: they pickle, and replace those of an earlier loading."""
+    """Builds models in a module of their own, so that they pickle and replace the models of an earlier load."""
     source = Path(definitions.source).resolve()
     digest = hashlib.sha256(str(source).encode()).hexdigest()[:12]
     module = types.ModuleType(f"dynamo_bao_models_{digest}", f"The models of {source}.")
     module.__file__ = str(source)
     sys.modules[module.__name__] = module
-    made = {
+    models = {
         name: _class_of(model, definitions.key_format, module.__name__)
         for name, model in definitions.models.items()
     }
-    vars(module).update(made)
-    return made
+    vars(module).update(models)
+    return models
 
 
 def _class_of(model: ModelDescription, key_format: str, module: str) -> type[Model]:
@@ -76,7 +76,7 @@ def _class_of(model: ModelDescription, key_format: str, module: str) -> type[Mod
         **{field.name: field.declaration() for field in model.fields.values()},
         **class_body(model),
     }
-    made: type[Model] = types.new_class(
+    model_class: type[Model] = types.new_class(
         model.name, (Model,), model.options(key_format), lambda namespace: namespace.update(body)
     )
-    return made
+    return model_class

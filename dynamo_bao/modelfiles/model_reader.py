@@ -1,4 +1,4 @@
-"""From a mapping of a file to the description of one model, by the rules of DynamoBao's model files."""
+"""Reads one model of a file into its description, by the rules of DynamoBao's model files."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from dynamo_bao.models.model import RESERVED
 
 MAX_FIELDS = 1000
 PREFIX = "modelPrefix"
-"""What a file writes for `MODEL_PREFIX`."""
+"""The text that stands for `MODEL_PREFIX` in a file."""
 
 KEYS = (
     "modelPrefix", "tableType", "iterable", "iterationBuckets", "searchable", "searchConfig", "mapping",
@@ -47,11 +47,12 @@ class ModelReader:
     """Reads one model.
 
     Attributes:
-        section: its mapping.
-        name: its name.
-        kinds, models: the kinds of fields and the models there are, by name.
-        is_iterable: whether a standard model is iterable that does not say.
-        warnings: what is probably not meant.
+        section: the mapping of the model.
+        name: the name of the model.
+        kinds: the available field types by name.
+        models: the names of all models.
+        is_iterable: the value of ``iterable`` for a standard model that does not set it.
+        warnings: probable mistakes.
     """
 
     section: Section
@@ -69,13 +70,13 @@ class ModelReader:
             ModelFileError: for an unknown key, a missing one, or a wrong value.
         """
         section = self.section
-        section.know(KEYS, "key")
+        section.check_keys(KEYS, "key")
         prefix = section.text("modelPrefix", "modelPrefix: <1 to 4 letters or digits>")
         table_type = section.checked("tableType", TABLE_TYPES.__contains__, "standard or mapping", "standard")
         self._read_fields()
         primary = self._primary()
         queries = self._indexes()
-        named = next((index.name for index in queries if index.id is None), None)
+        primary_name = next((index.name for index in queries if index.id is None), None)
         iterable, buckets = self._iteration(table_type)
         return ModelDescription(
             name=self.name,
@@ -88,7 +89,7 @@ class ModelReader:
             iteration_buckets=buckets,
             search=self._search(iterable),
             fields={description.name: description for description in self._fields.values()},
-            primary=KeyDescription(named, primary.partition, primary.sort, None, primary.line),
+            primary=KeyDescription(primary_name, primary.partition, primary.sort, None, primary.line),
             indexes=tuple(index for index in queries if index.id is not None),
             constraints=self._constraints({str(index.name) for index in queries}),
         )
@@ -96,13 +97,13 @@ class ModelReader:
     # --- fields ------------------------------------------------------------------------------------
 
     def _read_fields(self) -> None:
-        self.section.needed("fields", f"fields: {{name: {EXAMPLE}}}")
+        self.section.required("fields", f"fields: {{name: {EXAMPLE}}}")
         fields = self.section.inner("fields", f"fields: {{name: {EXAMPLE}}}")
         if not fields.entries():
-            raise self.section.fault("has no fields; name at least the key's.", "fields")
+            raise self.section.fault("has no fields; add at least the fields of the key.", "fields")
         if len(fields.entries()) > MAX_FIELDS:
             raise self.section.fault(
-                f"has more than {MAX_FIELDS:,} fields; make it several models.", "fields"
+                f"has more than {MAX_FIELDS:,} fields; split it into several models.", "fields"
             )
         keys = self._key_fields()
         is_mapping = self.section.checked("mapping", lambda value: True, "")
@@ -118,9 +119,11 @@ class ModelReader:
                 default_type="RelatedField" if is_mapping else None,
                 in_key=stored in keys,
             )
-            other = names.setdefault(description.name, stored)
-            if other != stored:
-                raise section.fault(f"is called {description.name} in Python, and so is {other}; rename one.")
+            duplicate = names.setdefault(description.name, stored)
+            if duplicate != stored:
+                raise section.fault(
+                    f"is called {description.name} in Python, and so is {duplicate}; rename one."
+                )
             self._fields[stored] = description
 
     def _key_fields(self) -> set[Any]:
@@ -131,9 +134,9 @@ class ModelReader:
     # --- keys --------------------------------------------------------------------------------------
 
     def _primary(self) -> KeyDescription:
-        self.section.needed("primaryKey", "primaryKey: {partitionKey: <a field>}")
+        self.section.required("primaryKey", "primaryKey: {partitionKey: <a field>}")
         section = self.section.inner("primaryKey", "{partitionKey: <a field>}")
-        section.know(("partitionKey", "sortKey"), "key")
+        section.check_keys(("partitionKey", "sortKey"), "key")
         return self._key(section, None, None)
 
     def _key(self, section: Section, name: str | None, index_id: str | None) -> KeyDescription:
@@ -152,16 +155,16 @@ class ModelReader:
     def _field_named(self, section: Section, key: str, stored: str) -> FieldDescription:
         if stored not in self._fields:
             hint = suggestion(stored, self._fields)
-            raise section.fault(f"names {stored!r} as {key}, which is no field of {self.name}.{hint}", key)
+            raise section.fault(f"names {stored!r} as {key}, which is not a field of {self.name}.{hint}", key)
         return self._fields[stored]
 
     def _indexes(self) -> list[KeyDescription]:
         section = self.section.inner("indexes", "indexes: {byName: {partitionKey: name, indexId: gsi1}}")
-        found: list[KeyDescription] = []
+        indexes: list[KeyDescription] = []
         for stored, node in section.entries().items():
-            name = self._member(section, stored, "by_", {str(index.name) for index in found})
-            found.append(self._index(section, stored, name, node, found))
-        return found
+            name = self._member(section, stored, "by_", {str(index.name) for index in indexes})
+            indexes.append(self._index(section, stored, name, node, indexes))
+        return indexes
 
     def _index(
         self, section: Section, stored: str, name: str, node: Node, before: list[KeyDescription]
@@ -172,44 +175,52 @@ class ModelReader:
             return KeyDescription(name, "", None, None, node.line)
         example = "primaryKey or {partitionKey: <a field>, sortKey: <a field>, indexId: gsi1}"
         inner = Section.of(section.file, f"{section.what}.{stored}", node, example, self.name)
-        inner.know(("partitionKey", "sortKey", "indexId"), "key")
+        inner.check_keys(("partitionKey", "sortKey", "indexId"), "key")
         index_id = _identifier(inner, "indexId", _INDEX_ID, INDEX_IDS)
-        taken = next((index for index in before if index.id == index_id), None)
-        if taken is not None:
+        duplicate = next((index for index in before if index.id == index_id), None)
+        if duplicate is not None:
             raise inner.fault(
-                f"has the id {index_id}, and so has {taken.name}; give each its own.", "indexId"
+                f"has the id {index_id}, and so has {duplicate.name}; use a different id for each.", "indexId"
             )
         return self._key(inner, name, index_id)
 
     def _constraints(self, indexes: Collection[str]) -> tuple[ConstraintDescription, ...]:
         example = "uniqueConstraints: {uniqueEmail: {field: email, uniqueConstraintId: uc1}}"
         section = self.section.inner("uniqueConstraints", example)
-        found: dict[str, ConstraintDescription] = {}
+        constraints: dict[str, ConstraintDescription] = {}
         for stored, node in section.entries().items():
             inner = Section.of(section.file, f"{section.what}.{stored}", node, example, self.name)
             key = "constraintId" if "constraintId" in inner else "uniqueConstraintId"
-            inner.know(("field", key), "key")
-            name = self._member(section, stored, "unique_", {*indexes, *(c.name for c in found.values())})
-            of = self._field_named(inner, "field", inner.text("field", "field: <a field>"))
+            inner.check_keys(("field", key), "key")
+            name = self._member(
+                section, stored, "unique_", {*indexes, *(c.name for c in constraints.values())}
+            )
+            constrained_field = self._field_named(inner, "field", inner.text("field", "field: <a field>"))
             constraint_id = _identifier(inner, key, _CONSTRAINT_ID, CONSTRAINT_IDS)
-            if constraint_id in found:
-                other = found[constraint_id].name
-                raise inner.fault(f"has the id {constraint_id}, and so has {other}; give each its own.", key)
-            found[constraint_id] = ConstraintDescription(name, of.name, constraint_id, node.line)
-        return tuple(found.values())
+            if constraint_id in constraints:
+                duplicate = constraints[constraint_id].name
+                raise inner.fault(
+                    f"has the id {constraint_id}, and so has {duplicate}; use a different id for each.", key
+                )
+            constraints[constraint_id] = ConstraintDescription(
+                name, constrained_field.name, constraint_id, node.line
+            )
+        return tuple(constraints.values())
 
-    def _member(self, section: Section, stored: str, lead: str, taken: Collection[str]) -> str:
-        """The Python name of an index or constraint, with `lead` before it where a field has that name."""
+    def _member(self, section: Section, stored: str, lead: str, used_names: Collection[str]) -> str:
+        """The Python name of an index or constraint; `lead` is put before it if the name is in use."""
         if not is_name(stored):
-            raise section.fault(f"has the name {stored!r}, which is none in Python; rename it.", stored)
+            raise section.fault(
+                f"has the name {stored!r}, which is not a valid Python name; rename it.", stored
+            )
         names = {description.name for description in self._fields.values()}
         name = python_name(stored, RESERVED)
         if f"query_{name}" in RESERVED:
             name += "_"
-        if name in names or name in taken:
+        if name in names or name in used_names:
             name = f"{lead}{name}"
-        if name in names or name in taken:
-            raise section.fault(f"has {stored!r}, a name that the model has already; rename it.", stored)
+        if name in names or name in used_names:
+            raise section.fault(f"has {stored!r}, a name that the model already uses; rename it.", stored)
         return name
 
     # --- iteration and search ------------------------------------------------------------------------
@@ -227,45 +238,48 @@ class ModelReader:
         if "iterationBuckets" in section and "iterable" not in section:
             self._warn(
                 "iterationBuckets",
-                f"gives iterationBuckets but does not say iterable, which is {str(iterable).lower()} then (DynamoBao "
-                f"0.4: true, later ones: false); say iterable: true or false.",
+                f"sets iterationBuckets but not iterable, which is therefore {str(iterable).lower()} (DynamoBao 0.4: "
+                f"true, later versions: false); add iterable: true or false.",
             )
         return iterable, buckets if iterable else 0
 
     def _search(self, iterable: bool) -> SearchConfig | None:
-        given = self.section.entries().get("searchable", Node(False, 0))
-        if given.value is False:
+        searchable = self.section.entries().get("searchable", Node(False, 0))
+        if searchable.value is False:
             return None
-        if given.value is True and "searchConfig" in self.section:
+        if searchable.value is True and "searchConfig" in self.section:
             options = self.section.inner("searchConfig", "searchConfig: {fields: [title]}")
-        elif isinstance(given.value, dict):
-            options = Section(self.section.file, f"{self.section.what}.searchable", given, self.name)
-        elif given.value is True:
+        elif isinstance(searchable.value, dict):
+            options = Section(self.section.file, f"{self.section.what}.searchable", searchable, self.name)
+        elif searchable.value is True:
             raise self.section.fault(
                 "is searchable: true, which does not name the fields; write searchable: {fields: [title]}.",
                 "searchable",
             )
         else:
             raise self.section.fault(
-                f"has searchable: {type_name(given.plain())}, which must be either a boolean or an object; write "
+                f"has searchable: {type_name(searchable.plain())}, which must be either a boolean or an object; write "
                 f"searchable: {{fields: [title]}}.",
                 "searchable",
             )
         if not iterable:
             self._warn(
                 "searchable",
-                "is searchable but not iterable, so that search_all cannot go through it; only queries within one "
-                "partition can search; add iterable: true.",
+                "is searchable but not iterable, so search_all cannot read it and only queries within one partition "
+                "can search; add iterable: true.",
             )
         return self._search_config(options)
 
     def _search_config(self, section: Section) -> SearchConfig:
-        section.know(_SEARCH_KEYS, "option")
-        wanted = "a non-empty array of field names"
-        section.needed("fields", "fields: [title], a non-empty array of field names")
-        names = [self._searched(section, stored) for stored in section.checked("fields", is_texts, wanted)]
+        section.check_keys(_SEARCH_KEYS, "option")
+        expected = "a non-empty array of field names"
+        section.required("fields", "fields: [title], a non-empty array of field names")
+        names = [
+            self._searchable_field(section, stored)
+            for stored in section.checked("fields", is_texts, expected)
+        ]
         if len(set(names)) != len(names):
-            raise section.fault("names a field twice; name each once.", "fields")
+            raise section.fault("names a field twice; name each field once.", "fields")
         options = {
             "case_sensitive": section.checked("caseSensitive", is_flag, WANTED[is_flag], False),
             "min_term_length": section.checked("minTermLength", _is_positive, "a positive integer", 1),
@@ -275,20 +289,20 @@ class ModelReader:
         try:
             return SearchConfig(tuple(names), **options)
         except ConfigurationError as error:
-            raise section.fault(f"is refused: {error}", "normalise") from None
+            raise section.fault(f"is not valid: {error}", "normalise") from None
 
-    def _searched(self, section: Section, stored: str) -> str:
+    def _searchable_field(self, section: Section, stored: str) -> str:
         if stored not in self._fields:
             hint = suggestion(stored, self._fields)
             raise section.fault(f"names {stored!r}, which is not defined among the fields.{hint}", "fields")
-        found = self._fields[stored]
-        kind = found.kind.field
-        if not issubclass(kind, StringField) or issubclass(kind, (UlidField, RelatedField)):
+        description = self._fields[stored]
+        field_class = description.kind.field
+        if not issubclass(field_class, StringField) or issubclass(field_class, (UlidField, RelatedField)):
             raise section.fault(
-                f"names {stored!r}, which is a {found.kind.name}; only a StringField can be searched.",
+                f"names {stored!r}, which is a {description.kind.name}; only a StringField can be searched.",
                 "fields",
             )
-        return found.name
+        return description.name
 
     def _warn(self, key: str, why: str) -> None:
         line = self.section.entries()[key].line
@@ -303,12 +317,12 @@ def _is_positive(value: Any) -> bool:
     return type(value) is int and value > 0
 
 
-def _identifier(section: Section, key: str, form: re.Pattern[str], known: Collection[str]) -> str:
-    """The id of an index or constraint, as the table has it: ``gsi1``, ``uc1``."""
-    stated = sorted(known)
-    text = section.text(key, f"{key}: {stated[0]}")
+def _identifier(section: Section, key: str, form: re.Pattern[str], allowed_ids: Collection[str]) -> str:
+    """The id of an index or constraint, in the spelling of the table: ``gsi1``, ``uc1``."""
+    sorted_ids = sorted(allowed_ids)
+    text = section.text(key, f"{key}: {sorted_ids[0]}")
     match = form.fullmatch(text)
-    found = match and f"{stated[0][:-1]}{match[1]}"
-    if not found or found not in known:
-        raise section.fault(f"has {key}: {text!r}; use one of {', '.join(stated)}.", key)
-    return found
+    identifier = match and f"{sorted_ids[0][:-1]}{match[1]}"
+    if not identifier or identifier not in allowed_ids:
+        raise section.fault(f"has {key}: {text!r}; use one of {', '.join(sorted_ids)}.", key)
+    return identifier

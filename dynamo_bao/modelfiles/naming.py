@@ -1,4 +1,4 @@
-"""From the names of model files, which are JavaScript's, to Python's."""
+"""Converts the names of model files, which are JavaScript's, to Python names."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ _BORDER = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 
 def is_name(text: str) -> bool:
-    """Whether both languages take `text` as a name, and take it for the same one."""
+    """Whether `text` is a valid name, and the same name, in both languages."""
     return text.isidentifier() and not text.startswith("_") and unicodedata.normalize("NFKC", text) == text
 
 
 def snake_case(name: str) -> str:
-    """A name as Python writes it.
+    """The snake_case form of a name.
 
     >>> snake_case("userId"), snake_case("HTMLBody"), snake_case("TaggedPost")
     ('user_id', 'html_body', 'tagged_post')
@@ -26,18 +26,18 @@ def snake_case(name: str) -> str:
     return _BORDER.sub("_", name).lower()
 
 
-def python_name(name: str, taken: Container[str] = ()) -> str:
-    """The Python name for a name of a model file; with ``_`` behind it where Python or a model has that name.
+def python_name(name: str, reserved: Container[str] = ()) -> str:
+    """The Python name for a name of a model file; ``_`` is appended to keywords and reserved names.
 
     >>> python_name("createdAt"), python_name("class"), python_name("count", {"count"})
     ('created_at', 'class_', 'count_')
     """
-    found = snake_case(name)
-    return f"{found}_" if keyword.iskeyword(found) or found in taken else found
+    python = snake_case(name)
+    return f"{python}_" if keyword.iskeyword(python) or python in reserved else python
 
 
 def stored_name(name: str, python: str) -> str | None:
-    """The stored name that a field's declaration must give: None where ``attribute_style="camel"`` finds it.
+    """The stored name that a field's declaration must state; None if ``attribute_style="camel"`` derives it.
 
     >>> stored_name("userId", "user_id"), stored_name("userID", "user_id")
     (None, 'userID')

@@ -1,4 +1,4 @@
-"""Reading a model file, or all of a folder, as checked definitions."""
+"""Reads a model file, or all model files of a folder, into checked definitions."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ _EXAMPLE = "models: {User: {modelPrefix: u, fields: …, primaryKey: …}}"
 
 
 @frozen
-class _Place:
-    """A model's mapping, and the file that has it."""
+class _ModelNode:
+    """The mapping of a model and its file."""
 
     file: str
     node: Node
@@ -53,14 +53,14 @@ def read_definitions(
     """The checked definitions of a model file, or of all the model files of a folder.
 
     Args:
-        path: the file, or a folder whose ``*.yaml`` and ``*.yml`` files are read, not those of folders in it.
-        fields: where field classes of the user's own are.
-        key_format: the key format that the models are for.
-        iterable_default: whether a standard model that does not say ``iterable`` is.
+        path: the file, or a folder whose ``*.yaml`` and ``*.yml`` files are read. Inner folders are ignored.
+        fields: the folder of the user's field classes.
+        key_format: the key format of the models.
+        iterable_default: the value of ``iterable`` for standard models that do not set it.
 
     Raises:
-        ModelFileError: for whatever is wrong with a file, with the line and the mend.
-        ConfigurationError: for a wrong folder of field classes, or an unknown key format.
+        ModelFileError: if anything in a file is wrong, with its line and the remedy.
+        ConfigurationError: for a wrong folder of field classes or an unknown key format.
     """
     if key_format not in KEY_FORMATS:
         raise ConfigurationError(
@@ -68,11 +68,13 @@ def read_definitions(
         )
     kinds = {**BUILT_IN, **({} if fields is None else fields.kinds())}
     warnings: list[str] = []
-    places = _places(Path(path), warnings)
+    nodes = _model_nodes(Path(path), warnings)
     models: dict[str, ModelDescription] = {}
-    for name, place in places.items():
-        section = Section.of(place.file, name, place.node, "{modelPrefix: …, fields: …, primaryKey: …}", name)
-        reader = ModelReader(section, name, kinds, places, iterable_default)
+    for name, model_node in nodes.items():
+        section = Section.of(
+            model_node.file, name, model_node.node, "{modelPrefix: …, fields: …, primaryKey: …}", name
+        )
+        reader = ModelReader(section, name, kinds, nodes, iterable_default)
         models[name] = reader.read()
         warnings += reader.warnings
     _check_prefixes(models)
@@ -86,35 +88,37 @@ def read_definitions(
 
 
 def model_files(path: Path) -> list[Path]:
-    """The files that are read for a path.
+    """The model files of a path.
 
     Raises:
-        ModelFileError: for a folder without any.
+        ModelFileError: if a folder has none.
     """
     if not path.is_dir():
         return [path]
-    found = sorted(f for f in path.iterdir() if f.suffix in SUFFIXES and not f.name.startswith("."))
-    if not found:
+    files = sorted(f for f in path.iterdir() if f.suffix in SUFFIXES and not f.name.startswith("."))
+    if not files:
         raise ModelFileError(
             "is a folder without model files; put a .yaml or .yml file into it.", file=str(path)
         )
-    return found
+    return files
 
 
-def _places(path: Path, warnings: list[str]) -> dict[str, _Place]:
-    """The models of all files by name, each with its place."""
+def _model_nodes(path: Path, warnings: list[str]) -> dict[str, _ModelNode]:
+    """The models of all files by name."""
     files = model_files(path)
     budget = Budget(MAX_BYTES if has_libyaml() else MAX_BYTES_WITHOUT_LIBYAML)
-    found: dict[str, _Place] = {}
+    nodes: dict[str, _ModelNode] = {}
     for file in files:
         for name, node in _models_of(file, budget, warnings, needed=len(files) == 1):
-            if name in found:
-                other = f"{found[name].file}:{found[name].node.line}"
-                raise _fault(file, node, f"{name} is described in {other} already; rename or remove one.")
-            found[name] = _Place(str(file), node)
-    if not found:
+            if name in nodes:
+                duplicate = f"{nodes[name].file}:{nodes[name].node.line}"
+                raise _file_error(
+                    file, node, f"{name} is already described in {duplicate}; rename or remove one."
+                )
+            nodes[name] = _ModelNode(str(file), node)
+    if not nodes:
         raise ModelFileError(f"describes no models; write {_EXAMPLE}.", file=str(path))
-    return found
+    return nodes
 
 
 def _models_of(
@@ -123,45 +127,46 @@ def _models_of(
     root = parse(_text_of(file, budget), str(file), budget)
     if not needed and not (isinstance(root.value, dict) and "models" in root.value):
         keys = root.value if isinstance(root.value, dict) else {}
-        meant = next((key for key in keys if "mean" in suggestion(key, ("models",))), None)
-        hint = f" Did you mean 'models' by {meant!r}?" if meant else ""
-        warnings.append(f"{file}: no models found, so the file is left out.{hint}")
+        similar_key = next((key for key in keys if "mean" in suggestion(key, ("models",))), None)
+        hint = f" Did you mean 'models' by {similar_key!r}?" if similar_key else ""
+        warnings.append(f"{file}: no models found, so the file is ignored.{hint}")
         return
     top = Section.of(str(file), "the file", root, _EXAMPLE)
-    top.know(("models",), "top-level key")
-    top.needed("models", _EXAMPLE)
+    top.check_keys(("models",), "top-level key")
+    top.required("models", _EXAMPLE)
     for name, node in top.inner("models", _EXAMPLE).entries().items():
         if not is_name(name):
-            raise _fault(
-                file, node, f"{name!r} is no name for a class; use letters and digits, as in TaggedPost."
+            raise _file_error(
+                file, node, f"{name!r} is not a valid class name; use letters and digits, as in TaggedPost."
             )
         if keyword.iskeyword(name):
             better = name.capitalize() if name.islower() else f"{name}Item"
-            raise _fault(
+            raise _file_error(
                 file,
                 node,
-                f"{name!r} is a keyword of Python and no name for a class; rename it, as {better}. Where JavaScript "
-                f"uses it with unique constraints, which store the name, write the class by hand, with name={name!r}.",
+                f"{name!r} is a keyword of Python and not a valid class name; rename it, for example to {better}. If "
+                f"JavaScript uses it with unique constraints, which store the name, write the class by hand with "
+                f"name={name!r}.",
             )
         yield name, node
 
 
 def _text_of(file: Path, budget: Budget) -> str:
-    """The text of a file, none of it read where there is too much."""
+    """The text of a file. A file that is too large is not read."""
     try:
-        found = file.stat()
-        if not stat.S_ISREG(found.st_mode):
-            raise ModelFileError("is no regular file.", file=str(file))
-        content = b"" if found.st_size > budget.bytes else _read(file, budget.bytes + 1)
+        status = file.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise ModelFileError("is not a regular file.", file=str(file))
+        content = b"" if status.st_size > budget.bytes else _read(file, budget.bytes + 1)
     except FileNotFoundError:
         raise ModelFileError("does not exist.", file=str(file)) from None
     except OSError as error:
         raise ModelFileError(f"cannot be read: {error.strerror}.", file=str(file)) from error
-    budget.bytes -= max(found.st_size, len(content))
+    budget.bytes -= max(status.st_size, len(content))
     if budget.bytes < 0:
         limit = MAX_BYTES if has_libyaml() else MAX_BYTES_WITHOUT_LIBYAML
         raise ModelFileError(
-            f"is more than the {limit:,} bytes that model files may have in all; it has {found.st_size:,}.",
+            f"has more than the {limit:,} bytes that model files may have together; it has {status.st_size:,} bytes.",
             file=str(file),
         )
     try:
@@ -171,16 +176,16 @@ def _text_of(file: Path, budget: Budget) -> str:
         raise ModelFileError("is not UTF-8.", file=str(file), line=line) from None
 
 
-def _read(file: Path, most: int) -> bytes:
-    with file.open("rb") as opened:
-        return opened.read(most)
+def _read(file: Path, max_bytes: int) -> bytes:
+    with file.open("rb") as stream:
+        return stream.read(max_bytes)
 
 
-def _fault(file: Path, node: Node, why: str) -> ModelFileError:
+def _file_error(file: Path, node: Node, why: str) -> ModelFileError:
     return ModelFileError(why, file=str(file), line=node.line)
 
 
-# --- what only shows when models are together, or compiled --------------------------------------------
+# --- checks of all models together, and of compiled models ----------------------------------------------
 
 
 def _check_prefixes(models: Mapping[str, ModelDescription]) -> None:
@@ -188,31 +193,31 @@ def _check_prefixes(models: Mapping[str, ModelDescription]) -> None:
     modules: dict[str, ModelDescription] = {}
     for model in models.values():
         _check_prefix(model)
-        for found, key, what in (
+        for models_by_key, key, key_name in (
             (prefixes, model.prefix, "modelPrefix"),
             (modules, module_name(model.name), "module"),
         ):
-            if key in found:
-                other = found[key]
-                raise _wrong(
+            if key in models_by_key:
+                other = models_by_key[key]
+                raise _model_error(
                     model,
-                    f"{model.name} has the {what} {key!r}, and so has {other.name} ({other.file}:{other.line}); give "
-                    f"each its own.",
+                    f"{model.name} has the {key_name} {key!r}, and so has {other.name} ({other.file}:{other.line}); "
+                    f"use a different one for each.",
                 )
-            found[key] = model
+            models_by_key[key] = model
 
 
 def _check_methods(models: Mapping[str, ModelDescription]) -> None:
-    """Refuses two indexes that would give a model the same method: the later one would silently win."""
+    """Rejects two indexes that would add the same method to a model: the later one would silently win."""
     for model in models.values():
-        givers: dict[str, str] = {}
+        sources: dict[str, str] = {}
         for member in members_from_others(models, model):
-            giver = f"{member.model.name}.{member.key.name}"
-            other = givers.setdefault(member.name, giver)
-            if other != giver:
+            source = f"{member.model.name}.{member.key.name}"
+            other = sources.setdefault(member.name, source)
+            if other != source:
                 raise ModelFileError(
-                    f"{giver} gives {model.name} the method {member.name}, and so does {other}; rename one of the "
-                    f"indexes, whose names are not stored.",
+                    f"{source} gives {model.name} the method {member.name}, and so does {other}; rename one of the "
+                    f"indexes. Names of indexes are not stored.",
                     file=member.model.file,
                     line=member.key.line,
                     model=member.model.name,
@@ -223,11 +228,11 @@ def _check_prefix(model: ModelDescription) -> None:
     try:
         checked_prefix(model.prefix, model.name)
     except ConfigurationError as error:
-        raise _wrong(model, str(error).replace("prefix=", "modelPrefix: ")) from None
+        raise _model_error(model, str(error).replace("prefix=", "modelPrefix: ")) from None
 
 
 def class_body(model: ModelDescription) -> dict[str, Any]:
-    """What the class statement of a model holds besides its fields."""
+    """The attributes of a model's class body, without its fields."""
     primary = PrimaryKey(model.primary.partition, model.primary.sort)
     body: dict[str, Any] = {"primary_key": primary}
     if model.primary.name is not None:
@@ -240,37 +245,37 @@ def class_body(model: ModelDescription) -> dict[str, Any]:
 
 
 def annotation_of(field: FieldDescription) -> Any:
-    """The type of a field's values, None included where it may be."""
+    """The type of a field's values, with None if the field is optional."""
     kind = field.annotation.type
     return kind | None if field.is_optional else kind
 
 
 def _check_compiles(model: ModelDescription, key_format: str) -> None:
-    """Compiles a model's schema, from a class that no manager ever sees, to find what is wrong before it is made."""
+    """Compiles the schema of a model from a temporary class, to find errors before the model is created."""
     try:
-        declared = {
+        declarations = {
             f.name: FieldDeclaration(annotation_of(f), _declaration(f), {}, {}) for f in model.fields.values()
         }
         compile_schema(
-            type(model.name, (), class_body(model)), ModelOptions(**model.options(key_format)), declared
+            type(model.name, (), class_body(model)), ModelOptions(**model.options(key_format)), declarations
         )
     except ModelFileError:
         raise
     except ConfigurationError as error:
         field = model.fields.get(str(error.field))
-        raise _wrong(model, str(error), field) from error
+        raise _model_error(model, str(error), field) from error
 
 
 def _declaration(field: FieldDescription) -> Any:
     try:
         return field.declaration()
-    except Exception as error:  # a constructor of the user's own may raise anything
+    except Exception as error:  # a constructor of the user may raise anything
         raise ConfigurationError(
-            f"{field.kind.name} refuses its options: {error}", field=field.name
+            f"{field.kind.name} rejects its options: {error}", field=field.name
         ) from error
 
 
-def _wrong(model: ModelDescription, why: str, field: FieldDescription | None = None) -> ModelFileError:
+def _model_error(model: ModelDescription, why: str, field: FieldDescription | None = None) -> ModelFileError:
     line = model.line if field is None else field.line
     name = None if field is None else field.name
     return ModelFileError(why, file=model.file, line=line, model=model.name, field=name)

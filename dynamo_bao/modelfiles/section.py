@@ -1,4 +1,4 @@
-"""Mappings of a file, asked for their keys; what is wrong is told with file, line and mend."""
+"""One mapping of a model file. It checks its keys and reports errors with file, line and remedy."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from attrs import frozen
 from dynamo_bao.errors import ModelFileError, suggestion
 from dynamo_bao.modelfiles.yaml_nodes import Node
 
-LONGEST = 600
-"""How much of an error is told; names in it may be long, and many."""
+MAX_ERROR_LENGTH = 600
+"""Characters of an error text. Names in it may be long and many."""
 
 
 @frozen
@@ -20,9 +20,9 @@ class Section:
 
     Attributes:
         file: the file.
-        what: what the mapping describes, ``User.fields.email``.
+        what: the path of the mapping, such as ``User.fields.email``.
         node: the mapping.
-        model: the model it belongs to.
+        model: the name of its model.
     """
 
     file: str
@@ -32,15 +32,18 @@ class Section:
 
     @classmethod
     def of(cls, file: str, what: str, node: Node, example: str, model: str | None = None) -> Section:
-        """A node that has to be a mapping.
+        """The section of a node.
 
         Args:
-            example: how such a mapping looks, for the error.
+            example: an example of such a mapping, for the error.
+
+        Raises:
+            ModelFileError: if the node is not a mapping.
         """
         if not isinstance(node.value, dict):
-            shown = "empty" if node.value is None else type_name(node.value)
+            description = "empty" if node.value is None else type_name(node.value)
             raise ModelFileError(
-                f"{what} is {shown}; write {example}.", file=file, line=node.line, model=model
+                f"{what} is {description}; write {example}.", file=file, line=node.line, model=model
             )
         return cls(file, what, node, model)
 
@@ -48,7 +51,7 @@ class Section:
         return key in self.node.value
 
     def inner(self, key: str, example: str) -> Section:
-        """The mapping of a key; an empty one where the key is missing or has no value."""
+        """The mapping of a key; an empty one if the key is missing or has no value."""
         node = self.node.value.get(key)
         if node is None or node.value is None:
             return Section(self.file, f"{self.what}.{key}", Node({}, self.node.line), self.model)
@@ -56,60 +59,60 @@ class Section:
 
     def entries(self) -> dict[str, Node]:
         """The values by key."""
-        found: dict[str, Node] = self.node.value
-        return found
+        entries: dict[str, Node] = self.node.value
+        return entries
 
-    def know(self, known: Collection[str], what: str) -> None:
-        """Refuses every key that is not known.
+    def check_keys(self, allowed: Collection[str], what: str) -> None:
+        """Raises ModelFileError for any key that is not among `allowed`.
 
         Args:
-            what: what a key is here: ``"key"``, ``"option"``.
+            what: the word for a key in the error: ``"key"`` or ``"option"``.
         """
         for key in self.entries():
-            if key not in known:
-                raise self.fault(f"has no {what} {key!r}.{suggestion(key, known)}", key)
+            if key not in allowed:
+                raise self.fault(f"has no {what} {key!r}.{suggestion(key, allowed)}", key)
 
-    def needed(self, key: str, example: str) -> Node:
-        """The value of a key that has to be there."""
+    def required(self, key: str, example: str) -> Node:
+        """The value of a required key."""
         if key not in self:
             raise self.fault(f"has no {key}; add {example}.")
         return self.entries()[key]
 
-    def checked(self, key: str, check: Callable[[Any], bool], wanted: str, default: Any = None) -> Any:
-        """The plain value of a key, or `default` where it is missing.
+    def checked(self, key: str, check: Callable[[Any], bool], expected: str, default: Any = None) -> Any:
+        """The plain value of a key, or `default` if it is missing.
 
         Args:
-            check: whether it will do.
-            wanted: what would, in words.
+            check: returns whether the value is valid.
+            expected: the valid values, in words.
         """
         if key not in self:
             return default
         value = self.entries()[key].plain()
         if not check(value):
-            raise self.fault(f"has {key}: {type_name(value)}; give {wanted}.", key)
+            raise self.fault(f"has {key}: {type_name(value)}; give {expected}.", key)
         return value
 
     def text(self, key: str, example: str) -> str:
-        """The text of a key that has to be there."""
-        value = self.needed(key, example).value
+        """The string value of a required key."""
+        value = self.required(key, example).value
         if not isinstance(value, str):
-            mend = (
+            remedy = (
                 f'put it in quotes, {key}: "{value}"'
                 if isinstance(value, (bool, int, float))
                 else f"write {example}"
             )
-            raise self.fault(f"has {key}: {type_name(value)}, which is no text; {mend}.", key)
+            raise self.fault(f"has {key}: {type_name(value)}, which is not a string; {remedy}.", key)
         return value
 
     def fault(self, why: str, key: str | None = None, field: str | None = None) -> ModelFileError:
-        """The error about this mapping, or about a key of it."""
+        """The error about this mapping, or about one of its keys."""
         line = self.node.line if key is None or key not in self else self.entries()[key].line
-        why = why if len(why) <= LONGEST else f"{why[:LONGEST]} …"
+        why = why if len(why) <= MAX_ERROR_LENGTH else f"{why[:MAX_ERROR_LENGTH]} …"
         return ModelFileError(f"{self.what} {why}", file=self.file, line=line, model=self.model, field=field)
 
 
 def type_name(value: Any) -> str:
-    """A value as an error shows it: short ones as the file has them, others by their kind."""
+    """A value for an error text: a short value as it is in the file, any other value by its type."""
     if value is None:
         return "nothing"
     if isinstance(value, bool):

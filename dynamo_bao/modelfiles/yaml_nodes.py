@@ -1,9 +1,8 @@
-"""YAML as plain nodes that know their lines; nothing else of YAML, in bounded time and memory.
+"""A safe subset of YAML, parsed into plain nodes with line numbers, in bounded time and memory.
 
-Only YAML's events are read: its constructors, which make Python objects, are never reached. There are no
-tags, no anchors, no aliases, no merge keys and no second document; a key stands once in its mapping; size,
-number of values and depth are bounded. Plain scalars mean what YAML 1.2's core schema says, as in JavaScript:
-``no`` and ``2024-05-01`` are texts.
+The parser reads only YAML's events. It never reaches YAML's constructors, which create Python objects. It
+rejects tags, anchors, aliases, merge keys, second documents and duplicate keys. Size, number of values and depth
+are limited. Plain scalars follow YAML 1.2's core schema, as in JavaScript: ``no`` and ``2024-05-01`` are strings.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from dynamo_bao.errors import ConfigurationError, ModelFileError
 
 MAX_BYTES: Final = 1 << 20
 MAX_BYTES_WITHOUT_LIBYAML: Final = 1 << 17
-"""PyYAML's own parser, which steps in where libyaml is missing, is twenty times as slow."""
+"""The limit without libyaml: PyYAML's own parser is twenty times as slow."""
 MAX_NODES: Final = 30_000
 MAX_DEPTH: Final = 32
 MAX_NAME: Final = 200
@@ -42,14 +41,14 @@ class Node:
 
     Attributes:
         value: None, a `bool`, `int`, `float` or `str`, a list of nodes, or a dict of nodes.
-        line: where it stands; for the value of a key, where the key does.
+        line: its line; for the value of a key, the line of the key.
     """
 
     value: Any
     line: int
 
     def plain(self) -> Any:
-        """The value with nodes inside it replaced by theirs."""
+        """The value as built-in types, without nodes."""
         if isinstance(self.value, list):
             return [node.plain() for node in self.value]
         if isinstance(self.value, dict):
@@ -59,14 +58,14 @@ class Node:
 
 @define
 class Budget:
-    """How much all the files of one reading may hold together."""
+    """The bytes and nodes that all files of one load may still use."""
 
     bytes: int = MAX_BYTES
     nodes: int = MAX_NODES
 
 
 def yaml_module() -> Any:
-    """PyYAML, imported when a file is read."""
+    """PyYAML, imported when the first file is read."""
     try:
         import yaml
     except ModuleNotFoundError as error:
@@ -80,17 +79,19 @@ def has_libyaml() -> bool:
 
 
 def parse(text: str, file: str, budget: Budget) -> Node:
-    """The one document of a text; a node of None where it is empty.
+    """The only document of a text; a node of None if the text is empty.
 
     Raises:
-        ModelFileError: for what is no YAML, or more of YAML than model files have.
+        ModelFileError: if the text is not valid YAML, or uses a part of YAML that model files do not allow.
     """
     yaml = yaml_module()
     unprintable = _UNPRINTABLE.search(text.removeprefix("\ufeff"))
     if unprintable:
         line = text.count("\n", 0, unprintable.start()) + 1
         raise ModelFileError(
-            f"holds the control character {unprintable[0]!r}, which no YAML text has.", file=file, line=line
+            f"contains the control character {unprintable[0]!r}, which YAML does not allow; remove it.",
+            file=file,
+            line=line,
         )
     loader: Any = yaml.CSafeLoader if has_libyaml() else yaml.SafeLoader
     try:
@@ -98,12 +99,13 @@ def parse(text: str, file: str, budget: Budget) -> Node:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         problem = getattr(error, "problem", None) or "it cannot be parsed"
-        place = None if mark is None else mark.line + 1
-        raise ModelFileError(f"is not valid YAML: {problem}.", file=file, line=place) from error
+        raise ModelFileError(
+            f"is not valid YAML: {problem}.", file=file, line=mark and mark.line + 1
+        ) from error
 
 
 class _Composer:
-    """Makes nodes of events; each event is looked at once, and refused before anything follows from it."""
+    """Builds nodes from events. It checks each event once, before it uses it."""
 
     def __init__(self, events: Iterator[Any], file: str, budget: Budget) -> None:
         self._events = events
@@ -113,14 +115,16 @@ class _Composer:
 
     def document(self) -> Node:
         next(self._events)  # the start of the stream
-        first = next(self._events)
-        if isinstance(first, self._yaml.StreamEndEvent):
+        start = next(self._events)
+        if isinstance(start, self._yaml.StreamEndEvent):
             return Node(None, 1)
         node = self._node(next(self._events), 1)
         next(self._events)  # the end of the document
         after = next(self._events)
         if not isinstance(after, self._yaml.StreamEndEvent):
-            raise self._fault("begins a second document; a model file has one, remove the '---'.", after)
+            raise self._fault(
+                "begins a second document; a model file has only one, so remove the '---'.", after
+            )
         return node
 
     def _node(self, event: Any, depth: int) -> Node:
@@ -137,40 +141,43 @@ class _Composer:
             yield self._node(event, depth + 1)
 
     def _mapping(self, depth: int) -> dict[str, Node]:
-        found: dict[str, Node] = {}
+        entries: dict[str, Node] = {}
         while not isinstance(event := next(self._events), self._yaml.MappingEndEvent):
             name, line = self._key(event, depth), event.start_mark.line + 1
-            if name in found:
+            if name in entries:
                 raise self._fault(
-                    f"{name!r} stands here a second time, first in line {found[name].line}.", event
+                    f"the key {name!r} is here a second time; it is first in line {entries[name].line}.",
+                    event,
                 )
-            found[name] = Node(self._node(next(self._events), depth + 1).value, line)
-        return found
+            entries[name] = Node(self._node(next(self._events), depth + 1).value, line)
+        return entries
 
     def _key(self, event: Any, depth: int) -> str:
         self._check(event, depth)
         if not isinstance(event, self._yaml.ScalarEvent):
-            raise self._fault("a key is a text, not a list or a mapping.", event)
+            raise self._fault("a key must be a string, not a list or a mapping.", event)
         name = str(event.value)
         if event.implicit[0] and name == "<<":
-            raise self._fault("'<<' merges another mapping in; write its lines out here.", event)
+            raise self._fault("'<<' merges another mapping; copy its lines here instead.", event)
         if len(name) > MAX_NAME:
-            raise self._fault(f"a key is longer than {MAX_NAME} characters.", event)
+            raise self._fault(f"a key is longer than {MAX_NAME} characters; shorten it.", event)
         return name
 
     def _check(self, event: Any, depth: int) -> None:
         if isinstance(event, self._yaml.AliasEvent):
-            raise self._fault(f"*{event.anchor} is an alias; write out what it stands for.", event)
+            raise self._fault(f"*{event.anchor} is an alias; write its value here instead.", event)
         if event.anchor is not None:
-            raise self._fault(f"&{event.anchor} is an anchor; remove it, and write its aliases out.", event)
+            raise self._fault(
+                f"&{event.anchor} is an anchor; remove it, and write the values of its aliases.", event
+            )
         if event.tag is not None:
-            raise self._fault(f"the tag {event.tag!r} has no place here; remove it.", event)
+            raise self._fault(f"the tag {event.tag!r} is not allowed; remove it.", event)
         if depth > MAX_DEPTH:
             raise self._fault(f"is nested deeper than {MAX_DEPTH} levels.", event)
         self._budget.nodes -= 1
         if self._budget.nodes < 0:
             raise self._fault(
-                f"is more than the {MAX_NODES:,} values that model files may have in all.", event
+                f"has more than the {MAX_NODES:,} values that model files may have together.", event
             )
 
     def _scalar(self, event: Any) -> Any:

@@ -110,7 +110,7 @@ def test_codegen_dry_run_and_json() -> None:
     [
         (
             ("UlidField", "UlidFeild"),
-            "Error: models.yaml:5: User.fields.userId has the type 'UlidFeild', which there is not.",
+            "Error: models.yaml:5: User.fields.userId has the unknown field type 'UlidFeild'.",
         ),
         (("models:", "models: ["), "Error: models.yaml:"),
     ],
@@ -131,7 +131,7 @@ def test_codegen_warns_on_stderr(folder: Path) -> None:
     )
     done = bao("codegen")
     assert done.exit_code == 0
-    assert done.stderr.startswith("Warning: models.yaml:4: User gives iterationBuckets")
+    assert done.stderr.startswith("Warning: models.yaml:4: User sets iterationBuckets")
 
 
 def test_codegen_with_field_classes_and_options(folder: Path) -> None:
@@ -217,7 +217,7 @@ def test_watch_looks_at_a_folder_and_at_field_classes(folder: Path) -> None:
     )
     thread.start()
     try:
-        assert "'SlugField', which there is not" in str(said.get(timeout=PATIENCE))
+        assert "unknown field type 'SlugField'" in str(said.get(timeout=PATIENCE))
         (folder / "own" / "slug_field.py").write_text(slug.format("StringField"))
         assert len(said.get(timeout=PATIENCE).written) == 2
         (folder / "definitions" / "notes.txt").write_text("nothing")

@@ -46,7 +46,7 @@ HOSTILE: Mapping[str, tuple[str, str]] = {
     "mappings in mappings": ("{a: " * 30_000, "nested deeper|nesting depth"),
     "block in block": ("- " * 60_000, "nested deeper|nesting depth"),
     "indented deeper and deeper": ("".join(f"{' ' * depth}a:\n" for depth in range(400)), "nested deeper"),
-    "keys that are mappings": ("? " * 60_000, "a key is a text"),
+    "keys that are mappings": ("? " * 60_000, "a key must be a string"),
     "many values": (f"[{'a,' * 60_000}]", "values|file is a list"),
     "many keys": (
         "{" + "".join(f"k{number}: a," for number in range(15_000)) + "}",
@@ -74,11 +74,11 @@ HOSTILE: Mapping[str, tuple[str, str]] = {
         "models: {User: {modelPrefix: u, primaryKey: {partitionKey: f}, fields: {"
         + ", ".join(f"f{n}: {{type: UlidField}}" for n in range(1_000))
         + "}}}",
-        "'f' as partitionKey, which is no field",
+        "'f' as partitionKey, which is not a field",
     ),
-    "a type that is a path": (USER.replace("UlidField", "'../../RAN'"), "which there is not"),
-    "code for a name": (USER.replace("userId", "'x: __import__(1)'"), "none in Python"),
-    "code for a model": (USER.replace("User:", "'User(object)':"), "no name for a class"),
+    "a type that is a path": (USER.replace("UlidField", "'../../RAN'"), "unknown field type"),
+    "code for a name": (USER.replace("userId", "'x: __import__(1)'"), "not a valid Python name"),
+    "code for a model": (USER.replace("User:", "'User(object)':"), "not a valid class name"),
 }
 
 HARDEST = ("tag 0", "alias bomb", "many values", "many keys", "1 MB of text", "lists in lists", "open quotes")

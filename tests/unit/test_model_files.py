@@ -169,7 +169,7 @@ def test_iteration(read: Read, stated: str, default: bool, expected: tuple[bool,
 def test_buckets_without_iterable_are_warned_of(read: Read) -> None:
     """JavaScript's versions take it for different things."""
     (warning,) = read(changed(("modelPrefix: u", "iterationBuckets: 5\n    modelPrefix: u"))).warnings
-    assert warning.startswith("models.yaml:3: User gives iterationBuckets but does not say iterable")
+    assert warning.startswith("models.yaml:3: User sets iterationBuckets but not iterable")
 
 
 FIELDS = [
@@ -354,7 +354,7 @@ WRONG = [
     (
         ("modelPrefix: u\n", "modelPrefix: 7\n"),
         3,
-        'modelPrefix: 7, which is no text; put it in quotes, modelPrefix: "7"',
+        'modelPrefix: 7, which is not a string; put it in quotes, modelPrefix: "7"',
     ),
     (("modelPrefix: u\n", "modelPrefix: users\n"), 2, "modelPrefix: 'users' is not 1 to 4 characters"),
     (
@@ -382,10 +382,14 @@ WRONG = [
     (
         ("name: {type: StringField,", "name: {type: StringFeild,"),
         6,
-        r"'StringFeild', which there is not. Did you mean 'StringField'\?",
+        r"unknown field type 'StringFeild'. Did you mean 'StringField'\?",
     ),
     (("name: {type: StringField,", "name: {"), 6, "User.fields.name has no type; add type: StringField"),
-    (("name: {type: StringField,", "name: {type: EmailField,"), 6, "'EmailField', .*own need fields_dir"),
+    (
+        ("name: {type: StringField,", "name: {type: EmailField,"),
+        6,
+        "'EmailField'.*own field classes need fields_dir",
+    ),
     (
         ("name: {type: StringField,", "name: {type: EnumField,"),
         6,
@@ -432,11 +436,11 @@ WRONG = [
     (
         ("age: {type: IntegerField}", "age: {type: RelatedField, model: Usr}"),
         9,
-        r"'Usr', which is no model. Did you mean 'User'\?",
+        r"'Usr', which is not a model. Did you mean 'User'\?",
     ),
     (("age: {type: IntegerField}", "expiry: {type: TtlField}"), 9, "a TtlField must be named ttl"),
-    (("age: {type: IntegerField}", "_age: {type: IntegerField}"), 9, "a name that is none in Python"),
-    (("age: {type: IntegerField}", "the-age: {type: IntegerField}"), 9, "a name that is none in Python"),
+    (("age: {type: IntegerField}", "_age: {type: IntegerField}"), 9, "not a valid Python name"),
+    (("age: {type: IntegerField}", "the-age: {type: IntegerField}"), 9, "not a valid Python name"),
     (
         ("age: {type: IntegerField}", "user_id: {type: IntegerField}"),
         9,
@@ -447,7 +451,7 @@ WRONG = [
     (
         ("partitionKey: userId}", "partitionKey: userid}"),
         11,
-        r"'userid' as partitionKey, which is no field of User. Did you mean 'userId'\?",
+        r"'userid' as partitionKey, which is not a field of User. Did you mean 'userId'\?",
     ),
     (("partitionKey: userId}", "partitionKey: modelPrefix}"), 2, "a primary key without any field"),
     (
@@ -472,12 +476,12 @@ WRONG = [
     (
         ("byStatus: {partitionKey: status,", "byStatus: {partitionKey: tags,"),
         13,
-        "'tags' as partitionKey, which is no field",
+        "'tags' as partitionKey, which is not a field",
     ),
     (
         ("field: email,", "field: mail,"),
         15,
-        r"'mail' as field, which is no field of User. Did you mean 'email'\?",
+        r"'mail' as field, which is not a field of User. Did you mean 'email'\?",
     ),
     (("uniqueConstraintId: uc1", "uniqueConstraintId: uc4"), 15, "'uc4'; use one of uc1, uc2, uc3"),
     (
@@ -487,7 +491,7 @@ WRONG = [
     ),
     (("models:", "model:"), 1, r"no top-level key 'model'. Did you mean 'models'\?"),
     (("models:", "version: 2\nmodels:"), 1, "no top-level key 'version'"),
-    (("  User:", "  the user:"), 2, "'the user' is no name for a class"),
+    (("  User:", "  the user:"), 2, "'the user' is not a valid class name"),
 ]
 
 
@@ -567,7 +571,7 @@ def test_a_model_in_two_files_is_refused_with_both_places(tmp_path: Path) -> Non
     """Neither silently wins."""
     for name in ("a.yaml", "b.yaml"):
         (tmp_path / name).write_text(USER)
-    with pytest.raises(ModelFileError, match=r"b\.yaml:2: User is described in .*a\.yaml:2 already"):
+    with pytest.raises(ModelFileError, match=r"b\.yaml:2: User is already described in .*a\.yaml:2"):
         read_definitions(tmp_path)
 
 
@@ -585,7 +589,7 @@ def test_a_file_of_a_folder_without_models_is_warned_of(tmp_path: Path) -> None:
     [
         (lambda path: None, "does not exist"),
         (lambda path: path.mkdir(), "a folder without model files"),
-        (lambda path: os.mkfifo(path), "no regular file"),
+        (lambda path: os.mkfifo(path), "not a regular file"),
         (lambda path: path.write_bytes(b"a: 1\nb: \xff\n"), r":2: is not UTF-8"),
         (lambda path: path.write_text(""), r"the file is empty; write models"),
         (lambda path: path.write_text("[]"), r"the file is a list; write models"),
@@ -607,5 +611,5 @@ def test_the_files_of_a_folder_share_one_limit(tmp_path: Path) -> None:
     """Many files are no way around it."""
     for number in range(3):
         (tmp_path / f"{number}.yaml").write_text(f"#{'x' * 500_000}\n")
-    with pytest.raises(ModelFileError, match=r"2\.yaml: is more than the 1,048,576 bytes"):
+    with pytest.raises(ModelFileError, match=r"2\.yaml: has more than the 1,048,576 bytes"):
         read_definitions(tmp_path)

@@ -18,9 +18,9 @@ class Group:
     """Something in brackets: a call, a list, a parameter list.
 
     Attributes:
-        open, close: with the brackets.
-        items: what stands between them.
-        is_hugged: whether its items may share one line of their own, as arguments do and members of lists do not.
+        open, close: the text up to the opening bracket, and the closing bracket.
+        items: the items between the brackets.
+        is_hugged: whether all items may share one inner line. Arguments may; members of lists may not.
         is_definition: whether it is a parameter list.
     """
 
@@ -34,9 +34,9 @@ class Group:
 Doc = str | Group
 
 
-def call(function: str, *items: Doc, **named: Doc) -> Group:
-    """A call with arguments by place and by name."""
-    return Group(f"{function}(", (*items, *(_labelled(name, item) for name, item in named.items())), ")")
+def call(function: str, *items: Doc, **keywords: Doc) -> Group:
+    """A call with positional and keyword arguments."""
+    return Group(f"{function}(", (*items, *(_labelled(name, item) for name, item in keywords.items())), ")")
 
 
 def _labelled(name: str, item: Doc) -> Doc:
@@ -46,7 +46,7 @@ def _labelled(name: str, item: Doc) -> Doc:
 
 
 def literal(value: Any) -> Doc:
-    """A plain value as source code; `Decimal` as a call of it."""
+    """A plain value as source code; a `Decimal` as a call."""
     if isinstance(value, str):
         return quoted(value)
     if isinstance(value, Decimal):
@@ -69,7 +69,7 @@ def _entry(name: str, member: Any) -> Doc:
 
 
 def quoted(text: str) -> str:
-    """A text in the quotes that need fewer escapes, double ones by default."""
+    """A string literal in the quotes that need fewer escapes; double quotes by default."""
     mark = "'" if text.count('"') > text.count("'") else '"'
     inside = "".join(_escaped(char, mark) for char in text)
     return f"{mark}{inside}{mark}"
@@ -82,12 +82,12 @@ def _escaped(char: str, mark: str) -> str:
 
 
 def flat(doc: Doc) -> str:
-    """All of it on one line."""
+    """The document on one line."""
     return doc if isinstance(doc, str) else f"{doc.open}{', '.join(map(flat, doc.items))}{doc.close}"
 
 
 def fits(line: str) -> bool:
-    """Whether a line is short enough; wide characters are two columns, as formatters count them."""
+    """Whether a line is short enough. Wide characters count as two columns, as in formatters."""
     if line.isascii():
         return len(line) <= WIDTH
     return sum(_columns(char) for char in line) <= WIDTH
@@ -103,13 +103,13 @@ def lines_of(lead: str, doc: Doc, end: str = "", indent: int = 0) -> list[str]:
     """A statement, or a part of one.
 
     Args:
-        lead: what stands before it, the indentation included.
-        end: what stands after it.
-        indent: how far the statement is indented.
+        lead: the text before it, including the indentation.
+        end: the text after it.
+        indent: the indentation of the statement in spaces.
     """
-    whole = f"{lead}{flat(doc)}{end}"
-    if isinstance(doc, str) or not doc.items or fits(whole):
-        return [whole]
+    single_line = f"{lead}{flat(doc)}{end}"
+    if isinstance(doc, str) or not doc.items or fits(single_line):
+        return [single_line]
     inner = " " * (indent + INDENT)
     shared = f"{inner}{', '.join(map(flat, doc.items))}"
     if doc.is_hugged and not (doc.is_definition and len(doc.items) == 1) and fits(shared):
@@ -121,14 +121,14 @@ def lines_of(lead: str, doc: Doc, end: str = "", indent: int = 0) -> list[str]:
 def assignment(name: str, value: Doc, annotation: str | None = None, indent: int = INDENT) -> list[str]:
     """``name = value``, or ``name: annotation = value``."""
     lead = f"{' ' * indent}{name}{'' if annotation is None else f': {annotation}'} = "
-    opened = lead + (value if isinstance(value, str) else value.open)
-    if fits(lead + flat(value)) or (not isinstance(value, str) and value.items and fits(opened)):
+    first_line = lead + (value if isinstance(value, str) else value.open)
+    if fits(lead + flat(value)) or (not isinstance(value, str) and value.items and fits(first_line)):
         return lines_of(lead, value, indent=indent)
     inner = " " * (indent + INDENT)
     if isinstance(value, Group) and value.open.endswith("]("):
         outside, inside = value.open[:-2].split("[", 1)
-        last = f"{' ' * indent}]({', '.join(map(flat, value.items))}{value.close}"
-        return [f"{lead}{outside}[", f"{inner}{inside}", last]
+        closing_line = f"{' ' * indent}]({', '.join(map(flat, value.items))}{value.close}"
+        return [f"{lead}{outside}[", f"{inner}{inside}", closing_line]
     wrapped = lines_of(inner, value, indent=indent + INDENT)
     is_breakable = annotation is not None and annotation.endswith((" | None", "]"))
     if fits(f"{lead}(") and (is_breakable or all(map(fits, wrapped))):
@@ -146,9 +146,9 @@ def assignment(name: str, value: Doc, annotation: str | None = None, indent: int
 def imported(module: str, names: Sequence[str], indent: int = 0) -> list[str]:
     """``from module import names``."""
     names = sorted(names, key=import_order)
-    whole = f"{' ' * indent}from {module} import {', '.join(names)}"
-    if fits(whole):
-        return [whole]
+    single_line = f"{' ' * indent}from {module} import {', '.join(names)}"
+    if fits(single_line):
+        return [single_line]
     inner = " " * (indent + INDENT)
     return [
         f"{' ' * indent}from {module} import (",

@@ -1,4 +1,4 @@
-"""The imports of one module: each name once, under another where the module uses that name itself."""
+"""The imports of one module. A name that the module itself uses is imported under another name."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ _WORD = re.compile(r"\w+")
 
 @define
 class Imports:
-    """What a module imports, in the order that isort wants.
+    """The imports of a module, in isort's order.
 
     Attributes:
-        taken: names that the module's own class, fields and methods have.
+        reserved: the names of the module's class, fields and methods.
     """
 
-    taken: Collection[str]
+    reserved: Collection[str]
     _local: dict[str, tuple[str, str]] = field(factory=dict)
     _typing_only: set[str] = field(factory=set)
 
     def use(self, name: str, module: str, *, typing_only: bool = False) -> str:
-        """Imports a name, and returns what it is called in this module.
+        """Imports a name, and returns its name in this module.
 
         Args:
-            typing_only: whether only type checkers need it.
+            typing_only: whether only type checkers need the import.
         """
         local = name
-        while local in self.taken or self._local.get(local, (module, name)) != (module, name):
+        while local in self.reserved or self._local.get(local, (module, name)) != (module, name):
             local += "_"
         if local not in self._local:
             self._local[local] = (module, name)
@@ -44,17 +44,17 @@ class Imports:
         return local
 
     def annotation(self, text: str, modules: dict[str, str]) -> str:
-        """A type's text, with the names it needs imported.
+        """The source text of a type. Imports the names that the text uses.
 
         Args:
-            modules: where the names come from that are no builtins.
+            modules: the modules of the names that are not builtins.
         """
 
         def name(match: re.Match[str]) -> str:
             word = match[0]
             if word in modules:
                 return self.use(word, modules[word])
-            if word in self.taken and hasattr(builtins, word):
+            if word in self.reserved and hasattr(builtins, word):
                 return self.use(word, "builtins")
             return word
 
@@ -65,42 +65,42 @@ class Imports:
         sections: dict[int, list[str]] = {}
         for module, names in self._modules(typing_only=False):
             sections.setdefault(_section(module), []).extend(imported(module, names))
-        found = ["from __future__ import annotations"]
+        lines = ["from __future__ import annotations"]
         for _, statements in sorted(sections.items()):
-            found += ["", *statements]
-        return [*found, *self._checkers_lines()]
+            lines += ["", *statements]
+        return [*lines, *self._type_checking_lines()]
 
-    def _checkers_lines(self) -> list[str]:
-        found: list[str] = []
-        last = None
+    def _type_checking_lines(self) -> list[str]:
+        lines: list[str] = []
+        previous_section = None
         for module, names in self._modules(typing_only=True):
-            if last is not None and last != _section(module):
-                found.append("")
-            last = _section(module)
-            found += imported(module, names, INDENT)
-        return ["", "if TYPE_CHECKING:", *found] if found else []
+            if previous_section is not None and previous_section != _section(module):
+                lines.append("")
+            previous_section = _section(module)
+            lines += imported(module, names, INDENT)
+        return ["", "if TYPE_CHECKING:", *lines] if lines else []
 
     def _modules(self, *, typing_only: bool) -> Iterable[tuple[str, list[str]]]:
         modules: dict[str, list[str]] = {}
-        apart: list[tuple[str, list[str]]] = []
+        renamed_imports: list[tuple[str, list[str]]] = []
         for local, (module, name) in self._local.items():
             if (local in self._typing_only) != typing_only:
                 continue
             if local == name:
                 modules.setdefault(module, []).append(name)
-            else:  # isort gives each of them a statement of its own
-                apart.append((module, [f"{name} as {local}"]))
-        return sorted([*modules.items(), *apart], key=_place)
+            else:  # isort writes a separate statement for each renamed import
+                renamed_imports.append((module, [f"{name} as {local}"]))
+        return sorted([*modules.items(), *renamed_imports], key=_sort_key)
 
 
-def _place(statement: tuple[str, list[str]]) -> tuple[int, str, tuple[int, str]]:
+def _sort_key(statement: tuple[str, list[str]]) -> tuple[int, str, tuple[int, str]]:
     module, names = statement
     return _section(module), module, min(map(import_order, names))
 
 
 def _section(module: str) -> int:
-    """The standard library, the library, the user's own, the package's."""
+    """The number of the import section: standard library, dynamo_bao, the user's modules, this package."""
     if module.startswith("."):
         return 3
-    first = module.split(".")[0]
-    return 0 if first in sys.stdlib_module_names else 1 if first == "dynamo_bao" else 2
+    top_package = module.split(".")[0]
+    return 0 if top_package in sys.stdlib_module_names else 1 if top_package == "dynamo_bao" else 2

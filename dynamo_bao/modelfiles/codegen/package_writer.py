@@ -1,4 +1,4 @@
-"""Writing the generated package: only what differs, and never over a file that was not generated."""
+"""Writes the generated package: only changed files, and never over a file that was not generated."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ StrPath = str | os.PathLike[str]
 
 @frozen
 class Generated:
-    """What became of the files of a generated package.
+    """The result of `generate`.
 
     Attributes:
-        written: those that were new or differed; with ``check=True`` those that would have been written.
-        unchanged: those that were as they have to be.
-        removed: generated files of models that there are no more.
-        warnings: what is probably not meant in the model files.
+        written: new or changed files; with ``check=True``, the files that would be written.
+        unchanged: files that are up to date.
+        removed: generated files of models that no longer exist; with ``check=True``, the files that would be removed.
+        warnings: probable mistakes in the model files.
     """
 
     written: tuple[Path, ...]
@@ -38,7 +38,7 @@ class Generated:
 
     @property
     def is_current(self) -> bool:
-        """Whether the package already was what the model files say."""
+        """Whether the package was already up to date."""
         return not (self.written or self.removed)
 
 
@@ -52,46 +52,48 @@ def generate(
     key_format: str = "dynamo-bao",
     iterable_default: bool = False,
 ) -> Generated:
-    """Writes a Python package of a model file, or of a folder of them: one typed module for each model.
+    """Writes a Python package for a model file or a folder of model files: one typed module for each model.
 
-    The folder belongs to the generator: its generated modules of other models are removed. The modules
-    declare the names that are made at run time (``query_by_status``, ``find_by_email``,
-    ``user.query_posts``) for type checkers; they pass ``mypy --strict``, pyright, and ruff with its default
-    settings.
+    The folder belongs to the generator. It removes generated modules of models that no longer exist. For type
+    checkers, the modules declare the members that exist only at run time (``query_by_status``,
+    ``find_by_email``, ``user.query_posts``). They pass ``mypy --strict``, pyright, and ruff with its default settings.
 
     Args:
         definitions: the model file or folder.
-        out: the folder to write; it is made if need be.
-        fields_dir: a folder of Python modules with field classes of your own.
-        fields_package: the package that folder is for imports (``app.fields``); left out, it is found by the
-            ``__init__.py`` files, or by the working folder.
-        check: whether nothing is to be written.
+        out: the folder to write. It is created if it does not exist.
+        fields_dir: a folder of Python modules with your own field classes.
+        fields_package: the package name of that folder in imports (``app.fields``). By default it is determined
+            from the ``__init__.py`` files, or from the working folder.
+        check: True to write nothing and only report the files that would change.
         key_format: as in `load_models`.
         iterable_default: as in `load_models`.
 
+    Returns:
+        The files by what was done with them.
+
     Raises:
-        ModelFileError: for whatever is wrong with a model file; nothing is written then.
-        ConfigurationError: for a file in the way that was not generated; nothing is written then.
+        ModelFileError: if anything in a model file is wrong. Nothing is written.
+        ConfigurationError: if a file to write exists and was not generated. Nothing is written.
 
     Example:
         >>> generate("models.yaml", "app/models").written
         (PosixPath('app/models/__init__.py'), PosixPath('app/models/user.py'))
     """
     fields = None if fields_dir is None else FieldsFolder(Path(fields_dir), fields_package, is_fresh=True)
-    found = read_definitions(
+    parsed = read_definitions(
         definitions, fields=fields, key_format=key_format, iterable_default=iterable_default
     )
     folder = Path(out)
-    wanted = {folder / name: text for name, text in package_files(found).items()}
-    before = {path: _text_of(path) for path in wanted}
-    written = tuple(path for path, text in wanted.items() if before[path] != text)
-    removed = tuple(path for path in _generated_in(folder) if path not in wanted)
+    expected = {folder / name: text for name, text in package_files(parsed).items()}
+    current = {path: _text_of(path) for path in expected}
+    written = tuple(path for path, text in expected.items() if current[path] != text)
+    removed = tuple(path for path in _generated_in(folder) if path not in expected)
     if not check:
-        _write({path: wanted[path] for path in written}, folder)
+        _write({path: expected[path] for path in written}, folder)
         for path in removed:
             path.unlink(missing_ok=True)
-    unchanged = tuple(path for path in wanted if path not in written)
-    return Generated(written, unchanged, removed, found.warnings)
+    unchanged = tuple(path for path in expected if path not in written)
+    return Generated(written, unchanged, removed, parsed.warnings)
 
 
 def package_files(definitions: Definitions) -> dict[str, str]:
@@ -99,7 +101,7 @@ def package_files(definitions: Definitions) -> dict[str, str]:
     if "MODELS" in definitions.models:
         model = definitions.models["MODELS"]
         raise ConfigurationError(
-            f"{model.file}:{model.line}: the generated package has a MODELS of its own; rename the model.",
+            f"{model.file}:{model.line}: the generated package itself defines MODELS; rename the model.",
             model="MODELS",
         )
     source = Path(definitions.source).name
@@ -110,12 +112,12 @@ def package_files(definitions: Definitions) -> dict[str, str]:
 
 
 def _text_of(path: Path) -> str | None:
-    """The text of a generated file, None where there is none."""
+    """The text of a generated file; None if the file does not exist."""
     if not os.path.lexists(path):
         return None
     if not path.is_file() or not _is_generated(path):
         raise ConfigurationError(
-            f"{path} was not written by bao codegen, and is left alone; move it away, or choose another folder."
+            f"{path} was not written by bao codegen and is not overwritten; move it away, or choose another folder."
         )
     return path.read_text(encoding="utf-8", errors="replace")
 
@@ -130,7 +132,7 @@ def _generated_in(folder: Path) -> list[Path]:
 
 
 def _write(files: Mapping[Path, str], folder: Path) -> None:
-    """Puts files in their places, each at once, so that no reader sees half of one."""
+    """Replaces each file atomically, so that no reader sees half of a file."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except FileExistsError:
@@ -149,7 +151,7 @@ def _write(files: Mapping[Path, str], folder: Path) -> None:
 
 
 def _mode_of(path: Path) -> int:
-    """The permissions of the file that is replaced; for a new one those that any new file has."""
+    """The permissions of the replaced file; for a new file, the default permissions."""
     if path.exists():
         return path.stat().st_mode & 0o777
     mask = os.umask(0)

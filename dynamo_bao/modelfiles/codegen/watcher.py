@@ -1,4 +1,4 @@
-"""Generating again whenever a model file, or a field class of the user's own, changes."""
+"""Generates the package again whenever a model file or a module of field classes changes."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from dynamo_bao.modelfiles.reader import SUFFIXES
 log = logging.getLogger("dynamo_bao.codegen")
 
 DEBOUNCE_MS: Final = 300
-LOOK_MS: Final = 1000
-"""How often the files are looked at where no change is told: what happened before the watch began is never told."""
+POLL_MS: Final = 1000
+"""Milliseconds between checks without an event. Changes before the watch began never cause an event."""
 
 OnChange = Callable[[Generated | BaoError], object]
 
@@ -32,20 +32,20 @@ def watch(
     stop: threading.Event | None = None,
     **options: Any,
 ) -> None:
-    """Generates now, and again whenever a file that matters changes, until it is stopped or interrupted.
+    """Generates now, and again after each change of a relevant file, until it is stopped or interrupted.
 
-    A model file that is wrong stops nothing: its error is told, the generated modules stay as they are, and the
-    next change is tried again.
+    A wrong model file does not end the watch. Its error is reported, the generated modules stay unchanged, and
+    the next change starts another run.
 
     Args:
         definitions, out, fields_dir: as in `generate`.
-        on_change: called after each run with what was written, or with the error; by default they go to the
+        on_change: called after each run with its `Generated` result or its error. By default both go to the
             log ``dynamo_bao.codegen``.
-        stop: ends the watch when it is set.
-        options: more arguments of `generate`.
+        stop: an event that ends the watch when it is set.
+        options: further arguments of `generate`.
 
     Raises:
-        ConfigurationError: where the folder of the files is not there.
+        ConfigurationError: if the folder of the files does not exist, or watchfiles is not installed.
         KeyboardInterrupt: when the program is interrupted.
 
     Example:
@@ -54,23 +54,23 @@ def watch(
     changes = _watchfiles().watch
     sources = Path(definitions), None if fields_dir is None else Path(fields_dir)
     folders = _folders(*sources)
-    tell = _log if on_change is None else on_change
+    report = _log if on_change is None else on_change
     run = partial(generate, definitions, out, fields_dir=fields_dir, **options)
-    seen = _contents(*sources)
-    tell(_outcome(run))
+    contents = _contents(*sources)
+    report(_outcome(run))
     for _ in changes(
         *folders,
         watch_filter=None,
         debounce=DEBOUNCE_MS,
-        rust_timeout=LOOK_MS,
+        rust_timeout=POLL_MS,
         yield_on_timeout=True,
         stop_event=stop or threading.Event(),
         recursive=False,
     ):
-        now = _contents(*sources)
-        if now != seen:
-            seen = now
-            tell(_outcome(run))
+        new_contents = _contents(*sources)
+        if new_contents != contents:
+            contents = new_contents
+            report(_outcome(run))
 
 
 def _watchfiles() -> Any:
@@ -97,30 +97,30 @@ def _outcome(run: Callable[[], Generated]) -> Generated | BaoError:
 
 
 def _folders(definitions: Path, fields: Path | None) -> list[Path]:
-    """What is watched: folders, as editors replace files instead of writing them."""
+    """The folders to watch. Files are not watched, as editors replace them."""
     folder = definitions if definitions.is_dir() else definitions.absolute().parent
     folders = [folder, *([] if fields is None else [fields])]
-    for needed in folders:
-        if not needed.is_dir():
+    for required in folders:
+        if not required.is_dir():
             raise ConfigurationError(
-                f"The folder {str(needed)!r} does not exist, so nothing in it can be watched."
+                f"The folder {str(required)!r} does not exist and cannot be watched; create it, or pass another path."
             )
     return folders
 
 
 def _contents(definitions: Path, fields: Path | None) -> dict[Path, Any]:
-    """What tells the files that matter from what they were: size and time of each, None where it is gone."""
+    """A fingerprint of each relevant file, to detect changes; None for a file that does not exist."""
     files = [definitions]
     if definitions.is_dir():
         files = [file for file in definitions.iterdir() if file.suffix in SUFFIXES]
     if fields is not None and fields.is_dir():
         files += fields.glob("*.py")
-    return {file: _mark_of(file) for file in files}
+    return {file: _fingerprint_of(file) for file in files}
 
 
-def _mark_of(file: Path) -> tuple[int, int, int] | None:
+def _fingerprint_of(file: Path) -> tuple[int, int, int] | None:
     try:
-        found = file.stat()
+        status = file.stat()
     except OSError:
         return None
-    return found.st_size, found.st_mtime_ns, found.st_ino
+    return status.st_size, status.st_mtime_ns, status.st_ino
