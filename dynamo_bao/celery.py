@@ -118,7 +118,7 @@ def _run_of(name: str, request: Any, options: Mapping[str, Any]) -> Iterator[Ses
             yield session
         finally:
             _close_left_over(name, session)
-            _tell(name, request, session)
+            _log_run(name, request, session)
 
 
 def _close_left_over(name: str, session: Session) -> None:
@@ -137,7 +137,7 @@ def _close_left_over(name: str, session: Session) -> None:
         link = innermost(SESSION)
 
 
-def _tell(name: str, request: Any, session: Session) -> None:
+def _log_run(name: str, request: Any, session: Session) -> None:
     """What a run asked of DynamoDB: INFO if anything, DEBUG if not."""
     level = logging.INFO if session.stats.requests else logging.DEBUG
     fields = session._rounds.fields("task", task=name)

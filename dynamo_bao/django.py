@@ -102,10 +102,10 @@ def _stream(served: RequestScope, response: Any) -> None:
 
 
 def _service() -> Service:
-    given = getattr(settings, "DYNAMO_BAO", {})
-    if not isinstance(given, dict):
-        raise ConfigurationError(f"DYNAMO_BAO is {type(given).__name__}; give a dict of options.")
-    options = {"server_timing": True, **given}
+    configured = getattr(settings, "DYNAMO_BAO", {})
+    if not isinstance(configured, dict):
+        raise ConfigurationError(f"DYNAMO_BAO is {type(configured).__name__}; give a dict of options.")
+    options = {"server_timing": True, **configured}
     if isinstance(options.get("tenant"), str):
         try:
             options["tenant"] = import_string(options["tenant"])

@@ -58,13 +58,16 @@ class Bao:
         traces: str | None = None,
         **session: Any,
     ) -> None:
-        given = {
+        own_options = {
             "tenant": tenant,
             "tenant_required": tenant_required,
             "server_timing": server_timing,
             "traces": traces,
         }
-        self._options = {**{name: value for name, value in given.items() if value is not None}, **session}
+        self._options = {
+            **{name: value for name, value in own_options.items() if value is not None},
+            **session,
+        }
         Service(**self._options)  # wrong options are told here, at the call
         if app is not None:
             self.init_app(app)
@@ -88,8 +91,8 @@ class Bao:
 
 def _served() -> RequestScope | None:
     """The request as the middleware knows it; None where a test has only pushed a context."""
-    found: RequestScope | None = request.environ.get(REQUEST_KEY)
-    return found
+    request_scope: RequestScope | None = request.environ.get(REQUEST_KEY)
+    return request_scope
 
 
 def _find_tenant(service: Service) -> None:
@@ -114,5 +117,5 @@ def _finish(response: Response) -> Response:
 
 def _is_made_by_flask(response: Response) -> bool:
     """Whether a response looks streamed only because Flask made it of an exception, such as that of ``abort(404)``."""
-    known = response.content_length is not None and not response.direct_passthrough
-    return response.is_streamed and response.status_code >= 300 and known
+    has_known_length = response.content_length is not None and not response.direct_passthrough
+    return response.is_streamed and response.status_code >= 300 and has_known_length

@@ -65,17 +65,17 @@ class _Spans:
     def __call__(self, sent: SentRequest) -> None:
         from opentelemetry.trace import SpanKind, Status, StatusCode
 
-        ago = self._manager.database.transport.clock.now() - sent.started
-        begun = time.time_ns() - int(ago * 1e9)
-        made = self._tracer.start_span(
+        elapsed = self._manager.database.transport.clock.now() - sent.started
+        start = time.time_ns() - int(elapsed * 1e9)
+        span = self._tracer.start_span(
             f"DynamoDB.{sent.operation}",
             kind=SpanKind.CLIENT,
             attributes={**attributes(sent), **server(self._manager)},
-            start_time=begun,
+            start_time=start,
         )
         if sent.error is not None:
-            made.set_status(Status(StatusCode.ERROR, sent.error))
-        made.end(begun + int(sent.seconds * 1e9))
+            span.set_status(Status(StatusCode.ERROR, sent.error))
+        span.end(start + int(sent.seconds * 1e9))
 
 
 class _Metrics:
@@ -103,14 +103,14 @@ class _Metrics:
             if units:
                 self._capacity.add(units, {**common, "dynamo_bao.dynamodb.capacity.kind": kind})
 
-    def flush(self, done: Round) -> None:
+    def flush(self, round_: Round) -> None:
         """Counts a round that answered pending lookups or queries."""
-        self._rounds.add(1, {"dynamo_bao.round.kind": done.kind})
+        self._rounds.add(1, {"dynamo_bao.round.kind": round_.kind})
 
 
 def attributes(sent: SentRequest) -> dict[str, Any]:
     """A request's figures under their conventional names."""
-    found: dict[str, Any] = {
+    names: dict[str, Any] = {
         **_common(sent),
         "aws.dynamodb.table_names": sent.tables,
         "dynamo_bao.read_units": sent.capacity.read,
@@ -119,19 +119,21 @@ def attributes(sent: SentRequest) -> dict[str, Any]:
         **_failure(sent),
     }
     if sent.operation in BATCHES and sent.count > 1:
-        found["db.operation.batch.size"] = sent.count
+        names["db.operation.batch.size"] = sent.count
     if sent.index is not None:
-        found["aws.dynamodb.index_name"] = sent.index
+        names["aws.dynamodb.index_name"] = sent.index
     if sent.consumed:
         listed = sent.consumed if isinstance(sent.consumed, list) else [sent.consumed]
-        found["aws.dynamodb.consumed_capacity"] = tuple(json.dumps(one, default=str) for one in listed)
+        names["aws.dynamodb.consumed_capacity"] = tuple(
+            json.dumps(capacity, default=str) for capacity in listed
+        )
     if sent.status is not None:
-        found["http.response.status_code"] = sent.status
+        names["http.response.status_code"] = sent.status
     if sent.error_code is not None:
-        found["db.response.status_code"] = sent.error_code
+        names["db.response.status_code"] = sent.error_code
     if sent.throttlings:
-        found["dynamo_bao.throttles"] = len(sent.throttlings)
-    return found
+        names["dynamo_bao.throttles"] = len(sent.throttlings)
+    return names
 
 
 def server(manager: Manager) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from dynamo_bao.dynamodb.service import AttributeValue, Item
 from dynamo_bao.errors import ConditionalError, ItemNotFoundError, TransactionError, UniqueConstraintError
 from dynamo_bao.fields.base import Field
 from dynamo_bao.fields.documents import from_document
-from dynamo_bao.maintenance.item_check import Stored
+from dynamo_bao.maintenance.item_check import ExaminedItem
 from dynamo_bao.maintenance.progress import Finding
 from dynamo_bao.maintenance.repair import ChangedMeanwhile
 from dynamo_bao.mapping.codec import unreadable
@@ -30,7 +30,7 @@ _FIX = "bao doctor --fix"
 _BY_HAND = "Assign {field} a value and save, or correct the field's kind."
 
 
-def attribute_findings(stored: Stored) -> list[Finding]:
+def attribute_findings(stored: ExaminedItem) -> list[Finding]:
     """The attributes of an item that their fields cannot read, one finding for each."""
     changes = readings(stored)
     return [
@@ -44,24 +44,24 @@ def attribute_findings(stored: Stored) -> list[Finding]:
     ]
 
 
-def _bad(stored: Stored) -> Iterator[tuple[Field, AttributeValue]]:
+def _bad(stored: ExaminedItem) -> Iterator[tuple[Field, AttributeValue]]:
     for name, value in stored.bad.items():
         yield stored.mapper.schema.fields[name], value
 
 
-def readings(stored: Stored) -> dict[str, Any]:
+def readings(stored: ExaminedItem) -> dict[str, Any]:
     """By field name the values that bad attributes of an item say in another type, as far as that is certain.
 
     A NULL that the field does not take says None: the attribute can go, and the field reads its default.
     """
-    found: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     for field, value in _bad(stored):
         if "NULL" in value:
-            found[field.name] = None
+            values[field.name] = None
             continue
         with suppress(StopIteration):
-            found[field.name] = next(_read(field, from_document(value)))
-    return found
+            values[field.name] = next(_read(field, from_document(value)))
+    return values
 
 
 def _read(field: Field, plain: Any) -> Iterator[Any]:
@@ -113,7 +113,7 @@ def lacking_defaults(schema: Schema, item: Item) -> dict[str, Any]:
 
 
 def write_fields(
-    mapper: ModelMapper, subject: ItemRef, known: StoredItem, changes: Mapping[str, Any]
+    mapper: ModelMapper, subject: ItemRef, loaded: StoredItem, changes: Mapping[str, Any]
 ) -> None:
     """Gives fields of an item values, if what is stored of them is what was read; keys and guards go with them.
 
@@ -121,13 +121,13 @@ def write_fields(
         UniqueConstraintError: where a unique value is another item's.
         ChangedMeanwhile: where the item is gone, or has other values by now.
     """
-    condition = all_of(_as_read(mapper.schema.fields[name], known.item) for name in changes)
-    plan_from = partial(_plan, subject, known, changes, condition)
+    condition = all_of(_as_read(mapper.schema.fields[name], loaded.item) for name in changes)
+    plan_from = partial(_plan, subject, loaded, changes, condition)
     write = WriteExecution(
         mapper.database, subject, "save", plan_from, sender(None, mapper.database, subject)
     )
     try:
-        write.run(known)
+        write.run(loaded)
     except UniqueConstraintError:
         raise
     except (ConditionalError, ItemNotFoundError, TransactionError) as error:
@@ -136,12 +136,12 @@ def write_fields(
 
 def _plan(
     subject: ItemRef,
-    read: StoredItem,
+    loaded: StoredItem,
     changes: Mapping[str, Any],
     condition: Condition,
-    known: StoredItem | None,
+    reread: StoredItem | None,
 ) -> Any:
-    return plan_update(subject, changes, known or read, condition)
+    return plan_update(subject, changes, reread or loaded, condition)
 
 
 def _as_read(field: Field, item: Item) -> Condition:

@@ -22,8 +22,8 @@ from dynamo_bao.maintenance.attribute_check import (
     write_fields,
 )
 from dynamo_bao.maintenance.item_check import (
+    ExaminedItem,
     Guard,
-    Stored,
     key_findings,
     owner_of,
     read_guard,
@@ -63,87 +63,101 @@ class Examiner:
 
     def items(self, items: Iterable[Item]) -> list[Finding]:
         """What is wrong with items of models: their index keys, iteration keys, search texts and missing guards."""
-        found: list[Finding] = []
-        for mapper, read in self._by_model(items, found):
-            lacks = self._lacks(mapper, read)
-            cases = [self._case(one, lacks.get(one.subject.identity.key, ())) for one in read]
+        findings: list[Finding] = []
+        for mapper, read in self._by_model(items, findings):
+            missing_guards = self._missing_guards(mapper, read)
+            cases = [
+                self._case(examined, missing_guards.get(examined.subject.identity.key, ()))
+                for examined in read
+            ]
             calls = [partial(self._settled, case) for case in cases if case.findings()]
-            for settled in self.pool.run(calls, mapper.database.max_concurrency) if calls else ():
-                found += settled
-        return found
+            for item_findings in self.pool.run(calls, mapper.database.max_concurrency) if calls else ():
+                findings += item_findings
+        return findings
 
-    def _case(self, stored: Stored, lacks: Sequence[_Lack]) -> _ItemCheck:
-        defaults = lacking_defaults(stored.mapper.schema, stored.known.item)
+    def _case(self, stored: ExaminedItem, missing_guards: Sequence[_MissingGuard]) -> _ItemCheck:
+        defaults = lacking_defaults(stored.mapper.schema, stored.loaded.item)
         self.lacking.update((stored.mapper.schema.name, name) for name in defaults)
-        return _ItemCheck(stored, lacks, self.only, self.attributes, defaults if self.fill_defaults else {})
+        return _ItemCheck(
+            stored, missing_guards, self.only, self.attributes, defaults if self.fill_defaults else {}
+        )
 
     def _by_model(
-        self, items: Iterable[Item], found: list[Finding]
-    ) -> list[tuple[ModelMapper, list[Stored]]]:
+        self, items: Iterable[Item], findings: list[Finding]
+    ) -> list[tuple[ModelMapper, list[ExaminedItem]]]:
         """The items that can be read, by model; those that cannot are added to what was found."""
-        groups: dict[str, list[Stored]] = {}
+        groups: dict[str, list[ExaminedItem]] = {}
         for item in items:
-            place = parse_partition_key(item[PK]["S"])
-            mapper = None if place is None else self.mappers.get(place.prefix)
-            if place is None or mapper is None:
-                self.foreign[None if place is None else place.prefix] += 1
+            parsed_key = parse_partition_key(item[PK]["S"])
+            mapper = None if parsed_key is None else self.mappers.get(parsed_key.prefix)
+            if parsed_key is None or mapper is None:
+                self.foreign[None if parsed_key is None else parsed_key.prefix] += 1
                 continue
             read = read_item(mapper, item)
             if isinstance(read, Finding):
-                found.append(read)
+                findings.append(read)
             else:
-                groups.setdefault(place.prefix, []).append(read)
+                groups.setdefault(parsed_key.prefix, []).append(read)
         return [(self.mappers[prefix], group) for prefix, group in groups.items()]
 
     # --- guards that items lack -------------------------------------------------------------------
 
-    def _lacks(self, mapper: ModelMapper, read: Sequence[Stored]) -> dict[Key, list[_Lack]]:
+    def _missing_guards(
+        self, mapper: ModelMapper, read: Sequence[ExaminedItem]
+    ) -> dict[Key, list[_MissingGuard]]:
         """What the items lack in guards, by the items' keys; looked at twice, as all of it changes meanwhile."""
         if not mapper.schema.constraints or (self.only is not None and "guard" not in self.only):
             return {}
-        guards = in_batches(mapper, (key for one in read for key in one.guards()), self.pool)
-        lacking = [(one, key) for one in read for key in one.guards() if not _names(guards.get(key), one)]
-        again = in_batches(mapper, (one.subject.identity.key for one, _ in lacking), self.pool)
-        found: dict[Key, list[_Lack]] = {}
-        for one, key in lacking:
-            item = again.get(one.subject.identity.key)
+        guards = in_batches(mapper, (key for examined in read for key in examined.guards()), self.pool)
+        lacking = [
+            (examined, key)
+            for examined in read
+            for key in examined.guards()
+            if not _names(guards.get(key), examined)
+        ]
+        again = in_batches(mapper, (examined.subject.identity.key for examined, _ in lacking), self.pool)
+        lacks: dict[Key, list[_MissingGuard]] = {}
+        for examined, key in lacking:
+            item = again.get(examined.subject.identity.key)
             now = None if item is None else read_item(mapper, item)
-            if isinstance(now, Stored) and key in now.guards():
-                found.setdefault(one.subject.identity.key, []).append(self._lack(now, key, guards.get(key)))
-        return found
+            if isinstance(now, ExaminedItem) and key in now.guards():
+                lacks.setdefault(examined.subject.identity.key, []).append(
+                    self._missing_guard(now, key, guards.get(key))
+                )
+        return lacks
 
-    def _lack(self, stored: Stored, key: Key, guard: Item | None) -> _Lack:
+    def _missing_guard(self, stored: ExaminedItem, key: Key, guard: Item | None) -> _MissingGuard:
         name = stored.guards()[key].field.name
-        said = f"has no guard for its {name}"
+        missing = f"has no guard for its {name}"
         if guard is None:
-            return _Lack(key, f"{said}, so that another item could take the value")
+            return _MissingGuard(key, f"{missing}, so that another item could take the value")
         named, model = owner_of(guard)
         if named == stored.key:
-            return _Lack(key, f"{said}: the one there is for a model {model!r}", guard)
-        place = parse_partition_key(key.pk)
-        assert place is not None  # the key was made here
-        other = read_guard(self.mappers, place, guard)
+            return _MissingGuard(key, f"{missing}: the one there is for a model {model!r}", guard)
+        parsed_key = parse_partition_key(key.pk)
+        assert parsed_key is not None  # the key was made here
+        other = read_guard(self.mappers, parsed_key, guard)
         owner = None if other is None or other.owner is None else self._now(stored.mapper, other.owner.key)
         fault = None if other is None else other.fault(owner)
         if other is None or fault is None:
-            return _Lack(key, f"has the {name} that {model} {named!r} has too", None, False)
-        return _Lack(key, f"{said}: the one there {fault}", guard if other.owner is None else None)
+            return _MissingGuard(key, f"has the {name} that {model} {named!r} has too", None, False)
+        return _MissingGuard(key, f"{missing}: the one there {fault}", guard if other.owner is None else None)
 
     def _now(self, mapper: ModelMapper, key: Key) -> Item | None:
         return in_batches(mapper, [key], self.pool).get(key)
 
     def _settled(self, case: _ItemCheck) -> list[Finding]:
         """What is wrong with an item, mended if that is asked."""
-        found = case.findings()
-        if not self.fix or not any(one.mendable for one in found):
-            return found
+        findings = case.findings()
+        if not self.fix or not any(finding.mendable for finding in findings):
+            return findings
         try:
             case.mend()
         except ChangedMeanwhile:
-            return [evolve(one, mend=_AGAIN) for one in found]
+            return [evolve(finding, mend=_AGAIN) for finding in findings]
         except BaoError as error:
-            return [evolve(one, mendable=False, mend=str(error)) for one in found]
-        return [evolve(one, mended=one.mendable) for one in found]
+            return [evolve(finding, mendable=False, mend=str(error)) for finding in findings]
+        return [evolve(finding, mended=finding.mendable) for finding in findings]
 
     # --- guards that guard nothing ----------------------------------------------------------------
 
@@ -152,30 +166,32 @@ class Examiner:
         read = [guard for guard in map(self._guard, items) if guard is not None]
         owners = self._owners(read)
         suspects = [guard for guard in read if guard.fault(_owner(owners, guard)) is not None]
-        found: list[Finding] = []
+        findings: list[Finding] = []
         for guard in suspects:
             now = self._now(guard.mapper, guard.key)
             if now is not None and owner_of(now) == owner_of(guard.item):
-                found.append(self._released(guard, _owner(owners, guard)))
-        return found
+                findings.append(self._released(guard, _owner(owners, guard)))
+        return findings
 
     def _guard(self, item: Item) -> Guard | None:
-        place = parse_partition_key(item[PK]["S"])
-        guard = None if place is None else read_guard(self.mappers, place, item)
+        parsed_key = parse_partition_key(item[PK]["S"])
+        guard = None if parsed_key is None else read_guard(self.mappers, parsed_key, item)
         if guard is None:
             self.foreign[
-                None if place is None else f"{place.prefix}, {place.constraint} of {place.attribute}"
+                None
+                if parsed_key is None
+                else f"{parsed_key.prefix}, {parsed_key.constraint} of {parsed_key.attribute}"
             ] += 1
         return guard
 
     def _owners(self, guards: Iterable[Guard]) -> dict[Key, Item]:
-        found: dict[Key, Item] = {}
+        owners: dict[Key, Item] = {}
         by_mapper: dict[str, list[Guard]] = {}
         for guard in guards:
             by_mapper.setdefault(guard.mapper.schema.prefix, []).append(guard)
         for group in by_mapper.values():
-            found.update(in_batches(group[0].mapper, (g.owner.key for g in group if g.owner), self.pool))
-        return found
+            owners.update(in_batches(group[0].mapper, (g.owner.key for g in group if g.owner), self.pool))
+        return owners
 
     def _released(self, guard: Guard, owner: Item | None) -> Finding:
         name = guard.mapper.schema.name
@@ -198,19 +214,19 @@ class Examiner:
 
 
 @frozen
-class _Lack:
+class _MissingGuard:
     """A guard that an item should have and has not.
 
     Attributes:
         key: the guard's key.
         text: what is wrong.
-        there: the guard in its place, where no save would take that over.
+        existing: the guard that is stored under the key, if no save would replace it.
         mendable: whether the item may have it.
     """
 
     key: Key
     text: str
-    there: Item | None = None
+    existing: Item | None = None
     mendable: bool = True
 
 
@@ -218,8 +234,8 @@ class _Lack:
 class _ItemCheck:
     """An item, what it lacks in guards, and the checks that count."""
 
-    stored: Stored
-    lacks: Sequence[_Lack]
+    stored: ExaminedItem
+    missing_guards: Sequence[_MissingGuard]
     only: frozenset[str] | None
     attributes: bool
     defaults: Mapping[str, Any]
@@ -227,37 +243,41 @@ class _ItemCheck:
     def findings(self) -> list[Finding]:
         """What is wrong with it; keys and guards are looked at once its fields can be read."""
         if self.stored.bad:
-            told = attribute_findings(self.stored)
-            return told if self.attributes else [evolve(one, mendable=False) for one in told]
-        found = self._of_keys()
+            bad_attributes = attribute_findings(self.stored)
+            return (
+                bad_attributes
+                if self.attributes
+                else [evolve(finding, mendable=False) for finding in bad_attributes]
+            )
+        findings = self._of_keys()
         if self.defaults:
-            lacks = f"has no attribute for {', '.join(sorted(self.defaults))}, and reads the default."
-            found.append(self.stored.finding("default", lacks, mendable=True))
-        return found
+            message = f"has no attribute for {', '.join(sorted(self.defaults))}, and reads the default."
+            findings.append(self.stored.finding("default", message, mendable=True))
+        return findings
 
     def _of_keys(self) -> list[Finding]:
-        found = [*key_findings(self.stored), *map(self._missing, self.lacks)]
-        return [one for one in found if self.only is None or one.check in self.only]
+        findings = [*key_findings(self.stored), *map(self._missing, self.missing_guards)]
+        return [finding for finding in findings if self.only is None or finding.check in self.only]
 
-    def _missing(self, lack: _Lack) -> Finding:
-        told = {} if lack.mendable else {"mend": "Change or delete one of the two."}
-        return self.stored.finding("guard", f"{lack.text}.", mendable=lack.mendable, **told)
+    def _missing(self, guard: _MissingGuard) -> Finding:
+        remedy = {} if guard.mendable else {"mend": "Change or delete one of the two."}
+        return self.stored.finding("guard", f"{guard.text}.", mendable=guard.mendable, **remedy)
 
     def mend(self) -> None:
         """Mends what can be mended."""
         stored = self.stored
         changes = readings(stored) if stored.bad else self.defaults
         if changes:
-            write_fields(stored.mapper, stored.subject, stored.known, changes)
+            write_fields(stored.mapper, stored.subject, stored.loaded, changes)
         if not stored.bad and self._of_keys():
             rewrite(stored, self.claims())
 
     def claims(self) -> dict[Key, Item | None]:
         """The guards that it gets, with those in their places that no save would take over."""
-        return {lack.key: lack.there for lack in self.lacks if lack.mendable}
+        return {guard.key: guard.existing for guard in self.missing_guards if guard.mendable}
 
 
-def _names(guard: Item | None, stored: Stored) -> bool:
+def _names(guard: Item | None, stored: ExaminedItem) -> bool:
     """Whether a guard is an item's own."""
     return guard is not None and owner_of(guard) == (stored.key, stored.mapper.schema.name)
 
@@ -289,35 +309,37 @@ def examine_table(
         ...         print(finding.text)
     """
     total = table_size(database).items or None
-    done, known = 0, 0
+    row_count, known_count = 0, 0
     examiner = Examiner({mapper.schema.prefix: mapper for mapper in mappers}, database.pool, fix)
     for rows in scanned(database):
-        found = _examined(examiner, rows)
-        done += rows.seen
-        known = done - examiner.foreign.total()
-        yield JobProgress(done, total, known, tuple(found))
-    yield JobProgress(done, total, known, (*_foreign(examiner.foreign), *_lacking(examiner.lacking)))
+        findings = _examined(examiner, rows)
+        row_count += rows.seen
+        known_count = row_count - examiner.foreign.total()
+        yield JobProgress(row_count, total, known_count, tuple(findings))
+    yield JobProgress(
+        row_count, total, known_count, (*_foreign(examiner.foreign), *_lacking(examiner.lacking))
+    )
 
 
 def _examined(examiner: Examiner, rows: ItemPage) -> list[Finding]:
     guards, items = list[Item](), list[Item]()
     for item in rows.items:
-        place = parse_partition_key(item[PK]["S"])
-        (items if place is None or place.constraint is None else guards).append(item)
+        parsed_key = parse_partition_key(item[PK]["S"])
+        (items if parsed_key is None or parsed_key.constraint is None else guards).append(item)
     return [*examiner.items(items), *examiner.guards(guards)]
 
 
 def _foreign(counted: Counter[str | None]) -> Iterator[Finding]:
     for prefix, number in counted.most_common():
-        whose = "no key of this library" if prefix is None else f"the prefix {prefix}"
-        told = f"{number:,} item{'s' if number > 1 else ''} with {whose}, which no model here has; not looked into."
-        yield Finding("foreign", told, harmless=True)
+        owner = "no key of this library" if prefix is None else f"the prefix {prefix}"
+        text = f"{number:,} item{'s' if number > 1 else ''} with {owner}, which no model here has; not looked into."
+        yield Finding("foreign", text, harmless=True)
 
 
 def _lacking(counted: Counter[tuple[str, str]]) -> Iterator[Finding]:
     for (model, name), number in sorted(counted.items()):
         items = f"{number:,} item{'s have' if number > 1 else ' has'}"
-        told = (
+        text = (
             f"{model}: {items} no attribute for {name}, and {'read' if number > 1 else 'reads'} its default."
         )
-        yield Finding("default", told, f"bao reindex {model} --fill-defaults", model, harmless=True)
+        yield Finding("default", text, f"bao reindex {model} --fill-defaults", model, harmless=True)

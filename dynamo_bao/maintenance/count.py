@@ -22,8 +22,8 @@ def count_items(way: Scanner) -> Iterator[JobProgress]:
         >>> last.count
         1000000
     """
-    done, found, total = 0, 0, way.total() if way.scans else None
+    row_count, item_count, total = 0, 0, way.total() if way.scans else None
     for rows in way.pages(counting=True):
-        done += rows.seen
-        found += rows.count
-        yield JobProgress(done, total, found)
+        row_count += rows.seen
+        item_count += rows.count
+        yield JobProgress(row_count, total, item_count)

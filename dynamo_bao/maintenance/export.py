@@ -27,11 +27,11 @@ def export_to(mapper: ModelMapper, way: Scanner, write: Callable[[bytes], object
     Yields:
         A step for every page.
     """
-    done, exported, total = 0, 0, way.total()
+    row_count, item_count, total = 0, 0, way.total()
     for rows in way.pages():
         write(b"".join(line_of(mapper.schema, item) for item in rows.items))
-        done, exported = done + rows.seen, exported + len(rows.items)
-        yield JobProgress(done, total, exported)
+        row_count, item_count = row_count + rows.seen, item_count + len(rows.items)
+        yield JobProgress(row_count, total, item_count)
 
 
 def way_of_interrupted(target: Path) -> str | None:

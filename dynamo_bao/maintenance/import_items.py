@@ -61,26 +61,26 @@ def check_lines(mapper: ModelMapper, tenant: str | None, source: Path) -> Iterat
         ...     for finding in step.found:
         ...         print(finding.text)
     """
-    found: list[Finding] = []
-    done, good = 0, 0
+    findings: list[Finding] = []
+    line_count, item_count = 0, 0
     with source.open("rb") as file:
         for text in texts_of(file):
             try:
                 if not text.is_blank:
                     read_line(mapper.schema, tenant, text)
-                    good += 1
+                    item_count += 1
             except ValidationError as error:
-                found.append(_refusal(mapper, text, error))
-            done = text.number
-            if done % _CHECKED == 0:
-                yield JobProgress(done, None, good, tuple(found))
-                found.clear()
-    yield JobProgress(done, done, good, tuple(found))
+                findings.append(_refusal(mapper, text, error))
+            line_count = text.number
+            if line_count % _CHECKED == 0:
+                yield JobProgress(line_count, None, item_count, tuple(findings))
+                findings.clear()
+    yield JobProgress(line_count, line_count, item_count, tuple(findings))
 
 
 def _refusal(mapper: ModelMapper, text: Text, error: BaoError, key: str | None = None) -> Finding:
-    told = f"line {text.number}: {error}"
-    return Finding("line", told, "", mapper.schema.name, key, line=text.number)
+    message = f"line {text.number}: {error}"
+    return Finding("line", message, "", mapper.schema.name, key, line=text.number)
 
 
 # --- writing ----------------------------------------------------------------------------------------
@@ -122,9 +122,9 @@ def import_items(
         ValidationError: for a line that is wrong after all.
     """
     work = work_on(mapper.database, "import", mapper.schema.name, tenant)
-    kept = ProgressFile(journal or journal_for(source, work), {**work, "overwrite": overwrite})
-    state = kept.begin(resume=resume, restart=restart)
-    return _Import(mapper, tenant, source, overwrite, kept, total).steps(state or {})
+    progress_file = ProgressFile(journal or journal_for(source, work), {**work, "overwrite": overwrite})
+    state = progress_file.begin(resume=resume, restart=restart)
+    return _Import(mapper, tenant, source, overwrite, progress_file, total).steps(state or {})
 
 
 def journal_for(source: Path, work: Mapping[str, Any]) -> Path:
@@ -168,10 +168,10 @@ class _Import:
                 self._touched = True
             for group in self._groups(file):
                 self._note(group)
-                found = self._stored(group)
-                self._done(group, found)
+                refusals = self._stored(group)
+                self._advance(group, refusals)
                 self._note()
-                yield JobProgress(self.number, self.total, self.written, found)
+                yield JobProgress(self.number, self.total, self.written, refusals)
         self.journal.remove()
         yield JobProgress(self.number, self.total, self.written)
 
@@ -179,11 +179,11 @@ class _Import:
 
     def _go_on(self, file: BinaryIO, state: dict[str, Any]) -> None:
         """Takes up a noted state, if the file still begins with what was stored of it."""
-        left = state["offset"]
-        while left > 0 and (part := file.read(min(left, 1 << 20))):
+        unread = state["offset"]
+        while unread > 0 and (part := file.read(min(unread, 1 << 20))):
             self._digest.update(part)
-            left -= len(part)
-        if left or self._digest.hexdigest() != state["digest"]:
+            unread -= len(part)
+        if unread or self._digest.hexdigest() != state["digest"]:
             raise ConfigurationError(
                 f"{self.source} was changed: its first {state['number']} lines are not those that were imported. Bring "
                 f"the file back, or begin anew with --restart."
@@ -205,14 +205,14 @@ class _Import:
             }
         )
 
-    def _done(self, group: Sequence[Line | Text], found: Sequence[Finding]) -> None:
+    def _advance(self, group: Sequence[Line | Text], refusals: Sequence[Finding]) -> None:
         for text in map(_text_of, group):
             self._digest.update(text.content)
             self._flight.pop(text.number, None)
         last = _text_of(group[-1])
         self.number, self.offset = last.number, last.end
-        self.refused += len(found)
-        self.written += sum(isinstance(line, Line) for line in group) - len(found)
+        self.refused += len(refusals)
+        self.written += sum(isinstance(line, Line) for line in group) - len(refusals)
 
     # --- lines ------------------------------------------------------------------------------------
 
@@ -222,14 +222,14 @@ class _Import:
         keys: set[Key] = set()
         for text in texts_of(file, self.number, self.offset):
             line = text if text.is_blank else self._read(text)
-            own = (
+            line_keys = (
                 {action.key for action in self._plan(line, None).actions} if isinstance(line, Line) else set()
             )
-            if group and (len(group) == GROUP or keys & own):
+            if group and (len(group) == GROUP or keys & line_keys):
                 yield group
                 group, keys = [], set()
             group.append(line)
-            keys |= own
+            keys |= line_keys
         if group:
             yield group
 
@@ -241,13 +241,13 @@ class _Import:
                 f"line {text.number}: {error}", error.field, error.value, error.errors
             ) from None
 
-    def _plan(self, line: Line, known: StoredItem | None) -> WritePlan:
+    def _plan(self, line: Line, existing: StoredItem | None) -> WritePlan:
         """How a line is stored: as a new item, or in the place of one that was read."""
         subject = ItemRef(self.mapper.schema, self.tenant, line.identity)
-        made = plan_create(subject, line.values, EMPTY)
-        put = evolve(made.main_action, item=line.item)
-        made = evolve(made, actions=(*made.actions[: made.main], put, *made.actions[made.main + 1 :]))
-        return made if known is None else plan_replace(plan_delete(subject, known, EMPTY), made)
+        plan = plan_create(subject, line.values, EMPTY)
+        put = evolve(plan.main_action, item=line.item)
+        plan = evolve(plan, actions=(*plan.actions[: plan.main], put, *plan.actions[plan.main + 1 :]))
+        return plan if existing is None else plan_replace(plan_delete(subject, existing, EMPTY), plan)
 
     # --- sending ----------------------------------------------------------------------------------
 
@@ -269,8 +269,8 @@ class _Import:
         calls: list[Callable[[], Finding | None]] = [partial(send, part) for part in parts]
         # Values that items hand to one another need the order of the lines.
         at_once = 1 if self.overwrite and not plain else self.mapper.database.max_concurrency
-        found = self.mapper.database.pool.run(calls, at_once) if calls else []
-        return tuple(one for one in found if one is not None)
+        refusals = self.mapper.database.pool.run(calls, at_once) if calls else []
+        return tuple(refusal for refusal in refusals if refusal is not None)
 
     def _put_blindly(self, lines: Sequence[Line]) -> None:
         database = self.mapper.database

@@ -27,20 +27,20 @@ REINDEX = "bao doctor --fix, or bao reindex {model}"
 
 
 @frozen
-class Stored:
+class ExaminedItem:
     """A stored item that its model can read.
 
     Attributes:
         mapper: its model's repository.
         subject: which item it is.
-        known: what is stored.
+        loaded: the stored item.
         wrong: the index keys, iteration keys and search text that are not what they should be, by name.
         bad: by field name what is stored of fields that cannot read it.
     """
 
     mapper: ModelMapper
     subject: ItemRef
-    known: StoredItem = field(repr=False)
+    loaded: StoredItem = field(repr=False)
     wrong: frozenset[str]
     bad: Mapping[str, AttributeValue] = field(repr=False)
 
@@ -51,13 +51,13 @@ class Stored:
 
     def guards(self) -> dict[Key, UniqueConstraintSchema]:
         """The keys of the guards it should have, with their constraints."""
-        found = {}
+        guards = {}
         for constraint in self.mapper.schema.constraints.values():
-            value = self.known.item.get(str(constraint.field.attribute))
+            value = self.loaded.item.get(str(constraint.field.attribute))
             key = constraint.guard_of(self.subject.tenant, value)
             if key is not None:
-                found[key] = constraint
-        return found
+                guards[key] = constraint
+        return guards
 
     def finding(self, check: str, text: str, **more: Any) -> Finding:
         """A finding about it."""
@@ -76,29 +76,31 @@ def key_of(item: Item) -> Key:
     return Key(item[PK]["S"], item[SK]["S"])
 
 
-def read_item(mapper: ModelMapper, item: Item) -> Stored | Finding:
+def read_item(mapper: ModelMapper, item: Item) -> ExaminedItem | Finding:
     """A stored item as its model reads it; what is wrong where it cannot."""
     schema, key = mapper.schema, key_of(item)
-    place = parse_partition_key(key.pk)
-    tenant = place.tenant if place is not None else None
+    parsed_key = parse_partition_key(key.pk)
+    tenant = parsed_key.tenant if parsed_key is not None else None
     unreadable = Finding("item", "", "Correct or delete the item.", schema.name, f"{key.pk} {key.sk}", tenant)
     try:
         identity = schema.identity_of(tenant, item)
-        known = StoredItem.read(schema, identity, item)
-        said = _key_said(schema, tenant, item)
-        expected = schema.derived(tenant, identity.primary_id, known.values, item)
-        names = schema.fields.keys() - known.values.keys()
+        loaded = StoredItem.read(schema, identity, item)
+        stated_key = _key_said(schema, tenant, item)
+        expected = schema.derived(tenant, identity.primary_id, loaded.values, item)
+        names = schema.fields.keys() - loaded.values.keys()
         bad = {name: item[str(schema.fields[name].attribute)] for name in schema.fields if name in names}
-        stored = Stored(mapper, ItemRef(schema, tenant, identity), known, _differing(expected, item), bad)
+        stored = ExaminedItem(
+            mapper, ItemRef(schema, tenant, identity), loaded, _differing(expected, item), bad
+        )
     except BaoError as error:
         return evolve(unreadable, text=f"{schema.name} {key.pk!r} cannot be read: {error}")
-    if said not in (None, key):
-        told = f"says that its key is {said.pk!r} {said.sk!r}"
-        return evolve(unreadable, text=f"{schema.name} {key.pk!r} {key.sk!r} {told}, which is another.")
+    if stated_key not in (None, key):
+        text = f"says that its key is {stated_key.pk!r} {stated_key.sk!r}"
+        return evolve(unreadable, text=f"{schema.name} {key.pk!r} {key.sk!r} {text}, which is another.")
     if schema.key_format == "dynamo-bao" and schema.primary.partition.field is None and _is_tenanted(item):
-        told = "has index keys of a tenant and a key without one, as JavaScript writes it; it was not looked into."
+        text = "has index keys of a tenant and a key without one, as JavaScript writes it; it was not looked into."
         return stored.finding(
-            "item", told, mend="Use another partition key than MODEL_PREFIX.", harmless=True
+            "item", text, mend="Use another partition key than MODEL_PREFIX.", harmless=True
         )
     return stored
 
@@ -129,7 +131,7 @@ def _is_tenanted(item: Item) -> bool:
     return not item[PK]["S"].startswith("[") and any(text.startswith("[") for text in texts)
 
 
-def key_findings(stored: Stored) -> list[Finding]:
+def key_findings(stored: ExaminedItem) -> list[Finding]:
     """What is wrong with an item's index keys, iteration keys and search text, one finding for each of the three."""
     kinds = {ITER_PK: "iteration", ITER_SK: "iteration", SEARCH_TEXT: "search"}
     by_check: dict[str, list[str]] = {}
@@ -146,11 +148,11 @@ def key_findings(stored: Stored) -> list[Finding]:
 _WHAT = {"index": "index keys", "iteration": "iteration keys", "search": "a search text"}
 
 
-def _why(names: Iterable[str], stored: Stored) -> str:
-    item, wanted = stored.known.item, stored.mapper.schema.derived_names
+def _why(names: Iterable[str], stored: ExaminedItem) -> str:
+    item, expected = stored.loaded.item, stored.mapper.schema.derived_names
     if not any(name in item for name in names):
         return "are missing" if SEARCH_TEXT not in names else "is missing"
-    if not wanted.intersection(names):
+    if not expected.intersection(names):
         return "its model has no more"
     if SEARCH_TEXT in names and stored.mapper.schema.is_text_of_before(item):
         return "was written before normalise=; bao rebuild-search-text writes it anew"
@@ -215,8 +217,8 @@ class Guard:
         if owner is None:
             return f"names {whom}, which is not stored"
         value = owner.get(str(self.constraint.field.attribute))
-        own = self.constraint.guard_of(self.tenant, value) == self.key
-        return None if own else f"names {whom}, which has another value"
+        is_its_guard = self.constraint.guard_of(self.tenant, value) == self.key
+        return None if is_its_guard else f"names {whom}, which has another value"
 
     def proof(self, owner: Item | None) -> Action | None:
         """The check that what is wrong with it still is, for a transaction; None where nothing needs one."""
@@ -230,21 +232,23 @@ class Guard:
         )
 
 
-def read_guard(mappers: Mapping[str, ModelMapper], place: ParsedPartitionKey, item: Item) -> Guard | None:
+def read_guard(
+    mappers: Mapping[str, ModelMapper], parsed_key: ParsedPartitionKey, item: Item
+) -> Guard | None:
     """A stored guard as its model reads it; None where no model here has the constraint."""
-    mapper = mappers.get(place.prefix)
-    found = [
-        one
-        for one in (mapper.schema.constraints.values() if mapper is not None else ())
-        if one.id == place.constraint and str(one.field.attribute) == place.attribute
+    mapper = mappers.get(parsed_key.prefix)
+    constraints = [
+        constraint
+        for constraint in (mapper.schema.constraints.values() if mapper is not None else ())
+        if constraint.id == parsed_key.constraint and str(constraint.field.attribute) == parsed_key.attribute
     ]
-    if mapper is None or not found:
+    if mapper is None or not constraints:
         return None
     named, _ = owner_of(item)
     try:
-        owner = None if named is None else mapper.schema.identify(place.tenant, named)
+        owner = None if named is None else mapper.schema.identify(parsed_key.tenant, named)
     except ValidationError:
         owner = None
     except ConfigurationError:  # JavaScript's, of a model whose items have no tenant in their keys
         return None
-    return Guard(mapper, found[0], place.tenant, item, owner)
+    return Guard(mapper, constraints[0], parsed_key.tenant, item, owner)

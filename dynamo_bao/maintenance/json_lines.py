@@ -64,15 +64,15 @@ def _key_values(schema: Schema, item: Item) -> dict[str, AttributeValue]:
     """The stored forms of key fields that an item has in its keys only."""
     if all(str(schema.fields[name].attribute) in item for name in schema.key_names):
         return {}
-    place = parse_partition_key(item[PK]["S"])
-    lead = f"{tenant_mark(place.tenant if place else None)}{schema.prefix}#"
+    parsed_key = parse_partition_key(item[PK]["S"])
+    lead = f"{tenant_mark(parsed_key.tenant if parsed_key else None)}{schema.prefix}#"
     texts = ((schema.primary.partition, item[PK]["S"][len(lead) :]), (schema.primary.sort, item[SK]["S"]))
-    found = {}
+    key_values = {}
     for part, text in texts:
         stored = None if part.field is None else part.field.to_dynamo(part.value(text))
         if part.field is not None and stored is not None:
-            found[part.field.name] = stored
-    return found
+            key_values[part.field.name] = stored
+    return key_values
 
 
 def field_json(field: Field, stored: AttributeValue | None) -> str:
@@ -169,12 +169,12 @@ def _no_constant(text: str) -> Any:
 
 
 def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
+    members = dict(pairs)
+    if len(members) < len(pairs):
         names = [name for name, _ in pairs]
         twice = next(name for name in names if names.count(name) > 1)
         raise ValueError(f"has {twice!r} twice in one object")
-    return found
+    return members
 
 
 def field_typed(field: Field, parsed: Any) -> AttributeValue | None:
@@ -237,10 +237,10 @@ def _bytes(text: str) -> bytes:
 def _texts(members: list[Any], kind: type[str]) -> list[str]:
     if any(not isinstance(m, str) or isinstance(m, Number) != (kind is Number) for m in members):
         raise ValueError(f"holds a set whose members are not all {'numbers' if kind is Number else 'texts'}")
-    found = [_checked(member) if kind is Number else str(member) for member in members]
-    if len({Decimal(member) if kind is Number else member for member in found}) < len(found):
+    texts = [_checked(member) if kind is Number else str(member) for member in members]
+    if len({Decimal(member) if kind is Number else member for member in texts}) < len(texts):
         raise ValueError("holds a set with a member twice")
-    return found
+    return texts
 
 
 _TAGS: Final[dict[str, tuple[type[Any], Callable[[Any], Any]]]] = {

@@ -94,7 +94,7 @@ def read_line(schema: Schema, tenant: str | None, text: Text, filled: str = "{}"
     for name, owner in schema.fields.items():
         try:
             values[name], stored = (
-                _given(owner, members[name]) if name in members else (_filled(owner), NOTHING)
+                _field_value(owner, members[name]) if name in members else (_filled(owner), NOTHING)
             )
         except ValidationError as error:
             errors.append(error)
@@ -149,12 +149,12 @@ def _strangers(schema: Schema, members: Mapping[str, Any]) -> list[ValidationErr
 
 
 def _misplaced(schema: Schema, more: Item) -> list[ValidationError]:
-    taken = [
+    names = [
         name for name in more if name in schema.attributes or name in DERIVED or name in (PK, SK) or not name
     ]
     return [
         ValidationError(f"{schema.name}: {name!r} does not belong under {MORE!r}; fields stand on their own.")
-        for name in taken
+        for name in names
     ]
 
 
@@ -166,7 +166,7 @@ def _filled(owner: Field) -> Any:
     return value if value is None else owner.accept(value)
 
 
-def _given(owner: Field, parsed: Any) -> tuple[Any, Any]:
+def _field_value(owner: Field, parsed: Any) -> tuple[Any, Any]:
     """A field's value as a line gives it, and its stored form where it gives that: else whatever the field accepts."""
     try:
         stored = field_typed(owner, parsed)

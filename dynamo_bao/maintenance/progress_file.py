@@ -57,9 +57,12 @@ class ProgressFile:
             ) from None
         if about != dict(self.about):
             different = [name for name in self.about if about.get(name) != self.about[name]]
-            told = ", ".join(f"{name} {about.get(name)!r}, not {self.about[name]!r}" for name in different)
+            differences = ", ".join(
+                f"{name} {about.get(name)!r}, not {self.about[name]!r}" for name in different
+            )
             raise ConfigurationError(
-                f"{self.path} is of other work: {told}. Name what that work was about, or begin anew with --restart."
+                f"{self.path} is of other work: {differences}. Name what that work was about, or begin anew with "
+                f"--restart."
             )
         return state
 

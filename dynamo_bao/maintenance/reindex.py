@@ -48,9 +48,9 @@ def reindex_items(
         ConfigurationError: where a run was interrupted and neither `resume` nor `restart` is asked.
     """
     way = scanner_for(mapper, tenant, stored=True)
-    kept = _journal(mapper, tenant, "reindex", journal)
-    state = kept.begin(resume=resume, restart=restart)
-    return _written(mapper, way, kept, state, None, dry_run, fill_defaults)
+    progress_file = _journal(mapper, tenant, "reindex", journal)
+    state = progress_file.begin(resume=resume, restart=restart)
+    return _written(mapper, way, progress_file, state, None, dry_run, fill_defaults)
 
 
 def rebuild_search_texts(
@@ -77,9 +77,9 @@ def rebuild_search_texts(
             f"Model {schema.name} is not iterable, as searching it needs; define it with iterable=True.",
             model=schema.name,
         )
-    kept = _journal(mapper, tenant, "rebuild-search-text", journal)
-    state = kept.begin(resume=resume, restart=restart)
-    return _written(mapper, Iterating(mapper, tenant), kept, state, SEARCH, dry_run)
+    progress_file = _journal(mapper, tenant, "rebuild-search-text", journal)
+    state = progress_file.begin(resume=resume, restart=restart)
+    return _written(mapper, Iterating(mapper, tenant), progress_file, state, SEARCH, dry_run)
 
 
 def _journal(mapper: ModelMapper, tenant: str | None, what: str, path: Path | None) -> ProgressFile:
@@ -107,18 +107,26 @@ def _written(
         fill_defaults=fill_defaults,
     )
     for rows in way.pages(state["position"]) if not state["ended"] else ():
-        found = examiner.items(rows.items)
+        findings = examiner.items(rows.items)
         state |= {"position": rows.position, "ended": rows.position is None}
-        state |= {"done": state["done"] + rows.seen, "count": state["count"] + _changed(found, dry_run)}
+        state |= {"done": state["done"] + rows.seen, "count": state["count"] + _changed(findings, dry_run)}
         if not dry_run:
             journal.save(state)
-        left = tuple(one for one in found if one.is_problem and not (dry_run and one.mendable))
-        yield JobProgress(state["done"], state["total"], state["count"], left)
+        problems = tuple(
+            finding for finding in findings if finding.is_problem and not (dry_run and finding.mendable)
+        )
+        yield JobProgress(state["done"], state["total"], state["count"], problems)
     if not dry_run:
         journal.remove()
     yield JobProgress(state["done"], state["total"], state["count"])
 
 
-def _changed(found: Sequence[Finding], dry_run: bool) -> int:
+def _changed(findings: Sequence[Finding], dry_run: bool) -> int:
     """How many items were written, or would be."""
-    return len({(one.tenant, one.key) for one in found if (one.mendable if dry_run else one.mended)})
+    return len(
+        {
+            (finding.tenant, finding.key)
+            for finding in findings
+            if (finding.mendable if dry_run else finding.mended)
+        }
+    )

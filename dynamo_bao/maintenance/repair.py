@@ -14,7 +14,7 @@ from dynamo_bao.dynamodb.service import GET_ITEM, Item
 from dynamo_bao.dynamodb.transport.error_mapping import ConditionFailed, TransactionCancelled
 from dynamo_bao.dynamodb.transport.messages import Request, returned_item
 from dynamo_bao.errors import ItemNotFoundError, TransactionError
-from dynamo_bao.maintenance.item_check import Guard, Stored, as_seen
+from dynamo_bao.maintenance.item_check import ExaminedItem, Guard, as_seen
 from dynamo_bao.mapping.snapshots import StoredItem
 from dynamo_bao.session.requests import send
 from dynamo_bao.writes.actions import Action, WritePlan, request_for
@@ -27,7 +27,7 @@ class ChangedMeanwhile(Exception):
     """What was to be mended is not any more as it was seen."""
 
 
-def rewrite(stored: Stored, claims: Mapping[Key, Item | None]) -> None:
+def rewrite(stored: ExaminedItem, claims: Mapping[Key, Item | None]) -> None:
     """Writes an item's index keys, iteration keys and search text anew from its fields, and guards that it lacks.
 
     A guard that names an owner who is gone or has another value is taken over, as any save would.
@@ -44,22 +44,22 @@ def rewrite(stored: Stored, claims: Mapping[Key, Item | None]) -> None:
     plan_from = partial(_plan, stored, claims)
     write = WriteExecution(database, subject, "reindex", plan_from, sender(None, database, subject))
     try:
-        write.run(stored.known)
+        write.run(stored.loaded)
     except (ItemNotFoundError, TransactionError) as error:
         raise ChangedMeanwhile from error
 
 
-def _plan(stored: Stored, claims: Mapping[Key, Item | None], known: StoredItem | None) -> WritePlan:
-    plan = plan_update(stored.subject, {}, known or stored.known, EMPTY, reindex=True)
-    kept = [number for number, action in enumerate(plan.actions[: plan.main]) if action.key in claims]
-    guards = [_claimed(plan.actions[number], claims) for number in kept]
-    constraints = (*(plan.constraints[number] for number in kept), None)
+def _plan(stored: ExaminedItem, claims: Mapping[Key, Item | None], reread: StoredItem | None) -> WritePlan:
+    plan = plan_update(stored.subject, {}, reread or stored.loaded, EMPTY, reindex=True)
+    numbers = [number for number, action in enumerate(plan.actions[: plan.main]) if action.key in claims]
+    guards = [_claimed(plan.actions[number], claims) for number in numbers]
+    constraints = (*(plan.constraints[number] for number in numbers), None)
     return WritePlan((*guards, plan.main_action), len(guards), constraints)
 
 
 def _claimed(action: Action, claims: Mapping[Key, Item | None]) -> Action:
-    there = claims[action.key]
-    return action if there is None else evolve(action, condition=action.condition | as_seen(there))
+    current = claims[action.key]
+    return action if current is None else evolve(action, condition=action.condition | as_seen(current))
 
 
 def release(guard: Guard, owner: Item | None) -> None:

@@ -134,7 +134,7 @@ def scanner_for(mapper: ModelMapper, tenant: str | None, *, stored: bool = False
     if not stored:
         if schema.iterable:
             return Iterating(mapper, tenant)
-        index = next((one for one in schema.indexes.values() if _holds_all(schema, one)), None)
+        index = next((index for index in schema.indexes.values() if _holds_all(schema, index)), None)
         if index is not None:
             return Partition(mapper, tenant, index)
     return Scan(mapper, tenant)
@@ -181,8 +181,8 @@ def cheapest_way(
     if costs.iterating(number, counting) > scanning and not _is_alone(mapper, tenant):
         number = way.total()
     iterating = costs.iterating(number, counting)
-    told = f"its iteration index costs about {iterating:,.0f} read units, a scan of the table {scanning:,}"
-    return Choice(way if iterating <= scanning else scan, told)
+    reason = f"its iteration index costs about {iterating:,.0f} read units, a scan of the table {scanning:,}"
+    return Choice(way if iterating <= scanning else scan, reason)
 
 
 def _is_alone(mapper: Repository[Any], tenant: str | None) -> bool:
@@ -216,12 +216,12 @@ class _Costs:
         if not (size.items and size.bytes):
             return None
         indexes = table.get("GlobalSecondaryIndexes") or ()
-        own = [index for index in indexes if index.get("IndexName") == ITER_INDEX]
-        entries = own[0].get("ItemCount") if own else None
-        taken = own[0].get("IndexSizeBytes") if own else None
+        iteration_indexes = [index for index in indexes if index.get("IndexName") == ITER_INDEX]
+        entries = iteration_indexes[0].get("ItemCount") if iteration_indexes else None
+        index_bytes = iteration_indexes[0].get("IndexSizeBytes") if iteration_indexes else None
         if entries is None:
             return cls(size, size.items, _ENTRY_BYTES)
-        return cls(size, entries, taken / entries if entries and taken else _ENTRY_BYTES)
+        return cls(size, entries, index_bytes / entries if entries and index_bytes else _ENTRY_BYTES)
 
     def iterating(self, number: int, counting: bool) -> float:
         """What going through so many entries costs, their items read one by one unless they are only counted."""
@@ -269,8 +269,8 @@ class Iterating:
 def _load(mapper: ModelMapper, page: Page) -> Sequence[Item]:
     """The items of one page of the index, in its order; those that are gone are left out."""
     keys = [Key(row[PK]["S"], row[SK]["S"]) for row in page.rows]
-    found = get_items(mapper, keys, None)
-    return [found[key] for key in keys if key in found]
+    stored_items = get_items(mapper, keys, None)
+    return [stored_items[key] for key in keys if key in stored_items]
 
 
 @frozen
@@ -328,8 +328,8 @@ class Scan:
         database, prefix = self.mapper.database, self.mapper.schema.prefix
         if self.tenant == ANY_TENANT:
             for rows in scanned(database, position):
-                own = [item for item in rows.items if _is_of(item, prefix)]
-                yield ItemPage(own, len(own), rows.seen, rows.position)
+                items = [item for item in rows.items if _is_of(item, prefix)]
+                yield ItemPage(items, len(items), rows.seen, rows.position)
             return
         lead = f"{tenant_mark(self.tenant)}{prefix}"
         alone = self.mapper.schema.primary.partition.field is None
@@ -342,8 +342,8 @@ class Scan:
 
 
 def _is_of(item: Item, prefix: str) -> bool:
-    place = parse_partition_key(item[PK]["S"])
-    return place is not None and place.constraint is None and place.prefix == prefix
+    parsed_key = parse_partition_key(item[PK]["S"])
+    return parsed_key is not None and parsed_key.constraint is None and parsed_key.prefix == prefix
 
 
 def scanned(database: Database, position: Any = None) -> Iterator[ItemPage]:
@@ -355,26 +355,26 @@ def pages_of(
     database: Database, operation: str, parameters: dict[str, Any], position: Any, *, counting: bool = False
 ) -> Iterator[ItemPage]:
     """The pages of a query or scan from a position, which is the key of the row before it."""
-    asked = {"TableName": database.table_name, "ReturnConsumedCapacity": "TOTAL", **parameters}
-    asked.update({"Select": "COUNT"} if counting else {"Limit": PAGE})
+    request = {"TableName": database.table_name, "ReturnConsumedCapacity": "TOTAL", **parameters}
+    request.update({"Select": "COUNT"} if counting else {"Limit": PAGE})
     while True:
         if position is not None:
-            asked["ExclusiveStartKey"] = position
-        body = send(None, database, Request(operation, dict(asked)), "read").body
+            request["ExclusiveStartKey"] = position
+        body = send(None, database, Request(operation, dict(request)), "read").body
         position = body.get("LastEvaluatedKey") or None
-        found = body.get("Count", 0)
-        yield ItemPage(body.get("Items", ()), found, body.get("ScannedCount", found), position)
+        count = body.get("Count", 0)
+        yield ItemPage(body.get("Items", ()), count, body.get("ScannedCount", count), position)
         if position is None:
             return
 
 
 def in_batches(mapper: ModelMapper, keys: Iterable[Key], pool: ThreadPool) -> dict[Key, Item]:
     """Many stored items by key, read consistently, several batches at once; those not stored are left out."""
-    wanted = list(dict.fromkeys(keys))
+    distinct_keys = list(dict.fromkeys(keys))
     size = MAX_BATCH_GET_KEYS
-    parts = [wanted[start : start + size] for start in range(0, len(wanted), size)]
+    parts = [distinct_keys[start : start + size] for start in range(0, len(distinct_keys), size)]
     calls = [partial(get_items, mapper, part, None, consistent=True) for part in parts]
-    found: dict[Key, Item] = {}
+    items: dict[Key, Item] = {}
     for part in pool.run(calls, mapper.database.max_concurrency) if calls else ():
-        found.update(part)
-    return found
+        items.update(part)
+    return items

@@ -69,11 +69,11 @@ def table_findings(database: Database, schemas: Sequence[Schema]) -> list[Findin
 
 
 def _types(table: Mapping[str, Any]) -> Iterator[Finding]:
-    own = {PK, SK, *DERIVED}
+    layout_names = {PK, SK, *DERIVED}
     for definition in table.get("AttributeDefinitions", ()):
-        if definition["AttributeName"] in own and definition["AttributeType"] != "S":
-            told = f"The key attribute {definition['AttributeName']} of the table is no text."
-            yield Finding("layout", told, "Use another table.")
+        if definition["AttributeName"] in layout_names and definition["AttributeType"] != "S":
+            text = f"The key attribute {definition['AttributeName']} of the table is no text."
+            yield Finding("layout", text, "Use another table.")
 
 
 def _indexes(table: Mapping[str, Any], schemas: Sequence[Schema]) -> Iterator[Finding]:
@@ -81,8 +81,8 @@ def _indexes(table: Mapping[str, Any], schemas: Sequence[Schema]) -> Iterator[Fi
     users = _users(schemas)
     for index in missing_indexes(table, search):
         names = users.get(index.name, [])
-        told = f", which {', '.join(names)} needs" if names else ", which no model here needs"
-        text = f"Table {table['TableName']} has no index {index.name}{told}."
+        users_text = f", which {', '.join(names)} needs" if names else ", which no model here needs"
+        text = f"Table {table['TableName']} has no index {index.name}{users_text}."
         yield Finding("layout", text, UPDATE, names[0] if names else None, harmless=not names)
     for fault in index_faults(table, search):
         yield Finding("layout", fault)
@@ -90,22 +90,22 @@ def _indexes(table: Mapping[str, Any], schemas: Sequence[Schema]) -> Iterator[Fi
 
 def _users(schemas: Sequence[Schema]) -> dict[str, list[str]]:
     """The names of the models that need an index, by the index's name."""
-    found: dict[str, list[str]] = {}
+    names_by_index: dict[str, list[str]] = {}
     for schema in schemas:
         for index in schema.indexes.values():
-            found.setdefault(index.id, []).append(schema.name)
+            names_by_index.setdefault(index.id, []).append(schema.name)
         if schema.iterable:
-            found.setdefault(ITER_INDEX, []).append(schema.name)
+            names_by_index.setdefault(ITER_INDEX, []).append(schema.name)
             if schema.search is not None:
-                found.setdefault(ITER_SEARCH_INDEX, []).append(schema.name)
-    return found
+                names_by_index.setdefault(ITER_SEARCH_INDEX, []).append(schema.name)
+    return names_by_index
 
 
 def _busy(table: Mapping[str, Any]) -> Iterator[Finding]:
     occupation = busy(table)
     if occupation is not None:
-        told = f"Table {table['TableName']} is busy: {occupation}."
-        yield Finding("layout", told, "Wait, and run this again.")
+        text = f"Table {table['TableName']} is busy: {occupation}."
+        yield Finding("layout", text, "Wait, and run this again.")
 
 
 def _ttl(database: Database, ttl: Mapping[str, Any], schemas: Sequence[Schema]) -> Iterator[Finding]:
@@ -114,6 +114,6 @@ def _ttl(database: Database, ttl: Mapping[str, Any], schemas: Sequence[Schema]) 
     if fault is not None:
         yield Finding("ttl", fault, harmless=not needing)
     elif lacks_ttl(ttl):
-        told = f", so that no {needing[0]} expires" if needing else ""
-        text = f"The TTL of table {database.table_name} is off{told}."
+        consequence = f", so that no {needing[0]} expires" if needing else ""
+        text = f"The TTL of table {database.table_name} is off{consequence}."
         yield Finding("ttl", text, UPDATE, needing[0] if needing else None, harmless=not needing)

@@ -66,13 +66,13 @@ class SharedEngine:
     def __init__(self, endpoint_url: str | None = None) -> None:
         self.endpoint_url = endpoint_url or None
         if self.endpoint_url is None:
-            self._own: Transport = embedded_transport()
+            self._transport: Transport = embedded_transport()
         else:
             _require_listener(self.endpoint_url)
-            self._own = boto_transport(
+            self._transport = boto_transport(
                 region=REGION, endpoint_url=self.endpoint_url, credentials=dict(CREDENTIALS)
             )
-        self.transport = SharedTransport(self._own)
+        self.transport = SharedTransport(self._transport)
 
     @contextmanager
     def fresh(self, models: ModelsArgument = None, **options: Any) -> Iterator[Manager]:
@@ -108,14 +108,14 @@ class SharedEngine:
         """
         if self.endpoint_url is None:
             return []
-        client: Any = getattr(self._own, "wire").client  # noqa: B009  # a boto3 client, which has no types
+        client: Any = getattr(self._transport, "wire").client  # noqa: B009  # a boto3 client, which has no types
         pages = client.get_paginator("list_tables").paginate()
         names = [name for page in pages for name in page["TableNames"]]
         return [name for name in names if is_leftover(name, seconds) and _deleted(client, name)]
 
     def close(self) -> None:
         """Gives back connections, and forgets what an engine inside this process holds."""
-        self._own.close()
+        self._transport.close()
 
     def __enter__(self) -> SharedEngine:
         return self
@@ -133,12 +133,12 @@ def is_leftover(name: str, seconds: float) -> bool:
     Args:
         seconds: from what age on it is, where the process that made it cannot be asked.
     """
-    made = _TABLE.match(name)
-    if made is None:
+    parts = _TABLE.match(name)
+    if parts is None:
         return False
-    if made["host"] == _host() and os.name == "posix" and not _runs(int(made["process"])):
+    if parts["host"] == _host() and os.name == "posix" and not _runs(int(parts["process"])):
         return True
-    return time.time() - int(made["made"]) > seconds
+    return time.time() - int(parts["made"]) > seconds
 
 
 def _host() -> str:

@@ -138,19 +138,19 @@ def unprocessed(share: float) -> Fault:
         if request.operation not in (BATCH_GET_ITEM, BATCH_WRITE_ITEM):
             return send(request)
         reads = request.operation == BATCH_GET_ITEM
-        asked: dict[str, Any] = {}
-        left: dict[str, Any] = {}
+        processed_tables: dict[str, Any] = {}
+        unprocessed_tables: dict[str, Any] = {}
         for table, entry in request.parameters["RequestItems"].items():
             members = entry["Keys"] if reads else entry
-            kept = [member for member in members if chance.random() >= share]
-            rest = [member for member in members if member not in kept]
-            for part, chosen in ((asked, kept), (left, rest)):
+            processed = [member for member in members if chance.random() >= share]
+            unprocessed_members = [member for member in members if member not in processed]
+            for part, chosen in ((processed_tables, processed), (unprocessed_tables, unprocessed_members)):
                 if chosen:
                     part[table] = {**entry, "Keys": chosen} if reads else chosen
         body: dict[str, Any] = {"Responses": {}} if reads else {}
-        if asked:
-            body = send(Request(request.operation, {**request.parameters, "RequestItems": asked}))
-        return {**body, "UnprocessedKeys" if reads else "UnprocessedItems": left}
+        if processed_tables:
+            body = send(Request(request.operation, {**request.parameters, "RequestItems": processed_tables}))
+        return {**body, "UnprocessedKeys" if reads else "UnprocessedItems": unprocessed_tables}
 
     return fault
 
@@ -162,13 +162,13 @@ def throttled(*, reasons: Iterable[str] = (), retry_after: float | None = None) 
         reasons: the reasons that DynamoDB gives, such as ``"TableReadKeyRangeThroughputExceeded"``.
         retry_after: after how many seconds it asks to try again.
     """
-    given = tuple(reasons)
+    reason_names = tuple(reasons)
 
     def fault(request: Request, send: Send, chance: random.Random) -> dict[str, Any]:
-        place = Throttling(
-            ", ".join(tables_of(request)), request.written.get("IndexName"), given, retry_after
+        throttling = Throttling(
+            ", ".join(tables_of(request)), request.written.get("IndexName"), reason_names, retry_after
         )
-        error = throttled_error("ProvisionedThroughputExceededException", request.operation, place)
+        error = throttled_error("ProvisionedThroughputExceededException", request.operation, throttling)
         raise AttemptFailed(error, RequestOutcome.REFUSED, retry_after)
 
     return fault
@@ -233,8 +233,8 @@ def _replaced(body: bytes, headers: dict[str, str]) -> bytes:
 
 
 def _flipped(body: bytes, headers: dict[str, str], chance: random.Random) -> bytes:
-    spot = chance.randrange(len(body))
-    return body[:spot] + bytes([body[spot] ^ 1]) + body[spot + 1 :]
+    index = chance.randrange(len(body))
+    return body[:index] + bytes([body[index] ^ 1]) + body[index + 1 :]
 
 
 def _wrong_crc(body: bytes, headers: dict[str, str], chance: random.Random) -> bytes:

@@ -59,7 +59,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, None]:
         outcome = yield
     lines = watch.one_by_one(_threshold(*marker.args, **marker.kwargs))
     if lines and outcome.excinfo is None:
-        outcome.force_exception(pytest.fail.Exception(_told(lines), pytrace=False))
+        outcome.force_exception(pytest.fail.Exception(_failure_text(lines), pytrace=False))
 
 
 def _threshold(threshold: int = N_PLUS_ONE) -> int:
@@ -67,7 +67,7 @@ def _threshold(threshold: int = N_PLUS_ONE) -> int:
     return threshold
 
 
-def _told(lines: Mapping[Any, int]) -> str:
+def _failure_text(lines: Mapping[Any, int]) -> str:
     return (
         f"N+1: one key or query at a time was fetched by\n{round_trips.described_lines(lines)}\n"
         "Find them all before looking at the first, load relations with load_related=True or load_related_data(), "
@@ -97,10 +97,10 @@ def bao_models(pytestconfig: pytest.Config) -> ModelsArgument:
 def _models_in(name: str) -> Sequence[type[Any]]:
     """The models that a module, or the modules of a package, define."""
     importlib.import_module(name)
-    found = [model for model in all_models() if f"{model.__module__}.".startswith(f"{name}.")]
-    if not found:
+    models = [model for model in all_models() if f"{model.__module__}.".startswith(f"{name}.")]
+    if not models:
         raise ConfigurationError(f"The ini option bao_models names {name}, which defines no model.")
-    return found
+    return models
 
 
 @pytest.fixture(scope="session")

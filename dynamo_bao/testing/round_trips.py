@@ -46,10 +46,10 @@ class RoundWatch:
     ) -> None:
         round_observers.remove(self._note)
 
-    def _note(self, done: Round, rounds: Rounds | None) -> None:
-        self.rounds.append(done)
-        if done.is_single_fetch:
-            self._alone[rounds, done.cause] += 1
+    def _note(self, round_: Round, rounds: Rounds | None) -> None:
+        self.rounds.append(round_)
+        if round_.is_single_fetch:
+            self._alone[rounds, round_.cause] += 1
 
     @property
     def round_trips(self) -> int:
@@ -58,7 +58,7 @@ class RoundWatch:
 
     def trace(self) -> Trace:
         """The rounds so far, numbered in the order they ended."""
-        return Trace(tuple(evolve(done, number=number) for number, done in enumerate(self.rounds, 1)))
+        return Trace(tuple(evolve(round_, number=number) for number, round_ in enumerate(self.rounds, 1)))
 
     def one_by_one(self, threshold: int) -> dict[CallSite, int]:
         """The lines that fetched one key or query at a time, `threshold` times or more in one session.
@@ -76,7 +76,7 @@ class RoundWatch:
 
     def __str__(self) -> str:
         """The lines by the rounds they caused, then the rounds."""
-        lines = described_lines(Counter(done.cause for done in self.rounds))
+        lines = described_lines(Counter(round_.cause for round_ in self.rounds))
         trace = self.trace()
         if len(trace) > SHOWN_ROUNDS:
             shown = Trace(trace.rounds[:SHOWN_ROUNDS])
@@ -86,11 +86,11 @@ class RoundWatch:
 
 def described_lines(times: Mapping[CallSite, int]) -> str:
     """Lines of the program with how often each did something, the most frequent first, and their code."""
-    told = []
+    texts = []
     for cause, number in sorted(times.items(), key=lambda pair: -pair[1]):
         code = linecache.getline(cause.file, cause.line).strip()
-        told.append(f"{number:>5} x {cause}" + (f"    {code}" if code else ""))
-    return "\n".join(told)
+        texts.append(f"{number:>5} x {cause}" + (f"    {code}" if code else ""))
+    return "\n".join(texts)
 
 
 class MaxRoundTrips(RoundWatch):

@@ -27,9 +27,9 @@ class _Commands(click.Group):
         _bao("main").main.format_commands(ctx, formatter)
 
     def invoke(self, ctx: click.Context) -> Any:
-        found = _models_of_the_app(ctx)
+        sources = _models_of_the_app(ctx)
         ctx.meta[_bao("connection").HOST] = next(iter(managers()), None)
-        ctx.default_map = {name: {"model_sources": found} for name in self.list_commands(ctx) if found}
+        ctx.default_map = {name: {"model_sources": sources} for name in self.list_commands(ctx) if sources}
         try:
             return super().invoke(ctx)
         except (click.ClickException, click.exceptions.Exit, click.Abort):

@@ -41,7 +41,7 @@ def figures(session: Session) -> str:
 
 def milliseconds_waited(session: Session) -> float:
     """How long a session waited for DynamoDB."""
-    return sum(done.seconds for done in session._rounds.history) * 1000
+    return sum(round_.seconds for round_ in session._rounds.history) * 1000
 
 
 def server_timing(session: Session) -> str:
@@ -81,11 +81,11 @@ def log_request(request: RequestScope, started: float) -> None:
     Args:
         started: when it began, by `time.perf_counter`.
     """
-    asked = request.session.stats.requests > 0
+    has_requests = request.session.stats.requests > 0
     seconds = time.perf_counter() - started
     fields = request.session._rounds.fields("request", request=request.name, status=request.status)
     log.log(
-        logging.INFO if asked else logging.DEBUG,
+        logging.INFO if has_requests else logging.DEBUG,
         "%s: %s, %s, %.1f of %.1f ms in DynamoDB%s",
         request.name,
         request.status or "no answer",

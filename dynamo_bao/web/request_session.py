@@ -66,7 +66,7 @@ class RequestScope:
         A request that is bound has called this one, as an application that holds others does; it goes on.
         """
         self._thread_requests = current_execution_context().requests
-        for request in [one for one in self._thread_requests if not one._steps.is_running]:
+        for request in [active for active in self._thread_requests if not active._steps.is_running]:
             log.error(
                 "%s: the server never called close() on the response; its batch context is closed now, at the "
                 "thread's next request. PEP 3333 has servers close every response.",
@@ -79,7 +79,7 @@ class RequestScope:
         if (
             names_no_tenant
             and self.tenant is None
-            and any(one.database.requires_tenant for one in managers())
+            and any(active.database.requires_tenant for active in managers())
         ):
             self._steps.bind(TENANT, EXEMPT)
         self._steps.bind(SESSION, self.session)

@@ -99,10 +99,10 @@ class Service:
         """
         if self._tenants.source is None:
             return None
-        found = request.run(self._tenant_of, request, environ, framework_request)
-        if isinstance(found, TenantRejection):
-            return found.text
-        request.set_tenant(found)
+        tenant = request.run(self._tenant_of, request, environ, framework_request)
+        if isinstance(tenant, TenantRejection):
+            return tenant.text
+        request.set_tenant(tenant)
         return None
 
     def _tenant_of(

@@ -65,7 +65,7 @@ class RecentTraces:
 
 def _row(number: int, visit: RequestSummary) -> str:
     stats = visit.stats
-    waited = sum(done.seconds for done in visit.trace)
+    waited = sum(round_.seconds for round_ in visit.trace)
     cells = (
         f"{stats.round_trips:,}",
         f"{stats.requests:,}",
