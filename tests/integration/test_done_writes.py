@@ -49,6 +49,8 @@ from dynamo_bao.testing import (
 )
 from tests.support.clocks import FakeTime
 
+pytestmark = pytest.mark.one_engine
+
 
 class Plain(Model, prefix="wp"):
     key: str = UlidField(auto_assign=True)

@@ -34,6 +34,8 @@ from dynamo_bao import (
 from dynamo_bao.reads.query import Query, QueryOptions
 from tests.support.model_files import forget_loaded, generated_package
 
+pytestmark = pytest.mark.one_engine
+
 __all__ = ["forget_loaded"]
 
 

@@ -24,6 +24,8 @@ from dynamo_bao import (
 from dynamo_bao.session.rounds import N_PLUS_ONE
 from dynamo_bao.testing.round_trips import RoundWatch
 
+pytestmark = pytest.mark.one_engine
+
 
 class Shelf(Model, prefix="sh"):
     name: str = StringField()

@@ -31,6 +31,8 @@ from dynamo_bao import (
 from dynamo_bao.session.partitions import MOST_QUERIES, MOST_ROWS
 from tests.support.wire import Wire
 
+pytestmark = pytest.mark.one_engine
+
 
 class Town(Model, prefix="to"):
     name: str = StringField()

@@ -17,6 +17,7 @@ from tests.support.engines import (
     Engines,
     EngineUnavailable,
     chosen_engines,
+    quick_engine,
     reason_to_skip,
 )
 from tests.support.figures import FIGURES
@@ -40,6 +41,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "needs(*capabilities): skip on an engine that lacks one of them")
+    config.addinivalue_line("markers", "one_engine: many cases of the library's own work; run on one engine")
     engines_of(config)
     paths.take(config.getoption("--request-path"))
 
@@ -53,7 +55,10 @@ def engines_of(config: pytest.Config) -> tuple[str, ...]:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "engine" in metafunc.fixturenames:
-        metafunc.parametrize("engine", engines_of(metafunc.config), indirect=True)
+        engines = engines_of(metafunc.config)
+        if metafunc.definition.get_closest_marker("one_engine"):
+            engines = (quick_engine(engines),)
+        metafunc.parametrize("engine", engines, indirect=True)
 
 
 @pytest.hookimpl(tryfirst=True)

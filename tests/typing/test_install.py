@@ -30,6 +30,7 @@ def test_an_editable_install_is_a_path(tmp_path: Path) -> None:
         "--no-deps",
         "--no-build-isolation",
         "--no-index",
+        "--ignore-installed",
         "--prefix",
         str(prefix),
         "-e",
