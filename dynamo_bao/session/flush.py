@@ -1,4 +1,4 @@
-"""One flush: the lookups and queries it took, the requests that answer them, and the outcome of each."""
+"""One flush: pending lookups and queries, the requests that answer them, and the outcome of each."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ class Flush:
     """Answers lookups and queries in one round of parallel requests.
 
     Args:
-        wanted: the keys that are looked up, each for an instance.
-        queries: the queries whose first pages are wanted.
-        rounds: the session's rounds, to which this one is added.
-        kind: what the round is for the trace; lookups or queries by default.
+        lookups: the pending keys, each with its instance.
+        queries: the pending queries; their first pages are requested.
+        rounds: the session's rounds; this round is added to them.
+        kind: the kind of the round in the trace; lookups or queries by default.
 
     Attributes:
-        unresolved: the queries without an outcome; none are left unless an exception ends the round.
+        unresolved: the queries without an outcome; it is empty at the end unless an exception ends the round.
     """
 
     def __init__(
         self,
-        wanted: Sequence[PendingKeys],
+        lookups: Sequence[PendingKeys],
         queries: Sequence[PendingQuery],
         rounds: Rounds,
         kind: str | None = None,
@@ -47,12 +47,12 @@ class Flush:
         self._kind = kind
         self._rounds = rounds
         self._related: list[Any] = []
-        self._wanted = wanted
+        self._lookups = lookups
 
     def unanswered(self) -> list[Any]:
-        """The instances that were looked up and have no outcome; none, unless an exception ended the round."""
-        wanted = (one for _, _, callers, _ in self._wanted for one in callers.values())
-        return [one for one in wanted if state_of(one).status is Status.PENDING]
+        """The instances without an outcome; the list is empty unless an exception ended the round."""
+        instances = (instance for _, _, callers, _ in self._lookups for instance in callers.values())
+        return [instance for instance in instances if state_of(instance).status is Status.PENDING]
 
     def run(
         self,
@@ -60,25 +60,30 @@ class Flush:
         max_concurrency: int | None,
         max_throttled_calls: float | None = None,
     ) -> None:
-        """Sends the requests and gives every key and query its outcome.
+        """Sends the requests, and gives every key and query its outcome.
 
         Args:
-            seconds: how long requests are retried; None for the least of the tables' own.
-            max_concurrency: how many requests travel at once, whatever they are; None for the most of the tables' own.
-            max_throttled_calls: how many calls may wait because of throttling; None for the tables' own.
+            seconds: how long requests are retried; None for the shortest of the tables' settings.
+            max_concurrency: how many requests run at the same time; None for the largest of the tables' settings.
+            max_throttled_calls: how many calls may wait because of throttling; None for the tables' settings.
         """
-        plan, queries = plan_reads(self._wanted), list(self.unresolved)
-        asked = [*(planned.database for planned in plan), *(query._database for query in queries)]
-        databases = list({id(database): database for database in asked}.values())
+        plan, queries = plan_reads(self._lookups), list(self.unresolved)
+        sources = [*(planned.database for planned in plan), *(query._database for query in queries)]
+        databases = list({id(database): database for database in sources}.values())
         seconds = seconds or min(database.deadline for database in databases)
         at_once = max_concurrency or max(database.max_concurrency for database in databases)
-        # One deadline for all of them, from now on: waiting until a thread is free counts.
+        # All requests have one deadline, which starts now. Waiting for a free thread counts.
         limits = (seconds, max_throttled_calls)
         calls: list[Callable[[], Any]] = [
             partial(_fetch, planned, planned.database.deadline_from_now(*limits)) for planned in plan
         ]
         calls += [
-            partial(_ask, query._database, query._first_request(), query._database.deadline_from_now(*limits))
+            partial(
+                _send_query,
+                query._database,
+                query._first_request(),
+                query._database.deadline_from_now(*limits),
+            )
             for query in queries
         ]
         for database in databases:
@@ -88,14 +93,14 @@ class Flush:
             answers = databases[0].pool.run(calls, at_once)
             opened.sent_at_once(len(calls), at_once)
             for planned, answer in zip(plan, answers, strict=False):
-                self._settle(opened, planned, answer)
+                self._resolve_batch(opened, planned, answer)
             for query, outcome in zip(queries, answers[len(plan) :], strict=True):
-                self._deliver(opened, query, outcome)
+                self._resolve_query(opened, query, outcome)
         make_peers(self._related, is_page=self._kind is not None)
         for database in databases:
             notify(database.observers.on_flush, opened)
 
-    def _settle(self, opened: Round, planned: PlannedBatch, answer: BatchAnswer) -> None:
+    def _resolve_batch(self, opened: Round, planned: PlannedBatch, answer: BatchAnswer) -> None:
         self._rounds.stats.batches += len(answer.replies)
         keys, consistent = len(planned.batch), planned.batch.consistent
         self._rounds.stats.keys_fetched += keys
@@ -103,13 +108,13 @@ class Flush:
         for table, callers in planned.callers.items():
             items = answer.items.get(table, [])
             self._resolve(table, callers, items, failures, share, consistent)
-            for (where, key), others in planned.others.items():
-                if where == table and key in callers:
-                    own = [item for item in items if key_texts_of(item) == key]
-                    for one in others:
-                        self._resolve(table, {key: one}, own, failures, share, consistent)
+            for (key_table, key), others in planned.others.items():
+                if key_table == table and key in callers:
+                    matches = [item for item in items if key_texts_of(item) == key]
+                    for instance in others:
+                        self._resolve(table, {key: instance}, matches, failures, share, consistent)
         callers_of = (caller for callers in planned.callers.values() for caller in callers.values())
-        about = [_named(caller) for caller in islice(callers_of, NAMED_KEYS)]
+        about = [_describe(caller) for caller in islice(callers_of, NAMED_KEYS)]
         for reply in answer.replies:
             opened.add(planned.database, reply, about, keys)
         for failed in answer.failed_requests:
@@ -124,7 +129,7 @@ class Flush:
         share: Capacity,
         consistent: bool,
     ) -> None:
-        """Gives the instances of one table their outcome."""
+        """Gives the instances of one table their outcomes."""
         related, absent = hydrate_batch(callers, items, consistent, share)
         self._related += related
         for key, instance in absent.items():
@@ -134,7 +139,7 @@ class Flush:
             else:
                 mark_missing(instance, consistent=consistent)
 
-    def _deliver(self, opened: Round, query: PendingQuery, outcome: Reply | FailedRequest) -> None:
+    def _resolve_query(self, opened: Round, query: PendingQuery, outcome: Reply | FailedRequest) -> None:
         self.unresolved.remove(query)
         if isinstance(outcome, Reply):
             opened.add(query._database, outcome, [query._label])
@@ -153,7 +158,7 @@ def _fetch(planned: PlannedBatch, deadline: float) -> BatchAnswer:
     return fetch_batch(planned.transport, planned.batch, deadline)
 
 
-def _ask(database: Database, request: Request, deadline: float) -> Reply | FailedRequest:
+def _send_query(database: Database, request: Request, deadline: float) -> Reply | FailedRequest:
     now = database.transport.clock.now()
     try:
         database.require_open()
@@ -165,19 +170,19 @@ def _ask(database: Database, request: Request, deadline: float) -> Reply | Faile
 
 
 def _share(answer: BatchAnswer, keys: int) -> Capacity:
-    """What each key of a batch cost: its capacity in equal parts, as DynamoDB reports no others."""
+    """The capacity of each key of a batch: equal parts, as DynamoDB reports only the sum."""
     return Capacity(read=sum(reply.capacity.read for reply in answer.replies) / keys)
 
 
 def _failures(answer: BatchAnswer) -> Mapping[TableKey, Exception]:
-    """The keys without an answer, each with the reason."""
+    """The keys without an answer, each with its error."""
     if not answer.unanswered:
         return answer.failed
-    left = BatchIncompleteError(answer.complaint)
+    error = BatchIncompleteError(answer.complaint)
     unanswered = ((table, key) for table, keys in answer.unanswered.items() for key in keys)
-    return {**answer.failed, **dict.fromkeys(unanswered, left)}
+    return {**answer.failed, **dict.fromkeys(unanswered, error)}
 
 
-def _named(instance: Any) -> str:
+def _describe(instance: Any) -> str:
     state = state_of(instance)
     return f"{state.mapper.schema.name} {state.primary_id!r}" if state.mapper is not None else repr(instance)

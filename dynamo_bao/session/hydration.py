@@ -1,4 +1,4 @@
-"""Instances take in what is stored: the items and rows that replies bring, and what a write left behind."""
+"""Hydration: stored items and rows become instances, or update them."""
 
 from __future__ import annotations
 
@@ -40,17 +40,17 @@ from dynamo_bao.session.state import (
 
 @frozen
 class InvalidRow:
-    """Stands for a row of which it cannot be told which item it is; to reach it raises.
+    """Replaces an instance for a row whose key is not a key of the model; `reached` raises its error.
 
     Attributes:
-        error: what is wrong with its key.
+        error: describes the invalid key.
     """
 
     error: DataFormatError
 
 
 def reached(row: Any) -> Any:
-    """An instance as it is; raises for an `InvalidRow`."""
+    """Returns an instance unchanged; raises `DataFormatError` for an `InvalidRow`."""
     if type(row) is InvalidRow:
         error = row.error
         raise DataFormatError(str(error), model=error.model, key=error.key) from error.__cause__
@@ -65,12 +65,12 @@ def loaded_instance(mapper: ModelMapper, identity: Identity, tenant: str | None,
 
 
 def instances_from_rows(mapper: ModelMapper, tenant: str | None, items: Sequence[Stored]) -> list[Any]:
-    """Instances of `mapper`'s model for stored items, each of which says by its key which one it is.
+    """Instances of `mapper`'s model for stored items, which are identified by their table keys.
 
-    Where one has a key of no item of the model, an `InvalidRow` stands in its place.
+    An item whose key is not a key of the model becomes an `InvalidRow`.
     """
     schema, model = mapper.schema, mapper.model
-    made: list[Any] = []
+    instances: list[Any] = []
     rows = bool(items) and is_row(items[0])
     decode, identity_at = schema.decode_row if rows else schema.decode, schema.stored_reader(tenant)
     sets_of, unsteady = schema.sets_of, schema.unsteady
@@ -80,11 +80,11 @@ def instances_from_rows(mapper: ModelMapper, tenant: str | None, items: Sequence
             try:
                 identity = schema.identity_of(tenant, item)
             except DataFormatError as error:
-                made.append(InvalidRow(error))
+                instances.append(InvalidRow(error))
                 continue
-        key, primary_id, known = identity
+        key, primary_id, key_values = identity
         state = new_state(mapper, LOADED, tenant, key, primary_id, None)
-        values = decode(item, state, known)
+        values = decode(item, state, key_values)
         state.raw_item = item
         if state.bad is None:
             instance = allocate_instance(model)
@@ -97,12 +97,12 @@ def instances_from_rows(mapper: ModelMapper, tenant: str | None, items: Sequence
         if unsteady:
             state.handed = remembered(schema, values, item)
         set_instance_dict(instance, values)
-        made.append(instance)
-    return made
+        instances.append(instance)
+    return instances
 
 
 def hydrate(instance: Any, item: Stored, *, consistent: bool = False) -> None:
-    """Loads `instance` from a stored item; fields assigned in the meantime keep their local values."""
+    """Loads `instance` from a stored item. Fields that were assigned before keep their local values."""
     values = instance_dict(instance)
     state = values[STATE]
     schema = state.mapper.schema
@@ -110,27 +110,26 @@ def hydrate(instance: Any, item: Stored, *, consistent: bool = False) -> None:
     decoded = (schema.decode_row if is_row(item) else schema.decode)(item, state, values)
     for name in state.assigned or ():
         decoded.pop(name, None)
-    kept = keep_handed(instance, state.assigned) if state.assigned else None
-    if (
-        len(values) > schema.key_only_size or state.shared is not None
-    ):  # it holds more than its key, or others show it
+    local = keep_handed(instance, state.assigned) if state.assigned else None
+    # The dict stays if it holds more than the key, or if other instances share the state.
+    if len(values) > schema.key_only_size or state.shared is not None:
         _forget_bad(state, values, state.assigned or ())
         values.update(decoded)
     else:
         set_instance_dict(instance, decoded)
         values = decoded
-    _stored(instance, state, values, item, consistent, kept)
+    _record_item(instance, state, values, item, consistent, local)
 
 
 def _forget_bad(state: State, values: dict[str, Any], local: Container[str]) -> None:
-    """Drops earlier values of fields that cannot read what is stored now; those that are local stay."""
+    """Drops old values of fields that cannot read their stored value; local values stay."""
     for name in state.bad or ():
         if name not in local:
             values.pop(name, None)
 
 
 def _note_sets(state: State, schema: Schema, values: Mapping[str, Any]) -> None:
-    """Remembers the sets that were loaded, as one that is changed in place is told by them."""
+    """Remembers the loaded sets, so that a set that is changed in place can be detected."""
     assert schema.sets_of is not None
     if state.bad is None:
         state.sets = schema.sets_of(values)
@@ -140,21 +139,22 @@ def _note_sets(state: State, schema: Schema, values: Mapping[str, Any]) -> None:
 
 
 def hydrate_batch(
-    wanted: Mapping[Key, Any], items: Sequence[Stored], consistent: bool, share: Capacity
+    pending: Mapping[Key, Any], items: Sequence[Stored], consistent: bool, share: Capacity
 ) -> tuple[list[Any], Mapping[Key, Any]]:
-    """`hydrate` for the pending instances of some keys.
+    """`hydrate` for pending instances.
 
     Args:
-        items: those that are stored under these keys; others, and the same one again, are passed over.
+        pending: the instances by key.
+        items: the stored items; items of other keys and repeated items are ignored.
         share: the capacity units that were consumed for each key.
 
     Returns:
-        Of the instances whose items are here those of models with relations; and by key those whose are not.
+        The loaded instances of models with relations; and by key, the instances whose items are not stored.
     """
     related: list[Any] = []
-    get: Any = wanted.get  # by keys that are plain tuples
-    found = 0
-    mapper: Any = None  # that of the item before, as mostly they are all of one model
+    get: Any = pending.get  # called with plain tuples
+    loaded_count = 0
+    mapper: Any = None  # of the previous item, as most batches are of one model
     schema: Any = None
     for item in items:
         is_item = type(item) is dict
@@ -165,14 +165,14 @@ def hydrate_batch(
         state = values[STATE]
         if state.status is not PENDING:
             continue
-        found += 1
+        loaded_count += 1
         if state.mapper is not mapper:
             mapper = state.mapper
             schema = mapper.schema
         state.capacity = share if state.capacity is NOTHING_CONSUMED else state.capacity.plus(share)
         if len(values) > schema.key_only_size or state.shared is not None:
             hydrate(instance, item, consistent=consistent)
-        else:  # as nearly always: what `hydrate` does, in the shortest way
+        else:  # the usual case: the steps of `hydrate`, inlined for speed
             decoded = (schema.decode if is_item else schema.decode_row)(item, state, values)
             set_instance_dict(instance, decoded)
             state.status, state.raw_item = LOADED, item
@@ -188,12 +188,12 @@ def hydrate_batch(
                 state.handed = remembered(schema, decoded, item)
         if schema.has_relations:
             related.append(instance)
-    return related, {} if found == len(wanted) else _absent(wanted, share)
+    return related, {} if loaded_count == len(pending) else _absent(pending, share)
 
 
-def _absent(wanted: Mapping[Key, Any], share: Capacity) -> Mapping[Key, Any]:
-    """By key, the instances whose items a reply did not bring, which cost their share too."""
-    absent = {key: instance for key, instance in wanted.items() if state_of(instance).status is PENDING}
+def _absent(pending: Mapping[Key, Any], share: Capacity) -> Mapping[Key, Any]:
+    """By key, the instances whose items are not in a reply; each is charged its share too."""
+    absent = {key: instance for key, instance in pending.items() if state_of(instance).status is PENDING}
     for instance in absent.values():
         state = state_of(instance)
         state.capacity = state.capacity.plus(share)
@@ -201,24 +201,25 @@ def _absent(wanted: Mapping[Key, Any], share: Capacity) -> Mapping[Key, Any]:
 
 
 def merge_item(instance: Any, item: Stored, keep: Iterable[str] = ()) -> None:
-    """Takes on what a write left stored; values that are equal stay the objects they are.
+    """Updates an instance with the item that a write stored. Equal values stay the same objects.
 
     Args:
+        item: the stored item.
         keep: fields with local changes that were not part of the write.
     """
     state = state_of(instance)
     assert state.mapper is not None
     values = instance_dict(instance)
-    kept = keep_handed(instance, keep)
+    local = keep_handed(instance, keep)
     state.bad = None
     schema = state.mapper.schema
     decoded = (schema.decode_row if is_row(item) else schema.decode)(item, state, values)
     del decoded[STATE]
-    _forget_bad(state, values, kept)
+    _forget_bad(state, values, local)
     for name, value in decoded.items():
-        if name not in kept:
+        if name not in local:
             _assign_if_changed(values, schema.fields[name], value)
-    _stored(instance, state, values, item, True, kept)
+    _record_item(instance, state, values, item, True, local)
 
 
 def mark_created(
@@ -230,10 +231,9 @@ def mark_created(
     primary_id: str,
     item: Stored,
 ) -> None:
-    """Has a new instance stand for what is stored of its own, accepted values now.
+    """Marks a new instance as stored.
 
-    Those that are stored as they are need not be decoded again; and what only instances have that were once to be
-    loaded, a new one has not to forget.
+    Its validated values stay, so the item is not decoded. A new instance has no lookup state to clear.
     """
     values = instance_dict(instance)
     state: State = values[STATE]
@@ -251,7 +251,7 @@ def mark_created(
 
 
 def _read_documents(state: State, schema: Schema, values: dict[str, Any], item: Item) -> None:
-    """Gives the fields that may read something else than was stored what they read."""
+    """Decodes the fields whose decoded value may differ from the value that was stored."""
     for field in schema.documents:
         stored = item.get(str(field.attribute))
         if stored is None:
@@ -259,25 +259,21 @@ def _read_documents(state: State, schema: Schema, values: dict[str, Any], item: 
             continue
         try:
             _assign_if_changed(values, field, field.from_dynamo(stored))
-        except (
-            Exception
-        ) as error:  # a field that cannot read what it stores itself; that is stored nevertheless
+        except Exception as error:  # the item is stored, even if the field cannot read its own value
             require_data_error(error)
             state.bad = {**(state.bad or {}), field.name: stored}
             del values[field.name]
 
 
 def _assign_if_changed(values: dict[str, Any], field: Field, value: Any) -> None:
-    """Puts a value in the place of the one that is held, unless they are of one type and equal, or stored the same."""
-    held = values.get(field.name, _NOTHING)
-    if type(held) is type(value):
-        if held == value:
+    """Replaces the value of a field, unless both values have one type and are equal, or are stored equally."""
+    current = values.get(field.name, _NOTHING)
+    if type(current) is type(value):
+        if current == value:
             return
-        if hasattr(held, "__dict__") or hasattr(
-            held, "__slots__"
-        ):  # of a class that may not tell what is equal
+        if hasattr(current, "__dict__") or hasattr(current, "__slots__"):  # the class may not define equality
             with suppress(ValueError, TypeError):
-                if same_stored(form_of(field, held), form_of(field, value)):
+                if same_stored(form_of(field, current), form_of(field, value)):
                     return
     values[field.name] = value
 
@@ -285,18 +281,18 @@ def _assign_if_changed(values: dict[str, Any], field: Field, value: Any) -> None
 _NOTHING = object()
 
 
-def _stored(
+def _record_item(
     instance: Any,
     state: State,
     values: dict[str, Any],
     item: Stored,
     consistent: bool,
-    kept: dict[str, HandedOutValue] | None = None,
+    local: dict[str, HandedOutValue] | None = None,
 ) -> None:
-    """Remembers what is stored; what there was to know about an instance before it was loaded is forgotten.
+    """Records the stored item, and clears lookup state.
 
     Args:
-        kept: what was handed out of fields with local values, which they keep.
+        local: the values that users got of fields with local values; these entries stay.
     """
     mapper: Any = state.mapper
     state.status, state.raw_item = LOADED, item
@@ -308,8 +304,8 @@ def _stored(
             state.sets = schema.sets_of(values)
         else:
             _note_sets(state, schema, values)
-    made_up = remembered(schema, values, item) if schema.unsteady else None
-    state.handed = {**(made_up or {}), **kept} if kept else made_up
+    handed = remembered(schema, values, item) if schema.unsteady else None
+    state.handed = {**(handed or {}), **local} if local else handed
     cls = mapper.model if state.bad is None else mapper.lazy_class
     if state.shared is not None:
         set_status(instance, state, LOADED)

@@ -1,8 +1,6 @@
-"""The state behind a model instance, and the hidden class an instance has while it is not loaded.
+"""The state of a model instance: its status, its item, and what the session knows about it.
 
-An instance whose item is not here yet is of a subclass of its model that loads it at the first look at a
-field. Loading sets the instance's ``__class__`` to the model itself, so that from then on reading a field is
-a plain attribute read.
+`lazy` has the class of instances that are not loaded.
 """
 
 from __future__ import annotations
@@ -24,11 +22,11 @@ from dynamo_bao.mapping.snapshots import BLIND, HandedOutValue, HandedOutValues,
 
 
 class PeerGroup:
-    """Instances that arrived together, remembered weakly.
+    """Instances that were loaded together, held weakly.
 
     Attributes:
-        is_page: whether a page or a batch of the library's own brought them, so that one lookup for all of them is
-            not N+1, even where it is a single key.
+        is_page: whether they came in a page or in a batch that the library requested. One lookup for all of them is
+            then not N+1, even if it has a single key.
     """
 
     __slots__ = ("_members", "is_page")
@@ -38,24 +36,24 @@ class PeerGroup:
         self.is_page = is_page
 
     def add(self, member: Any) -> None:
-        """Makes an instance one of them."""
+        """Adds an instance to the group."""
         self._members.append(weakref.ref(member))
 
     def __reduce__(self) -> tuple[type[PeerGroup], tuple[tuple[()]]]:
-        # Copies of members join the copy of their group: a pickle, as a deep copy, has one for all of them.
+        # Copies of members join the copy of their group. A pickle or a deep copy has one group for all of them.
         return PeerGroup, ((),)
 
     def alive(self) -> list[Any]:
-        """The members that somebody still holds."""
+        """The members that still exist."""
         return [member for member in (ref() for ref in self._members) if member is not None]
 
 
 class RelationOrigin:
-    """Which relation of which instance a pending instance was reached through.
+    """The relation through which a pending instance was obtained.
 
     Attributes:
-        group: the peers of the instance it was reached from.
-        field: that relation's field.
+        group: the peers of the instance that has the relation.
+        field: the relation's field.
         model: the model that has the field.
     """
 
@@ -68,7 +66,7 @@ class RelationOrigin:
 
 
 class Status(enum.Enum):
-    """Where an instance stands."""
+    """The status of an instance."""
 
     TRANSIENT = "transient"
     PENDING = "pending"
@@ -83,7 +81,7 @@ allocate_instance: Any = object.__new__
 
 
 class ModelMapper(Protocol):
-    """What an instance needs of the repository it belongs to."""
+    """The repository of a model, as far as instances and sessions need it."""
 
     @property
     def schema(self) -> Schema:
@@ -97,53 +95,54 @@ class ModelMapper(Protocol):
 
     @property
     def lazy_class(self) -> type[Any]:
-        """The class of its instances while they are not loaded."""
+        """The class of instances that are not loaded."""
         ...
 
     @property
     def database(self) -> Database:
-        """Where the model's items are."""
+        """The table of the model's items."""
         ...
 
     def _load_instance(self, instance: Any) -> None:
-        """Loads `instance`; raises if its item is missing or could not be fetched."""
+        """Loads `instance`; raises if its item is missing or the read failed."""
         ...
 
     def _entries_for(
         self, session: Any, instances: Any, *, deletes: bool = False, overwrite: bool = False
     ) -> list[Any]:
-        """What a session's unit of work notes of objects to be written at its commit."""
+        """Entries of a unit of work for instances that the next commit writes or deletes."""
         ...
 
     def _changes_for(self, session: Any, entries: Any) -> list[Any]:
-        """The changes that such entries are at the commit; None for each where nothing changed."""
+        """The changes of such entries at the commit; None for each entry without a change."""
         ...
 
     def _commit(self, session: Any, entries: Any, *, atomic: bool) -> None:
-        """Writes the entries of a unit of work, of any models."""
+        """Writes the entries of a unit of work; they may belong to any models."""
         ...
 
     def related_home(self, field: str) -> ModelMapper:
-        """The home of the model that a relation field points to; raises where it is none."""
+        """The repository of the model that a relation field points to; raises if the field is not a relation."""
         ...
 
     def related_target(self, instance: Any, field: str) -> tuple[ModelMapper, Identity, str | None] | None:
-        """Where the item is that a relation of `instance` points to: its home, identity and tenant."""
+        """The target of a relation of `instance`: its repository, identity and tenant; None without a target."""
         ...
 
 
 class State:
-    """Everything the library knows about one instance besides its field values.
+    """Everything that the library knows about one instance, except its field values.
 
-    It has slots: an attribute whose first value stands in the class takes CPython 3.11 ten times as long.
+    It has slots: CPython 3.11 needs ten times as long for an attribute with a default in the class.
 
     Attributes:
-        raw_item: what is stored, an item or a row; read as `stored`.
-        bad: by field name what is stored of fields that cannot read it; None where all can. Such a field has no
-            value in the instance unless it was assigned one, and the instance keeps the hidden class.
-        sets: the sets that were loaded, or the only one, as one that was changed in place is told by them.
-        generated_keys: the key fields that got an id of this process, which no other item can have.
-        handed: what was handed out where decoding `raw_item` again does not give it; see `tracking.HandedOutValue`.
+        raw_item: the stored item, as a dict or a row; `stored` gives it as a dict.
+        bad: by field name, the stored values that fields cannot read; None if there are none. Such a field has no
+            value in the instance until one is assigned, and the instance stays of the lazy class.
+        sets: the loaded sets, or the only one; a set that was changed in place is detected with them.
+        generated_keys: the key fields with an id that this process generated, which no other item can have.
+        handed: values that users got and that decoding `raw_item` again would not give; see
+            `mapping.snapshots.HandedOutValue`.
     """
 
     __slots__ = (
@@ -194,7 +193,7 @@ class State:
 
     @property
     def stored(self) -> Item | None:
-        """What is stored, as far as the instance knows."""
+        """The stored item, as far as the instance knows; None if it knows of no item."""
         if self.raw_item is None:
             return None
         self.raw_item = item = as_dict_item(self.raw_item)
@@ -209,7 +208,7 @@ def new_state(
     primary_id: str | None,
     session: Any,
 ) -> State:
-    """A state of which no more is known: in one call, as one is made for every instance."""
+    """A new state. One call sets everything, for speed: every instance needs a state."""
     state = State()
     state.mapper, state.status, state.tenant = mapper, status, tenant
     state.key, state.primary_id, state.session = key, primary_id, session
@@ -224,17 +223,16 @@ def new_state(
 
 
 class Instance:
-    """What every instance of a model is: an object with a ``__dict__``."""
+    """The base class of all model instances: an object with a ``__dict__``."""
 
 
 instance_dict: Any = vars(Instance)["__dict__"].__get__
-"""The ``__dict__`` of an instance, past the hidden class, whose own reading of attributes is slow."""
+"""Gets the ``__dict__`` of an instance, without the slow attribute access of the lazy class."""
 set_instance_dict: Any = vars(Instance)["__dict__"].__set__
-"""Makes a dict the instance's ``__dict__``.
+"""Sets the ``__dict__`` of an instance.
 
-A dict of its own, which starts with the state and the key fields whatever made the instance, lets CPython read
-fields by a remembered position. The dict CPython makes by itself when somebody touches ``__dict__`` shares its
-keys with other instances, and reading from it takes three times as long (3.11).
+The dict always starts with the state and the key fields, so CPython can read fields at a cached position. The dict
+that CPython creates by itself shares its keys with other instances; reading from it takes three times as long (3.11).
 """
 
 
@@ -245,12 +243,12 @@ def state_of(instance: Any) -> State:
 
 
 def is_there(instance: Any) -> bool:
-    """Whether an instance a session knows stands for an item that is stored, or about to be."""
+    """Whether the item of an instance is stored, or is about to be stored."""
     return state_of(instance).status in (Status.LOADED, Status.TRANSIENT)
 
 
 def identity_of(instance: Any) -> Identity:
-    """Which item an instance with a key stands for."""
+    """The identity of an instance that has a key."""
     state = state_of(instance)
     assert state.mapper is not None and state.key is not None and state.primary_id is not None
     values = instance_dict(instance)
@@ -265,7 +263,7 @@ set_class: Any = vars(object)["__class__"].__set__
 
 
 def pending_instance(mapper: ModelMapper, identity: Identity, tenant: str | None, session: Any) -> Any:
-    """An instance of `mapper`'s model that knows its key and nothing else yet."""
+    """An instance of `mapper`'s model that has only its key so far."""
     model = mapper.model
     instance = allocate_instance(model.__bao_lazy_class__)
     key, primary_id, values = identity
@@ -277,7 +275,7 @@ def pending_instance(mapper: ModelMapper, identity: Identity, tenant: str | None
 def pending_instance_by_text(
     mapper: ModelMapper, key: Key, text: str, tenant: str | None, session: Any
 ) -> Any:
-    """`pending_instance` for a key that is the one text `text`."""
+    """`pending_instance` for a key that is the one string `text`."""
     instance, state = (
         allocate_instance(mapper.lazy_class),
         new_state(mapper, PENDING, tenant, key, text, session),
@@ -290,7 +288,7 @@ def pending_instance_by_text(
 
 
 def class_for(state: State) -> type[Any]:
-    """The class of instances in a state: the model itself, or the hidden one that loads, and raises for bad fields."""
+    """The class of instances in a state: the model itself, or the lazy class, which loads and raises for bad fields."""
     assert state.mapper is not None
     model: Any = state.mapper.model
     lazy_class: type[Any] = model.__bao_lazy_class__
@@ -298,16 +296,16 @@ def class_for(state: State) -> type[Any]:
 
 
 def set_status(instance: Any, state: State, status: Status) -> None:
-    """Sets the status, and the class that goes with it, of the instance and of those sharing its state."""
+    """Sets the status of an instance, and the matching class of it and of all instances that share its state."""
     state.status = status
     cls = class_for(state)
-    for one in (instance, *(ref() for ref in state.shared or ())):
-        if one is not None and type(one) is not cls:
-            set_class(one, cls)
+    for sharer in (instance, *(ref() for ref in state.shared or ())):
+        if sharer is not None and type(sharer) is not cls:
+            set_class(sharer, cls)
 
 
 def mark_missing(instance: Any, *, consistent: bool = False) -> None:
-    """DynamoDB answered: there is no such item."""
+    """Marks an instance as missing: DynamoDB has no such item."""
     state = state_of(instance)
     state.raw_item, state.consistent, state.wants_consistent = None, consistent, False
     state.assigned = state.bad = state.error = state.origin = state.handed = None
@@ -316,21 +314,21 @@ def mark_missing(instance: Any, *, consistent: bool = False) -> None:
 
 
 def mark_failed(instance: Any, error: Exception) -> None:
-    """The item could not be fetched, or not be read, because of `error`."""
+    """Marks an instance as failed: `error` prevented reading its item."""
     state = state_of(instance)
     state.error = error
     set_status(instance, state, Status.FAILED)
 
 
 def mark_deleted(instance: Any) -> None:
-    """The item was deleted through this instance; values that were loaded can still be read."""
+    """Marks an instance as deleted. Values that were loaded can still be read."""
     state = state_of(instance)
     state.raw_item = state.assigned = state.error = state.handed = None
     set_status(instance, state, Status.DELETED)
 
 
 def revert_to_transient(instance: Any, values: dict[str, Any]) -> None:
-    """Makes `instance` a new one again, with `values`, after its creation was abandoned."""
+    """Makes `instance` a new one with `values` again, after its creation failed."""
     state = state_of(instance)
     instance.__dict__.update(values)
     state.bad = None
@@ -341,7 +339,7 @@ def revert_to_transient(instance: Any, values: dict[str, Any]) -> None:
 
 
 def unload(instance: Any, *, consistent: bool, keep_changes: bool) -> None:
-    """Makes `instance` pending again, with or without its local changes."""
+    """Makes `instance` pending again, and keeps its local changes or drops them."""
     state = state_of(instance)
     if not keep_changes:
         state.assigned = state.handed = None
@@ -367,17 +365,17 @@ def _forget_values(instance: Any, state: State) -> None:
 
 
 def loaded_of(instance: Any) -> LoadedSnapshot:
-    """The record of what an instance was loaded from, made now; nothing where it was not."""
+    """A snapshot of the item that an instance was loaded from; empty for a new instance."""
     state = state_of(instance)
     assert state.mapper is not None
     return LoadedSnapshot(state.mapper.schema, instance.__dict__, state.stored or {}, state.handed)
 
 
 def changed_names(instance: Any, loaded: LoadedSnapshot | None = None) -> list[str]:
-    """The fields whose value now differs from the one that was handed out; of a pending instance those assigned.
+    """The fields that were changed since loading; for a pending instance, the assigned fields.
 
     Args:
-        loaded: the record of what was loaded, where there is one already.
+        loaded: the snapshot of the loaded item, if the caller already has it.
     """
     state = state_of(instance)
     assert state.mapper is not None
@@ -387,7 +385,7 @@ def changed_names(instance: Any, loaded: LoadedSnapshot | None = None) -> list[s
 
 
 def keep_handed(instance: Any, names: Iterable[str]) -> dict[str, HandedOutValue]:
-    """What was handed out of fields that keep their local values while the others take on what is stored now."""
+    """The loaded values of fields that keep their local values while other fields are updated."""
     state = state_of(instance)
     if state.status is not Status.LOADED:
         return {name: (state.handed or {}).get(name, BLIND) for name in names}
@@ -396,7 +394,7 @@ def keep_handed(instance: Any, names: Iterable[str]) -> dict[str, HandedOutValue
 
 
 def is_new_set(instance: Any, name: str) -> bool:
-    """Whether the value of a field is a set that was assigned, and not the one that was loaded, changed in place."""
+    """Whether the value of a field is an assigned set; False for the loaded set, changed in place or not."""
     state = state_of(instance)
     assert state.mapper is not None
     names = state.mapper.schema.set_names
