@@ -19,16 +19,16 @@ def warn_once(text: str, category: type[Warning], seen: set[tuple[str, int]]) ->
     """Warns about the line of the program that calls the library, once for each line.
 
     Args:
-        text: the warning, with ``{place}`` where the file and line stand.
+        text: the warning, with ``{place}`` for the file and line.
         category: its class.
-        seen: the lines that were warned about; this one is added.
+        seen: the lines that have a warning already; the calling line is added.
     """
     filename, line = calling_line()
     if (filename, line) in seen:
         return
     seen.add((filename, line))
-    place = f"{filename}:{line}"
-    warnings.warn_explicit(text.replace("{place}", place), category, filename, line, source=None)
+    location = f"{filename}:{line}"
+    warnings.warn_explicit(text.replace("{place}", location), category, filename, line, source=None)
 
 
 def calling_line() -> tuple[str, int]:
@@ -45,7 +45,7 @@ def _is_ours(filename: str) -> bool:
 
 
 class CallSite(NamedTuple):
-    """The line of the program that made a round necessary."""
+    """A line of the program: the one that made a round necessary."""
 
     file: str
     line: int

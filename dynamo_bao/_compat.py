@@ -1,4 +1,4 @@
-"""What type checkers are told, from the standard library or, for Python 3.10, from typing_extensions."""
+"""Names for type checkers, from the standard library or, for Python 3.10, from typing_extensions."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Which exceptions the library may interpret, and which are the application's and leave as they are.
+"""Which exceptions the library may interpret, and which belong to the application and pass unchanged.
 
-A signal handler runs between any two steps of a program. What it raises (the time limit of a Celery task, a
-``TimeoutError`` of an alarm) arrives in the middle of the library's work, and looks like an error of that work.
-Where an exception comes from is told by its class and by where its traceback ends.
+A signal handler runs between any two steps of a program. It may raise an exception in the middle of the library's
+work: the time limit of a Celery task, or the ``TimeoutError`` of an alarm. That looks like an error of the library's
+work. The class of an exception and the end of its traceback show where it comes from.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ DATA_ERRORS: Final = (
     TypeError,
     ValueError,
 )
-"""What code that reads or checks a value raises because of that value. Everything else is never about the data."""
+"""The exceptions that code raises because of the value that it reads or checks. No other exception is about data."""
 
 _OWN_CLASSES: Final = frozenset(("dynamo_bao", "botocore", "boto3", "urllib3", "cattrs", "msgspec", "orjson"))
 """The packages whose exceptions are always about the library's own work."""
 _PLAIN_CLASSES: Final = frozenset(
     ("builtins", "binascii", "decimal", "http", "json", "select", "socket", "ssl", "zlib", "exceptiongroup")
 )
-"""Where the classes of exceptions are from that anybody may raise."""
+"""The modules whose exception classes any code may raise."""
 _OTHER_CODE: Final = ("moto", "responses", "gevent", "eventlet", "truststore", "socks", "tenacity")
 _LIBRARY_CODE: Final = ("selectors", "encodings", "base64", "email", "concurrent", "threading", "")
 _OWN_CODE: Final = frozenset((*_OWN_CLASSES, *_PLAIN_CLASSES, *_OTHER_CODE, *_LIBRARY_CODE))
-"""The packages whose code does the library's work, sockets included; code without a name is compiled here."""
+"""The packages whose code does the library's work, sockets included. Compiled code of the library has no name."""
 
 _SENDING: Final = frozenset(
     (
@@ -48,15 +48,15 @@ _SENDING: Final = frozenset(
         "getaddrinfo",
     )
 )
-"""The methods of wires, transports and sockets, of whatever make."""
+"""The methods of request senders, transports and sockets, also of other libraries."""
 
 
 def is_foreign(error: BaseException) -> bool:
-    """Whether an exception is the application's own, so that nothing may be concluded from it.
+    """Whether an exception belongs to the application, so that it says nothing about the library's work.
 
-    Exceptions of the library and of botocore are not, nor are plain ones (``OSError``, ``ValueError``) whose
-    traceback ends in the library, in botocore or in the code of sockets, nor what a transport of the
-    application's own raises by itself. What a signal handler raises always is.
+    These do not belong to the application: exceptions of the library and of botocore; plain exceptions
+    (``OSError``, ``ValueError``) whose traceback ends in the library, in botocore or in the code of sockets; and
+    exceptions that a custom transport raises. An exception of a signal handler always belongs to it.
 
     >>> class TimeLimit(Exception): __module__ = "billiard"
     >>> is_foreign(TimeLimit()), is_foreign(ConnectionResetError())
@@ -76,12 +76,12 @@ def is_foreign(error: BaseException) -> bool:
 
 
 def is_from_signal(error: BaseException) -> bool:
-    """Whether a handler of a signal raised an exception, wherever the program was then."""
+    """Whether a signal handler raised the exception."""
     return _is_from_signal(list(_frames(error)))
 
 
 def require_data_error(error: BaseException) -> None:
-    """Raises an exception of a decoder again, as it is, where it says nothing about the data that was decoded.
+    """Raises an exception of a decoder again, unchanged, if it is not about the decoded data.
 
     >>> require_data_error(ValueError("not a number"))
     >>> require_data_error(TimeoutError("time is up"))
@@ -95,34 +95,34 @@ def require_data_error(error: BaseException) -> None:
 
 def _not_about_data(error: BaseException) -> BaseException | None:
     package = _root(type(error).__module__)
-    if package == "cattrs":  # which gathers whatever was raised while it made an object
+    if package == "cattrs":  # its error groups all exceptions that were raised while it made an object
         members = getattr(error, "exceptions", ())
-        return next((one for one in map(_not_about_data, members) if one is not None), None)
+        return next((foreign for foreign in map(_not_about_data, members) if foreign is not None), None)
     if package in _OWN_CLASSES or isinstance(error, DATA_ERRORS):
         return error if is_from_signal(error) else None
     return error
 
 
 def foreign_cause(error: BaseException) -> BaseException | None:
-    """The innermost exception of the application's own behind an error of botocore's; None where there is none.
+    """The innermost exception of the application behind an error of botocore; None if there is no such exception.
 
-    botocore and urllib3 catch every exception that is raised while they send, and raise one of theirs. What was
-    being handled before the request was begun does not count.
+    botocore and urllib3 catch every exception that is raised while they send, and raise one of theirs. An exception
+    that was being handled before the request began does not count.
     """
-    found = error if is_foreign(error) else None
+    innermost = error if is_foreign(error) else None
     seen = {id(error)}
     link = error.__cause__ or error.__context__
     while link is not None and id(link) not in seen:
         seen.add(id(link))
         first = next(_frames(link), None)
         if first is not None and _package(first) in _OWN_CODE and is_foreign(link):
-            found = link
+            innermost = link
         link = link.__cause__ or link.__context__
-    return found
+    return innermost
 
 
 def leave(error: BaseException) -> NoReturn:
-    """Raises an exception again as it is, from within the handling of one that stood for it."""
+    """Raises `error` again from the handler of another exception, without making that one its context."""
     context = error.__context__
     try:
         raise error
@@ -131,7 +131,7 @@ def leave(error: BaseException) -> NoReturn:
 
 
 def _frames(error: BaseException) -> Iterator[FrameType]:
-    """The frames of an exception's traceback, the innermost last."""
+    """The frames of an exception's traceback; the innermost frame is the last."""
     trace = error.__traceback__
     while trace is not None:
         yield trace.tb_frame
@@ -146,7 +146,7 @@ def _is_from_signal(frames: list[FrameType]) -> bool:
 
 
 def _code_of(handler: Any) -> CodeType | None:
-    """The code of a function that handles signals; None where it is not written in Python."""
+    """The code of a signal handler; None if it is not written in Python."""
     while isinstance(handler, partial):
         handler = handler.func
     if isinstance(handler, MethodType):

@@ -1,4 +1,4 @@
-"""What every log line of the library says in fields, beside its text: for logs that are kept as JSON."""
+"""The fields of the library's log lines, beside their text: for logs that are stored as JSON."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Any
 def log_fields(
     operation: str, tables: Iterable[str] = (), keys: int = 0, duration: float = 0.0, **more: Any
 ) -> dict[str, Any]:
-    """The ``extra`` of a log line; never values of fields.
+    """The ``extra`` of a log line. It never holds values of model fields.
 
     Args:
-        operation: what was done, such as ``"Query"`` or ``"session"``.
-        tables: the tables it was about.
-        keys: how many keys, items or entries it was about.
-        duration: how many seconds it took, as far as that was measured.
+        operation: the operation, such as ``"Query"`` or ``"session"``.
+        tables: the names of its tables.
+        keys: the number of its keys, items or entries.
+        duration: its duration in seconds; 0 if it was not measured.
         more: further fields.
     """
     table = ", ".join(sorted(set(tables)))

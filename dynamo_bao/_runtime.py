@@ -1,6 +1,7 @@
-"""Which process this is, as an object: a fork child gets another one; and what runs in it, event loop or notebook.
+"""The identity of this process, and whether an event loop or a notebook runs in it.
 
-Numbers such as a process id are used again by the operating system; an object held by reference is not.
+The identity is an object; a fork child gets another one. The operating system uses a process id again, but an object
+that is still referred to stays unique.
 """
 
 from __future__ import annotations
@@ -13,9 +14,9 @@ from typing import Any
 
 
 class _Process:
-    """The identity of one process, and a lock of its own; both are renewed in a fork child.
+    """The identity of one process, and a lock; a fork child gets new ones.
 
-    The lock guards what is made once per process, such as clients.
+    The lock guards objects that are made once per process, such as clients.
     """
 
     def __init__(self) -> None:
@@ -41,18 +42,18 @@ if hasattr(os, "register_at_fork"):
 
 
 def is_event_loop_running() -> bool:
-    """Whether an asyncio event loop runs in this thread, and waits for this code."""
+    """Whether this code runs on an asyncio event loop of this thread."""
     events = sys.modules.get("asyncio.events")
     return events is not None and events._get_running_loop() is not None
 
 
 def current_task() -> Any:
-    """The asyncio task that runs, where an event loop does; None in a callback of the loop."""
+    """The running asyncio task; None in a callback of the event loop. An event loop must be running."""
     return sys.modules["asyncio.tasks"].current_task()
 
 
 def is_in_notebook() -> bool:
-    """Whether this process is a kernel of IPython, as Jupyter's are, which runs each cell in a task of its own."""
+    """Whether this process is an IPython kernel, as in Jupyter. It runs each cell in a separate task."""
     ipython = sys.modules.get("IPython")
     if ipython is None:
         return False

@@ -1,4 +1,4 @@
-"""Settings: a file, the environment, and arguments, each overriding the one before."""
+"""Settings: from a file, the environment and arguments. Each of these overrides the ones before it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 DEFAULT_TABLE = "dynamo-bao-dev"
 FILE_NAME = "dynamo_bao.toml"
 NO_TABLE = (
-    f"No table is named, so this is about table {DEFAULT_TABLE}; name one in the call, in DYNAMO_BAO_TABLE_NAME, or as "
+    f"No table is named, so this uses table {DEFAULT_TABLE}; name one in the call, in DYNAMO_BAO_TABLE_NAME, or as "
     f"table_name under [db] in {FILE_NAME}."
 )
 _PROJECT_FILE = "pyproject.toml"
@@ -56,12 +56,12 @@ _ENVIRONMENT: tuple[tuple[str, str, str], ...] = (
     ("DYNAMO_BAO_MODELS_DEFINITION_PATH", "paths", "models_definition_path"),
     ("DYNAMO_BAO_FIELDS_DIR", "paths", "fields_dir"),
 )
-_YES, _NO = ("true", "1", "yes", "on"), ("false", "0", "no", "off")
+TRUE_WORDS, FALSE_WORDS = ("true", "1", "yes", "on"), ("false", "0", "no", "off")
 
 
 @frozen
 class Setting:
-    """A value, and where it was set, for errors."""
+    """A value, and its source for errors, such as ``"region of dynamo_bao.toml"``."""
 
     value: Any
     source: str
@@ -69,34 +69,43 @@ class Setting:
 
 @frozen
 class Settings:
-    """Everything that can be configured, by section and name."""
+    """All settings, by section and name."""
 
-    given: Mapping[tuple[str, str], Setting]
+    values: Mapping[tuple[str, str], Setting]
 
     def get(self, section: str, name: str, default: Any = None) -> Any:
         """A setting's value, or `default`."""
-        setting = self.given.get((section, name))
+        setting = self.values.get((section, name))
         return default if setting is None else setting.value
 
     def source(self, section: str, name: str) -> str:
-        """Where a setting was made."""
-        setting = self.given.get((section, name))
+        """The source of a setting, for errors; ``"the default"`` if nobody set it."""
+        setting = self.values.get((section, name))
         return "the default" if setting is None else setting.source
 
     def flag(self, section: str, name: str) -> bool:
-        """A setting that is true or false; texts of the environment are understood."""
+        """A setting that is true or false, also as a text such as ``"yes"`` or ``"0"``.
+
+        Raises:
+            ConfigurationError: if the value is neither.
+        """
         value = self.get(section, name, False)
         word = value.strip().lower() if isinstance(value, str) else value
-        if word in _YES or word is True:
+        if word in TRUE_WORDS or word is True:
             return True
-        if word in _NO or word is False:
+        if word in FALSE_WORDS or word is False:
             return False
         raise ConfigurationError(
-            f"{self.source(section, name)} is {value!r}; use one of {', '.join((*_YES, *_NO))}.", field=name
+            f"{self.source(section, name)} is {value!r}; use one of {', '.join((*TRUE_WORDS, *FALSE_WORDS))}.",
+            field=name,
         )
 
     def word(self, section: str, name: str, allowed: Sequence[str]) -> str:
-        """A setting that is one of some words; the first is the default."""
+        """A setting that is one of the words in `allowed`; the first of them is the default.
+
+        Raises:
+            ConfigurationError: for any other word.
+        """
         value = self.get(section, name, allowed[0])
         word = value.strip().lower() if isinstance(value, str) else value
         if word not in allowed:
@@ -107,15 +116,18 @@ class Settings:
         return str(word)
 
     def over(self, sections: Mapping[str, Any], source: str, folder: Path | None = None) -> Settings:
-        """These settings, overridden by nested ones; unknown names are refused.
+        """These settings, overridden by nested settings.
 
         Args:
-            sections: the nested settings.
-            source: where they are from, for errors.
-            folder: what the paths among them start from, the working folder by default.
+            sections: the nested settings, by section and name.
+            source: where they come from, for errors.
+            folder: the folder that relative paths among them start from; by default the working folder.
+
+        Raises:
+            ConfigurationError: for an unknown section or name.
         """
         reject_unknown(sections, SECTIONS, f"section in {source}")
-        given = dict(self.given)
+        merged = dict(self.values)
         for section, values in sections.items():
             if not isinstance(values, Mapping):
                 raise ConfigurationError(
@@ -126,8 +138,8 @@ class Settings:
                 if section == "paths" and folder is not None and isinstance(value, str):
                     value = str(folder / value)
                 if value is not None:
-                    given[section, name] = Setting(value, f"{name} of {source}")
-        return evolve(self, given=given)
+                    merged[section, name] = Setting(value, f"{name} of {source}")
+        return evolve(self, values=merged)
 
 
 def load_settings(
@@ -135,15 +147,15 @@ def load_settings(
     environment: Mapping[str, str],
     arguments: Mapping[str, Any],
 ) -> Settings:
-    """The settings that hold.
+    """The settings of a program.
 
     Args:
-        config: nested settings, or a file's path; left out, a file is looked for.
+        config: nested settings, or the path of a file; None to look for ``dynamo_bao.toml`` and ``pyproject.toml``.
         environment: usually `os.environ`.
-        arguments: nested settings given in the call, which override everything else.
+        arguments: nested settings of the call, which override all others.
 
     Raises:
-        ConfigurationError: for an unknown name, a file that is not there or no TOML.
+        ConfigurationError: for an unknown name, or a file that does not exist or is not TOML.
     """
     settings = Settings({})
     if isinstance(config, Mapping):
@@ -167,40 +179,40 @@ def _environment_settings(environment: Mapping[str, str]) -> dict[str, dict[str,
 
 
 def settings_file(config: str | os.PathLike[str] | None, environment: Mapping[str, str]) -> Path | None:
-    """The file that settings are read from, None if there is none.
+    """The file that settings are read from; None if no file is used.
 
     Args:
-        config: a path that was given.
-        environment: usually `os.environ`, which may name one.
+        config: the path of a file; None if the call names no file.
+        environment: usually `os.environ`; ``DYNAMO_BAO_CONFIG`` may name a file.
 
     Raises:
-        ConfigurationError: where a file that is named does not exist.
+        ConfigurationError: if a file is named that does not exist.
     """
     if config is not None and not isinstance(config, (str, os.PathLike)):
         raise ConfigurationError(
-            f"config={config!r:.200}; give nested settings, or a file's path.", field="config"
+            f"config={config!r:.200}; give nested settings, or the path of a file.", field="config"
         )
-    named = config or environment.get("DYNAMO_BAO_CONFIG")
-    found = named or next(filter(os.path.isfile, (FILE_NAME, _PROJECT_FILE)), None)
-    if found is None:
+    configured = config or environment.get("DYNAMO_BAO_CONFIG")
+    filename = configured or next(filter(os.path.isfile, (FILE_NAME, _PROJECT_FILE)), None)
+    if filename is None:
         return None
-    # Imported here: many programs have no file.
+    # Imported here: many programs have no settings file.
     from pathlib import Path
 
-    path = Path(found)
-    if named and not os.path.isfile(path):
+    path = Path(filename)
+    if configured and not os.path.isfile(path):
         raise ConfigurationError(f"The configuration file {str(path)!r:.500} does not exist.")
-    if not named and found == _PROJECT_FILE and "dynamo_bao" not in _parsed(path).get("tool", {}):
+    if not configured and filename == _PROJECT_FILE and "dynamo_bao" not in _parsed(path).get("tool", {}):
         return None
     return path
 
 
 def _read(path: Path) -> Mapping[str, Any]:
     parsed = _parsed(path)
-    found: Any = parsed.get("tool", {}).get("dynamo_bao", {}) if path.name == _PROJECT_FILE else parsed
-    if not isinstance(found, Mapping):
+    settings: Any = parsed.get("tool", {}).get("dynamo_bao", {}) if path.name == _PROJECT_FILE else parsed
+    if not isinstance(settings, Mapping):
         raise ConfigurationError(f"{path}: [tool.dynamo_bao] is not a table.{suggestion('', SECTIONS)}")
-    return found
+    return settings
 
 
 def _parsed(path: Path) -> dict[str, Any]:

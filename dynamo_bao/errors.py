@@ -5,9 +5,9 @@
     BaoError
     ├── ConfigurationError (ValueError)      a wrong model definition or setting
     │   └── ModelFileError                   … in a YAML model file, with its line
-    ├── ValidationError (ValueError)         values a field refuses; lists all of them
-    │   └── UnknownFieldError (TypeError)    a field the model does not have
-    ├── QueryError (ValueError)              a condition, filter, cursor or index that cannot be
+    ├── ValidationError (ValueError)         values that a field refuses; lists all of them
+    │   └── UnknownFieldError (TypeError)    a field that the model does not have
+    ├── QueryError (ValueError)              a condition, filter, cursor or index that cannot be used
     ├── ItemNotFoundError                    an item that is not stored
     ├── ConditionalError                     a write refused by its condition; nothing written
     │   ├── UniqueConstraintError            a unique value that another item holds
@@ -17,23 +17,23 @@
     ├── BatchContextError (RuntimeError)     wrong use of the batch context
     │   ├── BatchContextRequiredError        strict mode, outside any context
     │   ├── ConcurrencyError                 a session used by something that does not own it
-    │   ├── LazyLoadError                    an implicit load where fetch="raise"
+    │   ├── LazyLoadError                    an implicit load in a session with fetch="raise"
     │   └── BudgetExceededError              one request too many for a budget
-    ├── BatchIncompleteError                 keys DynamoDB left unprocessed, also when asked again
+    ├── BatchIncompleteError                 keys that DynamoDB left unprocessed after all retries
     ├── CommitError                          a commit that was written in part
-    │   └── UncommittedChangesError          a block left with work that was never committed
+    │   └── UncommittedChangesError          a block that ended with changes that were never committed
     ├── TenantError
     │   ├── TenantRequiredError (RuntimeError)
     │   └── TenantMismatchError (ValueError)
-    ├── DataFormatError                      a stored item or a reply that cannot be believed
+    ├── DataFormatError                      a stored item or a reply that cannot be read
     ├── ServiceError                         DynamoDB refused the request
     │   └── ThrottledError                   … because of throughput
     └── WriteOutcomeUnknownError             a write whose reply was lost and that cannot be repeated
 
-What botocore raises on its own (no region, no credentials, no connection, no reply in time) is raised as an error
-that is both a `BaoError` and of botocore's class, so that either ``except`` works. These classes are here too, by
-botocore's names (`ALSO_BOTOCORES`): ``dynamo_bao.errors.NoRegionError``. Where an error was caused by one of
-botocore's, that one is its ``__cause__``.
+Some errors come from botocore: no region, no credentials, no connection, no reply in time. Each of them is raised as
+a class that is both a `BaoError` and botocore's class, so either ``except`` works. This module has these classes too,
+by botocore's names (`ALSO_BOTOCORES`): ``dynamo_bao.errors.NoRegionError``. If an error of botocore caused another
+error, it is that error's ``__cause__``.
 """
 
 from __future__ import annotations
@@ -70,8 +70,8 @@ class ModelFileError(ConfigurationError):
     """A YAML model file that cannot be read as models.
 
     Attributes:
-        file: the file's path, as it was given.
-        line: the line, from 1; None where the fault is not one line's.
+        file: the path of the file, as the caller wrote it.
+        line: the number of the line, from 1; None if the fault is not on one line.
     """
 
     def __init__(
@@ -83,27 +83,27 @@ class ModelFileError(ConfigurationError):
         model: str | None = None,
         field: str | None = None,
     ) -> None:
-        place = file if line is None else f"{file}:{line}"
-        super().__init__(f"{place}: {message}", model=model, field=field)
+        location = file if line is None else f"{file}:{line}"
+        super().__init__(f"{location}: {message}", model=model, field=field)
         self.file = file
         self.line = line
 
 
 class ConfigurationWarning(UserWarning):
-    """A setting or a model definition that works, but is probably not what was meant."""
+    """A setting or a model definition that works, but is probably a mistake."""
 
 
 class ModelFileWarning(UserWarning):
-    """Something in a YAML model file that works, but is probably not what was meant."""
+    """Something in a YAML model file that works, but is probably a mistake."""
 
 
 class ValidationError(BaoError, ValueError):
     """One or several values that their fields refuse.
 
     Attributes:
-        field: the first wrong field's name (None where the fault is not one field's).
-        value: that field's value.
-        errors: every wrong field's own `ValidationError`, this one included where it stands alone.
+        field: the name of the first wrong field; None if the fault is not about one field.
+        value: the value of that field.
+        errors: one `ValidationError` for each wrong field, if several fields are wrong.
     """
 
     def __init__(
@@ -120,7 +120,12 @@ class ValidationError(BaoError, ValueError):
 
     @classmethod
     def of(cls, model: str, errors: Sequence[ValidationError]) -> ValidationError:
-        """All of a model's wrong fields in one error; a single one is returned as it is."""
+        """One error for all wrong fields of a model.
+
+        Args:
+            model: the name of the model.
+            errors: at least one error, each about one field; a single error is returned unchanged.
+        """
         if len(errors) == 1:
             return errors[0]
         first = errors[0]
@@ -133,7 +138,12 @@ class UnknownFieldError(ValidationError, TypeError):
 
 
 class QueryError(BaoError, ValueError):
-    """A condition, filter, cursor or index name that cannot be used; raised before any request."""
+    """A condition, filter, cursor or index name that cannot be used. Raised before any request.
+
+    Attributes:
+        index: the index that was queried, if the fault is about one.
+        field: the field that the fault is about, if it is about one.
+    """
 
     def __init__(self, message: str, *, index: str | None = None, field: str | None = None) -> None:
         super().__init__(message)
@@ -142,7 +152,11 @@ class QueryError(BaoError, ValueError):
 
 
 class ItemNotFoundError(BaoError):
-    """An item that is not stored. Templates render it as empty, as Django's own do."""
+    """An item that is not stored. Django's templates render it as an empty text.
+
+    Attributes:
+        model, key: the model and the key of the item.
+    """
 
     silent_variable_failure = True
 
@@ -156,7 +170,7 @@ class ConditionalError(BaoError):
     """A write whose condition did not hold; nothing was written.
 
     Attributes:
-        model, key: what was to be written.
+        model, key: the model and the key of the item.
         operation: ``"create"``, ``"save"``, ``"update"`` or ``"delete"``.
     """
 
@@ -175,7 +189,11 @@ class ConditionalError(BaoError):
 
 
 class UniqueConstraintError(ConditionalError):
-    """A unique value that another item holds already."""
+    """A unique value that another item has already.
+
+    Attributes:
+        field, value: the unique field and the value.
+    """
 
     def __init__(
         self, field: str, value: object, *, model: str | None = None, key: str | None = None
@@ -194,7 +212,7 @@ class UniqueConstraintError(ConditionalError):
 
 
 class VersionConflictError(ConditionalError):
-    """A save or delete of an instance that is older than what is stored; ``refresh()`` and try again."""
+    """A save or delete of an instance that is older than the stored item; ``refresh()`` it and try again."""
 
 
 class TransactionError(BaoError):
@@ -202,12 +220,12 @@ class TransactionError(BaoError):
 
     Attributes:
         reasons: one `str` or None per operation, in the order of the transaction.
-        errors: what stood in the way of each operation, as the exception that it alone would have raised;
-            None for those that were fine.
-        objects: the instance each operation was about; None where it was only a key.
+        errors: one exception per operation: the one that the operation would have raised by itself; None if the
+            operation was fine.
+        objects: one instance per operation; None if the operation was about a key only.
 
-    Where the first of `errors` is a `UniqueConstraintError`, `VersionConflictError`, `ConditionalError` or
-    `ItemNotFoundError`, the transaction's error is one of that kind too.
+    If the first of `errors` is a `UniqueConstraintError`, `VersionConflictError`, `ConditionalError` or
+    `ItemNotFoundError`, then the transaction's error is an error of that kind too.
     """
 
     def __init__(
@@ -223,7 +241,7 @@ class TransactionError(BaoError):
 
 
 class TransactionTooLargeError(TransactionError, ValueError):
-    """More actions than one ``TransactWriteItems`` takes; refused before anything was sent."""
+    """More actions than one ``TransactWriteItems`` takes. Raised before any request."""
 
 
 class BatchContextError(BaoError, RuntimeError):
@@ -235,11 +253,15 @@ class BatchContextRequiredError(BatchContextError):
 
 
 class ConcurrencyError(BatchContextError):
-    """A session, or an instance of one, used by something that does not own it."""
+    """A session, or one of its instances, that was used by a thread or task that does not own it."""
 
 
 class LazyLoadError(BatchContextError):
-    """An implicit related load in a session that was opened with ``fetch="raise"``."""
+    """An implicit load of a relation in a session that was opened with ``fetch="raise"``.
+
+    Attributes:
+        model, field: the relation that would have been loaded.
+    """
 
     def __init__(self, message: str, *, model: str | None = None, field: str | None = None) -> None:
         super().__init__(message)
@@ -248,7 +270,7 @@ class LazyLoadError(BatchContextError):
 
 
 class BudgetExceededError(BatchContextError):
-    """One request more than the budget allows; it was not sent."""
+    """One request more than the budget allows. The request was not sent."""
 
 
 class NaiveDatetimeWarning(UserWarning):
@@ -256,7 +278,7 @@ class NaiveDatetimeWarning(UserWarning):
 
 
 class BatchContextWarning(UserWarning):
-    """An operation outside any batch context, where the policy is `WarnOutside`."""
+    """An operation outside any batch context, under the policy `WarnOutside`."""
 
 
 class SeveralManagersWarning(BatchContextWarning):
@@ -264,12 +286,12 @@ class SeveralManagersWarning(BatchContextWarning):
 
 
 class BatchIncompleteError(BaoError):
-    """Keys that DynamoDB left unprocessed, also when it was asked again. They are not known to be missing.
+    """Keys that DynamoDB left unprocessed after all retries. It is not known whether their items exist.
 
-    It is asked again until the deadline, or until ten requests in a row made no progress.
+    The keys are requested again until the deadline, or until ten requests in a row made no progress.
 
     Attributes:
-        keys: the keys left, as ``(model, primary id)``.
+        keys: the unprocessed keys, as ``(model, primary id)``.
     """
 
     def __init__(self, message: str, keys: Iterable[tuple[str, str]] = ()) -> None:
@@ -281,7 +303,9 @@ class CommitError(BaoError):
     """A commit that was written in part.
 
     Attributes:
-        done, not_done, unknown: the objects concerned; what was not done stays pending.
+        done: the objects that were written or deleted.
+        not_done: the objects that were not; they stay pending.
+        unknown: the objects whose outcome is not known; they stay pending.
     """
 
     def __init__(
@@ -299,7 +323,7 @@ class CommitError(BaoError):
 
 
 class UncommittedChangesError(CommitError):
-    """A block was left while added or deleted objects were never committed nor rolled back."""
+    """A block ended with added or deleted objects that were neither committed nor rolled back."""
 
 
 class TenantError(BaoError):
@@ -311,11 +335,15 @@ class TenantRequiredError(TenantError, RuntimeError):
 
 
 class TenantMismatchError(TenantError, ValueError):
-    """An instance, id or cursor of one tenant used under another."""
+    """An instance, id or cursor of one tenant that was used under another tenant."""
 
 
 class DataFormatError(BaoError):
-    """A stored item that its model cannot read, or a reply that is not what DynamoDB sends."""
+    """A stored item that its model cannot read, or a reply that DynamoDB would not send.
+
+    Attributes:
+        model, key, field: the model, the key and the field that cannot be read, as far as they are known.
+    """
 
     def __init__(
         self,
@@ -346,13 +374,14 @@ class ServiceError(BaoError):
 
 
 class ThrottledError(ServiceError):
-    """Throughput was exceeded, and still was after every retry that the deadline and `max_throttled_calls` allowed.
+    """DynamoDB throttled a request, and every retry that the deadline and `max_throttled_calls` allowed.
 
     Attributes:
-        table, index: what was throttled; the index is None where it was the table itself.
-        reason: DynamoDB's first reason, such as ``TableReadKeyRangeThroughputExceeded``; None if it gave none.
-        reasons: all of its reasons.
-        retry_after: after how many seconds DynamoDB asks to try again; None if it does not say.
+        table, index: what was throttled; the index is None if it was the table itself.
+        reason: the first reason that DynamoDB gave, such as ``TableReadKeyRangeThroughputExceeded``; None if it
+            gave no reason.
+        reasons: all of these reasons.
+        retry_after: how many seconds DynamoDB asks to wait before the next attempt; None if it does not say.
     """
 
     def __init__(
@@ -375,9 +404,12 @@ class ThrottledError(ServiceError):
 
 
 class WriteOutcomeUnknownError(BaoError):
-    """The reply to a write was lost, and repeating that write could apply it twice.
+    """The reply to a write was lost, and a repetition could apply the write twice.
 
     ``refresh()`` the instance to see what is stored, then decide.
+
+    Attributes:
+        model, key: the model and the key of the item.
     """
 
     def __init__(self, message: str, *, model: str | None = None, key: str | None = None) -> None:
@@ -401,11 +433,11 @@ ALSO_BOTOCORES: Mapping[str, type[BaoError]] = {
     **dict.fromkeys(("SSLError", "HTTPClientError", "ConnectionClosedError"), BaoError),
     **dict.fromkeys(("ReadTimeoutError", "ResponseStreamingError"), BaoError),
 }
-"""By the names of botocore's classes, which class of this library such an error is too."""
+"""For each class of botocore, by its name, the class of this library that such an error also has."""
 
 
 def __getattr__(name: str) -> Any:
-    """The classes of `ALSO_BOTOCORES`, which are made when they are first needed: botocore is imported for them."""
+    """The classes of `ALSO_BOTOCORES`. Each is made at its first use, because it needs botocore."""
     if name in ALSO_BOTOCORES:
         import importlib
 
@@ -414,46 +446,66 @@ def __getattr__(name: str) -> Any:
 
 
 def about(error: Exception, subject: str, model: str | None = None, key: str | None = None) -> Exception:
-    """The same error, with what was asked before its text; itself where it says so already, or is anybody else's.
+    """The error with the subject of the request in front of its text.
 
     Args:
-        error: what a request ended with.
-        subject: what was asked, such as ``"User 'ada'"``.
-        model, key: the same in parts.
+        error: the error that ended the request.
+        subject: the subject of the request, such as ``"User 'ada'"``.
+        model, key: the model and the key of the subject.
+
+    Returns:
+        A copy with the subject; `error` itself if its text has a subject already, or if it is neither a
+        `DataFormatError` nor one of botocore's errors.
     """
     names_nothing = isinstance(error, DataFormatError) and error.model is None
     if not names_nothing and not (isinstance(error, BaoError) and hasattr(error, "kwargs")):
         return error
     if "subject" in error.__dict__:
         return error
-    named = type(error).__new__(type(error))
-    named.args = (f"{subject}: {error}",)
-    named.__dict__.update(error.__dict__, subject=subject, model=model or subject.split(" ")[0].split(".")[0])
+    labelled = type(error).__new__(type(error))
+    labelled.args = (f"{subject}: {error}",)
+    labelled.__dict__.update(
+        error.__dict__, subject=subject, model=model or subject.split(" ")[0].split(".")[0]
+    )
     if key is not None:
-        named.__dict__["key"] = key
-    named.__cause__ = cause_of(error)
-    return named
+        labelled.__dict__["key"] = key
+    labelled.__cause__ = cause_of(error)
+    return labelled
 
 
 def cause_of(error: BaseException) -> BaseException:
-    """What stands behind an error, for ``raise … from``: botocore's where there is one, else the error itself."""
+    """The cause of an error, for ``raise … from``: its ``__cause__``, or the error itself if it has no cause."""
     return error if error.__cause__ is None else error.__cause__
 
 
-def suggestion(name: str, known: Iterable[str]) -> str:
-    """`` Did you mean 'x'?`` for a misspelt name, or the names there are, or nothing."""
+def suggestion(name: str, available: Iterable[str]) -> str:
+    """A hint for an unknown name, with a space in front of it.
+
+    Args:
+        name: the unknown name.
+        available: the names that exist.
+
+    Returns:
+        ``Did you mean 'x'?`` if a name is similar, else the names that exist; empty if there are no names.
+    """
     import difflib
 
-    names = sorted(known)
+    names = sorted(available)
     close = difflib.get_close_matches(name, names, n=1)
     if close:
         return f" Did you mean {close[0]!r}?"
-    return f" There is: {', '.join(names)}." if names else ""
+    return f" Available: {', '.join(names)}." if names else ""
 
 
-def reject_unknown(given: Mapping[str, object], known: Iterable[str], what: str) -> None:
-    """Raises `ConfigurationError` for the first key of `given` that is not in `_instance_for`."""
-    names = list(known)
-    for name in given:
+def reject_unknown(values: Mapping[str, object], available: Iterable[str], what: str) -> None:
+    """Raises `ConfigurationError` for the first unknown key.
+
+    Args:
+        values: the mapping whose keys are checked.
+        available: the keys that exist.
+        what: what a key is, for the error, such as ``"section in dynamo_bao.toml"``.
+    """
+    names = list(available)
+    for name in values:
         if name not in names:
             raise ConfigurationError(f"Unknown {what} {name!r}.{suggestion(name, names)}")

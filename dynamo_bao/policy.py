@@ -1,4 +1,4 @@
-"""What happens to an operation outside any batch context."""
+"""Policies for operations outside a batch context, and for operations on an event loop."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from attrs import field, frozen
 
 from dynamo_bao._call_site import calling_line, warn_once
 from dynamo_bao._runtime import is_event_loop_running, is_in_notebook
+from dynamo_bao.config import FALSE_WORDS, TRUE_WORDS
 from dynamo_bao.errors import (
     BatchContextRequiredError,
     BatchContextWarning,
@@ -24,19 +25,23 @@ REQUIRED_MESSAGE = (
 
 
 class Policy(Protocol):
-    """Decides about one operation tried outside a session: lets it pass, or raises."""
+    """Decides whether one operation may run outside a session."""
 
     def outside(self, operation: str) -> None:
-        """`operation` names the call, such as ``User.find('42')``."""
+        """Returns if the operation may run, else raises.
+
+        Args:
+            operation: the call, such as ``User.find('42')``.
+        """
         ...
 
 
 @frozen
 class AllowDirect:
-    """The default: the operation runs at once, one request per call, without any cache."""
+    """The default: the operation runs at once, with one request per call and no cache."""
 
     def outside(self, operation: str) -> None:
-        """Lets every operation pass."""
+        """Allows every operation."""
 
 
 @frozen
@@ -44,18 +49,18 @@ class RequireContext:
     """Strict mode: an operation outside a batch context raises `BatchContextRequiredError`."""
 
     def outside(self, operation: str) -> None:
-        """Refuses every operation, before any request."""
+        """Raises `BatchContextRequiredError`, before any request."""
         raise BatchContextRequiredError(f"{REQUIRED_MESSAGE} (tried: {operation})")
 
 
 @frozen
 class WarnOutside:
-    """Direct execution, and one `BatchContextWarning` for each line of code that does it."""
+    """The operation runs at once, and each line of code that does so gets one `BatchContextWarning`."""
 
     _seen: set[tuple[str, int]] = field(factory=set, eq=False, repr=False)
 
     def outside(self, operation: str) -> None:
-        """Warns with the file and line of the caller, once per line."""
+        """Warns once for each calling line, with its file and number."""
         what = "runs outside run_with_batch_context(): no batching, no cache."
         warn_once(f"{operation} at {{place}} {what}", BatchContextWarning, self._seen)
 
@@ -65,38 +70,39 @@ EVENT_LOOP_WORDS = ("warn", "raise", "allow")
 
 @frozen
 class OnEventLoop:
-    """What happens where code that an asyncio event loop waits for is about to wait for DynamoDB.
+    """The rule for code that waits for DynamoDB on an asyncio event loop, and so blocks the loop.
 
     Args:
-        word: ``"warn"`` for one `BatchContextWarning` for each line of code, ``"raise"`` for `ConcurrencyError`,
-            ``"allow"`` for nothing. In a notebook, whose cells all run on a loop, nothing happens either.
+        word: ``"warn"`` gives one `BatchContextWarning` for each line of code, ``"raise"`` raises
+            `ConcurrencyError`, ``"allow"`` does nothing. In a notebook the rule does nothing, because all cells run
+            on a loop.
     """
 
     word: str = "warn"
-    _seen: set[tuple[str, int]] = field(factory=set, init=False, eq=False, repr=False)
+    _warned_lines: set[tuple[str, int]] = field(factory=set, init=False, eq=False, repr=False)
 
     def check(self) -> None:
-        """Warns or raises where an event loop runs in this thread."""
+        """Warns or raises if an event loop runs in this thread."""
         if self.word == "allow" or not is_event_loop_running() or is_in_notebook():
             return
-        place = calling_line()
+        line = calling_line()
         text = (
-            f"{place[0]}:{place[1]} waits for DynamoDB on an event loop, which meanwhile does nothing else. Call it in "
+            f"{line[0]}:{line[1]} waits for DynamoDB on an event loop, which meanwhile does nothing else. Call it in "
             f"a worker thread (asyncio.to_thread), or allow it with init_models(on_event_loop='allow')."
         )
         if self.word == "raise":
             raise ConcurrencyError(text)
-        if place not in self._seen:
-            self._seen.add(place)
-            warnings.warn_explicit(text, BatchContextWarning, *place)
+        if line not in self._warned_lines:
+            self._warned_lines.add(line)
+            warnings.warn_explicit(text, BatchContextWarning, *line)
 
 
 def event_loop_rule(value: object, source: str) -> OnEventLoop:
     """The rule for an ``on_event_loop`` setting.
 
     Args:
-        value: the setting's value.
-        source: where it stands, for the error.
+        value: the setting's value, one of `EVENT_LOOP_WORDS`.
+        source: where the setting was made, for the error.
 
     Raises:
         ConfigurationError: for any other word.
@@ -111,25 +117,22 @@ def event_loop_rule(value: object, source: str) -> OnEventLoop:
     return OnEventLoop(str(word))
 
 
-_WORDS = {
-    **dict.fromkeys(("true", "1", "yes", "on"), True),
-    **dict.fromkeys(("false", "0", "no", "off"), False),
-}
+_FLAGS = {**dict.fromkeys(TRUE_WORDS, True), **dict.fromkeys(FALSE_WORDS, False)}
 
 
 def policy_from_setting(value: object, source: str) -> Policy:
-    """The policy for a ``require_batch_context`` setting: a bool, ``"warn"``, or text from the environment.
+    """The policy for a ``require_batch_context`` setting.
 
     Args:
-        value: the setting's value.
-        source: where it stands, for the error.
+        value: a bool, ``"warn"``, or a text such as ``"true"`` or ``"0"``.
+        source: where the setting was made, for the error.
 
     Raises:
-        ConfigurationError: for anything else.
+        ConfigurationError: for any other value.
     """
     word = value.strip().lower() if isinstance(value, str) else value
     if isinstance(word, str):
-        word = _WORDS.get(word, word)
+        word = _FLAGS.get(word, word)
     if word is True:
         return RequireContext()
     if word is False:

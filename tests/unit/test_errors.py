@@ -246,7 +246,7 @@ def test_several_wrong_fields_make_one_error() -> None:
 def test_a_wrong_name_brings_a_suggestion_or_the_names_there_are() -> None:
     """The closest name, else all of them, else nothing."""
     assert suggestion("naem", ["name", "age"]) == " Did you mean 'name'?"
-    assert suggestion("xyz", ["name", "age"]) == " There is: age, name."
+    assert suggestion("xyz", ["name", "age"]) == " Available: age, name."
     assert suggestion("xyz", []) == ""
 
 
