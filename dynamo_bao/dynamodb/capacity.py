@@ -1,4 +1,4 @@
-"""What requests cost, in capacity units."""
+"""The cost of requests, in capacity units."""
 
 from __future__ import annotations
 
@@ -6,7 +6,12 @@ from typing import Final, NamedTuple
 
 
 class Capacity(NamedTuple):
-    """Capacity units consumed: `read` and `write`, each a float (half a unit is a small eventual read)."""
+    """Consumed capacity units.
+
+    Attributes:
+        read: read units; a small eventually consistent read takes half a unit.
+        write: write units.
+    """
 
     read: float = 0.0
     write: float = 0.0

@@ -1,4 +1,4 @@
-"""What stands for an item: the item itself, a row of a reply, or the JSON that a new one travels as."""
+"""The three forms of an item: a dict, a row of a reply, and the JSON in which a new item is sent."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from dynamo_bao.dynamodb.layout import PK, SK
 from dynamo_bao.dynamodb.service import Item
 
 Stored = Any
-"""An item, or what stands for one: a row (see `rows`), or its JSON as `bytes` (see `mapping.json_encoder`)."""
+"""An item in any form: a dict, a row (see `rows`), or JSON as `bytes` (see `mapping.json_encoder`)."""
 
 
 def is_row(item: Stored) -> bool:
-    """Whether an item is as it was in a reply of many, no dict."""
+    """Whether an item is a row of a reply instead of a dict."""
     return type(item) is not dict
 
 
 def key_texts_of(item: Stored) -> tuple[str, str]:
-    """The texts of an item's table key, which equal its `keys.Key`."""
+    """The partition and sort key of an item, as a tuple that equals its `keys.Key`."""
     return (item[PK]["S"], item[SK]["S"]) if type(item) is dict else (item._pk.S, item._sk.S)
 
 
 def needs_escapes(text: str) -> bool:
-    """Whether a text does not stand in JSON as it is: an escape makes it, encoded, longer than its quotes do.
+    """Whether JSON needs escape sequences for a text. With one, the encoded text is longer than the text and quotes.
 
     Raises:
-        TypeError: for a text that UTF-8 cannot say.
+        TypeError: for a text that cannot be encoded as UTF-8, because it holds a lone surrogate.
     """
     # Imported here: a compiled module, needed only once something is sent.
     import orjson
@@ -37,22 +37,22 @@ def needs_escapes(text: str) -> bool:
 
 
 def json_keys(keys: Collection[tuple[str, str]]) -> Any:
-    """Table keys as the JSON that travels, in one piece; None where one of them needs an escape."""
+    """Table keys as one piece of JSON; None if one of them needs an escape sequence."""
     try:
         if needs_escapes("".join(chain.from_iterable(keys))):
             return None
     except TypeError:
         return None
-    spelled = ",".join([f'{{"{PK}":{{"S":"{pk}"}},"{SK}":{{"S":"{sk}"}}}}' for pk, sk in keys])
-    return json_list([spelled.encode()])
+    members = ",".join([f'{{"{PK}":{{"S":"{pk}"}},"{SK}":{{"S":"{sk}"}}}}' for pk, sk in keys])
+    return json_list([members.encode()])
 
 
 def json_list(members: Iterable[bytes], before: bytes = b"", after: bytes = b"") -> Any:
-    """A list as a piece of JSON that stands in what is sent; never an empty one.
+    """A list as a piece of JSON inside a request.
 
     Args:
-        members: its members, which are JSON, or
-        before, after: become it between these.
+        members: the members, encoded as JSON; at least one.
+        before, after: bytes that are put around each member.
     """
     # Imported here: a compiled module, needed only once something is sent.
     import orjson
@@ -63,27 +63,27 @@ def json_list(members: Iterable[bytes], before: bytes = b"", after: bytes = b"")
 
 
 def as_dict_item(item: Stored) -> Item:
-    """An item whose values are dicts, whatever stands for it."""
+    """An item in any form as a dict."""
     if type(item) is dict:
         return item
     if type(item) is bytes:
-        # Imported here: where there is JSON of its making, it is loaded.
+        # Imported here: it is loaded already, because it made this JSON.
         import orjson
 
-        spelled: Item = orjson.loads(item)
-        return spelled
-    # Imported here: it takes a compiled module, which is loaded where there is such an item.
+        parsed: Item = orjson.loads(item)
+        return parsed
+    # Imported here: it needs a compiled module, which is loaded already if there is a row.
     from dynamo_bao.dynamodb.rows import item_of
 
     return item_of(item)
 
 
 def as_dict_members(members: Any) -> list[Any]:
-    """What a piece of JSON in what is sent says; a list is itself."""
+    """The members of a list in a request, which may be a piece of JSON; a list is returned unchanged."""
     if type(members) is list:
         return members
-    # Imported here: where there is a piece of its making, it is loaded.
+    # Imported here: it is loaded already, because it made this piece.
     import orjson
 
-    plain: list[Any] = orjson.loads(orjson.dumps(members))
-    return plain
+    parsed: list[Any] = orjson.loads(orjson.dumps(members))
+    return parsed

@@ -1,8 +1,8 @@
 """The key grammar: how tenant, model prefix and values become the text of a key, and back.
 
-The layout is that of the table format page (``docs/table-format.md``). Everything that could make two
-different keys one text is refused here: a tenant or prefix with characters outside their alphabet, an
-empty part, and a composite part that contains the separator. Given that, every key is injective.
+The table format page (``docs/table-format.md``) describes the layout. This module refuses everything that could give
+two different keys the same text: a tenant or prefix with other characters, an empty part, and a composite part that
+contains the separator.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from dynamo_bao.dynamodb.service import MAX_PARTITION_KEY_BYTES, MAX_SORT_KEY_BY
 from dynamo_bao.errors import ConfigurationError, TenantError, ValidationError
 
 new_namedtuple: Any = tuple.__new__
-"""Makes a named tuple, ``new_namedtuple(Key, (pk, sk))``, without its constructor, which takes several times as long.
+"""Makes a named tuple, ``new_namedtuple(Key, (pk, sk))``, in a fraction of the time that its constructor takes.
 
-For what is made for every key of a batch or row of a page.
+Used for tuples that are made for every key of a batch or every row of a page.
 """
 SEPARATOR = "##__SK__##"
 GUARD_MARK = "_raft_uc"
@@ -39,7 +39,7 @@ class Key(NamedTuple):
     sk: str
 
     def as_item(self) -> dict[str, AttributeValue]:
-        """As DynamoDB wants a key.
+        """The key in the form of DynamoDB's API.
 
         >>> Key("u#42", "u").as_item()
         {'_pk': {'S': 'u#42'}, '_sk': {'S': 'u'}}
@@ -48,13 +48,14 @@ class Key(NamedTuple):
 
 
 class ParsedPartitionKey(NamedTuple):
-    """What the text of a ``_pk`` says of the item.
+    """The parts of the text of a ``_pk``.
 
     Attributes:
-        tenant: whose it is, None without tenants.
-        prefix: the prefix of its model.
-        constraint: for the guard of a unique value the constraint's id, such as ``"uc1"``; None for a model's item.
-        attribute: for a guard, the attribute that the value is of.
+        tenant: the tenant; None without tenants.
+        prefix: the prefix of the model.
+        constraint: the id of the constraint, such as ``"uc1"``, for the guard of a unique value; None for an item of
+            a model.
+        attribute: the unique attribute, for a guard.
     """
 
     tenant: str | None
@@ -64,18 +65,18 @@ class ParsedPartitionKey(NamedTuple):
 
 
 def parse_partition_key(pk: str) -> ParsedPartitionKey | None:
-    """Reads a partition key back; None for a text that this library does not write.
+    """The parts of a partition key; None for a text that this library does not write.
 
     >>> parse_partition_key("[acme]#u#42")
-    Place(tenant='acme', prefix='u', constraint=None, attribute=None)
+    ParsedPartitionKey(tenant='acme', prefix='u', constraint=None, attribute=None)
     >>> parse_partition_key("_raft_uc#_uc1#u#email:a@example.com")
-    Place(tenant=None, prefix='u', constraint='uc1', attribute='email')
+    ParsedPartitionKey(tenant=None, prefix='u', constraint='uc1', attribute='email')
     """
-    found = _PARTITION.match(pk)
-    if found is None:
+    match = _PARTITION.match(pk)
+    if match is None:
         return None
-    prefix = found["prefix"] or found["guarded"]
-    return ParsedPartitionKey(found["tenant"], prefix, found["constraint"], found["attribute"])
+    prefix = match["prefix"] or match["guarded"]
+    return ParsedPartitionKey(match["tenant"], prefix, match["constraint"], match["attribute"])
 
 
 def checked_tenant(tenant: object) -> str:
@@ -90,25 +91,27 @@ def checked_prefix(prefix: object, model: str) -> str:
     if isinstance(prefix, str) and _PREFIX.match(prefix):
         return prefix
     raise ConfigurationError(
-        f"{model}: prefix={prefix!r} is not 1 to 4 characters of A-Z a-z 0-9 _ -; choose such a one.",
+        f"{model}: prefix={prefix!r} is not 1 to 4 characters of A-Z a-z 0-9 _ -; choose another one.",
         model=model,
     )
 
 
 def tenant_mark(tenant: str | None) -> str:
-    """What stands in front of every partition key of a tenant: ``[acme]#``, or nothing."""
+    """The beginning of every partition key of a tenant, ``[acme]#``; empty without a tenant."""
     return f"[{tenant}]#" if tenant is not None else ""
 
 
 def checked_text(text: str, model: str, field: str, *, limit: int, lead: int = 0) -> str:
-    """`text` if it can be (part of) a key.
+    """`text` if it can be a key or a part of one.
 
     Args:
-        limit: how many bytes of UTF-8 the whole key may have.
-        lead: how many bytes stand in front of it.
+        text: the text to check.
+        model, field: where the text comes from, for the error.
+        limit: the most bytes of UTF-8 that the whole key may have.
+        lead: the number of bytes in front of the text.
 
     Raises:
-        ValidationError: for an empty text, one that UTF-8 cannot say, or one that is too long.
+        ValidationError: for a text that is empty or too long, or cannot be encoded as UTF-8.
     """
     if not text:
         raise ValidationError(f"{model}.{field}: a key cannot be empty; give it a value.", field, text)
@@ -130,24 +133,24 @@ def checked_text(text: str, model: str, field: str, *, limit: int, lead: int = 0
 
 
 def partition_text(text: str, model: str, field: str, lead: int) -> str:
-    """`text` checked as the end of a partition key, behind `lead` bytes of tenant and prefix."""
+    """`text` if it can end a partition key, behind `lead` bytes of tenant and prefix; else `ValidationError`."""
     return checked_text(text, model, field, limit=MAX_PARTITION_KEY_BYTES, lead=lead)
 
 
 def sort_text(text: str, model: str, field: str) -> str:
-    """`text` checked as a sort key."""
+    """`text` if it can be a sort key; else `ValidationError`."""
     return checked_text(text, model, field, limit=MAX_SORT_KEY_BYTES)
 
 
 def checked_part(text: str, model: str, field: str) -> str:
-    """`text` as a part of a composite id, which cannot contain the separator."""
+    """`text` if it can be a part of a composite id; `ValidationError` if it contains the separator."""
     if SEPARATOR in text:
         raise ValidationError(f"{model}.{field}: a key part cannot contain {SEPARATOR!r}.", field, text)
     return text
 
 
 def join_id(partition: str, sort: str, model: str = "a model", field: str = "key") -> str:
-    """The primary id of a composite key; refused where it could be read in another way too.
+    """The primary id of a composite key; `ValidationError` if the id could be split in another way too.
 
     >>> join_id("post-1", "c-7")
     'post-1##__SK__##c-7'
@@ -155,8 +158,8 @@ def join_id(partition: str, sort: str, model: str = "a model", field: str = "key
     text = f"{partition}{SEPARATOR}{sort}"
     if text.find(SEPARATOR) != len(partition) or text.rfind(SEPARATOR) != len(partition):
         raise ValidationError(
-            f"{model}.{field}: beside the separator {SEPARATOR!r} the key's parts give an id that can be read in "
-            f"two ways; do not let a part end or begin with a piece of it.",
+            f"{model}.{field}: the key's parts and the separator {SEPARATOR!r} give an id that can be read in "
+            f"two ways; do not let a part begin or end with a piece of the separator.",
             field,
             text,
         )
@@ -165,10 +168,10 @@ def join_id(partition: str, sort: str, model: str = "a model", field: str = "key
 
 @lru_cache(maxsize=64)
 def is_uneven(buckets: int) -> bool:
-    """Whether ids that are counted up leave many of so many iteration buckets empty.
+    """Whether consecutive ids would leave many iteration buckets empty.
 
-    The hash, which is the shared table format's, multiplies by 31: with a multiple of it only the last character of
-    an id counts, and some numbers from 400 on are little better.
+    The hash of the shared table format multiplies by 31. If the number of buckets is a multiple of 31, only the last
+    character of an id counts. Some numbers from 400 on are little better.
 
     >>> is_uneven(31), is_uneven(32), is_uneven(930), is_uneven(10)
     (True, False, True, False)
@@ -181,7 +184,7 @@ def is_uneven(buckets: int) -> bool:
 def bucket_of(primary_id: str, buckets: int) -> int:
     """The iteration bucket of an id: a 32-bit string hash over its UTF-16 units, modulo `buckets`.
 
-    The hash is the JavaScript library's, so that both put an item into the same bucket.
+    The JavaScript library has the same hash, so both put an item into the same bucket.
     """
     value = 0
     units = primary_id.encode("utf-16-le", "surrogatepass")

@@ -1,4 +1,4 @@
-"""The layout of the table: the attributes that hold keys, the indexes, and what is derived from other attributes."""
+"""The layout of the table: its key attributes, its indexes, and the attributes derived from others."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ def index_key_names(index_id: str) -> tuple[str, str]:
 DERIVED: Final = frozenset(
     (*(name for index in INDEX_IDS for name in index_key_names(index)), ITER_PK, ITER_SK, SEARCH_TEXT)
 )
-"""The attributes of a model's item that follow from its others: of indexes, of iteration, and the search text."""
+"""The attributes of an item that are derived from its fields: of indexes, of iteration, and the search text."""
 
 
 def slot_of(attribute: str) -> str:
-    """The slot of a row that holds an attribute, which may have a name that Python allows no slot.
+    """The slot of a row that holds an attribute. A name that Python does not allow for a slot is encoded.
 
     >>> slot_of("name"), slot_of("first-name")
     ('name', 'x66697273742d6e616d65')

@@ -1,4 +1,4 @@
-"""Numbers as DynamoDB keeps them, and as texts whose byte order is the numbers' order."""
+"""Numbers in DynamoDB's form, and as key texts whose byte order is the order of the numbers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _EXACT = Context(prec=400)
 
 
 def number_fault(value: Decimal) -> str | None:
-    """Why DynamoDB cannot hold `value`, or None: 38 significant digits, 1E-130 to 9.99…E+125."""
+    """Why DynamoDB cannot store `value`; None if it can. It takes 38 significant digits, 1E-130 to 9.99…E+125."""
     if not value.is_finite():
         return "NaN and infinity cannot be stored"
     if not value:
@@ -28,7 +28,7 @@ def number_fault(value: Decimal) -> str | None:
 
 
 def parse_integer(text: str) -> int:
-    """The whole number in a stored ``N``, which may be written ``1E+3``; `ValueError` for a fraction."""
+    """The whole number of a stored ``N``, also one such as ``1E+3``; `ValueError` for a fraction."""
     try:
         return int(text)
     except ValueError:
@@ -39,7 +39,7 @@ def parse_integer(text: str) -> int:
 
 
 def parse_number(text: str) -> int | float | Decimal:
-    """A number of a map or list: `int` if whole, `float` where that is exact, else `Decimal`."""
+    """A number of a map or list: `int` if it is whole, `float` if that is exact, else `Decimal`."""
     try:
         return int(text)
     except ValueError:
@@ -47,7 +47,7 @@ def parse_number(text: str) -> int | float | Decimal:
 
 
 def plain_number(value: Decimal) -> int | float | Decimal:
-    """`value` as an `int` if it is whole, as a `float` where a float's shortest text says the same."""
+    """`value` as an `int` if it is whole, as a `float` if the shortest text of a float has the same value."""
     if value == value.to_integral_value(context=_EXACT):
         return int(value)
     nearest = float(value)
@@ -55,7 +55,7 @@ def plain_number(value: Decimal) -> int | float | Decimal:
 
 
 def number_text(value: Decimal) -> str:
-    """A number as JavaScript prints it, one text for equal numbers: plain to 21 digits, else with an exponent.
+    """A number as JavaScript prints it: plain up to 21 digits, else with an exponent. Equal numbers give one text.
 
     >>> number_text(Decimal("1E+2")), number_text(Decimal("0.10")), number_text(Decimal("15E+20"))
     ('100', '0.1', '1.5e+21')
@@ -71,7 +71,7 @@ def number_text(value: Decimal) -> str:
 
 
 def float_text(value: float) -> str:
-    """A float as it is written, ``20`` for 20.0; the shortest text that gives the same float."""
+    """The shortest text that gives the same float; ``20`` for 20.0."""
     return str(int(value)) if value.is_integer() and abs(value) < 1e16 else repr(value)
 
 
@@ -87,7 +87,7 @@ def integer_key(value: int) -> str | None:
 
 
 def parse_integer_key(text: str) -> int:
-    """The number of `integer_key`; `ValueError` where `text` is not such a key."""
+    """The number of an `integer_key`; `ValueError` if `text` is not such a key."""
     digits = text[1:] if text.startswith("-") else text
     if len(digits) != KEY_DIGITS or not (digits.isascii() and digits.isdigit()):
         raise ValueError("not 20 digits")
@@ -100,7 +100,7 @@ def parse_integer_key(text: str) -> int:
 
 
 def decimal_key(value: Decimal) -> str:
-    """Any number DynamoDB holds as text in number order, exactly.
+    """Any number of DynamoDB as an exact text; the order of the texts is the order of the numbers.
 
     Zero is ``1``. A positive number is ``1``, its exponent plus 500 as three digits, then its digits
     without trailing zeros. A negative one is ``0`` and the same with every digit complemented to nine,
@@ -117,23 +117,23 @@ def decimal_key(value: Decimal) -> str:
 
 
 def parse_decimal_key(text: str) -> Decimal:
-    """The number of `decimal_key`; `ValueError` where `text` is not such a key."""
+    """The number of a `decimal_key`; `ValueError` if `text` is not such a key."""
     if text == "1":
         return Decimal(0)
-    sign, rest = text[:1], text[1:]
-    if sign == "0" and rest.endswith("~"):
-        rest = rest[:-1].translate(_COMPLEMENT)
+    sign, body = text[:1], text[1:]
+    if sign == "0" and body.endswith("~"):
+        body = body[:-1].translate(_COMPLEMENT)
     elif sign != "1":
         raise ValueError("not a number key")
-    exponent, digits = rest[:3], rest[3:]
-    if not (rest.isascii() and rest.isdigit()) or not digits or digits[0] == "0" or digits[-1] == "0":
+    exponent, digits = body[:3], body[3:]
+    if not (body.isascii() and body.isdigit()) or not digits or digits[0] == "0" or digits[-1] == "0":
         raise ValueError("not a number key")
     number = Decimal(f"{digits[0]}.{digits[1:] or '0'}E{int(exponent) - _EXPONENT_SHIFT}")
     return -number if sign == "0" else number
 
 
 def javascript_exponential(value: float) -> str:
-    """What JavaScript's ``toExponential(20)`` gives, the float key text of the shared table format."""
+    """The text of JavaScript's ``toExponential(20)``, which is a float's key in the shared table format."""
     if value == 0:
         return "0." + "0" * 20 + "e+0"
     rounded = Context(prec=21, rounding=ROUND_HALF_UP).create_decimal(Decimal(value))
@@ -142,5 +142,5 @@ def javascript_exponential(value: float) -> str:
 
 
 def fixed(value: float, precision: int) -> float:
-    """`value` rounded to `precision` decimals, half away from zero on its exact binary value."""
+    """`value` rounded to `precision` decimals by its exact binary value; a half is rounded away from zero."""
     return float(Decimal(value).quantize(Decimal(1).scaleb(-precision), ROUND_HALF_UP, context=_EXACT))

@@ -1,14 +1,14 @@
-"""Rows: items as replies of many bring them, parsed into objects with a slot for each attribute of their models.
+"""Rows: items of replies, parsed into objects with a slot for each attribute of their models.
 
-A reply of 100 items has some 1,500 attribute values. As dicts each would be counted by Python's garbage collector,
-which would look through everything young three times while the reply is parsed, and from time to time through
-everything there is; that takes longer than the parsing. The objects here are not counted, as they cannot form a
-cycle. They are made in less time than dicts, a slot is read faster than an entry, and they take a tenth of the memory.
+A reply with 100 items has some 1,500 attribute values. If each were a dict, Python's garbage collector would track it,
+search all young objects three times while the reply is parsed, and sometimes search all objects. That takes longer
+than the parsing. Rows are not tracked, because they cannot form a cycle. A row is made faster than a dict, its slots
+are read faster than entries, and it takes a tenth of the memory.
 
-The price is that the types must be known. A reply that holds anything else, an attribute that no model has, say, is
-parsed into dicts as any other is.
+The price is that the types must be known: a reply with an attribute that no model has, for instance, is parsed into
+dicts.
 
-Imported where replies are: it takes a compiled module, which programs do without until then.
+Imported with the first reply: it needs a compiled module, which takes time to load.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from dynamo_bao.dynamodb.service import (
 )
 
 MOST_PASSED_OVER = 256
-"""For how many replies at most no rows are tried, after some that could not be parsed into them."""
+"""The most replies that are parsed into dicts at once, after replies that could not be parsed into rows."""
 
 
 _OPTIONS: dict[str, Any] = {"gc": False, "forbid_unknown_fields": True, "omit_defaults": True}
@@ -43,7 +43,7 @@ _ABSENT: Any = None
 
 
 class Value(msgspec.Struct, **_OPTIONS):
-    """A value that may be of any type: one of its slots is not None. Null is no value, so no slot takes it."""
+    """A value of any type: exactly one of its slots is not None. JSON's null is not a value, so no slot accepts it."""
 
     S: str = _ABSENT
     N: str = _ABSENT
@@ -70,7 +70,7 @@ _PAYLOADS: dict[str, Any] = {
 
 
 def _value_of(code: str) -> Any:
-    """The class of values of one type, which have only that slot."""
+    """The class of values of one type, with only that slot."""
     return msgspec.defstruct(f"Value{code}", [(code, _PAYLOADS[code])], module=__name__, **_OPTIONS)
 
 
@@ -78,10 +78,10 @@ _VALUES: dict[str | None, Any] = {None: Value, **{code: _value_of(code) for code
 
 
 class RowType:
-    """The rows of one model's items, or of several models'.
+    """The rows for items of one or several models.
 
     Args:
-        attributes: the attributes that an item may have, each with the one type it then has; None for any type.
+        attributes: the attributes that an item may have, each with the code of its type; None for any type.
     """
 
     def __init__(self, attributes: Mapping[str, str | None]) -> None:
@@ -91,13 +91,13 @@ class RowType:
         self._passed_over = self._misses = 0
 
     def parsed(self, body: bytes, operation: str) -> dict[str, Any] | None:
-        """The body of a reply with its items as rows; None where not everything in it is as it should be."""
+        """The body of a reply with its items as rows; None if it holds anything that the row type does not have."""
         if self._passed_over:
             self._passed_over -= 1
             return None
         if self._decoders is None:
             with self._lock:
-                self._decoders = self._made()
+                self._decoders = self._build_decoders()
         try:
             parsed: Any = self._decoders[operation].decode(body)
         except (msgspec.MsgspecError, ValueError, RecursionError) as error:
@@ -109,7 +109,7 @@ class RowType:
         self._misses = 0
         return parsed if type(parsed) is dict else _single_reply(parsed)
 
-    def _made(self) -> dict[str, msgspec.json.Decoder[Any]]:
+    def _build_decoders(self) -> dict[str, msgspec.json.Decoder[Any]]:
         slots = [(slot_of(name), _VALUES[code], None) for name, code in self._attributes.items()]
         names = {slot_of(name): name for name in self._attributes}
         row: Any = msgspec.defstruct("Row", slots, rename=names, module=__name__, **_OPTIONS)
@@ -126,13 +126,13 @@ class RowType:
 
 
 def _decoder_of_one(member: str, row: Any) -> msgspec.json.Decoder[Any]:
-    """What parses replies of one row, which stands in a member of that name; others are refused."""
+    """The decoder of replies whose one row is in the member of that name."""
     slots = [(member, row, None), ("ConsumedCapacity", dict[str, Any], None)]
     return msgspec.json.Decoder(msgspec.defstruct("Reply", slots, module=__name__, **_OPTIONS))
 
 
 def _single_reply(reply: Any) -> dict[str, Any] | None:
-    """The members of a reply of one row; None where there is no row, as that needs a closer look."""
+    """The members of a reply with one row; None if it has no row, so that the slower parser checks it."""
     row, capacity = msgspec.structs.astuple(reply)
     if row is None:
         return None
@@ -141,13 +141,13 @@ def _single_reply(reply: Any) -> dict[str, Any] | None:
 
 
 def item_of(row: Any) -> Item:
-    """A row as any other item, its values dicts."""
+    """A row as a dict."""
     item: Item = msgspec.to_builtins(row, builtin_types=(bytes,))
     return item
 
 
 def attribute_of(value: Any) -> AttributeValue:
-    """A row's value as a dict.
+    """A value of a row as a dict.
 
     >>> attribute_of(Value(L=[Value(N="1"), Value(NULL=True)]))
     {'L': [{'N': '1'}, {'NULL': True}]}
@@ -169,22 +169,22 @@ def plain_list(stored: list[Value]) -> list[Any]:
 
 
 def texts_of(stored: list[Value]) -> list[str]:
-    """The texts of a stored list of nothing else; raises where there is anything else."""
-    found: list[Any] = [value.S for value in stored]
-    return _whole(found)
+    """The texts of a stored list; `ValueError` if it holds anything else."""
+    texts: list[Any] = [value.S for value in stored]
+    return _whole(texts)
 
 
 def integers_of(stored: list[Value]) -> list[int]:
-    """The whole numbers of a stored list of nothing else; raises where there is anything else."""
-    found: list[Any] = [value.N for value in stored]
-    return list(map(parse_integer, _whole(found)))
+    """The whole numbers of a stored list; `ValueError` if it holds anything else."""
+    numbers: list[Any] = [value.N for value in stored]
+    return list(map(parse_integer, _whole(numbers)))
 
 
 def named_texts_of(stored: dict[str, Value]) -> dict[str, str]:
-    """The texts of a stored map of nothing else; raises where there is anything else."""
-    found: dict[str, Any] = {name: value.S for name, value in stored.items()}
-    _whole(list(found.values()))
-    return found
+    """The texts of a stored map; `ValueError` if it holds anything else."""
+    texts: dict[str, Any] = {name: value.S for name, value in stored.items()}
+    _whole(list(texts.values()))
+    return texts
 
 
 def _whole(contents: list[Any]) -> list[Any]:
@@ -194,7 +194,7 @@ def _whole(contents: list[Any]) -> list[Any]:
 
 
 def plain_value(value: Value) -> Any:
-    """The plain value of any stored one, as `fields.documents.from_document` gives it of a dict."""
+    """The plain value of a stored value; `fields.documents.from_document` does the same for dicts."""
     if value.N is not None:
         return parse_number(value.N)
     if value.M is not None:
@@ -221,4 +221,4 @@ ROW_READERS: dict[str, Any] = {
     "_integers": integers_of,
     "_named_texts": named_texts_of,
 }
-"""What reads parts of rows in decoders, by the names that the sources of fields have for it."""
+"""The functions that read parts of rows in decoders, by the names that the compiled code of fields uses."""

@@ -1,4 +1,4 @@
-"""DynamoDB's own names, limits and shapes, in one place.
+"""The names, limits and shapes of DynamoDB's API.
 
 The limits are those of the AWS page "Quotas in Amazon DynamoDB"; a test holds the names against
 botocore's service model.
@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 AttributeValue = dict[str, Any]
-"""A typed value as DynamoDB's JSON has it, ``{"S": "text"}``; binaries are `bytes`."""
+"""A typed value in the form of DynamoDB's JSON, ``{"S": "text"}``; binaries are `bytes`."""
 
 Item = dict[str, AttributeValue]
 """One item: attribute name to typed value."""
@@ -48,12 +48,13 @@ UPDATE_TIME_TO_LIVE: Final = "UpdateTimeToLive"
 READ_OPERATIONS: Final = frozenset(
     {GET_ITEM, BATCH_GET_ITEM, QUERY, SCAN, DESCRIBE_TABLE, DESCRIBE_TIME_TO_LIVE}
 )
-"""Operations that change nothing, so that repeating one is always safe."""
+"""Operations that change nothing, so each of them can always be repeated."""
 
 LONGEST_REPLY: Final = 4_000_000
-"""How many bytes of JSON an operation returns at most that is not in `LONGEST_REPLIES`: one item, several times over.
+"""The most bytes of JSON that an operation returns, unless `LONGEST_REPLIES` names it: several times one item.
 
-What is stored takes up to seven times as many bytes in JSON: a list of booleans does, 6 for a control character.
+JSON takes up to seven times as many bytes as the stored value: for a list of booleans, for instance. A control
+character takes six.
 """
 LONGEST_REPLIES: Final = {
     QUERY: 16_000_000,
@@ -66,7 +67,7 @@ LONGEST_REPLIES: Final = {
 
 
 def longest_reply(operation: str) -> int:
-    """How many bytes of JSON a reply to an operation has at most.
+    """The most bytes of JSON that a reply to an operation has.
 
     >>> longest_reply("GetItem"), longest_reply("BatchGetItem")
     (4000000, 128000000)

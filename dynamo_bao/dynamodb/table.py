@@ -1,4 +1,4 @@
-"""One table as the library sees it: how to reach it, and the rules that hold there."""
+"""One table: its transport, and the settings for requests to it."""
 
 from __future__ import annotations
 
@@ -19,27 +19,27 @@ MAX_CONCURRENCY = 4
 
 
 WARNED_SECONDS = 60.0
-"""How often the same warning of the same line is logged at most."""
+"""For how many seconds a warning is not logged again for the same line."""
 
 
 @define
 class RepeatedWarning:
-    """A warning that was logged.
+    """A warning that may be logged repeatedly.
 
     Attributes:
-        said: when it was logged last, in seconds of the transport's clock.
-        count: how often there was reason for it since.
+        logged_at: the time of the last log line, in seconds of the transport's clock; None before the first.
+        count: how many times there was a reason for the warning.
     """
 
-    said: float | None = None
+    logged_at: float | None = None
     count: int = 0
 
     def is_due(self, now: float) -> bool:
-        """Counts one more reason; whether it is to be logged now."""
+        """Counts one more reason, and returns whether to log the warning now."""
         self.count += 1
-        if self.said is not None and now - self.said < WARNED_SECONDS:
+        if self.logged_at is not None and now - self.logged_at < WARNED_SECONDS:
             return False
-        self.said = now
+        self.logged_at = now
         return True
 
 
@@ -48,9 +48,9 @@ class Observers:
     """Hooks for metrics.
 
     Attributes:
-        on_request: called with every request that was sent, a `SentRequest`.
-        on_flush: called with every round that answered pending lookups or queries, a `Round`.
-        warnings: what was warned of in the log, by what and where, so that it is said once a minute.
+        on_request: called with a `SentRequest` for every request that was sent.
+        on_flush: called with a `Round` for every round that answered pending lookups or queries.
+        warnings: the logged warnings, by kind and calling line; each is logged at most once a minute.
     """
 
     on_request: list[Callable[[Any], object]] = Factory(list)
@@ -60,25 +60,25 @@ class Observers:
 
 @define(eq=False)
 class Database:
-    """A table behind a transport, with the settings of the manager it belongs to.
+    """A table behind a transport, with the settings of its manager.
 
     Attributes:
-        table_name: the table.
-        transport: carries requests to it.
-        policy: what happens outside a batch context.
-        tenancy: whether every operation needs a tenant.
-        deadline: seconds after which lookups stop being retried.
-        max_concurrency: how many requests of one flush travel at once.
-        max_throttled_calls: how many calls of this process may wait because of throttling, for each table and
-            index; infinite for any number.
-        pool: the threads that carry requests beside the callers' own.
-        cursor_secret: the key that cursors are sealed with.
-        strict_filters: whether dicts are never read as operators.
-        observers: who is told of requests.
-        requires_tenant: whether every operation needs a tenant now: where `tenancy` is on, and once a web application
-            that names tenants is served with this table.
-        is_closed: whether the manager was closed, so that nothing is sent any more.
-        on_event_loop: what happens where code that an event loop waits for is about to send something.
+        table_name: the name of the table.
+        transport: sends the requests.
+        policy: the rule for operations outside a batch context.
+        tenancy: whether the settings demand a tenant for every operation.
+        deadline: the seconds after which a call is not retried.
+        max_concurrency: the most requests of one flush that are sent at the same time.
+        max_throttled_calls: the most calls of this process that wait because of throttling, for each table and
+            index; infinite for no limit.
+        pool: the threads that send requests beside the callers' threads.
+        cursor_secret: the key that signs cursors.
+        strict_filters: whether dicts in filters are plain values and never operators.
+        observers: the hooks for metrics.
+        requires_tenant: whether every operation needs a tenant now: if `tenancy` is on, or once a web application
+            that names tenants uses this table.
+        is_closed: whether the manager was closed; nothing is sent after that.
+        on_event_loop: the rule for requests from code on an event loop.
     """
 
     table_name: str
@@ -107,11 +107,11 @@ class Database:
             )
 
     def before_sending(self) -> None:
-        """Raises, or warns, where nothing should be sent now.
+        """Raises or warns if no request should be sent now.
 
         Raises:
-            ConfigurationError: once the manager is closed.
-            ConcurrencyError: on an event loop, where that is not allowed.
+            ConfigurationError: if the manager is closed.
+            ConcurrencyError: on an event loop, if the rule `on_event_loop` does not allow it.
         """
         if self.is_closed:
             self.require_open()
@@ -121,10 +121,13 @@ class Database:
     def deadline_from_now(
         self, seconds: float | None = None, max_throttled_calls: float | None = None
     ) -> float:
-        """The deadline of a call that starts now, in the transport's clock; a `Deadline` where it says more.
+        """The deadline of a call that starts now, in seconds of the transport's clock.
 
         Args:
-            seconds, max_throttled_calls: a session's own; None for those of the manager.
+            seconds, max_throttled_calls: the settings of a session; None for those of the manager.
+
+        Returns:
+            A `Deadline` if `max_throttled_calls` is not the default, else a plain number.
         """
         at = self.transport.clock.now() + (self.deadline if seconds is None else seconds)
         calls = self.max_throttled_calls if max_throttled_calls is None else max_throttled_calls
@@ -132,11 +135,11 @@ class Database:
 
 
 def checked_throttled_calls(value: object, source: str) -> float:
-    """The number that a ``max_throttled_calls`` setting stands for: infinite for ``"unlimited"``.
+    """The number of a ``max_throttled_calls`` setting; infinite for ``"unlimited"``.
 
     Args:
-        value: the setting's value, also as text of the environment.
-        source: where it was set, for the error.
+        value: the setting's value, a number or a text.
+        source: where the setting was made, for the error.
 
     Raises:
         ConfigurationError: for anything but a whole number of at least 0 and ``"unlimited"``.

@@ -1,4 +1,4 @@
-"""What the table looks like, and in what an existing one differs: parameters and descriptions in, values out."""
+"""The definition of the table, and how an existing table differs from it. Nothing here sends requests."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ ACTIVE: Final = "ACTIVE"
 
 @frozen
 class IndexLayout:
-    """One index as it has to be.
+    """The definition of one index.
 
     Attributes:
-        name: its name.
+        name: the name of the index.
         partition, sort: its key attributes.
         projection: ``"ALL"``, ``"KEYS_ONLY"`` or ``"INCLUDE"``.
-        included: what it holds besides keys, for ``"INCLUDE"``.
+        included: the attributes that it holds besides keys, for ``"INCLUDE"``.
     """
 
     name: str
@@ -41,7 +41,7 @@ class IndexLayout:
     included: tuple[str, ...] = ()
 
     def parameters(self) -> dict[str, Any]:
-        """The index as ``CreateTable`` and ``UpdateTable`` take it."""
+        """The index in the form of ``CreateTable`` and ``UpdateTable``."""
         projection: dict[str, Any] = {"ProjectionType": self.projection}
         if self.included:
             projection["NonKeyAttributes"] = list(self.included)
@@ -56,7 +56,7 @@ class IndexLayout:
         return [{"AttributeName": name, "AttributeType": "S"} for name in (self.partition, self.sort)]
 
     def faults(self, described: Mapping[str, Any]) -> Iterator[str]:
-        """In what an existing index is wrong; one that holds more than is needed is fine.
+        """How an existing index differs from this one. An index that holds more attributes is fine.
 
         Args:
             described: the index in a reply to ``DescribeTable``.
@@ -65,10 +65,10 @@ class IndexLayout:
             keys = " and ".join(key["AttributeName"] for key in described["KeySchema"])
             yield f"has the keys {keys} instead of {self.partition} and {self.sort}"
         projection = described.get("Projection", {})
-        kind, held = projection.get("ProjectionType"), projection.get("NonKeyAttributes", ())
-        narrower = self.projection == "ALL" or not set(self.included) <= set(held)
+        kind, attributes = projection.get("ProjectionType"), projection.get("NonKeyAttributes", ())
+        narrower = self.projection == "ALL" or not set(self.included) <= set(attributes)
         if kind != "ALL" and narrower:
-            yield f"holds {_spoken(kind, held)} instead of {_spoken(self.projection, self.included)}"
+            yield f"holds {_spoken(kind, attributes)} instead of {_spoken(self.projection, self.included)}"
 
 
 INDEXES: Final = (
@@ -79,7 +79,7 @@ SEARCH_INDEX: Final = IndexLayout(ITER_SEARCH_INDEX, ITER_PK, ITER_SK, "INCLUDE"
 
 
 def wanted_indexes(search: bool) -> tuple[IndexLayout, ...]:
-    """The indexes of a table, with the one that searches read where `search` says so."""
+    """The indexes that a table needs; with the search index if `search` is true."""
     return (*INDEXES, SEARCH_INDEX) if search else INDEXES
 
 
@@ -87,8 +87,8 @@ def table_definition(name: str, search: bool = False) -> dict[str, Any]:
     """The ``CreateTable`` parameters: on-demand billing, five indexes and the iteration index.
 
     Args:
-        search: whether the table also has the index that searches read, as models that are both searchable
-            and iterable need it.
+        name: the name of the table.
+        search: whether the table also has the search index; models that are searchable and iterable need it.
     """
     attributes = (
         IndexLayout("", PK, SK, "ALL").attributes(),
@@ -104,15 +104,16 @@ def table_definition(name: str, search: bool = False) -> dict[str, Any]:
 
 
 def key_schema(partition: str, sort: str) -> list[dict[str, str]]:
-    """A key of two attributes as DynamoDB's API has it."""
+    """A key of two attributes, in the form of DynamoDB's API."""
     return [{"AttributeName": partition, "KeyType": "HASH"}, {"AttributeName": sort, "KeyType": "RANGE"}]
 
 
 def addition(table: Mapping[str, Any], index: IndexLayout) -> dict[str, Any]:
-    """The ``UpdateTable`` parameters that add an index; with the table's own throughput if that is provisioned.
+    """The ``UpdateTable`` parameters that add an index. A provisioned table gives the index its own throughput.
 
     Args:
         table: the ``Table`` of a reply to ``DescribeTable``.
+        index: the index to add.
     """
     created = index.parameters()
     units = {
@@ -129,18 +130,18 @@ def addition(table: Mapping[str, Any], index: IndexLayout) -> dict[str, Any]:
 
 
 def described_indexes(table: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
-    """A described table's indexes by name."""
+    """The indexes of a described table, by name."""
     return {index["IndexName"]: index for index in table.get("GlobalSecondaryIndexes") or ()}
 
 
 def missing_indexes(table: Mapping[str, Any], search: bool = False) -> list[IndexLayout]:
     """The indexes that a described table lacks, in the order in which they are added."""
-    there = described_indexes(table)
-    return [index for index in wanted_indexes(search) if index.name not in there]
+    existing = described_indexes(table)
+    return [index for index in wanted_indexes(search) if index.name not in existing]
 
 
 def key_fault(table: Mapping[str, Any]) -> str | None:
-    """What is wrong with a described table's own keys, as a sentence with what to do; None if nothing is."""
+    """The fault of a described table's key, as a sentence with the remedy; None if the key is right."""
     if _pairs(table["KeySchema"]) == _pairs(key_schema(PK, SK)):
         return None
     keys = " and ".join(key["AttributeName"] for key in table["KeySchema"])
@@ -148,41 +149,45 @@ def key_fault(table: Mapping[str, Any]) -> str | None:
 
 
 def index_faults(table: Mapping[str, Any], search: bool = False) -> list[str]:
-    """What is wrong with a described table's indexes that no update can mend, as sentences with what to do.
+    """The faults of a described table's indexes that no update can repair, as sentences with the remedy.
 
     Args:
         table: the ``Table`` of a reply to ``DescribeTable``.
-        search: whether it needs the index that searches read.
+        search: whether the table needs the search index.
     """
-    there = described_indexes(table)
+    existing = described_indexes(table)
     return [
         f"Index {index.name} of table {table['TableName']} {fault}; delete the index, then run 'bao update-table'."
         for index in wanted_indexes(search)
-        if index.name in there
-        for fault in index.faults(there[index.name])
+        if index.name in existing
+        for fault in index.faults(existing[index.name])
     ]
 
 
 def lacks_ttl(described: Mapping[str, Any]) -> bool:
-    """Whether a table's time to live is off, from the description in a reply to ``DescribeTimeToLive``."""
+    """Whether a table's time to live is off.
+
+    Args:
+        described: the ``TimeToLiveDescription`` of a reply to ``DescribeTimeToLive``.
+    """
     return bool(described.get("TimeToLiveStatus", "DISABLED") == "DISABLED")
 
 
 def ttl_fault(table: str, described: Mapping[str, Any]) -> str | None:
-    """What is wrong with a table's time to live that cannot be mended now, as a sentence; None if nothing is."""
+    """The fault of a table's time to live that cannot be repaired now, as a sentence; None if it has no fault."""
     if described.get("TimeToLiveStatus") == "DISABLING":
         return f"The TTL of table {table} is being disabled; run 'bao update-table' again in an hour."
     attribute = described.get("AttributeName", TTL)
     if lacks_ttl(described) or attribute == TTL:
         return None
     return (
-        f"The TTL of table {table} is enabled on the attribute {attribute} instead of {TTL}, so that no item of a "
+        f"The TTL of table {table} is enabled on the attribute {attribute} instead of {TTL}, so no item with a "
         f"TtlField expires; disable it, and run 'bao update-table' again in an hour."
     )
 
 
 def busy(table: Mapping[str, Any]) -> str | None:
-    """What a described table is busy with, such as ``"index gsi2 is CREATING"``; None if it takes changes."""
+    """Why a described table takes no changes now, such as ``"index gsi2 is CREATING"``; None if it takes them."""
     for name, index in described_indexes(table).items():
         if index.get("IndexStatus", ACTIVE) != ACTIVE:
             return f"index {name} is {index['IndexStatus']}"

@@ -1,4 +1,4 @@
-"""Calls of one round, several of them at once."""
+"""Threads that run the calls of one round at the same time."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 MOST_THREADS = 64
-"""How many helper threads a manager has at most, whoever they help: the bound of requests beside the callers' own."""
+"""The most helper threads of a manager. They bound the requests beside those that the callers' threads send."""
 
 
 class ThreadPool:
     """The helper threads of one manager, started when a round first needs them.
 
-    The caller's thread always carries requests itself, so that a single one starts no thread, and calls go on
-    where all helpers are busy.
+    The caller's thread also sends requests. So a single request starts no thread, and a round goes on if all
+    helpers are busy.
     """
 
     def __init__(self) -> None:
@@ -29,9 +29,13 @@ class ThreadPool:
         self._process: object = None
 
     def run(self, calls: Sequence[Callable[[], T]], at_once: int) -> list[T]:
-        """The results of all `calls`, in their order; at most `at_once` run at the same time.
+        """Runs all calls and returns their results, in the order of the calls.
 
-        An exception, one that interrupts the caller too, keeps those that have not started from starting.
+        After an exception, also one that interrupts the caller, no further call starts.
+
+        Args:
+            calls: what to run.
+            at_once: the most calls that run at the same time.
         """
         if len(calls) == 1:
             return [calls[0]()]
@@ -51,7 +55,7 @@ class ThreadPool:
         try:
             work()
             for other in others:
-                if not other.cancel():  # else no helper was free, and there is nothing left to do
+                if not other.cancel():  # else no helper was free, and all calls have run
                     other.result()
         finally:
             waiting.clear()
@@ -73,7 +77,7 @@ class ThreadPool:
             return self._executor
 
     def close(self) -> None:
-        """Lets the threads end; those still waiting for a reply end by themselves."""
+        """Lets the threads end. A thread that waits for a reply ends when the reply arrives."""
         executor, self._executor = self._executor, None
         if executor is not None and self._process is this_process.token:
             executor.shutdown(wait=False, cancel_futures=True)
