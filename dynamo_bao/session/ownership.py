@@ -15,7 +15,7 @@ Unshared = TypeVar("Unshared", bound="SessionOwnership")
 
 
 class SessionState(enum.Enum):
-    """A session is open, or flushing while a round is under way, and in the end closed."""
+    """A session is open, flushing during a round, or closed."""
 
     OPEN = "open"
     FLUSHING = "flushing"
@@ -23,9 +23,9 @@ class SessionState(enum.Enum):
 
 
 class Flushing:
-    """A block in which a round of a session is under way; only the code that runs it holds this object.
+    """A block in which a round of a session runs; only the code of the block holds this object.
 
-    The session refers to it weakly, so that a round that was aborted in any way is under way no longer.
+    The session refers to it weakly. A round that was aborted in any way is therefore no longer running.
     """
 
     __slots__ = ("__weakref__", "_session")
@@ -64,12 +64,12 @@ class SessionOwnership:
 
     @property
     def is_open(self) -> bool:
-        """Whether the session can still be used."""
+        """Whether the session is not closed."""
         return not self.is_closed
 
     @property
     def state(self) -> SessionState:
-        """Whether it can be used now."""
+        """Whether the session is open, flushing or closed."""
         if self.is_closed:
             return SessionState.CLOSED
         return SessionState.FLUSHING if self._is_flushing() else SessionState.OPEN
@@ -82,11 +82,11 @@ class SessionOwnership:
     # --- owners ----------------------------------------------------------------------------------
 
     def _open_in(self, entry: Entry, tenant: Callable[[], str | None]) -> None:
-        """Binds a new session to the code that runs now.
+        """Binds a new session to the running code.
 
         Args:
-            entry: that of the block which opens it.
-            tenant: gives the tenant that the code works for.
+            entry: the entry of the block that opens the session.
+            tenant: returns the tenant of the running code.
         """
         link = entry.bind(SESSION, self)
         self._owner, self.tenant = link.owner, tenant()
@@ -95,13 +95,17 @@ class SessionOwnership:
             self._manager = None if manager is None else manager.what
 
     def activate(self: Unshared) -> Block[Unshared]:
-        """Hands the session over to the code in the block, in another thread say; exclusively.
+        """Hands the session over to a block, for example in another thread.
 
-        The block works for the tenant that the session was opened under, and with the manager that was active there.
+        Only this block can use the session until it ends. The tenant and the manager with which the session was
+        opened are active in it.
+
+        Returns:
+            A context manager that yields the session.
 
         Raises:
-            ConcurrencyError: when the block begins, where another place has the session activated already, or it is
-                inside a transaction.
+            ConcurrencyError: at the start of the block, if the session is activated elsewhere, or if a transaction is
+                open in it.
 
         Example:
             >>> with ThreadPoolExecutor() as pool, run_with_batch_context() as session:
@@ -113,15 +117,15 @@ class SessionOwnership:
         return _Activation(self)
 
     def _lend(self, entry: Entry, owner: ExecutionContext) -> None:
-        """Hands the session over to another owner, until `entry` ends or `give_back` is called for it.
+        """Hands the session over to another owner, until `entry` ends or `_give_back` is called for it.
 
         Raises:
-            ConcurrencyError: where it cannot be handed over now.
+            ConcurrencyError: if the session cannot be handed over now.
         """
-        self._take_back_what_ended()
+        self._reclaim_if_ended()
         if self._lent is not None or self.state is not SessionState.OPEN:
-            where = "activated elsewhere already" if self._lent is not None else self.state.value
-            raise ConcurrencyError(f"The session cannot be activated here: it is {where}.")
+            status = "activated elsewhere already" if self._lent is not None else self.state.value
+            raise ConcurrencyError(f"The session cannot be activated here: it is {status}.")
         if self._has_transaction:
             raise ConcurrencyError(
                 "A session cannot be activated elsewhere while a transaction is open in it."
@@ -129,32 +133,32 @@ class SessionOwnership:
         self._lender, self._lent, self._owner = self._owner, weakref.ref(entry), owner
 
     def _give_back(self, entry: Entry) -> None:
-        """Gives a session back that was lent to `entry`."""
+        """Returns a session that was lent to `entry` to its owner."""
         if self._lent is not None and self._lent() is entry:
             self._owner, self._lent = self._lender, None
 
-    def _take_back_what_ended(self) -> None:
-        """Takes the session back from code that was aborted before it could give it back."""
+    def _reclaim_if_ended(self) -> None:
+        """Takes the session back from code that was aborted before it could return it."""
         if self._lent is not None:
             entry = self._lent()
             if entry is None or entry.is_over:
                 self._owner, self._lent = self._lender, None
 
     def _require_not_lent(self) -> None:
-        """Raises where the session is activated somewhere now."""
-        self._take_back_what_ended()
+        """Raises ConcurrencyError if the session is activated elsewhere."""
+        self._reclaim_if_ended()
         if self._lent is not None:
             raise self._foreign()
 
     # --- transactions ----------------------------------------------------------------------------
 
     def _note_transaction(self, entry: Entry) -> None:
-        """Remembers that a transaction was opened, which lasts until `entry` ends."""
+        """Records an open transaction, which lasts until `entry` ends."""
         self._transactions.append(weakref.ref(entry))
 
     @property
     def _has_transaction(self) -> bool:
-        """Whether a transaction is open in the session, seen by the running code or not."""
+        """Whether a transaction is open in the session, in any code."""
         entries = [(ref, ref()) for ref in self._transactions]
         self._transactions = [ref for ref, entry in entries if entry is not None and not entry.is_over]
         return bool(self._transactions)
@@ -162,15 +166,15 @@ class SessionOwnership:
     # --- checks ----------------------------------------------------------------------------------
 
     def _require_owner(self, owner: ExecutionContext) -> None:
-        self._take_back_what_ended()
+        self._reclaim_if_ended()
         if self._owner is None or not self._owner.is_now(owner):
             raise self._foreign()
 
     def _check(self, owner: ExecutionContext | None = None) -> None:
-        """Raises unless the code that runs now owns the session, and it is not in the middle of a round.
+        """Raises ConcurrencyError unless the running code owns the session and no round is running.
 
         Args:
-            owner: the owner of the running code, where the caller knows it.
+            owner: the owner of the running code, if the caller has it.
         """
         if self._owner is not (owner or current_execution_context()):
             self._require_owner(owner or current_execution_context())
@@ -178,7 +182,7 @@ class SessionOwnership:
             raise ConcurrencyError("The batch context was left; open a new one.")
         if self._flushing is not None and self._is_flushing():
             raise ConcurrencyError(
-                "A batch is being fetched; hooks and decoders cannot load anything meanwhile."
+                "A batch is being fetched. Hooks and decoders cannot load anything during that time."
             )
 
     def _foreign(self) -> ConcurrencyError:
@@ -189,7 +193,7 @@ class SessionOwnership:
 
 
 class _Activation(Block[Any]):
-    """A block to which a session is handed over, with the tenant and the manager that it was opened under."""
+    """A block to which a session is handed over, with its tenant and its manager."""
 
     __slots__ = ("_session",)
 

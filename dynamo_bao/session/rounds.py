@@ -1,4 +1,4 @@
-"""Rounds: each time a program waits for DynamoDB, with what caused it and what it cost; budgets stop the next one."""
+"""Rounds: each time that a program waits for DynamoDB, with its cause and its cost. Budgets limit them."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ log = logging.getLogger("dynamo_bao.session")
 MAX_HISTORY = 1000
 """How many rounds a session remembers for its trace."""
 NAMED_KEYS = 10
-"""How many keys of a request the trace names; the others are only counted."""
+"""How many keys of a request the trace names; further keys are only counted."""
 N_PLUS_ONE = 5
-"""From how many rounds for a single key or query on, all caused by one line, that line is warned of."""
+"""After how many rounds for a single key or query, all caused by one line, a warning names that line."""
 
 
 @define(eq=False)
@@ -38,21 +38,21 @@ class SentRequest:
 
     Attributes:
         operation: the API operation, such as ``"BatchGetItem"``.
-        tables: the tables it was about.
-        count: how many keys, queries or writes it carried.
-        about: what it was about, such as ``"User 'ada'"``; the first few of them.
+        tables: the names of its tables.
+        count: the number of keys, queries or writes in it.
+        about: the models and keys in it, such as ``"User 'ada'"``; only the first few.
         capacity: capacity units consumed.
-        attempts: how many requests went over the wire, 1 without retries.
+        attempts: the number of HTTP requests; 1 without retries.
         started: when it was sent, in seconds of the transport's clock.
-        seconds: how long it took, waits between attempts included.
-        waited: how many of these seconds were waits.
-        error: the class of the error it ended with; None where it was answered.
-        repeated: whether it was sent for what an earlier reply left unprocessed.
-        throttlings: the attempts that DynamoDB refused because of throughput, each with what was throttled and why.
-        index: the index that was asked; None for the table.
-        consumed: the ``ConsumedCapacity`` of the reply as it came, by table; None where there is none.
-        error_code: DynamoDB's code for the error, such as ``ValidationException``; None where it gave none.
-        status: the HTTP status; None where no reply came.
+        seconds: its duration, with the waits between attempts.
+        waited: the part of `seconds` that was spent in these waits.
+        error: the name of the error class it ended with; None if it was answered.
+        repeated: whether it was sent for keys or writes that an earlier reply left unprocessed.
+        throttlings: the attempts that DynamoDB throttled, each with the table or index and the reasons.
+        index: the queried index; None for the table.
+        consumed: the ``ConsumedCapacity`` of the reply; None if the reply has none.
+        error_code: DynamoDB's code of the error, such as ``ValidationException``; None without a code.
+        status: the HTTP status; None without a reply.
     """
 
     operation: str
@@ -75,18 +75,18 @@ class SentRequest:
 
 @define(eq=False)
 class Round:
-    """One time the program waited: requests that travelled together.
+    """One wait of the program for DynamoDB: requests that were sent together.
 
     Attributes:
-        number: the how manieth of its session, from 1.
-        kind: ``"lookups"``, ``"queries"``, ``"pages"`` (further ones of a query), ``"read"``, ``"write"``,
-            ``"iteration"`` (its items too), ``"further"`` (lookups that an earlier round made necessary: the
-            relations of a page, the owners of unique values) or ``"commit"``.
-        cause: the line that made it necessary.
+        number: the 1-based position of the round within its session.
+        kind: ``"lookups"``, ``"queries"``, ``"pages"`` (later pages of a query), ``"read"``, ``"write"``,
+            ``"iteration"`` (with the reads of its items), ``"further"`` (lookups that an earlier round made
+            necessary: the relations of a page, the owners of unique values) or ``"commit"``.
+        cause: the line of code that caused it.
         started: when it began, in seconds of the transport's clock.
-        seconds: how long it took.
-        requests: what was sent.
-        waves: how many waits it took; requests beyond `max_concurrency` wait for those before them.
+        seconds: its duration.
+        requests: the requests that were sent.
+        waves: the number of waits in turn; requests beyond `max_concurrency` wait for earlier ones.
     """
 
     number: int
@@ -110,16 +110,16 @@ class Round:
             self._rounds.stats.waves += self.waves
             self._rounds.record(self)
         if round_observers:
-            for watcher in tuple(round_observers):
-                watcher(self, self._rounds)
+            for observer in tuple(round_observers):
+                observer(self, self._rounds)
 
     def sent_at_once(self, calls: int, at_once: int) -> None:
-        """Counts the waves of a round: how often so many calls waited in turn, where `at_once` travel together."""
+        """Sets the number of waves for `calls` calls, of which `at_once` run at the same time."""
         self.waves = max(1, ceil(calls / at_once))
 
     @property
     def is_single_fetch(self) -> bool:
-        """Whether the program waited for a single key or query, as a loop does that is N+1."""
+        """Whether the program waited for a single key or query, as an N+1 loop does."""
         requests = self.requests
         reads = self.kind in ("lookups", "queries", "read")
         return reads and len(requests) == 1 and requests[0].count == 1
@@ -130,8 +130,8 @@ class Round:
         """Counts an answered request.
 
         Args:
-            about: the models and keys it was about; never values of other fields.
-            count: how many keys, queries or writes it carried; as many as `about` names by default.
+            about: the models and keys in it; never values of other fields.
+            count: the number of keys, queries or writes in it; the length of `about` by default.
         """
         capacity = reply.capacity
         if self._rounds is not None:
@@ -169,7 +169,7 @@ class Round:
         about: Sequence[str] = (),
         count: int | None = None,
     ) -> None:
-        """Counts a request that was answered or that ended with an error; see `add`."""
+        """Counts a request that was answered or that failed; the arguments are those of `add`."""
         if isinstance(outcome, Reply):
             self.add(database, outcome, about, count)
         else:
@@ -178,7 +178,7 @@ class Round:
     def add_failure(
         self, database: Database, failed: FailedRequest, about: Sequence[str] = (), count: int | None = None
     ) -> None:
-        """Counts a request that ended with an error; see `add`."""
+        """Counts a request that failed; the arguments are those of `add`."""
         if self._rounds is not None:
             self._rounds.stats.count_failure(failed)
         sent = SentRequest(
@@ -202,24 +202,24 @@ class Round:
         notify(database.observers.on_request, sent)
 
     def send(self, database: Database, request: Request, deadline: float, about: Sequence[str] = ()) -> Reply:
-        """Sends one request and counts it."""
+        """Sends one request, counts it, and returns its reply."""
         started = database.transport.clock.now()
         try:
             reply = database.transport.send(request, deadline=deadline)
         except Exception as error:
             self.add_failure(database, FailedRequest(request, error, started), about)
-            named = naming(error, ", ".join(about[:NAMED_KEYS])) if about else error
-            if named is error:
+            described = naming(error, ", ".join(about[:NAMED_KEYS])) if about else error
+            if described is error:
                 raise
-            raise named from named.__cause__
+            raise described from described.__cause__
         self.add(database, reply, about)
         return reply
 
 
 def _refusal_of(error: Exception) -> tuple[str | None, int | None]:
-    """The code and the HTTP status of an error reply; None for both where no reply came."""
-    for one in (error, error.__cause__):
-        response: Any = getattr(one, "response", None)
+    """The code and the HTTP status of an error reply; None for both without a reply."""
+    for exception in (error, error.__cause__):
+        response: Any = getattr(exception, "response", None)
         if isinstance(response, dict):
             code = response.get("Error", {}).get("Code")
             return code, response.get("ResponseMetadata", {}).get("HTTPStatusCode")
@@ -227,11 +227,11 @@ def _refusal_of(error: Exception) -> tuple[str | None, int | None]:
 
 
 round_observers: list[Callable[[Round, Rounds | None], object]] = []
-"""Called with every round that ends in this process, and with the rounds of its session, None outside any."""
+"""Called with every round that ends in this process, and with the rounds of its session (None without a session)."""
 
 
 def notify(hooks: Sequence[Callable[[Any], object]], record: Any) -> None:
-    """Calls hooks for metrics; what they raise is logged and stops nothing."""
+    """Calls hooks for metrics. Their exceptions are logged, and otherwise ignored."""
     for hook in hooks:
         try:
             hook(record)
@@ -242,7 +242,7 @@ def notify(hooks: Sequence[Callable[[Any], object]], record: Any) -> None:
 
 
 def _fields_of(record: Any) -> dict[str, Any]:
-    """What a log line says in fields of the request, or round, that a hook was called with."""
+    """The fields of a log line about a request or a round."""
     if isinstance(record, Round):
         tables = [table for sent in record.requests for table in sent.tables]
         return log_fields(record.kind, tables, sum(sent.count for sent in record.requests), record.seconds)
@@ -260,13 +260,13 @@ class Rounds:
 
     stats: Stats
     history: deque[Round] = field(factory=lambda: deque(maxlen=MAX_HISTORY))
-    _alone: dict[CallSite, int] = Factory(dict)
+    _single_fetches: dict[CallSite, int] = Factory(dict)
 
     def fields(self, operation: str, **more: Any) -> dict[str, Any]:
-        """What a log line about all of them says in fields."""
+        """The fields of a log line about all rounds."""
         stats = self.stats
-        tables = [table for done in self.history for sent in done.requests for table in sent.tables]
-        duration = sum(done.seconds for done in self.history)
+        tables = [table for past in self.history for sent in past.requests for table in sent.tables]
+        duration = sum(past.seconds for past in self.history)
         return log_fields(operation, tables, stats.keys_fetched, duration, requests=stats.requests, **more)
 
     @property
@@ -274,40 +274,45 @@ class Rounds:
         """The budgets in force around the running code, outermost first."""
         return tuple(seen(BUDGET))
 
-    def record(self, done: Round) -> None:
-        """Remembers a round, and warns of a line that keeps asking for one thing at a time."""
-        self.history.append(done)
-        if not done.is_single_fetch:
+    def record(self, finished: Round) -> None:
+        """Remembers a round, and warns of a line that often fetches a single key or query."""
+        self.history.append(finished)
+        if not finished.is_single_fetch:
             return
-        times = self._alone[done.cause] = self._alone.get(done.cause, 0) + 1
+        times = self._single_fetches[finished.cause] = self._single_fetches.get(finished.cause, 0) + 1
         if times == N_PLUS_ONE:
-            _warn_of_n_plus_one(done)
+            _warn_of_n_plus_one(finished)
 
 
-def _warn_of_n_plus_one(done: Round) -> None:
-    """Logs that a line fetches one thing at a time: once a minute, with how many sessions it was since."""
-    warnings, what = done.warnings, "query" if done.kind == "queries" else "key"
-    warning = warnings.setdefault((done.cause, what), RepeatedWarning())
-    if not warning.is_due(done.started):
+def _warn_of_n_plus_one(last: Round) -> None:
+    """Logs an N+1 line at most once a minute, with the number of sessions since the last warning."""
+    warnings, unit = last.warnings, "query" if last.kind == "queries" else "key"
+    warning = warnings.setdefault((last.cause, unit), RepeatedWarning())
+    if not warning.is_due(last.started):
         return
     times, warning.count = warning.count, 0
-    sent = done.requests[0]
+    sent = last.requests[0]
     log.warning(
         "N+1: %s has fetched one %s at a time, %d times so far%s. Find them all before looking at the first, "
         "or load relations with load_related=True.",
-        done.cause,
-        what,
+        last.cause,
+        unit,
         N_PLUS_ONE,
         f" (in {times} contexts since this was logged last)" if times > 1 else "",
-        extra=log_fields(sent.operation, sent.tables, N_PLUS_ONE, done.seconds, count=times),
+        extra=log_fields(sent.operation, sent.tables, N_PLUS_ONE, last.seconds, count=times),
     )
 
 
 def start_round(rounds: Rounds | None, database: Database, kind: str) -> Round:
-    """A round of a session, or one outside any, for the requests in the block: ``with start_round(…) as round:``.
+    """A round for the requests in a block: ``with start_round(…) as round:``.
+
+    Args:
+        rounds: the rounds of the session; None outside any session.
+        database: the table of the requests.
+        kind: the kind of the round; see `Round`.
 
     Raises:
-        BudgetExceededError: where a budget of this session or of one around it allows no more.
+        BudgetExceededError: if a budget around the running code is used up.
     """
     cause, clock = new_namedtuple(CallSite, calling_line()), database.transport.clock
     warnings = database.observers.warnings

@@ -37,31 +37,31 @@ FETCH_MODES = ("peers", "one", "raise")
 
 
 class Collecting(Protocol):
-    """A transaction, which takes writes instead of their being carried out.
+    """A transaction: it collects writes, and sends them at its end.
 
     Attributes:
-        session: the session it was opened in.
+        session: the session in which it was opened.
     """
 
     session: Session
 
     def collect(self, change: Any) -> Any:
-        """Takes a change, shows its effect, and returns what the operation returns."""
+        """Collects a change, applies it locally, and returns the result of the operation."""
         ...
 
 
 class Session(SessionInstances):
-    """One owner's unit of work: what it looked up, what is still pending, and what it cost.
+    """The unit of work of a batch context: its instances, its pending lookups, and its figures.
 
-    Sessions are opened by `run_with_batch_context` and `batched`.
+    `run_with_batch_context` and `batched` open sessions.
 
     Attributes:
         stats: the session's figures so far.
-        fetch: how a related look treats the peers of the instance it starts from.
-        peer_limit: how many keys of peers may join one round.
-        query_limit: how many deferred queries may run in one round.
-        deadline: seconds after which lookups stop being retried; None for the manager's.
-        max_throttled_calls: how many calls may wait because of throttling; None for what the manager says.
+        fetch: ``"peers"``, ``"one"`` or ``"raise"``; see `run_with_batch_context`.
+        peer_limit: how many keys of peers can join one round.
+        query_limit: how many deferred queries can run in one round.
+        deadline: seconds for which lookups are retried; None for the manager's setting.
+        max_throttled_calls: how many calls may wait because of throttling; None for the manager's setting.
     """
 
     def __init__(
@@ -100,7 +100,7 @@ class Session(SessionInstances):
         return self.stats.capacity
 
     def close(self) -> None:
-        """Ends the session: pending lookups are dropped, instances stay usable. May be called twice."""
+        """Ends the session. Pending lookups are dropped; loaded instances stay usable. A second call does nothing."""
         if self.is_closed:
             return
         self.is_closed = True
@@ -127,16 +127,20 @@ class Session(SessionInstances):
         read_units: float | None = None,
         write_units: float | None = None,
     ) -> AbstractContextManager[Budget]:
-        """A block that may ask only so much of DynamoDB; sessions opened inside it count too.
+        """Limits the requests of a block. Sessions that are opened inside the block count too.
 
         Args:
-            round_trips: how often the block may wait for DynamoDB; pages and writes count, retries do not.
-            read_units, write_units: capacity units. What a request consumes is known afterwards, so that
-                the next one is refused.
+            round_trips: how often the block may wait for DynamoDB. Pages and writes count, retries do not.
+            read_units, write_units: capacity units. A request may exceed them, as its consumption is known only
+                afterwards; the next request is then refused.
+
+        Returns:
+            A context manager that yields the `Budget`.
 
         Raises:
-            BudgetExceededError: at the first request too many, which is not sent; what it was to fetch stays
-                pending.
+            ConfigurationError: for a limit that is not a number of at least 0.
+            BudgetExceededError: at the first request beyond the budget. The request is not sent, and its lookups
+                stay pending.
 
         Example:
             >>> with run_with_batch_context() as session, session.budget(round_trips=2):
@@ -152,13 +156,13 @@ class Session(SessionInstances):
         return BudgetBlock(round_trips, read_units, write_units)
 
     def trace(self) -> Trace:
-        """What was asked of DynamoDB so far, round by round, with the line that caused each."""
+        """The rounds of requests so far, each with the line of code that caused it."""
         return Trace(tuple(self._rounds.history))
 
     # --- objects ---------------------------------------------------------------------------------
 
     def refresh(self, instance: Any) -> None:
-        """Reads `instance` again, consistently and at once; local changes are dropped. Queries are asked again."""
+        """Reads `instance` again, consistently and at once. Local changes and cached query results are dropped."""
         self._check()
         self._partitions.clear()
         self._reload(instance, keep_changes=False)
@@ -169,7 +173,12 @@ class Session(SessionInstances):
         self._identity.hold(key, instance)
 
     def expunge(self, instance: Any) -> None:
-        """Forgets one instance, which becomes a detached one; the next find of its key asks again, as queries do.
+        """Removes an instance from the session, and drops cached query results.
+
+        The instance becomes detached. The next find of its key reads the item again.
+
+        Raises:
+            BatchContextError: if the instance does not belong to this session.
 
         Example:
             >>> for user_id in ids:
@@ -192,12 +201,13 @@ class Session(SessionInstances):
         state.session = None
 
     def clear(self) -> None:
-        """Forgets every instance, pending lookup and query, as a new session would; figures and budgets stay.
+        """Removes all instances, pending lookups and cached queries. Figures and budgets stay.
 
-        Instances in hand become detached ones, with their local changes. In a long job this keeps memory flat.
+        Instances that the program still uses become detached; they keep their local changes. In a long job this
+        keeps memory flat.
 
         Raises:
-            UncommittedChangesError: where work is not committed; `commit` or `rollback` first.
+            UncommittedChangesError: if work is not committed; call `commit` or `rollback` first.
         """
         self._check()
         if self._work:
@@ -215,17 +225,19 @@ class Session(SessionInstances):
     # --- unit of work ----------------------------------------------------------------------------
 
     def add(self, *instances: Any, overwrite: bool = False) -> None:
-        """Has new or changed objects written at the next `commit`.
+        """Registers new or changed objects; the next `commit` writes them.
 
-        New ones are found by `find` from now on. What is written are the values they have at the commit. What was
-        asked last of an object counts: one that was to be deleted is kept.
+        `find` returns new objects from now on. The commit writes the values that the objects have then. The last
+        call for an object counts: `add` cancels an earlier `delete`.
 
         Args:
-            overwrite: new objects replace whatever is stored under their keys, unlooked at.
+            instances: the objects, of any models.
+            overwrite: whether new objects replace stored items without a check.
 
-        Raises (and then none of them is added):
-            ValidationError: for a key the model refuses, or overwriting where unique values must be kept.
-            ConditionalError: where the session knows another object with the key.
+        Raises (no object is added then):
+            TypeError: for an object that is not a model instance.
+            ValidationError: for an invalid key, or for `overwrite` of a model with unique constraints.
+            ConditionalError: if the session has another object with the same key.
 
         Example:
             >>> with run_with_batch_context() as session:
@@ -235,19 +247,25 @@ class Session(SessionInstances):
         self._check()
         entries: list[PendingWrite] = []
         try:
-            for kind, some in groupby(instances, type):
-                entries += _mapper_of(kind)._entries_for(self, some, overwrite=overwrite)
+            for model, members in groupby(instances, type):
+                entries += _mapper_of(model)._entries_for(self, members, overwrite=overwrite)
         except BaseException:
-            known = [one for one in instances if isinstance(one, Instance) and self._work.of(one) is None]
-            self._identity.drop_instances(one for one in known if state_of(one).status is Status.TRANSIENT)
+            unregistered = [it for it in instances if isinstance(it, Instance) and self._work.of(it) is None]
+            self._identity.drop_instances(
+                it for it in unregistered if state_of(it).status is Status.TRANSIENT
+            )
             raise
         self._work.add(entries)
 
     def delete(self, *instances: Any) -> None:
-        """Has objects deleted at the next `commit`; until then they exist. New ones that were added are not stored.
+        """Registers objects; the next `commit` deletes them. A new object that was added is only withdrawn.
+
+        Args:
+            instances: the objects, of any models.
 
         Raises:
-            ItemNotFoundError: for an object that is not stored, any more or yet.
+            TypeError: for an object that is not a model instance.
+            ItemNotFoundError: for an object that is not stored.
         """
         self._check()
         for instance in instances:
@@ -258,20 +276,20 @@ class Session(SessionInstances):
                 self._work.add(_mapper_of(type(instance))._entries_for(self, [instance], deletes=True))
 
     def commit(self, *, atomic: bool = False) -> None:
-        """Writes everything that was added and deletes everything that was to be deleted.
+        """Writes the objects that were added, and deletes the objects that were passed to `delete`.
 
-        Plain puts and deletes travel in batches of 25, writes with conditions by themselves or in
-        transactions, all at the same time; only writes of one item or unique value keep their order.
-        `last_commit` then tells what became of every object, however the commit ended: an exception of the
-        application's own, such as Celery's time limit, leaves the commit as it is, and what was not written by then
-        stays and can be committed again.
+        Unconditional puts and deletes are sent in batches of 25. Writes with conditions are sent one by one or in
+        transactions. All requests run at the same time; only writes of one item or of one unique value keep their
+        order. Afterwards `last_commit` has the outcome of every object. This also holds if an exception of the
+        application, such as Celery's time limit, ends the commit. Objects that were not written stay in the session
+        and can be committed again.
 
         Args:
-            atomic: whether all of it is one transaction, written wholly or not at all.
+            atomic: whether the commit is one transaction, written as a whole or not at all.
 
         Raises:
-            CommitError: where a part was not written; that part stays and can be committed again.
-            TransactionError: where nothing was, in an atomic commit; everything stays.
+            CommitError: if a part was not written; that part stays and can be committed again.
+            TransactionError: if an atomic commit was not written; everything stays.
             BatchContextError: inside a `transaction()`, which writes at its own end.
         """
         self._check()
@@ -286,21 +304,21 @@ class Session(SessionInstances):
             entries[0].mapper._commit(self, entries, atomic=atomic)
 
     def rollback(self) -> None:
-        """Forgets what was added or to be deleted; objects keep their values, and new ones are not stored."""
+        """Withdraws all added and deleted objects. They keep their values; new objects are not stored."""
         self._check()
         self._withdraw(self._work.all())
         self._partitions.clear()
 
     def _forget_written(self, entries: Sequence[PendingWrite], figures: CommitFigures) -> None:
-        """Takes entries that are written off the unit of work, and notes what became of all of them."""
+        """Removes written entries from the unit of work, and records the outcome of the commit."""
         self._work.drop(entries)
         self._report_commit(figures.by_reference())
 
     @property
     def last_commit(self) -> CommitFigures | None:
-        """What became of the objects of the last `commit`, however it ended; None before the first.
+        """The outcome of the last `commit`, even if it raised; None before the first commit.
 
-        After a commit that wrote everything it names the objects that the program still uses.
+        After a commit that wrote everything, it lists only the objects that the program still uses.
 
         Example:
             >>> try:
@@ -311,7 +329,7 @@ class Session(SessionInstances):
         return self._figures()
 
     def _report_commit(self, figures: Callable[[], CommitFigures]) -> None:
-        """Has `last_commit` answer what a function says, at the moment somebody looks."""
+        """Sets the function that `last_commit` calls for its value."""
         self._figures = figures
 
     def _withdraw(self, entries: Sequence[PendingWrite]) -> None:
@@ -319,10 +337,13 @@ class Session(SessionInstances):
         self._identity.drop_instances(entry.instance for entry in entries if entry.is_new)
 
     def _require_committed(self, error: BaseException | None) -> None:
-        """Tells, after the session was closed, of work that was neither committed nor rolled back.
+        """Reports work that was neither committed nor rolled back. The session is already closed.
 
         Args:
-            error: what the block is being left with, beside which nothing is raised.
+            error: the exception that ends the block. With one, the report is a log line; else it is an exception.
+
+        Raises:
+            UncommittedChangesError: if there is such work, and no `error`.
         """
         entries = self._work.all()
         if not entries:
@@ -337,42 +358,43 @@ class Session(SessionInstances):
             log.warning("%sThe block was left with %r.", text, error, extra=fields)
             return
         raise UncommittedChangesError(
-            text + "Call session.commit() before the block ends, or session.rollback() if that is meant.",
+            text + "Call session.commit() before the block ends, or session.rollback() to drop them.",
             not_done=[entry.instance for entry in entries],
         )
 
     def _run_at_once(self, calls: Sequence[Callable[[], T]], database: Database) -> list[T]:
-        """The results of calls that each send requests, as many of them at a time as the session may."""
+        """Runs calls that each send requests, within the session's concurrency, and returns their results."""
         with Flushing(self):
             return database.pool.run(calls, self._concurrency_at(database))
 
     def _concurrency_at(self, database: Database) -> int:
-        """How many requests of a round travel at once."""
+        """How many requests of a round run at the same time."""
         return self._max_concurrency or database.max_concurrency
 
     # --- rounds ----------------------------------------------------------------------------------
 
     def _load(self, instance: Any) -> None:
-        """Resolves `instance`, and with it everything else that is pending, in one round."""
+        """Resolves `instance` and all other pending lookups in one round."""
         self._check()
-        state, kind = state_of(instance), None
+        state, round_kind = state_of(instance), None
         if state.status is not Status.PENDING:
             return
         if state.origin is not None:
             if self.fetch == "raise":
                 raise LazyLoadError(
-                    f"{state.origin.model}.{state.origin.field} would be loaded implicitly, and the context was "
-                    f"opened with fetch='raise'. Load it first: load_related_data([{state.origin.field!r}]).",
+                    f"{state.origin.model}.{state.origin.field} is not loaded, and the context was opened with "
+                    f"fetch='raise', which refuses implicit loads. Load it first: "
+                    f"load_related_data([{state.origin.field!r}]).",
                     model=state.origin.model,
                     field=state.origin.field,
                 )
             if self.fetch == "peers":
-                kind = self._register_peers(instance)
+                round_kind = self._register_peers(instance)
         self._lookups.add(key_of(instance), instance)
-        self.flush(kind)
+        self.flush(round_kind)
 
     def _register_peers(self, instance: Any) -> str | None:
-        """Looks up the same relation of all peers; returns the kind of the round, where it is one for a whole page."""
+        """Looks up the same relation of all peers; returns the kind of the round if it is for a whole page."""
         origin = state_of(instance).origin
         if origin is None or origin.group is None:
             return None
@@ -383,7 +405,7 @@ class Session(SessionInstances):
             mapper = state_of(peer).mapper
             try:
                 target = mapper.related_target(peer, origin.field) if mapper is not None else None
-            except DataFormatError:  # told when that peer's own relation is looked at
+            except DataFormatError:  # raised when that relation itself is read
                 continue
             if target is None:
                 continue
@@ -393,35 +415,35 @@ class Session(SessionInstances):
         return "further" if origin.group.is_page else None
 
     def flush(self, kind: str | None = None) -> None:
-        """Resolves everything that is pending, in one round of parallel requests.
+        """Resolves all pending lookups, in one round of parallel requests.
 
-        Each key has its own outcome; a key that failed raises when its own instance is looked at. An
-        exception that leaves the round (a keyboard interrupt, say) leaves unanswered keys pending.
+        Each key has its own outcome: a failed key raises only when its instance is used. An exception that ends the
+        round, such as KeyboardInterrupt, leaves unanswered keys pending.
 
         Args:
-            kind: what the round is for the trace, where the library asks by itself; see `Round`.
+            kind: the kind of the round in the trace, for requests of the library itself; see `Round`.
         """
         self._check()
         self._flush((), kind)
 
     def _defer(self, query: PendingQuery) -> None:
-        """Has a query wait until it, or another one, is looked at."""
+        """Registers a query; it runs when its result, or the result of another query, is used."""
         self._queries.add(query)
 
     def _flush_queries(self, first: PendingQuery) -> Sequence[PendingQuery]:
         """Resolves `first`, the other pending queries and the pending lookups, in one round.
 
         Returns:
-            The queries that were asked, each of which has taken its reply or error.
+            The queries that ran; each has received its reply or its error.
         """
         self._check()
         return self._flush(self._queries.pop_pending(first, self.query_limit))
 
     def _flush(self, queries: Sequence[PendingQuery], kind: str | None = None) -> Sequence[PendingQuery]:
-        taken = self._lookups.pop_pending()
-        if not taken and not queries:
+        lookups = self._lookups.pop_pending()
+        if not lookups and not queries:
             return ()
-        flush = Flush(taken, queries, self._rounds, kind)
+        flush = Flush(lookups, queries, self._rounds, kind)
         try:
             with Flushing(self):
                 flush.run(self.deadline, self._max_concurrency, self.max_throttled_calls)
@@ -442,11 +464,11 @@ class Session(SessionInstances):
 def _require_options(
     deadline: Any, max_concurrency: Any, fetch: Any, peer_limit: Any, query_limit: Any, max_cached: Any
 ) -> None:
-    """Raises `ConfigurationError` for options of a session that cannot be meant."""
+    """Raises `ConfigurationError` for invalid options of a session."""
     if fetch not in FETCH_MODES:
         raise ConfigurationError(f"fetch={fetch!r}; use one of {', '.join(map(repr, FETCH_MODES))}.")
     if max_concurrency is not None and max_concurrency < 1:
-        raise ConfigurationError(f"max_concurrency={max_concurrency!r}; at least 1 request must travel.")
+        raise ConfigurationError(f"max_concurrency={max_concurrency!r}; give a whole number of at least 1.")
     if deadline is not None and not deadline > 0:
         raise ConfigurationError(f"deadline={deadline!r}; give seconds, more than 0.")
     counts = {
@@ -459,13 +481,11 @@ def _require_options(
             raise ConfigurationError(f"{name}={number!r}; give a whole number of at least 1.")
 
 
-def _mapper_of(kind: Any) -> ModelMapper:
-    """Where new objects of a class belong."""
+def _mapper_of(model: Any) -> ModelMapper:
+    """The repository of a model class."""
     try:
-        found = kind.__bao_repository__
+        repository_of_class = model.__bao_repository__
     except AttributeError:
-        raise TypeError(
-            f"a session writes and deletes instances of models, and {kind.__name__} is none."
-        ) from None
-    mapper: ModelMapper = found()
+        raise TypeError(f"add() and delete() take model instances, not {model.__name__}.") from None
+    mapper: ModelMapper = repository_of_class()
     return mapper

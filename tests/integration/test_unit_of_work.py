@@ -101,9 +101,9 @@ def test_two_new_objects_of_one_key_are_refused(embedded: Manager, sent: Wire, a
 def test_what_is_no_instance_is_refused(embedded: Manager, sent: Wire, wrong: Any) -> None:
     """By an error that says what it is, and nothing else of the call is added."""
     with run_with_batch_context() as session:
-        with pytest.raises(TypeError, match=r"instances of models, and .* is none"):
+        with pytest.raises(TypeError, match=r"take model instances, not "):
             session.add(Org(org_id="acme", name="Acme"), wrong)
-        with pytest.raises(TypeError, match=r"instances of models, and .* is none"):
+        with pytest.raises(TypeError, match=r"take model instances, not "):
             session.delete(wrong)
         assert not Org.find("acme")
         session.commit()
