@@ -40,7 +40,7 @@ def create(name: str | None, search: bool, connection: Connection, terminal: Ter
     connection = connection.for_table(name)
     connection.confirm_default_table(terminal)
     with connection.open(needs_models=False) as manager:
-        table, search = manager.table_name, search or manager.searches()
+        table, search = manager.table_name, search or manager._needs_search_index()
         indexes = [index.name for index in wanted_indexes(search)]
         if terminal.dry_run:
             made = (there := describe_table(manager.database)) is None
@@ -80,7 +80,7 @@ def update(
     connection.confirm_default_table(terminal)
     with connection.open(needs_models=False) as manager:
         unknown = not manager.models and not search
-        done = _updated(manager, search or manager.searches(), terminal)
+        done = _updated(manager, search or manager._needs_search_index(), terminal)
     terminal.emit({**asdict(done), "dry_run": terminal.dry_run})
     terminal.say(_told(done, terminal.dry_run))
     if unknown:

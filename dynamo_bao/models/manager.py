@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging as standard_logging
-import math
 import os
 import threading
 import warnings
@@ -39,8 +38,10 @@ from dynamo_bao.models.manager_options import (
     checked_numbers,
     checked_parts,
     checked_policy,
+    checked_read_timeout,
     checked_table,
     section_of,
+    set_log_level,
     warn_of_open_cursors,
 )
 from dynamo_bao.models.model import Model
@@ -74,7 +75,7 @@ ModelsArgument = Iterable[type[Model]] | Mapping[str, type[Model]] | None
 
 
 class ModelNames:
-    """A manager's models by name: ``manager.models.User``, also as a mapping."""
+    """The models of a manager by name: ``manager.models.User`` or ``manager.models["User"]``."""
 
     def __init__(self, manager: Manager) -> None:
         self._manager = manager
@@ -101,69 +102,97 @@ class ModelNames:
 
 
 class Manager:
-    """Models connected to one table. Made by `init_models`; also a context manager that closes itself.
+    """Models connected to one table. `init_models` returns one. As a context manager it closes itself.
 
     Attributes:
-        database: the table and the rules that hold there.
-        settings: the settings it was made with.
-        models: its models by name.
-        is_plain: whether its settings alone say where its table is.
-        is_stand_in: whether it takes the place of others for a test, so that nobody warns of it.
+        database: the table and its rules.
+        settings: the settings that the manager was opened with.
+        models: the models by name.
+
+    Example:
+        >>> with init_models(table_name="app", models=[User]) as manager:
+        ...     manager.create_table()
     """
 
-    def __init__(self, database: Database, settings: Settings, given: ModelsArgument = None) -> None:
+    def __init__(self, database: Database, settings: Settings, models: ModelsArgument = None) -> None:
         self.database = database
         self.settings = settings
-        self.is_plain = self.is_stand_in = False
+        self._has_table_from_settings = False
+        self._replaces_others = False
         self.models = ModelNames(self)
         self._naive_datetimes = settings.word("db", "naive_datetimes", NAIVE_WAYS)
         self._lock = threading.RLock()
         self._repositories: dict[type[Any], Repository[Any]] = {}
-        self._open = given is None
-        self._checked: set[type[Any]] = set()
-        chosen = list(given.values() if isinstance(given, Mapping) else given or ())
-        for model in chosen:
+        self._takes_all_models = models is None
+        self._checked_models: set[type[Any]] = set()
+        self._listed_models = list(models.values() if isinstance(models, Mapping) else models or ())
+        for model in self._listed_models:
             if not (isinstance(model, type) and issubclass(model, Model)):
                 raise ConfigurationError(f"models= takes Model classes, not {model!r}.")
-        self._given = chosen
         for model in self._candidates():
-            if not self._open or not is_function_local(model):
+            if not self._takes_all_models or not is_function_local(model):
                 self._add(model)
-        if not self._open:
-            for model in self._given:
-                check_relations(model, self._given)
+        if not self._takes_all_models:
+            for model in self._listed_models:
+                check_relations(model, self._listed_models)
         self._install_parent_queries()
 
     # --- models ----------------------------------------------------------------------------------
 
     def _candidates(self) -> list[type[Any]]:
-        return all_models() if self._open else self._given
+        return all_models() if self._takes_all_models else self._listed_models
 
     def model_classes(self) -> dict[str, type[Any]]:
-        """The manager's models by name; of two local ones of a name the newer."""
+        """The manager's models by name. Of two function-local models with one name it has the newer.
+
+        Returns:
+            A new dict.
+        """
         return {model.__bao_name__: model for model in (*self._candidates(), *self._repositories)}
 
     @property
-    def answered(self) -> set[type[Any]]:
-        """The models that it has answered for so far, or was given."""
-        return {*self._given, *self._repositories}
+    def _served_models(self) -> set[type[Any]]:
+        """The models listed for the manager, and those it has a repository for."""
+        return {*self._listed_models, *self._repositories}
 
     def get_model(self, name: str) -> type[Any]:
-        """A model by name; `ConfigurationError` where there is none."""
-        found = self.model_classes()
-        if name not in found:
-            raise ConfigurationError(f"Model {name} not found.{suggestion(name, found)}", model=name)
-        return found[name]
+        """A model by its name.
+
+        Args:
+            name: the stored name of the model, which is the name of the class by default.
+
+        Returns:
+            The model class.
+
+        Raises:
+            ConfigurationError: if the manager has no such model.
+
+        Example:
+            >>> manager.get_model("User")
+        """
+        models = self.model_classes()
+        if name not in models:
+            raise ConfigurationError(f"Model {name} not found.{suggestion(name, models)}", model=name)
+        return models[name]
 
     def repository(self, model: type[M]) -> Repository[M]:
         """The repository of one of this manager's models.
 
+        Args:
+            model: the model class.
+
+        Returns:
+            The repository, always the same one.
+
         Raises:
-            ConfigurationError: for a model of another manager, or one with a wrong definition, and once the manager is
-                closed.
+            ConfigurationError: if the model belongs to another manager, if its definition is wrong, or if the manager
+                is closed.
+
+        Example:
+            >>> users = manager.repository(User)
         """
         self.database.require_open()
-        repository = self.repository_or_none(model)
+        repository = self._repository_or_none(model)
         if repository is None:
             raise ConfigurationError(
                 f"{model.__name__} is not one of this manager's models; it is {place_in_managers(model)}. Ask that "
@@ -172,18 +201,18 @@ class Manager:
             )
         return repository
 
-    def repository_or_none(self, model: type[M]) -> Repository[M] | None:
-        """The repository of `model`, or None if this manager does not answer for it."""
+    def _repository_or_none(self, model: type[M]) -> Repository[M] | None:
+        """The repository of `model`, or None if this manager does not serve it."""
         repository = self._repositories.get(model)
         if repository is None:
-            if not self._open and model not in self._given:
+            if not self._takes_all_models and model not in self._listed_models:
                 return None
             with self._lock:
                 repository = self._add(model)
                 self._install_parent_queries()
-        if self._open and model not in self._checked:  # by now the models that it relates to are defined
-            check_relations(model, self._repositories)
-            self._checked.add(model)
+        if self._takes_all_models and model not in self._checked_models:
+            check_relations(model, self._repositories)  # the related models are defined by now
+            self._checked_models.add(model)
         return repository
 
     def _add(self, model: type[M]) -> Repository[M]:
@@ -200,10 +229,14 @@ class Manager:
         return repository
 
     def _replace_redefined(self, older: type[Any], newer: type[Any]) -> None:
-        """Puts a class in the place of one of the same name or prefix, if it is another edition of it."""
-        same = (source_file(older), older.__qualname__) == (source_file(newer), newer.__qualname__)
-        both_given = older in self._given and newer in self._given
-        if both_given or not (same or is_function_local(older) or is_function_local(newer)):
+        """Replaces a class of the same name or prefix, if it is an older definition of the same class.
+
+        Raises:
+            ConfigurationError: if they are two different models.
+        """
+        is_same_class = (source_file(older), older.__qualname__) == (source_file(newer), newer.__qualname__)
+        are_both_listed = older in self._listed_models and newer in self._listed_models
+        if are_both_listed or not (is_same_class or is_function_local(older) or is_function_local(newer)):
             first, second = schema_of(older), schema_of(newer)
             what = f"prefix {first.prefix!r}" if first.prefix == second.prefix else f"name {first.name!r}"
             places = " and ".join(
@@ -215,19 +248,19 @@ class Manager:
             )
         del self._repositories[older]
 
-    def related(self, target: str | type[Any], near: type[Any]) -> Repository[Any]:
-        """The repository of the model that a relation of `near` names."""
+    def _related_repository(self, target: str | type[Any], owner: type[Any]) -> Repository[Any]:
+        """The repository of the model that a relation of the model `owner` points to."""
         if not isinstance(target, str):
             self.database.require_open()
-            repository = self.repository_or_none(target)
+            repository = self._repository_or_none(target)
             if repository is None:
-                raise out_of_reach(target, near)
+                raise out_of_reach(target, owner)
             return repository
-        known = list(dict.fromkeys((*self._repositories, *self._candidates())))
-        return self.repository(choose(target, known, near))
+        candidates = list(dict.fromkeys((*self._repositories, *self._candidates())))
+        return self.repository(choose(target, candidates, owner))
 
     def _install_parent_queries(self) -> None:
-        """Gives parent models their query methods: ``user.query_posts()``, ``tag.get_posts()``."""
+        """Adds query methods to parent models: ``user.query_posts()``, ``tag.get_posts()``."""
         for model, repository in list(self._repositories.items()):
             schema = repository.schema
             named = (schema.primary,) if schema.primary.name != "primary_key" else ()
@@ -237,14 +270,14 @@ class Manager:
                 if parent is None or shape.name is None:
                     continue
                 _add_method(parent, parent_query_name(shape.name), query_method(model, shape.name))
-                target = repository.association_target(shape)
+                target = repository._association_target(shape)
                 if target is not None:
                     _add_method(
                         parent, mapped_name(shape.name), association_method(model, shape.name, target)
                     )
 
     def _parent(self, field: RelatedField, model: type[Any]) -> type[Any] | None:
-        """The parent model of a relation, None while it is not defined."""
+        """The model that a relation points to, or None if it is not defined yet."""
         if not isinstance(field.target, str):
             return field.target
         try:
@@ -261,10 +294,10 @@ class Manager:
 
     @property
     def client(self) -> Any:
-        """The boto3 client of this process; made when it is first needed.
+        """The boto3 client of this process. It is created at the first access.
 
         Raises:
-            ConfigurationError: where the transport is one without a client.
+            ConfigurationError: if the manager's transport does not use a boto3 client.
         """
         wire: Any = getattr(self.database.transport, "wire", None)
         if not hasattr(wire, "client"):
@@ -272,52 +305,89 @@ class Manager:
         return wire.client
 
     def create_table(self, *, timeout: float = 300.0) -> bool:
-        """Makes the table with its indexes and TTL, unless it exists; returns whether it was made.
+        """Creates the table with its indexes and time to live, unless the table exists.
 
         Args:
-            timeout: seconds to wait at most until it is ACTIVE.
+            timeout: the most seconds to wait until the table is ACTIVE.
+
+        Returns:
+            True if the table was created, False if it existed.
+
+        Raises:
+            ConfigurationError: if the table is not ACTIVE in time.
+            ServiceError: if DynamoDB refuses the request.
+
+        Example:
+            >>> manager.create_table()
+            True
         """
-        return create_table(self.database, search=self.searches(), timeout=timeout)
+        return create_table(self.database, search=self._needs_search_index(), timeout=timeout)
 
     def update_table(
         self, *, timeout: float | None = None, on_step: Callable[[str], object] | None = None
     ) -> TableUpdate:
-        """Adds the indexes that the table lacks, one by one, and enables TTL; safe to interrupt and to repeat.
+        """Adds missing indexes to the table, one after the other, and enables time to live.
+
+        It can be interrupted and repeated.
 
         Args:
-            timeout: seconds to wait at most; as long as it takes by default, which may be hours.
-            on_step: called with what is done next, in words.
+            timeout: the most seconds to wait. By default it waits until all indexes are built, which can take hours.
+            on_step: called with a description of each step before it begins.
 
         Returns:
-            What was done, and what could not be.
+            The changes that were made, and those that were not possible.
 
         Raises:
-            ConfigurationError: where there is no such table, or the time is up.
+            ConfigurationError: if the table does not exist, or the time is over.
+
+        Example:
+            >>> manager.update_table(on_step=print)
         """
-        return update_table(self.database, search=self.searches(), timeout=timeout, on_step=on_step)
+        return update_table(
+            self.database, search=self._needs_search_index(), timeout=timeout, on_step=on_step
+        )
 
     def pending_update(self) -> TableUpdate:
-        """What `update_table` would do now; changes nothing."""
-        return pending_update(self.database, search=self.searches())
+        """The changes that `update_table` would make now. It changes nothing.
+
+        Returns:
+            These changes.
+
+        Raises:
+            ConfigurationError: if the table does not exist.
+        """
+        return pending_update(self.database, search=self._needs_search_index())
 
     def delete_table(self, *, timeout: float = 300.0) -> bool:
-        """Deletes the table with everything in it and waits until it is gone; returns whether there was one.
+        """Deletes the table with all of its items, and waits until it is deleted.
 
         Args:
-            timeout: seconds to wait at most.
+            timeout: the most seconds to wait.
+
+        Returns:
+            True if the table was deleted, False if it did not exist.
+
+        Raises:
+            ConfigurationError: if the table is not deleted in time.
         """
         return delete_table(self.database, timeout=timeout)
 
-    def searches(self) -> bool:
-        """Whether one of its models is iterable and searchable, so that the table needs the index for that."""
+    def _needs_search_index(self) -> bool:
+        """Whether a model is iterable and searchable, so that the table needs the index for searches."""
         schemas = (repository.schema for repository in self._repositories.values())
         return any(schema.search is not None and schema.iterable for schema in schemas)
 
     def on_request(self, hook: Callable[[SentRequest], object]) -> Callable[[SentRequest], object]:
-        """Has `hook` called with every request that was sent, for metrics; also a decorator.
+        """Calls `hook` after every request, for metrics. It can be used as a decorator.
 
-        It is called in the thread that asked, and gets figures and keys, never values. What it raises is
-        logged.
+        The hook runs in the thread that sent the request. It receives figures and keys, never values. An exception
+        of the hook is logged and not raised.
+
+        Args:
+            hook: called with the `SentRequest`.
+
+        Returns:
+            The hook.
 
         Example:
             >>> @manager.on_request
@@ -328,29 +398,38 @@ class Manager:
         return hook
 
     def on_flush(self, hook: Callable[[Round], object]) -> Callable[[Round], object]:
-        """Has `hook` called with every round that answered pending lookups or queries; also a decorator.
+        """Calls `hook` after every round that loaded pending lookups or queries. It can be used as a decorator.
+
+        Args:
+            hook: called with the `Round`.
+
+        Returns:
+            The hook.
 
         Example:
-            >>> manager.on_flush(lambda done: log.info("%s: %d requests", done.cause, len(done.requests)))
+            >>> manager.on_flush(lambda flush: log.info("%s: %d requests", flush.cause, len(flush.requests)))
         """
         self.database.observers.on_flush.append(hook)
         return hook
 
     def close(self) -> None:
-        """Gives back connections, and answers for its models no longer. May be called twice."""
+        """Closes the connections. The manager no longer serves its models. A second call does nothing."""
         self.database.is_closed = True
         detach(self)
         self.database.pool.close()
         self.database.transport.close()
 
     def activate(self) -> AbstractContextManager[Manager]:
-        """Binds the manager to the code in the block: there it answers for its models, whichever was opened last.
+        """Makes the manager serve its models inside a ``with`` block, even if another manager was opened later.
 
-        As a session, it is bound for one thread, greenlet or task. A session that is opened inside remembers it, and
-        `session.activate()` binds it too.
+        The block applies to one thread, greenlet or task. A session that is opened inside remembers the manager, so
+        that `session.activate()` activates it too.
+
+        Returns:
+            A context manager for the block.
 
         Raises:
-            ConfigurationError: when the block begins, once the manager is closed.
+            ConfigurationError: at the start of the block, if the manager is closed.
 
         Example:
             >>> europe = init_models(table_name="app", region="eu-central-1", only_active=True)
@@ -372,7 +451,7 @@ class Manager:
 
 
 class _Active(Block[Manager]):
-    """A block in which a manager answers for its models."""
+    """A block in which a manager serves its models, before all others."""
 
     __slots__ = ("_manager",)
 
@@ -388,7 +467,7 @@ class _Active(Block[Manager]):
 
 
 def _add_method(parent: type[Any], name: str, method: Any) -> None:
-    """Adds a method to a model, unless the model has something of its own under that name."""
+    """Adds a method to a model, unless the model defines that name itself."""
     if not hasattr(parent, name) or getattr(getattr(parent, name), "made_by_relation", False):
         setattr(parent, name, method)
 
@@ -418,49 +497,53 @@ def init_models(
     cursor_secret: str | None = None,
     naive_datetimes: str | None = None,
 ) -> Manager:
-    """Connects models to a table.
+    """Connects models to a table. It sends no request.
 
-    Settings come from a file (``dynamo_bao.toml``, ``[tool.dynamo_bao]`` of ``pyproject.toml``, or the one
-    that ``DYNAMO_BAO_CONFIG`` names), overridden by the environment, overridden by the arguments here.
+    Settings come from a file (``dynamo_bao.toml``, ``[tool.dynamo_bao]`` of ``pyproject.toml``, or the file that
+    ``DYNAMO_BAO_CONFIG`` names). Environment variables override the file, and arguments override both.
 
     Args:
-        config: nested settings, or a file's path.
-        models: the models; left out, every model there is.
-        table_name: the table (``dynamo-bao-dev``).
-        region, endpoint_url: where it is; boto3's own settings apply where they are left out.
-        client: a boto3 DynamoDB client to use. Its own retry settings stay for your calls; requests of this
-            library are repeated by the library, within the deadline.
-        transport: carries requests instead of a boto3 client, such as those of `dynamo_bao.testing`.
-        embedded: runs a DynamoDB inside this process, for this manager only, and makes the table.
-        policy: what happens outside a batch context: `AllowDirect`, `WarnOutside` or `RequireContext`, or one of the
-            setting's words (True, False, ``"warn"``).
-        batch_context: ``{"require_batch_context": True}`` and the like, instead of `policy`.
+        config: nested settings, or the path of a file.
+        models: the models, as a list or a mapping. The default is all models of the program.
+        table_name: the name or ARN of the table. The default is ``dynamo-bao-dev``.
+        region, endpoint_url: where the table is. The defaults are boto3's settings.
+        client: a boto3 DynamoDB client to use. Its retry settings apply to your own calls. The library repeats its
+            requests itself, within the deadline.
+        transport: sends requests instead of a boto3 client, such as the transports of `dynamo_bao.testing`.
+        embedded: True runs a DynamoDB engine inside this process, for this manager only, and creates the table.
+        policy: what happens outside a batch context: `AllowDirect`, `WarnOutside` or `RequireContext`, or a value of
+            the setting (True, False, ``"warn"``).
+        batch_context: the settings of this section, such as ``{"require_batch_context": True}``.
         tenancy: ``{"enabled": True}`` requires a tenant for every operation.
-        deadline: seconds that lookups and writes are retried.
-        max_concurrency: how many requests of one flush travel at once.
-        max_throttled_calls: how many calls of this process may wait because a table or an index is throttled
-            (10); further ones get `ThrottledError` at once. ``"unlimited"`` for jobs, which have time.
-        reply_check: ``"strict"`` (the default) believes that an item is missing, or a write done, only where
-            DynamoDB said so; ``"lenient"`` is for engines whose replies have neither a checksum nor the
-            ConsumedCapacity that was asked for.
-        read_timeout: for how many seconds at most nothing may arrive in an attempt (2); then another one is made,
-            on another connection, as long as the deadline allows.
-        on_event_loop: what happens where code that an asyncio event loop waits for is about to wait for DynamoDB:
-            ``"warn"`` (once a line of code), ``"raise"`` (`ConcurrencyError`) or ``"allow"``.
-        only_active: whether the manager answers for its models only inside `Manager.activate`, for programs with
+        deadline: how many seconds a lookup or a write may take, with all repeated requests.
+        max_concurrency: how many requests of one flush are sent at the same time.
+        max_throttled_calls: how many calls of this process may wait while a table or an index is throttled. The
+            default is 10. Further calls raise `ThrottledError` at once. Use ``"unlimited"`` for jobs.
+        reply_check: ``"strict"`` (the default) requires proof in a reply that an item is missing or a write was done.
+            ``"lenient"`` is for engines whose replies have no checksum and no ConsumedCapacity.
+        read_timeout: how many seconds one attempt waits for the next bytes of a reply. The default is 2. Then the
+            request is repeated on another connection, within the deadline.
+        on_event_loop: what happens if code that runs on an asyncio event loop would wait for DynamoDB: ``"warn"``
+            (once for each line of code), ``"raise"`` (`ConcurrencyError`) or ``"allow"``.
+        only_active: True makes the manager serve its models only inside `Manager.activate`, for programs with
             several tables.
         logging: the level of the ``dynamo_bao`` loggers.
-        strict_filters: True refuses filters and conditions in which a dict holds operators.
-        cursor_secret: what cursors are sealed with, a long random text; see `QueryResult.last_evaluated_key`.
-        naive_datetimes: what happens with a datetime without a time zone, which is taken for UTC: ``"warn"`` (the
-            default; once for each line of the program), ``"raise"`` or ``"allow"``.
+        strict_filters: True refuses filters and conditions with operators in a dict.
+        cursor_secret: a long random text that signs cursors, such as `QueryResult.last_evaluated_key`.
+        naive_datetimes: what happens with a datetime without a time zone, which counts as UTC: ``"warn"`` (the
+            default, once for each line of code), ``"raise"`` or ``"allow"``.
+
+    Returns:
+        The manager of the models.
 
     Raises:
-        ConfigurationError: for a wrong model or setting; nothing is connected then.
+        ConfigurationError: for a wrong model or setting. Nothing is connected then.
 
     Warns:
-        SeveralManagersWarning: for a model that an open manager of another table answers for, unless one of them is
-            active.
+        SeveralManagersWarning: if an open manager of another table serves one of the models, and none is active.
+
+    Example:
+        >>> manager = init_models(table_name="app", region="eu-central-1", models=[User, Post])
     """
     checked_parts(models, client, transport, embedded, {"region": region, "endpoint_url": endpoint_url})
     arguments: dict[str, Any] = {
@@ -480,19 +563,20 @@ def init_models(
         "tenancy": section_of(tenancy, "enabled"),
         "logging": {"level": logging} if isinstance(logging, str) else logging or {},
     }
-    own = {"batch_context": {"max_throttled_calls": max_throttled_calls, "on_event_loop": on_event_loop}}
-    settings = load_settings(config, os.environ, arguments).over(own, "the call")
+    limits = {"batch_context": {"max_throttled_calls": max_throttled_calls, "on_event_loop": on_event_loop}}
+    settings = load_settings(config, os.environ, arguments).over(limits, "the call")
     checked_numbers(deadline, max_concurrency)
-    chosen = checked_policy(policy, settings)
-    _set_level(settings.get("logging", "level"))
+    context_policy = checked_policy(policy, settings)
+    set_log_level(settings.get("logging", "level"))
     table = checked_table(settings.get("db", "table_name", DEFAULT_TABLE))
-    warn_of_open_cursors(settings, chosen, is_local=embedded or not (client is None and transport is None))
+    is_local = embedded or client is not None or transport is not None
+    warn_of_open_cursors(settings, context_policy, is_local=is_local)
     if settings.get("db", "table_name") is None:
-        _tell_of_no_table(inside=embedded or transport is not None)
+        _log_missing_table_name(is_own_table=embedded or transport is not None)
     database = Database(
         table,
         transport if transport is not None else _transport(settings, client, embedded, max_concurrency),
-        chosen,
+        context_policy,
         settings.flag("tenancy", "enabled"),
         deadline,
         max_concurrency,
@@ -502,16 +586,16 @@ def init_models(
         on_event_loop=_on_event_loop(settings, transport, embedded),
     )
     manager = Manager(database, settings, models)
-    if embedded:  # with the index of searches for models that are defined later, which nobody could add
-        create_table(database, search=models is None or manager.searches())
-    is_plain = client is None and transport is None and not embedded
-    return _attached(manager, is_plain=is_plain, only_active=only_active)
+    if embedded:  # models that are defined later may need the search index
+        create_table(database, search=models is None or manager._needs_search_index())
+    manager._has_table_from_settings = not is_local
+    return _attached(manager, only_active=only_active)
 
 
-def _tell_of_no_table(inside: bool) -> None:
-    """Logs that no table is named: at INFO where no table of anybody else can be there."""
+def _log_missing_table_name(is_own_table: bool) -> None:
+    """Logs that no table name is set: at INFO if the default table cannot be somebody else's."""
     log.log(
-        standard_logging.INFO if inside else standard_logging.WARNING,
+        standard_logging.INFO if is_own_table else standard_logging.WARNING,
         NO_TABLE,
         extra=log_fields("init_models", [DEFAULT_TABLE]),
     )
@@ -523,7 +607,7 @@ def _throttled_calls(settings: Settings) -> float:
 
 
 def _on_event_loop(settings: Settings, transport: Transport | None, embedded: bool) -> OnEventLoop:
-    """The rule of the settings; none for an engine inside this process, for which nobody waits."""
+    """The rule of the settings. For an engine inside this process it is ``"allow"``, because nothing waits."""
     rule = event_loop_rule(
         settings.get("batch_context", "on_event_loop", "warn"),
         settings.source("batch_context", "on_event_loop"),
@@ -532,8 +616,7 @@ def _on_event_loop(settings: Settings, transport: Transport | None, embedded: bo
     return OnEventLoop("allow") if is_embedded else rule
 
 
-def _attached(manager: Manager, is_plain: bool, only_active: bool) -> Manager:
-    manager.is_plain = is_plain
+def _attached(manager: Manager, only_active: bool) -> Manager:
     if not only_active:
         _warn_of_others(manager)
     attach(manager, only_active=only_active)
@@ -541,13 +624,12 @@ def _attached(manager: Manager, is_plain: bool, only_active: bool) -> Manager:
 
 
 def _warn_of_others(manager: Manager) -> None:
-    """Warns where another open manager, of another table, answers for one of a new manager's models."""
+    """Warns if another open manager, of another table, serves one of a new manager's models."""
     if active_manager() is not None:
         return
-    own = manager.answered
     for other in default_managers():
-        shared = own & getattr(other, "answered", set())
-        if shared and not getattr(other, "is_stand_in", False) and not _is_same_table(manager, other):
+        shared = manager._served_models & other._served_models
+        if shared and not getattr(other, "_replaces_others", False) and not _is_same_table(manager, other):
             names = ", ".join(sorted(model.__name__ for model in shared))
             warnings.warn_explicit(
                 f"Table {manager.table_name!r} is the second one that answers for {names}, after "
@@ -559,33 +641,21 @@ def _warn_of_others(manager: Manager) -> None:
             return
 
 
-def _is_same_table(one: Manager, other: Any) -> bool:
-    if one.table_name != other.database.table_name:
+def _is_same_table(manager: Manager, other: Any) -> bool:
+    if manager.table_name != other.database.table_name:
         return False
-    if one.database.transport is other.database.transport:
+    if manager.database.transport is other.database.transport:
         return True
-    return bool(one.is_plain and other.is_plain and one.settings == other.settings)
-
-
-def _set_level(level: str | None) -> None:
-    if level is None:
-        return
-    name = str(level).upper()
-    try:
-        # OFF is DynamoBao's word; a service in JavaScript may have the same environment.
-        wanted = standard_logging.CRITICAL + 1 if name == "OFF" else name
-        standard_logging.getLogger("dynamo_bao").setLevel(wanted)
-    except ValueError:
-        raise ConfigurationError(
-            f"logging level {level!r} is none of DEBUG, INFO, WARNING, ERROR, CRITICAL, OFF.", field="level"
-        ) from None
+    come_from_settings = manager._has_table_from_settings and other._has_table_from_settings
+    return bool(come_from_settings and manager.settings == other.settings)
 
 
 def _transport(settings: Settings, client: Any, embedded: bool, max_concurrency: int) -> Transport:
-    checks = settings.get("aws", "reply_check", "strict"), settings.source("aws", "reply_check")
-    reply_check = checked_reply_check(*checks)
+    reply_check = checked_reply_check(
+        settings.get("aws", "reply_check", "strict"), settings.source("aws", "reply_check")
+    )
     if client is not None:
-        return given_transport(client, reply_check=reply_check, read_timeout=_read_timeout(settings))
+        return given_transport(client, reply_check=reply_check, read_timeout=checked_read_timeout(settings))
     path = checked_path(settings.get("aws", "request_path", "lean"), settings.source("aws", "request_path"))
     if embedded:
         return embedded_transport(max_concurrency, request_path=path)
@@ -598,22 +668,5 @@ def _transport(settings: Settings, client: Any, embedded: bool, max_concurrency:
         credentials=credentials,
         request_path=path,
         reply_check=reply_check,
-        read_timeout=_read_timeout(settings),
+        read_timeout=checked_read_timeout(settings),
     )
-
-
-def _read_timeout(settings: Settings) -> float | None:
-    """The seconds that a setting allows an attempt to wait; None where nothing is set."""
-    value = settings.get("aws", "read_timeout")
-    if value is None:
-        return None
-    try:
-        seconds = 0.0 if isinstance(value, bool) else float(value)
-    except (TypeError, ValueError):
-        seconds = 0.0
-    if not 0 < seconds < math.inf:
-        raise ConfigurationError(
-            f"{settings.source('aws', 'read_timeout')} is {value!r}; give seconds, more than 0.",
-            field="read_timeout",
-        )
-    return seconds

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import logging
+import math
 import os
 import re
 import warnings
@@ -109,6 +111,42 @@ def checked_numbers(deadline: object, max_concurrency: object) -> None:
             f"max_concurrency={max_concurrency!r}; give a whole number of at least 1.",
             field="max_concurrency",
         )
+
+
+def checked_read_timeout(settings: Settings) -> float | None:
+    """The setting of `read_timeout` in seconds, or None if it is not set."""
+    value = settings.get("aws", "read_timeout")
+    if value is None:
+        return None
+    try:
+        seconds = 0.0 if isinstance(value, bool) else float(value)
+    except (TypeError, ValueError):
+        seconds = 0.0
+    if not 0 < seconds < math.inf:
+        raise ConfigurationError(
+            f"{settings.source('aws', 'read_timeout')} is {value!r}; give seconds, more than 0.",
+            field="read_timeout",
+        )
+    return seconds
+
+
+def set_log_level(level: str | None) -> None:
+    """Sets the level of the ``dynamo_bao`` loggers, unless it is None.
+
+    Raises:
+        ConfigurationError: for an unknown level.
+    """
+    if level is None:
+        return
+    name = str(level).upper()
+    try:
+        # OFF is a level of DynamoBao for JavaScript; its services may share the environment.
+        threshold = logging.CRITICAL + 1 if name == "OFF" else name
+        logging.getLogger("dynamo_bao").setLevel(threshold)
+    except ValueError:
+        raise ConfigurationError(
+            f"logging level {level!r} is none of DEBUG, INFO, WARNING, ERROR, CRITICAL, OFF.", field="level"
+        ) from None
 
 
 def section_of(given: object, key: str) -> object:

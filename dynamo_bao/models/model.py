@@ -5,9 +5,9 @@ from __future__ import annotations
 import copy
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, ClassVar, Literal, TypeVar, overload
+from typing import Any, ClassVar, TypeVar
 
-from dynamo_bao._compat import Unpack, dataclass_transform
+from dynamo_bao._compat import dataclass_transform
 from dynamo_bao.dynamodb.capacity import Capacity
 from dynamo_bao.errors import ValidationError
 from dynamo_bao.fields.calendar import DateField, DurationField, TimeField
@@ -28,20 +28,15 @@ from dynamo_bao.models.assignment import assign, refuse_deletion
 from dynamo_bao.models.class_builder import UNCHECKED, Checks, build_model_class, schema_of
 from dynamo_bao.models.constructor import constructor_of
 from dynamo_bao.models.descriptors import Create, Delete, repository_for
-from dynamo_bao.models.registry import repository_cache, repository_of
+from dynamo_bao.models.operations import ModelOperations
+from dynamo_bao.models.registry import repository_of
 from dynamo_bao.models.relationships import get_or_load_related, get_related, load_related, related
-from dynamo_bao.reads.iteration import FilterLike, Iteration, IterationOptions
-from dynamo_bao.reads.query import QueryOptions
-from dynamo_bao.reads.query_result import QueryResult
-from dynamo_bao.reads.search import SearchAllOptions, SearchOptions, SearchResult
-from dynamo_bao.reads.search_terms import tokenize_search_query
 from dynamo_bao.session.context import is_inside_batch_context
 from dynamo_bao.session.hydration import loaded_instance
 from dynamo_bao.session.lazy import require_readable
 from dynamo_bao.session.peers import forget_related
 from dynamo_bao.session.scope import check_tenant
 from dynamo_bao.session.state import (
-    Instance,
     PeerGroup,
     Status,
     changed_names,
@@ -52,16 +47,13 @@ from dynamo_bao.session.state import (
     state_of,
 )
 from dynamo_bao.writes.change_factory import ConditionLike
-from dynamo_bao.writes.hooks import register_plugin
 
 M = TypeVar("M", bound="Model")
 T = TypeVar("T")
-Changes = Mapping[Any, Any]
-"""Changes by field name or path; checkers give a literal with both kinds of keys the type of neither."""
 
 
 class _Unquoted(str):
-    """A text that shows itself without quotes."""
+    """A text whose repr has no quotes."""
 
     __slots__ = ()
 
@@ -93,16 +85,17 @@ class _Unquoted(str):
         RelatedField,
     ),
 )
-class Model(Instance):
-    """The base class of models.
+class Model(ModelOperations):
+    """The base class of models. Class methods read and write items; an instance stands for one item.
 
     Args (of the class statement):
-        prefix: 1 to 4 characters that start the model's keys; none makes an abstract base or mixin.
-        name: the model's stored name, the class's by default.
-        iterable: whether all items can be gone through; iteration_buckets: over how many partitions.
+        prefix: 1 to 4 characters that start the model's keys. A class without a prefix is a base or a mixin.
+        name: the model's stored name. The default is the name of the class.
+        iterable: True adds the keys that `iterate_all` needs.
+        iteration_buckets: how many partitions these keys are spread over.
         key_format: ``"native"``, or ``"dynamo-bao"`` for tables shared with the JavaScript library.
         attribute_style: ``"camel"`` stores ``user_id`` as ``userId``.
-        table_type: ``"mapping"`` for a table between two models.
+        table_type: ``"mapping"`` for a model whose items connect two other models.
 
     Example:
         >>> class User(Model, prefix="u"):
@@ -136,175 +129,24 @@ class Model(Instance):
 
     __init__.__bao_compiled__ = True  # type: ignore[attr-defined]  # a model's own takes its place
 
-    # --- the class's items -----------------------------------------------------------------------
-
-    @classmethod
-    def find(
-        cls: type[M],
-        key: object = None,
-        /,
-        *,
-        consistent_read: bool = False,
-        bypass_cache: bool = False,
-        **parts: Any,
-    ) -> M:
-        """The instance for a key; see `Repository.find`."""
-        repository = repository_cache.get(cls) or repository_of(
-            cls
-        )  # the dict first, as nothing is called more often
-        if parts or key is None:
-            key = repository.key_of(key, parts, consistent_read, bypass_cache)
-        found: M = repository._find(key, consistent_read, bypass_cache)
-        return found
-
-    @classmethod
-    def find_or_none(cls: type[M], key: object = None, /, **options: Any) -> M | None:
-        """The instance for a key, loaded at once, or None."""
-        return repository_of(cls).find_or_none(key, **options)
-
-    @classmethod
-    def find_or_raise(cls: type[M], key: object = None, /, **options: Any) -> M:
-        """The instance for a key, loaded at once; `ItemNotFoundError` where there is none."""
-        return repository_of(cls).find_or_raise(key, **options)
-
-    @classmethod
-    def batch_find(
-        cls: type[M], keys: Iterable[object] | None, *, consistent_read: bool = False
-    ) -> dict[str, M]:
-        """Many instances by primary id, missing ones included; see `Repository.batch_find`."""
-        return repository_of(cls).batch_find(keys, consistent_read=consistent_read)
-
-    @classmethod
-    def update(
-        cls: type[M],
-        key: object,
-        changes: Changes | None = None,
-        /,
-        *,
-        condition: ConditionLike = None,
-        version: str | None = None,
-        **fields: Any,
-    ) -> M:
-        """Changes fields, or parts of them, of a stored item without loading it; see `Repository.update`."""
-        return repository_of(cls).update(key, changes, condition=condition, version=version, **fields)
-
-    @classmethod
-    def increment(cls: type[M], key: object, /, *, condition: ConditionLike = None, **amounts: int) -> M:
-        """Adds to counters of a stored item, atomically; see `Repository.increment`."""
-        return repository_of(cls).increment(key, condition=condition, **amounts)
-
-    @classmethod
-    def upsert(cls: type[M], values: Mapping[str, Any] | None = None, /, **fields: Any) -> M:
-        """Stores the given fields, into the item with their key or a new one; see `Repository.upsert`."""
-        return repository_of(cls).upsert(values, **fields)
-
-    @classmethod
-    def batch_find_by_unique_constraint(
-        cls: type[M], name: str, values: Iterable[object]
-    ) -> dict[Any, M | None]:
-        """The instances that have these unique values, by value, in two rounds."""
-        return repository_of(cls).batch_find_by_unique_constraint(name, values)
-
-    @classmethod
-    def register_plugin(cls, plugin: Any) -> None:
-        """Adds a plugin: hooks around saves and deletes, and methods; see `dynamo_bao.writes.hooks`."""
-        register_plugin(cls, plugin)
-
-    @classmethod
-    def query_by_index(
-        cls: type[M],
-        index: str,
-        value: object = None,
-        sort_condition: Any = None,
-        **options: Unpack[QueryOptions],
-    ) -> QueryResult[M]:
-        """The items of one partition of an index; see `Repository.query_by_index`."""
-        return repository_of(cls).query_by_index(index, value, sort_condition, **options)
-
-    @classmethod
-    def find_where(
-        cls: type[M], values: Mapping[str, object] | None = None, /, **fields: object
-    ) -> QueryResult[M]:
-        """The items whose fields have these values; see `Repository.find_where`."""
-        return repository_of(cls).find_where(values, **fields)
-
-    @classmethod
-    def find_by_unique_constraint(cls: type[M], name: str, value: object) -> M | None:
-        """The instance that has a unique value, or None."""
-        return repository_of(cls).find_by_unique_constraint(name, value)
-
-    @overload
-    @classmethod
-    def iterate_all(
-        cls, batch_size: int = ..., *, keys_only: Literal[True], **options: Unpack[IterationOptions]
-    ) -> Iteration[str]: ...
-
-    @overload
-    @classmethod
-    def iterate_all(
-        cls: type[M], batch_size: int = ..., filter: FilterLike = ..., **options: Unpack[IterationOptions]
-    ) -> Iteration[M]: ...
-
-    @classmethod
-    def iterate_all(cls, batch_size: int = 100, filter: FilterLike = None, **options: Any) -> Iteration[Any]:
-        """All items of an iterable model, in batches; see `dynamo_bao.reads.iteration.iterate_all`."""
-        return repository_of(cls).iterate_all(batch_size, filter, **options)
-
-    @classmethod
-    def iterate_bucket(
-        cls: type[M], bucket: int, batch_size: int = 100, filter: FilterLike = None, **options: Any
-    ) -> Iteration[M]:
-        """The items of one iteration bucket, in batches; see `dynamo_bao.reads.iteration.iterate_bucket`."""
-        return repository_of(cls).iterate_bucket(bucket, batch_size, filter, **options)
-
-    @classmethod
-    def count(cls) -> int:
-        """How many items of an iterable model there are."""
-        return repository_of(cls).count()
-
-    @classmethod
-    def search_all(
-        cls: type[M],
-        terms: Sequence[str],
-        operator: str = "$and",
-        limit: float | None = 100,
-        cursor: str | None = None,
-        **options: Unpack[SearchAllOptions],
-    ) -> SearchResult[M]:
-        """The items whose search fields contain terms; see `dynamo_bao.reads.search.search_all`."""
-        return repository_of(cls).search_all(terms, operator, limit, cursor, **options)
-
-    @classmethod
-    def search_bucket(
-        cls: type[M],
-        bucket: int,
-        terms: Sequence[str],
-        operator: str = "$and",
-        limit: float | None = 100,
-        cursor: str | None = None,
-        **options: Unpack[SearchOptions],
-    ) -> SearchResult[M]:
-        """The matches in one iteration bucket; see `dynamo_bao.reads.search.search_bucket`."""
-        return repository_of(cls).search_bucket(bucket, terms, operator, limit, cursor, **options)
-
-    @staticmethod
-    def tokenize_search_query(text: object) -> list[str]:
-        """The terms of what somebody typed: words, and phrases in double quotes."""
-        return tokenize_search_query(text)
-
-    @classmethod
-    def make_primary_id(cls, partition: object, sort: object = None) -> str:
-        """The primary id for key values."""
-        return repository_of(cls).make_primary_id(partition, sort)
-
-    @classmethod
-    def __bao_repository__(cls) -> Any:
-        """Where new instances belong, for the session."""
-        return repository_of(cls)
+    # --- new instances ------------------------------------------------------------------------
 
     @classmethod
     def from_dict(cls: type[M], values: Mapping[str, Any]) -> M:
-        """A new (transient) instance from field values, such as `to_dict` gives."""
+        """A new, unsaved instance from field values.
+
+        Args:
+            values: values by field name, such as `to_dict` returns.
+
+        Returns:
+            The instance.
+
+        Raises:
+            ValidationError: if `values` is not a mapping, or a field is unknown or missing.
+
+        Example:
+            >>> User.from_dict({"name": "Ada"})
+        """
         if not isinstance(values, Mapping) or not all(isinstance(name, str) for name in values):
             raise ValidationError(
                 f"{cls.__name__}.from_dict takes values by field, not {type(values).__name__}; give a dict such as "
@@ -320,29 +162,81 @@ class Model(Instance):
     # --- this instance ---------------------------------------------------------------------------
 
     def save(self: M, condition: ConditionLike = None, force_reindex: bool = False) -> M:
-        """Stores what changed (a new instance wholly) and returns the instance; see `Repository.save`."""
+        """Stores a new instance, or the changed fields of a stored one.
+
+        Args:
+            condition: what must hold of the stored item, as a dict or an expression.
+            force_reindex: True writes all index and iteration keys again, also if nothing changed.
+
+        Returns:
+            The instance itself.
+
+        Raises:
+            ValidationError: if fields refuse their values. It names all of them.
+            ConditionalError: if `condition` does not hold, or a new instance has the key of a stored item.
+            VersionConflictError: if another version is stored than the loaded one.
+            UniqueConstraintError: if another item has a unique value.
+            ItemNotFoundError: if the item was deleted after it was loaded.
+            WriteOutcomeUnknownError: if the reply was lost and a repeated request could count or append twice.
+
+        Example:
+            >>> user.name = "Ada"
+            >>> user.save(condition={"status": "active"})
+        """
         return repository_for(self).save(self, condition, force_reindex)
 
     def refresh(self: M) -> M:
-        """Reads the item again, consistently; local changes are dropped."""
+        """Reads the item again, consistently. Unsaved changes are lost.
+
+        Returns:
+            The instance itself.
+
+        Raises:
+            ItemNotFoundError: if the item is not stored.
+
+        Example:
+            >>> user.refresh().name
+            'Ada'
+        """
         return repository_for(self).refresh(self)
 
     def exists(self) -> bool:
-        """Whether the item is stored; loads a pending instance."""
+        """Whether the item is stored. A pending instance is loaded for that.
+
+        Returns:
+            False for a new instance, and for one whose item is missing or deleted.
+
+        Example:
+            >>> User.find("42").exists()
+            True
+        """
         return state_of(self).status is not Status.TRANSIENT and repository_for(self).exists(self)
 
     @property
     def primary_id(self) -> str:
-        """The primary id, known without loading."""
-        known = state_of(self).primary_id
-        return known if known is not None else self._identity().primary_id
+        """The primary id. It needs no request."""
+        primary_id = state_of(self).primary_id
+        return primary_id if primary_id is not None else self._identity().primary_id
 
     def has_changes(self) -> bool:
-        """Whether a save would write something."""
+        """Whether `save` would write something.
+
+        Returns:
+            True for a new instance with values, and for a stored one with changed fields.
+        """
         return bool(Model.changes(self))
 
     def changes(self) -> dict[str, Any]:
-        """The fields whose local value differs from what was loaded, with their local values."""
+        """The fields whose value differs from the loaded one.
+
+        Returns:
+            The current values by field name. A field that was set to None is included.
+
+        Example:
+            >>> user.name = "Ada"
+            >>> user.changes()
+            {'name': 'Ada'}
+        """
         status = state_of(self).status
         if status in (Status.MISSING, Status.DELETED):
             return {}
@@ -351,10 +245,18 @@ class Model(Instance):
         return {name: self.__dict__[name] for name in changed_names(self)}
 
     def to_dict(self) -> dict[str, Any]:
-        """The field values by field name; loads a pending instance.
+        """The field values by field name. A pending instance is loaded for that.
+
+        Returns:
+            A new dict of Python values, such as `from_dict` takes.
 
         Raises:
-            DataFormatError: where a field cannot read what is stored of it.
+            ItemNotFoundError: if the item is not stored.
+            DataFormatError: if a stored value does not fit its field.
+
+        Example:
+            >>> user.to_dict()
+            {'user_id': '42', 'name': 'Ada'}
         """
         self._ensure_loaded()
         require_readable(self)
@@ -362,36 +264,93 @@ class Model(Instance):
 
     @property
     def consumed_capacity(self) -> Capacity:
-        """The capacity units that reading and writing this instance consumed."""
+        """The capacity units that were consumed to read and write this instance."""
         return state_of(self).capacity
 
     def related(self, model: type[T], field: str) -> T:
-        """The related instance of a relation field, typed: ``post.related(User, "user_id")``."""
-        found: T = related(self, field)
-        return found
+        """The related instance of a relation field, with a type that checkers know.
+
+        Args:
+            model: the related model.
+            field: the relation field.
+
+        Returns:
+            The related instance, or None if the field is not set. It is loaded when one of its fields is read.
+
+        Raises:
+            ConfigurationError: if `field` is not a relation field.
+
+        Example:
+            >>> post.related(User, "user_id").name
+            'Ada'
+        """
+        instance: T = related(self, field)
+        return instance
 
     def load_related_data(self: M, names: Iterable[str] | None = None) -> M:
-        """Loads the targets of relation fields (all by default) in one round, and returns the instance."""
+        """Loads the related instances of relation fields in one round.
+
+        Args:
+            names: the relation fields, also nested as in ``"user_id.org_id"``; None for all of the model.
+
+        Returns:
+            The instance itself.
+
+        Raises:
+            QueryError: for a name that is not a relation field.
+
+        Example:
+            >>> post.load_related_data(["user_id"]).user.name
+            'Ada'
+        """
         load_related(self, names)
         return self
 
     def get_related(self, field: str) -> Any:
-        """The related instance of a relation field if it was loaded already, else None."""
+        """The related instance of a relation field, if it is loaded. No request is sent.
+
+        Args:
+            field: the relation field.
+
+        Returns:
+            The related instance, or None if it is not loaded or the field is not set.
+
+        Raises:
+            ConfigurationError: if `field` is not a relation field.
+        """
         return get_related(self, field)
 
     def get_or_load_related_field(self, field: str) -> Any:
-        """The related instance of a relation field, loaded now; None where the relation is unset."""
+        """The related instance of a relation field, loaded at once.
+
+        Args:
+            field: the relation field.
+
+        Returns:
+            The related instance, which is falsy if its item is not stored; None if the field is not set.
+
+        Raises:
+            ConfigurationError: if `field` is not a relation field.
+        """
         return get_or_load_related(self, field)
 
     def clear_related_cache(self, field: str | None = None) -> None:
-        """Forgets the related instance of a relation field, or of all; the next look finds it, or asks, again."""
+        """Forgets related instances, so that the next access looks them up again.
+
+        Args:
+            field: the relation field; None for all relation fields.
+        """
         forget_related(self, field)
         session = state_of(self).session
         if session is not None:
             session._partitions.clear()
 
     def is_expired(self) -> bool:
-        """Whether the item's ``ttl`` has passed; DynamoDB removes such items later."""
+        """Whether the item's time to live has passed. DynamoDB deletes such items some time later.
+
+        Returns:
+            False if the model has no `TtlField`, or the field is not set.
+        """
         for field in schema_of(type(self)).fields.values():
             if isinstance(field, TtlField):
                 moment = getattr(self, field.name)
@@ -399,7 +358,11 @@ class Model(Instance):
         return False
 
     def __bao_key_for_relation__(self, used_as: str) -> str:
-        """The primary id, where the instance stands for it; refused under another tenant than its own."""
+        """The primary id, for an instance that is given instead of its id.
+
+        Raises:
+            TenantMismatchError: if another tenant than the instance's is current.
+        """
         check_tenant(self, used_as)
         return self.primary_id
 
@@ -408,12 +371,16 @@ class Model(Instance):
         return schema_of(type(self)).identity(state.tenant, self.__dict__)
 
     def _ensure_loaded(self) -> None:
-        """Loads a pending instance; raises where there is nothing to look at."""
+        """Loads a pending instance.
+
+        Raises:
+            ItemNotFoundError: if the item is not stored.
+        """
         state = state_of(self)
         if state.status in (Status.PENDING, Status.MISSING, Status.FAILED):
             repository_for(self)._load_instance(self)
 
-    # --- Python's own questions, all answered without I/O but the truth of a pending instance ------------
+    # --- special methods: only the truth value of a pending instance needs I/O ----------------------
 
     def __setattr__(self, name: str, value: Any) -> None:
         holds = self.__bao_checks__.get(name)
@@ -460,7 +427,7 @@ class Model(Instance):
         return f"<{type(self).__name__} {shown} ({state.status.value})>"
 
     def __rich_repr__(self) -> Iterator[Any]:
-        # rich would read the fields of an attrs class, which loads them, and shows values.
+        # Without this rich reads all fields of an attrs class. That loads the instance and shows its values.
         for name in schema_of(type(self)).key_names:
             yield name, self.__dict__.get(name)
         yield _Unquoted(f"({state_of(self).status.value})")
@@ -487,18 +454,18 @@ RESERVED = frozenset(name for name in dir(Model) if not name.startswith("__")) |
 HIDING = RESERVED - {"changes"}
 """Names that fields, indexes and constraints cannot have, because they would hide a method.
 
-A field may be called ``changes``, the usual word of audit logs. `Model.changes(entry)` calls the method then.
+A field may be called ``changes``, because audit logs use that word. `Model.changes(entry)` then calls the method.
 """
 
 
 def field_values(instance: Any) -> dict[str, Any]:
-    """The field values an instance has now, by field name."""
+    """The current field values of an instance, by field name."""
     values = instance.__dict__
     return {name: values[name] for name in schema_of(type(instance)).fields if name in values}
 
 
 def equality_key(instance: Any) -> Any:
-    """What equality goes by: tenant and key; None where there is no key yet."""
+    """The table key, tenant included, by which instances are equal; None if the instance has no key yet."""
     state = state_of(instance)
     if state.key is not None:
         return state.key
@@ -509,10 +476,10 @@ def equality_key(instance: Any) -> Any:
 
 
 def pickle_state(instance: Any, group: PeerGroup | None) -> tuple[Any, ...]:
-    """What `restore` makes a copy of an instance from.
+    """The arguments from which `restore` makes a copy of an instance.
 
     Args:
-        group: the copies that the copy arrives together with.
+        group: the peer group of the copy.
     """
     state = state_of(instance)
     return (
@@ -540,9 +507,10 @@ def restore(
     """A detached instance with the same stored item and the same local values.
 
     Args:
-        handed: what was handed out besides what the item says.
-        new_sets: the fields whose sets are not those that were loaded.
-        group: the copies of the instances it arrived together with, which it joins.
+        stored: whether the item is stored; False makes a new instance.
+        handed: the values that were handed out to the program, if they differ from those of the item.
+        new_sets: the fields whose set objects are not those that were loaded.
+        group: the peer group that the copy joins.
     """
     if not stored:
         instance = object.__new__(model)

@@ -23,11 +23,11 @@ class ManagerProtocol(Protocol):
         ...
 
     @property
-    def answered(self) -> set[type[Any]]:
+    def _served_models(self) -> set[type[Any]]:
         """The models that it has answered for so far, or was given."""
         ...
 
-    def repository_or_none(self, model: type[M]) -> Repository[M] | None:
+    def _repository_or_none(self, model: type[M]) -> Repository[M] | None:
         """The manager's repository of `model`, or None if it does not answer for it."""
         ...
 
@@ -126,7 +126,7 @@ def repository_of(model: type[M]) -> Repository[M]:
     asked, model = model, getattr(model, "__bao_model__", model)  # a pending instance's class is a hidden one
     active: list[ManagerProtocol] = seen(MANAGER)[::-1] if _are_activated else []
     for manager in (*active, *_managers):
-        repository = manager.repository_or_none(model)
+        repository = manager._repository_or_none(model)
         if repository is not None:
             if not _are_activated:
                 repository_cache[asked] = repository
@@ -180,7 +180,7 @@ def choose(name: str, candidates: list[type[Any]], near: type[Any]) -> type[Any]
 def place_in_managers(model: type[Any]) -> str:
     """Whose a model is, in words: of which open manager, or of none."""
     for manager in managers():
-        if model in manager.answered:
+        if model in manager._served_models:
             return f"a model of another manager, that of table {manager.database.table_name!r}"
     return f"a model ({model.__module__}.{model.__qualname__}) of none of the open managers"
 

@@ -47,9 +47,9 @@ class Related(Generic[R]):
 def related(instance: Any, field: str) -> Any:
     """The instance that a relation field points to, None if it is unset; loaded when it is looked at."""
     repository: Repository[Any] = _repository(instance)
-    repository.related_home(field)
+    repository._target_repository(field)
     getattr(instance, field)  # a pending instance is looked at here
-    target = repository.related_target(instance, field)
+    target = repository._related_target(instance, field)
     if target is None:
         return None
     remembered = remembered_related(instance, field)
@@ -106,7 +106,7 @@ def relation_names_of(repository: Repository[Any]) -> list[str]:
 
 def get_related(instance: Any, field: str) -> Any:
     """The target of a relation if it was loaded already, else None; asks nobody."""
-    _repository(instance).related_home(field)
+    _repository(instance)._target_repository(field)
     known = remembered_related(instance, field)
     return known if known is not None and state_of(known).status is not Status.PENDING else None
 
@@ -131,7 +131,7 @@ def query_method(model: type[Any], index: str) -> Callable[..., QueryResult[Any]
     """The method ``parent.query_…`` for an index whose partition key relates to the parent's model."""
 
     def query(self: Any, sort_condition: Any = None, **options: Unpack[QueryOptions]) -> QueryResult[Any]:
-        return repository_of(model).query_through(self, index, sort_condition, **options)
+        return repository_of(model)._query_through(self, index, sort_condition, **options)
 
     query.__doc__ = f"The {model.__name__} items of this one, by {index}."
     query.made_by_relation = True  # type: ignore[attr-defined]
@@ -148,7 +148,7 @@ def association_method(model: type[Any], index: str, target: str) -> Callable[..
         direction: str = "ASC",
         start_key: str | None = None,
     ) -> QueryResult[Any]:
-        return repository_of(model).query_through(
+        return repository_of(model)._query_through(
             self,
             index,
             sort_condition,

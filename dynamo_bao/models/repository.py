@@ -1,4 +1,4 @@
-"""A model's repository: what can be asked of its items. Every class method of a model goes through it."""
+"""The repository of a model: it finds, queries and writes items. Every class method of a model calls it."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ M = TypeVar("M")
 
 
 class RepositoryRegistry(Protocol):
-    """The manager, as far as a repository needs it: where it finds other models' repositories."""
+    """The part of a manager that a repository needs, to find the repositories of other models."""
 
-    def related(self, target: str | type[Any], near: type[Any]) -> Repository[Any]:
-        """The repository of the model that a relation of `near` names."""
+    def _related_repository(self, target: str | type[Any], owner: type[Any]) -> Repository[Any]:
+        """The repository of the model that a relation of the model `owner` points to."""
         ...
 
     def model_classes(self) -> dict[str, type[Any]]:
@@ -49,14 +49,13 @@ class RepositoryRegistry(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Repository(RepositoryWrites[M]):
-    """One model's items in one manager's table.
+    """The items of one model in the table of one manager. `Manager.repository` returns it.
 
     Attributes:
         model: the model's class.
-        lazy_class: the class of its instances while they are not loaded.
-        schema: its compiled description.
+        lazy_class: the class of instances that are not loaded yet.
+        schema: the compiled definition of the model.
         database: the table and its rules.
-        family: finds the repositories of related models.
 
     Example:
         >>> users = manager.repository(User)
@@ -68,7 +67,7 @@ class Repository(RepositoryWrites[M]):
     model: type[M]
     schema: Schema
     database: Database
-    family: RepositoryRegistry
+    _registry: RepositoryRegistry
     lazy_class: type[Any] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -85,26 +84,32 @@ class Repository(RepositoryWrites[M]):
         bypass_cache: bool = False,
         **parts: Any,
     ) -> M:
-        """The instance for a key; inside a batch context it is loaded when it is first looked at.
+        """The instance for a key. Inside a batch context it is loaded when one of its fields is read.
+
+        Outside a batch context the item is read at once.
 
         Args:
-            key: the key field's value, the primary id, or for composite keys a tuple or mapping of both values.
-            consistent_read: whether the item is read consistently (at twice the read units).
-            bypass_cache: asks DynamoDB at once and leaves the session's objects alone.
+            key: the value of the key field, the primary id, or a tuple or mapping of both values of a composite key.
+            consistent_read: True reads the item consistently. That costs twice the read units.
+            bypass_cache: True reads from DynamoDB at once and does not use the session's instances.
             **parts: the key fields by name, instead of `key`.
 
         Returns:
-            An instance, falsy where no such item is stored.
+            An instance. It is falsy if the item is not stored.
 
         Raises:
-            ValidationError: where the key cannot be one of this model.
+            ValidationError: if the key is empty or does not fit the model.
+            BatchContextRequiredError: outside a batch context, in strict mode.
+
+        Example:
+            >>> user = users.find("42")
         """
         if parts or key is None:
-            key = self.key_of(key, parts, consistent_read, bypass_cache)
+            key = self._key_of(key, parts, consistent_read, bypass_cache)
         return self._find(key, consistent_read, bypass_cache)
 
     def _find(self, key: object, consistent: bool, bypass: bool) -> M:
-        """`find`, with everything given in its place; the shortest way there is, as it is gone most often."""
+        """`find` with positional arguments. This is the fast path of the most frequent call."""
         session, tenant = resolve_scope(self.database, self.schema.name, "find", key)
         instance: M
         if session is None or bypass:
@@ -112,18 +117,18 @@ class Repository(RepositoryWrites[M]):
             instance = get_instance(self, identity, tenant, session, consistent=consistent)
             return instance
         if type(key) is str and self.schema.text_keys is not None:
-            short = self.schema.text_keys.of_tenant[tenant](key)
-            if short is not None:
-                instance = session._lookup_text(self, short, key, tenant, consistent)
+            table_key = self.schema.text_keys.of_tenant[tenant](key)
+            if table_key is not None:
+                instance = session._lookup_text(self, table_key, key, tenant, consistent)
                 return instance
         instance = session._lookup(self, self.identify(tenant, key), tenant, consistent)
         return instance
 
-    def key_of(self, key: object, parts: dict[str, Any], consistent: object, bypass: object) -> object:
-        """The key that a caller gives, by position or by its fields' names.
+    def _key_of(self, key: object, parts: dict[str, Any], consistent: object, bypass: object) -> object:
+        """The key from the arguments of `find`: the positional one, or the key fields by name.
 
         Raises:
-            ValidationError: for a key in both ways, and for a value in the place of an option of `find`.
+            ValidationError: for both at once, and for an option that is not a bool.
         """
         for option, value in (("consistent_read", consistent), ("bypass_cache", bypass)):
             if not isinstance(value, bool):
@@ -147,32 +152,66 @@ class Repository(RepositoryWrites[M]):
         return parts
 
     def find_or_none(self, key: object = None, /, **options: Any) -> M | None:
-        """`find`, loaded at once; None where no such item is stored."""
-        found = self.find(key, **options)
-        return found if self._is_there(found) else None
+        """Loads the instance for a key at once.
 
-    def find_or_raise(self, key: object = None, /, **options: Any) -> M:
-        """`find`, loaded at once.
+        Args:
+            key, **options: as `find` takes them.
+
+        Returns:
+            The instance, or None if the item is not stored.
 
         Raises:
-            ItemNotFoundError: where no such item is stored.
+            ValidationError: if the key is empty or does not fit the model.
+
+        Example:
+            >>> user = users.find_or_none("42")
         """
-        found = self.find(key, **options)
-        if not self._is_there(found):
-            raise not_found(state_of(found))
-        return found
+        instance = self.find(key, **options)
+        return instance if self._is_there(instance) else None
+
+    def find_or_raise(self, key: object = None, /, **options: Any) -> M:
+        """Loads the instance for a key at once.
+
+        Args:
+            key, **options: as `find` takes them.
+
+        Returns:
+            The instance.
+
+        Raises:
+            ItemNotFoundError: if the item is not stored.
+            ValidationError: if the key is empty or does not fit the model.
+
+        Example:
+            >>> user = users.find_or_raise("42")
+        """
+        instance = self.find(key, **options)
+        if not self._is_there(instance):
+            raise not_found(state_of(instance))
+        return instance
 
     def _is_there(self, instance: M) -> bool:
-        """Whether the item is stored, or added to the session and about to be."""
+        """Whether the item is stored, or is a new one that was added to the session."""
         return state_of(instance).status is Status.TRANSIENT or self.exists(instance)
 
     def batch_find(self, keys: Iterable[object] | None, *, consistent_read: bool = False) -> dict[str, M]:
-        """Many instances by primary id, missing ones included (falsy).
+        """Finds many instances with as few requests as possible, up to 100 keys a request.
 
-        Inside a batch context they are loaded together at the first look, outside at once, 100 a request.
+        Inside a batch context all of them are loaded when a field of one is read. Outside they are loaded at once.
 
         Args:
-            keys: as `find` takes them; all are checked before any is asked for.
+            keys: keys as `find` takes them. All are checked before the first request.
+            consistent_read: True reads the items consistently. That costs twice the read units.
+
+        Returns:
+            The instances by primary id. Instances of items that are not stored are included; they are falsy.
+
+        Raises:
+            ValidationError: if a key is empty or does not fit the model, or if `keys` is a single key.
+
+        Example:
+            >>> users.batch_find(["1", "2"])["1"].name
+            'Ada'
         """
         session, tenant = resolve_scope(self.database, self.schema.name, "batch_find")
         if keys is not None and (
@@ -190,19 +229,26 @@ class Repository(RepositoryWrites[M]):
                 )
                 for identity in identities
             }
-        with BatchContext() as own:
-            found = {
-                identity.primary_id: own._lookup(self, identity, tenant, consistent=consistent_read)
+        with BatchContext() as temporary:
+            instances = {
+                identity.primary_id: temporary._lookup(self, identity, tenant, consistent=consistent_read)
                 for identity in identities
             }
-            own.flush()
-        for instance in found.values():
+            temporary.flush()
+        for instance in instances.values():
             if state_of(instance).status is Status.FAILED:
                 require_present(instance)
-        return found
+        return instances
 
     def exists(self, instance: M) -> bool:
-        """Whether the instance's item is stored, as far as this session knows; loads a pending one."""
+        """Whether the item of an instance is stored, as far as this session knows. A pending one is loaded.
+
+        Args:
+            instance: the instance.
+
+        Returns:
+            False for a new instance, and for one whose item is missing or deleted.
+        """
         state = state_of(instance)
         if state.status is Status.PENDING:
             self._load(instance)
@@ -211,7 +257,17 @@ class Repository(RepositoryWrites[M]):
         return state_of(instance).status is Status.LOADED
 
     def refresh(self, instance: M) -> M:
-        """Reads the instance again, consistently; local changes are dropped."""
+        """Reads the item of an instance again, consistently. Unsaved changes are lost.
+
+        Args:
+            instance: the instance.
+
+        Returns:
+            The same instance.
+
+        Raises:
+            ItemNotFoundError: if the item is not stored.
+        """
         state = state_of(instance)
         if state.status is Status.TRANSIENT:
             raise not_stored_yet(self.schema.name)
@@ -225,7 +281,12 @@ class Repository(RepositoryWrites[M]):
         return instance
 
     def _load_instance(self, instance: Any) -> None:
-        """Loads a pending instance; raises if its item is missing or could not be fetched."""
+        """Loads a pending instance.
+
+        Raises:
+            ItemNotFoundError: if the item is not stored.
+            BaoError: if the item could not be read.
+        """
         if state_of(instance).status is Status.PENDING:
             self._load(instance)
         require_present(instance)
@@ -243,83 +304,109 @@ class Repository(RepositoryWrites[M]):
     def query_by_index(
         self, index: str, value: object = None, sort_condition: Any = None, **options: Unpack[QueryOptions]
     ) -> QueryResult[M]:
-        """The items of one partition of an index (or of the primary key under its query name).
+        """Queries one partition of an index. No request is sent before the result is looked at.
 
         Args:
-            index: the index's name in the model.
-            value: the partition key field's value, or an instance for a relation.
-            sort_condition: a value, or a dict such as ``{"created_at": {"$gt": t}}``.
-            **options: see `Query`.
-        """
-        return result_of(Query.of(self, self._queried(index), value, sort_condition, **options))
+            index: the name of the index in the model, or the query name of the primary key.
+            value: the value of the partition key field, or an instance for a relation.
+            sort_condition: a value, or a dict such as ``{"created_at": {"$gt": moment}}``.
+            **options: `limit`, `page_size`, `direction`, `filter`, `count_only`, `consistent_read`, `start_key`,
+                `load_related`, `related_fields`, `related_only` and `bypass_cache`.
 
-    def query_through(
-        self, parent: Any, index: str, sort_condition: Any = None, **options: Unpack[QueryOptions]
-    ) -> QueryResult[M]:
-        """`query_by_index` for an instance that the index relates to, in that instance's own session.
+        Returns:
+            The matches, as a sequence that loads its pages when they are needed.
 
         Raises:
-            ConcurrencyError: where the session belongs to another thread, greenlet, task or process.
-            TenantMismatchError: where another tenant than the instance's is current.
+            QueryError: if the model has no such index, or an option does not fit it.
+            ValidationError: if a key field refuses its value.
+
+        Example:
+            >>> users.query_by_index("by_status", "active", limit=10)
         """
-        shape = self._queried(index)
+        return result_of(Query.of(self, self._index_named(index), value, sort_condition, **options))
+
+    def _query_through(
+        self, parent: Any, index: str, sort_condition: Any = None, **options: Unpack[QueryOptions]
+    ) -> QueryResult[M]:
+        """`query_by_index` for a parent instance, in the session of that instance.
+
+        Raises:
+            ConcurrencyError: if the session belongs to another thread, greenlet, task or process.
+            TenantMismatchError: if another tenant than the parent's is current.
+        """
+        shape = self._index_named(index)
         return result_of(Query.of(self, shape, parent, sort_condition, through=parent, **options))
 
     def find_where(self, values: Mapping[str, object] | None = None, /, **fields: object) -> QueryResult[M]:
-        """The items whose fields have these values: a query of the index that fits, and a filter for the rest.
+        """Finds the items whose fields have these values: a query of the index that fits, and a filter for the rest.
 
-        A value is never an operator, whatever it is.
+        A value is never read as an operator, so values may come from a request.
 
         Args:
-            values: values by path, for what is no keyword; never a request's own dict, as its keys are then paths.
-            **fields: values by field. One of them is the partition key of an index, or of a primary key with two parts.
+            values: values by path, for paths that are no keyword. Never pass a request's own dict: its keys would
+                be paths.
+            **fields: values by field. One field must be the partition key of an index, or of a composite primary key.
+
+        Returns:
+            The matches, as `query_by_index` returns them.
 
         Raises:
-            QueryError: where no index begins with one of the fields.
-            ValidationError: for a value that its field refuses.
+            QueryError: if no index begins with one of the fields.
+            ValidationError: if a field refuses its value.
 
         Example:
-            >>> Account.find_where(status="active", secret=body["secret"])
+            >>> accounts.find_where(status="active", plan="basic")
         """
-        given = {**({} if values is None else values), **fields}
-        where(given)
-        shape = self._index_of(given)
-        first, second = (
-            None if part.field is None or given.get(part.field.name) is None else given.pop(part.field.name)
+        filters = {**({} if values is None else values), **fields}
+        where(filters)
+        shape = self._index_for(filters)
+        partition, sort = (
+            None
+            if part.field is None or filters.get(part.field.name) is None
+            else filters.pop(part.field.name)
             for part in (shape.partition, shape.sort)
         )
-        return result_of(Query.of(self, shape, first, second, filter=where(given)))
+        return result_of(Query.of(self, shape, partition, sort, filter=where(filters)))
 
-    def _index_of(self, given: Mapping[str, object]) -> IndexSchema | PrimaryKeySchema:
-        """The index, or the primary key, that asks for the most of some fields."""
+    def _index_for(self, filters: Mapping[str, object]) -> IndexSchema | PrimaryKeySchema:
+        """The index, or the primary key, that uses the most of some fields.
+
+        Raises:
+            QueryError: if none begins with one of the fields.
+        """
         best: IndexSchema | PrimaryKeySchema | None = None
-        most = 0
+        most_used = 0
         shapes: list[IndexSchema | PrimaryKeySchema] = [self.schema.primary, *self.schema.indexes.values()]
         for shape in shapes:
             names = [part.field.name for part in (shape.partition, shape.sort) if part.field is not None]
-            asked = [name for name in names if given.get(name) is not None]
-            if names[:1] == asked[:1] and len(asked) > most:
-                best, most = shape, len(asked)
+            used = [name for name in names if filters.get(name) is not None]
+            if names[:1] == used[:1] and len(used) > most_used:
+                best, most_used = shape, len(used)
         if best is None:
             raise QueryError(
-                f"{self.schema.name}.find_where: no index begins with {', '.join(map(repr, given)) or 'no field'}; "
+                f"{self.schema.name}.find_where: no index begins with {', '.join(map(repr, filters)) or 'no field'}; "
                 f"give the partition key field of one of {', '.join(self.schema.indexes) or 'its indexes'}, or "
                 f"iterate_all(filter=where(…))."
             )
         return best
 
-    def _queried(self, name: str) -> IndexSchema | PrimaryKeySchema:
+    def _index_named(self, name: str) -> IndexSchema | PrimaryKeySchema:
+        """The index of a name, or the primary key under its query name.
+
+        Raises:
+            QueryError: if the model has no such index.
+        """
         if not isinstance(name, str):
             raise QueryError(f"{self.schema.name}: {name!r:.200} is no name of an index; give a text.")
         if name in (self.schema.primary.name, "primary_key"):
             return self.schema.primary
         shape = self.schema.indexes.get(name)
         if shape is None:
-            raise self.unknown_index(name)
+            raise self._unknown_index(name)
         return shape
 
-    def unknown_index(self, name: str) -> Exception:
-        """The error for an index the model does not have."""
+    def _unknown_index(self, name: str) -> QueryError:
+        """The error for an index that the model does not have."""
         named = [self.schema.primary.name or "primary_key"]
         hint = suggestion(name, [*self.schema.indexes, *named])
         return QueryError(f'Index "{name}" not found in {self.schema.name} model.{hint}', index=name)
@@ -327,15 +414,38 @@ class Repository(RepositoryWrites[M]):
     # --- unique values ---------------------------------------------------------------------------
 
     def find_by_unique_constraint(self, name: str, value: object) -> M | None:
-        """The instance that has a unique value, read consistently and at once; None where none has it.
+        """Finds the instance with a unique value. It is read consistently and at once.
+
+        Args:
+            name: the name of the unique constraint, or of its field.
+            value: the unique value.
+
+        Returns:
+            The instance, or None if no item has the value.
 
         Raises:
-            ValidationError: where there is no value, or one the field refuses.
+            ConfigurationError: if the model has no such constraint.
+            ValidationError: for an empty value, or one that the field refuses.
+
+        Example:
+            >>> users.find_by_unique_constraint("unique_email", "ada@example.com")
         """
         return self.batch_find_by_unique_constraint(name, [value])[value]
 
     def batch_find_by_unique_constraint(self, name: str, values: Iterable[object]) -> dict[Any, M | None]:
-        """The instances that have these unique values, by value; two rounds for any number of them."""
+        """Finds the instances with these unique values, in two rounds for any number of values.
+
+        Args:
+            name: the name of the unique constraint, or of its field.
+            values: the unique values.
+
+        Returns:
+            By value the instance, or None if no item has the value.
+
+        Raises:
+            ConfigurationError: if the model has no such constraint.
+            ValidationError: for an empty value, or one that the field refuses.
+        """
         session, tenant = resolve_scope(self.database, self.schema.name, "find_by_unique_constraint", name)
         constraint = constraint_named(self.schema, name)
         if isinstance(values, (str, bytes, Mapping)) or not isinstance(values, Iterable):
@@ -345,31 +455,50 @@ class Repository(RepositoryWrites[M]):
                 constraint.field.name,
             )
         stored = {value: stored_value(constraint, value) for value in values}
-        keys = {value: constraint.guard_key(tenant, one) for value, one in stored.items()}
+        keys = {value: constraint.guard_key(tenant, attribute) for value, attribute in stored.items()}
         guards = get_items(self, keys.values(), session, consistent=True)
         owners = {value: guards[key]["relatedId"]["S"] for value, key in keys.items() if key in guards}
-        found = self.batch_find(owners.values(), consistent_read=True)
+        instances = self.batch_find(owners.values(), consistent_read=True)
         if session is not None:
             session.flush("further")
         result: dict[Any, M | None] = dict.fromkeys(stored)
         for value, owner in owners.items():
-            if self.exists(found[owner]) and has_value(found[owner], constraint, stored[value]):
-                result[value] = found[owner]
+            instance = instances[owner]
+            if self.exists(instance) and has_value(instance, constraint, stored[value]):
+                result[value] = instance
         return result
 
     # --- keys and relations -------------------------------------------------------------------------
 
     def make_primary_id(self, partition: object, sort: object = None) -> str:
-        """The primary id for key values: one for single keys, both for composite ones."""
-        given: object = partition if sort is None else (partition, sort)
-        return self.identify(None, given).primary_id
+        """The primary id for key values.
+
+        Args:
+            partition: the value of the first key field.
+            sort: the value of the second key field, for a composite key.
+
+        Returns:
+            The primary id, as `instance.primary_id` returns it.
+
+        Raises:
+            ValidationError: if a value is empty or does not fit its field.
+
+        Example:
+            >>> comments.make_primary_id("7", "1")
+        """
+        key: object = partition if sort is None else (partition, sort)
+        return self.identify(None, key).primary_id
 
     def identify(self, tenant: str | None, key: object) -> Identity:
-        """The identity of the item that `key` names."""
+        """The table key, primary id and key values of the item with a key, for a tenant."""
         return self.schema.identify(tenant, key if type(key) is str else self._unwrap_key(key))
 
     def _unwrap_key(self, key: object) -> object:
-        """The key without an instance around it; raises where there is none."""
+        """The key, or the key values of an instance that is given as a key.
+
+        Raises:
+            ValidationError: if the key is None or empty.
+        """
         if isinstance(key, self.model):
             check_tenant(key, self.schema.name)
             return dict(
@@ -383,8 +512,12 @@ class Repository(RepositoryWrites[M]):
             )
         return key
 
-    def related_home(self, field: str) -> Repository[Any]:
-        """The repository of the model that a relation field points to."""
+    def _target_repository(self, field: str) -> Repository[Any]:
+        """The repository of the model that a relation field points to.
+
+        Raises:
+            ConfigurationError: if `field` is not a relation field.
+        """
         relation = self.schema.fields.get(field)
         if not isinstance(relation, RelatedField):
             names = [f.name for f in self.schema.fields.values() if isinstance(f, RelatedField)]
@@ -393,21 +526,27 @@ class Repository(RepositoryWrites[M]):
                 model=self.schema.name,
                 field=field,
             )
-        return self.family.related(relation.target, self.model)
+        return self._registry._related_repository(relation.target, self.model)
 
-    def association_target(self, shape: IndexSchema | PrimaryKeySchema) -> str | None:
-        """For a mapping model: the relation at the other end from the partition key of an index."""
+    def _association_target(self, shape: IndexSchema | PrimaryKeySchema) -> str | None:
+        """For a mapping model: the relation that is not the partition key of an index."""
         return self.schema.mapped_relation(shape) if self.table_type == "mapping" else None
 
     @property
     def table_type(self) -> str:
-        """``"standard"``, or ``"mapping"`` for a model between two others."""
+        """``"standard"``, or ``"mapping"`` for a model whose items connect two other models."""
         model: Any = self.model
         return str(model.__bao_options__.table_type)
 
-    def related_target(self, instance: Any, field: str) -> tuple[ModelMapper, Identity, str | None] | None:
-        """Where a relation of `instance` points, without loading anything; None where it points nowhere."""
-        target, state = self.related_home(field), state_of(instance)
+    def _related_target(self, instance: Any, field: str) -> tuple[ModelMapper, Identity, str | None] | None:
+        """The repository, identity and tenant that a relation points to, or None if it is not set.
+
+        Nothing is loaded.
+
+        Raises:
+            DataFormatError: if the field holds a value that is not an id of the related model.
+        """
+        target, state = self._target_repository(field), state_of(instance)
         value = instance.__dict__.get(field)
         if value is None:
             return None
@@ -429,17 +568,54 @@ class Repository(RepositoryWrites[M]):
     # --- all items ---------------------------------------------------------------------------------
 
     def iterate_all(self, batch_size: int = 100, filter: FilterLike = None, **options: Any) -> Iteration[M]:
-        """All items of an iterable model, in batches; see `dynamo_bao.reads.iteration.iterate_all`."""
+        """Iterates over all items of an iterable model, in batches.
+
+        Args:
+            batch_size: how many entries of the index a batch comes from. A filter leaves fewer instances.
+            filter: a function of the instance, or a condition on ``_searchText``.
+            **options: `parallel`, `start_key` and `keys_only`, as `Model.iterate_all` explains them.
+
+        Returns:
+            An iteration over lists of instances.
+
+        Raises:
+            ConfigurationError: if the model is not iterable.
+            QueryError: if an argument is wrong.
+
+        Example:
+            >>> for batch in users.iterate_all(batch_size=50):
+            ...     send_newsletter(batch)
+        """
         return iterate_all(self, batch_size, filter, **options)
 
     def iterate_bucket(
         self, bucket: int, batch_size: int = 100, filter: FilterLike = None, **options: Any
     ) -> Iteration[M]:
-        """The items of one iteration bucket, in batches; see `dynamo_bao.reads.iteration.iterate_bucket`."""
+        """Iterates over the items of one iteration bucket, so that several workers can share the work.
+
+        Args:
+            bucket: the number of the bucket, from 0.
+            batch_size, filter: as `iterate_all` takes them.
+            **options: `start_key` and `keys_only`, as `iterate_all` takes them.
+
+        Returns:
+            An iteration over lists of instances.
+
+        Raises:
+            ConfigurationError: if the model is not iterable.
+            QueryError: if the model has no such bucket, or an argument is wrong.
+        """
         return iterate_bucket(self, bucket, batch_size, filter, **options)
 
     def count(self) -> int:
-        """How many items of an iterable model there are; counted by the iteration index."""
+        """Counts the items of an iterable model in its iteration index, without reading the items.
+
+        Returns:
+            The number of items.
+
+        Raises:
+            ConfigurationError: if the model is not iterable.
+        """
         return count(self)
 
     def search_all(
@@ -450,7 +626,23 @@ class Repository(RepositoryWrites[M]):
         cursor: str | None = None,
         **options: Unpack[SearchAllOptions],
     ) -> SearchResult[M]:
-        """The items whose search fields contain terms; see `dynamo_bao.reads.search.search_all`."""
+        """Finds the items whose search fields contain terms. This reads the whole search index of the model.
+
+        Args:
+            terms: the terms, such as `Model.tokenize_search_query` returns.
+            operator: ``"$and"`` for items with all terms, ``"$or"`` for items with any.
+            limit: how many matches to return at most; None for all of them.
+            cursor: the cursor of an earlier result, to continue it.
+            **options: `batch_size`, `max_queries_per_bucket`, `parallel`, `filter` and `allow_scan`, as
+                `dynamo_bao.reads.search.search_all` explains them.
+
+        Returns:
+            The matches, with a cursor for the next ones.
+
+        Raises:
+            ConfigurationError: if the model is not searchable or not iterable.
+            QueryError: for wrong terms, options or cursors, and for 100,000 entries or more without `allow_scan`.
+        """
         return search_all(self, terms, operator, limit, cursor, **options)
 
     def search_bucket(
@@ -462,5 +654,18 @@ class Repository(RepositoryWrites[M]):
         cursor: str | None = None,
         **options: Unpack[SearchOptions],
     ) -> SearchResult[M]:
-        """The matches in one iteration bucket; see `dynamo_bao.reads.search.search_bucket`."""
+        """Finds the matches in one iteration bucket.
+
+        Args:
+            bucket: the number of the bucket, from 0.
+            terms, operator, limit, cursor: as `search_all` takes them.
+            **options: as `search_all` takes them, without `parallel`.
+
+        Returns:
+            The matches, with a cursor for the next ones.
+
+        Raises:
+            ConfigurationError: if the model is not searchable or not iterable.
+            QueryError: if the model has no such bucket, or an argument is wrong.
+        """
         return search_bucket(self, bucket, terms, operator, limit, cursor, **options)

@@ -97,7 +97,7 @@ def _target(instance: Any, field: str, session: Session) -> Any:
     mapper = state_of(instance).mapper
     assert mapper is not None
     try:
-        where = mapper.related_target(instance, field)
+        where = mapper._related_target(instance, field)
     except DataFormatError:  # told when the relation is looked at
         return None
     if where is None:

@@ -169,7 +169,7 @@ class Query:
             filtered and (filtered, repr(asked["ExpressionAttributeNames"])),
             *map(asked.get, _MANNER),
         )
-        targets = None if only is None else _spot(mapper.related_home(only))
+        targets = None if only is None else _spot(mapper._target_repository(only))
         return session._partitions.query(key, _spot(mapper), self.partition, targets)
 
     def cursor(self, key: Item) -> str:
@@ -287,7 +287,7 @@ def _relations(mapper: ModelMapper, options: QueryOptions) -> tuple[str, ...] | 
     for path in (*named, *([only] if only is not None else [])):
         spot = mapper
         for field in path.split("."):
-            spot = spot.related_home(field)
+            spot = spot._target_repository(field)
     return named or (None if asked is True else ())
 
 

@@ -404,7 +404,7 @@ class Session(SessionInstances):
                 break
             mapper = state_of(peer).mapper
             try:
-                target = mapper.related_target(peer, origin.field) if mapper is not None else None
+                target = mapper._related_target(peer, origin.field) if mapper is not None else None
             except DataFormatError:  # raised when that relation itself is read
                 continue
             if target is None:

@@ -121,11 +121,11 @@ class ModelMapper(Protocol):
         """Writes the entries of a unit of work; they may belong to any models."""
         ...
 
-    def related_home(self, field: str) -> ModelMapper:
+    def _target_repository(self, field: str) -> ModelMapper:
         """The repository of the model that a relation field points to; raises if the field is not a relation."""
         ...
 
-    def related_target(self, instance: Any, field: str) -> tuple[ModelMapper, Identity, str | None] | None:
+    def _related_target(self, instance: Any, field: str) -> tuple[ModelMapper, Identity, str | None] | None:
         """The target of a relation of `instance`: its repository, identity and tenant; None without a target."""
         ...
 

@@ -89,7 +89,7 @@ class SharedEngine:
                 "ignore", SeveralManagersWarning
             )  # it takes the place of the application's own
             manager = init_models(models=models, **options)
-        manager.is_stand_in = True
+        manager._replaces_others = True
         with manager:
             manager.create_table()
             try:
