@@ -187,7 +187,7 @@ def cheapest_way(
 
 def _is_alone(mapper: Repository[Any], tenant: str | None) -> bool:
     """Whether every entry of the iteration index is one of this model's, as far as is known."""
-    others = [model for model in mapper._registry.model_classes().values() if schema_of(model).iterable]
+    others = [model for model in mapper.registry.model_classes().values() if schema_of(model).iterable]
     return tenant is None and others == [mapper.model]
 
 

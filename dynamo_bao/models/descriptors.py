@@ -1,4 +1,4 @@
-"""create() and delete(), typed as what they are on a class and on its instances."""
+"""The descriptors of `create` and `delete`, with their types on a class and on its instances."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from dynamo_bao.writes.change_factory import ConditionLike
 
 T = TypeVar("T")
 KeyLike = str | int | float | Decimal | datetime | UUID | Enum | tuple[Any, Any] | Mapping[str, Any]
-"""A key as callers give it: its only value, both values of a composite one, or the primary id."""
+"""A key as callers pass it: the only key value, both values of a composite key, or the primary id."""
 
 
 class Create:
-    """``User.create(…)``: takes what the constructor takes, so checkers see it as the class itself."""
+    """``User.create(…)``. It takes the arguments of the constructor, so type checkers see the class itself."""
 
     def __get__(self, instance: object, owner: type[T]) -> type[T]:
         return partial(_create, owner)  # type: ignore[return-value]
@@ -43,15 +43,23 @@ class ClassDelete(Generic[T]):
         condition: ConditionLike = None,
         version: str | None = None,
     ) -> T:
-        """Deletes an item and returns its instance, which no longer exists.
+        """Deletes an item by its key or its instance.
 
         Args:
-            version: the version that must be stored, for a key of a model that has a `VersionField`.
+            key: an instance, or a key as `find` takes it.
+            condition: what must hold of the stored item, as a dict or an expression.
+            version: the version that must be stored, for a model with a `VersionField`.
+
+        Returns:
+            The instance. It is falsy, because its item no longer exists.
 
         Raises:
-            ItemNotFoundError: where there is no such item.
-            ConditionalError: where `condition` does not hold; nothing is deleted.
-            VersionConflictError: where another version is stored.
+            ItemNotFoundError: if the item is not stored.
+            ConditionalError: if `condition` does not hold. Nothing is deleted.
+            VersionConflictError: if another version is stored.
+
+        Example:
+            >>> User.delete("42", condition={"status": "closed"})
         """
         return repository_of(self._model).delete(key, condition, version)
 
@@ -63,12 +71,27 @@ class InstanceDelete(Generic[T]):
         self._instance = instance
 
     def __call__(self, condition: ConditionLike = None) -> T:
-        """Deletes this instance's item; the instance no longer exists then."""
+        """Deletes the item of this instance.
+
+        Args:
+            condition: what must hold of the stored item, as a dict or an expression.
+
+        Returns:
+            The instance. It is falsy, because its item no longer exists.
+
+        Raises:
+            ItemNotFoundError: if the item is not stored.
+            ConditionalError: if `condition` does not hold. Nothing is deleted.
+            VersionConflictError: if another version is stored than the loaded one.
+
+        Example:
+            >>> user.delete()
+        """
         return repository_for(self._instance).delete(self._instance, condition)
 
 
 class Delete:
-    """Deletes by key from the class, and this item from an instance."""
+    """``User.delete(key)`` on the class, and ``user.delete()`` on an instance."""
 
     @overload
     def __get__(self, instance: None, owner: type[T]) -> ClassDelete[T]: ...
@@ -81,6 +104,6 @@ class Delete:
 
 
 def repository_for(instance: T) -> Repository[T]:
-    """The repository an instance belongs to; a new one's is its class's."""
+    """The repository of an instance. For a new instance it is that of its class."""
     mapper: Any = state_of(instance).mapper
     return mapper if mapper is not None else repository_of(type(instance))

@@ -1,4 +1,4 @@
-"""What a class body declares its keys with; from the class each gives its queries, typed."""
+"""The declarations of keys, indexes and unique constraints in a class body, and the queries they offer."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dynamo_bao.reads.query import QueryOptions
 from dynamo_bao.reads.query_result import QueryResult
 
 M = TypeVar("M")
-Found = TypeVar("Found", covariant=True)
+Match = TypeVar("Match", covariant=True)
 
 
 @frozen
@@ -26,7 +26,19 @@ class BoundIndex(Generic[M]):
     def query(
         self, value: object = None, sort_condition: Any = None, **options: Unpack[QueryOptions]
     ) -> QueryResult[M]:
-        """The items of one partition; arguments as `Repository.query_by_index` takes them.
+        """Queries one partition of the index. No request is sent before the result is looked at.
+
+        Args:
+            value: the value of the partition key field, or an instance for a relation.
+            sort_condition: a value, or a dict such as ``{"created_at": {"$gt": moment}}``.
+            **options: as `Model.query_by_index` takes them.
+
+        Returns:
+            The matches, as a sequence that loads its pages when they are needed.
+
+        Raises:
+            QueryError: if an option does not fit the index.
+            ValidationError: if a key field refuses its value.
 
         Example:
             >>> User.by_status.query("active", limit=10)
@@ -42,7 +54,20 @@ class BoundConstraint(Generic[M]):
     name: str
 
     def find(self, value: object) -> M | None:
-        """The instance that has a unique value, or None; read at once and consistently."""
+        """Finds the instance with a unique value. It is read consistently and at once.
+
+        Args:
+            value: the unique value.
+
+        Returns:
+            The instance, or None if no item has the value.
+
+        Raises:
+            ValidationError: for an empty value, or one that the field refuses.
+
+        Example:
+            >>> User.unique_email.find("ada@example.com")
+        """
         return repository_of(self.model).find_by_unique_constraint(self.name, value)
 
 
@@ -51,7 +76,7 @@ class PrimaryKey(PrimaryKeyDeclaration):
 
     Args:
         partition: the field whose value spreads items over partitions, or `MODEL_PREFIX`.
-        sort: the field that orders the items of a partition; left out, there is one item per partition key.
+        sort: the field that orders the items of a partition. Without it each partition has one item.
 
     Example:
         >>> class Comment(Model, prefix="c"):
@@ -69,9 +94,15 @@ class Index(IndexDeclaration):
     """A global secondary index of a model.
 
     Args:
-        partition: the field that is asked for by value, or `MODEL_PREFIX` for all items of the model.
-        sort: the field that orders them.
-        id: which of the table's indexes it uses, ``"gsi1"`` to ``"gsi5"``; it must not change later.
+        partition: the field whose value a query gives, or `MODEL_PREFIX` for all items of the model.
+        sort: the field that orders the items of a partition.
+        id: the index of the table that it uses, ``"gsi1"`` to ``"gsi5"``. It must not change later.
+
+    Example:
+        >>> class User(Model, prefix="u"):
+        ...     status: str
+        ...     created_at: datetime = CreateDateField()
+        ...     by_status = Index("status", "created_at", id="gsi1")
     """
 
     def __get__(self, instance: object, owner: type[M]) -> BoundIndex[M]:
@@ -79,24 +110,29 @@ class Index(IndexDeclaration):
 
 
 class UniqueConstraint(ConstraintDeclaration):
-    """A field whose value only one item of the model may have.
+    """A field whose values are unique among the items of the model.
 
     Args:
         field: the field.
-        id: ``"uc1"`` to ``"uc3"``; it must not change later.
+        id: ``"uc1"`` to ``"uc3"``. It must not change later.
+
+    Example:
+        >>> class User(Model, prefix="u"):
+        ...     email: str
+        ...     unique_email = UniqueConstraint("email", id="uc1")
     """
 
     def __get__(self, instance: object, owner: type[M]) -> BoundConstraint[M]:
         return BoundConstraint(owner, self.name or "")
 
 
-# --- the types of methods that models get at run time -----------------------------------------------
+# --- the types of methods that are generated for models -----------------------------------------------
 
 
 class QueryMethod(Protocol[M]):
-    """The type of a query by an index that a class gets at run time, such as ``User.query_by_status``.
+    """The type of a generated query by an index, such as ``User.query_by_status``.
 
-    Checkers know such a method where the class declares it; nothing else changes.
+    Type checkers know the method if the class declares it. The declaration changes nothing else.
 
     Example:
         >>> class User(Model, prefix="u"):
@@ -111,7 +147,7 @@ class QueryMethod(Protocol[M]):
 
 
 class ChildQueryMethod(Protocol[M]):
-    """The type of a query for its children that a parent gets at run time, such as ``user.query_posts``.
+    """The type of a generated query for the children of a parent, such as ``user.query_posts``.
 
     Example:
         >>> class User(Model, prefix="u"):
@@ -121,8 +157,8 @@ class ChildQueryMethod(Protocol[M]):
     def __call__(self, sort_condition: Any = None, **options: Unpack[QueryOptions]) -> QueryResult[M]: ...
 
 
-class FindMethod(Protocol[Found]):
-    """The type of a find by a unique value that a class gets at run time, such as ``User.find_by_email``.
+class FindMethod(Protocol[Match]):
+    """The type of a generated find by a unique value, such as ``User.find_by_email``.
 
     Example:
         >>> class User(Model, prefix="u"):
@@ -131,4 +167,4 @@ class FindMethod(Protocol[Found]):
         ...     find_by_email: ClassVar[FindMethod["User"]]
     """
 
-    def __call__(self, value: object) -> Found | None: ...
+    def __call__(self, value: object) -> Match | None: ...

@@ -1,4 +1,4 @@
-"""Whether the relations of models lead somewhere: checked when models are connected, as they may name later ones."""
+"""Checks of the relations of models. They run when models are connected, because all models are defined then."""
 
 from __future__ import annotations
 
@@ -11,20 +11,24 @@ from dynamo_bao.models.class_builder import schema_of
 from dynamo_bao.models.registry import models as all_models, preferred
 
 
-def check_relations(model: type[Any], known: Iterable[type[Any]]) -> None:
-    """Raises `ConfigurationError` for a relation of `model` to no model, or one that can hold no value.
+def check_relations(model: type[Any], managed: Iterable[type[Any]]) -> None:
+    """Checks that the relations of a model point to models, and that they can hold the ids of these.
 
     Args:
         model: the model whose relations are checked.
-        known: the models of the manager. Those of others count too: which one is meant is told at the first use.
+        managed: the models of the manager. Models of other managers count too; the first use of a relation checks
+            that its target is one of the same manager.
+
+    Raises:
+        ConfigurationError: for a relation to no model, or one whose ids cannot be part of a key.
     """
     schema = schema_of(model)
-    candidates = list(dict.fromkeys((*known, *all_models())))
+    candidates = list(dict.fromkeys((*managed, *all_models())))
     for field in schema.fields.values():
         if not isinstance(field, RelatedField):
             continue
         if not _targets(field, candidates, model):
-            hint = suggestion(field.target_name, (one.__bao_name__ for one in candidates))
+            hint = suggestion(field.target_name, (candidate.__bao_name__ for candidate in candidates))
             raise ConfigurationError(
                 f"{schema.name}.{field.name} relates to {field.target_name!r}, which is no model.{hint} Define it, "
                 f"import its module, or correct the name.",
@@ -36,7 +40,7 @@ def check_relations(model: type[Any], known: Iterable[type[Any]]) -> None:
 
 
 def _targets(field: RelatedField, candidates: list[type[Any]], near: type[Any]) -> list[type[Any]]:
-    """The models that a relation may mean."""
+    """The models that a relation may point to."""
     if not isinstance(field.target, str):
         return [field.target]
     return preferred(field.target, candidates, near)
@@ -46,15 +50,16 @@ def _check_key_part(field: RelatedField, candidates: list[type[Any]], model: typ
     targets = _targets(field, candidates, model)
     if not all(_has_two_parts(target, candidates, set()) for target in targets):
         return
-    other = field.target_name
+    target_name = field.target_name
     raise field.declaration_error(
-        f"it is one of two key fields, and the ids of {other} have two parts themselves, which no part of a key can "
-        f"hold. Give {model.__name__} a key of one field, or the two key fields of {other} in the place of its id."
+        f"it is one of two key fields, but the ids of {target_name} have two parts themselves, and one key field cannot "
+        f"hold both. Give {model.__name__} a key of one field, or the two key fields of {target_name} instead of its "
+        f"id."
     )
 
 
 def _has_two_parts(model: type[Any], candidates: list[type[Any]], seen: set[type[Any]]) -> bool:
-    """Whether the primary ids of a model have two parts, by its own key or that of the model its key relates to."""
+    """Whether the primary ids of a model have two parts: by its own key, or by the model that its key relates to."""
     schema = schema_of(model)
     if len(schema.key_names) == 2:
         return True
@@ -62,4 +67,4 @@ def _has_two_parts(model: type[Any], candidates: list[type[Any]], seen: set[type
     if not isinstance(field, RelatedField) or model in seen:
         return False
     targets = _targets(field, candidates, model)
-    return bool(targets) and all(_has_two_parts(one, candidates, {*seen, model}) for one in targets)
+    return bool(targets) and all(_has_two_parts(target, candidates, {*seen, model}) for target in targets)

@@ -56,6 +56,7 @@ class Repository(RepositoryWrites[M]):
         lazy_class: the class of instances that are not loaded yet.
         schema: the compiled definition of the model.
         database: the table and its rules.
+        registry: finds the repositories of related models.
 
     Example:
         >>> users = manager.repository(User)
@@ -67,7 +68,7 @@ class Repository(RepositoryWrites[M]):
     model: type[M]
     schema: Schema
     database: Database
-    _registry: RepositoryRegistry
+    registry: RepositoryRegistry
     lazy_class: type[Any] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -526,7 +527,7 @@ class Repository(RepositoryWrites[M]):
                 model=self.schema.name,
                 field=field,
             )
-        return self._registry._related_repository(relation.target, self.model)
+        return self.registry._related_repository(relation.target, self.model)
 
     def _association_target(self, shape: IndexSchema | PrimaryKeySchema) -> str | None:
         """For a mapping model: the relation that is not the partition key of an index."""

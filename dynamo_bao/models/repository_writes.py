@@ -1,4 +1,4 @@
-"""What a repository stores, changes and deletes: the hooks around each write, and the unit of work."""
+"""The writing methods of a repository: single writes with their hooks, and those of a unit of work."""
 
 from __future__ import annotations
 
@@ -43,28 +43,38 @@ _TRANSIENT = Status.TRANSIENT  # read often
 
 
 class RepositoryWrites(Generic[M]):
-    """The part of a repository that writes."""
+    """The methods of a repository that write."""
 
     model: type[M]
     schema: Schema
 
     def create(self, values: Mapping[str, Any] | None = None, /, **fields: Any) -> M:
-        """Stores a new item and returns its instance; never overwrites one.
+        """Stores a new item. It never overwrites a stored one.
 
         Args:
-            values: values by field name, beside `fields`.
+            values: values by field name, in addition to `fields`.
+            **fields: values by field name.
+
+        Returns:
+            The instance of the new item.
 
         Raises:
-            ValidationError: naming all wrong fields.
-            ConditionalError: where an item with the key exists; nothing is written.
-            UniqueConstraintError: where a unique value is taken; nothing is written.
-        """
-        return self._typed(
-            carry_out(self._creation(self.model(**self._together(values, fields)), None, "create"))
-        )
+            ValidationError: if fields refuse their values. It names all of them.
+            ConditionalError: if an item with the key exists. Nothing is written.
+            UniqueConstraintError: if another item has a unique value. Nothing is written.
 
-    def _together(self, values: Mapping[Any, Any] | None, fields: Mapping[str, Any]) -> dict[Any, Any]:
-        """Values by field name and by keyword as one; each field once."""
+        Example:
+            >>> ada = users.create(name="Ada", email="ada@example.com")
+        """
+        instance = self.model(**self._merged_values(values, fields))
+        return self._typed(carry_out(self._creation(instance, None, "create")))
+
+    def _merged_values(self, values: Mapping[Any, Any] | None, fields: Mapping[str, Any]) -> dict[Any, Any]:
+        """The values of a mapping and those given by keyword, in one dict.
+
+        Raises:
+            QueryError: if a field is in both.
+        """
         if values is None:
             return dict(fields)
         if not isinstance(values, Mapping):
@@ -86,7 +96,7 @@ class RepositoryWrites(Generic[M]):
     def _hooked(
         self, instance: M, condition: ConditionLike, create: Callable[[], CreateChange]
     ) -> CreateChange:
-        """What `create` makes of a new instance, between the hooks of its model."""
+        """The change that `create` returns for a new instance, with the hooks of its model around it."""
         options = {"is_new": True, "condition": condition, "instance": instance}
         data = {name: value for name, value in instance.__dict__.items() if name in self.schema.fields}
         self._before_save(instance, data, options)
@@ -95,7 +105,7 @@ class RepositoryWrites(Generic[M]):
         return change
 
     def _before_save(self, instance: M, data: dict[str, Any], options: dict[str, Any]) -> None:
-        """Runs the hooks before a save; what plugins change in `data` is assigned to the instance."""
+        """Runs the hooks before a save. Values that plugins change in `data` are assigned to the instance."""
         before = dict(data)
         run(self.model, "before_save", data, options, instance)
         for name, value in data.items():
@@ -103,11 +113,26 @@ class RepositoryWrites(Generic[M]):
                 setattr(instance, name, value)
 
     def save(self, instance: M, condition: ConditionLike = None, force_reindex: bool = False) -> M:
-        """Stores a new instance, or what changed of a stored one, and returns it.
+        """Stores a new instance, or the changed fields of a stored one.
 
         Args:
+            instance: the instance.
             condition: what must hold of the stored item, as a dict or an expression.
-            force_reindex: writes index and iteration keys anew, changed or not.
+            force_reindex: True writes all index and iteration keys again, also if nothing changed.
+
+        Returns:
+            The same instance.
+
+        Raises:
+            ValidationError: if fields refuse their values. It names all of them.
+            ConditionalError: if `condition` does not hold, or a new instance has the key of a stored item.
+            VersionConflictError: if another version is stored than the loaded one.
+            UniqueConstraintError: if another item has a unique value.
+            ItemNotFoundError: if the item was deleted after it was loaded.
+            WriteOutcomeUnknownError: if the reply was lost and a repeated request could count or append twice.
+
+        Example:
+            >>> users.save(User(name="Ada"))
         """
         if state_of(instance).status is Status.TRANSIENT:
             carry_out(self._creation(instance, condition, "save"))
@@ -144,29 +169,34 @@ class RepositoryWrites(Generic[M]):
         version: str | None = None,
         **fields: Any,
     ) -> M:
-        """Changes fields of a stored item without loading it, and returns it as it is stored then.
+        """Changes fields of a stored item, or parts of them, without loading it first.
 
         Args:
-            changes: new values by field name or path: ``"prefs.theme"``, ``User.fields.prefs["a.b"]``. Only what is at
-                the path is changed; maps that are missing on the way are made. In the place of a value may stand
-                `Append`, `Prepend`, `IfMissing`, `Remove`, `Increment`, `AddMembers` or `DropMembers`. Never a
-                request's own dict: its keys would be paths.
+            key: as `find` takes it.
+            changes: new values by field name or path: ``"prefs.theme"``, ``User.fields.prefs["a.b"]``. Only the part
+                at the path changes. Missing maps on the path are created. A value can also be `Append`, `Prepend`,
+                `IfMissing`, `Remove`, `Increment`, `AddMembers` or `DropMembers`. Never pass a request's own dict:
+                its keys would be paths.
             condition: what must hold of the stored item, as a dict or an expression.
-            version: the version that must be stored, for a model that has a `VersionField`.
-            fields: new values by field name.
+            version: the version that must be stored, for a model with a `VersionField`.
+            **fields: new values by field name.
+
+        Returns:
+            The instance, with the item as it is stored after the update.
 
         Raises:
-            ItemNotFoundError: where the item does not exist.
-            ConditionalError: where `condition` does not hold.
-            VersionConflictError: where another version is stored.
-            QueryError: for a path that leads nowhere, or two changes of which one is inside the other.
-            DataFormatError: where a path leads through something that is stored as no map; nothing is written.
-            WriteOutcomeUnknownError: where the reply was lost, and doing it again could count or append twice.
+            ItemNotFoundError: if the item is not stored.
+            ConditionalError: if `condition` does not hold.
+            VersionConflictError: if another version is stored.
+            ValidationError: if a field refuses its value.
+            QueryError: for a path that leads nowhere, or for two changes of the same part.
+            DataFormatError: if a path leads through a stored value that is not a map. Nothing is written.
+            WriteOutcomeUnknownError: if the reply was lost and a repeated request could count or append twice.
 
         Example:
             >>> User.update("42", {"address.city": "Rome", "visits": Increment(1)}, condition={"status": "active"})
         """
-        return self._update(key, condition, self._together(changes, fields), version=version)
+        return self._update(key, condition, self._merged_values(changes, fields), version=version)
 
     def _update(
         self,
@@ -185,11 +215,24 @@ class RepositoryWrites(Generic[M]):
         return self._typed(carry_out(change))
 
     def increment(self, key: object, /, *, condition: ConditionLike = None, **amounts: int) -> M:
-        """Adds to counters of a stored item, atomically; negative amounts count down.
+        """Adds to counters of a stored item atomically. Negative amounts subtract.
+
+        Args:
+            key: as `find` takes it.
+            condition: what must hold of the stored item, as a dict or an expression.
+            **amounts: by counter field the whole number to add.
+
+        Returns:
+            The instance, with the item as it is stored after the update.
 
         Raises:
-            ItemNotFoundError: where the item does not exist.
-            WriteOutcomeUnknownError: where the reply was lost; `CounterField(exact=True)` avoids that.
+            ItemNotFoundError: if the item is not stored.
+            ConditionalError: if `condition` does not hold.
+            UnknownFieldError: for a name that is not a `CounterField`.
+            WriteOutcomeUnknownError: if the reply was lost. `CounterField(exact=True)` avoids that.
+
+        Example:
+            >>> posts.increment("7", views=1)
         """
         changes: dict[str, Any] = {}
         for name, amount in amounts.items():
@@ -207,13 +250,27 @@ class RepositoryWrites(Generic[M]):
         return self._update(key, condition, changes)
 
     def upsert(self, values: Mapping[str, Any] | None = None, /, **fields: Any) -> M:
-        """Stores the given fields: into the item with their key, or into a new one.
+        """Updates the item with the key in the given fields, or creates it.
 
-        Defaults go in where nothing is stored: for all other fields of a new item, and for those of a stored one
-        that it has no attribute for, unless the field is optional, so that nothing means None.
-        Without a key that makes itself, such as that of ``UlidField(auto_assign=True)``, the item is a new one.
+        Defaults are stored for fields that are not given: all of them in a new item, and in a stored one those that
+        it has no attribute for. In a stored item, an optional field without an attribute stays None.
+        If the key field assigns itself and is not given, the item is always a new one.
+
+        Args:
+            values: values by field name, in addition to `fields`.
+            **fields: values by field name.
+
+        Returns:
+            The instance, with the item as it is stored now.
+
+        Raises:
+            ValidationError: if a field refuses its value, or a required field is missing for a new item.
+            UniqueConstraintError: if another item has a unique value.
+
+        Example:
+            >>> settings.upsert(name="theme", value="dark")
         """
-        schema, fields = self.schema, self._together(values, fields)
+        schema, fields = self.schema, self._merged_values(values, fields)
         schema.accept_all(fields, [name for name in fields if name in schema.fields])
         unnamed = [schema.fields[name] for name in schema.key_names if name not in fields]
         if any(getattr(field, "auto_assign", False) for field in unnamed):
@@ -234,10 +291,23 @@ class RepositoryWrites(Generic[M]):
         raise AssertionError("the last round returns or raises")
 
     def delete(self, key: object, condition: ConditionLike = None, version: str | None = None) -> M:
-        """Deletes an item by its key or through its instance, which is returned and no longer exists.
+        """Deletes an item by its key or its instance.
 
         Args:
-            version: the version that must be stored, for a key of a model that has a `VersionField`.
+            key: an instance, or a key as `find` takes it.
+            condition: what must hold of the stored item, as a dict or an expression.
+            version: the version that must be stored, for a model with a `VersionField`.
+
+        Returns:
+            The instance. It is falsy, because its item no longer exists.
+
+        Raises:
+            ItemNotFoundError: if the item is not stored.
+            ConditionalError: if `condition` does not hold. Nothing is deleted.
+            VersionConflictError: if another version is stored.
+
+        Example:
+            >>> users.delete("42")
         """
         instance = key if isinstance(key, self.model) else None
         return self._typed(carry_out(self._deletion(key, condition, instance, version)))
@@ -251,7 +321,9 @@ class RepositoryWrites(Generic[M]):
             run(self.model, "before_delete", primary_id, options, instance)
         change = deleting_of(self.mapper, None if instance is not None else key, condition, instance, version)
         if hooked:
-            change.add_after_hook(lambda gone: run(self.model, "after_delete", primary_id, options, gone))
+            change.add_after_hook(
+                lambda deleted: run(self.model, "after_delete", primary_id, options, deleted)
+            )
         return change
 
     # --- in a unit of work -------------------------------------------------------------------------
@@ -259,19 +331,23 @@ class RepositoryWrites(Generic[M]):
     def _entries_for(
         self, session: Session, instances: Iterable[M], *, deletes: bool = False, overwrite: bool = False
     ) -> list[PendingWrite]:
-        """What a unit of work notes of objects to be written at its commit; everything wrong is told now."""
+        """The pending writes of instances, for the commit of a unit of work.
+
+        Raises:
+            BaoError: if an instance cannot be written.
+        """
         return register_objects(self.mapper, session, instances, deletes=deletes, overwrite=overwrite)
 
     def _changes_for(self, session: Session, entries: Iterable[PendingWrite]) -> list[Change | None]:
-        """The changes that entries are at the commit, hooks before them run; None for each where nothing changed."""
+        """The changes of pending writes at the commit, after the hooks before them; None if nothing changed."""
         hooked = has_hooks(self.model)
-        found: list[Change | None] = []
-        for tenant, some in groupby(entries, attrgetter("tenant")):
+        changes: list[Change | None] = []
+        for tenant, group in groupby(entries, attrgetter("tenant")):
             with tenant_block(tenant):
-                found += [self._prepared(session, entry, hooked) for entry in some]
-        return found
+                changes += [self._change_for(session, entry, hooked) for entry in group]
+        return changes
 
-    def _prepared(self, session: Session, entry: PendingWrite, hooked: bool) -> Change | None:
+    def _change_for(self, session: Session, entry: PendingWrite, hooked: bool) -> Change | None:
         instance: M = entry.instance
         if entry.deletes:
             return self._deletion(None, None, instance)
@@ -282,21 +358,21 @@ class RepositoryWrites(Generic[M]):
         return self._hooked(instance, None, partial(creation_for, session, entry))
 
     def _commit(self, session: Session, entries: Sequence[PendingWrite], *, atomic: bool) -> None:
-        """Writes the entries of a unit of work, of any models; see `Session.commit`."""
+        """Writes the pending writes of a unit of work, of any models."""
         commit(session, entries, atomic=atomic)
 
     def _unwrap_key(self, key: object) -> object:
-        """The key without an instance around it."""
+        """The key, or the key values of an instance that is given as a key."""
         raise NotImplementedError
 
     @property
     def mapper(self) -> ModelMapper:
-        """The repository as instances know it."""
-        found: Any = self
-        mapper: ModelMapper = found
+        """The repository, typed as the mapper of its instances."""
+        repository: Any = self
+        mapper: ModelMapper = repository
         return mapper
 
     def _typed(self, instance: Any) -> M:
-        """An instance, which is one of the model."""
+        """An instance, typed as one of the model."""
         typed: M = instance
         return typed

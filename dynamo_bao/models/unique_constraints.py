@@ -1,4 +1,4 @@
-"""Unique values as they are looked up: the constraint, the stored form, and whether an item still has it."""
+"""The lookup of unique values: the constraint, the stored form of a value, and the check of the item."""
 
 from __future__ import annotations
 
@@ -13,7 +13,11 @@ from dynamo_bao.session.state import state_of
 
 
 def constraint_named(schema: Schema, name: str) -> UniqueConstraintSchema:
-    """The constraint of that name, or on the field of that name; `ConfigurationError` where there is none."""
+    """The constraint of that name, or on the field of that name.
+
+    Raises:
+        ConfigurationError: if the model has no such constraint.
+    """
     for constraint in schema.constraints.values():
         if name in (constraint.name, constraint.field.name):
             return constraint
@@ -22,7 +26,11 @@ def constraint_named(schema: Schema, name: str) -> UniqueConstraintSchema:
 
 
 def stored_value(constraint: UniqueConstraintSchema, value: object) -> AttributeValue:
-    """The stored form of a unique value; `ValidationError` where there is none, or one the field refuses."""
+    """The stored form of a unique value.
+
+    Raises:
+        ValidationError: for an empty value, or one that the field refuses.
+    """
     field = constraint.field
     if value is None or value == "":
         raise ValidationError(f"{field.model}: {field.name} value is required.", field.name, value)
@@ -32,6 +40,6 @@ def stored_value(constraint: UniqueConstraintSchema, value: object) -> Attribute
 
 
 def has_value(instance: Any, constraint: UniqueConstraintSchema, stored: AttributeValue) -> bool:
-    """Whether the instance's item has the value that its guard says."""
+    """Whether the item of an instance has a unique value, as the guard of the value says."""
     item = state_of(instance).stored or {}
     return same_stored(item.get(str(constraint.field.attribute)), stored)
