@@ -52,9 +52,9 @@ def _check_key_part(field: RelatedField, candidates: list[type[Any]], model: typ
         return
     target_name = field.target_name
     raise field.declaration_error(
-        f"it is one of two key fields, but the ids of {target_name} have two parts themselves, and one key field cannot "
-        f"hold both. Give {model.__name__} a key of one field, or the two key fields of {target_name} instead of its "
-        f"id."
+        f"it is one of two key fields, but the ids of {target_name} have two parts themselves, and one key field "
+        f"cannot hold both. Give {model.__name__} a key of one field, or the two key fields of {target_name} instead "
+        f"of its id."
     )
 
 

@@ -1,7 +1,7 @@
-"""Changes: each one write of one item, from what it assumes and plans to what it leaves in memory.
+"""Changes. Each is one write of one item: its assumptions, its plan, and its effect on the instances in memory.
 
-A change is made at a call and carried out at once, or collected by a transaction, which shows its effect on
-the session's objects at once and takes that back if the block fails.
+A call creates a change and carries it out at once, or a transaction collects it. The transaction applies the change
+in memory at once, and reverts it if the block fails.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import copy
 import logging
 import weakref
 from collections.abc import Callable, Collection, Mapping, Sequence
+from itertools import starmap
 from types import MappingProxyType
 from typing import Any
 
@@ -65,33 +66,35 @@ from dynamo_bao.writes.plans import (
 )
 
 Assumed = Mapping[str, AttributeValue | None]
-"""Stored values that must still be there, by attribute name; None for an attribute that must be absent."""
+"""Stored values that must not have changed, by attribute name. None stands for an attribute that must be absent."""
 
 
 class Change:
-    """What every change has.
+    """The base class of changes.
 
     Attributes:
-        mapper, session, subject: where it is written, in which session it was made, and which item.
-        instance: the object it is about; None where there was only a key.
-        condition: what else must hold.
-        known: the item as it was read, if it was.
+        mapper: the repository of the item.
+        session: the session of the call, or None outside a batch context.
+        subject: the item.
+        instance: the instance, or None if the call had only a key.
+        condition: what else must hold of the stored item.
+        known: the item as it was read, or None if it was not.
         assumed: stored values that must not have changed.
-        done: called with the result when it is written.
-        overwrite: whether an item may be replaced by it that nobody has looked at.
-        comes_or_goes: whether the item comes into being by it, or is gone.
-        replanned: whether the item was another one than was assumed.
-        takes_row: whether `apply_result` takes what is stored as a row too.
-        result: what the operation returned, where a transaction carries it out later.
-        spot: which item it is about: the table and the key.
+        after_hooks: called with the result after the write.
+        overwrite: whether it may replace a stored item without a condition.
+        creates_or_deletes: whether it creates or deletes the item.
+        replanned: whether the stored item was not the assumed one, so that the change was planned again.
+        takes_row: whether `apply_result` also accepts the stored item as a row.
+        result: the return value of the operation, if a transaction carries it out later.
+        item_ref: the table and the key of the item.
     """
 
     operation = "save"
     known: StoredItem | None = None
     assumed: Assumed = MappingProxyType({})
-    done: tuple[Callable[[Any], object], ...] = ()
+    after_hooks: tuple[Callable[[Any], object], ...] = ()
     overwrite = False
-    comes_or_goes = False
+    creates_or_deletes = False
     replanned = False
     takes_row = False
 
@@ -112,21 +115,21 @@ class Change:
         self.item_ref: tuple[str, Key] = mapper.database.table_name, subject.identity.key
 
     def add_after_hook(self, hook: Callable[[Any], object]) -> None:
-        """Has `hook` called with the result when the change is written."""
-        self.done = (*self.done, hook)
+        """Adds a function that is called with the result after the write."""
+        self.after_hooks = (*self.after_hooks, hook)
 
     def plan_from(self, known: StoredItem | None) -> WritePlan:
-        """The plan, from what is known of the item now."""
+        """The plan for an item that was read as `known`, or was not read."""
         raise NotImplementedError
 
     def plan_again(self, known: StoredItem | None) -> WritePlan:
-        """`plan_from`, which notes where the item is not the one that was assumed."""
+        """`plan_from`, which also records that the item is not the assumed one."""
         if known is not self.known:
             self.replanned = True
         return self.plan_from(known)
 
     def touched(self) -> Touched:
-        """The partitions that the write can have changed."""
+        """The partitions that the write may have changed."""
         schema, identity = self.subject.schema, self.subject.identity
         partitions: set[tuple[str | None, str]] = {(None, identity.key.pk)}
         unknown: list[str] = []
@@ -137,58 +140,56 @@ class Change:
             else:
                 partitions.update((index.id, text) for text in texts)
         model = self.mapper.database.table_name, schema.prefix
-        return Touched(model, partitions, unknown, self.comes_or_goes)
+        return Touched(model, partitions, unknown, self.creates_or_deletes)
 
     def _partitions_of(self, index: IndexSchema) -> Collection[str] | None:
-        """In which partitions of an index the item was before, or is now; None where that cannot be told."""
+        """The partitions of an index with the item before or after the change; None if they are unknown."""
         return ()
 
     def _partitions_before(self, index: IndexSchema) -> Collection[str] | None:
-        """In which partition of an index the item was, if in any; None where that cannot be told."""
+        """The partition of an index with the item before the change, if any; None if it is unknown."""
         if self.known is None:
             return None
         key = self.known.item.get(index.pk_name)
         return () if key is None else (key["S"],)
 
     def apply_result(self, stored: Item | None) -> Any:
-        """Brings the objects in memory to what is stored now, and returns the one the caller gets."""
+        """Updates the instances in memory to the stored item, and returns the instance for the caller."""
         raise NotImplementedError
 
     def apply_locally(self) -> Any:
-        """Brings them to what a transaction will leave stored; may be called again after an `revert`."""
+        """Updates the instances to what a transaction will store. It may be called again after `revert`."""
         raise NotImplementedError
 
     def revert(self) -> None:
-        """Takes back what `apply_locally` did: local changes are lost, and reload at the next look."""
+        """Reverts `apply_locally`. Local changes are lost, and the instance is loaded again when it is read."""
 
     def on_commit(self) -> None:
-        """The transaction succeeded: what was shown is stored, or is read again where that cannot be told."""
+        """Called after a transaction was committed. Values that are not known for certain are read again."""
 
     def translate_error(self, error: BaoError) -> BaoError:
-        """The error to raise for the one that the write ended with."""
+        """The error to raise for an error of the write."""
         return error
 
     def run_after_hooks(self, result: Any) -> None:
-        """Runs what comes after the write, under its tenant."""
-        if not self.done:
+        """Runs the hooks after the write, for the tenant of the item."""
+        if not self.after_hooks:
             return
         with tenant_block(self.subject.tenant):
-            for hook in self.done:
+            for hook in self.after_hooks:
                 hook(result)
 
     @property
-    def wanted(self) -> Condition:
-        """Everything that must hold of the stored item."""
-        return all_of((self.condition, *(_assumption(*one) for one in self.assumed.items())))
+    def full_condition(self) -> Condition:
+        """Everything that must hold of the stored item: the condition and the assumed values."""
+        return all_of((self.condition, *starmap(_assumption, self.assumed.items())))
 
-    def _known_object(self) -> Any:
-        """The session's own object for the item, or None; one that was only added does not count."""
-        known = (
-            None
-            if self.session is None
-            else self.session._instance_for(self.mapper, self.subject.identity.key)
-        )
-        return None if known is None or state_of(known).status is Status.TRANSIENT else known
+    def _session_instance(self) -> Any:
+        """The session's instance for the item, or None. A new one that was only added does not count."""
+        if self.session is None:
+            return None
+        instance = self.session._instance_for(self.mapper, self.subject.identity.key)
+        return None if instance is None or state_of(instance).status is Status.TRANSIENT else instance
 
 
 def _assumption(name: str, before: AttributeValue | None) -> Condition:
@@ -200,15 +201,15 @@ class CreateChange(Change):
     """Stores a transient instance as a new item.
 
     Attributes:
-        values: the accepted values of all fields.
-        sent: what will be stored, an item or one that is spelled; not to be changed.
+        values: the validated values of all fields.
+        stored_form: the item that will be stored, as a dict or as JSON. Do not change it.
     """
 
     operation = "create"
-    comes_or_goes = True
+    creates_or_deletes = True
 
-    _sharing: Sequence[SharedState] = ()
-    _earlier: Any = None
+    _shared_states: Sequence[SharedState] = ()
+    _replaced_instance: Any = None
 
     def __init__(
         self,
@@ -218,27 +219,27 @@ class CreateChange(Change):
         instance: Any,
         condition: Condition,
         values: Mapping[str, Any],
-        sent: Stored,
+        stored_form: Stored,
         by_save: bool,
     ) -> None:
         super().__init__(mapper, session, subject, instance, condition)
         self.values = values
-        self.sent = sent
+        self.stored_form = stored_form
         self._by_save = by_save
 
     @property
     def item(self) -> Item:
-        """What will be stored; not to be changed."""
-        item = as_dict_item(self.sent)
-        self.sent = item
+        """The item that will be stored. Do not change it."""
+        item = as_dict_item(self.stored_form)
+        self.stored_form = item
         return item
 
     def with_values(self, values: Mapping[str, Any]) -> CreateChange:
-        """The same of an item with other (accepted) values."""
-        made = copy.copy(self)
-        made.values = values
-        made.sent = self.subject.schema.item(self.subject.tenant, self.subject.identity, values)
-        return made
+        """A copy of the change with other (validated) values."""
+        change = copy.copy(self)
+        change.values = values
+        change.stored_form = self.subject.schema.item(self.subject.tenant, self.subject.identity, values)
+        return change
 
     def plan_from(self, known: StoredItem | None) -> WritePlan:
         return plan_create(self.subject, self.values, self.condition, self.item)
@@ -260,61 +261,60 @@ class CreateChange(Change):
     def apply_result(self, stored: Item | None) -> Any:
         session, (_, tenant, identity) = self.session, self.subject
         mark_created(
-            self.instance, self.mapper, tenant, session, identity.key, identity.primary_id, self.sent
+            self.instance, self.mapper, tenant, session, identity.key, identity.primary_id, self.stored_form
         )
         if session is None or session._is_canonical(self.mapper, identity, self.instance):
-            if self._sharing or self._earlier is not None:
-                self._sharing, self._earlier = (), None
+            if self._shared_states or self._replaced_instance is not None:
+                self._shared_states, self._replaced_instance = (), None
             return self.instance
-        return self._settle_in(session)
+        return self._attach_to(session)
 
-    def _settle_in(self, session: Session) -> Any:
-        """Makes the instance the session's; earlier ones for its key show its state from now on."""
-        sharings: list[SharedState] = []
-        self._earlier = None
-        known = self._known_object()
-        own = self.instance if known is None or self._by_save else known
-        self._earlier = known if known is not own else None
-        for one in session._superseded(self.mapper, self.subject.identity):
-            if one.__dict__ is not self.instance.__dict__:
-                sharing = SharedState(one, self.instance)
-                if one is not own:
-                    sharings.append(sharing)
-        self._sharing = sharings
-        session._attach(own)
-        return self._known_object()
+    def _attach_to(self, session: Session) -> Any:
+        """Makes the instance the session's. Earlier instances for its key share its state from now on."""
+        shared_states: list[SharedState] = []
+        known = self._session_instance()
+        canonical = self.instance if known is None or self._by_save else known
+        self._replaced_instance = known if known is not canonical else None
+        for older in session._superseded(self.mapper, self.subject.identity):
+            if older.__dict__ is not self.instance.__dict__:
+                shared_state = SharedState(older, self.instance)
+                if older is not canonical:
+                    shared_states.append(shared_state)
+        self._shared_states = shared_states
+        session._attach(canonical)
+        return self._session_instance()
 
     def revert(self) -> None:
-        held = self.instance.__dict__
-        values = {name: held.get(name, self.values[name]) for name in self.subject.schema.fields}
-        for sharing in self._sharing:
-            sharing.end()
+        current = self.instance.__dict__
+        values = {name: current.get(name, self.values[name]) for name in self.subject.schema.fields}
+        for shared_state in self._shared_states:
+            shared_state.end()
         if self.session is not None:
             self.session._evict(self.mapper, self.subject.identity)
-            if self._earlier is not None:
-                self.session._attach(self._earlier)
+            if self._replaced_instance is not None:
+                self.session._attach(self._replaced_instance)
         revert_to_transient(self.instance, values)
 
 
 class SaveChange(Change):
-    """Changes fields of a stored item, through its instance.
+    """Changes fields of a stored item by its instance.
 
     Attributes:
         changes: by field name the new value, None to remove it, or a `CounterDelta`, `SetDelta` or `Parts`.
-        reindex: whether index keys and guards are written anew.
+        reindex: whether all index keys and guards are written again.
     """
 
-    def __init__(self, *about: Any, changes: Mapping[str, Any], reindex: bool = False) -> None:
-        super().__init__(*about)
+    def __init__(self, *arguments: Any, changes: Mapping[str, Any], reindex: bool = False) -> None:
+        super().__init__(*arguments)
         self.changes = changes
         self.reindex = reindex
 
     def plan_from(self, known: StoredItem | None) -> WritePlan:
-        return plan_update(self.subject, self.changes, known, self.wanted, reindex=self.reindex)
+        return plan_update(self.subject, self.changes, known, self.full_condition, reindex=self.reindex)
 
     def _partitions_of(self, index: IndexSchema) -> Collection[str] | None:
         before = None if self.reindex else self._partitions_before(index)
-        return _moved(self.subject, index, self.changes, before)
+        return _partitions_after(self.subject, index, self.changes, before)
 
     def translate_error(self, error: BaoError) -> BaoError:
         if isinstance(error, ItemNotFoundError):
@@ -330,10 +330,11 @@ class SaveChange(Change):
             unload(self.instance, consistent=True, keep_changes=False)
         else:
             merge_item(self.instance, stored)
-        self._tell_session()
+        self._update_session()
         return self.instance
 
-    def _tell_session(self) -> None:
+    def _update_session(self) -> None:
+        """Keeps the instance in its session, and expires the item in another one."""
         if self.session is None:
             return
         if state_of(self.instance).session is self.session:
@@ -344,11 +345,11 @@ class SaveChange(Change):
 
     def apply_locally(self) -> Any:
         assert self.known is not None  # a transaction loads what it changes
-        shown = applied(self.subject.schema, self.known.item, self.changes, self.known.values)
-        assert shown is not None
-        others = state_of(self.instance).status is Status.LOADED
-        keep = [name for name in changed_names(self.instance) if name not in self.changes] if others else []
-        merge_item(self.instance, shown, keep)
+        item = applied(self.subject.schema, self.known.item, self.changes, self.known.values)
+        assert item is not None
+        is_loaded = state_of(self.instance).status is Status.LOADED
+        unsaved = changed_names(self.instance) if is_loaded else []
+        merge_item(self.instance, item, [name for name in unsaved if name not in self.changes])
         if self.session is not None:
             self.session._pin(self.instance)
         return self.instance
@@ -371,24 +372,24 @@ class UpdateChange(Change):
     takes_row = True
 
     reread: Callable[[], Item]
-    """Reads the item, where the write did not return it."""
+    """Reads the item, for a write that did not return it."""
 
-    def __init__(self, *about: Any, changes: Mapping[str, Any]) -> None:
-        super().__init__(*about)
+    def __init__(self, *arguments: Any, changes: Mapping[str, Any]) -> None:
+        super().__init__(*arguments)
         self.changes = changes
 
     def plan_from(self, known: StoredItem | None) -> WritePlan:
-        return plan_update(self.subject, self.changes, known, self.wanted)
+        return plan_update(self.subject, self.changes, known, self.full_condition)
 
     def _partitions_of(self, index: IndexSchema) -> Collection[str] | None:
-        return _moved(self.subject, index, self.changes, self._partitions_before(index))
+        return _partitions_after(self.subject, index, self.changes, self._partitions_before(index))
 
     def translate_error(self, error: BaoError) -> BaoError:
         return version_conflict(self.subject.schema, error, self.assumed)
 
     def apply_result(self, stored: Stored | None) -> Any:
-        item = self.reread() if stored is None else stored  # a transaction does not return what it left
-        known, identity = self._known_object(), self.subject.identity
+        item = self.reread() if stored is None else stored  # a transaction does not return items
+        known, identity = self._session_instance(), self.subject.identity
         if known is None:
             instance = loaded_instance(self.mapper, identity, self.subject.tenant, item)
             state_of(instance).consistent = True
@@ -403,14 +404,14 @@ class UpdateChange(Change):
 
 
 class DeleteChange(Change):
-    """Deletes an item, by its key or through its instance."""
+    """Deletes an item by its key or its instance."""
 
     operation = "delete"
-    comes_or_goes = True
+    creates_or_deletes = True
     takes_row = True
 
     def plan_from(self, known: StoredItem | None) -> WritePlan:
-        return plan_delete(self.subject, known, self.wanted)
+        return plan_delete(self.subject, known, self.full_condition)
 
     def _partitions_of(self, index: IndexSchema) -> Collection[str] | None:
         return self._partitions_before(index)
@@ -421,52 +422,52 @@ class DeleteChange(Change):
         return version_conflict(self.subject.schema, error, self.assumed)
 
     def apply_result(self, stored: Stored | None) -> Any:
-        known = self._known_object()
-        gone = self.instance if self.instance is not None else known
-        old = stored or (self.known.item if self.known else None)
-        if gone is None:
-            gone = pending_instance(self.mapper, self.subject.identity, self.subject.tenant, self.session)
-            if old is not None:
-                hydrate(gone, old, consistent=True)
-        elif old is not None and state_of(gone).status is not Status.LOADED:
-            merge_item(gone, old)
-        mark_deleted(gone)
+        known = self._session_instance()
+        deleted = self.instance if self.instance is not None else known
+        old_item = stored or (self.known.item if self.known else None)
+        if deleted is None:
+            deleted = pending_instance(self.mapper, self.subject.identity, self.subject.tenant, self.session)
+            if old_item is not None:
+                hydrate(deleted, old_item, consistent=True)
+        elif old_item is not None and state_of(deleted).status is not Status.LOADED:
+            merge_item(deleted, old_item)
+        mark_deleted(deleted)
         if self.session is not None:
-            if known is not None and known is not gone:
+            if known is not None and known is not deleted:
                 mark_deleted(known)
-            self.session._mark_deleted(self.mapper, self.subject.identity, self.subject.tenant, gone)
-        return gone
+            self.session._mark_deleted(self.mapper, self.subject.identity, self.subject.tenant, deleted)
+        return deleted
 
     def apply_locally(self) -> Any:
-        self._gone = self.apply_result(None)
-        return self._gone
+        self._deleted = self.apply_result(None)
+        return self._deleted
 
     def revert(self) -> None:
-        unload(self._gone, consistent=True, keep_changes=False)
+        unload(self._deleted, consistent=True, keep_changes=False)
         if self.known is not None:
-            hydrate(self._gone, self.known.item)
+            hydrate(self._deleted, self.known.item)
         if self.session is not None:
             self.session._superseded(self.mapper, self.subject.identity)
-            self.session._attach(self._gone)
+            self.session._attach(self._deleted)
 
 
 class ConditionCheck(Change):
-    """Checks a condition on an item that is not written."""
+    """Checks a condition on an item that the transaction does not write."""
 
     operation = "require"
 
     def plan_from(self, known: StoredItem | None) -> WritePlan:
-        check = Action("ConditionCheck", self.subject.identity.key, all_of((STORED, self.wanted)))
+        check = Action("ConditionCheck", self.subject.identity.key, all_of((STORED, self.full_condition)))
         return WritePlan((check,), 0, (None,))
 
     def apply_locally(self) -> Any:
         return self.instance
 
 
-def _moved(
+def _partitions_after(
     subject: ItemRef, index: IndexSchema, changes: Mapping[str, Any], before: Collection[str] | None
 ) -> Collection[str] | None:
-    """The partitions of an index that an item was in `before`, and is in after some changes; None if unknown."""
+    """The partitions of an index with an item: those in `before`, and the one after changes; None if unknown."""
     name = index.partition.name
     if before is None or name not in changes:
         return before
@@ -477,18 +478,19 @@ def _moved(
     return before if text is None else (*before, index.pk_text(subject.tenant, text))
 
 
-# --- what changes have in common ----------------------------------------------------------------------
+# --- functions for several kinds of changes --------------------------------------------------------------
 
 
 def known_of(instance: Any) -> LoadedSnapshot | None:
-    """What an instance knows of its item, None where it was not loaded."""
+    """The item of an instance as it was loaded, or None if it was not."""
     return None if state_of(instance).raw_item is None else loaded_of(instance)
 
 
 def version_conflict(schema: Schema, error: BaoError, assumed: Assumed) -> BaoError:
-    """The error of a condition on a versioned item: a conflict where the version is not the one that was assumed.
+    """The error for a failed condition on a versioned item.
 
-    Where it is the same, another condition did not hold, and the error is what it was.
+    It is a `VersionConflictError` if the stored version is not the assumed one. Otherwise another condition failed,
+    and the error stays as it is.
     """
     attributes = [str(field.attribute) for field in schema.fields.values() if isinstance(field, VersionField)]
     if type(error) is not ConditionalError or not any(name in assumed for name in attributes):
@@ -499,7 +501,7 @@ def version_conflict(schema: Schema, error: BaoError, assumed: Assumed) -> BaoEr
     ):
         return error
     return VersionConflictError(
-        f"{schema.name} {error.key!r}: what is stored is newer than what was loaded; nothing was written. "
+        f"{schema.name} {error.key!r}: the stored version is newer than the loaded one; nothing was written. "
         f"refresh() the instance and apply the change again.",
         model=error.model,
         key=error.key,
@@ -510,10 +512,10 @@ def version_conflict(schema: Schema, error: BaoError, assumed: Assumed) -> BaoEr
 def applied(
     schema: Schema, stored: Item | None, changes: Mapping[str, Any], values: Mapping[str, Any] | None = None
 ) -> Item | None:
-    """What a transaction leaves stored, where that can be told from what was loaded.
+    """The item after changes, computed from the loaded item; None if it cannot be known.
 
     Args:
-        values: the loaded values, from which relative changes are reckoned; without them they cannot be told.
+        values: the loaded values. Relative changes need them.
     """
     if stored is None or (values is None and any(map(is_relative, changes.values()))):
         return None
@@ -522,7 +524,7 @@ def applied(
         field = schema.fields[name]
         before = item.pop(str(field.attribute), None)
         if isinstance(change, Parts):
-            after = _left_by(schema, field, change, before)
+            after = _document_after(schema, field, change, before)
         else:
             value = absolute(field, change, (values or {}).get(name))
             after = None if value is None else field.to_dynamo(value)
@@ -531,7 +533,7 @@ def applied(
     return item
 
 
-def _left_by(
+def _document_after(
     schema: Schema, field: Field, change: Parts, before: AttributeValue | None
 ) -> AttributeValue | None:
     try:
@@ -546,12 +548,17 @@ def _left_by(
 
 
 def is_relative(change: Any) -> bool:
-    """Whether what a change leaves behind depends on what is stored."""
+    """Whether the result of a change depends on the stored value."""
     return isinstance(change, (CounterDelta, SetDelta)) or (isinstance(change, Parts) and change.is_relative)
 
 
 def absolute(field: Field, change: Any, before: Any) -> Any:
-    """The value that a change makes of the one before."""
+    """The value of a field after a change.
+
+    Args:
+        change: the new value, or a relative change.
+        before: the value before the change.
+    """
     if isinstance(change, CounterDelta):
         return (before or 0) + change.amount
     if isinstance(change, SetDelta):
@@ -563,25 +570,25 @@ def absolute(field: Field, change: Any, before: Any) -> Any:
 
 
 class SharedState:
-    """An older instance that shows the state and values of a newer one, until that is taken back."""
+    """Lets an older instance share the state and values of a newer one, until `end` is called."""
 
     def __init__(self, older: Any, newer: Any) -> None:
         self._older = older
         self._newer = newer
-        self._own = older.__dict__
+        self._original_dict = older.__dict__
         state = state_of(newer)
         if state.shared is None:
             state.shared = [weakref.ref(newer)]
         state.shared.append(weakref.ref(older))
-        self._show(newer.__dict__)
+        self._set_dict(newer.__dict__)
 
     def end(self) -> None:
-        """Has the older instance show what it did before."""
+        """Gives the older instance its own state and values back."""
         state = state_of(self._newer)
         state.shared = [ref for ref in state.shared or () if ref() is not self._older]
-        self._show(self._own)
+        self._set_dict(self._original_dict)
 
-    def _show(self, values: dict[str, Any]) -> None:
+    def _set_dict(self, values: dict[str, Any]) -> None:
         object.__setattr__(self._older, "__dict__", values)
         object.__setattr__(self._older, "__class__", class_for(state_of(self._older)))
 
@@ -590,16 +597,16 @@ log = logging.getLogger("dynamo_bao.writes")
 
 
 class UpdateByKeyChange(UpdateChange):
-    """Changes fields of a stored item by its key, on condition that it has all others that have defaults.
+    """Changes fields of a stored item by its key. An upsert also stores defaults for missing attributes.
 
-    Where it has not, it is planned again with those that are missing.
+    The first plan requires that the item has all attributes with defaults. If it has not, the second plan adds them.
 
     Attributes:
-        defaults: the defaults by field name; for an upsert.
+        defaults: the defaults by field name, for an upsert.
     """
 
-    def __init__(self, *about: Any, defaults: Mapping[str, Any], **options: Any) -> None:
-        super().__init__(*about, **options)
+    def __init__(self, *arguments: Any, defaults: Mapping[str, Any], **options: Any) -> None:
+        super().__init__(*arguments, **options)
         self.defaults = {name: value for name, value in defaults.items() if name not in self.changes}
 
     def _partitions_of(self, index: IndexSchema) -> Collection[str] | None:
@@ -614,27 +621,27 @@ class UpdateByKeyChange(UpdateChange):
             for attribute in (Attribute(str(schema.fields[name].attribute)),)
         ]
         changes = {**missing, **self.changes}
-        return plan_update(self.subject, changes, known, all_of((self.wanted, *expected)))
+        return plan_update(self.subject, changes, known, all_of((self.full_condition, *expected)))
 
     def apply_result(self, stored: Stored | None) -> Any:
-        if stored is None:  # a transaction does not return what it left
+        if stored is None:  # a transaction does not return items
             try:
                 stored = self.reread()
             except Exception as error:
                 if is_foreign(error):
                     raise
                 log.warning(
-                    "%s is updated, but could not be read back",
+                    "%s was updated, but it could not be read afterwards",
                     self.subject.schema.name,
                     exc_info=True,
                     extra=log_fields(self.operation, [self.mapper.database.table_name], 1),
                 )
-                return self._unread()
+                return self._pending_result()
         return super().apply_result(stored)
 
-    def _unread(self) -> Any:
-        """The instance of an item of which it is only known that it was changed; it is read at the next look."""
-        instance = self._known_object()
+    def _pending_result(self) -> Any:
+        """The instance of an updated item that could not be read. It is loaded when one of its fields is read."""
+        instance = self._session_instance()
         if instance is not None:
             unload(instance, consistent=True, keep_changes=True)
             return instance
@@ -646,20 +653,20 @@ class UpdateByKeyChange(UpdateChange):
 
 
 def lacking(schema: Schema, item: Item, defaults: Mapping[str, Any]) -> dict[str, Any]:
-    """Those of some defaults for which a stored item has no attribute."""
+    """The defaults for which a stored item has no attribute."""
     return {name: value for name, value in defaults.items() if str(schema.fields[name].attribute) not in item}
 
 
-def defaults_beside(schema: Schema, given: Collection[str]) -> dict[str, Any]:
-    """The defaults of fields that are not given, by name.
+def defaults_beside(schema: Schema, names: Collection[str]) -> dict[str, Any]:
+    """The defaults of the fields that an upsert does not name.
 
-    None is a value of an optional field, stored as nothing, so no default takes its place; neither are dates and
-    ids made up that should have been made with the item.
+    Optional fields are left out, because a missing attribute is their value None. Fields that update themselves are
+    left out too.
     """
     fields = [
         field
         for field in schema.fields.values()
-        if field.name not in given
+        if field.name not in names
         and field.default is not NOTHING
         and not (field.nullable or field.auto_update)
     ]

@@ -526,7 +526,7 @@ def _apply_results(changes: Sequence[Change], outcome: CommitOutcome) -> None:
         change: change.translate_error(error) if isinstance(error, BaoError) else error
         for change, error in (*outcome.failed.items(), *outcome.unknown.items())
     }
-    finishing = (partial(change.run_after_hooks, result) for change, result in written if change.done)
+    finishing = (partial(change.run_after_hooks, result) for change, result in written if change.after_hooks)
     failed_hook = run_afterwards(finishing)
     if errors:
         raise _partial_commit_error(changes, outcome, errors)

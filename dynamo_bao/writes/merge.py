@@ -27,7 +27,7 @@ class ReplaceChange(CreateChange):
 
     def plan_from(self, known: StoredItem | None) -> WritePlan:
         made = plan_create(self.subject, self.values, self.condition, self.item)
-        return plan_replace(plan_delete(self.subject, known, self.deletion.wanted), made)
+        return plan_replace(plan_delete(self.subject, known, self.deletion.full_condition), made)
 
 
 def combined(changes: Iterable[Change]) -> list[Change]:
