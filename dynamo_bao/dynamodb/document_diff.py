@@ -1,4 +1,4 @@
-"""Stored values compared with each other: whether two are the same, and in which parts two documents differ."""
+"""Compares stored values: whether two are equal, and in which parts two documents differ."""
 
 from __future__ import annotations
 
@@ -11,56 +11,58 @@ from attrs import evolve, frozen
 from dynamo_bao.dynamodb.service import AttributeValue
 
 
-def same_stored(one: AttributeValue | None, other: AttributeValue | None) -> bool:
-    """Whether two stored values are the same to DynamoDB: sets without order, numbers by value."""
-    if one == other:
+def same_stored(value: AttributeValue | None, other: AttributeValue | None) -> bool:
+    """Whether two stored values are equal to DynamoDB: sets without order, numbers by value."""
+    if value == other:
         return True
-    if one is None or other is None or one.keys() != other.keys():
+    if value is None or other is None or value.keys() != other.keys():
         return False
-    ((code, left),) = one.items()
-    right = other[code]
+    ((code, content),) = value.items()
+    other_content = other[code]
     if code == "N":
-        return Decimal(left) == Decimal(right)
+        return Decimal(content) == Decimal(other_content)
     if code == "NS":
-        return {Decimal(n) for n in left} == {Decimal(n) for n in right}
+        return {Decimal(n) for n in content} == {Decimal(n) for n in other_content}
     if code in ("SS", "BS"):
-        return set(left) == set(right)
+        return set(content) == set(other_content)
     if code == "L":
-        return len(left) == len(right) and all(map(same_stored, left, right))
+        return len(content) == len(other_content) and all(map(same_stored, content, other_content))
     if code == "M":
-        return left.keys() == right.keys() and all(same_stored(left[name], right[name]) for name in left)
+        return content.keys() == other_content.keys() and all(
+            same_stored(content[name], other_content[name]) for name in content
+        )
     return False
 
 
-def is_alike(one: Any, other: Any) -> bool:
-    """Whether two plain values are certainly the same, in type and order too; False where only their stored forms tell.
+def is_alike(value: Any, other: Any) -> bool:
+    """Whether two plain values are certainly equal, in type and order too. If not, their stored forms may still be.
 
     >>> is_alike({"a": [1, None]}, {"a": [1, None]}), is_alike([1], [True]), is_alike([0.0], [-0.0])
     (True, False, False)
     """
-    kind = type(one)
-    if one is other or kind is not type(other):
-        return one is other
+    kind = type(value)
+    if value is other or kind is not type(other):
+        return value is other
     if kind is dict:
-        return list(one) == list(other) and all(map(is_alike, one.values(), other.values()))
+        return list(value) == list(other) and all(map(is_alike, value.values(), other.values()))
     if kind is list:
-        return len(one) == len(other) and all(map(is_alike, one, other))
+        return len(value) == len(other) and all(map(is_alike, value, other))
     if kind in (float, Decimal):
-        return repr(one) == repr(other)
-    return kind in (str, int, bool, bytes) and bool(one == other)
+        return repr(value) == repr(other)
+    return kind in (str, int, bool, bytes) and bool(value == other)
 
 
 # --- parts of documents ---------------------------------------------------------------------------------
 
 Steps = tuple[str | int, ...]
-"""The way from a document to a part of it: names of members, and places in lists."""
+"""The way from a document to a part of it: names of members, and positions in lists."""
 
 
 class Shape:
-    """How a document, or a part of one, is saved; this one is a map whose members are saved by themselves.
+    """How a document, or a part of one, is saved. This class is a map whose members are saved separately.
 
     Attributes:
-        whole: whether it is one unit.
+        whole: whether it is saved as one unit.
         complete: whether it needs all of its members, as an object of a class does.
     """
 
@@ -72,15 +74,20 @@ class Shape:
         return self
 
     def check(self, value: AttributeValue, what: str) -> None:
-        """Raises `ValueError` for a value that is made of some members, and could not be read."""
+        """Raises `ValueError` for a value that lacks members and could not be read.
+
+        Args:
+            value: the value as it would be stored.
+            what: the name of the value, for the error.
+        """
 
 
 MERGED = Shape()
-"""A map whose members, and theirs in turn, are saved by themselves."""
+"""A map whose members, and the members of these, are saved separately."""
 
 
 class Absent:
-    """Stands for a stored value about which nothing is assumed; there is one, `ANYTHING`."""
+    """The class of `ANYTHING`, which stands for a stored value about which nothing is assumed."""
 
     def __repr__(self) -> str:
         return "ANYTHING"
@@ -94,11 +101,11 @@ class Edit:
     """A change of one part of a stored attribute.
 
     Attributes:
-        steps: the way to it; none for the attribute itself.
+        steps: the way to it; empty for the attribute itself.
         action: ``"set"``, ``"remove"``, ``"if_missing"``, ``"increment"``, ``"append"`` or ``"prepend"``.
         value: what is set, added, or put in a list; None for ``"remove"``.
-        expected: what must be stored there, None for nothing; `ANYTHING` where that does not matter.
-        before: for ``"append"`` by a save, the list that was loaded, with which the stored one must begin.
+        expected: the value that must be stored there; None for no value, `ANYTHING` for any.
+        before: for ``"append"`` by a save, the loaded list; the stored list must begin with it.
     """
 
     steps: Steps
@@ -109,19 +116,20 @@ class Edit:
 
     @property
     def is_relative(self) -> bool:
-        """Whether what it leaves behind depends on what is stored."""
+        """Whether the result depends on the stored value."""
         return self.action not in ("set", "remove")
 
 
 def differences(
     before: AttributeValue, after: AttributeValue, shape: Shape, loaded: AttributeValue | None
 ) -> list[Edit]:
-    """The edits that make one document of another.
+    """The edits that turn one document into another.
 
     Args:
-        before: the encoded form of what was handed out.
-        after: that of the value now.
-        loaded: what was stored: the same as `before`, but for what reading it left out or filled in.
+        before: the encoded form of the value that was loaded.
+        after: the encoded form of the current value.
+        shape: how the document is saved.
+        loaded: the stored value: `before`, with the members that decoding left out, without those that it added.
     """
     return list(_differences((), before, after, shape, loaded))
 
@@ -140,7 +148,7 @@ def _differences(
     elif before is not None and _is_unit(before, after, shape):
         yield Edit(steps, "set", restored(after, before, loaded), loaded)
     elif before is None and "M" in after and not shape.whole:
-        # Somebody else may have made it too: its members are set by themselves where it is there by then.
+        # Somebody else may have added the map too: then its members are set separately.
         yield from _members(steps, {"M": {}}, after, shape, None)
         if not after["M"]:
             yield Edit(steps, "if_missing", after)
@@ -162,7 +170,7 @@ def _members(
 
 
 def _is_unit(before: AttributeValue, after: AttributeValue, shape: Shape) -> bool:
-    """Whether a change is one of a whole: of a unit, or between a map and None."""
+    """Whether a change is saved as one unit: the shape says so, or a map becomes None or None a map."""
     codes = {*before, *after}
     return "M" in codes and (shape.whole or "NULL" in codes)
 
@@ -170,19 +178,21 @@ def _is_unit(before: AttributeValue, after: AttributeValue, shape: Shape) -> boo
 def restored(
     after: AttributeValue, before: AttributeValue | None, loaded: AttributeValue | None
 ) -> AttributeValue:
-    """A value with what is in it that was loaded as it was stored: members nobody knows, and other spellings."""
+    """A value with its unchanged parts as they were stored: with unknown members, and in their stored form."""
     if before is None or loaded is None:
         return after
     if same_stored(after, before):
         return loaded
-    if all("M" in one for one in (after, before, loaded)):
-        known, stored = before["M"], loaded["M"]
+    if all("M" in value for value in (after, before, loaded)):
+        decoded, stored = before["M"], loaded["M"]
         members = {
-            name: restored(value, known.get(name), stored.get(name)) for name, value in after["M"].items()
+            name: restored(value, decoded.get(name), stored.get(name)) for name, value in after["M"].items()
         }
-        unknown = {name: value for name, value in stored.items() if name not in known and name not in members}
+        unknown = {
+            name: value for name, value in stored.items() if name not in decoded and name not in members
+        }
         return {"M": {**members, **unknown}}
-    if all("L" in one for one in (after, before, loaded)) and len(before["L"]) == len(loaded["L"]):
+    if all("L" in value for value in (after, before, loaded)) and len(before["L"]) == len(loaded["L"]):
         return {"L": _restored_list(after["L"], before["L"], loaded["L"])}
     return after
 
@@ -193,18 +203,18 @@ def _restored_list(
     unused = list(range(len(before)))
     result: list[AttributeValue | None] = []
     for value in after:
-        place = next((place for place in unused if same_stored(before[place], value)), None)
-        if place is not None:
-            unused.remove(place)
-        result.append(None if place is None else loaded[place])
+        match = next((position for position in unused if same_stored(before[position], value)), None)
+        if match is not None:
+            unused.remove(match)
+        result.append(None if match is None else loaded[match])
     aligned = len(after) == len(before)
     return [
         value
         if value is not None
-        else restored(after[place], before[place], loaded[place])
-        if aligned and place in unused
-        else after[place]
-        for place, value in enumerate(result)
+        else restored(after[position], before[position], loaded[position])
+        if aligned and position in unused
+        else after[position]
+        for position, value in enumerate(result)
     ]
 
 
@@ -217,7 +227,7 @@ def begins_with(whole: AttributeValue | None, beginning: AttributeValue | None) 
 
 
 def part_at(value: AttributeValue | None, steps: Steps) -> AttributeValue | None:
-    """The part of a stored value at the end of some steps; None where there is none."""
+    """The part of a stored value at the end of some steps; None if it does not exist."""
     for step in steps:
         members: Any = (value or {}).get("L" if isinstance(step, int) else "M")
         if isinstance(step, int):
@@ -228,7 +238,7 @@ def part_at(value: AttributeValue | None, steps: Steps) -> AttributeValue | None
 
 
 def edited(value: AttributeValue | None, edits: Iterable[Edit]) -> AttributeValue | None:
-    """What edits make of a stored value; maps that are missing on the way are made."""
+    """A stored value after some edits. Maps that are missing on the way are added."""
     for edit in edits:
         value = _edited(value, edit, edit.steps)
     return value
@@ -237,21 +247,21 @@ def edited(value: AttributeValue | None, edits: Iterable[Edit]) -> AttributeValu
 def _edited(value: AttributeValue | None, edit: Edit, steps: Steps) -> AttributeValue | None:
     if not steps:
         return _acted(value, edit)
-    step, rest = steps[0], steps[1:]
+    step, inner_steps = steps[0], steps[1:]
     if isinstance(step, int):
-        places = list((value or {}).get("L", ()))
-        inner = _edited(places[step] if step < len(places) else None, edit, rest)
-        places[step : step + 1] = [] if inner is None else [inner]
-        return {"L": places}
+        members_list = list((value or {}).get("L", ()))
+        inner = _edited(members_list[step] if step < len(members_list) else None, edit, inner_steps)
+        members_list[step : step + 1] = [] if inner is None else [inner]
+        return {"L": members_list}
     members = dict((value or {}).get("M", {}))
     if edit.action == "remove" and step not in members:
         return value
-    inner = _edited(members.pop(step, None), edit, rest)
+    inner = _edited(members.pop(step, None), edit, inner_steps)
     return {"M": members if inner is None else {**members, step: inner}}
 
 
 def _acted(value: AttributeValue | None, edit: Edit) -> AttributeValue | None:
-    """What an edit makes of the part that it is about."""
+    """The part that an edit is about, after the edit."""
     new = edit.value
     if edit.action == "if_missing":
         return new if value is None else value
@@ -259,14 +269,19 @@ def _acted(value: AttributeValue | None, edit: Edit) -> AttributeValue | None:
         return new
     if edit.action == "increment":
         return {"N": str(Decimal(value["N"]) + Decimal(new["N"]))}
-    old, added = value["L"], new["L"]
-    return {"L": [*old, *added] if edit.action == "append" else [*added, *old]}
+    old_members, new_members = value["L"], new["L"]
+    return {"L": [*old_members, *new_members] if edit.action == "append" else [*new_members, *old_members]}
 
 
 def coarsened(edits: Sequence[Edit], most: int, stored: AttributeValue | None) -> list[Edit]:
-    """At most so many edits with the same effect on what is stored: the lowest common parents are set whole.
+    """Combines edits until there are at most `most`: the lowest common parents are set as a whole.
 
-    Each of these is set on condition that it is still the one it was made from.
+    Each of these parents is set on the condition that its stored value has not changed.
+
+    Args:
+        edits: the edits of one document.
+        most: the most edits to return.
+        stored: the stored document.
     """
     edits = list(edits)
     while len(edits) > most:

@@ -1,4 +1,4 @@
-"""The table: made exactly as the table format page says, and brought up to it."""
+"""Creates, updates, describes and deletes the table, as the table format page defines it."""
 
 from __future__ import annotations
 
@@ -49,13 +49,13 @@ OnStep = Callable[[str], object]
 
 @frozen
 class TableUpdate:
-    """What an update of a table did, or would do.
+    """The result of an update of a table, or of one that was only planned.
 
     Attributes:
-        table: the table's name.
+        table: the name of the table.
         indexes: the indexes that were added, in that order.
         ttl: whether time to live was enabled.
-        faults: what it could not mend, as sentences with what to do.
+        faults: the faults that the update could not repair, as sentences with the remedy.
     """
 
     table: str
@@ -64,7 +64,7 @@ class TableUpdate:
     faults: tuple[str, ...] = ()
 
 
-# --- what there is ---------------------------------------------------------------------------------
+# --- descriptions ----------------------------------------------------------------------------------
 
 
 def _sent(database: Database, request: Request) -> Reply:
@@ -73,7 +73,7 @@ def _sent(database: Database, request: Request) -> Reply:
 
 
 def describe_table(database: Database) -> dict[str, Any] | None:
-    """The table as ``DescribeTable`` tells it; None where there is no such table."""
+    """The table in a reply to ``DescribeTable``; None if it does not exist."""
     request = Request(DESCRIBE_TABLE, {"TableName": database.table_name})
     try:
         reply = _sent(database, request)
@@ -84,7 +84,7 @@ def describe_table(database: Database) -> dict[str, Any] | None:
 
 
 def describe_ttl(database: Database) -> dict[str, Any]:
-    """The table's time to live as ``DescribeTimeToLive`` tells it."""
+    """The table's time to live in a reply to ``DescribeTimeToLive``."""
     request = Request(DESCRIBE_TIME_TO_LIVE, {"TableName": database.table_name})
     reply = _sent(database, request)
     described: dict[str, Any] = reply.body["TimeToLiveDescription"]
@@ -92,10 +92,10 @@ def describe_ttl(database: Database) -> dict[str, Any]:
 
 
 def pending_update(database: Database, *, search: bool = False) -> TableUpdate:
-    """What `update_table` would do now; changes nothing.
+    """What `update_table` would do now. Changes nothing.
 
     Raises:
-        ConfigurationError: where there is no such table, or its keys are other ones.
+        ConfigurationError: if the table does not exist, or has another key.
     """
     table, ttl = existing_table(database), describe_ttl(database)
     fault = ttl_fault(database.table_name, ttl)
@@ -108,17 +108,17 @@ def pending_update(database: Database, *, search: bool = False) -> TableUpdate:
 
 
 def require_keys(table: dict[str, Any]) -> None:
-    """Raises `ConfigurationError` for a described table whose keys are other ones, so that no item can be there."""
+    """Raises `ConfigurationError` if a described table has another key, so that it cannot hold items."""
     fault = key_fault(table)
     if fault is not None:
         raise ConfigurationError(fault)
 
 
 def existing_table(database: Database) -> dict[str, Any]:
-    """The table as ``DescribeTable`` tells it.
+    """The table in a reply to ``DescribeTable``.
 
     Raises:
-        ConfigurationError: where there is no such table, or its keys are other ones.
+        ConfigurationError: if the table does not exist, or has another key.
     """
     table = describe_table(database)
     if table is None:
@@ -130,38 +130,39 @@ def existing_table(database: Database) -> dict[str, Any]:
     return table
 
 
-# --- changing it -----------------------------------------------------------------------------------
+# --- changes ---------------------------------------------------------------------------------------
 
 
 def create_table(database: Database, *, search: bool = False, timeout: float = ACTIVE_SECONDS) -> bool:
-    """Makes the table, waits until it is ACTIVE, and enables TTL; a table that exists is left as it is.
+    """Creates the table, waits until it is ACTIVE, and enables TTL. An existing table is not changed.
 
     Args:
-        search: whether the table has the index that searches read.
-        timeout: seconds to wait at most.
+        database: the table.
+        search: whether the table has the search index.
+        timeout: the most seconds to wait.
 
     Returns:
-        Whether the table was made.
+        Whether the table was created.
 
     Raises:
-        ConfigurationError: where a table of that name has other keys.
+        ConfigurationError: if a table of that name has another key, or is not ACTIVE in time.
     """
     patience = _Patience(database, timeout)
     table = describe_table(database)
     if table is not None:
         require_keys(table)
-    made = table is None and _asked_to_create(database, search)
+    created = table is None and _try_to_create(database, search)
     while (describe_table(database) or {}).get("TableStatus") != ACTIVE:
         patience.wait("did not become ACTIVE")
-    if made:
+    if created:
         _enable_ttl(database)
-    outcome = "created" if made else "exists already"
+    outcome = "created" if created else "exists already"
     log.info("table %s %s", database.table_name, outcome, extra=patience.fields(CREATE_TABLE))
-    return made
+    return created
 
 
-def _asked_to_create(database: Database, search: bool) -> bool:
-    """Asks for the table; False where somebody else did so at the same moment."""
+def _try_to_create(database: Database, search: bool) -> bool:
+    """Requests the table; False if somebody else created it at the same moment."""
     try:
         _send(database, CREATE_TABLE, table_definition(database.table_name, search))
     except ServiceError as error:
@@ -174,46 +175,51 @@ def _asked_to_create(database: Database, search: bool) -> bool:
 def update_table(
     database: Database, *, search: bool = False, timeout: float | None = None, on_step: OnStep | None = None
 ) -> TableUpdate:
-    """Adds the indexes that the table lacks, one by one as DynamoDB wants it, and enables TTL.
+    """Adds the indexes that the table lacks, and enables TTL.
 
-    Each index is waited for until it is ACTIVE; over many items that takes hours. Interrupted, DynamoDB goes
-    on building the index it is at, and another call waits for it and adds the rest.
+    DynamoDB takes one index at a time, so this waits until each index is ACTIVE. With many items that takes hours.
+    If the call is interrupted, DynamoDB goes on building its index; the next call waits for it and adds the others.
 
     Args:
-        search: whether the table needs the index that searches read.
-        timeout: seconds to wait at most; as long as it takes by default.
-        on_step: called with what is done next, in words.
+        database: the table.
+        search: whether the table needs the search index.
+        timeout: the most seconds to wait; None for no limit.
+        on_step: called with a description of each step before it begins; by default steps are logged.
 
     Returns:
-        What was done, and what could not be.
+        What was changed, and the faults that remain.
 
     Raises:
-        ConfigurationError: where there is no such table, its keys are other ones, or the time is up.
+        ConfigurationError: if the table does not exist, has another key, or is not ACTIVE in time.
     """
-    patience, tell = _Patience(database, timeout), on_step or log.info
-    tell(f"looking at table {database.table_name}")
-    table, added = _settled(database, patience, tell), []
+    patience, report = _Patience(database, timeout), on_step or log.info
+    report(f"looking at table {database.table_name}")
+    table, added_names = _settled(database, patience, report), []
     missing = missing_indexes(table, search)
     for number, index in enumerate(missing, 1):
-        tell(f"adding index {index.name} ({number} of {len(missing)})")
-        if _add(database, index, patience, tell):
-            added.append(index.name)
+        report(f"adding index {index.name} ({number} of {len(missing)})")
+        if _add(database, index, patience, report):
+            added_names.append(index.name)
     ttl = lacks_ttl(describe_ttl(database))
     if ttl:
-        tell("enabling TTL")
+        report("enabling TTL")
         ttl = _enable_ttl(database)
-    left = pending_update(database, search=search)
-    return TableUpdate(database.table_name, tuple(added), ttl, left.faults)
+    remaining = pending_update(database, search=search)
+    return TableUpdate(database.table_name, tuple(added_names), ttl, remaining.faults)
 
 
 def delete_table(database: Database, *, timeout: float = ACTIVE_SECONDS) -> bool:
-    """Deletes the table with everything in it, and waits until it is gone.
+    """Deletes the table with all of its items, and waits until it does not exist.
 
     Args:
-        timeout: seconds to wait at most.
+        database: the table.
+        timeout: the most seconds to wait.
 
     Returns:
-        Whether there was one.
+        Whether the table existed.
+
+    Raises:
+        ConfigurationError: if the table is not deleted in time.
     """
     patience = _Patience(database, timeout)
     try:
@@ -221,7 +227,7 @@ def delete_table(database: Database, *, timeout: float = ACTIVE_SECONDS) -> bool
     except TableNotFoundError:
         return False
     while describe_table(database) is not None:
-        patience.wait("was not gone")
+        patience.wait("was not deleted")
     log.info("table %s deleted", database.table_name, extra=patience.fields(DELETE_TABLE))
     return True
 
@@ -230,7 +236,7 @@ def delete_table(database: Database, *, timeout: float = ACTIVE_SECONDS) -> bool
 
 
 class _Patience:
-    """Waits between looks at the table, longer each time, until the time is up."""
+    """Waits between descriptions of the table, longer each time, until the time is over."""
 
     def __init__(self, database: Database, timeout: float | None) -> None:
         self._database = database
@@ -240,15 +246,22 @@ class _Patience:
         self._pause = _FIRST_POLL
 
     def fields(self, operation: str) -> dict[str, Any]:
-        """What a log line about the table says in fields."""
+        """The fields of a log line about the table."""
         return log_fields(operation, [self._database.table_name], 0, self._clock.now() - self._started)
 
-    def anew(self) -> None:
-        """Starts with short waits again."""
+    def restart(self) -> None:
+        """Begins again with short waits."""
         self._pause = _FIRST_POLL
 
     def wait(self, what: str) -> None:
-        """Waits once; `ConfigurationError` saying `what` the table failed to do where the time is up."""
+        """Waits once.
+
+        Args:
+            what: what the table failed to do, for the error.
+
+        Raises:
+            ConfigurationError: if the time is over.
+        """
         if self._end is not None and self._clock.now() > self._end:
             raise ConfigurationError(
                 f"Table {self._database.table_name} {what} in time; look at it in AWS, then run this again."
@@ -258,49 +271,49 @@ class _Patience:
 
 
 def _send(database: Database, operation: str, parameters: dict[str, Any]) -> None:
-    """Sends a request after which the table is looked at anyway, so that a lost reply is no harm."""
+    """Sends a request whose reply may be lost, because the caller describes the table afterwards."""
     started = database.transport.clock.now()
     try:
         _sent(database, Request(operation, parameters))
     except WriteOutcomeUnknownError:
         fields = log_fields(operation, [database.table_name], 0, database.transport.clock.now() - started)
-        log.info("the reply to %s was lost; looking at the table instead", operation, extra=fields)
+        log.info("the reply to %s was lost; describing the table instead", operation, extra=fields)
 
 
 def _settled(
-    database: Database, patience: _Patience, tell: OnStep, index: str | None = None
+    database: Database, patience: _Patience, report: OnStep, index: str | None = None
 ) -> dict[str, Any]:
-    """The table once it is busy with nothing.
+    """The described table, as soon as it takes changes.
 
     Args:
-        index: an index that was asked for; what is described may be older than that for a while.
+        index: an index that was requested; the description may lack it for a while.
     """
-    patience.anew()
-    told, unseen = None, 0
+    patience.restart()
+    reported, unseen = None, 0
     while True:
         table = existing_table(database)
         occupation = busy(table)
         if occupation is None and (index is None or index in described_indexes(table)):
             return table
-        if occupation not in (None, told):
-            tell(f"waiting: {occupation}")
-            told = occupation
+        if occupation not in (None, reported):
+            report(f"waiting: {occupation}")
+            reported = occupation
         unseen += occupation is None
         if unseen > _UNSEEN_POLLS:
             raise ConfigurationError(
-                f"Index {index} was asked for and does not appear on table {database.table_name}; run this again."
+                f"Index {index} was requested and does not appear on table {database.table_name}; run this again."
             )
         patience.wait(f"did not become ACTIVE ({occupation or f'index {index} is not there'})")
 
 
-def _add(database: Database, index: IndexLayout, patience: _Patience, tell: OnStep) -> bool:
-    """Adds an index and waits for it; False where somebody else added it meanwhile."""
+def _add(database: Database, index: IndexLayout, patience: _Patience, report: OnStep) -> bool:
+    """Adds an index and waits for it; False if somebody else added it meanwhile."""
     for _ in range(_REFUSALS):
-        table = _settled(database, patience, tell)
+        table = _settled(database, patience, report)
         if index.name in described_indexes(table):
             return False
-        if _asked_to_add(database, table, index):
-            _settled(database, patience, tell, index.name)
+        if _try_to_add(database, table, index):
+            _settled(database, patience, report, index.name)
             return True
         patience.wait(f"took no index {index.name}")
     raise ConfigurationError(
@@ -308,19 +321,19 @@ def _add(database: Database, index: IndexLayout, patience: _Patience, tell: OnSt
     )
 
 
-def _asked_to_add(database: Database, table: dict[str, Any], index: IndexLayout) -> bool:
-    """Asks for an index; False where the table is busy, or has it by now."""
+def _try_to_add(database: Database, table: dict[str, Any], index: IndexLayout) -> bool:
+    """Requests an index; False if the table is busy, or has the index already."""
     try:
         _send(database, UPDATE_TABLE, addition(table, index))
-    except ServiceError as refused:
-        if refused.code not in _OCCUPIED and index.name not in described_indexes(existing_table(database)):
+    except ServiceError as error:
+        if error.code not in _OCCUPIED and index.name not in described_indexes(existing_table(database)):
             raise
         return False
     return True
 
 
 def _enable_ttl(database: Database) -> bool:
-    """Enables TTL; False where somebody else enabled it meanwhile."""
+    """Enables TTL; False if somebody else enabled it meanwhile."""
     specification = {"Enabled": True, "AttributeName": TTL}
     try:
         _send(

@@ -264,7 +264,7 @@ def test_a_lost_reply_is_answered_by_looking(hand: tuple[Manager, Hand], arrived
         assert manager.update_table().indexes == EVERY[1:]
         assert transport.count("UpdateTable") == len(EVERY[1:])
         return
-    with pytest.raises(ConfigurationError, match="gsi2 was asked for and does not appear"):
+    with pytest.raises(ConfigurationError, match="gsi2 was requested and does not appear"):
         manager.update_table()
     assert transport.count("UpdateTable") == 1
     assert manager.update_table().indexes == EVERY[1:]

@@ -1,5 +1,5 @@
 """Expressions as values: conditions, updates, and their rendering with placeholders.
 
-This room knows nothing of models: whoever renders hands in a `Resolver` that turns field paths and
-values into attribute names and typed values.
+This package knows no models: its callers pass a `Resolver`, which turns field paths and values into
+attribute names and typed values.
 """

@@ -15,12 +15,12 @@ from dynamo_bao.dynamodb.expressions.paths import Steps
 from dynamo_bao.errors import QueryError
 
 MAX_DEPTH = 100
-"""How deep conditions are nested at most; DynamoDB's own limits leave room for fewer."""
+"""How deeply conditions may be nested. DynamoDB's own limits are reached before."""
 
 
 @frozen
 class Attribute:
-    """A stored attribute by its own name, or a part of it, with typed values; what the library's own conditions use."""
+    """A stored attribute, or a part of it, by its stored name. Its values are typed."""
 
     name: str
     steps: Steps = ()
@@ -43,7 +43,9 @@ class Condition:
 
     def __invert__(self) -> Condition:
         if is_empty(self):
-            raise QueryError("There is nothing to negate: the condition is empty, and holds for every item.")
+            raise QueryError(
+                "An empty condition cannot be negated: it holds for every item. Give it a part first."
+            )
         return self.part if isinstance(self, Negation) else Negation(self)
 
     def __bool__(self) -> NoReturn:
@@ -121,7 +123,7 @@ class Size(Condition):
 
 @frozen
 class AllOf(Condition):
-    """Every one of `parts`; with no parts the neutral condition."""
+    """All of `parts`; without parts it is the neutral condition."""
 
     parts: tuple[Condition, ...]
 
@@ -149,7 +151,7 @@ def is_empty(condition: Condition) -> bool:
 
 
 def all_of(parts: Iterable[Condition]) -> Condition:
-    """The conjunction of `parts`, flat, without neutral ones."""
+    """The conjunction of `parts`, flattened and without neutral parts."""
     flat: list[Condition] = []
     for part in parts:
         flat.extend(part.parts if isinstance(part, AllOf) else (part,))
@@ -157,7 +159,7 @@ def all_of(parts: Iterable[Condition]) -> Condition:
 
 
 def any_of(parts: Iterable[Condition]) -> Condition:
-    """The disjunction of `parts`, flat; neutral as soon as one of them is."""
+    """The disjunction of `parts`, flattened; neutral if one of the parts is neutral."""
     flat: list[Condition] = []
     for part in parts:
         if is_empty(part):
@@ -167,7 +169,7 @@ def any_of(parts: Iterable[Condition]) -> Condition:
 
 
 def too_deep() -> QueryError:
-    """The error for a condition in which too many others are nested."""
+    """The error for a condition that is nested too deeply."""
     return QueryError(
-        f"The condition is nested more than {MAX_DEPTH} levels deep; DynamoDB takes no such one."
+        f"The condition is nested more than {MAX_DEPTH} levels deep, which DynamoDB refuses; use a flatter one."
     )

@@ -36,7 +36,7 @@ _TYPE_CODES = ("S", "N", "B", "SS", "NS", "BS", "BOOL", "NULL", "M", "L")
 
 
 class OperandError(ValidationError, QueryError):
-    """A value that an operator does not take."""
+    """A value that an operator does not accept."""
 
     def __init__(self, message: str, field: UserPath | None = None, value: object = None) -> None:
         ValidationError.__init__(self, message, None if field is None else shown(field), value)
@@ -45,10 +45,10 @@ class OperandError(ValidationError, QueryError):
 
 @frozen
 class Value:
-    """A plain value inside a filter that is written as a dict: it is compared, and never read as operators.
+    """A plain value inside a filter dict. It is compared as it is, and never read as operators.
 
     Args:
-        value: what is compared, such as a member of a request's JSON.
+        value: the value to compare with, such as a member of a request's JSON.
 
     Example:
         >>> Account.query_by_index("by_status", "active", filter={"secret": Value(body["secret"])})
@@ -61,65 +61,70 @@ def where(values: Mapping[Any, object] | None = None, /, **fields: object) -> Co
     """The condition that fields equal values, for ``filter=`` and ``condition=``. A value is never an operator.
 
     Args:
-        values: values by path, for names that are no keywords of Python's or lie inside a map; never a request's
-            own dict, as its keys are then paths.
+        values: values by path, for names that cannot be keyword arguments, and for parts of maps. Never pass the
+            dict of a request: its keys would be paths.
         **fields: values by field; None for a field without a stored value.
 
+    Returns:
+        The condition; combine it with others by ``&`` and ``|``.
+
     Raises:
-        QueryError: for what is no path.
+        QueryError: for a key that is not a path.
 
     Example:
         >>> account.save(condition=where(status="open"))
         >>> Account.query_by_index("by_status", "active", filter=where(secret=body["secret"]))
     """
-    named: dict[Any, object] = {**({} if values is None else values), **fields}
+    values_by_path: dict[Any, object] = {**({} if values is None else values), **fields}
     paths: list[UserPath] = []
-    for path in named:
+    for path in values_by_path:
         if isinstance(path, PathLike):
             paths.append(path.steps)
         elif not isinstance(path, str) or path.startswith("$"):
-            raise QueryError(f"where() takes values by field, and {path!r} is no field.")
+            raise QueryError(f"where() takes values by field, and {path!r} is not a field.")
         else:
             paths.append(path)
     return all_of(
-        equality(path, plain_operand(value)) for path, value in zip(paths, named.values(), strict=True)
+        equality(path, plain_operand(value))
+        for path, value in zip(paths, values_by_path.values(), strict=True)
     )
 
 
 def equality(path: UserPath, value: object) -> Condition:
-    """The condition that a field has a value; no stored value where that is None."""
+    """The condition that a field has a value; for None, that it has no stored value."""
     return Negation(Exists(path)) if value is None else Compare(path, "=", value)
 
 
 def plain_operand(value: object) -> object:
-    """What is compared where a caller may have said that it is a `Value`."""
+    """The value to compare with, taken out of a `Value`."""
     return value.value if isinstance(value, Value) else value
 
 
 def condition_from(
-    given: Mapping[str, object] | Condition | None, strict: bool = False, depth: int = 0
+    conditions: Mapping[str, object] | Condition | None, strict: bool = False, depth: int = 0
 ) -> Condition:
-    """The condition for what a caller gave: a dict, a condition, or None for the neutral one.
+    """The condition for an argument of a caller.
 
     Args:
-        strict: whether dicts may only say which field has which value.
-        depth: in how many other dicts it stands.
+        conditions: a dict, a condition, or None for the neutral condition.
+        strict: whether dicts may only compare fields with values, without operators.
+        depth: the number of dicts around this one.
 
     Raises:
-        QueryError: for an operator that does not exist, or one that does not take its value; where `strict`
-            holds, for any operator.
+        QueryError: for an unknown operator, for a value that its operator does not accept, and for any operator if
+            `strict` is true.
     """
-    if given is None:
+    if conditions is None:
         return EMPTY
-    if isinstance(given, Condition):
-        return given
-    if not isinstance(given, Mapping):
+    if isinstance(conditions, Condition):
+        return conditions
+    if not isinstance(conditions, Mapping):
         raise QueryError(
-            f"A condition is a dict or an expression such as User.fields.age > 3, not {type(given).__name__}."
+            f"A condition is a dict or an expression such as User.fields.age > 3, not {type(conditions).__name__}."
         )
     if depth > MAX_DEPTH:
         raise too_deep()
-    return all_of(_parse_entry(name, value, strict, depth + 1) for name, value in given.items())
+    return all_of(_parse_entry(name, value, strict, depth + 1) for name, value in conditions.items())
 
 
 def _parse_entry(name: object, value: object, strict: bool, depth: int) -> Condition:
@@ -146,8 +151,8 @@ def _parse_entry(name: object, value: object, strict: bool, depth: int) -> Condi
 
 def _not_strict(what: UserPath) -> OperandError:
     return OperandError(
-        f"strict_filters is set, so that no dict is read as operators, and {shown(what)!r} has one. Write an "
-        f"expression (User.fields.age > 3) or where(age=3); Value(v) says that a dict is a plain value.",
+        f"strict_filters is set, so no dict is read as operators, and {shown(what)!r} has one. Write an "
+        f"expression (User.fields.age > 3) or where(age=3); Value(v) makes a dict a plain value.",
         what,
     )
 
@@ -254,7 +259,7 @@ def _size(path: UserPath, operand: object) -> Condition:
 
 
 def size_compared(path: UserPath, operator: str, number: object) -> Condition:
-    """The condition that compares the size of what is at a path, by an operator such as ``"$gt"``."""
+    """The condition that compares the size of the value at a path, by an operator such as ``"$gt"``."""
     if isinstance(number, bool) or not isinstance(number, int):
         raise OperandError(
             f"$size on {shown(path)!r} compares with a whole number, not {type(number).__name__}.",

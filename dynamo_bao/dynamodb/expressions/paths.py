@@ -1,4 +1,4 @@
-"""Paths to fields and to parts of documents: tuples of steps, written as texts where their names allow it."""
+"""Paths to fields and to parts of documents: tuples of steps, or texts if the names in them allow it."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import re
 from dynamo_bao.errors import QueryError
 
 Steps = tuple[str | int, ...]
-"""The way to a part: the field's name, then names of members and positions in lists."""
+"""The steps to a part: the name of the field, then names of members and positions in lists."""
 
 _PATH = re.compile(r"[^.\[\]]+(\[\d+\])*(\.[^.\[\]]+(\[\d+\])*)*")
 _STEP = re.compile(r"[^.\[\]]+")
 
 
 class PathLike:
-    """What stands for a path where a text cannot: ``User.fields.prefs["a.b"]``."""
+    """A path whose names a text cannot express: ``User.fields.prefs["a.b"]``."""
 
     steps: Steps
 
@@ -26,17 +26,17 @@ def steps_of(path: object) -> Steps:
     ('address', 'phones', 0, 'number')
 
     Raises:
-        QueryError: for what is no path.
+        QueryError: if it is not a path.
     """
     if isinstance(path, PathLike):
         return path.steps
     if isinstance(path, tuple):
         return path
     if not isinstance(path, str) or (path and not _PATH.fullmatch(path)):
-        raise QueryError(f"{path!r} is no path; write one as field.inner[0].name.", field=str(path))
+        raise QueryError(f"{path!r} is not a path; write it like field.inner[0].name.", field=str(path))
     if not path or path.isidentifier():
         return (path,)
-    return tuple(_step(found) for found in re.findall(r"[^.\[\]]+|\[\d+\]", path))
+    return tuple(_step(step) for step in re.findall(r"[^.\[\]]+|\[\d+\]", path))
 
 
 def _step(text: str) -> str | int:
@@ -51,9 +51,9 @@ def shown(path: object) -> str:
     """
     if isinstance(path, str):
         return path
-    first, *rest = steps_of(path)
+    first, *further_steps = steps_of(path)
     text = str(first)
-    for step in rest:
+    for step in further_steps:
         if isinstance(step, str):
             text += f".{step}" if _STEP.fullmatch(step) else f'["{step}"]'
         else:

@@ -1,4 +1,4 @@
-"""Conditions to expression text. Names and values always travel as placeholders."""
+"""Conditions as expression text. Names and values are always sent as placeholders."""
 
 from __future__ import annotations
 
@@ -35,21 +35,24 @@ UserPath = str | Steps
 
 
 class Resolver(Protocol):
-    """Turns what users name and give into what is stored."""
+    """Turns field paths and plain values into stored attributes and typed values."""
 
     def attribute(self, path: UserPath) -> Attribute:
-        """The stored attribute, or part of one, for a field path; `QueryError` where there is no such field."""
+        """The stored attribute, or part of one, for a field path; `QueryError` if the field does not exist."""
         ...
 
     def operand(self, path: UserPath, value: object, operator: str) -> AttributeValue:
-        """The typed value to compare `path` with by `operator`: a comparison, or ``begins_with``.
+        """The typed value that `operator` compares with the value at `path`.
 
-        With ``contains`` it is what is looked for inside: a substring, or a member of a set or list.
+        Args:
+            path: the field path.
+            value: the plain value; for ``contains``, a substring or a member of a set or list.
+            operator: a comparison, ``begins_with`` or ``contains``.
         """
         ...
 
     def searched(self, text: object) -> list[AttributeValue]:
-        """The texts of which the search text of a match of `text` contains one."""
+        """The possible stored forms of a search for `text`: the search text of a match contains one of them."""
         ...
 
 
@@ -96,7 +99,7 @@ def render_condition(condition: Condition, placeholders: Placeholders, resolver:
     text = _Renderer(placeholders, resolver).render(condition)
     if len(text.encode()) > MAX_EXPRESSION_BYTES:
         raise QueryError(
-            f"The condition is longer than {MAX_EXPRESSION_BYTES} bytes; ask in several requests."
+            f"The condition is longer than {MAX_EXPRESSION_BYTES} bytes; split it over several requests."
         )
     return text
 
@@ -117,7 +120,7 @@ class _Renderer:
         return text
 
     def expanded(self, condition: Condition) -> Condition:
-        """The condition; what the search text contains may have been stored in several ways."""
+        """The condition; a condition on the search text becomes one for each form in which it may be stored."""
         if not isinstance(condition, Contains) or condition.path != SEARCH_TEXT:
             return condition
         return any_of(
@@ -150,7 +153,7 @@ class _Renderer:
         return f"attribute_type({self.path(c.path)}, {self._placeholders.value({'S': c.code})})"
 
     def size(self, c: Size) -> str:
-        # An absent attribute has no size: asked first, because not every engine takes that for false.
+        # An absent attribute has no size. Not every engine takes that for false, so its existence is tested first.
         path, value = self.path(c.path), self._placeholders.value({"N": str(c.value)})
         return f"attribute_exists({path}) AND size({path}) {c.operator} {value}"
 
@@ -162,7 +165,7 @@ class _Renderer:
 
 
 _GROUPS = (AllOf, AnyOf, Size)
-"""What is rendered as several terms. DynamoDB refuses parentheses around parentheses."""
+"""Conditions that are rendered as several terms. DynamoDB refuses parentheses around parentheses."""
 
 _RENDERERS: dict[type[Condition], Callable[[_Renderer, Any], str]] = {
     Compare: _Renderer.compare,

@@ -1,4 +1,4 @@
-"""What a change by key does besides setting values: ``User.update(id, {"prefs.seen": Increment(1)})``."""
+"""Changes by key other than setting a value: ``User.update(id, {"prefs.seen": Increment(1)})``."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dynamo_bao.errors import QueryError
 
 
 class ChangeValue:
-    """What stands in the place of a new value."""
+    """A change that is passed instead of a new value."""
 
 
 def _listed(values: Iterable[Any]) -> tuple[Any, ...]:
@@ -25,9 +25,9 @@ def _listed(values: Iterable[Any]) -> tuple[Any, ...]:
 
 @frozen
 class Append(ChangeValue):
-    """Puts members at the end of a list, which is made where there is none.
+    """Adds members at the end of a list. Adds the list if it is missing.
 
-    Cannot be repeated after a lost reply: `WriteOutcomeUnknownError` is raised then.
+    The change cannot be repeated, so a lost reply raises `WriteOutcomeUnknownError`.
 
     Args:
         values: the members, in order.
@@ -41,10 +41,12 @@ class Append(ChangeValue):
 
 @frozen
 class Prepend(ChangeValue):
-    """Puts members at the beginning of a list, which is made where there is none; see `Append`.
+    """Adds members at the beginning of a list. Adds the list if it is missing.
+
+    The change cannot be repeated, so a lost reply raises `WriteOutcomeUnknownError`.
 
     Args:
-        values: the members, in the order in which they will stand.
+        values: the members, in the order that they have in the list afterwards.
 
     Example:
         >>> User.update("42", {"history": Prepend(["signed up"])})
@@ -55,7 +57,7 @@ class Prepend(ChangeValue):
 
 @frozen
 class IfMissing(ChangeValue):
-    """Sets a value where nothing is stored, and changes nothing elsewhere.
+    """Sets a value if nothing is stored, else changes nothing.
 
     Args:
         value: the value.
@@ -69,7 +71,7 @@ class IfMissing(ChangeValue):
 
 @frozen
 class Remove(ChangeValue):
-    """Removes what is stored; that nothing is there is no error.
+    """Removes the stored value. A missing value is not an error.
 
     Example:
         >>> User.update("42", {"prefs.theme": Remove()})
@@ -78,12 +80,12 @@ class Remove(ChangeValue):
 
 @frozen
 class Increment(ChangeValue):
-    """Adds to a number, which starts at 0 where there is none (a counter at its default); atomic.
+    """Adds to a number, atomically. A missing number counts as 0, a missing counter as its default.
 
-    Cannot be repeated after a lost reply: `WriteOutcomeUnknownError` is raised then.
+    The change cannot be repeated, so a lost reply raises `WriteOutcomeUnknownError`.
 
     Args:
-        amount: what is added; a negative one counts down.
+        amount: the number to add; a negative number counts down.
 
     Example:
         >>> User.update("42", {"prefs.visits": Increment(1)})
@@ -94,15 +96,15 @@ class Increment(ChangeValue):
 
 def _members(members: tuple[Any, ...]) -> frozenset[Any]:
     alone = members[0] if len(members) == 1 else None
-    found = alone if isinstance(alone, (set, frozenset, list, tuple)) else members
-    if not found:
+    listed = alone if isinstance(alone, (set, frozenset, list, tuple)) else members
+    if not listed:
         raise QueryError("AddMembers and DropMembers need at least one member.")
-    return frozenset(found)
+    return frozenset(listed)
 
 
 @frozen(init=False)
 class AddMembers(ChangeValue):
-    """Adds members to a set field, whatever else is in it; atomic.
+    """Adds members to a set field, atomically. Other members stay.
 
     Args:
         members: the members, or one set or list of them.
@@ -119,7 +121,7 @@ class AddMembers(ChangeValue):
 
 @frozen(init=False)
 class DropMembers(ChangeValue):
-    """Takes members out of a set field; those that are not in it are no error; atomic.
+    """Removes members from a set field, atomically. A member that is not in the set is not an error.
 
     Args:
         members: the members, or one set or list of them.

@@ -1,4 +1,4 @@
-"""What an ``UpdateItem`` does, as a value: attributes to set, remove, add to and delete from; parts of documents."""
+"""The changes of one ``UpdateItem``: attributes to set, remove, add to and delete from, and parts of documents."""
 
 from __future__ import annotations
 
@@ -15,20 +15,25 @@ _NO_MEMBERS: AttributeValue = {"L": []}
 
 @frozen
 class PartChange:
-    """A change of what is at a path: of a part of a document, or of an attribute in other ways than setting it."""
+    """A change at a path: of a part of a document, or of an attribute otherwise than by setting it.
+
+    Attributes:
+        target: the attribute, or a part of it.
+        edit: the change.
+    """
 
     target: Attribute
     edit: Edit
 
     def render(self, placeholders: Placeholders) -> str:
-        """The action as it stands in a clause ``SET`` or ``REMOVE``."""
+        """The text of the change in a clause ``SET`` or ``REMOVE``."""
         path, action, value = placeholders.at(self.target), self.edit.action, self.edit.value
         if action == "remove" or value is None:
             return path
         if action in ("append", "prepend"):
-            known = f"if_not_exists({path}, {placeholders.value(_NO_MEMBERS)})"
+            existing = f"if_not_exists({path}, {placeholders.value(_NO_MEMBERS)})"
             new = placeholders.value(value)
-            first, second = (known, new) if action == "append" else (new, known)
+            first, second = (existing, new) if action == "append" else (new, existing)
             return f"{path} = list_append({first}, {second})"
         if action == "increment":
             return (
@@ -40,16 +45,16 @@ class PartChange:
 
     @property
     def removes(self) -> bool:
-        """Whether it removes what is there."""
+        """Whether it removes the stored value."""
         return self.edit.value is None
 
     @property
     def is_idempotent(self) -> bool:
-        """Whether doing it twice leaves what doing it once does."""
+        """Whether applying it twice has the same result as applying it once."""
         return self.edit.action in ("set", "remove", "if_missing") or self.edit.before is not None
 
     def is_in(self, item: Item) -> bool:
-        """Whether an item is as this change leaves it; what is counted up does not tell."""
+        """Whether an item may be the result of this change; a counter never shows that."""
         edit, stored = self.edit, part_at(item.get(self.target.name), self.target.steps)
         if edit.action == "append" and edit.before is not None and edit.value is not None:
             return begins_with(stored, {"L": [*edit.before["L"], *edit.value["L"]]})
@@ -66,8 +71,8 @@ class Update:
         set_: attribute to its new typed value.
         remove: attributes to remove.
         add: attribute to the number to add, or the set members to add.
-        delete: attribute to the set members to take out.
-        parts: what is changed at paths.
+        delete: attribute to the set members to remove.
+        parts: the changes at paths.
     """
 
     set_: Item = Factory(dict)
@@ -77,18 +82,18 @@ class Update:
     parts: list[PartChange] = Factory(list)
 
     def put(self, attribute: str, value: AttributeValue | None) -> None:
-        """Sets `attribute`, or removes it where `value` is None."""
+        """Sets `attribute`, or removes it if `value` is None."""
         if value is None:
             self.remove[attribute] = None
         else:
             self.set_[attribute] = value
 
     def is_empty(self) -> bool:
-        """Whether there is nothing to do."""
+        """Whether it changes nothing."""
         return not (self.set_ or self.remove or self.add or self.delete or self.parts)
 
     def render(self, placeholders: Placeholders) -> str:
-        """The ``UpdateExpression``, its names and values registered with `placeholders`."""
+        """The ``UpdateExpression``; its names and values are registered with `placeholders`."""
         name, value = placeholders.name, placeholders.value
         sets, adds, deletes, removes = list[str](), list[str](), list[str](), list[str]()
         for attribute, new in self.set_.items():
