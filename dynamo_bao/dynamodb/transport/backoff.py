@@ -17,22 +17,22 @@ LONGEST_SECONDS: Final = 1.0
 
 
 LONGEST_EXTRA_SECONDS: Final = 5.0
-"""How much longer than by itself a wait is made at most because DynamoDB asks for it, as in the AWS SDKs."""
+"""The most seconds that DynamoDB's wish adds to a wait, as in the AWS SDKs."""
 
 
 class Backoff:
     """The attempts of one call, and the waits between them.
 
-    A call that waits because of throttling has a place in the bulkhead until it ends: a Backoff is a context
-    manager that gives it back.
+    The bulkhead counts a call that waits because of throttling until it ends. A Backoff is a context manager that ends
+    the count.
 
     Args:
-        clock: tells the time and waits.
-        deadline: the time, in seconds of the clock, that no wait may pass; see `Deadline`.
+        clock: the clock that gives the time and waits.
+        deadline: the time that no wait may pass, in seconds of the clock; see `Deadline`.
 
     Attributes:
-        attempts: how many attempts were begun; the first one is counted from the start.
-        waited: how many seconds were waited so far.
+        attempts: the number of attempts that have begun; 1 from the start.
+        waited: the seconds of all waits so far.
         crowded: whether the last wait was refused because too many calls wait already.
     """
 
@@ -54,15 +54,15 @@ class Backoff:
     def wait(
         self, most_attempts: int, throttled: tuple[Place, ...] = (), at_least: float | None = None
     ) -> float | None:
-        """Waits before another attempt; returns for how many seconds.
+        """Waits before another attempt.
 
         Args:
-            most_attempts: how many attempts there may be in all.
-            throttled: what is throttled, if that is why; it takes a place in the bulkhead.
-            at_least: how many seconds DynamoDB asks to wait, if any.
+            most_attempts: the most attempts in all.
+            throttled: the throttled tables and indexes, if throttling is the reason for the wait.
+            at_least: the seconds that DynamoDB asks to wait; None if it does not say.
 
         Returns:
-            None, without waiting, if there may be no further attempt.
+            The seconds of the wait; None, without waiting, if no further attempt is allowed.
         """
         if self.attempts >= most_attempts:
             return None
@@ -81,7 +81,7 @@ class Backoff:
         return seconds
 
     def begin_again(self) -> bool:
-        """Allows another attempt at once, because the last one made progress; False if the deadline has passed."""
+        """Resets the waits after an attempt with progress; returns whether the deadline allows another attempt."""
         self._leave()
         self._waits, self.attempts = 0, 2
         return bool(self._clock.now() < self._deadline)

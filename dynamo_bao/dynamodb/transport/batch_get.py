@@ -1,4 +1,4 @@
-"""One ``BatchGetItem`` and what DynamoDB leaves of it: asked again until every key is answered."""
+"""One ``BatchGetItem``, and the repetition of its unprocessed keys until every key has an answer."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from dynamo_bao.dynamodb.transport.retry import repeat_unprocessed
 from dynamo_bao.errors import ServiceError
 
 TableKey = tuple[str, Key]
-"""A key together with the table it is looked for in."""
+"""A table, and the key of an item in it."""
 Keys = Mapping[str, Collection[Key]]
-"""By table, the keys that are looked for there."""
+"""The keys to read, by table."""
 
 
 @frozen
@@ -28,7 +28,9 @@ class Batch:
     """The keys of one request: at most 100, all read with the same consistency.
 
     Attributes:
-        rows: into what rows the items are to be parsed.
+        keys: the keys, by table.
+        consistent: whether the reads are consistent.
+        rows: parses the items into rows; None for dicts.
     """
 
     keys: Keys
@@ -41,14 +43,14 @@ class Batch:
 
 @define(eq=False)
 class BatchAnswer:
-    """What came back for a batch. A key in none of the three is not stored.
+    """The results of a batch. The item of a key that is in none of the first three does not exist.
 
     Attributes:
-        items: by table, the items found.
-        unanswered: the keys that DynamoDB left unprocessed, also when it was asked again.
-        failed: keys that could not be asked for, each with the reason.
-        replies: every reply, in order.
-        failed_requests: requests that ended with an error.
+        items: the items, by table.
+        unanswered: the keys that DynamoDB left unprocessed after all retries, by table.
+        failed: the keys whose request failed, each with the error.
+        replies: all replies, in order.
+        failed_requests: the requests that ended with an error.
     """
 
     items: dict[str, list[Stored]] = Factory(dict)
@@ -59,7 +61,7 @@ class BatchAnswer:
 
     @property
     def left(self) -> int:
-        """How many keys are unanswered."""
+        """The number of unanswered keys."""
         return sum(map(len, self.unanswered.values()))
 
     def give_up(self, error: Exception) -> None:
@@ -70,7 +72,7 @@ class BatchAnswer:
 
     @property
     def complaint(self) -> str:
-        """What to say of the unanswered keys."""
+        """The text of an error about the unanswered keys."""
         keys, requests = self.left, len(self.replies)
         return (
             f"DynamoDB left {keys} key{'s' if keys > 1 else ''} unprocessed, also in the last of {requests} requests. "
@@ -79,10 +81,15 @@ class BatchAnswer:
 
 
 def fetch_batch(transport: Transport, batch: Batch, deadline: float) -> BatchAnswer:
-    """Asks for all keys of `batch`, and again for those left unprocessed; see `repeat_unprocessed`.
+    """Reads all keys of `batch`, and repeats the unprocessed ones; see `repeat_unprocessed`.
 
-    An error of the service or the network is the outcome of its keys, not an exception. A request over
-    several tables that is refused as a whole is repeated table by table.
+    An error of the service or the network is not raised: it becomes the result of its keys. If DynamoDB refuses a
+    request over several tables, it is repeated table by table.
+
+    Args:
+        transport: sends the requests.
+        batch: at most 100 keys.
+        deadline: the time after which nothing is repeated, in seconds of the transport's clock.
     """
     fetch = _Fetch(transport, batch, deadline)
     crowded = repeat_unprocessed(transport.clock, deadline, len(batch), fetch.ask)
@@ -92,11 +99,11 @@ def fetch_batch(transport: Transport, batch: Batch, deadline: float) -> BatchAns
 
 
 _NO_TABLES_FAULT = THROTTLING | TRANSIENT
-"""Refusals that one table would get as well as several."""
+"""Error codes that do not depend on the number of tables in a request."""
 
 
 class _Fetch:
-    """A batch on its way: the rounds it takes until every key has an outcome."""
+    """The requests for one batch, until every key has a result."""
 
     def __init__(self, transport: Transport, batch: Batch, deadline: float) -> None:
         self._transport = transport
@@ -105,7 +112,7 @@ class _Fetch:
         self.answer = BatchAnswer(unanswered=dict(batch.keys))
 
     def ask(self, waited: float | None) -> list[str]:
-        """Asks for the keys without an answer; returns the tables of those that still have none."""
+        """Requests the unanswered keys; returns one table name for each key that is still unanswered."""
         keys, self.answer.unanswered = self.answer.unanswered, {}
         self._ask(keys, waited)
         return [table for table, keys in self.answer.unanswered.items() for _ in keys]
@@ -124,27 +131,27 @@ class _Fetch:
         self._file(reply.parsed)
 
     def _refused(self, keys: Keys, error: Exception, waited: float | None) -> None:
-        """Asks table by table where a request over several was refused as a whole, perhaps because of one."""
+        """Repeats a refused request table by table, because one of its tables may be the reason."""
         if len(keys) > 1 and isinstance(error, ServiceError) and error.code not in _NO_TABLES_FAULT:
-            for table, wanted in keys.items():
-                self._ask({table: wanted}, None if waited is None else 0.0)
+            for table, table_keys in keys.items():
+                self._ask({table: table_keys}, None if waited is None else 0.0)
         else:
-            failed = ((table, key) for table, wanted in keys.items() for key in wanted)
+            failed = ((table, key) for table, table_keys in keys.items() for key in table_keys)
             self.answer.failed.update(dict.fromkeys(failed, error))
 
     def _file(self, body: dict[str, Any]) -> None:
-        """Takes the items of a reply, and notes the keys it left unprocessed."""
-        for table, found in body.get("Responses", {}).items():
-            self.answer.items.setdefault(table, []).extend(found)
+        """Adds the items and the unprocessed keys of a reply to the answer."""
+        for table, items in body.get("Responses", {}).items():
+            self.answer.items.setdefault(table, []).extend(items)
         for table, entry in body.get("UnprocessedKeys", {}).items():
             self.answer.unanswered[table] = [Key(key[PK]["S"], key[SK]["S"]) for key in entry["Keys"]]
 
 
 def _request(keys: Keys, batch: Batch) -> Request:
     tables: dict[str, dict[str, Any]] = {}
-    for table, wanted in keys.items():
-        spelled = None if batch.rows is None else json_keys(wanted)
-        entry = tables[table] = {"Keys": [key.as_item() for key in wanted] if spelled is None else spelled}
+    for table, table_keys in keys.items():
+        json = None if batch.rows is None else json_keys(table_keys)
+        entry = tables[table] = {"Keys": [key.as_item() for key in table_keys] if json is None else json}
         if batch.consistent:
             entry["ConsistentRead"] = True
     parameters = {"RequestItems": tables, "ReturnConsumedCapacity": "TOTAL"}

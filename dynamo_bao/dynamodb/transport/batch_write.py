@@ -1,4 +1,4 @@
-"""One ``BatchWriteItem`` and what DynamoDB leaves of it: sent again until everything is written."""
+"""One ``BatchWriteItem``, and the repetition of its unprocessed members until all are written."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from dynamo_bao.dynamodb.transport.retry import repeat_unprocessed
 
 T = TypeVar("T")
 Puts = Mapping[str, Mapping[Key, "Stored | None"]]
-"""What to write, by table and key: the item to put, or None to delete. Of a table all are spelled, or none is."""
+"""The writes by table and key: an item to put, or None to delete. For one table all items are JSON, or none is."""
 
 
 @define
 class BatchWritten:
-    """What became of a batch of writes. A key in none of the three is written.
+    """The result of a batch of writes. A key that is in none of the first three is written.
 
     Attributes:
-        unprocessed: keys that DynamoDB left unprocessed, also when they were sent again.
-        refused: keys of a request that DynamoDB refused, or that never reached it.
-        outcome_unknown: keys of a request without a readable answer, so that it is not known whether they are written.
-        error: the error in either case.
-        failure: the request that ended with it; None if nothing was sent because too many calls wait already.
-        replies: every reply, in order.
+        unprocessed: the keys that DynamoDB left unprocessed after all retries.
+        refused: the keys of a request that DynamoDB refused, or that did not reach it.
+        outcome_unknown: the keys of a request without a readable reply, which may be written or not.
+        error: the error of that request.
+        failure: the request that ended with the error; None if it was not sent because too many calls wait already.
+        replies: all replies, in order.
     """
 
     unprocessed: tuple[TableKey, ...] = ()
@@ -44,53 +44,58 @@ class BatchWritten:
 
     @property
     def sent(self) -> list[Reply | FailedRequest]:
-        """What became of every request, in order."""
+        """The replies and the failed request, in order."""
         return [*self.replies] if self.failure is None else [*self.replies, self.failure]
 
     @property
     def succeeded(self) -> bool:
-        """Whether all of it is written."""
+        """Whether all members are written."""
         return self.error is None and not self.unprocessed
 
 
 def in_batches(members: Sequence[T]) -> list[Sequence[T]]:
-    """What is to be written, in as many parts as there are requests."""
+    """The members in parts of at most 25, one for each request."""
     size = MAX_BATCH_WRITE_ITEMS
     return [members[start : start + size] for start in range(0, len(members), size)]
 
 
 def write_batch(transport: Transport, puts: Puts, deadline: float) -> BatchWritten:
-    """Puts and deletes at most 25 items without conditions, and again those left unprocessed.
+    """Puts and deletes at most 25 items without conditions, and repeats the unprocessed ones.
 
-    How often and after what waits: see `repeat_unprocessed`.
+    `repeat_unprocessed` describes the retries and the waits.
+
+    Args:
+        transport: sends the requests.
+        puts: the writes.
+        deadline: the time after which nothing is repeated, in seconds of the transport's clock.
     """
-    written, left = BatchWritten(), puts
+    result, remaining = BatchWritten(), puts
 
     def send(waited: float | None) -> list[str]:
-        nonlocal left
-        sent, left = left, {}
-        request, started = _request(sent), transport.clock.now()
+        nonlocal remaining
+        batch, remaining = remaining, {}
+        request, started = _request(batch), transport.clock.now()
         try:
             reply = transport.send(request, deadline=deadline)
         except Exception as error:
             if is_foreign(error):
                 raise
-            written.error, written.failure = error, FailedRequest(request, error, started).after(waited)
+            result.error, result.failure = error, FailedRequest(request, error, started).after(waited)
             if may_have_succeeded(error):
-                written.outcome_unknown = _keys(sent)
+                result.outcome_unknown = _keys(batch)
             else:
-                written.refused = _keys(sent)
+                result.refused = _keys(batch)
             return []
-        written.replies.append(reply.after(waited))
-        left = _left(reply.body, puts)
-        return [table for table, _ in _keys(left)]
+        result.replies.append(reply.after(waited))
+        remaining = _unprocessed(reply.body, puts)
+        return [table for table, _ in _keys(remaining)]
 
     crowded = repeat_unprocessed(transport.clock, deadline, sum(map(len, puts.values())), send)
     if crowded is None:
-        written.unprocessed = _keys(left)
+        result.unprocessed = _keys(remaining)
     else:
-        written.error, written.refused = crowded, _keys(left)
-    return written
+        result.error, result.refused = crowded, _keys(remaining)
+    return result
 
 
 def _keys(puts: Puts) -> tuple[TableKey, ...]:
@@ -98,29 +103,29 @@ def _keys(puts: Puts) -> tuple[TableKey, ...]:
 
 
 def _request(puts: Puts) -> Request:
-    asked = {table: _members(items) for table, items in puts.items()}
-    parameters = {"RequestItems": asked, "ReturnConsumedCapacity": "TOTAL"}
+    request_items = {table: _members(items) for table, items in puts.items()}
+    parameters = {"RequestItems": request_items, "ReturnConsumedCapacity": "TOTAL"}
     return Request(BATCH_WRITE_ITEM, parameters, True, keys=puts)
 
 
 def _members(items: Mapping[Key, Stored | None]) -> Any:
-    """What a request says of one table: a list, or one that is JSON already."""
-    spelled: Any = items.values()
-    if type(next(iter(spelled))) is bytes:
-        return json_list(spelled, b'{"PutRequest":{"Item":', b"}}")
+    """The members of a request for one table: a list, or a piece of JSON."""
+    values: Any = items.values()
+    if type(next(iter(values))) is bytes:
+        return json_list(values, b'{"PutRequest":{"Item":', b"}}")
     return [
         {"DeleteRequest": {"Key": key.as_item()}} if item is None else {"PutRequest": {"Item": item}}
         for key, item in items.items()
     ]
 
 
-def _left(body: dict[str, Any], puts: Puts) -> Puts:
-    left: dict[str, dict[Key, Stored | None]] = {}
+def _unprocessed(body: dict[str, Any], puts: Puts) -> Puts:
+    unprocessed: dict[str, dict[Key, Stored | None]] = {}
     for table, members in body.get("UnprocessedItems", {}).items():
         for member in members:
             stored = (
                 member["PutRequest"]["Item"] if "PutRequest" in member else member["DeleteRequest"]["Key"]
             )
             key = Key(stored[PK]["S"], stored[SK]["S"])
-            left.setdefault(table, {})[key] = puts[table][key]
-    return left
+            unprocessed.setdefault(table, {})[key] = puts[table][key]
+    return unprocessed

@@ -1,7 +1,7 @@
-"""How many calls of this process wait because a table or an index is throttled: a few, so that others have threads.
+"""Bounds the calls of this process that wait because a table or an index is throttled, so that others have threads.
 
-A call that waits holds its thread. Without a bound a single hot key would in the end hold all threads of a server,
-and requests for everything else would wait for one. The pattern is called a bulkhead.
+A call that waits holds its thread. Without a bound, a single hot key would soon hold all threads of a server, and all
+other requests would wait for a thread. The pattern is called a bulkhead.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from weakref import WeakSet
 from dynamo_bao._runtime import this_process
 
 Place = tuple[str, "str | None"]
-"""What is throttled: a table, and an index of it or None."""
+"""A table, and one of its indexes or None: the part of a table that is throttled."""
 
 
 class Bulkhead:
     """The calls that wait, for each table and index.
 
-    They are referred to weakly: a call that an interrupt ends in the wrong moment does not count for ever.
+    The references are weak, so a call that an interrupt ends at any moment does not count forever.
     """
 
     def __init__(self) -> None:
@@ -28,7 +28,11 @@ class Bulkhead:
         self._waiting: defaultdict[Place, WeakSet[object]] = defaultdict(WeakSet)
 
     def enter(self, call: object, places: Iterable[Place], most: float) -> bool:
-        """Counts a call as one that waits because of `places`; False, uncounted, if one of them has `most` already."""
+        """Counts a waiting call, unless one of `places` has `most` waiting calls already.
+
+        Returns:
+            Whether the call was counted, so that it may wait.
+        """
         with self._lock:
             if any(len(self._waiting[place]) >= most for place in places):
                 return False
@@ -37,7 +41,7 @@ class Bulkhead:
             return True
 
     def leave(self, call: object, places: Iterable[Place]) -> None:
-        """Ends what `enter` began."""
+        """Ends the count of a call that `enter` began."""
         with self._lock:
             for place in places:
                 self._waiting[place].discard(call)
@@ -45,12 +49,12 @@ class Bulkhead:
                     del self._waiting[place]
 
     def forget(self) -> None:
-        """Begins from nothing, with a lock of its own: in a fork child none of the calls goes on."""
+        """Forgets all calls and makes a new lock, for a fork child, in which none of the calls goes on."""
         self._lock = threading.Lock()
         self._waiting.clear()
 
 
 throttled_calls = Bulkhead()
-"""The calls of this process that wait."""
+"""The waiting calls of this process."""
 
 this_process.after_fork(throttled_calls.forget)

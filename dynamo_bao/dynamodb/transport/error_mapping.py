@@ -1,4 +1,4 @@
-"""What DynamoDB's error codes mean to the library's users, and which of them are worth another attempt."""
+"""Maps DynamoDB's error codes to the library's errors, and says which of them allow another attempt."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ CONTENDED: Final = frozenset({"TransactionConflictException", "ReplicatedWriteCo
 TRANSIENT: Final = frozenset(
     {"InternalServerError", "InternalServerErrorException", "TransactionInProgressException"}
 )
-"""Failed inside DynamoDB: it is not known whether the request was carried out."""
+"""Failed inside DynamoDB: it is not known whether the request was executed."""
 
 THROTTLING_REASONS: Final = frozenset({"ThrottlingError", "ProvisionedThroughputExceeded"})
-"""Reasons of a cancelled transaction that are its throughput."""
+"""Reasons of a cancelled transaction that mean throttling."""
 
 TRANSIENT_REASONS: Final = frozenset({"TransactionConflict", *THROTTLING_REASONS})
 """Reasons of a cancelled transaction after which another attempt may succeed."""
@@ -58,7 +58,7 @@ REMEDIES: Final[Mapping[str, str]] = {
     "ValidationException": "",
     "SerializationException": "",
 }
-"""Codes that become a `ServiceError`, each with what to do; codes not listed here do too, without advice."""
+"""Codes that become a `ServiceError`, each with the remedy. Codes that are not listed have no remedy."""
 
 
 class TableNotFoundError(ConfigurationError, ServiceError):
@@ -71,11 +71,11 @@ class TableNotFoundError(ConfigurationError, ServiceError):
 
 
 class ConditionFailed(ConditionalError):
-    """The condition of a single write did not hold; whoever planned the write says what that means.
+    """The condition of a single write did not hold. The planner of the write turns it into the error for users.
 
     Attributes:
-        item: the stored item, where DynamoDB returned it.
-        repeated: whether an earlier attempt of the same write may have been carried out.
+        item: the stored item, if DynamoDB returned it.
+        repeated: whether an earlier attempt of the same write may have been executed.
     """
 
     def __init__(self, message: str, item: Item | None) -> None:
@@ -88,10 +88,10 @@ class TransactionCancelled(TransactionError):
     """A cancelled transaction.
 
     Attributes:
-        reasons: a code per action, None where that action was fine.
-        items: the stored item per action, where DynamoDB returned it.
-        repeated: whether an earlier attempt of the same transaction may have been carried out.
-        retry_after: after how many seconds DynamoDB asks to try again; None if it does not say.
+        reasons: one code per action; None if the action was fine.
+        items: the stored item per action, if DynamoDB returned it.
+        repeated: whether an earlier attempt of the same transaction may have been executed.
+        retry_after: the seconds that DynamoDB asks to wait before the next attempt; None if it does not say.
     """
 
     def __init__(
@@ -109,12 +109,12 @@ class TransactionCancelled(TransactionError):
     @property
     def is_transient(self) -> bool:
         """Whether every reason is a conflict or throttling, so that another attempt may succeed."""
-        given = {reason for reason in self.reasons if reason is not None}
-        return bool(given) and given <= TRANSIENT_REASONS
+        codes = {reason for reason in self.reasons if reason is not None}
+        return bool(codes) and codes <= TRANSIENT_REASONS
 
 
 def may_have_succeeded(error: Exception) -> bool:
-    """Whether a write that ended with an error may have been carried out all the same.
+    """Whether a write that ended with an error may have been executed.
 
     >>> may_have_succeeded(ConditionFailed("no", None)), may_have_succeeded(ConnectionResetError())
     (False, True)
@@ -138,11 +138,11 @@ def map_service_error(
     """The library's error for an error reply of DynamoDB.
 
     Args:
-        code, message: as DynamoDB gave them.
+        code, message: the code and the message of the reply.
         operation: the API operation.
-        response: the whole reply, for the item and reasons it may carry.
-        table: the table or tables concerned, for the message.
-        index: the index concerned, if any.
+        response: the whole reply, which may hold an item and reasons.
+        table: the table or tables of the request, for the message.
+        index: the index of the request, if it has one.
     """
     if code == "ConditionalCheckFailedException":
         return ConditionFailed(f"{operation}: the condition did not hold.", response.get("Item") or None)
@@ -167,14 +167,16 @@ def throttled_error(code: str, operation: str, throttling: Throttling, remark: s
     """The error for a request that was throttled.
 
     Args:
+        code: DynamoDB's error code.
+        operation: the API operation.
         throttling: what was throttled, and why.
-        remark: what else there is to say.
+        remark: a further sentence for the text, with a space at its end.
     """
-    place = f"table {throttling.table}"
+    resource = f"table {throttling.table}"
     if throttling.index is not None:
-        place = f"index {throttling.index} of {place}"
+        resource = f"index {throttling.index} of {resource}"
     return ThrottledError(
-        f"{operation} on {place} was throttled ({', '.join(throttling.reasons) or code}). {remark}"
+        f"{operation} on {resource} was throttled ({', '.join(throttling.reasons) or code}). {remark}"
         f"Raise the capacity, spread the load over more keys, or give a longer deadline.",
         code=code,
         operation=operation,
@@ -186,11 +188,11 @@ def throttled_error(code: str, operation: str, throttling: Throttling, remark: s
 
 
 def throttling_in(response: Mapping[str, Any], table: str, index: str | None = None) -> Throttling:
-    """What an error reply says of what was throttled.
+    """The table, the index and the reasons of a throttled request, from its error reply.
 
     Args:
         response: the whole reply, in botocore's form.
-        table, index: what the request was about, for where the reply does not say.
+        table, index: those of the request, for a reply that does not name them.
     """
     listed = response.get("ThrottlingReasons") or response.get("throttlingReasons")
     reasons: list[str] = []
@@ -201,13 +203,13 @@ def throttling_in(response: Mapping[str, Any], table: str, index: str | None = N
         if isinstance(reason, str):
             reasons.append(reason)
         if isinstance(resource, str) and ":table/" in resource:
-            table, _, rest = resource.partition(":table/")[2].partition("/")
-            index = rest.removeprefix("index/") if rest.startswith("index/") else None
+            table, _, part = resource.partition(":table/")[2].partition("/")
+            index = part.removeprefix("index/") if part.startswith("index/") else None
     return Throttling(table, index, tuple(dict.fromkeys(reasons)), retry_after_in(response))
 
 
 def retry_after_in(response: Mapping[str, Any]) -> float | None:
-    """After how many seconds an error reply asks to try again; None if it does not say.
+    """The seconds that an error reply asks to wait before the next attempt; None if it does not say.
 
     >>> retry_after_in({"ResponseMetadata": {"HTTPHeaders": {"x-amz-retry-after": "1500"}}})
     1.5

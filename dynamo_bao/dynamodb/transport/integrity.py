@@ -1,7 +1,7 @@
-"""Whether a reply is what DynamoDB sent: its length, its CRC, and that it is a JSON object.
+"""Checks that a reply arrived undamaged: its length, its CRC, and that it is a JSON object.
 
-botocore takes an empty, truncated or foreign body for an answer without members, which for a ``GetItem``
-would mean that the item is missing. Nothing is believed here before it is checked.
+botocore reads an empty, truncated or foreign body as a reply without members. For a ``GetItem`` that would mean that
+the item is missing. So nothing is used here before it was checked.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from typing import Any
 from dynamo_bao.errors import DataFormatError
 
 LONGEST_EXCERPT = 200
-_BINARY_MARK = re.compile(rb'"BS?"')  # one look for both takes half the time of two searches for texts
+_BINARY_MARK = re.compile(rb'"BS?"')  # one search for both takes half the time of two searches
 
 
 def check_length_and_crc(headers: Mapping[str, str], body: bytes, operation: str) -> None:
-    """Raises `DataFormatError` where `body` is not as long as, or not of the CRC that, its headers say."""
+    """Raises `DataFormatError` if the length or the CRC of `body` differs from its headers."""
     if headers.get("content-encoding", "identity").lower() != "identity":
         return
     length = headers.get("content-length")
     if length is not None and length.isdigit() and int(length) != len(body):
-        raise DataFormatError(f"{operation}: the reply has {len(body)} bytes where its header says {length}.")
+        raise DataFormatError(f"{operation}: the reply has {len(body)} bytes, but its header says {length}.")
     checksum = headers.get("x-amz-crc32")
     if checksum is not None and str(zlib.crc32(body)) != checksum.strip():
         raise DataFormatError(
@@ -33,7 +33,7 @@ def check_length_and_crc(headers: Mapping[str, str], body: bytes, operation: str
 
 
 def require_alone(is_alone: bool, operation: str) -> None:
-    """Raises `DataFormatError` for a reply with more right behind it: it may be the one to an earlier request."""
+    """Raises `DataFormatError` if more bytes follow the reply: it may be the reply to an earlier request."""
     if not is_alone:
         raise DataFormatError(
             f"{operation}: more than one reply came to one request. "
@@ -42,7 +42,7 @@ def require_alone(is_alone: bool, operation: str) -> None:
 
 
 def parse_reply(body: bytes, operation: str) -> dict[str, Any]:
-    """The JSON object of a successful reply, binaries decoded; `DataFormatError` where it is none."""
+    """The JSON object of a successful reply, with binaries decoded; `DataFormatError` if it is not a JSON object."""
     # Imported here: a compiled module, needed only once there are replies.
     import orjson
 
@@ -66,7 +66,10 @@ def parse_reply(body: bytes, operation: str) -> dict[str, Any]:
 
 
 def parse_refusal(body: bytes, operation: str, reason: str) -> dict[str, Any]:
-    """The members of an error reply; where they say nothing, as in that of a firewall, its reason and beginning."""
+    """The members of an error reply.
+
+    The reply of a firewall, for instance, has no such members: then the message is `reason` and the text's beginning.
+    """
     try:
         parsed = parse_reply(body, operation)
     except DataFormatError:
@@ -74,8 +77,8 @@ def parse_refusal(body: bytes, operation: str, reason: str) -> dict[str, Any]:
     if parsed.keys() & {"__type", "message", "Message"}:
         return parsed
     text = " ".join(body[: 4 * LONGEST_EXCERPT].decode("utf-8", "replace").split())
-    shown = "".join(filter(str.isprintable, text))[:LONGEST_EXCERPT]
-    return {"message": f"{reason or 'an error'}: {shown or 'the reply has no text'}"}
+    excerpt = "".join(filter(str.isprintable, text))[:LONGEST_EXCERPT]
+    return {"message": f"{reason or 'an error'}: {excerpt or 'the reply has no text'}"}
 
 
 def _decode_binaries(node: Any) -> None:

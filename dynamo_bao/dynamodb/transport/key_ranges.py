@@ -1,4 +1,4 @@
-"""Which items a query can find: one partition, and a range of its sort key, read from the request itself."""
+"""The key range of a query, read from its request: one partition, and a range of the sort key."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ _COMPARISONS: Final[Mapping[str, Callable[[str, str], bool]]] = {
 
 @frozen
 class KeyRange:
-    """What the key attributes of a query's items have to be.
+    """The values that the key attributes of a query's items can have.
 
     Attributes:
         partition: the attribute of the partition key.
-        text: its value.
-        sort: the attribute of the sort key, where there is a condition on it.
-        operator: of that condition: a comparison, ``"between"`` or ``"begins_with"``.
-        operands: its texts.
+        text: the value of the partition key.
+        sort: the attribute of the sort key; None if the query has no condition on it.
+        operator: the operator of that condition: a comparison, ``"between"`` or ``"begins_with"``.
+        operands: the texts that the operator takes.
     """
 
     partition: str
@@ -45,20 +45,20 @@ class KeyRange:
     operands: tuple[str, ...] = ()
 
     def holds(self, items: Sequence[Stored]) -> bool:
-        """Whether all of some items, of which there is at least one, are in it."""
+        """Whether all of some items are in the range; there must be at least one item."""
         try:
             if set(_texts(items, self.partition)) != {self.text}:
                 return False
             if self.sort is None:
                 return True
             texts = _texts(items, self.sort)
-            # Every condition takes all texts between two that it takes.
+            # If a condition accepts two texts, it accepts all texts between them.
             return self._takes(min(texts)) and self._takes(max(texts))
-        except (AttributeError, KeyError, TypeError):  # one of them does not have the attribute, as a text
+        except (AttributeError, KeyError, TypeError):  # an item lacks the attribute, or it is not a text
             return False
 
     def holds_each_once(self, rows: Sequence[Any]) -> bool:
-        """Whether all of some rows are in it, and no two have the same table key; False may also mean: look closer."""
+        """Whether all rows are in the range, each with another table key. False may be wrong: then check again."""
         try:
             text = self.text
             if self.partition == PK:
@@ -70,7 +70,7 @@ class KeyRange:
                 return count == len(rows)
             texts = _texts(rows, self.sort)
             return self._takes(min(texts)) and self._takes(max(texts))
-        except (AttributeError, TypeError):  # one of them does not have the attribute
+        except (AttributeError, TypeError):  # a row lacks the attribute
             return False
 
     def _takes(self, text: str) -> bool:
@@ -90,7 +90,7 @@ def _texts(items: Sequence[Stored], attribute: str) -> list[str]:
 
 
 def key_range(parameters: Mapping[str, Any]) -> KeyRange | None:
-    """What the parameters of a query ask for; None where that is not keys that are texts.
+    """The key range of a query's parameters; None if its keys are not texts, or its condition has another form.
 
     >>> key_range({
     ...     "KeyConditionExpression": "(#n0 = :v0 AND begins_with(#n1, :v1))",
@@ -114,11 +114,11 @@ def key_range(parameters: Mapping[str, Any]) -> KeyRange | None:
 
 @lru_cache(maxsize=512)
 def _shape(expression: str) -> tuple[str, str, str | None, str, tuple[str, ...]] | None:
-    """The placeholders of a key condition; None for one of another form than those this library writes."""
-    found = _PARTITION.match(expression.removesuffix(")") if expression.startswith("(") else expression)
-    if found is None:
+    """The placeholders of a key condition; None if this library does not write conditions of that form."""
+    match = _PARTITION.match(expression.removesuffix(")") if expression.startswith("(") else expression)
+    if match is None:
         return None
-    partition, value, condition = found.groups()
+    partition, value, condition = match.groups()
     if condition is None:
         return partition, value, None, "", ()
     if compared := _COMPARED.match(condition):

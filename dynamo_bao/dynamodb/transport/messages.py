@@ -1,4 +1,4 @@
-"""What passes between the library and a transport."""
+"""The requests, replies, errors and protocols between the library and its transports."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from dynamo_bao.dynamodb.items import Stored, as_dict_item, as_dict_members
 from dynamo_bao.dynamodb.service import BATCH_GET_ITEM, BATCH_WRITE_ITEM, READ_OPERATIONS
 
 MAX_THROTTLED_CALLS = 10
-"""How many calls of a process wait because of throttling, for each table and index, if nothing else is said."""
+"""The default number of calls of a process that may wait because of throttling, for each table and index."""
 
 
 class Deadline(float):
-    """When a call stops being retried, in seconds of the transport's clock; a number, and how it may wait until then.
+    """The time after which a call is not retried, in seconds of the transport's clock.
 
     Attributes:
-        max_throttled_calls: how many calls of this process may wait because of throttling, for each table and
-            index; infinite for any number.
+        max_throttled_calls: the most calls of this process that may wait because of throttling, for each table and
+            index; infinite for no limit.
     """
 
     __slots__ = ("max_throttled_calls",)
@@ -35,36 +35,36 @@ class Deadline(float):
 
     @staticmethod
     def throttled_calls(deadline: float) -> float:
-        """What a deadline says of `max_throttled_calls`; ten for a plain number."""
+        """The `max_throttled_calls` of a deadline; the default for a plain number."""
         return deadline.max_throttled_calls if isinstance(deadline, Deadline) else MAX_THROTTLED_CALLS
 
 
 @frozen
 class Clock:
-    """Time as the library uses it; tests put in one of their own."""
+    """The clock of the library: the time, and a way to wait. Tests use their own."""
 
     now: Any = time.monotonic
     sleep: Any = time.sleep
 
 
 class RowParser(Protocol):
-    """Parses a reply of many items into rows (`dynamo_bao.dynamodb.rows.RowType`)."""
+    """Parses the items of a reply into rows (`dynamo_bao.dynamodb.rows.RowType`)."""
 
     def parsed(self, body: bytes, operation: str) -> dict[str, Any] | None:
-        """The body of a reply with its items as rows; None where not everything in it is as it should be."""
+        """The body of a reply with its items as rows; None if it holds anything that rows cannot hold."""
         ...
 
 
 @define
 class Request:
-    """One DynamoDB request. Changed by `parameters` only; to freeze it would triple its cost.
+    """One DynamoDB request. Only `parameters` changes it; a frozen class would take three times as long to make.
 
     Attributes:
         operation: the API operation, such as ``"BatchGetItem"``.
-        written: its parameters, of which keys and items of a batch may be JSON already; `parameters` has none.
-        repeatable: whether sending it again does no harm where it is not known whether it was carried out.
-        rows: into what rows whoever asks would have the items of the reply parsed; they may still be dicts.
-        keys: of a batch, by table, the keys it asks for or writes, where whoever asks has them at hand.
+        written: the parameters; the keys and items of a batch may be JSON already, unlike in `parameters`.
+        repeatable: whether it can be sent again after a lost reply, when its outcome is not known.
+        rows: parses the items of the reply into rows; None for dicts. The items may be dicts in any case.
+        keys: for a batch, the keys that it reads or writes, by table; None if its sender does not have them.
     """
 
     operation: str
@@ -75,7 +75,7 @@ class Request:
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """Its parameters with typed values; binaries are `bytes`. From here on they are what is sent."""
+        """The parameters as dicts of typed values; binaries are `bytes`. Replaces JSON in `written` by dicts."""
         if self.operation in _PLAIN_REQUESTS:
             self.written = _PLAIN_REQUESTS[self.operation](self.written)
         return self.written
@@ -83,18 +83,18 @@ class Request:
 
 @define(eq=False)
 class Reply:
-    """One answer that was checked and is to be believed. Never changed; to freeze it would triple its cost.
+    """One reply that was checked. Only `body` changes it; a frozen class would take three times as long to make.
 
     Attributes:
-        request: what it answers.
-        parsed: the answer's members, of which items may be rows; `body` has none.
-        capacity: capacity units consumed, over all tables of the request.
-        attempts: how many requests went over the wire for it, 1 without retries.
-        seconds: how long it took, waits between attempts included.
-        waited: how many of these seconds were waits between attempts.
-        started: when the first attempt was made, in the seconds of the transport's clock.
-        repeated: whether it was sent for what an earlier reply of the same batch left unprocessed.
-        throttlings: the attempts before it that DynamoDB refused because of its throughput.
+        request: the request that it answers.
+        parsed: the members of the reply; items may be rows, unlike in `body`.
+        capacity: the consumed capacity units, over all tables of the request.
+        attempts: the number of attempts, 1 without retries.
+        seconds: the duration in seconds, with the waits between attempts.
+        waited: the seconds of these waits.
+        started: the time of the first attempt, in seconds of the transport's clock.
+        repeated: whether the request repeats the part of a batch that an earlier reply left unprocessed.
+        throttlings: the attempts before it that DynamoDB throttled.
     """
 
     request: Request
@@ -108,10 +108,13 @@ class Reply:
     throttlings: tuple[Throttling, ...] = ()
 
     def after(self, waited: float | None) -> Reply:
-        """This reply, as one to what an earlier reply left unprocessed; itself if there was none.
+        """This reply, marked as the reply to a repeated part of a batch.
 
         Args:
-            waited: how many seconds were waited before it; None if it is the first.
+            waited: the seconds of the wait before its request; None if that was the first request of the batch.
+
+        Returns:
+            A marked copy; the reply itself if `waited` is None.
         """
         if waited is None:
             return self
@@ -125,31 +128,31 @@ class Reply:
 
     @property
     def body(self) -> dict[str, Any]:
-        """The answer's members, with typed values."""
+        """The members of the reply as dicts of typed values."""
         if self.request.rows is not None:
             self.parsed = _plain_reply(self.parsed)
         return self.parsed
 
 
 class RequestOutcome(enum.Enum):
-    """What became of a request whose attempt failed."""
+    """The outcome of a request after a failed attempt."""
 
     REFUSED = "refused"
-    """DynamoDB refused it for now (throttling): certainly not carried out."""
+    """DynamoDB refused it for the moment, as in throttling: it was certainly not executed."""
     NOT_SENT = "not sent"
-    """It did not reach DynamoDB: certainly not carried out."""
+    """It did not reach DynamoDB: it was certainly not executed."""
     UNKNOWN = "unknown"
-    """The reply was lost or damaged: it may have been carried out."""
+    """The reply was lost or damaged: the request may have been executed."""
 
 
 @frozen
 class Throttling:
-    """One attempt that DynamoDB refused because of its throughput.
+    """One attempt that DynamoDB throttled.
 
     Attributes:
-        table, index: what was throttled; the index is None where it was the table itself.
-        reasons: DynamoDB's reasons, such as ``TableReadKeyRangeThroughputExceeded``; none if it gave none.
-        retry_after: after how many seconds DynamoDB asks to try again; None if it does not say.
+        table, index: what was throttled; the index is None if it was the table itself.
+        reasons: DynamoDB's reasons, such as ``TableReadKeyRangeThroughputExceeded``; empty if it gave none.
+        retry_after: the seconds that DynamoDB asks to wait before the next attempt; None if it does not say.
     """
 
     table: str | None
@@ -159,12 +162,12 @@ class Throttling:
 
 
 class AttemptFailed(Exception):
-    """One attempt that failed in a way that another may not.
+    """One failed attempt after which another attempt may succeed.
 
     Attributes:
-        error: what to raise if there is no further attempt.
-        outcome: what became of the request.
-        retry_after: after how many seconds DynamoDB asks to try again; None if it does not say.
+        error: the error to raise if there is no further attempt.
+        outcome: the outcome of the request.
+        retry_after: the seconds that DynamoDB asks to wait before the next attempt; None if it does not say.
     """
 
     def __init__(self, error: Exception, outcome: RequestOutcome, retry_after: float | None = None) -> None:
@@ -178,16 +181,16 @@ _OUTCOME = "_dynamo_bao_outcome"
 
 
 def with_outcome(error: Exception, outcome: RequestOutcome) -> Exception:
-    """An error that says from now on what became of the request it ended; it may be anybody's."""
+    """Marks an error, of any class, with the outcome of its request, and returns it."""
     setattr(error, _OUTCOME, outcome)
     return error
 
 
 def outcome_of(error: Exception) -> RequestOutcome | None:
-    """What an error says became of its request, over all attempts; None where it says nothing.
+    """The outcome of the request that ended with an error, over all attempts; None if it is not known.
 
     >>> outcome_of(with_outcome(OSError("no route"), RequestOutcome.NOT_SENT))
-    <Outcome.NOT_SENT: 'not sent'>
+    <RequestOutcome.NOT_SENT: 'not sent'>
     """
     outcome: RequestOutcome | None = getattr(error, _OUTCOME, None)
     return outcome
@@ -195,12 +198,12 @@ def outcome_of(error: Exception) -> RequestOutcome | None:
 
 @frozen
 class Attempts:
-    """The attempts that a request had.
+    """The attempts of one request.
 
     Attributes:
-        count: how many requests went over the wire, 1 without retries.
-        waited: how many seconds were waits between them.
-        throttlings: those that DynamoDB refused because of its throughput.
+        count: the number of attempts, 1 without retries.
+        waited: the seconds of the waits between them.
+        throttlings: the attempts that DynamoDB throttled.
     """
 
     count: int = 1
@@ -212,7 +215,7 @@ _ATTEMPTS = "_dynamo_bao_attempts"
 
 
 def with_attempts(error: Exception, attempts: Attempts) -> Exception:
-    """An error that says from now on what attempts its request had."""
+    """Marks an error with the attempts of its request, and returns it."""
     setattr(error, _ATTEMPTS, attempts)
     return error
 
@@ -226,10 +229,11 @@ class FailedRequest(NamedTuple):
     """A request that ended with an error.
 
     Attributes:
-        error: what the last attempt ended with.
-        started: when the first attempt was made, in the seconds of the transport's clock.
-        repeated: whether it was sent for what an earlier reply of the same batch left unprocessed.
-        waited_before: how many seconds were waited before it for that reason.
+        request: the request.
+        error: the error of the last attempt.
+        started: the time of the first attempt, in seconds of the transport's clock.
+        repeated: whether the request repeats the part of a batch that an earlier reply left unprocessed.
+        waited_before: the seconds of the wait before such a request.
     """
 
     request: Request
@@ -239,46 +243,46 @@ class FailedRequest(NamedTuple):
     waited_before: float = 0.0
 
     def after(self, waited: float | None) -> FailedRequest:
-        """This request, as one for what an earlier reply left unprocessed; see `Reply.after`."""
+        """This request, marked as one that repeats a part of a batch; see `Reply.after`."""
         if waited is None:
             return self
         return self._replace(started=self.started - waited, repeated=True, waited_before=waited)
 
     @property
     def attempts(self) -> int:
-        """How many requests went over the wire."""
+        """The number of attempts."""
         return _attempts_of(self.error).count
 
     @property
     def waited(self) -> float:
-        """How many seconds were waits, those before the first attempt included."""
+        """The seconds of all waits, also of the wait before the first attempt."""
         return self.waited_before + _attempts_of(self.error).waited
 
     @property
     def throttlings(self) -> tuple[Throttling, ...]:
-        """The attempts that DynamoDB refused because of its throughput."""
+        """The attempts that DynamoDB throttled."""
         return _attempts_of(self.error).throttlings
 
 
 class RequestSender(Protocol):
-    """Makes single attempts; what is above it decides whether to repeat them."""
+    """Makes single attempts. The transport above it decides whether to repeat them."""
 
     def attempt(self, request: Request, seconds: float) -> dict[str, Any]:
         """Sends a request once and returns the body of its reply, checked, with typed values.
 
         Args:
-            request: what to send.
-            seconds: how long that may take at most, as far as the wire can see to it.
+            request: the request to send.
+            seconds: the most seconds that the attempt may take, as far as the sender can limit that.
 
         Raises:
-            AttemptFailed: where another attempt may succeed.
-            BaoError: what DynamoDB answered, mapped, where none will.
-            Exception: what botocore raises on its own.
+            AttemptFailed: if another attempt may succeed.
+            BaoError: the error that DynamoDB answered, if no other attempt can succeed.
+            Exception: an error of botocore that is not about a reply.
         """
         ...
 
     def close(self) -> None:
-        """Gives back connections; may be called twice."""
+        """Closes the connections; may be called twice."""
         ...
 
 
@@ -286,26 +290,26 @@ class Transport(Protocol):
     """Carries requests to DynamoDB, one method for all of its operations."""
 
     def send(self, request: Request, *, deadline: float) -> Reply:
-        """Sends one request, as often as it takes, and returns its reply.
+        """Sends one request, with as many attempts as necessary, and returns its reply.
 
         Args:
-            request: what to send.
-            deadline: when to stop retrying, in the seconds of `clock`.
+            request: the request to send.
+            deadline: the time after which it is not retried, in seconds of `clock`.
 
         Raises:
-            BaoError: what DynamoDB answered, mapped.
-            Exception: what botocore raises on its own (no network, no credentials); `outcome_of` tells what became
-                of the request, where that is known.
+            BaoError: the error that DynamoDB answered.
+            Exception: an error of botocore, such as no network or no credentials; `outcome_of` returns the outcome
+                of the request, if it is known.
         """
         ...
 
     @property
     def clock(self) -> Clock:
-        """The clock that deadlines are told in."""
+        """The clock of the deadlines."""
         ...
 
     def close(self) -> None:
-        """Gives back connections; may be called twice."""
+        """Closes the connections; may be called twice."""
         ...
 
 
@@ -322,7 +326,7 @@ def capacity_of(operation: str, body: dict[str, Any]) -> Capacity:
 
 
 def tables_of(request: Request) -> tuple[str, ...]:
-    """The tables that a request is about."""
+    """The names of the tables of a request."""
     parameters = request.written
     if "TableName" in parameters:
         return (parameters["TableName"],)
@@ -333,7 +337,7 @@ def tables_of(request: Request) -> tuple[str, ...]:
 
 
 def names_an_arn(request: Request) -> bool:
-    """Whether a table is named by an ARN, whose account may have an endpoint of its own.
+    """Whether a request names a table by an ARN; the account of that ARN may have a separate endpoint.
 
     >>> names_an_arn(Request("Scan", {"TableName": "arn:aws:dynamodb:eu-west-1:123456789012:table/t"}))
     True
@@ -345,20 +349,22 @@ def names_an_arn(request: Request) -> bool:
 
 
 def _plain_batch_get(parameters: dict[str, Any]) -> dict[str, Any]:
-    """The parameters of a ``BatchGetItem`` without JSON in them; themselves where there is none."""
-    asked = parameters["RequestItems"]
-    if all(type(entry["Keys"]) is list for entry in asked.values()):
+    """The parameters of a ``BatchGetItem`` with dicts in place of JSON; unchanged if they hold no JSON."""
+    request_items = parameters["RequestItems"]
+    if all(type(entry["Keys"]) is list for entry in request_items.values()):
         return parameters
-    plain = {table: {**entry, "Keys": as_dict_members(entry["Keys"])} for table, entry in asked.items()}
+    plain = {
+        table: {**entry, "Keys": as_dict_members(entry["Keys"])} for table, entry in request_items.items()
+    }
     return {**parameters, "RequestItems": plain}
 
 
 def _plain_batch_write(parameters: dict[str, Any]) -> dict[str, Any]:
-    """The parameters of a ``BatchWriteItem`` without JSON in them; themselves where there is none."""
-    asked = parameters["RequestItems"]
-    if all(type(members) is list for members in asked.values()):
+    """The parameters of a ``BatchWriteItem`` with dicts in place of JSON; unchanged if they hold no JSON."""
+    request_items = parameters["RequestItems"]
+    if all(type(members) is list for members in request_items.values()):
         return parameters
-    plain = {table: as_dict_members(members) for table, members in asked.items()}
+    plain = {table: as_dict_members(members) for table, members in request_items.items()}
     return {**parameters, "RequestItems": plain}
 
 
@@ -366,7 +372,7 @@ _PLAIN_REQUESTS = {BATCH_GET_ITEM: _plain_batch_get, BATCH_WRITE_ITEM: _plain_ba
 
 
 def _plain_reply(body: dict[str, Any]) -> dict[str, Any]:
-    """The body of a reply whose items may be rows, with dicts in their places."""
+    """The body of a reply with dicts in place of rows."""
     plain = dict(body)
     for member in ("Item", "Attributes"):
         if member in body:
@@ -375,11 +381,11 @@ def _plain_reply(body: dict[str, Any]) -> dict[str, Any]:
         plain["Items"] = list(map(as_dict_item, body["Items"]))
     if "Responses" in body:
         plain["Responses"] = {
-            table: list(map(as_dict_item, found)) for table, found in body["Responses"].items()
+            table: list(map(as_dict_item, items)) for table, items in body["Responses"].items()
         }
     return plain
 
 
 def returned_item(body: dict[str, Any], member: str) -> Stored | None:
-    """An item member of a reply, which may be a row; None where it is absent or empty."""
+    """An item in a reply, which may be a row; None if the member is absent or empty."""
     return body.get(member) or None

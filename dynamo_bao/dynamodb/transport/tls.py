@@ -1,4 +1,4 @@
-"""Whom encrypted connections trust: the same authorities, held to the same rules, as botocore does."""
+"""Certificates that encrypted connections trust: the same authorities and rules as botocore's."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ if TYPE_CHECKING:
 def trusted_context(file: str | None) -> ssl.SSLContext:
     """A context that verifies servers as botocore's own does.
 
-    `ssl.create_default_context` is stricter from Python 3.13 on: it refuses authorities without a key identifier,
-    or whose basic constraints are not critical, as private ones often are. botocore accepts these.
+    From Python 3.13 on `ssl.create_default_context` is stricter: it refuses authorities without a key identifier, or
+    with basic constraints that are not critical. Private authorities are often like that, and botocore accepts them.
 
     Args:
-        file: the trusted certificates in PEM format; None for those that botocore takes where none are configured.
+        file: the trusted certificates in PEM format; None for botocore's default certificates.
 
     Raises:
         ConfigurationError: if the file cannot be read.
     """
-    # Imported here: an endpoint in the same machine often does without encryption.
+    # Imported here: an endpoint on the same machine often has no encryption.
     import ssl
 
     file = file or usual_certificates()
@@ -35,14 +35,14 @@ def trusted_context(file: str | None) -> ssl.SSLContext:
     except OSError as error:
         raise ConfigurationError(
             f"the trusted certificates cannot be read from {file!r} ({error}); "
-            f"AWS_CA_BUNDLE or ca_bundle has to name a file of certificates in PEM format.",
+            f"AWS_CA_BUNDLE or ca_bundle must name a file of certificates in PEM format.",
             field="ca_bundle",
         ) from error
     return context
 
 
 def usual_certificates() -> str | None:
-    """The file of trusted certificates that botocore takes where none is configured."""
+    """The file of trusted certificates that botocore uses if none is configured."""
     try:
         import certifi
     except ImportError:
