@@ -29,19 +29,18 @@ TENANT_HEADER = "dynamo_bao_tenant"
 class BaoTask(Task):  # type: ignore[misc]  # Celery has no types
     """The base of tasks that use models: ``@app.task(base=BaoTask)``, or ``Celery(task_cls=BaoTask)`` for all.
 
-    Every run, a retry too, has a new session that nothing around it sees; a caller's open session or transaction does
-    not reach in, not even where tasks run eagerly. Work that is left uncommitted fails the task. The tenant that is
-    current where a task is sent travels in a header, and on to the tasks of a chain, group or chord; without one, and
-    without a resolver that names one, the task has no tenant.
+    Every run, also a retry, has its own session. The task does not see the caller's session or transaction, even if
+    tasks run eagerly. Uncommitted work fails the task. The sender's current tenant is sent in a header, and passed on
+    to the tasks of a chain, group or chord. Without this header, and without a resolver, the task has no tenant.
 
-    A task that is called as a plain function is one: it runs in the session of its caller.
+    A task that is called as a plain function runs in the session of its caller.
 
     Attributes:
         batch_context: options of the session, as `run_with_batch_context` takes them.
 
     Raises:
-        BatchContextError: in the task, where somebody has opened a batch context before it began.
-        TenantError: where a header names what is no tenant, when it is sent and when it arrives.
+        BatchContextError: in the task, if a batch context was opened before it began.
+        TenantError: for a header with an invalid tenant id, both at sending and at arrival.
 
     Example:
         >>> @app.task(base=BaoTask, bind=True, batch_context={"deadline": 30.0})
@@ -54,7 +53,7 @@ class BaoTask(Task):  # type: ignore[misc]  # Celery has no types
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
-        Session(**cls.batch_context)  # wrong options are told where the task is defined
+        Session(**cls.batch_context)  # raises for wrong options where the task is defined
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         request = self.request
@@ -71,10 +70,10 @@ class BaoTask(Task):  # type: ignore[misc]  # Celery has no types
 
 
 def tenant_headers(headers: Mapping[str, Any] | None = None) -> dict[str, Any] | None:
-    """Message headers with the current tenant, for ``app.send_task``; a tenant that is given stays.
+    """Message headers with the current tenant, for ``app.send_task``. A tenant in `headers` is kept.
 
     Raises:
-        TenantError: for a given tenant that is none.
+        TenantError: for an invalid tenant id in `headers`.
 
     Example:
         >>> app.send_task("shop.ship", [order_id], headers=tenant_headers())
@@ -86,13 +85,13 @@ def tenant_headers(headers: Mapping[str, Any] | None = None) -> dict[str, Any] |
 
 
 def _tenant_in(task: Any) -> str | None:
-    """The tenant of the task that runs here; it is only in there when Celery sends what follows on its body."""
+    """The tenant of the running task. It is in the headers only when Celery sends the tasks that follow."""
     tenant = (task.request.headers or {}).get(TENANT_HEADER) if task else None
     return None if tenant is None else checked_tenant(tenant)
 
 
 def _start_from_nothing(sender: Any = None, **_: Any) -> None:
-    """Unbinds whatever an earlier task left in this thread, before any handler of this one's beginning runs."""
+    """Removes bindings that an earlier task left in this thread, before other handlers of the signal run."""
     if isinstance(sender, BaoTask) and not sender.request.is_eager:
         set_top_link(None)
 
@@ -102,12 +101,12 @@ task_prerun.connect(_start_from_nothing, weak=False)
 
 @contextmanager
 def _run_of(name: str, request: Any, options: Mapping[str, Any]) -> Iterator[Session]:
-    """The session and the tenant of one run, in place of all that was bound before."""
+    """Binds the session and the tenant of one run, in place of all earlier bindings."""
     named = (request.headers or {}).get(TENANT_HEADER)
     if current_session() is not None and not request.is_eager:
         raise BatchContextError(
-            f"Task {name} begins inside a batch context that somebody has opened before it: a task_prerun handler, or "
-            f"another base class. BaoTask opens one for each run; take the other out."
+            f"Task {name} begins inside a batch context that was opened before it: by a task_prerun handler, or by "
+            f"another base class. BaoTask opens one for each run; remove the other one."
         )
     tenant = checked_tenant(named) if named is not None else current_tenant() if request.is_eager else None
     with unbound(), ExitStack() as blocks:
@@ -138,7 +137,7 @@ def _close_left_over(name: str, session: Session) -> None:
 
 
 def _log_run(name: str, request: Any, session: Session) -> None:
-    """What a run asked of DynamoDB: INFO if anything, DEBUG if not."""
+    """Logs the figures of a run: INFO if it sent requests, else DEBUG."""
     level = logging.INFO if session.stats.requests else logging.DEBUG
     fields = session._rounds.fields("task", task=name)
     log.log(level, "%s[%s]: %s", name, request.id, session.trace().summary, extra=fields)

@@ -33,16 +33,16 @@ MIDDLEWARE = "dynamo_bao.django.BatchContextMiddleware"
 class BatchContextMiddleware:
     """Gives each request a session, from here inwards: to the views, and the middleware below it in ``MIDDLEWARE``.
 
-    Put it near the top; a ``tenant`` function that looks at ``request.user`` needs it below
-    ``AuthenticationMiddleware``, which sets that.
+    Put it near the top. If a ``tenant`` function uses ``request.user``, put it below ``AuthenticationMiddleware``,
+    which sets the user.
 
-    A streaming response keeps the session until it is closed. Work that is added or deleted and never
-    committed makes the request fail, unless its answer is an error already. The setting ``DYNAMO_BAO`` is a
-    dict of options by the names that `dynamo_bao.wsgi.BatchContextMiddleware` has; ``tenant`` may be the
-    dotted path of a function that gets the `HttpRequest`, and ``server_timing`` is on unless it is turned off.
+    A streaming response keeps the session until it is closed. Uncommitted work makes the request fail, unless its
+    response is an error already. The setting ``DYNAMO_BAO`` is a dict of the options of
+    `dynamo_bao.wsgi.BatchContextMiddleware`. ``tenant`` may also be the dotted path of a function that gets the
+    `HttpRequest`. ``server_timing`` is on by default.
 
     Raises:
-        ConfigurationError: for a setting that does not exist or cannot be.
+        ConfigurationError: for an unknown setting, or an invalid value.
     """
 
     sync_capable = True
@@ -83,19 +83,19 @@ class BatchContextMiddleware:
 
 
 def _environ(request: HttpRequest) -> Any:
-    """The request's environment, with the host that a trusted proxy was asked for."""
+    """The request's environment, with the host that a trusted proxy forwards."""
     if not settings.USE_X_FORWARDED_HOST:
         return request.META
     return {**request.META, "HTTP_HOST": request.get_host()}
 
 
 def _is_made_later(response: Any) -> bool:
-    """Whether code of the application makes the content while it is sent; files need no session."""
+    """Whether the application makes the content while it is sent. Files need no session."""
     return response.streaming and not response.is_async and getattr(response, "file_to_stream", None) is None
 
 
 def _stream(served: RequestScope, response: Any) -> None:
-    """Has everything that a streaming response still runs, its closing too, run inside the request."""
+    """Runs the rest of a streaming response, and its closing, inside the request."""
     closers = response._resource_closers
     closers[:] = [partial(served.run, closer) for closer in closers]
     response.streaming_content = Body(served, response.streaming_content)  # whose close() comes last
@@ -131,7 +131,7 @@ class BaoConfig(AppConfig):  # type: ignore[misc]  # Django has no types
 
 
 def check_settings(**_: Any) -> Iterator[CheckMessage]:
-    """What is wrong with the settings of dynamo_bao, for ``manage.py check``."""
+    """Yields the faults of the settings of dynamo_bao, for ``manage.py check``."""
     service = None
     try:
         service = _service()
@@ -155,7 +155,7 @@ def check_settings(**_: Any) -> Iterator[CheckMessage]:
 
 
 def _check_order(service: Service | None) -> Iterator[CheckMessage]:
-    """Whether the middleware comes before the one that sets what a tenant function may look at."""
+    """Warns if the middleware comes before the one that sets ``request.user``, which a tenant function may use."""
     names = list(settings.MIDDLEWARE)
     if service is None or not service.needs_request or MIDDLEWARE not in names:
         return
@@ -171,11 +171,11 @@ def _check_order(service: Service | None) -> Iterator[CheckMessage]:
 
 
 def _sets_user(name: str) -> bool:
-    """Whether a middleware is Django's `AuthenticationMiddleware`, or a class made of it."""
+    """Whether a middleware is Django's `AuthenticationMiddleware`, or a subclass of it."""
     if name.rpartition(".")[2] == "AuthenticationMiddleware":
         return True
     try:
         bases = getattr(import_string(name), "__mro__", ())
-    except Exception:  # Django tells what is wrong with it
+    except Exception:  # Django reports the fault
         return False
     return any(base.__name__ == "AuthenticationMiddleware" for base in bases)

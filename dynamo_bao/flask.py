@@ -28,24 +28,24 @@ NAME = "dynamo_bao"
 class Bao:
     """The Flask extension: each request has a session, from its first hook to its last teardown function.
 
-    A streamed response keeps it until the server closes the response, with `flask.stream_with_context` or
-    without. Work that is added or deleted and never committed makes the request fail, unless its answer is an
-    error already. Register it before other hooks that use models, as Flask runs hooks in their order.
+    A streamed response keeps the session until the server closes the response, with `flask.stream_with_context` or
+    without. Uncommitted work makes the request fail, unless its response is an error already. Register the extension
+    before other hooks that use models, because Flask runs hooks in the order of their registration.
 
     Args:
-        app: the application; left out, `init_app` takes it later.
+        app: the application; if left out, call `init_app` later.
         tenant: `tenant_from_header`, `tenant_from_host`, or a function that gets `flask.request` and returns a
-            tenant id or None. A request that names an invalid one is aborted with 400.
-        tenant_required: whether a request that names none is aborted with 400 too, where `tenant` is given.
-        server_timing: whether responses get a ``Server-Timing`` header with what they asked of DynamoDB.
-        traces: the path of a page with the traces of the last requests, such as ``"/_bao"``; for development,
-            as it shows keys and code to everyone who can reach it.
+            tenant id or None. A request with an invalid tenant id is aborted with 400.
+        tenant_required: whether a request without a tenant is aborted with 400 too. It needs `tenant`.
+        server_timing: whether responses get a ``Server-Timing`` header with the figures of their requests to DynamoDB.
+        traces: the path of a page with the traces of the last requests, such as ``"/_bao"``. Use it for development
+            only, because it shows keys and code to everyone who can reach it.
         session: options of the sessions, as `run_with_batch_context` takes them.
 
     Raises:
-        ConfigurationError: for an option that does not exist or cannot be, and for a second registration.
+        ConfigurationError: for an unknown option or an invalid value, and for a second registration.
 
-    Options are also read from ``app.config["DYNAMO_BAO"]``, a dict; those given here win.
+    Options are also read from ``app.config["DYNAMO_BAO"]``, a dict. Arguments override it.
     """
 
     def __init__(
@@ -68,12 +68,19 @@ class Bao:
             **{name: value for name, value in own_options.items() if value is not None},
             **session,
         }
-        Service(**self._options)  # wrong options are told here, at the call
+        Service(**self._options)  # raises for wrong options, here at the call
         if app is not None:
             self.init_app(app)
 
     def init_app(self, app: Flask) -> None:
-        """Gives an application's requests their sessions, and its command line the group ``flask bao``."""
+        """Adds sessions to the requests of an application, and the group ``flask bao`` to its command line.
+
+        Args:
+            app: the application.
+
+        Raises:
+            ConfigurationError: for a wrong option in ``app.config``, or if an extension is registered already.
+        """
         if NAME in app.extensions:
             raise ConfigurationError(
                 f"dynamo_bao is registered with the application {app.name!r} already; register it once."
@@ -90,7 +97,7 @@ class Bao:
 
 
 def _served() -> RequestScope | None:
-    """The request as the middleware knows it; None where a test has only pushed a context."""
+    """The scope that the middleware opened for the request; None if a test only pushed a context."""
     request_scope: RequestScope | None = request.environ.get(REQUEST_KEY)
     return request_scope
 
@@ -103,7 +110,7 @@ def _find_tenant(service: Service) -> None:
 
 
 def _finish(response: Response) -> Response:
-    """Lets the session end with the request unless the response is still to be made, and Flask tell of lost work."""
+    """Ends the session with the request unless the response is streamed, and raises for uncommitted work."""
     served = _served()
     if served is not None:
         served.status = response.status
@@ -116,6 +123,6 @@ def _finish(response: Response) -> Response:
 
 
 def _is_made_by_flask(response: Response) -> bool:
-    """Whether a response looks streamed only because Flask made it of an exception, such as that of ``abort(404)``."""
+    """Whether a response looks streamed only because Flask made it from an exception, such as ``abort(404)``."""
     has_known_length = response.content_length is not None and not response.direct_passthrough
     return response.is_streamed and response.status_code >= 300 and has_known_length

@@ -1,7 +1,7 @@
 """Spans and metrics of OpenTelemetry for every request; needs the extra ``dynamo-bao[otel]``.
 
-Names and attributes are those of OpenTelemetry's semantic conventions for databases and for DynamoDB; no values
-of fields are in them. What the conventions have no name for begins with ``dynamo_bao.``.
+Names and attributes follow OpenTelemetry's semantic conventions for databases and for DynamoDB. They never hold
+values of fields. Names that the conventions lack begin with ``dynamo_bao.``.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from dynamo_bao.models.manager import Manager
 from dynamo_bao.session.rounds import Round, SentRequest
 
 BATCHES = frozenset({BATCH_GET_ITEM, BATCH_WRITE_ITEM, TRANSACT_WRITE_ITEMS})
-"""The operations that carry several at once."""
+"""The operations that carry several reads or writes."""
 BUCKETS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10)
-"""The bounds that the conventions advise for durations."""
+"""The bucket bounds that the conventions advise for durations, in seconds."""
 
 
 def instrument(manager: Manager, tracer_provider: Any = None, meter_provider: Any = None) -> None:
-    """Makes a client span of each request that `manager` sends, under the span that is current in its thread.
+    """Makes a client span for each request that `manager` sends, below the current span of its thread.
 
     Beside the spans there are metrics: ``db.client.operation.duration``, ``dynamo_bao.requests``,
-    ``dynamo_bao.throttles``, ``dynamo_bao.consumed_capacity`` and ``dynamo_bao.rounds``. A manager that is
-    instrumented already stays as it is.
+    ``dynamo_bao.throttles``, ``dynamo_bao.consumed_capacity`` and ``dynamo_bao.rounds``. Instrumenting a
+    manager again has no effect.
 
     Args:
         manager: as `init_models` returns it.
@@ -35,7 +35,7 @@ def instrument(manager: Manager, tracer_provider: Any = None, meter_provider: An
         meter_provider: where metrics go; the global provider by default.
 
     Raises:
-        ConfigurationError: where OpenTelemetry is not installed.
+        ConfigurationError: if OpenTelemetry is not installed.
 
     Example:
         >>> from dynamo_bao import otel
@@ -56,7 +56,7 @@ def instrument(manager: Manager, tracer_provider: Any = None, meter_provider: An
 
 
 class _Spans:
-    """Makes the span of a request when that is over."""
+    """Makes the span of a request after it has ended."""
 
     def __init__(self, manager: Manager, tracer: Any) -> None:
         self._manager = manager
@@ -109,7 +109,7 @@ class _Metrics:
 
 
 def attributes(sent: SentRequest) -> dict[str, Any]:
-    """A request's figures under their conventional names."""
+    """The attributes of a request, under their conventional names."""
     names: dict[str, Any] = {
         **_common(sent),
         "aws.dynamodb.table_names": sent.tables,
@@ -137,7 +137,7 @@ def attributes(sent: SentRequest) -> dict[str, Any]:
 
 
 def server(manager: Manager) -> dict[str, Any]:
-    """Where requests go, as far as that is known: address, port and region."""
+    """The address, port and region that requests go to; empty if unknown."""
     wire: Any = getattr(manager.database.transport, "wire", None)
     resolved_endpoint = getattr(wire, "resolved_endpoint", None)
     if resolved_endpoint is None:
@@ -159,5 +159,5 @@ def _common(sent: SentRequest) -> dict[str, Any]:
 
 
 def _failure(sent: SentRequest) -> dict[str, Any]:
-    """What a request failed with: DynamoDB's code, or the class of the error where no reply came."""
+    """The error of a request: DynamoDB's code, or the class of the error if no reply came."""
     return {} if sent.error is None else {"error.type": sent.error_code or sent.error}

@@ -1,4 +1,4 @@
-"""A batch context for every request of a WSGI application, whichever framework and server it has.
+"""A batch context for every request of a WSGI application, with any framework and server.
 
 Example:
     >>> from dynamo_bao.wsgi import BatchContextMiddleware
@@ -22,24 +22,24 @@ Application = Callable[[Environ, StartResponse], Iterable[bytes]]
 
 
 class BatchContextMiddleware:
-    """A WSGI application with a session of its own for every request.
+    """Wraps a WSGI application, so that every request has its own session.
 
     The session lives until the server closes the response. It and the tenant are bound while the
-    application is called, at each step of the response, and during its ``close()``; between these the
-    thread is as it was. Work that is added or deleted and never committed makes the request fail.
+    application is called, at each step of the response, and during its ``close()``. Between these steps the
+    thread has its earlier bindings. Uncommitted work makes the request fail.
 
     Args:
         app: the application to wrap.
         tenant: `tenant_from_header`, `tenant_from_host`, or a function that gets the environment and returns a
-            tenant id or None. A request that names an invalid one is answered with 400.
-        tenant_required: whether a request that names none is answered with 400 too, where `tenant` is given.
-        server_timing: whether responses get a ``Server-Timing`` header with what they asked of DynamoDB.
-        traces: the path of a page with the traces of the last requests, such as ``"/_bao"``; for development,
-            as it shows keys and code to everyone who can reach it.
+            tenant id or None. A request with an invalid tenant id gets a response with status 400.
+        tenant_required: whether a request without a tenant gets status 400 too. It needs `tenant`.
+        server_timing: whether responses get a ``Server-Timing`` header with the figures of their requests to DynamoDB.
+        traces: the path of a page with the traces of the last requests, such as ``"/_bao"``. Use it for development
+            only, because it shows keys and code to everyone who can reach it.
         session: options of the sessions, as `run_with_batch_context` takes them.
 
     Raises:
-        ConfigurationError: for an option that does not exist or cannot be.
+        ConfigurationError: for an unknown option, or an invalid value.
     """
 
     def __init__(
@@ -100,7 +100,7 @@ class BatchContextMiddleware:
 
 
 def _is_file(environ: Environ, body: Iterable[bytes]) -> bool:
-    """Whether a response is a file in the server's own wrapper, which it can send faster if it is left as it is."""
+    """Whether a response is a file in the server's own wrapper, which the server can send faster unwrapped."""
     wrapper = environ.get("wsgi.file_wrapper")
     return isinstance(wrapper, type) and isinstance(body, wrapper)
 

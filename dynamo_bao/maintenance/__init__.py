@@ -1,5 +1,5 @@
-"""Work on everything that is stored of a model: counting, exporting, importing, writing keys anew, looking for faults.
+"""Jobs over everything that is stored of a model: counting, exporting, importing, rewriting keys, looking for faults.
 
-Each piece of work is an iterator of steps, so that whoever runs it can show how far it has come, and stop it
-after any step. What needs to go on where it stopped keeps a progress file.
+Each job is an iterator of steps. The caller can show its progress, and stop it after any step. A job that can be
+continued later writes a progress file.
 """

@@ -1,4 +1,4 @@
-"""Attributes that their fields cannot read, or that items of an older model lack: what is said of them, and mended."""
+"""Finds and repairs attributes that fields cannot read, and defaults that items of an older model lack."""
 
 from __future__ import annotations
 
@@ -50,9 +50,9 @@ def _bad(stored: ExaminedItem) -> Iterator[tuple[Field, AttributeValue]]:
 
 
 def readings(stored: ExaminedItem) -> dict[str, Any]:
-    """By field name the values that bad attributes of an item say in another type, as far as that is certain.
+    """The values that bad attributes of an item express in another type, by field name, if they are certain.
 
-    A NULL that the field does not take says None: the attribute can go, and the field reads its default.
+    A NULL that the field does not accept means None: the attribute can be removed, and the field reads its default.
     """
     values: dict[str, Any] = {}
     for field, value in _bad(stored):
@@ -65,7 +65,7 @@ def readings(stored: ExaminedItem) -> dict[str, Any]:
 
 
 def _read(field: Field, plain: Any) -> Iterator[Any]:
-    """What a field makes of a plain value, or of what it says in another type."""
+    """The values that a field accepts for a plain value, or for the same value in another type."""
     for candidate in (plain, *_others(plain)):
         with suppress(Exception):  # a field's own conversions may raise anything
             value = field.accept(candidate)
@@ -75,7 +75,7 @@ def _read(field: Field, plain: Any) -> Iterator[Any]:
 
 
 def _others(plain: Any) -> Iterator[Any]:
-    """The same in other types: a number of a text that says no more, the text of a number, what a JSON text says."""
+    """The value in other types: the number in a text, the text of a number, the content of a JSON text."""
     if isinstance(plain, str):
         with suppress(ArithmeticError, ValueError):
             number = Decimal(plain)
@@ -96,7 +96,7 @@ def _others(plain: Any) -> Iterator[Any]:
 
 
 def lacking_defaults(schema: Schema, item: Item) -> dict[str, Any]:
-    """By field name the defaults that an item reads because it has no such attribute."""
+    """The defaults that an item reads because it lacks the attribute, by field name."""
     absent = {
         field.name: field.missing_value()
         for field in schema.fields.values()
@@ -115,11 +115,11 @@ def lacking_defaults(schema: Schema, item: Item) -> dict[str, Any]:
 def write_fields(
     mapper: ModelMapper, subject: ItemRef, loaded: StoredItem, changes: Mapping[str, Any]
 ) -> None:
-    """Gives fields of an item values, if what is stored of them is what was read; keys and guards go with them.
+    """Writes values of an item's fields, with their index keys and guards, if their stored values are unchanged.
 
     Raises:
-        UniqueConstraintError: where a unique value is another item's.
-        ChangedMeanwhile: where the item is gone, or has other values by now.
+        UniqueConstraintError: if a unique value belongs to another item.
+        ChangedMeanwhile: if the item was deleted, or its values changed.
     """
     condition = all_of(_as_read(mapper.schema.fields[name], loaded.item) for name in changes)
     plan_from = partial(_plan, subject, loaded, changes, condition)

@@ -1,4 +1,4 @@
-"""Looking through items for what is wrong with their keys and guards, and mending it."""
+"""Checks the keys, guards and attributes of stored items, and repairs them."""
 
 from __future__ import annotations
 
@@ -39,17 +39,17 @@ _AGAIN = "Changed while it was looked at; run this again."
 
 @define
 class Examiner:
-    """Looks through pages of items.
+    """Checks pages of items.
 
     Attributes:
         mappers: the repositories of the models, by prefix.
         pool: carries requests.
-        fix: whether what is found is mended.
-        only: the checks that count; None for all.
-        attributes: whether attributes that fields cannot read are mended too.
-        fill_defaults: whether items get the attributes that they read as defaults.
-        lacking: how many items read a default of a field, by model and field.
-        foreign: items of prefixes that no model has, by prefix; of none, under ``None``.
+        fix: whether faults are repaired.
+        only: the names of the checks to make; None for all.
+        attributes: whether attributes that fields cannot read are repaired too.
+        fill_defaults: whether to write defaults for attributes that items lack.
+        lacking: the number of items that lack a field's attribute and read its default, by model and field.
+        foreign: the number of items of unknown prefixes, by prefix; ``None`` counts items without a prefix.
     """
 
     mappers: Mapping[str, ModelMapper]
@@ -62,7 +62,7 @@ class Examiner:
     foreign: Counter[str | None] = Factory(Counter)
 
     def items(self, items: Iterable[Item]) -> list[Finding]:
-        """What is wrong with items of models: their index keys, iteration keys, search texts and missing guards."""
+        """The faults of items of models: wrong index keys, iteration keys and search texts, and missing guards."""
         findings: list[Finding] = []
         for mapper, read in self._by_model(items, findings):
             missing_guards = self._missing_guards(mapper, read)
@@ -85,7 +85,7 @@ class Examiner:
     def _by_model(
         self, items: Iterable[Item], findings: list[Finding]
     ) -> list[tuple[ModelMapper, list[ExaminedItem]]]:
-        """The items that can be read, by model; those that cannot are added to what was found."""
+        """The readable items by model. Adds a finding for each item that is not readable."""
         groups: dict[str, list[ExaminedItem]] = {}
         for item in items:
             parsed_key = parse_partition_key(item[PK]["S"])
@@ -105,7 +105,7 @@ class Examiner:
     def _missing_guards(
         self, mapper: ModelMapper, read: Sequence[ExaminedItem]
     ) -> dict[Key, list[_MissingGuard]]:
-        """What the items lack in guards, by the items' keys; looked at twice, as all of it changes meanwhile."""
+        """The guards that items lack, by item key. Reads the items again, because they may have changed since."""
         if not mapper.schema.constraints or (self.only is not None and "guard" not in self.only):
             return {}
         guards = in_batches(mapper, (key for examined in read for key in examined.guards()), self.pool)
@@ -147,7 +147,7 @@ class Examiner:
         return in_batches(mapper, [key], self.pool).get(key)
 
     def _settled(self, case: _ItemCheck) -> list[Finding]:
-        """What is wrong with an item, mended if that is asked."""
+        """The faults of an item, repaired if `fix` is set."""
         findings = case.findings()
         if not self.fix or not any(finding.mendable for finding in findings):
             return findings
@@ -162,7 +162,7 @@ class Examiner:
     # --- guards that guard nothing ----------------------------------------------------------------
 
     def guards(self, items: Sequence[Item]) -> list[Finding]:
-        """What is wrong with guards: their owner is gone, has another value, or cannot be."""
+        """The faults of guards: the owner is missing, has another value, or has an invalid id."""
         read = [guard for guard in map(self._guard, items) if guard is not None]
         owners = self._owners(read)
         suspects = [guard for guard in read if guard.fault(_owner(owners, guard)) is not None]
@@ -215,13 +215,13 @@ class Examiner:
 
 @frozen
 class _MissingGuard:
-    """A guard that an item should have and has not.
+    """A guard that an item should have, but lacks.
 
     Attributes:
         key: the guard's key.
         text: what is wrong.
         existing: the guard that is stored under the key, if no save would replace it.
-        mendable: whether the item may have it.
+        mendable: whether the guard can be written.
     """
 
     key: Key
@@ -232,7 +232,7 @@ class _MissingGuard:
 
 @frozen
 class _ItemCheck:
-    """An item, what it lacks in guards, and the checks that count."""
+    """An item, the guards that it lacks, and the checks to make."""
 
     stored: ExaminedItem
     missing_guards: Sequence[_MissingGuard]
@@ -241,7 +241,7 @@ class _ItemCheck:
     defaults: Mapping[str, Any]
 
     def findings(self) -> list[Finding]:
-        """What is wrong with it; keys and guards are looked at once its fields can be read."""
+        """The faults of the item. Keys and guards are checked only if all its fields are readable."""
         if self.stored.bad:
             bad_attributes = attribute_findings(self.stored)
             return (
@@ -264,7 +264,7 @@ class _ItemCheck:
         return self.stored.finding("guard", f"{guard.text}.", mendable=guard.mendable, **remedy)
 
     def mend(self) -> None:
-        """Mends what can be mended."""
+        """Repairs the item as far as possible."""
         stored = self.stored
         changes = readings(stored) if stored.bad else self.defaults
         if changes:
@@ -273,12 +273,12 @@ class _ItemCheck:
             rewrite(stored, self.claims())
 
     def claims(self) -> dict[Key, Item | None]:
-        """The guards that it gets, with those in their places that no save would take over."""
+        """The keys of the guards to write, each with the stored guard to replace, if a save would not replace it."""
         return {guard.key: guard.existing for guard in self.missing_guards if guard.mendable}
 
 
 def _names(guard: Item | None, stored: ExaminedItem) -> bool:
-    """Whether a guard is an item's own."""
+    """Whether a guard names this item as its owner."""
     return guard is not None and owner_of(guard) == (stored.key, stored.mapper.schema.name)
 
 
@@ -292,16 +292,16 @@ def _owner(owners: Mapping[Key, Item], guard: Guard) -> Item | None:
 def examine_table(
     database: Database, mappers: Sequence[ModelMapper], *, fix: bool = False
 ) -> Iterator[JobProgress]:
-    """Looks through everything in the table.
+    """Checks everything in the table.
 
-    Costs a scan of the table, and one read unit each for every guard and every unique value.
+    Costs a scan of the table, and one read unit for each guard and each unique value.
 
     Args:
         mappers: the repositories of the models.
-        fix: whether what can be mended is.
+        fix: whether to repair faults, if possible.
 
     Yields:
-        A step for every page; `count` is the number of items of models and guards among its rows.
+        A step for each page; `count` is the number of items and guards of these models so far.
 
     Example:
         >>> for step in examine_table(manager.database, [manager.repository(User)]):

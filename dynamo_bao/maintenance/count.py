@@ -9,13 +9,13 @@ from dynamo_bao.maintenance.scanners import Scanner
 
 
 def count_items(way: Scanner) -> Iterator[JobProgress]:
-    """Counts the items that a way comes to, without reading them where it need not.
+    """Counts items, without reading them if the scanner allows it.
 
     Args:
-        way: as `way_through` gives it.
+        way: the scanner, from `way_through`.
 
     Yields:
-        A step for every page; the last one has the number as its `count`.
+        A step for each page; `count` of the last one is the result.
 
     Example:
         >>> *_, last = count_items(way_through(manager.repository(Post), None))

@@ -1,4 +1,4 @@
-"""Writing the items of a model as JSON lines: to a file that is there whole or not at all, or to a stream."""
+"""Exports the items of a model as JSON lines: to a file, which appears when it is complete, or to a stream."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ def export_to(mapper: ModelMapper, way: Scanner, write: Callable[[bytes], object
 
     Args:
         mapper: the model's repository.
-        way: how to come to its items; see `way_through`.
-        write: takes the lines of a page.
+        way: the scanner that reads the items, from `way_through`.
+        write: called with the lines of each page.
 
     Yields:
         A step for every page.
@@ -35,7 +35,7 @@ def export_to(mapper: ModelMapper, way: Scanner, write: Callable[[bytes], object
 
 
 def way_of_interrupted(target: Path) -> str | None:
-    """What an interrupted export to a file went through, the `about` of its way; None where none was."""
+    """The `about` of the scanner of an interrupted export to a file; None if there was none."""
     return ProgressFile(target.with_name(target.name + JOURNAL), {}).noted("way")
 
 
@@ -48,24 +48,24 @@ def export_items(
     resume: bool = False,
     restart: bool = False,
 ) -> Iterator[JobProgress]:
-    """Writes every item of a model into a file, which appears when it is whole; an old one is replaced then.
+    """Writes every item of a model into a file, which appears, or replaces an older one, when it is complete.
 
-    Until then the lines are in ``<target>.part`` and how far they go in ``<target>.exporting``. Memory does not
+    Until then the lines are in ``<target>.part``, and the progress is in ``<target>.exporting``. Memory use does not
     grow with the number of items.
 
     Args:
         mapper: the model's repository.
-        tenant: whose items they are, for the progress file.
-        way: how to come to its items; see `way_through`.
-        target: the file.
-        resume: whether to go on where an interrupted export to the same file stopped.
-        restart: whether to begin, even if one was interrupted.
+        tenant: the tenant of the items, for the progress file.
+        way: the scanner that reads the items, from `way_through`.
+        target: the path of the file.
+        resume: whether to continue an interrupted export to the same file.
+        restart: whether to start, even if an export was interrupted.
 
     Yields:
-        A step for every page, when its lines are on the disk, and one when the file is there.
+        A step for each page, when its lines are on the disk, and one when the file is complete.
 
     Raises:
-        ConfigurationError: where one was interrupted and neither `resume` nor `restart` is asked.
+        ConfigurationError: if an export was interrupted and neither `resume` nor `restart` is set.
 
     Example:
         >>> repository = manager.repository(Post)
@@ -84,7 +84,7 @@ def _exported(
     if state is None or part.is_symlink() or not part.exists() or part.stat().st_size < state["bytes"]:
         state = {"bytes": 0, "done": 0, "count": 0, "total": way.total(), "position": None, "ended": False}
     with own_file(part) as file:
-        file.truncate(state["bytes"])  # lines of a page that was not noted are written again
+        file.truncate(state["bytes"])  # the lines of an unrecorded page are written again
         file.seek(state["bytes"])
         for rows in way.pages(state["position"]) if not state["ended"] else ():
             file.writelines(line_of(mapper.schema, item) for item in rows.items)

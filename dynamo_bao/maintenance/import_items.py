@@ -1,8 +1,8 @@
-"""Storing the items of a file of JSON lines: checked first, then written in order, each of them once.
+"""Imports a file of JSON lines: checks it first, then writes the lines in order, each of them once.
 
-What makes interruptions harmless is the progress file. It is written before a group of lines is sent, with the
-values that were made up for them (an id, say), so that sending them again stores the same items; and after it,
-when they are all certainly stored.
+The progress file makes interruptions harmless. It is written before a group of lines is sent, with the values that
+were generated for them (an id, say), so that sending them again stores the same items. It is written again when all
+of them are stored.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from dynamo_bao.writes.plans import ItemRef, plan_create, plan_delete, plan_repl
 
 JOURNAL: Final = ".importing"
 GROUP: Final = 100
-"""Lines that are noted in the progress file together."""
+"""The number of lines that are recorded in the progress file together."""
 _CHECKED: Final = 1000
 _ROUNDS: Final = 5
 
@@ -51,10 +51,10 @@ _ROUNDS: Final = 5
 
 
 def check_lines(mapper: ModelMapper, tenant: str | None, source: Path) -> Iterator[JobProgress]:
-    """Checks every line of a file as `import_items` will read it, without looking at what is stored.
+    """Checks every line of a file as `import_items` will read it, without reading the table.
 
     Yields:
-        A step for every thousand lines; what is wrong with a line is among what it found.
+        A step for each thousand lines; `found` lists the invalid lines.
 
     Example:
         >>> for step in check_lines(manager.repository(User), None, Path("users.jsonl")):
@@ -97,29 +97,29 @@ def import_items(
     journal: Path | None = None,
     total: int | None = None,
 ) -> Iterator[JobProgress]:
-    """Stores the items of a file of JSON lines that `check_lines` found nothing wrong with.
+    """Stores the items of a file of JSON lines, after `check_lines` has found no fault in it.
 
-    Items are stored as the lines say: no hook runs, and neither versions nor dates are renewed. Unique values
-    are kept unique. A line whose item exists already, or whose unique value is another item's, is refused, told
-    of, and does not keep the others from being stored.
+    Items are stored exactly as in the lines: no hook runs, and neither versions nor dates are renewed. Unique values
+    stay unique. A line is refused if its item exists already, or if its unique value belongs to another item. It is
+    reported, and the other lines are stored.
 
     Args:
         mapper: the model's repository.
-        tenant: whose items they become.
-        source: the file.
-        overwrite: whether items that exist are replaced.
-        resume: whether to go on where an interrupted import of the file stopped; no line is lost or stored twice.
-        restart: whether to begin, even if one was interrupted.
-        journal: the progress file; by default one beside the file, named by the table too.
-        total: how many lines there are, for the steps.
+        tenant: the tenant to store the items for.
+        source: the path of the file.
+        overwrite: whether to replace existing items.
+        resume: whether to continue an interrupted import of the file; no line is lost or stored twice.
+        restart: whether to start, even if an import was interrupted.
+        journal: the progress file; by default one beside the file, with the table in its name.
+        total: the number of lines, for the steps.
 
     Yields:
-        A step for every hundred lines or so, when they are stored and that is noted.
+        A step for about each hundred lines, when they are stored and recorded.
 
     Raises:
-        ConfigurationError: where one was interrupted and neither `resume` nor `restart` is asked, or the file is not
-            the one that was being imported.
-        ValidationError: for a line that is wrong after all.
+        ConfigurationError: if an import was interrupted and neither `resume` nor `restart` is set, or if the file
+            changed since.
+        ValidationError: for an invalid line.
     """
     work = work_on(mapper.database, "import", mapper.schema.name, tenant)
     progress_file = ProgressFile(journal or journal_for(source, work), {**work, "overwrite": overwrite})
@@ -128,9 +128,9 @@ def import_items(
 
 
 def journal_for(source: Path, work: Mapping[str, Any]) -> Path:
-    """The progress file of one import of a file: another for each table, model and tenant.
+    """The progress file of an import. Each table, model and tenant has its own.
 
-    A table of the same name at another endpoint is another table, which the digest tells apart.
+    A table of the same name at another endpoint has another digest.
     """
     digest = blake2b(repr(sorted(work.items())).encode(), digest_size=4).hexdigest()
     table = re.sub(r"[^A-Za-z0-9_.-]", "-", str(work["table"]))
@@ -143,7 +143,7 @@ def _text_of(line: Line | Text) -> Text:
 
 @define
 class _Import:
-    """An import on its way: everything up to `offset` is done."""
+    """A running import: everything before `offset` is stored."""
 
     mapper: ModelMapper
     tenant: str | None
@@ -157,9 +157,9 @@ class _Import:
     refused: int = 0
     _digest: Any = Factory(lambda: blake2b(digest_size=16))
     _flight: dict[int, str] = Factory(dict)
-    """The values made up for lines that may be stored already, by line."""
+    """The generated values of lines that may be stored already, by line number."""
     _touched: bool = False
-    """Whether a line may be stored."""
+    """Whether any line may have been stored."""
 
     def steps(self, state: dict[str, Any]) -> Iterator[JobProgress]:
         with self.source.open("rb") as file:
@@ -178,15 +178,15 @@ class _Import:
     # --- where it is ------------------------------------------------------------------------------
 
     def _go_on(self, file: BinaryIO, state: dict[str, Any]) -> None:
-        """Takes up a noted state, if the file still begins with what was stored of it."""
+        """Restores a recorded state, if the imported part of the file is unchanged."""
         unread = state["offset"]
         while unread > 0 and (part := file.read(min(unread, 1 << 20))):
             self._digest.update(part)
             unread -= len(part)
         if unread or self._digest.hexdigest() != state["digest"]:
             raise ConfigurationError(
-                f"{self.source} was changed: its first {state['number']} lines are not those that were imported. Bring "
-                f"the file back, or begin anew with --restart."
+                f"{self.source} was changed: its first {state['number']} lines are not those that were imported. "
+                f"Restore the file, or start again with --restart."
             )
         self.number, self.offset = state["number"], state["offset"]
         self.written, self.refused = state["written"], state["refused"]
@@ -217,7 +217,7 @@ class _Import:
     # --- lines ------------------------------------------------------------------------------------
 
     def _groups(self, file: BinaryIO) -> Iterator[list[Line | Text]]:
-        """The lines in groups that can be written at the same time: no item and no unique value is in one twice."""
+        """Groups of lines that can be written in parallel: no item and no unique value is in a group twice."""
         group: list[Line | Text] = []
         keys: set[Key] = set()
         for text in texts_of(file, self.number, self.offset):
@@ -242,7 +242,7 @@ class _Import:
             ) from None
 
     def _plan(self, line: Line, existing: StoredItem | None) -> WritePlan:
-        """How a line is stored: as a new item, or in the place of one that was read."""
+        """The plan that stores a line: as a new item, or in place of an existing one."""
         subject = ItemRef(self.mapper.schema, self.tenant, line.identity)
         plan = plan_create(subject, line.values, EMPTY)
         put = evolve(plan.main_action, item=line.item)
@@ -252,7 +252,7 @@ class _Import:
     # --- sending ----------------------------------------------------------------------------------
 
     def _stored(self, group: Sequence[Line | Text]) -> tuple[Finding, ...]:
-        """Stores a group; where it certainly stored nothing of the whole file, no progress file is left."""
+        """Stores a group. Removes the progress file after an error if certainly no line of the file was stored."""
         try:
             return self._write([line for line in group if isinstance(line, Line)])
         except Exception:
@@ -261,13 +261,13 @@ class _Import:
             raise
 
     def _write(self, lines: Sequence[Line]) -> tuple[Finding, ...]:
-        """Stores lines; returns those that were refused."""
+        """Stores lines, and returns a finding for each refused line."""
         plain = self.overwrite and not self.mapper.schema.constraints
         size = MAX_BATCH_WRITE_ITEMS if plain else 1
         parts = [lines[start : start + size] for start in range(0, len(lines), size)]
         send = self._put_blindly if plain else self._write_one
         calls: list[Callable[[], Finding | None]] = [partial(send, part) for part in parts]
-        # Values that items hand to one another need the order of the lines.
+        # A unique value can move from one item to another, so the order of the lines matters.
         at_once = 1 if self.overwrite and not plain else self.mapper.database.max_concurrency
         refusals = self.mapper.database.pool.run(calls, at_once) if calls else []
         return tuple(refusal for refusal in refusals if refusal is not None)
@@ -282,7 +282,7 @@ class _Import:
         if written.unprocessed:
             name = self.mapper.schema.name
             raise BatchIncompleteError(
-                f"{name}: DynamoDB left {len(written.unprocessed)} items unprocessed, also when they were sent again.",
+                f"{name}: DynamoDB left {len(written.unprocessed)} items unprocessed, also after they were sent again.",
                 [(name, key.pk) for _, key in written.unprocessed],
             )
 
@@ -293,7 +293,7 @@ class _Import:
                 try:
                     self._store(line)
                     return None
-                except ItemNotFoundError:  # deleted between two looks at it
+                except ItemNotFoundError:  # deleted between two reads
                     continue
             raise ConditionalError(f"{line.identity.primary_id!r} is being written and deleted by others.")
         except (ConditionalError, DataFormatError) as error:
@@ -309,7 +309,7 @@ class _Import:
             write.run(None)
         except ConditionalError:
             ours = line.text.number in self._flight and write.is_done(database.deadline_from_now())
-            if not ours:  # else it was stored before the interruption
+            if not ours:  # else this line was stored before the interruption
                 raise
         except Exception as error:
             self._touched |= may_have_succeeded(error)

@@ -1,4 +1,4 @@
-"""Stored items as their models see them, and in what they differ from what the models would have written."""
+"""Stored items as their models read them, and how they differ from what the models would write."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ REINDEX = "bao doctor --fix, or bao reindex {model}"
 
 @frozen
 class ExaminedItem:
-    """A stored item that its model can read.
+    """A stored item that its model can read, with its faults.
 
     Attributes:
-        mapper: its model's repository.
-        subject: which item it is.
+        mapper: the repository of its model.
+        subject: the item's key.
         loaded: the stored item.
-        wrong: the index keys, iteration keys and search text that are not what they should be, by name.
-        bad: by field name what is stored of fields that cannot read it.
+        wrong: the names of wrong index keys, iteration keys and search texts.
+        bad: attributes that their fields cannot read, by field name.
     """
 
     mapper: ModelMapper
@@ -77,7 +77,7 @@ def key_of(item: Item) -> Key:
 
 
 def read_item(mapper: ModelMapper, item: Item) -> ExaminedItem | Finding:
-    """A stored item as its model reads it; what is wrong where it cannot."""
+    """A stored item as its model reads it; a finding if it is not readable."""
     schema, key = mapper.schema, key_of(item)
     parsed_key = parse_partition_key(key.pk)
     tenant = parsed_key.tenant if parsed_key is not None else None
@@ -106,13 +106,13 @@ def read_item(mapper: ModelMapper, item: Item) -> ExaminedItem | Finding:
 
 
 def _key_said(schema: Schema, tenant: str | None, item: Item) -> Key | None:
-    """The key that the attributes of an item say it has; None where they say none."""
+    """The key that the attributes of an item state; None if they state none."""
     try:
         values = {
             name: schema.fields[name].from_dynamo(item[attribute]) for name, attribute in _names(schema)
         }
         return schema.identity(tenant, values).key
-    except Exception as error:  # one is missing, or not what its field reads
+    except Exception as error:  # an attribute is missing, or its field cannot read it
         require_data_error(error)
         return None
 
@@ -132,7 +132,7 @@ def _is_tenanted(item: Item) -> bool:
 
 
 def key_findings(stored: ExaminedItem) -> list[Finding]:
-    """What is wrong with an item's index keys, iteration keys and search text, one finding for each of the three."""
+    """The faults of an item's index keys, iteration keys and search text, one finding for each of the three."""
     kinds = {ITER_PK: "iteration", ITER_SK: "iteration", SEARCH_TEXT: "search"}
     by_check: dict[str, list[str]] = {}
     for name in sorted(stored.wrong):
@@ -155,7 +155,7 @@ def _why(names: Iterable[str], stored: ExaminedItem) -> str:
     if not expected.intersection(names):
         return "its model has no more"
     if SEARCH_TEXT in names and stored.mapper.schema.is_text_of_before(item):
-        return "was written before normalise=; bao rebuild-search-text writes it anew"
+        return "was written before normalise=; bao rebuild-search-text rewrites it"
     return "its fields do not say"
 
 
@@ -163,13 +163,13 @@ def _why(names: Iterable[str], stored: ExaminedItem) -> str:
 
 
 def owner_of(guard: Item) -> tuple[str | None, str | None]:
-    """Whom a guard names: the primary id and the model's name."""
+    """The owner that a guard names: its primary id, and the name of its model."""
     names = (guard.get(name, {}).get("S") for name in ("relatedId", "relatedModel"))
     return next(names), next(names)
 
 
 def as_seen(guard: Item) -> Condition:
-    """That a guard still names whom it names."""
+    """The condition that a guard still names the same owner."""
     parts = [_still(name, guard.get(name)) for name in ("relatedId", "relatedModel")]
     return all_of((STORED, *parts))
 
@@ -184,11 +184,11 @@ class Guard:
     """A guard of a unique value, as it was read.
 
     Attributes:
-        mapper: the repository of the model whose value it guards.
-        constraint: of which constraint.
-        tenant: whose.
-        item: what is stored.
-        owner: which item it names; None where it names none that there can be.
+        mapper: the repository of the owner's model.
+        constraint: its unique constraint.
+        tenant: its tenant.
+        item: the stored guard.
+        owner: the item that it names; None if it names no item, or an invalid id.
     """
 
     mapper: ModelMapper
@@ -199,14 +199,14 @@ class Guard:
 
     @property
     def key(self) -> Key:
-        """Its own key."""
+        """The table key of the guard."""
         return key_of(self.item)
 
     def fault(self, owner: Item | None) -> str | None:
-        """What is wrong with it, None if nothing is.
+        """The fault of the guard; None if it has none.
 
         Args:
-            owner: the item it names, as it is stored; None where it is not.
+            owner: the item that it names; None if it is not stored.
         """
         named, model = owner_of(self.item)
         if named is None:
@@ -221,7 +221,7 @@ class Guard:
         return None if is_its_guard else f"names {whom}, which has another value"
 
     def proof(self, owner: Item | None) -> Action | None:
-        """The check that what is wrong with it still is, for a transaction; None where nothing needs one."""
+        """The action of a transaction that checks that the fault still exists; None if no check is needed."""
         if self.owner is None:
             return None
         if owner is None:
@@ -235,7 +235,7 @@ class Guard:
 def read_guard(
     mappers: Mapping[str, ModelMapper], parsed_key: ParsedPartitionKey, item: Item
 ) -> Guard | None:
-    """A stored guard as its model reads it; None where no model here has the constraint."""
+    """A stored guard as its model reads it; None if no model has the constraint."""
     mapper = mappers.get(parsed_key.prefix)
     constraints = [
         constraint
@@ -249,6 +249,6 @@ def read_guard(
         owner = None if named is None else mapper.schema.identify(parsed_key.tenant, named)
     except ValidationError:
         owner = None
-    except ConfigurationError:  # JavaScript's, of a model whose items have no tenant in their keys
+    except ConfigurationError:  # written by JavaScript, for a model whose keys hold no tenant
         return None
     return Guard(mapper, constraints[0], parsed_key.tenant, item, owner)

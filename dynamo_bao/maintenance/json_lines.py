@@ -1,9 +1,9 @@
-"""An item as one line of JSON and back, exactly: its fields by name, with the values that are stored.
+"""Converts an item to one line of JSON and back, without loss: its fields by name, with the stored values.
 
-Texts, numbers (with all their digits), booleans, lists and maps are what JSON has. A set is a list and a binary
-is base64 where the field says so; anywhere else such a value is an object of one member, ``{"$SS": ["a", "b"]}``,
-and a map that looks like one is ``{"$M": …}``. A field that is not stored is ``null``. Attributes that the model
-does not have are under ``"$more"``. Keys, index keys and search texts are left out: they follow from the fields.
+Texts, numbers (with all their digits), booleans, lists and maps are plain JSON. A set is a list and a binary is
+base64 if the field has that type. Elsewhere such a value is an object of one member, ``{"$SS": ["a", "b"]}``, and a
+map that looks like one is ``{"$M": …}``. A field that is not stored is ``null``. Attributes that the model does not
+have are under ``"$more"``. Keys, index keys and search texts are left out, because they follow from the fields.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from dynamo_bao.mapping.schema import Schema
 
 MORE: Final = "$more"
 LONGEST_LINE: Final = 8 * 1024 * 1024
-"""Bytes of the longest line that can hold an item, each of its characters escaped."""
+"""The length in bytes of the longest line of an item, if each of its characters is escaped."""
 _NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?")
 _OBSCURED: Final = {"SS": "L", "NS": "L", "BS": "L", "B": "S"}
-"""Codes that have a plain form in a field of theirs, and the code that looks like it."""
+"""Type codes that have a plain form in a field of that type, and the code whose form looks the same."""
 
 
 class Number(str):
-    """A number by the text it was written as."""
+    """A number, as the text in the line."""
 
 
 # --- writing ----------------------------------------------------------------------------------------
@@ -61,7 +61,7 @@ def line_of(schema: Schema, item: Item) -> bytes:
 
 
 def _key_values(schema: Schema, item: Item) -> dict[str, AttributeValue]:
-    """The stored forms of key fields that an item has in its keys only."""
+    """The stored forms of key fields that are stored in the keys only."""
     if all(str(schema.fields[name].attribute) in item for name in schema.key_names):
         return {}
     parsed_key = parse_partition_key(item[PK]["S"])
@@ -76,7 +76,7 @@ def _key_values(schema: Schema, item: Item) -> dict[str, AttributeValue]:
 
 
 def field_json(field: Field, stored: AttributeValue | None) -> str:
-    """The JSON of a field's stored value; ``null`` where it is not stored."""
+    """The JSON of a field's stored value; ``null`` if it is not stored."""
     if stored is None:
         return "null"
     ((code, content),) = stored.items()
@@ -89,7 +89,7 @@ def field_json(field: Field, stored: AttributeValue | None) -> str:
 
 
 def _usual(field: Field) -> str | None:
-    """The code of a field whose plain form is not the one that JSON gives it."""
+    """The type code of a field whose plain form differs from the JSON of that type; None for other fields."""
     if isinstance(field, SetField) and field.is_native:
         return field.code
     return "B" if isinstance(field, BinaryField) else None
@@ -144,7 +144,7 @@ def _tagged(code: str, content: Any) -> str:
 
 
 def parse_line(line: bytes) -> dict[str, Any]:
-    """The members of a line, numbers as `Number`; `ValueError` in words for what is no JSON object."""
+    """The members of a line, with numbers as `Number`. Raises `ValueError` if it is no JSON object."""
     try:
         parsed = json.loads(
             line.decode("utf-8-sig"),
@@ -178,7 +178,7 @@ def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def field_typed(field: Field, parsed: Any) -> AttributeValue | None:
-    """The stored form that a member of a line says for a field; None for ``null``; `ValueError` in words."""
+    """The stored form of a field's value in a line; None for ``null``. Raises `ValueError` for an invalid value."""
     if parsed is None:
         return None
     usual = _usual(field)
@@ -190,7 +190,7 @@ def field_typed(field: Field, parsed: Any) -> AttributeValue | None:
 
 
 def typed(parsed: Any) -> AttributeValue:
-    """The stored form of any value of a line; `ValueError` in words for one that there cannot be."""
+    """The stored form of any value of a line. Raises `ValueError` for an invalid value."""
     if isinstance(parsed, Number):
         return {"N": _checked(parsed)}
     if isinstance(parsed, str):

@@ -1,4 +1,4 @@
-"""Lines of a file as items to be stored: checked as a save would check them, with what they leave out filled in."""
+"""Reads lines of a file as items: checks them as a save does, and fills in fields that they leave out."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ _EMPTY_SETS: Final[tuple[AttributeValue, ...]] = ({"SS": []}, {"NS": []}, {"BS":
 
 @frozen
 class Text:
-    """A line as it is in a file.
+    """A line of a file.
 
     Attributes:
-        number: which one, from 1.
-        content: its bytes, the end of the line included.
-        end: where in the file the next one begins.
+        number: its number, from 1.
+        content: its bytes, including the end of the line.
+        end: the offset of the next line in the file.
     """
 
     number: int
@@ -37,16 +37,16 @@ class Text:
 
     @property
     def is_blank(self) -> bool:
-        """Whether there is nothing on it."""
+        """Whether the line is empty."""
         return not self.content.strip()
 
 
 def texts_of(file: BinaryIO, number: int = 0, offset: int = 0) -> Iterator[Text]:
-    """The lines of a file behind line `number`, which ends at `offset`; none is read further than one can be long."""
+    """The lines of a file after line `number`, which ends at `offset`. Too long lines are cut."""
     file.seek(offset)
     while content := file.readline(LONGEST_LINE + 1):
         rest = content
-        while rest and not rest.endswith(b"\n"):  # all but the first are too long, and are only gone over
+        while rest and not rest.endswith(b"\n"):  # the rest of a too long line is skipped
             rest = file.readline(LONGEST_LINE + 1)
             offset += len(rest)
         number, offset = number + 1, offset + len(content)
@@ -55,14 +55,14 @@ def texts_of(file: BinaryIO, number: int = 0, offset: int = 0) -> Iterator[Text]
 
 @frozen
 class Line:
-    """An item to be stored.
+    """An item to store.
 
     Attributes:
-        text: the line it is from.
-        identity: which item.
+        text: its line.
+        identity: its key.
         values: the values of all fields.
-        item: its whole stored form.
-        filled: the JSON of the fields that the line leaves out and that got a value here.
+        item: its stored form.
+        filled: the JSON of the fields that the line leaves out, with the values that were filled in.
     """
 
     text: Text
@@ -73,13 +73,13 @@ class Line:
 
 
 def read_line(schema: Schema, tenant: str | None, text: Text, filled: str = "{}") -> Line:
-    """A line as an item.
+    """Reads a line as an item.
 
     Args:
-        filled: values for fields that the line leaves out, as an earlier `Line` had them.
+        filled: values for fields that the line leaves out, from an earlier `Line`.
 
     Raises:
-        ValidationError: naming everything that is wrong with it, though not the number of the line.
+        ValidationError: with all faults of the line. It does not name the number of the line.
     """
     try:
         if len(text.content) > LONGEST_LINE:
@@ -167,7 +167,7 @@ def _filled(owner: Field) -> Any:
 
 
 def _field_value(owner: Field, parsed: Any) -> tuple[Any, Any]:
-    """A field's value as a line gives it, and its stored form where it gives that: else whatever the field accepts."""
+    """A field's value from a line, with the exact stored form; NOTHING in its place if the field had to convert it."""
     try:
         stored = field_typed(owner, parsed)
     except ValueError as error:
@@ -186,7 +186,7 @@ def _field_value(owner: Field, parsed: Any) -> tuple[Any, Any]:
 
 
 def _absent(owner: Field) -> Any:
-    """What a field reads as when it is not stored; refused where that would be no value of it."""
+    """The value that a field reads if it is not stored. Raises ValidationError if the field requires a value."""
     value = owner.missing_value()
     if value is None and not owner.nullable:
         fills_itself = owner.default_value() is not NOTHING

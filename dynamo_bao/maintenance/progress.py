@@ -1,4 +1,4 @@
-"""How far a piece of work has come, and what it found on its way."""
+"""The progress of a job, and its findings."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from attrs import frozen
 
 @frozen
 class Finding:
-    """Something that is not as it should be, or that was refused.
+    """A fault, a refused line, or a remark.
 
     Attributes:
-        check: what kind of thing it is, such as ``"guard"`` or ``"index"``.
-        text: what is wrong, as one sentence.
-        mend: what to do about it.
-        model, key, tenant: which item it is about, as far as there is one.
+        check: the kind of fault, such as ``"guard"`` or ``"index"``.
+        text: the fault in one sentence.
+        mend: the remedy.
+        model, key, tenant: the item, if the finding is about one.
         line: the line of a file, counted from 1.
-        mendable: whether ``--fix`` can mend it.
-        mended: whether it was mended.
-        harmless: whether it is only worth knowing.
+        mendable: whether ``--fix`` can repair it.
+        mended: whether it was repaired.
+        harmless: whether it is a remark only, and no fault.
     """
 
     check: str
@@ -33,19 +33,19 @@ class Finding:
 
     @property
     def is_problem(self) -> bool:
-        """Whether it still stands."""
+        """Whether it is a fault that is not repaired yet."""
         return not (self.mended or self.harmless)
 
 
 @frozen
 class JobProgress:
-    """One step of long work; figures are since its beginning, over interruptions too.
+    """One step of a job. Figures count from the beginning of the job, also if it was interrupted.
 
     Attributes:
-        done: how much was gone through: items, lines, or rows of the table.
-        total: how much there is, as far as that is known.
-        count: how many items it came to: counted, exported, written or changed.
-        found: what was found since the step before.
+        done: the number of items, lines or rows that were processed.
+        total: their number in all; None if unknown.
+        count: the number of items that were counted, exported, written or changed.
+        found: the findings since the previous step.
     """
 
     done: int = 0

@@ -1,4 +1,4 @@
-"""Progress files: where interrupted work goes on. They are replaced whole, so that none is ever half written."""
+"""Progress files: where an interrupted job continues. A file is replaced as a whole, so it is never half written."""
 
 from __future__ import annotations
 
@@ -17,30 +17,30 @@ from dynamo_bao.errors import ConfigurationError
 
 @frozen
 class ProgressFile:
-    """The progress file of one piece of work.
+    """The progress file of one job.
 
     Attributes:
-        path: where it is.
-        about: which work it is of: what is done, with which table, model and tenant.
+        path: the path of the file.
+        about: the job: its kind, table, model and tenant.
     """
 
     path: Path
     about: Mapping[str, Any]
 
     def begin(self, *, resume: bool, restart: bool) -> dict[str, Any] | None:
-        """The state to go on from; None to begin.
+        """The state to continue from; None to start.
 
         Args:
-            resume: whether to go on where an interrupted run stopped, if one was.
-            restart: whether to begin, even if one was.
+            resume: whether to continue an interrupted run, if there was one.
+            restart: whether to start, even if a run was interrupted.
 
         Raises:
-            ConfigurationError: where one was and neither is asked, or it was about something else.
+            ConfigurationError: if a run was interrupted and neither option is set, or if the file is of another job.
         """
         state = None if restart else self._load()
         if state is not None and not resume:
             raise ConfigurationError(
-                f"{self.path} says that the same work was interrupted; go on with --resume, or begin anew with "
+                f"{self.path} says that the same job was interrupted; go on with --resume, or start again with "
                 f"--restart."
             )
         return state
@@ -53,7 +53,7 @@ class ProgressFile:
             return None
         except (ValueError, KeyError, TypeError):
             raise ConfigurationError(
-                f"{self.path} is no progress file of this program; delete it, or begin anew with --restart."
+                f"{self.path} is no progress file of this program; delete it, or start again with --restart."
             ) from None
         if about != dict(self.about):
             different = [name for name in self.about if about.get(name) != self.about[name]]
@@ -61,13 +61,13 @@ class ProgressFile:
                 f"{name} {about.get(name)!r}, not {self.about[name]!r}" for name in different
             )
             raise ConfigurationError(
-                f"{self.path} is of other work: {differences}. Name what that work was about, or begin anew with "
+                f"{self.path} is of another job: {differences}. Repeat the options of that job, or start again with "
                 f"--restart."
             )
         return state
 
     def noted(self, name: str) -> str | None:
-        """What a progress file that is there says of its work; None where there is none, or it says nothing."""
+        """A text that the progress file states about its job; None if there is no file, or no such text."""
         try:
             value = json.loads(self.path.read_bytes())["about"][name]
         except (OSError, ValueError, KeyError, TypeError):
@@ -75,7 +75,7 @@ class ProgressFile:
         return value if isinstance(value, str) else None
 
     def save(self, state: Mapping[str, Any]) -> None:
-        """Keeps the state; it is on the disk when this returns."""
+        """Writes the state. It is on the disk when this returns."""
         fresh = self.path.with_name(self.path.name + ".new")
         fresh.unlink(missing_ok=True)
         with own_file(fresh) as file:
@@ -84,20 +84,20 @@ class ProgressFile:
         fresh.replace(self.path)
 
     def remove(self) -> None:
-        """Forgets the work, which is done."""
+        """Removes the file, after the job has ended."""
         self.path.unlink(missing_ok=True)
         self.path.with_name(self.path.name + ".new").unlink(missing_ok=True)
 
 
 def own_file(path: Path) -> IO[bytes]:
-    """A file that is written beside the one it becomes: readable by nobody else, and never somebody else's.
+    """Opens a new private file, readable by its owner only.
 
     Raises:
-        ConfigurationError: where the path is a link, or no file, so that another one would be written.
+        ConfigurationError: if the path is a link, or no plain file, because another file would be written.
     """
     flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
     refused = ConfigurationError(
-        f"{path} is a link, or no plain file, so what is written there would go elsewhere; remove it."
+        f"{path} is a link, or no plain file, so the data would be written elsewhere; remove it."
     )
     try:
         handle = os.open(path, flags, 0o600)
@@ -113,13 +113,13 @@ def own_file(path: Path) -> IO[bytes]:
 
 
 def synced(file: Any) -> None:
-    """Brings what was written to a file to the disk."""
+    """Writes buffered data of a file to the disk."""
     file.flush()
     os.fsync(file.fileno())
 
 
 def work_on(database: Database, what: str, model: str, tenant: str | None) -> dict[str, Any]:
-    """Which work it is, for a journal; the same table name at another endpoint is another table."""
+    """Describes a job, for its progress file. The same table name at another endpoint is another table."""
     client: Any = getattr(getattr(database.transport, "wire", None), "client", None)
     endpoint = None if client is None else client.meta.endpoint_url
     about = {"work": what, "table": database.table_name, "endpoint": endpoint, "model": model}

@@ -1,4 +1,4 @@
-"""Writing index keys, iteration keys, search texts and guards of a model's items anew, from their fields."""
+"""Rewrites index keys, iteration keys, search texts and guards of a model's items from their fields."""
 
 from __future__ import annotations
 
@@ -26,26 +26,26 @@ def reindex_items(
     journal: Path | None = None,
     fill_defaults: bool = False,
 ) -> Iterator[JobProgress]:
-    """Writes keys and guards of every item anew where they are not what the item's fields say.
+    """Rewrites keys and guards of items whose fields require other ones.
 
-    Items are found in the table itself, so that those are found too that no index knows. Nothing else of them
-    changes, no hook runs, and what is right is not written. A write of somebody else at the same moment is not
-    undone: the keys are made anew from what it left.
+    Items are read from the table itself, so items that are missing in an index are found too. Other attributes do not
+    change, no hook runs, and correct items are not written. A concurrent write is not undone: the keys are then made
+    from the item that it stored.
 
     Args:
         mapper: the model's repository.
-        tenant: whose items; `dynamo_bao.maintenance.scanners.ANY_TENANT` for all.
-        dry_run: whether they are only counted.
-        resume: whether to go on where an interrupted run stopped.
-        restart: whether to begin, even if one was interrupted.
+        tenant: the tenant of the items; `dynamo_bao.maintenance.scanners.ANY_TENANT` for all.
+        dry_run: whether to count the items only, without writing them.
+        resume: whether to continue an interrupted run.
+        restart: whether to start, even if a run was interrupted.
         journal: the progress file; in the current folder by default.
-        fill_defaults: whether items get the attributes they do not have and read as the default of a field.
+        fill_defaults: whether to write the default of a field to items that lack the attribute.
 
     Yields:
-        A step for every page: `count` is the number of items written, `found` what could not be mended.
+        A step for each page: `count` is the number of items written, `found` lists the faults that were not repaired.
 
     Raises:
-        ConfigurationError: where a run was interrupted and neither `resume` nor `restart` is asked.
+        ConfigurationError: if a run was interrupted and neither `resume` nor `restart` is set.
     """
     way = scanner_for(mapper, tenant, stored=True)
     progress_file = _journal(mapper, tenant, "reindex", journal)
@@ -62,7 +62,7 @@ def rebuild_search_texts(
     restart: bool = False,
     journal: Path | None = None,
 ) -> Iterator[JobProgress]:
-    """Writes the search text of every item anew where it is not what the item's fields say; see `reindex_items`.
+    """Rewrites the search text of items whose fields require another one. Arguments are those of `reindex_items`.
 
     Raises:
         ConfigurationError: for a model that is not searchable, or not iterable.
@@ -122,7 +122,7 @@ def _written(
 
 
 def _changed(findings: Sequence[Finding], dry_run: bool) -> int:
-    """How many items were written, or would be."""
+    """The number of items that were written, or would be in a dry run."""
     return len(
         {
             (finding.tenant, finding.key)

@@ -1,4 +1,4 @@
-"""Mending what is wrong with stored items, each on condition that it is still wrong in the way it was seen to be."""
+"""Repairs stored items, on condition that the fault is still the one that was seen."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ from dynamo_bao.writes.plans import plan_update
 
 
 class ChangedMeanwhile(Exception):
-    """What was to be mended is not any more as it was seen."""
+    """The item or guard changed since it was read, so it was not repaired."""
 
 
 def rewrite(stored: ExaminedItem, claims: Mapping[Key, Item | None]) -> None:
-    """Writes an item's index keys, iteration keys and search text anew from its fields, and guards that it lacks.
+    """Rewrites an item's index keys, iteration keys and search text from its fields, and writes missing guards.
 
-    A guard that names an owner who is gone or has another value is taken over, as any save would.
+    A guard is replaced if its owner is missing or has another value, as in any save.
 
     Args:
-        claims: the keys of the guards it lacks, each with one that is in its place though no save would take it over:
-            one that names the item under another model's name, or nobody.
+        claims: the keys of the guards to write. The value is the stored guard to replace, if a save would not replace
+            it because it names no owner, or the item under another model's name; else None.
 
     Raises:
-        ConditionalError: where a unique value is rightfully another item's.
-        ChangedMeanwhile: where the item is gone, or such a guard has changed.
+        ConditionalError: if a unique value belongs to another item.
+        ChangedMeanwhile: if the item was deleted, or such a guard changed.
     """
     database, subject = stored.mapper.database, stored.subject
     plan_from = partial(_plan, stored, claims)
@@ -63,13 +63,13 @@ def _claimed(action: Action, claims: Mapping[Key, Item | None]) -> Action:
 
 
 def release(guard: Guard, owner: Item | None) -> None:
-    """Deletes a guard that guards nothing.
+    """Deletes a guard that protects no value.
 
     Args:
-        owner: the item it names, as it was read; None where it is not stored.
+        owner: the item that it names, as it was read; None if it is not stored.
 
     Raises:
-        ChangedMeanwhile: where the guard or its owner is not any more as it was read.
+        ChangedMeanwhile: if the guard or its owner changed since it was read.
     """
     database, proof = guard.mapper.database, guard.proof(owner)
     delete = Action("Delete", guard.key, as_seen(guard.item))

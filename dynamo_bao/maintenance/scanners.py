@@ -1,4 +1,4 @@
-"""Ways through all items of a model: its iteration index, a partition that holds them all, or a scan of the table."""
+"""Scanners read all items of a model: from its iteration index, from one partition, or by a scan of the table."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ from dynamo_bao.session.requests import send
 from dynamo_bao.session.state import ModelMapper
 
 PAGE: Final = 500
-"""Rows of one page of a query or scan, unless its megabyte is full before."""
+"""The number of rows of a page of a query or scan; fewer if they exceed one megabyte."""
 INDEX_PAGE: Final = MAX_BATCH_GET_KEYS
-"""Entries of one page of the iteration index, whose items are read in one request."""
+"""The number of entries of a page of the iteration index, whose items are read in one request."""
 ANY_TENANT: Final = "*"
-"""In the place of a tenant: all of them, and no tenant."""
+"""In place of a tenant: all tenants, and items without a tenant."""
 _UNIT_BYTES: Final = 8192
-"""What one read unit reads where consistency is not asked for."""
+"""The bytes that one read unit reads without strong consistency."""
 _ITEM_BYTES: Final = 4096
-"""The steps in which an item that is read by its key is charged, at half a read unit each."""
+"""A read by key costs half a read unit for each step of this many bytes."""
 _ENTRY_BYTES: Final = 100
-"""About how large an entry of the iteration index is, where the table does not say."""
+"""The assumed size of an entry of the iteration index, if the table does not state it."""
 WORTH_CHOOSING: Final = 100
-"""From how many read units on another way than the iteration index is considered."""
+"""The cost in read units from which a scan is considered in place of the iteration index."""
 
 
 @frozen
@@ -48,10 +48,10 @@ class ItemPage:
     """One page of a model's items.
 
     Attributes:
-        items: the stored items; none where they were only counted.
-        count: how many there are.
-        seen: how many rows were read for them.
-        position: where to go on after them, as plain JSON; None at the end.
+        items: the stored items; empty if they are only counted.
+        count: the number of items.
+        seen: the number of rows that were read for them.
+        position: where to continue after them, as plain JSON; None at the end.
     """
 
     items: Sequence[Item]
@@ -62,11 +62,11 @@ class ItemPage:
 
 @frozen
 class Size:
-    """How large a table is, as DynamoDB last reckoned it (every six hours or so).
+    """The size of a table, as DynamoDB last measured it (about every six hours).
 
     Attributes:
-        items: its items.
-        bytes: their bytes.
+        items: the number of its items.
+        bytes: their size in bytes.
     """
 
     items: int
@@ -74,7 +74,7 @@ class Size:
 
     @property
     def scan_units(self) -> int:
-        """Read units that going through all of it consumes."""
+        """The read units that a scan of the table consumes."""
         return ceil(self.bytes / _UNIT_BYTES)
 
     def __str__(self) -> str:
@@ -92,39 +92,39 @@ def _spoken(size: float) -> str:
 
 
 def table_size(database: Database) -> Size:
-    """The size of the table; zeros where there is none."""
+    """The size of the table; zeros if the table does not exist."""
     table = describe_table(database) or {}
     return Size(table.get("ItemCount") or 0, table.get("TableSizeBytes") or 0)
 
 
 class Scanner(Protocol):
-    """One way through all items of a model."""
+    """Reads all items of a model, in one of several ways."""
 
     @property
     def about(self) -> str:
-        """What it goes through, in words."""
+        """What it reads, in words."""
         ...
 
     @property
     def scans(self) -> bool:
-        """Whether it reads the whole table for them."""
+        """Whether it reads the whole table."""
         ...
 
     def total(self) -> int | None:
-        """How many rows there are, as far as that is known."""
+        """The number of rows; None if unknown."""
         ...
 
     def pages(self, position: Any = None, *, counting: bool = False) -> Iterator[ItemPage]:
-        """The items page by page, from a position or from the start; with `counting`, only their number."""
+        """The items page by page, from a position or from the start; only their number if `counting` is set."""
         ...
 
 
 def scanner_for(mapper: ModelMapper, tenant: str | None, *, stored: bool = False) -> Scanner:
-    """The cheapest way through all items of a model.
+    """The cheapest scanner of all items of a model, by its declaration.
 
     Args:
-        tenant: whose items; `ANY_TENANT` for all.
-        stored: whether items must be found whose index and iteration keys are missing or wrong.
+        tenant: the tenant of the items; `ANY_TENANT` for all.
+        stored: whether to find items whose index and iteration keys are missing or wrong, too.
     """
     schema = mapper.schema
     if tenant == ANY_TENANT:
@@ -142,11 +142,11 @@ def scanner_for(mapper: ModelMapper, tenant: str | None, *, stored: bool = False
 
 @frozen
 class Choice:
-    """A way through a model's items, and why it is this one.
+    """A scanner of a model's items, and the reason for it.
 
     Attributes:
-        way: the way.
-        reason: what the ways cost, in words; None where there was nothing to choose.
+        way: the scanner.
+        reason: the costs of the scanners, in words; None if there was no choice.
     """
 
     way: Scanner
@@ -161,13 +161,13 @@ def cheapest_way(
     counting: bool = False,
     earlier: str | None = None,
 ) -> Choice:
-    """`scanner_for`, or a scan where that costs less than the iteration index, by the table's own figures.
+    """`scanner_for`, or a scan if that costs less than the iteration index, by the sizes that the table states.
 
     Args:
-        tenant: whose items; `ANY_TENANT` for all.
-        stored: whether items must be found whose index and iteration keys are missing or wrong.
-        counting: whether the items are only counted, so that they need not be read.
-        earlier: what an interrupted run of the same work went through, its way's `about`: it goes on that way.
+        tenant: the tenant of the items; `ANY_TENANT` for all.
+        stored: whether to find items whose index and iteration keys are missing or wrong, too.
+        counting: whether the items are only counted, and not read.
+        earlier: the scanner's `about` of an interrupted run of the same job, to continue with that scanner.
     """
     way, scan = scanner_for(mapper, tenant, stored=stored), Scan(mapper, tenant)
     if not isinstance(way, Iterating):
@@ -186,19 +186,19 @@ def cheapest_way(
 
 
 def _is_alone(mapper: Repository[Any], tenant: str | None) -> bool:
-    """Whether every entry of the iteration index is one of this model's, as far as is known."""
+    """Whether only this model has entries in the iteration index, by what this program declares."""
     others = [model for model in mapper.registry.model_classes().values() if schema_of(model).iterable]
     return tenant is None and others == [mapper.model]
 
 
 @frozen
 class _Costs:
-    """What ways through a table cost, in read units, by what DescribeTable says of it.
+    """The costs of scanners of a table, in read units, from the sizes of DescribeTable.
 
     Attributes:
         size: the table's size.
-        entries: how many entries its iteration index has, of whichever models and tenants.
-        entry_bytes: how large one is.
+        entries: the number of entries of its iteration index, of all models and tenants.
+        entry_bytes: the size of an entry.
     """
 
     size: Size
@@ -207,10 +207,10 @@ class _Costs:
 
     @classmethod
     def of(cls, database: Database) -> _Costs | None:
-        """The costs at a table; None where it does not say how large it is."""
+        """The costs for a table; None if it does not state its size."""
         try:
             table = describe_table(database) or {}
-        except ServiceError:  # whoever may not describe the table may still be allowed to read it
+        except ServiceError:  # the credentials may allow reading the table, but not describing it
             return None
         size = Size(table.get("ItemCount") or 0, table.get("TableSizeBytes") or 0)
         if not (size.items and size.bytes):
@@ -224,20 +224,20 @@ class _Costs:
         return cls(size, entries, index_bytes / entries if entries and index_bytes else _ENTRY_BYTES)
 
     def iterating(self, number: int, counting: bool) -> float:
-        """What going through so many entries costs, their items read one by one unless they are only counted."""
+        """The cost of `number` entries, with their items unless these are only counted."""
         each = 0.0 if counting else ceil(self.size.bytes / self.size.items / _ITEM_BYTES) / 2
         return number * (self.entry_bytes / _UNIT_BYTES + each)
 
 
 def _holds_all(schema: Schema, index: IndexSchema) -> bool:
-    """Whether every item of the model is in one partition of an index."""
+    """Whether one partition of an index holds every item of the model."""
     owner = index.sort.field
     return index.partition.field is None and (owner is None or not owner.nullable)
 
 
 @frozen
 class Iterating:
-    """By the iteration index: several buckets at once, their items in batches."""
+    """Reads the iteration index: several buckets in parallel, and their items in batches."""
 
     mapper: ModelMapper
     tenant: str | None
@@ -267,7 +267,7 @@ class Iterating:
 
 
 def _load(mapper: ModelMapper, page: Page) -> Sequence[Item]:
-    """The items of one page of the index, in its order; those that are gone are left out."""
+    """The items of one page of the index, in its order. Deleted items are left out."""
     keys = [Key(row[PK]["S"], row[SK]["S"]) for row in page.rows]
     stored_items = get_items(mapper, keys, None)
     return [stored_items[key] for key in keys if key in stored_items]
@@ -275,7 +275,7 @@ def _load(mapper: ModelMapper, page: Page) -> Sequence[Item]:
 
 @frozen
 class Partition:
-    """By the one partition that holds all items of the model: of the table, or of an index."""
+    """Reads the one partition that holds all items of the model: of the table, or of an index."""
 
     mapper: ModelMapper
     tenant: str | None
@@ -307,10 +307,10 @@ class Partition:
 
 @frozen
 class Scan:
-    """By a scan of the whole table, which costs as much as everything in it.
+    """Scans the whole table, and pays for everything in it.
 
     Attributes:
-        tenant: whose items; `ANY_TENANT` for all.
+        tenant: the tenant of the items; `ANY_TENANT` for all.
     """
 
     mapper: ModelMapper
@@ -354,7 +354,7 @@ def scanned(database: Database, position: Any = None) -> Iterator[ItemPage]:
 def pages_of(
     database: Database, operation: str, parameters: dict[str, Any], position: Any, *, counting: bool = False
 ) -> Iterator[ItemPage]:
-    """The pages of a query or scan from a position, which is the key of the row before it."""
+    """The pages of a query or scan, after the row with the key `position`."""
     request = {"TableName": database.table_name, "ReturnConsumedCapacity": "TOTAL", **parameters}
     request.update({"Select": "COUNT"} if counting else {"Limit": PAGE})
     while True:
@@ -369,7 +369,7 @@ def pages_of(
 
 
 def in_batches(mapper: ModelMapper, keys: Iterable[Key], pool: ThreadPool) -> dict[Key, Item]:
-    """Many stored items by key, read consistently, several batches at once; those not stored are left out."""
+    """Many stored items by key, read consistently in parallel batches. Missing items are left out."""
     distinct_keys = list(dict.fromkeys(keys))
     size = MAX_BATCH_GET_KEYS
     parts = [distinct_keys[start : start + size] for start in range(0, len(distinct_keys), size)]

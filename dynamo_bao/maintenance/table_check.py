@@ -1,4 +1,4 @@
-"""The table and the models against one another: keys, indexes, time to live, prefixes."""
+"""Checks the table against the models: keys, indexes, time to live, prefixes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ UPDATE = "Run 'bao update-table'."
 
 
 def prefix_findings(models: Iterable[type[Any]]) -> list[Finding]:
-    """Prefixes that several models have; their items would be taken for one another's."""
+    """Prefixes that several models share. Their items could not be told apart."""
     owners: dict[str, list[type[Any]]] = {}
     for model in dict.fromkeys(models):
         owners.setdefault(schema_of(model).prefix, []).append(model)
@@ -44,9 +44,9 @@ def _shared(prefix: str, models: Sequence[type[Any]]) -> Finding:
 
 
 def table_findings(database: Database, schemas: Sequence[Schema]) -> list[Finding]:
-    """What is wrong with the table: whether it is there, its keys, indexes and time to live.
+    """The faults of the table: whether it exists, its keys, indexes and time to live.
 
-    What no model here needs is told too, as harmless.
+    Missing parts that no model needs are reported too, as harmless.
     """
     table = describe_table(database)
     if table is None:

@@ -1,4 +1,4 @@
-"""A DynamoDB for many tests: one engine, and a table of its own for each."""
+"""A DynamoDB for many tests: one engine, and one table for each test."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from dynamo_bao.models.manager import Manager, ModelsArgument, init_models
 
 CONNECT_SECONDS = 3.0
 LEFTOVER_SECONDS = 6 * 3600.0
-"""From what age on a test's table is taken for one that a killed run has left, where its process cannot be asked."""
+"""The age in seconds from which a table counts as a leftover of a killed run, if its process is unknown."""
 _TABLE = re.compile(r"bao-test-(?P<host>[0-9a-f]{8})-(?P<process>\d+)-(?P<made>\d+)-[0-9a-f]{12}\Z")
 
 
 class SharedTransport:
-    """Passes requests on, and stays open when a manager that uses it is closed."""
+    """Passes requests on, and stays open when a manager is closed."""
 
     def __init__(self, inner: Transport) -> None:
         self._inner = inner
@@ -41,22 +41,22 @@ class SharedTransport:
         return self._inner.send(request, deadline=deadline)
 
     def close(self) -> None:
-        """Does nothing: whoever lent it closes it."""
+        """Does nothing. The engine closes the transport."""
 
 
 class SharedEngine:
-    """An engine whose start is paid once, however many managers use it; also a context manager.
+    """An engine that starts once, for any number of managers. It is also a context manager.
 
     Args:
-        endpoint_url: where a DynamoDB Local or the like listens; left out, one runs inside this process. It is
-            spoken to with credentials made up for it, never with real ones.
+        endpoint_url: the endpoint of a DynamoDB Local or another engine; without it, one runs inside this process.
+            Requests have made-up credentials, never real ones.
 
     Attributes:
-        endpoint_url: the same.
-        transport: carries requests to it; managers may close it as often as they like.
+        endpoint_url: the endpoint, or None.
+        transport: sends requests to the engine. It stays open when managers close it.
 
     Raises:
-        ConfigurationError: where nothing listens at the endpoint, or moto is not installed.
+        ConfigurationError: if no server answers at the endpoint, or moto is not installed.
 
     Example:
         >>> with SharedEngine() as engine, engine.fresh(models=[User]) as manager:
@@ -79,7 +79,7 @@ class SharedEngine:
         """A manager on a new table, which is deleted at the end of the block.
 
         Args:
-            models: as in `init_models`: every model there is where they are left out.
+            models: as in `init_models`; all models by default.
             options: further arguments of `init_models`.
         """
         name = f"bao-test-{_host()}-{os.getpid()}-{int(time.time())}-{uuid.uuid4().hex[:12]}"
@@ -100,11 +100,11 @@ class SharedEngine:
     def remove_leftovers(self, seconds: float = LEFTOVER_SECONDS) -> list[str]:
         """Deletes the tables that killed runs have left at the endpoint, and returns their names.
 
-        A table of `fresh` says in its name which process of which machine made it, and when. One whose process runs no
-        more on this machine is deleted, and one of any machine that is older than a test takes. No other table is.
+        The name of a table of `fresh` states its machine, process and time. A table is deleted if its process does not
+        run any more on this machine, or if it is older than `seconds`. No other table is deleted.
 
         Args:
-            seconds: from what age on.
+            seconds: the age of a leftover in seconds.
         """
         if self.endpoint_url is None:
             return []
@@ -114,7 +114,7 @@ class SharedEngine:
         return [name for name in names if is_leftover(name, seconds) and _deleted(client, name)]
 
     def close(self) -> None:
-        """Gives back connections, and forgets what an engine inside this process holds."""
+        """Closes connections, and drops the data of an engine inside this process."""
         self._transport.close()
 
     def __enter__(self) -> SharedEngine:
@@ -128,10 +128,11 @@ class SharedEngine:
 
 
 def is_leftover(name: str, seconds: float) -> bool:
-    """Whether a table is one that a test made, and whose test is certainly over.
+    """Whether a table was made by a test that has certainly ended.
 
     Args:
-        seconds: from what age on it is, where the process that made it cannot be asked.
+        name: the name of the table.
+        seconds: the age in seconds from which it has, if its process is unknown.
     """
     parts = _TABLE.match(name)
     if parts is None:
@@ -156,7 +157,7 @@ def _runs(process: int) -> bool:
 
 
 def _deleted(client: Any, name: str) -> bool:
-    """Deletes a table; False where another run does so at the same moment."""
+    """Deletes a table; False if another run deletes it at the same time."""
     try:
         client.delete_table(TableName=name)
     except (client.exceptions.ResourceNotFoundException, client.exceptions.ResourceInUseException):
@@ -165,7 +166,7 @@ def _deleted(client: Any, name: str) -> bool:
 
 
 def _require_listener(url: str) -> None:
-    """Tells at once what would otherwise be retried until the deadline of every test."""
+    """Raises at once if no server answers, because every test would retry until its deadline."""
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ConfigurationError(

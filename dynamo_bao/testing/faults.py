@@ -1,7 +1,7 @@
-"""A transport that injects faults, seeded and so repeatable.
+"""A transport that injects faults, repeatably by a seed.
 
-Faults are put below the retries, where the network would put them: what the library does about them is what
-it does in production. A damaged reply goes through the same checks as one from the wire.
+Faults are injected below the retries, as by the network, so the library reacts to them as in production. A damaged
+reply passes the same checks as a reply from the network.
 """
 
 from __future__ import annotations
@@ -34,22 +34,22 @@ Send = Callable[[Request], dict[str, Any]]
 
 
 class Fault(Protocol):
-    """Decides what becomes of one attempt; `send` makes it as if nothing were wrong."""
+    """Decides the result of one attempt. `send` sends the request without a fault."""
 
     def __call__(self, request: Request, send: Send, chance: random.Random) -> dict[str, Any]:
-        """The body of the reply, or an exception."""
+        """Returns the body of the reply, or raises the error of the attempt."""
         ...
 
 
 class FaultInjectingTransport(RetryingTransport):
-    """A transport whose attempts suffer faults.
+    """A transport whose attempts fail as `faults` say.
 
     Args:
-        wire: what carries the attempts: the ``wire`` of `embedded_transport()` or of `boto_transport()`.
-        faults: one for each attempt, in turn; when they are used up, nothing is wrong any more. A single
-            fault befalls every attempt.
-        operations: which operations suffer; all of them by default.
-        seed: makes what is left to chance repeatable.
+        wire: sends the attempts: the ``wire`` of `embedded_transport()` or of `boto_transport()`.
+        faults: one for each attempt, in order, None for an attempt without a fault. Attempts after the last one have
+            no fault. A single fault applies to every attempt.
+        operations: the operations with faults; all by default.
+        seed: makes random choices repeatable.
         clock: for deadlines and waits.
 
     Example:
@@ -71,13 +71,13 @@ class FaultInjectingTransport(RetryingTransport):
 
     @property
     def faulty(self) -> _FaultySender:
-        """The wire with the faults on it."""
+        """The sender that injects the faults."""
         wire: Any = self.wire
         return wire  # type: ignore[no-any-return]
 
     @property
     def attempts(self) -> int:
-        """How many attempts were made, faulty ones included."""
+        """The number of attempts, including those with faults."""
         return self.faulty.attempts
 
     def inject(self, faults: Fault | Iterable[Fault | None]) -> None:
@@ -120,7 +120,7 @@ class _FaultySender:
 
         if fault is None:
             return send(request)
-        # Faults look at items and change them, as dicts.
+        # Faults read and change items as dicts.
         body = fault(Request(request.operation, request.parameters, request.repeatable), send, chance)
         try:
             return checked(request, body, vouched=False)
@@ -156,11 +156,11 @@ def unprocessed(share: float) -> Fault:
 
 
 def throttled(*, reasons: Iterable[str] = (), retry_after: float | None = None) -> Fault:
-    """DynamoDB refuses the request for its throughput; it is not carried out.
+    """DynamoDB throttles the request, and does not execute it.
 
     Args:
-        reasons: the reasons that DynamoDB gives, such as ``"TableReadKeyRangeThroughputExceeded"``.
-        retry_after: after how many seconds it asks to try again.
+        reasons: the throttling reasons of the reply, such as ``"TableReadKeyRangeThroughputExceeded"``.
+        retry_after: the seconds after which the reply asks to retry.
     """
     reason_names = tuple(reasons)
 
@@ -175,7 +175,11 @@ def throttled(*, reasons: Iterable[str] = (), retry_after: float | None = None) 
 
 
 def lost_reply(*, carried_out: bool = True) -> Fault:
-    """The connection breaks before the reply arrives, after the request was `carried_out` or before."""
+    """The connection breaks before the reply arrives.
+
+    Args:
+        carried_out: whether DynamoDB executes the request before.
+    """
 
     def fault(request: Request, send: Send, chance: random.Random) -> dict[str, Any]:
         if carried_out:
@@ -188,7 +192,7 @@ def lost_reply(*, carried_out: bool = True) -> Fault:
 
 
 def refused_connection() -> Fault:
-    """Nothing listens at the endpoint."""
+    """The endpoint refuses the connection, so the request is not sent."""
 
     def fault(request: Request, send: Send, chance: random.Random) -> dict[str, Any]:
         raise AttemptFailed(
@@ -199,11 +203,14 @@ def refused_connection() -> Fault:
 
 
 def damaged(how: str) -> Fault:
-    """The request is carried out and its reply damaged on the way.
+    """DynamoDB executes the request, and its reply is damaged on the way.
 
     Args:
-        how: ``"empty"``, ``"html"``, ``"truncated"``, ``"crc"`` (a wrong checksum) or ``"flipped"`` (a byte
-            that is another).
+        how: ``"empty"``, ``"html"``, ``"truncated"``, ``"crc"`` (a wrong checksum) or ``"flipped"`` (one
+            changed byte).
+
+    Raises:
+        ValueError: for another text.
     """
     if how not in _DAMAGES:
         raise ValueError(f"damaged({how!r}): use one of {', '.join(_DAMAGES)}.")
@@ -226,7 +233,7 @@ def _as_wire(value: Any) -> Any:
 
 
 def _replaced(body: bytes, headers: dict[str, str]) -> bytes:
-    """A body of somebody else's, with headers that fit it."""
+    """A foreign body, with headers that fit it."""
     headers.clear()
     headers["content-length"] = str(len(body))
     return body

@@ -30,7 +30,7 @@ _MARKER = (
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Adds ``--bao-endpoint-url`` and the ini options of the same matters."""
+    """Adds ``--bao-endpoint-url`` and the ini options."""
     group = parser.getgroup("dynamo_bao", "DynamoDB for tests (dynamo_bao)")
     group.addoption(
         "--bao-endpoint-url",
@@ -44,7 +44,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Makes the marker known."""
+    """Registers the marker."""
     config.addinivalue_line("markers", _MARKER)
 
 
@@ -63,7 +63,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, None]:
 
 
 def _threshold(threshold: int = N_PLUS_ONE) -> int:
-    """The marker's argument, as Python itself reads and checks arguments."""
+    """The marker's argument. Python itself checks it, as of any call."""
     return threshold
 
 
@@ -77,9 +77,9 @@ def _failure_text(lines: Mapping[Any, int]) -> str:
 
 @pytest.fixture(scope="session")
 def bao_engine(pytestconfig: pytest.Config) -> Iterator[SharedEngine]:
-    """The engine that requests go to, one for the whole run: inside the process, or at ``--bao-endpoint-url``.
+    """The engine of the whole run: inside the process, or at ``--bao-endpoint-url``.
 
-    At an endpoint, tables that killed runs have left are deleted first.
+    At an endpoint, leftover tables of killed runs are deleted first.
     """
     url = pytestconfig.getoption("--bao-endpoint-url") or pytestconfig.getini("bao_endpoint_url")
     with SharedEngine(url) as engine:
@@ -113,7 +113,7 @@ def bao_options() -> Mapping[str, Any]:
 def bao_embedded(
     bao_engine: SharedEngine, bao_models: ModelsArgument, bao_options: Mapping[str, Any]
 ) -> Iterator[Manager]:
-    """A manager on an empty table of the test's own, which is gone after it."""
+    """A manager on a new table of the test, which is deleted after the test."""
     with bao_engine.fresh(bao_models, **bao_options) as manager:
         yield manager
 
@@ -127,7 +127,7 @@ def bao_session(bao_embedded: Manager) -> Iterator[Session]:
 
 @pytest.fixture
 def bao_tenant(request: pytest.FixtureRequest) -> Iterator[str]:
-    """A tenant of the test's own, current while it runs."""
+    """A tenant of the test, current during the test."""
     name = re.sub(r"[^A-Za-z0-9_.-]", "-", request.node.name)[:31]
     with TenantContext.run_with_tenant(f"{name}-{uuid.uuid4().hex}") as tenant:
         yield tenant

@@ -1,4 +1,4 @@
-"""A transport that remembers what went through it."""
+"""A transport that records its requests."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from dynamo_bao.dynamodb.transport.messages import Clock, Reply, Request, Transp
 
 
 class RecordingTransport:
-    """Passes requests on to another transport and keeps them.
+    """Passes requests on to another transport, and records them.
 
     Attributes:
-        requests: every request, in the order they were sent.
+        requests: all requests, in the order of sending.
         wire: the wire of the transport below, so that ``manager.client`` works.
 
     Example:
@@ -33,18 +33,18 @@ class RecordingTransport:
         return self._inner.clock
 
     def send(self, request: Request, *, deadline: float) -> Reply:
-        # A copy, as the request itself refers to the instances that wait for its answer.
+        # A copy, because the request refers to the instances that wait for its reply.
         record = Request(request.operation, request.written, request.repeatable)
         with self._lock:
             self.requests.append(record)
         return self._inner.send(request, deadline=deadline)
 
     def count(self, operation: str | None = None) -> int:
-        """How many requests were sent, of one operation or of all."""
+        """The number of requests of one operation, such as ``"Query"``, or of all."""
         return sum(operation in (None, request.operation) for request in self.requests)
 
     def clear(self) -> None:
-        """Forgets what was recorded."""
+        """Drops the recorded requests."""
         with self._lock:
             self.requests.clear()
 

@@ -1,4 +1,4 @@
-"""Watching what code asks of DynamoDB, whichever session, thread or manager it uses to do so."""
+"""Records the round trips of code, in any session, thread and manager."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from dynamo_bao.session.trace import Trace
 Watch = TypeVar("Watch", bound="RoundWatch")
 
 SHOWN_ROUNDS = 30
-"""How many rounds a failure shows one by one; all of them are counted by line."""
+"""The number of rounds that a failure lists. All rounds are counted by line."""
 
 
 class RoundWatch:
-    """Remembers every round that ends in its block: of any session or none, of any thread and manager.
+    """Records every round that ends inside its block, of any thread and manager, also outside of sessions.
 
     Attributes:
         rounds: the rounds so far, oldest first.
@@ -53,7 +53,7 @@ class RoundWatch:
 
     @property
     def round_trips(self) -> int:
-        """How often the block waited for DynamoDB."""
+        """The number of times that the block waited for DynamoDB."""
         return len(self.rounds)
 
     def trace(self) -> Trace:
@@ -63,10 +63,13 @@ class RoundWatch:
     def one_by_one(self, threshold: int) -> dict[CallSite, int]:
         """The lines that fetched one key or query at a time, `threshold` times or more in one session.
 
-        What was asked outside any session counts as if it were one.
+        Requests outside of sessions count as one session.
+
+        Args:
+            threshold: the smallest number of single fetches.
 
         Returns:
-            How often each did, at its worst.
+            The highest number of single fetches in one session, by line.
         """
         worst: dict[CallSite, int] = {}
         for (_, cause), times in self._alone.items():
@@ -75,7 +78,7 @@ class RoundWatch:
         return worst
 
     def __str__(self) -> str:
-        """The lines by the rounds they caused, then the rounds."""
+        """The lines with the number of their rounds, then the rounds."""
         lines = described_lines(Counter(round_.cause for round_ in self.rounds))
         trace = self.trace()
         if len(trace) > SHOWN_ROUNDS:
@@ -85,7 +88,7 @@ class RoundWatch:
 
 
 def described_lines(times: Mapping[CallSite, int]) -> str:
-    """Lines of the program with how often each did something, the most frequent first, and their code."""
+    """Lines of the program with a number for each, the highest first, and their code."""
     texts = []
     for cause, number in sorted(times.items(), key=lambda pair: -pair[1]):
         code = linecache.getline(cause.file, cause.line).strip()
@@ -114,14 +117,18 @@ class MaxRoundTrips(RoundWatch):
 
 
 def assert_max_round_trips(limit: int) -> MaxRoundTrips:
-    """A block that may wait for DynamoDB at most `limit` times; without pytest too.
+    """Fails if its block waits for DynamoDB more than `limit` times. It needs no pytest.
 
-    Everything counts: sessions that the block opens or has around it, direct calls outside any, other threads. Pages
-    and writes are waits, repeated requests are not, and requests sent together are one.
+    All requests count: in sessions that the block opens or that are around it, outside of sessions, and in other
+    threads. Each page and each write is a wait, requests that are sent together are one wait, and a repeated request
+    is none.
+
+    Args:
+        limit: the allowed number of round trips, 0 or more.
 
     Raises:
         AssertionError: at the end of the block, with every round and the line that caused it.
-        ConfigurationError: for a limit that is no number of rounds.
+        ConfigurationError: if `limit` is no whole number of 0 or more.
 
     Example:
         >>> with assert_max_round_trips(3) as watch:

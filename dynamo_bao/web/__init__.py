@@ -1,1 +1,1 @@
-"""What the integrations with web frameworks share: a session for each request, its tenant, its figures, its trace."""
+"""The common parts of the integrations with web frameworks: a request's session, tenant, figures and trace."""

@@ -12,7 +12,7 @@ from dynamo_bao.models.registry import managers, models as all_models
 
 
 class _Commands(click.Group):
-    """The commands of ``bao``, which are imported when they are used, for the models of the Flask application."""
+    """The commands of ``bao``, imported at their first use, for the models of the Flask application."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return _bao("main").main.list_commands(ctx)  # type: ignore[no-any-return]
@@ -39,17 +39,17 @@ class _Commands(click.Group):
 
 
 def _bao(module: str) -> Any:
-    """A module of the command line, or one sentence on what it lacks."""
+    """Imports a module of the command line. The error names the extra to install."""
     try:
         return import_module(f"dynamo_bao.cli.{module}")
     except (ImportError, SystemExit) as error:
         raise click.ClickException(
-            f"flask bao needs what is not installed: pip install 'dynamo_bao[cli]' ({error})"
+            f"flask bao needs packages that are not installed: pip install 'dynamo_bao[cli]' ({error})"
         ) from None
 
 
 def _models_of_the_app(ctx: click.Context) -> list[str]:
-    """The modules that define models once the application is loaded; none where there is no application."""
+    """The modules that define models after the application is loaded; empty without an application."""
     try:
         ctx.ensure_object(ScriptInfo).load_app()
     except NoAppException as error:

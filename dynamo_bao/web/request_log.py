@@ -1,4 +1,4 @@
-"""What a request took: one line in the log, and one in the response's ``Server-Timing`` header."""
+"""The figures of a request: one line in the log, and one in the response's ``Server-Timing`` header."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ def name_of(environ: Mapping[str, Any]) -> str:
     """Method and path of a request, without its query, in characters that cannot break a line of a log."""
     path = f"{environ.get('SCRIPT_NAME', '')}{environ.get('PATH_INFO', '')}" or "/"
     try:
-        raw = path.encode("latin-1")  # as PEP 3333 has it
+        raw = path.encode("latin-1")  # the encoding of PEP 3333
     except UnicodeEncodeError:
         raw = path.encode()
     return f"{quote(str(environ.get('REQUEST_METHOD', '')))} {quote(raw, safe='/:@!$&()*+,;=~')}"
 
 
 def figures(session: Session) -> str:
-    """What a session asked of DynamoDB so far, in a few words."""
+    """The requests of a session so far, in a few words."""
     stats = session.stats
     return (
         f"{counted(stats.round_trips, 'round trip')}, {counted(stats.requests, 'request')}, "
@@ -40,7 +40,7 @@ def figures(session: Session) -> str:
 
 
 def milliseconds_waited(session: Session) -> float:
-    """How long a session waited for DynamoDB."""
+    """The milliseconds that a session waited for DynamoDB."""
     return sum(round_.seconds for round_ in session._rounds.history) * 1000
 
 
@@ -58,10 +58,10 @@ class RequestSummary:
 
     Attributes:
         name: its method and path.
-        status: the status line it was answered with; None where it was not.
-        tenant: for whom.
-        at: when it ended.
-        seconds: how long it took, from its beginning to the end of its response.
+        status: the status line of its response; None if there was none.
+        tenant: its tenant, or None.
+        at: the time of its end.
+        seconds: the seconds from its beginning to the end of its response.
         stats: its session's figures.
         trace: its session's rounds.
     """
@@ -76,10 +76,10 @@ class RequestSummary:
 
 
 def log_request(request: RequestScope, started: float) -> None:
-    """Writes a request that has ended into the log: INFO if it asked anything of DynamoDB, DEBUG if not.
+    """Logs a request that has ended: at INFO if it sent requests to DynamoDB, else at DEBUG.
 
     Args:
-        started: when it began, by `time.perf_counter`.
+        started: its beginning, by `time.perf_counter`.
     """
     has_requests = request.session.stats.requests > 0
     seconds = time.perf_counter() - started

@@ -1,4 +1,4 @@
-"""One request: its session and tenant, bound while the application's own code runs, and ended once."""
+"""One request: its session and tenant, bound while the application's code runs, and closed once."""
 
 from __future__ import annotations
 
@@ -20,27 +20,27 @@ R = TypeVar("R")
 
 
 class FailedResponse(Exception):
-    """Why a request's uncommitted work is dropped though no exception left the application."""
+    """The reason for dropping the uncommitted work of a request that no exception has left."""
 
 
 class RequestScope:
-    """A session for one request, whose pieces a server runs one after the other.
+    """A session for one request, which a server runs in several steps.
 
     The application's call, each step of its response and that response's ``close()`` go through `run`, which
-    binds the session, the sessions opened inside it and the tenant for as long as the piece takes. So a
-    response that is suspended leaves nothing behind in its thread, and a block around a ``yield`` is whole
-    again at the next step, in another thread too.
+    binds the session, the sessions opened inside it and the tenant during the step. So a suspended response
+    leaves no bindings in its thread, and a block around a ``yield`` has its bindings again at the next step,
+    also in another thread.
 
     Args:
         name: method and path, for the log.
-        session: the request's own, not bound yet.
+        session: the session of the request, not bound yet.
         ended: called once, with the request, after its session was closed.
 
     Attributes:
         session: the request's session.
-        status: the answer's status line, once it is known.
+        status: the status line of the response; None until the application has set it.
         tenant: the tenant that the request works for.
-        complete: whether the answer is there as a whole, so that nothing of the application runs any more.
+        complete: whether the response is complete, so that no code of the application runs any more.
     """
 
     def __init__(
@@ -58,12 +58,12 @@ class RequestScope:
     # --- life ------------------------------------------------------------------------------------
 
     def begin(self, *, names_no_tenant: bool = False) -> None:
-        """Starts the request in the thread that runs now, and ends those its server never ended there.
+        """Starts the request in the current thread, and closes earlier requests of the thread that were left open.
 
         Args:
-            names_no_tenant: whether its application works without tenants, so that it needs none.
+            names_no_tenant: whether its application works without tenants.
 
-        A request that is bound has called this one, as an application that holds others does; it goes on.
+        A request of the thread that is running stays open: its application has called this one.
         """
         self._thread_requests = current_execution_context().requests
         for request in [active for active in self._thread_requests if not active._steps.is_running]:
@@ -87,10 +87,10 @@ class RequestScope:
         self.session._manager = active_manager()
 
     def run(self, call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-        """Calls a piece of the application with the session and the tenant bound, and returns its result.
+        """Calls a function with the session and the tenant bound, and returns its result.
 
         Raises:
-            ConcurrencyError: where the session is activated elsewhere.
+            ConcurrencyError: if the session is activated elsewhere.
         """
         if self._steps.is_running:
             return call(*args, **kwargs)
@@ -103,7 +103,7 @@ class RequestScope:
         return [link.what for link in self._steps.links() if link.kind == SESSION]
 
     def set_tenant(self, tenant: str | None) -> None:
-        """Sets the tenant of the whole request, None for no tenant; the thread's own is not seen any more."""
+        """Sets the tenant of the whole request, in place of the thread's tenant. None means no tenant."""
         self.session.tenant = tenant
         bound = EXEMPT if tenant is None else tenant
         if self._steps.is_running:
@@ -118,27 +118,27 @@ class RequestScope:
         return named[0] if named and isinstance(named[0], str) else None
 
     def require_committed(self) -> None:
-        """Tells of uncommitted work while the answer can still become an error.
+        """Checks for uncommitted work while the response can still become an error.
 
         Raises:
-            UncommittedChangesError: unless the answer is an error already.
+            UncommittedChangesError: for uncommitted work, unless the response is an error already.
         """
         if not self._failed:
             self.session._require_committed(None)
 
     @property
     def _failed(self) -> bool:
-        """Whether the answer tells of an error, as the statuses from 400 on do."""
+        """Whether the response is an error: a status of 400 or more."""
         return self.status is not None and self.status[:3] >= "400"
 
     def close(self, error: BaseException | None = None) -> None:
         """Ends the request: closes its sessions, innermost first. Further calls do nothing.
 
         Args:
-            error: why the request ended early, if it did.
+            error: the reason, if the request ended early.
 
         Raises:
-            UncommittedChangesError: for uncommitted work of a request that ended well.
+            UncommittedChangesError: for uncommitted work of a request without an error.
         """
         if self._is_over:
             return
@@ -168,7 +168,7 @@ class Body:
     """A response's iterable whose every step runs inside its request.
 
     Args:
-        request: the request it answers, which ends when this is closed.
+        request: its request, which ends when this is closed.
         iterable: what the application returned.
     """
 
@@ -186,7 +186,7 @@ class Body:
         """The next part.
 
         Raises:
-            UncommittedChangesError: in the place of the end, so that the client sees the answer break off.
+            UncommittedChangesError: in place of the end, so that the client sees an incomplete response.
         """
         if self._iterator is None:
             self._iterator = self._request.run(iter, self._iterable)
@@ -198,7 +198,7 @@ class Body:
             raise
 
     def close(self) -> None:
-        """Closes the application's iterable, and then the request however that ended."""
+        """Closes the application's iterable, and then the request, also after an error."""
         if self._is_closed:
             return
         self._is_closed = True

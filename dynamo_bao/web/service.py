@@ -1,4 +1,4 @@
-"""How an application's requests are served: what the options of an integration say, and what they come to."""
+"""Serves the requests of an application, by the options of its integration."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ SESSION_OPTIONS = tuple(signature(Session).parameters)
 
 
 class Service:
-    """What all integrations do alike with their options.
+    """The common part of all integrations.
 
     Args:
-        tenant: where a request names its tenant; None leaves that to the application.
-        tenant_required: whether a request without one is refused, where `tenant` is given.
-        server_timing: whether responses tell in their ``Server-Timing`` header what they took.
+        tenant: the source of a request's tenant; None leaves the tenant to the application.
+        tenant_required: whether a request without a tenant is refused. It needs `tenant`.
+        server_timing: whether responses have figures in a ``Server-Timing`` header.
         traces: the path of the development page; None for no such page.
         session: options of each request's session, as `run_with_batch_context` takes them.
 
     Attributes:
-        is_part: whether another service finds out the tenants of its requests.
+        is_part: whether another service sets the tenants of its requests.
 
     Raises:
-        ConfigurationError: for an option that does not exist or cannot be.
+        ConfigurationError: for an unknown option, or an invalid value.
     """
 
     is_part = False
@@ -54,7 +54,7 @@ class Service:
         **session: Any,
     ) -> None:
         reject_unknown(session, (*OPTIONS, *SESSION_OPTIONS), "option")
-        Session(**session)  # wrong values are told here, before the first request
+        Session(**session)  # raises for wrong values, before the first request
         self._session = session
         self._tenants = TenantRule(tenant, tenant_required)
         self._server_timing = server_timing
@@ -63,21 +63,21 @@ class Service:
 
     @property
     def needs_request(self) -> bool:
-        """Whether a function of the application's own names the tenant of a request."""
+        """Whether a function of the application gives the tenant of a request."""
         return self._tenants.needs_request
 
     def _require_tenants(self) -> None:
-        """Has every table that is open require a tenant, where requests have to name one.
+        """Makes every open table require a tenant, if requests must have one.
 
-        So code of a request that has lost its tenant, in a thread of its own say, is refused; without a tenant it would
-        read and write other keys.
+        Code that has lost the tenant of its request, for instance in another thread, then raises an error. Otherwise it
+        would read and write the keys of no tenant.
         """
         if self._tenants.source is not None and self._tenants.required:
             for manager in managers():
                 manager.database.requires_tenant = True
 
     def begin(self, environ: Mapping[str, Any]) -> RequestScope:
-        """A request with a session of its own, begun in the thread that runs now."""
+        """Begins a request with its own session in the current thread."""
         self._require_tenants()
         started = time.perf_counter()
         request = RequestScope(name_of(environ), Session(**self._session), partial(self._ended, started))
@@ -92,10 +92,10 @@ class Service:
     def refusal(
         self, request: RequestScope, environ: Mapping[str, Any], framework_request: Any
     ) -> str | None:
-        """Has a request work for the tenant it names; where it names none that can be, the reason for a 400.
+        """Sets the tenant of a request. Returns the text of a response with status 400 if the tenant is invalid.
 
         Args:
-            framework_request: what the user's own function of the tenant gets.
+            framework_request: the argument of the application's function that gives the tenant.
         """
         if self._tenants.source is None:
             return None
@@ -108,14 +108,14 @@ class Service:
     def _tenant_of(
         self, request: RequestScope, environ: Mapping[str, Any], framework_request: Any
     ) -> str | TenantRejection | None:
-        """What the source says, which may use models that are found without a tenant."""
+        """The result of the tenant source, which may use models without a tenant."""
         with TenantBlock(EXEMPT) if request.tenant is None else nullcontext():
             return self._tenants.tenant_of(environ, framework_request)
 
     def timing(self, request: RequestScope) -> str | None:
-        """The value of the response's ``Server-Timing`` header; None where none is wanted."""
+        """The value of the response's ``Server-Timing`` header; None if the option is off."""
         return server_timing(request.session) if self._server_timing else None
 
     def page(self, environ: Mapping[str, Any]) -> str | None:
-        """The development page, where a request asks for it."""
+        """The development page, if the request is for it; else None."""
         return None if self._traces is None else self._traces.page(environ)

@@ -1,4 +1,4 @@
-"""Which tenant a web request is for: where it is named, and whether the name may be believed."""
+"""The tenant of a web request: where it is read from, and whether it is valid."""
 
 from __future__ import annotations
 
@@ -63,12 +63,12 @@ class HostTenant:
 
 
 def tenant_from_header(name: str) -> HeaderTenant:
-    """Says that a header names the tenant of each request.
+    """Reads the tenant of each request from a header.
 
-    A header is what the client says. Have a gateway set it, or use a function that looks at who is logged in.
+    A client can send any header. Let a gateway set it, or use a function that checks the logged-in user.
 
     Args:
-        name: such as ``"X-Tenant"``.
+        name: the name of the header, such as ``"X-Tenant"``.
 
     Example:
         >>> Bao(app, tenant=tenant_from_header("X-Tenant"))
@@ -77,11 +77,11 @@ def tenant_from_header(name: str) -> HeaderTenant:
 
 
 def tenant_from_host(domain: str) -> HostTenant:
-    """Says that the host's first label names the tenant of each request, in lower case.
+    """Reads the tenant of each request from the first label of the host name, in lower case.
 
     Args:
-        domain: what follows: with ``"example.com"``, requests to ``acme.example.com`` are those of ``acme``.
-            Requests to any other host name no tenant.
+        domain: the rest of the host name. With ``"example.com"``, requests to ``acme.example.com`` belong to ``acme``.
+            Requests to any other host have no tenant.
 
     Example:
         >>> Bao(app, tenant=tenant_from_host("example.com"))
@@ -90,22 +90,22 @@ def tenant_from_host(domain: str) -> HostTenant:
 
 
 TenantSource = Callable[[Any], "str | None"]
-"""Gives the tenant that a request names, or None: from the integration's own request object."""
+"""Returns the tenant id of a request, or None. Its argument is the request object of the framework."""
 
 
 @frozen
 class TenantRejection:
-    """Why a request cannot be served: one sentence for its sender, who is answered with a status of 400."""
+    """The reason for refusing a request: the sentence in a response with status 400."""
 
     text: str
 
 
 @frozen
 class TenantRule:
-    """How requests name their tenant.
+    """The source of the tenant of requests.
 
     Args:
-        source: where; None leaves the tenant to the application.
+        source: a function of the request; None leaves the tenant to the application.
         required: whether a request without one is refused.
     """
 
@@ -121,15 +121,15 @@ class TenantRule:
 
     @property
     def needs_request(self) -> bool:
-        """Whether a function of the application's own names the tenant, by the framework's request object."""
+        """Whether the source is a function of the application, which gets the framework's request object."""
         return self.source is not None and not isinstance(self.source, (HeaderTenant, HostTenant))
 
     def tenant_of(self, environ: Mapping[str, Any], request: Any) -> str | TenantRejection | None:
-        """The tenant of a request, if it is a valid one, or why the request is refused.
+        """The tenant id of a request, None without a tenant, or the reason for refusing the request.
 
         Args:
             environ: the request's WSGI environment.
-            request: the framework's request object, which functions of the user's get.
+            request: the framework's request object, for functions of the application.
 
         Raises:
             ConfigurationError: for a function that returns neither a text nor None.

@@ -1,4 +1,4 @@
-"""The development page: what the last requests asked of DynamoDB, and the trace of each."""
+"""The development page: the figures of the last requests, and the trace of each."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class RecentTraces:
     """The last requests of this process, with their traces, and the page that shows them.
 
     Args:
-        path: where the page is, below the application's root, such as ``"/_bao"``.
+        path: the path of the page below the application's root, such as ``"/_bao"``.
     """
 
     def __init__(self, path: str) -> None:
@@ -37,7 +37,7 @@ class RecentTraces:
         self._visits: deque[tuple[int, RequestSummary]] = deque(maxlen=KEPT_VISITS)
 
     def add(self, visit: RequestSummary) -> None:
-        """Remembers a request in the place of the oldest; warns at the first one of what the page shows."""
+        """Adds a request, in place of the oldest. The first one logs a warning about the content of the page."""
         number = next(self._numbers)
         if number == 1:
             log.warning(
@@ -48,7 +48,7 @@ class RecentTraces:
         self._visits.append((number, visit))
 
     def page(self, environ: Mapping[str, Any]) -> str | None:
-        """The HTML that a request asks for: the list, or one trace; None where it asks for something else."""
+        """The HTML for a request: the list, or one trace; None if the request is for another path."""
         if environ.get("PATH_INFO") != self.path or environ.get("REQUEST_METHOD") not in ("GET", "HEAD"):
             return None
         chosen = parse_qs(environ.get("QUERY_STRING", "")).get("request", [""])[0]

@@ -262,7 +262,10 @@ def test_ctrl_c_says_how_to_go_on(
     assert result.stderr.splitlines()[-1].startswith("Interrupted: ")
     assert result.stderr.endswith(f"{told}\n")
     again = stocked(*command)
-    assert (again.exit_code, "go on with --resume, or begin anew with --restart" in again.stderr) == (1, True)
+    assert (again.exit_code, "go on with --resume, or start again with --restart" in again.stderr) == (
+        1,
+        True,
+    )
     done = stocked(*command, "--resume")
     assert (done.exit_code, end in done.output) == (0, True)
     assert (

@@ -544,7 +544,7 @@ def test_going_on_must_be_asked_for(faulty: Manager, interruptible: Interruptibl
     interruptible.interrupt(0, carried_out=True)
     with pytest.raises(KeyboardInterrupt):
         list(import_items(home, None, file))
-    with pytest.raises(ConfigurationError, match="--resume, or begin anew with --restart"):
+    with pytest.raises(ConfigurationError, match="--resume, or start again with --restart"):
         import_items(home, None, file)
     assert refusals(list(import_items(home, None, file, restart=True))) != []
     assert refusals(list(import_items(home, None, file, resume=True))) != []  # nothing was left to go on with
