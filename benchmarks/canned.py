@@ -8,6 +8,7 @@ signing and parsing included; only the socket is one that answers by itself.
 from __future__ import annotations
 
 import gc
+import importlib
 import itertools
 import json
 import os
@@ -38,7 +39,6 @@ from dynamo_bao import (
     run_with_batch_context,
     transaction,
 )
-from dynamo_bao.dynamodb.transport import http
 
 PAGE = 100
 WRITTEN = 25
@@ -347,6 +347,16 @@ class Operations:
 ROWS = [name for name in vars(Operations) if not name.startswith("_")]
 
 
+def answer_all_connections(table: Table) -> None:
+    """Makes every connection one that the table answers, under the names of this version and of the one before."""
+    try:
+        http: Any = importlib.import_module("dynamo_bao.dynamodb.transport.http")
+    except ImportError:
+        http = importlib.import_module("dynamo_bao.transport.connections")
+    name = "_connect" if hasattr(http.Connections, "_connect") else "_connected"
+    setattr(http.Connections, name, lambda self, ends: http.Connection(AnsweringSocket(table)))
+
+
 def seconds_of(call: Callable[[], object], count: int) -> float:
     """Seconds of CPU that one call takes, over so many; the collector of garbage works as it always does."""
     begun = time.process_time()
@@ -359,8 +369,7 @@ def main() -> None:
     """Measures what each line of the input asks for, such as ``{"row": "get", "count": 100}``."""
     output, sys.stdout = sys.stdout, sys.stderr
     table = Table()
-    connect: Any = lambda self, ends: http.Connection(AnsweringSocket(table))  # type: ignore[arg-type]  # noqa: E731
-    http.Connections._connected = connect  # type: ignore[method-assign]
+    answer_all_connections(table)
     os.environ.update(AWS_ACCESS_KEY_ID="benchmark", AWS_SECRET_ACCESS_KEY="benchmark")
     models = [Person, Member, Document, Note]
     with init_models(models=models, table_name="t", region="us-east-1", endpoint_url="http://127.0.0.1:9/"):
