@@ -7,19 +7,23 @@ from collections.abc import Mapping
 from typing import Any
 
 from dynamo_bao.dynamodb.keys import Key
+from dynamo_bao.mapping.codec import STATE
 from dynamo_bao.mapping.identity import Identity
 from dynamo_bao.session.identity_map import IdentityMap, ItemKey
 from dynamo_bao.session.ownership import SessionOwnership
 from dynamo_bao.session.partitions import Partitions
 from dynamo_bao.session.pending_lookups import Lookups
 from dynamo_bao.session.state import (
+    PENDING,
     ModelMapper,
     Status,
+    allocate_instance,
     changed_names,
     is_there,
     mark_missing,
+    new_state,
     pending_instance,
-    pending_instance_by_text,
+    set_instance_dict,
     state_of,
     unload,
 )
@@ -78,7 +82,10 @@ class SessionInstances(SessionOwnership):
         if instance is not None:
             self.stats.cache_hits += 1
             return self._reuse((mapper, key), instance, consistent)
-        instance = pending_instance_by_text(mapper, key, text, tenant, self)
+        # `pending_instance` without an `Identity`, and without another call.
+        instance = allocate_instance(mapper.lazy_class)
+        state = new_state(mapper, PENDING, tenant, key, text, self)
+        set_instance_dict(instance, {STATE: state, mapper.schema.single_key_name: text})
         if consistent or not identity_map.is_strong:
             return self._await((mapper, key), instance, consistent)
         instances[key] = self._lookups.eventual[mapper][key] = instance

@@ -272,18 +272,6 @@ def pending_instance(mapper: ModelMapper, identity: Identity, tenant: str | None
     return instance
 
 
-def pending_instance_by_text(
-    mapper: ModelMapper, key: Key, text: str, tenant: str | None, session: Any
-) -> Any:
-    """`pending_instance` for a key that is the one string `text`."""
-    instance, state = (
-        allocate_instance(mapper.lazy_class),
-        new_state(mapper, PENDING, tenant, key, text, session),
-    )
-    set_instance_dict(instance, {STATE: state, mapper.schema.single_key_name: text})
-    return instance
-
-
 # --- changing state ---------------------------------------------------------------------------------
 
 

@@ -18,11 +18,12 @@ from dynamo_bao.dynamodb.rows import MOST_PASSED_OVER, RowType
 from dynamo_bao.dynamodb.transport.integrity import parse_reply
 from dynamo_bao.dynamodb.transport.messages import Reply, Request
 from dynamo_bao.mapping.codec import STATE
+from dynamo_bao.mapping.identity import Identity
 from dynamo_bao.mapping.row_types import row_type
 from dynamo_bao.mapping.schema import Schema
 from dynamo_bao.models.class_builder import schema_of
 from dynamo_bao.session.hydration import hydrate_batch, instances_from_rows
-from dynamo_bao.session.state import pending_instance_by_text, state_of
+from dynamo_bao.session.state import pending_instance, state_of
 from tests.property.test_short_ways import GIVEN, Whole
 from tests.support.values import TEXTS, types_of
 
@@ -185,7 +186,7 @@ def test_items_of_one_batch_may_come_both_ways() -> None:
             key: only_row(schema, item) if (number + turn) % 2 else item
             for number, (key, item) in enumerate(zip(keys, items, strict=True))
         }
-        wanted = {key: pending_instance_by_text(home, key, key.pk[3:], None, None) for key in keys}
+        wanted = {key: _pending(home, key) for key in keys}
         assert hydrate_batch(wanted, list(stored.values()), False, Capacity(read=0.5)) == ([], {})
         assert [vars(one)["odd_id"] for one in wanted.values()] == ["0", "1", "2", "3"]
         assert [state_of(one).stored for one in wanted.values()] == items
@@ -225,13 +226,18 @@ def test_keys_with_escapes_are_not_spelled(text: str) -> None:
     assert as_dict_members(json_keys([("od#Gödel", "od")])) == [Key("od#Gödel", "od").as_item()]
 
 
+def _pending(home: Any, key: Key) -> Any:
+    number = key.pk[3:]
+    return pending_instance(home, Identity(key, number, {"odd_id": number}), None, None)
+
+
 def test_every_key_of_a_batch_has_an_outcome() -> None:
     """Also where a reply holds an item twice, or one that nobody asked for, and so as many as there are keys."""
     schema = schema_of(Odd)
     home: Any = type("Home", (), {"schema": schema, "model": Odd, "lazy_class": Odd.__bao_lazy_class__})()
     keys = [Key(f"od#{number}", "od") for number in range(3)]
     stored = [{**key.as_item(), "odd_id": {"S": key.pk[3:]}} for key in (keys[0], keys[0], Key("od#9", "od"))]
-    wanted = {key: pending_instance_by_text(home, key, key.pk[3:], None, None) for key in keys}
+    wanted = {key: _pending(home, key) for key in keys}
     _, absent = hydrate_batch(wanted, stored, False, Capacity(read=0.5))
     assert list(absent) == keys[1:]
     assert [state_of(one).capacity.read for one in wanted.values()] == [0.5, 0.5, 0.5]
