@@ -1,8 +1,8 @@
-"""Changes of parts of documents, planned: which paths are written, and what must hold of the maps they go through.
+"""Plans of changes of parts of documents: the paths that are written, and the conditions on the maps around them.
 
-DynamoDB takes no path through what is not there, and engines differ in what they do where it is no map. So every
-path below an attribute requires the type of the part it goes through; where that proves wrong, the change is
-planned again from what is stored.
+DynamoDB refuses a path through a missing part, and engines differ if that part is not a map. So every path below an
+attribute requires the type of the part around it. If the condition fails, the change is planned again from the
+stored item.
 """
 
 from __future__ import annotations
@@ -42,13 +42,13 @@ from dynamo_bao.fields.nested import NestedField
 from dynamo_bao.writes.actions import MAX_PATHS_BYTES
 
 MAX_PATHS = 100
-"""How many paths one update has at most: the embedded engine cannot read many more."""
+"""The most paths of one update. The embedded engine cannot read many more."""
 _STEP_BYTES, _EDIT_BYTES = 6, 40
-"""What a step of a path, and an edit besides its steps, take of an expression at most, its condition included."""
+"""The most bytes of an expression for one step of a path, and for an edit without its steps. Both with conditions."""
 
 
 class FieldShape(Shape):
-    """How the values of a field are saved, by what the field says is inside them."""
+    """The shape of a document, by the fields inside a field."""
 
     def __init__(self, field: Field) -> None:
         self._field = field
@@ -77,13 +77,13 @@ class FieldShape(Shape):
 
 @frozen
 class Parts:
-    """A change of parts of a document, or of the whole of one that is a unit.
+    """A change of parts of a document, or of a whole document that is a unit.
 
     Attributes:
-        edits: what changes, each part once.
-        shape: how the document is saved.
-        after: the encoded form of the value now, of a save.
-        loaded: what was stored of it when it was loaded.
+        edits: the edits, at most one for each part.
+        shape: the shape of the document.
+        after: for a save, the encoded form of the current value.
+        loaded: the stored form when it was loaded.
     """
 
     edits: tuple[Edit, ...]
@@ -93,11 +93,11 @@ class Parts:
 
     @property
     def is_relative(self) -> bool:
-        """Whether what it leaves behind depends on what is stored."""
+        """Whether the result depends on the stored value."""
         return any(edit.is_relative for edit in self.edits)
 
     def conditioned(self, stored: AttributeValue | None) -> Parts:
-        """The same on condition that every part it sets or removes is stored as it was read."""
+        """The same change, on condition that every part it sets or removes is stored as it was read."""
         edits = [
             evolve(edit, expected=part_at(stored, edit.steps))
             if edit.expected is ANYTHING and (edit.before is not None or not edit.is_relative)
@@ -107,21 +107,21 @@ class Parts:
         return evolve(self, edits=tuple(edits))
 
     def then(self, later: Parts) -> Parts:
-        """This change and a later one of the same document as one; conditions are about what is stored before both."""
+        """One change for this one and a later one of the same document. Conditions refer to the state before both."""
         edits = list(self.edits)
         for edit in later.edits:
-            edits = _followed(edits, edit)
+            edits = _with_later_edit(edits, edit)
         return evolve(self, edits=tuple(edits), after=later.after)
 
 
-def _followed(edits: list[Edit], later: Edit) -> list[Edit]:
-    """Edits with one more after them.
+def _with_later_edit(edits: list[Edit], later: Edit) -> list[Edit]:
+    """The edits with a later one added to them.
 
     Raises:
-        QueryError: where both depend on what is stored, in different ways.
+        QueryError: if both depend on the stored value in different ways.
     """
     steps = later.steps
-    for place, edit in enumerate(edits):
+    for position, edit in enumerate(edits):
         around = edit.steps == steps[: len(edit.steps)]
         if around and (len(edit.steps) < len(steps) or later.is_relative):
             if edit.is_relative and (edit.steps != steps or edit.action != later.action):
@@ -130,18 +130,16 @@ def _followed(edits: list[Edit], later: Edit) -> list[Edit]:
                 )
             value = edited(edit.value, [evolve(later, steps=steps[len(edit.steps) :])])
             action = "set" if edit.action == "remove" else edit.action
-            return [*edits[:place], evolve(edit, action=action, value=value), *edits[place + 1 :]]
+            return [*edits[:position], evolve(edit, action=action, value=value), *edits[position + 1 :]]
     inside = [edit for edit in edits if edit.steps[: len(steps)] == steps]
-    if (
-        inside
-    ):  # what stood there before the first of them is no longer looked at, unless it was all of this part
+    if inside:  # only an earlier edit of the whole part can still say what the part was before
         expected = next((edit.expected for edit in inside if edit.steps == steps), ANYTHING)
         later = evolve(later, expected=expected, before=None)
     return [*(edit for edit in edits if edit not in inside), later]
 
 
 def is_long(changes: Mapping[str, Any]) -> bool:
-    """Whether the parts that are changed may be too many for one expression, so that what is stored must be known."""
+    """Whether the changed parts may be too many for one expression, so that the stored item must be known."""
     edits = [edit for change in changes.values() if isinstance(change, Parts) for edit in change.edits]
     text = sum(_EDIT_BYTES + _STEP_BYTES * len(edit.steps) for edit in edits)
     return len(edits) > MAX_PATHS or text > MAX_PATHS_BYTES
@@ -149,22 +147,22 @@ def is_long(changes: Mapping[str, Any]) -> bool:
 
 @frozen
 class Resolved:
-    """A change of parts as it is carried out on what is stored.
+    """A change of parts, fitted to the stored document.
 
     Attributes:
-        edits: those whose way is there.
-        made: those that set a part that is missing on the way of others, with these carried out in it.
+        edits: the edits of parts whose parents are stored.
+        created: edits that create a missing parent, with all edits inside it.
     """
 
     edits: tuple[Edit, ...]
-    made: tuple[Edit, ...] = ()
+    created: tuple[Edit, ...] = ()
 
 
 def resolved(parts: Parts, edits: Iterable[Edit], stored: AttributeValue | None) -> Resolved:
-    """Edits as they are carried out where this is stored.
+    """Fits edits to the stored document.
 
     Raises:
-        ValueError: where the way of one leads through a value of another type.
+        ValueError: if the path of an edit leads through a value of another type.
     """
     direct: list[Edit] = []
     missing: dict[Steps, list[Edit]] = {}
@@ -174,75 +172,77 @@ def resolved(parts: Parts, edits: Iterable[Edit], stored: AttributeValue | None)
             direct.append(edit)
         elif edit.action != "remove":
             missing.setdefault(gap, []).append(edit)
-    made = [Edit(steps, "set", _whole(parts, steps, inside)) for steps, inside in missing.items()]
-    return Resolved(tuple(direct), tuple(made))
+    created = [Edit(steps, "set", _created_part(parts, steps, inside)) for steps, inside in missing.items()]
+    return Resolved(tuple(direct), tuple(created))
 
 
 def left_by(parts: Parts, stored: AttributeValue | None) -> AttributeValue | None:
-    """What a change of parts makes of what is stored."""
-    found = resolved(parts, parts.edits, stored)
-    return edited(stored, [*found.edits, *found.made])
+    """The stored document after a change of parts."""
+    fitted = resolved(parts, parts.edits, stored)
+    return edited(stored, [*fitted.edits, *fitted.created])
 
 
 def _gap(stored: AttributeValue | None, steps: Steps) -> Steps | None:
-    """The first part on the way that is not there, or is NULL; None where all are."""
-    for place, step in enumerate(steps):
-        part, code = part_at(stored, steps[:place]), _code_of(step)
+    """The path of the first missing or NULL part around a part, or None if all are stored."""
+    for depth, step in enumerate(steps):
+        part, code = part_at(stored, steps[:depth]), _code_of(step)
         if part is None or "NULL" in part:
-            return steps[:place]
+            return steps[:depth]
         if code not in part:
-            way = ".".join(map(str, steps[:place])) or "the field itself"
-            needed = "map" if code == "M" else "list"
+            path = ".".join(map(str, steps[:depth])) or "the field itself"
+            kind = "map" if code == "M" else "list"
             raise ValueError(
-                f"{way} is stored as {next(iter(part))}, which is no {needed} with {step!r} in it"
+                f"{path} is stored as {next(iter(part))}, which is no {kind} with {step!r} in it"
             )
     return None
 
 
-def _whole(parts: Parts, steps: Steps, inside: list[Edit]) -> AttributeValue | None:
-    """The value of a part that is missing, with what is changed in it."""
-    now, loaded, shape = part_at(parts.after, steps), part_at(parts.loaded, steps), parts.shape
+def _created_part(parts: Parts, steps: Steps, inside: list[Edit]) -> AttributeValue | None:
+    """The value of a missing part, with the edits inside it."""
+    current, loaded, shape = part_at(parts.after, steps), part_at(parts.loaded, steps), parts.shape
     for step in steps:
         shape = shape.member(step) if isinstance(step, str) else MERGED
-    if now is not None and (shape.complete or loaded is None or "NULL" in loaded):
-        return now
-    made = edited(None, [evolve(edit, steps=edit.steps[len(steps) :]) for edit in inside])
-    if made is not None:
-        shape.check(made, ".".join(map(str, steps)) or "the field itself")
-    return made
+    if current is not None and (shape.complete or loaded is None or "NULL" in loaded):
+        return current
+    part = edited(None, [evolve(edit, steps=edit.steps[len(steps) :]) for edit in inside])
+    if part is not None:
+        shape.check(part, ".".join(map(str, steps)) or "the field itself")
+    return part
 
 
 class PartsPlan:
-    """What one update does to a document's parts.
+    """The changes and conditions of one update for the parts of a document.
 
     Args:
-        attribute: the document's.
+        attribute: the attribute of the document.
         parts: the change.
-        item: the item as it was read; None where it was not, so that every part is taken to be there.
-        most: how many paths there may be.
+        item: the item as it was read. None if it was not; then every parent of a changed part must be stored.
+        max_paths: the most paths that the update may have.
 
     Raises:
-        ValueError: where a part cannot be written, saying why.
+        ValueError: if a part cannot be written. The text says why.
     """
 
-    def __init__(self, attribute: str, parts: Parts, item: Item | None, most: int) -> None:
+    def __init__(self, attribute: str, parts: Parts, item: Item | None, max_paths: int) -> None:
         self._attribute = attribute
         self._stored = None if item is None else item.get(attribute)
         self._parents: dict[Steps, str] = {}
         self.conditions: list[Condition] = []
         self.changes: list[PartChange] = []
-        edits = parts.edits if len(parts.edits) <= most else coarsened(parts.edits, most, self._stored)
+        edits = parts.edits
+        if len(edits) > max_paths:
+            edits = tuple(coarsened(edits, max_paths, self._stored))
         for edit in edits:
             self._expect(edit.steps, edit.expected)
-        found = Resolved(tuple(edits)) if item is None else resolved(parts, edits, self._stored)
-        for edit in found.edits:
+        fitted = Resolved(edits) if item is None else resolved(parts, edits, self._stored)
+        for edit in fitted.edits:
             self._put(edit)
-        for edit in found.made:
+        for edit in fitted.created:
             self.conditions.append(_is_nothing(self._at(edit.steps)))
             self._put(edit)
 
     def into(self, update: Update, conditions: list[Condition]) -> None:
-        """Adds it to an update and its conditions."""
+        """Adds the changes to an update, and the conditions to its conditions."""
         update.parts += self.changes
         conditions += self.conditions
         conditions += [HasType(self._at(steps), code) for steps, code in self._parents.items()]
@@ -257,28 +257,28 @@ class PartsPlan:
             self.conditions.append(Compare(self._at(steps), "=", expected))
 
     def _put(self, edit: Edit) -> None:
-        if edit.steps:  # the type of the last part on the way says that all before it are there
+        if edit.steps:  # the type of the parent proves that all parts around it exist
             self._parents[edit.steps[:-1]] = _code_of(edit.steps[-1])
         if edit.action == "append" and edit.before is not None:
-            edit = self._grown(edit, edit.before)
+            edit = self._appended(edit, edit.before)
         elif edit.action in _OPERANDS:
-            edit = self._fitting(edit, _OPERANDS[edit.action])
+            edit = self._with_operand(edit, _OPERANDS[edit.action])
         self.changes.append(PartChange(self._at(edit.steps), edit))
 
-    def _fitting(self, edit: Edit, code: str) -> Edit:
-        """An edit that adds to what is stored, which must be of the type that it can be added to, or nothing."""
+    def _with_operand(self, edit: Edit, code: str) -> Edit:
+        """An edit that adds to the stored value. The value must have the right type, or be missing."""
         stored, target = part_at(self._stored, edit.steps), self._at(edit.steps)
         if stored is not None and "NULL" in stored:
             self.conditions.append(_is_nothing(target))
             return evolve(edit, action="set")
         if stored is not None and code not in stored:
-            way = ".".join(map(str, edit.steps)) or "the field itself"
-            raise ValueError(f"{way} is stored as {next(iter(stored))}, to which nothing can be added")
+            path = ".".join(map(str, edit.steps)) or "the field itself"
+            raise ValueError(f"{path} is stored as {next(iter(stored))}, to which nothing can be added")
         self.conditions.append(any_of((Negation(Exists(target)), HasType(target, code))))
         return edit
 
-    def _grown(self, edit: Edit, before: AttributeValue) -> Edit:
-        """An edit that appends to the list that is stored, which must begin with the one that was loaded."""
+    def _appended(self, edit: Edit, before: AttributeValue) -> Edit:
+        """An edit that appends to the stored list. The list must begin with the loaded one."""
         stored, target = part_at(self._stored, edit.steps), self._at(edit.steps)
         if (stored is None or "NULL" in stored) and not before["L"]:
             self.conditions.append(_is_nothing(target))
@@ -291,7 +291,7 @@ class PartsPlan:
 
 
 _OPERANDS = {"increment": "N", "append": "L", "prepend": "L"}
-"""What must be stored for actions that add to it."""
+"""The type of the stored value for actions that add to it."""
 
 
 def _code_of(step: str | int) -> str:
@@ -299,5 +299,5 @@ def _code_of(step: str | int) -> str:
 
 
 def _is_nothing(target: Attribute) -> Condition:
-    """That nothing is stored at a path, or NULL."""
+    """The condition that a path is missing or NULL."""
     return any_of((Negation(Exists(target)), HasType(target, "NULL")))

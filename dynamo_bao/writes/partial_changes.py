@@ -1,4 +1,4 @@
-"""Changes by key as callers give them: fields and paths with values, turned into what is planned."""
+"""Reads the changes of an update by key: fields and paths with values become changes that can be planned."""
 
 from __future__ import annotations
 
@@ -35,42 +35,41 @@ _NUMBERS = (IntegerField, FloatField, DecimalField, NumberField)
 _ANYTHING = AnythingField().bind("", "", "")
 
 
-def accepted_changes(schema: Schema, given: Mapping[Any, Any]) -> dict[str, Any]:
-    """Changes by field name: accepted values, None for what is removed, `CounterDelta`, `SetDelta` or `Parts`.
+def accepted_changes(schema: Schema, changes: Mapping[Any, Any]) -> dict[str, Any]:
+    """The changes by field name: validated values, None to remove one, `CounterDelta`, `SetDelta` or `Parts`.
 
     Args:
-        given: by field name, path, or `FieldPath` the new value or a `ChangeValue`.
+        changes: by field name, path or `FieldPath` the new value or a `ChangeValue`.
 
     Raises:
-        UnknownFieldError: for a name that is no field.
-        ValidationError: for a key field, or values that fields refuse; all of these are told.
-        QueryError: for a path that leads nowhere, a value object that does not go there, or two changes of which one
-            is inside the other.
+        UnknownFieldError: for a name that is not a field.
+        ValidationError: for a key field, or for values that fields refuse. It names all of these.
+        QueryError: for a path that leads nowhere, a value object of the wrong kind, or two changes of the same part.
     """
-    steps = [_checked_steps(schema, key) for key in given]
-    if len(steps) > 1:
-        _check_apart(schema, steps)
-    whole: dict[str, Any] = {}
-    found: dict[str, Any] = {}
+    paths = [_checked_steps(schema, key) for key in changes]
+    if len(paths) > 1:
+        _check_apart(schema, paths)
+    values: dict[str, Any] = {}
+    deltas: dict[str, Any] = {}
     edits: dict[str, list[Edit]] = {}
-    for (name, *inner), value in zip(steps, given.values(), strict=True):
+    for (name, *inner), value in zip(paths, changes.values(), strict=True):
         field = schema.fields[str(name)]
         if inner:
             edits.setdefault(field.name, []).append(_edit_inside(schema, field, tuple(inner), value))
         elif isinstance(value, ChangeValue):
-            found[field.name] = _changed_field(schema, field, value)
+            deltas[field.name] = _changed_field(schema, field, value)
         elif isinstance(value, CounterDelta):
-            found[field.name] = value
+            deltas[field.name] = value
         else:
-            whole[field.name] = value
-    parts = {name: Parts(tuple(some), FieldShape(schema.fields[name])) for name, some in edits.items()}
-    return {**schema.accept_all(whole, list(whole)), **found, **parts}
+            values[field.name] = value
+    parts = {name: Parts(tuple(group), FieldShape(schema.fields[name])) for name, group in edits.items()}
+    return {**schema.accept_all(values, list(values)), **deltas, **parts}
 
 
 def _checked_steps(schema: Schema, key: object) -> Steps:
-    """The steps of a path to something that can be changed."""
-    given = key.steps if isinstance(key, PathLike) else key
-    steps = (given,) if isinstance(given, str) and given in schema.fields else steps_of(given)
+    """The steps of a path to a part that can be changed."""
+    path = key.steps if isinstance(key, PathLike) else key
+    steps = (path,) if isinstance(path, str) and path in schema.fields else steps_of(path)
     name = str(steps[0])
     if name not in schema.fields:
         raise UnknownFieldError(
@@ -85,23 +84,23 @@ def _checked_steps(schema: Schema, key: object) -> Steps:
 
 
 def _check_apart(schema: Schema, paths: Iterable[Steps]) -> None:
-    """Refuses two changes of the same part, or of which one is inside the other."""
-    known: list[Steps] = []
+    """Raises `QueryError` for two changes of the same part, or for one change inside another."""
+    checked: list[Steps] = []
     for steps in sorted(paths, key=len):
-        other = next((one for one in known if one == steps[: len(one)]), None)
+        other = next((outer for outer in checked if outer == steps[: len(outer)]), None)
         if other is not None:
             same = "twice" if other == steps else f"and {shown(steps)} inside it"
             raise QueryError(
                 f"{schema.name}: {shown(other)} is changed {same}; give each part once.", field=str(steps[0])
             )
-        known.append(steps)
+        checked.append(steps)
 
 
 # --- fields -----------------------------------------------------------------------------------------------
 
 
 def _changed_field(schema: Schema, field: Field, change: ChangeValue) -> Any:
-    """What a value object does to a whole field."""
+    """The change of a whole field by a value object."""
     if isinstance(change, Remove):
         return _removed(field)
     _check_plain(schema, field, change)
@@ -121,13 +120,13 @@ def _changed_field(schema: Schema, field: Field, change: ChangeValue) -> Any:
 
 
 def _removed(field: Field) -> None:
-    """None, for a field that can do without a value."""
+    """None, which removes a value. The field must not require one."""
     if not (field.nullable or field.missing_value() is not None):
         field.accept(None)
 
 
 def _check_plain(schema: Schema, field: Field, change: ChangeValue) -> None:
-    """Refuses a value object for a field that other attributes or items are made of."""
+    """Raises `QueryError` for a value object on a field whose value is also in other attributes or items."""
     sources = set(schema.search.fields) if schema.search is not None else set()
     unique = {constraint.field.name for constraint in schema.constraints.values()}
     if field.name in sources | unique | indexed_names(schema) or isinstance(field, VersionField):
@@ -143,7 +142,7 @@ def _check_plain(schema: Schema, field: Field, change: ChangeValue) -> None:
 
 
 def _edit_inside(schema: Schema, owner: Field, inner: Steps, value: Any) -> Edit:
-    """What a value, or a value object, does to a part of a document."""
+    """The edit of a part of a document by a value or a value object."""
     for step in inner:
         is_position = isinstance(step, int) and not isinstance(step, bool) and step >= 0
         if not (is_position or (isinstance(step, str) and step)):
@@ -176,12 +175,14 @@ def _edit(schema: Schema, path: Steps, part: Field | None, change: ChangeValue) 
     ):
         raise _misplaced(schema, path, change, "lists only")
     inner = None if part is None or isinstance(part, AnythingField) else part.inside(0)
-    members = [_stored(schema, (*path, place), inner, value) for place, value in enumerate(change.values)]
+    members = [
+        _stored(schema, (*path, position), inner, value) for position, value in enumerate(change.values)
+    ]
     return Edit(steps, "append" if isinstance(change, Append) else "prepend", {"L": members})
 
 
 def _amount(schema: Schema, path: Steps, part: Field | None, amount: object) -> AttributeValue:
-    """The stored form of what is added to a number, which need not keep to the bounds of the sum."""
+    """The stored form of an amount to add. It need not be inside the bounds of the field."""
     is_whole = isinstance(amount, int) and not isinstance(amount, bool)
     if not (is_whole or isinstance(amount, (float, Decimal))) or isinstance(amount, bool):
         raise ValidationError(f"{schema.name}.{shown(path)}: Increment takes a number.", shown(path), amount)
@@ -205,7 +206,7 @@ def _stored(schema: Schema, path: Steps, part: Field | None, value: Any) -> Attr
 
 
 def _check_removable(schema: Schema, owner: Field, inner: Steps) -> None:
-    """Refuses to take a member out of an object that could not be read without it."""
+    """Raises `ValidationError` for the removal of a member that its object requires."""
     around = owner if len(inner) == 1 else part_of(owner, inner[:-1])
     member = around.members.get(str(inner[-1])) if isinstance(around, NestedField) else None
     if (
@@ -217,7 +218,7 @@ def _check_removable(schema: Schema, owner: Field, inner: Steps) -> None:
         raise ValidationError(f"{schema.name}.{path} is needed and cannot be removed; give it a value.", path)
 
 
-def _misplaced(schema: Schema, path: Steps, change: ChangeValue, where: str) -> QueryError:
+def _misplaced(schema: Schema, path: Steps, change: ChangeValue, valid_targets: str) -> QueryError:
     return QueryError(
-        f"{schema.name}.{shown(path)}: {type(change).__name__} is for {where}.", field=str(path[0])
+        f"{schema.name}.{shown(path)}: {type(change).__name__} is for {valid_targets}.", field=str(path[0])
     )

@@ -1,7 +1,7 @@
-"""Plans of writes: pure functions from what is known of an item to the actions that change it.
+"""Plans of writes: pure functions that return the actions for a change of an item.
 
-What a plan assumes about the stored item stands in its conditions; where an assumption proves wrong, the
-write fails, nothing is written, and a new plan is made from the item as it really is.
+The conditions of a plan state its assumptions about the stored item. If one is wrong, the write fails, nothing is
+written, and the change is planned again from the stored item.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from dynamo_bao.writes.document_changes import MAX_PATHS, Parts, PartsPlan, is_l
 
 
 class ItemRef(NamedTuple):
-    """The item a plan is about."""
+    """The item of a plan."""
 
     schema: Schema
     tenant: str | None
@@ -46,7 +46,7 @@ class ItemRef(NamedTuple):
 
 @define
 class _PlanBuilder:
-    """A plan in the making."""
+    """Collects the parts of a plan."""
 
     update: Update = Factory(Update)
     conditions: list[Condition] = Factory(list)
@@ -68,10 +68,10 @@ class _PlanBuilder:
 def plan_create(
     subject: ItemRef, values: Mapping[str, Any], condition: Condition, item: Item | None = None
 ) -> WritePlan:
-    """Puts a new item, and the guards of its unique values; an item with the key must not exist.
+    """Puts a new item, and the guards of its unique values. An item with the key must not exist.
 
     Args:
-        item: the item of the values, where it was made already.
+        item: the item of the values, if it is built already.
     """
     schema = subject.schema
     if item is None:
@@ -110,7 +110,7 @@ def _claim(
     stored: AttributeValue,
     value: Any,
 ) -> None:
-    """Takes a unique value, which must be free or this item's already."""
+    """Claims a unique value. It must be free, or belong to this item."""
     key = constraint.guard_key(subject.tenant, stored)
     item: Item = {
         **key.as_item(),
@@ -127,7 +127,7 @@ def _claim(
 def _free(
     draft: _PlanBuilder, subject: ItemRef, constraint: UniqueConstraintSchema, stored: AttributeValue | None
 ) -> None:
-    """Gives back the unique value that is stored, if there is one; that its guard is gone already does no harm."""
+    """Releases the stored unique value, if there is one. It does not matter if its guard is missing."""
     key = constraint.guard_of(subject.tenant, stored)
     if key is None:
         return
@@ -140,14 +140,14 @@ def _free(
 
 @frozen
 class CounterDelta:
-    """A change of a counter, relative to whatever is stored."""
+    """A change of a counter, relative to the stored number."""
 
     amount: int
 
 
 @frozen
 class SetDelta:
-    """Members added to and taken out of a stored set."""
+    """Members to add to a stored set, and members to remove from it."""
 
     added: frozenset[Any]
     removed: frozenset[Any]
@@ -164,22 +164,23 @@ def plan_update(
     """Changes fields of an item that must exist.
 
     Args:
-        changes: by field name the new (accepted) value, None to remove it, or a `CounterDelta`, `SetDelta` or `Parts`.
-        known: the item as it was read, if it was.
-        condition: what else must hold.
-        reindex: whether all index and iteration keys, and the guards, are written anew; needs `_instance_for`.
+        changes: by field name the new (validated) value, None to remove it, or a `CounterDelta`, `SetDelta` or
+            `Parts`.
+        known: the item as it was read, or None if it was not.
+        condition: what else must hold of the stored item.
+        reindex: whether all index and iteration keys and all guards are written again. It needs `known`.
     """
     if not any(map(_is_parts, changes.values())):
         return _plan_update(subject, changes, known, condition, reindex, MAX_PATHS)
-    for most in _FEWER_PATHS:
-        plan = _plan_update(subject, changes, known, condition, reindex, most)
+    for max_paths in _FEWER_PATHS:
+        plan = _plan_update(subject, changes, known, condition, reindex, max_paths)
         if not plan.main_action.is_long(subject.schema):
             return plan
     return _plan_update(subject, changes, known, condition, reindex, 1)
 
 
 _FEWER_PATHS = (MAX_PATHS, 40, 15, 5)
-"""How many paths are tried, one number after the other, until the expressions are short enough."""
+"""Numbers of paths to try, one after the other, until the expressions are short enough."""
 
 
 def _plan_update(
@@ -188,14 +189,14 @@ def _plan_update(
     known: StoredItem | None,
     condition: Condition,
     reindex: bool,
-    most: int,
+    max_paths: int,
 ) -> WritePlan:
-    """`plan_update` with so many paths into documents at most, where it is known what is stored."""
+    """`plan_update` with at most `max_paths` paths into documents, if the stored item is known."""
     schema, draft = subject.schema, _PlanBuilder()
     draft.conditions += [STORED, condition]
     _check_counters(subject, changes, known)
     changes = _with_indexed_counters(draft, schema, changes, known)
-    _put_fields(draft, subject, changes, known, most)
+    _put_fields(draft, subject, changes, known, max_paths)
     current = {**known.values, **changes} if reindex and known is not None else changes
     for index in schema.indexes.values():
         _put_index(draft, subject, index, current, known)
@@ -213,7 +214,7 @@ def _plan_update(
 
 
 def _check_counters(subject: ItemRef, changes: Mapping[str, Any], known: StoredItem | None) -> None:
-    """Raises `DataFormatError` for an addition to what is no whole number."""
+    """Raises `DataFormatError` if the stored value of a changed counter is not a whole number."""
     for name, value in changes.items():
         if isinstance(value, CounterDelta) and known is not None and name not in known.values:
             stored = known.item[str(subject.schema.fields[name].attribute)]
@@ -221,12 +222,16 @@ def _check_counters(subject: ItemRef, changes: Mapping[str, Any], known: StoredI
 
 
 def _put_fields(
-    draft: _PlanBuilder, subject: ItemRef, changes: Mapping[str, Any], known: StoredItem | None, most: int
+    draft: _PlanBuilder,
+    subject: ItemRef,
+    changes: Mapping[str, Any],
+    known: StoredItem | None,
+    max_paths: int,
 ) -> None:
-    """Changes the fields' own attributes."""
+    """Changes the attributes of the fields themselves."""
     documents = list(filter(_is_parts, changes.values()))
-    paths = sum(map(_edits_of, documents)) if documents else 0
-    share = paths if paths <= most else max(1, most // len(documents))
+    paths = sum(map(_edit_count, documents)) if documents else 0
+    share = paths if paths <= max_paths else max(1, max_paths // len(documents))
     for name, value in changes.items():
         field = subject.schema.fields[name]
         if isinstance(value, CounterDelta):
@@ -243,17 +248,17 @@ def _is_parts(value: Any) -> bool:
     return isinstance(value, Parts)
 
 
-def _edits_of(parts: Parts) -> int:
+def _edit_count(parts: Parts) -> int:
     return len(parts.edits)
 
 
 def _put_parts(
-    draft: _PlanBuilder, subject: ItemRef, field: Field, parts: Parts, item: Item | None, most: int
+    draft: _PlanBuilder, subject: ItemRef, field: Field, parts: Parts, item: Item | None, max_paths: int
 ) -> None:
-    """Changes parts of a document, with at most so many paths."""
+    """Changes parts of a document, with at most `max_paths` paths."""
     model, key = subject.schema.name, subject.identity.primary_id
     try:
-        PartsPlan(str(field.attribute), parts, item, most).into(draft.update, draft.conditions)
+        PartsPlan(str(field.attribute), parts, item, max_paths).into(draft.update, draft.conditions)
     except ValueError as error:
         raise DataFormatError(
             f"{model} {key}: a part of {field.name} cannot be changed: {error}; nothing was written. Give the field "
@@ -267,9 +272,10 @@ def _put_parts(
 def _with_indexed_counters(
     draft: _PlanBuilder, schema: Schema, changes: Mapping[str, Any], known: StoredItem | None
 ) -> Mapping[str, Any]:
-    """The changes with counters that are index keys as values, if they are still what was read.
+    """The changes, with new values instead of deltas for counters that are index keys.
 
-    A key text cannot be added to, so such a counter is set, and planned again where somebody else was faster.
+    DynamoDB cannot add to the text of a key. So the plan sets such a counter, on condition that it is still the one
+    that was read.
     """
     deltas = {name for name in indexed_names(schema) if isinstance(changes.get(name), CounterDelta)}
     if not deltas:
@@ -284,7 +290,7 @@ def _with_indexed_counters(
 
 
 def needs_source(schema: Schema, changes: Mapping[str, Any]) -> bool:
-    """Whether a change by key must read the item first: for its unique values, search text or index keys."""
+    """Whether a change by key must read the item first, for its unique values, search text or index keys."""
     return (
         any(constraint.field.name in changes for constraint in schema.constraints.values())
         or any(isinstance(changes.get(name), CounterDelta) for name in indexed_names(schema))
@@ -294,7 +300,7 @@ def needs_source(schema: Schema, changes: Mapping[str, Any]) -> bool:
 
 
 def _put_delta(draft: _PlanBuilder, field: Field, delta: CounterDelta, known: StoredItem | None) -> None:
-    """Adds to a counter; one that is absent starts from its default."""
+    """Adds to a counter. A missing counter starts from its default."""
     attribute, start = str(field.attribute), field.missing_value() or 0
     if known is not None and attribute not in known.item and start:
         draft.update.put(attribute, {"N": str(start + delta.amount)})
@@ -307,10 +313,13 @@ def _put_delta(draft: _PlanBuilder, field: Field, delta: CounterDelta, known: St
 
 
 def _put_members(draft: _PlanBuilder, field: Field, members: SetDelta, known: StoredItem | None) -> None:
-    """Adds to or takes from a set; both together replace the set that was read, if it still is that one."""
+    """Adds members to a set, or removes members.
+
+    One update cannot do both, so the plan then replaces the set, on condition that it is the one that was read.
+    """
     attribute = str(field.attribute)
     if members.added and members.removed:
-        assert known is not None  # only an instance that was loaded has both
+        assert known is not None  # only a loaded instance can have both
         before = known.values.get(field.name) or set()
         merged = (before | members.added) - members.removed
         draft.update.put(attribute, field.to_dynamo(merged))
@@ -328,10 +337,10 @@ def _put_index(
     current: Mapping[str, Any],
     known: StoredItem | None,
 ) -> None:
-    """Keeps an index's two key attributes true to their fields.
+    """Updates the two key attributes of an index for its fields.
 
-    Each of them depends on one field, so a change of one part writes that part only, on condition that the
-    other is there (or is not, where the item is in no index). A part that becomes None removes both.
+    Each attribute depends on one field. So a change of one field writes one attribute, on condition that the other
+    exists, or that its field has no value. A field that becomes None removes both.
     """
     touched = [part for part in index.parts if part.field is not None and part.field.name in current]
     if not touched:
@@ -373,9 +382,9 @@ def _put_half(
 def _put_other_keys(
     draft: _PlanBuilder, subject: ItemRef, changes: Mapping[str, Any], known: StoredItem
 ) -> None:
-    """Keys that no change of a field touches: of iteration, of the prefix alone, and those the model has no more.
+    """Writes the keys that do not depend on changed fields, and removes those of former indexes.
 
-    The values that keys are made of must still be those that were read.
+    The values in the keys must still be those that were read.
     """
     schema = subject.schema
     for name in sorted(indexed_names(schema) - changes.keys()):
@@ -385,14 +394,14 @@ def _put_other_keys(
             draft.update.set_.update(index.keys(subject.tenant, {}))
     if schema.iterable:
         draft.update.set_.update(schema.iteration_keys(subject.tenant, subject.identity.primary_id))
-    gone = (known.item.keys() & DERIVED) - schema.derived_names
-    draft.update.remove.update(dict.fromkeys(sorted(gone)))
+    unused = (known.item.keys() & DERIVED) - schema.derived_names
+    draft.update.remove.update(dict.fromkeys(sorted(unused)))
 
 
 def _put_search_text(
     draft: _PlanBuilder, schema: Schema, changes: Mapping[str, Any], known: StoredItem | None, reindex: bool
 ) -> None:
-    """Keeps the search text true to its fields, on condition that those not changed here are as they were read."""
+    """Updates the search text, on condition that its other fields are still as they were read."""
     names = schema.search.fields if schema.search is not None else ()
     touched = [name for name in names if name in changes]
     if not touched and not (reindex and names):
@@ -427,7 +436,7 @@ def _put_constraints(
             continue
         value = changes[field.name]
         after = None if value is None else field.to_dynamo(value)
-        draft.assume(field, before)  # the same value too, which may not be the one stored any more
+        draft.assume(field, before)  # also for an equal value: the stored one may have changed
         if same_stored(before, after):
             continue
         _free(draft, subject, constraint, before)
@@ -439,7 +448,7 @@ def _put_constraints(
 
 
 def plan_delete(subject: ItemRef, known: StoredItem | None, condition: Condition) -> WritePlan:
-    """Deletes an item that must exist, and the guards of the unique values it is known to have."""
+    """Deletes an item that must exist, and the guards of its unique values as far as the item is known."""
     draft = _PlanBuilder()
     draft.conditions += [STORED, condition]
     if known is not None:
@@ -450,38 +459,38 @@ def plan_delete(subject: ItemRef, known: StoredItem | None, condition: Condition
     return _finished(draft, Action("Delete", subject.identity.key, all_of(draft.conditions)), main_first=True)
 
 
-def plan_replace(gone: WritePlan, made: WritePlan) -> WritePlan:
-    """Puts a new item in the place of a stored one, and takes and frees guards as both plans do.
+def plan_replace(deletion: WritePlan, creation: WritePlan) -> WritePlan:
+    """Replaces a stored item by a new one, and claims and releases guards as both plans do.
 
     Args:
-        gone: the plan of deleting the stored one.
-        made: the plan of creating the new one.
+        deletion: the plan that deletes the stored item.
+        creation: the plan that creates the new one.
     """
-    main = evolve(made.main_action, condition=gone.main_action.condition)
+    main = evolve(creation.main_action, condition=deletion.main_action.condition)
     guards: dict[Key, tuple[Action, tuple[str, Any] | None]] = {}
-    for plan in (gone, made):
+    for plan in (deletion, creation):
         for number, action in enumerate(plan.actions):
             if number == plan.main:
                 continue
-            freed = guards.get(action.key)
-            if freed is not None:
-                action = evolve(action, condition=freed[0].condition | action.condition)
+            release = guards.get(action.key)
+            if release is not None:
+                action = evolve(action, condition=release[0].condition | action.condition)
             guards[action.key] = (action, plan.constraints[number])
     actions = (main, *(action for action, _ in guards.values()))
     return WritePlan(actions, 0, (None, *(claim for _, claim in guards.values())))
 
 
-# --- what a plan needs ------------------------------------------------------------------------------
+# --- the needs of a plan ------------------------------------------------------------------------------
 
 
 def indexed_names(schema: Schema) -> frozenset[str]:
-    """The fields that some index depends on."""
+    """The names of the fields that are in an index key."""
     parts = (part for index in schema.indexes.values() for part in index.parts)
     return frozenset(part.field.name for part in parts if part.field is not None)
 
 
 def needs_known(schema: Schema, names: Iterable[str]) -> bool:
-    """Whether changing these fields needs the item as it is stored: unique, versioned, counter, set, searched."""
+    """Whether changing these fields needs the stored item: for unique, versioned, counter, set or search fields."""
     names = set(names)
     if needs_search_sources(schema, names):
         return True
@@ -492,6 +501,6 @@ def needs_known(schema: Schema, names: Iterable[str]) -> bool:
 
 
 def needs_search_sources(schema: Schema, names: Iterable[str]) -> bool:
-    """Whether changing these fields needs other fields as they are stored, to make the search text anew."""
+    """Whether the search text after changing these fields needs the stored values of others."""
     sources = set(schema.search.fields) if schema.search is not None else set()
     return bool(sources.intersection(names)) and not sources.issubset(names)
