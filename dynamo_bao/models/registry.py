@@ -1,4 +1,4 @@
-"""Which models there are, and which manager answers for a model."""
+"""The registry of models and managers, and the choice of the manager that serves a model."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ M = TypeVar("M")
 
 
 class ManagerProtocol(Protocol):
-    """A manager, as the registry needs it."""
+    """The part of a manager that the registry needs."""
 
     @property
     def database(self) -> Database:
-        """Where its models' items are, and the rules that hold there."""
+        """The table and its rules."""
         ...
 
     @property
     def _served_models(self) -> set[type[Any]]:
-        """The models that it has answered for so far, or was given."""
+        """The models listed for the manager, and those it has a repository for."""
         ...
 
     def _repository_or_none(self, model: type[M]) -> Repository[M] | None:
-        """The manager's repository of `model`, or None if it does not answer for it."""
+        """The manager's repository of `model`, or None if the manager does not serve it."""
         ...
 
 
@@ -37,14 +37,14 @@ _managers: list[ManagerProtocol] = []
 _only_active: list[ManagerProtocol] = []
 _are_activated = False
 repository_cache: dict[type[Any], Any] = {}
-"""What `repository_of` found, for as long as neither managers nor their models change."""
+"""The results of `repository_of`. It is cleared when managers or their models change."""
 
 
 def register(model: type[Any]) -> None:
-    """Remembers a concrete model; a class defined again in the same place replaces the earlier one."""
+    """Adds a concrete model. A class that is defined again at the same place replaces the earlier one."""
     for ref in list(_models):
-        known = ref()
-        if known is None or _definition_site(known) == _definition_site(model):
+        registered = ref()
+        if registered is None or _definition_site(registered) == _definition_site(model):
             _models.remove(ref)
     _models.append(weakref.ref(model))
 
@@ -59,7 +59,7 @@ def _definition_site(model: type[Any]) -> tuple[str, str]:
 
 
 def source_file(model: type[Any]) -> str:
-    """Where a class was defined: its file, else its module."""
+    """The file that defines a class, or its module if it has no file."""
     module = sys.modules.get(model.__module__)
     return getattr(module, "__file__", None) or model.__module__
 
@@ -70,7 +70,7 @@ def is_function_local(model: type[Any]) -> bool:
 
 
 def attach(manager: ManagerProtocol, *, only_active: bool = False) -> None:
-    """Makes `manager` the first that is asked about a model; one that is asked only where it is active comes last."""
+    """Adds an open manager. It serves its models before others, or only inside `activate` with `only_active`."""
     if only_active:
         _only_active.append(manager)
     else:
@@ -79,7 +79,7 @@ def attach(manager: ManagerProtocol, *, only_active: bool = False) -> None:
 
 
 def detach(manager: ManagerProtocol) -> None:
-    """Takes `manager` out."""
+    """Removes a manager."""
     for attached in (_managers, _only_active):
         if manager in attached:
             attached.remove(manager)
@@ -87,49 +87,52 @@ def detach(manager: ManagerProtocol) -> None:
 
 
 def clear_repository_cache() -> None:
-    """Has managers asked anew for the repositories of models, because what they answer for has changed."""
+    """Clears the cache of repositories, because managers or their models have changed."""
     repository_cache.clear()
 
 
 def managers() -> list[ManagerProtocol]:
-    """The open managers, the newest first, those that answer only where they are active last."""
+    """The open managers, the newest first. Managers with `only_active` come last."""
     return [*_managers, *_only_active]
 
 
 def default_managers() -> list[ManagerProtocol]:
-    """The open managers that answer where none is active, the newest first."""
+    """The open managers without `only_active`, the newest first."""
     return list(_managers)
 
 
 def active_manager() -> Any:
-    """The innermost manager that is active where code runs, or None."""
+    """The innermost active manager, or None."""
     link = innermost(MANAGER)
     return None if link is None else link.what
 
 
 def note_activation() -> None:
-    """Has every model's repository be looked for where it is asked for, now that managers are activated."""
+    """Stops the use of the cache, because the repository of a model now depends on the active manager."""
     global _are_activated
     _are_activated = True
     clear_repository_cache()
 
 
 def repository_of(model: type[M]) -> Repository[M]:
-    """The repository of a model in the innermost active manager, else the one opened last, that answers for it.
+    """The repository of a model: of the innermost active manager that serves it, else of the newest one.
 
     Raises:
-        ConfigurationError: where there is none.
+        ConfigurationError: if no open manager serves the model.
     """
-    known: Repository[M] | None = repository_cache.get(model)
-    if known is not None:
-        return known
-    asked, model = model, getattr(model, "__bao_model__", model)  # a pending instance's class is a hidden one
+    cached: Repository[M] | None = repository_cache.get(model)
+    if cached is not None:
+        return cached
+    cls, model = (
+        model,
+        getattr(model, "__bao_model__", model),
+    )  # the class of a pending instance is a lazy class
     active: list[ManagerProtocol] = seen(MANAGER)[::-1] if _are_activated else []
     for manager in (*active, *_managers):
         repository = manager._repository_or_none(model)
         if repository is not None:
             if not _are_activated:
-                repository_cache[asked] = repository
+                repository_cache[cls] = repository
             return repository
     name = model.__name__
     if _only_active:
@@ -147,47 +150,47 @@ def repository_of(model: type[M]) -> Repository[M]:
     )
 
 
-def preferred(name: str, candidates: list[type[Any]], near: type[Any]) -> list[type[Any]]:
-    """The models that a relation of `near` may mean by a name: the one of the same module, else all of the name."""
+def preferred(name: str, candidates: list[type[Any]], owner: type[Any]) -> list[type[Any]]:
+    """The models that a relation of `owner` may mean by a name: those of its own module, else all of the name."""
     named = [model for model in candidates if model.__bao_name__ == name]
-    return [model for model in named if model.__module__ == near.__module__] or named
+    return [model for model in named if model.__module__ == owner.__module__] or named
 
 
-def choose(name: str, candidates: list[type[Any]], near: type[Any]) -> type[Any]:
-    """The model that a relation of `near` names: the one of the same module, else the only one.
+def choose(name: str, candidates: list[type[Any]], owner: type[Any]) -> type[Any]:
+    """The model that a relation of `owner` names: the one of its own module, else the only one.
 
     Raises:
-        ConfigurationError: where there is none, or several.
+        ConfigurationError: if there is none, or more than one.
     """
-    found = preferred(name, candidates, near)
-    elsewhere = [] if found else preferred(name, models(), near)
-    if elsewhere:
-        raise out_of_reach(elsewhere[0], near)
-    if not found:
+    matches = preferred(name, candidates, owner)
+    unmanaged = [] if matches else preferred(name, models(), owner)
+    if unmanaged:
+        raise out_of_reach(unmanaged[0], owner)
+    if not matches:
         hint = suggestion(name, (model.__bao_name__ for model in candidates))
         raise ConfigurationError(
-            f"{near.__name__} relates to {name!r}, which is no model.{hint}", model=near.__name__
+            f"{owner.__name__} relates to {name!r}, which is no model.{hint}", model=owner.__name__
         )
-    if len(found) > 1:
-        places = " and ".join(f"{model.__module__}.{model.__qualname__}" for model in found)
+    if len(matches) > 1:
+        places = " and ".join(f"{model.__module__}.{model.__qualname__}" for model in matches)
         raise ConfigurationError(
-            f"{near.__name__} relates to {name!r}, which may be {places}; name the class itself.",
-            model=near.__name__,
+            f"{owner.__name__} relates to {name!r}, which may be {places}; name the class itself.",
+            model=owner.__name__,
         )
-    return found[0]
+    return matches[0]
 
 
 def place_in_managers(model: type[Any]) -> str:
-    """Whose a model is, in words: of which open manager, or of none."""
+    """The manager of a model in words, for errors."""
     for manager in managers():
         if model in manager._served_models:
             return f"a model of another manager, that of table {manager.database.table_name!r}"
     return f"a model ({model.__module__}.{model.__qualname__}) of none of the open managers"
 
 
-def out_of_reach(target: type[Any], near: type[Any]) -> ConfigurationError:
-    """The error for a relation of `near` to a model that the manager of `near` does not answer for."""
-    name, other = near.__name__, target.__name__
+def out_of_reach(target: type[Any], owner: type[Any]) -> ConfigurationError:
+    """The error for a relation of `owner` to a model of another manager, or of none."""
+    name, other = owner.__name__, target.__name__
     return ConfigurationError(
         f"{name} relates to {target.__bao_name__!r}, which is {place_in_managers(target)}; a relation stays inside one "
         f"manager. Give both to one, init_models(models=[{name}, {other}, …]), or keep the id in a StringField and "

@@ -1,4 +1,4 @@
-"""Relations between models: ``post.user`` for ``post.user_id``, lazily and in batches."""
+"""Relations between models: ``post.user`` for ``post.user_id``, loaded lazily and in batches."""
 
 from __future__ import annotations
 
@@ -22,9 +22,12 @@ R = TypeVar("R")
 
 
 class Related(Generic[R]):
-    """The related instance of a relation field, as an attribute that checkers can type.
+    """The related instance of a relation field, as an attribute whose type checkers know.
 
-    A `RelatedField` gives such an attribute by itself, named without ``_id``.
+    Each `RelatedField` adds such an attribute without a type, named without ``_id``.
+
+    Args:
+        field: the relation field.
 
     Example:
         >>> class Post(Model, prefix="p"):
@@ -37,7 +40,7 @@ class Related(Generic[R]):
 
     def __get__(self, instance: Any, owner: type[Any]) -> R:
         if instance is None:
-            return self  # type: ignore[return-value]  # from the class it is the declaration
+            return self  # type: ignore[return-value]  # on the class it is the declaration
         return related(instance, self.field)  # type: ignore[no-any-return]
 
     def __set__(self, instance: Any, value: Any) -> None:
@@ -45,10 +48,10 @@ class Related(Generic[R]):
 
 
 def related(instance: Any, field: str) -> Any:
-    """The instance that a relation field points to, None if it is unset; loaded when it is looked at."""
+    """The related instance of a relation field, or None if it is not set. It is loaded when a field is read."""
     repository: Repository[Any] = _repository(instance)
     repository._target_repository(field)
-    getattr(instance, field)  # a pending instance is looked at here
+    getattr(instance, field)  # this loads a pending instance
     target = repository._related_target(instance, field)
     if target is None:
         return None
@@ -60,9 +63,9 @@ def related(instance: Any, field: str) -> Any:
         session = resolve_scope_of(instance, field)
     if remembered is not None and (session is None or state_of(remembered).session is session):
         return remembered
-    found = _find(repository, instance, target, field, session)
-    remember_related(instance, field, found)
-    return found
+    target_instance = _find(repository, instance, target, field, session)
+    remember_related(instance, field, target_instance)
+    return target_instance
 
 
 def _find(
@@ -72,11 +75,11 @@ def _find(
     if session is None:
         return get_instance(mapper, identity, tenant, None)
     known = session._instance_for(mapper, identity.key)
-    own = RelationOrigin(state_of(instance).group, field, repository.schema.name)
-    origin = own if known is None else state_of(known).origin
-    found = session._lookup(mapper, identity, tenant)
-    state_of(found).origin = origin
-    return found
+    relation = RelationOrigin(state_of(instance).group, field, repository.schema.name)
+    origin = relation if known is None else state_of(known).origin
+    target_instance = session._lookup(mapper, identity, tenant)
+    state_of(target_instance).origin = origin
+    return target_instance
 
 
 def _repository(instance: Any) -> Repository[Any]:
@@ -105,30 +108,30 @@ def relation_names_of(repository: Repository[Any]) -> list[str]:
 
 
 def get_related(instance: Any, field: str) -> Any:
-    """The target of a relation if it was loaded already, else None; asks nobody."""
+    """The related instance if it is loaded, else None. It sends no request."""
     _repository(instance)._target_repository(field)
     known = remembered_related(instance, field)
     return known if known is not None and state_of(known).status is not Status.PENDING else None
 
 
 def get_or_load_related(instance: Any, field: str) -> Any:
-    """The target of a relation, loaded now if it was not; None where the relation is unset."""
+    """The related instance, loaded at once; None if the relation is not set."""
     target = related(instance, field)
     if target is not None:
         target.exists()
     return target
 
 
-# --- names made at run time ------------------------------------------------------------------------
+# --- generated names ------------------------------------------------------------------------
 
 
 def relation_name(field: str) -> str | None:
-    """The attribute a relation field gives: its name without ``_id``."""
+    """The name of the attribute that a relation field adds: its own name without ``_id``."""
     return field[: -len("_id")] if field.endswith("_id") and len(field) > len("_id") else None
 
 
 def query_method(model: type[Any], index: str) -> Callable[..., QueryResult[Any]]:
-    """The method ``parent.query_…`` for an index whose partition key relates to the parent's model."""
+    """The method ``parent.query_…`` for an index whose partition key is a relation to the parent's model."""
 
     def query(self: Any, sort_condition: Any = None, **options: Unpack[QueryOptions]) -> QueryResult[Any]:
         return repository_of(model)._query_through(self, index, sort_condition, **options)
@@ -139,7 +142,7 @@ def query_method(model: type[Any], index: str) -> Callable[..., QueryResult[Any]
 
 
 def association_method(model: type[Any], index: str, target: str) -> Callable[..., QueryResult[Any]]:
-    """The method ``tag.get_posts`` for a mapping model: its rows' targets, by one query and one batch a page."""
+    """The method ``tag.get_posts`` for a mapping model. It costs one query and one batch a page."""
 
     def get(
         self: Any,

@@ -1,4 +1,4 @@
-"""`transaction()`: all writes of a block in one ``TransactWriteItems``, or none of them."""
+"""`transaction()`: one ``TransactWriteItems`` writes all changes of a block, or none."""
 
 from __future__ import annotations
 
@@ -33,7 +33,12 @@ log = logging.getLogger("dynamo_bao.transaction")
 
 
 class Transaction:
-    """The writes of a `transaction()` block so far."""
+    """The writes of a `transaction()` block so far. ``len()`` gives their number.
+
+    Attributes:
+        session: the session of the block.
+        is_open: whether the block has not ended yet.
+    """
 
     def __init__(self, session: Session) -> None:
         self.session = session
@@ -41,11 +46,17 @@ class Transaction:
         self.is_open = True
 
     def require(self, instance: Any, condition: ConditionLike = None) -> None:
-        """Has the transaction fail unless an item that it does not write is stored, and fulfils a condition.
+        """Requires that an item which the transaction does not write is stored and fulfils a condition.
+
+        The check is part of the transaction. If it fails, nothing is written.
 
         Args:
-            instance: of a stored item.
-            condition: what must hold, as a dict or an expression.
+            instance: the instance of a stored item.
+            condition: what must hold of the stored item, as a dict or an expression.
+
+        Raises:
+            ItemNotFoundError: if the instance is a new one.
+            BatchContextError: if the block has ended.
 
         Example:
             >>> with transaction() as tx:
@@ -69,7 +80,11 @@ class Transaction:
         )
 
     def collect(self, change: Change) -> Any:
-        """Takes a change instead of its being carried out, and shows its effect in memory."""
+        """Adds a change to the transaction and applies it in memory.
+
+        Returns:
+            The result of the operation.
+        """
         self._require_open()
         combined([*self._changes, change])
         self._changes.append(change)
@@ -87,21 +102,21 @@ class Transaction:
     # --- the end of a block --------------------------------------------------------------------------
 
     def commit(self) -> None:
-        """Writes everything; nothing is written and memory is as before the block where that fails."""
+        """Writes all changes. If that fails, nothing is written, and memory is as it was before the block."""
         self.is_open = False
-        every, changes = self._changes, list[Change]()
+        collected, changes = self._changes, list[Change]()
         try:
-            changes = combined(every)
+            changes = combined(collected)
             if changes:
                 self._write(changes)
         except BaseException:
             self.rollback_to()
             raise
-        invalidate(self.session, (*every, *changes))
+        invalidate(self.session, (*collected, *changes))
         self._confirm({change.item_ref for change in changes})
 
     def _write(self, changes: list[Change]) -> None:
-        """Carries out one change for each item, all or none of them."""
+        """Writes one change for each item, all of them or none."""
         writes = [write_of(change) for change in changes]
         try:
             for write, change in zip(writes, changes, strict=True):
@@ -111,34 +126,35 @@ class Transaction:
             if not error.errors:
                 raise
             self.rollback_to()
-            raise self._explained(error, writes, changes) from error.__cause__
+            raise self._translated(error, writes, changes) from error.__cause__
 
-    def _explained(
+    def _translated(
         self, error: TransactionError, writes: list[WriteExecution], changes: list[Change]
     ) -> TransactionError:
-        """The error with what each change makes of its own part."""
+        """The error of a transaction, with the errors of its writes translated by their changes."""
         errors = [
-            None if its_own is None else change.translate_error(its_own)
-            for change, its_own in zip(changes, error.errors, strict=True)
+            None if reason is None else change.translate_error(reason)
+            for change, reason in zip(changes, error.errors, strict=True)
         ]
-        told = transaction_failed([f"{write.operation} {write.item}" for write in writes], errors)
-        told.objects = tuple(change.result for change in changes)
-        return told
+        translated = transaction_failed([f"{write.operation} {write.item}" for write in writes], errors)
+        translated.objects = tuple(change.result for change in changes)
+        return translated
 
     def _sender(self, writes: list[WriteExecution]) -> Any:
-        about, database = [write.item for write in writes], writes[0].database
+        targets, database = [write.item for write in writes], writes[0].database
 
         def send(request: Request, deadline: float) -> Reply:
             with round_of(self.session, database, "write") as opened:
-                return opened.send(database, request, deadline, about)
+                return opened.send(database, request, deadline, targets)
 
         return send
 
     def _confirm(self, written: set[Any]) -> None:
-        """Brings memory to what is stored, then runs what comes after; the first error of that is raised.
+        """Updates memory to the stored items, then runs the hooks. It raises the first error of a hook.
 
         Args:
-            written: the spots of what was; of others, whose changes cancel each other, nothing is known.
+            written: the references of the written items. Changes of other items cancelled each other out, so their
+                stored state is not known.
         """
         for change in self._changes:
             change.on_commit()
@@ -153,43 +169,43 @@ class Transaction:
             raise error
 
     def rollback_to(self, since: int = 0) -> None:
-        """Takes back the changes after the first `since` ones, in memory; those before are shown again."""
-        every, self._changes = self._changes, self._changes[:since]
-        spots = {change.item_ref for change in every[since:]}
-        for change in reversed(every):
-            if change.item_ref in spots:
+        """Reverts the changes in memory, except the first `since` of them."""
+        collected, self._changes = self._changes, self._changes[:since]
+        item_refs = {change.item_ref for change in collected[since:]}
+        for change in reversed(collected):
+            if change.item_ref in item_refs:
                 self._undo(change)
         for change in self._changes:
-            if change.item_ref in spots:
+            if change.item_ref in item_refs:
                 change.apply_locally()
-        invalidate(self.session, every)
+        invalidate(self.session, collected)
 
     def _undo(self, change: Change) -> None:
         try:
             change.revert()
-        except Exception:  # it was interrupted while it was shown; the exception that did so is on its way
+        except Exception:  # the change was interrupted halfway, and that exception is already being raised
             log.exception(
-                "%s could not be taken back in memory; refresh() it",
+                "%s could not be reverted in memory; refresh() it",
                 change.subject.identity.primary_id,
                 extra=log_fields("transaction", [change.mapper.database.table_name], 1),
             )
 
 
 def transaction() -> AbstractContextManager[Transaction]:
-    """All writes of the block in one ``TransactWriteItems`` when it is left; an exception writes nothing.
+    """Writes all changes of a block with one ``TransactWriteItems`` when the block ends. An exception writes nothing.
 
-    Creates, saves, updates and deletes of any models of one manager take part, with the guards of their
-    unique values. A save requires that the fields it changes are still stored as they were loaded. Reads in
-    the block are ordinary ones, of which those through the session's objects show the block's own writes.
-    An inner block joins the outer one; an exception that leaves it takes back its own part.
+    Creates, saves, updates and deletes of all models of one manager take part, with the guards of their unique
+    values. A save requires that the fields it changes are still stored as they were loaded. Reads in the block are
+    ordinary reads; the session's instances show the changes of the block. An inner block joins the outer one. If an
+    exception leaves the inner block, only its own changes are reverted.
 
     Yields:
         The transaction, for `Transaction.require`.
 
     Raises:
-        TransactionTooLargeError: for more than 100 actions or 4 MB; nothing is sent.
-        TransactionError: where it was cancelled, with a reason per operation; of the kind
-            `UniqueConstraintError`, `ConditionalError` or `ItemNotFoundError` too, where that was why.
+        TransactionTooLargeError: for more than 100 actions or 4 MB. Nothing is sent.
+        TransactionError: if DynamoDB cancels it, with a reason for each operation. The error is also a
+            `UniqueConstraintError`, `ConditionalError` or `ItemNotFoundError`, if that was the first reason.
         BatchContextRequiredError: outside any batch context, in strict mode.
 
     Example:
@@ -202,7 +218,7 @@ def transaction() -> AbstractContextManager[Transaction]:
 
 
 class _TransactionBlock(Block[Transaction]):
-    """A block with a transaction, or one that joins the transaction around it."""
+    """A block with a transaction of its own, or one that joins the transaction around it."""
 
     __slots__ = ()
 
@@ -241,26 +257,26 @@ class _TransactionBlock(Block[Transaction]):
 
 @define(eq=False)
 class _NestedBlock:
-    """A part of a transaction: the writes after the first few."""
+    """A part of a transaction: its changes after the first `_start`."""
 
     _outer: Transaction
-    _before: int
+    _start: int
 
     def finish(self, error: BaseException | None) -> None:
-        """Takes the part back where its block ends with an error."""
+        """Reverts the part if its block ends with an error."""
         if error is not None:
-            self._outer.rollback_to(self._before)
+            self._outer.rollback_to(self._start)
 
 
 @define(eq=False)
 class _RootBlock:
-    """A transaction, and the batch context that was opened for it, where there was none."""
+    """A transaction, and the batch context that was opened for it if there was none."""
 
     _transaction: Transaction
-    _own: BatchContext | None
+    _context: BatchContext | None
 
     def finish(self, error: BaseException | None) -> None:
-        """Commits the transaction, or takes it back where its block ends with an error."""
+        """Commits the transaction, or reverts it if its block ends with an error."""
         try:
             if error is None:
                 self._transaction.commit()
@@ -273,5 +289,5 @@ class _RootBlock:
         self._leave(error)
 
     def _leave(self, error: BaseException | None) -> None:
-        if self._own is not None and self._own.is_entered:
-            self._own.__exit__(None if error is None else type(error), error, None)
+        if self._context is not None and self._context.is_entered:
+            self._context.__exit__(None if error is None else type(error), error, None)

@@ -54,16 +54,16 @@ _TRANSIENT = Status.TRANSIENT  # read often
 def register_objects(
     mapper: ModelMapper, session: Session, instances: Iterable[Any], *, deletes: bool, overwrite: bool
 ) -> list[PendingWrite]:
-    """What a unit of work notes of objects; new ones are the session's own for their keys from now on.
+    """The pending writes of instances. New instances become the session's instances for their keys.
 
     Args:
-        mapper: where new objects belong; others belong where they were loaded.
+        mapper: the repository of new instances. Loaded ones use their own.
 
     Raises:
-        ValidationError: for a key the model refuses, or a blind put of a model with unique values.
-        ConditionalError: where the session knows another object with the key.
-        ItemNotFoundError: for an object that is not stored any more, or to be deleted and not stored yet.
-        TenantMismatchError: for an object of another tenant.
+        ValidationError: for a key that the model refuses, or for `overwrite` with a model with unique values.
+        ConditionalError: if the session has another instance with the key.
+        ItemNotFoundError: for an instance that is no longer stored, or a new one that is to be deleted.
+        TenantMismatchError: for an instance of another tenant.
     """
     schema, key_of, tenant = mapper.schema, None, None
     entries: list[PendingWrite] = []
@@ -122,11 +122,11 @@ def _not_blindly(schema: Schema) -> ValidationError:
 
 @frozen
 class CommitPlan:
-    """What a commit will send. Its members do not depend on each other, so they travel at the same time.
+    """The requests of a commit. They do not depend on each other, so they are sent at the same time.
 
     Attributes:
-        batches: changes without any condition, at most 25 for each ``BatchWriteItem``.
-        groups: the others: each change by itself, or with those it shares unique values with.
+        batches: changes without conditions, at most 25 for each ``BatchWriteItem``.
+        groups: all other changes, alone or together with those that share a unique value.
     """
 
     batches: tuple[tuple[Change, ...], ...]
@@ -134,7 +134,7 @@ class CommitPlan:
 
 
 def plan_commit(changes: Sequence[Change]) -> CommitPlan:
-    """Plans changes of which each is about another item."""
+    """Plans the commit of changes, each of another item."""
     blind: dict[int, list[Change]] = {}
     groups: list[list[Change]] = []
     owner: dict[tuple[str, Key], list[Change]] = {}
@@ -158,9 +158,9 @@ def plan_commit(changes: Sequence[Change]) -> CommitPlan:
 
 
 def is_unconditional(change: Change) -> bool:
-    """Whether a change may be written without looking: nothing can be lost or overwritten by it.
+    """Whether a change can be written without a condition, because it cannot overwrite or lose anything.
 
-    That is so for deletes, and for new items under an id made here, of models without unique values or versions.
+    This holds for deletes, and for new items with a generated id, of models without unique values and versions.
     """
     if change.overwrite:
         return True
@@ -179,13 +179,13 @@ def is_unconditional(change: Change) -> bool:
 
 @define
 class CommitOutcome:
-    """What became of some changes that were written together.
+    """The outcome of changes that were written together.
 
     Attributes:
-        stored: for each change that is written, the item as DynamoDB returned it.
-        failed: for each that is not, the error.
-        unknown: for each of which it is not known, the error.
-        sent: what became of every request, in order.
+        stored: by written change the item that DynamoDB returned.
+        failed: by failed change the error.
+        unknown: by change with an unknown outcome the error.
+        sent: the replies and failures of all requests, in order.
     """
 
     database: Database
@@ -195,13 +195,13 @@ class CommitOutcome:
     sent: list[Reply | FailedRequest] = Factory(list)
 
     def add(self, other: CommitOutcome) -> None:
-        """Takes in the outcome of others."""
+        """Adds the outcome of other changes."""
         self.stored.update(other.stored)
         self.failed.update(other.failed)
         self.unknown.update(other.unknown)
 
     def figures(self, changes: Iterable[Change]) -> CommitFigures:
-        """What became of the objects of some changes; those without an outcome are not written."""
+        """The outcome by instance. Changes without an outcome count as not written."""
         written, unclear = self.stored.keys(), self.unknown.keys()
         done, not_done, unknown = list[Any](), list[Any](), list[Any]()
         for change in changes:
@@ -211,20 +211,20 @@ class CommitOutcome:
 
 
 Conclude = Callable[[Sequence[Change], CommitOutcome], None]
-"""Brings a session to what became of some changes when an exception ends their commit."""
+"""Updates a session to the outcome of changes after an exception ended their commit."""
 
 
 class Parts(Generic[T]):
-    """The parts of a commit, which are written at the same time; what has become of each is known at any moment.
+    """The parts of a commit, which are written at the same time. Their outcome can be read at any moment.
 
-    It is a context manager for the block that writes them: whatever exception leaves the block, the session is
-    brought to what is written by then.
+    It is a context manager for the block that writes them. If an exception leaves the block, the session is updated
+    to the changes that are written by then.
 
     Args:
-        members: gives the changes of each part.
-        calls: what writes each part.
-        outcome_of: makes the outcome of a part's changes of what its call returned.
-        conclude: called with all changes and their outcome when an exception leaves the block.
+        members: returns the changes of each part.
+        calls: writes each part.
+        outcome_of: returns the outcome of the changes of a part, from the result of its call.
+        conclude: called with all changes and their outcome if an exception leaves the block.
     """
 
     def __init__(
@@ -249,7 +249,7 @@ class Parts(Generic[T]):
             self._conclude(*self.so_far())
 
     def write(self, session: Session, database: Database) -> list[T]:
-        """Makes all calls, several at once; their results, in order."""
+        """Makes all calls, several at a time, and returns their results in order."""
         session._report_commit(self.figures)
         return session._run_at_once(
             [partial(self._call, number) for number in range(len(self._calls))], database
@@ -266,7 +266,7 @@ class Parts(Generic[T]):
         return result
 
     def so_far(self) -> tuple[list[Change], CommitOutcome]:
-        """All changes, and what has become of them until now."""
+        """All changes, and their outcome until now."""
         members, results, begun = self._members(), dict(self._results), set(self._begun)
         outcome = CommitOutcome(members[0][0].mapper.database)
         for number, changes in enumerate(members):
@@ -277,7 +277,7 @@ class Parts(Generic[T]):
         return [change for changes in members for change in changes], outcome
 
     def figures(self) -> CommitFigures:
-        """What has become of the objects until now."""
+        """The outcome by instance until now."""
         changes, outcome = self.so_far()
         return outcome.figures(changes)
 
@@ -286,9 +286,9 @@ _NO_ANSWER: Final = WriteOutcomeUnknownError("The commit was interrupted before 
 
 
 def commit(session: Session, entries: Sequence[PendingWrite], *, atomic: bool) -> None:
-    """Writes what was added and deletes what was to be deleted; see `Session.commit`.
+    """Writes the pending writes of a unit of work.
 
-    Everything is checked before the first request. What is written leaves the unit of work; the rest stays.
+    All of them are checked before the first request. Written ones leave the unit of work, and the rest stay in it.
     """
     bulk = None if atomic else BulkInsert.of(session, entries)
     if bulk is not None:
@@ -319,7 +319,7 @@ def commit(session: Session, entries: Sequence[PendingWrite], *, atomic: bool) -
 
 
 def _commit_bulk(session: Session, bulk: BulkInsert) -> None:
-    """Writes a bulk of puts; where some are not written, each is a change with an outcome of its own."""
+    """Writes a bulk insert. If some puts are not written, each becomes a change with its own outcome."""
     database, batches = bulk.database, in_batches(bulk.entries)
     calls = [
         partial(write_batch, database.transport, puts, deadline_of(session, database)) for puts in bulk.puts()
@@ -349,10 +349,10 @@ def _finish(
     joined: Sequence[Change],
     outcome: CommitOutcome | None,
 ) -> None:
-    """Takes what is written off the unit of work, and brings memory to what is stored.
+    """Removes written entries from the unit of work, and updates memory to the stored items.
 
     Args:
-        prepared: what each entry was at this commit, None where nothing of it had changed.
+        prepared: the change of each entry, or None if nothing of it had changed.
         joined: the changes that were sent.
     """
     left = set() if outcome is None else {change.item_ref for change in (*outcome.failed, *outcome.unknown)}
@@ -374,10 +374,10 @@ def _finish_early(
     changes: Sequence[Change],
     outcome: CommitOutcome,
 ) -> None:
-    """Takes what is written off the unit of work, and brings memory to it; hooks do not run any more.
+    """Removes written entries from the unit of work, and updates memory, without running hooks.
 
     Args:
-        prepared: what each entry was at this commit; None where that is `changes`.
+        prepared: the change of each entry; None if these are `changes`.
     """
     written = {change.item_ref for change in outcome.stored}
     gone = [
@@ -408,7 +408,7 @@ def _commit_atomically(session: Session, changes: Sequence[Change], conclude: Co
 
 
 def _commit_in_parallel(session: Session, changes: Sequence[Change], conclude: Conclude) -> CommitOutcome:
-    """Sends the members of the plan at the same time, and gathers what became of each."""
+    """Sends the parts of the plan at the same time, and collects their outcomes."""
     plan, database = plan_commit(changes), changes[0].mapper.database
     calls: list[Callable[[], CommitOutcome]] = [
         partial(_batch_outcome, batch, deadline_of(session, database)) for batch in plan.batches
@@ -437,7 +437,7 @@ def _batch_outcome(changes: Sequence[Change], deadline: float) -> CommitOutcome:
 
 
 def _outcome_of(changes: Sequence[Change], written: BatchWritten) -> CommitOutcome:
-    """What became of changes that were written as one batch."""
+    """The outcome of changes that were written as one batch."""
     outcome = CommitOutcome(changes[0].mapper.database, sent=written.sent)
     if written.succeeded:
         outcome.stored = dict.fromkeys(changes)
@@ -460,7 +460,7 @@ def _outcome_of(changes: Sequence[Change], written: BatchWritten) -> CommitOutco
 
 
 def _group_outcome(changes: Sequence[Change]) -> CommitOutcome:
-    """Writes one change, or several that share unique values; errors become outcomes."""
+    """Writes one change, or several that share unique values. Errors become outcomes."""
     outcome = CommitOutcome(changes[0].mapper.database)
     try:
         _write_group(outcome, changes)
@@ -470,9 +470,9 @@ def _group_outcome(changes: Sequence[Change]) -> CommitOutcome:
         if may_have_succeeded(error):
             outcome.unknown = dict.fromkeys(changes, error)
             return outcome
-        told = error.errors if isinstance(error, TransactionError) else ()
-        its_own: Iterable[Exception | None] = told or [None] * len(changes)
-        outcome.failed = {change: own or error for change, own in zip(changes, its_own, strict=True)}
+        errors: Iterable[Exception | None] = error.errors if isinstance(error, TransactionError) else ()
+        reasons = list(errors) or [None] * len(changes)
+        outcome.failed = {change: reason or error for change, reason in zip(changes, reasons, strict=True)}
     return outcome
 
 
@@ -511,11 +511,11 @@ def _named(change: Change) -> str:
 
 
 def _apply_results(changes: Sequence[Change], outcome: CommitOutcome) -> None:
-    """Brings memory to what is stored now, and tells of what is not.
+    """Updates memory to the stored items, runs hooks, and reports failures.
 
     Raises:
-        CommitError: where something is not written, or nobody knows.
-        Exception: of a hook, the first, where everything is written.
+        CommitError: if a change is not written, or its outcome is unknown.
+        Exception: the first error of a hook, if all changes are written.
     """
     written = [
         (change, change.apply_result(outcome.stored[change]))
@@ -538,10 +538,11 @@ def _partial_commit_error(
     changes: Sequence[Change], outcome: CommitOutcome, errors: dict[Any, Exception]
 ) -> CommitError:
     figures = outcome.figures(changes)
-    told = " | ".join(f"{_named(change)}: {error}" for change, error in list(errors.items())[:10])
+    details = " | ".join(f"{_named(change)}: {error}" for change, error in list(errors.items())[:10])
     error = CommitError(
-        f"{len(figures.done)} of {len(changes)} changes are written, {len(figures.not_done)} are not, and of "
-        f"{len(figures.unknown)} it is not known; those stay in the session and can be committed again. {told}",
+        f"{len(figures.done)} of {len(changes)} changes are written, {len(figures.not_done)} are not, and "
+        f"{len(figures.unknown)} have an unknown outcome; both stay in the session and can be committed again. "
+        f"{details}",
         done=figures.done,
         not_done=figures.not_done,
         unknown=figures.unknown,

@@ -6,7 +6,7 @@ A model may define ``before_save(self)``, ``after_save(self)``, ``before_delete(
 ``after_delete(primary_id, options)``, and with ``methods``, a mapping of names to functions that become
 methods of the model.
 
-What comes before a write may stop it by raising; what comes after one never hides that it happened.
+An exception of a hook before a write prevents the write. A hook after a write cannot undo it.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ HOOKS = ("before_save", "after_save", "before_delete", "after_delete")
 
 
 def register_plugin(model: Any, plugin: Any) -> None:
-    """Adds a plugin to a model; it is called after those registered before.
+    """Adds a plugin to a model. It is called after the plugins that were registered before it.
 
     Raises:
-        ConfigurationError: for an object without any hook or methods, or a method the model has already.
+        ConfigurationError: if the plugin has no hooks and no methods, or if a method would replace one of the model.
     """
     methods: Mapping[str, Callable[..., Any]] = _part(plugin, "methods") or {}
     if not methods and not any(_part(plugin, hook) for hook in HOOKS):
@@ -49,12 +49,12 @@ def register_plugin(model: Any, plugin: Any) -> None:
 
 def plugins_of(model: Any) -> tuple[Any, ...]:
     """The plugins of a model and its bases, those of bases first."""
-    found: tuple[Any, ...] = getattr(model, "__bao_plugins__", ())
-    return found
+    plugins: tuple[Any, ...] = getattr(model, "__bao_plugins__", ())
+    return plugins
 
 
 def has_hooks(model: Any) -> bool:
-    """Whether anything is called around the writes of a model."""
+    """Whether a model has hooks or plugins."""
     for hook in HOOKS:
         if hasattr(model, hook):
             return True
@@ -66,15 +66,15 @@ def _part(plugin: Any, name: str) -> Any:
 
 
 def run(model: Any, hook: str, subject: Any, options: dict[str, Any], instance: Any = None) -> None:
-    """Calls a hook of the model (where there is an instance) and then of its plugins, in order.
+    """Calls a hook of the model, if there is an instance, and then of its plugins in order.
 
     Args:
-        subject: what plugins get first: the data to save, the instance saved, or the id deleted.
-        options: what they get then.
+        subject: the first argument of plugins: the data to save, the saved instance, or the deleted id.
+        options: their second argument.
     """
-    own = getattr(model, hook, None)
-    if own is not None and instance is not None:
-        own(instance)
+    method = getattr(model, hook, None)
+    if method is not None and instance is not None:
+        method(instance)
     for plugin in plugins_of(model):
         call = _part(plugin, hook)
         if call is not None:
@@ -82,9 +82,10 @@ def run(model: Any, hook: str, subject: Any, options: dict[str, Any], instance: 
 
 
 def run_afterwards(calls: Iterable[Callable[[], object]]) -> Exception | None:
-    """Makes all of the calls that come after writes; the first error of them, where there is one.
+    """Makes all calls that follow writes, also if some of them fail.
 
-    What was written stays so, and the hooks of one item do not keep those of the next from running.
+    Returns:
+        The first error, or None.
     """
     first: Exception | None = None
     for call in calls:
@@ -94,6 +95,6 @@ def run_afterwards(calls: Iterable[Callable[[], object]]) -> Exception | None:
             if is_from_signal(error):
                 raise
             first = first or error
-            text = "what came after a write failed; it is written all the same"
+            text = "an after_save or after_delete hook failed; the write itself succeeded"
             log.exception(text, extra=log_fields("hook", keys=1))
     return first
