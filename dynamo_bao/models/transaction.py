@@ -233,18 +233,18 @@ class _TransactionBlock(Block[Transaction]):
             return self._begin_in(entry, session, None)
         for manager in managers():
             manager.database.policy.outside("transaction()")
-        own = BatchContext()
-        session = own.__enter__()
+        context = BatchContext()
+        session = context.__enter__()
         try:
-            return self._begin_in(entry, session, own)
+            return self._begin_in(entry, session, context)
         except BaseException as error:
-            own.__exit__(type(error), error, None)
+            context.__exit__(type(error), error, None)
             raise
 
-    def _begin_in(self, entry: Entry, session: Session, own: BatchContext | None) -> Transaction:
+    def _begin_in(self, entry: Entry, session: Session, context: BatchContext | None) -> Transaction:
         session._check()
         begun = Transaction(session)
-        entry.what = _RootBlock(begun, own)
+        entry.what = _RootBlock(begun, context)
         entry.dropped = self._if_dropped(entry.what.finish)
         session._note_transaction(entry)
         entry.bind(TRANSACTION, begun)

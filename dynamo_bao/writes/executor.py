@@ -313,7 +313,7 @@ class WriteExecution:
         """The error for an item that must be stored and is not."""
         return ItemNotFoundError(
             f"{self.item}: nothing to {self.operation}, the item is not stored (deleted meanwhile?); "
-            f"nothing was written. create() it anew if it should exist.",
+            f"nothing was written. create() it again if it should exist.",
             **self._names,
         )
 
@@ -324,7 +324,7 @@ class WriteExecution:
         reasons = ", ".join(sorted({reason for reason in refusal.reasons if reason is not None}))
         return WriteOutcomeUnknownError(
             f"{self.item} {self.operation}: a reply was lost, and further attempts were cancelled ({reasons}). "
-            f"find() it anew to see what is stored, then decide.",
+            f"find() it again to see what is stored, then decide.",
             **self._names,
         )
 
@@ -348,7 +348,7 @@ class WriteExecution:
 
 
 def is_unsafe_to_retry(error: Exception, writes: Sequence[WriteExecution]) -> bool:
-    """Whether writes that ended with an error may be stored, and doing them anew would then count twice."""
+    """Whether writes that ended with an error may be stored, so that writing them again could count twice."""
     if isinstance(error, (ConditionFailed, TransactionCancelled)) or not may_have_succeeded(error):
         return False
     return not all(write.plan.main_action.is_idempotent() for write in writes)

@@ -68,7 +68,7 @@ def merged(first: Change, second: Change) -> Change | None:
     if isinstance(first, DeleteChange):
         raise ItemNotFoundError(
             f"{first.subject.schema.name} {first.subject.identity.primary_id!r} was deleted before it was to be saved, "
-            f"by another object; nothing was sent. create() it anew if it should exist.",
+            f"by another object; nothing was sent. create() it again if it should exist.",
             model=first.subject.schema.name,
             key=first.subject.identity.primary_id,
         )
