@@ -1,9 +1,8 @@
-"""The lean wire: from a request's parameters to bytes on a socket, without botocore's machinery in between.
+"""Sends requests directly: from the parameters to bytes on a socket, without botocore's machinery between.
 
-What botocore is trusted for stays its own: where to send, for which region to sign, and who says so are taken
-from the first request that it made, and the credentials of every request are those it holds, renewed as it
-renews them. Requests that somebody listens for go its way (see `event_hooks`), and so does every request where a
-proxy stands between, or where botocore signs in another way than by Signature Version 4.
+botocore still decides where to send and for which region to sign: its first request shows that. Its credentials sign
+every request, and botocore renews them. botocore also sends some requests itself: those that somebody listens for (see
+`event_hooks`), those that go through a proxy, and those that are not signed by Signature Version 4.
 """
 
 from __future__ import annotations
@@ -57,9 +56,9 @@ if TYPE_CHECKING:
 
 TARGET: Final = "DynamoDB_20120810."
 SKEWED_SECONDS: Final = 240.0
-"""From what difference on the clocks are to blame for a signature that is refused; DynamoDB allows 5 minutes."""
+"""The difference of clocks that explains a refused signature; DynamoDB allows 5 minutes."""
 FUNCTION_NAME: Final = "AWS_LAMBDA_FUNCTION_NAME"
-"""What says that a process is a Lambda function's."""
+"""The variable that only a Lambda function has in its environment."""
 _SAFE_IN_TRACES: Final = "-=;:+&[]{}\"',"
 _SKEW_CODES: Final = (
     "InvalidSignatureException",
@@ -71,20 +70,20 @@ _SKEW_CODES: Final = (
 
 @frozen(eq=False)
 class DirectEndpoint:
-    """One way to send, for as long as it holds.
+    """The endpoint, the connections and the credentials of direct requests.
 
     Attributes:
-        resolved_endpoint: where to, and as whom.
-        connections: the sockets.
-        signer: signs for them.
-        credentials: gives the credentials of the moment.
-        hook_probe: who listens to the client; None where there is no client that anybody could listen to.
-        quick: says whether that is still so.
-        process: in which process the sockets may be used.
-        other_pools: the sockets to other servers, to which handlers sent requests.
-        sendable: the last credentials that were seen to fit into a request's head.
-        in_lambda: whether this is a Lambda function, of whose invocation the headers tell.
-        request_prefix: how all requests begin.
+        resolved_endpoint: the URL, the scope of signatures and the user agent.
+        connections: the connections to the endpoint.
+        signer: signs the requests.
+        credentials: returns the current credentials.
+        hook_probe: finds listeners of the client; None without a client.
+        quick: the endpoint from the environment, for requests without a client; None with a client.
+        process: the process in which the connections may be used.
+        other_pools: the connections to other servers, for requests that handlers redirected.
+        sendable: the last credentials that were checked.
+        in_lambda: whether this is a Lambda function, so that requests have a trace header.
+        request_prefix: the beginning of all requests.
     """
 
     resolved_endpoint: ResolvedEndpoint
@@ -100,17 +99,17 @@ class DirectEndpoint:
     request_prefix: str = field(init=False, default=Factory(lambda self: self._opening(), takes_self=True))
 
     def is_still_valid(self) -> bool:
-        """Whether it can be gone now."""
+        """Whether requests can be sent this way now."""
         return self.process is this_process.token and (self.quick is None or self.quick.is_still_valid())
 
     def close(self) -> None:
-        """Closes its connections; those of another process are left to that."""
+        """Closes its connections, unless they belong to another process."""
         if self.process is this_process.token:
             for connections in (self.connections, *self.other_pools.values()):
                 connections.close()
 
     def signed(self, target: str, body: bytes, now: float) -> dict[str, str]:
-        """The headers that sign a request with the credentials of the moment."""
+        """The headers that sign a request with the current credentials."""
         try:
             credentials = self.credentials()
         except Exception as error:
@@ -127,11 +126,11 @@ class DirectEndpoint:
         return self.signer.headers(credentials, target, body, now)
 
     def headers(self, operation: str, body: bytes, now: float) -> dict[str, str]:
-        """The headers of a request, signed, but for those that are the same for all or say where it goes.
+        """The headers that differ from request to request, signature included.
 
         Args:
             operation: the API operation.
-            body: what is sent.
+            body: the body of the request.
             now: seconds since 1970, by the server's clock.
         """
         target = TARGET + operation
@@ -143,11 +142,11 @@ class DirectEndpoint:
 
     @property
     def usual_headers(self) -> dict[str, str]:
-        """The headers that are the same for all requests."""
+        """The headers that are equal for all requests."""
         return {"User-Agent": self.resolved_endpoint.user_agent, "Content-Type": CONTENT_TYPE}
 
     def head(self, operation: str, body: bytes, now: float) -> bytes:
-        """What stands before the body of a request; see `headers`."""
+        """The head of a request; see `headers` for the arguments."""
         lines = [f"{name}: {value}\r\n" for name, value in self.headers(operation, body, now).items()]
         return f"{self.request_prefix}{''.join(lines)}\r\n".encode("latin-1")
 
@@ -160,12 +159,12 @@ class DirectEndpoint:
 
 
 class DirectSender:
-    """Makes attempts by itself where that is possible, and through botocore where it is not.
+    """Makes attempts directly if that is possible, and through botocore if it is not.
 
     Args:
-        boto: the wire over boto3, which also makes the client.
-        quick: finds how to begin without a client at all; asked once, when something is sent.
-        clock: seconds since 1970.
+        boto: the sender through boto3, which also makes the client.
+        quick: returns the endpoint from the environment, to send without a client; called once, at the first request.
+        clock: returns the seconds since 1970.
     """
 
     def __init__(
@@ -190,7 +189,7 @@ class DirectSender:
 
     @property
     def resolved_endpoint(self) -> ResolvedEndpoint | None:
-        """How requests are sent; None before the first."""
+        """The endpoint of the requests; None before the first request."""
         return self.boto.resolved_endpoint if self._route is None else self._route.resolved_endpoint
 
     def close(self) -> None:
@@ -223,7 +222,7 @@ class DirectSender:
         return self._believed(request, reply)
 
     def _believed(self, request: Request, reply: HttpReply) -> dict[str, Any]:
-        """What a reply says; one that is damaged costs its connection, as what comes next on it is not trusted."""
+        """The members of a checked reply. After a damaged reply the connection is closed, and not used again."""
         believed = False
         try:
             answer = self._answer(request, reply)
@@ -238,10 +237,10 @@ class DirectSender:
         finally:
             reply.settle(believed)
 
-    # --- finding a way ---------------------------------------------------------------------------------
+    # --- the endpoint ----------------------------------------------------------------------------------
 
     def _renewed_endpoint(self, old: DirectEndpoint | None) -> DirectEndpoint | None:
-        """Another way than one that holds no longer, whose connections are given up."""
+        """Replaces an endpoint that is no longer valid, and closes its connections."""
         found = self._find_endpoint()
         with this_process.lock:
             if self._route is not old:  # another thread has found one, whose connections are for all
@@ -252,7 +251,7 @@ class DirectSender:
         return found
 
     def _find_endpoint(self) -> DirectEndpoint | None:
-        """A way without botocore: by what is known without a client, or by what its client did."""
+        """The endpoint from the environment, or the one that botocore's client chose; None to use botocore."""
         if not self._begun:
             self._quick, self._begun = self._find_quick(), True
         quick = self._quick
@@ -285,7 +284,7 @@ class DirectSender:
         return Connections(origin, self._trusted, CONNECT_SECONDS, self.boto.read_seconds)
 
     def _trusted(self) -> ssl.SSLContext:
-        """Whom to trust: the certificates that are configured, else those botocore would take."""
+        """The TLS context with the configured certificates, else with botocore's default certificates."""
         source = self.boto.opened if self.boto.is_open or self._quick is None else self._quick
         return trusted_context(source.ca_bundle)
 
@@ -304,7 +303,7 @@ class DirectSender:
     def _send_with_hooks(
         self, route: DirectEndpoint, request: Request, body: bytes, skew: float, ends: float
     ) -> HttpReply:
-        """Sends a request that handlers of ``before-send`` see first, change or answer."""
+        """Sends a request after the handlers of ``before-send``, which may change or answer it."""
         begun = time.monotonic()
         headers = {**route.usual_headers, **route.headers(request.operation, body, self._clock() + skew)}
         ends += time.monotonic() - begun
@@ -318,11 +317,11 @@ class DirectSender:
         return _leased(connections, prepared.url, request, bytes_of(prepared, origin), ends)
 
     def _clock_was_wrong(self, reply: HttpReply, used: float) -> bool:
-        """Whether a signature was refused because of this machine's clock, which is from now on corrected.
+        """Whether a signature was refused because this machine's clock is wrong. Then the clock is corrected.
 
         Args:
-            reply: the refusal.
-            used: by how many seconds the clock had been corrected when the request was signed.
+            reply: the error reply.
+            used: the correction of the clock, in seconds, that the request was signed with.
         """
         if not any(code.encode() in reply.body for code in _SKEW_CODES) or "date" not in reply.headers:
             return False
@@ -352,8 +351,10 @@ class DirectSender:
                     parsed = parse_reply(reply.body, request.operation)
                 vouched = self.boto.lenient or "x-amz-crc32" in reply.headers
                 return checked(request, parsed, vouched=vouched)
-            told = parse_refusal(reply.body, request.operation, reply.reason or phrase_of(reply.status))
-            refusal = checked_refusal(request, told)
+            refusal_members = parse_refusal(
+                reply.body, request.operation, reply.reason or phrase_of(reply.status)
+            )
+            refusal = checked_refusal(request, refusal_members)
         except DataFormatError as error:
             raise AttemptFailed(error, RequestOutcome.UNKNOWN) from error
         failure = service_error_from_reply(
@@ -363,7 +364,7 @@ class DirectSender:
 
 
 def trace_headers(environment: Mapping[str, str]) -> dict[str, str]:
-    """The header that tells AWS X-Ray, and Lambda's detection of recursion, for which invocation a request is made.
+    """The header that names the invocation of a request, for AWS X-Ray and Lambda's detection of recursion.
 
     The rule is botocore's: inside a Lambda function, the trace id of its invocation.
 
@@ -379,7 +380,7 @@ def trace_headers(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def encoded(parameters: Mapping[str, Any]) -> bytes | None:
-    """Parameters as DynamoDB's JSON, binaries as base64; None for what only another encoder could say."""
+    """Parameters as DynamoDB's JSON, binaries as base64; None if this encoder cannot encode them."""
     # Imported here: a compiled module, needed only once there are requests.
     import orjson
 
@@ -392,7 +393,7 @@ def encoded(parameters: Mapping[str, Any]) -> bytes | None:
 def _base64(value: Any) -> str:
     if isinstance(value, (bytes, bytearray, memoryview)):
         return base64.b64encode(value).decode()
-    raise TypeError(f"{type(value).__name__} is no value of DynamoDB's")
+    raise TypeError(f"{type(value).__name__} is not a value of DynamoDB")
 
 
 def _leased(connections: Connections, url: str, request: Request, data: bytes, ends: float) -> HttpReply:

@@ -1,9 +1,9 @@
 """HTTP/1.1 connections to one host, kept open between requests.
 
-A request is one write of bytes that were put together beforehand, and a reply is read as it arrives: there is
-nothing between the library and the socket. A connection is looked at before it is used again, so that one the
-server has closed meanwhile is not taken for a lost reply, and what nobody asked for not for an answer. Whoever
-asked says whether the reply is believed before its connection is used again.
+A request is one write of prepared bytes, and a reply is read as it arrives: there is no layer between the library and
+the socket. A connection is tested before it is used again. So a connection that the server has closed meanwhile is not
+taken for a lost reply, and unexpected bytes are not taken for a reply. The caller says whether it accepts the reply
+before the connection is used again.
 
 One budget of seconds covers an exchange from its first step to its last: resolving the host's name, connecting,
 the TLS handshake, sending and receiving.
@@ -31,27 +31,27 @@ LONGEST_HEAD: Final = 65536
 RECEIVED_AT_ONCE: Final = 65536
 LONGEST_IDLE_SECONDS: Final = 60.0
 LONGEST_OPEN_SECONDS: Final = 300.0
-"""After how long a connection is renewed, so that a server that has moved is found again."""
+"""The age at which a connection is replaced, so that a server that has moved is found again."""
 LONGEST_BODY: Final = 128_000_000
-"""How many bytes a body has at most where the caller sets no other bound."""
+"""The most bytes of a body, unless the caller sets another limit."""
 REQUEST_TIMEOUT: Final = 408
-"""What servers say on a connection that was idle for too long for them; no request of it was carried out."""
+"""The status that servers send on a connection that was idle for too long; they executed no request of it."""
 _DIGITS: Final = frozenset("0123456789abcdefABCDEF")
 
 
 class NotConnected(Exception):
-    """No connection could be made, so that nothing was sent; the cause says why."""
+    """No connection could be made, so nothing was sent. The cause says why."""
 
 
 class ReplyLost(Exception):
-    """A request was sent, and no whole reply came back; the cause says why."""
+    """A request was sent, and no complete reply arrived. The cause says why."""
 
 
 class HttpReply(NamedTuple):
-    """One reply: its status, its headers by lower-case name, and its whole body.
+    """One reply: its status, its headers by lower-case name, and its complete body.
 
     Attributes:
-        reason: what an error reply says beside its status; nothing for others.
+        reason: the text beside the status of an error reply; empty for other replies.
     """
 
     status: int
@@ -64,7 +64,7 @@ class HttpReply(NamedTuple):
 
     @property
     def is_alone(self) -> bool:
-        """Whether nothing came right behind it: else it may be a late reply, and the answer what follows."""
+        """Whether no bytes followed it. If some did, it may be a late reply to an earlier request."""
         return True
 
 
@@ -94,7 +94,7 @@ class HttpOrigin(NamedTuple):
     Attributes:
         host, port: of its socket.
         tls: whether the connection is encrypted.
-        name: as the ``Host`` header has it.
+        name: the value of the ``Host`` header.
     """
 
     host: str
@@ -119,10 +119,10 @@ class HttpOrigin(NamedTuple):
 
 
 class Connection:
-    """One open socket, which is closed with its connection.
+    """One open socket. The socket is closed when the connection is closed or collected.
 
     Args:
-        connected: the socket, encrypted where it has to be.
+        connected: the connected socket, encrypted if the origin is.
     """
 
     __slots__ = ("__weakref__", "_arrived", "_monotonic", "_opened", "_sock", "_wall")
@@ -142,9 +142,9 @@ class Connection:
 
         Args:
             request: the whole request.
-            ends: when the reply must be there, in seconds of `time.monotonic`.
-            patience: for how many seconds at most nothing may arrive.
-            longest: how many bytes the reply's body may have, compressed or not.
+            ends: the time when the reply must be complete, in seconds of `time.monotonic`.
+            patience: the most seconds in which nothing arrives.
+            longest: the most bytes of the reply's body, compressed or not.
         """
         self._send(request, ends, patience)
         return _ResponseReader(self, ends, patience, longest).reply()
@@ -160,44 +160,44 @@ class Connection:
                 rest = rest[self._sock.send(rest) :]
 
     def wait_at_most(self, ends: float, patience: float) -> None:
-        """Has what is done next fail where it takes longer than that; see `exchange`."""
+        """Sets the time limit of the next step; see `exchange`."""
         left = ends - time.monotonic()
         if left <= 0:
             raise TimeoutError("the reply did not arrive in time")
         self._sock.settimeout(min(left, patience))
 
     def receive(self) -> bytes:
-        """What arrives next; nothing at the end."""
+        """The next bytes; empty at the end."""
         return self._sock.recv(RECEIVED_AT_ONCE)
 
     def mark_idle(self) -> None:
-        """Notes that nobody uses the connection from now on.
+        """Records that nobody uses the connection from now on.
 
-        By two clocks, as one of them stands still while a virtual machine is frozen, and the other can be set.
+        Two clocks are used: one stands still while a virtual machine is frozen, and the other can be set.
         """
         self._monotonic, self._wall = time.monotonic(), time.time()
 
     def is_stale(self) -> bool:
-        """Whether the server has closed the connection while nobody used it, or may have after so long.
+        """Whether the server has closed the idle connection, or may have done so after that time.
 
-        Anything that arrives while nothing is asked for counts as the end, also if it looks like a reply.
+        All bytes that arrive without a request count as the end, even if they look like a reply.
         """
         return self.is_old() or bool(self._arrived())
 
     def is_old(self) -> bool:
-        """Whether nobody used the connection for long, or it was opened long ago."""
+        """Whether the connection was idle for too long, or was opened too long ago."""
         now = time.monotonic()
         idle = max(now - self._monotonic, time.time() - self._wall)
         return idle > LONGEST_IDLE_SECONDS or now - self._opened > LONGEST_OPEN_SECONDS
 
     @property
     def last_heard(self) -> float:
-        """When the last reply had arrived on the connection, in seconds of `time.monotonic`."""
+        """The time of the last reply on the connection, in seconds of `time.monotonic`."""
         return self._monotonic
 
     @property
     def tls_session(self) -> ssl.SSLSession | None:
-        """What a further connection to the same server can resume; None where this one is not encrypted."""
+        """The TLS session that another connection to the server can resume; None without encryption."""
         return getattr(self._sock, "session", None)
 
     def close(self) -> None:
@@ -206,10 +206,10 @@ class Connection:
 
 
 class _ResponseReader:
-    """One reply on its way in.
+    """Reads one reply.
 
     Args:
-        connection: where it arrives.
+        connection: the connection of the reply.
         ends, patience, longest: see `Connection.exchange`.
     """
 
@@ -261,7 +261,7 @@ class _ResponseReader:
         return _number(rest[:3], 100), version, rest[3:], headers
 
     def _body(self, status: int, headers: dict[str, str]) -> tuple[bytes, bool]:
-        """The body as it was sent, and whether its end was marked, so that another reply may follow."""
+        """The body as it was sent, and whether its end was marked, so that the connection can be used again."""
         encoding = headers.get("transfer-encoding")
         if encoding is not None:
             if encoding.lower() != "chunked":
@@ -281,7 +281,7 @@ class _ResponseReader:
         return size
 
     def _decoded(self, encoding: str, headers: dict[str, str], sent: bytes) -> bytes:
-        """A compressed body as it was before; its checksum is that of what was sent."""
+        """Decompresses a body. The checksum is that of the compressed bytes."""
         if encoding != "gzip":
             raise ValueError(f"the reply has the content encoding {encoding[:20]!r}, which nobody asked for")
         checksum = headers.get("x-amz-crc32")
@@ -339,7 +339,7 @@ _LF: Final = ord("\n")
 
 
 def _end_of_head(held: bytes) -> int:
-    """Where the last line of a head ends, before the empty line; lines may end with a bare line feed."""
+    """The end of the last line of a head, before the empty line. Lines may end with a bare line feed."""
     end = held.find(b"\n\r\n")
     bare = held.find(b"\n\n", 0, end if end >= 0 else len(held))
     return end if bare < 0 else bare
@@ -353,7 +353,7 @@ def _number(text: str, least: int = 0, base: int = 10) -> int:
 
 
 def _arrivals(sock: socket.socket) -> Callable[[], object]:
-    """A function that says whether something has arrived on a socket: on an idle one, its end."""
+    """A function that returns whether something has arrived on a socket. On an idle socket that is its end."""
     waiting: Callable[[], object]
     if hasattr(select, "poll"):
         poller = select.poll()
@@ -361,7 +361,7 @@ def _arrivals(sock: socket.socket) -> Callable[[], object]:
         waiting = partial(poller.poll, 0)
     else:
         waiting = partial(_readable, sock)
-    decrypted = getattr(sock, "pending", None)  # what TLS has read of the socket, and nobody of it
+    decrypted = getattr(sock, "pending", None)  # bytes that TLS has read, but nobody has read from TLS
     return waiting if decrypted is None else lambda: decrypted() or waiting()
 
 
@@ -370,10 +370,10 @@ def _readable(sock: socket.socket) -> object:
 
 
 class _Lookup:
-    """The addresses of a host, found out in a thread of its own: nothing else can give up at a certain time.
+    """Looks up the addresses of a host in a separate thread, because a lookup itself has no time limit.
 
     Args:
-        host, port: what to connect to.
+        host, port: the server.
     """
 
     def __init__(self, host: str, port: int) -> None:
@@ -384,7 +384,7 @@ class _Lookup:
         self._failure: OSError | None = None
 
     def start(self) -> _Lookup:
-        """Begins; in this thread where there is nothing to wait for, or no thread can be started."""
+        """Begins the lookup; in this thread if the host is an address, or if no thread can be started."""
         host = self._asked[0]
         is_address = host.replace(b".", b"").isdigit() or b":" in host if isinstance(host, bytes) else False
         if is_address:
@@ -398,7 +398,7 @@ class _Lookup:
 
     @property
     def has_ended(self) -> bool:
-        """Whether there is an outcome."""
+        """Whether the lookup has ended, with addresses or an error."""
         return self._done.is_set()
 
     def _run(self) -> None:
@@ -416,7 +416,7 @@ class _Lookup:
             self._done.set()
 
     def addresses(self, ends: float) -> list[Any]:
-        """The addresses; `OSError` where there are none, or they are not known in time."""
+        """The addresses; `OSError` if the host has none, or if the lookup does not end in time."""
         if not self._done.wait(_left(ends)):
             raise TimeoutError("the host's name was not resolved in time")
         if self._failure is not None:
@@ -425,13 +425,13 @@ class _Lookup:
 
 
 class Connections:
-    """The connections to one origin; as many as are in use at once, and those that wait to be used again.
+    """The connections to one origin: one for each request at the same time, and idle ones.
 
     Args:
-        origin: where the server is.
-        tls: makes the context of encrypted connections, at the first of them.
-        connect_seconds: how long making a connection may take.
-        read_seconds: for how long at most nothing may arrive.
+        origin: the server.
+        tls: makes the TLS context; called for the first encrypted connection.
+        connect_seconds: the most seconds that making a connection may take.
+        read_seconds: the most seconds in which nothing arrives.
     """
 
     def __init__(
@@ -453,31 +453,31 @@ class Connections:
         self._tls_session: ssl.SSLSession | None = None
 
     def exchange(self, request: bytes, seconds: float) -> HttpReply:
-        """Sends a request and returns its reply, which is believed.
+        """Sends a request and returns its reply, without any check of the reply.
 
         Args:
             request: the whole request, head and body.
-            seconds: how long that may take at most.
+            seconds: the most seconds that it may take.
 
         Raises:
-            NotConnected: where no connection could be made.
-            ReplyLost: where no whole reply came back.
+            NotConnected: if no connection could be made.
+            ReplyLost: if no complete reply arrived.
         """
         reply = self.lease(request, time.monotonic() + seconds)
         reply.settle(True)
         return reply
 
     def lease(self, request: bytes, ends: float, longest: int = LONGEST_BODY) -> HttpReply:
-        """Sends a request and returns its reply; the connection is free again when that is settled.
+        """Sends a request and returns its reply. `HttpReply.settle` frees the connection.
 
         Args:
             request: the whole request, head and body.
-            ends: when that must be over, in seconds of `time.monotonic`.
-            longest: how many bytes the reply's body may have.
+            ends: the time when it must be over, in seconds of `time.monotonic`.
+            longest: the most bytes of the reply's body.
 
         Raises:
-            NotConnected: where no connection could be made.
-            ReplyLost: where no whole reply came back.
+            NotConnected: if no connection could be made.
+            ReplyLost: if no complete reply arrived.
         """
         if time.monotonic() >= ends:
             raise NotConnected("no time was left") from TimeoutError("no time was left to send the request")
@@ -486,7 +486,7 @@ class Connections:
             reply = self._exchanged(idle, request, ends, longest)
             if reply.status != REQUEST_TIMEOUT:
                 return reply
-            reply.settle(False)  # said of the time before the request
+            reply.settle(False)  # the status is about the time before the request
         return self._exchanged(self._connect(ends), request, ends, longest)
 
     def _exchanged(self, connection: Connection, request: bytes, ends: float, longest: int) -> HttpReply:
@@ -510,7 +510,7 @@ class Connections:
         return reply
 
     def give_back(self, connection: Connection) -> None:
-        """Has a connection wait to be used again."""
+        """Makes a connection idle, so that it can be used again."""
         if self._closed:
             connection.close()
             return
@@ -524,7 +524,7 @@ class Connections:
             self.close()
 
     def _close_oldest(self) -> None:
-        """Closes the connection that waits longest, if it is old: as many stay as were in use at once of late."""
+        """Closes the longest idle connection if it is old. So about as many stay as were recently in use at once."""
         try:
             oldest = self._idle.pop(0)
         except IndexError:  # another thread was faster
@@ -535,7 +535,7 @@ class Connections:
             self._idle.insert(0, oldest)
 
     def _distrust(self, since: float) -> None:
-        """Closes the connections that wait and have not been heard of since a moment: what went dark may be all."""
+        """Closes the idle connections without a reply since a moment: after one timeout, all may be dead."""
         trusted = []
         while (connection := self._pop_idle()) is not None:
             if connection.last_heard >= since:
@@ -545,7 +545,7 @@ class Connections:
         self._idle.extend(reversed(trusted))
 
     def _idle_connection(self) -> Connection | None:
-        """A connection that is open and unused, the one used last first."""
+        """An idle connection that is still open, the last used one first; None if there is none."""
         while (connection := self._pop_idle()) is not None:
             if not connection.is_stale():
                 return connection
@@ -559,7 +559,7 @@ class Connections:
             return None
 
     def _connect(self, ends: float) -> Connection:
-        """A new connection; making it takes at most what is left, over all addresses of the host."""
+        """Makes a new connection within the remaining time, over all addresses of the host."""
         ends = min(ends, time.monotonic() + self._connect_seconds)
         if self.origin.tls and self._context is None:
             self._context = self._tls()
@@ -580,7 +580,7 @@ class Connections:
     def _open_socket(self, ends: float) -> socket.socket:
         """A socket that is connected to the first address of the host that answers.
 
-        An address that does not answer may use up half of what is left, and the last one all of it.
+        An address that does not answer may use half of the remaining time; the last one may use all of it.
         """
         found = self._looked_up().addresses(ends)
         failure = OSError("the host has no address")
@@ -600,7 +600,7 @@ class Connections:
         raise failure
 
     def _looked_up(self) -> _Lookup:
-        """The lookup of the host's name that is under way, which all wait for, or a new one."""
+        """The current lookup of the host's name, which all threads share, or a new one."""
         with self._lock:
             if self._lookup is None or self._lookup.has_ended:
                 self._lookup = _Lookup(self.origin.host, self.origin.port).start()
@@ -614,7 +614,7 @@ class Connections:
         return self._context.wrap_socket(sock, server_hostname=self.origin.host, **resumed)
 
     def close(self) -> None:
-        """Closes the connections that wait; those in use are closed when their replies are there."""
+        """Closes the idle connections; a connection in use is closed when its reply has arrived."""
         self._closed = True
         while (connection := self._pop_idle()) is not None:
             connection.close()

@@ -1,4 +1,4 @@
-"""When to try again: after a wait, within the deadline, and never where it could do harm."""
+"""Retries: after a wait, within the deadline, and only if a repetition is safe."""
 
 from __future__ import annotations
 
@@ -33,27 +33,29 @@ from dynamo_bao.dynamodb.transport.messages import (
 from dynamo_bao.errors import ServiceError, ThrottledError, WriteOutcomeUnknownError, cause_of
 
 ATTEMPTS: Final = {RequestOutcome.REFUSED: 10, RequestOutcome.NOT_SENT: 4, RequestOutcome.UNKNOWN: 4}
-"""How many attempts a request may have in all, by what became of the last."""
+"""The most attempts of a request, by the outcome of the last attempt."""
 UNPROCESSED_ATTEMPTS: Final = ATTEMPTS[RequestOutcome.REFUSED]
-"""How many requests in a row may leave the same keys or writes of a batch unprocessed."""
+"""The most requests in a row that may leave the same keys or writes of a batch unprocessed."""
 
 
 def repeat_unprocessed(
     clock: Clock, deadline: float, count: int, send: Callable[[float | None], Sequence[str]]
 ) -> ThrottledError | None:
-    """Sends the members of a batch, and those that DynamoDB leaves unprocessed again.
+    """Sends the members of a batch, and repeats those that DynamoDB leaves unprocessed.
 
-    After a reply with progress the next request follows at once: DynamoDB leaves members unprocessed too where
-    its reply is full. After a reply without progress there is a wait, which grows each time. It ends at the
-    deadline, and when ten requests in a row made no progress.
+    After a reply with progress the next request follows at once, because DynamoDB also leaves members unprocessed if
+    its reply is full. After a reply without progress it waits, longer each time. It ends at the deadline, or when ten
+    requests in a row made no progress.
 
     Args:
-        count: how many members there are.
-        send: sends what is left, and returns the table of each member that is unprocessed. It is given the
-            seconds that were waited before; None the first time.
+        clock: the clock of the waits.
+        deadline: the time after which nothing is repeated, in seconds of the clock.
+        count: the number of members.
+        send: sends the remaining members, and returns one table name for each unprocessed member. Its argument is the
+            seconds of the wait before; None the first time.
 
     Returns:
-        An error, if what is left was not sent again because too many calls wait for its tables already.
+        An error if the remaining members were not sent because too many calls wait for their tables already.
     """
     unprocessed = send(None)
     if not unprocessed:  # as nearly always
@@ -76,11 +78,11 @@ def repeat_unprocessed(
 
 
 class RetryingTransport:
-    """A transport over a wire: repeats failed attempts where that is safe and the deadline allows.
+    """A transport that repeats failed attempts if that is safe and the deadline allows it.
 
     Args:
         wire: makes single attempts.
-        clock: for deadlines and waits.
+        clock: the clock of deadlines and waits; None for the system's clock.
     """
 
     def __init__(self, wire: RequestSender, clock: Clock | None = None) -> None:
@@ -119,10 +121,13 @@ class RetryingTransport:
 
 
 class _Sending:
-    """One request on its way, over all of its attempts.
+    """The attempts of one request.
 
     Args:
-        deadline: when to stop, in seconds of the clock.
+        wire: makes single attempts.
+        request: the request.
+        clock: the clock of the deadline.
+        deadline: the time after which it is not retried, in seconds of the clock.
     """
 
     def __init__(self, wire: RequestSender, request: Request, clock: Clock, deadline: float) -> None:
@@ -153,7 +158,7 @@ class _Sending:
             raise
 
     def attempt_again(self, error: Exception, backoff: Backoff) -> dict[str, Any]:
-        """Makes further attempts after one that failed; raises if there may be none, or if the last one failed."""
+        """Makes further attempts after a failed one; raises its error if no further attempt is allowed."""
         while self._wait(error, backoff):
             try:
                 return self.attempt()
@@ -167,7 +172,7 @@ class _Sending:
             del error  # its traceback refers to this frame
 
     def _wait(self, error: Exception, backoff: Backoff) -> bool:
-        """Waits after an attempt that failed; False if there may be no further one."""
+        """Waits after a failed attempt; returns False if no further attempt is allowed."""
         throttling = _throttling_of(error, self._request)
         places: tuple[Place, ...] = ()
         if throttling is not None:
@@ -177,7 +182,7 @@ class _Sending:
         return backoff.wait(_attempts_after(error), places, at_least) is not None
 
     def _raise(self, error: Exception, backoff: Backoff) -> NoReturn:
-        """Raises the last error, which says what became of the request; after one lost reply nobody knows."""
+        """Raises the last error, marked with the outcome of the request; after a lost reply that is not known."""
         last, outcome = error, None
         if isinstance(error, AttemptFailed):
             last, outcome = error.error, error.outcome
@@ -196,7 +201,7 @@ class _Sending:
 
 
 def _throttling_of(error: Exception, request: Request) -> Throttling | None:
-    """What was throttled, if that is why an attempt failed; what the error does not name, the request does."""
+    """What was throttled, if an attempt failed because of that; without names in the error, those of the request."""
     if isinstance(error, TransactionCancelled):
         refused = [
             (reason, next(iter(action.values()))["TableName"])
@@ -207,12 +212,15 @@ def _throttling_of(error: Exception, request: Request) -> Throttling | None:
         return Throttling(refused[0][1], None, reasons, error.retry_after) if refused else None
     if not (isinstance(error, AttemptFailed) and isinstance(error.error, ThrottledError)):
         return None
-    told = error.error
-    if told.table is None:
+    throttled = error.error
+    if throttled.table is None:
         return Throttling(
-            ", ".join(tables_of(request)), request.written.get("IndexName"), told.reasons, told.retry_after
+            ", ".join(tables_of(request)),
+            request.written.get("IndexName"),
+            throttled.reasons,
+            throttled.retry_after,
         )
-    return Throttling(told.table, told.index, told.reasons, told.retry_after)
+    return Throttling(throttled.table, throttled.index, throttled.reasons, throttled.retry_after)
 
 
 def _crowded(deadline: float) -> str:
@@ -224,13 +232,13 @@ def _crowded(deadline: float) -> str:
 
 
 def _with_remark(error: ThrottledError, throttling: Throttling, remark: str) -> ThrottledError:
-    made = throttled_error(str(error.code), str(error.operation), throttling, remark)
-    made.__cause__ = error.__cause__
-    return made
+    remarked = throttled_error(str(error.code), str(error.operation), throttling, remark)
+    remarked.__cause__ = error.__cause__
+    return remarked
 
 
 def _attempts_after(error: Exception) -> int:
-    """How many attempts there may be in all after `error`."""
+    """The most attempts of a request after `error`."""
     if isinstance(error, AttemptFailed):
         return ATTEMPTS[error.outcome]
     if isinstance(error, TransactionCancelled) and error.is_transient:
@@ -239,15 +247,15 @@ def _attempts_after(error: Exception) -> int:
 
 
 def _unread(operation: str, error: Exception) -> Exception:
-    """What a write ends with of which a reply was lost or damaged, and that was not answered when it was repeated.
+    """The error of a write after a lost or damaged reply, if its repetition got no answer.
 
-    What DynamoDB found out about the item or the request is as it is.
+    An error that DynamoDB reports about the item or the request is returned unchanged.
     """
     judged = isinstance(error, ServiceError) and error.code == "ValidationException"
     if judged or isinstance(error, (ConditionFailed, TransactionCancelled, WriteOutcomeUnknownError)):
         return error
     unknown = WriteOutcomeUnknownError(
-        f"{operation}: no reply to it could be read, so that it is not known whether it was carried out ({error}) "
+        f"{operation}: no reply to it could be read, so it is not known whether it was carried out ({error}) "
         f"refresh() the instance to see what is stored, then decide."
     )
     unknown.__cause__ = cause_of(error)
