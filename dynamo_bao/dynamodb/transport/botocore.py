@@ -1,7 +1,7 @@
-"""The wire over boto3: the only module that imports botocore, and only when it is needed.
+"""Sends requests through boto3. This is the only module that imports botocore, and only when it is needed.
 
-Botocore's own retries are off, because they cannot know which write is safe to repeat; `retry` has ours.
-Every reply's length and CRC are checked in botocore's ``before-parse`` event, and its JSON is parsed there.
+botocore's retries are off, because botocore cannot know which write is safe to repeat; `retry` has the library's
+retries. botocore's ``before-parse`` event checks the length and the CRC of every reply, and parses its JSON.
 """
 
 from __future__ import annotations
@@ -49,19 +49,19 @@ from dynamo_bao.errors import ALSO_BOTOCORES, BaoError, ConfigurationError, Data
 
 CONNECT_SECONDS: Final = 3.0
 READ_SECONDS: Final = 2.0
-"""For how long at most nothing may arrive in an attempt, if nothing else is said; then there is another one."""
+"""The default for the most seconds of an attempt in which nothing arrives; then another attempt begins."""
 POOL_CONNECTIONS: Final = 64
 TOO_MANY_REQUESTS: Final = 429
 
 
 class ClientHandle(NamedTuple):
-    """A client, and what it was made with.
+    """A client, and its settings.
 
     Attributes:
         client: the boto3 client.
-        credentials: gives the credentials of the moment; None where the client is the user's own.
-        ca_bundle: the file of trusted certificates that was configured; None for the usual ones.
-        fetching: how many seconds it took to fetch credentials for the first time.
+        credentials: returns the current credentials; None if the client is the user's.
+        ca_bundle: the configured file of trusted certificates; None for the default certificates.
+        fetching: the seconds that the first fetch of credentials took.
     """
 
     client: Any
@@ -71,12 +71,12 @@ class ClientHandle(NamedTuple):
 
 
 class ResolvedEndpoint(NamedTuple):
-    """How botocore sends: what was seen of the first request that it made.
+    """The endpoint that botocore chose, as seen in its first request.
 
     Attributes:
-        url: where to.
-        region, service: what it was signed for.
-        user_agent: who it says is asking.
+        url: the URL of the request.
+        region, service: the scope of its signature.
+        user_agent: its ``User-Agent`` header.
     """
 
     url: str
@@ -93,7 +93,7 @@ def open_client(
     credentials: Mapping[str, Any],
     read_timeout: float | None = None,
 ) -> ClientHandle:
-    """A boto3 DynamoDB client as this library wants it: no blind retries, short timeouts, a wide pool."""
+    """A boto3 DynamoDB client without retries, with short timeouts and a large connection pool."""
     from boto3.session import Session
     from botocore.config import Config
     from botocore.session import get_session
@@ -107,11 +107,11 @@ def open_client(
         tcp_keepalive=True,
     )
     session = get_session()
-    found, fetching = None, 0.0
+    session_credentials, fetching = None, 0.0
     if not credentials:
-        begun = time.monotonic()
-        found = session.get_credentials()
-        fetching = time.monotonic() - begun
+        started = time.monotonic()
+        session_credentials = session.get_credentials()
+        fetching = time.monotonic() - started
     client = Session(botocore_session=session).client(
         "dynamodb", region_name=region, endpoint_url=endpoint_url, config=config, **credentials
     )
@@ -119,50 +119,51 @@ def open_client(
     if credentials:
         fixed = StaticCredentials.of(credentials)
         return ClientHandle(client, lambda: fixed, authorities)
-    return ClientHandle(client, found and found.get_frozen_credentials, authorities, fetching)
+    current_credentials = session_credentials and session_credentials.get_frozen_credentials
+    return ClientHandle(client, current_credentials, authorities, fetching)
 
 
 def configured_authorities(setting: str | None, environment: Mapping[str, str]) -> str | None:
-    """The file of trusted certificates that botocore takes for a setting; None for the usual ones."""
+    """The file of trusted certificates that botocore uses for a setting; None for the default certificates."""
     return setting or environment.get("REQUESTS_CA_BUNDLE") or None
 
 
 def _made(factory: Callable[[], ClientHandle]) -> ClientHandle:
-    """A client; what keeps botocore from making one is raised as an error of this library's too."""
+    """Makes a client. If botocore cannot make one, its error is raised as an error of this library too."""
     from botocore.exceptions import BotoCoreError
 
     try:
-        opened = factory()
-        url = getattr(opened.client.meta, "endpoint_url", None)
+        handle = factory()
+        url = getattr(handle.client.meta, "endpoint_url", None)
         if isinstance(url, str):
             HttpOrigin.of(url)  # botocore reads the port only when it signs
-        return opened
+        return handle
     except BotoCoreError as error:
         raise before_sending(error) from error
     except ValueError as error:
         if not str(error).startswith(("Invalid endpoint", "Port ")):  # botocore's words, and urllib's
             raise
-        refused = ConfigurationError(
+        configuration_error = ConfigurationError(
             f"{str(error)[:200]}. Check endpoint_url= or AWS_ENDPOINT_URL: the name of a host has letters, digits, - "
             f"and . only, so that another host needs another name, or is given by its address.",
             field="endpoint_url",
         )
-        raise with_outcome(refused, RequestOutcome.NOT_SENT) from error
+        raise with_outcome(configuration_error, RequestOutcome.NOT_SENT) from error
 
 
 def _seconds_for_credentials(opened: ClientHandle) -> float:
-    """Has credentials ready that are to be fetched, and returns how long that took.
+    """Fetches credentials if necessary, and returns how many seconds that took.
 
-    Whoever gives them (IMDS, SSO, STS) has limits of its own; the budget of a request begins afterwards.
+    Their source (IMDS, SSO, STS) has its own time limits; the budget of a request begins afterwards.
     """
-    begun = time.monotonic()
+    started = time.monotonic()
     if opened.credentials is not None:
         require_sendable(opened.credentials())
-    return time.monotonic() - begun
+    return time.monotonic() - started
 
 
 def _response(url: str, reply: HttpReply) -> Any:
-    """A reply as botocore has them."""
+    """A reply in botocore's form."""
     from botocore.awsrequest import AWSResponse
 
     headers = {name: value for name, value in reply.headers.items() if name != "content-encoding"}
@@ -171,7 +172,7 @@ def _response(url: str, reply: HttpReply) -> Any:
 
 
 def attach(client: Any, engine: EmbeddedEngine) -> None:
-    """Makes `engine` answer every request of `client`, and of no other."""
+    """Makes `engine` answer every request of `client`, and of no other client."""
     from botocore.awsrequest import AWSResponse
 
     def answer(request: Any, **_: object) -> Any:
@@ -190,18 +191,18 @@ class _Body(io.BytesIO):
 
 
 class BotocoreSender:
-    """Makes attempts through one boto3 client, which is made at the first of them and again after a fork.
+    """Makes attempts through one boto3 client. The client is made at the first attempt, and again after a fork.
 
     Args:
         factory: makes the client.
-        given: whether the client is the user's own, which is then never closed here.
-        lenient: whether what is absent from a reply is believed to be absent also where nothing vouches for it.
-        read_timeout: for how many seconds at most nothing may arrive in an attempt; None for 2.
+        given: whether the client is the user's; then it is never closed here.
+        lenient: whether absent members of a reply count as absent even without a checksum or consumed capacity.
+        read_timeout: the most seconds of an attempt in which nothing arrives; None for 2.
 
     Attributes:
         seen: the ids of the last replies.
-        resolved_endpoint: how the client sends, as soon as it has sent something; None before, and where it sends in a
-            way that only botocore knows.
+        resolved_endpoint: the endpoint that the client chose; None before its first request, and if only botocore can
+            sign its requests.
     """
 
     def __init__(
@@ -225,7 +226,7 @@ class BotocoreSender:
 
     @property
     def read_seconds(self) -> float:
-        """For how long at most nothing may arrive in an attempt."""
+        """The most seconds of an attempt in which nothing arrives."""
         return READ_SECONDS if self._read_timeout is None else self._read_timeout
 
     @property
@@ -235,7 +236,7 @@ class BotocoreSender:
 
     @property
     def opened(self) -> ClientHandle:
-        """The client of this process, with what it was made with."""
+        """The client of this process, with its settings."""
         if self._process is not this_process.token:
             with this_process.lock:
                 if self._process is not this_process.token:
@@ -253,26 +254,26 @@ class BotocoreSender:
         return (taking, ("needs-retry.dynamodb", self._refuse_retry)) if self._given else (taking,)
 
     def _stand_in(self, client: Any) -> None:
-        """Has the client send what this library asks of it within the time that is left."""
+        """Replaces the client's HTTP session, so that this library's requests end within their time."""
         endpoint: Any = getattr(client, "_endpoint", None)
-        self._step_aside(endpoint)  # it is another process's, where the client is the same
+        self._step_aside(endpoint)  # in a fork child, the client may still have that of the parent
         session = getattr(endpoint, "http_session", None)
         if session is not None:
-            own = DirectSession(session, self._attempt_now, _response, CONNECT_SECONDS, self.read_seconds)
-            endpoint.http_session = self._session = own
+            direct = DirectSession(session, self._attempt_now, _response, CONNECT_SECONDS, self.read_seconds)
+            endpoint.http_session = self._session = direct
 
     def _step_aside(self, endpoint: Any) -> None:
-        """Takes the stand-in out of a client, wherever others stand before it, and closes its connections."""
-        mine, self._session = self._session, None
-        if mine is None:
+        """Removes the `DirectSession` from a client, also if others wrap it, and closes its connections."""
+        direct, self._session = self._session, None
+        if direct is None:
             return
-        mine.disconnect()
-        place, name = endpoint, "http_session"
-        while isinstance(found := getattr(place, name, None), DirectSession):
-            if found is mine:
-                setattr(place, name, mine.original)
+        direct.disconnect()
+        holder, name = endpoint, "http_session"
+        while isinstance(session := getattr(holder, name, None), DirectSession):
+            if session is direct:
+                setattr(holder, name, direct.original)
                 return
-            place, name = found, "original"
+            holder, name = session, "original"
 
     @property
     def client(self) -> Any:
@@ -281,9 +282,9 @@ class BotocoreSender:
 
     def close(self) -> None:
         with this_process.lock:
-            mine = self._process is this_process.token
+            is_of_this_process = self._process is this_process.token
             opened, self._opened, self._process = self._opened, None, None
-        if opened is None or not mine:
+        if opened is None or not is_of_this_process:
             return
         events = opened.client.meta.events
         for event, handler in (*self._handlers(), ("before-send.dynamodb", self._capture_endpoint)):
@@ -304,7 +305,7 @@ class BotocoreSender:
             attempt.ends += _seconds_for_credentials(opened)
             body: dict[str, Any] = getattr(opened.client, method_of(request.operation))(**request.parameters)
             body.pop("ResponseMetadata", None)
-            if not attempt.is_checked:  # a stub answered, which leaves out what it has no need for
+            if not attempt.is_checked:  # a stub answered, which may omit members
                 body = checked(request, body, vouched=True)
         except Exception as error:
             believed = not isinstance(error, DataFormatError)
@@ -316,7 +317,7 @@ class BotocoreSender:
         return body
 
     def _attempt_now(self) -> Attempt | None:
-        """The attempt that this thread makes; None for a call of somebody else's, as on a client of the user's."""
+        """The attempt of this thread; None for a call that is not this library's, as on a client of the user."""
         attempt: Attempt | None = getattr(self._calls, "attempt", None)
         return attempt
 
@@ -343,12 +344,12 @@ class BotocoreSender:
         if "x-amzn-errortype" not in headers:
             refusal.setdefault("__type", str(status))
         response_dict["body"] = json.dumps(refusal, default=_base64).encode()
-        response_dict["status_code"] = max(status, 301)  # below that botocore takes a reply for an answer
+        response_dict["status_code"] = max(status, 301)  # botocore takes a lower status for a success
 
     def _refuse_retry(
         self, response: Any, operation: Any, caught_exception: Exception | None, **_: object
     ) -> None:
-        """Ends a call of this library's after one attempt: a client's own retries know nothing of the deadline."""
+        """Ends a call of this library after one attempt: the retries of a client do not know the deadline."""
         if self._attempt_now() is None:
             return
         if caught_exception is not None:
@@ -362,7 +363,7 @@ class BotocoreSender:
     def _capture_endpoint(self, request: Any, **_: object) -> None:
         attempt = self._attempt_now()
         if self.resolved_endpoint is not None or attempt is None or names_an_arn(attempt.request):
-            return  # known, somebody else's, or to an endpoint that is one table's
+            return  # already captured, not this library's call, or the endpoint of one table
         headers = {name.lower(): _text(value) for name, value in request.headers.items()}
         scope = scope_of(headers.get("authorization", ""))
         if scope is not None:
@@ -370,12 +371,12 @@ class BotocoreSender:
                 request.url, scope.region, scope.service, headers.get("user-agent", "")
             )
 
-    # --- for those who send by themselves ----------------------------------------------------------
+    # --- for the direct sender ---------------------------------------------------------------------
 
     def emit_before_send(
         self, request: Request, url: str, headers: Mapping[str, str], body: bytes
     ) -> tuple[Any, HttpReply | None]:
-        """Has the handlers of ``before-send`` called; returns the request as they leave it, and their reply."""
+        """Calls the handlers of ``before-send``; returns the request with their changes, and their reply or None."""
         from botocore.awsrequest import AWSPreparedRequest, HeadersDict
 
         prepared = AWSPreparedRequest(
@@ -388,8 +389,8 @@ class BotocoreSender:
             _raise_mapped(request, error)
         for _, response in responses:
             if response is not None:
-                given = {name.lower(): _text(value) for name, value in response.headers.items()}
-                return prepared, HttpReply(response.status_code, given, response.content)
+                reply_headers = {name.lower(): _text(value) for name, value in response.headers.items()}
+                return prepared, HttpReply(response.status_code, reply_headers, response.content)
         return prepared, None
 
     def has_proxy(self, url: str) -> bool:
@@ -407,11 +408,11 @@ def _text(value: Any) -> str:
     return value.decode() if isinstance(value, bytes) else str(value)
 
 
-# --- what went wrong ----------------------------------------------------------------------------------
+# --- errors -------------------------------------------------------------------------------------------
 
 
 def _raise_mapped(request: Request, error: Exception, url: str = "") -> NoReturn:
-    """Raises what an exception of botocore means; itself where another attempt would not help."""
+    """Raises the library's error for an exception of botocore; `AttemptFailed` if another attempt may succeed."""
     from botocore.exceptions import ClientError
 
     foreign = foreign_cause(error)
@@ -428,17 +429,17 @@ def _raise_mapped(request: Request, error: Exception, url: str = "") -> NoReturn
 
 
 def before_sending(error: Exception) -> Exception:
-    """What to raise for an error after which nothing was sent, such as that there are no credentials."""
+    """The error to raise if nothing was sent, as without credentials."""
     both = of_both(error)
     return error if both is error else with_outcome(both, RequestOutcome.NOT_SENT)
 
 
 class _Both:
-    """What errors have in common that are this library's and botocore's.
+    """The common base of errors that are both this library's and botocore's.
 
     Attributes:
-        kwargs: what botocore's error was made with.
-        model, field, key: as other errors of this library have them.
+        kwargs: the arguments of botocore's error.
+        model, field, key: the subject of the error, as in other errors of this library.
     """
 
     model: str | None = None
@@ -462,7 +463,7 @@ def _is_plain(value: object) -> bool:
 
 @cache
 def class_of_both(name: str) -> Any:
-    """The class of errors that is this library's and botocore's of that name; see `errors.ALSO_BOTOCORES`."""
+    """The class that is this library's and botocore's error of that name; see `errors.ALSO_BOTOCORES`."""
     from botocore import exceptions
 
     theirs: Any = getattr(exceptions, name)
@@ -471,18 +472,20 @@ def class_of_both(name: str) -> Any:
 
 
 def of_both(error: Exception) -> Exception:
-    """An error of botocore's as one that is this library's too, with what to do; any other as it is."""
+    """An error of botocore as an error of this library too, with the remedy; other errors are returned unchanged."""
     kind = type(error)
     if kind.__module__ != "botocore.exceptions" or kind.__name__ not in ALSO_BOTOCORES:
         return error
     text = " ".join(str(error).split())
-    ended = text if text.endswith(".") else f"{text}."
+    sentence = text if text.endswith(".") else f"{text}."
     remedy = _REMEDIES.get(kind.__name__)
     if remedy is None:
         bases = {base.__name__ for base in kind.__mro__}
         lost = bases & {"ConnectionError", "HTTPClientError"}
         remedy = _UNREACHABLE if lost else _NO_CREDENTIALS
-    both: Exception = class_of_both(kind.__name__)(remedy.format(error=ended), **getattr(error, "kwargs", {}))
+    both: Exception = class_of_both(kind.__name__)(
+        remedy.format(error=sentence), **getattr(error, "kwargs", {})
+    )
     both.__cause__ = error
     return both
 
@@ -510,11 +513,13 @@ _REMEDIES: Final = {
 def service_error_from_reply(
     request: Request, reply: HttpReply, parsed: Mapping[str, Any], client: Any
 ) -> Exception:
-    """What to raise for an error reply, with botocore's own error as its cause.
+    """The error to raise for an error reply, with botocore's error as its cause.
 
     Args:
-        parsed: the reply's JSON; empty where it is none.
-        client: whose classes of exceptions are used; None where there is no client yet.
+        request: the request.
+        reply: the reply.
+        parsed: the reply's JSON; empty if it has no JSON.
+        client: the client whose exception classes are used; None if no client exists yet.
     """
     kind = str(parsed.get("__type") or reply.headers.get("x-amzn-errortype") or reply.status)
     code = kind.rsplit("#", 1)[-1].split(":", 1)[0]
@@ -534,17 +539,17 @@ def service_error_from_reply(
         "ResponseMetadata": metadata,
         **details,
     }
-    made = _exception_class(code) if client is None else client.exceptions.from_code(code)
-    return _retryable_or_mapped(request, made(response, request.operation))
+    kind_of_error = _exception_class(code) if client is None else client.exceptions.from_code(code)
+    return _retryable_or_mapped(request, kind_of_error(response, request.operation))
 
 
 def phrase_of(status: int) -> str:
-    """What a status means, by the standard; nothing for one it does not know.
+    """The standard phrase of an HTTP status; empty for an unknown status.
 
     >>> phrase_of(502), phrase_of(999)
     ('Bad Gateway', '')
     """
-    # Imported here: few replies are errors that say nothing themselves.
+    # Imported here: few error replies have no text.
     from http.client import responses
 
     return responses.get(status, "")
@@ -559,22 +564,22 @@ def _exception_class(code: str) -> Any:
 
 
 def connection_error_from(url: str, error: NotConnected | ReplyLost) -> Exception:
-    """What to raise where no reply came: botocore's exception for it, and whether the request was sent."""
+    """The error to raise if no reply arrived: botocore's exception, with the outcome of the request."""
     from botocore import exceptions
 
     cause = error.__cause__
     if isinstance(error, NotConnected):
-        # Imported here: programs that have no such failure may never need it.
+        # Imported here: programs without such a failure may never need it.
         import ssl
 
-        ended = (ssl.SSLEOFError, ssl.SSLZeroReturnError)
-        if isinstance(cause, ssl.SSLError) and not isinstance(cause, ended):
+        end_of_stream = (ssl.SSLEOFError, ssl.SSLZeroReturnError)
+        if isinstance(cause, ssl.SSLError) and not isinstance(cause, end_of_stream):
             return before_sending(_lost(exceptions.SSLError, url, cause))
-        late = isinstance(cause, TimeoutError)
-        kind: Any = exceptions.ConnectTimeoutError if late else exceptions.EndpointConnectionError
+        is_timeout = isinstance(cause, TimeoutError)
+        kind: Any = exceptions.ConnectTimeoutError if is_timeout else exceptions.EndpointConnectionError
         return AttemptFailed(of_both(_lost(kind, url, cause)), RequestOutcome.NOT_SENT)
-    late = isinstance(cause, TimeoutError)
-    kind = exceptions.ReadTimeoutError if late else exceptions.ConnectionClosedError
+    is_timeout = isinstance(cause, TimeoutError)
+    kind = exceptions.ReadTimeoutError if is_timeout else exceptions.ConnectionClosedError
     return AttemptFailed(of_both(_lost(kind, url, cause)), RequestOutcome.UNKNOWN)
 
 
@@ -585,7 +590,7 @@ def _lost(kind: Any, url: str, cause: BaseException | None) -> Exception:
 
 
 def _retryable_or_mapped(request: Request, error: Any) -> Exception:
-    """What an error reply means: the library's error, wrapped where another attempt may succeed."""
+    """The library's error for an error reply; wrapped in `AttemptFailed` if another attempt may succeed."""
     details = error.response.get("Error", {})
     code, message = str(details.get("Code", "")), str(details.get("Message", ""))
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
@@ -602,7 +607,7 @@ def _retryable_or_mapped(request: Request, error: Any) -> Exception:
 
 
 def _outcome_without_reply(error: Exception) -> RequestOutcome | None:
-    """What became of a request that got no believable reply; None where another attempt would not help."""
+    """The outcome of a request without a usable reply; None if another attempt would not help."""
     from botocore.exceptions import (
         ConnectionClosedError,
         ConnectTimeoutError,

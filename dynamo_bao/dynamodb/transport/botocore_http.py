@@ -1,9 +1,9 @@
-"""What a boto3 client sends with, so that the deadline holds on botocore's way too.
+"""The HTTP session of boto3 clients, which keeps the deadline if botocore sends a request.
 
-botocore's own HTTP session limits each single read, not the whole: a server that sends a byte now and then is waited
-for without end. `DirectSession` stands in its place in a client. Requests of this library go over `Connections`, within
-the budget of their operation. Everybody else's requests, and what the connections here do not do (proxies, client
-certificates, unverified TLS, a session that somebody has replaced or wrapped), go to the session that was there.
+botocore's own HTTP session limits each single read, not the whole reply: with a server that sends a byte now and then
+it waits without end. `DirectSession` replaces it in a client. Requests of this library go over `Connections`, within
+the budget of their operation. The original session sends all other requests, and those that need a proxy, a client
+certificate or unverified TLS. It also sends if somebody has replaced or wrapped it.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ class Attempt:
     """One attempt that botocore makes for this library.
 
     Attributes:
-        request: what is asked.
-        ends: when it must be over, in seconds of `time.monotonic`.
-        reply: what came back, as soon as it did; None where somebody answered without sending anything.
-        is_checked: whether what came back was seen as it came over the wire.
+        request: the request.
+        ends: the time when it must be over, in seconds of `time.monotonic`.
+        reply: the reply, once it has arrived; None if somebody answered without sending anything.
+        is_checked: whether the bytes of the reply were checked.
     """
 
     request: Request
@@ -49,11 +49,11 @@ class Attempt:
 
 
 class DirectSession:
-    """Stands in for the HTTP session of a boto3 client.
+    """Replaces the HTTP session of a boto3 client.
 
     Args:
         original: botocore's session.
-        attempt_now: gives the attempt that the calling thread makes; None for a call of somebody else's.
+        attempt_now: returns the attempt of the calling thread; None for a call that is not this library's.
         respond: makes botocore's response from a URL and a reply.
         connect_seconds, read_seconds: see `Connections`.
     """
@@ -77,7 +77,7 @@ class DirectSession:
 
         Raises:
             NotConnected: if no connection could be made.
-            ReplyLost: if no whole reply came back.
+            ReplyLost: if no complete reply arrived.
         """
         attempt = self._attempt_now()
         if attempt is None:
@@ -94,23 +94,23 @@ class DirectSession:
         return self._respond(request.url, reply)
 
     def disconnect(self) -> None:
-        """Closes its own connections."""
+        """Closes the connections of this session."""
         for connections in tuple(self._connections.values()):
             connections.close()
 
     def close(self) -> None:
-        """Closes its connections, and those of the original session."""
+        """Closes the connections of this session and of the original session."""
         self.disconnect()
         self.original.close()
 
     def _connections_to(self, origin: HttpOrigin) -> Connections:
         verify = original_of(self.original)._verify
         file = verify if isinstance(verify, str) else None
-        made = Connections(origin, partial(trusted_context, file), *self._limits)
-        return self._connections.setdefault(origin, made)
+        connections = Connections(origin, partial(trusted_context, file), *self._limits)
+        return self._connections.setdefault(origin, connections)
 
     def _is_usual(self, url: str) -> bool:
-        """Whether the original session would do what a direct connection does."""
+        """Whether a direct connection does the same as the original session."""
         original = original_of(self.original)
         connections = (getattr(pool, "ConnectionCls", None) for pool in connection_pools())
         try:
@@ -121,21 +121,20 @@ class DirectSession:
                 and "send" not in original.__dict__
                 and all(map(is_botocores, (type(original), type(original).send, *connections)))
             )
-        except AttributeError:  # a session of somebody else's, or of another botocore
+        except AttributeError:  # a custom session, or one of another botocore
             return False
 
     def _send_elsewhere(self, request: Any, ends: float, longest: int) -> Any:
-        """Has the original session send, in a thread that is given up at the end of the time.
+        """Sends by the original session, in a thread that is abandoned when the time is over.
 
-        The session itself limits only single reads. What it reads of the body is bounded here, in time and length, so
-        that the thread ends too.
+        The session limits only single reads. Time and length of the body are limited here, so the thread ends too.
         """
-        left = ends - time.monotonic()
+        seconds_left = ends - time.monotonic()
         if isinstance(context := getattr(request, "context", None), dict):
-            context["read_timeout"] = max(left, 0.001)
+            context["read_timeout"] = max(seconds_left, 0.001)
         request.stream_output = True  # the body is read here
         outcome: list[tuple[Any, BaseException | None]] = []
-        done = threading.Event()
+        has_ended = threading.Event()
         variables = contextvars.copy_context()
 
         def work() -> None:
@@ -145,10 +144,10 @@ class DirectSession:
             except BaseException as error:
                 outcome.append((None, error))
             finally:
-                done.set()
+                has_ended.set()
 
         threading.Thread(target=work, daemon=True, name="dynamo_bao sending").start()
-        if not done.wait(max(left, 0.0)):
+        if not has_ended.wait(max(seconds_left, 0.0)):
             raise ReplyLost("time was up") from TimeoutError("the reply did not arrive in time")
         response, failure = outcome[0]
         if failure is not None:
@@ -156,9 +155,9 @@ class DirectSession:
         return response
 
     def _read_within(self, url: str, response: Any, ends: float, longest: int) -> Any:
-        """A response of the original session with its whole body, or an error where that is late or too long."""
+        """A response of the original session with its complete body; an error if that is late or too long."""
         if getattr(response, "_content", b"") is not None:
-            return response  # whoever answered has it
+            return response  # a handler answered, and has the body
         body = bytearray()
         try:
             for part in response.raw.stream(RECEIVED_AT_ONCE):
@@ -181,36 +180,36 @@ class DirectSession:
 
 
 def original_of(session: Any) -> Any:
-    """botocore's own session, whatever stands in its place."""
+    """botocore's session, also if a `DirectSession` replaces it."""
     while isinstance(session, DirectSession):
         session = session.original
     return session
 
 
 def connection_pools() -> tuple[Any, Any]:
-    """botocore's classes of connection pools, in which recorders put connections of their own."""
+    """botocore's classes of connection pools, in which recorders replace the class of connections."""
     requests = sys.modules.get("botocore.awsrequest")
     plain, encrypted = (getattr(requests, f"AWS{name}ConnectionPool", None) for name in ("HTTP", "HTTPS"))
     return plain, encrypted
 
 
 def is_botocores(part: Any) -> bool:
-    """Whether a function or class is the one that botocore's source has, and none that wraps or replaces it."""
+    """Whether a function or class is the one of botocore's source, not one that wraps or replaces it."""
     if isinstance(part, type):
         return part.__module__.split(".")[0] == "botocore"
     return isinstance(part, FunctionType) and f"{os.sep}botocore{os.sep}" in part.__code__.co_filename
 
 
 def _text(value: Any) -> str:
-    """The value of a header, which handlers may have made bytes."""
+    """The value of a header as text; handlers may have made it bytes."""
     return value.decode("latin-1") if isinstance(value, bytes) else str(value)
 
 
 def require_header(name: str, value: str) -> None:
-    """Refuses what cannot stand in the head of a request: a line break there would begin another header.
+    """Refuses a header that cannot be part of a request's head: a line break would begin another header.
 
     Raises:
-        ConfigurationError: if the name or the value holds a control character, or none of Latin-1.
+        ConfigurationError: if the name or the value holds a control character, or one outside Latin-1.
     """
     if not (_HEADER.match(name) and _HEADER.match(value)):
         error = ConfigurationError(
@@ -221,10 +220,10 @@ def require_header(name: str, value: str) -> None:
 
 
 def bytes_of(prepared: Any, origin: HttpOrigin) -> bytes:
-    """A request that botocore prepared, as handlers left it, as it is sent."""
+    """The bytes of a request that botocore prepared, with all changes of handlers."""
     path = prepared.url.split("://", 1)[-1].partition("/")[2]
-    given: Any = prepared.body or b""
-    content = given.read() if hasattr(given, "read") else given
+    source: Any = prepared.body or b""
+    content = source.read() if hasattr(source, "read") else source
     body = content.encode() if isinstance(content, str) else bytes(content)
     lines = [f"{prepared.method} /{path} HTTP/1.1"]
     for name, value in (
