@@ -1,7 +1,7 @@
-"""A DynamoDB inside this process: moto's, for one client only.
+"""An engine inside this process: moto's DynamoDB, for one client only.
 
-Other boto3 clients of the process are not touched, and moto's global state is not used: the engine here has
-a backend of its own, and answers one request at a time, so that concurrent conditional writes are atomic.
+It does not touch other boto3 clients of the process, nor moto's global state. The engine has a separate backend. It
+answers one request at a time, so concurrent conditional writes are atomic.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ CREDENTIALS = {"aws_access_key_id": "embedded", "aws_secret_access_key": "embedd
 
 
 class EmbeddedEngine:
-    """Answers requests without any network; `botocore.attach` puts it behind a client."""
+    """Answers requests without a network; `botocore.attach` connects it to a client."""
 
     def __init__(self) -> None:
         try:
@@ -30,9 +30,9 @@ class EmbeddedEngine:
                 "embedded=True needs moto: pip install 'dynamo_bao[embedded]'."
             ) from error
         self._backend = DynamoDBBackend(REGION, "123456789012")
-        # A class of its own: moto makes a handler per request and asks its class for the backend.
+        # A separate class: moto makes a handler for each request, and takes the backend from its class.
         self._handler: Any = type("EmbeddedHandler", (DynamoHandler,), {"dynamodb_backend": self._backend})
-        self._table_class = _quick(Table)
+        self._table_class = _fast_table_class(Table)
         self._lock = threading.Lock()
 
     def answer(self, request: Any) -> tuple[int, dict[str, str], bytes]:
@@ -49,26 +49,26 @@ class EmbeddedEngine:
         return status, headers, body.encode() if isinstance(body, str) else body
 
 
-def _quick(table_class: Any) -> Any:
-    """moto's table, but with costs that do not grow with the table.
+def _fast_table_class(table_class: Any) -> Any:
+    """A subclass of moto's table whose costs do not grow with the table.
 
-    moto sorts all items for each query, and copies all of them for each transaction. Here a query is handed
-    the items of its own partition, and a transaction's backup shares the items, of which those that are got
-    afterwards are copied first.
+    moto sorts all items for each query, and copies all of them for each transaction. Here a query gets the items of
+    its partition only. The backup of a transaction shares the items with the table; an item is copied when it is read
+    afterwards.
     """
     # Imported here: only programs that embed moto need it.
     import inspect
 
     signature = inspect.signature(table_class.query)
 
-    class QuickTable(table_class):  # type: ignore[misc]  # a class that is not known before run time
-        __module__ = table_class.__module__  # which moto's metaclass reads
+    class FastTable(table_class):  # type: ignore[misc]  # a class that is not known before run time
+        __module__ = table_class.__module__  # moto's metaclass reads it
         partition: list[Any] | None = None
         copies_on_get = False
 
         def query(self, *args: Any, **options: Any) -> Any:
-            given = signature.bind(self, *args, **options).arguments
-            self.partition = _partition(self, given)
+            arguments = signature.bind(self, *args, **options).arguments
+            self.partition = _partition(self, arguments)
             try:
                 return super().query(*args, **options)
             finally:
@@ -78,29 +78,29 @@ def _quick(table_class: Any) -> Any:
             return super().all_items() if self.partition is None else self.partition
 
         def get_item(self, hash_key: Any, range_key: Any = None, *args: Any, **options: Any) -> Any:
-            held = self.items.get(hash_key, {}) if self.copies_on_get else {}
-            if range_key in held:
-                held[range_key] = copy.deepcopy(held[range_key])
+            partition = self.items.get(hash_key, {}) if self.copies_on_get else {}
+            if range_key in partition:
+                partition[range_key] = copy.deepcopy(partition[range_key])
             return super().get_item(hash_key, range_key, *args, **options)
 
         def __deepcopy__(self, memo: Any) -> Any:
             self.copies_on_get = True
             backup = copy.copy(self)
             backup.items = copy.copy(self.items)
-            for hash_key, held in self.items.items():
-                backup.items[hash_key] = dict(held)
+            for hash_key, partition in self.items.items():
+                backup.items[hash_key] = dict(partition)
             return backup
 
-    return QuickTable
+    return FastTable
 
 
-def _partition(table: Any, given: dict[str, Any]) -> list[Any] | None:
-    """The items that a query can find; None where that is not told by one partition key."""
-    conditions = given.get("hash_key_conditions") or []
-    if given.get("index_name") is None:
-        return list(table.items.get(given["hash_key"], {}).values())
+def _partition(table: Any, arguments: dict[str, Any]) -> list[Any] | None:
+    """The items of a query's partition; None if the query has no single partition key."""
+    conditions = arguments.get("hash_key_conditions") or []
+    if arguments.get("index_name") is None:
+        return list(table.items.get(arguments["hash_key"], {}).values())
     if len(conditions) != 1:
         return None
-    ((attribute, wanted),) = conditions
-    held = (item for items in table.items.values() for item in items.values())
-    return [item for item in held if attribute in item.attrs and item.attrs[attribute].value == wanted.value]
+    ((attribute, key),) = conditions
+    stored = (item for items in table.items.values() for item in items.values())
+    return [item for item in stored if attribute in item.attrs and item.attrs[attribute].value == key.value]

@@ -1,7 +1,7 @@
-"""Conditions in the embedded engine, compared as DynamoDB compares: by type first, and never with an error.
+"""Conditions of the embedded engine, compared as DynamoDB compares: by type first, and never with an error.
 
-moto compares Python's values, so that a number beside a text is a ``TypeError``, and True is 1. Only the conditions of
-the embedded engine are compared in this way; moto's own for other clients of the process stay as they are.
+moto compares Python's values, so a number compared with a text is a ``TypeError``, and True equals 1. Only conditions
+of the embedded engine are compared by type; moto's conditions for other clients of the process do not change.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _ORDERS: Final[Mapping[str, Callable[[Any, Any], Any]]] = {
     ">=": operator.ge,
 }
 Typed = tuple[str, Any]
-"""A value with the name of its type, by which two of different types differ."""
+"""A value with the code of its type, so that values of different types are never equal."""
 
 
 class _Inside(threading.local):
@@ -35,7 +35,7 @@ _inside = _Inside()
 
 
 class compared_by_type:  # used as a block: with compared_by_type()
-    """A block in which moto's conditions are those of an embedded engine, and compared by type."""
+    """A block in which moto compares conditions by type."""
 
     def __enter__(self) -> None:
         _install()
@@ -72,7 +72,7 @@ def _typed_member(member: Any) -> Typed:
 
 
 def size_of(value: Typed | None) -> int | None:
-    """The size of a value; None for what has none.
+    """The size of a value; None for a value without a size.
 
     >>> size_of(("S", "é")), size_of(("N", Decimal(5))), size_of(None)
     (1, None, None)
@@ -84,7 +84,7 @@ def size_of(value: Typed | None) -> int | None:
 
 @cache
 def _install() -> None:
-    """Has moto ask, once for the process, whether conditions are an embedded engine's."""
+    """Patches moto, once for the process, so that the conditions of embedded engines are compared by type."""
     from moto.dynamodb import models, responses
     from moto.dynamodb.models import table
 
@@ -111,9 +111,9 @@ def _install() -> None:
         _replace(module, "create_condition_expression_parser", with_retyping_parser)
 
 
-def _replace(module: Any, name: str, made: Callable[[Callable[..., Any]], Callable[..., Any]]) -> None:
+def _replace(module: Any, name: str, wrap: Callable[[Callable[..., Any]], Callable[..., Any]]) -> None:
     if hasattr(module, name):
-        setattr(module, name, made(getattr(module, name)))
+        setattr(module, name, wrap(getattr(module, name)))
 
 
 def _retype(node: Any, kinds: Mapping[type[Any], type[Any]]) -> None:
@@ -126,7 +126,7 @@ def _retype(node: Any, kinds: Mapping[type[Any], type[Any]]) -> None:
 
 
 def _kinds() -> dict[type[Any], type[Any]]:
-    """By class of moto's, the class that compares by type in its place."""
+    """For each class of moto's conditions, the subclass that compares by type."""
     from moto.dynamodb import comparisons as theirs
 
     def value_of(node: Any, item: Any) -> Typed | None:
@@ -145,8 +145,8 @@ def _kinds() -> dict[type[Any], type[Any]]:
         return expr
 
     def equal(self: Any, item: Any) -> bool:
-        left = value_of(self.lhs, item)
-        return left is not None and left == value_of(self.rhs, item)
+        value = value_of(self.lhs, item)
+        return value is not None and value == value_of(self.rhs, item)
 
     def different(self: Any, item: Any) -> bool:
         return value_of(self.lhs, item) != value_of(self.rhs, item)
@@ -158,7 +158,7 @@ def _kinds() -> dict[type[Any], type[Any]]:
 
     def among(self: Any, item: Any) -> bool:
         value = value_of(self.attr, item)
-        return value is not None and any(value == value_of(one, item) for one in self.possible_values)
+        return value is not None and any(value == value_of(member, item) for member in self.possible_values)
 
     def contains(self: Any, item: Any) -> bool:
         return _contains(value_of(self.attr, item), value_of(self.operand, item))

@@ -1,8 +1,8 @@
-"""Whether anybody listens to a boto3 client: handlers on its events, or wrappers put around its functions.
+"""Finds out whether anybody listens to a boto3 client: handlers of its events, or wrappers around its functions.
 
-Whoever does (moto's ``mock_aws``, a Stubber, X-Ray, OpenTelemetry) expects every request to come by. The lean
-wire asks here before each of its requests, and leaves those that somebody wants to see to botocore. Only
-handlers of ``before-send`` it can call itself.
+Listeners (moto's ``mock_aws``, a Stubber, X-Ray, OpenTelemetry) expect to see every request. The direct sender asks
+here before each of its requests. If somebody listens, botocore sends the request. Only handlers of ``before-send``
+are called by the direct sender itself.
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ _EVENTS: Final = (
     "after-call-error",
 )
 """The events of one call, in the order botocore emits them."""
-_FOREIGN_ROOMS: Final = ("botocore.stub",)
+_FOREIGN_MODULES: Final = ("botocore.stub",)
 _REPLACEABLE: Final = frozenset(
     ("_make_api_call", "_make_request", "make_request", "_send_request", "prepare_request", "_send")
 )
-"""What tests replace on one client or its endpoint, instead of on their classes."""
+"""The methods that tests replace on one client or its endpoint, instead of on their classes."""
 
 
 class Listeners(enum.Enum):
-    """Who wants to see the requests of an operation."""
+    """The listeners to the requests of an operation."""
 
     NOBODY = "nobody"
     BEFORE_SEND = "handlers of before-send"
@@ -67,7 +67,7 @@ class EventHookProbe:
         self._untouched = self._functions() if all(map(is_botocores, self._functions())) else None
 
     def _functions(self) -> tuple[Any, ...]:
-        """The functions and classes that tracers and recorders put their own in place of, as they are now."""
+        """The botocore functions and classes that tracing libraries replace, as currently installed."""
         client, endpoint, session = self._kinds
         pool, encrypted = self._pools
         return (
@@ -83,33 +83,33 @@ class EventHookProbe:
         )
 
     def listeners(self, operation: str, method: str) -> Listeners:
-        """Who wants to see a request now.
+        """The listeners to a request now.
 
         Args:
             operation: the API operation, such as ``"GetItem"``.
             method: the client's method for it, such as ``"get_item"``.
         """
-        named = getattr(self._emitter, "_lookup_cache", None)
-        if named is None or self._untouched is None or self._is_dressed(method):
+        lookups = getattr(self._emitter, "_lookup_cache", None)
+        if lookups is None or self._untouched is None or self._is_patched(method):
             return Listeners.ANYBODY
-        # By identity: a wrapper may say that it equals what it wraps.
+        # By identity: a wrapper may equal the function that it wraps.
         if not all(map(is_, self._functions(), self._untouched)):
             return Listeners.ANYBODY
-        known, answers = self._known_listeners  # as one, because other threads ask too
-        if named is not known:  # a handler came or went: botocore then begins this dict anew
+        cached_lookups, answers = self._known_listeners  # one read, because other threads ask too
+        if lookups is not cached_lookups:  # a handler came or went: botocore then makes a new dict
             answers = {}
-            self._known_listeners = (named, answers)
-        heard = answers.get(operation)
-        if heard is None:
-            heard = answers[operation] = self._ask(operation)
-        return heard
+            self._known_listeners = (lookups, answers)
+        listeners = answers.get(operation)
+        if listeners is None:
+            listeners = answers[operation] = self._ask(operation)
+        return listeners
 
-    def _is_dressed(self, method: str) -> bool:
-        """Whether a function was replaced on the client itself, or on what it sends with."""
-        own = self._client.__dict__
+    def _is_patched(self, method: str) -> bool:
+        """Whether a function was replaced on the client, its endpoint or its HTTP session."""
+        attributes = self._client.__dict__
         return (
-            method in own
-            or not _REPLACEABLE.isdisjoint(own)
+            method in attributes
+            or not _REPLACEABLE.isdisjoint(attributes)
             or self._client._endpoint is not self._endpoint
             or not _REPLACEABLE.isdisjoint(self._endpoint.__dict__)
             or self._endpoint.http_session is not self._session
@@ -125,7 +125,7 @@ class EventHookProbe:
                 for event in _EVENTS
                 if any(map(_is_foreign, search(f"{event}.{self._service}.{operation}")))
             ]
-        except (AttributeError, TypeError):  # a botocore whose inside is another
+        except (AttributeError, TypeError):  # a botocore with other internals
             return Listeners.ANYBODY
         if not foreign:
             return Listeners.NOBODY
@@ -133,10 +133,10 @@ class EventHookProbe:
 
 
 def _is_foreign(handler: Any) -> bool:
-    """Whether a handler is neither botocore's own nor that with which the wire itself watches."""
+    """Whether a handler is neither botocore's nor that of the library's `BotocoreSender`."""
     while isinstance(handler, functools.partial):
         handler = handler.func
     if isinstance(getattr(handler, "__self__", None), BotocoreSender):
         return False
-    room = str(getattr(handler, "__module__", None) or type(handler).__module__)
-    return room in _FOREIGN_ROOMS or room.split(".")[0] != "botocore"
+    module = str(getattr(handler, "__module__", None) or type(handler).__module__)
+    return module in _FOREIGN_MODULES or module.split(".")[0] != "botocore"

@@ -1,4 +1,4 @@
-"""Transports, put together: to AWS or any endpoint, and to an engine inside this process."""
+"""Builds transports: to AWS or any endpoint, and to an engine inside this process."""
 
 from __future__ import annotations
 
@@ -47,27 +47,27 @@ def boto_transport(
     reply_check: str = "strict",
     read_timeout: float | None = None,
 ) -> RetryingTransport:
-    """A transport to AWS, or to any endpoint; nothing is read or connected before it is first needed.
+    """A transport to AWS or to any endpoint. It reads and connects nothing before the first request.
 
     Args:
-        region, endpoint_url: where DynamoDB is; boto3's own settings apply where they are left out.
-        max_concurrency: how many requests travel at once.
-        credentials: boto3's ``aws_access_key_id`` and so on, instead of those boto3 finds.
-        request_path: ``"lean"`` sends by itself whatever nobody listens for; ``"botocore"`` has boto3's client
-            send everything.
-        reply_check: ``"strict"`` believes that an item is missing, or a write done, only where the reply has the
-            capacity that was consumed or a checksum; ``"lenient"`` is for engines that give neither.
-        read_timeout: for how many seconds at most nothing may arrive in an attempt, before another one is made on
-            another connection; None for 2.
+        region, endpoint_url: the location of DynamoDB; None for boto3's settings.
+        max_concurrency: the most requests that are sent at the same time.
+        credentials: boto3's arguments ``aws_access_key_id`` and so on; None for boto3's credentials.
+        request_path: ``"lean"`` sends requests directly unless somebody listens for them; ``"botocore"`` sends all
+            requests through boto3's client.
+        reply_check: ``"strict"`` takes an item as missing, or a write as done, only if the reply has the consumed
+            capacity or a checksum; ``"lenient"`` is for engines that send neither.
+        read_timeout: the most seconds of an attempt in which nothing arrives, before another attempt on another
+            connection; None for 2.
     """
-    given = dict(credentials or {})
+    client_credentials = dict(credentials or {})
 
     def opened() -> ClientHandle:
         return open_client(
             region=region,
             endpoint_url=endpoint_url,
             max_concurrency=max_concurrency,
-            credentials=given,
+            credentials=client_credentials,
             read_timeout=read_timeout,
         )
 
@@ -77,26 +77,34 @@ def boto_transport(
 
     def quick() -> StaticEndpoint | None:
         return endpoint_from_environment(
-            os.environ, region=region, endpoint_url=endpoint_url, credentials=given, user_agent=_user_agent()
+            os.environ,
+            region=region,
+            endpoint_url=endpoint_url,
+            credentials=client_credentials,
+            user_agent=_user_agent(),
         )
 
     return RetryingTransport(DirectSender(boto, quick))
 
 
 def embedded_transport(max_concurrency: int = 1, *, request_path: str = "lean") -> RetryingTransport:
-    """A transport to a DynamoDB of its own, inside this process.
+    """A transport to an embedded engine inside this process. Each transport has a separate engine.
+
+    Args:
+        max_concurrency: the most requests that are sent at the same time.
+        request_path: ``"lean"`` or ``"botocore"``; see `boto_transport`.
 
     Raises:
-        ConfigurationError: where moto is not installed.
+        ConfigurationError: if moto is not installed.
     """
     engine = EmbeddedEngine()
 
     def opened() -> ClientHandle:
-        made = open_client(
+        handle = open_client(
             region=REGION, endpoint_url=None, max_concurrency=max_concurrency, credentials=CREDENTIALS
         )
-        attach(made.client, engine)
-        return made
+        attach(handle.client, engine)
+        return handle
 
     boto = BotocoreSender(opened)
     wire: Any = boto if request_path == "botocore" else DirectSender(boto)
@@ -107,7 +115,12 @@ def embedded_transport(max_concurrency: int = 1, *, request_path: str = "lean") 
 def given_transport(
     client: Any, *, reply_check: str = "strict", read_timeout: float | None = None
 ) -> RetryingTransport:
-    """A transport over the user's own client, which sends everything in its own way."""
+    """A transport over a client of the user. The client sends all requests.
+
+    Args:
+        client: the boto3 client.
+        reply_check, read_timeout: see `boto_transport`.
+    """
     lenient = reply_check == "lenient"
     wire = BotocoreSender(
         lambda: ClientHandle(client), given=True, lenient=lenient, read_timeout=read_timeout

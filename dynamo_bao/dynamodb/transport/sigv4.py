@@ -1,7 +1,7 @@
 """Signatures of requests: AWS Signature Version 4, for POST requests to the root of one host.
 
-The rules are those of "Create a signed AWS API request" in the AWS IAM user guide. The key that signs is
-derived once a day from the secret, and everything that does not change between requests is put together once.
+The AWS IAM user guide has the rules, on its page "Create a signed AWS API request". The signing key is derived from
+the secret once a day, and everything that is equal for all requests is computed once.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ CONTENT_TYPE: Final = "application/x-amz-json-1.0"
 
 
 class Credentials(Protocol):
-    """What signs: the fields of botocore's frozen credentials."""
+    """The credentials of a signature: the fields of botocore's frozen credentials."""
 
     @property
     def access_key(self) -> str:
@@ -48,20 +48,20 @@ class StaticCredentials(NamedTuple):
     token: str | None = None
 
     @classmethod
-    def of(cls, given: Mapping[str, Any]) -> StaticCredentials:
-        """Those that are given in boto3's words: ``aws_access_key_id`` and so on."""
+    def of(cls, arguments: Mapping[str, Any]) -> StaticCredentials:
+        """The credentials in boto3's arguments ``aws_access_key_id`` and so on."""
         return cls(
-            given.get("aws_access_key_id", ""),
-            given.get("aws_secret_access_key", ""),
-            given.get("aws_session_token"),
+            arguments.get("aws_access_key_id", ""),
+            arguments.get("aws_secret_access_key", ""),
+            arguments.get("aws_session_token"),
         )
 
 
 def require_sendable(credentials: Any) -> None:
-    """Refuses credentials that cannot stand in the head of a request, where a line break would begin another header.
+    """Refuses credentials that cannot be part of a request's head: a line break would begin another header.
 
     Raises:
-        ConfigurationError: if the access key or the session token holds anything but printable ASCII.
+        ConfigurationError: if the access key or the session token holds other characters than printable ASCII.
     """
     for what, value in (
         ("access key", getattr(credentials, "access_key", None)),
@@ -77,7 +77,7 @@ def require_sendable(credentials: Any) -> None:
 
 
 def signing_key(secret: str, date: str, region: str, service: str) -> bytes:
-    """The key derived from a secret for one day, region and service."""
+    """The signing key of a secret for one day, region and service."""
     key = f"AWS4{secret}".encode()
     for part in (date, region, service, "aws4_request"):
         key = hmac.digest(key, part.encode(), "sha256")
@@ -85,10 +85,10 @@ def signing_key(secret: str, date: str, region: str, service: str) -> bytes:
 
 
 class KeyedHash:
-    """HMAC-SHA256 (RFC 2104) under one key, which is hashed once: a message takes half the time of `hmac.digest`.
+    """HMAC-SHA256 (RFC 2104) with one key. The key is hashed once, so a message takes half the time of `hmac.digest`.
 
     Args:
-        key: at most as long as a block of the hash, 64 bytes.
+        key: at most 64 bytes, a block of the hash.
 
     >>> KeyedHash(b"key").hexdigest(b"message") == hmac.digest(b"key", b"message", "sha256").hex()
     True
@@ -113,10 +113,10 @@ def signature(key: KeyedHash, stamp: str, scope: str, canonical: str) -> str:
     """The signature of a canonical request.
 
     Args:
-        key: made of a `signing_key`.
+        key: the hash of a `signing_key`.
         stamp: the time of the request, such as ``20150830T123600Z``.
         scope: ``date/region/service/aws4_request``.
-        canonical: method, path, query, headers, their names, and the hash of the body, a line each.
+        canonical: method, path, query, headers, names of headers, and the hash of the body, one per line.
     """
     digest = hashlib.sha256(canonical.encode()).hexdigest()
     return key.hexdigest(f"{ALGORITHM}\n{stamp}\n{scope}\n{digest}".encode())
@@ -126,7 +126,7 @@ class Signer:
     """Signs the requests of one service at one host.
 
     Args:
-        host: as the ``Host`` header has it, with the port where it is not the scheme's own.
+        host: the value of the ``Host`` header, with the port unless it is the standard port.
         region: the signing region.
         service: the signing name.
     """
@@ -139,12 +139,12 @@ class Signer:
         self._keys: dict[tuple[str, str], tuple[str, KeyedHash]] = {}
 
     def headers(self, credentials: Credentials, target: str, body: bytes, now: float) -> dict[str, str]:
-        """The headers that make a request a signed one, ``Authorization`` among them.
+        """The headers that sign a request, ``Authorization`` among them.
 
         Args:
-            credentials: who signs.
+            credentials: the credentials that sign.
             target: the ``X-Amz-Target``, such as ``DynamoDB_20120810.GetItem``.
-            body: what is sent.
+            body: the body of the request.
             now: seconds since 1970, by the server's clock.
         """
         stamp = self._time(int(now))
@@ -168,35 +168,35 @@ class Signer:
         return headers
 
     def _time(self, second: int) -> str:
-        known, stamp = self._stamped  # as one, because other threads sign too
-        if second != known:
+        stamped_second, stamp = self._stamped  # one read, because other threads sign too
+        if second != stamped_second:
             stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(second))
             self._stamped = (second, stamp)
         return stamp
 
     def _key(self, secret: str, date: str) -> tuple[str, KeyedHash]:
-        """The scope and key of a day; those of the last few days and secrets are remembered."""
-        known = self._keys.get((secret, date))
-        if known is None:
+        """The scope and the key of a day; those of the last few days and secrets are cached."""
+        cached = self._keys.get((secret, date))
+        if cached is None:
             scope = f"{date}/{self._region}/{self._service}/aws4_request"
-            known = scope, KeyedHash(signing_key(secret, date, self._region, self._service))
+            cached = scope, KeyedHash(signing_key(secret, date, self._region, self._service))
             if len(self._keys) > 8:
                 self._keys.clear()
-            self._keys[secret, date] = known
-        return known
+            self._keys[secret, date] = cached
+        return cached
 
 
 class Scope(NamedTuple):
-    """What a signature holds for."""
+    """The region and the service that a signature is valid for."""
 
     region: str
     service: str
 
 
 def scope_of(authorization: str) -> Scope | None:
-    """What an ``Authorization`` header was signed for; None where it is not by Signature Version 4."""
-    head, _, rest = authorization.partition(" Credential=")
-    parts = rest.split(",", 1)[0].split("/")
+    """The scope of an ``Authorization`` header; None if it is not a Signature Version 4."""
+    head, _, credential = authorization.partition(" Credential=")
+    parts = credential.split(",", 1)[0].split("/")
     if head != ALGORITHM or len(parts) < 5 or parts[-1] != "aws4_request":
         return None
     return Scope(parts[-3], parts[-2])

@@ -1,10 +1,9 @@
-"""Beginning without boto3: where everything needed to sign and send is in plain sight, no client has to be made.
+"""Sends without a boto3 client if the environment has everything that is needed to sign and send.
 
-Making a boto3 client takes longer than a few hundred requests do. In a Lambda function, a container with keys in
-its environment, or where keys are given, nothing of what it would find out is unknown: region, endpoint and
-credentials stand in the environment. As soon as anything could make botocore decide otherwise (a configuration
-file, a profile, a proxy, an endpoint option, credentials that expire), or anybody has loaded botocore and so might
-be listening to it, the ordinary way is taken.
+Making a boto3 client takes longer than a few hundred requests. In a Lambda function, or in a container with keys in
+its environment, the client is not needed: the environment has the region, the endpoint and the credentials. But
+botocore is used if anything could change its decisions: a configuration file, a profile, a proxy, an endpoint option,
+credentials that expire. It is also used if anybody has loaded botocore, and so may listen to it.
 """
 
 from __future__ import annotations
@@ -20,13 +19,13 @@ from dynamo_bao.dynamodb.transport.http import HttpOrigin
 from dynamo_bao.dynamodb.transport.sigv4 import StaticCredentials
 
 _REGION: Final = re.compile(r"(?![0-9]+\Z)(?!-)[a-zA-Z0-9-]{1,63}(?<!-)\Z")
-"""What botocore takes for the name of a region."""
+"""The names of regions that botocore accepts."""
 _HOST: Final = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)(\.(?!-)[a-z0-9-]{1,63}(?<!-))*\.?\Z")
-"""What botocore takes for the name of a host: none with an underscore."""
+"""The names of hosts that botocore accepts: without underscores."""
 _PLAIN_REGION: Final = re.compile(r"(us|eu|ap|sa|ca|me|af|il|mx)-[a-z]+-\d+\Z")
-"""Regions of the standard partition, whose endpoints all look alike."""
+"""Regions of the standard partition, whose endpoints all have the same form."""
 _PRINTED: Final = re.compile(r"[!-~]*\Z")
-"""What can stand in a header as it is."""
+"""Texts that can be the value of a header."""
 _KNOWN_VARIABLES: Final = frozenset(
     (
         "AWS_ACCESS_KEY_ID",
@@ -45,20 +44,20 @@ _KNOWN_VARIABLES: Final = frozenset(
         "AWS_XRAY_DAEMON_ADDRESS",
     )
 )
-"""The settings whose whole meaning is known here; another one may change where and how botocore sends."""
+"""The settings that this module fully understands. Any other one may change where and how botocore sends."""
 _LISTENERS: Final = frozenset(
     ("botocore.client", "botocore.handlers", "wrapt", "ddtrace", "newrelic", "sentry_sdk", "aws_xray_sdk")
 )
-"""Modules after whose import somebody may want to see requests."""
+"""Modules whose import means that somebody may want to see requests."""
 
 
 class StaticEndpoint:
-    """What is known without botocore.
+    """An endpoint and credentials that are known without botocore.
 
     Attributes:
-        resolved_endpoint: where to send, and for which region to sign.
-        credentials: who signs.
-        ca_bundle: the file of trusted certificates that is configured; None for the usual ones.
+        resolved_endpoint: the URL, and the region of signatures.
+        credentials: the credentials that sign.
+        ca_bundle: the configured file of trusted certificates; None for the default certificates.
     """
 
     def __init__(
@@ -69,7 +68,7 @@ class StaticEndpoint:
         self.ca_bundle = ca_bundle
 
     def is_still_valid(self) -> bool:
-        """Whether nobody has loaded what could listen to requests, or change them."""
+        """Whether nobody has loaded a module that could listen to requests or change them."""
         return sys.modules.keys().isdisjoint(_LISTENERS)
 
 
@@ -81,12 +80,12 @@ def endpoint_from_environment(
     credentials: Mapping[str, Any],
     user_agent: str,
 ) -> StaticEndpoint | None:
-    """What is known of the way to DynamoDB; None where only botocore can tell.
+    """The endpoint and the credentials in the environment; None if only botocore can find them.
 
     Args:
         environment: usually `os.environ`.
-        region, endpoint_url, credentials: those given to `init_models`.
-        user_agent: who says to be asking.
+        region, endpoint_url, credentials: the arguments of `init_models`.
+        user_agent: the value of the ``User-Agent`` header.
     """
     if not _is_fully_understood(environment):
         return None
@@ -115,7 +114,7 @@ def endpoint_from_environment(
 
 
 def _is_root(url: str) -> bool:
-    """Whether a URL says no more than where a server is, in a way that botocore takes too."""
+    """Whether a URL is the root of a server, in a form that botocore accepts too."""
     try:
         origin = HttpOrigin.of(url)
     except ValueError:
@@ -128,25 +127,25 @@ def _is_root(url: str) -> bool:
 
 
 def _is_fully_understood(environment: Mapping[str, str]) -> bool:
-    """Whether nothing is configured that only botocore understands."""
+    """Whether the environment has no setting that only botocore understands."""
     for name, value in environment.items():
         if value and (
             (name.startswith("AWS_") and name not in _KNOWN_VARIABLES and not name.startswith("AWS_LAMBDA_"))
             or name.lower().endswith("_proxy")
         ):
             return False
-    home = os.path.expanduser("~")
+    home_folder = os.path.expanduser("~")
     files = (
-        environment.get("AWS_CONFIG_FILE") or os.path.join(home, ".aws", "config"),
-        environment.get("AWS_SHARED_CREDENTIALS_FILE") or os.path.join(home, ".aws", "credentials"),
+        environment.get("AWS_CONFIG_FILE") or os.path.join(home_folder, ".aws", "config"),
+        environment.get("AWS_SHARED_CREDENTIALS_FILE") or os.path.join(home_folder, ".aws", "credentials"),
         environment.get("BOTO_CONFIG") or "/etc/boto.cfg",
-        os.path.join(home, ".boto"),
+        os.path.join(home_folder, ".boto"),
     )
     return not any(map(_is_non_empty_file, files))
 
 
 def _is_non_empty_file(file: str) -> bool:
-    """Whether a settings file is there and not empty, as ``/dev/null`` is."""
+    """Whether a file exists and is not empty; ``/dev/null`` is empty."""
     try:
         return os.stat(file).st_size > 0
     except OSError:
