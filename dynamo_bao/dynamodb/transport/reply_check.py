@@ -1,14 +1,13 @@
-"""Whether a reply is an answer to what was asked: its members, their types, and which keys its items have.
+"""Checks that a reply answers its request: its members, their types, and the keys of its items.
 
-Both ways of sending hand every parsed reply to `checked`, and every error reply to `checked_refusal`; nothing behind
-them sees a member that was not looked at. What is not an answer is a damaged reply: a `DataFormatError`, after which
-the connection is given up and a read is sent again.
+Both senders pass every parsed reply to `checked`, and every error reply to `checked_refusal`, so no unchecked member
+goes further. A reply that does not answer its request is damaged: it raises `DataFormatError`, the connection is
+closed, and a read is sent again.
 
-Nothing is concluded from what is not there, unless DynamoDB said so: an item is missing, or a write done, where the
-reply has the members that its operation must have, or reports the capacity that was consumed, or has the checksum
-that DynamoDB puts on every reply.
+An absent member alone proves nothing. An item is missing, or a write is done, only if the reply has the members that
+its operation must have, or the consumed capacity, or the checksum that DynamoDB puts on every reply.
 
-An attribute value of a wrong type, in an item whose key is right, spoils that attribute alone: it becomes
+If an item has the right key and an attribute value of a wrong type, only that attribute is damaged: it becomes
 `UNREADABLE`, which no field can read.
 """
 
@@ -43,11 +42,11 @@ from dynamo_bao.dynamodb.transport.messages import Request
 from dynamo_bao.errors import DataFormatError
 
 TRANSACT_GET_ITEMS: Final = "TransactGetItems"
-"""What nothing of this library sends, and programs may by its transports."""
+"""An operation that this library does not send; programs may send it by the library's transports."""
 Place = tuple[str, str]
 """The texts of a table key."""
 UNREADABLE: Final[Mapping[str, Any]] = {"?": None}
-"""What stands in the place of an attribute value that is none."""
+"""The replacement of an attribute value that cannot be read."""
 REMEMBERED_IDS: Final = 1000
 
 _MEMBERS: Final[Mapping[str, frozenset[str]]] = {
@@ -76,46 +75,46 @@ _ERRORS: Final = frozenset(("__type", "message", "Message"))
 _FOREIGN: Final = {
     operation: frozenset().union(_ERRORS, *_MEMBERS.values()) - own for operation, own in _MEMBERS.items()
 }
-"""By operation, the members that only replies to others have."""
+"""For each operation, the members that only replies to other operations have."""
 _LISTS_CAPACITY: Final = frozenset(
     (BATCH_GET_ITEM, BATCH_WRITE_ITEM, TRANSACT_GET_ITEMS, TRANSACT_WRITE_ITEMS)
 )
 
 
 class SeenIds:
-    """The ids of the last replies of one client: each reply has its own, so that one that comes again is a double."""
+    """The ids of the last replies of one client. Each reply has a unique id, so a repeated id is a repeated reply."""
 
     def __init__(self) -> None:
         self._known: set[str] = set()
         self._order: deque[str] = deque()
 
     def check(self, headers: Mapping[str, str], operation: str) -> None:
-        """Raises `DataFormatError` for a reply that was here before."""
+        """Raises `DataFormatError` for a reply that was received before."""
         number = headers.get("x-amzn-requestid")
         if number is None:
             return
-        known, order = self._known, self._order
-        if number in known:
+        ids, order = self._known, self._order
+        if number in ids:
             raise DataFormatError(
                 f"{operation}: the reply was received twice, the first time for another request. "
                 f"Is there a proxy between this program and DynamoDB?"
             )
-        known.add(number)
+        ids.add(number)
         order.append(number)
         if len(order) > REMEMBERED_IDS:
-            known.discard(order.popleft())
+            ids.discard(order.popleft())
 
 
 def checked(request: Request, parsed: dict[str, Any], *, vouched: bool) -> dict[str, Any]:
-    """The members of a successful reply, all of which are what they have to be.
+    """The members of a successful reply, after all checks.
 
     Args:
-        request: what was asked.
+        request: the request.
         parsed: the reply's JSON, with binaries decoded; items may be rows.
-        vouched: whether it is certain that DynamoDB made the reply, so that what is absent from it is absent.
+        vouched: whether it is certain that DynamoDB made the reply, so that an absent member means a missing item.
 
     Raises:
-        DataFormatError: if it is no answer to the request.
+        DataFormatError: if it does not answer the request.
     """
     operation = request.operation
     check = _CHECKS.get(operation)
@@ -123,7 +122,7 @@ def checked(request: Request, parsed: dict[str, Any], *, vouched: bool) -> dict[
         return parsed
     if not _FOREIGN[operation].isdisjoint(parsed):
         _refuse(operation, "it has members that replies to other requests have")
-    if None in parsed.values():  # DynamoDB leaves out what is not there
+    if None in parsed.values():  # DynamoDB omits absent members
         parsed = {name: value for name, value in parsed.items() if value is not None}
     capacity = parsed.get("ConsumedCapacity")
     if capacity is None:
@@ -165,7 +164,7 @@ _SETS: Final[Mapping[Any, type]] = {"SS": str, "NS": str, "BS": bytes}
 
 
 def _is_value(value: Any) -> bool:
-    """Whether something is a typed value as DynamoDB has them."""
+    """Whether something is a typed value of DynamoDB."""
     if type(value) is not dict or len(value) != 1:
         return False
     ((code, content),) = value.items()
@@ -181,9 +180,9 @@ def _is_value(value: Any) -> bool:
 
 
 def _readable(item: dict[str, Any]) -> dict[str, Any]:
-    """An item with `UNREADABLE` in the place of each value that is none."""
+    """An item with `UNREADABLE` in place of each value that is not a typed value."""
     for value in item.values():
-        # In the shortest way for what is nearly always there.
+        # A short check first, for the values of nearly all items.
         if type(value) is dict and len(value) == 1:
             for code, content in value.items():
                 if type(content) is _SCALARS.get(code):
@@ -199,7 +198,7 @@ def _readable(item: dict[str, Any]) -> dict[str, Any]:
 
 
 def _is_capacity(capacity: Any) -> bool:
-    """Whether something is a ``ConsumedCapacity``: figures, also by table and index, and the table's name."""
+    """Whether something is a ``ConsumedCapacity``: numbers, also by table and index, and the table's name."""
     if type(capacity) is not dict:
         return False
     for name, value in capacity.items():
@@ -224,7 +223,7 @@ def _are_figures(name: str, value: dict[str, Any]) -> bool:
 
 
 def _place_of(key: Any, operation: str) -> Place:
-    """The texts of a table key, or of that of an item."""
+    """The texts of a table key, or of the key of an item."""
     try:
         pk, sk = key[PK]["S"], key[SK]["S"]
     except (KeyError, TypeError):
@@ -235,11 +234,13 @@ def _place_of(key: Any, operation: str) -> Place:
 
 
 def _require_key(request: Request, item: Any, key: Mapping[str, Any], what: str = "the item") -> None:
-    """Refuses an item that is another one than was asked for.
+    """Refuses an item with another key than the requested one.
 
     Args:
-        key: by attribute, what the item must have.
-        what: what the item is in the reply.
+        request: the request.
+        item: the item of the reply.
+        key: the values that the item must have, by attribute.
+        what: the name of the item in the reply, for the error.
     """
     if type(item) is not dict or not item:
         _refuse(request.operation, f"{what} is none")
@@ -249,7 +250,7 @@ def _require_key(request: Request, item: Any, key: Mapping[str, Any], what: str 
 
 
 def _require_key_of_row(request: Request, row: Any) -> None:
-    """Refuses a row that is another item than was asked for."""
+    """Refuses a row with another key than the requested one."""
     key = request.written["Key"]
     try:
         if key[PK]["S"] == row._pk.S and key[SK]["S"] == row._sk.S:
@@ -276,10 +277,10 @@ def _check_get(request: Request, parsed: dict[str, Any], vouched: bool) -> dict[
 
 
 def _check_transact_get(request: Request, parsed: dict[str, Any], vouched: bool) -> dict[str, Any]:
-    actions, found = request.written.get("TransactItems", []), parsed.get("Responses")
-    if type(found) is not list or len(found) != len(actions):
+    actions, entries = request.written.get("TransactItems", []), parsed.get("Responses")
+    if type(entries) is not list or len(entries) != len(actions):
         _refuse(request.operation, "Responses is no list with an entry for each key")
-    for action, entry in zip(actions, found, strict=True):
+    for action, entry in zip(actions, entries, strict=True):
         if type(entry) is not dict:
             _refuse(request.operation, "an entry of Responses is none")
         if entry.get("Item") is not None:
@@ -289,36 +290,40 @@ def _check_transact_get(request: Request, parsed: dict[str, Any], vouched: bool)
 
 
 def _check_batch_get(request: Request, parsed: dict[str, Any], vouched: bool) -> dict[str, Any]:
-    asked, operation = _asked_keys(request), request.operation
-    responses, left = parsed.get("Responses", {}), parsed.get("UnprocessedKeys", {})
-    if type(responses) is not dict or type(left) is not dict:
+    requested, operation = _asked_keys(request), request.operation
+    responses, unprocessed_keys = parsed.get("Responses", {}), parsed.get("UnprocessedKeys", {})
+    if type(responses) is not dict or type(unprocessed_keys) is not dict:
         _refuse(operation, "Responses or UnprocessedKeys is no map of tables")
-    unprocessed = {table: _places_left(entry, operation) for table, entry in left.items()} if left else left
-    if not asked.keys() >= responses.keys() | unprocessed.keys():
+    unprocessed = (
+        {table: _places_left(entry, operation) for table, entry in unprocessed_keys.items()}
+        if unprocessed_keys
+        else unprocessed_keys
+    )
+    if not requested.keys() >= responses.keys() | unprocessed.keys():
         _refuse(operation, "it is about a table that was not asked for")
-    for table, keys in asked.items():
-        found = responses.get(table)
-        if found is None:
+    for table, keys in requested.items():
+        items = responses.get(table)
+        if items is None:
             if len(unprocessed.get(table, ())) < len(keys):
                 _refuse(operation, f"it says nothing of table {table}")
             continue
-        if type(found) is not list:
+        if type(items) is not list:
             _refuse(operation, "an entry of Responses is no list of items")
-        places = _places(found, operation)
-        if len(places) != len(found) or not places <= set(keys):
+        item_keys = _places(items, operation)
+        if len(item_keys) != len(items) or not item_keys <= set(keys):
             _refuse(operation, "it holds an item that was not asked for, or the same one twice")
-        if found and type(found[0]) is dict:
-            responses[table] = list(map(_readable, found))
-        if table in unprocessed and not places.isdisjoint(unprocessed[table]):
+        if items and type(items[0]) is dict:
+            responses[table] = list(map(_readable, items))
+        if table in unprocessed and not item_keys.isdisjoint(unprocessed[table]):
             _refuse(operation, "it holds an item whose key it calls unprocessed")
-    for table, places in unprocessed.items():
-        if not places <= set(asked[table]):
+    for table, item_keys in unprocessed.items():
+        if not item_keys <= set(requested[table]):
             _refuse(operation, "UnprocessedKeys has a key that was not asked for")
     return parsed
 
 
 def _asked_keys(request: Request) -> Mapping[str, Collection[Place]]:
-    """By table, the keys that a batch asks for or writes."""
+    """The keys that a batch reads or writes, by table."""
     if request.keys is not None:
         return request.keys
     read: dict[str, set[Place]] = {}
@@ -333,16 +338,16 @@ def _asked_keys(request: Request) -> Mapping[str, Collection[Place]]:
 
 
 def _written_key(member: Mapping[str, Any]) -> Any:
-    """Where the key of a member of a batch of writes is."""
+    """The item or key that holds the key of a member of a batch of writes."""
     return member["PutRequest"]["Item"] if "PutRequest" in member else member["DeleteRequest"]["Key"]
 
 
-def _places(found: list[Any], operation: str) -> set[Place]:
-    """The keys of items, which all must have one."""
-    if found and type(found[0]) is dict:
-        return {_place_of(item, operation) for item in found}
+def _places(items: list[Any], operation: str) -> set[Place]:
+    """The keys of items; `DataFormatError` if an item has no key."""
+    if items and type(items[0]) is dict:
+        return {_place_of(item, operation) for item in items}
     try:
-        return {(row._pk.S, row._sk.S) for row in found}
+        return {(row._pk.S, row._sk.S) for row in items}
     except AttributeError:
         _refuse(operation, "it holds an item without a key")
 
@@ -358,14 +363,14 @@ def _places_left(entry: Any, operation: str) -> set[Place]:
 
 
 def _check_page(request: Request, parsed: dict[str, Any], vouched: bool) -> dict[str, Any]:
-    operation, found = request.operation, parsed.get("Items")
+    operation, items = request.operation, parsed.get("Items")
     counting = request.written.get("Select") == "COUNT"
-    if found is None and not counting:
+    if items is None and not counting:
         _refuse(operation, "it has no Items")
-    if found is not None and type(found) is not list:
+    if items is not None and type(items) is not list:
         _refuse(operation, "Items is no list")
-    _check_counts(parsed, operation, found, counting)
-    asked = key_range(request.written) if operation == QUERY else None
+    _check_counts(parsed, operation, items, counting)
+    requested_range = key_range(request.written) if operation == QUERY else None
     end = parsed.get("LastEvaluatedKey")
     if end is not None:
         if type(end) is not dict or not end or not all(map(_is_key_value, end.values())):
@@ -373,30 +378,30 @@ def _check_page(request: Request, parsed: dict[str, Any], vouched: bool) -> dict
         _place_of(end, operation)
         if end == request.written.get("ExclusiveStartKey"):
             _refuse(operation, "it goes on where it began")
-        if asked is not None and not asked.holds([end]):
+        if requested_range is not None and not requested_range.holds([end]):
             _refuse(operation, "it goes on in another partition or range than was asked for")
-    if not found:
+    if not items:
         return parsed
-    if asked is not None and request.rows is not None and asked.holds_each_once(found):
+    if requested_range is not None and request.rows is not None and requested_range.holds_each_once(items):
         return parsed
-    if asked is not None and not asked.holds(found):
+    if requested_range is not None and not requested_range.holds(items):
         _refuse(operation, "it holds an item of another partition or range than was asked for")
-    if len(_places(found, operation)) != len(found):
+    if len(_places(items, operation)) != len(items):
         _refuse(operation, "it holds the same item twice")
-    if type(found[0]) is dict:
-        parsed["Items"] = list(map(_readable, found))
+    if type(items[0]) is dict:
+        parsed["Items"] = list(map(_readable, items))
     return parsed
 
 
-def _check_counts(parsed: dict[str, Any], operation: str, found: list[Any] | None, counting: bool) -> None:
-    """Sees to it that the numbers of a page are there, and fit."""
+def _check_counts(parsed: dict[str, Any], operation: str, items: list[Any] | None, counting: bool) -> None:
+    """Checks the counts of a page, and adds them if they are absent."""
     count = parsed.get("Count")
-    if count is None and found is not None and not counting:
-        count = parsed["Count"] = len(found)
+    if count is None and items is not None and not counting:
+        count = parsed["Count"] = len(items)
     scanned = parsed.setdefault("ScannedCount", count)
     if type(count) is not int or type(scanned) is not int or not 0 <= count <= scanned:
         _refuse(operation, "Count or ScannedCount is no number of items")
-    if found and len(found) != count:
+    if items and len(items) != count:
         _refuse(operation, "Count is not the number of its items")
 
 
@@ -409,9 +414,9 @@ def _is_key_value(value: Any) -> bool:
 
 def _check_write(request: Request, parsed: dict[str, Any], vouched: bool) -> dict[str, Any]:
     returned, written = parsed.get("Attributes"), request.written
-    asked = written.get("ReturnValues", "NONE")
+    requested_values = written.get("ReturnValues", "NONE")
     if returned is None or returned == {}:
-        if asked == "ALL_NEW" or (asked == "ALL_OLD" and _must_be_there(request)):
+        if requested_values == "ALL_NEW" or (requested_values == "ALL_OLD" and _must_be_there(request)):
             _refuse(request.operation, "it lacks the Attributes that were asked for")
         _require_word(request, vouched, "it has neither Attributes")
         return parsed
@@ -420,13 +425,13 @@ def _check_write(request: Request, parsed: dict[str, Any], vouched: bool) -> dic
         return parsed
     if type(returned) is not dict or _readable(returned) is not returned:
         _refuse(request.operation, "Attributes is no item")
-    if asked in ("ALL_NEW", "ALL_OLD"):
+    if requested_values in ("ALL_NEW", "ALL_OLD"):
         _require_key(request, returned, _key_of_write(written), "Attributes")
     return parsed
 
 
 def _must_be_there(request: Request) -> bool:
-    """Whether a deletion can only have been done where there was an item, so that its attributes were returned."""
+    """Whether a deletion has the condition that the item exists, so that its attributes must be returned."""
     condition = request.written.get("ConditionExpression")
     if request.operation != DELETE_ITEM or not isinstance(condition, str):
         return False
@@ -445,15 +450,15 @@ def _key_of_write(written: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _check_batch_write(request: Request, parsed: dict[str, Any], vouched: bool) -> dict[str, Any]:
-    left, operation = parsed.get("UnprocessedItems"), request.operation
-    if type(left) is not dict:
+    unprocessed, operation = parsed.get("UnprocessedItems"), request.operation
+    if type(unprocessed) is not dict:
         _refuse(operation, "it lacks UnprocessedItems")
-    if left:
-        asked = _asked_keys(request)
-        for table, members in left.items():
-            if table not in asked or type(members) is not list:
+    if unprocessed:
+        requested = _asked_keys(request)
+        for table, members in unprocessed.items():
+            if table not in requested or type(members) is not list:
                 _refuse(operation, "UnprocessedItems is about a table that was not written to")
-            if not {_place_left(member, operation) for member in members} <= set(asked[table]):
+            if not {_place_left(member, operation) for member in members} <= set(requested[table]):
                 _refuse(operation, "UnprocessedItems has a key that was not written")
     return parsed
 
@@ -481,14 +486,14 @@ _TABLE_TYPES: Final[Mapping[str, type | tuple[type, ...]]] = {
     **dict.fromkeys(("ItemCount", "TableSizeBytes", "IndexSizeBytes"), (int, float)),
     **dict.fromkeys(("Backfilling", "DeletionProtectionEnabled", "Enabled"), bool),
 }
-"""What the members of table descriptions are, wherever they stand."""
+"""The types of the members of table descriptions, at any depth."""
 _TABLE_PARTS: Final[Mapping[str, frozenset[str]]] = {
     "KeySchema": frozenset(("AttributeName", "KeyType")),
     "AttributeDefinitions": frozenset(("AttributeName", "AttributeType")),
     "GlobalSecondaryIndexes": frozenset(("IndexName", "KeySchema", "Projection")),
     "LocalSecondaryIndexes": frozenset(("IndexName", "KeySchema", "Projection")),
 }
-"""What each entry of these lists must have."""
+"""The members that each entry of these lists must have."""
 
 
 def _check_description(
@@ -523,36 +528,36 @@ def _is_part(entry: Any, needed: frozenset[str]) -> bool:
 
 
 def checked_refusal(request: Request, parsed: Mapping[str, Any]) -> dict[str, Any]:
-    """The members of an error reply that are what they have to be; others are left out.
+    """The members of an error reply that have the right type; other members are omitted.
 
     Raises:
-        DataFormatError: if it is the refusal of another request.
+        DataFormatError: if it is the reply to another request.
     """
-    known = dict(parsed)
-    for name in _ERRORS & known.keys():
-        if type(known[name]) is not str:
-            del known[name]
-    item = known.pop("Item", None)
+    members = dict(parsed)
+    for name in _ERRORS & members.keys():
+        if type(members[name]) is not str:
+            del members[name]
+    item = members.pop("Item", None)
     if type(item) is dict and item:
         _require_key(request, item, _key_of_write(request.written), "the item of the failed condition")
         if all(map(_is_value, item.values())):
-            known["Item"] = item
-    if "CancellationReasons" in known or str(known.get("__type", "")).endswith(
+            members["Item"] = item
+    if "CancellationReasons" in members or str(members.get("__type", "")).endswith(
         "TransactionCanceledException"
     ):
-        known["CancellationReasons"] = _reasons(request, known.get("CancellationReasons"))
-    throttling = known.get("ThrottlingReasons", [])
+        members["CancellationReasons"] = _reasons(request, members.get("CancellationReasons"))
+    throttling = members.get("ThrottlingReasons", [])
     if type(throttling) is not list or not all(map(_is_throttling_reason, throttling)):
-        del known["ThrottlingReasons"]
-    return known
+        del members["ThrottlingReasons"]
+    return members
 
 
 def _reasons(request: Request, reasons: Any) -> list[dict[str, Any]]:
-    """The reasons of a cancelled transaction: one for each of its actions, with the item of that one."""
+    """The reasons of a cancelled transaction: one for each action, with the item of that action."""
     actions = request.written.get("TransactItems", ())
     if type(reasons) is not list or len(reasons) != len(actions):
         _refuse(request.operation, "it does not have a reason for each action")
-    kept = []
+    checked_reasons = []
     for action, reason in zip(actions, reasons, strict=True):
         if type(reason) is not dict or type(reason.get("Code", "None")) not in (str, type(None)):
             _refuse(request.operation, "a reason of the cancelled transaction is none")
@@ -563,8 +568,8 @@ def _reasons(request: Request, reasons: Any) -> list[dict[str, Any]]:
             _require_key(request, item, _key_of_write(written), "the item of a failed condition")
             if all(map(_is_value, item.values())):
                 reason["Item"] = item
-        kept.append(reason)
-    return kept
+        checked_reasons.append(reason)
+    return checked_reasons
 
 
 def _is_throttling_reason(reason: Any) -> bool:
