@@ -1,4 +1,4 @@
-"""The kinds of fields: one class each, with its rules, its stored form and its key text."""
+"""The field classes. Each has its rules, its stored form and its key text."""
 
 from dynamo_bao.fields.base import Field
 from dynamo_bao.fields.calendar import DateField, DurationField, TimeField

@@ -1,7 +1,7 @@
 """The base of all fields: one value of a model, its rules, and its stored form.
 
-A field object is a declaration; `bind` makes the copy that one model uses, which knows its name. To a
-type checker field classes look like `Any`, so that ``name: str = StringField()`` is what it says.
+A field object is a declaration. `bind` makes the copy that one model uses; the copy has a name. To a type
+checker, field classes look like `Any`, so that it accepts ``name: str = StringField()``.
 """
 
 from __future__ import annotations
@@ -42,11 +42,11 @@ def class_of_annotation(annotation: Any) -> Any:
 
 
 class MemberFault(ValueError):
-    """What is wrong with a part of a value, and where in the value it is.
+    """An error about a part of a value.
 
     Attributes:
-        path: from the field to the part, ``.lines[2].price``.
-        why: what is wrong, as the end of a sentence about the part.
+        path: the path from the field to the part, such as ``.lines[2].price``.
+        why: the fault, as the end of a sentence about the part.
     """
 
     def __init__(self, path: str, why: str) -> None:
@@ -56,14 +56,14 @@ class MemberFault(ValueError):
 
     @classmethod
     def at(cls, step: str, error: ValueError) -> MemberFault:
-        """The fault for an error of the part behind one more `step`."""
+        """The fault for an error of the part at `step`."""
         if isinstance(error, MemberFault):
             return cls(step + error.path, error.why)
         return cls(step, str(error).strip())
 
 
 class FieldOptions(TypedDict, total=False):
-    """What every field can be told; see `Field`."""
+    """The options that every field has. `Field` documents them."""
 
     required: bool | None
     default: Any
@@ -72,17 +72,17 @@ class FieldOptions(TypedDict, total=False):
 
 
 class Field(_LooksLikeAny):  # type: ignore[misc]  # looking like Any to checkers is the purpose
-    """One value of a model. Subclass a field to make a kind of your own.
+    """One value of a model. Extend a field class to write your own.
 
-    Override what differs: `validate` (raise `ValueError` for a wrong value), `to_dynamo` and `from_dynamo`
-    (the stored form, as DynamoDB's typed JSON), `to_key` (its text as part of a key) and `from_key`.
+    Override the methods that differ: `validate` (raise `ValueError` for a wrong value), `to_dynamo` and
+    `from_dynamo` (the stored form, as DynamoDB's typed JSON), `to_key` (the text as part of a key) and `from_key`.
 
     Args:
-        required: restates that a value is needed (``True``) or lets it be None (``False``). Without it, a
-            field is required unless it has a default or fills itself.
-        default: the value where none is given, or a callable that makes it.
-        attribute: the stored attribute's name, if it is not the field's.
-        doc: what the field means, for `bao models` and generated code.
+        required: ``True`` if a value is required, ``False`` if it may be None. By default, a field is required
+            unless it has a default or fills itself.
+        default: the default value, or a function that creates it.
+        attribute: the name of the stored attribute, if it differs from the field's name.
+        doc: the meaning of the field, for `bao models` and generated code.
 
     Example:
         >>> class Slug(StringField):
@@ -93,61 +93,63 @@ class Field(_LooksLikeAny):  # type: ignore[misc]  # looking like Any to checker
     """
 
     python_types: tuple[type, ...] = (object,)
-    """What annotations this kind fits."""
+    """The classes that an annotation may name."""
     can_be_key = True
     ordered = True
-    """Whether DynamoDB orders the stored form: texts, numbers and bytes."""
+    """Whether DynamoDB can order the stored form: strings, numbers and bytes."""
     supports_begins_with = False
-    """Whether DynamoDB knows what the stored form begins with: texts and bytes."""
+    """Whether ``begins_with`` works on the stored form: strings and bytes."""
     needs_annotation = False
-    """Whether the declaration is complete only with what its annotation says."""
+    """Whether the declaration needs its annotation to be complete."""
     whole_in_key = True
-    """Whether the text that it has as part of a key says all of its value."""
+    """Whether its key text holds the whole value."""
     auto_update = False
-    """Whether every save gives it a new value."""
+    """Whether every save sets a new value."""
     may_fill = False
-    """Whether reading a stored form may make up a part of the value: by a default that is made each time."""
+    """Whether reading a stored form may create a part of the value: by the function of a default."""
     is_unit = True
-    """Whether a value is stored as one; False where a save may send single members of it."""
+    """Whether a save sends the value as a whole; False if it may send single members."""
     is_part = False
-    """Whether it is the field of a part of a document."""
+    """Whether the field describes a part of a document."""
     is_hashable = True
-    """Whether a set can have its values as members."""
+    """Whether its values can be members of a set."""
     is_bounded = True
-    """Whether its annotation bounds how deep its values are nested."""
+    """Whether its annotation limits the nesting of its values."""
     numbers = "auto"
-    """What numbers inside become where no annotation says it: see `fields.documents.DocumentField`."""
+    """The type of numbers inside that have no annotation, as in `fields.documents.DocumentField`."""
     code: str | None = None
-    """The type of its stored form, ``"S"``; None where that is not always the same."""
+    """The type code of its stored form, such as ``"S"``; None if the type varies."""
     javascript_safe = False
-    """Whether JavaScript services read it too: ``key_format="dynamo-bao"``."""
+    """Whether JavaScript programs read it too: ``key_format="dynamo-bao"``."""
     decode_expr: str | None = None
-    """`from_dynamo` as an expression of what is stored, by its type: ``float({N})``. For the compiled decoders."""
+    """`from_dynamo` as an expression of the stored value by its type code: ``float({N})``. For compiled decoders."""
     encode_expr: str | None = None
     """`to_dynamo` as an expression of ``{v}``, for the compiled encoder."""
     copy_expr = "{v}"
-    """What a new instance keeps of a value that `valid_expr` is true of, as an expression of ``{v}``."""
+    """An expression of ``{v}`` for the value that a new instance holds, if `valid_expr` is true."""
     empty_expr: str | None = None
-    """An expression of ``{v}`` that is true where `to_dynamo` stores nothing, beside `encode_expr`."""
+    """An expression of ``{v}`` that is true if `to_dynamo` stores nothing. It belongs to `encode_expr`."""
     max_length_expr: str | None = None
-    """An expression of ``{v}`` for how many characters its stored form has at most, beside `encode_expr`."""
+    """An expression of ``{v}`` for the maximum characters of the stored form. It belongs to `encode_expr`."""
 
     def valid_expr(self) -> str | None:
-        """An expression of ``{v}`` that is true where `accept` would return the value or its equal; None for none.
+        """An expression of ``{v}`` that is true if `accept` would return an equal value; None if there is no such
+        expression.
 
-        It may be false for values that are accepted too; they only take longer.
+        It may be false for valid values; these take the slower path.
         """
         return None
 
     def normalized_expr(self) -> str | None:
-        """An expression of ``{v}`` that is true where `normalise` would return the value or its equal; None for none.
+        """An expression of ``{v}`` that is true if `normalise` would return an equal value; None if there is no such
+        expression.
 
-        What `validate` says of the value does not matter.
+        The result of `validate` does not matter.
         """
         return None
 
     def valid_text_expr(self) -> str | None:
-        """`valid_expr` where others see to it that members of a set are texts, and that UTF-8 can say all texts."""
+        """`valid_expr` without the UTF-8 and set-member checks. The caller makes these checks for all fields."""
         return self.valid_expr()
 
     def __init__(
@@ -167,7 +169,7 @@ class Field(_LooksLikeAny):  # type: ignore[misc]  # looking like Any to checker
         self.nullable = required is False or default is None
 
     def bind(self: F, name: str, model: str, attribute: str, *, nullable: bool = False) -> F:
-        """This field as the field `name` of `model`, stored as `attribute`."""
+        """A copy of this field for the field `name` of `model`, stored as `attribute`."""
         twin = copy.copy(self)
         twin.name, twin.model, twin.attribute = name, model, attribute
         twin.nullable = (self.nullable or nullable) and self.required is not True
@@ -175,23 +177,23 @@ class Field(_LooksLikeAny):  # type: ignore[misc]  # looking like Any to checker
         return twin
 
     def _check_options(self) -> None:
-        """Has options be what their kinds say, as some of them become source that is compiled."""
+        """Checks the types of options. Some options become compiled source, so they must be exact."""
         if not isinstance(self.attribute, str):
-            raise self.declaration_error(f"attribute={self.attribute!r} is no text.")
+            raise self.declaration_error(f"attribute={self.attribute!r} is not a string.")
         self.attribute = str.__str__(self.attribute)
         for name in (*_COUNTS, *_BOUNDS):
             number = getattr(self, name, None)
             if number is None:
                 continue
             if isinstance(number, bool) or not isinstance(number, int) or (name in _COUNTS and number < 0):
-                wanted = "a whole number of at least 0" if name in _COUNTS else "a whole number"
-                raise self.declaration_error(f"{name}={number!r:.100}; give {wanted}.")
-            setattr(self, name, int.__add__(number, 0))  # of a subclass the plain number
+                expected = "a whole number of at least 0" if name in _COUNTS else "a whole number"
+                raise self.declaration_error(f"{name}={number!r:.100}; give {expected}.")
+            setattr(self, name, int.__add__(number, 0))  # an exact int, even for a subclass
 
     # --- values -----------------------------------------------------------------------------------
 
     def default_value(self) -> Any:
-        """The value where none is given; `attrs.NOTHING` if one must be."""
+        """The default value; `attrs.NOTHING` if the field has no default."""
         if callable(self.default):
             return self.default()
         if isinstance(self.default, _MUTABLE):
@@ -201,10 +203,10 @@ class Field(_LooksLikeAny):  # type: ignore[misc]  # looking like Any to checker
         return self.default
 
     def missing_value(self) -> Any:
-        """The value of a stored item that has no such attribute: the default if it is a value, a list, dict or set.
+        """The value for a stored item without the attribute: the default if it is a constant, a list, dict or set.
 
-        A function that makes a default is for new items: an item that is stored already has none of its making. An
-        optional field is None, as None is stored as no attribute.
+        Other default functions apply only to new items, so the value is None. An optional field is None too, as
+        None is stored as no attribute.
         """
         if self.nullable or self.default is NOTHING:
             return None
@@ -213,22 +215,22 @@ class Field(_LooksLikeAny):  # type: ignore[misc]  # looking like Any to checker
         return self.default_value()
 
     def next_value(self) -> Any:
-        """The value that a save gives a field that `auto_update`."""
+        """The value that a save sets, for fields with `auto_update`."""
         raise NotImplementedError
 
     def normalise(self, value: Any) -> Any:
-        """`value` as the field holds it; other accepted forms (texts of dates, …) are converted."""
+        """`value` in the form that instances hold. Converts other accepted forms, such as texts of dates."""
         return value
 
     def validate(self, value: Any) -> None:
-        """Raises `ValueError` (or `ValidationError`) if `value`, already normalised, breaks a rule."""
+        """Raises `ValueError` or `ValidationError` if the normalised `value` breaks a rule."""
 
     def accept(self, value: Any) -> Any:
         """`value` normalised and validated.
 
         Raises:
-            ValidationError: naming model and field, never the value.
-            TenantMismatchError: for an instance, which stands for its id, of another tenant.
+            ValidationError: if the value is not valid. The text names model and field, never the value.
+            TenantMismatchError: for an instance of another tenant.
         """
         if value is None:
             if self.nullable:
@@ -256,7 +258,7 @@ class Field(_LooksLikeAny):  # type: ignore[misc]  # looking like Any to checker
     # --- stored forms -------------------------------------------------------------------------------
 
     def to_dynamo(self, value: Any) -> AttributeValue | None:
-        """The stored form of a value that is not None; None where nothing is to be stored."""
+        """The stored form of a value that is not None; None to store no attribute."""
         raise NotImplementedError
 
     def from_dynamo(self, stored: AttributeValue) -> Any:
@@ -264,7 +266,7 @@ class Field(_LooksLikeAny):  # type: ignore[misc]  # looking like Any to checker
         raise NotImplementedError
 
     def fills(self, stored: AttributeValue) -> bool:
-        """Whether reading this stored form makes up a part of the value, which another reading may make differently."""
+        """Whether reading this stored form creates a part of the value, which may differ between two reads."""
         return False
 
     def store_part(self, value: Any) -> AttributeValue:
@@ -281,22 +283,22 @@ class Field(_LooksLikeAny):  # type: ignore[misc]  # looking like Any to checker
         return str(value)
 
     def from_key(self, text: str) -> Any:
-        """The value of a key text; `ValueError` where it is not one."""
+        """The value of a key text. Raises `ValueError` if the text is not valid."""
         return text
 
     def to_javascript_key(self, value: Any) -> str:
-        """`to_key` as the JavaScript library writes it (``key_format="dynamo-bao"``)."""
+        """`to_key` in the format of the JavaScript library (``key_format="dynamo-bao"``)."""
         return self.to_key(value)
 
     def from_javascript_key(self, text: str) -> Any:
-        """The value of a key text that `to_javascript_key` made."""
+        """The value of a key text from `to_javascript_key`."""
         return self.from_key(text)
 
     def operand(self, value: Any) -> AttributeValue:
-        """The stored form of a value that a condition compares this field with."""
+        """The stored form of a value that a condition compares with this field."""
         if value is None:
             raise QueryError(
-                f"{self.model}.{self.name} cannot be compared with None; ask $exists.", field=self.name
+                f"{self.model}.{self.name} cannot be compared with None; use $exists.", field=self.name
             )
         try:
             stored = self.to_dynamo(self.accept(value))
@@ -309,39 +311,42 @@ class Field(_LooksLikeAny):  # type: ignore[misc]  # looking like Any to checker
         return stored
 
     def member(self, value: Any) -> AttributeValue:
-        """The stored form of what a condition looks for inside this field."""
+        """The stored form of a value that a condition searches inside this field."""
         return self.operand(value)
 
     # --- definition -----------------------------------------------------------------------------------
 
     def fits(self, annotation: Any) -> bool:
-        """Whether values of this kind are what `annotation` (without None) says."""
+        """Whether values of this field match `annotation` (without None)."""
         kind = class_of_annotation(annotation)
         if kind in (Any, object):
             return True
         if not isinstance(kind, type) or (kind is bool and bool not in self.python_types):
             return False
-        return any(issubclass(known, kind) or issubclass(kind, known) for known in self.python_types)
+        return any(
+            issubclass(python_type, kind) or issubclass(kind, python_type)
+            for python_type in self.python_types
+        )
 
     def with_annotation(self, annotation: Any, scope: Mapping[str, Any] | None = None) -> Field:
-        """This declaration, completed by what its annotation says.
+        """This declaration, completed by its annotation.
 
         Args:
-            annotation: without its ``| None``.
-            scope: names around the class statement, for annotations that are texts.
+            annotation: the annotation without ``| None``.
+            scope: the names around the class statement, to evaluate annotations that are strings.
         """
         return self
 
     def inside(self, step: str | int) -> Field | None:
-        """The field of what is under a name or at a position in this one's values; None where that may be anything.
+        """The field of the part at a name or position inside the values; None if the part may be anything.
 
         Raises:
-            QueryError: where nothing can be there.
+            QueryError: if there can be no such part.
         """
         raise QueryError(f"{self.model}.{self.name} has no inner path; it is not a map.", field=self.name)
 
     def parts(self) -> Iterable[Field]:
-        """The fields of what is inside this one's values."""
+        """The fields of the parts of the values."""
         return ()
 
     # --- errors ------------------------------------------------------------------------------------
@@ -350,9 +355,9 @@ class Field(_LooksLikeAny):  # type: ignore[misc]  # looking like Any to checker
         """A `ValidationError` that names this field."""
         return ValidationError(f"{self.model}.{self.name} {why}".lstrip("."), self.name or None, value)
 
-    def refuse_class(self, value: object, wanted: str) -> NoReturn:
+    def refuse_class(self, value: object, expected: str) -> NoReturn:
         """Raises the error for a value of a wrong type."""
-        raise self.error(f"takes {wanted}, not {type(value).__name__}", value)
+        raise self.error(f"takes {expected}, not {type(value).__name__}", value)
 
     def declaration_error(self, why: str) -> ConfigurationError:
         """A `ConfigurationError` about this field."""

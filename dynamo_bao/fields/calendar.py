@@ -1,4 +1,4 @@
-"""Dates, times of day and durations, stored as texts in their order."""
+"""Dates, times of day and durations, stored as strings that sort in order."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _ISO_DURATION = re.compile(
 
 
 class _OrderedText(Field):
-    """What these kinds have in common: the stored text is the key's text too."""
+    """Base of fields whose stored text is also the key text."""
 
     code = "S"
     max_length_expr = "32"
@@ -109,10 +109,10 @@ class TimeField(_OrderedText):
 
 
 class DurationField(_OrderedText):
-    """A `datetime.timedelta`, stored in order as its days and the rest: ``000000001T02:00:00``.
+    """A `datetime.timedelta`, stored as days and time, which sorts in order: ``000000001T02:00:00``.
 
-    Accepts an ISO 8601 duration of days, hours, minutes and seconds too: ``P1DT2H``. Negative ones have a minus sign
-    and the complement of their days to nine nines, as negative integers have in keys.
+    Also accepts an ISO 8601 duration of days, hours, minutes and seconds: ``P1DT2H``. A negative duration is stored
+    with a minus sign and the nines' complement of its days, as negative integers are in keys.
     """
 
     python_types = (timedelta,)
@@ -135,18 +135,20 @@ class DurationField(_OrderedText):
 
     def text(self, value: timedelta) -> str:
         days = value.days
-        rest = time(value.seconds // 3600, value.seconds // 60 % 60, value.seconds % 60, value.microseconds)
-        shown = f"{days:09d}" if days >= 0 else f"-{_CEILING - 1 + days:09d}"
-        return f"{shown}T{rest.isoformat()}"
+        time_of_day = time(
+            value.seconds // 3600, value.seconds // 60 % 60, value.seconds % 60, value.microseconds
+        )
+        day_text = f"{days:09d}" if days >= 0 else f"-{_CEILING - 1 + days:09d}"
+        return f"{day_text}T{time_of_day.isoformat()}"
 
     def value(self, text: str) -> timedelta:
         match = _STORED_DURATION.fullmatch(text)
         if match is None:
-            raise ValueError("not a duration as it is stored")
+            raise ValueError("is not a stored duration")
         sign, days, hours, minutes, seconds, fraction = match.groups()
-        shift = 1 - _CEILING if sign else 0
+        day_offset = 1 - _CEILING if sign else 0
         return timedelta(
-            days=int(days) + shift,
+            days=int(days) + day_offset,
             hours=int(hours),
             minutes=int(minutes),
             seconds=int(seconds),
@@ -155,5 +157,6 @@ class DurationField(_OrderedText):
 
     def member(self, value: Any) -> AttributeValue:
         raise QueryError(
-            f"{self.model}.{self.name}: a duration has no part to look for; compare it.", field=self.name
+            f"{self.model}.{self.name}: a duration has no parts to search; compare the whole value.",
+            field=self.name,
         )

@@ -1,4 +1,4 @@
-"""Maps and lists, of anything or of what their annotation says, and values of one of several types."""
+"""Maps and lists with or without typed contents, and union types inside documents."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from dynamo_bao.fields.inference import (
     CHOICES,
     KINDS,
     KINDS_INSIDE,
+    ambiguous_union_text,
     field_inside,
     is_union,
-    shown,
-    union_refusal,
+    type_text,
 )
 from dynamo_bao.fields.numeric import NUMBER_TYPES, IntegerField, NumberField
 from dynamo_bao.fields.text import StringField
 
 
 class TypedField(DocumentField):
-    """What maps and lists have in common: their annotation may say what is inside.
+    """Base of maps and lists, whose annotation may type their contents.
 
     Attributes:
-        kinds: the annotations that say such a container.
-        element: the field of what is inside; None for anything.
+        kinds: the annotations of such a container.
+        element: the field of its parts; None if they may be anything.
     """
 
     needs_annotation = True
@@ -49,31 +49,31 @@ class TypedField(DocumentField):
 
     def bind(self, name: str, model: str, attribute: str, *, nullable: bool = False) -> TypedField:
         twin: Any = super().bind(name, model, attribute, nullable=nullable)
-        twin.take_types(twin.annotation, twin.scope or {})
+        twin.set_element_types(twin.annotation, twin.scope or {})
         twin.scope = None
         if twin.parts():
-            twin.decode_expr = twin.short_source()
+            twin.decode_expr = twin._fast_decode_expr()
             twin.is_bounded = all(part.is_bounded for part in twin.parts())
             twin.may_fill = any(part.may_fill for part in twin.parts())
         return twin  # type: ignore[no-any-return]
 
-    def short_source(self) -> str | None:
-        """`decode_expr` for parts that are all plain texts or whole numbers; None for others."""
+    def _fast_decode_expr(self) -> str | None:
+        """`decode_expr` for a container of only strings or only whole numbers; None for others."""
         return None
 
-    def take_types(self, annotation: Any, scope: Mapping[str, Any]) -> None:
-        """Makes the fields of the parts that an annotation promises."""
+    def set_element_types(self, annotation: Any, scope: Mapping[str, Any]) -> None:
+        """Creates the fields of the parts from the annotation."""
         raise NotImplementedError
 
     def fits(self, annotation: Any) -> bool:
         return class_of_annotation(annotation) in (*self.kinds, Any, object)
 
-    def part_field(self, annotation: Any, scope: Mapping[str, Any], what: str) -> Field:
+    def part_field(self, annotation: Any, scope: Mapping[str, Any], part_name: str) -> Field:
         """The field of a part."""
         try:
             return field_inside(annotation, scope, self.numbers)
         except ConfigurationError as error:
-            raise self.declaration_error(f"{what}: {str(error).removeprefix('.: ')}") from error
+            raise self.declaration_error(f"{part_name}: {str(error).removeprefix('.: ')}") from error
 
     def parts(self) -> Iterable[Field]:
         return () if self.element is None else (self.element,)
@@ -91,19 +91,20 @@ class TypedField(DocumentField):
 
 
 def _is_plainly(element: Field | None, kind: type[Field]) -> bool:
-    """Whether the parts are of just this kind, and never None."""
+    """Whether the field of the parts is exactly of this class and not optional."""
     return type(element) is kind and not element.nullable
 
 
 class MapField(TypedField):
-    """A `dict` with `str` keys, stored as a native map; the annotation says of what: ``dict[str, Decimal]``.
+    """A `dict` with `str` keys, stored as a native map. The annotation types its values: ``dict[str, Decimal]``.
 
-    A save sends the members that changed, each by its path, and leaves all others as they are stored.
+    A save sends only the changed members, each by its path. Other stored members stay unchanged.
 
     Args:
-        whole: whether the map is one unit: a save sends all of it, on condition that it is stored as it was loaded.
-        numbers: ``"decimal"`` for numbers that are always `Decimal`; by default whole ones are `int`, fractions are
-            `float` where that is exact, and `Decimal` elsewhere.
+        whole: True to treat the map as one unit. A save then sends the whole map, on condition that the stored map is
+            still the one that was loaded.
+        numbers: ``"decimal"`` to read all numbers as `Decimal`. By default whole numbers are `int`, and fractions are
+            `float` if that is exact, else `Decimal`.
     """
 
     python_types: tuple[type, ...] = (dict,)
@@ -121,18 +122,18 @@ class MapField(TypedField):
     def fits(self, annotation: Any) -> bool:
         return super().fits(annotation) or typing.is_typeddict(annotation)
 
-    def take_types(self, annotation: Any, scope: Mapping[str, Any]) -> None:
+    def set_element_types(self, annotation: Any, scope: Mapping[str, Any]) -> None:
         key, element = (typing.get_args(annotation) or (str, Any))[:2]
         if key not in (str, Any, object):
             self.key = self.part_field(key, scope, "its keys")
             if not isinstance(self.key, StringField) or self.key.nullable:
                 raise self.declaration_error(
-                    f"its keys must be texts; write dict[str, …], not {shown(annotation)}."
+                    f"its keys must be texts; write dict[str, …], not {type_text(annotation)}."
                 )
         if self.key is not None or element not in (Any, object):
             self.element = self.part_field(element, scope, "its values")
 
-    def short_source(self) -> str | None:
+    def _fast_decode_expr(self) -> str | None:
         return "_named_texts({M})" if _is_plainly(self.element, StringField) else None
 
     def normalise(self, value: Any) -> Any:
@@ -140,14 +141,14 @@ class MapField(TypedField):
             self.refuse_class(value, "dict")
         if self.element is None:
             return super().normalise(value)
-        accept, made = self.element.accept, {}
+        accept, accepted = self.element.accept, {}
         for name, part in value.items():
             checked = checked_name(name if self.key is None else self.key.accept(name))
             try:
-                made[checked] = accept(part)
+                accepted[checked] = accept(part)
             except ValueError as error:
                 raise MemberFault.at(f".{checked}", error) from error
-        return made
+        return accepted
 
     def to_dynamo(self, value: Any) -> AttributeValue | None:
         if self.element is None:
@@ -159,14 +160,14 @@ class MapField(TypedField):
         content = stored["M"]
         if self.element is None:
             return super().from_dynamo(stored)
-        read = self.element.read_part
-        return {name: read(part) for name, part in content.items()}
+        read_part = self.element.read_part
+        return {name: read_part(part) for name, part in content.items()}
 
 
 class ListField(TypedField):
-    """A `list`, stored as a native list; the annotation says of what: ``list[Line]``, also ``tuple[int, …]``.
+    """A `list`, stored as a native list. The annotation types its elements: ``list[Line]``, or ``tuple[int, …]``.
 
-    A save sends all of it; of one that was only appended to, the new members.
+    A save sends the whole list, or only the new elements if elements were only appended.
     """
 
     python_types = (list, tuple)
@@ -174,14 +175,14 @@ class ListField(TypedField):
     code = "L"
     decode_expr: str | None = "_list({L})"
     container: type[Any] = list
-    places: tuple[Field, ...] | None = None
+    positions: tuple[Field, ...] | None = None
 
-    def take_types(self, annotation: Any, scope: Mapping[str, Any]) -> None:
+    def set_element_types(self, annotation: Any, scope: Mapping[str, Any]) -> None:
         elements, kind = typing.get_args(annotation), class_of_annotation(annotation)
         if kind is tuple:
             self.container, self.decode_expr, self.is_hashable = tuple, None, True
             if elements and elements[-1] is not Ellipsis:
-                self.places = tuple(
+                self.positions = tuple(
                     self.part_field(element, scope, f"its element {number}")
                     for number, element in enumerate(elements)
                     if element != ()
@@ -192,14 +193,14 @@ class ListField(TypedField):
             self.element = self.part_field(element, scope, "its elements")
 
     def parts(self) -> Iterable[Field]:
-        return super().parts() if self.places is None else self.places
+        return super().parts() if self.positions is None else self.positions
 
     def inside(self, step: str | int) -> Field | None:
-        if self.places is None or not isinstance(step, int) or step >= len(self.places):
+        if self.positions is None or not isinstance(step, int) or step >= len(self.positions):
             return super().inside(step)
-        return self.places[step]
+        return self.positions[step]
 
-    def short_source(self) -> str | None:
+    def _fast_decode_expr(self) -> str | None:
         if self.container is not list:
             return None
         if _is_plainly(self.element, StringField):
@@ -209,46 +210,46 @@ class ListField(TypedField):
     def normalise(self, value: Any) -> Any:
         if not isinstance(value, (list, tuple)):
             self.refuse_class(value, "tuple" if self.container is tuple else "list")
-        if self.element is None and self.places is None:
+        if self.element is None and self.positions is None:
             return super().normalise(value)
-        made: list[Any] = []
+        accepted: list[Any] = []
         fields = self._fields(len(value))
         try:
             for field, part in zip(fields, value, strict=False):
-                made.append(field.accept(part))
+                accepted.append(field.accept(part))
         except ValueError as error:
-            raise MemberFault.at(f"[{len(made)}]", error) from error
-        return made if self.container is list else tuple(made)
+            raise MemberFault.at(f"[{len(accepted)}]", error) from error
+        return accepted if self.container is list else tuple(accepted)
 
     def _fields(self, length: int) -> Iterable[Field]:
-        if self.places is None:
+        if self.positions is None:
             assert self.element is not None
             return repeat(self.element, length)
-        if len(self.places) != length:
+        if len(self.positions) != length:
             raise ValueError(f"has {length} elements, not {len(self.places)}")
-        return self.places
+        return self.positions
 
     def to_dynamo(self, value: Any) -> AttributeValue | None:
         if self.element is not None:
             store = self.element.store_part
             return {"L": [store(part) for part in value]}
-        if self.places is None:
+        if self.positions is None:
             return super().to_dynamo(value)
-        return {"L": [field.store_part(part) for field, part in zip(self.places, value, strict=True)]}
+        return {"L": [field.store_part(part) for field, part in zip(self.positions, value, strict=True)]}
 
     def from_dynamo(self, stored: AttributeValue) -> Any:
         content = stored["L"]
         if self.element is not None:
-            read = self.element.read_part
-            made = [read(part) for part in content]
-            return made if self.container is list else tuple(made)
-        if self.places is None:
+            read_part = self.element.read_part
+            values = [read_part(part) for part in content]
+            return values if self.container is list else tuple(values)
+        if self.positions is None:
             return super().from_dynamo(stored)
-        return tuple(field.read_part(part) for field, part in zip(self.places, content, strict=True))
+        return tuple(field.read_part(part) for field, part in zip(self.positions, content, strict=True))
 
 
 class UnionField(Field):
-    """A part of a document that has one of several types, which are told apart by what is stored."""
+    """A part of a document with a union type. The stored form decides which type is read."""
 
     can_be_key = False
     ordered = False
@@ -275,7 +276,7 @@ class UnionField(Field):
         twin.may_fill = any(option.may_fill for option in twin.options)
         codes = [option.code for option in twin.options]
         if any(code is None or (code != "M" and codes.count(code) > 1) for code in codes):
-            raise twin.declaration_error(union_refusal(twin.annotation))
+            raise twin.declaration_error(ambiguous_union_text(twin.annotation))
         return twin
 
     def parts(self) -> Iterable[Field]:
@@ -288,29 +289,31 @@ class UnionField(Field):
         return any(option.fills(stored) for option in self.options)
 
     def normalise(self, value: Any) -> Any:
-        option, held = self._option_of(value)
-        stored = option.store_part(held)
+        option, accepted = self._option_of(value)
+        stored = option.store_part(accepted)
         if self._reader_of(stored) is not option:
             raise ValueError(
-                "is read back as another of its types; give each class a Literal member of its own"
+                "would be read back as another of its types; give each class its own Literal member"
             )
-        return held
+        return accepted
 
     def _option_of(self, value: Any) -> tuple[Field, Any]:
-        """The option that takes a value, if possible as it is, and the value as that one holds it."""
-        taken, faults = [], []
+        """The option that accepts a value, preferably unchanged, and the accepted value."""
+        matches, faults = [], []
         for option in self.options:
             try:
-                taken.append((option, option.accept(value)))
+                matches.append((option, option.accept(value)))
             except ValueError as error:
                 faults.append(error)
-        if not taken:
-            raise faults[0] if len(faults) == 1 else ValueError(f"is no {shown(self.annotation)}")
-        return next(((option, held) for option, held in taken if type(held) is type(value)), taken[0])
+        if not matches:
+            raise faults[0] if len(faults) == 1 else ValueError(f"is no {type_text(self.annotation)}")
+        return next(
+            ((option, accepted) for option, accepted in matches if type(accepted) is type(value)), matches[0]
+        )
 
     def to_dynamo(self, value: Any) -> AttributeValue | None:
-        option, held = self._option_of(value)
-        return option.to_dynamo(held)
+        option, accepted = self._option_of(value)
+        return option.to_dynamo(accepted)
 
     def from_dynamo(self, stored: AttributeValue) -> Any:
         return self._reader_of(stored).from_dynamo(stored)
@@ -320,10 +323,10 @@ class UnionField(Field):
             if option.code in stored:
                 try:
                     option.from_dynamo(stored)
-                except Exception:  # noqa: S112  # another one's then
+                except Exception:  # noqa: S112  # try the next option
                     continue
                 return option
-        raise ValueError(f"holds no {shown(self.annotation)}")
+        raise ValueError(f"does not hold a {type_text(self.annotation)}")
 
 
 def _container(annotation: Any, inside: bool) -> Callable[..., Field] | None:

@@ -1,4 +1,4 @@
-"""Moments, which are aware UTC datetimes and stored as numbers."""
+"""Fields for aware UTC datetimes."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ _warned: set[tuple[str, int]] = set()
 
 
 def utc_now() -> datetime:
-    """Now, in UTC, to the millisecond that is stored."""
+    """The current time in UTC, truncated to milliseconds as it is stored."""
     now = datetime.now(timezone.utc)
     return now.replace(microsecond=now.microsecond // 1000 * 1000)
 
 
-class MomentField(Field):
-    """What fields of datetimes have in common: in which forms they take one, and what one without a zone means.
+class BaseDateTimeField(Field):
+    """Base of datetime fields. It accepts several forms and treats naive datetimes as UTC.
 
     Attributes:
-        naive: what happens with one without a zone, which is taken for UTC: ``"warn"`` (once for each line of the
-            program), ``"raise"`` or ``"allow"``.
+        naive: the reaction to a datetime without a time zone: ``"warn"`` (once per line of the program), ``"raise"``
+            or ``"allow"``.
     """
 
     python_types = (datetime,)
@@ -42,32 +42,32 @@ class MomentField(Field):
 
     def _aware(self, value: Any) -> datetime:
         """A value as a datetime in UTC."""
-        moment = self._moment(value)
+        moment = self._parse(value)
         try:
             if moment.tzinfo is not None and moment.utcoffset() is not None:
                 return moment.astimezone(timezone.utc)
-            if not (isinstance(value, str) and len(value) == _DATE_LENGTH):  # a date alone is one in UTC
-                self._take_naive(value)
+            if not (isinstance(value, str) and len(value) == _DATE_LENGTH):  # a date without a time is in UTC
+                self._check_naive(value)
             return moment.replace(tzinfo=timezone.utc)
         except OverflowError:
             raise self.error("is outside the years 1 to 9999 in UTC", value) from None
 
-    def _take_naive(self, value: Any) -> None:
+    def _check_naive(self, value: Any) -> None:
         if self.naive == "raise":
             raise self.error(
                 "has no time zone; give one, as in datetime.now(timezone.utc), or set naive_datetimes='warn'",
                 value,
             )
         if self.naive == "warn":
-            place = f"{self.model}.{self.name}".lstrip(".") or "a datetime"
+            field_name = f"{self.model}.{self.name}".lstrip(".") or "a datetime"
             warn_once(
-                f"{place}: a datetime without a time zone is taken for UTC at {{place}}. Give it its zone, as in "
+                f"{field_name}: a datetime without a time zone is taken for UTC at {{place}}. Give it a time zone, as in "
                 f"datetime.now(timezone.utc), or set naive_datetimes to 'allow' or 'raise'.",
                 NaiveDatetimeWarning,
                 _warned,
             )
 
-    def _moment(self, value: Any) -> datetime:
+    def _parse(self, value: Any) -> datetime:
         if isinstance(value, datetime):
             return value
         try:
@@ -87,27 +87,28 @@ class MomentField(Field):
         return self.error("is not an ISO 8601 text or milliseconds within the years 1 to 9999", value)
 
 
-def set_naive_datetimes(fields: Iterable[Field], how: str) -> None:
-    """Sets what happens with datetimes without a zone in some fields and in everything inside them.
+def set_naive_datetimes(fields: Iterable[Field], reaction: str) -> None:
+    """Sets the reaction to naive datetimes for some fields and for all fields inside them.
 
     Args:
-        how: one of `NAIVE_WAYS`.
+        reaction: one of `NAIVE_WAYS`.
     """
-    left, seen = list(fields), set[int]()
-    while left:
-        field = left.pop()
-        if id(field) in seen:
+    pending, visited = list(fields), set[int]()
+    while pending:
+        field = pending.pop()
+        if id(field) in visited:
             continue
-        seen.add(id(field))
-        left.extend(field.parts())
-        if isinstance(field, MomentField):
-            field.naive = how
+        visited.add(id(field))
+        pending.extend(field.parts())
+        if isinstance(field, BaseDateTimeField):
+            field.naive = reaction
 
 
-class DateTimeField(MomentField):
-    """An aware `datetime` in UTC, kept to the millisecond (finer parts are cut off).
+class DateTimeField(BaseDateTimeField):
+    """An aware `datetime` in UTC, truncated to milliseconds.
 
-    Accepts a datetime (naive ones are taken as UTC, with a warning), an ISO 8601 text, or milliseconds since 1970.
+    Accepts a datetime, an ISO 8601 string, or milliseconds since 1970. A naive datetime is treated as UTC, with a
+    warning.
     """
 
     unit = _MILLISECOND
@@ -147,14 +148,14 @@ class DateTimeField(MomentField):
 
 
 class CreateDateField(DateTimeField):
-    """The moment the instance was made; set by the constructor."""
+    """The time at which the instance was created. The constructor sets it."""
 
     def default_value(self) -> Any:
         return utc_now()
 
 
 class ModifiedDateField(CreateDateField):
-    """The moment of the last save; renewed by every save that does not give one."""
+    """The time of the last save. Every save that does not set the field renews it."""
 
     auto_update = True
 
@@ -163,9 +164,9 @@ class ModifiedDateField(CreateDateField):
 
 
 class TtlField(DateTimeField):
-    """When DynamoDB may delete the item, kept to the second; must be named ``ttl``. None means never.
+    """The time after which DynamoDB may delete the item, in seconds. The field must be named ``ttl``. None means never.
 
-    Accepts a timedelta too, which counts from now; as the default it counts from when the instance is made.
+    Also accepts a timedelta from now. A timedelta as the default counts from the creation of the instance.
     """
 
     unit = _SECOND
@@ -188,9 +189,9 @@ class TtlField(DateTimeField):
             twin.default = partial(twin.normalise, twin.default)
         return twin
 
-    def _moment(self, value: Any) -> datetime:
+    def _parse(self, value: Any) -> datetime:
         if not isinstance(value, timedelta):
-            return super()._moment(value)
+            return super()._parse(value)
         try:
             return datetime.now(timezone.utc) + value
         except OverflowError:
@@ -208,8 +209,8 @@ class TtlField(DateTimeField):
         return EPOCH + parse_integer_key(text) * 1000 * _SECOND
 
 
-class MomentTextField(MomentField):
-    """An aware `datetime` in UTC inside a document, kept to the microsecond as an ISO 8601 text."""
+class MomentTextField(BaseDateTimeField):
+    """An aware `datetime` in UTC inside a document, stored as an ISO 8601 string with microseconds."""
 
     can_be_key = False
     code = "S"

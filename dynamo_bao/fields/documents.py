@@ -1,4 +1,4 @@
-"""Documents: maps and lists of anything, what is stored of them, and JSON texts."""
+"""Documents (maps and lists of anything), their stored form, and JSON fields."""
 
 from __future__ import annotations
 
@@ -15,22 +15,25 @@ from dynamo_bao.fields.base import Field, FieldOptions
 from dynamo_bao.fields.text import check_unicode
 
 Numbers = Callable[[Decimal], Any]
-"""What a document makes of a number: `plain_number`, or `Decimal` itself."""
+"""Converts a number of a document: `plain_number` or `Decimal`."""
 TOO_DEEP: Final = f"is nested deeper than DynamoDB's {MAX_NESTING} levels"
 _EXACT: Final = 2**53
-"""Below it floats hold every whole number."""
+"""Floats hold every whole number below this limit exactly."""
 _NUMBERS: Final[dict[str, Numbers]] = {"auto": plain_number, "decimal": Decimal}
 
 
 def to_builtin(value: Any, depth: int = 0, numbers: Numbers = plain_number) -> Any:
-    """`value` with every part in the form that a stored document gives back; `ValueError` for what cannot be stored.
+    """`value` with each part in the form that a stored document returns.
 
-    Whole numbers become `int`, fractions `float` where that is exact and `Decimal` elsewhere; tuples become lists,
-    and so do sets that DynamoDB has not: empty ones, and those of other things than texts, numbers or binaries alone.
+    Whole numbers become `int`. Fractions become `float` if that is exact, else `Decimal`. Tuples become lists. Sets
+    become lists if they are empty, or if their members are not all strings, all numbers or all binaries.
 
     Args:
-        depth: how deep in the document the value is.
-        numbers: what numbers become.
+        depth: the depth of the value in the document.
+        numbers: converts numbers.
+
+    Raises:
+        ValueError: if a part cannot be stored.
     """
     if depth > MAX_NESTING:
         raise ValueError(TOO_DEEP)
@@ -54,7 +57,7 @@ def to_builtin(value: Any, depth: int = 0, numbers: Numbers = plain_number) -> A
 
 def _number(value: Any, numbers: Numbers) -> Any:
     kind = type(value)
-    if numbers is plain_number:  # the usual rule, and what it mostly meets
+    if numbers is plain_number:  # fast path for common numbers
         if kind is int and -_EXACT < value < _EXACT:
             return value
         if kind is float and (1e-129 < value < _EXACT or -_EXACT < value < -1e-129):
@@ -76,7 +79,7 @@ def _encoded_form(value: Any) -> str:
 
 
 def set_form(members: Iterable[AttributeValue]) -> AttributeValue:
-    """The stored form of a set of typed values: one of DynamoDB's sets, else a list in the order of the stored forms.
+    """The stored form of a set of typed values: one of DynamoDB's sets, else a sorted list.
 
     >>> set_form([{"N": "10"}, {"N": "9"}]), set_form([{"S": "a"}, {"N": "1"}]), set_form([])
     ({'NS': ['9', '10']}, {'L': [{'N': '1'}, {'S': 'a'}]}, {'L': []})
@@ -92,7 +95,7 @@ def set_form(members: Iterable[AttributeValue]) -> AttributeValue:
 
 
 def checked_name(name: object) -> str:
-    """`name` if a map may have it: DynamoDB's rule for names of attributes, at any depth."""
+    """`name` if it is a valid key of a map, at any depth, by DynamoDB's rule for attribute names."""
     if not isinstance(name, str):
         raise ValueError("holds a map whose keys are not all str")
     check_unicode(name)
@@ -145,17 +148,17 @@ def from_map(stored: dict[str, AttributeValue]) -> dict[str, Any]:
 
 
 def texts_of(stored: list[AttributeValue]) -> list[str]:
-    """The texts of a stored list of nothing else; raises where there is anything else."""
+    """The strings of a stored list. Raises KeyError if another type is among them."""
     return [part["S"] for part in stored]
 
 
 def integers_of(stored: list[AttributeValue]) -> list[int]:
-    """The whole numbers of a stored list of nothing else; raises where there is anything else."""
+    """The whole numbers of a stored list. Raises if anything else is among them."""
     return [parse_integer(part["N"]) for part in stored]
 
 
 def named_texts_of(stored: dict[str, AttributeValue]) -> dict[str, str]:
-    """The texts of a stored map of nothing else; raises where there is anything else."""
+    """The strings of a stored map. Raises KeyError if another type is among them."""
     return {name: part["S"] for name, part in stored.items()}
 
 
@@ -180,7 +183,7 @@ def from_document(stored: AttributeValue) -> Any:
 
 
 def from_exact_document(stored: AttributeValue) -> Any:
-    """The plain value of any typed form, its numbers as `Decimal`."""
+    """The plain value of any typed form, with numbers as `Decimal`."""
     ((code, value),) = stored.items()
     if code == "N":
         return Decimal(value)
@@ -203,11 +206,11 @@ def check_depth(stored: AttributeValue, depth: int = 0) -> None:
 
 
 class DocumentField(Field):
-    """What fields of anything that a document can hold have in common.
+    """Base of the fields for documents.
 
     Args:
-        numbers: ``"decimal"`` for numbers that are always `Decimal`; by default whole ones are `int`, fractions are
-            `float` where that is exact, and `Decimal` elsewhere.
+        numbers: ``"decimal"`` to read all numbers as `Decimal`. By default whole numbers are `int`, and fractions are
+            `float` if that is exact, else `Decimal`.
     """
 
     can_be_key = False
@@ -250,7 +253,7 @@ class DocumentField(Field):
 
 
 class AnythingField(DocumentField):
-    """Anything that a document can hold, None too; inside of documents only."""
+    """Any value that a document can hold, including None. Only for parts of documents."""
 
     is_hashable = True
 
@@ -259,7 +262,7 @@ class AnythingField(DocumentField):
 
 
 class JsonField(Field):
-    """Anything that JSON can say, stored as one text."""
+    """Any JSON value, stored as one string."""
 
     can_be_key = False
     code = "S"
@@ -286,7 +289,7 @@ class JsonField(Field):
 
 
 def _check_names(value: Any) -> None:
-    """Raises `ValueError` for a map with names that JSON would make texts of."""
+    """Raises `ValueError` for a map with keys that JSON would convert to strings."""
     if isinstance(value, dict):
         for name, part in value.items():
             if not isinstance(name, str):

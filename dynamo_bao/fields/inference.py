@@ -1,4 +1,4 @@
-"""Which field an annotation means: of a model, and of what is inside a document."""
+"""Chooses the field for an annotation, in a model or inside a document."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ KINDS: Final[dict[Any, type[Field]]] = {
     timedelta: DurationField,
     uuid.UUID: UuidField,
 }
-"""The kind for each class of values; those of containers are added where they are made."""
+"""The field class for each class of values. The modules of containers add theirs."""
 KINDS_INSIDE: Final[dict[Any, type[Field]]] = {datetime: MomentTextField}
-"""Those that have another form inside a document."""
+"""The field classes of values that are stored differently inside a document."""
 Choice = Callable[[Any, bool], Callable[..., Field] | None]
 CHOICES: Final[list[Choice]] = []
-"""Functions that tell what makes the field for an annotation, and for whether it is inside a document."""
+"""Functions of an annotation and whether it is inside a document. Each returns a field factory or None."""
 
 
 def without_none(annotation: Any) -> tuple[Any, bool]:
@@ -55,10 +55,10 @@ def without_none(annotation: Any) -> tuple[Any, bool]:
 
 
 def resolved(annotation: Any, module: dict[str, Any], local: Mapping[str, Any]) -> Any:
-    """An annotation of a class body, its texts evaluated: ``"list[Item]"``, ``list["Item"]``.
+    """An annotation of a class body, with its strings evaluated: ``"list[Item]"``, ``list["Item"]``.
 
     Raises:
-        NameError: where a text names something that is not defined.
+        NameError: if a string names something that is not defined.
     """
     if isinstance(annotation, str):
         annotation = eval(annotation, module, local)  # noqa: S307  # the class body's own annotation
@@ -73,66 +73,70 @@ def is_union(annotation: Any) -> bool:
     return typing.get_origin(annotation) in UNIONS
 
 
-def shown(annotation: Any) -> str:
-    """An annotation as a program writes it.
+def type_text(annotation: Any) -> str:
+    """An annotation as source text.
 
-    >>> shown(list[Decimal | None])
+    >>> type_text(list[Decimal | None])
     'list[Decimal | None]'
     """
     if annotation in (None, type(None)):
         return "None"
     if isinstance(annotation, list):  # the parameters of a Callable
-        return f"[{', '.join(map(shown, annotation))}]"
+        return f"[{', '.join(map(type_text, annotation))}]"
     parts, kind = typing.get_args(annotation), typing.get_origin(annotation)
     if kind in UNIONS:
-        return " | ".join(map(shown, parts))
+        return " | ".join(map(type_text, parts))
     if isinstance(kind, type):
-        return f"{kind.__name__}[{', '.join(map(shown, parts))}]"
+        return f"{kind.__name__}[{', '.join(map(type_text, parts))}]"
     if isinstance(annotation, type):
         return annotation.__name__
     return "…" if annotation is Ellipsis else str(annotation).replace("typing.", "")
 
 
 def field_for(annotation: Any, model: str, name: str, **options: Any) -> Field:
-    """The field that a bare annotation (without None) means.
+    """The field for an annotation (without None) that has no explicit field.
 
     Raises:
-        ConfigurationError: where no field holds such values.
+        ConfigurationError: if no field can hold such values.
     """
-    made = _made(annotation, False, options)
-    if made is not None:
-        return made
-    raise ConfigurationError(f"{model}.{name}: {_refusal(annotation, name)}", model=model, field=name)
+    field = _create_field(annotation, False, options)
+    if field is not None:
+        return field
+    raise ConfigurationError(
+        f"{model}.{name}: {_unsupported_text(annotation, name)}", model=model, field=name
+    )
 
 
 def field_inside(annotation: Any, scope: Mapping[str, Any], numbers: str) -> Field:
     """The field of a part of a document, by its annotation.
 
     Args:
-        annotation: what the part is.
-        scope: names for annotations that are texts.
-        numbers: what numbers become where no annotation says it.
+        annotation: the type of the part.
+        scope: the names to evaluate annotations that are strings.
+        numbers: the type of numbers without an annotation.
 
     Raises:
-        ConfigurationError: where no field holds such values, as the end of a sentence about the part.
-        NameError: where the annotation names something that is not defined.
+        ConfigurationError: if no field can hold such values. Its text is the end of a sentence about the part.
+        NameError: if the annotation names something that is not defined.
     """
     annotation, optional = without_none(annotation)
-    made = _made(annotation, True, {})
-    if made is None:
-        raise ConfigurationError(_refusal_inside(annotation))
-    part = made.with_annotation(annotation, scope)
+    field = _create_field(annotation, True, {})
+    if field is None:
+        raise ConfigurationError(_unsupported_part_text(annotation))
+    part = field.with_annotation(annotation, scope)
     part.is_part, part.numbers = True, numbers
     return part.bind("", "", "", nullable=optional)
 
 
-def _made(annotation: Any, inside: bool, options: dict[str, Any]) -> Field | None:
-    kind = class_of_annotation(annotation)
-    make: Callable[..., Field] | None = (inside and KINDS_INSIDE.get(kind)) or KINDS.get(kind)
+def _create_field(annotation: Any, inside: bool, options: dict[str, Any]) -> Field | None:
+    value_class = class_of_annotation(annotation)
+    field_class: Callable[..., Field] | None = (inside and KINDS_INSIDE.get(value_class)) or KINDS.get(
+        value_class
+    )
     choices = iter((_literal, _enumeration, *CHOICES))
-    while make is None and (choice := next(choices, None)) is not None:
-        make = choice(annotation, inside)
-    return None if make is None else make(**options)
+    while field_class is None and (choice := next(choices, None)) is not None:
+        field_class = choice(annotation, inside)
+    return None if field_class is None else field_class(**options)
 
 
 def _literal(annotation: Any, inside: bool) -> Callable[..., Field] | None:
@@ -146,35 +150,35 @@ def _literal(annotation: Any, inside: bool) -> Callable[..., Field] | None:
 
 
 def _enumeration(annotation: Any, inside: bool) -> Callable[..., Field] | None:
-    is_one = isinstance(annotation, type) and issubclass(annotation, enum.Enum)
-    return partial(EnumField, annotation) if is_one else None
+    is_enum = isinstance(annotation, type) and issubclass(annotation, enum.Enum)
+    return partial(EnumField, annotation) if is_enum else None
 
 
-def _refusal(annotation: Any, name: str) -> str:
+def _unsupported_text(annotation: Any, name: str) -> str:
     if is_union(annotation):
-        options = [shown(part) for part in typing.get_args(annotation)]
+        options = [type_text(part) for part in typing.get_args(annotation)]
         fields = ", ".join(f"{name}_{number}: {text} | None = None" for number, text in enumerate(options, 1))
         return (
             f"no field holds a {' | '.join(options)}, as it has one type; declare a field for each of them ({fields}), "
             f"or {name}: Any = JsonField() for what JSON has."
         )
     return (
-        f"no field holds a {shown(annotation)}; declare one of your own, class MyField(Field): … and "
-        f"{name}: {shown(annotation)} = MyField(), or {name}: Any = JsonField() for what JSON has, or annotate it as "
-        f"ClassVar if it is not a field."
+        f"no field holds a {type_text(annotation)}; declare your own, class MyField(Field): … and "
+        f"{name}: {type_text(annotation)} = MyField(), or {name}: Any = JsonField() for what JSON has, or annotate it "
+        f"as ClassVar if it is not a field."
     )
 
 
-def union_refusal(annotation: Any) -> str:
-    """Why a part of a document cannot be one of these types, and what can be done."""
+def ambiguous_union_text(annotation: Any) -> str:
+    """The error text for a union of types that cannot be distinguished in a document."""
     return (
-        f"{shown(annotation)} cannot be told apart when it is read; make it one type, or a class with a member for "
+        f"{type_text(annotation)} cannot be told apart when it is read; make it one type, or a class with a member for "
         f"each of them that may be None."
     )
 
 
-def _refusal_inside(annotation: Any) -> str:
+def _unsupported_part_text(annotation: Any) -> str:
     return (
-        f"a {shown(annotation)} cannot be stored in a document; use a type that can (str, int, Decimal, datetime, a "
-        f"list, a dict, an attrs class …), or Any for what JSON has."
+        f"a {type_text(annotation)} cannot be stored in a document; use a type that can (str, int, Decimal, datetime, "
+        f"a list, a dict, an attrs class …), or Any for what JSON has."
     )

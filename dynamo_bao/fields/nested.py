@@ -29,31 +29,32 @@ class Member:
     """A member of a nested class.
 
     Attributes:
-        name: as the class has it, and as it is stored.
-        argument: as the constructor has it.
-        field: what it holds.
-        is_needed: whether the constructor must be given it.
-        is_made: whether its default is made each time.
+        name: its name in the class and in the stored map.
+        argument: its name in the constructor.
+        field: its field.
+        is_needed: whether the constructor requires it.
+        has_factory: whether a function creates its default for each instance.
     """
 
     name: str
     argument: str
     field: Field
     is_needed: bool
-    is_made: bool = False
+    has_factory: bool = False
 
 
 class NestedField(Field):
     """An instance of an attrs class or a dataclass, stored as a native map of its members.
 
-    Each member is checked, stored and read by its annotation, at any depth. Members of the stored map that the class
-    does not have are left as they are: a save sends the members that changed, each by its path.
+    The annotation of each member decides how it is checked, stored and read, at any depth. A save sends only the
+    changed members, each by its path. Members of the stored map that the class does not have stay unchanged.
 
     Args:
-        cls: the class; left out, the annotation says it.
-        whole: whether an object is one unit, as one of a frozen class is: a save sends all of it, on condition that it
-            is stored as it was loaded. For classes with rules about several members.
-        numbers: what numbers become where no annotation says it, as `MapField` has it.
+        cls: the class; by default the annotation.
+        whole: True to treat an object as one unit, as objects of frozen classes are. A save then sends the whole
+            object, on condition that the stored one is still the one that was loaded. Use it for classes with rules
+            about several members.
+        numbers: the type of numbers without an annotation, as in `MapField`.
 
     Example:
         >>> @attrs.define
@@ -87,20 +88,20 @@ class NestedField(Field):
 
     def bind(self, name: str, model: str, attribute: str, *, nullable: bool = False) -> NestedField:
         twin = super().bind(name, model, attribute, nullable=nullable)
-        made = typing.get_origin(twin.cls) or twin.cls
-        if not is_record(made):
+        record = typing.get_origin(twin.cls) or twin.cls
+        if not is_record(record):
             raise twin.declaration_error(
                 "NestedField needs an attrs class or a dataclass: NestedField(Address) or `: Address`."
             )
-        twin.made, twin.scope = made, None
-        twin.is_unit = twin.whole or _is_frozen(made)
-        twin.is_hashable = made.__hash__ is not None
-        twin.checks_itself = _checks_itself(made)
+        twin.record, twin.scope = record, None
+        twin.is_unit = twin.whole or _is_frozen(record)
+        twin.is_hashable = record.__hash__ is not None
+        twin.runs_code = _runs_code(record)
         twin.members = _members_of(twin, self.scope or {})
         return twin
 
-    made: Any = None
-    checks_itself = False
+    record: Any = None
+    runs_code = False
 
     def fits(self, annotation: Any) -> bool:
         return self.cls is None or annotation in (self.cls, Any, object)
@@ -112,21 +113,21 @@ class NestedField(Field):
         member = self.members.get(str(step))
         if member is None:
             hint = suggestion(str(step), self.members)
-            raise QueryError(f"{self.made.__name__} has no member {step!r}.{hint}", field=self.name or None)
+            raise QueryError(f"{self.record.__name__} has no member {step!r}.{hint}", field=self.name or None)
         return member.field
 
     def fills(self, stored: AttributeValue) -> bool:
         content = stored.get("M")
         return content is not None and any(
-            member.field.fills(content[name]) if name in content else member.is_made
+            member.field.fills(content[name]) if name in content else member.has_factory
             for name, member in self.members.items()
         )
 
     # --- values -----------------------------------------------------------------------------------------
 
     def normalise(self, value: Any) -> Any:
-        if type(value) is not self.made:
-            self._refuse(value)
+        if type(value) is not self.record:
+            self._raise_class_error(value)
         changed = {}
         for name, member in self.members.items():
             try:
@@ -134,30 +135,30 @@ class NestedField(Field):
             except AttributeError:
                 raise MemberFault(f".{name}", "has no value") from None
             try:
-                held = member.field.accept(part)
+                accepted = member.field.accept(part)
             except ValueError as error:
                 raise MemberFault.at(f".{name}", error) from error
-            if held is not part and not _is_same(held, part):
-                changed[name] = held
+            if accepted is not part and not _is_same(accepted, part):
+                changed[name] = accepted
         if changed:
             value = copy.copy(value)
-            for name, held in changed.items():
-                object.__setattr__(value, name, held)
-        if self.checks_itself:
+            for name, accepted in changed.items():
+                object.__setattr__(value, name, accepted)
+        if self.runs_code:
             self._check_reading(value)
         return value
 
-    def _refuse(self, value: Any) -> None:
-        if isinstance(value, self.made):
+    def _raise_class_error(self, value: Any) -> None:
+        if isinstance(value, self.record):
             kind = type(value).__name__
             raise self.error(
-                f"takes {self.made.__name__} itself, not {kind}, which would be read back as {self.made.__name__}",
+                f"takes {self.record.__name__} itself, not {kind}, which would be read back as {self.record.__name__}",
                 value,
             )
-        self.refuse_class(value, self.made.__name__)
+        self.refuse_class(value, self.record.__name__)
 
     def _check_reading(self, value: Any) -> None:
-        """Refuses what the class itself would refuse when it is read: validators and the like see every reading."""
+        """Raises ValueError if the class itself rejects the value on reading, for example by a validator."""
         try:
             self.from_dynamo(self.to_dynamo(value))
         except RecursionError:
@@ -165,7 +166,7 @@ class NestedField(Field):
         except Exception as error:
             detail = f": {error}" if isinstance(error, ValueError) else ""
             raise ValueError(
-                f"is refused by {self.made.__name__} itself ({type(error).__name__}{detail})"
+                f"is refused by {self.record.__name__} itself ({type(error).__name__}{detail})"
             ) from error
 
     def validate(self, value: Any) -> None:
@@ -189,26 +190,26 @@ class NestedField(Field):
             if part is not None:
                 arguments[member.argument] = member.field.read_part(part)
             elif member.is_needed:
-                arguments[member.argument] = self._absent(member)
-        return self.made(**arguments)
+                arguments[member.argument] = self._missing_member(member)
+        return self.record(**arguments)
 
-    def _absent(self, member: Member) -> Any:
+    def _missing_member(self, member: Member) -> Any:
         if isinstance(member.field, SetField):
             return member.field.missing_value()
         if member.field.nullable:
             return None
-        raise ValueError(f"the stored map has no {member.name!r}, which {self.made.__name__} needs")
+        raise ValueError(f"the stored map has no {member.name!r}, which {self.record.__name__} needs")
 
 
 class _BinaryMember(BinaryField):
-    """Bytes of a nested class. Texts in base 85 are read too, as which they were once stored."""
+    """Bytes of a nested class. It also reads base 85 strings, the former stored form."""
 
     def from_dynamo(self, stored: AttributeValue) -> Any:
         return b85decode(stored["S"]) if "S" in stored else stored["B"]
 
 
 def is_record(cls: Any) -> bool:
-    """Whether something is a class whose members are known: of attrs or a dataclass."""
+    """Whether `cls` is an attrs class or a dataclass."""
     return isinstance(cls, type) and (attrs.has(cls) or dataclasses.is_dataclass(cls))
 
 
@@ -219,8 +220,8 @@ def _is_frozen(cls: Any) -> bool:
     return str(cls.__setattr__.__name__) == "_frozen_setattrs"
 
 
-def _checks_itself(cls: Any) -> bool:
-    """Whether making an instance runs code of the class, which may refuse members."""
+def _runs_code(cls: Any) -> bool:
+    """Whether creating an instance runs code of the class, which may reject members."""
     if any(hasattr(cls, name) for name in ("__post_init__", "__attrs_post_init__", "__attrs_pre_init__")):
         return True
     if not attrs.has(cls):
@@ -234,17 +235,17 @@ def _is_generated(function: Any) -> bool:
     return str(function.__code__.co_filename).startswith("<")
 
 
-def _is_same(one: Any, other: Any) -> bool:
-    """Whether two values are equal and of the same types throughout."""
-    if type(one) is not type(other):
+def _is_same(left: Any, right: Any) -> bool:
+    """Whether two values are equal and have the same types at every level."""
+    if type(left) is not type(right):
         return False
-    if isinstance(one, (list, tuple)):
-        return len(one) == len(other) and all(map(_is_same, one, other))
-    if isinstance(one, dict):
-        return one.keys() == other.keys() and all(_is_same(one[name], other[name]) for name in one)
-    if isinstance(one, (set, frozenset)):
-        return {(type(part), part) for part in one} == {(type(part), part) for part in other}
-    return bool(one is other if is_record(type(one)) else one == other)
+    if isinstance(left, (list, tuple)):
+        return len(left) == len(right) and all(map(_is_same, left, right))
+    if isinstance(left, dict):
+        return left.keys() == right.keys() and all(_is_same(left[name], right[name]) for name in left)
+    if isinstance(left, (set, frozenset)):
+        return {(type(part), part) for part in left} == {(type(part), part) for part in right}
+    return bool(left is right if is_record(type(left)) else left == right)
 
 
 # --- members ----------------------------------------------------------------------------------------------
@@ -253,72 +254,82 @@ def _is_same(one: Any, other: Any) -> bool:
 _Factory: Any = attrs.Factory
 
 
-class _Building(threading.local):
-    """The members of the classes that are being looked through, as a class may hold others of its own kind."""
+class _MembersInProgress(threading.local):
+    """The members of the classes in progress, as a class may contain itself."""
 
     members: dict[Any, dict[str, Member]] | None = None
 
 
-_building = _Building()
+_in_progress = _MembersInProgress()
 
 
 def _members_of(owner: NestedField, scope: Mapping[str, Any]) -> Mapping[str, Member]:
-    """The members of an owner's class, which are filled in later where the class is inside itself."""
-    outermost = _building.members is None
-    known = _building.members = {} if _building.members is None else _building.members
+    """The members of an owner's class. The mapping may be filled later if the class contains itself."""
+    outermost = _in_progress.members is None
+    members_by_class = _in_progress.members = {} if _in_progress.members is None else _in_progress.members
     try:
-        if owner.cls not in known:
-            known[owner.cls] = members = {}
-            for name, argument, annotation, *marks in _declared(owner, scope):
+        if owner.cls not in members_by_class:
+            members_by_class[owner.cls] = members = {}
+            for name, argument, annotation, *marks in _member_arguments(owner, scope):
                 try:
                     field = field_inside(annotation, scope, owner.numbers)
                 except ConfigurationError as error:
                     text = str(error).removeprefix(".: ")
-                    raise owner.declaration_error(f"{owner.made.__name__}.{name}: {text}") from error
+                    raise owner.declaration_error(f"{owner.record.__name__}.{name}: {text}") from error
                 members[name] = Member(name, argument, field, *marks)
             owner.is_bounded = all(member.field.is_bounded for member in members.values())
-            owner.may_fill = any(member.is_made or member.field.may_fill for member in members.values())
-        return known[owner.cls]
+            owner.may_fill = any(member.has_factory or member.field.may_fill for member in members.values())
+        return members_by_class[owner.cls]
     finally:
         if outermost:
-            _building.members = None
+            _in_progress.members = None
 
 
-def _declared(owner: NestedField, scope: Mapping[str, Any]) -> Iterable[tuple[str, str, Any, bool, bool]]:
-    """Of every member that the constructor takes what `Member` says, with the annotation in the place of the field."""
-    cls, hints = owner.made, _hints(owner.made, scope)
+def _member_arguments(
+    owner: NestedField, scope: Mapping[str, Any]
+) -> Iterable[tuple[str, str, Any, bool, bool]]:
+    """The arguments of `Member` for each constructor argument, with the annotation instead of the field."""
+    cls, hints = owner.record, _hints(owner.record, scope)
     values = dict(zip(getattr(cls, "__parameters__", ()), typing.get_args(owner.cls), strict=False))
     for name, hint in hints.items():
         if isinstance(hint, dataclasses.InitVar) and not hasattr(cls, name):
             raise owner.declaration_error(
-                f"{cls.__name__}.{name} is an InitVar, which is not stored and is needed again when it is read; give "
-                f"it a default."
+                f"{cls.__name__}.{name} is an InitVar, which is not stored but is required on reading; give it "
+                f"a default."
             )
     if attrs.has(cls):
-        for one in attrs.fields(cls):
-            if one.init:
-                hint = hints.get(one.name, one.type if one.type is not None else Any)
-                hint, is_made = _substituted(hint, values), isinstance(one.default, _Factory)
-                yield one.name, str(one.alias), hint, one.default is NOTHING, is_made
+        for attribute in attrs.fields(cls):
+            if attribute.init:
+                hint = hints.get(attribute.name, attribute.type if attribute.type is not None else Any)
+                hint, has_factory = _substituted(hint, values), isinstance(attribute.default, _Factory)
+                yield attribute.name, str(attribute.alias), hint, attribute.default is NOTHING, has_factory
         return
-    for each in dataclasses.fields(cls):
-        if each.init:
-            is_made = each.default_factory is not dataclasses.MISSING
-            is_needed = each.default is dataclasses.MISSING and not is_made
-            yield each.name, each.name, _substituted(hints.get(each.name, Any), values), is_needed, is_made
+    for member in dataclasses.fields(cls):
+        if member.init:
+            has_factory = member.default_factory is not dataclasses.MISSING
+            is_needed = member.default is dataclasses.MISSING and not has_factory
+            yield (
+                member.name,
+                member.name,
+                _substituted(hints.get(member.name, Any), values),
+                is_needed,
+                has_factory,
+            )
 
 
 def _hints(cls: Any, scope: Mapping[str, Any]) -> dict[str, Any]:
-    """The annotations of a class; names of its own module go before those of `scope`."""
+    """The annotations of a class. Names of its module take precedence over `scope`."""
     try:
         return typing.get_type_hints(cls, include_extras=True)
-    except NameError:  # dataclasses.make_dataclass writes typing.Any, whether the module knows typing or not
+    except (
+        NameError
+    ):  # dataclasses.make_dataclass writes typing.Any even if the module does not import typing
         names = {"typing": typing, **scope}
         return typing.get_type_hints(cls, localns=names, include_extras=True)
 
 
 def _substituted(annotation: Any, values: Mapping[Any, Any]) -> Any:
-    """An annotation of a generic class, its type variables replaced."""
+    """An annotation of a generic class with its type variables replaced."""
     if isinstance(annotation, TypeVar):
         return values.get(annotation, Any)
     names = getattr(annotation, "__parameters__", ())

@@ -1,4 +1,4 @@
-"""Numbers and booleans."""
+"""Numbers."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class IntegerField(Field):
 
     Args:
         minimum, maximum: bounds, inclusive.
-        choices: the numbers that are allowed.
+        choices: the allowed numbers.
     """
 
     python_types = (int,)
@@ -59,10 +59,10 @@ class IntegerField(Field):
     def valid_expr(self) -> str | None:
         if self.choices is not None:
             return None
-        edge = JAVASCRIPT_SAFE if self.javascript_safe else _SAFE - 1
-        least = -edge if self.minimum is None else max(-edge, self.minimum)
-        most = edge if self.maximum is None else min(edge, self.maximum)
-        return f"type({{v}}) is int and {least} <= {{v}} <= {most}"
+        limit = JAVASCRIPT_SAFE if self.javascript_safe else _SAFE - 1
+        lowest = -limit if self.minimum is None else max(-limit, self.minimum)
+        highest = limit if self.maximum is None else min(limit, self.maximum)
+        return f"type({{v}}) is int and {lowest} <= {{v}} <= {highest}"
 
     def normalized_expr(self) -> str | None:
         return "type({v}) is int"
@@ -75,8 +75,8 @@ class IntegerField(Field):
     def validate(self, value: int) -> None:
         if self.javascript_safe and abs(value) > JAVASCRIPT_SAFE:
             raise self.error(
-                "is over 2^53 - 1, which JavaScript reads as another number; key_format='dynamo-bao' refuses it, "
-                "'native' does not",
+                "is over 2^53 - 1, which JavaScript reads as another number; key_format='dynamo-bao' rejects it, "
+                "'native' accepts it",
                 value,
             )
         if not -_SAFE < value < _SAFE:
@@ -118,9 +118,9 @@ class CounterField(IntegerField):
     """An `int` that is changed by atomic additions: a save of ``post.views += 1`` sends ``ADD 1``.
 
     Args:
-        default: where counting starts (0).
-        exact: whether a change travels as a transaction of its own, so that a lost reply can be repeated
-            safely, at twice the write units.
+        default: the start value, 0 by default.
+        exact: True to send each change as its own transaction. A lost reply can then be retried safely, at twice the
+            write units.
     """
 
     def __init__(
@@ -131,10 +131,10 @@ class CounterField(IntegerField):
 
 
 class FloatField(Field):
-    """A `float`; an `int` is accepted. NaN and infinity are not.
+    """A `float`. It accepts an `int`, but not NaN and infinity.
 
     Args:
-        precision: how many decimals are kept, rounded half away from zero.
+        precision: the number of decimal places. Values are rounded half away from zero.
     """
 
     python_types = (float,)
@@ -192,7 +192,7 @@ class FloatField(Field):
 
 
 class DecimalField(Field):
-    """A `decimal.Decimal` of up to 38 significant digits; an `int` is accepted."""
+    """A `decimal.Decimal` of up to 38 significant digits. It accepts an `int`."""
 
     python_types = (Decimal,)
     code = "N"
@@ -228,8 +228,8 @@ class DecimalField(Field):
 class NumberField(Field):
     """A part of a document that is a whole number or a fraction: ``int | float``, ``int | Decimal`` or all three.
 
-    What is whole is held as an `int`; a fraction as the one of the others that there is, or, if there are both, as a
-    `float` where that is exact.
+    A whole number is held as an `int`. A fraction is held as a `float` or a `Decimal`, whichever is in the union. If
+    both are, it is a `float` if that is exact.
     """
 
     can_be_key = False
@@ -254,16 +254,16 @@ class NumberField(Field):
         fault = number_fault(number)
         if fault:
             raise self.error(f"cannot be stored: {fault}", value)
-        return self._held(number)
+        return self._with_union_type(number)
 
-    def _held(self, number: Decimal) -> Any:
-        held = plain_number(number)
-        if isinstance(held, float) and float not in self.types:
+    def _with_union_type(self, number: Decimal) -> Any:
+        plain = plain_number(number)
+        if isinstance(plain, float) and float not in self.types:
             return number
-        return held
+        return plain
 
     def to_dynamo(self, value: Any) -> AttributeValue | None:
         return {"N": float_text(value) if isinstance(value, float) else number_text(Decimal(value))}
 
     def from_dynamo(self, stored: AttributeValue) -> Any:
-        return self._held(Decimal(stored["N"]))
+        return self._with_union_type(Decimal(stored["N"]))

@@ -10,12 +10,12 @@ from dynamo_bao.fields.text import UTF8_EXPR, StringField
 
 
 class RelatedField(StringField):
-    """The primary id of an item of another model; gives ``post.user`` for ``user_id``.
+    """The primary id of an item of another model. The field ``user_id`` adds the relation ``post.user``.
+
+    The field also accepts an instance of the model, and holds its id.
 
     Args:
-        target: the other model, or its name where it is defined later.
-
-    At run time an instance is accepted too, and its id is held.
+        target: the related model, or its name if it is defined later.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class RelatedField(StringField):
 
     @property
     def target_name(self) -> str:
-        """The other model's name."""
+        """The name of the related model."""
         if isinstance(self.target, str):
             return self.target
         return str(getattr(self.target, "__bao_name__", self.target.__name__))

@@ -1,4 +1,4 @@
-"""Single values that are neither texts nor numbers: bytes, members of an enum, booleans."""
+"""Fields for bytes, members of an enum, and booleans."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class EnumField(Field):
     """An `enum.Enum` member, stored by its value (a `str` or an `int`).
 
     Args:
-        enum_type: the enumeration; left out, the annotation says it.
+        enum_type: the enumeration; by default the annotation.
     """
 
     python_types = (enum.Enum,)
@@ -124,7 +124,7 @@ class EnumField(Field):
 
 
 class BooleanField(Field):
-    """A `bool`, and nothing that merely looks like one."""
+    """A `bool`. Other values, such as 0 and 1, are not accepted."""
 
     python_types = (bool,)
     code = "BOOL"

@@ -1,4 +1,4 @@
-"""Sets: of texts, of numbers, and of whatever else their annotation says."""
+"""Sets of strings, numbers, bytes and other hashable values."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from dynamo_bao.dynamodb.service import AttributeValue
 from dynamo_bao.errors import ConfigurationError, QueryError
 from dynamo_bao.fields.base import UNIONS, Field, FieldOptions, MemberFault, class_of_annotation
 from dynamo_bao.fields.documents import check_depth, set_form, to_builtin
-from dynamo_bao.fields.inference import CHOICES, field_inside, shown
+from dynamo_bao.fields.inference import CHOICES, field_inside, type_text
 from dynamo_bao.fields.text import check_unicode, is_unicode
 
 SET_CODES: Final = ("SS", "NS", "BS")
@@ -25,7 +25,7 @@ _KINDS: Final = (set, frozenset, abc.Set, abc.MutableSet)
 
 
 def are_texts(members: Any) -> bool:
-    """Whether all of some values are texts, and nothing like texts, that UTF-8 can say."""
+    """Whether all members are exactly `str` and can be encoded as UTF-8."""
     for member in members:
         if type(member) is not str:
             return False
@@ -34,17 +34,17 @@ def are_texts(members: Any) -> bool:
 
 
 class SetField(Field):
-    """A `set` or `frozenset` of what its annotation says: ``set[UUID]``, ``frozenset[date]``.
+    """A `set` or `frozenset`, typed by its annotation: ``set[UUID]``, ``frozenset[date]``.
 
-    It is stored as one of DynamoDB's sets where its members are stored as texts, numbers or binaries, else as a list.
+    It is stored as one of DynamoDB's sets if its members are stored as strings, numbers or binaries, else as a list.
     The empty set is stored as no attribute, and inside a document as an empty list.
 
     Args:
-        max_member_count: how many members there may be.
+        max_member_count: the maximum number of members.
 
     Attributes:
         element: the field of a member.
-        container: what the values are, `set` or `frozenset`.
+        container: the class of the values, `set` or `frozenset`.
     """
 
     python_types = (set, frozenset)
@@ -78,15 +78,15 @@ class SetField(Field):
 
     def bind(self, name: str, model: str, attribute: str, *, nullable: bool = False) -> SetField:
         twin = super().bind(name, model, attribute, nullable=nullable)
-        twin.take_types(twin.annotation, twin.scope or {})
+        twin.set_element_types(twin.annotation, twin.scope or {})
         twin.scope = None
         if twin.element is not None:
             twin.code = f"{twin.element.code}S" if f"{twin.element.code}S" in SET_CODES else "L"
             twin.is_bounded = twin.element.is_bounded
         return twin
 
-    def take_types(self, annotation: Any, scope: Mapping[str, Any]) -> None:
-        """Makes the field of the members that an annotation promises."""
+    def set_element_types(self, annotation: Any, scope: Mapping[str, Any]) -> None:
+        """Creates the field of the members from the annotation."""
         (member,) = typing.get_args(annotation) or (Any,)
         try:
             element = field_inside(member, scope, self.numbers)
@@ -94,14 +94,14 @@ class SetField(Field):
             raise self.declaration_error(f"its members: {str(error).removeprefix('.: ')}") from error
         if (element.nullable and member is not Any) or not element.is_hashable:
             raise self.declaration_error(
-                f"no field holds a {shown(annotation)}, as a set cannot have {shown(member)} as its members; make it a "
-                f"list, or its members of a frozen class."
+                f"no field holds a {type_text(annotation)}, as a set cannot have {type_text(member)} as its "
+                f"members; make it a list, or its members of a frozen class."
             )
         self.element = element
 
     @property
     def is_native(self) -> bool:
-        """Whether it is one of DynamoDB's sets, to which members can be added and from which they can be taken."""
+        """Whether it is stored as one of DynamoDB's sets, which can add and delete single members."""
         return self.code in SET_CODES
 
     def parts(self) -> Iterable[Field]:
@@ -127,16 +127,16 @@ class SetField(Field):
         return self.container(map(self.normalise_member, value))
 
     def normalise_member(self, member: Any) -> Any:
-        """One member as the set holds it."""
+        """One member in the form that the set holds."""
         assert self.element is not None
         try:
-            held = self.element.accept(member)
-            hash(held)
+            accepted = self.element.accept(member)
+            hash(accepted)
         except ValueError as error:
             raise MemberFault.at(" (a member)", error) from error
         except TypeError:
-            raise MemberFault(" (a member)", "would be read back as what a set cannot hold") from None
-        return held
+            raise MemberFault(" (a member)", "would be read back as a value that a set cannot hold") from None
+        return accepted
 
     def validate(self, value: Any) -> None:
         if self.max_member_count is not None and len(value) > self.max_member_count:
@@ -154,39 +154,39 @@ class SetField(Field):
 
     def from_dynamo(self, stored: AttributeValue) -> Any:
         assert self.element is not None
-        read = self.element.read_part
+        read_part = self.element.read_part
         ((code, content),) = stored.items()
         if code == "L" and (self.is_part or not self.is_native):
-            return self.container(map(read, content))
+            return self.container(map(read_part, content))
         if code not in SET_CODES or not (self.is_part or code == self.code):
-            raise ValueError("not a stored set of this kind")
-        return self.container(read({code[0]: member}) for member in content)
+            raise ValueError("is not a stored set of this type")
+        return self.container(read_part({code[0]: member}) for member in content)
 
     def member(self, value: Any) -> AttributeValue:
         try:
-            held = self.normalise_member(value)
+            accepted = self.normalise_member(value)
         except ValueError as error:
             raise QueryError(f"{self.model}.{self.name}: {error}", field=self.name) from error
-        return self._stored_member(held)
+        return self._stored_member(accepted)
 
-    def _stored_member(self, held: Any) -> AttributeValue:
+    def _stored_member(self, member: Any) -> AttributeValue:
         assert self.element is not None
-        return self.element.store_part(held)
+        return self.element.store_part(member)
 
 
 def _member_types(annotation: Any) -> set[Any]:
-    """The classes that an annotation says the members have."""
+    """The classes of the members by an annotation."""
     (member,) = typing.get_args(annotation) or (Any,)
     members = typing.get_args(member) if typing.get_origin(member) in UNIONS else (member,)
     return set(map(class_of_annotation, members))
 
 
 class StringSetField(SetField):
-    """A `set` of texts. The empty set is stored as no attribute.
+    """A `set` of strings. The empty set is stored as no attribute.
 
     Args:
-        max_string_length: how many characters a member may have.
-        max_member_count: how many members there may be.
+        max_string_length: the maximum number of characters of a member.
+        max_member_count: the maximum number of members.
     """
 
     needs_annotation = False
@@ -208,7 +208,7 @@ class StringSetField(SetField):
         super().__init__(max_member_count=max_member_count, **options)
         self.max_string_length = max_string_length
 
-    def take_types(self, annotation: Any, scope: Mapping[str, Any]) -> None:
+    def set_element_types(self, annotation: Any, scope: Mapping[str, Any]) -> None:
         if self.container is frozenset:
             self.decode_expr = "frozenset({SS})"
 
@@ -217,7 +217,7 @@ class StringSetField(SetField):
         return type(self).normalise_member is StringSetField.normalise_member
 
     def valid_expr(self) -> str | None:
-        return self._of_members(" and _are_texts({v})")
+        return self._set_expr(" and _are_texts({v})")
 
     def normalized_expr(self) -> str | None:
         kind = self.container.__name__
@@ -225,17 +225,17 @@ class StringSetField(SetField):
         return plain_texts if self._has_plain_members else None
 
     def valid_text_expr(self) -> str | None:
-        return self._of_members("")
+        return self._set_expr("")
 
-    def _of_members(self, fine: str) -> str | None:
+    def _set_expr(self, members_expr: str) -> str | None:
         if not self._has_plain_members or self.max_string_length is not None:
             return None
-        most = "" if self.max_member_count is None else f" and len({{v}}) <= {self.max_member_count}"
-        return f"type({{v}}) is {self.container.__name__}{fine}{most}"
+        count_expr = "" if self.max_member_count is None else f" and len({{v}}) <= {self.max_member_count}"
+        return f"type({{v}}) is {self.container.__name__}{members_expr}{count_expr}"
 
     def normalise(self, value: Any) -> Any:
         if isinstance(value, (set, frozenset, list, tuple)) and self._has_plain_members and are_texts(value):
-            return self.container(value)  # each member is what normalise_member would make of it
+            return self.container(value)  # normalise_member would return each member unchanged
         return super().normalise(value)
 
     def normalise_member(self, member: Any) -> Any:
@@ -257,24 +257,24 @@ class StringSetField(SetField):
     def from_dynamo(self, stored: AttributeValue) -> Any:
         return self.container(stored["SS"])
 
-    def _stored_member(self, held: Any) -> AttributeValue:
-        return {"S": held}
+    def _stored_member(self, member: Any) -> AttributeValue:
+        return {"S": member}
 
 
 class NumberSetField(SetField):
     """A `set` of numbers (`int`, `float` or `Decimal`). The empty set is stored as no attribute.
 
-    ``set[int]``, ``set[float]`` and ``set[Decimal]`` hold what they say. Without such an annotation whole numbers are
-    `int`, and fractions are `float` where that is exact, else `Decimal`.
+    ``set[int]``, ``set[float]`` and ``set[Decimal]`` hold members of that class. Without such an annotation, whole
+    numbers are `int`, and fractions are `float` if that is exact, else `Decimal`.
     """
 
     needs_annotation = False
     code = "NS"
     member_types = frozenset((int, float, Decimal, Any))
 
-    def take_types(self, annotation: Any, scope: Mapping[str, Any]) -> None:
+    def set_element_types(self, annotation: Any, scope: Mapping[str, Any]) -> None:
         if len(typing.get_args(annotation)) == 1 and _member_types(annotation) & {int, float, Decimal}:
-            super().take_types(annotation, scope)
+            super().set_element_types(annotation, scope)
 
     def normalise_member(self, member: Any) -> Any:
         if isinstance(member, bool) or not isinstance(member, (int, float, Decimal)):
@@ -291,8 +291,8 @@ class NumberSetField(SetField):
             return super().from_dynamo(stored)
         return self.container(map(parse_number, stored["NS"]))
 
-    def _stored_member(self, held: Any) -> AttributeValue:
-        ((_, members),) = (self.to_dynamo({held}) or {}).items()
+    def _stored_member(self, member: Any) -> AttributeValue:
+        ((_, members),) = (self.to_dynamo({member}) or {}).items()
         return {"N": members[0]}
 
 
@@ -303,8 +303,8 @@ class BinarySetField(SetField):
     code = "BS"
     member_types = frozenset((bytes, Any))
 
-    def take_types(self, annotation: Any, scope: Mapping[str, Any]) -> None:
-        super().take_types(set[bytes], scope)
+    def set_element_types(self, annotation: Any, scope: Mapping[str, Any]) -> None:
+        super().set_element_types(set[bytes], scope)
 
 
 def _set(annotation: Any, inside: bool) -> Callable[..., Field] | None:
@@ -312,10 +312,10 @@ def _set(annotation: Any, inside: bool) -> Callable[..., Field] | None:
         return None
     if inside:
         return SetField
-    kind = next((kind for kind in _PLAIN_KINDS if kind().fits(annotation)), SetField)
-    return lambda **options: kind(**(options or _REQUIRED))
+    set_class = next((set_class for set_class in _NATIVE_SETS if set_class().fits(annotation)), SetField)
+    return lambda **options: set_class(**(options or _REQUIRED))
 
 
 _REQUIRED: Final[dict[str, Any]] = {"required": True}
-_PLAIN_KINDS: Final = (StringSetField, NumberSetField, BinarySetField)
+_NATIVE_SETS: Final = (StringSetField, NumberSetField, BinarySetField)
 CHOICES.append(_set)

@@ -1,4 +1,4 @@
-"""Texts, identifiers and bytes."""
+"""Strings and identifiers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from dynamo_bao.fields.ulids import is_ulid, new_ulid
 
 
 def check_unicode(text: str) -> None:
-    """Raises `ValueError` for a text that UTF-8 cannot say."""
+    """Raises `ValueError` for a string that cannot be encoded as UTF-8 (lone surrogates)."""
     if text.isascii():
         return
     try:
@@ -25,7 +25,7 @@ def check_unicode(text: str) -> None:
 
 
 def is_unicode(text: str) -> bool:
-    """Whether UTF-8 can say a text."""
+    """Whether a string can be encoded as UTF-8."""
     try:
         check_unicode(text)
     except ValueError:
@@ -34,7 +34,7 @@ def is_unicode(text: str) -> bool:
 
 
 def part_of_text(field: Field, value: Any) -> AttributeValue:
-    """The stored form of a part of a text; `QueryError` where it cannot be one."""
+    """The stored form of a part of a string. Raises `QueryError` if the value is not valid."""
     if not isinstance(value, str):
         raise QueryError(
             f"{field.model}.{field.name} takes str, not {type(value).__name__}.", field=field.name
@@ -54,8 +54,8 @@ class StringField(Field):
 
     Args:
         max_length, min_length: bounds in characters (code points).
-        pattern: a regular expression that the whole text must match.
-        choices: the texts that are allowed.
+        pattern: a regular expression that the whole string must match.
+        choices: the allowed strings.
     """
 
     python_types: tuple[type, ...] = (str,)
@@ -78,7 +78,7 @@ class StringField(Field):
         self.max_length = max_length
         self.min_length = min_length
         self.pattern = None if pattern is None else _compiled(pattern)
-        self.choices = None if choices is None else _several(choices)
+        self.choices = None if choices is None else _choices_tuple(choices)
 
     def valid_expr(self) -> str | None:
         plain = self.valid_text_expr()
@@ -87,9 +87,9 @@ class StringField(Field):
     def valid_text_expr(self) -> str | None:
         if self.pattern is not None or self.choices is not None:
             return None
-        longest = "" if self.max_length is None else f" and len({{v}}) <= {self.max_length}"
-        shortest = "" if self.min_length is None else f" and len({{v}}) >= {self.min_length}"
-        return "type({v}) is str" + longest + shortest
+        max_expr = "" if self.max_length is None else f" and len({{v}}) <= {self.max_length}"
+        min_expr = "" if self.min_length is None else f" and len({{v}}) >= {self.min_length}"
+        return "type({v}) is str" + max_expr + min_expr
 
     def normalized_expr(self) -> str | None:
         return "type({v}) is str"
@@ -111,7 +111,7 @@ class StringField(Field):
             raise self.error(f"is not one of {', '.join(map(repr, self.choices))}", value)
 
     def member(self, value: Any) -> AttributeValue:
-        # A part of a text need not be a valid text of its own.
+        # A part need not follow the rules of the whole string.
         return part_of_text(self, value)
 
     def to_dynamo(self, value: str) -> AttributeValue | None:
@@ -128,20 +128,20 @@ def _compiled(pattern: object) -> re.Pattern[str]:
     try:
         return re.compile(pattern)  # type: ignore[call-overload, no-any-return]
     except (re.error, TypeError, RecursionError) as error:
-        raise ConfigurationError(f"pattern={pattern!r:.100} is no regular expression: {error}.") from error
+        raise ConfigurationError(f"pattern={pattern!r:.100} is not a regular expression: {error}.") from error
 
 
-def _several(choices: object) -> tuple[str, ...]:
+def _choices_tuple(choices: object) -> tuple[str, ...]:
     if isinstance(choices, (str, bytes)) or not isinstance(choices, Iterable):
         raise ConfigurationError(f"choices={choices!r:.100}; give a list of texts.")
     return tuple(choices)
 
 
 class UlidField(StringField):
-    """A ULID: 26 characters that sort by the time they were made.
+    """A ULID: 26 characters that sort by creation time.
 
     Args:
-        auto_assign: whether the constructor makes one where none is given.
+        auto_assign: whether the constructor creates a ULID if it gets none.
     """
 
     def __init__(
@@ -170,7 +170,7 @@ class UlidField(StringField):
 
 
 class VersionField(UlidField):
-    """A ULID that every save renews and checks: a save over a newer version raises `VersionConflictError`."""
+    """A ULID that every save checks and renews. A save over another version raises `VersionConflictError`."""
 
     auto_update = True
 
@@ -182,10 +182,10 @@ class VersionField(UlidField):
 
 
 class UuidField(Field):
-    """A `uuid.UUID`; accepts its text too.
+    """A `uuid.UUID`. It also accepts the text of a UUID.
 
     Args:
-        auto_assign: whether the constructor makes a random one where none is given.
+        auto_assign: whether the constructor creates a random UUID if it gets none.
     """
 
     python_types = (uuid.UUID,)

@@ -1,10 +1,10 @@
 """ULIDs: 26 characters that sort by time, strictly increasing within a process.
 
-A ULID has 48 bits of milliseconds and 80 random ones (github.com/ulid/spec). Within one millisecond, or
-where the clock went back, the next one is the last plus one.
+A ULID has 48 bits of milliseconds and 80 random bits (github.com/ulid/spec). Within one millisecond, or if
+the clock went back, the next ULID is the last one plus 1.
 
-The random ones are the operating system's: a generator inside the process would go on from the same state in
-every fork child, and in every copy that is thawed from one snapshot of the process.
+The random bits come from the operating system. A generator inside the process would continue from the same state in
+every forked child and in every copy of one process snapshot.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _ULID = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}\Z")
 
 
 class _Source:
-    """The process's source of ULIDs; a fork child starts anew, with a lock of its own."""
+    """The process's source of ULIDs. A forked child restarts it, with a new lock."""
 
     def __init__(self) -> None:
         self.restart()
@@ -30,14 +30,14 @@ class _Source:
         self._last = 0
 
     def next(self) -> str:
-        # Imported here: the library is a compiled module, needed only where ids are made.
+        # Imported here: the compiled module is needed only to create ids.
         from ulid_transform import bytes_to_ulid
 
         fresh = (time.time_ns() // 1_000_000) << 80 | int.from_bytes(os.urandom(10), "big")
         with self._lock:
-            last = self._last
-            # A later millisecond wins even over a random part that counted up; else count on.
-            self._last = fresh if fresh >> 80 > last >> 80 else last + 1
+            previous = self._last
+            # Use the new value in a later millisecond. Otherwise add 1 to the last value.
+            self._last = fresh if fresh >> 80 > previous >> 80 else previous + 1
             return bytes_to_ulid(self._last.to_bytes(16, "big"))
 
 
@@ -51,5 +51,5 @@ def new_ulid() -> str:
 
 
 def is_ulid(text: object) -> bool:
-    """Whether `text` is a ULID as it is written: upper case, Crockford's alphabet, 48 bits of time."""
+    """Whether `text` is a ULID in its canonical form: upper case, Crockford's alphabet, 48 bits of time."""
     return isinstance(text, str) and _ULID.match(text) is not None

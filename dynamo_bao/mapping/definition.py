@@ -15,7 +15,7 @@ from dynamo_bao.dynamodb.keys import checked_prefix, is_uneven
 from dynamo_bao.dynamodb.layout import CONSTRAINT_IDS, INDEX_IDS
 from dynamo_bao.errors import ConfigurationError, ConfigurationWarning, ValidationError, suggestion
 from dynamo_bao.fields.base import Field
-from dynamo_bao.fields.inference import field_for, is_union, resolved, shown, without_none
+from dynamo_bao.fields.inference import field_for, is_union, resolved, type_text, without_none
 from dynamo_bao.fields.numeric import CounterField, DecimalField, FloatField
 from dynamo_bao.fields.text import StringField, UlidField, UuidField, VersionField
 from dynamo_bao.mapping.declarations import (
@@ -273,8 +273,8 @@ def _bound(model: str, name: str, entry: FieldDeclaration, options: ModelOptions
         declared = field_for(annotation, model, name, **default)
     elif not is_union(annotation) and not declared.fits(annotation):
         raise ConfigurationError(
-            f"{model}.{name}: {type(declared).__name__} does not hold {shown(annotation)}; change the annotation or "
-            f"the field.",
+            f"{model}.{name}: {type(declared).__name__} does not hold {type_text(annotation)}; change the annotation "
+            f"or the field.",
             model=model,
             field=name,
         )
