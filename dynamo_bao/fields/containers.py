@@ -226,7 +226,7 @@ class ListField(TypedField):
             assert self.element is not None
             return repeat(self.element, length)
         if len(self.positions) != length:
-            raise ValueError(f"has {length} elements, not {len(self.places)}")
+            raise ValueError(f"has {length} elements, not {len(self.positions)}")
         return self.positions
 
     def to_dynamo(self, value: Any) -> AttributeValue | None:

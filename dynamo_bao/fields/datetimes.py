@@ -61,8 +61,8 @@ class BaseDateTimeField(Field):
         if self.naive == "warn":
             field_name = f"{self.model}.{self.name}".lstrip(".") or "a datetime"
             warn_once(
-                f"{field_name}: a datetime without a time zone is taken for UTC at {{place}}. Give it a time zone, as in "
-                f"datetime.now(timezone.utc), or set naive_datetimes to 'allow' or 'raise'.",
+                f"{field_name}: a datetime without a time zone is taken for UTC at {{place}}. Give it a time zone, as "
+                f"in datetime.now(timezone.utc), or set naive_datetimes to 'allow' or 'raise'.",
                 NaiveDatetimeWarning,
                 _warned,
             )

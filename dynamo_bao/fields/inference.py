@@ -163,7 +163,7 @@ def _unsupported_text(annotation: Any, name: str) -> str:
             f"or {name}: Any = JsonField() for what JSON has."
         )
     return (
-        f"no field holds a {type_text(annotation)}; declare your own, class MyField(Field): … and "
+        f"no field holds a {type_text(annotation)}; declare one of your own, class MyField(Field): … and "
         f"{name}: {type_text(annotation)} = MyField(), or {name}: Any = JsonField() for what JSON has, or annotate it "
         f"as ClassVar if it is not a field."
     )

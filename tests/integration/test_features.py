@@ -171,7 +171,7 @@ def test_load_models_reads_a_folder(tmp_path: Path) -> None:
         models["Two"].create(the_id="1")
         assert models["Two"].find("1").exists()
     (tmp_path / "zwei.yml").write_text(FILE.format(name="Two", prefix="o3"))
-    with pytest.raises(ModelFileError, match=r"zwei\.yml:2: Two is described in .*two\.yml:2 already"):
+    with pytest.raises(ModelFileError, match=r"zwei\.yml:2: Two is already described in .*two\.yml:2"):
         load_models(tmp_path)
 
 
