@@ -1,4 +1,4 @@
-"""Loading relations that were asked for: all targets of many instances in one round per level."""
+"""Eager loading of relations: all targets of many instances, in one round per level."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ def relation_names(instance: Any) -> list[str]:
 
 @frozen(eq=False)
 class EagerLoad:
-    """Relations that are asked for.
+    """A request to load relations.
 
     Attributes:
-        instances: of one model, loaded.
-        paths: relation fields, also nested as in ``"user_id.org_id"``; all direct ones where it is None.
+        instances: loaded instances of one model.
+        paths: relation fields, also nested as in ``"user_id.org_id"``; None for all direct relations.
     """
 
     instances: Sequence[Any]
     paths: Iterable[str] | None
 
     def levels(self) -> dict[str, list[str]]:
-        """By relation field, what is wanted of its targets in turn."""
+        """By relation field, the paths to load from its targets."""
         levels: dict[str, list[str]] = {}
         for path in relation_names(self.instances[0]) if self.paths is None else self.paths:
             head, _, rest = path.partition(".")
@@ -43,66 +43,65 @@ class EagerLoad:
         return levels
 
 
-def load_relations(
-    wishes: Iterable[EagerLoad], session: Session | None, kind: str | None = "further"
-) -> None:
-    """Loads the targets of relation fields, and has the instances remember them; one round for each level of all.
+def load_relations(loads: Iterable[EagerLoad], session: Session | None, kind: str | None = "further") -> None:
+    """Loads the targets of relation fields, and stores them at the instances; one round for each level.
 
     Args:
-        session: where the targets belong; None loads them outside any, still in one round per level.
-        kind: what the first round is for the trace; None where the program asks for it by itself.
+        loads: the relations to load.
+        session: the session of the targets; None to load them outside any session, also in one round per level.
+        kind: the kind of the first round in the trace; None if the program calls for it directly.
     """
-    asked = [wish for wish in wishes if wish.instances]
-    while asked:
+    level = [load for load in loads if load.instances]
+    while level:
         if session is not None:
-            asked = _load_level(asked, session, kind)
+            level = _load_level(level, session, kind)
         else:
-            with BatchContext() as own:
-                asked = _load_level(asked, own, kind)
+            with BatchContext() as temporary_session:
+                level = _load_level(level, temporary_session, kind)
         kind = "further"
 
 
-def _load_level(wishes: Sequence[EagerLoad], session: Session, kind: str | None) -> list[EagerLoad]:
-    """Loads the direct targets that are wished for, and returns what is wished of them."""
-    found = [
-        (levels, _look_up(wish.instances, levels, session)) for wish in wishes for levels in (wish.levels(),)
+def _load_level(loads: Sequence[EagerLoad], session: Session, kind: str | None) -> list[EagerLoad]:
+    """Loads the direct targets, and returns the loads of the next level."""
+    lookups = [
+        (levels, _look_up(load.instances, levels, session)) for load in loads for levels in (load.levels(),)
     ]
     session.flush(kind)
     further = []
-    for levels, targets in found:
+    for levels, targets in lookups:
         for field, paths in levels.items():
-            loaded = [one for one in targets[field] if state_of(one).status is Status.LOADED]
+            loaded = [target for target in targets[field] if state_of(target).status is Status.LOADED]
             if paths and loaded:
                 further.append(EagerLoad(loaded, paths))
     return further
 
 
 def _look_up(instances: Sequence[Any], fields: Iterable[str], session: Session) -> dict[str, list[Any]]:
-    """The targets by field, each once; those not known yet are pending in `session` afterwards."""
-    found: dict[str, list[Any]] = {}
+    """The targets by field, each once. Targets that are not cached are then pending in `session`."""
+    targets_by_field: dict[str, list[Any]] = {}
     for field in fields:
         targets: dict[int, Any] = {}
         for instance in instances:
             target = _target(instance, field, session)
             if target is not None:
                 targets[id(target)] = target
-        found[field] = list(targets.values())
-    return found
+        targets_by_field[field] = list(targets.values())
+    return targets_by_field
 
 
 def _target(instance: Any, field: str, session: Session) -> Any:
-    known = remembered_related(instance, field)
-    if known is not None and state_of(known).status is not Status.PENDING:
-        return known
+    cached = remembered_related(instance, field)
+    if cached is not None and state_of(cached).status is not Status.PENDING:
+        return cached
     mapper = state_of(instance).mapper
     assert mapper is not None
     try:
-        where = mapper._related_target(instance, field)
-    except DataFormatError:  # told when the relation is looked at
+        reference = mapper._related_target(instance, field)
+    except DataFormatError:  # raised when the relation itself is read
         return None
-    if where is None:
+    if reference is None:
         return None
-    target = session._lookup(*where, counted=known is None)
-    state_of(target).origin = None  # its load was asked for
+    target = session._lookup(*reference, counted=cached is None)
+    state_of(target).origin = None  # this load is explicit
     remember_related(instance, field, target)
     return target

@@ -1,4 +1,4 @@
-"""Going through all items of a model, one batch of items for each page of its iteration index."""
+"""Iteration over all items of a model: one batch of items for each page of its iteration index."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from dynamo_bao.session.state import ModelMapper
 B = TypeVar("B")
 
 FilterLike = Mapping[str, object] | Condition | Callable[[Any], object] | None
-"""What must hold of an item: a condition for the index, or a function of the instance."""
+"""A filter of items: a condition for the index, or a function of the instance."""
 
 
 class IterationOptions(TypedDict, total=False):
-    """Further arguments of `iterate_all`, which has what they mean."""
+    """Further arguments of `iterate_all`, which explains them."""
 
     parallel: int
     start_key: str | None
@@ -47,17 +47,21 @@ def iterate_all(
 ) -> Iteration[Any]:
     """All items of an iterable model, as batches.
 
-    A batch costs one page of the iteration index and one ``BatchGetItem``. Items deleted meanwhile are left
-    out, those created meanwhile may be. Inside a batch context the instances are the session's, which forgets
-    those that nobody holds any more, so that memory does not grow with the number of items.
+    A batch costs one page of the iteration index and one ``BatchGetItem``. Items that are deleted during the
+    iteration are left out; items that are created during it may be left out. In a batch context the instances belong
+    to the session. It drops them when the program no longer uses them, so memory does not grow with the number of
+    items.
 
     Args:
-        batch_size: how many entries of the index a batch comes from; a filter leaves fewer.
-        filter: what must hold of an item: a condition on ``_searchText``, the only thing that the index
-            knows of an item, or a function of the instance, called here after the item was read (and paid for).
-        parallel: how many buckets are read at once.
-        start_key: where to go on, the `last_evaluated_key` of an earlier iteration with the same arguments.
-        keys_only: whether batches are lists of primary ids, for which no items are read.
+        batch_size: how many entries of the index one batch covers; a filter leaves fewer items.
+        filter: a condition on ``_searchText``, the only attribute of an item that the index has; or a function of the
+            instance, which is called after the item was read and paid for.
+        parallel: how many buckets are read at the same time.
+        start_key: the `last_evaluated_key` of an earlier iteration with the same arguments; this one continues there.
+        keys_only: whether batches are lists of primary ids; no items are read then.
+
+    Returns:
+        An iterator over lists of instances, or of primary ids.
 
     Raises:
         ConfigurationError: for a model that is not iterable.
@@ -80,7 +84,7 @@ def iterate_bucket(
 
 
 def count(mapper: ModelMapper) -> int:
-    """How many items of an iterable model there are, counted by the iteration index without reading them."""
+    """The number of items of an iterable model. The iteration index is counted; no items are read."""
     session, tenant = resolve_scope(mapper.database, mapper.schema.name, "count")
     at_once = mapper.database.max_concurrency
     reader = BucketReader.of(
@@ -110,30 +114,30 @@ def _iteration(
     require_positive_int(batch_size, "batch_size")
     require_positive_int(parallel, "parallel")
     parameters: dict[str, Any] = {"Limit": batch_size}
-    wanted = None
+    predicate = None
     if callable(filter):
-        wanted = filter
+        predicate = filter
         if keys_only:
             raise QueryError(
-                f"{schema.name}.{operation}: keys_only=True reads no items that a function could judge."
+                f"{schema.name}.{operation}: keys_only=True reads no items, so filter= cannot be a function."
             )
     else:
         parameters.update(
             index_filter(schema, operation, condition_from(filter, mapper.database.strict_filters))
         )
-    asked = json.dumps({**parameters, "Limit": None}, sort_keys=True, default=bytes.hex)
-    cursor_context = (operation, schema.name, tenant or "", repr(buckets), asked)
+    arguments = json.dumps({**parameters, "Limit": None}, sort_keys=True, default=bytes.hex)
+    cursor_context = (operation, schema.name, tenant or "", repr(buckets), arguments)
     reader = BucketReader.of(mapper, session, tenant, buckets, parallel, parameters)
     if start_key is not None:
         reader.resume(verify_cursor(start_key, cursor_context, mapper.database.cursor_secret))
-    return Iteration(reader, wanted, keys_only, cursor_context)
+    return Iteration(reader, predicate, keys_only, cursor_context)
 
 
 class Iteration(Generic[B]):
-    """The batches of an iteration. An iterator: each batch is fetched when it is asked for, and then forgotten.
+    """An iterator over batches. It fetches each batch when the program needs it, and does not keep it.
 
-    An error leaves it where it was, so that asking again tries again. An entry of the index that is no item's raises
-    `DataFormatError` after its batch, and asking again goes on.
+    After an error, the next call tries the same batch again. An entry of the index whose key is not a key of the
+    model raises `DataFormatError` after its batch; the next call continues after it.
 
     Example:
         >>> for batch in Post.iterate_all():
@@ -144,57 +148,60 @@ class Iteration(Generic[B]):
     def __init__(
         self,
         reader: BucketReader,
-        wanted: Callable[[Any], object] | None,
+        predicate: Callable[[Any], object] | None,
         keys_only: bool,
         cursor_context: tuple[str, ...],
     ) -> None:
-        self._walk = reader
-        self._wanted = wanted
+        self._reader = reader
+        self._predicate = predicate
         self._keys_only = keys_only
-        self._purpose = cursor_context
+        self._cursor_context = cursor_context
         self._ready: deque[tuple[Page, list[B], list[InvalidRow]]] = deque()
-        self._unknown: deque[InvalidRow] = deque()
+        self._invalid_rows: deque[InvalidRow] = deque()
 
     @property
     def last_evaluated_key(self) -> str | None:
-        """A text with which another iteration goes on after the last batch handed out; None at the end."""
-        if self._walk.done:
+        """The cursor for `start_key`, with which another iteration continues after the last batch; None at the end."""
+        if self._reader.done:
             return None
-        return sign_cursor(self._walk.position(), self._purpose, self._walk.mapper.database.cursor_secret)
+        return sign_cursor(
+            self._reader.position(), self._cursor_context, self._reader.mapper.database.cursor_secret
+        )
 
     def __iter__(self) -> Iterator[list[B]]:
         return self
 
     def __next__(self) -> list[B]:
-        while self._unknown or not self._walk.done:
-            if self._unknown:
-                reached(self._unknown.popleft())
+        while self._invalid_rows or not self._reader.done:
+            if self._invalid_rows:
+                reached(self._invalid_rows.popleft())
             if not self._ready:
                 self._fetch()
-            page, batch, unknown = self._ready.popleft()
-            self._unknown.extend(unknown)
-            self._walk.acknowledge(page.bucket, page.end)
+            page, batch, invalid = self._ready.popleft()
+            self._invalid_rows.extend(invalid)
+            self._reader.acknowledge(page.bucket, page.end)
             if batch:
                 return batch
         raise StopIteration
 
     def _fetch(self) -> None:
-        pages = self._walk.read()
+        pages = self._reader.read()
         if self._keys_only:
             self._ready.extend((page, [row[ITER_SK]["S"] for row in page.rows], []) for page in pages)
             return
-        loaded = iter(self._walk.load([row for page in pages for row in page.rows]))
+        loaded = iter(self._reader.load([row for page in pages for row in page.rows]))
         for page in pages:
             rows = [next(loaded) for _ in page.rows]
-            unknown = [one for one in rows if type(one) is InvalidRow]
-            found = [one for one in rows if one is not None and type(one) is not InvalidRow]
-            make_peers(found)
-            batch = found if self._wanted is None else [one for one in found if self._wanted(one)]
-            self._ready.append((page, batch, unknown))
+            invalid = [row for row in rows if type(row) is InvalidRow]
+            batch = [row for row in rows if row is not None and type(row) is not InvalidRow]
+            make_peers(batch)
+            if self._predicate is not None:
+                batch = [instance for instance in batch if self._predicate(instance)]
+            self._ready.append((page, batch, invalid))
 
     def __repr__(self) -> str:
-        state = "at the end" if self._walk.done else "more to come"
-        return f"<Iteration of {self._walk.mapper.schema.name}: {state}>"
+        state = "at the end" if self._reader.done else "more to come"
+        return f"<Iteration of {self._reader.mapper.schema.name}: {state}>"
 
 
 # --- checks -----------------------------------------------------------------------------------------------
@@ -205,13 +212,13 @@ def buckets_of(mapper: ModelMapper, operation: str, bucket: int | None) -> tuple
 
     Raises:
         ConfigurationError: for a model that is not iterable.
-        QueryError: for a bucket it does not have.
+        QueryError: for a bucket that the model does not have.
     """
     schema = mapper.schema
     if not schema.iterable:
         raise ConfigurationError(
-            f"Model {schema.name} is not configured as iterable, as {operation}() needs it. Define it with "
-            f"iterable=True, and save the items it has with force_reindex=True.",
+            f"Model {schema.name} is not configured as iterable, which {operation}() requires. Define it with "
+            f"iterable=True, and save its existing items with force_reindex=True.",
             model=schema.name,
         )
     if bucket is None:
@@ -231,16 +238,16 @@ def require_positive_int(value: object, name: str) -> None:
 
 
 def index_filter(schema: Schema, operation: str, condition: Condition) -> dict[str, Any]:
-    """The parameters of a query that has the search index evaluate `condition`; none for the empty one.
+    """The query parameters with which the search index evaluates `condition`; empty for the empty condition.
 
     Raises:
-        QueryError: for a condition on what that index does not know.
+        QueryError: for a condition on attributes that the index does not have.
     """
     foreign = sorted(_names(condition) - ({SEARCH_TEXT} if schema.search is not None else set()))
     if foreign:
         raise QueryError(
-            f"{schema.name}.{operation}: the index does not know {', '.join(foreign)}, so that it cannot filter by "
-            f"it; give a function instead, such as filter=lambda item: item.{foreign[0]} == ….",
+            f"{schema.name}.{operation}: the index does not know {', '.join(foreign)}, and cannot filter by it. "
+            f"Give a function instead, such as filter=lambda item: item.{foreign[0]} == ….",
             field=foreign[0],
         )
     placeholders, parameters = Placeholders(), dict[str, Any]()
@@ -252,7 +259,7 @@ def index_filter(schema: Schema, operation: str, condition: Condition) -> dict[s
 
 
 def _names(condition: Condition) -> set[str]:
-    """The fields and attributes that a condition is about."""
+    """The fields and attributes in a condition."""
     if isinstance(condition, (AllOf, AnyOf)):
         return {name for part in condition.parts for name in _names(part)}
     if isinstance(condition, Negation):

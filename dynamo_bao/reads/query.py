@@ -1,4 +1,4 @@
-"""Queries of one partition of an index: checked at the call, then sent page by page."""
+"""Queries of one partition: checked when they are created, then sent page by page."""
 
 from __future__ import annotations
 
@@ -32,21 +32,21 @@ DIRECTIONS = ("ASC", "DESC")
 
 
 class QueryOptions(TypedDict, total=False):
-    """How a query is answered.
+    """The options of a query.
 
     Attributes:
-        limit: how many matches are wanted in all.
-        page_size: how many items DynamoDB looks at for one page.
+        limit: the maximum number of matches.
+        page_size: the number of items that DynamoDB evaluates for one page.
         direction: ``"ASC"`` or ``"DESC"``, in the order of the sort key.
-        filter: what else must hold of an item; filtered items are read and paid for.
-        count_only: whether only the number of matches is wanted.
-        consistent_read: only for the primary key, secondary indexes cannot.
-        start_key: where to go on, the `last_evaluated_key` of an earlier result of the same query.
-        load_related: True to load the targets of all relation fields with each page, or a list of those wanted,
+        filter: a condition on the items. Items that do not match are read and paid for, but not returned.
+        count_only: whether the query only counts the matches.
+        consistent_read: whether reads are strongly consistent; only for the primary key, not for indexes.
+        start_key: the `last_evaluated_key` of an earlier result of the same query; the query starts after it.
+        load_related: True to load the targets of all relation fields with each page, or a list of relation fields,
             also nested as in ``"user_id.org_id"``.
-        related_fields: the list, for those who say ``load_related=True`` beside it.
-        related_only: a relation field whose targets are the result, instead of the rows themselves.
-        bypass_cache: whether DynamoDB is asked although the batch context has the result of the same query.
+        related_fields: the same list, for use with ``load_related=True``.
+        related_only: a relation field; the result has its targets instead of the rows.
+        bypass_cache: whether the query is sent even if the batch context has the result of the same query.
     """
 
     limit: int | None
@@ -67,16 +67,16 @@ class Query:
     """A checked query, ready to be sent page by page.
 
     Attributes:
-        mapper: the repository asked.
+        mapper: the repository of the model.
         name: the index's name in the model.
-        session, tenant: where and for whom it runs.
-        partition: the index, None for the primary key, and the text of the partition key that is asked.
+        session, tenant: the session and the tenant of the query.
+        partition: the index (None for the primary key), and the text of the partition key.
         parameters: the request without its start key.
-        limit: how many matches are wanted in all, None for every one.
-        start: where it begins, from a cursor.
-        related: which relations of the matches are loaded with them; None for all.
+        limit: the maximum number of matches; None for all.
+        start: the key from a cursor, after which the query starts.
+        related: the relations that are loaded with the matches; None for all.
         related_only: the relation field whose targets are the result.
-        bypass_cache: whether the session's result of the same query is passed by.
+        bypass_cache: whether the session's cached result of the same query is ignored.
     """
 
     mapper: ModelMapper
@@ -102,14 +102,17 @@ class Query:
         through: Any = None,
         **options: Unpack[QueryOptions],
     ) -> Query:
-        """Checks and freezes a query; everything that can be wrong with it is told here.
+        """Checks the arguments of a query, and creates it.
 
         Args:
-            shape: what is queried.
-            value: the partition key field's value.
-            sort_condition: a value or a dict on the sort key field.
-            through: the instance whose method asks, in whose session and for whose tenant it runs.
+            shape: the index or the primary key.
+            value: the value of the partition key field.
+            sort_condition: a condition on the sort key field: a value, a dict or an expression.
+            through: the instance whose method runs the query; its session and its tenant are used.
             **options: see `QueryOptions`.
+
+        Raises:
+            QueryError: for any invalid argument.
         """
         name = shape.name or "primary_key"
         session, tenant = _session_and_tenant(mapper, name, through)
@@ -119,18 +122,21 @@ class Query:
                 raise QueryError(f"A query has no option {option!r}.{hint}", index=name)
         limit, page_size = options.get("limit"), options.get("page_size")
         direction, consistent_read = options.get("direction", "ASC"), options.get("consistent_read", False)
-        for what, number in (("limit", limit), ("page_size", page_size)):
+        for option, number in (("limit", limit), ("page_size", page_size)):
             if number is not None and (isinstance(number, bool) or not isinstance(number, int) or number < 1):
                 raise QueryError(
-                    f"{what}={number!r}; give a whole number of at least 1, or leave it out.", index=name
+                    f"{option}={number!r}; give a whole number of at least 1, or leave it out.", index=name
                 )
-        for what in ("count_only", "consistent_read", "bypass_cache"):
-            if not isinstance(options.get(what, False), (bool, NoneType)):
-                raise QueryError(f"{what}={options.get(what)!r:.200}; give True or False.", index=name)
+        for option in ("count_only", "consistent_read", "bypass_cache"):
+            if not isinstance(options.get(option, False), (bool, NoneType)):
+                raise QueryError(f"{option}={options.get(option)!r:.200}; give True or False.", index=name)
         if direction not in DIRECTIONS:
             raise QueryError(f"direction={direction!r}; use 'ASC' or 'DESC'.", index=name)
         if consistent_read and isinstance(shape, IndexSchema):
-            raise QueryError(f"{name} is a secondary index, which cannot be read consistently.", index=name)
+            raise QueryError(
+                f"{name} is a secondary index, which cannot be read consistently. Leave consistent_read out.",
+                index=name,
+            )
         parameters, partition = _parameters(mapper, shape, tenant, value, sort_condition, options)
         start_key = options.get("start_key")
         start = None
@@ -153,10 +159,10 @@ class Query:
         )
 
     def remembered(self, session: Session) -> RememberedQuery:
-        """What a session remembers of this query: of the same model, arguments, consistency and tenant."""
-        mapper, only, asked = self.mapper, self.related_only, self.parameters
+        """The session's entry for this query: same model, arguments, consistency and tenant."""
+        mapper, only, parameters = self.mapper, self.related_only, self.parameters
         start = None if self.start is None else repr(self.start)
-        filtered = asked.get("FilterExpression")
+        filtered = parameters.get("FilterExpression")
         key = (
             mapper,
             self.name,
@@ -164,13 +170,13 @@ class Query:
             self.related,
             only,
             start,
-            asked["KeyConditionExpression"],
-            repr(asked["ExpressionAttributeValues"]),
-            filtered and (filtered, repr(asked["ExpressionAttributeNames"])),
-            *map(asked.get, _MANNER),
+            parameters["KeyConditionExpression"],
+            repr(parameters["ExpressionAttributeValues"]),
+            filtered and (filtered, repr(parameters["ExpressionAttributeNames"])),
+            *map(parameters.get, _READ_OPTIONS),
         )
-        targets = None if only is None else _spot(mapper._target_repository(only))
-        return session._partitions.query(key, _spot(mapper), self.partition, targets)
+        targets = None if only is None else _model_ref(mapper._target_repository(only))
+        return session._partitions.query(key, _model_ref(mapper), self.partition, targets)
 
     def cursor(self, key: Item) -> str:
         """The cursor that continues this query after the row with these key attributes."""
@@ -179,7 +185,7 @@ class Query:
         return sign_cursor(payload, cursor_context, self.mapper.database.cursor_secret)
 
     def row_key(self, row: Stored) -> Item:
-        """The key attributes of a row, as DynamoDB wants them to continue after it."""
+        """The key attributes of a row, in the form of a start key."""
         index = self.parameters.get("IndexName")
         names = (PK, SK) if index is None else (PK, SK, *index_key_names(index))
         item = as_dict_item(row)
@@ -187,11 +193,11 @@ class Query:
 
     @property
     def about(self) -> str:
-        """What is asked, for traces: the model and the index."""
+        """The model and the index, for traces."""
         return f"{self.mapper.schema.name}.{self.name}"
 
     def request(self, start: Item | None) -> Request:
-        """The request of the page that begins after `start`."""
+        """The request of the page after `start`."""
         if start is None:
             return Request(QUERY, dict(self.parameters), rows=row_type(self.mapper.schema))
         return Request(
@@ -199,37 +205,37 @@ class Query:
         )
 
     def session_now(self) -> Session | None:
-        """Where pages are fetched now: the session of the call while it is open, else the current one."""
+        """The session for the next page: the query's own session while it is open, else the current one."""
         return active_session(self.session, self.mapper.database, self.mapper.schema.name, "query", self.name)
 
     def instances(self, items: Sequence[Stored], session: Session | None) -> list[Any]:
-        """The items of one page as instances: those the session has, or new ones, or each an `InvalidRow`."""
+        """The items of one page as instances: cached ones of the session, new ones, or `InvalidRow` objects."""
         mapper, tenant = self.mapper, self.tenant
-        found = instances_from_rows(mapper, tenant, items)
+        rows = instances_from_rows(mapper, tenant, items)
         if session is None:
-            return found
-        own = [row if type(row) is InvalidRow else self._own(row, session) for row in found]
-        return [instance for instance in own if instance is not None]
+            return rows
+        instances = [row if type(row) is InvalidRow else self._canonical(row, session) for row in rows]
+        return [instance for instance in instances if instance is not None]
 
-    def _own(self, instance: Any, session: Session) -> Any:
-        """The session's own instance for a row; a pending one takes the row in. None where it has deleted it."""
+    def _canonical(self, instance: Any, session: Session) -> Any:
+        """The session's instance for a row, loaded from it if it is pending; None if the session deleted the item."""
         row = state_of(instance)
         assert row.key is not None and row.raw_item is not None
-        known = session._instance_for(self.mapper, row.key)
-        if known is None:
+        cached = session._instance_for(self.mapper, row.key)
+        if cached is None:
             session._track_weakly(instance)
             return instance
         if session._has_deleted(self.mapper, row.key):
             return None
-        state = state_of(known)
+        state = state_of(cached)
         if state.status in (Status.PENDING, Status.MISSING) and not state.wants_consistent:
-            hydrate(known, row.raw_item)
-            session._discard_pending(known)
-        return known
+            hydrate(cached, row.raw_item)
+            session._discard_pending(cached)
+        return cached
 
 
 def _session_and_tenant(mapper: ModelMapper, name: str, through: Any) -> tuple[Session | None, str | None]:
-    """The session and tenant of a query: those of the instance it is asked through, else the current ones."""
+    """The session and the tenant of a query: those of the instance that runs it, or the current ones."""
     if through is None or state_of(through).mapper is None:
         return resolve_scope(mapper.database, mapper.schema.name, "query", name)
     return resolve_scope_of(through, "query"), state_of(through).tenant
@@ -243,7 +249,7 @@ def _parameters(
     sort_condition: Any,
     options: QueryOptions,
 ) -> tuple[dict[str, Any], str]:
-    """The request of a query, without where it starts, and the text of the partition key that it asks for."""
+    """The request of a query without its start key, and the text of its partition key."""
     placeholders = Placeholders()
     condition, extra = key_condition(mapper, shape, tenant, value, sort_condition)
     parameters: dict[str, Any] = {
@@ -251,12 +257,12 @@ def _parameters(
         "KeyConditionExpression": render_condition(condition, placeholders, mapper.schema),
         "ReturnConsumedCapacity": "TOTAL",
     }
-    wanted = all_of((condition_from(options.get("filter"), mapper.database.strict_filters), extra))
-    filtered = render_condition(wanted, placeholders, mapper.schema)
+    item_filter = all_of((condition_from(options.get("filter"), mapper.database.strict_filters), extra))
+    filtered = render_condition(item_filter, placeholders, mapper.schema)
     placeholders.into(parameters)
     first: Any = condition.parts[0] if isinstance(condition, AllOf) else condition
     limit = None if filtered else options.get("limit")
-    for member, given in (
+    for member, argument in (
         ("IndexName", shape.id if isinstance(shape, IndexSchema) else None),
         ("FilterExpression", filtered or None),
         ("Limit", options.get("page_size") or limit),
@@ -264,58 +270,60 @@ def _parameters(
         ("ScanIndexForward", False if options.get("direction") == "DESC" else None),
         ("Select", "COUNT" if options.get("count_only") else None),
     ):
-        if given is not None:
-            parameters[member] = given
+        if argument is not None:
+            parameters[member] = argument
     return parameters, first.value["S"]
 
 
-def _spot(mapper: ModelMapper) -> ModelSpot:
+def _model_ref(mapper: ModelMapper) -> ModelSpot:
     return mapper.database.table_name, mapper.schema.prefix
 
 
 def _relations(mapper: ModelMapper, options: QueryOptions) -> tuple[str, ...] | None:
-    """The relations to load with the matches, None for all; every field named is checked to be one."""
-    asked = options.get("load_related", False)
-    asked = False if asked is None else asked
-    if isinstance(asked, str):
-        raise _no_relation(mapper, "load_related", asked, f"True, or a list of relation fields: [{asked!r}]")
-    named = () if isinstance(asked, bool) else relation_paths(mapper, "load_related", asked)
-    named += relation_paths(mapper, "related_fields", options.get("related_fields"))
+    """The relations to load with the matches; None for all. Raises if a field is not a relation."""
+    option = options.get("load_related", False)
+    option = False if option is None else option
+    if isinstance(option, str):
+        raise _no_relation(
+            mapper, "load_related", option, f"True, or a list of relation fields: [{option!r}]"
+        )
+    paths = () if isinstance(option, bool) else relation_paths(mapper, "load_related", option)
+    paths += relation_paths(mapper, "related_fields", options.get("related_fields"))
     only = options.get("related_only")
     if only is not None and not isinstance(only, str):
         raise _no_relation(mapper, "related_only", only, 'the name of one relation field, such as "user_id"')
-    for path in (*named, *([only] if only is not None else [])):
-        spot = mapper
+    for path in (*paths, *([only] if only is not None else [])):
+        target = mapper
         for field in path.split("."):
-            spot = spot._target_repository(field)
-    return named or (None if asked is True else ())
+            target = target._target_repository(field)
+    return paths or (None if option is True else ())
 
 
-def relation_paths(mapper: ModelMapper, option: str, given: Any) -> tuple[str, ...]:
-    """The relation fields that an option names: one, or several of them."""
-    if given is None:
+def relation_paths(mapper: ModelMapper, option: str, argument: Any) -> tuple[str, ...]:
+    """The relation fields in an option: one name, or several."""
+    if argument is None:
         return ()
-    if isinstance(given, str):
-        return (given,)
-    wanted = 'a list of relation fields, such as ["user_id", "user_id.org_id"]'
-    if isinstance(given, Mapping) or not isinstance(given, Iterable):
-        raise _no_relation(mapper, option, given, wanted)
-    names = tuple(given)
+    if isinstance(argument, str):
+        return (argument,)
+    remedy = 'a list of relation fields, such as ["user_id", "user_id.org_id"]'
+    if isinstance(argument, Mapping) or not isinstance(argument, Iterable):
+        raise _no_relation(mapper, option, argument, remedy)
+    names = tuple(argument)
     if not all(isinstance(name, str) for name in names):
-        raise _no_relation(mapper, option, given, wanted)
+        raise _no_relation(mapper, option, argument, remedy)
     return names
 
 
-def _no_relation(mapper: ModelMapper, option: str, given: object, wanted: str) -> QueryError:
-    return QueryError(f"{mapper.schema.name}: {option}={given!r:.200}; give {wanted}.")
+def _no_relation(mapper: ModelMapper, option: str, argument: object, remedy: str) -> QueryError:
+    return QueryError(f"{mapper.schema.name}: {option}={argument!r:.200}; give {remedy}.")
 
 
-_MANNER = ("Limit", "ConsistentRead", "ScanIndexForward", "Select")
-"""The parameters that say how a query is answered."""
+_READ_OPTIONS = ("Limit", "ConsistentRead", "ScanIndexForward", "Select")
+"""The parameters that change how a query is answered, but not its partition."""
 _NOT_THE_QUERY = frozenset(("Limit", "Select", "ReturnConsumedCapacity", "ConsistentRead"))
 
 
 def _purpose(mapper: ModelMapper, tenant: str | None, parameters: Mapping[str, Any]) -> tuple[str, ...]:
-    """What a query's cursors are bound to: the model, the tenant, and what is asked in which order."""
-    asked = {name: value for name, value in parameters.items() if name not in _NOT_THE_QUERY}
-    return "query", mapper.schema.name, tenant or "", json.dumps(asked, sort_keys=True, default=bytes.hex)
+    """What the cursors of a query are bound to: its model, tenant, conditions and order."""
+    bound = {name: value for name, value in parameters.items() if name not in _NOT_THE_QUERY}
+    return "query", mapper.schema.name, tenant or "", json.dumps(bound, sort_keys=True, default=bytes.hex)

@@ -31,10 +31,10 @@ M = TypeVar("M")
 class QueryResult(Generic[M]):
     """The matches of a query: a lazy sequence that fetches further pages as they are needed.
 
-    Iterating goes through all matches (or `limit` of them). ``len`` and `items` fetch all of them, an index
-    what it needs; `pages` streams. Inside a batch context nothing is asked before the first look; that look fetches
-    the first pages of all pending queries, and the pending lookups, at the same time. The same query of the same
-    context is this result until the context writes to its partition.
+    Iteration goes through all matches (or `limit` of them). ``len`` and `items` fetch all matches; an index fetches
+    the pages up to it; `pages` streams. In a batch context, no request is sent before the first use of a result. The
+    first use then fetches the first pages of all pending queries, and all pending lookups, at the same time. The same
+    query in the same context returns this object again, until the context writes to the query's partition.
 
     Example:
         >>> for post in user.query_posts():
@@ -52,7 +52,7 @@ class QueryResult(Generic[M]):
         self._failure: Exception | None = None
         self._done = False
         self._count = 0
-        self._unknown = False
+        self._has_invalid_rows = False
         self._scanned = 0
         self._capacity = Capacity()
         if query.session is None:
@@ -64,12 +64,12 @@ class QueryResult(Generic[M]):
 
     @property
     def _database(self) -> Database:
-        """Where the query is sent to."""
+        """The table of the query."""
         return self._query.mapper.database
 
     @property
     def _label(self) -> str:
-        """What is asked, for traces."""
+        """The model and the index, for traces."""
         return self._query.about
 
     def _first_request(self) -> Request:
@@ -77,7 +77,7 @@ class QueryResult(Generic[M]):
         return self._query.request(self._start)
 
     def _receive(self, outcome: Reply | Exception) -> None:
-        """Takes the reply to the request of a page, or the error it ended with, until somebody looks."""
+        """Stores the reply with a page, or the error of its request."""
         self._waiting = False
         if isinstance(outcome, Reply):
             self._reply = outcome
@@ -85,19 +85,19 @@ class QueryResult(Generic[M]):
             self._failure = outcome
 
     def _begin(self) -> None:
-        """Has the first page there, and with it that of every other pending query."""
+        """Fetches the first page, together with the first pages of all other pending queries."""
         if self._waiting:
             session = self._query.session_now()
-            if session is not None and session is self._query.session and self._earlier_reply() is None:
+            if session is not None and session is self._query.session and self._cached_reply() is None:
                 load_pages(session._flush_queries(self), session)
             else:
                 self._fetch()
         self._raise_failure()
 
     def _fetch(self) -> None:
-        """Fetches the next page; marks the end where there is no further one."""
+        """Fetches the next page, and marks the end after the last one."""
         session = self._query.session_now()
-        reply = self._earlier_reply()
+        reply = self._cached_reply()
         if reply is None:
             request = self._query.request(self._start)
             kind = "pages" if self._page_ends else "queries"
@@ -106,38 +106,38 @@ class QueryResult(Generic[M]):
         load_pages([self], session)
         self._raise_failure()
 
-    def _earlier_reply(self) -> Reply | None:
-        """The next page, where the session has fetched it for the same query before."""
+    def _cached_reply(self) -> Reply | None:
+        """The reply with the next page, if the session has it from the same query; else None."""
         replies = () if self._remembered is None else self._remembered.replies
         page = len(self._page_ends)
         return replies[page] if page < len(replies) else None
 
     def _remember(self, reply: Reply) -> None:
-        """Keeps the reply with the page that was taken in last for the same query of the session."""
+        """Caches the reply with the last page, for the same query of the session."""
         query, session = self._remembered, self._query.session
         if query is not None and session is not None and len(query.replies) == len(self._page_ends) - 1:
             session._partitions.fetched(query, reply)
 
     def _raise_failure(self) -> None:
-        """Tells an error once; after that the same page is asked for again."""
+        """Raises the stored error once. The next use requests the same page again."""
         failure, self._failure = self._failure, None
         if failure is not None:
             self._waiting = self._query.session is not None and self._start is self._query.start
             raise failure
 
     def _rows_wanted(self) -> Sequence[Stored]:
-        """The rows of the page that arrived, as many of them as are wanted."""
+        """The rows of the received page, up to the limit."""
         assert self._reply is not None
         rows: Sequence[Stored] = self._reply.parsed.get("Items", [])
         limit = self._query.limit
         return rows if limit is None else rows[: limit - self._count]
 
     def _append_page(self, page: Sequence[Any]) -> None:
-        """Goes on to the next page, after `page` was made of the rows of this one."""
+        """Adds the instances of the received page, and moves to the next page."""
         assert self._reply is not None
         body, rows, limit = self._reply.parsed, self._rows_wanted(), self._query.limit
         self._items += page
-        self._unknown = self._unknown or InvalidRow in map(type, page)
+        self._has_invalid_rows = self._has_invalid_rows or InvalidRow in map(type, page)
         self._page_ends.append(len(self._items))
         self._remember(self._reply)
         self._capacity = self._capacity.plus(self._reply.capacity)
@@ -160,49 +160,49 @@ class QueryResult(Generic[M]):
 
     @property
     def scanned_count(self) -> int:
-        """How many items DynamoDB looked at for the pages fetched so far."""
+        """The number of items that DynamoDB evaluated for the pages fetched so far."""
         self._begin()
         return self._scanned
 
     @property
     def last_evaluated_key(self) -> str | None:
-        """The cursor that continues after the last match, None after the very last; fetches what is missing."""
+        """The cursor after the last match; None if there are no further matches. Fetches all matches first."""
         self._fetch_all()
         return None if self._start is None else self._query.cursor(self._start)
 
     def pages(self) -> Iterator[list[M]]:
-        """Every match, by the page it came in, each fetched as it is asked for; empty pages are left out.
+        """Iterates over the matches page by page. Each page is fetched when it is needed; empty pages are left out.
 
-        A row whose key is none of the model's raises `DataFormatError` after its page; the next page can be asked
-        for after that.
+        Raises:
+            DataFormatError: after a page with a row whose key is not a key of the model. Iteration can go on after it.
         """
         return map(reached, self._pages())
 
     def _pages(self) -> Iterator[Any]:
         self._begin()
-        begun = number = 0
+        start = number = 0
         while True:
             while number < len(self._page_ends):
-                page, begun = self._items[begun : self._page_ends[number]], self._page_ends[number]
+                page, start = self._items[start : self._page_ends[number]], self._page_ends[number]
                 number += 1
-                unknown = [row for row in page if type(row) is InvalidRow]
-                if unknown:
+                invalid = [row for row in page if type(row) is InvalidRow]
+                if invalid:
                     page = [row for row in page if type(row) is not InvalidRow]
                 if page:
                     yield page
-                yield from unknown
+                yield from invalid
             if self._done:
                 return
             self._fetch()
 
     def all(self) -> list[M]:
-        """Every match, in a list of the caller's own.
+        """Fetches all matches, and returns them in a new list.
 
         Raises:
-            DataFormatError: where one has a key that is none of the model's; iterating goes on after it.
+            DataFormatError: for a row whose key is not a key of the model. Iteration skips such a row after the error.
         """
         self._fetch_all()
-        return list(map(reached, self._items)) if self._unknown else self._items.copy()
+        return list(map(reached, self._items)) if self._has_invalid_rows else self._items.copy()
 
     def _fetch_all(self) -> None:
         self._begin()
@@ -211,25 +211,25 @@ class QueryResult(Generic[M]):
 
     @property
     def items(self) -> list[M]:
-        """Every match; see `all`."""
+        """All matches, in a new list; the same as `all()`."""
         return self.all()
 
     @property
     def count(self) -> int:
-        """How many matches there are, over all pages."""
+        """The number of matches on all pages. Fetches all pages."""
         self._fetch_all()
         return self._count
 
     def first(self) -> M | None:
-        """The first match, or None."""
+        """The first match; None without a match."""
         return next(iter(self), None)
 
     def one(self) -> M:
         """The only match.
 
         Raises:
-            ItemNotFoundError: where there is none.
-            QueryError: where there are several.
+            ItemNotFoundError: if there is no match.
+            QueryError: if there are several matches.
         """
         matches = list(islice(self, 2))
         if not matches:
@@ -239,21 +239,21 @@ class QueryResult(Generic[M]):
         return matches[0]
 
     def __iter__(self) -> Iterator[M]:
-        # A row that raises does not end a `chain`, as it would a generator.
-        return chain.from_iterable(map(self._reached, self._arrivals()))
+        # A row that raises ends a generator, but not a `chain`.
+        return chain.from_iterable(map(self._reached, self._received_chunks()))
 
     def _reached(self, page: list[Any]) -> Iterable[M]:
-        return map(reached, page) if self._unknown else page
+        return map(reached, page) if self._has_invalid_rows else page
 
-    def _arrivals(self) -> Iterator[list[Any]]:
-        """The rows that are here, then those of further pages as they arrive."""
+    def _received_chunks(self) -> Iterator[list[Any]]:
+        """The matches fetched so far, then those of each further page."""
         self._begin()
         position = 0
         while True:
             while position < len(self._items):
-                arrived = self._items[position:]
-                position += len(arrived)
-                yield arrived
+                chunk = self._items[position:]
+                position += len(chunk)
+                yield chunk
             if self._done:
                 return
             self._fetch()
@@ -263,7 +263,7 @@ class QueryResult(Generic[M]):
         return len(self._items)
 
     def __bool__(self) -> bool:
-        return any(self._arrivals()) or self._count > 0
+        return any(self._received_chunks()) or self._count > 0
 
     @overload
     def __getitem__(self, index: int) -> M: ...
@@ -272,9 +272,9 @@ class QueryResult(Generic[M]):
     def __getitem__(self, index: slice) -> list[M]: ...
 
     def __getitem__(self, index: int | slice) -> M | list[M]:
-        needed = _needed(index)
+        count = _count_for(index)
         self._begin()
-        while not self._done and (needed is None or len(self._items) < needed):
+        while not self._done and (count is None or len(self._items) < count):
             self._fetch()
         matches: Any = self._items[index]
         return list(map(reached, matches)) if isinstance(index, slice) else reached(matches)
@@ -288,7 +288,7 @@ class QueryResult(Generic[M]):
 
 
 def result_of(query: Query) -> QueryResult[Any]:
-    """The result of a query: the one that its session has of the same query, or a new one."""
+    """The result of a query: the cached one of its session, or a new one."""
     session = query.session
     if session is None or query.bypass_cache:
         return QueryResult(query)
@@ -299,21 +299,21 @@ def result_of(query: Query) -> QueryResult[Any]:
     return result
 
 
-def _needed(index: int | slice) -> int | None:
-    """How many matches an index needs; None for all of them, as where it counts from the end."""
+def _count_for(index: int | slice) -> int | None:
+    """The number of matches that an index needs; None for all, as for negative indexes."""
     if isinstance(index, slice):
         from_the_front = min(index.start or 0, index.stop or 0, index.step or 1) >= 0
         return index.stop if from_the_front else None
     return index + 1 if index >= 0 else None
 
 
-# --- taking in what arrived ----------------------------------------------------------------------------
+# --- pages of replies -------------------------------------------------------------------------------------
 
 
 def load_pages(results: Iterable[Any], session: Session | None) -> None:
-    """Makes instances of the pages that arrived for some results, with the relations they were asked for.
+    """Turns the received pages of some results into instances, and loads the requested relations.
 
-    Rows that arrived together by the same index are peers, as those of one page are.
+    Rows of the same index that came together are peers, like the rows of one page.
     """
     pages: dict[tuple[Any, ...], list[tuple[QueryResult[Any], list[Any]]]] = {}
     for result in results:
@@ -328,11 +328,11 @@ def load_pages(results: Iterable[Any], session: Session | None) -> None:
             result._reply = None
             result._receive(error)
             continue
-        asked = (id(query.mapper), query.name, query.related, query.related_only)
-        pages.setdefault(asked, []).append((result, page))
+        query_kind = (id(query.mapper), query.name, query.related, query.related_only)
+        pages.setdefault(query_kind, []).append((result, page))
     members = [member for group in pages.values() for member in group]
     try:
-        load_relations([wish for group in pages.values() for wish in _eager_loads(group)], session)
+        load_relations([load for group in pages.values() for load in _eager_loads(group)], session)
     except Exception as error:
         if is_foreign(error):
             raise
@@ -346,7 +346,7 @@ def load_pages(results: Iterable[Any], session: Session | None) -> None:
 
 
 def _eager_loads(group: Sequence[tuple[QueryResult[Any], list[Any]]]) -> Iterator[EagerLoad]:
-    """Makes the rows of pages that were asked for alike peers, and says which relations they are to have."""
+    """Makes the rows of similar queries peers, and yields the relations to load for them."""
     query = group[0][0]._query
     rows = [row for _, page in group for row in page if type(row) is not InvalidRow]
     if query.mapper.schema.has_relations:
@@ -358,10 +358,10 @@ def _eager_loads(group: Sequence[tuple[QueryResult[Any], list[Any]]]) -> Iterato
 
 
 def _targets(rows: Sequence[Any], field: str) -> list[Any]:
-    """What a relation of some rows points to, without what is not stored; an `InvalidRow` stays one."""
+    """The stored targets of a relation of some rows; an `InvalidRow` stays in the list."""
     targets = [row if type(row) is InvalidRow else remembered_related(row, field) for row in rows]
     return [
-        one
-        for one in targets
-        if one is not None and (type(one) is InvalidRow or state_of(one).status is Status.LOADED)
+        target
+        for target in targets
+        if target is not None and (type(target) is InvalidRow or state_of(target).status is Status.LOADED)
     ]

@@ -1,7 +1,7 @@
 """Searching the text of a model's items.
 
-The search index is asked for the items whose search text may match; each is then read, and its fields are
-looked at themselves, so that neither a late index nor an object loaded long ago gives a wrong match.
+The search index gives the items whose search text may match. Each item is then read, and its fields are compared
+with the terms. A late index or an object that was loaded long ago therefore gives no wrong match.
 """
 
 from __future__ import annotations
@@ -56,21 +56,21 @@ class SearchAllOptions(SearchOptions, total=False):
 
 
 GROWING: Final = "growing"
-"""A `batch_size` that begins small and grows."""
+"""The `batch_size` that begins small and grows."""
 _PURPOSE = ("search",)
 FIRST_PAGE = 100
-"""How many entries the first request to a bucket looks at."""
+"""How many entries the first request to a bucket evaluates."""
 GROWTH = 10
-"""How many times as many each further request looks at."""
+"""The factor by which each further request evaluates more entries."""
 LARGEST_PAGE = 20_000
-"""Entries that are more than a megabyte in any case, where DynamoDB ends a page by itself."""
+"""The largest page: so many entries exceed a megabyte, at which DynamoDB ends a page."""
 
 
 class SearchResult(Generic[T]):
-    """What a search found: a sequence.
+    """The matches of a search: a sequence.
 
     Attributes:
-        cursor: a text with which the same search goes on after them; None where there are no more.
+        cursor: the cursor with which the same search continues; None if there are no more matches.
     """
 
     def __init__(self, items: Sequence[T], cursor: str | None) -> None:
@@ -82,7 +82,7 @@ class SearchResult(Generic[T]):
         """The matches.
 
         Raises:
-            DataFormatError: where one has a key that is none of the model's; iterating goes on after it.
+            DataFormatError: for a row whose key is not a key of the model. Iteration skips such a row after the error.
         """
         return list(self)
 
@@ -99,8 +99,8 @@ class SearchResult(Generic[T]):
     def __getitem__(self, index: slice) -> list[T]: ...
 
     def __getitem__(self, index: int | slice) -> T | list[T]:
-        found: Any = self._items[index]
-        return list(map(reached, found)) if isinstance(index, slice) else reached(found)
+        matches: Any = self._items[index]
+        return list(map(reached, matches)) if isinstance(index, slice) else reached(matches)
 
     def __repr__(self) -> str:
         return f"<SearchResult: {len(self._items)} items, {'more to come' if self.cursor else 'all'}>"
@@ -119,26 +119,29 @@ def search_all(
     filter: FilterLike = None,
     allow_scan: bool = False,
 ) -> SearchResult[Any]:
-    """The items of a searchable and iterable model whose search fields contain terms.
+    """Searches the items of a searchable and iterable model whose search fields contain terms.
 
-    Every item of the model is looked at by the index, and paid for as an entry of it; each match is then read.
+    DynamoDB evaluates the index entry of every item of the model, and charges for it. Each match is then read.
 
     Args:
-        terms: words or phrases; `tokenize_search_query` makes them from what somebody typed.
-        operator: ``"$and"`` for items with all terms, ``"$or"`` for items with any.
-        limit: how many matches are wanted at most; None for all.
-        cursor: where to go on, the `cursor` of an earlier result of the same search.
-        batch_size: how many entries of the index are looked at per request; ``"growing"`` is 100 at first, and more
-            with each request, up to the megabyte that one reply holds.
-        max_queries_per_bucket: after how many requests to a bucket the search returns with what it has.
-        parallel: how many buckets are read at once.
-        filter: what else must hold, as for `iterate_all`.
-        allow_scan: whether it may go through 100,000 entries of the index or more.
+        terms: words or phrases; `tokenize_search_query` makes them from a typed text.
+        operator: ``"$and"`` for items with all terms, ``"$or"`` for items with any term.
+        limit: the maximum number of matches; None for all.
+        cursor: the `cursor` of an earlier result of the same search; this search continues there.
+        batch_size: how many entries of the index one request evaluates; ``"growing"`` begins with 100 and grows with
+            each request, up to the megabyte that one reply can have.
+        max_queries_per_bucket: after how many requests to a bucket the search returns the matches so far.
+        parallel: how many buckets are read at the same time.
+        filter: a further condition or function, as for `iterate_all`.
+        allow_scan: whether the search may evaluate 100,000 entries of the index or more.
+
+    Returns:
+        The matches, with a cursor if there may be more.
 
     Raises:
         ConfigurationError: for a model that is not searchable or not iterable.
-        QueryError: for wrong terms or options, a cursor of another search, or an index of 100,000 entries or more
-            without `allow_scan`.
+        QueryError: for invalid terms or options, for a cursor of another search, or for an index of 100,000 entries
+            or more without `allow_scan`.
     """
     search = _Search.of(mapper, "search_all", None, terms, operator, filter)
     return search.run(limit, cursor, batch_size, max_queries_per_bucket, parallel, allow_scan)
@@ -167,11 +170,11 @@ class _Search:
     """A checked search.
 
     Attributes:
-        session, tenant: where and for whom it runs.
-        buckets: what it goes through.
-        parameters: what its queries have the index evaluate.
-        wanted: what must hold of an instance that was read.
-        asked: a checksum of everything that makes it this search and no other.
+        session, tenant: the session and the tenant of the search.
+        buckets: the buckets that it reads.
+        parameters: the parameters of its queries, with the filter for the index.
+        predicate: returns whether an instance that was read matches.
+        checksum: a checksum of all arguments of the search; cursors are bound to it.
     """
 
     mapper: ModelMapper
@@ -179,8 +182,8 @@ class _Search:
     tenant: str | None
     buckets: tuple[int, ...]
     parameters: dict[str, Any]
-    wanted: Callable[[Any], object]
-    asked: str
+    predicate: Callable[[Any], object]
+    checksum: str
 
     @classmethod
     def of(
@@ -188,7 +191,7 @@ class _Search:
         mapper: ModelMapper,
         operation: str,
         bucket: int | None,
-        given: Sequence[str],
+        texts: Sequence[str],
         operator: str,
         filter: FilterLike,
     ) -> _Search:
@@ -196,21 +199,21 @@ class _Search:
         session, tenant = resolve_scope(mapper.database, schema.name, operation, bucket)
         config = _config(schema, operation)
         buckets = buckets_of(mapper, operation, bucket)
-        terms = _checked_terms(schema, given, operator, config)
+        terms = _checked_terms(schema, texts, operator, config)
         condition = _condition(terms, operator)
         if not callable(filter):
             condition = all_of((condition, condition_from(filter, mapper.database.strict_filters)))
         parameters = index_filter(schema, operation, condition)
-        every = all if operator == "$and" else any
+        combine = all if operator == "$and" else any
 
-        def wanted(instance: Any) -> object:
-            texts = schema.field_texts(state_of(instance).stored or {})
-            found = every(term.found_in(texts) for term in terms)
-            return found and (not callable(filter) or filter(instance))
+        def matches(instance: Any) -> object:
+            field_texts = schema.field_texts(state_of(instance).stored or {})
+            has_terms = combine(term.found_in(field_texts) for term in terms)
+            return has_terms and (not callable(filter) or filter(instance))
 
-        asked = json.dumps([operator, asdict(config), parameters], sort_keys=True, default=bytes.hex)
-        checksum = hashlib.blake2b(asked.encode("utf-8", "surrogatepass"), digest_size=9).hexdigest()
-        return cls(mapper, session, tenant, buckets, parameters, wanted, checksum)
+        arguments = json.dumps([operator, asdict(config), parameters], sort_keys=True, default=bytes.hex)
+        checksum = hashlib.blake2b(arguments.encode("utf-8", "surrogatepass"), digest_size=9).hexdigest()
+        return cls(mapper, session, tenant, buckets, parameters, matches, checksum)
 
     def run(
         self,
@@ -242,43 +245,45 @@ class _Search:
             queries.update(page.bucket for page in pages)
             cost.add(pages, finished=reader.at_its_end(pages))
             items += self._take(reader, pages, room - len(items))
-        make_peers(one for one in items if type(one) is not InvalidRow)
+        make_peers(item for item in items if type(item) is not InvalidRow)
         return SearchResult(items, None if reader.done else self._cursor(reader))
 
     def _take(self, reader: BucketReader, pages: Sequence[Page], room: float) -> list[Any]:
-        """The matches among the rows of some pages; rows beyond `room` matches are left for the next time."""
+        """The matches in the rows of some pages. After `room` matches, further rows are left for the next search."""
         rows = [row for page in pages for row in page.rows]
-        found: list[Any] = []
-        done = 0
-        while done < len(rows) and len(found) < room:
-            chunk = rows[done : done + int(min(room - len(found), len(rows)))]
-            found += self._matches(chunk)
-            done += len(chunk)
+        matches: list[Any] = []
+        row_count = 0
+        while row_count < len(rows) and len(matches) < room:
+            chunk = rows[row_count : row_count + int(min(room - len(matches), len(rows)))]
+            matches += self._matches(chunk)
+            row_count += len(chunk)
         for page in pages:
-            taken, done = min(done, len(page.rows)), max(done - len(page.rows), 0)
-            if taken == len(page.rows):
+            used, row_count = min(row_count, len(page.rows)), max(row_count - len(page.rows), 0)
+            if used == len(page.rows):
                 reader.acknowledge(page.bucket, page.end)
-            elif taken:
-                reader.acknowledge(page.bucket, page.rows[taken - 1])
-        return found
+            elif used:
+                reader.acknowledge(page.bucket, page.rows[used - 1])
+        return matches
 
     def _matches(self, rows: Sequence[Item]) -> list[Any]:
         identities = identities_in(self.mapper.schema, self.tenant, rows)
         if self.session is not None:
             return self._matching(identities, self.session)
-        with BatchContext() as own:
-            return self._matching(identities, own)
+        with BatchContext() as temporary_session:
+            return self._matching(identities, temporary_session)
 
     def _matching(self, identities: Sequence[Identity | InvalidRow], session: Session) -> list[Any]:
-        """The instances that match; one that does not is read again, consistently, before it is left out.
+        """The instances that match. An instance that does not match is first read again, consistently.
 
-        It may have been loaded before the change that the index has seen already.
+        It may have been loaded before the change that the index already has.
         """
         loaded = load_weakly(self.mapper, self.tenant, identities, session)
         pairs: list[tuple[Any, Any]] = [
-            (identity, one) for identity, one in zip(identities, loaded, strict=True) if one is not None
+            (identity, instance)
+            for identity, instance in zip(identities, loaded, strict=True)
+            if instance is not None
         ]
-        stale = [(identity, one) for identity, one in pairs if identity is not one and not self.wanted(one)]
+        stale = [pair for pair in pairs if pair[0] is not pair[1] and not self.predicate(pair[1])]
         for identity, instance in stale:
             unload(instance, consistent=True, keep_changes=True)
             session._expire(self.mapper, identity)
@@ -288,10 +293,12 @@ class _Search:
         for _, instance in stale:
             if state_of(instance).status is Status.FAILED:
                 require_present(instance)
-        left_out = {
-            id(one) for _, one in stale if state_of(one).status is not Status.LOADED or not self.wanted(one)
+        mismatches = {
+            id(instance)
+            for _, instance in stale
+            if state_of(instance).status is not Status.LOADED or not self.predicate(instance)
         }
-        return [instance for _, instance in pairs if id(instance) not in left_out]
+        return [instance for _, instance in pairs if id(instance) not in mismatches]
 
     # --- cursors ---------------------------------------------------------------------------------
 
@@ -304,12 +311,12 @@ class _Search:
             "model": self.mapper.schema.name,
             "tenant": self.tenant,
             "scope": list(self.buckets),
-            "query": self.asked,
+            "query": self.checksum,
         }
 
     def _position(self, cursor: str) -> object:
         payload = verify_cursor(cursor, _PURPOSE, self.mapper.database.cursor_secret)
-        for name, what in (
+        for name, other in (
             ("model", "another model"),
             ("tenant", "another tenant"),
             ("scope", "other buckets (scope mismatch)"),
@@ -317,14 +324,14 @@ class _Search:
         ):
             if payload.get(name, ...) != self._bound_to()[name]:
                 raise QueryError(
-                    f"{self.mapper.schema.name}: the cursor belongs to {what}; go on with the call it came from, or "
-                    f"start anew without it."
+                    f"{self.mapper.schema.name}: the cursor belongs to {other}. Use it with the same search, or start "
+                    f"again without a cursor."
                 )
         return payload.get("at")
 
 
 def _page_size(batch_size: int | str, queries: Mapping[int, int], bucket: int) -> int:
-    """How many entries the next request to a bucket looks at."""
+    """How many entries the next request to a bucket evaluates."""
     if isinstance(batch_size, int):
         return batch_size
     return int(min(FIRST_PAGE * GROWTH ** queries[bucket], LARGEST_PAGE))
@@ -333,38 +340,38 @@ def _page_size(batch_size: int | str, queries: Mapping[int, int], bucket: int) -
 def _config(schema: Schema, operation: str) -> SearchConfig:
     if schema.search is None:
         raise ConfigurationError(
-            f"Model {schema.name} is not configured as searchable, as {operation}() needs it. Define it with "
-            f'searchable=["<field>", …], and save the items it has with force_reindex=True.',
+            f"Model {schema.name} is not configured as searchable, which {operation}() requires. Define it with "
+            f'searchable=["<field>", …], and save its existing items with force_reindex=True.',
             model=schema.name,
         )
     return schema.search
 
 
-def _checked_terms(schema: Schema, given: Sequence[str], operator: str, config: SearchConfig) -> list[Term]:
+def _checked_terms(schema: Schema, texts: Sequence[str], operator: str, config: SearchConfig) -> list[Term]:
     if operator not in OPERATORS:
         raise QueryError(f"{schema.name}: operator={operator!r}; use one of {', '.join(OPERATORS)}.")
-    if isinstance(given, str) or not isinstance(given, (list, tuple)):
+    if isinstance(texts, str) or not isinstance(texts, (list, tuple)):
         raise QueryError(
-            f"{schema.name}: terms is a list of texts, not {type(given).__name__}; "
+            f"{schema.name}: terms is a list of texts, not {type(texts).__name__}; "
             f"tokenize_search_query(text) makes one."
         )
-    for term in given:
-        if not isinstance(term, str):
-            raise QueryError(f"{schema.name}: a search term is a text, not {type(term).__name__}.")
-    terms = terms_of(given, config)
+    for text in texts:
+        if not isinstance(text, str):
+            raise QueryError(f"{schema.name}: a search term is a text, not {type(text).__name__}.")
+    terms = terms_of(texts, config)
     if not terms:
         raise QueryError(
-            f"{schema.name}: a search requires at least one non-empty term, of {config.min_term_length} or more "
+            f"{schema.name}: a search requires at least one non-empty term with {config.min_term_length} or more "
             f"letters or digits."
         )
     return terms
 
 
 def _condition(terms: Sequence[Term], operator: str) -> Condition:
-    """What the stored text of every match contains."""
+    """The condition that the stored text of every match meets."""
     text = Attribute(SEARCH_TEXT)
     parts = [
-        any_of(all_of(Contains(text, {"S": part}) for part in asked) for asked in term.asked)
+        any_of(all_of(Contains(text, {"S": part}) for part in form) for form in term.required_parts)
         for term in terms
     ]
     return all_of(parts) if operator == "$and" else any_of(parts)

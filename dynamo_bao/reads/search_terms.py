@@ -1,4 +1,4 @@
-"""The terms of a search, in the form in which items hold their search text."""
+"""The terms of a search, normalised like the search text of items."""
 
 from __future__ import annotations
 
@@ -13,7 +13,13 @@ OPERATORS: Final = ("$and", "$or")
 
 
 def tokenize_search_query(text: object) -> list[str]:
-    """The terms of what somebody typed: words, and phrases in double quotes.
+    """Splits a search text that a user typed into terms: words, and phrases in double quotes.
+
+    Args:
+        text: the typed text. Any other value gives no terms.
+
+    Returns:
+        The terms, for `search_all`.
 
     >>> tokenize_search_query('red "new york" hats')
     ['red', 'new york', 'hats']
@@ -31,28 +37,28 @@ class Term:
     """One term of a search.
 
     Attributes:
-        variants: its normalised spellings; the first is that of the stored text.
-        asked: for each spelling the parts that the stored text of every match contains.
+        variants: its normalised forms; the first is the form of the stored text.
+        required_parts: for each form, the parts that the stored text of every match contains.
     """
 
     variants: tuple[str, ...]
-    asked: tuple[tuple[str, ...], ...]
+    required_parts: tuple[tuple[str, ...], ...]
 
     def found_in(self, texts: Sequence[str]) -> bool:
         """Whether one of the fields' texts contains the term."""
         return any(variant in text for variant in self.variants for text in texts)
 
 
-def terms_of(given: Sequence[str], config: SearchConfig) -> list[Term]:
-    """The terms to search for; those with nothing the stored text could hold are left out."""
-    terms = [_term(term, config) for term in given]
-    return [term for term in terms if term.asked]
+def terms_of(texts: Sequence[str], config: SearchConfig) -> list[Term]:
+    """The terms to search for, without terms that no stored text can contain."""
+    terms = [_term(text, config) for text in texts]
+    return [term for term in terms if term.required_parts]
 
 
-def _term(given: str, config: SearchConfig) -> Term:
-    found: dict[str, tuple[str, ...]] = {}
-    for variant in spellings(given, config):
+def _term(text: str, config: SearchConfig) -> Term:
+    parts: dict[str, tuple[str, ...]] = {}
+    for variant in spellings(text, config):
         words = [word for word in variant.split() if len(word) >= config.min_term_length]
         if words:
-            found[variant] = tuple(dict.fromkeys(words)) if config.dedupe else (" ".join(words),)
-    return Term(tuple(found), tuple(found.values()))
+            parts[variant] = tuple(dict.fromkeys(words)) if config.dedupe else (" ".join(words),)
+    return Term(tuple(parts), tuple(parts.values()))

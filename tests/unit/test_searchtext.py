@@ -140,9 +140,9 @@ def test_predicate_hash() -> None:
 # --- terms ----------------------------------------------------------------------------------------
 
 
-def asked(term: str, **options: Any) -> list[tuple[tuple[str, ...], ...]]:
+def asked(text: str, **options: Any) -> list[tuple[tuple[str, ...], ...]]:
     """What the index is asked for a term."""
-    return [one.asked for one in terms_of([term], SearchConfig(["t"], **options))]
+    return [term.required_parts for term in terms_of([text], SearchConfig(["t"], **options))]
 
 
 def test_terms() -> None:
@@ -165,7 +165,7 @@ def test_what_is_found_was_asked_for(options: dict[str, Any]) -> None:
     for phrase in phrases + [phrase[1:-1] for phrase in phrases]:
         for term in terms_of([phrase], config):
             assert term.found_in(texts)
-            assert any(all(part in stored for part in parts) for parts in term.asked)
+            assert any(all(part in stored for part in parts) for parts in term.required_parts)
     assert not terms_of(["quick fox"], config)[0].found_in(texts)
 
 
@@ -394,7 +394,7 @@ def matches(text: str, stored: SearchConfig, term: str, asked: SearchConfig) -> 
     values = {"title": text}
     kept = search_text(values, stored)
     return any(
-        any(all(part in kept for part in parts) for parts in one.asked)
+        any(all(part in kept for part in parts) for parts in one.required_parts)
         and one.found_in(field_texts(values, asked))
         for one in terms_of([term], asked)
     )
