@@ -1,9 +1,9 @@
-"""Cursors: opaque, URL-safe texts that say where to go on, sealed against changes and other uses.
+"""Cursors: opaque, URL-safe texts with the position of a query, signed against changes and other uses.
 
-A cursor is a compact JSON text and a keyed BLAKE2 checksum over it and its purpose (model, tenant, query).
-The key is the setting ``db.cursor_secret``. Without one it is made from the table's name, which tells damaged
-and mixed-up cursors, but keeps nobody out who knows this page; what a forged one could reach is bounded by
-the query it is used with, which names tenant and partition itself.
+A cursor has compact JSON and a keyed BLAKE2 checksum of this JSON and of the cursor's context (model, tenant, query).
+The key is the setting ``db.cursor_secret``. Without this setting, the key is derived from the table's name. Such
+cursors detect damage and mix-ups, but anybody can forge them. A forged cursor still cannot leave the query with which
+it is used, as the query itself sets tenant and partition.
 """
 
 from __future__ import annotations
@@ -17,14 +17,18 @@ from typing import Any
 
 from dynamo_bao.errors import ConfigurationError, QueryError
 
-_SEAL_BYTES = 12
+_CHECKSUM_BYTES = 12
 
 
 def cursor_key(setting: str | None, table_name: str) -> bytes:
-    """The key of cursors: from the setting, else from the table's name; `ConfigurationError` for what is no text."""
+    """The key of cursors, from the setting or the table's name.
+
+    Raises:
+        ConfigurationError: if the setting is not a text.
+    """
     if setting is not None and not (isinstance(setting, str) and setting):
         raise ConfigurationError(
-            "cursor_secret is no text; give a long random one, such as that of secrets.token_urlsafe(32).",
+            "cursor_secret must be a text; give a long random one, such as secrets.token_urlsafe(32).",
             field="cursor_secret",
         )
     return hashlib.blake2b(
@@ -33,7 +37,7 @@ def cursor_key(setting: str | None, table_name: str) -> bytes:
 
 
 def sign_cursor(payload: Mapping[str, Any], cursor_context: tuple[str, ...], secret: bytes) -> str:
-    """A cursor that only `verify_cursor` with the same purpose and secret opens.
+    """A cursor that `verify_cursor` accepts only with the same context and secret.
 
     >>> verify_cursor(sign_cursor({"n": 1}, ("User", "by_status"), b"s"), ("User", "by_status"), b"s")
     {'n': 1}
@@ -43,24 +47,24 @@ def sign_cursor(payload: Mapping[str, Any], cursor_context: tuple[str, ...], sec
 
 
 def verify_cursor(text: object, cursor_context: tuple[str, ...], secret: bytes) -> dict[str, Any]:
-    """What a cursor holds.
+    """The payload of a cursor.
 
     Raises:
-        QueryError: for a text that is no cursor, was changed, or was made for something else.
+        QueryError: for a text that is not a cursor, that was changed, or that has another context.
     """
     if isinstance(text, str) and text.isascii():
         try:
             raw = urlsafe_b64decode(text + "=" * (-len(text) % 4))
         except ValueError:
             raw = b""
-        checksum, content = raw[:_SEAL_BYTES], raw[_SEAL_BYTES:]
+        checksum, content = raw[:_CHECKSUM_BYTES], raw[_CHECKSUM_BYTES:]
         if hmac.compare_digest(checksum, _checksum(content, cursor_context, secret)):
             payload = _parsed(content)
             if isinstance(payload, dict):
                 return payload
     raise QueryError(
         "The cursor is not one of this query: it was changed, or made for another query, model, tenant or table. "
-        "Use last_evaluated_key of the same query, as it is."
+        "Use last_evaluated_key of the same query, without changes."
     )
 
 
@@ -72,5 +76,5 @@ def _parsed(content: bytes) -> object:
 
 
 def _checksum(content: bytes, cursor_context: tuple[str, ...], secret: bytes) -> bytes:
-    sealed = json.dumps(cursor_context).encode() + b"\0" + content
-    return hashlib.blake2b(sealed, digest_size=_SEAL_BYTES, key=secret).digest()
+    message = json.dumps(cursor_context).encode() + b"\0" + content
+    return hashlib.blake2b(message, digest_size=_CHECKSUM_BYTES, key=secret).digest()

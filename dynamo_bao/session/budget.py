@@ -1,4 +1,4 @@
-"""Budgets: how much a block of code may ask of DynamoDB."""
+"""Budgets: limits for the requests of a block of code."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from dynamo_bao.session.bindings import BUDGET, Block, Entry
 
 @define(eq=False)
 class Budget:
-    """How much may still be asked of DynamoDB; see `Session.budget`.
+    """The limits of a block, and what it has used; see `Session.budget`.
 
     Attributes:
-        round_trips, read_units, write_units: what is allowed; None for any.
-        used_round_trips, used: what was used since the block began.
+        round_trips, read_units, write_units: the limits; None for no limit.
+        used_round_trips, used: the round trips and the capacity units that were used since the block began.
     """
 
     round_trips: int | None = None
@@ -28,14 +28,14 @@ class Budget:
     used: Capacity = Capacity()
 
     def spend(self, capacity: Capacity) -> None:
-        """Counts capacity units, which are known only after a request."""
+        """Counts the capacity units of a request."""
         self.used = self.used.plus(capacity)
 
     def begin(self, cause: CallSite, writes: bool) -> None:
         """Counts one more round.
 
         Raises:
-            BudgetExceededError: where it is one too many.
+            BudgetExceededError: if the round exceeds the budget.
         """
         allowed, spent = (self.write_units, self.used.write) if writes else (self.read_units, self.used.read)
         if self.round_trips is not None and self.used_round_trips >= self.round_trips:
@@ -46,13 +46,13 @@ class Budget:
             self.used_round_trips += 1
             return
         raise BudgetExceededError(
-            f"The budget of {over} does not allow the request that {cause} asks for; it was not sent. Load what "
-            f"belongs together at once (batch_find, load_related_data), or raise the budget."
+            f"The budget of {over} does not allow the request that {cause} asks for; it was not sent. Load related "
+            f"items together (batch_find, load_related_data), or raise the budget."
         )
 
 
 class BudgetBlock(Block[Budget]):
-    """A block with a budget of its own, each time it is entered."""
+    """A block with a budget. Each entry has a new one."""
 
     __slots__ = ("_limits",)
 

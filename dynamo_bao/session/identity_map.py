@@ -12,34 +12,33 @@ from dynamo_bao.dynamodb.keys import Key
 from dynamo_bao.session.state import ModelMapper, Status, changed_names, state_of
 
 EVICTION_CANDIDATES = 8
-"""How many of the oldest instances are looked at for one without local changes, when there are too many."""
+"""How many of the oldest instances are tried for eviction; instances with local changes stay."""
 
 
 ItemKey = tuple[ModelMapper, Key]
-"""What tells one item of a session from every other: its repository (table and model) and its key.
+"""The identity of an item in a session: its repository (table and model) and its key.
 
 The tenant is part of the key's text.
 """
 
 
 class IdentityMap:
-    """The instances of one session by what they stand for.
+    """The instances of one session by item.
 
-    Those found by key or changed are held; those that a query brought only as long as somebody else holds
-    them, so that a loop over a million items stays flat.
+    Instances that were found by key or changed are held strongly. Instances of queries are held weakly, so that a
+    loop over a million items needs little memory.
 
     Args:
-        most: how many are held at most; from then on the oldest without local changes are let go, and stay
-            known while somebody else holds them.
+        most: the maximum number of strong instances. Beyond it, the oldest ones without local changes become weak.
 
     Attributes:
-        held: those that are held, by home and key.
-        is_strong: whether these are all, however many, so that their dicts can be used as they are.
+        strong: the strongly held instances, by repository and key.
+        is_strong: whether all instances are strong, without a maximum; `strong` can then be read directly.
     """
 
     def __init__(self, most: int | None = None) -> None:
         self._most = most
-        self._order: dict[ItemKey, None] = {}  # of those held, the oldest first, where there is a `most`
+        self._order: dict[ItemKey, None] = {}  # the strong instances, oldest first, if there is a `most`
         self.strong: defaultdict[ModelMapper, dict[Key, Any]] = defaultdict(dict)
         self._weak: MutableMapping[ItemKey, Any] = {} if most is None else weakref.WeakValueDictionary()
         self.is_strong = most is None
@@ -51,7 +50,7 @@ class IdentityMap:
         return instance if self.is_strong or instance is not None else self._weak.get(key)
 
     def hold(self, key: ItemKey, instance: Any) -> None:
-        """Keeps `instance` as the one for `key`, for as long as the session lives."""
+        """Holds `instance` strongly as the one for `key`."""
         mapper, table_key = key
         self.strong[mapper][table_key] = instance
         if self.is_strong:
@@ -71,10 +70,10 @@ class IdentityMap:
                 del self.strong[mapper][table_key]
                 self.add_weak(key, instance)
                 return
-            self._order[key] = None  # behind the others, to be tried again much later
+            self._order[key] = None  # moved to the end, to be tried again later
 
     def add_weak(self, key: ItemKey, instance: Any) -> None:
-        """Knows `instance` as the one for `key` while somebody else holds it."""
+        """Holds `instance` weakly as the one for `key`."""
         mapper, table_key = key
         if table_key in self.strong[mapper]:
             return
@@ -83,28 +82,32 @@ class IdentityMap:
         self._weak[key] = instance
 
     def drop(self, key: ItemKey) -> None:
-        """Forgets the instance for `key`."""
+        """Removes the instance for `key`."""
         mapper, table_key = key
         self.strong[mapper].pop(table_key, None)
         self._order.pop(key, None)
         self._weak.pop(key, None)
 
     def drop_instances(self, instances: Iterable[Any]) -> None:
-        """Forgets instances whose keys may have changed since they were held."""
-        gone = set(map(id, instances))
-        for key, held in self._all_held():
-            if id(held) in gone:
+        """Removes instances, even if their keys have changed since they were added."""
+        removed_ids = set(map(id, instances))
+        for key, instance in self._strong_items():
+            if id(instance) in removed_ids:
                 self.drop(key)
 
-    def _all_held(self) -> list[tuple[ItemKey, Any]]:
-        return [((mapper, key), one) for mapper, held in self.strong.items() for key, one in held.items()]
+    def _strong_items(self) -> list[tuple[ItemKey, Any]]:
+        return [
+            ((mapper, key), instance)
+            for mapper, instances in self.strong.items()
+            for key, instance in instances.items()
+        ]
 
     def items(self) -> list[tuple[ItemKey, Any]]:
-        """Everything known, held ones first."""
-        return [*self._all_held(), *self._weak.items()]
+        """All instances, strong ones first."""
+        return [*self._strong_items(), *self._weak.items()]
 
     def clear(self) -> None:
-        """Forgets everything."""
+        """Removes all instances."""
         self.strong.clear()
         self._order.clear()
         self._weak.clear()

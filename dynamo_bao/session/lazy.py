@@ -1,9 +1,8 @@
-"""The hidden class that an instance has while it is not loaded, and what it raises where it cannot be.
+"""The lazy class of instances that are not loaded, and the errors of their fields.
 
-An instance whose item is not here yet is of a subclass of its model that loads it at the first look at a field.
-Loading sets the instance's ``__class__`` to the model itself, so that from then on reading a field is a plain
-attribute read. An instance keeps the hidden class where fields cannot read what is stored of them: a look at one of
-these raises.
+An instance without its item is of a subclass of its model, the lazy class. The first access to a field loads the
+item, and sets the instance's ``__class__`` to the model itself. From then on, reading a field is a plain attribute
+read. An instance stays of the lazy class if a field cannot read its stored value; access to this field raises.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from dynamo_bao.session.state import State, Status, instance_dict, state_of
 
 
 def require_present(instance: Any) -> None:
-    """Raises what stands in the way of reading `instance`: a missing item, or the error of its lookup."""
+    """Raises if the item of `instance` is missing or deleted, or if its lookup failed."""
     state = state_of(instance)
     if state.status in (Status.MISSING, Status.DELETED):
         raise not_found(state)
@@ -26,7 +25,7 @@ def require_present(instance: Any) -> None:
 
 
 def not_stored_yet(model: str) -> ItemNotFoundError:
-    """The error for a new object of which something is asked that only stored ones can do."""
+    """The error for an operation on a new object that needs a stored one."""
     return ItemNotFoundError(f"{model}: a new instance has nothing stored yet; save() it first.", model=model)
 
 
@@ -34,51 +33,51 @@ def not_found(state: State) -> ItemNotFoundError:
     """The error for an item that is not stored."""
     assert state.mapper is not None
     model = state.mapper.schema.name
-    was = "was deleted" if state.status is Status.DELETED else "is not stored"
+    reason = "was deleted" if state.status is Status.DELETED else "is not stored"
     return ItemNotFoundError(
-        f"{model} {state.primary_id!r} {was}. Ask exists(), or use find_or_none().",
+        f"{model} {state.primary_id!r} {reason}. Ask exists(), or use find_or_none().",
         model=model,
         key=state.primary_id,
     )
 
 
 def _failure(state: State) -> Exception:
-    """A new exception of the kind the lookup failed with, which stays its cause."""
+    """A new exception like the error of the lookup, which becomes its cause."""
     cause = state.error
     assert cause is not None and state.mapper is not None
     model = state.mapper.schema.name
     if isinstance(cause, BatchIncompleteError):
         error: Exception = BatchIncompleteError(
-            f"{model} {state.primary_id!r}: DynamoDB left the key unprocessed, also when asked again; it is not known "
-            f"whether the item exists. refresh() asks again; a longer deadline= or more capacity helps.",
+            f"{model} {state.primary_id!r}: DynamoDB left the key unprocessed, also in retries, so the item may exist "
+            f"or not. refresh() reads it again; a longer deadline= or more capacity helps.",
             [(model, state.primary_id or "")],
         )
     else:
         error = about(cause, f"{model} {state.primary_id!r}", model, state.primary_id)
-        error = _twin(cause) if error is cause else error
+        error = _copy_of(cause) if error is cause else error
     error.__cause__ = cause_of(cause)
     return error
 
 
-def _twin(cause: Exception) -> Exception:
+def _copy_of(cause: Exception) -> Exception:
     """Another exception of the same class, text and attributes."""
-    twin = cause.__class__.__new__(cause.__class__)
-    twin.args = cause.args
-    twin.__dict__.update(cause.__dict__)
-    return twin
+    copy = cause.__class__.__new__(cause.__class__)
+    copy.args = cause.args
+    copy.__dict__.update(cause.__dict__)
+    return copy
 
 
 def unreadable_field(state: State, name: str) -> DataFormatError:
-    """The error for a look at a field that cannot read what is stored of it."""
+    """The error for access to a field that cannot read its stored value."""
     assert state.mapper is not None and state.bad is not None
     return state.mapper.schema.unreadable(state.primary_id, name, state.bad[name])
 
 
 def require_readable(instance: Any, names: Iterable[str] | None = None) -> None:
-    """Raises `DataFormatError` if a field cannot read what is stored of it, and has no other value since.
+    """Raises `DataFormatError` if a field cannot read its stored value, and has no new value.
 
     Args:
-        names: of which fields; None for all.
+        names: the fields to check; None for all.
     """
     state = state_of(instance)
     if state.bad is not None:
@@ -90,8 +89,8 @@ def require_readable(instance: Any, names: Iterable[str] | None = None) -> None:
 
 def make_lazy_class(model: type[Any], lazy_names: frozenset[str]) -> type[Any]:
     """The class that instances of `model` have while they are pending, missing, failed or deleted."""
-    plain_get: Any = model.__getattribute__
-    plain_set: Any = model.__setattr__
+    base_getattribute: Any = model.__getattribute__
+    base_setattr: Any = model.__setattr__
     metaclass: Any = type(model)
 
     def __getattribute__(self: Any, name: str) -> Any:
@@ -103,14 +102,14 @@ def make_lazy_class(model: type[Any], lazy_names: frozenset[str]) -> type[Any]:
                     raise unreadable_field(state, name)
                 state.mapper._load_instance(self)  # type: ignore[union-attr]  # such an instance has one
                 return getattr(self, name)
-        return plain_get(self, name)
+        return base_getattribute(self, name)
 
     def __setattr__(self: Any, name: str, value: Any) -> None:
         if name not in lazy_names:
-            plain_set(self, name, value)
+            base_setattr(self, name, value)
             return
         require_present(self)
-        plain_set(self, name, value)
+        base_setattr(self, name, value)
         state = state_of(self)
         if state.status is not Status.LOADED:
             state.assigned = {*(state.assigned or ()), name}
@@ -122,5 +121,5 @@ def make_lazy_class(model: type[Any], lazy_names: frozenset[str]) -> type[Any]:
         "__qualname__": model.__qualname__,
         "__doc__": model.__doc__,
     }
-    made: type[Any] = metaclass(model.__name__, (model,), body, is_lazy_class=True)
-    return made
+    lazy_class: type[Any] = metaclass(model.__name__, (model,), body, is_lazy_class=True)
+    return lazy_class

@@ -1,6 +1,6 @@
-"""What a session's queries have fetched, by the partition it came from, until the session writes to that partition.
+"""The query results of a session by partition. A write of the session to a partition drops its results.
 
-Queries subscribe here to the partitions they ask; writes report those they can have changed. Neither knows the other.
+Queries register their partitions here, and writes report the partitions they may have changed.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from attrs import Factory, define, field
 from dynamo_bao.dynamodb.transport.messages import Reply
 
 MOST_ROWS = 10_000
-"""How many rows a session keeps by default for queries whose results nobody holds any more."""
+"""How many rows a session caches by default for queries whose results the program no longer holds."""
 MOST_QUERIES = 1000
 """How many queries a session remembers."""
 EVICTION_CANDIDATES = 8
-"""How many of the oldest queries are looked at for one whose result nobody holds, when there are too many."""
+"""How many of the oldest queries are tried for eviction; queries whose result is in use stay."""
 
 ModelSpot = tuple[str, str]
 """A model of a table: the table's name, and the model's prefix."""
@@ -27,13 +27,13 @@ Partition = tuple[str | None, str]
 
 
 class Touched(NamedTuple):
-    """What a write can have changed.
+    """The query results that a write may have changed.
 
     Attributes:
-        model: whose item was written.
-        partitions: the partitions that the item was in, or is in now.
-        indexes: the indexes of which it is not known in which partitions the item was.
-        comes_or_goes: whether the item came into being, or is gone.
+        model: the model of the item.
+        partitions: the partitions of the item before and after the write.
+        indexes: the indexes whose earlier partition of the item is unknown.
+        comes_or_goes: whether the item was created or deleted.
     """
 
     model: ModelSpot
@@ -44,15 +44,15 @@ class Touched(NamedTuple):
 
 @define(eq=False)
 class RememberedQuery:
-    """What one query has fetched.
+    """The cached replies of one query.
 
     Attributes:
-        key: what tells it from every other query.
-        model, partition: what it asks.
-        targets: the model that its result consists of, where that is another one.
-        replies: the replies so far, a page each, in order.
-        rows: how many rows they have.
-        is_current: whether the next same query has the same result.
+        key: the identity of the query.
+        model, partition: the model and the partition of the query.
+        targets: the model of the instances in the result, if it is another one.
+        replies: the replies so far, one for each page, in order.
+        rows: the number of rows in them.
+        is_current: whether the cached replies are still valid.
     """
 
     key: Hashable
@@ -66,7 +66,7 @@ class RememberedQuery:
 
     @property
     def result(self) -> Any:
-        """The result that somebody holds; None where nobody does."""
+        """The result object, if the program still holds it; else None."""
         return None if self._result is None else self._result()
 
     @result.setter
@@ -75,21 +75,21 @@ class RememberedQuery:
 
 
 class Partitions:
-    """The partitions that a session has queried, and what it fetched from them.
+    """The partitions that a session has queried, with the cached replies.
 
-    A result is known while somebody holds it. Its rows are kept beyond that, those of the queries asked last, so that
-    the same query needs no request; instances are not kept by them.
+    A result object is cached while the program holds it. The rows of the latest queries stay longer, so that the same
+    query needs no request. They do not hold instances.
 
     Args:
-        most_rows: how many rows are kept at most.
+        most_rows: the maximum number of cached rows.
     """
 
     def __init__(self, most_rows: int | None = None) -> None:
         self._most_rows = MOST_ROWS if most_rows is None else most_rows
         self._rows = 0
         self._queries: dict[Hashable, RememberedQuery] = {}
-        self._asked: dict[ModelSpot, dict[Partition, dict[Hashable, RememberedQuery]]] = {}
-        self._reached: dict[ModelSpot, dict[Hashable, RememberedQuery]] = {}
+        self._by_partition: dict[ModelSpot, dict[Partition, dict[Hashable, RememberedQuery]]] = {}
+        self._by_target: dict[ModelSpot, dict[Hashable, RememberedQuery]] = {}
 
     def __len__(self) -> int:
         return len(self._queries)
@@ -97,20 +97,20 @@ class Partitions:
     def query(
         self, key: Hashable, model: ModelSpot, partition: Partition, targets: ModelSpot | None
     ) -> RememberedQuery:
-        """What is remembered of a query, which is now the one asked last; see `RememberedQuery`."""
-        known = self._queries.pop(key, None)
-        if known is None:
-            known = RememberedQuery(key, model, partition, targets)
-            self._asked.setdefault(model, {}).setdefault(partition, {})[key] = known
+        """The entry of a query, which becomes the latest one."""
+        entry = self._queries.pop(key, None)
+        if entry is None:
+            entry = RememberedQuery(key, model, partition, targets)
+            self._by_partition.setdefault(model, {}).setdefault(partition, {})[key] = entry
             if targets is not None:
-                self._reached.setdefault(targets, {})[key] = known
-        self._queries[key] = known
+                self._by_target.setdefault(targets, {})[key] = entry
+        self._queries[key] = entry
         if len(self._queries) > MOST_QUERIES:
-            self._let_one_go()
-        return known
+            self._evict_one()
+        return entry
 
     def fetched(self, query: RememberedQuery, reply: Reply) -> None:
-        """Keeps the reply with the next page of a query, where there is room for it."""
+        """Caches the reply with the next page of a query, within the limit of rows."""
         if not query.is_current:
             return
         rows = len(reply.parsed.get("Items", ())) or 1
@@ -118,23 +118,25 @@ class Partitions:
         query.rows += rows
         self._rows += rows
         for other in list(self._queries.values()) if self._rows > self._most_rows else ():
-            self._let_rows_go(other)
+            self._drop_rows(other)
             if self._rows <= self._most_rows:
                 break
 
     def touch(self, touched: Touched) -> None:
-        """Forgets the queries of which a write can have changed the result; results in hand stay as they are."""
+        """Drops the queries whose results a write may have changed. Result objects in use stay as they are."""
         model, partitions, indexes, comes_or_goes = touched
-        asked = self._asked.get(model, {})
-        changed = [asked.get(partition, {}) for partition in partitions]
+        queries_by_partition = self._by_partition.get(model, {})
+        changed = [queries_by_partition.get(partition, {}) for partition in partitions]
         if indexes:
-            changed += [queries for partition, queries in asked.items() if partition[0] in indexes]
+            changed += [
+                queries for partition, queries in queries_by_partition.items() if partition[0] in indexes
+            ]
         if comes_or_goes:
-            changed.append(self._reached.get(model, {}))
+            changed.append(self._by_target.get(model, {}))
         self._forget([query for queries in changed for query in queries.values()])
 
     def clear(self) -> None:
-        """Forgets every query."""
+        """Drops all queries."""
         self._forget(list(self._queries.values()))
 
     def _forget(self, queries: Iterable[RememberedQuery]) -> None:
@@ -142,19 +144,19 @@ class Partitions:
             if not query.is_current:
                 continue
             query.is_current = False
-            self._let_rows_go(query)
+            self._drop_rows(query)
             del self._queries[query.key]
-            _take_out(self._asked[query.model], query.partition, query.key)
-            if not self._asked[query.model]:
-                del self._asked[query.model]
+            _remove(self._by_partition[query.model], query.partition, query.key)
+            if not self._by_partition[query.model]:
+                del self._by_partition[query.model]
             if query.targets is not None:
-                _take_out(self._reached, query.targets, query.key)
+                _remove(self._by_target, query.targets, query.key)
 
-    def _let_rows_go(self, query: RememberedQuery) -> None:
+    def _drop_rows(self, query: RememberedQuery) -> None:
         self._rows -= query.rows
         query.replies, query.rows = [], 0
 
-    def _let_one_go(self) -> None:
+    def _evict_one(self) -> None:
         for query in list(self._queries.values())[:EVICTION_CANDIDATES]:
             if query.result is None:
                 self._forget([query])
@@ -164,7 +166,7 @@ class Partitions:
             )  # behind the others, to be tried again later
 
 
-def _take_out(queries: dict[Any, dict[Hashable, RememberedQuery]], spot: Any, key: Hashable) -> None:
-    del queries[spot][key]
-    if not queries[spot]:
-        del queries[spot]
+def _remove(queries: dict[Any, dict[Hashable, RememberedQuery]], ref: Any, key: Hashable) -> None:
+    del queries[ref][key]
+    if not queries[ref]:
+        del queries[ref]

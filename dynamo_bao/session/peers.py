@@ -1,4 +1,4 @@
-"""What instances know of each other: those they arrived together with, and the targets of their relations."""
+"""Links between instances: peers that were loaded together, and the targets of relations."""
 
 from __future__ import annotations
 
@@ -9,12 +9,11 @@ from dynamo_bao.session.state import PeerGroup, state_of
 
 
 def make_peers(instances: Iterable[Any], is_page: bool = True) -> None:
-    """Has the instances of each model, of those that arrived together, remember each other weakly.
-
-    Only those of models with relations, which are what peers are for.
+    """Makes the instances of each model peers of each other. Models without relations need no peers.
 
     Args:
-        is_page: see `PeerGroup`; False where the program named each of them.
+        instances: instances that were loaded together.
+        is_page: see `PeerGroup`; False if the program named the key of each instance.
     """
     by_mapper: dict[int, list[Any]] = {}
     for instance in instances:
@@ -28,7 +27,7 @@ def make_peers(instances: Iterable[Any], is_page: bool = True) -> None:
 
 
 def remember_related(instance: Any, field: str, target: Any) -> None:
-    """Keeps the target of a relation, for as long as the relation points to it."""
+    """Stores the target of a relation, with the value of the relation field."""
     state = state_of(instance)
     if state.related is None:
         state.related = {}
@@ -36,7 +35,7 @@ def remember_related(instance: Any, field: str, target: Any) -> None:
 
 
 def remembered_related(instance: Any, field: str) -> Any:
-    """The target of a relation that was reached before, None where it now points elsewhere."""
+    """The stored target of a relation; None if the field has another value now."""
     remembered = (state_of(instance).related or {}).get(field)
     if remembered is None or remembered[0] != instance.__dict__.get(field):
         return None
@@ -44,7 +43,7 @@ def remembered_related(instance: Any, field: str) -> Any:
 
 
 def forget_related(instance: Any, field: str | None = None) -> None:
-    """Forgets the target of a relation, or of all of them."""
+    """Drops the stored target of one relation, or of all relations."""
     state = state_of(instance)
     if field is None:
         state.related = None

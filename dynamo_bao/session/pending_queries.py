@@ -1,4 +1,4 @@
-"""Queries of one session that nobody has looked at yet."""
+"""The queries of one session whose results were not used yet."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from dynamo_bao.dynamodb.transport.messages import Reply, Request
 
 
 class PendingQuery(Protocol):
-    """A query whose first page was not asked for yet."""
+    """A query whose first page was not requested yet."""
 
     @property
     def _database(self) -> Database:
-        """Where it is sent to."""
+        """The table of the query."""
         ...
 
     @property
     def _label(self) -> str:
-        """What it asks, for the trace: the model and the index."""
+        """The model and the index, for the trace."""
         ...
 
     def _first_request(self) -> Request:
@@ -27,12 +27,12 @@ class PendingQuery(Protocol):
         ...
 
     def _receive(self, outcome: Reply | Exception) -> None:
-        """Takes the reply to that request, or the error it ended with."""
+        """Stores the reply to that request, or its error."""
         ...
 
 
 class Queries:
-    """Pending queries in the order they were made, for as long as somebody holds them."""
+    """Pending queries in the order of their creation, held weakly."""
 
     def __init__(self) -> None:
         self._pending: dict[int, weakref.ref[PendingQuery]] = {}
@@ -42,20 +42,20 @@ class Queries:
         self._pending[id(query)] = weakref.ref(query)
 
     def pop_pending(self, first: PendingQuery, limit: int) -> list[PendingQuery]:
-        """`first` and the oldest others, at most `limit` in all, which are then no longer pending here."""
+        """Removes and returns `first` and the oldest other queries, at most `limit` in all."""
         self._pending.pop(id(first), None)
-        taken = [first]
+        queries = [first]
         for number, ref in list(self._pending.items()):
-            if len(taken) >= limit:
+            if len(queries) >= limit:
                 break
             del self._pending[number]
             query = ref()
             if query is not None:
-                taken.append(query)
-        return taken
+                queries.append(query)
+        return queries
 
     def clear(self) -> None:
-        """Forgets all of them."""
+        """Removes all queries."""
         self._pending.clear()
 
     def __len__(self) -> int:

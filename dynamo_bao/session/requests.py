@@ -1,4 +1,4 @@
-"""Requests beside a session's own lookups: each is a round of the session, or of none."""
+"""Requests that are not lookups of a session. Each is a round of its own."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from dynamo_bao.session.session import Session
 
 
 def round_of(session: Session | None, database: Database, kind: str) -> Round:
-    """A round of a session, for the requests in the block; of none where the session is None."""
+    """A round for the requests in a block; it belongs to `session`, or to no session for None."""
     database.before_sending()
     return start_round(None if session is None else session._rounds, database, kind)
 
 
 def deadline_of(session: Session | None, database: Database) -> float:
-    """When a call that starts now stops being retried, in the transport's clock."""
+    """The deadline of a call that starts now, in seconds of the transport's clock."""
     if session is None:
         return database.deadline_from_now()
     return database.deadline_from_now(session.deadline, session.max_throttled_calls)
@@ -29,8 +29,8 @@ def send(
     """Sends one request as a round of its own.
 
     Args:
-        kind: what it is for the trace, such as ``"read"`` or ``"write"``.
-        about: the models and keys it is about.
+        kind: the kind of the round in the trace, such as ``"read"`` or ``"write"``.
+        about: the models and keys in the request.
     """
     deadline = deadline_of(session, database)
     with round_of(session, database, kind) as opened:

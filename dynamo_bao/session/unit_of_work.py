@@ -1,4 +1,4 @@
-"""The unit of work: objects to be written or deleted at the next commit, in the order they were named."""
+"""The unit of work: objects that the next commit writes or deletes, in the order of the calls."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ class PendingWrite(NamedTuple):
 
     Attributes:
         instance: the object.
-        mapper, tenant: where it is written, and for whom.
-        deletes: whether it is deleted and not saved.
-        overwrite: whether a new one may replace an item that is stored.
-        key, primary_id: which item a new one was when it was added; None for one that was stored then.
+        mapper, tenant: the repository and the tenant of the write.
+        deletes: whether the object is deleted instead of saved.
+        overwrite: whether a new object may replace a stored item.
+        key, primary_id: the key of a new object when it was added; None and "" for a stored object.
     """
 
     instance: Any
@@ -39,12 +39,12 @@ class PendingWrite(NamedTuple):
 
 @frozen
 class CommitFigures:
-    """What became of the objects of one commit; see `Session.last_commit`.
+    """The outcome of a commit; see `Session.last_commit`.
 
     Attributes:
-        done: the objects that are written.
-        not_done: those that are not; they stay in the session.
-        unknown: those of which nobody knows; they stay in the session too.
+        done: the objects that were written.
+        not_done: the objects that were not written; they stay in the session.
+        unknown: the objects whose outcome is unknown; they stay in the session too.
     """
 
     done: tuple[Any, ...] = ()
@@ -52,34 +52,34 @@ class CommitFigures:
     unknown: tuple[Any, ...] = ()
 
     def by_reference(self) -> Callable[[], CommitFigures]:
-        """A function that gives these figures; where all is written, only with the objects still in use then."""
+        """A function that returns these figures. If all objects were written, it holds them weakly."""
         if self.not_done or self.unknown:
             return lambda: self
         alive = [ref(instance) for instance in self.done]
-        return lambda: CommitFigures(tuple([one for one in (get() for get in alive) if one is not None]))
+        return lambda: CommitFigures(
+            tuple([it for it in (reference() for reference in alive) if it is not None])
+        )
 
 
 class UnitOfWork:
-    """The entries of one session that are not committed yet; one for each object."""
+    """The uncommitted entries of one session, one for each object."""
 
     def __init__(self) -> None:
         self._entries: dict[int, PendingWrite] = {}
 
     def add(self, entries: Iterable[PendingWrite]) -> None:
-        """Notes entries; what was asked last of an object counts."""
-        known = self._entries
+        """Adds entries. The last entry of an object counts."""
         for entry in entries:
-            known[id(entry.instance)] = entry
+            self._entries[id(entry.instance)] = entry
 
     def of(self, instance: Any) -> PendingWrite | None:
-        """The entry of an object, None where it has none."""
+        """The entry of an object, or None."""
         return self._entries.get(id(instance))
 
     def drop(self, entries: Iterable[PendingWrite]) -> None:
-        """Forgets entries, because they are written or withdrawn."""
-        known = self._entries
+        """Removes entries that were written or withdrawn."""
         for entry in entries:
-            known.pop(id(entry.instance), None)
+            self._entries.pop(id(entry.instance), None)
 
     def all(self) -> list[PendingWrite]:
         """Every entry, in order."""
