@@ -234,7 +234,7 @@ def test_two_models_of_a_prefix() -> None:
         ({"asw": {}}, "Did you mean 'aws'"),
         ({"db": {"tablename": "x"}}, "Did you mean 'table_name'"),
         ({"db": "x"}, "not a table of settings"),
-        ({"batch_context": {"require": True}}, "Did you mean|There is"),
+        ({"batch_context": {"require": True}}, "Did you mean|Available"),
         ({"tenancy": {"enabled": "perhaps"}}, "perhaps"),
         ("no/such/file.toml", "does not exist"),
     ],
