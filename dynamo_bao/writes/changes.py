@@ -501,7 +501,7 @@ def version_conflict(schema: Schema, error: BaoError, assumed: Assumed) -> BaoEr
     ):
         return error
     return VersionConflictError(
-        f"{schema.name} {error.key!r}: the stored version is newer than the loaded one; nothing was written. "
+        f"{schema.name} {error.key!r}: the stored version is newer than what was loaded; nothing was written. "
         f"refresh() the instance and apply the change again.",
         model=error.model,
         key=error.key,

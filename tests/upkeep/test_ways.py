@@ -159,7 +159,7 @@ def test_another_way_that_is_asked_for_is_refused(manager: Manager, tmp_path: Pa
     Leaf.create(key="a")
     home, target = manager.repository(Leaf), tmp_path / "leaves.jsonl"
     next(iter(export_items(home, None, Iterating(home, None), target)))
-    with pytest.raises(ConfigurationError, match="other work: way"):
+    with pytest.raises(ConfigurationError, match="another job: way"):
         export_items(home, None, Scan(home, None), target, resume=True)
 
 
