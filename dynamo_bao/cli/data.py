@@ -43,7 +43,7 @@ _SCAN = click.option(
 def _resumable(function: F) -> F:
     """Gives a command what an interrupted run is gone on with."""
     for option in (
-        click.option("--restart", is_flag=True, help="Begin anew, though an earlier run was interrupted."),
+        click.option("--restart", is_flag=True, help="Start again, though an earlier run was interrupted."),
         click.option("--resume", is_flag=True, help="Go on where an interrupted run stopped, if one was."),
     ):
         function = option(function)
@@ -79,7 +79,7 @@ def count(model: str, scan: bool, connection: Connection, terminal: Terminal) ->
     """Count the items of MODEL.
 
     An iterable model is counted by its iteration index, another by an index that holds all of its items, or
-    else by a scan of the whole table, whose cost is told first.
+    else by a scan of the whole table. The command shows its cost first.
     """
     with connection.open() as manager:
         mapper, tenant = repository_named(manager, model), tenant_of(manager)
@@ -305,11 +305,11 @@ def reindex(
     connection: Connection,
     terminal: Terminal,
 ) -> None:
-    """Write the index keys, iteration keys, search texts and guards of MODEL's items anew where they are wrong.
+    """Rewrite the wrong index keys, iteration keys, search texts and guards of MODEL's items.
 
     Goes through the table itself, so that it finds items that no index knows: all tenants', or one's with --tenant.
     Nothing else of an item changes without --fill-defaults, and hooks do not run. Items with attributes that their
-    fields cannot read are told and left. Exits with 1 where something cannot be mended.
+    fields cannot read are printed and left alone. Exits with 1 if something cannot be mended.
     """
     resuming(resume, restart)
     connection.confirm_default_table(terminal)
@@ -351,7 +351,7 @@ def rebuild_search_text(
     connection: Connection,
     terminal: Terminal,
 ) -> None:
-    """Write the search text of MODEL's items anew where it is not what their fields say.
+    """Rewrite the search text of MODEL's items if it differs from what their fields say.
 
     For when other fields became searchable, or items were written by what does not know of search texts.
     """
@@ -388,8 +388,8 @@ def _tell_rewritten(
     done: JobResult,
     left: tuple[str, str],
 ) -> None:
-    would = "Would write" if terminal.dry_run else "Wrote"
-    result = f"{would} {_items(done.last.count)} of {model} anew, of {done.last.done:,} gone through."
+    verb = "Would rewrite" if terminal.dry_run else "Rewrote"
+    result = f"{verb} {_items(done.last.count)} of {model}, of {done.last.done:,} read."
     _end(
         ctx,
         terminal,

@@ -137,7 +137,7 @@ def init(yaml: bool, connection: Connection, terminal: Terminal) -> None:
 
 
 def _other_table(connection: Connection, table: str) -> str | None:
-    """What the settings say where they name another table than the command; None where they do not."""
+    """The table of the settings if it is not the one of the command, else None."""
     settings = evolve(connection, table=None).settings()
     named = settings.get("db", "table_name")
     if named in (None, table):

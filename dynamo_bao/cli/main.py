@@ -42,8 +42,8 @@ COMMANDS: Mapping[str, Lazy] = {
     "count": Lazy(_DATA, "data:count", "Count a model's items."),
     "export": Lazy(_DATA, "data:export", "Write a model's items as JSON lines."),
     "import": Lazy(_DATA, "data:import_", "Write JSON lines into the table."),
-    "reindex": Lazy(_DATA, "data:reindex", "Write the index keys of a model's items anew."),
-    "rebuild-search-text": Lazy(_DATA, "data:rebuild_search_text", "Write a model's search texts anew."),
+    "reindex": Lazy(_DATA, "data:reindex", "Rewrite the index keys of a model's items."),
+    "rebuild-search-text": Lazy(_DATA, "data:rebuild_search_text", "Rewrite a model's search texts."),
     "shell": Lazy(_TOOLS, "shell:shell", "Python with the models connected."),
     "completion": Lazy(_TOOLS, "completion:completion", "Print what makes a shell complete bao's commands."),
 }

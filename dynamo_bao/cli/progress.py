@@ -90,7 +90,7 @@ def repository_named(manager: Manager, name: str) -> Repository[Any]:
     """The repository of the model that an argument names, once the table is known to be one for models.
 
     Raises:
-        ConfigurationError: where there is no such table, or its keys are other ones.
+        ConfigurationError: if the table does not exist, or has other keys.
     """
     repository = manager.repository(model_named(manager, name))
     try:
@@ -146,7 +146,7 @@ def why_scanned(mapper: Repository[Any], asked: bool) -> str:
 def resuming(resume: bool, restart: bool) -> None:
     """Refuses both at once."""
     if resume and restart:
-        raise click.UsageError("--resume goes on and --restart begins anew; give one of them.")
+        raise click.UsageError("--resume goes on and --restart starts again; give one of them.")
 
 
 def model_argument(function: Any) -> Any:

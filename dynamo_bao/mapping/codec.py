@@ -150,7 +150,7 @@ def _as_key_says(field: Field) -> Callable[[AttributeValue | None, Any], Any]:
 
 
 def compile_row_decoder(model: str, fields: Iterable[Field], keys: Sequence[str], decode: Decode) -> Decode:
-    """A decoder of rows, as `compile_decoder` makes one of items; what it cannot read at a glance is for `decode`."""
+    """Compiles the decoder of rows. Values that its fast check does not accept go to `decode`."""
     # Imported here: it takes a compiled module, needed only once there are rows.
     from dynamo_bao.dynamodb.rows import ROW_READERS, attribute_of, item_of
 
@@ -168,7 +168,7 @@ def row_attributes(fields: Iterable[Field]) -> dict[str, str | None]:
 
 
 def _type_of(field: Field) -> str | None:
-    """The type of what `decode_expr` reads; None where the field reads in its own way."""
+    """The attribute type that `decode_expr` reads. None if the field has its own `from_dynamo`."""
     if field.decode_expr is None or not defines_last(type(field), "from_dynamo", "decode_expr"):
         return None
     (code,) = set(_TYPE_READ.findall(field.decode_expr))
@@ -246,10 +246,10 @@ def _put_lines(field: Field, number: int, names: dict[str, Any], of: str) -> lis
 
 
 def compile_store(model: str, fields: Collection[Field]) -> Store:
-    """A function ``store(values)``: what accepting and then encoding the values of a model gives, in one go.
+    """Compiles ``store(values)``, which accepts and encodes the values of a model in one pass.
 
-    It returns the item, whose keys are still to be set, or None where some value is not at first sight
-    acceptable, or the item not certainly small: then nothing has changed, and there may be errors to be told.
+    The function returns the item without its keys. It returns None, and changes nothing, if a value fails the fast
+    check or the item may be too large; the slow way then finds the errors.
     Values that fields accept in another form are replaced.
     """
     names = {**NAMES, "_ValidationError": ValidationError, "_is_small": is_small}

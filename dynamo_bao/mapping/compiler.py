@@ -53,7 +53,7 @@ NAMES: dict[str, Any] = {
 
 
 def acceptable_expr_of(field: Field, of: str, *, plain: bool = False) -> str | None:
-    """An expression that is true where `field` accepts the variable `of` as it is; None where that is not simple.
+    """An expression that is true if `field` accepts the variable `of` unchanged. None if no short one exists.
 
     Args:
         plain: whether others look at the texts in it; see `Field.valid_text_expr`.

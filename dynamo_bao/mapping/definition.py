@@ -203,7 +203,7 @@ def compile_schema(cls: type[Any], options: ModelOptions, declared: Mapping[str,
         declared: every field, those of its bases included.
 
     Raises:
-        ConfigurationError: for a wrong definition, with the mend.
+        ConfigurationError: if the definition is wrong; the text says what to change.
         Unresolved: where an annotation names something that is not defined yet.
     """
     name = options.name or cls.__name__

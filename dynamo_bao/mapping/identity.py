@@ -1,8 +1,7 @@
-"""Which item is meant: its table key, its primary id, and the key fields' values.
+"""The identity of an item: its table key, its primary id, and the values of its key fields.
 
-Most keys are texts that stand in the table as they are, behind tenant and prefix. For these there is a short way,
-`TextKeyBuilder`; whatever it does not recognise at first sight goes the careful way of the schema, which also has the
-errors.
+Most keys are texts that stand in the table as they are, behind tenant and prefix. For these `TextKeyBuilder` is a
+fast way. Every other key takes the general way of the schema, which also raises the errors.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ class Identity(NamedTuple):
 
 
 def no_fast_key(text: str) -> None:
-    """A `KeyFunction` for keys of which a text alone never says at first sight which one it is."""
+    """The `KeyFunction` of models whose key cannot be built from one string. It returns None."""
 
 
 def no_identity(pk: str, sk: str) -> None:
@@ -67,10 +66,10 @@ class TextKeyBuilder:
         fields: the key fields: the partition key's, and the sort key's if there is one.
 
     Attributes:
-        of_tenant: by tenant, a function that gives the table key for a single key, which is a text; None where only the
-            careful way can tell.
-        stored: by tenant, a function that gives the identity of a stored item by the texts of its table key; None where
-            only the careful way can tell.
+        of_tenant: by tenant, a function from the text of a single key to the table key. It returns None if only the
+            general way can decide.
+        stored: by tenant, a function from the texts of a table key to the identity of the item. It returns None if
+            only the general way can decide.
     """
 
     def __init__(self, prefix: str, fields: Sequence[Field]) -> None:
@@ -86,12 +85,12 @@ class TextKeyBuilder:
 
     @classmethod
     def of(cls, prefix: str, fields: Sequence[Field], key_format: str) -> TextKeyBuilder | None:
-        """The short way for these key fields; None where one of them is not simply a text."""
+        """The fast way for these key fields. None if one of them is not a plain text."""
         simple = fields and all(_is_simple(type(field), key_format) for field in fields)
         return cls(prefix, fields) if simple else None
 
     def identity(self, tenant: str | None, text: str) -> Identity | None:
-        """The identity for the single key `text`; None where only the careful way can tell."""
+        """The identity for the single key `text`; None if only the general way can decide."""
         key = self.of_tenant[tenant](text)
         return None if key is None else new_namedtuple(Identity, (key, text, {self._name: text}))
 
@@ -114,7 +113,7 @@ class TextKeyBuilder:
         return double if sort else single
 
     def _key_maker(self, tenant: str | None) -> KeyFunction:
-        """What makes the table keys of a tenant; where there are two key fields, no text is at first sight a key."""
+        """The function that makes the table keys of a tenant. With two key fields, one text is never a key."""
         if self._sort_name is not None:
             return no_fast_key
         lead, prefix, validate = self._leads[tenant], self._prefix, self._validate

@@ -1,8 +1,8 @@
-"""New items spelled: as the JSON that travels, written straight from the values of a model's fields.
+"""Encodes new items straight from the values of a model's fields to the JSON of a request.
 
 A hundred new items would otherwise be some 1,700 dicts, which are made, counted by Python's garbage collector, and read
 once, to be written as JSON. For each model a function is compiled that joins their texts to one. It takes only
-values that are acceptable at first sight; all else goes by dicts.
+values that pass the fast check; others are encoded through dicts.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ _SOURCE = re.compile(r'\{\{"(S|N|BOOL|SS)": (.*)\}\}')
 
 
 def compile_json_encoder(model: str, fields: Collection[Field]) -> EncodeJson | None:
-    """A function ``encode_json(all_values, keys)`` that gives the JSON of items from values and table keys.
+    """Compiles ``encode_json(all_values, keys)``, which returns the JSON of items from values and table keys.
 
-    The function returns None where some value is not acceptable at first sight. There is none where a field has its
+    The function returns None if a value fails the fast check. A model has no such function if a field has its
     own conversions.
 
     >>> from dynamo_bao import StringField
@@ -65,7 +65,7 @@ _SPELL = """def encode_json(all_values, keys):
 
 
 def _source(fields: Collection[Field], escape: str) -> str | None:
-    """The source of the function; None where a field's values cannot be spelled.
+    """The source of the function. None if the values of a field cannot be encoded straight to JSON.
 
     Args:
         escape: the function that gives texts the escapes they need; empty for none, where texts are as they are.

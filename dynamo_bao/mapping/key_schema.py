@@ -44,7 +44,7 @@ class KeyComponent:
     from_text: Callable[[str], Any]
 
     def text(self, values: Mapping[str, Any]) -> str | None:
-        """The part's text for a model's values; None where the field has no value."""
+        """The part's text for a model's values. None if the field has no value."""
         if self.field is None:
             return self.prefix
         value = values.get(self.field.name)
@@ -154,7 +154,7 @@ class UniqueConstraintSchema:
         )
 
     def guard_of(self, tenant: str | None, stored: AttributeValue | None) -> Key | None:
-        """The key of the guard of what is stored, whatever it is; None where there can be none."""
+        """The key of the guard of a stored value. None if such a value has no guard."""
         if stored is None or not _GUARDED.intersection(stored):
             return None
         try:

@@ -15,9 +15,9 @@ MOST_SLOTS = 200
 
 @lru_cache(maxsize=256)
 def row_type(*schemas: Schema) -> RowParser | None:
-    """How replies with items of these models are parsed into rows; None where that would not do.
+    """The row parser for replies that hold items of these models, or None.
 
-    That is where an attribute has several types, or there are so many of them that dicts take less time.
+    It is None if an attribute has several types, or if there are so many attributes that dicts are faster.
     """
     # Imported here: it takes a compiled module, needed only once something is asked for.
     from dynamo_bao.dynamodb.rows import RowType
@@ -32,9 +32,9 @@ def row_type(*schemas: Schema) -> RowParser | None:
 
 
 def row_type_of_one(schema: Schema) -> RowParser | None:
-    """How a reply with one item of a model is parsed into a row; None where that would not do.
+    """The row parser for a reply that holds one item of a model, or None.
 
-    That is also so for the first one: a program that reads a single item does without the compiled module.
+    It is None for the first reply too, so that a program that reads one item does not load the compiled module.
     """
     if schema.is_read_often:
         return row_type(schema)

@@ -199,14 +199,14 @@ class Schema:
     def key_maker(self, tenant: str | None) -> KeyFunction:
         """What gives the table key of an item of a tenant by the text of its first key field, the only one.
 
-        It gives None where only `identity` can tell.
+        The function returns None for a text that needs `identity`.
         """
         return no_fast_key if self.text_keys is None else self.text_keys.of_tenant[tenant]
 
     def stored_reader(self, tenant: str | None) -> IdentityOf:
         """What gives the identity of a tenant's stored item by the texts of its table key.
 
-        It gives None where only `identity_of` can tell.
+        The function returns None for a key that needs `identity_of`.
         """
         return no_identity if self.text_keys is None else self.text_keys.stored[tenant]
 
@@ -214,7 +214,7 @@ class Schema:
         """The identity of a stored item, by its table key.
 
         Raises:
-            DataFormatError: where the key is none of this model's, of this tenant.
+            DataFormatError: if the key belongs to another model or tenant.
         """
         pk, sk = key_texts_of(item)
         short = self.stored_reader(tenant)(pk, sk)
@@ -383,7 +383,7 @@ class Schema:
         keys: Sequence[Key],
         named: Iterable[tuple[str | None, str]],
     ) -> list[bytes] | None:
-        """The whole items of some values as JSON; None where some of it is not simple.
+        """Encodes whole items to JSON. Returns None if one of them cannot be encoded straight to JSON.
 
         Args:
             named: of each item the tenant and the primary id.
@@ -531,7 +531,7 @@ class Schema:
             raise QueryError(f"{self.name}.{shown(path)}: the value {error}.", field=owner.name) from error
 
     def _split(self, path: UserPath) -> tuple[Field, Steps]:
-        """The field that a path begins with, and the steps from there; raises where there is no such part."""
+        """Returns the first field of a path, and the steps after it. Raises QueryError for an unknown part."""
         name, *rest = steps_of(path)
         owner = self.fields.get(str(name))
         if owner is None:
@@ -543,7 +543,7 @@ class Schema:
 
 
 def part_of(owner: Field, steps: Steps) -> Field | None:
-    """The field of a part of a document; None where that may be anything.
+    """Returns the field of a part of a document. None if the part may hold anything.
 
     Raises:
         QueryError: where nothing can be there.

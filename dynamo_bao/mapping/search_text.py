@@ -61,7 +61,7 @@ class SearchConfig:
         normalise: ``"lower"`` is the text of the table format, in lower case. ``"nfkc-casefold"``, for tables of our
             own, has composed and case-folded letters, so that "STRASSE" is found in "Straße", and a text in decomposed
             letters by composed ones. Texts that are stored in lower case are still found by what found them before;
-            `bao rebuild-search-text` writes them anew.
+            `bao rebuild-search-text` rewrites them.
 
     Example:
         >>> class Article(Model, prefix="ar", iterable=True, searchable=SearchConfig(["title"], dedupe=True)):
@@ -99,12 +99,12 @@ class SearchConfig:
 
     @property
     def before(self) -> SearchConfig | None:
-        """The configuration that texts may have been stored with before; None where they are those of the format."""
+        """The configuration of texts that were stored earlier. None if it is the one of the table format."""
         return None if self.normalise == LOWER else evolve(self, normalise=LOWER)
 
     @classmethod
     def of(cls, given: object, model: str) -> SearchConfig | None:
-        """The configuration that a model gives as ``searchable=``; None where it is not searchable.
+        """The configuration of a model's ``searchable=``. None if the model is not searchable.
 
         Args:
             given: field names, a mapping of options, or a `SearchConfig`.

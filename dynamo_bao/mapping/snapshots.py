@@ -144,7 +144,7 @@ class LoadedSnapshot(StoredItem):
 
 
 def form_of(field: Field, value: Any) -> AttributeValue | None:
-    """The stored form of a value that a field holds; None where nothing is stored."""
+    """The stored form of a field's value. None if nothing is stored."""
     form: Any = None if value is None else field.to_dynamo(value)
     return {"S": form} if isinstance(form, str) else form
 

@@ -46,7 +46,7 @@ def build_model_class(
         frame: where the class statement stands.
 
     Raises:
-        ConfigurationError: for a wrong definition, with the mend.
+        ConfigurationError: if the definition is wrong; the text says what to change.
     """
     _check_bases(cls, root)
     for option in options:
@@ -174,7 +174,7 @@ def _related_getter(field: str) -> Any:
     def get(self: Any) -> Any:
         return get_or_load_related(self, field)
 
-    get.__doc__ = f"The related instance of {field}, loaded now; None where the relation is unset."
+    get.__doc__ = f"The related instance of {field}, loaded now. None if the relation is unset."
     return get
 
 

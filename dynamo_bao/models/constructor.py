@@ -1,7 +1,7 @@
-"""The constructor of a model, compiled from its fields: one keyword argument for each, accepted at first sight.
+"""The constructor of a model, compiled from its fields, with one keyword argument for each.
 
-Whatever is not acceptable at first sight is converted by its field; what no field is for, or what is missing, is
-told by `constructor_error`.
+A value that fails the fast check is converted by its field. Unknown and missing arguments raise the error of
+`constructor_error`.
 """
 
 from __future__ import annotations
@@ -122,7 +122,7 @@ def _default_lines(
 
 
 def _acceptance_lines(field: Field, number: int, names: dict[str, Any], unusual: str) -> list[str]:
-    """Lines that take a value at first sight, or have the field convert it; one that is missing is unusual."""
+    """Lines that accept a value by a fast check, or let the field convert it. A missing value takes the slow path."""
     v = f"v{number}"
     names[f"field{number}"] = field
     convert, fine = [f"        {v} = _converted(field{number}, {v})"], normalized_expr_of(field, v)

@@ -145,7 +145,8 @@ def set_log_level(level: str | None) -> None:
         logging.getLogger("dynamo_bao").setLevel(threshold)
     except ValueError:
         raise ConfigurationError(
-            f"logging level {level!r} is none of DEBUG, INFO, WARNING, ERROR, CRITICAL, OFF.", field="level"
+            f"logging level {level!r} is unknown; use one of DEBUG, INFO, WARNING, ERROR, CRITICAL, OFF.",
+            field="level",
         ) from None
 
 

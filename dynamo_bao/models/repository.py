@@ -276,7 +276,7 @@ class Repository(RepositoryWrites[M]):
         if session is not None and state.session is session:
             session.refresh(instance)
         else:
-            get_into(instance, session, consistent=True, anew=True)
+            get_into(instance, session, consistent=True, discard=True)
         if state_of(instance).status is Status.FAILED:
             require_present(instance)
         return instance

@@ -59,17 +59,19 @@ def get_instance(
     return instance
 
 
-def get_into(instance: Any, session: Session | None, *, consistent: bool = False, anew: bool = False) -> None:
+def get_into(
+    instance: Any, session: Session | None, *, consistent: bool = False, discard: bool = False
+) -> None:
     """Loads an instance by a request of its own.
 
     Args:
-        anew: whether what it holds is dropped, local changes too.
+        discard: whether its values and local changes are dropped first.
     """
     state = state_of(instance)
     assert state.mapper is not None
     item, capacity = get_item(state.mapper, identity_of(instance), session, consistent=consistent)
     state.capacity = state.capacity.plus(capacity)
-    if anew:
+    if discard:
         unload(instance, consistent=consistent, keep_changes=False)
     if item is None:
         mark_missing(instance, consistent=consistent)

@@ -323,7 +323,7 @@ def leave(entry: Entry) -> Exception | None:
 
 
 def _links_inside(link: Link) -> Sequence[Link] | None:
-    """The links that were made inside another one, innermost first; None where the context does not hold that."""
+    """The links inside another link, innermost first. None if the context does not hold that link."""
     step = top_link()
     if step is link:
         return []

@@ -43,7 +43,7 @@ class BatchContext(Block[Session]):
     def __init__(self, **options: Any) -> None:
         super().__init__()
         self._options = options
-        self._made = [Session(**options)]  # now, so that wrong options are told at the call
+        self._made = [Session(**options)]  # now, so that wrong options raise at the call
 
     def _begin(self, entry: Entry) -> Session:
         session = (
@@ -141,7 +141,7 @@ def batched(fn: None = None, *, isolated: bool = ...) -> Callable[[Callable[P, R
 
 
 def batched(fn: Callable[..., Any] | None = None, *, isolated: bool = False) -> Any:
-    """Runs a function inside the current session, or in one of its own where there is none.
+    """Runs a function inside the current session, or inside a new one if there is no current one.
 
     Works on functions, methods and generator functions; a generator's session is bound only while the
     generator's own body runs.

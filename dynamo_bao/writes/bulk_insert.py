@@ -44,7 +44,7 @@ class BulkInsert(NamedTuple):
 
     @classmethod
     def of(cls, session: Session, entries: Sequence[PendingWrite]) -> BulkInsert | None:
-        """What is written for these entries; None where one of them is anything but such an object, or not simple."""
+        """Encodes the entries. Returns None if one is not a new object, or cannot be encoded straight to JSON."""
         database = entries[0].mapper.database
         keys: list[Key] = []
         items: list[bytes] = []

@@ -1,4 +1,4 @@
-"""Writes, from what a caller asks to the change that does it: everything wrong is told here, before any request."""
+"""Builds changes from the arguments of writes, and raises every error of an argument before any request."""
 
 from __future__ import annotations
 
@@ -150,7 +150,7 @@ def creation_for(session: Session, entry: PendingWrite) -> CreateChange:
 
 
 def saving_of(instance: Any, condition: ConditionLike, force_reindex: bool) -> SaveChange | None:
-    """Writes what changed of a stored instance; None where nothing changed and nothing was asked."""
+    """Builds the change of a save. Returns None if nothing changed and no option asks for a write."""
     state = state_of(instance)
     assert state.mapper is not None
     mapper, schema = state.mapper, state.mapper.schema

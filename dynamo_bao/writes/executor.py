@@ -59,7 +59,7 @@ class ConditionFailure:
     """Why a plan was not carried out.
 
     Attributes:
-        reasons: a code per action of the plan, None where that action was fine.
+        reasons: one code for each action of the plan, None for an action without an error.
         items: the stored item per action, where DynamoDB returned it.
         repeated: whether an earlier attempt may have been carried out.
         cause: the error DynamoDB's answer became.

@@ -42,7 +42,7 @@ def combined(changes: Iterable[Change]) -> list[Change]:
 
 
 def merged(first: Change, second: Change) -> Change | None:
-    """What two changes of one item, one after the other, are together; None where nothing is left to do.
+    """Merges two changes of one item into one change. Returns None if they cancel each other.
 
     Conditions are about what is stored before the transaction, so all of them must hold there.
 

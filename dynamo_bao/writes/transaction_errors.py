@@ -43,7 +43,7 @@ def transaction_failed(names: Sequence[str], errors: Sequence[BaoError | None]) 
 
     Args:
         names: what each of its writes was: the operation, model and key.
-        errors: what stood in the way of each, None where nothing did.
+        errors: the error of each, or None.
     """
     told = [f"{name}: {error}" for name, error in zip(names, errors, strict=True) if error is not None]
     message = "The transaction was cancelled; nothing of it was written. " + " | ".join(told)

@@ -103,7 +103,7 @@ def build_found(text: str) -> list[IndexLine]:
 
 
 def person_with(email: str) -> Person | None:
-    """The person who has an e-mail address; None where nobody has it."""
+    """The person with an e-mail address, or None."""
     return Person.unique_email.find(email.strip().lower())
 
 

@@ -238,8 +238,8 @@ def test_resume_and_restart_exclude_each_other(stocked: Project) -> None:
             "Exported 5 items",
         ),
         (("import", "Customer", "again.jsonl"), "are stored; go on with --resume.", "Imported 5 items"),
-        (("reindex", "Customer"), "gone through; go on with --resume.", "Wrote 1 item"),
-        (("rebuild-search-text", "Customer"), "gone through; go on with --resume.", "Wrote 0 items"),
+        (("reindex", "Customer"), "gone through; go on with --resume.", "Rewrote 1 item"),
+        (("rebuild-search-text", "Customer"), "gone through; go on with --resume.", "Rewrote 0 items"),
     ],
     ids=lambda value: value[0] if isinstance(value, tuple) else "",
 )
@@ -368,9 +368,9 @@ def test_reindexing(stocked: Project) -> None:
     """What is wrong is told by a dry run, and mended by a real one."""
     damaged(stocked, _gsi1_pk="stale")
     result = stocked("reindex", "Customer", "--dry-run")
-    assert result.stdout == "Would write 1 item of Customer anew, of 12 gone through.\n"
+    assert result.stdout == "Would rewrite 1 item of Customer, of 12 read.\n"
     assert result.stderr.startswith("Items are found whatever their keys are, so the whole table is scanned")
-    assert stocked("reindex", "Customer").stdout == "Wrote 1 item of Customer anew, of 12 gone through.\n"
+    assert stocked("reindex", "Customer").stdout == "Rewrote 1 item of Customer, of 12 read.\n"
     assert stocked.json("reindex", "Customer") == {
         "model": "Customer",
         "table": "shop",
@@ -393,10 +393,7 @@ def test_what_reindexing_cannot_mend(stocked: Project) -> None:
 def test_rebuilding_search_texts(stocked: Project) -> None:
     """Only a model that is searchable has any."""
     damaged(stocked, _searchText="old")
-    assert (
-        stocked("rebuild-search-text", "Customer").stdout
-        == "Wrote 1 item of Customer anew, of 5 gone through.\n"
-    )
+    assert stocked("rebuild-search-text", "Customer").stdout == "Rewrote 1 item of Customer, of 5 read.\n"
     result = stocked("rebuild-search-text", "Order")
     assert result.exit_code == 1
     assert result.stderr == "Error: Model Order is not searchable; name its fields with searchable=[…].\n"

@@ -365,7 +365,7 @@ def test_the_level_of_the_log(monkeypatch: pytest.MonkeyPatch) -> None:
             init_models(models=[Org], embedded=True)
             assert log.level == level
         monkeypatch.setenv("DYNAMO_BAO_LOG_LEVEL", "loud")
-        with pytest.raises(ConfigurationError, match="'loud' is none of DEBUG"):
+        with pytest.raises(ConfigurationError, match="'loud' is unknown; use one of DEBUG"):
             init_models(models=[Org], embedded=True)
     finally:
         log.setLevel(before)

@@ -90,7 +90,7 @@ class ModelOutline:
     """A model.
 
     Attributes:
-        name, prefix: how it is told from others, in errors and in the table.
+        name, prefix: its names in errors and in the table.
         table_type: ``"standard"``, or ``"mapping"`` for a model between two others.
         fields: its fields, in order.
         key: its primary key.

@@ -188,7 +188,7 @@ def _chips_width(labels: Sequence[str]) -> float:
 
 
 def _label(mark: str) -> str:
-    """What a chip says for a mark; sort keys are told by their form."""
+    """The text of a chip. Sort keys have another form instead."""
     return {"iter_index": "iter", "iter_search_index": "search", "sort key": "key ↕"}.get(
         mark, mark.replace(" sort", " ↕")
     )

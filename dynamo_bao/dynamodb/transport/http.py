@@ -545,7 +545,7 @@ class Connections:
         self._idle.extend(reversed(trusted))
 
     def _idle_connection(self) -> Connection | None:
-        """An idle connection that is still open, the last used one first; None if there is none."""
+        """Returns the idle connection that was used last and is still open, or None."""
         while (connection := self._pop_idle()) is not None:
             if not connection.is_stale():
                 return connection
