@@ -49,7 +49,7 @@ PARTS = {
     "sessions: lookups, rounds, figures, plans": (
         "dynamo_bao.session",
         "dynamo_bao.policy",
-        "dynamo_bao._call_site",
+        "dynamo_bao.runtime.call_site",
     ),
     "reading the fields, and the loop of the benchmark": ("the benchmark",),
 }

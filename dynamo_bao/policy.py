@@ -7,8 +7,6 @@ from typing import Protocol
 
 from attrs import field, frozen
 
-from dynamo_bao._call_site import calling_line, warn_once
-from dynamo_bao._runtime import is_event_loop_running, is_in_notebook
 from dynamo_bao.config import FALSE_WORDS, TRUE_WORDS
 from dynamo_bao.errors import (
     BatchContextRequiredError,
@@ -17,6 +15,8 @@ from dynamo_bao.errors import (
     ConfigurationError,
     suggestion,
 )
+from dynamo_bao.runtime.call_site import calling_line, warn_once
+from dynamo_bao.runtime.process import is_event_loop_running, is_in_notebook
 
 REQUIRED_MESSAGE = (
     "Batch operations must be executed within run_with_batch_context(). "

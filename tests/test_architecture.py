@@ -20,16 +20,8 @@ LOADED_LATE = "dynamodb.rows"
 # Every room, lowest first. A room imports only from itself and from rooms above it in this list. A room is a folder,
 # or some modules at the top of the package.
 ROOMS: dict[str, tuple[str, ...]] = {
-    "ground": (
-        "errors",
-        "_compat",
-        "_runtime",
-        "_foreign_errors",
-        "_log_fields",
-        "_call_site",
-        "config",
-        "policy",
-    ),
+    "runtime": ("runtime",),
+    "ground": ("errors", "config", "policy"),
     "dynamodb": ("dynamodb",),
     "fields": ("fields",),
     "mapping": ("mapping",),

@@ -19,7 +19,6 @@ from typing import Any, TypedDict
 
 import msgspec
 
-from dynamo_bao._foreign_errors import is_foreign
 from dynamo_bao.dynamodb.layout import slot_of
 from dynamo_bao.dynamodb.numbers import parse_integer, parse_number
 from dynamo_bao.dynamodb.service import (
@@ -31,6 +30,7 @@ from dynamo_bao.dynamodb.service import (
     AttributeValue,
     Item,
 )
+from dynamo_bao.runtime.foreign_errors import is_foreign
 
 MOST_PASSED_OVER = 256
 """The most replies that are parsed into dicts at once, after replies that could not be parsed into rows."""

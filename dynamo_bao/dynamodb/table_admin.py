@@ -8,7 +8,6 @@ from typing import Any, Final
 
 from attrs import frozen
 
-from dynamo_bao._log_fields import log_fields
 from dynamo_bao.dynamodb.layout import TTL
 from dynamo_bao.dynamodb.service import (
     CREATE_TABLE,
@@ -35,6 +34,7 @@ from dynamo_bao.dynamodb.table_definition import (
 from dynamo_bao.dynamodb.transport.error_mapping import TableNotFoundError
 from dynamo_bao.dynamodb.transport.messages import Reply, Request
 from dynamo_bao.errors import ConfigurationError, ServiceError, WriteOutcomeUnknownError
+from dynamo_bao.runtime.log_fields import log_fields
 
 log = logging.getLogger("dynamo_bao.tables")
 

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
-from dynamo_bao._runtime import this_process
+from dynamo_bao.runtime.process import this_process
 
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor

@@ -10,7 +10,6 @@ from functools import partial
 from itertools import repeat
 from typing import Any
 
-from dynamo_bao._compat import Unpack
 from dynamo_bao.dynamodb.service import AttributeValue
 from dynamo_bao.errors import ConfigurationError
 from dynamo_bao.fields.base import Field, FieldOptions, MemberFault, class_of_annotation
@@ -26,6 +25,7 @@ from dynamo_bao.fields.inference import (
 )
 from dynamo_bao.fields.numeric import NUMBER_TYPES, IntegerField, NumberField
 from dynamo_bao.fields.text import StringField
+from dynamo_bao.runtime.compat import Unpack
 
 
 class TypedField(DocumentField):

@@ -7,11 +7,11 @@ from datetime import datetime, timedelta, timezone
 from functools import partial
 from typing import Any, Final
 
-from dynamo_bao._call_site import warn_once
 from dynamo_bao.dynamodb.numbers import integer_key, parse_integer, parse_integer_key
 from dynamo_bao.dynamodb.service import AttributeValue
 from dynamo_bao.errors import NaiveDatetimeWarning, ValidationError
 from dynamo_bao.fields.base import Field
+from dynamo_bao.runtime.call_site import warn_once
 
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _MILLISECOND = timedelta(milliseconds=1)

@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterable
 from decimal import Decimal
 from typing import Any, Final
 
-from dynamo_bao._compat import Unpack
 from dynamo_bao.dynamodb.numbers import number_fault, number_text, parse_integer, parse_number, plain_number
 from dynamo_bao.dynamodb.service import MAX_NAME_BYTES, MAX_NESTING, AttributeValue
 from dynamo_bao.errors import QueryError
 from dynamo_bao.fields.base import Field, FieldOptions
 from dynamo_bao.fields.text import check_unicode
+from dynamo_bao.runtime.compat import Unpack
 
 Numbers = Callable[[Decimal], Any]
 """Converts a number of a document: `plain_number` or `Decimal`."""

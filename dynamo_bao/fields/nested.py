@@ -14,7 +14,6 @@ from typing import Any, TypeVar
 import attrs
 from attrs import NOTHING, frozen
 
-from dynamo_bao._compat import Unpack
 from dynamo_bao.dynamodb.service import AttributeValue
 from dynamo_bao.errors import ConfigurationError, QueryError, suggestion
 from dynamo_bao.fields.base import Field, FieldOptions, MemberFault
@@ -22,6 +21,7 @@ from dynamo_bao.fields.documents import check_depth
 from dynamo_bao.fields.inference import CHOICES, KINDS_INSIDE, field_inside
 from dynamo_bao.fields.scalars import BinaryField
 from dynamo_bao.fields.sets import SetField
+from dynamo_bao.runtime.compat import Unpack
 
 
 @frozen

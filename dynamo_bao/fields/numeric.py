@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any, Final
 
-from dynamo_bao._compat import Unpack
 from dynamo_bao.dynamodb.numbers import (
     decimal_key,
     fixed,
@@ -23,6 +22,7 @@ from dynamo_bao.dynamodb.numbers import (
 )
 from dynamo_bao.dynamodb.service import AttributeValue
 from dynamo_bao.fields.base import Field, FieldOptions
+from dynamo_bao.runtime.compat import Unpack
 
 _SAFE = 10**38
 JAVASCRIPT_SAFE = 2**53 - 1

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from dynamo_bao._compat import Unpack
 from dynamo_bao.fields.base import FieldOptions
 from dynamo_bao.fields.text import UTF8_EXPR, StringField
+from dynamo_bao.runtime.compat import Unpack
 
 
 class RelatedField(StringField):

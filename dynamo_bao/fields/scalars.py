@@ -7,11 +7,11 @@ import enum
 from collections.abc import Mapping
 from typing import Any
 
-from dynamo_bao._compat import Unpack
 from dynamo_bao.dynamodb.numbers import integer_key, parse_integer, parse_integer_key
 from dynamo_bao.dynamodb.service import AttributeValue
 from dynamo_bao.fields.base import Field, FieldOptions
 from dynamo_bao.fields.text import part_of_text
+from dynamo_bao.runtime.compat import Unpack
 
 
 class BinaryField(Field):

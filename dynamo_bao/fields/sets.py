@@ -11,7 +11,6 @@ from typing import Any, Final
 
 from attrs import NOTHING
 
-from dynamo_bao._compat import Unpack
 from dynamo_bao.dynamodb.numbers import parse_number
 from dynamo_bao.dynamodb.service import AttributeValue
 from dynamo_bao.errors import ConfigurationError, QueryError
@@ -19,6 +18,7 @@ from dynamo_bao.fields.base import UNIONS, Field, FieldOptions, MemberFault, cla
 from dynamo_bao.fields.documents import check_depth, set_form, to_builtin
 from dynamo_bao.fields.inference import CHOICES, field_inside, type_text
 from dynamo_bao.fields.text import check_unicode, is_unicode
+from dynamo_bao.runtime.compat import Unpack
 
 SET_CODES: Final = ("SS", "NS", "BS")
 _KINDS: Final = (set, frozenset, abc.Set, abc.MutableSet)

@@ -7,11 +7,11 @@ import uuid
 from collections.abc import Iterable
 from typing import Any
 
-from dynamo_bao._compat import Unpack
 from dynamo_bao.dynamodb.service import AttributeValue
 from dynamo_bao.errors import ConfigurationError, QueryError
 from dynamo_bao.fields.base import Field, FieldOptions
 from dynamo_bao.fields.ulids import is_ulid, new_ulid
+from dynamo_bao.runtime.compat import Unpack
 
 
 def check_unicode(text: str) -> None:

@@ -14,7 +14,7 @@ import re
 import threading
 import time
 
-from dynamo_bao._runtime import this_process
+from dynamo_bao.runtime.process import this_process
 
 _ULID = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}\Z")
 

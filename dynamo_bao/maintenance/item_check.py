@@ -7,7 +7,6 @@ from typing import Any
 
 from attrs import evolve, field, frozen
 
-from dynamo_bao._foreign_errors import require_data_error
 from dynamo_bao.dynamodb.document_diff import same_stored
 from dynamo_bao.dynamodb.expressions.conditions import Attribute, Compare, Condition, Exists, Negation, all_of
 from dynamo_bao.dynamodb.keys import Key, ParsedPartitionKey, parse_partition_key
@@ -19,6 +18,7 @@ from dynamo_bao.mapping.identity import Identity
 from dynamo_bao.mapping.key_schema import UniqueConstraintSchema
 from dynamo_bao.mapping.schema import Schema
 from dynamo_bao.mapping.snapshots import StoredItem
+from dynamo_bao.runtime.foreign_errors import require_data_error
 from dynamo_bao.session.state import ModelMapper
 from dynamo_bao.writes.actions import NOT_STORED, STORED, Action
 from dynamo_bao.writes.plans import ItemRef

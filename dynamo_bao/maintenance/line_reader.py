@@ -7,7 +7,6 @@ from typing import Any, BinaryIO, Final
 
 from attrs import NOTHING, field, frozen
 
-from dynamo_bao._foreign_errors import require_data_error
 from dynamo_bao.dynamodb.layout import DERIVED, PK, SK
 from dynamo_bao.dynamodb.service import AttributeValue, Item
 from dynamo_bao.errors import UnknownFieldError, ValidationError, suggestion
@@ -16,6 +15,7 @@ from dynamo_bao.fields.documents import from_document
 from dynamo_bao.maintenance.json_lines import LONGEST_LINE, MORE, field_json, field_typed, parse_line, typed
 from dynamo_bao.mapping.identity import Identity
 from dynamo_bao.mapping.schema import Schema
+from dynamo_bao.runtime.foreign_errors import require_data_error
 from dynamo_bao.writes.item_size import check_item_size
 
 _EMPTY_SETS: Final[tuple[AttributeValue, ...]] = ({"SS": []}, {"NS": []}, {"BS": []})

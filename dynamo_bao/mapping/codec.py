@@ -11,7 +11,6 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final
 
-from dynamo_bao._foreign_errors import require_data_error
 from dynamo_bao.dynamodb.items import Stored
 from dynamo_bao.dynamodb.layout import INDEX_IDS, PK, SK, slot_of
 from dynamo_bao.dynamodb.service import (
@@ -24,6 +23,7 @@ from dynamo_bao.dynamodb.service import (
 from dynamo_bao.errors import BaoError, DataFormatError, ValidationError
 from dynamo_bao.fields.base import Field
 from dynamo_bao.mapping.compiler import NAMES, acceptable_expr_of, compiled, defines_last, encodes_by_expr
+from dynamo_bao.runtime.foreign_errors import require_data_error
 
 STATE: Final = "_bao_state"
 """Under which name an instance's ``__dict__`` holds its state, ahead of the values of its fields."""

@@ -8,7 +8,6 @@ from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from typing import Any
 
-from dynamo_bao._foreign_errors import require_data_error
 from dynamo_bao.dynamodb.numbers import float_text, number_text, parse_integer
 from dynamo_bao.fields.base import Field
 from dynamo_bao.fields.datetimes import EPOCH
@@ -23,6 +22,7 @@ from dynamo_bao.fields.documents import (
 from dynamo_bao.fields.sets import are_texts
 from dynamo_bao.fields.text import is_unicode
 from dynamo_bao.fields.ulids import is_ulid
+from dynamo_bao.runtime.foreign_errors import require_data_error
 
 NAMES: dict[str, Any] = {
     "_int": parse_integer,

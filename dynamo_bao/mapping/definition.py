@@ -10,7 +10,6 @@ from typing import Any, ClassVar
 
 from attrs import NOTHING, define, frozen
 
-from dynamo_bao._call_site import warn_once
 from dynamo_bao.dynamodb.keys import checked_prefix, is_uneven
 from dynamo_bao.dynamodb.layout import CONSTRAINT_IDS, INDEX_IDS
 from dynamo_bao.errors import ConfigurationError, ConfigurationWarning, ValidationError, suggestion
@@ -34,6 +33,7 @@ from dynamo_bao.mapping.key_schema import (
 )
 from dynamo_bao.mapping.schema import Schema
 from dynamo_bao.mapping.search_text import SearchConfig
+from dynamo_bao.runtime.call_site import warn_once
 
 KEY_FORMATS = ("native", "dynamo-bao")
 ATTRIBUTE_STYLES = ("as_is", "camel")

@@ -8,7 +8,6 @@ from typing import Any, Generic
 
 import attr
 
-from dynamo_bao._compat import Unpack
 from dynamo_bao.errors import ConfigurationError, suggestion
 from dynamo_bao.fields.relation import RelatedField
 from dynamo_bao.mapping.definition import (
@@ -24,6 +23,7 @@ from dynamo_bao.mapping.schema import Schema
 from dynamo_bao.models.registry import register, repository_of
 from dynamo_bao.models.relationships import Related, get_or_load_related, relation_name
 from dynamo_bao.reads.query import QueryOptions
+from dynamo_bao.runtime.compat import Unpack
 from dynamo_bao.session.lazy import make_lazy_class
 
 Checks = Mapping[str, Callable[[Any], bool]]

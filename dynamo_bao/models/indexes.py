@@ -6,11 +6,11 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from attrs import frozen
 
-from dynamo_bao._compat import Unpack
 from dynamo_bao.mapping.declarations import ConstraintDeclaration, IndexDeclaration, PrimaryKeyDeclaration
 from dynamo_bao.models.registry import repository_of
 from dynamo_bao.reads.query import QueryOptions
 from dynamo_bao.reads.query_result import QueryResult
+from dynamo_bao.runtime.compat import Unpack
 
 M = TypeVar("M")
 Match = TypeVar("Match", covariant=True)

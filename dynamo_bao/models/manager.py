@@ -11,8 +11,6 @@ from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Any, TypeVar
 
-from dynamo_bao._call_site import calling_line
-from dynamo_bao._log_fields import log_fields
 from dynamo_bao.config import DEFAULT_TABLE, NO_TABLE, Settings, load_settings
 from dynamo_bao.dynamodb.table import DEADLINE_SECONDS, MAX_CONCURRENCY, Database, checked_throttled_calls
 from dynamo_bao.dynamodb.table_admin import (
@@ -64,6 +62,8 @@ from dynamo_bao.models.relationships import association_method, mapped_name, par
 from dynamo_bao.models.repository import Repository
 from dynamo_bao.policy import OnEventLoop, Policy, event_loop_rule
 from dynamo_bao.reads.cursors import cursor_key
+from dynamo_bao.runtime.call_site import calling_line
+from dynamo_bao.runtime.log_fields import log_fields
 from dynamo_bao.session.bindings import MANAGER, Block, Entry
 from dynamo_bao.session.rounds import Round, SentRequest
 

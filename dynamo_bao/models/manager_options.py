@@ -12,10 +12,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from dynamo_bao._call_site import calling_line
 from dynamo_bao.config import Settings
 from dynamo_bao.errors import ConfigurationError, ConfigurationWarning
 from dynamo_bao.policy import Policy, RequireContext, policy_from_setting
+from dynamo_bao.runtime.call_site import calling_line
 
 _TABLE: Final = re.compile(r"[!-~]([ -~]{0,1022}[!-~])?\Z")
 _TRANSPORT: Final = ("send", "close", "clock")

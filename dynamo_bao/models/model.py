@@ -7,7 +7,6 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, TypeVar
 
-from dynamo_bao._compat import dataclass_transform
 from dynamo_bao.dynamodb.capacity import Capacity
 from dynamo_bao.errors import ValidationError
 from dynamo_bao.fields.calendar import DateField, DurationField, TimeField
@@ -31,6 +30,7 @@ from dynamo_bao.models.descriptors import Create, Delete, repository_for
 from dynamo_bao.models.operations import ModelOperations
 from dynamo_bao.models.registry import repository_of
 from dynamo_bao.models.relationships import get_or_load_related, get_related, load_related, related
+from dynamo_bao.runtime.compat import dataclass_transform
 from dynamo_bao.session.context import is_inside_batch_context
 from dynamo_bao.session.hydration import loaded_instance
 from dynamo_bao.session.lazy import require_readable

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, TypeVar, overload
 
-from dynamo_bao._compat import Unpack
 from dynamo_bao.models.registry import repository_cache, repository_of
 from dynamo_bao.reads.iteration import FilterLike, Iteration, IterationOptions
 from dynamo_bao.reads.query import QueryOptions
 from dynamo_bao.reads.query_result import QueryResult
 from dynamo_bao.reads.search import SearchAllOptions, SearchOptions, SearchResult
 from dynamo_bao.reads.search_terms import tokenize_search_query
+from dynamo_bao.runtime.compat import Unpack
 from dynamo_bao.session.state import Instance
 from dynamo_bao.writes.change_factory import ConditionLike
 from dynamo_bao.writes.hooks import register_plugin

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, Generic, TypeVar
 
-from dynamo_bao._compat import Unpack
 from dynamo_bao.fields.relation import RelatedField
 from dynamo_bao.models.registry import repository_of
 from dynamo_bao.models.repository import Repository
@@ -13,6 +12,7 @@ from dynamo_bao.reads.eager_loading import EagerLoad, load_relations
 from dynamo_bao.reads.get_item import get_instance
 from dynamo_bao.reads.query import QueryOptions, relation_paths
 from dynamo_bao.reads.query_result import QueryResult
+from dynamo_bao.runtime.compat import Unpack
 from dynamo_bao.session.peers import remember_related, remembered_related
 from dynamo_bao.session.scope import resolve_scope, resolve_scope_of
 from dynamo_bao.session.session import Session

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
-from dynamo_bao._compat import Unpack
 from dynamo_bao.dynamodb.expressions.parser import where
 from dynamo_bao.dynamodb.table import Database
 from dynamo_bao.errors import (
@@ -27,6 +26,7 @@ from dynamo_bao.reads.iteration import FilterLike, Iteration, count, iterate_all
 from dynamo_bao.reads.query import Query, QueryOptions
 from dynamo_bao.reads.query_result import QueryResult, result_of
 from dynamo_bao.reads.search import SearchAllOptions, SearchOptions, SearchResult, search_all, search_bucket
+from dynamo_bao.runtime.compat import Unpack
 from dynamo_bao.session.context import BatchContext
 from dynamo_bao.session.lazy import not_found, not_stored_yet, require_present
 from dynamo_bao.session.scope import check_tenant, resolve_scope, resolve_scope_of, session_for_instance

@@ -9,10 +9,10 @@ from typing import Any
 
 from attrs import define
 
-from dynamo_bao._log_fields import log_fields
 from dynamo_bao.dynamodb.transport.messages import Reply, Request
 from dynamo_bao.errors import BatchContextError, ItemNotFoundError, TransactionError
 from dynamo_bao.models.registry import managers
+from dynamo_bao.runtime.log_fields import log_fields
 from dynamo_bao.session.bindings import TRANSACTION, Block, Entry
 from dynamo_bao.session.context import BatchContext, current_session
 from dynamo_bao.session.requests import round_of

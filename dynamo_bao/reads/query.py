@@ -9,7 +9,6 @@ from typing import Any, TypedDict
 
 from attrs import frozen
 
-from dynamo_bao._compat import Unpack
 from dynamo_bao.dynamodb.expressions.conditions import AllOf, Condition, all_of
 from dynamo_bao.dynamodb.expressions.parser import condition_from
 from dynamo_bao.dynamodb.expressions.renderer import Placeholders, render_condition
@@ -22,6 +21,7 @@ from dynamo_bao.mapping.key_schema import IndexSchema, PrimaryKeySchema
 from dynamo_bao.mapping.row_types import row_type
 from dynamo_bao.reads.cursors import sign_cursor, verify_cursor
 from dynamo_bao.reads.key_conditions import key_condition
+from dynamo_bao.runtime.compat import Unpack
 from dynamo_bao.session.hydration import InvalidRow, hydrate, instances_from_rows
 from dynamo_bao.session.partitions import ModelSpot, Partition, RememberedQuery
 from dynamo_bao.session.scope import active_session, resolve_scope, resolve_scope_of

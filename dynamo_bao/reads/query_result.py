@@ -9,7 +9,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice
 from typing import Any, Generic, TypeVar, overload
 
-from dynamo_bao._foreign_errors import is_foreign
 from dynamo_bao.dynamodb.capacity import Capacity
 from dynamo_bao.dynamodb.items import Stored
 from dynamo_bao.dynamodb.service import Item
@@ -18,6 +17,7 @@ from dynamo_bao.dynamodb.transport.messages import Reply, Request
 from dynamo_bao.errors import ItemNotFoundError, QueryError
 from dynamo_bao.reads.eager_loading import EagerLoad, load_relations
 from dynamo_bao.reads.query import Query
+from dynamo_bao.runtime.foreign_errors import is_foreign
 from dynamo_bao.session.hydration import InvalidRow, reached
 from dynamo_bao.session.partitions import RememberedQuery
 from dynamo_bao.session.peers import make_peers, remembered_related

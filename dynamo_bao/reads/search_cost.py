@@ -5,14 +5,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
-from dynamo_bao._call_site import calling_line
-from dynamo_bao._log_fields import log_fields
 from dynamo_bao.dynamodb.layout import ITER_SEARCH_INDEX
 from dynamo_bao.dynamodb.service import DESCRIBE_TABLE
 from dynamo_bao.dynamodb.table import Database
 from dynamo_bao.dynamodb.transport.messages import Request
 from dynamo_bao.errors import BaoError, QueryError
 from dynamo_bao.reads.bucket_reader import Page
+from dynamo_bao.runtime.call_site import calling_line
+from dynamo_bao.runtime.log_fields import log_fields
 
 log = logging.getLogger("dynamo_bao.search")
 

@@ -18,9 +18,9 @@ from functools import cache, partial
 from types import TracebackType
 from typing import Any, Generic, ParamSpec, TypeVar
 
-from dynamo_bao._call_site import calling_line
-from dynamo_bao._runtime import current_task, is_event_loop_running, is_in_notebook
 from dynamo_bao.errors import BatchContextWarning, ConcurrencyError
+from dynamo_bao.runtime.call_site import calling_line
+from dynamo_bao.runtime.process import current_task, is_event_loop_running, is_in_notebook
 from dynamo_bao.session.execution_context import ExecutionContext, current_execution_context
 
 P = ParamSpec("P")

@@ -6,9 +6,9 @@ from typing import Any
 
 from attrs import define
 
-from dynamo_bao._call_site import CallSite
 from dynamo_bao.dynamodb.capacity import Capacity
 from dynamo_bao.errors import BudgetExceededError
+from dynamo_bao.runtime.call_site import CallSite
 from dynamo_bao.session.bindings import BUDGET, Block, Entry
 
 

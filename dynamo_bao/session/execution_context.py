@@ -10,7 +10,7 @@ import threading
 import weakref
 from typing import Any
 
-from dynamo_bao._runtime import current_task, is_event_loop_running, is_in_notebook, this_process
+from dynamo_bao.runtime.process import current_task, is_event_loop_running, is_in_notebook, this_process
 
 
 class ExecutionContext:

@@ -7,7 +7,6 @@ from functools import partial
 from itertools import islice
 from typing import Any
 
-from dynamo_bao._foreign_errors import is_foreign
 from dynamo_bao.dynamodb.capacity import Capacity
 from dynamo_bao.dynamodb.items import Stored, key_texts_of
 from dynamo_bao.dynamodb.keys import Key
@@ -15,6 +14,7 @@ from dynamo_bao.dynamodb.table import Database
 from dynamo_bao.dynamodb.transport.batch_get import BatchAnswer, TableKey, fetch_batch
 from dynamo_bao.dynamodb.transport.messages import FailedRequest, Reply, Request
 from dynamo_bao.errors import BatchIncompleteError, ConfigurationError, about
+from dynamo_bao.runtime.foreign_errors import is_foreign
 from dynamo_bao.session.hydration import hydrate_batch
 from dynamo_bao.session.peers import make_peers
 from dynamo_bao.session.pending_lookups import PendingKeys, PlannedBatch, plan_reads

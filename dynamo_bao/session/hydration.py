@@ -8,7 +8,6 @@ from typing import Any
 
 from attrs import frozen
 
-from dynamo_bao._foreign_errors import require_data_error
 from dynamo_bao.dynamodb.capacity import NOTHING_CONSUMED, Capacity
 from dynamo_bao.dynamodb.document_diff import same_stored
 from dynamo_bao.dynamodb.items import Stored, is_row
@@ -21,6 +20,7 @@ from dynamo_bao.mapping.codec import STATE
 from dynamo_bao.mapping.identity import Identity
 from dynamo_bao.mapping.schema import Schema
 from dynamo_bao.mapping.snapshots import HandedOutValue, form_of, remembered
+from dynamo_bao.runtime.foreign_errors import require_data_error
 from dynamo_bao.session.state import (
     LOADED,
     PENDING,

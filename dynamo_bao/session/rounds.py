@@ -10,14 +10,14 @@ from typing import Any
 
 from attrs import Factory, define, field
 
-from dynamo_bao._call_site import CallSite, calling_line
-from dynamo_bao._foreign_errors import is_from_signal
-from dynamo_bao._log_fields import log_fields
 from dynamo_bao.dynamodb.capacity import NOTHING_CONSUMED, Capacity
 from dynamo_bao.dynamodb.keys import new_namedtuple
 from dynamo_bao.dynamodb.table import Database, RepeatedWarning
 from dynamo_bao.dynamodb.transport.messages import Clock, FailedRequest, Reply, Request, Throttling, tables_of
 from dynamo_bao.errors import about as naming
+from dynamo_bao.runtime.call_site import CallSite, calling_line
+from dynamo_bao.runtime.foreign_errors import is_from_signal
+from dynamo_bao.runtime.log_fields import log_fields
 from dynamo_bao.session.bindings import BUDGET, seen
 from dynamo_bao.session.budget import Budget
 from dynamo_bao.session.stats import Stats

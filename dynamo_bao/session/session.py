@@ -8,7 +8,6 @@ from contextlib import AbstractContextManager
 from itertools import groupby
 from typing import Any, Protocol, TypeVar
 
-from dynamo_bao._log_fields import log_fields
 from dynamo_bao.dynamodb.capacity import Capacity
 from dynamo_bao.dynamodb.table import Database, checked_throttled_calls
 from dynamo_bao.errors import (
@@ -18,6 +17,7 @@ from dynamo_bao.errors import (
     LazyLoadError,
     UncommittedChangesError,
 )
+from dynamo_bao.runtime.log_fields import log_fields
 from dynamo_bao.session.bindings import TRANSACTION, innermost
 from dynamo_bao.session.budget import Budget, BudgetBlock
 from dynamo_bao.session.flush import Flush

@@ -10,8 +10,8 @@ from typing import TypeVar
 
 from attrs import evolve
 
-from dynamo_bao._call_site import CallSite
 from dynamo_bao.errors import ConfigurationError
+from dynamo_bao.runtime.call_site import CallSite
 from dynamo_bao.session.rounds import Round, Rounds, round_observers
 from dynamo_bao.session.trace import Trace
 

@@ -10,8 +10,8 @@ from itertools import count
 from typing import Any
 from urllib.parse import parse_qs
 
-from dynamo_bao._log_fields import log_fields
 from dynamo_bao.errors import ConfigurationError
+from dynamo_bao.runtime.log_fields import log_fields
 from dynamo_bao.web.request_log import RequestSummary
 
 log = logging.getLogger("dynamo_bao.web")

@@ -16,8 +16,6 @@ from typing import Any
 
 from attrs import NOTHING
 
-from dynamo_bao._foreign_errors import is_foreign
-from dynamo_bao._log_fields import log_fields
 from dynamo_bao.dynamodb.document_diff import edited, same_stored
 from dynamo_bao.dynamodb.expressions.conditions import Attribute, Compare, Condition, Exists, Negation, all_of
 from dynamo_bao.dynamodb.items import Stored, as_dict_item
@@ -36,6 +34,8 @@ from dynamo_bao.fields.text import VersionField
 from dynamo_bao.mapping.key_schema import IndexSchema
 from dynamo_bao.mapping.schema import Schema
 from dynamo_bao.mapping.snapshots import LoadedSnapshot, StoredItem, form_of
+from dynamo_bao.runtime.foreign_errors import is_foreign
+from dynamo_bao.runtime.log_fields import log_fields
 from dynamo_bao.session.hydration import hydrate, loaded_instance, mark_created, merge_item
 from dynamo_bao.session.partitions import Touched
 from dynamo_bao.session.session import Session

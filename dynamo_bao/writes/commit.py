@@ -10,7 +10,6 @@ from typing import Any, Final, Generic, TypeVar
 
 from attrs import Factory, define, frozen
 
-from dynamo_bao._foreign_errors import is_foreign
 from dynamo_bao.dynamodb.expressions.conditions import is_empty
 from dynamo_bao.dynamodb.keys import Key, new_namedtuple
 from dynamo_bao.dynamodb.service import Item
@@ -29,6 +28,7 @@ from dynamo_bao.errors import (
 )
 from dynamo_bao.mapping.codec import STATE
 from dynamo_bao.mapping.schema import Schema
+from dynamo_bao.runtime.foreign_errors import is_foreign
 from dynamo_bao.session.lazy import not_stored_yet, require_present
 from dynamo_bao.session.requests import deadline_of, round_of
 from dynamo_bao.session.rounds import NAMED_KEYS

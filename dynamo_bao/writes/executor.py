@@ -8,7 +8,6 @@ from typing import Any
 
 from attrs import define, field, frozen
 
-from dynamo_bao._foreign_errors import is_foreign
 from dynamo_bao.dynamodb.document_diff import same_stored
 from dynamo_bao.dynamodb.expressions.conditions import Attribute, Compare
 from dynamo_bao.dynamodb.keys import Key
@@ -39,6 +38,7 @@ from dynamo_bao.errors import (
 )
 from dynamo_bao.fields.text import VersionField
 from dynamo_bao.mapping.snapshots import StoredItem
+from dynamo_bao.runtime.foreign_errors import is_foreign
 from dynamo_bao.writes.actions import WritePlan, request_for
 from dynamo_bao.writes.plans import ItemRef
 

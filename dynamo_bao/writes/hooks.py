@@ -15,9 +15,9 @@ import logging
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from dynamo_bao._foreign_errors import is_from_signal
-from dynamo_bao._log_fields import log_fields
 from dynamo_bao.errors import ConfigurationError
+from dynamo_bao.runtime.foreign_errors import is_from_signal
+from dynamo_bao.runtime.log_fields import log_fields
 
 log = logging.getLogger("dynamo_bao.hooks")
 

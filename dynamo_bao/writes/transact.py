@@ -8,7 +8,6 @@ from typing import Any
 
 from attrs import define, evolve, field, frozen
 
-from dynamo_bao._foreign_errors import is_foreign
 from dynamo_bao.dynamodb.expressions.conditions import all_of
 from dynamo_bao.dynamodb.keys import Key
 from dynamo_bao.dynamodb.service import MAX_TRANSACTION_ACTIONS, MAX_TRANSACTION_BYTES, TRANSACT_WRITE_ITEMS
@@ -21,6 +20,7 @@ from dynamo_bao.errors import (
     WriteOutcomeUnknownError,
     cause_of,
 )
+from dynamo_bao.runtime.foreign_errors import is_foreign
 from dynamo_bao.writes.actions import Action
 from dynamo_bao.writes.executor import (
     ADDED_PERHAPS,

@@ -15,8 +15,8 @@ from dynamo_bao import (
     RequireContext,
     WarnOutside,
 )
-from dynamo_bao._call_site import calling_line
 from dynamo_bao.policy import policy_from_setting
+from dynamo_bao.runtime.call_site import calling_line
 
 HERE = __file__
 

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from dynamo_bao._call_site import CallSite
 from dynamo_bao.dynamodb.capacity import Capacity
 from dynamo_bao.dynamodb.transport.messages import (
     Attempts,
@@ -18,6 +17,7 @@ from dynamo_bao.dynamodb.transport.messages import (
     Throttling,
     with_attempts,
 )
+from dynamo_bao.runtime.call_site import CallSite
 from dynamo_bao.session.rounds import Round, SentRequest
 from dynamo_bao.session.stats import Stats
 from dynamo_bao.session.trace import Trace, described

@@ -7,7 +7,6 @@ from typing import Any
 
 from attrs import Factory, define, field, frozen
 
-from dynamo_bao._foreign_errors import is_foreign
 from dynamo_bao.dynamodb.items import Stored, json_keys
 from dynamo_bao.dynamodb.keys import Key
 from dynamo_bao.dynamodb.layout import PK, SK
@@ -16,6 +15,7 @@ from dynamo_bao.dynamodb.transport.error_mapping import THROTTLING, TRANSIENT
 from dynamo_bao.dynamodb.transport.messages import FailedRequest, Reply, Request, RowParser, Transport
 from dynamo_bao.dynamodb.transport.retry import repeat_unprocessed
 from dynamo_bao.errors import ServiceError
+from dynamo_bao.runtime.foreign_errors import is_foreign
 
 TableKey = tuple[str, Key]
 """A table, and the key of an item in it."""

@@ -7,7 +7,6 @@ from typing import Any, TypeVar
 
 from attrs import Factory, define
 
-from dynamo_bao._foreign_errors import is_foreign
 from dynamo_bao.dynamodb.items import Stored, json_list
 from dynamo_bao.dynamodb.keys import Key
 from dynamo_bao.dynamodb.layout import PK, SK
@@ -16,6 +15,7 @@ from dynamo_bao.dynamodb.transport.batch_get import TableKey
 from dynamo_bao.dynamodb.transport.error_mapping import may_have_succeeded
 from dynamo_bao.dynamodb.transport.messages import FailedRequest, Reply, Request, Transport
 from dynamo_bao.dynamodb.transport.retry import repeat_unprocessed
+from dynamo_bao.runtime.foreign_errors import is_foreign
 
 T = TypeVar("T")
 Puts = Mapping[str, Mapping[Key, "Stored | None"]]

@@ -17,8 +17,6 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from typing import Any, Final, NamedTuple, NoReturn
 
-from dynamo_bao._foreign_errors import foreign_cause, leave
-from dynamo_bao._runtime import this_process
 from dynamo_bao.dynamodb.transport.botocore_http import Attempt, DirectSession
 from dynamo_bao.dynamodb.transport.embedded import EmbeddedEngine
 from dynamo_bao.dynamodb.transport.error_mapping import (
@@ -46,6 +44,8 @@ from dynamo_bao.dynamodb.transport.messages import (
 from dynamo_bao.dynamodb.transport.reply_check import SeenIds, checked, checked_refusal
 from dynamo_bao.dynamodb.transport.sigv4 import StaticCredentials, require_sendable, scope_of
 from dynamo_bao.errors import ALSO_BOTOCORES, BaoError, ConfigurationError, DataFormatError
+from dynamo_bao.runtime.foreign_errors import foreign_cause, leave
+from dynamo_bao.runtime.process import this_process
 
 CONNECT_SECONDS: Final = 3.0
 READ_SECONDS: Final = 2.0

@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from weakref import WeakSet
 
-from dynamo_bao._runtime import this_process
+from dynamo_bao.runtime.process import this_process
 
 Place = tuple[str, "str | None"]
 """A table, and one of its indexes or None: the part of a table that is throttled."""

@@ -16,8 +16,6 @@ from urllib.parse import quote
 
 from attrs import Factory, field, frozen
 
-from dynamo_bao._foreign_errors import is_foreign
-from dynamo_bao._runtime import this_process
 from dynamo_bao.dynamodb.service import LONGEST_REPLIES, LONGEST_REPLY
 from dynamo_bao.dynamodb.transport.botocore import (
     CONNECT_SECONDS,
@@ -50,6 +48,8 @@ from dynamo_bao.dynamodb.transport.sigv4 import CONTENT_TYPE, Credentials, Signe
 from dynamo_bao.dynamodb.transport.static_endpoint import StaticEndpoint
 from dynamo_bao.dynamodb.transport.tls import trusted_context
 from dynamo_bao.errors import BaoError, DataFormatError
+from dynamo_bao.runtime.foreign_errors import is_foreign
+from dynamo_bao.runtime.process import this_process
 
 if TYPE_CHECKING:
     import ssl

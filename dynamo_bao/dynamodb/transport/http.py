@@ -22,7 +22,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
-from dynamo_bao._foreign_errors import is_foreign
+from dynamo_bao.runtime.foreign_errors import is_foreign
 
 if TYPE_CHECKING:
     import ssl

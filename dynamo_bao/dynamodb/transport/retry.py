@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Final, NoReturn
 
-from dynamo_bao._foreign_errors import is_foreign
 from dynamo_bao.dynamodb.service import READ_OPERATIONS
 from dynamo_bao.dynamodb.transport.backoff import Backoff
 from dynamo_bao.dynamodb.transport.bulkhead import Place
@@ -31,6 +30,7 @@ from dynamo_bao.dynamodb.transport.messages import (
     with_outcome,
 )
 from dynamo_bao.errors import ServiceError, ThrottledError, WriteOutcomeUnknownError, cause_of
+from dynamo_bao.runtime.foreign_errors import is_foreign
 
 ATTEMPTS: Final = {RequestOutcome.REFUSED: 10, RequestOutcome.NOT_SENT: 4, RequestOutcome.UNKNOWN: 4}
 """The most attempts of a request, by the outcome of the last attempt."""

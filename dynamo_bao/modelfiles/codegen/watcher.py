@@ -9,10 +9,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from dynamo_bao._log_fields import log_fields
 from dynamo_bao.errors import BaoError, ConfigurationError
 from dynamo_bao.modelfiles.codegen.package_writer import Generated, StrPath, generate
 from dynamo_bao.modelfiles.reader import SUFFIXES
+from dynamo_bao.runtime.log_fields import log_fields
 
 log = logging.getLogger("dynamo_bao.codegen")
 

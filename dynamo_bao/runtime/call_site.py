@@ -12,7 +12,7 @@ import warnings
 from functools import lru_cache
 from typing import NamedTuple
 
-_PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
+_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 
 
 def warn_once(text: str, category: type[Warning], seen: set[tuple[str, int]]) -> None:
