@@ -77,7 +77,7 @@ def test_a_pool_may_be_closed_twice_and_before_it_was_used() -> None:
 
 
 def test_closing_ends_the_helper_threads() -> None:
-    """None of them stays behind."""
+    """None of them stays behind, also while something still refers to the executor, whose end would end them too."""
     pool, together = ThreadPool(), threading.Barrier(3, timeout=PATIENCE)
 
     def call() -> threading.Thread:
@@ -86,7 +86,9 @@ def test_closing_ends_the_helper_threads() -> None:
 
     helpers = set(pool.run([call] * 3, 3)) - {threading.current_thread()}
     assert len(helpers) == 2
+    executor = pool._started()
     pool.close()
+    assert executor is not None
     for helper in helpers:
         helper.join(PATIENCE)
         assert not helper.is_alive()
