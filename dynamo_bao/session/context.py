@@ -5,9 +5,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Generator
 from functools import partial, wraps
-from typing import Any, ParamSpec, TypeVar, overload
+from typing import Any, ParamSpec, TypedDict, TypeVar, overload
 
 from dynamo_bao.dynamodb.capacity import Capacity
+from dynamo_bao.runtime.compat import Unpack
 from dynamo_bao.session.bindings import SESSION, TENANT, Block, Entry, Steps, innermost
 from dynamo_bao.session.execution_context import current_execution_context
 from dynamo_bao.session.session import Session
@@ -33,6 +34,18 @@ def get_batch_context_capacity() -> Capacity:
     """The capacity units that the current session has consumed; zeros outside any."""
     session = current_session()
     return session.capacity if session is not None else Capacity()
+
+
+class SessionOptions(TypedDict, total=False):
+    """The options of a session, as `run_with_batch_context` explains them."""
+
+    deadline: float | None
+    max_concurrency: int | None
+    fetch: str
+    peer_limit: int
+    query_limit: int
+    max_cached: int | None
+    max_throttled_calls: float | str | None
 
 
 class BatchContext(Block[Session]):
@@ -75,31 +88,11 @@ def _end(session: Session, error: BaseException) -> None:
 
 
 @overload
-def run_with_batch_context(
-    fn: None = None,
-    *,
-    deadline: float | None = ...,
-    max_concurrency: int | None = ...,
-    fetch: str = ...,
-    peer_limit: int = ...,
-    query_limit: int = ...,
-    max_cached: int | None = ...,
-    max_throttled_calls: float | str | None = ...,
-) -> BatchContext: ...
+def run_with_batch_context(fn: None = None, **options: Unpack[SessionOptions]) -> BatchContext: ...
 
 
 @overload
-def run_with_batch_context(
-    fn: Callable[[], R],
-    *,
-    deadline: float | None = ...,
-    max_concurrency: int | None = ...,
-    fetch: str = ...,
-    peer_limit: int = ...,
-    query_limit: int = ...,
-    max_cached: int | None = ...,
-    max_throttled_calls: float | str | None = ...,
-) -> R: ...
+def run_with_batch_context(fn: Callable[[], R], **options: Unpack[SessionOptions]) -> R: ...
 
 
 def run_with_batch_context(fn: Callable[[], Any] | None = None, **options: Any) -> Any:
