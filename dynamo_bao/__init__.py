@@ -97,6 +97,7 @@ from dynamo_bao.models.repository import Repository
 from dynamo_bao.models.transaction import Transaction, transaction
 from dynamo_bao.policy import AllowDirect, Policy, RequireContext, WarnOutside
 from dynamo_bao.reads.iteration import Iteration
+from dynamo_bao.reads.query import QueryOptions
 from dynamo_bao.reads.query_result import QueryResult
 from dynamo_bao.reads.search import SearchResult
 from dynamo_bao.session.context import (
@@ -170,6 +171,7 @@ __all__ = [
     "PrimaryKey",
     "QueryError",
     "QueryMethod",
+    "QueryOptions",
     "QueryResult",
     "Related",
     "RelatedField",

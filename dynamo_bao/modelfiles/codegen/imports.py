@@ -93,14 +93,18 @@ class Imports:
         return sorted([*modules.items(), *renamed_imports], key=_sort_key)
 
 
+INSTALLED = ("dynamo_bao", "typing_extensions")
+"""The installed packages that generated files import; type checkers bring the second one themselves."""
+
+
 def _sort_key(statement: tuple[str, list[str]]) -> tuple[int, str, tuple[int, str]]:
     module, names = statement
     return _section(module), module, min(map(import_order, names))
 
 
 def _section(module: str) -> int:
-    """The number of the import section: standard library, dynamo_bao, the user's modules, this package."""
+    """The number of the import section: standard library, installed packages, the user's modules, this package."""
     if module.startswith("."):
         return 3
     top_package = module.split(".")[0]
-    return 0 if top_package in sys.stdlib_module_names else 1 if top_package == "dynamo_bao" else 2
+    return 0 if top_package in sys.stdlib_module_names else 1 if top_package in INSTALLED else 2
