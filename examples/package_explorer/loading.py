@@ -46,7 +46,7 @@ def load(distributions: Sequence[Distribution], stored: Stored = lambda distribu
 
 def _store_package(distribution: Distribution, people: People) -> Iterator[object]:
     """Stores a package, its credits and its requirements, giving each row as it is stored."""
-    persons = [people.find_or_create(contact) for contact in distribution.contacts]
+    persons = people.find_or_create(distribution.contacts)
     package = _create_package(distribution, persons[0] if persons else None)
     yield package
     for person, contact in zip(persons, distribution.contacts, strict=True):
@@ -105,15 +105,22 @@ class People:
     def __init__(self) -> None:
         self._by_name: dict[str, Person] = {}
 
-    def find_or_create(self, contact: Contact) -> Person:
-        """The stored person of a contact."""
-        if contact.email is not None:
-            found = Person.unique_email.find(contact.email)
-            return found or Person.create(name=contact.name or contact.email, email=contact.email)
-        name = contact.name or ""
-        if name not in self._by_name:
-            self._by_name[name] = Person.create(name=name)
-        return self._by_name[name]
+    def find_or_create(self, contacts: Sequence[Contact]) -> list[Person]:
+        """The stored persons of contacts, all of which are looked up together."""
+        emails = {contact.email for contact in contacts if contact.email is not None}
+        by_email = Person.batch_find_by_unique_constraint("email", emails)
+        return [self._person_of(contact, by_email) for contact in contacts]
+
+    def _person_of(self, contact: Contact, by_email: dict[str, Person | None]) -> Person:
+        name = contact.name or contact.email or ""
+        if contact.email is None:
+            if name not in self._by_name:
+                self._by_name[name] = Person.create(name=name)
+            return self._by_name[name]
+        person = by_email[contact.email]
+        if person is None:
+            person = by_email[contact.email] = Person.create(name=name, email=contact.email)
+        return person
 
 
 class _RateColumn(ProgressColumn):
