@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+from dynamo_bao.models.registry import managers
 from tests.support import paths
 from tests.support.patience import lengthen_limits
 
@@ -22,7 +25,11 @@ settings.load_profile("steady")
 
 
 def pytest_configure() -> None:
-    """Collect garbage seldom while tests are imported and collected; see `pytest_collection_finish`."""
+    """Collect garbage seldom until the tests are collected; let programs that tests start be interrupted.
+
+    A run in the background ignores SIGINT, and so would its children.
+    """
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     gc.set_threshold(1_000, 10, 100)
 
 
@@ -41,6 +48,17 @@ def long_limits() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         lengthen_limits(patch)
         yield
+
+
+@pytest.fixture(autouse=True, scope="module")
+def no_manager_stays_open() -> Iterator[None]:
+    """A manager that is left open would answer for the models of other tests."""
+    before = list(managers())
+    yield
+    left_open: list[Any] = [manager for manager in managers() if manager not in before]
+    for manager in left_open:
+        manager.close()
+    assert left_open == []
 
 
 @pytest.fixture(autouse=True)

@@ -362,8 +362,8 @@ def test_the_level_of_the_log(monkeypatch: pytest.MonkeyPatch) -> None:
     try:
         for name, level in (("debug", 10), ("WARN", 30), ("ERROR", 40), ("OFF", 51)):
             monkeypatch.setenv("DYNAMO_BAO_LOG_LEVEL", name)
-            init_models(models=[Org], embedded=True)
-            assert log.level == level
+            with init_models(models=[Org], embedded=True):
+                assert log.level == level
         monkeypatch.setenv("DYNAMO_BAO_LOG_LEVEL", "loud")
         with pytest.raises(ConfigurationError, match="'loud' is unknown; use one of DEBUG"):
             init_models(models=[Org], embedded=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -39,7 +40,7 @@ class Post(Model, prefix="p"):
     primary_key = PrimaryKey("title")
     posts_for_user = Index("user_id", id="gsi2")
 
-init_models(models=[User, Post], table_name="t", embedded=True)
+manager = init_models(models=[User, Post], table_name="t", embedded=True)
 ada = User.create(name="Ada", email="a@x")
 Post.create(title="Notes", user_id="Ada")
 posts, users, one = ada.query_posts(limit=1), User.query_by_status("a@x", {"name": "Ada"}), User.find_by_email("a@x")
@@ -87,7 +88,6 @@ def test_methods_made_at_run_time_have_their_types(checker: Checker, tmp_path: P
 def test_declarations_for_checkers_change_nothing() -> None:
     """The methods are those that the models get anyhow."""
     if sys.version_info >= (3, 11):
-        exec(
-            compile(GENERATED.replace("typing_extensions", "typing"), "generated", "exec"),
-            {"__name__": "generated"},
-        )
+        names: dict[str, Any] = {"__name__": "generated"}
+        exec(compile(GENERATED.replace("typing_extensions", "typing"), "generated", "exec"), names)
+        names["manager"].close()
