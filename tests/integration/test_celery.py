@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from threading import Event
 from typing import Any
 
 import pytest
@@ -256,6 +257,7 @@ def test_what_is_no_tenant_is_refused(worker: None) -> None:
 def test_a_second_binding_is_refused(worker: None) -> None:
     """A handler that opens a context for each task has no say any more, and is told."""
     opened = []
+    has_left = Event()
 
     def open_one(**_: Any) -> None:
         opened.append(run_with_batch_context())
@@ -263,12 +265,14 @@ def test_a_second_binding_is_refused(worker: None) -> None:
 
     def leave_it(**_: Any) -> None:
         opened.pop().__exit__(None, None, None)
+        has_left.set()
 
     signals.task_prerun.connect(open_one, weak=False)
     signals.task_postrun.connect(leave_it, weak=False)
     try:
         with pytest.raises(BatchContextError, match="task_prerun handler"):
             result_of(find.delay("p1"))
+        assert has_left.wait(PATIENCE)  # Celery stores the result first, then it calls the handlers
     finally:
         signals.task_prerun.disconnect(open_one)
         signals.task_postrun.disconnect(leave_it)
