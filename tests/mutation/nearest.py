@@ -1,4 +1,4 @@
-"""Which tests run a line: only these are tried on its mutants, so that most trials take seconds.
+"""Which tests run a line: these are tried on its mutants first, so that most trials take seconds.
 
 What runs a line while modules are imported (class statements of models do) may be noticed by any test. Then all are
 tried, those that run it themselves first.
@@ -108,21 +108,27 @@ def _statement(tree: ast.AST, line: int) -> range:
     return found
 
 
-class Only:
-    """A plugin of pytest that runs some tests and no others, as only these run the line of a mutant.
+class NearestFirst:
+    """A plugin of pytest that runs the tests that run the line of a mutant, and then the other tests of their files.
 
-    Where a line makes what is kept for later tests, those may be the ones that would fail; the mutant lives then,
-    so that a score is rather too low than too high.
+    Those follow because a line may make what is kept for later tests, such as the compiled functions of a model: one
+    test of a file makes them, and another one notices what they do.
 
     Args:
-        tests: which, in this order; with `IMPORT` among them all others follow.
+        tests: which, in this order; with `IMPORT` among them those of all other files follow too.
     """
 
     def __init__(self, tests: Sequence[str]) -> None:
         self._places = {test: place for place, test in enumerate(tests)}
+        self._files = {file_of(test) for test in tests}
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         places, last = self._places, len(self._places)
-        chosen = [item for item in items if IMPORT in places or item.nodeid in places]
+        chosen = [item for item in items if IMPORT in places or file_of(item.nodeid) in self._files]
         if chosen:  # a mutant may change the names of tests
             items[:] = sorted(chosen, key=lambda item: places.get(item.nodeid, last))
+
+
+def file_of(test: str) -> str:
+    """The file of a test."""
+    return test.partition("::")[0]

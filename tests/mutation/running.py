@@ -15,7 +15,16 @@ from typing import NamedTuple
 import pytest
 
 from tests.mutation.mutants import Mutant, Room, accepted, changed_lines
-from tests.mutation.nearest import IMPORT, Lines, Only, Recorder, import_once, nearest_to, read_lines
+from tests.mutation.nearest import (
+    IMPORT,
+    Lines,
+    NearestFirst,
+    Recorder,
+    file_of,
+    import_once,
+    nearest_to,
+    read_lines,
+)
 
 OPTIONS = (
     *("-x", "-q", "--engine", "moto", "-p", "no:cacheprovider", "-p", "no:xdist", "--hypothesis-seed=0"),
@@ -63,11 +72,13 @@ class Tree:
         self._ends = 0.0
         self._begun = 0.0
 
-    def begin(self, room: Room, seconds: float, *, only: Sequence[str] = (), unchanged: bool = False) -> None:
+    def begin(
+        self, room: Room, seconds: float, *, first: Sequence[str] = (), unchanged: bool = False
+    ) -> None:
         """Starts the tests of a room in a process of their own.
 
         Args:
-            only: which of them, in this order; all by default.
+            first: which of them, in this order; the other tests of their files follow. All by default.
             unchanged: whether there is no mutant, so that compiled files are kept, and the lines of tests noted.
         """
         self._begun = time.monotonic()
@@ -78,7 +89,7 @@ class Tree:
             os.setsid()
             status = 70
             try:
-                status = _run(self.folder, room, only, unchanged)
+                status = _run(self.folder, room, first, unchanged)
             except BaseException:
                 traceback.print_exc()
             finally:
@@ -121,7 +132,7 @@ class Tree:
             path.write_bytes(original)
 
 
-def _run(folder: Path, room: Room, only: Sequence[str], unchanged: bool) -> int:
+def _run(folder: Path, room: Room, first: Sequence[str], unchanged: bool) -> int:
     os.chdir(folder)
     log = os.open(folder / "mutant.log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     for stream in (1, 2):
@@ -134,8 +145,8 @@ def _run(folder: Path, room: Room, only: Sequence[str], unchanged: bool) -> int:
         os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
     sys.dont_write_bytecode = not unchanged
     if not unchanged:
-        files = room.tests if not only or IMPORT in only else {test.partition("::")[0]: None for test in only}
-        return int(pytest.main([*OPTIONS, *files], plugins=[Only(only)]))
+        files = room.tests if not first or IMPORT in first else {file_of(test): None for test in first}
+        return int(pytest.main([*OPTIONS, *files], plugins=[NearestFirst(first)]))
     recorder = Recorder(folder, room.files)
     status = int(pytest.main([*OPTIONS, *room.tests], plugins=[recorder]))
     recorder.write(folder / COVERED)
@@ -170,7 +181,7 @@ def run_all(
             stack.enter_context(tree.changed(mutant.file, source))
             under_way[tree] = mutant, changed_lines(original, source), stack
             nearest = nearest_to(lines[mutant.room], mutant.file, original, mutant.line)
-            tree.begin(rooms[mutant.room], limits[mutant.room], only=nearest)
+            tree.begin(rooms[mutant.room], limits[mutant.room], first=nearest)
         for tree, (mutant, change, stack) in list(under_way.items()):
             ended = tree.ended()
             if ended is not None:

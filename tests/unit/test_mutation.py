@@ -13,7 +13,7 @@ pytest.importorskip("cosmic_ray", reason="needs the extra 'mutants'")
 
 from tests.mutation import mutants, running
 from tests.mutation.mutants import Mutant, Room, changed_lines, mutants_of, rooms, sample
-from tests.mutation.nearest import IMPORT, Only, Recorder, nearest_to, read_lines
+from tests.mutation.nearest import IMPORT, NearestFirst, Recorder, nearest_to, read_lines
 
 CODE = '''"""A module."""
 from typing import TYPE_CHECKING, Final
@@ -121,16 +121,17 @@ def test_the_tests_of_a_line_are_those_of_its_statement(line: int, tests: list[s
     assert nearest_to({}, "code.py", STATEMENTS, line) == []
 
 
-def test_only_the_tests_of_a_line_run() -> None:
-    """In the order they are given; all where the mutant has changed their names, or imports run the line too."""
-    items: list[Any] = [SimpleNamespace(nodeid=name) for name in "abcde"]
-    Only(["x", "y"]).pytest_collection_modifyitems(items)
-    assert [item.nodeid for item in items] == ["a", "b", "c", "d", "e"]
-    Only(["d", "b", IMPORT]).pytest_collection_modifyitems(items)
-    assert [item.nodeid for item in items] == ["d", "b", "a", "c", "e"]
+def test_the_tests_of_a_line_run_first() -> None:
+    """Then the others of their files; all where the mutant has changed their names, or imports run the line too."""
+    names = ["f::a", "f::b", "g::c", "g::d", "h::e"]
+    items: list[Any] = [SimpleNamespace(nodeid=name) for name in names]
+    NearestFirst(["x::x", "y::y"]).pytest_collection_modifyitems(items)
+    assert [item.nodeid for item in items] == names
+    NearestFirst(["g::d", "f::b", IMPORT]).pytest_collection_modifyitems(items)
+    assert [item.nodeid for item in items] == ["g::d", "f::b", "f::a", "g::c", "h::e"]
     items.sort(key=lambda item: item.nodeid)
-    Only(["d", "b", "gone"]).pytest_collection_modifyitems(items)
-    assert [item.nodeid for item in items] == ["d", "b"]
+    NearestFirst(["g::d", "f::b", "x::gone"]).pytest_collection_modifyitems(items)
+    assert [item.nodeid for item in items] == ["g::d", "f::b", "f::a", "g::c"]
 
 
 def test_lines_are_noted_by_test(tmp_path: Path) -> None:
