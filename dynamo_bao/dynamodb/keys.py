@@ -176,8 +176,6 @@ def is_uneven(buckets: int) -> bool:
     >>> is_uneven(31), is_uneven(32), is_uneven(930), is_uneven(10)
     (True, False, True, False)
     """
-    if buckets % 31 == 0 or buckets < 400:
-        return buckets > 1 and buckets % 31 == 0
     return len({bucket_of(f"{number:020d}", buckets) for number in range(4 * buckets)}) < 0.6 * buckets
 
 
