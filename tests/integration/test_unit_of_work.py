@@ -325,6 +325,24 @@ def test_a_key_given_by_hand_is_never_put_blindly(manager: Manager, wire: Wire) 
     assert Org.find("acme").name == "Acme"
 
 
+def test_a_key_of_a_default_function_is_never_put_blindly(table_name: str) -> None:
+    """Only a generated id is certainly new."""
+
+    class Dated(Model, prefix="wd"):
+        day: str = StringField(default=lambda: "2020-01-01")
+        text: str = StringField(default="")
+        primary_key = PrimaryKey("day")
+
+    with init_models(models=[Dated], table_name=table_name, embedded=True):
+        Dated.create(text="first")
+        with run_with_batch_context() as session:
+            session.add(Dated(text="second"))
+            with pytest.raises(CommitError):
+                session.commit()
+            session.rollback()
+        assert Dated.find("2020-01-01").text == "first"
+
+
 def test_a_new_object_is_stored_under_the_key_it_has_at_the_commit(manager: Manager) -> None:
     """Where its key field was given another value after it was added."""
     with run_with_batch_context() as session:

@@ -14,7 +14,7 @@ from dynamo_bao.dynamodb.capacity import Capacity
 from dynamo_bao.dynamodb.items import as_dict_item, as_dict_members, json_keys, json_list
 from dynamo_bao.dynamodb.keys import Key
 from dynamo_bao.dynamodb.layout import PK, SK, slot_of
-from dynamo_bao.dynamodb.rows import MOST_PASSED_OVER, RowType
+from dynamo_bao.dynamodb.rows import MOST_PASSED_OVER, RowType, plain_list, plain_map
 from dynamo_bao.dynamodb.transport.integrity import parse_reply
 from dynamo_bao.dynamodb.transport.messages import Reply, Request
 from dynamo_bao.mapping.codec import STATE
@@ -122,6 +122,25 @@ def test_names_that_python_has_other_uses_for() -> None:
     assert len({slot_of(name) for name in item}) == len(item)
 
 
+def test_after_a_reply_that_does_not_fit_more_and_more_are_passed_over() -> None:
+    """Two, four, eight and so on, up to 256; a reply that fits begins that anew."""
+    kind, strange, usual = RowType({PK: "S", SK: "S"}), body_of({**KEYS, "more": {"S": "x"}}), body_of(KEYS)
+
+    def passed_over() -> int:
+        """How many replies that fit are parsed into dicts after one that does not."""
+        assert kind.parsed(strange, "Query") is None
+        return next(number for number in range(1000) if kind.parsed(usual, "Query") is not None)
+
+    assert [passed_over() for _ in range(2)] == [2, 2]
+    tries = []
+    for number in range(1500):
+        missed = kind._misses
+        assert kind.parsed(strange, "Query") is None
+        tries += [number] * (kind._misses - missed)
+    assert tries[:9] == [0, 3, 8, 17, 34, 67, 132, 261, 518]
+    assert tries[9:] == [518 + 257, 518 + 2 * 257, 518 + 3 * 257]
+
+
 def test_replies_that_do_not_fit_are_seldom_tried() -> None:
     """Where items always hold more than the models know, hardly any reply is parsed twice; later ones that fit are."""
     kind, strange, usual = RowType({PK: "S", SK: "S"}), body_of({**KEYS, "more": {"S": "x"}}), body_of(KEYS)
@@ -156,6 +175,94 @@ def test_rows_of_several_models_and_where_there_are_none() -> None:
     assert [as_dict_item(row) for row in reply["Responses"]["t"]] == [text, odd]
     assert schema_of(Text).decode_row(reply["Responses"]["t"][0], None, {"text_id": "1"})["text"] == "a"
     assert row_type(schema_of(Text), schema_of(Number)) is None
+
+
+@pytest.mark.parametrize(
+    ("operation", "member"), [("GetItem", "Item"), ("UpdateItem", "Attributes"), ("DeleteItem", "Attributes")]
+)
+def test_a_reply_with_one_row(operation: str, member: str) -> None:
+    """It has the item, and what the request cost where that was asked for; without an item there is no row."""
+    capacity = {"TableName": "t", "CapacityUnits": 0.5}
+    for more in ({}, {"ConsumedCapacity": capacity}):
+        kind = RowType({PK: "S", SK: "S"})
+        reply = kind.parsed(json.dumps({member: KEYS, **more}).encode(), operation)
+        assert reply is not None
+        assert as_dict_item(reply.pop(member)) == KEYS
+        assert reply == more
+        assert kind.parsed(json.dumps(more).encode(), operation) is None
+
+
+EVERY_TYPE: dict[str, tuple[Any, Any]] = {
+    "text": ({"S": "a"}, "a"),
+    "no text": ({"S": ""}, ""),
+    "whole": ({"N": "1"}, 1),
+    "fraction": ({"N": "0.5"}, 0.5),
+    "true": ({"BOOL": True}, True),
+    "false": ({"BOOL": False}, False),
+    "null": ({"NULL": True}, None),
+    "binary": ({"B": b"1"}, b"1"),
+    "no binary": ({"B": b""}, b""),
+    "texts": ({"SS": ["a", "b"]}, {"a", "b"}),
+    "numbers": ({"NS": ["1", "0.5"]}, {1, 0.5}),
+    "binaries": ({"BS": [b"a", b"b"]}, {b"a", b"b"}),
+    "map": ({"M": {"a": {"N": "1"}, "b": {"S": ""}}}, {"a": 1, "b": ""}),
+    "no map": ({"M": {}}, {}),
+    "list": ({"L": [{"N": "1"}, {"S": ""}]}, [1, ""]),
+    "no list": ({"L": []}, []),
+}
+"""What may be stored in a document, and the value it stands for."""
+
+
+@pytest.mark.parametrize("name", EVERY_TYPE)
+def test_parts_of_documents_of_every_type(name: str) -> None:
+    """In maps and in lists, they are the plain values that dicts give."""
+    stored, value = EVERY_TYPE[name]
+    item = {**KEYS, "str": {"S": ""}, "map": {"M": {"part": stored}}, "list": {"L": [stored]}}
+    row = only_row(SCHEMA, item)
+    assert types_of(plain_map(row.map.M)) == types_of({"part": value})
+    assert (plain_map(row.map.M), plain_list(row.list.L)) == ({"part": value}, [value])
+    for values in (SCHEMA.decode_row(row, None, KNOWN), SCHEMA.decode(item, None, KNOWN)):
+        assert (values["map"], values["list"]) == ({"part": value}, [value])
+        assert types_of(values["list"]) == types_of([value])
+    assert as_dict_item(row) == item
+
+
+class Typed(Model, prefix="ty"):
+    """Documents whose parts all have one type."""
+
+    typed_id: str
+    words: list[str] = []  # a default of the model
+    counts: list[int] = []
+    names: dict[str, str] = {}
+
+    primary_key = PrimaryKey("typed_id")
+
+
+@pytest.mark.parametrize(
+    ("name", "stored"),
+    [
+        ("words", {"L": [{"S": "a"}, {"N": "1"}]}),
+        ("counts", {"L": [{"N": "1"}, {"S": "1"}]}),
+        ("counts", {"L": [{"N": "1.5"}]}),
+        ("names", {"M": {"a": {"S": "b"}, "c": {"BOOL": True}}}),
+    ],
+)
+def test_parts_of_another_type_are_unreadable(name: str, stored: Any) -> None:
+    """In a row as in a dict; the other fields are read."""
+    schema = schema_of(Typed)
+    fine: Any = {
+        "words": {"L": [{"S": "a"}]},
+        "counts": {"L": [{"N": "1E+1"}]},
+        "names": {"M": {"a": {"S": "b"}}},
+    }
+    known = {"typed_id": "1"}
+    for item, left_out in (({**KEYS, **fine}, ""), ({**KEYS, **fine, name: stored}, name)):
+        wanted = {"words": ["a"], "counts": [10], "names": {"a": "b"}}
+        wanted.pop(left_out, None)
+        for decode, form in ((schema.decode_row, only_row(schema, item)), (schema.decode, item)):
+            values = decode(form, type("State", (), {})(), known)
+            assert {field: values[field] for field in wanted} == wanted
+            assert left_out not in values
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"null", b"<html>", b'{"Items":[{"_pk":{"S":"\xff"}}]}'])

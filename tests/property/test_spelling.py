@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import datetime, timezone
 from typing import Any
 from uuid import uuid4
@@ -158,3 +159,26 @@ def test_large_items_and_those_with_documents_are_not() -> None:
     assert spelled(vars(Simple(simple_id="1", text="ä" * 10_000))) is not None
     documented = [vars(Documented(documented_id="1"))]
     assert schema_of(Documented).encoded_json(documented, [Key("dc#1", "dc")], [(None, "1")]) is None
+
+
+def test_usual_texts_are_checked_together() -> None:
+    """A commit of many items makes no call for each text."""
+    items = [
+        vars(Simple(simple_id=str(number), text="Gödel", short="a", labels={"b"})) for number in range(9)
+    ]
+    calls: list[str] = []
+
+    def see(frame: Any, event: str, argument: Any) -> None:
+        if event == "call":
+            calls.append(frame.f_code.co_name)
+
+    keys = [(f"sm#{number}", "sm") for number in range(9)]
+    encode_json: Any = SCHEMA.encode_json
+    assert encode_json(items, keys) is not None
+    before = sys.getprofile()
+    sys.setprofile(see)
+    try:
+        assert len(SCHEMA.encode_json(items, keys) or ()) == 9
+    finally:
+        sys.setprofile(before)
+    assert set(calls) <= {"encode_json", "needs_escapes", "is_ulid"}

@@ -13,6 +13,7 @@ from dynamo_bao.dynamodb.numbers import (
     integer_key,
     javascript_exponential,
     number_fault,
+    number_text,
     parse_decimal_key,
     parse_integer,
     parse_integer_key,
@@ -216,3 +217,27 @@ def test_precision_rounds_half_away_from_zero_on_the_exact_value(
 ) -> None:
     """JavaScript's ``toFixed``: the float's exact binary value is what is rounded."""
     assert fixed(value, precision) == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("0E+5", "0"),
+        ("-0", "0"),
+        ("1E+2", "100"),
+        ("0.10", "0.1"),
+        ("-12.50", "-12.5"),
+        ("1E+20", "100000000000000000000"),
+        ("1E+21", "1e+21"),
+        ("-1E+21", "-1e+21"),
+        ("15E+20", "1.5e+21"),
+        ("0.000001", "0.000001"),
+        ("0.0000001", "1e-7"),
+        ("-0.00000012", "-1.2e-7"),
+        ("9.99E+125", "9.99e+125"),
+    ],
+)
+def test_number_texts_are_those_of_javascript(value: str, text: str) -> None:
+    """Plain from a millionth up to 21 digits, with an exponent beyond; one text for equal numbers."""
+    assert number_text(Decimal(value)) == text
+    assert number_text(Decimal(value + "000" if "." in value and "E" not in value else value)) == text

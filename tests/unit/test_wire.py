@@ -208,6 +208,22 @@ def test_limits_that_only_the_manual_states() -> None:
     assert service_module.MAX_NUMBER_DIGITS == 38
     assert (service_module.MIN_NUMBER_EXPONENT, service_module.MAX_NUMBER_EXPONENT) == (-130, 125)
     assert (service_module.MAX_EXPRESSION_BYTES, service_module.MAX_IN_OPERANDS) == (4096, 100)
+    assert service_module.MAX_TRANSACTION_BYTES == 4_194_304
+    assert (service_module.MAX_NESTING, service_module.MAX_NAME_BYTES) == (32, 65_535)
+
+
+@pytest.mark.parametrize(
+    ("operation", "megabytes"),
+    [
+        *(("GetItem", 4), ("PutItem", 4), ("DescribeTable", 4)),
+        *(("Query", 16), ("Scan", 16)),
+        *(("TransactWriteItems", 32), ("TransactGetItems", 32)),
+        *(("BatchGetItem", 128), ("BatchWriteItem", 128)),
+    ],
+)
+def test_the_longest_replies(operation: str, megabytes: int) -> None:
+    """At least seven times what the manual says: 0.4, 1, 4 and 16 MB; JSON takes so much more at most."""
+    assert service_module.longest_reply(operation) == megabytes * 1_000_000
 
 
 def test_the_table_s_own_names() -> None:
