@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from dynamo_bao.models.registry import managers
-from tests.support import paths
+from tests.support import paths, service_models
 from tests.support.patience import lengthen_limits
 
 pytest_plugins = ["tests.support.plugin", "tests.support.promises"]
@@ -43,10 +43,11 @@ def pytest_collection_finish() -> None:
 
 
 @pytest.fixture(autouse=True, scope="session")
-def long_limits() -> Iterator[None]:
-    """No test fails because an engine is slow to answer."""
+def steady_and_quick() -> Iterator[None]:
+    """No test fails because an engine is slow to answer, and no client reads again what the last one has read."""
     with pytest.MonkeyPatch.context() as patch:
         lengthen_limits(patch)
+        service_models.share(patch)
         yield
 
 
