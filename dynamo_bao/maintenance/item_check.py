@@ -154,7 +154,7 @@ def _why(names: Iterable[str], stored: ExaminedItem) -> str:
         return "are missing" if SEARCH_TEXT not in names else "is missing"
     if not expected.intersection(names):
         return "its model has no more"
-    if SEARCH_TEXT in names and stored.mapper.schema.is_text_of_before(item):
+    if SEARCH_TEXT in names and stored.mapper.schema.has_lowercase_text(item):
         return "was written before normalise=; bao rebuild-search-text rewrites it"
     return "its fields do not say"
 

@@ -1,7 +1,8 @@
 """Decoder and encoder of a model, compiled from its fields.
 
-For each model two functions are written out as source and compiled once, so that no item is interpreted
-against a table of fields. Fields that keep the built-in conversions are inlined; own ones are called.
+The functions of a model are written as source text and compiled once, because a loop over a table of fields
+would be slower. The source contains the built-in conversions of fields. Conversions of users' own field classes
+are called.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from dynamo_bao.mapping.compiler import NAMES, acceptable_expr_of, compiled, def
 from dynamo_bao.runtime.foreign_errors import require_data_error
 
 STATE: Final = "_bao_state"
-"""Under which name an instance's ``__dict__`` holds its state, ahead of the values of its fields."""
+"""The key of the state in an instance's ``__dict__``. The values of the fields follow it."""
 Decode = Callable[[Stored, Any, Mapping[str, Any]], dict[str, Any]]
 Encode = Callable[[Mapping[str, Any]], Item]
 InvalidNames = Callable[[Mapping[str, Any]], list[str]]
@@ -35,41 +36,42 @@ Store = Callable[[dict[str, Any]], Item | None]
 _TYPE_READ = re.compile(r"\{([A-Z]+)\}")
 TYPES: Final = ("S", "N", "B", "BOOL", "NULL", "SS", "NS", "BS", "M", "L")
 KEYS_BYTES = (len(INDEX_IDS) + 2) * (MAX_PARTITION_KEY_BYTES + MAX_SORT_KEY_BYTES + 64)
-"""How much of an item its keys take at most: of the table, the indexes and iteration, with their names."""
+"""Upper bound, in bytes, for the keys of an item with their names: of the table, the indexes and iteration."""
 IMMUTABLE = (str, int, float, bool, bytes, Decimal, type(None))
 
 
 def compile_decoder(model: str, fields: Iterable[Field], keys: Sequence[str]) -> Decode:
-    """A function ``decode(item, state, _instance_for)`` that gives a state and the value of every field, by name.
+    """Compiles ``decode(item, state, key_values)``, which returns the state and the value of every field by name.
 
-    The result is what an instance can have as its ``__dict__``, made in one piece. The function first takes for
-    granted that what is required is there, and that a number that should be whole is; where that does not hold,
-    the item is decoded again, field by field and with care. A field that cannot read what is stored of it is then
-    left out; ``state.bad`` says what is stored, by the field's name.
+    The result can be the ``__dict__`` of an instance. The function first assumes that every required attribute
+    exists and that whole numbers are whole. If that is wrong, it decodes the item again, field by field. A field
+    that cannot read its stored value is then left out, and ``state.bad`` has the stored value by the field's name.
 
     Args:
-        keys: names of key fields, which come first; their values are those in ``_instance_for``, as the item's key says
-            which item it is, and not its attributes.
+        model: the model's name.
+        fields: its fields.
+        keys: names of key fields, which come first. Their values are those in ``key_values``, because an item is
+            identified by its key and not by its other attributes.
     """
-    ordered = _in_order(fields, keys)
-    careful: list[Decode] = []
+    sorted_fields = _keys_first(fields, keys)
+    careful_decoders: list[Decode] = []
 
-    def with_care(item: Stored, state: Any, known: Mapping[str, Any]) -> dict[str, Any]:
-        if not careful:
-            careful.append(_careful_decoder(model, ordered, keys))
-        return careful[0](item, state, known)
+    def decode_carefully(item: Stored, state: Any, key_values: Mapping[str, Any]) -> dict[str, Any]:
+        if not careful_decoders:
+            careful_decoders.append(_careful_decoder(model, sorted_fields, keys))
+        return careful_decoders[0](item, state, key_values)
 
-    names = {**NAMES, "careful": with_care}
-    source = _at_a_glance(ordered, keys, names, False)
+    names = {**NAMES, "careful": decode_carefully}
+    source = _fast_source(sorted_fields, keys, names, False)
     decode: Decode = compiled(source, f"decoder of {model}", names)["decode"]
     return decode
 
 
 def _careful_decoder(model: str, fields: Sequence[Field], keys: Sequence[str]) -> Decode:
-    """A function ``decode`` that reads each field by itself."""
+    """Compiles a ``decode`` that reads each field by itself."""
     names = dict(NAMES)
     lines = [
-        "def decode(item, state, known):",
+        "def decode(item, state, key_values):",
         "    get, bad = item.get, {}",
         f"    out = {{{STATE!r}: state}}",
     ]
@@ -84,7 +86,7 @@ def _careful_decoder(model: str, fields: Sequence[Field], keys: Sequence[str]) -
 
 
 def _careful_lines(field: Field, number: int, names: dict[str, Any]) -> list[str]:
-    """Lines that put a field's value into ``out``, or what is stored of it into ``bad``."""
+    """Lines that put a field's value into ``out``, or its stored value into ``bad``."""
     name = field.name
     lines = [
         f"v = get({field.attribute!r})",
@@ -103,19 +105,19 @@ def _careful_lines(field: Field, number: int, names: dict[str, Any]) -> list[str
 
 
 def _key_value(field: Field, number: int, names: dict[str, Any]) -> str:
-    """An expression of a key field's value, which ``_instance_for`` has.
+    """An expression for a key field's value.
 
-    The text of a built-in kind's key says its value. That of another kind may say less than its attribute, which is
-    taken where it is what the key says.
+    For built-in kinds, the text of the key gives the value, which is in ``key_values``. For other kinds the
+    attribute may be more exact than the text. Then the attribute is used if it agrees with the key.
     """
     if is_its_key(field):
-        return f"known[{field.name!r}]"
-    names[f"key{number}"] = _as_key_says(field)
-    return f"key{number}(get({field.attribute!r}), known[{field.name!r}])"
+        return f"key_values[{field.name!r}]"
+    names[f"key{number}"] = _exact_value_function(field)
+    return f"key{number}(get({field.attribute!r}), key_values[{field.name!r}])"
 
 
 def is_its_key(field: Field) -> bool:
-    """Whether the text of a key is for certain all that a field's value is."""
+    """Whether the text of a key always gives the exact value of the field."""
     kind = type(field)
     return field.whole_in_key and all(
         getattr(kind, method).__module__.startswith("dynamo_bao.") for method in _KEY_CONVERSIONS
@@ -132,19 +134,19 @@ _KEY_CONVERSIONS = (
 )
 
 
-def _as_key_says(field: Field) -> Callable[[AttributeValue | None, Any], Any]:
-    """A function of what is stored of a key field, and the value that the key says, that gives the exact value."""
+def _exact_value_function(field: Field) -> Callable[[AttributeValue | None, Any], Any]:
+    """A function that returns the exact value of a key field, from its attribute and the value of the key's text."""
     text_of = field.to_javascript_key if field.javascript_safe else field.to_key
 
-    def exact(stored: AttributeValue | None, known: Any) -> Any:
-        if stored is None:
-            return known
+    def exact(attribute: AttributeValue | None, key_value: Any) -> Any:
+        if attribute is None:
+            return key_value
         try:
-            value = field.from_dynamo(stored)
-            return value if text_of(value) == text_of(known) else known
+            value = field.from_dynamo(attribute)
+            return value if text_of(value) == text_of(key_value) else key_value
         except Exception as error:
             require_data_error(error)
-            return known
+            return key_value
 
     return exact
 
@@ -157,13 +159,13 @@ def compile_row_decoder(model: str, fields: Iterable[Field], keys: Sequence[str]
     names = {**NAMES, **ROW_READERS, "_attribute": attribute_of}
     names["_attribute_or_none"] = lambda value: None if value is None else attribute_of(value)
     names |= {"_item": item_of, "_decode": decode}
-    source = _at_a_glance(_in_order(fields, keys), keys, names, True)
+    source = _fast_source(_keys_first(fields, keys), keys, names, True)
     decode_row: Decode = compiled(source, f"row decoder of {model}", names)["decode"]
     return decode_row
 
 
 def row_attributes(fields: Iterable[Field]) -> dict[str, str | None]:
-    """The attributes of some fields, each with the type its values have in a row; None for any."""
+    """The attributes of some fields, each with the type of its values in a row. None means any type."""
     return {str(field.attribute): _type_of(field) for field in fields}
 
 
@@ -175,21 +177,23 @@ def _type_of(field: Field) -> str | None:
     return str(code)
 
 
-def _in_order(fields: Iterable[Field], keys: Sequence[str]) -> list[Field]:
-    """The fields, those of the key first."""
-    place = {name: number for number, name in enumerate(keys)}
-    return sorted(fields, key=lambda field: place.get(field.name, len(place)))
+def _keys_first(fields: Iterable[Field], keys: Sequence[str]) -> list[Field]:
+    """The fields, with those of the key first."""
+    positions = {name: number for number, name in enumerate(keys)}
+    return sorted(fields, key=lambda field: positions.get(field.name, len(positions)))
 
 
-def _at_a_glance(fields: Iterable[Field], keys: Sequence[str], names: dict[str, Any], rows: bool) -> str:
-    """A function ``decode`` that takes for granted what is nearly always so, and leaves all else to another."""
+def _fast_source(fields: Iterable[Field], keys: Sequence[str], names: dict[str, Any], rows: bool) -> str:
+    """The source of the fast decoder. After any exception it leaves the item to the careful decoder."""
     entries = [f"{STATE!r}: state"]
     for number, field in enumerate(fields):
         attribute = str(field.attribute)
         if field.name in keys:
             value = _key_value(field, number, names)
             if rows and not is_its_key(field):
-                value = f"key{number}(_attribute_or_none(item.{slot_of(attribute)}), known[{field.name!r}])"
+                value = (
+                    f"key{number}(_attribute_or_none(item.{slot_of(attribute)}), key_values[{field.name!r}])"
+                )
         elif field.nullable or field.missing_value() is not None:
             of = f"item.{slot_of(attribute)}" if rows else f"get({attribute!r})"
             value, absent = _decoded(field, "v", number, names, rows), _absent(field, number, names)
@@ -205,17 +209,17 @@ def _at_a_glance(fields: Iterable[Field], keys: Sequence[str], names: dict[str, 
     )
 
 
-_DECODER = """def decode(item, state, known):
+_DECODER = """def decode(item, state, key_values):
 {get}    try:
         return {{{entries}}}
     except Exception as error:
         _require_data_error(error)
-    return {careful}, state, known)
+    return {careful}, state, key_values)
 """
 
 
 def _decoded(field: Field, of: str, number: int, names: dict[str, Any], rows: bool = False) -> str:
-    """An expression of a field's value, where the expression `of` is what is stored of it: a dict, or a row's value."""
+    """An expression for a field's value. `of` is the expression for its stored value: a dict, or a row's value."""
     if field.decode_expr is not None and _type_of(field) is not None:
         return field.decode_expr.format(
             **{code: f"{of}.{code}" if rows else f'{of}["{code}"]' for code in TYPES}
@@ -225,7 +229,7 @@ def _decoded(field: Field, of: str, number: int, names: dict[str, Any], rows: bo
 
 
 def compile_encoder(model: str, fields: Iterable[Field]) -> Encode:
-    """A function ``encode(values)`` that gives the stored attributes of a model's values."""
+    """Compiles ``encode(values)``, which returns the stored attributes of a model's values."""
     lines, names = ["def encode(values):", "    item = {}"], dict(NAMES)
     for number, field in enumerate(fields):
         lines.append(f"    v = values[{field.name!r}]")
@@ -238,9 +242,9 @@ def compile_encoder(model: str, fields: Iterable[Field]) -> Encode:
 def _put_lines(field: Field, number: int, names: dict[str, Any], of: str) -> list[str]:
     """Lines that put the stored form of the variable `of`, which may be None, into ``item``."""
     value = _encoded(field, number, names, of)
-    if value.startswith(f"f{number}("):  # by a function of the field, which may give nothing to store
-        stored = f"item[{field.attribute!r}] = stored"
-        return [f"    stored = None if {of} is None else {value}", f"    if stored is not None: {stored}"]
+    if value.startswith(f"f{number}("):  # the field's own function, which may return None
+        line = f"item[{field.attribute!r}] = stored"
+        return [f"    stored = None if {of} is None else {value}", f"    if stored is not None: {line}"]
     empty = "" if field.empty_expr is None else f" and not ({field.empty_expr.format(v=of)})"
     return [f"    if {of} is not None{empty}: item[{field.attribute!r}] = {value}"]
 
@@ -248,61 +252,73 @@ def _put_lines(field: Field, number: int, names: dict[str, Any], of: str) -> lis
 def compile_store(model: str, fields: Collection[Field]) -> Store:
     """Compiles ``store(values)``, which accepts and encodes the values of a model in one pass.
 
-    The function returns the item without its keys. It returns None, and changes nothing, if a value fails the fast
-    check or the item may be too large; the slow way then finds the errors.
-    Values that fields accept in another form are replaced.
+    The function returns the item without its keys. If a value fails the fast check, or the item may be too large, it
+    returns None and changes nothing. The slow way then raises the errors.
+    A value that its field accepts in another form is replaced in `values`.
     """
     names = {**NAMES, "_ValidationError": ValidationError, "_is_small": is_small}
-    taken, checks, accepted, kept, later = [], [], list[str](), list[str](), list[str]()
-    always, lengths = [f"{PK!r}: None", f"{SK!r}: None"], list[str | None]()
+    reads, checks, accept_lines, write_back_lines, optional_lines = (
+        [],
+        [],
+        list[str](),
+        list[str](),
+        list[str](),
+    )
+    fixed_members, lengths = [f"{PK!r}: None", f"{SK!r}: None"], list[str | None]()
     for number, field in enumerate(fields):
-        v, fine = f"v{number}", acceptable_expr_of(field, f"v{number}")
-        taken.append(f"        {v} = values[{field.name!r}]")
-        if fine is not None:
-            checks.append(f"({fine})")
+        v, check = f"v{number}", acceptable_expr_of(field, f"v{number}")
+        reads.append(f"        {v} = values[{field.name!r}]")
+        if check is not None:
+            checks.append(f"({check})")
         else:
             names[f"accept{number}"] = field.accept
-            accepted.append(f"        {v} = accept{number}({v})")
-            kept.append(f"    values[{field.name!r}] = {v}")
+            accept_lines.append(f"        {v} = accept{number}({v})")
+            write_back_lines.append(f"    values[{field.name!r}] = {v}")
         value = _encoded(field, number, names, v)
-        called = fine is None or value.startswith(f"f{number}(")
-        if called or field.nullable or field.empty_expr is not None:
-            later += _put_lines(field, number, names, v)
+        is_converted = check is None or value.startswith(f"f{number}(")
+        if is_converted or field.nullable or field.empty_expr is not None:
+            optional_lines += _put_lines(field, number, names, v)
         else:
-            always.append(f"{field.attribute!r}: {value}")
-        lengths.append(None if called else _max_length_expr(field, v))
-    small, measured = _smallness(fields, lengths)
-    lines = ["def store(values):", "    try:", *taken]
-    lines += [f"        if not ({' and '.join([*checks, small])}): return None", *accepted]
+            fixed_members.append(f"{field.attribute!r}: {value}")
+        lengths.append(None if is_converted else _max_length_expr(field, v))
+    small_expr, measure_lines = _size_check(fields, lengths)
+    lines = ["def store(values):", "    try:", *reads]
+    lines += [f"        if not ({' and '.join([*checks, small_expr])}): return None", *accept_lines]
     lines += ["    except (KeyError, _ValidationError):", "        return None"]
-    lines += [f"    item = {{{', '.join(always)}}}", *later, *measured, *kept, "    return item"]
+    lines += [
+        f"    item = {{{', '.join(fixed_members)}}}",
+        *optional_lines,
+        *measure_lines,
+        *write_back_lines,
+        "    return item",
+    ]
     store: Store = compiled("\n".join(lines), f"storing of {model}", names)["store"]
     return store
 
 
 def _max_length_expr(field: Field, of: str) -> str | None:
-    """An expression of how long the stored form of the variable `of` is at most."""
+    """An expression for the greatest possible length of the stored form of the variable `of`."""
     if field.max_length_expr is None or not field.nullable:
         return None if field.max_length_expr is None else field.max_length_expr.format(v=of)
     return f"(0 if {of} is None else {field.max_length_expr.format(v=of)})"
 
 
-def _smallness(fields: Collection[Field], lengths: list[str | None]) -> tuple[str, list[str]]:
-    """What tells that an item is certainly small: an expression of its values, and lines once there is an item.
+def _size_check(fields: Collection[Field], lengths: list[str | None]) -> tuple[str, list[str]]:
+    """The check that an item is small enough: an expression of its values, or lines that measure the item.
 
-    A character has at most four bytes. What keys and index keys need is set aside.
+    The expression counts four bytes for each character, and leaves room for keys and index keys.
     """
-    known = [length for length in lengths if length is not None]
-    if len(known) < len(lengths):
+    bounds = [length for length in lengths if length is not None]
+    if len(bounds) < len(lengths):
         return "True", ["    if not _is_small(item): return None"]
-    fixed = sum(len(str(field.attribute)) for field in fields)
-    fixed += sum(int(length) for length in known if length.isdigit())
-    room = (MAX_ITEM_BYTES - KEYS_BYTES) // 4 - fixed
-    return f"{' + '.join(length for length in known if not length.isdigit()) or 0} < {room}", []
+    fixed_length = sum(len(str(field.attribute)) for field in fields)
+    fixed_length += sum(int(length) for length in bounds if length.isdigit())
+    room = (MAX_ITEM_BYTES - KEYS_BYTES) // 4 - fixed_length
+    return f"{' + '.join(length for length in bounds if not length.isdigit()) or 0} < {room}", []
 
 
 def is_small(item: Item) -> bool:
-    """Whether an item is certainly under the limit: its JSON is, which is always longer than what DynamoDB counts."""
+    """Whether an item is certainly under the limit. Its JSON is always longer than what DynamoDB counts."""
     # Imported here: a compiled module, needed only once something is written.
     import orjson
 
@@ -313,25 +329,25 @@ def is_small(item: Item) -> bool:
 
 
 def compile_invalid_names(model: str, fields: Iterable[Field]) -> InvalidNames:
-    """A function ``invalid_names(values)`` that names the fields whose values may not be acceptable as they are.
+    """Compiles ``invalid_names(values)``, which names the fields whose values need `Field.accept`.
 
-    The values of all fields must be there. Those not named are what `Field.accept` would return for them.
+    `values` must have all fields. The other values are already as `Field.accept` would return them.
     """
     lines, names = ["def invalid_names(values):", "    names = []"], dict(NAMES)
     for field in fields:
-        fine = acceptable_expr_of(field, "v")
-        if fine is None:
+        check = acceptable_expr_of(field, "v")
+        if check is None:
             lines.append(f"    names.append({field.name!r})")
             continue
         lines.append(f"    v = values[{field.name!r}]")
-        lines.append(f"    if not ({fine}): names.append({field.name!r})")
+        lines.append(f"    if not ({check}): names.append({field.name!r})")
     lines.append("    return names")
     invalid_names: InvalidNames = compiled("\n".join(lines), f"acceptor of {model}", names)["invalid_names"]
     return invalid_names
 
 
 def _encoded(field: Field, number: int, names: dict[str, Any], of: str) -> str:
-    """An expression of the stored form of the variable `of`: a field's own, unless a subclass changed the method."""
+    """An expression for the stored form of the variable `of`. It calls `to_dynamo` if a subclass changed the method."""
     if field.encode_expr is not None and encodes_by_expr(field):
         return field.encode_expr.format(v=of)
     names[f"f{number}"] = _typed(field)
@@ -339,11 +355,11 @@ def _encoded(field: Field, number: int, names: dict[str, Any], of: str) -> str:
 
 
 def _typed(field: Field) -> Callable[[Any], AttributeValue | None]:
-    """`field.to_dynamo`, which own fields may let return a plain text instead of a typed value."""
+    """`field.to_dynamo` as a function that always returns typed values. A user's field may return a plain text."""
 
     def convert(value: Any) -> AttributeValue | None:
-        stored = field.to_dynamo(value)
-        return {"S": stored} if isinstance(stored, str) else stored
+        form = field.to_dynamo(value)
+        return {"S": form} if isinstance(form, str) else form
 
     return convert
 
@@ -358,19 +374,19 @@ def _absent(field: Field, number: int, names: dict[str, Any]) -> str:
 
 
 def unreadable(model: str, key: str, field: Field, stored: AttributeValue) -> DataFormatError:
-    """The error for a field that cannot read what is stored of it; its cause says why."""
+    """The error for a field that cannot read its stored value. Its cause says why."""
     cause: Exception | None = None
     try:
         field.from_dynamo(stored)
-    except Exception as caught:
-        require_data_error(caught)
-        cause = caught
+    except Exception as exception:
+        require_data_error(exception)
+        cause = exception
     detail = str(cause) if isinstance(cause, BaoError) else type(cause).__name__
     code = "/".join(stored) if isinstance(stored, Mapping) else type(stored).__name__
     error = DataFormatError(
         f"{model} {key!r}: the stored attribute {str(field.attribute)!r} of type {code} is not what "
-        f"{type(field).__name__} {field.name!r} reads ({detail}). Assign the field a value and save, mend the item "
-        f"with 'bao doctor --fix', or correct the field's kind.",
+        f"{type(field).__name__} {field.name!r} reads ({detail}). Assign the field a value and save, repair the item "
+        f"with 'bao doctor --fix', or correct the class of the field.",
         model=model,
         key=key,
         field=field.name,

@@ -1,4 +1,4 @@
-"""Functions made of source text, and the expressions that fields give for it."""
+"""Compiles functions from source text, and collects the expressions of fields for it."""
 
 from __future__ import annotations
 
@@ -56,31 +56,33 @@ def acceptable_expr_of(field: Field, of: str, *, plain: bool = False) -> str | N
     """An expression that is true if `field` accepts the variable `of` unchanged. None if no short one exists.
 
     Args:
-        plain: whether others look at the texts in it; see `Field.valid_text_expr`.
+        field: the field.
+        of: the name of the variable.
+        plain: whether the caller checks the texts in the value; see `Field.valid_text_expr`.
     """
-    fine = valid_expr_of(field)
-    if fine is None:
+    expr = valid_expr_of(field)
+    if expr is None:
         return None
     if plain and defines_last(type(field), "valid_expr", "valid_text_expr"):
-        fine = field.valid_text_expr() or fine
+        expr = field.valid_text_expr() or expr
     takes_none = f"{of} is None or " if field.nullable and field.missing_value() is None else ""
-    return takes_none + fine.format(v=of)
+    return takes_none + expr.format(v=of)
 
 
 def normalized_expr_of(field: Field, of: str) -> str | None:
-    """An expression that is true where `field` holds the variable `of` as it is, acceptable or not; None for none."""
-    source = field.normalized_expr()
-    if source is None or not defines_last(type(field), "normalise", "normalized_expr"):
+    """An expression that is true if `field.normalise` would not change the variable `of`. None if none exists."""
+    expr = field.normalized_expr()
+    if expr is None or not defines_last(type(field), "normalise", "normalized_expr"):
         return acceptable_expr_of(field, of)
-    return (f"{of} is None or " if field.nullable else "") + source.format(v=of)
+    return (f"{of} is None or " if field.nullable else "") + expr.format(v=of)
 
 
 def valid_expr_of(field: Field) -> str | None:
-    """The field's `valid_expr`; None also where a subclass accepts values in its own way."""
-    own = all(
+    """The field's `valid_expr`. None if it has none, or if a subclass accepts values in its own way."""
+    is_current = all(
         defines_last(type(field), method, "valid_expr") for method in ("accept", "normalise", "validate")
     )
-    return field.valid_expr() if own else None
+    return field.valid_expr() if is_current else None
 
 
 def encodes_by_expr(field: Field) -> bool:
@@ -89,8 +91,8 @@ def encodes_by_expr(field: Field) -> bool:
 
 
 def roundtrips_exactly(field: Field) -> bool:
-    """Whether decoding what a field stores gives the accepted value back for certain: of the built-in kinds all
-    but documents."""
+    """Whether decoding a stored value always gives the accepted value back. Of the built-in kinds, only documents
+    do not."""
     kind = type(field)
     return (
         field.decode_expr is not None
@@ -109,25 +111,29 @@ def defines_last(kind: type, method: str, source: str) -> bool:
     return False
 
 
-def compiled(source: str, what: str, names: dict[str, Any]) -> dict[str, Any]:
-    """`names`, with what `source` defines in terms of them added; tracebacks and debuggers show the source.
+def compiled(source: str, label: str, names: dict[str, Any]) -> dict[str, Any]:
+    """Runs `source` with `names`, and returns `names` with its functions added.
+
+    Tracebacks and debuggers show the source.
 
     Args:
-        what: what it is, for the name of its file: ``<dynamo_bao decoder of User>``.
+        source: Python code.
+        label: a description for the name of its file: ``decoder of User`` in ``<dynamo_bao decoder of User>``.
+        names: the global names that the code uses.
     """
-    name = _file_of(source, what)
-    exec(compile(source, name, "exec"), names)  # noqa: S102  # source is made above, of names only
+    name = _file_of(source, label)
+    exec(compile(source, name, "exec"), names)  # noqa: S102  # the source is built from names only
     return names
 
 
-def _file_of(source: str, what: str, number: int = 1) -> str:
-    """The name of a file for `linecache` that holds this source, and no other."""
-    name = f"<dynamo_bao {what}{f' ({number})' if number > 1 else ''}>"
+def _file_of(source: str, label: str, number: int = 1) -> str:
+    """A file name for `linecache` that belongs to this source only."""
+    name = f"<dynamo_bao {label}{f' ({number})' if number > 1 else ''}>"
     lines = source.splitlines(keepends=True)
-    held: Any = linecache.cache.get(name)
-    if held is not None and held[2] != lines:
-        return _file_of(source, what, number + 1)
-    linecache.cache[name] = (len(source), None, lines, name)  # without a time it is never looked for on disk
+    entry: Any = linecache.cache.get(name)
+    if entry is not None and entry[2] != lines:
+        return _file_of(source, label, number + 1)
+    linecache.cache[name] = (len(source), None, lines, name)  # no time: Python never looks for it on disk
     return name
 
 

@@ -1,4 +1,4 @@
-"""What a model class declares about its keys, as passive values; `indexes` gives them their queries."""
+"""What a model class declares about its keys, as plain values. `models.indexes` adds the queries."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ KeyPart = str | ModelPrefix
 
 
 class KeyDeclaration:
-    """A primary key or an index: its two parts, and the names it was given in the class body."""
+    """A primary key or an index: its two parts, and its name in the class body."""
 
     def __init__(self, partition: KeyPart, sort: KeyPart | None = None) -> None:
         self.partition = partition
@@ -28,8 +28,8 @@ class KeyDeclaration:
         return self.partition, self.sort
 
     def __repr__(self) -> str:
-        given = ", ".join(repr(part) for part in self.parts if part is not None)
-        return f"{type(self).__name__}({given})"
+        arguments = ", ".join(repr(part) for part in self.parts if part is not None)
+        return f"{type(self).__name__}({arguments})"
 
 
 class PrimaryKeyDeclaration(KeyDeclaration):

@@ -1,4 +1,4 @@
-"""From a class body to a `Schema`: which fields there are, which kinds they have, and whether it all fits."""
+"""Reads the body of a model class, checks it, and makes its `Schema`."""
 
 from __future__ import annotations
 
@@ -55,15 +55,15 @@ class ModelOptions:
     attribute_style: str = "as_is"
 
     def check(self, model: str) -> None:
-        """Raises `ConfigurationError` for an option that has no such value."""
-        for option, allowed in (
+        """Raises `ConfigurationError` if an option has a wrong value."""
+        for option, values in (
             ("key_format", KEY_FORMATS),
             ("attribute_style", ATTRIBUTE_STYLES),
             ("table_type", TABLE_TYPES),
         ):
-            if getattr(self, option) not in allowed:
+            if getattr(self, option) not in values:
                 raise ConfigurationError(
-                    f"{model}: {option}={getattr(self, option)!r}; use one of {', '.join(map(repr, allowed))}.",
+                    f"{model}: {option}={getattr(self, option)!r}; use one of {', '.join(map(repr, values))}.",
                     model=model,
                 )
         if not isinstance(self.iterable, bool):
@@ -82,10 +82,10 @@ class FieldDeclaration:
     """One field as a class body declares it.
 
     Attributes:
-        annotation: as it stands, maybe still a text.
+        annotation: the annotation as written. It may still be a text.
         value: the field object, a plain default, or `attrs.NOTHING`.
-        module: the names of the module, those defined later included.
-        local: the names around the class statement.
+        module: the names of the module, with those that are defined later.
+        local: the names of the function around the class statement.
     """
 
     annotation: Any
@@ -99,42 +99,46 @@ class UnresolvedAnnotation(Exception):
 
 
 def declared_fields(cls: type[Any], reserved: Collection[str], frame: Any) -> dict[str, FieldDeclaration]:
-    """The fields that one class body itself declares, in order.
+    """The fields that one class body declares, in order, without those of its bases.
 
     Args:
+        cls: the class.
         reserved: names that fields cannot have.
-        frame: where the class statement stands, for names local to a function.
+        frame: the frame of the class statement, for names that are local to a function.
+
+    Raises:
+        ConfigurationError: if a name cannot be used.
     """
     module = vars(sys.modules[cls.__module__]) if cls.__module__ in sys.modules else {}
     local = dict(frame.f_locals) if frame is not None and frame.f_locals is not module else {}
     annotations = _own_annotations(cls)
-    found: dict[str, FieldDeclaration] = {}
+    declarations: dict[str, FieldDeclaration] = {}
     for name, annotation in annotations.items():
         if _is_class_variable(annotation):
             continue
-        found[name] = FieldDeclaration(annotation, cls.__dict__.get(name, NOTHING), module, local)
+        declarations[name] = FieldDeclaration(annotation, cls.__dict__.get(name, NOTHING), module, local)
     for name, value in list(cls.__dict__.items()):
-        if isinstance(value, Field) and name not in found:
-            found[name] = FieldDeclaration(Any, value, module, local)
-    for name, declared in found.items():
+        if isinstance(value, Field) and name not in declarations:
+            declarations[name] = FieldDeclaration(Any, value, module, local)
+    for name, declared in declarations.items():
         kind = type(declared.value) if isinstance(declared.value, Field) else StringField
         _check_name(cls.__name__, name, reserved, kind)
     _check_declarations(cls, reserved)
-    return found
+    return declarations
 
 
 def argument_names(kind: type[Field]) -> tuple[str, ...]:
-    """The arguments of `update` beside fields, by whose names no field of a kind can be called."""
+    """The arguments of `update` that are not fields. A field of this kind cannot have their names."""
     return ("condition",) if issubclass(kind, VersionField) else ("condition", "version")
 
 
 def _own_annotations(cls: type[Any]) -> dict[str, Any]:
-    """What the body of a class annotates; a class of the interpreter's own has nothing of the kind."""
+    """The annotations in the body of a class. Built-in classes have none."""
     return dict(getattr(cls, "__annotations__", {}))
 
 
 def has_fields(cls: type[Any]) -> bool:
-    """Whether a class body that is no model's has what would be fields in one."""
+    """Whether the body of a class that is not a model has what would be fields in a model."""
     annotated = any(not _is_class_variable(annotation) for annotation in _own_annotations(cls).values())
     return annotated or any(isinstance(value, Field) for value in vars(cls).values())
 
@@ -148,28 +152,28 @@ def _is_class_variable(annotation: Any) -> bool:
 def _check_name(model: str, name: str, reserved: Collection[str], field: type[Field]) -> None:
     kind = field.__name__
     if name.startswith("_"):
-        plain = name.strip("_") or "field"
-        mend = f'rename it, or store it under that name: {plain}: … = {kind}(attribute="x{name}")'
+        bare_name = name.strip("_") or "field"
+        advice = f'rename it, or store it under that name: {bare_name}: … = {kind}(attribute="x{name}")'
         raise ConfigurationError(
-            f"{model}.{name}: a field name cannot start with _; {mend}.", model=model, field=name
+            f"{model}.{name}: a field name cannot start with _; {advice}.", model=model, field=name
         )
     if not name.isidentifier():
         raise ConfigurationError(
-            f"{model}: {name!r} is no name in Python; use letters, digits and _, and keep the stored name with "
-            f"attribute=.",
+            f"{model}: {name!r} is not a valid name in Python; use letters, digits and _, and keep the stored name "
+            f"with attribute=.",
             model=model,
             field=name,
         )
     if keyword.iskeyword(name):
-        why = "the name is a keyword of Python"
+        reason = "the name is a Python keyword"
     elif name in argument_names(field):
-        why = "the name is that of an argument of update()"
+        reason = "update() has an argument of that name"
     elif name in reserved:
-        why = f"the name would hide Model.{name}"
+        reason = f"the name would hide Model.{name}"
     else:
         return
     raise ConfigurationError(
-        f"{model}.{name}: {why}; call the field {name}_ and keep the stored name: "
+        f"{model}.{name}: {reason}; call the field {name}_ and keep the stored name: "
         f'{name}_: … = {kind}(attribute="{name}").',
         model=model,
         field=name,
@@ -177,38 +181,42 @@ def _check_name(model: str, name: str, reserved: Collection[str], field: type[Fi
 
 
 def _check_declarations(cls: type[Any], reserved: Collection[str]) -> None:
-    """Refuses an index or constraint that would hide a method."""
+    """Raises `ConfigurationError` if an index or constraint would hide a method."""
     for name, value in vars(cls).items():
         if name == "primary_key" or not isinstance(value, (KeyDeclaration, ConstraintDeclaration)):
             continue
         for method in (name, f"query_{name}"):
             if method in reserved:
                 raise ConfigurationError(
-                    f"{cls.__name__}.{name}: the name would hide Model.{method}; rename the {type(value).__name__}, "
-                    f"whose name is not stored.",
+                    f"{cls.__name__}.{name}: the name would hide Model.{method}; rename the {type(value).__name__}; "
+                    f"its name is not stored.",
                     model=cls.__name__,
                 )
 
 
 def camel_case(name: str) -> str:
-    """``user_id`` as JavaScript writes it, ``userId``."""
-    head, *rest = name.rstrip("_").split("_")
-    return head + "".join(part[:1].upper() + part[1:] for part in rest)
+    """The name in JavaScript's style: ``userId`` for ``user_id``."""
+    head, *parts = name.rstrip("_").split("_")
+    return head + "".join(part[:1].upper() + part[1:] for part in parts)
 
 
-def compile_schema(cls: type[Any], options: ModelOptions, declared: Mapping[str, FieldDeclaration]) -> Schema:
+def compile_schema(
+    cls: type[Any], options: ModelOptions, declarations: Mapping[str, FieldDeclaration]
+) -> Schema:
     """The schema of a model class.
 
     Args:
-        declared: every field, those of its bases included.
+        cls: the class.
+        options: its keyword arguments.
+        declarations: every field by name, with those of its bases.
 
     Raises:
-        ConfigurationError: if the definition is wrong; the text says what to change.
-        Unresolved: where an annotation names something that is not defined yet.
+        ConfigurationError: if the definition is wrong. The text says what to change.
+        UnresolvedAnnotation: if an annotation names something that is not defined yet.
     """
     name = options.name or cls.__name__
     prefix = checked_prefix(options.prefix, name)
-    fields = {field: _bound(name, field, entry, options) for field, entry in declared.items()}
+    fields = {field: _field_of(name, field, entry, options) for field, entry in declarations.items()}
     _check_attributes(name, fields)
     keys = _Keys(name, prefix, fields, options.key_format)
     primary = keys.primary(cls)
@@ -227,40 +235,44 @@ def compile_schema(cls: type[Any], options: ModelOptions, declared: Mapping[str,
     )
 
 
-_told: set[tuple[str, int]] = set()
+_warned_lines: set[tuple[str, int]] = set()
 
 
 def _check_buckets(model: str, options: ModelOptions, primary: PrimaryKeySchema) -> None:
-    """Warns of a number of buckets that counted ids do not fill; a shared table's is not ours to choose."""
-    last = primary.sort.field or primary.partition.field
+    """Warns if counted ids would leave many buckets empty. The number of a shared table cannot be changed here."""
+    last_key_field = primary.sort.field or primary.partition.field
     buckets = options.iteration_buckets
-    if not options.iterable or options.key_format != "native" or isinstance(last, (UlidField, UuidField)):
+    if (
+        not options.iterable
+        or options.key_format != "native"
+        or isinstance(last_key_field, (UlidField, UuidField))
+    ):
         return
     if is_uneven(buckets):
         warn_once(
-            f"{model}: iteration_buckets={buckets} spreads ids that are counted up over few buckets, as the hash of "
-            f"the table format multiplies by 31; use {buckets + 1 if not is_uneven(buckets + 1) else 32}, unless items "
-            f"are stored already ({{place}}).",
+            f"{model}: iteration_buckets={buckets} spreads ids that are counted up over few buckets, because the hash "
+            f"of the table format multiplies by 31. If no items are stored yet, use "
+            f"{buckets + 1 if not is_uneven(buckets + 1) else 32} ({{place}}).",
             ConfigurationWarning,
-            _told,
+            _warned_lines,
         )
 
 
 def _search_config(model: str, options: ModelOptions, fields: Mapping[str, Field]) -> SearchConfig | None:
     config = SearchConfig.of(options.searchable, model)
     if config is not None:
-        unsuitable = (CounterField, VersionField)  # which change without the other fields being known
-        if options.key_format != "native" and config.before is not None:
+        unsuitable = (CounterField, VersionField)  # they change in writes that do not know the other fields
+        if options.key_format != "native" and config.lowercase is not None:
             raise ConfigurationError(
-                f"{model}: searchable has normalise={config.normalise!r}, which JavaScript does not write; leave it "
-                f"out, or use key_format='native' for a table that is not shared.",
+                f"{model}: searchable has normalise={config.normalise!r}, which JavaScript does not support; leave "
+                f"it out, or use key_format='native' if the table is not shared.",
                 model=model,
             )
         config.check(model, {n: f.can_be_key and not isinstance(f, unsuitable) for n, f in fields.items()})
     return config
 
 
-def _bound(model: str, name: str, entry: FieldDeclaration, options: ModelOptions) -> Field:
+def _field_of(model: str, name: str, entry: FieldDeclaration, options: ModelOptions) -> Field:
     declared = entry.value if isinstance(entry.value, Field) else None
     try:
         annotation, optional = without_none(resolved(entry.annotation, entry.module, entry.local))
@@ -279,25 +291,25 @@ def _bound(model: str, name: str, entry: FieldDeclaration, options: ModelOptions
             field=name,
         )
     attribute = declared.attribute or (camel_case(name) if options.attribute_style == "camel" else name)
-    bound = _made(declared, annotation, entry, (name, model, attribute), optional)
-    bound.javascript_safe = options.key_format == "dynamo-bao"
-    if bound.default is not NOTHING and bound.default is not None and not callable(bound.default):
+    field = _bound_field(declared, annotation, entry, (name, model, attribute), optional)
+    field.javascript_safe = options.key_format == "dynamo-bao"
+    if field.default is not NOTHING and field.default is not None and not callable(field.default):
         try:
-            bound.default = bound.accept(bound.default)
+            field.default = field.accept(field.default)
         except ValidationError as error:
-            raise bound.declaration_error(f"its default does not fit: {error}") from error
-    return bound
+            raise field.declaration_error(f"its default does not fit: {error}") from error
+    return field
 
 
-def _made(
-    declared: Field, annotation: Any, entry: FieldDeclaration, about: tuple[str, str, str], nullable: bool
+def _bound_field(
+    declared: Field, annotation: Any, entry: FieldDeclaration, names: tuple[str, str, str], nullable: bool
 ) -> Field:
-    """The field that a declaration and its annotation are together."""
-    adapted = declared.with_annotation(Any if is_union(annotation) else annotation, entry.local)
+    """The field of a model that a declaration and its annotation give."""
+    annotated = declared.with_annotation(Any if is_union(annotation) else annotation, entry.local)
     try:
-        return adapted.bind(*about, nullable=nullable)
+        return annotated.bind(*names, nullable=nullable)
     except NameError as error:
-        raise UnresolvedAnnotation(f"{about[1]}.{about[0]}: {error}") from error
+        raise UnresolvedAnnotation(f"{names[1]}.{names[0]}: {error}") from error
 
 
 def _check_attributes(model: str, fields: Mapping[str, Field]) -> None:
@@ -306,7 +318,7 @@ def _check_attributes(model: str, fields: Mapping[str, Field]) -> None:
         attribute = str(field.attribute)
         if attribute.startswith("_") or not attribute or any(mark in attribute for mark in ":#.[]"):
             raise field.declaration_error(
-                f"the stored name {attribute!r} cannot start with _ nor contain : # . [ ]."
+                f"the stored name {attribute!r} cannot start with _ or contain : # . [ ]."
             )
         if attribute in owners:
             raise field.declaration_error(
@@ -329,91 +341,89 @@ class _Keys:
             (vars(base)["primary_key"] for base in cls.__mro__ if "primary_key" in vars(base)), None
         )
         if not isinstance(declaration, PrimaryKeyDeclaration):
-            raise self._wrong('has no primary key; add primary_key = PrimaryKey("<field>").')
+            raise self._error('has no primary key; add primary_key = PrimaryKey("<field>").')
         partition, sort = self._parts(declaration)
         if partition.field is None and sort.field is None:
-            raise self._wrong("has a primary key without any field; name one.")
+            raise self._error("has a primary key without any field; name one.")
         for part in (partition, sort):
             if part.field is not None and part.field.nullable:
-                raise self._wrong(
+                raise self._error(
                     f"has the key field {part.field.name!r}, which may be None; a key needs a value."
                 )
         return PrimaryKeySchema(declaration.name, partition, sort)
 
     def indexes(self, cls: type[Any]) -> dict[str, IndexSchema]:
-        shapes: dict[str, IndexSchema] = {}
+        indexes: dict[str, IndexSchema] = {}
         for name, declaration in _declarations(cls, IndexDeclaration):
             self._check_name(name)
             if declaration.id not in INDEX_IDS:
-                raise self._wrong(
+                raise self._error(
                     f"has the index {name!r} with id {declaration.id!r}; use one of {', '.join(INDEX_IDS)}."
                 )
-            taken = next((shape.name for shape in shapes.values() if shape.id == declaration.id), None)
-            if taken is not None:
-                raise self._wrong(
-                    f"uses {declaration.id!r} for both {taken!r} and {name!r}; give each its own id."
+            other_name = next((shape.name for shape in indexes.values() if shape.id == declaration.id), None)
+            if other_name is not None:
+                raise self._error(
+                    f"uses {declaration.id!r} for both {other_name!r} and {name!r}; give each its own id."
                 )
-            shapes[name] = IndexSchema.of(name, declaration.id, *self._parts(declaration))
-        return shapes
+            indexes[name] = IndexSchema.of(name, declaration.id, *self._parts(declaration))
+        return indexes
 
     def constraints(self, cls: type[Any]) -> dict[str, UniqueConstraintSchema]:
-        shapes: dict[str, UniqueConstraintSchema] = {}
+        constraints: dict[str, UniqueConstraintSchema] = {}
         for name, declaration in _declarations(cls, ConstraintDeclaration):
             self._check_name(name)
             identifier = str(declaration.id).lstrip("_")
             if identifier not in CONSTRAINT_IDS:
-                raise self._wrong(
+                raise self._error(
                     f"has the constraint {name!r} with id {declaration.id!r}; use one of {', '.join(CONSTRAINT_IDS)}."
                 )
-            if any(shape.id == identifier for shape in shapes.values()):
-                raise self._wrong(f"uses the constraint id {declaration.id!r} twice; give each its own.")
+            if any(shape.id == identifier for shape in constraints.values()):
+                raise self._error(f"uses the constraint id {declaration.id!r} twice; give each its own.")
             field = self._key_field(declaration.field, f"constraint {name!r}")
-            shapes[name] = UniqueConstraintSchema(name, identifier, field, self._prefix)
-        return shapes
+            constraints[name] = UniqueConstraintSchema(name, identifier, field, self._prefix)
+        return constraints
 
     def _parts(self, declaration: KeyDeclaration) -> tuple[KeyComponent, KeyComponent]:
-        what = f"{type(declaration).__name__} {declaration.name or ''}".strip()
+        label = f"{type(declaration).__name__} {declaration.name or ''}".strip()
         sort = declaration.sort if declaration.sort is not None else ModelPrefix()
         if self._javascript and isinstance(self._fields.get(str(sort)), (FloatField, DecimalField)):
-            raise self._wrong(
-                f"has the fraction {sort!r} as the sort key of its {what}; key_format='dynamo-bao' does not keep "
-                f"fractions in order, key_format='native' does."
+            raise self._error(
+                f"has the fraction {sort!r} as the sort key of its {label}; key_format='dynamo-bao' does not sort "
+                f"fractions by value. Use another sort key, or key_format='native'."
             )
-        return self._part(declaration.partition, what), self._part(sort, what)
+        return self._part(declaration.partition, label), self._part(sort, label)
 
-    def _part(self, given: KeyPart, what: str) -> KeyComponent:
-        if isinstance(given, ModelPrefix):
+    def _part(self, part: KeyPart, label: str) -> KeyComponent:
+        if isinstance(part, ModelPrefix):
             return KeyComponent(self._model, self._prefix, None, str, str)
-        field = self._key_field(given, what)
+        field = self._key_field(part, label)
         if self._javascript:
             return KeyComponent(
                 self._model, self._prefix, field, field.to_javascript_key, field.from_javascript_key
             )
         return KeyComponent(self._model, self._prefix, field, field.to_key, field.from_key)
 
-    def _key_field(self, name: object, what: str) -> Field:
+    def _key_field(self, name: object, label: str) -> Field:
         field = self._fields.get(str(name))
         if field is None:
-            raise self._wrong(
-                f"names {name!r} in its {what}, which is no field.{suggestion(str(name), self._fields)}"
+            raise self._error(
+                f"names {name!r} in its {label}, which is not a field.{suggestion(str(name), self._fields)}"
             )
         if not field.can_be_key:
-            raise self._wrong(f"has {name!r} in its {what}; a {type(field).__name__} cannot be a key.")
+            raise self._error(f"has {name!r} in its {label}; a {type(field).__name__} cannot be a key.")
         return field
 
     def _check_name(self, name: str) -> None:
         if name.startswith("_"):
-            raise self._wrong(
-                f"has an index or constraint {name!r}; its name cannot start with _, rename it."
-            )
+            raise self._error(f"has the index or constraint {name!r}; a name cannot start with _. Rename it.")
 
-    def _wrong(self, why: str) -> ConfigurationError:
-        return ConfigurationError(f"{self._model} {why}", model=self._model)
+    def _error(self, fault: str) -> ConfigurationError:
+        return ConfigurationError(f"{self._model} {fault}", model=self._model)
 
 
 def _declarations(cls: type[Any], kind: type[Any]) -> list[tuple[str, Any]]:
-    """The declarations of a kind in a class and its bases; a subclass's name replaces its base's."""
-    found: dict[str, Any] = {}
+    """The declarations of a kind in a class and its bases. A name in a subclass replaces that of its base."""
+    declarations: dict[str, Any] = {}
     for base in reversed(cls.__mro__):
-        found.update((name, value) for name, value in vars(base).items() if isinstance(value, kind))
-    return list(found.items())
+        declarations.update((name, value) for name, value in vars(base).items() if isinstance(value, kind))
+    return list(declarations.items())

@@ -34,7 +34,7 @@ class FieldPaths:
 
 @frozen(eq=False, order=False)
 class FieldPath(PathLike):
-    """A field, or what is inside one: compared with a value it gives a condition, and it names what `update` changes.
+    """A field, or a part of one. A comparison with a value gives a condition. `update` takes it as the name of a part.
 
     Example:
         >>> User.query_by_status("active", filter=User.fields.address["city"] == "Rome")
@@ -48,7 +48,7 @@ class FieldPath(PathLike):
 
     @property
     def path(self) -> str | Steps:
-        """What conditions call it: a field by its name."""
+        """The path in a condition: a name for a whole field, else the steps."""
         return str(self.steps[0]) if len(self.steps) == 1 else self.steps
 
     def __repr__(self) -> str:
@@ -72,7 +72,7 @@ class FieldPath(PathLike):
     def __ge__(self, value: object) -> Condition:
         return self._is("$gte", value)
 
-    __hash__ = object.__hash__  # each is a key of its own, as two that are equal have no truth value
+    __hash__ = object.__hash__  # by object: the result of == is a condition, not a bool
 
     def between(self, low: object, high: object) -> Condition:
         """``low <= field <= high``."""
@@ -107,11 +107,14 @@ class FieldPath(PathLike):
         return self._is("$exists", True)
 
     def size(self, operand: Any = None) -> Any:
-        """The field's size, to be compared: ``User.fields.tags.size() > 3``.
+        """The field's size, for a comparison: ``User.fields.tags.size() > 3``.
 
         Args:
-            operand: the condition at once, written as in a dict: a number, or ``{"$gt": 3}`` and the like; never
-                what somebody else says.
+            operand: the whole condition, as in a dict: a number, or ``{"$gt": 3}``. Do not pass a value that
+                comes from outside the program.
+
+        Returns:
+            A `SizePath`; with `operand` a condition.
         """
         return SizePath(self.path) if operand is None else self._is("$size", operand)
 
@@ -121,7 +124,7 @@ class FieldPath(PathLike):
 
 @frozen(eq=False, order=False)
 class SizePath:
-    """The size of a field: of characters, bytes or members; compared with a number it gives a condition."""
+    """The size of a field, in characters, bytes or members. A comparison with a number gives a condition."""
 
     path: str | Steps
 

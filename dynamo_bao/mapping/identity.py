@@ -1,7 +1,7 @@
 """The identity of an item: its table key, its primary id, and the values of its key fields.
 
-Most keys are texts that stand in the table as they are, behind tenant and prefix. For these `TextKeyBuilder` is a
-fast way. Every other key takes the general way of the schema, which also raises the errors.
+Most keys are texts. The table has them unchanged, after tenant and prefix. For these `TextKeyBuilder` is a fast way.
+Every other key takes the general way of the schema, which also raises the errors.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from dynamo_bao.mapping.compiler import valid_expr_of
 T = TypeVar("T")
 KeyFunction = Callable[[str], "Key | None"]
 IdentityParts = tuple[Key, str, dict[str, Any]]
-"""What an `Identity` has, without names: what is made for every row of a page."""
+"""The members of an `Identity` as a plain tuple, which is faster to make for every row of a page."""
 IdentityOf = Callable[[str, str], "IdentityParts | None"]
-TENANTS_KEPT: Final = 10_000
-"""For how many tenants it is remembered how their keys are made."""
+MAX_TENANTS: Final = 10_000
+"""How many tenants a `PerTenant` has values of."""
 
 
 class Identity(NamedTuple):
-    """One item told apart: its table key, its primary id, and the key fields' values."""
+    """The identity of one item: its table key, its primary id, and the values of its key fields."""
 
     key: Key
     primary_id: str
@@ -37,14 +37,14 @@ def no_fast_key(text: str) -> None:
 
 
 def no_identity(pk: str, sk: str) -> None:
-    """An `IdentityOf` for models whose keys only the careful way can read."""
+    """An `IdentityOf` for models whose keys need the general way. It returns None."""
 
 
 class PerTenant(dict["str | None", T]):
-    """What is made once for each tenant.
+    """A cache of one value for each tenant.
 
     Args:
-        make: makes it, at the tenant's first use.
+        make: makes the value of a tenant at its first use.
     """
 
     def __init__(self, make: Callable[[str | None], T]) -> None:
@@ -52,10 +52,10 @@ class PerTenant(dict["str | None", T]):
         self._make = make
 
     def __missing__(self, tenant: str | None) -> T:
-        if len(self) > TENANTS_KEPT:
+        if len(self) > MAX_TENANTS:
             self.clear()
-        made = self[tenant] = self._make(tenant)
-        return made
+        value = self[tenant] = self._make(tenant)
+        return value
 
 
 class TextKeyBuilder:
@@ -76,7 +76,7 @@ class TextKeyBuilder:
         self._prefix = prefix
         self._name = fields[0].name
         self._sort_name = fields[1].name if len(fields) > 1 else None
-        # A field that takes every text has nothing to check beyond what is checked for each.
+        # A field that takes every text needs no check of its own.
         takes_any = valid_expr_of(fields[0]) == StringField().valid_expr()
         self._validate = None if takes_any else fields[0].validate
         self._leads = PerTenant(lambda tenant: f"{tenant_mark(tenant)}{prefix}#")
@@ -95,22 +95,22 @@ class TextKeyBuilder:
         return None if key is None else new_namedtuple(Identity, (key, text, {self._name: text}))
 
     def _stored_reader(self, tenant: str | None) -> IdentityOf:
-        """What reads the identities of a tenant's stored items."""
+        """The function that reads the identities of a tenant's stored items."""
         lead, prefix, name, sort = self._leads[tenant], self._prefix, self._name, self._sort_name or ""
 
-        def single(pk: str, sk: str) -> IdentityParts | None:
+        def partition_only(pk: str, sk: str) -> IdentityParts | None:
             text = pk.removeprefix(lead)
             if sk != prefix or not text or text == pk:
                 return None
             return new_namedtuple(Key, (pk, sk)), text, {name: text}
 
-        def double(pk: str, sk: str) -> IdentityParts | None:
+        def with_sort_key(pk: str, sk: str) -> IdentityParts | None:
             text = pk.removeprefix(lead)
             if not text or not sk or "#" in text or "#" in sk or text == pk:
                 return None
             return new_namedtuple(Key, (pk, sk)), f"{text}{SEPARATOR}{sk}", {name: text, sort: sk}
 
-        return double if sort else single
+        return with_sort_key if sort else partition_only
 
     def _key_maker(self, tenant: str | None) -> KeyFunction:
         """The function that makes the table keys of a tenant. With two key fields, one text is never a key."""
@@ -134,10 +134,10 @@ class TextKeyBuilder:
 
 
 def _is_simple(kind: type[Field], key_format: str) -> bool:
-    """Whether a field of this kind has the value it was given as its key text, and checks it by `validate` only."""
+    """Whether fields of this kind use their value unchanged as key text, and check it only in `validate`."""
     key = "to_key" if key_format == "native" else "to_javascript_key"
     parse = "from_key" if key_format == "native" else "from_javascript_key"
-    usual = {
+    text_methods = {
         "normalise": StringField.normalise,
         "accept": StringField.accept,
         "to_key": StringField.to_key,
@@ -145,4 +145,4 @@ def _is_simple(kind: type[Field], key_format: str) -> bool:
         key: getattr(StringField, key),
         parse: getattr(StringField, parse),
     }
-    return all(getattr(kind, name) is function for name, function in usual.items())
+    return all(getattr(kind, name) is function for name, function in text_methods.items())

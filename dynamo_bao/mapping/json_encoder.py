@@ -1,8 +1,8 @@
-"""Encodes new items straight from the values of a model's fields to the JSON of a request.
+"""Encodes new items from the values of a model's fields directly to the JSON of a request.
 
-A hundred new items would otherwise be some 1,700 dicts, which are made, counted by Python's garbage collector, and read
-once, to be written as JSON. For each model a function is compiled that joins their texts to one. It takes only
-values that pass the fast check; others are encoded through dicts.
+Without this, a hundred new items would need about 1,700 dicts, which are used once. For each model a function is
+compiled that joins the texts of the values. It takes only values that pass the fast check. Other values are encoded
+through dicts.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from dynamo_bao.mapping.codec import KEYS_BYTES
 from dynamo_bao.mapping.compiler import NAMES, acceptable_expr_of, compiled, encodes_by_expr
 
 EncodeJson = Callable[[Sequence[Mapping[str, Any]], Sequence[tuple[str, str]]], "list[bytes] | None"]
-MOST_BYTES = MAX_ITEM_BYTES - KEYS_BYTES
-"""How long an item's JSON may be, which is always longer than what DynamoDB counts of it."""
+MAX_JSON_BYTES = MAX_ITEM_BYTES - KEYS_BYTES
+"""The greatest length of an item's JSON, which is always longer than what DynamoDB counts."""
 _SOURCE = re.compile(r'\{\{"(S|N|BOOL|SS)": (.*)\}\}')
 
 
@@ -39,28 +39,28 @@ def compile_json_encoder(model: str, fields: Collection[Field]) -> EncodeJson | 
     if with_escapes is None or without is None:
         return None
     names = {**NAMES, "_needs_escapes": needs_escapes, "_escaped": escaped}
-    escaping = compiled(with_escapes, f"spelling with escapes of {model}", dict(names))["encode_json"]
-    encode_json: EncodeJson = compiled(without, f"spelling of {model}", {**names, "_escaping": escaping})[
+    escaping = compiled(with_escapes, f"JSON encoder with escapes of {model}", dict(names))["encode_json"]
+    encode_json: EncodeJson = compiled(without, f"JSON encoder of {model}", {**names, "_escaping": escaping})[
         "encode_json"
     ]
     return encode_json
 
 
-# Keys hold no other texts than those of their fields.
-_SPELL = """def encode_json(all_values, keys):
+# Keys need no check for escapes: they have no other texts than their fields.
+_ENCODER = """def encode_json(all_values, keys):
     items, texts = [], []
     try:
         for values, (pk, sk) in zip(all_values, keys):
-{taken}
+{reads}
             if not ({checks}): return None
-{made}
+{text_lines}
             texts += ({texts})
             items.append(f{item!r}.encode())
-        if max(map(len, items)) > {most}: return None
+        if max(map(len, items)) > {max_bytes}: return None
         escapes = _needs_escapes(''.join(texts))
     except (KeyError, TypeError, ValueError):
         return None
-    return {otherwise} if escapes else items
+    return {result} if escapes else items
 """
 
 
@@ -68,30 +68,31 @@ def _source(fields: Collection[Field], escape: str) -> str | None:
     """The source of the function. None if the values of a field cannot be encoded straight to JSON.
 
     Args:
-        escape: the function that gives texts the escapes they need; empty for none, where texts are as they are.
+        fields: the fields of the model.
+        escape: the name of the function that escapes texts. Empty if texts are used unchanged.
     """
-    taken, checks, made, texts, item = list[str](), list[str](), list[str](), list[str](), ""
+    reads, checks, text_lines, texts, item = list[str](), list[str](), list[str](), list[str](), ""
     for number, field in enumerate(fields):
         v = f"v{number}"
-        fine, source = acceptable_expr_of(field, v, plain=True), _SOURCE.fullmatch(field.encode_expr or "")
-        if fine is None or source is None or not encodes_by_expr(field):
+        check, source = acceptable_expr_of(field, v, plain=True), _SOURCE.fullmatch(field.encode_expr or "")
+        if check is None or source is None or not encodes_by_expr(field):
             return None
-        taken.append(f"{v} = values[{field.name!r}]")
-        checks.append(f"({fine})")
-        lines, text, member = _spelled(field, number, source[1], source[2].format(v=v), escape)
-        made += lines
+        reads.append(f"{v} = values[{field.name!r}]")
+        checks.append(f"({check})")
+        lines, text, member = _member_source(field, number, source[1], source[2].format(v=v), escape)
+        text_lines += lines
         texts += text
         item += member
     for name, key in ((PK, "pk"), (SK, "sk")):
         item += _literal(f'"{name}":{{"S":"') + f"{{{escape}({key})}}" + _literal('"},')
-    return _SPELL.format(
-        taken=_indented(taken),
+    return _ENCODER.format(
+        reads=_indented(reads),
         checks=" and ".join(checks),
-        made=_indented(made),
+        text_lines=_indented(text_lines),
         texts="".join(f"{text}, " for text in texts),
         item=_literal("{") + item.removesuffix(",") + _literal("}"),
-        most=MOST_BYTES,
-        otherwise="items" if escape else "_escaping(all_values, keys)",
+        max_bytes=MAX_JSON_BYTES,
+        result="items" if escape else "_escaping(all_values, keys)",
     )
 
 
@@ -99,26 +100,28 @@ def _indented(lines: Collection[str]) -> str:
     return "\n".join(f"            {line}" for line in lines)
 
 
-def _spelled(
+def _member_source(
     field: Field, number: int, code: str, payload: str, escape: str
 ) -> tuple[list[str], list[str], str]:
-    """What is needed to encode_json a field.
+    """The source that encodes one field.
 
     Args:
-        code: the type of what is stored.
-        payload: an expression of it, of the variable ``v`` with the field's number.
+        field: the field.
+        number: its number, which its variables have too.
+        code: the type of the stored value.
+        payload: an expression for the stored value, which uses the variable ``v`` with the field's number.
         escape: see `_source`.
 
     Returns:
-        Lines that prepare it; the variable of its text, if it has one; and the member of the item's JSON, as a part
-        of an f-string.
+        Lines that prepare the value; the variable of its text, if it has one; and the member of the item's JSON, as
+        a part of an f-string.
     """
     v, w, texts = f"v{number}", f"w{number}", list[str]()
-    there = _there(field, v)
-    otherwise = f" if {there} else ''" if there else ""
+    presence = _presence_expr(field, v)
+    condition = f" if {presence} else ''" if presence else ""
     if code == "S":
-        text = v if payload == v and not there else w
-        lines = [] if text == v else [f"{w} = ({payload}){otherwise}"]
+        text = v if payload == v and not presence else w
+        lines = [] if text == v else [f"{w} = ({payload}){condition}"]
         texts, value = [text], f'"{{{escape}({text})}}"'
     elif code == "SS":
         members = f"map({escape}, m)" if escape else "m"
@@ -129,28 +132,28 @@ def _spelled(
     elif payload == f"str({v})":
         lines, value = [], f'"{{{v}}}"'
     else:
-        lines, value = [f"{w} = ({payload}){otherwise}"], f'"{{{w}}}"'
+        lines, value = [f"{w} = ({payload}){condition}"], f'"{{{w}}}"'
     member = _literal(f'{json.dumps(field.attribute)}:{{"{code}":') + value + _literal("},")
-    if there:
-        return [*lines, f"p{number} = f{member!r}{otherwise}"], texts, f"{{p{number}}}"
+    if presence:
+        return [*lines, f"p{number} = f{member!r}{condition}"], texts, f"{{p{number}}}"
     return lines, texts, member
 
 
-def _there(field: Field, of: str) -> str:
-    """An expression that is true where something is stored of the variable `of`; empty where that is always so."""
-    there = [f"{of} is not None"] if field.nullable else []
+def _presence_expr(field: Field, of: str) -> str:
+    """An expression that is true if the variable `of` has a stored form. Empty if it always has."""
+    terms = [f"{of} is not None"] if field.nullable else []
     if field.empty_expr is not None:
-        there.append(f"not ({field.empty_expr.format(v=of)})")
-    return " and ".join(there)
+        terms.append(f"not ({field.empty_expr.format(v=of)})")
+    return " and ".join(terms)
 
 
 def _literal(text: str) -> str:
-    """A text as a part of an f-string that stands for itself."""
+    """The source of `text` as a literal part of an f-string."""
     return text.replace("{", "{{").replace("}", "}}")
 
 
 def escaped(text: str) -> str:
-    r"""A text as it stands between the quotes of JSON.
+    r"""A text with the escapes of JSON, without quotes.
 
     >>> escaped('"Hm",\n')
     '\\"Hm\\",\\n'
@@ -161,8 +164,8 @@ def escaped(text: str) -> str:
     return orjson.dumps(text).decode()[1:-1]
 
 
-def with_members(spelled: bytes, members: Item) -> bytes:
-    """A spelled item with further attributes.
+def with_members(item: bytes, members: Item) -> bytes:
+    """The JSON of an item with further attributes.
 
     >>> with_members(b'{"_pk":{"S":"u#1"}}', {"_gsi1_pk": {"S": "u#1"}})
     b'{"_pk":{"S":"u#1"},"_gsi1_pk":{"S":"u#1"}}'
@@ -170,4 +173,4 @@ def with_members(spelled: bytes, members: Item) -> bytes:
     # Imported here: see above.
     import orjson
 
-    return b"%b,%b" % (spelled[:-1], orjson.dumps(members)[1:]) if members else spelled
+    return b"%b,%b" % (item[:-1], orjson.dumps(members)[1:]) if members else item

@@ -1,4 +1,4 @@
-"""How a model's keys are made: the parts of primary, index and unique keys, each from a field or the model's prefix."""
+"""How a model's keys are made. Each part of a primary, index or unique key is a field or the model's prefix."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from dynamo_bao.mapping.codec import is_its_key
 
 
 class ModelPrefix:
-    """Stands for the model's own prefix as a key part; there is one, `MODEL_PREFIX`."""
+    """The model's prefix as a key part. The only instance is `MODEL_PREFIX`."""
 
     def __repr__(self) -> str:
         return "MODEL_PREFIX"
@@ -35,7 +35,7 @@ _GUARDED: Final = frozenset(("S", "N", "BOOL"))
 
 @frozen(eq=False)
 class KeyComponent:
-    """One half of a key: a field's text, or the model's prefix where `field` is None."""
+    """One half of a key: a field's text, or the model's prefix if `field` is None."""
 
     model: str
     prefix: str
@@ -51,12 +51,14 @@ class KeyComponent:
         return None if value is None else self.to_text(value)
 
     def value(self, text: str) -> Any:
-        """The field's value for a text; `ValidationError` where it is not one of this field's."""
+        """The field's value for a text. Raises `ValidationError` if the field cannot have that text."""
         assert self.field is not None
         try:
             return self.from_text(text)
         except (ValueError, OverflowError):
-            raise self.field.error("is not the text of such a key; give the value itself", text) from None
+            raise self.field.error(
+                "is not the text of a key of this field; give the value itself", text
+            ) from None
 
     @property
     def name(self) -> str:
@@ -64,16 +66,19 @@ class KeyComponent:
         return "" if self.field is None else self.field.name
 
     def stored_value(self, item: Item, text: str) -> Any:
-        """The field's value in a stored item, in whose key it has the text `text`.
+        """The field's value in a stored item whose key has `text` for this field.
 
-        The attribute says it where it has this text, as there are kinds whose text says less than their value; else
-        the text does. `ValidationError` where that is not one of this field's.
+        Some kinds have a text that is less exact than their value. For these the attribute is used if it has this
+        text. Otherwise the value is read from the text.
+
+        Raises:
+            ValidationError: if the field cannot have that text.
         """
         assert self.field is not None
-        stored = item.get(str(self.field.attribute))
-        if stored is not None and not is_its_key(self.field):
+        attribute = item.get(str(self.field.attribute))
+        if attribute is not None and not is_its_key(self.field):
             with suppress(Exception):  # a field's own conversions may raise anything
-                value = self.field.from_dynamo(stored)
+                value = self.field.from_dynamo(attribute)
                 if self.to_text(value) == text:
                     return value
         return self.value(text)
@@ -123,7 +128,7 @@ class IndexSchema:
         return sort_text(text, self.sort.model, owner.name if owner else self.name)
 
     def keys(self, tenant: str | None, values: Mapping[str, Any]) -> Item:
-        """Both key attributes for a model's values; none where a part has no value."""
+        """Both key attributes for a model's values. Empty if a part has no value."""
         partition, sort = self.partition.text(values), self.sort.text(values)
         if partition is None or sort is None:
             return {}
@@ -154,7 +159,7 @@ class UniqueConstraintSchema:
         )
 
     def guard_of(self, tenant: str | None, stored: AttributeValue | None) -> Key | None:
-        """The key of the guard of a stored value. None if such a value has no guard."""
+        """The key of the guard of a stored value. None if values like this have no guard."""
         if stored is None or not _GUARDED.intersection(stored):
             return None
         try:

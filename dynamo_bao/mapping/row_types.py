@@ -1,4 +1,4 @@
-"""Into what rows replies with items of which models are parsed."""
+"""The row types for replies that hold items of given models."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from dynamo_bao.dynamodb.transport.messages import RowParser
 from dynamo_bao.mapping.codec import row_attributes
 from dynamo_bao.mapping.schema import Schema
 
-MOST_SLOTS = 200
-"""Of how many attributes a row is at most: each takes time, also where an item does not have it."""
+MAX_SLOTS = 200
+"""The greatest number of attributes of a row type. Each takes time, even if an item does not have it."""
 
 
 @lru_cache(maxsize=256)
@@ -19,7 +19,7 @@ def row_type(*schemas: Schema) -> RowParser | None:
 
     It is None if an attribute has several types, or if there are so many attributes that dicts are faster.
     """
-    # Imported here: it takes a compiled module, needed only once something is asked for.
+    # Imported here: it takes a compiled module, needed only once there is a reply.
     from dynamo_bao.dynamodb.rows import RowType
 
     attributes: dict[str, str | None] = {PK: "S", SK: "S"}
@@ -28,7 +28,7 @@ def row_type(*schemas: Schema) -> RowParser | None:
         for name, code in {**derived, **row_attributes(schema.fields.values())}.items():
             if attributes.setdefault(name, code) != code:
                 return None
-    return RowType(attributes) if len(attributes) <= MOST_SLOTS else None
+    return RowType(attributes) if len(attributes) <= MAX_SLOTS else None
 
 
 def row_type_of_one(schema: Schema) -> RowParser | None:

@@ -1,4 +1,4 @@
-"""A model as the library works with it: compiled once from its declaration, then never changed."""
+"""A model as the library uses it: its fields, keys, indexes, and functions that are compiled at first use."""
 
 from __future__ import annotations
 
@@ -65,7 +65,16 @@ _ORDERING = frozenset(("<", "<=", ">", ">="))
 
 @define(eq=False)
 class Schema:
-    """Everything about a model that does not change: fields, keys, indexes, and its compiled codec."""
+    """Everything about a model that does not change: fields, keys, indexes, and its compiled encoders and decoders.
+
+    Attributes:
+        key_only_size: how many entries the ``__dict__`` of an instance has that knows its key only.
+        text_keys: the fast way to keys; None if the model's keys are not plain texts.
+        changeable: the fields that are not part of the primary key.
+        documents: the fields whose values decoding may not give back exactly.
+        unsteady: the fields that fill in values while they decode.
+        derived_names: the attributes that follow from others: index keys, iteration keys, search text.
+    """
 
     name: str
     prefix: str
@@ -105,9 +114,7 @@ class Schema:
         parts = (self.primary.partition, self.primary.sort)
         self.key_names = tuple(part.field.name for part in parts if part.field is not None)
         self.single_key_name = self.key_names[0]
-        self.key_only_size = 1 + len(
-            self.key_names
-        )  # of how many entries an instance is that knows its key only
+        self.key_only_size = 1 + len(self.key_names)  # the state and the key fields
         self.attributes = {str(f.attribute): f.name for f in self.fields.values()}
         self.lazy_names = frozenset(self.fields)
         self.auto_updated_fields = tuple(f for f in self.fields.values() if f.auto_update)
@@ -131,21 +138,25 @@ class Schema:
         self._compile_when_used()
 
     def _compile_when_used(self) -> None:
-        """Leaves the codec to its first use: compiling it is most of what a model costs, and many are not used."""
+        """Delays compilation to the first use, because it is slow, and a program does not use all its models."""
         name, fields, keys = self.name, self.fields.values(), self.key_names
-        self.decode = self._later("decode", lambda: compile_decoder(name, fields, keys))
-        self.decode_row = self._later(
+        self.decode = self._compiled_at_first_use("decode", lambda: compile_decoder(name, fields, keys))
+        self.decode_row = self._compiled_at_first_use(
             "decode_row", lambda: compile_row_decoder(name, fields, keys, lambda *args: self.decode(*args))
         )
-        self.encode = self._later("encode", lambda: compile_encoder(name, fields))
-        self.invalid_names = self._later("invalid_names", lambda: compile_invalid_names(name, fields))
-        self.store = self._later("store", lambda: compile_store(name, fields))
-        self.encode_json = self._later("encode_json", self._json_encoder)
+        self.encode = self._compiled_at_first_use("encode", lambda: compile_encoder(name, fields))
+        self.invalid_names = self._compiled_at_first_use(
+            "invalid_names", lambda: compile_invalid_names(name, fields)
+        )
+        self.store = self._compiled_at_first_use("store", lambda: compile_store(name, fields))
+        self.encode_json = self._compiled_at_first_use("encode_json", self._json_encoder)
 
     def _json_encoder(self) -> EncodeJson:
-        """How items are spelled: not at all where anything of them is still looked at afterwards."""
-        usual = self.text_keys is not None and not (self.search or self.constraints or self.documents)
-        encode_json = compile_json_encoder(self.name, self.fields.values()) if usual else None
+        """The JSON encoder. It returns None for models with search, constraints or documents, which need dicts."""
+        has_plain_items = self.text_keys is not None and not (
+            self.search or self.constraints or self.documents
+        )
+        encode_json = compile_json_encoder(self.name, self.fields.values()) if has_plain_items else None
         return encode_json or (lambda all_values, keys: None)
 
     def source(self, name: str) -> str:
@@ -154,57 +165,58 @@ class Schema:
         Args:
             name: ``"decode"``, ``"decode_row"``, ``"encode"``, ``"store"`` or ``"invalid_names"``.
 
+        Returns:
+            Python source.
+
         Raises:
             ValueError: for another name.
 
         Example:
             >>> print(manager.repository(User).schema.source("decode"))
         """
-        compiled = self._compilers.get(name)
-        if compiled is None:
+        compiler = self._compilers.get(name)
+        if compiler is None:
             raise ValueError(f"{self.name} has no compiled {name!r}.{suggestion(name, self._compilers)}")
         function = getattr(self, name)
         if getattr(function, "__bao_later__", False):
-            function = compiled()
+            function = compiler()
             setattr(self, name, function)
         return source_of(function)
 
-    def _later(self, name: str, compiled: Callable[[], Any]) -> Any:
-        def first(*args: Any) -> Any:
-            if getattr(self, name) is first:
-                setattr(self, name, compiled())
+    def _compiled_at_first_use(self, name: str, compiler: Callable[[], Any]) -> Any:
+        def compile_and_call(*args: Any) -> Any:
+            if getattr(self, name) is compile_and_call:
+                setattr(self, name, compiler())
             return getattr(self, name)(*args)
 
-        first.__bao_later__ = True  # type: ignore[attr-defined]
-        self._compilers[name] = compiled
-        return first
+        compile_and_call.__bao_later__ = True  # type: ignore[attr-defined]
+        self._compilers[name] = compiler
+        return compile_and_call
 
     # --- keys ------------------------------------------------------------------------------------
 
     def identity(self, tenant: str | None, values: Mapping[str, Any]) -> Identity:
-        """The identity of an item with these (normalised) values.
+        """The identity of an item with these normalised values.
 
         Raises:
-            ValidationError: where a key field has no value, or one that cannot be a key.
+            ValidationError: if a key field has no value, or its value cannot be part of a key.
         """
         keys, text = self.text_keys, values.get(self.single_key_name)
-        if (
-            keys is not None and type(text) is str and self.key_only_size == 2
-        ):  # a state, and the only key field
-            short = keys.identity(tenant, text)
-            if short is not None:
-                return short
-        return self._identity(tenant, [self._needed(values, name) for name in self.key_names])
+        if keys is not None and type(text) is str and self.key_only_size == 2:  # there is one key field
+            fast_identity = keys.identity(tenant, text)
+            if fast_identity is not None:
+                return fast_identity
+        return self._identity(tenant, [self._key_value(values, name) for name in self.key_names])
 
     def key_maker(self, tenant: str | None) -> KeyFunction:
-        """What gives the table key of an item of a tenant by the text of its first key field, the only one.
+        """A function that returns the table key of a tenant's item from the text of its only key field.
 
         The function returns None for a text that needs `identity`.
         """
         return no_fast_key if self.text_keys is None else self.text_keys.of_tenant[tenant]
 
     def stored_reader(self, tenant: str | None) -> IdentityOf:
-        """What gives the identity of a tenant's stored item by the texts of its table key.
+        """A function that returns the identity of a tenant's stored item from the texts of its table key.
 
         The function returns None for a key that needs `identity_of`.
         """
@@ -217,74 +229,79 @@ class Schema:
             DataFormatError: if the key belongs to another model or tenant.
         """
         pk, sk = key_texts_of(item)
-        short = self.stored_reader(tenant)(pk, sk)
-        return self._identity_of_key(tenant, Key(pk, sk), item) if short is None else Identity(*short)
+        parts = self.stored_reader(tenant)(pk, sk)
+        return self._identity_of_key(tenant, Key(pk, sk), item) if parts is None else Identity(*parts)
 
     def _identity_of_key(self, tenant: str | None, key: Key, item: Stored) -> Identity:
         try:
             texts = self._key_texts(tenant, key)
-            plain = as_dict_item(item)
-            values = {part.name: part.stored_value(plain, text) for part, text in texts}
-            both = len(texts) == 2
-            primary_id = join_id(texts[0][1], texts[1][1]) if both else texts[0][1]
+            dict_item = as_dict_item(item)
+            values = {part.name: part.stored_value(dict_item, text) for part, text in texts}
+            has_two_parts = len(texts) == 2
+            primary_id = join_id(texts[0][1], texts[1][1]) if has_two_parts else texts[0][1]
         except (ValueError, ConfigurationError) as error:
             raise DataFormatError(
-                f"{self.name}: the item with the key {key.pk!r} {key.sk!r} is where the model's items are, which "
-                f"cannot have this key. Delete it, or store it under a key of the model.",
+                f"{self.name}: an item is stored under the key {key.pk!r} {key.sk!r}, among the model's items, but "
+                f"no item of the model can have this key. Delete it, or store it under a key of the model.",
                 model=self.name,
                 key=f"{key.pk} {key.sk}",
             ) from error
         return Identity(key, primary_id, values)
 
     def _key_texts(self, tenant: str | None, key: Key) -> list[tuple[KeyComponent, str]]:
-        """The parts of the primary key that are fields, each with its text; `ValueError` for a key of none."""
+        """The parts of the primary key that are fields, each with its text.
+
+        Raises:
+            ValueError: if the key is not one of this model and tenant.
+        """
         partition, sort = self.primary.partition, self.primary.sort
         if partition.field is None:
-            lead, rest = self.partition_key(tenant, ""), ""
+            lead, partition_text_of_key = self.partition_key(tenant, ""), ""
             fits = key.pk == lead
         else:
             lead = f"{tenant_mark(tenant)}{self.prefix}#"
-            rest = key.pk[len(lead) :]
-            fits = key.pk.startswith(lead) and rest != ""
+            partition_text_of_key = key.pk[len(lead) :]
+            fits = key.pk.startswith(lead) and partition_text_of_key != ""
         if not fits or (sort.field is None and key.sk != sort.prefix):
-            raise ValueError("a key of other items")
-        return [(part, text) for part, text in ((partition, rest), (sort, key.sk)) if part.field is not None]
+            raise ValueError("the key belongs to other items")
+        return [
+            (part, text)
+            for part, text in ((partition, partition_text_of_key), (sort, key.sk))
+            if part.field is not None
+        ]
 
-    def identify(self, tenant: str | None, given: object) -> Identity:
+    def identify(self, tenant: str | None, key: object) -> Identity:
         """The identity of the item that a caller names.
 
         Args:
-            given: the key field's value; the primary id as text; for composite keys also a tuple of both
-                values or a mapping of field names to values; or an instance of the model.
+            tenant: the tenant whose item it is.
+            key: the value of the key field; the primary id as text; for composite keys also a tuple of both values,
+                or a mapping of field names to values.
 
         Raises:
-            ValidationError: where it cannot name an item of this model.
+            ValidationError: if no item of this model can have that key.
         """
-        if isinstance(given, str):
-            short = (
+        if isinstance(key, str):
+            identity = (
                 None
-                if self.text_keys is None or type(given) is not str
-                else self.text_keys.identity(tenant, given)
+                if self.text_keys is None or type(key) is not str
+                else self.text_keys.identity(tenant, key)
             )
-            return short or self._identity_of_text(tenant, given)
-        if isinstance(given, Mapping):
-            return self._identity(tenant, self._values_of(given))
-        if isinstance(given, tuple) and len(self.key_names) == 2:
-            if len(given) != 2:
-                raise self._bad_key(
-                    f"takes 2 values, {' and '.join(self.key_names)}, not {len(given)}", given
-                )
-            return self._identity(tenant, self._values_of(dict(zip(self.key_names, given, strict=True))))
+            return identity or self._identity_of_text(tenant, key)
+        if isinstance(key, Mapping):
+            return self._identity(tenant, self._values_of(key))
+        if isinstance(key, tuple) and len(self.key_names) == 2:
+            if len(key) != 2:
+                raise self._bad_key(f"takes 2 values, {' and '.join(self.key_names)}, not {len(key)}", key)
+            return self._identity(tenant, self._values_of(dict(zip(self.key_names, key, strict=True))))
         if len(self.key_names) == 2:
-            raise self._bad_key(
-                f"needs {' and '.join(self.key_names)}, not one {type(given).__name__}", given
-            )
-        return self._identity(tenant, self._values_of({self.key_names[0]: given}))
+            raise self._bad_key(f"needs {' and '.join(self.key_names)}, not one {type(key).__name__}", key)
+        return self._identity(tenant, self._values_of({self.key_names[0]: key}))
 
     def _identity_of_text(self, tenant: str | None, text: str) -> Identity:
         if len(self.key_names) == 1:
             part = self._single_part()
-            return self._identity(tenant, [self._accepted(part.field, part.value(text))])
+            return self._identity(tenant, [self._accept(part.field, part.value(text))])
         halves = text.split(SEPARATOR)
         if len(halves) != 2:
             raise self._bad_key(
@@ -294,34 +311,36 @@ class Schema:
         parts = (self.primary.partition, self.primary.sort)
         return self._identity(
             tenant,
-            [self._accepted(part.field, part.value(half)) for part, half in zip(parts, halves, strict=True)],
+            [self._accept(part.field, part.value(half)) for part, half in zip(parts, halves, strict=True)],
         )
 
     def _single_part(self) -> KeyComponent:
         return self.primary.partition if self.primary.partition.field is not None else self.primary.sort
 
-    def _values_of(self, given: Mapping[Any, Any]) -> list[Any]:
-        for name in given:
+    def _values_of(self, values_by_name: Mapping[Any, Any]) -> list[Any]:
+        for name in values_by_name:
             if name not in self.key_names:
                 hint = suggestion(str(name), self.key_names)
                 raise self._bad_key(
                     f"has no part {name!r}; give {' and '.join(self.key_names)}, or the key by position.{hint}",
-                    given,
+                    values_by_name,
                 )
-        return [self._accepted(self.fields[name], self._needed(given, name)) for name in self.key_names]
+        return [
+            self._accept(self.fields[name], self._key_value(values_by_name, name)) for name in self.key_names
+        ]
 
-    def _needed(self, values: Mapping[Any, Any], name: str) -> Any:
+    def _key_value(self, values: Mapping[Any, Any], name: str) -> Any:
         value = values.get(name)
         if value is None:
             raise self.fields[name].error("is part of the key and needs a value", None)
         return value
 
-    def _accepted(self, owner: Field | None, value: Any) -> Any:
+    def _accept(self, owner: Field | None, value: Any) -> Any:
         assert owner is not None
         return owner.accept(value)
 
-    def _bad_key(self, why: str, value: object) -> ValidationError:
-        return ValidationError(f"{self.name}: the key {why}.", self.key_names[0], value)
+    def _bad_key(self, fault: str, value: object) -> ValidationError:
+        return ValidationError(f"{self.name}: the key {fault}.", self.key_names[0], value)
 
     def _identity(self, tenant: str | None, values: Sequence[Any]) -> Identity:
         partition, sort = self.primary.partition, self.primary.sort
@@ -332,13 +351,13 @@ class Schema:
         if partition.field is None:
             text = sort_text(sort.to_text(values[0]), self.name, self.key_names[0])
             return Identity(Key(self.partition_key(tenant, ""), text), text, {self.key_names[0]: values[0]})
-        first = checked_part(partition.to_text(values[0]), self.name, self.key_names[0])
-        second = checked_part(sort.to_text(values[1]), self.name, self.key_names[1])
-        pk = self.partition_key(tenant, first)
-        key = Key(pk, sort_text(second, self.name, self.key_names[1]))
+        partition_part = checked_part(partition.to_text(values[0]), self.name, self.key_names[0])
+        sort_part = checked_part(sort.to_text(values[1]), self.name, self.key_names[1])
+        pk = self.partition_key(tenant, partition_part)
+        key = Key(pk, sort_text(sort_part, self.name, self.key_names[1]))
         return Identity(
             key,
-            join_id(first, second, self.name, self.key_names[0]),
+            join_id(partition_part, sort_part, self.name, self.key_names[0]),
             dict(zip(self.key_names, values, strict=True)),
         )
 
@@ -347,8 +366,9 @@ class Schema:
         if self.primary.partition.field is None:
             if tenant is not None and self.key_format == "dynamo-bao":
                 raise ConfigurationError(
-                    f"{self.name}: with key_format='dynamo-bao' a key with MODEL_PREFIX as its partition has no "
-                    f"tenant, so that tenants would meet; use key_format='native' or another partition key.",
+                    f"{self.name}: with key_format='dynamo-bao', a key with MODEL_PREFIX as its partition does not "
+                    f"include the tenant, so tenants would share keys; use key_format='native' or another partition "
+                    f"key.",
                     model=self.name,
                 )
             return tenant_mark(tenant) + self.prefix
@@ -356,22 +376,23 @@ class Schema:
         return lead + partition_text(text, self.name, self.primary.partition.field.name, len(lead))
 
     def mapped_relation(self, shape: IndexSchema | PrimaryKeySchema) -> str | None:
-        """For a model between two others: the relation of its key that an index does not ask by, if there is one."""
+        """For a model between two others: the relation in its key that is not the index's partition key. None if
+        there is no such relation."""
         ends = [name for name in self.key_names if isinstance(self.fields[name], RelatedField)]
-        asked = shape.partition.field
-        others = [name for name in ends if asked is not None and name != asked.name]
-        return others[0] if len(ends) == 2 and len(others) == 1 else None
+        index_field = shape.partition.field
+        other_ends = [name for name in ends if index_field is not None and name != index_field.name]
+        return other_ends[0] if len(ends) == 2 and len(other_ends) == 1 else None
 
     # --- items -----------------------------------------------------------------------------------
 
     def item(self, tenant: str | None, identity: Identity, values: Mapping[str, Any]) -> Item:
-        """The whole stored item of a model's values: attributes, keys, index and iteration keys."""
+        """The whole stored item for a model's values: attributes, keys, index keys and iteration keys."""
         item = self.encode(values)
         self.complete(item, tenant, identity, values)
         return item
 
     def complete(self, item: Item, tenant: str | None, identity: Identity, values: Mapping[str, Any]) -> None:
-        """Gives an item that has its fields' attributes its keys, and what follows from its values."""
+        """Adds the keys and the derived attributes to an item that has the attributes of its fields."""
         key = identity.key
         item[PK], item[SK] = {"S": key.pk}, {"S": key.sk}
         if self.derived_names:
@@ -381,19 +402,21 @@ class Schema:
         self,
         all_values: Sequence[Mapping[str, Any]],
         keys: Sequence[Key],
-        named: Iterable[tuple[str | None, str]],
+        owners: Iterable[tuple[str | None, str]],
     ) -> list[bytes] | None:
         """Encodes whole items to JSON. Returns None if one of them cannot be encoded straight to JSON.
 
         Args:
-            named: of each item the tenant and the primary id.
+            all_values: the values of each item.
+            keys: the table key of each item.
+            owners: the tenant and the primary id of each item.
         """
         items = self.encode_json(all_values, keys)
         if items is None or not self.derived_names:
             return items
         return [
             with_members(item, self.derived(tenant, primary_id, values, {}))
-            for item, values, (tenant, primary_id) in zip(items, all_values, named, strict=True)
+            for item, values, (tenant, primary_id) in zip(items, all_values, owners, strict=True)
         ]
 
     def derived(self, tenant: str | None, primary_id: str, values: Mapping[str, Any], item: Item) -> Item:
@@ -403,18 +426,18 @@ class Schema:
             values: the model's values.
             item: their stored form.
         """
-        found: Item = {}
+        attributes: Item = {}
         for index in self.indexes.values():
-            found.update(index.keys(tenant, values))
+            attributes.update(index.keys(tenant, values))
         if self.iterable:
-            found.update(self.iteration_keys(tenant, primary_id))
+            attributes.update(self.iteration_keys(tenant, primary_id))
         text = self.search_text(item)
         if text:
-            found[SEARCH_TEXT] = {"S": text}
-        return found
+            attributes[SEARCH_TEXT] = {"S": text}
+        return attributes
 
     def iteration_keys(self, tenant: str | None, primary_id: str) -> Item:
-        """The keys by which the item is found when all of its model are gone through."""
+        """The keys of the item in the iteration index."""
         return {
             ITER_PK: {"S": self.iteration_partition(tenant, bucket_of(primary_id, self.buckets))},
             ITER_SK: {"S": sort_text(primary_id, self.name, self.key_names[0])},
@@ -426,73 +449,78 @@ class Schema:
         return f"{partition}#{bucket:03d}" if self.buckets > 1 else partition
 
     def search_text(self, item: Item) -> str:
-        """The search text of a stored item's fields; empty where the model is not searchable."""
+        """The search text of a stored item's fields. Empty if the model is not searchable."""
         return "" if self.search is None else search_text(self._plain_texts(item, self.search), self.search)
 
-    def is_text_of_before(self, item: Item) -> bool:
-        """Whether an item has the search text that its fields gave before ``normalise=`` was set."""
-        before = None if self.search is None else self.search.before
-        if before is None:
+    def has_lowercase_text(self, item: Item) -> bool:
+        """Whether the item's search text is in lower case, as before ``normalise=`` was set."""
+        config = None if self.search is None else self.search.lowercase
+        if config is None:
             return False
-        return item.get(SEARCH_TEXT) == {"S": search_text(self._plain_texts(item, before), before)}
+        return item.get(SEARCH_TEXT) == {"S": search_text(self._plain_texts(item, config), config)}
 
     def field_texts(self, item: Item) -> list[str]:
-        """The texts of a stored item's search fields, each by itself and with every word."""
+        """The text of each search field of a stored item, with every word."""
         return [] if self.search is None else field_texts(self._plain_texts(item, self.search), self.search)
 
     def _plain_texts(self, item: Item, config: SearchConfig) -> dict[str, object]:
-        stored = {name: item.get(str(self.fields[name].attribute), {}) for name in config.fields}
+        attributes = {name: item.get(str(self.fields[name].attribute), {}) for name in config.fields}
         return {
             name: number_text(Decimal(value["N"])) if "N" in value else next(iter(value.values()), None)
-            for name, value in stored.items()
+            for name, value in attributes.items()
             if _is_readable(self.fields[name], value)
         }
 
     def values_of(self, item: Item, keys: Mapping[str, Any]) -> dict[str, Any]:
-        """The field values of a stored item, without those fields that cannot read what is stored of them.
+        """The field values of a stored item. Fields that cannot read their stored value are left out.
 
         Args:
-            keys: the values of the key fields, as `identity_of` gives them.
+            item: the stored item.
+            keys: the values of the key fields, as `identity_of` returns them.
         """
         values = self.decode(item, None, keys)
         del values[STATE]
         return values
 
-    def unreadable(self, primary_id: str | None, name: str, stored: AttributeValue) -> DataFormatError:
-        """The error for a field that cannot read what is stored of it."""
-        return unreadable(self.name, primary_id or "", self.fields[name], stored)
+    def unreadable(self, primary_id: str | None, name: str, attribute: AttributeValue) -> DataFormatError:
+        """The error for a field that cannot read its stored value."""
+        return unreadable(self.name, primary_id or "", self.fields[name], attribute)
 
     def accept_all(self, values: Mapping[str, Any], names: Iterable[str] | None = None) -> dict[str, Any]:
-        """`values` normalised and validated, all wrong ones told in one `ValidationError`."""
-        accepted: dict[str, Any] = {}
+        """`values`, normalised and validated.
+
+        Raises:
+            ValidationError: with all wrong values, if any value is wrong.
+        """
+        accepted_values: dict[str, Any] = {}
         errors = []
         if names is None and values.keys() >= self.fields.keys():
             names = self.invalid_names(values)
-            accepted = dict(zip(self.fields, map(values.__getitem__, self.fields), strict=True))
+            accepted_values = dict(zip(self.fields, map(values.__getitem__, self.fields), strict=True))
         for name in self.fields if names is None else names:
             try:
-                accepted[name] = self.fields[name].accept(values.get(name))
+                accepted_values[name] = self.fields[name].accept(values.get(name))
             except ValidationError as error:
                 errors.append(error)
         if errors:
             raise ValidationError.of(self.name, errors)
-        return accepted
+        return accepted_values
 
     # --- conditions ------------------------------------------------------------------------------
 
     def attribute(self, path: UserPath) -> Attribute:
-        """The stored attribute, or part of one, for a field path; part of `expressions.render.Resolver`."""
+        """The stored attribute, or part of one, for a field path. A method of `expressions.renderer.Resolver`."""
         if path == SEARCH_TEXT:
             return Attribute(SEARCH_TEXT)
-        owner, rest = self._split(path)
-        return Attribute(str(owner.attribute), rest)
+        owner, inner_steps = self._split(path)
+        return Attribute(str(owner.attribute), inner_steps)
 
     def operand(self, path: UserPath, value: object, operator: str) -> AttributeValue:
-        """The typed value that `path` is compared with; part of `expressions.render.Resolver`."""
+        """The typed value that `path` is compared with. A method of `expressions.renderer.Resolver`."""
         if path == SEARCH_TEXT:
             return self._search_operand(value)
-        owner, rest = self._split(path)
-        if rest:
+        owner, inner_steps = self._split(path)
+        if inner_steps:
             return self._inner_operand(path, owner, value)
         if (operator in _ORDERING and not owner.ordered) or (
             operator == "begins_with" and not owner.supports_begins_with
@@ -505,21 +533,21 @@ class Schema:
             return self._inner_operand(path, owner, value)
         return owner.member(value) if operator in ("contains", "begins_with") else owner.operand(value)
 
-    def searched(self, text: object) -> list[AttributeValue]:
-        """The texts of which the search text of a match of `text` contains one.
+    def search_spellings(self, text: object) -> list[AttributeValue]:
+        """The spellings of `text`. The search text of a match contains one of them.
 
-        Part of `expressions.render.Resolver`.
+        A method of `expressions.renderer.Resolver`.
         """
-        if self.search is None or self.search.before is None:
+        if self.search is None or self.search.lowercase is None:
             return [self._search_operand(text)]
-        found = spellings(str(text), self.search)
-        return [{"S": spelling} for spelling in found if spelling] or [self._search_operand(text)]
+        texts = spellings(str(text), self.search)
+        return [{"S": spelling} for spelling in texts if spelling] or [self._search_operand(text)]
 
     def _search_operand(self, value: object) -> AttributeValue:
         text = str(value) if self.search is None else normalise_term(str(value), self.search)
         if not text:
             raise QueryError(
-                f"{self.name}: {SEARCH_TEXT} is compared with a text without any letter or digit; give a term.",
+                f"{self.name}: {SEARCH_TEXT} cannot be compared with a text without letters and digits; give a term.",
                 field=SEARCH_TEXT,
             )
         return {"S": text}
@@ -532,21 +560,21 @@ class Schema:
 
     def _split(self, path: UserPath) -> tuple[Field, Steps]:
         """Returns the first field of a path, and the steps after it. Raises QueryError for an unknown part."""
-        name, *rest = steps_of(path)
+        name, *inner_steps = steps_of(path)
         owner = self.fields.get(str(name))
         if owner is None:
             hint = suggestion(str(name), self.fields)
             raise QueryError(f"Unknown field in filter: {name!r} of {self.name}.{hint}", field=str(name))
-        if rest:
-            part_of(owner, tuple(rest))
-        return owner, tuple(rest)
+        if inner_steps:
+            part_of(owner, tuple(inner_steps))
+        return owner, tuple(inner_steps)
 
 
 def part_of(owner: Field, steps: Steps) -> Field | None:
     """Returns the field of a part of a document. None if the part may hold anything.
 
     Raises:
-        QueryError: where nothing can be there.
+        QueryError: if the field has no such part.
     """
     if owner.can_be_key or isinstance(owner, (JsonField, SetField, BinaryField)):
         raise QueryError(
@@ -556,14 +584,14 @@ def part_of(owner: Field, steps: Steps) -> Field | None:
     part: Field | None = owner
     for step in steps:
         if part is None or (type(part).inside is Field.inside and not part.is_part):
-            return None  # anything, or a field of somebody's own that does not say
+            return None  # anything, or a user's field class that does not say
         part = part.inside(step)
     return part
 
 
-def _is_readable(field: Field, stored: AttributeValue) -> bool:
-    """Whether a field can read what is stored of it, if anything is."""
+def _is_readable(field: Field, attribute: AttributeValue) -> bool:
+    """Whether a field can read a stored attribute. An empty attribute is readable."""
     try:
-        return not stored or field.from_dynamo(stored) is not None
+        return not attribute or field.from_dynamo(attribute) is not None
     except Exception:  # a field's own conversions may raise anything
         return False

@@ -1,22 +1,21 @@
 """The text by which items are searched: how it is made from a model's fields, and how terms are made to fit it.
 
-The stored text is that of the table format page, byte for byte, so that other libraries can share it; but for
-models of tables of our own that say ``normalise="nfkc-casefold"``. The format's weaknesses come with it, and are
-made up for on the query side where they can be:
+The stored text is that of the table format page, byte for byte, so that other libraries can share it. Only a model
+with ``normalise="nfkc-casefold"`` stores another text. The format has weaknesses. Queries make up for these:
 
-- With `min_term_length` short words are not in the stored text. They are left out of the words that the
-  index is asked for, and looked for in the fields of what it brings.
-- With `dedupe` words lose their neighbours. The index is asked for each word of a phrase, and the phrase is
-  looked for in the fields.
-- A phrase could match across the border of two fields; in the fields it does not.
-- A term typed in decomposed letters (as macOS does) is looked for in composed ones too.
-- With ``normalise="nfkc-casefold"`` a term is also asked for as it stands in texts that were stored before.
+- With `min_term_length`, short words are not in the stored text. A query does not ask the index for them, but
+  looks for them in the fields of the items that it gets.
+- With `dedupe`, words lose their neighbours. A query asks the index for each word of a phrase, and looks for the
+  phrase in the fields.
+- In the stored text, a phrase could match across the border of two fields. In the fields it does not.
+- A term in decomposed letters, as macOS types them, is also looked for in composed letters.
+- With ``normalise="nfkc-casefold"``, a term is also looked for in lower case, as texts were stored before.
 
-What cannot be made up for: a *stored* text in decomposed letters, and one in a script with combining vowel
-signs (Devanagari, say), is torn at each mark, which loses precision, and with `min_term_length` loses the
-letters too. Normalising twice is not the same as once (a capital dotted I leaves a mark that a second pass
-takes out), so every term is normalised exactly once. In composed and case-folded letters decomposed texts are whole,
-and "STRASSE" is found in "Straße"; scripts with vowel signs are torn there too.
+Queries cannot make up for these: a *stored* text in decomposed letters, or in a script with combining vowel signs
+such as Devanagari, is cut at each mark. That loses precision, and with `min_term_length` it loses letters.
+``"nfkc-casefold"`` keeps decomposed texts whole, and finds "STRASSE" in "Straße". It too cuts scripts with vowel
+signs. Normalising twice differs from normalising once (a capital dotted I leaves a mark that a second pass removes),
+so every term is normalised exactly once.
 """
 
 from __future__ import annotations
@@ -36,17 +35,17 @@ NORMALISATIONS: Final = (LOWER, FOLDED)
 _CAMEL: Final = {"caseSensitive": "case_sensitive", "minTermLength": "min_term_length"}
 
 
-def _names(given: Any) -> tuple[str, ...]:
-    if isinstance(given, str) or not isinstance(given, Collection):
-        raise ConfigurationError(f"searchable: fields={given!r}; give a list of field names.")
-    for name in given:
+def _field_names(names: Any) -> tuple[str, ...]:
+    if isinstance(names, str) or not isinstance(names, Collection):
+        raise ConfigurationError(f"searchable: fields={names!r}; give a list of field names.")
+    for name in names:
         if not isinstance(name, str):
-            raise ConfigurationError(f"searchable: fields are named by texts, not by {name!r}.")
-    if not given:
+            raise ConfigurationError(f"searchable: fields has {name!r}; give the names of fields as texts.")
+    if not names:
         raise ConfigurationError("searchable: fields is empty; name at least one field.")
-    if len(set(given)) != len(given):
+    if len(set(names)) != len(names):
         raise ConfigurationError("searchable: fields names a field twice; name each once.")
-    return tuple(given)
+    return tuple(names)
 
 
 @frozen
@@ -55,13 +54,16 @@ class SearchConfig:
 
     Args:
         fields: the fields' names, in the order their texts are joined.
-        case_sensitive: whether upper and lower case are told apart.
-        min_term_length: how many characters a word needs to be kept.
-        dedupe: whether each word is kept once only.
-        normalise: ``"lower"`` is the text of the table format, in lower case. ``"nfkc-casefold"``, for tables of our
-            own, has composed and case-folded letters, so that "STRASSE" is found in "Straße", and a text in decomposed
-            letters by composed ones. Texts that are stored in lower case are still found by what found them before;
+        case_sensitive: whether upper and lower case differ.
+        min_term_length: the least length of a word in the search text, in characters.
+        dedupe: whether the search text has each word only once.
+        normalise: ``"lower"`` is the text of the table format, in lower case. ``"nfkc-casefold"``, for tables that are
+            not shared, has composed and case-folded letters, so that "STRASSE" is found in "Straße", and decomposed
+            letters are found by composed ones. Texts that were stored in lower case are still found as before.
             `bao rebuild-search-text` rewrites them.
+
+    Raises:
+        ConfigurationError: if an argument has a wrong value.
 
     Example:
         >>> class Article(Model, prefix="ar", iterable=True, searchable=SearchConfig(["title"], dedupe=True)):
@@ -70,7 +72,7 @@ class SearchConfig:
         ...     primary_key = PrimaryKey("article_id")
     """
 
-    fields: tuple[str, ...] = field(converter=_names)
+    fields: tuple[str, ...] = field(converter=_field_names)
     case_sensitive: bool = False
     min_term_length: int = 1
     dedupe: bool = False
@@ -93,58 +95,61 @@ class SearchConfig:
             )
         if self.normalise == FOLDED and self.case_sensitive:
             raise ConfigurationError(
-                f"searchable: normalise={FOLDED!r} does not tell cases apart, as case_sensitive=True asks; leave one "
-                f"out."
+                f"searchable: normalise={FOLDED!r} ignores case, but case_sensitive=True does not; leave one out."
             )
 
     @property
-    def before(self) -> SearchConfig | None:
+    def lowercase(self) -> SearchConfig | None:
         """The configuration of texts that were stored earlier. None if it is the one of the table format."""
         return None if self.normalise == LOWER else evolve(self, normalise=LOWER)
 
     @classmethod
-    def of(cls, given: object, model: str) -> SearchConfig | None:
+    def of(cls, option: object, model: str) -> SearchConfig | None:
         """The configuration of a model's ``searchable=``. None if the model is not searchable.
 
         Args:
-            given: field names, a mapping of options, or a `SearchConfig`.
+            option: field names, a mapping of options, or a `SearchConfig`.
             model: the model's name, for errors.
 
         Raises:
-            ConfigurationError: for anything else.
+            ConfigurationError: if `option` is anything else.
         """
-        if given is None or given is False or isinstance(given, cls):
-            return given or None
-        if given is True or not isinstance(given, (Mapping, list, tuple)):
+        if option is None or option is False or isinstance(option, cls):
+            return option or None
+        if option is True or not isinstance(option, (Mapping, list, tuple)):
             raise ConfigurationError(
-                f'{model}: searchable={given!r} does not name the fields; give searchable=["title", "body"] or a '
+                f'{model}: searchable={option!r} does not name the fields; give searchable=["title", "body"] or a '
                 f"SearchConfig.",
                 model=model,
             )
         try:
-            if not isinstance(given, Mapping):
-                return cls(given)
-            options = {_CAMEL.get(str(name), str(name)): value for name, value in given.items()}
+            if not isinstance(option, Mapping):
+                return cls(option)
+            options = {_CAMEL.get(str(name), str(name)): value for name, value in option.items()}
             reject_unknown(options, _OPTIONS, "searchable option")
             return cls(**{"fields": (), **options})
         except ConfigurationError as error:
             raise ConfigurationError(f"{model}: {error}", model=model) from None
 
     def check(self, model: str, suitable: Mapping[str, bool]) -> None:
-        """Raises `ConfigurationError` for a field that the model lacks, or that has no text to search.
+        """Checks the fields.
 
         Args:
-            suitable: by field name, whether its stored value is a plain text or number.
+            model: the model's name, for errors.
+            suitable: by field name, whether the stored value is a plain text or number.
+
+        Raises:
+            ConfigurationError: if the model does not have a field, or the field has no text to search.
         """
         for name in self.fields:
             if name not in suitable:
                 raise ConfigurationError(
-                    f"{model}: searchable names {name!r}, which is no field.{suggestion(name, suitable)}",
+                    f"{model}: searchable names {name!r}, which is not a field.{suggestion(name, suitable)}",
                     model=model,
                 )
             if not suitable[name]:
                 raise ConfigurationError(
-                    f"{model}: searchable names {name!r}, whose kind of field has no text to search; name a text "
+                    f"{model}: searchable names {name!r}, a field that has no text to search; name a text "
                     f"or number field.",
                     model=model,
                     field=name,
@@ -159,7 +164,7 @@ Search = SearchConfig
 
 
 def normalise_term(term: str, config: SearchConfig) -> str:
-    """`term` as it stands in the search text: letters and digits, lower case, single spaces.
+    """`term` in the form of the search text: letters and digits, lower case, single spaces.
 
     >>> normalise_term("Hello,  World!", SearchConfig(["title"]))
     'hello world'
@@ -171,24 +176,24 @@ def normalise_term(term: str, config: SearchConfig) -> str:
 
 
 def folded(text: str) -> str:
-    """`text` in composed letters without compatibility forms and cases.
+    """`text` in composed, case-folded letters without compatibility forms.
 
     >>> folded("STRASSE") == folded("Straße"), folded("Cafe\u0301") == folded("CAF\u00c9"), folded("\ufb01n")
     (True, True, 'fin')
     """
-    for _ in range(2):  # folding can decompose, and composing give letters that fold
+    for _ in range(2):  # folding can decompose letters, and composing can give letters that fold
         text = unicodedata.normalize("NFKC", text).casefold()
     return unicodedata.normalize("NFKC", text)
 
 
 def search_text(values: Mapping[str, object], config: SearchConfig) -> str:
-    """The search text of a model's values by field name; empty where nothing is left to search.
+    """The search text of a model's values by field name. Empty if they have no words.
 
     >>> search_text({"title": "Foo, bar", "body": None, "pages": 12}, SearchConfig(["title", "pages"]))
     'foo bar 12'
     """
-    given = (values.get(name) for name in config.fields)
-    words = normalise_term(" ".join(map(_text, given)), config).split()
+    field_values = (values.get(name) for name in config.fields)
+    words = normalise_term(" ".join(map(_text, field_values)), config).split()
     words = [word for word in words if len(word) >= config.min_term_length]
     return " ".join(dict.fromkeys(words) if config.dedupe else words)
 
@@ -202,14 +207,14 @@ def _text(value: object) -> str:
 # --- terms ----------------------------------------------------------------------------------------------
 
 
-def spellings(given: str, config: SearchConfig) -> list[str]:
-    """How a term may stand in stored texts: as it is stored now first, then in composed letters and as before."""
-    ways = [config, *([] if config.before is None else [config.before])]
-    typed = (given, unicodedata.normalize("NFC", given))
-    return list(dict.fromkeys(normalise_term(text, way) for way in ways for text in typed))
+def spellings(term: str, config: SearchConfig) -> list[str]:
+    """The forms that a term may have in stored texts: first the current form, then composed letters and lower case."""
+    configs = [config, *([] if config.lowercase is None else [config.lowercase])]
+    texts = (term, unicodedata.normalize("NFC", term))
+    return list(dict.fromkeys(normalise_term(text, version) for version in configs for text in texts))
 
 
 def field_texts(values: Mapping[str, object], config: SearchConfig) -> list[str]:
-    """Each field's own text with every word of it, in which terms are looked for exactly; as before too."""
-    ways = [config, *([] if config.before is None else [config.before])]
-    return [normalise_term(_text(values.get(name)), way) for way in ways for name in config.fields]
+    """The text of each field with every word, for exact searches, also in lower case."""
+    configs = [config, *([] if config.lowercase is None else [config.lowercase])]
+    return [normalise_term(_text(values.get(name)), version) for version in configs for name in config.fields]

@@ -1,4 +1,4 @@
-"""What was loaded: the one record that tells what changed, and what saves, versions and conditions assume."""
+"""The item that an instance was loaded from. It shows what changed, and what a save assumes to be stored."""
 
 from __future__ import annotations
 
@@ -27,46 +27,45 @@ _SCALARS = frozenset(
 
 
 class StoredItem:
-    """An item as it was read: its stored form, and the values of its fields, decoded at the first look.
+    """An item as it was read: its stored form, and the values of its fields, which are decoded when they are used.
 
-    Fields that cannot read what is stored of them have no value.
-
-    A plan without a `StoredItem` assumes nothing but that the item exists.
+    Fields that cannot read their stored value have no value. A plan without a `StoredItem` assumes only that the item
+    exists.
     """
 
-    __slots__ = ("_read", "_values", "item")
+    __slots__ = ("_decode", "_values", "item")
 
     def __init__(
         self,
         item: Item,
         values: Mapping[str, Any] | None = None,
-        read: Callable[[Item], Mapping[str, Any]] = lambda item: {},
+        decode: Callable[[Item], Mapping[str, Any]] = lambda item: {},
     ) -> None:
         self.item = item
         self._values = values
-        self._read = read
+        self._decode = decode
 
     @classmethod
     def read(cls, schema: Schema, identity: Identity, item: Item) -> StoredItem:
-        """What a stored item says."""
+        """The `StoredItem` of an item of a model."""
         return cls(item, None, lambda item: schema.values_of(item, identity.values))
 
     @property
     def values(self) -> Mapping[str, Any]:
         """The field values by field name."""
         if self._values is None:
-            self._values = self._read(self.item)
+            self._values = self._decode(self.item)
         return self._values
 
 
 @frozen
 class HandedOutValue:
-    """A value that was handed out and that decoding the loaded item again does not give.
+    """A value that the program got, and that decoding the loaded item again would not give.
 
     Attributes:
         form: its encoded form.
-        stored: what was stored of it then.
-        blind: whether nothing was handed out: the value was assigned before anything was loaded.
+        stored: the stored attribute at that time.
+        blind: whether the program got no value, because it assigned one before the item was loaded.
     """
 
     form: AttributeValue | None
@@ -79,16 +78,17 @@ BLIND = HandedOutValue(None, None, blind=True)
 
 
 class LoadedSnapshot(StoredItem):
-    """What an instance was loaded from.
+    """The snapshot of an instance: the item that it was loaded from.
 
-    A field is changed where the encoded form of its value now differs from that of the value that was handed out,
-    or a value that cannot change in place is another one. Forms are made only where the values do not tell.
+    A field is changed if the encoded form of its value differs from that of the value that the program got. A value
+    that cannot change in place is changed if it is another value. Values are encoded only if comparing them is not
+    enough.
 
-    Attributes:
+    Args:
+        schema: the model's schema.
         keys: the values of the key fields.
-        item: what was stored.
-        values: the values that were handed out, decoded again once.
-        handed: by field name what this decoding does not give.
+        item: the stored item.
+        handed: by field name, the values that the program got and that decoding again would not give.
     """
 
     __slots__ = ("_handed", "_schema")
@@ -100,47 +100,52 @@ class LoadedSnapshot(StoredItem):
         self._schema = schema
         self._handed = handed
 
-    def changed(self, now: Mapping[str, Any]) -> list[str]:
-        """The fields whose value now is not the one that was handed out."""
-        before, handed, found = self.values, self._handed or {}, list[str]()
+    def changed(self, current_values: Mapping[str, Any]) -> list[str]:
+        """The names of the fields whose current value differs from the one that the program got."""
+        loaded_values, handed_values, names = self.values, self._handed or {}, list[str]()
         for name, field in self._schema.changeable.items():
-            value, old = now.get(name, _ABSENT), before.get(name, _ABSENT)
-            if name not in handed:
-                if value is old:
+            value, loaded_value = current_values.get(name, _ABSENT), loaded_values.get(name, _ABSENT)
+            if name not in handed_values:
+                if value is loaded_value:
                     continue
                 kind = type(value)
-                if kind is type(old) and kind in _SCALARS and value == old:
+                if kind is type(loaded_value) and kind in _SCALARS and value == loaded_value:
                     continue
-                if is_alike(value, old):
+                if is_alike(value, loaded_value):
                     continue
             if self._differs(field, value):
-                found.append(name)
-        return found
+                names.append(name)
+        return names
 
     def handed_out(self, name: str) -> HandedOutValue:
-        """The value of a field that was handed out, as encoded form, and what was stored of it."""
-        known = (self._handed or {}).get(name)
-        if known is not None:
-            return known
+        """The value of a field that the program got, in encoded form, and the stored attribute."""
+        handed_value = (self._handed or {}).get(name)
+        if handed_value is not None:
+            return handed_value
         field = self._schema.fields[name]
         return HandedOutValue(form_of(field, self.values.get(name)), self.item.get(str(field.attribute)))
 
     def _differs(self, field: Field, value: Any) -> bool:
-        old, known = self.values.get(field.name, _ABSENT), (self._handed or {}).get(field.name)
-        if value is _ABSENT or old is _ABSENT:
-            return value is not old
-        made_up = known is not None and not known.blind
+        loaded_value, handed_value = (
+            self.values.get(field.name, _ABSENT),
+            (self._handed or {}).get(field.name),
+        )
+        if value is _ABSENT or loaded_value is _ABSENT:
+            return value is not loaded_value
+        has_form = handed_value is not None and not handed_value.blind
         try:
-            accepted = field.accept(value)
-            before = known.form if known is not None and made_up else form_of(field, old)
-            if not same_stored(form_of(field, accepted), before):
+            accepted_value = field.accept(value)
+            loaded_form = (
+                handed_value.form if handed_value is not None and has_form else form_of(field, loaded_value)
+            )
+            if not same_stored(form_of(field, accepted_value), loaded_form):
                 return True
         except (ValidationError, TypeError):
-            # A value that breaks a rule is a change, which the save will refuse, unless it was stored like that.
-            return type(value) is not type(old) or bool(value != old)
-        if made_up or not (type(old) in _SCALARS or isinstance(old, enum.Enum)):
+            # A wrong value is a change, and the save will refuse it. If it was stored like that, it is no change.
+            return type(value) is not type(loaded_value) or bool(value != loaded_value)
+        if has_form or not (type(loaded_value) in _SCALARS or isinstance(loaded_value, enum.Enum)):
             return False
-        return type(accepted) is not type(old) or bool(accepted != old)
+        return type(accepted_value) is not type(loaded_value) or bool(accepted_value != loaded_value)
 
 
 def form_of(field: Field, value: Any) -> AttributeValue | None:
@@ -150,10 +155,10 @@ def form_of(field: Field, value: Any) -> AttributeValue | None:
 
 
 def remembered(schema: Schema, values: Mapping[str, Any], item: Stored) -> dict[str, HandedOutValue] | None:
-    """What must be remembered of values just decoded, as decoding the item again would make up others."""
-    stored_item, found = as_dict_item(item), dict[str, HandedOutValue]()
+    """The decoded values that must be remembered, because decoding the item again would fill in other values."""
+    stored_item, handed_values = as_dict_item(item), dict[str, HandedOutValue]()
     for field in schema.unsteady:
-        stored, value = stored_item.get(str(field.attribute)), values.get(field.name)
-        if stored is not None and value is not None and field.fills(stored):
-            found[field.name] = HandedOutValue(form_of(field, value), stored)
-    return found or None
+        attribute, value = stored_item.get(str(field.attribute)), values.get(field.name)
+        if attribute is not None and value is not None and field.fills(attribute):
+            handed_values[field.name] = HandedOutValue(form_of(field, value), attribute)
+    return handed_values or None

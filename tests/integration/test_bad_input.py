@@ -51,7 +51,7 @@ from tests.support.wire import Wire
         (Comment, ("post", 10**20), "more than 20 digits"),
         (Comment, {"post_id": "post"}, r"Comment\.number is part of the key"),
         (Comment, ("a##__SK__##b", 1), "cannot contain"),
-        (Comment, "post##__SK__##7", "is not the text of such a key"),
+        (Comment, "post##__SK__##7", "is not the text of a key of this field"),
     ],
 )
 @pytest.mark.parametrize("inside", [True, False])

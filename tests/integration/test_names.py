@@ -150,7 +150,7 @@ def test_a_name_is_taken_or_refused_with_what_to_write_instead(name: str) -> Non
 @pytest.mark.parametrize("name", ["", "a b", "a.b", "1st", "a-b", "__dunder__", "_private"])
 def test_what_is_no_name_is_refused(name: str) -> None:
     """Only `types.new_class` can ask for such fields."""
-    with pytest.raises(ConfigurationError, match=r"no name in Python|cannot start with _"):
+    with pytest.raises(ConfigurationError, match=r"not a valid name in Python|cannot start with _"):
         model("n", [name] if not name.startswith("__") else [], **({name: StringField()} if name else {}))
 
 

@@ -472,9 +472,9 @@ def bucketed(key_field: Any = None, **options: Any) -> Any:
 @pytest.mark.parametrize("buckets", [31, 62, 310, 480, 481, 932, 961])
 def test_buckets_that_counted_ids_do_not_fill_are_told(buckets: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """A warning at the class statement names the number, and one that is filled."""
-    monkeypatch.setattr(definition, "_told", set())
+    monkeypatch.setattr(definition, "_warned_lines", set())
     with pytest.warns(
-        ConfigurationWarning, match=rf"Counted: iteration_buckets={buckets} .*; use \d+"
+        ConfigurationWarning, match=rf"Counted: iteration_buckets={buckets} .*, use \d+"
     ) as told:
         bucketed(iteration_buckets=buckets)
     assert told[0].filename == __file__

@@ -546,7 +546,7 @@ def test_an_unknown_key_format(read: Read) -> None:
 def test_a_key_that_javascript_cannot_sort_is_refused_with_its_line(read: Read) -> None:
     """Fractions as sort keys; a table of one's own may have them."""
     change = ("createdAt: {type: CreateDateField}", "createdAt: {type: FloatField, required: true}")
-    with pytest.raises(ModelFileError, match=r"models\.yaml:2: .*does not keep fractions in order"):
+    with pytest.raises(ModelFileError, match=r"models\.yaml:2: .*does not sort fractions by value"):
         read(changed(change))
     assert read(changed(change), key_format="native").key_format == "native"
 

@@ -192,7 +192,7 @@ def test_forms_of_the_option() -> None:
         ({}, "fields is empty"),
         ({"fields": "title"}, "list of field names"),
         ({"fields": None}, "list of field names"),
-        ([7], "named by texts"),
+        ([7], "give the names of fields as texts"),
         (["title", "title"], "twice"),
         ({"fields": ["title"], "dedup": True}, "Did you mean 'dedupe'"),
         ({"fields": ["title"], "dedupe": "yes"}, "dedupe='yes'"),
@@ -349,7 +349,7 @@ def test_conditions_beside_it() -> None:
     assert rendered({"$or": [{"_searchText": "A"}, {"title": "T"}]})[0] == "#n0 = :v0 OR #n1 = :v1"
     with pytest.raises(QueryError, match="Unknown field in filter"):
         rendered({"_secret": "x"})
-    with pytest.raises(QueryError, match="without any letter or digit"):
+    with pytest.raises(QueryError, match="without letters and digits"):
         rendered({"_searchText": {"$contains": "!?"}})
 
 
@@ -441,5 +441,5 @@ def test_filters_on_the_search_text_ask_for_both_texts() -> None:
     both = rendered({"name": "x", "_searchText": {"$contains": "Straße"}}, schema)[0]
     assert both == "#n0 = :v0 AND (contains(#n1, :v1) OR contains(#n1, :v2))"
     assert rendered({"_searchText": {"$contains": "plain"}}, schema) == ("contains(#n0, :v0)", ["plain"])
-    with pytest.raises(QueryError, match="without any letter or digit"):
+    with pytest.raises(QueryError, match="without letters and digits"):
         rendered({"_searchText": {"$contains": "--"}}, schema)

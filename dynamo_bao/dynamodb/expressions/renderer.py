@@ -51,7 +51,7 @@ class Resolver(Protocol):
         """
         ...
 
-    def searched(self, text: object) -> list[AttributeValue]:
+    def search_spellings(self, text: object) -> list[AttributeValue]:
         """The possible stored forms of a search for `text`: the search text of a match contains one of them."""
         ...
 
@@ -124,7 +124,8 @@ class _Renderer:
         if not isinstance(condition, Contains) or condition.path != SEARCH_TEXT:
             return condition
         return any_of(
-            Contains(Attribute(SEARCH_TEXT), text) for text in self._resolver.searched(condition.value)
+            Contains(Attribute(SEARCH_TEXT), text)
+            for text in self._resolver.search_spellings(condition.value)
         )
 
     def path(self, path: Path) -> str:

@@ -117,7 +117,7 @@ class _Writer:
                 case_sensitive=literal(value.case_sensitive),
                 min_term_length=literal(value.min_term_length),
                 dedupe=literal(value.dedupe),
-                **({} if value.before is None else {"normalise": literal(value.normalise)}),
+                **({} if value.lowercase is None else {"normalise": literal(value.normalise)}),
             )
         source = literal(value)
         if isinstance(source, Group) and source.open == "Decimal(":
