@@ -89,9 +89,12 @@ class LoadedSnapshot(StoredItem):
         keys: the values of the key fields.
         item: the stored item.
         handed: by field name, the values that the program got and that decoding again would not give.
+
+    Attributes:
+        accepted: by field name, the accepted values of changed fields, as far as `changed` needed them.
     """
 
-    __slots__ = ("_handed", "_schema")
+    __slots__ = ("_handed", "_schema", "accepted")
 
     def __init__(
         self, schema: Schema, keys: Mapping[str, Any], item: Item, handed: HandedOutValues | None
@@ -99,6 +102,7 @@ class LoadedSnapshot(StoredItem):
         super().__init__(item, None, lambda item: schema.values_of(item, keys))
         self._schema = schema
         self._handed = handed
+        self.accepted: dict[str, Any] = {}
 
     def changed(self, current_values: Mapping[str, Any]) -> list[str]:
         """The names of the fields whose current value differs from the one that the program got."""
@@ -139,6 +143,7 @@ class LoadedSnapshot(StoredItem):
                 handed_value.form if handed_value is not None and has_form else form_of(field, loaded_value)
             )
             if not same_stored(form_of(field, accepted_value), loaded_form):
+                self.accepted[field.name] = accepted_value
                 return True
         except (ValidationError, TypeError):
             # A wrong value is a change, and the save will refuse it. If it was stored like that, it is no change.

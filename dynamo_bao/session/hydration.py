@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Collection, Container, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -200,17 +200,16 @@ def _absent(pending: Mapping[Key, Any], share: Capacity) -> Mapping[Key, Any]:
     return absent
 
 
-def merge_item(instance: Any, item: Stored, keep: Iterable[str] = ()) -> None:
+def merge_item(instance: Any, item: Stored, keep: Collection[str] = ()) -> None:
     """Updates an instance with the item that a write stored. Equal values stay the same objects.
 
     Args:
         item: the stored item.
         keep: fields with local changes that were not part of the write.
     """
-    state = state_of(instance)
-    assert state.mapper is not None
     values = instance_dict(instance)
-    local = keep_handed(instance, keep)
+    state = values[STATE]
+    local = keep_handed(instance, keep) if keep else {}
     state.bad = None
     schema = state.mapper.schema
     decoded = (schema.decode_row if is_row(item) else schema.decode)(item, state, values)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import enum
 import weakref
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any, Protocol
 
 from dynamo_bao.dynamodb.capacity import NOTHING_CONSUMED, Capacity
@@ -194,9 +194,9 @@ class State:
     @property
     def stored(self) -> Item | None:
         """The stored item, as far as the instance knows; None if it knows of no item."""
-        if self.raw_item is None:
-            return None
-        self.raw_item = item = as_dict_item(self.raw_item)
+        item = self.raw_item
+        if item is not None and type(item) is not dict:
+            self.raw_item = item = as_dict_item(item)
         return item
 
 
@@ -352,11 +352,14 @@ def _forget_values(instance: Any, state: State) -> None:
 # --- what changed -------------------------------------------------------------------------------------
 
 
-def loaded_of(instance: Any) -> LoadedSnapshot:
-    """A snapshot of the item that an instance was loaded from; empty for a new instance."""
+def loaded_of(instance: Any) -> LoadedSnapshot | None:
+    """A snapshot of the item that an instance was loaded from; None if it was loaded from none."""
     state = state_of(instance)
+    item = state.stored
+    if item is None:
+        return None
     assert state.mapper is not None
-    return LoadedSnapshot(state.mapper.schema, instance.__dict__, state.stored or {}, state.handed)
+    return LoadedSnapshot(state.mapper.schema, instance_dict(instance), item, state.handed)
 
 
 def changed_names(instance: Any, loaded: LoadedSnapshot | None = None) -> list[str]:
@@ -369,15 +372,20 @@ def changed_names(instance: Any, loaded: LoadedSnapshot | None = None) -> list[s
     assert state.mapper is not None
     if state.status is Status.PENDING:
         return [name for name in state.mapper.schema.fields if name in (state.assigned or ())]
-    return (loaded or loaded_of(instance)).changed(instance.__dict__)
+    values = instance_dict(instance)
+    loaded = loaded or loaded_of(instance) or LoadedSnapshot(state.mapper.schema, values, {}, None)
+    return loaded.changed(values)
 
 
-def keep_handed(instance: Any, names: Iterable[str]) -> dict[str, HandedOutValue]:
+def keep_handed(instance: Any, names: Collection[str]) -> dict[str, HandedOutValue]:
     """The loaded values of fields that keep their local values while other fields are updated."""
+    if not names:
+        return {}
     state = state_of(instance)
     if state.status is not Status.LOADED:
         return {name: (state.handed or {}).get(name, BLIND) for name in names}
     loaded = loaded_of(instance)
+    assert loaded is not None
     return {name: BLIND if is_new_set(instance, name) else loaded.handed_out(name) for name in names}
 
 

@@ -43,6 +43,7 @@ from dynamo_bao.session.state import (
     instance_dict,
     is_new_set,
     is_there,
+    loaded_of,
     state_of,
 )
 from dynamo_bao.session.unit_of_work import PendingWrite
@@ -53,7 +54,6 @@ from dynamo_bao.writes.changes import (
     DeleteChange,
     SaveChange,
     UpdateByKeyChange,
-    known_of,
     lacking,
 )
 from dynamo_bao.writes.document_changes import FieldShape, Parts
@@ -171,7 +171,7 @@ def saving_of(instance: Any, condition: ConditionLike, force_reindex: bool) -> S
             mapper._load_instance(instance)
     if force_reindex:
         require_readable(instance)
-    loaded = known_of(instance)
+    loaded = loaded_of(instance)
     names = changed_names(instance, loaded)
     if not (names or asked):
         return None
@@ -215,13 +215,16 @@ def _changes(instance: Any, names: list[str], loaded: LoadedSnapshot | None) -> 
     state = state_of(instance)
     assert state.mapper is not None
     schema, values = state.mapper.schema, instance.__dict__
-    accepted = schema.accept_all(values, names)
+    known = {} if loaded is None else loaded.accepted
+    accepted = {**known, **schema.accept_all(values, [name for name in names if name not in known])}
     for name, value in accepted.items():
         if not (isinstance(values[name], set) and values[name] == value):
             values[name] = value
     changes = {
-        name: value if loaded is None else _difference(instance, schema.fields[name], value, loaded)
-        for name, value in accepted.items()
+        name: accepted[name]
+        if loaded is None
+        else _difference(instance, schema.fields[name], accepted[name], loaded)
+        for name in names
     }
     for field in schema.auto_updated_fields:
         if field.name not in changes:
@@ -229,10 +232,14 @@ def _changes(instance: Any, names: list[str], loaded: LoadedSnapshot | None) -> 
     return changes
 
 
+_COMPARED = (MapField, ListField, NestedField, CounterField, SetField)
+"""Kinds of fields of which a save can send less than the whole value."""
+
+
 def _difference(instance: Any, field: Field, value: Any, loaded: LoadedSnapshot) -> Any:
     """What a save does to a field that has another value than the one that was loaded."""
-    if field.name not in loaded.values:
-        return value  # what is stored cannot be read, so nothing is relative to it
+    if not isinstance(field, _COMPARED) or field.name not in loaded.values:
+        return value  # where the stored value cannot be read, nothing is relative to it
     handed = loaded.handed_out(field.name)
     if isinstance(field, (MapField, ListField, NestedField)):
         return _document(field, value, handed)
@@ -347,7 +354,7 @@ def _update_loaded(
     """An update in a transaction, which returns the instance: it is loaded first."""
     instance = session._lookup(mapper, subject.identity, subject.tenant, consistent=True, counted=False)
     mapper._load_instance(instance)
-    known = known_of(instance)
+    known = loaded_of(instance)
     missing = {} if known is None else lacking(mapper.schema, known.item, defaults)
     change = SaveChange(mapper, session, subject, instance, wanted, changes={**missing, **changes})
     change.known = known
@@ -398,7 +405,7 @@ def deleting_of(
     ):
         raise write_of(change).missing()
     if instance is not None:
-        change.known = known_of(instance)
+        change.known = loaded_of(instance)
     if change.known is not None:
         change.assumed = _version_assumed(schema, {}, change.known.item)
     elif schema.constraints:
@@ -416,7 +423,7 @@ def _known_in_block(change: Change) -> StoredItem | None:
         change.mapper, subject.identity, subject.tenant, consistent=True, counted=False
     )
     change.mapper._load_instance(instance)
-    return known_of(instance)
+    return loaded_of(instance)
 
 
 def _known_for(change: Change) -> StoredItem:

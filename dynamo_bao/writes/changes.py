@@ -33,7 +33,7 @@ from dynamo_bao.fields.base import Field
 from dynamo_bao.fields.text import VersionField
 from dynamo_bao.mapping.key_schema import IndexSchema
 from dynamo_bao.mapping.schema import Schema
-from dynamo_bao.mapping.snapshots import LoadedSnapshot, StoredItem, form_of
+from dynamo_bao.mapping.snapshots import StoredItem, form_of
 from dynamo_bao.runtime.foreign_errors import is_foreign
 from dynamo_bao.runtime.log_fields import log_fields
 from dynamo_bao.session.hydration import hydrate, loaded_instance, mark_created, merge_item
@@ -44,7 +44,6 @@ from dynamo_bao.session.state import (
     Status,
     changed_names,
     class_for,
-    loaded_of,
     mark_deleted,
     mark_missing,
     pending_instance,
@@ -479,11 +478,6 @@ def _partitions_after(
 
 
 # --- functions for several kinds of changes --------------------------------------------------------------
-
-
-def known_of(instance: Any) -> LoadedSnapshot | None:
-    """The item of an instance as it was loaded, or None if it was not."""
-    return None if state_of(instance).raw_item is None else loaded_of(instance)
 
 
 def version_conflict(schema: Schema, error: BaoError, assumed: Assumed) -> BaoError:
