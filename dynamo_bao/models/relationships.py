@@ -60,7 +60,7 @@ def related(instance: Any, field: str) -> Any:
     if state.mapper is None:
         session, _ = resolve_scope(repository.database, repository.schema.name, field)
     else:
-        session = resolve_scope_of(instance, field)
+        session = resolve_scope_of(state, field)
     if remembered is not None and (session is None or state_of(remembered).session is session):
         return remembered
     target_instance = _find(repository, instance, target, field, session)
@@ -99,7 +99,8 @@ def load_related(instance: Any, names: Iterable[str] | None) -> None:
                 target.exists()
         return
     repository._load_instance(instance)
-    load_relations([EagerLoad([instance], names)], resolve_scope_of(instance, "load_related_data"), kind=None)
+    session = resolve_scope_of(state_of(instance), "load_related_data")
+    load_relations([EagerLoad([instance], names)], session, kind=None)
 
 
 def relation_names_of(repository: Repository[Any]) -> list[str]:

@@ -238,7 +238,7 @@ class Repository(RepositoryWrites[M]):
             temporary.flush()
         for instance in instances.values():
             if state_of(instance).status is Status.FAILED:
-                require_present(instance)
+                require_present(state_of(instance))
         return instances
 
     def exists(self, instance: M) -> bool:
@@ -254,7 +254,7 @@ class Repository(RepositoryWrites[M]):
         if state.status is Status.PENDING:
             self._load(instance)
         if state.status is Status.FAILED:
-            require_present(instance)
+            require_present(state)
         return state_of(instance).status is Status.LOADED
 
     def refresh(self, instance: M) -> M:
@@ -272,13 +272,13 @@ class Repository(RepositoryWrites[M]):
         state = state_of(instance)
         if state.status is Status.TRANSIENT:
             raise not_stored_yet(self.schema.name)
-        session = resolve_scope_of(instance, "refresh")
+        session = resolve_scope_of(state, "refresh")
         if session is not None and state.session is session:
             session.refresh(instance)
         else:
             get_into(instance, session, consistent=True, discard=True)
-        if state_of(instance).status is Status.FAILED:
-            require_present(instance)
+        if state.status is Status.FAILED:
+            require_present(state)
         return instance
 
     def _load_instance(self, instance: Any) -> None:
@@ -288,9 +288,10 @@ class Repository(RepositoryWrites[M]):
             ItemNotFoundError: if the item is not stored.
             BaoError: if the item could not be read.
         """
-        if state_of(instance).status is Status.PENDING:
+        state = state_of(instance)
+        if state.status is Status.PENDING:
             self._load(instance)
-        require_present(instance)
+        require_present(state)
 
     def _load(self, instance: Any) -> None:
         state = state_of(instance)

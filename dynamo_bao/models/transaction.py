@@ -70,7 +70,7 @@ class Transaction:
             raise ItemNotFoundError(
                 f"{type(instance).__name__}: only what is stored can be required; save() it first."
             )
-        session = resolve_scope_of(instance, "require")
+        session = resolve_scope_of(state, "require")
         schema = state.mapper.schema
         subject = ItemRef(schema, state.tenant, identity_of(instance))
         self.collect(

@@ -272,5 +272,5 @@ def _present(instance: Any, session: Session) -> Any:
     if state_of(instance).status is Status.PENDING:
         session._load(instance)
     if state_of(instance).status is Status.FAILED:
-        require_present(instance)
+        require_present(state_of(instance))
     return instance if state_of(instance).status is Status.LOADED else None

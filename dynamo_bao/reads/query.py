@@ -236,9 +236,10 @@ class Query:
 
 def _session_and_tenant(mapper: ModelMapper, name: str, through: Any) -> tuple[Session | None, str | None]:
     """The session and the tenant of a query: those of the instance that runs it, or the current ones."""
-    if through is None or state_of(through).mapper is None:
+    state = None if through is None else state_of(through)
+    if state is None or state.mapper is None:
         return resolve_scope(mapper.database, mapper.schema.name, "query", name)
-    return resolve_scope_of(through, "query"), state_of(through).tenant
+    return resolve_scope_of(state, "query"), state.tenant
 
 
 def _parameters(

@@ -292,7 +292,7 @@ class _Search:
         session.flush("iteration")
         for _, instance in stale:
             if state_of(instance).status is Status.FAILED:
-                require_present(instance)
+                require_present(state_of(instance))
         mismatches = {
             id(instance)
             for _, instance in stale

@@ -140,8 +140,10 @@ def innermost(kind: str, owner: ExecutionContext | None = None) -> Link | None:
 
 def seen(kind: str) -> list[Any]:
     """All that is bound of a kind around the running code, outermost first."""
+    link = innermost(kind)
+    if link is None:
+        return []
     owner, found = current_execution_context(), []
-    link = innermost(kind, owner)
     while link is not None:
         if link.is_seen_by(owner):
             found.append(link.what)

@@ -10,7 +10,7 @@ import threading
 import weakref
 from typing import Any
 
-from dynamo_bao.runtime.process import current_task, is_event_loop_running, is_in_notebook, this_process
+from dynamo_bao.runtime.process import current_task, is_in_notebook, this_process
 
 
 class ExecutionContext:
@@ -72,7 +72,8 @@ def current_execution_context() -> ExecutionContext:
 
 def _running_inside() -> Any:
     """The task or greenlet that runs in this thread; None if neither does."""
-    if is_event_loop_running():
+    events = sys.modules.get("asyncio.events")
+    if events is not None and events._get_running_loop() is not None:
         task = current_task()
         if task is not None and not is_in_notebook():
             return task

@@ -15,9 +15,8 @@ from dynamo_bao.mapping.codec import STATE
 from dynamo_bao.session.state import State, Status, instance_dict, state_of
 
 
-def require_present(instance: Any) -> None:
-    """Raises if the item of `instance` is missing or deleted, or if its lookup failed."""
-    state = state_of(instance)
+def require_present(state: State) -> None:
+    """Raises if the item of an instance is missing or deleted, or if its lookup failed."""
     if state.status in (Status.MISSING, Status.DELETED):
         raise not_found(state)
     if state.status is Status.FAILED:
@@ -108,9 +107,9 @@ def make_lazy_class(model: type[Any], lazy_names: frozenset[str]) -> type[Any]:
         if name not in lazy_names:
             base_setattr(self, name, value)
             return
-        require_present(self)
-        base_setattr(self, name, value)
         state = state_of(self)
+        require_present(state)
+        base_setattr(self, name, value)
         if state.status is not Status.LOADED:
             state.assigned = {*(state.assigned or ()), name}
 

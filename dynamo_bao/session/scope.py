@@ -73,7 +73,7 @@ def _tenant_of(database: Database, session: Session | None, operation: str) -> s
     return tenant
 
 
-def resolve_scope_of(instance: Any, operation: str) -> Session | None:
+def resolve_scope_of(state: State, operation: str) -> Session | None:
     """The session of an operation on a stored instance, under the instance's own tenant.
 
     This is the instance's own session while that is open. Afterwards the instance is a detached object of the
@@ -82,8 +82,9 @@ def resolve_scope_of(instance: Any, operation: str) -> Session | None:
     Raises:
         TenantMismatchError: if the current tenant is not the instance's.
     """
-    session = session_for_instance(state_of(instance), operation)
-    check_tenant(instance, operation)
+    session = session_for_instance(state, operation)
+    assert state.mapper is not None
+    _require_tenant(state, tenant_for(state.mapper.database, operation), operation)
     return session
 
 
@@ -97,18 +98,27 @@ def check_tenant(instance: Any, operation: str) -> None:
         TenantRequiredError: if there is no current tenant, and one is needed.
     """
     state = state_of(instance)
-    if state.mapper is None:
-        if state.tenant is None:
-            return
-        tenant, what = current_tenant(), f"The new {type(instance).__name__}"
-    else:
-        tenant = tenant_for(state.mapper.database, operation)
-        what = f"{state.mapper.schema.name} {state.primary_id!r}"
-    if tenant != state.tenant:
-        raise TenantMismatchError(
-            f"{what} belongs to tenant {state.tenant!r}, and {operation}() was called under {tenant!r}. "
-            f"Call it inside TenantContext.run_with_tenant({state.tenant!r})."
-        )
+    if state.mapper is not None:
+        _require_tenant(state, tenant_for(state.mapper.database, operation), operation)
+    elif state.tenant is not None:
+        _require_tenant(state, current_tenant(), operation, f"The new {type(instance).__name__}")
+
+
+def _require_tenant(state: State, tenant: str | None, operation: str, subject: str | None = None) -> None:
+    """Raises `TenantMismatchError` unless an instance belongs to a tenant.
+
+    Args:
+        subject: how the error names the instance; None for its model and key.
+    """
+    if tenant == state.tenant:
+        return
+    if subject is None:
+        assert state.mapper is not None
+        subject = f"{state.mapper.schema.name} {state.primary_id!r}"
+    raise TenantMismatchError(
+        f"{subject} belongs to tenant {state.tenant!r}, and {operation}() was called under {tenant!r}. "
+        f"Call it inside TenantContext.run_with_tenant({state.tenant!r})."
+    )
 
 
 def current_transaction() -> Collecting | None:

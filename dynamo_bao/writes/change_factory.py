@@ -96,7 +96,9 @@ def creation_of(mapper: ModelMapper, instance: Any, condition: ConditionLike, op
     session, tenant = resolve_scope(mapper.database, mapper.schema.name, operation)
     check_tenant(instance, operation)
     wanted = checked_condition(mapper, condition)
-    return creation_in(session, mapper, tenant, instance, wanted, by_save=operation == "save")
+    change = creation_in(session, mapper, tenant, instance, wanted, by_save=operation == "save")
+    change.transaction = current_transaction()
+    return change
 
 
 def creation_in(
@@ -154,20 +156,20 @@ def saving_of(instance: Any, condition: ConditionLike, force_reindex: bool) -> S
     state = state_of(instance)
     assert state.mapper is not None
     mapper, schema = state.mapper, state.mapper.schema
-    require_present(instance)
+    require_present(state)
     if state.unknown_outcome is not None:
         raise WriteOutcomeUnknownError(
             f"{schema.name} {state.primary_id!r}: the outcome of an earlier write is unknown; refresh() first.",
             model=schema.name,
             key=state.primary_id,
         ) from state.unknown_outcome
-    session, collected = resolve_scope_of(instance, "save"), current_transaction() is not None
+    session, transaction = resolve_scope_of(state, "save"), current_transaction()
     wanted = checked_condition(mapper, condition)
     asked = condition is not None or force_reindex
     if state.status is Status.PENDING:
         if not (state.assigned or asked):
             return None
-        if force_reindex or collected or needs_known(schema, state.assigned or ()):
+        if force_reindex or transaction is not None or needs_known(schema, state.assigned or ()):
             mapper._load_instance(instance)
     if force_reindex:
         require_readable(instance)
@@ -180,7 +182,8 @@ def saving_of(instance: Any, condition: ConditionLike, force_reindex: bool) -> S
     change = SaveChange(mapper, session, subject, instance, wanted, changes=changes, reindex=force_reindex)
     change.known = loaded
     change.assumed = _version_assumed(schema, changes, None if loaded is None else loaded.item)
-    if collected:
+    change.transaction = transaction
+    if transaction is not None:
         _conditioned(change)
     return change
 
@@ -330,12 +333,15 @@ def update_of(
     for field in schema.auto_updated_fields:
         accepted.setdefault(field.name, field.next_value())
     subject = ItemRef(schema, tenant, identity)
-    if session is not None and current_transaction() is not None:
-        return _update_loaded(mapper, session, subject, accepted, wanted, asked, defaults or {})
+    transaction = current_transaction()
+    if session is not None and transaction is not None:
+        saved = _update_loaded(mapper, session, subject, accepted, wanted, asked, defaults or {})
+        saved.transaction = transaction
+        return saved
     change = UpdateByKeyChange(
         mapper, session, subject, None, wanted, changes=accepted, defaults=defaults or {}
     )
-    change.assumed = asked
+    change.transaction, change.assumed = transaction, asked
     change.reread = lambda: write_of(change).read_known().item
     if needs_source(schema, accepted):
         change.known = write_of(change).read_known()
@@ -389,20 +395,18 @@ def deleting_of(
     asked = _asked_version(schema, version)
     wanted = checked_condition(mapper, condition)
     if instance is not None:
-        if state_of(instance).mapper is None:
+        state = state_of(instance)
+        if state.mapper is None:
             raise not_stored_yet(schema.name)
-        session, tenant = resolve_scope_of(instance, "delete"), state_of(instance).tenant
-        require_present(instance)
+        session, tenant = resolve_scope_of(state, "delete"), state.tenant
+        require_present(state)
         identity = identity_of(instance)
     else:
         session, tenant = resolve_scope(mapper.database, schema.name, "delete", given)
         identity = schema.identify(tenant, given)
     change = DeleteChange(mapper, session, ItemRef(schema, tenant, identity), instance, wanted)
-    if (
-        current_transaction() is not None
-        and session is not None
-        and session._has_deleted(mapper, identity.key)
-    ):
+    change.transaction = current_transaction()
+    if change.transaction is not None and session is not None and session._has_deleted(mapper, identity.key):
         raise write_of(change).missing()
     if instance is not None:
         change.known = loaded_of(instance)
@@ -417,7 +421,7 @@ def deleting_of(
 def _known_in_block(change: Change) -> StoredItem | None:
     """The item as a transaction around the change has it, which may have written it; None outside any."""
     session, subject = change.session, change.subject
-    if session is None or current_transaction() is None:
+    if session is None or change.transaction is None:
         return None
     instance = session._lookup(
         change.mapper, subject.identity, subject.tenant, consistent=True, counted=False
@@ -440,9 +444,8 @@ def _known_for(change: Change) -> StoredItem:
 
 def carry_out(change: Change) -> Any:
     """Writes a change now, or hands it to the transaction around; returns what the operation returns."""
-    collecting = current_transaction()
-    if collecting is not None:
-        return collecting.collect(change)
+    if change.transaction is not None:
+        return change.transaction.collect(change)
     write = write_of(change)
     try:
         stored = write.run(change.known)

@@ -38,7 +38,7 @@ from dynamo_bao.runtime.foreign_errors import is_foreign
 from dynamo_bao.runtime.log_fields import log_fields
 from dynamo_bao.session.hydration import hydrate, loaded_instance, mark_created, merge_item
 from dynamo_bao.session.partitions import Touched
-from dynamo_bao.session.session import Session
+from dynamo_bao.session.session import Collecting, Session
 from dynamo_bao.session.state import (
     ModelMapper,
     Status,
@@ -79,6 +79,7 @@ class Change:
         condition: what else must hold of the stored item.
         known: the item as it was read, or None if it was not.
         assumed: stored values that must not have changed.
+        transaction: what collects the change instead of writing it now; None outside a transaction.
         after_hooks: called with the result after the write.
         overwrite: whether it may replace a stored item without a condition.
         creates_or_deletes: whether it creates or deletes the item.
@@ -91,6 +92,7 @@ class Change:
     operation = "save"
     known: StoredItem | None = None
     assumed: Assumed = MappingProxyType({})
+    transaction: Collecting | None = None
     after_hooks: tuple[Callable[[Any], object], ...] = ()
     overwrite = False
     creates_or_deletes = False

@@ -75,8 +75,8 @@ def register_objects(
         if overwrite and (schema.constraints or not is_new):
             raise _not_blindly(schema)
         if not is_new:
-            require_present(instance)
-            resolve_scope_of(instance, "delete" if deletes else "add")
+            require_present(state)
+            resolve_scope_of(state, "delete" if deletes else "add")
             assert state.mapper is not None
             entries.append(PendingWrite(instance, state.mapper, state.tenant, deletes))
             continue
