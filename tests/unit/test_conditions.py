@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import re
 from datetime import datetime, timezone
 from typing import Any
 
@@ -18,21 +19,27 @@ from dynamo_bao import (
     StringSetField,
     UlidField,
     ValidationError,
+    Value,
+    where,
 )
 from dynamo_bao.dynamodb.expressions.conditions import (
     EMPTY,
     AllOf,
     AnyOf,
     Attribute,
+    BeginsWith,
     Compare,
     Condition,
+    Contains,
     Exists,
     Negation,
+    Size,
     all_of,
     any_of,
     is_empty,
 )
 from dynamo_bao.dynamodb.expressions.parser import condition_from
+from dynamo_bao.dynamodb.expressions.paths import shown, steps_of
 from dynamo_bao.dynamodb.expressions.renderer import Placeholders, render_condition
 
 
@@ -321,6 +328,228 @@ def test_a_condition_over_four_kilobytes_is_refused() -> None:
     assert rendered({"$or": parts[:200]})
     with pytest.raises(QueryError, match="longer than 4096 bytes"):
         rendered({"$or": parts})
+
+
+def nested(depth: int) -> dict[str, Any]:
+    """A dict of conditions of so many levels."""
+    given: dict[str, Any] = {"age": 1}
+    for _ in range(depth):
+        given = {"$and": [given]}
+    return given
+
+
+def negated(depth: int) -> dict[str, Any]:
+    """A negated operator of so many levels."""
+    operand: dict[str, Any] = {"$gt": 1}
+    for _ in range(depth):
+        operand = {"$not": operand}
+    return {"age": operand}
+
+
+def grouped(depth: int) -> Condition:
+    """An expression of so many groups."""
+    condition: Condition = F.age == 1
+    for number in range(depth):
+        condition = condition & A if number % 2 else condition | A
+    return condition
+
+
+def test_a_hundred_levels_are_the_limit() -> None:
+    """Of dicts, of operators and of expressions; a deeper one is told, and not sent."""
+    assert read(nested(100)) == "age = '1'"
+    assert read(negated(99)) == "NOT (age > '1')"
+    assert is_empty(condition_from({}, depth=100))
+    for given in (nested(101), {"$or": [{"age": 2}, nested(100)]}, negated(100), nested(3000), negated(3000)):
+        with pytest.raises(QueryError, match="nested more than 100 levels deep"):
+            rendered(given)
+    groups = render_condition(grouped(99), Placeholders(), Stored())
+    assert groups.count("(") == 98
+    with pytest.raises(QueryError, match="nested more than 100 levels deep"):
+        render_condition(grouped(100), Placeholders(), Stored())
+    side_by_side = any_of([A & B] * 120)
+    assert render_condition(side_by_side, Placeholders(), Stored()).count("OR") == 119
+
+
+class Stored:
+    """Resolves paths to attributes of the same name, and finds two spellings of whatever is searched."""
+
+    def attribute(self, path: Any) -> Attribute:
+        return Attribute(str(path))
+
+    def operand(self, path: Any, value: object, operator: str) -> Any:
+        return {"N": str(value)}
+
+    def searched(self, text: object) -> list[Any]:
+        return [{"S": f"{text}"}, {"S": f"{text}!"}][: 1 if text == "one" else 2]
+
+
+@pytest.mark.parametrize(
+    ("given", "text"),
+    [
+        (Contains("_searchText", "one"), "contains(#n0, :v0)"),
+        (Contains("_searchText", "two"), "contains(#n0, :v0) OR contains(#n0, :v1)"),
+        (
+            Contains("_searchText", "two") & Exists("a"),
+            "(contains(#n0, :v0) OR contains(#n0, :v1)) AND attribute_exists(#n1)",
+        ),
+        (~Contains("_searchText", "two"), "NOT (contains(#n0, :v0) OR contains(#n0, :v1))"),
+        (Contains("a", "two"), "contains(#n0, :v0)"),
+        (BeginsWith("_searchText", "two"), "begins_with(#n0, :v0)"),
+    ],
+)
+def test_a_search_looks_for_every_spelling(given: Condition, text: str) -> None:
+    """The search text contains one of them; other conditions are as they are."""
+    assert render_condition(given, Placeholders(), Stored()) == text
+
+
+def test_strict_filters_read_no_operators_from_dicts() -> None:
+    """A dict compares fields with values; expressions, `where` and `Value` may say the rest."""
+    assert condition_from({"age": 1, "ok": None}, strict=True) == condition_from({"age": 1, "ok": None})
+    assert rendered(condition_from({F.age: 1}, strict=True)) == rendered(F.age == 1)
+    assert condition_from(F.age > 1, strict=True) == (F.age > 1)
+    assert condition_from({"address": Value({"$gt": 1})}, strict=True) == Compare("address", "=", {"$gt": 1})
+    for given, field in (
+        ({"age": {"$gt": 1}}, "age"),
+        ({"age": {}}, "age"),
+        ({F.age: {"$gt": 1}}, "age"),
+        ({"$or": [{"age": 1}]}, "$or"),
+        ({"$and": [{"age": 1}]}, "$and"),
+        ({"$not": {"age": 1}}, "$not"),
+    ):
+        with pytest.raises(
+            QueryError, match=rf"strict_filters is set.*'{re.escape(field)}' has one"
+        ) as caught:
+            condition_from(given, strict=True)
+        assert isinstance(caught.value, ValidationError)
+        assert caught.value.field == field
+
+
+def test_where_compares_values_as_they_are() -> None:
+    """By field, by path and by field path, together; None is absence, and no value is an operator."""
+    assert where(age=1, ok=None) == (F.age == 1) & ~F.ok.exists()
+    assert where({"address.city": "Rome", F.tags: {"a"}}, age=1) == all_of(
+        [Compare("address.city", "=", "Rome"), Compare(("tags",), "=", {"a"}), Compare("age", "=", 1)]
+    )
+    assert where(address={"$gt": 1}) == Compare("address", "=", {"$gt": 1})
+    assert where(address=Value({"$gt": 1})) == where(address={"$gt": 1})
+    assert is_empty(where())
+    for key in ("$or", "$gt", 5, None):
+        with pytest.raises(QueryError, match=r"takes values by field, and .* is not a field"):
+            where({key: 1})
+
+
+def test_a_value_is_compared_as_it_is() -> None:
+    """Wherever a dict may have an operator, and inside operators."""
+    assert condition_from({"address": Value(None)}) == condition_from({"address": None})
+    assert condition_from({"age": {"$gt": Value(1)}}) == (F.age > 1)
+    assert condition_from({"age": {"$in": [Value(1), 2]}}) == F.age.is_in([1, 2])
+    assert condition_from({"age": {"$between": [Value(1), Value(2)]}}) == F.age.between(1, 2)
+    assert condition_from({"tags": {"$size": {"$gt": Value(1)}}}) == (F.tags.size() > 1)
+    assert condition_from({"tags": {"$size": Value(1)}}) == (F.tags.size() == 1)
+
+
+def test_sets_of_values_are_taken_by_in() -> None:
+    """Sets, frozen sets and tuples as well as lists."""
+    for values in ({1}, frozenset([1]), (1,), [1]):
+        assert condition_from({"age": {"$in": values}}) == F.age.is_in([1])
+
+
+@pytest.mark.parametrize("values", ["ab", b"ab", {"a": 1}])
+def test_is_in_takes_several_values(values: Any) -> None:
+    """One text is not its letters."""
+    with pytest.raises(
+        QueryError, match=rf"'name'.is_in\(\) takes several values, not {type(values).__name__}"
+    ):
+        F.name.is_in(values)
+
+
+def test_sizes_are_compared_by_operators() -> None:
+    """Of Python's, all six."""
+    size = F.tags.size()
+    for operator, condition in {
+        "$eq": size == 3,
+        "$ne": size != 3,
+        "$lt": size < 3,
+        "$lte": size <= 3,
+        "$gt": size > 3,
+        "$gte": size >= 3,
+    }.items():
+        assert condition == condition_from({"tags": {"$size": {operator: 3}}})
+    assert (F.address["a"].size() > 1) == Size(("address", "a"), ">", 1)
+    with pytest.raises(TypeError):
+        hash(size)
+
+
+@pytest.mark.parametrize(
+    ("text", "steps"),
+    [
+        ("a", ("a",)),
+        ("", ("",)),
+        ("a.b", ("a", "b")),
+        ("a[0]", ("a", 0)),
+        ("a[10][2].b c.d[3]", ("a", 10, 2, "b c", "d", 3)),
+        (("a", 1, "b.c"), ("a", 1, "b.c")),
+        (F.address["a.b"][2], ("address", "a.b", 2)),
+    ],
+)
+def test_steps_of_paths(text: Any, steps: Any) -> None:
+    """Names and positions, of a text, of steps and of a field path."""
+    assert steps_of(text) == steps
+
+
+@pytest.mark.parametrize(
+    "path", ["a.", ".a", "a..b", "a[", "a[x]", "a[1", "a]", "a[-1]", "[0]", "a[0]b", 5, None]
+)
+def test_what_is_no_path(path: Any) -> None:
+    """Unbalanced brackets, positions that are no numbers, names that are empty; the error says it."""
+    with pytest.raises(QueryError, match=rf"^{re.escape(repr(path))} is not a path; write it like") as caught:
+        steps_of(path)
+    assert caught.value.field == str(path)
+
+
+def test_paths_in_errors_read_as_they_are_written() -> None:
+    """A name that a text cannot express is quoted."""
+    assert shown("a.b[0]") == "a.b[0]"
+    assert shown(("a", "b", 0, "c")) == "a.b[0].c"
+    assert shown(("a", "b.c", 1, "", "d]")) == 'a["b.c"][1][""]["d]"]'
+    assert shown(F.address["a.b"]) == 'address["a.b"]'
+    assert repr(F.address["x"][1]) == "<FieldPath address.x[1]>"
+    assert str(F.address["x"][1]).startswith("<FieldPath")
+
+
+def test_errors_name_the_field() -> None:
+    """For code that tells users which of their fields is wrong."""
+    for given, field in (
+        ({"agee": 1}, "agee"),
+        ({"age": {"$gtt": 1}}, "age"),
+        ({"age": {}}, "age"),
+        ({"address.city": {"$gt": None}}, "address.city"),
+        ({F.address["a"]: {"$type": "X"}}, "address.a"),
+    ):
+        with pytest.raises(QueryError) as caught:
+            rendered(given)
+        assert caught.value.field == field
+
+
+def test_the_longest_condition() -> None:
+    """4,096 bytes are sent, one more is not; letters beyond ASCII count as the bytes they take."""
+
+    def length(*operators: str) -> int:
+        condition = any_of(Compare("a", operator, 0) for operator in operators)
+        return len(render_condition(condition, Placeholders(), Stored()).encode())
+
+    usual = ["="] * 200
+    room = 4096 - length(*usual, "")
+    for longest, too_long in (("=" * room, "=" * (room + 1)), ("ä" * (room // 2), "ä" * (room // 2 + 1))):
+        assert length(*usual, longest) > 4094
+        with pytest.raises(QueryError, match="longer than 4096 bytes"):
+            length(*usual, too_long)
+
+
+def test_a_negated_empty_condition_says_why() -> None:
+    """As it would find nothing."""
+    with pytest.raises(QueryError, match="holds for every item"):
+        ~EMPTY
 
 
 def test_errors_do_not_show_values() -> None:
