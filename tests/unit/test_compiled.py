@@ -38,6 +38,7 @@ from dynamo_bao.dynamodb.layout import PK, SK
 from dynamo_bao.mapping.compiler import compiled, source_of
 from dynamo_bao.mapping.schema import Schema
 from dynamo_bao.models.class_builder import schema_of
+from dynamo_bao.models.constructor import constructor_of
 from tests.property.test_rows import only_row
 from tests.support.values import Colour
 
@@ -116,6 +117,7 @@ def test_no_field_is_asked_about_usual_values(kind: str, options: dict[str, Any]
     assert not schema.encode({**values, kind: None}).keys() - {"thing_id"}
     for found in read_both_ways(schema, item, KNOWN):
         assert found[kind] == value
+    assert getattr(thing(thing_id="1", **{kind: None}), kind) is None
 
 
 class Doubled(IntegerField):
@@ -200,6 +202,21 @@ def test_first_values() -> None:
     )
     constant = model(**constants)
     assert asked(lambda: constant(thing_id="1")) == []
+
+
+def test_a_constructor_is_compiled_once() -> None:
+    """Also that of a model with an ``__init__`` of its own, which calls it."""
+
+    class Named(model(name=StringField()), prefix="xn"):  # type: ignore[misc]
+        primary_key = PrimaryKey("thing_id")
+
+        def __init__(self, **values: Any) -> None:
+            super().__init__(**values, name="a")
+
+    for kind in (model(), Named):
+        kind(thing_id="1")
+        assert constructor_of(kind) is constructor_of(kind)
+    assert Named(thing_id="1").name == "a"
 
 
 # --- keys -----------------------------------------------------------------------------------------

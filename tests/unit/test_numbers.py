@@ -131,7 +131,7 @@ def test_decimals_have_a_text_of_exponent_and_digits(value: str, text: str) -> N
 
 
 @pytest.mark.parametrize(
-    "text", ["", "0", "2", "15", "150", "1500", "15010", "150001", "0498874", "1501x", "x501"]
+    "text", ["", "0", "2", "15", "150", "1500", "15010", "150001", "150010", "0498874", "1501x", "x501"]
 )
 def test_what_is_no_decimal_key_is_refused(text: str) -> None:
     """Unfinished, padded and foreign texts are no key."""
