@@ -379,7 +379,7 @@ class Stored:
     def operand(self, path: Any, value: object, operator: str) -> Any:
         return {"N": str(value)}
 
-    def searched(self, text: object) -> list[Any]:
+    def search_spellings(self, text: object) -> list[Any]:
         return [{"S": f"{text}"}, {"S": f"{text}!"}][: 1 if text == "one" else 2]
 
 
