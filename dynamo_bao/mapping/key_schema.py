@@ -7,7 +7,7 @@ from contextlib import suppress
 from decimal import Decimal
 from typing import Any, Final
 
-from attrs import frozen
+from attrs import field, frozen
 
 from dynamo_bao.dynamodb.keys import GUARD_MARK, Key, partition_text, sort_text, tenant_mark
 from dynamo_bao.dynamodb.layout import index_key_names
@@ -95,7 +95,12 @@ class PrimaryKeySchema:
 
 @frozen(eq=False)
 class IndexSchema:
-    """A global secondary index of a model: its name, id, parts, and stored key attributes."""
+    """A global secondary index of a model: its name, id, parts, and stored key attributes.
+
+    Attributes:
+        parts: both parts of its key, partition first.
+        field_names: the fields in its key.
+    """
 
     name: str
     id: str
@@ -103,16 +108,21 @@ class IndexSchema:
     sort: KeyComponent
     pk_name: str
     sk_name: str
+    parts: tuple[KeyComponent, KeyComponent] = field(init=False)
+    field_names: frozenset[str] = field(init=False)
+
+    @parts.default
+    def _both_parts(self) -> tuple[KeyComponent, KeyComponent]:
+        return self.partition, self.sort
+
+    @field_names.default
+    def _names_of_fields(self) -> frozenset[str]:
+        return frozenset(part.name for part in self.parts if part.field is not None)
 
     @classmethod
     def of(cls, name: str, index_id: str, partition: KeyComponent, sort: KeyComponent) -> IndexSchema:
         """An index with the attributes of its id."""
         return cls(name, index_id, partition, sort, *index_key_names(index_id))
-
-    @property
-    def parts(self) -> tuple[KeyComponent, KeyComponent]:
-        """Both parts, partition first."""
-        return self.partition, self.sort
 
     def pk_text(self, tenant: str | None, text: str) -> str:
         """The text of the partition key attribute."""

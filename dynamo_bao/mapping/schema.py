@@ -73,6 +73,8 @@ class Schema:
         changeable: the fields that are not part of the primary key.
         documents: the fields whose values decoding may not give back exactly.
         unsteady: the fields that fill in values while they decode.
+        version_field: the model's `VersionField`, or None.
+        indexed_names: the fields in the keys of the indexes.
         derived_names: the attributes that follow from others: index keys, iteration keys, search text.
     """
 
@@ -106,7 +108,8 @@ class Schema:
     single_key_name: str = field(init=False)
     text_keys: TextKeyBuilder | None = field(init=False)
     derived_names: frozenset[str] = field(init=False)
-    versioned: bool = field(init=False)
+    version_field: VersionField | None = field(init=False)
+    indexed_names: frozenset[str] = field(init=False)
     is_read_often: bool = field(init=False, default=False)
     _compilers: dict[str, Callable[[], Any]] = field(init=False, factory=dict, repr=False)
 
@@ -129,7 +132,9 @@ class Schema:
         self.set_names = tuple(f.name for f in self.fields.values() if isinstance(f, SetField))
         self.sets_of = itemgetter(*self.set_names) if self.set_names else None
         self.has_relations = any(isinstance(f, RelatedField) for f in self.fields.values())
-        self.versioned = any(isinstance(f, VersionField) for f in self.fields.values())
+        versions = (f for f in self.fields.values() if isinstance(f, VersionField))
+        self.version_field = next(versions, None)
+        self.indexed_names = frozenset().union(*(index.field_names for index in self.indexes.values()))
         pairs = [(index.pk_name, index.sk_name) for index in self.indexes.values()]
         pairs += [(ITER_PK, ITER_SK)] * self.iterable
         names = {name for pair in pairs for name in pair}

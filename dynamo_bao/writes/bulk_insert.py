@@ -113,6 +113,6 @@ def _spelled(
 
 def has_generated_key(schema: Schema, state: State, values: Mapping[str, Any]) -> bool:
     """Whether no other item can have the key, and nothing else has to be looked at when a new object is stored."""
-    if schema.constraints or schema.versioned or not state.generated_keys:
+    if schema.constraints or schema.version_field or not state.generated_keys:
         return False
     return any(values.get(name) == value for name, value in state.generated_keys.items())

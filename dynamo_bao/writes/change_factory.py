@@ -26,7 +26,6 @@ from dynamo_bao.fields.containers import ListField, MapField
 from dynamo_bao.fields.nested import NestedField
 from dynamo_bao.fields.numeric import CounterField
 from dynamo_bao.fields.sets import SetField
-from dynamo_bao.fields.text import VersionField
 from dynamo_bao.mapping.identity import Identity
 from dynamo_bao.mapping.row_types import row_type_of_one
 from dynamo_bao.mapping.schema import Schema
@@ -297,7 +296,7 @@ def _decoded(field: Field, form: AttributeValue | None) -> Any:
 
 def _version_assumed(schema: Schema, changes: Mapping[str, Any], stored: Item | None) -> Assumed:
     """That the stored version is the one loaded; not asked for counters and set members alone."""
-    field = _version_of(schema)
+    field = schema.version_field
     if field is None or stored is None:
         return {}
     others = [value for name, value in changes.items() if not schema.fields[name].auto_update]
@@ -369,15 +368,11 @@ def _update_loaded(
     return change
 
 
-def _version_of(schema: Schema) -> VersionField | None:
-    return next((field for field in schema.fields.values() if isinstance(field, VersionField)), None)
-
-
 def _asked_version(schema: Schema, version: object) -> Assumed:
     """That the stored version is the one given as ``version=``; nothing where none is given."""
     if version is None:
         return {}
-    field = _version_of(schema)
+    field = schema.version_field
     if field is None:
         raise ValidationError(
             f"{schema.name} has no VersionField, so version= has nothing to be compared with.",

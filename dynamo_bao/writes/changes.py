@@ -30,7 +30,6 @@ from dynamo_bao.errors import (
     WriteOutcomeUnknownError,
 )
 from dynamo_bao.fields.base import Field
-from dynamo_bao.fields.text import VersionField
 from dynamo_bao.mapping.key_schema import IndexSchema
 from dynamo_bao.mapping.schema import Schema
 from dynamo_bao.mapping.snapshots import StoredItem, form_of
@@ -183,6 +182,8 @@ class Change:
     @property
     def full_condition(self) -> Condition:
         """Everything that must hold of the stored item: the condition and the assumed values."""
+        if not self.assumed:
+            return self.condition
         return all_of((self.condition, *starmap(_assumption, self.assumed.items())))
 
     def _session_instance(self) -> Any:
@@ -488,13 +489,11 @@ def version_conflict(schema: Schema, error: BaoError, assumed: Assumed) -> BaoEr
     It is a `VersionConflictError` if the stored version is not the assumed one. Otherwise another condition failed,
     and the error stays as it is.
     """
-    attributes = [str(field.attribute) for field in schema.fields.values() if isinstance(field, VersionField)]
-    if type(error) is not ConditionalError or not any(name in assumed for name in attributes):
+    attribute = "" if schema.version_field is None else str(schema.version_field.attribute)
+    if type(error) is not ConditionalError or attribute not in assumed:
         return error
     stored: Item | None = error.__dict__.pop(VERSIONS, None)
-    if stored is not None and all(
-        same_stored(stored.get(name), assumed[name]) for name in attributes if name in assumed
-    ):
+    if stored is not None and same_stored(stored.get(attribute), assumed[attribute]):
         return error
     return VersionConflictError(
         f"{schema.name} {error.key!r}: the stored version is newer than what was loaded; nothing was written. "

@@ -168,7 +168,7 @@ def is_unconditional(change: Change) -> bool:
     if not is_empty(change.condition):
         return False
     if isinstance(change, DeleteChange):
-        return not (schema.constraints or schema.versioned)
+        return not (schema.constraints or schema.version_field)
     return type(change) is CreateChange and has_generated_key(
         schema, state_of(change.instance), change.subject.identity.values
     )

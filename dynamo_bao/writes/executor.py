@@ -36,7 +36,6 @@ from dynamo_bao.errors import (
     WriteOutcomeUnknownError,
     cause_of,
 )
-from dynamo_bao.fields.text import VersionField
 from dynamo_bao.mapping.snapshots import StoredItem
 from dynamo_bao.runtime.foreign_errors import is_foreign
 from dynamo_bao.writes.actions import WritePlan, request_for
@@ -340,10 +339,10 @@ class WriteExecution:
             operation=self.operation,
             **self._names,
         )
-        if stored is not None and self.subject.schema.versioned:
-            fields = self.subject.schema.fields.values()
-            names = [str(field.attribute) for field in fields if isinstance(field, VersionField)]
-            error.__dict__[VERSIONS] = {name: stored[name] for name in names if name in stored}
+        version_field = self.subject.schema.version_field
+        if stored is not None and version_field is not None:
+            name = str(version_field.attribute)
+            error.__dict__[VERSIONS] = {name: stored[name]} if name in stored else {}
         return error
 
 

@@ -29,7 +29,7 @@ from dynamo_bao.fields.sets import SetField
 from dynamo_bao.fields.text import VersionField
 from dynamo_bao.mapping.schema import Schema, part_of
 from dynamo_bao.writes.document_changes import FieldShape, Parts
-from dynamo_bao.writes.plans import CounterDelta, SetDelta, indexed_names
+from dynamo_bao.writes.plans import CounterDelta, SetDelta
 
 _NUMBERS = (IntegerField, FloatField, DecimalField, NumberField)
 _ANYTHING = AnythingField().bind("", "", "")
@@ -129,7 +129,7 @@ def _check_plain(schema: Schema, field: Field, change: ChangeValue) -> None:
     """Raises `QueryError` for a value object on a field whose value is also in other attributes or items."""
     sources = set(schema.search.fields) if schema.search is not None else set()
     unique = {constraint.field.name for constraint in schema.constraints.values()}
-    if field.name in sources | unique | indexed_names(schema) or isinstance(field, VersionField):
+    if field.name in sources | unique | schema.indexed_names or isinstance(field, VersionField):
         hint = " increment() can add to a counter of an index." if isinstance(field, CounterField) else ""
         raise QueryError(
             f"{schema.name}.{field.name}: {type(change).__name__} cannot be used for unique, versioned, searchable or "

@@ -199,7 +199,8 @@ def _plan_update(
     _put_fields(draft, subject, changes, known, max_paths)
     current = {**known.values, **changes} if reindex and known is not None else changes
     for index in schema.indexes.values():
-        _put_index(draft, subject, index, current, known)
+        if not index.field_names.isdisjoint(current):
+            _put_index(draft, subject, index, current, known)
     if reindex and known is not None:
         _put_other_keys(draft, subject, changes, known)
     _put_search_text(draft, schema, changes, known, reindex)
@@ -277,7 +278,7 @@ def _with_indexed_counters(
     DynamoDB cannot add to the text of a key. So the plan sets such a counter, on condition that it is still the one
     that was read.
     """
-    deltas = {name for name in indexed_names(schema) if isinstance(changes.get(name), CounterDelta)}
+    deltas = {name for name in schema.indexed_names if isinstance(changes.get(name), CounterDelta)}
     if not deltas:
         return changes
     assert known is not None  # `needs_source` says so
@@ -293,7 +294,7 @@ def needs_source(schema: Schema, changes: Mapping[str, Any]) -> bool:
     """Whether a change by key must read the item first, for its unique values, search text or index keys."""
     return (
         any(constraint.field.name in changes for constraint in schema.constraints.values())
-        or any(isinstance(changes.get(name), CounterDelta) for name in indexed_names(schema))
+        or any(isinstance(changes.get(name), CounterDelta) for name in schema.indexed_names)
         or needs_search_sources(schema, changes)
         or is_long(changes)
     )
@@ -343,8 +344,6 @@ def _put_index(
     exists, or that its field has no value. A field that becomes None removes both.
     """
     touched = [part for part in index.parts if part.field is not None and part.field.name in current]
-    if not touched:
-        return
     if any(part.text(current) is None for part in touched):
         draft.update.remove.update(dict.fromkeys((index.pk_name, index.sk_name)))
         return
@@ -387,7 +386,7 @@ def _put_other_keys(
     The values in the keys must still be those that were read.
     """
     schema = subject.schema
-    for name in sorted(indexed_names(schema) - changes.keys()):
+    for name in sorted(schema.indexed_names - changes.keys()):
         draft.assume(schema.fields[name], known.item.get(str(schema.fields[name].attribute)))
     for index in schema.indexes.values():
         if all(part.field is None for part in index.parts):
@@ -483,19 +482,13 @@ def plan_replace(deletion: WritePlan, creation: WritePlan) -> WritePlan:
 # --- the needs of a plan ------------------------------------------------------------------------------
 
 
-def indexed_names(schema: Schema) -> frozenset[str]:
-    """The names of the fields that are in an index key."""
-    parts = (part for index in schema.indexes.values() for part in index.parts)
-    return frozenset(part.field.name for part in parts if part.field is not None)
-
-
 def needs_known(schema: Schema, names: Iterable[str]) -> bool:
     """Whether changing these fields needs the stored item: for unique, versioned, counter, set or search fields."""
     names = set(names)
     if needs_search_sources(schema, names):
         return True
     unique = {constraint.field.name for constraint in schema.constraints.values()}
-    return schema.versioned or any(
+    return schema.version_field is not None or any(
         name in unique or isinstance(schema.fields[name], (CounterField, SetField)) for name in names
     )
 

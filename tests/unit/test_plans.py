@@ -43,7 +43,6 @@ from dynamo_bao.writes.plans import (
     CounterDelta,
     ItemRef,
     SetDelta,
-    indexed_names,
     needs_known,
     plan_create,
     plan_delete,
@@ -557,7 +556,7 @@ def test_what_an_update_must_know() -> None:
     assert not needs_known(SCHEMA, ["name", "status"])
     for name in ("email", "handle", "views", "tags"):
         assert needs_known(SCHEMA, ["name", name])
-    assert indexed_names(SCHEMA) == {"status", "made_at", "name"}
+    assert SCHEMA.indexed_names == {"status", "made_at", "name"}
 
     class Versioned(Model, prefix="v"):
         item_id: str

@@ -87,18 +87,14 @@ class RetryingTransport:
 
     def __init__(self, wire: RequestSender, clock: Clock | None = None) -> None:
         self.wire = wire
-        self._clock = clock or Clock()
-
-    @property
-    def clock(self) -> Clock:
-        return self._clock
+        self.clock = clock or Clock()
 
     def close(self) -> None:
         self.wire.close()
 
     def send(self, request: Request, *, deadline: float) -> Reply:
-        started = self._clock.now()
-        sending = _Sending(self.wire, request, self._clock, deadline)
+        started = self.clock.now()
+        sending = _Sending(self.wire, request, self.clock, deadline)
         try:
             body = sending.attempt()
         except Exception as error:
@@ -106,14 +102,14 @@ class RetryingTransport:
                 raise
             failure = error
         else:
-            seconds = self._clock.now() - started
+            seconds = self.clock.now() - started
             return Reply(request, body, capacity_of(request.operation, body), 1, seconds, 0.0, started)
-        with Backoff(self._clock, deadline) as backoff:
+        with Backoff(self.clock, deadline) as backoff:
             try:
                 body = sending.attempt_again(failure, backoff)
             finally:
                 del failure  # it refers to this frame
-        capacity, seconds = capacity_of(request.operation, body), self._clock.now() - started
+        capacity, seconds = capacity_of(request.operation, body), self.clock.now() - started
         made = sending.attempts(backoff)
         return Reply(
             request, body, capacity, made.count, seconds, made.waited, started, False, made.throttlings
