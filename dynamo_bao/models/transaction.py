@@ -24,7 +24,7 @@ from dynamo_bao.writes.changes import Change, ConditionCheck
 from dynamo_bao.writes.executor import WriteExecution
 from dynamo_bao.writes.hooks import run_afterwards
 from dynamo_bao.writes.invalidation import invalidate
-from dynamo_bao.writes.merge import combined
+from dynamo_bao.writes.merge import combine, combined
 from dynamo_bao.writes.plans import ItemRef
 from dynamo_bao.writes.transact import run_transaction
 from dynamo_bao.writes.transaction_errors import transaction_failed
@@ -43,6 +43,7 @@ class Transaction:
     def __init__(self, session: Session) -> None:
         self.session = session
         self._changes: list[Change] = []
+        self._changes_by_item: dict[Any, Change] = {}
         self.is_open = True
 
     def require(self, instance: Any, condition: ConditionLike = None) -> None:
@@ -86,7 +87,7 @@ class Transaction:
             The result of the operation.
         """
         self._require_open()
-        combined([*self._changes, change])
+        combine(self._changes_by_item, change)
         self._changes.append(change)
         change.result = change.apply_locally()
         invalidate(self.session, (change,))
@@ -171,6 +172,9 @@ class Transaction:
     def rollback_to(self, since: int = 0) -> None:
         """Reverts the changes in memory, except the first `since` of them."""
         collected, self._changes = self._changes, self._changes[:since]
+        self._changes_by_item = {}
+        for change in self._changes:
+            combine(self._changes_by_item, change)
         item_refs = {change.item_ref for change in collected[since:]}
         for change in reversed(collected):
             if change.item_ref in item_refs:

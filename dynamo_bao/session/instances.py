@@ -169,6 +169,13 @@ class SessionInstances(SessionOwnership):
         cached = self._identity.get(key)
         return cached is not None and state_of(cached).status is Status.TRANSIENT
 
+    def _hold_saved(self, instance: Any) -> None:
+        """Holds a saved instance of this session strongly, and removes it from the pending lookups."""
+        key = key_of(instance)
+        self._lookups.discard(key)
+        if not self.is_closed and self._identity.get(key) is instance:
+            self._identity.hold(key, instance)
+
     def _pin(self, instance: Any) -> None:
         """Holds a changed instance of this session strongly."""
         key = key_of(instance)

@@ -177,7 +177,7 @@ def saving_of(instance: Any, condition: ConditionLike, force_reindex: bool) -> S
     if not (names or asked):
         return None
     subject = ItemRef(schema, state.tenant, identity_of(instance))
-    changes = _changes(instance, names, loaded)
+    changes = _changes(instance, schema, names, loaded)
     change = SaveChange(mapper, session, subject, instance, wanted, changes=changes, reindex=force_reindex)
     change.known = loaded
     change.assumed = _version_assumed(schema, changes, None if loaded is None else loaded.item)
@@ -212,13 +212,14 @@ def _conditioned(change: SaveChange) -> None:
     change.assumed = {**_values_assumed(change), **change.assumed}
 
 
-def _changes(instance: Any, names: list[str], loaded: LoadedSnapshot | None) -> dict[str, Any]:
+def _changes(
+    instance: Any, schema: Schema, names: list[str], loaded: LoadedSnapshot | None
+) -> dict[str, Any]:
     """The changed fields with their accepted values; counters and sets as differences to what was loaded."""
-    state = state_of(instance)
-    assert state.mapper is not None
-    schema, values = state.mapper.schema, instance.__dict__
-    known = {} if loaded is None else loaded.accepted
-    accepted = {**known, **schema.accept_all(values, [name for name in names if name not in known])}
+    values = instance.__dict__
+    accepted = {} if loaded is None else loaded.accepted
+    if len(accepted) < len(names):
+        accepted = {**accepted, **schema.accept_all(values, [name for name in names if name not in accepted])}
     for name, value in accepted.items():
         if not (isinstance(values[name], set) and values[name] == value):
             values[name] = value
@@ -362,8 +363,8 @@ def _update_loaded(
     known = loaded_of(instance)
     missing = {} if known is None else lacking(mapper.schema, known.item, defaults)
     change = SaveChange(mapper, session, subject, instance, wanted, changes={**missing, **changes})
-    change.known = known
-    change.assumed = asked
+    change.known, change.assumed = known, asked
+    change.unsaved = [name for name in changed_names(instance, known) if name not in change.changes]
     _conditioned(change)
     return change
 

@@ -304,7 +304,10 @@ class SaveChange(Change):
     Attributes:
         changes: by field name the new value, None to remove it, or a `CounterDelta`, `SetDelta` or `Parts`.
         reindex: whether all index keys and guards are written again.
+        unsaved: the changed fields of the instance that the write leaves out.
     """
+
+    unsaved: Collection[str] = ()
 
     def __init__(self, *arguments: Any, changes: Mapping[str, Any], reindex: bool = False) -> None:
         super().__init__(*arguments)
@@ -340,8 +343,7 @@ class SaveChange(Change):
         if self.session is None:
             return
         if state_of(self.instance).session is self.session:
-            self.session._discard_pending(self.instance)
-            self.session._pin(self.instance)
+            self.session._hold_saved(self.instance)
         else:
             self.session._expire(self.mapper, self.subject.identity)
 
@@ -349,9 +351,10 @@ class SaveChange(Change):
         assert self.known is not None  # a transaction loads what it changes
         item = applied(self.subject.schema, self.known.item, self.changes, self.known.values)
         assert item is not None
-        is_loaded = state_of(self.instance).status is Status.LOADED
-        unsaved = changed_names(self.instance) if is_loaded else []
-        merge_item(self.instance, item, [name for name in unsaved if name not in self.changes])
+        is_loaded = (
+            state_of(self.instance).status is Status.LOADED
+        )  # not if it is applied again after `revert`
+        merge_item(self.instance, item, self.unsaved if is_loaded else ())
         if self.session is not None:
             self.session._pin(self.instance)
         return self.instance

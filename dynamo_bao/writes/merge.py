@@ -32,13 +32,26 @@ class ReplaceChange(CreateChange):
 
 def combined(changes: Iterable[Change]) -> list[Change]:
     """The changes with one for each item, those that cancel each other left out."""
-    items: dict[Any, Change] = {}
+    changes_by_item: dict[Any, Change] = {}
     for change in changes:
-        earlier = items.pop(change.item_ref, None)
-        both = change if earlier is None else merged(earlier, change)
-        if both is not None:
-            items[change.item_ref] = both
-    return list(items.values())
+        combine(changes_by_item, change)
+    return list(changes_by_item.values())
+
+
+def combine(changes_by_item: dict[Any, Change], change: Change) -> None:
+    """Adds a change to a mapping with one change for each item.
+
+    Args:
+        changes_by_item: the changes by `Change.item_ref`. An item has none if its changes cancel each other.
+
+    Raises:
+        BaoError: as `merged` raises it. The mapping stays as it was.
+    """
+    earlier = changes_by_item.get(change.item_ref)
+    both = change if earlier is None else merged(earlier, change)
+    changes_by_item.pop(change.item_ref, None)
+    if both is not None:
+        changes_by_item[change.item_ref] = both
 
 
 def merged(first: Change, second: Change) -> Change | None:

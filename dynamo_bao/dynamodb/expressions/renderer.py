@@ -22,7 +22,6 @@ from dynamo_bao.dynamodb.expressions.conditions import (
     Path,
     Size,
     any_of,
-    is_empty,
     too_deep,
 )
 from dynamo_bao.dynamodb.expressions.paths import Steps
@@ -94,8 +93,6 @@ def render_condition(condition: Condition, placeholders: Placeholders, resolver:
     Raises:
         QueryError: for an unknown field, a value the field refuses, or a text over 4 KB.
     """
-    if is_empty(condition):
-        return ""
     text = _Renderer(placeholders, resolver).render(condition)
     if len(text.encode()) > MAX_EXPRESSION_BYTES:
         raise QueryError(
