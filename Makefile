@@ -113,6 +113,7 @@ check: lint types test  ## everything that has to pass before a change lands
 bench: $(READY) $(BENCH_READY) engines  ## speed beside boto3, PynamoDB, dyntastic and pydynox, for docs/performance.md; BENCH_ROUNDS=21
 	$(BIN)/python -m benchmarks
 	$(BIN)/python -m benchmarks.objects
+	$(BIN)/python -m benchmarks.writes
 	$(BIN)/python -m benchmarks.rounds
 
 profile: $(READY)  ## where the CPU of each operation goes, and through how many modules a call travels

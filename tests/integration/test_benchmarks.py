@@ -15,11 +15,13 @@ from typing import Any
 
 import pytest
 
-from benchmarks import report
+from benchmarks import report, writes
 from benchmarks.contenders import NAMES, base, floor_socket
 from benchmarks.measure import environment, is_installed
 from benchmarks.operations import ROWS, Wrong, verify
 from benchmarks.server import ROOT, ask, canned_server
+from tests.support.engines import Engine
+from tests.support.wire import Wire
 
 MEASURED = ("get", "batch_write")
 
@@ -153,3 +155,19 @@ def test_two_checkouts_are_compared() -> None:
         row[0] for row in rows
     }
     assert all(float(figure) > 0 for row in rows for figure in row[1:5])
+
+
+@pytest.mark.one_engine
+def test_writes_are_measured_by_the_same_requests(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For each row, both contenders send the same operations."""
+    if engine.endpoint_url is None:
+        pytest.skip("boto3's own client needs an engine with an address: --engine dynoxide")
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "dummy")
+    with writes.contenders(engine.endpoint_url) as (theirs, ours):
+        wires = [Wire(contender.client) for contender in (theirs, ours)]
+        for row in writes.ROWS.values():
+            for contender in (theirs, ours):
+                getattr(contender, row)()
+        assert wires[0].operations == wires[1].operations
+        assert wires[0].operations.count("UpdateItem") == 13
