@@ -28,6 +28,7 @@ from tests.mutation.nearest import (
 
 OPTIONS = (
     *("-x", "-q", "--engine", "moto", "-p", "no:cacheprovider", "-p", "no:xdist", "--hypothesis-seed=0"),
+    *("--timeout", "60"),  # seconds of one test, so that one that hangs fails soon
     *(
         "-W",
         "ignore::pytest.PytestAssertRewriteWarning",
