@@ -18,11 +18,15 @@ from dynamo_bao.fields.ulids import is_ulid, new_ulid
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 
-def milliseconds(ulid: str) -> int:
+def number(ulid: str) -> int:
     value = 0
-    for character in ulid[:10]:
+    for character in ulid:
         value = value * 32 + ALPHABET.index(character)
     return value
+
+
+def milliseconds(ulid: str) -> int:
+    return number(ulid[:10])
 
 
 def test_new_ones_are_ulids_of_now() -> None:
@@ -52,6 +56,8 @@ def test_a_later_millisecond_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
         seen.append(source.next())
     assert [milliseconds(ulid) for ulid in seen] == [1_000, 1_000, 1_001, 1_001, 1_500, 1_500, 1_501]
     assert seen == sorted(set(seen))
+    for first, second in ((0, 1), (2, 3), (4, 5)):  # as the specification says
+        assert number(seen[second]) == number(seen[first]) + 1
 
 
 def test_threads_never_share_one() -> None:
@@ -73,8 +79,12 @@ def test_threads_never_share_one() -> None:
 
 
 FORKS = """
-import os, sys
+import os, sys, time
+from types import SimpleNamespace
+from dynamo_bao.fields import ulids
 from dynamo_bao.fields.ulids import new_ulid
+now = time.time_ns()
+ulids.time = SimpleNamespace(time_ns=lambda: now)
 new_ulid()
 for _ in range(3):
     if os.fork() == 0:
@@ -86,7 +96,7 @@ for _ in range(3):
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 def test_children_of_a_fork_draw_their_own() -> None:
-    """Workers forked from one warm process do not make the same random parts one after the other."""
+    """Workers forked from one warm process do not make the same random parts, also within a millisecond."""
     made = subprocess.run([sys.executable, "-c", FORKS], capture_output=True, text=True, check=True).stdout
     assert len(set(made.split())) == 3
 
