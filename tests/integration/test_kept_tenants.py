@@ -228,6 +228,28 @@ def test_a_context_may_be_opened_where_resolvers_cannot_tell_a_tenant_yet(error:
         TenantContext.clear_resolvers()
 
 
+def test_a_session_remembers_the_first_tenant_that_a_resolver_tells_it() -> None:
+    """Also where it could not tell at the opening; it stays that one where the session is handed over."""
+    answers = ["", "acme", "beta"]
+
+    def resolver() -> str:
+        if not answers[0]:
+            raise LookupError("outside of a request")
+        return answers[0]
+
+    TenantContext.add_resolver(resolver)
+    try:
+        with run_with_batch_context() as session:
+            assert session.tenant is None
+            for _ in range(2):
+                del answers[0]
+                text()
+            assert session.tenant == "acme"
+            assert handed_over() == "acme's"
+    finally:
+        TenantContext.clear_resolvers()
+
+
 def test_an_error_of_a_resolver_is_not_hidden() -> None:
     """Where it is no way to say that there is no request."""
 

@@ -207,8 +207,8 @@ def test_20_a_callback() -> None:
     """run_with_tenant calls a function under the tenant and gives its result."""
     assert TenantContext.run_with_tenant("one", lambda: f"result of {tenant()}") == "result of one"
     assert tenant() is None
-    with TenantContext.run_with_tenant("one"):
-        assert tenant() == "one"
+    with TenantContext.run_with_tenant("one") as name:
+        assert tenant() == name == "one"
     assert tenant() is None
 
 

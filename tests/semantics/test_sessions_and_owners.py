@@ -94,13 +94,18 @@ def test_rule_03_handing_over(ada: User) -> None:
             assert inside.wait(PATIENCE)
             with pytest.raises(ConcurrencyError):
                 session.flush()
-            with pytest.raises(ConcurrencyError), session.activate():
+            with (
+                pytest.raises(ConcurrencyError, match="it is activated elsewhere already"),
+                session.activate(),
+            ):
                 pass
             done.set()
             assert running.result() == "Ada"
         assert User.find(ada.user_id).name == "Ada"
-        with transaction(), pytest.raises(ConcurrencyError), session.activate():
-            pass
+        with transaction(), pytest.raises(ConcurrencyError, match="while a transaction is open"):
+            session.activate().__enter__()
+    with pytest.raises(ConcurrencyError, match="it is closed"), session.activate():
+        pass
 
 
 @pytest.mark.usefixtures("manager")

@@ -368,6 +368,8 @@ def test_a_hundred_levels_are_the_limit() -> None:
         render_condition(grouped(100), Placeholders(), Stored())
     side_by_side = any_of([A & B] * 120)
     assert render_condition(side_by_side, Placeholders(), Stored()).count("OR") == 119
+    with pytest.raises(QueryError, match="nested more than 100 levels deep"):
+        render_condition(any_of([*[Exists("a")] * 20, grouped(100)]), Placeholders(), Stored())
 
 
 class Stored:

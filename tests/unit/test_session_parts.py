@@ -652,6 +652,7 @@ def test_a_round_has_the_figures_of_its_requests() -> None:
         opened.add_outcome(table, failed, names)  # type: ignore[arg-type]
     query, get, lost = opened.requests
     assert heard == opened.requests
+    assert len({opened, *opened.requests}) == 4
     assert (query.count, query.about, query.index, query.status) == (12, tuple(names[:10]), "gsi1", 200)
     assert (get.count, get.index, get.error) == (50, None, None)
     assert (lost.count, lost.error, lost.status, lost.seconds) == (12, "TimeoutError", None, 3.0)

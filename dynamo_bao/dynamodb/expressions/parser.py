@@ -157,7 +157,7 @@ def _not_strict(what: UserPath) -> OperandError:
     )
 
 
-def _parse_field(path: UserPath, value: object, strict: bool = False, depth: int = 0) -> Condition:
+def _parse_field(path: UserPath, value: object, strict: bool, depth: int) -> Condition:
     if value is None:
         return Negation(Exists(path))
     if isinstance(value, Value):
@@ -188,7 +188,7 @@ def operation(path: UserPath, operator: str, operand: object, depth: int = 0) ->
             raise OperandError(
                 f"$not on {shown(path)!r} takes an operator object such as {{'$gt': 3}}.", path, operand
             )
-        return ~_parse_field(path, operand, depth=depth + 1)
+        return ~_parse_field(path, operand, False, depth + 1)
     build = _BUILDERS.get(name)
     if build is None:
         hint = suggestion(str(operator), (*COMPARISONS, *_BUILDERS, "$not"))
