@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from dynamo_bao.models.registry import managers
-from tests.support import paths, service_models
+from tests.support import botocore_sessions, paths
 from tests.support.patience import lengthen_limits
 
 pytest_plugins = ["tests.support.plugin", "tests.support.promises"]
@@ -47,7 +47,7 @@ def steady_and_quick() -> Iterator[None]:
     """No test fails because an engine is slow to answer, and no client reads again what the last one has read."""
     with pytest.MonkeyPatch.context() as patch:
         lengthen_limits(patch)
-        service_models.share(patch)
+        botocore_sessions.share(patch)
         yield
 
 

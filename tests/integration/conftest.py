@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -12,7 +11,10 @@ from dynamo_bao import Manager, init_models
 from tests.support import models
 from tests.support.engines import Engine
 from tests.support.patience import PATIENCE
+from tests.support.tables import Tables, fresh_name
 from tests.support.wire import Wire
+
+LentTables = Callable[[Engine], "Tables | None"]
 
 
 @pytest.fixture
@@ -27,16 +29,31 @@ def connection(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any
 
 
 @pytest.fixture
-def table_name() -> str:
-    """A name no other test uses, as an engine keeps its tables for the whole session."""
-    return f"test_{uuid.uuid4().hex}"
+def table_name(request: pytest.FixtureRequest, tables: LentTables) -> Iterator[str]:
+    """A name no other test uses, of a table that may or may not be made."""
+    name = fresh_name()
+    engine = request.getfixturevalue("engine") if "engine" in request.fixturenames else None
+    yield name
+    of_engine = tables(engine) if engine is not None else None
+    if of_engine is not None:
+        of_engine.delete(name)
 
 
 @pytest.fixture
-def manager(connection: dict[str, Any], table_name: str) -> Iterator[Manager]:
-    """The shared models, connected to a new table on the engine."""
-    with init_models(models=models.ALL, table_name=table_name, **connection) as manager:
-        manager.create_table()
+def ready_table(engine: Engine, tables: LentTables) -> Iterator[str]:
+    """The name of a table with every index and no items; on the embedded engine, a manager makes it."""
+    of_engine = tables(engine)
+    if of_engine is None:
+        yield fresh_name()
+        return
+    with of_engine.lent() as name:
+        yield name
+
+
+@pytest.fixture
+def manager(connection: dict[str, Any], ready_table: str) -> Iterator[Manager]:
+    """The shared models, connected to an empty table on the engine."""
+    with init_models(models=models.ALL, table_name=ready_table, **connection) as manager:
         yield manager
 
 

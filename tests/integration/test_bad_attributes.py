@@ -228,9 +228,8 @@ def check(instance: Any, name: str) -> None:
 
 
 @pytest.fixture
-def kinds(connection: dict[str, Any], table_name: str) -> Iterator[Manager]:
-    with init_models(models=MODELS, table_name=table_name, **connection) as manager:
-        manager.create_table()
+def kinds(connection: dict[str, Any], ready_table: str) -> Iterator[Manager]:
+    with init_models(models=MODELS, table_name=ready_table, **connection) as manager:
         yield manager
 
 

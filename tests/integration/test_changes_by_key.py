@@ -83,9 +83,8 @@ F = Person.fields
 
 
 @pytest.fixture
-def table(connection: dict[str, Any], table_name: str) -> Iterator[Manager]:
-    with init_models(models=[Person], table_name=table_name, **connection) as manager:
-        manager.create_table()
+def table(connection: dict[str, Any], ready_table: str) -> Iterator[Manager]:
+    with init_models(models=[Person], table_name=ready_table, **connection) as manager:
         yield manager
 
 

@@ -52,9 +52,8 @@ class Page(Model, prefix="cp", name="ConcPage"):
 
 
 @pytest.fixture
-def manager(connection: dict[str, Any], table_name: str) -> Iterator[Manager]:
-    with init_models(models=[Account, Page], table_name=table_name, **connection) as manager:
-        manager.create_table()
+def manager(connection: dict[str, Any], ready_table: str) -> Iterator[Manager]:
+    with init_models(models=[Account, Page], table_name=ready_table, **connection) as manager:
         yield manager
 
 

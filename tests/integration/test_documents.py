@@ -82,9 +82,8 @@ class Shift(Model, prefix="sh"):
 
 
 @pytest.fixture
-def manager(connection: dict[str, Any], table_name: str) -> Iterator[Manager]:
-    with init_models(models=[Thing, Shift], table_name=table_name, **connection) as manager:
-        manager.create_table()
+def manager(connection: dict[str, Any], ready_table: str) -> Iterator[Manager]:
+    with init_models(models=[Thing, Shift], table_name=ready_table, **connection) as manager:
         yield manager
 
 

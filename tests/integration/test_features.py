@@ -70,10 +70,9 @@ class ShopBuyer(Model, prefix="ftm", table_type="mapping"):
 
 
 @pytest.fixture
-def manager(connection: dict[str, Any], table_name: str) -> Iterator[Manager]:
+def manager(connection: dict[str, Any], ready_table: str) -> Iterator[Manager]:
     """Two shops, two buyers, and three sales in one shop."""
-    with init_models(models=[Shop, Sale, Buyer, ShopBuyer], table_name=table_name, **connection) as manager:
-        manager.create_table()
+    with init_models(models=[Shop, Sale, Buyer, ShopBuyer], table_name=ready_table, **connection) as manager:
         for name in ("a", "b"):
             Shop.create(shop_id=name)
             Buyer.create(buyer_id=name)
@@ -119,9 +118,9 @@ def test_init_models_connects_models_by_settings_and_arguments(
         Shop.find("x").exists()
 
 
-def test_settings_of_a_manager(manager: Manager, table_name: str) -> None:
+def test_settings_of_a_manager(manager: Manager, ready_table: str) -> None:
     """`manager.settings` tells every setting, and where it was made."""
-    assert manager.settings.get("db", "table_name") == table_name
+    assert manager.settings.get("db", "table_name") == ready_table
     assert manager.settings.source("db", "table_name") == "table_name of the call"
     assert manager.settings.get("aws", "profile", "none") == "none"
 

@@ -72,10 +72,9 @@ ALL = [Thing, Single, Reading, Plain, Part]
 
 
 @pytest.fixture
-def manager(connection: dict[str, Any], table_name: str) -> Iterator[Manager]:
-    """The models of this page, connected to a new table on the engine."""
-    with init_models(models=ALL, table_name=table_name, **connection) as manager:
-        manager.create_table()
+def manager(connection: dict[str, Any], ready_table: str) -> Iterator[Manager]:
+    """The models of this page, connected to an empty table on the engine."""
+    with init_models(models=ALL, table_name=ready_table, **connection) as manager:
         yield manager
 
 

@@ -46,9 +46,8 @@ def put(manager: Manager, key: str) -> None:
 
 
 @pytest.fixture
-def accounts(connection: dict[str, Any], table_name: str) -> Any:
-    with init_models(models=[Account], table_name=table_name, **connection) as manager:
-        manager.create_table()
+def accounts(connection: dict[str, Any], ready_table: str) -> Any:
+    with init_models(models=[Account], table_name=ready_table, **connection) as manager:
         yield manager
 
 

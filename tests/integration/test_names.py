@@ -115,14 +115,13 @@ def values(names: list[str], text: str) -> dict[str, str]:
 
 
 @pytest.fixture
-def connect(connection: dict[str, Any], table_name: str) -> Iterator[Any]:
+def connect(connection: dict[str, Any], ready_table: str) -> Iterator[Any]:
     """Connects models to a new table."""
     opened: list[Manager] = []
 
     def connected(*models: type[Any]) -> Manager:
-        manager = init_models(models=models, table_name=table_name, **connection)
+        manager = init_models(models=models, table_name=ready_table, **connection)
         opened.append(manager)
-        manager.create_table()
         return manager
 
     yield connected

@@ -57,10 +57,9 @@ MANY = 3 * N_PLUS_ONE
 
 
 @pytest.fixture
-def library(connection: dict[str, Any], table_name: str) -> Iterator[Manager]:
+def library(connection: dict[str, Any], ready_table: str) -> Iterator[Manager]:
     """A few volumes in each bucket, each on a shelf of its own in a room of its own."""
-    with init_models(models=[Shelf, Room, Volume], table_name=table_name, **connection) as manager:
-        manager.create_table()
+    with init_models(models=[Shelf, Room, Volume], table_name=ready_table, **connection) as manager:
         with run_with_batch_context() as session:
             for n in range(MANY):
                 session.add(

@@ -77,9 +77,8 @@ PRESS = [Tag, Article, Author, Agency, TaggedArticle, Reading]
 
 
 @pytest.fixture
-def press(connection: dict[str, Any], table_name: str) -> Iterator[Manager]:
-    with init_models(models=PRESS, table_name=table_name, **connection) as manager:
-        manager.create_table()
+def press(connection: dict[str, Any], ready_table: str) -> Iterator[Manager]:
+    with init_models(models=PRESS, table_name=ready_table, **connection) as manager:
         yield manager
 
 

@@ -64,11 +64,10 @@ class House(Model, prefix="ho", table_type="mapping"):
 
 
 @pytest.fixture
-def towns(connection: dict[str, Any], table_name: str) -> Iterator[Manager]:
+def towns(connection: dict[str, Any], ready_table: str) -> Iterator[Manager]:
     """Two towns, ``a`` with three streets and ``b`` with one."""
     models = [Town, Street, House]
-    with init_models(models=models, table_name=table_name, **connection) as manager:
-        manager.create_table()
+    with init_models(models=models, table_name=ready_table, **connection) as manager:
         for name in "ab":
             Town.create(name=name)
         for rank in range(3):

@@ -76,9 +76,8 @@ WAYS = ("save", "commit", "atomic", "transaction")
 
 
 @pytest.fixture
-def table(connection: dict[str, Any], table_name: str) -> Iterator[Manager]:
-    with init_models(models=[Profile], table_name=table_name, **connection) as manager:
-        manager.create_table()
+def table(connection: dict[str, Any], ready_table: str) -> Iterator[Manager]:
+    with init_models(models=[Profile], table_name=ready_table, **connection) as manager:
         yield manager
 
 

@@ -81,12 +81,9 @@ ALL = [Article, Exact, Terse, Loose, Plain]
 
 
 @pytest.fixture
-def manager(connection: dict[str, Any], table_name: str) -> Iterator[Manager]:
-    """The models of this page, connected to a new table with a search index on the engine."""
-    with init_models(models=ALL, table_name=f"{table_name}s", **connection) as manager:
-        if "embedded" in connection:
-            manager.client.delete_table(TableName=manager.table_name)
-        create_table(manager.database, search=True)
+def manager(connection: dict[str, Any], ready_table: str) -> Iterator[Manager]:
+    """The models of this page, connected to an empty table with a search index on the engine."""
+    with init_models(models=ALL, table_name=ready_table, **connection) as manager:
         yield manager
 
 

@@ -68,7 +68,7 @@ def note(searchable: Any, **options: Any) -> Any:
 
 
 @pytest.fixture
-def opened(connection: dict[str, Any], table_name: str) -> Iterator[Callable[[Any], Manager]]:
+def opened(connection: dict[str, Any], ready_table: str) -> Iterator[Callable[[Any], Manager]]:
     """Opens a manager for one way of searching, on the test's one table."""
     managers: list[Manager] = []
 
@@ -78,9 +78,7 @@ def opened(connection: dict[str, Any], table_name: str) -> Iterator[Callable[[An
             if managers and "embedded" in connection
             else connection
         )
-        manager = init_models(models=[model], table_name=table_name, **options)
-        if not managers:
-            manager.create_table()
+        manager = init_models(models=[model], table_name=ready_table, **options)
         managers.append(manager)
         return manager
 

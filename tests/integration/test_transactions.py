@@ -356,10 +356,9 @@ class Code(Model, prefix="txc", name="TxCode"):
 
 
 @pytest.fixture
-def docs(connection: dict[str, Any], table_name: str) -> Any:
+def docs(connection: dict[str, Any], ready_table: str) -> Any:
     """A versioned document."""
-    with init_models(models=[Doc, Code, Org], table_name=table_name, **connection) as manager:
-        manager.create_table()
+    with init_models(models=[Doc, Code, Org], table_name=ready_table, **connection) as manager:
         Doc.create(doc_id="d", text="one")
         yield manager
 

@@ -137,9 +137,8 @@ SPELLINGS: dict[str, tuple[str, dict[str, Any]]] = {
 
 
 @pytest.fixture
-def table(connection: dict[str, Any], table_name: str) -> Iterator[Manager]:
-    with init_models(models=[Everything, Versioned], table_name=table_name, **connection) as manager:
-        manager.create_table()
+def table(connection: dict[str, Any], ready_table: str) -> Iterator[Manager]:
+    with init_models(models=[Everything, Versioned], table_name=ready_table, **connection) as manager:
         yield manager
 
 

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tests.integration.conftest import connection, table_name
+from tests.integration.conftest import connection, ready_table, table_name
 
-__all__ = ["connection", "table_name"]
+__all__ = ["connection", "ready_table", "table_name"]

@@ -59,10 +59,9 @@ ROWS = [
 
 
 @pytest.fixture
-def stored(connection: dict[str, Any], table_name: str) -> Iterator[Manager]:
+def stored(connection: dict[str, Any], ready_table: str) -> Iterator[Manager]:
     """The rows, on a table of the engine."""
-    with init_models(models=[Row], table_name=table_name, **connection) as manager:
-        manager.create_table()
+    with init_models(models=[Row], table_name=ready_table, **connection) as manager:
         with run_with_batch_context() as session:
             session.add(*(Row(**values) for values in ROWS), overwrite=True)
             session.commit()

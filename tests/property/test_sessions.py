@@ -563,10 +563,9 @@ def _flat(item: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.fixture
-def connected(connection: dict[str, Any], table_name: str) -> Iterator[Manager]:
+def connected(connection: dict[str, Any], ready_table: str) -> Iterator[Manager]:
     tenancy = {"enabled": True}
-    with init_models(models=[Person], table_name=table_name, tenancy=tenancy, **connection) as manager:
-        manager.create_table()
+    with init_models(models=[Person], table_name=ready_table, tenancy=tenancy, **connection) as manager:
         yield manager
 
 

@@ -80,9 +80,8 @@ class Everything(Model, prefix="ev"):
 
 
 @pytest.fixture
-def connected(connection: dict[str, Any], table_name: str) -> Iterator[Manager]:
-    with init_models(models=[Everything], table_name=table_name, **connection) as manager:
-        manager.create_table()
+def connected(connection: dict[str, Any], ready_table: str) -> Iterator[Manager]:
+    with init_models(models=[Everything], table_name=ready_table, **connection) as manager:
         yield manager
 
 

@@ -357,11 +357,10 @@ def _part(item: dict[str, Any], target: tuple[str, ...]) -> Any:
 
 
 @pytest.fixture
-def programs(connection: dict[str, Any], table_name: str) -> Iterator[tuple[Manager, Manager]]:
-    with init_models(models=[New], table_name=table_name, **connection) as new:
-        new.create_table()
+def programs(connection: dict[str, Any], ready_table: str) -> Iterator[tuple[Manager, Manager]]:
+    with init_models(models=[New], table_name=ready_table, **connection) as new:
         shared = {"transport": new.database.transport} if "embedded" in connection else connection
-        with init_models(models=[Old], table_name=table_name, **shared) as old:
+        with init_models(models=[Old], table_name=ready_table, **shared) as old:
             yield new, old
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
 import pytest
@@ -21,6 +21,7 @@ from tests.support.engines import (
     reason_to_skip,
 )
 from tests.support.figures import FIGURES
+from tests.support.tables import Tables
 
 # The property of a test report under which the reason for a skip travels, also from an xdist worker.
 SKIP_REASON = "engine_cannot"
@@ -97,6 +98,23 @@ def engine(request: pytest.FixtureRequest, engines: Engines) -> Iterator[Engine]
     """The engine to test on; a test that asks for it runs once for each chosen engine."""
     yield ready_or_refused(engines, request.param)
     engines.check(request.param)
+
+
+@pytest.fixture(scope="session")
+def tables(engines: Engines) -> Iterator[Callable[[Engine], Tables | None]]:
+    """The tables of an engine that is a server; None for the one inside the process."""
+    known: dict[str, Tables] = {}
+
+    def of(engine: Engine) -> Tables | None:
+        if engine.endpoint_url is None:
+            return None
+        if engine.endpoint_url not in known:
+            known[engine.endpoint_url] = Tables(engine.endpoint_url)
+        return known[engine.endpoint_url]
+
+    yield of
+    for tables in known.values():
+        tables.close()
 
 
 def ready_or_refused(engines: Engines, name: str) -> Engine:

@@ -9,9 +9,9 @@ import pytest
 
 from dynamo_bao import Manager, init_models
 from dynamo_bao.testing import FaultInjectingTransport, embedded_transport
-from tests.integration.conftest import connection, table_name
+from tests.integration.conftest import connection, ready_table, table_name
 
-__all__ = ["connection", "table_name"]
+__all__ = ["connection", "ready_table", "table_name"]
 
 Items = dict[tuple[str, str], dict[str, Any]]
 
@@ -49,12 +49,15 @@ def interruptible() -> Iterator[Interruptible]:
 
 
 @pytest.fixture
-def manager(request: pytest.FixtureRequest, connection: dict[str, Any], table_name: str) -> Iterator[Manager]:
-    """The models of the test's file, connected to a new table on the engine."""
+def manager(
+    request: pytest.FixtureRequest, connection: dict[str, Any], ready_table: str
+) -> Iterator[Manager]:
+    """The models of the test's file, connected to an empty table on the engine."""
     if "embedded" in connection:
         connection = {"transport": request.getfixturevalue("interruptible")}
-    with init_models(models=request.module.MODELS, table_name=table_name, **connection) as manager:
-        manager.create_table()
+    with init_models(models=request.module.MODELS, table_name=ready_table, **connection) as manager:
+        if "transport" in connection:
+            manager.create_table()
         yield manager
 
 
