@@ -137,7 +137,8 @@ class Partitions:
 
     def clear(self) -> None:
         """Drops all queries."""
-        self._forget(list(self._queries.values()))
+        if self._queries:
+            self._forget(list(self._queries.values()))
 
     def _forget(self, queries: Iterable[RememberedQuery]) -> None:
         for query in queries:

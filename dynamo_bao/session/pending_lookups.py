@@ -134,15 +134,15 @@ class Lookups:
 
     def __init__(self) -> None:
         self.eventual: defaultdict[ModelMapper, dict[Key, Any]] = defaultdict(dict)
-        self.strict: defaultdict[ModelMapper, dict[Key, Any]] = defaultdict(dict)
+        self.strict: dict[ModelMapper, dict[Key, Any]] = {}
 
     def add(self, key: ItemKey, instance: Any) -> None:
         """Registers a pending instance for the next round."""
         mapper, table_key = key
         if state_of(instance).wants_consistent:
             self.eventual[mapper].pop(table_key, None)
-            self.strict[mapper].setdefault(table_key, instance)
-        elif table_key not in self.strict[mapper]:
+            self.strict.setdefault(mapper, {}).setdefault(table_key, instance)
+        elif table_key not in self.strict.get(mapper, ()):
             self.eventual[mapper].setdefault(table_key, instance)
 
     def discard(self, key: ItemKey) -> None:
@@ -155,7 +155,7 @@ class Lookups:
     def pop_pending(self) -> list[PendingKeys]:
         """Removes and returns all pending lookups."""
         pending = [(False, self.eventual), (True, self.strict)]
-        self.eventual, self.strict = defaultdict(dict), defaultdict(dict)
+        self.eventual, self.strict = defaultdict(dict), {}
         return [
             (mapper.database, consistent, instances, mapper.schema)
             for consistent, lookups in pending

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections import deque
 from collections.abc import Callable, Sequence
 from math import ceil
 from typing import Any
@@ -249,7 +248,6 @@ def _fields_of(record: Any) -> dict[str, Any]:
     return log_fields(record.operation, record.tables, record.count, record.seconds)
 
 
-@define(eq=False)
 class Rounds:
     """The rounds of one session.
 
@@ -258,9 +256,10 @@ class Rounds:
         history: the last rounds, oldest first.
     """
 
-    stats: Stats
-    history: deque[Round] = field(factory=lambda: deque(maxlen=MAX_HISTORY))
-    _single_fetches: dict[CallSite, int] = Factory(dict)
+    def __init__(self, stats: Stats) -> None:
+        self.stats = stats
+        self.history: list[Round] = []
+        self._single_fetches: dict[CallSite, int] = {}
 
     def fields(self, operation: str, **more: Any) -> dict[str, Any]:
         """The fields of a log line about all rounds."""
@@ -277,6 +276,8 @@ class Rounds:
     def record(self, finished: Round) -> None:
         """Remembers a round, and warns of a line that often fetches a single key or query."""
         self.history.append(finished)
+        if len(self.history) > MAX_HISTORY:
+            del self.history[0]
         if not finished.is_single_fetch:
             return
         times = self._single_fetches[finished.cause] = self._single_fetches.get(finished.cause, 0) + 1
