@@ -64,7 +64,7 @@ from dynamo_bao.policy import OnEventLoop, Policy, event_loop_rule
 from dynamo_bao.reads.cursors import cursor_key
 from dynamo_bao.runtime.call_site import calling_line
 from dynamo_bao.runtime.log_fields import log_fields
-from dynamo_bao.session.bindings import MANAGER, Block, Entry
+from dynamo_bao.session.bindings import MANAGER, Block
 from dynamo_bao.session.rounds import Round, SentRequest
 
 log = standard_logging.getLogger("dynamo_bao.manager")
@@ -453,17 +453,14 @@ class Manager:
 class _Active(Block[Manager]):
     """A block in which a manager serves its models, before all others."""
 
-    __slots__ = ("_manager",)
+    __slots__ = ()
 
-    def __init__(self, manager: Manager) -> None:
-        super().__init__()
-        self._manager = manager
-
-    def _begin(self, entry: Entry) -> Manager:
-        self._manager.database.require_open()
+    def _begin(self) -> Manager:
+        manager: Manager = self._subject
+        manager.database.require_open()
         note_activation()
-        entry.bind(MANAGER, self._manager)
-        return self._manager
+        self.bind(MANAGER, manager)
+        return manager
 
 
 def _add_method(parent: type[Any], name: str, method: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any
@@ -13,7 +14,7 @@ from dynamo_bao.dynamodb.transport.messages import Reply, Request
 from dynamo_bao.errors import BatchContextError, ItemNotFoundError, TransactionError
 from dynamo_bao.models.registry import managers
 from dynamo_bao.runtime.log_fields import log_fields
-from dynamo_bao.session.bindings import TRANSACTION, Block, Entry
+from dynamo_bao.session.bindings import TRANSACTION, Block, end_dropped
 from dynamo_bao.session.context import BatchContext, current_session
 from dynamo_bao.session.requests import round_of
 from dynamo_bao.session.scope import current_transaction, resolve_scope_of
@@ -226,37 +227,38 @@ class _TransactionBlock(Block[Transaction]):
 
     __slots__ = ()
 
-    def _begin(self, entry: Entry) -> Transaction:
+    def _begin(self) -> Transaction:
         outer = current_transaction()
         if isinstance(outer, Transaction):
-            entry.what = _NestedBlock(outer, len(outer))
-            entry.dropped = self._if_dropped(entry.what.finish)
+            self.what = _NestedBlock(outer, len(outer))
             return outer
         session = current_session()
         if session is not None:
-            return self._begin_in(entry, session, None)
+            return self._begin_in(session, None)
         for manager in managers():
             manager.database.policy.outside("transaction()")
         context = BatchContext()
         session = context.__enter__()
         try:
-            return self._begin_in(entry, session, context)
+            return self._begin_in(session, context)
         except BaseException as error:
             context.__exit__(type(error), error, None)
             raise
 
-    def _begin_in(self, entry: Entry, session: Session, context: BatchContext | None) -> Transaction:
+    def _begin_in(self, session: Session, context: BatchContext | None) -> Transaction:
         session._check()
         begun = Transaction(session)
-        entry.what = _RootBlock(begun, context)
-        entry.dropped = self._if_dropped(entry.what.finish)
-        session._note_transaction(entry)
-        entry.bind(TRANSACTION, begun)
+        self.what = _RootBlock(begun, context)
+        session._note_transaction(self)
+        self.bind(TRANSACTION, begun)
         return begun
 
-    def _finish(self, entry: Entry, error: BaseException | None) -> None:
-        if entry.what is not None:
-            entry.what.finish(error)
+    def _if_dropped(self) -> Callable[[Any], object]:
+        return partial(end_dropped, type(self).__name__, self.what.finish)
+
+    def _finish(self, error: BaseException | None) -> None:
+        if self.what is not None:
+            self.what.finish(error)
 
 
 @define(eq=False)
@@ -293,5 +295,5 @@ class _RootBlock:
         self._leave(error)
 
     def _leave(self, error: BaseException | None) -> None:
-        if self._context is not None and self._context.is_entered:
+        if self._context is not None:
             self._context.__exit__(None if error is None else type(error), error, None)

@@ -14,9 +14,9 @@ import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from functools import cache, partial
+from functools import partial
 from types import TracebackType
-from typing import Any, Generic, ParamSpec, TypeVar
+from typing import Any, ClassVar, Generic, ParamSpec, TypeVar
 
 from dynamo_bao.errors import BatchContextWarning, ConcurrencyError
 from dynamo_bao.runtime.call_site import calling_line
@@ -44,16 +44,10 @@ class Link:
         owner: whose code sees it; None for everybody whose context holds it.
         parent: the link around it.
         entry: gives the entry of the block that made it; None once the binding has ended.
-        session, tenant, transaction, budget, manager: the innermost link of that kind, this one included.
+        session, tenant: the innermost link of that kind around it, because every operation looks for these two.
     """
 
-    __slots__ = ("entry", "kind", "owner", "parent", "what", *KINDS)
-
-    session: Link | None
-    tenant: Link | None
-    transaction: Link | None
-    budget: Link | None
-    manager: Link | None
+    __slots__ = ("entry", "kind", "owner", "parent", "session", "tenant", "what")
 
     def __init__(
         self,
@@ -63,13 +57,18 @@ class Link:
         parent: Link | None,
         entry: Callable[[], Any],
     ) -> None:
-        self.kind, self.what, self.owner, self.parent, self.entry = kind, what, owner, parent, entry
+        self.kind = kind
+        self.what = what
+        self.owner = owner
+        self.parent = parent
+        self.entry = entry
+        self.session: Link | None
+        self.tenant: Link | None
         if parent is None:
-            self.session = self.tenant = self.transaction = self.budget = self.manager = None
+            self.session = self.tenant = None
         else:
-            self.session, self.tenant, self.transaction = parent.session, parent.tenant, parent.transaction
-            self.budget, self.manager = parent.budget, parent.manager
-        setattr(self, kind, self)
+            self.session = parent if parent.kind is SESSION else parent.session
+            self.tenant = parent if parent.kind is TENANT else parent.tenant
 
     def is_seen_by(self, owner: ExecutionContext) -> bool:
         """Whether code of `owner`, whose context holds this link, is inside of what it binds."""
@@ -109,7 +108,13 @@ def top_link() -> Link | None:
 def set_top_link(link: Link | None) -> None:
     """Makes `link` the innermost one of the running code's context."""
     chain.set(link)
-    if "IPython" in sys.modules and is_in_notebook():
+    if "IPython" in sys.modules:
+        _note_cell(link)
+
+
+def _note_cell(link: Link | None) -> None:
+    """Remembers in a notebook what the running cell has set as the innermost link."""
+    if is_in_notebook():
         current_execution_context().cell = link, current_task() if is_event_loop_running() else None
 
 
@@ -128,27 +133,27 @@ def innermost(kind: str, owner: ExecutionContext | None = None) -> Link | None:
     Args:
         owner: the owner of the running code, where the caller knows it.
     """
-    top = top_link() if "IPython" in sys.modules else chain.get()
-    link: Link | None = None if top is None else getattr(top, kind)
-    if link is None:
-        return None
-    owner = owner or current_execution_context()
-    while link is not None and not link.is_seen_by(owner):
-        link = None if link.parent is None else getattr(link.parent, kind)
-    return link
+    link = top_link() if "IPython" in sys.modules else chain.get()
+    while link is not None:
+        if link.kind == kind:
+            owner = owner or current_execution_context()
+            if link.is_seen_by(owner):
+                return link
+        link = link.parent
+    return None
 
 
 def seen(kind: str) -> list[Any]:
     """All that is bound of a kind around the running code, outermost first."""
-    link = innermost(kind)
-    if link is None:
-        return []
-    owner, found = current_execution_context(), []
+    link, owner = top_link() if "IPython" in sys.modules else chain.get(), None
+    bound: list[Any] = []
     while link is not None:
-        if link.is_seen_by(owner):
-            found.append(link.what)
-        link = None if link.parent is None else getattr(link.parent, kind)
-    return found[::-1]
+        if link.kind == kind:
+            owner = owner or current_execution_context()
+            if link.is_seen_by(owner):
+                bound.append(link.what)
+        link = link.parent
+    return bound[::-1]
 
 
 def _lasting(link: Link | None) -> Link | None:
@@ -162,44 +167,51 @@ def _lasting(link: Link | None) -> Link | None:
 
 
 class Entry:
-    """One time that a block was entered. Only the block holds it; when it is gone, its links have ended.
+    """What makes links, and what they last as long as. Only the code that entered something holds it.
 
     Attributes:
         what: what is bound.
         links: the links it made, outermost first.
-        is_over: whether it was left, or ended otherwise.
-        release: called with the entry once that has ended, to give back what it used; may be called again.
-        dropped: called where the entry is gone without having ended; it must not refer to the entry.
+        is_over: whether it has ended.
     """
 
-    __slots__ = ("__weakref__", "dropped", "is_over", "links", "release", "what")
+    __slots__ = ("__weakref__", "is_over", "links", "what")
 
-    def __init__(self) -> None:
-        self.what: Any = None
+    def __init__(self, what: Any = None) -> None:
+        self.what = what
         self.links: list[Link] = []
         self.is_over = False
-        self.release: Callable[[Entry], object] | None = None
-        self.dropped: Callable[[Any], object] | None = None
+
+    def _release(self) -> None:
+        """Gives back what was used, at the end; may be called again."""
+
+    def _if_dropped(self) -> Callable[[Any], object] | None:
+        """What to do where the entry is gone without having ended; it must not refer to the entry."""
+        return None
 
     def bind(self, kind: str, what: Any) -> Link:
         """Makes a link, and has the running code see it."""
-        parent = chain.get()
-        if parent is None or parent.entry() is None:
-            parent = _lasting(parent or top_link())
-        link = Link(kind, what, _acting_inside(parent), parent, weakref.ref(self, self.dropped))
+        may_be_cell = "IPython" in sys.modules
+        parent = top_link() if may_be_cell else chain.get()
+        while parent is not None and parent.entry() is None:
+            parent = parent.parent
+        owner = current_execution_context()
+        if parent is not None and parent.owner is not owner:
+            owner = _acting_inside(parent)
+        link = Link(kind, what, owner, parent, weakref.ref(self, self._if_dropped()))
         self.links.append(link)
-        set_top_link(link)
+        chain.set(link)
+        if may_be_cell:
+            _note_cell(link)
         return link
 
     def end(self) -> None:
         """Ends the links, wherever they stand; may be called from anywhere, and again."""
         self.is_over = True
-        if self.release is not None:
-            self.release(self)
-        for link in self.links:  # code that still holds one sees what is around it
+        self._release()
+        for link in self.links:
             link.entry = _ended
-            kind = link.kind
-            setattr(link, kind, None if link.parent is None else getattr(link.parent, kind))
+        self.links = []
 
 
 def acting_owner() -> ExecutionContext:
@@ -213,70 +225,83 @@ def _acting_inside(parent: Link | None) -> ExecutionContext:
     return its if its is not None and its.runs_as is owner else owner
 
 
-class Block(Generic[R]):
-    """A context manager that binds something; may be entered again, also inside itself."""
+class Block(Entry, Generic[R]):
+    """A context manager that binds something; may be entered again, also inside itself.
 
-    __slots__ = ("__weakref__", "_entries")
+    Args:
+        subject: what the block is for.
+    """
 
-    def __init__(self) -> None:
-        self._entries: list[Entry] = []
+    __slots__ = ("_again", "_subject")
 
-    @property
-    def is_entered(self) -> bool:
-        """Whether it was entered and is still to be left."""
-        return bool(self._entries)
+    _dropped: ClassVar[Callable[[Any], object]]
+    """What to do where a block that needs no end of its own is gone without having been left."""
 
-    def _begin(self, entry: Entry) -> R:
+    def __init_subclass__(cls) -> None:
+        cls._dropped = partial(end_dropped, cls.__name__, _nothing)
+
+    def __init__(self, subject: Any = None) -> None:
+        self._subject = subject
+        self._again: list[Block[R]] | None = None
+        self.what = None
+        self.links = []
+        self.is_over = True
+
+    def _begin(self) -> R:
         """Binds what the block is for, and returns what it yields."""
         raise NotImplementedError
 
-    def _finish(self, entry: Entry, error: BaseException | None) -> None:
+    def _finish(self, error: BaseException | None) -> None:
         """Does what comes at the end of the block, once nothing of it is bound any more.
 
         Args:
             error: what the block is left with, beside which nothing else is raised.
         """
 
+    def _if_dropped(self) -> Callable[[Any], object]:
+        return type(self)._dropped
+
     def __enter__(self) -> R:
-        depth = len(self._entries)
+        if not self.is_over:
+            return self._enter_again()
         try:
-            entry = Entry()
-            entry.dropped = _if_only_dropped(type(self).__name__)
-            self._entries.append(entry)
-            return self._begin(entry)
+            self.is_over = False
+            return self._begin()
         except BaseException:
-            for entry in self._entries[depth:]:
-                entry.end()
-            del self._entries[depth:]
+            self.end()
             raise
+
+    def _enter_again(self) -> R:
+        """Enters another block for the same, inside this one."""
+        block = type(self)(self._subject)
+        yielded = block.__enter__()
+        self._again = [*(self._again or ()), block]
+        return yielded
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if self._again:
+            self._again.pop().__exit__(kind, error, trace)
+            return
         try:
-            entry = self._entries[-1]
-            try:
-                fault = leave(entry)
-            except BaseException as interruption:
-                leave(entry)
-                self._finish(entry, interruption)
-                raise
-        finally:
-            self._entries.pop()
-        self._finish(entry, error or fault)
+            fault = leave(self)
+        except BaseException as interruption:
+            leave(self)
+            self._finish(interruption)
+            raise
+        self._finish(error or fault)
         if fault is not None and error is None:
             raise fault
 
-    def _if_dropped(self, end: Callable[[BaseException], object]) -> Callable[[Any], object]:
-        """What to do where the block is gone without having been left.
 
-        Args:
-            end: ends what was bound, and says what that comes to; it must not refer to the block.
-        """
-        return partial(_dropped, type(self).__name__, end)
+def end_dropped(block: str, end: Callable[[BaseException], object], _: Any) -> None:
+    """Ends what a block bound that is gone without having been left, and warns.
 
-
-def _dropped(block: str, end: Callable[[BaseException], object], _: Any) -> None:
+    Args:
+        block: the name of its class.
+        end: ends what was bound, and says what that comes to; it must not refer to the block.
+    """
     end(ConcurrencyError("its block was dropped without being left"))
     if not sys.is_finalizing():
         warnings.warn_explicit(
@@ -289,12 +314,6 @@ def _dropped(block: str, end: Callable[[BaseException], object], _: Any) -> None
 
 def _nothing(_: BaseException) -> None:
     """Ends what needs no end of its own."""
-
-
-@cache
-def _if_only_dropped(block: str) -> Callable[[Any], object]:
-    """What to do where a block of this name, of which nothing needs an end of its own, is gone without being left."""
-    return partial(_dropped, block, _nothing)
 
 
 def leave(entry: Entry) -> Exception | None:
@@ -311,10 +330,16 @@ def leave(entry: Entry) -> Exception | None:
     owner = links[0].owner
     inside = () if chain.get() is links[-1] else _links_inside(links[-1])
     if inside is not None:
-        set_top_link(_lasting(links[0].parent))
+        outer = links[0].parent
+        while outer is not None and outer.entry() is None:
+            outer = outer.parent
+        chain.set(outer)
+        if "IPython" in sys.modules:
+            _note_cell(outer)
     left_open = _end_inside(inside, links) if inside else ()
     entry.end()
-    if inside is None or not (owner is None or owner.is_now(current_execution_context())):
+    running = current_execution_context()
+    if inside is None or not (owner is running or owner is None or owner.is_now(running)):
         return _warning_of_place()
     if left_open and any(link.owner is owner for link in left_open):
         return ConcurrencyError(
@@ -367,7 +392,10 @@ def set_without_end(kind: str, what: Any, owner: ExecutionContext | None = None)
 def clear_without_end(kind: str, nothing: Any) -> None:
     """Takes back what was bound from here on; binds `nothing` in its place where a block has bound something."""
     parent = _without_set(kind)
-    if parent is None or getattr(parent, kind) is None:
+    link = parent
+    while link is not None and link.kind != kind:
+        link = link.parent
+    if link is None:
         set_top_link(parent)
     else:
         set_top_link(Link(kind, nothing, _acting_inside(parent), parent, _without_end))
@@ -437,17 +465,19 @@ class Steps:
     They are bound while a step runs, as the last step left them, in whatever thread, task or context that is; whoever
     runs a step is the owner until the next. Between the steps nothing of them is bound.
 
+    Args:
+        entry: what the bindings at the bottom last as long as; only this object holds it.
+
     Attributes:
         owner: whose they are.
-        entry: that of the bindings at the bottom, which end when this object is dropped.
     """
 
-    __slots__ = ("_is_running", "_top", "entry", "owner")
+    __slots__ = ("_entry", "_is_running", "_top", "owner")
 
-    def __init__(self) -> None:
+    def __init__(self, entry: Entry | None = None) -> None:
         self.owner = ExecutionContext()
         self.owner.runs_as = current_execution_context()
-        self.entry = Entry()
+        self._entry = Entry() if entry is None else entry
         self._top: Link | None = None
         self._is_running = False
 
@@ -469,8 +499,8 @@ class Steps:
 
     def bind(self, kind: str, what: Any) -> None:
         """Binds something for all steps to come, inside of what is bound for them already."""
-        link = Link(kind, what, self.owner, self._top, weakref.ref(self.entry, self.entry.dropped))
-        self.entry.links.append(link)
+        link = Link(kind, what, self.owner, self._top, weakref.ref(self._entry, self._entry._if_dropped()))
+        self._entry.links.append(link)
         self._top = link
 
     def run(self, step: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
@@ -511,8 +541,8 @@ class Steps:
     def left_open(self) -> list[Entry]:
         """The blocks that the steps opened and have not left, innermost first."""
         opened = (link.entry() for link in self.links() if link.is_block)
-        return list(dict.fromkeys(one for one in opened if one is not None and one is not self.entry))
+        return list(dict.fromkeys(one for one in opened if one is not None and one is not self._entry))
 
     def end(self) -> None:
         """Ends the bindings that all steps have."""
-        self.entry.end()
+        self._entry.end()

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from attrs import define
 
 from dynamo_bao.dynamodb.capacity import Capacity
 from dynamo_bao.errors import BudgetExceededError
 from dynamo_bao.runtime.call_site import CallSite
-from dynamo_bao.session.bindings import BUDGET, Block, Entry
+from dynamo_bao.session.bindings import BUDGET, Block
 
 
 @define(eq=False)
@@ -52,15 +50,11 @@ class Budget:
 
 
 class BudgetBlock(Block[Budget]):
-    """A block with a budget. Each entry has a new one."""
+    """A block with a budget. Each entry has a new one, with the limits that are the block's subject."""
 
-    __slots__ = ("_limits",)
+    __slots__ = ()
 
-    def __init__(self, *limits: Any) -> None:
-        super().__init__()
-        self._limits = limits
-
-    def _begin(self, entry: Entry) -> Budget:
-        budget = Budget(*self._limits)
-        entry.bind(BUDGET, budget)
+    def _begin(self) -> Budget:
+        budget = Budget(*self._subject)
+        self.bind(BUDGET, budget)
         return budget

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from functools import partial, wraps
 from typing import Any, ParamSpec, TypedDict, TypeVar, overload
 
@@ -12,10 +12,13 @@ from dynamo_bao.runtime.compat import Unpack
 from dynamo_bao.session.bindings import SESSION, TENANT, Block, Entry, Steps, innermost
 from dynamo_bao.session.execution_context import current_execution_context
 from dynamo_bao.session.session import Session
-from dynamo_bao.session.tenancy import current_tenant, tenant_if_known
+from dynamo_bao.session.tenancy import current_tenant, resolvers, tenant_if_known
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+
+NO_OPTIONS: Mapping[str, Any] = {}
 
 
 def current_session() -> Session | None:
@@ -51,40 +54,50 @@ class SessionOptions(TypedDict, total=False):
 class BatchContext(Block[Session]):
     """What `run_with_batch_context` returns: a context manager, and a decorator."""
 
-    __slots__ = ("_made", "_options")
+    __slots__ = ("_made",)
 
-    def __init__(self, **options: Any) -> None:
-        super().__init__()
-        self._options = options
-        self._made = [Session(**options)]  # now, so that wrong options raise at the call
+    def __init__(self, options: Mapping[str, Any] = NO_OPTIONS) -> None:
+        super().__init__(options)
+        self._made: Session | None = Session(**options)  # now, so that wrong options raise at the call
 
-    def _begin(self, entry: Entry) -> Session:
-        session = (
-            self._made.pop() if self._made else Session(**self._options)
-        )  # new where it is entered again
-        entry.what, entry.release, entry.dropped = session, _close, self._if_dropped(partial(_end, session))
-        session._open_in(entry, tenant_if_known)
+    def _begin(self) -> Session:
+        session = self.what = self._made or Session(**self._subject)  # new where it is entered again
+        self._made = None
+        link = session._open_in(self)
+        if link.tenant is not None or resolvers:
+            session.tenant = tenant_if_known()
         return session
 
-    def _finish(self, entry: Entry, error: BaseException | None) -> None:
-        entry.what._require_committed(error)
+    def _release(self) -> None:
+        if self.what is not None:
+            self.what.close()
+
+    def _if_dropped(self) -> Callable[[Any], object]:
+        end: Callable[[Any], object] = self.what._end_without_block
+        return end
+
+    def _finish(self, error: BaseException | None) -> None:
+        self.what._require_committed(error)
 
     def __call__(self, fn: Callable[P, R]) -> Callable[P, R]:
         """`fn`, run in a new session at each call."""
-        return _wrapped(fn, self._options, isolated=True)
+        return _wrapped(fn, self._subject, isolated=True)
 
 
-def _close(entry: Entry) -> None:
-    entry.what.close()
+class _OwnSession(Entry):
+    """What the own session of code in steps lasts as long as."""
+
+    __slots__ = ()
+
+    def _release(self) -> None:
+        self.what.close()
+
+    def _if_dropped(self) -> Callable[[Any], object]:
+        return partial(_close_dropped, self.what)
 
 
 def _close_dropped(session: Session, _: Any) -> None:
     session.close()
-
-
-def _end(session: Session, error: BaseException) -> None:
-    session.close()
-    session._require_committed(error)
 
 
 @overload
@@ -117,7 +130,7 @@ def run_with_batch_context(fn: Callable[[], Any] | None = None, **options: Any) 
         ...     users = [User.find(id) for id in ids]
         ...     print(users[0].name, session.stats.round_trips)
     """
-    context = BatchContext(**options)
+    context = BatchContext(options)
     if fn is None:
         return context
     _refuse_coroutine(fn, "run_with_batch_context(fn)")
@@ -161,7 +174,7 @@ def _refuse_coroutine(fn: Callable[..., Any], what: str) -> None:
         )
 
 
-def _wrapped(fn: Callable[P, R], options: dict[str, Any], isolated: bool) -> Callable[P, R]:
+def _wrapped(fn: Callable[P, R], options: Mapping[str, Any], isolated: bool) -> Callable[P, R]:
     # Imported here: see above.
     import inspect
 
@@ -179,7 +192,7 @@ def _wrapped(fn: Callable[P, R], options: dict[str, Any], isolated: bool) -> Cal
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
         if current_session() is not None and not isolated:
             return fn(*args, **kwargs)
-        with BatchContext(**options):
+        with BatchContext(options):
             return fn(*args, **kwargs)
 
     return call
@@ -193,17 +206,14 @@ class _Resumption:
         isolated: whether it has a session of its own in any case.
     """
 
-    def __init__(self, options: dict[str, Any], isolated: bool) -> None:
-        self._steps = Steps()
+    def __init__(self, options: Mapping[str, Any], isolated: bool) -> None:
+        self._borrowed = None if isolated else current_session()
+        self.own = Session(**options) if self._borrowed is None else None
+        self._steps = Steps(None if self.own is None else _OwnSession(self.own))
         self._steps.capture()
         self._steps.bind(TENANT, current_tenant())
-        self._borrowed = None if isolated else current_session()
-        self.own: Session | None = None
-        if self._borrowed is None:
-            self.own = Session(**options)
+        if self.own is not None:
             self.own._owner, self.own.tenant = self._steps.owner, tenant_if_known()
-            self._steps.entry.what, self._steps.entry.release = self.own, _close
-            self._steps.entry.dropped = partial(_close_dropped, self.own)
             self._steps.bind(SESSION, self.own)
 
     def run(self, step: Callable[..., Any], *args: Any) -> Any:
@@ -230,7 +240,7 @@ class _Resumption:
 
 
 def _run_generator(
-    generator: Generator[Any, Any, Any], options: dict[str, Any], isolated: bool
+    generator: Generator[Any, Any, Any], options: Mapping[str, Any], isolated: bool
 ) -> Generator[Any, Any, Any]:
     """Runs `generator` inside what its first resumption was inside of, which is bound while its body runs only."""
     resumption = _Resumption(options, isolated)

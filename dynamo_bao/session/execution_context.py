@@ -34,20 +34,12 @@ class ExecutionContext:
         return self is running or self.runs_as is running
 
 
-class _Local(threading.local):
-    """The owner of a thread, and the owners of the greenlets and tasks that ran in it."""
-
-    def __init__(self) -> None:
-        self.thread = ExecutionContext()
-        self.others: weakref.WeakKeyDictionary[Any, ExecutionContext] = weakref.WeakKeyDictionary()
-
-
-_local = _Local()
+_threads = threading.local()  # `owner` of a thread, and by greenlet or task the `others` that ran in it
 
 
 def _forget_threads() -> None:
-    global _local
-    _local = _Local()
+    global _threads
+    _threads = threading.local()
 
 
 this_process.after_fork(_forget_threads)
@@ -58,15 +50,27 @@ def current_execution_context() -> ExecutionContext:
 
     Neither asyncio nor greenlet is imported here: if no other code imported one, no task or greenlet can run.
     """
-    local, loaded = _local, sys.modules
-    if "asyncio.events" not in loaded and "greenlet" not in loaded:
-        return local.thread
-    running = _running_inside()
-    if running is None:
-        return local.thread
-    owner = local.others.get(running)
+    loaded = sys.modules
+    if "asyncio.events" in loaded or "greenlet" in loaded:
+        running = _running_inside()
+        if running is not None:
+            return _owner_inside(running)
+    try:
+        owner: ExecutionContext = _threads.owner
+    except AttributeError:  # the first use in this thread
+        owner = _threads.owner = ExecutionContext()
+    return owner
+
+
+def _owner_inside(running: Any) -> ExecutionContext:
+    """The owner of a task or greenlet that runs in this thread."""
+    try:
+        others: weakref.WeakKeyDictionary[Any, ExecutionContext] = _threads.others
+    except AttributeError:
+        others = _threads.others = weakref.WeakKeyDictionary()
+    owner = others.get(running)
     if owner is None:
-        owner = local.others[running] = ExecutionContext()
+        owner = others[running] = ExecutionContext()
     return owner
 
 

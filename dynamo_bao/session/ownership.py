@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import enum
 import weakref
-from collections.abc import Callable
 from typing import Any, TypeVar
 
 from dynamo_bao.errors import ConcurrencyError
-from dynamo_bao.session.bindings import MANAGER, SESSION, TENANT, Block, Entry, acting_owner, innermost
+from dynamo_bao.session.bindings import (
+    MANAGER,
+    SESSION,
+    TENANT,
+    Block,
+    Entry,
+    Link,
+    acting_owner,
+    innermost,
+)
 from dynamo_bao.session.execution_context import ExecutionContext, current_execution_context
 
 Unshared = TypeVar("Unshared", bound="SessionOwnership")
@@ -81,18 +89,18 @@ class SessionOwnership:
 
     # --- owners ----------------------------------------------------------------------------------
 
-    def _open_in(self, entry: Entry, tenant: Callable[[], str | None]) -> None:
-        """Binds a new session to the running code.
+    def _open_in(self, entry: Entry) -> Link:
+        """Binds a new session to the running code, and returns its link.
 
         Args:
             entry: the entry of the block that opens the session.
-            tenant: returns the tenant of the running code.
         """
         link = entry.bind(SESSION, self)
-        self._owner, self.tenant = link.owner, tenant()
-        if link.manager is not None:
+        self._owner = link.owner
+        if link.parent is not None:
             manager = innermost(MANAGER)
             self._manager = None if manager is None else manager.what
+        return link
 
     def activate(self: Unshared) -> Block[Unshared]:
         """Hands the session over to a block, for example in another thread.
@@ -195,20 +203,17 @@ class SessionOwnership:
 class _Activation(Block[Any]):
     """A block to which a session is handed over, with its tenant and its manager."""
 
-    __slots__ = ("_session",)
+    __slots__ = ()
 
-    def __init__(self, session: SessionOwnership) -> None:
-        super().__init__()
-        self._session = session
-
-    def _begin(self, entry: Entry) -> Any:
-        session = self._session
-        entry.what = session
-        entry.release = session._give_back
-        session._lend(entry, acting_owner())
+    def _begin(self) -> Any:
+        session = self.what = self._subject
+        session._lend(self, acting_owner())
         if session.tenant is not None:
-            entry.bind(TENANT, session.tenant)
+            self.bind(TENANT, session.tenant)
         if session._manager is not None:
-            entry.bind(MANAGER, session._manager)
-        entry.bind(SESSION, session)
+            self.bind(MANAGER, session._manager)
+        self.bind(SESSION, session)
         return session
+
+    def _release(self) -> None:
+        self._subject._give_back(self)

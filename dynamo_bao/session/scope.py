@@ -8,7 +8,7 @@ from typing import Any
 from dynamo_bao.dynamodb.table import Database
 from dynamo_bao.errors import TenantMismatchError
 from dynamo_bao.policy import AllowDirect
-from dynamo_bao.session.bindings import SESSION, TRANSACTION, chain, innermost, top_link
+from dynamo_bao.session.bindings import SESSION, TENANT, TRANSACTION, chain, innermost, top_link
 from dynamo_bao.session.context import current_session
 from dynamo_bao.session.execution_context import ExecutionContext, current_execution_context
 from dynamo_bao.session.session import Collecting, Session
@@ -37,7 +37,9 @@ def resolve_scope(
         top = top_link()
     session = tenant = None
     if top is not None:
-        owner, link, bound = current_execution_context(), top.session, top.tenant
+        owner = current_execution_context()
+        link = top if top.kind is SESSION else top.session
+        bound = top if top.kind is TENANT else top.tenant
         if link is not None:
             if link.owner is owner and link.entry() is not None:
                 session = link.what

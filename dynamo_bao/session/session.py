@@ -18,7 +18,7 @@ from dynamo_bao.errors import (
     UncommittedChangesError,
 )
 from dynamo_bao.runtime.log_fields import log_fields
-from dynamo_bao.session.bindings import TRANSACTION, innermost
+from dynamo_bao.session.bindings import TRANSACTION, end_dropped, innermost
 from dynamo_bao.session.budget import Budget, BudgetBlock
 from dynamo_bao.session.flush import Flush
 from dynamo_bao.session.instances import SessionInstances, key_of
@@ -90,7 +90,7 @@ class Session(SessionInstances):
         )
         self._queries = Queries()
         self._work = UnitOfWork()
-        self._figures: Callable[[], CommitFigures | None] = lambda: None
+        self._figures: Callable[[], CommitFigures | None] = _no_figures
 
     # --- life ------------------------------------------------------------------------------------
 
@@ -110,6 +110,15 @@ class Session(SessionInstances):
         self._identity.clear()
         if log.isEnabledFor(logging.DEBUG):
             self._log_end()
+
+    def _end_without_block(self, block: Any) -> None:
+        """Closes the session because its block is gone without having been left, and reports uncommitted work."""
+
+        def end(error: BaseException) -> None:
+            self.close()
+            self._require_committed(error)
+
+        end_dropped("BatchContext", end, block)
 
     def _log_end(self) -> None:
         stats = self.stats
@@ -153,7 +162,7 @@ class Session(SessionInstances):
                 isinstance(limit, bool) or not isinstance(limit, (int, float)) or limit < 0
             ):
                 raise ConfigurationError(f"budget({name}={limit!r}): give a number, 0 or more.")
-        return BudgetBlock(round_trips, read_units, write_units)
+        return BudgetBlock((round_trips, read_units, write_units))
 
     def trace(self) -> Trace:
         """The rounds of requests so far, each with the line of code that caused it."""
@@ -461,6 +470,10 @@ class Session(SessionInstances):
         )
 
 
+def _no_figures() -> None:
+    """The value of `last_commit` before the first commit."""
+
+
 def _require_options(
     deadline: Any, max_concurrency: Any, fetch: Any, peer_limit: Any, query_limit: Any, max_cached: Any
 ) -> None:
@@ -471,14 +484,17 @@ def _require_options(
         raise ConfigurationError(f"max_concurrency={max_concurrency!r}; give a whole number of at least 1.")
     if deadline is not None and not deadline > 0:
         raise ConfigurationError(f"deadline={deadline!r}; give seconds, more than 0.")
-    counts = {
-        "peer_limit": peer_limit,
-        "query_limit": query_limit,
-        "max_cached": 1 if max_cached is None else max_cached,
-    }
-    for name, number in counts.items():
-        if isinstance(number, bool) or not isinstance(number, int) or number < 1:
-            raise ConfigurationError(f"{name}={number!r}; give a whole number of at least 1.")
+    if type(peer_limit) is not int or peer_limit < 1:
+        _require_count("peer_limit", peer_limit)
+    if type(query_limit) is not int or query_limit < 1:
+        _require_count("query_limit", query_limit)
+    if max_cached is not None:
+        _require_count("max_cached", max_cached)
+
+
+def _require_count(name: str, number: Any) -> None:
+    if isinstance(number, bool) or not isinstance(number, int) or number < 1:
+        raise ConfigurationError(f"{name}={number!r}; give a whole number of at least 1.")
 
 
 def _mapper_of(model: Any) -> ModelMapper:

@@ -18,7 +18,6 @@ from dynamo_bao.session.bindings import (
     SESSION,
     TENANT,
     Block,
-    Entry,
     chain,
     clear_without_end,
     innermost,
@@ -110,15 +109,11 @@ def _tell_session(tenant: str | None) -> None:
 class TenantBlock(Block[Any]):
     """A block that works for a tenant; None for no tenant, `EXEMPT` where none is needed."""
 
-    __slots__ = ("_tenant",)
+    __slots__ = ()
 
-    def __init__(self, tenant: Any) -> None:
-        super().__init__()
-        self._tenant = tenant
-
-    def _begin(self, entry: Entry) -> Any:
-        entry.bind(TENANT, self._tenant)
-        return self._tenant
+    def _begin(self) -> Any:
+        self.bind(TENANT, self._subject)
+        return self._subject
 
 
 def tenant_block(tenant: str | None) -> AbstractContextManager[str | None]:
@@ -130,7 +125,7 @@ def current_tenant() -> str | None:
     """The tenant of the running code, or None."""
     if not resolvers and "IPython" not in sys.modules:  # as nearly always: nothing else could tell
         top = chain.get()
-        if top is None or top.tenant is None:
+        if top is None or (top.kind is not TENANT and top.tenant is None):
             return None
     return tenant_of()
 

@@ -12,8 +12,8 @@ from dynamo_bao.writes.changes import Change
 def sessions_to_tell(session: Session | None) -> Sequence[Session]:
     """The sessions that have fetched something by a query: the one of a write, and those around the running code."""
     top = chain.get() or top_link()
-    link = None if top is None else top.session
-    if link is None or (link.what is session and (link.parent is None or link.parent.session is None)):
+    link = top if top is None or top.kind is SESSION else top.session
+    if link is None or (link.what is session and link.session is None):
         return () if session is None or not session._partitions else (session,)
     sessions: list[Session] = seen(SESSION)
     if session is not None and session not in sessions:
