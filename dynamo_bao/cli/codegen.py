@@ -27,18 +27,18 @@ _OPTIONS = (
     click.option(
         "--fields-package",
         metavar="NAME",
-        help="The package that folder is for imports; found out where left out.",
+        help="The import name of that folder. Default: worked out from its place.",
     ),
     click.option(
         "--key-format",
         type=click.Choice(KEY_FORMATS),
         default="dynamo-bao",
-        help="native for a table that is not shared with JavaScript.",
+        help="Use native for a table that is not shared with JavaScript.",
     ),
     click.option(
         "--iterable-default",
         is_flag=True,
-        help="Standard models that do not say iterable are, as in DynamoBao 0.4.",
+        help="Standard models are iterable unless they say otherwise, as in DynamoBao 0.4.",
     ),
     click.option("--config", metavar="FILE", help="Read settings from FILE instead of dynamo_bao.toml."),
 )
@@ -46,7 +46,7 @@ _OPTIONS = (
 
 @frozen
 class Sources:
-    """What the arguments and options of both commands say."""
+    """The arguments and options of both commands."""
 
     definitions: str
     out: str
@@ -54,7 +54,7 @@ class Sources:
 
 
 def _with_sources(function: F) -> F:
-    """Gives a command the arguments and options that both have; what is left out comes from the settings."""
+    """Gives a command the arguments and options that both commands have. The settings give the defaults."""
 
     @functools.wraps(function)
     def command(
@@ -65,7 +65,7 @@ def _with_sources(function: F) -> F:
         fields_package: str | None,
         key_format: str,
         iterable_default: bool,
-        **rest: Any,
+        **command_options: Any,
     ) -> Any:
         settings = load_settings(config, os.environ, {})
         options = {
@@ -79,7 +79,7 @@ def _with_sources(function: F) -> F:
             out or settings.get("paths", "models_dir", "models"),
             options,
         )
-        return function(sources=sources, **rest)
+        return function(sources=sources, **command_options)
 
     decorated: Any = command
     for option in reversed(_OPTIONS):
@@ -89,41 +89,43 @@ def _with_sources(function: F) -> F:
 
 @click.command()
 @_with_sources
-@click.option("--check", is_flag=True, help="Write nothing, and fail where something would be written.")
+@click.option("--check", is_flag=True, help="Write nothing, and fail if a file is not up to date.")
 @terminal_options(dry_run=True)
 def codegen(sources: Sources, check: bool, terminal: Terminal) -> None:
     """Write Python modules from YAML model files.
 
-    DEFINITIONS is a YAML file with DynamoBao's keys, or a folder of such files; OUT is the folder of the
-    package that is written. Left out, they are models_definition_path and models_dir under [paths] of the
-    settings, else models.yaml and models.
+    DEFINITIONS is a YAML file with DynamoBao's keys, or a folder of such files. OUT is the folder of the
+    package to write. Their defaults are models_definition_path and models_dir under [paths] of the settings,
+    else models.yaml and models.
 
-    Nothing is written over a file that this command did not write.
+    The command never overwrites a file that it did not write.
     """
-    done = generate(sources.definitions, sources.out, check=check or terminal.dry_run, **sources.options)
-    for warning in done.warnings:
+    result = generate(sources.definitions, sources.out, check=check or terminal.dry_run, **sources.options)
+    for warning in result.warnings:
         terminal.warn(warning)
-    _tell(done, terminal, would=check or terminal.dry_run)
-    if check and not done.is_current:
-        files = ", ".join(str(path) for path in (*done.written, *done.removed))
-        raise Failure(f"Not what {sources.definitions} says: {files}. Run bao codegen and commit the files.")
+    _print_result(result, terminal, would=check or terminal.dry_run)
+    if check and not result.is_current:
+        files = ", ".join(str(path) for path in (*result.written, *result.removed))
+        raise Failure(
+            f"Not up to date with {sources.definitions}: {files}. Run bao codegen and commit the files."
+        )
 
 
-def _tell(done: Generated, terminal: Terminal, *, would: bool) -> None:
+def _print_result(result: Generated, terminal: Terminal, *, would: bool) -> None:
     terminal.emit(
         {
-            "written": list(map(str, done.written)),
-            "removed": list(map(str, done.removed)),
-            "unchanged": list(map(str, done.unchanged)),
+            "written": list(map(str, result.written)),
+            "removed": list(map(str, result.removed)),
+            "unchanged": list(map(str, result.unchanged)),
             "dry_run": would,
         }
     )
-    for paths, word in ((done.written, "write"), (done.removed, "remove")):
+    for paths, word in ((result.written, "write"), (result.removed, "remove")):
         past = {"write": "Wrote", "remove": "Removed"}[word]
         for path in paths:
             terminal.say(f"{f'Would {word}' if would else past} {path}")
-    if done.is_current:
-        terminal.say(f"All {len(done.unchanged)} files are up to date.")
+    if result.is_current:
+        terminal.say(f"All {len(result.unchanged)} files are up to date.")
 
 
 @click.command()
@@ -132,8 +134,7 @@ def _tell(done: Generated, terminal: Terminal, *, would: bool) -> None:
 def watch(sources: Sources, terminal: Terminal) -> None:
     """Write Python modules from YAML model files, and again whenever one changes.
 
-    A model file that is wrong stops nothing: what is wrong with it is said, and the next change is tried.
-    End it with Ctrl-C.
+    If a model file is wrong, the command prints the fault and waits for the next change. End it with Ctrl-C.
     """
 
     def tell(outcome: Generated | BaoError) -> None:
@@ -143,14 +144,14 @@ def watch(sources: Sources, terminal: Terminal) -> None:
             return
         for warning in outcome.warnings:
             terminal.warn(warning)
-        _tell(outcome, terminal, would=False)
+        _print_result(outcome, terminal, would=False)
 
-    terminal.note(f"Watching {_shown(sources.definitions)}; end with Ctrl-C.")
+    terminal.note(f"Watching {_description(sources.definitions)}; end with Ctrl-C.")
     try:
         watch_files(sources.definitions, sources.out, on_change=tell, **sources.options)
     except KeyboardInterrupt:
         terminal.note("Ended.")
 
 
-def _shown(path: str) -> str:
+def _description(path: str) -> str:
     return f"{path} and the files in it" if Path(path).is_dir() else path

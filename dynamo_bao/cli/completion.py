@@ -1,4 +1,4 @@
-"""``bao completion``: what makes a shell complete the commands, options and models of ``bao``."""
+"""``bao completion``: the script that lets a shell complete the commands, options and models of ``bao``."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ SHELLS = ("bash", "zsh", "fish")
 @click.argument("shell", type=click.Choice(SHELLS))
 @click.pass_context
 def completion(ctx: click.Context, shell: str) -> None:
-    """Print what makes SHELL complete the commands and options of bao, and names of models.
+    """Print the script that lets SHELL complete the commands and options of bao, and names of models.
 
     \b
     bash:  bao completion bash > ~/.local/share/bash-completion/completions/bao

@@ -1,4 +1,4 @@
-"""How a command reaches its table and models: the options all commands share, and the manager made from them."""
+"""How a command reaches its table and models: the options that all commands share, and the manager they give."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from dynamo_bao.session.tenancy import TenantContext
 F = TypeVar("F", bound=Callable[..., Any])
 
 HOST: Final = "dynamo_bao.manager"
-"""Under this name a click context knows the manager of the application that runs a command."""
+"""The key of the application's manager in a click context, if an application runs the command."""
 NO_MODELS = (
     "No models are named: give --models app.models (a module), --models models.py or --models models.yaml, "
     "or write models_dir or models_definition_path under [paths] in dynamo_bao.toml."
@@ -32,12 +32,12 @@ NO_MODELS = (
 
 @frozen
 class Connection:
-    """What the options of a command say about its table and models. Commands get theirs from `connection_options`.
+    """The options of a command about its table and models. Commands get theirs from `connection_options`.
 
     Attributes:
-        config: a configuration file; left out, one is looked for.
-        table, region, endpoint_url: override what the file and the environment say.
-        model_sources: what ``--models`` names.
+        config: the path of a configuration file. If it is None, the command looks for one.
+        table, region, endpoint_url: override the file and the environment.
+        model_sources: the values of ``--models``.
         tenant: the tenant that the command works for.
     """
 
@@ -49,13 +49,13 @@ class Connection:
     tenant: str | None = None
 
     def host(self) -> Manager | None:
-        """The manager of the application that the command runs in, as ``flask bao`` does; None without one."""
+        """The manager of the application that the command runs in, as in ``flask bao``. None without an application."""
         context = click.get_current_context(silent=True)
         host: Manager | None = None if context is None else context.meta.get(HOST)
         return host
 
     def settings(self) -> Settings:
-        """The settings of the application, or of file and environment, under those of the options."""
+        """The settings: options first, then those of the application, or of file and environment."""
         host = self.host()
         if host is not None and self.config is None:
             return host.settings.over(self._arguments(), "the command")
@@ -70,10 +70,10 @@ class Connection:
         return str(self.settings().get("db", "table_name", DEFAULT_TABLE))
 
     def for_table(self, name: str | None) -> Connection:
-        """The same with the table that a command's argument names, if it does.
+        """The same connection with the table that a command's argument names, if it names one.
 
         Raises:
-            click.UsageError: where ``--table`` names another one.
+            click.UsageError: if ``--table`` names another table.
         """
         if name is None:
             return self
@@ -82,10 +82,10 @@ class Connection:
         return evolve(self, table=name)
 
     def models(self) -> list[type[Model]]:
-        """The models that are named, none where none are.
+        """The models that the options or the settings name. Empty if they name none.
 
         Raises:
-            Failure: where they cannot be imported.
+            Failure: if they cannot be imported.
         """
         return named_models(self.model_sources, self.settings())
 
@@ -93,12 +93,15 @@ class Connection:
     def open(
         self, *, needs_models: bool = True, with_models: bool = True, **options: Any
     ) -> Iterator[Manager]:
-        """A manager for the table and models, with the tenant set; closed at the end of the block.
+        """A manager for the table and models, with the tenant set. It is closed at the end of the block.
 
         Args:
-            needs_models: whether having no models is a failure.
-            with_models: whether they are imported at all.
+            needs_models: whether the command fails without models.
+            with_models: whether the models are imported.
             options: more arguments of `init_models`.
+
+        Raises:
+            Failure: if the command needs models and there are none.
 
         Example:
             >>> with connection.open() as manager:
@@ -112,10 +115,10 @@ class Connection:
             yield manager
 
     def _manager(self, models: list[type[Model]], options: dict[str, Any]) -> AbstractContextManager[Manager]:
-        """The application's manager as far as no option says otherwise, which stays open; else one of its own."""
+        """The application's manager, which stays open. If an option contradicts it, a new manager."""
         host = self.host()
-        elsewhere = self.config or self.region or self.endpoint_url or any(options.values())
-        if host is not None and not elsewhere:
+        has_own_settings = self.config or self.region or self.endpoint_url or any(options.values())
+        if host is not None and not has_own_settings:
             if self.table in (None, host.table_name):
                 return nullcontext(host)
             options = {"client": host.client, "tenancy": {"enabled": host.database.tenancy}}
@@ -129,7 +132,7 @@ class Connection:
         )
 
     def confirm_default_table(self, terminal: Terminal) -> None:
-        """Asks before something is written to a table that nobody has named.
+        """Asks before the command writes to a table that neither an option nor a setting names.
 
         Raises:
             Failure: if the answer is no.
@@ -139,15 +142,19 @@ class Connection:
 
 
 def model_named(manager: Manager, name: str) -> type[Any]:
-    """A model by the name that a command's argument gives; `Failure` with those there are otherwise."""
-    known = manager.model_classes()
-    if name not in known:
-        raise Failure(f"There is no model {name!r}.{suggestion(name, known)}")
-    return known[name]
+    """The model with the name that a command's argument gives.
+
+    Raises:
+        Failure: if there is no such model.
+    """
+    models_by_name = manager.model_classes()
+    if name not in models_by_name:
+        raise Failure(f"There is no model {name!r}.{suggestion(name, models_by_name)}")
+    return models_by_name[name]
 
 
 def complete_models(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """The models' names, for shells that complete an argument.
+    """The names of the models, for completion of an argument in a shell.
 
     Example:
         >>> click.argument("model", shell_complete=complete_models)
@@ -156,7 +163,7 @@ def complete_models(ctx: click.Context, param: click.Parameter, incomplete: str)
     connection = Connection(ctx.params.get("config"), model_sources=sources)
     try:
         names = [model.__bao_name__ for model in connection.models()]
-    except Exception:  # a shell that completes has nowhere to show an error
+    except Exception:  # completion in a shell has no place for an error
         return []
     return [CompletionItem(name) for name in names if name.startswith(incomplete)]
 
@@ -174,7 +181,7 @@ _MODEL_SOURCES = click.option(
     "model_sources",
     metavar="WHERE",
     multiple=True,
-    help="The models: a module (app.models), a Python file, a YAML file, or a folder. May be given again.",
+    help="The models: a module (app.models), a Python file, a YAML file, or a folder. May be repeated.",
 )
 _TENANT = click.option("--tenant", metavar="ID", help="The tenant to work for.")
 
@@ -183,7 +190,7 @@ def connection_options(*, table: bool = True, models: bool = True, tenant: bool 
     """Gives a command its `Connection` as the argument `connection`, and the options that belong to it.
 
     Args:
-        table: whether it reaches a table, and so has ``--table``, ``--region`` and ``--endpoint-url``.
+        table: whether the command uses a table, and so has ``--table``, ``--region`` and ``--endpoint-url``.
         models: whether it uses models, and so has ``--models``.
         tenant: whether it works on items, and so has ``--tenant``.
     """

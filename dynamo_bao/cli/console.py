@@ -1,4 +1,4 @@
-"""The habits of every command: what goes where on the screen, exit codes, questions, progress, and Ctrl-C.
+"""What all commands share: output, exit codes, questions, progress, and Ctrl-C.
 
 Results go to stdout, everything else to stderr. Exit codes: 0 done, 1 failed, 2 wrong use, 130 interrupted.
 """
@@ -28,7 +28,7 @@ _WIDE: Final = 10_000
 
 
 def echo(text: str = "", *, err: bool = False, nl: bool = True) -> None:
-    """Writes a text, without colours for whoever wants none: where ``NO_COLOR`` is set, or no terminal is there."""
+    """Writes a text. It has no colours if ``NO_COLOR`` is set, or if the output is not a terminal."""
     click.echo(text, err=err, nl=nl, color=False if os.environ.get("NO_COLOR") else None)
 
 
@@ -39,17 +39,18 @@ class Failure(click.ClickException):
 
 
 class Interrupted(click.ClickException):
-    """Ctrl-C, with what was kept and how to go on: exit code 130."""
+    """Ctrl-C. The text says what was kept and how to continue. The exit code is 130."""
 
     exit_code = INTERRUPTED
 
 
 @define
 class Progress:
-    """How far long work has come; made by `Terminal.progress`.
+    """The progress of long work. `Terminal.progress` makes it.
 
     Attributes:
-        done: how much of it is done.
+        unit: the unit that is counted, such as ``"items"``.
+        done: the number of units that are done.
     """
 
     unit: str
@@ -58,28 +59,28 @@ class Progress:
     _task: Any = None
 
     def advance(self, count: int = 1) -> None:
-        """Tells that `count` more are done."""
+        """Adds `count` units to those that are done."""
         self.done += count
         if self._bar is not None:
             speed = self._bar.tasks[0].speed
             rate = f"{speed:,.0f} {self.unit}/s" if speed else ""
             self._bar.update(self._task, completed=self.done, rate=rate)
 
-    def describe(self, what: str) -> None:
-        """Says what is being done now."""
+    def describe(self, description: str) -> None:
+        """Changes the description of the work."""
         if self._bar is not None:
-            self._bar.update(self._task, description=what)
+            self._bar.update(self._task, description=description)
 
 
 @frozen
 class Terminal:
-    """Where a command speaks and asks. Commands get theirs from `terminal_options`.
+    """The output and the questions of a command. Commands get theirs from `terminal_options`.
 
     Attributes:
-        json: whether stdout is for a machine: nothing but what `emit` writes.
-        yes: whether every question is answered with yes.
-        dry_run: whether nothing may be changed.
-        answers: whether stdin is there for answers, and not for what the command reads.
+        json: whether stdout is for a program. Then only `emit` writes to it.
+        yes: whether the answer to every question is yes.
+        dry_run: whether the command must not change anything.
+        answers: whether stdin gives answers. It does not if the command reads items from it.
     """
 
     json: bool = False
@@ -88,40 +89,41 @@ class Terminal:
     answers: bool = True
 
     def say(self, text: str = "") -> None:
-        """One line of the result, for people."""
+        """Writes one line of the result, for people."""
         if not self.json:
             echo(text)
 
     def emit(self, value: object, **lists: Iterable[object]) -> None:
-        """The result for machines: one JSON document on stdout, where ``--json`` asks for it.
+        """With ``--json``, writes the result to stdout as one JSON document.
 
         Args:
             value: the document.
-            lists: members of it that are empty lists in `value`, and too long to be in memory.
+            lists: members that are too long to be in memory. They are empty lists in `value`.
         """
         if not self.json:
             return
-        rest = json_format.dumps(value, ensure_ascii=False, indent=2, default=str)
+        remaining_text = json_format.dumps(value, ensure_ascii=False, indent=2, default=str)
         for name, members in lists.items():
-            before, mark, rest = rest.partition(f'\n  "{name}": [')
-            echo(before + mark, nl=False)
+            head, mark, remaining_text = remaining_text.partition(f'\n  "{name}": [')
+            echo(head + mark, nl=False)
             number = 0
             for number, member in enumerate(members, 1):
                 text = json_format.dumps(member, ensure_ascii=False, default=str)
                 echo(f"{',' if number > 1 else ''}\n    {text}", nl=False)
-            rest = f"\n  {rest}" if number else rest
-        echo(rest)
+            remaining_text = f"\n  {remaining_text}" if number else remaining_text
+        echo(remaining_text)
 
     def note(self, text: str) -> None:
-        """Something beside the result, on stderr."""
+        """Writes a line to stderr that is not part of the result."""
         echo(text, err=True)
 
     def warn(self, text: str) -> None:
-        """Something that is not as it should be, on stderr."""
+        """Writes a warning to stderr."""
         self.note(f"{click.style('Warning:', fg='yellow', bold=True)} {text}")
 
     def show(self, renderable: Any) -> None:
-        """A rich table or the like as part of the result, for people; lines end with their last character."""
+        """Writes a rich table, or another object of rich, as part of the result for people. Lines have no spaces at
+        their end."""
         if self.json:
             return
         console = rich_console(sys.stdout)
@@ -131,32 +133,37 @@ class Terminal:
             echo(line.rstrip())
 
     def table(self, columns: Sequence[str], rows: Iterable[Sequence[object]], title: str = "") -> None:
-        """A plain table as part of the result, for people, without the columns that have nothing in any row.
+        """Writes a plain table as part of the result for people. Empty columns are left out.
 
         Args:
-            columns: their headings; those with a leading ``#`` are numbers.
-            rows: a cell for each column; texts of several lines are folded.
+            columns: the headings. A leading ``#`` marks a column of numbers.
+            rows: a cell for each column. A cell may have several lines.
+            title: the title above the table.
         """
         if self.json:
             return
         texts = [[f"{cell:,}" if type(cell) is int else str(cell) for cell in row] for row in rows]
-        kept = [number for number in range(len(columns)) if not texts or any(row[number] for row in texts)]
+        column_numbers = [
+            number for number in range(len(columns)) if not texts or any(row[number] for row in texts)
+        ]
         # Imported here, as everywhere in the command line: rich takes longer to load than `bao --help`.
         from rich.table import Table
         from rich.text import Text
 
-        made = Table(box=None, title=title or None, title_justify="left", pad_edge=False, header_style="bold")
-        for name in (columns[number] for number in kept):
-            made.add_column(name.lstrip("#"), justify="right" if name.startswith("#") else "left")
+        rich_table = Table(
+            box=None, title=title or None, title_justify="left", pad_edge=False, header_style="bold"
+        )
+        for name in (columns[number] for number in column_numbers):
+            rich_table.add_column(name.lstrip("#"), justify="right" if name.startswith("#") else "left")
         for row in texts:
-            made.add_row(*(Text(row[number]) for number in kept))
-        self.show(made)
+            rich_table.add_row(*(Text(row[number]) for number in column_numbers))
+        self.show(rich_table)
 
     def confirm(self, question: str) -> None:
-        """Asks whether to go on; returns if so.
+        """Asks whether to continue, and returns if the answer is yes.
 
         Raises:
-            click.UsageError: where nobody is there to answer.
+            click.UsageError: if nobody can answer.
             Failure: if the answer is no.
         """
         if self.yes:
@@ -165,11 +172,11 @@ class Terminal:
             raise Failure("Nothing was done.")
 
     def confirm_by_name(self, name: str, warning: str) -> None:
-        """Asks for `name` to be typed before something that cannot be undone; returns if it was.
+        """Asks the user to type `name` before an act that cannot be undone, and returns if the name is right.
 
         Raises:
-            click.UsageError: where nobody is there to answer.
-            Failure: if another name was typed.
+            click.UsageError: if nobody can answer.
+            Failure: if the user typed another name.
         """
         if self.yes:
             return
@@ -181,7 +188,7 @@ class Terminal:
             raise Failure(f"That is not {name}; nothing was done.")
 
     def ask(self, question: str, default: str) -> str:
-        """Asks for a text; `default` is the answer where ``--yes`` or nobody gives another."""
+        """Asks for a text. With ``--yes``, or an empty answer, the result is `default`."""
         if self.yes:
             return default
         return str(self._ask(lambda: click.prompt(question, default=default, err=True))).strip()
@@ -201,15 +208,15 @@ class Terminal:
 
     @contextmanager
     def progress(
-        self, what: str, total: int | None = None, unit: str = "items", done: int = 0
+        self, title: str, total: int | None = None, unit: str = "items", done: int = 0
     ) -> Iterator[Progress]:
-        """A progress bar on stderr with rate and time left, if that is a terminal; gone when the work ends.
+        """Shows a progress bar with rate and remaining time on stderr, if that is a terminal. It disappears at the end.
 
         Args:
-            what: what is being done, such as ``"Exporting"``.
-            total: how many there are, if that is known; else the time spent is shown.
-            unit: what is counted.
-            done: how much was done before, by a run that was interrupted.
+            title: the work in words, such as ``"Exporting"``.
+            total: the number of units, if it is known. Without it, the bar shows the elapsed time.
+            unit: the unit that is counted.
+            done: the number of units that an interrupted run has done already.
 
         Example:
             >>> with terminal.progress("Counting", unit="items") as progress:
@@ -221,14 +228,17 @@ class Terminal:
             return
         bar = _bar(total)
         with bar:
-            yield Progress(unit, done, bar, bar.add_task(what, total=total, completed=done, rate=""))
+            yield Progress(unit, done, bar, bar.add_task(title, total=total, completed=done, rate=""))
 
     @contextmanager
-    def waiting(self, what: str) -> Iterator[Callable[[str], object]]:
-        """A spinner with the time spent, on stderr, while there is nothing to count.
+    def waiting(self, title: str) -> Iterator[Callable[[str], object]]:
+        """Shows a spinner with the elapsed time on stderr, for work without a count.
+
+        Args:
+            title: the work in words.
 
         Yields:
-            What says what is being done now; where stderr is no terminal each is a line of its own.
+            A function that shows the current step. If stderr is not a terminal, it writes a line.
 
         Example:
             >>> with terminal.waiting("Updating table app") as step:
@@ -239,8 +249,8 @@ class Terminal:
             return
         bar = _spinner()
         with bar:
-            task = bar.add_task(what)
-            yield lambda step: bar.update(task, description=f"{what}: {step}")
+            task = bar.add_task(title)
+            yield lambda step: bar.update(task, description=f"{title}: {step}")
 
 
 def _spinner() -> Any:
@@ -272,18 +282,18 @@ def _bar(total: int | None) -> Any:
 
 
 def rich_console(file: Any) -> Any:
-    """A rich console on stdout or stderr, which folds lines for a terminal and never for a pipe."""
+    """A rich console on stdout or stderr. It wraps lines for a terminal, but not for a pipe."""
     from rich.console import Console
 
     return Console(file=file, width=None if file.isatty() else _WIDE, highlight=False, soft_wrap=False)
 
 
 @contextmanager
-def interruptible(kept: str | Callable[[], str]) -> Iterator[None]:
-    """Makes Ctrl-C in the block end the command with a sentence on what was kept and how to go on.
+def interruptible(hint: str | Callable[[], str]) -> Iterator[None]:
+    """Makes Ctrl-C in the block end the command with a sentence that says what was kept and how to continue.
 
     Args:
-        kept: the sentence, or what makes it at that moment.
+        hint: the sentence, or a function that returns it.
 
     Example:
         >>> with interruptible(lambda: f"{done} items are written; run the command again to go on."):
@@ -292,12 +302,12 @@ def interruptible(kept: str | Callable[[], str]) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        raise Interrupted(kept if isinstance(kept, str) else kept()) from None
+        raise Interrupted(hint if isinstance(hint, str) else hint()) from None
 
 
 @contextmanager
 def plain_warnings() -> Iterator[None]:
-    """Shows Python's warnings in the block as the command line shows its own, without the line they come from."""
+    """Shows Python's warnings in the block like those of the command line, without the line that caused them."""
 
     def show(message: Warning | str, *_: object) -> None:
         Terminal().warn(" ".join(str(message).split()))
@@ -314,7 +324,7 @@ def terminal_options(*, yes: bool = False, dry_run: bool = False) -> Callable[[F
     """Gives a command its `Terminal` as the argument `terminal`, and the options that belong to it.
 
     Args:
-        yes: whether it asks, and so has ``--yes``.
+        yes: whether the command asks questions, and so has ``--yes``.
         dry_run: whether it has ``--dry-run``.
     """
 
@@ -341,7 +351,7 @@ def terminal_options(*, yes: bool = False, dry_run: bool = False) -> Callable[[F
 
 
 def sentence(error: BaseException) -> str:
-    """What went wrong and what to do, in one line."""
+    """The text of an error in one line."""
     text = " ".join(str(error).split())
     if isinstance(error, BaoError):
         return text
@@ -356,7 +366,7 @@ def sentence(error: BaseException) -> str:
 
 
 def report(error: BaseException) -> int:
-    """Writes one sentence on an error to stderr; returns the exit code."""
+    """Writes one sentence about an error to stderr, and returns the exit code."""
     if os.environ.get(TRACEBACK):
         traceback.print_exception(error)
     if type(error).__name__ == "NoArgsIsHelpError":  # click 8.2 and later raise the help itself

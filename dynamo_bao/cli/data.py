@@ -15,15 +15,15 @@ from dynamo_bao.cli.console import Failure, Terminal, terminal_options
 from dynamo_bao.cli.input_files import is_stream, regular_file
 from dynamo_bao.cli.progress import (
     JobResult,
+    check_resume_options,
+    confirm_choice,
+    confirm_cost,
     follow,
     model_argument,
     repository_named,
-    resuming,
-    show,
-    tell_choice,
-    tell_cost,
+    scan_reason,
+    show_findings,
     tenant_of,
-    why_scanned,
 )
 from dynamo_bao.maintenance.count import count_items
 from dynamo_bao.maintenance.export import PART, export_items, export_to, way_of_interrupted
@@ -36,15 +36,15 @@ from dynamo_bao.models.manager import Manager
 F = TypeVar("F", bound=Callable[..., Any])
 
 _SCAN = click.option(
-    "--scan", is_flag=True, help="Go through the whole table, which also finds items that no index knows."
+    "--scan", is_flag=True, help="Scan the whole table, which also finds items that are in no index."
 )
 
 
 def _resumable(function: F) -> F:
-    """Gives a command what an interrupted run is gone on with."""
+    """Gives a command the options to continue an interrupted run."""
     for option in (
         click.option("--restart", is_flag=True, help="Start again, though an earlier run was interrupted."),
-        click.option("--resume", is_flag=True, help="Go on where an interrupted run stopped, if one was."),
+        click.option("--resume", is_flag=True, help="Continue an interrupted run, if there is one."),
     ):
         function = option(function)
     return function
@@ -54,7 +54,7 @@ _PROGRESS_FILE = click.option(
     "--progress-file",
     type=click.Path(dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="Where to keep how far it has come.",
+    help="The file that records progress, for --resume.",
 )
 
 
@@ -62,9 +62,12 @@ def _items(number: int) -> str:
     return f"{number:,} item{'' if number == 1 else 's'}"
 
 
-_WERE_REFUSED = ("line was refused", "lines were refused")
-_ARE_LEFT = ("item has what cannot be mended this way", "items have what cannot be mended this way")
-_UNREADABLE = ("item could not be read", "items could not be read")
+_REFUSED_LINES = ("line was refused", "lines were refused")
+_UNMENDED_ITEMS = (
+    "item has faults that this command cannot mend",
+    "items have faults that this command cannot mend",
+)
+_UNREADABLE_ITEMS = ("item could not be read", "items could not be read")
 
 
 # --- count ------------------------------------------------------------------------------------------
@@ -78,28 +81,28 @@ _UNREADABLE = ("item could not be read", "items could not be read")
 def count(model: str, scan: bool, connection: Connection, terminal: Terminal) -> None:
     """Count the items of MODEL.
 
-    An iterable model is counted by its iteration index, another by an index that holds all of its items, or
-    else by a scan of the whole table. The command shows its cost first.
+    The items of an iterable model are counted in its iteration index. Other items are counted in an index that holds
+    all of them, or by a scan of the whole table. The command shows the cost of a scan first.
     """
     with connection.open() as manager:
         mapper, tenant = repository_named(manager, model), tenant_of(manager)
         choice = cheapest_way(mapper, tenant, stored=scan, counting=True)
         way = choice.way
-        tell_choice(terminal, manager, choice, why_scanned(mapper, scan))
-        told = {"model": model, "tenant": tenant, "way": way.about}
+        confirm_choice(terminal, manager, choice, scan_reason(mapper, scan))
+        facts = {"model": model, "tenant": tenant, "way": way.about}
         if terminal.dry_run:
             terminal.say(f"Would count {model} {way.about}.")
-            terminal.emit({**told, "dry_run": True})
+            terminal.emit({**facts, "dry_run": True})
             return
-        done = follow(
-            terminal, count_items(way), f"Counting {model}", _nothing_kept, _unit(scan or way.scans)
+        result = follow(
+            terminal, count_items(way), f"Counting {model}", _count_interruption, _unit(scan or way.scans)
         )
-    terminal.say(str(done.last.count))
-    terminal.emit({**told, "count": done.last.count})
+    terminal.say(str(result.last_step.count))
+    terminal.emit({**facts, "count": result.last_step.count})
 
 
-def _nothing_kept(last: JobProgress) -> str:
-    return f"{_items(last.count)} were counted so far; nothing is kept of that."
+def _count_interruption(step: JobProgress) -> str:
+    return f"{_items(step.count)} were counted so far; the count is not kept."
 
 
 def _unit(scans: bool) -> str:
@@ -111,7 +114,7 @@ def _unit(scans: bool) -> str:
 
 @click.command()
 @model_argument
-@click.option("-o", "--output", metavar="FILE", default="-", help="The file; left out, stdout.")
+@click.option("-o", "--output", metavar="FILE", default="-", help="The file. Default: stdout.")
 @_SCAN
 @_resumable
 @connection_options(tenant=True)
@@ -127,35 +130,37 @@ def export(
 ) -> None:
     """Write the items of MODEL as JSON lines, one for each item, exactly as they are stored.
 
-    A file appears when it is whole. Until then the lines are in FILE.part, and after Ctrl-C --resume goes on with
+    FILE appears when it is complete. Until then the lines are in FILE.part, and after Ctrl-C, --resume continues with
     them. Hooks do not run.
     """
-    resuming(resume, restart)
+    check_resume_options(resume, restart)
     to_stdout = output == "-"
     if to_stdout and (resume or restart or terminal.json):
         raise click.UsageError("--resume, --restart and --json are for an export to a file; give -o FILE.")
     with connection.open() as manager:
         mapper, tenant = repository_named(manager, model), tenant_of(manager)
-        earlier = way_of_interrupted(Path(output)) if resume else None
-        choice = cheapest_way(mapper, tenant, stored=scan, earlier=earlier)
+        earlier_way = way_of_interrupted(Path(output)) if resume else None
+        choice = cheapest_way(mapper, tenant, stored=scan, earlier=earlier_way)
         way = choice.way
-        tell_choice(terminal, manager, choice, why_scanned(mapper, scan))
-        told = {"model": model, "tenant": tenant, "way": way.about, "file": None if to_stdout else output}
+        confirm_choice(terminal, manager, choice, scan_reason(mapper, scan))
+        facts = {"model": model, "tenant": tenant, "way": way.about, "file": None if to_stdout else output}
         if terminal.dry_run:
             terminal.note(f"Would export {model} {way.about} to {'stdout' if to_stdout else output}.")
-            terminal.emit({**told, "dry_run": True})
+            terminal.emit({**facts, "dry_run": True})
             return
-        what, unit = f"Exporting {model}", _unit(way.scans)
+        title, unit = f"Exporting {model}", _unit(way.scans)
         if to_stdout:
-            done = follow(terminal, export_to(mapper, way, _to_stdout), what, _cut_off, unit)
+            result = follow(terminal, export_to(mapper, way, _to_stdout), title, _stdout_interruption, unit)
         else:
             target = Path(output)
             _check_target(terminal, target)
             steps = export_items(mapper, tenant, way, target, resume=resume, restart=restart)
-            kept = f"{{}} are in {target}{PART}; go on with --resume."
-            done = follow(terminal, steps, what, lambda last: kept.format(_items(last.count)), unit)
-    terminal.emit({**told, "count": done.last.count})
-    terminal.note(f"Exported {_items(done.last.count)} of {model}{'' if to_stdout else f' to {output}'}.")
+            hint = f"{{}} are in {target}{PART}; continue with --resume."
+            result = follow(terminal, steps, title, lambda step: hint.format(_items(step.count)), unit)
+    terminal.emit({**facts, "count": result.last_step.count})
+    terminal.note(
+        f"Exported {_items(result.last_step.count)} of {model}{'' if to_stdout else f' to {output}'}."
+    )
 
 
 def _to_stdout(lines: bytes) -> None:
@@ -163,8 +168,8 @@ def _to_stdout(lines: bytes) -> None:
     sys.stdout.buffer.flush()
 
 
-def _cut_off(last: JobProgress) -> str:
-    return f"{_items(last.count)} were written to stdout."
+def _stdout_interruption(step: JobProgress) -> str:
+    return f"{_items(step.count)} were written to stdout."
 
 
 def _check_target(terminal: Terminal, target: Path) -> None:
@@ -173,7 +178,7 @@ def _check_target(terminal: Terminal, target: Path) -> None:
     if target.is_dir():
         raise Failure(f"{target} is a folder; name a file.")
     if target.exists():
-        terminal.confirm(f"{target} exists; replace it when the export is whole?")
+        terminal.confirm(f"{target} exists; replace it when the export is complete?")
 
 
 # --- import -----------------------------------------------------------------------------------------
@@ -201,36 +206,30 @@ def import_(
     connection: Connection,
     terminal: Terminal,
 ) -> None:
-    """Store the items of FILE, JSON lines as 'bao export' writes them, or written by hand.
+    """Store the items of FILE: JSON lines in the form that 'bao export' writes.
 
-    FILE may be - for standard input. Every line is checked before the first is stored. Unique values stay unique. After
-    Ctrl-C --resume goes on, with no line lost or stored twice; without a file that needs --progress-file. Hooks do not
-    run. Exits with 1 where lines were refused.
+    FILE may be - for standard input. All lines are checked before the first is stored. Unique values stay unique. After
+    Ctrl-C, --resume continues, and no line is lost or stored twice; for standard input this needs --progress-file.
+    Hooks do not run. Exits with 1 if lines were refused.
     """
-    resuming(resume, restart)
+    check_resume_options(resume, restart)
     streamed = is_stream(file)
     if streamed and resume and progress_file is None:
         raise click.UsageError(
-            "What is no file can be gone on with only where --progress-file FILE is given."
+            "An import that does not read a file can continue only with --progress-file FILE."
         )
     terminal = evolve(terminal, answers=not streamed)
     connection.confirm_default_table(terminal)
     with connection.open() as manager, regular_file(file) as source:
         mapper, tenant = repository_named(manager, model), tenant_of(manager)
-        told = {"model": model, "tenant": tenant, "file": str(file), "overwrite": overwrite}
-        checked = follow(
-            terminal,
-            check_lines(mapper, tenant, source),
-            f"Checking {file}",
-            lambda _: "nothing was stored.",
-            "lines",
-        )
-        _refuse_wrong_lines(terminal, file, checked, told)
+        facts = {"model": model, "tenant": tenant, "file": str(file), "overwrite": overwrite}
+        steps = check_lines(mapper, tenant, source)
+        check_result = follow(terminal, steps, f"Checking {file}", lambda _: "nothing was stored.", "lines")
+        _refuse_wrong_lines(terminal, file, check_result, facts)
         if terminal.dry_run:
-            terminal.say(
-                f"Would import {_items(checked.last.count)} into {model} of table {manager.table_name}."
-            )
-            terminal.emit({**told, "count": checked.last.count, "dry_run": True})
+            count = check_result.last_step.count
+            terminal.say(f"Would import {_items(count)} into {model} of table {manager.table_name}.")
+            terminal.emit({**facts, "count": count, "dry_run": True})
             return
         if overwrite:
             terminal.confirm(f"Replace items of {model} in table {manager.table_name} where they exist?")
@@ -242,43 +241,57 @@ def import_(
             resume=resume,
             restart=restart,
             journal=progress_file,
-            total=checked.last.done,
+            total=check_result.last_step.done,
         )
-        hint = "which ones is not kept" if streamed and progress_file is None else "go on with --resume"
-        kept = f"{{}} are stored; {hint}."
-        done = follow(
-            terminal, steps, f"Importing {model}", lambda last: kept.format(_items(last.count)), "lines"
-        )
-    _end(ctx, terminal, done, told, f"Imported {_items(done.last.count)} into {model}.", _WERE_REFUSED)
+        stored_text = _import_interruption(can_continue=not streamed or progress_file is not None)
+        result = follow(terminal, steps, f"Importing {model}", stored_text, "lines")
+    _finish(
+        ctx,
+        terminal,
+        result,
+        facts,
+        f"Imported {_items(result.last_step.count)} into {model}.",
+        _REFUSED_LINES,
+    )
 
 
-def _refuse_wrong_lines(terminal: Terminal, file: Path, checked: JobResult, told: dict[str, Any]) -> None:
-    number = len(checked.found)
+def _import_interruption(*, can_continue: bool) -> Callable[[JobProgress], str]:
+    hint = "continue with --resume" if can_continue else "without --progress-file, the import cannot continue"
+    return lambda step: f"{_items(step.count)} are stored; {hint}."
+
+
+def _refuse_wrong_lines(
+    terminal: Terminal, file: Path, check_result: JobResult, facts: dict[str, Any]
+) -> None:
+    number = len(check_result.findings)
     if not number:
         return
-    show(terminal, checked.found)
-    terminal.emit({**told, "count": 0, "findings": []}, findings=checked.found)
+    show_findings(terminal, check_result.findings)
+    terminal.emit({**facts, "count": 0, "findings": []}, findings=check_result.findings)
     verb = "is" if number == 1 else "are"
-    raise Failure(f"{number:,} of {checked.last.done:,} lines of {file} {verb} wrong; nothing was stored.")
+    raise Failure(
+        f"{number:,} of {check_result.last_step.done:,} lines of {file} {verb} wrong; nothing was stored."
+    )
 
 
-def _end(
+def _finish(
     ctx: click.Context,
     terminal: Terminal,
-    done: JobResult,
-    told: dict[str, Any],
-    result: str,
-    left: tuple[str, str],
+    result: JobResult,
+    facts: dict[str, Any],
+    text: str,
+    fault_texts: tuple[str, str],
 ) -> None:
-    """Tells what was done and what was not, and exits with 1 in the second case."""
-    number = len(done.found)
-    show(terminal, done.found)
-    terminal.say(result)
+    """Prints the result and the findings, and exits with 1 if there are findings."""
+    number = len(result.findings)
+    show_findings(terminal, result.findings)
+    terminal.say(text)
     terminal.emit(
-        {**told, "count": done.last.count, "findings": [], "dry_run": terminal.dry_run}, findings=done.found
+        {**facts, "count": result.last_step.count, "findings": [], "dry_run": terminal.dry_run},
+        findings=result.findings,
     )
     if number:
-        terminal.warn(f"{number:,} {left[number != 1]}.")
+        terminal.warn(f"{number:,} {fault_texts[number != 1]}.")
         ctx.exit(1)
 
 
@@ -289,7 +302,7 @@ def _end(
 @model_argument
 @_resumable
 @click.option(
-    "--fill-defaults", is_flag=True, help="Write the defaults that items read where they have no attribute."
+    "--fill-defaults", is_flag=True, help="Write the default of a field into items that lack its attribute."
 )
 @_PROGRESS_FILE
 @connection_options(tenant=True)
@@ -307,20 +320,20 @@ def reindex(
 ) -> None:
     """Rewrite the wrong index keys, iteration keys, search texts and guards of MODEL's items.
 
-    Goes through the table itself, so that it finds items that no index knows: all tenants', or one's with --tenant.
-    Nothing else of an item changes without --fill-defaults, and hooks do not run. Items with attributes that their
-    fields cannot read are printed and left alone. Exits with 1 if something cannot be mended.
+    Scans the table itself, so that it also finds items that are in no index: those of all tenants, or of one with
+    --tenant. Without --fill-defaults, nothing else in an item changes. Hooks do not run. If a field cannot read its
+    attribute, the item is printed and not changed. Exits with 1 if a fault cannot be mended.
     """
-    resuming(resume, restart)
+    check_resume_options(resume, restart)
     connection.confirm_default_table(terminal)
     with connection.open() as manager:
         mapper = repository_named(manager, model)
         tenant = connection.tenant if connection.tenant is not None else ANY_TENANT
-        tell_cost(
+        confirm_cost(
             terminal,
             manager,
             scanner_for(mapper, tenant, stored=True),
-            "Items are found whatever their keys are",
+            "Items must be found whatever their keys are",
         )
         steps = reindex_items(
             mapper,
@@ -332,7 +345,7 @@ def reindex(
             fill_defaults=fill_defaults,
         )
         done = _rewrite(terminal, steps, f"Reindexing {model}", "rows")
-    _tell_rewritten(ctx, terminal, manager, model, done, _ARE_LEFT)
+    _finish_rewrite(ctx, terminal, manager, model, done, _UNMENDED_ITEMS)
 
 
 @click.command("rebuild-search-text")
@@ -351,11 +364,11 @@ def rebuild_search_text(
     connection: Connection,
     terminal: Terminal,
 ) -> None:
-    """Rewrite the search text of MODEL's items if it differs from what their fields say.
+    """Rewrite the search texts of MODEL's items that do not agree with their fields.
 
-    For when other fields became searchable, or items were written by what does not know of search texts.
+    Use it after other fields became searchable, or after a program without search texts wrote items.
     """
-    resuming(resume, restart)
+    check_resume_options(resume, restart)
     connection.confirm_default_table(terminal)
     with connection.open() as manager:
         steps = rebuild_search_texts(
@@ -367,34 +380,34 @@ def rebuild_search_text(
             journal=progress_file,
         )
         done = _rewrite(terminal, steps, f"Rebuilding search texts of {model}", "items")
-    _tell_rewritten(ctx, terminal, manager, model, done, _UNREADABLE)
+    _finish_rewrite(ctx, terminal, manager, model, done, _UNREADABLE_ITEMS)
 
 
-def _rewrite(terminal: Terminal, steps: Any, what: str, unit: str) -> JobResult:
-    return follow(terminal, steps, what, lambda last: _rewritten_so_far(last, terminal.dry_run), unit)
+def _rewrite(terminal: Terminal, steps: Any, title: str, unit: str) -> JobResult:
+    return follow(terminal, steps, title, lambda step: _rewrite_interruption(step, terminal.dry_run), unit)
 
 
-def _rewritten_so_far(last: JobProgress, dry_run: bool) -> str:
+def _rewrite_interruption(step: JobProgress, dry_run: bool) -> str:
     if dry_run:
         return "nothing was written."
-    return f"{_items(last.count)} were written, of {last.done:,} gone through; go on with --resume."
+    return f"{_items(step.count)} were written, of {step.done:,} read; continue with --resume."
 
 
-def _tell_rewritten(
+def _finish_rewrite(
     ctx: click.Context,
     terminal: Terminal,
     manager: Manager,
     model: str,
-    done: JobResult,
-    left: tuple[str, str],
+    result: JobResult,
+    fault_texts: tuple[str, str],
 ) -> None:
     verb = "Would rewrite" if terminal.dry_run else "Rewrote"
-    result = f"{verb} {_items(done.last.count)} of {model}, of {done.last.done:,} read."
-    _end(
+    text = f"{verb} {_items(result.last_step.count)} of {model}, of {result.last_step.done:,} read."
+    _finish(
         ctx,
         terminal,
-        done,
-        {"model": model, "table": manager.table_name, "seen": done.last.done},
         result,
-        left,
+        {"model": model, "table": manager.table_name, "seen": result.last_step.done},
+        text,
+        fault_texts,
     )

@@ -25,12 +25,12 @@ _AWS = ("botocore", "boto3")
 
 @define
 class _Report:
-    """What the doctor has to say.
+    """The report of the doctor.
 
     Attributes:
-        findings: what is not as it should be.
-        passed: what is, as sentences.
-        facts: what was looked at, for machines.
+        findings: the findings.
+        passed: sentences about the checks that found no problem.
+        facts: what was examined, for machines.
     """
 
     findings: Findings
@@ -39,56 +39,62 @@ class _Report:
 
     @property
     def problems(self) -> int:
-        """How many there are so far."""
+        """The number of problems so far."""
         return self.findings.counts["problem"]
 
     def check(self, findings: Sequence[Finding], passed: str) -> bool:
-        """Takes in the findings of one check; returns whether none is a problem."""
-        before = self.problems
+        """Adds the findings of one check, and returns whether none of them is a problem."""
+        problems = self.problems
         self.findings.extend(findings)
-        return self.conclude(before, passed)
+        return self.conclude(problems, passed)
 
-    def conclude(self, before: int, passed: str) -> bool:
-        """Whether a check found no problem; `before` is how many there were until then."""
-        fine = self.problems == before
-        if fine:
+    def conclude(self, problems: int, passed: str) -> bool:
+        """Whether a check found no problem. `problems` is the number of problems before the check."""
+        is_passed = self.problems == problems
+        if is_passed:
             self.passed.append(passed)
-        return fine
+        return is_passed
 
 
 @click.command()
-@click.option("--fix", is_flag=True, help="Mend what can be mended safely.")
-@click.option("--quick", is_flag=True, help="Look at the table and the models, and not through the items.")
+@click.option("--fix", is_flag=True, help="Mend the problems that can be mended safely.")
+@click.option("--quick", is_flag=True, help="Examine the table and the models, but not the items.")
 @connection_options()
 @terminal_options(yes=True)
 @click.pass_context
 def doctor(ctx: click.Context, fix: bool, quick: bool, connection: Connection, terminal: Terminal) -> None:
-    """Look for what is wrong: credentials, the table, the models, and every item's keys and guards.
+    """Find problems: credentials, the table, the models, and every item's keys and guards.
 
-    Going through the items is a scan of the whole table, and one read unit for each unique value and guard. With --fix,
-    keys and guards are mended, each on condition that it still is as it was seen; nothing else is touched. Exits with
-    1 where problems remain.
+    Examining the items takes a scan of the whole table, and one read unit for each unique value and guard. With --fix,
+    wrong keys and guards are mended if they have not changed since they were read; nothing else changes. Exits with 1
+    if problems remain.
     """
     if fix:
         connection.confirm_default_table(terminal)
     report = _Report(Findings(terminal.json))
     models = connection.models()
-    clear = report.check(
+    has_unique_prefixes = report.check(
         prefix_findings(models), f"{_number(len(models), 'model')}, each with a prefix of its own."
     )
-    with connection.open(needs_models=False, with_models=clear) as manager:
-        if _reachable(report, manager) and _table_is_fine(report, manager):
-            _look_through(report, manager, terminal, fix=fix, wanted=not quick and clear and bool(models))
+    with connection.open(needs_models=False, with_models=has_unique_prefixes) as manager:
+        if _is_reachable(report, manager) and _is_usable_table(report, manager):
+            _look_through(
+                report,
+                manager,
+                terminal,
+                fix=fix,
+                is_wanted=not quick and has_unique_prefixes and bool(models),
+            )
         report.facts["table"] = manager.table_name
     if not models:
-        terminal.note("No models are named, so only the table was looked at; see --models.")
-    _tell(terminal, report, fix)
+        terminal.note("No models are named, so only the table was examined; see --models.")
+    _print_report(terminal, report, fix)
     if report.problems:
         ctx.exit(1)
 
 
-def _reachable(report: _Report, manager: Manager) -> bool:
-    """Whether credentials, region and network are such that the table can be asked for."""
+def _is_reachable(report: _Report, manager: Manager) -> bool:
+    """Whether a request reaches DynamoDB with these credentials, this region and this network."""
     try:
         client = manager.client
         report.facts["region"], report.facts["endpoint"] = client.meta.region_name, client.meta.endpoint_url
@@ -98,13 +104,13 @@ def _reachable(report: _Report, manager: Manager) -> bool:
             raise
         report.findings.extend([Finding("connection", sentence(error))])
         return False
-    told = f"{client.meta.region_name}, {client.meta.endpoint_url}"
-    report.passed.append(f"Credentials and region: DynamoDB answers ({told}).")
+    location = f"{client.meta.region_name}, {client.meta.endpoint_url}"
+    report.passed.append(f"Credentials and region: DynamoDB answers ({location}).")
     return True
 
 
-def _table_is_fine(report: _Report, manager: Manager) -> bool:
-    """Whether the table can be looked through; lacking indexes do not keep from that."""
+def _is_usable_table(report: _Report, manager: Manager) -> bool:
+    """Whether the items of the table can be examined. Missing indexes do not prevent that."""
     schemas = [manager.repository(model).schema for model in manager.model_classes().values()]
     findings = table_findings(manager.database, schemas)
     fits = f"Table {manager.table_name}: keys, indexes and TTL are as the models need them."
@@ -112,35 +118,39 @@ def _table_is_fine(report: _Report, manager: Manager) -> bool:
     return not any(finding.check == "table" for finding in findings)
 
 
-def _look_through(report: _Report, manager: Manager, terminal: Terminal, *, fix: bool, wanted: bool) -> None:
+def _look_through(
+    report: _Report, manager: Manager, terminal: Terminal, *, fix: bool, is_wanted: bool
+) -> None:
     size = table_size(manager.database)
-    if not wanted:
+    if not is_wanted:
         return
-    terminal.note(f"Looking through {size}.")
+    terminal.note(f"Examining {size}.")
     if size.scan_units >= COSTLY_READ_UNITS:
         mending = " and mend what is wrong" if fix else ""
-        terminal.confirm(f"Look through table {manager.table_name}{mending}?")
+        terminal.confirm(f"Examine table {manager.table_name}{mending}?")
     mappers = [manager.repository(model) for model in _models(manager)]
     steps = examine_table(manager.database, mappers, fix=fix)
-    mended = "What was mended stays mended; run it again for the rest." if fix else "Nothing was changed."
-    before = report.problems
-    done = follow(
+    interruption_text = (
+        "Mended items stay mended; run the command again for the others." if fix else "Nothing was changed."
+    )
+    problems = report.problems
+    result = follow(
         terminal,
         steps,
-        "Looking through items",
-        lambda last: f"{last.done:,} rows done. {mended}",
+        "Examining items",
+        lambda step: f"{step.done:,} rows done. {interruption_text}",
         "rows",
         report.findings,
     )
-    report.facts["looked_through"] = done.last.count
-    report.conclude(before, f"Items: {done.last.count:,} with right keys, guards and search texts.")
+    report.facts["looked_through"] = result.last_step.count
+    report.conclude(problems, f"Items: {result.last_step.count:,} with right keys, guards and search texts.")
 
 
 def _models(manager: Manager) -> list[type[Model]]:
     return list(manager.model_classes().values())
 
 
-# --- telling ----------------------------------------------------------------------------------------
+# --- output -----------------------------------------------------------------------------------------
 
 
 def _number(count: int, thing: str) -> str:
@@ -150,39 +160,41 @@ def _number(count: int, thing: str) -> str:
 _COLOURS: Final[dict[Kind, str]] = {"note": "blue", "mended": "green", "problem": "red"}
 
 
-def _tell(terminal: Terminal, report: _Report, fix: bool) -> None:
-    found = report.findings
+def _print_report(terminal: Terminal, report: _Report, fix: bool) -> None:
+    findings = report.findings
     terminal.emit(
         {
             **report.facts,
             "passed": report.passed,
             "findings": [],
             "problems": report.problems,
-            "mended": found.counts["mended"],
+            "mended": findings.counts["mended"],
         },
-        findings=found,
+        findings=findings,
     )
     for text in report.passed:
         _line(terminal, "ok", "green", text)
     for kind, colour in _COLOURS.items():
-        for finding in found.first.get(kind, ()):
+        for finding in findings.first_findings.get(kind, ()):
             _line(terminal, kind, colour, finding.text)
             if finding.is_problem and finding.mend:
                 terminal.say(f"         {finding.mend}")
-        if found.counts[kind] > MAX_SHOWN:
-            terminal.say(f"         … and {found.counts[kind] - MAX_SHOWN:,} more; --json tells all.")
-    terminal.say(_sum(found, fix))
+        if findings.counts[kind] > MAX_SHOWN:
+            terminal.say(f"         … and {findings.counts[kind] - MAX_SHOWN:,} more; --json shows all.")
+    terminal.say(_summary(findings, fix))
 
 
 def _line(terminal: Terminal, word: str, colour: str, text: str) -> None:
     terminal.say(f"{click.style(f'{word:7}', fg=colour)}  {text}")
 
 
-def _sum(found: Findings, fix: bool) -> str:
-    left, mended = found.counts["problem"], found.counts["mended"]
-    did = f"{_number(mended, 'problem')} mended" if mended else ""
-    if not left:
-        return f"{did}; nothing is wrong now." if did else "Nothing is wrong."
-    hint = f", {found.mendable:,} of which 'bao doctor --fix' mends" if found.mendable and not fix else ""
-    remain = f"{_number(left, 'problem')}{hint}."
-    return f"{did}, {remain}" if did else remain
+def _summary(findings: Findings, fix: bool) -> str:
+    remaining_count, mended_count = findings.counts["problem"], findings.counts["mended"]
+    mended_text = f"{_number(mended_count, 'problem')} mended" if mended_count else ""
+    if not remaining_count:
+        return f"{mended_text}; nothing is wrong now." if mended_text else "Nothing is wrong."
+    hint = (
+        f", {findings.mendable:,} of which 'bao doctor --fix' mends" if findings.mendable and not fix else ""
+    )
+    remaining_text = f"{_number(remaining_count, 'problem')}{hint}."
+    return f"{mended_text}, {remaining_text}" if mended_text else remaining_text

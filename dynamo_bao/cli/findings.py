@@ -1,4 +1,4 @@
-"""What long work found: true counts, the first of each kind for people, and all of them for machines."""
+"""The findings of long work: exact counts, the first of each kind for people, and all of them for machines."""
 
 from __future__ import annotations
 
@@ -21,31 +21,31 @@ Kind = Literal["note", "mended", "problem"]
 
 
 def kind_of(finding: Finding) -> Kind:
-    """Whether a finding is only worth knowing, was mended, or still stands."""
+    """Whether a finding is a note, a mended problem, or a problem."""
     return "problem" if finding.is_problem else "mended" if finding.mended else "note"
 
 
-def plain(finding: Finding) -> dict[str, Any]:
-    """A finding for machines: what it has."""
+def as_dict(finding: Finding) -> dict[str, Any]:
+    """A finding as a dict, without what is None."""
     return {name: value for name, value in asdict(finding).items() if value is not None}
 
 
 @define
 class Findings:
-    """Findings, however many: those that are not shown are on the disk, and only where somebody wants them.
+    """Any number of findings. With `keep`, those that do not fit in memory are on the disk.
 
     Args:
-        keep: whether all of them are wanted again, by `__iter__`.
+        keep: whether `__iter__` must give all findings again.
 
     Attributes:
-        counts: how many there are, by kind.
-        first: the first of each kind.
-        mendable: how many problems ``--fix`` can mend.
+        counts: the number of findings by kind.
+        first_findings: the first findings of each kind.
+        mendable: the number of problems that ``--fix`` can mend.
     """
 
     keep: bool = False
     counts: Counter[Kind] = Factory(Counter)
-    first: dict[Kind, list[Finding]] = Factory(dict)
+    first_findings: dict[Kind, list[Finding]] = Factory(dict)
     mendable: int = 0
     _file: Any = None
 
@@ -53,14 +53,14 @@ class Findings:
         return self.counts.total()
 
     def extend(self, findings: Iterable[Finding]) -> None:
-        """Takes in more."""
+        """Adds findings."""
         for finding in findings:
             kind = kind_of(finding)
             self.counts[kind] += 1
             self.mendable += finding.is_problem and finding.mendable
-            first = self.first.setdefault(kind, [])
-            if len(first) < MAX_SHOWN:
-                first.append(finding)
+            shown_findings = self.first_findings.setdefault(kind, [])
+            if len(shown_findings) < MAX_SHOWN:
+                shown_findings.append(finding)
             if self.keep:
                 self._write(finding)
 
@@ -68,10 +68,10 @@ class Findings:
         if self._file is None:
             self._file = tempfile.SpooledTemporaryFile(_IN_MEMORY, "w+", encoding="utf-8")  # noqa: SIM115
             weakref.finalize(self, self._file.close)
-        self._file.write(json.dumps(plain(finding), ensure_ascii=False) + "\n")
+        self._file.write(json.dumps(as_dict(finding), ensure_ascii=False) + "\n")
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
-        """All of them, for machines."""
+        """All findings, as dicts."""
         if self._file is not None:
             self._file.seek(0)
             yield from map(json.loads, self._file)

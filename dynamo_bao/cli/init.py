@@ -11,7 +11,7 @@ from attrs import evolve, frozen
 
 from dynamo_bao.cli.connection import Connection, connection_options
 from dynamo_bao.cli.console import Terminal, interruptible, terminal_options
-from dynamo_bao.cli.tables import CREATION_KEPT
+from dynamo_bao.cli.tables import CREATION_HINT
 from dynamo_bao.config import DEFAULT_TABLE, FILE_NAME, Settings, settings_file
 from dynamo_bao.dynamodb.table_admin import create_table, describe_table, require_keys
 
@@ -73,31 +73,41 @@ models:
 
 @frozen
 class Project:
-    """What is written for a new project: files by path, never over one that is there."""
+    """The files of a new project, by path. A file that exists is never overwritten."""
 
     files: dict[str, str]
 
     @classmethod
     def of(cls, connection: Connection, table: str, yaml: bool, configured: Path | None) -> Project:
-        """The files of a project; none for the settings where those are in a file already."""
+        """The files of a project. The settings are not among them if a settings file exists."""
         settings = {} if configured is not None else {FILE_NAME: _settings_text(connection, table, yaml)}
         if yaml:
             return cls({**settings, "models.yaml": _YAML_MODELS})
         return cls({**settings, "models/__init__.py": _PYTHON_PACKAGE, "models/user.py": _PYTHON_MODELS})
 
-    def kept(self) -> list[str]:
-        """What is there already and stays as it is; a folder with Python modules in it is left alone as a whole."""
-        there = [path for path in self.files if Path(path).exists()]
-        taken = any(Path("models").glob("*.py")) and any(path.startswith("models/") for path in self.files)
-        return [path for path in there if not path.startswith("models/")] + ["models"] * taken
+    def existing_paths(self) -> list[str]:
+        """The files that exist and are not changed. If ``models`` has Python modules, nothing in it is changed."""
+        existing_files = [path for path in self.files if Path(path).exists()]
+        has_models = any(Path("models").glob("*.py")) and any(
+            path.startswith("models/") for path in self.files
+        )
+        return [path for path in existing_files if not path.startswith("models/")] + ["models"] * has_models
 
-    def new(self) -> list[str]:
-        """The paths that are written."""
-        kept = self.kept()
-        return [path for path in self.files if path not in kept and path.split("/")[0] not in kept]
+    def new_paths(self) -> list[str]:
+        """The paths of the files to write."""
+        existing_paths = self.existing_paths()
+        return [
+            path
+            for path in self.files
+            if path not in existing_paths and path.split("/")[0] not in existing_paths
+        ]
 
     def write(self, paths: list[str]) -> None:
-        """Writes these paths; one that somebody made meanwhile is an error, and left as it is."""
+        """Writes the files with these paths.
+
+        Raises:
+            FileExistsError: if a file was made in the meantime. It is not changed.
+        """
         for path in paths:
             Path(path).parent.mkdir(parents=True, exist_ok=True)
             with open(path, "x", encoding="utf-8") as file:
@@ -111,77 +121,89 @@ class Project:
 def init(yaml: bool, connection: Connection, terminal: Terminal) -> None:
     """Set up a project in this folder: the table, dynamo_bao.toml, and a first model.
 
-    Asks for the table's name unless --table or the settings give it. What is there already is kept: a table,
-    settings, models; so it may be run again.
+    Asks for the table's name unless --table or the settings give it. A table, settings or models that exist
+    are not changed, so the command may be run again.
     """
     settings, configured = connection.settings(), settings_file(connection.config, os.environ)
     table = _table_name(settings, terminal)
-    other = _other_table(connection, table)
-    if other is not None and not terminal.dry_run:
-        terminal.confirm(f"{other} Set up table {table} beside it?")
+    other_table = _other_table_note(connection, table)
+    if other_table is not None and not terminal.dry_run:
+        terminal.confirm(f"{other_table} Set up table {table} beside it?")
     connection = connection.for_table(table)
     project = Project.of(connection, table, yaml, configured)
-    made, kept, new = _make_table(connection, terminal), project.kept(), project.new()
-    if not terminal.dry_run:
-        project.write(new)
-    terminal.emit(
-        {"table": table, "created": made, "written": new, "kept": kept, "dry_run": terminal.dry_run}
+    is_new, existing_paths, new_paths = (
+        _make_table(connection, terminal),
+        project.existing_paths(),
+        project.new_paths(),
     )
-    for line in _report(table, made, new, kept, terminal.dry_run):
+    if not terminal.dry_run:
+        project.write(new_paths)
+    terminal.emit(
+        {
+            "table": table,
+            "created": is_new,
+            "written": new_paths,
+            "kept": existing_paths,
+            "dry_run": terminal.dry_run,
+        }
+    )
+    for line in _report(table, is_new, new_paths, existing_paths, terminal.dry_run):
         terminal.say(line)
-    if other is not None:
-        terminal.note(f"{other} Write table_name = {_quoted(table)} there to change that.")
+    if other_table is not None:
+        terminal.note(f"{other_table} Write table_name = {_quoted(table)} there to change that.")
     if configured is not None and not any(settings.get("paths", name) for name in _MODELS):
         name, place = _MODELS[yaml], "models.yaml" if yaml else "models"
         terminal.note(f'Add to {configured}, so that commands find the models: [paths] {name} = "{place}"')
 
 
-def _other_table(connection: Connection, table: str) -> str | None:
-    """The table of the settings if it is not the one of the command, else None."""
+def _other_table_note(connection: Connection, table: str) -> str | None:
+    """A sentence about the table of the settings, if it is not the table of the command; else None."""
     settings = evolve(connection, table=None).settings()
-    named = settings.get("db", "table_name")
-    if named in (None, table):
+    other_name = settings.get("db", "table_name")
+    if other_name in (None, table):
         return None
-    return f"{settings.source('db', 'table_name')} is {named}, which commands go on using without --table {table}."
+    return f"{settings.source('db', 'table_name')} is {other_name}, which commands go on using without --table {table}."
 
 
 def _table_name(settings: Settings, terminal: Terminal) -> str:
-    named = settings.get("db", "table_name")
-    return str(named) if named is not None else terminal.ask("Name of the table", DEFAULT_TABLE)
+    name = settings.get("db", "table_name")
+    return str(name) if name is not None else terminal.ask("Name of the table", DEFAULT_TABLE)
 
 
 def _make_table(connection: Connection, terminal: Terminal) -> bool:
-    """Makes the table; its first request is what shows whether the credentials are good."""
+    """Creates the table, and returns whether it was new. The first request shows whether the credentials work."""
     with connection.open(with_models=False) as manager:
-        there = describe_table(manager.database)
-        if there is not None:
-            require_keys(there)
+        description = describe_table(manager.database)
+        if description is not None:
+            require_keys(description)
             return False
         if not terminal.dry_run:
-            kept = f"{CREATION_KEPT} Then run 'bao init' again for the files."
-            with interruptible(kept), terminal.waiting(f"Creating table {manager.table_name}"):
+            hint = f"{CREATION_HINT} Then run 'bao init' again for the files."
+            with interruptible(hint), terminal.waiting(f"Creating table {manager.table_name}"):
                 create_table(manager.database)
         return True
 
 
-def _report(table: str, made: bool, new: list[str], kept: list[str], dry_run: bool) -> list[str]:
+def _report(
+    table: str, is_new: bool, new_paths: list[str], existing_paths: list[str], dry_run: bool
+) -> list[str]:
     would = "Would create" if dry_run else "Created"
-    lines = [f"{would} table {table}." if made else f"Table {table} exists already."]
-    lines.extend(f"{'Would write' if dry_run else 'Wrote'} {path}." for path in new)
-    lines.extend(f"Kept {path}." for path in kept)
+    lines = [f"{would} table {table}." if is_new else f"Table {table} exists already."]
+    lines.extend(f"{'Would write' if dry_run else 'Wrote'} {path}." for path in new_paths)
+    lines.extend(f"Kept {path}." for path in existing_paths)
     return lines if dry_run else [*lines, "Next: bao models, then bao shell."]
 
 
 def _settings_text(connection: Connection, table: str, yaml: bool) -> str:
-    """The settings file: the table, where it is as far as it was said, and where models are."""
+    """The text of the settings file: the table, its region and endpoint if they are given, and the models' folder."""
     secret = (
         f'cursor_secret = "{secrets.token_urlsafe(32)}"  # in production set DYNAMO_BAO_CURSOR_SECRET instead'
     )
     lines = ["[db]", f"table_name = {_quoted(table)}", secret, ""]
     aws = {"region": connection.region, "endpoint_url": connection.endpoint_url}
-    given = [f"{name} = {_quoted(value)}" for name, value in aws.items() if value is not None]
-    if given:
-        lines += ["[aws]", *given, ""]
+    aws_lines = [f"{name} = {_quoted(value)}" for name, value in aws.items() if value is not None]
+    if aws_lines:
+        lines += ["[aws]", *aws_lines, ""]
     lines += ["[paths]", 'models_dir = "models"']
     if yaml:
         lines.append('models_definition_path = "models.yaml"')

@@ -1,4 +1,4 @@
-"""Where a command reads items from: a file, standard input, or anything else that can be read only once."""
+"""The input of a command: a file, standard input, or another stream that can be read only once."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ _DEVICES: Final = ("/dev/", "/proc/")
 
 
 def is_stream(file: Path) -> bool:
-    """Whether a path names no ordinary file, such as ``-``, ``/dev/stdin`` or a named pipe."""
+    """Whether a path is not an ordinary file, such as ``-``, ``/dev/stdin`` or a named pipe."""
     return file == STDIN or str(file).startswith(_DEVICES) or not file.is_file()
 
 
 @contextmanager
 def regular_file(file: Path) -> Iterator[Path]:
-    """The file to read; for a stream a private copy of all of it, which is gone after the block."""
+    """The file to read. For a stream, it is a private copy that is deleted after the block."""
     if not is_stream(file):
         yield file
         return

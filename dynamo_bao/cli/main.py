@@ -1,4 +1,4 @@
-"""The command ``bao``: its list of commands, each loaded when it is used, and where errors become exit codes."""
+"""The command ``bao``: its list of commands. Each is imported when it is used. Errors become exit codes here."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from dynamo_bao.errors import suggestion
 
 @frozen
 class Lazy:
-    """A command that is imported when it is used: its section, where it is, and its line in the help."""
+    """A command that is imported when it is used: its section of the help, its module and function, and its help."""
 
     section: str
     target: str
@@ -35,17 +35,17 @@ COMMANDS: Mapping[str, Lazy] = {
     "create-table": Lazy(_TABLE, "tables:create", "Create the table with its indexes and TTL."),
     "update-table": Lazy(_TABLE, "tables:update", "Add the indexes and TTL that an older table lacks."),
     "delete-table": Lazy(_TABLE, "tables:delete", "Delete the table with everything in it."),
-    "doctor": Lazy(_TABLE, "doctor:doctor", "Look for what is wrong, and mend it with --fix."),
+    "doctor": Lazy(_TABLE, "doctor:doctor", "Find problems, and mend them with --fix."),
     "models": Lazy(_MODELS, "models:models", "Show the models, or draw them with --diagram."),
     "codegen": Lazy(_MODELS, "codegen:codegen", "Write Python modules from YAML model files."),
-    "watch": Lazy(_MODELS, "codegen:watch", "Do that again whenever a model file changes."),
+    "watch": Lazy(_MODELS, "codegen:watch", "Write them again whenever a model file changes."),
     "count": Lazy(_DATA, "data:count", "Count a model's items."),
     "export": Lazy(_DATA, "data:export", "Write a model's items as JSON lines."),
     "import": Lazy(_DATA, "data:import_", "Write JSON lines into the table."),
     "reindex": Lazy(_DATA, "data:reindex", "Rewrite the index keys of a model's items."),
     "rebuild-search-text": Lazy(_DATA, "data:rebuild_search_text", "Rewrite a model's search texts."),
     "shell": Lazy(_TOOLS, "shell:shell", "Python with the models connected."),
-    "completion": Lazy(_TOOLS, "completion:completion", "Print what makes a shell complete bao's commands."),
+    "completion": Lazy(_TOOLS, "completion:completion", "Print a script for completion in a shell."),
 }
 
 
@@ -56,10 +56,10 @@ class Commands(click.Group):
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        known = COMMANDS.get(cmd_name)
-        if known is None:
+        entry = COMMANDS.get(cmd_name)
+        if entry is None:
             return None
-        module, attribute = known.target.split(":")
+        module, attribute = entry.target.split(":")
         try:
             command: click.Command = getattr(import_module(f"dynamo_bao.cli.{module}"), attribute)
         except ModuleNotFoundError as missing:
@@ -88,7 +88,7 @@ class Commands(click.Group):
                 formatter.write_dl(rows)
 
     def main(self, *args: Any, standalone_mode: bool = True, **extra: Any) -> Any:
-        """Runs a command and exits with its code; without `standalone_mode` errors are raised."""
+        """Runs a command and exits with its code. Without `standalone_mode`, it raises errors instead."""
         run: Any = super().main
         if not standalone_mode:
             return run(*args, standalone_mode=False, **extra)

@@ -1,4 +1,4 @@
-"""Where a command's models come from: Python modules, files of Python, or YAML model files."""
+"""Imports the models of a command from Python modules, Python files, or YAML model files."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ def named_models(names: Sequence[str], settings: Settings) -> list[type[Model]]:
 
     Args:
         names: modules (``app.models``), Python files, and YAML files or folders of them.
-        settings: for `names` left out, and for ``paths.fields_dir``.
+        settings: the settings. They name the models if `names` is empty, and have ``paths.fields_dir``.
 
     Returns:
-        The models, in the order of their definition; none where nothing names any.
+        The models, in the order of their definition. Empty if nothing names models.
 
     Raises:
-        Failure: where one cannot be imported, or has no models.
+        Failure: if a source cannot be imported, or has no models.
     """
     fields = settings.get("paths", "fields_dir")
-    given = names or _configured(settings)
-    return list(dict.fromkeys(model for name in given for model in _models_of(name, fields)))
+    sources = names or _configured(settings)
+    return list(dict.fromkeys(model for name in sources for model in _models_of(name, fields)))
 
 
 def _configured(settings: Settings) -> list[str]:
-    """The folder of Python models if there is any in it, else the definitions they are made from."""
+    """The folder of Python models if it has modules, else the YAML definitions."""
     folder = settings.get("paths", "models_dir")
     if folder is not None and any(Path(folder).glob("*.py")):
         return [str(folder)]
@@ -52,18 +52,18 @@ def _models_of(name: str, fields: str | None) -> list[type[Model]]:
     try:
         if path.suffix in YAML or (path.is_dir() and not any(path.glob("*.py"))):
             return _from_yaml(name, fields)
-        found = _from_python(name, path)
+        models = _from_python(name, path)
     except (BaoError, Failure):
         raise
     except ModuleNotFoundError as error:
         if error.name is None or not f"{name}.".startswith(f"{error.name}."):
-            raise Failure(f"Models {name!r} cannot be imported: {_place(error)}") from error
+            raise Failure(f"Models {name!r} cannot be imported: {_error_with_line(error)}") from error
         raise Failure(f"There is no module {name!r}, neither in {Path.cwd()} nor installed.") from error
     except Exception as error:
-        raise Failure(f"Models {name!r} cannot be imported: {_place(error)}") from error
-    if not found:
-        raise Failure(f"{name!r} has no models; name the module or file that they are in.")
-    return found
+        raise Failure(f"Models {name!r} cannot be imported: {_error_with_line(error)}") from error
+    if not models:
+        raise Failure(f"{name!r} has no models; name the module or file that has them.")
+    return models
 
 
 def _from_yaml(name: str, fields: str | None) -> list[type[Model]]:
@@ -73,40 +73,40 @@ def _from_yaml(name: str, fields: str | None) -> list[type[Model]]:
 
 
 def _from_python(name: str, path: Path) -> list[type[Model]]:
-    before = set(all_models())
+    earlier_models = set(all_models())
     modules = [_import_file(file) for file in _python_files(path)] or [_import_name(name)]
-    made = [model for model in all_models() if model not in before]
-    return list(dict.fromkeys((*made, *_held(modules))))
+    new_models = [model for model in all_models() if model not in earlier_models]
+    return list(dict.fromkeys((*new_models, *_models_in(modules))))
 
 
 def _python_files(path: Path) -> list[Path]:
-    """The Python files that a path means; none if it is a module's name, or a package to be imported whole."""
+    """The Python files of a path. Empty if it is the name of a module."""
     if path.suffix == ".py":
         return [path]
     return sorted(path.glob("*.py")) if path.is_dir() else []
 
 
 def _import_name(name: str) -> ModuleType:
-    """A module by its name, looked for in the current folder first, as ``python -m`` does."""
+    """Imports a module by its name. The current folder comes first, as in ``python -m``."""
     if not all(part.isidentifier() for part in name.split(".")):
         raise Failure(f"{name!r} is neither a file that exists nor a module's name.")
-    _look_in(Path.cwd())
+    _add_to_path(Path.cwd())
     return import_module(name)
 
 
 def _import_file(path: Path) -> ModuleType:
-    """A module by its file; one inside packages gets its full name, so that its own imports work."""
+    """Imports a module by its file. A module in a package gets its full name, so that its imports work."""
     if not path.is_file():
         raise Failure(f"The models file {str(path)!r} does not exist.")
     root, parts = path.resolve().parent, [path.stem]
     while (root / "__init__.py").is_file():
         root, parts = root.parent, [root.name, *parts]
-    _look_in(root)
+    _add_to_path(root)
     name = ".".join(part for part in parts if part != "__init__")
-    known = sys.modules.get(name)
-    if known is None or not _is_from(known, path):
-        return _execute(name, path) if known is not None else import_module(name)
-    return known
+    module = sys.modules.get(name)
+    if module is None or not _is_from(module, path):
+        return _execute(name, path) if module is not None else import_module(name)
+    return module
 
 
 def _is_from(module: ModuleType, path: Path) -> bool:
@@ -115,7 +115,7 @@ def _is_from(module: ModuleType, path: Path) -> bool:
 
 
 def _execute(name: str, path: Path) -> ModuleType:
-    """A file whose name another module already has, under a name of its own."""
+    """Imports a file under a new name, because another module has its name."""
     spec = spec_from_file_location(f"bao_models_{name.replace('.', '_')}", path)
     assert spec is not None and spec.loader is not None
     module = module_from_spec(spec)
@@ -124,24 +124,24 @@ def _execute(name: str, path: Path) -> ModuleType:
     return module
 
 
-def _look_in(folder: Path) -> None:
+def _add_to_path(folder: Path) -> None:
     if str(folder) not in sys.path:
         sys.path.insert(0, str(folder))
 
 
-def _held(modules: Iterable[ModuleType]) -> list[type[Model]]:
-    """The models that modules hold, whether they were made there or imported."""
-    known = set(all_models())
+def _models_in(modules: Iterable[ModuleType]) -> list[type[Model]]:
+    """The models in the namespaces of modules, defined or imported there."""
+    model_classes = set(all_models())
     values = [value for module in modules for value in vars(module).values()]
-    return [value for value in values if isinstance(value, type) and value in known]
+    return [value for value in values if isinstance(value, type) and value in model_classes]
 
 
-def _place(error: Exception) -> str:
-    """An error of the user's code, with the line it came from."""
+def _error_with_line(error: Exception) -> str:
+    """The text of an error in the user's code, with the line that raised it."""
     if isinstance(error, SyntaxError) and error.filename:
         return f"{error.msg} ({error.filename}, line {error.lineno})"
     frames = [f for f in traceback.extract_tb(error.__traceback__) if "importlib" not in f.filename]
-    outside = [f for f in frames if f.filename != __file__]
-    where = f" ({outside[-1].filename}, line {outside[-1].lineno})" if outside else ""
+    user_frames = [f for f in frames if f.filename != __file__]
+    location = f" ({user_frames[-1].filename}, line {user_frames[-1].lineno})" if user_frames else ""
     text = sentence(error) if isinstance(error, OSError) else f"{type(error).__name__}: {error}"
-    return f"{text}{where}"
+    return f"{text}{location}"

@@ -1,4 +1,4 @@
-"""``bao models``: the models as a table, for machines, or drawn."""
+"""``bao models``: the models as a table, as JSON, or as a diagram."""
 
 from __future__ import annotations
 
@@ -25,7 +25,9 @@ _ENDINGS = {".svg": "svg", ".mmd": "mermaid", ".mermaid": "mermaid"}
 @click.option(
     "--format", "form", type=click.Choice(list(DRAWINGS)), help="How to draw them; implies --diagram."
 )
-@click.option("--output", "-o", metavar="FILE", help="Draw into FILE; .svg and .mmd say the format.")
+@click.option(
+    "--output", "-o", metavar="FILE", help="Draw into FILE. The endings .svg and .mmd select the format."
+)
 @connection_options(table=False)
 @terminal_options()
 def models(
@@ -36,13 +38,13 @@ def models(
     connection: Connection,
     terminal: Terminal,
 ) -> None:
-    """Show the models: keys, indexes, constraints, and the ways to ask for their items.
+    """Show the models: keys, indexes, constraints, and the ways to find their items.
 
-    Names of models show only those, with their fields. No table is asked.
+    With names, the command shows only those models, with their fields. It makes no request.
     """
     if terminal.json and (diagram or form or output):
         raise click.UsageError("A drawing is not JSON; leave out --json.", click.get_current_context())
-    outline = outline_of(_chosen(connection, names))
+    outline = outline_of(_models_named(connection, names))
     if diagram or form or output:
         _draw(outline, form, output, terminal)
         return
@@ -53,17 +55,17 @@ def models(
         _overview(outline, terminal)
 
 
-def _chosen(connection: Connection, names: tuple[str, ...]) -> list[type]:
-    known = {model.__bao_name__: model for model in connection.models()}
-    if not known:
+def _models_named(connection: Connection, names: tuple[str, ...]) -> list[type]:
+    models_by_name = {model.__bao_name__: model for model in connection.models()}
+    if not models_by_name:
         raise Failure(NO_MODELS)
     for name in names:
-        if name not in known:
-            raise Failure(f"There is no model {name!r}.{suggestion(name, known)}")
-    return [known[name] for name in names or known]
+        if name not in models_by_name:
+            raise Failure(f"There is no model {name!r}.{suggestion(name, models_by_name)}")
+    return [models_by_name[name] for name in names or models_by_name]
 
 
-# --- drawn -----------------------------------------------------------------------------------------
+# --- diagrams --------------------------------------------------------------------------------------
 
 
 def _draw(outline: Outline, form: str | None, output: str | None, terminal: Terminal) -> None:
@@ -76,7 +78,7 @@ def _draw(outline: Outline, form: str | None, output: str | None, terminal: Term
     terminal.note(f"Written to {output}.")
 
 
-# --- in words --------------------------------------------------------------------------------------
+# --- tables ----------------------------------------------------------------------------------------
 
 
 def _overview(outline: Outline, terminal: Terminal) -> None:

@@ -1,4 +1,4 @@
-"""Following long work on a terminal: its bar, what it finds, and what Ctrl-C leaves."""
+"""Shows long work on a terminal: its progress bar, its findings, and the state that Ctrl-C leaves."""
 
 from __future__ import annotations
 
@@ -22,131 +22,150 @@ from dynamo_bao.session.tenancy import tenant_for
 
 _DENIED: Final = "AccessDeniedException"
 COSTLY_READ_UNITS: Final = 10_000
-"""From how many read units on a scan is asked about."""
+"""A scan that takes at least this many read units needs a confirmation."""
 
 
 @define
 class JobResult:
-    """What long work came to.
+    """The result of long work.
 
     Attributes:
-        last: its last step.
-        found: what it found.
+        last_step: its last step.
+        findings: its findings.
     """
 
-    last: JobProgress = JobProgress()
-    found: Findings = Factory(Findings)
+    last_step: JobProgress = JobProgress()
+    findings: Findings = Factory(Findings)
 
     def add(self, step: JobProgress) -> None:
-        """Takes in a step."""
-        self.last = step
-        self.found.extend(step.found)
+        """Adds a step."""
+        self.last_step = step
+        self.findings.extend(step.found)
 
 
 def follow(
     terminal: Terminal,
     steps: Iterable[JobProgress],
-    what: str,
-    kept: Callable[[JobProgress], str],
+    title: str,
+    interruption_text: Callable[[JobProgress], str],
     unit: str = "items",
-    found: Findings | None = None,
+    findings: Findings | None = None,
 ) -> JobResult:
-    """Runs long work to its end, with a bar on the terminal.
+    """Runs long work to its end, with a progress bar on the terminal.
 
     Args:
-        what: what is being done, such as ``"Exporting"``.
-        kept: what Ctrl-C leaves and how to go on, from the last step.
-        unit: what the steps count.
-        found: where what it finds is put; new ones by default.
+        terminal: the command's terminal.
+        steps: the work; each step is one state of its progress.
+        title: the work in words, such as ``"Exporting"``.
+        interruption_text: a function of the last step. It returns a sentence about the state that Ctrl-C leaves, and
+            how to continue.
+        unit: the unit that the steps count.
+        findings: gets the findings; by default, a new object does.
+
+    Returns:
+        The last step and the findings.
     """
-    followed, going = JobResult(found=Findings(terminal.json) if found is None else found), iter(steps)
+    result, going = JobResult(findings=Findings(terminal.json) if findings is None else findings), iter(steps)
     try:
-        with interruptible(lambda: kept(followed.last)):
-            first = next(going, JobProgress())
-            with terminal.progress(what, first.total, unit, first.done) as progress:
-                for step in chain((first,), going):
-                    followed.add(step)
+        with interruptible(lambda: interruption_text(result.last_step)):
+            first_step = next(going, JobProgress())
+            with terminal.progress(title, first_step.total, unit, first_step.done) as progress:
+                for step in chain((first_step,), going):
+                    result.add(step)
                     progress.advance(step.done - progress.done)
     except Exception as error:
-        if followed.last.done and not isinstance(error, (click.ClickException, BrokenPipeError)):
-            terminal.note(f"Cut off: {kept(followed.last)}")
+        if result.last_step.done and not isinstance(error, (click.ClickException, BrokenPipeError)):
+            terminal.note(f"Cut off: {interruption_text(result.last_step)}")
         raise
-    return followed
+    return result
 
 
-def show(terminal: Terminal, found: Findings) -> None:
-    """Findings on stderr, the first of each kind."""
-    for kind, findings in found.first.items():
-        for finding in findings:
+def show_findings(terminal: Terminal, findings: Findings) -> None:
+    """Writes the first findings of each kind to stderr."""
+    for kind, first_findings in findings.first_findings.items():
+        for finding in first_findings:
             terminal.note(finding.text)
-        if found.counts[kind] > MAX_SHOWN:
-            terminal.note(f"… and {found.counts[kind] - MAX_SHOWN:,} more; --json tells all.")
+        if findings.counts[kind] > MAX_SHOWN:
+            terminal.note(f"… and {findings.counts[kind] - MAX_SHOWN:,} more; --json shows all.")
 
 
-# --- what commands on items begin with --------------------------------------------------------------
+# --- the beginning of commands on items -------------------------------------------------------------
 
 
 def repository_named(manager: Manager, name: str) -> Repository[Any]:
-    """The repository of the model that an argument names, once the table is known to be one for models.
+    """The repository of the model that an argument names. Checks first that the table has the library's keys.
 
     Raises:
+        Failure: if there is no such model.
         ConfigurationError: if the table does not exist, or has other keys.
     """
     repository = manager.repository(model_named(manager, name))
     try:
         existing_table(manager.database)
     except ServiceError as error:
-        if (
-            error.code != _DENIED
-        ):  # whoever may not describe the table may still be allowed to read and write it
+        if error.code != _DENIED:  # who may not describe the table may still read and write it
             raise
     return repository
 
 
 def tenant_of(manager: Manager) -> str | None:
-    """The tenant to work for; `Failure` where one is needed and none is given."""
+    """The tenant to work for.
+
+    Raises:
+        Failure: if the table has tenants and none is given.
+    """
     try:
         return tenant_for(manager.database, "this command")
     except TenantRequiredError:
-        raise Failure("Tenancy is enabled, so this is about one tenant's items; give --tenant ID.") from None
+        raise Failure(
+            "Tenancy is enabled, and this command works for one tenant; give --tenant ID."
+        ) from None
 
 
-def tell_cost(terminal: Terminal, manager: Manager, way: Scanner, why: str) -> Size | None:
-    """Says plainly what a scan of the table costs, and asks before a dear one; None for other ways.
+def confirm_cost(terminal: Terminal, manager: Manager, way: Scanner, reason: str) -> Size | None:
+    """Says what a scan of the table costs, and asks before an expensive one.
 
     Args:
-        why: why there is no cheaper way.
+        terminal: the command's terminal.
+        manager: the manager of the table.
+        way: how items are read.
+        reason: why there is no cheaper way.
+
+    Returns:
+        The size of the table. None if the items are not read by a scan.
     """
     if not way.scans:
         return None
     size = table_size(manager.database)
-    terminal.note(f"{why}, so the whole table is scanned: {size}.")
+    terminal.note(f"{reason}, so the whole table is scanned: {size}.")
     if size.scan_units >= COSTLY_READ_UNITS and not terminal.dry_run:
         terminal.confirm(f"Go on with table {manager.table_name}?")
     return size
 
 
-def tell_choice(terminal: Terminal, manager: Manager, choice: Choice, why: str) -> None:
-    """Says what the way costs that was chosen, and what the other one would; asks as `tell_cost` does."""
+def confirm_choice(terminal: Terminal, manager: Manager, choice: Choice, reason: str) -> None:
+    """Says what the chosen way costs, and what the other way would cost. Asks as `confirm_cost` does."""
     if choice.reason is None:
-        tell_cost(terminal, manager, choice.way, why)
+        confirm_cost(terminal, manager, choice.way, reason)
     elif choice.way.scans:
-        tell_cost(terminal, manager, choice.way, f"By the table's figures {choice.reason}")
+        confirm_cost(terminal, manager, choice.way, f"By the table's figures {choice.reason}")
     else:
         terminal.note(f"By the table's figures {choice.reason}.")
 
 
-def why_scanned(mapper: Repository[Any], asked: bool) -> str:
-    """Why items of a model are found by a scan."""
+def scan_reason(mapper: Repository[Any], has_option: bool) -> str:
+    """The reason for a scan."""
     return (
-        "--scan is given" if asked else f"{mapper.schema.name} is not iterable and no index holds all of it"
+        "--scan is given"
+        if has_option
+        else f"{mapper.schema.name} is not iterable and no index holds all of it"
     )
 
 
-def resuming(resume: bool, restart: bool) -> None:
-    """Refuses both at once."""
+def check_resume_options(resume: bool, restart: bool) -> None:
+    """Raises `click.UsageError` if both options are given."""
     if resume and restart:
-        raise click.UsageError("--resume goes on and --restart starts again; give one of them.")
+        raise click.UsageError("--resume continues and --restart starts again; give one of them.")
 
 
 def model_argument(function: Any) -> Any:

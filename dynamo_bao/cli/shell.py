@@ -16,22 +16,20 @@ from dynamo_bao.session.context import run_with_batch_context
 
 
 @click.command("shell")
-@click.option("--code", "-c", "source", metavar="CODE", help="Run CODE instead of asking for it.")
+@click.option("--code", "-c", "source", metavar="CODE", help="Run CODE instead of a prompt.")
 @click.option("--session", is_flag=True, help="Work inside one batch context, named session.")
-@click.option(
-    "--embedded", is_flag=True, help="Use a DynamoDB of its own inside this process, empty at first."
-)
-@click.option("--plain", is_flag=True, help="Python's own prompt, even where IPython is installed.")
+@click.option("--embedded", is_flag=True, help="Use a new, empty DynamoDB inside this process.")
+@click.option("--plain", is_flag=True, help="Use Python's own prompt, even if IPython is installed.")
 @connection_options(tenant=True)
 def shell(source: str | None, session: bool, embedded: bool, plain: bool, connection: Connection) -> None:
-    """Python with the models connected: each under its own name, and the manager.
+    """Python with the models connected. Each model is there under its name, and so is the manager.
 
-    Code may also come from stdin. IPython is used where it is installed.
+    Code may also come from stdin. If IPython is installed, the shell uses it.
     """
     with connection.open(needs_models=False, embedded=embedded) as manager:
         context: Any = run_with_batch_context() if session else nullcontext()
-        with context as opened:
-            names = _names(manager, opened)
+        with context as batch_session:
+            names = _names(manager, batch_session)
             if source is None and not sys.stdin.isatty():
                 source = sys.stdin.read()
             if source is not None:
@@ -41,12 +39,12 @@ def shell(source: str | None, session: bool, embedded: bool, plain: bool, connec
 
 
 def _run(source: str, names: dict[str, Any]) -> None:
-    """Runs code; what it raises is shown as Python shows it, and makes the command fail."""
+    """Runs code. If it raises an exception, prints Python's traceback and exits with 1."""
     try:
         exec(compile(source, "<bao shell>", "exec"), names)  # noqa: S102  # what the command is for
     except Exception as error:
-        behind = error.__traceback__.tb_next if error.__traceback__ else None
-        traceback.print_exception(type(error), error, behind)
+        user_traceback = error.__traceback__.tb_next if error.__traceback__ else None
+        traceback.print_exception(type(error), error, user_traceback)
         sys.exit(1)
 
 
@@ -63,7 +61,7 @@ def _greeting(manager: Manager, session: bool) -> str:
     lines = [f"Table {manager.table_name}. Models: {models}.", "Also here: manager, run_with_batch_context."]
     if session:
         lines.append(
-            "Everything runs in one batch context, session; print(session.stats) tells what it cost."
+            "Everything runs in one batch context, session; print(session.stats) shows what it cost."
         )
     return "\n".join(lines)
 

@@ -40,7 +40,7 @@ class ProgressFile:
         state = None if restart else self._load()
         if state is not None and not resume:
             raise ConfigurationError(
-                f"{self.path} says that the same job was interrupted; go on with --resume, or start again with "
+                f"{self.path} says that the same job was interrupted; continue with --resume, or start again with "
                 f"--restart."
             )
         return state

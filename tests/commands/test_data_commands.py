@@ -234,12 +234,12 @@ def test_resume_and_restart_exclude_each_other(stocked: Project) -> None:
     [
         (
             ("export", "Customer", "-o", "out.jsonl"),
-            "are in out.jsonl.part; go on with --resume.",
+            "are in out.jsonl.part; continue with --resume.",
             "Exported 5 items",
         ),
-        (("import", "Customer", "again.jsonl"), "are stored; go on with --resume.", "Imported 5 items"),
-        (("reindex", "Customer"), "gone through; go on with --resume.", "Rewrote 1 item"),
-        (("rebuild-search-text", "Customer"), "gone through; go on with --resume.", "Rewrote 0 items"),
+        (("import", "Customer", "again.jsonl"), "are stored; continue with --resume.", "Imported 5 items"),
+        (("reindex", "Customer"), "read; continue with --resume.", "Rewrote 1 item"),
+        (("rebuild-search-text", "Customer"), "read; continue with --resume.", "Rewrote 0 items"),
     ],
     ids=lambda value: value[0] if isinstance(value, tuple) else "",
 )
@@ -262,7 +262,7 @@ def test_ctrl_c_says_how_to_go_on(
     assert result.stderr.splitlines()[-1].startswith("Interrupted: ")
     assert result.stderr.endswith(f"{told}\n")
     again = stocked(*command)
-    assert (again.exit_code, "go on with --resume, or start again with --restart" in again.stderr) == (
+    assert (again.exit_code, "continue with --resume, or start again with --restart" in again.stderr) == (
         1,
         True,
     )
@@ -293,7 +293,7 @@ def test_an_error_in_the_middle_says_how_to_go_on_too(
     result = stocked("import", "Customer", "again.jsonl")
     assert result.exit_code == 1
     assert result.stderr == (
-        "Cut off: 2 items are stored; go on with --resume.\nError: No space left on device: again.jsonl.importing\n"
+        "Cut off: 2 items are stored; continue with --resume.\nError: No space left on device: again.jsonl.importing\n"
     )
     monkeypatch.setattr(ProgressFile, "save", real)
     assert (
@@ -369,7 +369,9 @@ def test_reindexing(stocked: Project) -> None:
     damaged(stocked, _gsi1_pk="stale")
     result = stocked("reindex", "Customer", "--dry-run")
     assert result.stdout == "Would rewrite 1 item of Customer, of 12 read.\n"
-    assert result.stderr.startswith("Items are found whatever their keys are, so the whole table is scanned")
+    assert result.stderr.startswith(
+        "Items must be found whatever their keys are, so the whole table is scanned"
+    )
     assert stocked("reindex", "Customer").stdout == "Rewrote 1 item of Customer, of 12 read.\n"
     assert stocked.json("reindex", "Customer") == {
         "model": "Customer",
@@ -387,7 +389,7 @@ def test_what_reindexing_cannot_mend(stocked: Project) -> None:
     result = stocked("reindex", "Customer")
     assert result.exit_code == 1
     assert "has the email that Customer" in result.stderr
-    assert "1 item has what cannot be mended this way" in result.stderr
+    assert "1 item has faults that this command cannot mend" in result.stderr
 
 
 def test_rebuilding_search_texts(stocked: Project) -> None:

@@ -48,7 +48,7 @@ def test_nothing_is_wrong(stocked: Project) -> None:
         "ok       Items: 6 with right keys, guards and search texts.",
         "Nothing is wrong.",
     ]
-    assert result.stderr == "Looking through about 6 items.\n"
+    assert result.stderr == "Examining about 6 items.\n"
 
 
 def test_problems_are_told_with_their_mend_and_mended(stocked: Project) -> None:
@@ -120,7 +120,7 @@ def test_no_models(bao: Project) -> None:
     bao("create-table", "shop")
     result = bao("doctor", "--table", "shop")
     assert result.exit_code == 0
-    assert result.stderr == "No models are named, so only the table was looked at; see --models.\n"
+    assert result.stderr == "No models are named, so only the table was examined; see --models.\n"
 
 
 def test_two_models_with_one_prefix(stocked: Project) -> None:

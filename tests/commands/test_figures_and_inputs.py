@@ -46,7 +46,7 @@ def test_doctor_counts_every_finding(stocked: Project, monkeypatch: pytest.Monke
     monkeypatch.setattr(doctor, "examine_table", found_by_the_thousand)
     shown = stocked("doctor")
     assert shown.exit_code == 1
-    assert f"… and {MANY - 20:,} more; --json tells all." in shown.stdout
+    assert f"… and {MANY - 20:,} more; --json shows all." in shown.stdout
     assert shown.stdout.endswith(f"{MANY:,} problems, {MANY:,} of which 'bao doctor --fix' mends.\n")
     told = json.loads(stocked("doctor", "--json").stdout)
     assert (told["problems"], told["mended"]) == (MANY, 0)
@@ -171,7 +171,7 @@ def test_standard_input_is_gone_on_with_by_a_progress_file(
     arguments = ("import", "Customer", "-", "--progress-file", "p.json")
     monkeypatch.setattr(import_items._Import, "_write_one", stopped)
     cut = stocked(*arguments, answers=CUSTOMERS)
-    assert cut.exit_code == 130 and "1 item are stored; go on with --resume" in cut.stderr.replace(
+    assert cut.exit_code == 130 and "1 item are stored; continue with --resume" in cut.stderr.replace(
         "1 items", "1 item"
     )
     assert stocked(*arguments, "--resume", answers=CUSTOMERS).stdout == "Imported 3 items into Customer.\n"

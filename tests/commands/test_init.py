@@ -96,7 +96,7 @@ def test_init_never_overwrites(bao: Project) -> None:
 def test_init_never_writes_over_what_appears_meanwhile(bao: Project) -> None:
     """A file that somebody else made since it was looked for is an error, and stays as it is."""
     project = init.Project.of(Connection(), "app", yaml=True, configured=None)
-    new = project.new()
+    new = project.new_paths()
     bao.write("models.yaml", "# mine\n")
     with pytest.raises(FileExistsError):
         project.write(new)

@@ -212,7 +212,7 @@ def test_a_file_may_have_the_name_of_a_known_module(bao: Project) -> None:
         ("nosuch.py", "The models file 'nosuch.py' does not exist."),
         ("nosuch.yaml", "The models file 'nosuch.yaml' does not exist."),
         ("no such", "'no such' is neither a file that exists nor a module's name."),
-        ("json", "'json' has no models; name the module or file that they are in."),
+        ("json", "'json' has no models; name the module or file that has them."),
         ("needs.py", "Models 'needs.py' cannot be imported: ModuleNotFoundError: No module named 'absent'"),
         ("fails.py", "Models 'fails.py' cannot be imported: ZeroDivisionError: division by zero ("),
         ("wrong.py", "Models 'wrong.py' cannot be imported: "),

@@ -69,7 +69,10 @@ def test_create_table_may_be_interrupted(bao: Project, monkeypatch: pytest.Monke
         patch.setattr(table_admin, "_enable_ttl", interrupted)
         result = bao("create-table", "app")
     assert result.exit_code == 130
-    assert "Interrupted: the table may be on its way; 'bao update-table' completes it." in result.stderr
+    assert (
+        "Interrupted: DynamoDB may still be creating the table; 'bao update-table' completes it."
+        in result.stderr
+    )
     assert ttl(bao, "app") == "DISABLED"
     assert bao("update-table", "app").stdout == "Table app got TTL.\n"
     assert ttl(bao, "app") == "ENABLED"
@@ -159,7 +162,7 @@ def test_update_table_may_be_interrupted(bao: Project, monkeypatch: pytest.Monke
         patch.setattr(table_admin, "_send", interrupted)
         result = bao("update-table", "app")
     assert result.exit_code == 130
-    assert "Interrupted: DynamoDB goes on building the index it is at; run the command again" in result.stderr
+    assert "Interrupted: DynamoDB continues with the current index; run the command again" in result.stderr
     assert bao.indexes("app") == EVERY[:4]
     assert bao.json("update-table", "app")["indexes"] == EVERY[4:6]
 

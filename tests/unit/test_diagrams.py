@@ -24,7 +24,7 @@ from dynamo_bao import (
     UniqueConstraint,
 )
 from dynamo_bao.cli.diagrams.outline import AccessPattern, words_of
-from dynamo_bao.cli.diagrams.placement import GAP, Box, Placed, place
+from dynamo_bao.cli.diagrams.placement import GAP, Box, Placement, place
 from dynamo_bao.diagrams import as_mermaid, as_svg, as_text, outline_of
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -310,7 +310,7 @@ def test_boxes_and_lanes_never_overlap(drawing: tuple[list[Box], list[tuple[str,
 def test_lines_run_between_neighbouring_columns(drawing: tuple[list[Box], list[tuple[str, str]]]) -> None:
     """A line and its lanes go one column at a time, in one direction, and never stay in a column."""
     boxes, lines = drawing
-    placed: Placed = place(boxes, lines)
+    placed: Placement = place(boxes, lines)
     by_name = {box.name: box for box in boxes}
     for (source, target), lanes in zip(lines, placed.lanes, strict=True):
         if source == target:

@@ -1,4 +1,4 @@
-"""Models as an entity relationship diagram in Mermaid's language, which GitHub and many wikis draw."""
+"""Models as an entity relationship diagram for Mermaid, which GitHub and many wikis draw."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from dynamo_bao.cli.diagrams.outline import FieldOutline, ModelOutline, Outline,
 
 
 def as_mermaid(outline: Outline) -> str:
-    """The models and their relations as a Mermaid ``erDiagram``, the ways to ask for items as its comments.
+    """The models and their relations as a Mermaid ``erDiagram``. Comments list the ways to find items.
 
-    Models that are only pointed to are drawn without fields.
+    A model that is only the target of a relation has no fields in the diagram.
     """
     lines = ["erDiagram"]
     for model in outline.models:
@@ -22,8 +22,8 @@ def as_mermaid(outline: Outline) -> str:
 
 def _entity(model: ModelOutline) -> Iterator[str]:
     for pattern in model.patterns:
-        ordered = "" if pattern.ordered_by is None else f", by {pattern.ordered_by}"
-        yield f"    %% {pattern.call}: {pattern.by}{ordered}"
+        order = "" if pattern.ordered_by is None else f", by {pattern.ordered_by}"
+        yield f"    %% {pattern.call}: {pattern.by}{order}"
     yield f"    {_entity_name(model.name)} {{"
     for field in model.fields:
         yield f"        {_attribute(field, model)}"
@@ -35,19 +35,19 @@ def _attribute(field: FieldOutline, model: ModelOutline) -> str:
     unique = "UK" if any(constraint.field == field.name for constraint in model.constraints) else ""
     foreign = "FK" if field.target is not None else ""
     keys = ", ".join(mark for mark in (key, foreign, unique) if mark)
-    used = [mark for mark in field.marks if mark not in ("key", "sort key")]
-    remarks = [*(["optional"] if field.optional else []), *used]
+    index_marks = [mark for mark in field.marks if mark not in ("key", "sort key")]
+    remarks = [*(["optional"] if field.optional else []), *index_marks]
     comment = f'"{", ".join(remarks)}"' if remarks else ""
     kind = re.sub(r"\W", "_", field.kind)
     return " ".join(word for word in (kind, field.name, keys, comment) if word)
 
 
 def _relation(relation: Relation) -> str:
-    one = "|o" if relation.optional else "||"
+    target_end = "|o" if relation.optional else "||"
     source, target = _entity_name(relation.source), _entity_name(relation.target)
-    return f'    {target} {one}--o{{ {source} : "{relation.field}"'
+    return f'    {target} {target_end}--o{{ {source} : "{relation.field}"'
 
 
 def _entity_name(name: str) -> str:
-    """A model's name as Mermaid takes it: in quotes unless it is a word."""
+    """The name of a model for Mermaid: in quotes, unless it is a word."""
     return name if re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII) else '"' + name.replace('"', "'") + '"'

@@ -1,4 +1,4 @@
-"""What a drawing of models says, as plain values: fields, keys, relations, and every way to ask for items."""
+"""The content of a diagram as plain values: fields, keys, relations, and every way to find items."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ class FieldOutline:
 
     Attributes:
         name: its name.
-        kind: what it holds, such as ``"string"`` or ``"create date"``.
+        kind: its kind in words, such as ``"string"`` or ``"create date"``.
         optional: whether it may be None.
-        default: whether it has a value where none is given.
+        default: whether it has a default.
         attribute: its stored name.
-        marks: what it is used for: ``"key"``, ``"sort key"``, ``"gsi1"``, ``"gsi1 sort"``, ``"uc1"``.
+        marks: its uses: ``"key"``, ``"sort key"``, ``"gsi1"``, ``"gsi1 sort"``, ``"uc1"``.
         target: the model that it relates to.
-        doc: what it means.
+        doc: its description.
     """
 
     name: str
@@ -46,7 +46,7 @@ class FieldOutline:
 
 @frozen
 class KeyOutline:
-    """A key or index: its name, where it is (``"key"`` or the index's id), and what its parts are."""
+    """A key or index: its name, its id (``"key"`` for the primary key), and its parts."""
 
     name: str | None
     id: str
@@ -70,13 +70,13 @@ class ConstraintOutline:
 
 @frozen
 class AccessPattern:
-    """One way to ask for items.
+    """One way to find items.
 
     Attributes:
-        call: as it is written, such as ``"User.query_by_status(status)"``.
-        by: what answers it: ``"key"``, an index's or a constraint's id.
+        call: the call, such as ``"User.query_by_status(status)"``.
+        by: what it reads: ``"key"``, or the id of an index or constraint.
         ordered_by: the field that orders its items, if there are several.
-        note: what else there is to know, such as ``"10 buckets"``.
+        note: a remark, such as ``"10 buckets"``.
     """
 
     call: str
@@ -90,13 +90,13 @@ class ModelOutline:
     """A model.
 
     Attributes:
-        name, prefix: its names in errors and in the table.
+        name, prefix: its name, and its prefix in keys.
         table_type: ``"standard"``, or ``"mapping"`` for a model between two others.
         fields: its fields, in order.
         key: its primary key.
-        indexes, constraints: what else finds its items.
-        patterns: every way to ask for its items.
-        buckets: how many iteration buckets it has; None if it is not iterable.
+        indexes, constraints: its indexes and unique constraints.
+        patterns: every way to find its items.
+        buckets: the number of its iteration buckets. None if it is not iterable.
         searched: the fields of its search text.
     """
 
@@ -114,13 +114,13 @@ class ModelOutline:
 
 @frozen
 class Relation:
-    """That items of one model point to items of another.
+    """A relation: items of one model point to items of another.
 
     Attributes:
-        source, field: the model that points, and with which field.
-        target: the model that is pointed to.
-        optional: whether it may point nowhere.
-        drawn: whether the target is among the models that are outlined.
+        source, field: the model that points, and its field.
+        target: the model that it points to.
+        optional: whether the field may be empty.
+        drawn: whether the target is among the models of the outline.
     """
 
     source: str
@@ -132,7 +132,7 @@ class Relation:
 
 @frozen
 class Outline:
-    """Models, and how they relate."""
+    """Models and their relations."""
 
     models: tuple[ModelOutline, ...]
     relations: tuple[Relation, ...]
@@ -142,7 +142,7 @@ def outline_of(models: Iterable[type[Any]]) -> Outline:
     """The outline of models, in their order.
 
     Raises:
-        ConfigurationError: for a model with a wrong definition.
+        ConfigurationError: if the definition of a model is wrong.
 
     Example:
         >>> print(as_text(outline_of([User, Post])))
@@ -200,14 +200,14 @@ def kind_of(kind: type[Field]) -> str:
     return words_of(kind.__name__.removesuffix("Field") or "field", " ")
 
 
-def words_of(name: str, between: str = "_") -> str:
+def words_of(name: str, separator: str = "_") -> str:
     """``TaggedPost`` as ``tagged_post``."""
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", between, name).lower()
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", separator, name).lower()
 
 
-def _key(where: str, shape: PrimaryKeySchema | IndexSchema) -> KeyOutline:
-    sort = None if where == "key" and shape.sort.field is None else _part(shape.sort)
-    return KeyOutline(shape.name, where, _part(shape.partition), sort)
+def _key(source: str, shape: PrimaryKeySchema | IndexSchema) -> KeyOutline:
+    sort = None if source == "key" and shape.sort.field is None else _part(shape.sort)
+    return KeyOutline(shape.name, source, _part(shape.partition), sort)
 
 
 def _part(part: KeyComponent) -> str:
@@ -217,7 +217,7 @@ def _part(part: KeyComponent) -> str:
 def _marks(
     key: KeyOutline, indexes: Iterable[KeyOutline], constraints: Iterable[ConstraintOutline]
 ) -> Mapping[str, list[str]]:
-    """What each field is used for."""
+    """The marks of each field."""
     marks: dict[str, list[str]] = {key.partition: ["key"]}
     if key.sort is not None:
         marks.setdefault(key.sort, []).append("key" if key.partition == PREFIX else "sort key")
@@ -254,20 +254,20 @@ def _patterns(name: str, schema: Schema, table_type: str) -> Iterator[AccessPatt
 
 
 def _queries(
-    name: str, schema: Schema, table_type: str, shape: PrimaryKeySchema | IndexSchema, where: str
+    name: str, schema: Schema, table_type: str, shape: PrimaryKeySchema | IndexSchema, source: str
 ) -> Iterator[AccessPattern]:
     owner, ordered_by = shape.partition.field, None if shape.sort.field is None else shape.sort.field.name
     argument = "" if owner is None else owner.name
-    yield AccessPattern(f"{name}.query_{shape.name}({argument})", where, ordered_by)
+    yield AccessPattern(f"{name}.query_{shape.name}({argument})", source, ordered_by)
     if not isinstance(owner, RelatedField) or shape.name is None:
         return
     parent = words_of(owner.target_name)
-    yield AccessPattern(f"{parent}.{parent_query_name(shape.name)}()", where, ordered_by)
+    yield AccessPattern(f"{parent}.{parent_query_name(shape.name)}()", source, ordered_by)
     end = schema.mapped_relation(shape) if table_type == "mapping" else None
     if end is not None:
         target: Any = schema.fields[end]
         yield AccessPattern(
-            f"{parent}.{mapped_name(shape.name)}()", where, ordered_by, f"the {target.target_name} items"
+            f"{parent}.{mapped_name(shape.name)}()", source, ordered_by, f"the {target.target_name} items"
         )
 
 

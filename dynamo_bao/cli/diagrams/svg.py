@@ -1,6 +1,6 @@
-"""Models as a drawing: a card for each with its fields and the ways to ask for its items, and lines for relations.
+"""Models as a drawing: a card for each, with its fields and the ways to find its items, and lines for relations.
 
-The drawing is one self-contained SVG file that follows the reader's light or dark theme.
+The drawing is one SVG file without other files. It follows the light or dark theme of its reader.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from xml.sax.saxutils import escape, quoteattr
 from attrs import evolve, frozen
 
 from dynamo_bao.cli.diagrams.outline import AccessPattern, FieldOutline, ModelOutline, Outline, Relation
-from dynamo_bao.cli.diagrams.placement import Box, Placed, place
+from dynamo_bao.cli.diagrams.placement import Box, Placement, place
 from dynamo_bao.cli.diagrams.text import remark, shown_kind
 
 MARGIN: Final = 28.0
@@ -33,29 +33,29 @@ _TINTS: Final = {
     "uc": ("#fbdcd4", "#8e2a12", "#57261a", "#f9b5a3"),
     "iter": ("#e8e8e6", "#4c4c48", "#35373b", "#c9cac8"),
 }
-"""Ground and ink of a chip, in light and in dark."""
+"""Background and text colour of a chip, for light and for dark."""
 
 
 def as_svg(outline: Outline) -> str:
     """The models and their relations as an SVG document.
 
-    Each line runs from the field that points to the model that is pointed to, dashed where it may be unset.
+    Each line runs from a field to the model that it points to. It is dashed if the field may be empty.
     """
     cards = {model.name: Card.of(model) for model in outline.models}
     boxes = {name: Box(name, card.width, card.height) for name, card in cards.items()}
-    drawn = [relation for relation in outline.relations if relation.drawn]
-    placed = place(list(boxes.values()), [(relation.source, relation.target) for relation in drawn])
+    relations = [relation for relation in outline.relations if relation.drawn]
+    placement = place(list(boxes.values()), [(relation.source, relation.target) for relation in relations])
     lines = [
         _line(relation, cards[relation.source], boxes, lanes)
-        for relation, lanes in zip(drawn, placed.lanes, strict=True)
+        for relation, lanes in zip(relations, placement.lanes, strict=True)
     ]
     cards = {name: evolve(card, width=boxes[name].width) for name, card in cards.items()}
     bodies = [line for name, card in cards.items() for line in card.draw(boxes[name])]
-    return "\n".join([*_opening(placed, outline), *lines, *bodies, "</g>", "</svg>"])
+    return "\n".join([*_opening(placement, outline), *lines, *bodies, "</g>", "</svg>"])
 
 
-def _opening(placed: Placed, outline: Outline) -> Iterator[str]:
-    width, height = placed.width + 2 * MARGIN, placed.height + 2 * MARGIN
+def _opening(placement: Placement, outline: Outline) -> Iterator[str]:
+    width, height = placement.width + 2 * MARGIN, placement.height + 2 * MARGIN
     yield (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:.0f}" height="{height:.0f}" '
         f'viewBox="0 0 {width:.0f} {height:.0f}" role="img" aria-labelledby="title">'
@@ -87,11 +87,11 @@ def _style() -> str:
 
 
 def _chip_style(name: str, ground: str, ink: str) -> str:
-    """A chip filled for a partition key, and one in outline for a sort key."""
-    free = ground if name == "key" else ink
+    """The styles of two chips: filled for a partition key, and an outline for a sort key."""
+    outline_colour = ground if name == "key" else ink
     return (
         f".{name}{{fill:{ground}}}.{name}-ink{{fill:{ink}}}"
-        f".{name}-sort{{fill:none;stroke:{free}}}.{name}-sort-ink{{fill:{free}}}"
+        f".{name}-sort{{fill:none;stroke:{outline_colour}}}.{name}-sort-ink{{fill:{outline_colour}}}"
     )
 
 
@@ -104,7 +104,7 @@ class Card:
 
     Attributes:
         width, height: its size.
-        kinds_at: where the kinds of fields begin, from its left.
+        kinds_at: the distance of the kinds of fields from the left edge.
     """
 
     model: ModelOutline
@@ -125,12 +125,12 @@ class Card:
         return cls(model, max(widths), HEAD + rows * ROW + 4 * FOOT, kinds_at)
 
     def row_of(self, field: str) -> float:
-        """How far down the middle of a field's row is."""
-        place = [known.name for known in self.model.fields].index(field)
+        """The distance of the middle of a field's row from the top of the card."""
+        place = [outline.name for outline in self.model.fields].index(field)
         return HEAD + FOOT + (place + 0.5) * ROW
 
     def draw(self, box: Box) -> Iterator[str]:
-        """The card where its box was placed."""
+        """The elements of the card at the place of its box."""
         yield f'<g transform="translate({box.x:.1f} {box.y:.1f})">'
         yield f'<rect class="card" width="{self.width:.1f}" height="{self.height:.1f}" rx="9"/>'
         yield (
@@ -141,10 +141,10 @@ class Card:
         yield from _chips(_badges(self.model), self.width - PAD, HEAD / 2, "iter")
         for field in self.model.fields:
             yield from self._field(field)
-        divided = HEAD + 2 * FOOT + len(self.model.fields) * ROW
-        yield f'<path class="rule" d="M0 {divided:.1f}h{self.width:.1f}"/>'
+        rule_height = HEAD + 2 * FOOT + len(self.model.fields) * ROW
+        yield f'<path class="rule" d="M0 {rule_height:.1f}h{self.width:.1f}"/>'
         for number, pattern in enumerate(self.model.patterns):
-            yield from self._pattern(pattern, divided + FOOT + (number + 0.5) * ROW)
+            yield from self._pattern(pattern, rule_height + FOOT + (number + 0.5) * ROW)
         yield "</g>"
 
     def _field(self, field: FieldOutline) -> Iterator[str]:
@@ -163,7 +163,7 @@ class Card:
 
 
 def _badges(model: ModelOutline) -> list[str]:
-    """What a card's head says beside the name."""
+    """The chips in the head of a card."""
     mapping = ["mapping"] if model.table_type == "mapping" else []
     return [*mapping, model.prefix]
 
@@ -188,14 +188,14 @@ def _chips_width(labels: Sequence[str]) -> float:
 
 
 def _label(mark: str) -> str:
-    """The text of a chip. Sort keys have another form instead."""
+    """The text of a chip. For sort keys, an arrow replaces the word."""
     return {"iter_index": "iter", "iter_search_index": "search", "sort key": "key ↕"}.get(
         mark, mark.replace(" sort", " ↕")
     )
 
 
 def _chips(marks: Sequence[str], right: float, middle: float, tint: str | None = None) -> Iterator[str]:
-    """Chips side by side that end at `right`."""
+    """Chips in a row that ends at `right`."""
     for mark in reversed(marks):
         label = _label(mark)
         width, name = _chip_width(label) - 5, tint or _tint(mark)
@@ -209,28 +209,28 @@ def _chips(marks: Sequence[str], right: float, middle: float, tint: str | None =
 
 
 def _tint(mark: str) -> str:
-    known = mark.split()[0] if mark != "sort key" else "key"
-    if known in _TINTS:
-        return known
-    return "uc" if known.startswith("uc") else "iter"
+    name = mark.split()[0] if mark != "sort key" else "key"
+    if name in _TINTS:
+        return name
+    return "uc" if name.startswith("uc") else "iter"
 
 
-def _text(classes: str, x: float, y: float, text: str, inside: str = "") -> str:
-    return f'<text class={quoteattr(classes)} x="{x:.1f}" y="{y:.1f}">{inside}{escape(text)}</text>'
+def _text(classes: str, x: float, y: float, text: str, children: str = "") -> str:
+    return f'<text class={quoteattr(classes)} x="{x:.1f}" y="{y:.1f}">{children}{escape(text)}</text>'
 
 
 # --- lines -----------------------------------------------------------------------------------------
 
 
 def _line(relation: Relation, card: Card, boxes: dict[str, Box], lanes: Sequence[Box]) -> str:
-    """A relation's line: a crow's foot at the field that points, a bar at the model that is pointed to."""
+    """The line of a relation: a crow's foot at its field, and a bar at its target."""
     source, target = boxes[relation.source], boxes[relation.target]
     start, end = source.y + card.row_of(relation.field), target.y + HEAD / 2
     maybe = " maybe" if relation.optional else ""
     if source is target:
         right = source.x + source.width
         path = f"M{right:.1f} {start:.1f}C{right + 46:.1f} {start:.1f} {right + 46:.1f} {end:.1f} {right:.1f} {end:.1f}"
-        return _marked(path, maybe, right, start, right, end, 1, 1, relation)
+        return _line_with_ends(path, maybe, right, start, right, end, 1, 1, relation)
     side = -1 if target.x < source.x else 1
     from_x = source.x + (source.width if side > 0 else 0)
     to_x = target.x + (0 if side > 0 else target.width)
@@ -239,19 +239,20 @@ def _line(relation: Relation, card: Card, boxes: dict[str, Box], lanes: Sequence
         edges = [lane.x, lane.x + lane.width]
         points += [(x, lane.middle) for x in (edges if side > 0 else reversed(edges))]
     path = f"M{from_x:.1f} {start:.1f}" + "".join(
-        _bend(one, other) for one, other in zip(points, [*points[1:], (to_x, end)], strict=True)
+        _bend(start_point, end_point)
+        for start_point, end_point in zip(points, [*points[1:], (to_x, end)], strict=True)
     )
-    return _marked(path, maybe, from_x, start, to_x, end, side, -side, relation)
+    return _line_with_ends(path, maybe, from_x, start, to_x, end, side, -side, relation)
 
 
-def _bend(one: tuple[float, float], other: tuple[float, float]) -> str:
-    """A curve that leaves and arrives level."""
-    (x, y), (to_x, to_y) = one, other
+def _bend(start_point: tuple[float, float], end_point: tuple[float, float]) -> str:
+    """A curve with horizontal ends."""
+    (x, y), (to_x, to_y) = start_point, end_point
     half = (to_x - x) / 2
     return f"C{x + half:.1f} {y:.1f} {to_x - half:.1f} {to_y:.1f} {to_x:.1f} {to_y:.1f}"
 
 
-def _marked(
+def _line_with_ends(
     path: str,
     maybe: str,
     x: float,
@@ -264,5 +265,5 @@ def _marked(
 ) -> str:
     foot = f"M{x:.1f} {y - 5:.1f}L{x + 9 * foot_side:.1f} {y:.1f}L{x:.1f} {y + 5:.1f}"
     bar = f"M{to_x + 6 * bar_side:.1f} {to_y - 5:.1f}v10"
-    told = escape(f"{relation.source}.{relation.field} → {relation.target}")
-    return f'<g><title>{told}</title><path class="line{maybe}" d="{path}"/><path class="line" d="{foot}{bar}"/></g>'
+    title = escape(f"{relation.source}.{relation.field} → {relation.target}")
+    return f'<g><title>{title}</title><path class="line{maybe}" d="{path}"/><path class="line" d="{foot}{bar}"/></g>'

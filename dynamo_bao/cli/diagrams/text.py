@@ -8,10 +8,10 @@ from dynamo_bao.cli.diagrams.outline import AccessPattern, FieldOutline, ModelOu
 
 
 def as_text(outline: Outline) -> str:
-    """The models as one card each, with fields and what they are used for, then the ways to ask for items.
+    """The models as text: a card for each, with its fields and the ways to find its items.
 
     Returns:
-        Lines without colour; the relations between models come last.
+        Lines without colour. The relations between models come last.
     """
     bodies = [(model, _fields(model), _patterns(model)) for model in outline.models]
     lines = [line for _, fields, patterns in bodies for line in (*fields, *patterns)]
@@ -32,7 +32,7 @@ def _card(model: ModelOutline, fields: Sequence[str], patterns: Sequence[str], w
 
 
 def _title(model: ModelOutline) -> str:
-    """The name and what stands at the other end of a card's head, with room for the line between."""
+    """The title of a card: the name, space for a line, and the prefix."""
     words = [model.prefix, *(["mapping"] if model.table_type == "mapping" else [])]
     return f"{model.name}    {' · '.join(words)}      "
 
@@ -43,7 +43,7 @@ def _fields(model: ModelOutline) -> list[str]:
 
 
 def shown_kind(field: FieldOutline) -> str:
-    """What a field holds, in short: ``"string?"``, ``"→ User"``."""
+    """The kind of a field in short: ``"string?"``, ``"→ User"``."""
     kind = field.kind if field.target is None else f"→ {field.target}"
     return f"{kind}?" if field.optional else kind
 
@@ -53,13 +53,13 @@ def _patterns(model: ModelOutline) -> list[str]:
 
 
 def remark(pattern: AccessPattern) -> str:
-    """What else there is to know of a way to ask: its order, and its note."""
+    """The remark on an access pattern: its order and its note."""
     order = [] if pattern.ordered_by is None else [f"by {pattern.ordered_by}"]
     return ", ".join([*order, *([] if pattern.note is None else [pattern.note])])
 
 
 def _aligned(rows: Iterable[Sequence[str]]) -> list[str]:
-    """Rows of texts as lines, their columns aligned."""
+    """Rows of texts as lines with aligned columns."""
     rows = list(rows)
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [
