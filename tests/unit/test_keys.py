@@ -326,7 +326,7 @@ def test_an_index_part_without_value_leaves_the_item_out_of_the_index() -> None:
 
 
 def test_the_prefix_as_partition_is_refused_for_a_tenant_in_the_shared_format() -> None:
-    """The JavaScript format has no tenant in such keys, so that tenants would meet there."""
+    """The JavaScript format has no tenant in such keys, so that tenants would share keys there."""
     schema = prefixed("dynamo-bao")
     assert schema.identify(None, "de").key == Key("pp", "de")
     with pytest.raises((ConfigurationError, ValidationError), match=r"dynamo-bao|native"):
