@@ -18,7 +18,19 @@ from dynamo_bao.errors import ServiceError
 from dynamo_bao.mapping.identity import Identity
 from dynamo_bao.models.class_builder import schema_of
 from dynamo_bao.runtime.call_site import CallSite
-from dynamo_bao.session import identity_map, partitions
+from dynamo_bao.session import identity_map, partitions, rounds as rounds_module
+from dynamo_bao.session.bindings import (
+    BUDGET,
+    TENANT,
+    Block,
+    Entry,
+    Steps,
+    clear_without_end,
+    innermost,
+    seen,
+    set_without_end,
+    unbound,
+)
 from dynamo_bao.session.budget import Budget
 from dynamo_bao.session.identity_map import IdentityMap
 from dynamo_bao.session.partitions import Partitions, Touched
@@ -699,3 +711,100 @@ def test_instances_are_held_weakly_by_their_keys() -> None:
     del one
     gc.collect()
     assert alive() is None and len(known) == 0
+
+
+def test_observers_hear_of_every_round(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the rounds of its session, or none outside of any."""
+    heard: list[Any] = []
+    monkeypatch.setattr(rounds_module, "round_observers", [lambda *of: heard.append(of)])
+    rounds = Rounds(Stats())
+    first, second = round_trip(rounds), round_trip(None)
+    assert heard == [(first, rounds), (second, None)]
+
+
+# --- bindings -------------------------------------------------------------------------------------
+
+
+class Binds(Block[str]):
+    """A block with a budget that is a text."""
+
+    def __init__(self, what: str, kind: str = BUDGET) -> None:
+        super().__init__()
+        self.what, self.kind = what, kind
+
+    def _begin(self, entry: Entry) -> str:
+        entry.bind(self.kind, self.what)
+        return self.what
+
+
+def bound(kind: str = BUDGET) -> Any:
+    link = innermost(kind)
+    return None if link is None else link.what
+
+
+def test_blocks_are_seen_while_they_last() -> None:
+    """The innermost of a kind, and all of them from outside to inside; a block knows whether it is entered."""
+    block = Binds("a")
+    assert not block.is_entered
+    with block as what, Binds("x", TENANT), Binds("b"):
+        assert (what, block.is_entered) == ("a", True)
+        assert (bound(), seen(BUDGET), bound(TENANT)) == ("b", ["a", "b"], "x")
+        link = innermost(BUDGET)
+        assert link is not None and link.is_block
+        assert repr(link) == "<Link of the budget 'b'>"
+        with block:
+            assert (bound(), seen(BUDGET)) == ("a", ["a", "b", "a"])
+        assert block.is_entered and bound() == "b"
+    assert (bound(), seen(BUDGET), bound(TENANT), block.is_entered) == (None, [], None, False)
+    assert repr(link) == "<Link of the budget 'b', ended>"
+
+
+def test_what_is_set_lasts_until_the_block_around_it_ends() -> None:
+    """It takes the place of what was set before, and is no block; clearing it shows nothing of what is around."""
+    with Binds("outer", TENANT):
+        for what in ("one", "two"):
+            set_without_end(TENANT, what)
+            assert seen(TENANT) == ["outer", what]
+        link = innermost(TENANT)
+        assert link is not None and not link.is_block
+        assert repr(link) == "<Link of the tenant 'two'>"
+        clear_without_end(TENANT, "cleared")
+        assert seen(TENANT) == ["outer", "cleared"]
+    assert bound(TENANT) is None
+    set_without_end(TENANT, "one")
+    clear_without_end(TENANT, "cleared")
+    assert bound(TENANT) is None
+    with Binds("outer", TENANT), unbound():
+        assert (bound(TENANT), bound()) == (None, None)
+
+
+def test_steps_have_bindings_of_their_own() -> None:
+    """They see them at every step, and others do not between; what a step leaves open is open at the next."""
+    steps, opened = Steps(), Binds("opened")
+    with Binds("around"):
+        set_without_end(TENANT, "set")
+        steps.capture()
+        lasting = Steps()
+        lasting.capture(only_blocks=True)
+    assert not steps.is_running
+    assert steps.run(lambda: (steps.is_running, bound(), bound(TENANT))) == (True, "around", "set")
+    assert lasting.run(lambda: (bound(), bound(TENANT))) == ("around", None)
+    assert (steps.is_running, bound()) == (False, None)
+    steps.bind(BUDGET, "more")
+    assert steps.run(opened.__enter__) == "opened"
+    assert steps.run(lambda: seen(BUDGET)) == ["around", "more", "opened"]
+    assert [link.what for link in steps.links()] == ["opened", "more", "set", "around"]
+    assert [entry.links[0].what for entry in steps.left_open()] == ["opened"]
+    assert steps.run(lambda: [link.what for link in steps.links()]) == ["opened", "more", "set", "around"]
+    assert bound() is None
+    steps.run(opened.__exit__, None, None, None)
+    assert steps.left_open() == []
+
+    def fail() -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        steps.run(fail)
+    assert not steps.is_running and bound() is None
+    steps.end()
+    assert steps.links() == []
