@@ -18,6 +18,8 @@ import pytest
 
 SLOW_SECONDS = 0.5
 """Tests that take longer run after the other ones of the same line."""
+FEW_TESTS = 20
+"""If fewer tests run a line, the other tests of their files follow."""
 IMPORTED_ONCE = ("hypothesis", "boto3", "botocore.client", "moto", "moto.dynamodb.responses")
 """What all tests import, and takes long to: it is imported before the processes of the mutants are forked."""
 
@@ -111,8 +113,8 @@ def _statement(tree: ast.AST, line: int) -> range:
 class NearestFirst:
     """A plugin of pytest that runs the tests that run the line of a mutant, and then the other tests of their files.
 
-    Those follow because a line may make what is kept for later tests, such as the compiled functions of a model: one
-    test of a file makes them, and another one notices what they do.
+    Those follow if few tests run the line, because it may make what is kept for later tests, such as the compiled
+    functions of a model: one test of a file makes them, and another one notices what they do.
 
     Args:
         tests: which, in this order; with `IMPORT` among them those of all other files follow too.
@@ -120,11 +122,15 @@ class NearestFirst:
 
     def __init__(self, tests: Sequence[str]) -> None:
         self._places = {test: place for place, test in enumerate(tests)}
-        self._files = {file_of(test) for test in tests}
+        self._files = {file_of(test) for test in tests} if len(tests) < FEW_TESTS else set()
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         places, last = self._places, len(self._places)
-        chosen = [item for item in items if IMPORT in places or file_of(item.nodeid) in self._files]
+        chosen = [
+            item
+            for item in items
+            if IMPORT in places or item.nodeid in places or file_of(item.nodeid) in self._files
+        ]
         if chosen:  # a mutant may change the names of tests
             items[:] = sorted(chosen, key=lambda item: places.get(item.nodeid, last))
 

@@ -132,6 +132,10 @@ def test_the_tests_of_a_line_run_first() -> None:
     items.sort(key=lambda item: item.nodeid)
     NearestFirst(["g::d", "f::b", "x::gone"]).pytest_collection_modifyitems(items)
     assert [item.nodeid for item in items] == ["g::d", "f::b", "f::a", "g::c"]
+    many = [f"f::{number}" for number in range(30)]
+    items = [SimpleNamespace(nodeid=name) for name in [*many, "f::other"]]
+    NearestFirst(many).pytest_collection_modifyitems(items)
+    assert [item.nodeid for item in items] == many
 
 
 def test_lines_are_noted_by_test(tmp_path: Path) -> None:
