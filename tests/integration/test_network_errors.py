@@ -199,14 +199,15 @@ def test_errors_of_both_pickle(name: str) -> None:
         pytest.skip("this botocore does not have it")
     parts = ("endpoint_url", "proxy_url", "error", "provider", "cred_var", "profile", "path", "error_msg")
     more = ("region_name", "service_name", "name", "source_profile", "visited_profiles")
-    error = of_both(theirs(**dict.fromkeys((*parts, *more), "x")))
+    error = of_both(theirs(**dict.fromkeys((*parts, *more), "x"), number=5, none=None, other=ValueError("y")))
     assert isinstance(error, theirs)
     assert isinstance(error, BaoError)
     assert type(error) is getattr(dynamo_bao.errors, name)
     assert not isinstance(error, botocore.ClientError)
     for again in (pickle.loads(pickle.dumps(error)), copy.copy(error)):
         assert (type(again), str(again), again.fmt) == (type(error), str(error), error.fmt)  # type: ignore[attr-defined]
-        assert again.kwargs["error_msg"] == "x"
+        kwargs = again.kwargs
+        assert (kwargs["error_msg"], kwargs["number"], kwargs["none"], kwargs["other"]) == ("x", 5, None, "y")
 
 
 def test_errors_of_both_cost_nothing_before_they_are_needed() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from typing import Any
 
 import orjson
@@ -74,6 +75,8 @@ TRANSACTION = Request(
     },
 )
 DESCRIBE = Request("DescribeTable", {"TableName": "t"})
+COUNT = Request("Query", {**QUERY.written, "Select": "COUNT"})
+REPLACE = Request("PutItem", {**PUT.written, "ReturnValues": "ALL_OLD"})
 TABLE = {
     "TableName": "t",
     "TableStatus": "ACTIVE",
@@ -125,6 +128,45 @@ ANSWERS: dict[str, tuple[Request, dict[str, Any]]] = {
     ),
     "transaction": (TRANSACTION, {"ConsumedCapacity": []}),
     "table": (DESCRIBE, {"Table": TABLE}),
+    "items of two tables": (
+        Request("BatchGetItem", {"RequestItems": {name: {"Keys": [key("a")]} for name in "tu"}}),
+        {"Responses": {"t": [item("a")]}, "UnprocessedKeys": {"u": {"Keys": [key("a")]}}},
+    ),
+    "part of an item": (
+        Request("GetItem", {**GET.written, "ProjectionExpression": "a"}),
+        {"Item": {"a": {"S": "x"}}},
+    ),
+    "figures of a table and its indexes": (
+        GET,
+        {
+            "ConsumedCapacity": {
+                **CAPACITY,
+                "Table": {"CapacityUnits": 1},
+                "GlobalSecondaryIndexes": {"gsi1": {"CapacityUnits": 0.0, "ReadCapacityUnits": 0.5}},
+                "LocalSecondaryIndexes": {},
+            }
+        },
+    ),
+    "count": (COUNT, {"Count": 3, "ScannedCount": 5}),
+    "replaced item": (REPLACE, {"Attributes": item("a")}),
+    "nothing replaced": (REPLACE, {"ConsumedCapacity": CAPACITY}),
+    "deletion of nothing": (
+        Request("DeleteItem", {**DELETE.written, "ConditionExpression": "#n1 = :v0"}),
+        {"ConsumedCapacity": CAPACITY},
+    ),
+    "deletion of what may be there": (
+        Request("DeleteItem", {**DELETE.written, "ConditionExpression": "attribute_exists(#n1)"}),
+        {"ConsumedCapacity": CAPACITY},
+    ),
+    "changed attributes": (
+        Request("UpdateItem", {**UPDATE.written, "ReturnValues": "UPDATED_NEW"}),
+        {"Attributes": {"name": {"S": "x"}}},
+    ),
+    "new table": (Request("CreateTable", {}), {"TableDescription": {"TableName": "t", "ItemCount": 0}}),
+    "time to live": (
+        Request("DescribeTimeToLive", {}),
+        {"TimeToLiveDescription": {"TimeToLiveStatus": "ENABLED", "AttributeName": "ttl"}},
+    ),
 }
 
 
@@ -212,16 +254,149 @@ NO_ANSWERS: dict[str, tuple[Request, Any]] = {
     "no table described": (DESCRIBE, {}),
     "a table without keys": (DESCRIBE, {"Table": {**TABLE, "KeySchema": None}}),
     "an index without a name": (DESCRIBE, {"Table": {**TABLE, "GlobalSecondaryIndexes": [{}]}}),
+    "an index of texts": (DESCRIBE, {"Table": {**TABLE, "GlobalSecondaryIndexes": ["gsi1"]}}),
+    "a projection of numbers": (DESCRIBE, {"Table": {**TABLE, "Projection": {"NonKeyAttributes": [1]}}}),
+    "a key without a type": (DESCRIBE, {"Table": {**TABLE, "KeySchema": [{"AttributeName": "_pk"}]}}),
+    "a status that is a number": (DESCRIBE, {"Table": {**TABLE, "TableStatus": 5}}),
+    "a null inside a table": (DESCRIBE, {"Table": {**TABLE, "Anything": {"new": None}}}),
+    "a list for a table": (DESCRIBE, {"Table": [TABLE]}),
+    "a new table without a name": (Request("CreateTable", {}), {"TableDescription": {"TableStatus": "x"}}),
+    "no status of the time to live": (Request("DescribeTimeToLive", {}), {"TimeToLiveDescription": {}}),
+    "units below zero": (GET, {"ConsumedCapacity": {"CapacityUnits": -1}}),
+    "a table's name that is a number": (GET, {"ConsumedCapacity": {"TableName": 1}}),
+    "true figures": (GET, {"ConsumedCapacity": {"CapacityUnits": True}}),
+    "figures under another name": (GET, {"ConsumedCapacity": {"gsi1": "1"}}),
+    "figures of no index": (GET, {"ConsumedCapacity": {"Indexes": {"gsi1": {"CapacityUnits": 1}}}}),
+    "figures of a table that are none": (GET, {"ConsumedCapacity": {"Table": {"CapacityUnits": "1"}}}),
+    "capacity of one for a batch": (BATCH, {"Responses": {"t": []}, "ConsumedCapacity": CAPACITY}),
+    "a list of other capacities": (BATCH, {"Responses": {"t": []}, "ConsumedCapacity": [1]}),
+    "a list of responses": (BATCH, {"Responses": [item("a")]}),
+    "a list of unprocessed keys": (BATCH, {"Responses": {"t": []}, "UnprocessedKeys": [key("a")]}),
+    "unprocessed keys that are a map": (
+        BATCH,
+        {"Responses": {"t": []}, "UnprocessedKeys": {"t": {"Keys": key("a")}}},
+    ),
+    "an item with a key of numbers": (BATCH, {"Responses": {"t": [{"_pk": {"N": "1"}, "_sk": {"N": "1"}}]}}),
+    "a read of an empty item": (GETS, {"Responses": [{"Item": {}}, {}]}),
+    "no reads": (GETS, {"Responses": {"a": 1, "b": 2}}),
+    "a map of items": (QUERY, {"Items": {}, "Count": 0}),
+    "a count below zero": (QUERY, {**page(), "Count": -1}),
+    "a scanned count that is a text": (QUERY, {**page(), "ScannedCount": "0"}),
+    "no count": (COUNT, {"ScannedCount": 5}),
+    "an end that is a list of texts": (QUERY, page(LastEvaluatedKey={"_pk": {"SS": ["a"]}})),
+    "an end without a key": (QUERY, page(LastEvaluatedKey={"_pk": {"S": "a"}})),
+    "no old item without names": (
+        Request(
+            "DeleteItem",
+            {
+                "Key": key("a"),
+                "ReturnValues": "ALL_OLD",
+                "ConditionExpression": "(attribute_exists(_pk) AND #a = :b)",
+            },
+        ),
+        {"ConsumedCapacity": CAPACITY},
+    ),
+    "another's replaced item": (REPLACE, {"Attributes": item("b")}),
+    "a list of attributes": (UPDATE, {"Attributes": [item("a")]}),
+    "writes left that are a map": (WRITES, {"UnprocessedItems": {"t": {}}}),
+    "writes left that are texts": (WRITES, {"UnprocessedItems": {"t": ["a"]}}),
 }
+
+
+REASONS = {
+    "it has neither an item": ("nothing", "null capacity"),
+    "it has neither Attributes": ("no word of a write",),
+    "it says nothing": ("no word of a transaction",),
+    "the item has another key than the one that was asked for": (
+        *("another item", "another model's", "another tenant's", "no key", "a key that is a number"),
+        "reads swapped",
+    ),
+    "the item is none": ("an empty item", "a read of an empty item"),
+    "it holds an item without a key": (
+        *("a list", "unprocessed texts", "items that are texts", "an item without a key"),
+        *("an item with a key of numbers", "an end without a key"),
+    ),
+    "it has members that replies to other requests have": (
+        *("a page for an item", "a batch for an item", "a message", "a type"),
+    ),
+    "ConsumedCapacity holds no figures": (
+        *("capacity that is a text", "capacity of a batch", "units that are a text", "units below zero"),
+        *("a table's name that is a number", "figures under another name", "figures of no index"),
+        *("figures of a table that are none", "true figures"),
+    ),
+    "ConsumedCapacity is no list of figures": ("capacity of one for a batch", "a list of other capacities"),
+    "it says nothing of table t": ("no batch", "null responses", "no table", "a key too few"),
+    "Responses or UnprocessedKeys is no map of tables": ("a list of responses", "a list of unprocessed keys"),
+    "it is about a table that was not asked for": ("another table", "another table unprocessed"),
+    "it holds an item that was not asked for, or the same one twice": ("another key", "a key twice"),
+    "it holds an item whose key it calls unprocessed": ("a key both ways",),
+    "UnprocessedKeys has a key that was not asked for": ("a key nobody asked for",),
+    "UnprocessedKeys holds no list of keys": ("unprocessed nothing", "unprocessed keys that are a map"),
+    "an entry of Responses is no list of items": ("items that are a map",),
+    "it has no Items": ("no items", "no page"),
+    "Items is no list": ("a map of items",),
+    "it holds an item of another partition or range than was asked for": (
+        *("another partition", "one of another partition", "no partition", "out of the range"),
+        "over the range",
+    ),
+    "it holds the same item twice": ("the same row twice",),
+    "Count is not the number of its items": ("a count too many",),
+    "Count or ScannedCount is no number of items": (
+        *("more than was scanned", "a count that is a text", "a count that is true", "a count below zero"),
+        *("a scanned count that is a text", "no count"),
+    ),
+    "LastEvaluatedKey is no key": ("an end that is a text", "an empty end", "an end that is a list of texts"),
+    "it goes on in another partition or range than was asked for": ("an end elsewhere",),
+    "it goes on where it began": ("an end where it began",),
+    "Responses is no list with an entry for each key": ("a read too few", "no reads"),
+    "an entry of Responses is none": ("a read of nothing",),
+    "it lacks the Attributes that were asked for": (
+        *("no attributes", "empty attributes", "no old item", "no old item without names"),
+    ),
+    "Attributes has another key than the one that was asked for": (
+        *("another's attributes", "another's old item", "another's replaced item"),
+    ),
+    "Attributes is no item": ("attributes without types", "a list of attributes"),
+    "it lacks UnprocessedItems": ("a batch that says nothing",),
+    "UnprocessedItems is about a table that was not written to": (
+        *("writes left of another table", "writes left that are a map"),
+    ),
+    "UnprocessedItems has a key that was not written": ("writes left that nobody made",),
+    "UnprocessedItems holds what is no write": ("writes left that are none", "writes left that are texts"),
+    "Table describes nothing": (
+        *("no table described", "a table without keys", "an index without a name", "an index of texts"),
+        *("a projection of numbers", "a key without a type", "a status that is a number"),
+        *("a null inside a table", "a list for a table"),
+    ),
+    "TableDescription describes nothing": ("a new table without a name",),
+    "TimeToLiveDescription describes nothing": ("no status of the time to live",),
+}
+"""What is wrong, as the error says it."""
+REASON_OF = {what: reason for reason, whats in REASONS.items() for what in whats}
 
 
 @pytest.mark.parametrize("what", NO_ANSWERS)
 def test_R14_what_is_no_answer_is_refused(what: str) -> None:
     """With the operation and what is wrong, and without a value or another key."""
     request, body = NO_ANSWERS[what]
-    with pytest.raises(DataFormatError, match=f"^{request.operation}: the reply is no answer") as caught:
+    message = f"^{request.operation}: the reply is no answer to the request: {re.escape(REASON_OF[what])}[.,]"
+    with pytest.raises(DataFormatError, match=message) as caught:
         checked(request, copy.deepcopy(body), vouched=False)
     assert "#b" not in str(caught.value)
+
+
+def test_R14_counts_that_a_page_lacks_are_added() -> None:
+    """The items are counted; a count alone stands for what was scanned too."""
+    assert checked(QUERY, {"Items": [row()]}, vouched=False) == page(row())
+    assert checked(QUERY, {"Items": []}, vouched=False) == page()
+    found = checked(QUERY, {"Items": [row()], "Count": 1}, vouched=False)
+    assert found == page(row())
+    assert checked(COUNT, {"Count": 3}, vouched=False) == {"Count": 3, "ScannedCount": 3}
+
+
+def test_R14_operations_that_the_library_does_not_send_are_not_looked_at() -> None:
+    """A program may send them by its transport."""
+    assert checked(Request("ListTables", {}), {"message": None}, vouched=False) == {"message": None}
 
 
 def test_R14_what_is_vouched_for_may_be_absent() -> None:
@@ -325,6 +500,16 @@ def test_R14_a_row_of_one_is_refused_as_an_item_is(what: str) -> None:
         answer_of_one(request, body)
 
 
+@pytest.mark.parametrize("key_of_row", [{}, {"_pk": {"S": "t#a"}}, {"_sk": {"S": "t"}}])
+def test_R14_a_row_without_a_key_is_refused(key_of_row: Any) -> None:
+    """As an item without one, or with half of one."""
+    row_type.cache_clear()
+    with pytest.raises(DataFormatError, match="it holds an item without a key"):
+        answer_of_one(GET, {"Item": {"name": {"S": "x"}, **key_of_row}})
+    with pytest.raises(DataFormatError, match="the item has another key"):
+        answer_of_one(GET, {"Item": item("b")})
+
+
 @pytest.mark.parametrize("member", ["Items", "Responses", "UnprocessedKeys", "message", "SomethingNew"])
 def test_R14_members_beside_a_row_are_looked_at(member: str) -> None:
     """Those of other replies are refused, others are kept."""
@@ -381,3 +566,24 @@ def test_R15_an_error_reply_is_looked_at_too() -> None:
     for wrong in (None, "x", [], [{}], [{}, None], [{"Code": 5}, {}], swapped):
         with pytest.raises(DataFormatError):
             checked_refusal(TRANSACTION, {**CANCELLED, "CancellationReasons": wrong})
+
+
+def test_R15_reasons_of_throttling_are_kept_if_they_are_texts() -> None:
+    """Others say nothing, and are left out."""
+    throttled = {"__type": "x#ThrottlingException", "message": "m"}
+    fine = [{"reason": "TableReadKeyRangeThroughputExceeded", "resource": "arn"}, {}]
+    assert checked_refusal(GET, {**throttled, "ThrottlingReasons": fine})["ThrottlingReasons"] == fine
+    for wrong in (None, "x", ["x"], [{"reason": 5}], [*fine, None]):
+        assert checked_refusal(GET, {**throttled, "ThrottlingReasons": wrong}) == throttled
+    assert checked_refusal(GET, throttled) == throttled
+
+
+def test_R15_items_of_refusals_are_believed_as_a_whole_or_not() -> None:
+    """One with a value of a wrong type is left out, of a failed condition and of a transaction."""
+    spoilt = item("a", name={"S": 5})
+    failed = {"__type": "x#ConditionalCheckFailedException", "message": "m"}
+    assert checked_refusal(PUT, {**failed, "Item": spoilt}) == failed
+    for found, believed in ((item("a"), {"Item": item("a")}), (spoilt, {}), ({}, {}), ("x", {})):
+        reasons = [{"Code": "ConditionalCheckFailed", "Item": found}, {"Code": None}]
+        body = checked_refusal(TRANSACTION, {**CANCELLED, "CancellationReasons": reasons})
+        assert body["CancellationReasons"] == [{"Code": "ConditionalCheckFailed", **believed}, {}]
