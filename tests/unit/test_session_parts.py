@@ -10,7 +10,15 @@ from typing import Any
 
 import pytest
 
-from dynamo_bao import BudgetExceededError, Model, PrimaryKey, RelatedField, StringField
+from dynamo_bao import (
+    BudgetExceededError,
+    Model,
+    PrimaryKey,
+    RelatedField,
+    StringField,
+    TenantContext,
+    run_with_batch_context,
+)
 from dynamo_bao.dynamodb.capacity import Capacity
 from dynamo_bao.dynamodb.keys import Key
 from dynamo_bao.dynamodb.transport.messages import FailedRequest, Reply, Request
@@ -20,10 +28,8 @@ from dynamo_bao.models.class_builder import schema_of
 from dynamo_bao.runtime.call_site import CallSite
 from dynamo_bao.session import identity_map, partitions, rounds as rounds_module
 from dynamo_bao.session.bindings import (
-    BUDGET,
+    SESSION,
     TENANT,
-    Block,
-    Entry,
     Steps,
     clear_without_end,
     innermost,
@@ -725,43 +731,32 @@ def test_observers_hear_of_every_round(monkeypatch: pytest.MonkeyPatch) -> None:
 # --- bindings -------------------------------------------------------------------------------------
 
 
-class Binds(Block[str]):
-    """A block with a budget that is a text."""
-
-    def __init__(self, what: str, kind: str = BUDGET) -> None:
-        super().__init__()
-        self.what, self.kind = what, kind
-
-    def _begin(self, entry: Entry) -> str:
-        entry.bind(self.kind, self.what)
-        return self.what
-
-
-def bound(kind: str = BUDGET) -> Any:
+def bound(kind: str = TENANT) -> Any:
     link = innermost(kind)
     return None if link is None else link.what
 
 
+tenant = TenantContext.run_with_tenant
+
+
 def test_blocks_are_seen_while_they_last() -> None:
-    """The innermost of a kind, and all of them from outside to inside; a block knows whether it is entered."""
-    block = Binds("a")
-    assert not block.is_entered
-    with block as what, Binds("x", TENANT), Binds("b"):
-        assert (what, block.is_entered) == ("a", True)
-        assert (bound(), seen(BUDGET), bound(TENANT)) == ("b", ["a", "b"], "x")
-        link = innermost(BUDGET)
+    """The innermost of a kind, and all of them from outside to inside, also those of a block inside itself."""
+    block = tenant("a")
+    with block, run_with_batch_context() as session, tenant("b"):
+        assert (bound(), seen(TENANT), bound(SESSION)) == ("b", ["a", "b"], session)
+        link = innermost(TENANT)
         assert link is not None and link.is_block
-        assert repr(link) == "<Link of the budget 'b'>"
+        assert repr(link) == "<Link of the tenant 'b'>"
         with block:
-            assert (bound(), seen(BUDGET)) == ("a", ["a", "b", "a"])
-        assert block.is_entered and bound() == "b"
-    assert (bound(), seen(BUDGET), bound(TENANT), block.is_entered) == (None, [], None, False)
-    assert repr(link) == "<Link of the budget 'b', ended>"
+            assert (bound(), seen(TENANT)) == ("a", ["a", "b", "a"])
+        assert bound() == "b"
+    assert (bound(), seen(TENANT), bound(SESSION)) == (None, [], None)
+    assert repr(link) == "<Link of the tenant 'b', ended>"
 
 
 def test_what_is_set_lasts_until_the_block_around_it_ends() -> None:
     """It takes the place of what was set before, and is no block; clearing it shows nothing of what is around."""
-    with Binds("outer", TENANT):
+    with tenant("outer"):
         for what in ("one", "two"):
             set_without_end(TENANT, what)
             assert seen(TENANT) == ["outer", what]
@@ -770,34 +765,34 @@ def test_what_is_set_lasts_until_the_block_around_it_ends() -> None:
         assert repr(link) == "<Link of the tenant 'two'>"
         clear_without_end(TENANT, "cleared")
         assert seen(TENANT) == ["outer", "cleared"]
-    assert bound(TENANT) is None
+    assert bound() is None
     set_without_end(TENANT, "one")
     clear_without_end(TENANT, "cleared")
-    assert bound(TENANT) is None
-    with Binds("outer", TENANT), unbound():
-        assert (bound(TENANT), bound()) == (None, None)
+    assert bound() is None
+    with tenant("outer"), run_with_batch_context(), unbound():
+        assert (bound(), bound(SESSION)) == (None, None)
 
 
 def test_steps_have_bindings_of_their_own() -> None:
     """They see them at every step, and others do not between; what a step leaves open is open at the next."""
-    steps, opened = Steps(), Binds("opened")
-    with Binds("around"):
+    steps, opened = Steps(), tenant("opened")
+    with run_with_batch_context() as session:
         set_without_end(TENANT, "set")
         steps.capture()
         lasting = Steps()
         lasting.capture(only_blocks=True)
-    assert bound(TENANT) == "set"  # until a block that binds a tenant is left
+    assert bound() == "set"  # until a block that binds a tenant is left
     clear_without_end(TENANT, "cleared")
-    assert bound(TENANT) is None and not steps.is_running
-    assert steps.run(lambda: (steps.is_running, bound(), bound(TENANT))) == (True, "around", "set")
-    assert lasting.run(lambda: (bound(), bound(TENANT))) == ("around", None)
+    assert bound() is None and not steps.is_running
+    assert steps.run(lambda: (steps.is_running, bound(SESSION), bound())) == (True, session, "set")
+    assert lasting.run(lambda: (bound(SESSION), bound())) == (session, None)
     assert (steps.is_running, bound()) == (False, None)
-    steps.bind(BUDGET, "more")
+    steps.bind(TENANT, "more")
     assert steps.run(opened.__enter__) == "opened"
-    assert steps.run(lambda: seen(BUDGET)) == ["around", "more", "opened"]
-    assert [link.what for link in steps.links()] == ["opened", "more", "set", "around"]
+    assert steps.run(lambda: seen(TENANT)) == ["set", "more", "opened"]
+    assert [link.what for link in steps.links()] == ["opened", "more", "set", session]
     assert [entry.links[0].what for entry in steps.left_open()] == ["opened"]
-    assert steps.run(lambda: [link.what for link in steps.links()]) == ["opened", "more", "set", "around"]
+    assert steps.run(lambda: [link.what for link in steps.links()]) == ["opened", "more", "set", session]
     assert bound() is None
     steps.run(opened.__exit__, None, None, None)
     assert steps.left_open() == []
