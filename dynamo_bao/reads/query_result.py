@@ -116,7 +116,7 @@ class QueryResult(Generic[M]):
         """Caches the reply with the last page, for the same query of the session."""
         query, session = self._remembered, self._query.session
         if query is not None and session is not None and len(query.replies) == len(self._page_ends) - 1:
-            session._partitions.fetched(query, reply)
+            session._partitions.add_reply(query, reply)
 
     def _raise_failure(self) -> None:
         """Raises the stored error once. The next use requests the same page again."""

@@ -35,17 +35,19 @@ class Budget:
         Raises:
             BudgetExceededError: if the round exceeds the budget.
         """
-        allowed, spent = (self.write_units, self.used.write) if writes else (self.read_units, self.used.read)
+        limit, used_units = (
+            (self.write_units, self.used.write) if writes else (self.read_units, self.used.read)
+        )
         if self.round_trips is not None and self.used_round_trips >= self.round_trips:
-            over = f"{self.round_trips} round trips"
-        elif allowed is not None and spent >= allowed:
-            over = f"{allowed:g} {'write' if writes else 'read'} units ({spent:g} are used)"
+            limit_text = f"{self.round_trips} round trips"
+        elif limit is not None and used_units >= limit:
+            limit_text = f"{limit:g} {'write' if writes else 'read'} units ({used_units:g} are used)"
         else:
             self.used_round_trips += 1
             return
         raise BudgetExceededError(
-            f"The budget of {over} does not allow the request that {cause} asks for; it was not sent. Load related "
-            f"items together (batch_find, load_related_data), or raise the budget."
+            f"The budget of {limit_text} does not allow the request that {cause} asks for; it was not sent. Load "
+            f"related items together (batch_find, load_related_data), or raise the budget."
         )
 
 

@@ -29,12 +29,12 @@ class ExecutionContext:
         self.runs_as: ExecutionContext | None = None
         self.cell: tuple[Any, Any] = (None, None)
 
-    def is_now(self, running: ExecutionContext) -> bool:
-        """Whether code of the owner `running` belongs to this owner."""
-        return self is running or self.runs_as is running
+    def is_now(self, running_owner: ExecutionContext) -> bool:
+        """Whether code of `running_owner` belongs to this owner."""
+        return self is running_owner or self.runs_as is running_owner
 
 
-_threads = threading.local()  # `owner` of a thread, and by greenlet or task the `others` that ran in it
+_threads = threading.local()  # `owner` of a thread, and by greenlet or task the `by_task` that ran in it
 
 
 def _forget_threads() -> None:
@@ -50,11 +50,11 @@ def current_execution_context() -> ExecutionContext:
 
     Neither asyncio nor greenlet is imported here: if no other code imported one, no task or greenlet can run.
     """
-    loaded = sys.modules
-    if "asyncio.events" in loaded or "greenlet" in loaded:
-        running = _running_inside()
-        if running is not None:
-            return _owner_inside(running)
+    modules = sys.modules
+    if "asyncio.events" in modules or "greenlet" in modules:
+        task_or_greenlet = _current_task_or_greenlet()
+        if task_or_greenlet is not None:
+            return _owner_inside(task_or_greenlet)
     try:
         owner: ExecutionContext = _threads.owner
     except AttributeError:  # the first use in this thread
@@ -62,19 +62,19 @@ def current_execution_context() -> ExecutionContext:
     return owner
 
 
-def _owner_inside(running: Any) -> ExecutionContext:
+def _owner_inside(task_or_greenlet: Any) -> ExecutionContext:
     """The owner of a task or greenlet that runs in this thread."""
     try:
-        others: weakref.WeakKeyDictionary[Any, ExecutionContext] = _threads.others
+        by_task: weakref.WeakKeyDictionary[Any, ExecutionContext] = _threads.by_task
     except AttributeError:
-        others = _threads.others = weakref.WeakKeyDictionary()
-    owner = others.get(running)
+        by_task = _threads.by_task = weakref.WeakKeyDictionary()
+    owner = by_task.get(task_or_greenlet)
     if owner is None:
-        owner = others[running] = ExecutionContext()
+        owner = by_task[task_or_greenlet] = ExecutionContext()
     return owner
 
 
-def _running_inside() -> Any:
+def _current_task_or_greenlet() -> Any:
     """The task or greenlet that runs in this thread; None if neither does."""
     events = sys.modules.get("asyncio.events")
     if events is not None and events._get_running_loop() is not None:

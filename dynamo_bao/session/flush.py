@@ -89,18 +89,18 @@ class Flush:
         for database in databases:
             database.on_event_loop.check()
         kind = self._kind or ("lookups" if plan else "queries")
-        with start_round(self._rounds, databases[0], kind) as opened:
+        with start_round(self._rounds, databases[0], kind) as current_round:
             answers = databases[0].pool.run(calls, at_once)
-            opened.sent_at_once(len(calls), at_once)
+            current_round.sent_at_once(len(calls), at_once)
             for planned, answer in zip(plan, answers, strict=False):
-                self._resolve_batch(opened, planned, answer)
+                self._resolve_batch(current_round, planned, answer)
             for query, outcome in zip(queries, answers[len(plan) :], strict=True):
-                self._resolve_query(opened, query, outcome)
+                self._resolve_query(current_round, query, outcome)
         make_peers(self._related, is_page=self._kind is not None)
         for database in databases:
-            notify(database.observers.on_flush, opened)
+            notify(database.observers.on_flush, current_round)
 
-    def _resolve_batch(self, opened: Round, planned: PlannedBatch, answer: BatchAnswer) -> None:
+    def _resolve_batch(self, current_round: Round, planned: PlannedBatch, answer: BatchAnswer) -> None:
         self._rounds.stats.batches += len(answer.replies)
         keys, consistent = len(planned.batch), planned.batch.consistent
         self._rounds.stats.keys_fetched += keys
@@ -108,17 +108,17 @@ class Flush:
         for table, callers in planned.callers.items():
             items = answer.items.get(table, [])
             self._resolve(table, callers, items, failures, share, consistent)
-            for (key_table, key), others in planned.others.items():
+            for (key_table, key), duplicates in planned.duplicates.items():
                 if key_table == table and key in callers:
                     matches = [item for item in items if key_texts_of(item) == key]
-                    for instance in others:
+                    for instance in duplicates:
                         self._resolve(table, {key: instance}, matches, failures, share, consistent)
         callers_of = (caller for callers in planned.callers.values() for caller in callers.values())
         about = [_describe(caller) for caller in islice(callers_of, NAMED_KEYS)]
         for reply in answer.replies:
-            opened.add(planned.database, reply, about, keys)
-        for failed in answer.failed_requests:
-            opened.add_failure(planned.database, failed, about, keys)
+            current_round.add(planned.database, reply, about, keys)
+        for failure in answer.failed_requests:
+            current_round.add_failure(planned.database, failure, about, keys)
 
     def _resolve(
         self,
@@ -139,13 +139,15 @@ class Flush:
             else:
                 mark_missing(instance, consistent=consistent)
 
-    def _resolve_query(self, opened: Round, query: PendingQuery, outcome: Reply | FailedRequest) -> None:
+    def _resolve_query(
+        self, current_round: Round, query: PendingQuery, outcome: Reply | FailedRequest
+    ) -> None:
         self.unresolved.remove(query)
         if isinstance(outcome, Reply):
-            opened.add(query._database, outcome, [query._label])
+            current_round.add(query._database, outcome, [query._label])
             query._receive(outcome)
         else:
-            opened.add_failure(query._database, outcome, [query._label])
+            current_round.add_failure(query._database, outcome, [query._label])
             query._receive(about(outcome.error, query._label))
 
 
@@ -159,14 +161,14 @@ def _fetch(planned: PlannedBatch, deadline: float) -> BatchAnswer:
 
 
 def _send_query(database: Database, request: Request, deadline: float) -> Reply | FailedRequest:
-    now = database.transport.clock.now()
+    start_time = database.transport.clock.now()
     try:
         database.require_open()
         return database.transport.send(request, deadline=deadline)
     except Exception as error:
         if is_foreign(error):
             raise
-        return FailedRequest(request, error, now)
+        return FailedRequest(request, error, start_time)
 
 
 def _share(answer: BatchAnswer, keys: int) -> Capacity:
@@ -179,8 +181,8 @@ def _failures(answer: BatchAnswer) -> Mapping[TableKey, Exception]:
     if not answer.unanswered:
         return answer.failed
     error = BatchIncompleteError(answer.complaint)
-    unanswered = ((table, key) for table, keys in answer.unanswered.items() for key in keys)
-    return {**answer.failed, **dict.fromkeys(unanswered, error)}
+    keys_without_answer = ((table, key) for table, keys in answer.unanswered.items() for key in keys)
+    return {**answer.failed, **dict.fromkeys(keys_without_answer, error)}
 
 
 def _describe(instance: Any) -> str:

@@ -135,17 +135,19 @@ class SessionInstances(SessionOwnership):
         """The session's instance for a key, or None."""
         return self._identity.get((mapper, key))
 
-    def _attach_new(self, mapper: ModelMapper, new: Mapping[Key, Any]) -> Key | None:
+    def _attach_new(self, mapper: ModelMapper, new_instances: Mapping[Key, Any]) -> Key | None:
         """Makes new instances of a model the session's instances for their keys.
 
         Returns:
             The first key that another instance already has; None if there is no such key.
         """
         instances = self._identity.strong[mapper]
-        if self._identity.is_strong and instances.keys().isdisjoint(new):  # the usual case
-            instances.update(new)
+        if self._identity.is_strong and instances.keys().isdisjoint(new_instances):  # the usual case
+            instances.update(new_instances)
             return None
-        return next((key for key, instance in new.items() if not self._claim((mapper, key), instance)), None)
+        return next(
+            (key for key, instance in new_instances.items() if not self._claim((mapper, key), instance)), None
+        )
 
     def _claim(self, key: ItemKey, instance: Any) -> bool:
         cached = self._identity.get(key)
@@ -207,9 +209,9 @@ class SessionInstances(SessionOwnership):
         if self._was_added(key):
             return
         self._deleted[key] = weakref.ref(instance)
-        missing = pending_instance(mapper, identity, tenant, self)
-        mark_missing(missing, consistent=True)
-        self._identity.hold(key, missing)
+        missing_instance = pending_instance(mapper, identity, tenant, self)
+        mark_missing(missing_instance, consistent=True)
+        self._identity.hold(key, missing_instance)
 
     def _has_deleted(self, mapper: ModelMapper, key: Key) -> bool:
         """Whether this session deleted the item of a key, and did not create it again."""

@@ -13,9 +13,9 @@ from attrs import Factory, define, field
 
 from dynamo_bao.dynamodb.transport.messages import Reply
 
-MOST_ROWS = 10_000
+MAX_ROWS = 10_000
 """How many rows a session caches by default for queries whose results the program no longer holds."""
-MOST_QUERIES = 1000
+MAX_QUERIES = 1000
 """How many queries a session remembers."""
 EVICTION_CANDIDATES = 8
 """How many of the oldest queries are tried for eviction; queries whose result is in use stay."""
@@ -81,11 +81,11 @@ class Partitions:
     query needs no request. They do not hold instances.
 
     Args:
-        most_rows: the maximum number of cached rows.
+        max_rows: the maximum number of cached rows.
     """
 
-    def __init__(self, most_rows: int | None = None) -> None:
-        self._most_rows = MOST_ROWS if most_rows is None else most_rows
+    def __init__(self, max_rows: int | None = None) -> None:
+        self._max_rows = MAX_ROWS if max_rows is None else max_rows
         self._rows = 0
         self._queries: dict[Hashable, RememberedQuery] = {}
         self._by_partition: dict[ModelSpot, dict[Partition, dict[Hashable, RememberedQuery]]] = {}
@@ -105,11 +105,11 @@ class Partitions:
             if targets is not None:
                 self._by_target.setdefault(targets, {})[key] = entry
         self._queries[key] = entry
-        if len(self._queries) > MOST_QUERIES:
+        if len(self._queries) > MAX_QUERIES:
             self._evict_one()
         return entry
 
-    def fetched(self, query: RememberedQuery, reply: Reply) -> None:
+    def add_reply(self, query: RememberedQuery, reply: Reply) -> None:
         """Caches the reply with the next page of a query, within the limit of rows."""
         if not query.is_current:
             return
@@ -117,23 +117,23 @@ class Partitions:
         query.replies.append(reply)
         query.rows += rows
         self._rows += rows
-        for other in list(self._queries.values()) if self._rows > self._most_rows else ():
-            self._drop_rows(other)
-            if self._rows <= self._most_rows:
+        for cached_query in list(self._queries.values()) if self._rows > self._max_rows else ():
+            self._drop_rows(cached_query)
+            if self._rows <= self._max_rows:
                 break
 
     def touch(self, touched: Touched) -> None:
         """Drops the queries whose results a write may have changed. Result objects in use stay as they are."""
         model, partitions, indexes, comes_or_goes = touched
         queries_by_partition = self._by_partition.get(model, {})
-        changed = [queries_by_partition.get(partition, {}) for partition in partitions]
+        query_groups = [queries_by_partition.get(partition, {}) for partition in partitions]
         if indexes:
-            changed += [
+            query_groups += [
                 queries for partition, queries in queries_by_partition.items() if partition[0] in indexes
             ]
         if comes_or_goes:
-            changed.append(self._by_target.get(model, {}))
-        self._forget([query for queries in changed for query in queries.values()])
+            query_groups.append(self._by_target.get(model, {}))
+        self._forget([query for queries in query_groups for query in queries.values()])
 
     def clear(self) -> None:
         """Drops all queries."""
@@ -164,7 +164,7 @@ class Partitions:
                 return
             self._queries[query.key] = self._queries.pop(
                 query.key
-            )  # behind the others, to be tried again later
+            )  # moved to the end, to be tried again later
 
 
 def _remove(queries: dict[Any, dict[Hashable, RememberedQuery]], ref: Any, key: Hashable) -> None:

@@ -37,13 +37,13 @@ class PlannedBatch:
 
     Attributes:
         callers: the instances that need the keys of the batch.
-        others: further instances that need the same keys.
+        duplicates: further instances that need the same keys.
     """
 
     database: Database
     batch: Batch
     callers: Requesters = field(factory=dict, eq=False, repr=False)
-    others: Mapping[TableKey, list[Any]] = field(factory=dict, eq=False, repr=False)
+    duplicates: Mapping[TableKey, list[Any]] = field(factory=dict, eq=False, repr=False)
 
     @property
     def transport(self) -> Transport:
@@ -58,23 +58,26 @@ class _TableRequest:
     database: Database
     eventually: dict[str, dict[Key, Any]] = field(factory=dict)
     consistently: dict[str, dict[Key, Any]] = field(factory=dict)
-    others: dict[TableKey, list[Any]] = field(factory=dict)
+    duplicates: dict[TableKey, list[Any]] = field(factory=dict)
     schemas: dict[Schema | None, None] = field(factory=dict)
 
     def add(self, table: str, consistent: bool, callers: Mapping[Key, Any]) -> None:
         """Adds keys of a table. A repeated key is read once, consistently if any caller needs that."""
-        plain, strict = self.eventually.get(table), self.consistently.get(table)
-        if not plain and not strict:  # the usual case
+        eventual_keys, strict_keys = self.eventually.get(table), self.consistently.get(table)
+        if not eventual_keys and not strict_keys:  # the usual case
             (self.consistently if consistent else self.eventually)[table] = dict(callers)
             return
-        plain, strict = self.eventually.setdefault(table, {}), self.consistently.setdefault(table, {})
+        eventual_keys, strict_keys = (
+            self.eventually.setdefault(table, {}),
+            self.consistently.setdefault(table, {}),
+        )
         for key, caller in callers.items():
-            if key not in plain and key not in strict:
-                (strict if consistent else plain)[key] = caller
+            if key not in eventual_keys and key not in strict_keys:
+                (strict_keys if consistent else eventual_keys)[key] = caller
                 continue
-            self.others.setdefault((table, key), []).append(caller)
-            if consistent and key in plain:
-                strict[key] = plain.pop(key)
+            self.duplicates.setdefault((table, key), []).append(caller)
+            if consistent and key in eventual_keys:
+                strict_keys[key] = eventual_keys.pop(key)
 
     def batches(self) -> Iterator[PlannedBatch]:
         """The requests for them, of at most 100 keys."""
@@ -82,7 +85,7 @@ class _TableRequest:
         rows = row_type(*sorted(models, key=id)) if len(models) == len(self.schemas) else None
         for consistent, callers in ((False, self.eventually), (True, self.consistently)):
             for part in _batches_of_100(callers):
-                yield PlannedBatch(self.database, Batch(part, consistent, rows), part, self.others)
+                yield PlannedBatch(self.database, Batch(part, consistent, rows), part, self.duplicates)
 
 
 def plan_reads(pending: Iterable[PendingKeys]) -> tuple[PlannedBatch, ...]:
@@ -170,8 +173,10 @@ class Lookups:
 
     def put_back(self, instances: Iterable[Any]) -> None:
         """Makes unanswered lookups pending again, ahead of newer ones."""
-        newer = [instance for _, _, callers, _ in self.pop_pending() for instance in callers.values()]
-        for instance in (*instances, *newer):
+        newer_instances = [
+            instance for _, _, callers, _ in self.pop_pending() for instance in callers.values()
+        ]
+        for instance in (*instances, *newer_instances):
             state = state_of(instance)
             assert state.mapper is not None and state.key is not None
             self.add((state.mapper, state.key), instance)

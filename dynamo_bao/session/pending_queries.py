@@ -41,10 +41,10 @@ class Queries:
         """Registers a query for the next round."""
         self._pending[id(query)] = weakref.ref(query)
 
-    def pop_pending(self, first: PendingQuery, limit: int) -> list[PendingQuery]:
+    def pop_pending(self, first_query: PendingQuery, limit: int) -> list[PendingQuery]:
         """Removes and returns `first` and the oldest other queries, at most `limit` in all."""
-        self._pending.pop(id(first), None)
-        queries = [first]
+        self._pending.pop(id(first_query), None)
+        queries = [first_query]
         for number, ref in list(self._pending.items()):
             if len(queries) >= limit:
                 break

@@ -33,5 +33,5 @@ def send(
         about: the models and keys in the request.
     """
     deadline = deadline_of(session, database)
-    with round_of(session, database, kind) as opened:
-        return opened.send(database, request, deadline, about)
+    with round_of(session, database, kind) as current_round:
+        return current_round.send(database, request, deadline, about)

@@ -156,10 +156,10 @@ class Round:
             None,
             200,
         )
-        sent = SentRequest(*figures)
-        self.requests.append(sent)
+        record = SentRequest(*figures)
+        self.requests.append(record)
         if database.observers.on_request:
-            notify(database.observers.on_request, sent)
+            notify(database.observers.on_request, record)
 
     def add_outcome(
         self,
@@ -175,42 +175,42 @@ class Round:
             self.add_failure(database, outcome, about, count)
 
     def add_failure(
-        self, database: Database, failed: FailedRequest, about: Sequence[str] = (), count: int | None = None
+        self, database: Database, failure: FailedRequest, about: Sequence[str] = (), count: int | None = None
     ) -> None:
         """Counts a request that failed; the arguments are those of `add`."""
         if self._rounds is not None:
-            self._rounds.stats.count_failure(failed)
-        sent = SentRequest(
-            failed.request.operation,
-            tables_of(failed.request),
+            self._rounds.stats.count_failure(failure)
+        record = SentRequest(
+            failure.request.operation,
+            tables_of(failure.request),
             len(about) if count is None else count,
             tuple(about[:NAMED_KEYS]),
             NOTHING_CONSUMED,
-            failed.attempts,
-            failed.started,
-            database.transport.clock.now() - failed.started,
-            failed.waited,
-            type(failed.error).__name__,
-            failed.repeated,
-            failed.throttlings,
-            failed.request.written.get("IndexName"),
+            failure.attempts,
+            failure.started,
+            database.transport.clock.now() - failure.started,
+            failure.waited,
+            type(failure.error).__name__,
+            failure.repeated,
+            failure.throttlings,
+            failure.request.written.get("IndexName"),
             None,
-            *_refusal_of(failed.error),
+            *_refusal_of(failure.error),
         )
-        self.requests.append(sent)
-        notify(database.observers.on_request, sent)
+        self.requests.append(record)
+        notify(database.observers.on_request, record)
 
     def send(self, database: Database, request: Request, deadline: float, about: Sequence[str] = ()) -> Reply:
         """Sends one request, counts it, and returns its reply."""
-        started = database.transport.clock.now()
+        start_time = database.transport.clock.now()
         try:
             reply = database.transport.send(request, deadline=deadline)
         except Exception as error:
-            self.add_failure(database, FailedRequest(request, error, started), about)
-            described = naming(error, ", ".join(about[:NAMED_KEYS])) if about else error
-            if described is error:
+            self.add_failure(database, FailedRequest(request, error, start_time), about)
+            error_with_keys = naming(error, ", ".join(about[:NAMED_KEYS])) if about else error
+            if error_with_keys is error:
                 raise
-            raise described from described.__cause__
+            raise error_with_keys from error_with_keys.__cause__
         self.add(database, reply, about)
         return reply
 
@@ -243,8 +243,10 @@ def notify(hooks: Sequence[Callable[[Any], object]], record: Any) -> None:
 def _fields_of(record: Any) -> dict[str, Any]:
     """The fields of a log line about a request or a round."""
     if isinstance(record, Round):
-        tables = [table for sent in record.requests for table in sent.tables]
-        return log_fields(record.kind, tables, sum(sent.count for sent in record.requests), record.seconds)
+        tables = [table for request in record.requests for table in request.tables]
+        return log_fields(
+            record.kind, tables, sum(request.count for request in record.requests), record.seconds
+        )
     return log_fields(record.operation, record.tables, record.count, record.seconds)
 
 
@@ -264,8 +266,8 @@ class Rounds:
     def fields(self, operation: str, **more: Any) -> dict[str, Any]:
         """The fields of a log line about all rounds."""
         stats = self.stats
-        tables = [table for past in self.history for sent in past.requests for table in sent.tables]
-        duration = sum(past.seconds for past in self.history)
+        tables = [table for round_ in self.history for request in round_.requests for table in request.tables]
+        duration = sum(round_.seconds for round_ in self.history)
         return log_fields(operation, tables, stats.keys_fetched, duration, requests=stats.requests, **more)
 
     @property
@@ -273,34 +275,34 @@ class Rounds:
         """The budgets in force around the running code, outermost first."""
         return tuple(seen(BUDGET))
 
-    def record(self, finished: Round) -> None:
+    def record(self, round_: Round) -> None:
         """Remembers a round, and warns of a line that often fetches a single key or query."""
-        self.history.append(finished)
+        self.history.append(round_)
         if len(self.history) > MAX_HISTORY:
             del self.history[0]
-        if not finished.is_single_fetch:
+        if not round_.is_single_fetch:
             return
-        times = self._single_fetches[finished.cause] = self._single_fetches.get(finished.cause, 0) + 1
+        times = self._single_fetches[round_.cause] = self._single_fetches.get(round_.cause, 0) + 1
         if times == N_PLUS_ONE:
-            _warn_of_n_plus_one(finished)
+            _warn_of_n_plus_one(round_)
 
 
-def _warn_of_n_plus_one(last: Round) -> None:
+def _warn_of_n_plus_one(round_: Round) -> None:
     """Logs an N+1 line at most once a minute, with the number of sessions since the last warning."""
-    warnings, unit = last.warnings, "query" if last.kind == "queries" else "key"
-    warning = warnings.setdefault((last.cause, unit), RepeatedWarning())
-    if not warning.is_due(last.started):
+    warnings, unit = round_.warnings, "query" if round_.kind == "queries" else "key"
+    warning = warnings.setdefault((round_.cause, unit), RepeatedWarning())
+    if not warning.is_due(round_.started):
         return
     times, warning.count = warning.count, 0
-    sent = last.requests[0]
+    request = round_.requests[0]
     log.warning(
         "N+1: %s has fetched one %s at a time, %d times so far%s. Find them all before looking at the first, "
         "or load relations with load_related=True.",
-        last.cause,
+        round_.cause,
         unit,
         N_PLUS_ONE,
         f" (in {times} contexts since this was logged last)" if times > 1 else "",
-        extra=log_fields(sent.operation, sent.tables, N_PLUS_ONE, last.seconds, count=times),
+        extra=log_fields(request.operation, request.tables, N_PLUS_ONE, round_.seconds, count=times),
     )
 
 

@@ -18,7 +18,7 @@ from dynamo_bao.session.tenancy import CLEARED, current_tenant, resolvers, tenan
 _top = chain.get  # called for every operation
 
 
-def _described(model: str, operation: str, key: object) -> str:
+def _call_text(model: str, operation: str, key: object) -> str:
     return f"{model}.{operation}({'' if key is None else repr(key)})"
 
 
@@ -39,7 +39,7 @@ def resolve_scope(
     if top is not None:
         owner = current_execution_context()
         link = top if top.kind is SESSION else top.session
-        bound = top if top.kind is TENANT else top.tenant
+        tenant_link = top if top.kind is TENANT else top.tenant
         if link is not None:
             if link.owner is owner and link.entry() is not None:
                 session = link.what
@@ -47,10 +47,14 @@ def resolve_scope(
                     session._check(owner)
             else:
                 session = _session_seen_by(owner)
-        if bound is not None:
-            tenant = bound.what if bound.owner is owner and bound.entry() is not None else CLEARED
+        if tenant_link is not None:
+            tenant = (
+                tenant_link.what
+                if tenant_link.owner is owner and tenant_link.entry() is not None
+                else CLEARED
+            )
     if session is None and type(database.policy) is not AllowDirect:  # it needs no description of the call
-        database.policy.outside(_described(model, operation, key))
+        database.policy.outside(_call_text(model, operation, key))
     if type(tenant) is str or (tenant is None and not resolvers and not database.requires_tenant):
         return session, tenant
     return session, _tenant_of(database, session, operation)
@@ -151,7 +155,7 @@ def active_session(
         return origin
     session = current_session()
     if session is None:
-        database.policy.outside(_described(model, operation, key))
+        database.policy.outside(_call_text(model, operation, key))
     else:
         session._check()
     return session

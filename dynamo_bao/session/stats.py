@@ -10,23 +10,23 @@ from dynamo_bao.dynamodb.transport.messages import FailedRequest, Reply
 
 @define
 class Stats:
-    """What a session did so far; printed, it is one screen.
+    """The figures of a session so far. `print` shows them as a table.
 
     Attributes:
-        lookups: finds by key, cached ones included.
-        cache_hits: lookups answered by the identity map.
-        batches: ``BatchGetItem`` replies taken.
-        keys_fetched: keys sent in lookups.
-        requests: requests on the wire, repeated ones included.
-        round_trips: times the program waited for DynamoDB; requests sent together count once.
-        waves: the same, where requests beyond `max_concurrency` count as a wait of their own.
-        retries: requests that were repeated, also for what a reply left unprocessed.
+        lookups: finds by key, with those that the cache answered.
+        cache_hits: lookups that the identity map answered.
+        batches: replies to ``BatchGetItem``.
+        keys_fetched: keys in the requests of lookups.
+        requests: HTTP requests, with retries.
+        round_trips: how often the program waited for DynamoDB. Requests that are sent together count once.
+        waves: like `round_trips`, but requests beyond `max_concurrency` count as another wait.
+        retries: requests that were repeated, also for keys and items that a reply left unprocessed.
         unprocessed: keys and writes that DynamoDB left unprocessed in some reply.
         read_capacity, write_capacity: capacity units consumed, as DynamoDB reported them.
-        seconds_waited: seconds spent waiting between attempts, also for what a reply left unprocessed.
+        seconds_waited: seconds of waiting between attempts, also for keys and items that a reply left unprocessed.
         throttled: requests that DynamoDB refused because of throughput.
-        throttling_reasons: how many of them for each reason that DynamoDB gave.
-        retry_after: seconds that DynamoDB asked to wait after them, in sum.
+        throttling_reasons: the number of these by DynamoDB's reason.
+        retry_after: the sum of the seconds that DynamoDB asked to wait after them.
     """
 
     lookups: int = 0
@@ -56,20 +56,20 @@ class Stats:
         self.read_capacity += reply.capacity.read
         self.write_capacity += reply.capacity.write
         body = reply.parsed
-        left = body.get("UnprocessedKeys") or body.get("UnprocessedItems")
-        if left:
-            members = (entry["Keys"] if isinstance(entry, dict) else entry for entry in left.values())
+        unprocessed = body.get("UnprocessedKeys") or body.get("UnprocessedItems")
+        if unprocessed:
+            members = (entry["Keys"] if isinstance(entry, dict) else entry for entry in unprocessed.values())
             self.unprocessed += sum(map(len, members))
 
-    def count_failure(self, failed: FailedRequest) -> None:
+    def count_failure(self, failure: FailedRequest) -> None:
         """Adds the figures of a request that ended with an error."""
-        self._count_attempts(failed)
+        self._count_attempts(failure)
 
-    def _count_attempts(self, sent: Reply | FailedRequest) -> None:
-        self.requests += sent.attempts
-        self.retries += sent.attempts - 1 + sent.repeated
-        self.seconds_waited += sent.waited
-        for throttling in sent.throttlings:
+    def _count_attempts(self, outcome: Reply | FailedRequest) -> None:
+        self.requests += outcome.attempts
+        self.retries += outcome.attempts - 1 + outcome.repeated
+        self.seconds_waited += outcome.waited
+        for throttling in outcome.throttlings:
             self.throttled += 1
             self.retry_after += throttling.retry_after or 0.0
             for reason in throttling.reasons:

@@ -1,7 +1,7 @@
-"""Which tenant the running code works for.
+"""The tenant that the running code works for.
 
-The tenant is part of every key. It belongs to the thread (greenlet, asyncio task) that set it, never to a
-class or a manager.
+The tenant is part of every key. It belongs to the thread, greenlet or asyncio task that set it, and never to a class
+or a manager.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ R = TypeVar("R")
 resolvers: list[Callable[[], str | None]] = []
 
 CLEARED = object()
-"""What is bound where the tenant was taken back: resolvers decide, as where none was ever set."""
+"""The binding after `clear_tenant`. Resolvers decide, as if no tenant had ever been set."""
 EXEMPT = object()
-"""What is bound where no tenant is needed: while it is found out which one a request is for, and in the requests of an
-application that names none. Resolvers decide, as where none was ever set."""
+"""The binding of code that needs no tenant: while the tenant of a web request is determined, and in the requests of an
+application without tenants. Resolvers decide, as if no tenant had ever been set."""
 
 
 class TenantContext:
-    """The current tenant: set for a block, for a thread, or found by resolvers."""
+    """The current tenant. It is set for a block or for a thread, or resolvers return it."""
 
     @overload
     @staticmethod
@@ -48,11 +48,19 @@ class TenantContext:
 
     @staticmethod
     def run_with_tenant(tenant: str, fn: Callable[[], Any] | None = None) -> Any:
-        """A block (or one call of `fn`) that works for `tenant`; nests, and is undone on exceptions too.
+        """A block, or one call of `fn`, that works for `tenant`.
+
+        Blocks can be nested. The earlier tenant is current again after the block, also after an exception.
 
         Args:
             tenant: 1 to 64 characters of ``A-Z a-z 0-9 _ . -``.
-            fn: called inside; its result is returned.
+            fn: a function to call for the tenant.
+
+        Returns:
+            A context manager that yields the tenant; with `fn`, the result of `fn`.
+
+        Raises:
+            ValidationError: if `tenant` is not a valid name.
 
         Example:
             >>> with TenantContext.run_with_tenant("acme"):
@@ -68,46 +76,65 @@ class TenantContext:
 
     @staticmethod
     def set_current_tenant(tenant: str) -> None:
-        """Sets the tenant of the running context from here on, in place of the innermost block's.
+        """Sets the tenant for the code that follows, instead of the tenant of the innermost block.
 
-        It holds until that block is left; outside any, until it is set or cleared again. The current session works
-        for it too, wherever it is activated.
+        The tenant stays until that block ends. Outside any block, it stays until it is set or cleared again. The
+        current session works for it too, wherever it is activated.
+
+        Args:
+            tenant: 1 to 64 characters of ``A-Z a-z 0-9 _ . -``.
+
+        Raises:
+            ValidationError: if `tenant` is not a valid name.
+
+        Example:
+            >>> TenantContext.set_current_tenant("acme")
         """
         set_without_end(TENANT, checked_tenant(tenant))
-        _tell_session(tenant)
+        _set_session_tenant(tenant)
 
     @staticmethod
     def get_current_tenant() -> str | None:
-        """The tenant of the running code: the one set last, else the first that a resolver gives."""
+        """The tenant of the running code: the one set last, else the first that a resolver returns, else None."""
         return current_tenant()
 
     @staticmethod
     def clear_tenant() -> None:
-        """Takes back the tenant of the innermost block, or of this thread; resolvers may give one then."""
+        """Clears the tenant of the innermost block, or of this thread. Then resolvers decide."""
         clear_without_end(TENANT, CLEARED)
-        _tell_session(None)
+        _set_session_tenant(None)
 
     @staticmethod
     def add_resolver(resolver: Callable[[], str | None]) -> None:
-        """Adds a function that is asked for the tenant where none is set; `TypeError` for anything else."""
+        """Adds a function that returns the tenant if none is set.
+
+        Args:
+            resolver: a function without arguments. It returns a tenant, or None to leave it to the next resolver.
+
+        Raises:
+            TypeError: if `resolver` is not a function.
+
+        Example:
+            >>> TenantContext.add_resolver(lambda: flask.g.get("tenant"))
+        """
         if not callable(resolver):
             raise TypeError(f"Resolver must be a function, not {type(resolver).__name__}.")
         resolvers.append(resolver)
 
     @staticmethod
     def clear_resolvers() -> None:
-        """Forgets all resolvers."""
+        """Removes all resolvers."""
         resolvers.clear()
 
 
-def _tell_session(tenant: str | None) -> None:
+def _set_session_tenant(tenant: str | None) -> None:
     session = innermost(SESSION)
     if session is not None:
         session.what.tenant = tenant
 
 
 class TenantBlock(Block[Any]):
-    """A block that works for a tenant; None for no tenant, `EXEMPT` where none is needed."""
+    """A block that works for a tenant. None means no tenant, and `EXEMPT` that none is needed."""
 
     __slots__ = ()
 
@@ -117,13 +144,13 @@ class TenantBlock(Block[Any]):
 
 
 def tenant_block(tenant: str | None) -> AbstractContextManager[str | None]:
-    """A block with a tenant that was captured earlier, None included."""
+    """A block with a tenant that was captured earlier. It may be None."""
     return TenantBlock(tenant)
 
 
 def current_tenant() -> str | None:
     """The tenant of the running code, or None."""
-    if not resolvers and "IPython" not in sys.modules:  # as nearly always: nothing else could tell
+    if not resolvers and "IPython" not in sys.modules:  # the usual case: there is no other source
         top = chain.get()
         if top is None or (top.kind is not TENANT and top.tenant is None):
             return None
@@ -131,15 +158,15 @@ def current_tenant() -> str | None:
 
 
 def tenant_of(owner: ExecutionContext | None = None) -> str | None:
-    """The tenant that is bound where code runs, else the first that a resolver gives, else None.
+    """The tenant that is bound in the running code, else the first that a resolver returns, else None.
 
     Args:
-        owner: the owner of the running code, where the caller knows it.
+        owner: the owner of the running code, if the caller has it.
     """
     link = innermost(TENANT, owner)
     if link is not None and link.what is not CLEARED and link.what is not EXEMPT:
-        bound: str | None = link.what
-        return bound
+        bound_tenant: str | None = link.what
+        return bound_tenant
     for resolver in resolvers:
         tenant = resolver()
         if tenant is not None:
@@ -148,18 +175,23 @@ def tenant_of(owner: ExecutionContext | None = None) -> str | None:
 
 
 def tenant_if_known() -> str | None:
-    """The tenant of the running code where it can be told; resolvers that cannot say anything here are not heard."""
+    """The tenant of the running code. None also if a resolver does not work here."""
     try:
         return tenant_of()
-    except (AttributeError, LookupError, RuntimeError):  # as frameworks raise them outside of a request
+    except (AttributeError, LookupError, RuntimeError):  # as web frameworks raise outside a request
         return None
 
 
 def tenant_for(database: Database, operation: str, owner: ExecutionContext | None = None) -> str | None:
     """The tenant that an operation of the running code works for.
 
+    Args:
+        database: the table of the operation.
+        operation: the name of the operation, for the error.
+        owner: the owner of the running code, if the caller has it.
+
     Raises:
-        TenantRequiredError: where one is needed and there is none.
+        TenantRequiredError: if the operation needs a tenant and there is none.
     """
     tenant = tenant_of(owner)
     if tenant is None and database.requires_tenant and not _is_exempt(database, owner):
@@ -167,14 +199,14 @@ def tenant_for(database: Database, operation: str, owner: ExecutionContext | Non
             f"Tenant context is required when tenancy is enabled (tried: {operation}). "
             f"Use TenantContext.run_with_tenant() or add a resolver."
             if database.tenancy
-            else f"Tenant context is required, as requests of a web application name their tenants, and this code is "
-            f"outside of them (tried: {operation}). A thread, task or async view of a request's own is inside with "
-            f"session.activate(), or with TenantContext.run_with_tenant()."
+            else f"Tenant context is required, because requests of the web application name their tenants, and this "
+            f"code runs outside a request (tried: {operation}). In a thread, task or async view of a request, use "
+            f"session.activate() or TenantContext.run_with_tenant()."
         )
     return tenant
 
 
 def _is_exempt(database: Database, owner: ExecutionContext | None) -> bool:
-    """Whether the running code only finds out which tenant a request is for."""
+    """Whether the running code needs no tenant."""
     link = innermost(TENANT, owner)
     return not database.tenancy and link is not None and link.what is EXEMPT

@@ -1,4 +1,4 @@
-"""What a session asked of DynamoDB, round by round: as text, and as a page of HTML that needs nothing else."""
+"""The rounds of a session: as text, and as one page of HTML without other files."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _UNITS = {"Query": "query", "BatchWriteItem": "write", "TransactWriteItems": "wr
 
 @frozen(eq=False)
 class Trace:
-    """The rounds of a session so far: iterable, printable, and a page to look at.
+    """The rounds of a session so far. It can be iterated, printed, and saved as a page.
 
     Attributes:
-        rounds: oldest first; the last 1,000.
+        rounds: the last 1,000 rounds, oldest first.
 
     Example:
         >>> print(session.trace())
@@ -38,29 +38,39 @@ class Trace:
 
     @property
     def summary(self) -> str:
-        """One line: how many rounds and requests, how long, and what they consumed."""
-        requests = [sent for done in self.rounds for sent in done.requests]
-        read = sum(sent.capacity.read for sent in requests)
-        write = sum(sent.capacity.write for sent in requests)
-        waited = sum(done.seconds for done in self.rounds)
+        """One line: the numbers of rounds and requests, the time, and the capacity."""
+        requests = [request for round_ in self.rounds for request in round_.requests]
+        read_units = sum(request.capacity.read for request in requests)
+        write_units = sum(request.capacity.write for request in requests)
+        seconds = sum(round_.seconds for round_ in self.rounds)
         return (
-            f"{counted(len(self.rounds), 'round')}, {counted(len(requests), 'request')}, {_time(waited)} of waiting, "
-            f"{read:g} read and {write:g} write units"
+            f"{count_text(len(self.rounds), 'round')}, {count_text(len(requests), 'request')}, {_time(seconds)} of "
+            f"waiting, {read_units:g} read and {write_units:g} write units"
         )
 
     def __str__(self) -> str:
         lines = [self.summary]
-        for done in self.rounds:
-            lines.append(f"{done.number:>4}  {done.kind:<9} {_time(done.seconds):>9}  {done.cause}")
-            lines += [f"      {described(sent)}" for sent in done.requests]
+        for round_ in self.rounds:
+            lines.append(f"{round_.number:>4}  {round_.kind:<9} {_time(round_.seconds):>9}  {round_.cause}")
+            lines += [f"      {request_text(request)}" for request in round_.requests]
         return "\n".join(lines)
 
     def html(self) -> str:
-        """A page with the rounds as bars on one axis of time, and the requests of each."""
+        """A page of HTML. It shows the rounds as bars on a time axis, and the requests of each."""
         return _PAGE.format(summary=_escape(self.summary), rows="\n".join(self._rows()))
 
     def save(self, path: str | Path) -> Path:
-        """Writes the page to a file, and returns its path."""
+        """Writes the page to a file.
+
+        Args:
+            path: the path of the file. It is overwritten.
+
+        Returns:
+            The path of the file.
+
+        Example:
+            >>> session.trace().save("trace.html")
+        """
         # Imported here, as `_escape` does: most programs save no page.
         from pathlib import Path
 
@@ -70,47 +80,53 @@ class Trace:
 
     def _rows(self) -> Iterable[str]:
         if not self.rounds:
-            return ['<p class="none">Nothing was asked of DynamoDB.</p>']
-        begin = min(done.started for done in self.rounds)
-        end = max(done.started + done.seconds for done in self.rounds)
+            return ['<p class="none">No request was sent to DynamoDB.</p>']
+        begin = min(round_.started for round_ in self.rounds)
+        end = max(round_.started + round_.seconds for round_ in self.rounds)
         scale = 100 / ((end - begin) or 1)
-        return [_row(done, begin, scale) for done in self.rounds]
+        return [_row(round_, begin, scale) for round_ in self.rounds]
 
 
-def described(sent: SentRequest) -> str:
-    """One request in words; keys, never values of fields."""
-    parts = [sent.operation, counted(sent.count, _UNITS.get(sent.operation, "key")), _time(sent.seconds)]
-    if sent.capacity.read or sent.capacity.write:
-        parts.append(f"{sent.capacity.read:g} RCU {sent.capacity.write:g} WCU")
-    if sent.attempts > 1:
-        parts.append(f"{sent.attempts} attempts, {_time(sent.waited)} between them")
-    if sent.throttlings:
-        parts.append(_throttled(sent.throttlings))
-    if sent.repeated:
-        parts.append(f"again for what was left unprocessed, after {_time(sent.waited)}")
-    if sent.error is not None:
-        parts.append(f"ended with {sent.error}")
-    more = sent.count - len(sent.about)
-    named = ", ".join(sent.about) + (f" and {more} more" if more > 0 and sent.about else "")
-    return " · ".join(parts) + (f" · {named}" if named else "")
+def request_text(request: SentRequest) -> str:
+    """One request in words, with keys, but without values of fields."""
+    parts = [
+        request.operation,
+        count_text(request.count, _UNITS.get(request.operation, "key")),
+        _time(request.seconds),
+    ]
+    if request.capacity.read or request.capacity.write:
+        parts.append(f"{request.capacity.read:g} RCU {request.capacity.write:g} WCU")
+    if request.attempts > 1:
+        parts.append(f"{request.attempts} attempts, {_time(request.waited)} between them")
+    if request.throttlings:
+        parts.append(_throttling_text(request.throttlings))
+    if request.repeated:
+        parts.append(f"repeated for unprocessed keys or items, after {_time(request.waited)}")
+    if request.error is not None:
+        parts.append(f"ended with {request.error}")
+    further_count = request.count - len(request.about)
+    names = ", ".join(request.about) + (
+        f" and {further_count} more" if further_count > 0 and request.about else ""
+    )
+    return " · ".join(parts) + (f" · {names}" if names else "")
 
 
-def _throttled(throttlings: Sequence[Throttling]) -> str:
-    last = throttlings[-1]
-    place = last.table if last.index is None else f"{last.table}, index {last.index}"
-    asked = "" if last.retry_after is None else f", to be asked again after {_time(last.retry_after)}"
-    reasons = f" ({', '.join(last.reasons)})" if last.reasons else ""
-    return f"throttled {len(throttlings)} times by {place}{reasons}{asked}"
+def _throttling_text(throttlings: Sequence[Throttling]) -> str:
+    throttling = throttlings[-1]
+    place = throttling.table if throttling.index is None else f"{throttling.table}, index {throttling.index}"
+    retry_text = "" if throttling.retry_after is None else f", retry after {_time(throttling.retry_after)}"
+    reasons = f" ({', '.join(throttling.reasons)})" if throttling.reasons else ""
+    return f"throttled {len(throttlings)} times by {place}{reasons}{retry_text}"
 
 
-def counted(number: int, what: str) -> str:
+def count_text(number: int, noun: str) -> str:
     """A number of things in words.
 
     >>> counted(1, "query"), counted(2, "query"), counted(0, "key")
     ('1 query', '2 queries', '0 keys')
     """
-    plural = {"query": "queries"}.get(what, f"{what}s")
-    return f"{number} {what if number == 1 else plural}"
+    plural = {"query": "queries"}.get(noun, f"{noun}s")
+    return f"{number} {noun if number == 1 else plural}"
 
 
 def _time(seconds: float) -> str:
@@ -124,41 +140,45 @@ def _escape(text: str) -> str:
     return escape(text)
 
 
-def _row(done: Round, begin: float, scale: float) -> str:
+def _row(round_: Round, begin: float, scale: float) -> str:
     bars = "".join(
         _BAR.format(
-            kind="failed" if sent.error else "retried" if sent.attempts > 1 or sent.repeated else "sent",
-            left=(sent.started - begin) * scale,
-            width=max(sent.seconds * scale, 0.15),
+            kind="failed"
+            if request.error
+            else "retried"
+            if request.attempts > 1 or request.repeated
+            else "sent",
+            left=(request.started - begin) * scale,
+            width=max(request.seconds * scale, 0.15),
             top=0.3 + number % _LANES * _LANE_REM,
-            title=_escape(described(sent)),
+            title=_escape(request_text(request)),
         )
-        for number, sent in enumerate(done.requests)
+        for number, request in enumerate(round_.requests)
     )
-    lanes = max(1, min(len(done.requests), _LANES))
-    told = "".join(f"<li>{_escape(described(sent))}</li>" for sent in done.requests)
+    lanes = max(1, min(len(round_.requests), _LANES))
+    items = "".join(f"<li>{_escape(request_text(request))}</li>" for request in round_.requests)
     return _ROW.format(
-        number=done.number,
-        kind=_escape(done.kind),
-        cause=_escape(str(done.cause)),
-        time=_time(done.seconds),
-        left=(done.started - begin) * scale,
-        width=max(done.seconds * scale, 0.15),
+        number=round_.number,
+        kind=_escape(round_.kind),
+        cause=_escape(str(round_.cause)),
+        time=_time(round_.seconds),
+        left=(round_.started - begin) * scale,
+        width=max(round_.seconds * scale, 0.15),
         height=lanes * _LANE_REM + 0.4,
         bars=bars,
-        told=told,
+        items=items,
     )
 
 
 _LANES = 8
-"""In how many lanes the requests of a round are drawn; further ones share them."""
+"""The number of lanes for the requests of a round. Further requests share them."""
 _LANE_REM = 0.7
 _BAR = '<i class="{kind}" style="left:{left:.3f}%;width:{width:.3f}%;top:{top:.1f}rem" title="{title}"></i>'
 _ROW = """<details>
 <summary><b>{number}</b> <span>{kind}</span> <code>{cause}</code> <em>{time}</em>
 <div class="axis" style="height:{height:.1f}rem"><i class="round" style="left:{left:.3f}%;width:{width:.3f}%"></i>\
 {bars}</div></summary>
-<ul>{told}</ul>
+<ul>{items}</ul>
 </details>"""
 _PAGE = """<!doctype html>
 <html lang="en">

@@ -55,9 +55,11 @@ class CommitFigures:
         """A function that returns these figures. If all objects were written, it holds them weakly."""
         if self.not_done or self.unknown:
             return lambda: self
-        alive = [ref(instance) for instance in self.done]
+        references = [ref(instance) for instance in self.done]
         return lambda: CommitFigures(
-            tuple([it for it in (reference() for reference in alive) if it is not None])
+            tuple(
+                [instance for instance in (reference() for reference in references) if instance is not None]
+            )
         )
 
 

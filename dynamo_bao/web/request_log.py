@@ -13,7 +13,7 @@ from attrs import Factory, frozen
 
 from dynamo_bao.session.session import Session
 from dynamo_bao.session.stats import Stats
-from dynamo_bao.session.trace import Trace, counted
+from dynamo_bao.session.trace import Trace, count_text
 from dynamo_bao.web.request_session import RequestScope
 
 log = logging.getLogger("dynamo_bao.web")
@@ -33,8 +33,8 @@ def figures(session: Session) -> str:
     """The requests of a session so far, in a few words."""
     stats = session.stats
     return (
-        f"{counted(stats.round_trips, 'round trip')}, {counted(stats.requests, 'request')}, "
-        f"{counted(stats.keys_fetched, 'key')}, "
+        f"{count_text(stats.round_trips, 'round trip')}, {count_text(stats.requests, 'request')}, "
+        f"{count_text(stats.keys_fetched, 'key')}, "
         f"{stats.read_capacity:g} RCU, {stats.write_capacity:g} WCU"
     )
 

@@ -28,7 +28,7 @@ from dynamo_bao import (
     run_with_batch_context,
     transaction,
 )
-from dynamo_bao.session.partitions import MOST_QUERIES, MOST_ROWS
+from dynamo_bao.session.partitions import MAX_QUERIES, MAX_ROWS
 from tests.support.wire import Wire
 
 pytestmark = pytest.mark.one_engine
@@ -436,11 +436,11 @@ def test_what_is_remembered_is_bounded(sent: Wire) -> None:
 
 def test_queries_that_nobody_looks_at_are_not_collected(sent: Wire) -> None:
     """A session remembers so many queries at most."""
-    assert MOST_ROWS >= MOST_QUERIES
+    assert MAX_ROWS >= MAX_QUERIES
     with run_with_batch_context() as session:
-        for rank in range(MOST_QUERIES + 50):
+        for rank in range(MAX_QUERIES + 50):
             Street.streets_for_town.query("a", rank)
-        assert len(session._partitions) == MOST_QUERIES
+        assert len(session._partitions) == MAX_QUERIES
     assert len(session._partitions) == 0
     assert sent.operations == []
 

@@ -139,7 +139,7 @@ def test_R4_waits_for_what_is_left_unprocessed_count_like_those_of_throttling(
     assert stats.seconds_waited == pytest.approx(sum(time.slept))
     assert 0 < sum(time.slept) <= 0.175
     assert stats.unprocessed == 3 * (100 if work.__name__.startswith("read") else 25)
-    assert str(trace).count("again for what was left unprocessed") == 3
+    assert str(trace).count("repeated for unprocessed keys or items") == 3
     print(f"\nR4: {work.__name__}: {stats.retries} repeated, {stats.seconds_waited:.3f} s waited")
 
 
@@ -185,7 +185,7 @@ def test_R4_dynamodb_says_how_long_to_wait(
     assert (stats.throttled, stats.throttling_reasons, stats.retry_after) == (2, {HOT: 2}, 3.0)
     assert HOT in str(stats)
     for text in (trace, page):
-        assert f"throttled 2 times by {manager.table_name} ({HOT}), to be asked again after 1.50 s" in text
+        assert f"throttled 2 times by {manager.table_name} ({HOT}), retry after 1.50 s" in text
 
 
 def test_R4_no_wait_is_much_longer_than_usual(

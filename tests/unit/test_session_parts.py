@@ -279,10 +279,10 @@ def test_a_key_that_is_needed_twice_is_read_once() -> None:
             (True, {"t": ["so#c", "so#b"]}),
         ]
         shared = key_of("b")[1]
-        told = {id(plan[1].callers["t"][shared]), *map(id, plan[1].others["t", shared])}
+        told = {id(plan[1].callers["t"][shared]), *map(id, plan[1].duplicates["t", shared])}
         assert told == {id(callers[2][shared]) for callers in (loose, strict)}
     (planned,) = plan_reads([pending(table, ["a"]), pending(table, ["a"]), pending(table, ["a"])])
-    assert len(planned.others["t", key_of("a")[1]]) == 2
+    assert len(planned.duplicates["t", key_of("a")[1]]) == 2
     assert named(planned) == (False, {"t": ["so#a"]})
 
 
@@ -403,7 +403,7 @@ def test_a_write_drops_the_results_that_it_may_change(touched: Touched, dropped:
         "d": asked(known, "d", index=None),
     }
     for query in queries.values():
-        known.fetched(query, page(2))
+        known.add_reply(query, page(2))
     known.touch(touched)
     assert {name for name, query in queries.items() if not query.is_current} == dropped
     assert {name for name, query in queries.items() if not query.replies} == dropped
@@ -421,7 +421,7 @@ def test_a_page_that_comes_after_a_write_is_not_kept() -> None:
     known = Partitions()
     query = asked(known, "a")
     known.touch(Touched(MODEL, [("gsi1", "p")], (), False))
-    known.fetched(query, page(1))
+    known.add_reply(query, page(1))
     assert query.replies == [] and query.rows == 0
     known.touch(Touched(MODEL, [("gsi1", "p")], (), False))
     assert len(known) == 0
@@ -432,23 +432,23 @@ def test_the_rows_of_the_oldest_queries_go_first() -> None:
     known = Partitions(10)
     queries = [asked(known, name) for name in "abc"]
     for query, rows in zip(queries, (4, 0, 5), strict=True):
-        known.fetched(query, page(rows))
+        known.add_reply(query, page(rows))
     assert [query.rows for query in queries] == [4, 1, 5]
     assert asked(known, "a") is queries[0]
-    known.fetched(queries[2], page(1))
+    known.add_reply(queries[2], page(1))
     assert [query.rows for query in queries] == [4, 0, 6]
     assert [len(query.replies) for query in queries] == [1, 0, 2]
-    known.fetched(queries[0], page(1))
+    known.add_reply(queries[0], page(1))
     assert [query.rows for query in queries] == [5, 0, 0]
     assert all(query.is_current for query in queries)
-    assert Partitions()._most_rows == partitions.MOST_ROWS == 10_000
+    assert Partitions()._max_rows == partitions.MAX_ROWS == 10_000
 
 
 def test_beyond_the_most_queries_the_oldest_without_a_result_in_use_goes(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A result that the program holds keeps its query; those are tried again later."""
-    monkeypatch.setattr(partitions, "MOST_QUERIES", 3)
+    monkeypatch.setattr(partitions, "MAX_QUERIES", 3)
     known, held = Partitions(), Asked()
     first = asked(known, "a")
     assert first.result is None
@@ -463,7 +463,7 @@ def test_beyond_the_most_queries_the_oldest_without_a_result_in_use_goes(
     for name in "ef":
         asked(known, name)
     assert list(known._queries) == ["a", "e", "f"]
-    monkeypatch.setattr(partitions, "MOST_QUERIES", 20)
+    monkeypatch.setattr(partitions, "MAX_QUERIES", 20)
     holding = [Asked() for _ in range(40)]
     for number, one in enumerate(holding):
         asked(known, f"h{number}").result = one

@@ -20,7 +20,7 @@ from dynamo_bao.dynamodb.transport.messages import (
 from dynamo_bao.runtime.call_site import CallSite
 from dynamo_bao.session.rounds import Round, SentRequest
 from dynamo_bao.session.stats import Stats
-from dynamo_bao.session.trace import Trace, described
+from dynamo_bao.session.trace import Trace, request_text
 
 HOT = Throttling("t", "gsi1", ("Hot", "Account"), 1.5)
 COLD = Throttling("t")
@@ -66,11 +66,11 @@ def a_round(
         ),
         (
             sent(repeated=True, waited=2.0),
-            "BatchGetItem · 1 key · 250.0 ms · again for what was left unprocessed, after 2.00 s · User 'a'",
+            "BatchGetItem · 1 key · 250.0 ms · repeated for unprocessed keys or items, after 2.00 s · User 'a'",
         ),
         (
             sent(throttlings=(COLD, HOT)),
-            "BatchGetItem · 1 key · 250.0 ms · throttled 2 times by t, index gsi1 (Hot, Account), to be asked again "
+            "BatchGetItem · 1 key · 250.0 ms · throttled 2 times by t, index gsi1 (Hot, Account), retry "
             "after 1.50 s · User 'a'",
         ),
         (
@@ -81,7 +81,7 @@ def a_round(
 )
 def test_a_request_in_words(request_: SentRequest, text: str) -> None:
     """What is usual is not said."""
-    assert described(request_) == text
+    assert request_text(request_) == text
 
 
 def test_a_trace_as_text() -> None:
@@ -143,7 +143,7 @@ def test_a_trace_as_a_page() -> None:
 
 def test_a_page_of_nothing_and_of_rounds_that_took_no_time(tmp_path: Any) -> None:
     """Both can be looked at; what is shown is text, whatever is in it."""
-    assert "Nothing was asked of DynamoDB." in Trace(()).html()
+    assert "No request was sent to DynamoDB." in Trace(()).html()
     html = Trace((a_round(1, 5.0, 0.0, sent(about=("<b>&",), started=5.0, seconds=0.0)),)).html()
     assert bars(html) == [("round", 0.0, 0.15, None), ("sent", 0.0, 0.15, 0.3)]
     assert "&lt;b&gt;&amp;" in html and "<b>&" not in html
