@@ -122,7 +122,7 @@ class Transaction:
         writes = [write_of(change) for change in changes]
         try:
             for write, change in zip(writes, changes, strict=True):
-                write.begin(change.known)
+                write.begin(change.stored_item)
             run_transaction(writes, self._sender(writes))
         except TransactionError as error:
             if not error.errors:
@@ -247,11 +247,11 @@ class _TransactionBlock(Block[Transaction]):
 
     def _begin_in(self, session: Session, context: BatchContext | None) -> Transaction:
         session._check()
-        begun = Transaction(session)
-        self.what = _RootBlock(begun, context)
+        new_transaction = Transaction(session)
+        self.what = _RootBlock(new_transaction, context)
         session._note_transaction(self)
-        self.bind(TRANSACTION, begun)
-        return begun
+        self.bind(TRANSACTION, new_transaction)
+        return new_transaction
 
     def _if_dropped(self) -> Callable[[Any], object]:
         return partial(end_dropped, type(self).__name__, self.what.finish)

@@ -1,4 +1,4 @@
-"""One write of one item, and a plan of several that belong together."""
+"""Actions, each a write of one item, and plans of actions that belong together."""
 
 from __future__ import annotations
 
@@ -41,9 +41,9 @@ NO_ATTRIBUTE = "_bao_nothing"
 
 
 FEW_PATHS = 10
-"""Up to so many paths never make an expression too long, whatever else is in it."""
+"""With at most this many paths, no expression is too long."""
 MAX_PATHS_BYTES = 3584
-"""How long an expression may be that is made of paths."""
+"""The most bytes of an expression with paths."""
 
 
 @frozen
@@ -60,7 +60,7 @@ class Action:
     update: Update | None = None
 
     def parameters(self, table: str, resolver: Resolver) -> dict[str, Any]:
-        """The action as a member of a request; conditions and updates rendered with one set of placeholders."""
+        """The action as a member of a request. Its condition and its update share one set of placeholders."""
         placeholders = Placeholders()
         request: dict[str, Any] = {"TableName": table}
         if self.item is not None:
@@ -77,7 +77,7 @@ class Action:
         return request
 
     def is_long(self, resolver: Resolver) -> bool:
-        """Whether an expression of an update is longer than should travel."""
+        """Whether an expression of an update is longer than `MAX_PATHS_BYTES`."""
         assert self.update is not None
         if len(self.update.parts) <= FEW_PATHS:
             return False
@@ -88,7 +88,7 @@ class Action:
         return max(len(condition), len(self.update.render(Placeholders()))) > MAX_PATHS_BYTES
 
     def is_idempotent(self) -> bool:
-        """Whether carrying it out twice leaves what carrying it out once does."""
+        """Whether doing it twice stores the same as doing it once."""
         update = self.update
         return update is None or not (
             any("N" in value for value in update.add.values())
@@ -96,7 +96,7 @@ class Action:
         )
 
     def is_satisfied_by(self, stored: Item | None) -> bool:
-        """Whether `stored` is what this action leaves behind."""
+        """Whether `stored` can be the result of this action."""
         if self.kind == "ConditionCheck":
             return True
         if self.kind == "Delete":
@@ -120,7 +120,7 @@ class Action:
 
     @property
     def _leaves_traces(self) -> bool:
-        """Whether a stored item could tell that the update was carried out; an added number does not."""
+        """Whether a stored item can show that the update was done. An added number cannot."""
         assert self.update is not None
         update = self.update
         members = any("N" not in value for value in update.add.values())
@@ -129,7 +129,7 @@ class Action:
 
 
 def _members(value: AttributeValue | None) -> set[Any]:
-    """The members of a stored set; none of anything else."""
+    """The members of a stored set; empty for other types."""
     ((code, content),) = (value or {"SS": []}).items()
     if code == "NS":
         return {Decimal(number) for number in content}
@@ -138,7 +138,7 @@ def _members(value: AttributeValue | None) -> set[Any]:
 
 @frozen
 class WritePlan:
-    """Actions that are carried out together or not at all.
+    """Actions that are done together or not at all.
 
     Attributes:
         actions: in order; several of them make a transaction.
@@ -154,7 +154,7 @@ class WritePlan:
 
     @property
     def is_transaction(self) -> bool:
-        """Whether it travels as a ``TransactWriteItems``."""
+        """Whether it is sent as a ``TransactWriteItems``."""
         return self.exact or len(self.actions) > 1
 
     @property
@@ -167,28 +167,30 @@ class WritePlan:
         return self.constraints[number] if number < len(self.constraints) else None
 
     def releases(self, number: int) -> bool:
-        """Whether an action gives a unique value back."""
+        """Whether an action releases a unique value."""
         return number != self.main and self.actions[number].kind == "Delete"
 
-    def take_over(self, number: int, owner: str, key: Key, held: Condition) -> WritePlan:
-        """The same plan, with one guard also taken from another owner, of which `held` must not be true.
+    def take_over(self, number: int, owner: str, key: Key, condition: Condition) -> WritePlan:
+        """The same plan, where a guard may also be taken from another owner.
 
         Args:
-            key: the owner's own.
-            held: that the owner's item has the value.
+            key: the key of the owner's item.
+            condition: that the owner's item has the value. It must not hold.
         """
         guard = self.actions[number]
-        taken = evolve(guard, condition=guard.condition | Compare(Attribute("relatedId"), "=", {"S": owner}))
-        plan = self._with(number, taken)
+        taken_guard = evolve(
+            guard, condition=guard.condition | Compare(Attribute("relatedId"), "=", {"S": owner})
+        )
+        plan = self._with(number, taken_guard)
         place = next((place for place, action in enumerate(plan.actions) if action.key == key), None)
         if place is None:
-            actions = (*plan.actions, Action("ConditionCheck", key, ~held))
+            actions = (*plan.actions, Action("ConditionCheck", key, ~condition))
             return evolve(plan, actions=actions, constraints=(*self.constraints, None))
-        known = plan.actions[place]  # another value of the same owner, or the item itself
-        return plan._with(place, evolve(known, condition=all_of((known.condition, ~held))))
+        existing = plan.actions[place]  # another value of the same owner, or the item itself
+        return plan._with(place, evolve(existing, condition=all_of((existing.condition, ~condition))))
 
     def without_release(self, number: int) -> WritePlan:
-        """The same plan, with a guard that was to be freed left to another item, as long as it is that one's."""
+        """The same plan without the release of a guard, on condition that the guard belongs to another item."""
         free = self.actions[number]
         return self._with(number, Action("ConditionCheck", free.key, ~free.condition))
 
@@ -201,7 +203,11 @@ _RETURNED = {"Update": "ALL_NEW", "Delete": "ALL_OLD"}
 
 
 def request_for(plan: WritePlan, table: str, resolver: Resolver, token: str) -> tuple[str, dict[str, Any]]:
-    """The operation and parameters that carry out `plan`; `token` makes a transaction repeatable."""
+    """The operation and the parameters of the request for a plan.
+
+    Args:
+        token: the client request token, with which a transaction can be sent again safely.
+    """
     if not plan.is_transaction:
         action = plan.actions[0]
         parameters = action.parameters(table, resolver)

@@ -1,7 +1,6 @@
-"""A commit of nothing but new objects that are put without looking: the shortest way there is.
+"""Bulk inserts: commits that only put new objects, without any condition.
 
-What is usual for other changes, an object for each that knows how to plan, merge, show and undo it, is here made
-only where something of the commit was not written.
+No `Change` is made for an object, unless its request fails. That makes commits of many new objects cheap.
 """
 
 from __future__ import annotations
@@ -29,11 +28,12 @@ _TRANSIENT = Status.TRANSIENT  # read often
 
 
 class BulkInsert(NamedTuple):
-    """The entries of a unit of work, each with its item as it travels.
+    """The entries of a unit of work, each with its encoded item.
 
     Attributes:
-        database: where they are written.
-        keys, items: of each entry the table key, and the item, spelled.
+        database: the table of all entries.
+        keys: the table key of each entry.
+        items: the item of each entry, as DynamoDB's JSON.
     """
 
     session: Session
@@ -48,8 +48,8 @@ class BulkInsert(NamedTuple):
         database = entries[0].mapper.database
         keys: list[Key] = []
         items: list[bytes] = []
-        for mapper, some in groupby(entries, attrgetter("mapper")):
-            spelled = _spelled(mapper, session, list(some)) if mapper.database is database else None
+        for mapper, mapper_entries in groupby(entries, attrgetter("mapper")):
+            spelled = _spelled(mapper, session, list(mapper_entries)) if mapper.database is database else None
             if spelled is None:
                 return None
             keys += spelled[0]
@@ -57,12 +57,12 @@ class BulkInsert(NamedTuple):
         return cls(session, database, entries, keys, items)
 
     def puts(self) -> list[Puts]:
-        """What each request writes."""
+        """The writes of each request."""
         batches = zip(in_batches(self.keys), in_batches(self.items), strict=True)
         return [{self.database.table_name: dict(zip(*batch, strict=True))} for batch in batches]
 
     def mark_stored(self) -> None:
-        """All of it is stored: the objects are known to be."""
+        """Marks all objects as stored."""
         session = self.session
         stored = zip(self.entries, self.keys, self.items, strict=True)
         for (instance, mapper, tenant, _, _, _, primary_id), key, item in stored:
@@ -72,7 +72,7 @@ class BulkInsert(NamedTuple):
         )
 
     def changes(self) -> list[CreateChange]:
-        """The same as changes, of which each may have had its own outcome."""
+        """The entries as changes, so that each can have its own outcome."""
         return [self._change(entry, item) for entry, item in zip(self.entries, self.items, strict=True)]
 
     def _change(self, entry: PendingWrite, item: bytes) -> CreateChange:
@@ -88,15 +88,18 @@ class BulkInsert(NamedTuple):
 def _spelled(
     mapper: ModelMapper, session: Session, entries: Sequence[PendingWrite]
 ) -> tuple[list[Key], list[bytes]] | None:
-    """Keys and items of a model's new objects, which are the session's own still, under the keys they were added by."""
-    schema, own = mapper.schema, session._held_instances(mapper)
+    """The keys and the encoded items of a model's new objects; None if one needs the general way.
+
+    The session must still hold each object under the key with which it was added.
+    """
+    schema, held_instances = mapper.schema, session._held_instances(mapper)
     if schema.text_keys is None or has_hooks(mapper.model):
         return None
     first, second = (*schema.key_names, None)[:2]
     all_values: list[dict[str, Any]] = []
     keys: list[Key] = []
     for instance, _, _, _, overwrite, key, primary_id in entries:
-        if key is None or own.get(key) is not instance:
+        if key is None or held_instances.get(key) is not instance:
             return None
         values = instance_dict(instance)
         state: State = values[STATE]
@@ -112,7 +115,7 @@ def _spelled(
 
 
 def has_generated_key(schema: Schema, state: State, values: Mapping[str, Any]) -> bool:
-    """Whether no other item can have the key, and nothing else has to be looked at when a new object is stored."""
+    """Whether a new object can be stored without a condition: no other item can have its key, and it has no guards."""
     if schema.constraints or schema.version_field or not state.generated_keys:
         return False
     return any(values.get(name) == value for name, value in state.generated_keys.items())

@@ -1,4 +1,4 @@
-"""Builds changes from the arguments of writes, and raises every error of an argument before any request."""
+"""Builds changes from the arguments of writes. Every wrong argument raises before any request."""
 
 from __future__ import annotations
 
@@ -73,7 +73,11 @@ ConditionLike = Mapping[str, object] | Condition | None
 
 
 def sender(session: Session | None, database: Database, subject: ItemRef, instance: Any = None) -> Send:
-    """Sends the requests of a write: each a round of the session, and counted for the instance it is about."""
+    """A function that sends the requests of a write, each as a round of the session.
+
+    Args:
+        instance: the instance whose capacity figures count the requests; None without one.
+    """
     about = [f"{subject.schema.name} {subject.identity.primary_id!r}"]
 
     def send(request: Request, deadline: float) -> Reply:
@@ -91,11 +95,11 @@ def sender(session: Session | None, database: Database, subject: ItemRef, instan
 
 
 def creation_of(mapper: ModelMapper, instance: Any, condition: ConditionLike, operation: str) -> CreateChange:
-    """Stores a transient instance as a new item; the session's own object for its key is returned."""
+    """The change that stores a new instance. Its result is the session's instance for the key."""
     session, tenant = resolve_scope(mapper.database, mapper.schema.name, operation)
     check_tenant(instance, operation)
-    wanted = checked_condition(mapper, condition)
-    change = creation_in(session, mapper, tenant, instance, wanted, by_save=operation == "save")
+    checked = checked_condition(mapper, condition)
+    change = creation_in(session, mapper, tenant, instance, checked, by_save=operation == "save")
     change.transaction = current_transaction()
     return change
 
@@ -105,10 +109,10 @@ def creation_in(
     mapper: ModelMapper,
     tenant: str | None,
     instance: Any,
-    wanted: Condition,
+    condition: Condition,
     by_save: bool,
 ) -> CreateChange:
-    """`creation_of` in a session, for those who have checked that it may be used."""
+    """`creation_of`, if the caller has resolved and checked the session and the tenant."""
     schema, values = mapper.schema, instance_dict(instance)
     stored = schema.store(values)
     if stored is None:
@@ -126,13 +130,17 @@ def creation_in(
     item = _completed(schema, tenant, identity, values, stored)
     subject: ItemRef = new_namedtuple(ItemRef, (schema, tenant, identity))
     # A copy, because hooks of other objects may change these before they are planned.
-    return CreateChange(mapper, session, subject, instance, wanted, values.copy(), item, by_save)
+    return CreateChange(mapper, session, subject, instance, condition, values.copy(), item, by_save)
 
 
 def _completed(
     schema: Schema, tenant: str | None, identity: Identity, values: Mapping[str, Any], stored: Item | None
 ) -> Item:
-    """The whole item of accepted values, of which the fields' part is perhaps there already, and certainly small."""
+    """The complete item for accepted values.
+
+    Args:
+        stored: the attributes of the fields, if they are encoded already; then the item is small.
+    """
     item = schema.encode(values) if stored is None else stored
     schema.complete(item, tenant, identity, values)
     if stored is None or schema.search is not None:
@@ -141,7 +149,7 @@ def _completed(
 
 
 def creation_for(session: Session, entry: PendingWrite) -> CreateChange:
-    """Stores the new instance that was added to a session's unit of work."""
+    """The change that stores a new instance which was added to the unit of work."""
     change = creation_in(session, entry.mapper, entry.tenant, entry.instance, EMPTY, by_save=True)
     change.overwrite = entry.overwrite
     return change
@@ -151,7 +159,7 @@ def creation_for(session: Session, entry: PendingWrite) -> CreateChange:
 
 
 def saving_of(instance: Any, condition: ConditionLike, force_reindex: bool) -> SaveChange | None:
-    """Builds the change of a save. Returns None if nothing changed and no option asks for a write."""
+    """The change of a save; None if nothing changed and no option asks for a write."""
     state = state_of(instance)
     assert state.mapper is not None
     mapper, schema = state.mapper, state.mapper.schema
@@ -163,10 +171,10 @@ def saving_of(instance: Any, condition: ConditionLike, force_reindex: bool) -> S
             key=state.primary_id,
         ) from state.unknown_outcome
     session, transaction = resolve_scope_of(state, "save"), current_transaction()
-    wanted = checked_condition(mapper, condition)
-    asked = condition is not None or force_reindex
+    checked = checked_condition(mapper, condition)
+    is_explicit = condition is not None or force_reindex
     if state.status is Status.PENDING:
-        if not (state.assigned or asked):
+        if not (state.assigned or is_explicit):
             return None
         if force_reindex or transaction is not None or needs_known(schema, state.assigned or ()):
             mapper._load_instance(instance)
@@ -174,12 +182,12 @@ def saving_of(instance: Any, condition: ConditionLike, force_reindex: bool) -> S
         require_readable(instance)
     loaded = loaded_of(instance)
     names = changed_names(instance, loaded)
-    if not (names or asked):
+    if not (names or is_explicit):
         return None
     subject = ItemRef(schema, state.tenant, identity_of(instance))
     changes = _changes(instance, schema, names, loaded)
-    change = SaveChange(mapper, session, subject, instance, wanted, changes=changes, reindex=force_reindex)
-    change.known = loaded
+    change = SaveChange(mapper, session, subject, instance, checked, changes=changes, reindex=force_reindex)
+    change.stored_item = loaded
     change.assumed = _version_assumed(schema, changes, None if loaded is None else loaded.item)
     change.transaction = transaction
     if transaction is not None:
@@ -188,11 +196,11 @@ def saving_of(instance: Any, condition: ConditionLike, force_reindex: bool) -> S
 
 
 def _values_assumed(change: SaveChange) -> Assumed:
-    """That the fields a transaction gives new values still have those they were given them from."""
-    assert change.known is not None
+    """The assumption that the fields which get new values still have the values that were loaded."""
+    assert change.stored_item is not None
     fields = [change.subject.schema.fields[name] for name in change.changes]
     return {
-        str(field.attribute): change.known.item.get(str(field.attribute))
+        str(field.attribute): change.stored_item.item.get(str(field.attribute))
         for field in fields
         if not field.auto_update
         and not isinstance(change.changes[field.name], (CounterDelta, SetDelta, Parts))
@@ -200,11 +208,11 @@ def _values_assumed(change: SaveChange) -> Assumed:
 
 
 def _conditioned(change: SaveChange) -> None:
-    """Has a save in a transaction require that what it changes is stored as it was read."""
-    known, fields = change.known, change.subject.schema.fields
-    assert known is not None
+    """Makes a save in a transaction require that the changed fields are still stored as they were loaded."""
+    stored_item, fields = change.stored_item, change.subject.schema.fields
+    assert stored_item is not None
     change.changes = {
-        name: value.conditioned(known.item.get(str(fields[name].attribute)))
+        name: value.conditioned(stored_item.item.get(str(fields[name].attribute)))
         if isinstance(value, Parts)
         else value
         for name, value in change.changes.items()
@@ -215,7 +223,7 @@ def _conditioned(change: SaveChange) -> None:
 def _changes(
     instance: Any, schema: Schema, names: list[str], loaded: LoadedSnapshot | None
 ) -> dict[str, Any]:
-    """The changed fields with their accepted values; counters and sets as differences to what was loaded."""
+    """The accepted values of changed fields by name. Counters, sets and documents have differences instead."""
     values = instance.__dict__
     accepted = {} if loaded is None else loaded.accepted
     if len(accepted) < len(names):
@@ -240,9 +248,9 @@ _COMPARED = (MapField, ListField, NestedField, CounterField, SetField)
 
 
 def _difference(instance: Any, field: Field, value: Any, loaded: LoadedSnapshot) -> Any:
-    """What a save does to a field that has another value than the one that was loaded."""
+    """The change of a field with a new value: this value, or its difference to the loaded value."""
     if not isinstance(field, _COMPARED) or field.name not in loaded.values:
-        return value  # where the stored value cannot be read, nothing is relative to it
+        return value  # an unreadable value has no difference to it
     handed = loaded.handed_out(field.name)
     if isinstance(field, (MapField, ListField, NestedField)):
         return _document(field, value, handed)
@@ -263,7 +271,7 @@ def _difference(instance: Any, field: Field, value: Any, loaded: LoadedSnapshot)
 
 
 def _document(field: Field, value: Any, handed: HandedOutValue) -> Any:
-    """What a save does to a map, a list or a nested object."""
+    """The change of a map, a list or a nested object."""
     before, after, stored = handed.form, form_of(field, value), handed.stored
     shape = FieldShape(field)
     if handed.blind:
@@ -283,7 +291,7 @@ def _document(field: Field, value: Any, handed: HandedOutValue) -> Any:
 
 
 def _list_edit(before: AttributeValue, after: AttributeValue, stored: AttributeValue | None) -> Edit:
-    """What makes one list of another: new members at its end, or all of it."""
+    """The edit that turns one list into another: members appended at its end, or the whole list."""
     if stored is None:
         return Edit((), "append", after, before={"L": []})
     if begins_with(after, before):
@@ -296,12 +304,12 @@ def _decoded(field: Field, form: AttributeValue | None) -> Any:
 
 
 def _version_assumed(schema: Schema, changes: Mapping[str, Any], stored: Item | None) -> Assumed:
-    """That the stored version is the one loaded; not asked for counters and set members alone."""
+    """The assumption that the stored version is the loaded one. Changes of counters and set members alone need none."""
     field = schema.version_field
     if field is None or stored is None:
         return {}
-    others = [value for name, value in changes.items() if not schema.fields[name].auto_update]
-    if others and all(isinstance(value, (CounterDelta, SetDelta)) for value in others):
+    plain_changes = [value for name, value in changes.items() if not schema.fields[name].auto_update]
+    if plain_changes and all(isinstance(value, (CounterDelta, SetDelta)) for value in plain_changes):
         return {}
     return {str(field.attribute): stored.get(str(field.attribute))}
 
@@ -311,40 +319,40 @@ def _version_assumed(schema: Schema, changes: Mapping[str, Any], stored: Item | 
 
 def update_of(
     mapper: ModelMapper,
-    given: object,
+    key: object,
     changes: Mapping[Any, Any],
     condition: ConditionLike,
     defaults: Mapping[str, Any] | None = None,
     version: object = None,
 ) -> Change:
-    """Changes fields of an item without loading it first, unless its unique values require that.
+    """The change of an update by key. The item is not loaded first, unless its unique values require that.
 
     Args:
         changes: see `partial_changes.accepted_changes`.
         version: the version that must be stored.
-        defaults: by field name what goes in where the stored item has no such attribute; for an upsert.
+        defaults: for an upsert, by field name the values for attributes that the stored item lacks.
     """
     schema = mapper.schema
-    session, tenant = resolve_scope(mapper.database, schema.name, "update", given)
-    identity = schema.identify(tenant, given)
-    wanted = checked_condition(mapper, condition)
+    session, tenant = resolve_scope(mapper.database, schema.name, "update", key)
+    identity = schema.identify(tenant, key)
+    checked = checked_condition(mapper, condition)
     accepted = accepted_changes(schema, changes)
-    asked = _asked_version(schema, version)
+    assumed_version = _asked_version(schema, version)
     for field in schema.auto_updated_fields:
         accepted.setdefault(field.name, field.next_value())
     subject = ItemRef(schema, tenant, identity)
     transaction = current_transaction()
     if session is not None and transaction is not None:
-        saved = _update_loaded(mapper, session, subject, accepted, wanted, asked, defaults or {})
+        saved = _update_loaded(mapper, session, subject, accepted, checked, assumed_version, defaults or {})
         saved.transaction = transaction
         return saved
     change = UpdateByKeyChange(
-        mapper, session, subject, None, wanted, changes=accepted, defaults=defaults or {}
+        mapper, session, subject, None, checked, changes=accepted, defaults=defaults or {}
     )
-    change.transaction, change.assumed = transaction, asked
+    change.transaction, change.assumed = transaction, assumed_version
     change.reread = lambda: write_of(change).read_known().item
     if needs_source(schema, accepted):
-        change.known = write_of(change).read_known()
+        change.stored_item = write_of(change).read_known()
     return change
 
 
@@ -353,30 +361,30 @@ def _update_loaded(
     session: Session,
     subject: ItemRef,
     changes: Mapping[str, Any],
-    wanted: Condition,
-    asked: Assumed,
+    condition: Condition,
+    assumed_version: Assumed,
     defaults: Mapping[str, Any],
 ) -> SaveChange:
-    """An update in a transaction, which returns the instance: it is loaded first."""
+    """The change of an update in a transaction. It loads the instance first, because it returns it."""
     instance = session._lookup(mapper, subject.identity, subject.tenant, consistent=True, counted=False)
     mapper._load_instance(instance)
-    known = loaded_of(instance)
-    missing = {} if known is None else lacking(mapper.schema, known.item, defaults)
-    change = SaveChange(mapper, session, subject, instance, wanted, changes={**missing, **changes})
-    change.known, change.assumed = known, asked
-    change.unsaved = [name for name in changed_names(instance, known) if name not in change.changes]
+    stored_item = loaded_of(instance)
+    missing = {} if stored_item is None else lacking(mapper.schema, stored_item.item, defaults)
+    change = SaveChange(mapper, session, subject, instance, condition, changes={**missing, **changes})
+    change.stored_item, change.assumed = stored_item, assumed_version
+    change.unsaved = [name for name in changed_names(instance, stored_item) if name not in change.changes]
     _conditioned(change)
     return change
 
 
 def _asked_version(schema: Schema, version: object) -> Assumed:
-    """That the stored version is the one given as ``version=``; nothing where none is given."""
+    """The assumption that ``version=`` is the stored version; empty without that argument."""
     if version is None:
         return {}
     field = schema.version_field
     if field is None:
         raise ValidationError(
-            f"{schema.name} has no VersionField, so version= has nothing to be compared with.",
+            f"{schema.name} has no VersionField, so version= cannot be checked. Leave it out, or add the field.",
             "version",
             version,
         )
@@ -384,12 +392,12 @@ def _asked_version(schema: Schema, version: object) -> Assumed:
 
 
 def deleting_of(
-    mapper: ModelMapper, given: object, condition: ConditionLike, instance: Any, version: object = None
+    mapper: ModelMapper, key: object, condition: ConditionLike, instance: Any, version: object = None
 ) -> DeleteChange:
-    """Deletes an item by key or through an instance, which is returned, no longer existing."""
+    """The change of a delete, by a key or by an instance."""
     schema = mapper.schema
-    asked = _asked_version(schema, version)
-    wanted = checked_condition(mapper, condition)
+    assumed_version = _asked_version(schema, version)
+    checked = checked_condition(mapper, condition)
     if instance is not None:
         state = state_of(instance)
         if state.mapper is None:
@@ -398,24 +406,24 @@ def deleting_of(
         require_present(state)
         identity = identity_of(instance)
     else:
-        session, tenant = resolve_scope(mapper.database, schema.name, "delete", given)
-        identity = schema.identify(tenant, given)
-    change = DeleteChange(mapper, session, ItemRef(schema, tenant, identity), instance, wanted)
+        session, tenant = resolve_scope(mapper.database, schema.name, "delete", key)
+        identity = schema.identify(tenant, key)
+    change = DeleteChange(mapper, session, ItemRef(schema, tenant, identity), instance, checked)
     change.transaction = current_transaction()
     if change.transaction is not None and session is not None and session._has_deleted(mapper, identity.key):
         raise write_of(change).missing()
     if instance is not None:
-        change.known = loaded_of(instance)
-    if change.known is not None:
-        change.assumed = _version_assumed(schema, {}, change.known.item)
+        change.stored_item = loaded_of(instance)
+    if change.stored_item is not None:
+        change.assumed = _version_assumed(schema, {}, change.stored_item.item)
     elif schema.constraints:
-        change.known = _known_in_block(change) or _known_for(change)
-    change.assumed = {**change.assumed, **asked}
+        change.stored_item = _known_in_block(change) or _known_for(change)
+    change.assumed = {**change.assumed, **assumed_version}
     return change
 
 
 def _known_in_block(change: Change) -> StoredItem | None:
-    """The item as a transaction around the change has it, which may have written it; None outside any."""
+    """The item as the transaction around the change has it, with the changes so far; None outside a transaction."""
     session, subject = change.session, change.subject
     if session is None or change.transaction is None:
         return None
@@ -427,7 +435,7 @@ def _known_in_block(change: Change) -> StoredItem | None:
 
 
 def _known_for(change: Change) -> StoredItem:
-    """The item as it is stored, for a change that needs it."""
+    """The stored item, read for a change that needs it."""
     try:
         return write_of(change).read_known()
     except ItemNotFoundError as error:
@@ -439,17 +447,21 @@ def _known_for(change: Change) -> StoredItem:
 
 
 def carry_out(change: Change) -> Any:
-    """Writes a change now, or hands it to the transaction around; returns what the operation returns."""
+    """Writes a change now, or adds it to the transaction around it.
+
+    Returns:
+        The result of the operation.
+    """
     if change.transaction is not None:
         return change.transaction.collect(change)
     write = write_of(change)
     try:
-        stored = write.run(change.known)
+        stored = write.run(change.stored_item)
     except BaoError as error:
-        told = change.translate_error(error)
-        if told is error:
+        translated = change.translate_error(error)
+        if translated is error:
             raise
-        raise told from cause_of(error)
+        raise translated from cause_of(error)
     except BaseException as error:
         note_doubt(change, write, error)
         raise
@@ -461,20 +473,20 @@ def carry_out(change: Change) -> Any:
 
 
 def note_doubt(change: Change, write: WriteExecution, error: BaseException) -> None:
-    """Notes that a write which an exception ended may be done: it is unanswered, and the exception not about it."""
+    """Records that a write may be done, if an exception of the program ended it before the reply came."""
     if write.is_unanswered and not isinstance(error, BaoError):
         change.translate_error(write.unanswered())
 
 
 def write_of(change: Change) -> WriteExecution:
-    """What carries out a change by itself, as rounds of its session."""
+    """The execution of a change by itself. Its requests are rounds of its session."""
     return write_through(
         change, sender(change.session, change.mapper.database, change.subject, change.instance)
     )
 
 
 def write_through(change: Change, send: Send) -> WriteExecution:
-    """What carries out a change, with requests sent by `send`."""
+    """The execution of a change. Its requests are sent by `send`."""
     session = change.session
     limits = (None, None) if session is None else (session.deadline, session.max_throttled_calls)
     rows = row_type_of_one(change.mapper.schema) if change.takes_row else None
@@ -484,9 +496,9 @@ def write_through(change: Change, send: Send) -> WriteExecution:
 
 
 def checked_condition(mapper: ModelMapper, condition: ConditionLike) -> Condition:
-    """The condition a caller gave, with everything about it that can be wrong told now."""
+    """The parsed condition of a caller. Every mistake in it raises now."""
     if condition is None:
         return EMPTY
-    wanted = condition_from(condition, mapper.database.strict_filters)
-    render_condition(wanted, Placeholders(), mapper.schema)
-    return wanted
+    checked = condition_from(condition, mapper.database.strict_filters)
+    render_condition(checked, Placeholders(), mapper.schema)
+    return checked

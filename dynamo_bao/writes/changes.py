@@ -76,7 +76,7 @@ class Change:
         subject: the item.
         instance: the instance, or None if the call had only a key.
         condition: what else must hold of the stored item.
-        known: the item as it was read, or None if it was not.
+        stored_item: the item as it was read, or None if it was not.
         assumed: stored values that must not have changed.
         transaction: what collects the change instead of writing it now; None outside a transaction.
         after_hooks: called with the result after the write.
@@ -89,7 +89,7 @@ class Change:
     """
 
     operation = "save"
-    known: StoredItem | None = None
+    stored_item: StoredItem | None = None
     assumed: Assumed = MappingProxyType({})
     transaction: Collecting | None = None
     after_hooks: tuple[Callable[[Any], object], ...] = ()
@@ -118,15 +118,15 @@ class Change:
         """Adds a function that is called with the result after the write."""
         self.after_hooks = (*self.after_hooks, hook)
 
-    def plan_from(self, known: StoredItem | None) -> WritePlan:
-        """The plan for an item that was read as `known`, or was not read."""
+    def plan_from(self, stored_item: StoredItem | None) -> WritePlan:
+        """The plan for an item that was read as `stored_item`, or was not read."""
         raise NotImplementedError
 
-    def plan_again(self, known: StoredItem | None) -> WritePlan:
+    def plan_again(self, stored_item: StoredItem | None) -> WritePlan:
         """`plan_from`, which also records that the item is not the assumed one."""
-        if known is not self.known:
+        if stored_item is not self.stored_item:
             self.replanned = True
-        return self.plan_from(known)
+        return self.plan_from(stored_item)
 
     def touched(self) -> Touched:
         """The partitions that the write may have changed."""
@@ -148,9 +148,9 @@ class Change:
 
     def _partitions_before(self, index: IndexSchema) -> Collection[str] | None:
         """The partition of an index with the item before the change, if any; None if it is unknown."""
-        if self.known is None:
+        if self.stored_item is None:
             return None
-        key = self.known.item.get(index.pk_name)
+        key = self.stored_item.item.get(index.pk_name)
         return () if key is None else (key["S"],)
 
     def apply_result(self, stored: Item | None) -> Any:
@@ -243,7 +243,7 @@ class CreateChange(Change):
         change.stored_form = self.subject.schema.item(self.subject.tenant, self.subject.identity, values)
         return change
 
-    def plan_from(self, known: StoredItem | None) -> WritePlan:
+    def plan_from(self, stored_item: StoredItem | None) -> WritePlan:
         return plan_create(self.subject, self.values, self.condition, self.item)
 
     def _partitions_of(self, index: IndexSchema) -> Collection[str] | None:
@@ -274,9 +274,9 @@ class CreateChange(Change):
     def _attach_to(self, session: Session) -> Any:
         """Makes the instance the session's. Earlier instances for its key share its state from now on."""
         shared_states: list[SharedState] = []
-        known = self._session_instance()
-        canonical = self.instance if known is None or self._by_save else known
-        self._replaced_instance = known if known is not canonical else None
+        cached = self._session_instance()
+        canonical = self.instance if cached is None or self._by_save else cached
+        self._replaced_instance = cached if cached is not canonical else None
         for older in session._superseded(self.mapper, self.subject.identity):
             if older.__dict__ is not self.instance.__dict__:
                 shared_state = SharedState(older, self.instance)
@@ -314,8 +314,8 @@ class SaveChange(Change):
         self.changes = changes
         self.reindex = reindex
 
-    def plan_from(self, known: StoredItem | None) -> WritePlan:
-        return plan_update(self.subject, self.changes, known, self.full_condition, reindex=self.reindex)
+    def plan_from(self, stored_item: StoredItem | None) -> WritePlan:
+        return plan_update(self.subject, self.changes, stored_item, self.full_condition, reindex=self.reindex)
 
     def _partitions_of(self, index: IndexSchema) -> Collection[str] | None:
         before = None if self.reindex else self._partitions_before(index)
@@ -348,8 +348,8 @@ class SaveChange(Change):
             self.session._expire(self.mapper, self.subject.identity)
 
     def apply_locally(self) -> Any:
-        assert self.known is not None  # a transaction loads what it changes
-        item = applied(self.subject.schema, self.known.item, self.changes, self.known.values)
+        assert self.stored_item is not None  # a transaction loads what it changes
+        item = applied(self.subject.schema, self.stored_item.item, self.changes, self.stored_item.values)
         assert item is not None
         is_loaded = (
             state_of(self.instance).status is Status.LOADED
@@ -383,8 +383,8 @@ class UpdateChange(Change):
         super().__init__(*arguments)
         self.changes = changes
 
-    def plan_from(self, known: StoredItem | None) -> WritePlan:
-        return plan_update(self.subject, self.changes, known, self.full_condition)
+    def plan_from(self, stored_item: StoredItem | None) -> WritePlan:
+        return plan_update(self.subject, self.changes, stored_item, self.full_condition)
 
     def _partitions_of(self, index: IndexSchema) -> Collection[str] | None:
         return _partitions_after(self.subject, index, self.changes, self._partitions_before(index))
@@ -394,18 +394,18 @@ class UpdateChange(Change):
 
     def apply_result(self, stored: Stored | None) -> Any:
         item = self.reread() if stored is None else stored  # a transaction does not return items
-        known, identity = self._session_instance(), self.subject.identity
-        if known is None:
+        cached, identity = self._session_instance(), self.subject.identity
+        if cached is None:
             instance = loaded_instance(self.mapper, identity, self.subject.tenant, item)
             state_of(instance).consistent = True
             if self.session is not None:
                 self.session._attach(instance)
             return instance
         assert self.session is not None
-        local = state_of(known).status in (Status.LOADED, Status.PENDING)
-        merge_item(known, item, changed_names(known) if local else ())
-        self.session._attach(known)
-        return known
+        local = state_of(cached).status in (Status.LOADED, Status.PENDING)
+        merge_item(cached, item, changed_names(cached) if local else ())
+        self.session._attach(cached)
+        return cached
 
 
 class DeleteChange(Change):
@@ -415,8 +415,8 @@ class DeleteChange(Change):
     creates_or_deletes = True
     takes_row = True
 
-    def plan_from(self, known: StoredItem | None) -> WritePlan:
-        return plan_delete(self.subject, known, self.full_condition)
+    def plan_from(self, stored_item: StoredItem | None) -> WritePlan:
+        return plan_delete(self.subject, stored_item, self.full_condition)
 
     def _partitions_of(self, index: IndexSchema) -> Collection[str] | None:
         return self._partitions_before(index)
@@ -427,9 +427,9 @@ class DeleteChange(Change):
         return version_conflict(self.subject.schema, error, self.assumed)
 
     def apply_result(self, stored: Stored | None) -> Any:
-        known = self._session_instance()
-        deleted = self.instance if self.instance is not None else known
-        old_item = stored or (self.known.item if self.known else None)
+        cached = self._session_instance()
+        deleted = self.instance if self.instance is not None else cached
+        old_item = stored or (self.stored_item.item if self.stored_item else None)
         if deleted is None:
             deleted = pending_instance(self.mapper, self.subject.identity, self.subject.tenant, self.session)
             if old_item is not None:
@@ -438,8 +438,8 @@ class DeleteChange(Change):
             merge_item(deleted, old_item)
         mark_deleted(deleted)
         if self.session is not None:
-            if known is not None and known is not deleted:
-                mark_deleted(known)
+            if cached is not None and cached is not deleted:
+                mark_deleted(cached)
             self.session._mark_deleted(self.mapper, self.subject.identity, self.subject.tenant, deleted)
         return deleted
 
@@ -449,8 +449,8 @@ class DeleteChange(Change):
 
     def revert(self) -> None:
         unload(self._deleted, consistent=True, keep_changes=False)
-        if self.known is not None:
-            hydrate(self._deleted, self.known.item)
+        if self.stored_item is not None:
+            hydrate(self._deleted, self.stored_item.item)
         if self.session is not None:
             self.session._superseded(self.mapper, self.subject.identity)
             self.session._attach(self._deleted)
@@ -461,7 +461,7 @@ class ConditionCheck(Change):
 
     operation = "require"
 
-    def plan_from(self, known: StoredItem | None) -> WritePlan:
+    def plan_from(self, stored_item: StoredItem | None) -> WritePlan:
         check = Action("ConditionCheck", self.subject.identity.key, all_of((STORED, self.full_condition)))
         return WritePlan((check,), 0, (None,))
 
@@ -610,16 +610,16 @@ class UpdateByKeyChange(UpdateChange):
     def _partitions_of(self, index: IndexSchema) -> Collection[str] | None:
         return None if index.partition.name in self.defaults else super()._partitions_of(index)
 
-    def plan_from(self, known: StoredItem | None) -> WritePlan:
+    def plan_from(self, stored_item: StoredItem | None) -> WritePlan:
         schema = self.subject.schema
-        missing = {} if known is None else lacking(schema, known.item, self.defaults)
+        missing = {} if stored_item is None else lacking(schema, stored_item.item, self.defaults)
         expected = [
             Negation(Exists(attribute)) if name in missing else Exists(attribute)
             for name in self.defaults
             for attribute in (Attribute(str(schema.fields[name].attribute)),)
         ]
         changes = {**missing, **self.changes}
-        return plan_update(self.subject, changes, known, all_of((self.full_condition, *expected)))
+        return plan_update(self.subject, changes, stored_item, all_of((self.full_condition, *expected)))
 
     def apply_result(self, stored: Stored | None) -> Any:
         if stored is None:  # a transaction does not return items

@@ -1,4 +1,4 @@
-"""Committing a unit of work: the cheapest correct write for each change, planned as a value before any is sent."""
+"""Commits a unit of work with the cheapest correct write for each change. The plan is made before anything is sent."""
 
 from __future__ import annotations
 
@@ -96,9 +96,9 @@ def register_objects(
         entries.append(
             new_namedtuple(PendingWrite, (instance, mapper, tenant, False, overwrite, key, primary_id))
         )
-    taken = session._attach_new(mapper, new)
-    if taken is not None:
-        raise _known_already(schema, schema.identity(tenant, instance_dict(new[taken])).primary_id)
+    duplicate_key = session._attach_new(mapper, new)
+    if duplicate_key is not None:
+        raise _known_already(schema, schema.identity(tenant, instance_dict(new[duplicate_key])).primary_id)
     return entries
 
 
@@ -143,12 +143,12 @@ def plan_commit(changes: Sequence[Change]) -> CommitPlan:
             blind.setdefault(id(change.mapper.database.transport), []).append(change)
             continue
         group = [change]
-        for action in change.plan_from(change.known).actions:
+        for action in change.plan_from(change.stored_item).actions:
             spot = (change.mapper.database.table_name, action.key)
             other = owner.get(spot)
             if other is not None and other is not group:
                 other += group
-                groups[:] = [one for one in groups if one is not group]
+                groups[:] = [other_group for other_group in groups if other_group is not group]
                 group = other
             owner[spot] = group
         if group not in groups:
@@ -298,24 +298,26 @@ def commit(session: Session, entries: Sequence[PendingWrite], *, atomic: bool) -
             if sessions_to_tell(session):
                 invalidate(session, bulk.changes())
         return
-    prepared: list[Change | None] = []
-    for mapper, some in groupby(entries, attrgetter("mapper")):
-        prepared += mapper._changes_for(session, some)
-    changes = [change for change in prepared if change is not None]
-    joined = combined(changes)
+    prepared_changes: list[Change | None] = []
+    for mapper, mapper_entries in groupby(entries, attrgetter("mapper")):
+        prepared_changes += mapper._changes_for(session, mapper_entries)
+    changes = [change for change in prepared_changes if change is not None]
+    combined_changes = combined(changes)
     outcome = None
-    if joined:
+    if combined_changes:
         carry_out = _commit_atomically if atomic else _commit_in_parallel
         try:
-            outcome = carry_out(session, joined, partial(_finish_early, session, entries, prepared))
+            outcome = carry_out(
+                session, combined_changes, partial(_finish_early, session, entries, prepared_changes)
+            )
         finally:
-            invalidate(session, (*changes, *joined))
-    if len(joined) < len(changes):
-        spots = {change.item_ref for change in joined}
+            invalidate(session, (*changes, *combined_changes))
+    if len(combined_changes) < len(changes):
+        spots = {change.item_ref for change in combined_changes}
         for change in changes:
-            if change.item_ref not in spots:  # added and deleted: what is stored is not known
+            if change.item_ref not in spots:  # added and deleted, so its stored item is unknown
                 session._forget_deletion(change.mapper, change.subject.identity)
-    _finish(session, entries, prepared, joined, outcome)
+    _finish(session, entries, prepared_changes, combined_changes, outcome)
 
 
 def _commit_bulk(session: Session, bulk: BulkInsert) -> None:
@@ -345,47 +347,51 @@ def _commit_bulk(session: Session, bulk: BulkInsert) -> None:
 def _finish(
     session: Session,
     entries: Sequence[PendingWrite],
-    prepared: Sequence[Change | None],
-    joined: Sequence[Change],
+    prepared_changes: Sequence[Change | None],
+    combined_changes: Sequence[Change],
     outcome: CommitOutcome | None,
 ) -> None:
     """Removes written entries from the unit of work, and updates memory to the stored items.
 
     Args:
-        prepared: the change of each entry, or None if nothing of it had changed.
-        joined: the changes that were sent.
+        prepared_changes: the change of each entry, or None if nothing of it had changed.
+        combined_changes: the changes that were sent.
     """
-    left = set() if outcome is None else {change.item_ref for change in (*outcome.failed, *outcome.unknown)}
-    gone = [
+    unwritten = (
+        set() if outcome is None else {change.item_ref for change in (*outcome.failed, *outcome.unknown)}
+    )
+    written_entries = [
         entry
-        for entry, change in zip(entries, prepared, strict=True)
-        if change is None or change.item_ref not in left
+        for entry, change in zip(entries, prepared_changes, strict=True)
+        if change is None or change.item_ref not in unwritten
     ]
-    figures = CommitFigures() if outcome is None else outcome.figures(joined)
-    session._forget_written(gone if left else entries, figures)
+    figures = CommitFigures() if outcome is None else outcome.figures(combined_changes)
+    session._forget_written(written_entries if unwritten else entries, figures)
     if outcome is not None:
-        _apply_results(joined, outcome)
+        _apply_results(combined_changes, outcome)
 
 
 def _finish_early(
     session: Session,
     entries: Sequence[PendingWrite],
-    prepared: Sequence[Change | None] | None,
+    prepared_changes: Sequence[Change | None] | None,
     changes: Sequence[Change],
     outcome: CommitOutcome,
 ) -> None:
     """Removes written entries from the unit of work, and updates memory, without running hooks.
 
     Args:
-        prepared: the change of each entry; None if these are `changes`.
+        prepared_changes: the change of each entry; None if these are `changes`.
     """
     written = {change.item_ref for change in outcome.stored}
-    gone = [
+    written_entries = [
         entry
-        for entry, change in zip(entries, changes if prepared is None else prepared, strict=True)
+        for entry, change in zip(
+            entries, changes if prepared_changes is None else prepared_changes, strict=True
+        )
         if change is not None and change.item_ref in written
     ]
-    session._forget_written(gone, outcome.figures(changes))
+    session._forget_written(written_entries, outcome.figures(changes))
     for change, stored in outcome.stored.items():
         change.apply_result(stored)
 
@@ -414,16 +420,16 @@ def _commit_in_parallel(session: Session, changes: Sequence[Change], conclude: C
         partial(_batch_outcome, batch, deadline_of(session, database)) for batch in plan.batches
     ]
     calls += [partial(_group_outcome, group) for group in plan.groups]
-    whole, every = CommitOutcome(database), [*plan.batches, *plan.groups]
-    parts = Parts(lambda: every, calls, lambda _, outcome: outcome, conclude)
+    total, all_parts = CommitOutcome(database), [*plan.batches, *plan.groups]
+    parts = Parts(lambda: all_parts, calls, lambda _, outcome: outcome, conclude)
     with parts, round_of(session, database, "commit") as opened:
         opened.sent_at_once(len(calls), session._concurrency_at(database))
-        for part, members in zip(parts.write(session, database), every, strict=True):
-            whole.add(part)
+        for part, members in zip(parts.write(session, database), all_parts, strict=True):
+            total.add(part)
             for request in part.sent:
-                named = [_named(change) for change in members[:NAMED_KEYS]]
-                opened.add_outcome(part.database, request, named, len(members))
-    return whole
+                labels = [_named(change) for change in members[:NAMED_KEYS]]
+                opened.add_outcome(part.database, request, labels, len(members))
+    return total
 
 
 def _batch_outcome(changes: Sequence[Change], deadline: float) -> CommitOutcome:
@@ -492,13 +498,13 @@ def _write_group(outcome: CommitOutcome, changes: Sequence[Change]) -> None:
     writes: list[WriteExecution] = [write_through(change, send) for change in changes]
     if len(writes) == 1:
         try:
-            outcome.stored = {changes[0]: writes[0].run(changes[0].known)}
+            outcome.stored = {changes[0]: writes[0].run(changes[0].stored_item)}
         except BaseException as error:
             note_doubt(changes[0], writes[0], error)
             raise
         return
     for write, change in zip(writes, changes, strict=True):
-        write.begin(change.known)
+        write.begin(change.stored_item)
     run_transaction(writes, send)
     outcome.stored = dict.fromkeys(changes)
 

@@ -1,4 +1,4 @@
-"""Carrying out planned writes: retries that are safe, and errors that say what happened to which item."""
+"""The execution of planned writes. It retries what is safe to retry, and its errors say what happened to which item."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ Send = Callable[[Request, float], Reply]
 
 
 VERSIONS = "_dynamo_bao_versions"
-"""Under what name the error of a condition has the versions that are stored, until the change has looked at them."""
+"""The attribute of a condition's error with the stored version. The change reads it, and removes it."""
 ADDED_PERHAPS = (
     "no reply came to any attempt, and doing it again could count or append twice. "
     "refresh() the instance to see what is stored, then decide."
@@ -55,13 +55,13 @@ ADDED_PERHAPS = (
 
 @frozen
 class ConditionFailure:
-    """Why a plan was not carried out.
+    """The reason why DynamoDB refused a plan.
 
     Attributes:
         reasons: one code for each action of the plan, None for an action without an error.
         items: the stored item per action, where DynamoDB returned it.
-        repeated: whether an earlier attempt may have been carried out.
-        cause: the error DynamoDB's answer became.
+        repeated: whether an earlier attempt may have been done.
+        cause: the error for DynamoDB's reply.
     """
 
     reasons: tuple[str | None, ...]
@@ -72,19 +72,19 @@ class ConditionFailure:
 
 @define
 class WriteExecution:
-    """One write on its way.
+    """The execution of one write.
 
     Attributes:
-        database: where to.
+        database: the table.
         subject: the item.
         operation: ``"create"``, ``"save"``, ``"update"``, ``"delete"`` or ``"require"``, for errors.
-        plan_from: makes the plan from what is known of the item.
-        send: carries requests.
-        seconds: how long it may take; None for as long as the database says.
-        max_throttled_calls: how many calls may wait because of throttling; None for what the database says.
-        rows: into what row the item that an update returns is parsed; None for a dict.
-        plan: the present plan, made by `begin`.
-        is_unanswered: whether a request is on its way that must not be sent twice.
+        plan_from: makes the plan. Its argument is the item as it was read; None if it was not.
+        send: sends requests.
+        seconds: how long the write may take; None for the setting of the database.
+        max_throttled_calls: how many calls may wait because of throttling; None for the setting of the database.
+        rows: parses the item that an update returns into a row; None for a dict.
+        plan: the current plan. `begin` makes the first one.
+        is_unanswered: whether a request without a reply must not be sent again.
     """
 
     database: Database
@@ -99,12 +99,12 @@ class WriteExecution:
     is_unanswered: bool = field(default=False, init=False)
     _asked_again: bool = field(default=False, init=False)
 
-    def begin(self, known: StoredItem | None) -> None:
+    def begin(self, stored_item: StoredItem | None) -> None:
         """Makes the first plan."""
-        self.plan = self.plan_from(known)
+        self.plan = self.plan_from(stored_item)
 
-    def run(self, known: StoredItem | None) -> Item | None:
-        """Plans and carries out, planning again from the stored item where an assumption proved wrong.
+    def run(self, stored_item: StoredItem | None) -> Item | None:
+        """Plans and sends the write. If an assumption is wrong, it plans again from the stored item.
 
         Returns:
             The item as DynamoDB returned it: after an update what is stored now, after a delete what was;
@@ -117,7 +117,7 @@ class WriteExecution:
             WriteOutcomeUnknownError: the reply was lost, and the write cannot be repeated safely.
         """
         deadline = self.deadline_from_now()
-        self.begin(known)
+        self.begin(stored_item)
         while True:
             try:
                 return self._send(deadline)
@@ -134,11 +134,11 @@ class WriteExecution:
             self.replan(refusal, deadline)
 
     def deadline_from_now(self) -> float:
-        """When to stop, if it starts now, in the transport's clock."""
+        """The deadline of a write that starts now, in seconds of the transport's clock."""
         return self.database.deadline_from_now(self.seconds, self.max_throttled_calls)
 
     def replan(self, refusal: ConditionFailure, deadline: float) -> None:
-        """Makes another plan from what is stored now; raises where that can be no better than the last."""
+        """Makes another plan from the stored item. Raises if that plan cannot succeed either."""
         if self._item_was_fine(refusal):
             self.plan = self._around_guards(refusal, deadline)
             return
@@ -147,16 +147,16 @@ class WriteExecution:
         stored = self._stored(refusal, deadline)
         if stored is None:
             raise self.missing() from cause_of(refusal.cause)
-        again = self.plan_from(StoredItem.read(self.subject.schema, self.subject.identity, stored))
-        if again == self.plan and refusal.items[self.plan.main] is None and not self._asked_again:
-            self._asked_again = True  # the item may have come into being between the write and the read
+        next_plan = self.plan_from(StoredItem.read(self.subject.schema, self.subject.identity, stored))
+        if next_plan == self.plan and refusal.items[self.plan.main] is None and not self._asked_again:
+            self._asked_again = True  # the item may have been created between the write and the read
             return
-        if again == self.plan or self._is_late(deadline):
+        if next_plan == self.plan or self._is_late(deadline):
             raise self._refused(stored) from cause_of(refusal.cause)
-        self.plan = again
+        self.plan = next_plan
 
     def is_done(self, deadline: float) -> bool:
-        """Whether what is stored now is what the plan leaves behind."""
+        """Whether the stored item is the one that the plan would store."""
         return self.plan.main_action.is_satisfied_by(self._read(deadline, doubted=True))
 
     def _stored(self, refusal: ConditionFailure, deadline: float) -> Item | None:
@@ -164,7 +164,11 @@ class WriteExecution:
         return self._read(deadline, doubted=refusal.repeated) if returned is None else returned
 
     def read_known(self) -> StoredItem:
-        """The item as it is stored, read consistently; `ItemNotFoundError` where it is not."""
+        """The stored item, read consistently.
+
+        Raises:
+            ItemNotFoundError: if there is none.
+        """
         stored = self._read(self.deadline_from_now())
         if stored is None:
             raise self.missing()
@@ -194,13 +198,13 @@ class WriteExecution:
         return returned_item(reply.parsed, "Attributes")
 
     def unanswered(self) -> WriteOutcomeUnknownError:
-        """The error for a write that was interrupted before the answer came, and may be done."""
+        """The error for a write that was interrupted before its reply came, so that it may be stored."""
         return WriteOutcomeUnknownError(
             f"{self.item} {self.operation}: the write was interrupted, and {ADDED_PERHAPS}", **self._names
         )
 
     def _check_added_to(self, refusal: BaoError) -> None:
-        """Raises `DataFormatError` where an addition was refused because of what is stored there."""
+        """Raises `DataFormatError` if an addition was refused because the stored value has another type."""
         update = self.plan.main_action.update
         attributes = () if update is None else (*update.add, *update.delete)
         stored = self._read(self.deadline_from_now()) if attributes else None
@@ -214,7 +218,7 @@ class WriteExecution:
                 raise schema.unreadable(identity.primary_id, name, stored[attribute]) from refusal
 
     def _item_was_fine(self, refusal: ConditionFailure) -> bool:
-        """Whether only guards of unique values stood in the way; raises for other reasons than conditions."""
+        """Whether only guards of unique values failed. Raises for other reasons than conditions."""
         failed = [number for number, reason in enumerate(refusal.reasons) if reason is not None]
         if not failed or any(refusal.reasons[number] != "ConditionalCheckFailed" for number in failed):
             if "ValidationError" in refusal.reasons:
@@ -223,7 +227,7 @@ class WriteExecution:
         return self.plan.main not in failed
 
     def _around_guards(self, refusal: ConditionFailure, deadline: float) -> WritePlan:
-        """The plan with refused values taken over from owners that are gone, and guards of others left to them.
+        """The plan without the failed guards: it takes values over from owners that no longer exist.
 
         Raises:
             UniqueConstraintError: for a value that its owner has.
@@ -237,13 +241,13 @@ class WriteExecution:
             elif plan.releases(number):
                 plan = plan.without_release(number)
             else:
-                return self._from_the_start(refusal, deadline)  # what was found out of a guard has changed
+                return self._from_the_start(refusal, deadline)  # the guard has changed since it was read
         return plan
 
     def _over_dead_owner(
         self, plan: WritePlan, number: int, refusal: ConditionFailure, deadline: float
     ) -> WritePlan:
-        """The plan with a value taken from an owner that is gone, or that has another value by now."""
+        """The plan that takes a unique value from an owner that no longer exists, or that now has another value."""
         claim = plan.claim(number)
         assert claim is not None
         field = self.subject.schema.fields[claim[0]]
@@ -268,7 +272,11 @@ class WriteExecution:
         return now > deadline
 
     def taken(self, claim: tuple[str, Any]) -> UniqueConstraintError:
-        """The error for a unique value (the constraint's field and the value) that is another item's."""
+        """The error for a unique value that belongs to another item.
+
+        Args:
+            claim: the field of the constraint, and the value.
+        """
         return UniqueConstraintError(claim[0], claim[1], **self._names)
 
     def _read(self, deadline: float, key: Key | None = None, *, doubted: bool = False) -> Item | None:
@@ -293,7 +301,7 @@ class WriteExecution:
 
     @property
     def item(self) -> str:
-        """What is written, for errors and traces: the model and the key."""
+        """The model and the key, for errors and traces."""
         return f"{self.subject.schema.name} {self.subject.identity.primary_id!r}"
 
     @property
@@ -317,7 +325,7 @@ class WriteExecution:
         )
 
     def _cancelled(self, refusal: ConditionFailure) -> BaoError:
-        """The error for a transaction that was cancelled for other reasons than conditions."""
+        """The error for a transaction that was cancelled, but not because of a condition."""
         if not refusal.repeated:
             return TransactionError(f"{self.item} {self.operation}: {refusal.cause}", refusal.reasons)
         reasons = ", ".join(sorted({reason for reason in refusal.reasons if reason is not None}))
@@ -333,9 +341,9 @@ class WriteExecution:
         Args:
             stored: the item that is stored, if that is known; of it the error keeps the versions, to be told apart.
         """
-        what = "Delete condition not met" if self.operation == "delete" else "Condition check failed"
+        summary = "Delete condition not met" if self.operation == "delete" else "Condition check failed"
         error = ConditionalError(
-            f"{self.item} {self.operation}: {what}; nothing was written. refresh() shows what is stored.",
+            f"{self.item} {self.operation}: {summary}; nothing was written. refresh() shows what is stored.",
             operation=self.operation,
             **self._names,
         )

@@ -18,7 +18,7 @@ def sessions_to_tell(session: Session | None) -> Sequence[Session]:
     sessions: list[Session] = seen(SESSION)
     if session is not None and session not in sessions:
         sessions.append(session)
-    return [one for one in sessions if one._partitions]
+    return [listening_session for listening_session in sessions if listening_session._partitions]
 
 
 def invalidate(session: Session | None, changes: Iterable[Change]) -> None:
@@ -31,6 +31,6 @@ def invalidate(session: Session | None, changes: Iterable[Change]) -> None:
     if not sessions:
         return
     for change in changes:
-        touched = change.touched()
-        for one in sessions:
-            one._partitions.touch(touched)
+        touched_partitions = change.touched()
+        for listening_session in sessions:
+            listening_session._partitions.touch(touched_partitions)

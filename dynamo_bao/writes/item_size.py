@@ -1,4 +1,4 @@
-"""How many bytes an item has, as DynamoDB counts them."""
+"""The size of an item, as DynamoDB counts it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dynamo_bao.mapping.codec import is_small
 
 
 def item_bytes(item: Item) -> int:
-    """An item's size as DynamoDB counts it: names and values in UTF-8, numbers about half a byte a digit."""
+    """The size of an item in bytes: names and values in UTF-8, and about half a byte for each digit of a number."""
     return sum(len(name.encode()) + _value_bytes(value) for name, value in item.items())
 
 
@@ -30,7 +30,7 @@ def _value_bytes(value: AttributeValue) -> int:
 
 
 def check_item_size(model: str, key: str, item: Item) -> None:
-    """Raises `ValidationError` for an item that is certainly over DynamoDB's 400 KB."""
+    """Raises `ValidationError` for an item that is certainly larger than the 400 KB that DynamoDB allows."""
     if is_small(item):
         return
     size = item_bytes(item)

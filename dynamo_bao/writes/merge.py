@@ -1,4 +1,4 @@
-"""One change for two of the same item: a transaction may write each item only once."""
+"""Merges changes of the same item into one, because a transaction can write each item only once."""
 
 from __future__ import annotations
 
@@ -20,18 +20,20 @@ C = TypeVar("C", bound=Change)
 
 
 class ReplaceChange(CreateChange):
-    """A new item in the place of one that the same transaction deletes."""
+    """A new item that replaces an item which the same transaction deletes."""
 
     operation = "save"
     deletion: DeleteChange
 
-    def plan_from(self, known: StoredItem | None) -> WritePlan:
-        made = plan_create(self.subject, self.values, self.condition, self.item)
-        return plan_replace(plan_delete(self.subject, known, self.deletion.full_condition), made)
+    def plan_from(self, stored_item: StoredItem | None) -> WritePlan:
+        creation_plan = plan_create(self.subject, self.values, self.condition, self.item)
+        return plan_replace(
+            plan_delete(self.subject, stored_item, self.deletion.full_condition), creation_plan
+        )
 
 
 def combined(changes: Iterable[Change]) -> list[Change]:
-    """The changes with one for each item, those that cancel each other left out."""
+    """One change for each item. Changes that cancel each other are left out."""
     changes_by_item: dict[Any, Change] = {}
     for change in changes:
         combine(changes_by_item, change)
@@ -48,10 +50,10 @@ def combine(changes_by_item: dict[Any, Change], change: Change) -> None:
         BaoError: as `merged` raises it. The mapping stays as it was.
     """
     earlier = changes_by_item.get(change.item_ref)
-    both = change if earlier is None else merged(earlier, change)
+    combined_change = change if earlier is None else merged(earlier, change)
     changes_by_item.pop(change.item_ref, None)
-    if both is not None:
-        changes_by_item[change.item_ref] = both
+    if combined_change is not None:
+        changes_by_item[change.item_ref] = combined_change
 
 
 def merged(first: Change, second: Change) -> Change | None:
@@ -96,9 +98,9 @@ def merged(first: Change, second: Change) -> Change | None:
 
 
 def _with_condition(change: C, requirement: Change) -> C:
-    both = copy.copy(change)
-    both.condition = all_of((change.condition, requirement.condition))
-    return both
+    combined_change = copy.copy(change)
+    combined_change.condition = all_of((change.condition, requirement.condition))
+    return combined_change
 
 
 def _deleted(first: Change, second: DeleteChange) -> Change | None:
@@ -106,10 +108,10 @@ def _deleted(first: Change, second: DeleteChange) -> Change | None:
         return first.deletion
     if isinstance(first, CreateChange):
         return None
-    both = _with_condition(second, first)
-    both.known = first.known
-    both.assumed = {**second.assumed, **first.assumed}
-    return both
+    combined_change = _with_condition(second, first)
+    combined_change.stored_item = first.stored_item
+    combined_change.assumed = {**second.assumed, **first.assumed}
+    return combined_change
 
 
 def _replaced(first: Change, second: CreateChange) -> Change:
@@ -121,30 +123,32 @@ def _replaced(first: Change, second: CreateChange) -> Change:
             key=first.subject.identity.primary_id,
             operation="create",
         )
-    made = copy.copy(second)
-    made.__class__ = ReplaceChange
-    replacing: Any = made
-    replacing.known, replacing.deletion = first.known, first
-    return made
+    replacement = copy.copy(second)
+    replacement.__class__ = ReplaceChange
+    replacing: Any = replacement
+    replacing.stored_item, replacing.deletion = first.stored_item, first
+    return replacement
 
 
 def _saved(first: SaveChange, second: SaveChange) -> SaveChange:
-    both = copy.copy(first)
-    both.condition = all_of((first.condition, second.condition))
-    both.reindex = first.reindex or second.reindex
-    both.changes = dict(first.changes)
+    combined_change = copy.copy(first)
+    combined_change.condition = all_of((first.condition, second.condition))
+    combined_change.reindex = first.reindex or second.reindex
+    combined_change.changes = dict(first.changes)
     fields = first.subject.schema.fields
     for name, change in second.changes.items():
-        earlier = both.changes.get(name)
-        both.changes[name] = _after(fields[name], earlier, change) if name in both.changes else change
-    touched = {str(fields[name].attribute) for name in first.changes}
-    later = {name: value for name, value in second.assumed.items() if name not in touched}
-    both.assumed = {**later, **first.assumed}
-    return both
+        earlier = combined_change.changes.get(name)
+        combined_change.changes[name] = (
+            _after(fields[name], earlier, change) if name in combined_change.changes else change
+        )
+    changed_attributes = {str(fields[name].attribute) for name in first.changes}
+    later = {name: value for name, value in second.assumed.items() if name not in changed_attributes}
+    combined_change.assumed = {**later, **first.assumed}
+    return combined_change
 
 
 def _after(field: Field, first: Any, second: Any) -> Any:
-    """The change of one field that two changes make together."""
+    """The change of a field that has the effect of two changes, one after the other."""
     if isinstance(first, CounterDelta) and isinstance(second, CounterDelta):
         return CounterDelta(first.amount + second.amount)
     if isinstance(first, SetDelta) and isinstance(second, SetDelta):

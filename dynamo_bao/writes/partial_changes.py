@@ -120,7 +120,7 @@ def _changed_field(schema: Schema, field: Field, change: ChangeValue) -> Any:
 
 
 def _removed(field: Field) -> None:
-    """None, which removes a value. The field must not require one."""
+    """None, which removes a value. Raises ValidationError if the field requires one."""
     if not (field.nullable or field.missing_value() is not None):
         field.accept(None)
 

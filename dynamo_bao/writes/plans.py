@@ -156,7 +156,7 @@ class SetDelta:
 def plan_update(
     subject: ItemRef,
     changes: Mapping[str, Any],
-    known: StoredItem | None,
+    stored_item: StoredItem | None,
     condition: Condition,
     *,
     reindex: bool = False,
@@ -166,17 +166,17 @@ def plan_update(
     Args:
         changes: by field name the new (validated) value, None to remove it, or a `CounterDelta`, `SetDelta` or
             `Parts`.
-        known: the item as it was read, or None if it was not.
+        stored_item: the item as it was read, or None if it was not.
         condition: what else must hold of the stored item.
-        reindex: whether all index and iteration keys and all guards are written again. It needs `known`.
+        reindex: whether all index and iteration keys and all guards are written again. It needs `stored_item`.
     """
     if not any(map(_is_parts, changes.values())):
-        return _plan_update(subject, changes, known, condition, reindex, MAX_PATHS)
+        return _plan_update(subject, changes, stored_item, condition, reindex, MAX_PATHS)
     for max_paths in _FEWER_PATHS:
-        plan = _plan_update(subject, changes, known, condition, reindex, max_paths)
+        plan = _plan_update(subject, changes, stored_item, condition, reindex, max_paths)
         if not plan.main_action.is_long(subject.schema):
             return plan
-    return _plan_update(subject, changes, known, condition, reindex, 1)
+    return _plan_update(subject, changes, stored_item, condition, reindex, 1)
 
 
 _FEWER_PATHS = (MAX_PATHS, 40, 15, 5)
@@ -186,7 +186,7 @@ _FEWER_PATHS = (MAX_PATHS, 40, 15, 5)
 def _plan_update(
     subject: ItemRef,
     changes: Mapping[str, Any],
-    known: StoredItem | None,
+    stored_item: StoredItem | None,
     condition: Condition,
     reindex: bool,
     max_paths: int,
@@ -194,31 +194,31 @@ def _plan_update(
     """`plan_update` with at most `max_paths` paths into documents, if the stored item is known."""
     schema, draft = subject.schema, _PlanBuilder()
     draft.conditions += [STORED, condition]
-    _check_counters(subject, changes, known)
-    changes = _with_indexed_counters(draft, schema, changes, known)
-    _put_fields(draft, subject, changes, known, max_paths)
-    current = {**known.values, **changes} if reindex and known is not None else changes
+    _check_counters(subject, changes, stored_item)
+    changes = _with_indexed_counters(draft, schema, changes, stored_item)
+    _put_fields(draft, subject, changes, stored_item, max_paths)
+    current = {**stored_item.values, **changes} if reindex and stored_item is not None else changes
     for index in schema.indexes.values():
         if not index.field_names.isdisjoint(current):
-            _put_index(draft, subject, index, current, known)
-    if reindex and known is not None:
-        _put_other_keys(draft, subject, changes, known)
-    _put_search_text(draft, schema, changes, known, reindex)
-    if known is not None:
-        _put_constraints(draft, subject, changes, known, reindex)
+            _put_index(draft, subject, index, current, stored_item)
+    if reindex and stored_item is not None:
+        _put_other_keys(draft, subject, changes, stored_item)
+    _put_search_text(draft, schema, changes, stored_item, reindex)
+    if stored_item is not None:
+        _put_constraints(draft, subject, changes, stored_item, reindex)
     if draft.update.is_empty():
         draft.update.remove[NO_ATTRIBUTE] = None
-    before = known.item if known is not None else subject.identity.key.as_item()
+    before = stored_item.item if stored_item is not None else subject.identity.key.as_item()
     check_update_size(schema.name, subject.identity.primary_id, before, draft.update)
     main = Action("Update", subject.identity.key, all_of(draft.conditions), update=draft.update)
     return _finished(draft, main)
 
 
-def _check_counters(subject: ItemRef, changes: Mapping[str, Any], known: StoredItem | None) -> None:
+def _check_counters(subject: ItemRef, changes: Mapping[str, Any], stored_item: StoredItem | None) -> None:
     """Raises `DataFormatError` if the stored value of a changed counter is not a whole number."""
     for name, value in changes.items():
-        if isinstance(value, CounterDelta) and known is not None and name not in known.values:
-            stored = known.item[str(subject.schema.fields[name].attribute)]
+        if isinstance(value, CounterDelta) and stored_item is not None and name not in stored_item.values:
+            stored = stored_item.item[str(subject.schema.fields[name].attribute)]
             raise subject.schema.unreadable(subject.identity.primary_id, name, stored)
 
 
@@ -226,7 +226,7 @@ def _put_fields(
     draft: _PlanBuilder,
     subject: ItemRef,
     changes: Mapping[str, Any],
-    known: StoredItem | None,
+    stored_item: StoredItem | None,
     max_paths: int,
 ) -> None:
     """Changes the attributes of the fields themselves."""
@@ -236,11 +236,11 @@ def _put_fields(
     for name, value in changes.items():
         field = subject.schema.fields[name]
         if isinstance(value, CounterDelta):
-            _put_delta(draft, field, value, known)
+            _put_delta(draft, field, value, stored_item)
         elif isinstance(value, SetDelta):
-            _put_members(draft, field, value, known)
+            _put_members(draft, field, value, stored_item)
         elif isinstance(value, Parts):
-            _put_parts(draft, subject, field, value, None if known is None else known.item, share)
+            _put_parts(draft, subject, field, value, None if stored_item is None else stored_item.item, share)
         else:
             draft.update.put(str(field.attribute), None if value is None else field.to_dynamo(value))
 
@@ -271,7 +271,7 @@ def _put_parts(
 
 
 def _with_indexed_counters(
-    draft: _PlanBuilder, schema: Schema, changes: Mapping[str, Any], known: StoredItem | None
+    draft: _PlanBuilder, schema: Schema, changes: Mapping[str, Any], stored_item: StoredItem | None
 ) -> Mapping[str, Any]:
     """The changes, with new values instead of deltas for counters that are index keys.
 
@@ -281,11 +281,11 @@ def _with_indexed_counters(
     deltas = {name for name in schema.indexed_names if isinstance(changes.get(name), CounterDelta)}
     if not deltas:
         return changes
-    assert known is not None  # `needs_source` says so
+    assert stored_item is not None  # `needs_source` says so
     for name in deltas:
-        draft.assume(schema.fields[name], known.item.get(str(schema.fields[name].attribute)))
+        draft.assume(schema.fields[name], stored_item.item.get(str(schema.fields[name].attribute)))
     return {
-        name: known.values[name] + value.amount if name in deltas else value
+        name: stored_item.values[name] + value.amount if name in deltas else value
         for name, value in changes.items()
     }
 
@@ -300,10 +300,12 @@ def needs_source(schema: Schema, changes: Mapping[str, Any]) -> bool:
     )
 
 
-def _put_delta(draft: _PlanBuilder, field: Field, delta: CounterDelta, known: StoredItem | None) -> None:
+def _put_delta(
+    draft: _PlanBuilder, field: Field, delta: CounterDelta, stored_item: StoredItem | None
+) -> None:
     """Adds to a counter. A missing counter starts from its default."""
     attribute, start = str(field.attribute), field.missing_value() or 0
-    if known is not None and attribute not in known.item and start:
+    if stored_item is not None and attribute not in stored_item.item and start:
         draft.update.put(attribute, {"N": str(start + delta.amount)})
         draft.assume(field, None)
         return
@@ -313,18 +315,20 @@ def _put_delta(draft: _PlanBuilder, field: Field, delta: CounterDelta, known: St
     draft.exact = draft.exact or getattr(field, "exact", False)
 
 
-def _put_members(draft: _PlanBuilder, field: Field, members: SetDelta, known: StoredItem | None) -> None:
+def _put_members(
+    draft: _PlanBuilder, field: Field, members: SetDelta, stored_item: StoredItem | None
+) -> None:
     """Adds members to a set, or removes members.
 
     One update cannot do both, so the plan then replaces the set, on condition that it is the one that was read.
     """
     attribute = str(field.attribute)
     if members.added and members.removed:
-        assert known is not None  # only a loaded instance can have both
-        before = known.values.get(field.name) or set()
+        assert stored_item is not None  # only a loaded instance can have both
+        before = stored_item.values.get(field.name) or set()
         merged = (before | members.added) - members.removed
         draft.update.put(attribute, field.to_dynamo(merged))
-        draft.assume(field, known.item.get(attribute))
+        draft.assume(field, stored_item.item.get(attribute))
     elif members.added:
         draft.update.add[attribute] = field.to_dynamo(members.added) or {}
     elif members.removed:
@@ -336,50 +340,52 @@ def _put_index(
     subject: ItemRef,
     index: IndexSchema,
     current: Mapping[str, Any],
-    known: StoredItem | None,
+    stored_item: StoredItem | None,
 ) -> None:
     """Updates the two key attributes of an index for its fields.
 
     Each attribute depends on one field. So a change of one field writes one attribute, on condition that the other
     exists, or that its field has no value. A field that becomes None removes both.
     """
-    touched = [part for part in index.parts if part.field is not None and part.field.name in current]
-    if any(part.text(current) is None for part in touched):
+    changed_parts = [part for part in index.parts if part.field is not None and part.field.name in current]
+    if any(part.text(current) is None for part in changed_parts):
         draft.update.remove.update(dict.fromkeys((index.pk_name, index.sk_name)))
         return
-    other = next((part for part in index.parts if part.field is not None and part not in touched), None)
-    if other is None:
+    other_part = next(
+        (part for part in index.parts if part.field is not None and part not in changed_parts), None
+    )
+    if other_part is None:
         draft.update.set_.update(index.keys(subject.tenant, current))
     else:
-        _put_half(draft, subject, index, touched[0], other, current, known)
+        _put_half(draft, subject, index, changed_parts[0], other_part, current, stored_item)
 
 
 def _put_half(
     draft: _PlanBuilder,
     subject: ItemRef,
     index: IndexSchema,
-    touched: KeyComponent,
-    other: KeyComponent,
+    changed_part: KeyComponent,
+    other_part: KeyComponent,
     changes: Mapping[str, Any],
-    known: StoredItem | None,
+    stored_item: StoredItem | None,
 ) -> None:
-    assert other.field is not None
-    other_name = index.sk_name if other is index.sort else index.pk_name
-    if known is not None and other_name not in known.item:
-        draft.assume(other.field, known.item.get(str(other.field.attribute)))
-        draft.update.set_.update(index.keys(subject.tenant, {**known.values, **changes}))
+    assert other_part.field is not None
+    other_name = index.sk_name if other_part is index.sort else index.pk_name
+    if stored_item is not None and other_name not in stored_item.item:
+        draft.assume(other_part.field, stored_item.item.get(str(other_part.field.attribute)))
+        draft.update.set_.update(index.keys(subject.tenant, {**stored_item.values, **changes}))
         return
     draft.conditions.append(Exists(Attribute(other_name)))
-    text = touched.text(changes)
+    text = changed_part.text(changes)
     assert text is not None
-    if touched is index.partition:
+    if changed_part is index.partition:
         draft.update.set_[index.pk_name] = {"S": index.pk_text(subject.tenant, text)}
     else:
         draft.update.set_[index.sk_name] = {"S": index.sk_text(text)}
 
 
 def _put_other_keys(
-    draft: _PlanBuilder, subject: ItemRef, changes: Mapping[str, Any], known: StoredItem
+    draft: _PlanBuilder, subject: ItemRef, changes: Mapping[str, Any], stored_item: StoredItem
 ) -> None:
     """Writes the keys that do not depend on changed fields, and removes those of former indexes.
 
@@ -387,34 +393,38 @@ def _put_other_keys(
     """
     schema = subject.schema
     for name in sorted(schema.indexed_names - changes.keys()):
-        draft.assume(schema.fields[name], known.item.get(str(schema.fields[name].attribute)))
+        draft.assume(schema.fields[name], stored_item.item.get(str(schema.fields[name].attribute)))
     for index in schema.indexes.values():
         if all(part.field is None for part in index.parts):
             draft.update.set_.update(index.keys(subject.tenant, {}))
     if schema.iterable:
         draft.update.set_.update(schema.iteration_keys(subject.tenant, subject.identity.primary_id))
-    unused = (known.item.keys() & DERIVED) - schema.derived_names
+    unused = (stored_item.item.keys() & DERIVED) - schema.derived_names
     draft.update.remove.update(dict.fromkeys(sorted(unused)))
 
 
 def _put_search_text(
-    draft: _PlanBuilder, schema: Schema, changes: Mapping[str, Any], known: StoredItem | None, reindex: bool
+    draft: _PlanBuilder,
+    schema: Schema,
+    changes: Mapping[str, Any],
+    stored_item: StoredItem | None,
+    reindex: bool,
 ) -> None:
     """Updates the search text, on condition that its other fields are still as they were read."""
     names = schema.search.fields if schema.search is not None else ()
-    touched = [name for name in names if name in changes]
-    if not touched and not (reindex and names):
+    changed_names = [name for name in names if name in changes]
+    if not changed_names and not (reindex and names):
         return
     sources: Item = {}
     for name in names:
         field = schema.fields[name]
-        if name in touched:
+        if name in changed_names:
             value = changes[name]
             stored = None if value is None else field.to_dynamo(value)
         else:
-            if known is None:
+            if stored_item is None:
                 raise AssertionError(f"{schema.name}: the search text needs {name!r}; read the item first")
-            stored = known.item.get(str(field.attribute))
+            stored = stored_item.item.get(str(field.attribute))
             draft.assume(field, stored)
         if stored is not None:
             sources[str(field.attribute)] = stored
@@ -423,14 +433,14 @@ def _put_search_text(
 
 
 def _put_constraints(
-    draft: _PlanBuilder, subject: ItemRef, changes: Mapping[str, Any], known: StoredItem, reindex: bool
+    draft: _PlanBuilder, subject: ItemRef, changes: Mapping[str, Any], stored_item: StoredItem, reindex: bool
 ) -> None:
     for constraint in subject.schema.constraints.values():
         field = constraint.field
-        before = known.item.get(str(field.attribute))
+        before = stored_item.item.get(str(field.attribute))
         if field.name not in changes:
             if reindex and before is not None and constraint.guard_of(subject.tenant, before) is not None:
-                _claim(draft, subject, constraint, before, known.values.get(field.name))
+                _claim(draft, subject, constraint, before, stored_item.values.get(field.name))
                 draft.assume(field, before)
             continue
         value = changes[field.name]
@@ -446,13 +456,13 @@ def _put_constraints(
 # --- delete -----------------------------------------------------------------------------------------
 
 
-def plan_delete(subject: ItemRef, known: StoredItem | None, condition: Condition) -> WritePlan:
+def plan_delete(subject: ItemRef, stored_item: StoredItem | None, condition: Condition) -> WritePlan:
     """Deletes an item that must exist, and the guards of its unique values as far as the item is known."""
     draft = _PlanBuilder()
     draft.conditions += [STORED, condition]
-    if known is not None:
+    if stored_item is not None:
         for constraint in subject.schema.constraints.values():
-            before = known.item.get(str(constraint.field.attribute))
+            before = stored_item.item.get(str(constraint.field.attribute))
             draft.assume(constraint.field, before)
             _free(draft, subject, constraint, before)
     return _finished(draft, Action("Delete", subject.identity.key, all_of(draft.conditions)), main_first=True)

@@ -1,4 +1,4 @@
-"""Carrying out several writes as one transaction."""
+"""The execution of several writes as one transaction."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from dynamo_bao.writes.transaction_errors import transaction_failed
 
 @frozen
 class ActionRef:
-    """Where an action comes from: the number of a write, and of the action in its plan."""
+    """The origin of an action: the number of its write, and its number in the plan of that write."""
 
     write: int
     action: int
@@ -51,7 +51,7 @@ class PlannedAction:
 
 @frozen
 class TransactionPlan:
-    """The transaction that carries out the present plans of some writes.
+    """The transaction for the current plans of several writes.
 
     Attributes:
         writes: the writes, in program order.
@@ -75,21 +75,21 @@ class TransactionPlan:
         }
 
     def refusals(self, refusal: ConditionFailure) -> dict[int, ConditionFailure]:
-        """The refusal of the transaction as one of each write concerned, by the write's number."""
-        found: dict[int, tuple[list[str | None], list[Any]]] = {}
+        """The refusals by the number of their write."""
+        refused_actions: dict[int, tuple[list[str | None], list[Any]]] = {}
         for member, reason, item in zip(self.members, refusal.reasons, refusal.items, strict=True):
             for origin in member.origins if reason is not None else ():
                 size = len(self.writes[origin.write].plan.actions)
-                reasons, items = found.setdefault(origin.write, ([None] * size, [None] * size))
+                reasons, items = refused_actions.setdefault(origin.write, ([None] * size, [None] * size))
                 reasons[origin.action], items[origin.action] = reason, item
         return {
             number: ConditionFailure(tuple(reasons), tuple(items), refusal.repeated, refusal.cause)
-            for number, (reasons, items) in found.items()
+            for number, (reasons, items) in refused_actions.items()
         }
 
 
 def plan_transaction(writes: Sequence[WriteExecution]) -> TransactionPlan:
-    """Combines the present plans of writes; nothing is sent.
+    """Combines the current plans of writes. Sends nothing.
 
     Raises:
         UniqueConstraintError: where two of them claim one unique value.
@@ -120,7 +120,10 @@ def plan_transaction(writes: Sequence[WriteExecution]) -> TransactionPlan:
 
 
 def _merged(first: Action, second: Action) -> Action:
-    """One action for two on the same item: a check joins a write, and a value freed and taken is taken."""
+    """One action for two actions on the same item.
+
+    A check becomes a condition of the write. A unique value that one write frees and another takes is taken.
+    """
     if "ConditionCheck" in (first.kind, second.kind):
         write, check = (second, first) if first.kind == "ConditionCheck" else (first, second)
         return evolve(write, condition=all_of((write.condition, check.condition)))
@@ -150,13 +153,13 @@ def _content(action: Action) -> dict[str, Any]:
 
 
 def transaction_error(writes: Sequence[WriteExecution], errors: dict[int, BaoError]) -> TransactionError:
-    """The error for writes of which some cannot be done, by their numbers."""
+    """The error of a transaction, from the errors of its writes by their numbers."""
     names = [f"{write.operation} {write.item}" for write in writes]
     return transaction_failed(names, [errors.get(number) for number in range(len(writes))])
 
 
 def run_transaction(writes: Sequence[WriteExecution], send: Send) -> None:
-    """Carries out the present plans of `writes` all or none, planning again where an assumption proved wrong.
+    """Sends the current plans of `writes`, all or none. If an assumption is wrong, the write is planned again.
 
     Args:
         writes: begun ones, each of another item.
@@ -191,13 +194,13 @@ def _named(writes: Sequence[WriteExecution]) -> str:
 
 
 def _are_done(writes: Sequence[WriteExecution], deadline: float) -> bool:
-    """Whether what is stored tells that all of `writes` were carried out; conditions alone leave nothing behind."""
+    """Whether the stored items show that all writes were done. Condition checks store nothing, so they show nothing."""
     changing = [write for write in writes if write.plan.main_action.kind != "ConditionCheck"]
     return bool(changing) and all(write.is_done(deadline) for write in changing)
 
 
 def _replan(combined: TransactionPlan, refusal: ConditionFailure, deadline: float) -> None:
-    """Has every refused write plan again; tells of all those that cannot."""
+    """Plans every refused write again. Raises one error for all writes that cannot be planned again."""
     errors: dict[int, BaoError] = {}
     refusals = combined.refusals(refusal)
     for number, refused in refusals.items():

@@ -45,10 +45,10 @@ def transaction_failed(names: Sequence[str], errors: Sequence[BaoError | None]) 
         names: what each of its writes was: the operation, model and key.
         errors: the error of each, or None.
     """
-    told = [f"{name}: {error}" for name, error in zip(names, errors, strict=True) if error is not None]
-    message = "The transaction was cancelled; nothing of it was written. " + " | ".join(told)
+    error_texts = [f"{name}: {error}" for name, error in zip(names, errors, strict=True) if error is not None]
+    message = "The transaction was cancelled; nothing of it was written. " + " | ".join(error_texts)
     first = next((error for error in errors if error is not None), None)
-    kind = next((both for one, both in _KINDS if isinstance(first, one)), TransactionError)
+    kind = next((joint for single, joint in _KINDS if isinstance(first, single)), TransactionError)
     failed = kind(message, [None if error is None else str(error) for error in errors], errors)
     if first is not None:
         failed.__dict__.update(
