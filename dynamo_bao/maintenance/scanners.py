@@ -257,13 +257,13 @@ class Iterating:
         reader = BucketReader.of(mapper, None, self.tenant, buckets, at_once, parameters)
         if position is not None:
             reader.resume(position)
-        while not reader.done:
+        while not reader.is_done:
             pages = reader.read()
             loads = [partial(_load, mapper, page) for page in pages] if not counting else []
             loaded = mapper.database.pool.run(loads, at_once) if loads else [()] * len(pages)
             for page, items in zip(pages, loaded, strict=True):
                 reader.acknowledge(page.bucket, page.end)
-                yield ItemPage(items, page.count, page.count, None if reader.done else reader.position())
+                yield ItemPage(items, page.count, page.count, None if reader.is_done else reader.position())
 
 
 def _load(mapper: ModelMapper, page: Page) -> Sequence[Item]:

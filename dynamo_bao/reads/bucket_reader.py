@@ -1,4 +1,4 @@
-"""Walking through the iteration index of a model: several buckets at once, page by page."""
+"""Reads the iteration index of a model: several buckets at once, page by page."""
 
 from __future__ import annotations
 
@@ -34,27 +34,37 @@ class Page:
     """One page of one bucket.
 
     Attributes:
-        rows: its entries, which hold keys only.
-        count: how many there are, where only their number was asked for too.
-        end: where the bucket goes on after them; None at its end.
-        looked_at: how many entries were looked at for them, of which a filter leaves some.
-        read_units: what it cost.
+        bucket: the number of the bucket.
+        rows: its entries, which have keys only.
+        count: the number of its entries, also if the query asked only for the number.
+        end: the key after which the bucket continues; None at its end.
+        scanned_count: the number of entries before the filter.
+        read_units: the read units that it consumed.
     """
 
     bucket: int
     rows: Sequence[Item]
     count: int
     end: Item | None
-    looked_at: int = 0
+    scanned_count: int = 0
     read_units: float = 0.0
 
 
 @define
 class BucketReader:
-    """Reads an index of iteration keys, several buckets at once, and knows how far it has come.
+    """Reads an index of iteration keys, several buckets at once, and keeps the position.
 
-    Only pages that were handed out count: those that an error or the end of the program cut off are read
-    again. Requests travel on threads; everything else happens in the caller's.
+    The position moves only when `acknowledge` is called. Pages that were not acknowledged are read again. Requests run
+    in other threads; everything else runs in the caller's thread.
+
+    Args:
+        mapper: the repository of the model.
+        session: the session that counts the requests, or None.
+        tenant: the tenant of the items.
+        buckets: the numbers of the buckets to read.
+        at_once: the number of buckets that are read at the same time.
+        parameters: the parameters of each query.
+        page_size: returns the size of the next page of a bucket; by default, `parameters` has it.
     """
 
     mapper: ModelMapper
@@ -64,9 +74,8 @@ class BucketReader:
     at_once: int
     parameters: Mapping[str, Any]
     page_size: Callable[[int], int] | None = None
-    """How many entries the next page of a bucket has; as many as `parameters` say by default."""
-    _open: dict[int, Item | None] = Factory(dict)
-    _opened: int = 0
+    _open_buckets: dict[int, Item | None] = Factory(dict)
+    _opened_count: int = 0
 
     @classmethod
     def of(
@@ -78,8 +87,8 @@ class BucketReader:
         at_once: int,
         parameters: Mapping[str, Any],
     ) -> BucketReader:
-        """A walk from the start; `parameters` are added to each query."""
-        shared = {
+        """A reader at the start of the buckets. `parameters` are added to each query."""
+        all_parameters = {
             "TableName": mapper.database.table_name,
             "IndexName": ITER_INDEX,
             "KeyConditionExpression": "#bucket = :bucket",
@@ -87,45 +96,47 @@ class BucketReader:
             **parameters,
         }
         names = {"#bucket": ITER_PK, **parameters.get("ExpressionAttributeNames", {})}
-        shared["ExpressionAttributeNames"] = names
-        return cls(mapper, session, tenant, buckets, at_once, shared)
+        all_parameters["ExpressionAttributeNames"] = names
+        return cls(mapper, session, tenant, buckets, at_once, all_parameters)
 
     @property
-    def done(self) -> bool:
-        """Whether every bucket was read to its end, and handed out."""
-        return not self._open and self._opened >= len(self.buckets)
+    def is_done(self) -> bool:
+        """Whether every bucket was read and acknowledged to its end."""
+        return not self._open_buckets and self._opened_count >= len(self.buckets)
 
-    def at_its_end(self, pages: Sequence[Page]) -> bool:
-        """Whether nothing is left to read once `pages` are handed out."""
-        ended = {page.bucket for page in pages if page.end is None}
-        return self._opened >= len(self.buckets) and ended >= set(self._open)
+    def is_last_page(self, pages: Sequence[Page]) -> bool:
+        """Whether the reader is done once `pages` are acknowledged."""
+        finished_buckets = {page.bucket for page in pages if page.end is None}
+        return self._opened_count >= len(self.buckets) and finished_buckets >= set(self._open_buckets)
 
     def position(self) -> dict[str, Any]:
-        """How far the walk has come, as plain values."""
+        """The position, as plain values."""
         names = (PK, SK, ITER_SK)
-        spots = {
-            b: None if key is None else [key[name]["S"] for name in names] for b, key in self._open.items()
+        positions = {
+            bucket: None if key is None else [key[name]["S"] for name in names]
+            for bucket, key in self._open_buckets.items()
         }
-        return {"open": sorted(spots.items()), "opened": self._opened}
+        return {"open": sorted(positions.items()), "opened": self._opened_count}
 
     def resume(self, position: object) -> None:
-        """Goes on from a `position`.
+        """Continues at a `position`.
 
         Raises:
-            QueryError: for a position that no walk through these buckets has.
+            QueryError: if the value is not a position in these buckets.
         """
         match position:
-            case {"opened": int(opened), "open": list(spots)} if 0 <= opened <= len(self.buckets) and all(
-                map(self._is_valid_position, spots)
-            ):
-                self._opened = opened
-                self._open = {
-                    bucket: None if spot is None else self._key(bucket, *spot) for bucket, spot in spots
+            case {"opened": int(opened_count), "open": list(positions)} if 0 <= opened_count <= len(
+                self.buckets
+            ) and all(map(self._is_valid_position, positions)):
+                self._opened_count = opened_count
+                self._open_buckets = {
+                    bucket: None if start is None else self._key(bucket, *start)
+                    for bucket, start in positions
                 }
             case _:
                 raise QueryError(
-                    f"{self.mapper.schema.name}: the cursor says no place in these buckets; use one that this library "
-                    f"gave, as it is."
+                    f"{self.mapper.schema.name}: the cursor is not a position in these buckets; use a cursor of this "
+                    f"library, without changes."
                 )
 
     def _is_valid_position(self, entry: object) -> bool:
@@ -139,31 +150,33 @@ class BucketReader:
         return {**Key(pk, sk).as_item(), ITER_PK: {"S": partition}, ITER_SK: {"S": primary_id}}
 
     def acknowledge(self, bucket: int, end: Item | None) -> None:
-        """Goes on in `bucket` after the key attributes of `end`, or never again where it is None."""
+        """Continues in `bucket` after the key attributes of `end`. With None, the bucket is done."""
         if end is None:
-            del self._open[bucket]
+            del self._open_buckets[bucket]
         else:
-            self._open[bucket] = {name: end[name] for name in (PK, SK, ITER_PK, ITER_SK)}
+            self._open_buckets[bucket] = {name: end[name] for name in (PK, SK, ITER_PK, ITER_SK)}
 
-    def read(self, resting: Container[int] = ()) -> list[Page]:
-        """The next page of as many buckets as are read at once, in one round of requests; `resting` ones wait."""
+    def read(self, paused: Container[int] = ()) -> list[Page]:
+        """The next pages, one for each bucket that is read now, in one round. `paused` buckets are not read."""
         if self.session is not None:
             self.session._check()
-        active = [bucket for bucket in self._open if bucket not in resting]
-        while len(active) < self.at_once and self._opened < len(self.buckets):
-            active.append(self.buckets[self._opened])
-            self._open[active[-1]] = None
-            self._opened += 1
-        chosen = [(bucket, self._open[bucket]) for bucket in active[: self.at_once]]
-        if not chosen:
+        active = [bucket for bucket in self._open_buckets if bucket not in paused]
+        while len(active) < self.at_once and self._opened_count < len(self.buckets):
+            active.append(self.buckets[self._opened_count])
+            self._open_buckets[active[-1]] = None
+            self._opened_count += 1
+        selection = [(bucket, self._open_buckets[bucket]) for bucket in active[: self.at_once]]
+        if not selection:
             return []
-        calls = [partial(self._send, bucket, start) for bucket, start in chosen]
-        with round_of(self.session, self.mapper.database, "iteration") as opened:
+        calls = [partial(self._send, bucket, start) for bucket, start in selection]
+        with round_of(self.session, self.mapper.database, "iteration") as current_round:
             replies = self.mapper.database.pool.run(calls, self.at_once)
-            opened.sent_at_once(len(calls), self.at_once)
-            for reply, (bucket, _) in zip(replies, chosen, strict=True):
-                opened.add(self.mapper.database, reply, [f"{self.mapper.schema.name}, bucket {bucket}"])
-        return [_page(bucket, reply) for (bucket, _), reply in zip(chosen, replies, strict=True)]
+            current_round.sent_at_once(len(calls), self.at_once)
+            for reply, (bucket, _) in zip(replies, selection, strict=True):
+                current_round.add(
+                    self.mapper.database, reply, [f"{self.mapper.schema.name}, bucket {bucket}"]
+                )
+        return [_page(bucket, reply) for (bucket, _), reply in zip(selection, replies, strict=True)]
 
     def _send(self, bucket: int, start: Item | None) -> Reply:
         partition = self.mapper.schema.iteration_partition(self.tenant, bucket)
@@ -187,41 +200,41 @@ class BucketReader:
             ) from cause_of(error)
 
     def load(self, rows: Sequence[Item]) -> list[Any]:
-        """The instances for entries of the index, in their order; None for items that are gone.
+        """The instances for entries of the index, in their order. None if the item no longer exists.
 
-        For an entry of no item of the model there is an `InvalidRow`.
+        If the key of an entry is not a key of the model, there is an `InvalidRow` in its place.
         """
         identities = identities_in(self.mapper.schema, self.tenant, rows)
         if self.session is not None:
             return load_weakly(self.mapper, self.tenant, identities, self.session)
-        with BatchContext() as own:
-            return load_weakly(self.mapper, self.tenant, identities, own)
+        with BatchContext() as temporary_session:
+            return load_weakly(self.mapper, self.tenant, identities, temporary_session)
 
 
 def _page(bucket: int, reply: Reply) -> Page:
     body = reply.body
     rows, count = body.get("Items", ()), body.get("Count", 0)
-    looked_at = body.get("ScannedCount", count)
-    return Page(bucket, rows, count, body.get("LastEvaluatedKey"), looked_at, reply.capacity.read)
+    scanned_count = body.get("ScannedCount", count)
+    return Page(bucket, rows, count, body.get("LastEvaluatedKey"), scanned_count, reply.capacity.read)
 
 
 def _is_missing_index(error: ServiceError) -> bool:
-    """Whether DynamoDB refused a query because its index is not there; each engine says so in its own words."""
-    told = str(error.__cause__ or error).lower()
+    """Whether DynamoDB refused a query because its index does not exist. Each engine has its own text for it."""
+    text = str(error.__cause__ or error).lower()
     if error.code == "ResourceNotFoundException":
-        return "index" in told
-    return error.code == "ValidationException" and "does not have the specified index" in told
+        return "index" in text
+    return error.code == "ValidationException" and "does not have the specified index" in text
 
 
 def identities_in(schema: Schema, tenant: str | None, rows: Sequence[Item]) -> list[Identity | InvalidRow]:
-    """Which items entries of the index stand for, by their table keys; an `InvalidRow` for one that is no item's."""
-    found: list[Identity | InvalidRow] = []
+    """The identities of the items for entries of the index. An `InvalidRow` if the key is not one of the model."""
+    identities: list[Identity | InvalidRow] = []
     for row in rows:
         try:
-            found.append(schema.identity_of(tenant, row))
+            identities.append(schema.identity_of(tenant, row))
         except DataFormatError as error:
-            found.append(InvalidRow(error))
-    return found
+            identities.append(InvalidRow(error))
+    return identities
 
 
 # --- reading the items ----------------------------------------------------------------------------------------
@@ -230,40 +243,40 @@ def identities_in(schema: Schema, tenant: str | None, rows: Sequence[Item]) -> l
 def load_weakly(
     mapper: ModelMapper, tenant: str | None, identities: Sequence[Identity | InvalidRow], session: Session
 ) -> list[Any]:
-    """The session's instances, loaded with everything else that is pending; new ones are not kept by it.
+    """The session's instances, loaded together with all pending lookups. The session holds new ones only weakly.
 
     An `InvalidRow` stays in its place.
     """
-    known = [one for one in identities if not isinstance(one, InvalidRow)]
-    loaded = iter(_load_weakly(mapper, tenant, known, session))
-    return [one if isinstance(one, InvalidRow) else next(loaded) for one in identities]
+    valid_identities = [identity for identity in identities if not isinstance(identity, InvalidRow)]
+    instances = iter(_load_weakly(mapper, tenant, valid_identities, session))
+    return [identity if isinstance(identity, InvalidRow) else next(instances) for identity in identities]
 
 
 def _load_weakly(
     mapper: ModelMapper, tenant: str | None, identities: Sequence[Identity], session: Session
 ) -> list[Any]:
-    new: list[tuple[Identity, Any]] = []
-    found: list[Any] = []
+    new_instances: list[tuple[Identity, Any]] = []
+    instances: list[Any] = []
     for identity in identities:
-        known = session._instance_for(mapper, identity.key)
+        instance = session._instance_for(mapper, identity.key)
         if session._has_deleted(mapper, identity.key):
-            known = None
-        elif known is None:
-            known = session._lookup(mapper, identity, tenant, counted=False)
-            new.append((identity, known))
-        elif state_of(known).status is Status.MISSING:
-            session._expire(mapper, identity)  # the index knows better
-        elif state_of(known).status is Status.FAILED:
+            instance = None
+        elif instance is None:
+            instance = session._lookup(mapper, identity, tenant, counted=False)
+            new_instances.append((identity, instance))
+        elif state_of(instance).status is Status.MISSING:
+            session._expire(mapper, identity)  # the index shows that the item exists
+        elif state_of(instance).status is Status.FAILED:
             session._lookup(mapper, identity, tenant, counted=False)
-        found.append(known)
+        instances.append(instance)
     try:
         session.flush("iteration")
     finally:
-        for identity, instance in new:
+        for identity, instance in new_instances:
             session._evict(mapper, identity)
             if state_of(instance).status is Status.LOADED:
                 session._track_weakly(instance)
-    return [_present(instance, session) for instance in found]
+    return [_present(instance, session) for instance in instances]
 
 
 def _present(instance: Any, session: Session) -> Any:

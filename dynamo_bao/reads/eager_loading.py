@@ -38,8 +38,8 @@ class EagerLoad:
         """By relation field, the paths to load from its targets."""
         levels: dict[str, list[str]] = {}
         for path in relation_names(self.instances[0]) if self.paths is None else self.paths:
-            head, _, rest = path.partition(".")
-            levels.setdefault(head, []).extend([rest] if rest else [])
+            head, _, inner_path = path.partition(".")
+            levels.setdefault(head, []).extend([inner_path] if inner_path else [])
         return levels
 
 
@@ -67,13 +67,13 @@ def _load_level(loads: Sequence[EagerLoad], session: Session, kind: str | None) 
         (levels, _look_up(load.instances, levels, session)) for load in loads for levels in (load.levels(),)
     ]
     session.flush(kind)
-    further = []
+    next_loads = []
     for levels, targets in lookups:
         for field, paths in levels.items():
-            loaded = [target for target in targets[field] if state_of(target).status is Status.LOADED]
-            if paths and loaded:
-                further.append(EagerLoad(loaded, paths))
-    return further
+            loaded_targets = [target for target in targets[field] if state_of(target).status is Status.LOADED]
+            if paths and loaded_targets:
+                next_loads.append(EagerLoad(loaded_targets, paths))
+    return next_loads
 
 
 def _look_up(instances: Sequence[Any], fields: Iterable[str], session: Session) -> dict[str, list[Any]]:

@@ -31,7 +31,8 @@ from dynamo_bao.session.state import (
 def get_item(
     mapper: ModelMapper, identity: Identity, session: Session | None, *, consistent: bool = False
 ) -> tuple[Stored | None, Capacity]:
-    """One stored item, which may be a row, read at once, and what that cost; the session only counts it."""
+    """Reads one item at once. Returns the item, which may be a row, and the consumed capacity. The session only
+    counts the request."""
     parameters: dict[str, Any] = {
         "TableName": mapper.database.table_name,
         "Key": identity.key.as_item(),
@@ -53,7 +54,7 @@ def get_instance(
     *,
     consistent: bool = False,
 ) -> Any:
-    """A new, detached instance, loaded at once or missing."""
+    """A new, detached instance. It is loaded at once, or missing."""
     instance = pending_instance(mapper, identity, tenant, None)
     get_into(instance, session, consistent=consistent)
     return instance
@@ -62,10 +63,13 @@ def get_instance(
 def get_into(
     instance: Any, session: Session | None, *, consistent: bool = False, discard: bool = False
 ) -> None:
-    """Loads an instance by a request of its own.
+    """Loads an instance with its own request.
 
     Args:
-        discard: whether its values and local changes are dropped first.
+        instance: the instance.
+        session: the session that counts the request, or None.
+        consistent: whether the read is consistent.
+        discard: whether to drop its values and local changes first.
     """
     state = state_of(instance)
     assert state.mapper is not None
@@ -82,31 +86,33 @@ def get_into(
 def get_items(
     mapper: ModelMapper, keys: Iterable[Key], session: Session | None, *, consistent: bool = False
 ) -> dict[Key, Item]:
-    """Many stored items by table key, in batches of 100; those not stored are left out.
+    """Many stored items by table key, in batches of 100. Keys without an item are left out.
 
     Raises:
-        BatchIncompleteError: if DynamoDB leaves some unprocessed, also when it is asked again.
+        BatchIncompleteError: if DynamoDB leaves keys unprocessed, also in retries.
     """
     database = mapper.database
     deadline = deadline_of(session, database)
-    found: dict[Key, Item] = {}
+    items_by_key: dict[Key, Item] = {}
     plan = plan_reads([(database, consistent, dict.fromkeys(keys), None)])
     if not plan:
-        return found
-    with round_of(session, database, "read") as opened:
+        return items_by_key
+    with round_of(session, database, "read") as current_round:
         for planned in plan:
             answer = fetch_batch(planned.transport, planned.batch, deadline)
             if session is not None:
                 session.stats.batches += len(answer.replies)
             for reply in answer.replies:
-                opened.add(database, reply, [mapper.schema.name], len(planned.batch))
-            for failed in answer.failed_requests:
-                opened.add_failure(database, failed, [mapper.schema.name], len(planned.batch))
+                current_round.add(database, reply, [mapper.schema.name], len(planned.batch))
+            for failure in answer.failed_requests:
+                current_round.add_failure(database, failure, [mapper.schema.name], len(planned.batch))
             for error in answer.failed.values():
                 raise about(error, mapper.schema.name) from cause_of(error)
             if answer.unanswered:
-                left = [(mapper.schema.name, key.pk) for keys in answer.unanswered.values() for key in keys]
-                raise BatchIncompleteError(f"{mapper.schema.name}: {answer.complaint}", left)
+                unprocessed_keys = [
+                    (mapper.schema.name, key.pk) for keys in answer.unanswered.values() for key in keys
+                ]
+                raise BatchIncompleteError(f"{mapper.schema.name}: {answer.complaint}", unprocessed_keys)
             for items in answer.items.values():
-                found.update((Key(*key_texts_of(item)), item) for item in items)
-    return found
+                items_by_key.update((Key(*key_texts_of(item)), item) for item in items)
+    return items_by_key

@@ -91,7 +91,7 @@ def count(mapper: ModelMapper) -> int:
         mapper, session, tenant, buckets_of(mapper, "count", None), at_once, {"Select": "COUNT"}
     )
     total = 0
-    while not reader.done:
+    while not reader.is_done:
         for page in reader.read():
             total += page.count
             reader.acknowledge(page.bucket, page.end)
@@ -162,7 +162,7 @@ class Iteration(Generic[B]):
     @property
     def last_evaluated_key(self) -> str | None:
         """The cursor for `start_key`, with which another iteration continues after the last batch; None at the end."""
-        if self._reader.done:
+        if self._reader.is_done:
             return None
         return sign_cursor(
             self._reader.position(), self._cursor_context, self._reader.mapper.database.cursor_secret
@@ -172,7 +172,7 @@ class Iteration(Generic[B]):
         return self
 
     def __next__(self) -> list[B]:
-        while self._invalid_rows or not self._reader.done:
+        while self._invalid_rows or not self._reader.is_done:
             if self._invalid_rows:
                 reached(self._invalid_rows.popleft())
             if not self._ready:
@@ -200,7 +200,7 @@ class Iteration(Generic[B]):
             self._ready.append((page, batch, invalid))
 
     def __repr__(self) -> str:
-        state = "at the end" if self._reader.done else "more to come"
+        state = "at the end" if self._reader.is_done else "more to come"
         return f"<Iteration of {self._reader.mapper.schema.name}: {state}>"
 
 

@@ -1,4 +1,4 @@
-"""Key conditions: which partition of an index is asked, and which range of its sort key."""
+"""Key conditions: the partition that a query reads, and the range of its sort key."""
 
 from __future__ import annotations
 
@@ -32,16 +32,18 @@ def key_condition(
     value: object,
     sort_condition: Any,
 ) -> tuple[Condition, Condition]:
-    """The condition on the key attributes, and what a filter must add to it.
+    """The condition on the key attributes, and the condition that the filter must add.
 
     Args:
-        shape: the index or primary key asked.
-        value: the partition key field's value; none for `MODEL_PREFIX`.
+        mapper: the repository of the model.
+        shape: the index or primary key that the query reads.
+        tenant: the tenant of the items.
+        value: the value of the partition key field; None for `MODEL_PREFIX`.
         sort_condition: a value, a dict or an expression on the sort key field.
 
     Raises:
-        QueryError: for a value the field refuses, another field than the sort key's, or an operator that keys
-            do not have.
+        QueryError: if a field refuses its value, if the condition names another field than the sort key, or if a key
+            condition cannot have its operator.
     """
     name = shape.name or "primary_key"
     text = _partition_text(shape.partition, plain_operand(value), name)
@@ -54,27 +56,27 @@ def key_condition(
     if sort_condition is None:
         return partition, EMPTY
     if shape.sort.field is None:
-        raise QueryError(f"{name} has no sort key field to put a condition on.", index=name)
-    given = _sort_condition(shape.sort.field.name, sort_condition, mapper.database.strict_filters)
-    range_, extra = _SortKey(shape.sort, attribute, name).of(given)
-    return all_of((partition, range_)), extra
+        raise QueryError(f"{name} has no sort key field; leave the sort condition out.", index=name)
+    condition = _sort_condition(shape.sort.field.name, sort_condition, mapper.database.strict_filters)
+    key_part, filter_part = _SortKey(shape.sort, attribute, name).of(condition)
+    return all_of((partition, key_part)), filter_part
 
 
-def _sort_condition(field: str, given: Any, strict: bool) -> Condition:
-    """The condition on a sort key field for what a caller gave: a value, a dict by the field's name, an expression."""
-    if isinstance(given, Condition):
-        return given
-    if not isinstance(given, Mapping):
-        return equality(field, plain_operand(given))
-    for name in given:
+def _sort_condition(field: str, argument: Any, strict: bool) -> Condition:
+    """The condition on a sort key field for an argument: a value, a dict by the field's name, or an expression."""
+    if isinstance(argument, Condition):
+        return argument
+    if not isinstance(argument, Mapping):
+        return equality(field, plain_operand(argument))
+    for name in argument:
         if not isinstance(name, str) or name.startswith("$"):
             raise OperandError(
                 f"A condition on the sort key {field!r} is a value, an expression, or a dict by the field's name such "
                 f"as {{{field!r}: {{'$gt': v}}}}; {name!r} is an operator.",
                 field,
-                given,
+                argument,
             )
-    return condition_from(given, strict)
+    return condition_from(argument, strict)
 
 
 def _partition_text(part: KeyComponent, value: object, name: str) -> str:
@@ -96,13 +98,13 @@ def _part_text(part: KeyComponent, value: object, name: str) -> str:
     try:
         return part.to_text(part.field.accept(value))
     except ValidationError as error:
-        refused = OperandError(str(error), part.field.name, value)
-        refused.index = name
-        raise refused from error
+        operand_error = OperandError(str(error), part.field.name, value)
+        operand_error.index = name
+        raise operand_error from error
 
 
 class _SortKey:
-    """Turns conditions on a sort key field into one on its key attribute, with key texts."""
+    """Turns conditions on a sort key field into one condition on its key attribute, with key texts."""
 
     def __init__(self, part: KeyComponent, attribute: Attribute, name: str) -> None:
         assert part.field is not None
@@ -111,9 +113,9 @@ class _SortKey:
         self._attribute = attribute
         self._name = name
 
-    def of(self, given: Condition) -> tuple[Condition, Condition]:
-        """The condition on the key, and the filter for what a key condition cannot say."""
-        parts = given.parts if isinstance(given, AllOf) else (given,)
+    def of(self, condition: Condition) -> tuple[Condition, Condition]:
+        """The condition on the key, and the filter for the rest of `condition`."""
+        parts = condition.parts if isinstance(condition, AllOf) else (condition,)
         for part in parts:
             path = getattr(part, "path", self._field)
             if path != self._field:
@@ -124,43 +126,45 @@ class _SortKey:
         if len(parts) == 2:
             return self._range(parts)
         if len(parts) == 1:
-            return self._single(parts[0]), EMPTY
+            return self._key_condition(parts[0]), EMPTY
         raise self._unsupported()
 
-    def _single(self, given: Condition) -> Condition:
-        if isinstance(given, Compare) and given.operator in ("=", *_LOWER, *_UPPER):
-            return Compare(self._attribute, given.operator, {"S": self._text(given.value)})
-        if isinstance(given, Between):
-            return Between(self._attribute, {"S": self._text(given.low)}, {"S": self._text(given.high)})
-        if isinstance(given, BeginsWith):
-            text = given.value if isinstance(given.value, str) else self._text(given.value)
-            return BeginsWith(self._attribute, {"S": self._not_empty(text)})
+    def _key_condition(self, condition: Condition) -> Condition:
+        if isinstance(condition, Compare) and condition.operator in ("=", *_LOWER, *_UPPER):
+            return Compare(self._attribute, condition.operator, {"S": self._text(condition.value)})
+        if isinstance(condition, Between):
+            return Between(
+                self._attribute, {"S": self._text(condition.low)}, {"S": self._text(condition.high)}
+            )
+        if isinstance(condition, BeginsWith):
+            text = condition.value if isinstance(condition.value, str) else self._text(condition.value)
+            return BeginsWith(self._attribute, {"S": self._require_text(text)})
         raise self._unsupported()
 
     def _range(self, parts: Sequence[Condition]) -> tuple[Condition, Condition]:
-        """A lower and an upper bound: DynamoDB's BETWEEN has both ends, a filter takes excluded ones out."""
+        """A lower and an upper bound. DynamoDB's BETWEEN includes both ends; the filter removes excluded ones."""
         bounds = [part for part in parts if isinstance(part, Compare)]
         lower = next((bound for bound in bounds if bound.operator in _LOWER), None)
         upper = next((bound for bound in bounds if bound.operator in _UPPER), None)
         if lower is None or upper is None:
             raise self._unsupported()
-        between = Between(self._attribute, {"S": self._text(lower.value)}, {"S": self._text(upper.value)})
+        key_range = Between(self._attribute, {"S": self._text(lower.value)}, {"S": self._text(upper.value)})
         excluded = [bound for bound in (lower, upper) if not bound.operator.endswith("=")]
-        return between, all_of(Compare(self._field, "<>", bound.value) for bound in excluded)
+        return key_range, all_of(Compare(self._field, "<>", bound.value) for bound in excluded)
 
     def _text(self, value: object) -> str:
-        return self._not_empty(_part_text(self._part, value, self._name))
+        return self._require_text(_part_text(self._part, value, self._name))
 
-    def _not_empty(self, text: str) -> str:
+    def _require_text(self, text: str) -> str:
         if text:
             return text
-        refused = OperandError(
-            f"The sort key {self._field!r} of {self._name} is compared with an empty text, which no key holds; leave "
+        error = OperandError(
+            f"The sort key {self._field!r} of {self._name} is compared with an empty text, which no key can be; leave "
             f"the condition out.",
             self._field,
         )
-        refused.index = self._name
-        raise refused
+        error.index = self._name
+        raise error
 
     def _unsupported(self) -> QueryError:
         return QueryError(

@@ -238,15 +238,15 @@ class _Search:
         if cursor is not None:
             reader.resume(self._position(cursor))
         items: list[Any] = []
-        while not reader.done and len(items) < room:
+        while not reader.is_done and len(items) < room:
             pages = reader.read({bucket for bucket, number in queries.items() if number >= most_queries})
             if not pages:
                 break
             queries.update(page.bucket for page in pages)
-            cost.add(pages, finished=reader.at_its_end(pages))
+            cost.add(pages, is_last=reader.is_last_page(pages))
             items += self._take(reader, pages, room - len(items))
         make_peers(item for item in items if type(item) is not InvalidRow)
-        return SearchResult(items, None if reader.done else self._cursor(reader))
+        return SearchResult(items, None if reader.is_done else self._cursor(reader))
 
     def _take(self, reader: BucketReader, pages: Sequence[Page], room: float) -> list[Any]:
         """The matches in the rows of some pages. After `room` matches, further rows are left for the next search."""

@@ -1,4 +1,4 @@
-"""What a search costs: a warning where that is much, and a refusal where nobody can have meant it."""
+"""The cost of a search: a warning if it is high, and an error if it is too high."""
 
 from __future__ import annotations
 
@@ -16,65 +16,68 @@ from dynamo_bao.runtime.log_fields import log_fields
 
 log = logging.getLogger("dynamo_bao.search")
 
-WARNED_UNITS = 1_000
-"""From how many read units on a search is warned of."""
-REFUSED_ENTRIES = 100_000
-"""From how many entries on a search has to be allowed."""
-ASKED_ENTRIES = 5_000
-"""After how many entries the table is asked how many there are: a small search costs no further request."""
+WARNING_UNITS = 1_000
+"""A search that consumes this many read units logs a warning."""
+MAX_ENTRIES = 100_000
+"""A search of this many entries needs `allow_scan`."""
+COUNTED_ENTRIES = 5_000
+"""After this many entries, the search requests the size of the index. A smaller search sends no such request."""
 
 
 class SearchCost:
-    """What one search has cost so far.
+    """The cost of one search so far.
 
-    How many entries there are in all is not known without a scan. DynamoDB's own count of the index, some hours
-    old, is the estimate; and what the search itself has looked at counts in any case.
+    The number of entries is not known without a scan. The estimate is DynamoDB's own count of the index, which is some
+    hours old, or the number of entries that the search has read.
 
     Args:
         database: the table.
         model: the model's name, for messages.
-        allowed: whether any number of entries may be looked at.
+        is_unlimited: whether the search may read any number of entries.
     """
 
-    def __init__(self, database: Database, model: str, allowed: bool) -> None:
+    def __init__(self, database: Database, model: str, is_unlimited: bool) -> None:
         self._database = database
         self._model = model
-        self._allowed = allowed
-        self._started = database.transport.clock.now()
-        self._asked = False
-        self._warned = False
+        self._is_unlimited = is_unlimited
+        self._start_time = database.transport.clock.now()
+        self._has_estimate = False
+        self._has_warned = False
         self.entries = 0
         self.read_units = 0.0
 
-    def add(self, pages: Sequence[Page], *, finished: bool) -> None:
+    def add(self, pages: Sequence[Page], *, is_last: bool) -> None:
         """Counts pages.
 
         Args:
-            finished: whether they were the last.
+            pages: the pages.
+            is_last: whether they are the last pages.
 
         Raises:
-            QueryError: if more entries are to be looked at than a search may without `allow_scan`.
+            QueryError: if the search would read more entries than it may without `allow_scan`.
         """
-        self.entries += sum(page.looked_at for page in pages)
+        self.entries += sum(page.scanned_count for page in pages)
         self.read_units += sum(page.read_units for page in pages)
-        if self.read_units >= WARNED_UNITS and not self._warned:
-            self._warned = True
+        if self.read_units >= WARNING_UNITS and not self._has_warned:
+            self._has_warned = True
             self._warn()
-        if finished or self._allowed:
+        if is_last or self._is_unlimited:
             return
-        if self.entries >= REFUSED_ENTRIES:
-            raise self._refused(f"it has looked at {self.entries:,} entries of the index already")
-        if self.entries >= ASKED_ENTRIES and not self._asked:
-            self._asked = True
-            known = self._known_entries()
-            if known >= REFUSED_ENTRIES:
-                raise self._refused(f"the index holds about {known:,} entries, of all models and tenants")
+        if self.entries >= MAX_ENTRIES:
+            raise self._too_expensive(f"it has read {self.entries:,} entries of the index already")
+        if self.entries >= COUNTED_ENTRIES and not self._has_estimate:
+            self._has_estimate = True
+            estimate = self._estimated_entries()
+            if estimate >= MAX_ENTRIES:
+                raise self._too_expensive(
+                    f"the index has about {estimate:,} entries of all models and tenants"
+                )
 
     def _warn(self) -> None:
         file, line = calling_line()
         log.warning(
-            "%s: a search at %s:%d has consumed %d read units so far, for %d entries of the index. A search looks "
-            "at every item of the model; give a limit, or search in a narrower way.",
+            "%s: a search at %s:%d has consumed %d read units so far, for %d entries of the index. A search reads "
+            "every item of the model; give a limit, or use an index.",
             self._model,
             file,
             line,
@@ -84,29 +87,29 @@ class SearchCost:
                 "search",
                 [self._database.table_name],
                 self.entries,
-                self._database.transport.clock.now() - self._started,
+                self._database.transport.clock.now() - self._start_time,
                 model=self._model,
                 read_units=self.read_units,
                 entries=self.entries,
             ),
         )
 
-    def _known_entries(self) -> int:
-        """How many entries the index has, as DynamoDB counted them last; 0 if it does not say."""
+    def _estimated_entries(self) -> int:
+        """The number of entries of the index, by DynamoDB's last count; 0 if it is unknown."""
         try:
             request = Request(DESCRIBE_TABLE, {"TableName": self._database.table_name})
             reply = self._database.transport.send(request, deadline=self._database.deadline_from_now())
-        except BaoError:  # perhaps not allowed, which a search does not need to be
+        except BaoError:  # the program may not have the permission, and a search does not need it
             return 0
         table = reply.body["Table"]
         indexes = table.get("GlobalSecondaryIndexes") or ()
-        counted = [index.get("ItemCount") for index in indexes if index.get("IndexName") == ITER_SEARCH_INDEX]
-        return next(filter(None, counted), None) or table.get("ItemCount") or 0
+        counts = [index.get("ItemCount") for index in indexes if index.get("IndexName") == ITER_SEARCH_INDEX]
+        return next(filter(None, counts), None) or table.get("ItemCount") or 0
 
-    def _refused(self, why: str) -> QueryError:
+    def _too_expensive(self, reason: str) -> QueryError:
         return QueryError(
-            f"{self._model}: the search would look at every item of the model, and {why} "
-            f"({self.read_units:,.0f} read units so far). Give allow_scan=True if that is meant, a lower limit, or "
-            f"use an index or a search engine.",
+            f"{self._model}: the search would read every item of the model, and {reason} "
+            f"({self.read_units:,.0f} read units so far). Give allow_scan=True or a lower limit, or use an index or a "
+            f"search engine.",
             index=ITER_SEARCH_INDEX,
         )

@@ -131,7 +131,7 @@ def test_a_search_is_refused_by_what_it_has_looked_at(transport: FaultInjectingT
     """DynamoDB's figure is some hours old; a hundred thousand entries end the search in any case."""
     index = LargeIndex(1_000_000, counted=0)
     transport.inject(index)
-    with pytest.raises(QueryError, match=r"looked at 1\d\d,\d\d\d entries.*allow_scan=True"):
+    with pytest.raises(QueryError, match=r"has read 1\d\d,\d\d\d entries.*allow_scan=True"):
         Note.search_all(["x"], limit=None)
 
 

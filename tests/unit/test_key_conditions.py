@@ -148,7 +148,7 @@ def test_the_partition_of_a_primary_key_and_of_the_model_s_prefix() -> None:
         ("by_title", {"title": {"$gt": "bb", "$lt": "dd", "$gte": "cc"}}, "a", "Unsupported", "title"),
         ("by_title", {}, "a", "Unsupported", "title"),
         ("all_sheets", "bb", "other", "all_sheets has the model's prefix as its partition key", None),
-        ("by_shelf", "bb", "a", "by_shelf has no sort key field to put a condition on", None),
+        ("by_shelf", "bb", "a", "by_shelf has no sort key field; leave the sort condition out", None),
     ],
 )
 def test_what_a_key_condition_cannot_be(index: str, given: Any, value: Any, message: str, field: Any) -> None:
