@@ -138,12 +138,12 @@ class Transaction:
             None if reason is None else change.translate_error(reason)
             for change, reason in zip(changes, error.errors, strict=True)
         ]
-        translated = transaction_failed([f"{write.operation} {write.item}" for write in writes], errors)
+        translated = transaction_failed([f"{write.operation} {write.subject}" for write in writes], errors)
         translated.objects = tuple(change.result for change in changes)
         return translated
 
     def _sender(self, writes: list[WriteExecution]) -> Any:
-        targets, database = [write.item for write in writes], writes[0].database
+        targets, database = [str(write.subject) for write in writes], writes[0].database
 
         def send(request: Request, deadline: float) -> Reply:
             with round_of(self.session, database, "write") as opened:

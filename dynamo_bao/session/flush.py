@@ -187,4 +187,4 @@ def _failures(answer: BatchAnswer) -> Mapping[TableKey, Exception]:
 
 def _describe(instance: Any) -> str:
     state = state_of(instance)
-    return f"{state.mapper.schema.name} {state.primary_id!r}" if state.mapper is not None else repr(instance)
+    return state.label if state.mapper is not None else repr(instance)

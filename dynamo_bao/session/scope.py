@@ -118,11 +118,8 @@ def _require_tenant(state: State, tenant: str | None, operation: str, subject: s
     """
     if tenant == state.tenant:
         return
-    if subject is None:
-        assert state.mapper is not None
-        subject = f"{state.mapper.schema.name} {state.primary_id!r}"
     raise TenantMismatchError(
-        f"{subject} belongs to tenant {state.tenant!r}, and {operation}() was called under {tenant!r}. "
+        f"{subject or state.label} belongs to tenant {state.tenant!r}, and {operation}() was called under {tenant!r}. "
         f"Call it inside TenantContext.run_with_tenant({state.tenant!r})."
     )
 

@@ -192,6 +192,12 @@ class State:
     handed: HandedOutValues | None
 
     @property
+    def label(self) -> str:
+        """The model and the key, for errors and traces."""
+        assert self.mapper is not None
+        return f"{self.mapper.schema.name} {self.primary_id!r}"
+
+    @property
     def stored(self) -> Item | None:
         """The stored item, as far as the instance knows; None if it knows of no item."""
         item = self.raw_item

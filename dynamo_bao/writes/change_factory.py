@@ -15,7 +15,6 @@ from dynamo_bao.dynamodb.table import Database
 from dynamo_bao.dynamodb.transport.messages import Reply, Request
 from dynamo_bao.errors import (
     BaoError,
-    ConditionalError,
     ItemNotFoundError,
     ValidationError,
     WriteOutcomeUnknownError,
@@ -78,7 +77,7 @@ def sender(session: Session | None, database: Database, subject: ItemRef, instan
     Args:
         instance: the instance whose capacity figures count the requests; None without one.
     """
-    about = [f"{subject.schema.name} {subject.identity.primary_id!r}"]
+    about = [str(subject)]
 
     def send(request: Request, deadline: float) -> Reply:
         with round_of(session, database, "write") as opened:
@@ -118,17 +117,13 @@ def creation_in(
     if stored is None:
         values.update(schema.accept_all(values))
     identity = schema.identity(tenant, values)
+    subject: ItemRef = new_namedtuple(ItemRef, (schema, tenant, identity))
     earlier = session._instance_for(mapper, identity.key) if session is not None else None
     if earlier is not None and earlier is not instance and is_there(earlier):
-        raise ConditionalError(
-            f"{schema.name} {identity.primary_id!r} exists already: this context has loaded or added it; nothing was "
-            f"sent.",
-            model=schema.name,
-            key=identity.primary_id,
-            operation="create",
+        raise subject.exists_already(
+            "this context has loaded or added it; nothing was sent. Change that object instead."
         )
     item = _completed(schema, tenant, identity, values, stored)
-    subject: ItemRef = new_namedtuple(ItemRef, (schema, tenant, identity))
     # A copy, because hooks of other objects may change these before they are planned.
     return CreateChange(mapper, session, subject, instance, condition, values.copy(), item, by_save)
 
@@ -166,7 +161,7 @@ def saving_of(instance: Any, condition: ConditionLike, force_reindex: bool) -> S
     require_present(state)
     if state.unknown_outcome is not None:
         raise WriteOutcomeUnknownError(
-            f"{schema.name} {state.primary_id!r}: the outcome of an earlier write is unknown; refresh() first.",
+            f"{state.label}: the outcome of an earlier write is unknown; refresh() first.",
             model=schema.name,
             key=state.primary_id,
         ) from state.unknown_outcome

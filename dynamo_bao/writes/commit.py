@@ -43,6 +43,7 @@ from dynamo_bao.writes.executor import WriteExecution
 from dynamo_bao.writes.hooks import run_afterwards
 from dynamo_bao.writes.invalidation import invalidate, sessions_to_tell
 from dynamo_bao.writes.merge import combined
+from dynamo_bao.writes.plans import ItemRef
 from dynamo_bao.writes.transact import run_transaction
 
 T = TypeVar("T")
@@ -92,23 +93,19 @@ def register_objects(
         if key is None:
             key, primary_id, _ = schema.identity(tenant, values)
         if new.setdefault(key, instance) is not instance:
-            raise _known_already(schema, primary_id)
+            raise _has_other_instance(ItemRef(schema, tenant, schema.identity(tenant, values)))
         entries.append(
             new_namedtuple(PendingWrite, (instance, mapper, tenant, False, overwrite, key, primary_id))
         )
     duplicate_key = session._attach_new(mapper, new)
     if duplicate_key is not None:
-        raise _known_already(schema, schema.identity(tenant, instance_dict(new[duplicate_key])).primary_id)
+        values = instance_dict(new[duplicate_key])
+        raise _has_other_instance(ItemRef(schema, tenant, schema.identity(tenant, values)))
     return entries
 
 
-def _known_already(schema: Schema, primary_id: str) -> ConditionalError:
-    return ConditionalError(
-        f"{schema.name} {primary_id!r}: this context has another object with the key already.",
-        model=schema.name,
-        key=primary_id,
-        operation="create",
-    )
+def _has_other_instance(subject: ItemRef) -> ConditionalError:
+    return subject.exists_already("this context has another object with the key. Change that object instead.")
 
 
 def _not_blindly(schema: Schema) -> ValidationError:
@@ -409,7 +406,7 @@ def _commit_atomically(session: Session, changes: Sequence[Change], conclude: Co
             raise
         finally:
             for request in outcome.sent:
-                opened.add_outcome(database, request, [_named(change) for change in changes])
+                opened.add_outcome(database, request, [str(change.subject) for change in changes])
     return outcome
 
 
@@ -427,7 +424,7 @@ def _commit_in_parallel(session: Session, changes: Sequence[Change], conclude: C
         for part, members in zip(parts.write(session, database), all_parts, strict=True):
             total.add(part)
             for request in part.sent:
-                labels = [_named(change) for change in members[:NAMED_KEYS]]
+                labels = [str(change.subject) for change in members[:NAMED_KEYS]]
                 opened.add_outcome(part.database, request, labels, len(members))
     return total
 
@@ -458,7 +455,7 @@ def _outcome_of(changes: Sequence[Change], written: BatchWritten) -> CommitOutco
             outcome.failed[change] = written.error
         elif key in written.unprocessed:
             named = (change.subject.schema.name, change.subject.identity.primary_id)
-            text = f"{_named(change)}: DynamoDB left the write unprocessed, also when it was sent again."
+            text = f"{change.subject}: DynamoDB left the write unprocessed, also when it was sent again."
             outcome.failed[change] = BatchIncompleteError(text, [named])
         else:
             outcome.stored[change] = None
@@ -509,10 +506,6 @@ def _write_group(outcome: CommitOutcome, changes: Sequence[Change]) -> None:
     outcome.stored = dict.fromkeys(changes)
 
 
-def _named(change: Change) -> str:
-    return f"{change.subject.schema.name} {change.subject.identity.primary_id!r}"
-
-
 # --- afterwards -----------------------------------------------------------------------------------------
 
 
@@ -544,7 +537,7 @@ def _partial_commit_error(
     changes: Sequence[Change], outcome: CommitOutcome, errors: dict[Any, Exception]
 ) -> CommitError:
     figures = outcome.figures(changes)
-    details = " | ".join(f"{_named(change)}: {error}" for change, error in list(errors.items())[:10])
+    details = " | ".join(f"{change.subject}: {error}" for change, error in list(errors.items())[:10])
     error = CommitError(
         f"{len(figures.done)} of {len(changes)} changes are written, {len(figures.not_done)} are not, and "
         f"{len(figures.unknown)} have an unknown outcome; both stay in the session and can be committed again. "

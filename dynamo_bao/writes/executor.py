@@ -184,14 +184,16 @@ class WriteExecution:
         try:
             reply = self.send(Request(operation, parameters, repeatable, rows), deadline)
         except WriteOutcomeUnknownError as error:
-            unknown = WriteOutcomeUnknownError(f"{self.item} {self.operation}: {error}", **self._names)
+            unknown = WriteOutcomeUnknownError(
+                f"{self.subject} {self.operation}: {error}", **self.subject.names
+            )
             raise unknown from cause_of(error)
         except Exception as error:
             if isinstance(error, ServiceError) and error.code == "ValidationException":
                 self._check_added_to(error)
             if not is_foreign(error) and is_unsafe_to_retry(error, [self]):
                 raise WriteOutcomeUnknownError(
-                    f"{self.item} {self.operation}: {ADDED_PERHAPS}", **self._names
+                    f"{self.subject} {self.operation}: {ADDED_PERHAPS}", **self.subject.names
                 ) from error
             raise
         self.is_unanswered = False
@@ -200,7 +202,8 @@ class WriteExecution:
     def unanswered(self) -> WriteOutcomeUnknownError:
         """The error for a write that was interrupted before its reply came, so that it may be stored."""
         return WriteOutcomeUnknownError(
-            f"{self.item} {self.operation}: the write was interrupted, and {ADDED_PERHAPS}", **self._names
+            f"{self.subject} {self.operation}: the write was interrupted, and {ADDED_PERHAPS}",
+            **self.subject.names,
         )
 
     def _check_added_to(self, refusal: BaoError) -> None:
@@ -277,7 +280,7 @@ class WriteExecution:
         Args:
             claim: the field of the constraint, and the value.
         """
-        return UniqueConstraintError(claim[0], claim[1], **self._names)
+        return UniqueConstraintError(claim[0], claim[1], **self.subject.names)
 
     def _read(self, deadline: float, key: Key | None = None, *, doubted: bool = False) -> Item | None:
         """A stored item (the subject's own by default), read consistently.
@@ -299,40 +302,31 @@ class WriteExecution:
             raise
         return returned_item(reply.body, "Item")
 
-    @property
-    def item(self) -> str:
-        """The model and the key, for errors and traces."""
-        return f"{self.subject.schema.name} {self.subject.identity.primary_id!r}"
-
-    @property
-    def _names(self) -> dict[str, Any]:
-        return {"model": self.subject.schema.name, "key": self.subject.identity.primary_id}
-
     def _exists(self) -> BaoError:
         return ConditionalError(
-            f"{self.item}: Condition check failed: an item with this key exists already; nothing was written. "
+            f"{self.subject}: Condition check failed: an item with this key exists already; nothing was written. "
             f"find() it, or create one with another key.",
             operation=self.operation,
-            **self._names,
+            **self.subject.names,
         )
 
     def missing(self) -> BaoError:
         """The error for an item that must be stored and is not."""
         return ItemNotFoundError(
-            f"{self.item}: nothing to {self.operation}, the item is not stored (deleted meanwhile?); "
+            f"{self.subject}: nothing to {self.operation}, the item is not stored (deleted meanwhile?); "
             f"nothing was written. create() it again if it should exist.",
-            **self._names,
+            **self.subject.names,
         )
 
     def _cancelled(self, refusal: ConditionFailure) -> BaoError:
         """The error for a transaction that was cancelled, but not because of a condition."""
         if not refusal.repeated:
-            return TransactionError(f"{self.item} {self.operation}: {refusal.cause}", refusal.reasons)
+            return TransactionError(f"{self.subject} {self.operation}: {refusal.cause}", refusal.reasons)
         reasons = ", ".join(sorted({reason for reason in refusal.reasons if reason is not None}))
         return WriteOutcomeUnknownError(
-            f"{self.item} {self.operation}: a reply was lost, and further attempts were cancelled ({reasons}). "
+            f"{self.subject} {self.operation}: a reply was lost, and further attempts were cancelled ({reasons}). "
             f"find() it again to see what is stored, then decide.",
-            **self._names,
+            **self.subject.names,
         )
 
     def _refused(self, stored: Item | None = None) -> BaoError:
@@ -343,9 +337,9 @@ class WriteExecution:
         """
         summary = "Delete condition not met" if self.operation == "delete" else "Condition check failed"
         error = ConditionalError(
-            f"{self.item} {self.operation}: {summary}; nothing was written. refresh() shows what is stored.",
+            f"{self.subject} {self.operation}: {summary}; nothing was written. refresh() shows what is stored.",
             operation=self.operation,
-            **self._names,
+            **self.subject.names,
         )
         version_field = self.subject.schema.version_field
         if stored is not None and version_field is not None:

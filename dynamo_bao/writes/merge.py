@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from dynamo_bao.dynamodb.document_diff import edited
 from dynamo_bao.dynamodb.expressions.conditions import all_of, is_empty
-from dynamo_bao.errors import ConditionalError, ItemNotFoundError, QueryError
+from dynamo_bao.errors import ItemNotFoundError, QueryError
 from dynamo_bao.fields.base import Field
 from dynamo_bao.mapping.snapshots import StoredItem, form_of
 from dynamo_bao.writes.actions import WritePlan
@@ -68,8 +68,7 @@ def merged(first: Change, second: Change) -> Change | None:
     """
     if isinstance(first, CreateChange) and not is_empty(second.condition):
         raise QueryError(
-            f"{first.subject.schema.name} {first.subject.identity.primary_id!r} is created by this transaction; "
-            f"a condition on it has nothing stored to be checked against."
+            f"{first.subject} is created by this transaction, so a condition on it cannot be checked. Leave it out."
         )
     if isinstance(second, ConditionCheck):
         return _with_condition(first, second)
@@ -82,10 +81,9 @@ def merged(first: Change, second: Change) -> Change | None:
     assert isinstance(second, SaveChange)
     if isinstance(first, DeleteChange):
         raise ItemNotFoundError(
-            f"{first.subject.schema.name} {first.subject.identity.primary_id!r} was deleted before it was to be saved, "
-            f"by another object; nothing was sent. create() it again if it should exist.",
-            model=first.subject.schema.name,
-            key=first.subject.identity.primary_id,
+            f"{first.subject} was deleted through another object before this save; nothing was sent. create() it again "
+            f"if it should exist.",
+            **first.subject.names,
         )
     if isinstance(first, CreateChange):
         fields, before = first.subject.schema.fields, first.values
@@ -116,12 +114,8 @@ def _deleted(first: Change, second: DeleteChange) -> Change | None:
 
 def _replaced(first: Change, second: CreateChange) -> Change:
     if not isinstance(first, DeleteChange):
-        raise ConditionalError(
-            f"{first.subject.schema.name} {first.subject.identity.primary_id!r} exists already: it is written through "
-            f"another object beside this new one; nothing was sent.",
-            model=first.subject.schema.name,
-            key=first.subject.identity.primary_id,
-            operation="create",
+        raise first.subject.exists_already(
+            "it is also written through another object; nothing was sent. Change only one of the two objects."
         )
     replacement = copy.copy(second)
     replacement.__class__ = ReplaceChange

@@ -24,7 +24,7 @@ from dynamo_bao.dynamodb.expressions.updates import Update
 from dynamo_bao.dynamodb.keys import Key
 from dynamo_bao.dynamodb.layout import DERIVED, SEARCH_TEXT
 from dynamo_bao.dynamodb.service import AttributeValue, Item
-from dynamo_bao.errors import DataFormatError
+from dynamo_bao.errors import ConditionalError, DataFormatError
 from dynamo_bao.fields.base import Field
 from dynamo_bao.fields.numeric import CounterField
 from dynamo_bao.fields.sets import SetField
@@ -37,11 +37,23 @@ from dynamo_bao.writes.document_changes import MAX_PATHS, Parts, PartsPlan, is_l
 
 
 class ItemRef(NamedTuple):
-    """The item of a plan."""
+    """The item of a plan. Its text has the model and the key, for errors and traces."""
 
     schema: Schema
     tenant: str | None
     identity: Identity
+
+    def __str__(self) -> str:
+        return f"{self.schema.name} {self.identity.primary_id!r}"
+
+    @property
+    def names(self) -> dict[str, str]:
+        """The model and the key, as arguments of errors."""
+        return {"model": self.schema.name, "key": self.identity.primary_id}
+
+    def exists_already(self, reason: str) -> ConditionalError:
+        """The error for a new item whose key another item has."""
+        return ConditionalError(f"{self} exists already: {reason}", operation="create", **self.names)
 
 
 @define

@@ -154,7 +154,7 @@ def _content(action: Action) -> dict[str, Any]:
 
 def transaction_error(writes: Sequence[WriteExecution], errors: dict[int, BaoError]) -> TransactionError:
     """The error of a transaction, from the errors of its writes by their numbers."""
-    names = [f"{write.operation} {write.item}" for write in writes]
+    names = [f"{write.operation} {write.subject}" for write in writes]
     return transaction_failed(names, [errors.get(number) for number in range(len(writes))])
 
 
@@ -190,7 +190,7 @@ def run_transaction(writes: Sequence[WriteExecution], send: Send) -> None:
 
 
 def _named(writes: Sequence[WriteExecution]) -> str:
-    return ", ".join(write.item for write in writes)
+    return ", ".join(str(write.subject) for write in writes)
 
 
 def _are_done(writes: Sequence[WriteExecution], deadline: float) -> bool:

@@ -221,7 +221,7 @@ def test_an_empty_trace(embedded: Manager) -> None:
     """A session that asked nothing says so."""
     with run_with_batch_context() as session:
         assert str(session.trace()).startswith("0 rounds")
-        assert "Nothing was asked" in session.trace().html()
+        assert "No request was sent" in session.trace().html()
 
 
 # --- what a session holds ---------------------------------------------------------------------------

@@ -88,7 +88,7 @@ def test_two_new_objects_of_one_key_are_refused(embedded: Manager, sent: Wire, a
     with run_with_batch_context() as session:
         if apart:
             session.add(one)
-        with pytest.raises(ConditionalError, match="has another object with the key already"):
+        with pytest.raises(ConditionalError, match="has another object with the key"):
             session.add(*([other] if apart else [one, other]))
         session.rollback()
         session.add(one, one)
