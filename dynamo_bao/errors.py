@@ -441,7 +441,7 @@ def __getattr__(name: str) -> Any:
     if name in ALSO_BOTOCORES:
         import importlib
 
-        return importlib.import_module("dynamo_bao.dynamodb.transport.botocore").class_of_both(name)
+        return importlib.import_module("dynamo_bao.dynamodb.transport.botocore").common_class(name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -123,7 +123,7 @@ class _FaultySender:
         # Faults read and change items as dicts.
         body = fault(Request(request.operation, request.parameters, request.repeatable), send, chance)
         try:
-            return checked(request, body, vouched=False)
+            return checked(request, body, is_vouched=False)
         except DataFormatError as error:
             raise AttemptFailed(error, RequestOutcome.UNKNOWN) from error
 

@@ -25,7 +25,7 @@ from dynamo_bao import (
     init_models,
     run_with_batch_context,
 )
-from dynamo_bao.dynamodb.transport.botocore import BotocoreSender, ClientHandle, of_both
+from dynamo_bao.dynamodb.transport.botocore import BotocoreSender, ClientHandle, common_error_from
 from dynamo_bao.dynamodb.transport.factory import given_transport
 from dynamo_bao.dynamodb.transport.messages import Request, RequestOutcome, outcome_of
 from dynamo_bao.dynamodb.transport.retry import RetryingTransport
@@ -199,7 +199,9 @@ def test_errors_of_both_pickle(name: str) -> None:
         pytest.skip("this botocore does not have it")
     parts = ("endpoint_url", "proxy_url", "error", "provider", "cred_var", "profile", "path", "error_msg")
     more = ("region_name", "service_name", "name", "source_profile", "visited_profiles")
-    error = of_both(theirs(**dict.fromkeys((*parts, *more), "x"), number=5, none=None, other=ValueError("y")))
+    error = common_error_from(
+        theirs(**dict.fromkeys((*parts, *more), "x"), number=5, none=None, other=ValueError("y"))
+    )
     assert isinstance(error, theirs)
     assert isinstance(error, BaoError)
     assert type(error) is getattr(dynamo_bao.errors, name)

@@ -64,7 +64,7 @@ class Pool(Connections):
     An exception in the instructions behind a block of a lock would leave it locked, and no signal is delivered there.
     """
 
-    def _looked_up(self) -> Any:
+    def _current_lookup(self) -> Any:
         return http._Lookup(self.origin.host, self.origin.port).start()
 
 

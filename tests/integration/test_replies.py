@@ -196,7 +196,7 @@ def manager_through(server: HttpServer, way: str, authority: Authority | None) -
         wire: Any = lean_wire(url, ca_bundle=file)
     else:
         client = boto3.client("dynamodb", endpoint_url=url, verify=file)
-        wire = BotocoreSender(lambda: ClientHandle(client), given=True)
+        wire = BotocoreSender(lambda: ClientHandle(client), is_users=True)
     transport = RetryingTransport(wire, FakeTime().clock)
     with init_models(models=models.ALL, transport=transport, table_name="t") as manager:
         yield manager
@@ -421,7 +421,7 @@ def canned_transport(canned: Canned, way: str) -> RetryingTransport:
     """A transport by one way of sending, past the network."""
     if way == "direct":
         straight = lean_wire("http://localhost:1")
-        wire: Any = CannedWire(straight.boto, straight._find_quick)
+        wire: Any = CannedWire(straight.boto, straight._find_static_endpoint)
         wire.canned = canned
         return RetryingTransport(wire, FakeTime().clock)
     client = boto3.client("dynamodb", endpoint_url="http://localhost:1")
@@ -433,7 +433,7 @@ def canned_transport(canned: Canned, way: str) -> RetryingTransport:
         return AWSResponse(request.url, given.status, given.headers, raw)
 
     client.meta.events.register("before-send.dynamodb", respond)
-    return RetryingTransport(BotocoreSender(lambda: ClientHandle(client), given=True), FakeTime().clock)
+    return RetryingTransport(BotocoreSender(lambda: ClientHandle(client), is_users=True), FakeTime().clock)
 
 
 class _Raw:

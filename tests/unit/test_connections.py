@@ -100,7 +100,7 @@ def test_a_connection_closed_while_idle_is_replaced() -> None:
         for number in range(5):
             assert connections.exchange(post(), PATIENCE).status == 200
             for idle in connections._idle:
-                _until(idle._arrived)
+                _until(idle._has_input)
             assert server.connections == number + 1
 
 
@@ -123,7 +123,7 @@ def test_bytes_that_nobody_asked_for_are_no_answer() -> None:
     with connected(twice) as (server, connections):
         assert connections.exchange(post(b"1"), PATIENCE).body == b"1"
         release.set()
-        _until(connections._idle[0]._arrived)
+        _until(connections._idle[0]._has_input)
         assert connections.exchange(post(b"2"), PATIENCE).body == b"2"
         assert server.connections == 2
 

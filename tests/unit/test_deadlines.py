@@ -91,7 +91,7 @@ def network(monkeypatch: pytest.MonkeyPatch) -> Network:
     )
     monkeypatch.setattr(connections_module, "time", clocks)
     monkeypatch.setattr(connections_module, "socket", fakes)
-    monkeypatch.setattr(connections_module, "_arrivals", lambda sock: lambda: False)
+    monkeypatch.setattr(connections_module, "_input_test", lambda sock: lambda: False)
     return network
 
 

@@ -174,9 +174,9 @@ ANSWERS: dict[str, tuple[Request, dict[str, Any]]] = {
 def test_rule_41_an_answer_is_believed(what: str) -> None:
     """As DynamoDB gives them, in all their forms; also with members that nobody here knows, or that are null."""
     request, body = ANSWERS[what]
-    assert checked(request, copy.deepcopy(body), vouched=False) == body
+    assert checked(request, copy.deepcopy(body), is_vouched=False) == body
     more = {**copy.deepcopy(body), "SomethingNew": [1], "ItemCollectionMetrics": None}
-    assert checked(request, more, vouched=False) == {**body, "SomethingNew": [1]}
+    assert checked(request, more, is_vouched=False) == {**body, "SomethingNew": [1]}
 
 
 NO_ANSWERS: dict[str, tuple[Request, Any]] = {
@@ -381,31 +381,31 @@ def test_R14_what_is_no_answer_is_refused(what: str) -> None:
     request, body = NO_ANSWERS[what]
     message = f"^{request.operation}: the reply is no answer to the request: {re.escape(REASON_OF[what])}[.,]"
     with pytest.raises(DataFormatError, match=message) as caught:
-        checked(request, copy.deepcopy(body), vouched=False)
+        checked(request, copy.deepcopy(body), is_vouched=False)
     assert "#b" not in str(caught.value)
 
 
 def test_R14_counts_that_a_page_lacks_are_added() -> None:
     """The items are counted; a count alone stands for what was scanned too."""
-    assert checked(QUERY, {"Items": [row()]}, vouched=False) == page(row())
-    assert checked(QUERY, {"Items": []}, vouched=False) == page()
-    found = checked(QUERY, {"Items": [row()], "Count": 1}, vouched=False)
+    assert checked(QUERY, {"Items": [row()]}, is_vouched=False) == page(row())
+    assert checked(QUERY, {"Items": []}, is_vouched=False) == page()
+    found = checked(QUERY, {"Items": [row()], "Count": 1}, is_vouched=False)
     assert found == page(row())
-    assert checked(COUNT, {"Count": 3}, vouched=False) == {"Count": 3, "ScannedCount": 3}
+    assert checked(COUNT, {"Count": 3}, is_vouched=False) == {"Count": 3, "ScannedCount": 3}
 
 
 def test_R14_operations_that_the_library_does_not_send_are_not_looked_at() -> None:
     """A program may send them by its transport."""
-    assert checked(Request("ListTables", {}), {"message": None}, vouched=False) == {"message": None}
+    assert checked(Request("ListTables", {}), {"message": None}, is_vouched=False) == {"message": None}
 
 
 def test_R14_what_is_vouched_for_may_be_absent() -> None:
     """A checksum of DynamoDB's, or a lenient check: then nothing is an answer to what may be nothing."""
     for request in (GET, PUT, TRANSACTION):
-        assert checked(request, {}, vouched=True) == {}
+        assert checked(request, {}, is_vouched=True) == {}
     for request in (BATCH, QUERY, UPDATE, WRITES, DESCRIBE, GETS):
         with pytest.raises(DataFormatError):
-            checked(request, {}, vouched=True)
+            checked(request, {}, is_vouched=True)
 
 
 @pytest.mark.parametrize(
@@ -435,11 +435,11 @@ def test_R14_what_is_vouched_for_may_be_absent() -> None:
 def test_R15_a_value_of_a_wrong_type_spoils_one_attribute(wrong: Any) -> None:
     """The rest of its item, and the other items, are as they were."""
     spoilt = item("a", name=wrong)
-    assert checked(GET, {"Item": spoilt}, vouched=False)["Item"] == item("a", name=dict(UNREADABLE))
-    found = checked(BATCH, {"Responses": {"t": [spoilt, item("b")]}}, vouched=False)["Responses"]["t"]
+    assert checked(GET, {"Item": spoilt}, is_vouched=False)["Item"] == item("a", name=dict(UNREADABLE))
+    found = checked(BATCH, {"Responses": {"t": [spoilt, item("b")]}}, is_vouched=False)["Responses"]["t"]
     assert found == [item("a", name=dict(UNREADABLE)), item("b")]
     with pytest.raises(DataFormatError):
-        checked(UPDATE, {"Attributes": spoilt}, vouched=False)
+        checked(UPDATE, {"Attributes": spoilt}, is_vouched=False)
 
 
 def test_rule_41_rows_are_held_against_the_keys_as_items_are() -> None:
@@ -453,18 +453,18 @@ def test_rule_41_rows_are_held_against_the_keys_as_items_are() -> None:
         return found
 
     batch = {"Responses": {"t": [item("a"), item("b")]}}
-    assert len(checked(BATCH, parsed("BatchGetItem", batch), vouched=False)["Responses"]["t"]) == 2
+    assert len(checked(BATCH, parsed("BatchGetItem", batch), is_vouched=False)["Responses"]["t"]) == 2
     for others in ([item("c")], [item("a"), item("a")], [{"name": {"S": "x"}}]):
         with pytest.raises(DataFormatError):
-            checked(BATCH, parsed("BatchGetItem", {"Responses": {"t": others}}), vouched=False)
+            checked(BATCH, parsed("BatchGetItem", {"Responses": {"t": others}}), is_vouched=False)
     request = Request(
         "Query",
         {"KeyConditionExpression": "_pk = :v", "ExpressionAttributeValues": {":v": {"S": "t#a"}}},
     )
-    assert checked(request, parsed("Query", page(item("a"))), vouched=False)["Count"] == 1
+    assert checked(request, parsed("Query", page(item("a"))), is_vouched=False)["Count"] == 1
     for other in (item("b"), {"name": {"S": "x"}}):
         with pytest.raises(DataFormatError):
-            checked(request, parsed("Query", page(other)), vouched=False)
+            checked(request, parsed("Query", page(other)), is_vouched=False)
 
 
 OF_ONE = [GET, UPDATE, DELETE]
@@ -478,7 +478,7 @@ def answer_of_one(request: Request, body: Any) -> Any:
     request = Request(request.operation, request.written, rows=rows)
     sent = orjson.dumps(body)
     parsed = rows.parsed(sent, request.operation) or orjson.loads(sent)
-    return Reply(request, checked(request, parsed, vouched=False))
+    return Reply(request, checked(request, parsed, is_vouched=False))
 
 
 @pytest.mark.parametrize("request_of_one", OF_ONE, ids=lambda request: request.operation)

@@ -60,20 +60,20 @@ class BatchAnswer:
     failed_requests: list[FailedRequest] = Factory(list)
 
     @property
-    def left(self) -> int:
+    def unanswered_count(self) -> int:
         """The number of unanswered keys."""
         return sum(map(len, self.unanswered.values()))
 
     def give_up(self, error: Exception) -> None:
         """Makes `error` the outcome of all unanswered keys."""
-        unanswered, self.unanswered = self.unanswered, {}
-        keys = ((table, key) for table, keys in unanswered.items() for key in keys)
+        tables, self.unanswered = self.unanswered, {}
+        keys = ((table, key) for table, keys in tables.items() for key in keys)
         self.failed.update(dict.fromkeys(keys, error))
 
     @property
     def complaint(self) -> str:
         """The text of an error about the unanswered keys."""
-        keys, requests = self.left, len(self.replies)
+        keys, requests = self.unanswered_count, len(self.replies)
         return (
             f"DynamoDB left {keys} key{'s' if keys > 1 else ''} unprocessed, also in the last of {requests} requests. "
             f"Raise the table's capacity, spread the load, or give a longer deadline."
@@ -118,28 +118,28 @@ class _Fetch:
         return [table for table, keys in self.answer.unanswered.items() for _ in keys]
 
     def _ask(self, keys: Keys, waited: float | None) -> None:
-        request, started = _request(keys, self._batch), self._transport.clock.now()
+        request, start_time = _request(keys, self._batch), self._transport.clock.now()
         try:
             reply = self._transport.send(request, deadline=self._deadline)
         except Exception as error:
             if is_foreign(error):
                 raise
-            self.answer.failed_requests.append(FailedRequest(request, error, started).after(waited))
-            self._refused(keys, error, waited)
+            self.answer.failed_requests.append(FailedRequest(request, error, start_time).after(waited))
+            self._handle_error(keys, error, waited)
             return
         self.answer.replies.append(reply.after(waited))
-        self._file(reply.parsed)
+        self._record(reply.parsed)
 
-    def _refused(self, keys: Keys, error: Exception, waited: float | None) -> None:
+    def _handle_error(self, keys: Keys, error: Exception, waited: float | None) -> None:
         """Repeats a refused request table by table, because one of its tables may be the reason."""
         if len(keys) > 1 and isinstance(error, ServiceError) and error.code not in _NO_TABLES_FAULT:
             for table, table_keys in keys.items():
                 self._ask({table: table_keys}, None if waited is None else 0.0)
         else:
-            failed = ((table, key) for table, table_keys in keys.items() for key in table_keys)
-            self.answer.failed.update(dict.fromkeys(failed, error))
+            failed_keys = ((table, key) for table, table_keys in keys.items() for key in table_keys)
+            self.answer.failed.update(dict.fromkeys(failed_keys, error))
 
-    def _file(self, body: dict[str, Any]) -> None:
+    def _record(self, body: dict[str, Any]) -> None:
         """Adds the items and the unprocessed keys of a reply to the answer."""
         for table, items in body.get("Responses", {}).items():
             self.answer.items.setdefault(table, []).extend(items)

@@ -69,32 +69,32 @@ def write_batch(transport: Transport, puts: Puts, deadline: float) -> BatchWritt
         puts: the writes.
         deadline: the time after which nothing is repeated, in seconds of the transport's clock.
     """
-    result, remaining = BatchWritten(), puts
+    result, remaining_puts = BatchWritten(), puts
 
     def send(waited: float | None) -> list[str]:
-        nonlocal remaining
-        batch, remaining = remaining, {}
-        request, started = _request(batch), transport.clock.now()
+        nonlocal remaining_puts
+        batch, remaining_puts = remaining_puts, {}
+        request, start_time = _request(batch), transport.clock.now()
         try:
             reply = transport.send(request, deadline=deadline)
         except Exception as error:
             if is_foreign(error):
                 raise
-            result.error, result.failure = error, FailedRequest(request, error, started).after(waited)
+            result.error, result.failure = error, FailedRequest(request, error, start_time).after(waited)
             if may_have_succeeded(error):
                 result.outcome_unknown = _keys(batch)
             else:
                 result.refused = _keys(batch)
             return []
         result.replies.append(reply.after(waited))
-        remaining = _unprocessed(reply.body, puts)
-        return [table for table, _ in _keys(remaining)]
+        remaining_puts = _unprocessed(reply.body, puts)
+        return [table for table, _ in _keys(remaining_puts)]
 
-    crowded = repeat_unprocessed(transport.clock, deadline, sum(map(len, puts.values())), send)
-    if crowded is None:
-        result.unprocessed = _keys(remaining)
+    crowded_error = repeat_unprocessed(transport.clock, deadline, sum(map(len, puts.values())), send)
+    if crowded_error is None:
+        result.unprocessed = _keys(remaining_puts)
     else:
-        result.error, result.refused = crowded, _keys(remaining)
+        result.error, result.refused = crowded_error, _keys(remaining_puts)
     return result
 
 
@@ -120,12 +120,10 @@ def _members(items: Mapping[Key, Stored | None]) -> Any:
 
 
 def _unprocessed(body: dict[str, Any], puts: Puts) -> Puts:
-    unprocessed: dict[str, dict[Key, Stored | None]] = {}
+    unprocessed_puts: dict[str, dict[Key, Stored | None]] = {}
     for table, members in body.get("UnprocessedItems", {}).items():
         for member in members:
-            stored = (
-                member["PutRequest"]["Item"] if "PutRequest" in member else member["DeleteRequest"]["Key"]
-            )
-            key = Key(stored[PK]["S"], stored[SK]["S"])
-            unprocessed.setdefault(table, {})[key] = puts[table][key]
-    return unprocessed
+            item = member["PutRequest"]["Item"] if "PutRequest" in member else member["DeleteRequest"]["Key"]
+            key = Key(item[PK]["S"], item[SK]["S"])
+            unprocessed_puts.setdefault(table, {})[key] = puts[table][key]
+    return unprocessed_puts

@@ -128,7 +128,7 @@ def configured_authorities(setting: str | None, environment: Mapping[str, str]) 
     return setting or environment.get("REQUESTS_CA_BUNDLE") or None
 
 
-def _made(factory: Callable[[], ClientHandle]) -> ClientHandle:
+def _make_client(factory: Callable[[], ClientHandle]) -> ClientHandle:
     """Makes a client. If botocore cannot make one, its error is raised as an error of this library too."""
     from botocore.exceptions import BotoCoreError
 
@@ -151,15 +151,15 @@ def _made(factory: Callable[[], ClientHandle]) -> ClientHandle:
         raise with_outcome(configuration_error, RequestOutcome.NOT_SENT) from error
 
 
-def _seconds_for_credentials(opened: ClientHandle) -> float:
+def _seconds_for_credentials(handle: ClientHandle) -> float:
     """Fetches credentials if necessary, and returns how many seconds that took.
 
     Their source (IMDS, SSO, STS) has its own time limits; the budget of a request begins afterwards.
     """
-    started = time.monotonic()
-    if opened.credentials is not None:
-        require_sendable(opened.credentials())
-    return time.monotonic() - started
+    start_time = time.monotonic()
+    if handle.credentials is not None:
+        require_sendable(handle.credentials())
+    return time.monotonic() - start_time
 
 
 def _response(url: str, reply: HttpReply) -> Any:
@@ -195,12 +195,12 @@ class BotocoreSender:
 
     Args:
         factory: makes the client.
-        given: whether the client is the user's; then it is never closed here.
+        is_users: whether the client is the user's; then it is never closed here.
         lenient: whether absent members of a reply count as absent even without a checksum or consumed capacity.
         read_timeout: the most seconds of an attempt in which nothing arrives; None for 2.
 
     Attributes:
-        seen: the ids of the last replies.
+        seen_ids: the ids of the last replies.
         resolved_endpoint: the endpoint that the client chose; None before its first request, and if only botocore can
             sign its requests.
     """
@@ -209,16 +209,16 @@ class BotocoreSender:
         self,
         factory: Callable[[], ClientHandle],
         *,
-        given: bool = False,
+        is_users: bool = False,
         lenient: bool = False,
         read_timeout: float | None = None,
     ) -> None:
         self._factory = factory
         self._read_timeout = read_timeout
-        self._given = given
+        self._is_users = is_users
         self.lenient = lenient
-        self.seen = SeenIds()
-        self._opened: ClientHandle | None = None
+        self.seen_ids = SeenIds()
+        self._handle: ClientHandle | None = None
         self._process: object = None
         self._session: DirectSession | None = None
         self._calls = threading.local()
@@ -235,23 +235,27 @@ class BotocoreSender:
         return self._process is this_process.token
 
     @property
-    def opened(self) -> ClientHandle:
+    def handle(self) -> ClientHandle:
         """The client of this process, with its settings."""
         if self._process is not this_process.token:
             with this_process.lock:
                 if self._process is not this_process.token:
-                    opened, self.resolved_endpoint = _made(self._factory), None
+                    handle, self.resolved_endpoint = _make_client(self._factory), None
                     for event, handler in self._handlers():
-                        opened.client.meta.events.register_first(event, handler)
-                    opened.client.meta.events.register_last("before-send.dynamodb", self._capture_endpoint)
-                    self._stand_in(opened.client)
-                    self._opened, self._process = opened, this_process.token
-        assert self._opened is not None
-        return self._opened
+                        handle.client.meta.events.register_first(event, handler)
+                    handle.client.meta.events.register_last("before-send.dynamodb", self._capture_endpoint)
+                    self._stand_in(handle.client)
+                    self._handle, self._process = handle, this_process.token
+        assert self._handle is not None
+        return self._handle
 
     def _handlers(self) -> tuple[tuple[str, Any], ...]:
-        taking = ("before-parse.dynamodb", self._check_and_parse)
-        return (taking, ("needs-retry.dynamodb", self._refuse_retry)) if self._given else (taking,)
+        parse_handler = ("before-parse.dynamodb", self._check_and_parse)
+        return (
+            (parse_handler, ("needs-retry.dynamodb", self._refuse_retry))
+            if self._is_users
+            else (parse_handler,)
+        )
 
     def _stand_in(self, client: Any) -> None:
         """Replaces the client's HTTP session, so that this library's requests end within their time."""
@@ -278,42 +282,42 @@ class BotocoreSender:
     @property
     def client(self) -> Any:
         """The boto3 client of this process."""
-        return self.opened.client
+        return self.handle.client
 
     def close(self) -> None:
         with this_process.lock:
             is_of_this_process = self._process is this_process.token
-            opened, self._opened, self._process = self._opened, None, None
-        if opened is None or not is_of_this_process:
+            handle, self._handle, self._process = self._handle, None, None
+        if handle is None or not is_of_this_process:
             return
-        events = opened.client.meta.events
+        events = handle.client.meta.events
         for event, handler in (*self._handlers(), ("before-send.dynamodb", self._capture_endpoint)):
             events.unregister(event, handler)
-        if not self._given:
-            opened.client.close()
+        if not self._is_users:
+            handle.client.close()
             self._session = None
             return
-        self._step_aside(getattr(opened.client, "_endpoint", None))
+        self._step_aside(getattr(handle.client, "_endpoint", None))
 
     def attempt(self, request: Request, seconds: float) -> dict[str, Any]:
-        ends, was_open = time.monotonic() + seconds, self.is_open
-        opened = self.opened
-        before, attempt = self._attempt_now(), Attempt(request, ends)
-        attempt.ends += 0.0 if was_open else opened.fetching
-        self._calls.attempt, believed = attempt, True
+        end_time, was_open = time.monotonic() + seconds, self.is_open
+        handle = self.handle
+        outer_attempt, attempt = self._attempt_now(), Attempt(request, end_time)
+        attempt.end_time += 0.0 if was_open else handle.fetching
+        self._calls.attempt, is_trusted = attempt, True
         try:
-            attempt.ends += _seconds_for_credentials(opened)
-            body: dict[str, Any] = getattr(opened.client, method_of(request.operation))(**request.parameters)
+            attempt.end_time += _seconds_for_credentials(handle)
+            body: dict[str, Any] = getattr(handle.client, method_of(request.operation))(**request.parameters)
             body.pop("ResponseMetadata", None)
             if not attempt.is_checked:  # a stub answered, which may omit members
-                body = checked(request, body, vouched=True)
+                body = checked(request, body, is_vouched=True)
         except Exception as error:
-            believed = not isinstance(error, DataFormatError)
-            _raise_mapped(request, error, opened.client.meta.endpoint_url)
+            is_trusted = not isinstance(error, DataFormatError)
+            _raise_mapped(request, error, handle.client.meta.endpoint_url)
         finally:
-            self._calls.attempt = before
+            self._calls.attempt = outer_attempt
             if attempt.reply is not None:
-                attempt.reply.settle(believed)
+                attempt.reply.settle(is_trusted)
         return body
 
     def _attempt_now(self) -> Attempt | None:
@@ -330,12 +334,12 @@ class BotocoreSender:
         operation, body, headers = operation_model.name, response_dict["body"], response_dict["headers"]
         check_length_and_crc(headers, body, operation)
         require_alone(attempt.reply is None or attempt.reply.is_alone, operation)
-        self.seen.check(headers, operation)
+        self.seen_ids.check(headers, operation)
         attempt.is_checked = True
         status, request = response_dict["status_code"], attempt.request
         if status < 300:
-            vouched = self.lenient or "x-amz-crc32" in headers
-            parsed = checked(request, parse_reply(body, operation), vouched=vouched)
+            is_vouched = self.lenient or "x-amz-crc32" in headers
+            parsed = checked(request, parse_reply(body, operation), is_vouched=is_vouched)
             customized_response_dict.update(parsed)
             response_dict["body"] = b"{}"
             return
@@ -425,16 +429,16 @@ def _raise_mapped(request: Request, error: Exception, url: str = "") -> NoReturn
     outcome = _outcome_without_reply(error)
     if outcome is None:
         raise before_sending(error) from error.__cause__
-    raise AttemptFailed(of_both(error), outcome) from error
+    raise AttemptFailed(common_error_from(error), outcome) from error
 
 
 def before_sending(error: Exception) -> Exception:
     """The error to raise if nothing was sent, as without credentials."""
-    both = of_both(error)
-    return error if both is error else with_outcome(both, RequestOutcome.NOT_SENT)
+    common_error = common_error_from(error)
+    return error if common_error is error else with_outcome(common_error, RequestOutcome.NOT_SENT)
 
 
-class _Both:
+class _CommonError:
     """The common base of errors that are both this library's and botocore's.
 
     Attributes:
@@ -453,8 +457,8 @@ class _Both:
     def __reduce__(self) -> Any:
         error: Any = self
         rebuild, (kind, _, args) = BaoError.__reduce__(error)
-        plain = {name: value if _is_plain(value) else str(value) for name, value in self.kwargs.items()}
-        return rebuild, (kind, {**vars(self), "kwargs": plain}, args)
+        arguments = {name: value if _is_plain(value) else str(value) for name, value in self.kwargs.items()}
+        return rebuild, (kind, {**vars(self), "kwargs": arguments}, args)
 
 
 def _is_plain(value: object) -> bool:
@@ -462,16 +466,16 @@ def _is_plain(value: object) -> bool:
 
 
 @cache
-def class_of_both(name: str) -> Any:
+def common_class(name: str) -> Any:
     """The class that is this library's and botocore's error of that name; see `errors.ALSO_BOTOCORES`."""
     from botocore import exceptions
 
-    theirs: Any = getattr(exceptions, name)
+    botocore_class: Any = getattr(exceptions, name)
     body = {"__module__": "dynamo_bao.errors", "__doc__": f"botocore's ``{name}``, and this library's too."}
-    return type(name, (_Both, ALSO_BOTOCORES[name], theirs), body)
+    return type(name, (_CommonError, ALSO_BOTOCORES[name], botocore_class), body)
 
 
-def of_both(error: Exception) -> Exception:
+def common_error_from(error: Exception) -> Exception:
     """An error of botocore as an error of this library too, with the remedy; other errors are returned unchanged."""
     kind = type(error)
     if kind.__module__ != "botocore.exceptions" or kind.__name__ not in ALSO_BOTOCORES:
@@ -481,13 +485,13 @@ def of_both(error: Exception) -> Exception:
     remedy = _REMEDIES.get(kind.__name__)
     if remedy is None:
         bases = {base.__name__ for base in kind.__mro__}
-        lost = bases & {"ConnectionError", "HTTPClientError"}
-        remedy = _UNREACHABLE if lost else _NO_CREDENTIALS
-    both: Exception = class_of_both(kind.__name__)(
+        connection_bases = bases & {"ConnectionError", "HTTPClientError"}
+        remedy = _UNREACHABLE if connection_bases else _NO_CREDENTIALS
+    common_error: Exception = common_class(kind.__name__)(
         remedy.format(error=sentence), **getattr(error, "kwargs", {})
     )
-    both.__cause__ = error
-    return both
+    common_error.__cause__ = error
+    return common_error
 
 
 _NO_CREDENTIALS: Final = (
@@ -577,10 +581,10 @@ def connection_error_from(url: str, error: NotConnected | ReplyLost) -> Exceptio
             return before_sending(_lost(exceptions.SSLError, url, cause))
         is_timeout = isinstance(cause, TimeoutError)
         kind: Any = exceptions.ConnectTimeoutError if is_timeout else exceptions.EndpointConnectionError
-        return AttemptFailed(of_both(_lost(kind, url, cause)), RequestOutcome.NOT_SENT)
+        return AttemptFailed(common_error_from(_lost(kind, url, cause)), RequestOutcome.NOT_SENT)
     is_timeout = isinstance(cause, TimeoutError)
     kind = exceptions.ReadTimeoutError if is_timeout else exceptions.ConnectionClosedError
-    return AttemptFailed(of_both(_lost(kind, url, cause)), RequestOutcome.UNKNOWN)
+    return AttemptFailed(common_error_from(_lost(kind, url, cause)), RequestOutcome.UNKNOWN)
 
 
 def _lost(kind: Any, url: str, cause: BaseException | None) -> Exception:

@@ -23,7 +23,7 @@ from typing import Any, Final
 from attrs import define
 
 from dynamo_bao.dynamodb.service import longest_reply
-from dynamo_bao.dynamodb.transport.http import RECEIVED_AT_ONCE, Connections, HttpOrigin, HttpReply, ReplyLost
+from dynamo_bao.dynamodb.transport.http import RECEIVE_BYTES, Connections, HttpOrigin, HttpReply, ReplyLost
 from dynamo_bao.dynamodb.transport.messages import Request, RequestOutcome, with_outcome
 from dynamo_bao.dynamodb.transport.tls import trusted_context
 from dynamo_bao.errors import ConfigurationError
@@ -37,13 +37,13 @@ class Attempt:
 
     Attributes:
         request: the request.
-        ends: the time when it must be over, in seconds of `time.monotonic`.
+        end_time: the time when it must be over, in seconds of `time.monotonic`.
         reply: the reply, once it has arrived; None if somebody answered without sending anything.
         is_checked: whether the bytes of the reply were checked.
     """
 
     request: Request
-    ends: float
+    end_time: float
     reply: HttpReply | None = None
     is_checked: bool = False
 
@@ -82,14 +82,14 @@ class DirectSession:
         attempt = self._attempt_now()
         if attempt is None:
             return self.original.send(request)
-        longest = longest_reply(attempt.request.operation)
+        max_body_bytes = longest_reply(attempt.request.operation)
         if not self._is_usual(request.url):
             for name, value in request.headers.items():
                 require_header(name, _text(value))
-            return self._send_elsewhere(request, attempt.ends, longest)
+            return self._send_elsewhere(request, attempt.end_time, max_body_bytes)
         origin = HttpOrigin.of(request.url)
         data = bytes_of(request, origin)
-        reply = self._connections_to(origin).lease(data, attempt.ends, longest)
+        reply = self._connections_to(origin).lease(data, attempt.end_time, max_body_bytes)
         attempt.reply = reply
         return self._respond(request.url, reply)
 
@@ -124,12 +124,12 @@ class DirectSession:
         except AttributeError:  # a custom session, or one of another botocore
             return False
 
-    def _send_elsewhere(self, request: Any, ends: float, longest: int) -> Any:
+    def _send_elsewhere(self, request: Any, end_time: float, max_body_bytes: int) -> Any:
         """Sends by the original session, in a thread that is abandoned when the time is over.
 
         The session limits only single reads. Time and length of the body are limited here, so the thread ends too.
         """
-        seconds_left = ends - time.monotonic()
+        seconds_left = end_time - time.monotonic()
         if isinstance(context := getattr(request, "context", None), dict):
             context["read_timeout"] = max(seconds_left, 0.001)
         request.stream_output = True  # the body is read here
@@ -140,7 +140,7 @@ class DirectSession:
         def work() -> None:
             try:
                 response = variables.run(self.original.send, request)
-                outcome.append((self._read_within(request.url, response, ends, longest), None))
+                outcome.append((self._read_within(request.url, response, end_time, max_body_bytes), None))
             except BaseException as error:
                 outcome.append((None, error))
             finally:
@@ -154,19 +154,19 @@ class DirectSession:
             raise failure
         return response
 
-    def _read_within(self, url: str, response: Any, ends: float, longest: int) -> Any:
+    def _read_within(self, url: str, response: Any, end_time: float, max_body_bytes: int) -> Any:
         """A response of the original session with its complete body; an error if that is late or too long."""
         if getattr(response, "_content", b"") is not None:
             return response  # a handler answered, and has the body
         body = bytearray()
         try:
-            for part in response.raw.stream(RECEIVED_AT_ONCE):
+            for part in response.raw.stream(RECEIVE_BYTES):
                 body += part
-                if len(body) > longest:
+                if len(body) > max_body_bytes:
                     raise ReplyLost("too long") from ValueError(
-                        f"the reply is longer than the {longest} bytes its operation can return"
+                        f"the reply is longer than the {max_body_bytes} bytes its operation can return"
                     )
-                if time.monotonic() > ends:
+                if time.monotonic() > end_time:
                     raise ReplyLost("time was up") from TimeoutError("the reply did not arrive in time")
         except BaseException:
             with suppress(Exception):

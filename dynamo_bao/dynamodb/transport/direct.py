@@ -78,7 +78,7 @@ class DirectEndpoint:
         signer: signs the requests.
         credentials: returns the current credentials.
         hook_probe: finds listeners of the client; None without a client.
-        quick: the endpoint from the environment, for requests without a client; None with a client.
+        static_endpoint: the endpoint from the environment, for requests without a client; None with a client.
         process: the process in which the connections may be used.
         other_pools: the connections to other servers, for requests that handlers redirected.
         sendable: the last credentials that were checked.
@@ -91,16 +91,19 @@ class DirectEndpoint:
     signer: Signer
     credentials: Callable[[], Credentials]
     hook_probe: EventHookProbe | None
-    quick: StaticEndpoint | None
+    static_endpoint: StaticEndpoint | None
     process: object
     other_pools: dict[HttpOrigin, Connections] = field(factory=dict)
     sendable: Credentials | None = None
     in_lambda: bool = field(factory=lambda: FUNCTION_NAME in os.environ)
-    request_prefix: str = field(init=False, default=Factory(lambda self: self._opening(), takes_self=True))
+    request_prefix: str = field(
+        init=False, default=Factory(lambda self: self._request_prefix(), takes_self=True)
+    )
 
     def is_still_valid(self) -> bool:
         """Whether requests can be sent this way now."""
-        return self.process is this_process.token and (self.quick is None or self.quick.is_still_valid())
+        endpoint = self.static_endpoint
+        return self.process is this_process.token and (endpoint is None or endpoint.is_still_valid())
 
     def close(self) -> None:
         """Closes its connections, unless they belong to another process."""
@@ -108,7 +111,7 @@ class DirectEndpoint:
             for connections in (self.connections, *self.other_pools.values()):
                 connections.close()
 
-    def signed(self, target: str, body: bytes, now: float) -> dict[str, str]:
+    def signed(self, target: str, body: bytes, clock_seconds: float) -> dict[str, str]:
         """The headers that sign a request with the current credentials."""
         try:
             credentials = self.credentials()
@@ -116,45 +119,47 @@ class DirectEndpoint:
             if is_foreign(error):
                 raise
             with_outcome(error, RequestOutcome.NOT_SENT)
-            both = before_sending(error)
-            if both is error:
+            common_error = before_sending(error)
+            if common_error is error:
                 raise
-            raise both from error
+            raise common_error from error
         if credentials != self.sendable:
             require_sendable(credentials)
             object.__setattr__(self, "sendable", credentials)
-        return self.signer.headers(credentials, target, body, now)
+        return self.signer.headers(credentials, target, body, clock_seconds)
 
-    def headers(self, operation: str, body: bytes, now: float) -> dict[str, str]:
+    def headers(self, operation: str, body: bytes, clock_seconds: float) -> dict[str, str]:
         """The headers that differ from request to request, signature included.
 
         Args:
             operation: the API operation.
             body: the body of the request.
-            now: seconds since 1970, by the server's clock.
+            clock_seconds: seconds since 1970, by the server's clock.
         """
         target = TARGET + operation
-        headers = self.signed(target, body, now)
+        headers = self.signed(target, body, clock_seconds)
         headers["X-Amz-Target"], headers["Content-Length"] = target, str(len(body))
         if self.in_lambda:
             headers.update(trace_headers(os.environ))
         return headers
 
     @property
-    def usual_headers(self) -> dict[str, str]:
+    def constant_headers(self) -> dict[str, str]:
         """The headers that are equal for all requests."""
         return {"User-Agent": self.resolved_endpoint.user_agent, "Content-Type": CONTENT_TYPE}
 
-    def head(self, operation: str, body: bytes, now: float) -> bytes:
+    def head(self, operation: str, body: bytes, clock_seconds: float) -> bytes:
         """The head of a request; see `headers` for the arguments."""
-        lines = [f"{name}: {value}\r\n" for name, value in self.headers(operation, body, now).items()]
+        lines = [
+            f"{name}: {value}\r\n" for name, value in self.headers(operation, body, clock_seconds).items()
+        ]
         return f"{self.request_prefix}{''.join(lines)}\r\n".encode("latin-1")
 
-    def _opening(self) -> str:
+    def _request_prefix(self) -> str:
         host = {"Host": self.connections.origin.name, "Accept-Encoding": "identity"}
-        for name, value in (*host.items(), *self.usual_headers.items()):
+        for name, value in (*host.items(), *self.constant_headers.items()):
             require_header(name, value)
-        lines = [f"{name}: {value}\r\n" for name, value in {**host, **self.usual_headers}.items()]
+        lines = [f"{name}: {value}\r\n" for name, value in {**host, **self.constant_headers}.items()]
         return f"POST / HTTP/1.1\r\n{''.join(lines)}"
 
 
@@ -163,20 +168,21 @@ class DirectSender:
 
     Args:
         boto: the sender through boto3, which also makes the client.
-        quick: returns the endpoint from the environment, to send without a client; called once, at the first request.
+        find_static_endpoint: returns the endpoint from the environment, to send without a client. It is called once,
+            at the first request.
         clock: returns the seconds since 1970.
     """
 
     def __init__(
         self,
         boto: BotocoreSender,
-        quick: Callable[[], StaticEndpoint | None] = lambda: None,
+        find_static_endpoint: Callable[[], StaticEndpoint | None] = lambda: None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.boto = boto
-        self._find_quick = quick
-        self._quick: StaticEndpoint | None = None
-        self._begun = False
+        self._find_static_endpoint = find_static_endpoint
+        self._static_endpoint: StaticEndpoint | None = None
+        self._has_started = False
         self._unroutable: ResolvedEndpoint | None = None
         self._clock = clock
         self._skew = 0.0
@@ -199,85 +205,95 @@ class DirectSender:
         self.boto.close()
 
     def attempt(self, request: Request, seconds: float) -> dict[str, Any]:
-        ends = time.monotonic() + seconds
+        end_time = time.monotonic() + seconds
         route = self._route
         if route is None or not route.is_still_valid():
             route = self._renewed_endpoint(route)
         if route is None or names_an_arn(request):
-            return self.boto.attempt(request, ends - time.monotonic())
+            return self.boto.attempt(request, end_time - time.monotonic())
         listeners = Listeners.NOBODY
         if route.hook_probe is not None:
             listeners = route.hook_probe.listeners(request.operation, method_of(request.operation))
         if listeners is Listeners.ANYBODY:
-            return self.boto.attempt(request, ends - time.monotonic())
+            return self.boto.attempt(request, end_time - time.monotonic())
         body = encoded(request.written)
         if body is None:
-            return self.boto.attempt(request, ends - time.monotonic())
+            return self.boto.attempt(request, end_time - time.monotonic())
         send = self._send if listeners is Listeners.NOBODY else self._send_with_hooks
         skew = self._skew
-        reply = send(route, request, body, skew, ends)
-        if reply.status >= 300 and self._clock_was_wrong(reply, skew):
+        reply = send(route, request, body, skew, end_time)
+        if reply.status >= 300 and self._corrects_clock(reply, skew):
             reply.settle(True)
-            reply = send(route, request, body, self._skew, ends)
-        return self._believed(request, reply)
+            reply = send(route, request, body, self._skew, end_time)
+        return self._checked_answer(request, reply)
 
-    def _believed(self, request: Request, reply: HttpReply) -> dict[str, Any]:
+    def _checked_answer(self, request: Request, reply: HttpReply) -> dict[str, Any]:
         """The members of a checked reply. After a damaged reply the connection is closed, and not used again."""
-        believed = False
+        is_trusted = False
         try:
             answer = self._answer(request, reply)
-            believed = True
+            is_trusted = True
             return answer
         except BaoError:  # what DynamoDB answered
-            believed = True
+            is_trusted = True
             raise
-        except AttemptFailed as failed:
-            believed = not isinstance(failed.error, DataFormatError)
+        except AttemptFailed as failure:
+            is_trusted = not isinstance(failure.error, DataFormatError)
             raise
         finally:
-            reply.settle(believed)
+            reply.settle(is_trusted)
 
     # --- the endpoint ----------------------------------------------------------------------------------
 
-    def _renewed_endpoint(self, old: DirectEndpoint | None) -> DirectEndpoint | None:
+    def _renewed_endpoint(self, expired_endpoint: DirectEndpoint | None) -> DirectEndpoint | None:
         """Replaces an endpoint that is no longer valid, and closes its connections."""
-        found = self._find_endpoint()
+        endpoint = self._new_endpoint()
         with this_process.lock:
-            if self._route is not old:  # another thread has found one, whose connections are for all
+            if (
+                self._route is not expired_endpoint
+            ):  # another thread has found one, whose connections are for all
                 return self._route
-            self._route = found
-        if old is not None:
-            old.close()
-        return found
+            self._route = endpoint
+        if expired_endpoint is not None:
+            expired_endpoint.close()
+        return endpoint
 
-    def _find_endpoint(self) -> DirectEndpoint | None:
+    def _new_endpoint(self) -> DirectEndpoint | None:
         """The endpoint from the environment, or the one that botocore's client chose; None to use botocore."""
-        if not self._begun:
-            self._quick, self._begun = self._find_quick(), True
-        quick = self._quick
-        if quick is not None and not self.boto.is_open and quick.is_still_valid():
-            return self._endpoint_of(quick.resolved_endpoint, lambda: quick.credentials, None, quick)
-        opened, resolved_endpoint = self.boto.opened, self.boto.resolved_endpoint
-        if resolved_endpoint is None or resolved_endpoint is self._unroutable or opened.credentials is None:
+        if not self._has_started:
+            self._static_endpoint, self._has_started = self._find_static_endpoint(), True
+        static_endpoint = self._static_endpoint
+        if static_endpoint is not None and not self.boto.is_open and static_endpoint.is_still_valid():
+            return self._endpoint_of(
+                static_endpoint.resolved_endpoint, lambda: static_endpoint.credentials, None, static_endpoint
+            )
+        handle, resolved_endpoint = self.boto.handle, self.boto.resolved_endpoint
+        if resolved_endpoint is None or resolved_endpoint is self._unroutable or handle.credentials is None:
             return None
         if HttpOrigin.of(resolved_endpoint.url).url != resolved_endpoint.url or self.boto.has_proxy(
             resolved_endpoint.url
         ):
             self._unroutable = resolved_endpoint
             return None
-        return self._endpoint_of(resolved_endpoint, opened.credentials, EventHookProbe(opened.client), None)
+        return self._endpoint_of(resolved_endpoint, handle.credentials, EventHookProbe(handle.client), None)
 
     def _endpoint_of(
         self,
         resolved_endpoint: ResolvedEndpoint,
         credentials: Callable[[], Credentials],
         hook_probe: EventHookProbe | None,
-        quick: StaticEndpoint | None,
+        static_endpoint: StaticEndpoint | None,
     ) -> DirectEndpoint:
         connections = self._connections(HttpOrigin.of(resolved_endpoint.url))
         signer = Signer(connections.origin.name, resolved_endpoint.region, resolved_endpoint.service)
         return DirectEndpoint(
-            resolved_endpoint, connections, signer, credentials, hook_probe, quick, this_process.token
+            resolved_endpoint,
+            connections,
+            signer,
+            credentials,
+            hook_probe,
+            static_endpoint,
+            this_process.token,
         )
 
     def _connections(self, origin: HttpOrigin) -> Connections:
@@ -285,28 +301,29 @@ class DirectSender:
 
     def _trusted(self) -> ssl.SSLContext:
         """The TLS context with the configured certificates, else with botocore's default certificates."""
-        source = self.boto.opened if self.boto.is_open or self._quick is None else self._quick
+        source = (
+            self.boto.handle if self.boto.is_open or self._static_endpoint is None else self._static_endpoint
+        )
         return trusted_context(source.ca_bundle)
 
     # --- sending -----------------------------------------------------------------------------------------
 
     def _send(
-        self, route: DirectEndpoint, request: Request, body: bytes, skew: float, ends: float
+        self, route: DirectEndpoint, request: Request, body: bytes, skew: float, end_time: float
     ) -> HttpReply:
-        begun = time.monotonic()
+        start_time = time.monotonic()
         head = route.head(request.operation, body, self._clock() + skew)
-        ends += (
-            time.monotonic() - begun
-        )  # botocore may have had to fetch credentials, which has limits of its own
-        return _leased(route.connections, route.resolved_endpoint.url, request, head + body, ends)
+        # botocore may have fetched credentials, which has its own time limits.
+        end_time += time.monotonic() - start_time
+        return _lease(route.connections, route.resolved_endpoint.url, request, head + body, end_time)
 
     def _send_with_hooks(
-        self, route: DirectEndpoint, request: Request, body: bytes, skew: float, ends: float
+        self, route: DirectEndpoint, request: Request, body: bytes, skew: float, end_time: float
     ) -> HttpReply:
         """Sends a request after the handlers of ``before-send``, which may change or answer it."""
-        begun = time.monotonic()
-        headers = {**route.usual_headers, **route.headers(request.operation, body, self._clock() + skew)}
-        ends += time.monotonic() - begun
+        start_time = time.monotonic()
+        headers = {**route.constant_headers, **route.headers(request.operation, body, self._clock() + skew)}
+        end_time += time.monotonic() - start_time
         prepared, reply = self.boto.emit_before_send(request, route.resolved_endpoint.url, headers, body)
         if reply is not None:
             return reply
@@ -314,14 +331,14 @@ class DirectSender:
         connections = route.connections
         if origin != connections.origin:
             connections = route.other_pools.setdefault(origin, self._connections(origin))
-        return _leased(connections, prepared.url, request, bytes_of(prepared, origin), ends)
+        return _lease(connections, prepared.url, request, bytes_of(prepared, origin), end_time)
 
-    def _clock_was_wrong(self, reply: HttpReply, used: float) -> bool:
+    def _corrects_clock(self, reply: HttpReply, used_skew: float) -> bool:
         """Whether a signature was refused because this machine's clock is wrong. Then the clock is corrected.
 
         Args:
             reply: the error reply.
-            used: the correction of the clock, in seconds, that the request was signed with.
+            used_skew: the correction of the clock, in seconds, that the request was signed with.
         """
         if not any(code.encode() in reply.body for code in _SKEW_CODES) or "date" not in reply.headers:
             return False
@@ -329,11 +346,11 @@ class DirectSender:
         import email.utils
 
         try:
-            theirs = email.utils.parsedate_to_datetime(reply.headers["date"]).timestamp()
+            server_time = email.utils.parsedate_to_datetime(reply.headers["date"]).timestamp()
         except ValueError:
             return False
-        skew = theirs - self._clock()
-        if abs(skew - used) < SKEWED_SECONDS:
+        skew = server_time - self._clock()
+        if abs(skew - used_skew) < SKEWED_SECONDS:
             return False
         self._skew = skew
         return True
@@ -343,14 +360,14 @@ class DirectSender:
             check_length_and_crc(reply.headers, reply.body, request.operation)
             if not reply.is_alone:
                 require_alone(False, request.operation)
-            self.boto.seen.check(reply.headers, request.operation)
+            self.boto.seen_ids.check(reply.headers, request.operation)
             if reply.status < 300:
                 rows = request.rows
                 parsed = None if rows is None else rows.parsed(reply.body, request.operation)
                 if parsed is None:
                     parsed = parse_reply(reply.body, request.operation)
-                vouched = self.boto.lenient or "x-amz-crc32" in reply.headers
-                return checked(request, parsed, vouched=vouched)
+                is_vouched = self.boto.lenient or "x-amz-crc32" in reply.headers
+                return checked(request, parsed, is_vouched=is_vouched)
             refusal_members = parse_refusal(
                 reply.body, request.operation, reply.reason or phrase_of(reply.status)
             )
@@ -396,8 +413,8 @@ def _base64(value: Any) -> str:
     raise TypeError(f"{type(value).__name__} is not a value of DynamoDB")
 
 
-def _leased(connections: Connections, url: str, request: Request, data: bytes, ends: float) -> HttpReply:
+def _lease(connections: Connections, url: str, request: Request, data: bytes, end_time: float) -> HttpReply:
     try:
-        return connections.lease(data, ends, LONGEST_REPLIES.get(request.operation, LONGEST_REPLY))
+        return connections.lease(data, end_time, LONGEST_REPLIES.get(request.operation, LONGEST_REPLY))
     except (NotConnected, ReplyLost) as error:
         raise connection_error_from(url, error) from error.__cause__

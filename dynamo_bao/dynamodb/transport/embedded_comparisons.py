@@ -25,13 +25,13 @@ Typed = tuple[str, Any]
 """A value with the code of its type, so that values of different types are never equal."""
 
 
-class _Inside(threading.local):
+class _EngineCount(threading.local):
     """How many embedded engines are answering in this thread."""
 
     engines = 0
 
 
-_inside = _Inside()
+_engine_count = _EngineCount()
 
 
 class compared_by_type:  # used as a block: with compared_by_type()
@@ -39,10 +39,10 @@ class compared_by_type:  # used as a block: with compared_by_type()
 
     def __enter__(self) -> None:
         _install()
-        _inside.engines += 1
+        _engine_count.engines += 1
 
     def __exit__(self, *_: object) -> None:
-        _inside.engines -= 1
+        _engine_count.engines -= 1
 
 
 def typed_value(code: str, value: Any) -> Typed:
@@ -91,7 +91,7 @@ def _install() -> None:
     kinds = _kinds()
 
     def retyped(parsed: Any) -> Any:
-        if _inside.engines:
+        if _engine_count.engines:
             _retype(parsed, kinds)
         return parsed
 
@@ -174,16 +174,16 @@ def _kinds() -> dict[type[Any], type[Any]]:
     return {kind: type(kind.__name__, (kind,), {"expr": expr}) for kind, expr in methods.items()}
 
 
-def _in_order(symbol: str, left: Typed | None, right: Typed | None) -> bool:
-    if left is None or right is None or left[0] != right[0] or left[0] not in _ORDERED:
+def _in_order(symbol: str, low: Typed | None, high: Typed | None) -> bool:
+    if low is None or high is None or low[0] != high[0] or low[0] not in _ORDERED:
         return False
-    return bool(_ORDERS[symbol](left[1], right[1]))
+    return bool(_ORDERS[symbol](low[1], high[1]))
 
 
-def _contains(whole: Typed | None, part: Typed | None) -> bool:
-    if whole is None or part is None:
+def _contains(container: Typed | None, part: Typed | None) -> bool:
+    if container is None or part is None:
         return False
-    code, value = whole
+    code, value = container
     if code in ("S", "B"):
         return part[0] == code and part[1] in value
     return code in ("SS", "NS", "BS", "L") and part in value

@@ -20,15 +20,15 @@ REPLY_CHECKS = ("strict", "lenient")
 
 def checked_path(path: object, source: str) -> str:
     """The name of a request path; `ConfigurationError` for any other."""
-    return _chosen(path, REQUEST_PATHS, source, "request_path")
+    return _require_word(path, REQUEST_PATHS, source, "request_path")
 
 
 def checked_reply_check(name: object, source: str) -> str:
     """The name of a way to check replies; `ConfigurationError` for any other."""
-    return _chosen(name, REPLY_CHECKS, source, "reply_check")
+    return _require_word(name, REPLY_CHECKS, source, "reply_check")
 
 
-def _chosen(word: object, words: tuple[str, str], source: str, field: str) -> str:
+def _require_word(word: object, words: tuple[str, str], source: str, field: str) -> str:
     if word not in words:
         hint = suggestion(str(word), words)
         raise ConfigurationError(
@@ -62,7 +62,7 @@ def boto_transport(
     """
     client_credentials = dict(credentials or {})
 
-    def opened() -> ClientHandle:
+    def open_handle() -> ClientHandle:
         return open_client(
             region=region,
             endpoint_url=endpoint_url,
@@ -71,11 +71,11 @@ def boto_transport(
             read_timeout=read_timeout,
         )
 
-    boto = BotocoreSender(opened, lenient=reply_check == "lenient", read_timeout=read_timeout)
+    boto = BotocoreSender(open_handle, lenient=reply_check == "lenient", read_timeout=read_timeout)
     if request_path == "botocore":
         return RetryingTransport(boto)
 
-    def quick() -> StaticEndpoint | None:
+    def find_static_endpoint() -> StaticEndpoint | None:
         return endpoint_from_environment(
             os.environ,
             region=region,
@@ -84,7 +84,7 @@ def boto_transport(
             user_agent=_user_agent(),
         )
 
-    return RetryingTransport(DirectSender(boto, quick))
+    return RetryingTransport(DirectSender(boto, find_static_endpoint))
 
 
 def embedded_transport(max_concurrency: int = 1, *, request_path: str = "lean") -> RetryingTransport:
@@ -99,14 +99,14 @@ def embedded_transport(max_concurrency: int = 1, *, request_path: str = "lean") 
     """
     engine = EmbeddedEngine()
 
-    def opened() -> ClientHandle:
+    def open_handle() -> ClientHandle:
         handle = open_client(
             region=REGION, endpoint_url=None, max_concurrency=max_concurrency, credentials=CREDENTIALS
         )
         attach(handle.client, engine)
         return handle
 
-    boto = BotocoreSender(opened)
+    boto = BotocoreSender(open_handle)
     wire: Any = boto if request_path == "botocore" else DirectSender(boto)
     wire.is_embedded = True
     return RetryingTransport(wire)
@@ -123,7 +123,7 @@ def given_transport(
     """
     lenient = reply_check == "lenient"
     wire = BotocoreSender(
-        lambda: ClientHandle(client), given=True, lenient=lenient, read_timeout=read_timeout
+        lambda: ClientHandle(client), is_users=True, lenient=lenient, read_timeout=read_timeout
     )
     return RetryingTransport(wire)
 

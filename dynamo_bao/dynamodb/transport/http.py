@@ -27,12 +27,12 @@ from dynamo_bao.runtime.foreign_errors import is_foreign
 if TYPE_CHECKING:
     import ssl
 
-LONGEST_HEAD: Final = 65536
-RECEIVED_AT_ONCE: Final = 65536
-LONGEST_IDLE_SECONDS: Final = 60.0
-LONGEST_OPEN_SECONDS: Final = 300.0
+MAX_HEAD_BYTES: Final = 65536
+RECEIVE_BYTES: Final = 65536
+MAX_IDLE_SECONDS: Final = 60.0
+MAX_OPEN_SECONDS: Final = 300.0
 """The age at which a connection is replaced, so that a server that has moved is found again."""
-LONGEST_BODY: Final = 128_000_000
+MAX_BODY_BYTES: Final = 128_000_000
 """The most bytes of a body, unless the caller sets another limit."""
 REQUEST_TIMEOUT: Final = 408
 """The status that servers send on a connection that was idle for too long; they executed no request of it."""
@@ -59,7 +59,7 @@ class HttpReply(NamedTuple):
     body: bytes
     reason: str = ""
 
-    def settle(self, believed: bool) -> None:
+    def settle(self, is_trusted: bool) -> None:
         """Says whether the reply is an answer to the request; if not, its connection is closed."""
 
     @property
@@ -78,11 +78,11 @@ class LeasedReply(HttpReply):
     def is_alone(self) -> bool:
         return not self.followed
 
-    def settle(self, believed: bool) -> None:
+    def settle(self, is_trusted: bool) -> None:
         lease, self.lease = self.lease, None
         if lease is not None:
             connections, connection = lease
-            if believed:
+            if is_trusted:
                 connections.give_back(connection)
             else:
                 connection.close()
@@ -108,9 +108,9 @@ class HttpOrigin(NamedTuple):
         parts = urlsplit(url)
         tls = parts.scheme == "https"
         host, standard = parts.hostname or "", 443 if tls else 80
-        shown = f"[{host}]" if ":" in host else host
+        host_text = f"[{host}]" if ":" in host else host
         port = parts.port or standard
-        return cls(host, port, tls, shown if port == standard else f"{shown}:{port}")
+        return cls(host, port, tls, host_text if port == standard else f"{host_text}:{port}")
 
     @property
     def url(self) -> str:
@@ -122,53 +122,53 @@ class Connection:
     """One open socket. The socket is closed when the connection is closed or collected.
 
     Args:
-        connected: the connected socket, encrypted if the origin is.
+        sock: the connected socket, encrypted if the origin is.
     """
 
-    __slots__ = ("__weakref__", "_arrived", "_monotonic", "_opened", "_sock", "_wall")
+    __slots__ = ("__weakref__", "_has_input", "_monotonic", "_open_since", "_sock", "_wall")
 
-    def __init__(self, connected: socket.socket) -> None:
+    def __init__(self, sock: socket.socket) -> None:
         # An exception of a signal's handler may drop the connection at any instruction, before `close`.
-        weakref.finalize(self, connected.close).atexit = False
-        self._sock = connected
-        self._arrived = _arrivals(connected)
-        self._opened = time.monotonic()
+        weakref.finalize(self, sock.close).atexit = False
+        self._sock = sock
+        self._has_input = _input_test(sock)
+        self._open_since = time.monotonic()
         self.mark_idle()
 
     def exchange(
-        self, request: bytes, ends: float, patience: float, longest: int = LONGEST_BODY
+        self, request: bytes, end_time: float, read_timeout: float, max_body_bytes: int = MAX_BODY_BYTES
     ) -> tuple[HttpReply, bool]:
         """Sends a request; returns its reply, and whether the connection may be used again.
 
         Args:
             request: the whole request.
-            ends: the time when the reply must be complete, in seconds of `time.monotonic`.
-            patience: the most seconds in which nothing arrives.
-            longest: the most bytes of the reply's body, compressed or not.
+            end_time: the time when the reply must be complete, in seconds of `time.monotonic`.
+            read_timeout: the most seconds in which nothing arrives.
+            max_body_bytes: the most bytes of the reply's body, compressed or not.
         """
-        self._send(request, ends, patience)
-        return _ResponseReader(self, ends, patience, longest).reply()
+        self._send(request, end_time, read_timeout)
+        return _ResponseReader(self, end_time, read_timeout, max_body_bytes).reply()
 
-    def _send(self, data: bytes, ends: float, patience: float) -> None:
+    def _send(self, data: bytes, end_time: float, read_timeout: float) -> None:
         """Sends all of it, piece by piece where the server is slow to take it, with a limit over all pieces."""
-        self.wait_at_most(ends, patience)
-        sent = self._sock.send(data)
-        if sent < len(data):
-            rest = memoryview(data)[sent:]
-            while rest:
-                self.wait_at_most(ends, patience)
-                rest = rest[self._sock.send(rest) :]
+        self.wait_at_most(end_time, read_timeout)
+        sent_bytes = self._sock.send(data)
+        if sent_bytes < len(data):
+            remaining_data = memoryview(data)[sent_bytes:]
+            while remaining_data:
+                self.wait_at_most(end_time, read_timeout)
+                remaining_data = remaining_data[self._sock.send(remaining_data) :]
 
-    def wait_at_most(self, ends: float, patience: float) -> None:
+    def wait_at_most(self, end_time: float, read_timeout: float) -> None:
         """Sets the time limit of the next step; see `exchange`."""
-        left = ends - time.monotonic()
-        if left <= 0:
+        seconds_left = end_time - time.monotonic()
+        if seconds_left <= 0:
             raise TimeoutError("the reply did not arrive in time")
-        self._sock.settimeout(min(left, patience))
+        self._sock.settimeout(min(seconds_left, read_timeout))
 
     def receive(self) -> bytes:
         """The next bytes; empty at the end."""
-        return self._sock.recv(RECEIVED_AT_ONCE)
+        return self._sock.recv(RECEIVE_BYTES)
 
     def mark_idle(self) -> None:
         """Records that nobody uses the connection from now on.
@@ -182,13 +182,13 @@ class Connection:
 
         All bytes that arrive without a request count as the end, even if they look like a reply.
         """
-        return self.is_old() or bool(self._arrived())
+        return self.is_old() or bool(self._has_input())
 
     def is_old(self) -> bool:
         """Whether the connection was idle for too long, or was opened too long ago."""
-        now = time.monotonic()
-        idle = max(now - self._monotonic, time.time() - self._wall)
-        return idle > LONGEST_IDLE_SECONDS or now - self._opened > LONGEST_OPEN_SECONDS
+        current_time = time.monotonic()
+        idle = max(current_time - self._monotonic, time.time() - self._wall)
+        return idle > MAX_IDLE_SECONDS or current_time - self._open_since > MAX_OPEN_SECONDS
 
     @property
     def last_heard(self) -> float:
@@ -210,30 +210,34 @@ class _ResponseReader:
 
     Args:
         connection: the connection of the reply.
-        ends, patience, longest: see `Connection.exchange`.
+        end_time, read_timeout, max_body_bytes: see `Connection.exchange`.
     """
 
-    def __init__(self, connection: Connection, ends: float, patience: float, longest: int) -> None:
+    def __init__(
+        self, connection: Connection, end_time: float, read_timeout: float, max_body_bytes: int
+    ) -> None:
         self._connection = connection
-        self._ends = ends
-        self._patience = patience
-        self._longest = longest
+        self._end_time = end_time
+        self._read_timeout = read_timeout
+        self._max_body_bytes = max_body_bytes
         self._buffer = b""
 
     def reply(self) -> tuple[HttpReply, bool]:
         status, version, reason, headers = self._head()
         while 100 <= status < 200:
             status, version, reason, headers = self._head()
-        body, ended = self._body(status, headers)
-        wishes = headers.get("connection", "").lower()
-        reusable = ended and "close" not in wishes and (version == "HTTP/1.1" or "keep-alive" in wishes)
+        body, has_marked_end = self._body(status, headers)
+        options = headers.get("connection", "").lower()
+        is_reusable = (
+            has_marked_end and "close" not in options and (version == "HTTP/1.1" or "keep-alive" in options)
+        )
         encoding = headers.get("content-encoding")
         if encoding is not None and encoding.lower() != "identity":
-            body = self._decoded(encoding.lower(), headers, body)
-        shown = reason.strip() if status >= 300 else ""
-        reply, held = LeasedReply(status, headers, body, shown), self._buffer
-        reply.followed = held != b"" and held.strip() != b""
-        return reply, reusable and held == b""
+            body = self._decompressed(encoding.lower(), headers, body)
+        reason_text = reason.strip() if status >= 300 else ""
+        reply, further_bytes = LeasedReply(status, headers, body, reason_text), self._buffer
+        reply.followed = further_bytes != b"" and further_bytes.strip() != b""
+        return reply, is_reusable and further_bytes == b""
 
     def _receive_or_fail(self) -> bytes:
         data = self._receive()
@@ -242,23 +246,23 @@ class _ResponseReader:
         return data
 
     def _receive(self) -> bytes:
-        self._connection.wait_at_most(self._ends, self._patience)
+        self._connection.wait_at_most(self._end_time, self._read_timeout)
         return self._connection.receive()
 
     def _head(self) -> tuple[int, str, str, dict[str, str]]:
-        held = self._buffer or self._receive_or_fail()
-        while (end := _end_of_head(held)) < 0:
-            if len(held) > LONGEST_HEAD:
+        buffer = self._buffer or self._receive_or_fail()
+        while (end := _end_of_head(buffer)) < 0:
+            if len(buffer) > MAX_HEAD_BYTES:
                 raise ValueError("the reply's head has no end")
-            held += self._receive_or_fail()
-        self._buffer = held[end + (2 if held[end + 1] == _LF else 3) :]
-        first, *lines = held[:end].decode("latin-1").split("\n")
-        version, _, rest = first.partition(" ")
+            buffer += self._receive_or_fail()
+        self._buffer = buffer[end + (2 if buffer[end + 1] == _LF else 3) :]
+        status_line, *lines = buffer[:end].decode("latin-1").split("\n")
+        version, _, status_text = status_line.partition(" ")
         if not version.startswith("HTTP/1."):
             raise ValueError("the reply is not HTTP/1")
         parts = [line.partition(":") for line in lines]
         headers = {name.lower(): value.strip() for name, _, value in parts}
-        return _number(rest[:3], 100), version, rest[3:], headers
+        return _number(status_text[:3], 100), version, status_text[3:], headers
 
     def _body(self, status: int, headers: dict[str, str]) -> tuple[bytes, bool]:
         """The body as it was sent, and whether its end was marked, so that the connection can be used again."""
@@ -270,46 +274,48 @@ class _ResponseReader:
         length = headers.get("content-length")
         if length is not None:
             size = _number(length)
-            return self._exactly(size if size <= self._longest else self._bounded(size)), True
+            return self._exactly(size if size <= self._max_body_bytes else self._check_size(size)), True
         if status in (204, 304):
             return b"", True
-        return self._rest(), False
+        return self._until_the_end(), False
 
-    def _bounded(self, size: int) -> int:
-        if size > self._longest:
-            raise ValueError(f"the reply is longer than the {self._longest} bytes its operation can return")
+    def _check_size(self, size: int) -> int:
+        if size > self._max_body_bytes:
+            raise ValueError(
+                f"the reply is longer than the {self._max_body_bytes} bytes its operation can return"
+            )
         return size
 
-    def _decoded(self, encoding: str, headers: dict[str, str], sent: bytes) -> bytes:
+    def _decompressed(self, encoding: str, headers: dict[str, str], compressed: bytes) -> bytes:
         """Decompresses a body. The checksum is that of the compressed bytes."""
         if encoding != "gzip":
             raise ValueError(f"the reply has the content encoding {encoding[:20]!r}, which nobody asked for")
         checksum = headers.get("x-amz-crc32")
-        if checksum is not None and str(zlib.crc32(sent)) != checksum:
+        if checksum is not None and str(zlib.crc32(compressed)) != checksum:
             raise ValueError("the reply's CRC-32 is not the one its header says")
-        inflating = zlib.decompressobj(zlib.MAX_WBITS | 16)
-        body = inflating.decompress(sent, self._longest + 1)
-        self._bounded(len(body))
-        if not inflating.eof or inflating.unused_data:
+        decompressor = zlib.decompressobj(zlib.MAX_WBITS | 16)
+        body = decompressor.decompress(compressed, self._max_body_bytes + 1)
+        self._check_size(len(body))
+        if not decompressor.eof or decompressor.unused_data:
             raise ValueError("the compressed reply does not end where it should")
         return body
 
     def _exactly(self, length: int) -> bytes:
-        held = self._buffer
-        if len(held) < length:
-            parts, missing = [held], length - len(held)
-            while missing > 0:
+        buffer = self._buffer
+        if len(buffer) < length:
+            parts, missing_bytes = [buffer], length - len(buffer)
+            while missing_bytes > 0:
                 data = self._receive_or_fail()
                 parts.append(data)
-                missing -= len(data)
-            held = b"".join(parts)
-        self._buffer = held[length:]
-        return held[:length]
+                missing_bytes -= len(data)
+            buffer = b"".join(parts)
+        self._buffer = buffer[length:]
+        return buffer[:length]
 
     def _chunks(self) -> bytes:
         body = bytearray()
         while (size := _number(self._line().partition(b";")[0].strip().decode("latin-1"), base=16)) > 0:
-            self._bounded(len(body) + size)
+            self._check_size(len(body) + size)
             body += self._exactly(size)
             if self._line():
                 raise ValueError("a chunk of the reply is not as long as it says")
@@ -318,18 +324,18 @@ class _ResponseReader:
         return bytes(body)
 
     def _line(self) -> bytes:
-        held = self._buffer
-        while (end := held.find(b"\n")) < 0:
-            if len(held) > LONGEST_HEAD:
+        buffer = self._buffer
+        while (end := buffer.find(b"\n")) < 0:
+            if len(buffer) > MAX_HEAD_BYTES:
                 raise ValueError("a line of the reply has no end")
-            held += self._receive_or_fail()
-        self._buffer = held[end + 1 :]
-        return held[:end].removesuffix(b"\r")
+            buffer += self._receive_or_fail()
+        self._buffer = buffer[end + 1 :]
+        return buffer[:end].removesuffix(b"\r")
 
-    def _rest(self) -> bytes:
+    def _until_the_end(self) -> bytes:
         body = bytearray(self._buffer)
         while data := self._receive():
-            self._bounded(len(body) + len(data))
+            self._check_size(len(body) + len(data))
             body += data
         self._buffer = b""
         return bytes(body)
@@ -338,31 +344,31 @@ class _ResponseReader:
 _LF: Final = ord("\n")
 
 
-def _end_of_head(held: bytes) -> int:
+def _end_of_head(buffer: bytes) -> int:
     """The end of the last line of a head, before the empty line. Lines may end with a bare line feed."""
-    end = held.find(b"\n\r\n")
-    bare = held.find(b"\n\n", 0, end if end >= 0 else len(held))
-    return end if bare < 0 else bare
+    end = buffer.find(b"\n\r\n")
+    bare_end = buffer.find(b"\n\n", 0, end if end >= 0 else len(buffer))
+    return end if bare_end < 0 else bare_end
 
 
-def _number(text: str, least: int = 0, base: int = 10) -> int:
+def _number(text: str, minimum: int = 0, base: int = 10) -> int:
     """A number as HTTP writes it: digits and nothing else, where `int` takes signs, spaces and underscores."""
-    if not _DIGITS.issuperset(text) or (value := int(text, base)) < least:
+    if not _DIGITS.issuperset(text) or (value := int(text, base)) < minimum:
         raise ValueError(f"the reply has {text!r} where a number has to be")
     return value
 
 
-def _arrivals(sock: socket.socket) -> Callable[[], object]:
+def _input_test(sock: socket.socket) -> Callable[[], object]:
     """A function that returns whether something has arrived on a socket. On an idle socket that is its end."""
-    waiting: Callable[[], object]
+    is_readable: Callable[[], object]
     if hasattr(select, "poll"):
         poller = select.poll()
         poller.register(sock, select.POLLIN)
-        waiting = partial(poller.poll, 0)
+        is_readable = partial(poller.poll, 0)
     else:
-        waiting = partial(_readable, sock)
-    decrypted = getattr(sock, "pending", None)  # bytes that TLS has read, but nobody has read from TLS
-    return waiting if decrypted is None else lambda: decrypted() or waiting()
+        is_readable = partial(_readable, sock)
+    pending_bytes = getattr(sock, "pending", None)  # bytes that TLS has read, but nobody has read from TLS
+    return is_readable if pending_bytes is None else lambda: pending_bytes() or is_readable()
 
 
 def _readable(sock: socket.socket) -> object:
@@ -378,14 +384,14 @@ class _Lookup:
 
     def __init__(self, host: str, port: int) -> None:
         # A name that is ASCII needs no codec for names of other alphabets, which would be imported for it.
-        self._asked = host.encode() if host.isascii() else host, port
-        self._done = threading.Event()
+        self._address = host.encode() if host.isascii() else host, port
+        self._end_event = threading.Event()
         self._addresses: list[Any] = []
         self._failure: OSError | None = None
 
     def start(self) -> _Lookup:
         """Begins the lookup; in this thread if the host is an address, or if no thread can be started."""
-        host = self._asked[0]
+        host = self._address[0]
         is_address = host.replace(b".", b"").isdigit() or b":" in host if isinstance(host, bytes) else False
         if is_address:
             self._run()
@@ -399,11 +405,11 @@ class _Lookup:
     @property
     def has_ended(self) -> bool:
         """Whether the lookup has ended, with addresses or an error."""
-        return self._done.is_set()
+        return self._end_event.is_set()
 
     def _run(self) -> None:
         try:
-            host, port = self._asked
+            host, port = self._address
             self._addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         except OSError as error:
             if is_foreign(error):  # of a signal's handler, where this is the main thread
@@ -413,11 +419,11 @@ class _Lookup:
         except UnicodeError as error:
             self._failure = OSError(f"the host's name cannot be looked up ({error})")
         finally:
-            self._done.set()
+            self._end_event.set()
 
-    def addresses(self, ends: float) -> list[Any]:
+    def addresses(self, end_time: float) -> list[Any]:
         """The addresses; `OSError` if the host has none, or if the lookup does not end in time."""
-        if not self._done.wait(_left(ends)):
+        if not self._end_event.wait(_seconds_left(end_time)):
             raise TimeoutError("the host's name was not resolved in time")
         if self._failure is not None:
             raise type(self._failure)(*self._failure.args) from self._failure
@@ -447,7 +453,7 @@ class Connections:
         self._connect_seconds = connect_seconds
         self._read_seconds = read_seconds
         self._idle: list[Connection] = []
-        self._closed = False
+        self._is_closed = False
         self._lock = threading.Lock()
         self._lookup: _Lookup | None = None
         self._tls_session: ssl.SSLSession | None = None
@@ -467,51 +473,53 @@ class Connections:
         reply.settle(True)
         return reply
 
-    def lease(self, request: bytes, ends: float, longest: int = LONGEST_BODY) -> HttpReply:
+    def lease(self, request: bytes, end_time: float, max_body_bytes: int = MAX_BODY_BYTES) -> HttpReply:
         """Sends a request and returns its reply. `HttpReply.settle` frees the connection.
 
         Args:
             request: the whole request, head and body.
-            ends: the time when it must be over, in seconds of `time.monotonic`.
-            longest: the most bytes of the reply's body.
+            end_time: the time when it must be over, in seconds of `time.monotonic`.
+            max_body_bytes: the most bytes of the reply's body.
 
         Raises:
             NotConnected: if no connection could be made.
             ReplyLost: if no complete reply arrived.
         """
-        if time.monotonic() >= ends:
+        if time.monotonic() >= end_time:
             raise NotConnected("no time was left") from TimeoutError("no time was left to send the request")
         idle = self._idle_connection()
         if idle is not None:
-            reply = self._exchanged(idle, request, ends, longest)
+            reply = self._exchange_on(idle, request, end_time, max_body_bytes)
             if reply.status != REQUEST_TIMEOUT:
                 return reply
             reply.settle(False)  # the status is about the time before the request
-        return self._exchanged(self._connect(ends), request, ends, longest)
+        return self._exchange_on(self._connect(end_time), request, end_time, max_body_bytes)
 
-    def _exchanged(self, connection: Connection, request: bytes, ends: float, longest: int) -> HttpReply:
-        sent = time.monotonic()
+    def _exchange_on(
+        self, connection: Connection, request: bytes, end_time: float, max_body_bytes: int
+    ) -> HttpReply:
+        send_time = time.monotonic()
         try:
-            reply, reusable = connection.exchange(request, ends, self._read_seconds, longest)
+            reply, is_reusable = connection.exchange(request, end_time, self._read_seconds, max_body_bytes)
         except (OSError, ValueError, zlib.error) as error:
             connection.close()
             if is_foreign(error):
                 raise
             if isinstance(error, TimeoutError):
-                self._distrust(sent)
+                self._distrust(send_time)
             raise ReplyLost(str(error)) from error
         except BaseException:
             connection.close()
             raise
         assert isinstance(reply, LeasedReply)
-        reply.lease = (self, connection) if reusable else None
-        if not reusable:
+        reply.lease = (self, connection) if is_reusable else None
+        if not is_reusable:
             connection.close()
         return reply
 
     def give_back(self, connection: Connection) -> None:
         """Makes a connection idle, so that it can be used again."""
-        if self._closed:
+        if self._is_closed:
             connection.close()
             return
         connection.mark_idle()
@@ -520,7 +528,7 @@ class Connections:
         self._idle.append(connection)
         if len(self._idle) > 1:
             self._close_oldest()
-        if self._closed:  # meanwhile, by another thread, which did not see this one
+        if self._is_closed:  # meanwhile, by another thread, which did not see this one
             self.close()
 
     def _close_oldest(self) -> None:
@@ -534,15 +542,15 @@ class Connections:
         else:
             self._idle.insert(0, oldest)
 
-    def _distrust(self, since: float) -> None:
+    def _distrust(self, moment: float) -> None:
         """Closes the idle connections without a reply since a moment: after one timeout, all may be dead."""
-        trusted = []
+        live_connections = []
         while (connection := self._pop_idle()) is not None:
-            if connection.last_heard >= since:
-                trusted.append(connection)
+            if connection.last_heard >= moment:
+                live_connections.append(connection)
             else:
                 connection.close()
-        self._idle.extend(reversed(trusted))
+        self._idle.extend(reversed(live_connections))
 
     def _idle_connection(self) -> Connection | None:
         """Returns the idle connection that was used last and is still open, or None."""
@@ -558,17 +566,17 @@ class Connections:
         except IndexError:  # none waits, or another thread was faster
             return None
 
-    def _connect(self, ends: float) -> Connection:
+    def _connect(self, end_time: float) -> Connection:
         """Makes a new connection within the remaining time, over all addresses of the host."""
-        ends = min(ends, time.monotonic() + self._connect_seconds)
+        end_time = min(end_time, time.monotonic() + self._connect_seconds)
         if self.origin.tls and self._context is None:
             self._context = self._tls()
         sock: socket.socket | None = None
         try:
-            sock = self._open_socket(ends)
+            sock = self._open_socket(end_time)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-            sock = self._encrypted(sock, ends)
+            sock = self._encrypt(sock, end_time)
             return Connection(sock)
         except BaseException as error:
             if sock is not None:
@@ -577,18 +585,18 @@ class Connections:
                 raise
             raise NotConnected(str(error)) from error
 
-    def _open_socket(self, ends: float) -> socket.socket:
+    def _open_socket(self, end_time: float) -> socket.socket:
         """A socket that is connected to the first address of the host that answers.
 
         An address that does not answer may use half of the remaining time; the last one may use all of it.
         """
-        found = self._looked_up().addresses(ends)
+        addresses = self._current_lookup().addresses(end_time)
         failure = OSError("the host has no address")
-        for number, (family, kind, protocol, _, address) in enumerate(found, 1):
+        for number, (family, kind, protocol, _, address) in enumerate(addresses, 1):
             sock: socket.socket | None = None
             try:
                 sock = socket.socket(family, kind, protocol)
-                sock.settimeout(_left(ends) / (1 if number == len(found) else 2))
+                sock.settimeout(_seconds_left(end_time) / (1 if number == len(addresses) else 2))
                 sock.connect(address)
                 return sock
             except BaseException as error:
@@ -599,29 +607,29 @@ class Connections:
                 failure = error
         raise failure
 
-    def _looked_up(self) -> _Lookup:
+    def _current_lookup(self) -> _Lookup:
         """The current lookup of the host's name, which all threads share, or a new one."""
         with self._lock:
             if self._lookup is None or self._lookup.has_ended:
                 self._lookup = _Lookup(self.origin.host, self.origin.port).start()
             return self._lookup
 
-    def _encrypted(self, sock: socket.socket, ends: float) -> socket.socket:
+    def _encrypt(self, sock: socket.socket, end_time: float) -> socket.socket:
         if self._context is None:
             return sock
-        sock.settimeout(_left(ends))
-        resumed: Any = {} if self._tls_session is None else {"session": self._tls_session}
-        return self._context.wrap_socket(sock, server_hostname=self.origin.host, **resumed)
+        sock.settimeout(_seconds_left(end_time))
+        session_option: Any = {} if self._tls_session is None else {"session": self._tls_session}
+        return self._context.wrap_socket(sock, server_hostname=self.origin.host, **session_option)
 
     def close(self) -> None:
         """Closes the idle connections; a connection in use is closed when its reply has arrived."""
-        self._closed = True
+        self._is_closed = True
         while (connection := self._pop_idle()) is not None:
             connection.close()
 
 
-def _left(ends: float) -> float:
-    left = ends - time.monotonic()
-    if left <= 0:
+def _seconds_left(end_time: float) -> float:
+    seconds = end_time - time.monotonic()
+    if seconds <= 0:
         raise TimeoutError("no time was left to connect")
-    return left
+    return seconds

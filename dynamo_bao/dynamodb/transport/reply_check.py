@@ -85,7 +85,7 @@ class SeenIds:
     """The ids of the last replies of one client. Each reply has a unique id, so a repeated id is a repeated reply."""
 
     def __init__(self) -> None:
-        self._known: set[str] = set()
+        self._ids: set[str] = set()
         self._order: deque[str] = deque()
 
     def check(self, headers: Mapping[str, str], operation: str) -> None:
@@ -93,7 +93,7 @@ class SeenIds:
         number = headers.get("x-amzn-requestid")
         if number is None:
             return
-        ids, order = self._known, self._order
+        ids, order = self._ids, self._order
         if number in ids:
             raise DataFormatError(
                 f"{operation}: the reply was received twice, the first time for another request. "
@@ -105,13 +105,13 @@ class SeenIds:
             ids.discard(order.popleft())
 
 
-def checked(request: Request, parsed: dict[str, Any], *, vouched: bool) -> dict[str, Any]:
+def checked(request: Request, parsed: dict[str, Any], *, is_vouched: bool) -> dict[str, Any]:
     """The members of a successful reply, after all checks.
 
     Args:
         request: the request.
         parsed: the reply's JSON, with binaries decoded; items may be rows.
-        vouched: whether it is certain that DynamoDB made the reply, so that an absent member means a missing item.
+        is_vouched: whether it is certain that DynamoDB made the reply, so that an absent member means a missing item.
 
     Raises:
         DataFormatError: if it does not answer the request.
@@ -130,29 +130,29 @@ def checked(request: Request, parsed: dict[str, Any], *, vouched: bool) -> dict[
     elif operation in _LISTS_CAPACITY:
         if type(capacity) is not list or not all(map(_is_capacity, capacity)):
             _refuse(operation, "ConsumedCapacity is no list of figures")
-        vouched = True
+        is_vouched = True
     else:
         if not _is_capacity(capacity):
             _refuse(operation, "ConsumedCapacity holds no figures")
-        vouched = True
+        is_vouched = True
     try:
-        return check(request, parsed, vouched)
+        return check(request, parsed, is_vouched)
     except RecursionError:
         _refuse(operation, "it is nested deeper than DynamoDB allows")
 
 
-def _refuse(operation: str, what: str) -> NoReturn:
+def _refuse(operation: str, fault: str) -> NoReturn:
     raise DataFormatError(
-        f"{operation}: the reply is no answer to the request: {what}. "
+        f"{operation}: the reply is no answer to the request: {fault}. "
         f"Is there a proxy, or another server than DynamoDB, at the endpoint?"
     )
 
 
-def _require_word(request: Request, vouched: bool, what: str) -> None:
-    if not vouched:
+def _require_voucher(request: Request, is_vouched: bool, fault: str) -> None:
+    if not is_vouched:
         _refuse(
             request.operation,
-            f"{what}, nor the ConsumedCapacity that was asked for. An engine that never reports it needs "
+            f"{fault}, nor the ConsumedCapacity that was asked for. An engine that never reports it needs "
             f"init_models(reply_check='lenient')",
         )
 
@@ -263,10 +263,10 @@ def _require_key_of_row(request: Request, row: Any) -> None:
 # --- items by key ---------------------------------------------------------------------------------------------
 
 
-def _check_get(request: Request, parsed: dict[str, Any], vouched: bool) -> dict[str, Any]:
+def _check_get(request: Request, parsed: dict[str, Any], is_vouched: bool) -> dict[str, Any]:
     item = parsed.get("Item")
     if item is None:
-        _require_word(request, vouched, "it has neither an item")
+        _require_voucher(request, is_vouched, "it has neither an item")
         return parsed
     if type(item) is dict:
         _require_key(request, item, request.written.get("Key", {}))
@@ -276,7 +276,7 @@ def _check_get(request: Request, parsed: dict[str, Any], vouched: bool) -> dict[
     return parsed
 
 
-def _check_transact_get(request: Request, parsed: dict[str, Any], vouched: bool) -> dict[str, Any]:
+def _check_transact_get(request: Request, parsed: dict[str, Any], is_vouched: bool) -> dict[str, Any]:
     actions, entries = request.written.get("TransactItems", []), parsed.get("Responses")
     if type(entries) is not list or len(entries) != len(actions):
         _refuse(request.operation, "Responses is no list with an entry for each key")
@@ -289,8 +289,8 @@ def _check_transact_get(request: Request, parsed: dict[str, Any], vouched: bool)
     return parsed
 
 
-def _check_batch_get(request: Request, parsed: dict[str, Any], vouched: bool) -> dict[str, Any]:
-    requested, operation = _asked_keys(request), request.operation
+def _check_batch_get(request: Request, parsed: dict[str, Any], is_vouched: bool) -> dict[str, Any]:
+    requested, operation = _requested_keys(request), request.operation
     responses, unprocessed_keys = parsed.get("Responses", {}), parsed.get("UnprocessedKeys", {})
     if type(responses) is not dict or type(unprocessed_keys) is not dict:
         _refuse(operation, "Responses or UnprocessedKeys is no map of tables")
@@ -322,19 +322,19 @@ def _check_batch_get(request: Request, parsed: dict[str, Any], vouched: bool) ->
     return parsed
 
 
-def _asked_keys(request: Request) -> Mapping[str, Collection[Place]]:
+def _requested_keys(request: Request) -> Mapping[str, Collection[Place]]:
     """The keys that a batch reads or writes, by table."""
     if request.keys is not None:
         return request.keys
-    read: dict[str, set[Place]] = {}
+    keys_by_table: dict[str, set[Place]] = {}
     for table, entry in request.written["RequestItems"].items():
         keys = (
             as_dict_members(entry["Keys"])
             if type(entry) is dict
             else map(_written_key, as_dict_members(entry))
         )
-        read[table] = {_place_of(key, request.operation) for key in keys}
-    return read
+        keys_by_table[table] = {_place_of(key, request.operation) for key in keys}
+    return keys_by_table
 
 
 def _written_key(member: Mapping[str, Any]) -> Any:
@@ -362,7 +362,7 @@ def _places_left(entry: Any, operation: str) -> set[Place]:
 # --- pages ------------------------------------------------------------------------------------------------------
 
 
-def _check_page(request: Request, parsed: dict[str, Any], vouched: bool) -> dict[str, Any]:
+def _check_page(request: Request, parsed: dict[str, Any], is_vouched: bool) -> dict[str, Any]:
     operation, items = request.operation, parsed.get("Items")
     counting = request.written.get("Select") == "COUNT"
     if items is None and not counting:
@@ -412,66 +412,66 @@ def _is_key_value(value: Any) -> bool:
 # --- writes -----------------------------------------------------------------------------------------------------
 
 
-def _check_write(request: Request, parsed: dict[str, Any], vouched: bool) -> dict[str, Any]:
-    returned, written = parsed.get("Attributes"), request.written
-    requested_values = written.get("ReturnValues", "NONE")
-    if returned is None or returned == {}:
-        if requested_values == "ALL_NEW" or (requested_values == "ALL_OLD" and _must_be_there(request)):
+def _check_write(request: Request, parsed: dict[str, Any], is_vouched: bool) -> dict[str, Any]:
+    attributes, parameters = parsed.get("Attributes"), request.written
+    requested_values = parameters.get("ReturnValues", "NONE")
+    if attributes is None or attributes == {}:
+        if requested_values == "ALL_NEW" or (requested_values == "ALL_OLD" and _requires_item(request)):
             _refuse(request.operation, "it lacks the Attributes that were asked for")
-        _require_word(request, vouched, "it has neither Attributes")
+        _require_voucher(request, is_vouched, "it has neither Attributes")
         return parsed
-    if type(returned) is not dict and request.rows is not None:
-        _require_key_of_row(request, returned)
+    if type(attributes) is not dict and request.rows is not None:
+        _require_key_of_row(request, attributes)
         return parsed
-    if type(returned) is not dict or _readable(returned) is not returned:
+    if type(attributes) is not dict or _readable(attributes) is not attributes:
         _refuse(request.operation, "Attributes is no item")
     if requested_values in ("ALL_NEW", "ALL_OLD"):
-        _require_key(request, returned, _key_of_write(written), "Attributes")
+        _require_key(request, attributes, _key_of_write(parameters), "Attributes")
     return parsed
 
 
-def _must_be_there(request: Request) -> bool:
+def _requires_item(request: Request) -> bool:
     """Whether a deletion has the condition that the item exists, so that its attributes must be returned."""
     condition = request.written.get("ConditionExpression")
     if request.operation != DELETE_ITEM or not isinstance(condition, str):
         return False
     names = request.written.get("ExpressionAttributeNames", {})
     (pk, *_) = [placeholder for placeholder, name in names.items() if name == PK] or [PK]
-    first, _, _ = condition.removeprefix("(").partition(" AND ")
-    return first.rstrip(")") == f"attribute_exists({pk}"
+    first_condition, _, _ = condition.removeprefix("(").partition(" AND ")
+    return first_condition.rstrip(")") == f"attribute_exists({pk}"
 
 
-def _key_of_write(written: Mapping[str, Any]) -> Mapping[str, Any]:
-    if "Key" in written:
-        key: Mapping[str, Any] = written["Key"]
+def _key_of_write(parameters: Mapping[str, Any]) -> Mapping[str, Any]:
+    if "Key" in parameters:
+        key: Mapping[str, Any] = parameters["Key"]
         return key
-    item = written.get("Item", {})
+    item = parameters.get("Item", {})
     return {name: item[name] for name in (PK, SK) if name in item}
 
 
-def _check_batch_write(request: Request, parsed: dict[str, Any], vouched: bool) -> dict[str, Any]:
+def _check_batch_write(request: Request, parsed: dict[str, Any], is_vouched: bool) -> dict[str, Any]:
     unprocessed, operation = parsed.get("UnprocessedItems"), request.operation
     if type(unprocessed) is not dict:
         _refuse(operation, "it lacks UnprocessedItems")
     if unprocessed:
-        requested = _asked_keys(request)
+        requested = _requested_keys(request)
         for table, members in unprocessed.items():
             if table not in requested or type(members) is not list:
                 _refuse(operation, "UnprocessedItems is about a table that was not written to")
-            if not {_place_left(member, operation) for member in members} <= set(requested[table]):
+            if not {_unprocessed_place(member, operation) for member in members} <= set(requested[table]):
                 _refuse(operation, "UnprocessedItems has a key that was not written")
     return parsed
 
 
-def _place_left(member: Any, operation: str) -> Place:
+def _unprocessed_place(member: Any, operation: str) -> Place:
     try:
         return _place_of(_written_key(member), operation)
     except (KeyError, TypeError):
         _refuse(operation, "UnprocessedItems holds what is no write")
 
 
-def _check_transact_write(request: Request, parsed: dict[str, Any], vouched: bool) -> dict[str, Any]:
-    _require_word(request, vouched, "it says nothing")
+def _check_transact_write(request: Request, parsed: dict[str, Any], is_vouched: bool) -> dict[str, Any]:
+    _require_voucher(request, is_vouched, "it says nothing")
     return parsed
 
 
@@ -497,10 +497,14 @@ _TABLE_PARTS: Final[Mapping[str, frozenset[str]]] = {
 
 
 def _check_description(
-    member: str, required: frozenset[str], request: Request, parsed: dict[str, Any], vouched: bool
+    member: str, required_members: frozenset[str], request: Request, parsed: dict[str, Any], is_vouched: bool
 ) -> dict[str, Any]:
-    described = parsed.get(member)
-    if type(described) is not dict or not required <= described.keys() or not _is_description(described):
+    description = parsed.get(member)
+    if (
+        type(description) is not dict
+        or not required_members <= description.keys()
+        or not _is_description(description)
+    ):
         _refuse(request.operation, f"{member} describes nothing")
     return parsed
 
@@ -512,16 +516,16 @@ def _is_description(part: dict[str, Any]) -> bool:
             return False
         if type(value) is dict and not _is_description(value):
             return False
-        needed = _TABLE_PARTS.get(name)
-        if needed is not None and not all(_is_part(entry, needed) for entry in value):
+        required_members = _TABLE_PARTS.get(name)
+        if required_members is not None and not all(_is_part(entry, required_members) for entry in value):
             return False
         if name == "NonKeyAttributes" and not all(type(entry) is str for entry in value):
             return False
     return True
 
 
-def _is_part(entry: Any, needed: frozenset[str]) -> bool:
-    return type(entry) is dict and needed <= entry.keys() and _is_description(entry)
+def _is_part(entry: Any, required_members: frozenset[str]) -> bool:
+    return type(entry) is dict and required_members <= entry.keys() and _is_description(entry)
 
 
 # --- error replies ----------------------------------------------------------------------------------------------
@@ -564,8 +568,8 @@ def _reasons(request: Request, reasons: Any) -> list[dict[str, Any]]:
         reason = {name: value for name, value in reason.items() if value is not None}
         item = reason.pop("Item", None)
         if type(item) is dict and item:
-            (written,) = action.values()
-            _require_key(request, item, _key_of_write(written), "the item of a failed condition")
+            (parameters,) = action.values()
+            _require_key(request, item, _key_of_write(parameters), "the item of a failed condition")
             if all(map(_is_value, item.values())):
                 reason["Item"] = item
         checked_reasons.append(reason)

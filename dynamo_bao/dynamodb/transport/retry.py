@@ -74,7 +74,9 @@ def repeat_unprocessed(
             count, unprocessed = len(unprocessed), send(waited)
     if not backoff.crowded:
         return None
-    return throttled_error("UnprocessedKeys", "The batch", Throttling(unprocessed[0]), _crowded(deadline))
+    return throttled_error(
+        "UnprocessedKeys", "The batch", Throttling(unprocessed[0]), _crowded_text(deadline)
+    )
 
 
 class RetryingTransport:
@@ -93,7 +95,7 @@ class RetryingTransport:
         self.wire.close()
 
     def send(self, request: Request, *, deadline: float) -> Reply:
-        started = self.clock.now()
+        start_time = self.clock.now()
         sending = _Sending(self.wire, request, self.clock, deadline)
         try:
             body = sending.attempt()
@@ -102,17 +104,25 @@ class RetryingTransport:
                 raise
             failure = error
         else:
-            seconds = self.clock.now() - started
-            return Reply(request, body, capacity_of(request.operation, body), 1, seconds, 0.0, started)
+            seconds = self.clock.now() - start_time
+            return Reply(request, body, capacity_of(request.operation, body), 1, seconds, 0.0, start_time)
         with Backoff(self.clock, deadline) as backoff:
             try:
                 body = sending.attempt_again(failure, backoff)
             finally:
                 del failure  # it refers to this frame
-        capacity, seconds = capacity_of(request.operation, body), self.clock.now() - started
-        made = sending.attempts(backoff)
+        capacity, seconds = capacity_of(request.operation, body), self.clock.now() - start_time
+        attempts = sending.attempts(backoff)
         return Reply(
-            request, body, capacity, made.count, seconds, made.waited, started, False, made.throttlings
+            request,
+            body,
+            capacity,
+            attempts.count,
+            seconds,
+            attempts.waited,
+            start_time,
+            False,
+            attempts.throttlings,
         )
 
 
@@ -143,14 +153,14 @@ class _Sending:
         try:
             seconds = max(self._deadline - self._clock.now(), 0.0)
             return self._wire.attempt(self._request, seconds)
-        except (ConditionFailed, TransactionCancelled) as refused:
-            refused.repeated = self._unknown
+        except (ConditionFailed, TransactionCancelled) as refusal:
+            refusal.repeated = self._unknown
             raise
-        except AttemptFailed as failed:
-            if failed.outcome is RequestOutcome.UNKNOWN:
+        except AttemptFailed as failure:
+            if failure.outcome is RequestOutcome.UNKNOWN:
                 self._unknown = True
                 if not self._request.repeatable:
-                    raise _unknown_outcome(self._request.operation) from failed.error
+                    raise _unknown_outcome(self._request.operation) from failure.error
             raise
 
     def attempt_again(self, error: Exception, backoff: Backoff) -> dict[str, Any]:
@@ -158,10 +168,10 @@ class _Sending:
         while self._wait(error, backoff):
             try:
                 return self.attempt()
-            except Exception as latest:
-                if is_foreign(latest):
+            except Exception as latest_error:
+                if is_foreign(latest_error):
                     raise
-                error = latest
+                error = latest_error
         try:
             self._raise(error, backoff)
         finally:
@@ -179,58 +189,64 @@ class _Sending:
 
     def _raise(self, error: Exception, backoff: Backoff) -> NoReturn:
         """Raises the last error, marked with the outcome of the request; after a lost reply that is not known."""
-        last, outcome = error, None
+        last_error, outcome = error, None
         if isinstance(error, AttemptFailed):
-            last, outcome = error.error, error.outcome
-            if backoff.crowded and isinstance(last, ThrottledError):
-                last = _with_remark(last, self._throttlings[-1], _crowded(self._deadline))
+            last_error, outcome = error.error, error.outcome
+            if backoff.crowded and isinstance(last_error, ThrottledError):
+                last_error = _with_remark(last_error, self._throttlings[-1], _crowded_text(self._deadline))
         if self._unknown:
             outcome = RequestOutcome.UNKNOWN
         if outcome is RequestOutcome.UNKNOWN and self._request.operation not in READ_OPERATIONS:
-            last = _unread(self._request.operation, last)
+            last_error = _unread(self._request.operation, last_error)
         if outcome is not None:
-            with_outcome(last, outcome)
-        with_attempts(last, self.attempts(backoff))
-        if last is error:
-            raise last
-        raise last from last.__cause__
+            with_outcome(last_error, outcome)
+        with_attempts(last_error, self.attempts(backoff))
+        if last_error is error:
+            raise last_error
+        raise last_error from last_error.__cause__
 
 
 def _throttling_of(error: Exception, request: Request) -> Throttling | None:
     """What was throttled, if an attempt failed because of that; without names in the error, those of the request."""
     if isinstance(error, TransactionCancelled):
-        refused = [
+        throttled_actions = [
             (reason, next(iter(action.values()))["TableName"])
             for reason, action in zip(error.reasons, request.written.get("TransactItems", ()), strict=False)
             if reason in THROTTLING_REASONS
         ]
-        reasons = tuple(dict.fromkeys(reason for reason, _ in refused if reason is not None))
-        return Throttling(refused[0][1], None, reasons, error.retry_after) if refused else None
+        reasons = tuple(dict.fromkeys(reason for reason, _ in throttled_actions if reason is not None))
+        return (
+            Throttling(throttled_actions[0][1], None, reasons, error.retry_after)
+            if throttled_actions
+            else None
+        )
     if not (isinstance(error, AttemptFailed) and isinstance(error.error, ThrottledError)):
         return None
-    throttled = error.error
-    if throttled.table is None:
+    throttling_error = error.error
+    if throttling_error.table is None:
         return Throttling(
             ", ".join(tables_of(request)),
             request.written.get("IndexName"),
-            throttled.reasons,
-            throttled.retry_after,
+            throttling_error.reasons,
+            throttling_error.retry_after,
         )
-    return Throttling(throttled.table, throttled.index, throttled.reasons, throttled.retry_after)
+    return Throttling(
+        throttling_error.table, throttling_error.index, throttling_error.reasons, throttling_error.retry_after
+    )
 
 
-def _crowded(deadline: float) -> str:
-    most = Deadline.throttled_calls(deadline)
+def _crowded_text(deadline: float) -> str:
+    max_calls = Deadline.throttled_calls(deadline)
     return (
-        f"It was not sent again, as {most} other calls of this process wait for the same already "
-        f"(max_throttled_calls; a job that may wait sets it to 'unlimited'). "
+        f"It was not sent again, because {max_calls} other calls of this process already wait for the same table or "
+        f"index (max_throttled_calls; a job that may wait sets it to 'unlimited'). "
     )
 
 
 def _with_remark(error: ThrottledError, throttling: Throttling, remark: str) -> ThrottledError:
-    remarked = throttled_error(str(error.code), str(error.operation), throttling, remark)
-    remarked.__cause__ = error.__cause__
-    return remarked
+    error_with_remark = throttled_error(str(error.code), str(error.operation), throttling, remark)
+    error_with_remark.__cause__ = error.__cause__
+    return error_with_remark
 
 
 def _attempts_after(error: Exception) -> int:
@@ -247,8 +263,10 @@ def _unread(operation: str, error: Exception) -> Exception:
 
     An error that DynamoDB reports about the item or the request is returned unchanged.
     """
-    judged = isinstance(error, ServiceError) and error.code == "ValidationException"
-    if judged or isinstance(error, (ConditionFailed, TransactionCancelled, WriteOutcomeUnknownError)):
+    is_validation_error = isinstance(error, ServiceError) and error.code == "ValidationException"
+    if is_validation_error or isinstance(
+        error, (ConditionFailed, TransactionCancelled, WriteOutcomeUnknownError)
+    ):
         return error
     unknown = WriteOutcomeUnknownError(
         f"{operation}: no reply to it could be read, so it is not known whether it was carried out ({error}) "
