@@ -242,6 +242,7 @@ def around(request: pytest.FixtureRequest) -> Callable[[], Any]:
 # --- reading ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.one_engine
 @pytest.mark.parametrize("name", OPTIONAL)
 def test_null_reads_as_none_in_every_optional_field(
     kinds: Manager, around: Callable[[], Any], name: str
@@ -269,6 +270,7 @@ READING: dict[str, Callable[[list[str]], list[Any]]] = {
 }  # fmt: skip
 
 
+@pytest.mark.one_engine
 @pytest.mark.parametrize("how", READING)
 def test_rule_40_every_read_gives_the_other_fields(
     kinds: Manager, around: Callable[[], Any], how: str

@@ -69,6 +69,7 @@ def at_once(threads: int, work: Callable[[int], Any]) -> list[Any]:
         return list(pool.map(run, range(threads)))
 
 
+@pytest.mark.one_engine
 def test_S3_tenants_never_cross(manager: Manager) -> None:
     """200 threads serve requests of 20 tenants, who have equal ids; each sees its own items and nobody else's."""
     names = [f"t{number}" for number in range(20)]
@@ -149,6 +150,7 @@ def test_W9_no_update_is_lost(manager: Manager) -> None:
     assert (page.number, page.hits, len(page.seen)) == (expected, expected, expected)
 
 
+@pytest.mark.one_engine
 def test_sessions_share_the_helper_threads_of_their_manager(manager: Manager) -> None:
     """Sessions one after another, and at the same time, use the same few threads, which end with the manager.
 

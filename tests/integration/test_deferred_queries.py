@@ -27,6 +27,7 @@ from tests.support.models import Org, Post, User
 from tests.support.patience import PATIENCE
 from tests.support.wire import Wire
 
+pytestmark = pytest.mark.one_engine
 AUTHORS = 20
 
 

@@ -118,6 +118,7 @@ CREATED: dict[str, tuple[dict[str, Any], str]] = {
 }
 
 
+@pytest.mark.one_engine
 @pytest.mark.parametrize("case", CREATED)
 @pytest.mark.parametrize("way", ["create", "save", "commit", "transaction", "update", "upsert"])
 def test_a_wrong_part_is_refused_before_any_request(
@@ -167,6 +168,7 @@ CHANGES: dict[str, tuple[Callable[[Any], Any], str]] = {
 }
 
 
+@pytest.mark.one_engine
 @pytest.mark.parametrize("case", CHANGES)
 @pytest.mark.parametrize("inside", [True, False])
 def test_a_wrong_change_in_place_is_refused_by_the_save(

@@ -99,6 +99,7 @@ def ways(
         yield manager
 
 
+@pytest.mark.quick_engines
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # of a connection being made
 @pytest.mark.parametrize("call", CALLS, ids=lambda call: call.__name__.strip("_"))
 def test_S14_and_rule_43_what_a_handler_of_a_signal_raises_leaves_unchanged(
@@ -163,6 +164,7 @@ def _interrupt_the_first(server: socket.socket) -> None:
             pass
 
 
+@pytest.mark.quick_engines
 @pytest.mark.parametrize("kind", range(len(FOREIGN)))
 @pytest.mark.parametrize("event", ["before-send", "before-call", "needs-retry", "after-call"])
 def test_rule_43_a_handler_of_botocores_events(

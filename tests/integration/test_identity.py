@@ -39,6 +39,7 @@ class Right(Left, prefix="sr", name="IdentityRight"):
     """The same fields and keys, another model."""
 
 
+pytestmark = pytest.mark.one_engine
 KEYS = [f"{number}" for number in range(10)]
 TENANTS = (None, "red", "blue")
 Spot = tuple[int, str | None, type[Any], str]

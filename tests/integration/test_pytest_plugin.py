@@ -193,6 +193,7 @@ def test_failures_name_the_line(inside: pytest.Pytester) -> None:
     result.stdout.no_fnmatch_line("*watching.py*")
 
 
+@pytest.mark.one_engine
 @pytest.mark.needs("other_processes")
 def test_another_engine(inside: pytest.Pytester, engine: Engine) -> None:
     """The same suite runs on an engine behind an endpoint, and leaves no table behind."""
@@ -214,6 +215,7 @@ os._exit(1)
 """
 
 
+@pytest.mark.one_engine
 @pytest.mark.needs("other_processes")
 def test_tables_of_killed_runs_are_removed(inside: pytest.Pytester, engine: Engine) -> None:
     """The next run deletes them: by the process in the name, or by age; those of runs that go on, and others, stay."""

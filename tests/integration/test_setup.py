@@ -107,8 +107,14 @@ def test_defining_models_and_connecting_them_makes_no_client() -> None:
     assert python(code) == "False"
 
 
-def test_the_table_is_the_documented_one(manager: Manager) -> None:
+def test_the_table_is_the_documented_one(connection: dict[str, Any], table_name: str) -> None:
     """The created table has the keys, indexes, projections, billing and TTL of the table format page."""
+    with init_models(models=models.ALL, table_name=table_name, **connection) as manager:
+        manager.create_table()
+        assert_documented(manager)
+
+
+def assert_documented(manager: Manager) -> None:
     table = manager.client.describe_table(TableName=manager.table_name)["Table"]
     wanted = table_definition(manager.table_name)
     assert table["KeySchema"] == wanted["KeySchema"]
@@ -333,6 +339,7 @@ FORK = """
 """
 
 
+@pytest.mark.one_engine
 @pytest.mark.needs("other_processes")
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
 def test_S7_a_warm_client_survives_a_fork(connection: dict[str, Any], table_name: str) -> None:

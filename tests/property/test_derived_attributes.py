@@ -209,7 +209,7 @@ def test_derived_attributes_stay_true(connected: Manager, request: pytest.Fixtur
     """Of any history, in sessions and outside, with others writing in between."""
     checked = 0
 
-    @many(25)
+    @many(12)
     @given(st.randoms(use_true_random=False))
     def run(chance: Random) -> None:
         nonlocal checked
@@ -232,6 +232,7 @@ THREADS = 6
 ROUNDS = int(os.environ.get("BAO_ROUNDS", "4"))
 
 
+@pytest.mark.quick_engines
 def test_derived_attributes_stay_true_under_threads(
     connected: Manager, request: pytest.FixtureRequest
 ) -> None:

