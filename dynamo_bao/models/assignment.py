@@ -1,4 +1,4 @@
-"""Assignment to instances: which names can be assigned, and in which form a field holds what it is given."""
+"""Assignment to instances: the names that can be assigned, and the form in which a field holds its value."""
 
 from __future__ import annotations
 
@@ -20,13 +20,17 @@ _CONTAINERS = frozenset((dict, list))
 
 
 def assign(instance: Any, name: str, value: Any, library: type[Any]) -> None:
-    """Assigns what is not simply a field's value in the form the field holds it.
+    """Assigns a value that the fast check did not accept.
 
     Args:
-        library: the base class of all models, whose names cannot be assigned.
+        instance: the instance.
+        name: the name of the attribute.
+        value: the value.
+        library: the base class of all models. Its names cannot be assigned.
 
     Raises:
-        AttributeError: for a name that is no field, and that no class declares.
+        AttributeError: if the name is not a field, and no class declares it.
+        ValidationError: if the field is part of the key of a stored item.
     """
     if name.startswith("_"):
         object.__setattr__(instance, name, value)
@@ -37,11 +41,11 @@ def assign(instance: Any, name: str, value: Any, library: type[Any]) -> None:
         model.__bao_checks__ = _checks_of(model, schema.changeable, schema.name)
     field = schema.fields.get(name)
     if field is not None:
-        _assign_field(instance, field, held(field, value), schema.key_names)
+        _assign_field(instance, field, held_form(field, value), schema.key_names)
     elif _is_declared(type(instance), name, library):
         object.__setattr__(instance, name, value)
     else:
-        raise _refusal(schema.name, name, schema.fields, library)
+        raise _assignment_error(schema.name, name, schema.fields, library)
 
 
 def _assign_field(instance: Any, field: Field, value: Any, key_names: Container[str]) -> None:
@@ -54,43 +58,47 @@ def _assign_field(instance: Any, field: Field, value: Any, key_names: Container[
     object.__setattr__(instance, field.name, value)
 
 
-def held(field: Field, value: Any) -> Any:
-    """A value as a field holds it; the object itself if it is that already, as it may be changed in place.
+def held_form(field: Field, value: Any) -> Any:
+    """A value in the form of its field.
 
-    What cannot be converted stays as it is: the save refuses it.
+    If it has that form already, it is the same object, so that the program can change it in place. If it cannot be
+    converted, it stays as it is, and the save refuses it.
     """
-    own = normalize_or_keep(field, value)
-    is_set = type(own) is set and type(value) is set
-    same = own == value if is_set else is_alike(own, value)
-    return value if same else own
+    converted = normalize_or_keep(field, value)
+    is_set = type(converted) is set and type(value) is set
+    is_equal = converted == value if is_set else is_alike(converted, value)
+    return value if is_equal else converted
 
 
 def _checks_of(model: type[Any], fields: Mapping[str, Field], name: str) -> Checks:
-    """By field name whether a value is held as it is, for fields that are plain attributes and in no key."""
+    """By field name, functions that return whether a value already has the form of its field. Only for fields that are
+    plain attributes and not part of a key."""
     names, lines = {**NAMES, "_CONTAINERS": _CONTAINERS}, list[str]()
-    plain = [field for field in fields.values() if not hasattr(getattr(model, field.name, None), "__set__")]
-    for number, field in enumerate(plain):
+    plain_fields = [
+        field for field in fields.values() if not hasattr(getattr(model, field.name, None), "__set__")
+    ]
+    for number, field in enumerate(plain_fields):
         source = normalized_expr_of(field, "v")
         if source is None and _takes_anything(field):
-            source = "type(v) in _CONTAINERS"  # held as it is, and converted by the save: it may be large
+            source = "type(v) in _CONTAINERS"  # the save converts it, because it may be large
         lines.append(f"def holds{number}(v): return {source or False}")
-    made = compiled("\n".join(lines), f"assignment of {name}", names)
-    return {field.name: made[f"holds{number}"] for number, field in enumerate(plain)}
+    functions = compiled("\n".join(lines), f"assignment of {name}", names)
+    return {field.name: functions[f"holds{number}"] for number, field in enumerate(plain_fields)}
 
 
 def _takes_anything(field: Field) -> bool:
-    """Whether a field holds containers of anything, and not of what its annotation says."""
+    """Whether the containers of a field may hold anything, because its annotation does not limit them."""
     return isinstance(field, JsonField) or (isinstance(field, DocumentField) and not list(field.parts()))
 
 
 def _is_declared(cls: type[Any], name: str, library: type[Any]) -> bool:
-    """Whether a class body binds or annotates a name, or it stands for a relation."""
+    """Whether a class body assigns or annotates a name, or the name is a relation."""
     if _is_of(library, name):
         return False
     for base in cls.__mro__:
-        bound = vars(base).get(name, _NOTHING)
-        if bound is not _NOTHING:
-            return hasattr(bound, "__set__") or not _is_made_here(bound)
+        member = vars(base).get(name, _ABSENT)
+        if member is not _ABSENT:
+            return hasattr(member, "__set__") or not _is_generated(member)
         if base is not object and name in inspect.get_annotations(base):
             return True
     return False
@@ -100,19 +108,21 @@ def _is_of(library: type[Any], name: str) -> bool:
     return hasattr(library, name) or name in inspect.get_annotations(library)
 
 
-def _is_made_here(bound: Any) -> bool:
-    """Whether a name's value is a method that the library made for the model, as ``query_by_status``."""
-    function = getattr(bound, "__func__", bound)
+def _is_generated(member: Any) -> bool:
+    """Whether a member of a class is a method that the library generated, such as ``query_by_status``."""
+    function = getattr(member, "__func__", member)
     return callable(function) and str(getattr(function, "__module__", "")).startswith("dynamo_bao.")
 
 
-_NOTHING = object()
+_ABSENT = object()
 
 
-def _refusal(model: str, name: str, fields: Mapping[str, Field], library: type[Any]) -> AttributeError:
+def _assignment_error(
+    model: str, name: str, fields: Mapping[str, Field], library: type[Any]
+) -> AttributeError:
     if _is_of(library, name):
         return AttributeError(
-            f"{model}.{name} is the library's; a class can have another, an instance cannot."
+            f"{model}.{name} belongs to the library. A class can replace it, an instance cannot."
         )
     return AttributeError(
         f"{model} has no field {name!r}.{suggestion(name, fields)} For a value that is not stored, declare "
@@ -120,13 +130,13 @@ def _refusal(model: str, name: str, fields: Mapping[str, Field], library: type[A
     )
 
 
-def refuse_deletion(model: str, name: str) -> AttributeError:
+def deletion_error(model: str, name: str) -> AttributeError:
     """The error for ``del`` of a field."""
-    return AttributeError(f"{model}.{name} is a field, which cannot be deleted; assign None.")
+    return AttributeError(f"{model}.{name} is a field and cannot be deleted; assign None.")
 
 
 def check_key_assignment(instance: Any, name: str, value: Any) -> None:
-    """Refuses to change a key field of an instance that is stored."""
+    """Raises `ValidationError` for a new value of a key field of a stored instance."""
     state = state_of(instance)
     if state.status is Status.TRANSIENT or instance.__dict__.get(name) == value:
         return

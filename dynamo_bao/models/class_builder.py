@@ -1,4 +1,4 @@
-"""What a class statement makes of a model: an attrs class, its schema, and the names its definition gives it."""
+"""Turns a class statement into a model: an attrs class with a schema and generated methods."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from dynamo_bao.runtime.compat import Unpack
 from dynamo_bao.session.lazy import make_lazy_class
 
 Checks = Mapping[str, Callable[[Any], bool]]
-"""By field name whether a value that is assigned is held as it is."""
+"""By field name, functions that return whether an assigned value already has the form of its field."""
 UNCHECKED: Checks = {}
 """A model's `Checks` before the first assignment."""
 _OPTION_NAMES = frozenset(field.name for field in attr.fields(ModelOptions))
@@ -36,14 +36,14 @@ _OPTION_NAMES = frozenset(field.name for field in attr.fields(ModelOptions))
 def build_model_class(
     cls: Any, root: type[Any], reserved: frozenset[str], options: dict[str, Any], frame: Any
 ) -> None:
-    """Turns a class that was just stated into a model, or into a base for models if it has no prefix.
+    """Turns a new class into a model, or into a base for models if it has no prefix.
 
     Args:
         cls: the class.
         root: the base class of all models.
         reserved: names that fields cannot have.
         options: the keyword arguments of the class statement.
-        frame: where the class statement stands.
+        frame: the frame of the class statement.
 
     Raises:
         ConfigurationError: if the definition is wrong; the text says what to change.
@@ -59,11 +59,13 @@ def build_model_class(
     cls.__bao_name__ = cls.__bao_options__.name or cls.__name__
     cls.__bao_model__ = cls
     cls.__bao_checks__ = UNCHECKED
-    own = declared_fields(cls, reserved, frame)
-    cls.__bao_declared__ = {**_inherited(cls), **own}
-    _make_attrs(cls, own)
+    declarations = declared_fields(cls, reserved, frame)
+    cls.__bao_declared__ = {**_inherited_declarations(cls), **declarations}
+    _make_attrs(cls, declarations)
     if cls.__bao_options__.prefix is not None:
-        with suppress(UnresolvedAnnotation):  # names types that are not defined yet: compiled at first use
+        with suppress(
+            UnresolvedAnnotation
+        ):  # it names types that are not defined yet, and is compiled at first use
             _compile(cls)
         register(cls)
 
@@ -72,35 +74,37 @@ def _check_bases(cls: type[Any], root: type[Any]) -> None:
     for base in cls.__mro__[1:]:
         if not issubclass(base, root) and base not in (object, Generic) and has_fields(base):
             raise ConfigurationError(
-                f"{cls.__name__}: its base {base.__name__} has fields but is no Model; make it one, "
+                f"{cls.__name__}: its base {base.__name__} has fields but is not a Model; make it a Model "
                 f"without a prefix: class {base.__name__}(Model).",
                 model=cls.__name__,
             )
 
 
 def _inherited_options(cls: type[Any]) -> dict[str, Any]:
-    """The options given to a class and its bases; prefix and name are each class's own."""
+    """The options of a class, with those of its bases. Prefix and name are not inherited."""
     options: dict[str, Any] = {}
     for base in reversed(cls.__mro__):
         options.update(base.__dict__.get("__bao_class_arguments__", {}))
-    own = cls.__dict__["__bao_class_arguments__"]
-    return {**options, "prefix": own.get("prefix"), "name": own.get("name")}
+    class_options = cls.__dict__["__bao_class_arguments__"]
+    return {**options, "prefix": class_options.get("prefix"), "name": class_options.get("name")}
 
 
-def _inherited(cls: type[Any]) -> dict[str, FieldDeclaration]:
-    declared: dict[str, FieldDeclaration] = {}
+def _inherited_declarations(cls: type[Any]) -> dict[str, FieldDeclaration]:
+    declarations: dict[str, FieldDeclaration] = {}
     for base in reversed(cls.__mro__[1:]):
-        declared.update(base.__dict__.get("__bao_declared__", {}))
-    return declared
+        declarations.update(base.__dict__.get("__bao_declared__", {}))
+    return declarations
 
 
-def _make_attrs(cls: type[Any], own: Mapping[str, FieldDeclaration]) -> None:
-    """Makes the class an attrs class; field objects leave the class, so that reading a field is plain."""
-    for name in own:
+def _make_attrs(cls: type[Any], declarations: Mapping[str, FieldDeclaration]) -> None:
+    """Makes the class an attrs class. Field objects are removed from it, so that reading a field is fast."""
+    for name in declarations:
         if name in cls.__dict__:
             delattr(cls, name)
     attr.s(
-        these={name: attr.ib(kw_only=True, alias="self_" if name == "self" else name) for name in own},
+        these={
+            name: attr.ib(kw_only=True, alias="self_" if name == "self" else name) for name in declarations
+        },
         init=False,
         repr=False,
         eq=False,
@@ -116,7 +120,7 @@ def schema_of(cls: type[Any]) -> Schema:
     """The schema of a model, compiled at first use if the class statement could not.
 
     Raises:
-        ConfigurationError: for a base without a prefix, or a type that is still not defined.
+        ConfigurationError: if the class is a base without a prefix, or if a type is still not defined.
     """
     schema: Schema | None = cls.__bao_model__.__dict__.get("__bao_schema__")
     if schema is not None:
@@ -133,7 +137,8 @@ def schema_of(cls: type[Any]) -> Schema:
 def _compile(model: Any) -> Schema:
     if model.__bao_options__.prefix is None:
         raise ConfigurationError(
-            f"{model.__name__} has no prefix: it is a base for models, not one itself.", model=model.__name__
+            f"{model.__name__} has no prefix: it is a base for models, not a model. Give it a prefix.",
+            model=model.__name__,
         )
     schema = compile_schema(model, model.__bao_options__, model.__bao_declared__)
     model.__bao_schema__ = schema
@@ -146,7 +151,7 @@ def _compile(model: Any) -> Schema:
 
 
 def _generated_members(schema: Schema) -> dict[str, Any]:
-    """The names a definition gives its class: ``query_by_status``, ``find_by_email``, ``user``."""
+    """The members that the library generates for a model: ``query_by_status``, ``find_by_email``, ``user``."""
     names: dict[str, Any] = {f"query_{index}": _index_query(index) for index in schema.indexes}
     if schema.primary.name not in (None, "primary_key"):
         names[f"query_{schema.primary.name}"] = _index_query(str(schema.primary.name))

@@ -217,11 +217,12 @@ class Manager:
 
     def _add(self, model: type[M]) -> Repository[M]:
         schema = schema_of(model)
-        for other in list(self._repositories):
-            if other is not model and (
-                schema_of(other).prefix == schema.prefix or schema_of(other).name == schema.name
+        for earlier_model in list(self._repositories):
+            if earlier_model is not model and (
+                schema_of(earlier_model).prefix == schema.prefix
+                or schema_of(earlier_model).name == schema.name
             ):
-                self._replace_redefined(other, model)
+                self._replace_redefined(earlier_model, model)
         set_naive_datetimes(schema.fields.values(), self._naive_datetimes)
         repository = Repository(model, schema, self.database, self)
         self._repositories[model] = repository
@@ -237,14 +238,18 @@ class Manager:
         is_same_class = (source_file(older), older.__qualname__) == (source_file(newer), newer.__qualname__)
         are_both_listed = older in self._listed_models and newer in self._listed_models
         if are_both_listed or not (is_same_class or is_function_local(older) or is_function_local(newer)):
-            first, second = schema_of(older), schema_of(newer)
-            what = f"prefix {first.prefix!r}" if first.prefix == second.prefix else f"name {first.name!r}"
+            older_schema, newer_schema = schema_of(older), schema_of(newer)
+            likeness = (
+                f"prefix {older_schema.prefix!r}"
+                if older_schema.prefix == newer_schema.prefix
+                else f"name {older_schema.name!r}"
+            )
             places = " and ".join(
                 f"{m.__module__}.{m.__qualname__} in {source_file(m)}" for m in (older, newer)
             )
             raise ConfigurationError(
-                f"Two models of one manager have the {what}: {places}. Give one of them another.",
-                model=second.name,
+                f"Two models of one manager have the {likeness}: {places}. Give one of them another.",
+                model=newer_schema.name,
             )
         del self._repositories[older]
 
@@ -263,8 +268,8 @@ class Manager:
         """Adds query methods to parent models: ``user.query_posts()``, ``tag.get_posts()``."""
         for model, repository in list(self._repositories.items()):
             schema = repository.schema
-            named = (schema.primary,) if schema.primary.name != "primary_key" else ()
-            for shape in (*schema.indexes.values(), *named):
+            named_keys = (schema.primary,) if schema.primary.name != "primary_key" else ()
+            for shape in (*schema.indexes.values(), *named_keys):
                 owner = shape.partition.field
                 parent = self._parent(owner, model) if isinstance(owner, RelatedField) else None
                 if parent is None or shape.name is None:
@@ -624,13 +629,13 @@ def _warn_of_others(manager: Manager) -> None:
     """Warns if another open manager, of another table, serves one of a new manager's models."""
     if active_manager() is not None:
         return
-    for other in default_managers():
-        shared = manager._served_models & other._served_models
-        if shared and not getattr(other, "_replaces_others", False) and not _is_same_table(manager, other):
+    for older in default_managers():
+        shared = manager._served_models & older._served_models
+        if shared and not getattr(older, "_replaces_others", False) and not _is_same_table(manager, older):
             names = ", ".join(sorted(model.__name__ for model in shared))
             warnings.warn_explicit(
-                f"Table {manager.table_name!r} is the second one that answers for {names}, after "
-                f"{other.database.table_name!r}; from now on the new one answers for all code. Open the managers with "
+                f"Table {manager.table_name!r} is the second one that serves {names}, after "
+                f"{older.database.table_name!r}; from now on the new one serves all code. Open the managers with "
                 f"only_active=True and use `with manager.activate():`, or close the other one first.",
                 SeveralManagersWarning,
                 *calling_line(),
@@ -638,13 +643,13 @@ def _warn_of_others(manager: Manager) -> None:
             return
 
 
-def _is_same_table(manager: Manager, other: Any) -> bool:
-    if manager.table_name != other.database.table_name:
+def _is_same_table(manager: Manager, other_manager: Any) -> bool:
+    if manager.table_name != other_manager.database.table_name:
         return False
-    if manager.database.transport is other.database.transport:
+    if manager.database.transport is other_manager.database.transport:
         return True
-    come_from_settings = manager._has_table_from_settings and other._has_table_from_settings
-    return bool(come_from_settings and manager.settings == other.settings)
+    come_from_settings = manager._has_table_from_settings and other_manager._has_table_from_settings
+    return bool(come_from_settings and manager.settings == other_manager.settings)
 
 
 def _transport(settings: Settings, client: Any, embedded: bool, max_concurrency: int) -> Transport:

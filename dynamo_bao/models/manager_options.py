@@ -1,4 +1,4 @@
-"""The options of `init_models`, checked before anything is connected."""
+"""Checks the options of `init_models` before anything is connected."""
 
 from __future__ import annotations
 
@@ -23,21 +23,25 @@ _CLIENT: Final = ("meta", "get_item", "batch_get_item", "query")
 _LOCAL: Final = ("localhost", "host.docker.internal", "::1")
 
 
-def checked_policy(given: object, settings: Settings) -> Policy:
-    """The policy that is given (an object, its class, or a word of the setting), else that of the settings."""
-    if given is None:
+def checked_policy(argument: object, settings: Settings) -> Policy:
+    """The policy of an argument (an object, its class, or a word of the setting), else that of the settings.
+
+    Raises:
+        ConfigurationError: if the argument is not a policy.
+    """
+    if argument is None:
         name = ("batch_context", "require_batch_context")
         return policy_from_setting(settings.get(*name, False), settings.source(*name))
-    if isinstance(given, (str, bool)):
-        return policy_from_setting(given, "policy=")
-    made = _of_class(given) if inspect.isclass(given) else given
-    if not callable(getattr(made, "outside", None)):
+    if isinstance(argument, (str, bool)):
+        return policy_from_setting(argument, "policy=")
+    candidate = _of_class(argument) if inspect.isclass(argument) else argument
+    if not callable(getattr(candidate, "outside", None)):
         raise ConfigurationError(
-            f"policy={given!r} is no policy; use AllowDirect(), WarnOutside() or RequireContext(), or a word of the "
-            f"setting: True, False or 'warn'.",
+            f"policy={argument!r} is not a policy; use AllowDirect(), WarnOutside() or RequireContext(), or a value of "
+            f"the setting: True, False or 'warn'.",
             field="policy",
         )
-    policy: Any = made
+    policy: Any = candidate
     return policy  # type: ignore[no-any-return]
 
 
@@ -52,10 +56,14 @@ def _of_class(policy: Any) -> object:
 
 
 def checked_table(name: object) -> str:
-    """A table's name, or its ARN."""
+    """The name or the ARN of a table.
+
+    Raises:
+        ConfigurationError: if it is neither.
+    """
     if not isinstance(name, str) or not _TABLE.match(name):
         raise ConfigurationError(
-            f"table_name={name!r:.300} is no name of a table; give a text such as 'app', or the table's ARN.",
+            f"table_name={name!r:.300} is not the name of a table; give a text such as 'app', or the table's ARN.",
             field="table_name",
         )
     return name
@@ -64,46 +72,46 @@ def checked_table(name: object) -> str:
 def checked_parts(
     models: object, client: object, transport: object, embedded: object, texts: Mapping[str, object]
 ) -> None:
-    """Raises `ConfigurationError` for arguments that are not what they should be, or exclude each other."""
+    """Raises `ConfigurationError` if an argument is wrong, or if two arguments exclude each other."""
     _check_models(models)
     _check_texts(texts)
     if not isinstance(embedded, bool):
         raise ConfigurationError(f"embedded={embedded!r}; use True or False.", field="embedded")
     if client is not None and not all(hasattr(client, name) for name in _CLIENT):
         raise ConfigurationError(
-            f"client={client!r} is no DynamoDB client; give boto3.client('dynamodb'), or of a boto3 resource its "
-            f".meta.client.",
+            f"client={client!r} is not a DynamoDB client; give boto3.client('dynamodb'), or the .meta.client of a "
+            f"boto3 resource.",
             field="client",
         )
     if transport is not None and (
         inspect.isclass(transport) or not all(hasattr(transport, name) for name in _TRANSPORT)
     ):
         raise ConfigurationError(
-            f"transport={transport!r} is no transport, which has {', '.join(_TRANSPORT)}; give one of "
-            f"dynamo_bao.testing, or of your own.",
+            f"transport={transport!r} is not a transport with {', '.join(_TRANSPORT)}; give one of "
+            f"dynamo_bao.testing, or your own.",
             field="transport",
         )
     if client is not None and embedded:
         raise ConfigurationError("client= and embedded=True exclude each other; give one.")
 
 
-def _check_models(given: object) -> None:
-    """Raises `ConfigurationError` for ``models=`` that is no collection of models."""
-    if given is not None and (isinstance(given, (str, bytes)) or not isinstance(given, Iterable)):
+def _check_models(argument: object) -> None:
+    """Raises `ConfigurationError` if ``models=`` is not a collection of models."""
+    if argument is not None and (isinstance(argument, (str, bytes)) or not isinstance(argument, Iterable)):
         raise ConfigurationError(
-            f"models={given!r}; give a list of Model classes, such as models=[User].", field="models"
+            f"models={argument!r}; give a list of Model classes, such as models=[User].", field="models"
         )
 
 
 def _check_texts(options: Mapping[str, object]) -> None:
-    """Raises `ConfigurationError` for an option that is neither left out nor a text."""
+    """Raises `ConfigurationError` if an option is neither None nor a text."""
     for name, value in options.items():
         if value is not None and not (isinstance(value, str) and value):
             raise ConfigurationError(f"{name}={value!r}; give a text, or leave it out.", field=name)
 
 
 def checked_numbers(deadline: object, max_concurrency: object) -> None:
-    """Raises `ConfigurationError` for a deadline or concurrency that cannot be."""
+    """Raises `ConfigurationError` if the deadline or the concurrency is not a positive number."""
     if isinstance(deadline, bool) or not isinstance(deadline, (int, float)) or not deadline > 0:
         raise ConfigurationError(f"deadline={deadline!r}; give seconds, more than 0.", field="deadline")
     if isinstance(max_concurrency, bool) or not isinstance(max_concurrency, int) or max_concurrency < 1:
@@ -150,28 +158,28 @@ def set_log_level(level: str | None) -> None:
         ) from None
 
 
-def section_of(given: object, key: str) -> object:
-    """A section of the settings that may be given as its one flag: ``tenancy=True``."""
-    if given is None:
+def section_of(argument: object, key: str) -> object:
+    """A section of the settings. The argument may be its only flag: ``tenancy=True``."""
+    if argument is None:
         return {}
-    return {key: given} if isinstance(given, bool) else given
+    return {key: argument} if isinstance(argument, bool) else argument
 
 
 def warn_of_open_cursors(settings: Settings, policy: Policy, *, is_local: bool) -> None:
-    """Warns where a program that is set up strictly has cursors that anybody can forge."""
+    """Warns if a program with strict settings has cursors that anybody can forge."""
     strict = isinstance(policy, RequireContext) or settings.flag("db", "strict_filters")
     region = (
         settings.get("aws", "region") or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
     )
     if region is None:
-        return  # nothing says yet that it is AWS's table
+        return  # it is not known yet whether the table is at AWS
     is_local = is_local or is_local_url(settings.get("aws", "endpoint_url"))
     if settings.get("db", "cursor_secret") or is_local or not strict:
         return
     filename, line = calling_line()
     warnings.warn_explicit(
-        "Cursors are sealed with a key made from the table's name, so whoever knows it can forge them. Set "
-        "cursor_secret in [db], or DYNAMO_BAO_CURSOR_SECRET.",
+        "Cursors are signed with a key that is made from the table's name, so anybody who knows the name can forge "
+        "them. Set cursor_secret in [db], or DYNAMO_BAO_CURSOR_SECRET.",
         ConfigurationWarning,
         filename,
         line,

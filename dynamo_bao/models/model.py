@@ -23,7 +23,7 @@ from dynamo_bao.mapping.definition import FieldDeclaration, ModelOptions
 from dynamo_bao.mapping.field_paths import FieldPaths
 from dynamo_bao.mapping.schema import Schema
 from dynamo_bao.mapping.snapshots import HandedOutValues
-from dynamo_bao.models.assignment import assign, refuse_deletion
+from dynamo_bao.models.assignment import assign, deletion_error
 from dynamo_bao.models.class_builder import UNCHECKED, Checks, build_model_class, schema_of
 from dynamo_bao.models.constructor import constructor_of
 from dynamo_bao.models.descriptors import Create, Delete, repository_for
@@ -396,7 +396,7 @@ class Model(ModelOperations):
     def __delattr__(self, name: str) -> None:
         schema = schema_of(type(self))
         if name in schema.fields:
-            raise refuse_deletion(schema.name, name)
+            raise deletion_error(schema.name, name)
         object.__delattr__(self, name)
 
     def __bool__(self) -> bool:

@@ -123,10 +123,7 @@ def repository_of(model: type[M]) -> Repository[M]:
     cached: Repository[M] | None = repository_cache.get(model)
     if cached is not None:
         return cached
-    cls, model = (
-        model,
-        getattr(model, "__bao_model__", model),
-    )  # the class of a pending instance is a lazy class
+    cls, model = model, getattr(model, "__bao_model__", model)  # `model` may be a lazy class
     active: list[ManagerProtocol] = seen(MANAGER)[::-1] if _are_activated else []
     for manager in (*active, *_managers):
         repository = manager._repository_or_none(model)
@@ -137,7 +134,7 @@ def repository_of(model: type[M]) -> Repository[M]:
     name = model.__name__
     if _only_active:
         raise ConfigurationError(
-            f"{name}: no manager is active here that answers for it; use `with manager.activate():` around this.",
+            f"{name}: no active manager serves it here; use `with manager.activate():` around this call.",
             model=name,
         )
     if _managers:
@@ -152,8 +149,8 @@ def repository_of(model: type[M]) -> Repository[M]:
 
 def preferred(name: str, candidates: list[type[Any]], owner: type[Any]) -> list[type[Any]]:
     """The models that a relation of `owner` may mean by a name: those of its own module, else all of the name."""
-    named = [model for model in candidates if model.__bao_name__ == name]
-    return [model for model in named if model.__module__ == owner.__module__] or named
+    matches = [model for model in candidates if model.__bao_name__ == name]
+    return [model for model in matches if model.__module__ == owner.__module__] or matches
 
 
 def choose(name: str, candidates: list[type[Any]], owner: type[Any]) -> type[Any]:
@@ -169,7 +166,7 @@ def choose(name: str, candidates: list[type[Any]], owner: type[Any]) -> type[Any
     if not matches:
         hint = suggestion(name, (model.__bao_name__ for model in candidates))
         raise ConfigurationError(
-            f"{owner.__name__} relates to {name!r}, which is no model.{hint}", model=owner.__name__
+            f"{owner.__name__} relates to {name!r}, which is not a model.{hint}", model=owner.__name__
         )
     if len(matches) > 1:
         places = " and ".join(f"{model.__module__}.{model.__qualname__}" for model in matches)
@@ -190,10 +187,10 @@ def place_in_managers(model: type[Any]) -> str:
 
 def out_of_reach(target: type[Any], owner: type[Any]) -> ConfigurationError:
     """The error for a relation of `owner` to a model of another manager, or of none."""
-    name, other = owner.__name__, target.__name__
+    name, target_name = owner.__name__, target.__name__
     return ConfigurationError(
         f"{name} relates to {target.__bao_name__!r}, which is {place_in_managers(target)}; a relation stays inside one "
-        f"manager. Give both to one, init_models(models=[{name}, {other}, …]), or keep the id in a StringField and "
-        f"ask the other manager: manager.repository({other}).find(id).",
+        f"manager. Give both to one, init_models(models=[{name}, {target_name}, …]), or keep the id in a StringField "
+        f"and ask the other manager: manager.repository({target_name}).find(id).",
         model=name,
     )

@@ -30,7 +30,7 @@ def check_relations(model: type[Any], managed: Iterable[type[Any]]) -> None:
         if not _targets(field, candidates, model):
             hint = suggestion(field.target_name, (candidate.__bao_name__ for candidate in candidates))
             raise ConfigurationError(
-                f"{schema.name}.{field.name} relates to {field.target_name!r}, which is no model.{hint} Define it, "
+                f"{schema.name}.{field.name} relates to {field.target_name!r}, which is not a model.{hint} Define it, "
                 f"import its module, or correct the name.",
                 model=schema.name,
                 field=field.name,
@@ -58,13 +58,15 @@ def _check_key_part(field: RelatedField, candidates: list[type[Any]], model: typ
     )
 
 
-def _has_two_parts(model: type[Any], candidates: list[type[Any]], seen: set[type[Any]]) -> bool:
+def _has_two_parts(model: type[Any], candidates: list[type[Any]], visited_models: set[type[Any]]) -> bool:
     """Whether the primary ids of a model have two parts: by its own key, or by the model that its key relates to."""
     schema = schema_of(model)
     if len(schema.key_names) == 2:
         return True
     field = schema.fields[schema.single_key_name]
-    if not isinstance(field, RelatedField) or model in seen:
+    if not isinstance(field, RelatedField) or model in visited_models:
         return False
     targets = _targets(field, candidates, model)
-    return bool(targets) and all(_has_two_parts(target, candidates, {*seen, model}) for target in targets)
+    return bool(targets) and all(
+        _has_two_parts(target, candidates, {*visited_models, model}) for target in targets
+    )

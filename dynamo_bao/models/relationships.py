@@ -74,9 +74,9 @@ def _find(
     mapper, identity, tenant = target
     if session is None:
         return get_instance(mapper, identity, tenant, None)
-    known = session._instance_for(mapper, identity.key)
+    cached = session._instance_for(mapper, identity.key)
     relation = RelationOrigin(state_of(instance).group, field, repository.schema.name)
-    origin = relation if known is None else state_of(known).origin
+    origin = relation if cached is None else state_of(cached).origin
     target_instance = session._lookup(mapper, identity, tenant)
     state_of(target_instance).origin = origin
     return target_instance
@@ -111,8 +111,8 @@ def relation_names_of(repository: Repository[Any]) -> list[str]:
 def get_related(instance: Any, field: str) -> Any:
     """The related instance if it is loaded, else None. It sends no request."""
     _repository(instance)._target_repository(field)
-    known = remembered_related(instance, field)
-    return known if known is not None and state_of(known).status is not Status.PENDING else None
+    cached = remembered_related(instance, field)
+    return cached if cached is not None and state_of(cached).status is not Status.PENDING else None
 
 
 def get_or_load_related(instance: Any, field: str) -> Any:

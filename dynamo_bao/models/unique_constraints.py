@@ -34,12 +34,12 @@ def stored_value(constraint: UniqueConstraintSchema, value: object) -> Attribute
     field = constraint.field
     if value is None or value == "":
         raise ValidationError(f"{field.model}: {field.name} value is required.", field.name, value)
-    stored = field.to_dynamo(field.accept(value))
-    assert stored is not None
-    return stored
+    attribute = field.to_dynamo(field.accept(value))
+    assert attribute is not None
+    return attribute
 
 
-def has_value(instance: Any, constraint: UniqueConstraintSchema, stored: AttributeValue) -> bool:
+def has_value(instance: Any, constraint: UniqueConstraintSchema, attribute: AttributeValue) -> bool:
     """Whether the item of an instance has a unique value, as the guard of the value says."""
     item = state_of(instance).stored or {}
-    return same_stored(item.get(str(constraint.field.attribute)), stored)
+    return same_stored(item.get(str(constraint.field.attribute)), attribute)

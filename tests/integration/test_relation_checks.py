@@ -29,7 +29,7 @@ def test_a_relation_to_no_model_is_refused() -> None:
         primary_key = PrimaryKey("key")
 
     with pytest.raises(
-        ConfigurationError, match=r"Lost\.other_id relates to 'Somewhre', which is no model.*Somewhere"
+        ConfigurationError, match=r"Lost\.other_id relates to 'Somewhre', which is not a model.*Somewhere"
     ):
         connected(Somewhere, Lost)
 

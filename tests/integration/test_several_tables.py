@@ -143,7 +143,7 @@ def test_a_second_manager_for_a_model_is_told() -> None:
     """Unless one is active, it answers only where it is, or it is for the same table."""
     with opened("first") as first:
         with pytest.warns(
-            BatchContextWarning, match="'second' is the second one that answers for Note, after 'first'"
+            BatchContextWarning, match="'second' is the second one that serves Note, after 'first'"
         ):
             opened("second").close()
         with warnings.catch_warnings():

@@ -296,7 +296,7 @@ def test_a_plain_annotated_base_is_refused() -> None:
         made_at: str
 
     with pytest.raises(
-        ConfigurationError, match=r"base Stamps .* is no Model.*class Stamps\(Model\)"
+        ConfigurationError, match=r"base Stamps .* is not a Model.*class Stamps\(Model\)"
     ) as caught:
 
         class Order(Stamps, Model, prefix="o"):
