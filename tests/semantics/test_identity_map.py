@@ -11,6 +11,7 @@ import pytest
 
 from dynamo_bao import (
     ConditionalError,
+    DataFormatError,
     ItemNotFoundError,
     LazyLoadError,
     Manager,
@@ -123,6 +124,44 @@ def test_rule_15_created_objects(manager: Manager, wire: Wire) -> None:
         assert Org.find("e").name == "e"
 
 
+def test_rule_15_earlier_objects_stay_in_step(manager: Manager, wire: Wire) -> None:
+    """What is loaded anew of one of them is what the other one shows."""
+    with run_with_batch_context():
+        missing = Org.find("b")
+        assert not missing
+        made = Org(org_id="b", name="b")
+        made.save()
+        elsewhere(lambda: Org.update("b", name="c"))
+        for one in (missing, made):
+            one.refresh()
+            assert (missing.name, made.name) == ("c", "c")
+        for one, other, name in ((made, missing, "d"), (missing, made, "e")):
+            detached = copy.copy(made)
+            detached.name = name
+            detached.save()  # which makes the session's own pending
+            wire.clear()
+            assert (one.name, other.name) == (name, name)
+            assert len(wire) == 1 and type(one) is type(other) is Org
+        elsewhere(lambda: Org.delete("b"))
+        made.refresh()
+        assert not made.exists() and not missing.exists()
+
+
+def test_rule_15_objects_that_are_added(manager: Manager, wire: Wire) -> None:
+    """They are the map's before they are stored, also in a session that holds few objects."""
+    for most in (None, 1):
+        with run_with_batch_context(max_cached=most) as session:
+            pending, row = Org.find("x"), User.by_status.query("active")
+            assert len(row) == 0
+            session.add(Org(org_id="x", name="new"), Org(org_id=f"y{most}", name="other"), overwrite=True)
+            gc.collect()
+            wire.clear()
+            assert (Org.find("x").name, Org.find(f"y{most}").name) == ("new", "other")
+            assert Org.find("x") is not pending
+            assert len(wire) == 0
+            session.rollback()
+
+
 def test_rule_15_detached_objects(ada: User) -> None:
     """Copies, unpickled and bypassing instances are none of the session's; what they write expires a clean entry."""
     with run_with_batch_context():
@@ -217,20 +256,57 @@ def test_rule_19_assigning_never_loads(ada: User, wire: Wire) -> None:
 def test_rule_20_peers(manager: Manager, ada: User, wire: Wire) -> None:
     """The first look at a relation loads those of all peers; it follows the current id; unset is None."""
     bob = User.create(name="Bob")
+    Post.create(title="nobody's first")
     for user in (ada, bob):
         Post.create(title=user.name, user_id=user)
     Post.create(title="nobody's")
     ids = [post.post_id for batch in Post.iterate_all() for post in batch]
-    with run_with_batch_context():
+    ids.sort()
+    with run_with_batch_context() as session:
         posts = list(Post.batch_find(ids).values())
         assert all(post.exists() for post in posts)
         wire.clear()
         assert {post.user.name if post.user else None for post in posts} == {"Ada", "Bob", None}
         assert wire.operations == ["BatchGetItem"]
+        assert session.trace().rounds[-1].kind == "lookups"  # a program that names keys may have an N+1
         post = next(post for post in posts if post.title == "Ada")
         post.user_id = bob.user_id
         assert post.user.name == "Bob"
         assert len(wire) == 1
+
+
+def test_rule_20_a_peer_whose_relation_cannot_be_read(manager: Manager, ada: User, wire: Wire) -> None:
+    """It keeps none of the others from being loaded together."""
+    bob = User.create(name="Bob")
+    posts = [Post.create(title=str(number), user_id=user) for number, user in enumerate((ada, ada, bob))]
+    manager.client.update_item(
+        TableName=manager.table_name,
+        Key={"_pk": {"S": f"p#{posts[1].post_id}"}, "_sk": {"S": "p"}},
+        UpdateExpression="SET user_id = :n",
+        ExpressionAttributeValues={":n": {"S": "no id"}},
+    )
+    with run_with_batch_context():
+        found = list(Post.batch_find([post.post_id for post in posts]).values())
+        assert all(post.exists() for post in found)
+        wire.clear()
+        assert [post.user.name for post in (found[0], found[2]) if post.user] == ["Ada", "Bob"]
+        assert len(wire) == 1
+        with pytest.raises(DataFormatError):
+            found[1].user.exists()  # type: ignore[union-attr]
+
+
+def test_rule_20_peers_of_a_page(manager: Manager, ada: User, wire: Wire) -> None:
+    """Their relations are a round of its own kind, at most `peer_limit` of them beside the first."""
+    users = [User.create(name=f"{number}", org_id=f"{number}", status="many") for number in range(5)]
+    for user in users:
+        Org.create(org_id=str(user.org_id), name=f"Org {user.org_id}")
+    with run_with_batch_context(peer_limit=3) as session:
+        rows = list(User.by_status.query("many"))
+        wire.clear()
+        assert [row.org.name for row in rows if row.org] == [f"Org {number}" for number in range(5)]
+        assert wire.operations == ["BatchGetItem"] * 2
+        assert [one.kind for one in session.trace().rounds] == ["queries", "further", "further"]
+        assert [one.requests[0].count for one in session.trace().rounds[1:]] == [4, 1]
 
 
 def test_rule_20_raise_mode(ada: User) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -76,6 +77,60 @@ def test_rule_02_use_by_another_is_refused(ada: User, wire: Wire) -> None:
         assert in_a_thread(lambda: loaded.name) == "Ada"
         assert len(wire) == 0
     assert in_a_thread(loaded.exists)
+
+
+@pytest.mark.parametrize("handed_over", [False, True])
+def test_rule_02_every_method_is_its_owners(ada: User, wire: Wire, handed_over: bool) -> None:
+    """None works in another thread, or after the end; nothing is sent."""
+    with run_with_batch_context() as session:
+        user = User.find(ada.user_id)
+        assert user.name == "Ada"
+    uses: dict[str, Callable[[Any], Any]] = {
+        "budget": lambda own: own.budget(round_trips=1),
+        "refresh": lambda own: own.refresh(user),
+        "expunge": lambda own: own.expunge(user),
+        "clear": lambda own: own.clear(),
+        "add": lambda own: own.add(Org(org_id="x", name="x")),
+        "delete": lambda own: own.delete(user),
+        "commit": lambda own: own.commit(),
+        "rollback": lambda own: own.rollback(),
+        "flush": lambda own: own.flush(),
+    }
+    wire.clear()
+
+    def refused(own: Any) -> list[str]:
+        found = []
+        for name, use in uses.items():
+            try:
+                use(own)
+            except ConcurrencyError:
+                found.append(name)
+        return found
+
+    if handed_over:
+        with run_with_batch_context() as session:
+            assert in_a_thread(lambda: refused(session)) == list(uses)
+    else:
+        assert refused(session) == list(uses)
+    assert len(wire) == 0
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+def test_rule_02_a_forked_child_is_somebody_else(ada: User) -> None:
+    """The session of its parent is not its own; it may open another one."""
+    with run_with_batch_context() as session:
+        child = os.fork()
+        if child == 0:
+            status = 1
+            try:
+                with pytest.raises(ConcurrencyError, match="another thread, greenlet, task or process"):
+                    session.flush()
+                with run_with_batch_context() as own:
+                    status = int(current_session() is not own)
+            finally:
+                os._exit(status)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        session.flush()
 
 
 def test_rule_03_handing_over(ada: User) -> None:
@@ -184,6 +239,30 @@ def test_rule_04_a_generator_in_its_callers_session(ada: User) -> None:
             raise ZeroDivisionError
         assert Org.find("at once", bypass_cache=True).exists()
         assert not Org.find("never", bypass_cache=True) and session._rounds.budgets == ()
+
+
+def test_rule_04_a_generator_uses_its_callers_session_alone(ada: User) -> None:
+    """While a step of it runs in another thread, its caller may not use their session."""
+    inside, done = threading.Event(), threading.Event()
+
+    @batched
+    def body() -> Iterator[Any]:
+        yield current_session()
+        inside.set()
+        done.wait(PATIENCE)
+        yield User.find(ada.user_id).name
+
+    with run_with_batch_context() as session, ThreadPoolExecutor(1) as threads:
+        steps = body()
+        assert next(steps) is session
+        running = threads.submit(next, steps)
+        assert inside.wait(PATIENCE)
+        with pytest.raises(ConcurrencyError):
+            session.flush()
+        done.set()
+        assert running.result() == "Ada"
+        session.flush()
+        steps.close()
 
 
 def test_rule_04_a_generator_with_a_session_of_its_own(ada: User) -> None:

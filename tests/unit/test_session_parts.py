@@ -22,7 +22,7 @@ from dynamo_bao import (
 from dynamo_bao.dynamodb.capacity import Capacity
 from dynamo_bao.dynamodb.keys import Key
 from dynamo_bao.dynamodb.transport.messages import FailedRequest, Reply, Request
-from dynamo_bao.errors import ServiceError
+from dynamo_bao.errors import DataFormatError, ServiceError
 from dynamo_bao.mapping.identity import Identity
 from dynamo_bao.models.class_builder import schema_of
 from dynamo_bao.runtime.call_site import CallSite
@@ -678,6 +678,39 @@ def test_a_round_has_the_figures_of_its_requests() -> None:
     assert rounds.fields("commit", more=1).items() >= {"more": 1}.items()
 
 
+def test_the_last_thousand_rounds_are_remembered() -> None:
+    """A job that runs for days needs no more memory."""
+    rounds = Rounds(Stats())
+    made = [round_trip(rounds, "pages") for _ in range(1001)]
+    assert list(rounds.history) == made[1:]
+    assert rounds.stats.round_trips == 1001
+
+
+def test_an_error_of_a_request_names_what_was_asked_for() -> None:
+    """Where it names nothing yet; another one is raised as it is, and both are counted."""
+    table: Any = Table()
+    for error, text in (
+        (DataFormatError("no JSON"), "One 'a', One 'b': no JSON"),
+        (ServiceError("refused", code="X", operation="GetItem"), "refused"),
+    ):
+
+        def send(request: Request, *, deadline: float, error: Exception = error) -> Reply:
+            raise error
+
+        table.transport.send = send
+        rounds = Rounds(Stats())
+        with (
+            pytest.raises(type(error), match=f"^{text}$") as caught,
+            start_round(rounds, table, "x") as opened,
+        ):
+            opened.send(table, Request("GetItem", {}), 60.0, ["One 'a'", "One 'b'"])
+        assert (caught.value is error) == (text == "refused")
+        assert [sent.error for sent in opened.requests] == [type(error).__name__]
+        with pytest.raises(type(error)) as caught, start_round(rounds, table, "read") as opened:
+            opened.send(table, Request("GetItem", {}), 60.0)
+        assert caught.value is error
+
+
 def test_an_error_reply_has_its_code_and_status() -> None:
     """Of the error itself, of its cause, or only the code."""
     response = {"Error": {"Code": "Busy"}, "ResponseMetadata": {"HTTPStatusCode": 503}}
@@ -705,6 +738,8 @@ def test_a_hook_that_raises_is_logged_and_the_next_one_runs(caplog: pytest.LogCa
     for record in (finished, finished.requests[0]):
         notify([broken, heard.append], record)
     assert heard == [finished, finished.requests[0]]
+    extras = [(record.__dict__["operation"], record.__dict__["keys"]) for record in caplog.records]
+    assert extras == [("read", 1), ("GetItem", 1)]
     assert [message.startswith("a hook for metrics failed") for message in caplog.messages] == [True, True]
 
 
