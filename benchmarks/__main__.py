@@ -35,16 +35,16 @@ BOARDS = 11
 
 def main() -> None:
     """Measures what the command line asks for."""
-    asked = _arguments()
-    names = [name for name in available() if name in asked.contenders or name == BASELINE]
-    found = measure(names, asked.rows, asked.rounds, quick=asked.quick)
-    print(report(found))
-    print("\n" + goals(found))
-    if asked.out is not None:
-        _write(found, asked.out)
-    elif not asked.quick and set(asked.rows) == set(ROWS) and set(asked.contenders) == set(NAMES):
-        store(found, RESULTS)
-        write_page(found)
+    options = _arguments()
+    names = [name for name in available() if name in options.contenders or name == BASELINE]
+    figures = measure(names, options.rows, options.rounds, quick=options.quick)
+    print(report(figures))
+    print("\n" + goals(figures))
+    if options.out is not None:
+        _write(figures, options.out)
+    elif not options.quick and set(options.rows) == set(ROWS) and set(options.contenders) == set(NAMES):
+        store(figures, RESULTS)
+        write_page(figures)
 
 
 def _arguments() -> argparse.Namespace:
@@ -69,18 +69,18 @@ def measure(names: list[str], rows: list[str], rounds: int, *, quick: bool = Fal
     rounds = 2 if quick else rounds
     with canned_server(0.0, *DELAYS, COUNTING) as urls:
         url = urls[0.0]
-        found: Figures = {"machine": machine(), "versions": versions(names), "rounds": rounds, "rows": {}}
+        figures: Figures = {"machine": machine(), "versions": versions(names), "rounds": rounds, "rows": {}}
         with contenders(names, url, quick=quick) as turns:
             _verify(turns)
             for row in rows:
-                found["rows"][row] = measure_row(turns, row, rounds, quick=quick)
-            found["memory"] = measure_memory(turns, quick=quick)
+                figures["rows"][row] = measure_row(turns, row, rounds, quick=quick)
+            figures["memory"] = measure_memory(turns, quick=quick)
             if OURS in names:
-                found["session"] = measure_session(turns, rounds)
-        found["starts"] = measure_starts(names, url, 1 if quick else min(rounds, STARTS))
+                figures["session"] = measure_session(turns, rounds)
+        figures["starts"] = measure_starts(names, url, 1 if quick else min(rounds, STARTS))
         if OURS in names:
-            found["dashboard"] = measure_dashboard(urls, min(rounds, BOARDS), quick=quick)
-    return found
+            figures["dashboard"] = measure_dashboard(urls, min(rounds, BOARDS), quick=quick)
+    return figures
 
 
 def _verify(turns: list[Turn]) -> None:
@@ -89,11 +89,11 @@ def _verify(turns: list[Turn]) -> None:
         say(f"{NAMES[turn.name]}: reads and writes what it should\n")
 
 
-def _write(found: Figures, folder: Path) -> None:
-    store(found, folder / RESULTS.name)
+def _write(figures: Figures, folder: Path) -> None:
+    store(figures, folder / RESULTS.name)
     page = folder / PAGE.name
     page.write_text(f"{BEGIN}\n{END}\n")
-    write_page(found, page)
+    write_page(figures, page)
 
 
 if __name__ == "__main__":

@@ -41,8 +41,8 @@ from dynamo_bao import (
 )
 
 PAGE = 100
-WRITTEN = 25
-CHANGED = 10
+WRITE_COUNT = 25
+CHANGE_COUNT = 10
 ASSIGNMENTS = 100
 START = datetime(2026, 1, 1, tzinfo=timezone.utc)
 
@@ -136,17 +136,17 @@ def _document(number: int) -> dict[str, Any]:
 
 
 def _items() -> list[dict[str, Any]]:
-    found = []
+    items = []
     for number in range(PAGE):
         key, person = _key(number), _person(number)
-        more = {"title": {"S": "engineer"}, "logins": {"N": f"{number * 37}"}, "visits": {"N": "7"}}
-        own = {"person_id": {"S": key}, "team": {"S": "team"}}
-        found.append({"_pk": {"S": f"p#{key}"}, "_sk": {"S": "p"}, **own, **person, **more})
-        own = {"team": {"S": "team"}, "member_id": {"S": key}}
-        found.append({"_pk": {"S": "m#team"}, "_sk": {"S": key}, **own, **person})
-        own = {"team": {"S": "team"}, "document_id": {"S": key}}
-        found.append({"_pk": {"S": "d#team"}, "_sk": {"S": key}, **own, **_document(number)})
-    return found
+        further_fields = {"title": {"S": "engineer"}, "logins": {"N": f"{number * 37}"}, "visits": {"N": "7"}}
+        key_fields = {"person_id": {"S": key}, "team": {"S": "team"}}
+        items.append({"_pk": {"S": f"p#{key}"}, "_sk": {"S": "p"}, **key_fields, **person, **further_fields})
+        key_fields = {"team": {"S": "team"}, "member_id": {"S": key}}
+        items.append({"_pk": {"S": "m#team"}, "_sk": {"S": key}, **key_fields, **person})
+        key_fields = {"team": {"S": "team"}, "document_id": {"S": key}}
+        items.append({"_pk": {"S": "d#team"}, "_sk": {"S": key}, **key_fields, **_document(number)})
+    return items
 
 
 class Table:
@@ -162,33 +162,33 @@ class Table:
             self._items[f"{pk} {sk}"] = text
             self._partitions.setdefault(pk, []).append(text)
 
-    def reply(self, operation: str, sent: bytes) -> bytes:
+    def reply(self, operation: str, body: bytes) -> bytes:
         """The reply to a request, from the length of its body on; made once for each that is the same."""
-        known = self._replies.get((operation, sent))
-        if known is None:
-            known = _framed(self._body(operation, sent))
+        reply = self._replies.get((operation, body))
+        if reply is None:
+            reply = _framed(self._body(operation, body))
             if operation in ("GetItem", "BatchGetItem", "Query"):
-                self._replies[operation, sent] = known
-        return known
+                self._replies[operation, body] = reply
+        return reply
 
-    def _body(self, operation: str, sent: bytes) -> str:
+    def _body(self, operation: str, request_body: bytes) -> str:
         capacity = '"ConsumedCapacity":{"TableName":"t","CapacityUnits":1.0}'
-        listed = '"ConsumedCapacity":[{"TableName":"t","CapacityUnits":1.0}]'
+        capacity_list = '"ConsumedCapacity":[{"TableName":"t","CapacityUnits":1.0}]'
         if operation == "BatchWriteItem":
-            return f'{{"UnprocessedItems":{{}},{listed}}}'
+            return f'{{"UnprocessedItems":{{}},{capacity_list}}}'
         if operation == "TransactWriteItems":
-            return f"{{{listed}}}"
+            return f"{{{capacity_list}}}"
         if operation == "BatchGetItem":
-            items = ",".join(self._items[key] for key in _keys_in(sent))
-            return f'{{"Responses":{{"t":[{items}]}},"UnprocessedKeys":{{}},{listed}}}'
+            items = ",".join(self._items[key] for key in _keys_in(request_body))
+            return f'{{"Responses":{{"t":[{items}]}},"UnprocessedKeys":{{}},{capacity_list}}}'
         if operation == "Query":
-            (value,) = json.loads(sent)["ExpressionAttributeValues"].values()
+            (value,) = json.loads(request_body)["ExpressionAttributeValues"].values()
             items = self._partitions[value["S"]]
             counts = f'"Count":{len(items)},"ScannedCount":{len(items)}'
             return f'{{"Items":[{",".join(items)}],{counts},{capacity}}}'
         member = "Item" if operation == "GetItem" else "Attributes"
-        if operation != "PutItem" and (operation == "GetItem" or b'"ReturnValues":"ALL_' in sent):
-            (key,) = _keys_in(sent)
+        if operation != "PutItem" and (operation == "GetItem" or b'"ReturnValues":"ALL_' in request_body):
+            (key,) = _keys_in(request_body)
             return f'{{"{member}":{self._items[key]},{capacity}}}'
         return f"{{{capacity}}}"
 
@@ -197,13 +197,13 @@ _KEY = re.compile(rb'\{"_pk":\{"S":"([^"]*)"\},"_sk":\{"S":"([^"]*)"\}\}')
 _TARGET = re.compile(rb"\r\nx-amz-target: *[^.\r]*\.(\w+)", re.IGNORECASE)
 
 
-def _keys_in(sent: bytes) -> list[str]:
-    return [f"{pk.decode()} {sk.decode()}" for pk, sk in _KEY.findall(sent)]
+def _keys_in(body: bytes) -> list[str]:
+    return [f"{pk.decode()} {sk.decode()}" for pk, sk in _KEY.findall(body)]
 
 
 def _framed(body: str) -> bytes:
-    sent = body.encode()
-    return b"Content-Length: %d\r\nx-amz-crc32: %d\r\n\r\n%s" % (len(sent), zlib.crc32(sent), sent)
+    data = body.encode()
+    return b"Content-Length: %d\r\nx-amz-crc32: %d\r\n\r\n%s" % (len(data), zlib.crc32(data), data)
 
 
 class AnsweringSocket:
@@ -246,8 +246,8 @@ class AnsweringSocket:
 
 
 def _read(objects: list[Any]) -> None:
-    for one in objects:
-        one.name  # noqa: B018
+    for instance in objects:
+        instance.name  # noqa: B018
 
 
 class Operations:
@@ -269,8 +269,8 @@ class Operations:
         _read(list(Member.query_by_index("of_team", "team")))
 
     def query_page_of_100_with_maps(self) -> None:
-        for one in Document.query_by_index("of_team", "team"):
-            one.address, one.history  # noqa: B018
+        for document in Document.query_by_index("of_team", "team"):
+            document.address, document.history  # noqa: B018
 
     def create(self) -> None:
         Note.create(title="Notes", text="of the machine", likes=1, written=START)
@@ -293,24 +293,26 @@ class Operations:
 
     def commit_of_25_new(self) -> None:
         with run_with_batch_context() as session:
-            session.add(*(Note(title="Notes", text="of it", likes=1, written=START) for _ in range(WRITTEN)))
+            session.add(
+                *(Note(title="Notes", text="of it", likes=1, written=START) for _ in range(WRITE_COUNT))
+            )
             session.commit()
 
     def commit_of_10_changed(self) -> None:
         with run_with_batch_context() as session:
-            found = [Person.find(_key(number)) for number in range(CHANGED)]
-            for one in found:
-                one.age = 100 + next(self._numbers)
-            session.add(*found)
+            people = [Person.find(_key(number)) for number in range(CHANGE_COUNT)]
+            for person in people:
+                person.age = 100 + next(self._numbers)
+            session.add(*people)
             session.commit()
 
     def transaction_of_10_saves(self) -> None:
         with run_with_batch_context():
-            found = [Person.find(_key(number)) for number in range(CHANGED)]
+            people = [Person.find(_key(number)) for number in range(CHANGE_COUNT)]
             with transaction():
-                for one in found:
-                    one.age = 100 + next(self._numbers)
-                    one.save()
+                for person in people:
+                    person.age = 100 + next(self._numbers)
+                    person.save()
 
     def new_lookups_1000(self) -> None:
         with run_with_batch_context():
@@ -359,10 +361,10 @@ def answer_all_connections(table: Table) -> None:
 
 def seconds_of(call: Callable[[], object], count: int) -> float:
     """Seconds of CPU that one call takes, over so many; the collector of garbage works as it always does."""
-    begun = time.process_time()
+    start_time = time.process_time()
     for _ in range(count):
         call()
-    return (time.process_time() - begun) / count
+    return (time.process_time() - start_time) / count
 
 
 def main() -> None:
@@ -376,10 +378,10 @@ def main() -> None:
         operations = Operations()
         print(json.dumps(ROWS), file=output, flush=True)
         for line in sys.stdin:
-            asked = json.loads(line)
+            command = json.loads(line)
             gc.collect()
-            took = seconds_of(getattr(operations, asked["row"]), asked["count"])
-            print(json.dumps(took), file=output, flush=True)
+            seconds = seconds_of(getattr(operations, command["row"]), command["count"])
+            print(json.dumps(seconds), file=output, flush=True)
 
 
 if __name__ == "__main__":

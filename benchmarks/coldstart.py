@@ -61,9 +61,9 @@ def handler(event, context):
 
 def environment(url: str) -> dict[str, str]:
     """What Lambda sets for a function, with the engine for DynamoDB."""
-    given = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    variables = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     return {
-        **given,
+        **variables,
         "AWS_ACCESS_KEY_ID": "dummy",
         "AWS_SECRET_ACCESS_KEY": "dummy",
         "AWS_REGION": "us-east-1",
@@ -72,13 +72,13 @@ def environment(url: str) -> dict[str, str]:
     }
 
 
-def started(function: dict[str, str], url: str) -> list[float]:
+def cold_start(function: dict[str, str], url: str) -> list[float]:
     """Milliseconds of one cold start: import, connecting, first event, second event; and CPU to the first's end."""
     code = FUNCTION.format(**function)
-    told = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", code], env=environment(url), capture_output=True, text=True, check=True
     )
-    milliseconds: list[float] = json.loads(told.stdout)
+    milliseconds: list[float] = json.loads(process.stdout)
     return milliseconds
 
 
@@ -88,21 +88,22 @@ def main() -> None:
     try:
         url = str(engines.get("dynoxide").endpoint_url)
         prepare(url)
-        found: dict[str, list[list[float]]] = {"dynamo_bao": [], "boto3": []}
+        times: dict[str, list[list[float]]] = {"dynamo_bao": [], "boto3": []}
         for _ in range(STARTS):
-            found["dynamo_bao"].append(started(DYNAMO_BAO, url))
-            found["boto3"].append(started(BOTO3, url))
+            times["dynamo_bao"].append(cold_start(DYNAMO_BAO, url))
+            times["boto3"].append(cold_start(BOTO3, url))
     finally:
         engines.stop()
     print(
         f"milliseconds, medians of {STARTS}  import  connecting  first event  in all  CPU of it  second event"
     )
-    for name, rows in found.items():
+    for name, rows in times.items():
         columns = (statistics.median(column) for column in zip(*rows, strict=True))
-        imported, connected, first, second, used = columns
+        importing, connecting, first_event, second_event, cpu = columns
         total = statistics.median(sum(row[:3]) for row in rows)
         print(
-            f"{name:<29}  {imported:6.1f}  {connected:10.1f}  {first:11.1f}  {total:6.1f}  {used:9.1f}  {second:12.2f}"
+            f"{name:<29}  {importing:6.1f}  {connecting:10.1f}  {first_event:11.1f}  "
+            f"{total:6.1f}  {cpu:9.1f}  {second_event:12.2f}"
         )
 
 

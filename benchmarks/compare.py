@@ -67,30 +67,32 @@ def compare(
     base: Path, rows: list[str] | None, rounds: int, lives: int
 ) -> dict[str, tuple[list[float], list[float]]]:
     """By operation the seconds of all turns: of the base, and of this checkout."""
-    found: dict[str, tuple[list[float], list[float]]] = {}
+    turns_by_row: dict[str, tuple[list[float], list[float]]] = {}
     for _ in range(lives):
         with ExitStack() as stack:
             pair = [Checkout(folder, stack) for folder in (base, ROOT)]
             for row in rows or pair[0].rows:
-                turns = found.setdefault(row, ([], []))
+                turns = turns_by_row.setdefault(row, ([], []))
                 counts = []
-                for one in pair:
-                    one.take(row, 20)
-                    counts.append(max(1, round(TURN_SECONDS / one.take(row, 20))))
+                for checkout in pair:
+                    checkout.take(row, 20)
+                    counts.append(max(1, round(TURN_SECONDS / checkout.take(row, 20))))
                 for number in range(rounds):
-                    for which in (0, 1) if number % 2 else (1, 0):
-                        turns[which].append(pair[which].take(row, counts[which]))
-    return found
+                    for index in (0, 1) if number % 2 else (1, 0):
+                        turns[index].append(pair[index].take(row, counts[index]))
+    return turns_by_row
 
 
-def table(found: dict[str, tuple[list[float], list[float]]]) -> str:
+def table(turns_by_row: dict[str, tuple[list[float], list[float]]]) -> str:
     """The figures as a table."""
     lines = [f"{'operation':30}{'base µs':>10}{'now µs':>10}{'ratio':>8}{'of medians':>12}"]
-    for row, (base, now) in found.items():
-        least = min(now) / min(base)
-        median = statistics.median(now) / statistics.median(base)
-        mark = "  slower" if least > BAR else ""
-        lines.append(f"{row:30}{min(base) * 1e6:10.2f}{min(now) * 1e6:10.2f}{least:8.3f}{median:12.3f}{mark}")
+    for row, (base, current) in turns_by_row.items():
+        ratio = min(current) / min(base)
+        median = statistics.median(current) / statistics.median(base)
+        mark = "  slower" if ratio > BAR else ""
+        lines.append(
+            f"{row:30}{min(base) * 1e6:10.2f}{min(current) * 1e6:10.2f}{ratio:8.3f}{median:12.3f}{mark}"
+        )
     return "\n".join(lines)
 
 
@@ -103,8 +105,8 @@ def main() -> None:
         "--lives", type=int, default=3, help="processes of each checkout, one after the other"
     )
     parser.add_argument("--rows", nargs="+", metavar="ROW", help="only these operations")
-    asked = parser.parse_args()
-    print(table(compare(asked.base.resolve(), asked.rows, asked.rounds, asked.lives)))
+    options = parser.parse_args()
+    print(table(compare(options.base.resolve(), options.rows, options.rounds, options.lives)))
 
 
 if __name__ == "__main__":

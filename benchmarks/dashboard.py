@@ -17,7 +17,7 @@ from benchmarks.measure import Figures, Turn, gather, processes, say
 from benchmarks.server import ask
 from benchmarks.worker import answer_lines
 
-Shown = list[tuple[str, str, str, str]]
+Lines = list[tuple[str, str, str, str]]
 """What the dashboard shows of each post: its title, its author's name, its tags' labels."""
 
 WAYS = {
@@ -34,7 +34,7 @@ COUNTING = 100.0
 """Milliseconds with which rounds are counted: so many that what is sent together is always seen to be."""
 
 
-def expected() -> Shown:
+def expected() -> Lines:
     """What there is to show."""
     posts = [post_values(number) for number in range(POSTS)]
     return [
@@ -55,23 +55,23 @@ def _label(tag: object) -> str:
 # --- with dynamo_bao ----------------------------------------------------------------------------------
 
 
-def with_bao(url: str, *, loaded: bool) -> Callable[[], Shown]:
+def with_bao(url: str, *, loaded: bool) -> Callable[[], Lines]:
     """The dashboard over models."""
     from benchmarks.dashboard_models import MODELS, Member, Post
     from dynamo_bao import init_models, run_with_batch_context
 
     init_models(models=MODELS, table_name=BAO_TABLE, endpoint_url=url, region="us-east-1")
 
-    def show() -> Shown:
+    def show() -> Lines:
         with run_with_batch_context():
             owner = Member.find(OWNER)
-            shown = []
+            lines = []
             post: Any  # whose author and tags are attributes that only run time knows
             for post in Post.posts_of_owner.query(owner, load_related=loaded):
                 row = post.title, post.author.name, post.first_tag.label, post.second_tag.label
-                shown.append(row)
+                lines.append(row)
             assert owner.name == f"Name of {OWNER}"
-        return shown
+        return lines
 
     return show
 
@@ -79,8 +79,8 @@ def with_bao(url: str, *, loaded: bool) -> Callable[[], Shown]:
 # --- with boto3 -----------------------------------------------------------------------------------------
 
 
-def _key(prefix: str, known: str) -> dict[str, Any]:
-    return {"_pk": {"S": f"{prefix}#{known}"}, "_sk": {"S": prefix}}
+def _key(prefix: str, id: str) -> dict[str, Any]:
+    return {"_pk": {"S": f"{prefix}#{id}"}, "_sk": {"S": prefix}}
 
 
 class Boto:
@@ -91,42 +91,42 @@ class Boto:
 
         self._client = boto3.client("dynamodb", endpoint_url=url)
 
-    def _get(self, prefix: str, known: str) -> dict[str, Any]:
-        item: dict[str, Any] = self._client.get_item(TableName=BAO_TABLE, Key=_key(prefix, known))["Item"]
+    def _get(self, prefix: str, id: str) -> dict[str, Any]:
+        item: dict[str, Any] = self._client.get_item(TableName=BAO_TABLE, Key=_key(prefix, id))["Item"]
         return item
 
     def _posts(self) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = self._client.query(
+        posts: list[dict[str, Any]] = self._client.query(
             TableName=BAO_TABLE,
             IndexName="gsi1",
             KeyConditionExpression="#pk = :pk",
             ExpressionAttributeNames={"#pk": "_gsi1_pk"},
             ExpressionAttributeValues={":pk": {"S": f"bp#gsi1#{OWNER}"}},
         )["Items"]
-        return found
+        return posts
 
     def _batch(self, keys: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
-        found = self._client.batch_get_item(RequestItems={BAO_TABLE: {"Keys": keys}})
-        return {item["_pk"]["S"]: item for item in found["Responses"][BAO_TABLE]}
+        reply = self._client.batch_get_item(RequestItems={BAO_TABLE: {"Keys": keys}})
+        return {item["_pk"]["S"]: item for item in reply["Responses"][BAO_TABLE]}
 
-    def by_hand(self, *, in_one: bool) -> Shown:
+    def by_hand(self, *, in_one: bool) -> Lines:
         self._get("bu", OWNER)
         posts = self._posts()
-        authors = [_key("bu", known) for known in {post["author_id"]["S"] for post in posts}]
-        named = {post[tag]["S"] for post in posts for tag in ("first_tag_id", "second_tag_id")}
-        tags = [_key("bt", known) for known in named]
-        found = self._batch(authors + tags) if in_one else {**self._batch(authors), **self._batch(tags)}
+        authors = [_key("bu", id) for id in {post["author_id"]["S"] for post in posts}]
+        tag_ids = {post[tag]["S"] for post in posts for tag in ("first_tag_id", "second_tag_id")}
+        tags = [_key("bt", id) for id in tag_ids]
+        items = self._batch(authors + tags) if in_one else {**self._batch(authors), **self._batch(tags)}
         return [
             _row(
                 post,
-                found[f"bu#{post['author_id']['S']}"],
-                found[f"bt#{post['first_tag_id']['S']}"],
-                found[f"bt#{post['second_tag_id']['S']}"],
+                items[f"bu#{post['author_id']['S']}"],
+                items[f"bt#{post['first_tag_id']['S']}"],
+                items[f"bt#{post['second_tag_id']['S']}"],
             )
             for post in posts
         ]
 
-    def one_by_one(self) -> Shown:
+    def one_by_one(self) -> Lines:
         self._get("bu", OWNER)
         return [
             _row(
@@ -140,15 +140,15 @@ class Boto:
 
 
 def _row(
-    post: dict[str, Any], author: dict[str, Any], first: dict[str, Any], second: dict[str, Any]
+    post: dict[str, Any], author: dict[str, Any], first_tag: dict[str, Any], second_tag: dict[str, Any]
 ) -> tuple[str, str, str, str]:
-    return post["title"]["S"], author["name"]["S"], first["label"]["S"], second["label"]["S"]
+    return post["title"]["S"], author["name"]["S"], first_tag["label"]["S"], second_tag["label"]["S"]
 
 
 # --- measured -----------------------------------------------------------------------------------------
 
 
-def way_of(way: str, url: str) -> Callable[[], Shown]:
+def way_of(way: str, url: str) -> Callable[[], Lines]:
     """The function that makes the dashboard in one way."""
     if way in ("loops", "loaded"):
         return with_bao(url, loaded=way == "loaded")
@@ -173,8 +173,8 @@ class Board:
         self.verify()
         ask(self._url, "BenchCounts")
         self._show()
-        counted: dict[str, int] = json.loads(ask(self._url, "BenchCounts"))
-        return counted
+        counts: dict[str, int] = json.loads(ask(self._url, "BenchCounts"))
+        return counts
 
     def run(self) -> list[float]:
         """The seconds of CPU and of wall time of one dashboard."""

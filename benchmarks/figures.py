@@ -52,19 +52,19 @@ def _processor() -> str:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
         return platform.processor()
-    named = (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    return next(named, platform.processor())
+    models = (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    return next(models, platform.processor())
 
 
 def versions(names: list[str]) -> dict[str, str]:
     """The versions of what the contenders are made of."""
-    found = {}
-    for needed in sorted({one for name in names for one in NEEDS.get(name, ())}):
+    installed = {}
+    for package in sorted({requirement for name in names for requirement in NEEDS.get(name, ())}):
         try:
-            found[needed] = version(needed)
+            installed[package] = version(package)
         except PackageNotFoundError:
             continue
-    return found
+    return installed
 
 
 class Spread:
@@ -88,20 +88,23 @@ def ratio(row: Figures, name: str) -> Spread | None:
     if name not in row or BASELINE not in row:
         return None
     return Spread(
-        [ours / theirs for ours, theirs in zip(row[name]["cpu"], row[BASELINE]["cpu"], strict=True)]
+        [
+            seconds / baseline_seconds
+            for seconds, baseline_seconds in zip(row[name]["cpu"], row[BASELINE]["cpu"], strict=True)
+        ]
     )
 
 
-def store(found: Figures, path: Path) -> None:
+def store(figures: Figures, path: Path) -> None:
     """Writes the figures as JSON, with the digits that mean something."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(_rounded(found), indent=1) + "\n")
+    path.write_text(json.dumps(_rounded(figures), indent=1) + "\n")
 
 
 def load(path: Path) -> Figures:
     """The figures of a run."""
-    found: Figures = json.loads(path.read_text())
-    return found
+    figures: Figures = json.loads(path.read_text())
+    return figures
 
 
 def _rounded(value: Any) -> Any:

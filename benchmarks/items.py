@@ -65,7 +65,7 @@ def team(number: int) -> str:
 
 def values(kind: str, number: int) -> dict[str, object]:
     """The field values of one item, as plain Python values."""
-    made: dict[str, object] = {
+    fields: dict[str, object] = {
         "item_id": item_id(number),
         "team": team(number),
         "name": _NAMES[number % 6],
@@ -81,14 +81,14 @@ def values(kind: str, number: int) -> dict[str, object]:
         "tags": {"blue", f"group-{number % 7}", f"year-{2000 + number % 20}"},
     }
     if kind == "nested":
-        made["address"] = {
+        fields["address"] = {
             "street": f"Main Street {number}",
             "zip": "50667",
             "floor": number % 9,
             "lift": True,
         }
-        made["history"] = [f"joined {2000 + number % 20}", number, {"by": "import", "at": 1_735_689_600}]
-    return made
+        fields["history"] = [f"joined {2000 + number % 20}", number, {"by": "import", "at": 1_735_689_600}]
+    return fields
 
 
 def typed(value: object) -> dict[str, object]:
@@ -123,7 +123,7 @@ def untyped(typed: dict[str, object]) -> object:
     return [untyped(part) for part in value] if kind == "L" and isinstance(value, list) else value
 
 
-class Stored:
+class StoredItem:
     """One stored item.
 
     Attributes:
@@ -138,23 +138,23 @@ class Stored:
         self.table, self.key, self.partitions, self.item = table, key, partitions, item
 
 
-def stored_items() -> list[Stored]:
+def stored_items() -> list[StoredItem]:
     """Everything that the server holds."""
-    found: list[Stored] = []
+    items: list[StoredItem] = []
     for kind in FIELDS:
         for number in range(ITEMS):
-            known, group = item_id(number), team(number)
+            id, group = item_id(number), team(number)
             item: dict[str, object] = {**typed_item(values(kind, number))}
             by_id, by_team = TABLES[kind], PAGES[kind]
-            found.append(Stored(by_id, (known,), (known,), item))
-            found.append(Stored(by_team, (group, known), (group,), item))
-            found.append(_bao(f"{BAO_PREFIXES[by_id]}#{known}", BAO_PREFIXES[by_id], item))
-            found.append(_bao(f"{BAO_PREFIXES[by_team]}#{group}", known, item))
-    return found + _dashboard()
+            items.append(StoredItem(by_id, (id,), (id,), item))
+            items.append(StoredItem(by_team, (group, id), (group,), item))
+            items.append(_bao(f"{BAO_PREFIXES[by_id]}#{id}", BAO_PREFIXES[by_id], item))
+            items.append(_bao(f"{BAO_PREFIXES[by_team]}#{group}", id, item))
+    return items + _dashboard()
 
 
-def _bao(pk: str, sk: str, item: dict[str, object], *also: str) -> Stored:
-    return Stored(BAO_TABLE, (pk, sk), (pk, *also), {"_pk": {"S": pk}, "_sk": {"S": sk}, **item})
+def _bao(pk: str, sk: str, item: dict[str, object], *also: str) -> StoredItem:
+    return StoredItem(BAO_TABLE, (pk, sk), (pk, *also), {"_pk": {"S": pk}, "_sk": {"S": sk}, **item})
 
 
 # --- the dashboard ----------------------------------------------------------------------------------
@@ -178,16 +178,16 @@ def post_values(number: int) -> dict[str, object]:
     }
 
 
-def _dashboard() -> list[Stored]:
-    found = []
+def _dashboard() -> list[StoredItem]:
+    items = []
     for user in (OWNER, *(f"author-{number:02d}" for number in range(AUTHORS))):
         fields = {"user_id": user, "name": f"Name of {user}", "email": f"{user}@example.com"}
-        found.append(_bao(f"bu#{user}", "bu", {**typed_item(fields)}))
+        items.append(_bao(f"bu#{user}", "bu", {**typed_item(fields)}))
     for number in range(TAGS):
         fields = {"tag_id": f"tag-{number:02d}", "label": f"Label {number}"}
-        found.append(_bao(f"bt#tag-{number:02d}", "bt", {**typed_item(fields)}))
+        items.append(_bao(f"bt#tag-{number:02d}", "bt", {**typed_item(fields)}))
     for number in range(POSTS):
         post, index = post_values(number), f"bp#gsi1#{OWNER}"
         keys = {"_gsi1_pk": index, "_gsi1_sk": f"{number:020d}"}
-        found.append(_bao(f"bp#{post['post_id']}", "bp", {**typed_item({**post, **keys})}, index))
-    return found
+        items.append(_bao(f"bp#{post['post_id']}", "bp", {**typed_item({**post, **keys})}, index))
+    return items

@@ -54,7 +54,7 @@ def environment() -> dict[str, str]:
 
 def is_installed(name: str) -> bool:
     """Whether a contender's library is here."""
-    return all(importlib.util.find_spec(needed) is not None for needed in NEEDS.get(name, ()))
+    return all(importlib.util.find_spec(package) is not None for package in NEEDS.get(name, ()))
 
 
 class Failed(Exception):
@@ -67,19 +67,19 @@ class Turn:
     def __init__(self, name: str, processes: list[subprocess.Popen[str]]) -> None:
         self.name = name
         self.lives = len(processes)
-        self._next = itertools.cycle(processes)
+        self._processes = itertools.cycle(processes)
 
-    def do(self, **asked: Any) -> Any:
+    def do(self, **command: Any) -> Any:
         """Has the next one do something, and returns what it answers."""
-        process = next(self._next)
+        process = next(self._processes)
         assert process.stdin is not None
-        process.stdin.write(json.dumps(asked) + "\n")
+        process.stdin.write(json.dumps(command) + "\n")
         process.stdin.flush()
         return _answer(self.name, process)
 
-    def do_all(self, **asked: Any) -> list[Any]:
+    def do_all(self, **command: Any) -> list[Any]:
         """Has each of them do it, one after the other."""
-        return [self.do(**asked) for _ in range(self.lives)]
+        return [self.do(**command) for _ in range(self.lives)]
 
 
 def _answer(name: str, process: subprocess.Popen[str]) -> Any:
@@ -100,14 +100,14 @@ def processes(commands: dict[str, list[str]], lives: int = 1) -> Iterator[list[T
     with ExitStack() as stack:
         turns = []
         for name, command in commands.items():
-            started = [_started(stack, command) for _ in range(lives)]
-            turns.append(Turn(name, started))
-            for process in started:
+            group = [_start_process(stack, command) for _ in range(lives)]
+            turns.append(Turn(name, group))
+            for process in group:
                 _answer(name, process)
         yield turns
 
 
-def _started(stack: ExitStack, command: list[str]) -> subprocess.Popen[str]:
+def _start_process(stack: ExitStack, command: list[str]) -> subprocess.Popen[str]:
     process = subprocess.Popen(
         [sys.executable, "-m", *command],
         cwd=ROOT,
@@ -141,12 +141,12 @@ def in_turns(turns: list[Turn], rounds: int) -> Iterator[Turn]:
 
 def gather(turns: list[Turn], rounds: int, run: Callable[[Turn], list[float]]) -> Figures:
     """By name the seconds of CPU and of wall time that `run` said in each round."""
-    found: Figures = {turn.name: {"cpu": [], "wall": []} for turn in turns}
+    figures: Figures = {turn.name: {"cpu": [], "wall": []} for turn in turns}
     for turn in in_turns(turns, rounds):
         cpu, wall = run(turn)
-        found[turn.name]["cpu"].append(cpu)
-        found[turn.name]["wall"].append(wall)
-    return found
+        figures[turn.name]["cpu"].append(cpu)
+        figures[turn.name]["wall"].append(wall)
+    return figures
 
 
 def measure_row(turns: list[Turn], row: str, rounds: int, *, quick: bool = False) -> Figures:
@@ -158,8 +158,8 @@ def measure_row(turns: list[Turn], row: str, rounds: int, *, quick: bool = False
     say(f"{ROWS[row]}\n")
     calls = {turn.name: turn.do(do="calls", row=row) for turn in turns}
     counts = {turn.name: 1 if quick else _count_for(turn, row) for turn in turns}
-    found = gather(turns, rounds, lambda turn: turn.do(do="run", row=row, count=counts[turn.name]))
-    return {name: {**figures, "calls": calls[name]} for name, figures in found.items()}
+    times_by_name = gather(turns, rounds, lambda turn: turn.do(do="run", row=row, count=counts[turn.name]))
+    return {name: {**figures, "calls": calls[name]} for name, figures in times_by_name.items()}
 
 
 def _count_for(turn: Turn, row: str) -> int:
@@ -172,22 +172,24 @@ def _count_for(turn: Turn, row: str) -> int:
 def measure_starts(names: list[str], url: str, rounds: int) -> Figures:
     """By contender the seconds of CPU and of wall time of a first object, each time in a new process."""
     say("import + client + first call\n")
-    found: Figures = {name: {"cpu": [], "wall": []} for name in names}
+    figures: Figures = {name: {"cpu": [], "wall": []} for name in names}
     for _ in range(rounds):
         for name in names:
             cpu, wall = _start(name, url)
-            found[name]["cpu"].append(cpu)
-            found[name]["wall"].append(wall)
-    return found
+            figures[name]["cpu"].append(cpu)
+            figures[name]["wall"].append(wall)
+    return figures
 
 
 def _start(name: str, url: str) -> tuple[float, float]:
     program = "from benchmarks.start import main; main()"
     command = [sys.executable, "-c", program, name, url]
-    told = subprocess.run(command, cwd=ROOT, env=environment(), capture_output=True, text=True, check=False)
-    if told.returncode:
-        raise Failed(f"{name}: {told.stderr}")
-    cpu, wall = map(float, told.stdout.split()[-2:])
+    process = subprocess.run(
+        command, cwd=ROOT, env=environment(), capture_output=True, text=True, check=False
+    )
+    if process.returncode:
+        raise Failed(f"{name}: {process.stderr}")
+    cpu, wall = map(float, process.stdout.split()[-2:])
     return cpu, wall
 
 
@@ -198,21 +200,21 @@ def measure_memory(turns: list[Turn], *, quick: bool = False) -> Figures:
 
 def measure_session(turns: list[Turn], rounds: int) -> Figures:
     """By round the microseconds of a lookup that is new to a session, and of one that it knows."""
-    (ours,) = (turn for turn in turns if turn.name == OURS)
-    found: Figures = {"new": [], "known": []}
+    (turn,) = (turn for turn in turns if turn.name == OURS)
+    figures: Figures = {"new": [], "known": []}
     for _ in range(rounds):
-        for what, took in ours.do(do="session").items():
-            found[what].append(took)
-    return found
+        for name, microseconds in turn.do(do="session").items():
+            figures[name].append(microseconds)
+    return figures
 
 
 def available() -> list[str]:
     """The contenders that are installed; says which are not."""
-    here = [name for name in NAMES if is_installed(name)]
+    installed = [name for name in NAMES if is_installed(name)]
     for name in NAMES:
-        if name not in here:
+        if name not in installed:
             say(f"{NAMES[name]} is not installed, and left out: pip install -e '.[bench]'\n")
-    return here
+    return installed
 
 
 def say(text: str) -> None:

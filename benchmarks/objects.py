@@ -29,7 +29,7 @@ class User(Model, prefix="u"):
 
 
 @attrs.define(slots=False)
-class Plain:
+class AttrsUser:
     user_id: str
     name: str
     email: str
@@ -49,12 +49,12 @@ def medians(contenders: dict[str, Callable[[], Any]], number: int) -> dict[str, 
 def reading() -> float:
     """How many times the cost of a plain attrs object's field a loaded field has, read in a loop."""
     with run_with_batch_context():
-        loaded = User.find("1")
-        assert loaded.name == "Ada"
-    plain = Plain("1", "Ada", "ada@example.com", 36)
+        instance = User.find("1")
+        assert instance.name == "Ada"
+    attrs_user = AttrsUser("1", "Ada", "ada@example.com", 36)
     timers = {
-        "loaded": timeit.Timer("for o in objects: o.name", globals={"objects": [loaded] * 10}),
-        "plain": timeit.Timer("for o in objects: o.name", globals={"objects": [plain] * 10}),
+        "loaded": timeit.Timer("for o in objects: o.name", globals={"objects": [instance] * 10}),
+        "plain": timeit.Timer("for o in objects: o.name", globals={"objects": [attrs_user] * 10}),
     }
     rounds: dict[str, list[float]] = {name: [] for name in timers}
     for _ in range(ROUNDS):

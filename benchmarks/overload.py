@@ -33,15 +33,15 @@ class Threads:
 
     def __init__(self) -> None:
         self.now = 0.0
-        self._waiting: list[tuple[float, int, threading.Semaphore]] = []
+        self._queue: list[tuple[float, int, threading.Semaphore]] = []
         self._numbers = itertools.count()
-        self._own = threading.local()
-        self._ended = threading.Semaphore(0)
+        self._local = threading.local()
+        self._all_done = threading.Semaphore(0)
         self.clock = Clock(now=lambda: self.now, sleep=self.sleep)
 
     def sleep(self, seconds: float) -> None:
         """Lets the others run until so many seconds have passed."""
-        turn: threading.Semaphore = self._own.turn
+        turn: threading.Semaphore = self._local.turn
         self._wait(seconds, turn)
         self._hand_on()
         turn.acquire()
@@ -53,10 +53,10 @@ class Threads:
             threading.Thread(target=self._begin, args=(work, turn), daemon=True).start()
             self._wait(0.0, turn)
         self._hand_on()
-        self._ended.acquire()
+        self._all_done.acquire()
 
     def _begin(self, work: Callable[[], None], turn: threading.Semaphore) -> None:
-        self._own.turn = turn
+        self._local.turn = turn
         turn.acquire()
         try:
             work()
@@ -64,13 +64,13 @@ class Threads:
             self._hand_on()
 
     def _wait(self, seconds: float, turn: threading.Semaphore) -> None:
-        heapq.heappush(self._waiting, (self.now + seconds, next(self._numbers), turn))
+        heapq.heappush(self._queue, (self.now + seconds, next(self._numbers), turn))
 
     def _hand_on(self) -> None:
-        if not self._waiting:
-            self._ended.release()
+        if not self._queue:
+            self._all_done.release()
             return
-        self.now, _, turn = heapq.heappop(self._waiting)
+        self.now, _, turn = heapq.heappop(self._queue)
         turn.release()
 
 
@@ -171,32 +171,32 @@ def _simulated(due: Any, rate: float, count: int, seconds: float, until: float =
     transport, calls = RetryingTransport(wire, threads.clock), list[Call]()
 
     def work() -> None:
-        while threads.now < until and (following := next(due, None)) is not None:
-            at, key = following
+        while threads.now < until and (next_call := next(due, None)) is not None:
+            at, key = next_call
             threads.sleep(max(0.0, at - threads.now))
-            begun = threads.now
+            start_time = threads.now
             try:
-                transport.send(Request("GetItem", {"TableName": "t", "Key": key}), deadline=begun + 10.0)
+                transport.send(Request("GetItem", {"TableName": "t", "Key": key}), deadline=start_time + 10.0)
                 answered = True
             except ThrottledError:
                 answered = False
-            calls.append(Call(key, at, begun, threads.now, answered))
+            calls.append(Call(key, at, start_time, threads.now, answered))
             if not answered and until < float("inf"):
                 threads.sleep(PAUSE_SECONDS)
 
     threads.run([work] * count)
     hot = [call for call in calls if call.key == HOT]
-    other = [call for call in calls if call.key == OTHER]
-    held = sorted(call.ended - call.begun for call in hot)
+    other_calls = [call for call in calls if call.key == OTHER]
+    durations = sorted(call.ended - call.begun for call in hot)
     late = [
         call.ended - seconds
         for call in calls
         if call.due > seconds and (not call.answered or call.ended - call.due > 0.1)
     ]
     return Figures(
-        sum(call.answered and call.ended - call.due < 1.0 for call in other) / max(len(other), 1),
+        sum(call.answered and call.ended - call.due < 1.0 for call in other_calls) / max(len(other_calls), 1),
         wire.attempts / max(sum(call.answered for call in hot), 1),
-        held[len(held) // 2],
+        durations[len(durations) // 2],
         max(late, default=0.0),
     )
 

@@ -10,14 +10,14 @@ from benchmarks.figures import GOALS, START_GOALS, Spread, ratio
 from benchmarks.measure import Figures, say
 from benchmarks.operations import ROWS
 
-SHOWN = ("batch_get", "get", "query", "put", "batch_write")
+ROWS_OF_PICTURE = ("batch_get", "get", "query", "put", "batch_write")
 _COLOURS = {OURS: "#d1495b", BASELINE: "#30638e", "floor_http": "#9aa5b1", "floor_socket": "#9aa5b1"}
-_OTHERS = "#8fb8de"
+_OTHER_COLOUR = "#8fb8de"
 
 Bars = list[tuple[str, Spread]]
 
 
-def draw(found: Figures, path: Path) -> None:
+def draw(figures: Figures, path: Path) -> None:
     """Draws the main rows and the start as an SVG, the same bytes for the same figures."""
     try:
         import matplotlib
@@ -28,7 +28,7 @@ def draw(found: Figures, path: Path) -> None:
     matplotlib.rcParams.update({"svg.hashsalt": "dynamo_bao", "svg.fonttype": "none", "font.size": 9})
     from matplotlib import pyplot
 
-    panels = _panels(found)
+    panels = _panels(figures)
     columns = min(3, len(panels))
     lines = -(-len(panels) // columns)
     figure, axes = pyplot.subplots(
@@ -47,30 +47,32 @@ def draw(found: Figures, path: Path) -> None:
     pyplot.close(figure)
 
 
-def _panels(found: Figures) -> list[tuple[str, Bars, float, str]]:
+def _panels(figures: Figures) -> list[tuple[str, Bars, float, str]]:
     panels = []
-    for row in SHOWN:
-        if row in found["rows"]:
-            spreads = {name: ratio(found["rows"][row], name) for name in NAMES}
+    for row in ROWS_OF_PICTURE:
+        if row in figures["rows"]:
+            spreads = {name: ratio(figures["rows"][row], name) for name in NAMES}
             bars = [(name, spread) for name, spread in spreads.items() if spread is not None]
             panels.append((ROWS[row], bars, GOALS[row][0], "{:.2f}"))
-    starts = found.get("starts")
+    starts = figures.get("starts")
     if starts:
         bars = [
-            (name, Spread([one * 1e3 for one in starts[name]["cpu"]])) for name in NAMES if name in starts
+            (name, Spread([seconds * 1e3 for seconds in starts[name]["cpu"]]))
+            for name in NAMES
+            if name in starts
         ]
         panels.append(("import + client + first call, ms", bars, START_GOALS[0], "{:.0f}"))
     return panels
 
 
 def _panel(axis: Any, title: str, bars: Bars, goal: float, form: str) -> None:
-    names = [_short(name) for name, _ in bars]
+    names = [_short_name(name) for name, _ in bars]
     medians = [spread.median for _, spread in bars]
     spans = [
         [max(0.0, spread.median - spread.low) for _, spread in bars],
         [max(0.0, spread.high - spread.median) for _, spread in bars],
     ]
-    colours = [_COLOURS.get(name, _OTHERS) for name, _ in bars]
+    colours = [_COLOURS.get(name, _OTHER_COLOUR) for name, _ in bars]
     axis.barh(names, medians, xerr=spans, color=colours, error_kw={"elinewidth": 0.8, "ecolor": "#555"})
     axis.axvline(goal, color=_COLOURS[OURS], linestyle=":", linewidth=1)
     for place, (_, spread) in enumerate(bars):
@@ -82,7 +84,7 @@ def _panel(axis: Any, title: str, bars: Bars, goal: float, form: str) -> None:
     axis.spines[["top", "right"]].set_visible(False)
 
 
-def _short(name: str) -> str:
+def _short_name(name: str) -> str:
     return NAMES[name].strip("*").split(":")[0] + (
         {"floor_http": ", http.client", "floor_socket": ", raw socket"}.get(name, "")
     )

@@ -53,9 +53,9 @@ PARTS = {
     ),
     "reading the fields, and the loop of the benchmark": ("the benchmark",),
 }
-REST = "models, repositories, instances, writes"
+OTHER_PART = "models, repositories, instances, writes"
 INTERVAL = 0.001
-SHOWN = 15
+MAX_FUNCTIONS = 15
 _STANDARD = Path(os.__file__).parent
 _LIBRARY = Path(dynamo_bao.__file__).parent
 _WIRE = ("http", "socket", "ssl", "selectors", "email", "_strptime")
@@ -73,24 +73,27 @@ class Samples:
     def take(self, signum: int, frame: FrameType | None) -> None:
         """Notes the running function; of threads, where the main one waits, one that does not."""
         if frame is not None and _room(frame.f_code.co_filename) == _THREADS:
-            others = sys._current_frames().values()
-            frame = next((one for one in others if _room(one.f_code.co_filename) != _THREADS), frame)
+            frames = sys._current_frames().values()
+            frame = next(
+                (other_frame for other_frame in frames if _room(other_frame.f_code.co_filename) != _THREADS),
+                frame,
+            )
         if frame is not None:
             self.functions[frame.f_code] += 1
             self.lines[frame.f_code, frame.f_lineno] += 1
 
     def parts(self) -> dict[str, float]:
         """The share that each part of the work has."""
-        shares = dict.fromkeys((*PARTS, REST), 0.0)
+        shares = dict.fromkeys((*PARTS, OTHER_PART), 0.0)
         for code, count in self.functions.items():
             room = _room(code.co_filename)
-            part = next((part for part, rooms in PARTS.items() if room.startswith(rooms)), REST)
+            part = next((part for part, rooms in PARTS.items() if room.startswith(rooms)), OTHER_PART)
             shares[part] += count / self.functions.total()
         return shares
 
     def busiest(self, code: CodeType) -> str:
         """The line of a function that most samples fell on."""
-        number = max((count, line) for (one, line), count in self.lines.items() if one is code)[1]
+        number = max((count, line) for (function, line), count in self.lines.items() if function is code)[1]
         return linecache.getline(code.co_filename, number).strip()
 
 
@@ -98,8 +101,8 @@ class Samples:
 def _room(filename: str) -> str:
     """What a source file belongs to: a room of the library, another library, or a part of the standard library."""
     if filename.startswith("<"):
-        first, *rest = filename.strip("<>").split()
-        return f"standard library: {rest[0]}" if first == "frozen" else f"made code: {first}"
+        kind, *names = filename.strip("<>").split()
+        return f"standard library: {names[0]}" if kind == "frozen" else f"made code: {kind}"
     path = Path(filename)
     if "site-packages" in path.parts:
         return path.parts[path.parts.index("site-packages") + 1].removesuffix(".py")
@@ -115,63 +118,66 @@ def _room(filename: str) -> str:
 
 def profile(call: Callable[[], Any], seconds: float) -> str:
     """What one operation spends its CPU on, as Markdown."""
-    took, user, system = _unwatched(call, seconds / 3)
-    samples, calls = _sampled(call, seconds), _called(call)
-    whole = sum(samples.functions.values())
+    seconds_of_call, user, system = _cpu_times(call, seconds / 3)
+    samples, calls = _samples_of(call, seconds), _call_counts(call)
+    total = sum(samples.functions.values())
     lines = [
-        f"{took * 1e6:,.0f} µs of CPU ({user * 1e6:,.0f} user, {system * 1e6:,.0f} system), "
-        f"{sum(calls.values()):,} calls of Python functions; {whole:,} samples\n",
-        *_rooms(samples, whole, took),
+        f"{seconds_of_call * 1e6:,.0f} µs of CPU ({user * 1e6:,.0f} user, {system * 1e6:,.0f} system), "
+        f"{sum(calls.values()):,} calls of Python functions; {total:,} samples\n",
+        *_rooms(samples, total, seconds_of_call),
         "",
-        *_functions(samples, whole, took, calls),
+        *_functions(samples, total, seconds_of_call, calls),
     ]
     return "\n".join(lines)
 
 
 def parts_of(calls: Mapping[str, Callable[[], Any]], seconds: float) -> str:
     """What each part of the work takes of some operations, as a table in Markdown."""
-    took = {row: _unwatched(call, seconds / 3)[0] for row, call in calls.items()}
-    shares = {row: _sampled(call, seconds).parts() for row, call in calls.items()}
+    seconds_by_row = {row: _cpu_times(call, seconds / 3)[0] for row, call in calls.items()}
+    shares = {row: _samples_of(call, seconds).parts() for row, call in calls.items()}
     body = [
-        [part, *(f"{shares[row][part] * took[row] * 1e6:,.0f}" for row in calls)] for part in (*PARTS, REST)
+        [part, *(f"{shares[row][part] * seconds_by_row[row] * 1e6:,.0f}" for row in calls)]
+        for part in (*PARTS, OTHER_PART)
     ]
-    whole = ["all of it", *(f"{took[row] * 1e6:,.0f}" for row in calls)]
-    return table(["µs of CPU", *(ROWS[row] for row in calls)], [*body, whole])
+    totals = ["all of it", *(f"{seconds_by_row[row] * 1e6:,.0f}" for row in calls)]
+    return table(["µs of CPU", *(ROWS[row] for row in calls)], [*body, totals])
 
 
-def _unwatched(call: Callable[[], Any], seconds: float) -> tuple[float, float, float]:
+def _cpu_times(call: Callable[[], Any], seconds: float) -> tuple[float, float, float]:
     """Seconds of CPU of one call, and those in and outside the kernel."""
     for _ in range(20):
         call()
     gc.collect()
-    count, before, end = 0, os.times(), time.process_time() + seconds
-    begun = time.process_time()
+    count, start_times, end = 0, os.times(), time.process_time() + seconds
+    start_time = time.process_time()
     while time.process_time() < end:
         call()
         count += 1
-    took, after = time.process_time() - begun, os.times()
-    user, system = after.user - before.user, after.system - before.system
-    share = took / ((user + system) or took)  # the finer clock says how much, the coarser how it splits
-    return took / count, user * share / count, system * share / count
+    cpu_seconds, end_times = time.process_time() - start_time, os.times()
+    user, system = end_times.user - start_times.user, end_times.system - start_times.system
+    share = cpu_seconds / (
+        (user + system) or cpu_seconds
+    )  # the finer clock says how much, the coarser how it splits
+    return cpu_seconds / count, user * share / count, system * share / count
 
 
-def _sampled(call: Callable[[], Any], seconds: float) -> Samples:
+def _samples_of(call: Callable[[], Any], seconds: float) -> Samples:
     samples, end = Samples(), time.process_time() + seconds
-    earlier = signal.signal(signal.SIGPROF, samples.take)
+    earlier_handler = signal.signal(signal.SIGPROF, samples.take)
     signal.setitimer(signal.ITIMER_PROF, INTERVAL, INTERVAL)
     try:
         while time.process_time() < end:
             call()
     finally:
         signal.setitimer(signal.ITIMER_PROF, 0)
-        signal.signal(signal.SIGPROF, earlier)
+        signal.signal(signal.SIGPROF, earlier_handler)
     for code in list(samples.functions):
         if code.co_filename == __file__:
             del samples.functions[code]
     return samples
 
 
-def _called(call: Callable[[], Any]) -> Counter[CodeType]:
+def _call_counts(call: Callable[[], Any]) -> Counter[CodeType]:
     """How often one call of the operation calls each Python function, in this thread."""
     calls: Counter[CodeType] = Counter()
 
@@ -187,26 +193,29 @@ def _called(call: Callable[[], Any]) -> Counter[CodeType]:
     return calls
 
 
-def _rooms(samples: Samples, whole: int, took: float) -> list[str]:
+def _rooms(samples: Samples, total: int, seconds: float) -> list[str]:
     rooms: Counter[str] = Counter()
     for code, count in samples.functions.items():
         rooms[_room(code.co_filename)] += count
-    shown = [(room, count) for room, count in rooms.most_common() if count * 100 >= whole]
+    busy_rooms = [(room, count) for room, count in rooms.most_common() if count * 100 >= total]
     return [
         "| room | share | µs |",
         "| --- | --: | --: |",
-        *(f"| {room} | {count / whole:.1%} | {count / whole * took * 1e6:,.1f} |" for room, count in shown),
+        *(
+            f"| {room} | {count / total:.1%} | {count / total * seconds * 1e6:,.1f} |"
+            for room, count in busy_rooms
+        ),
     ]
 
 
-def _functions(samples: Samples, whole: int, took: float, calls: Counter[CodeType]) -> list[str]:
+def _functions(samples: Samples, total: int, seconds: float, calls: Counter[CodeType]) -> list[str]:
     return [
         "| function | share | µs | calls | its busiest line |",
         "| --- | --: | --: | --: | --- |",
         *(
-            f"| {_title(code)} | {count / whole:.1%} | {count / whole * took * 1e6:,.1f} | {calls[code] or ''} "
+            f"| {_title(code)} | {count / total:.1%} | {count / total * seconds * 1e6:,.1f} | {calls[code] or ''} "
             f"| `{samples.busiest(code)[:70].replace('|', '¦')}` |"
-            for code, count in samples.functions.most_common(SHOWN)
+            for code, count in samples.functions.most_common(MAX_FUNCTIONS)
         ),
     ]
 
@@ -222,16 +231,16 @@ def main() -> None:
     parser.add_argument("rows", nargs="*", metavar="ROW", help=f"of {', '.join(ROWS)}")
     parser.add_argument("--contender", choices=NAMES, default=OURS)
     parser.add_argument("--seconds", type=float, default=6.0, help="of CPU, for each operation")
-    asked = parser.parse_args()
+    options = parser.parse_args()
     os.environ.update(ENVIRONMENT)
     with canned_server() as urls:
-        module = importlib.import_module(f"benchmarks.contenders.{asked.contender}")
-        made = operations(module.Contender(urls[0.0]))
-        if asked.write:
-            put_between(PAGE, BEGIN, END, parts_of({row: made[row] for row in PROFILED}, asked.seconds))
+        module = importlib.import_module(f"benchmarks.contenders.{options.contender}")
+        calls = operations(module.Contender(urls[0.0]))
+        if options.write:
+            put_between(PAGE, BEGIN, END, parts_of({row: calls[row] for row in PROFILED}, options.seconds))
             return
-        for row in asked.rows or PROFILED:
-            print(f"### {ROWS[row]}\n\n{profile(made[row], asked.seconds)}\n", flush=True)
+        for row in options.rows or PROFILED:
+            print(f"### {ROWS[row]}\n\n{profile(calls[row], options.seconds)}\n", flush=True)
 
 
 if __name__ == "__main__":

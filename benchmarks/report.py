@@ -31,26 +31,26 @@ MAIN = ("batch_get", "get", "query", "put", "batch_write")
 MORE = ("nested_batch_get", "nested_get", "nested_query", "nested_put", "lookups")
 
 
-def report(found: Figures) -> str:
+def report(figures: Figures) -> str:
     """All tables of a run."""
     sections = {
-        "CPU of the client process": _ratios(found, MAIN, starts=True),
-        "With maps and lists in the items, and many lookups": _ratios(found, MORE, starts=False),
-        "Function calls of one operation": _calls(found),
-        "Memory of a loaded instance": _memory(found),
-        "What a session costs for a lookup": _session(found),
-        "The dashboard": _dashboard(found),
+        "CPU of the client process": _ratios(figures, MAIN, starts=True),
+        "With maps and lists in the items, and many lookups": _ratios(figures, MORE, starts=False),
+        "Function calls of one operation": _calls(figures),
+        "Memory of a loaded instance": _memory(figures),
+        "What a session costs for a lookup": _session(figures),
+        "The dashboard": _dashboard(figures),
     }
     tables = (f"### {title}\n\n{table}" for title, table in sections.items() if table)
-    return "\n\n".join([_about(found), *tables])
+    return "\n\n".join([_about(figures), *tables])
 
 
-def _about(found: Figures) -> str:
-    machine, rounds = found["machine"], found["rounds"]
-    made = ", ".join(f"{name} {number}" for name, number in found["versions"].items())
+def _about(figures: Figures) -> str:
+    machine, rounds = figures["machine"], figures["rounds"]
+    packages = ", ".join(f"{name} {number}" for name, number in figures["versions"].items())
     return (
         f"{machine['processor']}, {machine['cores']} cores, {machine['system']}, {machine['python']}; "
-        f"{machine['made'][:10]}; {rounds} rounds; load average {machine['load']:.1f} when they began. {made}."
+        f"{machine['made'][:10]}; {rounds} rounds; load average {machine['load']:.1f} when they began. {packages}."
     )
 
 
@@ -63,24 +63,24 @@ def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
 # --- CPU ----------------------------------------------------------------------------------------------
 
 
-def _ratios(found: Figures, rows: Iterable[str], *, starts: bool) -> str:
-    rows = [row for row in rows if row in found["rows"]]
-    starts = starts and bool(found.get("starts"))
+def _ratios(figures: Figures, rows: Iterable[str], *, starts: bool) -> str:
+    rows = [row for row in rows if row in figures["rows"]]
+    starts = starts and bool(figures.get("starts"))
     if not rows and not starts:
         return ""
     head = ["client CPU, ratio to the boto3 client", *(ROWS[row] for row in rows)]
     head += ["import + client + first call, ms (wall)"] if starts else []
     body = []
-    for name in _measured(found):
-        cells = [_ratio_cell(found["rows"][row], name) for row in rows]
-        body.append([NAMES[name], *cells, *([_start_cell(found["starts"], name)] if starts else [])])
+    for name in _names_in(figures):
+        cells = [_ratio_cell(figures["rows"][row], name) for row in rows]
+        body.append([NAMES[name], *cells, *([_start_cell(figures["starts"], name)] if starts else [])])
     goals = [_goal_cell(GOALS.get(row)) for row in rows]
     body.append(["goal for dynamo_bao", *goals, *([_goal_cell(START_GOALS)] if starts else [])])
     return table(head, body)
 
 
-def _measured(found: Figures) -> list[str]:
-    return [name for name in NAMES if any(name in row for row in found["rows"].values())]
+def _names_in(figures: Figures) -> list[str]:
+    return [name for name in NAMES if any(name in row for row in figures["rows"].values())]
 
 
 def _ratio_cell(row: Figures, name: str) -> str:
@@ -107,11 +107,11 @@ def _goal_cell(goal: tuple[float, float] | None) -> str:
     return "" if goal is None else f"{goal[0]:g}, better {goal[1]:g}"
 
 
-def _calls(found: Figures) -> str:
-    rows = [row for row in (*MAIN, *MORE) if row in found["rows"]]
+def _calls(figures: Figures) -> str:
+    rows = [row for row in (*MAIN, *MORE) if row in figures["rows"]]
     body = [
-        [NAMES[name], *(_number(found["rows"][row].get(name, {}).get("calls")) for row in rows)]
-        for name in _measured(found)
+        [NAMES[name], *(_number(figures["rows"][row].get(name, {}).get("calls")) for row in rows)]
+        for name in _names_in(figures)
     ]
     return table(["calls of Python and C functions", *(ROWS[row] for row in rows)], body)
 
@@ -123,7 +123,7 @@ def _number(value: int | None) -> str:
 # --- the rest -----------------------------------------------------------------------------------------
 
 
-def _memory(found: Figures) -> str:
+def _memory(figures: Figures) -> str:
     body = [
         [
             NAMES[name],
@@ -131,87 +131,87 @@ def _memory(found: Figures) -> str:
             f"{size['raw']:,.0f}",
             f"{size['instance'] / size['raw']:.2f}",
         ]
-        for name, size in found["memory"].items()
+        for name, size in figures["memory"].items()
     ]
     body.append(["goal for dynamo_bao", "", "", f"{MEMORY_GOAL:g}"])
     return table(["bytes", "the object", "its item as parsed JSON", "ratio"], body)
 
 
-def _session(found: Figures) -> str:
-    took = {what: Spread(values) for what, values in found.get("session", {}).items()}
-    if not took:
+def _session(figures: Figures) -> str:
+    spreads = {name: Spread(values) for name, values in figures.get("session", {}).items()}
+    if not spreads:
         return ""
     names = {"new": "a key that is new to the session", "known": "a key that it knows"}
-    body = [[names[what], f"{spread.median:.2f} ±{spread.half:.2f}"] for what, spread in took.items()]
+    body = [[names[name], f"{spread.median:.2f} ±{spread.half:.2f}"] for name, spread in spreads.items()]
     return table(["µs of CPU for a lookup", ""], [*body, ["goal", f"{SESSION_GOAL:g}"]])
 
 
-def _dashboard(found: Figures) -> str:
-    board = found.get("dashboard")
+def _dashboard(figures: Figures) -> str:
+    board = figures.get("dashboard")
     if not board:
         return ""
     head = ["", "requests", "rounds", *(f"wall time at {float(delay):g} ms" for delay in board["times"])]
     body = []
-    for way, counted in board["counts"].items():
-        times = [Spread(found[way]["wall"]) for found in board["times"].values()]
-        cells = [f"{one.median * 1e3:.1f} ±{one.half * 1e3:.1f} ms" for one in times]
-        body.append([WAYS[way], str(counted["requests"]), str(counted["rounds"]), *cells])
+    for way, counts in board["counts"].items():
+        times = [Spread(figures[way]["wall"]) for figures in board["times"].values()]
+        cells = [f"{spread.median * 1e3:.1f} ±{spread.half * 1e3:.1f} ms" for spread in times]
+        body.append([WAYS[way], str(counts["requests"]), str(counts["rounds"]), *cells])
     return table(head, body)
 
 
-def goals(found: Figures) -> str:
+def goals(figures: Figures) -> str:
     """What dynamo_bao had to reach, and whether it did; for whoever runs this."""
     lines = []
     for row, (must, aim) in GOALS.items():
-        spread = ratio(found["rows"].get(row, {}), OURS)
+        spread = ratio(figures["rows"].get(row, {}), OURS)
         if spread is not None:
             lines.append(_verdict(ROWS[row], spread.median, must, aim))
-    if OURS in found.get("starts", {}):
-        start = Spread(found["starts"][OURS]["cpu"]).median * 1e3
+    if OURS in figures.get("starts", {}):
+        start = Spread(figures["starts"][OURS]["cpu"]).median * 1e3
         lines.append(_verdict("import + client + first call, ms", start, *START_GOALS))
-    if found.get("session"):
-        new = Spread(found["session"]["new"]).median
-        lines.append(_verdict("a new lookup in a session, µs", new, SESSION_GOAL, SESSION_GOAL))
-    if OURS in found.get("memory", {}):
-        size = found["memory"][OURS]
+    if figures.get("session"):
+        new_lookup = Spread(figures["session"]["new"]).median
+        lines.append(_verdict("a new lookup in a session, µs", new_lookup, SESSION_GOAL, SESSION_GOAL))
+    if OURS in figures.get("memory", {}):
+        size = figures["memory"][OURS]
         lines.append(
             _verdict("memory against the item", size["instance"] / size["raw"], MEMORY_GOAL, MEMORY_GOAL)
         )
-    return "\n".join([*lines, *_board_verdicts(found)])
+    return "\n".join([*lines, *_board_verdicts(figures)])
 
 
-def _board_verdicts(found: Figures) -> list[str]:
-    board = found.get("dashboard")
+def _board_verdicts(figures: Figures) -> list[str]:
+    board = figures.get("dashboard")
     if not board:
         return []
     best = board["counts"]["by_hand"]["rounds"]
     lines = [_verdict("dashboard, rounds", board["counts"]["loops"]["rounds"], best, best - 1)]
     for delay, times in board["times"].items():
-        ours, by_hand = (Spread(times[way]["wall"]).median for way in ("loops", "by_hand"))
-        lines.append(_verdict(f"dashboard at {delay} ms, against by hand", ours / by_hand, 1.1, 1.0))
+        loops, by_hand = (Spread(times[way]["wall"]).median for way in ("loops", "by_hand"))
+        lines.append(_verdict(f"dashboard at {delay} ms, against by hand", loops / by_hand, 1.1, 1.0))
     return lines
 
 
-def _verdict(what: str, value: float, must: float, aim: float) -> str:
+def _verdict(title: str, value: float, must: float, aim: float) -> str:
     verdict = "at its aim" if value <= aim else "reached" if value <= must else "MISSED"
-    return f"{what:42} {value:8.3f}   must {must:g}, aim {aim:g}   {verdict}"
+    return f"{title:42} {value:8.3f}   must {must:g}, aim {aim:g}   {verdict}"
 
 
 # --- the page -----------------------------------------------------------------------------------------
 
 
-def write_page(found: Figures, page: Path = PAGE) -> None:
+def write_page(figures: Figures, page: Path = PAGE) -> None:
     """Puts the tables between the markers of a page, and the picture beside it."""
     picture = f"![CPU of one operation as a ratio to boto3's client]({page.stem}.svg)"
-    put_between(page, BEGIN, END, f"{picture}\n\n{report(found)}")
-    draw(found, page.with_suffix(".svg"))
+    put_between(page, BEGIN, END, f"{picture}\n\n{report(figures)}")
+    draw(figures, page.with_suffix(".svg"))
 
 
 def put_between(page: Path, begin: str, end: str, text: str) -> None:
     """Puts a text in the place of what stands between two markers of a page."""
-    before, rest = page.read_text().split(begin)
-    after = rest.split(end)[1]
-    page.write_text(f"{before}{begin}\n\n{text}\n\n{end}{after}")
+    head, tail = page.read_text().split(begin)
+    text_after = tail.split(end)[1]
+    page.write_text(f"{head}{begin}\n\n{text}\n\n{end}{text_after}")
 
 
 if __name__ == "__main__":

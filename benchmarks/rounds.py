@@ -53,9 +53,9 @@ def median(work: Callable[[], object], times: int = 15) -> float:
     """The median seconds that some work takes."""
     seconds = []
     for _ in range(times):
-        begun = time.perf_counter()
+        start_time = time.perf_counter()
         work()
-        seconds.append(time.perf_counter() - begun)
+        seconds.append(time.perf_counter() - start_time)
     return statistics.median(seconds)
 
 
@@ -75,30 +75,30 @@ def one_after_the_other() -> int:
 
 def queries() -> None:
     """Seconds of twenty queries over the delayed network."""
-    single = median(lambda: User.find("0", bypass_cache=True).exists())
-    print(f"one request                              {single * 1e3:7.1f} ms")
-    for how, work in (
+    single_request = median(lambda: User.find("0", bypass_cache=True).exists())
+    print(f"one request                              {single_request * 1e3:7.1f} ms")
+    for title, work in (
         ("one query after the other", one_after_the_other),
         ("twenty pending, and their users (default)", posts_of_all),
         ("twenty pending, 24 at a time", lambda: posts_of_all(24)),
     ):
-        took = median(work, 7)
-        print(f"{how:41}{took * 1e3:7.1f} ms  {took / single:5.1f} requests' time")
+        seconds = median(work, 7)
+        print(f"{title:41}{seconds * 1e3:7.1f} ms  {seconds / single_request:5.1f} requests' time")
 
 
 def bookkeeping(database: Database) -> None:
     """What rounds, causes and figures cost, next to the request they are about."""
     with run_with_batch_context() as session:
-        took = medians({"round": lambda: _account(session, database)}, 200)["round"]
+        seconds = medians({"round": lambda: _account(session, database)}, 200)["round"]
         request = median(lambda: User.find("0", bypass_cache=True).exists(), 200)
     print(
-        f"account of a round  {took * 1e6:5.1f} µs, {took / request:.2%} of a request of {request * 1e3:.2f} ms"
+        f"account of a round  {seconds * 1e6:5.1f} µs, {seconds / request:.2%} of a request of {request * 1e3:.2f} ms"
     )
 
 
 def _account(session: Session, database: Database) -> None:
-    with start_round(session._rounds, database, "lookups") as opened:
-        opened.add(database, _REPLIES[0], ["User '0'"])
+    with start_round(session._rounds, database, "lookups") as current_round:
+        current_round.add(database, _REPLIES[0], ["User '0'"])
 
 
 _REPLIES = []

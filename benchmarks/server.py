@@ -29,7 +29,7 @@ from benchmarks.items import KEY_ATTRIBUTES, stored_items
 ROOT = Path(__file__).parent.parent
 _TARGET = re.compile(rb"\r\nx-amz-target: *[^.\r]*\.(\w+)", re.IGNORECASE)
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
-_KEPT = (b"GetItem", b"BatchGetItem", b"Query")
+_CACHED_OPERATIONS = (b"GetItem", b"BatchGetItem", b"Query")
 _WRITES = (b"PutItem", b"BatchWriteItem")
 
 Body = dict[str, Any]
@@ -41,11 +41,11 @@ class Store:
     def __init__(self) -> None:
         self._items: dict[str, dict[tuple[str, ...], bytes]] = {}
         self._partitions: dict[str, dict[str, list[bytes]]] = {}
-        for stored in stored_items():
-            text = json.dumps(stored.item, separators=(",", ":"), ensure_ascii=False).encode()
-            self._items.setdefault(stored.table, {})[stored.key] = text
-            for partition in stored.partitions:
-                self._partitions.setdefault(stored.table, {}).setdefault(partition, []).append(text)
+        for item in stored_items():
+            text = json.dumps(item.item, separators=(",", ":"), ensure_ascii=False).encode()
+            self._items.setdefault(item.table, {})[item.key] = text
+            for partition in item.partitions:
+                self._partitions.setdefault(item.table, {}).setdefault(partition, []).append(text)
 
     def get(self, table: str, key: Body) -> bytes | None:
         """The item with a key."""
@@ -71,59 +71,59 @@ class Answers:
             "BatchWriteItem": self._batch_write,
         }
 
-    def body(self, operation: str, sent: bytes) -> bytes:
+    def body(self, operation: str, request_body: bytes) -> bytes:
         """The body of the reply to a request."""
-        return self._make[operation](json.loads(sent))
+        return self._make[operation](json.loads(request_body))
 
-    def _get(self, asked: Body) -> bytes:
-        item = self._store.get(asked["TableName"], asked["Key"])
-        return _object(b"" if item is None else b'"Item":' + item, _capacity(asked, 0.5))
+    def _get(self, request: Body) -> bytes:
+        item = self._store.get(request["TableName"], request["Key"])
+        return _object(b"" if item is None else b'"Item":' + item, _capacity(request, 0.5))
 
-    def _batch_get(self, asked: Body) -> bytes:
+    def _batch_get(self, request: Body) -> bytes:
         tables = []
-        for table, entry in asked["RequestItems"].items():
-            found = [self._store.get(table, key) for key in entry["Keys"]]
+        for table, entry in request["RequestItems"].items():
+            matches = [self._store.get(table, key) for key in entry["Keys"]]
             # DynamoDB does not keep to the order of the keys, and neither does this.
-            items = sorted((item for item in found if item is not None), key=zlib.crc32)
+            items = sorted((item for item in matches if item is not None), key=zlib.crc32)
             tables.append(b'"%s":[%s]' % (table.encode(), b",".join(items)))
         return _object(
-            b'"Responses":{%s}' % b",".join(tables), b'"UnprocessedKeys":{}', _capacities(asked, 50.0)
+            b'"Responses":{%s}' % b",".join(tables), b'"UnprocessedKeys":{}', _capacities(request, 50.0)
         )
 
-    def _query(self, asked: Body) -> bytes:
-        (value,) = asked["ExpressionAttributeValues"].values()
-        items = self._store.partition(asked["TableName"], value["S"])
+    def _query(self, request: Body) -> bytes:
+        (value,) = request["ExpressionAttributeValues"].values()
+        items = self._store.partition(request["TableName"], value["S"])
         counts = b'"Count":%d,"ScannedCount":%d' % (len(items), len(items))
-        return _object(b'"Items":[%s]' % b",".join(items), counts, _capacity(asked, 5.0))
+        return _object(b'"Items":[%s]' % b",".join(items), counts, _capacity(request, 5.0))
 
-    def _write(self, asked: Body) -> bytes:
-        return _object(_capacity(asked, 1.0))
+    def _write(self, request: Body) -> bytes:
+        return _object(_capacity(request, 1.0))
 
-    def _update(self, asked: Body) -> bytes:
-        item = self._store.get(asked["TableName"], asked["Key"]) or b"{}"
-        wants = asked.get("ReturnValues", "NONE") != "NONE"
-        return _object(b'"Attributes":' + item if wants else b"", _capacity(asked, 1.0))
+    def _update(self, request: Body) -> bytes:
+        item = self._store.get(request["TableName"], request["Key"]) or b"{}"
+        wants = request.get("ReturnValues", "NONE") != "NONE"
+        return _object(b'"Attributes":' + item if wants else b"", _capacity(request, 1.0))
 
-    def _batch_write(self, asked: Body) -> bytes:
-        return _object(b'"UnprocessedItems":{}', _capacities(asked, 25.0))
+    def _batch_write(self, request: Body) -> bytes:
+        return _object(b'"UnprocessedItems":{}', _capacities(request, 25.0))
 
 
 def _object(*members: bytes) -> bytes:
     return b"{%s}" % b",".join(filter(None, members))
 
 
-def _capacity(asked: Body, units: float) -> bytes:
-    if "ReturnConsumedCapacity" not in asked:
+def _capacity(request: Body, units: float) -> bytes:
+    if "ReturnConsumedCapacity" not in request:
         return b""
-    told = {"CapacityUnits": units, "TableName": asked["TableName"]}
-    return b'"ConsumedCapacity":' + json.dumps(told, separators=(",", ":")).encode()
+    figures = {"CapacityUnits": units, "TableName": request["TableName"]}
+    return b'"ConsumedCapacity":' + json.dumps(figures, separators=(",", ":")).encode()
 
 
-def _capacities(asked: Body, units: float) -> bytes:
-    if "ReturnConsumedCapacity" not in asked:
+def _capacities(request: Body, units: float) -> bytes:
+    if "ReturnConsumedCapacity" not in request:
         return b""
-    told = [{"CapacityUnits": units, "TableName": table} for table in asked["RequestItems"]]
-    return b'"ConsumedCapacity":' + json.dumps(told, separators=(",", ":")).encode()
+    figures = [{"CapacityUnits": units, "TableName": table} for table in request["RequestItems"]]
+    return b'"ConsumedCapacity":' + json.dumps(figures, separators=(",", ":")).encode()
 
 
 class Server:
@@ -143,8 +143,8 @@ class Server:
         self._numbers = itertools.count()
         self._lock = threading.Lock()
         self._under_way = 0
-        self._told: dict[str, Any] = _nothing_told()
-        self._written = b""
+        self._counts: dict[str, Any] = _zero_counts()
+        self._last_write = b""
         self._socket = socket.create_server(("127.0.0.1", 0), backlog=128)
         self.port = self._socket.getsockname()[1]
 
@@ -156,32 +156,32 @@ class Server:
             threading.Thread(target=self._converse, args=(connection,), daemon=True).start()
 
     def _converse(self, connection: socket.socket) -> None:
-        held = b""
+        buffer = b""
         with connection:
             while True:
-                while (end := held.find(b"\r\n\r\n")) < 0:
+                while (end := buffer.find(b"\r\n\r\n")) < 0:
                     if not (more := connection.recv(65_536)):
                         return
-                    held += more
-                head, whole = held[:end], end + 4 + int(_LENGTH.search(held[:end]).group(1))  # type: ignore[union-attr]
-                while len(held) < whole:
+                    buffer += more
+                head, request_end = buffer[:end], end + 4 + int(_LENGTH.search(buffer[:end]).group(1))  # type: ignore[union-attr]
+                while len(buffer) < request_end:
                     if not (more := connection.recv(65_536)):
                         return
-                    held += more
-                body, held = held[end + 4 : whole], held[whole:]
+                    buffer += more
+                body, buffer = buffer[end + 4 : request_end], buffer[request_end:]
                 connection.sendall(self._reply(_TARGET.search(head).group(1), body))  # type: ignore[union-attr]
 
     def _reply(self, operation: bytes, body: bytes) -> bytes:
         if operation.startswith(b"Bench"):
             return self._date() + _framed(self._about(operation.decode()))
         if self._delay:
-            self._held_back(operation.decode())
+            self._delay_reply(operation.decode())
         if operation in _WRITES:
-            self._written = body
+            self._last_write = body
         reply = self._replies.get((operation, body))
         if reply is None:
             reply = _framed(self._answers.body(operation.decode(), body))
-            if operation in _KEPT:
+            if operation in _CACHED_OPERATIONS:
                 self._replies[operation, body] = reply
         return self._date() + b"x-amzn-RequestId: %052d\r\n" % next(self._numbers) + reply
 
@@ -195,12 +195,12 @@ class Server:
             self._second = second
         return self._head
 
-    def _held_back(self, operation: str) -> None:
+    def _delay_reply(self, operation: str) -> None:
         """Waits as a network would; requests that wait at the same time are of one round."""
         with self._lock:
-            self._told["requests"] += 1
-            self._told["rounds"] += self._under_way == 0
-            self._told["operations"].append(operation)
+            self._counts["requests"] += 1
+            self._counts["rounds"] += self._under_way == 0
+            self._counts["operations"].append(operation)
             self._under_way += 1
         time.sleep(self._delay)
         with self._lock:
@@ -209,13 +209,13 @@ class Server:
     def _about(self, question: str) -> bytes:
         """What a benchmark asks of the server itself: what was written last, or what came since it asked last."""
         if question == "BenchWritten":
-            return self._written
+            return self._last_write
         with self._lock:
-            told, self._told = self._told, _nothing_told()
-        return json.dumps(told).encode()
+            counts, self._counts = self._counts, _zero_counts()
+        return json.dumps(counts).encode()
 
 
-def _nothing_told() -> dict[str, Any]:
+def _zero_counts() -> dict[str, Any]:
     return {"requests": 0, "rounds": 0, "operations": []}
 
 
@@ -232,8 +232,8 @@ def ask(url: str, operation: str, body: bytes = b"{}") -> bytes:
     # The one URL it is ever called with is that of the server on this machine.
     request = Request(url, body, {"X-Amz-Target": f"DynamoDB_20120810.{operation}"})
     with urlopen(request) as reply:
-        told: bytes = reply.read()
-    return told
+        body_of_reply: bytes = reply.read()
+    return body_of_reply
 
 
 @contextmanager

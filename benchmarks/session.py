@@ -10,16 +10,16 @@ from dynamo_bao import run_with_batch_context
 
 def lookups(keys: list[str]) -> dict[str, float]:
     """Microseconds of CPU for a new lookup, which is never looked at, and for one that the session knows."""
-    begun = time.process_time()
+    start_time = time.process_time()
     with run_with_batch_context():
         for key in keys:
             Item.find(key)
-    new = time.process_time() - begun
+    new_seconds = time.process_time() - start_time
     with run_with_batch_context():
-        held = [Item.find(key) for key in keys]
-        begun = time.process_time()
+        instances = [Item.find(key) for key in keys]
+        start_time = time.process_time()
         for key in keys:
             Item.find(key)
-        known = time.process_time() - begun
-        del held
-    return {"new": new / len(keys) * 1e6, "known": known / len(keys) * 1e6}
+        known_seconds = time.process_time() - start_time
+        del instances
+    return {"new": new_seconds / len(keys) * 1e6, "known": known_seconds / len(keys) * 1e6}

@@ -62,33 +62,33 @@ class Trip:
         self.calls = 0
         self.modules: set[str] = set()
         self.changes = 0
-        self._before = ""
+        self._last_file = ""
 
     def run(self, work: Callable[[], Any]) -> None:
         """Calls a function once."""
-        sys.setprofile(self._called)
+        sys.setprofile(self._record)
         try:
             work()
         finally:
             sys.setprofile(None)
 
-    def _called(self, frame: FrameType, event: str, argument: object) -> None:
+    def _record(self, frame: FrameType, event: str, argument: object) -> None:
         file = frame.f_code.co_filename
         if event != "call" or not file.startswith((LIBRARY, "<dynamo_bao")):
             return
         self.calls += 1
         self.modules.add(file)
-        self.changes += bool(self._before) and file != self._before
-        self._before = file
+        self.changes += bool(self._last_file) and file != self._last_file
+        self._last_file = file
 
 
 def trips(turn: int) -> dict[str, Trip]:
     """Each operation once, on items of its own."""
-    done: dict[str, Trip] = {}
+    trips_by_name: dict[str, Trip] = {}
 
     def measure(name: str, work: Callable[[], Any]) -> None:
-        done[name] = Trip()
-        done[name].run(work)
+        trips_by_name[name] = Trip()
+        trips_by_name[name].run(work)
 
     Person.create(person_id=f"p{turn}", name="Ann")
     Person.create(person_id=f"q{turn}", name="Bea")
@@ -107,9 +107,9 @@ def trips(turn: int) -> dict[str, Trip]:
     with run_with_batch_context() as session:
         measure("add 2 new", lambda: session.add(*[Person(person_id=f"n{turn}{n}") for n in "ab"]))
         measure("commit of 2 new", session.commit)
-        changed = Person.find(f"n{turn}a")
-        changed.name = "Cy"
-        session.add(changed)
+        person = Person.find(f"n{turn}a")
+        person.name = "Cy"
+        session.add(person)
         session.delete(Person.find(f"n{turn}b"))
         measure("commit of 1 changed, 1 deleted", session.commit)
     measure(
@@ -118,13 +118,13 @@ def trips(turn: int) -> dict[str, Trip]:
 
     def save_and_create() -> None:
         with transaction():
-            changed.name = f"Di {turn}"
-            changed.save()
+            person.name = f"Di {turn}"
+            person.save()
             Person.create(person_id=f"t{turn}")
 
     measure("transaction of a save and a create", save_and_create)
     measure("find outside a context", lambda: Person.find(f"p{turn}").name)
-    return done
+    return trips_by_name
 
 
 def main() -> None:

@@ -47,17 +47,19 @@ class Worker:
         """How many functions, of Python and of C, one call calls in all threads: the lesser of two runs."""
         call = self._calls[row]
         call()
-        return min(_counted(call), _counted(call))
+        return min(_call_count(call), _call_count(call))
 
     def memory(self, count: int = ITEMS) -> dict[str, float]:
         """Bytes that an instance keeps after all its fields were read, and those of its item parsed from JSON."""
         read = reader("plain", self._contender.attributes)
         keys = [item_id(number) for number in range(count)]
-        replies = [ask(self._url, "BatchGetItem", self._contender.asks_for(some)) for some in hundreds(keys)]
+        replies = [
+            ask(self._url, "BatchGetItem", self._contender.batch_get_body(part)) for part in hundreds(keys)
+        ]
         self._contender.batch_get("plain", keys, read)
         return {
-            "instance": _kept(lambda: self._contender.batch_get("plain", keys, read)) / count,
-            "raw": _kept(lambda: [orjson.loads(reply) for reply in replies]) / count,
+            "instance": _allocated_bytes(lambda: self._contender.batch_get("plain", keys, read)) / count,
+            "raw": _allocated_bytes(lambda: [orjson.loads(reply) for reply in replies]) / count,
         }
 
     def session(self, count: int = ITEMS) -> dict[str, float]:
@@ -67,7 +69,7 @@ class Worker:
         return lookups([item_id(number) for number in range(count)])
 
 
-def _counted(call: Callable[[], Any]) -> int:
+def _call_count(call: Callable[[], Any]) -> int:
     count = 0
 
     def note(frame: Any, event: str, argument: Any) -> None:
@@ -85,15 +87,15 @@ def _counted(call: Callable[[], Any]) -> int:
     return count - 1  # the call that takes the profiler away
 
 
-def _kept(make: Callable[[], Any]) -> int:
+def _allocated_bytes(make: Callable[[], Any]) -> int:
     """The bytes that what `make` returns keeps alive, with all that it refers to."""
     gc.collect()
     tracemalloc.start()
     try:
-        kept = make()
+        result = make()
         gc.collect()
         size = tracemalloc.get_traced_memory()[0]
-        del kept
+        del result
     finally:
         tracemalloc.stop()
     return size
@@ -105,11 +107,11 @@ def answer_lines(make: Callable[..., Any]) -> None:
     A request is a line of JSON such as ``{"do": "run", "row": "get", "count": 100}``, and so is its answer.
     """
     output, sys.stdout = sys.stdout, sys.stderr  # what is printed by others is no answer
-    doer = make(*sys.argv[1:])
+    worker = make(*sys.argv[1:])
     print(json.dumps("ready"), file=output, flush=True)
     for line in sys.stdin:
-        asked = json.loads(line)
-        print(json.dumps(getattr(doer, asked.pop("do"))(**asked)), file=output, flush=True)
+        command = json.loads(line)
+        print(json.dumps(getattr(worker, command.pop("do"))(**command)), file=output, flush=True)
 
 
 if __name__ == "__main__":

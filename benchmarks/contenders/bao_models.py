@@ -54,33 +54,33 @@ class Contender(base.Contender):
         models = [*self._items.values(), *self._pages.values()]
         self.manager = init_models(models=models, table_name=BAO_TABLE, endpoint_url=url, region="us-east-1")
 
-    def get(self, kind: str, key: str, read: base.Read) -> Any:
-        found = self._items[kind].find(key)
-        read([found])
-        return found
+    def get(self, kind: str, key: str, read: base.ReadFields) -> Any:
+        instance = self._items[kind].find(key)
+        read([instance])
+        return instance
 
-    def batch_get(self, kind: str, keys: list[str], read: base.Read) -> list[Any]:
+    def batch_get(self, kind: str, keys: list[str], read: base.ReadFields) -> list[Any]:
         with run_with_batch_context():
-            found = [self._items[kind].find(key) for key in keys]
-            read(found)
-        return found
+            objects = [self._items[kind].find(key) for key in keys]
+            read(objects)
+        return objects
 
-    def query(self, kind: str, team: str, read: base.Read) -> list[Any]:
-        found = list(self._pages[kind].query_by_index("of_team", team))
-        read(found)
-        return found
+    def query(self, kind: str, team: str, read: base.ReadFields) -> list[Any]:
+        objects = list(self._pages[kind].query_by_index("of_team", team))
+        read(objects)
+        return objects
 
-    def put(self, kind: str, given: Any) -> None:
-        self._items[kind].create(**given)
+    def put(self, kind: str, values: Any) -> None:
+        self._items[kind].create(**values)
 
-    def batch_put(self, kind: str, given: list[Any]) -> None:
+    def batch_put(self, kind: str, all_values: list[Any]) -> None:
         model = self._items[kind]
         with run_with_batch_context() as session:
             # Like the puts of the others, which replace what is there; otherwise each would be a conditional put.
-            session.add(*(model(**values) for values in given), overwrite=True)
+            session.add(*(model(**values) for values in all_values), overwrite=True)
             session.commit()
 
-    def asks_for(self, keys: list[str]) -> bytes:
+    def batch_get_body(self, keys: list[str]) -> bytes:
         prefix = BAO_PREFIXES["items"]
-        wanted = [{"_pk": {"S": f"{prefix}#{key}"}, "_sk": {"S": prefix}} for key in keys]
-        return json.dumps({"RequestItems": {BAO_TABLE: {"Keys": wanted}}}).encode()
+        keys_of_request = [{"_pk": {"S": f"{prefix}#{key}"}, "_sk": {"S": prefix}} for key in keys]
+        return json.dumps({"RequestItems": {BAO_TABLE: {"Keys": keys_of_request}}}).encode()

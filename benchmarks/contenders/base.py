@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Any
 
-    Read = Callable[[list[Any]], None]
+    ReadFields = Callable[[list[Any]], None]
 
 
 class Contender:
@@ -27,50 +27,50 @@ class Contender:
     def __init__(self, url: str) -> None:
         raise NotImplementedError
 
-    def get(self, kind: str, key: str, read: Read) -> Any:
+    def get(self, kind: str, key: str, read: ReadFields) -> Any:
         """The object with an id."""
         raise NotImplementedError
 
-    def batch_get(self, kind: str, keys: list[str], read: Read) -> list[Any]:
+    def batch_get(self, kind: str, keys: list[str], read: ReadFields) -> list[Any]:
         """The objects with these ids, in any order."""
         raise NotImplementedError
 
-    def query(self, kind: str, team: str, read: Read) -> list[Any]:
+    def query(self, kind: str, team: str, read: ReadFields) -> list[Any]:
         """The objects of a team."""
         raise NotImplementedError
 
-    def given(self, values: dict[str, Any]) -> Any:
+    def put_argument(self, values: dict[str, Any]) -> Any:
         """Field values in the form that `put` takes; not part of what is measured."""
         return values
 
-    def put(self, kind: str, given: Any) -> None:
+    def put(self, kind: str, values: Any) -> None:
         """Makes a new object from the values, and stores it."""
         raise NotImplementedError
 
-    def batch_put(self, kind: str, given: list[Any]) -> None:
+    def batch_put(self, kind: str, all_values: list[Any]) -> None:
         """Makes new objects, and stores them in one request; at most 25."""
         raise NotImplementedError
 
     def close(self) -> None:
         """Gives back connections; only needed where the process goes on."""
 
-    def asks_for(self, keys: list[str]) -> bytes:
+    def batch_get_body(self, keys: list[str]) -> bytes:
         """The body of the ``BatchGetItem`` for these ids, for what the same items are as parsed JSON."""
-        wanted = ", ".join(f'{{"item_id": {{"S": "{key}"}}}}' for key in keys)
-        return f'{{"RequestItems": {{"{TABLES["plain"]}": {{"Keys": [{wanted}]}}}}}}'.encode()
+        key_list = ", ".join(f'{{"item_id": {{"S": "{key}"}}}}' for key in keys)
+        return f'{{"RequestItems": {{"{TABLES["plain"]}": {{"Keys": [{key_list}]}}}}}}'.encode()
 
-    def plain(self, kind: str, found: Any) -> dict[str, Any]:
+    def field_values(self, kind: str, instance: Any) -> dict[str, Any]:
         """The field values of an object, to compare with what is stored."""
-        return {name: getattr(found, name) for name in FIELDS[kind]}
+        return {name: getattr(instance, name) for name in FIELDS[kind]}
 
 
-def reader(kind: str, attributes: bool) -> Read:
+def reader(kind: str, attributes: bool) -> ReadFields:
     """A function that looks at every field of the objects of a list, without a call for any."""
     look = "one.{}" if attributes else 'one["{}"]'
     looks = "; ".join(look.format(name) for name in FIELDS[kind])
-    made: dict[str, Any] = {}
-    exec(f"def read(found):\n    for one in found:\n        {looks}", made)  # our own text
-    read: Read = made["read"]
+    names: dict[str, Any] = {}
+    exec(f"def read(found):\n    for one in found:\n        {looks}", names)  # our own text
+    read: ReadFields = names["read"]
     return read
 
 

@@ -23,42 +23,42 @@ class Contender(base.Contender):
     def _item(self, item: dict[str, Any]) -> dict[str, Any]:
         return {name: self._decode(value) for name, value in item.items()}
 
-    def get(self, kind: str, key: str, read: base.Read) -> Any:
+    def get(self, kind: str, key: str, read: base.ReadFields) -> Any:
         item = self._client.get_item(TableName=TABLES[kind], Key={"item_id": {"S": key}})["Item"]
-        found = self._item(item)
-        read([found])
-        return found
+        instance = self._item(item)
+        read([instance])
+        return instance
 
-    def batch_get(self, kind: str, keys: list[str], read: base.Read) -> list[Any]:
-        table, found = TABLES[kind], list[Any]()
-        for some in base.hundreds(keys):
-            asked = {table: {"Keys": [{"item_id": {"S": key}} for key in some]}}
-            found += map(self._item, self._client.batch_get_item(RequestItems=asked)["Responses"][table])
-        read(found)
-        return found
+    def batch_get(self, kind: str, keys: list[str], read: base.ReadFields) -> list[Any]:
+        table, objects = TABLES[kind], list[Any]()
+        for part in base.hundreds(keys):
+            request = {table: {"Keys": [{"item_id": {"S": key}} for key in part]}}
+            objects += map(self._item, self._client.batch_get_item(RequestItems=request)["Responses"][table])
+        read(objects)
+        return objects
 
-    def query(self, kind: str, team: str, read: base.Read) -> list[Any]:
+    def query(self, kind: str, team: str, read: base.ReadFields) -> list[Any]:
         page = self._client.query(
             TableName=PAGES[kind],
             KeyConditionExpression="team = :team",
             ExpressionAttributeValues={":team": {"S": team}},
         )
-        found = [self._item(item) for item in page["Items"]]
-        read(found)
-        return found
+        objects = [self._item(item) for item in page["Items"]]
+        read(objects)
+        return objects
 
-    def given(self, values: dict[str, Any]) -> Any:
+    def put_argument(self, values: dict[str, Any]) -> Any:
         return with_decimals(values)
 
     def _typed(self, values: dict[str, Any]) -> dict[str, Any]:
         return {name: self._encode(value) for name, value in values.items()}
 
-    def put(self, kind: str, given: Any) -> None:
-        self._client.put_item(TableName=TABLES[kind], Item=self._typed(given))
+    def put(self, kind: str, values: Any) -> None:
+        self._client.put_item(TableName=TABLES[kind], Item=self._typed(values))
 
-    def batch_put(self, kind: str, given: list[Any]) -> None:
-        puts = [{"PutRequest": {"Item": self._typed(values)}} for values in given]
+    def batch_put(self, kind: str, all_values: list[Any]) -> None:
+        puts = [{"PutRequest": {"Item": self._typed(values)}} for values in all_values]
         self._client.batch_write_item(RequestItems={TABLES[kind]: puts})
 
-    def plain(self, kind: str, found: Any) -> dict[str, Any]:
-        return {name: found[name] for name in FIELDS[kind]}
+    def field_values(self, kind: str, instance: Any) -> dict[str, Any]:
+        return {name: instance[name] for name in FIELDS[kind]}

@@ -19,36 +19,36 @@ class Contender(base.Contender):
         self._resource = boto3.resource("dynamodb", endpoint_url=url)
         self._tables = {name: self._resource.Table(name) for name in (*TABLES.values(), *PAGES.values())}
 
-    def get(self, kind: str, key: str, read: base.Read) -> Any:
+    def get(self, kind: str, key: str, read: base.ReadFields) -> Any:
         item = self._tables[TABLES[kind]].get_item(Key={"item_id": key})["Item"]
         read([item])
         return item
 
-    def batch_get(self, kind: str, keys: list[str], read: base.Read) -> list[Any]:
-        table, found = TABLES[kind], list[Any]()
-        for some in base.hundreds(keys):
-            asked = {table: {"Keys": [{"item_id": key} for key in some]}}
-            found += self._resource.batch_get_item(RequestItems=asked)["Responses"][table]
-        read(found)
-        return found
+    def batch_get(self, kind: str, keys: list[str], read: base.ReadFields) -> list[Any]:
+        table, objects = TABLES[kind], list[Any]()
+        for part in base.hundreds(keys):
+            request = {table: {"Keys": [{"item_id": key} for key in part]}}
+            objects += self._resource.batch_get_item(RequestItems=request)["Responses"][table]
+        read(objects)
+        return objects
 
-    def query(self, kind: str, team: str, read: base.Read) -> list[Any]:
-        found: list[Any] = self._tables[PAGES[kind]].query(KeyConditionExpression=Key("team").eq(team))[
+    def query(self, kind: str, team: str, read: base.ReadFields) -> list[Any]:
+        objects: list[Any] = self._tables[PAGES[kind]].query(KeyConditionExpression=Key("team").eq(team))[
             "Items"
         ]
-        read(found)
-        return found
+        read(objects)
+        return objects
 
-    def given(self, values: dict[str, Any]) -> Any:
+    def put_argument(self, values: dict[str, Any]) -> Any:
         return with_decimals(values)
 
-    def put(self, kind: str, given: Any) -> None:
-        self._tables[TABLES[kind]].put_item(Item=given)
+    def put(self, kind: str, values: Any) -> None:
+        self._tables[TABLES[kind]].put_item(Item=values)
 
-    def batch_put(self, kind: str, given: list[Any]) -> None:
+    def batch_put(self, kind: str, all_values: list[Any]) -> None:
         with self._tables[TABLES[kind]].batch_writer() as batch:
-            for values in given:
+            for values in all_values:
                 batch.put_item(Item=values)
 
-    def plain(self, kind: str, found: Any) -> dict[str, Any]:
-        return {name: found[name] for name in FIELDS[kind]}
+    def field_values(self, kind: str, instance: Any) -> dict[str, Any]:
+        return {name: instance[name] for name in FIELDS[kind]}

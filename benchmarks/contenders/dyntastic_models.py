@@ -64,29 +64,29 @@ class Contender(base.Contender):
         self._items: dict[str, Any] = {"plain": Item, "nested": Document}
         self._pages: dict[str, Any] = {"plain": ItemPage, "nested": DocumentPage}
 
-    def get(self, kind: str, key: str, read: base.Read) -> Any:
-        found = self._items[kind].get(key)
-        read([found])
-        return found
+    def get(self, kind: str, key: str, read: base.ReadFields) -> Any:
+        instance = self._items[kind].get(key)
+        read([instance])
+        return instance
 
-    def batch_get(self, kind: str, keys: list[str], read: base.Read) -> list[Any]:
-        found = [one for some in base.hundreds(keys) for one in self._items[kind].batch_get(some)]
-        read(found)
-        return found
+    def batch_get(self, kind: str, keys: list[str], read: base.ReadFields) -> list[Any]:
+        objects = [item for part in base.hundreds(keys) for item in self._items[kind].batch_get(part)]
+        read(objects)
+        return objects
 
-    def query(self, kind: str, team: str, read: base.Read) -> list[Any]:
-        found = list(self._pages[kind].query(team))
-        read(found)
-        return found
+    def query(self, kind: str, team: str, read: base.ReadFields) -> list[Any]:
+        objects = list(self._pages[kind].query(team))
+        read(objects)
+        return objects
 
-    def given(self, values: dict[str, Any]) -> Any:
+    def put_argument(self, values: dict[str, Any]) -> Any:
         return with_decimals(values)
 
-    def put(self, kind: str, given: Any) -> None:
-        self._items[kind](**given).save()
+    def put(self, kind: str, values: Any) -> None:
+        self._items[kind](**values).save()
 
-    def batch_put(self, kind: str, given: list[Any]) -> None:
+    def batch_put(self, kind: str, all_values: list[Any]) -> None:
         model = self._items[kind]
         with model.batch_writer():
-            for values in given:
+            for values in all_values:
                 model(**values).save()

@@ -27,11 +27,11 @@ class Contender(lean.Lean):
         return self._receive()
 
     def _receive(self) -> bytes:
-        held = self._socket.recv(262_144)
-        while (end := held.find(b"\r\n\r\n")) < 0:
-            held += self._socket.recv(262_144)
-        start = held.index(b"Content-Length: ") + 16
-        whole = end + 4 + int(held[start : held.index(b"\r", start)])
-        while len(held) < whole:
-            held += self._socket.recv(262_144)
-        return held[end + 4 :]
+        buffer = self._socket.recv(262_144)
+        while (end := buffer.find(b"\r\n\r\n")) < 0:
+            buffer += self._socket.recv(262_144)
+        start = buffer.index(b"Content-Length: ") + 16
+        reply_end = end + 4 + int(buffer[start : buffer.index(b"\r", start)])
+        while len(buffer) < reply_end:
+            buffer += self._socket.recv(262_144)
+        return buffer[end + 4 :]

@@ -49,11 +49,11 @@ class Signer:
         if second != self._second:
             self._turn(second)
         stamp = self._stamp
-        asked = (
+        canonical_request = (
             f"POST\n/\n\ncontent-type:{TYPE}\nhost:{self._host}\nx-amz-date:{stamp}\nx-amz-target:{target}\n\n"
             f"{_SIGNED}\n{sha256(body).hexdigest()}"
         )
-        text = f"AWS4-HMAC-SHA256\n{stamp}\n{self._scope}\n{sha256(asked.encode()).hexdigest()}"
+        text = f"AWS4-HMAC-SHA256\n{stamp}\n{self._scope}\n{sha256(canonical_request.encode()).hexdigest()}"
         signature = hmac.digest(self._key, text.encode(), "sha256").hex()
         return stamp, (
             f"AWS4-HMAC-SHA256 Credential={ACCESS_KEY}/{self._scope}, SignedHeaders={_SIGNED}, Signature={signature}"
@@ -81,9 +81,9 @@ _ENCODE = {
 }
 
 
-def _value(stored: dict[str, Any]) -> Any:
+def _value(attribute: dict[str, Any]) -> Any:
     """A value inside a map or a list."""
-    ((kind, value),) = stored.items()
+    ((kind, value),) = attribute.items()
     if kind == "N":
         return int(value) if value.isdigit() else float(value)
     if kind == "M":
@@ -94,25 +94,25 @@ def _value(stored: dict[str, Any]) -> Any:
 def decoder(kind: str) -> Any:
     """A function from a list of typed items to objects, compiled for the fields of `kind`."""
     parts = []
-    for name, stored in FIELDS[kind].items():
+    for name, code in FIELDS[kind].items():
         number = "float" if name == "score" else "int"
-        how = f'{number}(i["{{0}}"]["N"])' if stored == "N" else _DECODE[stored]
-        parts.append(f'"{name}": {how.format(name)}')
+        expr = f'{number}(i["{{0}}"]["N"])' if code == "N" else _DECODE[code]
+        parts.append(f'"{name}": {expr.format(name)}')
     text = (
         f"def decode(items):\n    found = []\n    for i in items:\n        o = Thing()\n"
         f"        o.__dict__ = {{{', '.join(parts)}}}\n        found.append(o)\n    return found"
     )
-    made: dict[str, Any] = {"Thing": Thing, "value": _value}
-    exec(text, made)  # our own text
-    return made["decode"]
+    names: dict[str, Any] = {"Thing": Thing, "value": _value}
+    exec(text, names)  # our own text
+    return names["decode"]
 
 
 def encoder(kind: str) -> Any:
     """A function from field values to a typed item."""
-    parts = (f'"{name}": {_ENCODE[stored].format(name)}' for name, stored in FIELDS[kind].items())
-    made: dict[str, Any] = {}
-    exec(f"def encode(v):\n    return {{{', '.join(parts)}}}", {"typed": typed}, made)  # our own text
-    return made["encode"]
+    parts = (f'"{name}": {_ENCODE[code].format(name)}' for name, code in FIELDS[kind].items())
+    names: dict[str, Any] = {}
+    exec(f"def encode(v):\n    return {{{', '.join(parts)}}}", {"typed": typed}, names)  # our own text
+    return names["encode"]
 
 
 class Lean(base.Contender):
@@ -130,36 +130,36 @@ class Lean(base.Contender):
         """Sends a request and returns the body of its reply."""
         raise NotImplementedError
 
-    def _ask(self, operation: str, asked: dict[str, Any]) -> Any:
-        return orjson.loads(self.send(f"DynamoDB_20120810.{operation}", orjson.dumps(asked)))
+    def _ask(self, operation: str, request: dict[str, Any]) -> Any:
+        return orjson.loads(self.send(f"DynamoDB_20120810.{operation}", orjson.dumps(request)))
 
-    def get(self, kind: str, key: str, read: base.Read) -> Any:
+    def get(self, kind: str, key: str, read: base.ReadFields) -> Any:
         reply = self._ask("GetItem", {"TableName": TABLES[kind], "Key": {"item_id": {"S": key}}})
-        found = self._decode[kind]((reply["Item"],))
-        read(found)
-        return found[0]
+        objects = self._decode[kind]((reply["Item"],))
+        read(objects)
+        return objects[0]
 
-    def batch_get(self, kind: str, keys: list[str], read: base.Read) -> list[Any]:
-        table, found = TABLES[kind], list[Any]()
-        for some in base.hundreds(keys):
-            asked = {"RequestItems": {table: {"Keys": [{"item_id": {"S": key}} for key in some]}}}
-            found += self._decode[kind](self._ask("BatchGetItem", asked)["Responses"][table])
-        read(found)
-        return found
+    def batch_get(self, kind: str, keys: list[str], read: base.ReadFields) -> list[Any]:
+        table, objects = TABLES[kind], list[Any]()
+        for part in base.hundreds(keys):
+            request = {"RequestItems": {table: {"Keys": [{"item_id": {"S": key}} for key in part]}}}
+            objects += self._decode[kind](self._ask("BatchGetItem", request)["Responses"][table])
+        read(objects)
+        return objects
 
-    def query(self, kind: str, team: str, read: base.Read) -> list[Any]:
-        asked = {
+    def query(self, kind: str, team: str, read: base.ReadFields) -> list[Any]:
+        request = {
             "TableName": PAGES[kind],
             "KeyConditionExpression": "team = :team",
             "ExpressionAttributeValues": {":team": {"S": team}},
         }
-        found: list[Any] = self._decode[kind](self._ask("Query", asked)["Items"])
-        read(found)
-        return found
+        objects: list[Any] = self._decode[kind](self._ask("Query", request)["Items"])
+        read(objects)
+        return objects
 
-    def put(self, kind: str, given: Any) -> None:
-        self._ask("PutItem", {"TableName": TABLES[kind], "Item": self._encode[kind](given)})
+    def put(self, kind: str, values: Any) -> None:
+        self._ask("PutItem", {"TableName": TABLES[kind], "Item": self._encode[kind](values)})
 
-    def batch_put(self, kind: str, given: list[Any]) -> None:
-        puts = [{"PutRequest": {"Item": self._encode[kind](values)}} for values in given]
+    def batch_put(self, kind: str, all_values: list[Any]) -> None:
+        puts = [{"PutRequest": {"Item": self._encode[kind](values)}} for values in all_values]
         self._ask("BatchWriteItem", {"RequestItems": {TABLES[kind]: puts}})

@@ -44,26 +44,26 @@ class Contender(base.Contender):
         self._items = {kind: _model("Item", TABLES[kind], kind, client, paged=False) for kind in FIELDS}
         self._pages = {kind: _model("Page", PAGES[kind], kind, client, paged=True) for kind in FIELDS}
 
-    def get(self, kind: str, key: str, read: base.Read) -> Any:
-        found = self._items[kind].sync_get(item_id=key)
-        read([found])
-        return found
+    def get(self, kind: str, key: str, read: base.ReadFields) -> Any:
+        instance = self._items[kind].sync_get(item_id=key)
+        read([instance])
+        return instance
 
-    def batch_get(self, kind: str, keys: list[str], read: base.Read) -> list[Any]:
-        found = self._items[kind].sync_batch_get([{"item_id": key} for key in keys])
-        read(found)
-        return found
+    def batch_get(self, kind: str, keys: list[str], read: base.ReadFields) -> list[Any]:
+        objects = self._items[kind].sync_batch_get([{"item_id": key} for key in keys])
+        read(objects)
+        return objects
 
-    def query(self, kind: str, team: str, read: base.Read) -> list[Any]:
-        found = list(self._pages[kind].sync_query(partition_key=team))
-        read(found)
-        return found
+    def query(self, kind: str, team: str, read: base.ReadFields) -> list[Any]:
+        objects = list(self._pages[kind].sync_query(partition_key=team))
+        read(objects)
+        return objects
 
-    def put(self, kind: str, given: Any) -> None:
-        self._items[kind](**given).sync_save()
+    def put(self, kind: str, values: Any) -> None:
+        self._items[kind](**values).sync_save()
 
-    def batch_put(self, kind: str, given: list[Any]) -> None:
+    def batch_put(self, kind: str, all_values: list[Any]) -> None:
         model = self._items[kind]
         with SyncBatchWriter(self._client, TABLES[kind]) as batch:
-            for values in given:
+            for values in all_values:
                 batch.put(model(**values).to_dict())

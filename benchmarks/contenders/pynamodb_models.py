@@ -39,32 +39,32 @@ class Contender(base.Contender):
         self._items = {kind: _model("Item", TABLES[kind], kind, url, paged=False) for kind in FIELDS}
         self._pages = {kind: _model("Page", PAGES[kind], kind, url, paged=True) for kind in FIELDS}
 
-    def get(self, kind: str, key: str, read: base.Read) -> Any:
-        found = self._items[kind].get(key)
-        read([found])
-        return found
+    def get(self, kind: str, key: str, read: base.ReadFields) -> Any:
+        instance = self._items[kind].get(key)
+        read([instance])
+        return instance
 
-    def batch_get(self, kind: str, keys: list[str], read: base.Read) -> list[Any]:
-        found = list(self._items[kind].batch_get(keys))
-        read(found)
-        return found
+    def batch_get(self, kind: str, keys: list[str], read: base.ReadFields) -> list[Any]:
+        objects = list(self._items[kind].batch_get(keys))
+        read(objects)
+        return objects
 
-    def query(self, kind: str, team: str, read: base.Read) -> list[Any]:
-        found = list(self._pages[kind].query(team))
-        read(found)
-        return found
+    def query(self, kind: str, team: str, read: base.ReadFields) -> list[Any]:
+        objects = list(self._pages[kind].query(team))
+        read(objects)
+        return objects
 
-    def put(self, kind: str, given: Any) -> None:
-        self._items[kind](**given).save()
+    def put(self, kind: str, values: Any) -> None:
+        self._items[kind](**values).save()
 
-    def batch_put(self, kind: str, given: list[Any]) -> None:
+    def batch_put(self, kind: str, all_values: list[Any]) -> None:
         model = self._items[kind]
         with model.batch_write() as batch:
-            for values in given:
+            for values in all_values:
                 batch.save(model(**values))
 
-    def plain(self, kind: str, found: Any) -> dict[str, Any]:
-        values = super().plain(kind, found)
+    def field_values(self, kind: str, instance: Any) -> dict[str, Any]:
+        values = super().field_values(kind, instance)
         if kind == "nested":
             values["address"] = values["address"].as_dict()
             values["history"] = [_unwrapped(part) for part in values["history"]]

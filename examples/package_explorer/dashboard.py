@@ -1,8 +1,8 @@
-"""What the pages show, gathered with plain loops: nothing here knows whether a batch context is open.
+"""The content of the pages, made with plain loops. Nothing here depends on whether a batch context is open.
 
-Without one every relation looked at is a request of its own. Inside one queries wait until one of them is looked
-at, and then run together; the first relation looked at brings those of the whole loop. So a dashboard takes at most
-`MOST_ROUND_TRIPS`.
+Without a batch context, each relation needs its own request. Inside one, queries are pending until the program uses
+one of them, and then they run together. The first use of a relation loads that relation for the whole loop. So a
+dashboard takes at most `MAX_ROUND_TRIPS`.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from typing import Any
 from dynamo_bao import QueryError
 from examples.package_explorer.models import Credit, File, Package, Person, Requirement
 
-FILES_SHOWN = 12
-FOUND_SHOWN = 100
+MAX_FILES = 12
+MAX_RESULTS = 100
 
-MOST_ROUND_TRIPS = 4
-"""Of a dashboard in a batch context: the package, its four lists, the packages and people these mention, and the
-authors of those. None of them grows with the lists (up to the 1,000 keys that one round takes)."""
+MAX_ROUND_TRIPS = 4
+"""The round trips of a dashboard in a batch context: the package; its four lists; the packages and people in the
+lists; and the authors of those packages. Longer lists need no more (up to the 1,000 keys of one round)."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class PersonLine:
 
 @dataclass(frozen=True)
 class PackageLine:
-    """A package, as a list mentions it; one that is not installed has no version."""
+    """A package in a list. A package that is not installed has no version."""
 
     package_id: str
     name: str
@@ -56,7 +56,7 @@ class IndexLine:
 
 @dataclass(frozen=True)
 class FileLine:
-    """One file, with its size relative to the biggest one's."""
+    """One file. Its share is its size relative to that of the biggest file."""
 
     path: str
     size: int
@@ -93,13 +93,13 @@ def _index_line(package: Package) -> IndexLine:
 
 
 def build_found(text: str) -> list[IndexLine]:
-    """The packages whose name or summary has every word of a text, by name; all of them where it has none."""
+    """The packages whose name or summary has every word of a text, by name. All packages if the text has no word."""
     terms = Package.tokenize_search_query(text)
     try:
-        found = Package.search_all(terms, limit=FOUND_SHOWN)
+        packages = Package.search_all(terms, limit=MAX_RESULTS)
     except QueryError:  # nothing but punctuation
         return build_index()
-    return [_index_line(package) for package in sorted(found, key=lambda package: package.package_id)]
+    return [_index_line(package) for package in sorted(packages, key=lambda package: package.package_id)]
 
 
 def person_with(email: str) -> Person | None:
@@ -115,7 +115,7 @@ def build_dashboard(package_id: str) -> Dashboard | None:
     people = Credit.credits_for_package.query(package, load_related=["person_id"])
     requirements = Requirement.requirements_for_package.query(package, load_related=["required_id.author_id"])
     dependents = Requirement.dependents_for_required.query(package, load_related=["package_id.author_id"])
-    files = File.files_by_size_for_package.query(package, direction="DESC", limit=FILES_SHOWN)
+    files = File.files_by_size_for_package.query(package, direction="DESC", limit=MAX_FILES)
     return Dashboard(
         package=package.to_dict(),
         people=tuple(_people(people)),
@@ -142,7 +142,7 @@ def _required_by(dependents: Iterable[Requirement]) -> Iterator[PackageLine]:
 
 
 def _package_line(package: Package, requirement: Requirement) -> PackageLine:
-    """The other package of a requirement. One that is not installed is missing, hence falsy."""
+    """The other package of a requirement. A package that is not installed is a missing instance, which is falsy."""
     clauses = tuple(requirement.clauses)
     if not package:
         name = package.package_id
@@ -164,7 +164,7 @@ def _optional(line: PackageLine) -> bool:
 
 
 def _with_shares(files: Iterable[File]) -> Iterator[FileLine]:
-    """Files, the biggest first, each measured against that."""
+    """The lines of files. The biggest file comes first, and the shares are relative to it."""
     biggest = 0
     for file in files:
         size = file.size or 0

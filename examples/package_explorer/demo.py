@@ -29,7 +29,7 @@ def run_demo(console: Console, latency: float = 0.0) -> None:
     ) as manager:
         load_with_progress(distributions, console)
         wire = Wire(manager.client, latency)
-        addresses = ["/", *(f"/packages/{one.package_id}" for one in distributions)]
+        addresses = ["/", *(f"/packages/{distribution.package_id}" for distribution in distributions)]
         without = _tour("without a batch context", create_app(nullcontext), addresses, wire, console)
         within = _tour("in batch contexts", create_app(), addresses, wire, console)
     show(without, within, console)
@@ -37,11 +37,11 @@ def run_demo(console: Console, latency: float = 0.0) -> None:
         console.print("[dim]The engine is in this process; --latency 5 delays requests as a network would.")
 
 
-def _tour(how: str, app: Flask, addresses: Sequence[str], wire: Wire, console: Console) -> Tour:
+def _tour(title: str, app: Flask, addresses: Sequence[str], wire: Wire, console: Console) -> Tour:
     """Has an application make every page; two of them beforehand, so that reading templates does not count."""
     for address in addresses[:2]:
         app.test_client().get(address)
-    with console.status(f"Making {len(addresses)} pages {how}"):
+    with console.status(f"Making {len(addresses)} pages {title}"):
         return visit_all(app, addresses, wire)
 
 
@@ -60,18 +60,18 @@ def show(without: Tour, within: Tour, console: Console) -> None:
 
 def _rows(without: Tour, within: Tour) -> Iterator[tuple[str, float, float, int]]:
     """Title, both values and their decimals of each row."""
-    one, other = without.dashboards, within.dashboards
+    dashboards, dashboards_within = without.dashboards, within.dashboards
     for title, figure in (("requests", "requests"), ("round trips", "round_trips")):
-        yield title, total(one, figure), total(other, figure), 0
-        yield "  median dashboard", median_of(one, figure), median_of(other, figure), 0
-        yield "  biggest dashboard", most(one, figure), most(other, figure), 0
+        yield title, total(dashboards, figure), total(dashboards_within, figure), 0
+        yield "  median dashboard", median_of(dashboards, figure), median_of(dashboards_within, figure), 0
+        yield "  biggest dashboard", most(dashboards, figure), most(dashboards_within, figure), 0
     yield "  list of all packages", without.index.round_trips, within.index.round_trips, 0
-    yield "seconds", total(one, "seconds"), total(other, "seconds"), 1
+    yield "seconds", total(dashboards, "seconds"), total(dashboards_within, "seconds"), 1
 
 
-def _add_row(table: Table, title: str, one: float, other: float, digits: int) -> None:
-    ratio = f"{one / other:.1f} x" if other else ""
-    table.add_row(title, _number(one, digits), _number(other, digits), ratio)
+def _add_row(table: Table, title: str, value: float, value_within: float, digits: int) -> None:
+    ratio = f"{value / value_within:.1f} x" if value_within else ""
+    table.add_row(title, _number(value, digits), _number(value_within, digits), ratio)
 
 
 def _number(value: float, digits: int) -> str:
@@ -80,9 +80,9 @@ def _number(value: float, digits: int) -> str:
 
 def sentence(without: Tour, within: Tour) -> str:
     """What one sees, in words; and whether both ways gave the same pages."""
-    same = without.contents == within.contents
+    is_same = without.contents == within.contents
     return (
-        f"{'The same pages' if same else 'DIFFERENT pages'} from {total(within.dashboards, 'requests'):,.0f} "
+        f"{'The same pages' if is_same else 'DIFFERENT pages'} from {total(within.dashboards, 'requests'):,.0f} "
         f"requests instead of {total(without.dashboards, 'requests'):,.0f}: without a batch context a page waits "
         f"for every package and person it mentions; in one, once for all of a kind, so that no dashboard waits "
         f"more than {most(within.dashboards, 'round_trips'):,.0f} times."

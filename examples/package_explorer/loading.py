@@ -22,16 +22,19 @@ from examples.package_explorer.metadata import Clause, Distribution
 from examples.package_explorer.models import Credit, File, Package, Person, Requirement
 from examples.package_explorer.people import Contact
 
-Stored = Callable[[Distribution], None]
+OnRow = Callable[[Distribution], None]
 """Called after each row that was stored, with the distribution it belongs to."""
 
 
 def count_rows(distributions: Sequence[Distribution]) -> int:
     """How many rows `load` stores for the distributions, persons aside."""
-    return sum(1 + len(one.contacts) + len(clauses_by_project(one)) + len(one.files) for one in distributions)
+    return sum(
+        1 + len(distribution.contacts) + len(clauses_by_project(distribution)) + len(distribution.files)
+        for distribution in distributions
+    )
 
 
-def load(distributions: Sequence[Distribution], stored: Stored = lambda distribution: None) -> None:
+def load(distributions: Sequence[Distribution], on_row: OnRow = lambda distribution: None) -> None:
     """Stores all distributions, the files last, which are by far the most.
 
     Each distribution has a batch context of its own, so that none keeps everything in memory.
@@ -41,7 +44,7 @@ def load(distributions: Sequence[Distribution], stored: Stored = lambda distribu
         for distribution in distributions:
             with run_with_batch_context():
                 for _ in store(distribution):
-                    stored(distribution)
+                    on_row(distribution)
 
 
 def _store_package(distribution: Distribution, people: People) -> Iterator[object]:
@@ -86,17 +89,18 @@ def _create_requirement(package: Package, project: str, clauses: Sequence[Clause
         required_id=project,
         optional=all(clause.optional for clause in clauses),
         clauses=[
-            {"specifier": one.specifier, "extras": list(one.extras), "marker": one.marker} for one in clauses
+            {"specifier": clause.specifier, "extras": list(clause.extras), "marker": clause.marker}
+            for clause in clauses
         ],
     )
 
 
 def clauses_by_project(distribution: Distribution) -> dict[str, list[Clause]]:
     """What a distribution requires, all lines about one project together."""
-    found: dict[str, list[Clause]] = {}
+    clauses: dict[str, list[Clause]] = {}
     for clause in distribution.clauses:
-        found.setdefault(clause.project, []).append(clause)
-    return found
+        clauses.setdefault(clause.project, []).append(clause)
+    return clauses
 
 
 class People:
@@ -143,5 +147,5 @@ def load_with_progress(distributions: Sequence[Distribution], console: Console) 
     )
     with Progress(*columns, console=console) as progress:
         task = progress.add_task("loading", total=count_rows(distributions), package="")
-        load(distributions, lambda one: progress.update(task, advance=1, package=one.name))
+        load(distributions, lambda distribution: progress.update(task, advance=1, package=distribution.name))
         progress.update(task, package="")

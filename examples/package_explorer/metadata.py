@@ -89,16 +89,16 @@ def read_distributions(path: Sequence[str] | None = None) -> list[Distribution]:
     Args:
         path: folders to look in; ``sys.path`` by default.
     """
-    found: dict[str, Distribution] = {}
+    distributions: dict[str, Distribution] = {}
     for source in metadata.distributions() if path is None else metadata.distributions(path=list(path)):
         if not source.metadata.get("Name"):
             logger.warning("left out an installed distribution whose metadata has no Name: %s", source)
             continue
         distribution = read_distribution(source)
-        earlier = found.setdefault(distribution.package_id, distribution)
-        if distribution.files and not earlier.files:
-            found[distribution.package_id] = distribution
-    return sorted(found.values(), key=lambda distribution: distribution.package_id)
+        first_distribution = distributions.setdefault(distribution.package_id, distribution)
+        if distribution.files and not first_distribution.files:
+            distributions[distribution.package_id] = distribution
+    return sorted(distributions.values(), key=lambda distribution: distribution.package_id)
 
 
 def read_distribution(source: metadata.Distribution) -> Distribution:
@@ -139,8 +139,14 @@ def _home_page(headers: _Headers) -> str | None:
     for line in headers.all("Project-URL"):
         label, _, url = line.partition(",")
         links.setdefault(re.sub(r"[\W_]+", "", label).lower(), url.strip())
-    wanted = [headers.text("Home-page"), *(links.get(label) for label in HOME_PAGE_LABELS), *links.values()]
-    return next((url for url in wanted if url and re.match(r"https?://[^\s]+\Z", url, re.IGNORECASE)), None)
+    candidates = [
+        headers.text("Home-page"),
+        *(links.get(label) for label in HOME_PAGE_LABELS),
+        *links.values(),
+    ]
+    return next(
+        (url for url in candidates if url and re.match(r"https?://[^\s]+\Z", url, re.IGNORECASE)), None
+    )
 
 
 def _licence(headers: _Headers) -> str | None:
@@ -166,9 +172,11 @@ def parse_clause(line: str) -> Clause:
     match = _REQUIREMENT.fullmatch(line)
     if match is None:
         raise ValueError(f"{line!r} is no requirement: it starts with no project name.")
-    rest = match["rest"].strip()
+    conditions = match["rest"].strip()
     # An address may itself contain a semicolon; only one with a space before it ends it.
-    specifier, *marker = re.split(r"\s;|\s+;\s*" if rest.startswith("@") else ";", rest, maxsplit=1)
+    specifier, *marker = re.split(
+        r"\s;|\s+;\s*" if conditions.startswith("@") else ";", conditions, maxsplit=1
+    )
     specifier = specifier.strip()
     if specifier.startswith("(") and specifier.endswith(")"):
         specifier = specifier[1:-1].strip()

@@ -27,12 +27,12 @@ def read_contacts(header: Callable[[str], str | None]) -> tuple[Contact, ...]:
     Args:
         header: gives a metadata header's text, or None.
     """
-    found: list[Contact] = []
+    contacts: list[Contact] = []
     for role in ROLES:
         title = role.capitalize()
         for name, email in paired(split_names(header(title)), split_addresses(header(f"{title}-email"))):
-            _merge(found, Contact(name, email, (role,)))
-    return tuple(found)
+            _merge(contacts, Contact(name, email, (role,)))
+    return tuple(contacts)
 
 
 def split_names(text: str | None) -> list[str]:
@@ -59,11 +59,11 @@ def split_addresses(text: str | None) -> list[tuple[str | None, str | None]]:
     if not text:
         return []
     pairs = [(name.strip(), address.strip()) for name, address in getaddresses([text])]
-    known = [
+    entries = [
         (name or None, address.lower()) if _is_address(address) else (name or address or None, None)
         for name, address in pairs
     ]
-    return [pair for pair in known if any(pair)] or [(text.strip(), None)]
+    return [pair for pair in entries if any(pair)] or [(text.strip(), None)]
 
 
 def _is_address(text: str) -> bool:
@@ -74,8 +74,8 @@ def paired(
     names: list[str], addresses: list[tuple[str | None, str | None]]
 ) -> Iterable[tuple[str | None, str | None]]:
     """Joins the names of one header with the addresses of the other, where it is clear which belong together."""
-    taken = {name.casefold() for name, _ in addresses if name}
-    spare = [name for name in names if name.casefold() not in taken]
+    names_with_address = {name.casefold() for name, _ in addresses if name}
+    spare = [name for name in names if name.casefold() not in names_with_address]
     nameless = [address for name, address in addresses if name is None]
     if len(spare) == len(nameless):
         owners = dict(zip(nameless, spare, strict=True))
@@ -83,19 +83,25 @@ def paired(
     return [*addresses, *((name, None) for name in spare)]
 
 
-def _merge(found: list[Contact], contact: Contact) -> None:
+def _merge(contacts: list[Contact], contact: Contact) -> None:
     """Adds a contact, or its role to the same person's earlier one."""
-    for position, known in enumerate(found):
-        if _same_person(known, contact):
-            roles = dict.fromkeys((*known.roles, *contact.roles))
-            found[position] = replace(
-                known, name=known.name or contact.name, email=known.email or contact.email, roles=tuple(roles)
+    for position, earlier_contact in enumerate(contacts):
+        if _same_person(earlier_contact, contact):
+            roles = dict.fromkeys((*earlier_contact.roles, *contact.roles))
+            contacts[position] = replace(
+                earlier_contact,
+                name=earlier_contact.name or contact.name,
+                email=earlier_contact.email or contact.email,
+                roles=tuple(roles),
             )
             return
-    found.append(contact)
+    contacts.append(contact)
 
 
-def _same_person(one: Contact, other: Contact) -> bool:
-    if one.email and other.email:
-        return one.email == other.email
-    return bool(one.name and other.name) and str(one.name).casefold() == str(other.name).casefold()
+def _same_person(contact: Contact, other_contact: Contact) -> bool:
+    if contact.email and other_contact.email:
+        return contact.email == other_contact.email
+    return (
+        bool(contact.name and other_contact.name)
+        and str(contact.name).casefold() == str(other_contact.name).casefold()
+    )

@@ -54,11 +54,11 @@ def index() -> str:
 
 def search() -> str | Response:
     """The packages that have some words; for an e-mail address, the page of the person who has it."""
-    asked = request.args.get("q", "").strip()
-    person = person_with(asked) if "@" in asked else None
+    text = request.args.get("q", "").strip()
+    person = person_with(text) if "@" in text else None
     if person is not None:
         return redirect(url_for("person_page", person_id=person.person_id))
-    return render_template("index.html", lines=build_found(asked), asked=asked)
+    return render_template("index.html", lines=build_found(text), asked=text)
 
 
 def package_page(package_id: str) -> str | Response:

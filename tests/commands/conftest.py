@@ -20,7 +20,7 @@ from dynamo_bao.cli import connection
 from dynamo_bao.cli.main import main
 from dynamo_bao.dynamodb.table_definition import table_definition
 from dynamo_bao.models import registry
-from tests.support.one_table import Kept, engine_transport
+from tests.support.one_table import SharedTransport, engine_transport
 
 __all__ = ["engine_transport"]
 
@@ -131,7 +131,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 @pytest.fixture
-def bao(folder: Path, monkeypatch: pytest.MonkeyPatch, engine_transport: Kept) -> Iterator[Project]:
+def bao(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, engine_transport: SharedTransport
+) -> Iterator[Project]:
     """A project without anything in it, whose commands reach the embedded engine, empty of tables."""
     monkeypatch.setattr(connection, "init_models", partial(init_models, transport=engine_transport))
     client = engine_transport.wire.client

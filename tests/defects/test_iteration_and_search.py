@@ -22,7 +22,7 @@ from dynamo_bao import (
 from dynamo_bao.maintenance.check import examine_table
 from dynamo_bao.maintenance.reindex import reindex_items
 from dynamo_bao.maintenance.scanners import ANY_TENANT
-from tests.support.one_table import Kept
+from tests.support.one_table import SharedTransport
 
 
 class DxBase(Model):
@@ -86,7 +86,7 @@ def test_defect_43_order_and_inheritance(manager: Manager) -> None:
     assert sorted(key for keys in buckets for key in keys) == ["10", "9", "a", "b"]
 
 
-def test_defect_43_fewer_buckets(engine_transport: Kept, tmp_path: Path) -> None:
+def test_defect_43_fewer_buckets(engine_transport: SharedTransport, tmp_path: Path) -> None:
     """Items stored under more buckets than a model has now are told, and found again once their keys are anew."""
 
     def edition(buckets: int) -> Any:

@@ -35,7 +35,7 @@ from tests.support import models, paths
 from tests.support.authorities import Authority
 from tests.support.clocks import FakeTime
 from tests.support.dynamo_server import KEY, always, answer, lean_wire, reply
-from tests.support.http_server import Asked, Script, Served, http_server
+from tests.support.http_server import ReceivedRequest, Script, Served, http_server
 from tests.support.models import Org, Post
 
 pytestmark = pytest.mark.skipif(paths.chosen() != "lean", reason="this makes its ways of sending itself")
@@ -311,7 +311,7 @@ def test_error_replies_without_anything_are_told(way: str) -> None:
 def test_a_408_on_an_idle_connection_is_no_answer() -> None:
     """It was said of the time before the request: that is sent again, on a new connection."""
 
-    def tired(served: Served, asked: Asked) -> None:
+    def tired(served: Served, asked: ReceivedRequest) -> None:
         if served.refused:
             served.send(reply(b"", "408 Request Timeout", "Connection: close"))
             served.close()

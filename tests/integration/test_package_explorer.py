@@ -22,8 +22,8 @@ from dynamo_bao import (
 )
 from examples.package_explorer import __main__ as command_line, demo
 from examples.package_explorer.dashboard import (
-    FILES_SHOWN,
-    MOST_ROUND_TRIPS,
+    MAX_FILES,
+    MAX_ROUND_TRIPS,
     build_dashboard,
     build_person_page,
 )
@@ -225,7 +225,7 @@ def test_dashboards_agree_with_the_metadata(distributions: list[Distribution]) -
             other.package_id for other in distributions for c in other.clauses if c.project == one.package_id
         }
         sizes = sorted((file.size for file in one.files if file.size is not None), reverse=True)
-        assert [line.size for line in page.files] == sizes[:FILES_SHOWN]
+        assert [line.size for line in page.files] == sizes[:MAX_FILES]
         assert {(line.email, line.roles) for line in page.people} == {
             (c.email, c.roles) for c in one.contacts
         }
@@ -280,7 +280,7 @@ def test_a_context_changes_the_number_of_requests_and_nothing_else(
         with run_with_batch_context() as session:
             assert build_dashboard(one.package_id) == direct
         assert wire.requests - middle <= middle - before
-        assert session.stats.round_trips <= MOST_ROUND_TRIPS
+        assert session.stats.round_trips <= MAX_ROUND_TRIPS
         assert session.stats.requests == wire.requests - middle
 
 
@@ -309,8 +309,8 @@ def test_a_visit_counts_the_rounds_of_its_session(
             footer = app.test_client().get(address).text.partition("<footer>")[2]
             assert f"<dt>round trips</dt><dd>{visit.round_trips}</dd>" in footer
             assert visit.requests >= visit.round_trips
-        assert max(visit.round_trips for visit in tour.dashboards) <= MOST_ROUND_TRIPS
-        assert max(visit.requests for visit in tour.dashboards) > MOST_ROUND_TRIPS
+        assert max(visit.round_trips for visit in tour.dashboards) <= MAX_ROUND_TRIPS
+        assert max(visit.requests for visit in tour.dashboards) > MAX_ROUND_TRIPS
 
 
 def test_strict_mode_lets_only_wrapped_requests_through(distributions: list[Distribution]) -> None:

@@ -21,7 +21,7 @@ from dynamo_bao.dynamodb.transport.messages import Request
 from dynamo_bao.testing import Transport
 from tests.support import paths
 from tests.support.dynamo_server import KEY, answer, reply
-from tests.support.http_server import Asked, HttpServer, Script, Served, http_server
+from tests.support.http_server import HttpServer, ReceivedRequest, Script, Served, http_server
 from tests.support.interrupts import FOREIGN, Instructions, signals_raise
 from tests.support.patience import PATIENCE
 
@@ -78,7 +78,7 @@ def pool_to(server: HttpServer, patience: float = PATIENCE) -> Connections:
 def cut(data: bytes) -> Script:
     """Sends some bytes and closes."""
 
-    def script(served: Served, asked: Asked) -> None:
+    def script(served: Served, asked: ReceivedRequest) -> None:
         served.send(data)
         served.close()
 
@@ -180,7 +180,7 @@ def test_S14_threads_that_fail_leave_no_connection_out_of_their_pool(sockets: So
     counter = iter(range(10**6))
     lock = threading.Lock()
 
-    def mixed(served: Served, asked: Asked) -> None:
+    def mixed(served: Served, asked: ReceivedRequest) -> None:
         with lock:
             number = next(counter)
         (answer if number % 2 else scripts[number // 2 % len(scripts)])(served, asked)

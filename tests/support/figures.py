@@ -33,10 +33,10 @@ class Figures:
         self.differences += data["differences"]
 
     def __str__(self) -> str:
-        each = ", ".join(f"{operation} {count}" for operation, count in sorted(self.compared.items()))
+        counts = ", ".join(f"{operation} {count}" for operation, count in sorted(self.compared.items()))
         return (
-            f"{self.compared.total()} requests and replies compared ({each}), {self.refused.total()} of them refusals; "
-            f"{self.by_botocore.total()} sent by botocore alone; {len(self.differences)} differences"
+            f"{self.compared.total()} requests and replies compared ({counts}), {self.refused.total()} of them "
+            f"refusals; {self.by_botocore.total()} sent by botocore alone; {len(self.differences)} differences"
         )
 
 

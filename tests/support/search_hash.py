@@ -14,7 +14,7 @@ def predicate_hash(terms: Sequence[str], operator: str, config: SearchConfig) ->
     >>> predicate_hash(["Foo", "bar"], "$and", SearchConfig(["title"]))
     'f5ahq6'
     """
-    asked = {
+    query = {
         "terms": [normalise_term(term, config) for term in terms],
         "operator": operator,
         "caseSensitive": config.case_sensitive,
@@ -22,7 +22,7 @@ def predicate_hash(terms: Sequence[str], operator: str, config: SearchConfig) ->
         "dedupe": config.dedupe,
     }
     value = 0x811C9DC5
-    units = json.dumps(asked, ensure_ascii=False, separators=(",", ":")).encode("utf-16-le", "surrogatepass")
+    units = json.dumps(query, ensure_ascii=False, separators=(",", ":")).encode("utf-16-le", "surrogatepass")
     for low, high in zip(units[::2], units[1::2], strict=True):
         value = ((value ^ (low | high << 8)) * 0x01000193) & 0xFFFFFFFF
     return _base36(value)

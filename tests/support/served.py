@@ -43,8 +43,8 @@ class Account(Model, prefix="sv", name="ServedAccount"):
 
 def page(start: int) -> str:
     """The tenant, and the labels of five accounts, which one request brings."""
-    found = [Account.find(str((start + step) % KEYS)) for step in range(5)]
-    return " ".join((str(TenantContext.get_current_tenant()), *(account.label for account in found)))
+    accounts = [Account.find(str((start + step) % KEYS)) for step in range(5)]
+    return " ".join((str(TenantContext.get_current_tenant()), *(account.label for account in accounts)))
 
 
 def stream(start: int) -> Iterator[bytes]:
@@ -52,8 +52,8 @@ def stream(start: int) -> Iterator[bytes]:
     session = current_session()
     yield str(TenantContext.get_current_tenant()).encode()
     for step in range(5):
-        same = current_session() is session and session is not None and session.is_open
-        yield f" {Account.find(str((start + step) % KEYS)).label if same else 'foreign'}".encode()
+        is_same_session = current_session() is session and session is not None and session.is_open
+        yield f" {Account.find(str((start + step) % KEYS)).label if is_same_session else 'foreign'}".encode()
 
 
 def long_stream() -> Iterator[bytes]:
@@ -146,8 +146,8 @@ class Audit(logging.Handler):
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
         gc.collect()
-        sessions = [one for one in gc.get_objects() if isinstance(one, Session)]
-        found = {
+        sessions = [thing for thing in gc.get_objects() if isinstance(thing, Session)]
+        figures = {
             "open": sum(session.is_open for session in sessions),
             "alive": len(sessions),
             "connections": connections_to(self.port),
@@ -155,7 +155,7 @@ class Audit(logging.Handler):
             "errors": self.errors,
         }
         start_response("200 OK", [("Content-Type", "application/json")])
-        return [json.dumps(found).encode()]
+        return [json.dumps(figures).encode()]
 
 
 def connections_to(port: int) -> int:

@@ -37,35 +37,35 @@ class TwinWire(DirectSender):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self._now = threading.local()
+        self._exchange = threading.local()
 
     def attempt(self, request: Request, seconds: float) -> dict[str, Any]:
-        self._now.route = None
+        self._exchange.route = None
         try:
             return super().attempt(request, seconds)
         finally:
-            if self._now.route is None:
+            if self._exchange.route is None:
                 FIGURES.count(FIGURES.by_botocore, request.operation)
 
     def _send(
-        self, route: DirectEndpoint, request: Request, body: bytes, skew: float, ends: float
+        self, route: DirectEndpoint, request: Request, body: bytes, skew: float, end_time: float
     ) -> HttpReply:
-        self._now.route, self._now.body = route, body
-        return super()._send(route, request, body, skew, ends)
+        self._exchange.route, self._exchange.body = route, body
+        return super()._send(route, request, body, skew, end_time)
 
     def _send_with_hooks(
-        self, route: DirectEndpoint, request: Request, body: bytes, skew: float, ends: float
+        self, route: DirectEndpoint, request: Request, body: bytes, skew: float, end_time: float
     ) -> HttpReply:
         try:
-            return super()._send_with_hooks(route, request, body, skew, ends)
+            return super()._send_with_hooks(route, request, body, skew, end_time)
         finally:  # handlers may have sent requests of their own meanwhile
-            self._now.route, self._now.body = route, body
+            self._exchange.route, self._exchange.body = route, body
 
     def _answer(self, request: Request, reply: HttpReply) -> dict[str, Any]:
         FIGURES.count(FIGURES.compared, request.operation)
-        route: DirectEndpoint = self._now.route
+        route: DirectEndpoint = self._exchange.route
         with _noted(request):
-            _compare_sent(route, request, self._now.body, reply)
+            _compare_sent(route, request, self._exchange.body, reply)
         try:
             result = super()._answer(request, reply)
         except Exception as error:
@@ -91,23 +91,23 @@ def _noted(request: Request) -> Iterator[None]:
 class _Twin:
     """A plain client, and the library's wire over another one; both are given replies, and send nothing."""
 
-    _known: dict[tuple[str, str], _Twin] = {}
+    _twins: dict[tuple[str, str], _Twin] = {}
     _lock = threading.Lock()
 
     def __init__(self, region: str, url: str) -> None:
-        self._now = threading.local()
-        self.plain = self._client(region, url)
-        opened = ClientHandle(self._client(region, url))
-        self.wire = BotocoreSender(lambda: opened)
+        self._exchange = threading.local()
+        self.client = self._client(region, url)
+        handle = ClientHandle(self._client(region, url))
+        self.wire = BotocoreSender(lambda: handle)
 
     @classmethod
     def of(cls, route: DirectEndpoint) -> _Twin:
         """The twin for one endpoint."""
         key = (route.resolved_endpoint.region, route.resolved_endpoint.url)
         with cls._lock:
-            if key not in cls._known:
-                cls._known[key] = cls(*key)
-            return cls._known[key]
+            if key not in cls._twins:
+                cls._twins[key] = cls(*key)
+            return cls._twins[key]
 
     def _client(self, region: str, url: str) -> Any:
         keys = {"aws_access_key_id": "twin", "aws_secret_access_key": "twin"}
@@ -123,27 +123,27 @@ class _Twin:
         return client
 
     def _answer(self, request: Any, **_: object) -> AWSResponse:
-        self._now.request = request
-        reply: HttpReply = self._now.reply
+        self._exchange.request = request
+        reply: HttpReply = self._exchange.reply
         raw: Any = _Body(reply.body)
         return AWSResponse(request.url, reply.status, dict(reply.headers), raw)
 
-    def sent(self, request: Request, reply: HttpReply) -> Any:
+    def request_of(self, request: Request, reply: HttpReply) -> Any:
         """What a plain client sends for a request."""
         with contextlib.suppress(Exception):
             self.result(request, reply)
-        return self._now.request
+        return self._exchange.request
 
     def result(self, request: Request, reply: HttpReply) -> dict[str, Any]:
         """What a plain client makes of a reply."""
-        self._now.reply = reply
-        body: dict[str, Any] = getattr(self.plain, method_of(request.operation))(**request.parameters)
+        self._exchange.reply = reply
+        body: dict[str, Any] = getattr(self.client, method_of(request.operation))(**request.parameters)
         del body["ResponseMetadata"]
         return body
 
     def attempt(self, request: Request, reply: HttpReply) -> dict[str, Any]:
         """What the library makes of a reply by way of botocore."""
-        self._now.reply = reply
+        self._exchange.reply = reply
         return self.wire.attempt(request, PATIENCE)
 
 
@@ -153,22 +153,26 @@ class _Body(io.BytesIO):
 
 
 def _compare_sent(route: DirectEndpoint, request: Request, body: bytes, reply: HttpReply) -> None:
-    theirs = _Twin.of(route).sent(request, reply)
+    boto_request = _Twin.of(route).request_of(request, reply)
     lines = route.head(request.operation, body, 0.0).decode("latin-1").split("\r\n")[1:-2]
-    ours = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
-    _same("url", route.resolved_endpoint.url, theirs.url)
-    _same("body", json.loads(body), json.loads(theirs.body))
+    headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
+    _require_equal("url", route.resolved_endpoint.url, boto_request.url)
+    _require_equal("body", json.loads(body), json.loads(boto_request.body))
     for name in HEADERS:
-        found = theirs.headers[name]
-        _same(name, ours[name], found.decode() if isinstance(found, bytes) else found)
+        value = boto_request.headers[name]
+        _require_equal(name, headers[name], value.decode() if isinstance(value, bytes) else value)
 
 
 def _compare_results(result: dict[str, Any], twin: _Twin, request: Request, reply: HttpReply) -> None:
-    _same("result by way of botocore", result, twin.attempt(request, reply))
-    theirs = _with_seconds(twin.result(request, reply))
-    ours = _with_seconds(_without_nulls(result))
+    _require_equal("result by way of botocore", result, twin.attempt(request, reply))
+    boto_result = _with_seconds(twin.result(request, reply))
+    own_result = _with_seconds(_without_nulls(result))
     # A table may be described with members of which this botocore does not know.
-    _same("botocore's own result", _known_of(ours, theirs) if "Table" in request.operation else ours, theirs)
+    _require_equal(
+        "botocore's own result",
+        _known_members(own_result, boto_result) if "Table" in request.operation else own_result,
+        boto_result,
+    )
 
 
 def _without_nulls(result: dict[str, Any]) -> dict[str, Any]:
@@ -176,13 +180,17 @@ def _without_nulls(result: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in result.items() if value is not None}
 
 
-def _known_of(ours: Any, theirs: Any) -> Any:
+def _known_members(own_part: Any, boto_part: Any) -> Any:
     """What botocore knows of a result."""
-    if isinstance(ours, dict) and isinstance(theirs, dict):
-        return {name: _known_of(value, theirs[name]) for name, value in ours.items() if name in theirs}
-    if isinstance(ours, list) and isinstance(theirs, list) and len(ours) == len(theirs):
-        return list(map(_known_of, ours, theirs))
-    return ours
+    if isinstance(own_part, dict) and isinstance(boto_part, dict):
+        return {
+            name: _known_members(value, boto_part[name])
+            for name, value in own_part.items()
+            if name in boto_part
+        }
+    if isinstance(own_part, list) and isinstance(boto_part, list) and len(own_part) == len(boto_part):
+        return list(map(_known_members, own_part, boto_part))
+    return own_part
 
 
 def _with_seconds(part: Any) -> Any:
@@ -204,21 +212,23 @@ def _failure(twin: _Twin, request: Request, reply: HttpReply) -> Exception:
     raise Difference(f"botocore made {result!r} of a reply that the lean wire refused")
 
 
-def _compare_failures(ours: Exception, theirs: Exception) -> None:
-    _same("kind of failure", type(ours), type(theirs))
-    if isinstance(ours, AttemptFailed) and isinstance(theirs, AttemptFailed):
-        _same("outcome", ours.outcome, theirs.outcome)
-        ours, theirs = ours.error, theirs.error
-    _same("class of error", type(ours), type(theirs))
-    if isinstance(ours, DataFormatError):
+def _compare_failures(own_error: Exception, boto_error: Exception) -> None:
+    _require_equal("kind of failure", type(own_error), type(boto_error))
+    if isinstance(own_error, AttemptFailed) and isinstance(boto_error, AttemptFailed):
+        _require_equal("outcome", own_error.outcome, boto_error.outcome)
+        own_error, boto_error = own_error.error, boto_error.error
+    _require_equal("class of error", type(own_error), type(boto_error))
+    if isinstance(own_error, DataFormatError):
         return
-    _same("message", str(ours), str(theirs))
+    _require_equal("message", str(own_error), str(boto_error))
     for part in FAILURE_PARTS:
-        _same(part, getattr(ours, part, None), getattr(theirs, part, None))
-    causes = ours.__cause__, theirs.__cause__
-    _same("class of the cause", *(type(cause).__name__ for cause in causes))
+        _require_equal(part, getattr(own_error, part, None), getattr(boto_error, part, None))
+    causes = own_error.__cause__, boto_error.__cause__
+    _require_equal("class of the cause", *(type(cause).__name__ for cause in causes))
     # Botocore counts retries, of which it is allowed none.
-    _same("message of the cause", *(str(cause).replace(" (reached max retries: 0)", "") for cause in causes))
+    _require_equal(
+        "message of the cause", *(str(cause).replace(" (reached max retries: 0)", "") for cause in causes)
+    )
     responses = [dict(getattr(cause, "response", {})) for cause in causes]
     for response in responses:
         metadata = response.pop("ResponseMetadata", {})
@@ -226,9 +236,9 @@ def _compare_failures(ours: Exception, theirs: Exception) -> None:
         response["id"] = metadata.get("RequestId")
         response.pop("message", None)
         response.pop("Message", None)
-    _same("response of the cause", *responses)
+    _require_equal("response of the cause", *responses)
 
 
-def _same(what: str, ours: object, theirs: object) -> None:
-    if ours != theirs:
-        raise Difference(f"{what}: {ours!r:.400} by the lean way, {theirs!r:.400} by botocore's")
+def _require_equal(label: str, own_value: object, boto_value: object) -> None:
+    if own_value != boto_value:
+        raise Difference(f"{label}: {own_value!r:.400} by the lean way, {boto_value!r:.400} by botocore's")

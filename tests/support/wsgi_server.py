@@ -24,8 +24,8 @@ class Answer:
 def environ_of(path: str = "/", method: str = "GET", **extra: Any) -> dict[str, Any]:
     """The environment of a request; `extra` are variables such as ``HTTP_HOST``."""
     path, _, query = path.partition("?")
-    given = {"SCRIPT_NAME": "", "PATH_INFO": path, "QUERY_STRING": query, "REQUEST_METHOD": method}
-    environ: dict[str, Any] = {**given, **extra}
+    variables = {"SCRIPT_NAME": "", "PATH_INFO": path, "QUERY_STRING": query, "REQUEST_METHOD": method}
+    environ: dict[str, Any] = {**variables, **extra}
     setup_testing_defaults(environ)
     return environ
 

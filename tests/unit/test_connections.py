@@ -17,7 +17,7 @@ import pytest
 
 from dynamo_bao.dynamodb.transport.http import Connections, HttpOrigin, HttpReply, NotConnected, ReplyLost
 from tests.support.authorities import Authority
-from tests.support.http_server import Asked, HttpServer, Script, Served, http_server
+from tests.support.http_server import HttpServer, ReceivedRequest, Script, Served, http_server
 from tests.support.patience import PATIENCE
 
 BODY = b'{"Item":{"a":{"S":"x"}}}'
@@ -92,7 +92,7 @@ def test_every_exchange_has_its_own_time() -> None:
 def test_a_connection_closed_while_idle_is_replaced() -> None:
     """A server that closes what is idle, even at once, costs a new connection and no reply."""
 
-    def once(served: Served, asked: Asked) -> None:
+    def once(served: Served, asked: ReceivedRequest) -> None:
         served.send(plain())
         served.close()
 
@@ -115,7 +115,7 @@ def test_bytes_that_nobody_asked_for_are_no_answer() -> None:
     """A second reply that arrives behind the first is never taken for the answer to the next request."""
     release = threading.Event()
 
-    def twice(served: Served, asked: Asked) -> None:
+    def twice(served: Served, asked: ReceivedRequest) -> None:
         served.send(plain(asked.body))
         release.wait(PATIENCE)
         served.send(plain(b"stale"))
@@ -151,7 +151,7 @@ def test_closing_closes_what_is_in_use_when_its_reply_is_there() -> None:
     """Nothing is kept any more, and what was under way still ends."""
     arrived, release = threading.Event(), threading.Event()
 
-    def wait(served: Served, asked: Asked) -> None:
+    def wait(served: Served, asked: ReceivedRequest) -> None:
         arrived.set()
         release.wait(PATIENCE)
         served.send(plain())
@@ -168,7 +168,7 @@ def test_closing_closes_what_is_in_use_when_its_reply_is_there() -> None:
 def test_many_threads_share_connections_and_never_an_answer() -> None:
     """Each thread gets the answer to what it asked, and there are never more connections than threads."""
 
-    def echo(served: Served, asked: Asked) -> None:
+    def echo(served: Served, asked: ReceivedRequest) -> None:
         served.send(plain(asked.body * 50))
 
     with connected(echo) as (server, connections), ThreadPoolExecutor(16) as pool:
@@ -215,7 +215,7 @@ def test_replies_are_read_in_whatever_form(form: str) -> None:
 def test_replies_that_arrive_byte_by_byte_are_read(form: str) -> None:
     """Where the network cuts a reply makes no difference."""
 
-    def bytewise(served: Served, asked: Asked) -> None:
+    def bytewise(served: Served, asked: ReceivedRequest) -> None:
         for position in range(len(FORMS[form])):
             served.send(FORMS[form][position : position + 1])
 
@@ -228,7 +228,7 @@ def test_a_reply_cut_anywhere_is_lost(form: str) -> None:
     """A server that closes the connection after any byte but the last: never an answer."""
     lengths = iter(range(len(FORMS[form])))
 
-    def cut(served: Served, asked: Asked) -> None:
+    def cut(served: Served, asked: ReceivedRequest) -> None:
         served.send(FORMS[form][: next(lengths)])
         served.close()
 
@@ -241,7 +241,7 @@ def test_a_reply_cut_anywhere_is_lost(form: str) -> None:
 def test_a_body_without_length_ends_with_the_connection() -> None:
     """As HTTP/1.0 servers answer; the connection is not used again."""
 
-    def until_the_end(served: Served, asked: Asked) -> None:
+    def until_the_end(served: Served, asked: ReceivedRequest) -> None:
         served.send(b"HTTP/1.1 200 OK\r\n\r\n" + BODY)
         served.close()
 
@@ -287,7 +287,7 @@ def test_what_is_no_reply_is_lost(reply: bytes) -> None:
 def slowly(at_once: bytes, dripping: bytes = b"") -> Script:
     """Sends the beginning of a reply, and then nothing, or the same bytes one by one for ever."""
 
-    def answer(served: Served, asked: Asked) -> None:
+    def answer(served: Served, asked: ReceivedRequest) -> None:
         served.send(at_once)
         if dripping:
             served.drip(dripping)
@@ -333,7 +333,7 @@ def test_a_server_that_says_nothing_is_given_up_before_the_time_is_over() -> Non
 def test_a_server_that_does_not_read_ends_by_its_time() -> None:
     """A request too large for the buffers in between, which is never taken."""
 
-    def never(served: Served, asked: Asked) -> None:
+    def never(served: Served, asked: ReceivedRequest) -> None:
         served.send(plain())
 
     with connected(never) as (server, connections):
