@@ -57,7 +57,7 @@ javascript: $(READY)  ## install the JavaScript library that shared tables are t
 	$(BIN)/python -m tests.interop.install
 
 test: $(READY) engines javascript  ## the whole suite, on all engines
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 long: $(READY) engines javascript  ## the promises that random and many-threaded tests hold, at full size: about an hour
 	BAO_EXAMPLES=10000 $(BIN)/python -m pytest --timeout 0 -n $(WORKERS) -s tests/property/test_sessions.py --engine moto,dynoxide
