@@ -34,15 +34,15 @@ class ExecutionContext:
         return self is running_owner or self.runs_as is running_owner
 
 
-_threads = threading.local()  # `owner` of a thread, and by greenlet or task the `by_task` that ran in it
+threads = threading.local()
+"""The `owner` of the running thread, and `by_task` the owners of tasks and greenlets that ran in it, once they are needed."""
 
 
-def _forget_threads() -> None:
-    global _threads
-    _threads = threading.local()
+def _forget_owners() -> None:
+    threads.__dict__.clear()  # of the one thread that a fork child has
 
 
-this_process.after_fork(_forget_threads)
+this_process.after_fork(_forget_owners)
 
 
 def current_execution_context() -> ExecutionContext:
@@ -56,18 +56,18 @@ def current_execution_context() -> ExecutionContext:
         if task_or_greenlet is not None:
             return _owner_inside(task_or_greenlet)
     try:
-        owner: ExecutionContext = _threads.owner
+        owner: ExecutionContext = threads.owner
     except AttributeError:  # the first use in this thread
-        owner = _threads.owner = ExecutionContext()
+        owner = threads.owner = ExecutionContext()
     return owner
 
 
 def _owner_inside(task_or_greenlet: Any) -> ExecutionContext:
     """The owner of a task or greenlet that runs in this thread."""
     try:
-        by_task: weakref.WeakKeyDictionary[Any, ExecutionContext] = _threads.by_task
+        by_task: weakref.WeakKeyDictionary[Any, ExecutionContext] = threads.by_task
     except AttributeError:
-        by_task = _threads.by_task = weakref.WeakKeyDictionary()
+        by_task = threads.by_task = weakref.WeakKeyDictionary()
     owner = by_task.get(task_or_greenlet)
     if owner is None:
         owner = by_task[task_or_greenlet] = ExecutionContext()

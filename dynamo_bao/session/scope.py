@@ -8,9 +8,9 @@ from typing import Any
 from dynamo_bao.dynamodb.table import Database
 from dynamo_bao.errors import TenantMismatchError
 from dynamo_bao.policy import AllowDirect
-from dynamo_bao.session.bindings import SESSION, TENANT, TRANSACTION, chain, innermost, top_link
+from dynamo_bao.session.bindings import SESSION, TENANT, TRANSACTION, Link, chain, innermost, top_link
 from dynamo_bao.session.context import current_session
-from dynamo_bao.session.execution_context import ExecutionContext, current_execution_context
+from dynamo_bao.session.execution_context import ExecutionContext, current_execution_context, threads
 from dynamo_bao.session.session import Collecting, Session
 from dynamo_bao.session.state import State, state_of
 from dynamo_bao.session.tenancy import CLEARED, current_tenant, resolvers, tenant_for
@@ -37,8 +37,14 @@ def resolve_scope(
         top = top_link()
     session = tenant = None
     if top is not None:
-        owner = current_execution_context()
-        link = top if top.kind is SESSION else top.session
+        if "asyncio.events" in sys.modules or "greenlet" in sys.modules:
+            owner = current_execution_context()
+        else:  # the same without a call, because every operation comes here
+            try:
+                owner = threads.owner
+            except AttributeError:
+                owner = current_execution_context()
+        link: Link | None = top if top.kind is SESSION else top.session
         tenant_link = top if top.kind is TENANT else top.tenant
         if link is not None:
             if link.owner is owner and link.entry() is not None:
