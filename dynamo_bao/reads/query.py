@@ -9,7 +9,7 @@ from typing import Any, TypedDict
 
 from attrs import frozen
 
-from dynamo_bao.dynamodb.expressions.conditions import AllOf, Condition, all_of
+from dynamo_bao.dynamodb.expressions.conditions import EMPTY, AllOf, Condition, all_of
 from dynamo_bao.dynamodb.expressions.parser import condition_from
 from dynamo_bao.dynamodb.expressions.renderer import Placeholders, render_condition
 from dynamo_bao.dynamodb.items import Stored, as_dict_item
@@ -116,28 +116,12 @@ class Query:
         """
         name = shape.name or "primary_key"
         session, tenant = _session_and_tenant(mapper, name, through)
-        for option in options:
-            if option not in QueryOptions.__annotations__:
-                hint = suggestion(option, QueryOptions.__annotations__)
-                raise QueryError(f"A query has no option {option!r}.{hint}", index=name)
-        limit, page_size = options.get("limit"), options.get("page_size")
-        direction, consistent_read = options.get("direction", "ASC"), options.get("consistent_read", False)
-        for option, number in (("limit", limit), ("page_size", page_size)):
-            if number is not None and (isinstance(number, bool) or not isinstance(number, int) or number < 1):
-                raise QueryError(
-                    f"{option}={number!r}; give a whole number of at least 1, or leave it out.", index=name
-                )
-        for option in ("count_only", "consistent_read", "bypass_cache"):
-            if not isinstance(options.get(option, False), (bool, NoneType)):
-                raise QueryError(f"{option}={options.get(option)!r:.200}; give True or False.", index=name)
-        if direction not in DIRECTIONS:
-            raise QueryError(f"direction={direction!r}; use 'ASC' or 'DESC'.", index=name)
-        if consistent_read and isinstance(shape, IndexSchema):
-            raise QueryError(
-                f"{name} is a secondary index, which cannot be read consistently. Leave consistent_read out.",
-                index=name,
-            )
+        if options:
+            _require_options(shape, name, options)
         parameters, partition = _parameters(mapper, shape, tenant, value, sort_condition, options)
+        searched = (parameters.get("IndexName"), partition)
+        if not options:
+            return cls(mapper, name, session, tenant, searched, parameters, None, None, (), None, False)
         start_key = options.get("start_key")
         start = None
         if start_key is not None:
@@ -149,9 +133,9 @@ class Query:
             name,
             session,
             tenant,
-            (parameters.get("IndexName"), partition),
+            searched,
             parameters,
-            limit,
+            options.get("limit"),
             None if start is None else {attribute: {"S": text} for attribute, text in start.items()},
             _relations(mapper, options),
             options.get("related_only"),
@@ -162,16 +146,17 @@ class Query:
         """The session's entry for this query: same model, arguments, consistency and tenant."""
         mapper, only, parameters = self.mapper, self.related_only, self.parameters
         start = None if self.start is None else repr(self.start)
-        filtered = parameters.get("FilterExpression")
+        filtered, values = parameters.get("FilterExpression"), parameters["ExpressionAttributeValues"]
         key = (
             mapper,
             self.name,
+            self.partition,
             self.limit,
             self.related,
             only,
             start,
             parameters["KeyConditionExpression"],
-            repr(parameters["ExpressionAttributeValues"]),
+            repr(values) if len(values) > 1 else None,  # a single value is that of the partition
             filtered and (filtered, repr(parameters["ExpressionAttributeNames"])),
             *map(parameters.get, _READ_OPTIONS),
         )
@@ -234,6 +219,30 @@ class Query:
         return cached
 
 
+def _require_options(shape: IndexSchema | PrimaryKeySchema, name: str, options: QueryOptions) -> None:
+    """Raises `QueryError` for an option that no query has, or that is invalid by itself."""
+    for option in options:
+        if option not in QueryOptions.__annotations__:
+            hint = suggestion(option, QueryOptions.__annotations__)
+            raise QueryError(f"A query has no option {option!r}.{hint}", index=name)
+    for option, number in (("limit", options.get("limit")), ("page_size", options.get("page_size"))):
+        if number is not None and (isinstance(number, bool) or not isinstance(number, int) or number < 1):
+            raise QueryError(
+                f"{option}={number!r}; give a whole number of at least 1, or leave it out.", index=name
+            )
+    for option in ("count_only", "consistent_read", "bypass_cache"):
+        if not isinstance(options.get(option, False), (bool, NoneType)):
+            raise QueryError(f"{option}={options.get(option)!r:.200}; give True or False.", index=name)
+    direction = options.get("direction", "ASC")
+    if direction not in DIRECTIONS:
+        raise QueryError(f"direction={direction!r}; use 'ASC' or 'DESC'.", index=name)
+    if options.get("consistent_read") and isinstance(shape, IndexSchema):
+        raise QueryError(
+            f"{name} is a secondary index, which cannot be read consistently. Leave consistent_read out.",
+            index=name,
+        )
+
+
 def _session_and_tenant(mapper: ModelMapper, name: str, through: Any) -> tuple[Session | None, str | None]:
     """The session and the tenant of a query: those of the instance that runs it, or the current ones."""
     state = None if through is None else state_of(through)
@@ -258,13 +267,17 @@ def _parameters(
         "KeyConditionExpression": render_condition(condition, placeholders, mapper.schema),
         "ReturnConsumedCapacity": "TOTAL",
     }
+    first: Any = condition.parts[0] if isinstance(condition, AllOf) else condition
+    if isinstance(shape, IndexSchema):
+        parameters["IndexName"] = shape.id
+    if not options and extra is EMPTY:
+        placeholders.into(parameters)
+        return parameters, first.value["S"]
     item_filter = all_of((condition_from(options.get("filter"), mapper.database.strict_filters), extra))
     filtered = render_condition(item_filter, placeholders, mapper.schema)
     placeholders.into(parameters)
-    first: Any = condition.parts[0] if isinstance(condition, AllOf) else condition
     limit = None if filtered else options.get("limit")
     for member, argument in (
-        ("IndexName", shape.id if isinstance(shape, IndexSchema) else None),
         ("FilterExpression", filtered or None),
         ("Limit", options.get("page_size") or limit),
         ("ConsistentRead", options.get("consistent_read") or None),

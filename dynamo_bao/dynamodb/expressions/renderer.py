@@ -22,6 +22,7 @@ from dynamo_bao.dynamodb.expressions.conditions import (
     Path,
     Size,
     any_of,
+    is_empty,
     too_deep,
 )
 from dynamo_bao.dynamodb.expressions.paths import Steps
@@ -93,6 +94,8 @@ def render_condition(condition: Condition, placeholders: Placeholders, resolver:
     Raises:
         QueryError: for an unknown field, a value the field refuses, or a text over 4 KB.
     """
+    if is_empty(condition):
+        return ""
     text = _Renderer(placeholders, resolver).render(condition)
     if len(text.encode()) > MAX_EXPRESSION_BYTES:
         raise QueryError(
@@ -111,14 +114,15 @@ class _Renderer:
         self._depth += 1
         if self._depth > MAX_DEPTH:
             raise too_deep()
-        condition = self.expanded(condition)
+        if type(condition) is Contains:
+            condition = self.expanded(condition)
         text = _RENDERERS[type(condition)](self, condition)
         self._depth -= 1
         return text
 
     def expanded(self, condition: Condition) -> Condition:
         """The condition; a condition on the search text becomes one for each form in which it may be stored."""
-        if not isinstance(condition, Contains) or condition.path != SEARCH_TEXT:
+        if type(condition) is not Contains or condition.path != SEARCH_TEXT:
             return condition
         return any_of(
             Contains(Attribute(SEARCH_TEXT), text)
