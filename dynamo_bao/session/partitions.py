@@ -137,8 +137,13 @@ class Partitions:
 
     def clear(self) -> None:
         """Drops all queries."""
-        if self._queries:
-            self._forget(list(self._queries.values()))
+        if not self._queries:
+            return
+        queries, self._queries = self._queries, {}
+        self._by_partition, self._by_target = {}, {}
+        for query in queries.values():
+            query.is_current = False
+            self._drop_rows(query)
 
     def _forget(self, queries: Iterable[RememberedQuery]) -> None:
         for query in queries:
