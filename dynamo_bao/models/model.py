@@ -383,14 +383,17 @@ class Model(ModelOperations):
     # --- special methods: only the truth value of a pending instance needs I/O ----------------------
 
     def __setattr__(self, name: str, value: Any) -> None:
-        holds = self.__bao_checks__.get(name)
-        if holds is None or not holds(value):
+        try:
+            is_held = self.__bao_checks__[name](value)
+            values = instance_dict(self)
+            session = values[STATE].session
+        except KeyError:  # not the name of a plain field, or an instance without a state
+            is_held = False
+        if not is_held:
             assign(self, name, value, Model)
             return
-        values = instance_dict(self)
-        state = values.get(STATE)
-        if state is not None and state.session is not None:
-            state.session._pin(self)
+        if session is not None:
+            session._pin(self)
         values[name] = value
 
     def __delattr__(self, name: str) -> None:
