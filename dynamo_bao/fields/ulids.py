@@ -13,6 +13,7 @@ import os
 import re
 import threading
 import time
+from collections.abc import Callable
 
 from dynamo_bao.runtime.process import this_process
 
@@ -23,6 +24,7 @@ class _Source:
     """The process's source of ULIDs. A forked child restarts it, with a new lock."""
 
     def __init__(self) -> None:
+        self._encode: Callable[[bytes], str] | None = None
         self.restart()
 
     def restart(self) -> None:
@@ -30,15 +32,20 @@ class _Source:
         self._last = 0
 
     def next(self) -> str:
-        # Imported here: the compiled module is needed only to create ids.
-        from ulid_transform import bytes_to_ulid
-
+        encode = self._encode or self._encoder()
         fresh = (time.time_ns() // 1_000_000) << 80 | int.from_bytes(os.urandom(10), "big")
         with self._lock:
             previous = self._last
             # Use the new value in a later millisecond. Otherwise add 1 to the last value.
             self._last = fresh if fresh >> 80 > previous >> 80 else previous + 1
-            return bytes_to_ulid(self._last.to_bytes(16, "big"))
+            return encode(self._last.to_bytes(16, "big"))
+
+    def _encoder(self) -> Callable[[bytes], str]:
+        # Imported here: the compiled module is needed only to create ids.
+        from ulid_transform import bytes_to_ulid
+
+        self._encode = bytes_to_ulid
+        return bytes_to_ulid
 
 
 _source = _Source()
