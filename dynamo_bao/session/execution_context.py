@@ -35,7 +35,7 @@ class ExecutionContext:
 
 
 threads = threading.local()
-"""The `owner` of the running thread, and `by_task` the owners of tasks and greenlets that ran in it, once they are needed."""
+"""Of the running thread: its `owner`, and the owners `by_task` of the tasks and greenlets that ran in it."""
 
 
 def _forget_owners() -> None:

@@ -32,6 +32,7 @@ from dynamo_bao.dynamodb.transport.event_hooks import EventHookProbe, Listeners
 from dynamo_bao.dynamodb.transport.http import Connections, HttpOrigin, HttpReply, NotConnected, ReplyLost
 from dynamo_bao.dynamodb.transport.integrity import (
     check_length_and_crc,
+    json_module,
     parse_refusal,
     parse_reply,
     require_alone,
@@ -398,13 +399,12 @@ def trace_headers(environment: Mapping[str, str]) -> dict[str, str]:
 
 def encoded(parameters: Mapping[str, Any]) -> bytes | None:
     """Parameters as DynamoDB's JSON, binaries as base64; None if this encoder cannot encode them."""
-    # Imported here: a compiled module, needed only once there are requests.
-    import orjson
-
+    json = json_module()
     try:
-        return orjson.dumps(parameters, default=_base64)
-    except orjson.JSONEncodeError:
+        written: bytes = json.dumps(parameters, default=_base64)
+    except json.JSONEncodeError:
         return None
+    return written
 
 
 def _base64(value: Any) -> str:

@@ -125,7 +125,7 @@ class Connection:
         sock: the connected socket, encrypted if the origin is.
     """
 
-    __slots__ = ("__weakref__", "_has_input", "_monotonic", "_open_since", "_sock", "_wall")
+    __slots__ = ("__weakref__", "_has_input", "_limit_time", "_monotonic", "_open_since", "_sock", "_wall")
 
     def __init__(self, sock: socket.socket) -> None:
         # An exception of a signal's handler may drop the connection at any instruction, before `close`.
@@ -133,6 +133,7 @@ class Connection:
         self._sock = sock
         self._has_input = _input_test(sock)
         self._open_since = time.monotonic()
+        self._limit_time: float = -1.0
         self.mark_idle()
 
     def exchange(
@@ -161,10 +162,13 @@ class Connection:
 
     def wait_at_most(self, end_time: float, read_timeout: float) -> None:
         """Sets the time limit of the next step; see `exchange`."""
-        seconds_left = end_time - time.monotonic()
+        current_time = time.monotonic()
+        seconds_left = end_time - current_time
         if seconds_left <= 0:
             raise TimeoutError("the reply did not arrive in time")
-        self._sock.settimeout(min(seconds_left, read_timeout))
+        if current_time - self._limit_time > 0.005:  # within that time the last limit is still right
+            self._sock.settimeout(min(seconds_left, read_timeout))
+            self._limit_time = current_time
 
     def receive(self) -> bytes:
         """The next bytes; empty at the end."""
@@ -176,6 +180,7 @@ class Connection:
         Two clocks are used: one stands still while a virtual machine is frozen, and the other can be set.
         """
         self._monotonic, self._wall = time.monotonic(), time.time()
+        self._limit_time = -1.0
 
     def is_stale(self) -> bool:
         """Whether the server has closed the idle connection, or may have done so after that time.

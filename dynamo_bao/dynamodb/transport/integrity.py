@@ -10,12 +10,21 @@ import re
 import zlib
 from base64 import b64decode
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 from dynamo_bao.errors import DataFormatError
 
 LONGEST_EXCERPT = 200
 _BINARY_MARK = re.compile(rb'"BS?"')  # one search for both takes half the time of two searches
+
+
+@cache
+def json_module() -> Any:
+    """The module that parses and writes JSON, imported with the first request: it is a compiled one."""
+    import orjson
+
+    return orjson
 
 
 def check_length_and_crc(headers: Mapping[str, str], body: bytes, operation: str) -> None:
@@ -43,11 +52,8 @@ def require_alone(is_alone: bool, operation: str) -> None:
 
 def parse_reply(body: bytes, operation: str) -> dict[str, Any]:
     """The JSON object of a successful reply, with binaries decoded; `DataFormatError` if it is not a JSON object."""
-    # Imported here: a compiled module, needed only once there are replies.
-    import orjson
-
     try:
-        parsed = orjson.loads(body)
+        parsed = json_module().loads(body)
     except ValueError:
         parsed = None
     if not isinstance(parsed, dict):

@@ -309,13 +309,16 @@ def _check_batch_get(request: Request, parsed: dict[str, Any], is_vouched: bool)
             continue
         if type(items) is not list:
             _refuse(operation, "an entry of Responses is no list of items")
-        item_keys = _places(items, operation)
-        if len(item_keys) != len(items) or not item_keys <= set(keys):
+        absent = set(keys)
+        absent.difference_update(_places(items, operation))
+        if len(keys) - len(absent) != len(items):
             _refuse(operation, "it holds an item that was not asked for, or the same one twice")
         if items and type(items[0]) is dict:
             responses[table] = list(map(_readable, items))
-        if table in unprocessed and not item_keys.isdisjoint(unprocessed[table]):
-            _refuse(operation, "it holds an item whose key it calls unprocessed")
+        if table in unprocessed and not unprocessed[table] <= absent:
+            _refuse(
+                operation, "UnprocessedKeys has the key of an item that it holds, or that was not asked for"
+            )
     for table, item_keys in unprocessed.items():
         if not item_keys <= set(requested[table]):
             _refuse(operation, "UnprocessedKeys has a key that was not asked for")
@@ -342,12 +345,12 @@ def _written_key(member: Mapping[str, Any]) -> Any:
     return member["PutRequest"]["Item"] if "PutRequest" in member else member["DeleteRequest"]["Key"]
 
 
-def _places(items: list[Any], operation: str) -> set[Place]:
+def _places(items: list[Any], operation: str) -> list[Place]:
     """The keys of items; `DataFormatError` if an item has no key."""
     if items and type(items[0]) is dict:
-        return {_place_of(item, operation) for item in items}
+        return [_place_of(item, operation) for item in items]
     try:
-        return {(row._pk.S, row._sk.S) for row in items}
+        return [(row._pk.S, row._sk.S) for row in items]
     except AttributeError:
         _refuse(operation, "it holds an item without a key")
 
@@ -386,7 +389,7 @@ def _check_page(request: Request, parsed: dict[str, Any], is_vouched: bool) -> d
         return parsed
     if requested_range is not None and not requested_range.holds(items):
         _refuse(operation, "it holds an item of another partition or range than was asked for")
-    if len(_places(items, operation)) != len(items):
+    if len(set(_places(items, operation))) != len(items):
         _refuse(operation, "it holds the same item twice")
     if type(items[0]) is dict:
         parsed["Items"] = list(map(_readable, items))
