@@ -413,7 +413,7 @@ class CannedWire(DirectSender):
 
     canned: Canned
 
-    def _send(self, route: Any, request: Request, body: bytes, skew: float, ends: float) -> HttpReply:
+    def _send(self, route: Any, request: Request, body: bytes, skew: float, end_time: float) -> HttpReply:
         return self.canned.reply(request.operation, json.loads(body))
 
 
