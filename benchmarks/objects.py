@@ -66,15 +66,24 @@ def reading() -> float:
 
 
 def decoding() -> None:
-    """Microseconds of decoding 100 items of four fields."""
+    """Microseconds of decoding 100 items of four fields, by the compiled function and by a loop over the fields."""
     schema = schema_of(User)
     item = {"user_id": {"S": "1"}, "name": {"S": "Ada"}, "email": {"S": "a@example.com"}, "age": {"N": "36"}}
 
+    key_values = {"user_id": "1"}
+    fields = [(field.name, str(field.attribute), field.from_dynamo) for field in schema.fields.values()]
+
     def compiled() -> None:
         for _ in range(100):
-            schema.decode(item, None, {"user_id": "1"})
+            schema.decode(item, None, key_values)
 
-    print(f"decoding 100      {medians({'compiled': compiled}, 100)['compiled'] * 1e6:6.1f} µs")
+    def looped() -> None:
+        for _ in range(100):
+            {name: from_dynamo(item[attribute]) for name, attribute, from_dynamo in fields}
+
+    seconds = medians({"compiled": compiled, "looped": looped}, 100)
+    micro = {name: f"{taken * 1e6:6.1f} µs" for name, taken in seconds.items()}
+    print(f"decoding 100      compiled {micro['compiled']}   loop over fields {micro['looped']}")
 
 
 def main() -> None:

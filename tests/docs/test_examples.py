@@ -12,6 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent.parent
 PAGES = ["docs/guide.md", "docs/web.md", "docs/jobs.md", "docs/security.md"]
+PRINTING_PAGES = ["docs/compiled-code.md"]
 NEEDS = {"docs/jobs.md": ("celery", "aws_lambda_powertools")}
 
 
@@ -36,6 +37,12 @@ def test_examples_of_the_documentation_run(page: str) -> None:
         if find_spec(library) is None:
             pytest.skip(f"{library} is not installed")
     output("\n".join(blocks(page, "python")))
+
+
+@pytest.mark.parametrize("page", PRINTING_PAGES)
+def test_pages_print_what_they_show(page: str) -> None:
+    """The Python blocks of the page, one after the other, print its text blocks."""
+    assert output("\n".join(blocks(page, "python"))).split() == "\n".join(blocks(page, "text")).split()
 
 
 def test_the_page_on_testing_is_a_suite(tmp_path: Path) -> None:

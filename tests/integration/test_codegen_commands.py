@@ -80,7 +80,7 @@ def test_codegen_check_is_for_continuous_integration() -> None:
     failed = bao("codegen", "--check")
     assert failed.exit_code == 1
     assert failed.stderr == (
-        "Error: Not what models.yaml says: models/__init__.py, models/user.py. "
+        "Error: Not up to date with models.yaml: models/__init__.py, models/user.py. "
         "Run bao codegen and commit the files.\n"
     )
     assert not Path("models").exists()

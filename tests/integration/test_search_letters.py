@@ -199,7 +199,7 @@ def test_the_doctor_tells_texts_of_before(opened: Callable[[Any], Manager]) -> N
         (
             Search(["title"], normalise="nfkc-casefold"),
             {"key_format": "dynamo-bao"},
-            r"JavaScript does not write",
+            r"JavaScript does not support",
         ),
         (
             {"fields": ["title"], "normalise": "nfc"},
@@ -239,7 +239,7 @@ def test_model_files_say_it_too(tmp_path: Path, way: str) -> None:
     with init_models(models=[model], table_name="t", embedded=True):
         model.create(paper_id="1", title="Straße")
         assert [one.paper_id for one in model.search_all(["STRASSE"])] == ["1"]
-    with pytest.raises(ModelFileError, match="JavaScript does not write"):
+    with pytest.raises(ModelFileError, match="JavaScript does not support"):
         load_models(path)
     path.write_text(FILE.replace("NORMALISE", "nfc"))
     with pytest.raises(ModelFileError, match=r"models\.yaml:5: .*lower or nfkc-casefold"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import tracemalloc
 from collections.abc import Iterator
@@ -637,6 +638,7 @@ def test_memory_does_not_grow_with_the_number_of_items(faulty: Manager, file: Pa
             lambda: export_items(home, None, Pages(item, pages), file),
             lambda: check_lines(home, None, file),
         ):
+            gc.collect()
             tracemalloc.reset_peak()
             *_, last = work()
             assert last.count == pages * 100
@@ -649,7 +651,8 @@ def test_memory_does_not_grow_with_the_number_of_items(faulty: Manager, file: Pa
         few, many = peaks(2), peaks(16)
     finally:
         tracemalloc.stop()
-    assert all(more < less + 50_000 for less, more in zip(few, many, strict=True))
+    kept = 1400 * 400  # bytes, if the further items were kept
+    assert all(more < less + kept / 3 for less, more in zip(few, many, strict=True))
 
 
 def test_the_cursor_of_another_iteration_is_refused(manager: Manager) -> None:
