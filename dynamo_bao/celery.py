@@ -123,16 +123,16 @@ def _run_of(name: str, request: Any, options: Mapping[str, Any]) -> Iterator[Ses
 def _close_left_over(name: str, session: Session) -> None:
     """Closes batch contexts that the task opened and never left, so that the next one does not begin in them."""
     link = innermost(SESSION)
-    while link is not None and link.what is not session:
+    while link is not None and link.value is not session:
         log.error(
             "%s: a batch context that was opened inside the task was never left.",
             name,
-            extra=link.what._rounds.fields("task", task=name),
+            extra=link.value._rounds.fields("task", task=name),
         )
         entry: Entry | None = link.entry()
         if entry is not None:
             entry.end()
-        link.what._require_committed(BatchContextError("its block was never left"))
+        link.value._require_committed(BatchContextError("its block was never left"))
         link = innermost(SESSION)
 
 

@@ -9,7 +9,7 @@ from typing import Any, Protocol, TypeVar
 from dynamo_bao.dynamodb.table import Database
 from dynamo_bao.errors import ConfigurationError, suggestion
 from dynamo_bao.models.repository import Repository
-from dynamo_bao.session.bindings import MANAGER, innermost, seen
+from dynamo_bao.session.bindings import MANAGER, bound_values, innermost
 
 M = TypeVar("M")
 
@@ -104,7 +104,7 @@ def default_managers() -> list[ManagerProtocol]:
 def active_manager() -> Any:
     """The innermost active manager, or None."""
     link = innermost(MANAGER)
-    return None if link is None else link.what
+    return None if link is None else link.value
 
 
 def note_activation() -> None:
@@ -124,7 +124,7 @@ def repository_of(model: type[M]) -> Repository[M]:
     if cached is not None:
         return cached
     cls, model = model, getattr(model, "__bao_model__", model)  # `model` may be a lazy class
-    active: list[ManagerProtocol] = seen(MANAGER)[::-1] if _are_activated else []
+    active: list[ManagerProtocol] = bound_values(MANAGER)[::-1] if _are_activated else []
     for manager in (*active, *_managers):
         repository = manager._repository_or_none(model)
         if repository is not None:

@@ -230,7 +230,7 @@ class _TransactionBlock(Block[Transaction]):
     def _begin(self) -> Transaction:
         outer = current_transaction()
         if isinstance(outer, Transaction):
-            self.what = _NestedBlock(outer, len(outer))
+            self.value = _NestedBlock(outer, len(outer))
             return outer
         session = current_session()
         if session is not None:
@@ -248,17 +248,17 @@ class _TransactionBlock(Block[Transaction]):
     def _begin_in(self, session: Session, context: BatchContext | None) -> Transaction:
         session._check()
         new_transaction = Transaction(session)
-        self.what = _RootBlock(new_transaction, context)
+        self.value = _RootBlock(new_transaction, context)
         session._note_transaction(self)
         self.bind(TRANSACTION, new_transaction)
         return new_transaction
 
     def _if_dropped(self) -> Callable[[Any], object]:
-        return partial(end_dropped, type(self).__name__, self.what.finish)
+        return partial(end_dropped, type(self).__name__, self.value.finish)
 
     def _finish(self, error: BaseException | None) -> None:
-        if self.what is not None:
-            self.what.finish(error)
+        if self.value is not None:
+            self.value.finish(error)
 
 
 @define(eq=False)

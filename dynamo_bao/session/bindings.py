@@ -1,9 +1,9 @@
-"""What the running code is inside of: sessions, tenants, transactions, budgets and managers, bound in one chain.
+"""Bindings: the sessions, tenants, transactions, budgets and managers of the running code, in one chain.
 
-A binding is an immutable link in one context variable. Code sees the innermost link of a kind that its context
-holds, that has not ended, and that belongs to the owner that runs: the thread, the greenlet or the task. A link
-lasts as long as the entry of the block that made it, which the link holds weakly: a block that is aborted at any
-instruction takes its binding with it.
+A binding is an immutable link in one context variable. Code sees the innermost link of a kind that is in its context,
+has not ended, and belongs to the owner that runs: the thread, the greenlet or the task. A link lasts as long as the
+entry of the block that made it. It refers to the entry weakly. So a block that is aborted at any instruction ends its
+binding too.
 """
 
 from __future__ import annotations
@@ -36,29 +36,29 @@ SESSION, TENANT, TRANSACTION, BUDGET, MANAGER = KINDS = (
 
 
 class Link:
-    """One binding. Links compare by identity, and never change but for their end.
+    """One binding. Links compare by identity, and only their end changes them.
 
     Attributes:
         kind: one of `KINDS`.
-        what: what is bound.
-        owner: whose code sees it; None for everybody whose context holds it.
-        parent: the link around it.
-        entry: gives the entry of the block that made it; None once the binding has ended.
-        session, tenant: the innermost link of that kind around it, because every operation looks for these two.
+        value: the bound object.
+        owner: the owner whose code sees it; None for all code with the link in its context.
+        parent: the next outer link.
+        entry: returns the entry of the block that made it; None after the binding has ended.
+        session, tenant: the innermost outer link of that kind, because every operation needs these two.
     """
 
-    __slots__ = ("entry", "kind", "owner", "parent", "session", "tenant", "what")
+    __slots__ = ("entry", "kind", "owner", "parent", "session", "tenant", "value")
 
     def __init__(
         self,
         kind: str,
-        what: Any,
+        value: Any,
         owner: ExecutionContext | None,
         parent: Link | None,
         entry: Callable[[], Any],
     ) -> None:
         self.kind = kind
-        self.what = what
+        self.value = value
         self.owner = owner
         self.parent = parent
         self.entry = entry
@@ -71,19 +71,19 @@ class Link:
             self.tenant = parent if parent.kind is TENANT else parent.tenant
 
     def is_seen_by(self, owner: ExecutionContext) -> bool:
-        """Whether code of `owner`, whose context holds this link, is inside of what it binds."""
+        """Whether the link is in force for code of `owner`, whose context has this link."""
         return (self.owner is None or self.owner.is_now(owner)) and self.entry() is not None
 
     @property
     def is_block(self) -> bool:
-        """Whether a block made it, which is still to be left; a tenant that was only set has no block."""
+        """Whether a block made it. A tenant that was only set has no block."""
         return self.entry is not _without_end
 
     def __repr__(self) -> str:
-        return f"<Link of the {self.kind} {self.what!r}{'' if self.entry() else ', ended'}>"
+        return f"<Link of the {self.kind} {self.value!r}{'' if self.entry() else ', ended'}>"
 
 
-def _ended() -> None:
+def _no_entry() -> None:
     return None
 
 
@@ -94,44 +94,45 @@ def _without_end() -> bool:
 # --- the chain ---------------------------------------------------------------------------------------
 
 chain: ContextVar[Link | None] = ContextVar("dynamo_bao bindings", default=None)
-"""The innermost link, as it was set last; `top_link` gives it in notebooks too."""
+"""The innermost link, as it was set last. In notebooks, use `top_link`."""
 
 
 def top_link() -> Link | None:
-    """The innermost link that the running code's context holds, ended or not, and whoever owns it."""
+    """The innermost link in the context of the running code, whether it has ended or not, and whoever owns it."""
     top = chain.get()
-    if "IPython" in sys.modules and _lasting(top) is None:
+    if "IPython" in sys.modules and _first_lasting(top) is None:
         return _link_of_earlier_cell()
     return top
 
 
 def set_top_link(link: Link | None) -> None:
-    """Makes `link` the innermost one of the running code's context."""
+    """Makes `link` the innermost one in the context of the running code."""
     chain.set(link)
     if "IPython" in sys.modules:
         _note_cell(link)
 
 
 def _note_cell(link: Link | None) -> None:
-    """Remembers in a notebook what the running cell has set as the innermost link."""
+    """Remembers, in a notebook, the innermost link that the running cell has set."""
     if is_in_notebook():
         current_execution_context().cell = link, current_task() if is_event_loop_running() else None
 
 
 def _link_of_earlier_cell() -> Link | None:
-    """What the last cell of a notebook left bound: its context has ended with its task."""
+    """The innermost link that the last cell of a notebook left, because its context has ended with its task."""
     if not is_in_notebook():
         return None
     link, task = current_execution_context().cell
-    left: Link | None = link if task is None or task.done() else None
-    return left
+    lasting_link: Link | None = link if task is None or task.done() else None
+    return lasting_link
 
 
 def innermost(kind: str, owner: ExecutionContext | None = None) -> Link | None:
     """The innermost link of a kind that the running code sees.
 
     Args:
-        owner: the owner of the running code, where the caller knows it.
+        kind: one of `KINDS`.
+        owner: the owner of the running code, if the caller has it.
     """
     link = top_link() if "IPython" in sys.modules else chain.get()
     while link is not None:
@@ -143,20 +144,20 @@ def innermost(kind: str, owner: ExecutionContext | None = None) -> Link | None:
     return None
 
 
-def seen(kind: str) -> list[Any]:
-    """All that is bound of a kind around the running code, outermost first."""
+def bound_values(kind: str) -> list[Any]:
+    """All bound objects of a kind that the running code sees, outermost first."""
     link, owner = top_link() if "IPython" in sys.modules else chain.get(), None
-    bound: list[Any] = []
+    values: list[Any] = []
     while link is not None:
         if link.kind == kind:
             owner = owner or current_execution_context()
             if link.is_seen_by(owner):
-                bound.append(link.what)
+                values.append(link.value)
         link = link.parent
-    return bound[::-1]
+    return values[::-1]
 
 
-def _lasting(link: Link | None) -> Link | None:
+def _first_lasting(link: Link | None) -> Link | None:
     """The first link from `link` outwards that has not ended."""
     while link is not None and link.entry() is None:
         link = link.parent
@@ -167,30 +168,30 @@ def _lasting(link: Link | None) -> Link | None:
 
 
 class Entry:
-    """What makes links, and what they last as long as. Only the code that entered something holds it.
+    """The maker of links. They last as long as it. Only the code that entered a block refers to it.
 
     Attributes:
-        what: what is bound.
-        links: the links it made, outermost first.
+        value: the bound object.
+        links: its links, outermost first.
         is_over: whether it has ended.
     """
 
-    __slots__ = ("__weakref__", "is_over", "links", "what")
+    __slots__ = ("__weakref__", "is_over", "links", "value")
 
-    def __init__(self, what: Any = None) -> None:
-        self.what = what
+    def __init__(self, value: Any = None) -> None:
+        self.value = value
         self.links: list[Link] = []
         self.is_over = False
 
     def _release(self) -> None:
-        """Gives back what was used, at the end; may be called again."""
+        """Releases its resources at the end. It may be called again."""
 
     def _if_dropped(self) -> Callable[[Any], object] | None:
-        """What to do where the entry is gone without having ended; it must not refer to the entry."""
+        """The function to call if the entry is collected before its end. It must not refer to the entry."""
         return None
 
-    def bind(self, kind: str, what: Any) -> Link:
-        """Makes a link, and has the running code see it."""
+    def bind(self, kind: str, value: Any) -> Link:
+        """Makes a link, and makes it the innermost one of the running code."""
         may_be_cell = "IPython" in sys.modules
         parent = top_link() if may_be_cell else chain.get()
         while parent is not None and parent.entry() is None:
@@ -198,7 +199,7 @@ class Entry:
         owner = current_execution_context()
         if parent is not None and parent.owner is not owner:
             owner = _acting_inside(parent)
-        link = Link(kind, what, owner, parent, weakref.ref(self, self._if_dropped()))
+        link = Link(kind, value, owner, parent, weakref.ref(self, self._if_dropped()))
         self.links.append(link)
         chain.set(link)
         if may_be_cell:
@@ -206,56 +207,56 @@ class Entry:
         return link
 
     def end(self) -> None:
-        """Ends the links, wherever they stand; may be called from anywhere, and again."""
+        """Ends the links, wherever they are. It may be called from any code, and again."""
         self.is_over = True
         self._release()
         for link in self.links:
-            link.entry = _ended
+            link.entry = _no_entry
         self.links = []
 
 
 def acting_owner() -> ExecutionContext:
-    """Whose the bindings are that the running code makes: those of code in steps are its own at every step."""
-    return _acting_inside(_lasting(top_link()))
+    """The owner of bindings that the running code makes. Code in steps owns its bindings at every step."""
+    return _acting_inside(_first_lasting(top_link()))
 
 
 def _acting_inside(parent: Link | None) -> ExecutionContext:
     owner = current_execution_context()
-    its = None if parent is None else parent.owner
-    return its if its is not None and its.runs_as is owner else owner
+    parent_owner = None if parent is None else parent.owner
+    return parent_owner if parent_owner is not None and parent_owner.runs_as is owner else owner
 
 
 class Block(Entry, Generic[R]):
-    """A context manager that binds something; may be entered again, also inside itself.
+    """A context manager that binds an object. It may be entered again, also inside itself.
 
     Args:
-        subject: what the block is for.
+        subject: the argument of the block, for `_begin`.
     """
 
-    __slots__ = ("_again", "_subject")
+    __slots__ = ("_inner_blocks", "_subject")
 
     _dropped: ClassVar[Callable[[Any], object]]
-    """What to do where a block that needs no end of its own is gone without having been left."""
+    """The function to call if a block without its own end is collected before it was left."""
 
     def __init_subclass__(cls) -> None:
-        cls._dropped = partial(end_dropped, cls.__name__, _nothing)
+        cls._dropped = partial(end_dropped, cls.__name__, _end_nothing)
 
     def __init__(self, subject: Any = None) -> None:
         self._subject = subject
-        self._again: list[Block[R]] | None = None
-        self.what = None
+        self._inner_blocks: list[Block[R]] | None = None
+        self.value = None
         self.links = []
         self.is_over = True
 
     def _begin(self) -> R:
-        """Binds what the block is for, and returns what it yields."""
+        """Makes the binding, and returns the object that the block yields."""
         raise NotImplementedError
 
     def _finish(self, error: BaseException | None) -> None:
-        """Does what comes at the end of the block, once nothing of it is bound any more.
+        """Ends the work of the block, after its binding has ended.
 
         Args:
-            error: what the block is left with, beside which nothing else is raised.
+            error: the exception that ends the block; then no other one is raised.
         """
 
     def _if_dropped(self) -> Callable[[Any], object]:
@@ -272,17 +273,17 @@ class Block(Entry, Generic[R]):
             raise
 
     def _enter_again(self) -> R:
-        """Enters another block for the same, inside this one."""
+        """Enters another block with the same argument, inside this one."""
         block = type(self)(self._subject)
         yielded = block.__enter__()
-        self._again = [*(self._again or ()), block]
+        self._inner_blocks = [*(self._inner_blocks or ()), block]
         return yielded
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._again:
-            self._again.pop().__exit__(kind, error, trace)
+        if self._inner_blocks:
+            self._inner_blocks.pop().__exit__(kind, error, trace)
             return
         try:
             fault = leave(self)
@@ -296,52 +297,52 @@ class Block(Entry, Generic[R]):
 
 
 def end_dropped(block: str, end: Callable[[BaseException], object], _: Any) -> None:
-    """Ends what a block bound that is gone without having been left, and warns.
+    """Ends the binding of a block that was collected before it was left, and warns.
 
     Args:
-        block: the name of its class.
-        end: ends what was bound, and says what that comes to; it must not refer to the block.
+        block: the name of the block's class.
+        end: ends the bound object. It must not refer to the block.
     """
     end(ConcurrencyError("its block was dropped without being left"))
     if not sys.is_finalizing():
         warnings.warn_explicit(
-            f"{block} was entered, and dropped without being left; what it bound has ended. Use a with statement, or "
-            f"keep the object that was entered until it is left.",
+            f"{block} was entered, and dropped without being left; its binding has ended. Use a with statement, or "
+            f"keep the entered object until it is left.",
             BatchContextWarning,
             *calling_line(),
         )
 
 
-def _nothing(_: BaseException) -> None:
-    """Ends what needs no end of its own."""
+def _end_nothing(_: BaseException) -> None:
+    """The end of an object that needs none."""
 
 
 def leave(entry: Entry) -> Exception | None:
-    """Ends an entry, and every block that was opened inside it; the running code is then inside of what was around.
+    """Ends an entry, and every block that was opened inside it. Then the outer bindings are in force again.
 
     Returns:
-        What to raise, unless the block is left with an exception: a `ConcurrencyError` where its own owner left it out
-        of order; a warning that the program's filters make an error.
+        The exception to raise, unless another one ends the block: a `ConcurrencyError` if its owner left it out of
+        order, or a warning that the program's filters turn into an error. Usually None.
     """
     links = entry.links
     if entry.is_over or not links:
         entry.end()
         return None
     owner = links[0].owner
-    inside = () if chain.get() is links[-1] else _links_inside(links[-1])
-    if inside is not None:
+    inner_links = () if chain.get() is links[-1] else _links_inside(links[-1])
+    if inner_links is not None:
         outer = links[0].parent
         while outer is not None and outer.entry() is None:
             outer = outer.parent
         chain.set(outer)
         if "IPython" in sys.modules:
             _note_cell(outer)
-    left_open = _end_inside(inside, links) if inside else ()
+    open_links = _end_inside(inner_links, links) if inner_links else ()
     entry.end()
-    running = current_execution_context()
-    if inside is None or not (owner is running or owner is None or owner.is_now(running)):
+    running_owner = current_execution_context()
+    if inner_links is None or not (owner is running_owner or owner is None or owner.is_now(running_owner)):
         return _warning_of_place()
-    if left_open and any(link.owner is owner for link in left_open):
+    if open_links and any(link.owner is owner for link in open_links):
         return ConcurrencyError(
             "Batch contexts must be left in the reverse order they were entered, where they were entered. Everything "
             "that was opened inside this block, and not left, has ended with it."
@@ -354,43 +355,43 @@ def _links_inside(link: Link) -> Sequence[Link] | None:
     step = top_link()
     if step is link:
         return []
-    inside: list[Link] = []
+    inner_links: list[Link] = []
     while step is not None and step is not link:
-        inside.append(step)
+        inner_links.append(step)
         step = step.parent
-    return inside if step is link else None
+    return inner_links if step is link else None
 
 
-def _end_inside(inside: Sequence[Link], left: list[Link]) -> list[Link]:
-    """Ends the blocks that were opened inside what is left, and returns their links."""
-    left_open = [link for link in inside if link.is_block and link.entry() is not None]
-    _carry(inside, left)
-    for link in left_open:
-        opened: Entry | None = link.entry()
-        if opened is not None:
-            opened.end()
-    return left_open
+def _end_inside(inner_links: Sequence[Link], ended_links: list[Link]) -> list[Link]:
+    """Ends the blocks that were opened inside a block that is left, and returns their links."""
+    open_links = [link for link in inner_links if link.is_block and link.entry() is not None]
+    _carry(inner_links, ended_links)
+    for link in open_links:
+        entry: Entry | None = link.entry()
+        if entry is not None:
+            entry.end()
+    return open_links
 
 
-def _carry(inside: Sequence[Link], left: list[Link]) -> None:
-    """Keeps a tenant that was set inside a block that binds no tenant: it holds until a block that does is left."""
-    if any(link.kind == TENANT for link in left):
+def _carry(inner_links: Sequence[Link], ended_links: list[Link]) -> None:
+    """Keeps a tenant that was set inside a block without a tenant. It holds until a block with a tenant is left."""
+    if any(link.kind == TENANT for link in ended_links):
         return
-    for link in inside:
+    for link in inner_links:
         if link.kind == TENANT:
             if not link.is_block:
-                set_without_end(TENANT, link.what, link.owner)
+                set_without_end(TENANT, link.value, link.owner)
             return
 
 
-def set_without_end(kind: str, what: Any, owner: ExecutionContext | None = None) -> None:
-    """Binds something from here on, in place of what was bound so before; it ends with the block around it."""
+def set_without_end(kind: str, value: Any, owner: ExecutionContext | None = None) -> None:
+    """Binds an object for the code that follows, instead of an earlier one. It ends with the block around it."""
     parent = _without_set(kind)
-    set_top_link(Link(kind, what, owner or _acting_inside(parent), parent, _without_end))
+    set_top_link(Link(kind, value, owner or _acting_inside(parent), parent, _without_end))
 
 
-def clear_without_end(kind: str, nothing: Any) -> None:
-    """Takes back what was bound from here on; binds `nothing` in its place where a block has bound something."""
+def clear_without_end(kind: str, placeholder: Any) -> None:
+    """Ends a binding by `set_without_end`. If a block has a binding of this kind, it binds `placeholder` instead."""
     parent = _without_set(kind)
     link = parent
     while link is not None and link.kind != kind:
@@ -398,20 +399,20 @@ def clear_without_end(kind: str, nothing: Any) -> None:
     if link is None:
         set_top_link(parent)
     else:
-        set_top_link(Link(kind, nothing, _acting_inside(parent), parent, _without_end))
+        set_top_link(Link(kind, placeholder, _acting_inside(parent), parent, _without_end))
 
 
 def _without_set(kind: str) -> Link | None:
-    """The innermost link that lasts, but for those of a kind that were only set, without a block."""
-    link = _lasting(top_link())
+    """The innermost link that has not ended. Links of this kind without a block are skipped."""
+    link = _first_lasting(top_link())
     while link is not None and not link.is_block and link.kind == kind:
-        link = _lasting(link.parent)
+        link = _first_lasting(link.parent)
     return link
 
 
 @contextmanager
 def unbound() -> Iterator[None]:
-    """A block that starts from nothing, whatever is bound around it; afterwards that is bound again."""
+    """A block without any bindings. After it, the outer bindings are in force again."""
     outer = top_link()
     set_top_link(None)
     try:
@@ -421,18 +422,19 @@ def unbound() -> Iterator[None]:
 
 
 class _Places:
-    """The lines of code that were warned of; forgotten when the program sets other filters for warnings."""
+    """The lines of code that have a warning already. They are forgotten when the program changes its filters for
+    warnings."""
 
     def __init__(self) -> None:
         self._filters: Any = None
-        self._seen: set[tuple[str, int]] = set()
+        self._warned_places: set[tuple[str, int]] = set()
 
     def is_new(self, place: tuple[str, int]) -> bool:
         if self._filters is not warnings.filters:
             self._filters = warnings.filters
-            self._seen.clear()
-        is_new = place not in self._seen
-        self._seen.add(place)
+            self._warned_places.clear()
+        is_new = place not in self._warned_places
+        self._warned_places.add(place)
         return is_new
 
 
@@ -440,13 +442,13 @@ _places = _Places()
 
 
 def _warning_of_place() -> BatchContextWarning | None:
-    """Warns of the line that leaves a block elsewhere, once; returns the warning where filters make it an error."""
+    """Warns of a line that leaves a block in another context, once. Returns the warning if filters make it an error."""
     place = calling_line()
     if not _places.is_new(place):
         return None
     try:
         warnings.warn_explicit(
-            "A block was entered in one context, left in another: code between did not see it. In FastAPI use "
+            "A block was entered in one context and left in another, so code between did not see it. In FastAPI use "
             "BatchContextMiddleware or dynamo_bao.fastapi's dependency.",
             BatchContextWarning,
             *place,
@@ -462,14 +464,14 @@ def _warning_of_place() -> BatchContextWarning | None:
 class Steps:
     """The bindings of code that runs in steps, such as a generator's body or a streamed response.
 
-    They are bound while a step runs, as the last step left them, in whatever thread, task or context that is; whoever
-    runs a step is the owner until the next. Between the steps nothing of them is bound.
+    They are in force while a step runs, as the last step left them, in any thread, task or context. The runner of a
+    step is their owner until the next step. Between steps, none of them is in force.
 
     Args:
-        entry: what the bindings at the bottom last as long as; only this object holds it.
+        entry: the outermost bindings last as long as this entry. Only this object refers to it.
 
     Attributes:
-        owner: whose they are.
+        owner: the owner of the bindings.
     """
 
     __slots__ = ("_entry", "_is_running", "_top", "owner")
@@ -482,29 +484,29 @@ class Steps:
         self._is_running = False
 
     def capture(self, *, only_blocks: bool = False) -> None:
-        """Takes over what the running code is inside of.
+        """Copies the bindings of the running code.
 
         Args:
-            only_blocks: whether a tenant that was only set, and perhaps forgotten, stays outside.
+            only_blocks: whether to leave out a tenant that was only set, without a block.
         """
         owner = current_execution_context()
         links: list[Link] = []
-        link = _lasting(top_link())
+        link = _first_lasting(top_link())
         while link is not None:
             if link.is_seen_by(owner) and (link.is_block or not only_blocks):
                 links.append(link)
             link = link.parent
         for link in reversed(links):
-            self.bind(link.kind, link.what)
+            self.bind(link.kind, link.value)
 
-    def bind(self, kind: str, what: Any) -> None:
-        """Binds something for all steps to come, inside of what is bound for them already."""
-        link = Link(kind, what, self.owner, self._top, weakref.ref(self._entry, self._entry._if_dropped()))
+    def bind(self, kind: str, value: Any) -> None:
+        """Binds an object for all further steps, inside their earlier bindings."""
+        link = Link(kind, value, self.owner, self._top, weakref.ref(self._entry, self._entry._if_dropped()))
         self._entry.links.append(link)
         self._top = link
 
     def run(self, step: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-        """The result of a step, run inside the bindings."""
+        """Runs a step inside the bindings, and returns its result."""
         outer = top_link()
         try:
             try:
@@ -530,19 +532,21 @@ class Steps:
         return self._is_running
 
     def links(self) -> list[Link]:
-        """The bindings that the last step left, or those of the step that runs; innermost first."""
-        found: list[Link] = []
-        link = _lasting(top_link() if self._is_running else self._top)
+        """The bindings of the running step, else those that the last step left; innermost first."""
+        links: list[Link] = []
+        link = _first_lasting(top_link() if self._is_running else self._top)
         while link is not None:
-            found.append(link)
-            link = _lasting(link.parent)
-        return found
+            links.append(link)
+            link = _first_lasting(link.parent)
+        return links
 
-    def left_open(self) -> list[Entry]:
-        """The blocks that the steps opened and have not left, innermost first."""
-        opened = (link.entry() for link in self.links() if link.is_block)
-        return list(dict.fromkeys(one for one in opened if one is not None and one is not self._entry))
+    def open_entries(self) -> list[Entry]:
+        """The entries of blocks that the steps have opened and not left, innermost first."""
+        entries = (link.entry() for link in self.links() if link.is_block)
+        return list(
+            dict.fromkeys(entry for entry in entries if entry is not None and entry is not self._entry)
+        )
 
     def end(self) -> None:
-        """Ends the bindings that all steps have."""
+        """Ends the bindings of all steps."""
         self._entry.end()

@@ -1,4 +1,4 @@
-"""The batch context: opening sessions, and finding the one that an operation belongs to."""
+"""The batch context: it opens sessions, and finds the current one."""
 
 from __future__ import annotations
 
@@ -22,9 +22,14 @@ NO_OPTIONS: Mapping[str, Any] = {}
 
 
 def current_session() -> Session | None:
-    """The innermost session of the running thread (greenlet, asyncio task), or None."""
+    """The innermost session of the running thread, greenlet or asyncio task, or None.
+
+    Example:
+        >>> with run_with_batch_context() as session:
+        ...     assert current_session() is session
+    """
     link = innermost(SESSION)
-    session: Session | None = None if link is None else link.what
+    session: Session | None = None if link is None else link.value
     return session
 
 
@@ -34,13 +39,13 @@ def is_inside_batch_context() -> bool:
 
 
 def get_batch_context_capacity() -> Capacity:
-    """The capacity units that the current session has consumed; zeros outside any."""
+    """The capacity units that the current session has consumed. Zero without a session."""
     session = current_session()
     return session.capacity if session is not None else Capacity()
 
 
 class SessionOptions(TypedDict, total=False):
-    """The options of a session, as `run_with_batch_context` explains them."""
+    """The options of a session; see `run_with_batch_context`."""
 
     deadline: float | None
     max_concurrency: int | None
@@ -52,48 +57,52 @@ class SessionOptions(TypedDict, total=False):
 
 
 class BatchContext(Block[Session]):
-    """What `run_with_batch_context` returns: a context manager, and a decorator."""
+    """The result of `run_with_batch_context`: a context manager that is also a decorator."""
 
-    __slots__ = ("_made",)
+    __slots__ = ("_prepared_session",)
 
     def __init__(self, options: Mapping[str, Any] = NO_OPTIONS) -> None:
         super().__init__(options)
-        self._made: Session | None = Session(**options)  # now, so that wrong options raise at the call
+        self._prepared_session: Session | None = Session(
+            **options
+        )  # made now, so that wrong options raise at the call
 
     def _begin(self) -> Session:
-        session = self.what = self._made or Session(**self._subject)  # new where it is entered again
-        self._made = None
+        session = self.value = self._prepared_session or Session(
+            **self._subject
+        )  # a new one if it is entered again
+        self._prepared_session = None
         link = session._open_in(self)
         if link.tenant is not None or resolvers:
             session.tenant = tenant_if_known()
         return session
 
     def _release(self) -> None:
-        if self.what is not None:
-            self.what.close()
+        if self.value is not None:
+            self.value.close()
 
     def _if_dropped(self) -> Callable[[Any], object]:
-        end: Callable[[Any], object] = self.what._end_without_block
+        end: Callable[[Any], object] = self.value._end_without_block
         return end
 
     def _finish(self, error: BaseException | None) -> None:
-        self.what._require_committed(error)
+        self.value._require_committed(error)
 
     def __call__(self, fn: Callable[P, R]) -> Callable[P, R]:
-        """`fn`, run in a new session at each call."""
+        """A function that runs `fn` in a new session at each call."""
         return _wrapped(fn, self._subject, isolated=True)
 
 
 class _OwnSession(Entry):
-    """What the own session of code in steps lasts as long as."""
+    """The entry of a session that belongs to code in steps."""
 
     __slots__ = ()
 
     def _release(self) -> None:
-        self.what.close()
+        self.value.close()
 
     def _if_dropped(self) -> Callable[[Any], object]:
-        return partial(_close_dropped, self.what)
+        return partial(_close_dropped, self.value)
 
 
 def _close_dropped(session: Session, _: Any) -> None:
@@ -112,18 +121,25 @@ def run_with_batch_context(fn: Callable[[], Any] | None = None, **options: Any) 
     """Opens a new, isolated session: ``with run_with_batch_context() as session:``.
 
     Args:
-        fn: called inside a session; its result is returned. Left out, the result is a context manager that
-            is a decorator too.
-        deadline: seconds that lookups are retried before `BatchIncompleteError`; the manager's by default.
-        max_concurrency: how many requests of a round travel at once; the manager's by default.
-        fetch: ``"peers"`` lets the first ``post.user`` of a loop load that of all posts that came together;
-            ``"one"`` only its own; ``"raise"`` raises `LazyLoadError` instead.
-        peer_limit: how many keys of peers join one round.
-        query_limit: how many pending queries run in one round.
-        max_cached: how many instances the session holds at most; the oldest without local changes are let
-            go first. None holds all that were found by key or changed.
-        max_throttled_calls: how many calls of this process may wait because a table or an index is throttled;
-            ``"unlimited"`` for a job that has time. The manager's by default.
+        fn: a function to call inside the session.
+        deadline: the seconds in which lookups are retried, before `BatchIncompleteError`. Default: that of the manager.
+        max_concurrency: the greatest number of requests that a round sends at the same time. Default: that of the
+            manager.
+        fetch: with ``"peers"``, the first ``post.user`` in a loop loads the users of all posts that were loaded
+            together; with ``"one"``, only that user. ``"raise"`` raises `LazyLoadError` instead.
+        peer_limit: the greatest number of peers' keys in one round.
+        query_limit: the greatest number of pending queries in one round.
+        max_cached: the greatest number of instances that the session holds. The oldest without local changes are
+            dropped first. With None, it holds all that were found by key or changed.
+        max_throttled_calls: the greatest number of calls of this process that wait because a table or an index is
+            throttled; ``"unlimited"`` for a job that has time. Default: that of the manager.
+
+    Returns:
+        A context manager that yields the session and is also a decorator; with `fn`, the result of `fn`.
+
+    Raises:
+        ConfigurationError: if an option has a wrong value.
+        TypeError: if `fn` is a coroutine function.
 
     Example:
         >>> with run_with_batch_context() as session:
@@ -133,7 +149,7 @@ def run_with_batch_context(fn: Callable[[], Any] | None = None, **options: Any) 
     context = BatchContext(options)
     if fn is None:
         return context
-    _refuse_coroutine(fn, "run_with_batch_context(fn)")
+    _require_synchronous(fn, "run_with_batch_context(fn)")
     with context:
         return fn()
 
@@ -149,27 +165,36 @@ def batched(fn: None = None, *, isolated: bool = ...) -> Callable[[Callable[P, R
 def batched(fn: Callable[..., Any] | None = None, *, isolated: bool = False) -> Any:
     """Runs a function inside the current session, or inside a new one if there is no current one.
 
-    Works on functions, methods and generator functions; a generator's session is bound only while the
-    generator's own body runs.
+    It works on functions, methods and generator functions. The session of a generator is in force only while the body
+    of the generator runs.
 
     Args:
-        isolated: whether every call gets a session of its own in any case.
+        fn: the function.
+        isolated: whether every call has its own new session.
+
+    Returns:
+        The decorated function.
 
     Raises:
-        TypeError: for ``async def``, whose body would run in pieces among other tasks.
+        TypeError: for ``async def``, because its body would run in pieces between other tasks.
+
+    Example:
+        >>> @batched
+        ... def names(ids):
+        ...     return [user.name for user in [User.find(id) for id in ids]]
     """
     if fn is None:
         return lambda function: _wrapped(function, {}, isolated)
     return _wrapped(fn, {}, isolated)
 
 
-def _refuse_coroutine(fn: Callable[..., Any], what: str) -> None:
-    # Imported here: it takes six milliseconds, and programs that decorate nothing do without.
+def _require_synchronous(fn: Callable[..., Any], label: str) -> None:
+    # Imported here: it takes six milliseconds, and many programs decorate nothing.
     import inspect
 
     if inspect.iscoroutinefunction(fn) or inspect.isasyncgenfunction(fn):
         raise TypeError(
-            f"{what} is for synchronous functions; {getattr(fn, '__qualname__', fn)} is async. "
+            f"{label} is for synchronous functions; {getattr(fn, '__qualname__', fn)} is async. "
             f"Call a synchronous function from it, in a worker thread."
         )
 
@@ -178,12 +203,12 @@ def _wrapped(fn: Callable[P, R], options: Mapping[str, Any], isolated: bool) -> 
     # Imported here: see above.
     import inspect
 
-    _refuse_coroutine(fn, "@batched")
+    _require_synchronous(fn, "@batched")
     if inspect.isgeneratorfunction(fn):
 
         @wraps(fn)
         def generate(*args: P.args, **kwargs: P.kwargs) -> Any:
-            # A generator function itself, for those who ask whether it is one, as pytest does of a fixture.
+            # It is a generator function too, because some callers check that, as pytest does for a fixture.
             return (yield from _run_generator(fn(*args, **kwargs), options, isolated))
 
         return generate
@@ -199,67 +224,72 @@ def _wrapped(fn: Callable[P, R], options: Mapping[str, Any], isolated: bool) -> 
 
 
 class _Resumption:
-    """What a generator's body is bound to at each step: what its first resumption was inside of.
+    """The bindings of a generator's body at each step. They are those of its first resumption.
 
     Args:
-        options: those of a session of its own.
-        isolated: whether it has a session of its own in any case.
+        options: the options of its own session, if it needs one.
+        isolated: whether it always has its own session.
     """
 
     def __init__(self, options: Mapping[str, Any], isolated: bool) -> None:
-        self._borrowed = None if isolated else current_session()
-        self.own = Session(**options) if self._borrowed is None else None
-        self._steps = Steps(None if self.own is None else _OwnSession(self.own))
+        self._callers_session = None if isolated else current_session()
+        self.own_session = Session(**options) if self._callers_session is None else None
+        self._steps = Steps(None if self.own_session is None else _OwnSession(self.own_session))
         self._steps.capture()
         self._steps.bind(TENANT, current_tenant())
-        if self.own is not None:
-            self.own._owner, self.own.tenant = self._steps.owner, tenant_if_known()
-            self._steps.bind(SESSION, self.own)
+        if self.own_session is not None:
+            self.own_session._owner, self.own_session.tenant = self._steps.owner, tenant_if_known()
+            self._steps.bind(SESSION, self.own_session)
 
     def run(self, step: Callable[..., Any], *args: Any) -> Any:
-        """The result of a step of the body.
+        """Runs a step of the body, and returns its result.
 
         Raises:
-            ConcurrencyError: where the session of the generator's caller cannot be handed over to this code.
+            ConcurrencyError: if the session of the generator's caller cannot be handed over to this code.
         """
-        borrowed, owner = self._borrowed, current_execution_context()
-        if borrowed is None or borrowed.is_closed or borrowed._owner is None or borrowed._owner.is_now(owner):
+        callers_session, owner = self._callers_session, current_execution_context()
+        if (
+            callers_session is None
+            or callers_session.is_closed
+            or callers_session._owner is None
+            or callers_session._owner.is_now(owner)
+        ):
             return self._steps.run(step, *args)
         loan = Entry()
-        borrowed._lend(loan, owner)
+        callers_session._lend(loan, owner)
         try:
             return self._steps.run(step, *args)
         finally:
-            borrowed._give_back(loan)
+            callers_session._give_back(loan)
 
     def end(self, error: BaseException | None) -> None:
-        """Ends what was bound; tells of work in a session of its own that was never committed."""
+        """Ends the bindings. Raises or warns if its own session has changes that were never committed."""
         self._steps.end()
-        if self.own is not None:
-            self.own._require_committed(error)
+        if self.own_session is not None:
+            self.own_session._require_committed(error)
 
 
 def _run_generator(
     generator: Generator[Any, Any, Any], options: Mapping[str, Any], isolated: bool
 ) -> Generator[Any, Any, Any]:
-    """Runs `generator` inside what its first resumption was inside of, which is bound while its body runs only."""
+    """Runs `generator` with the bindings of its first resumption. They are in force only while its body runs."""
     resumption = _Resumption(options, isolated)
     step: Callable[..., Any] = next
     arguments: tuple[Any, ...] = (generator,)
     try:
         while True:
             try:
-                produced = resumption.run(step, *arguments)
+                yielded_value = resumption.run(step, *arguments)
             except StopIteration as stop:
                 return stop.value
             try:
-                sent = yield produced
+                sent_value = yield yielded_value
             except GeneratorExit:
                 resumption.run(generator.close)
                 raise
             except BaseException as error:
                 step, arguments = generator.throw, (error,)
             else:
-                step, arguments = generator.send, (sent,)
+                step, arguments = generator.send, (sent_value,)
     finally:
         resumption.end(sys.exc_info()[1])

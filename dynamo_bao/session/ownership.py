@@ -99,7 +99,7 @@ class SessionOwnership:
         self._owner = link.owner
         if link.parent is not None:
             manager = innermost(MANAGER)
-            self._manager = None if manager is None else manager.what
+            self._manager = None if manager is None else manager.value
         return link
 
     def activate(self: Unshared) -> Block[Unshared]:
@@ -206,7 +206,7 @@ class _Activation(Block[Any]):
     __slots__ = ()
 
     def _begin(self) -> Any:
-        session = self.what = self._subject
+        session = self.value = self._subject
         session._lend(self, acting_owner())
         if session.tenant is not None:
             self.bind(TENANT, session.tenant)

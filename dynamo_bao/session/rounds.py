@@ -17,7 +17,7 @@ from dynamo_bao.errors import about as naming
 from dynamo_bao.runtime.call_site import CallSite, calling_line
 from dynamo_bao.runtime.foreign_errors import is_from_signal
 from dynamo_bao.runtime.log_fields import log_fields
-from dynamo_bao.session.bindings import BUDGET, seen
+from dynamo_bao.session.bindings import BUDGET, bound_values
 from dynamo_bao.session.budget import Budget
 from dynamo_bao.session.stats import Stats
 
@@ -273,7 +273,7 @@ class Rounds:
     @property
     def budgets(self) -> tuple[Budget, ...]:
         """The budgets in force around the running code, outermost first."""
-        return tuple(seen(BUDGET))
+        return tuple(bound_values(BUDGET))
 
     def record(self, round_: Round) -> None:
         """Remembers a round, and warns of a line that often fetches a single key or query."""

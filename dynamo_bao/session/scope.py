@@ -48,14 +48,14 @@ def resolve_scope(
         tenant_link = top if top.kind is TENANT else top.tenant
         if link is not None:
             if link.owner is owner and link.entry() is not None:
-                session = link.what
+                session = link.value
                 if session._owner is not owner or session.is_closed or session._flushing is not None:
                     session._check(owner)
             else:
                 session = _session_seen_by(owner)
         if tenant_link is not None:
             tenant = (
-                tenant_link.what
+                tenant_link.value
                 if tenant_link.owner is owner and tenant_link.entry() is not None
                 else CLEARED
             )
@@ -71,7 +71,7 @@ def _session_seen_by(owner: ExecutionContext) -> Session | None:
     link = innermost(SESSION, owner)
     if link is None:
         return None
-    session: Session = link.what
+    session: Session = link.value
     if session._owner is not link.owner or session.is_closed or session._flushing is not None:
         session._check(owner)
     return session
@@ -135,7 +135,7 @@ def current_transaction() -> Collecting | None:
     if _top() is None and "IPython" not in sys.modules:
         return None
     link = innermost(TRANSACTION)
-    transaction: Collecting | None = None if link is None else link.what
+    transaction: Collecting | None = None if link is None else link.value
     return transaction
 
 

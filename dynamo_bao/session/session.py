@@ -303,7 +303,7 @@ class Session(SessionInstances):
         """
         self._check()
         transaction = innermost(TRANSACTION)
-        if transaction is not None and transaction.what.session is self:
+        if transaction is not None and transaction.value.session is self:
             raise BatchContextError(
                 "commit() inside transaction(): the transaction writes at the end of its block."
             )

@@ -130,7 +130,7 @@ class TenantContext:
 def _set_session_tenant(tenant: str | None) -> None:
     session = innermost(SESSION)
     if session is not None:
-        session.what.tenant = tenant
+        session.value.tenant = tenant
 
 
 class TenantBlock(Block[Any]):
@@ -164,8 +164,8 @@ def tenant_of(owner: ExecutionContext | None = None) -> str | None:
         owner: the owner of the running code, if the caller has it.
     """
     link = innermost(TENANT, owner)
-    if link is not None and link.what is not CLEARED and link.what is not EXEMPT:
-        bound_tenant: str | None = link.what
+    if link is not None and link.value is not CLEARED and link.value is not EXEMPT:
+        bound_tenant: str | None = link.value
         return bound_tenant
     for resolver in resolvers:
         tenant = resolver()
@@ -209,4 +209,4 @@ def tenant_for(database: Database, operation: str, owner: ExecutionContext | Non
 def _is_exempt(database: Database, owner: ExecutionContext | None) -> bool:
     """Whether the running code needs no tenant."""
     link = innermost(TENANT, owner)
-    return not database.tenancy and link is not None and link.what is EXEMPT
+    return not database.tenancy and link is not None and link.value is EXEMPT

@@ -100,7 +100,7 @@ class RequestScope:
 
     def _sessions(self) -> list[Session]:
         """The request's own session and those that were opened inside it, innermost first."""
-        return [link.what for link in self._steps.links() if link.kind == SESSION]
+        return [link.value for link in self._steps.links() if link.kind == SESSION]
 
     def set_tenant(self, tenant: str | None) -> None:
         """Sets the tenant of the whole request, in place of the thread's tenant. None means no tenant."""
@@ -114,7 +114,7 @@ class RequestScope:
     @property
     def tenant(self) -> str | None:
         """The tenant that was set for the request, or None."""
-        named = [link.what for link in self._steps.links() if link.kind == TENANT]
+        named = [link.value for link in self._steps.links() if link.kind == TENANT]
         return named[0] if named and isinstance(named[0], str) else None
 
     def require_committed(self) -> None:
@@ -152,15 +152,15 @@ class RequestScope:
         self.session._require_committed(error)
 
     def _close_sessions(self) -> None:
-        for entry in self._steps.left_open():
+        for entry in self._steps.open_entries():
             entry.end()
-            if isinstance(entry.what, Session):
+            if isinstance(entry.value, Session):
                 log.error(
                     "%s: a batch context that was opened inside the request was never left.",
                     self.name,
-                    extra=entry.what._rounds.fields("request", request=self.name),
+                    extra=entry.value._rounds.fields("request", request=self.name),
                 )
-                entry.what._require_committed(BatchContextError("its block was never left"))
+                entry.value._require_committed(BatchContextError("its block was never left"))
         self.session.close()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from dynamo_bao.session.bindings import SESSION, chain, seen, top_link
+from dynamo_bao.session.bindings import SESSION, bound_values, chain, top_link
 from dynamo_bao.session.session import Session
 from dynamo_bao.writes.changes import Change
 
@@ -13,9 +13,9 @@ def sessions_to_tell(session: Session | None) -> Sequence[Session]:
     """The sessions that have fetched something by a query: the one of a write, and those around the running code."""
     top = chain.get() or top_link()
     link = top if top is None or top.kind is SESSION else top.session
-    if link is None or (link.what is session and link.session is None):
+    if link is None or (link.value is session and link.session is None):
         return () if session is None or not session._partitions else (session,)
-    sessions: list[Session] = seen(SESSION)
+    sessions: list[Session] = bound_values(SESSION)
     if session is not None and session not in sessions:
         sessions.append(session)
     return [listening_session for listening_session in sessions if listening_session._partitions]

@@ -32,7 +32,7 @@ from dynamo_bao import (
 from tests.support.models import ALL, Org, User
 
 MODELS = ALL
-PLACE = "entered in one context, left in another"
+PLACE = "entered in one context and left in another"
 
 
 def seen() -> tuple[Session | None, str | None]:

@@ -31,9 +31,9 @@ from dynamo_bao.session.bindings import (
     SESSION,
     TENANT,
     Steps,
+    bound_values,
     clear_without_end,
     innermost,
-    seen,
     set_without_end,
     unbound,
 )
@@ -768,7 +768,7 @@ def test_observers_hear_of_every_round(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def bound(kind: str = TENANT) -> Any:
     link = innermost(kind)
-    return None if link is None else link.what
+    return None if link is None else link.value
 
 
 tenant = TenantContext.run_with_tenant
@@ -778,28 +778,28 @@ def test_blocks_are_seen_while_they_last() -> None:
     """The innermost of a kind, and all of them from outside to inside, also those of a block inside itself."""
     block = tenant("a")
     with block, run_with_batch_context() as session, tenant("b"):
-        assert (bound(), seen(TENANT), bound(SESSION)) == ("b", ["a", "b"], session)
+        assert (bound(), bound_values(TENANT), bound(SESSION)) == ("b", ["a", "b"], session)
         link = innermost(TENANT)
         assert link is not None and link.is_block
         assert repr(link) == "<Link of the tenant 'b'>"
         with block:
-            assert (bound(), seen(TENANT)) == ("a", ["a", "b", "a"])
+            assert (bound(), bound_values(TENANT)) == ("a", ["a", "b", "a"])
         assert bound() == "b"
-    assert (bound(), seen(TENANT), bound(SESSION)) == (None, [], None)
+    assert (bound(), bound_values(TENANT), bound(SESSION)) == (None, [], None)
     assert repr(link) == "<Link of the tenant 'b', ended>"
 
 
 def test_what_is_set_lasts_until_the_block_around_it_ends() -> None:
     """It takes the place of what was set before, and is no block; clearing it shows nothing of what is around."""
     with tenant("outer"):
-        for what in ("one", "two"):
-            set_without_end(TENANT, what)
-            assert seen(TENANT) == ["outer", what]
+        for value in ("one", "two"):
+            set_without_end(TENANT, value)
+            assert bound_values(TENANT) == ["outer", value]
         link = innermost(TENANT)
         assert link is not None and not link.is_block
         assert repr(link) == "<Link of the tenant 'two'>"
         clear_without_end(TENANT, "cleared")
-        assert seen(TENANT) == ["outer", "cleared"]
+        assert bound_values(TENANT) == ["outer", "cleared"]
     assert bound() is None
     set_without_end(TENANT, "one")
     clear_without_end(TENANT, "cleared")
@@ -824,13 +824,13 @@ def test_steps_have_bindings_of_their_own() -> None:
     assert (steps.is_running, bound()) == (False, None)
     steps.bind(TENANT, "more")
     assert steps.run(opened.__enter__) == "opened"
-    assert steps.run(lambda: seen(TENANT)) == ["set", "more", "opened"]
-    assert [link.what for link in steps.links()] == ["opened", "more", "set", session]
-    assert [entry.links[0].what for entry in steps.left_open()] == ["opened"]
-    assert steps.run(lambda: [link.what for link in steps.links()]) == ["opened", "more", "set", session]
+    assert steps.run(lambda: bound_values(TENANT)) == ["set", "more", "opened"]
+    assert [link.value for link in steps.links()] == ["opened", "more", "set", session]
+    assert [entry.links[0].value for entry in steps.open_entries()] == ["opened"]
+    assert steps.run(lambda: [link.value for link in steps.links()]) == ["opened", "more", "set", session]
     assert bound() is None
     steps.run(opened.__exit__, None, None, None)
-    assert steps.left_open() == []
+    assert steps.open_entries() == []
 
     def fail() -> None:
         raise ZeroDivisionError
