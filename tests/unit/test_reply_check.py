@@ -329,8 +329,10 @@ REASONS = {
     "Responses or UnprocessedKeys is no map of tables": ("a list of responses", "a list of unprocessed keys"),
     "it is about a table that was not asked for": ("another table", "another table unprocessed"),
     "it holds an item that was not asked for, or the same one twice": ("another key", "a key twice"),
-    "it holds an item whose key it calls unprocessed": ("a key both ways",),
-    "UnprocessedKeys has a key that was not asked for": ("a key nobody asked for",),
+    "UnprocessedKeys has the key of an item that it holds, or that was not asked for": (
+        "a key both ways",
+        "a key nobody asked for",
+    ),
     "UnprocessedKeys holds no list of keys": ("unprocessed nothing", "unprocessed keys that are a map"),
     "an entry of Responses is no list of items": ("items that are a map",),
     "it has no Items": ("no items", "no page"),
