@@ -11,6 +11,7 @@ from dynamo_bao import ServiceError, ThrottledError
 from dynamo_bao.dynamodb.capacity import NOTHING_CONSUMED, Capacity
 from dynamo_bao.dynamodb.items import json_list
 from dynamo_bao.dynamodb.keys import Key
+from dynamo_bao.dynamodb.rows import RowType
 from dynamo_bao.dynamodb.transport.batch_write import BatchWritten, in_batches, write_batch
 from dynamo_bao.dynamodb.transport.messages import (
     MAX_THROTTLED_CALLS,
@@ -42,6 +43,26 @@ def test_reads_may_be_sent_again(operation: str, repeatable: bool) -> None:
     """Writes only where their sender says so."""
     assert Request(operation, {}).repeatable is repeatable
     assert Request(operation, {}, True).repeatable
+
+
+def test_requests_that_send_the_same_are_equal() -> None:
+    """However their replies are read."""
+    written = {"TableName": "t"}
+    assert Request("Query", written, rows=RowType({}), keys={}) == Request("Query", dict(written))
+    assert Request("Query", written) != Request("Scan", written) != Request("Scan", {})
+
+
+def test_a_reply_of_one_attempt() -> None:
+    """Has taken no time that anybody measured."""
+    reply = Reply(Request("Query", {}), {"Count": 0})
+    assert (reply.body, reply.capacity, reply.attempts) == ({"Count": 0}, NOTHING_CONSUMED, 1)
+    assert (reply.seconds, reply.waited, reply.started, reply.repeated, reply.throttlings) == (
+        0,
+        0,
+        0,
+        False,
+        (),
+    )
 
 
 def test_a_deadline_is_a_number_with_a_limit_of_waiting_calls() -> None:

@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 
 from dynamo_bao import DataFormatError, ServiceError, ThrottledError, WriteOutcomeUnknownError
-from dynamo_bao.dynamodb.transport.backoff import BASE_SECONDS, LONGEST_SECONDS
+from dynamo_bao.dynamodb.transport.backoff import BASE_SECONDS, LONGEST_SECONDS, Backoff
 from dynamo_bao.dynamodb.transport.error_mapping import ConditionFailed, TransactionCancelled
 from dynamo_bao.dynamodb.transport.messages import (
     AttemptFailed,
+    Deadline,
     FailedRequest,
     Request,
     RequestOutcome,
@@ -364,6 +365,26 @@ def test_a_wait_may_end_exactly_at_the_deadline(
         sending(wire, deadline=deadline + 1e-9)
     assert len(wire.sent) == attempts
     assert len(repeated(Members(5), deadline + 1e-9).waits) == attempts
+
+
+def test_a_wait_ends_exactly_at_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    """That is in time."""
+    monkeypatch.setattr(random, "uniform", longest)
+    clock = FakeTime().clock
+    assert Backoff(clock, BASE_SECONDS).wait(10) == BASE_SECONDS
+    assert Backoff(clock, 2 * BASE_SECONDS - 1e-9).wait(10) is None
+
+
+def test_a_call_with_progress_makes_room_for_another() -> None:
+    """It does not wait any more."""
+    clock, places = FakeTime().clock, (("progress", None),)
+    first, second, third = (Backoff(clock, Deadline(FOREVER, 1)) for _ in range(3))
+    with first, second, third:
+        assert first.wait(10, places) is not None
+        assert second.wait(10, places) is None and second.crowded
+        assert first.begin_again() and not first.crowded
+        assert third.wait(10, places) is not None
+        assert first.wait(10, places) is None
 
 
 @pytest.mark.parametrize(
