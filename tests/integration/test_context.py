@@ -88,6 +88,7 @@ def test_as_a_decorator() -> None:
         ("peer_limit", 0),
         ("peer_limit", 1000.0),
         ("peer_limit", True),
+        ("query_limit", 0),
         ("query_limit", -1),
         ("query_limit", 100.0),
         ("max_cached", 0),

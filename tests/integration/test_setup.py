@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 import os
@@ -27,6 +28,7 @@ from dynamo_bao import (
 )
 from dynamo_bao.dynamodb.table_definition import table_definition
 from dynamo_bao.models import registry
+from dynamo_bao.testing import embedded_transport
 from tests.support import models
 from tests.support.models import Org, User
 from tests.support.wire import Wire
@@ -417,3 +419,15 @@ def test_an_embedded_table_of_the_users_own_needs_no_sort_key(embedded: Manager)
         with contextlib.suppress(client.exceptions.TransactionCanceledException):
             client.transact_write_items(TransactItems=[put, check])
         assert ("Item" in client.get_item(TableName="people", Key=put["Put"]["Item"])) is (team == "red")
+
+
+def test_an_embedded_engine_may_be_asked_on_an_event_loop() -> None:
+    """It blocks nobody: neither a warning nor an error tells to ask elsewhere, however the engine was given."""
+
+    async def look() -> bool:
+        return Org.find("acme").exists()
+
+    for options in ({"embedded": True}, {"transport": embedded_transport()}):
+        with init_models(models=[Org], on_event_loop="raise", **options) as manager:  # type: ignore[call-overload]
+            manager.create_table()
+            assert asyncio.run(look()) is False

@@ -173,13 +173,13 @@ def test_17_tenancy_on_without_a_tenant(tenanted: Manager) -> None:
     wire = Wire(tenanted.client)
     with pytest.raises(TenantRequiredError, match="Tenant context is required"):
         Note.create(note_id="n")
-    with pytest.raises(TenantRequiredError):
+    with pytest.raises(TenantRequiredError, match="when tenancy is enabled"):
         Note.find("n")
     TenantContext.set_current_tenant("one")
     Note.create(note_id="n")
     TenantContext.clear_tenant()
     wire.clear()
-    with pytest.raises(TenantRequiredError):
+    with pytest.raises(TenantRequiredError, match="when tenancy is enabled"):
         Note.create(note_id="m")
     assert len(wire) == 0
 

@@ -95,6 +95,22 @@ def test_rule_42_a_suspended_block_is_not_seen_in_another_context() -> None:
     assert own.run(seen) == NOTHING and not session.is_open
 
 
+def test_rule_42_a_block_that_others_left_open_is_not_the_leavers_fault() -> None:
+    """It ends with the block around it; who opened one inside his own and leaves that first is told."""
+    context, others = contextvars.copy_context(), TenantContext.run_with_tenant("theirs")
+    outer = TenantContext.run_with_tenant("mine")
+    context.run(outer.__enter__)
+    assert in_a_thread(context.run, others.__enter__) == "theirs"
+    context.run(outer.__exit__, None, None, None)
+    assert context.run(seen) == NOTHING
+    inner = TenantContext.run_with_tenant("inner")
+    context.run(outer.__enter__)
+    context.run(inner.__enter__)
+    with pytest.raises(ConcurrencyError, match="reverse order"):
+        context.run(outer.__exit__, None, None, None)
+    assert context.run(seen) == NOTHING
+
+
 @pytest.mark.parametrize("place", [in_a_thread, thread_in_a_copy, in_a_task, in_a_greenlet])
 def test_rule_42_a_binding_belongs_to_its_owner(place: Callable[..., Any]) -> None:
     """Another thread, task or greenlet sees none, not even in a copy of the context that holds it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from typing import Any
 
 import pytest
@@ -21,7 +22,7 @@ from dynamo_bao import (
     run_with_batch_context,
 )
 from dynamo_bao.dynamodb.transport.messages import Request
-from dynamo_bao.testing import FaultInjectingTransport, embedded_transport
+from dynamo_bao.testing import FaultInjectingTransport, embedded_transport, unprocessed
 from tests.support.clocks import FakeTime
 from tests.support.models import ALL, Org, Page, Post, User
 from tests.support.wire import Wire
@@ -157,6 +158,26 @@ def test_rule_10_each_key_has_its_own_outcome() -> None:
             transport.inject(())
             assert Org.find("evil").name == "Evil"
             assert transport.attempts == attempts + 1
+
+
+@pytest.mark.parametrize(("of_manager", "of_session", "most"), [(60, 2, 2), (2, 60, 60), (3, None, 3)])
+def test_rule_10_the_deadline_is_the_sessions(
+    monkeypatch: pytest.MonkeyPatch, of_manager: float, of_session: float | None, most: float
+) -> None:
+    """That of the manager only where the session has none."""
+    monkeypatch.setattr(random, "uniform", lambda low, high: high)  # ten attempts take some five seconds
+    time = FakeTime()
+    transport = FaultInjectingTransport(embedded_transport().wire, clock=time.clock)
+    with init_models(models=ALL, transport=transport, deadline=of_manager) as manager:
+        manager.create_table()
+        transport.inject(unprocessed(1.0))
+        with run_with_batch_context(deadline=of_session):
+            began = time.now()
+            with pytest.raises(BatchIncompleteError):
+                Org.find("acme").exists()
+            assert time.now() - began <= most
+            if most == 60:
+                assert time.now() - began > 2  # all ten attempts
 
 
 def test_rule_10_a_missing_table_fails_alone(manager: Manager, engine_transport: Any) -> None:

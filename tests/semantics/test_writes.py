@@ -9,11 +9,13 @@ from typing import Any
 import pytest
 
 from dynamo_bao import (
+    AddMembers,
     BatchContextError,
     BatchContextRequiredError,
     CommitError,
     ConditionalError,
     CounterField,
+    DataFormatError,
     Index,
     ItemNotFoundError,
     Manager,
@@ -154,6 +156,42 @@ def test_rule_23_what_changed(item: Item, wire: Wire, raw: Raw) -> None:
     found.save(force_reindex=True)
     found.save(condition={"name": "one"})
     assert len(wire) == 2
+
+
+def test_rule_23_local_changes_stay_changes(item: Item) -> None:
+    """Where another field of the object is written meanwhile, with what others have stored: none of it is lost."""
+    with run_with_batch_context():
+        found = Item.find("a")
+        assert found.tags == {"x"}
+        found.tags.add("mine")
+        found.rank = "mine"
+        with run_with_batch_context():
+            Item.update("a", {"tags": AddMembers("theirs")}, status="theirs")
+        Item.update("a", name="two")
+        assert (found.name, found.status, found.tags, found.rank) == ("two", "theirs", {"x", "mine"}, "mine")
+        assert found.has_changes()
+        found.save()
+    stored = Item.find("a")
+    assert (stored.tags, stored.rank, stored.name) == ({"x", "mine", "theirs"}, "mine", "two")
+
+
+def test_rule_23_what_a_save_brings_may_be_unreadable(manager: Manager, item: Item) -> None:
+    """The old value of a field is not shown for one that it cannot read."""
+    with run_with_batch_context():
+        found = Item.find("a")
+        assert found.name == "one"
+        manager.client.update_item(
+            TableName=manager.table_name,
+            Key={"_pk": {"S": "wi#a"}, "_sk": {"S": "wi"}},
+            UpdateExpression="SET #n = :n",
+            ExpressionAttributeNames={"#n": "name"},
+            ExpressionAttributeValues={":n": {"N": "5"}},
+        )
+        found.views += 1
+        found.save()
+        assert found.views == 11
+        with pytest.raises(DataFormatError, match="name"):
+            found.name  # the look raises
 
 
 def test_rule_24_counters(item: Item) -> None:
@@ -395,6 +433,19 @@ def test_rule_32_transactions(item: Item) -> None:
         with pytest.raises(TransactionTooLargeError), transaction():
             for _ in range(101):
                 Event.create()
+
+
+def test_rule_32_queries_after_a_transaction_see_it(item: Item) -> None:
+    """What the session has fetched of the partitions that it touched is asked for again."""
+    with run_with_batch_context():
+        assert list(Item.by_status.query("on")) == []
+        with transaction():
+            Item.create(item_id="b", status="on", rank="1")
+            Item.update("a", status="on", rank="2")
+        assert [row.item_id for row in Item.by_status.query("on")] == ["b", "a"]
+        with transaction():
+            Item.delete("b")
+        assert [row.item_id for row in Item.by_status.query("on")] == ["a"]
 
 
 def test_rule_32_a_strict_manager_refuses_outside(strict: Manager) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator
 
@@ -122,3 +123,24 @@ def test_closing_waits_for_nobody() -> None:
     assert ended.wait(PATIENCE)
     assert pool.run([lambda: 1, lambda: 2], 2) == [1, 2]  # and the pool can be used again
     pool.close()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+def test_a_forked_child_starts_threads_of_its_own(pool: ThreadPool) -> None:
+    """Those of its parent are not there."""
+
+    def meet() -> None:
+        together = threading.Barrier(2, timeout=PATIENCE)
+        pool.run([together.wait, together.wait], 2)
+
+    meet()
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            meet()
+            status = 0
+        finally:
+            os._exit(status)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    meet()

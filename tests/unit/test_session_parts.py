@@ -485,7 +485,7 @@ def test_the_last_entry_of_an_object_counts() -> None:
     assert len(work) == 2
     work.drop([first, first])
     assert work.all() == [second] and len(work) == 1
-    assert not first.is_new
+    assert not first.is_new and not first.deletes and not first.overwrite
     assert PendingWrite(a, HOME, None, key=key_of("a")[1]).is_new
 
 
