@@ -6,18 +6,19 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.docs.test_examples import ROOT, blocks
 from tests.support.engines import Engines
+from tests.support.forked import forked_program
 from tests.support.plugin import ready_or_refused
 
 PAGE = "docs/command-line.md"
-BAO = """#!/bin/sh
-exec {python} -c "from dynamo_bao.cli.main import main; main(prog_name='bao')" "$@"
-"""
+BAO = "from dynamo_bao.cli.main import main; main(prog_name='bao')"
+IMPORTED = ["dynamo_bao.cli.main", "boto3", "rich.progress", "rich.table"]
 
 
 def shown() -> list[tuple[str, str]]:
@@ -32,14 +33,12 @@ def shown() -> list[tuple[str, str]]:
 
 
 @pytest.fixture
-def environment(engines: Engines, tmp_path: Path) -> dict[str, str]:
+def environment(engines: Engines, tmp_path: Path) -> Iterator[dict[str, str]]:
     """A shell's environment with bao in its path, and DynamoDB where boto3 looks for it."""
     endpoint = ready_or_refused(engines, "dynoxide").endpoint_url
     program = tmp_path / "bin" / "bao"
     program.parent.mkdir()
-    program.write_text(BAO.format(python=sys.executable))
-    program.chmod(0o755)
-    return {
+    environment = {
         **os.environ,
         "PATH": f"{program.parent}:{os.environ['PATH']}",
         "PYTHONPATH": str(ROOT),
@@ -49,6 +48,8 @@ def environment(engines: Engines, tmp_path: Path) -> dict[str, str]:
         "AWS_DEFAULT_REGION": "eu-west-1",
         "AWS_ENDPOINT_URL_DYNAMODB": str(endpoint),
     }
+    with forked_program(program, BAO, IMPORTED, environment):
+        yield environment
 
 
 def test_every_command_of_the_page_writes_what_is_shown(environment: dict[str, str], tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import textwrap
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from click.testing import Result
 from flask import Flask
 
 from dynamo_bao.flask import Bao
+from tests.support.forked import forked_program
 
 
 @pytest.fixture
@@ -39,22 +41,22 @@ MODELS = """
         number: str = StringField()
         primary_key = PrimaryKey("number")
 """
+COMMAND = "from flask.cli import main; main()"
+IMPORTED = ["flask.cli", "dynamo_bao.flask", "dynamo_bao.cli.main", "boto3", "moto.dynamodb.responses"]
 HIDDEN = "import sys; sys.modules['rich'] = sys.modules['dynamo_bao.cli.console'] = None; "
 
 
 def flask(
-    folder: Path, *arguments: str, app: str | None = "shop", before: str = "", source: str = FACTORY
+    folder: Path, *arguments: str, program: list[str] | None = None, before: str = "", source: str = FACTORY
 ) -> subprocess.CompletedProcess[str]:
     """Runs the command ``flask`` in a folder with an application."""
     (folder / "shop.py").write_text(textwrap.dedent(source))
     (folder / "shopmodels.py").write_text(textwrap.dedent(MODELS))
     root = Path(__file__).parent.parent.parent
-    environment = {**os.environ, "PYTHONPATH": str(root)}
-    if app is not None:
-        environment["FLASK_APP"] = app
-    code = f"{before}from flask.cli import main; main()"
+    environment = {**os.environ, "PYTHONPATH": str(root), "FLASK_APP": "shop"}
+    command = program or [sys.executable, "-c", before + COMMAND]
     return subprocess.run(
-        [sys.executable, "-c", code, *arguments],
+        [*command, *arguments],
         capture_output=True,
         text=True,
         check=False,
@@ -124,31 +126,51 @@ OWN_TABLE = """
 """
 
 
-def own(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+@pytest.fixture(scope="module")
+def program(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[str]]:
+    """The command ``flask``, where it is run many times."""
+    if not hasattr(os, "fork"):
+        yield [sys.executable, "-c", COMMAND]
+        return
+    file = tmp_path_factory.mktemp("program") / "flask"
+    root = Path(__file__).parent.parent.parent
+    with forked_program(file, COMMAND, IMPORTED, {**os.environ, "PYTHONPATH": str(root)}):
+        yield [str(file)]
+
+
+Own = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def own(program: list[str], tmp_path: Path) -> Own:
     """Runs the command ``flask`` where the application's factory names the table and the engine."""
-    result = flask(folder, *arguments, source=OWN_TABLE)
-    assert "Traceback" not in result.stderr
-    return result
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        result = flask(tmp_path, *arguments, program=program, source=OWN_TABLE)
+        assert "Traceback" not in result.stderr
+        return result
+
+    return run
 
 
-def test_flask_bao_works_on_the_table_of_the_application(tmp_path: Path) -> None:
+def test_flask_bao_works_on_the_table_of_the_application(own: Own) -> None:
     """The manager that the factory opens is the one that commands use: its table, its engine, its items."""
-    counted = own(tmp_path, "bao", "count", "Article")
+    counted = own("bao", "count", "Article")
     assert (counted.returncode, counted.stdout) == (0, "1\n"), counted.stderr
     assert "No table is named" not in counted.stderr
-    made = own(tmp_path, "bao", "create-table")
+    made = own("bao", "create-table")
     assert made.stdout == "Table theirs exists already.\n"
-    looked = own(tmp_path, "bao", "doctor", "--json")
+    looked = own("bao", "doctor", "--json")
     assert looked.returncode == 0 and '"table": "theirs"' in looked.stdout
-    exported = own(tmp_path, "bao", "export", "Article")
+    exported = own("bao", "export", "Article")
     assert '"number":"1"' in exported.stdout.replace(" ", "")
-    asked = own(tmp_path, "bao", "shell", "--session", "-c", "print(Article.find_or_none('1') is not None)")
+    asked = own("bao", "shell", "--session", "-c", "print(Article.find_or_none('1') is not None)")
     assert asked.stdout == "True\n", asked.stderr
 
 
-def test_options_of_flask_bao_win_over_the_application(tmp_path: Path) -> None:
+def test_options_of_flask_bao_win_over_the_application(own: Own) -> None:
     """Another table is looked for where the application's is."""
-    other = own(tmp_path, "bao", "create-table", "other")
+    other = own("bao", "create-table", "other")
     assert other.stdout.startswith("Table other is created, with "), other.stderr
-    missing = own(tmp_path, "bao", "count", "Article", "--table", "nowhere")
+    missing = own("bao", "count", "Article", "--table", "nowhere")
     assert missing.returncode == 1 and "Table nowhere does not exist" in missing.stderr
