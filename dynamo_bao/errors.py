@@ -198,11 +198,11 @@ class UniqueConstraintError(ConditionalError):
     def __init__(
         self, field: str, value: object, *, model: str | None = None, key: str | None = None
     ) -> None:
-        what = f"{field} must be unique, and its value is taken"
+        fault = f"{field} must be unique, and its value is taken"
         if model is not None:
-            what = f"{model}: {field} must be unique, and its value belongs to another {model}"
+            fault = f"{model}: {field} must be unique, and its value belongs to another {model}"
         super().__init__(
-            f"{what}; nothing was written. Choose another value or change the item that holds it.",
+            f"{fault}; nothing was written. Choose another value or change the item that holds it.",
             model=model,
             key=key,
             operation="save",
@@ -497,15 +497,15 @@ def suggestion(name: str, available: Iterable[str]) -> str:
     return f" Available: {', '.join(names)}." if names else ""
 
 
-def reject_unknown(values: Mapping[str, object], available: Iterable[str], what: str) -> None:
+def reject_unknown(values: Mapping[str, object], available: Iterable[str], label: str) -> None:
     """Raises `ConfigurationError` for the first unknown key.
 
     Args:
         values: the mapping whose keys are checked.
         available: the keys that exist.
-        what: what a key is, for the error, such as ``"section in dynamo_bao.toml"``.
+        label: what a key is, for the error, such as ``"section in dynamo_bao.toml"``.
     """
     names = list(available)
     for name in values:
         if name not in names:
-            raise ConfigurationError(f"Unknown {what} {name!r}.{suggestion(name, names)}")
+            raise ConfigurationError(f"Unknown {label} {name!r}.{suggestion(name, names)}")

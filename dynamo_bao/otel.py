@@ -62,20 +62,20 @@ class _Spans:
         self._manager = manager
         self._tracer = tracer
 
-    def __call__(self, sent: SentRequest) -> None:
+    def __call__(self, request: SentRequest) -> None:
         from opentelemetry.trace import SpanKind, Status, StatusCode
 
-        elapsed = self._manager.database.transport.clock.now() - sent.started
+        elapsed = self._manager.database.transport.clock.now() - request.started
         start = time.time_ns() - int(elapsed * 1e9)
         span = self._tracer.start_span(
-            f"DynamoDB.{sent.operation}",
+            f"DynamoDB.{request.operation}",
             kind=SpanKind.CLIENT,
-            attributes={**attributes(sent), **server(self._manager)},
+            attributes={**attributes(request), **server(self._manager)},
             start_time=start,
         )
-        if sent.error is not None:
-            span.set_status(Status(StatusCode.ERROR, sent.error))
-        span.end(start + int(sent.seconds * 1e9))
+        if request.error is not None:
+            span.set_status(Status(StatusCode.ERROR, request.error))
+        span.end(start + int(request.seconds * 1e9))
 
 
 class _Metrics:
@@ -91,15 +91,15 @@ class _Metrics:
         self._capacity = meter.create_counter("dynamo_bao.consumed_capacity", "{unit}")
         self._rounds = meter.create_counter("dynamo_bao.rounds", "{round}")
 
-    def request(self, sent: SentRequest) -> None:
+    def request(self, request: SentRequest) -> None:
         """Counts a request."""
-        common = _common(sent)
-        self._seconds.record(sent.seconds, {**common, **_failure(sent), **server(self._manager)})
-        self._requests.add(sent.attempts, common)
-        for throttling in sent.throttlings:
+        common = _common(request)
+        self._seconds.record(request.seconds, {**common, **_failure(request), **server(self._manager)})
+        self._requests.add(request.attempts, common)
+        for throttling in request.throttlings:
             reason = {"dynamo_bao.throttling.reason": throttling.reasons[0]} if throttling.reasons else {}
             self._throttles.add(1, {**common, **reason})
-        for kind, units in (("read", sent.capacity.read), ("write", sent.capacity.write)):
+        for kind, units in (("read", request.capacity.read), ("write", request.capacity.write)):
             if units:
                 self._capacity.add(units, {**common, "dynamo_bao.dynamodb.capacity.kind": kind})
 
@@ -108,31 +108,31 @@ class _Metrics:
         self._rounds.add(1, {"dynamo_bao.round.kind": round_.kind})
 
 
-def attributes(sent: SentRequest) -> dict[str, Any]:
+def attributes(request: SentRequest) -> dict[str, Any]:
     """The attributes of a request, under their conventional names."""
     names: dict[str, Any] = {
-        **_common(sent),
-        "aws.dynamodb.table_names": sent.tables,
-        "dynamo_bao.read_units": sent.capacity.read,
-        "dynamo_bao.write_units": sent.capacity.write,
-        "dynamo_bao.attempts": sent.attempts,
-        **_failure(sent),
+        **_common(request),
+        "aws.dynamodb.table_names": request.tables,
+        "dynamo_bao.read_units": request.capacity.read,
+        "dynamo_bao.write_units": request.capacity.write,
+        "dynamo_bao.attempts": request.attempts,
+        **_failure(request),
     }
-    if sent.operation in BATCHES and sent.count > 1:
-        names["db.operation.batch.size"] = sent.count
-    if sent.index is not None:
-        names["aws.dynamodb.index_name"] = sent.index
-    if sent.consumed:
-        listed = sent.consumed if isinstance(sent.consumed, list) else [sent.consumed]
+    if request.operation in BATCHES and request.count > 1:
+        names["db.operation.batch.size"] = request.count
+    if request.index is not None:
+        names["aws.dynamodb.index_name"] = request.index
+    if request.consumed:
+        listed = request.consumed if isinstance(request.consumed, list) else [request.consumed]
         names["aws.dynamodb.consumed_capacity"] = tuple(
             json.dumps(capacity, default=str) for capacity in listed
         )
-    if sent.status is not None:
-        names["http.response.status_code"] = sent.status
-    if sent.error_code is not None:
-        names["db.response.status_code"] = sent.error_code
-    if sent.throttlings:
-        names["dynamo_bao.throttles"] = len(sent.throttlings)
+    if request.status is not None:
+        names["http.response.status_code"] = request.status
+    if request.error_code is not None:
+        names["db.response.status_code"] = request.error_code
+    if request.throttlings:
+        names["dynamo_bao.throttles"] = len(request.throttlings)
     return names
 
 
@@ -151,13 +151,13 @@ def server(manager: Manager) -> dict[str, Any]:
     }
 
 
-def _common(sent: SentRequest) -> dict[str, Any]:
-    common: dict[str, Any] = {"db.system.name": "aws.dynamodb", "db.operation.name": sent.operation}
-    if len(sent.tables) == 1:
-        common["db.collection.name"] = sent.tables[0]
+def _common(request: SentRequest) -> dict[str, Any]:
+    common: dict[str, Any] = {"db.system.name": "aws.dynamodb", "db.operation.name": request.operation}
+    if len(request.tables) == 1:
+        common["db.collection.name"] = request.tables[0]
     return common
 
 
-def _failure(sent: SentRequest) -> dict[str, Any]:
+def _failure(request: SentRequest) -> dict[str, Any]:
     """The error of a request: DynamoDB's code, or the class of the error if no reply came."""
-    return {} if sent.error is None else {"error.type": sent.error_code or sent.error}
+    return {} if request.error is None else {"error.type": request.error_code or request.error}

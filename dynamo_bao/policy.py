@@ -57,12 +57,12 @@ class RequireContext:
 class WarnOutside:
     """The operation runs at once, and each line of code that does so gets one `BatchContextWarning`."""
 
-    _seen: set[tuple[str, int]] = field(factory=set, eq=False, repr=False)
+    _warned_lines: set[tuple[str, int]] = field(factory=set, eq=False, repr=False)
 
     def outside(self, operation: str) -> None:
         """Warns once for each calling line, with its file and number."""
-        what = "runs outside run_with_batch_context(): no batching, no cache."
-        warn_once(f"{operation} at {{place}} {what}", BatchContextWarning, self._seen)
+        remark = "runs outside run_with_batch_context(): no batching, no cache."
+        warn_once(f"{operation} at {{place}} {remark}", BatchContextWarning, self._warned_lines)
 
 
 EVENT_LOOP_WORDS = ("warn", "raise", "allow")

@@ -344,8 +344,8 @@ def reindex(
             journal=progress_file,
             fill_defaults=fill_defaults,
         )
-        done = _rewrite(terminal, steps, f"Reindexing {model}", "rows")
-    _finish_rewrite(ctx, terminal, manager, model, done, _UNMENDED_ITEMS)
+        result = _rewrite(terminal, steps, f"Reindexing {model}", "rows")
+    _finish_rewrite(ctx, terminal, manager, model, result, _UNMENDED_ITEMS)
 
 
 @click.command("rebuild-search-text")
@@ -379,8 +379,8 @@ def rebuild_search_text(
             restart=restart,
             journal=progress_file,
         )
-        done = _rewrite(terminal, steps, f"Rebuilding search texts of {model}", "items")
-    _finish_rewrite(ctx, terminal, manager, model, done, _UNREADABLE_ITEMS)
+        result = _rewrite(terminal, steps, f"Rebuilding search texts of {model}", "items")
+    _finish_rewrite(ctx, terminal, manager, model, result, _UNREADABLE_ITEMS)
 
 
 def _rewrite(terminal: Terminal, steps: Any, title: str, unit: str) -> JobResult:

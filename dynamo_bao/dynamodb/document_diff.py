@@ -73,12 +73,12 @@ class Shape:
         """The shape of one member."""
         return self
 
-    def check(self, value: AttributeValue, what: str) -> None:
+    def check(self, value: AttributeValue, label: str) -> None:
         """Raises `ValueError` for a value that lacks members and could not be read.
 
         Args:
             value: the value as it would be stored.
-            what: the name of the value, for the error.
+            label: the name of the value, for the error.
         """
 
 
@@ -87,13 +87,13 @@ MERGED = Shape()
 
 
 class Absent:
-    """The class of `ANYTHING`, which stands for a stored value about which nothing is assumed."""
+    """The class of `ANY_VALUE`, which stands for a stored value about which nothing is assumed."""
 
     def __repr__(self) -> str:
-        return "ANYTHING"
+        return "ANY_VALUE"
 
 
-ANYTHING = Absent()
+ANY_VALUE = Absent()
 
 
 @frozen
@@ -104,14 +104,14 @@ class Edit:
         steps: the way to it; empty for the attribute itself.
         action: ``"set"``, ``"remove"``, ``"if_missing"``, ``"increment"``, ``"append"`` or ``"prepend"``.
         value: what is set, added, or put in a list; None for ``"remove"``.
-        expected: the value that must be stored there; None for no value, `ANYTHING` for any.
+        expected: the value that must be stored there; None for no value, `ANY_VALUE` for any.
         before: for ``"append"`` by a save, the loaded list; the stored list must begin with it.
     """
 
     steps: Steps
     action: str
     value: AttributeValue | None = None
-    expected: AttributeValue | Absent | None = ANYTHING
+    expected: AttributeValue | Absent | None = ANY_VALUE
     before: AttributeValue | None = None
 
     @property

@@ -67,7 +67,7 @@ class TableUpdate:
 # --- descriptions ----------------------------------------------------------------------------------
 
 
-def _sent(database: Database, request: Request) -> Reply:
+def _reply_to(database: Database, request: Request) -> Reply:
     database.before_sending()
     return database.transport.send(request, deadline=database.deadline_from_now())
 
@@ -76,7 +76,7 @@ def describe_table(database: Database) -> dict[str, Any] | None:
     """The table in a reply to ``DescribeTable``; None if it does not exist."""
     request = Request(DESCRIBE_TABLE, {"TableName": database.table_name})
     try:
-        reply = _sent(database, request)
+        reply = _reply_to(database, request)
     except TableNotFoundError:
         return None
     described: dict[str, Any] = reply.body["Table"]
@@ -86,7 +86,7 @@ def describe_table(database: Database) -> dict[str, Any] | None:
 def describe_ttl(database: Database) -> dict[str, Any]:
     """The table's time to live in a reply to ``DescribeTimeToLive``."""
     request = Request(DESCRIBE_TIME_TO_LIVE, {"TableName": database.table_name})
-    reply = _sent(database, request)
+    reply = _reply_to(database, request)
     described: dict[str, Any] = reply.body["TimeToLiveDescription"]
     return described
 
@@ -253,18 +253,18 @@ class _Patience:
         """Begins again with short waits."""
         self._pause = _FIRST_POLL
 
-    def wait(self, what: str) -> None:
+    def wait(self, fault: str) -> None:
         """Waits once.
 
         Args:
-            what: what the table failed to do, for the error.
+            fault: what the table failed to do, for the error.
 
         Raises:
             ConfigurationError: if the time is over.
         """
         if self._end is not None and self._clock.now() > self._end:
             raise ConfigurationError(
-                f"Table {self._database.table_name} {what} in time; look at it in AWS, then run this again."
+                f"Table {self._database.table_name} {fault} in time; look at it in AWS, then run this again."
             )
         self._clock.sleep(self._pause)
         self._pause = min(self._pause * _GROWTH, _LONGEST_POLL)
@@ -274,7 +274,7 @@ def _send(database: Database, operation: str, parameters: dict[str, Any]) -> Non
     """Sends a request whose reply may be lost, because the caller describes the table afterwards."""
     started = database.transport.clock.now()
     try:
-        _sent(database, Request(operation, parameters))
+        _reply_to(database, Request(operation, parameters))
     except WriteOutcomeUnknownError:
         fields = log_fields(operation, [database.table_name], 0, database.transport.clock.now() - started)
         log.info("the reply to %s was lost; describing the table instead", operation, extra=fields)

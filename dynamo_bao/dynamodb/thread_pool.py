@@ -51,16 +51,16 @@ class ThreadPool:
                 results[number] = call()
 
         helpers = min(len(calls), at_once, MOST_THREADS) - 1
-        others = [self._started().submit(work) for _ in range(helpers)]
+        futures = [self._started().submit(work) for _ in range(helpers)]
         try:
             work()
-            for other in others:
-                if not other.cancel():  # else no helper was free, and all calls have run
-                    other.result()
+            for future in futures:
+                if not future.cancel():  # else no helper was free, and all calls have run
+                    future.result()
         finally:
             waiting.clear()
-            for other in others:
-                other.cancel()
+            for future in futures:
+                future.cancel()
         return [results[number] for number in range(len(calls))]
 
     def _started(self) -> ThreadPoolExecutor:

@@ -235,17 +235,19 @@ def _is_generated(function: Any) -> bool:
     return str(function.__code__.co_filename).startswith("<")
 
 
-def _is_same(left: Any, right: Any) -> bool:
+def _is_same(first_value: Any, second_value: Any) -> bool:
     """Whether two values are equal and have the same types at every level."""
-    if type(left) is not type(right):
+    if type(first_value) is not type(second_value):
         return False
-    if isinstance(left, (list, tuple)):
-        return len(left) == len(right) and all(map(_is_same, left, right))
-    if isinstance(left, dict):
-        return left.keys() == right.keys() and all(_is_same(left[name], right[name]) for name in left)
-    if isinstance(left, (set, frozenset)):
-        return {(type(part), part) for part in left} == {(type(part), part) for part in right}
-    return bool(left is right if is_record(type(left)) else left == right)
+    if isinstance(first_value, (list, tuple)):
+        return len(first_value) == len(second_value) and all(map(_is_same, first_value, second_value))
+    if isinstance(first_value, dict):
+        return first_value.keys() == second_value.keys() and all(
+            _is_same(first_value[name], second_value[name]) for name in first_value
+        )
+    if isinstance(first_value, (set, frozenset)):
+        return {(type(part), part) for part in first_value} == {(type(part), part) for part in second_value}
+    return bool(first_value is second_value if is_record(type(first_value)) else first_value == second_value)
 
 
 # --- members ----------------------------------------------------------------------------------------------

@@ -66,7 +66,7 @@ def readings(stored: ExaminedItem) -> dict[str, Any]:
 
 def _read(field: Field, plain: Any) -> Iterator[Any]:
     """The values that a field accepts for a plain value, or for the same value in another type."""
-    for candidate in (plain, *_others(plain)):
+    for candidate in (plain, *_other_forms(plain)):
         with suppress(Exception):  # a field's own conversions may raise anything
             value = field.accept(candidate)
             attribute = field.to_dynamo(value)
@@ -74,7 +74,7 @@ def _read(field: Field, plain: Any) -> Iterator[Any]:
                 yield field.from_dynamo(attribute)
 
 
-def _others(plain: Any) -> Iterator[Any]:
+def _other_forms(plain: Any) -> Iterator[Any]:
     """The value in other types: the number in a text, the text of a number, the content of a JSON text."""
     if isinstance(plain, str):
         with suppress(ArithmeticError, ValueError):

@@ -313,7 +313,7 @@ def examine_table(
     examiner = Examiner({mapper.schema.prefix: mapper for mapper in mappers}, database.pool, fix)
     for rows in scanned(database):
         findings = _examined(examiner, rows)
-        row_count += rows.seen
+        row_count += rows.row_count
         known_count = row_count - examiner.foreign.total()
         yield JobProgress(row_count, total, known_count, tuple(findings))
     yield JobProgress(

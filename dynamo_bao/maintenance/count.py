@@ -24,6 +24,6 @@ def count_items(way: Scanner) -> Iterator[JobProgress]:
     """
     row_count, item_count, total = 0, 0, way.total() if way.scans else None
     for rows in way.pages(counting=True):
-        row_count += rows.seen
+        row_count += rows.row_count
         item_count += rows.count
         yield JobProgress(row_count, total, item_count)

@@ -30,7 +30,7 @@ def export_to(mapper: ModelMapper, way: Scanner, write: Callable[[bytes], object
     row_count, item_count, total = 0, 0, way.total()
     for rows in way.pages():
         write(b"".join(line_of(mapper.schema, item) for item in rows.items))
-        row_count, item_count = row_count + rows.seen, item_count + len(rows.items)
+        row_count, item_count = row_count + rows.row_count, item_count + len(rows.items)
         yield JobProgress(row_count, total, item_count)
 
 
@@ -90,7 +90,7 @@ def _exported(
             file.writelines(line_of(mapper.schema, item) for item in rows.items)
             synced(file)
             state |= {"bytes": file.tell(), "position": rows.position, "ended": rows.position is None}
-            state |= {"done": state["done"] + rows.seen, "count": state["count"] + len(rows.items)}
+            state |= {"done": state["done"] + rows.row_count, "count": state["count"] + len(rows.items)}
             journal.save(state)
             yield JobProgress(state["done"], state["total"], state["count"])
     part.replace(target)

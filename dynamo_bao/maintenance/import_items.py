@@ -308,8 +308,10 @@ class _Import:
         try:
             write.run(None)
         except ConditionalError:
-            ours = line.text.number in self._flight and write.is_done(database.deadline_from_now())
-            if not ours:  # else this line was stored before the interruption
+            is_of_interrupted_run = line.text.number in self._flight and write.is_done(
+                database.deadline_from_now()
+            )
+            if not is_of_interrupted_run:  # else this line was stored before the interruption
                 raise
         except Exception as error:
             self._touched |= may_have_succeeded(error)

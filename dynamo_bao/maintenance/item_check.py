@@ -139,13 +139,13 @@ def key_findings(stored: ExaminedItem) -> list[Finding]:
         by_check.setdefault(kinds.get(name, "index"), []).append(name)
     return [
         stored.finding(
-            check, f"has {_WHAT[check]} that {_why(names, stored)}: {', '.join(names)}.", mendable=True
+            check, f"has {_LABELS[check]} that {_why(names, stored)}: {', '.join(names)}.", mendable=True
         )
         for check, names in by_check.items()
     ]
 
 
-_WHAT = {"index": "index keys", "iteration": "iteration keys", "search": "a search text"}
+_LABELS = {"index": "index keys", "iteration": "iteration keys", "search": "a search text"}
 
 
 def _why(names: Iterable[str], stored: ExaminedItem) -> str:

@@ -247,7 +247,7 @@ _TAGS: Final[dict[str, tuple[type[Any], Callable[[Any], Any]]]] = {
     "S": (str, str),
     "N": (str, _checked),
     "BOOL": (bool, bool),
-    "NULL": (type(None), lambda nothing: True),
+    "NULL": (type(None), lambda _: True),
     "L": (list, lambda parts: [typed(part) for part in parts]),
     "M": (dict, lambda parts: {name: typed(part) for name, part in parts.items()}),
     "B": (str, _bytes),

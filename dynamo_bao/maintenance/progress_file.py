@@ -118,9 +118,9 @@ def synced(file: Any) -> None:
     os.fsync(file.fileno())
 
 
-def work_on(database: Database, what: str, model: str, tenant: str | None) -> dict[str, Any]:
+def work_on(database: Database, job: str, model: str, tenant: str | None) -> dict[str, Any]:
     """Describes a job, for its progress file. The same table name at another endpoint is another table."""
     client: Any = getattr(getattr(database.transport, "wire", None), "client", None)
     endpoint = None if client is None else client.meta.endpoint_url
-    about = {"work": what, "table": database.table_name, "endpoint": endpoint, "model": model}
+    about = {"work": job, "table": database.table_name, "endpoint": endpoint, "model": model}
     return {**about, "tenant": tenant}

@@ -82,10 +82,10 @@ def rebuild_search_texts(
     return _written(mapper, Iterating(mapper, tenant), progress_file, state, SEARCH, dry_run)
 
 
-def _journal(mapper: ModelMapper, tenant: str | None, what: str, path: Path | None) -> ProgressFile:
+def _journal(mapper: ModelMapper, tenant: str | None, job: str, path: Path | None) -> ProgressFile:
     name = mapper.schema.name
-    default = Path(f".bao-{what}-{mapper.database.table_name}-{name}.progress")
-    return ProgressFile(path or default, work_on(mapper.database, what, name, tenant))
+    default = Path(f".bao-{job}-{mapper.database.table_name}-{name}.progress")
+    return ProgressFile(path or default, work_on(mapper.database, job, name, tenant))
 
 
 def _written(
@@ -109,7 +109,10 @@ def _written(
     for rows in way.pages(state["position"]) if not state["ended"] else ():
         findings = examiner.items(rows.items)
         state |= {"position": rows.position, "ended": rows.position is None}
-        state |= {"done": state["done"] + rows.seen, "count": state["count"] + _changed(findings, dry_run)}
+        state |= {
+            "done": state["done"] + rows.row_count,
+            "count": state["count"] + _changed(findings, dry_run),
+        }
         if not dry_run:
             journal.save(state)
         problems = tuple(

@@ -50,13 +50,13 @@ class ItemPage:
     Attributes:
         items: the stored items; empty if they are only counted.
         count: the number of items.
-        seen: the number of rows that were read for them.
+        row_count: the number of rows that were read for them.
         position: where to continue after them, as plain JSON; None at the end.
     """
 
     items: Sequence[Item]
     count: int
-    seen: int
+    row_count: int
     position: Any
 
 
@@ -187,8 +187,10 @@ def cheapest_way(
 
 def _is_alone(mapper: Repository[Any], tenant: str | None) -> bool:
     """Whether only this model has entries in the iteration index, by what this program declares."""
-    others = [model for model in mapper.registry.model_classes().values() if schema_of(model).iterable]
-    return tenant is None and others == [mapper.model]
+    iterable_models = [
+        model for model in mapper.registry.model_classes().values() if schema_of(model).iterable
+    ]
+    return tenant is None and iterable_models == [mapper.model]
 
 
 @frozen
@@ -225,8 +227,8 @@ class _Costs:
 
     def iterating(self, number: int, counting: bool) -> float:
         """The cost of `number` entries, with their items unless these are only counted."""
-        each = 0.0 if counting else ceil(self.size.bytes / self.size.items / _ITEM_BYTES) / 2
-        return number * (self.entry_bytes / _UNIT_BYTES + each)
+        read_units_of_item = 0.0 if counting else ceil(self.size.bytes / self.size.items / _ITEM_BYTES) / 2
+        return number * (self.entry_bytes / _UNIT_BYTES + read_units_of_item)
 
 
 def _holds_all(schema: Schema, index: IndexSchema) -> bool:
@@ -329,7 +331,7 @@ class Scan:
         if self.tenant == ANY_TENANT:
             for rows in scanned(database, position):
                 items = [item for item in rows.items if _is_of(item, prefix)]
-                yield ItemPage(items, len(items), rows.seen, rows.position)
+                yield ItemPage(items, len(items), rows.row_count, rows.position)
             return
         lead = f"{tenant_mark(self.tenant)}{prefix}"
         alone = self.mapper.schema.primary.partition.field is None

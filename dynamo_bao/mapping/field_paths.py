@@ -9,7 +9,7 @@ from attrs import frozen
 
 from dynamo_bao.dynamodb.expressions.conditions import Condition
 from dynamo_bao.dynamodb.expressions.parser import OperandError, operation, size_compared
-from dynamo_bao.dynamodb.expressions.paths import PathLike, Steps, shown
+from dynamo_bao.dynamodb.expressions.paths import PathLike, Steps, path_text
 from dynamo_bao.errors import QueryError, suggestion
 from dynamo_bao.mapping.schema import Schema
 
@@ -52,7 +52,7 @@ class FieldPath(PathLike):
         return str(self.steps[0]) if len(self.steps) == 1 else self.steps
 
     def __repr__(self) -> str:
-        return f"<FieldPath {shown(self.steps)}>"
+        return f"<FieldPath {path_text(self.steps)}>"
 
     def __eq__(self, value: object) -> Condition:  # type: ignore[override]
         return self._is("$eq", value)

@@ -10,7 +10,7 @@ from typing import Any
 from attrs import define, field
 
 from dynamo_bao.dynamodb.expressions.conditions import Attribute
-from dynamo_bao.dynamodb.expressions.paths import Steps, shown, steps_of
+from dynamo_bao.dynamodb.expressions.paths import Steps, path_text, steps_of
 from dynamo_bao.dynamodb.expressions.renderer import UserPath
 from dynamo_bao.dynamodb.items import Stored, as_dict_item, key_texts_of
 from dynamo_bao.dynamodb.keys import (
@@ -561,7 +561,9 @@ class Schema:
         try:
             return to_document(to_builtin(value))
         except ValueError as error:
-            raise QueryError(f"{self.name}.{shown(path)}: the value {error}.", field=owner.name) from error
+            raise QueryError(
+                f"{self.name}.{path_text(path)}: the value {error}.", field=owner.name
+            ) from error
 
     def _split(self, path: UserPath) -> tuple[Field, Steps]:
         """Returns the first field of a path, and the steps after it. Raises QueryError for an unknown part."""
@@ -583,7 +585,7 @@ def part_of(owner: Field, steps: Steps) -> Field | None:
     """
     if owner.can_be_key or isinstance(owner, (JsonField, SetField, BinaryField)):
         raise QueryError(
-            f"{owner.model}.{owner.name} has no inner path {shown(('', *steps))!r}; it is not a map.",
+            f"{owner.model}.{owner.name} has no inner path {path_text(('', *steps))!r}; it is not a map.",
             field=owner.name,
         )
     part: Field | None = owner

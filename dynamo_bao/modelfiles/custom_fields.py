@@ -23,7 +23,7 @@ from dynamo_bao.errors import ConfigurationError
 from dynamo_bao.fields.base import Field
 from dynamo_bao.modelfiles.field_types import (
     ALL_TAKE,
-    ANYTHING,
+    ANY_ANNOTATION,
     BUILT_IN,
     Annotation,
     Check,
@@ -155,7 +155,7 @@ def _classes_of(module: ModuleType) -> list[type[Field]]:
 
 
 def _field_type_of(field: type[Field], file: Path, module: str | None) -> FieldType:
-    base = built_in_base(field) or FieldType("Field", Field, ANYTHING)
+    base = built_in_base(field) or FieldType("Field", Field, ANY_ANNOTATION)
     arguments = _arguments_of(field)
     return FieldType(
         name=field.__name__,
@@ -196,7 +196,7 @@ def _annotation_of(field: type[Field], base: FieldType) -> Annotation:
         return base.annotation
     python_type = field.python_types[0]
     if python_type is object:
-        return ANYTHING
+        return ANY_ANNOTATION
     module = python_type.__module__
     return Annotation(
         python_type.__name__, python_type, {} if module == "builtins" else {python_type.__name__: module}

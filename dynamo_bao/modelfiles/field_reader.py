@@ -11,7 +11,7 @@ from dynamo_bao.fields.numeric import DecimalField
 from dynamo_bao.fields.relation import RelatedField
 from dynamo_bao.mapping.definition import argument_names, camel_case
 from dynamo_bao.modelfiles.description import FieldDescription
-from dynamo_bao.modelfiles.field_types import WANTED, FieldType, is_flag, is_text
+from dynamo_bao.modelfiles.field_types import VALUE_DESCRIPTIONS, FieldType, is_flag, is_text
 from dynamo_bao.modelfiles.naming import is_name, python_name, stored_name
 from dynamo_bao.modelfiles.section import Section
 from dynamo_bao.models.registry import models as defined_models
@@ -48,7 +48,7 @@ def field_of(
     if not is_name(stored):
         raise section.fault("is not a valid Python name; use letters, digits and _, beginning with a letter.")
     kind = _kind(section, kinds, default_type)
-    required = section.checked("required", is_flag, WANTED[is_flag])
+    required = section.checked("required", is_flag, VALUE_DESCRIPTIONS[is_flag])
     options, target = _options(section, kind), None
     if issubclass(kind.field, RelatedField):
         target = section.text("model", "model: <the other model's name>")
@@ -96,12 +96,12 @@ def _options(section: Section, kind: FieldType) -> dict[str, Any]:
     for key, name in argument_of.items():
         if key in section and key != "model":
             check = kind.options[name]
-            options[name] = section.checked(key, check, WANTED[check])
+            options[name] = section.checked(key, check, VALUE_DESCRIPTIONS[check])
     default = _default(section, kind) if "defaultValue" in section else None
     if default is not None:
         options["default"] = default
     if "doc" in section:
-        options["doc"] = section.checked("doc", is_text, WANTED[is_text])
+        options["doc"] = section.checked("doc", is_text, VALUE_DESCRIPTIONS[is_text])
     return options
 
 

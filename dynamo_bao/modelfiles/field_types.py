@@ -60,7 +60,7 @@ def is_anything(value: Any) -> bool:
     return True
 
 
-WANTED: Final[Mapping[Check, str]] = {
+VALUE_DESCRIPTIONS: Final[Mapping[Check, str]] = {
     is_flag: "true or false",
     is_integer: "a whole number",
     is_size: "a whole number of at least 0",
@@ -90,7 +90,7 @@ class Annotation:
 TEXT = Annotation("str", str)
 WHOLE = Annotation("int", int)
 MOMENT = Annotation("datetime", datetime, {"datetime": "datetime"})
-ANYTHING = Annotation("Any", Any, {"Any": "typing"})
+ANY_ANNOTATION = Annotation("Any", Any, {"Any": "typing"})
 
 
 ALL_TAKE: Final = frozenset(FieldOptions.__annotations__)
@@ -168,7 +168,7 @@ BUILT_IN: Final[Mapping[str, FieldType]] = {
         _kind(BinarySetField, Annotation("set[bytes]", set[bytes]), {"max_member_count": is_size}, **_SET),
         _kind(MapField, Annotation("dict[str, Any]", dict[str, Any], {"Any": "typing"}), _NUMBER_RULE),
         _kind(ListField, Annotation("list[Any]", list[Any], {"Any": "typing"}), _NUMBER_RULE),
-        _kind(JsonField, ANYTHING),
+        _kind(JsonField, ANY_ANNOTATION),
     )
 }
 """The field types of the library by name. `EnumField` and `NestedField` are absent, as they need a class of the

@@ -23,7 +23,7 @@ from dynamo_bao.modelfiles.description import (
     ModelDescription,
 )
 from dynamo_bao.modelfiles.field_reader import EXAMPLE, field_of
-from dynamo_bao.modelfiles.field_types import WANTED, FieldType, is_flag, is_text, is_texts
+from dynamo_bao.modelfiles.field_types import VALUE_DESCRIPTIONS, FieldType, is_flag, is_text, is_texts
 from dynamo_bao.modelfiles.naming import is_name, python_name
 from dynamo_bao.modelfiles.section import Section, type_name
 from dynamo_bao.modelfiles.yaml_nodes import Node
@@ -83,7 +83,7 @@ class ModelReader:
             prefix=prefix,
             file=section.file,
             line=section.node.line,
-            doc=section.checked("doc", is_text, WANTED[is_text]),
+            doc=section.checked("doc", is_text, VALUE_DESCRIPTIONS[is_text]),
             table_type=table_type,
             iterable=iterable,
             iteration_buckets=buckets,
@@ -109,7 +109,7 @@ class ModelReader:
         is_mapping = self.section.checked("mapping", lambda value: True, "")
         names: dict[str, str] = {}
         for stored, node in fields.entries().items():
-            section = Section.of(fields.file, f"{fields.what}.{stored}", node, EXAMPLE, self.name)
+            section = Section.of(fields.file, f"{fields.label}.{stored}", node, EXAMPLE, self.name)
             description = field_of(
                 section,
                 stored,
@@ -174,7 +174,7 @@ class ModelReader:
                 raise section.fault("gives the primary key a second name; remove one.", stored)
             return KeyDescription(name, "", None, None, node.line)
         example = "primaryKey or {partitionKey: <a field>, sortKey: <a field>, indexId: gsi1}"
-        inner = Section.of(section.file, f"{section.what}.{stored}", node, example, self.name)
+        inner = Section.of(section.file, f"{section.label}.{stored}", node, example, self.name)
         inner.check_keys(("partitionKey", "sortKey", "indexId"), "key")
         index_id = _identifier(inner, "indexId", _INDEX_ID, INDEX_IDS)
         duplicate = next((index for index in before if index.id == index_id), None)
@@ -189,7 +189,7 @@ class ModelReader:
         section = self.section.inner("uniqueConstraints", example)
         constraints: dict[str, ConstraintDescription] = {}
         for stored, node in section.entries().items():
-            inner = Section.of(section.file, f"{section.what}.{stored}", node, example, self.name)
+            inner = Section.of(section.file, f"{section.label}.{stored}", node, example, self.name)
             key = "constraintId" if "constraintId" in inner else "uniqueConstraintId"
             inner.check_keys(("field", key), "key")
             name = self._member(
@@ -228,7 +228,7 @@ class ModelReader:
     def _iteration(self, table_type: str) -> tuple[bool, int]:
         section = self.section
         default = self.is_iterable and table_type == "standard"
-        iterable = section.checked("iterable", is_flag, WANTED[is_flag], default)
+        iterable = section.checked("iterable", is_flag, VALUE_DESCRIPTIONS[is_flag], default)
         buckets = section.checked(
             "iterationBuckets",
             lambda value: type(value) is int and int(iterable) <= value <= MAX_BUCKETS,
@@ -250,7 +250,7 @@ class ModelReader:
         if searchable.value is True and "searchConfig" in self.section:
             options = self.section.inner("searchConfig", "searchConfig: {fields: [title]}")
         elif isinstance(searchable.value, dict):
-            options = Section(self.section.file, f"{self.section.what}.searchable", searchable, self.name)
+            options = Section(self.section.file, f"{self.section.label}.searchable", searchable, self.name)
         elif searchable.value is True:
             raise self.section.fault(
                 "is searchable: true, which does not name the fields; write searchable: {fields: [title]}.",
@@ -281,9 +281,9 @@ class ModelReader:
         if len(set(names)) != len(names):
             raise section.fault("names a field twice; name each field once.", "fields")
         options = {
-            "case_sensitive": section.checked("caseSensitive", is_flag, WANTED[is_flag], False),
+            "case_sensitive": section.checked("caseSensitive", is_flag, VALUE_DESCRIPTIONS[is_flag], False),
             "min_term_length": section.checked("minTermLength", _is_positive, "a positive integer", 1),
-            "dedupe": section.checked("dedupe", is_flag, WANTED[is_flag], False),
+            "dedupe": section.checked("dedupe", is_flag, VALUE_DESCRIPTIONS[is_flag], False),
             "normalise": section.checked("normalise", _is_normalisation, " or ".join(NORMALISATIONS), LOWER),
         }
         try:

@@ -109,7 +109,7 @@ def _model_nodes(path: Path, warnings: list[str]) -> dict[str, _ModelNode]:
     budget = Budget(MAX_BYTES if has_libyaml() else MAX_BYTES_WITHOUT_LIBYAML)
     nodes: dict[str, _ModelNode] = {}
     for file in files:
-        for name, node in _models_of(file, budget, warnings, needed=len(files) == 1):
+        for name, node in _models_of(file, budget, warnings, is_required=len(files) == 1):
             if name in nodes:
                 duplicate = f"{nodes[name].file}:{nodes[name].node.line}"
                 raise _file_error(
@@ -122,10 +122,10 @@ def _model_nodes(path: Path, warnings: list[str]) -> dict[str, _ModelNode]:
 
 
 def _models_of(
-    file: Path, budget: Budget, warnings: list[str], *, needed: bool
+    file: Path, budget: Budget, warnings: list[str], *, is_required: bool
 ) -> Iterator[tuple[str, Node]]:
     root = parse(_text_of(file, budget), str(file), budget)
-    if not needed and not (isinstance(root.value, dict) and "models" in root.value):
+    if not is_required and not (isinstance(root.value, dict) and "models" in root.value):
         keys = root.value if isinstance(root.value, dict) else {}
         similar_key = next((key for key in keys if "mean" in suggestion(key, ("models",))), None)
         hint = f" Did you mean 'models' by {similar_key!r}?" if similar_key else ""

@@ -20,18 +20,18 @@ class Section:
 
     Attributes:
         file: the file.
-        what: the path of the mapping, such as ``User.fields.email``.
+        label: the path of the mapping, such as ``User.fields.email``.
         node: the mapping.
         model: the name of its model.
     """
 
     file: str
-    what: str
+    label: str
     node: Node
     model: str | None = None
 
     @classmethod
-    def of(cls, file: str, what: str, node: Node, example: str, model: str | None = None) -> Section:
+    def of(cls, file: str, label: str, node: Node, example: str, model: str | None = None) -> Section:
         """The section of a node.
 
         Args:
@@ -43,9 +43,9 @@ class Section:
         if not isinstance(node.value, dict):
             description = "empty" if node.value is None else type_name(node.value)
             raise ModelFileError(
-                f"{what} is {description}; write {example}.", file=file, line=node.line, model=model
+                f"{label} is {description}; write {example}.", file=file, line=node.line, model=model
             )
-        return cls(file, what, node, model)
+        return cls(file, label, node, model)
 
     def __contains__(self, key: str) -> bool:
         return key in self.node.value
@@ -54,23 +54,23 @@ class Section:
         """The mapping of a key; an empty one if the key is missing or has no value."""
         node = self.node.value.get(key)
         if node is None or node.value is None:
-            return Section(self.file, f"{self.what}.{key}", Node({}, self.node.line), self.model)
-        return Section.of(self.file, f"{self.what}.{key}", node, example, self.model)
+            return Section(self.file, f"{self.label}.{key}", Node({}, self.node.line), self.model)
+        return Section.of(self.file, f"{self.label}.{key}", node, example, self.model)
 
     def entries(self) -> dict[str, Node]:
         """The values by key."""
         entries: dict[str, Node] = self.node.value
         return entries
 
-    def check_keys(self, allowed: Collection[str], what: str) -> None:
+    def check_keys(self, allowed: Collection[str], label: str) -> None:
         """Raises ModelFileError for any key that is not among `allowed`.
 
         Args:
-            what: the word for a key in the error: ``"key"`` or ``"option"``.
+            label: the word for a key in the error: ``"key"`` or ``"option"``.
         """
         for key in self.entries():
             if key not in allowed:
-                raise self.fault(f"has no {what} {key!r}.{suggestion(key, allowed)}", key)
+                raise self.fault(f"has no {label} {key!r}.{suggestion(key, allowed)}", key)
 
     def required(self, key: str, example: str) -> Node:
         """The value of a required key."""
@@ -108,7 +108,7 @@ class Section:
         """The error about this mapping, or about one of its keys."""
         line = self.node.line if key is None or key not in self else self.entries()[key].line
         why = why if len(why) <= MAX_ERROR_LENGTH else f"{why[:MAX_ERROR_LENGTH]} …"
-        return ModelFileError(f"{self.what} {why}", file=self.file, line=line, model=self.model, field=field)
+        return ModelFileError(f"{self.label} {why}", file=self.file, line=line, model=self.model, field=field)
 
 
 def type_name(value: Any) -> str:

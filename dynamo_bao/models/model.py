@@ -410,8 +410,8 @@ class Model(ModelOperations):
             return True
         if not isinstance(other, Model) or schema_of(type(self)) is not schema_of(type(other)):
             return NotImplemented
-        mine, theirs = equality_key(self), equality_key(other)
-        return mine is not None and mine == theirs
+        own_key, other_key = equality_key(self), equality_key(other)
+        return own_key is not None and own_key == other_key
 
     def __hash__(self) -> int:
         key = equality_key(self)
@@ -426,8 +426,8 @@ class Model(ModelOperations):
 
     def __repr__(self) -> str:
         state, values = state_of(self), self.__dict__
-        shown = " ".join(f"{name}={values.get(name)!r}" for name in schema_of(type(self)).key_names)
-        return f"<{type(self).__name__} {shown} ({state.status.value})>"
+        key_text = " ".join(f"{name}={values.get(name)!r}" for name in schema_of(type(self)).key_names)
+        return f"<{type(self).__name__} {key_text} ({state.status.value})>"
 
     def __rich_repr__(self) -> Iterator[Any]:
         # Without this rich reads all fields of an attrs class. That loads the instance and shows its values.

@@ -381,9 +381,9 @@ class Repository(RepositoryWrites[M]):
         shapes: list[IndexSchema | PrimaryKeySchema] = [self.schema.primary, *self.schema.indexes.values()]
         for shape in shapes:
             names = [part.field.name for part in (shape.partition, shape.sort) if part.field is not None]
-            used = [name for name in names if filters.get(name) is not None]
-            if names[:1] == used[:1] and len(used) > most_used:
-                best, most_used = shape, len(used)
+            filter_names = [name for name in names if filters.get(name) is not None]
+            if names[:1] == filter_names[:1] and len(filter_names) > most_used:
+                best, most_used = shape, len(filter_names)
         if best is None:
             raise QueryError(
                 f"{self.schema.name}.find_where: no index begins with {', '.join(map(repr, filters)) or 'no field'}; "

@@ -50,7 +50,7 @@ class QueryResult(Generic[M]):
         self._waiting = query.session is not None
         self._reply: Reply | None = None
         self._failure: Exception | None = None
-        self._done = False
+        self._is_done = False
         self._count = 0
         self._has_invalid_rows = False
         self._scanned = 0
@@ -147,7 +147,7 @@ class QueryResult(Generic[M]):
         self._start = body.get("LastEvaluatedKey")
         if len(rows) < len(body.get("Items", [])):
             self._start = self._query.row_key(rows[-1])
-        self._done = self._start is None or self._count == limit
+        self._is_done = self._start is None or self._count == limit
         self._reply = None
 
     # --- looking ---------------------------------------------------------------------------------
@@ -191,7 +191,7 @@ class QueryResult(Generic[M]):
                 if page:
                     yield page
                 yield from invalid
-            if self._done:
+            if self._is_done:
                 return
             self._fetch()
 
@@ -206,7 +206,7 @@ class QueryResult(Generic[M]):
 
     def _fetch_all(self) -> None:
         self._begin()
-        while not self._done:
+        while not self._is_done:
             self._fetch()
 
     @property
@@ -254,7 +254,7 @@ class QueryResult(Generic[M]):
                 chunk = self._items[position:]
                 position += len(chunk)
                 yield chunk
-            if self._done:
+            if self._is_done:
                 return
             self._fetch()
 
@@ -274,7 +274,7 @@ class QueryResult(Generic[M]):
     def __getitem__(self, index: int | slice) -> M | list[M]:
         count = _count_for(index)
         self._begin()
-        while not self._done and (count is None or len(self._items) < count):
+        while not self._is_done and (count is None or len(self._items) < count):
             self._fetch()
         matches: Any = self._items[index]
         return list(map(reached, matches)) if isinstance(index, slice) else reached(matches)
@@ -283,7 +283,7 @@ class QueryResult(Generic[M]):
         return list, (self.all(),)
 
     def __repr__(self) -> str:
-        state = "pending" if self._waiting else "all" if self._done else "more to come"
+        state = "pending" if self._waiting else "all" if self._is_done else "more to come"
         return f"<QueryResult of {self._query.mapper.schema.name}: {len(self._items)} fetched, {state}>"
 
 

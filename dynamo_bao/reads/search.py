@@ -258,11 +258,11 @@ class _Search:
             matches += self._matches(chunk)
             row_count += len(chunk)
         for page in pages:
-            used, row_count = min(row_count, len(page.rows)), max(row_count - len(page.rows), 0)
-            if used == len(page.rows):
+            page_row_count, row_count = min(row_count, len(page.rows)), max(row_count - len(page.rows), 0)
+            if page_row_count == len(page.rows):
                 reader.acknowledge(page.bucket, page.end)
-            elif used:
-                reader.acknowledge(page.bucket, page.rows[used - 1])
+            elif page_row_count:
+                reader.acknowledge(page.bucket, page.rows[page_row_count - 1])
         return matches
 
     def _matches(self, rows: Sequence[Item]) -> list[Any]:

@@ -15,18 +15,18 @@ from typing import NamedTuple
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 
 
-def warn_once(text: str, category: type[Warning], seen: set[tuple[str, int]]) -> None:
+def warn_once(text: str, category: type[Warning], warned_lines: set[tuple[str, int]]) -> None:
     """Warns about the line of the program that calls the library, once for each line.
 
     Args:
         text: the warning, with ``{place}`` for the file and line.
         category: its class.
-        seen: the lines that have a warning already; the calling line is added.
+        warned_lines: the lines that have a warning already; the calling line is added.
     """
     filename, line = calling_line()
-    if (filename, line) in seen:
+    if (filename, line) in warned_lines:
         return
-    seen.add((filename, line))
+    warned_lines.add((filename, line))
     location = f"{filename}:{line}"
     warnings.warn_explicit(text.replace("{place}", location), category, filename, line, source=None)
 

@@ -110,10 +110,10 @@ def foreign_cause(error: BaseException) -> BaseException | None:
     that was being handled before the request began does not count.
     """
     innermost = error if is_foreign(error) else None
-    seen = {id(error)}
+    visited_ids = {id(error)}
     link = error.__cause__ or error.__context__
-    while link is not None and id(link) not in seen:
-        seen.add(id(link))
+    while link is not None and id(link) not in visited_ids:
+        visited_ids.add(id(link))
         first = next(_frames(link), None)
         if first is not None and _package(first) in _OWN_CODE and is_foreign(link):
             innermost = link

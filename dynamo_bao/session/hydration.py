@@ -266,7 +266,7 @@ def _read_documents(state: State, schema: Schema, values: dict[str, Any], item: 
 
 def _assign_if_changed(values: dict[str, Any], field: Field, value: Any) -> None:
     """Replaces the value of a field, unless both values have one type and are equal, or are stored equally."""
-    current = values.get(field.name, _NOTHING)
+    current = values.get(field.name, _ABSENT)
     if type(current) is type(value):
         if current == value:
             return
@@ -277,7 +277,7 @@ def _assign_if_changed(values: dict[str, Any], field: Field, value: Any) -> None
     values[field.name] = value
 
 
-_NOTHING = object()
+_ABSENT = object()
 
 
 def _record_item(

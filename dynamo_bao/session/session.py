@@ -259,9 +259,13 @@ class Session(SessionInstances):
             for model, members in groupby(instances, type):
                 entries += _mapper_of(model)._entries_for(self, members, overwrite=overwrite)
         except BaseException:
-            unregistered = [it for it in instances if isinstance(it, Instance) and self._work.of(it) is None]
+            unregistered = [
+                instance
+                for instance in instances
+                if isinstance(instance, Instance) and self._work.of(instance) is None
+            ]
             self._identity.drop_instances(
-                it for it in unregistered if state_of(it).status is Status.TRANSIENT
+                instance for instance in unregistered if state_of(instance).status is Status.TRANSIENT
             )
             raise
         self._work.add(entries)

@@ -144,9 +144,9 @@ def unprocessed(share: float) -> Fault:
             members = entry["Keys"] if reads else entry
             processed = [member for member in members if chance.random() >= share]
             unprocessed_members = [member for member in members if member not in processed]
-            for part, chosen in ((processed_tables, processed), (unprocessed_tables, unprocessed_members)):
-                if chosen:
-                    part[table] = {**entry, "Keys": chosen} if reads else chosen
+            for part, keys in ((processed_tables, processed), (unprocessed_tables, unprocessed_members)):
+                if keys:
+                    part[table] = {**entry, "Keys": keys} if reads else keys
         body: dict[str, Any] = {"Responses": {}} if reads else {}
         if processed_tables:
             body = send(Request(request.operation, {**request.parameters, "RequestItems": processed_tables}))

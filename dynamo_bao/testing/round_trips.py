@@ -82,8 +82,8 @@ class RoundWatch:
         lines = described_lines(Counter(round_.cause for round_ in self.rounds))
         trace = self.trace()
         if len(trace) > SHOWN_ROUNDS:
-            shown = Trace(trace.rounds[:SHOWN_ROUNDS])
-            return f"{lines}\n{shown}\n  … and {len(trace) - SHOWN_ROUNDS} more"
+            first_rounds = Trace(trace.rounds[:SHOWN_ROUNDS])
+            return f"{lines}\n{first_rounds}\n  … and {len(trace) - SHOWN_ROUNDS} more"
         return f"{lines}\n{trace}" if self.rounds else str(trace)
 
 

@@ -135,16 +135,16 @@ class TenantRule:
             ConfigurationError: for a function that returns neither a text nor None.
         """
         assert self.source is not None
-        ours = not self.needs_request
-        named: object = self.source(environ if ours else request)
-        where = f" in {self.source}" if ours else ""
-        if named is None:
-            return TenantRejection(f"The request names no tenant{where}.") if self.required else None
-        if not isinstance(named, str):
+        is_own_source = not self.needs_request
+        tenant_name: object = self.source(environ if is_own_source else request)
+        location = f" in {self.source}" if is_own_source else ""
+        if tenant_name is None:
+            return TenantRejection(f"The request names no tenant{location}.") if self.required else None
+        if not isinstance(tenant_name, str):
             raise ConfigurationError(
-                f"tenant={self.source!r} returned {type(named).__name__}; it gives a tenant id or None."
+                f"tenant={self.source!r} returned {type(tenant_name).__name__}; it gives a tenant id or None."
             )
         try:
-            return checked_tenant(named)
+            return checked_tenant(tenant_name)
         except TenantError:
-            return TenantRejection(f"The tenant that the request names{where} is not {_ALPHABET}.")
+            return TenantRejection(f"The tenant that the request names{location} is not {_ALPHABET}.")

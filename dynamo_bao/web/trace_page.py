@@ -51,9 +51,9 @@ class RecentTraces:
         """The HTML for a request: the list, or one trace; None if the request is for another path."""
         if environ.get("PATH_INFO") != self.path or environ.get("REQUEST_METHOD") not in ("GET", "HEAD"):
             return None
-        chosen = parse_qs(environ.get("QUERY_STRING", "")).get("request", [""])[0]
+        number_text = parse_qs(environ.get("QUERY_STRING", "")).get("request", [""])[0]
         for number, visit in tuple(self._visits):  # other threads add to it
-            if str(number) == chosen:
+            if str(number) == number_text:
                 return visit.trace.html()
         return self.html()
 

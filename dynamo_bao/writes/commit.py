@@ -182,14 +182,14 @@ class CommitOutcome:
         stored: by written change the item that DynamoDB returned.
         failed: by failed change the error.
         unknown: by change with an unknown outcome the error.
-        sent: the replies and failures of all requests, in order.
+        request_outcomes: the replies and failures of all requests, in order.
     """
 
     database: Database
     stored: dict[Change, Item | None] = Factory(dict)
     failed: dict[Change, Exception] = Factory(dict)
     unknown: dict[Change, Exception] = Factory(dict)
-    sent: list[Reply | FailedRequest] = Factory(list)
+    request_outcomes: list[Reply | FailedRequest] = Factory(list)
 
     def add(self, other: CommitOutcome) -> None:
         """Adds the outcome of other changes."""
@@ -330,7 +330,7 @@ def _commit_bulk(session: Session, bulk: BulkInsert) -> None:
         opened.sent_at_once(len(calls), session._concurrency_at(database))
         for entries, part in zip(batches, parts, strict=True):
             about = [f"{entry.mapper.schema.name} {entry.primary_id!r}" for entry in entries[:NAMED_KEYS]]
-            for request in part.sent:
+            for request in part.request_outcomes:
                 opened.add_outcome(database, request, about, len(entries))
     if all(part.succeeded for part in parts):
         bulk.mark_stored()
@@ -405,7 +405,7 @@ def _commit_atomically(session: Session, changes: Sequence[Change], conclude: Co
                 change.translate_error(error)
             raise
         finally:
-            for request in outcome.sent:
+            for request in outcome.request_outcomes:
                 opened.add_outcome(database, request, [str(change.subject) for change in changes])
     return outcome
 
@@ -423,7 +423,7 @@ def _commit_in_parallel(session: Session, changes: Sequence[Change], conclude: C
         opened.sent_at_once(len(calls), session._concurrency_at(database))
         for part, members in zip(parts.write(session, database), all_parts, strict=True):
             total.add(part)
-            for request in part.sent:
+            for request in part.request_outcomes:
                 labels = [str(change.subject) for change in members[:NAMED_KEYS]]
                 opened.add_outcome(part.database, request, labels, len(members))
     return total
@@ -441,7 +441,7 @@ def _batch_outcome(changes: Sequence[Change], deadline: float) -> CommitOutcome:
 
 def _outcome_of(changes: Sequence[Change], written: BatchWritten) -> CommitOutcome:
     """The outcome of changes that were written as one batch."""
-    outcome = CommitOutcome(changes[0].mapper.database, sent=written.sent)
+    outcome = CommitOutcome(changes[0].mapper.database, request_outcomes=written.request_outcomes)
     if written.succeeded:
         outcome.stored = dict.fromkeys(changes)
         return outcome
@@ -487,9 +487,9 @@ def _write_group(outcome: CommitOutcome, changes: Sequence[Change]) -> None:
         try:
             reply = transport.send(request, deadline=deadline)
         except Exception as error:
-            outcome.sent.append(FailedRequest(request, error, started))
+            outcome.request_outcomes.append(FailedRequest(request, error, started))
             raise
-        outcome.sent.append(reply)
+        outcome.request_outcomes.append(reply)
         return reply
 
     writes: list[WriteExecution] = [write_through(change, send) for change in changes]

@@ -13,7 +13,7 @@ from typing import Any
 from attrs import evolve, frozen
 
 from dynamo_bao.dynamodb.document_diff import (
-    ANYTHING,
+    ANY_VALUE,
     MERGED,
     Absent,
     Edit,
@@ -55,14 +55,14 @@ class FieldShape(Shape):
         self.whole = field.is_unit
         self.complete = isinstance(field, NestedField)
 
-    def check(self, value: AttributeValue, what: str) -> None:
+    def check(self, value: AttributeValue, label: str) -> None:
         if not self.complete:
             return
         try:
             self._field.from_dynamo(value)
         except Exception as error:
             raise ValueError(
-                f"{what} is not stored, and these members alone do not make one ({error})"
+                f"{label} is not stored, and these members alone do not make one ({error})"
             ) from error
 
     def member(self, name: str) -> Shape:
@@ -100,7 +100,7 @@ class Parts:
         """The same change, on condition that every part it sets or removes is stored as it was read."""
         edits = [
             evolve(edit, expected=part_at(stored, edit.steps))
-            if edit.expected is ANYTHING and (edit.before is not None or not edit.is_relative)
+            if edit.expected is ANY_VALUE and (edit.before is not None or not edit.is_relative)
             else edit
             for edit in self.edits
         ]
@@ -133,7 +133,7 @@ def _with_later_edit(edits: list[Edit], later: Edit) -> list[Edit]:
             return [*edits[:position], evolve(edit, action=action, value=value), *edits[position + 1 :]]
     inside = [edit for edit in edits if edit.steps[: len(steps)] == steps]
     if inside:  # only an earlier edit of the whole part can still say what the part was before
-        expected = next((edit.expected for edit in inside if edit.steps == steps), ANYTHING)
+        expected = next((edit.expected for edit in inside if edit.steps == steps), ANY_VALUE)
         later = evolve(later, expected=expected, before=None)
     return [*(edit for edit in edits if edit not in inside), later]
 

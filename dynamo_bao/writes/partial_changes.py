@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from dynamo_bao.dynamodb.document_diff import Edit
-from dynamo_bao.dynamodb.expressions.paths import PathLike, Steps, shown, steps_of
+from dynamo_bao.dynamodb.expressions.paths import PathLike, Steps, path_text, steps_of
 from dynamo_bao.dynamodb.expressions.update_values import (
     AddMembers,
     Append,
@@ -32,7 +32,7 @@ from dynamo_bao.writes.document_changes import FieldShape, Parts
 from dynamo_bao.writes.plans import CounterDelta, SetDelta
 
 _NUMBERS = (IntegerField, FloatField, DecimalField, NumberField)
-_ANYTHING = AnythingField().bind("", "", "")
+_ANY_FIELD = AnythingField().bind("", "", "")
 
 
 def accepted_changes(schema: Schema, changes: Mapping[Any, Any]) -> dict[str, Any]:
@@ -89,9 +89,10 @@ def _check_apart(schema: Schema, paths: Iterable[Steps]) -> None:
     for steps in sorted(paths, key=len):
         other = next((outer for outer in checked if outer == steps[: len(outer)]), None)
         if other is not None:
-            same = "twice" if other == steps else f"and {shown(steps)} inside it"
+            same = "twice" if other == steps else f"and {path_text(steps)} inside it"
             raise QueryError(
-                f"{schema.name}: {shown(other)} is changed {same}; give each part once.", field=str(steps[0])
+                f"{schema.name}: {path_text(other)} is changed {same}; give each part once.",
+                field=str(steps[0]),
             )
         checked.append(steps)
 
@@ -185,24 +186,26 @@ def _amount(schema: Schema, path: Steps, part: Field | None, amount: object) -> 
     """The stored form of an amount to add. It need not be inside the bounds of the field."""
     is_whole = isinstance(amount, int) and not isinstance(amount, bool)
     if not (is_whole or isinstance(amount, (float, Decimal))) or isinstance(amount, bool):
-        raise ValidationError(f"{schema.name}.{shown(path)}: Increment takes a number.", shown(path), amount)
+        raise ValidationError(
+            f"{schema.name}.{path_text(path)}: Increment takes a number.", path_text(path), amount
+        )
     if isinstance(part, IntegerField) and not is_whole:
         raise ValidationError(
-            f"{schema.name}.{shown(path)}: Increment takes an int here.", shown(path), amount
+            f"{schema.name}.{path_text(path)}: Increment takes an int here.", path_text(path), amount
         )
     return _stored(schema, path, None, amount)
 
 
 def _stored(schema: Schema, path: Steps, part: Field | None, value: Any) -> AttributeValue:
     """The stored form of a value for a part of a document."""
-    field = _ANYTHING if part is None else part
+    field = _ANY_FIELD if part is None else part
     if field.name == path[0] and len(path) == 1:
         return field.store_part(field.accept(value))
     try:
         return field.store_part(field.accept(value))
     except ValueError as error:
         text = getattr(error, "why", None) or str(error).lstrip(". ")
-        raise ValidationError(f"{schema.name}.{shown(path)} {text}", shown(path), value) from error
+        raise ValidationError(f"{schema.name}.{path_text(path)} {text}", path_text(path), value) from error
 
 
 def _check_removable(schema: Schema, owner: Field, inner: Steps) -> None:
@@ -214,11 +217,12 @@ def _check_removable(schema: Schema, owner: Field, inner: Steps) -> None:
         and member.is_needed
         and not (member.field.nullable or isinstance(member.field, SetField))
     ):
-        path = shown((owner.name, *inner))
+        path = path_text((owner.name, *inner))
         raise ValidationError(f"{schema.name}.{path} is needed and cannot be removed; give it a value.", path)
 
 
 def _misplaced(schema: Schema, path: Steps, change: ChangeValue, valid_targets: str) -> QueryError:
     return QueryError(
-        f"{schema.name}.{shown(path)}: {type(change).__name__} is for {valid_targets}.", field=str(path[0])
+        f"{schema.name}.{path_text(path)}: {type(change).__name__} is for {valid_targets}.",
+        field=str(path[0]),
     )

@@ -39,7 +39,7 @@ from dynamo_bao.dynamodb.expressions.conditions import (
     is_empty,
 )
 from dynamo_bao.dynamodb.expressions.parser import condition_from
-from dynamo_bao.dynamodb.expressions.paths import shown, steps_of
+from dynamo_bao.dynamodb.expressions.paths import path_text, steps_of
 from dynamo_bao.dynamodb.expressions.renderer import Placeholders, render_condition
 
 
@@ -511,10 +511,10 @@ def test_what_is_no_path(path: Any) -> None:
 
 def test_paths_in_errors_read_as_they_are_written() -> None:
     """A name that a text cannot express is quoted."""
-    assert shown("a.b[0]") == "a.b[0]"
-    assert shown(("a", "b", 0, "c")) == "a.b[0].c"
-    assert shown(("a", "b.c", 1, "", "d]")) == 'a["b.c"][1][""]["d]"]'
-    assert shown(F.address["a.b"]) == 'address["a.b"]'
+    assert path_text("a.b[0]") == "a.b[0]"
+    assert path_text(("a", "b", 0, "c")) == "a.b[0].c"
+    assert path_text(("a", "b.c", 1, "", "d]")) == 'a["b.c"][1][""]["d]"]'
+    assert path_text(F.address["a.b"]) == 'address["a.b"]'
     assert repr(F.address["x"][1]) == "<FieldPath address.x[1]>"
     assert str(F.address["x"][1]).startswith("<FieldPath")
 

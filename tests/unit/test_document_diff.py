@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from dynamo_bao.dynamodb.document_diff import (
-    ANYTHING,
+    ANY_VALUE,
     MERGED,
     Edit,
     Shape,
@@ -300,8 +300,8 @@ def test_which_edits_depend_on_what_is_stored() -> None:
     relative = {"if_missing", "increment", "append", "prepend"}
     for action in ("set", "remove", *sorted(relative)):
         assert Edit((), action).is_relative is (action in relative)
-    assert Edit((), "set").expected is ANYTHING
-    assert repr(ANYTHING) == "ANYTHING"
+    assert Edit((), "set").expected is ANY_VALUE
+    assert repr(ANY_VALUE) == "ANY_VALUE"
 
 
 @pytest.mark.parametrize(

@@ -214,7 +214,7 @@ def test_a_batch_of_writes_is_one_request() -> None:
         "ReturnConsumedCapacity": "TOTAL",
     }
     assert request.repeatable and request.keys is PUTS
-    assert result.succeeded and result.sent == result.replies and len(result.replies) == 1
+    assert result.succeeded and result.request_outcomes == result.replies and len(result.replies) == 1
     assert not result.replies[0].repeated
     assert (result.unprocessed, result.refused, result.outcome_unknown, result.error) == ((), (), (), None)
 
@@ -249,7 +249,7 @@ def test_what_is_never_processed_is_told() -> None:
     result = written(transport)
     assert (result.unprocessed, result.refused, result.error) == ((("u", C),), (), None)
     assert not result.succeeded
-    assert len(result.sent) == len(transport.requests) == 10
+    assert len(result.request_outcomes) == len(transport.requests) == 10
 
 
 @pytest.mark.parametrize("after_a_part", [False, True])
@@ -269,7 +269,7 @@ def test_an_error_is_the_outcome_of_what_was_in_its_request(
     assert result.error is error and not result.succeeded and result.unprocessed == ()
     assert result.failure is not None and result.failure.error is error
     assert result.failure.repeated is after_a_part
-    assert result.sent == [*result.replies, result.failure]
+    assert result.request_outcomes == [*result.replies, result.failure]
     assert len(result.replies) == after_a_part
 
 
@@ -279,7 +279,7 @@ def test_what_may_not_wait_is_refused_with_an_error() -> None:
     result = written(transport, deadline=Deadline(60.0, 0))
     assert isinstance(result.error, ThrottledError)
     assert (result.refused, result.unprocessed, result.failure) == ((("u", C),), (), None)
-    assert len(result.sent) == len(transport.requests)
+    assert len(result.request_outcomes) == len(transport.requests)
 
 
 def test_members_are_sent_25_at_a_time() -> None:

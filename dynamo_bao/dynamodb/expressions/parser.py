@@ -24,7 +24,7 @@ from dynamo_bao.dynamodb.expressions.conditions import (
     any_of,
     too_deep,
 )
-from dynamo_bao.dynamodb.expressions.paths import PathLike, Steps, shown
+from dynamo_bao.dynamodb.expressions.paths import PathLike, Steps, path_text
 from dynamo_bao.dynamodb.service import MAX_IN_OPERANDS
 from dynamo_bao.errors import QueryError, ValidationError, suggestion
 
@@ -39,7 +39,7 @@ class OperandError(ValidationError, QueryError):
     """A value that an operator does not accept."""
 
     def __init__(self, message: str, field: UserPath | None = None, value: object = None) -> None:
-        ValidationError.__init__(self, message, None if field is None else shown(field), value)
+        ValidationError.__init__(self, message, None if field is None else path_text(field), value)
         self.index: str | None = None
 
 
@@ -149,11 +149,11 @@ def _parse_entry(name: object, value: object, strict: bool, depth: int) -> Condi
     return _parse_field(name, value, strict, depth)
 
 
-def _not_strict(what: UserPath) -> OperandError:
+def _not_strict(path: UserPath) -> OperandError:
     return OperandError(
-        f"strict_filters is set, so no dict is read as operators, and {shown(what)!r} has one. Write an "
+        f"strict_filters is set, so no dict is read as operators, and {path_text(path)!r} has one. Write an "
         f"expression (User.fields.age > 3) or where(age=3); Value(v) makes a dict a plain value.",
-        what,
+        path,
     )
 
 
@@ -164,14 +164,14 @@ def _parse_field(path: UserPath, value: object, strict: bool, depth: int) -> Con
         return equality(path, value.value)
     if isinstance(value, Condition):
         raise QueryError(
-            f"{shown(path)!r} maps to an expression; combine dicts and expressions in a list under $and."
+            f"{path_text(path)!r} maps to an expression; combine dicts and expressions in a list under $and."
         )
     if not isinstance(value, Mapping):
         return Compare(path, "=", value)
     if strict:
         raise _not_strict(path)
     if not value:
-        raise QueryError(f"Empty condition object for field {shown(path)!r}.", field=shown(path))
+        raise QueryError(f"Empty condition object for field {path_text(path)!r}.", field=path_text(path))
     if depth > MAX_DEPTH:
         raise too_deep()
     return all_of(operation(path, operator, operand, depth) for operator, operand in value.items())
@@ -186,13 +186,15 @@ def operation(path: UserPath, operator: str, operand: object, depth: int = 0) ->
     if name == "$not":
         if not isinstance(operand, Mapping):
             raise OperandError(
-                f"$not on {shown(path)!r} takes an operator object such as {{'$gt': 3}}.", path, operand
+                f"$not on {path_text(path)!r} takes an operator object such as {{'$gt': 3}}.", path, operand
             )
         return ~_parse_field(path, operand, False, depth + 1)
     build = _BUILDERS.get(name)
     if build is None:
         hint = suggestion(str(operator), (*COMPARISONS, *_BUILDERS, "$not"))
-        raise QueryError(f"Invalid operator {operator!r} for field {shown(path)!r}.{hint}", field=shown(path))
+        raise QueryError(
+            f"Invalid operator {operator!r} for field {path_text(path)!r}.{hint}", field=path_text(path)
+        )
     return build(path, operand)
 
 
@@ -204,14 +206,15 @@ def _comparison(path: UserPath, name: str, operand: object) -> Condition:
     if name == "$ne":
         return Exists(path)
     raise OperandError(
-        f"{name} on {shown(path)!r} needs a value, not None; {{'$exists': False}} finds absent ones.", path
+        f"{name} on {path_text(path)!r} needs a value, not None; {{'$exists': False}} finds absent ones.",
+        path,
     )
 
 
 def _between(path: UserPath, operand: object) -> Condition:
     if not isinstance(operand, (list, tuple)) or len(operand) != 2 or None in operand:
         raise OperandError(
-            f"$between on {shown(path)!r} requires an array with exactly 2 elements.", path, operand
+            f"$between on {path_text(path)!r} requires an array with exactly 2 elements.", path, operand
         )
     return Between(path, plain_operand(operand[0]), plain_operand(operand[1]))
 
@@ -219,13 +222,15 @@ def _between(path: UserPath, operand: object) -> Condition:
 def _in(path: UserPath, operand: object) -> Condition:
     if not isinstance(operand, (list, tuple, set, frozenset)):
         raise OperandError(
-            f"$in on {shown(path)!r} requires an array, not {type(operand).__name__}.", path, operand
+            f"$in on {path_text(path)!r} requires an array, not {type(operand).__name__}.", path, operand
         )
     if not operand:
-        raise OperandError(f"$in on {shown(path)!r} has no values: it would match nothing.", path, operand)
+        raise OperandError(
+            f"$in on {path_text(path)!r} has no values: it would match nothing.", path, operand
+        )
     if len(operand) > MAX_IN_OPERANDS:
         raise OperandError(
-            f"$in on {shown(path)!r} has {len(operand)} values; at most {MAX_IN_OPERANDS} go in one query.",
+            f"$in on {path_text(path)!r} has {len(operand)} values; at most {MAX_IN_OPERANDS} go in one query.",
             path,
         )
     return In(path, tuple(map(plain_operand, operand)))
@@ -234,14 +239,18 @@ def _in(path: UserPath, operand: object) -> Condition:
 def _exists(path: UserPath, operand: object) -> Condition:
     if not isinstance(operand, bool):
         raise OperandError(
-            f"$exists on {shown(path)!r} takes True or False, not {type(operand).__name__}.", path, operand
+            f"$exists on {path_text(path)!r} takes True or False, not {type(operand).__name__}.",
+            path,
+            operand,
         )
     return Exists(path) if operand else Negation(Exists(path))
 
 
 def _type(path: UserPath, operand: object) -> Condition:
     if operand not in _TYPE_CODES:
-        raise OperandError(f"$type on {shown(path)!r} takes one of {', '.join(_TYPE_CODES)}.", path, operand)
+        raise OperandError(
+            f"$type on {path_text(path)!r} takes one of {', '.join(_TYPE_CODES)}.", path, operand
+        )
     return HasType(path, str(operand))
 
 
@@ -250,7 +259,7 @@ def _size(path: UserPath, operand: object) -> Condition:
     if isinstance(operand, Mapping):
         if len(operand) != 1 or next(iter(operand)) not in COMPARISONS:
             raise OperandError(
-                f"$size on {shown(path)!r} takes a number or one of {', '.join(COMPARISONS)} with a number.",
+                f"$size on {path_text(path)!r} takes a number or one of {', '.join(COMPARISONS)} with a number.",
                 path,
                 operand,
             )
@@ -262,7 +271,7 @@ def size_compared(path: UserPath, operator: str, number: object) -> Condition:
     """The condition that compares the size of the value at a path, by an operator such as ``"$gt"``."""
     if isinstance(number, bool) or not isinstance(number, int):
         raise OperandError(
-            f"$size on {shown(path)!r} compares with a whole number, not {type(number).__name__}.",
+            f"$size on {path_text(path)!r} compares with a whole number, not {type(number).__name__}.",
             path,
             number,
         )

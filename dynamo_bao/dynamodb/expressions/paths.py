@@ -43,10 +43,10 @@ def _step(text: str) -> str | int:
     return int(text[1:-1]) if text.startswith("[") else text
 
 
-def shown(path: object) -> str:
+def path_text(path: object) -> str:
     """A path as a text, for errors.
 
-    >>> shown(("address", "phones", 0)), shown(("prefs", "a.b"))
+    >>> path_text(("address", "phones", 0)), path_text(("prefs", "a.b"))
     ('address.phones[0]', 'prefs["a.b"]')
     """
     if isinstance(path, str):

@@ -43,7 +43,7 @@ class BatchWritten:
     replies: list[Reply] = Factory(list)
 
     @property
-    def sent(self) -> list[Reply | FailedRequest]:
+    def request_outcomes(self) -> list[Reply | FailedRequest]:
         """The replies and the failed request, in order."""
         return [*self.replies] if self.failure is None else [*self.replies, self.failure]
 

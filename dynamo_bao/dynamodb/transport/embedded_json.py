@@ -68,17 +68,17 @@ class _Shapes:
     """Compiles shapes of the service model to conversions; a shape may contain itself."""
 
     def __init__(self) -> None:
-        self._known: dict[str, Convert] = {}
+        self._converters: dict[str, Convert] = {}
 
     def of(self, shape: Any) -> Convert:
         """The conversion of values of a shape."""
-        if shape.name not in self._known:
-            self._known[shape.name] = lambda value: self._known[shape.name](value)
+        if shape.name not in self._converters:
+            self._converters[shape.name] = lambda value: self._converters[shape.name](value)
             compiled = getattr(self, f"_{shape.type_name}", None)
             if compiled is None:
                 raise NotPlainError(shape.type_name)
-            self._known[shape.name] = compiled(shape)
-        return self._known[shape.name]
+            self._converters[shape.name] = compiled(shape)
+        return self._converters[shape.name]
 
     def _members(self, shape: Any) -> dict[str, Convert]:
         members = {name: self.of(member) for name, member in shape.members.items()}
@@ -96,8 +96,8 @@ class _Readers(_Shapes):
         def read(value: Any) -> Any:
             if value is None:
                 return None
-            given = ((name, convert, value.get(name)) for name, convert in members.items())
-            return {name: convert(member) for name, convert, member in given if member is not None}
+            values = ((name, convert, value.get(name)) for name, convert in members.items())
+            return {name: convert(member) for name, convert, member in values if member is not None}
 
         return _value_reader(read) if shape.name == "AttributeValue" else read
 
@@ -113,10 +113,10 @@ class _Readers(_Shapes):
         return b64decode
 
     def _string(self, shape: Any) -> Convert:
-        return _same
+        return _unchanged
 
     def _boolean(self, shape: Any) -> Convert:
-        return _same
+        return _unchanged
 
     def _integer(self, shape: Any) -> Convert:
         return int
@@ -170,11 +170,13 @@ class _Writers(_Shapes):
 
     def _map(self, shape: Any) -> Convert:
         convert = self.of(shape.value)
-        return lambda value: {name: convert(_there(member)) for name, member in _a(dict, value).items()}
+        return lambda value: {
+            name: convert(_require_value(member)) for name, member in _a(dict, value).items()
+        }
 
     def _list(self, shape: Any) -> Convert:
         convert = self.of(shape.member)
-        return lambda value: [convert(_there(member)) for member in _a(list, value)]
+        return lambda value: [convert(_require_value(member)) for member in _a(list, value)]
 
     def _string(self, shape: Any) -> Convert:
         return lambda value: _a(str, value)
@@ -216,13 +218,13 @@ def _written_value(value: Any) -> Any:
     if code in ("SS", "NS"):
         return {code: [_a(str, text) for text in _a(list, member)]}
     if code == "M":
-        return {code: {name: _written_value(one) for name, one in _a(dict, member).items()}}
+        return {code: {name: _written_value(part) for name, part in _a(dict, member).items()}}
     if code == "L":
-        return {code: [_written_value(one) for one in _a(list, member)]}
+        return {code: [_written_value(part) for part in _a(list, member)]}
     if code == "B":
         return {code: _base64(member)}
     if code == "BS":
-        return {code: [_base64(one) for one in _a(list, member)]}
+        return {code: [_base64(part) for part in _a(list, member)]}
     raise NotPlainError(code)
 
 
@@ -230,11 +232,11 @@ def _base64(value: Any) -> str:
     return b64encode(_a(bytes, value)).decode()
 
 
-def _same(value: Any) -> Any:
+def _unchanged(value: Any) -> Any:
     return value
 
 
-def _there(value: Any) -> Any:
+def _require_value(value: Any) -> Any:
     if value is None:
         raise NotPlainError("a member without a value")
     return value

@@ -73,7 +73,8 @@ _MEMBERS: Final[Mapping[str, frozenset[str]]] = {
 """The members of each operation's reply, beside the figures that many have."""
 _ERRORS: Final = frozenset(("__type", "message", "Message"))
 _FOREIGN: Final = {
-    operation: frozenset().union(_ERRORS, *_MEMBERS.values()) - own for operation, own in _MEMBERS.items()
+    operation: frozenset().union(_ERRORS, *_MEMBERS.values()) - members
+    for operation, members in _MEMBERS.items()
 }
 """For each operation, the members that only replies to other operations have."""
 _LISTS_CAPACITY: Final = frozenset(
@@ -233,20 +234,20 @@ def _place_of(key: Any, operation: str) -> Place:
     return pk, sk
 
 
-def _require_key(request: Request, item: Any, key: Mapping[str, Any], what: str = "the item") -> None:
+def _require_key(request: Request, item: Any, key: Mapping[str, Any], label: str = "the item") -> None:
     """Refuses an item with another key than the requested one.
 
     Args:
         request: the request.
         item: the item of the reply.
         key: the values that the item must have, by attribute.
-        what: the name of the item in the reply, for the error.
+        label: the name of the item in the reply, for the error.
     """
     if type(item) is not dict or not item:
-        _refuse(request.operation, f"{what} is none")
+        _refuse(request.operation, f"{label} is none")
     for name, value in key.items():
         if item.get(name) != value and (name in item or "ProjectionExpression" not in request.written):
-            _refuse(request.operation, f"{what} has another key than the one that was asked for")
+            _refuse(request.operation, f"{label} has another key than the one that was asked for")
 
 
 def _require_key_of_row(request: Request, row: Any) -> None:

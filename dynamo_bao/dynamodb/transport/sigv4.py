@@ -63,13 +63,13 @@ def require_sendable(credentials: Any) -> None:
     Raises:
         ConfigurationError: if the access key or the session token holds other characters than printable ASCII.
     """
-    for what, value in (
+    for label, value in (
         ("access key", getattr(credentials, "access_key", None)),
         ("session token", getattr(credentials, "token", None)),
     ):
         if isinstance(value, str) and not _PRINTED.match(value):
             error = ConfigurationError(
-                f"The {what} of the AWS credentials holds a line break, a space or another character that no request "
+                f"The {label} of the AWS credentials holds a line break, a space or another character that no request "
                 f"can carry; nothing was sent. Copy it again, without what stands around it.",
                 field="credentials",
             )

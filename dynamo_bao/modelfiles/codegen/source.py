@@ -247,8 +247,8 @@ class _Writer:
     def _query_options(self) -> list[str]:
         unpack = self.imports.use("Unpack", "typing_extensions", typing_only=True)
         options = self.imports.use("QueryOptions", "dynamo_bao", typing_only=True)
-        anything = self.imports.use("Any", "typing")
-        return [f"sort_condition: {anything} = None", f"**options: {unpack}[{options}]"]
+        any_type = self.imports.use("Any", "typing")
+        return [f"sort_condition: {any_type} = None", f"**options: {unpack}[{options}]"]
 
     def _result(self, model: str) -> str:
         return f"{self.imports.use('QueryResult', 'dynamo_bao', typing_only=True)}[{model}]"
