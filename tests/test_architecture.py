@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -264,3 +265,44 @@ def test_public_functions_say_what_they_do() -> None:
                 if ast.get_docstring(node) is None and not overload:
                     bare.append(f"{module}.{node.name}")
     assert bare == []
+
+
+VAGUE_NAMES = re.compile(
+    "asked|done|drawn|either|found|given|gone|got|had|held|here|its?|kept|known|left|made|mine|neither|nothing|one|"
+    "others|ours|own|seen|sent|shown|sought|taken|that|theirs|them|there|these|this|those|told|used|wanted|what|which|who"
+)
+"""Participles and pronouns: they do not say what a variable holds."""
+PUBLIC_NAMES = {
+    "cli.console": {"done"},
+    "cli.diagrams.outline": {"drawn"},
+    "errors": {"done"},
+    "maintenance.progress": {"done", "found"},
+    "session.budget": {"used"},
+    "session.unit_of_work": {"done"},
+    "writes.commit": {"done"},
+}
+"""Names that users know, and variables for them."""
+
+
+def variables(tree: ast.AST) -> Iterator[tuple[int, str]]:
+    """The variables, parameters and attributes that a tree binds, each with its line."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            yield node.lineno, node.id
+        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+            yield node.lineno, node.attr
+        elif isinstance(node, ast.arg):
+            yield node.lineno, node.arg
+        elif isinstance(node, (ast.ExceptHandler, ast.MatchAs)) and node.name is not None:
+            yield node.lineno, node.name
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_variable_is_a_noun(module: str) -> None:
+    """The name of a variable says what it holds, and not only what happened to it."""
+    vague = {
+        (line, name)
+        for line, name in variables(TREES[module])
+        if VAGUE_NAMES.fullmatch(name.strip("_").lower())
+    }
+    assert {(line, name) for line, name in vague if name not in PUBLIC_NAMES.get(module, ())} == set()
