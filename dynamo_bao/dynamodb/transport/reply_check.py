@@ -13,7 +13,6 @@ If an item has the right key and an attribute value of a wrong type, only that a
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from typing import Any, Final, NoReturn
@@ -48,6 +47,7 @@ Place = tuple[str, str]
 UNREADABLE: Final[Mapping[str, Any]] = {"?": None}
 """The replacement of an attribute value that cannot be read."""
 REMEMBERED_IDS: Final = 1000
+"""How many ids of replies are remembered at least."""
 
 _MEMBERS: Final[Mapping[str, frozenset[str]]] = {
     operation: frozenset(members.split())
@@ -83,27 +83,29 @@ _LISTS_CAPACITY: Final = frozenset(
 
 
 class SeenIds:
-    """The ids of the last replies of one client. Each reply has a unique id, so a repeated id is a repeated reply."""
+    """The ids of the last replies of one client. Each reply has a unique id, so a repeated id is a repeated reply.
+
+    A set is replaced when it is full, and remembered until the next one is full too.
+    """
 
     def __init__(self) -> None:
         self._ids: set[str] = set()
-        self._order: deque[str] = deque()
+        self._earlier_ids: set[str] = set()
 
     def check(self, headers: Mapping[str, str], operation: str) -> None:
         """Raises `DataFormatError` for a reply that was received before."""
         number = headers.get("x-amzn-requestid")
         if number is None:
             return
-        ids, order = self._ids, self._order
-        if number in ids:
+        ids = self._ids
+        if number in ids or number in self._earlier_ids:
             raise DataFormatError(
                 f"{operation}: the reply was received twice, the first time for another request. "
                 f"Is there a proxy between this program and DynamoDB?"
             )
         ids.add(number)
-        order.append(number)
-        if len(order) > REMEMBERED_IDS:
-            ids.discard(order.popleft())
+        if len(ids) >= REMEMBERED_IDS:
+            self._earlier_ids, self._ids = ids, set()
 
 
 def checked(request: Request, parsed: dict[str, Any], *, is_vouched: bool) -> dict[str, Any]:
