@@ -435,6 +435,28 @@ def test_rule_32_transactions(item: Item) -> None:
                 Event.create()
 
 
+def test_rule_29_queries_of_outer_sessions_see_a_write(item: Item) -> None:
+    """What they have fetched of its partitions is asked for again, whichever session writes."""
+    for number in range(3):
+        with run_with_batch_context():
+            before = [row.item_id for row in Item.by_status.query("on")]
+            with run_with_batch_context():
+                assert [row.item_id for row in Item.by_status.query("on")] == before
+                Item.create(item_id=f"{number}", status="on", rank=f"{number}")
+                assert len(Item.by_status.query("on")) == number + 1
+            assert len(Item.by_status.query("on")) == number + 1
+
+
+def test_rule_22_a_deleted_object_shows_what_was_stored(manager: Manager) -> None:
+    """As far as the deletion brought it, also where the object was not loaded before."""
+    Account.create(account_id="a", email="a@x")
+    with run_with_batch_context():
+        found = Account.find("a")
+        found.delete()
+        assert found.email == "a@x"
+        assert not found.exists()
+
+
 def test_rule_32_queries_after_a_transaction_see_it(item: Item) -> None:
     """What the session has fetched of the partitions that it touched is asked for again."""
     with run_with_batch_context():
@@ -442,6 +464,7 @@ def test_rule_32_queries_after_a_transaction_see_it(item: Item) -> None:
         with transaction():
             Item.create(item_id="b", status="on", rank="1")
             Item.update("a", status="on", rank="2")
+            assert list(Item.by_status.query("on")) == []  # as nothing is written yet
         assert [row.item_id for row in Item.by_status.query("on")] == ["b", "a"]
         with transaction():
             Item.delete("b")

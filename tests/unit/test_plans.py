@@ -672,6 +672,8 @@ def test_set_additions_are_sized_with_the_set_that_was_read() -> None:
 
 def test_a_plan_is_a_value() -> None:
     """Plans compare by what they do."""
+    delete = Action("Delete", KEY)
+    assert WritePlan((delete,)).main_action is delete
     assert WritePlan((Action("Delete", KEY),)) == WritePlan((Action("Delete", KEY),))
     assert WritePlan((Action("Delete", KEY),)) != WritePlan((Action("Delete", KEY, STORED),))
 
