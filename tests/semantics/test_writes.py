@@ -457,6 +457,22 @@ def test_rule_22_a_deleted_object_shows_what_was_stored(manager: Manager) -> Non
         assert not found.exists()
 
 
+def test_rule_32_local_changes_of_other_fields_stay(item: Item) -> None:
+    """They are no part of an update by key, and are there after it."""
+    with run_with_batch_context():
+        found = Item.find("a")
+        assert found.tags == {"x"}
+        found.tags.add("mine")
+        found.rank = "mine"
+        with transaction():
+            Item.update("a", name="two")
+            assert (found.name, found.rank, found.tags) == ("two", "mine", {"x", "mine"})
+        assert (found.name, found.rank, found.tags) == ("two", "mine", {"x", "mine"})
+        found.save()
+    stored = Item.find("a")
+    assert (stored.name, stored.rank, stored.tags) == ("two", "mine", {"x", "mine"})
+
+
 def test_rule_32_queries_after_a_transaction_see_it(item: Item) -> None:
     """What the session has fetched of the partitions that it touched is asked for again."""
     with run_with_batch_context():
