@@ -348,3 +348,15 @@ def test_every_key_of_a_batch_has_an_outcome() -> None:
     _, absent = hydrate_batch(wanted, stored, False, Capacity(read=0.5))
     assert list(absent) == keys[1:]
     assert [state_of(one).capacity.read for one in wanted.values()] == [0.5, 0.5, 0.5]
+
+
+def test_what_nobody_asked_for_hides_no_other_item() -> None:
+    """Wherever it stands in a reply, and whatever is there twice."""
+    schema = schema_of(Odd)
+    home: Any = type("Home", (), {"schema": schema, "model": Odd, "lazy_class": Odd.__bao_lazy_class__})()
+    keys = [Key(f"od#{number}", "od") for number in range(3)]
+    for order in ((9, 0, 1, 2), (0, 9, 0, 1, 2), (0, 0, 1, 1, 9, 2)):
+        wanted = {key: _pending(home, key) for key in keys}
+        stored = [{**Key(f"od#{number}", "od").as_item(), "odd_id": {"S": f"{number}"}} for number in order]
+        assert hydrate_batch(wanted, stored, False, Capacity(read=0.5)) == ([], {})
+        assert [type(one) is Odd and one.odd_id for one in wanted.values()] == ["0", "1", "2"]

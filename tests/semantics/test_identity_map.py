@@ -21,7 +21,7 @@ from dynamo_bao import (
     TenantRequiredError,
     run_with_batch_context,
 )
-from tests.support.models import ALL, Org, Page, Post, User
+from tests.support.models import ALL, Comment, Org, Page, Post, User
 from tests.support.wire import Wire
 
 MODELS = ALL
@@ -99,6 +99,21 @@ def test_rule_14_what_is_held(manager: Manager, ada: User, wire: Wire) -> None:
         del changed
         gc.collect()
         assert Post.find(post_id).title == "b"
+
+
+def test_rule_14_what_was_saved_is_held(manager: Manager, ada: User, wire: Wire) -> None:
+    """It came from a query, and only its save says that it is used."""
+    Post.create(title="a", user_id=ada)
+    with run_with_batch_context():
+        row = Post.posts_for_user.query(ada)[0]
+        post_id = row.post_id
+        row.tags.add("new")
+        row.save()
+        del row
+        gc.collect()
+        wire.clear()
+        assert Post.find(post_id).tags == {"new"}
+        assert len(wire) == 0
 
 
 def test_rule_15_created_objects(manager: Manager, wire: Wire) -> None:
@@ -195,6 +210,24 @@ def test_rule_16_every_find_answers_from_the_map(ada: User, wire: Wire) -> None:
         User.find(ada.user_id, bypass_cache=True).exists()
         User.find(missing, consistent_read=True).exists()
         assert len(wire) == 3
+
+
+def test_rule_16_figures_count_every_find(manager: Manager, ada: User) -> None:
+    """One for each key that is asked for, in whatever way, and those that the map answers beside them."""
+    post = Post.create(title="a", user_id=ada)
+    ways: list[tuple[Any, tuple[int, int]]] = [
+        (lambda: User.find(ada.user_id), (1, 0)),
+        (lambda: User.find(ada.user_id), (2, 1)),
+        (lambda: Comment.find((post.post_id, 1)), (3, 1)),
+        (lambda: Comment.find(post_id=post.post_id, number=1), (4, 2)),
+        (lambda: User.batch_find([ada.user_id, "01ARZ3NDEKTSV4RRFFQ69G5FAW"]), (6, 3)),
+        (lambda: Post.find(post.post_id).title, (7, 3)),
+        (lambda: Post.find(post.post_id).user, (9, 5)),
+    ]
+    with run_with_batch_context() as session:
+        for way, counted in ways:
+            way()
+            assert (session.stats.lookups, session.stats.cache_hits) == counted
 
 
 def test_rule_17_truth_equality_and_repr(ada: User, wire: Wire) -> None:
@@ -318,6 +351,17 @@ def test_rule_20_raise_mode(ada: User) -> None:
             _ = org.name
         assert Org.find("acme").name == "Acme"
         assert user.org.name == "Acme"
+
+
+def test_rule_21_an_error_names_the_call(tenanted: Manager) -> None:
+    """That was made under another tenant."""
+    with run_with_batch_context() as session:
+        with TenantContext.run_with_tenant("red"):
+            org = Org.create(org_id="acme", name="Red")
+        with TenantContext.run_with_tenant("blue"):
+            for name in ("add", "delete"):
+                with pytest.raises(TenantMismatchError, match=rf"{name}\(\) was called under 'blue'"):
+                    getattr(session, name)(org)
 
 
 def test_rule_21_an_instance_keeps_its_tenant(tenanted: Manager) -> None:

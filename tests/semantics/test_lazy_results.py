@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import random
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -12,6 +14,7 @@ from dynamo_bao import (
     BaoError,
     BatchContextError,
     BatchIncompleteError,
+    ConcurrencyError,
     Manager,
     QueryError,
     ServiceError,
@@ -85,6 +88,25 @@ def test_rule_08_what_a_look_runs(ada: User, wire: Wire) -> None:
         assert session.stats.round_trips == 2
         assert not again.exists() and list(more) == []
         assert len(wire) == 4
+
+
+def test_rule_08_a_look_on_an_event_loop_is_refused_where_that_is_wished() -> None:
+    """Nothing is sent; outside of the loop the same look is taken."""
+    transport = FaultInjectingTransport(embedded_transport().wire, clock=FakeTime().clock)
+    with init_models(models=ALL, transport=transport, on_event_loop="raise") as manager:
+        manager.create_table()
+        before = transport.attempts
+
+        async def look(use: Callable[[], Any]) -> None:
+            with run_with_batch_context(), pytest.raises(ConcurrencyError, match="on an event loop"):
+                use()
+
+        for use in (lambda: Org.find("acme").exists(), lambda: list(User.by_status.query("active"))):
+            asyncio.run(look(use))
+            assert transport.attempts == before
+            with run_with_batch_context():
+                assert not use()
+            before = transport.attempts
 
 
 def test_rule_09_looks_during_a_flush(manager: Manager, ada: User) -> None:

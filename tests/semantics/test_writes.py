@@ -79,8 +79,10 @@ class Page(Model, prefix="wp", name="SemPage"):
 class Event(Model, prefix="we", name="SemEvent"):
     event_id: str = UlidField(auto_assign=True)
     text: str = StringField(default="")
+    status: str | None = StringField(default=None)
 
     primary_key = PrimaryKey("event_id")
+    by_status = Index("status", "event_id", id="gsi1")
 
 
 MODELS = [Item, Account, Page, Event]
@@ -134,19 +136,21 @@ def test_rule_23_what_changed(item: Item, wire: Wire, raw: Raw) -> None:
     found.save()
     assert len(wire) == 0
     expressions = []
-    for change in ("add", "discard", "both", "assign"):
+    for change in ("add", "discard", "both", "assign", "assign more"):
         if change == "add":
             found.tags.add("y")
         elif change == "discard":
             found.tags.discard("x")
         elif change == "both":
             found.tags ^= {"y", "z"}
+        elif change == "assign more":
+            found.tags = {*found.tags, "q"}
         else:
             found.tags = {"p"}
         wire.clear()
         found.save()
         expressions.append(wire.sent[0][1]["UpdateExpression"].split()[0])
-    assert expressions == ["ADD", "DELETE", "SET", "SET"]
+    assert expressions == ["ADD", "DELETE", "SET", "SET", "SET"]
     found.data = {"a": {"b": 1}}
     found.save()
     found.data["a"]["b"] = 2
@@ -433,6 +437,18 @@ def test_rule_32_transactions(item: Item) -> None:
         with pytest.raises(TransactionTooLargeError), transaction():
             for _ in range(101):
                 Event.create()
+
+
+def test_rule_29_queries_after_a_commit_see_it(manager: Manager, wire: Wire) -> None:
+    """Also one of nothing but new objects."""
+    with run_with_batch_context() as session:
+        for number in range(2):
+            assert len(Event.by_status.query("on")) == number
+            session.add(Event(status="on"))
+            wire.clear()
+            session.commit()
+            assert wire.operations == ["BatchWriteItem"]
+            assert len(Event.by_status.query("on")) == number + 1
 
 
 def test_rule_29_queries_of_outer_sessions_see_a_write(item: Item) -> None:

@@ -674,6 +674,7 @@ def test_a_plan_is_a_value() -> None:
     """Plans compare by what they do."""
     delete = Action("Delete", KEY)
     assert WritePlan((delete,)).main_action is delete
+    assert WritePlan((delete,)).claim(0) is None
     assert WritePlan((Action("Delete", KEY),)) == WritePlan((Action("Delete", KEY),))
     assert WritePlan((Action("Delete", KEY),)) != WritePlan((Action("Delete", KEY, STORED),))
 

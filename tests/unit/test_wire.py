@@ -333,6 +333,8 @@ def test_advice_is_part_of_the_text(code: str) -> None:
 def test_a_missing_table_says_what_to_do() -> None:
     """The table, and the three ways to mend it."""
     error = mapped("ResourceNotFoundException")
+    assert isinstance(error, TableNotFoundError)
+    assert (error.model, error.field, error.code) == (None, None, "ResourceNotFoundException")
     for part in ("table app", "manager.create_table()", "table_name, region or endpoint_url"):
         assert part in str(error)
 
