@@ -348,6 +348,50 @@ def test_throttling_says_what_to_do() -> None:
     assert "capacity" in str(error)
 
 
+ARN = "arn:aws:dynamodb:eu-west-1:123456789012:table/orders"
+HOT = "TableReadKeyRangeThroughputExceeded"
+
+
+@pytest.mark.parametrize(
+    ("listed", "table", "index", "reasons"),
+    [
+        (None, "app", None, ()),
+        ([], "app", None, ()),
+        ("x", "app", None, ()),
+        ([{"reason": HOT}], "app", None, (HOT,)),
+        ([{"reason": HOT, "resource": ARN}], "orders", None, (HOT,)),
+        ([{"reason": HOT, "resource": f"{ARN}/index/gsi1"}, {"reason": HOT}], "orders", "gsi1", (HOT,)),
+        ([{"reason": HOT}, {"reason": "Other"}, {"reason": HOT}], "app", None, (HOT, "Other")),
+        ([{"reason": 5, "resource": 7}, "x", None, {"resource": "a stream"}], "app", None, ()),
+        ([{"resource": f"{ARN}/stream/1"}], "orders", None, ()),
+    ],
+)
+@pytest.mark.parametrize("name", ["ThrottlingReasons", "throttlingReasons"])
+def test_throttling_names_its_table_and_index_and_reasons(
+    name: str, listed: Any, table: str, index: str | None, reasons: tuple[str, ...]
+) -> None:
+    """As DynamoDB gives them, each once; otherwise the table of the request, without a reason."""
+    error = mapped("ThrottlingException", {name: listed})
+    assert isinstance(error, ThrottledError)
+    assert (error.table, error.index, error.reasons) == (table, index, reasons)
+    what = f"table {table}" if index is None else f"index {index} of table {table}"
+    why = ", ".join(reasons) or "ThrottlingException"
+    assert str(error).startswith(f"PutItem on {what} was throttled ({why}). ")
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("1500", 1.5), (" 20 ", 0.02), ("", None), ("1.5", None), ("soon", None), ("9" * 10, None)],
+)
+def test_dynamodb_may_ask_to_wait(text: str, seconds: float | None) -> None:
+    """For milliseconds; anything else is no wish."""
+    headers = {"x-amz-retry-after": text} if text else {}
+    response = {"ResponseMetadata": {"HTTPHeaders": headers}}
+    for code in ("ThrottlingException", "TransactionCanceledException"):
+        error: Any = mapped(code, response)
+        assert error.retry_after == seconds
+
+
 def test_a_failed_condition_brings_the_item() -> None:
     """The stored item if DynamoDB returned it; an empty or absent one is None."""
     item = {"_pk": {"S": "x"}}
