@@ -1,7 +1,7 @@
 """The comparison: ``python -m benchmarks``, which ``make bench`` runs.
 
 It writes its figures to ``benchmarks/results/figures.json``, and the tables and the picture of ``docs/performance.md``.
-Parts of it (``--rows``, ``--contenders``) are printed only.
+Parts of it (``--rows``, ``--contenders``) are only printed.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ BOARDS = 11
 
 
 def main() -> None:
-    """Measures what the command line asks for."""
+    """Runs the measurements of the command line."""
     options = _arguments()
     names = [name for name in available() if name in options.contenders or name == BASELINE]
     figures = measure(names, options.rows, options.rounds, quick=options.quick)
@@ -52,7 +52,7 @@ def _arguments() -> argparse.Namespace:
     rounds = int(os.environ.get("BENCH_ROUNDS", ROUNDS))
     parser.add_argument("--rounds", type=int, default=rounds, help="turns of each contender (BENCH_ROUNDS)")
     parser.add_argument(
-        "--quick", action="store_true", help="only see that all works: 2 rounds, no slow parts"
+        "--quick", action="store_true", help="only test that everything works: 2 rounds, no slow parts"
     )
     parser.add_argument(
         "--rows", nargs="+", choices=ROWS, default=list(ROWS), metavar="ROW", help=", ".join(ROWS)
@@ -65,7 +65,7 @@ def _arguments() -> argparse.Namespace:
 
 
 def measure(names: list[str], rows: list[str], rounds: int, *, quick: bool = False) -> Figures:
-    """Verifies the contenders, and measures everything about them."""
+    """Verifies the contenders, and measures them."""
     rounds = 2 if quick else rounds
     with canned_server(0.0, *DELAYS, COUNTING) as urls:
         url = urls[0.0]

@@ -1,8 +1,8 @@
-"""Small operations of dynamo_bao against replies that are made in this process: no network, no server, no waiting.
+"""Small operations of dynamo_bao with replies that are made in this process: no network, no server, no waiting.
 
-`benchmarks.compare` runs this file by its path in the directory of a checkout, whose library it then measures. So it
-imports nothing of `benchmarks`, and uses only what every version of the library has. Requests take the usual way,
-signing and parsing included; only the socket is one that answers by itself.
+`benchmarks.compare` runs this file by its path in the folder of a checkout, and so measures that checkout's library. It
+imports nothing from `benchmarks`, and uses only names that every version of the library has. Requests take the usual
+way, with signing and parsing; only the socket is replaced by one that answers itself.
 """
 
 from __future__ import annotations
@@ -150,7 +150,7 @@ def _items() -> list[dict[str, Any]]:
 
 
 class Table:
-    """The stored items as JSON, and the replies to requests; nothing that is written changes them."""
+    """The stored items as JSON, and the replies to requests. Writes do not change them."""
 
     def __init__(self) -> None:
         self._items: dict[str, str] = {}
@@ -163,7 +163,7 @@ class Table:
             self._partitions.setdefault(pk, []).append(text)
 
     def reply(self, operation: str, body: bytes) -> bytes:
-        """The reply to a request, from the length of its body on; made once for each that is the same."""
+        """The reply to a request, from its header with the length on. Equal requests share one reply."""
         reply = self._replies.get((operation, body))
         if reply is None:
             reply = _framed(self._body(operation, body))
@@ -207,13 +207,13 @@ def _framed(body: str) -> bytes:
 
 
 class AnsweringSocket:
-    """A socket on which the reply to what is sent has arrived at once."""
+    """A socket that has the reply as soon as a request is sent."""
 
     _numbers = itertools.count()
 
     def __init__(self, table: Table) -> None:
         self._table = table
-        self._ends = socket.socketpair()  # for the functions that want a number of a file
+        self._ends = socket.socketpair()  # for functions that need a file number
         self._reply = b""
 
     def fileno(self) -> int:
@@ -251,7 +251,7 @@ def _read(objects: list[Any]) -> None:
 
 
 class Operations:
-    """One method for each operation, which does it once."""
+    """One method for each operation. It runs the operation once."""
 
     def __init__(self) -> None:
         self._numbers = itertools.count()
@@ -350,7 +350,7 @@ ROWS = [name for name in vars(Operations) if not name.startswith("_")]
 
 
 def answer_all_connections(table: Table) -> None:
-    """Makes every connection one that the table answers, under the names of this version and of the one before."""
+    """Makes the table answer every connection, with the names of this version and of the one before."""
     try:
         http: Any = importlib.import_module("dynamo_bao.dynamodb.transport.http")
     except ImportError:
@@ -360,7 +360,7 @@ def answer_all_connections(table: Table) -> None:
 
 
 def seconds_of(call: Callable[[], object], count: int) -> float:
-    """Seconds of CPU that one call takes, over so many; the collector of garbage works as it always does."""
+    """The mean seconds of CPU of one call, over `count` calls. The garbage collector is not stopped."""
     start_time = time.process_time()
     for _ in range(count):
         call()
@@ -368,7 +368,7 @@ def seconds_of(call: Callable[[], object], count: int) -> float:
 
 
 def main() -> None:
-    """Measures what each line of the input asks for, such as ``{"row": "get", "count": 100}``."""
+    """Runs the measurement of each input line, such as ``{"row": "get", "count": 100}``."""
     output, sys.stdout = sys.stdout, sys.stderr
     table = Table()
     answer_all_connections(table)

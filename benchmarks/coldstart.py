@@ -1,6 +1,6 @@
-"""What a cold start of a Lambda function costs: a fresh process that imports, connects, and answers its first event.
+"""The cost of a cold start of a Lambda function: a new process that imports, connects, and answers its first event.
 
-Run with ``python -m benchmarks.coldstart``, after ``make engines``; the function asks an engine on this machine.
+Run with ``python -m benchmarks.coldstart``, after ``make engines``; the function uses an engine on this machine.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def handler(event, context):
 
 
 def environment(url: str) -> dict[str, str]:
-    """What Lambda sets for a function, with the engine for DynamoDB."""
+    """The variables that Lambda sets for a function, with the engine as DynamoDB."""
     variables = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     return {
         **variables,
@@ -73,7 +73,7 @@ def environment(url: str) -> dict[str, str]:
 
 
 def cold_start(function: dict[str, str], url: str) -> list[float]:
-    """Milliseconds of one cold start: import, connecting, first event, second event; and CPU to the first's end."""
+    """Milliseconds of one cold start: import, connecting, first event, second event; and CPU until the first ends."""
     code = FUNCTION.format(**function)
     process = subprocess.run(
         [sys.executable, "-c", code], env=environment(url), capture_output=True, text=True, check=True

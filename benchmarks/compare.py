@@ -1,10 +1,9 @@
-"""What each small operation takes beside an earlier version of the library.
+"""The time of each small operation, compared with an earlier version of the library.
 
 ``git worktree add ../base main && python -m benchmarks.compare --base ../base``
 
-Both checkouts do the same operations in processes of their own, in short turns one after the other, so that whatever
-else the machine does befalls both. The least of many turns is what an operation takes where nothing disturbs it;
-the median is shown beside it.
+Both checkouts run the same operations in their own processes, in short alternating turns. So other work on the machine
+affects both. The least of many turns is the time of an undisturbed operation. The median is shown beside it.
 """
 
 from __future__ import annotations
@@ -43,7 +42,7 @@ class Checkout:
         self.rows: list[str] = self._answer()
 
     def take(self, row: str, count: int) -> float:
-        """Seconds of CPU of one call, over so many."""
+        """The mean seconds of CPU of one call, over `count` calls."""
         assert self._process.stdin is not None
         print(json.dumps({"row": row, "count": count}), file=self._process.stdin, flush=True)
         seconds: float = self._answer()
@@ -66,7 +65,7 @@ class Checkout:
 def compare(
     base: Path, rows: list[str] | None, rounds: int, lives: int
 ) -> dict[str, tuple[list[float], list[float]]]:
-    """By operation the seconds of all turns: of the base, and of this checkout."""
+    """The seconds of all turns by operation: of the base, and of this checkout."""
     turns_by_row: dict[str, tuple[list[float], list[float]]] = {}
     for _ in range(lives):
         with ExitStack() as stack:

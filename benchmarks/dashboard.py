@@ -1,7 +1,7 @@
 """A dashboard: a user, the user's 100 posts, and of each post its author (20 of them) and two tags (50 of them).
 
-Written as plain loops over dynamo_bao's objects, as the best batching that can be written by hand over boto3's
-client, and as the same loops over boto3, one request at a time; over a network that adds some milliseconds to each.
+It is written as plain loops over dynamo_bao's objects, as the best batches that one can write by hand over boto3's
+client, and as the same loops over boto3, one request at a time. The network adds some milliseconds to each request.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from benchmarks.server import ask
 from benchmarks.worker import answer_lines
 
 Lines = list[tuple[str, str, str, str]]
-"""What the dashboard shows of each post: its title, its author's name, its tags' labels."""
+"""The line of each post: its title, its author's name, the labels of its tags."""
 
 WAYS = {
     "loops": "dynamo_bao, plain loops",
@@ -29,13 +29,13 @@ WAYS = {
 }
 SLOW = "one_by_one"
 DELAYS = (2.0, 10.0)
-"""Milliseconds that a request takes longer than it would here."""
+"""The delays of a request, in milliseconds."""
 COUNTING = 100.0
-"""Milliseconds with which rounds are counted: so many that what is sent together is always seen to be."""
+"""The delay for counting rounds, in milliseconds. It is long, so that requests of one round always overlap."""
 
 
 def expected() -> Lines:
-    """What there is to show."""
+    """The expected lines."""
     posts = [post_values(number) for number in range(POSTS)]
     return [
         (
@@ -84,7 +84,7 @@ def _key(prefix: str, id: str) -> dict[str, Any]:
 
 
 class Boto:
-    """The same by hand, with boto3's client and all that is known of the table's keys."""
+    """The same by hand, with boto3's client and the keys of the table."""
 
     def __init__(self, url: str) -> None:
         import boto3
@@ -157,19 +157,19 @@ def way_of(way: str, url: str) -> Callable[[], Lines]:
 
 
 class Board:
-    """The dashboard in one way, which runs in a process of its own."""
+    """The dashboard in one way. It runs in its own process."""
 
     def __init__(self, way: str, url: str) -> None:
         self._url = url
         self._show = way_of(way, url)
 
     def verify(self) -> None:
-        """Checks that all is shown; raises otherwise."""
+        """Raises an error if the dashboard has wrong lines."""
         if self._show() != expected():
             raise AssertionError("the dashboard does not show what it should")
 
     def count(self) -> dict[str, int]:
-        """How many requests there are, and in how many rounds: those under way at the same time are of one."""
+        """The numbers of requests and rounds. Requests that run at the same time are one round."""
         self.verify()
         ask(self._url, "BenchCounts")
         self._show()
@@ -185,11 +185,11 @@ class Board:
 
 
 def measure_dashboard(urls: dict[float, str], rounds: int, *, quick: bool = False) -> Figures:
-    """By way the requests and rounds, and by milliseconds of delay and way the seconds of each dashboard.
+    """The requests and rounds of each way, and the seconds of each dashboard by delay and way.
 
     Args:
-        urls: the server by delay, which has those of `DELAYS` and `COUNTING`.
-        quick: whether two ways and one delay are enough, as they are to see that it works.
+        urls: the server for each delay of `DELAYS` and `COUNTING`.
+        quick: whether to measure only two ways and one delay, to see that it works.
     """
     say("the dashboard\n")
     batched = ["loops", "by_hand"] if quick else [way for way in WAYS if way != SLOW]

@@ -1,4 +1,4 @@
-"""What a run measured, kept as JSON, and the medians and ratios that are told of it."""
+"""The figures of a run as JSON, and their medians and ratios."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ START_GOALS = (120.0, 60.0)
 SESSION_GOAL = 3.0
 """Microseconds that a session may take for a lookup."""
 MEMORY_GOAL = 1.5
-"""How many times its item as parsed JSON an instance may take."""
+"""The size of an instance, as a ratio to its item as parsed JSON, that is allowed."""
 
 ROOT = Path(__file__).parent.parent
 
 
 def machine() -> dict[str, Any]:
-    """Where this runs, and how busy it is."""
+    """The machine of the run, and its load."""
     return {
         "processor": _processor(),
         "cores": os.cpu_count(),
@@ -57,7 +57,7 @@ def _processor() -> str:
 
 
 def versions(names: list[str]) -> dict[str, str]:
-    """The versions of what the contenders are made of."""
+    """The versions of the contenders' libraries."""
     installed = {}
     for package in sorted({requirement for name in names for requirement in NEEDS.get(name, ())}):
         try:
@@ -79,12 +79,12 @@ class Spread:
 
     @property
     def half(self) -> float:
-        """Half of what lies between the quartiles."""
+        """Half the distance between the quartiles."""
         return (self.high - self.low) / 2
 
 
 def ratio(row: Figures, name: str) -> Spread | None:
-    """A contender's CPU as a ratio to boto3's client in the same round; None where one of them did not run."""
+    """A contender's CPU as a ratio to boto3's client in the same round. None if one of them did not run."""
     if name not in row or BASELINE not in row:
         return None
     return Spread(
@@ -96,7 +96,7 @@ def ratio(row: Figures, name: str) -> Spread | None:
 
 
 def store(figures: Figures, path: Path) -> None:
-    """Writes the figures as JSON, with the digits that mean something."""
+    """Writes the figures as JSON, with five digits."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(_rounded(figures), indent=1) + "\n")
 

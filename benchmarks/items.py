@@ -1,4 +1,4 @@
-"""What the benchmark's server holds: items of 13 attributes, items with a map and a list besides, and a dashboard.
+"""The items of the benchmark's server: with 13 attributes, with a map and a list too, and those of a dashboard.
 
 Nothing is imported here, so that a contender's start is not measured with what the benchmark needs.
 """
@@ -33,11 +33,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 TABLES = {"plain": "items", "nested": "documents"}
-"""Where the items of a kind are under their id."""
+"""The tables that have the items of a kind by id."""
 PAGES = {"plain": "item_pages", "nested": "document_pages"}
-"""Where they are under their team and id, a hundred to a team."""
+"""The tables that have them by team and id, a hundred in each team."""
 BAO_TABLE = "bao"
-"""The one table of dynamo_bao, which has all of this, and the dashboard, under its own keys."""
+"""The one table of dynamo_bao. It has all these items and the dashboard, with its own keys."""
 BAO_PREFIXES = {"items": "i", "documents": "d", "item_pages": "ip", "document_pages": "dp"}
 
 KEY_ATTRIBUTES = {
@@ -139,7 +139,7 @@ class StoredItem:
 
 
 def stored_items() -> list[StoredItem]:
-    """Everything that the server holds."""
+    """All items of the server."""
     items: list[StoredItem] = []
     for kind in FIELDS:
         for number in range(ITEMS):

@@ -1,9 +1,9 @@
-"""Runs all contenders in turns and gathers what they took.
+"""Runs all contenders in turns and collects their times.
 
-Every contender lives in processes of its own. In each round of a row each has its turn, beginning with another
-one from round to round, so that whatever else the machine does befalls all alike; figures are compared within
-a round, and the median of the rounds counts. There are several processes of each, one after the other, because
-where one has its memory by chance makes it some percent faster or slower for as long as it lives.
+Every contender runs in its own processes. In each round of a row, each contender has a turn, and each round begins with
+another contender. So other work on the machine affects all alike. Figures are compared within a round, and the median
+of the rounds counts. Each contender has several processes, one after the other, because the memory layout of a process
+makes it some percent faster or slower as long as it lives.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from benchmarks.operations import ROWS
 from benchmarks.server import ROOT
 
 LIVES = 3
-"""How many processes of a contender take turns."""
+"""The number of processes of a contender that take turns."""
 TURN_SECONDS = 0.06
-"""CPU that a turn should take: enough that the clock is exact, little enough for many turns."""
+"""The seconds of CPU of a turn: enough for an exact clock, and few enough for many turns."""
 
 ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": "benchmark",
@@ -43,9 +43,9 @@ Figures = dict[str, Any]
 
 
 def environment() -> dict[str, str]:
-    """What the processes see: this environment with the settings that all contenders share.
+    """The environment of the processes: this one, with the settings that all contenders share.
 
-    Compiled modules are kept, as where libraries are installed: a start is not to measure the compiler.
+    Compiled modules are cached, as for installed libraries, so that a start does not measure the compiler.
     """
     shared = {**os.environ, **ENVIRONMENT}
     shared.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -53,16 +53,16 @@ def environment() -> dict[str, str]:
 
 
 def is_installed(name: str) -> bool:
-    """Whether a contender's library is here."""
+    """Whether a contender's library is installed."""
     return all(importlib.util.find_spec(package) is not None for package in NEEDS.get(name, ()))
 
 
 class Failed(Exception):
-    """A contender's process ended before its answer came."""
+    """A contender's process ended before it answered."""
 
 
 class Turn:
-    """A contender's processes, which wait for their turn; the next is another one's."""
+    """The processes of a contender, which take turns."""
 
     def __init__(self, name: str, processes: list[subprocess.Popen[str]]) -> None:
         self.name = name
@@ -70,7 +70,7 @@ class Turn:
         self._processes = itertools.cycle(processes)
 
     def do(self, **command: Any) -> Any:
-        """Has the next one do something, and returns what it answers."""
+        """Sends a command to the next process, and returns its answer."""
         process = next(self._processes)
         assert process.stdin is not None
         process.stdin.write(json.dumps(command) + "\n")
@@ -78,7 +78,7 @@ class Turn:
         return _answer(self.name, process)
 
     def do_all(self, **command: Any) -> list[Any]:
-        """Has each of them do it, one after the other."""
+        """Sends a command to each process in turn, and returns their answers."""
         return [self.do(**command) for _ in range(self.lives)]
 
 
@@ -92,10 +92,11 @@ def _answer(name: str, process: subprocess.Popen[str]) -> Any:
 
 @contextmanager
 def processes(commands: dict[str, list[str]], lives: int = 1) -> Iterator[list[Turn]]:
-    """Processes that are ready, by name the module and arguments of each; they end with the block.
+    """Starts processes from commands by name. They end with the block.
 
     Args:
-        lives: how many there are of each.
+        commands: by name, the module and its arguments.
+        lives: the number of processes for each name.
     """
     with ExitStack() as stack:
         turns = []
@@ -121,7 +122,7 @@ def _start_process(stack: ExitStack, command: list[str]) -> subprocess.Popen[str
 
 
 def contenders(names: list[str], url: str, *, quick: bool = False) -> AbstractContextManager[list[Turn]]:
-    """The contenders' processes; only one of each where they are only to show that they work."""
+    """The processes of the contenders. With `quick`, there is only one for each."""
     return processes({name: ["benchmarks.worker", name, url] for name in names}, 1 if quick else LIVES)
 
 
@@ -133,14 +134,14 @@ def _end(process: subprocess.Popen[str]) -> None:
 
 
 def in_turns(turns: list[Turn], rounds: int) -> Iterator[Turn]:
-    """Everyone's turns over some rounds, each of which another one begins."""
+    """The turns of some rounds. Each round begins with another contender."""
     for number in range(rounds):
         begin = number % len(turns)
         yield from turns[begin:] + turns[:begin]
 
 
 def gather(turns: list[Turn], rounds: int, run: Callable[[Turn], list[float]]) -> Figures:
-    """By name the seconds of CPU and of wall time that `run` said in each round."""
+    """By name, the seconds of CPU and of wall time that `run` returned in each round."""
     figures: Figures = {turn.name: {"cpu": [], "wall": []} for turn in turns}
     for turn in in_turns(turns, rounds):
         cpu, wall = run(turn)
@@ -150,10 +151,10 @@ def gather(turns: list[Turn], rounds: int, run: Callable[[Turn], list[float]]) -
 
 
 def measure_row(turns: list[Turn], row: str, rounds: int, *, quick: bool = False) -> Figures:
-    """By contender the seconds of one call by round, and how many functions it calls.
+    """By contender, the seconds of one call in each round, and the number of functions that it calls.
 
     Args:
-        quick: whether a turn is one call, which only shows that it works.
+        quick: whether a turn is only one call, to test that it works.
     """
     say(f"{ROWS[row]}\n")
     calls = {turn.name: turn.do(do="calls", row=row) for turn in turns}
@@ -163,14 +164,14 @@ def measure_row(turns: list[Turn], row: str, rounds: int, *, quick: bool = False
 
 
 def _count_for(turn: Turn, row: str) -> int:
-    """How many calls fill a turn, by a second small try after a first that warms up."""
+    """The number of calls that fill a turn, by a short trial after a first one that warms up."""
     turn.do_all(do="run", row=row, count=2)
     cpu, _ = turn.do(do="run", row=row, count=3)
     return max(1, round(TURN_SECONDS / cpu)) if cpu else 1000
 
 
 def measure_starts(names: list[str], url: str, rounds: int) -> Figures:
-    """By contender the seconds of CPU and of wall time of a first object, each time in a new process."""
+    """By contender, the seconds of CPU and of wall time of a first object, each time in a new process."""
     say("import + client + first call\n")
     figures: Figures = {name: {"cpu": [], "wall": []} for name in names}
     for _ in range(rounds):
@@ -194,12 +195,12 @@ def _start(name: str, url: str) -> tuple[float, float]:
 
 
 def measure_memory(turns: list[Turn], *, quick: bool = False) -> Figures:
-    """By contender the bytes of a loaded instance and of its item as parsed JSON."""
+    """By contender, the bytes of a loaded instance and of its item as parsed JSON."""
     return {turn.name: turn.do(do="memory", count=PAGE if quick else ITEMS) for turn in turns}
 
 
 def measure_session(turns: list[Turn], rounds: int) -> Figures:
-    """By round the microseconds of a lookup that is new to a session, and of one that it knows."""
+    """By round, the microseconds of a lookup that is new to a session, and of one that it knows."""
     (turn,) = (turn for turn in turns if turn.name == OURS)
     figures: Figures = {"new": [], "known": []}
     for _ in range(rounds):
@@ -209,7 +210,7 @@ def measure_session(turns: list[Turn], rounds: int) -> Figures:
 
 
 def available() -> list[str]:
-    """The contenders that are installed; says which are not."""
+    """The contenders that are installed. Prints those that are not."""
     installed = [name for name in NAMES if is_installed(name)]
     for name in NAMES:
         if name not in installed:
@@ -218,5 +219,5 @@ def available() -> list[str]:
 
 
 def say(text: str) -> None:
-    """Tells whoever waits what is done."""
+    """Prints progress to stderr."""
     print(text, end="", file=sys.stderr, flush=True)

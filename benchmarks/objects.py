@@ -1,7 +1,7 @@
-"""What objects cost beside DynamoDB: reading a loaded field, decoding an item.
+"""The cost of objects without DynamoDB: reading a loaded field, decoding an item.
 
-Run with ``python -m benchmarks.objects``. Contenders are measured in turns, and the medians are compared, so
-that what else the machine does befalls them alike.
+Run with ``python -m benchmarks.objects``. Contenders are measured in turns, and the medians are compared, so that
+other work on the machine affects all alike.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def medians(contenders: dict[str, Callable[[], Any]], number: int) -> dict[str, 
 
 
 def reading() -> float:
-    """How many times the cost of a plain attrs object's field a loaded field has, read in a loop."""
+    """The cost of reading a loaded field, as a ratio to the field of an attrs object, in a loop."""
     with run_with_batch_context():
         instance = User.find("1")
         assert instance.name == "Ada"

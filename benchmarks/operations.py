@@ -1,4 +1,4 @@
-"""The operations that are measured, for any contender; each reads every field of every object it gets."""
+"""The measured operations, for any contender. Each reads every field of every object that it gets."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ ROWS = {
     "nested_query": "query page of 100, with maps and lists",
     "nested_put": "put, with maps and lists",
 }
-"""What is measured, and what to call it."""
+"""The measured operations, with their titles."""
 
 WRITE_COUNT = 25
 
 
 def operations(contender: Contender) -> dict[str, Callable[[], Any]]:
-    """The operations by row, over different keys and values from call to call."""
+    """The operations by row. Each call uses other keys and values."""
     calls = _of_kind(contender, "plain")
     nested = _of_kind(contender, "nested")
     del nested["batch_write"], nested["lookups"]
@@ -56,11 +56,11 @@ def _of_kind(contender: Contender, kind: str) -> dict[str, Callable[[], Any]]:
 
 
 class Wrong(Exception):
-    """A contender returned, or stored, something else than it should have."""
+    """A contender returned or stored a wrong value."""
 
 
 def verify(contender: Contender, last_write: Callable[[], dict[str, Any]]) -> None:
-    """Holds every field of every object that a contender reads against what is stored, and what it writes.
+    """Compares every field of every object that a contender reads or writes with the expected value.
 
     Args:
         written: the body of the last write that the server got.

@@ -1,7 +1,8 @@
-"""One hot key at twice its limit, beside other traffic: what a process still gets done, on a clock of its own.
+"""One hot key at twice its limit, beside other traffic: the work that a process still completes, on a simulated clock.
 
-A seeded simulation of many threads, of which one runs at a time: whoever waits hands on to whoever is next. The
-library's own transport sends; only the service is made up. ``python -m benchmarks.overload`` prints the figures.
+The simulation is seeded and has many threads, of which one runs at a time. A thread that waits hands over to the next
+one. The library's own transport sends; only the service is simulated. ``python -m benchmarks.overload`` prints the
+figures.
 """
 
 from __future__ import annotations
@@ -18,14 +19,14 @@ from dynamo_bao.dynamodb.transport.retry import RetryingTransport
 from dynamo_bao.errors import ThrottledError
 
 REQUEST_SECONDS = 0.005
-"""How long an attempt takes, one that is throttled too."""
+"""The duration of an attempt, also of a throttled one."""
 PAUSE_SECONDS = 1.0
-"""How long a client waits after an error, as somebody does who presses a button again."""
+"""The pause of a client after an error, like that of a person who presses a button again."""
 HOT, OTHER = "hot", "other"
 
 
 class Threads:
-    """Threads on a clock that only their waits move.
+    """Threads on a clock that moves only when they wait.
 
     Attributes:
         now: the time, in seconds.
@@ -40,14 +41,14 @@ class Threads:
         self.clock = Clock(now=lambda: self.now, sleep=self.sleep)
 
     def sleep(self, seconds: float) -> None:
-        """Lets the others run until so many seconds have passed."""
+        """Lets the other threads run until `seconds` have passed."""
         turn: threading.Semaphore = self._local.turn
         self._wait(seconds, turn)
         self._hand_on()
         turn.acquire()
 
     def run(self, works: list[Callable[[], None]]) -> None:
-        """Runs works, each in a thread of its own, until all have ended."""
+        """Runs functions, each in its own thread, until all have ended."""
         for work in works:
             turn = threading.Semaphore(0)
             threading.Thread(target=self._begin, args=(work, turn), daemon=True).start()
@@ -75,10 +76,10 @@ class Threads:
 
 
 class Partition:
-    """A wire to a service whose hot key may be asked so many times a second.
+    """A sender to a service that limits the requests per second for its hot key.
 
     Attributes:
-        attempts: how many were made for the hot key.
+        attempts: the number of attempts for the hot key.
     """
 
     def __init__(self, threads: Threads, rate: float) -> None:
@@ -106,13 +107,13 @@ class Partition:
 
 
 class Figures(NamedTuple):
-    """What a simulation shows.
+    """The figures of a simulation.
 
     Attributes:
         other: the share of the other traffic that was answered within its second.
-        attempts: how many attempts a success of the hot key cost.
+        attempts: the attempts for each success of the hot key.
         held: the median seconds that a call of the hot key held its thread.
-        recovery: how many seconds after the overload calls still wait or fail because of it.
+        recovery: the seconds after the overload in which calls still wait or fail because of it.
     """
 
     other: float
@@ -122,7 +123,7 @@ class Figures(NamedTuple):
 
 
 class Call(NamedTuple):
-    """One call: what it asks for, when it was to begin, began and ended, and whether it was answered."""
+    """One call: its key, the times when it was due, began and ended, and whether it was answered."""
 
     key: str
     due: float
@@ -134,13 +135,13 @@ class Call(NamedTuple):
 def open_loop(
     *, rate: float = 100.0, other: float = 200.0, threads: int = 50, seconds: float = 60.0, seed: int = 7
 ) -> Figures:
-    """Calls that come whether or not those before are done: the hot key's at twice its limit, then at half.
+    """Calls that do not wait for earlier calls. Those for the hot key come at twice its limit, then at half of it.
 
     Args:
-        rate: how many requests a second the hot key takes.
-        other: how many calls a second are for other keys.
-        threads: how many the process has.
-        seconds: how long the overload lasts; half as long it is watched afterwards.
+        rate: the requests per second that the hot key takes.
+        other: the calls per second for other keys.
+        threads: the number of threads of the process.
+        seconds: the duration of the overload. The simulation continues for half of it.
     """
     chance = random.Random(seed)
     random.seed(seed)
@@ -158,7 +159,7 @@ def open_loop(
 
 
 def closed_loop(*, clients: int = 200, rate: float = 100.0, seconds: float = 30.0, seed: int = 7) -> Figures:
-    """Clients of which each calls for the hot key again as soon as it has an answer, or a second after an error."""
+    """Clients that call for the hot key again after each answer, or a second after an error."""
     random.seed(seed)
     at = itertools.count()
     endless = ((next(at) * 0.0, HOT) for _ in itertools.count())

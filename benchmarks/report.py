@@ -160,7 +160,7 @@ def _dashboard(figures: Figures) -> str:
 
 
 def goals(figures: Figures) -> str:
-    """What dynamo_bao had to reach, and whether it did; for whoever runs this."""
+    """The goals of dynamo_bao, and whether it reached them, for the person who runs this."""
     lines = []
     for row, (must, aim) in GOALS.items():
         spread = ratio(figures["rows"].get(row, {}), OURS)
@@ -208,7 +208,7 @@ def write_page(figures: Figures, page: Path = PAGE) -> None:
 
 
 def put_between(page: Path, begin: str, end: str, text: str) -> None:
-    """Puts a text in the place of what stands between two markers of a page."""
+    """Replaces the text between two markers of a page."""
     head, tail = page.read_text().split(begin)
     text_after = tail.split(end)[1]
     page.write_text(f"{head}{begin}\n\n{text}\n\n{end}{text_after}")

@@ -1,4 +1,4 @@
-"""What waiting together is worth, and what keeping account of it costs.
+"""The gain of waiting together, and the cost of its figures.
 
 Run with ``python -m benchmarks.rounds``, after ``make engines``: it measures on a real engine, through a proxy that
 delays every request as a network of 20 ms would.
@@ -60,14 +60,14 @@ def median(work: Callable[[], object], times: int = 15) -> float:
 
 
 def posts_of_all(at_once: int | None = None) -> int:
-    """How many posts all users have, by a query for each; at most so many of them at a time, the default for None."""
+    """The number of posts of all users, by a query for each. At most `at_once` queries run at the same time."""
     with run_with_batch_context(max_concurrency=at_once):
         users = [User.find(f"{number}") for number in range(USERS)]
         return sum(len(posts) for posts in [Post.posts_for_user.query(user) for user in users])
 
 
 def one_after_the_other() -> int:
-    """The same, where each query is looked at before the next is made."""
+    """The same, but the result of each query is used before the next query is made."""
     with run_with_batch_context():
         users = [User.find(f"{number}") for number in range(USERS)]
         return sum(len(Post.posts_for_user.query(user)) for user in users)
@@ -87,7 +87,7 @@ def queries() -> None:
 
 
 def bookkeeping(database: Database) -> None:
-    """What rounds, causes and figures cost, next to the request they are about."""
+    """The cost of rounds, causes and figures, compared with that of their request."""
     with run_with_batch_context() as session:
         seconds = medians({"round": lambda: _account(session, database)}, 200)["round"]
         request = median(lambda: User.find("0", bypass_cache=True).exists(), 200)

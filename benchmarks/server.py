@@ -1,8 +1,8 @@
-"""A canned DynamoDB on loopback: it answers from bytes that are made once, so that it costs next to nothing.
+"""A server on loopback that answers like DynamoDB, with prepared bytes, so that it takes hardly any time.
 
-It runs in a process of its own (`canned_server`), one thread for a connection, and listens on a port for each delay
-that it is asked for: every request there takes that many milliseconds longer, as over a network. The first
-request of a kind is answered by looking up what it asks for; its answer is kept by the request's bytes.
+It runs in its own process (`canned_server`), with one thread for each connection. It listens on one port for each
+delay. Every request to that port takes so many milliseconds longer, as over a network. The first answer of a kind is
+built from the items, and then cached by the request's bytes.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ Body = dict[str, Any]
 
 
 class Store:
-    """The items, as the bytes that replies are joined from."""
+    """The items as bytes, from which replies are joined."""
 
     def __init__(self) -> None:
         self._items: dict[str, dict[tuple[str, ...], bytes]] = {}
@@ -57,7 +57,7 @@ class Store:
 
 
 class Answers:
-    """What is answered to which operation."""
+    """The replies to operations."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -131,7 +131,7 @@ class Server:
 
     Args:
         answers: makes the replies.
-        delay: seconds that every reply is held back.
+        delay: the delay of every reply, in seconds.
     """
 
     def __init__(self, answers: Answers, delay: float = 0.0) -> None:
@@ -149,7 +149,7 @@ class Server:
         self.port = self._socket.getsockname()[1]
 
     def serve(self) -> None:
-        """Takes connections, for ever."""
+        """Accepts connections forever."""
         while True:
             connection, _ = self._socket.accept()
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -196,7 +196,7 @@ class Server:
         return self._head
 
     def _delay_reply(self, operation: str) -> None:
-        """Waits as a network would; requests that wait at the same time are of one round."""
+        """Waits as a network would. Requests that wait at the same time are one round."""
         with self._lock:
             self._counts["requests"] += 1
             self._counts["rounds"] += self._under_way == 0
@@ -207,7 +207,7 @@ class Server:
             self._under_way -= 1
 
     def _about(self, question: str) -> bytes:
-        """What a benchmark asks of the server itself: what was written last, or what came since it asked last."""
+        """The answer to a benchmark's question about the server: the last write, or the counts since the last one."""
         if question == "BenchWritten":
             return self._last_write
         with self._lock:
@@ -220,7 +220,7 @@ def _zero_counts() -> dict[str, Any]:
 
 
 def _framed(body: bytes) -> bytes:
-    """A reply from after its date on."""
+    """The part of a reply after its date."""
     return (
         b"Content-Type: application/x-amz-json-1.0\r\nContent-Length: %d\r\nConnection: keep-alive\r\n"
         b"x-amz-crc32: %d\r\n\r\n%s"
@@ -238,7 +238,7 @@ def ask(url: str, operation: str, body: bytes = b"{}") -> bytes:
 
 @contextmanager
 def canned_server(*delays: float) -> Iterator[dict[float, str]]:
-    """A server in a process of its own: its URLs, by the milliseconds that a request takes longer there."""
+    """A server in its own process. Yields its URLs by delay in milliseconds."""
     command = [sys.executable, "-m", "benchmarks.server", *map(str, delays)]
     process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None and process.stdin is not None
@@ -252,7 +252,7 @@ def canned_server(*delays: float) -> Iterator[dict[float, str]]:
 
 
 def main() -> None:
-    """Serves until its input ends; says on its output which ports."""
+    """Serves until its input ends, and prints its ports."""
     parser = argparse.ArgumentParser()
     parser.add_argument("delays", nargs="*", type=float, default=[0.0])
     answers = Answers(Store())

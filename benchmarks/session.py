@@ -1,4 +1,4 @@
-"""What a session itself costs for a lookup: noting the key, making the instance, and finding it again."""
+"""The cost of a lookup in a session: registering the key, making the instance, and finding it again."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dynamo_bao import run_with_batch_context
 
 
 def lookups(keys: list[str]) -> dict[str, float]:
-    """Microseconds of CPU for a new lookup, which is never looked at, and for one that the session knows."""
+    """The microseconds of CPU for a new lookup, whose result is not used, and for one that the session knows."""
     start_time = time.process_time()
     with run_with_batch_context():
         for key in keys:

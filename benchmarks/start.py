@@ -1,4 +1,4 @@
-"""What a contender's first object costs: its import, its client, its first call, in a process that did nothing before.
+"""The cost of a contender's first object: its import, its client and its first call, in a new process.
 
 Run by `benchmarks.measure` as ``python -c "from benchmarks.start import main; main()" CONTENDER URL``.
 """

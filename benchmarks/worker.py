@@ -1,4 +1,4 @@
-"""One contender in a process of its own, which does what it is told, and says what it took."""
+"""One contender in its own process. It runs commands, and reports the time that each took."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ class Worker:
         self._calls = operations(self._contender)
 
     def verify(self) -> None:
-        """Checks that all is right; raises otherwise."""
+        """Raises an error if the contender reads or writes a wrong value."""
         verify(self._contender, lambda: json.loads(ask(self._url, "BenchWritten")))
 
     def run(self, row: str, count: int) -> list[float]:
-        """Seconds of CPU, of all threads, and of wall time that one call takes, over so many."""
+        """The mean seconds of CPU (over all threads) and of wall time of one call, over `count` calls."""
         call = self._calls[row]
         gc.collect()
         wall, cpu = time.perf_counter(), time.process_time()
@@ -44,13 +44,13 @@ class Worker:
         return [cpu / count, wall / count]
 
     def calls(self, row: str) -> int:
-        """How many functions, of Python and of C, one call calls in all threads: the lesser of two runs."""
+        """The number of Python and C functions that one call calls in all threads; the smaller of two runs."""
         call = self._calls[row]
         call()
         return min(_call_count(call), _call_count(call))
 
     def memory(self, count: int = ITEMS) -> dict[str, float]:
-        """Bytes that an instance keeps after all its fields were read, and those of its item parsed from JSON."""
+        """The bytes of an instance after all its fields were read, and of its item parsed from JSON."""
         read = reader("plain", self._contender.attributes)
         keys = [item_id(number) for number in range(count)]
         replies = [
@@ -63,7 +63,7 @@ class Worker:
         }
 
     def session(self, count: int = ITEMS) -> dict[str, float]:
-        """Microseconds of CPU that a session takes to note a new lookup, and to answer one it knows."""
+        """The microseconds of CPU that a session takes for a new lookup, and for one that it knows."""
         from benchmarks.session import lookups
 
         return lookups([item_id(number) for number in range(count)])
@@ -84,11 +84,11 @@ def _call_count(call: Callable[[], Any]) -> int:
     finally:
         sys.setprofile(None)
         threading.setprofile(None)
-    return count - 1  # the call that takes the profiler away
+    return count - 1  # without the call that removes the profiler
 
 
 def _allocated_bytes(make: Callable[[], Any]) -> int:
-    """The bytes that what `make` returns keeps alive, with all that it refers to."""
+    """The bytes of the result of `make`, with everything that it refers to."""
     gc.collect()
     tracemalloc.start()
     try:
@@ -102,11 +102,11 @@ def _allocated_bytes(make: Callable[[], Any]) -> int:
 
 
 def answer_lines(make: Callable[..., Any]) -> None:
-    """Makes an object from the arguments of the command line, and has its methods answer what is asked, line by line.
+    """Makes an object from the arguments of the command line. Its methods answer the commands, line by line.
 
-    A request is a line of JSON such as ``{"do": "run", "row": "get", "count": 100}``, and so is its answer.
+    A command is a line of JSON such as ``{"do": "run", "row": "get", "count": 100}``, and so is its answer.
     """
-    output, sys.stdout = sys.stdout, sys.stderr  # what is printed by others is no answer
+    output, sys.stdout = sys.stdout, sys.stderr  # other output is not an answer
     worker = make(*sys.argv[1:])
     print(json.dumps("ready"), file=output, flush=True)
     for line in sys.stdin:

@@ -16,7 +16,7 @@ NAMES = {
     "floor_socket": "floor: the same on a raw socket",
     "bao_models": "**dynamo_bao**",
 }
-"""The modules and what to call them, in the order they are shown."""
+"""The modules and their titles, in the order of the tables."""
 
 BASELINE = "boto3_client"
 OURS = "bao_models"
@@ -28,4 +28,4 @@ NEEDS = {
     "boto3_client": ("boto3", "botocore"),
     "bao_models": ("dynamo_bao", "orjson", "attrs"),
 }
-"""The distributions whose versions tell what was measured."""
+"""The distributions whose versions are reported."""

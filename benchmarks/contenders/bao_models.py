@@ -1,4 +1,4 @@
-"""dynamo_bao: a batch is lookups in a batch context, and its objects are read as if they were there."""
+"""dynamo_bao: a batch consists of lookups in a batch context."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class Contender(base.Contender):
     def batch_put(self, kind: str, all_values: list[Any]) -> None:
         model = self._items[kind]
         with run_with_batch_context() as session:
-            # Like the puts of the others, which replace what is there; otherwise each would be a conditional put.
+            # Like the puts of the other contenders, which replace items; otherwise each would be a conditional put.
             session.add(*(model(**values) for values in all_values), overwrite=True)
             session.commit()
 

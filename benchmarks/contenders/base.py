@@ -1,7 +1,7 @@
-"""What every contender can do. A key is an id, and a ``kind`` of items is ``"plain"`` or ``"nested"``.
+"""The operations of every contender. A key is an id, and a ``kind`` of items is ``"plain"`` or ``"nested"``.
 
-Whoever reads gives `read` a list of the objects: a function that looks at every field of each. It is part of what
-is measured, and is called inside whatever context the contender works in.
+After a read, the contender calls `read` with the list of objects. This function reads every field of each. It is part
+of the measured time, and is called inside the contender's context.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class Contender:
     attributes = True
     """Whether fields are attributes of the objects, and not members of dicts."""
     sets_are_lists = False
-    """Whether it is let pass that sets of strings are stored as lists."""
+    """Whether sets of strings may be stored as lists."""
 
     def __init__(self, url: str) -> None:
         raise NotImplementedError
@@ -52,10 +52,10 @@ class Contender:
         raise NotImplementedError
 
     def close(self) -> None:
-        """Gives back connections; only needed where the process goes on."""
+        """Closes connections. It is needed only if the process continues."""
 
     def batch_get_body(self, keys: list[str]) -> bytes:
-        """The body of the ``BatchGetItem`` for these ids, for what the same items are as parsed JSON."""
+        """The body of the ``BatchGetItem`` for these ids, to get the same items as parsed JSON."""
         key_list = ", ".join(f'{{"item_id": {{"S": "{key}"}}}}' for key in keys)
         return f'{{"RequestItems": {{"{TABLES["plain"]}": {{"Keys": [{key_list}]}}}}}}'.encode()
 
@@ -65,7 +65,7 @@ class Contender:
 
 
 def reader(kind: str, attributes: bool) -> ReadFields:
-    """A function that looks at every field of the objects of a list, without a call for any."""
+    """A function that reads every field of the objects in a list, without a function call for each."""
     look = "one.{}" if attributes else 'one["{}"]'
     looks = "; ".join(look.format(name) for name in FIELDS[kind])
     names: dict[str, Any] = {}
@@ -75,6 +75,6 @@ def reader(kind: str, attributes: bool) -> ReadFields:
 
 
 def hundreds(keys: list[str]) -> Iterator[list[str]]:
-    """The keys in lists of as many as one request takes."""
+    """The keys in lists of 100, the limit of one request."""
     for start in range(0, len(keys), PAGE):
         yield keys[start : start + PAGE]

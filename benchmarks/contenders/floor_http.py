@@ -1,4 +1,4 @@
-"""A floor: what one could write by hand over ``http.client``."""
+"""A floor: code that one could write by hand over ``http.client``."""
 
 from __future__ import annotations
 

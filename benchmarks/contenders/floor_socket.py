@@ -1,4 +1,4 @@
-"""The floor: the same bytes over a socket, and of the reply's headers only the length is looked at."""
+"""The floor: the same bytes over a socket. Of the reply's headers, it reads only the length."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""What the two floors share: the least that signs a request, makes its body, and makes objects of a reply.
+"""The common part of the two floors: the smallest code that signs a request, makes its body, and reads its reply.
 
-They do what is measured and nothing else: no retries, no check of a reply, no credentials but those given here.
+They do only the measured work: they have no retries, no checks of replies, and fixed credentials.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def _hmac(key: bytes, text: str) -> bytes:
 
 
 class Signer:
-    """Signature Version 4 for DynamoDB, with the key of the day kept."""
+    """Signature Version 4 for DynamoDB. The key of the day is cached."""
 
     def __init__(self, host: str) -> None:
         self._host = host
@@ -61,7 +61,7 @@ class Signer:
 
 
 class Thing:
-    """An object with fields, and nothing else."""
+    """An object that has only fields."""
 
 
 _DECODE = {

@@ -38,7 +38,7 @@ def run_demo(console: Console, latency: float = 0.0) -> None:
 
 
 def _tour(title: str, app: Flask, addresses: Sequence[str], wire: Wire, console: Console) -> Tour:
-    """Has an application make every page; two of them beforehand, so that reading templates does not count."""
+    """Makes every page with an application. Two pages are made before, so that reading templates does not count."""
     for address in addresses[:2]:
         app.test_client().get(address)
     with console.status(f"Making {len(addresses)} pages {title}"):
@@ -46,7 +46,7 @@ def _tour(title: str, app: Flask, addresses: Sequence[str], wire: Wire, console:
 
 
 def show(without: Tour, within: Tour, console: Console) -> None:
-    """Prints both tours side by side, and what one sees."""
+    """Prints both tours side by side, with a summary."""
     title = f"The dashboards of {len(within.dashboards)} packages, made twice by the same code"
     table = Table(title=title, title_justify="left", title_style="bold")
     table.add_column("")
@@ -79,7 +79,7 @@ def _number(value: float, digits: int) -> str:
 
 
 def sentence(without: Tour, within: Tour) -> str:
-    """What one sees, in words; and whether both ways gave the same pages."""
+    """The summary in words, and whether both ways gave the same pages."""
     is_same = without.contents == within.contents
     return (
         f"{'The same pages' if is_same else 'DIFFERENT pages'} from {total(within.dashboards, 'requests'):,.0f} "

@@ -1,4 +1,4 @@
-"""Stores what the environment says about its packages, row by row, with a progress bar."""
+"""Stores the packages of the environment, row by row, with a progress bar."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ OnRow = Callable[[Distribution], None]
 
 
 def count_rows(distributions: Sequence[Distribution]) -> int:
-    """How many rows `load` stores for the distributions, persons aside."""
+    """The number of rows that `load` stores for the distributions, without persons."""
     return sum(
         1 + len(distribution.contacts) + len(clauses_by_project(distribution)) + len(distribution.files)
         for distribution in distributions
@@ -35,9 +35,9 @@ def count_rows(distributions: Sequence[Distribution]) -> int:
 
 
 def load(distributions: Sequence[Distribution], on_row: OnRow = lambda distribution: None) -> None:
-    """Stores all distributions, the files last, which are by far the most.
+    """Stores all distributions. Their files come last, because there are many.
 
-    Each distribution has a batch context of its own, so that none keeps everything in memory.
+    Each distribution has its own batch context, so that no context has everything in memory.
     """
     people = People()
     for store in (partial(_store_package, people=people), _store_files):
@@ -96,7 +96,7 @@ def _create_requirement(package: Package, project: str, clauses: Sequence[Clause
 
 
 def clauses_by_project(distribution: Distribution) -> dict[str, list[Clause]]:
-    """What a distribution requires, all lines about one project together."""
+    """The requirements of a distribution, with all lines about one project together."""
     clauses: dict[str, list[Clause]] = {}
     for clause in distribution.clauses:
         clauses.setdefault(clause.project, []).append(clause)
@@ -104,13 +104,13 @@ def clauses_by_project(distribution: Distribution) -> dict[str, list[Clause]]:
 
 
 class People:
-    """The persons stored so far. An address is one person's; without one, a name is, within one load."""
+    """The persons that are stored so far. An address belongs to one person. Without an address, the name does."""
 
     def __init__(self) -> None:
         self._by_name: dict[str, Person] = {}
 
     def find_or_create(self, contacts: Sequence[Contact]) -> list[Person]:
-        """The stored persons of contacts, all of which are looked up together."""
+        """The stored persons of contacts. All are looked up together."""
         emails = {contact.email for contact in contacts if contact.email is not None}
         by_email = Person.batch_find_by_unique_constraint("email", emails)
         return [self._person_of(contact, by_email) for contact in contacts]
@@ -128,7 +128,7 @@ class People:
 
 
 class _RateColumn(ProgressColumn):
-    """Rows per second: of late while it runs, on average in the end."""
+    """Rows per second: the current rate during the work, and the average at the end."""
 
     def render(self, task: Task) -> Text:
         rate = task.completed / task.elapsed if task.finished and task.elapsed else task.speed
@@ -136,7 +136,7 @@ class _RateColumn(ProgressColumn):
 
 
 def load_with_progress(distributions: Sequence[Distribution], console: Console) -> None:
-    """`load`, showing how many rows are stored, how fast, and how long it still takes."""
+    """`load` with a progress bar: stored rows, rate, and remaining time."""
     columns = (
         TextColumn("Loading"),
         BarColumn(),

@@ -1,4 +1,4 @@
-"""Measures pages: the requests they send, from botocore's own events, and how often they wait for DynamoDB."""
+"""Measures pages: their requests, from botocore's own events, and their waits for DynamoDB."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ class Wire:
 
 @dataclass(frozen=True)
 class Visit:
-    """One page that was made: its content, and what that took.
+    """One page: its content and its cost.
 
     Attributes:
-        round_trips: how often the page waited for DynamoDB; requests that the library sends together count once.
+        round_trips: the waits of the page for DynamoDB. Requests that the library sends together count once.
     """
 
     content: str
@@ -84,7 +84,7 @@ def _numbers(visits: Sequence[Visit], figure: str) -> list[float]:
 
 
 def visit_all(app: Flask, addresses: Sequence[str], wire: Wire) -> Tour:
-    """Has an application make every page, the list of packages first, and measures each."""
+    """Makes every page with an application, the list of packages first, and measures each."""
     index, *dashboards = (_visit(app, address, wire) for address in addresses)
     return Tour(index, tuple(dashboards))
 

@@ -1,4 +1,4 @@
-"""What the running environment says about its installed distributions, as plain values."""
+"""Reads the metadata of the installed distributions as plain values."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ _REQUIREMENT = re.compile(
 
 @dataclass(frozen=True)
 class Clause:
-    """One Requires-Dist line: which project, in which versions, and when.
+    """One Requires-Dist line: the project, its versions, and the condition.
 
     Attributes:
         project: the required project's normalised name.
-        extras: which of its extras are wanted.
-        specifier: the versions that will do, or ``@ url``; empty for any.
-        marker: when it is required; empty for always.
+        extras: the required extras of the project.
+        specifier: the allowed versions, or ``@ url``; empty for any version.
+        marker: the condition; empty for always.
     """
 
     project: str
@@ -72,7 +72,7 @@ class Distribution:
 
 
 def normalised(name: str) -> str:
-    """The name under which a project is known, however it is spelt.
+    """The normalised name of a project, for any spelling of it.
 
     >>> normalised("Zope.Interface__x")
     'zope-interface-x'
@@ -83,8 +83,8 @@ def normalised(name: str) -> str:
 def read_distributions(path: Sequence[str] | None = None) -> list[Distribution]:
     """Every installed distribution, by name.
 
-    Of several with one name the first on the path counts, as for imports; but one with a RECORD goes before
-    one without, which is the build folder of a source tree.
+    If several have the same name, the first on the path counts, as for imports. But one with a RECORD comes before one
+    without, which is the build folder of a source tree.
 
     Args:
         path: folders to look in; ``sys.path`` by default.
@@ -120,7 +120,7 @@ def read_distribution(source: metadata.Distribution) -> Distribution:
 
 
 class _Headers:
-    """Metadata headers, where an empty one and ``UNKNOWN`` are as good as none."""
+    """Metadata headers. An empty header and ``UNKNOWN`` count as missing."""
 
     def __init__(self, message: metadata.PackageMetadata) -> None:
         self._message = message
@@ -134,7 +134,7 @@ class _Headers:
 
 
 def _home_page(headers: _Headers) -> str | None:
-    """Home-page, or the Project-URL that comes nearest to one; only web addresses, for it becomes a link."""
+    """Home-page, or the best Project-URL. Only web addresses count, because it becomes a link."""
     links: dict[str, str] = {}
     for line in headers.all("Project-URL"):
         label, _, url = line.partition(",")
@@ -173,7 +173,7 @@ def parse_clause(line: str) -> Clause:
     if match is None:
         raise ValueError(f"{line!r} is no requirement: it starts with no project name.")
     conditions = match["rest"].strip()
-    # An address may itself contain a semicolon; only one with a space before it ends it.
+    # An address may contain a semicolon. Only a semicolon after a space ends it.
     specifier, *marker = re.split(
         r"\s;|\s+;\s*" if conditions.startswith("@") else ";", conditions, maxsplit=1
     )

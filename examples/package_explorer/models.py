@@ -1,4 +1,4 @@
-"""How the explorer keeps packages: five models in one table."""
+"""The models of the explorer: five models in one table."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who a distribution names as its authors and maintainers: names and addresses sorted out into persons."""
+"""The authors and maintainers of a distribution: names and addresses as persons."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from email.utils import getaddresses
 
 ROLES = ("author", "maintainer")
 _NAME_ENDINGS = frozenset(("inc", "llc", "ltd", "gmbh", "jr", "sr"))
-"""What follows a comma inside one name: ``Docker, Inc.`` is not two persons."""
+"""Words that follow a comma inside one name: ``Docker, Inc.`` is not two persons."""
 
 
 @dataclass(frozen=True)
 class Contact:
-    """One person as a distribution names it; at least one of name and e-mail address is known."""
+    """One person of a distribution, with at least a name or an e-mail address."""
 
     name: str | None
     email: str | None
@@ -73,7 +73,7 @@ def _is_address(text: str) -> bool:
 def paired(
     names: list[str], addresses: list[tuple[str | None, str | None]]
 ) -> Iterable[tuple[str | None, str | None]]:
-    """Joins the names of one header with the addresses of the other, where it is clear which belong together."""
+    """Joins the names of one header with the addresses of the other, if it is clear which belong together."""
     names_with_address = {name.casefold() for name, _ in addresses if name}
     spare = [name for name in names if name.casefold() not in names_with_address]
     nameless = [address for name, address in addresses if name is None]

@@ -1,4 +1,4 @@
-"""The pages: a Flask application whose requests each run in a batch context of their own."""
+"""The pages: a Flask application that runs each request in its own batch context."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def create_app(extension: Callable[[Flask], object] = Bao) -> Flask:
     """The explorer's application.
 
     Args:
-        extension: gives each request its batch context; something without effect, such as
-            `contextlib.nullcontext`, leaves it out, to see what it is worth.
+        extension: gives each request its batch context. A function without effect, such as `contextlib.nullcontext`,
+            shows the pages without one.
     """
     app = Flask(__name__)
     extension(app)
@@ -42,7 +42,7 @@ def create_app(extension: Callable[[Flask], object] = Bao) -> Flask:
 
 
 def figures() -> dict[str, Any]:
-    """What the page at hand took so far, for its footer."""
+    """The figures of the current page, for its footer."""
     session = current_session()
     return {"stats": session.stats if session is not None else None}
 
@@ -53,7 +53,7 @@ def index() -> str:
 
 
 def search() -> str | Response:
-    """The packages that have some words; for an e-mail address, the page of the person who has it."""
+    """The packages with some words. For an e-mail address, the page of its owner."""
     text = request.args.get("q", "").strip()
     person = person_with(text) if "@" in text else None
     if person is not None:
@@ -62,7 +62,7 @@ def search() -> str | Response:
 
 
 def package_page(package_id: str) -> str | Response:
-    """One package's dashboard; other spellings of its name lead to it."""
+    """The dashboard of one package. Other spellings of its name redirect to it."""
     if package_id != normalised(package_id):
         return redirect(url_for("package_page", package_id=normalised(package_id)))
     dashboard = _existing(build_dashboard, package_id)
@@ -70,7 +70,7 @@ def package_page(package_id: str) -> str | Response:
 
 
 def trace_page(package_id: str) -> str:
-    """What a package's dashboard asks of DynamoDB, round by round, and which line asked."""
+    """The requests of a package's dashboard, round by round, with the lines that caused them."""
     _existing(build_dashboard, package_id)
     session = current_session()
     return session.trace().html() if session is not None else abort(404)
@@ -83,7 +83,7 @@ def person_page(person_id: str) -> str:
 
 
 def _existing(build: Callable[[str], Any], key: str) -> Any:
-    """What `build` makes for a key; where it makes nothing, or the key cannot be one, the answer is 404."""
+    """The result of `build` for a key. If it is None, or the key is not valid, the answer is 404."""
     try:
         page = build(key)
     except ValidationError:
@@ -92,12 +92,12 @@ def _existing(build: Callable[[str], Any], key: str) -> Any:
 
 
 def not_found(error: Exception) -> tuple[str, int]:
-    """The page for what is not there."""
+    """The page for a missing item."""
     return render_template("not_found.html"), 404
 
 
 def filesize(size: int) -> str:
-    """A size as people read it.
+    """A size in words.
 
     >>> filesize(532), filesize(15_400), filesize(2_000_000)
     ('532 B', '15 kB', '2.0 MB')
@@ -110,7 +110,7 @@ def filesize(size: int) -> str:
 
 
 def conditions(clauses: tuple[dict[str, Any], ...]) -> list[str]:
-    """The clauses of a requirement as short texts, each once.
+    """The clauses of a requirement as short texts, without repetition.
 
     >>> conditions(({"specifier": ">=1", "extras": ["x"], "marker": 'os_name == "nt"'},))
     ['[x] >=1 if os_name == "nt"']

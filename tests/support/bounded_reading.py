@@ -1,4 +1,4 @@
-"""Reads model files, each in a child process that is bounded in work, CPU and memory.
+"""Reads model files, each in a child process with limits of work, CPU and memory.
 
 ``python -m tests.support.bounded_reading [--pure] FILE…`` prints a JSON object: by file the error's kind and
 text, the CPU seconds used, the functions called, and by how many MB the most memory that was held grew. The
@@ -23,7 +23,7 @@ MEGABYTES = 64
 
 
 def main(arguments: list[str]) -> None:
-    """Reads the files and prints what came of each."""
+    """Reads the files and prints the result of each."""
     if "--pure" in arguments:
         yaml_nodes.has_libyaml = lambda: False
     yaml_nodes.parse("a: 1", "warm", yaml_nodes.Budget())
@@ -31,7 +31,7 @@ def main(arguments: list[str]) -> None:
 
 
 def outcome(file: str) -> dict[str, Any]:
-    """What child processes say of one file: the first under the limits, the second with its calls counted."""
+    """The results of one file in two child processes: one under the limits, one that counts calls."""
     limited = child_process(lambda: attempt(file))
     if limited["kind"].startswith("ended by"):
         return {**limited, "calls": 0}
@@ -39,7 +39,7 @@ def outcome(file: str) -> dict[str, Any]:
 
 
 def child_process(work: Any) -> dict[str, Any]:
-    """What `work` returns in a child process; how the child ended, where it could not say anything."""
+    """The result of `work` in a child process. If the child gave none, how it ended."""
     read, write = os.pipe()
     child = os.fork()
     if child == 0:
@@ -82,7 +82,7 @@ def read_file(file: str) -> tuple[str, str]:
 
 
 def calls(file: str) -> int:
-    """How many functions are called to read a file."""
+    """The number of function calls that reading a file takes."""
     called = 0
 
     def count(frame: Any, event: str, argument: Any) -> None:

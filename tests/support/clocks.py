@@ -26,7 +26,7 @@ class FakeTime:
 
 
 class OwnTimes(threading.local):
-    """A clock by which each thread has a time of its own, which passes only when that thread waits."""
+    """A clock with a separate time for each thread. It moves only when that thread waits."""
 
     def __init__(self) -> None:
         self._now = 0.0

@@ -44,12 +44,12 @@ def note(text: str = "") -> str:
 
 
 def plain(request: HttpRequest) -> HttpResponse:
-    """An answer that is there as a whole."""
+    """A complete response."""
     return HttpResponse(note("fine"))
 
 
 def org(request: HttpRequest, org_id: str) -> HttpResponse:
-    """A look at one item."""
+    """A view that reads one item."""
     return HttpResponse(f"{Org.find(org_id).exists()} for {TenantContext.get_current_tenant()}")
 
 
@@ -60,13 +60,13 @@ def broken(request: HttpRequest) -> HttpResponse:
 
 
 def stopped(request: HttpRequest) -> HttpResponse:
-    """A view that its server stops, as gunicorn does one that takes too long."""
+    """A view that its server stops, as gunicorn stops a slow one."""
     note()
     raise SystemExit(1)
 
 
 def stream(request: HttpRequest) -> StreamingHttpResponse:
-    """An answer that is made while it is sent."""
+    """A response that is made while it is sent."""
 
     def parts() -> Iterator[str]:
         try:
@@ -79,7 +79,7 @@ def stream(request: HttpRequest) -> StreamingHttpResponse:
 
 
 def awaited(request: HttpRequest) -> StreamingHttpResponse:
-    """An answer of asynchronous parts, which no session can be bound to."""
+    """A response of asynchronous parts. It cannot have a session."""
 
     async def parts() -> Any:
         yield b"1"
@@ -94,7 +94,7 @@ def file(request: HttpRequest) -> FileResponse:
 
 
 def lost(request: HttpRequest, status: int) -> HttpResponse:
-    """An answer with a status, beside work that is never committed."""
+    """A response with a status, and changes that are never committed."""
     current_session().add(Org(org_id="lost", name="-"))  # type: ignore[union-attr]
     return HttpResponse("done", status=status)
 

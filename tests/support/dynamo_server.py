@@ -1,4 +1,4 @@
-"""A server that answers as DynamoDB would, over connections that stay open, and a lean wire straight to it."""
+"""A server that answers like DynamoDB, over connections that stay open, and a direct sender to it."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def reply(body: object, status: str = "200 OK", *headers: str, date: float | Non
 
 
 def again(data: bytes) -> bytes:
-    """The same reply as the answer to another request: with an id that none had before."""
+    """The same reply for another request, with a new id."""
     return _ID.sub(b"%012d" % next(_ids), data, count=1)
 
 
@@ -51,22 +51,22 @@ def refusal(code: str, message: str = "no", *, date: float | None = None, **memb
 
 
 def answer(served: Served, request: ReceivedRequest) -> None:
-    """Answers lookups with one item, and the rest with the least that DynamoDB says."""
+    """Answers lookups with one item, and other requests with the smallest reply."""
     served.send(reply({"Item": ITEM} if request.operation == "GetItem" else {"ConsumedCapacity": {}}))
 
 
 def always(data: bytes) -> Script:
-    """Answers everything with the same reply, each time with another id."""
+    """Answers everything with the same reply, each time with a new id."""
     return lambda served, request: served.send(again(data))
 
 
 def way_of(request: ReceivedRequest) -> str:
-    """By which way a request came: botocore numbers its calls."""
+    """The request path of a request. botocore numbers its calls."""
     return "lean" if request.header("amz-sdk-invocation-id") is None else "botocore"
 
 
 class AlwaysValid(StaticEndpoint):
-    """A quick start that holds also where botocore is loaded, as it is in tests."""
+    """A static endpoint that stays valid although botocore is loaded, as in tests."""
 
     def is_still_valid(self) -> bool:
         return True
@@ -77,6 +77,6 @@ def _no_client() -> ClientHandle:
 
 
 def lean_wire(url: str, clock: Callable[[], float] = time.time, ca_bundle: str | None = None) -> DirectSender:
-    """A wire straight to a server, without any client."""
+    """A direct sender to a server, without a client."""
     manner = ResolvedEndpoint(f"{url}/", "us-east-1", "dynamodb", "test")
     return DirectSender(BotocoreSender(_no_client), lambda: AlwaysValid(manner, KEYS, ca_bundle), clock)

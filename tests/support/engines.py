@@ -1,4 +1,4 @@
-"""The DynamoDB engines integration tests run on: what each can do, and how each is started."""
+"""The DynamoDB engines of integration tests: their abilities, and how to start them."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ CAPABILITIES = frozenset(capability for lacks in LACKS.values() for capability i
 
 
 class EngineUnavailable(Exception):
-    """An engine cannot be had on this computer as it is; the message says why and what to run."""
+    """An engine is not available on this computer. The message says why, and what to run."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def quick_engines(engines: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def reason_to_skip(engine: str, needs: Iterable[str]) -> str | None:
-    """Why a test with these needs cannot run on the engine, or None if it can."""
+    """The reason why a test with these needs cannot run on the engine; None if it can."""
     lacks = LACKS[engine]
     missing = [f"{need}: {lacks[need]}" for need in needs if need in lacks]
     return f"{engine} cannot do {'; '.join(missing)}" if missing else None
@@ -114,7 +114,7 @@ def require_moto() -> None:
 
 @dataclass
 class Engines:
-    """Starts each engine when it is first asked for, and remembers one that failed instead of retrying."""
+    """Starts each engine at its first use, and remembers failures instead of retrying."""
 
     cache: Path = CACHE
     _servers: dict[str, Server] = field(default_factory=dict)
@@ -146,7 +146,7 @@ class Engines:
             self._servers[name].check()
 
     def stop(self) -> None:
-        """Stop whatever runs, each one even if stopping another fails."""
+        """Stops all engines, even if one of them fails to stop."""
         with ExitStack() as stack:
             while self._servers:
                 _, server = self._servers.popitem()

@@ -1,4 +1,4 @@
-"""How many examples a property test tries: ``BAO_EXAMPLES`` sets the number for a long run."""
+"""The number of examples of a property test. ``BAO_EXAMPLES`` sets it for a long run."""
 
 from __future__ import annotations
 

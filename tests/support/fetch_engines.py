@@ -24,14 +24,14 @@ class FetchError(Exception):
 
 
 def check_integrity(archive: Path, expected: str) -> None:
-    """Refuse a download that is not byte for byte the pinned one."""
+    """Raises an error if a download is not the pinned one, byte for byte."""
     actual = integrity_of(archive.read_bytes())
     if actual != expected:
         raise FetchError(f"{archive.name} is not the pinned file: its hash is {actual}, expected {expected}.")
 
 
 def npm_complaint(stderr: str) -> str:
-    """The first line of npm's output that says something, without its prefix."""
+    """The first line of npm's output with a message, without its prefix."""
     lines = [line.partition("error ")[2] for line in stderr.splitlines() if line.startswith("npm error ")]
     telling = [line for line in lines if not line.startswith(("code ", "errno ", "syscall "))]
     return (telling or ["no message"])[0].strip()
@@ -82,7 +82,7 @@ def fetch(package: Package, cache: Path) -> None:
 
 
 def ensure_java() -> None:
-    """Raises `FetchError` where there is no Java."""
+    """Raises `FetchError` if Java is not installed."""
     if programs.java() is None:
         raise FetchError(
             f"there is no Java, and dynamodb-local needs it; {programs.install_hint('Java 11 or newer')}"
@@ -91,7 +91,7 @@ def ensure_java() -> None:
 
 
 def fetch_all(cache: Path) -> list[str]:
-    """Fetches every engine that can be had on this computer; what is lacking, and why.
+    """Fetches every engine that exists for this computer. Returns those that are missing, with the reason.
 
     An engine that does not exist for this kind of computer is lacking, and nothing that somebody could mend.
     """
@@ -111,7 +111,7 @@ def fetch_all(cache: Path) -> list[str]:
 
 
 def main() -> int:
-    """Where an engine is lacking its tests are skipped, which is told; where all must run that is an error."""
+    """Prints the missing engines, whose tests are skipped. If all tests must run, exits with an error."""
     try:
         lacking = fetch_all(CACHE)
     except (OSError, tarfile.TarError) as error:

@@ -1,4 +1,4 @@
-"""What was compared between the two ways of sending requests."""
+"""The figures of comparisons between the two request paths."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 
 class Figures:
-    """What was compared in this process, by operation, and what differed."""
+    """The comparisons of this process by operation, and their differences."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -22,12 +22,12 @@ class Figures:
             counter[operation] += 1
 
     def as_data(self) -> dict[str, Any]:
-        """All of it in plain types, which travel between processes."""
+        """The figures in plain types, to send them between processes."""
         counters = {name: dict(getattr(self, name)) for name in ("compared", "refused", "by_botocore")}
         return {**counters, "differences": self.differences}
 
     def add(self, data: dict[str, Any]) -> None:
-        """Takes over what another process counted."""
+        """Adds the figures of another process."""
         for name in ("compared", "refused", "by_botocore"):
             getattr(self, name).update(data[name])
         self.differences += data["differences"]

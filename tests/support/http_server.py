@@ -1,4 +1,4 @@
-"""A server that speaks HTTP over sockets a test can hold: what it answers, and when, is a script of steps."""
+"""An HTTP server for tests. A script of steps says what it answers, and when."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class ReceivedRequest(NamedTuple):
     connection: int
 
     def header(self, name: str) -> str | None:
-        """One header of it; None where it is not there."""
+        """One header; None if it is missing."""
         values = [
             line.split(": ", 1)[1] for line in self.head[1:] if line.lower().startswith(f"{name.lower()}: ")
         ]
@@ -39,11 +39,11 @@ class ReceivedRequest(NamedTuple):
 
 
 Script = Callable[["Served", ReceivedRequest], None]
-"""Answers one request by means of the connection it came on."""
+"""A function that answers one request through its connection."""
 
 
 class Served:
-    """One connection, as the server has it.
+    """One connection of the server.
 
     Attributes:
         number: which connection it is, from 1.
@@ -69,7 +69,7 @@ class Served:
         self._sock.close()
 
     def drop(self) -> None:
-        """Ends the connection from another thread; the one that serves it closes it, so that nobody gets its number."""
+        """Ends the connection from another thread. Its own thread closes it, so its file number is not reused."""
         with contextlib.suppress(OSError):
             socket.socket.shutdown(self._sock, socket.SHUT_RDWR)
 
@@ -92,7 +92,7 @@ class Served:
                 data = data[1:] + data[:1]
 
     def asked(self) -> ReceivedRequest | None:
-        """The next request; None where there will be none."""
+        """The next request; None after the last one."""
         with contextlib.suppress(OSError):
             while b"\r\n\r\n" not in self._buffer:
                 if not self._receive_or_fail():
@@ -170,11 +170,11 @@ class HttpServer:
         sock.close()
 
     def url(self, host: str = "127.0.0.1") -> str:
-        """Where it is, by the name that is given."""
+        """Its URL, with the given host name."""
         return f"{'http' if self._tls is None else 'https'}://{host}:{self.port}"
 
     def drop_connections(self) -> None:
-        """Closes what is open, as a server does with clients that have been idle for long."""
+        """Closes all connections, as servers do with idle clients."""
         with self._lock:
             dropped, self._open = self._open, []
         for served in dropped:

@@ -17,7 +17,7 @@ SIGNAL = signal.SIGUSR1
 
 
 class SoftTimeLimitExceeded(Exception):
-    """What Celery's worker raises in a task that runs for too long."""
+    """The exception that Celery's worker raises in a task that runs for too long."""
 
 
 FOREIGN: tuple[Callable[[], BaseException], ...] = (
@@ -31,7 +31,7 @@ FOREIGN: tuple[Callable[[], BaseException], ...] = (
 
 @contextmanager
 def signals_raise(error: BaseException) -> Iterator[None]:
-    """Has the handler of `SIGNAL` raise an exception."""
+    """Makes the handler of `SIGNAL` raise an exception."""
 
     def handler(signum: int, frame: FrameType | None) -> None:
         raise error
@@ -58,7 +58,7 @@ class Instructions:
         self.counted = 0
 
     def run(self, call: Callable[[], Any], number: int = -1) -> Any:
-        """Calls; at the instruction with a number (from 0) `SIGNAL` is raised, at none where that is negative."""
+        """Calls a function, and raises `SIGNAL` at an instruction by its number (from 0); never if it is negative."""
         self.counted, self._countdown = 0, number
         before = sys.gettrace()
         sys.settrace(self._enter)

@@ -1,4 +1,4 @@
-"""What tests of model files share: random ones, and a clean slate after each test."""
+"""Helpers for tests of model files: random files, and a cleanup after each test."""
 
 from __future__ import annotations
 

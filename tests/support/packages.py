@@ -1,4 +1,4 @@
-"""The pinned npm packages that carry the engines, and where they are unpacked.
+"""The pinned npm packages with the engines, and their folders.
 
 Everything here is cheap and offline: the tests use it to find an engine, and the fetch script to get one.
 """

@@ -1,4 +1,4 @@
-"""By which way the tests of a run send their requests."""
+"""The request path of the tests of a run."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ WIRES: dict[str, Callable[[], Callable[..., Any]] | None] = {
     "botocore": _only_botocore,
     "twin": _both,
 }
-"""What stands in for the lean wire, by the value of ``--request-path``."""
+"""The class that replaces the direct sender, by the value of ``--request-path``."""
 
 
 def take(path: str) -> None:
-    """Has every transport that is opened from now on send in one way; programs that tests start, too."""
+    """Makes all transports that are opened later use one request path, also in programs that tests start."""
     wire = WIRES[path]
     _chosen[:] = [path]
     if wire is None:
@@ -42,7 +42,7 @@ def take(path: str) -> None:
 
 
 def chosen() -> str:
-    """The way that the run's tests send by."""
+    """The request path of this run."""
     return _chosen[0] if _chosen else "lean"
 
 

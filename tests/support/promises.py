@@ -1,4 +1,4 @@
-"""The numbered promises of reliability as a table: which tests keep each, on which engine, with what figures."""
+"""The numbered promises of reliability as a table: the tests of each, their engines, and their figures."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ Answer = Callable[[str, bytes], bytes]
 
 
 def http(body: bytes, *, status: str = "200 OK", crc: int | None = None, length: int | None = None) -> bytes:
-    """An HTTP response as DynamoDB would send it, save for what is given."""
+    """An HTTP response like that of DynamoDB, with the given differences."""
     crc = zlib.crc32(body) if crc is None else crc
     length = len(body) if length is None else length
     head = (

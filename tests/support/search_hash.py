@@ -1,4 +1,4 @@
-"""The hash by which the JavaScript library tells one search from another, for tests of cursors."""
+"""The JavaScript library's hash of a search, for tests of cursors."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dynamo_bao.mapping.search_text import SearchConfig, normalise_term
 
 
 def predicate_hash(terms: Sequence[str], operator: str, config: SearchConfig) -> str:
-    """A short text that tells one search from another: FNV-1a over its UTF-16 units, in base 36.
+    """A short hash of a search: FNV-1a over its UTF-16 units, in base 36.
 
     >>> predicate_hash(["Foo", "bar"], "$and", SearchConfig(["title"]))
     'f5ahq6'

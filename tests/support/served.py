@@ -1,6 +1,6 @@
-"""What real servers serve in tests: the same pages by Flask, Django and plain WSGI, and an audit of the process.
+"""The applications of real servers in tests: the same pages by Flask, Django and plain WSGI, and an audit.
 
-Servers call `make_app`, which finds its table in the environment. Sessions are required, and tenants too.
+Servers call `make_app`, which reads its table from the environment. It requires sessions and tenants.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ from tests.support.patience import PATIENCE
 
 TENANTS = tuple(f"t{number}" for number in range(20))
 KEYS = 10
-"""How many accounts each tenant has, under the same keys."""
+"""The number of accounts of each tenant, under the same keys."""
 LONG = 400
-"""How many parts the long stream has, of 8 kB each: more than sockets hold for a client that does not read."""
+"""The number of parts of the long stream, of 8 kB each: more than sockets buffer for a client that does not read."""
 
 
 class Account(Model, prefix="sv", name="ServedAccount"):
@@ -42,13 +42,13 @@ class Account(Model, prefix="sv", name="ServedAccount"):
 
 
 def page(start: int) -> str:
-    """The tenant, and the labels of five accounts, which one request brings."""
+    """The tenant, and the labels of five accounts, which one request loads."""
     accounts = [Account.find(str((start + step) % KEYS)) for step in range(5)]
     return " ".join((str(TenantContext.get_current_tenant()), *(account.label for account in accounts)))
 
 
 def stream(start: int) -> Iterator[bytes]:
-    """The same in parts, each of which asks for its own account, in the session of the first."""
+    """The same in parts. Each part loads its own account, in the session of the first."""
     session = current_session()
     yield str(TenantContext.get_current_tenant()).encode()
     for step in range(5):
@@ -57,7 +57,7 @@ def stream(start: int) -> Iterator[bytes]:
 
 
 def long_stream() -> Iterator[bytes]:
-    """An account, and then more than a client that goes away ever reads."""
+    """An account, and then more than a client reads before it goes away."""
     for number in range(LONG):
         yield Account.find(str(number % KEYS)).label.encode().ljust(8192)
 
@@ -134,7 +134,7 @@ def plain_app(environ: dict[str, Any], start_response: Callable[..., Any]) -> It
 
 
 class Audit(logging.Handler):
-    """A page on the state of the process: what is open, and what went wrong."""
+    """A page with the state of the process: open sessions, connections, threads and errors."""
 
     def __init__(self, port: int) -> None:
         super().__init__(logging.ERROR)
@@ -159,7 +159,7 @@ class Audit(logging.Handler):
 
 
 def connections_to(port: int) -> int:
-    """How many sockets of this process are connected to a port."""
+    """The number of sockets of this process that are connected to a port."""
     inodes = set()
     for entry in Path("/proc/self/fd").iterdir():
         try:
@@ -173,7 +173,7 @@ def connections_to(port: int) -> int:
 
 
 def make_app() -> Callable[..., Any]:
-    """All of it under one roof: ``/flask``, ``/django``, ``/wsgi``, and the audit elsewhere."""
+    """All applications: ``/flask``, ``/django``, ``/wsgi``, and the audit under other paths."""
     from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
     endpoint = os.environ["SERVED_ENDPOINT"]

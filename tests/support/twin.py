@@ -1,7 +1,7 @@
-"""A lean wire with a twin: whatever it sends and is told, a plain boto3 client is made to send and is told too.
+"""A direct sender with a twin: a plain boto3 client that gets the same requests and replies.
 
-The twin never opens a socket. What it was about to send is compared with what the lean wire sent, and what it
-makes of the very same reply with what the lean wire made of it.
+The twin opens no socket. Its request is compared with the request of the direct sender, and its result for the same
+reply with the result of the direct sender.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ FAILURE_PARTS = ("code", "operation", "item", "reasons", "model", "key", "field"
 
 
 class Difference(AssertionError):
-    """The two ways are not the same."""
+    """The two request paths differ."""
 
 
 class TwinWire(DirectSender):
-    """The lean wire, whose every request is held against a plain client's."""
+    """The direct sender. Every request is compared with that of a plain client."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -58,7 +58,7 @@ class TwinWire(DirectSender):
     ) -> HttpReply:
         try:
             return super()._send_with_hooks(route, request, body, skew, end_time)
-        finally:  # handlers may have sent requests of their own meanwhile
+        finally:  # handlers may have sent their own requests
             self._exchange.route, self._exchange.body = route, body
 
     def _answer(self, request: Request, reply: HttpReply) -> dict[str, Any]:
@@ -80,7 +80,7 @@ class TwinWire(DirectSender):
 
 @contextlib.contextmanager
 def _noted(request: Request) -> Iterator[None]:
-    """Notes a difference where it cannot be caught by the code that is tested, and raises it."""
+    """Records a difference, so that the tested code cannot hide it, and raises it."""
     try:
         yield
     except Difference as difference:
@@ -89,7 +89,7 @@ def _noted(request: Request) -> Iterator[None]:
 
 
 class _Twin:
-    """A plain client, and the library's wire over another one; both are given replies, and send nothing."""
+    """A plain client, and the library's sender over another client. Both get replies, and send nothing."""
 
     _twins: dict[tuple[str, str], _Twin] = {}
     _lock = threading.Lock()
@@ -129,20 +129,20 @@ class _Twin:
         return AWSResponse(request.url, reply.status, dict(reply.headers), raw)
 
     def request_of(self, request: Request, reply: HttpReply) -> Any:
-        """What a plain client sends for a request."""
+        """The request that a plain client sends."""
         with contextlib.suppress(Exception):
             self.result(request, reply)
         return self._exchange.request
 
     def result(self, request: Request, reply: HttpReply) -> dict[str, Any]:
-        """What a plain client makes of a reply."""
+        """The result of a plain client for a reply."""
         self._exchange.reply = reply
         body: dict[str, Any] = getattr(self.client, method_of(request.operation))(**request.parameters)
         del body["ResponseMetadata"]
         return body
 
     def attempt(self, request: Request, reply: HttpReply) -> dict[str, Any]:
-        """What the library makes of a reply by way of botocore."""
+        """The library's result for a reply through botocore."""
         self._exchange.reply = reply
         return self.wire.attempt(request, PATIENCE)
 
@@ -167,7 +167,7 @@ def _compare_results(result: dict[str, Any], twin: _Twin, request: Request, repl
     _require_equal("result by way of botocore", result, twin.attempt(request, reply))
     boto_result = _with_seconds(twin.result(request, reply))
     own_result = _with_seconds(_without_nulls(result))
-    # A table may be described with members of which this botocore does not know.
+    # The description of a table may have members that this botocore does not know.
     _require_equal(
         "botocore's own result",
         _known_members(own_result, boto_result) if "Table" in request.operation else own_result,
@@ -176,12 +176,12 @@ def _compare_results(result: dict[str, Any], twin: _Twin, request: Request, repl
 
 
 def _without_nulls(result: dict[str, Any]) -> dict[str, Any]:
-    """A result as botocore tells it, which leaves out members that are null."""
+    """A result like that of botocore, without members that are null."""
     return {name: value for name, value in result.items() if value is not None}
 
 
 def _known_members(own_part: Any, boto_part: Any) -> Any:
-    """What botocore knows of a result."""
+    """The part of a result that botocore knows."""
     if isinstance(own_part, dict) and isinstance(boto_part, dict):
         return {
             name: _known_members(value, boto_part[name])
@@ -225,7 +225,7 @@ def _compare_failures(own_error: Exception, boto_error: Exception) -> None:
         _require_equal(part, getattr(own_error, part, None), getattr(boto_error, part, None))
     causes = own_error.__cause__, boto_error.__cause__
     _require_equal("class of the cause", *(type(cause).__name__ for cause in causes))
-    # Botocore counts retries, of which it is allowed none.
+    # botocore counts retries, and it has none here.
     _require_equal(
         "message of the cause", *(str(cause).replace(" (reached max retries: 0)", "") for cause in causes)
     )

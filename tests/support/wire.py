@@ -1,4 +1,4 @@
-"""Counts requests where they leave the process: in botocore's own events, not in the library's figures."""
+"""Counts requests as they leave the process, by botocore's own events and not by the library's figures."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Wire:
         return [operation for operation, _ in self.sent]
 
     def keys(self, number: int = -1) -> list[str]:
-        """The partition keys that one ``BatchGetItem`` asked for."""
+        """The partition keys in one ``BatchGetItem``."""
         return [
             key["_pk"]["S"]
             for entry in self.sent[number][1]["RequestItems"].values()
@@ -33,7 +33,7 @@ class Wire:
         ]
 
     def clear(self) -> None:
-        """Forgets what was sent so far."""
+        """Forgets the requests so far."""
         self.sent.clear()
 
     def __len__(self) -> int:
