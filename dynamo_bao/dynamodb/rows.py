@@ -32,7 +32,7 @@ from dynamo_bao.dynamodb.service import (
 )
 from dynamo_bao.runtime.foreign_errors import is_foreign
 
-MOST_PASSED_OVER = 256
+MAX_PASSED_OVER = 256
 """The most replies that are parsed into dicts at once, after replies that could not be parsed into rows."""
 
 
@@ -104,7 +104,7 @@ class RowType:
             if is_foreign(error):
                 raise
             self._misses += 1
-            self._passed_over = min(2**self._misses, MOST_PASSED_OVER)
+            self._passed_over = min(2**self._misses, MAX_PASSED_OVER)
             return None
         self._misses = 0
         return parsed if type(parsed) is dict else _single_reply(parsed)

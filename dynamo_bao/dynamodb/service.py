@@ -50,13 +50,13 @@ READ_OPERATIONS: Final = frozenset(
 )
 """Operations that change nothing, so each of them can always be repeated."""
 
-LONGEST_REPLY: Final = 4_000_000
-"""The most bytes of JSON that an operation returns, unless `LONGEST_REPLIES` names it: several times one item.
+MAX_REPLY_BYTES: Final = 4_000_000
+"""The most bytes of JSON that an operation returns, unless `MAX_REPLY_BYTES_OF` names it: several times one item.
 
 JSON takes up to seven times as many bytes as the stored value: for a list of booleans, for instance. A control
 character takes six.
 """
-LONGEST_REPLIES: Final = {
+MAX_REPLY_BYTES_OF: Final = {
     QUERY: 16_000_000,
     SCAN: 16_000_000,
     "TransactGetItems": 32_000_000,
@@ -72,4 +72,4 @@ def longest_reply(operation: str) -> int:
     >>> longest_reply("GetItem"), longest_reply("BatchGetItem")
     (4000000, 128000000)
     """
-    return LONGEST_REPLIES.get(operation, LONGEST_REPLY)
+    return MAX_REPLY_BYTES_OF.get(operation, MAX_REPLY_BYTES)

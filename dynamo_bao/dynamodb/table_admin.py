@@ -39,7 +39,7 @@ from dynamo_bao.runtime.log_fields import log_fields
 log = logging.getLogger("dynamo_bao.tables")
 
 ACTIVE_SECONDS: Final = 300.0
-_FIRST_POLL, _LONGEST_POLL, _GROWTH = 0.5, 5.0, 1.5
+_FIRST_POLL, _MAX_POLL_SECONDS, _GROWTH = 0.5, 5.0, 1.5
 _REFUSALS: Final = 30
 _UNSEEN_POLLS: Final = 20
 _OCCUPIED: Final = frozenset({"ResourceInUseException", "LimitExceededException"})
@@ -267,7 +267,7 @@ class _Patience:
                 f"Table {self._database.table_name} {fault} in time; look at it in AWS, then run this again."
             )
         self._clock.sleep(self._pause)
-        self._pause = min(self._pause * _GROWTH, _LONGEST_POLL)
+        self._pause = min(self._pause * _GROWTH, _MAX_POLL_SECONDS)
 
 
 def _send(database: Database, operation: str, parameters: dict[str, Any]) -> None:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-MOST_THREADS = 64
+MAX_THREADS = 64
 """The most helper threads of a manager. They bound the requests beside those that the callers' threads send."""
 
 
@@ -50,7 +50,7 @@ class ThreadPool:
                     return
                 results[number] = call()
 
-        helpers = min(len(calls), at_once, MOST_THREADS) - 1
+        helpers = min(len(calls), at_once, MAX_THREADS) - 1
         futures = [self._started().submit(work) for _ in range(helpers)]
         try:
             work()
@@ -72,7 +72,7 @@ class ThreadPool:
 
         with this_process.lock:
             if self._executor is None or self._process is not this_process.token:
-                self._executor = ThreadPoolExecutor(MOST_THREADS, thread_name_prefix="dynamo_bao")
+                self._executor = ThreadPoolExecutor(MAX_THREADS, thread_name_prefix="dynamo_bao")
                 self._process = this_process.token
             return self._executor
 

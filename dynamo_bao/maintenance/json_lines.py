@@ -25,7 +25,7 @@ from dynamo_bao.fields.sets import SET_CODES, SetField
 from dynamo_bao.mapping.schema import Schema
 
 MORE: Final = "$more"
-LONGEST_LINE: Final = 8 * 1024 * 1024
+MAX_LINE_LENGTH: Final = 8 * 1024 * 1024
 """The length in bytes of the longest line of an item, if each of its characters is escaped."""
 _NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?")
 _OBSCURED: Final = {"SS": "L", "NS": "L", "BS": "L", "B": "S"}

@@ -12,7 +12,14 @@ from dynamo_bao.dynamodb.service import AttributeValue, Item
 from dynamo_bao.errors import UnknownFieldError, ValidationError, suggestion
 from dynamo_bao.fields.base import Field
 from dynamo_bao.fields.documents import from_document
-from dynamo_bao.maintenance.json_lines import LONGEST_LINE, MORE, field_json, field_typed, parse_line, typed
+from dynamo_bao.maintenance.json_lines import (
+    MAX_LINE_LENGTH,
+    MORE,
+    field_json,
+    field_typed,
+    parse_line,
+    typed,
+)
 from dynamo_bao.mapping.identity import Identity
 from dynamo_bao.mapping.schema import Schema
 from dynamo_bao.runtime.foreign_errors import require_data_error
@@ -44,10 +51,10 @@ class Text:
 def texts_of(file: BinaryIO, number: int = 0, offset: int = 0) -> Iterator[Text]:
     """The lines of a file after line `number`, which ends at `offset`. Too long lines are cut."""
     file.seek(offset)
-    while content := file.readline(LONGEST_LINE + 1):
+    while content := file.readline(MAX_LINE_LENGTH + 1):
         rest = content
         while rest and not rest.endswith(b"\n"):  # the rest of a too long line is skipped
-            rest = file.readline(LONGEST_LINE + 1)
+            rest = file.readline(MAX_LINE_LENGTH + 1)
             offset += len(rest)
         number, offset = number + 1, offset + len(content)
         yield Text(number, content, offset)
@@ -82,7 +89,7 @@ def read_line(schema: Schema, tenant: str | None, text: Text, filled: str = "{}"
         ValidationError: with all faults of the line. It does not name the number of the line.
     """
     try:
-        if len(text.content) > LONGEST_LINE:
+        if len(text.content) > MAX_LINE_LENGTH:
             raise ValueError("is longer than any item")
         members = {**parse_line(filled.encode()), **parse_line(text.content)}
         more = {name: typed(value) for name, value in _more_of(members).items()}

@@ -62,7 +62,7 @@ FIRST_PAGE = 100
 """How many entries the first request to a bucket evaluates."""
 GROWTH = 10
 """The factor by which each further request evaluates more entries."""
-LARGEST_PAGE = 20_000
+MAX_PAGE_SIZE = 20_000
 """The largest page: so many entries exceed a megabyte, at which DynamoDB ends a page."""
 
 
@@ -220,12 +220,12 @@ class _Search:
         limit: float | None,
         cursor: str | None,
         batch_size: int | str,
-        most_queries: int,
+        max_queries: int,
         parallel: int,
         allow_scan: bool,
     ) -> SearchResult[Any]:
         room = _checked_limit(limit)
-        checked = {"batch_size": batch_size, "parallel": parallel, "max_queries_per_bucket": most_queries}
+        checked = {"batch_size": batch_size, "parallel": parallel, "max_queries_per_bucket": max_queries}
         for name, value in checked.items():
             if value != GROWING or name != "batch_size":
                 require_positive_int(value, name)
@@ -239,7 +239,7 @@ class _Search:
             reader.resume(self._position(cursor))
         items: list[Any] = []
         while not reader.is_done and len(items) < room:
-            pages = reader.read({bucket for bucket, number in queries.items() if number >= most_queries})
+            pages = reader.read({bucket for bucket, number in queries.items() if number >= max_queries})
             if not pages:
                 break
             queries.update(page.bucket for page in pages)
@@ -334,7 +334,7 @@ def _page_size(batch_size: int | str, queries: Mapping[int, int], bucket: int) -
     """How many entries the next request to a bucket evaluates."""
     if isinstance(batch_size, int):
         return batch_size
-    return int(min(FIRST_PAGE * GROWTH ** queries[bucket], LARGEST_PAGE))
+    return int(min(FIRST_PAGE * GROWTH ** queries[bucket], MAX_PAGE_SIZE))
 
 
 def _config(schema: Schema, operation: str) -> SearchConfig:

@@ -25,7 +25,7 @@ from dynamo_bao import (
     init_models,
     run_with_batch_context,
 )
-from dynamo_bao.dynamodb.thread_pool import MOST_THREADS
+from dynamo_bao.dynamodb.thread_pool import MAX_THREADS
 from tests.support.patience import PATIENCE
 
 ROUNDS = int(os.environ.get("BAO_ROUNDS", "2"))
@@ -174,4 +174,4 @@ def test_sessions_share_the_helper_threads_of_their_manager(manager: Manager) ->
     assert len(helpers() - before) < 6 * 3
     assert first <= helpers()
     at_once(30, look_up)
-    assert len(helpers() - before) <= MOST_THREADS
+    assert len(helpers() - before) <= MAX_THREADS

@@ -14,7 +14,7 @@ from dynamo_bao.dynamodb.capacity import Capacity
 from dynamo_bao.dynamodb.items import as_dict_item, as_dict_members, json_keys, json_list
 from dynamo_bao.dynamodb.keys import Key
 from dynamo_bao.dynamodb.layout import PK, SK, slot_of
-from dynamo_bao.dynamodb.rows import MOST_PASSED_OVER, RowType, plain_list, plain_map
+from dynamo_bao.dynamodb.rows import MAX_PASSED_OVER, RowType, plain_list, plain_map
 from dynamo_bao.dynamodb.transport.integrity import parse_reply
 from dynamo_bao.dynamodb.transport.messages import Reply, Request
 from dynamo_bao.mapping.codec import STATE
@@ -147,7 +147,7 @@ def test_replies_that_do_not_fit_are_seldom_tried() -> None:
     answers = [kind.parsed(strange, "Query") for _ in range(2000)]
     assert answers == [None] * 2000
     assert kind._misses < 20
-    assert any(kind.parsed(usual, "Query") is not None for _ in range(MOST_PASSED_OVER + 1))
+    assert any(kind.parsed(usual, "Query") is not None for _ in range(MAX_PASSED_OVER + 1))
     assert kind.parsed(usual, "Query") is not None
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from dynamo_bao import DataFormatError, ServiceError, ThrottledError, WriteOutcomeUnknownError
-from dynamo_bao.dynamodb.transport.backoff import BASE_SECONDS, LONGEST_SECONDS, Backoff
+from dynamo_bao.dynamodb.transport.backoff import BASE_SECONDS, MAX_SECONDS, Backoff
 from dynamo_bao.dynamodb.transport.error_mapping import ConditionFailed, TransactionCancelled
 from dynamo_bao.dynamodb.transport.messages import (
     AttemptFailed,
@@ -171,7 +171,7 @@ def test_a_refusal_after_a_lost_reply_says_that_it_may_be_our_own(make: Callable
 
 
 def test_r4_waits_are_fully_jittered_between_nothing_and_a_growing_bound() -> None:
-    """The n-th wait is anywhere from 0 to ``BASE * 2^n``, at most `LONGEST_SECONDS`, and spread over it."""
+    """The n-th wait is anywhere from 0 to ``BASE * 2^n``, at most `MAX_SECONDS`, and spread over it."""
     waits: list[list[float]] = []
     for _ in range(200):
         time = FakeTime()
@@ -184,7 +184,7 @@ def test_r4_waits_are_fully_jittered_between_nothing_and_a_growing_bound() -> No
     for number, column in enumerate(zip(*waits, strict=True)):
         lower, median, upper = (1000 * part for part in quantiles(column))
         print(f"\nR4: wait {number + 1}: quartiles {lower:.1f}, {median:.1f}, {upper:.1f} ms")
-        bound = min(LONGEST_SECONDS, BASE_SECONDS * 2**number)
+        bound = min(MAX_SECONDS, BASE_SECONDS * 2**number)
         assert all(0 <= wait <= bound for wait in column)
         assert max(column) > bound * 0.8
         assert min(column) < bound * 0.2
@@ -268,7 +268,7 @@ def test_R4_unprocessed_members_are_sent_again_after_jittered_waits_that_grow() 
     """Without progress each wait is anywhere between nothing and a growing bound, and no longer than a second."""
     waits = [repeated(Members(5)).time.slept for _ in range(200)]
     for number, column in enumerate(zip(*waits, strict=True)):
-        bound = min(LONGEST_SECONDS, BASE_SECONDS * 2**number)
+        bound = min(MAX_SECONDS, BASE_SECONDS * 2**number)
         assert all(0 <= wait <= bound for wait in column)
         assert max(column) > bound * 0.8
         assert min(column) < bound * 0.2

@@ -13,10 +13,10 @@ from dynamo_bao.dynamodb.transport.bulkhead import Place, throttled_calls
 from dynamo_bao.dynamodb.transport.messages import Clock, Deadline
 
 BASE_SECONDS: Final = 0.025
-LONGEST_SECONDS: Final = 1.0
+MAX_SECONDS: Final = 1.0
 
 
-LONGEST_EXTRA_SECONDS: Final = 5.0
+MAX_EXTRA_SECONDS: Final = 5.0
 """The most seconds that DynamoDB's wish adds to a wait, as in the AWS SDKs."""
 
 
@@ -52,23 +52,23 @@ class Backoff:
         self._leave()
 
     def wait(
-        self, most_attempts: int, throttled: tuple[Place, ...] = (), at_least: float | None = None
+        self, max_attempts: int, throttled: tuple[Place, ...] = (), at_least: float | None = None
     ) -> float | None:
         """Waits before another attempt.
 
         Args:
-            most_attempts: the most attempts in all.
+            max_attempts: the most attempts in all.
             throttled: the throttled tables and indexes, if throttling is the reason for the wait.
             at_least: the seconds that DynamoDB asks to wait; None if it does not say.
 
         Returns:
             The seconds of the wait; None, without waiting, if no further attempt is allowed.
         """
-        if self.attempts >= most_attempts:
+        if self.attempts >= max_attempts:
             return None
-        seconds = random.uniform(0, min(LONGEST_SECONDS, BASE_SECONDS * 2**self._waits))
+        seconds = random.uniform(0, min(MAX_SECONDS, BASE_SECONDS * 2**self._waits))
         if at_least is not None:
-            seconds = max(seconds, min(at_least, seconds + LONGEST_EXTRA_SECONDS))
+            seconds = max(seconds, min(at_least, seconds + MAX_EXTRA_SECONDS))
         if self._clock.now() + seconds > self._deadline:
             return None
         if not self._enter(throttled):

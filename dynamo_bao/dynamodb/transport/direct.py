@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 from attrs import Factory, field, frozen
 
-from dynamo_bao.dynamodb.service import LONGEST_REPLIES, LONGEST_REPLY
+from dynamo_bao.dynamodb.service import MAX_REPLY_BYTES, MAX_REPLY_BYTES_OF
 from dynamo_bao.dynamodb.transport.botocore import (
     CONNECT_SECONDS,
     BotocoreSender,
@@ -415,6 +415,6 @@ def _base64(value: Any) -> str:
 
 def _lease(connections: Connections, url: str, request: Request, data: bytes, end_time: float) -> HttpReply:
     try:
-        return connections.lease(data, end_time, LONGEST_REPLIES.get(request.operation, LONGEST_REPLY))
+        return connections.lease(data, end_time, MAX_REPLY_BYTES_OF.get(request.operation, MAX_REPLY_BYTES))
     except (NotConnected, ReplyLost) as error:
         raise connection_error_from(url, error) from error.__cause__

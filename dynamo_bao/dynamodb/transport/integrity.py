@@ -15,7 +15,7 @@ from typing import Any
 
 from dynamo_bao.errors import DataFormatError
 
-LONGEST_EXCERPT = 200
+MAX_EXCERPT_LENGTH = 200
 _BINARY_MARK = re.compile(rb'"BS?"')  # one search for both takes half the time of two searches
 
 
@@ -82,8 +82,8 @@ def parse_refusal(body: bytes, operation: str, reason: str) -> dict[str, Any]:
         parsed = {}
     if parsed.keys() & {"__type", "message", "Message"}:
         return parsed
-    text = " ".join(body[: 4 * LONGEST_EXCERPT].decode("utf-8", "replace").split())
-    excerpt = "".join(filter(str.isprintable, text))[:LONGEST_EXCERPT]
+    text = " ".join(body[: 4 * MAX_EXCERPT_LENGTH].decode("utf-8", "replace").split())
+    excerpt = "".join(filter(str.isprintable, text))[:MAX_EXCERPT_LENGTH]
     return {"message": f"{reason or 'an error'}: {excerpt or 'the reply has no text'}"}
 
 
