@@ -11,6 +11,7 @@ from attrs import Factory, define, evolve, field, frozen
 
 from dynamo_bao.dynamodb.capacity import NOTHING_CONSUMED, Capacity
 from dynamo_bao.dynamodb.items import Stored, as_dict_item, as_dict_members
+from dynamo_bao.dynamodb.keys import new_namedtuple
 from dynamo_bao.dynamodb.service import BATCH_GET_ITEM, BATCH_WRITE_ITEM, READ_OPERATIONS
 
 MAX_THROTTLED_CALLS = 10
@@ -319,10 +320,13 @@ def capacity_of(operation: str, body: dict[str, Any]) -> Capacity:
     if not reported:
         return NOTHING_CONSUMED
     if isinstance(reported, list):
-        total = sum(float(entry.get("CapacityUnits", 0.0)) for entry in reported)
+        total = sum([float(entry.get("CapacityUnits", 0.0)) for entry in reported])
     else:
         total = float(reported.get("CapacityUnits", 0.0))
-    return Capacity(read=total) if operation in READ_OPERATIONS else Capacity(write=total)
+    capacity: Capacity = new_namedtuple(
+        Capacity, (total, 0.0) if operation in READ_OPERATIONS else (0.0, total)
+    )
+    return capacity
 
 
 def tables_of(request: Request) -> tuple[str, ...]:
