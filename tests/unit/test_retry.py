@@ -371,8 +371,8 @@ def test_a_wait_ends_exactly_at_the_deadline(monkeypatch: pytest.MonkeyPatch) ->
     """That is in time."""
     monkeypatch.setattr(random, "uniform", longest)
     clock = FakeTime().clock
-    assert Backoff(clock, BASE_SECONDS).wait(10) == BASE_SECONDS
-    assert Backoff(clock, 2 * BASE_SECONDS - 1e-9).wait(10) is None
+    assert Backoff(clock, BASE_SECONDS).wait(max_attempts=10) == BASE_SECONDS
+    assert Backoff(clock, 2 * BASE_SECONDS - 1e-9).wait(max_attempts=10) is None
 
 
 def test_a_call_with_progress_makes_room_for_another() -> None:
@@ -380,11 +380,11 @@ def test_a_call_with_progress_makes_room_for_another() -> None:
     clock, places = FakeTime().clock, (("progress", None),)
     first, second, third = (Backoff(clock, Deadline(FOREVER, 1)) for _ in range(3))
     with first, second, third:
-        assert first.wait(10, places) is not None
-        assert second.wait(10, places) is None and second.crowded
+        assert first.wait(max_attempts=10, places=places) is not None
+        assert second.wait(max_attempts=10, places=places) is None and second.crowded
         assert first.begin_again() and not first.crowded
-        assert third.wait(10, places) is not None
-        assert first.wait(10, places) is None
+        assert third.wait(max_attempts=10, places=places) is not None
+        assert first.wait(max_attempts=10, places=places) is None
 
 
 @pytest.mark.parametrize(

@@ -52,13 +52,13 @@ class Backoff:
         self._leave()
 
     def wait(
-        self, max_attempts: int, throttled: tuple[Place, ...] = (), at_least: float | None = None
+        self, max_attempts: int, places: tuple[Place, ...] = (), at_least: float | None = None
     ) -> float | None:
         """Waits before another attempt.
 
         Args:
             max_attempts: the most attempts in all.
-            throttled: the throttled tables and indexes, if throttling is the reason for the wait.
+            places: the throttled tables and indexes, if throttling is the reason for the wait.
             at_least: the seconds that DynamoDB asks to wait; None if it does not say.
 
         Returns:
@@ -71,7 +71,7 @@ class Backoff:
             seconds = max(seconds, min(at_least, seconds + MAX_EXTRA_SECONDS))
         if self._clock.now() + seconds > self._deadline:
             return None
-        if not self._enter(throttled):
+        if not self._enter(places):
             self.crowded = True
             return None
         self._clock.sleep(seconds)
