@@ -151,14 +151,14 @@ def create_table(database: Database, *, search: bool = False, timeout: float = A
     table = describe_table(database)
     if table is not None:
         require_keys(table)
-    created = table is None and _try_to_create(database, search)
+    is_new = table is None and _try_to_create(database, search)
     while (describe_table(database) or {}).get("TableStatus") != ACTIVE:
         patience.wait("did not become ACTIVE")
-    if created:
+    if is_new:
         _enable_ttl(database)
-    outcome = "created" if created else "exists already"
+    outcome = "created" if is_new else "exists already"
     log.info("table %s %s", database.table_name, outcome, extra=patience.fields(CREATE_TABLE))
-    return created
+    return is_new
 
 
 def _try_to_create(database: Database, search: bool) -> bool:
@@ -195,17 +195,17 @@ def update_table(
     patience, report = _Patience(database, timeout), on_step or log.info
     report(f"looking at table {database.table_name}")
     table, added_names = _settled(database, patience, report), []
-    missing = missing_indexes(table, search)
-    for number, index in enumerate(missing, 1):
-        report(f"adding index {index.name} ({number} of {len(missing)})")
+    lacking_indexes = missing_indexes(table, search)
+    for number, index in enumerate(lacking_indexes, 1):
+        report(f"adding index {index.name} ({number} of {len(lacking_indexes)})")
         if _add(database, index, patience, report):
             added_names.append(index.name)
     ttl = lacks_ttl(describe_ttl(database))
     if ttl:
         report("enabling TTL")
         ttl = _enable_ttl(database)
-    remaining = pending_update(database, search=search)
-    return TableUpdate(database.table_name, tuple(added_names), ttl, remaining.faults)
+    remaining_update = pending_update(database, search=search)
+    return TableUpdate(database.table_name, tuple(added_names), ttl, remaining_update.faults)
 
 
 def delete_table(database: Database, *, timeout: float = ACTIVE_SECONDS) -> bool:
@@ -241,13 +241,13 @@ class _Patience:
     def __init__(self, database: Database, timeout: float | None) -> None:
         self._database = database
         self._clock = database.transport.clock
-        self._started = self._clock.now()
-        self._end = None if timeout is None else self._started + timeout
+        self._start_time = self._clock.now()
+        self._end = None if timeout is None else self._start_time + timeout
         self._pause = _FIRST_POLL
 
     def fields(self, operation: str) -> dict[str, Any]:
         """The fields of a log line about the table."""
-        return log_fields(operation, [self._database.table_name], 0, self._clock.now() - self._started)
+        return log_fields(operation, [self._database.table_name], 0, self._clock.now() - self._start_time)
 
     def restart(self) -> None:
         """Begins again with short waits."""
@@ -272,11 +272,11 @@ class _Patience:
 
 def _send(database: Database, operation: str, parameters: dict[str, Any]) -> None:
     """Sends a request whose reply may be lost, because the caller describes the table afterwards."""
-    started = database.transport.clock.now()
+    start_time = database.transport.clock.now()
     try:
         _reply_to(database, Request(operation, parameters))
     except WriteOutcomeUnknownError:
-        fields = log_fields(operation, [database.table_name], 0, database.transport.clock.now() - started)
+        fields = log_fields(operation, [database.table_name], 0, database.transport.clock.now() - start_time)
         log.info("the reply to %s was lost; describing the table instead", operation, extra=fields)
 
 

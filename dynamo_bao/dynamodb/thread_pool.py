@@ -39,13 +39,13 @@ class ThreadPool:
         """
         if len(calls) == 1:
             return [calls[0]()]
-        waiting = deque(enumerate(calls))
+        pending_calls = deque(enumerate(calls))
         results: dict[int, T] = {}
 
         def work() -> None:
-            while waiting:
+            while pending_calls:
                 try:
-                    number, call = waiting.popleft()
+                    number, call = pending_calls.popleft()
                 except IndexError:  # another thread was faster
                     return
                 results[number] = call()
@@ -58,7 +58,7 @@ class ThreadPool:
                 if not future.cancel():  # else no helper was free, and all calls have run
                     future.result()
         finally:
-            waiting.clear()
+            pending_calls.clear()
             for future in futures:
                 future.cancel()
         return [results[number] for number in range(len(calls))]

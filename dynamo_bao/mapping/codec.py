@@ -373,16 +373,16 @@ def _absent(field: Field, number: int, names: dict[str, Any]) -> str:
     return f"a{number}()"
 
 
-def unreadable(model: str, key: str, field: Field, stored: AttributeValue) -> DataFormatError:
+def unreadable(model: str, key: str, field: Field, attribute: AttributeValue) -> DataFormatError:
     """The error for a field that cannot read its stored value. Its cause says why."""
     cause: Exception | None = None
     try:
-        field.from_dynamo(stored)
+        field.from_dynamo(attribute)
     except Exception as exception:
         require_data_error(exception)
         cause = exception
     detail = str(cause) if isinstance(cause, BaoError) else type(cause).__name__
-    code = "/".join(stored) if isinstance(stored, Mapping) else type(stored).__name__
+    code = "/".join(attribute) if isinstance(attribute, Mapping) else type(attribute).__name__
     error = DataFormatError(
         f"{model} {key!r}: the stored attribute {str(field.attribute)!r} of type {code} is not what "
         f"{type(field).__name__} {field.name!r} reads ({detail}). Assign the field a value and save, repair the item "

@@ -157,9 +157,9 @@ class UniqueConstraintSchema:
     field: Field
     prefix: str
 
-    def guard_key(self, tenant: str | None, stored: AttributeValue) -> Key:
+    def guard_key(self, tenant: str | None, attribute: AttributeValue) -> Key:
         """The key of the guard item for a stored value."""
-        ((code, content),) = stored.items()
+        ((code, content),) = attribute.items()
         text = str(content).lower() if code == "BOOL" else str(content)
         if code == "N":
             text = number_text(Decimal(content))
@@ -168,11 +168,11 @@ class UniqueConstraintSchema:
             lead + partition_text(text, self.field.model, self.field.name, len(lead.encode())), GUARD_MARK
         )
 
-    def guard_of(self, tenant: str | None, stored: AttributeValue | None) -> Key | None:
+    def guard_of(self, tenant: str | None, attribute: AttributeValue | None) -> Key | None:
         """The key of the guard of a stored value. None if values like this have no guard."""
-        if stored is None or not _GUARDED.intersection(stored):
+        if attribute is None or not _GUARDED.intersection(attribute):
             return None
         try:
-            return self.guard_key(tenant, stored)
+            return self.guard_key(tenant, attribute)
         except ValidationError:  # empty, or too long for a key
             return None

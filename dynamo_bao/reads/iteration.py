@@ -189,9 +189,9 @@ class Iteration(Generic[B]):
         if self._keys_only:
             self._ready.extend((page, [row[ITER_SK]["S"] for row in page.rows], []) for page in pages)
             return
-        loaded = iter(self._reader.load([row for page in pages for row in page.rows]))
+        instances = iter(self._reader.load([row for page in pages for row in page.rows]))
         for page in pages:
-            rows = [next(loaded) for _ in page.rows]
+            rows = [next(instances) for _ in page.rows]
             invalid = [row for row in rows if type(row) is InvalidRow]
             batch = [row for row in rows if row is not None and type(row) is not InvalidRow]
             make_peers(batch)

@@ -143,14 +143,14 @@ class _SortKey:
 
     def _range(self, parts: Sequence[Condition]) -> tuple[Condition, Condition]:
         """A lower and an upper bound. DynamoDB's BETWEEN includes both ends; the filter removes excluded ones."""
-        bounds = [part for part in parts if isinstance(part, Compare)]
-        lower = next((bound for bound in bounds if bound.operator in _LOWER), None)
-        upper = next((bound for bound in bounds if bound.operator in _UPPER), None)
+        conditions = [part for part in parts if isinstance(part, Compare)]
+        lower = next((condition for condition in conditions if condition.operator in _LOWER), None)
+        upper = next((condition for condition in conditions if condition.operator in _UPPER), None)
         if lower is None or upper is None:
             raise self._unsupported()
         key_range = Between(self._attribute, {"S": self._text(lower.value)}, {"S": self._text(upper.value)})
-        excluded = [bound for bound in (lower, upper) if not bound.operator.endswith("=")]
-        return key_range, all_of(Compare(self._field, "<>", bound.value) for bound in excluded)
+        excluded = [condition for condition in (lower, upper) if not condition.operator.endswith("=")]
+        return key_range, all_of(Compare(self._field, "<>", condition.value) for condition in excluded)
 
     def _text(self, value: object) -> str:
         return self._require_text(_part_text(self._part, value, self._name))

@@ -267,12 +267,12 @@ def _parameters(
         "KeyConditionExpression": render_condition(condition, placeholders, mapper.schema),
         "ReturnConsumedCapacity": "TOTAL",
     }
-    first: Any = condition.parts[0] if isinstance(condition, AllOf) else condition
+    partition_condition: Any = condition.parts[0] if isinstance(condition, AllOf) else condition
     if isinstance(shape, IndexSchema):
         parameters["IndexName"] = shape.id
     if not options and extra is EMPTY:
         placeholders.into(parameters)
-        return parameters, first.value["S"]
+        return parameters, partition_condition.value["S"]
     item_filter = all_of((condition_from(options.get("filter"), mapper.database.strict_filters), extra))
     filtered = render_condition(item_filter, placeholders, mapper.schema)
     placeholders.into(parameters)
@@ -286,7 +286,7 @@ def _parameters(
     ):
         if argument is not None:
             parameters[member] = argument
-    return parameters, first.value["S"]
+    return parameters, partition_condition.value["S"]
 
 
 def _model_ref(mapper: ModelMapper) -> ModelSpot:
@@ -339,5 +339,10 @@ _NOT_THE_QUERY = frozenset(("Limit", "Select", "ReturnConsumedCapacity", "Consis
 
 def _purpose(mapper: ModelMapper, tenant: str | None, parameters: Mapping[str, Any]) -> tuple[str, ...]:
     """What the cursors of a query are bound to: its model, tenant, conditions and order."""
-    bound = {name: value for name, value in parameters.items() if name not in _NOT_THE_QUERY}
-    return "query", mapper.schema.name, tenant or "", json.dumps(bound, sort_keys=True, default=bytes.hex)
+    query_parameters = {name: value for name, value in parameters.items() if name not in _NOT_THE_QUERY}
+    return (
+        "query",
+        mapper.schema.name,
+        tenant or "",
+        json.dumps(query_parameters, sort_keys=True, default=bytes.hex),
+    )

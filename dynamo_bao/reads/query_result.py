@@ -47,7 +47,7 @@ class QueryResult(Generic[M]):
         self._items: list[Any] = []
         self._page_ends: list[int] = []
         self._start: Item | None = query.start
-        self._waiting = query.session is not None
+        self._is_pending = query.session is not None
         self._reply: Reply | None = None
         self._failure: Exception | None = None
         self._is_done = False
@@ -78,7 +78,7 @@ class QueryResult(Generic[M]):
 
     def _receive(self, outcome: Reply | Exception) -> None:
         """Stores the reply with a page, or the error of its request."""
-        self._waiting = False
+        self._is_pending = False
         if isinstance(outcome, Reply):
             self._reply = outcome
         else:
@@ -86,7 +86,7 @@ class QueryResult(Generic[M]):
 
     def _begin(self) -> None:
         """Fetches the first page, together with the first pages of all other pending queries."""
-        if self._waiting:
+        if self._is_pending:
             session = self._query.session_now()
             if session is not None and session is self._query.session and self._cached_reply() is None:
                 load_pages(session._flush_queries(self), session)
@@ -122,7 +122,7 @@ class QueryResult(Generic[M]):
         """Raises the stored error once. The next use requests the same page again."""
         failure, self._failure = self._failure, None
         if failure is not None:
-            self._waiting = self._query.session is not None and self._start is self._query.start
+            self._is_pending = self._query.session is not None and self._start is self._query.start
             raise failure
 
     def _rows_wanted(self) -> Sequence[Stored]:
@@ -283,7 +283,7 @@ class QueryResult(Generic[M]):
         return list, (self.all(),)
 
     def __repr__(self) -> str:
-        state = "pending" if self._waiting else "all" if self._is_done else "more to come"
+        state = "pending" if self._is_pending else "all" if self._is_done else "more to come"
         return f"<QueryResult of {self._query.mapper.schema.name}: {len(self._items)} fetched, {state}>"
 
 

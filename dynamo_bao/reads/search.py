@@ -277,10 +277,10 @@ class _Search:
 
         It may have been loaded before the change that the index already has.
         """
-        loaded = load_weakly(self.mapper, self.tenant, identities, session)
+        instances = load_weakly(self.mapper, self.tenant, identities, session)
         pairs: list[tuple[Any, Any]] = [
             (identity, instance)
-            for identity, instance in zip(identities, loaded, strict=True)
+            for identity, instance in zip(identities, instances, strict=True)
             if instance is not None
         ]
         stale = [pair for pair in pairs if pair[0] is not pair[1] and not self.predicate(pair[1])]
@@ -316,7 +316,7 @@ class _Search:
 
     def _position(self, cursor: str) -> object:
         payload = verify_cursor(cursor, _PURPOSE, self.mapper.database.cursor_secret)
-        for name, other in (
+        for name, owner_text in (
             ("model", "another model"),
             ("tenant", "another tenant"),
             ("scope", "other buckets (scope mismatch)"),
@@ -324,8 +324,8 @@ class _Search:
         ):
             if payload.get(name, ...) != self._bound_to()[name]:
                 raise QueryError(
-                    f"{self.mapper.schema.name}: the cursor belongs to {other}. Use it with the same search, or start "
-                    f"again without a cursor."
+                    f"{self.mapper.schema.name}: the cursor belongs to {owner_text}. Use it with the same search, or "
+                    f"start again without a cursor."
                 )
         return payload.get("at")
 

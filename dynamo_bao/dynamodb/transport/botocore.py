@@ -109,9 +109,9 @@ def open_client(
     session = get_session()
     session_credentials, fetching = None, 0.0
     if not credentials:
-        started = time.monotonic()
+        start_time = time.monotonic()
         session_credentials = session.get_credentials()
-        fetching = time.monotonic() - started
+        fetching = time.monotonic() - start_time
     client = Session(botocore_session=session).client(
         "dynamodb", region_name=region, endpoint_url=endpoint_url, config=config, **credentials
     )

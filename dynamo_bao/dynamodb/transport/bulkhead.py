@@ -25,7 +25,7 @@ class Bulkhead:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._waiting: defaultdict[Place, WeakSet[object]] = defaultdict(WeakSet)
+        self._calls: defaultdict[Place, WeakSet[object]] = defaultdict(WeakSet)
 
     def enter(self, call: object, places: Iterable[Place], most: float) -> bool:
         """Counts a waiting call, unless one of `places` has `most` waiting calls already.
@@ -34,24 +34,24 @@ class Bulkhead:
             Whether the call was counted, so that it may wait.
         """
         with self._lock:
-            if any(len(self._waiting[place]) >= most for place in places):
+            if any(len(self._calls[place]) >= most for place in places):
                 return False
             for place in places:
-                self._waiting[place].add(call)
+                self._calls[place].add(call)
             return True
 
     def leave(self, call: object, places: Iterable[Place]) -> None:
         """Ends the count of a call that `enter` began."""
         with self._lock:
             for place in places:
-                self._waiting[place].discard(call)
-                if not self._waiting[place]:
-                    del self._waiting[place]
+                self._calls[place].discard(call)
+                if not self._calls[place]:
+                    del self._calls[place]
 
     def forget(self) -> None:
         """Forgets all calls and makes a new lock, for a fork child, in which none of the calls goes on."""
         self._lock = threading.Lock()
-        self._waiting.clear()
+        self._calls.clear()
 
 
 throttled_calls = Bulkhead()

@@ -134,8 +134,8 @@ def _kinds() -> dict[type[Any], type[Any]]:
             size = size_of(value_of(node.attr, item))
             return None if size is None else ("N", Decimal(size))
         if isinstance(node, theirs.AttributePath):
-            stored = node._get_attr(item)
-            return None if stored is None else typed_value(stored.type, stored.value)
+            attribute = node._get_attr(item)
+            return None if attribute is None else typed_value(attribute.type, attribute.value)
         return typed_value(node.type, node.value)
 
     def ordered(symbol: str) -> Any:

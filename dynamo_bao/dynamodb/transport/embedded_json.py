@@ -1,8 +1,8 @@
-"""Bodies of requests and replies of the embedded engine, read and written as moto does, in a fraction of its time.
+"""Reads and writes the bodies of requests and replies of the embedded engine like moto, but much faster.
 
-moto walks DynamoDB's service model for each value of each item, and looks for ten names of each member. Here the model
-is compiled once for each operation, and a value of an attribute is taken as it is. What this module does not know is
-left to moto.
+moto walks through DynamoDB's service model for each value of each item, and looks for ten names of each member. Here
+the model is compiled once for each operation, and values of attributes are used unchanged. moto handles all other
+bodies.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ from typing import Any, Final, NamedTuple
 Convert = Callable[[Any], Any]
 _PLAIN: Final = {"S": str, "N": str, "BOOL": bool, "NULL": bool}
 _UNMODELLED: Final = frozenset({"ConsumedCapacityUnits"})
-"""Members that moto's results have and its replies leave out."""
+"""Members of moto's results that its replies leave out."""
 
 
 class NotPlainError(Exception):
-    """A body that only moto reads or writes."""
+    """A body that only moto can read or write."""
 
 
 class Bodies(NamedTuple):
-    """How the bodies of one operation are converted.
+    """The conversions of the bodies of one operation.
 
     Attributes:
-        arguments: from the body of a request to the arguments of moto's handler.
-        reply: from the handler's result to the body of a reply.
+        arguments: converts the body of a request to the arguments of moto's handler.
+        reply: converts the result of the handler to the body of a reply.
     """
 
     arguments: Callable[[bytes], Any]
@@ -36,10 +36,10 @@ class Bodies(NamedTuple):
 
 @cache
 def bodies_of(operation: str) -> Bodies | None:
-    """The conversions of an operation; None if moto has to read and write its bodies.
+    """The conversions of an operation; None if moto must read and write its bodies.
 
     Args:
-        operation: its name in DynamoDB's API, such as ``"GetItem"``.
+        operation: the operation of DynamoDB's API, such as ``"GetItem"``.
     """
     # Imported here: only programs that embed moto need them.
     import orjson
@@ -58,10 +58,12 @@ def bodies_of(operation: str) -> Bodies | None:
     if model.input_shape is None or model.output_shape is None:
         return None
     try:
-        read, written = _Readers().of(model.input_shape), _Writers().of(model.output_shape)
+        read_arguments, write_result = _Readers().of(model.input_shape), _Writers().of(model.output_shape)
     except NotPlainError:
         return None
-    return Bodies(lambda body: read(orjson.loads(body)), lambda result: encoded(written(result)))
+    return Bodies(
+        lambda body: read_arguments(orjson.loads(body)), lambda result: encoded(write_result(result))
+    )
 
 
 class _Shapes:
@@ -131,7 +133,7 @@ class _Readers(_Shapes):
 
 
 def _value_reader(read: Convert) -> Convert:
-    """The quick way for values with one text or flag, which most have."""
+    """The fast way for values with one text or flag. Most values are such."""
 
     def quick(value: Any) -> Any:
         if type(value) is dict and len(value) == 1:
@@ -144,7 +146,7 @@ def _value_reader(read: Convert) -> Convert:
 
 
 class _Writers(_Shapes):
-    """Conversions of a result that consists of what a reply may have; `NotPlainError` for any other."""
+    """Conversions of a result. They raise `NotPlainError` if a reply cannot have a member of it."""
 
     def _structure(self, shape: Any) -> Convert:
         if shape.name == "AttributeValue":
@@ -156,15 +158,15 @@ class _Writers(_Shapes):
                 return {}
             if type(value) is not dict:
                 raise NotPlainError(shape.name)
-            written = {}
+            members_of_reply = {}
             for name, member in value.items():
                 convert = members.get(name)
                 if convert is None:
                     if name not in _UNMODELLED:
                         raise NotPlainError(name)
                 elif member is not None:
-                    written[name] = convert(member)
-            return written
+                    members_of_reply[name] = convert(member)
+            return members_of_reply
 
         return write
 
@@ -196,9 +198,9 @@ class _Writers(_Shapes):
         serializer = TimestampSerializer("unixtimestamp")
 
         def write(value: Any) -> Any:
-            written: dict[str, Any] = {}
-            serializer.serialize(written, value, shape, "time")
-            return written["time"]
+            document: dict[str, Any] = {}
+            serializer.serialize(document, value, shape, "time")
+            return document["time"]
 
         return write
 
@@ -209,7 +211,7 @@ class _Writers(_Shapes):
 
 
 def _written_value(value: Any) -> Any:
-    """The value of an attribute, as a reply has it."""
+    """The value of an attribute in a reply."""
     if len(_a(dict, value)) != 1:
         raise NotPlainError("AttributeValue")
     ((code, member),) = value.items()
