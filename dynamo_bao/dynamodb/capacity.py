@@ -17,7 +17,10 @@ class Capacity(NamedTuple):
     write: float = 0.0
 
     def plus(self, other: Capacity) -> Capacity:
-        """The sum of both, unit by unit.
+        """The sum of two capacities, unit by unit.
+
+        Args:
+            other: the other capacity.
 
         >>> Capacity(1.0, 0.5).plus(Capacity(read=2.0))
         Capacity(read=3.0, write=0.5)

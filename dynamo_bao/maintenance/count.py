@@ -12,13 +12,13 @@ def count_items(way: Scanner) -> Iterator[JobProgress]:
     """Counts items, without reading them if the scanner allows it.
 
     Args:
-        way: the scanner, from `way_through`.
+        way: the scanner, from `scanner_for`.
 
     Yields:
         A step for each page; `count` of the last one is the result.
 
     Example:
-        >>> *_, last = count_items(way_through(manager.repository(Post), None))
+        >>> *_, last = count_items(scanner_for(manager.repository(Post), None))
         >>> last.count
         1000000
     """

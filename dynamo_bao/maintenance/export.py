@@ -21,7 +21,7 @@ def export_to(mapper: ModelMapper, way: Scanner, write: Callable[[bytes], object
 
     Args:
         mapper: the model's repository.
-        way: the scanner that reads the items, from `way_through`.
+        way: the scanner that reads the items, from `scanner_for`.
         write: called with the lines of each page.
 
     Yields:
@@ -56,7 +56,7 @@ def export_items(
     Args:
         mapper: the model's repository.
         tenant: the tenant of the items, for the progress file.
-        way: the scanner that reads the items, from `way_through`.
+        way: the scanner that reads the items, from `scanner_for`.
         target: the path of the file.
         resume: whether to continue an interrupted export to the same file.
         restart: whether to start, even if an export was interrupted.
@@ -69,7 +69,7 @@ def export_items(
 
     Example:
         >>> repository = manager.repository(Post)
-        >>> for step in export_items(repository, None, way_through(repository, None), Path("posts.jsonl")):
+        >>> for step in export_items(repository, None, scanner_for(repository, None), Path("posts.jsonl")):
         ...     print(step.done, "of", step.total)
     """
     about = work_on(mapper.database, "export", mapper.schema.name, tenant)

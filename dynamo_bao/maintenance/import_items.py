@@ -120,6 +120,10 @@ def import_items(
         ConfigurationError: if an import was interrupted and neither `resume` nor `restart` is set, or if the file
             changed since.
         ValidationError: for an invalid line.
+
+    Example:
+        >>> for step in import_items(manager.repository(Post), None, Path("posts.jsonl")):
+        ...     print(step.done)
     """
     work = work_on(mapper.database, "import", mapper.schema.name, tenant)
     progress_file = ProgressFile(journal or journal_for(source, work), {**work, "overwrite": overwrite})

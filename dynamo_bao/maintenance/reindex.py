@@ -46,6 +46,10 @@ def reindex_items(
 
     Raises:
         ConfigurationError: if a run was interrupted and neither `resume` nor `restart` is set.
+
+    Example:
+        >>> for step in reindex_items(manager.repository(Post), None):
+        ...     print(step.done, step.count)
     """
     way = scanner_for(mapper, tenant, stored=True)
     progress_file = _journal(mapper, tenant, "reindex", journal)
@@ -62,10 +66,22 @@ def rebuild_search_texts(
     restart: bool = False,
     journal: Path | None = None,
 ) -> Iterator[JobProgress]:
-    """Rewrites the search text of items whose fields require another one. Arguments are those of `reindex_items`.
+    """Rewrites the search text of items whose fields require another one.
+
+    Args:
+        mapper: the model's repository.
+        tenant: the tenant of the items.
+        dry_run, resume, restart, journal: see `reindex_items`.
+
+    Yields:
+        A step for each page, as `reindex_items` does.
 
     Raises:
         ConfigurationError: for a model that is not searchable, or not iterable.
+
+    Example:
+        >>> for step in rebuild_search_texts(manager.repository(Post), None):
+        ...     print(step.done, step.count)
     """
     schema = mapper.schema
     if schema.search is None:

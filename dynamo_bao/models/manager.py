@@ -147,6 +147,10 @@ class Manager:
 
         Returns:
             A new dict.
+
+        Example:
+            >>> sorted(manager.model_classes())
+            ['Post', 'User']
         """
         return {model.__bao_name__: model for model in (*self._candidates(), *self._repositories)}
 
@@ -360,6 +364,10 @@ class Manager:
 
         Raises:
             ConfigurationError: if the table does not exist.
+
+        Example:
+            >>> manager.pending_update().indexes
+            ('iter_search_index',)
         """
         return pending_update(self.database, search=self._needs_search_index())
 
@@ -374,6 +382,10 @@ class Manager:
 
         Raises:
             ConfigurationError: if the table is not deleted in time.
+
+        Example:
+            >>> manager.delete_table()
+            True
         """
         return delete_table(self.database, timeout=timeout)
 
@@ -418,7 +430,12 @@ class Manager:
         return hook
 
     def close(self) -> None:
-        """Closes the connections. The manager no longer serves its models. A second call does nothing."""
+        """Closes the connections. The manager no longer serves its models. A second call does nothing.
+
+        Example:
+            >>> manager = init_models(models=[User], table_name="app")
+            >>> manager.close()
+        """
         self.database.is_closed = True
         detach(self)
         self.database.pool.close()

@@ -223,6 +223,11 @@ class Model(ModelOperations):
 
         Returns:
             True for a new instance with values, and for a stored one with changed fields.
+
+        Example:
+            >>> user.name = "Grace"
+            >>> user.has_changes()
+            True
         """
         return bool(Model.changes(self))
 
@@ -317,6 +322,9 @@ class Model(ModelOperations):
 
         Raises:
             ConfigurationError: if `field` is not a relation field.
+
+        Example:
+            >>> author = post.get_related("user_id")
         """
         return get_related(self, field)
 
@@ -331,6 +339,9 @@ class Model(ModelOperations):
 
         Raises:
             ConfigurationError: if `field` is not a relation field.
+
+        Example:
+            >>> author = post.get_or_load_related_field("user_id")
         """
         return get_or_load_related(self, field)
 
@@ -339,6 +350,9 @@ class Model(ModelOperations):
 
         Args:
             field: the relation field; None for all relation fields.
+
+        Example:
+            >>> post.clear_related_cache("user_id")
         """
         forget_related(self, field)
         session = state_of(self).session
@@ -350,6 +364,10 @@ class Model(ModelOperations):
 
         Returns:
             False if the model has no `TtlField`, or the field is not set.
+
+        Example:
+            >>> if code.is_expired():
+            ...     code.delete()
         """
         for field in schema_of(type(self)).fields.values():
             if isinstance(field, TtlField):

@@ -174,7 +174,11 @@ class QueryResult(Generic[M]):
         """Iterates over the matches page by page. Each page is fetched when it is needed; empty pages are left out.
 
         Raises:
-            DataFormatError: after a page with a row whose key is not a key of the model. Iteration can go on after it.
+            DataFormatError: after a page with a row whose key is not a key of the model. Iteration can continue.
+
+        Example:
+            >>> for page in User.query_by_status("active", page_size=50).pages():
+            ...     print(len(page))
         """
         return map(reached, self._pages())
 
@@ -196,10 +200,16 @@ class QueryResult(Generic[M]):
             self._fetch()
 
     def all(self) -> list[M]:
-        """Fetches all matches, and returns them in a new list.
+        """Fetches all matches.
+
+        Returns:
+            A new list.
 
         Raises:
             DataFormatError: for a row whose key is not a key of the model. Iteration skips such a row after the error.
+
+        Example:
+            >>> users = User.query_by_status("active").all()
         """
         self._fetch_all()
         return list(map(reached, self._items)) if self._has_invalid_rows else self._items.copy()
@@ -221,7 +231,14 @@ class QueryResult(Generic[M]):
         return self._count
 
     def first(self) -> M | None:
-        """The first match; None without a match."""
+        """The first match.
+
+        Returns:
+            The instance; None without a match.
+
+        Example:
+            >>> newest = User.query_by_status("active", direction="DESC", limit=1).first()
+        """
         return next(iter(self), None)
 
     def one(self) -> M:
@@ -230,6 +247,9 @@ class QueryResult(Generic[M]):
         Raises:
             ItemNotFoundError: if there is no match.
             QueryError: if there are several matches.
+
+        Example:
+            >>> user = User.query_by_status("active", filter={"name": "Ada"}).one()
         """
         matches = list(islice(self, 2))
         if not matches:

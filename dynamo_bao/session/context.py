@@ -34,12 +34,26 @@ def current_session() -> Session | None:
 
 
 def is_inside_batch_context() -> bool:
-    """Whether the running code is inside a batch context."""
+    """Whether the running code is inside a batch context.
+
+    Example:
+        >>> with run_with_batch_context():
+        ...     assert is_inside_batch_context()
+    """
     return innermost(SESSION) is not None
 
 
 def get_batch_context_capacity() -> Capacity:
-    """The capacity units that the current session has consumed. Zero without a session."""
+    """The capacity units that the current session has consumed.
+
+    Returns:
+        The read and write capacity units; zero without a session.
+
+    Example:
+        >>> with run_with_batch_context():
+        ...     User.find("42").name
+        ...     print(get_batch_context_capacity().read)
+    """
     session = current_session()
     return session.capacity if session is not None else Capacity()
 

@@ -95,12 +95,21 @@ class TenantContext:
 
     @staticmethod
     def get_current_tenant() -> str | None:
-        """The tenant of the running code: the one set last, else the first that a resolver returns, else None."""
+        """The tenant of the running code: the one set last, else the first that a resolver returns, else None.
+
+        Example:
+            >>> with TenantContext.run_with_tenant("acme"):
+            ...     assert TenantContext.get_current_tenant() == "acme"
+        """
         return current_tenant()
 
     @staticmethod
     def clear_tenant() -> None:
-        """Clears the tenant of the innermost block, or of this thread. Then resolvers decide."""
+        """Clears the tenant of the innermost block, or of this thread. Then resolvers decide.
+
+        Example:
+            >>> TenantContext.clear_tenant()
+        """
         clear_without_end(TENANT, CLEARED)
         _set_session_tenant(None)
 
@@ -123,7 +132,11 @@ class TenantContext:
 
     @staticmethod
     def clear_resolvers() -> None:
-        """Removes all resolvers."""
+        """Removes all resolvers.
+
+        Example:
+            >>> TenantContext.clear_resolvers()
+        """
         resolvers.clear()
 
 

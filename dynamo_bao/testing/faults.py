@@ -81,7 +81,14 @@ class FaultInjectingTransport(RetryingTransport):
         return self.faulty.attempts
 
     def inject(self, faults: Fault | Iterable[Fault | None]) -> None:
-        """Sets the faults of the attempts from now on."""
+        """Sets the faults of the following attempts.
+
+        Args:
+            faults: one fault for all attempts, or one for each of the next attempts; None for no fault.
+
+        Example:
+            >>> transport.inject([throttled(), None])
+        """
         self.faulty.set(faults)
 
 
@@ -132,7 +139,14 @@ class _FaultySender:
 
 
 def unprocessed(share: float) -> Fault:
-    """Leaves each key or write of a batch unprocessed with the probability `share`, 0 to 1."""
+    """Leaves keys or writes of a batch unprocessed.
+
+    Args:
+        share: the probability for each of them, from 0 to 1.
+
+    Example:
+        >>> transport.inject(unprocessed(0.5))
+    """
 
     def fault(request: Request, send: Send, chance: random.Random) -> dict[str, Any]:
         if request.operation not in (BATCH_GET_ITEM, BATCH_WRITE_ITEM):
@@ -161,6 +175,9 @@ def throttled(*, reasons: Iterable[str] = (), retry_after: float | None = None) 
     Args:
         reasons: the throttling reasons of the reply, such as ``"TableReadKeyRangeThroughputExceeded"``.
         retry_after: the seconds after which the reply asks to retry.
+
+    Example:
+        >>> transport.inject(throttled())
     """
     reason_names = tuple(reasons)
 
@@ -179,6 +196,9 @@ def lost_reply(*, carried_out: bool = True) -> Fault:
 
     Args:
         carried_out: whether DynamoDB executes the request before.
+
+    Example:
+        >>> transport.inject(lost_reply())
     """
 
     def fault(request: Request, send: Send, chance: random.Random) -> dict[str, Any]:
@@ -192,7 +212,11 @@ def lost_reply(*, carried_out: bool = True) -> Fault:
 
 
 def refused_connection() -> Fault:
-    """The endpoint refuses the connection, so the request is not sent."""
+    """The endpoint refuses the connection, so the request is not sent.
+
+    Example:
+        >>> transport.inject([refused_connection(), None])
+    """
 
     def fault(request: Request, send: Send, chance: random.Random) -> dict[str, Any]:
         raise AttemptFailed(
@@ -211,6 +235,9 @@ def damaged(how: str) -> Fault:
 
     Raises:
         ValueError: for another text.
+
+    Example:
+        >>> transport.inject(damaged("truncated"))
     """
     if how not in _DAMAGES:
         raise ValueError(f"damaged({how!r}): use one of {', '.join(_DAMAGES)}.")

@@ -40,11 +40,22 @@ class RecordingTransport:
         return self._inner.send(request, deadline=deadline)
 
     def count(self, operation: str | None = None) -> int:
-        """The number of requests of one operation, such as ``"Query"``, or of all."""
+        """The number of requests.
+
+        Args:
+            operation: an operation, such as ``"Query"``; None for all.
+
+        Example:
+            >>> assert recording.count("BatchGetItem") == 1
+        """
         return sum(operation in (None, request.operation) for request in self.requests)
 
     def clear(self) -> None:
-        """Drops the recorded requests."""
+        """Drops the recorded requests.
+
+        Example:
+            >>> recording.clear()
+        """
         with self._lock:
             self.requests.clear()
 

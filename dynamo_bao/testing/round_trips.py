@@ -57,7 +57,13 @@ class RoundWatch:
         return len(self.rounds)
 
     def trace(self) -> Trace:
-        """The rounds so far, numbered in the order they ended."""
+        """The rounds so far, numbered in the order in which they ended.
+
+        Example:
+            >>> with RoundWatch() as watch:
+            ...     page()
+            >>> print(watch.trace())
+        """
         return Trace(tuple(evolve(round_, number=number) for number, round_ in enumerate(self.rounds, 1)))
 
     def one_by_one(self, threshold: int) -> dict[CallSite, int]:
@@ -70,6 +76,9 @@ class RoundWatch:
 
         Returns:
             The highest number of single fetches in one session, by line.
+
+        Example:
+            >>> assert not watch.one_by_one(5)
         """
         worst: dict[CallSite, int] = {}
         for (_, cause), times in self._alone.items():

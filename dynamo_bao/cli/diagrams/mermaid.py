@@ -12,6 +12,15 @@ def as_mermaid(outline: Outline) -> str:
     """The models and their relations as a Mermaid ``erDiagram``. Comments list the ways to find items.
 
     A model that is only the target of a relation has no fields in the diagram.
+
+    Args:
+        outline: the models, from `outline_of`.
+
+    Returns:
+        Text in Mermaid's language.
+
+    Example:
+        >>> print(as_mermaid(outline_of([User, Post])))
     """
     lines = ["erDiagram"]
     for model in outline.models:

@@ -40,6 +40,15 @@ def as_svg(outline: Outline) -> str:
     """The models and their relations as an SVG document.
 
     Each line runs from a field to the model that it points to. It is dashed if the field may be empty.
+
+    Args:
+        outline: the models, from `outline_of`.
+
+    Returns:
+        The text of the document.
+
+    Example:
+        >>> Path("models.svg").write_text(as_svg(outline_of([User, Post])))
     """
     cards = {model.name: Card.of(model) for model in outline.models}
     boxes = {name: Box(name, card.width, card.height) for name, card in cards.items()}

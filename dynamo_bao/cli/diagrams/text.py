@@ -10,8 +10,14 @@ from dynamo_bao.cli.diagrams.outline import AccessPattern, FieldOutline, ModelOu
 def as_text(outline: Outline) -> str:
     """The models as text: a card for each, with its fields and the ways to find its items.
 
+    Args:
+        outline: the models, from `outline_of`.
+
     Returns:
         Lines without colour. The relations between models come last.
+
+    Example:
+        >>> print(as_text(outline_of([User, Post])))
     """
     bodies = [(model, _fields(model), _patterns(model)) for model in outline.models]
     lines = [line for _, fields, patterns in bodies for line in (*fields, *patterns)]
