@@ -95,6 +95,17 @@ def test_rule_42_a_suspended_block_is_not_seen_in_another_context() -> None:
     assert own.run(seen) == NOTHING and not session.is_open
 
 
+def test_rule_42_a_block_that_is_left_elsewhere_is_told() -> None:
+    """By a warning, which is raised where the program's filters say so; what the block bound has ended."""
+    context, block = contextvars.copy_context(), TenantContext.run_with_tenant("acme")
+    context.run(block.__enter__)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(BatchContextWarning, match=PLACE):
+            block.__exit__(None, None, None)
+    assert context.run(seen) == NOTHING
+
+
 def test_rule_42_a_block_that_others_left_open_is_not_the_leavers_fault() -> None:
     """It ends with the block around it; who opened one inside his own and leaves that first is told."""
     context, others = contextvars.copy_context(), TenantContext.run_with_tenant("theirs")

@@ -340,6 +340,7 @@ def test_rule_20_peers_of_a_page(manager: Manager, ada: User, wire: Wire) -> Non
         assert wire.operations == ["BatchGetItem"] * 2
         assert [one.kind for one in session.trace().rounds] == ["queries", "further", "further"]
         assert [one.requests[0].count for one in session.trace().rounds[1:]] == [4, 1]
+        assert session.stats.lookups == 5  # one for each row, none for its peers
 
 
 def test_rule_20_raise_mode(ada: User) -> None:

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterator
 from typing import Any
 
+import attrs
 import pytest
 
 from dynamo_bao import (
@@ -20,6 +21,7 @@ from dynamo_bao import (
     ItemNotFoundError,
     Manager,
     Model,
+    NestedField,
     PrimaryKey,
     StringField,
     StringSetField,
@@ -177,6 +179,36 @@ def test_rule_23_local_changes_stay_changes(item: Item) -> None:
         found.save()
     stored = Item.find("a")
     assert (stored.tags, stored.rank, stored.name) == ({"x", "mine", "theirs"}, "mine", "two")
+
+
+@attrs.define(eq=False)
+class Part:
+    """An object of a class that says nothing of equality."""
+
+    size: int = 0
+
+
+def test_rule_23_objects_that_are_stored_as_they_were_stay_the_same() -> None:
+    """A program that holds a part of an instance still holds it after a save that brings the item."""
+
+    class Whole(Model, prefix="ww"):
+        whole_id: str = StringField()
+        part: Part | None = NestedField(Part, default=None)
+        views: int = CounterField()
+        primary_key = PrimaryKey("whole_id")
+
+    with init_models(models=[Whole], embedded=True):
+        Whole.create(whole_id="a", part=Part(1))
+        with run_with_batch_context():
+            whole = Whole.find("a")
+            part = whole.part
+            for size in (1, 2):
+                with run_with_batch_context():
+                    Whole.update("a", part=Part(size))
+                whole.views += 1
+                whole.save()
+                assert whole.part is not None and whole.part.size == size
+                assert (whole.part is part) == (size == 1)
 
 
 def test_rule_23_what_a_save_brings_may_be_unreadable(manager: Manager, item: Item) -> None:
