@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from decimal import Decimal
 from typing import Any, Final
 
-from attrs import field, frozen
+from attrs import Factory, field, frozen
 
 from dynamo_bao.dynamodb.keys import GUARD_MARK, Key, partition_text, sort_text, tenant_mark
 from dynamo_bao.dynamodb.layout import index_key_names
@@ -93,6 +93,10 @@ class PrimaryKeySchema:
     sort: KeyComponent
 
 
+def _field_names(parts: Iterable[KeyComponent]) -> frozenset[str]:
+    return frozenset(part.name for part in parts if part.field is not None)
+
+
 @frozen(eq=False)
 class IndexSchema:
     """A global secondary index of a model: its name, id, parts, and stored key attributes.
@@ -108,16 +112,12 @@ class IndexSchema:
     sort: KeyComponent
     pk_name: str
     sk_name: str
-    parts: tuple[KeyComponent, KeyComponent] = field(init=False)
-    field_names: frozenset[str] = field(init=False)
-
-    @parts.default
-    def _both_parts(self) -> tuple[KeyComponent, KeyComponent]:
-        return self.partition, self.sort
-
-    @field_names.default
-    def _names_of_fields(self) -> frozenset[str]:
-        return frozenset(part.name for part in self.parts if part.field is not None)
+    parts: tuple[KeyComponent, KeyComponent] = field(
+        init=False, default=Factory(lambda self: (self.partition, self.sort), takes_self=True)
+    )
+    field_names: frozenset[str] = field(
+        init=False, default=Factory(lambda self: _field_names(self.parts), takes_self=True)
+    )
 
     @classmethod
     def of(cls, name: str, index_id: str, partition: KeyComponent, sort: KeyComponent) -> IndexSchema:

@@ -406,7 +406,8 @@ class Model(ModelOperations):
             values = instance_dict(self)
             session = values[STATE].session
         except KeyError:  # not the name of a plain field, or an instance without a state
-            is_held = False
+            assign(self, name, value, Model)
+            return
         if not is_held:
             assign(self, name, value, Model)
             return

@@ -51,7 +51,7 @@ def bodies_of(operation: str) -> Bodies | None:
         except TypeError as error:  # a lone surrogate
             raise NotPlainError(str(error)) from error
 
-    service = get_service_model("dynamodb")
+    service: Any = get_service_model("dynamodb")
     if operation not in service.operation_names:
         return None
     model = service.operation_model(operation)
