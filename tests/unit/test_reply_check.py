@@ -311,7 +311,7 @@ REASONS = {
         *("another item", "another model's", "another tenant's", "no key", "a key that is a number"),
         "reads swapped",
     ),
-    "the item is none": ("an empty item", "a read of an empty item"),
+    "the item is empty or not an object": ("an empty item", "a read of an empty item"),
     "it holds an item without a key": (
         *("a list", "unprocessed texts", "items that are texts", "an item without a key"),
         *("an item with a key of numbers", "an end without a key"),
@@ -319,52 +319,65 @@ REASONS = {
     "it has members that replies to other requests have": (
         *("a page for an item", "a batch for an item", "a message", "a type"),
     ),
-    "ConsumedCapacity holds no figures": (
+    "ConsumedCapacity has no figures": (
         *("capacity that is a text", "capacity of a batch", "units that are a text", "units below zero"),
         *("a table's name that is a number", "figures under another name", "figures of no index"),
         *("figures of a table that are none", "true figures"),
     ),
-    "ConsumedCapacity is no list of figures": ("capacity of one for a batch", "a list of other capacities"),
+    "ConsumedCapacity is not a list of figures": (
+        "capacity of one for a batch",
+        "a list of other capacities",
+    ),
     "it says nothing of table t": ("no batch", "null responses", "no table", "a key too few"),
-    "Responses or UnprocessedKeys is no map of tables": ("a list of responses", "a list of unprocessed keys"),
+    "Responses or UnprocessedKeys is not a map of tables": (
+        "a list of responses",
+        "a list of unprocessed keys",
+    ),
     "it is about a table that was not asked for": ("another table", "another table unprocessed"),
     "it holds an item that was not asked for, or the same one twice": ("another key", "a key twice"),
     "UnprocessedKeys has the key of an item that it holds, or that was not asked for": (
         "a key both ways",
         "a key nobody asked for",
     ),
-    "UnprocessedKeys holds no list of keys": ("unprocessed nothing", "unprocessed keys that are a map"),
-    "an entry of Responses is no list of items": ("items that are a map",),
+    "UnprocessedKeys has no list of keys": ("unprocessed nothing", "unprocessed keys that are a map"),
+    "an entry of Responses is not a list of items": ("items that are a map",),
     "it has no Items": ("no items", "no page"),
-    "Items is no list": ("a map of items",),
+    "Items is not a list": ("a map of items",),
     "it holds an item of another partition or range than was asked for": (
         *("another partition", "one of another partition", "no partition", "out of the range"),
         "over the range",
     ),
     "it holds the same item twice": ("the same row twice",),
     "Count is not the number of its items": ("a count too many",),
-    "Count or ScannedCount is no number of items": (
+    "Count or ScannedCount is not a number of items": (
         *("more than was scanned", "a count that is a text", "a count that is true", "a count below zero"),
         *("a scanned count that is a text", "no count"),
     ),
-    "LastEvaluatedKey is no key": ("an end that is a text", "an empty end", "an end that is a list of texts"),
-    "it goes on in another partition or range than was asked for": ("an end elsewhere",),
-    "it goes on where it began": ("an end where it began",),
-    "Responses is no list with an entry for each key": ("a read too few", "no reads"),
-    "an entry of Responses is none": ("a read of nothing",),
+    "LastEvaluatedKey is not a key": (
+        "an end that is a text",
+        "an empty end",
+        "an end that is a list of texts",
+    ),
+    "it continues in another partition or range than requested": ("an end elsewhere",),
+    "it continues where it began": ("an end where it began",),
+    "Responses is not a list with an entry for each key": ("a read too few", "no reads"),
+    "an entry of Responses is not an object": ("a read of nothing",),
     "it lacks the Attributes that were asked for": (
         *("no attributes", "empty attributes", "no old item", "no old item without names"),
     ),
     "Attributes has another key than the one that was asked for": (
         *("another's attributes", "another's old item", "another's replaced item"),
     ),
-    "Attributes is no item": ("attributes without types", "a list of attributes"),
+    "Attributes is not an item": ("attributes without types", "a list of attributes"),
     "it lacks UnprocessedItems": ("a batch that says nothing",),
     "UnprocessedItems is about a table that was not written to": (
         *("writes left of another table", "writes left that are a map"),
     ),
     "UnprocessedItems has a key that was not written": ("writes left that nobody made",),
-    "UnprocessedItems holds what is no write": ("writes left that are none", "writes left that are texts"),
+    "UnprocessedItems has a member that is not a write": (
+        "writes left that are none",
+        "writes left that are texts",
+    ),
     "Table describes nothing": (
         *("no table described", "a table without keys", "an index without a name", "an index of texts"),
         *("a projection of numbers", "a key without a type", "a status that is a number"),
@@ -381,7 +394,7 @@ REASON_OF = {what: reason for reason, whats in REASONS.items() for what in whats
 def test_R14_what_is_no_answer_is_refused(what: str) -> None:
     """With the operation and what is wrong, and without a value or another key."""
     request, body = NO_ANSWERS[what]
-    message = f"^{request.operation}: the reply is no answer to the request: {re.escape(REASON_OF[what])}[.,]"
+    message = f"^{request.operation}: the reply does not answer the request: {re.escape(REASON_OF[what])}[.,]"
     with pytest.raises(DataFormatError, match=message) as caught:
         checked(request, copy.deepcopy(body), is_vouched=False)
     assert "#b" not in str(caught.value)
@@ -498,7 +511,7 @@ def test_R14_a_row_of_one_is_refused_as_an_item_is(what: str) -> None:
     """Another key, no key, members of other replies: what is refused of an item is refused of a row."""
     request, body = NO_ANSWERS[what]
     row_type.cache_clear()  # what could not be parsed before has no rows tried for a while
-    with pytest.raises(DataFormatError, match=f"^{request.operation}: the reply is no answer"):
+    with pytest.raises(DataFormatError, match=f"^{request.operation}: the reply does not answer"):
         answer_of_one(request, body)
 
 

@@ -132,11 +132,11 @@ def checked(request: Request, parsed: dict[str, Any], *, is_vouched: bool) -> di
         pass
     elif operation in _LISTS_CAPACITY:
         if type(capacity) is not list or not all(map(_is_capacity, capacity)):
-            _refuse(operation, "ConsumedCapacity is no list of figures")
+            _refuse(operation, "ConsumedCapacity is not a list of figures")
         is_vouched = True
     else:
         if not _is_capacity(capacity):
-            _refuse(operation, "ConsumedCapacity holds no figures")
+            _refuse(operation, "ConsumedCapacity has no figures")
         is_vouched = True
     try:
         return check(request, parsed, is_vouched)
@@ -146,7 +146,7 @@ def checked(request: Request, parsed: dict[str, Any], *, is_vouched: bool) -> di
 
 def _refuse(operation: str, fault: str) -> NoReturn:
     raise DataFormatError(
-        f"{operation}: the reply is no answer to the request: {fault}. "
+        f"{operation}: the reply does not answer the request: {fault}. "
         f"Is there a proxy, or another server than DynamoDB, at the endpoint?"
     )
 
@@ -246,7 +246,7 @@ def _require_key(request: Request, item: Any, key: Mapping[str, Any], label: str
         label: the name of the item in the reply, for the error.
     """
     if type(item) is not dict or not item:
-        _refuse(request.operation, f"{label} is none")
+        _refuse(request.operation, f"{label} is empty or not an object")
     for name, value in key.items():
         if item.get(name) != value and (name in item or "ProjectionExpression" not in request.written):
             _refuse(request.operation, f"{label} has another key than the one that was asked for")
@@ -282,10 +282,10 @@ def _check_get(request: Request, parsed: dict[str, Any], is_vouched: bool) -> di
 def _check_transact_get(request: Request, parsed: dict[str, Any], is_vouched: bool) -> dict[str, Any]:
     actions, entries = request.written.get("TransactItems", []), parsed.get("Responses")
     if type(entries) is not list or len(entries) != len(actions):
-        _refuse(request.operation, "Responses is no list with an entry for each key")
+        _refuse(request.operation, "Responses is not a list with an entry for each key")
     for action, entry in zip(actions, entries, strict=True):
         if type(entry) is not dict:
-            _refuse(request.operation, "an entry of Responses is none")
+            _refuse(request.operation, "an entry of Responses is not an object")
         if entry.get("Item") is not None:
             _require_key(request, entry["Item"], action["Get"]["Key"])
             entry["Item"] = _readable(entry["Item"])
@@ -296,7 +296,7 @@ def _check_batch_get(request: Request, parsed: dict[str, Any], is_vouched: bool)
     requested, operation = _requested_keys(request), request.operation
     responses, unprocessed_keys = parsed.get("Responses", {}), parsed.get("UnprocessedKeys", {})
     if type(responses) is not dict or type(unprocessed_keys) is not dict:
-        _refuse(operation, "Responses or UnprocessedKeys is no map of tables")
+        _refuse(operation, "Responses or UnprocessedKeys is not a map of tables")
     unprocessed = (
         {table: _places_left(entry, operation) for table, entry in unprocessed_keys.items()}
         if unprocessed_keys
@@ -311,7 +311,7 @@ def _check_batch_get(request: Request, parsed: dict[str, Any], is_vouched: bool)
                 _refuse(operation, f"it says nothing of table {table}")
             continue
         if type(items) is not list:
-            _refuse(operation, "an entry of Responses is no list of items")
+            _refuse(operation, "an entry of Responses is not a list of items")
         absent = set(keys)
         absent.difference_update(_places(items, operation))
         if len(keys) - len(absent) != len(items):
@@ -361,7 +361,7 @@ def _places(items: list[Any], operation: str) -> list[Place]:
 def _places_left(entry: Any, operation: str) -> set[Place]:
     keys = entry.get("Keys") if type(entry) is dict else None
     if type(keys) is not list:
-        _refuse(operation, "UnprocessedKeys holds no list of keys")
+        _refuse(operation, "UnprocessedKeys has no list of keys")
     return {_place_of(key, operation) for key in keys}
 
 
@@ -374,18 +374,18 @@ def _check_page(request: Request, parsed: dict[str, Any], is_vouched: bool) -> d
     if items is None and not counting:
         _refuse(operation, "it has no Items")
     if items is not None and type(items) is not list:
-        _refuse(operation, "Items is no list")
+        _refuse(operation, "Items is not a list")
     _check_counts(parsed, operation, items, counting)
     requested_range = key_range(request.written) if operation == QUERY else None
     end = parsed.get("LastEvaluatedKey")
     if end is not None:
         if type(end) is not dict or not end or not all(map(_is_key_value, end.values())):
-            _refuse(operation, "LastEvaluatedKey is no key")
+            _refuse(operation, "LastEvaluatedKey is not a key")
         _place_of(end, operation)
         if end == request.written.get("ExclusiveStartKey"):
-            _refuse(operation, "it goes on where it began")
+            _refuse(operation, "it continues where it began")
         if requested_range is not None and not requested_range.holds([end]):
-            _refuse(operation, "it goes on in another partition or range than was asked for")
+            _refuse(operation, "it continues in another partition or range than requested")
     if not items:
         return parsed
     if requested_range is not None and request.rows is not None and requested_range.holds_each_once(items):
@@ -406,7 +406,7 @@ def _check_counts(parsed: dict[str, Any], operation: str, items: list[Any] | Non
         count = parsed["Count"] = len(items)
     scanned = parsed.setdefault("ScannedCount", count)
     if type(count) is not int or type(scanned) is not int or not 0 <= count <= scanned:
-        _refuse(operation, "Count or ScannedCount is no number of items")
+        _refuse(operation, "Count or ScannedCount is not a number of items")
     if items and len(items) != count:
         _refuse(operation, "Count is not the number of its items")
 
@@ -430,7 +430,7 @@ def _check_write(request: Request, parsed: dict[str, Any], is_vouched: bool) -> 
         _require_key_of_row(request, attributes)
         return parsed
     if type(attributes) is not dict or _readable(attributes) is not attributes:
-        _refuse(request.operation, "Attributes is no item")
+        _refuse(request.operation, "Attributes is not an item")
     if requested_values in ("ALL_NEW", "ALL_OLD"):
         _require_key(request, attributes, _key_of_write(parameters), "Attributes")
     return parsed
@@ -473,7 +473,7 @@ def _unprocessed_place(member: Any, operation: str) -> Place:
     try:
         return _place_of(_written_key(member), operation)
     except (KeyError, TypeError):
-        _refuse(operation, "UnprocessedItems holds what is no write")
+        _refuse(operation, "UnprocessedItems has a member that is not a write")
 
 
 def _check_transact_write(request: Request, parsed: dict[str, Any], is_vouched: bool) -> dict[str, Any]:
@@ -570,7 +570,7 @@ def _reasons(request: Request, reasons: Any) -> list[dict[str, Any]]:
     checked_reasons = []
     for action, reason in zip(actions, reasons, strict=True):
         if type(reason) is not dict or type(reason.get("Code", "None")) not in (str, type(None)):
-            _refuse(request.operation, "a reason of the cancelled transaction is none")
+            _refuse(request.operation, "a reason of the cancelled transaction is not an object")
         reason = {name: value for name, value in reason.items() if value is not None}
         item = reason.pop("Item", None)
         if type(item) is dict and item:
