@@ -181,7 +181,7 @@ def test_rule_23_local_changes_stay_changes(item: Item) -> None:
     assert (stored.tags, stored.rank, stored.name) == ({"x", "mine", "theirs"}, "mine", "two")
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, slots=False)
 class Part:
     """An object of a class that says nothing of equality."""
 
