@@ -50,13 +50,14 @@ def test_rows_are_looked_at_once_for_partition_range_and_doubles(
 ) -> None:
     """What is held each once is held, and no row is there twice; what is not is looked at more closely."""
     span = KeyRange(names[0], "p", sorted_by, "between" if sorted_by else "", ("b", "d") if sorted_by else ())
-    rows = [_row("p", sk, "p", sk) for sk in "bcd"]
+    of_table = "p" if names[0] == "_pk" else "t"
+    rows = [_row(of_table, sk, "p", sk) for sk in "bcd"]
     assert span.holds_each_once(rows) and span.holds(rows)
     assert not span.holds_each_once([*rows, rows[0]])
     assert not span.holds_each_once([*rows, _row("q", "c", "q", "c")])
     assert not span.holds_each_once([*rows, SimpleNamespace(_pk=None, _sk=None, _gsi1_pk=None)])
     assert not span.holds_each_once([{"_pk": {"S": "p"}, "_sk": {"S": "b"}}])
-    assert span.holds_each_once([*rows, _row("p", "e", "p", "e")]) is (sorted_by is None)
+    assert span.holds_each_once([*rows, _row(of_table, "e", "p", "e")]) is (sorted_by is None)
 
 
 NAMES = {"#p": "_pk", "#s": "_sk"}
