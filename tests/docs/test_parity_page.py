@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.parity.features import PAGE, features, page, unproved
+from tests.compat.parity.features import PAGE, features, page, unproved
 
 
 def test_every_feature_is_there_once() -> None:
@@ -17,5 +17,5 @@ def test_every_proof_is_a_test() -> None:
 
 
 def test_the_page_is_current() -> None:
-    """The page is the one that ``python -m tests.parity.features`` writes."""
+    """The page is the one that ``python -m tests.compat.parity.features`` writes."""
     assert PAGE.read_text() == page(features())

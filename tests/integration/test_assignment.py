@@ -159,7 +159,8 @@ def thing(request: pytest.FixtureRequest, things: Manager) -> Iterator[Any]:
         ("label", ""),
     ],
 )
-def test_rule_45_other_names_cannot_be_assigned(thing: Any, name: str, told: str) -> None:
+@pytest.mark.rule(45)
+def test_other_names_cannot_be_assigned(thing: Any, name: str, told: str) -> None:
     """The error comes at the assignment, and says what was meant."""
     with pytest.raises(AttributeError) as caught:
         setattr(thing, name, "Grace")
@@ -169,7 +170,8 @@ def test_rule_45_other_names_cannot_be_assigned(thing: Any, name: str, told: str
     assert name not in vars(thing)
 
 
-def test_rule_45_what_the_class_declares_can_be_assigned(thing: Any) -> None:
+@pytest.mark.rule(45)
+def test_what_the_class_declares_can_be_assigned(thing: Any) -> None:
     """Annotated or bound names, properties with setters, relations, private names, names of mixins."""
     thing.is_liked = True
     thing.seen_at = 5
@@ -184,7 +186,8 @@ def test_rule_45_what_the_class_declares_can_be_assigned(thing: Any) -> None:
     assert thing.owner_id == "o" and thing.owner is owner
 
 
-def test_rule_45_a_field_cannot_be_deleted(thing: Any) -> None:
+@pytest.mark.rule(45)
+def test_a_field_cannot_be_deleted(thing: Any) -> None:
     """None is assigned instead; other attributes can be deleted as usual."""
     with pytest.raises(AttributeError, match="assign None"):
         del thing.name

@@ -284,9 +284,8 @@ READING: dict[str, Callable[[list[str]], list[Any]]] = {
 
 @pytest.mark.one_engine
 @pytest.mark.parametrize("how", READING)
-def test_rule_40_every_read_gives_the_other_fields(
-    kinds: Manager, around: Callable[[], Any], how: str
-) -> None:
+@pytest.mark.rule(40)
+def test_every_read_gives_the_other_fields(kinds: Manager, around: Callable[[], Any], how: str) -> None:
     """Of every kind of field with every type that it cannot read."""
     planted = plant(kinds, ALL if how in ("batch_find", "query") else FEW)
     with around():
@@ -297,7 +296,8 @@ def test_rule_40_every_read_gives_the_other_fields(
             check(instance, planted[instance.key])
 
 
-def test_R16_the_other_fields_of_every_item_are_read_and_written(kinds: Manager) -> None:
+@pytest.mark.promise("R16")
+def test_the_other_fields_of_every_item_are_read_and_written(kinds: Manager) -> None:
     """100 items, each with one attribute that its field cannot read."""
     planted = plant(kinds, (ALL * 2)[:100])
     with run_with_batch_context():
@@ -360,7 +360,8 @@ OPENING = ("commit", "transaction")
     [(how, block) for block in (nullcontext, run_with_batch_context) for how in WRITING if how not in OPENING]
     + [(how, nullcontext) for how in OPENING],
 )
-def test_W11_a_write_of_another_field_returns_and_the_field_raises(
+@pytest.mark.promise("W11")
+def test_a_write_of_another_field_returns_and_the_field_raises(
     kinds: Manager, around: Callable[[], Any], how: str
 ) -> None:
     """The bad attribute is never sent."""
@@ -378,7 +379,8 @@ def test_W11_a_write_of_another_field_returns_and_the_field_raises(
             assert instance.other == "written"
 
 
-def test_W11_a_delete_returns_and_the_field_raises(kinds: Manager, around: Callable[[], Any]) -> None:
+@pytest.mark.promise("W11")
+def test_a_delete_returns_and_the_field_raises(kinds: Manager, around: Callable[[], Any]) -> None:
     """By key, and through an instance that was loaded."""
     planted = plant(kinds, FEW)
     with around():
@@ -393,7 +395,8 @@ def test_W11_a_delete_returns_and_the_field_raises(kinds: Manager, around: Calla
                     getattr(gone, name)
 
 
-def test_rule_40_a_value_that_is_assigned_takes_the_place(kinds: Manager, around: Callable[[], Any]) -> None:
+@pytest.mark.rule(40)
+def test_a_value_that_is_assigned_takes_the_place(kinds: Manager, around: Callable[[], Any]) -> None:
     """From then on the instance is as any other."""
     planted = plant(kinds, FEW)
     values = {

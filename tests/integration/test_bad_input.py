@@ -88,7 +88,8 @@ def test_a_key_is_given_once(embedded: Manager, sent: Wire) -> None:
     assert not Org.find(org_id="acme").exists()
 
 
-def test_W7_keys_at_the_limit_are_accepted(embedded: Manager) -> None:
+@pytest.mark.promise("W7")
+def test_keys_at_the_limit_are_accepted(embedded: Manager) -> None:
     """A partition key of exactly 2048 bytes and a sort key of exactly 1024 are stored; one more byte is not."""
 
     class Long(Model, prefix="l"):
@@ -105,7 +106,8 @@ def test_W7_keys_at_the_limit_are_accepted(embedded: Manager) -> None:
     print("W7: keys of 2,048 and 1,024 bytes stored; 2 of one byte more refused, 0 requests")
 
 
-def test_W7_items_over_400_kb_are_refused(embedded: Manager, sent: Wire) -> None:
+@pytest.mark.promise("W7")
+def test_items_over_400_kb_are_refused(embedded: Manager, sent: Wire) -> None:
     """An item that is too large is refused before it is sent; one that just fits is not."""
     with pytest.raises(ValidationError, match=r"Org 'big'.*409[0-9]{3} bytes"):
         Org.create(org_id="big", name="é" * 204_800)

@@ -49,7 +49,8 @@ def test_250_keys_are_3_requests(manager: Manager, wire: Wire) -> None:
 
 
 @pytest.mark.parametrize(("count", "requests"), [(0, 0), (1, 1), (99, 1), (100, 1), (101, 2), (1000, 10)])
-def test_R7_requests_by_number_of_keys(embedded: Manager, sent: Wire, count: int, requests: int) -> None:
+@pytest.mark.promise("R7")
+def test_requests_by_number_of_keys(embedded: Manager, sent: Wire, count: int, requests: int) -> None:
     """n keys are ceil(n / 100) requests, none over 100."""
     with run_with_batch_context():
         for org in [Org.find(f"org {number}") for number in range(count)]:
@@ -71,7 +72,8 @@ def test_the_same_key_is_the_same_object(users: list[str], wire: Wire) -> None:
     assert len(wire) == 1
 
 
-def test_R6_equal_keys_are_asked_for_once(users: list[str], wire: Wire) -> None:
+@pytest.mark.promise("R6")
+def test_equal_keys_are_asked_for_once(users: list[str], wire: Wire) -> None:
     """One key found many times, by equal values, is sent once."""
     with run_with_batch_context():
         found = [User.find(users[0]) for _ in range(50)]
@@ -171,7 +173,8 @@ def test_missing_items_are_falsy_and_cached(manager: Manager, wire: Wire) -> Non
     assert wire.operations == ["BatchGetItem"]
 
 
-def test_R5_present_and_absent_keys_are_not_mixed_up(users: list[str]) -> None:
+@pytest.mark.promise("R5")
+def test_present_and_absent_keys_are_not_mixed_up(users: list[str]) -> None:
     """Every other key is absent; each lookup gets its own outcome."""
     with run_with_batch_context():
         found = [(User.find(user_id), User.find("00" + user_id[2:])) for user_id in users]

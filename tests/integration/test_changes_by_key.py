@@ -101,7 +101,8 @@ def raw(manager: Manager, key: str = "pe#k") -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("where", ["outside", "context", "transaction"])
-def test_rule_23_parts_are_changed_by_key(table: Manager, where: str) -> None:
+@pytest.mark.rule(23)
+def test_parts_are_changed_by_key(table: Manager, where: str) -> None:
     """By path as text or as field path, beside whole fields; nothing else of the item is touched."""
     Person.create(key="k", prefs={"theme": "light", "a.b": 1, "list": ["x"]}, address=Address("Oslo", "1"))
     context: Any = nullcontext() if where == "outside" else run_with_batch_context()
@@ -135,7 +136,8 @@ def test_rule_23_parts_are_changed_by_key(table: Manager, where: str) -> None:
 
 
 @pytest.mark.parametrize("where", ["outside", "transaction"])
-def test_rule_23_value_objects(table: Manager, where: str) -> None:
+@pytest.mark.rule(23)
+def test_value_objects(table: Manager, where: str) -> None:
     """Each does what it says where something is stored and where nothing is."""
     Person.create(key="k", prefs={"n": 1, "l": ["b"]}, tags={"a", "b"}, history=["h"], views=5)
     with transaction() if where == "transaction" else nullcontext():
@@ -177,7 +179,8 @@ def test_rule_23_value_objects(table: Manager, where: str) -> None:
     assert "prefs" not in raw(table)
 
 
-def test_rule_23_missing_parents_cost_one_more_request(table: Manager, seen: Wire) -> None:
+@pytest.mark.rule(23)
+def test_missing_parents_cost_one_more_request(table: Manager, seen: Wire) -> None:
     """One request where the map is there, at most one more where a level is missing."""
     Person.create(key="k")
     seen.clear()
@@ -211,7 +214,8 @@ def test_rule_23_missing_parents_cost_one_more_request(table: Manager, seen: Wir
         {"prefs.x[0]": 1},
     ],
 )
-def test_rule_23_what_is_of_another_type_is_left_alone(table: Manager, where: str, change: Any) -> None:
+@pytest.mark.rule(23)
+def test_what_is_of_another_type_is_left_alone(table: Manager, where: str, change: Any) -> None:
     """The error names model, key and field, and nothing is written."""
     Person.create(key="k", prefs={"x": "a text"})
     before = raw(table)
@@ -229,7 +233,8 @@ def test_rule_23_what_is_of_another_type_is_left_alone(table: Manager, where: st
     assert raw(table)["prefs"] == {"M": {"theme": {"S": "dark"}}}
 
 
-def test_rule_23_an_object_is_not_made_of_too_little(table: Manager) -> None:
+@pytest.mark.rule(23)
+def test_an_object_is_not_made_of_too_little(table: Manager) -> None:
     """A missing nested object is made if what is given makes one."""
     Person.create(key="k")
     with pytest.raises(DataFormatError, match="address"):
@@ -278,9 +283,8 @@ REFUSED: list[tuple[Any, type[Exception]]] = [
 
 
 @pytest.mark.parametrize(("changes", "error"), REFUSED)
-def test_rule_23_what_cannot_be_is_refused_at_the_call(
-    table: Manager, seen: Wire, changes: Any, error: Any
-) -> None:
+@pytest.mark.rule(23)
+def test_what_cannot_be_is_refused_at_the_call(table: Manager, seen: Wire, changes: Any, error: Any) -> None:
     """Before anything is sent."""
     with pytest.raises(error) as caught:
         Person.update("k", changes)
@@ -288,7 +292,8 @@ def test_rule_23_what_cannot_be_is_refused_at_the_call(
     assert str(caught.value)
 
 
-def test_rule_23_value_objects_check_what_they_are_given() -> None:
+@pytest.mark.rule(23)
+def test_value_objects_check_what_they_are_given() -> None:
     for wrong in (lambda: Append("text"), lambda: Prepend(5), lambda: AddMembers(), lambda: DropMembers([])):  # type: ignore[arg-type]
         with pytest.raises(QueryError):
             wrong()
@@ -346,7 +351,8 @@ def test_other_names_of_arguments_are_fields(table: Manager) -> None:
         assert Odd.increment("k", amount=2).amount == 2
 
 
-def test_rule_32_updates_of_parts_and_saves_fold_in_a_transaction(table: Manager) -> None:
+@pytest.mark.rule(32)
+def test_updates_of_parts_and_saves_fold_in_a_transaction(table: Manager) -> None:
     """Several changes of one item are one action, in program order."""
     Person.create(key="k", prefs={"a": 1, "l": ["x"]}, history=["h"])
     with run_with_batch_context():
@@ -361,7 +367,8 @@ def test_rule_32_updates_of_parts_and_saves_fold_in_a_transaction(table: Manager
     assert raw(table)["prefs"]["M"]["b"] == {"M": {"c": {"N": "1"}, "d": {"N": "2"}}}
 
 
-def test_X2_parts_are_changed_for_the_current_tenant(table: Manager) -> None:
+@pytest.mark.promise("X2")
+def test_parts_are_changed_for_the_current_tenant(table: Manager) -> None:
     for tenant in ("one", "two"):
         with TenantContext.run_with_tenant(tenant):
             Person.create(key="k", prefs={"a": 1})
@@ -371,7 +378,8 @@ def test_X2_parts_are_changed_for_the_current_tenant(table: Manager) -> None:
     assert raw(table, "[two]#pe#k")["prefs"] == {"M": {"a": {"N": "1"}}}
 
 
-def test_rule_17_a_path_is_a_tuple_of_steps(table: Manager) -> None:
+@pytest.mark.rule(17)
+def test_a_path_is_a_tuple_of_steps(table: Manager) -> None:
     """A name with a dot is one step in a field path, in conditions too; texts divide at dots."""
     Person.create(key="k", prefs={"a.b": 1, "a": {"b": 2}})
     assert Person.update("k", {"name": "one"}, condition=F.prefs["a.b"] == 1).name == "one"
@@ -383,7 +391,8 @@ def test_rule_17_a_path_is_a_tuple_of_steps(table: Manager) -> None:
         Person.update("k", {"name": "four"}, condition=F.address["ctiy"] == "x")
 
 
-def test_rule_14_many_parts_at_once(table: Manager) -> None:
+@pytest.mark.rule(14)
+def test_many_parts_at_once(table: Manager) -> None:
     """More than one expression can hold."""
     Person.create(key="k", prefs={f"k{n}": {"x": 0, "y": 0} for n in range(300)})
     Person.update("k", {f"prefs.k{n}.x": n for n in range(300)})

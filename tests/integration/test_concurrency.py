@@ -70,7 +70,8 @@ def at_once(threads: int, work: Callable[[int], Any]) -> list[Any]:
 
 
 @pytest.mark.one_engine
-def test_S3_tenants_never_cross(manager: Manager) -> None:
+@pytest.mark.promise("S3")
+def test_tenants_never_cross(manager: Manager) -> None:
     """200 threads serve requests of 20 tenants, who have equal ids; each sees its own items and nobody else's."""
     names = [f"t{number}" for number in range(20)]
     for name in names:
@@ -95,7 +96,8 @@ def test_S3_tenants_never_cross(manager: Manager) -> None:
     assert crossings == 0
 
 
-def test_W1_one_winner_per_unique_value(manager: Manager) -> None:
+@pytest.mark.promise("W1")
+def test_one_winner_per_unique_value(manager: Manager) -> None:
     """50 threads claim one value, over and over: one has it, the others are told, and no guard is left over."""
     winners = []
     for number in range(ROUNDS):
@@ -121,7 +123,8 @@ def test_W1_one_winner_per_unique_value(manager: Manager) -> None:
     assert orphans == 0
 
 
-def test_W9_no_update_is_lost(manager: Manager) -> None:
+@pytest.mark.promise("W9")
+def test_no_update_is_lost(manager: Manager) -> None:
     """8 threads count, add members and change a versioned field by reading it: everything is there in the end."""
     Page.create(path="/")
     conflicts = 0

@@ -204,7 +204,8 @@ def test_a_batched_generator_function_is_still_one() -> None:
     assert list(numbers(0, last=3)) == [0, 1, 2]
 
 
-def test_S5_nested_contexts_are_isolated(acme: Org) -> None:
+@pytest.mark.promise("S5")
+def test_nested_contexts_are_isolated(acme: Org) -> None:
     """An inner context has its own objects and figures; the outer is back, untouched, afterwards."""
     with run_with_batch_context() as outer:
         org = Org.find("acme")
@@ -271,7 +272,8 @@ def test_capacity_of_the_current_session(acme: Org) -> None:
 # --- looking without loading ------------------------------------------------------------------------------
 
 
-def test_S9_looking_from_outside_does_no_io(
+@pytest.mark.promise("S9")
+def test_looking_from_outside_does_no_io(
     embedded: Manager, sent: Wire, caplog: pytest.LogCaptureFixture
 ) -> None:
     """repr, hash, ==, dir, vars, key fields and wrong names send nothing; nor do pprint, rich, logs and tracebacks."""
@@ -427,7 +429,8 @@ PLACES = [_in_thread, _in_greenlet, _in_task]
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_S6_use_from_elsewhere_is_refused_before_any_request(
+@pytest.mark.promise("S6")
+def test_use_from_elsewhere_is_refused_before_any_request(
     acme: Org, sent: Wire, place: Callable[[Callable[[], Any]], Any]
 ) -> None:
     """Another thread, greenlet or task cannot use a session nor its instances; reading loaded fields it can."""
@@ -445,7 +448,8 @@ def test_S6_use_from_elsewhere_is_refused_before_any_request(
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_S6_querying_through_an_instance_from_elsewhere_is_refused(
+@pytest.mark.promise("S6")
+def test_querying_through_an_instance_from_elsewhere_is_refused(
     acme: Org, sent: Wire, place: Callable[[Callable[[], Any]], Any]
 ) -> None:
     """A parent's query belongs to the parent's session, which another thread, greenlet or task cannot use."""

@@ -281,7 +281,8 @@ def outcome_of(case: Case, work: Callable[[Case], object]) -> str:
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model.__name__)
 @pytest.mark.parametrize("operation", OPERATIONS)
-def test_W11_what_is_done_never_raises_as_if_it_were_not(
+@pytest.mark.promise("W11")
+def test_what_is_done_never_raises_as_if_it_were_not(
     connection: dict[str, Any],
     transport: FaultInjectingTransport,
     manager: Manager,

@@ -74,7 +74,8 @@ def put_many(manager: Manager, count: int) -> None:
         manager.client.batch_write_item(RequestItems={manager.table_name: requests})
 
 
-def test_R1_unprocessed_keys_are_asked_for_again(faulty: Manager, transport: FaultInjectingTransport) -> None:
+@pytest.mark.promise("R1")
+def test_unprocessed_keys_are_asked_for_again(faulty: Manager, transport: FaultInjectingTransport) -> None:
     """30 % of the keys left unprocessed in every reply: of 10,000 lookups none is lost, none is doubled."""
     put_many(faulty, 1000)
     transport.inject(unprocessed(0.3))
@@ -91,7 +92,8 @@ def test_R1_unprocessed_keys_are_asked_for_again(faulty: Manager, transport: Fau
     assert (found, lost) == (10_000, 0)
 
 
-def test_R2_keys_never_processed_are_not_missing(
+@pytest.mark.promise("R2")
+def test_keys_never_processed_are_not_missing(
     faulty: Manager, transport: FaultInjectingTransport, time: FakeTime
 ) -> None:
     """Each of 1,000 stored keys raises BatchIncompleteError that names it, by the deadline; none is "missing"."""
@@ -114,7 +116,8 @@ def test_R2_keys_never_processed_are_not_missing(
     print("\nR2: 0 of 1,000 keys that are never processed are missing; each is told by its name")
 
 
-def test_R3_what_came_is_delivered(faulty: Manager, transport: FaultInjectingTransport) -> None:
+@pytest.mark.promise("R3")
+def test_what_came_is_delivered(faulty: Manager, transport: FaultInjectingTransport) -> None:
     """Partly processed at the deadline: the keys that came are loaded, only the rest raises."""
     put_many(faulty, 100)
 
@@ -162,7 +165,8 @@ def test_a_failed_key_raises_without_requests_until_it_is_asked_for_again(
 
 
 @pytest.mark.parametrize("how", DAMAGES)
-def test_R10_damaged_replies_are_asked_for_again(
+@pytest.mark.promise("R10")
+def test_damaged_replies_are_asked_for_again(
     faulty: Manager, transport: FaultInjectingTransport, how: str
 ) -> None:
     """One damaged reply costs a second attempt, in a context and outside."""
@@ -177,7 +181,8 @@ def test_R10_damaged_replies_are_asked_for_again(
 
 
 @pytest.mark.parametrize("how", DAMAGES)
-def test_R10_replies_that_stay_damaged_are_never_missing(
+@pytest.mark.promise("R10")
+def test_replies_that_stay_damaged_are_never_missing(
     faulty: Manager, transport: FaultInjectingTransport, how: str
 ) -> None:
     """Every reply damaged, 200 lookups: each is an error that says so, none "missing", none a wrong value."""
@@ -266,7 +271,8 @@ def test_throttling_is_retried_then_told(
         Org.find("acme")
 
 
-def test_R11_one_undecodable_field_fails_alone(faulty: Manager) -> None:
+@pytest.mark.promise("R11")
+def test_one_undecodable_field_fails_alone(faulty: Manager) -> None:
     """Of 100 items one has a field of another type: 99 read it, and the error names model, key and field."""
     put_many(faulty, 100)
     faulty.client.update_item(
@@ -393,7 +399,8 @@ def test_a_write_recognised_after_a_lost_reply_returns_what_is_stored(
         assert transport.attempts - before == 2
 
 
-def test_W2_a_lost_reply_to_a_counter_is_not_applied_twice(
+@pytest.mark.promise("W2")
+def test_a_lost_reply_to_a_counter_is_not_applied_twice(
     faulty: Manager, transport: FaultInjectingTransport
 ) -> None:
     """It raises, the instance refuses to save until it is refreshed, and the counter is as counted once."""
@@ -414,7 +421,8 @@ def test_W2_a_lost_reply_to_a_counter_is_not_applied_twice(
 
 
 @pytest.mark.needs("client_request_token")
-def test_W2_an_exact_counter_is_repeated_safely(connection: dict[str, Any], table_name: str) -> None:
+@pytest.mark.promise("W2")
+def test_an_exact_counter_is_repeated_safely(connection: dict[str, Any], table_name: str) -> None:
     """CounterField(exact=True) travels as a transaction with a token: lost replies are repeated, counted once."""
 
     class Meter(Model, prefix="m"):
@@ -436,7 +444,8 @@ def test_W2_an_exact_counter_is_repeated_safely(connection: dict[str, Any], tabl
 
 @pytest.mark.needs("client_request_token")
 @pytest.mark.parametrize("way", ["save", "commit", "atomic commit"])
-def test_W2_a_counter_without_any_reply_is_not_counted_again(
+@pytest.mark.promise("W2")
+def test_a_counter_without_any_reply_is_not_counted_again(
     connection: dict[str, Any], table_name: str, way: str
 ) -> None:
     """A transaction that gets no reply at all may have counted: until it is refreshed the instance does not again."""

@@ -102,7 +102,9 @@ def ways(
 @pytest.mark.quick_engines
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # of a connection being made
 @pytest.mark.parametrize("call", CALLS, ids=lambda call: call.__name__.strip("_"))
-def test_S14_and_rule_43_what_a_handler_of_a_signal_raises_leaves_unchanged(
+@pytest.mark.promise("S14")
+@pytest.mark.rule(43)
+def test_what_a_handler_of_a_signal_raises_leaves_unchanged(
     ways: Manager, call: Callable[[], Any], engine: Engine
 ) -> None:
     """At instructions spread over the whole of each operation, after which the next call works."""
@@ -135,7 +137,8 @@ def _raised_by(call: Callable[[], Any]) -> BaseException | None:
 
 @pytest.mark.parametrize("kind", range(len(FOREIGN)))
 @pytest.mark.parametrize("request_path", ["lean", "botocore"])
-def test_rule_43_a_signal_while_the_answer_is_awaited(
+@pytest.mark.rule(43)
+def test_a_signal_while_the_answer_is_awaited(
     kind: int, request_path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The server is silent, and the handler's exception comes out of ``recv``, on either way to send."""
@@ -167,7 +170,8 @@ def _interrupt_the_first(server: socket.socket) -> None:
 @pytest.mark.quick_engines
 @pytest.mark.parametrize("kind", range(len(FOREIGN)))
 @pytest.mark.parametrize("event", ["before-send", "before-call", "needs-retry", "after-call"])
-def test_rule_43_a_handler_of_botocores_events(
+@pytest.mark.rule(43)
+def test_a_handler_of_botocores_events(
     engine: Engine, connection: dict[str, Any], manager: Manager, event: str, kind: int
 ) -> None:
     error = FOREIGN[kind]()
@@ -234,9 +238,8 @@ PLACES = ("validation", "default", "before_save", "after_save")
     [*((call, "decoder") for call in READS), *((call, place) for call in WRITES for place in PLACES)],
 )
 @pytest.mark.parametrize("kind", range(len(FOREIGN)))
-def test_rule_43_code_of_the_application(
-    call: str, kind: int, place: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.rule(43)
+def test_code_of_the_application(call: str, kind: int, place: str, monkeypatch: pytest.MonkeyPatch) -> None:
     error = FOREIGN[kind]()
     with init_models(models=[Hooked], embedded=True) as manager:
         manager.create_table()
@@ -260,7 +263,8 @@ def test_rule_43_code_of_the_application(
         assert caught.value is error
 
 
-def test_rule_43_hooks_for_metrics_do_not_swallow_signals(embedded: Manager) -> None:
+@pytest.mark.rule(43)
+def test_hooks_for_metrics_do_not_swallow_signals(embedded: Manager) -> None:
     embedded.on_request(lambda _: signal.raise_signal(SIGNAL))
     error = SoftTimeLimitExceeded()
     with signals_raise(error), pytest.raises(SoftTimeLimitExceeded) as caught:
@@ -273,7 +277,8 @@ def test_rule_43_hooks_for_metrics_do_not_swallow_signals(embedded: Manager) -> 
 
 @pytest.mark.parametrize("step", range(6))
 @pytest.mark.parametrize("kind", ["bulk", "conditions", "atomic"])
-def test_W5_the_figures_of_a_commit_that_is_interrupted(step: int, kind: str) -> None:
+@pytest.mark.promise("W5")
+def test_the_figures_of_a_commit_that_is_interrupted(step: int, kind: str) -> None:
     """Every object is in one of the three lists, and what is called done is stored; the rest can be committed."""
     transport = FaultInjectingTransport(embedded_transport().wire)
     with init_models(models=models.ALL, transport=transport, max_concurrency=1) as manager:
@@ -315,7 +320,8 @@ def test_W5_the_figures_of_a_commit_that_is_interrupted(step: int, kind: str) ->
             assert all(type(one).find_or_none(one.primary_id, bypass_cache=True) for one in new)
 
 
-def test_W5_the_figures_of_a_commit_that_fails_in_part(embedded: Manager) -> None:
+@pytest.mark.promise("W5")
+def test_the_figures_of_a_commit_that_fails_in_part(embedded: Manager) -> None:
     Org.create(org_id="1", name="first")
     with run_with_batch_context() as session:
         taken, free = Org(org_id="1", name="again"), Org(org_id="2", name="second")
@@ -329,7 +335,8 @@ def test_W5_the_figures_of_a_commit_that_fails_in_part(embedded: Manager) -> Non
         session.rollback()
 
 
-def test_W5_the_figures_at_every_instruction_of_a_commit(embedded: Manager) -> None:
+@pytest.mark.promise("W5")
+def test_the_figures_at_every_instruction_of_a_commit(embedded: Manager) -> None:
     def commit() -> Any:
         with run_with_batch_context() as session:
             new = [Post(title=str(n)) for n in range(3)]

@@ -58,7 +58,8 @@ PROGRAM = """
 
 
 @pytest.mark.parametrize("how", ["patched", "unpatched"])
-def test_S4_greenlets_are_isolated_or_refused(how: str) -> None:
+@pytest.mark.promise("S4")
+def test_greenlets_are_isolated_or_refused(how: str) -> None:
     """200 greenlets that switch inside their contexts: 0 foreign sessions, 0 wrong values; intruders are refused."""
     result = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(PROGRAM), how],

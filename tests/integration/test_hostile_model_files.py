@@ -116,13 +116,15 @@ def outcomes_without_libyaml(tmp_path_factory: pytest.TempPathFactory) -> dict[s
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_X5_hostile_files_are_refused(outcomes: dict[str, dict[str, Any]], name: str) -> None:
+@pytest.mark.promise("X5")
+def test_hostile_files_are_refused(outcomes: dict[str, dict[str, Any]], name: str) -> None:
     """With an error of model files, not one of memory nor by the end of the process; and by the right one."""
     refused(outcomes[name], name)
 
 
 @pytest.mark.parametrize("name", HARDEST)
-def test_X5_without_libyaml_too(outcomes_without_libyaml: dict[str, dict[str, Any]], name: str) -> None:
+@pytest.mark.promise("X5")
+def test_without_libyaml_too(outcomes_without_libyaml: dict[str, dict[str, Any]], name: str) -> None:
     """Where PyYAML's own parser steps in, for files of at most 128 KB."""
     refused(outcomes_without_libyaml[name], name)
 
@@ -135,7 +137,8 @@ def refused(outcome: dict[str, Any], name: str) -> None:
         raise ValueError(outcome["text"])
 
 
-def test_X5_figures(outcomes: dict[str, dict[str, Any]]) -> None:
+@pytest.mark.promise("X5")
+def test_figures(outcomes: dict[str, dict[str, Any]]) -> None:
     """The most work, CPU time and memory that any of them took; the limit of memory is the operating system's."""
     seconds, calls, megabytes = (
         max(outcome[name] for outcome in outcomes.values()) for name in ("seconds", "calls", "mb")
@@ -147,14 +150,16 @@ def test_X5_figures(outcomes: dict[str, dict[str, Any]]) -> None:
     assert megabytes < 64
 
 
-def test_X5_nothing_runs(outcomes: dict[str, dict[str, Any]]) -> None:
+@pytest.mark.promise("X5")
+def test_nothing_runs(outcomes: dict[str, dict[str, Any]]) -> None:
     """What tags asked for was not done."""
     assert outcomes
     for folder in (ROOT, Path.cwd(), Path("/tmp")):
         assert not (folder / "RAN").exists()
 
 
-def test_X5_the_limits_are_there(tmp_path: Path) -> None:
+@pytest.mark.promise("X5")
+def test_the_limits_are_there(tmp_path: Path) -> None:
     """A reader without them would be told of: here the same process does what the files ask for."""
     code = (
         "from tests.support import bounded_reading as bounded\n"

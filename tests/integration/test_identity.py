@@ -82,7 +82,8 @@ def found(repository: Repository[Any], key: str, chance: random.Random) -> Any:
     return repository.find(key)
 
 
-def test_S1_one_object_for_each_spot(tables: tuple[Manager, Manager]) -> None:
+@pytest.mark.promise("S1")
+def test_one_object_for_each_spot(tables: tuple[Manager, Manager]) -> None:
     """However an item is reached, it is the one object of its table, tenant, model and key."""
     chance, objects = random.Random(7), dict[Spot, Any]()
     spots = list(itertools.product(range(2), TENANTS, (Left, Right), KEYS))
@@ -103,7 +104,8 @@ def test_S1_one_object_for_each_spot(tables: tuple[Manager, Manager]) -> None:
     )
 
 
-def test_S1_what_is_changed_in_one_spot_stays_there(tables: tuple[Manager, Manager]) -> None:
+@pytest.mark.promise("S1")
+def test_what_is_changed_in_one_spot_stays_there(tables: tuple[Manager, Manager]) -> None:
     """A change, save and delete in one tenant leaves the objects of every other spot alone."""
     one = tables[0].repository(Left)
     with run_with_batch_context():

@@ -176,7 +176,8 @@ def commit(sessions: list[Session]) -> None:
         (commit, STEP),
     ],
 )
-def test_S14_nothing_is_left_by_an_interrupt(
+@pytest.mark.promise("S14")
+def test_nothing_is_left_by_an_interrupt(
     manager: Manager, work: Callable[[list[Session]], object], step: int
 ) -> None:
     """At each instruction of entering and leaving, and at instructions of flushing and committing."""
@@ -198,7 +199,8 @@ def test_S14_nothing_is_left_by_an_interrupt(
 
 
 @pytest.mark.parametrize("work", [context, tenant, blocks, activation])
-def test_S14_while_the_traceback_lives_only_the_edges_of_a_block_leave_anything(
+@pytest.mark.promise("S14")
+def test_while_the_traceback_lives_only_the_edges_of_a_block_leave_anything(
     manager: Manager, work: Callable[[list[Session]], object]
 ) -> None:
     """An interrupt that is kept, as logs and test runners keep them, leaves nothing but at a block's very edge."""

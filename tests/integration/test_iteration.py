@@ -467,7 +467,8 @@ class Endless:
         """Has nothing to give back."""
 
 
-def test_S11_memory_stays_flat(table_name: str) -> None:
+@pytest.mark.promise("S11")
+def test_memory_stays_flat(table_name: str) -> None:
     """All items go through one session, and nothing of them stays; ``BAO_ITEMS`` says how many for a long run."""
     items = int(os.environ.get("BAO_ITEMS", "20000"))
     with (

@@ -36,7 +36,8 @@ def put_comments() -> None:
         session.commit()
 
 
-def test_R8_more_than_16_mb_in_sum(manager: Manager) -> None:
+@pytest.mark.promise("R8")
+def test_more_than_16_mb_in_sum(manager: Manager) -> None:
     """100 items of 200 KB, which no reply may hold all of: one look delivers them, asking again for the rest."""
     with run_with_batch_context() as session:
         session.add(*[Org(org_id=f"{number}", name=name_of(number)) for number in range(100)], overwrite=True)
@@ -52,7 +53,8 @@ def test_R8_more_than_16_mb_in_sum(manager: Manager) -> None:
         assert stats.requests == 2
 
 
-def test_R8_pages_of_1_mb(manager: Manager) -> None:
+@pytest.mark.promise("R8")
+def test_pages_of_1_mb(manager: Manager) -> None:
     """A query of 5 MB comes in pages of 1 MB at most: every item once, in order."""
     put_comments()
     with run_with_batch_context() as session:
@@ -98,7 +100,8 @@ def transport() -> Iterator[FaultInjectingTransport]:
 
 
 @pytest.mark.parametrize("consistent", [False, True])
-def test_R8_more_than_1_mb_of_a_partition(transport: FaultInjectingTransport, consistent: bool) -> None:
+@pytest.mark.promise("R8")
+def test_more_than_1_mb_of_a_partition(transport: FaultInjectingTransport, consistent: bool) -> None:
     """100 items of 50 KB of one partition come 20 at a time, and all of them come."""
     put_comments()
     cut = OneMegabyteOfEachPartition()

@@ -160,7 +160,8 @@ def calls_of(outage: Outage, pause: Callable[[], None], thread: int) -> list[Cal
 
 
 @pytest.mark.parametrize("manner", FAULTS)
-def test_S13_an_outage_costs_few_requests_and_leaves_nothing_behind(
+@pytest.mark.promise("S13")
+def test_an_outage_costs_few_requests_and_leaves_nothing_behind(
     manager: Manager, transport: FaultInjectingTransport, times: OwnTimes, manner: str
 ) -> None:
     """50 threads go on for 60 s without an answer: each call costs a few requests; afterwards every one succeeds."""
@@ -191,7 +192,8 @@ def test_S13_an_outage_costs_few_requests_and_leaves_nothing_behind(
     assert [call.error for call in later if call.error is not None] == []
 
 
-def test_S13_connections_come_back_by_themselves() -> None:
+@pytest.mark.promise("S13")
+def test_connections_come_back_by_themselves() -> None:
     """A server hangs up on 50 threads, connections that were open included, and then answers again: so do all calls."""
     with http_server(answer) as server:
         transport, times = RetryingTransport(lean_wire(server.url()), OwnTimes().clock), 5

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
+
 from benchmarks.overload import closed_loop, open_loop
 
 
-def test_S13_a_hot_key_leaves_other_traffic_alone() -> None:
+@pytest.mark.promise("S13")
+def test_a_hot_key_leaves_other_traffic_alone() -> None:
     """Calls for other keys are answered in time, a success costs few attempts, and nothing is left afterwards."""
     figures = open_loop(seconds=8.0)
     print(
@@ -17,7 +20,8 @@ def test_S13_a_hot_key_leaves_other_traffic_alone() -> None:
     assert figures.recovery <= 1.0
 
 
-def test_S13_200_clients_of_one_hot_key() -> None:
+@pytest.mark.promise("S13")
+def test_200_clients_of_one_hot_key() -> None:
     """They ask little more than is answered, and most of them are told at once."""
     figures = closed_loop(seconds=8.0)
     print(f"\nS13: 200 clients of a hot key: {figures.attempts:.1f} attempts per success")

@@ -107,9 +107,8 @@ FAULTS: dict[str, Script] = {
 
 @pytest.mark.parametrize("reused", [False, True])
 @pytest.mark.parametrize("fault", FAULTS)
-def test_S14_after_a_fault_no_connection_is_out_of_its_pool(
-    sockets: Sockets, fault: str, reused: bool
-) -> None:
+@pytest.mark.promise("S14")
+def test_after_a_fault_no_connection_is_out_of_its_pool(sockets: Sockets, fault: str, reused: bool) -> None:
     """On a new connection and on one that was used before; the next request works."""
     with http_server(answer) as server:
         pool = pool_to(server, 0.05)
@@ -132,7 +131,8 @@ def test_S14_after_a_fault_no_connection_is_out_of_its_pool(
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("believed", [True, False])
 @pytest.mark.parametrize("reused", [False, True])
-def test_S14_after_an_exception_at_any_instruction_no_connection_is_out_of_its_pool(
+@pytest.mark.promise("S14")
+def test_after_an_exception_at_any_instruction_no_connection_is_out_of_its_pool(
     sockets: Sockets, reused: bool, believed: bool
 ) -> None:
     """Of making a connection, sending, reading and giving back: what a signal's handler raises costs one connection."""
@@ -174,7 +174,8 @@ def test_S14_after_an_exception_at_any_instruction_no_connection_is_out_of_its_p
         assert sockets.astray(pool) == 0
 
 
-def test_S14_threads_that_fail_leave_no_connection_out_of_their_pool(sockets: Sockets) -> None:
+@pytest.mark.promise("S14")
+def test_threads_that_fail_leave_no_connection_out_of_their_pool(sockets: Sockets) -> None:
     """Many at once, each with another fault, while others succeed."""
     scripts = [script for name, script in FAULTS.items() if name not in ("silence", "a byte now and then")]
     counter = iter(range(10**6))

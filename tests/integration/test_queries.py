@@ -142,7 +142,8 @@ def test_counting_goes_over_all_pages(readings: list[int], press: Manager) -> No
 @pytest.mark.parametrize("limit", [1, 3, 4, 9, 10, 11])
 @pytest.mark.parametrize("filter_", [None, {"value": {"$ne": 0}}])
 @pytest.mark.parametrize("direction", ["ASC", "DESC"])
-def test_R12_cursors_go_on_exactly_where_a_page_ended(
+@pytest.mark.promise("R12")
+def test_cursors_go_on_exactly_where_a_page_ended(
     readings: list[int], limit: int, filter_: Any, direction: str
 ) -> None:
     """Page after page gives every match once and in order, whatever the limit, filter and page size."""

@@ -271,7 +271,8 @@ class Reader:
 
 @pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
 @pytest.mark.parametrize("way", ["direct", "botocore"])
-def test_R13_no_reply_is_taken_for_another(tmp_path: Path, way: str, tls: bool) -> None:
+@pytest.mark.promise("R13")
+def test_no_reply_is_taken_for_another(tmp_path: Path, way: str, tls: bool) -> None:
     """Late, doubled, swapped, foreign and unkeyed ones: the truth or an error, by either way, with TLS or without."""
     authority = Authority(tmp_path) if tls else None
     proxy = Proxy(seed=13)
@@ -502,7 +503,8 @@ PROGRAMS = (_find, _find_many, _query, _save, _create, _delete, _commit, _transa
 
 
 @pytest.mark.parametrize("way", ["direct", "botocore"])
-def test_R15_mutated_replies_are_never_raw_errors(way: str) -> None:
+@pytest.mark.promise("R15")
+def test_mutated_replies_are_never_raw_errors(way: str) -> None:
     """One member of another type, or gone, anywhere in any reply: the truth, or an error of the library's."""
     canned = Canned(seed=15)
     outcomes: Counter[str] = Counter()

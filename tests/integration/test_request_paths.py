@@ -727,7 +727,8 @@ WAYS: dict[str, Any] = {
 
 @pytest.mark.parametrize("first", [True, False], ids=["at the first request", "later"])
 @pytest.mark.parametrize("way", WAYS)
-def test_S12_every_call_ends_by_its_deadline(request: pytest.FixtureRequest, way: str, first: bool) -> None:
+@pytest.mark.promise("S12")
+def test_every_call_ends_by_its_deadline(request: pytest.FixtureRequest, way: str, first: bool) -> None:
     """A server that stalls, drips, refuses or fails for ever: reads and writes end when they have to.
 
     The servers are waited for at the same time, except where the time is measured.
@@ -765,7 +766,8 @@ def ends_by_its_deadline(manner: str, way: str, first: bool, exact: bool) -> Non
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_S12_a_server_that_reads_slowly_is_given_up(request: pytest.FixtureRequest, way: str) -> None:
+@pytest.mark.promise("S12")
+def test_a_server_that_reads_slowly_is_given_up(request: pytest.FixtureRequest, way: str) -> None:
     """A request that is taken a little at a time, or never: the budget holds while sending too."""
     exact = request.config.getoption("--promises")
     deadline = 1.0 if exact else DEADLINE

@@ -406,7 +406,8 @@ def test_expunged_instances_are_asked_for_again(sent: Wire) -> None:
 # --- memory -----------------------------------------------------------------------------------------
 
 
-def test_rule_14_instances_are_not_held_by_what_is_remembered(sent: Wire) -> None:
+@pytest.mark.rule(14)
+def test_instances_are_not_held_by_what_is_remembered(sent: Wire) -> None:
     """Rows are kept; instances that nobody holds go, and are made of the rows again."""
     with run_with_batch_context():
         street_id = a()[0].street_id

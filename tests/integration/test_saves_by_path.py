@@ -128,7 +128,8 @@ def expressions(wire: Wire) -> list[str]:
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_rule_23_members_of_a_map_are_saved_by_themselves(table: Manager, seen: Wire, way: str) -> None:
+@pytest.mark.rule(23)
+def test_members_of_a_map_are_saved_by_themselves(table: Manager, seen: Wire, way: str) -> None:
     """Two programs change different members, at any depth, and both changes are stored."""
     inner = {"M": {"x": {"N": "1"}, "y": {"N": "1"}}}
     put(table, prefs={"M": {"a": {"S": "1"}, "b": {"S": "1"}, "in": inner, "gone": {"S": "1"}}})
@@ -162,9 +163,8 @@ def test_rule_23_members_of_a_map_are_saved_by_themselves(table: Manager, seen: 
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_rule_23_members_of_a_nested_object_are_saved_by_themselves(
-    table: Manager, seen: Wire, way: str
-) -> None:
+@pytest.mark.rule(23)
+def test_members_of_a_nested_object_are_saved_by_themselves(table: Manager, seen: Wire, way: str) -> None:
     """Members that the class does not have, and those that it fills in, are left as they are stored."""
     phone = {"M": {"number": {"S": "1"}, "since": {"N": "1999"}}}
     put(table, address={"M": {"city": {"S": "Rome"}, "planet": {"S": "Mars"}, "phone": phone}})
@@ -190,7 +190,8 @@ def test_rule_23_members_of_a_nested_object_are_saved_by_themselves(
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("stored", [None, {"NULL": True}])
-def test_rule_23_missing_maps_are_made(table: Manager, way: str, stored: Any) -> None:
+@pytest.mark.rule(23)
+def test_missing_maps_are_made(table: Manager, way: str, stored: Any) -> None:
     """A map that is filled in by a default is made with all of it; one that another program made is added to."""
     put(table)
     mine, theirs = Profile.find("k"), Profile.find("k")
@@ -206,7 +207,8 @@ def test_rule_23_missing_maps_are_made(table: Manager, way: str, stored: Any) ->
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_rule_23_two_programs_make_the_same_map(table: Manager, way: str) -> None:
+@pytest.mark.rule(23)
+def test_two_programs_make_the_same_map(table: Manager, way: str) -> None:
     """A map inside a map that both make has the members of both, an empty one those of the other."""
     put(table, prefs={"M": {}})
     mine, theirs = Profile.find("k"), Profile.find("k")
@@ -225,7 +227,8 @@ def test_rule_23_two_programs_make_the_same_map(table: Manager, way: str) -> Non
 
 
 @pytest.mark.parametrize("way", ["save", "commit", "atomic"])
-def test_rule_23_a_map_that_is_gone_is_made_again(table: Manager, way: str) -> None:
+@pytest.mark.rule(23)
+def test_a_map_that_is_gone_is_made_again(table: Manager, way: str) -> None:
     """Of a map only with what was changed, of a nested object with all that it needs."""
     put(table, prefs={"M": {"a": {"N": "1"}, "b": {"N": "1"}}}, address={"M": {"city": {"S": "Rome"}}})
     mine = Profile.find("k")
@@ -242,7 +245,8 @@ def test_rule_23_a_map_that_is_gone_is_made_again(table: Manager, way: str) -> N
 
 
 @pytest.mark.parametrize("way", ["save", "transaction"])
-def test_rule_23_what_is_no_map_is_never_written_through(table: Manager, way: str) -> None:
+@pytest.mark.rule(23)
+def test_what_is_no_map_is_never_written_through(table: Manager, way: str) -> None:
     """The error names the field, and nothing is written."""
     put(table, prefs={"M": {"in": {"M": {"x": {"N": "1"}}}}})
     mine = Profile.find("k")
@@ -276,9 +280,8 @@ UNITS: dict[str, Any] = {
 
 @pytest.mark.parametrize("unit", UNITS)
 @pytest.mark.parametrize("way", WAYS)
-def test_rule_23_a_unit_is_sent_whole_if_it_is_still_the_one_loaded(
-    table: Manager, unit: str, way: str
-) -> None:
+@pytest.mark.rule(23)
+def test_a_unit_is_sent_whole_if_it_is_still_the_one_loaded(table: Manager, unit: str, way: str) -> None:
     """What belongs together is never mixed with what another program wrote."""
     name, stored, member, change = UNITS[unit]
     code = next(iter(stored["M"][member]))
@@ -300,7 +303,8 @@ def test_rule_23_a_unit_is_sent_whole_if_it_is_still_the_one_loaded(
     assert getattr(Profile.find("k"), name) == value
 
 
-def test_rule_23_a_unit_keeps_members_that_its_class_does_not_have(table: Manager) -> None:
+@pytest.mark.rule(23)
+def test_a_unit_keeps_members_that_its_class_does_not_have(table: Manager) -> None:
     """A frozen object that was read without a member goes back with it."""
     put(table, span={"M": {"lo": {"N": "1"}, "hi": {"N": "9"}, "step": {"N": "2"}}})
     mine = Profile.find("k")
@@ -309,7 +313,8 @@ def test_rule_23_a_unit_keeps_members_that_its_class_does_not_have(table: Manage
     assert raw(table)["span"] == {"M": {"lo": {"N": "1"}, "hi": {"N": "8"}, "step": {"N": "2"}}}
 
 
-def test_rule_23_a_unit_inside_an_object(table: Manager) -> None:
+@pytest.mark.rule(23)
+def test_a_unit_inside_an_object(table: Manager) -> None:
     """A frozen member, and one that was None, are sent whole; the other members by themselves."""
     span = {"M": {"lo": {"N": "1"}, "hi": {"N": "9"}}}
     put(table, address={"M": {"city": {"S": "Rome"}, "span": span, "phone": {"NULL": True}}})
@@ -340,7 +345,8 @@ def test_rule_23_a_unit_inside_an_object(table: Manager) -> None:
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_rule_23_lists_are_appended_to(table: Manager, seen: Wire, way: str) -> None:
+@pytest.mark.rule(23)
+def test_lists_are_appended_to(table: Manager, seen: Wire, way: str) -> None:
     """New members go to the end of the list that is stored, if it begins with the one that was loaded."""
     put(table, items={"L": [{"N": "1.5"}, {"N": "9007199254740993"}]})
     mine, theirs = Profile.find("k"), Profile.find("k")
@@ -376,7 +382,8 @@ def test_rule_23_lists_are_appended_to(table: Manager, seen: Wire, way: str) -> 
     assert raw(table)["log"]["L"] == [{"S": "first"}]
 
 
-def test_rule_23_two_first_members_of_a_list_are_both_kept(table: Manager) -> None:
+@pytest.mark.rule(23)
+def test_two_first_members_of_a_list_are_both_kept(table: Manager) -> None:
     """Both programs read a list that was not stored."""
     put(table)
     mine, theirs = Profile.find("k"), Profile.find("k")
@@ -387,7 +394,8 @@ def test_rule_23_two_first_members_of_a_list_are_both_kept(table: Manager) -> No
     assert raw(table)["log"]["L"] == [{"S": "theirs"}, {"S": "mine"}]
 
 
-def test_rule_23_a_list_that_is_sent_whole_keeps_what_was_not_changed(table: Manager) -> None:
+@pytest.mark.rule(23)
+def test_a_list_that_is_sent_whole_keeps_what_was_not_changed(table: Manager) -> None:
     """Its other members stay as they are stored."""
     put(
         table,
@@ -408,7 +416,8 @@ def test_rule_23_a_list_that_is_sent_whole_keeps_what_was_not_changed(table: Man
     ]
 
 
-def test_rule_23_many_members_at_once(table: Manager, seen: Wire) -> None:
+@pytest.mark.rule(23)
+def test_many_members_at_once(table: Manager, seen: Wire) -> None:
     """Beyond what an expression can hold the maps around them are sent whole, merged with what is stored."""
     count = 450
     groups = {"M": {f"g{n}": {"M": {"x": {"N": "0"}, "unknown": {"S": "kept"}}} for n in range(count)}}
@@ -438,7 +447,8 @@ def test_rule_23_many_members_at_once(table: Manager, seen: Wire) -> None:
 @pytest.mark.parametrize(
     "name", ["a.b", "a[0]", "#n0", ":v0", "size", "status", " ", "ü", '"', "a b", "[0]", "."]
 )
-def test_rule_23_names_of_members_are_taken_as_they_are(table: Manager, name: str) -> None:
+@pytest.mark.rule(23)
+def test_names_of_members_are_taken_as_they_are(table: Manager, name: str) -> None:
     """Every name travels as one placeholder."""
     put(table, prefs={"M": {name: {"M": {"x": {"N": "1"}, name: {"N": "1"}}}, "b": {"N": "1"}}})
     mine = Profile.find("k")
@@ -448,7 +458,8 @@ def test_rule_23_names_of_members_are_taken_as_they_are(table: Manager, name: st
     assert raw(table)["prefs"]["M"] == {name: {"M": {"x": {"N": "1"}, name: {"N": "2"}}}, "b": {"N": "1"}}
 
 
-def test_rule_23_an_empty_name_is_refused_before_anything_is_sent(table: Manager, seen: Wire) -> None:
+@pytest.mark.rule(23)
+def test_an_empty_name_is_refused_before_anything_is_sent(table: Manager, seen: Wire) -> None:
     put(table, prefs={"M": {"a": {"N": "1"}}})
     mine = Profile.find("k")
     assert mine.prefs is not None
@@ -459,7 +470,8 @@ def test_rule_23_an_empty_name_is_refused_before_anything_is_sent(table: Manager
     assert len(seen) == 0
 
 
-def test_rule_19_a_map_assigned_to_a_pending_instance_is_sent_whole(table: Manager) -> None:
+@pytest.mark.rule(19)
+def test_a_map_assigned_to_a_pending_instance_is_sent_whole(table: Manager) -> None:
     """Nothing was handed out that it could be compared with."""
     put(table, prefs={"M": {"a": {"N": "1"}}})
     for look in (False, True):
@@ -472,7 +484,8 @@ def test_rule_19_a_map_assigned_to_a_pending_instance_is_sent_whole(table: Manag
         assert raw(table)["prefs"] == {"M": {"b": {"BOOL": look}}}
 
 
-def test_rule_32_saves_of_parts_in_a_transaction_become_one(table: Manager, seen: Wire) -> None:
+@pytest.mark.rule(32)
+def test_saves_of_parts_in_a_transaction_become_one(table: Manager, seen: Wire) -> None:
     """A later change of a member goes into the map that an earlier save of the block sets; unknown members stay."""
     put(
         table, address={"M": {"city": {"S": "Rome"}, "planet": {"S": "Mars"}}}, prefs={"M": {"a": {"N": "1"}}}
@@ -503,7 +516,8 @@ def test_rule_32_saves_of_parts_in_a_transaction_become_one(table: Manager, seen
     assert Profile.find("n").prefs == {"a": 1, "b": 2}
 
 
-def test_rule_32_a_transaction_conditions_on_the_members_it_changes(table: Manager) -> None:
+@pytest.mark.rule(32)
+def test_a_transaction_conditions_on_the_members_it_changes(table: Manager) -> None:
     """Another program's change of the same member makes it fail, one of another member does not."""
     put(table, prefs={"M": {"a": {"N": "1"}, "b": {"N": "1"}}})
     with run_with_batch_context():
@@ -524,7 +538,8 @@ def test_rule_32_a_transaction_conditions_on_the_members_it_changes(table: Manag
     assert raw(table)["prefs"]["M"]["a"] == {"N": "9"}
 
 
-def test_rule_23_an_object_of_a_class_without_equality_stays_the_one_it_is(table: Manager) -> None:
+@pytest.mark.rule(23)
+def test_an_object_of_a_class_without_equality_stays_the_one_it_is(table: Manager) -> None:
     """A save leaves the object in place, so that a later change of it is seen."""
     put(table, plain={"M": {"left": {"N": "1"}, "right": {"N": "1"}}})
     mine = Profile.find("k")

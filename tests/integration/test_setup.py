@@ -274,7 +274,8 @@ def test_settings_from_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, n
         assert manager.table_name == "from the call"
 
 
-def test_S10_threads_starting_cold_make_one_client(connection: dict[str, Any], table_name: str) -> None:
+@pytest.mark.promise("S10")
+def test_threads_starting_cold_make_one_client(connection: dict[str, Any], table_name: str) -> None:
     """64 threads that use a manager for the first time at once share one client."""
     with init_models(models=[Org], table_name=table_name, **connection) as manager:
         barrier, clients = threading.Barrier(64), []
@@ -344,7 +345,8 @@ FORK = """
 @pytest.mark.one_engine
 @pytest.mark.needs("other_processes")
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
-def test_S7_a_warm_client_survives_a_fork(connection: dict[str, Any], table_name: str) -> None:
+@pytest.mark.promise("S7")
+def test_a_warm_client_survives_a_fork(connection: dict[str, Any], table_name: str) -> None:
     """Four children and their parent use one warm client's manager at once: no answer goes to another."""
     result = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(FORK), connection["endpoint_url"], table_name],

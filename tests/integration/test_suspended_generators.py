@@ -284,7 +284,8 @@ async def all_requests(looks: Looks, number: int) -> None:
     await asyncio.gather(*(run_in_threadpool(Request(0, looks).outside) for _ in range(4 * THREADS)))
 
 
-def test_S15_no_work_sees_the_session_or_tenant_of_another_request() -> None:
+@pytest.mark.promise("S15")
+def test_no_work_sees_the_session_or_tenant_of_another_request() -> None:
     """Inside of its own a request always sees it, anywhere else at most its own."""
     looks = Looks()
     asyncio.run(all_requests(looks, TRIES))

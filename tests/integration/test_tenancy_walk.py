@@ -185,7 +185,8 @@ def red_in(found: Any) -> list[Any]:
 
 
 @pytest.mark.parametrize("inside", [False, True], ids=["outside", "inside"])
-def test_X2_another_tenants_instances_are_refused(manager: Manager, inside: bool) -> None:
+@pytest.mark.promise("X2")
+def test_another_tenants_instances_are_refused(manager: Manager, inside: bool) -> None:
     """Every method of an instance that would send something is refused, under another tenant and under none."""
     tried = 0
     for name, use in INSTANCE.items():
@@ -217,7 +218,8 @@ def attempted(use: Callable[[Member], Any], one: Member, tenant: str | None, ins
 
 
 @pytest.mark.parametrize("inside", [False, True], ids=["outside", "inside"])
-def test_X2_another_tenants_ids_and_values_find_nothing(manager: Manager, inside: bool) -> None:
+@pytest.mark.promise("X2")
+def test_another_tenants_ids_and_values_find_nothing(manager: Manager, inside: bool) -> None:
     """No class method reaches another tenant's item; without a tenant each is refused before any request."""
     for name, use in {**CLASS, **WRITES}.items():
         wire = Wire(manager.client)
@@ -238,7 +240,8 @@ def test_X2_another_tenants_ids_and_values_find_nothing(manager: Manager, inside
     assert red["0"]["visits"] == 1
 
 
-def test_X2_another_tenants_cursors_are_refused(manager: Manager) -> None:
+@pytest.mark.promise("X2")
+def test_another_tenants_cursors_are_refused(manager: Manager) -> None:
     """Cursors of queries, iterations and searches are another tenant's or nobody's."""
     cursors = of(
         RED,
@@ -270,7 +273,8 @@ def iterated() -> str | None:
     return batches.last_evaluated_key
 
 
-def test_X2_another_tenants_instance_as_a_value(manager: Manager) -> None:
+@pytest.mark.promise("X2")
+def test_another_tenants_instance_as_a_value(manager: Manager) -> None:
     """An instance of another tenant stands for no id: not in a filter, a relation or a query's partition."""
     team = of(RED, lambda: Team.find_or_raise("t"))
     wire = Wire(manager.client)
@@ -302,7 +306,8 @@ def saved_together(one: Member) -> None:
 
 
 @pytest.mark.parametrize("use", NEW.values(), ids=NEW)
-def test_X2_a_new_instance_belongs_to_the_tenant_it_was_made_under(
+@pytest.mark.promise("X2")
+def test_a_new_instance_belongs_to_the_tenant_it_was_made_under(
     manager: Manager, use: Callable[[Member], Any]
 ) -> None:
     """It is not stored for another one; one that was made under none is for whoever saves it."""
@@ -317,14 +322,16 @@ def test_X2_a_new_instance_belongs_to_the_tenant_it_was_made_under(
     assert not of(RED, lambda: Member.find("nobody's").exists())
 
 
-def test_X2_a_new_instance_as_a_value(manager: Manager) -> None:
+@pytest.mark.promise("X2")
+def test_a_new_instance_as_a_value(manager: Manager) -> None:
     """One that was made under another tenant stands for no id either."""
     team = of(RED, lambda: Team(team_id="new", label="red's"))
     with pytest.raises(TenantMismatchError):
         of(BLUE, lambda: Member.create(member_id="new", label="x", team_id=team))
 
 
-def test_X2_nothing_public_is_left_out() -> None:
+@pytest.mark.promise("X2")
+def test_nothing_public_is_left_out() -> None:
     """Every public name of a model, a session and a transaction is tried here, or shown to hold nothing stored."""
     names = {name for name in dir(Member) if not name.startswith("_")} - set(Member.__bao_schema__.fields)
     walked = {*INSTANCE, *CLASS, *WRITES, *LOCAL, *KEYLESS}

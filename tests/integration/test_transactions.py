@@ -452,7 +452,8 @@ def test_creating_over_an_item_and_changing_a_missing_one(docs: Manager) -> None
     assert not Org.find("a")
 
 
-def test_W2_a_lost_reply_is_not_applied_twice(table_name: str, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.promise("W2")
+def test_a_lost_reply_is_not_applied_twice(table_name: str, capsys: pytest.CaptureFixture[str]) -> None:
     """A transaction whose reply was lost is repeated, and its writes stand once."""
     transport = FaultInjectingTransport(embedded_transport().wire, operations={"TransactWriteItems"})
     with init_models(models=[Doc, Code, Org], table_name=table_name, transport=transport) as manager:
@@ -490,7 +491,8 @@ def overtaken(client: Any, table_name: str) -> list[Any]:
     return [lost_reply(carried_out=False), closed]
 
 
-def test_W2_a_lost_transaction_that_leaves_no_trace_is_not_taken_for_written(table_name: str) -> None:
+@pytest.mark.promise("W2")
+def test_a_lost_transaction_that_leaves_no_trace_is_not_taken_for_written(table_name: str) -> None:
     """Counters and conditions alone say nothing of whether they were carried out: the refusal is what counts."""
     transport = FaultInjectingTransport(embedded_transport().wire, operations={"TransactWriteItems"})
     with init_models(models=[Doc, Tally], table_name=table_name, transport=transport) as manager:

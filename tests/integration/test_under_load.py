@@ -104,7 +104,8 @@ IN_BATCHES = (read_100, read_100_by_batch_find, commit_25, overwrite_25)
 
 
 @pytest.mark.parametrize("work", IN_BATCHES)
-def test_R8_full_replies_are_followed_at_once(
+@pytest.mark.promise("R8")
+def test_full_replies_are_followed_at_once(
     manager: Manager, transport: FaultInjectingTransport, time: FakeTime, work: Callable[[Session], None]
 ) -> None:
     """Each reply makes progress and leaves the rest: nothing waits, and each further request counts as repeated."""
@@ -125,7 +126,8 @@ def test_R8_full_replies_are_followed_at_once(
 
 
 @pytest.mark.parametrize("work", IN_BATCHES)
-def test_R4_waits_for_what_is_left_unprocessed_count_like_those_of_throttling(
+@pytest.mark.promise("R4")
+def test_waits_for_what_is_left_unprocessed_count_like_those_of_throttling(
     manager: Manager, transport: FaultInjectingTransport, time: FakeTime, work: Callable[[Session], None]
 ) -> None:
     """Three replies without progress: three requests are repeated, and every second waited is in stats and trace."""
@@ -145,7 +147,8 @@ def test_R4_waits_for_what_is_left_unprocessed_count_like_those_of_throttling(
 
 @pytest.mark.parametrize("fault", [throttled(), unprocessed(1.0)], ids=["throttled", "unprocessed"])
 @pytest.mark.parametrize("work", [*IN_BATCHES, commit_25_of_two_models])
-def test_S13_requests_that_end_with_an_error_count_with_all_their_attempts(
+@pytest.mark.promise("S13")
+def test_requests_that_end_with_an_error_count_with_all_their_attempts(
     manager: Manager,
     transport: FaultInjectingTransport,
     time: FakeTime,
@@ -172,7 +175,8 @@ def test_S13_requests_that_end_with_an_error_count_with_all_their_attempts(
 HOT = "TableReadKeyRangeThroughputExceeded"
 
 
-def test_R4_dynamodb_says_how_long_to_wait(
+@pytest.mark.promise("R4")
+def test_dynamodb_says_how_long_to_wait(
     manager: Manager, transport: FaultInjectingTransport, time: FakeTime
 ) -> None:
     """The wait is at least as long as DynamoDB asks, and the figures and the trace say what it asked."""
@@ -188,7 +192,8 @@ def test_R4_dynamodb_says_how_long_to_wait(
         assert f"throttled 2 times by {manager.table_name} ({HOT}), retry after 1.50 s" in text
 
 
-def test_R4_no_wait_is_much_longer_than_usual(
+@pytest.mark.promise("R4")
+def test_no_wait_is_much_longer_than_usual(
     manager: Manager, transport: FaultInjectingTransport, time: FakeTime
 ) -> None:
     """A server that asks for an hour gets five seconds more than a usual wait."""
@@ -290,7 +295,8 @@ def commit_in_a_context() -> None:
 
 @pytest.mark.parametrize("fault", [throttled(), unprocessed(1.0)], ids=["throttled", "unprocessed"])
 @pytest.mark.parametrize("work", [find_in_a_context, commit_in_a_context])
-def test_S13_ten_calls_of_a_process_wait_and_others_end_at_once(work: Any, fault: Any) -> None:
+@pytest.mark.promise("S13")
+def test_ten_calls_of_a_process_wait_and_others_end_at_once(work: Any, fault: Any) -> None:
     """Twenty of thirty calls get ThrottledError, which says why; the ten that waited are answered in the end."""
     at_once, waited = calls_at_once(work, fault, {}, 10)
     causes = [error if isinstance(error, ThrottledError) else error.__cause__ for error in at_once if error]
@@ -304,14 +310,16 @@ def test_S13_ten_calls_of_a_process_wait_and_others_end_at_once(work: Any, fault
 
 
 @pytest.mark.parametrize("work", [WORKS["find"], WORKS["query"], WORKS["create"]])
-def test_S13_the_bound_holds_outside_contexts_too(work: Any) -> None:
+@pytest.mark.promise("S13")
+def test_the_bound_holds_outside_contexts_too(work: Any) -> None:
     """For direct reads, queries and writes."""
     at_once, waited = calls_at_once(work, throttled(), {}, 10)
     assert [type(error) for error in at_once] == [ThrottledError] * 20
     assert waited == [None] * 10
 
 
-def test_S13_tables_and_indexes_have_places_of_their_own() -> None:
+@pytest.mark.promise("S13")
+def test_tables_and_indexes_have_places_of_their_own() -> None:
     """Ten queries of an index that wait leave the table its ten places."""
     works = itertools.cycle([WORKS["query"], WORKS["create"]])
     lock = threading.Lock()

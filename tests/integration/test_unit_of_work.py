@@ -448,7 +448,8 @@ def test_everything_is_checked_before_the_first_write(embedded: Manager, sent: W
         assert sent.operations == ["BatchWriteItem"]
 
 
-def test_W4_unprocessed_items_are_sent_again(table_name: str) -> None:
+@pytest.mark.promise("W4")
+def test_unprocessed_items_are_sent_again(table_name: str) -> None:
     """Batches that are throttled and answered in part are written in the end, each item once."""
     transport = FaultInjectingTransport(
         embedded_transport().wire, operations={"BatchWriteItem"}, seed=3, clock=FakeTime().clock

@@ -173,7 +173,8 @@ def names_sent(body: dict[str, Any]) -> set[str]:
 @pytest.mark.quick_engines
 @pytest.mark.parametrize("model", [Everything, Versioned])
 @pytest.mark.parametrize("spelling", SPELLINGS)
-def test_rule_23_what_was_not_touched_is_not_sent(
+@pytest.mark.rule(23)
+def test_what_was_not_touched_is_not_sent(
     table: Manager, seen: Wire, model: Any, spelling: str, engine: Engine
 ) -> None:
     """No spelling of a stored value makes a request by itself, or goes with the change of another field."""
@@ -216,7 +217,8 @@ def test_rule_23_what_was_not_touched_is_not_sent(
 
 
 @pytest.mark.parametrize("way", ["save", "commit", "atomic", "transaction"])
-def test_rule_23_no_way_of_writing_sends_it(table: Manager, seen: Wire, way: str) -> None:
+@pytest.mark.rule(23)
+def test_no_way_of_writing_sends_it(table: Manager, seen: Wire, way: str) -> None:
     """A commit and a transaction change, check and leave alone the same as a save."""
     for name, (attribute, stored) in SPELLINGS.items():
         if name == "an empty text":
@@ -241,7 +243,8 @@ def test_rule_23_no_way_of_writing_sends_it(table: Manager, seen: Wire, way: str
         assert {name for name in after if after[name] != before[name]} <= {"version", "modified"}
 
 
-def test_rule_23_a_value_that_is_another_is_sent(table: Manager, seen: Wire) -> None:
+@pytest.mark.rule(23)
+def test_a_value_that_is_another_is_sent(table: Manager, seen: Wire) -> None:
     """A value that equals the old one in Python, or is stored the same after rounding, is a change all the same."""
     put(table, Everything, "things", {"M": {"a": {"N": "1"}, "b": {"N": "1"}}})
     loaded = Everything.find("k")
@@ -262,7 +265,8 @@ def test_rule_23_a_value_that_is_another_is_sent(table: Manager, seen: Wire) -> 
     assert raw(table, Everything)["json"] == {"S": "[true,0.0]"}
 
 
-def test_rule_23_a_value_that_was_converted_to_what_is_loaded_is_none(table: Manager, seen: Wire) -> None:
+@pytest.mark.rule(23)
+def test_a_value_that_was_converted_to_what_is_loaded_is_none(table: Manager, seen: Wire) -> None:
     """Assigning another spelling of the value that is loaded is no change."""
     put(table, Everything, "moment", {"N": "1000"})
     loaded = Everything.find("k")
@@ -271,7 +275,8 @@ def test_rule_23_a_value_that_was_converted_to_what_is_loaded_is_none(table: Man
     assert not loaded.has_changes()
 
 
-def test_rule_23_copies_have_what_their_originals_were_loaded_from(table: Manager) -> None:
+@pytest.mark.rule(23)
+def test_copies_have_what_their_originals_were_loaded_from(table: Manager) -> None:
     """A copy and an unpickled instance have the changes of the original, no more and no less."""
     put(table, Everything, "ticket", {"M": {"title": {"S": "a"}}})
     loaded = Everything.find("k")
@@ -290,7 +295,8 @@ def test_rule_23_copies_have_what_their_originals_were_loaded_from(table: Manage
     assert sorted(raw(table, Everything)["tags"]["SS"]) == ["a", "b", "c"]
 
 
-def test_rule_23_a_reload_keeps_what_a_change_was_made_from(table: Manager) -> None:
+@pytest.mark.rule(23)
+def test_a_reload_keeps_what_a_change_was_made_from(table: Manager) -> None:
     """A consistent find after an own change shows what others wrote; the own change is still one of the old value."""
     put(table, Everything, "tags", {"SS": ["a"]})
     with run_with_batch_context():

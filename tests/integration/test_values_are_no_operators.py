@@ -140,7 +140,8 @@ READS: dict[str, Callable[[Any], Any]] = {
 
 
 @pytest.mark.parametrize("way", READS)
-def test_X7_no_operator_is_read_from_a_value_of_a_text(accounts: Manager, way: str) -> None:
+@pytest.mark.promise("X7")
+def test_no_operator_is_read_from_a_value_of_a_text(accounts: Manager, way: str) -> None:
     """1,000 hostile bodies by each documented way: an error before any request, and nothing is found."""
     read = READS[way]
     refused = 0
@@ -155,13 +156,15 @@ def test_X7_no_operator_is_read_from_a_value_of_a_text(accounts: Manager, way: s
 
 
 @pytest.mark.parametrize("body", [{"$gt": ""}, {"$or": [{"secret": {"$gte": ""}}]}, {"$begins_with": ""}])
-def test_rule_46_no_operator_in_the_place_of_a_sort_key(accounts: Manager, body: Any) -> None:
+@pytest.mark.rule(46)
+def test_no_operator_in_the_place_of_a_sort_key(accounts: Manager, body: Any) -> None:
     with pytest.raises(ValidationError, match="secret"):
         Account.by_status.query("active", body)
 
 
 @pytest.mark.parametrize("name", ["prefs", "extra", "address", "prefs.a"])
-def test_rule_46_a_dict_is_a_plain_value_where_a_field_holds_maps(accounts: Manager, name: str) -> None:
+@pytest.mark.rule(46)
+def test_a_dict_is_a_plain_value_where_a_field_holds_maps(accounts: Manager, name: str) -> None:
     for body in HOSTILE[:200]:
         try:
             found = list(Account.by_status.query("active", filter=where({name: body})))
@@ -170,7 +173,8 @@ def test_rule_46_a_dict_is_a_plain_value_where_a_field_holds_maps(accounts: Mana
         assert found == []
 
 
-def test_rule_46_a_dict_equals_the_map_that_is_stored(accounts: Manager) -> None:
+@pytest.mark.rule(46)
+def test_a_dict_equals_the_map_that_is_stored(accounts: Manager) -> None:
     assert [one.account_id for one in Account.by_status.query("active", filter=F.prefs == {"a": 1})] == ["1"]
     assert [one.account_id for one in Account.find_where(status="active", prefs={"a": 1})] == ["1"]
 
@@ -189,7 +193,8 @@ WRITES: dict[str, Callable[[Any], Any]] = {
 
 
 @pytest.mark.parametrize("way", WRITES)
-def test_X7_no_operator_is_read_from_a_value_that_is_written(accounts: Manager, way: str) -> None:
+@pytest.mark.promise("X7")
+def test_no_operator_is_read_from_a_value_that_is_written(accounts: Manager, way: str) -> None:
     for body in HOSTILE:
         with pytest.raises((ValidationError, QueryError, ConditionalError)):
             WRITES[way](body)
@@ -198,7 +203,8 @@ def test_X7_no_operator_is_read_from_a_value_that_is_written(accounts: Manager, 
     assert not Account.find("2").exists()
 
 
-def test_rule_46_a_map_is_stored_as_it_is(accounts: Manager) -> None:
+@pytest.mark.rule(46)
+def test_a_map_is_stored_as_it_is(accounts: Manager) -> None:
     for number, body in enumerate(HOSTILE[:50]):
         try:
             made = Account.create(
@@ -222,7 +228,8 @@ def strict() -> Iterator[Manager]:
 
 
 @pytest.mark.parametrize("body", HOSTILE[:300:7])
-def test_rule_46_strict_filters_refuse_operators_in_dicts(strict: Manager, body: Any) -> None:
+@pytest.mark.rule(46)
+def test_strict_filters_refuse_operators_in_dicts(strict: Manager, body: Any) -> None:
     calls: tuple[Callable[[], Any], ...] = (
         lambda: Account.by_status.query("active", filter={"secret": body}),
         lambda: Account.by_status.query("active", filter={"$and": [{"secret": body}]}),
@@ -237,7 +244,8 @@ def test_rule_46_strict_filters_refuse_operators_in_dicts(strict: Manager, body:
             call()
 
 
-def test_rule_46_strict_filters_take_equality_and_expressions(strict: Manager) -> None:
+@pytest.mark.rule(46)
+def test_strict_filters_take_equality_and_expressions(strict: Manager) -> None:
     for filter in ({"secret": SECRET}, {"secret": Value(SECRET)}, F.secret == SECRET, where(secret=SECRET)):
         assert len(Account.by_status.query("active", filter=filter)) == 1
     assert len(Account.by_status.query("active", {"secret": SECRET})) == 1

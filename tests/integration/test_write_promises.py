@@ -84,7 +84,8 @@ def cancelled(code: str, tried: list[str]) -> Callable[..., Any]:
         ("ValidationError", 1),
     ],
 )
-def test_W3_which_cancellations_are_retried(
+@pytest.mark.promise("W3")
+def test_which_cancellations_are_retried(
     manager: Manager, transport: FaultInjectingTransport, code: str, attempts: int
 ) -> None:
     """Conflicts and throttling are tried again, other reasons are not."""
@@ -109,7 +110,8 @@ def test_W3_which_cancellations_are_retried(
     print(f"W3: {code}: {attempts} attempts")
 
 
-def test_W3_a_failed_condition_is_not_retried(manager: Manager, transport: FaultInjectingTransport) -> None:
+@pytest.mark.promise("W3")
+def test_a_failed_condition_is_not_retried(manager: Manager, transport: FaultInjectingTransport) -> None:
     """It is told at once, with the object it is about."""
     stale, newer = Page.create(path="/"), Page.find("/")
     newer.text = "newer"
@@ -147,7 +149,8 @@ def vanished(request: Request, send: Any, chance: Any) -> Any:
 
 @pytest.mark.parametrize("fault", [denied, throttled()], ids=["denied", "throttled"])
 @pytest.mark.parametrize("step", range(5))
-def test_W5_a_commit_that_fails_at_a_step(
+@pytest.mark.promise("W5")
+def test_a_commit_that_fails_at_a_step(
     manager: Manager, transport: FaultInjectingTransport, step: int, fault: Any
 ) -> None:
     """What is written, not written or unknown is listed; the rest stays pending, and another commit finishes it."""
@@ -183,7 +186,8 @@ def test_W5_a_commit_that_fails_at_a_step(
     print("W5: step {}: {} done, {} not done, {} unknown of 5".format(step, *counts))
 
 
-def test_W5_replies_that_never_arrive(manager: Manager, transport: FaultInjectingTransport) -> None:
+@pytest.mark.promise("W5")
+def test_replies_that_never_arrive(manager: Manager, transport: FaultInjectingTransport) -> None:
     """What can be recognised as its own is done; what cannot is unknown, and can be committed again."""
     with run_with_batch_context(max_concurrency=1) as session:
         plain, guarded, batch = Org(org_id="a", name="a"), User(name="ada", email="a@x"), Post(title="p")
@@ -199,7 +203,8 @@ def test_W5_replies_that_never_arrive(manager: Manager, transport: FaultInjectin
     print("W5: replies that never arrive: 2 recognised as written, 1 unknown, 0 wrong")
 
 
-def test_W5_where_nobody_listens_nothing_is_in_doubt(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.promise("W5")
+def test_where_nobody_listens_nothing_is_in_doubt(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of a new item, a batch and a transaction that could not be sent it is known that they are not written."""
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "dummy")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "dummy")
@@ -213,7 +218,8 @@ def test_W5_where_nobody_listens_nothing_is_in_doubt(monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.parametrize("made", ["by the library", "by the user"])
-def test_W5_without_credentials_nothing_is_in_doubt(made: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.promise("W5")
+def test_without_credentials_nothing_is_in_doubt(made: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """What cannot be signed is not sent."""
     with http_server(answer) as server:
         where: dict[str, Any] = {"endpoint_url": server.url(), "region": "us-east-1"}
@@ -243,7 +249,8 @@ def commit_that_fails(objects: list[Any], **where: Any) -> CommitError:
 @pytest.mark.parametrize(
     "then", [refused_connection(), throttled(), denied], ids=["gone", "throttled", "denied"]
 )
-def test_W5_what_was_lost_once_stays_in_doubt(
+@pytest.mark.promise("W5")
+def test_what_was_lost_once_stays_in_doubt(
     manager: Manager, transport: FaultInjectingTransport, then: Any
 ) -> None:
     """A reply was lost and no further attempt came through: nobody knows, whatever the last attempt ended with."""
@@ -260,7 +267,8 @@ def test_W5_what_was_lost_once_stays_in_doubt(
     print("W5: a lost reply, then no way through: 3 of 3 unknown, 0 said not to be written")
 
 
-def test_W5_a_doubt_that_cannot_be_cleared_up_stays_one() -> None:
+@pytest.mark.promise("W5")
+def test_a_doubt_that_cannot_be_cleared_up_stays_one() -> None:
     """A repeated write was refused, which its own first attempt may be why; reading that fails: it stays unknown."""
     transport = FaultInjectingTransport(embedded_transport().wire, clock=FakeTime().clock)
     with init_models(models=models.ALL, transport=transport) as manager:
@@ -280,7 +288,8 @@ def test_W5_a_doubt_that_cannot_be_cleared_up_stays_one() -> None:
             session.rollback()
 
 
-def test_W5_cancelled_after_a_lost_reply(manager: Manager, transport: FaultInjectingTransport) -> None:
+@pytest.mark.promise("W5")
+def test_cancelled_after_a_lost_reply(manager: Manager, transport: FaultInjectingTransport) -> None:
     """A transaction in doubt that then meets nothing but conflicts stays in doubt, unless it is found stored."""
 
     def conflict(request: Request, send: Any, chance: Any) -> Any:
@@ -334,7 +343,8 @@ def unsent_work() -> None:
 
 @pytest.mark.parametrize("block", BLOCKS)
 @pytest.mark.parametrize("end", ["error", "no commit"])
-def test_W6_nothing_unsent_is_sent(manager: Manager, block: str, end: str) -> None:
+@pytest.mark.promise("W6")
+def test_nothing_unsent_is_sent(manager: Manager, block: str, end: str) -> None:
     """Left with an exception a block writes nothing, and that exception comes out; without a commit neither."""
     wire = Wire(manager.client)
     with pytest.raises(Stop if end == "error" else UncommittedChangesError), BLOCKS[block]():
@@ -345,7 +355,8 @@ def test_W6_nothing_unsent_is_sent(manager: Manager, block: str, end: str) -> No
     print(f"W6: {block}, {end}: 0 writes")
 
 
-def test_W6_a_transaction_left_with_an_error(manager: Manager) -> None:
+@pytest.mark.promise("W6")
+def test_a_transaction_left_with_an_error(manager: Manager) -> None:
     """A transaction has its commit at its end; with an exception there is none."""
     wire = Wire(manager.client)
     for inside in (False, True):
@@ -360,7 +371,8 @@ def test_W6_a_transaction_left_with_an_error(manager: Manager) -> None:
     assert len(wire) == 0
 
 
-def test_W6_a_manager_left_with_an_error(transport: FaultInjectingTransport) -> None:
+@pytest.mark.promise("W6")
+def test_a_manager_left_with_an_error(transport: FaultInjectingTransport) -> None:
     """A manager's block closes it, whatever it is left with."""
     with pytest.raises(Stop), init_models(models=models.ALL, transport=transport) as manager:
         manager.create_table()
@@ -371,7 +383,8 @@ def test_W6_a_manager_left_with_an_error(transport: FaultInjectingTransport) -> 
     assert len(wire) == 0
 
 
-def test_W6_a_session_handed_over(manager: Manager) -> None:
+@pytest.mark.promise("W6")
+def test_a_session_handed_over(manager: Manager) -> None:
     """activate() gives the session back as it is: work that was added in it is still uncommitted."""
     wire = Wire(manager.client)
     with pytest.raises(UncommittedChangesError), run_with_batch_context() as session:
@@ -382,7 +395,8 @@ def test_W6_a_session_handed_over(manager: Manager) -> None:
     assert len(wire) == 0
 
 
-def test_W6_a_budget_that_is_over_stops_writes(manager: Manager) -> None:
+@pytest.mark.promise("W6")
+def test_a_budget_that_is_over_stops_writes(manager: Manager) -> None:
     """A write beyond the budget is refused, and nothing of it is sent."""
     with run_with_batch_context() as session, session.budget(round_trips=0):
         wire = Wire(manager.client)

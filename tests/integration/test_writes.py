@@ -617,7 +617,8 @@ def test_what_is_not_stored_has_no_changes(manager: Manager) -> None:
     assert (deleted.has_changes(), deleted.changes()) == (False, {})
 
 
-def test_W7_updates_over_400_kb_are_refused(manager: Manager, wire: Wire) -> None:
+@pytest.mark.promise("W7")
+def test_updates_over_400_kb_are_refused(manager: Manager, wire: Wire) -> None:
     """A change that makes an item too large is refused before it is sent, by every way to write it."""
     page = Page.create(path="/", text="é" * 100_000)
     tagged = Post.create(title="é" * 100_000)

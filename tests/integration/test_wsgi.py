@@ -272,7 +272,8 @@ def test_a_file_in_the_servers_own_wrapper_reaches_it_unwrapped() -> None:
 # --- every end -------------------------------------------------------------------------------------------
 
 
-def test_S8_every_session_is_closed_exactly_once(
+@pytest.mark.promise("S8")
+def test_every_session_is_closed_exactly_once(
     closings: Counter[Session], errors: Callable[[], list[str]]
 ) -> None:
     """Success, failing calls, parts and closes, clients that leave, bodies that nobody reads: each a thousand times."""
@@ -305,7 +306,8 @@ def test_S8_every_session_is_closed_exactly_once(
     assert current_session() is None and errors() == []
 
 
-def test_S8_what_a_server_never_closes_is_closed_at_the_threads_next_request(
+@pytest.mark.promise("S8")
+def test_what_a_server_never_closes_is_closed_at_the_threads_next_request(
     closings: Counter[Session], errors: Callable[[], list[str]]
 ) -> None:
     """Each is told in the log once; a response that is used afterwards finds its session closed, and no other's."""

@@ -7,6 +7,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+import pytest
 from hypothesis import given, settings, strategies as st
 
 from dynamo_bao import (
@@ -64,7 +65,8 @@ def canonical(stored: Any) -> Any:
 
 @settings(max_examples=400, deadline=None)
 @given(st.sampled_from(sorted(VALUES)).flatmap(lambda kind: st.tuples(st.just(kind), VALUES[kind])))
-def test_w8_what_is_accepted_comes_back_equal_and_of_the_same_type(given_value: tuple[str, Any]) -> None:
+@pytest.mark.promise("W8")
+def test_what_is_accepted_comes_back_equal_and_of_the_same_type(given_value: tuple[str, Any]) -> None:
     """Whatever `accept` takes can be stored, and is loaded as it is held; the rest is a `ValidationError`."""
     kind, value = given_value
     field = FIELDS[kind]
@@ -115,7 +117,8 @@ NAMES = {
 
 @settings(max_examples=120, deadline=None)
 @given(st.fixed_dictionaries({"key": TEXTS}, optional=NAMES))
-def test_w8_a_whole_item_comes_back_through_the_compiled_codec(given_values: dict[str, Any]) -> None:
+@pytest.mark.promise("W8")
+def test_a_whole_item_comes_back_through_the_compiled_codec(given_values: dict[str, Any]) -> None:
     """The compiled encoder and decoder agree with each other, field by field."""
     try:
         values = SCHEMA.accept_all(given_values)

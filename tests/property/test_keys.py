@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timezone
 from typing import Any
 
+import pytest
 from hypothesis import example, given, settings, strategies as st
 
 from dynamo_bao import MODEL_PREFIX, Index, Model, PrimaryKey, UniqueConstraint, ValidationError
@@ -119,7 +120,8 @@ def keys_of(what: tuple[Any, str, str | None, str, str]) -> dict[str, Any] | Non
 
 @QUICK
 @given(items(), items())
-def test_x1_two_items_share_a_key_only_if_they_are_one(one: Any, other: Any) -> None:
+@pytest.mark.promise("X1")
+def test_two_items_share_a_key_only_if_they_are_one(one: Any, other: Any) -> None:
     """Item keys of any two kinds, prefixes, tenants and values are equal only for the same item."""
     first, second = keys_of(one), keys_of(other)
     if first is None or second is None:
@@ -135,7 +137,8 @@ def test_x1_two_items_share_a_key_only_if_they_are_one(one: Any, other: Any) -> 
 @example(None, "a", "###__SK__", "#", "#", "__SK__###")
 @example("a", "a", "##__SK__", "#", "a", "a")
 @given(TENANTS, PREFIXES, TEXTS, TEXTS, TEXTS, TEXTS)
-def test_x1_composite_keys_and_ids_tell_all_pairs_apart(
+@pytest.mark.promise("X1")
+def test_composite_keys_and_ids_tell_all_pairs_apart(
     tenant: str | None, prefix: str, a: str, b: str, c: str, d: str
 ) -> None:
     """No two pairs of values have one key or one primary id."""
@@ -149,7 +152,8 @@ def test_x1_composite_keys_and_ids_tell_all_pairs_apart(
 
 @QUICK
 @given(items())
-def test_x1_every_key_starts_with_the_tenant(what: Any) -> None:
+@pytest.mark.promise("X1")
+def test_every_key_starts_with_the_tenant(what: Any) -> None:
     """Item, index, guard and iteration keys all begin with ``[tenant]#``, and without one with no bracket."""
     keys = keys_of(what)
     if keys is None:
@@ -168,7 +172,8 @@ def test_x1_every_key_starts_with_the_tenant(what: Any) -> None:
 
 @QUICK
 @given(items(), items())
-def test_x1_index_partitions_are_told_apart(one: Any, other: Any) -> None:
+@pytest.mark.promise("X1")
+def test_index_partitions_are_told_apart(one: Any, other: Any) -> None:
     """Two items are in one partition of an index only with the same tenant, prefix and value."""
     first, second = keys_of(one), keys_of(other)
     if first is None or second is None:
@@ -188,7 +193,8 @@ def test_x1_index_partitions_are_told_apart(one: Any, other: Any) -> None:
 
 @QUICK
 @given(items(), items())
-def test_x1_guards_are_told_apart_and_are_no_items(one: Any, other: Any) -> None:
+@pytest.mark.promise("X1")
+def test_guards_are_told_apart_and_are_no_items(one: Any, other: Any) -> None:
     """A guard's key is that of one tenant, prefix, constraint and value, and no item's."""
     first, second = keys_of(one), keys_of(other)
     if first is None or second is None:
@@ -208,7 +214,8 @@ def test_x1_guards_are_told_apart_and_are_no_items(one: Any, other: Any) -> None
 
 @QUICK
 @given(items(), items())
-def test_x1_iteration_partitions_hold_one_model_of_one_tenant(one: Any, other: Any) -> None:
+@pytest.mark.promise("X1")
+def test_iteration_partitions_hold_one_model_of_one_tenant(one: Any, other: Any) -> None:
     """Iteration keys of two tenants or prefixes never meet, and within one give the id."""
     first, second = keys_of(one), keys_of(other)
     if first is None or second is None:
@@ -245,7 +252,8 @@ PAIRS = st.tuples(st.integers(-(10**20), 10**20), MOMENTS)
 
 @QUICK
 @given(PAIRS, PAIRS)
-def test_x1_typed_keys_are_injective_in_both_formats(one: Any, other: Any) -> None:
+@pytest.mark.promise("X1")
+def test_typed_keys_are_injective_in_both_formats(one: Any, other: Any) -> None:
     """Numbers and dates make different keys for different values, and ids that give them back."""
     for schema in (NATIVE, SHARED):
         try:

@@ -570,7 +570,8 @@ def connected(connection: dict[str, Any], ready_table: str) -> Iterator[Manager]
 
 
 @pytest.mark.needs("all_old_on_condition_failure")
-def test_S2_sessions_show_what_they_must(connected: Manager, request: pytest.FixtureRequest) -> None:
+@pytest.mark.promise("S2")
+def test_sessions_show_what_they_must(connected: Manager, request: pytest.FixtureRequest) -> None:
     """Any sequence of operations shows and leaves what plain dicts do."""
     sequences = 0
 

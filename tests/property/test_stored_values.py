@@ -101,7 +101,8 @@ counted: dict[str, int] = {}
 
 
 @pytest.mark.needs("empty_strings")
-def test_w8_store_and_load(connected: Manager, request: pytest.FixtureRequest) -> None:
+@pytest.mark.promise("W8")
+def test_store_and_load(connected: Manager, request: pytest.FixtureRequest) -> None:
     """Items of any accepted values are committed in one session and found in another, value for value."""
     engine = request.node.callspec.params["engine"]
     counted[engine] = 0

@@ -365,7 +365,8 @@ def programs(connection: dict[str, Any], ready_table: str) -> Iterator[tuple[Man
 
 
 @pytest.mark.needs("empty_strings")
-def test_W10_two_programs_lose_nothing_of_each_other(programs: tuple[Manager, Manager]) -> None:
+@pytest.mark.promise("W10")
+def test_two_programs_lose_nothing_of_each_other(programs: tuple[Manager, Manager]) -> None:
     """Random histories over every kind of field and every spelling; what was not changed is not sent."""
     new, _ = programs
     transports = []

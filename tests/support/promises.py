@@ -1,23 +1,23 @@
-"""The numbered promises of reliability as a table: the tests of each, their engines, and their figures."""
+"""The markers of tests, and the numbered promises as a table: which tests hold each, with what figures.
+
+``@pytest.mark.promise("R13")`` marks a test of a promise of reliability, ``rule(42)`` one of a rule of what sessions
+and instances mean, ``defect(17)`` one of a defect that the JavaScript library has.
+"""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 import pytest
 
-_NUMBERED = re.compile(r"test_([RWSX])(\d+)_", re.IGNORECASE)
+_PROPERTY = "promise"
+"""The property of a test report with the promise that the test holds; it travels from an xdist worker."""
 
 
-def promise_of(name: str) -> tuple[str, int] | None:
-    """The promise that a test's name carries, in an order in which they can be listed.
-
-    >>> promise_of("tests/unit/test_x.py::test_r12_no_value_is_invented[moto]"), promise_of("test_reads")
-    (('R', 12), None)
-    """
-    match = _NUMBERED.search(name)
-    return (match[1].upper(), int(match[2])) if match else None
+def promise_of(item: pytest.Item) -> str | None:
+    """The promise that a test is marked with, such as ``"R13"``; None without one."""
+    marker = item.get_closest_marker("promise")
+    return None if marker is None else str(marker.args[0])
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -26,11 +26,23 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "promise(number): holds a promise of reliability, such as 'R13'")
+    config.addinivalue_line("markers", "rule(number): holds a rule of what sessions and instances mean")
+    config.addinivalue_line(
+        "markers", "defect(number): holds that the library lacks a defect of the JavaScript one"
+    )
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if config.getoption("--promises"):
-        unnumbered = [item for item in items if promise_of(item.name) is None]
-        config.hook.pytest_deselected(items=unnumbered)
-        items[:] = [item for item in items if promise_of(item.name) is not None]
+    if not config.getoption("--promises"):
+        return
+    for item in items:
+        promise = promise_of(item)
+        if promise is not None:
+            item.user_properties.append((_PROPERTY, promise))
+    config.hook.pytest_deselected(items=[item for item in items if promise_of(item) is None])
+    items[:] = [item for item in items if promise_of(item) is not None]
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -38,19 +50,18 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         return
     terminalreporter.section("promises")
     reports = [
-        report
+        (promise, report)
         for outcome in ("passed", "failed", "skipped")
         for report in terminalreporter.stats.get(outcome, [])
-        if promise_of(report.nodeid) is not None
+        for name, promise in report.user_properties
+        if name == _PROPERTY
     ]
-    for report in sorted(reports, key=lambda report: (promise_of(report.nodeid), report.nodeid)):
-        for line in _lines(report):
+    for promise, report in sorted(reports, key=lambda pair: (pair[0][0], int(pair[0][1:]), pair[1].nodeid)):
+        for line in _lines(promise, report):
             terminalreporter.line(line)
 
 
-def _lines(report: pytest.TestReport) -> Iterator[str]:
-    kind, number = promise_of(report.nodeid) or ("", 0)
-    name = report.nodeid.rpartition("::")[2]
-    yield f"{kind}{number:<3} {report.outcome:8} {name}"
+def _lines(promise: str, report: pytest.TestReport) -> Iterator[str]:
+    yield f"{promise:4} {report.outcome:8} {report.nodeid.rpartition('::')[2]}"
     for line in filter(None, map(str.strip, report.capstdout.splitlines())):
         yield f"              {line}"

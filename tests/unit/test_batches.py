@@ -154,7 +154,8 @@ def test_equal_keys_of_two_tables_are_two_items() -> None:
 
 
 @pytest.mark.parametrize("seed", range(10))
-def test_r1_unprocessed_keys_are_asked_again_until_all_are_answered(seed: int) -> None:
+@pytest.mark.promise("R1")
+def test_unprocessed_keys_are_asked_again_until_all_are_answered(seed: int) -> None:
     """With 30 % left in every reply nothing is lost, doubled or taken for missing."""
     items = stored(*range(0, 100, 3))
     tables = Tables(items, unprocessed=0.3, seed=seed)
@@ -167,7 +168,8 @@ def test_r1_unprocessed_keys_are_asked_again_until_all_are_answered(seed: int) -
         assert set(later) <= set(earlier)
 
 
-def test_r2_keys_never_processed_are_unanswered_and_not_missing() -> None:
+@pytest.mark.promise("R2")
+def test_keys_never_processed_are_unanswered_and_not_missing() -> None:
     """What came is delivered, and the rest is named, after ten requests; no wait passes the deadline."""
     items = stored(*range(10))
     stuck = frozenset(map(spot, (3, 4, 77)))
@@ -182,7 +184,8 @@ def test_r2_keys_never_processed_are_unanswered_and_not_missing() -> None:
     assert sum(reply.waited for reply in answer.replies) == pytest.approx(sum(tables.time.slept))
 
 
-def test_R8_a_full_reply_is_followed_at_once() -> None:
+@pytest.mark.promise("R8")
+def test_a_full_reply_is_followed_at_once() -> None:
     """Replies that hold ten items each, as one partition allows of large ones, cost ten requests and no waits."""
     items = stored(*range(100))
     tables = Tables(items, most=10)
@@ -195,7 +198,8 @@ def test_R8_a_full_reply_is_followed_at_once() -> None:
     )
 
 
-def test_r9_a_consistent_read_stays_consistent_when_it_is_repeated() -> None:
+@pytest.mark.promise("R9")
+def test_a_consistent_read_stays_consistent_when_it_is_repeated() -> None:
     """Every repeated request of a consistent batch asks for consistency."""
     tables = Tables(stored(1, 2), unprocessed=0.5, seed=3)
     fetch(tables, *map(spot, range(50)), consistent=True)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gc
 
+import pytest
+
 from dynamo_bao.dynamodb.transport.bulkhead import Bulkhead, Place
 from dynamo_bao.dynamodb.transport.messages import Deadline
 
@@ -15,7 +17,8 @@ class Call:
     pass
 
 
-def test_S13_so_many_calls_wait_for_a_place_and_no_more() -> None:
+@pytest.mark.promise("S13")
+def test_so_many_calls_wait_for_a_place_and_no_more() -> None:
     """A call that leaves makes room for one other."""
     bulkhead, calls = Bulkhead(), [Call() for _ in range(4)]
     assert [bulkhead.enter(call, (TABLE,), 2) for call in calls] == [True, True, False, False]
@@ -23,7 +26,8 @@ def test_S13_so_many_calls_wait_for_a_place_and_no_more() -> None:
     assert [bulkhead.enter(call, (TABLE,), 2) for call in calls[2:]] == [True, False]
 
 
-def test_S13_a_table_and_its_indexes_are_places_of_their_own() -> None:
+@pytest.mark.promise("S13")
+def test_a_table_and_its_indexes_are_places_of_their_own() -> None:
     """Where one of several is full, the call waits for none of them."""
     bulkhead, calls = Bulkhead(), [Call() for _ in range(3)]
     assert bulkhead.enter(calls[0], (TABLE,), 1)

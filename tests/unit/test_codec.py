@@ -95,7 +95,8 @@ def test_a_required_field_that_is_absent_reads_as_none() -> None:
     assert found == {"strict_id": "x", "name": None}
 
 
-def test_rule_40_key_fields_come_from_the_key() -> None:
+@pytest.mark.rule(40)
+def test_key_fields_come_from_the_key() -> None:
     """What the item says of them in attributes does not matter."""
     for stored in ({}, {"thing_id": {"S": "other"}}, {"thing_id": {"N": "5"}}, {"thing_id": {"NULL": True}}):
         assert decoded(stored)["thing_id"] == "t-1"
@@ -205,9 +206,8 @@ def test_numbers_are_read_in_any_notation(item: dict[str, Any], name: str, value
         ({"code": {"S": "secret-4711"}}, "code", "code"),
     ],
 )
-def test_rule_40_a_bad_attribute_is_left_out_and_named(
-    item: dict[str, Any], field: str, attribute: str
-) -> None:
+@pytest.mark.rule(40)
+def test_a_bad_attribute_is_left_out_and_named(item: dict[str, Any], field: str, attribute: str) -> None:
     """The others are read; the error names model, key, field and attribute, and does not show the stored value."""
     found = decoded({"ratio": {"N": "2"}, **item})
     assert field not in found and found["ratio"] == 2.0

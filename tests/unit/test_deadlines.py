@@ -116,7 +116,8 @@ LATER = [(phase, "later") for phase in ("send", "recv")]
 
 @pytest.mark.parametrize(("phase", "first"), [*AT_FIRST, *LATER])
 @pytest.mark.parametrize(("piece", "step"), [(1000, NEVER), (1, 0.3), (1, 0.07)])
-def test_S12_the_deadline_is_exact_in_every_phase(
+@pytest.mark.promise("S12")
+def test_the_deadline_is_exact_in_every_phase(
     network: Network, connections: Connections, phase: str, piece: int, step: float, first: str
 ) -> None:
     """A server that stalls, or goes on a byte at a time, in any phase: the exchange ends when the budget does."""
@@ -133,7 +134,8 @@ def test_S12_the_deadline_is_exact_in_every_phase(
 
 
 @pytest.mark.parametrize("slow", [*itertools.permutations(PHASES, 2)])
-def test_S12_all_phases_have_one_budget(
+@pytest.mark.promise("S12")
+def test_all_phases_have_one_budget(
     network: Network, connections: Connections, slow: tuple[str, str]
 ) -> None:
     """What one phase took, another does not get: a server that takes the request slowly and then is silent."""
@@ -146,7 +148,8 @@ def test_S12_all_phases_have_one_budget(
 
 
 @pytest.mark.parametrize(("silent", "passed"), [(0, 0.0), (1, 1.0), (2, 1.5), (3, 2.0)])
-def test_S12_addresses_of_a_host_share_the_budget(
+@pytest.mark.promise("S12")
+def test_addresses_of_a_host_share_the_budget(
     network: Network, connections: Connections, monkeypatch: pytest.MonkeyPatch, silent: int, passed: float
 ) -> None:
     """One that does not answer uses up half of what is left, the last one all of it."""
@@ -187,7 +190,8 @@ def resolver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     resolver.release.set()
 
 
-def test_S12_a_lookup_of_a_name_that_hangs_is_given_up(resolver: Any) -> None:
+@pytest.mark.promise("S12")
+def test_a_lookup_of_a_name_that_hangs_is_given_up(resolver: Any) -> None:
     """It cannot be stopped, so that it is left behind; all who wait meanwhile wait for the same one."""
     with http_server(lambda served, asked: served.send(REPLY)) as server:
         connections = Connections(HttpOrigin.of(server.url("localhost")), lambda: None, 60.0, 60.0)  # type: ignore[arg-type,return-value]
@@ -221,7 +225,8 @@ def test_a_host_name_that_nobody_can_look_up_is_told(host: str) -> None:
 # --- connections that went dark, and old ones ----------------------------------------------------------------
 
 
-def test_S12_after_silence_idle_connections_of_before_are_not_trusted(network: Network) -> None:
+@pytest.mark.promise("S12")
+def test_after_silence_idle_connections_of_before_are_not_trusted(network: Network) -> None:
     """Nothing arrives for two seconds: all that waited since before are closed, and a new one is made."""
     context: Any = network
     connections = Connections(HttpOrigin("127.0.0.1", 1, True, "x"), lambda: context, 3.0, 2.0)

@@ -719,7 +719,8 @@ def asked(planned: PlannedBatch) -> list[tuple[str, Key]]:
         (1000, [100] * 10),
     ],
 )
-def test_r7_the_fewest_requests_for_any_number_of_keys(count: int, sizes: list[int]) -> None:
+@pytest.mark.promise("R7")
+def test_the_fewest_requests_for_any_number_of_keys(count: int, sizes: list[int]) -> None:
     """``ceil(n / 100)`` requests, none over 100, no key lost or repeated, in the order of the lookups."""
     plan = plan_reads(wanted(range(count), database()))
     assert [len(planned.batch) for planned in plan] == sizes
@@ -756,7 +757,8 @@ def test_tables_of_one_client_share_requests_and_clients_do_not() -> None:
     ]
 
 
-def test_r7_holds_per_client_and_consistency() -> None:
+@pytest.mark.promise("R7")
+def test_holds_per_client_and_consistency() -> None:
     """Each client and each consistency has its own ``ceil(n / 100)``."""
     one, other = database(), database()
     plan = plan_reads(

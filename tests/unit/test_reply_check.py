@@ -171,7 +171,8 @@ ANSWERS: dict[str, tuple[Request, dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize("what", ANSWERS)
-def test_rule_41_an_answer_is_believed(what: str) -> None:
+@pytest.mark.rule(41)
+def test_an_answer_is_believed(what: str) -> None:
     """As DynamoDB gives them, in all their forms; also with members that nobody here knows, or that are null."""
     request, body = ANSWERS[what]
     assert checked(request, copy.deepcopy(body), is_vouched=False) == body
@@ -391,7 +392,8 @@ REASON_OF = {what: reason for reason, whats in REASONS.items() for what in whats
 
 
 @pytest.mark.parametrize("what", NO_ANSWERS)
-def test_R14_what_is_no_answer_is_refused(what: str) -> None:
+@pytest.mark.promise("R14")
+def test_what_is_no_answer_is_refused(what: str) -> None:
     """With the operation and what is wrong, and without a value or another key."""
     request, body = NO_ANSWERS[what]
     message = f"^{request.operation}: the reply does not answer the request: {re.escape(REASON_OF[what])}[.,]"
@@ -400,7 +402,8 @@ def test_R14_what_is_no_answer_is_refused(what: str) -> None:
     assert "#b" not in str(caught.value)
 
 
-def test_R14_counts_that_a_page_lacks_are_added() -> None:
+@pytest.mark.promise("R14")
+def test_counts_that_a_page_lacks_are_added() -> None:
     """The items are counted; a count alone stands for what was scanned too."""
     assert checked(QUERY, {"Items": [row()]}, is_vouched=False) == page(row())
     assert checked(QUERY, {"Items": []}, is_vouched=False) == page()
@@ -409,12 +412,14 @@ def test_R14_counts_that_a_page_lacks_are_added() -> None:
     assert checked(COUNT, {"Count": 3}, is_vouched=False) == {"Count": 3, "ScannedCount": 3}
 
 
-def test_R14_operations_that_the_library_does_not_send_are_not_looked_at() -> None:
+@pytest.mark.promise("R14")
+def test_operations_that_the_library_does_not_send_are_not_looked_at() -> None:
     """A program may send them by its transport."""
     assert checked(Request("ListTables", {}), {"message": None}, is_vouched=False) == {"message": None}
 
 
-def test_R14_what_is_vouched_for_may_be_absent() -> None:
+@pytest.mark.promise("R14")
+def test_what_is_vouched_for_may_be_absent() -> None:
     """A checksum of DynamoDB's, or a lenient check: then nothing is an answer to what may be nothing."""
     for request in (GET, PUT, TRANSACTION):
         assert checked(request, {}, is_vouched=True) == {}
@@ -447,7 +452,8 @@ def test_R14_what_is_vouched_for_may_be_absent() -> None:
     ],
     ids=str,
 )
-def test_R15_a_value_of_a_wrong_type_spoils_one_attribute(wrong: Any) -> None:
+@pytest.mark.promise("R15")
+def test_a_value_of_a_wrong_type_spoils_one_attribute(wrong: Any) -> None:
     """The rest of its item, and the other items, are as they were."""
     spoilt = item("a", name=wrong)
     assert checked(GET, {"Item": spoilt}, is_vouched=False)["Item"] == item("a", name=dict(UNREADABLE))
@@ -457,7 +463,8 @@ def test_R15_a_value_of_a_wrong_type_spoils_one_attribute(wrong: Any) -> None:
         checked(UPDATE, {"Attributes": spoilt}, is_vouched=False)
 
 
-def test_rule_41_rows_are_held_against_the_keys_as_items_are() -> None:
+@pytest.mark.rule(41)
+def test_rows_are_held_against_the_keys_as_items_are() -> None:
     """Items that were parsed into rows, of a batch and of a page."""
     rows = row_type(schema_of(Thing))
     assert rows is not None
@@ -497,7 +504,8 @@ def answer_of_one(request: Request, body: Any) -> Any:
 
 
 @pytest.mark.parametrize("request_of_one", OF_ONE, ids=lambda request: request.operation)
-def test_rule_41_a_row_of_one_is_the_item(request_of_one: Request) -> None:
+@pytest.mark.rule(41)
+def test_a_row_of_one_is_the_item(request_of_one: Request) -> None:
     """It is read as the item that was sent, and its reply keeps the capacity."""
     member = "Item" if request_of_one is GET else "Attributes"
     body = {member: item("a"), "ConsumedCapacity": CAPACITY}
@@ -507,7 +515,8 @@ def test_rule_41_a_row_of_one_is_the_item(request_of_one: Request) -> None:
 
 
 @pytest.mark.parametrize("what", NO_ANSWERS_OF_ONE)
-def test_R14_a_row_of_one_is_refused_as_an_item_is(what: str) -> None:
+@pytest.mark.promise("R14")
+def test_a_row_of_one_is_refused_as_an_item_is(what: str) -> None:
     """Another key, no key, members of other replies: what is refused of an item is refused of a row."""
     request, body = NO_ANSWERS[what]
     row_type.cache_clear()  # what could not be parsed before has no rows tried for a while
@@ -516,7 +525,8 @@ def test_R14_a_row_of_one_is_refused_as_an_item_is(what: str) -> None:
 
 
 @pytest.mark.parametrize("key_of_row", [{}, {"_pk": {"S": "t#a"}}, {"_sk": {"S": "t"}}])
-def test_R14_a_row_without_a_key_is_refused(key_of_row: Any) -> None:
+@pytest.mark.promise("R14")
+def test_a_row_without_a_key_is_refused(key_of_row: Any) -> None:
     """As an item without one, or with half of one."""
     row_type.cache_clear()
     with pytest.raises(DataFormatError, match="it holds an item without a key"):
@@ -526,7 +536,8 @@ def test_R14_a_row_without_a_key_is_refused(key_of_row: Any) -> None:
 
 
 @pytest.mark.parametrize("member", ["Items", "Responses", "UnprocessedKeys", "message", "SomethingNew"])
-def test_R14_members_beside_a_row_are_looked_at(member: str) -> None:
+@pytest.mark.promise("R14")
+def test_members_beside_a_row_are_looked_at(member: str) -> None:
     """Those of other replies are refused, others are kept."""
     row_type.cache_clear()
     body = {"Item": item("a"), "ConsumedCapacity": CAPACITY, member: []}
@@ -539,7 +550,8 @@ def test_R14_members_beside_a_row_are_looked_at(member: str) -> None:
 
 @pytest.mark.parametrize("operation", ["GetItem", "BatchGetItem", "Query"])
 @pytest.mark.parametrize("value", [None, {"S": None}, {}, {"N": "1"}, {"S": "a", "N": "1"}])
-def test_R15_a_bad_value_is_never_part_of_a_row(operation: str, value: Any) -> None:
+@pytest.mark.promise("R15")
+def test_a_bad_value_is_never_part_of_a_row(operation: str, value: Any) -> None:
     """Null is not what is absent: such a reply has items, whose bad values are told."""
     row_type.cache_clear()
     rows = row_type(schema_of(Thing))
@@ -549,7 +561,8 @@ def test_R15_a_bad_value_is_never_part_of_a_row(operation: str, value: Any) -> N
     assert rows.parsed(orjson.dumps(bodies[operation]), operation) is None
 
 
-def test_R13_a_reply_that_comes_twice_is_refused() -> None:
+@pytest.mark.promise("R13")
+def test_a_reply_that_comes_twice_is_refused() -> None:
     """Its id was seen before; replies without one, and ids of long ago, are taken."""
     seen = SeenIds()
     for number in range(2000):
@@ -565,7 +578,8 @@ def test_R13_a_reply_that_comes_twice_is_refused() -> None:
 CANCELLED = {"__type": "x#TransactionCanceledException", "message": "m"}
 
 
-def test_R15_an_error_reply_is_looked_at_too() -> None:
+@pytest.mark.promise("R15")
+def test_an_error_reply_is_looked_at_too() -> None:
     """Members of a wrong type are left out; the item of another key means that it is another request's refusal."""
     failed = {"__type": "x#ConditionalCheckFailedException", "message": "m"}
     assert checked_refusal(PUT, {**failed, "Item": item("a")})["Item"] == item("a")
@@ -583,7 +597,8 @@ def test_R15_an_error_reply_is_looked_at_too() -> None:
             checked_refusal(TRANSACTION, {**CANCELLED, "CancellationReasons": wrong})
 
 
-def test_R15_reasons_of_throttling_are_kept_if_they_are_texts() -> None:
+@pytest.mark.promise("R15")
+def test_reasons_of_throttling_are_kept_if_they_are_texts() -> None:
     """Others say nothing, and are left out."""
     throttled = {"__type": "x#ThrottlingException", "message": "m"}
     fine = [{"reason": "TableReadKeyRangeThroughputExceeded", "resource": "arn"}, {}]
@@ -593,7 +608,8 @@ def test_R15_reasons_of_throttling_are_kept_if_they_are_texts() -> None:
     assert checked_refusal(GET, throttled) == throttled
 
 
-def test_R15_items_of_refusals_are_believed_as_a_whole_or_not() -> None:
+@pytest.mark.promise("R15")
+def test_items_of_refusals_are_believed_as_a_whole_or_not() -> None:
     """One with a value of a wrong type is left out, of a failed condition and of a transaction."""
     spoilt = item("a", name={"S": 5})
     failed = {"__type": "x#ConditionalCheckFailedException", "message": "m"}

@@ -170,7 +170,8 @@ def test_a_refusal_after_a_lost_reply_says_that_it_may_be_our_own(make: Callable
         assert caught.value.repeated is repeated
 
 
-def test_r4_waits_are_fully_jittered_between_nothing_and_a_growing_bound() -> None:
+@pytest.mark.promise("R4")
+def test_waits_are_fully_jittered_between_nothing_and_a_growing_bound() -> None:
     """The n-th wait is anywhere from 0 to ``BASE * 2^n``, at most `MAX_SECONDS`, and spread over it."""
     waits: list[list[float]] = []
     for _ in range(200):
@@ -256,7 +257,8 @@ def test_progress_resets_the_waits() -> None:
 
 
 @pytest.mark.parametrize("takes", [(), (97,), (0, 0, 97), (50, 0, 47)])
-def test_S13_a_member_that_is_never_processed_costs_ten_requests(takes: tuple[int, ...]) -> None:
+@pytest.mark.promise("S13")
+def test_a_member_that_is_never_processed_costs_ten_requests(takes: tuple[int, ...]) -> None:
     """Ten in a row without progress, the last one with progress included, are the end."""
     members = repeated(Members(100, *takes))
     since = max((number for number, taken in enumerate(takes) if taken), default=0)
@@ -264,7 +266,8 @@ def test_S13_a_member_that_is_never_processed_costs_ten_requests(takes: tuple[in
     assert members.left == 100 - sum(takes)
 
 
-def test_R4_unprocessed_members_are_sent_again_after_jittered_waits_that_grow() -> None:
+@pytest.mark.promise("R4")
+def test_unprocessed_members_are_sent_again_after_jittered_waits_that_grow() -> None:
     """Without progress each wait is anywhere between nothing and a growing bound, and no longer than a second."""
     waits = [repeated(Members(5)).time.slept for _ in range(200)]
     for number, column in enumerate(zip(*waits, strict=True)):
@@ -332,7 +335,8 @@ def longest(_: float, bound: float) -> float:
     return bound
 
 
-def test_R4_ten_attempts_after_throttling_and_four_where_the_network_failed(
+@pytest.mark.promise("R4")
+def test_ten_attempts_after_throttling_and_four_where_the_network_failed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Waits of at most 25 ms, twice as long each time, and never more than a second."""
@@ -391,7 +395,8 @@ def test_a_call_with_progress_makes_room_for_another() -> None:
     ("asked_for", "waited"),
     [(0.0, 0.025), (0.02, 0.025), (0.5, 0.5), (5.0, 5.0), (5.025, 5.025), (5.1, 5.025), (3600.0, 5.025)],
 )
-def test_R4_a_wait_that_dynamodb_asks_for_is_kept_up_to_five_seconds_more(
+@pytest.mark.promise("R4")
+def test_a_wait_that_dynamodb_asks_for_is_kept_up_to_five_seconds_more(
     monkeypatch: pytest.MonkeyPatch, asked_for: float, waited: float
 ) -> None:
     """It is never shorter than the usual one."""

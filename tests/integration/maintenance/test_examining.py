@@ -1,0 +1,431 @@
+"""The doctor's look through a table: each planted fault is found, --fix mends it, and touches nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+
+from dynamo_bao import (
+    Index,
+    IntegerField,
+    Manager,
+    Model,
+    PrimaryKey,
+    StringField,
+    TenantContext,
+    TtlField,
+    UniqueConstraint,
+    init_models,
+)
+from dynamo_bao.dynamodb.table_definition import table_definition
+from dynamo_bao.maintenance.check import examine_table
+from dynamo_bao.maintenance.progress import Finding
+from dynamo_bao.maintenance.table_check import prefix_findings, table_findings
+from dynamo_bao.testing import lost_reply
+from tests.integration.maintenance.conftest import Interruptible, damage, removed, stored
+
+
+class User(Model, prefix="u", iterable=True, iteration_buckets=2, searchable=["name"]):
+    user_id: str
+    name: str
+    email: str | None = StringField(default=None)
+    badge: int | None = IntegerField(default=None)
+
+    primary_key = PrimaryKey("user_id")
+    by_name = Index("name", "email", id="gsi1")
+    unique_email = UniqueConstraint("email", id="uc1")
+    unique_badge = UniqueConstraint("badge", id="uc2")
+
+
+class Visit(Model, prefix="v"):
+    user_id: str
+    number: int = IntegerField()
+    ttl: Any = TtlField(default=None)
+
+    primary_key = PrimaryKey("user_id", "number")
+
+
+MODELS = [User, Visit]
+EMAIL = "_raft_uc#_uc1#u#email:{}@x"
+
+
+@pytest.fixture
+def table(manager: Manager) -> Manager:
+    """A table with five users and a few visits, in which nothing is wrong."""
+    for number in range(5):
+        User.create(user_id=str(number), name=f"User {number}", email=f"{number}@x", badge=number)
+        Visit.create(user_id=str(number), number=-number)
+    User.create(user_id="bare", name="Bare")
+    return manager
+
+
+def examined(manager: Manager, *, fix: bool = False) -> list[Finding]:
+    """All findings but those that are only worth knowing."""
+    homes = [manager.repository(model) for model in manager.model_classes().values()]
+    steps = examine_table(manager.database, homes, fix=fix)
+    return [one for step in steps for one in step.found if not one.harmless]
+
+
+def told(findings: Sequence[Finding]) -> list[str]:
+    return sorted(one.text for one in findings)
+
+
+def guard(pk: str, owner: str | None, model: str | None = "User") -> dict[str, Any]:
+    item: dict[str, Any] = {"_pk": {"S": pk}, "_sk": {"S": "_raft_uc"}, "uniqueValue": {"S": pk}}
+    if owner is not None:
+        item["relatedId"] = {"S": owner}
+    if model is not None:
+        item["relatedModel"] = {"S": model}
+    return item
+
+
+def useless(pk: str, fault: str) -> str:
+    return f"User: the guard {pk!r} {fault}; nobody can take its value."
+
+
+def put(manager: Manager, item: dict[str, Any]) -> None:
+    manager.client.put_item(TableName=manager.table_name, Item=item)
+
+
+def test_nothing_is_wrong_with_what_the_library_wrote(table: Manager) -> None:
+    """Creates, changes, deletes, two tenants: no finding, and --fix writes nothing."""
+    User.update("1", email="new@x", badge=None)
+    User.delete("2")
+    for tenant in ("acme", "b.c"):
+        with TenantContext.run_with_tenant(tenant):
+            User.create(user_id="1", name="One", email="1@x", badge=0)
+    before = stored(table)
+    assert examined(table, fix=True) == []
+    assert stored(table) == before
+
+
+Plant = Callable[[Manager], object]
+
+FAULTS: dict[str, tuple[Plant, list[str]]] = {
+    "an orphan guard": (
+        lambda m: put(m, guard(EMAIL.format("gone"), "gone")),
+        [useless("_raft_uc#_uc1#u#email:gone@x", "names User 'gone', which is not stored")],
+    ),
+    "an orphan guard of a tenant": (
+        lambda m: put(m, guard("[acme]#" + EMAIL.format("1"), "1")),
+        [useless("[acme]#_raft_uc#_uc1#u#email:1@x", "names User '1', which is not stored")],
+    ),
+    "a guard of a value that its owner has no more": (
+        lambda m: put(m, guard(EMAIL.format("old"), "3")),
+        [useless("_raft_uc#_uc1#u#email:old@x", "names User '3', which has another value")],
+    ),
+    "a guard of an owner without a value": (
+        lambda m: put(m, guard("_raft_uc#_uc2#u#badge:77", "bare")),
+        [useless("_raft_uc#_uc2#u#badge:77", "names User 'bare', which has another value")],
+    ),
+    "a guard that names nobody": (
+        lambda m: put(m, guard(EMAIL.format("nobody"), None, None)),
+        [useless("_raft_uc#_uc1#u#email:nobody@x", "names nobody")],
+    ),
+    "a missing guard": (
+        lambda m: removed(m, EMAIL.format("3"), "_raft_uc"),
+        ["User '3' has no guard for its email, so that another item could take the value."],
+    ),
+    "two missing guards of one item": (
+        lambda m: ([removed(m, pk, "_raft_uc") for pk in (EMAIL.format("3"), "_raft_uc#_uc2#u#badge:3")]),
+        [
+            "User '3' has no guard for its badge, so that another item could take the value.",
+            "User '3' has no guard for its email, so that another item could take the value.",
+        ],
+    ),
+    "a guard for a model of another name": (
+        lambda m: damage(m, EMAIL.format("3"), "_raft_uc", relatedModel="Person"),
+        ["User '3' has no guard for its email: the one there is for a model 'Person'."],
+    ),
+    "a stale index key": (
+        lambda m: damage(m, "u#3", "u", _gsi1_pk="u#gsi1#Old"),
+        ["User '3' has index keys that its fields do not say: _gsi1_pk."],
+    ),
+    "an index key that should not be": (
+        lambda m: damage(m, "u#bare", "u", _gsi1_pk="u#gsi1#Bare", _gsi1_sk="null"),
+        ["User 'bare' has index keys that its fields do not say: _gsi1_pk, _gsi1_sk."],
+    ),
+    "missing index keys": (
+        lambda m: damage(m, "u#3", "u", _gsi1_pk=None, _gsi1_sk=None),
+        ["User '3' has index keys that are missing: _gsi1_pk, _gsi1_sk."],
+    ),
+    "keys of an index that is no more": (
+        lambda m: damage(m, "v#3", "-99999999999999999996", _gsi4_pk="x", _gsi4_sk="x"),
+        [
+            "Visit '3##__SK__##-99999999999999999996' has index keys that its model has no more: _gsi4_pk, _gsi4_sk."
+        ],
+    ),
+    "missing iteration keys": (
+        lambda m: damage(m, "u#3", "u", _iter_pk=None, _iter_sk=None),
+        ["User '3' has iteration keys that are missing: _iter_pk, _iter_sk."],
+    ),
+    "another bucket": (
+        lambda m: damage(m, "u#3", "u", _iter_pk="u#iter#099"),
+        ["User '3' has iteration keys that its fields do not say: _iter_pk."],
+    ),
+    "a stale search text": (
+        lambda m: damage(m, "u#3", "u", _searchText="old"),
+        ["User '3' has a search text that its fields do not say: _searchText."],
+    ),
+    "everything at once": (
+        lambda m: (
+            damage(m, "u#3", "u", _searchText=None, _iter_pk="x", _gsi1_sk="x"),
+            removed(m, EMAIL.format("3"), "_raft_uc"),
+        ),
+        [
+            "User '3' has a search text that is missing: _searchText.",
+            "User '3' has index keys that its fields do not say: _gsi1_sk.",
+            "User '3' has iteration keys that its fields do not say: _iter_pk.",
+            "User '3' has no guard for its email, so that another item could take the value.",
+        ],
+    ),
+}
+
+
+@pytest.mark.quick_engines
+@pytest.mark.parametrize("name", FAULTS)
+def test_each_fault_is_found_and_mended_and_nothing_else(table: Manager, name: str) -> None:
+    """Found, named with model, key and mend; after --fix the table is what it was, and nothing is found."""
+    before = stored(table)
+    plant, expected = FAULTS[name]
+    plant(table)
+    planted = stored(table)
+    found = examined(table)
+    assert told(found) == expected
+    assert all(one.model and one.key and one.mend and one.mendable and one.is_problem for one in found)
+    assert stored(table) == planted
+    mended = examined(table, fix=True)
+    assert told(mended) == expected
+    assert not any(one.is_problem for one in mended)
+    assert stored(table) == before
+    assert examined(table) == []
+
+
+def test_a_value_is_taken_over_from_a_guard_that_guards_nothing(table: Manager) -> None:
+    """An item whose guard names a dead owner, or a living one with another value, gets its guard back."""
+    before = stored(table)
+    damage(table, EMAIL.format("3"), "_raft_uc", relatedId="gone")
+    damage(table, EMAIL.format("4"), "_raft_uc", relatedId="1")
+    assert told([one for one in examined(table) if one.key in ("3", "4")]) == [
+        "User '3' has no guard for its email: the one there names User 'gone', which is not stored.",
+        "User '4' has no guard for its email: the one there names User '1', which has another value.",
+    ]
+    assert not any(one.is_problem for one in examined(table, fix=True))
+    assert stored(table) == before
+
+
+def test_two_values_are_taken_over_from_one_owner(table: Manager) -> None:
+    """Both guards of an item name somebody who is gone, or both a living one: all in one transaction."""
+    before = stored(table)
+    for owner in ("gone", "1", None):
+        damage(table, EMAIL.format("3"), "_raft_uc", relatedId=owner)
+        damage(table, "_raft_uc#_uc2#u#badge:3", "_raft_uc", relatedId=owner)
+        assert not any(one.is_problem for one in examined(table, fix=True))
+        assert stored(table) == before
+
+
+def test_two_items_with_one_value_are_for_their_owner_to_decide(table: Manager) -> None:
+    """It is told of the item without the guard, and not mended."""
+    damage(table, "u#3", "u", email="1@x", _gsi1_sk="1@x")
+    removed(table, EMAIL.format("3"), "_raft_uc")
+    planted = stored(table)
+    (found,) = examined(table, fix=True)
+    assert found.text == "User '3' has the email that User '1' has too."
+    assert (found.mendable, found.is_problem, found.mend) == (False, True, "Change or delete one of the two.")
+    assert stored(table) == planted
+
+
+def test_what_cannot_be_read_is_told_and_left(table: Manager) -> None:
+    """An item of a wrong type, one under a wrong key, and a stranger."""
+    put(
+        table,
+        {
+            "_pk": {"S": "u#x"},
+            "_sk": {"S": "u"},
+            "user_id": {"S": "x"},
+            "name": {"S": "X"},
+            "badge": {"S": "seven"},
+        },
+    )
+    put(table, {"_pk": {"S": "u#y"}, "_sk": {"S": "u"}, "user_id": {"S": "z"}, "name": {"S": "Z"}})
+    put(table, {"_pk": {"S": "zz#1"}, "_sk": {"S": "zz"}})
+    put(table, {"_pk": {"S": "config"}, "_sk": {"S": "main"}})
+    put(table, guard("_raft_uc#_uc3#u#phone:1", "1"))
+    planted = stored(table)
+    second, first = sorted(examined(table, fix=True), key=lambda one: one.text)
+    assert "has a bad attribute" in first.text and "IntegerField 'badge'" in first.text
+    assert second.text == "User 'u#y' 'u' says that its key is 'u#z' 'u', which is another."
+    assert stored(table) == planted
+    homes = [table.repository(model) for model in MODELS]
+    harmless = [
+        one.text
+        for step in examine_table(table.database, homes)
+        for one in step.found
+        if one.check == "foreign"
+    ]
+    assert sorted(harmless) == [
+        "1 item with no key of this library, which no model here has; not looked into.",
+        "1 item with the prefix u, uc3 of phone, which no model here has; not looked into.",
+        "1 item with the prefix zz, which no model here has; not looked into.",
+    ]
+
+
+# --- races --------------------------------------------------------------------------------------------
+
+
+def racing(transport: Interruptible, operation: str, act: Callable[[], object]) -> None:
+    """Has something happen right before the first request of a kind."""
+    done = False
+
+    def fault(request: Any, send: Any, chance: Any) -> Any:
+        nonlocal done
+        if not done and request.operation == operation:
+            done = True
+            act()
+        return send(request)
+
+    transport.inject(fault)
+
+
+@pytest.fixture
+def raced(faulty: Manager) -> Manager:
+    User.create(user_id="1", name="One", email="1@x")
+    return faulty
+
+
+def test_a_guard_whose_owner_comes_back_is_not_deleted(raced: Manager, interruptible: Interruptible) -> None:
+    """Between the look and the deletion the owner is created: the guard stays, and it says to look again."""
+    put(raced, guard(EMAIL.format("2"), "2"))
+    racing(interruptible, "TransactWriteItems", lambda: User.create(user_id="2", name="Two", email="2@x"))
+    (found,) = examined(raced, fix=True)
+    assert not found.mended
+    assert found.mend == "Changed while it was looked at; run this again."
+    assert (EMAIL.format("2"), "_raft_uc") in stored(raced)
+    assert examined(raced) == []
+
+
+def test_a_guard_that_another_item_takes_is_not_deleted(raced: Manager, interruptible: Interruptible) -> None:
+    """Between the look and the deletion somebody takes the value over: it stays theirs."""
+    put(raced, guard(EMAIL.format("2"), "gone"))
+    racing(interruptible, "TransactWriteItems", lambda: User.create(user_id="3", name="Three", email="2@x"))
+    (found,) = examined(raced, fix=True)
+    assert not found.mended
+    assert stored(raced)[(EMAIL.format("2"), "_raft_uc")]["relatedId"] == {"S": "3"}
+    assert examined(raced) == []
+
+
+def test_a_value_is_not_taken_from_an_owner_who_comes_back(
+    raced: Manager, interruptible: Interruptible
+) -> None:
+    """Between the look and the taking over the owner is created with the value: it keeps its guard."""
+    damage(raced, EMAIL.format("1"), "_raft_uc", relatedId="2")
+    racing(interruptible, "TransactWriteItems", lambda: User.create(user_id="2", name="Two", email="1@x"))
+    found = examined(raced, fix=True)
+    assert not any(one.mended for one in found)
+    assert stored(raced)[(EMAIL.format("1"), "_raft_uc")]["relatedId"] == {"S": "2"}
+    assert told(examined(raced)) == ["User '1' has the email that User '2' has too."]
+
+
+def test_an_item_that_is_deleted_meanwhile_gets_no_guard(
+    raced: Manager, interruptible: Interruptible
+) -> None:
+    """Between the look and the guard the item is deleted: nothing is left of it."""
+    removed(raced, EMAIL.format("1"), "_raft_uc")
+    racing(interruptible, "TransactWriteItems", lambda: removed(raced, "u#1", "u"))
+    (found,) = examined(raced, fix=True)
+    assert not found.mended
+    assert stored(raced) == {}
+
+
+def test_an_item_that_changes_meanwhile_gets_the_keys_of_what_it_is(
+    raced: Manager, interruptible: Interruptible
+) -> None:
+    """Between the look and the write its name changes: the keys are made of the new one."""
+    damage(raced, "u#1", "u", _gsi1_pk="stale")
+
+    def rename() -> None:
+        damage(raced, "u#1", "u", name="Renamed", _gsi1_pk="u#gsi1#Renamed", _searchText="renamed")
+
+    racing(interruptible, "UpdateItem", rename)
+    (found,) = examined(raced, fix=True)
+    assert found.mended
+    assert stored(raced)[("u#1", "u")]["_gsi1_pk"] == {"S": "u#gsi1#Renamed"}
+    assert examined(raced) == []
+
+
+def test_an_item_deleted_while_it_is_looked_at_is_no_finding(
+    raced: Manager, interruptible: Interruptible
+) -> None:
+    """Between the scan and the guards both are gone: nothing is told."""
+    racing(interruptible, "BatchGetItem", lambda: User.delete("1"))
+    assert examined(raced, fix=True) == []
+
+
+def test_a_lost_reply_to_a_deletion_is_no_finding(raced: Manager, interruptible: Interruptible) -> None:
+    """The deletion was carried out and its reply lost: repeated, it counts as mended."""
+    put(raced, guard(EMAIL.format("2"), None, None))
+    lost, sent = lost_reply(), []
+
+    def fault(request: Any, send: Any, chance: Any) -> Any:
+        if request.operation == "DeleteItem" and not sent:
+            sent.append(request)
+            return lost(request, send, chance)
+        return send(request)
+
+    interruptible.inject(fault)
+    (found,) = examined(raced, fix=True)
+    assert found.mended
+    assert (EMAIL.format("2"), "_raft_uc") not in stored(raced)
+
+
+# --- the table ----------------------------------------------------------------------------------------
+
+
+def schemas(manager: Manager) -> list[Any]:
+    return [manager.repository(model).schema for model in MODELS]
+
+
+def test_a_table_as_it_should_be(manager: Manager) -> None:
+    """Nothing is told of a table that create_table() made."""
+    assert table_findings(manager.database, schemas(manager)) == []
+
+
+def test_a_table_that_lacks_something(connection: dict[str, Any], table_name: str) -> None:
+    """No table; one without an index that a model needs, and one that none does; a wrong projection; no TTL."""
+    with init_models(models=MODELS, table_name=table_name, **connection) as manager:
+        if "embedded" not in connection:
+            (absent,) = table_findings(manager.database, schemas(manager))
+            assert "does not exist" in absent.text and "bao create-table" in absent.mend
+        else:
+            manager.client.delete_table(TableName=table_name)
+        definition = table_definition(table_name)
+        indexes = definition["GlobalSecondaryIndexes"]
+        kept = [index for index in indexes if index["IndexName"] not in ("gsi1", "gsi5")]
+        next(i for i in kept if i["IndexName"] == "gsi2")["Projection"] = {"ProjectionType": "KEYS_ONLY"}
+        used = {key["AttributeName"] for index in (definition, *kept) for key in index["KeySchema"]}
+        attributes = [one for one in definition["AttributeDefinitions"] if one["AttributeName"] in used]
+        manager.client.create_table(
+            **{**definition, "GlobalSecondaryIndexes": kept, "AttributeDefinitions": attributes}
+        )
+        found = table_findings(manager.database, schemas(manager))
+    told = [(one.text, one.model, one.harmless) for one in found]
+    assert (f"Table {table_name} has no index gsi1, which User needs.", "User", False) in told
+    assert (f"Table {table_name} has no index gsi5, which no model here needs.", None, True) in told
+    assert (f"Table {table_name} has no index iter_search_index, which User needs.", "User", False) in told
+    assert any(text.startswith(f"Index gsi2 of table {table_name} holds keys only") for text, _, _ in told)
+    assert (f"The TTL of table {table_name} is off, so that no Visit expires.", "Visit", False) in told
+    assert len(told) == 5
+
+
+def test_prefixes_that_two_models_share() -> None:
+    """Both are named with where they are; the same model twice is no clash."""
+
+    class Other(Model, prefix="v"):
+        other_id: str
+        primary_key = PrimaryKey("other_id")
+
+    (found,) = prefix_findings([User, Visit, Other, User])
+    assert found.text.startswith("The prefix 'v' belongs to several models: Visit in ")
+    assert "Other in " in found.text
