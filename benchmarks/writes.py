@@ -118,7 +118,7 @@ class Client:
             "ExpressionAttributeNames": {"#pk": "_pk"},
         }
         self.client.transact_write_items(
-            TransactItems=[{"Put": {"TableName": TABLE, "Item": one, **free}} for one in (guard, item)]
+            TransactItems=[{"Put": {"TableName": TABLE, "Item": put, **free}} for put in (guard, item)]
         )
 
     def create_and_delete(self) -> None:
@@ -226,17 +226,21 @@ def cpu_of(work: Callable[[], None], times: int) -> float:
     return (time.process_time() - begun) / times
 
 
-def measured(theirs: Callable[[], None], ours: Callable[[], None], rounds: int) -> tuple[float, float, float]:
+def measured(
+    boto3_client: Callable[[], None], bao: Callable[[], None], rounds: int
+) -> tuple[float, float, float]:
     """The median seconds of both contenders, and the median of the ratios of all rounds."""
-    turns = [(work, max(1, round(TURN_SECONDS / max(cpu_of(work, 20), 1e-6)))) for work in (theirs, ours)]
+    turns = [
+        (work, max(1, round(TURN_SECONDS / max(cpu_of(work, 20), 1e-6)))) for work in (boto3_client, bao)
+    ]
     seconds: list[tuple[float, float]] = []
     for number in range(rounds):
-        taken = {work: cpu_of(work, times) for work, times in (turns if number % 2 else turns[::-1])}
-        seconds.append((taken[theirs], taken[ours]))
+        turn = {work: cpu_of(work, times) for work, times in (turns if number % 2 else turns[::-1])}
+        seconds.append((turn[boto3_client], turn[bao]))
     return (
-        statistics.median(their for their, _ in seconds),
-        statistics.median(our for _, our in seconds),
-        statistics.median(our / their for their, our in seconds),
+        statistics.median(boto3_seconds for boto3_seconds, _ in seconds),
+        statistics.median(bao_seconds for _, bao_seconds in seconds),
+        statistics.median(bao_seconds / boto3_seconds for boto3_seconds, bao_seconds in seconds),
     )
 
 
@@ -254,9 +258,9 @@ def contenders(url: str) -> Iterator[tuple[Client, Bao]]:
 
 def figures(url: str, rounds: int) -> Iterator[tuple[str, float, float, float]]:
     """By operation the seconds of boto3's client and of dynamo_bao, and their ratio."""
-    with contenders(url) as (theirs, ours):
+    with contenders(url) as (boto3_client, bao):
         for row, name in ROWS.items():
-            yield row, *measured(getattr(theirs, name), getattr(ours, name), rounds)
+            yield row, *measured(getattr(boto3_client, name), getattr(bao, name), rounds)
 
 
 def main() -> None:
@@ -269,8 +273,8 @@ def main() -> None:
     try:
         url = str(engines.get("dynoxide").endpoint_url)
         print(f"{'CPU of one operation':40}{'boto3 ms':>10}{'dynamo_bao ms':>15}{'ratio':>8}")
-        for row, their, our, ratio in figures(url, arguments.rounds):
-            print(f"{row:40}{their * 1e3:10.2f}{our * 1e3:15.2f}{ratio:8.2f}", flush=True)
+        for row, boto3_seconds, bao_seconds, ratio in figures(url, arguments.rounds):
+            print(f"{row:40}{boto3_seconds * 1e3:10.2f}{bao_seconds * 1e3:15.2f}{ratio:8.2f}", flush=True)
     finally:
         engines.stop()
 

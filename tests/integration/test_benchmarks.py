@@ -164,10 +164,10 @@ def test_writes_are_measured_by_the_same_requests(engine: Engine, monkeypatch: p
         pytest.skip("boto3's own client needs an engine with an address: --engine dynoxide")
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "dummy")
-    with writes.contenders(engine.endpoint_url) as (theirs, ours):
-        wires = [Wire(contender.client) for contender in (theirs, ours)]
+    with writes.contenders(engine.endpoint_url) as (boto3_client, bao):
+        wires = [Wire(contender.client) for contender in (boto3_client, bao)]
         for row in writes.ROWS.values():
-            for contender in (theirs, ours):
+            for contender in (boto3_client, bao):
                 getattr(contender, row)()
         assert wires[0].operations == wires[1].operations
         assert wires[0].operations.count("UpdateItem") == 13
