@@ -27,6 +27,7 @@ from dynamo_bao import (
     transaction,
 )
 from dynamo_bao.dynamodb.table_definition import table_definition
+from dynamo_bao.dynamodb.transport import botocore
 from dynamo_bao.models import registry
 from dynamo_bao.testing import embedded_transport
 from tests.support import models
@@ -433,3 +434,13 @@ def test_an_embedded_engine_may_be_asked_on_an_event_loop() -> None:
         with init_models(models=[Org], on_event_loop="raise", **options) as manager:  # type: ignore[call-overload]
             manager.create_table()
             assert asyncio.run(look()) is False
+
+
+@pytest.mark.parametrize("given", [None, 7.5])
+def test_a_client_gives_up_a_server_that_says_nothing(given: float | None) -> None:
+    """After the usual seconds, or as many as are set."""
+    options: Any = {} if given is None else {"read_timeout": given}
+    with init_models(
+        models=[Org], region="us-east-1", endpoint_url="http://localhost:1", **options
+    ) as manager:
+        assert manager.client.meta.config.read_timeout == (given or botocore.READ_SECONDS)

@@ -631,6 +631,8 @@ def test_requests_beyond_the_concurrency_are_further_waves(calls: int, at_once: 
     rounds = Rounds(Stats())
     with start_round(rounds, Table(), "lookups") as opened:  # type: ignore[arg-type]
         opened.sent_at_once(calls, at_once)
+        assert opened.seconds == 0 and not rounds.history
+    assert start_round(None, Table(), "read").seconds == 0  # type: ignore[arg-type]
     assert opened.waves == rounds.stats.waves == waves
     assert rounds.stats.round_trips == opened.number == 1
     assert list(rounds.history) == [opened]
