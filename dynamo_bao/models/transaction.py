@@ -104,7 +104,7 @@ class Transaction:
     # --- the end of a block --------------------------------------------------------------------------
 
     def commit(self) -> None:
-        """Writes all changes. If that fails, nothing is written, and memory is as it was before the block."""
+        """Writes all changes. If that fails, nothing is written, and the changes are also reverted in memory."""
         self.is_open = False
         collected, changes = self._changes, list[Change]()
         try:

@@ -332,13 +332,21 @@ def revert_to_transient(instance: Any, values: dict[str, Any]) -> None:
     state.session = state.key = state.primary_id = None
 
 
-def unload(instance: Any, *, consistent: bool, keep_changes: bool) -> None:
-    """Makes `instance` pending again, and keeps its local changes or drops them."""
+def unload(
+    instance: Any, *, consistent: bool, keep_changes: bool, names: Collection[str] | None = None
+) -> None:
+    """Makes `instance` pending again, and keeps its local changes or drops them.
+
+    Args:
+        consistent: whether it is loaded again by a consistent read.
+        keep_changes: whether local changes stay.
+        names: of a loaded instance, the fields whose changes stay; None for all changed fields.
+    """
     state = state_of(instance)
     if not keep_changes:
         state.assigned = state.handed = None
     elif state.status is Status.LOADED:
-        names = changed_names(instance)
+        names = changed_names(instance) if names is None else names
         state.assigned, state.handed = set(names), keep_handed(instance, names)
     state.wants_consistent = state.wants_consistent or consistent
     state.error = state.bad = None

@@ -162,7 +162,7 @@ class Change:
         raise NotImplementedError
 
     def revert(self) -> None:
-        """Reverts `apply_locally`. Local changes are lost, and the instance is loaded again when it is read."""
+        """Reverts `apply_locally`. The changes of the write are lost. The next access loads the instance again."""
 
     def on_commit(self) -> None:
         """Called after a transaction was committed. Values that are not known for certain are read again."""
@@ -360,7 +360,7 @@ class SaveChange(Change):
         return self.instance
 
     def revert(self) -> None:
-        unload(self.instance, consistent=True, keep_changes=False)
+        unload(self.instance, consistent=True, keep_changes=True, names=self.unsaved)
 
     def on_commit(self) -> None:
         relative = any(map(is_relative, self.changes.values()))

@@ -193,6 +193,20 @@ def test_what_was_found_before_a_save_that_fails_is_as_it_was(manager: Manager) 
         assert Org.find("a").name == Org.find("b").name == missing.name == "made"
 
 
+def test_unsaved_changes_of_before_survive_a_block_that_fails(manager: Manager) -> None:
+    """An update by key in the block leaves other changes of its object alone, also when it is reverted."""
+    with run_with_batch_context():
+        ann = User.create(name="Ann", email="ann@example.org")
+        ann.name = "Anna"
+        with pytest.raises(Stop), transaction():
+            User.update(ann.user_id, status="gone")
+            raise Stop
+        assert ann.changes() == {"name": "Anna"}
+        assert (ann.name, ann.status) == ("Anna", "active")
+        ann.save()
+    assert User.find(ann.user_id).name == "Anna"
+
+
 def test_nothing_to_write_sends_nothing(people: tuple[User, User], wire: Wire) -> None:
     """An empty block, an unchanged object, and create then delete."""
     with transaction():
