@@ -1,7 +1,7 @@
 """Which tests run a line: these are tried on its mutants first, so that most trials take seconds.
 
-What runs a line while modules are imported (class statements of models do) may be noticed by any test. Then all are
-tried, those that run it themselves first.
+What runs a line while modules are imported (class statements of models do) may be noticed by any test, and so may what
+only one test runs, for it may be done once for the process. Then all are tried, those that run it themselves first.
 """
 
 from __future__ import annotations
@@ -92,11 +92,14 @@ def read_lines(file: Path) -> Lines:
 
 
 def nearest_to(lines: Lines, file: str, source: str, line: int) -> list[str]:
-    """The tests that run the statement at a line; `IMPORT` among them where it is run outside of tests."""
+    """The tests that run the statement at a line; `IMPORT` among them where it is run outside of tests.
+
+    So it is where only one test runs it: what it makes may be kept for the process, and other tests notice.
+    """
     tests: dict[str, None] = {}
     for number in _statement(ast.parse(source), line):
         tests.update(dict.fromkeys(lines.get(file, {}).get(number, ())))
-    return list(tests)
+    return [*tests, IMPORT] if len(tests) == 1 and IMPORT not in tests else list(tests)
 
 
 def _statement(tree: ast.AST, line: int) -> range:

@@ -1,4 +1,4 @@
-"""The ways to change a program: those of cosmic-ray that change what it does, and two of our own."""
+"""The ways to change a program: those of cosmic-ray that change what it does, and three of our own."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import parso
+from cosmic_ray.operators.exception_replacer import ExceptionReplacer
 from cosmic_ray.operators.operator import Operator
 from cosmic_ray.plugins import get_operator, operator_names
 
 CHOSEN = (
     "AddNot",
-    "ExceptionReplacer",
     "NumberReplacer",
     "RemoveDecorator",
     "ReplaceAndWithOr",
@@ -76,10 +76,22 @@ class DropCall(Operator):  # type: ignore[misc]
         return ()
 
 
+class ExceptReplacer(ExceptionReplacer):  # type: ignore[misc]
+    """Replaces what ``except`` catches by an error that nobody raises; cosmic-ray fails at names with a dot."""
+
+    @staticmethod
+    def _name_nodes(node: Any) -> tuple[Any, ...]:
+        if node.children[1].type not in ("name", "atom"):
+            return ()
+        return tuple(
+            one for one in ExceptionReplacer._name_nodes(node) if isinstance(one, parso.python.tree.Name)
+        )
+
+
 def all_operators() -> dict[str, Operator]:
     """The operators by name."""
     known = {name.rpartition("/")[2]: name for name in operator_names()}
     chosen = {name: get_operator(known[name])() for name in CHOSEN if name in known}
     missing = set(CHOSEN) - set(chosen)
     assert not missing, f"cosmic-ray has no operators {missing}"
-    return {**chosen, "ReturnNothing": ReturnNothing(), "DropCall": DropCall()}
+    return {**chosen, **{one.__name__: one() for one in (ReturnNothing, DropCall, ExceptReplacer)}}

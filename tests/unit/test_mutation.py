@@ -50,6 +50,14 @@ def test_what_is_false_is_made_true_and_not_none(project: Path) -> None:
     assert found == {("return False", "return True")}
 
 
+def test_errors_that_are_caught_are_replaced_unless_their_names_have_a_dot(project: Path) -> None:
+    """One, and each of several."""
+    code = "try:\n    a()\nexcept (A, b.C):\n    pass\nexcept b.D:\n    pass\nexcept E:\n    pass\n"
+    (project / "code.py").write_text(code)
+    found = {changed_lines(code, one.source(code)) for one in mutants_of(Room("r", ("code.py",), ()))}
+    assert {before for before, _ in found} == {"a()", "except (A, b.C):", "except E:"}
+
+
 def test_a_sample_is_drawn_by_its_seed(project: Path) -> None:
     """The same seed draws the same, another draws others, and each room gets its share."""
     room = {"r": Room("r", ("code.py",), ())}
@@ -112,10 +120,14 @@ STATEMENTS = """def split(
 
 
 @pytest.mark.parametrize(
-    ("line", "tests"), [(4, ["b", "a"]), (5, ["a"]), (6, ["a"]), (7, ["a"]), (8, ["b"]), (1, []), (2, [])]
+    ("line", "tests"),
+    [
+        *((4, ["b", "a"]), (5, ["a", IMPORT]), (6, ["a", IMPORT]), (7, ["a", IMPORT]), (8, ["b", IMPORT])),
+        *((1, []), (2, [])),
+    ],
 )
 def test_the_tests_of_a_line_are_those_of_its_statement(line: int, tests: list[str]) -> None:
-    """A statement of several lines is run by all tests that run one of them; what only imports run has none."""
+    """A statement of several lines is run by all tests that run one of them; what only one runs may concern all."""
     lines = {"code.py": {4: ["b", "a"], 5: ["a"], 8: ["b"]}}
     assert nearest_to(lines, "code.py", STATEMENTS, line) == tests
     assert nearest_to({}, "code.py", STATEMENTS, line) == []
