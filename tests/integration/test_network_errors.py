@@ -212,6 +212,13 @@ def test_errors_of_both_pickle(name: str) -> None:
         assert (kwargs["error_msg"], kwargs["number"], kwargs["none"], kwargs["other"]) == ("x", 5, None, "y")
 
 
+def test_other_errors_stay_as_they_are() -> None:
+    """Those of botocore that have no class here, and those of others that only have the name of one."""
+    namesake = type("NoRegionError", (Exception,), {})()
+    for error in (botocore.ParamValidationError(report="x"), botocore.BotoCoreError(), namesake, OSError()):
+        assert common_error_from(error) is error
+
+
 def test_errors_of_both_cost_nothing_before_they_are_needed() -> None:
     """Importing the library and its errors does not import botocore."""
     script = "import sys, dynamo_bao.errors; print('botocore' in sys.modules, hasattr(dynamo_bao.errors, 'Nothing'))"

@@ -184,6 +184,14 @@ def test_keys_never_processed_are_unanswered_and_not_missing() -> None:
     assert sum(reply.waited for reply in answer.replies) == pytest.approx(sum(tables.time.slept))
 
 
+@pytest.mark.parametrize(("stuck", "keys"), [((3,), "1 key"), ((3, 4), "2 keys")])
+def test_the_complaint_counts_keys_and_requests(stuck: tuple[int, ...], keys: str) -> None:
+    """How many keys have no answer, and after how many requests."""
+    answer = fetch(Tables({}, stuck=frozenset(map(spot, stuck))), *map(spot, range(10)))
+    text = f"DynamoDB left {keys} unprocessed, also in the last of 10 requests. Raise the table's capacity"
+    assert answer.complaint.startswith(text)
+
+
 @pytest.mark.promise("R8")
 def test_a_full_reply_is_followed_at_once() -> None:
     """Replies that hold ten items each, as one partition allows of large ones, cost ten requests and no waits."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import gc
+import os
 
 import pytest
 
-from dynamo_bao.dynamodb.transport.bulkhead import Bulkhead, Place
+from dynamo_bao.dynamodb.transport.bulkhead import Bulkhead, Place, throttled_calls
 from dynamo_bao.dynamodb.transport.messages import Deadline
 
 TABLE: Place = ("t", None)
@@ -64,6 +65,21 @@ def test_a_call_that_is_gone_does_not_count() -> None:
     assert not bulkhead.enter(third, (TABLE,), 1)
     bulkhead.forget()
     assert bulkhead.enter(third, (TABLE,), 1)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+def test_in_a_child_process_no_call_of_its_parent_waits() -> None:
+    """A full place has room there, and stays full for the parent."""
+    call, other = Call(), Call()
+    assert throttled_calls.enter(call, (TABLE,), 1)
+    try:
+        child = os.fork()
+        if child == 0:
+            os._exit(0 if throttled_calls.enter(other, (TABLE,), 1) else 1)
+        assert os.waitpid(child, 0)[1] == 0
+        assert not throttled_calls.enter(other, (TABLE,), 1)
+    finally:
+        throttled_calls.leave(call, (TABLE,))
 
 
 def test_a_deadline_says_how_many_may_wait() -> None:

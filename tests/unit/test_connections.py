@@ -21,6 +21,8 @@ from tests.support.http_server import HttpServer, ReceivedRequest, Script, Serve
 from tests.support.patience import PATIENCE
 
 BODY = b'{"Item":{"a":{"S":"x"}}}'
+LONG = BODY * 10_000
+"""A body that is longer than what is read at once."""
 SHORT = 0.15
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
@@ -147,6 +149,14 @@ def test_a_connection_is_kept_where_both_sides_say_so(reply: bytes, kept: bool) 
         assert len(connections._idle) == kept
 
 
+@pytest.mark.parametrize(("after", "alone"), [(b"", True), (b"\r\n", True), (b"x", False), (plain(), False)])
+def test_a_reply_is_alone_unless_more_than_line_ends_follow(after: bytes, alone: bool) -> None:
+    """What follows may be the true answer, and this one a late reply to an earlier request."""
+    with connected(always(plain() + after)) as (_, connections):
+        reply = connections.lease(post(), time.monotonic() + PATIENCE)
+        assert (reply.body, reply.is_alone) == (BODY, alone)
+
+
 def test_closing_closes_what_is_in_use_when_its_reply_is_there() -> None:
     """Nothing is kept any more, and what was under way still ends."""
     arrived, release = threading.Event(), threading.Event()
@@ -249,6 +259,38 @@ def test_a_body_without_length_ends_with_the_connection() -> None:
         for _ in range(2):
             assert connections.exchange(post(), PATIENCE) == HttpReply(200, {}, BODY)
         assert server.connections == 2
+
+
+def until_the_end(served: Served, asked: ReceivedRequest) -> None:
+    """Sends a body without length, as HTTP/1.0 servers do."""
+    served.send(b"HTTP/1.1 200 OK\r\n\r\n" + LONG)
+    served.close()
+
+
+LIMITED: dict[str, Script] = {
+    "length": always(plain(LONG)),
+    "chunks": always(
+        CHUNKED
+        + b"%x\r\n" % len(BODY)
+        + BODY
+        + b"\r\n%x\r\n" % len(LONG[len(BODY) :])
+        + LONG[len(BODY) :]
+        + b"\r\n0\r\n\r\n"
+    ),
+    "compressed": always(plain(gzip.compress(LONG), "Content-Encoding: gzip")),
+    "no length": until_the_end,
+}
+
+
+@pytest.mark.parametrize("form", LIMITED)
+def test_a_body_may_be_as_long_as_its_limit(form: str) -> None:
+    """To the byte, in whatever form; a longer one is lost, and its connection is given up."""
+    with connected(LIMITED[form]) as (_, connections):
+        end_time = time.monotonic() + PATIENCE
+        assert connections.lease(post(), end_time, len(LONG)).body == LONG
+        with pytest.raises(ReplyLost, match=f"longer than the {len(LONG) - 1} bytes"):
+            connections.lease(post(), end_time, len(LONG) - 1)
+        assert connections._idle == []
 
 
 @pytest.mark.parametrize(
