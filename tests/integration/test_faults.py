@@ -41,6 +41,7 @@ from tests.support import models
 from tests.support.clocks import FakeTime
 from tests.support.models import Comment, Org, Post, User
 from tests.support.raw_server import http, raw_server
+from tests.support.wire import Wire
 
 DAMAGES = ("empty", "html", "truncated", "crc", "flipped")
 
@@ -484,26 +485,45 @@ def test_a_counter_without_any_reply_is_not_counted_again(
         assert Meter.find("0", bypass_cache=True).count_ == 2
 
 
-@pytest.mark.parametrize("loaded", [None, False, True])
+@pytest.mark.parametrize("seen", ["outside", "never", "pending", "loaded"])
 def test_an_update_that_cannot_be_read_back_is_written(
-    faulty: Manager, transport: FaultInjectingTransport, loaded: bool | None
+    faulty: Manager, transport: FaultInjectingTransport, seen: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Its transaction does not return the item; where reading it fails, the instance reads at its next look."""
-    ada = User.create(name="Ada", email="ada@x")
+    user_id = User.create(name="Ada", email="ada@x").user_id
     written: list[str] = []
 
     def closed_afterwards(request: Any, send: Any, chance: Any) -> Any:
         written.append(request.operation)
         return throttled()(request, send, chance) if "TransactWriteItems" in written[:-1] else send(request)
 
-    with nullcontext() if loaded is None else run_with_batch_context():
-        found = User.find(ada.user_id)
-        assert not loaded or found.name == "Ada"
+    with nullcontext() if seen == "outside" else run_with_batch_context():
+        found = User.find(user_id) if seen in ("pending", "loaded") else None
+        assert seen != "loaded" or (found is not None and found.name == "Ada")
         transport.inject(closed_afterwards)
-        updated = User.update(ada.user_id, email="countess@x")
+        updated = User.update(user_id, email="countess@x")
         transport.inject(())
-        assert updated.email == found.refresh().email == "countess@x"
-        assert loaded is None or updated is found
+        [line] = [line.__dict__ for line in caplog.records if "could not be read" in line.getMessage()]
+        assert (line["operation"], line["table"], line["keys"]) == ("update", faulty.table_name, 1)
+        wire = Wire(faulty.client)
+        assert updated.email == "countess@x"
+        assert len(wire) == 1 and "'ConsistentRead': True" in str(wire.sent)
+        assert found is None or updated is found
+        assert (User.find(user_id) is updated) == (seen != "outside")
+
+
+@pytest.mark.parametrize("way", ["commit", "atomic commit", "commit of new ids"])
+def test_requests_of_a_commit_that_fails_are_counted(
+    faulty: Manager, transport: FaultInjectingTransport, way: str
+) -> None:
+    """The figures of a session have those that brought no answer too."""
+    with run_with_batch_context() as session:
+        session.add(Post(title="a") if way == "commit of new ids" else Org(org_id="a", name="a"))
+        transport.inject(refused_connection())
+        with pytest.raises((CommitError, ConnectionRefusedError)):
+            session.commit(atomic=way == "atomic commit")
+        assert session.stats.requests > 0
+        session.rollback()
 
 
 @pytest.mark.parametrize("fault", [throttled(), refused_connection()])

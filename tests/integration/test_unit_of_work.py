@@ -18,6 +18,7 @@ from dynamo_bao import (
     Manager,
     Model,
     PrimaryKey,
+    Session,
     StringField,
     TransactionError,
     UncommittedChangesError,
@@ -571,6 +572,50 @@ def test_one_of_several_batches_that_is_not_written(
             assert all(Post.find(post.post_id) is post and not post.has_changes() for post in posts)
         assert Post.count() == 60
         assert Post.find(posts[30].post_id).title == "post 30 at last"
+
+
+@pytest.mark.parametrize("kind", ["new ids", "own ids", "overwritten"])
+def test_an_interrupted_commit_leaves_what_is_not_known_to_be_written(table_name: str, kind: str) -> None:
+    """Objects whose reply has come are stored ones; the others stay, and the next commit writes them."""
+    requests: list[str] = []
+
+    def interrupt_second(request: Any, send: Any, chance: Any) -> Any:
+        requests.append(request.operation)
+        if len(requests) == 2:
+            raise KeyboardInterrupt
+        return send(request)
+
+    transport = FaultInjectingTransport(embedded_transport().wire, operations={"BatchWriteItem", "PutItem"})
+    with init_models(models=models.ALL, table_name=table_name, transport=transport) as manager:
+        manager.create_table()
+        transport.inject(interrupt_second)
+        with run_with_batch_context(max_concurrency=1) as session:
+            objects: list[Any] = (
+                [Org(org_id=f"{number}", name="x") for number in range(3)]
+                if kind == "own ids"
+                else [Post(title=f"{number}") for number in range(60)]
+            )
+            session.add(*objects, overwrite=kind == "overwritten")
+            with pytest.raises(KeyboardInterrupt):
+                session.commit()
+            done = 1 if kind == "own ids" else 25
+            assert session.last_commit is not None
+            assert session.last_commit.done == tuple(objects[:done])
+            assert session.last_commit.unknown == tuple(objects[done : 2 * done])
+            assert session.last_commit.not_done == tuple(objects[2 * done :])
+            assert [thing.exists() for thing in objects] == [True] * done + [False] * (len(objects) - done)
+            sizes = _written_by(session, Wire(manager.client))
+            assert sum(sizes) == len(objects) - done
+            assert all(thing.exists() for thing in objects)
+
+
+def _written_by(session: Session, wire: Wire) -> list[int]:
+    """How many items each request of a commit writes."""
+    session.commit()
+    return [
+        sum(map(len, parameters["RequestItems"].values())) if operation == "BatchWriteItem" else 1
+        for operation, parameters in wire.sent
+    ]
 
 
 def test_what_was_put_without_looking_is_as_any_other_object(manager: Manager, wire: Wire) -> None:
