@@ -393,6 +393,19 @@ def test_targets_that_come_and_go(sent: Wire) -> None:
         assert list(Street.streets_for_town.query("c", related_only="town_id")) == []
 
 
+def test_targets_that_another_context_deletes(sent: Wire) -> None:
+    """The context around it asks again for results of related items that had the deleted one."""
+    with run_with_batch_context():
+        Street.create(town_id="d")
+        Town.create(name="d")
+        assert len(Street.streets_for_town.query("d", related_only="town_id")) == 1
+        sent.clear()
+        with run_with_batch_context():
+            Town.find("d").delete()
+        list(Street.streets_for_town.query("d", related_only="town_id"))
+        assert queries(sent) == 1
+
+
 def test_expunged_instances_are_asked_for_again(sent: Wire) -> None:
     """A query after it gives an instance of the context again."""
     with run_with_batch_context() as session:

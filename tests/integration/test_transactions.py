@@ -640,3 +640,31 @@ def test_what_comes_after_a_write_waits_for_the_end(embedded: Manager) -> None:
             Noisy.create(noisy_id="b")
             raise KeyError
         assert heard == ["before", "after", "before"] and not Noisy.find("b")
+
+
+def test_what_a_block_saved_is_not_read_again(embedded: Manager, sent: Wire) -> None:
+    """The object has the saved values. Only what the server computed is read, once."""
+    post_id = Post.create(title="a").post_id
+    with run_with_batch_context():
+        post = Post.find(post_id)
+        assert post.title == "a"
+        with transaction():
+            post.title = "b"
+            post.save()
+        sent.clear()
+        assert post.title == "b" and sent.operations == []
+        with transaction():
+            post.views += 1
+            post.save()
+        sent.clear()
+        assert (post.views, post.title) == (1, "b") and len(sent) == 1
+
+
+def test_what_a_block_deleted_cannot_be_deleted_again(embedded: Manager, sent: Wire) -> None:
+    """The second call says so at once, and the first one is still carried out."""
+    Org.create(org_id="a", name="A")
+    with transaction():
+        Org.delete("a")
+        with pytest.raises(ItemNotFoundError):
+            Org.delete("a")
+    assert not Org.find("a")

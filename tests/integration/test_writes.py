@@ -745,6 +745,28 @@ def test_hooks_and_plugins(embedded: Manager) -> None:
         Noted.register_plugin({"methods": {"save": print}})
 
 
+def test_a_hook_can_give_values_of_other_fields(embedded: Manager) -> None:
+    """What it adds to the data of a save is stored with it."""
+
+    class Dated(Model, prefix="dt"):
+        dated_id: str
+        text: str = ""
+        editor: str | None = None
+        primary_key = PrimaryKey("dated_id")
+
+    class Signing:
+        def before_save(self, data: dict[str, Any], options: dict[str, Any]) -> None:
+            data["editor"] = "new" if options["is_new"] else f"editor of {data['text']}"
+
+    Dated.register_plugin(Signing())
+    with init_models(models=[Dated], embedded=True):
+        dated = Dated.create(dated_id="1", text="a")
+        assert Dated.find("1").editor == "new"
+        dated.text = "b"
+        dated.save()
+        assert dated.editor == Dated.find("1").editor == "editor of b"
+
+
 def test_a_field_named_key(embedded: Manager) -> None:
     """`update` and `increment` take their key by position, so that fields may have any name."""
 
