@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import nullcontext
 from decimal import Decimal
@@ -203,6 +204,31 @@ def test_missing_parents_cost_one_more_request(table: Manager, seen: Wire) -> No
     }
 
 
+@pytest.mark.parametrize(
+    ("path", "change", "told"),
+    [
+        ("prefs.a.b", Increment(1), ": a.b is stored as S, to which nothing can be added"),
+        ("prefs.a.b", Append([1]), ": a.b is stored as S, to which nothing can be added"),
+        ("prefs.a.b.c", 1, ": a.b is stored as S, which is no map with 'c' in it"),
+        ("history", Append(["x"]), ": the field itself is stored as S, to which nothing can be added"),
+        ("address.city", "Rome", ": the field itself is stored as S, which is no map with 'city' in it"),
+    ],
+)
+@pytest.mark.rule(23)
+def test_what_is_of_another_type_is_told_by_its_path(
+    table: Manager, path: str, change: Any, told: str
+) -> None:
+    Person.create(key="k", prefs={"a": {"b": "a text"}})
+    table.client.update_item(
+        TableName=table.table_name,
+        Key={"_pk": {"S": "pe#k"}, "_sk": {"S": "pe"}},
+        UpdateExpression="SET history = :t, address = :t",
+        ExpressionAttributeValues={":t": {"S": "a text"}},
+    )
+    with pytest.raises(DataFormatError, match=re.escape(told)):
+        Person.update("k", {path: change})
+
+
 @pytest.mark.parametrize("where", ["outside", "transaction"])
 @pytest.mark.parametrize(
     "change",
@@ -237,7 +263,7 @@ def test_what_is_of_another_type_is_left_alone(table: Manager, where: str, chang
 def test_an_object_is_not_made_of_too_little(table: Manager) -> None:
     """A missing nested object is made if what is given makes one."""
     Person.create(key="k")
-    with pytest.raises(DataFormatError, match="address"):
+    with pytest.raises(DataFormatError, match="the field itself"):
         Person.update("k", {"address.zip": "1"})
     assert "address" not in raw(table)
     assert Person.update("k", {"address.city": "Rome"}).address == Address("Rome")
@@ -274,6 +300,7 @@ REFUSED: list[tuple[Any, type[Exception]]] = [
     ({"address.city": 5}, ValidationError),
     ({"address.city": None}, ValidationError),
     ({"address.city": Remove()}, ValidationError),
+    ({"name": IfMissing(5)}, ValidationError),
     ({"address.visits": Increment(0.5)}, ValidationError),
     ({"prefs.a": object()}, ValidationError),
     ({"prefs.a": float("nan")}, ValidationError),
@@ -290,6 +317,34 @@ def test_what_cannot_be_is_refused_at_the_call(table: Manager, seen: Wire, chang
         Person.update("k", changes)
     assert len(seen) == 0
     assert str(caught.value)
+
+
+@pytest.mark.rule(23)
+@pytest.mark.parametrize("path", ["name", "address.city"])
+def test_a_refused_value_is_told_with_its_place_once(table: Manager, path: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        Person.update("k", {path: IfMissing(5)})
+    assert str(caught.value).startswith(f"Person.{path} ") and str(caught.value).count("Person") == 1
+    assert caught.value.field == path
+
+
+@pytest.mark.rule(23)
+def test_a_required_value_cannot_be_removed(embedded: Manager) -> None:
+    """One with a default can: the default is then its value, as for any item without the attribute."""
+
+    class Ticket(Model, prefix="ti"):
+        ticket_id: str
+        title: str
+        state: str = "open"
+
+        primary_key = PrimaryKey("ticket_id")
+
+    with init_models(models=[Ticket], embedded=True):
+        Ticket.create(ticket_id="1", title="a", state="done")
+        with pytest.raises(ValidationError, match="required"):
+            Ticket.update("1", {"title": Remove()})
+        assert Ticket.update("1", {"state": Remove()}).state == "open"
+        assert (Ticket.find("1").title, Ticket.find("1").state) == ("a", "open")
 
 
 @pytest.mark.rule(23)

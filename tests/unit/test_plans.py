@@ -46,6 +46,7 @@ from dynamo_bao.writes.plans import (
     needs_known,
     plan_create,
     plan_delete,
+    plan_replace,
     plan_update,
 )
 
@@ -406,6 +407,25 @@ def test_a_delete_frees_the_unique_values_after_the_item() -> None:
     )
     assert main.condition == all_of((STORED, stored("email", {"S": "a@x"}), absent("h")))
     assert plan.constraints == (None, None)
+
+
+def test_a_replacement_is_a_put_over_the_stored_item_with_the_guards_of_both() -> None:
+    """One action for the item, and one for each guard."""
+    values = {**BASE, "email": "b@x", "handle": "ann"}
+    deletion = plan_delete(subject(), known(email="a@x", handle="ann"), EMPTY)
+    creation = plan_create(subject(), values, EMPTY)
+    plan = plan_replace(deletion, creation)
+    put = plan.main_action
+    assert (put.kind, put.key, put.item) == ("Put", creation.main_action.key, creation.main_action.item)
+    assert put.condition == deletion.main_action.condition
+    guards = [number for number, action in enumerate(plan.actions) if action is not put]
+    assert [plan.actions[number].kind for number in guards] == ["Delete", "Put", "Put"]
+    assert [plan.releases(number) for number in guards] == [True, False, False]
+    assert sorted(str(plan.claim(number)) for number in guards) == [
+        "('email', 'b@x')",
+        "('handle', 'ann')",
+        "None",
+    ]
 
 
 # --- requests --------------------------------------------------------------------------------------
