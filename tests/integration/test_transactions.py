@@ -668,3 +668,21 @@ def test_what_a_block_deleted_cannot_be_deleted_again(embedded: Manager, sent: W
         with pytest.raises(ItemNotFoundError):
             Org.delete("a")
     assert not Org.find("a")
+
+
+def test_a_wrong_condition_is_refused_at_the_call(embedded: Manager, sent: Wire) -> None:
+    """And not at the end of the block, whose other writes are carried out."""
+    org = Org.create(org_id="a", name="A")
+    with transaction():
+        Org.create(org_id="b", name="B")
+        org.name = "changed"
+        for write in (
+            lambda: Org.update("a", name="x", condition={"nope": 1}),
+            lambda: Org.delete("a", condition={"nope": 1}),
+            lambda: org.save(condition={"nope": 1}),
+            lambda: Org(org_id="c", name="C").save(condition={"nope": 1}),
+        ):
+            with pytest.raises(QueryError, match="nope"):
+                write()
+    assert [Org.find(key, bypass_cache=True).exists() for key in "abc"] == [True, True, False]
+    assert Org.find("a", bypass_cache=True).name == "A"
