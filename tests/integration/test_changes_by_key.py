@@ -458,3 +458,16 @@ def test_many_parts_at_once(table: Manager) -> None:
     found = Person.find("k").prefs
     assert found is not None
     assert all(found[f"k{n}"]["y"] == n for n in range(100))
+
+
+@pytest.mark.parametrize(("path", "count"), [("prefs.a{}", 60), ("prefs.a{}", 99), ("prefs.a{}.b.c.d.e", 60)])
+@pytest.mark.rule(23)
+def test_parts_that_are_too_many_for_one_expression_cost_a_read(
+    table: Manager, seen: Wire, path: str, count: int
+) -> None:
+    """So that what is written depends on what is stored."""
+    Person.create(key="k", prefs={"other": 1})
+    seen.clear()
+    prefs = Person.update("k", {path.format(n): n for n in range(count)}).prefs
+    assert seen.operations == [*(["GetItem"] if (path, count) != ("prefs.a{}", 60) else []), "UpdateItem"]
+    assert prefs is not None and len(prefs) == count + 1 and prefs["other"] == 1
