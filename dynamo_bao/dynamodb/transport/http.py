@@ -133,7 +133,7 @@ class Connection:
         self._sock = sock
         self._has_input = _input_test(sock)
         self._open_since = time.monotonic()
-        self._limit_time: float = -1.0
+        self._limit_time: float
         self.mark_idle()
 
     def exchange(
