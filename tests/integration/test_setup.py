@@ -444,3 +444,17 @@ def test_a_client_gives_up_a_server_that_says_nothing(given: float | None) -> No
         models=[Org], region="us-east-1", endpoint_url="http://localhost:1", **options
     ) as manager:
         assert manager.client.meta.config.read_timeout == (given or botocore.READ_SECONDS)
+
+
+@pytest.mark.parametrize(("threads", "connections"), [(1, 64), (100, 100)])
+def test_a_client_leaves_retries_to_the_library_and_notices_dead_connections(
+    threads: int, connections: int
+) -> None:
+    """One attempt a call, little time to connect, TCP's keep-alive, and connections for all threads."""
+    with init_models(
+        models=[Org], region="us-east-1", endpoint_url="http://localhost:1", max_concurrency=threads
+    ) as manager:
+        config = manager.client.meta.config
+        assert config.retries == {"mode": "standard", "total_max_attempts": 1}
+        assert (config.connect_timeout, config.tcp_keepalive) == (botocore.CONNECT_SECONDS, True)
+        assert config.max_pool_connections == connections
