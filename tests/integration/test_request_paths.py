@@ -36,6 +36,7 @@ from dynamo_bao import (
     init_models,
     run_with_batch_context,
 )
+from dynamo_bao.dynamodb.transport.botocore import BotocoreSender, ClientHandle
 from dynamo_bao.dynamodb.transport.factory import given_transport
 from dynamo_bao.dynamodb.transport.messages import AttemptFailed, Request, RequestOutcome
 from dynamo_bao.dynamodb.transport.retry import RetryingTransport
@@ -376,6 +377,17 @@ def test_a_table_named_by_its_arn_goes_through_botocore(server: HttpServer) -> N
     """Its account may have an endpoint of its own, from which nothing is learned for other tables."""
     with init_models(models=models.ALL, table_name=ARN, endpoint_url=server.url()):
         assert ways(server, 3) == ["botocore"] * 3
+
+
+def test_a_call_of_the_program_and_an_arn_tell_nothing_of_the_endpoint(server: HttpServer) -> None:
+    """The first request of this library for a table by its name does."""
+    sender = BotocoreSender(lambda: ClientHandle(boto3.client("dynamodb", endpoint_url=server.url())))
+    sender.client.get_item(TableName="t", Key={"_pk": {"S": "o#acme"}, "_sk": {"S": "o"}})
+    sender.attempt(Request("GetItem", {**GET.written, "TableName": ARN}), PATIENCE)
+    assert sender.resolved_endpoint is None
+    sender.attempt(GET, PATIENCE)
+    assert sender.resolved_endpoint is not None and sender.resolved_endpoint.url == f"{server.url()}/"
+    sender.close()
 
 
 @pytest.mark.parametrize(
