@@ -512,6 +512,28 @@ def test_an_update_that_cannot_be_read_back_is_written(
         assert (User.find(user_id) is updated) == (seen != "outside")
 
 
+def test_an_atomic_commit_without_any_reply_leaves_its_objects_in_doubt(
+    faulty: Manager, transport: FaultInjectingTransport
+) -> None:
+    """They can be saved again once they were read again."""
+    Org.create(org_id="a", name="first")
+    with run_with_batch_context() as session:
+        org = Org.find("a")
+        org.name = "second"
+        session.add(org)
+        transport.inject(lost_reply())
+        with pytest.raises(WriteOutcomeUnknownError):
+            session.commit(atomic=True)
+        transport.inject(())
+        session.rollback()
+        with pytest.raises(WriteOutcomeUnknownError, match="refresh"):
+            org.save()
+        assert org.refresh().name == "second"
+        org.name = "third"
+        org.save()
+    assert Org.find("a").name == "third"
+
+
 @pytest.mark.parametrize("way", ["commit", "atomic commit", "commit of new ids"])
 def test_requests_of_a_commit_that_fails_are_counted(
     faulty: Manager, transport: FaultInjectingTransport, way: str
