@@ -745,6 +745,18 @@ def test_hooks_and_plugins(embedded: Manager) -> None:
         Noted.register_plugin({"methods": {"save": print}})
 
 
+def test_a_counter_that_is_assigned_before_it_is_read(embedded: Manager) -> None:
+    """The save adds the difference to the value that was loaded afterwards."""
+    post_id = Post.create(title="a", views=3).post_id
+    with run_with_batch_context():
+        post = Post.find(post_id)
+        post.views = 5
+        assert (post.title, post.views) == ("a", 5)
+        post.save()
+        assert post.views == 5
+    assert Post.find(post_id).views == 5
+
+
 def test_a_hook_can_give_values_of_other_fields(embedded: Manager) -> None:
     """What it adds to the data of a save is stored with it."""
 
