@@ -267,10 +267,18 @@ def _acted(value: AttributeValue | None, edit: Edit) -> AttributeValue | None:
         return new if value is None else value
     if value is None or new is None or edit.action not in ("increment", "append", "prepend"):
         return new
+    if ("N" if edit.action == "increment" else "L") not in value:
+        raise cannot_add(edit, value)
     if edit.action == "increment":
         return {"N": str(Decimal(value["N"]) + Decimal(new["N"]))}
     old_members, new_members = value["L"], new["L"]
     return {"L": [*old_members, *new_members] if edit.action == "append" else [*new_members, *old_members]}
+
+
+def cannot_add(edit: Edit, stored: AttributeValue) -> ValueError:
+    """The error for an edit that adds to a stored value of another type."""
+    path = ".".join(map(str, edit.steps)) or "the field itself"
+    return ValueError(f"{path} is stored as {next(iter(stored))}, to which nothing can be added")
 
 
 def coarsened(edits: Sequence[Edit], most: int, stored: AttributeValue | None) -> list[Edit]:

@@ -20,6 +20,7 @@ from dynamo_bao.dynamodb.document_diff import (
     Shape,
     Steps,
     begins_with,
+    cannot_add,
     coarsened,
     edited,
     part_at,
@@ -271,8 +272,7 @@ class PartsPlan:
             self.conditions.append(_is_nothing(target))
             return evolve(edit, action="set")
         if stored is not None and code not in stored:
-            path = ".".join(map(str, edit.steps)) or "the field itself"
-            raise ValueError(f"{path} is stored as {next(iter(stored))}, to which nothing can be added")
+            raise cannot_add(edit, stored)
         self.conditions.append(any_of((Negation(Exists(target)), HasType(target, code))))
         return edit
 

@@ -245,9 +245,11 @@ def test_what_is_of_another_type_is_left_alone(table: Manager, where: str, chang
     """The error names model, key and field, and nothing is written."""
     Person.create(key="k", prefs={"x": "a text"})
     before = raw(table)
-    with pytest.raises(DataFormatError, match="part of prefs cannot be changed"):  # noqa: SIM117
+    with pytest.raises(DataFormatError, match="part of prefs cannot be changed") as raised:  # noqa: SIM117
         with transaction() if where == "transaction" else nullcontext():
             Person.update("k", change)
+    if isinstance(change.get("prefs.x"), (Increment, Append)):
+        assert "x is stored as S, to which nothing can be added" in str(raised.value)
     assert raw(table) == before
     table.client.update_item(
         TableName=table.table_name,
