@@ -332,7 +332,7 @@ def update_of(
     identity = schema.identify(tenant, key)
     checked = checked_condition(mapper, condition)
     accepted = accepted_changes(schema, changes)
-    assumed_version = _asked_version(schema, version)
+    assumed_version = _assumed_version(schema, version)
     for field in schema.auto_updated_fields:
         accepted.setdefault(field.name, field.next_value())
     subject = ItemRef(schema, tenant, identity)
@@ -372,7 +372,7 @@ def _update_loaded(
     return change
 
 
-def _asked_version(schema: Schema, version: object) -> Assumed:
+def _assumed_version(schema: Schema, version: object) -> Assumed:
     """The assumption that ``version=`` is the stored version; empty without that argument."""
     if version is None:
         return {}
@@ -391,7 +391,7 @@ def deleting_of(
 ) -> DeleteChange:
     """The change of a delete, by a key or by an instance."""
     schema = mapper.schema
-    assumed_version = _asked_version(schema, version)
+    assumed_version = _assumed_version(schema, version)
     checked = checked_condition(mapper, condition)
     if instance is not None:
         state = state_of(instance)
@@ -412,12 +412,12 @@ def deleting_of(
     if change.stored_item is not None:
         change.assumed = _version_assumed(schema, {}, change.stored_item.item)
     elif schema.constraints:
-        change.stored_item = _known_in_block(change) or _known_for(change)
+        change.stored_item = _item_in_transaction(change) or _read_stored_item(change)
     change.assumed = {**change.assumed, **assumed_version}
     return change
 
 
-def _known_in_block(change: Change) -> StoredItem | None:
+def _item_in_transaction(change: Change) -> StoredItem | None:
     """The item as the transaction around the change has it, with the changes so far; None outside a transaction."""
     session, subject = change.session, change.subject
     if session is None or change.transaction is None:
@@ -429,7 +429,7 @@ def _known_in_block(change: Change) -> StoredItem | None:
     return loaded_of(instance)
 
 
-def _known_for(change: Change) -> StoredItem:
+def _read_stored_item(change: Change) -> StoredItem:
     """The stored item, read for a change that needs it."""
     try:
         return write_of(change).read_known()
