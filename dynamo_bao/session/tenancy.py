@@ -60,7 +60,7 @@ class TenantContext:
             A context manager that yields the tenant; with `fn`, the result of `fn`.
 
         Raises:
-            ValidationError: if `tenant` is not a valid name.
+            TenantError: if `tenant` is not a valid name.
 
         Example:
             >>> with TenantContext.run_with_tenant("acme"):
@@ -78,14 +78,14 @@ class TenantContext:
     def set_current_tenant(tenant: str) -> None:
         """Sets the tenant for the code that follows, instead of the tenant of the innermost block.
 
-        The tenant stays until that block ends. Outside any block, it stays until it is set or cleared again. The
-        current session works for it too, wherever it is activated.
+        The tenant stays until that block ends. Outside any block, it stays until it is set or cleared again. If
+        the current session is then activated in another thread, it works for this tenant there too.
 
         Args:
             tenant: 1 to 64 characters of ``A-Z a-z 0-9 _ . -``.
 
         Raises:
-            ValidationError: if `tenant` is not a valid name.
+            TenantError: if `tenant` is not a valid name.
 
         Example:
             >>> TenantContext.set_current_tenant("acme")
@@ -204,7 +204,7 @@ def tenant_for(database: Database, operation: str, owner: ExecutionContext | Non
         owner: the owner of the running code, if the caller has it.
 
     Raises:
-        TenantRequiredError: if the operation needs a tenant and there is none.
+        TenantRequiredError: if the operation needs a tenant, and none is set.
     """
     tenant = tenant_of(owner)
     if tenant is None and database.requires_tenant and not _is_exempt(database, owner):

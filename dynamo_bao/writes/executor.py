@@ -167,7 +167,7 @@ class WriteExecution:
         """The stored item, read consistently.
 
         Raises:
-            ItemNotFoundError: if there is none.
+            ItemNotFoundError: if the item is not stored.
         """
         stored = self._read(self.deadline_from_now())
         if stored is None:

@@ -123,7 +123,7 @@ def test_names_that_python_has_other_uses_for() -> None:
 
 
 def test_after_a_reply_that_does_not_fit_more_and_more_are_passed_over() -> None:
-    """Two, four, eight and so on, up to 256; a reply that fits begins that anew."""
+    """After a misfit, 2 replies are parsed into dicts, then 4, up to 256. A reply that fits starts at 2 again."""
     kind, strange, usual = RowType({PK: "S", SK: "S"}), body_of({**KEYS, "more": {"S": "x"}}), body_of(KEYS)
 
     def passed_over() -> int:

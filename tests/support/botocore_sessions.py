@@ -1,4 +1,4 @@
-"""What every botocore session reads and works out anew, once for a run of tests: most tests open a session."""
+"""Keeps what botocore reads for each new session, so that a run of tests reads it once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The page ``docs/parity.md`` from ``features.csv``: ``python -m tests.compat.parity.features`` writes it anew.
+"""Writes the page ``docs/parity.md`` from ``features.csv``: ``python -m tests.compat.parity.features``.
 
 Each line of the table has a feature of the JavaScript library, its name here, and the test that proves it; or,
 without a name, why it has none.

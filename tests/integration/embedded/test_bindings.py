@@ -110,7 +110,7 @@ def test_a_block_that_is_left_elsewhere_is_told() -> None:
 
 @pytest.mark.rule(42)
 def test_a_block_that_others_left_open_is_not_the_leavers_fault() -> None:
-    """It ends with the block around it; who opened one inside his own and leaves that first is told."""
+    """Leaving a block ends all blocks inside it. It raises only if the same owner opened one of them."""
     context, others = contextvars.copy_context(), TenantContext.run_with_tenant("theirs")
     outer = TenantContext.run_with_tenant("mine")
     context.run(outer.__enter__)

@@ -148,7 +148,7 @@ def test_created_objects(manager: Manager, wire: Wire) -> None:
 
 @pytest.mark.rule(15)
 def test_earlier_objects_stay_in_step(manager: Manager, wire: Wire) -> None:
-    """What is loaded anew of one of them is what the other one shows."""
+    """If one of them is loaded again, the other one shows the new values."""
     with run_with_batch_context():
         missing = Org.find("b")
         assert not missing
