@@ -134,7 +134,7 @@ def innermost(kind: str, owner: ExecutionContext | None = None) -> Link | None:
         kind: one of `KINDS`.
         owner: the owner of the running code, if the caller has it.
     """
-    link = top_link() if "IPython" in sys.modules else chain.get()
+    link = top_link()
     while link is not None:
         if link.kind == kind:
             owner = owner or current_execution_context()
@@ -146,7 +146,7 @@ def innermost(kind: str, owner: ExecutionContext | None = None) -> Link | None:
 
 def bound_values(kind: str) -> list[Any]:
     """All bound objects of a kind that the running code sees, outermost first."""
-    link, owner = top_link() if "IPython" in sys.modules else chain.get(), None
+    link, owner = top_link(), None
     values: list[Any] = []
     while link is not None:
         if link.kind == kind:
@@ -192,18 +192,13 @@ class Entry:
 
     def bind(self, kind: str, value: Any) -> Link:
         """Makes a link, and makes it the innermost one of the running code."""
-        may_be_cell = "IPython" in sys.modules
-        parent = top_link() if may_be_cell else chain.get()
-        while parent is not None and parent.entry() is None:
-            parent = parent.parent
+        parent = _first_lasting(top_link())
         owner = current_execution_context()
         if parent is not None and parent.owner is not owner:
             owner = _acting_inside(parent)
         link = Link(kind, value, owner, parent, weakref.ref(self, self._if_dropped()))
         self.links.append(link)
-        chain.set(link)
-        if may_be_cell:
-            _note_cell(link)
+        set_top_link(link)
         return link
 
     def end(self) -> None:
@@ -331,12 +326,7 @@ def leave(entry: Entry) -> Exception | None:
     owner = links[0].owner
     inner_links = () if chain.get() is links[-1] else _links_inside(links[-1])
     if inner_links is not None:
-        outer = links[0].parent
-        while outer is not None and outer.entry() is None:
-            outer = outer.parent
-        chain.set(outer)
-        if "IPython" in sys.modules:
-            _note_cell(outer)
+        set_top_link(_first_lasting(links[0].parent))
     open_links = _end_inside(inner_links, links) if inner_links else ()
     entry.end()
     running_owner = current_execution_context()
