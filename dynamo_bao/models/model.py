@@ -406,8 +406,7 @@ class Model(ModelOperations):
             values = instance_dict(self)
             session = values[STATE].session
         except KeyError:  # not the name of a plain field, or an instance without a state
-            assign(self, name, value, Model)
-            return
+            is_held, values, session = False, {}, None
         if not is_held:
             assign(self, name, value, Model)
             return

@@ -173,10 +173,8 @@ class SessionInstances(SessionOwnership):
 
     def _hold_saved(self, instance: Any) -> None:
         """Holds a saved instance of this session strongly, and removes it from the pending lookups."""
-        key = key_of(instance)
-        self._lookups.discard(key)
-        if not self.is_closed and self._identity.get(key) is instance:
-            self._identity.hold(key, instance)
+        self._discard_pending(instance)
+        self._pin(instance)
 
     def _pin(self, instance: Any) -> None:
         """Holds a changed instance of this session strongly."""
