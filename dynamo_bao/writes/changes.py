@@ -266,8 +266,6 @@ class CreateChange(Change):
             self.instance, self.mapper, tenant, session, identity.key, identity.primary_id, self.stored_form
         )
         if session is None or session._is_canonical(self.mapper, identity, self.instance):
-            if self._shared_states or self._replaced_instance is not None:
-                self._shared_states, self._replaced_instance = (), None
             return self.instance
         return self._attach_to(session)
 
