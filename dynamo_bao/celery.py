@@ -18,6 +18,7 @@ from dynamo_bao.errors import BatchContextError
 from dynamo_bao.session.bindings import SESSION, Entry, innermost, set_top_link, unbound
 from dynamo_bao.session.context import batched, current_session, run_with_batch_context
 from dynamo_bao.session.session import Session
+from dynamo_bao.session.settings import SessionSettings
 from dynamo_bao.session.tenancy import current_tenant, tenant_block
 
 log = logging.getLogger("dynamo_bao.celery")
@@ -53,7 +54,7 @@ class BaoTask(Task):  # type: ignore[misc]  # Celery has no types
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
-        Session(**cls.batch_context)  # raises for wrong options where the task is defined
+        SessionSettings(**cls.batch_context)  # raises for wrong options where the task is defined
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         request = self.request
@@ -132,7 +133,7 @@ def _close_left_over(name: str, session: Session) -> None:
         entry: Entry | None = link.entry()
         if entry is not None:
             entry.end()
-        link.value._require_committed(BatchContextError("its block was never left"))
+        link.value._work.require_committed(BatchContextError("its block was never left"))
         link = innermost(SESSION)
 
 

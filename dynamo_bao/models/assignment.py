@@ -54,7 +54,7 @@ def _assign_field(instance: Any, field: Field, value: Any, key_names: Container[
         if field.name in key_names:
             check_key_assignment(instance, field.name, value)
         elif state.session is not None:
-            state.session._pin(instance)
+            state.session._instances.pin(instance)
     object.__setattr__(instance, field.name, value)
 
 

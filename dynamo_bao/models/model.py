@@ -411,7 +411,7 @@ class Model(ModelOperations):
             assign(self, name, value, Model)
             return
         if session is not None:
-            session._pin(self)
+            session._instances.pin(self)
         values[name] = value
 
     def __delattr__(self, name: str) -> None:

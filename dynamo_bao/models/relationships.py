@@ -74,10 +74,10 @@ def _find(
     mapper, identity, tenant = target
     if session is None:
         return get_instance(mapper, identity, tenant, None)
-    cached = session._instance_for(mapper, identity.key)
+    cached = session._instances.get(mapper, identity.key)
     relation = RelationOrigin(state_of(instance).group, field, repository.schema.name)
     origin = relation if cached is None else state_of(cached).origin
-    target_instance = session._lookup(mapper, identity, tenant)
+    target_instance = session._instances.lookup(mapper, identity, tenant)
     state_of(target_instance).origin = origin
     return target_instance
 

@@ -120,9 +120,9 @@ class Repository(RepositoryWrites[M]):
         if type(key) is str and self.schema.text_keys is not None:
             table_key = self.schema.text_keys.of_tenant[tenant](key)
             if table_key is not None:
-                instance = session._lookup_text(self, table_key, key, tenant, consistent)
+                instance = session._instances.lookup_text(self, table_key, key, tenant, consistent)
                 return instance
-        instance = session._lookup(self, self.identify(tenant, key), tenant, consistent)
+        instance = session._instances.lookup(self, self.identify(tenant, key), tenant, consistent)
         return instance
 
     def _key_of(self, key: object, parts: dict[str, Any], consistent: object, bypass: object) -> object:
@@ -226,13 +226,15 @@ class Repository(RepositoryWrites[M]):
         if session is not None:
             return {
                 identity.primary_id: self._typed(
-                    session._lookup(self, identity, tenant, consistent=consistent_read)
+                    session._instances.lookup(self, identity, tenant, consistent=consistent_read)
                 )
                 for identity in identities
             }
         with BatchContext() as temporary:
             instances = {
-                identity.primary_id: temporary._lookup(self, identity, tenant, consistent=consistent_read)
+                identity.primary_id: temporary._instances.lookup(
+                    self, identity, tenant, consistent=consistent_read
+                )
                 for identity in identities
             }
             temporary.flush()
@@ -297,7 +299,7 @@ class Repository(RepositoryWrites[M]):
         state = state_of(instance)
         session = session_for_instance(state, "find")
         if session is not None and session is state.session:
-            session._load(instance)
+            session._loader.load(instance)
         else:
             get_into(instance, session, consistent=state.wants_consistent)
 
@@ -462,7 +464,7 @@ class Repository(RepositoryWrites[M]):
         owners = {value: guards[key]["relatedId"]["S"] for value, key in keys.items() if key in guards}
         instances = self.batch_find(owners.values(), consistent_read=True)
         if session is not None:
-            session.flush("further")
+            session._loader.flush("further")
         result: dict[Any, M | None] = dict.fromkeys(stored)
         for value, owner in owners.items():
             instance = instances[owner]

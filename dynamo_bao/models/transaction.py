@@ -66,7 +66,7 @@ class Transaction:
             ...     Payment.create(account_id=account.account_id, amount=10)
         """
         self._require_open()
-        self.session._check()
+        self.session._ownership.check()
         state = state_of(instance)
         if state.status is Status.TRANSIENT or state.mapper is None:
             raise ItemNotFoundError(
@@ -161,7 +161,7 @@ class Transaction:
         for change in self._changes:
             change.on_commit()
             if change.item_ref not in written:
-                self.session._forget_deletion(change.mapper, change.subject.identity)
+                self.session._instances.forget_deletion(change.mapper, change.subject.identity)
         error = run_afterwards(
             partial(change.run_after_hooks, change.result)
             for change in self._changes
@@ -246,10 +246,10 @@ class _TransactionBlock(Block[Transaction]):
             raise
 
     def _begin_in(self, session: Session, context: BatchContext | None) -> Transaction:
-        session._check()
+        session._ownership.check()
         new_transaction = Transaction(session)
         self.value = _RootBlock(new_transaction, context)
-        session._note_transaction(self)
+        session._ownership.note_transaction(self)
         self.bind(TRANSACTION, new_transaction)
         return new_transaction
 

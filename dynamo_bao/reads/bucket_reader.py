@@ -159,7 +159,7 @@ class BucketReader:
     def read(self, paused: Container[int] = ()) -> list[Page]:
         """The next pages, one for each bucket that is read now, in one round. `paused` buckets are not read."""
         if self.session is not None:
-            self.session._check()
+            self.session._ownership.check()
         active = [bucket for bucket in self._open_buckets if bucket not in paused]
         while len(active) < self.at_once and self._opened_count < len(self.buckets):
             active.append(self.buckets[self._opened_count])
@@ -258,24 +258,24 @@ def _load_weakly(
     new_instances: list[tuple[Identity, Any]] = []
     instances: list[Any] = []
     for identity in identities:
-        instance = session._instance_for(mapper, identity.key)
-        if session._has_deleted(mapper, identity.key):
+        instance = session._instances.get(mapper, identity.key)
+        if session._instances.has_deleted(mapper, identity.key):
             instance = None
         elif instance is None:
-            instance = session._lookup(mapper, identity, tenant, counted=False)
+            instance = session._instances.lookup(mapper, identity, tenant, counted=False)
             new_instances.append((identity, instance))
         elif state_of(instance).status is Status.MISSING:
-            session._expire(mapper, identity)  # the index shows that the item exists
+            session._instances.expire(mapper, identity)  # the index shows that the item exists
         elif state_of(instance).status is Status.FAILED:
-            session._lookup(mapper, identity, tenant, counted=False)
+            session._instances.lookup(mapper, identity, tenant, counted=False)
         instances.append(instance)
     try:
-        session.flush("iteration")
+        session._loader.flush("iteration")
     finally:
         for identity, instance in new_instances:
-            session._evict(mapper, identity)
+            session._instances.evict(mapper, identity)
             if state_of(instance).status is Status.LOADED:
-                session._track_weakly(instance)
+                session._instances.track_weakly(instance)
     return [_present(instance, session) for instance in instances]
 
 
@@ -283,7 +283,7 @@ def _present(instance: Any, session: Session) -> Any:
     if instance is None:
         return None
     if state_of(instance).status is Status.PENDING:
-        session._load(instance)
+        session._loader.load(instance)
     if state_of(instance).status is Status.FAILED:
         require_present(state_of(instance))
     return instance if state_of(instance).status is Status.LOADED else None

@@ -66,7 +66,7 @@ def _load_level(loads: Sequence[EagerLoad], session: Session, kind: str | None) 
     lookups = [
         (levels, _look_up(load.instances, levels, session)) for load in loads for levels in (load.levels(),)
     ]
-    session.flush(kind)
+    session._loader.flush(kind)
     next_loads = []
     for levels, targets in lookups:
         for field, paths in levels.items():
@@ -101,7 +101,7 @@ def _target(instance: Any, field: str, session: Session) -> Any:
         return None
     if reference is None:
         return None
-    target = session._lookup(*reference, counted=cached is None)
+    target = session._instances.lookup(*reference, counted=cached is None)
     state_of(target).origin = None  # this load is explicit
     remember_related(instance, field, target)
     return target

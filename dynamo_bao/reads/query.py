@@ -206,16 +206,16 @@ class Query:
         """The session's instance for a row, loaded from it if it is pending; None if the session deleted the item."""
         row = state_of(instance)
         assert row.key is not None and row.raw_item is not None
-        cached = session._instance_for(self.mapper, row.key)
+        cached = session._instances.get(self.mapper, row.key)
         if cached is None:
-            session._track_weakly(instance)
+            session._instances.track_weakly(instance)
             return instance
-        if session._has_deleted(self.mapper, row.key):
+        if session._instances.has_deleted(self.mapper, row.key):
             return None
         state = state_of(cached)
         if state.status in (Status.PENDING, Status.MISSING) and not state.wants_consistent:
             hydrate(cached, row.raw_item)
-            session._discard_pending(cached)
+            session._instances.discard_pending(cached)
         return cached
 
 

@@ -58,7 +58,7 @@ class QueryResult(Generic[M]):
         if query.session is None:
             self._fetch()
         elif remembered is None or not remembered.replies:
-            query.session._defer(self)
+            query.session._loader.queries.add(self)
 
     # --- fetching --------------------------------------------------------------------------------
 
@@ -89,7 +89,7 @@ class QueryResult(Generic[M]):
         if self._is_pending:
             session = self._query.session_now()
             if session is not None and session is self._query.session and self._cached_reply() is None:
-                load_pages(session._flush_queries(self), session)
+                load_pages(session._loader.flush_queries(self), session)
             else:
                 self._fetch()
         self._raise_failure()

@@ -286,10 +286,10 @@ class _Search:
         stale = [pair for pair in pairs if pair[0] is not pair[1] and not self.predicate(pair[1])]
         for identity, instance in stale:
             unload(instance, consistent=True, keep_changes=True)
-            session._expire(self.mapper, identity)
+            session._instances.expire(self.mapper, identity)
         if not stale:
             return [instance for _, instance in pairs]
-        session.flush("iteration")
+        session._loader.flush("iteration")
         for _, instance in stale:
             if state_of(instance).status is Status.FAILED:
                 require_present(state_of(instance))

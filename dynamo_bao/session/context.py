@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator
 from functools import partial, wraps
-from typing import Any, ParamSpec, TypedDict, TypeVar, overload
+from typing import Any, ParamSpec, TypeVar, overload
 
 from dynamo_bao.dynamodb.capacity import Capacity
 from dynamo_bao.runtime.compat import Unpack
 from dynamo_bao.session.bindings import SESSION, TENANT, Block, Entry, Steps, innermost
 from dynamo_bao.session.execution_context import current_execution_context
 from dynamo_bao.session.session import Session
+from dynamo_bao.session.settings import DEFAULT_SETTINGS, SessionOptions, SessionSettings
 from dynamo_bao.session.tenancy import current_tenant, resolvers, tenant_if_known
 
 P = ParamSpec("P")
 R = TypeVar("R")
-
-
-NO_OPTIONS: Mapping[str, Any] = {}
 
 
 def current_session() -> Session | None:
@@ -58,37 +56,24 @@ def get_batch_context_capacity() -> Capacity:
     return session.capacity if session is not None else Capacity()
 
 
-class SessionOptions(TypedDict, total=False):
-    """The options of a session; see `run_with_batch_context`."""
-
-    deadline: float | None
-    max_concurrency: int | None
-    fetch: str
-    peer_limit: int
-    query_limit: int
-    max_cached: int | None
-    max_throttled_calls: float | str | None
-
-
 class BatchContext(Block[Session]):
-    """The result of `run_with_batch_context`: a context manager that is also a decorator."""
+    """The result of `run_with_batch_context`: a context manager that is also a decorator.
 
-    __slots__ = ("_prepared_session",)
+    Args:
+        settings: the options of its sessions.
+    """
 
-    def __init__(self, options: Mapping[str, Any] = NO_OPTIONS) -> None:
-        super().__init__(options)
-        self._prepared_session: Session | None = Session(
-            **options
-        )  # made now, so that wrong options raise at the call
+    __slots__ = ()
+
+    def __init__(self, settings: SessionSettings = DEFAULT_SETTINGS) -> None:
+        super().__init__(settings)
 
     def _begin(self) -> Session:
-        session = self.value = self._prepared_session or Session(
-            **self._subject
-        )  # a new one if it is entered again
-        self._prepared_session = None
-        link = session._open_in(self)
+        session = self.value = Session(self._subject)
+        ownership = session._ownership
+        link = ownership.bind(session, self)
         if link.tenant is not None or resolvers:
-            session.tenant = tenant_if_known()
+            ownership.tenant = tenant_if_known()
         return session
 
     def _release(self) -> None:
@@ -100,7 +85,7 @@ class BatchContext(Block[Session]):
         return end
 
     def _finish(self, error: BaseException | None) -> None:
-        self.value._require_committed(error)
+        self.value._work.require_committed(error)
 
     def __call__(self, fn: Callable[P, R]) -> Callable[P, R]:
         """A function that runs `fn` in a new session at each call."""
@@ -160,7 +145,7 @@ def run_with_batch_context(fn: Callable[[], Any] | None = None, **options: Any) 
         ...     users = [User.find(id) for id in ids]
         ...     print(users[0].name, session.stats.round_trips)
     """
-    context = BatchContext(options)
+    context = BatchContext(SessionSettings(**options) if options else DEFAULT_SETTINGS)
     if fn is None:
         return context
     _require_synchronous(fn, "run_with_batch_context(fn)")
@@ -198,8 +183,8 @@ def batched(fn: Callable[..., Any] | None = None, *, isolated: bool = False) -> 
         ...     return [user.name for user in [User.find(id) for id in ids]]
     """
     if fn is None:
-        return lambda function: _wrapped(function, {}, isolated)
-    return _wrapped(fn, {}, isolated)
+        return lambda function: _wrapped(function, DEFAULT_SETTINGS, isolated)
+    return _wrapped(fn, DEFAULT_SETTINGS, isolated)
 
 
 def _require_synchronous(fn: Callable[..., Any], label: str) -> None:
@@ -213,7 +198,7 @@ def _require_synchronous(fn: Callable[..., Any], label: str) -> None:
         )
 
 
-def _wrapped(fn: Callable[P, R], options: Mapping[str, Any], isolated: bool) -> Callable[P, R]:
+def _wrapped(fn: Callable[P, R], settings: SessionSettings, isolated: bool) -> Callable[P, R]:
     # Imported here: see above.
     import inspect
 
@@ -223,7 +208,7 @@ def _wrapped(fn: Callable[P, R], options: Mapping[str, Any], isolated: bool) -> 
         @wraps(fn)
         def generate(*args: P.args, **kwargs: P.kwargs) -> Any:
             # It is a generator function too, because some callers check that, as pytest does for a fixture.
-            return (yield from _run_generator(fn(*args, **kwargs), options, isolated))
+            return (yield from _run_generator(fn(*args, **kwargs), settings, isolated))
 
         return generate
 
@@ -231,7 +216,7 @@ def _wrapped(fn: Callable[P, R], options: Mapping[str, Any], isolated: bool) -> 
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
         if current_session() is not None and not isolated:
             return fn(*args, **kwargs)
-        with BatchContext(options):
+        with BatchContext(settings):
             return fn(*args, **kwargs)
 
     return call
@@ -241,18 +226,18 @@ class _Resumption:
     """The bindings of a generator's body at each step. They are those of its first resumption.
 
     Args:
-        options: the options of its own session, if it needs one.
+        settings: the options of its own session, if it needs one.
         isolated: whether it always has its own session.
     """
 
-    def __init__(self, options: Mapping[str, Any], isolated: bool) -> None:
+    def __init__(self, settings: SessionSettings, isolated: bool) -> None:
         self._callers_session = None if isolated else current_session()
-        self.own_session = Session(**options) if self._callers_session is None else None
+        self.own_session = Session(settings) if self._callers_session is None else None
         self._steps = Steps(None if self.own_session is None else _OwnSession(self.own_session))
         self._steps.capture()
         self._steps.bind(TENANT, current_tenant())
         if self.own_session is not None:
-            self.own_session._owner, self.own_session.tenant = self._steps.owner, tenant_if_known()
+            self.own_session._ownership.assign(self._steps.owner, tenant_if_known())
             self._steps.bind(SESSION, self.own_session)
 
     def run(self, step: Callable[..., Any], *args: Any) -> Any:
@@ -262,32 +247,33 @@ class _Resumption:
             ConcurrencyError: if the session of the generator's caller cannot be handed over to this code.
         """
         callers_session, owner = self._callers_session, current_execution_context()
+        ownership = None if callers_session is None else callers_session._ownership
         if (
-            callers_session is None
-            or callers_session.is_closed
-            or callers_session._owner is None
-            or callers_session._owner.is_now(owner)
+            ownership is None
+            or ownership.is_closed
+            or ownership.owner is None
+            or ownership.owner.is_now(owner)
         ):
             return self._steps.run(step, *args)
         loan = Entry()
-        callers_session._lend(loan, owner)
+        ownership.lend(loan, owner)
         try:
             return self._steps.run(step, *args)
         finally:
-            callers_session._give_back(loan)
+            ownership.give_back(loan)
 
     def end(self, error: BaseException | None) -> None:
         """Ends the bindings. Raises or warns if its own session has changes that were never committed."""
         self._steps.end()
         if self.own_session is not None:
-            self.own_session._require_committed(error)
+            self.own_session._work.require_committed(error)
 
 
 def _run_generator(
-    generator: Generator[Any, Any, Any], options: Mapping[str, Any], isolated: bool
+    generator: Generator[Any, Any, Any], settings: SessionSettings, isolated: bool
 ) -> Generator[Any, Any, Any]:
     """Runs `generator` with the bindings of its first resumption. They are in force only while its body runs."""
-    resumption = _Resumption(options, isolated)
+    resumption = _Resumption(settings, isolated)
     step: Callable[..., Any] = next
     arguments: tuple[Any, ...] = (generator,)
     try:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from dynamo_bao.dynamodb.keys import Key
 from dynamo_bao.mapping.codec import STATE
 from dynamo_bao.mapping.identity import Identity
 from dynamo_bao.session.identity_map import IdentityMap, ItemKey
-from dynamo_bao.session.ownership import SessionOwnership
-from dynamo_bao.session.partitions import Partitions
 from dynamo_bao.session.pending_lookups import Lookups
 from dynamo_bao.session.state import (
     PENDING,
@@ -32,22 +30,31 @@ from dynamo_bao.session.stats import Stats
 _TRANSIENT, _FAILED = Status.TRANSIENT, Status.FAILED  # read often
 
 
-class SessionInstances(SessionOwnership):
-    """The identity map of a session, and its pending lookups.
+class SessionInstances:
+    """The instances of a session, one for each item, and the lookups that load them.
+
+    Args:
+        session: the session that new instances belong to.
+        stats: the session's figures.
+        max_cached: how many instances are held strongly; None for all.
 
     Attributes:
-        stats: the session's figures so far.
+        lookups: the pending lookups.
     """
 
-    def __init__(self, max_cached: int | None) -> None:
-        super().__init__()
-        self.stats = Stats()
+    __slots__ = ("_deleted", "_identity", "_session", "_stats", "lookups")
+
+    def __init__(self, session: Any, stats: Stats, max_cached: int | None) -> None:
+        self._session = session
+        self._stats = stats
         self._identity = IdentityMap(max_cached)
-        self._lookups = Lookups()
-        self._partitions = Partitions(max_cached)
+        self.lookups = Lookups()
         self._deleted: dict[ItemKey, weakref.ref[Any]] = {}
 
-    def _lookup(
+    def __len__(self) -> int:
+        return len(self._identity)
+
+    def lookup(
         self,
         mapper: ModelMapper,
         identity: Identity,
@@ -65,37 +72,37 @@ class SessionInstances(SessionOwnership):
         """
         key = mapper, identity.key
         instance = self._identity.get(key)
-        self.stats.lookups += counted
+        self._stats.lookups += counted
         if instance is None:
-            return self._await(key, pending_instance(mapper, identity, tenant, self), consistent)
-        self.stats.cache_hits += counted
+            return self._await(key, pending_instance(mapper, identity, tenant, self._session), consistent)
+        self._stats.cache_hits += counted
         return self._reuse(key, instance, consistent)
 
-    def _lookup_text(
+    def lookup_text(
         self, mapper: ModelMapper, key: Key, text: str, tenant: str | None, consistent: bool
     ) -> Any:
-        """`_lookup` for a key that is one string. This is the fast path."""
+        """`lookup` for a key that is one string. This is the fast path."""
         identity_map = self._identity
         instances = identity_map.strong[mapper]
         instance = instances.get(key) if identity_map.is_strong else identity_map.get((mapper, key))
-        self.stats.lookups += 1
+        self._stats.lookups += 1
         if instance is not None:
-            self.stats.cache_hits += 1
+            self._stats.cache_hits += 1
             return self._reuse((mapper, key), instance, consistent)
         # `pending_instance` without an `Identity`, and without another call.
         instance = allocate_instance(mapper.lazy_class)
-        state = new_state(mapper, PENDING, tenant, key, text, self)
+        state = new_state(mapper, PENDING, tenant, key, text, self._session)
         set_instance_dict(instance, {STATE: state, mapper.schema.single_key_name: text})
         if consistent or not identity_map.is_strong:
             return self._await((mapper, key), instance, consistent)
-        instances[key] = self._lookups.eventual[mapper][key] = instance
+        instances[key] = self.lookups.eventual[mapper][key] = instance
         return instance
 
     def _await(self, key: ItemKey, instance: Any, consistent: bool) -> Any:
         """Registers a new instance, which the next round loads."""
         state_of(instance).wants_consistent = consistent
         self._identity.hold(key, instance)
-        self._lookups.add(key, instance)
+        self.lookups.add(key, instance)
         return instance
 
     def _reuse(self, key: ItemKey, instance: Any, consistent: bool) -> Any:
@@ -105,37 +112,42 @@ class SessionInstances(SessionOwnership):
         if state.status is _TRANSIENT:  # added, and about to be stored
             return instance
         if state.status is _FAILED:
-            self._retry_failed()
+            self.retry_failed()
         if consistent and not state.consistent:
-            self._reload(instance, keep_changes=True)
+            self.reload(instance, keep_changes=True)
         if not self._identity.is_strong:
             self._identity.hold(key, instance)
         return instance
 
-    def _retry_failed(self) -> None:
+    def retry_failed(self) -> None:
         """Puts every failed lookup of the session into the next round."""
         for key, instance in self._identity.items():
             if state_of(instance).status is Status.FAILED:
                 unload(instance, consistent=False, keep_changes=True)
-                self._lookups.add(key, instance)
+                self.lookups.add(key, instance)
 
-    def _reload(self, instance: Any, *, keep_changes: bool) -> None:
+    def reload(self, instance: Any, *, keep_changes: bool) -> None:
+        """Makes an instance pending again. The next round reads it consistently.
+
+        Args:
+            keep_changes: whether its local changes stay.
+        """
         unload(instance, consistent=True, keep_changes=keep_changes)
-        self._lookups.add(key_of(instance), instance)
+        self.lookups.add(key_of(instance), instance)
 
-    def _expire(self, mapper: ModelMapper, identity: Identity) -> None:
+    def expire(self, mapper: ModelMapper, identity: Identity) -> None:
         """Makes a cached instance pending, because its item was written elsewhere; local changes prevent that."""
-        instance = self._instance_for(mapper, identity.key)
+        instance = self.get(mapper, identity.key)
         if instance is None or state_of(instance).status is Status.TRANSIENT:
             return
         if state_of(instance).status is not Status.LOADED or not changed_names(instance):
-            self._reload(instance, keep_changes=True)
+            self.reload(instance, keep_changes=True)
 
-    def _instance_for(self, mapper: ModelMapper, key: Key) -> Any:
+    def get(self, mapper: ModelMapper, key: Key) -> Any:
         """The session's instance for a key, or None."""
         return self._identity.get((mapper, key))
 
-    def _attach_new(self, mapper: ModelMapper, new_instances: Mapping[Key, Any]) -> Key | None:
+    def attach_new(self, mapper: ModelMapper, new_instances: Mapping[Key, Any]) -> Key | None:
         """Makes new instances of a model the session's instances for their keys.
 
         Returns:
@@ -154,15 +166,15 @@ class SessionInstances(SessionOwnership):
         if cached is not None:
             if cached is not instance and is_there(cached):
                 return False
-            self._lookups.discard(key)
+            self.lookups.discard(key)
         self._identity.hold(key, instance)
         return True
 
-    def _attach(self, instance: Any) -> None:
+    def attach(self, instance: Any) -> None:
         """Makes a stored instance the session's instance for its key, and holds it."""
-        state_of(instance).session = self
+        state_of(instance).session = self._session
         key = key_of(instance)
-        self._lookups.discard(key)
+        self.lookups.discard(key)
         if not self._was_added(key):
             self._identity.hold(key, instance)
 
@@ -171,73 +183,105 @@ class SessionInstances(SessionOwnership):
         cached = self._identity.get(key)
         return cached is not None and state_of(cached).status is Status.TRANSIENT
 
-    def _hold_saved(self, instance: Any) -> None:
+    def hold_saved(self, instance: Any) -> None:
         """Holds a saved instance of this session strongly, and removes it from the pending lookups."""
-        self._discard_pending(instance)
-        self._pin(instance)
+        self.discard_pending(instance)
+        self.pin(instance)
 
-    def _pin(self, instance: Any) -> None:
+    def pin(self, instance: Any) -> None:
         """Holds a changed instance of this session strongly."""
         key = key_of(instance)
-        if not self.is_closed and self._identity.get(key) is instance:
+        if self._identity.get(key) is instance:
             self._identity.hold(key, instance)
 
-    def _held_instances(self, mapper: ModelMapper) -> Mapping[Key, Any]:
+    def held_instances(self, mapper: ModelMapper) -> Mapping[Key, Any]:
         """The model's strongly held instances by key; empty once the session has deleted anything."""
         return {} if self._deleted else self._identity.strong[mapper]
 
-    def _is_canonical(self, mapper: ModelMapper, identity: Identity, instance: Any) -> bool:
+    def is_canonical(self, mapper: ModelMapper, identity: Identity, instance: Any) -> bool:
         """Whether `instance` is already the canonical one for its key."""
         cached = self._identity.strong[mapper].get(identity.key)
         return cached is instance and (mapper, identity.key) not in self._deleted
 
-    def _superseded(self, mapper: ModelMapper, identity: Identity) -> list[Any]:
+    def superseded(self, mapper: ModelMapper, identity: Identity) -> list[Any]:
         """Instances that users got for a key before its item was created: pending, missing or deleted ones."""
         key = mapper, identity.key
         reference = self._deleted.pop(key, None)
         deleted = None if reference is None else reference()
         return [instance for instance in (self._identity.get(key), deleted) if instance is not None]
 
-    def _mark_deleted(
+    def mark_deleted(
         self, mapper: ModelMapper, identity: Identity, tenant: str | None, instance: Any
     ) -> None:
         """Remembers that this session deleted an item, so that later finds of its key are missing."""
         key = mapper, identity.key
-        self._lookups.discard(key)
+        self.lookups.discard(key)
         if self._was_added(key):
             return
         self._deleted[key] = weakref.ref(instance)
-        missing_instance = pending_instance(mapper, identity, tenant, self)
+        missing_instance = pending_instance(mapper, identity, tenant, self._session)
         mark_missing(missing_instance, consistent=True)
         self._identity.hold(key, missing_instance)
 
-    def _has_deleted(self, mapper: ModelMapper, key: Key) -> bool:
+    def has_deleted(self, mapper: ModelMapper, key: Key) -> bool:
         """Whether this session deleted the item of a key, and did not create it again."""
         return (mapper, key) in self._deleted
 
-    def _evict(self, mapper: ModelMapper, identity: Identity) -> None:
+    def evict(self, mapper: ModelMapper, identity: Identity) -> None:
         """Makes the next find of a key read the item again."""
         self._identity.drop((mapper, identity.key))
 
-    def _forget_deletion(self, mapper: ModelMapper, identity: Identity) -> None:
+    def forget_deletion(self, mapper: ModelMapper, identity: Identity) -> None:
         """Makes the next find of a key read the item again, even if the session had deleted it."""
         self._deleted.pop((mapper, identity.key), None)
-        self._evict(mapper, identity)
+        self.evict(mapper, identity)
 
-    def _evict_missing(self, mapper: ModelMapper, identity: Identity) -> None:
+    def evict_missing(self, mapper: ModelMapper, identity: Identity) -> None:
         """Forgets a cached miss after a refused create has shown that the item exists."""
-        cached = self._instance_for(mapper, identity.key)
+        cached = self.get(mapper, identity.key)
         if cached is not None and state_of(cached).status is Status.MISSING:
-            self._evict(mapper, identity)
+            self.evict(mapper, identity)
 
-    def _discard_pending(self, instance: Any) -> None:
+    def discard_pending(self, instance: Any) -> None:
         """Removes an instance from the pending lookups, because it was resolved otherwise."""
-        self._lookups.discard(key_of(instance))
+        self.lookups.discard(key_of(instance))
 
-    def _track_weakly(self, instance: Any) -> None:
+    def track_weakly(self, instance: Any) -> None:
         """Registers an instance of a query weakly: it stays cached while other code holds it."""
-        state_of(instance).session = self
+        state_of(instance).session = self._session
         self._identity.add_weak(key_of(instance), instance)
+
+    def restore(self, instance: Any) -> None:
+        """Makes an instance that was read again the one for its key, even if the session had deleted the item."""
+        key = key_of(instance)
+        self._deleted.pop(key, None)
+        self._identity.hold(key, instance)
+
+    def detach(self, instance: Any) -> None:
+        """Removes an instance, which belongs to no session from now on. The next find of its key is a new lookup."""
+        key = key_of(instance)
+        self.lookups.discard(key)
+        if self._identity.get(key) is instance:
+            self._identity.drop(key)
+        state_of(instance).session = None
+
+    def detach_all(self) -> None:
+        """Removes all instances, which belong to no session from now on, and all deletions."""
+        for key, instance in self._identity.items():
+            self.lookups.discard(key)
+            state_of(instance).session = None
+        self._identity.clear()
+        self._deleted.clear()
+
+    def withdraw(self, instances: Iterable[Any]) -> None:
+        """Removes new instances that will not be stored, even if their keys have changed since they were added."""
+        self._identity.drop_instances(instances)
+
+    def close(self) -> None:
+        """Ends all lookups, and releases all instances and the session."""
+        self.lookups.clear()
+        self._identity.clear()
+        self._session = None
 
 
 def key_of(instance: Any) -> ItemKey:

@@ -4,22 +4,10 @@ from __future__ import annotations
 
 import enum
 import weakref
-from typing import Any, TypeVar
 
 from dynamo_bao.errors import ConcurrencyError
-from dynamo_bao.session.bindings import (
-    MANAGER,
-    SESSION,
-    TENANT,
-    Block,
-    Entry,
-    Link,
-    acting_owner,
-    innermost,
-)
+from dynamo_bao.session.bindings import MANAGER, SESSION, Entry, Link, innermost
 from dynamo_bao.session.execution_context import ExecutionContext, current_execution_context
-
-Unshared = TypeVar("Unshared", bound="SessionOwnership")
 
 
 class SessionState(enum.Enum):
@@ -33,99 +21,79 @@ class SessionState(enum.Enum):
 class Flushing:
     """A block in which a round of a session runs; only the code of the block holds this object.
 
-    The session refers to it weakly. A round that was aborted in any way is therefore no longer running.
+    The session's ownership refers to it weakly. A round that was aborted in any way is therefore no longer running.
     """
 
-    __slots__ = ("__weakref__", "_session")
+    __slots__ = ("__weakref__", "_ownership")
 
-    def __init__(self, session: SessionOwnership) -> None:
-        self._session = session
+    def __init__(self, ownership: SessionOwnership) -> None:
+        self._ownership = ownership
 
     def __enter__(self) -> None:
-        self._session._flushing = weakref.ref(self)
+        self._ownership.flushing = weakref.ref(self)
 
     def __exit__(self, *_: object) -> None:
-        self._session._flushing = None
+        self._ownership.flushing = None
 
 
 class SessionOwnership:
-    """The rules of who may use a session, and when.
+    """Who may use a session, and when.
 
     Attributes:
-        is_closed: whether the session has ended; read only.
-        tenant: the tenant that the session was opened under; `activate` binds it too. Read only.
+        owner: the thread, greenlet or task that may use the session; None before the session is opened.
+        is_closed: whether the session has ended.
+        flushing: a weak reference to the block of the running round; None between rounds.
+        tenant: the tenant that the session was opened under; `Session.activate` binds it too.
+        manager: the manager that was active when the session was opened; `Session.activate` binds it too.
     """
 
-    # _owner: the thread, greenlet or task that may use the session.
-    # _flushing: a weak reference to the round that is running, or None.
-    # _manager: the manager that was active when the session was opened; `activate` binds it too.
+    __slots__ = ("_lender", "_lent", "_transactions", "flushing", "is_closed", "manager", "owner", "tenant")
 
     def __init__(self) -> None:
-        self._owner: ExecutionContext | None = None
+        self.owner: ExecutionContext | None = None
         self.is_closed = False
-        self._flushing: weakref.ref[Flushing] | None = None
+        self.flushing: weakref.ref[Flushing] | None = None
         self.tenant: str | None = None
-        self._manager: Any = None
+        self.manager: object = None
         self._lent: weakref.ref[Entry] | None = None
         self._lender: ExecutionContext | None = None
         self._transactions: list[weakref.ref[Entry]] = []
-
-    @property
-    def is_open(self) -> bool:
-        """Whether the session is not closed."""
-        return not self.is_closed
 
     @property
     def state(self) -> SessionState:
         """Whether the session is open, flushing or closed."""
         if self.is_closed:
             return SessionState.CLOSED
-        return SessionState.FLUSHING if self._is_flushing() else SessionState.OPEN
+        return SessionState.FLUSHING if self.is_flushing() else SessionState.OPEN
 
-    def _is_flushing(self) -> bool:
-        if self._flushing is not None and self._flushing() is None:
-            self._flushing = None  # it was aborted
-        return self._flushing is not None
+    def is_flushing(self) -> bool:
+        """Whether a round is running."""
+        if self.flushing is not None and self.flushing() is None:
+            self.flushing = None  # it was aborted
+        return self.flushing is not None
 
     # --- owners ----------------------------------------------------------------------------------
 
-    def _open_in(self, entry: Entry) -> Link:
-        """Binds a new session to the running code, and returns its link.
+    def bind(self, session: object, entry: Entry) -> Link:
+        """Binds the new session to the running code, and returns its link.
 
         Args:
+            session: the session whose ownership this is.
             entry: the entry of the block that opens the session.
         """
-        link = entry.bind(SESSION, self)
-        self._owner = link.owner
+        link = entry.bind(SESSION, session)
+        self.owner = link.owner
         if link.parent is not None:
             manager = innermost(MANAGER)
-            self._manager = None if manager is None else manager.value
+            self.manager = None if manager is None else manager.value
         return link
 
-    def activate(self: Unshared) -> Block[Unshared]:
-        """Hands the session over to a block, for example in another thread.
+    def assign(self, owner: ExecutionContext, tenant: str | None, manager: object = None) -> None:
+        """Gives the new session to code in steps, which binds it by itself."""
+        self.owner, self.tenant, self.manager = owner, tenant, manager
 
-        Only this block can use the session until it ends. The tenant and the manager with which the session was
-        opened are active in it.
-
-        Returns:
-            A context manager that yields the session.
-
-        Raises:
-            ConcurrencyError: at the start of the block, if the session is activated elsewhere, or if a transaction is
-                open in it.
-
-        Example:
-            >>> with ThreadPoolExecutor() as pool, run_with_batch_context() as session:
-            ...     def work():
-            ...         with session.activate():
-            ...             return User.find("42").name
-            ...     pool.submit(work).result()
-        """
-        return _Activation(self)
-
-    def _lend(self, entry: Entry, owner: ExecutionContext) -> None:
-        """Hands the session over to another owner, until `entry` ends or `_give_back` is called for it.
+    def lend(self, entry: Entry, owner: ExecutionContext) -> None:
+        """Hands the session over to another owner, until `entry` ends or `give_back` is called for it.
 
         Raises:
             ConcurrencyError: if the session cannot be handed over now.
@@ -134,25 +102,25 @@ class SessionOwnership:
         if self._lent is not None or self.state is not SessionState.OPEN:
             status = "activated elsewhere already" if self._lent is not None else self.state.value
             raise ConcurrencyError(f"The session cannot be activated here: it is {status}.")
-        if self._has_transaction:
+        if self.has_transaction:
             raise ConcurrencyError(
                 "A session cannot be activated elsewhere while a transaction is open in it."
             )
-        self._lender, self._lent, self._owner = self._owner, weakref.ref(entry), owner
+        self._lender, self._lent, self.owner = self.owner, weakref.ref(entry), owner
 
-    def _give_back(self, entry: Entry) -> None:
+    def give_back(self, entry: Entry) -> None:
         """Returns a session that was lent to `entry` to its owner."""
         if self._lent is not None and self._lent() is entry:
-            self._owner, self._lent = self._lender, None
+            self.owner, self._lent = self._lender, None
 
     def _reclaim_if_ended(self) -> None:
         """Takes the session back from code that was aborted before it could return it."""
         if self._lent is not None:
             entry = self._lent()
             if entry is None or entry.is_over:
-                self._owner, self._lent = self._lender, None
+                self.owner, self._lent = self._lender, None
 
-    def _require_not_lent(self) -> None:
+    def require_not_lent(self) -> None:
         """Raises ConcurrencyError if the session is activated elsewhere."""
         self._reclaim_if_ended()
         if self._lent is not None:
@@ -160,12 +128,12 @@ class SessionOwnership:
 
     # --- transactions ----------------------------------------------------------------------------
 
-    def _note_transaction(self, entry: Entry) -> None:
+    def note_transaction(self, entry: Entry) -> None:
         """Records an open transaction, which lasts until `entry` ends."""
         self._transactions.append(weakref.ref(entry))
 
     @property
-    def _has_transaction(self) -> bool:
+    def has_transaction(self) -> bool:
         """Whether a transaction is open in the session, in any code."""
         entries = [(ref, ref()) for ref in self._transactions]
         self._transactions = [ref for ref, entry in entries if entry is not None and not entry.is_over]
@@ -175,20 +143,20 @@ class SessionOwnership:
 
     def _require_owner(self, owner: ExecutionContext) -> None:
         self._reclaim_if_ended()
-        if self._owner is None or not self._owner.is_now(owner):
+        if self.owner is None or not self.owner.is_now(owner):
             raise self._foreign()
 
-    def _check(self, owner: ExecutionContext | None = None) -> None:
+    def check(self, owner: ExecutionContext | None = None) -> None:
         """Raises ConcurrencyError unless the running code owns the session and no round is running.
 
         Args:
             owner: the owner of the running code, if the caller has it.
         """
-        if self._owner is not (owner or current_execution_context()):
+        if self.owner is not (owner or current_execution_context()):
             self._require_owner(owner or current_execution_context())
         if self.is_closed:
             raise ConcurrencyError("The batch context was left; open a new one.")
-        if self._flushing is not None and self._is_flushing():
+        if self.flushing is not None and self.is_flushing():
             raise ConcurrencyError(
                 "A batch is being fetched. Hooks and decoders cannot load anything during that time."
             )
@@ -198,22 +166,3 @@ class SessionOwnership:
             "The batch context belongs to another thread, greenlet, task or process. Open one here with "
             "run_with_batch_context(), or hand this one over with session.activate()."
         )
-
-
-class _Activation(Block[Any]):
-    """A block to which a session is handed over, with its tenant and its manager."""
-
-    __slots__ = ()
-
-    def _begin(self) -> Any:
-        session = self.value = self._subject
-        session._lend(self, acting_owner())
-        if session.tenant is not None:
-            self.bind(TENANT, session.tenant)
-        if session._manager is not None:
-            self.bind(MANAGER, session._manager)
-        self.bind(SESSION, session)
-        return session
-
-    def _release(self) -> None:
-        self._subject._give_back(self)

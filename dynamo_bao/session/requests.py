@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from dynamo_bao.dynamodb.table import Database
 from dynamo_bao.dynamodb.transport.messages import Reply, Request
+from dynamo_bao.session.ownership import Flushing
 from dynamo_bao.session.rounds import Round, start_round
 from dynamo_bao.session.session import Session
+
+T = TypeVar("T")
 
 
 def round_of(session: Session | None, database: Database, kind: str) -> Round:
@@ -20,7 +24,7 @@ def deadline_of(session: Session | None, database: Database) -> float:
     """The deadline of a call that starts now, in seconds of the transport's clock."""
     if session is None:
         return database.deadline_from_now()
-    return database.deadline_from_now(session.deadline, session.max_throttled_calls)
+    return session.settings.deadline_at(database)
 
 
 def send(
@@ -35,3 +39,9 @@ def send(
     deadline = deadline_of(session, database)
     with round_of(session, database, kind) as current_round:
         return current_round.send(database, request, deadline, about)
+
+
+def run_at_once(session: Session, database: Database, calls: Sequence[Callable[[], T]]) -> list[T]:
+    """Runs calls that each send requests, within the session's concurrency, and returns their results."""
+    with Flushing(session._ownership):
+        return database.pool.run(calls, session.settings.concurrency_at(database))

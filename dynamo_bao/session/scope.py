@@ -11,6 +11,7 @@ from dynamo_bao.policy import AllowDirect
 from dynamo_bao.session.bindings import SESSION, TENANT, TRANSACTION, Link, chain, innermost, top_link
 from dynamo_bao.session.context import current_session
 from dynamo_bao.session.execution_context import ExecutionContext, current_execution_context, threads
+from dynamo_bao.session.ownership import SessionOwnership
 from dynamo_bao.session.session import Collecting, Session
 from dynamo_bao.session.state import State, state_of
 from dynamo_bao.session.tenancy import CLEARED, current_tenant, resolvers, tenant_for
@@ -49,8 +50,9 @@ def resolve_scope(
         if link is not None:
             if link.owner is owner and link.entry() is not None:
                 session = link.value
-                if session._owner is not owner or session.is_closed or session._flushing is not None:
-                    session._check(owner)
+                ownership: SessionOwnership = session._ownership
+                if ownership.owner is not owner or ownership.is_closed or ownership.flushing is not None:
+                    ownership.check(owner)
             else:
                 session = _session_seen_by(owner)
         if tenant_link is not None:
@@ -72,8 +74,9 @@ def _session_seen_by(owner: ExecutionContext) -> Session | None:
     if link is None:
         return None
     session: Session = link.value
-    if session._owner is not link.owner or session.is_closed or session._flushing is not None:
-        session._check(owner)
+    ownership = session._ownership
+    if ownership.owner is not link.owner or ownership.is_closed or ownership.flushing is not None:
+        ownership.check(owner)
     return session
 
 
@@ -81,7 +84,7 @@ def _tenant_of(database: Database, session: Session | None, operation: str) -> s
     """The tenant of an operation; its session remembers a tenant that came from a resolver."""
     tenant = tenant_for(database, operation)
     if resolvers and session is not None and session.tenant is None:
-        session.tenant = tenant
+        session._ownership.tenant = tenant
     return tenant
 
 
@@ -154,11 +157,11 @@ def active_session(
     Without a session, the policy decides.
     """
     if origin is not None and origin.is_open:
-        origin._check()
+        origin._ownership.check()
         return origin
     session = current_session()
     if session is None:
         database.policy.outside(_call_text(model, operation, key))
     else:
-        session._check()
+        session._ownership.check()
     return session

@@ -3,37 +3,35 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from itertools import groupby
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 from dynamo_bao.dynamodb.capacity import Capacity
-from dynamo_bao.dynamodb.table import Database, checked_throttled_calls
-from dynamo_bao.errors import (
-    BatchContextError,
-    ConfigurationError,
-    DataFormatError,
-    LazyLoadError,
-    UncommittedChangesError,
+from dynamo_bao.errors import BatchContextError, ConfigurationError, UncommittedChangesError
+from dynamo_bao.session.bindings import (
+    MANAGER,
+    SESSION,
+    TENANT,
+    TRANSACTION,
+    Block,
+    acting_owner,
+    end_dropped,
+    innermost,
 )
-from dynamo_bao.runtime.log_fields import log_fields
-from dynamo_bao.session.bindings import TRANSACTION, end_dropped, innermost
 from dynamo_bao.session.budget import Budget, BudgetBlock
-from dynamo_bao.session.flush import Flush
-from dynamo_bao.session.instances import SessionInstances, key_of
-from dynamo_bao.session.ownership import Flushing
-from dynamo_bao.session.pending_queries import PendingQuery, Queries
+from dynamo_bao.session.instances import SessionInstances
+from dynamo_bao.session.loader import Loader
+from dynamo_bao.session.ownership import SessionOwnership, SessionState
+from dynamo_bao.session.partitions import Partitions
 from dynamo_bao.session.rounds import Rounds
+from dynamo_bao.session.settings import DEFAULT_SETTINGS, SessionSettings
 from dynamo_bao.session.state import Instance, ModelMapper, Status, state_of
+from dynamo_bao.session.stats import Stats
 from dynamo_bao.session.trace import Trace
 from dynamo_bao.session.unit_of_work import CommitFigures, PendingWrite, UnitOfWork
 
 log = logging.getLogger("dynamo_bao.session")
-
-T = TypeVar("T")
-
-FETCH_MODES = ("peers", "one", "raise")
 
 
 class Collecting(Protocol):
@@ -50,49 +48,55 @@ class Collecting(Protocol):
         ...
 
 
-class Session(SessionInstances):
+class Session:
     """The unit of work of a batch context: its instances, its pending lookups, and its figures.
 
     `run_with_batch_context` and `batched` open sessions.
 
     Attributes:
         stats: the session's figures so far.
-        fetch: ``"peers"``, ``"one"`` or ``"raise"``; see `run_with_batch_context`.
-        peer_limit: how many keys of peers can join one round.
-        query_limit: how many deferred queries can run in one round.
-        deadline: seconds for which lookups are retried; None for the manager's setting.
-        max_throttled_calls: how many calls may wait because of throttling; None for the manager's setting.
+        settings: the options with which it was opened.
     """
 
-    def __init__(
-        self,
-        *,
-        deadline: float | None = None,
-        max_concurrency: int | None = None,
-        fetch: str = "peers",
-        peer_limit: int = 1000,
-        query_limit: int = 100,
-        max_cached: int | None = None,
-        max_throttled_calls: float | str | None = None,
-    ) -> None:
-        _require_options(deadline, max_concurrency, fetch, peer_limit, query_limit, max_cached)
-        super().__init__(max_cached)
+    # Each part has one task. The other rooms of the library use the parts; programs use the public methods.
+    # _ownership: who may use the session, and when
+    # _instances: the identity map and the pending lookups
+    # _loader: the rounds that answer lookups and queries
+    # _rounds: the history of rounds
+    # _partitions: cached results of queries
+    # _work: the objects of the next commit, and the outcome of the last one
+
+    def __init__(self, settings: SessionSettings = DEFAULT_SETTINGS) -> None:
+        self.stats = Stats()
+        self.settings = settings
+        self._ownership = SessionOwnership()
+        self._instances = SessionInstances(self, self.stats, settings.max_cached)
         self._rounds = Rounds(self.stats)
-        self.fetch = fetch
-        self.peer_limit = peer_limit
-        self.query_limit = query_limit
-        self.deadline = deadline
-        self._max_concurrency = max_concurrency
-        self.max_throttled_calls = (
-            None
-            if max_throttled_calls is None
-            else checked_throttled_calls(max_throttled_calls, "max_throttled_calls")
-        )
-        self._queries = Queries()
+        self._loader = Loader(self._ownership, self._instances, self._rounds, settings)
+        self._partitions = Partitions(settings.max_cached)
         self._work = UnitOfWork()
-        self._figures: Callable[[], CommitFigures | None] = _no_figures
 
     # --- life ------------------------------------------------------------------------------------
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the session is not closed."""
+        return not self._ownership.is_closed
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the session has ended."""
+        return self._ownership.is_closed
+
+    @property
+    def state(self) -> SessionState:
+        """Whether the session is open, flushing or closed."""
+        return self._ownership.state
+
+    @property
+    def tenant(self) -> str | None:
+        """The tenant that the session was opened under; `activate` binds it too."""
+        return self._ownership.tenant
 
     @property
     def capacity(self) -> Capacity:
@@ -101,13 +105,12 @@ class Session(SessionInstances):
 
     def close(self) -> None:
         """Ends the session. Pending lookups are dropped; loaded instances stay usable. A second call does nothing."""
-        if self.is_closed:
+        if self._ownership.is_closed:
             return
-        self.is_closed = True
-        self._lookups.clear()
-        self._queries.clear()
+        self._ownership.is_closed = True
+        self._loader.queries.clear()
         self._partitions.clear()
-        self._identity.clear()
+        self._instances.close()
         if log.isEnabledFor(logging.DEBUG):
             self._log_end()
 
@@ -116,7 +119,7 @@ class Session(SessionInstances):
 
         def end(error: BaseException) -> None:
             self.close()
-            self._require_committed(error)
+            self._work.require_committed(error)
 
         end_dropped("BatchContext", end, block)
 
@@ -128,6 +131,28 @@ class Session(SessionInstances):
             stats.keys_fetched,
             extra=self._rounds.fields("session"),
         )
+
+    def activate(self) -> Block[Session]:
+        """Hands the session over to a block, for example in another thread.
+
+        Only this block can use the session until it ends. The tenant and the manager with which the session was
+        opened are active in it.
+
+        Returns:
+            A context manager that yields the session.
+
+        Raises:
+            ConcurrencyError: at the start of the block, if the session is activated elsewhere, or if a transaction is
+                open in it.
+
+        Example:
+            >>> with ThreadPoolExecutor() as pool, run_with_batch_context() as session:
+            ...     def work():
+            ...         with session.activate():
+            ...             return User.find("42").name
+            ...     pool.submit(work).result()
+        """
+        return _Activation(self)
 
     def budget(
         self,
@@ -155,7 +180,7 @@ class Session(SessionInstances):
             >>> with run_with_batch_context() as session, session.budget(round_trips=2):
             ...     names = [user.name for user in map(User.find, ids)]
         """
-        self._check()
+        self._ownership.check()
         limits = {"round_trips": round_trips, "read_units": read_units, "write_units": write_units}
         for name, limit in limits.items():
             if limit is not None and (
@@ -172,14 +197,12 @@ class Session(SessionInstances):
 
     def refresh(self, instance: Any) -> None:
         """Reads `instance` again, consistently and at once. Local changes and cached query results are dropped."""
-        self._check()
+        self._ownership.check()
         self._partitions.clear()
-        self._reload(instance, keep_changes=False)
-        self._retry_failed()
-        self._load(instance)
-        key = key_of(instance)
-        self._deleted.pop(key, None)
-        self._identity.hold(key, instance)
+        self._instances.reload(instance, keep_changes=False)
+        self._instances.retry_failed()
+        self._loader.load(instance)
+        self._instances.restore(instance)
 
     def expunge(self, instance: Any) -> None:
         """Removes an instance from the session, and drops cached query results.
@@ -195,19 +218,14 @@ class Session(SessionInstances):
             ...     report(user)
             ...     session.expunge(user)
         """
-        self._check()
-        state = state_of(instance)
-        if state.session is not self:
+        self._ownership.check()
+        if state_of(instance).session is not self:
             raise BatchContextError(f"{instance!r} is not an instance of this session.")
         entry = self._work.of(instance)
         if entry is not None:
             self._work.drop([entry])
-        key = key_of(instance)
-        self._lookups.discard(key)
-        if self._identity.get(key) is instance:
-            self._identity.drop(key)
+        self._instances.detach(instance)
         self._partitions.clear()
-        state.session = None
 
     def clear(self) -> None:
         """Removes all instances, pending lookups and cached queries. Figures and budgets stay.
@@ -218,18 +236,14 @@ class Session(SessionInstances):
         Raises:
             UncommittedChangesError: if work is not committed; call `commit` or `rollback` first.
         """
-        self._check()
+        self._ownership.check()
         if self._work:
             raise UncommittedChangesError(
                 f"{len(self._work)} objects are not committed; commit() or rollback() before clear().",
                 not_done=[entry.instance for entry in self._work.all()],
             )
-        for key, instance in self._identity.items():
-            self._lookups.discard(key)
-            state_of(instance).session = None
-        self._identity.clear()
+        self._instances.detach_all()
         self._partitions.clear()
-        self._deleted.clear()
 
     # --- unit of work ----------------------------------------------------------------------------
 
@@ -253,7 +267,7 @@ class Session(SessionInstances):
             ...     session.add(*(Post(title=title) for title in titles))
             ...     session.commit()
         """
-        self._check()
+        self._ownership.check()
         entries: list[PendingWrite] = []
         try:
             for model, members in groupby(instances, type):
@@ -264,7 +278,7 @@ class Session(SessionInstances):
                 for instance in instances
                 if isinstance(instance, Instance) and self._work.of(instance) is None
             ]
-            self._identity.drop_instances(
+            self._instances.withdraw(
                 instance for instance in unregistered if state_of(instance).status is Status.TRANSIENT
             )
             raise
@@ -280,7 +294,7 @@ class Session(SessionInstances):
             TypeError: for an object that is not a model instance.
             ItemNotFoundError: for an object that is not stored.
         """
-        self._check()
+        self._ownership.check()
         for instance in instances:
             earlier = self._work.of(instance)
             if earlier is not None and earlier.is_new:
@@ -305,27 +319,22 @@ class Session(SessionInstances):
             TransactionError: if an atomic commit was not written; everything stays.
             BatchContextError: inside a `transaction()`, which writes at its own end.
         """
-        self._check()
+        self._ownership.check()
         transaction = innermost(TRANSACTION)
         if transaction is not None and transaction.value.session is self:
             raise BatchContextError(
                 "commit() inside transaction(): the transaction writes at the end of its block."
             )
         entries = self._work.all()
-        self._report_commit(lambda: CommitFigures(not_done=tuple([entry.instance for entry in entries])))
+        self._work.report(lambda: CommitFigures(not_done=tuple([entry.instance for entry in entries])))
         if entries:
             entries[0].mapper._commit(self, entries, atomic=atomic)
 
     def rollback(self) -> None:
         """Withdraws all added and deleted objects. They keep their values; new objects are not stored."""
-        self._check()
+        self._ownership.check()
         self._withdraw(self._work.all())
         self._partitions.clear()
-
-    def _forget_written(self, entries: Sequence[PendingWrite], figures: CommitFigures) -> None:
-        """Removes written entries from the unit of work, and records the outcome of the commit."""
-        self._work.drop(entries)
-        self._report_commit(figures.by_reference())
 
     @property
     def last_commit(self) -> CommitFigures | None:
@@ -339,166 +348,48 @@ class Session(SessionInstances):
             ... except SoftTimeLimitExceeded:
             ...     log.warning("%d are written", len(session.last_commit.done))
         """
-        return self._figures()
+        return self._work.last_commit
 
-    def _report_commit(self, figures: Callable[[], CommitFigures]) -> None:
-        """Sets the function that `last_commit` calls for its value."""
-        self._figures = figures
-
-    def _withdraw(self, entries: Sequence[PendingWrite]) -> None:
+    def _withdraw(self, entries: list[PendingWrite]) -> None:
         self._work.drop(entries)
-        self._identity.drop_instances(entry.instance for entry in entries if entry.is_new)
-
-    def _require_committed(self, error: BaseException | None) -> None:
-        """Reports work that was neither committed nor rolled back. The session is already closed.
-
-        Args:
-            error: the exception that ends the block. With one, the report is a log line; else it is an exception.
-
-        Raises:
-            UncommittedChangesError: if there is such work, and no `error`.
-        """
-        entries = self._work.all()
-        if not entries:
-            return
-        self._work.drop(entries)
-        text = (
-            f"{len(entries)} objects were added or deleted and never committed; nothing of them is written. "
-        )
-        if error is not None:
-            tables = [entry.mapper.database.table_name for entry in entries]
-            fields = log_fields("commit", tables, len(entries))
-            log.warning("%sThe block was left with %r.", text, error, extra=fields)
-            return
-        raise UncommittedChangesError(
-            text + "Call session.commit() before the block ends, or session.rollback() to drop them.",
-            not_done=[entry.instance for entry in entries],
-        )
-
-    def _run_at_once(self, calls: Sequence[Callable[[], T]], database: Database) -> list[T]:
-        """Runs calls that each send requests, within the session's concurrency, and returns their results."""
-        with Flushing(self):
-            return database.pool.run(calls, self._concurrency_at(database))
-
-    def _concurrency_at(self, database: Database) -> int:
-        """How many requests of a round run at the same time."""
-        return self._max_concurrency or database.max_concurrency
+        self._instances.withdraw(entry.instance for entry in entries if entry.is_new)
 
     # --- rounds ----------------------------------------------------------------------------------
 
-    def _load(self, instance: Any) -> None:
-        """Resolves `instance` and all other pending lookups in one round."""
-        self._check()
-        state, round_kind = state_of(instance), None
-        if state.status is not Status.PENDING:
-            return
-        if state.origin is not None:
-            if self.fetch == "raise":
-                raise LazyLoadError(
-                    f"{state.origin.model}.{state.origin.field} is not loaded, and the context was opened with "
-                    f"fetch='raise', which refuses implicit loads. Load it first: "
-                    f"load_related_data([{state.origin.field!r}]).",
-                    model=state.origin.model,
-                    field=state.origin.field,
-                )
-            if self.fetch == "peers":
-                round_kind = self._register_peers(instance)
-        self._lookups.add(key_of(instance), instance)
-        self.flush(round_kind)
-
-    def _register_peers(self, instance: Any) -> str | None:
-        """Looks up the same relation of all peers; returns the kind of the round if it is for a whole page."""
-        origin = state_of(instance).origin
-        if origin is None or origin.group is None:
-            return None
-        room = self.peer_limit
-        for peer in origin.group.alive():
-            if room <= 0:
-                break
-            mapper = state_of(peer).mapper
-            try:
-                target = mapper._related_target(peer, origin.field) if mapper is not None else None
-            except DataFormatError:  # raised when that relation itself is read
-                continue
-            if target is None:
-                continue
-            if self._instance_for(target[0], target[1].key) is None:
-                self._lookup(*target, counted=False)
-                room -= 1
-        return "further" if origin.group.is_page else None
-
-    def flush(self, kind: str | None = None) -> None:
+    def flush(self) -> None:
         """Resolves all pending lookups, in one round of parallel requests.
 
         Each key has its own outcome: a failed key raises only when its instance is used. An exception that ends the
         round, such as KeyboardInterrupt, leaves unanswered keys pending.
-
-        Args:
-            kind: the kind of the round in the trace, for requests of the library itself; see `Round`.
         """
-        self._check()
-        self._flush((), kind)
-
-    def _defer(self, query: PendingQuery) -> None:
-        """Registers a query; it runs when its result, or the result of another query, is used."""
-        self._queries.add(query)
-
-    def _flush_queries(self, first: PendingQuery) -> Sequence[PendingQuery]:
-        """Resolves `first`, the other pending queries and the pending lookups, in one round.
-
-        Returns:
-            The queries that ran; each has received its reply or its error.
-        """
-        self._check()
-        return self._flush(self._queries.pop_pending(first, self.query_limit))
-
-    def _flush(self, queries: Sequence[PendingQuery], kind: str | None = None) -> Sequence[PendingQuery]:
-        lookups = self._lookups.pop_pending()
-        if not lookups and not queries:
-            return ()
-        flush = Flush(lookups, queries, self._rounds, kind)
-        try:
-            with Flushing(self):
-                flush.run(self.deadline, self._max_concurrency, self.max_throttled_calls)
-        except BaseException:
-            self._lookups.put_back(flush.unanswered())
-            for query in flush.unresolved:
-                self._queries.add(query)
-            raise
-        return queries
+        self._loader.flush()
 
     def __repr__(self) -> str:
         return (
-            f"<Session {self.state.value}: {len(self._lookups)} pending, {len(self._identity)} known, "
+            f"<Session {self.state.value}: {len(self._instances.lookups)} pending, "
+            f"{len(self._instances)} known, "
             f"{self.stats.round_trips} round trips>"
         )
 
 
-def _no_figures() -> None:
-    """The value of `last_commit` before the first commit."""
+class _Activation(Block[Session]):
+    """A block to which a session is handed over, with its tenant and its manager."""
 
+    __slots__ = ()
 
-def _require_options(
-    deadline: Any, max_concurrency: Any, fetch: Any, peer_limit: Any, query_limit: Any, max_cached: Any
-) -> None:
-    """Raises `ConfigurationError` for invalid options of a session."""
-    if fetch not in FETCH_MODES:
-        raise ConfigurationError(f"fetch={fetch!r}; use one of {', '.join(map(repr, FETCH_MODES))}.")
-    if max_concurrency is not None and max_concurrency < 1:
-        raise ConfigurationError(f"max_concurrency={max_concurrency!r}; give a whole number of at least 1.")
-    if deadline is not None and not deadline > 0:
-        raise ConfigurationError(f"deadline={deadline!r}; give seconds, more than 0.")
-    if type(peer_limit) is not int or peer_limit < 1:
-        _require_count("peer_limit", peer_limit)
-    if type(query_limit) is not int or query_limit < 1:
-        _require_count("query_limit", query_limit)
-    if max_cached is not None:
-        _require_count("max_cached", max_cached)
+    def _begin(self) -> Session:
+        session: Session = self._subject
+        self.value, ownership = session, session._ownership
+        ownership.lend(self, acting_owner())
+        if ownership.tenant is not None:
+            self.bind(TENANT, ownership.tenant)
+        if ownership.manager is not None:
+            self.bind(MANAGER, ownership.manager)
+        self.bind(SESSION, session)
+        return session
 
-
-def _require_count(name: str, number: Any) -> None:
-    if isinstance(number, bool) or not isinstance(number, int) or number < 1:
-        raise ConfigurationError(f"{name}={number!r}; give a whole number of at least 1.")
+    def _release(self) -> None:
+        self._subject._ownership.give_back(self)
 
 
 def _mapper_of(model: Any) -> ModelMapper:

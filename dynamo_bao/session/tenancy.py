@@ -143,7 +143,7 @@ class TenantContext:
 def _set_session_tenant(tenant: str | None) -> None:
     session = innermost(SESSION)
     if session is not None:
-        session.value.tenant = tenant
+        session.value._ownership.tenant = tenant
 
 
 class TenantBlock(Block[Any]):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 from weakref import ref
@@ -9,7 +10,11 @@ from weakref import ref
 from attrs import frozen
 
 from dynamo_bao.dynamodb.keys import Key
+from dynamo_bao.errors import UncommittedChangesError
+from dynamo_bao.runtime.log_fields import log_fields
 from dynamo_bao.session.state import ModelMapper
+
+log = logging.getLogger("dynamo_bao.session")
 
 
 class PendingWrite(NamedTuple):
@@ -64,10 +69,11 @@ class CommitFigures:
 
 
 class UnitOfWork:
-    """The uncommitted entries of one session, one for each object."""
+    """The uncommitted entries of one session, one for each object, and the outcome of its last commit."""
 
     def __init__(self) -> None:
         self._entries: dict[int, PendingWrite] = {}
+        self._figures: Callable[[], CommitFigures] | None = None
 
     def add(self, entries: Iterable[PendingWrite]) -> None:
         """Adds entries. The last entry of an object counts."""
@@ -89,3 +95,45 @@ class UnitOfWork:
 
     def __len__(self) -> int:
         return len(self._entries)
+
+    # --- the outcome of the last commit ------------------------------------------------------------
+
+    @property
+    def last_commit(self) -> CommitFigures | None:
+        """The outcome of the last commit so far; None before the first one."""
+        return None if self._figures is None else self._figures()
+
+    def report(self, figures: Callable[[], CommitFigures]) -> None:
+        """Sets the function that `last_commit` calls for its value."""
+        self._figures = figures
+
+    def forget_written(self, entries: Iterable[PendingWrite], figures: CommitFigures) -> None:
+        """Removes written entries, and records the outcome of their commit."""
+        self.drop(entries)
+        self.report(figures.by_reference())
+
+    def require_committed(self, error: BaseException | None) -> None:
+        """Reports entries that were neither committed nor rolled back, and removes them. The session is closed.
+
+        Args:
+            error: the exception that ends the block. With one, the report is a log line; else it is an exception.
+
+        Raises:
+            UncommittedChangesError: if there are such entries, and no `error`.
+        """
+        entries = self.all()
+        if not entries:
+            return
+        self.drop(entries)
+        text = (
+            f"{len(entries)} objects were added or deleted and never committed; nothing of them is written. "
+        )
+        if error is not None:
+            tables = [entry.mapper.database.table_name for entry in entries]
+            fields = log_fields("commit", tables, len(entries))
+            log.warning("%sThe block was left with %r.", text, error, extra=fields)
+            return
+        raise UncommittedChangesError(
+            text + "Call session.commit() before the block ends, or session.rollback() to drop them.",
+            not_done=[entry.instance for entry in entries],
+        )

@@ -83,8 +83,7 @@ class RequestScope:
         ):
             self._steps.bind(TENANT, EXEMPT)
         self._steps.bind(SESSION, self.session)
-        self.session._owner, self.session.tenant = self._steps.owner, self.tenant
-        self.session._manager = active_manager()
+        self.session._ownership.assign(self._steps.owner, self.tenant, active_manager())
 
     def run(self, call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Calls a function with the session and the tenant bound, and returns its result.
@@ -95,7 +94,7 @@ class RequestScope:
         if self._steps.is_running:
             return call(*args, **kwargs)
         for session in self._sessions():
-            session._require_not_lent()
+            session._ownership.require_not_lent()
         return self._steps.run(call, *args, **kwargs)
 
     def _sessions(self) -> list[Session]:
@@ -104,7 +103,7 @@ class RequestScope:
 
     def set_tenant(self, tenant: str | None) -> None:
         """Sets the tenant of the whole request, in place of the thread's tenant. None means no tenant."""
-        self.session.tenant = tenant
+        self.session._ownership.tenant = tenant
         bound = EXEMPT if tenant is None else tenant
         if self._steps.is_running:
             set_without_end(TENANT, bound)
@@ -124,7 +123,7 @@ class RequestScope:
             UncommittedChangesError: for uncommitted work, unless the response is an error already.
         """
         if not self._failed:
-            self.session._require_committed(None)
+            self.session._work.require_committed(None)
 
     @property
     def _failed(self) -> bool:
@@ -149,7 +148,7 @@ class RequestScope:
         self._ended(self)
         if error is None and self._failed:
             error = FailedResponse(f"the answer {self.status}")
-        self.session._require_committed(error)
+        self.session._work.require_committed(error)
 
     def _close_sessions(self) -> None:
         for entry in self._steps.open_entries():
@@ -160,7 +159,7 @@ class RequestScope:
                     self.name,
                     extra=entry.value._rounds.fields("request", request=self.name),
                 )
-                entry.value._require_committed(BatchContextError("its block was never left"))
+                entry.value._work.require_committed(BatchContextError("its block was never left"))
         self.session.close()
 
 

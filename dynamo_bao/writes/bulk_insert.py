@@ -67,7 +67,7 @@ class BulkInsert(NamedTuple):
         stored = zip(self.entries, self.keys, self.items, strict=True)
         for (instance, mapper, tenant, _, _, _, primary_id), key, item in stored:
             mark_created(instance, mapper, tenant, session, key, primary_id, item)
-        session._forget_written(
+        session._work.forget_written(
             self.entries, CommitFigures(done=tuple([entry.instance for entry in self.entries]))
         )
 
@@ -92,7 +92,7 @@ def _spelled(
 
     The session must still hold each object under the key with which it was added.
     """
-    schema, held_instances = mapper.schema, session._held_instances(mapper)
+    schema, held_instances = mapper.schema, session._instances.held_instances(mapper)
     if schema.text_keys is None or has_hooks(mapper.model):
         return None
     first, second = (*schema.key_names, None)[:2]

@@ -33,6 +33,7 @@ from dynamo_bao.session.lazy import not_stored_yet, require_present, require_rea
 from dynamo_bao.session.requests import round_of
 from dynamo_bao.session.scope import check_tenant, current_transaction, resolve_scope, resolve_scope_of
 from dynamo_bao.session.session import Session
+from dynamo_bao.session.settings import DEFAULT_SETTINGS
 from dynamo_bao.session.state import (
     ModelMapper,
     Status,
@@ -118,7 +119,7 @@ def creation_in(
         values.update(schema.accept_all(values))
     identity = schema.identity(tenant, values)
     subject: ItemRef = new_namedtuple(ItemRef, (schema, tenant, identity))
-    earlier = session._instance_for(mapper, identity.key) if session is not None else None
+    earlier = session._instances.get(mapper, identity.key) if session is not None else None
     if earlier is not None and earlier is not instance and is_there(earlier):
         raise subject.exists_already(
             "this context has loaded or added it; nothing was sent. Change that object instead."
@@ -361,7 +362,9 @@ def _update_loaded(
     defaults: Mapping[str, Any],
 ) -> SaveChange:
     """The change of an update in a transaction. It loads the instance first, because it returns it."""
-    instance = session._lookup(mapper, subject.identity, subject.tenant, consistent=True, counted=False)
+    instance = session._instances.lookup(
+        mapper, subject.identity, subject.tenant, consistent=True, counted=False
+    )
     mapper._load_instance(instance)
     stored_item = loaded_of(instance)
     missing = {} if stored_item is None else lacking(mapper.schema, stored_item.item, defaults)
@@ -405,7 +408,11 @@ def deleting_of(
         identity = schema.identify(tenant, key)
     change = DeleteChange(mapper, session, ItemRef(schema, tenant, identity), instance, checked)
     change.transaction = current_transaction()
-    if change.transaction is not None and session is not None and session._has_deleted(mapper, identity.key):
+    if (
+        change.transaction is not None
+        and session is not None
+        and session._instances.has_deleted(mapper, identity.key)
+    ):
         raise write_of(change).missing()
     if instance is not None:
         change.stored_item = loaded_of(instance)
@@ -422,7 +429,7 @@ def _item_in_transaction(change: Change) -> StoredItem | None:
     session, subject = change.session, change.subject
     if session is None or change.transaction is None:
         return None
-    instance = session._lookup(
+    instance = session._instances.lookup(
         change.mapper, subject.identity, subject.tenant, consistent=True, counted=False
     )
     change.mapper._load_instance(instance)
@@ -482,8 +489,8 @@ def write_of(change: Change) -> WriteExecution:
 
 def write_through(change: Change, send: Send) -> WriteExecution:
     """The execution of a change. Its requests are sent by `send`."""
-    session = change.session
-    limits = (None, None) if session is None else (session.deadline, session.max_throttled_calls)
+    settings = DEFAULT_SETTINGS if change.session is None else change.session.settings
+    limits = (settings.deadline, settings.max_throttled_calls)
     rows = row_type_of_one(change.mapper.schema) if change.takes_row else None
     return WriteExecution(
         change.mapper.database, change.subject, change.operation, change.plan_again, send, *limits, rows

@@ -190,7 +190,7 @@ class Change:
         """The session's instance for the item, or None. A new one that was only added does not count."""
         if self.session is None:
             return None
-        instance = self.session._instance_for(self.mapper, self.subject.identity.key)
+        instance = self.session._instances.get(self.mapper, self.subject.identity.key)
         return None if instance is None or state_of(instance).status is Status.TRANSIENT else instance
 
 
@@ -254,7 +254,7 @@ class CreateChange(Change):
 
     def translate_error(self, error: BaoError) -> BaoError:
         if self.session is not None and isinstance(error, ConditionalError):
-            self.session._evict_missing(self.mapper, self.subject.identity)
+            self.session._instances.evict_missing(self.mapper, self.subject.identity)
         return error
 
     def apply_locally(self) -> Any:
@@ -265,7 +265,7 @@ class CreateChange(Change):
         mark_created(
             self.instance, self.mapper, tenant, session, identity.key, identity.primary_id, self.stored_form
         )
-        if session is None or session._is_canonical(self.mapper, identity, self.instance):
+        if session is None or session._instances.is_canonical(self.mapper, identity, self.instance):
             return self.instance
         return self._attach_to(session)
 
@@ -275,13 +275,13 @@ class CreateChange(Change):
         cached = self._session_instance()
         canonical = self.instance if cached is None or self._by_save else cached
         self._replaced_instance = cached if cached is not canonical else None
-        for older in session._superseded(self.mapper, self.subject.identity):
+        for older in session._instances.superseded(self.mapper, self.subject.identity):
             if older.__dict__ is not self.instance.__dict__:
                 shared_state = SharedState(older, self.instance)
                 if older is not canonical:
                     shared_states.append(shared_state)
         self._shared_states = shared_states
-        session._attach(canonical)
+        session._instances.attach(canonical)
         return self._session_instance()
 
     def revert(self) -> None:
@@ -290,9 +290,9 @@ class CreateChange(Change):
         for shared_state in self._shared_states:
             shared_state.end()
         if self.session is not None:
-            self.session._evict(self.mapper, self.subject.identity)
+            self.session._instances.evict(self.mapper, self.subject.identity)
             if self._replaced_instance is not None:
-                self.session._attach(self._replaced_instance)
+                self.session._instances.attach(self._replaced_instance)
         revert_to_transient(self.instance, values)
 
 
@@ -341,9 +341,9 @@ class SaveChange(Change):
         if self.session is None:
             return
         if state_of(self.instance).session is self.session:
-            self.session._hold_saved(self.instance)
+            self.session._instances.hold_saved(self.instance)
         else:
-            self.session._expire(self.mapper, self.subject.identity)
+            self.session._instances.expire(self.mapper, self.subject.identity)
 
     def apply_locally(self) -> Any:
         assert self.stored_item is not None  # a transaction loads what it changes
@@ -354,7 +354,7 @@ class SaveChange(Change):
         )  # not if it is applied again after `revert`
         merge_item(self.instance, item, self.unsaved if is_loaded else ())
         if self.session is not None:
-            self.session._pin(self.instance)
+            self.session._instances.pin(self.instance)
         return self.instance
 
     def revert(self) -> None:
@@ -365,7 +365,7 @@ class SaveChange(Change):
         if relative and state_of(self.instance).status is Status.LOADED:
             unload(self.instance, consistent=True, keep_changes=True)
         if self.session is not None and state_of(self.instance).session is not self.session:
-            self.session._expire(self.mapper, self.subject.identity)
+            self.session._instances.expire(self.mapper, self.subject.identity)
 
 
 class UpdateChange(Change):
@@ -397,12 +397,12 @@ class UpdateChange(Change):
             instance = loaded_instance(self.mapper, identity, self.subject.tenant, item)
             state_of(instance).consistent = True
             if self.session is not None:
-                self.session._attach(instance)
+                self.session._instances.attach(instance)
             return instance
         assert self.session is not None
         local = state_of(cached).status in (Status.LOADED, Status.PENDING)
         merge_item(cached, item, changed_names(cached) if local else ())
-        self.session._attach(cached)
+        self.session._instances.attach(cached)
         return cached
 
 
@@ -421,7 +421,7 @@ class DeleteChange(Change):
 
     def translate_error(self, error: BaoError) -> BaoError:
         if isinstance(error, ItemNotFoundError) and self.session is not None:
-            self.session._evict(self.mapper, self.subject.identity)
+            self.session._instances.evict(self.mapper, self.subject.identity)
         return version_conflict(self.subject.schema, error, self.assumed)
 
     def apply_result(self, stored: Stored | None) -> Any:
@@ -438,7 +438,9 @@ class DeleteChange(Change):
         if self.session is not None:
             if cached is not None and cached is not deleted:
                 mark_deleted(cached)
-            self.session._mark_deleted(self.mapper, self.subject.identity, self.subject.tenant, deleted)
+            self.session._instances.mark_deleted(
+                self.mapper, self.subject.identity, self.subject.tenant, deleted
+            )
         return deleted
 
     def apply_locally(self) -> Any:
@@ -450,8 +452,8 @@ class DeleteChange(Change):
         if self.stored_item is not None:
             hydrate(self._deleted, self.stored_item.item)
         if self.session is not None:
-            self.session._superseded(self.mapper, self.subject.identity)
-            self.session._attach(self._deleted)
+            self.session._instances.superseded(self.mapper, self.subject.identity)
+            self.session._instances.attach(self._deleted)
 
 
 class ConditionCheck(Change):
@@ -644,7 +646,7 @@ class UpdateByKeyChange(UpdateChange):
         instance = pending_instance(self.mapper, self.subject.identity, self.subject.tenant, self.session)
         state_of(instance).wants_consistent = True
         if self.session is not None:
-            self.session._attach(instance)
+            self.session._instances.attach(instance)
         return instance
 
 

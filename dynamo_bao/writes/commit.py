@@ -30,7 +30,7 @@ from dynamo_bao.mapping.codec import STATE
 from dynamo_bao.mapping.schema import Schema
 from dynamo_bao.runtime.foreign_errors import is_foreign
 from dynamo_bao.session.lazy import not_stored_yet, require_present
-from dynamo_bao.session.requests import deadline_of, round_of
+from dynamo_bao.session.requests import deadline_of, round_of, run_at_once
 from dynamo_bao.session.rounds import NAMED_KEYS
 from dynamo_bao.session.scope import check_tenant, resolve_scope, resolve_scope_of
 from dynamo_bao.session.session import Session
@@ -97,7 +97,7 @@ def register_objects(
         entries.append(
             new_namedtuple(PendingWrite, (instance, mapper, tenant, False, overwrite, key, primary_id))
         )
-    duplicate_key = session._attach_new(mapper, new)
+    duplicate_key = session._instances.attach_new(mapper, new)
     if duplicate_key is not None:
         values = instance_dict(new[duplicate_key])
         raise _has_other_instance(ItemRef(schema, tenant, schema.identity(tenant, values)))
@@ -247,10 +247,9 @@ class Parts(Generic[T]):
 
     def write(self, session: Session, database: Database) -> list[T]:
         """Makes all calls, several at a time, and returns their results in order."""
-        session._report_commit(self.figures)
-        return session._run_at_once(
-            [partial(self._call, number) for number in range(len(self._calls))], database
-        )
+        session._work.report(self.figures)
+        calls = [partial(self._call, number) for number in range(len(self._calls))]
+        return run_at_once(session, database, calls)
 
     def _call(self, number: int) -> T:
         self._begun.add(number)
@@ -313,7 +312,7 @@ def commit(session: Session, entries: Sequence[PendingWrite], *, atomic: bool) -
         spots = {change.item_ref for change in combined_changes}
         for change in changes:
             if change.item_ref not in spots:  # added and deleted, so its stored item is unknown
-                session._forget_deletion(change.mapper, change.subject.identity)
+                session._instances.forget_deletion(change.mapper, change.subject.identity)
     _finish(session, entries, prepared_changes, combined_changes, outcome)
 
 
@@ -327,7 +326,7 @@ def _commit_bulk(session: Session, bulk: BulkInsert) -> None:
     writing = Parts(lambda: in_batches(bulk.changes()), calls, _outcome_of, conclude)
     with writing, round_of(session, database, "commit") as opened:
         parts = writing.write(session, database)
-        opened.sent_at_once(len(calls), session._concurrency_at(database))
+        opened.sent_at_once(len(calls), session.settings.concurrency_at(database))
         for entries, part in zip(batches, parts, strict=True):
             about = [f"{entry.mapper.schema.name} {entry.primary_id!r}" for entry in entries[:NAMED_KEYS]]
             for request in part.request_outcomes:
@@ -363,7 +362,7 @@ def _finish(
         if change is None or change.item_ref not in unwritten
     ]
     figures = CommitFigures() if outcome is None else outcome.figures(combined_changes)
-    session._forget_written(written_entries if unwritten else entries, figures)
+    session._work.forget_written(written_entries if unwritten else entries, figures)
     if outcome is not None:
         _apply_results(combined_changes, outcome)
 
@@ -388,7 +387,7 @@ def _finish_early(
         )
         if change is not None and change.item_ref in written
     ]
-    session._forget_written(written_entries, outcome.figures(changes))
+    session._work.forget_written(written_entries, outcome.figures(changes))
     for change, stored in outcome.stored.items():
         change.apply_result(stored)
 
@@ -420,7 +419,7 @@ def _commit_in_parallel(session: Session, changes: Sequence[Change], conclude: C
     total, all_parts = CommitOutcome(database), [*plan.batches, *plan.groups]
     parts = Parts(lambda: all_parts, calls, lambda _, outcome: outcome, conclude)
     with parts, round_of(session, database, "commit") as opened:
-        opened.sent_at_once(len(calls), session._concurrency_at(database))
+        opened.sent_at_once(len(calls), session.settings.concurrency_at(database))
         for part, members in zip(parts.write(session, database), all_parts, strict=True):
             total.add(part)
             for request in part.request_outcomes:

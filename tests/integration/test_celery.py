@@ -177,7 +177,7 @@ def test_options_of_the_session(eager: None, caplog: pytest.LogCaptureFixture) -
     def options() -> str:
         session = current_session()
         assert session is not None
-        return session.fetch
+        return session.settings.fetch
 
     assert options.delay().get() == "raise"
     with pytest.raises(ConfigurationError):

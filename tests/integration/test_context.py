@@ -562,12 +562,13 @@ def test_closing_is_idempotent_and_use_after_it_is_an_error(acme: Org) -> None:
         pass
     session.close()
     with pytest.raises(ConcurrencyError, match="left"):
-        session._check()
+        session.flush()
     assert "closed" in repr(session)
 
 
 def test_limits_of_a_session_without_options() -> None:
     """A thousand keys of peers, and a hundred queries, in one round."""
     with run_with_batch_context() as session:
-        assert (session.peer_limit, session.query_limit, session.fetch) == (1000, 100, "peers")
-        assert (session.deadline, session.max_throttled_calls) == (None, None)
+        settings = session.settings
+        assert (settings.peer_limit, settings.query_limit, settings.fetch) == (1000, 100, "peers")
+        assert (settings.deadline, settings.max_throttled_calls) == (None, None)

@@ -182,7 +182,7 @@ def test_options_come_from_the_call_and_the_configuration() -> None:
     found: list[Session] = []
     app.get("/")(lambda: found.append(current_session()) or "")  # type: ignore[func-returns-value,arg-type]
     assert "Server-Timing" not in app.test_client().get("/").headers
-    assert (found[0].fetch, found[0].peer_limit) == ("raise", 5)
+    assert (found[0].settings.fetch, found[0].settings.peer_limit) == ("raise", 5)
     with pytest.raises(ConfigurationError, match="Did you mean 'tenant'"):
         Bao(tenants=tenant_from_header("X-Tenant"))
     broken = Flask("broken")

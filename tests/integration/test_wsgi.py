@@ -240,7 +240,7 @@ def test_options_of_sessions_are_those_of_batch_contexts() -> None:
 
     def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         start_response("200 OK", HEADERS)
-        fetch.append(current_session().fetch)  # type: ignore[union-attr]
+        fetch.append(current_session().settings.fetch)  # type: ignore[union-attr]
         return []
 
     serve(BatchContextMiddleware(app, fetch="raise"))

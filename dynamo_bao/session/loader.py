@@ -1,0 +1,119 @@
+"""The loader of a session: it answers pending lookups and queries, in rounds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from dynamo_bao.errors import DataFormatError, LazyLoadError
+from dynamo_bao.session.flush import Flush
+from dynamo_bao.session.instances import SessionInstances, key_of
+from dynamo_bao.session.ownership import Flushing, SessionOwnership
+from dynamo_bao.session.pending_queries import PendingQuery, Queries
+from dynamo_bao.session.rounds import Rounds
+from dynamo_bao.session.settings import SessionSettings
+from dynamo_bao.session.state import RelationOrigin, Status, state_of
+
+
+class Loader:
+    """Answers the pending lookups and queries of a session.
+
+    Attributes:
+        queries: the pending queries.
+    """
+
+    __slots__ = ("_instances", "_ownership", "_rounds", "_settings", "queries")
+
+    def __init__(
+        self,
+        ownership: SessionOwnership,
+        instances: SessionInstances,
+        rounds: Rounds,
+        settings: SessionSettings,
+    ) -> None:
+        self._ownership = ownership
+        self._instances = instances
+        self._rounds = rounds
+        self._settings = settings
+        self.queries = Queries()
+
+    def load(self, instance: Any) -> None:
+        """Resolves `instance` and all other pending lookups in one round.
+
+        Raises:
+            LazyLoadError: if the session refuses implicit loads, and a relation led to the instance.
+        """
+        self._ownership.check()
+        state, round_kind = state_of(instance), None
+        if state.status is not Status.PENDING:
+            return
+        if state.origin is not None:
+            if self._settings.fetch == "raise":
+                raise _implicit_load(state.origin)
+            if self._settings.fetch == "peers":
+                round_kind = self._register_peers(state.origin)
+        self._instances.lookups.add(key_of(instance), instance)
+        self.flush(round_kind)
+
+    def _register_peers(self, origin: RelationOrigin) -> str | None:
+        """Looks up the same relation of all peers; returns the kind of the round if it is for a whole page."""
+        if origin.group is None:
+            return None
+        instances, room = self._instances, self._settings.peer_limit
+        for peer in origin.group.alive():
+            if room <= 0:
+                break
+            mapper = state_of(peer).mapper
+            try:
+                target = mapper._related_target(peer, origin.field) if mapper is not None else None
+            except DataFormatError:  # raised when that relation itself is read
+                continue
+            if target is None:
+                continue
+            if instances.get(target[0], target[1].key) is None:
+                instances.lookup(*target, counted=False)
+                room -= 1
+        return "further" if origin.group.is_page else None
+
+    def flush(self, kind: str | None = None) -> None:
+        """Resolves all pending lookups, in one round of parallel requests.
+
+        Args:
+            kind: the kind of the round in the trace, for requests of the library itself; see `Round`.
+        """
+        self._ownership.check()
+        self._resolve((), kind)
+
+    def flush_queries(self, first: PendingQuery) -> Sequence[PendingQuery]:
+        """Resolves `first`, the other pending queries and the pending lookups, in one round.
+
+        Returns:
+            The queries that ran; each has received its reply or its error.
+        """
+        self._ownership.check()
+        return self._resolve(self.queries.pop_pending(first, self._settings.query_limit))
+
+    def _resolve(self, queries: Sequence[PendingQuery], kind: str | None = None) -> Sequence[PendingQuery]:
+        pending_lookups, settings = self._instances.lookups, self._settings
+        lookups = pending_lookups.pop_pending()
+        if not lookups and not queries:
+            return ()
+        flush = Flush(lookups, queries, self._rounds, kind)
+        try:
+            with Flushing(self._ownership):
+                flush.run(settings.deadline, settings.max_concurrency, settings.max_throttled_calls)
+        except BaseException:
+            pending_lookups.put_back(flush.unanswered())
+            for query in flush.unresolved:
+                self.queries.add(query)
+            raise
+        return queries
+
+
+def _implicit_load(origin: RelationOrigin) -> LazyLoadError:
+    return LazyLoadError(
+        f"{origin.model}.{origin.field} is not loaded, and the context was opened with fetch='raise', which refuses "
+        f"implicit loads. Load it first: load_related_data([{origin.field!r}]).",
+        model=origin.model,
+        field=origin.field,
+    )
