@@ -82,6 +82,7 @@ from dynamo_bao.fields import (
 from dynamo_bao.mapping.key_schema import MODEL_PREFIX
 from dynamo_bao.mapping.search_text import Search, SearchConfig
 from dynamo_bao.modelfiles import load_models
+from dynamo_bao.models.batch_context import batched, run_with_batch_context
 from dynamo_bao.models.indexes import (
     ChildQueryMethod,
     FindMethod,
@@ -101,11 +102,9 @@ from dynamo_bao.reads.query import QueryOptions
 from dynamo_bao.reads.query_result import QueryResult
 from dynamo_bao.reads.search import SearchResult
 from dynamo_bao.session.context import (
-    batched,
     current_session,
     get_batch_context_capacity,
     is_inside_batch_context,
-    run_with_batch_context,
 )
 from dynamo_bao.session.session import Session
 from dynamo_bao.session.stats import Stats

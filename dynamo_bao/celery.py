@@ -15,8 +15,9 @@ from celery.signals import task_prerun
 
 from dynamo_bao.dynamodb.keys import checked_tenant
 from dynamo_bao.errors import BatchContextError
+from dynamo_bao.models.batch_context import batched, run_with_batch_context
 from dynamo_bao.session.bindings import SESSION, Entry, innermost, set_top_link, unbound
-from dynamo_bao.session.context import batched, current_session, run_with_batch_context
+from dynamo_bao.session.context import current_session
 from dynamo_bao.session.session import Session
 from dynamo_bao.session.settings import SessionSettings
 from dynamo_bao.session.tenancy import current_tenant, tenant_block

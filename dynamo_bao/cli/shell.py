@@ -11,8 +11,8 @@ from typing import Any
 import click
 
 from dynamo_bao.cli.connection import Connection, connection_options
+from dynamo_bao.models.batch_context import run_with_batch_context
 from dynamo_bao.models.manager import Manager
-from dynamo_bao.session.context import run_with_batch_context
 
 
 @click.command("shell")

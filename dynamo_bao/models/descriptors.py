@@ -12,10 +12,10 @@ from uuid import UUID
 
 from dynamo_bao.models.registry import repository_of
 from dynamo_bao.models.repository import Repository
-from dynamo_bao.session.state import state_of
+from dynamo_bao.session.state import Instance, state_of
 from dynamo_bao.writes.change_factory import ConditionLike
 
-T = TypeVar("T")
+T = TypeVar("T", bound=Instance)
 KeyLike = str | int | float | Decimal | datetime | UUID | Enum | tuple[Any, Any] | Mapping[str, Any]
 """A key as callers pass it: the only key value, both values of a composite key, or the primary id."""
 

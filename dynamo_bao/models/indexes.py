@@ -11,8 +11,9 @@ from dynamo_bao.models.registry import repository_of
 from dynamo_bao.reads.query import QueryOptions
 from dynamo_bao.reads.query_result import QueryResult
 from dynamo_bao.runtime.compat import Unpack
+from dynamo_bao.session.state import Instance
 
-M = TypeVar("M")
+M = TypeVar("M", bound=Instance)
 Match = TypeVar("Match", covariant=True)
 
 

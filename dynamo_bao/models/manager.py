@@ -66,10 +66,11 @@ from dynamo_bao.runtime.call_site import calling_line
 from dynamo_bao.runtime.log_fields import log_fields
 from dynamo_bao.session.bindings import MANAGER, Block
 from dynamo_bao.session.rounds import Round, SentRequest
+from dynamo_bao.session.state import Instance
 
 log = standard_logging.getLogger("dynamo_bao.manager")
 
-M = TypeVar("M")
+M = TypeVar("M", bound=Instance)
 
 ModelsArgument = Iterable[type[Model]] | Mapping[str, type[Model]] | None
 

@@ -490,8 +490,3 @@ class ModelOperations(Instance):
             >>> Comment.make_primary_id("7", "1")
         """
         return repository_of(cls).make_primary_id(partition, sort)
-
-    @classmethod
-    def __bao_repository__(cls) -> Any:
-        """The repository of new instances, for the session."""
-        return repository_of(cls)

@@ -10,8 +10,9 @@ from dynamo_bao.dynamodb.table import Database
 from dynamo_bao.errors import ConfigurationError, suggestion
 from dynamo_bao.models.repository import Repository
 from dynamo_bao.session.bindings import MANAGER, bound_values, innermost
+from dynamo_bao.session.state import Instance
 
-M = TypeVar("M")
+M = TypeVar("M", bound=Instance)
 
 
 class ManagerProtocol(Protocol):

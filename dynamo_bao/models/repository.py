@@ -30,9 +30,9 @@ from dynamo_bao.runtime.compat import Unpack
 from dynamo_bao.session.context import BatchContext
 from dynamo_bao.session.lazy import not_found, not_stored_yet, require_present
 from dynamo_bao.session.scope import check_tenant, resolve_scope, resolve_scope_of, session_for_instance
-from dynamo_bao.session.state import ModelMapper, Status, state_of
+from dynamo_bao.session.state import Instance, ModelMapper, Status, state_of
 
-M = TypeVar("M")
+M = TypeVar("M", bound=Instance)
 
 
 class RepositoryRegistry(Protocol):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from itertools import groupby
 from operator import attrgetter
@@ -20,7 +20,7 @@ from dynamo_bao.errors import (
 from dynamo_bao.fields.numeric import CounterField
 from dynamo_bao.mapping.schema import Schema
 from dynamo_bao.session.session import Session
-from dynamo_bao.session.state import ModelMapper, Status, changed_names, state_of
+from dynamo_bao.session.state import Instance, ModelMapper, Status, changed_names, state_of
 from dynamo_bao.session.tenancy import tenant_block
 from dynamo_bao.session.unit_of_work import PendingWrite
 from dynamo_bao.writes.change_factory import (
@@ -33,11 +33,11 @@ from dynamo_bao.writes.change_factory import (
     update_of,
 )
 from dynamo_bao.writes.changes import Change, CreateChange, DeleteChange, SaveChange, defaults_beside
-from dynamo_bao.writes.commit import commit, register_objects
+from dynamo_bao.writes.commit import register_objects
 from dynamo_bao.writes.hooks import has_hooks, run
 from dynamo_bao.writes.plans import CounterDelta
 
-M = TypeVar("M")
+M = TypeVar("M", bound=Instance)
 _UPSERT_ROUNDS = 5
 _TRANSIENT = Status.TRANSIENT  # read often
 
@@ -328,7 +328,7 @@ class RepositoryWrites(Generic[M]):
 
     # --- in a unit of work -------------------------------------------------------------------------
 
-    def _entries_for(
+    def _pending_writes(
         self, session: Session, instances: Iterable[M], *, deletes: bool = False, overwrite: bool = False
     ) -> list[PendingWrite]:
         """The pending writes of instances, for the commit of a unit of work.
@@ -356,10 +356,6 @@ class RepositoryWrites(Generic[M]):
         if not hooked:
             return creation_for(session, entry)
         return self._hooked(instance, None, partial(creation_for, session, entry))
-
-    def _commit(self, session: Session, entries: Sequence[PendingWrite], *, atomic: bool) -> None:
-        """Writes the pending writes of a unit of work, of any models."""
-        commit(session, entries, atomic=atomic)
 
     def _unwrap_key(self, key: object) -> object:
         """The key, or the key values of an instance that is given as a key."""

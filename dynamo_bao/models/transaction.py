@@ -12,6 +12,7 @@ from attrs import define
 
 from dynamo_bao.dynamodb.transport.messages import Reply, Request
 from dynamo_bao.errors import BatchContextError, ItemNotFoundError, TransactionError
+from dynamo_bao.models.batch_context import SESSIONS
 from dynamo_bao.models.registry import managers
 from dynamo_bao.runtime.log_fields import log_fields
 from dynamo_bao.session.bindings import TRANSACTION, Block, end_dropped
@@ -237,7 +238,7 @@ class _TransactionBlock(Block[Transaction]):
             return self._begin_in(session, None)
         for manager in managers():
             manager.database.policy.outside("transaction()")
-        context = BatchContext()
+        context = BatchContext(SESSIONS)
         session = context.__enter__()
         try:
             return self._begin_in(session, context)

@@ -1,18 +1,16 @@
-"""The batch context: it opens sessions, and finds the current one."""
+"""The batch context: a block, or a decorated function, with its own session. Here is the current session too."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Generator
 from functools import partial, wraps
-from typing import Any, ParamSpec, TypeVar, overload
+from typing import Any, ParamSpec, TypeVar
 
 from dynamo_bao.dynamodb.capacity import Capacity
-from dynamo_bao.runtime.compat import Unpack
 from dynamo_bao.session.bindings import SESSION, TENANT, Block, Entry, Steps, innermost
 from dynamo_bao.session.execution_context import current_execution_context
-from dynamo_bao.session.session import Session
-from dynamo_bao.session.settings import DEFAULT_SETTINGS, SessionOptions, SessionSettings
+from dynamo_bao.session.session import READING, Session, SessionMaker
 from dynamo_bao.session.tenancy import current_tenant, resolvers, tenant_if_known
 
 P = ParamSpec("P")
@@ -60,16 +58,17 @@ class BatchContext(Block[Session]):
     """The result of `run_with_batch_context`: a context manager that is also a decorator.
 
     Args:
-        settings: the options of its sessions.
+        make_session: makes its sessions.
     """
 
     __slots__ = ()
 
-    def __init__(self, settings: SessionSettings = DEFAULT_SETTINGS) -> None:
-        super().__init__(settings)
+    def __init__(self, make_session: SessionMaker = READING) -> None:
+        super().__init__(make_session)
 
     def _begin(self) -> Session:
-        session = self.value = Session(self._subject)
+        session: Session = self._subject()
+        self.value = session
         ownership = session._ownership
         link = ownership.bind(session, self)
         if link.tenant is not None or resolvers:
@@ -89,7 +88,7 @@ class BatchContext(Block[Session]):
 
     def __call__(self, fn: Callable[P, R]) -> Callable[P, R]:
         """A function that runs `fn` in a new session at each call."""
-        return _wrapped(fn, self._subject, isolated=True)
+        return in_session(fn, self._subject, isolated=True)
 
 
 class _OwnSession(Entry):
@@ -108,86 +107,8 @@ def _close_dropped(session: Session, _: Any) -> None:
     session.close()
 
 
-@overload
-def run_with_batch_context(fn: None = None, **options: Unpack[SessionOptions]) -> BatchContext: ...
-
-
-@overload
-def run_with_batch_context(fn: Callable[[], R], **options: Unpack[SessionOptions]) -> R: ...
-
-
-def run_with_batch_context(fn: Callable[[], Any] | None = None, **options: Any) -> Any:
-    """Opens a new, isolated session: ``with run_with_batch_context() as session:``.
-
-    Args:
-        fn: a function to call inside the session.
-        deadline: the seconds in which lookups are retried, before `BatchIncompleteError`. Default: that of the manager.
-        max_concurrency: the greatest number of requests that a round sends at the same time. Default: that of the
-            manager.
-        fetch: with ``"peers"``, the first ``post.user`` in a loop loads the users of all posts that were loaded
-            together; with ``"one"``, only that user. ``"raise"`` raises `LazyLoadError` instead.
-        peer_limit: the greatest number of peers' keys in one round.
-        query_limit: the greatest number of pending queries in one round.
-        max_cached: the greatest number of instances that the session holds. The oldest without local changes are
-            dropped first. With None, it holds all that were found by key or changed.
-        max_throttled_calls: the greatest number of calls of this process that wait because a table or an index is
-            throttled; ``"unlimited"`` for a job that has time. Default: that of the manager.
-
-    Returns:
-        A context manager that yields the session and is also a decorator; with `fn`, the result of `fn`.
-
-    Raises:
-        ConfigurationError: if an option has a wrong value.
-        TypeError: if `fn` is a coroutine function.
-
-    Example:
-        >>> with run_with_batch_context() as session:
-        ...     users = [User.find(id) for id in ids]
-        ...     print(users[0].name, session.stats.round_trips)
-    """
-    context = BatchContext(SessionSettings(**options) if options else DEFAULT_SETTINGS)
-    if fn is None:
-        return context
-    _require_synchronous(fn, "run_with_batch_context(fn)")
-    with context:
-        return fn()
-
-
-@overload
-def batched(fn: Callable[P, R], *, isolated: bool = ...) -> Callable[P, R]: ...
-
-
-@overload
-def batched(fn: None = None, *, isolated: bool = ...) -> Callable[[Callable[P, R]], Callable[P, R]]: ...
-
-
-def batched(fn: Callable[..., Any] | None = None, *, isolated: bool = False) -> Any:
-    """Runs a function inside the current session, or inside a new one if there is no current one.
-
-    It works on functions, methods and generator functions. The session of a generator is in force only while the body
-    of the generator runs.
-
-    Args:
-        fn: the function.
-        isolated: whether every call has its own new session.
-
-    Returns:
-        The decorated function.
-
-    Raises:
-        TypeError: for ``async def``, because its body would run in pieces between other tasks.
-
-    Example:
-        >>> @batched
-        ... def names(ids):
-        ...     return [user.name for user in [User.find(id) for id in ids]]
-    """
-    if fn is None:
-        return lambda function: _wrapped(function, DEFAULT_SETTINGS, isolated)
-    return _wrapped(fn, DEFAULT_SETTINGS, isolated)
-
-
-def _require_synchronous(fn: Callable[..., Any], label: str) -> None:
+def require_synchronous(fn: Callable[..., Any], label: str) -> None:
+    """Raises TypeError for an async function, because its body would run in pieces between other tasks."""
     # Imported here: it takes six milliseconds, and many programs decorate nothing.
     import inspect
 
@@ -198,17 +119,23 @@ def _require_synchronous(fn: Callable[..., Any], label: str) -> None:
         )
 
 
-def _wrapped(fn: Callable[P, R], settings: SessionSettings, isolated: bool) -> Callable[P, R]:
+def in_session(fn: Callable[P, R], make_session: SessionMaker, isolated: bool) -> Callable[P, R]:
+    """A function that runs `fn` inside the current session, or inside a new one.
+
+    Args:
+        make_session: makes the new sessions.
+        isolated: whether every call has its own new session.
+    """
     # Imported here: see above.
     import inspect
 
-    _require_synchronous(fn, "@batched")
+    require_synchronous(fn, "@batched")
     if inspect.isgeneratorfunction(fn):
 
         @wraps(fn)
         def generate(*args: P.args, **kwargs: P.kwargs) -> Any:
             # It is a generator function too, because some callers check that, as pytest does for a fixture.
-            return (yield from _run_generator(fn(*args, **kwargs), settings, isolated))
+            return (yield from _run_generator(fn(*args, **kwargs), make_session, isolated))
 
         return generate
 
@@ -216,7 +143,7 @@ def _wrapped(fn: Callable[P, R], settings: SessionSettings, isolated: bool) -> C
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
         if current_session() is not None and not isolated:
             return fn(*args, **kwargs)
-        with BatchContext(settings):
+        with BatchContext(make_session):
             return fn(*args, **kwargs)
 
     return call
@@ -226,13 +153,13 @@ class _Resumption:
     """The bindings of a generator's body at each step. They are those of its first resumption.
 
     Args:
-        settings: the options of its own session, if it needs one.
+        make_session: makes its own session, if it needs one.
         isolated: whether it always has its own session.
     """
 
-    def __init__(self, settings: SessionSettings, isolated: bool) -> None:
+    def __init__(self, make_session: SessionMaker, isolated: bool) -> None:
         self._callers_session = None if isolated else current_session()
-        self.own_session = Session(settings) if self._callers_session is None else None
+        self.own_session = make_session() if self._callers_session is None else None
         self._steps = Steps(None if self.own_session is None else _OwnSession(self.own_session))
         self._steps.capture()
         self._steps.bind(TENANT, current_tenant())
@@ -270,10 +197,10 @@ class _Resumption:
 
 
 def _run_generator(
-    generator: Generator[Any, Any, Any], settings: SessionSettings, isolated: bool
+    generator: Generator[Any, Any, Any], make_session: SessionMaker, isolated: bool
 ) -> Generator[Any, Any, Any]:
     """Runs `generator` with the bindings of its first resumption. They are in force only while its body runs."""
-    resumption = _Resumption(settings, isolated)
+    resumption = _Resumption(make_session, isolated)
     step: Callable[..., Any] = next
     arguments: tuple[Any, ...] = (generator,)
     try:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from itertools import groupby
 from typing import Any, Protocol
 
 from dynamo_bao.dynamodb.capacity import Capacity
@@ -26,7 +26,7 @@ from dynamo_bao.session.ownership import SessionOwnership, SessionState
 from dynamo_bao.session.partitions import Partitions
 from dynamo_bao.session.rounds import Rounds
 from dynamo_bao.session.settings import DEFAULT_SETTINGS, SessionSettings
-from dynamo_bao.session.state import Instance, ModelMapper, Status, state_of
+from dynamo_bao.session.state import Instance, Status, state_of
 from dynamo_bao.session.stats import Stats
 from dynamo_bao.session.trace import Trace
 from dynamo_bao.session.unit_of_work import CommitFigures, PendingWrite, UnitOfWork
@@ -48,6 +48,43 @@ class Collecting(Protocol):
         ...
 
 
+class Persister(Protocol):
+    """The write side of a session: it checks and writes the objects of a unit of work."""
+
+    def pending_writes(
+        self,
+        session: Session,
+        instances: Sequence[Instance],
+        *,
+        deletes: bool = False,
+        overwrite: bool = False,
+    ) -> list[PendingWrite]:
+        """The entries of a unit of work for objects that the next commit saves or deletes."""
+        ...
+
+    def commit(self, session: Session, entries: Sequence[PendingWrite], *, atomic: bool) -> None:
+        """Writes entries of a unit of work. Written ones leave it, and the others stay."""
+        ...
+
+
+class ReadOnly:
+    """The write side of a session that only reads."""
+
+    def pending_writes(
+        self,
+        session: Session,
+        instances: Sequence[Instance],
+        *,
+        deletes: bool = False,
+        overwrite: bool = False,
+    ) -> list[PendingWrite]:
+        """Refuses to write."""
+        raise BatchContextError("This session belongs to one read. Open one with run_with_batch_context().")
+
+    def commit(self, session: Session, entries: Sequence[PendingWrite], *, atomic: bool) -> None:
+        """Does nothing: there are no entries."""
+
+
 class Session:
     """The unit of work of a batch context: its instances, its pending lookups, and its figures.
 
@@ -65,8 +102,9 @@ class Session:
     # _rounds: the history of rounds
     # _partitions: cached results of queries
     # _work: the objects of the next commit, and the outcome of the last one
+    # _persister: the write side
 
-    def __init__(self, settings: SessionSettings = DEFAULT_SETTINGS) -> None:
+    def __init__(self, settings: SessionSettings, persister: Persister) -> None:
         self.stats = Stats()
         self.settings = settings
         self._ownership = SessionOwnership()
@@ -75,6 +113,7 @@ class Session:
         self._loader = Loader(self._ownership, self._instances, self._rounds, settings)
         self._partitions = Partitions(settings.max_cached)
         self._work = UnitOfWork()
+        self._persister = persister
 
     # --- life ------------------------------------------------------------------------------------
 
@@ -195,7 +234,7 @@ class Session:
 
     # --- objects ---------------------------------------------------------------------------------
 
-    def refresh(self, instance: Any) -> None:
+    def refresh(self, instance: Instance) -> None:
         """Reads `instance` again, consistently and at once. Local changes and cached query results are dropped."""
         self._ownership.check()
         self._partitions.clear()
@@ -204,7 +243,7 @@ class Session:
         self._loader.load(instance)
         self._instances.restore(instance)
 
-    def expunge(self, instance: Any) -> None:
+    def expunge(self, instance: Instance) -> None:
         """Removes an instance from the session, and drops cached query results.
 
         The instance becomes detached. The next find of its key reads the item again.
@@ -247,7 +286,7 @@ class Session:
 
     # --- unit of work ----------------------------------------------------------------------------
 
-    def add(self, *instances: Any, overwrite: bool = False) -> None:
+    def add(self, *instances: Instance, overwrite: bool = False) -> None:
         """Registers new or changed objects; the next `commit` writes them.
 
         `find` returns new objects from now on. The commit writes the values that the objects have then. The last
@@ -268,10 +307,8 @@ class Session:
             ...     session.commit()
         """
         self._ownership.check()
-        entries: list[PendingWrite] = []
         try:
-            for model, members in groupby(instances, type):
-                entries += _mapper_of(model)._entries_for(self, members, overwrite=overwrite)
+            entries = self._persister.pending_writes(self, instances, overwrite=overwrite)
         except BaseException:
             unregistered = [
                 instance
@@ -284,7 +321,7 @@ class Session:
             raise
         self._work.add(entries)
 
-    def delete(self, *instances: Any) -> None:
+    def delete(self, *instances: Instance) -> None:
         """Registers objects; the next `commit` deletes them. A new object that was added is only withdrawn.
 
         Args:
@@ -300,7 +337,7 @@ class Session:
             if earlier is not None and earlier.is_new:
                 self._withdraw([earlier])
             else:
-                self._work.add(_mapper_of(type(instance))._entries_for(self, [instance], deletes=True))
+                self._work.add(self._persister.pending_writes(self, [instance], deletes=True))
 
     def commit(self, *, atomic: bool = False) -> None:
         """Writes the objects that were added, and deletes the objects that were passed to `delete`.
@@ -328,7 +365,7 @@ class Session:
         entries = self._work.all()
         self._work.report(lambda: CommitFigures(not_done=tuple([entry.instance for entry in entries])))
         if entries:
-            entries[0].mapper._commit(self, entries, atomic=atomic)
+            self._persister.commit(self, entries, atomic=atomic)
 
     def rollback(self) -> None:
         """Withdraws all added and deleted objects. They keep their values; new objects are not stored."""
@@ -392,11 +429,23 @@ class _Activation(Block[Session]):
         self._subject._ownership.give_back(self)
 
 
-def _mapper_of(model: Any) -> ModelMapper:
-    """The repository of a model class."""
-    try:
-        repository_of_class = model.__bao_repository__
-    except AttributeError:
-        raise TypeError(f"add() and delete() take model instances, not {model.__name__}.") from None
-    mapper: ModelMapper = repository_of_class()
-    return mapper
+class SessionMaker:
+    """Makes sessions with the same options and the same write side.
+
+    Args:
+        settings: the options of the sessions.
+        persister: their write side.
+    """
+
+    __slots__ = ("_persister", "_settings")
+
+    def __init__(self, settings: SessionSettings, persister: Persister) -> None:
+        self._settings = settings
+        self._persister = persister
+
+    def __call__(self) -> Session:
+        return Session(self._settings, self._persister)
+
+
+READING = SessionMaker(DEFAULT_SETTINGS, ReadOnly())
+"""Makes the sessions of single reads outside any batch context."""

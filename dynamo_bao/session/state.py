@@ -107,20 +107,6 @@ class ModelMapper(Protocol):
         """Loads `instance`; raises if its item is missing or the read failed."""
         ...
 
-    def _entries_for(
-        self, session: Any, instances: Any, *, deletes: bool = False, overwrite: bool = False
-    ) -> list[Any]:
-        """Entries of a unit of work for instances that the next commit writes or deletes."""
-        ...
-
-    def _changes_for(self, session: Any, entries: Any) -> list[Any]:
-        """The changes of such entries at the commit; None for each entry without a change."""
-        ...
-
-    def _commit(self, session: Any, entries: Any, *, atomic: bool) -> None:
-        """Writes the entries of a unit of work; they may belong to any models."""
-        ...
-
     def _target_repository(self, field: str) -> ModelMapper:
         """The repository of the model that a relation field points to; raises if the field is not a relation."""
         ...

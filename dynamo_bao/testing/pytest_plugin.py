@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from dynamo_bao.errors import ConfigurationError
+from dynamo_bao.models.batch_context import run_with_batch_context
 from dynamo_bao.models.manager import Manager, ModelsArgument
 from dynamo_bao.models.registry import models as all_models
-from dynamo_bao.session.context import run_with_batch_context
 from dynamo_bao.session.rounds import N_PLUS_ONE
 from dynamo_bao.session.session import Session
 from dynamo_bao.session.tenancy import TenantContext

@@ -10,8 +10,8 @@ from inspect import signature
 from typing import Any
 
 from dynamo_bao.errors import reject_unknown
+from dynamo_bao.models.batch_context import session_maker
 from dynamo_bao.models.registry import managers
-from dynamo_bao.session.session import Session
 from dynamo_bao.session.settings import SessionSettings
 from dynamo_bao.session.tenancy import EXEMPT, TenantBlock
 from dynamo_bao.web.request_log import log_request, name_of, server_timing, summary_of
@@ -55,7 +55,7 @@ class Service:
         **session: Any,
     ) -> None:
         reject_unknown(session, (*OPTIONS, *SESSION_OPTIONS), "option")
-        self._settings = SessionSettings(**session)
+        self._make_session = session_maker(session)
         self._tenants = TenantRule(tenant, tenant_required)
         self._server_timing = server_timing
         self._traces = None if traces is None else RecentTraces(traces)
@@ -80,7 +80,7 @@ class Service:
         """Begins a request with its own session in the current thread."""
         self._require_tenants()
         started = time.perf_counter()
-        request = RequestScope(name_of(environ), Session(self._settings), partial(self._ended, started))
+        request = RequestScope(name_of(environ), self._make_session(), partial(self._ended, started))
         request.begin(names_no_tenant=self._tenants.source is None and not self.is_part)
         return request
 

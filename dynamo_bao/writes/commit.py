@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from itertools import groupby
-from operator import attrgetter
 from typing import Any, Final, Generic, TypeVar
 
 from attrs import Factory, define, frozen
@@ -47,6 +45,7 @@ from dynamo_bao.writes.plans import ItemRef
 from dynamo_bao.writes.transact import run_transaction
 
 T = TypeVar("T")
+Prepare = Callable[[Session, Sequence[PendingWrite]], "list[Change | None]"]
 _TRANSIENT = Status.TRANSIENT  # read often
 
 # --- naming objects -------------------------------------------------------------------------------------
@@ -281,10 +280,13 @@ class Parts(Generic[T]):
 _NO_ANSWER: Final = WriteOutcomeUnknownError("The commit was interrupted before the answer came.")
 
 
-def commit(session: Session, entries: Sequence[PendingWrite], *, atomic: bool) -> None:
+def commit(session: Session, entries: Sequence[PendingWrite], changes_of: Prepare, *, atomic: bool) -> None:
     """Writes the pending writes of a unit of work.
 
     All of them are checked before the first request. Written ones leave the unit of work, and the rest stay in it.
+
+    Args:
+        changes_of: makes the change of each entry; None for an entry without a change.
     """
     bulk = None if atomic else BulkInsert.of(session, entries)
     if bulk is not None:
@@ -294,9 +296,7 @@ def commit(session: Session, entries: Sequence[PendingWrite], *, atomic: bool) -
             if sessions_to_tell(session):
                 invalidate(session, bulk.changes())
         return
-    prepared_changes: list[Change | None] = []
-    for mapper, mapper_entries in groupby(entries, attrgetter("mapper")):
-        prepared_changes += mapper._changes_for(session, mapper_entries)
+    prepared_changes = changes_of(session, entries)
     changes = [change for change in prepared_changes if change is not None]
     combined_changes = combined(changes)
     outcome = None

@@ -28,6 +28,7 @@ from dynamo_bao import (
     run_with_batch_context,
     transaction,
 )
+from dynamo_bao.models.registry import repository_of
 from tests.support.wire import Wire
 
 
@@ -101,7 +102,7 @@ INSTANCE: dict[str, Callable[[Member], Any]] = {
     "session.add": lambda one: in_a_session(lambda session: session.add(one)),
     "session.delete": lambda one: in_a_session(lambda session: session.delete(one)),
     "tx.require": lambda one: required(one),
-    "repository.save": lambda one: Member.__bao_repository__().save(one),
+    "repository.save": lambda one: repository_of(Member).save(one),
     "find": lambda one: Member.find(one),
     "update": lambda one: Member.update(one, label="x"),
     "batch_find": lambda one: Member.batch_find([one]),
@@ -292,11 +293,11 @@ def test_another_tenants_instance_as_a_value(manager: Manager) -> None:
 
 NEW: dict[str, Callable[[Member], Any]] = {
     "save": lambda one: one.save(),
-    "repository.save": lambda one: Member.__bao_repository__().save(one),
+    "repository.save": lambda one: repository_of(Member).save(one),
     "session.add": lambda one: in_a_session(lambda session: session.add(one)),
     "in a transaction": lambda one: saved_together(one),
     "find": lambda one: Member.find(one),
-    "as a value": lambda one: Member.__bao_repository__().identify(BLUE, one),
+    "as a value": lambda one: repository_of(Member).identify(BLUE, one),
 }
 
 

@@ -627,8 +627,8 @@ def test_only_new_objects_of_one_table_are_a_bulk_insert(embedded: Manager) -> N
     with run_with_batch_context() as session:
         posts, stored = [Post(title=f"{number}") for number in range(3)], Org.find("stored")
         org = Org(org_id="new", name="x")
-        added = repository_of(Post)._entries_for(session, posts)
-        overwriting = repository_of(Org)._entries_for(session, [org], overwrite=True)
+        added = repository_of(Post)._pending_writes(session, posts)
+        overwriting = repository_of(Org)._pending_writes(session, [org], overwrite=True)
         bulk = BulkInsert.of(session, [*added, *overwriting])
         assert bulk is not None
         assert [key.pk for key in bulk.keys] == [*(f"p#{post.post_id}" for post in posts), "o#new"]
@@ -636,7 +636,8 @@ def test_only_new_objects_of_one_table_are_a_bulk_insert(embedded: Manager) -> N
         stored.name = "y"
         for other in (stored, Org(org_id="own", name="x")):
             assert (
-                BulkInsert.of(session, [*added, *repository_of(Org)._entries_for(session, [other])]) is None
+                BulkInsert.of(session, [*added, *repository_of(Org)._pending_writes(session, [other])])
+                is None
             )
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from dynamo_bao import (
+    BatchContextError,
     BudgetExceededError,
     Model,
     PrimaryKey,
@@ -38,12 +39,14 @@ from dynamo_bao.session.bindings import (
     unbound,
 )
 from dynamo_bao.session.budget import Budget
+from dynamo_bao.session.execution_context import current_execution_context
 from dynamo_bao.session.identity_map import IdentityMap
 from dynamo_bao.session.partitions import Partitions, Touched
 from dynamo_bao.session.peers import forget_related, make_peers, remember_related, remembered_related
 from dynamo_bao.session.pending_lookups import Lookups, PlannedBatch, plan_reads
 from dynamo_bao.session.pending_queries import Queries
 from dynamo_bao.session.rounds import Round, Rounds, _refusal_of, notify, start_round
+from dynamo_bao.session.session import READING
 from dynamo_bao.session.state import Status, pending_instance, set_status, state_of
 from dynamo_bao.session.stats import Stats
 from dynamo_bao.session.unit_of_work import CommitFigures, PendingWrite, UnitOfWork
@@ -842,3 +845,16 @@ def test_steps_have_bindings_of_their_own() -> None:
     assert not steps.is_running and bound() is None
     steps.end()
     assert steps.links() == []
+
+
+def test_the_session_of_one_read_writes_nothing() -> None:
+    """It refuses objects to save or delete; its commit has nothing to do."""
+    session, one = READING(), One(one_id="1")
+    with unbound():
+        session._ownership.assign(current_execution_context(), None)
+        with pytest.raises(BatchContextError, match="run_with_batch_context"):
+            session.add(one)
+        with pytest.raises(BatchContextError, match="run_with_batch_context"):
+            session.delete(one)
+        session.commit()
+    assert session.last_commit == CommitFigures()
