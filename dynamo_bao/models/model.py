@@ -35,7 +35,7 @@ from dynamo_bao.session.context import is_inside_batch_context
 from dynamo_bao.session.hydration import loaded_instance
 from dynamo_bao.session.lazy import require_readable
 from dynamo_bao.session.peers import forget_related
-from dynamo_bao.session.scope import check_tenant
+from dynamo_bao.session.scope import check_tenant, session_of
 from dynamo_bao.session.state import (
     PeerGroup,
     Status,
@@ -355,7 +355,7 @@ class Model(ModelOperations):
             >>> post.clear_related_cache("user_id")
         """
         forget_related(self, field)
-        session = state_of(self).session
+        session = session_of(state_of(self))
         if session is not None:
             session._partitions.clear()
 

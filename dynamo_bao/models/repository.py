@@ -120,9 +120,13 @@ class Repository(RepositoryWrites[M]):
         if type(key) is str and self.schema.text_keys is not None:
             table_key = self.schema.text_keys.of_tenant[tenant](key)
             if table_key is not None:
-                instance = session._instances.lookup_text(self, table_key, key, tenant, consistent)
+                instance = session._instances.lookup_text(  # type: ignore[assignment]  # it is of this model
+                    self, table_key, key, tenant, consistent
+                )
                 return instance
-        instance = session._instances.lookup(self, self.identify(tenant, key), tenant, consistent)
+        instance = session._instances.lookup(  # type: ignore[assignment]  # see above
+            self, self.identify(tenant, key), tenant, consistent
+        )
         return instance
 
     def _key_of(self, key: object, parts: dict[str, Any], consistent: object, bypass: object) -> object:
@@ -232,8 +236,8 @@ class Repository(RepositoryWrites[M]):
             }
         with BatchContext() as temporary:
             instances = {
-                identity.primary_id: temporary._instances.lookup(
-                    self, identity, tenant, consistent=consistent_read
+                identity.primary_id: self._typed(
+                    temporary._instances.lookup(self, identity, tenant, consistent=consistent_read)
                 )
                 for identity in identities
             }

@@ -348,7 +348,7 @@ class RepositoryWrites(Generic[M]):
         return changes
 
     def _change_for(self, session: Session, entry: PendingWrite, hooked: bool) -> Change | None:
-        instance: M = entry.instance
+        instance = self._typed(entry.instance)
         if entry.deletes:
             return self._deletion(None, None, instance)
         if state_of(instance).status is not _TRANSIENT:

@@ -20,7 +20,7 @@ from dynamo_bao.session.peers import make_peers
 from dynamo_bao.session.pending_lookups import PendingKeys, PlannedBatch, plan_reads
 from dynamo_bao.session.pending_queries import PendingQuery
 from dynamo_bao.session.rounds import NAMED_KEYS, Round, Rounds, notify, start_round
-from dynamo_bao.session.state import Status, mark_failed, mark_missing, state_of
+from dynamo_bao.session.state import Instance, Status, mark_failed, mark_missing, state_of
 
 
 class Flush:
@@ -38,7 +38,7 @@ class Flush:
 
     def __init__(
         self,
-        lookups: Sequence[PendingKeys],
+        lookups: Sequence[PendingKeys[Instance]],
         queries: Sequence[PendingQuery],
         rounds: Rounds,
         kind: str | None = None,
@@ -46,10 +46,10 @@ class Flush:
         self.unresolved = list(queries)
         self._kind = kind
         self._rounds = rounds
-        self._related: list[Any] = []
+        self._related: list[Instance] = []
         self._lookups = lookups
 
-    def unanswered(self) -> list[Any]:
+    def unanswered(self) -> list[Instance]:
         """The instances without an outcome; the list is empty unless an exception ended the round."""
         instances = (instance for _, _, callers, _ in self._lookups for instance in callers.values())
         return [instance for instance in instances if state_of(instance).status is Status.PENDING]
@@ -100,7 +100,9 @@ class Flush:
         for database in databases:
             notify(database.observers.on_flush, current_round)
 
-    def _resolve_batch(self, current_round: Round, planned: PlannedBatch, answer: BatchAnswer) -> None:
+    def _resolve_batch(
+        self, current_round: Round, planned: PlannedBatch[Instance], answer: BatchAnswer
+    ) -> None:
         self._rounds.stats.batches += len(answer.replies)
         keys, consistent = len(planned.batch), planned.batch.consistent
         self._rounds.stats.keys_fetched += keys
@@ -123,7 +125,7 @@ class Flush:
     def _resolve(
         self,
         table: str,
-        callers: Mapping[Key, Any],
+        callers: Mapping[Key, Instance],
         items: Sequence[Stored],
         failures: Mapping[TableKey, Exception],
         share: Capacity,
@@ -151,7 +153,7 @@ class Flush:
             query._receive(about(outcome.error, query._label))
 
 
-def _fetch(planned: PlannedBatch, deadline: float) -> BatchAnswer:
+def _fetch(planned: PlannedBatch[Instance], deadline: float) -> BatchAnswer:
     try:
         planned.database.require_open()
     except ConfigurationError as error:
@@ -185,6 +187,6 @@ def _failures(answer: BatchAnswer) -> Mapping[TableKey, Exception]:
     return {**answer.failed, **dict.fromkeys(keys_without_answer, error)}
 
 
-def _describe(instance: Any) -> str:
+def _describe(instance: Instance) -> str:
     state = state_of(instance)
     return state.label if state.mapper is not None else repr(instance)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Container, Mapping, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, TypeVar, final
 
 from attrs import frozen
 
@@ -24,6 +24,8 @@ from dynamo_bao.runtime.foreign_errors import require_data_error
 from dynamo_bao.session.state import (
     LOADED,
     PENDING,
+    Instance,
+    InstanceSession,
     ModelMapper,
     State,
     allocate_instance,
@@ -37,7 +39,10 @@ from dynamo_bao.session.state import (
     state_of,
 )
 
+T = TypeVar("T")
 
+
+@final
 @frozen
 class InvalidRow:
     """Replaces an instance for a row whose key is not a key of the model; `reached` raises its error.
@@ -49,7 +54,7 @@ class InvalidRow:
     error: DataFormatError
 
 
-def reached(row: Any) -> Any:
+def reached(row: T | InvalidRow) -> T:
     """Returns an instance unchanged; raises `DataFormatError` for an `InvalidRow`."""
     if type(row) is InvalidRow:
         error = row.error
@@ -57,20 +62,22 @@ def reached(row: Any) -> Any:
     return row
 
 
-def loaded_instance(mapper: ModelMapper, identity: Identity, tenant: str | None, item: Stored) -> Any:
+def loaded_instance(mapper: ModelMapper, identity: Identity, tenant: str | None, item: Stored) -> Instance:
     """An instance of `mapper`'s model with the values of a stored item."""
     instance = pending_instance(mapper, identity, tenant, None)
     hydrate(instance, item)
     return instance
 
 
-def instances_from_rows(mapper: ModelMapper, tenant: str | None, items: Sequence[Stored]) -> list[Any]:
+def instances_from_rows(
+    mapper: ModelMapper, tenant: str | None, items: Sequence[Stored]
+) -> list[Instance | InvalidRow]:
     """Instances of `mapper`'s model for stored items, which are identified by their table keys.
 
     An item whose key is not a key of the model becomes an `InvalidRow`.
     """
     schema, model = mapper.schema, mapper.model
-    instances: list[Any] = []
+    instances: list[Instance | InvalidRow] = []
     rows = bool(items) and is_row(items[0])
     decode, identity_at = schema.decode_row if rows else schema.decode, schema.stored_reader(tenant)
     sets_of, unsteady = schema.sets_of, schema.unsteady
@@ -101,7 +108,7 @@ def instances_from_rows(mapper: ModelMapper, tenant: str | None, items: Sequence
     return instances
 
 
-def hydrate(instance: Any, item: Stored, *, consistent: bool = False) -> None:
+def hydrate(instance: Instance, item: Stored, *, consistent: bool = False) -> None:
     """Loads `instance` from a stored item. Fields that were assigned before keep their local values."""
     values = instance_dict(instance)
     state = values[STATE]
@@ -121,14 +128,14 @@ def hydrate(instance: Any, item: Stored, *, consistent: bool = False) -> None:
     _record_item(instance, state, values, item, consistent, local)
 
 
-def _forget_bad(state: State, values: dict[str, Any], local: Container[str]) -> None:
+def _forget_bad(state: State, values: dict[str, object], local: Container[str]) -> None:
     """Drops old values of fields that cannot read their stored value; local values stay."""
     for name in state.bad or ():
         if name not in local:
             values.pop(name, None)
 
 
-def _note_sets(state: State, schema: Schema, values: Mapping[str, Any]) -> None:
+def _note_sets(state: State, schema: Schema, values: Mapping[str, object]) -> None:
     """Remembers the loaded sets, so that a set that is changed in place can be detected."""
     assert schema.sets_of is not None
     if state.bad is None:
@@ -139,8 +146,8 @@ def _note_sets(state: State, schema: Schema, values: Mapping[str, Any]) -> None:
 
 
 def hydrate_batch(
-    pending: Mapping[Key, Any], items: Sequence[Stored], consistent: bool, share: Capacity
-) -> tuple[list[Any], Mapping[Key, Any]]:
+    pending: Mapping[Key, Instance], items: Sequence[Stored], consistent: bool, share: Capacity
+) -> tuple[list[Instance], Mapping[Key, Instance]]:
     """`hydrate` for pending instances.
 
     Args:
@@ -151,7 +158,7 @@ def hydrate_batch(
     Returns:
         The loaded instances of models with relations; and by key, the instances whose items are not stored.
     """
-    related: list[Any] = []
+    related: list[Instance] = []
     get: Any = pending.get  # called with plain tuples
     loaded_count = 0
     mapper: Any = None  # of the previous item, as most batches are of one model
@@ -191,7 +198,7 @@ def hydrate_batch(
     return related, {} if loaded_count == len(pending) else _absent(pending, share)
 
 
-def _absent(pending: Mapping[Key, Any], share: Capacity) -> Mapping[Key, Any]:
+def _absent(pending: Mapping[Key, Instance], share: Capacity) -> Mapping[Key, Instance]:
     """By key, the instances whose items are not in a reply; each is charged its share too."""
     absent = {key: instance for key, instance in pending.items() if state_of(instance).status is PENDING}
     for instance in absent.values():
@@ -200,7 +207,7 @@ def _absent(pending: Mapping[Key, Any], share: Capacity) -> Mapping[Key, Any]:
     return absent
 
 
-def merge_item(instance: Any, item: Stored, keep: Collection[str] = ()) -> None:
+def merge_item(instance: Instance, item: Stored, keep: Collection[str] = ()) -> None:
     """Updates an instance with the item that a write stored. Equal values stay the same objects.
 
     Args:
@@ -222,10 +229,10 @@ def merge_item(instance: Any, item: Stored, keep: Collection[str] = ()) -> None:
 
 
 def mark_created(
-    instance: Any,
+    instance: Instance,
     mapper: ModelMapper,
     tenant: str | None,
-    session: Any,
+    session: InstanceSession | None,
     key: Key,
     primary_id: str,
     item: Stored,
@@ -249,7 +256,7 @@ def mark_created(
         set_status(instance, state, LOADED)
 
 
-def _read_documents(state: State, schema: Schema, values: dict[str, Any], item: Item) -> None:
+def _read_documents(state: State, schema: Schema, values: dict[str, object], item: Item) -> None:
     """Decodes the fields whose decoded value may differ from the value that was stored."""
     for field in schema.documents:
         stored = item.get(str(field.attribute))
@@ -264,7 +271,7 @@ def _read_documents(state: State, schema: Schema, values: dict[str, Any], item: 
             del values[field.name]
 
 
-def _assign_if_changed(values: dict[str, Any], field: Field, value: Any) -> None:
+def _assign_if_changed(values: dict[str, object], field: Field, value: object) -> None:
     """Replaces the value of a field, unless both values have one type and are equal, or are stored equally."""
     current = values.get(field.name, _ABSENT)
     if type(current) is type(value):
@@ -281,9 +288,9 @@ _ABSENT = object()
 
 
 def _record_item(
-    instance: Any,
+    instance: Instance,
     state: State,
-    values: dict[str, Any],
+    values: dict[str, object],
     item: Stored,
     consistent: bool,
     local: dict[str, HandedOutValue] | None = None,
@@ -293,7 +300,8 @@ def _record_item(
     Args:
         local: the values that users got of fields with local values; these entries stay.
     """
-    mapper: Any = state.mapper
+    mapper = state.mapper
+    assert mapper is not None
     state.status, state.raw_item = LOADED, item
     state.consistent, state.wants_consistent = consistent, False
     state.assigned = state.error = state.origin = state.unknown_outcome = None

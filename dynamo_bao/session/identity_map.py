@@ -6,10 +6,9 @@ import weakref
 from collections import defaultdict
 from collections.abc import Iterable, MutableMapping
 from itertools import islice
-from typing import Any
 
 from dynamo_bao.dynamodb.keys import Key
-from dynamo_bao.session.state import ModelMapper, Status, changed_names, state_of
+from dynamo_bao.session.state import Instance, ModelMapper, Status, changed_names, state_of
 
 EVICTION_CANDIDATES = 8
 """How many of the oldest instances are tried for eviction; instances with local changes stay."""
@@ -39,17 +38,17 @@ class IdentityMap:
     def __init__(self, most: int | None = None) -> None:
         self._most = most
         self._order: dict[ItemKey, None] = {}  # the strong instances, oldest first, if there is a `most`
-        self.strong: defaultdict[ModelMapper, dict[Key, Any]] = defaultdict(dict)
-        self._weak: MutableMapping[ItemKey, Any] = {} if most is None else weakref.WeakValueDictionary()
+        self.strong: defaultdict[ModelMapper, dict[Key, Instance]] = defaultdict(dict)
+        self._weak: MutableMapping[ItemKey, Instance] = {} if most is None else weakref.WeakValueDictionary()
         self.is_strong = most is None
 
-    def get(self, key: ItemKey) -> Any:
+    def get(self, key: ItemKey) -> Instance | None:
         """The instance for `key`, or None."""
         mapper, table_key = key
         instance = self.strong[mapper].get(table_key)
         return instance if self.is_strong or instance is not None else self._weak.get(key)
 
-    def hold(self, key: ItemKey, instance: Any) -> None:
+    def hold(self, key: ItemKey, instance: Instance) -> None:
         """Holds `instance` strongly as the one for `key`."""
         mapper, table_key = key
         self.strong[mapper][table_key] = instance
@@ -72,7 +71,7 @@ class IdentityMap:
                 return
             self._order[key] = None  # moved to the end, to be tried again later
 
-    def add_weak(self, key: ItemKey, instance: Any) -> None:
+    def add_weak(self, key: ItemKey, instance: Instance) -> None:
         """Holds `instance` weakly as the one for `key`."""
         mapper, table_key = key
         if table_key in self.strong[mapper]:
@@ -88,21 +87,21 @@ class IdentityMap:
         self._order.pop(key, None)
         self._weak.pop(key, None)
 
-    def drop_instances(self, instances: Iterable[Any]) -> None:
+    def drop_instances(self, instances: Iterable[Instance]) -> None:
         """Removes instances, even if their keys have changed since they were added."""
         removed_ids = set(map(id, instances))
         for key, instance in self._strong_items():
             if id(instance) in removed_ids:
                 self.drop(key)
 
-    def _strong_items(self) -> list[tuple[ItemKey, Any]]:
+    def _strong_items(self) -> list[tuple[ItemKey, Instance]]:
         return [
             ((mapper, key), instance)
             for mapper, instances in self.strong.items()
             for key, instance in instances.items()
         ]
 
-    def items(self) -> list[tuple[ItemKey, Any]]:
+    def items(self) -> list[tuple[ItemKey, Instance]]:
         """All instances, strong ones first."""
         return [*self._strong_items(), *self._weak.items()]
 
@@ -116,6 +115,6 @@ class IdentityMap:
         return sum(map(len, self.strong.values())) + len(self._weak)
 
 
-def _is_clean(instance: Any) -> bool:
+def _is_clean(instance: Instance) -> bool:
     status = state_of(instance).status
     return status is not Status.TRANSIENT and (status is Status.MISSING or not changed_names(instance))

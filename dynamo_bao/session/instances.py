@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 from dynamo_bao.dynamodb.keys import Key
 from dynamo_bao.mapping.codec import STATE
@@ -13,6 +12,8 @@ from dynamo_bao.session.identity_map import IdentityMap, ItemKey
 from dynamo_bao.session.pending_lookups import Lookups
 from dynamo_bao.session.state import (
     PENDING,
+    Instance,
+    InstanceSession,
     ModelMapper,
     Status,
     allocate_instance,
@@ -44,12 +45,12 @@ class SessionInstances:
 
     __slots__ = ("_deleted", "_identity", "_session", "_stats", "lookups")
 
-    def __init__(self, session: Any, stats: Stats, max_cached: int | None) -> None:
-        self._session = session
+    def __init__(self, session: InstanceSession, stats: Stats, max_cached: int | None) -> None:
+        self._session: InstanceSession | None = session
         self._stats = stats
         self._identity = IdentityMap(max_cached)
         self.lookups = Lookups()
-        self._deleted: dict[ItemKey, weakref.ref[Any]] = {}
+        self._deleted: dict[ItemKey, weakref.ref[Instance]] = {}
 
     def __len__(self) -> int:
         return len(self._identity)
@@ -61,7 +62,7 @@ class SessionInstances:
         tenant: str | None,
         consistent: bool = False,
         counted: bool = True,
-    ) -> Any:
+    ) -> Instance:
         """The session's instance for a key: the cached one, or a new one that is pending.
 
         The caller has checked that the session can be used.
@@ -80,7 +81,7 @@ class SessionInstances:
 
     def lookup_text(
         self, mapper: ModelMapper, key: Key, text: str, tenant: str | None, consistent: bool
-    ) -> Any:
+    ) -> Instance:
         """`lookup` for a key that is one string. This is the fast path."""
         identity_map = self._identity
         instances = identity_map.strong[mapper]
@@ -98,14 +99,14 @@ class SessionInstances:
         instances[key] = self.lookups.eventual[mapper][key] = instance
         return instance
 
-    def _await(self, key: ItemKey, instance: Any, consistent: bool) -> Any:
+    def _await(self, key: ItemKey, instance: Instance, consistent: bool) -> Instance:
         """Registers a new instance, which the next round loads."""
         state_of(instance).wants_consistent = consistent
         self._identity.hold(key, instance)
         self.lookups.add(key, instance)
         return instance
 
-    def _reuse(self, key: ItemKey, instance: Any, consistent: bool) -> Any:
+    def _reuse(self, key: ItemKey, instance: Instance, consistent: bool) -> Instance:
         """Prepares the cached instance of a key for another lookup, and returns it."""
         state = state_of(instance)
         state.origin = None  # this lookup is explicit, even if a relation registered the key before
@@ -126,7 +127,7 @@ class SessionInstances:
                 unload(instance, consistent=False, keep_changes=True)
                 self.lookups.add(key, instance)
 
-    def reload(self, instance: Any, *, keep_changes: bool) -> None:
+    def reload(self, instance: Instance, *, keep_changes: bool) -> None:
         """Makes an instance pending again. The next round reads it consistently.
 
         Args:
@@ -143,11 +144,11 @@ class SessionInstances:
         if state_of(instance).status is not Status.LOADED or not changed_names(instance):
             self.reload(instance, keep_changes=True)
 
-    def get(self, mapper: ModelMapper, key: Key) -> Any:
+    def get(self, mapper: ModelMapper, key: Key) -> Instance | None:
         """The session's instance for a key, or None."""
         return self._identity.get((mapper, key))
 
-    def attach_new(self, mapper: ModelMapper, new_instances: Mapping[Key, Any]) -> Key | None:
+    def attach_new(self, mapper: ModelMapper, new_instances: Mapping[Key, Instance]) -> Key | None:
         """Makes new instances of a model the session's instances for their keys.
 
         Returns:
@@ -161,7 +162,7 @@ class SessionInstances:
             (key for key, instance in new_instances.items() if not self._claim((mapper, key), instance)), None
         )
 
-    def _claim(self, key: ItemKey, instance: Any) -> bool:
+    def _claim(self, key: ItemKey, instance: Instance) -> bool:
         cached = self._identity.get(key)
         if cached is not None:
             if cached is not instance and is_there(cached):
@@ -170,7 +171,7 @@ class SessionInstances:
         self._identity.hold(key, instance)
         return True
 
-    def attach(self, instance: Any) -> None:
+    def attach(self, instance: Instance) -> None:
         """Makes a stored instance the session's instance for its key, and holds it."""
         state_of(instance).session = self._session
         key = key_of(instance)
@@ -183,27 +184,27 @@ class SessionInstances:
         cached = self._identity.get(key)
         return cached is not None and state_of(cached).status is Status.TRANSIENT
 
-    def hold_saved(self, instance: Any) -> None:
+    def hold_saved(self, instance: Instance) -> None:
         """Holds a saved instance of this session strongly, and removes it from the pending lookups."""
         self.discard_pending(instance)
         self.pin(instance)
 
-    def pin(self, instance: Any) -> None:
+    def pin(self, instance: Instance) -> None:
         """Holds a changed instance of this session strongly."""
         key = key_of(instance)
         if self._identity.get(key) is instance:
             self._identity.hold(key, instance)
 
-    def held_instances(self, mapper: ModelMapper) -> Mapping[Key, Any]:
+    def held_instances(self, mapper: ModelMapper) -> Mapping[Key, Instance]:
         """The model's strongly held instances by key; empty once the session has deleted anything."""
         return {} if self._deleted else self._identity.strong[mapper]
 
-    def is_canonical(self, mapper: ModelMapper, identity: Identity, instance: Any) -> bool:
+    def is_canonical(self, mapper: ModelMapper, identity: Identity, instance: Instance) -> bool:
         """Whether `instance` is already the canonical one for its key."""
         cached = self._identity.strong[mapper].get(identity.key)
         return cached is instance and (mapper, identity.key) not in self._deleted
 
-    def superseded(self, mapper: ModelMapper, identity: Identity) -> list[Any]:
+    def superseded(self, mapper: ModelMapper, identity: Identity) -> list[Instance]:
         """Instances that users got for a key before its item was created: pending, missing or deleted ones."""
         key = mapper, identity.key
         reference = self._deleted.pop(key, None)
@@ -211,7 +212,7 @@ class SessionInstances:
         return [instance for instance in (self._identity.get(key), deleted) if instance is not None]
 
     def mark_deleted(
-        self, mapper: ModelMapper, identity: Identity, tenant: str | None, instance: Any
+        self, mapper: ModelMapper, identity: Identity, tenant: str | None, instance: Instance
     ) -> None:
         """Remembers that this session deleted an item, so that later finds of its key are missing."""
         key = mapper, identity.key
@@ -242,22 +243,22 @@ class SessionInstances:
         if cached is not None and state_of(cached).status is Status.MISSING:
             self.evict(mapper, identity)
 
-    def discard_pending(self, instance: Any) -> None:
+    def discard_pending(self, instance: Instance) -> None:
         """Removes an instance from the pending lookups, because it was resolved otherwise."""
         self.lookups.discard(key_of(instance))
 
-    def track_weakly(self, instance: Any) -> None:
+    def track_weakly(self, instance: Instance) -> None:
         """Registers an instance of a query weakly: it stays cached while other code holds it."""
         state_of(instance).session = self._session
         self._identity.add_weak(key_of(instance), instance)
 
-    def restore(self, instance: Any) -> None:
+    def restore(self, instance: Instance) -> None:
         """Makes an instance that was read again the one for its key, even if the session had deleted the item."""
         key = key_of(instance)
         self._deleted.pop(key, None)
         self._identity.hold(key, instance)
 
-    def detach(self, instance: Any) -> None:
+    def detach(self, instance: Instance) -> None:
         """Removes an instance, which belongs to no session from now on. The next find of its key is a new lookup."""
         key = key_of(instance)
         self.lookups.discard(key)
@@ -273,7 +274,7 @@ class SessionInstances:
         self._identity.clear()
         self._deleted.clear()
 
-    def withdraw(self, instances: Iterable[Any]) -> None:
+    def withdraw(self, instances: Iterable[Instance]) -> None:
         """Removes new instances that will not be stored, even if their keys have changed since they were added."""
         self._identity.drop_instances(instances)
 
@@ -284,7 +285,7 @@ class SessionInstances:
         self._session = None
 
 
-def key_of(instance: Any) -> ItemKey:
+def key_of(instance: Instance) -> ItemKey:
     """The key of an instance in the identity map of its session."""
     state = state_of(instance)
     assert state.mapper is not None and state.key is not None

@@ -8,11 +8,11 @@ read. An instance stays of the lazy class if a field cannot read its stored valu
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from types import new_class
 
 from dynamo_bao.errors import BatchIncompleteError, DataFormatError, ItemNotFoundError, about, cause_of
 from dynamo_bao.mapping.codec import STATE
-from dynamo_bao.session.state import State, Status, instance_dict, state_of
+from dynamo_bao.session.state import Instance, State, Status, instance_dict, state_of
 
 
 def require_present(state: State) -> None:
@@ -72,7 +72,7 @@ def unreadable_field(state: State, name: str) -> DataFormatError:
     return state.mapper.schema.unreadable(state.primary_id, name, state.bad[name])
 
 
-def require_readable(instance: Any, names: Iterable[str] | None = None) -> None:
+def require_readable(instance: Instance, names: Iterable[str] | None = None) -> None:
     """Raises `DataFormatError` if a field cannot read its stored value, and has no new value.
 
     Args:
@@ -86,13 +86,11 @@ def require_readable(instance: Any, names: Iterable[str] | None = None) -> None:
                 raise unreadable_field(state, name)
 
 
-def make_lazy_class(model: type[Any], lazy_names: frozenset[str]) -> type[Any]:
+def make_lazy_class(model: type[Instance], lazy_names: frozenset[str]) -> type[Instance]:
     """The class that instances of `model` have while they are pending, missing, failed or deleted."""
-    base_getattribute: Any = model.__getattribute__
-    base_setattr: Any = model.__setattr__
-    metaclass: Any = type(model)
+    base_getattribute, base_setattr = model.__getattribute__, model.__setattr__
 
-    def __getattribute__(self: Any, name: str) -> Any:
+    def __getattribute__(self: Instance, name: str) -> object:
         if name in lazy_names:
             values = object.__getattribute__(self, "__dict__")
             if name not in values:
@@ -103,7 +101,7 @@ def make_lazy_class(model: type[Any], lazy_names: frozenset[str]) -> type[Any]:
                 return getattr(self, name)
         return base_getattribute(self, name)
 
-    def __setattr__(self: Any, name: str, value: Any) -> None:
+    def __setattr__(self: Instance, name: str, value: object) -> None:
         if name not in lazy_names:
             base_setattr(self, name, value)
             return
@@ -120,5 +118,7 @@ def make_lazy_class(model: type[Any], lazy_names: frozenset[str]) -> type[Any]:
         "__qualname__": model.__qualname__,
         "__doc__": model.__doc__,
     }
-    lazy_class: type[Any] = metaclass(model.__name__, (model,), body, is_lazy_class=True)
+    lazy_class: type[Instance] = new_class(
+        model.__name__, (model,), {"is_lazy_class": True}, lambda namespace: namespace.update(body)
+    )
     return lazy_class

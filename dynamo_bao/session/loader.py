@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from dynamo_bao.errors import DataFormatError, LazyLoadError
 from dynamo_bao.session.flush import Flush
@@ -12,7 +11,7 @@ from dynamo_bao.session.ownership import Flushing, SessionOwnership
 from dynamo_bao.session.pending_queries import PendingQuery, Queries
 from dynamo_bao.session.rounds import Rounds
 from dynamo_bao.session.settings import SessionSettings
-from dynamo_bao.session.state import RelationOrigin, Status, state_of
+from dynamo_bao.session.state import Instance, RelationOrigin, Status, state_of
 
 
 class Loader:
@@ -37,7 +36,7 @@ class Loader:
         self._settings = settings
         self.queries = Queries()
 
-    def load(self, instance: Any) -> None:
+    def load(self, instance: Instance) -> None:
         """Resolves `instance` and all other pending lookups in one round.
 
         Raises:

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
-from dynamo_bao.session.state import PeerGroup, state_of
+from dynamo_bao.session.state import Instance, PeerGroup, state_of
 
 
-def make_peers(instances: Iterable[Any], is_page: bool = True) -> None:
+def make_peers(instances: Iterable[Instance], is_page: bool = True) -> None:
     """Makes the instances of each model peers of each other. Models without relations need no peers.
 
     Args:
         instances: instances that were loaded together.
         is_page: see `PeerGroup`; False if the program named the key of each instance.
     """
-    by_mapper: dict[int, list[Any]] = {}
+    by_mapper: dict[int, list[Instance]] = {}
     for instance in instances:
         mapper = state_of(instance).mapper
         if mapper is not None and mapper.schema.has_relations:
@@ -26,7 +25,7 @@ def make_peers(instances: Iterable[Any], is_page: bool = True) -> None:
             state_of(member).group = group
 
 
-def remember_related(instance: Any, field: str, target: Any) -> None:
+def remember_related(instance: Instance, field: str, target: Instance) -> None:
     """Stores the target of a relation, with the value of the relation field."""
     state = state_of(instance)
     if state.related is None:
@@ -34,7 +33,7 @@ def remember_related(instance: Any, field: str, target: Any) -> None:
     state.related[field] = (instance.__dict__.get(field), target)
 
 
-def remembered_related(instance: Any, field: str) -> Any:
+def remembered_related(instance: Instance, field: str) -> Instance | None:
     """The stored target of a relation; None if the field has another value now."""
     remembered = (state_of(instance).related or {}).get(field)
     if remembered is None or remembered[0] != instance.__dict__.get(field):
@@ -42,7 +41,7 @@ def remembered_related(instance: Any, field: str) -> Any:
     return remembered[1]
 
 
-def forget_related(instance: Any, field: str | None = None) -> None:
+def forget_related(instance: Instance, field: str | None = None) -> None:
     """Drops the stored target of one relation, or of all relations."""
     state = state_of(instance)
     if field is None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
-from typing import Any
+from typing import Generic, TypeVar
 
 from attrs import define, field, frozen
 
@@ -20,30 +20,32 @@ from dynamo_bao.dynamodb.transport.messages import Transport
 from dynamo_bao.mapping.row_types import row_type
 from dynamo_bao.mapping.schema import Schema
 from dynamo_bao.session.identity_map import ItemKey
-from dynamo_bao.session.state import ModelMapper, state_of
+from dynamo_bao.session.state import Instance, ModelMapper, state_of
 
-PendingKeys = tuple[Database, bool, Mapping[Key, Any], Schema | None]
-"""Keys to read: ``(database, consistent, {key: instance}, schema)``.
+Caller = TypeVar("Caller")
+
+PendingKeys = tuple[Database, bool, Mapping[Key, Caller], Schema | None]
+"""Keys to read: ``(database, consistent, {key: caller}, schema)``. A caller, usually an instance, needs the item.
 
 With a schema the items are rows, if possible. Without one they are dicts.
 """
-Requesters = dict[str, Mapping[Key, Any]]
-"""By table, the keys to read, each with the instance that needs the item."""
+Requesters = dict[str, Mapping[Key, Caller]]
+"""By table, the keys to read, each with its caller."""
 
 
 @frozen
-class PlannedBatch:
+class PlannedBatch(Generic[Caller]):
     """One planned request, and the database that sends it.
 
     Attributes:
-        callers: the instances that need the keys of the batch.
-        duplicates: further instances that need the same keys.
+        callers: the keys of the batch with their callers.
+        duplicates: further callers of the same keys.
     """
 
     database: Database
     batch: Batch
-    callers: Requesters = field(factory=dict, eq=False, repr=False)
-    duplicates: Mapping[TableKey, list[Any]] = field(factory=dict, eq=False, repr=False)
+    callers: Requesters[Caller] = field(factory=dict, eq=False, repr=False)
+    duplicates: Mapping[TableKey, list[Caller]] = field(factory=dict, eq=False, repr=False)
 
     @property
     def transport(self) -> Transport:
@@ -52,16 +54,16 @@ class PlannedBatch:
 
 
 @define(eq=False)
-class _TableRequest:
-    """The keys to read through one client, each with the instances that need it."""
+class _TableRequest(Generic[Caller]):
+    """The keys to read through one client, each with its callers."""
 
     database: Database
-    eventually: dict[str, dict[Key, Any]] = field(factory=dict)
-    consistently: dict[str, dict[Key, Any]] = field(factory=dict)
-    duplicates: dict[TableKey, list[Any]] = field(factory=dict)
+    eventually: dict[str, dict[Key, Caller]] = field(factory=dict)
+    consistently: dict[str, dict[Key, Caller]] = field(factory=dict)
+    duplicates: dict[TableKey, list[Caller]] = field(factory=dict)
     schemas: dict[Schema | None, None] = field(factory=dict)
 
-    def add(self, table: str, consistent: bool, callers: Mapping[Key, Any]) -> None:
+    def add(self, table: str, consistent: bool, callers: Mapping[Key, Caller]) -> None:
         """Adds keys of a table. A repeated key is read once, consistently if any caller needs that."""
         eventual_keys, strict_keys = self.eventually.get(table), self.consistently.get(table)
         if not eventual_keys and not strict_keys:  # the usual case
@@ -79,7 +81,7 @@ class _TableRequest:
             if consistent and key in eventual_keys:
                 strict_keys[key] = eventual_keys.pop(key)
 
-    def batches(self) -> Iterator[PlannedBatch]:
+    def batches(self) -> Iterator[PlannedBatch[Caller]]:
         """The requests for them, of at most 100 keys."""
         models = [schema for schema in self.schemas if schema is not None]
         rows = row_type(*sorted(models, key=id)) if len(models) == len(self.schemas) else None
@@ -88,7 +90,7 @@ class _TableRequest:
                 yield PlannedBatch(self.database, Batch(part, consistent, rows), part, self.duplicates)
 
 
-def plan_reads(pending: Iterable[PendingKeys]) -> tuple[PlannedBatch, ...]:
+def plan_reads(pending: Iterable[PendingKeys[Caller]]) -> tuple[PlannedBatch[Caller], ...]:
     """The fewest batches for some keys: ``ceil(n / 100)`` per client and consistency.
 
     A key that is needed in both ways is read once, consistently. The order of the keys stays, table by table.
@@ -96,7 +98,7 @@ def plan_reads(pending: Iterable[PendingKeys]) -> tuple[PlannedBatch, ...]:
     lookups = list(pending)
     if len(lookups) == 1 and 0 < len(lookups[0][2]) <= MAX_BATCH_GET_KEYS:  # the usual case
         return (_only_batch(*lookups[0]),)
-    clients: dict[int, _TableRequest] = {}
+    clients: dict[int, _TableRequest[Caller]] = {}
     for database, consistent, callers, schema in lookups:
         request = clients.setdefault(id(database.transport), _TableRequest(database))
         request.schemas[schema] = None
@@ -105,23 +107,23 @@ def plan_reads(pending: Iterable[PendingKeys]) -> tuple[PlannedBatch, ...]:
 
 
 def _only_batch(
-    database: Database, consistent: bool, callers: Mapping[Key, Any], schema: Schema | None
-) -> PlannedBatch:
+    database: Database, consistent: bool, callers: Mapping[Key, Caller], schema: Schema | None
+) -> PlannedBatch[Caller]:
     keys = {database.table_name: callers}
     rows = None if schema is None else row_type(schema)
     return PlannedBatch(database, Batch(keys, consistent, rows), keys)
 
 
-def _batches_of_100(callers: Mapping[str, Mapping[Key, Any]]) -> Iterator[Requesters]:
+def _batches_of_100(callers: Mapping[str, Mapping[Key, Caller]]) -> Iterator[Requesters[Caller]]:
     """The keys in parts of 100, the limit of one request. The last part may have fewer."""
-    part: Requesters = {table: keys for table, keys in callers.items() if keys}
+    part: Requesters[Caller] = {table: keys for table, keys in callers.items() if keys}
     count = sum(map(len, part.values()))
     if 0 < count <= MAX_BATCH_GET_KEYS:
         yield part
         return
     entries = ((table, key, caller) for table, keys in part.items() for key, caller in keys.items())
     for _ in range(0, count, MAX_BATCH_GET_KEYS):
-        chunk: dict[str, dict[Key, Any]] = {}
+        chunk: dict[str, dict[Key, Caller]] = {}
         for table, key, caller in islice(entries, MAX_BATCH_GET_KEYS):
             chunk.setdefault(table, {})[key] = caller
         yield dict(chunk)
@@ -136,10 +138,10 @@ class Lookups:
     """
 
     def __init__(self) -> None:
-        self.eventual: defaultdict[ModelMapper, dict[Key, Any]] = defaultdict(dict)
-        self.strict: dict[ModelMapper, dict[Key, Any]] = {}
+        self.eventual: defaultdict[ModelMapper, dict[Key, Instance]] = defaultdict(dict)
+        self.strict: dict[ModelMapper, dict[Key, Instance]] = {}
 
-    def add(self, key: ItemKey, instance: Any) -> None:
+    def add(self, key: ItemKey, instance: Instance) -> None:
         """Registers a pending instance for the next round."""
         mapper, table_key = key
         if state_of(instance).wants_consistent:
@@ -155,7 +157,7 @@ class Lookups:
             if mapper in lookups:
                 lookups[mapper].pop(table_key, None)
 
-    def pop_pending(self) -> list[PendingKeys]:
+    def pop_pending(self) -> list[PendingKeys[Instance]]:
         """Removes and returns all pending lookups."""
         pending = [(False, self.eventual), (True, self.strict)]
         self.eventual, self.strict = defaultdict(dict), {}
@@ -171,7 +173,7 @@ class Lookups:
         self.eventual.clear()
         self.strict.clear()
 
-    def put_back(self, instances: Iterable[Any]) -> None:
+    def put_back(self, instances: Iterable[Instance]) -> None:
         """Makes unanswered lookups pending again, ahead of newer ones."""
         newer_instances = [
             instance for _, _, callers, _ in self.pop_pending() for instance in callers.values()

@@ -146,7 +146,13 @@ def session_for_instance(state: State, operation: str) -> Session | None:
     """The session of an operation on an instance. Without a session, the policy decides."""
     assert state.mapper is not None
     mapper = state.mapper
-    return active_session(state.session, mapper.database, mapper.schema.name, operation, state.primary_id)
+    return active_session(session_of(state), mapper.database, mapper.schema.name, operation, state.primary_id)
+
+
+def session_of(state: State) -> Session | None:
+    """The session that an instance belongs to, open or closed; None for a detached instance."""
+    session = state.session
+    return session if isinstance(session, Session) else None
 
 
 def active_session(

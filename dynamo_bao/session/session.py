@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from typing import Any, Protocol
+from typing import Protocol
 
 from dynamo_bao.dynamodb.capacity import Capacity
 from dynamo_bao.errors import BatchContextError, ConfigurationError, UncommittedChangesError
@@ -43,7 +43,7 @@ class Collecting(Protocol):
 
     session: Session
 
-    def collect(self, change: Any) -> Any:
+    def collect(self, change: object) -> object:
         """Collects a change, applies it locally, and returns the result of the operation."""
         ...
 
@@ -153,7 +153,7 @@ class Session:
         if log.isEnabledFor(logging.DEBUG):
             self._log_end()
 
-    def _end_without_block(self, block: Any) -> None:
+    def _end_without_block(self, block: object) -> None:
         """Closes the session because its block is gone without having been left, and reports uncommitted work."""
 
         def end(error: BaseException) -> None:

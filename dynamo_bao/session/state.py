@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import enum
 import weakref
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any, Protocol
 
 from dynamo_bao.dynamodb.capacity import NOTHING_CONSUMED, Capacity
@@ -21,6 +21,10 @@ from dynamo_bao.mapping.schema import Schema
 from dynamo_bao.mapping.snapshots import BLIND, HandedOutValue, HandedOutValues, LoadedSnapshot
 
 
+class Instance:
+    """The base class of all model instances: an object with a ``__dict__``."""
+
+
 class PeerGroup:
     """Instances that were loaded together, held weakly.
 
@@ -31,11 +35,11 @@ class PeerGroup:
 
     __slots__ = ("_members", "is_page")
 
-    def __init__(self, members: Iterable[Any], is_page: bool = False) -> None:
+    def __init__(self, members: Iterable[Instance], is_page: bool = False) -> None:
         self._members = list(map(weakref.ref, members))
         self.is_page = is_page
 
-    def add(self, member: Any) -> None:
+    def add(self, member: Instance) -> None:
         """Adds an instance to the group."""
         self._members.append(weakref.ref(member))
 
@@ -43,7 +47,7 @@ class PeerGroup:
         # Copies of members join the copy of their group. A pickle or a deep copy has one group for all of them.
         return PeerGroup, ((),)
 
-    def alive(self) -> list[Any]:
+    def alive(self) -> list[Instance]:
         """The members that still exist."""
         return [member for member in (ref() for ref in self._members) if member is not None]
 
@@ -77,10 +81,39 @@ class Status(enum.Enum):
 
 
 LOADED, PENDING = Status.LOADED, Status.PENDING  # read often
-allocate_instance: Any = object.__new__
+allocate_instance: Callable[[type[Instance]], Instance] = object.__new__
 
 
-class ModelMapper(Protocol):
+class InstanceSession(Protocol):
+    """The session of an instance, as far as the state of the instance shows it."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the session can still be used."""
+        ...
+
+
+class InstanceLoader(Protocol):
+    """Loads instances of a model."""
+
+    def _load_instance(self, instance: Instance) -> None:
+        """Loads `instance`; raises if its item is missing or the read failed."""
+        ...
+
+
+class RelationResolver(Protocol):
+    """Resolves the relations of a model."""
+
+    def _target_repository(self, field: str) -> ModelMapper:
+        """The repository of the model that a relation field points to; raises if the field is not a relation."""
+        ...
+
+    def _related_target(self, instance: Instance, field: str) -> RelationTarget | None:
+        """The target of a relation of `instance`; None without a target."""
+        ...
+
+
+class ModelMapper(InstanceLoader, RelationResolver, Protocol):
     """The repository of a model, as far as instances and sessions need it."""
 
     @property
@@ -89,12 +122,12 @@ class ModelMapper(Protocol):
         ...
 
     @property
-    def model(self) -> type[Any]:
+    def model(self) -> type[Instance]:
         """The model's class."""
         ...
 
     @property
-    def lazy_class(self) -> type[Any]:
+    def lazy_class(self) -> type[Instance]:
         """The class of instances that are not loaded."""
         ...
 
@@ -103,17 +136,9 @@ class ModelMapper(Protocol):
         """The table of the model's items."""
         ...
 
-    def _load_instance(self, instance: Any) -> None:
-        """Loads `instance`; raises if its item is missing or the read failed."""
-        ...
 
-    def _target_repository(self, field: str) -> ModelMapper:
-        """The repository of the model that a relation field points to; raises if the field is not a relation."""
-        ...
-
-    def _related_target(self, instance: Any, field: str) -> tuple[ModelMapper, Identity, str | None] | None:
-        """The target of a relation of `instance`: its repository, identity and tenant; None without a target."""
-        ...
+RelationTarget = tuple[ModelMapper, Identity, str | None]
+"""The target of a relation: its repository, identity and tenant."""
 
 
 class State:
@@ -160,7 +185,7 @@ class State:
     tenant: str | None
     key: Key | None
     primary_id: str | None
-    session: Any
+    session: InstanceSession | None
     raw_item: Stored | None
     consistent: bool
     wants_consistent: bool
@@ -169,12 +194,12 @@ class State:
     error: Exception | None
     group: PeerGroup | None
     origin: RelationOrigin | None
-    shared: list[weakref.ref[Any]] | None
+    shared: list[weakref.ref[Instance]] | None
     capacity: Capacity
     unknown_outcome: Exception | None
-    sets: Any
-    related: dict[str, tuple[Any, Any]] | None
-    generated_keys: dict[str, Any] | None
+    sets: object
+    related: dict[str, tuple[object, Instance]] | None
+    generated_keys: dict[str, object] | None
     handed: HandedOutValues | None
 
     @property
@@ -198,7 +223,7 @@ def new_state(
     tenant: str | None,
     key: Key | None,
     primary_id: str | None,
-    session: Any,
+    session: InstanceSession | None,
 ) -> State:
     """A new state. One call sets everything, for speed: every instance needs a state."""
     state = State()
@@ -214,13 +239,9 @@ def new_state(
     return state
 
 
-class Instance:
-    """The base class of all model instances: an object with a ``__dict__``."""
-
-
-instance_dict: Any = vars(Instance)["__dict__"].__get__
+instance_dict: Callable[[Instance], dict[str, Any]] = vars(Instance)["__dict__"].__get__
 """Gets the ``__dict__`` of an instance, without the slow attribute access of the lazy class."""
-set_instance_dict: Any = vars(Instance)["__dict__"].__set__
+set_instance_dict: Callable[[Instance, dict[str, Any]], None] = vars(Instance)["__dict__"].__set__
 """Sets the ``__dict__`` of an instance.
 
 The dict always starts with the state and the key fields, so CPython can read fields at a cached position. The dict
@@ -228,18 +249,18 @@ that CPython creates by itself shares its keys with other instances; reading fro
 """
 
 
-def state_of(instance: Any) -> State:
+def state_of(instance: Instance) -> State:
     """The state of a model instance."""
     state: State = instance_dict(instance)[STATE]
     return state
 
 
-def is_there(instance: Any) -> bool:
+def is_there(instance: Instance) -> bool:
     """Whether the item of an instance is stored, or is about to be stored."""
     return state_of(instance).status in (Status.LOADED, Status.TRANSIENT)
 
 
-def identity_of(instance: Any) -> Identity:
+def identity_of(instance: Instance) -> Identity:
     """The identity of an instance that has a key."""
     state = state_of(instance)
     assert state.mapper is not None and state.key is not None and state.primary_id is not None
@@ -249,15 +270,16 @@ def identity_of(instance: Any) -> Identity:
     )
 
 
-set_class: Any = vars(object)["__class__"].__set__
+set_class: Callable[[Instance, type[Instance]], None] = vars(object)["__class__"].__set__
 
 # --- making ---------------------------------------------------------------------------------------
 
 
-def pending_instance(mapper: ModelMapper, identity: Identity, tenant: str | None, session: Any) -> Any:
+def pending_instance(
+    mapper: ModelMapper, identity: Identity, tenant: str | None, session: InstanceSession | None
+) -> Instance:
     """An instance of `mapper`'s model that has only its key so far."""
-    model = mapper.model
-    instance = allocate_instance(model.__bao_lazy_class__)
+    instance = allocate_instance(mapper.lazy_class)
     key, primary_id, values = identity
     state = new_state(mapper, PENDING, tenant, key, primary_id, session)
     set_instance_dict(instance, {STATE: state, **values})
@@ -267,15 +289,14 @@ def pending_instance(mapper: ModelMapper, identity: Identity, tenant: str | None
 # --- changing state ---------------------------------------------------------------------------------
 
 
-def class_for(state: State) -> type[Any]:
+def class_for(state: State) -> type[Instance]:
     """The class of instances in a state: the model itself, or the lazy class, which loads and raises for bad fields."""
     assert state.mapper is not None
-    model: Any = state.mapper.model
-    lazy_class: type[Any] = model.__bao_lazy_class__
-    return model if state.status in (Status.LOADED, Status.TRANSIENT) and state.bad is None else lazy_class
+    is_readable = state.status in (Status.LOADED, Status.TRANSIENT) and state.bad is None
+    return state.mapper.model if is_readable else state.mapper.lazy_class
 
 
-def set_status(instance: Any, state: State, status: Status) -> None:
+def set_status(instance: Instance, state: State, status: Status) -> None:
     """Sets the status of an instance, and the matching class of it and of all instances that share its state."""
     state.status = status
     cls = class_for(state)
@@ -284,7 +305,7 @@ def set_status(instance: Any, state: State, status: Status) -> None:
             set_class(sharer, cls)
 
 
-def mark_missing(instance: Any, *, consistent: bool = False) -> None:
+def mark_missing(instance: Instance, *, consistent: bool = False) -> None:
     """Marks an instance as missing: DynamoDB has no such item."""
     state = state_of(instance)
     state.raw_item, state.consistent, state.wants_consistent = None, consistent, False
@@ -293,21 +314,21 @@ def mark_missing(instance: Any, *, consistent: bool = False) -> None:
     set_status(instance, state, Status.MISSING)
 
 
-def mark_failed(instance: Any, error: Exception) -> None:
+def mark_failed(instance: Instance, error: Exception) -> None:
     """Marks an instance as failed: `error` prevented reading its item."""
     state = state_of(instance)
     state.error = error
     set_status(instance, state, Status.FAILED)
 
 
-def mark_deleted(instance: Any) -> None:
+def mark_deleted(instance: Instance) -> None:
     """Marks an instance as deleted. Values that were loaded can still be read."""
     state = state_of(instance)
     state.raw_item = state.assigned = state.error = state.handed = None
     set_status(instance, state, Status.DELETED)
 
 
-def revert_to_transient(instance: Any, values: dict[str, Any]) -> None:
+def revert_to_transient(instance: Instance, values: dict[str, object]) -> None:
     """Makes `instance` a new one with `values` again, after its creation failed."""
     state = state_of(instance)
     instance.__dict__.update(values)
@@ -319,7 +340,7 @@ def revert_to_transient(instance: Any, values: dict[str, Any]) -> None:
 
 
 def unload(
-    instance: Any, *, consistent: bool, keep_changes: bool, names: Collection[str] | None = None
+    instance: Instance, *, consistent: bool, keep_changes: bool, names: Collection[str] | None = None
 ) -> None:
     """Makes `instance` pending again, and keeps its local changes or drops them.
 
@@ -340,7 +361,7 @@ def unload(
     set_status(instance, state, Status.PENDING)
 
 
-def _forget_values(instance: Any, state: State) -> None:
+def _forget_values(instance: Instance, state: State) -> None:
     assert state.mapper is not None
     schema, values = state.mapper.schema, instance.__dict__
     keep = {*schema.key_names, *(state.assigned or ())}
@@ -352,7 +373,7 @@ def _forget_values(instance: Any, state: State) -> None:
 # --- what changed -------------------------------------------------------------------------------------
 
 
-def loaded_of(instance: Any) -> LoadedSnapshot | None:
+def loaded_of(instance: Instance) -> LoadedSnapshot | None:
     """A snapshot of the item that an instance was loaded from; None if it was loaded from none."""
     state = state_of(instance)
     item = state.stored
@@ -362,7 +383,7 @@ def loaded_of(instance: Any) -> LoadedSnapshot | None:
     return LoadedSnapshot(state.mapper.schema, instance_dict(instance), item, state.handed)
 
 
-def changed_names(instance: Any, loaded: LoadedSnapshot | None = None) -> list[str]:
+def changed_names(instance: Instance, loaded: LoadedSnapshot | None = None) -> list[str]:
     """The fields that were changed since loading; for a pending instance, the assigned fields.
 
     Args:
@@ -377,7 +398,7 @@ def changed_names(instance: Any, loaded: LoadedSnapshot | None = None) -> list[s
     return loaded.changed(values)
 
 
-def keep_handed(instance: Any, names: Collection[str]) -> dict[str, HandedOutValue]:
+def keep_handed(instance: Instance, names: Collection[str]) -> dict[str, HandedOutValue]:
     """The loaded values of fields that keep their local values while other fields are updated."""
     if not names:
         return {}
@@ -389,12 +410,12 @@ def keep_handed(instance: Any, names: Collection[str]) -> dict[str, HandedOutVal
     return {name: BLIND if is_new_set(instance, name) else loaded.handed_out(name) for name in names}
 
 
-def is_new_set(instance: Any, name: str) -> bool:
+def is_new_set(instance: Instance, name: str) -> bool:
     """Whether the value of a field is an assigned set; False for the loaded set, changed in place or not."""
     state = state_of(instance)
     assert state.mapper is not None
     names = state.mapper.schema.set_names
     if name not in names:
         return False
-    loaded = (state.sets,) if len(names) == 1 else state.sets
+    loaded = state.sets if isinstance(state.sets, tuple) else (state.sets,)
     return dict(zip(names, loaded, strict=False)).get(name) is not instance.__dict__.get(name)

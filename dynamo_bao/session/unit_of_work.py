@@ -12,7 +12,7 @@ from attrs import frozen
 from dynamo_bao.dynamodb.keys import Key
 from dynamo_bao.errors import UncommittedChangesError
 from dynamo_bao.runtime.log_fields import log_fields
-from dynamo_bao.session.state import ModelMapper
+from dynamo_bao.session.state import Instance, ModelMapper
 
 log = logging.getLogger("dynamo_bao.session")
 
@@ -28,7 +28,7 @@ class PendingWrite(NamedTuple):
         key, primary_id: the key of a new object when it was added; None and "" for a stored object.
     """
 
-    instance: Any
+    instance: Instance
     mapper: ModelMapper
     tenant: str | None
     deletes: bool = False
@@ -80,7 +80,7 @@ class UnitOfWork:
         for entry in entries:
             self._entries[id(entry.instance)] = entry
 
-    def of(self, instance: Any) -> PendingWrite | None:
+    def of(self, instance: Instance) -> PendingWrite | None:
         """The entry of an object, or None."""
         return self._entries.get(id(instance))
 

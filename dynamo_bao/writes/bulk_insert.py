@@ -95,7 +95,8 @@ def _spelled(
     schema, held_instances = mapper.schema, session._instances.held_instances(mapper)
     if schema.text_keys is None or has_hooks(mapper.model):
         return None
-    first, second = (*schema.key_names, None)[:2]
+    first = schema.key_names[0]
+    second = schema.key_names[1] if len(schema.key_names) > 1 else None
     all_values: list[dict[str, Any]] = []
     keys: list[Key] = []
     for instance, _, _, _, overwrite, key, primary_id in entries:
