@@ -154,7 +154,10 @@ def all_of(parts: Iterable[Condition]) -> Condition:
     """The conjunction of `parts`, flattened and without neutral parts."""
     flat: list[Condition] = []
     for part in parts:
-        flat.extend(part.parts if isinstance(part, AllOf) else (part,))
+        if type(part) is AllOf:
+            flat += part.parts
+        else:
+            flat.append(part)
     return flat[0] if len(flat) == 1 else AllOf(tuple(flat))
 
 

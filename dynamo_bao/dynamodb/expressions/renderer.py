@@ -22,7 +22,6 @@ from dynamo_bao.dynamodb.expressions.conditions import (
     Path,
     Size,
     any_of,
-    is_empty,
     too_deep,
 )
 from dynamo_bao.dynamodb.expressions.paths import Steps
@@ -59,13 +58,19 @@ class Resolver(Protocol):
 class Placeholders:
     """The names and values of one request; equal names share a placeholder."""
 
+    __slots__ = ("_names", "values")
+
     def __init__(self) -> None:
         self._names: dict[str, str] = {}
         self.values: dict[str, AttributeValue] = {}
 
     def name(self, attribute: str) -> str:
         """The placeholder of one attribute name, such as ``#n0``."""
-        return self._names.setdefault(attribute, f"#n{len(self._names)}")
+        names = self._names
+        mark = names.get(attribute)
+        if mark is None:
+            mark = names[attribute] = f"#n{len(names)}"
+        return mark
 
     def at(self, attribute: Attribute) -> str:
         """The path of an attribute, or of a part of it, with every name replaced."""
@@ -76,9 +81,9 @@ class Placeholders:
 
     def value(self, value: AttributeValue) -> str:
         """A placeholder for one typed value, such as ``:v0``."""
-        placeholder = f":v{len(self.values)}"
-        self.values[placeholder] = value
-        return placeholder
+        mark = f":v{len(self.values)}"
+        self.values[mark] = value
+        return mark
 
     def into(self, request: dict[str, Any]) -> None:
         """Puts the names and values that were registered into `request`."""
@@ -94,8 +99,6 @@ def render_condition(condition: Condition, placeholders: Placeholders, resolver:
     Raises:
         QueryError: for an unknown field, a value the field refuses, or a text over 4 KB.
     """
-    if is_empty(condition):
-        return ""
     text = _Renderer(placeholders, resolver).render(condition)
     if len(text.encode()) > MAX_EXPRESSION_BYTES:
         raise QueryError(
@@ -105,29 +108,15 @@ def render_condition(condition: Condition, placeholders: Placeholders, resolver:
 
 
 class _Renderer:
+    __slots__ = ("_depth", "_placeholders", "_resolver")
+
     def __init__(self, placeholders: Placeholders, resolver: Resolver) -> None:
         self._placeholders = placeholders
         self._resolver = resolver
-        self._depth = 0
+        self._depth = 1  # of a condition inside the groups and negations around it
 
     def render(self, condition: Condition) -> str:
-        self._depth += 1
-        if self._depth > MAX_DEPTH:
-            raise too_deep()
-        if type(condition) is Contains:
-            condition = self.expanded(condition)
-        text = _RENDERERS[type(condition)](self, condition)
-        self._depth -= 1
-        return text
-
-    def expanded(self, condition: Condition) -> Condition:
-        """The condition; a condition on the search text becomes one for each form in which it may be stored."""
-        if type(condition) is not Contains or condition.path != SEARCH_TEXT:
-            return condition
-        return any_of(
-            Contains(Attribute(SEARCH_TEXT), text)
-            for text in self._resolver.search_spellings(condition.value)
-        )
+        return _RENDERERS[type(condition)](self, condition)
 
     def path(self, path: Path) -> str:
         return self._placeholders.at(path if isinstance(path, Attribute) else self._resolver.attribute(path))
@@ -151,6 +140,20 @@ class _Renderer:
     def function(self, name: str, path: Path, value: Any) -> str:
         return f"{name}({self.path(path)}, {self.operand(path, value, name)})"
 
+    def contains(self, c: Contains) -> str:
+        alternatives = self.expanded(c)
+        if type(alternatives) is not Contains:
+            return self.render(alternatives)
+        return self.function("contains", alternatives.path, alternatives.value)
+
+    def expanded(self, c: Contains) -> Condition:
+        """The condition; a condition on the search text becomes one for each form in which it may be stored."""
+        if c.path != SEARCH_TEXT:
+            return c
+        return any_of(
+            Contains(Attribute(SEARCH_TEXT), text) for text in self._resolver.search_spellings(c.value)
+        )
+
     def has_type(self, c: HasType) -> str:
         return f"attribute_type({self.path(c.path)}, {self._placeholders.value({'S': c.code})})"
 
@@ -159,14 +162,29 @@ class _Renderer:
         path, value = self.path(c.path), self._placeholders.value({"N": str(c.value)})
         return f"attribute_exists({path}) AND size({path}) {c.operator} {value}"
 
+    def negation(self, c: Negation) -> str:
+        self._enter()
+        text = f"NOT ({self.render(c.part)})"
+        self._depth -= 1
+        return text
+
     def joined(self, word: str, parts: tuple[Condition, ...]) -> str:
-        return f" {word} ".join(
-            f"({self.render(part)})" if isinstance(part, _GROUPS) else self.render(part)
-            for part in map(self.expanded, parts)
-        )
+        self._enter()
+        texts: list[str] = []
+        for part in parts:
+            term = self.expanded(part) if type(part) is Contains else part
+            text = _RENDERERS[type(term)](self, term)
+            texts.append(f"({text})" if type(term) in _GROUPS else text)
+        self._depth -= 1
+        return word.join(texts)
+
+    def _enter(self) -> None:
+        self._depth += 1
+        if self._depth > MAX_DEPTH:
+            raise too_deep()
 
 
-_GROUPS = (AllOf, AnyOf, Size)
+_GROUPS = frozenset((AllOf, AnyOf, Size))
 """Conditions that are rendered as several terms. DynamoDB refuses parentheses around parentheses."""
 
 _RENDERERS: dict[type[Condition], Callable[[_Renderer, Any], str]] = {
@@ -175,10 +193,10 @@ _RENDERERS: dict[type[Condition], Callable[[_Renderer, Any], str]] = {
     In: _Renderer.in_,
     Size: _Renderer.size,
     BeginsWith: lambda r, c: r.function("begins_with", c.path, c.value),
-    Contains: lambda r, c: r.function("contains", c.path, c.value),
+    Contains: _Renderer.contains,
     HasType: _Renderer.has_type,
     Exists: lambda r, c: f"attribute_exists({r.path(c.path)})",
-    AllOf: lambda r, c: r.joined("AND", c.parts),
-    AnyOf: lambda r, c: r.joined("OR", c.parts),
-    Negation: lambda r, c: f"NOT ({r.render(c.part)})",
+    AllOf: lambda r, c: r.joined(" AND ", c.parts),
+    AnyOf: lambda r, c: r.joined(" OR ", c.parts),
+    Negation: _Renderer.negation,
 }

@@ -95,22 +95,19 @@ class Update:
     def render(self, placeholders: Placeholders) -> str:
         """The ``UpdateExpression``; its names and values are registered with `placeholders`."""
         name, value = placeholders.name, placeholders.value
-        sets, adds, deletes, removes = list[str](), list[str](), list[str](), list[str]()
-        for attribute, new in self.set_.items():
-            sets.append(f"{name(attribute)} = {value(new)}")
-        for part in self.parts:
-            if not part.removes:
-                sets.append(part.render(placeholders))
-        for attribute, new in self.add.items():
-            adds.append(f"{name(attribute)} {value(new)}")
-        for attribute, old in self.delete.items():
-            deletes.append(f"{name(attribute)} {value(old)}")
-        removes.extend(map(name, self.remove))
-        for part in self.parts:
-            if part.removes:
-                removes.append(part.render(placeholders))
-        clauses = []
-        for keyword, actions in (("SET", sets), ("ADD", adds), ("DELETE", deletes), ("REMOVE", removes)):
-            if actions:
-                clauses.append(f"{keyword} {', '.join(actions)}")
+        clauses, parts = [], self.parts
+        sets = [f"{name(attribute)} = {value(new)}" for attribute, new in self.set_.items()]
+        if parts:
+            sets += [part.render(placeholders) for part in parts if not part.removes]
+        if sets:
+            clauses.append(f"SET {', '.join(sets)}")
+        for keyword, members in (("ADD", self.add), ("DELETE", self.delete)):
+            if members:
+                terms = [f"{name(attribute)} {value(new)}" for attribute, new in members.items()]
+                clauses.append(f"{keyword} {', '.join(terms)}")
+        removes = list(map(name, self.remove))
+        if parts:
+            removes += [part.render(placeholders) for part in parts if part.removes]
+        if removes:
+            clauses.append(f"REMOVE {', '.join(removes)}")
         return " ".join(clauses)
