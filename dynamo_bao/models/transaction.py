@@ -26,7 +26,7 @@ from dynamo_bao.writes.changes import Change, ConditionCheck
 from dynamo_bao.writes.executor import WriteExecution
 from dynamo_bao.writes.hooks import run_afterwards
 from dynamo_bao.writes.invalidation import invalidate
-from dynamo_bao.writes.merge import combine, combined
+from dynamo_bao.writes.merge import combine
 from dynamo_bao.writes.plans import ItemRef
 from dynamo_bao.writes.transact import run_transaction
 from dynamo_bao.writes.transaction_errors import transaction_failed
@@ -107,9 +107,8 @@ class Transaction:
     def commit(self) -> None:
         """Writes all changes. If that fails, nothing is written, and the changes are also reverted in memory."""
         self.is_open = False
-        collected, changes = self._changes, list[Change]()
+        collected, changes = self._changes, list(self._changes_by_item.values())
         try:
-            changes = combined(collected)
             if changes:
                 self._write(changes)
         except BaseException:

@@ -134,7 +134,7 @@ def innermost(kind: str, owner: ExecutionContext | None = None) -> Link | None:
         kind: one of `KINDS`.
         owner: the owner of the running code, if the caller has it.
     """
-    link = top_link()
+    link = top_link() if "IPython" in sys.modules else chain.get()
     while link is not None:
         if link.kind == kind:
             owner = owner or current_execution_context()
@@ -146,7 +146,7 @@ def innermost(kind: str, owner: ExecutionContext | None = None) -> Link | None:
 
 def bound_values(kind: str) -> list[Any]:
     """All bound objects of a kind that the running code sees, outermost first."""
-    link, owner = top_link(), None
+    link, owner = top_link() if "IPython" in sys.modules else chain.get(), None
     values: list[Any] = []
     while link is not None:
         if link.kind == kind:

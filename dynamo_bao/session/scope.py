@@ -97,9 +97,12 @@ def resolve_scope_of(state: State, operation: str) -> Session | None:
     Raises:
         TenantMismatchError: if the current tenant is not the instance's.
     """
-    session = session_for_instance(state, operation)
-    assert state.mapper is not None
-    _require_tenant(state, tenant_for(state.mapper.database, operation), operation)
+    mapper = state.mapper
+    assert mapper is not None
+    session = active_session(state.session, mapper.database, mapper.schema.name, operation, state.primary_id)
+    tenant = tenant_for(mapper.database, operation)
+    if tenant != state.tenant:
+        _require_tenant(state, tenant, operation)
     return session
 
 
@@ -135,8 +138,6 @@ def _require_tenant(state: State, tenant: str | None, operation: str, subject: s
 
 def current_transaction() -> Collecting | None:
     """The innermost transaction around the running code, or None."""
-    if _top() is None and "IPython" not in sys.modules:
-        return None
     link = innermost(TRANSACTION)
     transaction: Collecting | None = None if link is None else link.value
     return transaction
@@ -167,7 +168,8 @@ def active_session(
         return origin
     session = current_session()
     if session is None:
-        database.policy.outside(_call_text(model, operation, key))
+        if type(database.policy) is not AllowDirect:  # it needs no description of the call
+            database.policy.outside(_call_text(model, operation, key))
     else:
         session._ownership.check()
     return session

@@ -20,7 +20,7 @@ from dynamo_bao.dynamodb.expressions.conditions import (
 from dynamo_bao.dynamodb.expressions.renderer import Placeholders, Resolver, render_condition
 from dynamo_bao.dynamodb.expressions.updates import Update
 from dynamo_bao.dynamodb.keys import Key
-from dynamo_bao.dynamodb.layout import PK
+from dynamo_bao.dynamodb.layout import PK, SK
 from dynamo_bao.dynamodb.service import (
     DELETE_ITEM,
     PUT_ITEM,
@@ -30,6 +30,7 @@ from dynamo_bao.dynamodb.service import (
     Item,
 )
 from dynamo_bao.errors import QueryError
+from dynamo_bao.mapping.codec import is_small
 from dynamo_bao.writes.item_size import check_item_size
 
 STORED: Condition = Exists(Attribute(PK))
@@ -66,7 +67,8 @@ class Action:
         if self.item is not None:
             request["Item"] = self.item
         else:
-            request["Key"] = self.key.as_item()
+            pk, sk = self.key
+            request["Key"] = {PK: {"S": pk}, SK: {"S": sk}}
         if self.update is not None:
             request["UpdateExpression"] = self.update.render(placeholders)
         condition = render_condition(self.condition, placeholders, resolver)
@@ -90,10 +92,10 @@ class Action:
     def is_idempotent(self) -> bool:
         """Whether doing it twice stores the same as doing it once."""
         update = self.update
-        return update is None or not (
-            any("N" in value for value in update.add.values())
-            or any(not part.is_idempotent for part in update.parts)
-        )
+        if update is None or not (update.add or update.parts):
+            return True
+        adds_number = any("N" in value for value in update.add.values())
+        return not adds_number and all(part.is_idempotent for part in update.parts)
 
     def is_satisfied_by(self, stored: Item | None) -> bool:
         """Whether `stored` can be the result of this action."""
@@ -229,6 +231,8 @@ def check_update_size(model: str, key: str, before: Item, update: Update) -> Non
     Args:
         before: the item as it was read, or only its key.
     """
+    if not update.parts and is_small((before, update.set_, update.add)):
+        return
     after = {name: value for name, value in {**before, **update.set_}.items() if name not in update.remove}
     for name, value in update.add.items():
         if "SS" in value:

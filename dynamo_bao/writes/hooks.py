@@ -55,10 +55,13 @@ def plugins_of(model: Any) -> tuple[Any, ...]:
 
 def has_hooks(model: Any) -> bool:
     """Whether a model has hooks or plugins."""
-    for hook in HOOKS:
-        if hasattr(model, hook):
-            return True
-    return bool(plugins_of(model))
+    return (
+        hasattr(model, "before_save")
+        or hasattr(model, "after_save")
+        or hasattr(model, "before_delete")
+        or hasattr(model, "after_delete")
+        or bool(model.__bao_plugins__)
+    )
 
 
 def _part(plugin: Any, name: str) -> Any:

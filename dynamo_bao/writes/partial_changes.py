@@ -128,9 +128,7 @@ def _removed(field: Field) -> None:
 
 def _check_plain(schema: Schema, field: Field, change: ChangeValue) -> None:
     """Raises `QueryError` for a value object on a field whose value is also in other attributes or items."""
-    sources = set(schema.search.fields) if schema.search is not None else set()
-    unique = {constraint.field.name for constraint in schema.constraints.values()}
-    if field.name in sources | unique | schema.indexed_names or isinstance(field, VersionField):
+    if field.name in schema.source_names or isinstance(field, VersionField):
         hint = " increment() can add to a counter of an index." if isinstance(field, CounterField) else ""
         raise QueryError(
             f"{schema.name}.{field.name}: {type(change).__name__} cannot be used for unique, versioned, searchable or "

@@ -182,7 +182,10 @@ def plan_update(
         condition: what else must hold of the stored item.
         reindex: whether all index and iteration keys and all guards are written again. It needs `stored_item`.
     """
-    if not any(map(_is_parts, changes.values())):
+    for value in changes.values():
+        if type(value) is Parts:
+            break
+    else:
         return _plan_update(subject, changes, stored_item, condition, reindex, MAX_PATHS)
     for max_paths in _FEWER_PATHS:
         plan = _plan_update(subject, changes, stored_item, condition, reindex, max_paths)
@@ -205,10 +208,30 @@ def _plan_update(
 ) -> WritePlan:
     """`plan_update` with at most `max_paths` paths into documents, if the stored item is known."""
     schema, draft = subject.schema, _PlanBuilder()
-    draft.conditions += [STORED, condition]
-    _check_counters(subject, changes, stored_item)
-    changes = _with_indexed_counters(draft, schema, changes, stored_item)
+    draft.conditions += (STORED, condition)
+    is_source = reindex or not schema.source_names.isdisjoint(changes)
+    if is_source:
+        changes = _with_indexed_counters(draft, subject, changes, stored_item)
     _put_fields(draft, subject, changes, stored_item, max_paths)
+    if is_source:
+        _put_derived(draft, subject, changes, stored_item, reindex)
+    update, key = draft.update, subject.identity.key
+    if update.is_empty():
+        update.remove[NO_ATTRIBUTE] = None
+    before = stored_item.item if stored_item is not None else key.as_item()
+    check_update_size(schema.name, subject.identity.primary_id, before, update)
+    return _finished(draft, Action("Update", key, all_of(draft.conditions), update=update))
+
+
+def _put_derived(
+    draft: _PlanBuilder,
+    subject: ItemRef,
+    changes: Mapping[str, Any],
+    stored_item: StoredItem | None,
+    reindex: bool,
+) -> None:
+    """Changes the attributes and the guards that follow from the changed fields; with `reindex`, all of them."""
+    schema = subject.schema
     current = {**stored_item.values, **changes} if reindex and stored_item is not None else changes
     for index in schema.indexes.values():
         if not index.field_names.isdisjoint(current):
@@ -218,20 +241,13 @@ def _plan_update(
     _put_search_text(draft, schema, changes, stored_item, reindex)
     if stored_item is not None:
         _put_constraints(draft, subject, changes, stored_item, reindex)
-    if draft.update.is_empty():
-        draft.update.remove[NO_ATTRIBUTE] = None
-    before = stored_item.item if stored_item is not None else subject.identity.key.as_item()
-    check_update_size(schema.name, subject.identity.primary_id, before, draft.update)
-    main = Action("Update", subject.identity.key, all_of(draft.conditions), update=draft.update)
-    return _finished(draft, main)
 
 
-def _check_counters(subject: ItemRef, changes: Mapping[str, Any], stored_item: StoredItem | None) -> None:
-    """Raises `DataFormatError` if the stored value of a changed counter is not a whole number."""
-    for name, value in changes.items():
-        if isinstance(value, CounterDelta) and stored_item is not None and name not in stored_item.values:
-            stored = stored_item.item[str(subject.schema.fields[name].attribute)]
-            raise subject.schema.unreadable(subject.identity.primary_id, name, stored)
+def _require_counter(subject: ItemRef, name: str, stored_item: StoredItem | None) -> None:
+    """Raises `DataFormatError` if the stored value of a counter is not a whole number."""
+    if stored_item is not None and name not in stored_item.values:
+        stored = stored_item.item[str(subject.schema.fields[name].attribute)]
+        raise subject.schema.unreadable(subject.identity.primary_id, name, stored)
 
 
 def _put_fields(
@@ -242,27 +258,29 @@ def _put_fields(
     max_paths: int,
 ) -> None:
     """Changes the attributes of the fields themselves."""
-    documents = list(filter(_is_parts, changes.values()))
-    paths = sum(map(_edit_count, documents)) if documents else 0
-    share = paths if paths <= max_paths else max(1, max_paths // len(documents))
+    fields, update = subject.schema.fields, draft.update
     for name, value in changes.items():
-        field = subject.schema.fields[name]
-        if isinstance(value, CounterDelta):
+        field, kind = fields[name], type(value)
+        if kind is CounterDelta:
+            _require_counter(subject, name, stored_item)
             _put_delta(draft, field, value, stored_item)
-        elif isinstance(value, SetDelta):
+        elif kind is SetDelta:
             _put_members(draft, field, value, stored_item)
-        elif isinstance(value, Parts):
-            _put_parts(draft, subject, field, value, None if stored_item is None else stored_item.item, share)
+        elif kind is Parts:
+            item = None if stored_item is None else stored_item.item
+            _put_parts(draft, subject, field, value, item, _share_of_paths(changes, max_paths))
         else:
-            draft.update.put(str(field.attribute), None if value is None else field.to_dynamo(value))
+            stored = None if value is None else field.to_dynamo(value)
+            if stored is None:
+                update.remove[str(field.attribute)] = None
+            else:
+                update.set_[str(field.attribute)] = stored
 
 
-def _is_parts(value: Any) -> bool:
-    return isinstance(value, Parts)
-
-
-def _edit_count(parts: Parts) -> int:
-    return len(parts.edits)
+def _share_of_paths(changes: Mapping[str, Any], max_paths: int) -> int:
+    """How many paths each changed document may have, if all of them together may have `max_paths`."""
+    numbers = [len(value.edits) for value in changes.values() if type(value) is Parts]
+    return sum(numbers) if sum(numbers) <= max_paths else max(1, max_paths // len(numbers))
 
 
 def _put_parts(
@@ -283,18 +301,20 @@ def _put_parts(
 
 
 def _with_indexed_counters(
-    draft: _PlanBuilder, schema: Schema, changes: Mapping[str, Any], stored_item: StoredItem | None
+    draft: _PlanBuilder, subject: ItemRef, changes: Mapping[str, Any], stored_item: StoredItem | None
 ) -> Mapping[str, Any]:
     """The changes, with new values instead of deltas for counters that are index keys.
 
     DynamoDB cannot add to the text of a key. So the plan sets such a counter, on condition that it is still the one
     that was read.
     """
+    schema = subject.schema
     deltas = {name for name in schema.indexed_names if isinstance(changes.get(name), CounterDelta)}
     if not deltas:
         return changes
     assert stored_item is not None  # `needs_source` says so
     for name in deltas:
+        _require_counter(subject, name, stored_item)
         draft.assume(schema.fields[name], stored_item.item.get(str(schema.fields[name].attribute)))
     return {
         name: stored_item.values[name] + value.amount if name in deltas else value
@@ -304,12 +324,13 @@ def _with_indexed_counters(
 
 def needs_source(schema: Schema, changes: Mapping[str, Any]) -> bool:
     """Whether a change by key must read the item first, for its unique values, search text or index keys."""
-    return (
+    if not schema.source_names.isdisjoint(changes) and (
         any(constraint.field.name in changes for constraint in schema.constraints.values())
         or any(isinstance(changes.get(name), CounterDelta) for name in schema.indexed_names)
         or needs_search_sources(schema, changes)
-        or is_long(changes)
-    )
+    ):
+        return True
+    return is_long(changes)
 
 
 def _put_delta(

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from attrs import define, evolve, field, frozen
 
 from dynamo_bao.dynamodb.expressions.conditions import all_of
 from dynamo_bao.dynamodb.keys import Key
-from dynamo_bao.dynamodb.service import MAX_TRANSACTION_ACTIONS, MAX_TRANSACTION_BYTES, TRANSACT_WRITE_ITEMS
+from dynamo_bao.dynamodb.service import (
+    MAX_ITEM_BYTES,
+    MAX_TRANSACTION_ACTIONS,
+    MAX_TRANSACTION_BYTES,
+    TRANSACT_WRITE_ITEMS,
+)
 from dynamo_bao.dynamodb.transport.error_mapping import TransactionCancelled
 from dynamo_bao.dynamodb.transport.messages import Request
 from dynamo_bao.errors import (
@@ -33,8 +38,7 @@ from dynamo_bao.writes.item_size import item_bytes
 from dynamo_bao.writes.transaction_errors import transaction_failed
 
 
-@frozen
-class ActionRef:
+class ActionRef(NamedTuple):
     """The origin of an action: the number of its write, and its number in the plan of that write."""
 
     write: int
@@ -133,6 +137,8 @@ def _merged(first: Action, second: Action) -> Action:
 
 def _check_size(combined: TransactionPlan) -> None:
     actions = [member.action for member in combined.members]
+    if len(actions) * MAX_ITEM_BYTES <= MAX_TRANSACTION_BYTES:  # an item is never larger
+        return
     if len(actions) > MAX_TRANSACTION_ACTIONS:
         raise TransactionTooLargeError(
             f"The transaction has {len(actions)} actions (items, checks and guards of unique values); DynamoDB takes "
