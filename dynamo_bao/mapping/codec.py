@@ -8,10 +8,13 @@ are called.
 from __future__ import annotations
 
 import re
+import uuid
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
+from dynamo_bao.dynamodb.document_diff import is_alike
 from dynamo_bao.dynamodb.items import Stored
 from dynamo_bao.dynamodb.layout import INDEX_IDS, PK, SK, slot_of
 from dynamo_bao.dynamodb.service import (
@@ -32,12 +35,15 @@ Decode = Callable[[Stored, Any, Mapping[str, Any]], dict[str, Any]]
 Encode = Callable[[Mapping[str, Any]], Item]
 InvalidNames = Callable[[Mapping[str, Any]], list[str]]
 Store = Callable[[dict[str, Any]], Item | None]
+Differing = Callable[[Mapping[str, Any], Item], "list[str] | None"]
 
 _TYPE_READ = re.compile(r"\{([A-Z]+)\}")
 TYPES: Final = ("S", "N", "B", "BOOL", "NULL", "SS", "NS", "BS", "M", "L")
 KEYS_BYTES = (len(INDEX_IDS) + 2) * (MAX_PARTITION_KEY_BYTES + MAX_SORT_KEY_BYTES + 64)
 """Upper bound, in bytes, for the keys of an item with their names: of the table, the indexes and iteration."""
 IMMUTABLE = (str, int, float, bool, bytes, Decimal, type(None))
+SCALARS = frozenset((*IMMUTABLE, uuid.UUID, datetime, date, time, timedelta))
+"""Types whose values cannot change in place, and are compared as they are."""
 
 
 def compile_decoder(model: str, fields: Iterable[Field], keys: Sequence[str]) -> Decode:
@@ -162,6 +168,37 @@ def compile_row_decoder(model: str, fields: Iterable[Field], keys: Sequence[str]
     source = _fast_source(_keys_first(fields, keys), keys, names, True)
     decode_row: Decode = compiled(source, f"row decoder of {model}", names)["decode"]
     return decode_row
+
+
+def compile_differing(model: str, fields: Iterable[Field]) -> Differing:
+    """Compiles ``differing(values, item)``, which names the fields whose value is not the one that decoding gives.
+
+    A value that is not the same, in type too, may still have the same stored form. The function returns None for an
+    item with a stored value that a field cannot read.
+    """
+    names: dict[str, Any] = {**NAMES, "_SCALARS": SCALARS, "_ABSENT": object(), "_is_alike": is_alike}
+    lines = ["    names, current, get = [], values.get, item.get", "    try:"]
+    for number, field in enumerate(fields):
+        stored, absent = _decoded(field, "s", number, names), _absent(field, number, names)
+        value = f"{stored} if (s := get({field.attribute!r})) is not None else {absent}"
+        lines.append(f"        v, w = current({field.name!r}, _ABSENT), {value}")
+        lines.append(f"        if not (v is w or {_SAME}): names.append({field.name!r})")
+    lines += ["    except Exception as error:", "        _require_data_error(error)", "        return None"]
+    source = "\n".join(["def differing(values, item):", *lines, "    return names"])
+    differing: Differing = compiled(source, f"comparison of {model}", names)["differing"]
+    return differing
+
+
+_SAME = "type(v) is type(w) and (v == w if type(v) in _SCALARS else _is_alike(v, w))"
+"""`is_same` as source."""
+
+
+def is_same(value: Any, other: Any) -> bool:
+    """Whether two values of a field are certainly the same, in type too."""
+    if value is other:
+        return True
+    kind = type(value)
+    return kind is type(other) and (bool(value == other) if kind in SCALARS else is_alike(value, other))
 
 
 def row_attributes(fields: Iterable[Field]) -> dict[str, str | None]:
@@ -317,8 +354,11 @@ def _size_check(fields: Collection[Field], lengths: list[str | None]) -> tuple[s
     return f"{' + '.join(length for length in bounds if not length.isdigit()) or 0} < {room}", []
 
 
-def is_small(item: Item) -> bool:
-    """Whether an item is certainly under the limit. Its JSON is always longer than what DynamoDB counts."""
+def is_small(item: Item | tuple[Item, ...]) -> bool:
+    """Whether an item, or one of several parts, is certainly under the limit.
+
+    Its JSON is always longer than what DynamoDB counts.
+    """
     # Imported here: a compiled module, needed only once something is written.
     import orjson
 

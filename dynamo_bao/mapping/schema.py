@@ -37,10 +37,12 @@ from dynamo_bao.fields.text import VersionField
 from dynamo_bao.mapping.codec import (
     STATE,
     Decode,
+    Differing,
     Encode,
     InvalidNames,
     Store,
     compile_decoder,
+    compile_differing,
     compile_encoder,
     compile_invalid_names,
     compile_row_decoder,
@@ -75,6 +77,8 @@ class Schema:
         unsteady: the fields that fill in values while they decode.
         version_field: the model's `VersionField`, or None.
         indexed_names: the fields in the keys of the indexes.
+        source_names: the fields whose values are also in other attributes or items: those of indexes, of unique
+            constraints, and of the search text.
         derived_names: the attributes that follow from others: index keys, iteration keys, search text.
     """
 
@@ -90,6 +94,7 @@ class Schema:
     search: SearchConfig | None = None
     decode: Decode = field(init=False)
     decode_row: Decode = field(init=False)
+    differing: Differing = field(init=False)
     encode: Encode = field(init=False)
     invalid_names: InvalidNames = field(init=False)
     store: Store = field(init=False)
@@ -110,6 +115,7 @@ class Schema:
     derived_names: frozenset[str] = field(init=False)
     version_field: VersionField | None = field(init=False)
     indexed_names: frozenset[str] = field(init=False)
+    source_names: frozenset[str] = field(init=False)
     is_read_often: bool = field(init=False, default=False)
     _compilers: dict[str, Callable[[], Any]] = field(init=False, factory=dict, repr=False)
 
@@ -135,6 +141,9 @@ class Schema:
         versions = (f for f in self.fields.values() if isinstance(f, VersionField))
         self.version_field = next(versions, None)
         self.indexed_names = frozenset().union(*(index.field_names for index in self.indexes.values()))
+        unique_names = {constraint.field.name for constraint in self.constraints.values()}
+        search_names = () if self.search is None else self.search.fields
+        self.source_names = self.indexed_names.union(unique_names, search_names)
         pairs = [(index.pk_name, index.sk_name) for index in self.indexes.values()]
         pairs += [(ITER_PK, ITER_SK)] * self.iterable
         names = {name for pair in pairs for name in pair}
@@ -148,6 +157,9 @@ class Schema:
         self.decode = self._compiled_at_first_use("decode", lambda: compile_decoder(name, fields, keys))
         self.decode_row = self._compiled_at_first_use(
             "decode_row", lambda: compile_row_decoder(name, fields, keys, lambda *args: self.decode(*args))
+        )
+        self.differing = self._compiled_at_first_use(
+            "differing", lambda: compile_differing(name, self.changeable.values())
         )
         self.encode = self._compiled_at_first_use("encode", lambda: compile_encoder(name, fields))
         self.invalid_names = self._compiled_at_first_use(
@@ -168,7 +180,7 @@ class Schema:
         """The source of a compiled function.
 
         Args:
-            name: ``"decode"``, ``"decode_row"``, ``"encode"``, ``"store"`` or ``"invalid_names"``.
+            name: ``"decode"``, ``"decode_row"``, ``"differing"``, ``"encode"``, ``"store"`` or ``"invalid_names"``.
 
         Returns:
             Python source.

@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 import enum
-import uuid
 from collections.abc import Callable, Mapping
-from datetime import date, datetime, time, timedelta
-from decimal import Decimal
 from typing import Any
 
 from attrs import frozen
 
-from dynamo_bao.dynamodb.document_diff import is_alike, same_stored
+from dynamo_bao.dynamodb.document_diff import same_stored
 from dynamo_bao.dynamodb.items import Stored, as_dict_item
 from dynamo_bao.dynamodb.service import AttributeValue, Item
 from dynamo_bao.errors import ValidationError
 from dynamo_bao.fields.base import Field
+from dynamo_bao.mapping.codec import SCALARS, is_same
 from dynamo_bao.mapping.identity import Identity
 from dynamo_bao.mapping.schema import Schema
+from dynamo_bao.runtime.foreign_errors import require_data_error
 
-_ABSENT = object()
-_SCALARS = frozenset(
-    (str, int, float, bool, bytes, Decimal, type(None), uuid.UUID, datetime, date, time, timedelta)
-)
-"""Types whose values cannot change in place, and are compared as they are."""
+ABSENT = object()
+"""The value of a field that cannot read its stored value, or that has none."""
 
 
 class StoredItem:
@@ -106,20 +102,16 @@ class LoadedSnapshot(StoredItem):
 
     def changed(self, current_values: Mapping[str, Any]) -> list[str]:
         """The names of the fields whose current value differs from the one that the program got."""
-        loaded_values, handed_values, names = self.values, self._handed or {}, list[str]()
-        for name, field in self._schema.changeable.items():
-            value, loaded_value = current_values.get(name, _ABSENT), loaded_values.get(name, _ABSENT)
-            if name not in handed_values:
-                if value is loaded_value:
-                    continue
-                kind = type(value)
-                if kind is type(loaded_value) and kind in _SCALARS and value == loaded_value:
-                    continue
-                if is_alike(value, loaded_value):
-                    continue
-            if self._differs(field, value):
-                names.append(name)
-        return names
+        fields, handed_values = self._schema.changeable, self._handed or {}
+        names = self._schema.differing(current_values, self.item)
+        if names is None:
+            names = [name for name, field in fields.items() if not self._is_same(field, current_values)]
+        if handed_values:
+            names = [name for name in fields if name in handed_values or name in names]
+        return [name for name in names if self._differs(fields[name], current_values.get(name, ABSENT))]
+
+    def _is_same(self, field: Field, current_values: Mapping[str, Any]) -> bool:
+        return is_same(current_values.get(field.name, ABSENT), loaded_value(field, self.item))
 
     def handed_out(self, name: str) -> HandedOutValue:
         """The value of a field that the program got, in encoded form, and the stored attribute."""
@@ -127,30 +119,49 @@ class LoadedSnapshot(StoredItem):
         if handed_value is not None:
             return handed_value
         field = self._schema.fields[name]
-        return HandedOutValue(form_of(field, self.values.get(name)), self.item.get(str(field.attribute)))
+        value = loaded_value(field, self.item)
+        return HandedOutValue(
+            None if value is ABSENT else form_of(field, value), self.item.get(str(field.attribute))
+        )
+
+    def is_readable(self, field: Field) -> bool:
+        """Whether a field that is not part of the key can read its stored value."""
+        return loaded_value(field, self.item) is not ABSENT
 
     def _differs(self, field: Field, value: Any) -> bool:
-        loaded_value, handed_value = (
-            self.values.get(field.name, _ABSENT),
-            (self._handed or {}).get(field.name),
-        )
-        if value is _ABSENT or loaded_value is _ABSENT:
-            return value is not loaded_value
-        has_form = handed_value is not None and not handed_value.blind
+        before, handed_value = loaded_value(field, self.item), (self._handed or {}).get(field.name)
+        if value is ABSENT or before is ABSENT:
+            return value is not before
         try:
             accepted_value = field.accept(value)
-            loaded_form = (
-                handed_value.form if handed_value is not None and has_form else form_of(field, loaded_value)
-            )
-            if not same_stored(form_of(field, accepted_value), loaded_form):
+            if handed_value is not None and not handed_value.blind:
+                loaded_form = handed_value.form
+            elif (type(before) in SCALARS or isinstance(before, enum.Enum)) and (
+                type(accepted_value) is not type(before) or accepted_value != before
+            ):
                 self.accepted[field.name] = accepted_value
                 return True
+            else:
+                loaded_form = form_of(field, before)
+            if same_stored(form_of(field, accepted_value), loaded_form):
+                return False
         except (ValidationError, TypeError):
             # A wrong value is a change, and the save will refuse it. If it was stored like that, it is no change.
-            return type(value) is not type(loaded_value) or bool(value != loaded_value)
-        if has_form or not (type(loaded_value) in _SCALARS or isinstance(loaded_value, enum.Enum)):
-            return False
-        return type(accepted_value) is not type(loaded_value) or bool(accepted_value != loaded_value)
+            return type(value) is not type(before) or bool(value != before)
+        self.accepted[field.name] = accepted_value
+        return True
+
+
+def loaded_value(field: Field, item: Item) -> Any:
+    """The value of a field that is not part of the key; `ABSENT` if the field cannot read its stored value."""
+    stored = item.get(str(field.attribute))
+    if stored is None:
+        return field.missing_value()
+    try:
+        return field.from_dynamo(stored)
+    except Exception as error:
+        require_data_error(error)
+        return None if field.nullable and stored == {"NULL": True} else ABSENT
 
 
 def form_of(field: Field, value: Any) -> AttributeValue | None:

@@ -19,7 +19,7 @@ from dynamo_bao.fields.base import Field
 from dynamo_bao.mapping.codec import STATE
 from dynamo_bao.mapping.identity import Identity
 from dynamo_bao.mapping.schema import Schema
-from dynamo_bao.mapping.snapshots import HandedOutValue, form_of, remembered
+from dynamo_bao.mapping.snapshots import ABSENT, HandedOutValue, form_of, loaded_value, remembered
 from dynamo_bao.runtime.foreign_errors import require_data_error
 from dynamo_bao.session.state import (
     LOADED,
@@ -217,15 +217,40 @@ def merge_item(instance: Instance, item: Stored, keep: Collection[str] = ()) -> 
     values = instance_dict(instance)
     state = values[STATE]
     local = keep_handed(instance, keep) if keep else {}
-    state.bad = None
+    if not _merge_differing(state, values, item, local):
+        _merge_all(state, values, item, local)
+    _record_item(instance, state, values, item, True, local)
+
+
+def _merge_differing(state: State, values: dict[str, Any], item: Stored, local: Container[str]) -> bool:
+    """Decodes only the fields whose value differs from the stored one. False if that needs a look at all of them."""
+    if state.status is not LOADED or state.bad is not None or type(item) is not dict:
+        return False
+    assert state.mapper is not None
     schema = state.mapper.schema
+    names = schema.differing(values, item)
+    if names is None:
+        return False
+    for name in names:
+        if name not in local:
+            field = schema.fields[name]
+            value = loaded_value(field, item)
+            if value is ABSENT:
+                return False
+            _assign_if_changed(values, field, value)
+    return True
+
+
+def _merge_all(state: State, values: dict[str, Any], item: Stored, local: Container[str]) -> None:
+    assert state.mapper is not None
+    schema = state.mapper.schema
+    state.bad = None
     decoded = (schema.decode_row if is_row(item) else schema.decode)(item, state, values)
     del decoded[STATE]
     _forget_bad(state, values, local)
     for name, value in decoded.items():
         if name not in local:
             _assign_if_changed(values, schema.fields[name], value)
-    _record_item(instance, state, values, item, True, local)
 
 
 def mark_created(
@@ -273,7 +298,7 @@ def _read_documents(state: State, schema: Schema, values: dict[str, object], ite
 
 def _assign_if_changed(values: dict[str, object], field: Field, value: object) -> None:
     """Replaces the value of a field, unless both values have one type and are equal, or are stored equally."""
-    current = values.get(field.name, _ABSENT)
+    current = values.get(field.name, ABSENT)
     if type(current) is type(value):
         if current == value:
             return
@@ -282,9 +307,6 @@ def _assign_if_changed(values: dict[str, object], field: Field, value: object) -
                 if same_stored(form_of(field, current), form_of(field, value)):
                     return
     values[field.name] = value
-
-
-_ABSENT = object()
 
 
 def _record_item(

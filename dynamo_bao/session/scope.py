@@ -97,10 +97,9 @@ def resolve_scope_of(state: State, operation: str) -> Session | None:
     Raises:
         TenantMismatchError: if the current tenant is not the instance's.
     """
-    mapper = state.mapper
-    assert mapper is not None
-    session = active_session(state.session, mapper.database, mapper.schema.name, operation, state.primary_id)
-    tenant = tenant_for(mapper.database, operation)
+    session = session_for_instance(state, operation)
+    assert state.mapper is not None
+    tenant = tenant_for(state.mapper.database, operation)
     if tenant != state.tenant:
         _require_tenant(state, tenant, operation)
     return session

@@ -191,29 +191,20 @@ def saving_of(instance: Any, condition: ConditionLike, force_reindex: bool) -> S
     return change
 
 
-def _values_assumed(change: SaveChange) -> Assumed:
-    """The assumption that the fields which get new values still have the values that were loaded."""
-    assert change.stored_item is not None
-    fields = [change.subject.schema.fields[name] for name in change.changes]
-    return {
-        str(field.attribute): change.stored_item.item.get(str(field.attribute))
-        for field in fields
-        if not field.auto_update
-        and not isinstance(change.changes[field.name], (CounterDelta, SetDelta, Parts))
-    }
-
-
 def _conditioned(change: SaveChange) -> None:
     """Makes a save in a transaction require that the changed fields are still stored as they were loaded."""
     stored_item, fields = change.stored_item, change.subject.schema.fields
     assert stored_item is not None
-    change.changes = {
-        name: value.conditioned(stored_item.item.get(str(fields[name].attribute)))
-        if isinstance(value, Parts)
-        else value
-        for name, value in change.changes.items()
-    }
-    change.assumed = {**_values_assumed(change), **change.assumed}
+    changes: dict[str, Any] = {}
+    assumed: dict[str, AttributeValue | None] = {}
+    for name, value in change.changes.items():
+        field = fields[name]
+        attribute = str(field.attribute)
+        before = stored_item.item.get(attribute)
+        changes[name] = value.conditioned(before) if type(value) is Parts else value
+        if not (field.auto_update or isinstance(value, (CounterDelta, SetDelta, Parts))):
+            assumed[attribute] = before
+    change.changes, change.assumed = changes, {**assumed, **change.assumed}
 
 
 def _changes(
@@ -245,7 +236,7 @@ _COMPARED = (MapField, ListField, NestedField, CounterField, SetField)
 
 def _difference(instance: Any, field: Field, value: Any, loaded: LoadedSnapshot) -> Any:
     """The change of a field with a new value: this value, or its difference to the loaded value."""
-    if not isinstance(field, _COMPARED) or field.name not in loaded.values:
+    if not isinstance(field, _COMPARED) or not loaded.is_readable(field):
         return value  # an unreadable value has no difference to it
     handed = loaded.handed_out(field.name)
     if isinstance(field, (MapField, ListField, NestedField)):

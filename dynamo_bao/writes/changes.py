@@ -347,7 +347,7 @@ class SaveChange(Change):
 
     def apply_locally(self) -> Any:
         assert self.stored_item is not None  # a transaction loads what it changes
-        item = applied(self.subject.schema, self.stored_item.item, self.changes, self.stored_item.values)
+        item = applied(self.subject.schema, self.stored_item.item, self.changes, self.stored_item)
         assert item is not None
         is_loaded = (
             state_of(self.instance).status is Status.LOADED
@@ -508,26 +508,28 @@ def version_conflict(schema: Schema, error: BaoError, assumed: Assumed) -> BaoEr
 
 
 def applied(
-    schema: Schema, stored: Item | None, changes: Mapping[str, Any], values: Mapping[str, Any] | None = None
+    schema: Schema, stored: Item | None, changes: Mapping[str, Any], loaded: StoredItem | None = None
 ) -> Item | None:
     """The item after changes, computed from the loaded item; None if it cannot be known.
 
     Args:
-        values: the loaded values. Relative changes need them.
+        loaded: what was loaded. Relative changes need it.
     """
-    if stored is None or (values is None and any(map(is_relative, changes.values()))):
+    if stored is None or (loaded is None and any(map(is_relative, changes.values()))):
         return None
-    item = dict(stored)
+    item, fields = dict(stored), schema.fields
     for name, change in changes.items():
-        field = schema.fields[name]
-        before = item.pop(str(field.attribute), None)
+        field = fields[name]
+        attribute = str(field.attribute)
+        before = item.pop(attribute, None)
         if isinstance(change, Parts):
             after = _document_after(schema, field, change, before)
         else:
-            value = absolute(field, change, (values or {}).get(name))
-            after = None if value is None else field.to_dynamo(value)
+            if isinstance(change, (CounterDelta, SetDelta)) and loaded is not None:
+                change = absolute(field, change, loaded.values.get(name))
+            after = None if change is None else field.to_dynamo(change)
         if after is not None:
-            item[str(field.attribute)] = after
+            item[attribute] = after
     return item
 
 

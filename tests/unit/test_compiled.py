@@ -35,8 +35,10 @@ from dynamo_bao import (
     ValidationError,
 )
 from dynamo_bao.dynamodb.layout import PK, SK
+from dynamo_bao.mapping.codec import is_same
 from dynamo_bao.mapping.compiler import compiled, source_of
 from dynamo_bao.mapping.schema import Schema
+from dynamo_bao.mapping.snapshots import loaded_value
 from dynamo_bao.models.class_builder import schema_of
 from dynamo_bao.models.constructor import constructor_of
 from tests.property.test_rows import only_row
@@ -113,11 +115,45 @@ def test_no_field_is_asked_about_usual_values(kind: str, options: dict[str, Any]
     assert asked(lambda: schema.decode(item, None, KNOWN)) == []
     assert asked(lambda: schema.decode_row(row, None, KNOWN)) == []
     assert asked(lambda: schema.accept_all(values)) == []
+    assert asked(lambda: schema.differing(values, item)) == []
     assert schema.store(dict(values)) is not None
     assert not schema.encode({**values, kind: None}).keys() - {"thing_id"}
     for found in read_both_ways(schema, item, KNOWN):
         assert found[kind] == value
     assert getattr(thing(thing_id="1", **{kind: None}), kind) is None
+
+
+OF_ANY_KIND = [
+    *(value for _, value in USUAL.values()),
+    None,
+    True,
+    1,
+    5.0,
+    Decimal(5),
+    "",
+    b"",
+    set(),
+    ["a"],
+    {},
+]
+
+
+@pytest.mark.parametrize("kind", [*USUAL, "doubled", "list"])
+def test_a_comparison_says_what_comparing_decoded_values_says(kind: str) -> None:
+    """Of every kind, with values of all kinds. It says nothing of an item with a value that a field cannot read.
+
+    A set is always named: whether it has changed needs a look at its members.
+    """
+    make, value = {**USUAL, "doubled": (Doubled, 4), "list": (ListField, ["a", 1])}[kind]
+    schema = schema_of(model(**{kind: make(default=None)}))
+    field, item = schema.fields[kind], {**KEYS, **schema.encode({"thing_id": "1", kind: value})}
+    for stored in (item, {**KEYS, "thing_id": {"S": "1"}}):
+        for current in (*OF_ANY_KIND, value):
+            expected = [] if is_same(current, loaded_value(field, stored)) else [kind]
+            assert schema.differing({"thing_id": "1", kind: current}, stored) == expected, current
+        assert schema.differing({"thing_id": "1"}, stored) == [kind]
+    assert schema.differing({"thing_id": "1", kind: value}, item) == ([] if kind != "texts" else [kind])
+    assert schema.differing({"thing_id": "1", kind: value}, {**KEYS, kind: {"M": {"a": {"X": 1}}}}) is None
 
 
 class Doubled(IntegerField):
