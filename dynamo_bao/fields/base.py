@@ -17,6 +17,7 @@ from attrs import NOTHING
 from dynamo_bao.dynamodb.expressions.parser import OperandError
 from dynamo_bao.dynamodb.service import AttributeValue
 from dynamo_bao.errors import ConfigurationError, QueryError, TenantMismatchError, ValidationError
+from dynamo_bao.fields.json_forms import JsonForm, json_form
 
 if TYPE_CHECKING:
     _LooksLikeAny = Any
@@ -69,6 +70,7 @@ class FieldOptions(TypedDict, total=False):
     default: Any
     attribute: str | None
     doc: str | None
+    read_only: bool | None
 
 
 class Field(_LooksLikeAny):  # type: ignore[misc]  # looking like Any to checkers is the purpose
@@ -82,7 +84,9 @@ class Field(_LooksLikeAny):  # type: ignore[misc]  # looking like Any to checker
             unless it has a default or fills itself.
         default: the default value, or a function that creates it.
         attribute: the name of the stored attribute, if it differs from the field's name.
-        doc: the meaning of the field, for `bao models` and generated code.
+        doc: the meaning of the field, for `bao models`, generated code and JSON schemas.
+        read_only: whether the body of a request cannot set the field. By default this holds for ids that the
+            constructor creates, versions, and the dates of creation and change. Programs can always set it.
 
     Example:
         >>> class Slug(StringField):
@@ -105,6 +109,8 @@ class Field(_LooksLikeAny):  # type: ignore[misc]  # looking like Any to checker
     """Whether its key text holds the whole value."""
     auto_update = False
     """Whether every save sets a new value."""
+    fills_itself: bool = False
+    """Whether new instances create the value themselves: an id, a version, or the current time."""
     may_fill = False
     """Whether reading a stored form may create a part of the value: by the function of a default."""
     is_unit = True
@@ -159,11 +165,13 @@ class Field(_LooksLikeAny):  # type: ignore[misc]  # looking like Any to checker
         default: Any = NOTHING,
         attribute: str | None = None,
         doc: str | None = None,
+        read_only: bool | None = None,
     ) -> None:
         self.required = required
         self.default = default
         self.attribute = attribute
         self.doc = doc
+        self.read_only = read_only
         self.name = ""
         self.model = ""
         self.nullable = required is False or default is None
@@ -181,6 +189,8 @@ class Field(_LooksLikeAny):  # type: ignore[misc]  # looking like Any to checker
         if not isinstance(self.attribute, str):
             raise self.declaration_error(f"attribute={self.attribute!r} is not a string.")
         self.attribute = str.__str__(self.attribute)
+        if self.read_only not in (None, True, False):
+            raise self.declaration_error(f"read_only={self.read_only!r:.100}; give True or False.")
         for name in (*_COUNTS, *_BOUNDS):
             number = getattr(self, name, None)
             if number is None:
@@ -213,6 +223,11 @@ class Field(_LooksLikeAny):  # type: ignore[misc]  # looking like Any to checker
         if callable(self.default) and self.default not in _PLAIN_FACTORIES:
             return None
         return self.default_value()
+
+    @property
+    def is_read_only(self) -> bool:
+        """Whether the body of a request cannot set the field."""
+        return self.fills_itself if self.read_only is None else self.read_only
 
     def next_value(self) -> Any:
         """The value that a save sets, for fields with `auto_update`."""
@@ -277,6 +292,18 @@ class Field(_LooksLikeAny):  # type: ignore[misc]  # looking like Any to checker
     def read_part(self, stored: AttributeValue) -> Any:
         """The value of a part of a document."""
         return None if self.nullable and "NULL" in stored else self.from_dynamo(stored)
+
+    def to_json(self, value: Any) -> JsonForm:
+        """The JSON form of a value that is not None."""
+        return json_form(value)
+
+    def from_json(self, form: JsonForm) -> Any:
+        """The value of a JSON form that is not None. `accept` then checks it. A value itself is returned as it is.
+
+        Raises:
+            ValueError: for a form that no value has.
+        """
+        return form
 
     def to_key(self, value: Any) -> str:
         """The value's text as part of a key, in the value's order."""
@@ -367,3 +394,15 @@ class Field(_LooksLikeAny):  # type: ignore[misc]  # looking like Any to checker
         return (
             f"<{type(self).__name__} {self.model}.{self.name}>" if self.name else f"<{type(self).__name__}>"
         )
+
+
+def part_from_json(field: Field, step: str, form: JsonForm) -> Any:
+    """The value of the JSON form of a part of a document, which may be None.
+
+    Raises:
+        MemberFault: for a form that no value has. It names the part by `step`.
+    """
+    try:
+        return None if form is None else field.from_json(form)
+    except ValueError as error:
+        raise MemberFault.at(step, error) from error

@@ -12,7 +12,7 @@ from typing import Any
 
 from dynamo_bao.dynamodb.service import AttributeValue
 from dynamo_bao.errors import ConfigurationError
-from dynamo_bao.fields.base import Field, FieldOptions, MemberFault, class_of_annotation
+from dynamo_bao.fields.base import Field, FieldOptions, MemberFault, class_of_annotation, part_from_json
 from dynamo_bao.fields.documents import AnythingField, DocumentField, check_depth, checked_name
 from dynamo_bao.fields.inference import (
     CHOICES,
@@ -23,6 +23,7 @@ from dynamo_bao.fields.inference import (
     is_union,
     type_text,
 )
+from dynamo_bao.fields.json_forms import JsonForm
 from dynamo_bao.fields.numeric import NUMBER_TYPES, IntegerField, NumberField
 from dynamo_bao.fields.text import StringField
 from dynamo_bao.runtime.compat import Unpack
@@ -150,6 +151,11 @@ class MapField(TypedField):
                 raise MemberFault.at(f".{checked}", error) from error
         return accepted
 
+    def from_json(self, form: JsonForm) -> Any:
+        if self.element is None or not isinstance(form, dict):
+            return form
+        return {name: part_from_json(self.element, f".{name}", part) for name, part in form.items()}
+
     def to_dynamo(self, value: Any) -> AttributeValue | None:
         if self.element is None:
             return super().to_dynamo(value)
@@ -220,6 +226,15 @@ class ListField(TypedField):
         except ValueError as error:
             raise MemberFault.at(f"[{len(accepted)}]", error) from error
         return accepted if self.container is list else tuple(accepted)
+
+    def from_json(self, form: JsonForm) -> Any:
+        if not isinstance(form, list) or (self.element is None and self.positions is None):
+            return form
+        fields = self._fields(len(form))
+        return [
+            part_from_json(field, f"[{number}]", part)
+            for number, (field, part) in enumerate(zip(fields, form, strict=False))
+        ]
 
     def _fields(self, length: int) -> Iterable[Field]:
         if self.positions is None:
@@ -310,6 +325,15 @@ class UnionField(Field):
         return next(
             ((option, accepted) for option, accepted in matches if type(accepted) is type(value)), matches[0]
         )
+
+    def from_json(self, form: JsonForm) -> Any:
+        faults = []
+        for option in self.options:
+            try:
+                return option.accept(option.from_json(form))
+            except ValueError as error:
+                faults.append(error)
+        raise faults[0] if len(faults) == 1 else ValueError(f"is no {type_text(self.annotation)}")
 
     def to_dynamo(self, value: Any) -> AttributeValue | None:
         option, accepted = self._option_of(value)

@@ -150,6 +150,8 @@ class DateTimeField(BaseDateTimeField):
 class CreateDateField(DateTimeField):
     """The time at which the instance was created. The constructor sets it."""
 
+    fills_itself = True
+
     def default_value(self) -> Any:
         return utc_now()
 

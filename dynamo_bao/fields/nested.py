@@ -16,9 +16,10 @@ from attrs import NOTHING, frozen
 
 from dynamo_bao.dynamodb.service import AttributeValue
 from dynamo_bao.errors import ConfigurationError, QueryError, suggestion
-from dynamo_bao.fields.base import Field, FieldOptions, MemberFault
+from dynamo_bao.fields.base import Field, FieldOptions, MemberFault, part_from_json
 from dynamo_bao.fields.documents import check_depth
 from dynamo_bao.fields.inference import CHOICES, KINDS_INSIDE, field_inside
+from dynamo_bao.fields.json_forms import JsonForm
 from dynamo_bao.fields.scalars import BinaryField
 from dynamo_bao.fields.sets import SetField
 from dynamo_bao.runtime.compat import Unpack
@@ -173,6 +174,31 @@ class NestedField(Field):
         if not self.is_bounded and not self.is_part:
             check_depth(self.to_dynamo(value))
 
+    # --- JSON -------------------------------------------------------------------------------------------
+
+    def from_json(self, form: JsonForm) -> Any:
+        if not isinstance(form, dict):
+            return form
+        for name in form:
+            if name not in self.members:
+                hint = suggestion(str(name), self.members)
+                raise MemberFault(f".{name}", f"is not a member of {self.record.__name__}.{hint}".rstrip("."))
+        arguments = {}
+        for name, member in self.members.items():
+            if name in form:
+                arguments[member.argument] = _accepted_from_json(member, form[name])
+            elif member.is_needed:
+                arguments[member.argument] = self._missing_from_json(member)
+        try:
+            return self.record(**arguments)
+        except (ValueError, TypeError) as error:
+            raise ValueError(f"is refused by {self.record.__name__} itself: {error}") from error
+
+    def _missing_from_json(self, member: Member) -> Any:
+        if member.field.nullable or isinstance(member.field, SetField):
+            return self._missing_member(member)
+        raise MemberFault(f".{member.name}", "is required")
+
     # --- stored forms -----------------------------------------------------------------------------------
 
     def to_dynamo(self, value: Any) -> AttributeValue:
@@ -199,6 +225,13 @@ class NestedField(Field):
         if member.field.nullable:
             return None
         raise ValueError(f"the stored map has no {member.name!r}, which {self.record.__name__} needs")
+
+
+def _accepted_from_json(member: Member, form: JsonForm) -> Any:
+    try:
+        return member.field.accept(part_from_json(member.field, "", form))
+    except ValueError as error:
+        raise MemberFault.at(f".{member.name}", error) from error
 
 
 class _BinaryMember(BinaryField):

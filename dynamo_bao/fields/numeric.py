@@ -22,6 +22,7 @@ from dynamo_bao.dynamodb.numbers import (
 )
 from dynamo_bao.dynamodb.service import AttributeValue
 from dynamo_bao.fields.base import Field, FieldOptions
+from dynamo_bao.fields.json_forms import JsonForm, decimal_of
 from dynamo_bao.runtime.compat import Unpack
 
 _SAFE = 10**38
@@ -124,9 +125,15 @@ class CounterField(IntegerField):
     """
 
     def __init__(
-        self, *, default: int = 0, exact: bool = False, attribute: str | None = None, doc: str | None = None
+        self,
+        *,
+        default: int = 0,
+        exact: bool = False,
+        attribute: str | None = None,
+        doc: str | None = None,
+        read_only: bool | None = None,
     ) -> None:
-        super().__init__(default=default, attribute=attribute, doc=doc)
+        super().__init__(default=default, attribute=attribute, doc=doc, read_only=read_only)
         self.exact = exact
 
 
@@ -212,6 +219,9 @@ class DecimalField(Field):
             raise self.error(f"cannot be stored: {fault}", value)
         return number
 
+    def from_json(self, form: JsonForm) -> Any:
+        return decimal_of(form)
+
     def to_dynamo(self, value: Decimal) -> AttributeValue | None:
         return {"N": number_text(value)}
 
@@ -255,6 +265,10 @@ class NumberField(Field):
         if fault:
             raise self.error(f"cannot be stored: {fault}", value)
         return self._with_union_type(number)
+
+    def from_json(self, form: JsonForm) -> Any:
+        has_decimals = Decimal in self.types and not (isinstance(form, float) and float in self.types)
+        return decimal_of(form) if has_decimals else form
 
     def _with_union_type(self, number: Decimal) -> Any:
         plain = plain_number(number)

@@ -10,6 +10,7 @@ from typing import Any
 from dynamo_bao.dynamodb.numbers import integer_key, parse_integer, parse_integer_key
 from dynamo_bao.dynamodb.service import AttributeValue
 from dynamo_bao.fields.base import Field, FieldOptions
+from dynamo_bao.fields.json_forms import JsonForm, bytes_of
 from dynamo_bao.fields.text import part_of_text
 from dynamo_bao.runtime.compat import Unpack
 
@@ -32,6 +33,9 @@ class BinaryField(Field):
         if not isinstance(value, (bytes, bytearray, memoryview)):
             self.refuse_class(value, "bytes")
         return bytes(value)
+
+    def from_json(self, form: JsonForm) -> Any:
+        return bytes_of(form)
 
     def to_dynamo(self, value: bytes) -> AttributeValue | None:
         return {"B": value}

@@ -17,6 +17,7 @@ from dynamo_bao.errors import ConfigurationError, QueryError
 from dynamo_bao.fields.base import UNIONS, Field, FieldOptions, MemberFault, class_of_annotation
 from dynamo_bao.fields.documents import check_depth, set_form, to_builtin
 from dynamo_bao.fields.inference import CHOICES, field_inside, type_text
+from dynamo_bao.fields.json_forms import JsonForm, decimal_of
 from dynamo_bao.fields.text import check_unicode, is_unicode
 from dynamo_bao.runtime.compat import Unpack
 
@@ -125,6 +126,17 @@ class SetField(Field):
         if not isinstance(value, (set, frozenset, list, tuple)):
             self.refuse_class(value, "a set")
         return self.container(map(self.normalise_member, value))
+
+    def from_json(self, form: JsonForm) -> Any:
+        if not isinstance(form, list):
+            return form
+        try:
+            return list(map(self._member_from_json, form))
+        except ValueError as error:
+            raise MemberFault.at(" (a member)", error) from error
+
+    def _member_from_json(self, form: JsonForm) -> Any:
+        return form if self.element is None or form is None else self.element.from_json(form)
 
     def normalise_member(self, member: Any) -> Any:
         """One member in the form that the set holds."""
@@ -280,6 +292,10 @@ class NumberSetField(SetField):
         if isinstance(member, bool) or not isinstance(member, (int, float, Decimal)):
             self.refuse_class(member, "members that are numbers")
         return to_builtin(member) if self.element is None else super().normalise_member(member)
+
+    def _member_from_json(self, form: JsonForm) -> Any:
+        is_decimal = self.element is None and isinstance(form, str)
+        return decimal_of(form) if is_decimal else super()._member_from_json(form)
 
     def to_dynamo(self, value: Any) -> AttributeValue | None:
         if self.element is not None:

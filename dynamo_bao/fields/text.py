@@ -153,6 +153,10 @@ class UlidField(StringField):
         super().__init__(**options)
         self.auto_assign = auto_assign
 
+    @property
+    def fills_itself(self) -> bool:  # type: ignore[override]
+        return self.auto_assign
+
     def default_value(self) -> Any:
         return new_ulid() if self.auto_assign else super().default_value()
 
@@ -203,6 +207,10 @@ class UuidField(Field):
     ) -> None:
         super().__init__(**options)
         self.auto_assign = auto_assign
+
+    @property
+    def fills_itself(self) -> bool:  # type: ignore[override]
+        return self.auto_assign
 
     def default_value(self) -> Any:
         return uuid.uuid4() if self.auto_assign else super().default_value()

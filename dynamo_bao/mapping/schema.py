@@ -26,7 +26,14 @@ from dynamo_bao.dynamodb.keys import (
 from dynamo_bao.dynamodb.layout import ITER_PK, ITER_SK, PK, SEARCH_TEXT, SK
 from dynamo_bao.dynamodb.numbers import number_text
 from dynamo_bao.dynamodb.service import AttributeValue, Item
-from dynamo_bao.errors import ConfigurationError, DataFormatError, QueryError, ValidationError, suggestion
+from dynamo_bao.errors import (
+    ConfigurationError,
+    DataFormatError,
+    QueryError,
+    UnknownFieldError,
+    ValidationError,
+    suggestion,
+)
 from dynamo_bao.fields.base import Field
 from dynamo_bao.fields.documents import JsonField, to_builtin, to_document
 from dynamo_bao.fields.nested import NestedField
@@ -338,8 +345,10 @@ class Schema:
         for name in values_by_name:
             if name not in self.key_names:
                 hint = suggestion(str(name), self.key_names)
-                raise self._bad_key(
-                    f"has no part {name!r}; give {' and '.join(self.key_names)}, or the key by position.{hint}",
+                raise UnknownFieldError(
+                    f"{self.name}: the key has no part {name!r}; give {' and '.join(self.key_names)}, or the key by "
+                    f"position.{hint}",
+                    str(name),
                     values_by_name,
                 )
         return [

@@ -12,12 +12,12 @@ from dynamo_bao.fields.relation import RelatedField
 from dynamo_bao.mapping.definition import argument_names, camel_case
 from dynamo_bao.modelfiles.description import FieldDescription
 from dynamo_bao.modelfiles.field_types import VALUE_DESCRIPTIONS, FieldType, is_flag, is_text
-from dynamo_bao.modelfiles.naming import is_name, python_name, stored_name
+from dynamo_bao.modelfiles.naming import is_name, python_name, snake_case, stored_name
 from dynamo_bao.modelfiles.section import Section
 from dynamo_bao.models.registry import models as defined_models
 
 EXAMPLE = "{type: StringField, required: true}"
-_COMMON = ("type", "required", "defaultValue", "doc")
+_COMMON = ("type", "required", "defaultValue", "doc", "readOnly")
 _NEEDS_A_CLASS = ("EnumField", "NestedField")
 
 
@@ -90,7 +90,7 @@ def _kind(section: Section, kinds: Mapping[str, FieldType], default_type: str | 
 def _options(section: Section, kind: FieldType) -> dict[str, Any]:
     """The options in the file, by the Python name of the argument."""
     argument_of = {camel_case(name): name for name in kind.options}
-    common = [name for name in _COMMON if name not in ("defaultValue", "doc") or _takes(kind, name)]
+    common = [name for name in _COMMON if _takes(kind, name)]
     section.check_keys((*common, *argument_of), f"option of a {kind.name}")
     options: dict[str, Any] = {}
     for key, name in argument_of.items():
@@ -102,11 +102,15 @@ def _options(section: Section, kind: FieldType) -> dict[str, Any]:
         options["default"] = default
     if "doc" in section:
         options["doc"] = section.checked("doc", is_text, VALUE_DESCRIPTIONS[is_text])
+    if "readOnly" in section:
+        options["read_only"] = section.checked("readOnly", is_flag, VALUE_DESCRIPTIONS[is_flag])
     return options
 
 
 def _takes(kind: FieldType, key: str) -> bool:
-    return kind.has_default if key == "defaultValue" else key in kind.takes
+    if key == "defaultValue":
+        return kind.has_default
+    return key in ("type", "required") or snake_case(key) in kind.takes
 
 
 def _default(section: Section, kind: FieldType) -> Any:

@@ -148,7 +148,7 @@ BUILT_IN: Final[Mapping[str, FieldType]] = {
         _kind(StringField, TEXT, {"max_length": is_size, "min_length": is_size, "choices": is_texts}),
         _kind(UlidField, TEXT, {"auto_assign": is_flag}, **_FILLED),
         _kind(UuidField, Annotation("UUID", uuid.UUID, {"UUID": "uuid"}), {"auto_assign": is_flag}),
-        _kind(VersionField, TEXT, takes=ALL_TAKE - {"required", "default"}, **_FILLED),
+        _kind(VersionField, TEXT, takes=ALL_TAKE - {"required", "default", "read_only"}, **_FILLED),
         _kind(RelatedField, TEXT, {"model": is_text}, has_default=False),
         _kind(BinaryField, Annotation("bytes", bytes), has_default=False),
         _kind(BooleanField, Annotation("bool", bool), keeps_default=True),

@@ -13,6 +13,7 @@ from dynamo_bao.fields.calendar import DateField, DurationField, TimeField
 from dynamo_bao.fields.containers import ListField, MapField
 from dynamo_bao.fields.datetimes import DateTimeField, TtlField, utc_now
 from dynamo_bao.fields.documents import JsonField
+from dynamo_bao.fields.json_forms import JsonForm, json_text
 from dynamo_bao.fields.nested import NestedField
 from dynamo_bao.fields.numeric import DecimalField, FloatField, IntegerField
 from dynamo_bao.fields.relation import RelatedField
@@ -23,6 +24,7 @@ from dynamo_bao.mapping.definition import FieldDeclaration, ModelOptions
 from dynamo_bao.mapping.field_paths import FieldPaths
 from dynamo_bao.mapping.schema import Schema
 from dynamo_bao.mapping.snapshots import HandedOutValues
+from dynamo_bao.models.answers import answer, field_values, json_answer
 from dynamo_bao.models.assignment import assign, deletion_error
 from dynamo_bao.models.class_builder import UNCHECKED, Checks, build_model_class, schema_of
 from dynamo_bao.models.constructor import constructor_of
@@ -33,7 +35,6 @@ from dynamo_bao.models.relationships import get_or_load_related, get_related, lo
 from dynamo_bao.runtime.compat import dataclass_transform
 from dynamo_bao.session.context import is_inside_batch_context
 from dynamo_bao.session.hydration import loaded_instance
-from dynamo_bao.session.lazy import require_readable
 from dynamo_bao.session.peers import forget_related
 from dynamo_bao.session.scope import check_tenant, session_of
 from dynamo_bao.session.state import (
@@ -249,23 +250,51 @@ class Model(ModelOperations):
             return {name: value for name, value in field_values(self).items() if value is not None}
         return {name: self.__dict__[name] for name in changed_names(self)}
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self, related: Iterable[str] | None = None) -> dict[str, Any]:
         """The field values by field name. A pending instance is loaded for that.
 
+        Args:
+            related: relations to include, also nested as in ``"user.org"``. They are loaded in one round a level.
+
         Returns:
-            A new dict of Python values, such as `from_dict` takes.
+            A new dict of Python values, such as `from_dict` takes. A relation is a dict, or None if it is not set or
+            its item is not stored.
 
         Raises:
             ItemNotFoundError: if the item is not stored.
             DataFormatError: if a stored value does not fit its field.
+            QueryError: for a name in `related` that is not a relation.
 
         Example:
-            >>> user.to_dict()
-            {'user_id': '42', 'name': 'Ada'}
+            >>> post.to_dict(related=["user"])
+            {'post_id': '7', 'user_id': '42', 'user': {'user_id': '42', 'name': 'Ada'}}
         """
-        self._ensure_loaded()
-        require_readable(self)
-        return field_values(self)
+        return answer(self, related)
+
+    def to_json(self, related: Iterable[str] | None = None) -> str:
+        """The field values as a JSON text: a datetime in ISO 8601, a Decimal as text, a set as a sorted list.
+
+        The table of all forms is in `dynamo_bao.fields.json_forms`.
+
+        Args:
+            related: relations to include, as `to_dict` takes them.
+
+        Returns:
+            The text of one JSON object.
+
+        Raises:
+            ItemNotFoundError: if the item is not stored.
+            DataFormatError: if a stored value does not fit its field.
+            QueryError: for a name in `related` that is not a relation.
+
+        Example:
+            >>> user.to_json()
+            '{"user_id":"42","name":"Ada"}'
+        """
+        return json_text(json_answer(self, related))
+
+    def __bao_json_form__(self) -> JsonForm:
+        return json_answer(self)
 
     @property
     def consumed_capacity(self) -> Capacity:
@@ -477,12 +506,6 @@ HIDING = RESERVED - {"changes"}
 
 A field may be called ``changes``, because audit logs use that word. `Model.changes(entry)` then calls the method.
 """
-
-
-def field_values(instance: Any) -> dict[str, Any]:
-    """The current field values of an instance, by field name."""
-    values = instance.__dict__
-    return {name: values[name] for name in schema_of(type(instance)).fields if name in values}
 
 
 def equality_key(instance: Any) -> Any:

@@ -15,6 +15,7 @@ from dynamo_bao.dynamodb.service import Item
 from dynamo_bao.dynamodb.table import Database
 from dynamo_bao.dynamodb.transport.messages import Reply, Request
 from dynamo_bao.errors import ItemNotFoundError, QueryError
+from dynamo_bao.fields.json_forms import JsonForm, json_form
 from dynamo_bao.reads.eager_loading import EagerLoad, load_relations
 from dynamo_bao.reads.query import Query
 from dynamo_bao.runtime.foreign_errors import is_foreign
@@ -301,6 +302,9 @@ class QueryResult(Generic[M]):
 
     def __reduce__(self) -> tuple[type[list[Any]], tuple[list[M]]]:
         return list, (self.all(),)
+
+    def __bao_json_form__(self) -> JsonForm:
+        return list(map(json_form, self))
 
     def __repr__(self) -> str:
         state = "pending" if self._is_pending else "all" if self._is_done else "more to come"

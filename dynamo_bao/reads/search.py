@@ -21,6 +21,7 @@ from dynamo_bao.dynamodb.expressions.parser import condition_from
 from dynamo_bao.dynamodb.layout import SEARCH_TEXT
 from dynamo_bao.dynamodb.service import Item
 from dynamo_bao.errors import ConfigurationError, QueryError
+from dynamo_bao.fields.json_forms import JsonForm, json_form
 from dynamo_bao.mapping.identity import Identity
 from dynamo_bao.mapping.schema import Schema
 from dynamo_bao.mapping.search_text import SearchConfig
@@ -101,6 +102,9 @@ class SearchResult(Generic[T]):
     def __getitem__(self, index: int | slice) -> T | list[T]:
         matches: Any = self._items[index]
         return list(map(reached, matches)) if isinstance(index, slice) else reached(matches)
+
+    def __bao_json_form__(self) -> JsonForm:
+        return list(map(json_form, self))
 
     def __repr__(self) -> str:
         return f"<SearchResult: {len(self._items)} items, {'more to come' if self.cursor else 'all'}>"

@@ -200,6 +200,8 @@ FIELDS = [
     ("{type: BinarySetField, maxMemberCount: 3}", "set[bytes]", {"max_member_count": 3}),
     ("{type: ListField, numbers: decimal, required: true}", "list[Any]", {"numbers": "decimal"}),
     ("{type: MapField, required: true, doc: 'words'}", "dict[str, Any]", {"doc": "words"}),
+    ("{type: StringField, required: true, readOnly: true}", "str", {"read_only": True}),
+    ("{type: CounterField, readOnly: true}", "int", {"read_only": True}),
 ]
 
 

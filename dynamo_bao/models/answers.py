@@ -1,0 +1,167 @@
+"""Instances as answers: their values, and those of their relations, as dicts of Python values or of JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from attrs import frozen
+
+from dynamo_bao.errors import QueryError, suggestion
+from dynamo_bao.fields.base import Field
+from dynamo_bao.fields.json_forms import JsonForm
+from dynamo_bao.fields.relation import RelatedField
+from dynamo_bao.models.class_builder import schema_of
+from dynamo_bao.models.descriptors import repository_for
+from dynamo_bao.models.relationships import Related, load_related, related
+from dynamo_bao.models.repository import Repository
+from dynamo_bao.reads.query import relation_paths
+from dynamo_bao.reads.query_result import QueryResult
+from dynamo_bao.session.lazy import require_present, require_readable
+from dynamo_bao.session.state import Status, state_of
+
+Convert = Callable[[Field, Any], Any]
+"""Makes the form of a field's value."""
+RelationTree = dict[str, Any]
+"""By relation, the tree of the relations to include of its targets."""
+
+
+@frozen
+class Step:
+    """One relation of a path.
+
+    Attributes:
+        name: its name in an answer: that of the attribute for its target, else that of the field.
+        field: the name of its field.
+    """
+
+    name: str
+    field: str
+
+
+def field_values(instance: Any) -> dict[str, Any]:
+    """The current field values of an instance, by field name."""
+    values = instance.__dict__
+    return {name: values[name] for name in schema_of(type(instance)).fields if name in values}
+
+
+def load_answer(instance: Any) -> None:
+    """Loads an instance, and all that is pending with it, before its values are read.
+
+    Raises:
+        ItemNotFoundError: if its item is not stored.
+        DataFormatError: if a field cannot read its stored value.
+    """
+    instance._ensure_loaded()
+    require_readable(instance)
+
+
+def answer(instance: Any, names: Iterable[str] | None = None) -> dict[str, Any]:
+    """The values of an instance by field name, with those of some relations.
+
+    Args:
+        names: the relations, also nested as in ``"user.org"``.
+
+    Raises:
+        ItemNotFoundError: if the item of the instance is not stored.
+        DataFormatError: if a field cannot read its stored value.
+        QueryError: for a name that is not a relation.
+    """
+    return _answer(instance, names, _unchanged)
+
+
+def json_answer(instance: Any, names: Iterable[str] | None = None) -> dict[str, JsonForm]:
+    """`answer` with the JSON form of each value."""
+    return _answer(instance, names, _json_form)
+
+
+def _unchanged(field: Field, value: Any) -> Any:
+    return value
+
+
+def _json_form(field: Field, value: Any) -> JsonForm:
+    return None if value is None else field.to_json(value)
+
+
+def _answer(instance: Any, names: Iterable[str] | None, convert: Convert) -> dict[str, Any]:
+    if names is None:
+        return _with_relations(instance, {}, convert)
+    repository = repository_for(instance)
+    paths = [_steps(repository, path) for path in relation_paths(repository, "related", names)]
+    load_answer(instance)
+    if state_of(instance).mapper is not None:
+        load_related(instance, [".".join(step.field for step in path) for path in paths])
+    return _with_relations(instance, _tree_of(paths), convert)
+
+
+def _tree_of(paths: Iterable[Iterable[Step]]) -> RelationTree:
+    tree: RelationTree = {}
+    for path in paths:
+        branch = tree
+        for step in path:
+            branch = branch.setdefault(step.name, {})
+    return tree
+
+
+def _with_relations(instance: Any, tree: RelationTree, convert: Convert) -> dict[str, Any]:
+    load_answer(instance)
+    fields = schema_of(type(instance)).fields
+    values = {name: convert(fields[name], value) for name, value in field_values(instance).items()}
+    for name, branch in tree.items():
+        values[name] = _targets(_relation(instance, name), branch, convert)
+    return values
+
+
+def _targets(target: Any, tree: RelationTree, convert: Convert) -> Any:
+    """The values of the target of a relation, or of all its targets; None if there is none."""
+    if isinstance(target, QueryResult):
+        return [_with_relations(member, tree, convert) for member in target]
+    if target is None or not _is_stored(target):
+        return None
+    return _with_relations(target, tree, convert)
+
+
+def _is_stored(target: Any) -> bool:
+    state = state_of(target)
+    if state.status is Status.PENDING:
+        target.exists()
+    if state.status is Status.FAILED:
+        require_present(state)
+    return state.status not in (Status.MISSING, Status.DELETED)
+
+
+# --- names of relations -----------------------------------------------------------------------------------
+
+
+def _relation(instance: Any, name: str) -> Any:
+    """The target of a relation, which may be pending."""
+    return related(instance, name) if name in schema_of(type(instance)).fields else getattr(instance, name)
+
+
+def _relation_fields(model: type[Any]) -> dict[str, str]:
+    """The attributes for the targets of relations, each with its field."""
+    attributes: dict[str, str] = {}
+    for base in reversed(model.__mro__):
+        attributes.update(
+            {name: value.field for name, value in vars(base).items() if isinstance(value, Related)}
+        )
+    return attributes
+
+
+def _steps(repository: Repository[Any], path: str) -> list[Step]:
+    """The relations of a path. A step may be named by its field, or by the attribute for its target.
+
+    Raises:
+        QueryError: for a name that is not a relation.
+    """
+    steps = []
+    for name in path.split("."):
+        attributes = _relation_fields(repository.model)
+        field = attributes.get(name, name)
+        if not isinstance(repository.schema.fields.get(field), RelatedField):
+            hint = suggestion(name, attributes)
+            raise QueryError(f"{repository.schema.name} has no relation {name!r}.{hint}", field=name)
+        shown_name = next((attribute for attribute, owner in attributes.items() if owner == field), field)
+        steps.append(Step(shown_name, field))
+        repository = repository._target_repository(field)
+    return steps
