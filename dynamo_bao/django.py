@@ -10,23 +10,36 @@ Example:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from django.apps import AppConfig
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning as CheckWarning, register
-from django.http import HttpRequest, HttpResponse
+from django.core.serializers.json import DjangoJSONEncoder
+from django.http import Http404, HttpRequest, HttpResponse
 from django.utils.module_loading import import_string
 
 from dynamo_bao.errors import ConfigurationError
+from dynamo_bao.web.json_forms import is_answer, json_form
+from dynamo_bao.web.missing import first_or_none, stored_or_none
 from dynamo_bao.web.request_session import Body, RequestScope
 from dynamo_bao.web.service import Service
 from dynamo_bao.web.tenants import tenant_from_header, tenant_from_host
 
-__all__ = ["BaoConfig", "BatchContextMiddleware", "check_settings", "tenant_from_header", "tenant_from_host"]
+__all__ = [
+    "BaoConfig",
+    "BaoJSONEncoder",
+    "BatchContextMiddleware",
+    "check_settings",
+    "first_or_404",
+    "get_object_or_404",
+    "tenant_from_header",
+    "tenant_from_host",
+]
 
+T = TypeVar("T")
 MIDDLEWARE = "dynamo_bao.django.BatchContextMiddleware"
 
 
@@ -114,6 +127,72 @@ def _service() -> Service:
                 f"DYNAMO_BAO: tenant={options['tenant']!r} cannot be imported: {error}."
             ) from error
     return Service(**options)
+
+
+# --- answers -----------------------------------------------------------------------------------------
+
+
+class BaoJSONEncoder(DjangoJSONEncoder):  # type: ignore[misc]  # Django has no types
+    """The encoder for `django.http.JsonResponse` of instances, results of queries, and their values.
+
+    All values have the forms of `Model.to_json`. What those do not name has Django's.
+
+    Example:
+        >>> JsonResponse({"user": User.find(user_id)}, encoder=BaoJSONEncoder)
+    """
+
+    def default(self, o: Any) -> Any:
+        """The form of a value that JSON has none for."""
+        if is_answer(o):
+            return json_form(o)
+        try:
+            return json_form(o)
+        except TypeError:
+            return super().default(o)
+
+
+def get_object_or_404(model: type[T], key: object = None, /, **parts: Any) -> T:
+    """The instance for a key, loaded at once, for views.
+
+    Args:
+        model: the model.
+        key, **parts: as `Model.find` takes them.
+
+    Returns:
+        The instance.
+
+    Raises:
+        django.http.Http404: if the item is not stored, or if no item can have the key.
+
+    Example:
+        >>> def user(request, user_id):
+        ...     return JsonResponse(get_object_or_404(User, user_id).to_dict(), encoder=BaoJSONEncoder)
+    """
+    instance = stored_or_none(model, key, parts)
+    if instance is None:
+        raise Http404(f"No {model.__name__} matches the given key.")
+    return instance
+
+
+def first_or_404(results: Iterable[T]) -> T:
+    """The first match of a query, for views.
+
+    Args:
+        results: the result of a query or search, or any other instances.
+
+    Returns:
+        The instance.
+
+    Raises:
+        django.http.Http404: without a match.
+
+    Example:
+        >>> newest = first_or_404(User.by_status.query("active", direction="DESC"))
+    """
+    instance = first_or_none(results)
+    if instance is None:
+        raise Http404("The query has no match.")
+    return instance
 
 
 # --- manage.py check ---------------------------------------------------------------------------------

@@ -8,13 +8,16 @@ Example:
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from flask import Flask, Response, abort, request
 
 from dynamo_bao.errors import ConfigurationError
 from dynamo_bao.web.flask_cli import commands
+from dynamo_bao.web.flask_json import serve_instances
+from dynamo_bao.web.missing import first_or_none, stored_or_none
 from dynamo_bao.web.request_session import RequestScope
 from dynamo_bao.web.service import REQUEST_KEY, Service
 from dynamo_bao.web.tenants import TenantSource, tenant_from_header, tenant_from_host
@@ -23,6 +26,7 @@ from dynamo_bao.wsgi import BatchContextMiddleware
 __all__ = ["Bao", "tenant_from_header", "tenant_from_host"]
 
 NAME = "dynamo_bao"
+T = TypeVar("T")
 
 
 class Bao:
@@ -31,6 +35,9 @@ class Bao:
     A streamed response keeps the session until the server closes the response, with `flask.stream_with_context` or
     without. Uncommitted work makes the request fail, unless its response is an error already. Register the extension
     before other hooks that use models, because Flask runs hooks in the order of their registration.
+
+    `flask.jsonify` takes instances and results of queries, and views can return dicts and lists of them. Other values
+    keep the form that the application's JSON provider gives them.
 
     Args:
         app: the application; if left out, call `init_app` later.
@@ -85,15 +92,63 @@ class Bao:
             raise ConfigurationError(
                 f"dynamo_bao is registered with the application {app.name!r} already; register it once."
             )
+        serve_instances(app)
         options = {"server_timing": True, **app.config.get("DYNAMO_BAO", {}), **self._options}
         tenants = Service(**options)
         middleware = BatchContextMiddleware(app.wsgi_app, **{**options, "tenant": None})
         middleware.service.is_part = options.get("tenant") is not None
+        app.before_request(partial(serve_instances, app))  # if the application has another JSON provider now
         app.before_request(partial(_find_tenant, tenants))
         app.after_request(_finish)
         app.wsgi_app = middleware  # type: ignore[method-assign]
         app.cli.add_command(commands)
         app.extensions[NAME] = self
+
+    @staticmethod
+    def get_or_404(
+        model: type[T], key: object = None, /, *, description: str | None = None, **parts: Any
+    ) -> T:
+        """The instance for a key, loaded at once, for views.
+
+        Args:
+            model: the model.
+            key, **parts: as `Model.find` takes them.
+            description: the text of the 404 page; None for Flask's.
+
+        Returns:
+            The instance.
+
+        Raises:
+            werkzeug.exceptions.NotFound: if the item is not stored, or if no item can have the key. This ends the
+                request with 404.
+
+        Example:
+            >>> @app.get("/users/<user_id>")
+            ... def user(user_id):
+            ...     return jsonify(Bao.get_or_404(User, user_id))
+        """
+        instance = stored_or_none(model, key, parts)
+        return instance if instance is not None else abort(404, description)
+
+    @staticmethod
+    def first_or_404(results: Iterable[T], *, description: str | None = None) -> T:
+        """The first match of a query, for views.
+
+        Args:
+            results: the result of a query or search, or any other instances.
+            description: the text of the 404 page; None for Flask's.
+
+        Returns:
+            The instance.
+
+        Raises:
+            werkzeug.exceptions.NotFound: without a match. This ends the request with 404.
+
+        Example:
+            >>> newest = Bao.first_or_404(User.by_status.query("active", direction="DESC"))
+        """
+        instance = first_or_none(results)
+        return instance if instance is not None else abort(404, description)
 
 
 def _served() -> RequestScope | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from typing_extensions import assert_type
 
@@ -27,6 +28,8 @@ from dynamo_bao import (
     init_models,
     run_with_batch_context,
 )
+from dynamo_bao.django import first_or_404, get_object_or_404
+from dynamo_bao.flask import Bao
 
 
 class Named(Model):
@@ -89,6 +92,12 @@ assert_type(User.search_bucket(0, ["x"], limit=3), SearchResult[User])
 assert_type(ada.save(), User)
 assert_type(ada.refresh(), User)
 assert_type(ada.exists(), bool)
+assert_type(ada.to_dict(related=["org"]), dict[str, Any])
+assert_type(ada.to_json(), str)
+assert_type(Bao.get_or_404(User, "x"), User)
+assert_type(Bao.first_or_404(User.by_status.query("active"), description="none"), User)
+assert_type(get_object_or_404(User, "x"), User)
+assert_type(first_or_404(User.by_status.query("active")), User)
 post = Post(user_id=ada.user_id, slug="notes")
 assert_type(post.user, User)
 assert_type(post.user.name, str)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dynamo_bao.flask import Bao
 from tests.typing.right import Post, User, ada, work
 
 User(nam="Ada", email="x")  # wrong
@@ -18,4 +19,6 @@ User.delete(Post(user_id="x", slug="y"))  # wrong
 ada.delete("x", "y", "z")  # wrong
 work("three")  # wrong
 User.find("x", consistent=True, bypass_cache="no")  # wrong
+ada.to_json().nam  # wrong
+Bao.get_or_404(User, "x").nam  # wrong
 User(name="Ada", email="x").save()

@@ -1,0 +1,57 @@
+"""Instances in the JSON of a Flask application: for `jsonify`, and for views that return dicts and lists."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import IO, Any
+
+from flask import Flask, Response
+from flask.json.provider import DefaultJSONProvider, JSONProvider
+
+from dynamo_bao.web.json_forms import is_answer, json_form, json_or_else, with_forms
+
+
+class _AnswersJSON(JSONProvider):
+    """Added to the class of an application's JSON provider, which still does everything else."""
+
+
+class _DefaultAnswers(_AnswersJSON):
+    """For providers of the `json` module: instances are converted where it calls ``default``."""
+
+    def dumps(self, obj: Any, **kwargs: Any) -> str:
+        """The JSON text of a value."""
+        own_default = kwargs.pop("default", None) or getattr(self, "default")  # noqa: B009  # of DefaultJSONProvider
+        return super().dumps(obj, default=partial(_converted, own_default), **kwargs)
+
+
+class _ConvertedAnswers(_AnswersJSON):
+    """For providers of other libraries: instances in dicts and lists are converted before."""
+
+    def dumps(self, obj: Any, **kwargs: Any) -> str:
+        """The JSON text of a value."""
+        return super().dumps(with_forms(obj), **kwargs)
+
+    def dump(self, obj: Any, fp: IO[str], **kwargs: Any) -> None:
+        """Writes the JSON text of a value to a file."""
+        super().dump(with_forms(obj), fp, **kwargs)
+
+    def response(self, *args: Any, **kwargs: Any) -> Response:
+        """The response of `flask.jsonify`."""
+        return super().response(*map(with_forms, args), **with_forms(kwargs))  # type: ignore[return-value]
+
+
+def _converted(own_default: Callable[[Any], Any], value: Any) -> Any:
+    return json_form(value) if is_answer(value) else json_or_else(own_default, value)
+
+
+def serve_instances(app: Flask) -> None:
+    """Makes the JSON provider of an application take instances. A second call does nothing.
+
+    The provider stays the same object with the same settings. Only its class gets a subclass.
+    """
+    kind = type(app.json)
+    if issubclass(kind, _AnswersJSON):
+        return
+    way = _DefaultAnswers if kind.dumps is DefaultJSONProvider.dumps else _ConvertedAnswers
+    app.json.__class__ = type(kind.__name__, (way, kind), {"__module__": kind.__module__})
