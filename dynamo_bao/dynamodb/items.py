@@ -4,23 +4,44 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from itertools import chain
-from typing import Any
+from typing import Any, Protocol
 
 from dynamo_bao.dynamodb.layout import PK, SK
 from dynamo_bao.dynamodb.service import Item
 
-Stored = Any
-"""An item in any form: a dict, a row (see `rows`), or JSON as `bytes` (see `mapping.json_encoder`)."""
+
+class RowText(Protocol):
+    """A text in a row."""
+
+    @property
+    def S(self) -> str:
+        """The text."""
+        ...
 
 
-def is_row(item: Stored) -> bool:
-    """Whether an item is a row of a reply instead of a dict."""
-    return type(item) is not dict
+class Row(Protocol):
+    """An item of a reply as an object, with a slot for each attribute that its models have; see `rows`."""
+
+    @property
+    def _pk(self) -> RowText:
+        """The partition key."""
+        ...
+
+    @property
+    def _sk(self) -> RowText:
+        """The sort key."""
+        ...
 
 
-def key_texts_of(item: Stored) -> tuple[str, str]:
+ReplyItem = Item | Row
+"""An item of a reply: a dict or a row. `as_dict_item` gives the dict."""
+Stored = Item | Row | bytes
+"""An item in any form: as a reply has it, or as the JSON that was sent (see `mapping.json_encoder`)."""
+
+
+def key_texts_of(item: ReplyItem) -> tuple[str, str]:
     """The partition and sort key of an item, as a tuple that equals its `keys.Key`."""
-    return (item[PK]["S"], item[SK]["S"]) if type(item) is dict else (item._pk.S, item._sk.S)
+    return (item[PK]["S"], item[SK]["S"]) if isinstance(item, dict) else (item._pk.S, item._sk.S)
 
 
 def needs_escapes(text: str) -> bool:
@@ -64,9 +85,9 @@ def json_list(members: Iterable[bytes], before: bytes = b"", after: bytes = b"")
 
 def as_dict_item(item: Stored) -> Item:
     """An item in any form as a dict."""
-    if type(item) is dict:
+    if isinstance(item, dict):
         return item
-    if type(item) is bytes:
+    if isinstance(item, bytes):
         # Imported here: it is loaded already, because it made this JSON.
         import orjson
 

@@ -140,7 +140,7 @@ def _single_reply(reply: Any) -> dict[str, Any] | None:
     return {member: row} if capacity is None else {member: row, "ConsumedCapacity": capacity}
 
 
-def item_of(row: Any) -> Item:
+def item_of(row: object) -> Item:
     """A row as a dict."""
     item: Item = msgspec.to_builtins(row, builtin_types=(bytes,))
     return item

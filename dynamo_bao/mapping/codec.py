@@ -15,7 +15,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from dynamo_bao.dynamodb.document_diff import is_alike
-from dynamo_bao.dynamodb.items import Stored
+from dynamo_bao.dynamodb.items import Row
 from dynamo_bao.dynamodb.layout import INDEX_IDS, PK, SK, slot_of
 from dynamo_bao.dynamodb.service import (
     MAX_ITEM_BYTES,
@@ -31,7 +31,8 @@ from dynamo_bao.runtime.foreign_errors import require_data_error
 
 STATE: Final = "_bao_state"
 """The key of the state in an instance's ``__dict__``. The values of the fields follow it."""
-Decode = Callable[[Stored, Any, Mapping[str, Any]], dict[str, Any]]
+Decode = Callable[[Item, Any, Mapping[str, Any]], dict[str, Any]]
+DecodeRow = Callable[[Row, Any, Mapping[str, Any]], dict[str, Any]]
 Encode = Callable[[Mapping[str, Any]], Item]
 InvalidNames = Callable[[Mapping[str, Any]], list[str]]
 Store = Callable[[dict[str, Any]], Item | None]
@@ -62,7 +63,7 @@ def compile_decoder(model: str, fields: Iterable[Field], keys: Sequence[str]) ->
     sorted_fields = _keys_first(fields, keys)
     careful_decoders: list[Decode] = []
 
-    def decode_carefully(item: Stored, state: Any, key_values: Mapping[str, Any]) -> dict[str, Any]:
+    def decode_carefully(item: Item, state: Any, key_values: Mapping[str, Any]) -> dict[str, Any]:
         if not careful_decoders:
             careful_decoders.append(_careful_decoder(model, sorted_fields, keys))
         return careful_decoders[0](item, state, key_values)
@@ -157,7 +158,9 @@ def _exact_value_function(field: Field) -> Callable[[AttributeValue | None, Any]
     return exact
 
 
-def compile_row_decoder(model: str, fields: Iterable[Field], keys: Sequence[str], decode: Decode) -> Decode:
+def compile_row_decoder(
+    model: str, fields: Iterable[Field], keys: Sequence[str], decode: Decode
+) -> DecodeRow:
     """Compiles the decoder of rows. Values that its fast check does not accept go to `decode`."""
     # Imported here: it takes a compiled module, needed only once there are rows.
     from dynamo_bao.dynamodb.rows import ROW_READERS, attribute_of, item_of
@@ -166,7 +169,7 @@ def compile_row_decoder(model: str, fields: Iterable[Field], keys: Sequence[str]
     names["_attribute_or_none"] = lambda value: None if value is None else attribute_of(value)
     names |= {"_item": item_of, "_decode": decode}
     source = _fast_source(_keys_first(fields, keys), keys, names, True)
-    decode_row: Decode = compiled(source, f"row decoder of {model}", names)["decode"]
+    decode_row: DecodeRow = compiled(source, f"row decoder of {model}", names)["decode"]
     return decode_row
 
 

@@ -12,7 +12,7 @@ from attrs import define, field
 from dynamo_bao.dynamodb.expressions.conditions import Attribute
 from dynamo_bao.dynamodb.expressions.paths import Steps, path_text, steps_of
 from dynamo_bao.dynamodb.expressions.renderer import UserPath
-from dynamo_bao.dynamodb.items import Stored, as_dict_item, key_texts_of
+from dynamo_bao.dynamodb.items import ReplyItem, as_dict_item, key_texts_of
 from dynamo_bao.dynamodb.keys import (
     SEPARATOR,
     Key,
@@ -44,6 +44,7 @@ from dynamo_bao.fields.text import VersionField
 from dynamo_bao.mapping.codec import (
     STATE,
     Decode,
+    DecodeRow,
     Differing,
     Encode,
     InvalidNames,
@@ -100,8 +101,8 @@ class Schema:
     key_format: str
     search: SearchConfig | None = None
     decode: Decode = field(init=False)
-    decode_row: Decode = field(init=False)
     differing: Differing = field(init=False)
+    decode_row: DecodeRow = field(init=False)
     encode: Encode = field(init=False)
     invalid_names: InvalidNames = field(init=False)
     store: Store = field(init=False)
@@ -246,7 +247,7 @@ class Schema:
         """
         return no_identity if self.text_keys is None else self.text_keys.stored[tenant]
 
-    def identity_of(self, tenant: str | None, item: Stored) -> Identity:
+    def identity_of(self, tenant: str | None, item: ReplyItem) -> Identity:
         """The identity of a stored item, by its table key.
 
         Raises:
@@ -256,7 +257,7 @@ class Schema:
         parts = self.stored_reader(tenant)(pk, sk)
         return self._identity_of_key(tenant, Key(pk, sk), item) if parts is None else Identity(*parts)
 
-    def _identity_of_key(self, tenant: str | None, key: Key, item: Stored) -> Identity:
+    def _identity_of_key(self, tenant: str | None, key: Key, item: ReplyItem) -> Identity:
         try:
             texts = self._key_texts(tenant, key)
             dict_item = as_dict_item(item)

@@ -530,7 +530,7 @@ def pickle_state(instance: Any, group: PeerGroup | None) -> tuple[Any, ...]:
         instance.__bao_model__,
         state.status is Status.LOADED,
         state.tenant,
-        state.stored,
+        state.dict_item(),
         dict(field_values(instance)),
         state.handed,
         tuple(name for name in schema_of(type(instance)).set_names if is_new_set(instance, name)),

@@ -41,5 +41,5 @@ def stored_value(constraint: UniqueConstraintSchema, value: object) -> Attribute
 
 def has_value(instance: Any, constraint: UniqueConstraintSchema, attribute: AttributeValue) -> bool:
     """Whether the item of an instance has a unique value, as the guard of the value says."""
-    item = state_of(instance).stored or {}
+    item = state_of(instance).dict_item() or {}
     return same_stored(item.get(str(constraint.field.attribute)), attribute)

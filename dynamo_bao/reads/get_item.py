@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from dynamo_bao.dynamodb.capacity import Capacity
-from dynamo_bao.dynamodb.items import Stored, key_texts_of
+from dynamo_bao.dynamodb.items import ReplyItem, as_dict_item, key_texts_of
 from dynamo_bao.dynamodb.keys import Key
 from dynamo_bao.dynamodb.service import GET_ITEM, Item
 from dynamo_bao.dynamodb.transport.batch_get import fetch_batch
@@ -30,7 +30,7 @@ from dynamo_bao.session.state import (
 
 def get_item(
     mapper: ModelMapper, identity: Identity, session: Session | None, *, consistent: bool = False
-) -> tuple[Stored | None, Capacity]:
+) -> tuple[ReplyItem | None, Capacity]:
     """Reads one item at once. Returns the item, which may be a row, and the consumed capacity. The session only
     counts the request."""
     parameters: dict[str, Any] = {
@@ -114,5 +114,5 @@ def get_items(
                 ]
                 raise BatchIncompleteError(f"{mapper.schema.name}: {answer.complaint}", unprocessed_keys)
             for items in answer.items.values():
-                items_by_key.update((Key(*key_texts_of(item)), item) for item in items)
+                items_by_key.update((Key(*key_texts_of(item)), as_dict_item(item)) for item in items)
     return items_by_key

@@ -12,7 +12,7 @@ from attrs import frozen
 from dynamo_bao.dynamodb.expressions.conditions import EMPTY, AllOf, Condition, all_of
 from dynamo_bao.dynamodb.expressions.parser import condition_from
 from dynamo_bao.dynamodb.expressions.renderer import Placeholders, render_condition
-from dynamo_bao.dynamodb.items import Stored, as_dict_item
+from dynamo_bao.dynamodb.items import ReplyItem, as_dict_item
 from dynamo_bao.dynamodb.layout import PK, SK, index_key_names
 from dynamo_bao.dynamodb.service import QUERY, Item
 from dynamo_bao.dynamodb.transport.messages import Request
@@ -169,7 +169,7 @@ class Query:
         cursor_context = _purpose(self.mapper, self.tenant, self.parameters)
         return sign_cursor(payload, cursor_context, self.mapper.database.cursor_secret)
 
-    def row_key(self, row: Stored) -> Item:
+    def row_key(self, row: ReplyItem) -> Item:
         """The key attributes of a row, in the form of a start key."""
         index = self.parameters.get("IndexName")
         names = (PK, SK) if index is None else (PK, SK, *index_key_names(index))
@@ -193,7 +193,7 @@ class Query:
         """The session for the next page: the query's own session while it is open, else the current one."""
         return active_session(self.session, self.mapper.database, self.mapper.schema.name, "query", self.name)
 
-    def instances(self, items: Sequence[Stored], session: Session | None) -> list[Any]:
+    def instances(self, items: Sequence[ReplyItem], session: Session | None) -> list[Any]:
         """The items of one page as instances: cached ones of the session, new ones, or `InvalidRow` objects."""
         mapper, tenant = self.mapper, self.tenant
         rows = instances_from_rows(mapper, tenant, items)
@@ -205,7 +205,7 @@ class Query:
     def _canonical(self, instance: Any, session: Session) -> Any:
         """The session's instance for a row, loaded from it if it is pending; None if the session deleted the item."""
         row = state_of(instance)
-        assert row.key is not None and row.raw_item is not None
+        assert row.key is not None and row.raw_item is not None and not isinstance(row.raw_item, bytes)
         cached = session._instances.get(self.mapper, row.key)
         if cached is None:
             session._instances.track_weakly(instance)

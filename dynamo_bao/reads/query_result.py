@@ -10,7 +10,7 @@ from itertools import chain, islice
 from typing import Any, Generic, TypeVar, overload
 
 from dynamo_bao.dynamodb.capacity import Capacity
-from dynamo_bao.dynamodb.items import Stored
+from dynamo_bao.dynamodb.items import ReplyItem
 from dynamo_bao.dynamodb.service import Item
 from dynamo_bao.dynamodb.table import Database
 from dynamo_bao.dynamodb.transport.messages import Reply, Request
@@ -126,10 +126,10 @@ class QueryResult(Generic[M]):
             self._is_pending = self._query.session is not None and self._start is self._query.start
             raise failure
 
-    def _rows_wanted(self) -> Sequence[Stored]:
+    def _rows_wanted(self) -> Sequence[ReplyItem]:
         """The rows of the received page, up to the limit."""
         assert self._reply is not None
-        rows: Sequence[Stored] = self._reply.parsed.get("Items", [])
+        rows: Sequence[ReplyItem] = self._reply.parsed.get("Items", [])
         limit = self._query.limit
         return rows if limit is None else rows[: limit - self._count]
 

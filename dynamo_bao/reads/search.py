@@ -211,7 +211,7 @@ class _Search:
         combine = all if operator == "$and" else any
 
         def matches(instance: Any) -> object:
-            field_texts = schema.field_texts(state_of(instance).stored or {})
+            field_texts = schema.field_texts(state_of(instance).dict_item() or {})
             has_terms = combine(term.found_in(field_texts) for term in terms)
             return has_terms and (not callable(filter) or filter(instance))
 

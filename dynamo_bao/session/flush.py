@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Any
 
 from dynamo_bao.dynamodb.capacity import Capacity
-from dynamo_bao.dynamodb.items import Stored, key_texts_of
+from dynamo_bao.dynamodb.items import ReplyItem, key_texts_of
 from dynamo_bao.dynamodb.keys import Key
 from dynamo_bao.dynamodb.table import Database
 from dynamo_bao.dynamodb.transport.batch_get import BatchAnswer, TableKey, fetch_batch
@@ -126,7 +126,7 @@ class Flush:
         self,
         table: str,
         callers: Mapping[Key, Instance],
-        items: Sequence[Stored],
+        items: Sequence[ReplyItem],
         failures: Mapping[TableKey, Exception],
         share: Capacity,
         consistent: bool,

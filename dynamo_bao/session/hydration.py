@@ -10,7 +10,7 @@ from attrs import frozen
 
 from dynamo_bao.dynamodb.capacity import NOTHING_CONSUMED, Capacity
 from dynamo_bao.dynamodb.document_diff import same_stored
-from dynamo_bao.dynamodb.items import Stored, is_row
+from dynamo_bao.dynamodb.items import ReplyItem, Stored, as_dict_item
 from dynamo_bao.dynamodb.keys import Key
 from dynamo_bao.dynamodb.layout import PK, SK
 from dynamo_bao.dynamodb.service import Item
@@ -62,7 +62,7 @@ def reached(row: T | InvalidRow) -> T:
     return row
 
 
-def loaded_instance(mapper: ModelMapper, identity: Identity, tenant: str | None, item: Stored) -> Instance:
+def loaded_instance(mapper: ModelMapper, identity: Identity, tenant: str | None, item: ReplyItem) -> Instance:
     """An instance of `mapper`'s model with the values of a stored item."""
     instance = pending_instance(mapper, identity, tenant, None)
     hydrate(instance, item)
@@ -70,7 +70,7 @@ def loaded_instance(mapper: ModelMapper, identity: Identity, tenant: str | None,
 
 
 def instances_from_rows(
-    mapper: ModelMapper, tenant: str | None, items: Sequence[Stored]
+    mapper: ModelMapper, tenant: str | None, items: Sequence[ReplyItem]
 ) -> list[Instance | InvalidRow]:
     """Instances of `mapper`'s model for stored items, which are identified by their table keys.
 
@@ -78,11 +78,14 @@ def instances_from_rows(
     """
     schema, model = mapper.schema, mapper.model
     instances: list[Instance | InvalidRow] = []
-    rows = bool(items) and is_row(items[0])
-    decode, identity_at = schema.decode_row if rows else schema.decode, schema.stored_reader(tenant)
+    decode, decode_row, identity_at = schema.decode, schema.decode_row, schema.stored_reader(tenant)
     sets_of, unsteady = schema.sets_of, schema.unsteady
+    decoder: Any  # of an item in its form
     for item in items:
-        identity = identity_at(item._pk.S, item._sk.S) if rows else identity_at(item[PK]["S"], item[SK]["S"])
+        if isinstance(item, dict):
+            identity, decoder = identity_at(item[PK]["S"], item[SK]["S"]), decode
+        else:
+            identity, decoder = identity_at(item._pk.S, item._sk.S), decode_row
         if identity is None:
             try:
                 identity = schema.identity_of(tenant, item)
@@ -91,7 +94,7 @@ def instances_from_rows(
                 continue
         key, primary_id, key_values = identity
         state = new_state(mapper, LOADED, tenant, key, primary_id, None)
-        values = decode(item, state, key_values)
+        values = decoder(item, state, key_values)
         state.raw_item = item
         if state.bad is None:
             instance = allocate_instance(model)
@@ -108,13 +111,17 @@ def instances_from_rows(
     return instances
 
 
-def hydrate(instance: Instance, item: Stored, *, consistent: bool = False) -> None:
+def hydrate(instance: Instance, item: ReplyItem, *, consistent: bool = False) -> None:
     """Loads `instance` from a stored item. Fields that were assigned before keep their local values."""
     values = instance_dict(instance)
     state = values[STATE]
     schema = state.mapper.schema
     state.bad = None
-    decoded = (schema.decode_row if is_row(item) else schema.decode)(item, state, values)
+    decoded = (
+        schema.decode(item, state, values)
+        if isinstance(item, dict)
+        else schema.decode_row(item, state, values)
+    )
     for name in state.assigned or ():
         decoded.pop(name, None)
     local = keep_handed(instance, state.assigned) if state.assigned else None
@@ -146,7 +153,7 @@ def _note_sets(state: State, schema: Schema, values: Mapping[str, object]) -> No
 
 
 def hydrate_batch(
-    pending: Mapping[Key, Instance], items: Sequence[Stored], consistent: bool, share: Capacity
+    pending: Mapping[Key, Instance], items: Sequence[ReplyItem], consistent: bool, share: Capacity
 ) -> tuple[list[Instance], Mapping[Key, Instance]]:
     """`hydrate` for pending instances.
 
@@ -164,8 +171,7 @@ def hydrate_batch(
     mapper: Any = None  # of the previous item, as most batches are of one model
     schema: Any = None
     for item in items:
-        is_item = type(item) is dict
-        instance = get((item[PK]["S"], item[SK]["S"]) if is_item else (item._pk.S, item._sk.S))
+        instance = get((item[PK]["S"], item[SK]["S"]) if isinstance(item, dict) else (item._pk.S, item._sk.S))
         if instance is None:
             continue
         values = instance_dict(instance)
@@ -180,7 +186,8 @@ def hydrate_batch(
         if len(values) > schema.key_only_size or state.shared is not None:
             hydrate(instance, item, consistent=consistent)
         else:  # the usual case: the steps of `hydrate`, inlined for speed
-            decoded = (schema.decode if is_item else schema.decode_row)(item, state, values)
+            decode = schema.decode if isinstance(item, dict) else schema.decode_row
+            decoded = decode(item, state, values)
             set_instance_dict(instance, decoded)
             state.status, state.raw_item = LOADED, item
             state.consistent, state.wants_consistent = consistent, False
@@ -207,7 +214,7 @@ def _absent(pending: Mapping[Key, Instance], share: Capacity) -> Mapping[Key, In
     return absent
 
 
-def merge_item(instance: Instance, item: Stored, keep: Collection[str] = ()) -> None:
+def merge_item(instance: Instance, item: ReplyItem, keep: Collection[str] = ()) -> None:
     """Updates an instance with the item that a write stored. Equal values stay the same objects.
 
     Args:
@@ -222,9 +229,9 @@ def merge_item(instance: Instance, item: Stored, keep: Collection[str] = ()) -> 
     _record_item(instance, state, values, item, True, local)
 
 
-def _merge_differing(state: State, values: dict[str, Any], item: Stored, local: Container[str]) -> bool:
+def _merge_differing(state: State, values: dict[str, Any], item: ReplyItem, local: Container[str]) -> bool:
     """Decodes only the fields whose value differs from the stored one. False if that needs a look at all of them."""
-    if state.status is not LOADED or state.bad is not None or type(item) is not dict:
+    if state.status is not LOADED or state.bad is not None or not isinstance(item, dict):
         return False
     assert state.mapper is not None
     schema = state.mapper.schema
@@ -241,11 +248,15 @@ def _merge_differing(state: State, values: dict[str, Any], item: Stored, local: 
     return True
 
 
-def _merge_all(state: State, values: dict[str, Any], item: Stored, local: Container[str]) -> None:
+def _merge_all(state: State, values: dict[str, Any], item: ReplyItem, local: Container[str]) -> None:
     assert state.mapper is not None
     schema = state.mapper.schema
     state.bad = None
-    decoded = (schema.decode_row if is_row(item) else schema.decode)(item, state, values)
+    decoded = (
+        schema.decode(item, state, values)
+        if isinstance(item, dict)
+        else schema.decode_row(item, state, values)
+    )
     del decoded[STATE]
     _forget_bad(state, values, local)
     for name, value in decoded.items():
@@ -273,7 +284,7 @@ def mark_created(
     state.key, state.primary_id = key, primary_id
     state.status, state.raw_item, state.consistent = LOADED, item, True
     if schema.documents:
-        _read_documents(state, schema, values, item)
+        _read_documents(state, schema, values, as_dict_item(item))
     if schema.sets_of is not None:
         _note_sets(state, schema, values)
     state.handed = remembered(schema, values, item) if schema.unsteady else None

@@ -147,7 +147,7 @@ class State:
     It has slots: CPython 3.11 needs ten times as long for an attribute with a default in the class.
 
     Attributes:
-        raw_item: the stored item, as a dict or a row; `stored` gives it as a dict.
+        raw_item: the stored item in any form; `dict_item` gives it as a dict.
         bad: by field name, the stored values that fields cannot read; None if there are none. Such a field has no
             value in the instance until one is assigned, and the instance stays of the lazy class.
         sets: the loaded sets, or the only one; a set that was changed in place is detected with them.
@@ -208,13 +208,16 @@ class State:
         assert self.mapper is not None
         return f"{self.mapper.schema.name} {self.primary_id!r}"
 
-    @property
-    def stored(self) -> Item | None:
-        """The stored item, as far as the instance knows; None if it knows of no item."""
+    def dict_item(self) -> Item | None:
+        """The stored item as a dict, as far as the instance knows; None if it knows of no item.
+
+        It stays a dict, because converting a row takes as long as decoding it.
+        """
         item = self.raw_item
-        if item is not None and type(item) is not dict:
-            self.raw_item = item = as_dict_item(item)
-        return item
+        if item is None or isinstance(item, dict):
+            return item
+        converted_item = self.raw_item = as_dict_item(item)
+        return converted_item
 
 
 def new_state(
@@ -376,7 +379,7 @@ def _forget_values(instance: Instance, state: State) -> None:
 def loaded_of(instance: Instance) -> LoadedSnapshot | None:
     """A snapshot of the item that an instance was loaded from; None if it was loaded from none."""
     state = state_of(instance)
-    item = state.stored
+    item = state.dict_item()
     if item is None:
         return None
     assert state.mapper is not None

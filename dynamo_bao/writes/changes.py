@@ -18,7 +18,7 @@ from attrs import NOTHING
 
 from dynamo_bao.dynamodb.document_diff import edited, same_stored
 from dynamo_bao.dynamodb.expressions.conditions import Attribute, Compare, Condition, Exists, Negation, all_of
-from dynamo_bao.dynamodb.items import Stored, as_dict_item
+from dynamo_bao.dynamodb.items import ReplyItem, Stored, as_dict_item
 from dynamo_bao.dynamodb.keys import Key
 from dynamo_bao.dynamodb.service import AttributeValue, Item
 from dynamo_bao.errors import (
@@ -153,7 +153,7 @@ class Change:
         key = self.stored_item.item.get(index.pk_name)
         return () if key is None else (key["S"],)
 
-    def apply_result(self, stored: Item | None) -> Any:
+    def apply_result(self, stored: ReplyItem | None) -> Any:
         """Updates the instances in memory to the stored item, and returns the instance for the caller."""
         raise NotImplementedError
 
@@ -260,7 +260,7 @@ class CreateChange(Change):
     def apply_locally(self) -> Any:
         return self.apply_result(None)
 
-    def apply_result(self, stored: Item | None) -> Any:
+    def apply_result(self, stored: ReplyItem | None) -> Any:
         session, (_, tenant, identity) = self.session, self.subject
         mark_created(
             self.instance, self.mapper, tenant, session, identity.key, identity.primary_id, self.stored_form
@@ -326,9 +326,9 @@ class SaveChange(Change):
             state_of(self.instance).unknown_outcome = error
         return version_conflict(self.subject.schema, error, self.assumed)
 
-    def apply_result(self, stored: Item | None) -> Any:
+    def apply_result(self, stored: ReplyItem | None) -> Any:
         if stored is None:
-            stored = applied(self.subject.schema, state_of(self.instance).stored, self.changes)
+            stored = applied(self.subject.schema, state_of(self.instance).dict_item(), self.changes)
         if stored is None:
             unload(self.instance, consistent=True, keep_changes=False)
         else:
@@ -390,7 +390,7 @@ class UpdateChange(Change):
     def translate_error(self, error: BaoError) -> BaoError:
         return version_conflict(self.subject.schema, error, self.assumed)
 
-    def apply_result(self, stored: Stored | None) -> Any:
+    def apply_result(self, stored: ReplyItem | None) -> Any:
         item = self.reread() if stored is None else stored  # a transaction does not return items
         cached, identity = self._session_instance(), self.subject.identity
         if cached is None:
@@ -424,7 +424,7 @@ class DeleteChange(Change):
             self.session._instances.evict(self.mapper, self.subject.identity)
         return version_conflict(self.subject.schema, error, self.assumed)
 
-    def apply_result(self, stored: Stored | None) -> Any:
+    def apply_result(self, stored: ReplyItem | None) -> Any:
         cached = self._session_instance()
         deleted = self.instance if self.instance is not None else cached
         old_item = stored or (self.stored_item.item if self.stored_item else None)
@@ -623,7 +623,7 @@ class UpdateByKeyChange(UpdateChange):
         changes = {**missing, **self.changes}
         return plan_update(self.subject, changes, stored_item, all_of((self.full_condition, *expected)))
 
-    def apply_result(self, stored: Stored | None) -> Any:
+    def apply_result(self, stored: ReplyItem | None) -> Any:
         if stored is None:  # a transaction does not return items
             try:
                 stored = self.reread()

@@ -9,6 +9,7 @@ from typing import Any, Final, Generic, TypeVar
 from attrs import Factory, define, frozen
 
 from dynamo_bao.dynamodb.expressions.conditions import is_empty
+from dynamo_bao.dynamodb.items import ReplyItem
 from dynamo_bao.dynamodb.keys import Key, new_namedtuple
 from dynamo_bao.dynamodb.service import Item
 from dynamo_bao.dynamodb.table import Database
@@ -185,7 +186,7 @@ class CommitOutcome:
     """
 
     database: Database
-    stored: dict[Change, Item | None] = Factory(dict)
+    stored: dict[Change, ReplyItem | None] = Factory(dict)
     failed: dict[Change, Exception] = Factory(dict)
     unknown: dict[Change, Exception] = Factory(dict)
     request_outcomes: list[Reply | FailedRequest] = Factory(list)

@@ -10,6 +10,7 @@ from attrs import define, field, frozen
 
 from dynamo_bao.dynamodb.document_diff import same_stored
 from dynamo_bao.dynamodb.expressions.conditions import Attribute, Compare
+from dynamo_bao.dynamodb.items import ReplyItem
 from dynamo_bao.dynamodb.keys import Key
 from dynamo_bao.dynamodb.service import GET_ITEM, Item
 from dynamo_bao.dynamodb.table import Database
@@ -103,7 +104,7 @@ class WriteExecution:
         """Makes the first plan."""
         self.plan = self.plan_from(stored_item)
 
-    def run(self, stored_item: StoredItem | None) -> Item | None:
+    def run(self, stored_item: StoredItem | None) -> ReplyItem | None:
         """Plans and sends the write. If an assumption is wrong, it plans again from the stored item.
 
         Returns:
@@ -174,7 +175,7 @@ class WriteExecution:
             raise self.missing()
         return StoredItem.read(self.subject.schema, self.subject.identity, stored)
 
-    def _send(self, deadline: float) -> Item | None:
+    def _send(self, deadline: float) -> ReplyItem | None:
         plan = self.plan
         token = str(uuid.uuid4()) if plan.is_transaction else ""
         operation, parameters = request_for(plan, self.database.table_name, self.subject.schema, token)
@@ -300,7 +301,8 @@ class WriteExecution:
             if not is_foreign(error):
                 with_outcome(error, RequestOutcome.UNKNOWN if doubted else RequestOutcome.REFUSED)
             raise
-        return returned_item(reply.body, "Item")
+        item: Item | None = reply.body.get("Item") or None
+        return item
 
     def _exists(self) -> BaoError:
         return ConditionalError(

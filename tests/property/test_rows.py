@@ -278,7 +278,7 @@ def test_an_instance_of_a_row_knows_its_whole_item() -> None:
     home: Any = type("Home", (), {"schema": schema, "model": Odd, "lazy_class": Odd})()
     (by_row,) = instances_from_rows(home, None, [only_row(schema, item)])
     (by_dict,) = instances_from_rows(home, None, [parse_reply(body_of(item), "Query")["Items"][0]])
-    assert state_of(by_row).stored == state_of(by_dict).stored == item
+    assert state_of(by_row).dict_item() == state_of(by_dict).dict_item() == item
     assert (by_row.odd_id, by_row.second) == (by_dict.odd_id, by_dict.second) == ("1", 2)
 
 
@@ -296,7 +296,7 @@ def test_items_of_one_batch_may_come_both_ways() -> None:
         wanted = {key: _pending(home, key) for key in keys}
         assert hydrate_batch(wanted, list(stored.values()), False, Capacity(read=0.5)) == ([], {})
         assert [vars(one)["odd_id"] for one in wanted.values()] == ["0", "1", "2", "3"]
-        assert [state_of(one).stored for one in wanted.values()] == items
+        assert [state_of(one).dict_item() for one in wanted.values()] == items
         assert all(type(one) is Odd for one in wanted.values())
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from attrs import Factory, define, field, frozen
 
-from dynamo_bao.dynamodb.items import Stored, json_keys
+from dynamo_bao.dynamodb.items import ReplyItem, json_keys
 from dynamo_bao.dynamodb.keys import Key
 from dynamo_bao.dynamodb.layout import PK, SK
 from dynamo_bao.dynamodb.service import BATCH_GET_ITEM
@@ -53,7 +53,7 @@ class BatchAnswer:
         failed_requests: the requests that ended with an error.
     """
 
-    items: dict[str, list[Stored]] = Factory(dict)
+    items: dict[str, list[ReplyItem]] = Factory(dict)
     unanswered: dict[str, Collection[Key]] = Factory(dict)
     failed: dict[TableKey, Exception] = Factory(dict)
     replies: list[Reply] = Factory(list)

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from attrs import frozen
 
-from dynamo_bao.dynamodb.items import Stored
+from dynamo_bao.dynamodb.items import ReplyItem, Row
 from dynamo_bao.dynamodb.layout import PK, slot_of
 
 _PARTITION: Final = re.compile(r"\(?([#\w]+) = (:\w+)(?: AND (.+))?\Z")
@@ -44,7 +44,7 @@ class KeyRange:
     operator: str = ""
     operands: tuple[str, ...] = ()
 
-    def holds(self, items: Sequence[Stored]) -> bool:
+    def holds(self, items: Sequence[ReplyItem]) -> bool:
         """Whether all of some items are in the range; there must be at least one item."""
         try:
             if set(_texts(items, self.partition)) != {self.text}:
@@ -57,7 +57,7 @@ class KeyRange:
         except (AttributeError, KeyError, TypeError):  # an item lacks the attribute, or it is not a text
             return False
 
-    def holds_each_once(self, rows: Sequence[Any]) -> bool:
+    def holds_each_once(self, rows: Sequence[Row]) -> bool:
         """Whether all rows are in the range, each with another table key. False may be wrong: then check again."""
         try:
             text = self.text
@@ -82,11 +82,9 @@ class KeyRange:
         return _COMPARISONS[self.operator](text, self.operands[0])
 
 
-def _texts(items: Sequence[Stored], attribute: str) -> list[str]:
-    if type(items[0]) is dict:
-        return [item[attribute]["S"] for item in items]
+def _texts(items: Sequence[ReplyItem], attribute: str) -> list[str]:
     slot = slot_of(attribute)
-    return [getattr(item, slot).S for item in items]
+    return [item[attribute]["S"] if isinstance(item, dict) else getattr(item, slot).S for item in items]
 
 
 def key_range(parameters: Mapping[str, Any]) -> KeyRange | None:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Protocol
 from attrs import Factory, define, evolve, field, frozen
 
 from dynamo_bao.dynamodb.capacity import NOTHING_CONSUMED, Capacity
-from dynamo_bao.dynamodb.items import Stored, as_dict_item, as_dict_members
+from dynamo_bao.dynamodb.items import ReplyItem, as_dict_item, as_dict_members
 from dynamo_bao.dynamodb.keys import new_namedtuple
 from dynamo_bao.dynamodb.service import BATCH_GET_ITEM, BATCH_WRITE_ITEM, READ_OPERATIONS
 
@@ -390,6 +390,6 @@ def _plain_reply(body: dict[str, Any]) -> dict[str, Any]:
     return plain
 
 
-def returned_item(body: dict[str, Any], member: str) -> Stored | None:
+def returned_item(body: dict[str, Any], member: str) -> ReplyItem | None:
     """An item in a reply, which may be a row; None if the member is absent or empty."""
     return body.get(member) or None

@@ -168,7 +168,7 @@ def test_a_save_at_the_same_moment_is_not_undone(manager: Manager) -> None:
     version = stored(manager)[("bo#1", "bo")]["version"]["S"]
     damage(manager, "bo#1", "bo", _iter_pk="lost")
     mine.version = version
-    state_of(mine).stored["version"] = {"S": version}  # type: ignore[index]  # as if only the shelf had changed
+    state_of(mine).dict_item()["version"] = {"S": version}  # type: ignore[index]  # as if only the shelf had changed
     mine.save(force_reindex=True)
     item = stored(manager)[("bo#1", "bo")]
     assert item["_gsi1_pk"] == {"S": "bo#gsi1#b"}
