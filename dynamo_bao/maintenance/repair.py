@@ -78,7 +78,7 @@ def release(guard: Guard, owner: Item | None) -> None:
     operation, parameters = request_for(plan, database.table_name, guard.mapper.schema, token)
     about = [f"{guard.mapper.schema.name} guard {guard.key.pk!r}"]
     try:
-        send(None, database, Request(operation, parameters, True), "write", about)
+        send(None, database, "write", about, Request(operation, parameters, True))
     except (ConditionFailed, TransactionCancelled) as error:
         if not (error.repeated and _is_gone(guard)):
             raise ChangedMeanwhile from error
@@ -92,4 +92,4 @@ def _is_gone(guard: Guard) -> bool:
         "ConsistentRead": True,
         "ReturnConsumedCapacity": "TOTAL",  # without it a reply that holds no item says nothing
     }
-    return returned_item(send(None, database, Request(GET_ITEM, parameters), "read").body, "Item") is None
+    return returned_item(send(None, database, "read", (), Request(GET_ITEM, parameters)).body, "Item") is None

@@ -362,7 +362,7 @@ def pages_of(
     while True:
         if position is not None:
             request["ExclusiveStartKey"] = position
-        body = send(None, database, Request(operation, dict(request)), "read").body
+        body = send(None, database, "read", (), Request(operation, dict(request))).body
         position = body.get("LastEvaluatedKey") or None
         count = body.get("Count", 0)
         yield ItemPage(body.get("Items", ()), count, body.get("ScannedCount", count), position)

@@ -10,20 +10,19 @@ from typing import Any
 
 from attrs import define
 
-from dynamo_bao.dynamodb.transport.messages import Reply, Request
 from dynamo_bao.errors import BatchContextError, ItemNotFoundError, TransactionError
 from dynamo_bao.models.batch_context import SESSIONS
 from dynamo_bao.models.registry import managers
 from dynamo_bao.runtime.log_fields import log_fields
 from dynamo_bao.session.bindings import TRANSACTION, Block, end_dropped
 from dynamo_bao.session.context import BatchContext, current_session
-from dynamo_bao.session.requests import round_of
+from dynamo_bao.session.requests import send
 from dynamo_bao.session.scope import current_transaction, resolve_scope_of
 from dynamo_bao.session.session import Session
 from dynamo_bao.session.state import Status, identity_of, state_of
 from dynamo_bao.writes.change_factory import ConditionLike, checked_condition, write_of
 from dynamo_bao.writes.changes import Change, ConditionCheck
-from dynamo_bao.writes.executor import WriteExecution
+from dynamo_bao.writes.executor import Send, WriteExecution
 from dynamo_bao.writes.hooks import run_afterwards
 from dynamo_bao.writes.invalidation import invalidate
 from dynamo_bao.writes.merge import combine
@@ -142,14 +141,10 @@ class Transaction:
         translated.objects = tuple(change.result for change in changes)
         return translated
 
-    def _sender(self, writes: list[WriteExecution]) -> Any:
-        targets, database = [str(write.subject) for write in writes], writes[0].database
-
-        def send(request: Request, deadline: float) -> Reply:
-            with round_of(self.session, database, "write") as opened:
-                return opened.send(database, request, deadline, targets)
-
-        return send
+    def _sender(self, writes: list[WriteExecution]) -> Send:
+        return partial(
+            send, self.session, writes[0].database, "write", [str(write.subject) for write in writes]
+        )
 
     def _confirm(self, written: set[Any]) -> None:
         """Updates memory to the stored items, then runs the hooks. It raises the first error of a hook.

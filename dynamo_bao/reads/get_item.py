@@ -42,7 +42,7 @@ def get_item(
         parameters["ConsistentRead"] = True
     about = [f"{mapper.schema.name} {identity.primary_id!r}"]
     request = Request(GET_ITEM, parameters, rows=row_type_of_one(mapper.schema))
-    reply = send(session, mapper.database, request, "read", about)
+    reply = send(session, mapper.database, "read", about, request)
     return returned_item(reply.parsed, "Item"), reply.capacity
 
 

@@ -102,7 +102,7 @@ class QueryResult(Generic[M]):
         if reply is None:
             request = self._query.request(self._start)
             kind = "pages" if self._page_ends else "queries"
-            reply = send(session, self._database, request, kind, [self._label])
+            reply = send(session, self._database, kind, [self._label], request)
         self._receive(reply)
         load_pages([self], session)
         self._raise_failure()

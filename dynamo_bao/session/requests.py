@@ -28,15 +28,22 @@ def deadline_of(session: Session | None, database: Database) -> float:
 
 
 def send(
-    session: Session | None, database: Database, request: Request, kind: str, about: Sequence[str] = ()
+    session: Session | None,
+    database: Database,
+    kind: str,
+    about: Sequence[str],
+    request: Request,
+    deadline: float | None = None,
 ) -> Reply:
-    """Sends one request as a round of its own.
+    """Sends one request as a round of its own, and counts it.
 
     Args:
         kind: the kind of the round in the trace, such as ``"read"`` or ``"write"``.
         about: the models and keys in the request.
+        deadline: in seconds of the transport's clock; None for a call that starts now.
     """
-    deadline = deadline_of(session, database)
+    if deadline is None:
+        deadline = deadline_of(session, database)
     with round_of(session, database, kind) as current_round:
         return current_round.send(database, request, deadline, about)
 

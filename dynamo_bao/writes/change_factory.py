@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from dynamo_bao.dynamodb.document_diff import Edit, begins_with, differences, restored
@@ -30,11 +31,12 @@ from dynamo_bao.mapping.row_types import row_type_of_one
 from dynamo_bao.mapping.schema import Schema
 from dynamo_bao.mapping.snapshots import HandedOutValue, LoadedSnapshot, StoredItem, form_of
 from dynamo_bao.session.lazy import not_stored_yet, require_present, require_readable
-from dynamo_bao.session.requests import round_of
+from dynamo_bao.session.requests import send
 from dynamo_bao.session.scope import check_tenant, current_transaction, resolve_scope, resolve_scope_of
 from dynamo_bao.session.session import Session
 from dynamo_bao.session.settings import DEFAULT_SETTINGS
 from dynamo_bao.session.state import (
+    Instance,
     ModelMapper,
     Status,
     changed_names,
@@ -78,17 +80,15 @@ def sender(session: Session | None, database: Database, subject: ItemRef, instan
     Args:
         instance: the instance whose capacity figures count the requests; None without one.
     """
-    about = [str(subject)]
+    send_one: Send = partial(send, session, database, "write", [str(subject)])
+    return send_one if instance is None else partial(_send_for, instance, send_one)
 
-    def send(request: Request, deadline: float) -> Reply:
-        with round_of(session, database, "write") as opened:
-            reply = opened.send(database, request, deadline, about)
-        if instance is not None:
-            state = state_of(instance)
-            state.capacity = state.capacity.plus(reply.capacity)
-        return reply
 
-    return send
+def _send_for(instance: Instance, send_one: Send, request: Request, deadline: float) -> Reply:
+    reply = send_one(request, deadline)
+    state = state_of(instance)
+    state.capacity = state.capacity.plus(reply.capacity)
+    return reply
 
 
 # --- create -----------------------------------------------------------------------------------------
