@@ -296,6 +296,13 @@ class Model(ModelOperations):
     def __bao_json_form__(self) -> JsonForm:
         return json_answer(self)
 
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
+        """Makes a model a type of pydantic: an answer, or the body of a request."""
+        from dynamo_bao.models.pydantic_schema import model_schema
+
+        return model_schema(cls)
+
     @property
     def consumed_capacity(self) -> Capacity:
         """The capacity units that were consumed to read and write this instance."""

@@ -137,7 +137,7 @@ def test_an_instance_with_a_bad_attribute_has_no_answer(manager: Manager, ids: l
         (Comment, "1"),
         (Comment, {"post_id": "1", "number": {"$gt": 0}}),
     ],
-    ids=repr,
+    ids=lambda value: repr(value)[:20],
 )
 def test_what_is_not_there_is_404(manager: Manager, model: type[Any], key: Any) -> None:
     """Also where no item can have the key, as with ids that a client made up."""
