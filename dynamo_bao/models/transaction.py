@@ -87,9 +87,13 @@ class Transaction:
         Returns:
             The result of the operation.
         """
-        self._require_open()
+        if not self.is_open:
+            self._require_open()
         combine(self._changes_by_item, change)
         self._changes.append(change)
+        change.transaction = (
+            None  # it is collected: a cycle would keep all of its items in memory for a while
+        )
         change.result = change.apply_locally()
         invalidate(self.session, (change,))
         return change.result
@@ -160,7 +164,7 @@ class Transaction:
         error = run_afterwards(
             partial(change.run_after_hooks, change.result)
             for change in self._changes
-            if change.item_ref in written
+            if change.after_hooks and change.item_ref in written
         )
         if error is not None:
             raise error

@@ -111,6 +111,7 @@ class Round:
         if round_observers:
             for observer in tuple(round_observers):
                 observer(self, self._rounds)
+        self._rounds = None  # the history holds the round: a cycle would keep both until they are collected
 
     def sent_at_once(self, calls: int, at_once: int) -> None:
         """Sets the number of waves for `calls` calls, of which `at_once` run at the same time."""

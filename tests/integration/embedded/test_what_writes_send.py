@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 from collections.abc import Iterator
 from typing import Any
@@ -585,3 +586,38 @@ def test_hooks_and_upsert(item: Item) -> None:
     merged = Item.upsert(item_id="a", status="on")
     assert (merged.name, merged.status, merged.views) == ("two", "on", 10)
     assert Item.upsert(item_id="new").views == 10
+
+
+def test_writes_leave_nothing_to_the_garbage_collector(manager: Manager) -> None:
+    """What a write or a context has made is freed at its end. In cycles, all of its items would stay for a while."""
+
+    def write() -> None:
+        with run_with_batch_context() as session:
+            item = Item.create(item_id="freed")
+            item.name = "new"
+            item.save()
+            Item.update("freed", name="newer")
+            Item.increment("freed", views=1)
+            with transaction():
+                item.name = "newest"
+                item.save()
+                Account.create(account_id="freed", email="freed@example.com")
+            item.rank = "1"
+            session.add(item)
+            session.delete(Account.find("freed"))
+            session.commit()
+            item.delete()
+
+    write()
+    gc.collect()
+    gc.disable()
+    gc.set_debug(gc.DEBUG_SAVEALL)
+    try:
+        write()
+        gc.collect()
+        kinds = {type(garbage) for garbage in gc.garbage}
+        assert {kind.__name__ for kind in kinds if kind.__module__.startswith("dynamo_bao")} == set()
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
+        gc.enable()
