@@ -88,17 +88,29 @@ class LoadedSnapshot(StoredItem):
 
     Attributes:
         accepted: by field name, the accepted values of changed fields, as far as `changed` needed them.
+        differing: the fields whose values are not those that decoding gives, whether they were changed or only
+            written otherwise; None before `changed` was called.
     """
 
-    __slots__ = ("_handed", "_schema", "accepted")
+    __slots__ = ("_handed", "_keys", "_schema", "accepted", "differing")
 
     def __init__(
         self, schema: Schema, keys: Mapping[str, Any], item: Item, handed: HandedOutValues | None
     ) -> None:
-        super().__init__(item, None, lambda item: schema.values_of(item, keys))
+        self.item = item
+        self._values = None
         self._schema = schema
+        self._keys = keys
         self._handed = handed
         self.accepted: dict[str, Any] = {}
+        self.differing: list[str] | None = None
+
+    @property
+    def values(self) -> Mapping[str, Any]:
+        """The field values by field name."""
+        if self._values is None:
+            self._values = self._schema.values_of(self.item, self._keys)
+        return self._values
 
     def changed(self, current_values: Mapping[str, Any]) -> list[str]:
         """The names of the fields whose current value differs from the one that the program got."""
@@ -108,6 +120,7 @@ class LoadedSnapshot(StoredItem):
             names = [name for name, field in fields.items() if not self._is_same(field, current_values)]
         if handed_values:
             names = [name for name in fields if name in handed_values or name in names]
+        self.differing = names
         return [name for name in names if self._differs(fields[name], current_values.get(name, ABSENT))]
 
     def _is_same(self, field: Field, current_values: Mapping[str, Any]) -> bool:

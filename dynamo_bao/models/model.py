@@ -184,7 +184,8 @@ class Model(ModelOperations):
             >>> user.name = "Ada"
             >>> user.save(condition={"status": "active"})
         """
-        return repository_for(self).save(self, condition, force_reindex)
+        mapper = instance_dict(self)[STATE].mapper  # `repository_for` without a call
+        return (repository_of(type(self)) if mapper is None else mapper).save(self, condition, force_reindex)
 
     def refresh(self: M) -> M:
         """Reads the item again, consistently. Unsaved changes are lost.

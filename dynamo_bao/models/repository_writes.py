@@ -18,9 +18,10 @@ from dynamo_bao.errors import (
     suggestion,
 )
 from dynamo_bao.fields.numeric import CounterField
+from dynamo_bao.mapping.codec import STATE
 from dynamo_bao.mapping.schema import Schema
 from dynamo_bao.session.session import Session
-from dynamo_bao.session.state import Instance, ModelMapper, Status, changed_names, state_of
+from dynamo_bao.session.state import Instance, ModelMapper, Status, changed_names, instance_dict, state_of
 from dynamo_bao.session.tenancy import tenant_block
 from dynamo_bao.session.unit_of_work import PendingWrite
 from dynamo_bao.writes.change_factory import (
@@ -134,7 +135,7 @@ class RepositoryWrites(Generic[M]):
         Example:
             >>> users.save(User(name="Ada"))
         """
-        if state_of(instance).status is Status.TRANSIENT:
+        if instance_dict(instance)[STATE].status is _TRANSIENT:
             carry_out(self._creation(instance, condition, "save"))
             return instance
         change = self._saving(instance, condition, force_reindex)

@@ -144,6 +144,22 @@ def innermost(kind: str, owner: ExecutionContext | None = None) -> Link | None:
     return None
 
 
+def visible_links(top: Link, owner: ExecutionContext) -> dict[str, Link]:
+    """The innermost link of each kind that code of `owner` sees, in one walk.
+
+    Args:
+        top: the innermost link, as `top_link` returns it.
+        owner: the owner of the running code.
+    """
+    links: dict[str, Link] = {}
+    link: Link | None = top
+    while link is not None:
+        if link.kind not in links and link.is_seen_by(owner):
+            links[link.kind] = link
+        link = link.parent
+    return links
+
+
 def bound_values(kind: str) -> list[Any]:
     """All bound objects of a kind that the running code sees, outermost first."""
     link, owner = top_link() if "IPython" in sys.modules else chain.get(), None

@@ -214,30 +214,40 @@ def _absent(pending: Mapping[Key, Instance], share: Capacity) -> Mapping[Key, In
     return absent
 
 
-def merge_item(instance: Instance, item: ReplyItem, keep: Collection[str] = ()) -> None:
+def merge_item(
+    instance: Instance, item: ReplyItem, keep: Collection[str] = (), names: Collection[str] | None = None
+) -> None:
     """Updates an instance with the item that a write stored. Equal values stay the same objects.
 
     Args:
         item: the stored item.
         keep: fields with local changes that were not part of the write.
+        names: the fields whose value may differ from the stored one, if the caller knows them. None if not.
     """
     values = instance_dict(instance)
     state = values[STATE]
     local = keep_handed(instance, keep) if keep else {}
-    if not _merge_differing(state, values, item, local):
+    if not _merge_differing(state, values, item, local, names):
         _merge_all(state, values, item, local)
     _record_item(instance, state, values, item, True, local)
 
 
-def _merge_differing(state: State, values: dict[str, Any], item: ReplyItem, local: Container[str]) -> bool:
+def _merge_differing(
+    state: State,
+    values: dict[str, Any],
+    item: ReplyItem,
+    local: Container[str],
+    names: Collection[str] | None,
+) -> bool:
     """Decodes only the fields whose value differs from the stored one. False if that needs a look at all of them."""
     if state.status is not LOADED or state.bad is not None or not isinstance(item, dict):
         return False
     assert state.mapper is not None
     schema = state.mapper.schema
-    names = schema.differing(values, item)
     if names is None:
-        return False
+        names = schema.differing(values, item)
+        if names is None:
+            return False
     for name in names:
         if name not in local:
             field = schema.fields[name]

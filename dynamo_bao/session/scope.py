@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 from dynamo_bao.dynamodb.table import Database
 from dynamo_bao.errors import TenantMismatchError
 from dynamo_bao.policy import AllowDirect
-from dynamo_bao.session.bindings import SESSION, TENANT, TRANSACTION, Link, chain, innermost, top_link
+from dynamo_bao.session.bindings import (
+    SESSION,
+    TENANT,
+    TRANSACTION,
+    Link,
+    chain,
+    innermost,
+    top_link,
+    visible_links,
+)
 from dynamo_bao.session.context import current_session
 from dynamo_bao.session.execution_context import ExecutionContext, current_execution_context, threads
 from dynamo_bao.session.ownership import SessionOwnership
@@ -89,20 +99,39 @@ def _tenant_of(database: Database, session: Session | None, operation: str) -> s
 
 
 def resolve_scope_of(state: State, operation: str) -> Session | None:
-    """The session of an operation on a stored instance, under the instance's own tenant.
+    """The session of an operation on a stored instance, under the instance's own tenant; see `write_scope_of`."""
+    return write_scope_of(state, operation)[0]
 
-    This is the instance's own session while that is open. Afterwards the instance is a detached object of the
-    current session.
+
+def write_scope_of(state: State, operation: str) -> tuple[Session | None, Collecting | None]:
+    """The session of an operation on a stored instance, and the innermost transaction around the running code.
+
+    The session is the instance's own while that is open. Afterwards the instance is a detached object of the current
+    session.
 
     Raises:
         TenantMismatchError: if the current tenant is not the instance's.
     """
-    session = session_for_instance(state, operation)
-    assert state.mapper is not None
-    tenant = tenant_for(state.mapper.database, operation)
+    mapper, session, owner, links = state.mapper, session_of(state), None, _NO_LINKS
+    assert mapper is not None
+    top = top_link() if "IPython" in sys.modules else _top()
+    if top is not None:
+        owner = current_execution_context()
+        links = visible_links(top, owner)
+    if session is None or session._ownership.is_closed:
+        session = links[SESSION].value if SESSION in links else None
+    if session is not None:
+        session._ownership.check(owner)
+    elif type(mapper.database.policy) is not AllowDirect:  # it needs no description of the call
+        mapper.database.policy.outside(_call_text(mapper.schema.name, operation, state.primary_id))
+    needs_look = TENANT in links or resolvers or mapper.database.requires_tenant
+    tenant = tenant_for(mapper.database, operation, owner) if needs_look else None
     if tenant != state.tenant:
         _require_tenant(state, tenant, operation)
-    return session
+    return session, links[TRANSACTION].value if TRANSACTION in links else None
+
+
+_NO_LINKS: Mapping[str, Link] = {}
 
 
 def check_tenant(instance: Any, operation: str) -> None:

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import enum
 import weakref
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, Protocol
 
 from dynamo_bao.dynamodb.capacity import NOTHING_CONSUMED, Capacity
 from dynamo_bao.dynamodb.items import Stored, as_dict_item
-from dynamo_bao.dynamodb.keys import Key
+from dynamo_bao.dynamodb.keys import Key, new_namedtuple
 from dynamo_bao.dynamodb.service import AttributeValue, Item
 from dynamo_bao.dynamodb.table import Database
 from dynamo_bao.mapping.codec import STATE
@@ -219,6 +219,18 @@ class State:
         converted_item = self.raw_item = as_dict_item(item)
         return converted_item
 
+    def snapshot(self, values: Mapping[str, Any]) -> LoadedSnapshot | None:
+        """A snapshot of the item that the instance was loaded from; None if it was loaded from none.
+
+        Args:
+            values: the ``__dict__`` of the instance.
+        """
+        item = self.dict_item()
+        if item is None:
+            return None
+        assert self.mapper is not None
+        return LoadedSnapshot(self.mapper.schema, values, item, self.handed)
+
 
 def new_state(
     mapper: ModelMapper | None,
@@ -267,10 +279,13 @@ def identity_of(instance: Instance) -> Identity:
     """The identity of an instance that has a key."""
     state = state_of(instance)
     assert state.mapper is not None and state.key is not None and state.primary_id is not None
-    values = instance_dict(instance)
-    return Identity(
-        state.key, state.primary_id, {name: values[name] for name in state.mapper.schema.key_names}
-    )
+    values, names = instance_dict(instance), state.mapper.schema.key_names
+    if len(names) == 1:
+        key_values = {names[0]: values[names[0]]}
+    else:
+        key_values = {name: values[name] for name in names}
+    identity: Identity = new_namedtuple(Identity, (state.key, state.primary_id, key_values))
+    return identity
 
 
 set_class: Callable[[Instance, type[Instance]], None] = vars(object)["__class__"].__set__
@@ -378,12 +393,7 @@ def _forget_values(instance: Instance, state: State) -> None:
 
 def loaded_of(instance: Instance) -> LoadedSnapshot | None:
     """A snapshot of the item that an instance was loaded from; None if it was loaded from none."""
-    state = state_of(instance)
-    item = state.dict_item()
-    if item is None:
-        return None
-    assert state.mapper is not None
-    return LoadedSnapshot(state.mapper.schema, instance_dict(instance), item, state.handed)
+    return state_of(instance).snapshot(instance_dict(instance))
 
 
 def changed_names(instance: Instance, loaded: LoadedSnapshot | None = None) -> list[str]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
+from dynamo_bao.dynamodb.capacity import NOTHING_CONSUMED
 from dynamo_bao.dynamodb.document_diff import Edit, begins_with, differences, restored
 from dynamo_bao.dynamodb.expressions.conditions import EMPTY, Condition
 from dynamo_bao.dynamodb.expressions.parser import condition_from
@@ -26,18 +27,27 @@ from dynamo_bao.fields.containers import ListField, MapField
 from dynamo_bao.fields.nested import NestedField
 from dynamo_bao.fields.numeric import CounterField
 from dynamo_bao.fields.sets import SetField
+from dynamo_bao.mapping.codec import STATE
 from dynamo_bao.mapping.identity import Identity
 from dynamo_bao.mapping.row_types import row_type_of_one
 from dynamo_bao.mapping.schema import Schema
 from dynamo_bao.mapping.snapshots import HandedOutValue, LoadedSnapshot, StoredItem, form_of
 from dynamo_bao.session.lazy import not_stored_yet, require_present, require_readable
 from dynamo_bao.session.requests import send
-from dynamo_bao.session.scope import check_tenant, current_transaction, resolve_scope, resolve_scope_of
+from dynamo_bao.session.scope import (
+    check_tenant,
+    current_transaction,
+    resolve_scope,
+    resolve_scope_of,
+    write_scope_of,
+)
 from dynamo_bao.session.session import Session
 from dynamo_bao.session.settings import DEFAULT_SETTINGS
 from dynamo_bao.session.state import (
+    LOADED,
     Instance,
     ModelMapper,
+    State,
     Status,
     changed_names,
     identity_of,
@@ -86,8 +96,9 @@ def sender(session: Session | None, database: Database, subject: ItemRef, instan
 
 def _send_for(instance: Instance, send_one: Send, request: Request, deadline: float) -> Reply:
     reply = send_one(request, deadline)
-    state = state_of(instance)
-    state.capacity = state.capacity.plus(reply.capacity)
+    if reply.capacity is not NOTHING_CONSUMED:
+        state: State = instance_dict(instance)[STATE]
+        state.capacity = state.capacity.plus(reply.capacity)
     return reply
 
 
@@ -156,39 +167,54 @@ def creation_for(session: Session, entry: PendingWrite) -> CreateChange:
 
 def saving_of(instance: Any, condition: ConditionLike, force_reindex: bool) -> SaveChange | None:
     """The change of a save; None if nothing changed and no option asks for a write."""
-    state = state_of(instance)
-    assert state.mapper is not None
-    mapper, schema = state.mapper, state.mapper.schema
-    require_present(state)
+    values = instance_dict(instance)
+    state: State = values[STATE]
+    mapper = state.mapper
+    assert mapper is not None
+    schema = mapper.schema
+    if state.status is not LOADED:
+        require_present(state)
     if state.unknown_outcome is not None:
-        raise WriteOutcomeUnknownError(
-            f"{state.label}: the outcome of an earlier write is unknown; refresh() first.",
-            model=schema.name,
-            key=state.primary_id,
-        ) from state.unknown_outcome
-    session, transaction = resolve_scope_of(state, "save"), current_transaction()
-    checked = checked_condition(mapper, condition)
+        raise _still_unknown(state)
+    session, transaction = write_scope_of(state, "save")
+    checked = EMPTY if condition is None else checked_condition(mapper, condition)
     is_explicit = condition is not None or force_reindex
     if state.status is Status.PENDING:
         if not (state.assigned or is_explicit):
             return None
         if force_reindex or transaction is not None or needs_known(schema, state.assigned or ()):
             mapper._load_instance(instance)
+            values = instance_dict(instance)
     if force_reindex:
         require_readable(instance)
-    loaded = loaded_of(instance)
-    names = changed_names(instance, loaded)
+    loaded = state.snapshot(values)
+    if loaded is not None and state.status is LOADED:
+        names = loaded.changed(values)
+    else:
+        names = changed_names(instance, loaded)
     if not (names or is_explicit):
         return None
-    subject = ItemRef(schema, state.tenant, identity_of(instance))
+    subject: ItemRef = new_namedtuple(ItemRef, (schema, state.tenant, identity_of(instance)))
     changes = _changes(instance, schema, names, loaded)
-    change = SaveChange(mapper, session, subject, instance, checked, changes=changes, reindex=force_reindex)
-    change.stored_item = loaded
-    change.assumed = _version_assumed(schema, changes, None if loaded is None else loaded.item)
-    change.transaction = transaction
+    change = SaveChange(mapper, session, subject, instance, checked, changes, force_reindex)
+    change.stored_item, change.transaction = loaded, transaction
+    if loaded is not None and schema.version_field is not None:
+        change.assumed = _version_assumed(schema, changes, loaded.item)
     if transaction is not None:
         _conditioned(change)
     return change
+
+
+def _still_unknown(state: State) -> WriteOutcomeUnknownError:
+    """The error for a save after a write whose outcome is unknown."""
+    assert state.mapper is not None
+    error = WriteOutcomeUnknownError(
+        f"{state.label}: the outcome of an earlier write is unknown; refresh() first.",
+        model=state.mapper.schema.name,
+        key=state.primary_id,
+    )
+    error.__cause__ = state.unknown_outcome
+    return error
 
 
 def _conditioned(change: SaveChange) -> None:
@@ -211,19 +237,19 @@ def _changes(
     instance: Any, schema: Schema, names: list[str], loaded: LoadedSnapshot | None
 ) -> dict[str, Any]:
     """The accepted values of changed fields by name. Counters, sets and documents have differences instead."""
-    values = instance.__dict__
+    values = instance_dict(instance)
     accepted = {} if loaded is None else loaded.accepted
     if len(accepted) < len(names):
         accepted = {**accepted, **schema.accept_all(values, [name for name in names if name not in accepted])}
     for name, value in accepted.items():
         if not (isinstance(values[name], set) and values[name] == value):
             values[name] = value
-    changes = {
-        name: accepted[name]
-        if loaded is None
-        else _difference(instance, schema.fields[name], accepted[name], loaded)
-        for name in names
-    }
+    changes: dict[str, Any] = {}
+    for name in names:
+        field, value = schema.fields[name], accepted[name]
+        if loaded is not None and isinstance(field, _COMPARED):
+            value = _difference(instance, field, value, loaded)
+        changes[name] = value
     for field in schema.auto_updated_fields:
         if field.name not in changes:
             changes[field.name] = field.next_value()
@@ -235,8 +261,8 @@ _COMPARED = (MapField, ListField, NestedField, CounterField, SetField)
 
 
 def _difference(instance: Any, field: Field, value: Any, loaded: LoadedSnapshot) -> Any:
-    """The change of a field with a new value: this value, or its difference to the loaded value."""
-    if not isinstance(field, _COMPARED) or not loaded.is_readable(field):
+    """The change of a field of `_COMPARED` with a new value: this value, or its difference to the loaded value."""
+    if not loaded.is_readable(field):
         return value  # an unreadable value has no difference to it
     handed = loaded.handed_out(field.name)
     if isinstance(field, (MapField, ListField, NestedField)):
@@ -290,10 +316,10 @@ def _decoded(field: Field, form: AttributeValue | None) -> Any:
     return field.missing_value() if form is None else field.from_dynamo(form)
 
 
-def _version_assumed(schema: Schema, changes: Mapping[str, Any], stored: Item | None) -> Assumed:
+def _version_assumed(schema: Schema, changes: Mapping[str, Any], stored: Item) -> Assumed:
     """The assumption that the stored version is the loaded one. Changes of counters and set members alone need none."""
     field = schema.version_field
-    if field is None or stored is None:
+    if field is None:
         return {}
     plain_changes = [value for name, value in changes.items() if not schema.fields[name].auto_update]
     if plain_changes and all(isinstance(value, (CounterDelta, SetDelta)) for value in plain_changes):
@@ -337,10 +363,14 @@ def update_of(
         mapper, session, subject, None, checked, changes=accepted, defaults=defaults or {}
     )
     change.transaction, change.assumed = transaction, assumed_version
-    change.reread = lambda: write_of(change).read_known().item
+    change.reread = _reread
     if needs_source(schema, accepted):
         change.stored_item = write_of(change).read_known()
     return change
+
+
+def _reread(change: Change) -> Item:
+    return write_of(change).read_known().item
 
 
 def _update_loaded(
@@ -359,7 +389,7 @@ def _update_loaded(
     mapper._load_instance(instance)
     stored_item = loaded_of(instance)
     missing = {} if stored_item is None else lacking(mapper.schema, stored_item.item, defaults)
-    change = SaveChange(mapper, session, subject, instance, condition, changes={**missing, **changes})
+    change = SaveChange(mapper, session, subject, instance, condition, {**missing, **changes})
     change.stored_item, change.assumed = stored_item, assumed_version
     change.unsaved = [name for name in changed_names(instance, stored_item) if name not in change.changes]
     _conditioned(change)

@@ -10,7 +10,6 @@ import copy
 import logging
 import weakref
 from collections.abc import Callable, Collection, Mapping, Sequence
-from itertools import starmap
 from types import MappingProxyType
 from typing import Any
 
@@ -30,9 +29,10 @@ from dynamo_bao.errors import (
     WriteOutcomeUnknownError,
 )
 from dynamo_bao.fields.base import Field
+from dynamo_bao.mapping.codec import STATE
 from dynamo_bao.mapping.key_schema import IndexSchema
 from dynamo_bao.mapping.schema import Schema
-from dynamo_bao.mapping.snapshots import StoredItem, form_of
+from dynamo_bao.mapping.snapshots import LoadedSnapshot, StoredItem, form_of
 from dynamo_bao.runtime.foreign_errors import is_foreign
 from dynamo_bao.runtime.log_fields import log_fields
 from dynamo_bao.session.hydration import hydrate, loaded_instance, mark_created, merge_item
@@ -40,9 +40,11 @@ from dynamo_bao.session.partitions import Touched
 from dynamo_bao.session.session import Collecting, Session
 from dynamo_bao.session.state import (
     ModelMapper,
+    State,
     Status,
     changed_names,
     class_for,
+    instance_dict,
     mark_deleted,
     mark_missing,
     pending_instance,
@@ -184,7 +186,8 @@ class Change:
         """Everything that must hold of the stored item: the condition and the assumed values."""
         if not self.assumed:
             return self.condition
-        return all_of((self.condition, *starmap(_assumption, self.assumed.items())))
+        assumptions = [_assumption(name, before) for name, before in self.assumed.items()]
+        return all_of((self.condition, *assumptions))
 
     def _session_instance(self) -> Any:
         """The session's instance for the item, or None. A new one that was only added does not count."""
@@ -307,8 +310,17 @@ class SaveChange(Change):
 
     unsaved: Collection[str] = ()
 
-    def __init__(self, *arguments: Any, changes: Mapping[str, Any], reindex: bool = False) -> None:
-        super().__init__(*arguments)
+    def __init__(
+        self,
+        mapper: ModelMapper,
+        session: Session | None,
+        subject: ItemRef,
+        instance: Any,
+        condition: Condition,
+        changes: Mapping[str, Any],
+        reindex: bool = False,
+    ) -> None:
+        super().__init__(mapper, session, subject, instance, condition)
         self.changes = changes
         self.reindex = reindex
 
@@ -340,7 +352,7 @@ class SaveChange(Change):
         """Keeps the instance in its session, and expires the item in another one."""
         if self.session is None:
             return
-        if state_of(self.instance).session is self.session:
+        if instance_dict(self.instance)[STATE].session is self.session:
             self.session._instances.hold_saved(self.instance)
         else:
             self.session._instances.expire(self.mapper, self.subject.identity)
@@ -349,22 +361,32 @@ class SaveChange(Change):
         assert self.stored_item is not None  # a transaction loads what it changes
         item = applied(self.subject.schema, self.stored_item.item, self.changes, self.stored_item)
         assert item is not None
-        is_loaded = (
-            state_of(self.instance).status is Status.LOADED
-        )  # not if it is applied again after `revert`
-        merge_item(self.instance, item, self.unsaved if is_loaded else ())
-        if self.session is not None:
+        state: State = instance_dict(self.instance)[STATE]
+        if state.status is Status.LOADED:
+            merge_item(self.instance, item, self.unsaved, self._differing())
+        else:  # it is applied again after `revert`
+            merge_item(self.instance, item)
+        if self.session is not None and state.session is self.session:
             self.session._instances.pin(self.instance)
         return self.instance
+
+    def _differing(self) -> Collection[str] | None:
+        """The fields whose values in the loaded instance may differ from those after the change."""
+        loaded = self.stored_item
+        names = loaded.differing if isinstance(loaded, LoadedSnapshot) else None
+        return None if names is None else {**dict.fromkeys(names), **self.changes}
 
     def revert(self) -> None:
         unload(self.instance, consistent=True, keep_changes=True, names=self.unsaved)
 
     def on_commit(self) -> None:
-        relative = any(map(is_relative, self.changes.values()))
-        if relative and state_of(self.instance).status is Status.LOADED:
-            unload(self.instance, consistent=True, keep_changes=True)
-        if self.session is not None and state_of(self.instance).session is not self.session:
+        state: State = instance_dict(self.instance)[STATE]
+        if state.status is Status.LOADED:
+            for change in self.changes.values():
+                if is_relative(change):
+                    unload(self.instance, consistent=True, keep_changes=True)
+                    break
+        if self.session is not None and state.session is not self.session:
             self.session._instances.expire(self.mapper, self.subject.identity)
 
 
@@ -374,8 +396,8 @@ class UpdateChange(Change):
     operation = "update"
     takes_row = True
 
-    reread: Callable[[], Item]
-    """Reads the item, for a write that did not return it."""
+    reread: Callable[[Change], Item]
+    """Reads the item of the change, for a write that did not return it."""
 
     def __init__(self, *arguments: Any, changes: Mapping[str, Any]) -> None:
         super().__init__(*arguments)
@@ -391,7 +413,7 @@ class UpdateChange(Change):
         return version_conflict(self.subject.schema, error, self.assumed)
 
     def apply_result(self, stored: ReplyItem | None) -> Any:
-        item = self.reread() if stored is None else stored  # a transaction does not return items
+        item = self.reread(self) if stored is None else stored  # a transaction does not return items
         cached, identity = self._session_instance(), self.subject.identity
         if cached is None:
             instance = loaded_instance(self.mapper, identity, self.subject.tenant, item)
@@ -626,7 +648,7 @@ class UpdateByKeyChange(UpdateChange):
     def apply_result(self, stored: ReplyItem | None) -> Any:
         if stored is None:  # a transaction does not return items
             try:
-                stored = self.reread()
+                stored = self.reread(self)
             except Exception as error:
                 if is_foreign(error):
                     raise

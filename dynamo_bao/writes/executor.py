@@ -24,7 +24,6 @@ from dynamo_bao.dynamodb.transport.messages import (
     Request,
     RequestOutcome,
     RowParser,
-    returned_item,
     with_outcome,
 )
 from dynamo_bao.errors import (
@@ -177,13 +176,15 @@ class WriteExecution:
 
     def _send(self, deadline: float) -> ReplyItem | None:
         plan = self.plan
-        token = str(uuid.uuid4()) if plan.is_transaction else ""
+        is_transaction = plan.is_transaction
+        token = str(uuid.uuid4()) if is_transaction else ""
         operation, parameters = request_for(plan, self.database.table_name, self.subject.schema, token)
-        repeatable = plan.is_transaction or plan.main_action.is_idempotent()
-        rows = None if plan.is_transaction else self.rows
+        repeatable = is_transaction or plan.actions[0].is_idempotent()
         self.is_unanswered = not repeatable
         try:
-            reply = self.send(Request(operation, parameters, repeatable, rows), deadline)
+            reply = self.send(
+                Request(operation, parameters, repeatable, None if is_transaction else self.rows), deadline
+            )
         except WriteOutcomeUnknownError as error:
             unknown = WriteOutcomeUnknownError(
                 f"{self.subject} {self.operation}: {error}", **self.subject.names
@@ -198,7 +199,7 @@ class WriteExecution:
                 ) from error
             raise
         self.is_unanswered = False
-        return returned_item(reply.parsed, "Attributes")
+        return reply.parsed.get("Attributes") or None
 
     def unanswered(self) -> WriteOutcomeUnknownError:
         """The error for a write that was interrupted before its reply came, so that it may be stored."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from attrs import Factory, define, evolve, frozen
+from attrs import evolve, frozen
 
 from dynamo_bao.dynamodb.document_diff import same_stored
 from dynamo_bao.dynamodb.expressions.conditions import (
@@ -56,15 +56,17 @@ class ItemRef(NamedTuple):
         return ConditionalError(f"{self} exists already: {reason}", operation="create", **self.names)
 
 
-@define
 class _PlanBuilder:
     """Collects the parts of a plan."""
 
-    update: Update = Factory(Update)
-    conditions: list[Condition] = Factory(list)
-    guards: list[Action] = Factory(list)
-    claims: list[tuple[str, Any] | None] = Factory(list)
-    exact: bool = False
+    __slots__ = ("claims", "conditions", "exact", "guards", "update")
+
+    def __init__(self, *conditions: Condition) -> None:
+        self.update = Update()
+        self.conditions = list(conditions)
+        self.guards: list[Action] = []
+        self.claims: list[tuple[str, Any] | None] = []
+        self.exact = False
 
     def assume(self, field: Field, before: AttributeValue | None) -> None:
         """Conditions the write on the stored value of a field being `before`."""
@@ -207,8 +209,7 @@ def _plan_update(
     max_paths: int,
 ) -> WritePlan:
     """`plan_update` with at most `max_paths` paths into documents, if the stored item is known."""
-    schema, draft = subject.schema, _PlanBuilder()
-    draft.conditions += (STORED, condition)
+    schema, draft = subject.schema, _PlanBuilder(STORED, condition)
     is_source = reindex or not schema.source_names.isdisjoint(changes)
     if is_source:
         changes = _with_indexed_counters(draft, subject, changes, stored_item)
@@ -491,8 +492,7 @@ def _put_constraints(
 
 def plan_delete(subject: ItemRef, stored_item: StoredItem | None, condition: Condition) -> WritePlan:
     """Deletes an item that must exist, and the guards of its unique values as far as the item is known."""
-    draft = _PlanBuilder()
-    draft.conditions += [STORED, condition]
+    draft = _PlanBuilder(STORED, condition)
     if stored_item is not None:
         for constraint in subject.schema.constraints.values():
             before = stored_item.item.get(str(constraint.field.attribute))

@@ -56,17 +56,22 @@ class Resolver(Protocol):
 
 
 class Placeholders:
-    """The names and values of one request; equal names share a placeholder."""
+    """The names and values of one request; equal names share a placeholder.
 
-    __slots__ = ("_names", "values")
+    Attributes:
+        names: the placeholders by attribute name.
+        values: the typed values by placeholder.
+    """
+
+    __slots__ = ("names", "values")
 
     def __init__(self) -> None:
-        self._names: dict[str, str] = {}
+        self.names: dict[str, str] = {}
         self.values: dict[str, AttributeValue] = {}
 
     def name(self, attribute: str) -> str:
         """The placeholder of one attribute name, such as ``#n0``."""
-        names = self._names
+        names = self.names
         mark = names.get(attribute)
         if mark is None:
             mark = names[attribute] = f"#n{len(names)}"
@@ -87,8 +92,8 @@ class Placeholders:
 
     def into(self, request: dict[str, Any]) -> None:
         """Puts the names and values that were registered into `request`."""
-        if self._names:
-            request["ExpressionAttributeNames"] = {mark: name for name, mark in self._names.items()}
+        if self.names:
+            request["ExpressionAttributeNames"] = dict(zip(self.names.values(), self.names, strict=True))
         if self.values:
             request["ExpressionAttributeValues"] = self.values
 
@@ -99,7 +104,7 @@ def render_condition(condition: Condition, placeholders: Placeholders, resolver:
     Raises:
         QueryError: for an unknown field, a value the field refuses, or a text over 4 KB.
     """
-    text = _Renderer(placeholders, resolver).render(condition)
+    text = _RENDERERS[type(condition)](_Renderer(placeholders, resolver), condition)
     if len(text.encode()) > MAX_EXPRESSION_BYTES:
         raise QueryError(
             f"The condition is longer than {MAX_EXPRESSION_BYTES} bytes; split it over several requests."
@@ -119,7 +124,10 @@ class _Renderer:
         return _RENDERERS[type(condition)](self, condition)
 
     def path(self, path: Path) -> str:
-        return self._placeholders.at(path if isinstance(path, Attribute) else self._resolver.attribute(path))
+        attribute = path if isinstance(path, Attribute) else self._resolver.attribute(path)
+        if attribute.steps:
+            return self._placeholders.at(attribute)
+        return self._placeholders.names.get(attribute.name) or self._placeholders.name(attribute.name)
 
     def operand(self, path: Path, value: Any, operator: str) -> str:
         if not isinstance(path, Attribute):
