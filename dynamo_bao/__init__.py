@@ -93,7 +93,7 @@ from dynamo_bao.models.indexes import (
 )
 from dynamo_bao.models.manager import Manager, init_models
 from dynamo_bao.models.model import Model
-from dynamo_bao.models.relationships import Related
+from dynamo_bao.models.relationships import HasMany, Related
 from dynamo_bao.models.repository import Repository
 from dynamo_bao.models.transaction import Transaction, transaction
 from dynamo_bao.policy import AllowDirect, Policy, RequireContext, WarnOutside
@@ -146,6 +146,7 @@ __all__ = [
     "Field",
     "FindMethod",
     "FloatField",
+    "HasMany",
     "IfMissing",
     "Increment",
     "Index",

@@ -1,4 +1,4 @@
-"""What a model class declares about its keys, as plain values. `models.indexes` adds the queries."""
+"""What a model class declares about its keys and relations, as plain values. `models` adds the queries."""
 
 from __future__ import annotations
 
@@ -57,3 +57,43 @@ class ConstraintDeclaration:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.field!r}, id={self.id!r})"
+
+
+class RelatedDeclaration:
+    """A relation to one instance, under the name of a relation field."""
+
+    def __init__(self, field: str) -> None:
+        self.field = field
+
+
+class HasManyDeclaration:
+    """A relation to many instances.
+
+    Attributes:
+        index: the index or named primary key whose partition key is a relation to the declaring model.
+        through: the mapping model that has the index, or its name; None if the related model itself has it.
+        name: the name in the class body.
+    """
+
+    def __init__(self, index: str, through: str | type[Any] | None) -> None:
+        self.index = index
+        self.through = through
+        self.name = ""
+        self.owner = ""
+
+    def __set_name__(self, owner: type[Any], name: str) -> None:
+        self.name, self.owner = name, owner.__name__
+
+    @property
+    def target(self) -> str | type[Any] | None:
+        """The related model or its name, from ``HasMany["Post"](…)``; None if it was left out."""
+        (target,) = getattr(getattr(self, "__orig_class__", None), "__args__", (None,))
+        return getattr(target, "__forward_arg__", target)
+
+    def __repr__(self) -> str:
+        through = "" if self.through is None else f", through={_model_text(self.through)}"
+        return f"HasMany[{_model_text(self.target)}]({self.index!r}{through})"
+
+
+def _model_text(model: str | type[Any] | None) -> str:
+    return model.__name__ if isinstance(model, type) else repr(model)

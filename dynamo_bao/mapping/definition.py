@@ -19,6 +19,7 @@ from dynamo_bao.fields.numeric import CounterField, DecimalField, FloatField
 from dynamo_bao.fields.text import StringField, UlidField, UuidField, VersionField
 from dynamo_bao.mapping.declarations import (
     ConstraintDeclaration,
+    HasManyDeclaration,
     IndexDeclaration,
     KeyDeclaration,
     KeyPart,
@@ -181,8 +182,10 @@ def _check_name(model: str, name: str, reserved: Collection[str], field: type[Fi
 
 
 def _check_declarations(cls: type[Any], reserved: Collection[str]) -> None:
-    """Raises `ConfigurationError` if an index or constraint would hide a method."""
+    """Raises `ConfigurationError` if an index, a constraint or a relation would hide a method."""
     for name, value in vars(cls).items():
+        if isinstance(value, HasManyDeclaration):
+            _check_to_many(cls, value, reserved)
         if name == "primary_key" or not isinstance(value, (KeyDeclaration, ConstraintDeclaration)):
             continue
         for method in (name, f"query_{name}"):
@@ -192,6 +195,27 @@ def _check_declarations(cls: type[Any], reserved: Collection[str]) -> None:
                     f"its name is not stored.",
                     model=cls.__name__,
                 )
+
+
+def _check_to_many(cls: type[Any], relation: HasManyDeclaration, reserved: Collection[str]) -> None:
+    """Raises `ConfigurationError` if a relation to many has a name of the library, or names no model."""
+    about, name = f"{cls.__name__}.{relation.name}", relation.name
+    if name in reserved:
+        raise ConfigurationError(
+            f"{about}: the name would hide Model.{name}; give the relation another one.", model=cls.__name__
+        )
+    if relation.target is None:
+        raise ConfigurationError(
+            f'{about}: HasMany({relation.index!r}) names no model; write HasMany["Post"]({relation.index!r}), with the '
+            f"name of the related model.",
+            model=cls.__name__,
+        )
+    if not isinstance(relation.index, str):
+        raise ConfigurationError(
+            f"{about}: {relation.index!r:.200} is no name of an index; give the name of the index whose partition key "
+            f"is the relation.",
+            model=cls.__name__,
+        )
 
 
 def camel_case(name: str) -> str:

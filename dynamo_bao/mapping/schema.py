@@ -81,6 +81,7 @@ class Schema:
         key_only_size: how many entries the ``__dict__`` of an instance has that knows its key only.
         text_keys: the fast way to keys; None if the model's keys are not plain texts.
         changeable: the fields that are not part of the primary key.
+        has_relations: whether instances remember their peers, because they have a relation in one direction or both.
         documents: the fields whose values decoding may not give back exactly.
         unsteady: the fields that fill in values while they decode.
         version_field: the model's `VersionField`, or None.

@@ -11,14 +11,15 @@ from dynamo_bao.errors import QueryError, suggestion
 from dynamo_bao.fields.base import Field
 from dynamo_bao.fields.json_forms import JsonForm
 from dynamo_bao.fields.relation import RelatedField
+from dynamo_bao.mapping.declarations import RelatedDeclaration
 from dynamo_bao.models.class_builder import schema_of
 from dynamo_bao.models.descriptors import repository_for
-from dynamo_bao.models.relationships import Related, load_related, related
-from dynamo_bao.models.repository import Repository
+from dynamo_bao.models.relationships import load_related, related
+from dynamo_bao.models.repository import Repository, to_many_of
 from dynamo_bao.reads.query import relation_paths
 from dynamo_bao.reads.query_result import QueryResult
 from dynamo_bao.session.lazy import require_present, require_readable
-from dynamo_bao.session.state import Status, state_of
+from dynamo_bao.session.state import ModelMapper, Status, state_of
 
 Convert = Callable[[Field, Any], Any]
 """Makes the form of a field's value."""
@@ -31,8 +32,8 @@ class Step:
     """One relation of a path.
 
     Attributes:
-        name: its name in an answer: that of the attribute for its target, else that of the field.
-        field: the name of its field.
+        name: its name in an answer: that of its attribute, else that of the field.
+        field: the name of its field; for a relation to many that of its attribute.
     """
 
     name: str
@@ -138,30 +139,32 @@ def _relation(instance: Any, name: str) -> Any:
     return related(instance, name) if name in schema_of(type(instance)).fields else getattr(instance, name)
 
 
-def _relation_fields(model: type[Any]) -> dict[str, str]:
-    """The attributes for the targets of relations, each with its field."""
+def _relation_attributes(model: type[Any]) -> dict[str, str]:
+    """The attributes for relations: those of relation fields with their field, those to many with their own name."""
     attributes: dict[str, str] = {}
     for base in reversed(model.__mro__):
         attributes.update(
-            {name: value.field for name, value in vars(base).items() if isinstance(value, Related)}
+            {name: value.field for name, value in vars(base).items() if isinstance(value, RelatedDeclaration)}
         )
-    return attributes
+    return {**attributes, **{name: name for name in to_many_of(model)}}
 
 
 def _steps(repository: Repository[Any], path: str) -> list[Step]:
-    """The relations of a path. A step may be named by its field, or by the attribute for its target.
+    """The relations of a path. A step may be named by its field, or by its attribute.
 
     Raises:
         QueryError: for a name that is not a relation.
     """
     steps = []
+    mapper: ModelMapper = repository
     for name in path.split("."):
-        attributes = _relation_fields(repository.model)
+        attributes = _relation_attributes(mapper.model)
         field = attributes.get(name, name)
-        if not isinstance(repository.schema.fields.get(field), RelatedField):
+        is_field = isinstance(mapper.schema.fields.get(field), RelatedField)
+        if not is_field and name not in attributes:
             hint = suggestion(name, attributes)
-            raise QueryError(f"{repository.schema.name} has no relation {name!r}.{hint}", field=name)
+            raise QueryError(f"{mapper.schema.name} has no relation {name!r}.{hint}", field=name)
         shown_name = next((attribute for attribute, owner in attributes.items() if owner == field), field)
         steps.append(Step(shown_name, field))
-        repository = repository._target_repository(field)
+        mapper = mapper._relation(field).target
     return steps

@@ -10,6 +10,7 @@ import attr
 
 from dynamo_bao.errors import ConfigurationError, suggestion
 from dynamo_bao.fields.relation import RelatedField
+from dynamo_bao.mapping.declarations import HasManyDeclaration, RelatedDeclaration
 from dynamo_bao.mapping.definition import (
     FieldDeclaration,
     ModelOptions,
@@ -61,6 +62,7 @@ def build_model_class(
     cls.__bao_checks__ = UNCHECKED
     declarations = declared_fields(cls, reserved, frame)
     cls.__bao_declared__ = {**_inherited_declarations(cls), **declarations}
+    _check_relation_names(cls, declarations, reserved)
     _make_attrs(cls, declarations)
     if cls.__bao_options__.prefix is not None:
         with suppress(
@@ -94,6 +96,24 @@ def _inherited_declarations(cls: type[Any]) -> dict[str, FieldDeclaration]:
     for base in reversed(cls.__mro__[1:]):
         declarations.update(base.__dict__.get("__bao_declared__", {}))
     return declarations
+
+
+def _check_relation_names(
+    cls: type[Any], declarations: Mapping[str, FieldDeclaration], reserved: frozenset[str]
+) -> None:
+    """Raises `ConfigurationError` for a relation field whose relation would have the name of a method."""
+    named_fields = {member.field for member in vars(cls).values() if isinstance(member, RelatedDeclaration)}
+    for name, declaration in declarations.items():
+        relation = relation_name(name) if isinstance(declaration.value, RelatedField) else None
+        if relation is None or relation not in reserved or name in named_fields:
+            continue
+        raise ConfigurationError(
+            f"{cls.__name__}.{name}: its relation would be {cls.__name__}.{relation}, which is a method of every "
+            f"model. Give the relation another name, {relation}_ = Related[{declaration.value.target_name!r}]"
+            f"({name!r}), or rename the field and keep the stored name with attribute={name!r}.",
+            model=cls.__name__,
+            field=name,
+        )
 
 
 def _make_attrs(cls: type[Any], declarations: Mapping[str, FieldDeclaration]) -> None:
@@ -141,6 +161,9 @@ def _compile(model: Any) -> Schema:
             model=model.__name__,
         )
     schema = compile_schema(model, model.__bao_options__, model.__bao_declared__)
+    schema.has_relations = schema.has_relations or any(
+        isinstance(member, HasManyDeclaration) for cls in model.__mro__ for member in vars(cls).values()
+    )
     model.__bao_schema__ = schema
     model.__bao_lazy_class__ = make_lazy_class(model, schema.lazy_names)
     model.fields = FieldPaths(schema)

@@ -279,6 +279,7 @@ class Manager:
                 parent = self._parent(owner, model) if isinstance(owner, RelatedField) else None
                 if parent is None or shape.name is None:
                     continue
+                schema_of(parent).has_relations = True
                 _add_method(parent, parent_query_name(shape.name), query_method(model, shape.name))
                 target = repository._association_target(shape)
                 if target is not None:

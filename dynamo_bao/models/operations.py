@@ -103,7 +103,11 @@ class ModelOperations(Instance):
 
     @classmethod
     def batch_find(
-        cls: type[M], keys: Iterable[object] | None, *, consistent_read: bool = False
+        cls: type[M],
+        keys: Iterable[object] | None,
+        *,
+        consistent_read: bool = False,
+        load_related: bool | Sequence[str] = False,
     ) -> dict[str, M]:
         """Finds many instances with as few requests as possible, up to 100 keys a request.
 
@@ -112,6 +116,8 @@ class ModelOperations(Instance):
         Args:
             keys: keys as `find` takes them. All are checked before the first request.
             consistent_read: True reads the items consistently. That costs twice the read units.
+            load_related: True loads the items and the targets of all their relation fields at once; a list names the
+                relations to load, also nested as in ``"posts.comments"``.
 
         Returns:
             The instances by primary id. Instances of items that are not stored are included; they are falsy.
@@ -124,7 +130,7 @@ class ModelOperations(Instance):
             >>> users["1"].name
             'Ada'
         """
-        return repository_of(cls).batch_find(keys, consistent_read=consistent_read)
+        return repository_of(cls).batch_find(keys, consistent_read=consistent_read, load_related=load_related)
 
     @classmethod
     def update(

@@ -149,8 +149,12 @@ def repository_of(model: type[M]) -> Repository[M]:
 
 
 def preferred(name: str, candidates: list[type[Any]], owner: type[Any]) -> list[type[Any]]:
-    """The models that a relation of `owner` may mean by a name: those of its own module, else all of the name."""
+    """The models that a relation of `owner` may mean by a name: those of its own module, else all of the name.
+
+    A name is the stored name of a model, or the name of its class if no model is stored under it.
+    """
     matches = [model for model in candidates if model.__bao_name__ == name]
+    matches = matches or [model for model in candidates if model.__name__ == name]
     return [model for model in matches if model.__module__ == owner.__module__] or matches
 
 

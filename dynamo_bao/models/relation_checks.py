@@ -7,8 +7,12 @@ from typing import Any
 
 from dynamo_bao.errors import ConfigurationError, suggestion
 from dynamo_bao.fields.relation import RelatedField
+from dynamo_bao.mapping.declarations import HasManyDeclaration
+from dynamo_bao.mapping.key_schema import IndexSchema, PrimaryKeySchema
+from dynamo_bao.mapping.schema import Schema
 from dynamo_bao.models.class_builder import schema_of
 from dynamo_bao.models.registry import models as all_models, preferred
+from dynamo_bao.models.repository import to_many_of
 
 
 def check_relations(model: type[Any], managed: Iterable[type[Any]]) -> None:
@@ -20,7 +24,8 @@ def check_relations(model: type[Any], managed: Iterable[type[Any]]) -> None:
             that its target is one of the same manager.
 
     Raises:
-        ConfigurationError: for a relation to no model, or one whose ids cannot be part of a key.
+        ConfigurationError: for a relation to no model, one whose ids cannot be part of a key, or a relation to many by
+            an index that does not fit.
     """
     schema = schema_of(model)
     candidates = list(dict.fromkeys((*managed, *all_models())))
@@ -37,6 +42,8 @@ def check_relations(model: type[Any], managed: Iterable[type[Any]]) -> None:
             )
         if len(schema.key_names) == 2 and field.name in schema.key_names:
             _check_key_part(field, candidates, model)
+    for relation in to_many_of(model).values():
+        _check_to_many(relation, candidates, model)
 
 
 def _targets(field: RelatedField, candidates: list[type[Any]], near: type[Any]) -> list[type[Any]]:
@@ -55,6 +62,102 @@ def _check_key_part(field: RelatedField, candidates: list[type[Any]], model: typ
         f"it is one of two key fields, but the ids of {target_name} have two parts themselves, and one key field "
         f"cannot hold both. Give {model.__name__} a key of one field, or the two key fields of {target_name} instead "
         f"of its id."
+    )
+
+
+def _check_to_many(relation: HasManyDeclaration, candidates: list[type[Any]], model: type[Any]) -> None:
+    """Raises `ConfigurationError` unless a relation to many has a model, and an index that relates to `model`."""
+    target = _model_named(relation.target, relation, candidates, model)
+    queried_model = target
+    if relation.through is not None:
+        queried_model = _model_named(relation.through, relation, candidates, model)
+    schema = schema_of(queried_model)
+    shape = _indexes_of(schema).get(relation.index)
+    if shape is None:
+        hint = suggestion(relation.index, _indexes_of(schema))
+        raise _to_many_error(relation, model, f"{schema.name} has no index {relation.index!r}.{hint}")
+    if not _relates_to(shape, candidates, queried_model, model):
+        fitting = [
+            name
+            for name, other in _indexes_of(schema).items()
+            if _relates_to(other, candidates, queried_model, model)
+        ]
+        advice = (
+            f"Use {' or '.join(map(repr, fitting))}."
+            if fitting
+            else f'Give {schema.name} an index whose partition key is a RelatedField("{model.__bao_name__}").'
+        )
+        raise _to_many_error(
+            relation,
+            model,
+            f"the partition key of {schema.name}.{relation.index} is {_partition_text(shape)}, not a relation to "
+            f"{model.__bao_name__}. {advice}",
+        )
+    if relation.through is not None:
+        _check_through(relation, queried_model, shape, target, candidates, model)
+
+
+def _check_through(
+    relation: HasManyDeclaration,
+    mapping_model: Any,
+    shape: IndexSchema | PrimaryKeySchema,
+    target: type[Any],
+    candidates: list[type[Any]],
+    model: type[Any],
+) -> None:
+    schema = schema_of(mapping_model)
+    if mapping_model.__bao_options__.table_type != "mapping":
+        raise _to_many_error(
+            relation,
+            model,
+            f'through= takes a mapping model, and {schema.name} is none. Declare it with table_type="mapping", or '
+            f'leave through= out and write HasMany["{schema.name}"].',
+        )
+    name = schema.mapped_relation(shape)
+    field = None if name is None else schema.fields[name]
+    if not isinstance(field, RelatedField) or target not in _targets(field, candidates, mapping_model):
+        other = "has no other relation in its key" if field is None else f"leads to {field.target_name}"
+        raise _to_many_error(
+            relation, model, f"{schema.name} {other}, not to {target.__bao_name__}. Name that model instead."
+        )
+
+
+def _model_named(
+    name: str | type[Any] | None, relation: HasManyDeclaration, candidates: list[type[Any]], model: type[Any]
+) -> Any:
+    matches = preferred(name, candidates, model) if isinstance(name, str) else [name]
+    if matches and hasattr(matches[0], "__bao_name__"):
+        return matches[0]
+    hint = suggestion(str(name), (candidate.__bao_name__ for candidate in candidates))
+    raise _to_many_error(
+        relation,
+        model,
+        f"{name!r} is not a model.{hint} Define it, import its module, or correct the name.",
+    )
+
+
+def _indexes_of(schema: Schema) -> dict[str, IndexSchema | PrimaryKeySchema]:
+    """What a relation to many can query, by name."""
+    return {**schema.indexes, schema.primary.name or "primary_key": schema.primary}
+
+
+def _relates_to(
+    shape: IndexSchema | PrimaryKeySchema, candidates: list[type[Any]], owner: type[Any], model: type[Any]
+) -> bool:
+    """Whether the partition key of an index of `owner` is a relation to `model`."""
+    field = shape.partition.field
+    return isinstance(field, RelatedField) and model in _targets(field, candidates, owner)
+
+
+def _partition_text(shape: IndexSchema | PrimaryKeySchema) -> str:
+    return "the prefix of the model" if shape.partition.field is None else repr(shape.partition.name)
+
+
+def _to_many_error(relation: HasManyDeclaration, model: type[Any], text: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"{model.__name__}.{relation.name} = {relation!r}: {text}",
+        model=model.__name__,
+        field=relation.name,
     )
 
 

@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, overload
 
 from dynamo_bao.fields.relation import RelatedField
+from dynamo_bao.mapping.declarations import HasManyDeclaration, RelatedDeclaration
 from dynamo_bao.models.registry import repository_of
 from dynamo_bao.models.repository import Repository
 from dynamo_bao.reads.eager_loading import EagerLoad, load_relations
 from dynamo_bao.reads.get_item import get_instance
-from dynamo_bao.reads.query import QueryOptions, relation_paths
+from dynamo_bao.reads.query import QueryOptions, relation_paths, require_relations
 from dynamo_bao.reads.query_result import QueryResult
-from dynamo_bao.runtime.compat import Unpack
+from dynamo_bao.runtime.compat import Never, Unpack
 from dynamo_bao.session.peers import remember_related, remembered_related
 from dynamo_bao.session.scope import resolve_scope, resolve_scope_of
 from dynamo_bao.session.session import Session
-from dynamo_bao.session.state import RelationOrigin, Status, state_of
+from dynamo_bao.session.state import Relation, RelationOrigin, Status, state_of
 
 R = TypeVar("R")
 
 
-class Related(Generic[R]):
+class Related(RelatedDeclaration, Generic[R]):
     """The related instance of a relation field, as an attribute whose type checkers know.
 
     Each `RelatedField` adds such an attribute without a type, named without ``_id``.
@@ -35,9 +36,6 @@ class Related(Generic[R]):
         ...     user = Related["User"]("user_id")
     """
 
-    def __init__(self, field: str) -> None:
-        self.field = field
-
     def __get__(self, instance: Any, owner: type[Any]) -> R:
         if instance is None:
             return self  # type: ignore[return-value]  # on the class it is the declaration
@@ -45,6 +43,53 @@ class Related(Generic[R]):
 
     def __set__(self, instance: Any, value: Any) -> None:
         setattr(instance, self.field, getattr(value, "primary_id", value))
+
+
+class HasMany(HasManyDeclaration, Generic[R]):
+    """The instances of another model that are related to this one, as an attribute: a query result that is loaded when
+    it is used.
+
+    Args:
+        index: the index of the other model (or its named primary key) whose partition key is a relation to this model.
+        through: a mapping model that has the index, or its name. The result then has the instances of its other
+            relation.
+
+    Example:
+        >>> class User(Model, prefix="u"):
+        ...     user_id: str = UlidField(auto_assign=True)
+        ...     primary_key = PrimaryKey("user_id")
+        ...     posts = HasMany["Post"]("posts_for_user")
+        >>> for post in user.posts:
+        ...     print(post.title)
+        >>> latest = user.posts.where(direction="DESC", limit=1).first()
+    """
+
+    def __init__(self, index: str, *, through: str | type[Any] | None = None) -> None:
+        super().__init__(index, through)
+
+    @overload
+    def __get__(self, instance: None, owner: type[Any]) -> HasMany[R]: ...
+
+    @overload
+    def __get__(self, instance: object, owner: type[Any]) -> QueryResult[R]: ...
+
+    def __get__(self, instance: object, owner: type[Any]) -> HasMany[R] | QueryResult[R]:
+        if instance is None:
+            return self
+        repository: Repository[Any] = _repository(instance)
+        return repository._related_items(instance, self)
+
+    def __set__(self, instance: object, value: Never) -> None:
+        raise self._not_a_value()
+
+    def __delete__(self, instance: object) -> None:
+        raise self._not_a_value()
+
+    def _not_a_value(self) -> AttributeError:
+        return AttributeError(
+            f"{self.owner}.{self.name} is the result of a query, and cannot be assigned or deleted. Change the "
+            f"relation field of the related instances, or create and delete them."
+        )
 
 
 def related(instance: Any, field: str) -> Any:
@@ -90,17 +135,27 @@ def _repository(instance: Any) -> Repository[Any]:
 def load_related(instance: Any, names: Iterable[str] | None) -> None:
     """Loads the targets of the named relation fields (all of them by default), in one round."""
     repository = _repository(instance)
-    names = None if names is None else relation_paths(repository, "load_related_data", names)
+    if names is not None:
+        names = relation_paths(repository, "load_related_data", names)
+        require_relations(repository, names)
     if state_of(instance).mapper is None:
         resolve_scope(repository.database, repository.schema.name, "load_related_data")
         for name in relation_names_of(repository) if names is None else names:
-            target = related(instance, name)
-            if target is not None:
-                target.exists()
+            _load_of_new(instance, repository._relation(name))
         return
     repository._load_instance(instance)
     session = resolve_scope_of(state_of(instance), "load_related_data")
     load_relations([EagerLoad([instance], names)], session, kind=None)
+
+
+def _load_of_new(instance: Any, relation: Relation) -> None:
+    """Loads a relation of an instance that is not stored."""
+    if relation.is_to_many:
+        len(getattr(instance, relation.name))
+        return
+    target = related(instance, relation.name)
+    if target is not None:
+        target.exists()
 
 
 def relation_names_of(repository: Repository[Any]) -> list[str]:

@@ -16,21 +16,24 @@ from dynamo_bao.errors import (
     suggestion,
 )
 from dynamo_bao.fields.relation import RelatedField
+from dynamo_bao.mapping.declarations import HasManyDeclaration, RelatedDeclaration
 from dynamo_bao.mapping.identity import Identity
-from dynamo_bao.mapping.key_schema import IndexSchema, PrimaryKeySchema
 from dynamo_bao.mapping.schema import Schema
+from dynamo_bao.models.repository_scans import RepositoryScans
 from dynamo_bao.models.repository_writes import RepositoryWrites
 from dynamo_bao.models.unique_constraints import constraint_named, has_value, stored_value
+from dynamo_bao.reads.eager_loading import EagerLoad, load_relations
 from dynamo_bao.reads.get_item import get_instance, get_into, get_items
-from dynamo_bao.reads.iteration import FilterLike, Iteration, count, iterate_all, iterate_bucket
-from dynamo_bao.reads.query import Query, QueryOptions
+from dynamo_bao.reads.key_conditions import Shape
+from dynamo_bao.reads.query import Query, QueryOptions, relations_of
 from dynamo_bao.reads.query_result import QueryResult, result_of
-from dynamo_bao.reads.search import SearchAllOptions, SearchOptions, SearchResult, search_all, search_bucket
 from dynamo_bao.runtime.compat import Unpack
 from dynamo_bao.session.context import BatchContext
 from dynamo_bao.session.lazy import not_found, not_stored_yet, require_present
+from dynamo_bao.session.peers import forget_items, remember_items, remembered_items
 from dynamo_bao.session.scope import check_tenant, resolve_scope, resolve_scope_of, session_for_instance
-from dynamo_bao.session.state import Instance, ModelMapper, Status, state_of
+from dynamo_bao.session.session import Session
+from dynamo_bao.session.state import Instance, ModelMapper, Relation, Status, state_of
 
 M = TypeVar("M", bound=Instance)
 
@@ -48,7 +51,7 @@ class RepositoryRegistry(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
-class Repository(RepositoryWrites[M]):
+class Repository(RepositoryWrites[M], RepositoryScans[M]):
     """The items of one model in the table of one manager. `Manager.repository` returns it.
 
     Attributes:
@@ -199,7 +202,13 @@ class Repository(RepositoryWrites[M]):
         """Whether the item is stored, or is a new one that was added to the session."""
         return state_of(instance).status is Status.TRANSIENT or self.exists(instance)
 
-    def batch_find(self, keys: Iterable[object] | None, *, consistent_read: bool = False) -> dict[str, M]:
+    def batch_find(
+        self,
+        keys: Iterable[object] | None,
+        *,
+        consistent_read: bool = False,
+        load_related: bool | Sequence[str] = False,
+    ) -> dict[str, M]:
         """Finds many instances with as few requests as possible, up to 100 keys a request.
 
         Inside a batch context all of them are loaded when a field of one is read. Outside they are loaded at once.
@@ -207,6 +216,8 @@ class Repository(RepositoryWrites[M]):
         Args:
             keys: keys as `find` takes them. All are checked before the first request.
             consistent_read: True reads the items consistently. That costs twice the read units.
+            load_related: True loads the items and the targets of all their relation fields at once; a list names the
+                relations to load, also nested as in ``"posts.comments"``.
 
         Returns:
             The instances by primary id. Instances of items that are not stored are included; they are falsy.
@@ -226,26 +237,39 @@ class Repository(RepositoryWrites[M]):
                 f"{self.schema.name}.batch_find takes several ids, not one {type(keys).__name__}; give [id].",
                 self.schema.key_names[0],
             )
+        related = relations_of(self, load_related)
         identities = [self.identify(tenant, key) for key in keys or ()]
         if session is not None:
-            return {
-                identity.primary_id: self._typed(
-                    session._instances.lookup(self, identity, tenant, consistent=consistent_read)
-                )
-                for identity in identities
-            }
+            instances = self._instances_in(session, identities, tenant, consistent_read)
+            if related != ():
+                self._load_with(related, instances, session)
+            return {primary_id: self._typed(instance) for primary_id, instance in instances.items()}
         with BatchContext() as temporary:
-            instances = {
-                identity.primary_id: self._typed(
-                    temporary._instances.lookup(self, identity, tenant, consistent=consistent_read)
-                )
-                for identity in identities
-            }
+            instances = self._instances_in(temporary, identities, tenant, consistent_read)
             temporary.flush()
+            if related != ():
+                self._load_with(related, instances, temporary)
         for instance in instances.values():
             if state_of(instance).status is Status.FAILED:
                 require_present(state_of(instance))
         return instances
+
+    def _instances_in(
+        self, session: Session, identities: Iterable[Identity], tenant: str | None, consistent: bool
+    ) -> dict[str, Any]:
+        """By primary id, the instances of a session for some identities; those that are not cached are pending."""
+        return {
+            identity.primary_id: session._instances.lookup(self, identity, tenant, consistent=consistent)
+            for identity in identities
+        }
+
+    def _load_with(
+        self, related: tuple[str, ...] | None, instances: Mapping[str, Any], session: Session
+    ) -> None:
+        """Loads instances, and then relations of those that are stored."""
+        session.flush()
+        loaded = [instance for instance in instances.values() if state_of(instance).status is Status.LOADED]
+        load_relations([EagerLoad(loaded, related)], session)
 
     def exists(self, instance: M) -> bool:
         """Whether the item of an instance is stored, as far as this session knows. A pending one is loaded.
@@ -282,6 +306,7 @@ class Repository(RepositoryWrites[M]):
         if session is not None and state.session is session:
             session.refresh(instance)
         else:
+            forget_items(instance)
             get_into(instance, session, consistent=True, discard=True)
         if state.status is Status.FAILED:
             require_present(state)
@@ -376,15 +401,15 @@ class Repository(RepositoryWrites[M]):
         )
         return result_of(Query.of(self, shape, partition, sort, filter=where(filters)))
 
-    def _index_for(self, filters: Mapping[str, object]) -> IndexSchema | PrimaryKeySchema:
+    def _index_for(self, filters: Mapping[str, object]) -> Shape:
         """The index, or the primary key, that uses the most of some fields.
 
         Raises:
             QueryError: if none begins with one of the fields.
         """
-        best: IndexSchema | PrimaryKeySchema | None = None
+        best: Shape | None = None
         most_used = 0
-        shapes: list[IndexSchema | PrimaryKeySchema] = [self.schema.primary, *self.schema.indexes.values()]
+        shapes: list[Shape] = [self.schema.primary, *self.schema.indexes.values()]
         for shape in shapes:
             names = [part.field.name for part in (shape.partition, shape.sort) if part.field is not None]
             filter_names = [name for name in names if filters.get(name) is not None]
@@ -398,7 +423,7 @@ class Repository(RepositoryWrites[M]):
             )
         return best
 
-    def _index_named(self, name: str) -> IndexSchema | PrimaryKeySchema:
+    def _index_named(self, name: str) -> Shape:
         """The index of a name, or the primary key under its query name.
 
         Raises:
@@ -528,15 +553,70 @@ class Repository(RepositoryWrites[M]):
         """
         relation = self.schema.fields.get(field)
         if not isinstance(relation, RelatedField):
-            names = [f.name for f in self.schema.fields.values() if isinstance(f, RelatedField)]
-            raise ConfigurationError(
-                f"{self.schema.name}.{field} is not a valid relation field.{suggestion(field, names)}",
-                model=self.schema.name,
-                field=field,
-            )
+            raise self._unknown_relation(field)
         return self.registry._related_repository(relation.target, self.model)
 
-    def _association_target(self, shape: IndexSchema | PrimaryKeySchema) -> str | None:
+    def _unknown_relation(self, name: str, further_names: Iterable[str] = ()) -> ConfigurationError:
+        names = [field.name for field in self.schema.fields.values() if isinstance(field, RelatedField)]
+        return ConfigurationError(
+            f"{self.schema.name}.{name} is not a valid relation field.{suggestion(name, [*names, *further_names])}",
+            model=self.schema.name,
+            field=name,
+        )
+
+    def _relation(self, name: str) -> Relation:
+        """The relation with the name of a relation field, or of an attribute such as ``user`` or ``posts``.
+
+        Raises:
+            ConfigurationError: if there is none.
+        """
+        member = _member_of(self.model, name)
+        if isinstance(member, HasManyDeclaration):
+            repository, _, target = self._to_many(member)
+            return Relation(
+                name, repository if target is None else repository._target_repository(target), True
+            )
+        field = member.field if isinstance(member, RelatedDeclaration) else name
+        if not isinstance(self.schema.fields.get(field), RelatedField):
+            raise self._unknown_relation(field, to_many_of(self.model))
+        return Relation(field, self._target_repository(field))
+
+    def _to_many(self, relation: HasManyDeclaration) -> tuple[Repository[Any], Shape, str | None]:
+        """The repository and the index that a relation to many instances queries.
+
+        The third member is the relation field whose targets are the result, for a relation through a mapping model.
+        """
+        through = relation.through
+        model = relation.target if through is None else through
+        assert model is not None
+        repository = self.registry._related_repository(model, self.model)
+        shape = repository._index_named(relation.index)
+        return repository, shape, None if through is None else repository._association_target(shape)
+
+    def _related_items(self, instance: Any, relation: HasManyDeclaration) -> QueryResult[Any]:
+        """The result of a relation to many instances. No request is sent before it is used."""
+        repository, shape, target = self._to_many(relation)
+        options: QueryOptions = {} if target is None else {"related_only": target}
+        query = Query.of(repository, shape, instance, through=instance, **options)
+        earlier_result: QueryResult[Any] | None = remembered_items(instance, relation)
+        if query.session is None and earlier_result is not None:
+            return earlier_result
+        result = result_of(query, relation)
+        if earlier_result is not None:
+            result._is_explicit = True
+        return result
+
+    def _announced_items(self, instance: Any, name: str, session: Session) -> QueryResult[Any]:
+        """The result of a relation to many instances, stored at `instance`, to be loaded explicitly."""
+        relation = _member_of(self.model, name)
+        assert isinstance(relation, HasManyDeclaration)
+        repository, shape, target = self._to_many(relation)
+        options: QueryOptions = {} if target is None else {"related_only": target}
+        result = result_of(Query.of_stored(repository, shape, instance, session, **options))
+        remember_items(instance, relation, result)
+        return result
+
+    def _association_target(self, shape: Shape) -> str | None:
         """For a mapping model: the relation that is not the partition key of an index."""
         return self.schema.mapped_relation(shape) if self.table_type == "mapping" else None
 
@@ -573,107 +653,13 @@ class Repository(RepositoryWrites[M]):
     def __repr__(self) -> str:
         return f"<Repository of {self.schema.name} in {self.database.table_name}>"
 
-    # --- all items ---------------------------------------------------------------------------------
 
-    def iterate_all(self, batch_size: int = 100, filter: FilterLike = None, **options: Any) -> Iteration[M]:
-        """Iterates over all items of an iterable model, in batches.
+def to_many_of(model: type[Any]) -> dict[str, HasManyDeclaration]:
+    """The relations of a model to many instances, by name."""
+    members = {name: member for cls in reversed(model.__mro__) for name, member in vars(cls).items()}
+    return {name: member for name, member in members.items() if isinstance(member, HasManyDeclaration)}
 
-        Args:
-            batch_size: how many entries of the index a batch comes from. A filter leaves fewer instances.
-            filter: a function of the instance, or a condition on ``_searchText``.
-            **options: `parallel`, `start_key` and `keys_only`, as `Model.iterate_all` explains them.
 
-        Returns:
-            An iteration over lists of instances.
-
-        Raises:
-            ConfigurationError: if the model is not iterable.
-            QueryError: if an argument is wrong.
-
-        Example:
-            >>> for batch in users.iterate_all(batch_size=50):
-            ...     send_newsletter(batch)
-        """
-        return iterate_all(self, batch_size, filter, **options)
-
-    def iterate_bucket(
-        self, bucket: int, batch_size: int = 100, filter: FilterLike = None, **options: Any
-    ) -> Iteration[M]:
-        """Iterates over the items of one iteration bucket, so that several workers can share the work.
-
-        Args:
-            bucket: the number of the bucket, from 0.
-            batch_size, filter: as `iterate_all` takes them.
-            **options: `start_key` and `keys_only`, as `iterate_all` takes them.
-
-        Returns:
-            An iteration over lists of instances.
-
-        Raises:
-            ConfigurationError: if the model is not iterable.
-            QueryError: if the model has no such bucket, or an argument is wrong.
-        """
-        return iterate_bucket(self, bucket, batch_size, filter, **options)
-
-    def count(self) -> int:
-        """Counts the items of an iterable model in its iteration index, without reading the items.
-
-        Returns:
-            The number of items.
-
-        Raises:
-            ConfigurationError: if the model is not iterable.
-        """
-        return count(self)
-
-    def search_all(
-        self,
-        terms: Sequence[str],
-        operator: str = "$and",
-        limit: float | None = 100,
-        cursor: str | None = None,
-        **options: Unpack[SearchAllOptions],
-    ) -> SearchResult[M]:
-        """Finds the items whose search fields contain terms. This reads the whole search index of the model.
-
-        Args:
-            terms: the terms, such as `Model.tokenize_search_query` returns.
-            operator: ``"$and"`` for items with all terms, ``"$or"`` for items with any.
-            limit: how many matches to return at most; None for all of them.
-            cursor: the cursor of an earlier result, to continue it.
-            **options: `batch_size`, `max_queries_per_bucket`, `parallel`, `filter` and `allow_scan`, as
-                `dynamo_bao.reads.search.search_all` explains them.
-
-        Returns:
-            The matches, with a cursor for the next ones.
-
-        Raises:
-            ConfigurationError: if the model is not searchable or not iterable.
-            QueryError: for wrong terms, options or cursors, and for 100,000 entries or more without `allow_scan`.
-        """
-        return search_all(self, terms, operator, limit, cursor, **options)
-
-    def search_bucket(
-        self,
-        bucket: int,
-        terms: Sequence[str],
-        operator: str = "$and",
-        limit: float | None = 100,
-        cursor: str | None = None,
-        **options: Unpack[SearchOptions],
-    ) -> SearchResult[M]:
-        """Finds the matches in one iteration bucket.
-
-        Args:
-            bucket: the number of the bucket, from 0.
-            terms, operator, limit, cursor: as `search_all` takes them.
-            **options: as `search_all` takes them, without `parallel`.
-
-        Returns:
-            The matches, with a cursor for the next ones.
-
-        Raises:
-            ConfigurationError: if the model is not searchable or not iterable.
-            QueryError: if the model has no such bucket, or an argument is wrong.
-        """
-        return search_bucket(self, bucket, terms, operator, limit, cursor, **options)
+def _member_of(model: type[Any], name: str) -> object:
+    """What a model has under a name, without the effect of descriptors; None without it."""
+    return next((vars(cls)[name] for cls in model.__mro__ if name in vars(cls)), None)

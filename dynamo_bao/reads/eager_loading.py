@@ -1,18 +1,48 @@
-"""Eager loading of relations: all targets of many instances, in one round per level."""
+"""Eager loading: the relations of many instances, in one round per level. Pages of queries load theirs here too."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Protocol
 
 from attrs import frozen
 
+from dynamo_bao.dynamodb.items import ReplyItem
+from dynamo_bao.dynamodb.transport.messages import Reply
 from dynamo_bao.errors import DataFormatError
 from dynamo_bao.fields.relation import RelatedField
+from dynamo_bao.reads.query import Query
+from dynamo_bao.runtime.foreign_errors import is_foreign
 from dynamo_bao.session.context import BatchContext
-from dynamo_bao.session.peers import remember_related, remembered_related
+from dynamo_bao.session.hydration import InvalidRow
+from dynamo_bao.session.peers import make_peers, remember_related, remembered_related
+from dynamo_bao.session.pending_queries import PendingQuery
 from dynamo_bao.session.session import Session
-from dynamo_bao.session.state import Status, state_of
+from dynamo_bao.session.state import ModelMapper, Relation, Status, state_of
+
+
+class PagedResult(PendingQuery, Protocol):
+    """The result of a query, which receives its pages one after the other."""
+
+    _reply: Reply | None
+    _items: list[Any]
+
+    @property
+    def _query(self) -> Query:
+        """The query."""
+        ...
+
+    def _needs_request(self) -> bool:
+        """Whether a further page must be requested. Cached pages are added first."""
+        ...
+
+    def _rows_wanted(self) -> Sequence[ReplyItem]:
+        """The rows of the received page, up to the limit."""
+        ...
+
+    def _append_page(self, page: Sequence[Any]) -> None:
+        """Adds the instances of the received page."""
+        ...
 
 
 def relation_names(instance: Any) -> list[str]:
@@ -27,24 +57,28 @@ class EagerLoad:
     """A request to load relations.
 
     Attributes:
-        instances: loaded instances of one model.
-        paths: relation fields, also nested as in ``"user_id.org_id"``; None for all direct relations.
+        instances: instances of one model. They are loaded, unless all paths are to many instances.
+        paths: relations, also nested as in ``"posts.comments.user_id"``; None for all relation fields.
     """
 
     instances: Sequence[Any]
     paths: Iterable[str] | None
 
-    def levels(self) -> dict[str, list[str]]:
-        """By relation field, the paths to load from its targets."""
-        levels: dict[str, list[str]] = {}
+    def levels(self) -> dict[Relation, list[str]]:
+        """By relation, the paths to load from its targets."""
+        mapper = state_of(self.instances[0]).mapper
+        assert mapper is not None
+        levels: dict[Relation, list[str]] = {}
         for path in relation_names(self.instances[0]) if self.paths is None else self.paths:
             head, _, inner_path = path.partition(".")
-            levels.setdefault(head, []).extend([inner_path] if inner_path else [])
+            levels.setdefault(mapper._relation(head), []).extend([inner_path] if inner_path else [])
         return levels
 
 
 def load_relations(loads: Iterable[EagerLoad], session: Session | None, kind: str | None = "further") -> None:
-    """Loads the targets of relation fields, and stores them at the instances; one round for each level.
+    """Loads the targets of relations, and stores them at the instances; one round for each level.
+
+    Further pages of relations to many instances need further rounds, each for all of them together.
 
     Args:
         loads: the relations to load.
@@ -63,30 +97,56 @@ def load_relations(loads: Iterable[EagerLoad], session: Session | None, kind: st
 
 def _load_level(loads: Sequence[EagerLoad], session: Session, kind: str | None) -> list[EagerLoad]:
     """Loads the direct targets, and returns the loads of the next level."""
-    lookups = [
-        (levels, _look_up(load.instances, levels, session)) for load in loads for levels in (load.levels(),)
-    ]
+    loading: list[tuple[Iterable[Any], Relation, list[str]]] = []
+    results: list[PagedResult] = []
+    for load in loads:
+        for relation, paths in load.levels().items():
+            if relation.is_to_many:
+                level_results = [_items_of(instance, relation, session) for instance in load.instances]
+                results += level_results
+                loading += [(result._items, relation, paths) for result in level_results]
+            else:
+                loading.append((_targets_of(load.instances, relation.name, session), relation, paths))
+    _load_all_pages(results, session, kind)
     session._loader.flush(kind)
-    next_loads = []
-    for levels, targets in lookups:
-        for field, paths in levels.items():
-            loaded_targets = [target for target in targets[field] if state_of(target).status is Status.LOADED]
-            if paths and loaded_targets:
-                next_loads.append(EagerLoad(loaded_targets, paths))
-    return next_loads
+    next_targets: dict[tuple[ModelMapper, tuple[str, ...]], dict[int, Any]] = {}
+    for targets, relation, paths in loading:
+        if paths:
+            members = next_targets.setdefault((relation.target, tuple(paths)), {})
+            members.update((id(target), target) for target in targets if _is_loaded(target))
+    return [
+        EagerLoad(list(members.values()), paths) for (_, paths), members in next_targets.items() if members
+    ]
 
 
-def _look_up(instances: Sequence[Any], fields: Iterable[str], session: Session) -> dict[str, list[Any]]:
-    """The targets by field, each once. Targets that are not cached are then pending in `session`."""
-    targets_by_field: dict[str, list[Any]] = {}
-    for field in fields:
-        targets: dict[int, Any] = {}
-        for instance in instances:
-            target = _target(instance, field, session)
-            if target is not None:
-                targets[id(target)] = target
-        targets_by_field[field] = list(targets.values())
-    return targets_by_field
+def _is_loaded(target: Any) -> bool:
+    return type(target) is not InvalidRow and state_of(target).status is Status.LOADED
+
+
+def _load_all_pages(results: Sequence[PagedResult], session: Session, kind: str | None) -> None:
+    """Fetches all pages of results. Each round requests one page of all that have more, and the pending lookups."""
+    while results:
+        results = [result for result in results if result._needs_request()]
+        limit = session.settings.query_limit
+        for start in range(0, len(results), limit):
+            load_pages(session._loader.flush_pages(results[start : start + limit], kind), session)
+        kind = "pages"
+
+
+def _items_of(instance: Any, relation: Relation, session: Session) -> Any:
+    mapper = state_of(instance).mapper
+    assert mapper is not None
+    return mapper._announced_items(instance, relation.name, session)
+
+
+def _targets_of(instances: Sequence[Any], field: str, session: Session) -> list[Any]:
+    """The targets of a relation field, each once. Targets that are not cached are then pending in `session`."""
+    targets: dict[int, Any] = {}
+    for instance in instances:
+        target = _target(instance, field, session)
+        if target is not None:
+            targets[id(target)] = target
+    return list(targets.values())
 
 
 def _target(instance: Any, field: str, session: Session) -> Any:
@@ -105,3 +165,72 @@ def _target(instance: Any, field: str, session: Session) -> Any:
     state_of(target).origin = None  # this load is explicit
     remember_related(instance, field, target)
     return target
+
+
+# --- pages of replies -------------------------------------------------------------------------------------
+
+
+def load_pages(results: Iterable[Any], session: Session | None) -> None:
+    """Turns the received pages of some results into instances, and loads the requested relations.
+
+    Rows of the same index that came together are peers, like the rows of one page.
+    """
+    pages: dict[tuple[Any, ...], list[tuple[PagedResult, list[Any]]]] = {}
+    for result in results:
+        if result._reply is None:
+            continue
+        query = result._query
+        try:
+            page = query.instances(result._rows_wanted(), session)
+        except Exception as error:
+            if is_foreign(error):
+                raise
+            result._reply = None
+            result._receive(error)
+            continue
+        query_kind = (id(query.mapper), query.name, query.related, query.related_only)
+        pages.setdefault(query_kind, []).append((result, page))
+    members = [member for group in pages.values() for member in group]
+    try:
+        load_relations([load for group in pages.values() for load in _eager_loads(group)], session)
+    except Exception as error:
+        if is_foreign(error):
+            raise
+        for result, _ in members:
+            result._reply = None
+            result._receive(error)
+        return
+    for group in pages.values():
+        _append_pages(group)
+
+
+def _append_pages(group: Sequence[tuple[PagedResult, list[Any]]]) -> None:
+    """Adds their pages to the results of one kind. Targets of mapping rows that came together are peers."""
+    only = group[0][0]._query.related_only
+    if only is not None:
+        group = [(result, _targets(page, only)) for result, page in group]
+        make_peers(target for _, page in group for target in page if type(target) is not InvalidRow)
+    for result, page in group:
+        result._append_page(page)
+
+
+def _eager_loads(group: Sequence[tuple[PagedResult, list[Any]]]) -> Iterator[EagerLoad]:
+    """Makes the rows of similar queries peers, and yields the relations to load for them."""
+    query = group[0][0]._query
+    rows = [row for _, page in group for row in page if type(row) is not InvalidRow]
+    if query.mapper.schema.has_relations:
+        make_peers(rows)
+    if query.related != ():
+        yield EagerLoad(rows, query.related)
+    if query.related_only is not None:
+        yield EagerLoad(rows, [query.related_only])
+
+
+def _targets(rows: Sequence[Any], field: str) -> list[Any]:
+    """The stored targets of a relation of some rows; an `InvalidRow` stays in the list."""
+    targets = [row if type(row) is InvalidRow else remembered_related(row, field) for row in rows]
+    return [
+        target
+        for target in targets
+        if target is not None and (type(target) is InvalidRow or state_of(target).status is Status.LOADED)
+    ]

@@ -25,41 +25,83 @@ _LOWER: Final = frozenset((">", ">="))
 _UPPER: Final = frozenset(("<", "<="))
 
 
-def key_condition(
-    mapper: ModelMapper,
-    shape: IndexSchema | PrimaryKeySchema,
-    tenant: str | None,
-    value: object,
-    sort_condition: Any,
-) -> tuple[Condition, Condition]:
-    """The condition on the key attributes, and the condition that the filter must add.
+Shape = IndexSchema | PrimaryKeySchema
+"""The index, or the primary key, that a query reads."""
+
+
+def partition_text(mapper: ModelMapper, shape: Shape, tenant: str | None, value: object) -> str:
+    """The text of the partition key attribute.
 
     Args:
         mapper: the repository of the model.
         shape: the index or primary key that the query reads.
         tenant: the tenant of the items.
         value: the value of the partition key field; None for `MODEL_PREFIX`.
+
+    Raises:
+        QueryError: if the field refuses the value.
+    """
+    text = _partition_text(shape.partition, plain_operand(value), shape.name or "primary_key")
+    if isinstance(shape, IndexSchema):
+        return shape.pk_text(tenant, text)
+    return mapper.schema.partition_key(tenant, text)
+
+
+def key_condition(
+    mapper: ModelMapper, shape: Shape, partition: str, sort_condition: Any
+) -> tuple[Condition, Condition]:
+    """The condition on the key attributes, and the condition that the filter must add.
+
+    Args:
+        mapper: the repository of the model.
+        shape: the index or primary key that the query reads.
+        partition: the text of the partition key attribute.
         sort_condition: a value, a dict or an expression on the sort key field.
 
     Raises:
         QueryError: if a field refuses its value, if the condition names another field than the sort key, or if a key
             condition cannot have its operator.
     """
-    name = shape.name or "primary_key"
-    text = _partition_text(shape.partition, plain_operand(value), name)
-    if isinstance(shape, IndexSchema):
-        partition = Compare(Attribute(shape.pk_name), "=", {"S": shape.pk_text(tenant, text)})
-        attribute = Attribute(shape.sk_name)
-    else:
-        partition = Compare(Attribute(PK), "=", {"S": mapper.schema.partition_key(tenant, text)})
-        attribute = Attribute(SK)
+    pk_name, sk_name = (shape.pk_name, shape.sk_name) if isinstance(shape, IndexSchema) else (PK, SK)
+    partition_condition = Compare(Attribute(pk_name), "=", {"S": partition})
     if sort_condition is None:
-        return partition, EMPTY
+        return partition_condition, EMPTY
+    name = shape.name or "primary_key"
     if shape.sort.field is None:
         raise QueryError(f"{name} has no sort key field; leave the sort condition out.", index=name)
     condition = _sort_condition(shape.sort.field.name, sort_condition, mapper.database.strict_filters)
-    key_part, filter_part = _SortKey(shape.sort, attribute, name).of(condition)
-    return all_of((partition, key_part)), filter_part
+    key_part, filter_part = _SortKey(shape.sort, Attribute(sk_name), name).of(condition)
+    return all_of((partition_condition, key_part)), filter_part
+
+
+def split_condition(shape: Shape, condition: Condition) -> tuple[Condition | None, Condition]:
+    """Splits a condition into the one on the sort key that a query can send as a key condition, and the rest.
+
+    Returns:
+        The condition on the sort key, or None; and the condition for the filter.
+    """
+    if shape.sort.field is None:
+        return None, condition
+    parts = condition.parts if isinstance(condition, AllOf) else (condition,)
+    name = shape.sort.field.name
+    by_bound: dict[str, Condition] = {}
+    for part in parts:
+        bound = _bound_of(part) if getattr(part, "path", None) == name else None
+        if bound is not None:
+            by_bound.setdefault(bound, part)
+    sort_parts = [by_bound["both"]] if "both" in by_bound else list(by_bound.values())
+    if not sort_parts:
+        return None, condition
+    rest = [part for part in parts if not any(part is sort_part for sort_part in sort_parts)]
+    return all_of(sort_parts), all_of(rest)
+
+
+def _bound_of(part: Condition) -> str | None:
+    """Whether a condition is a lower bound, an upper one, or both; None if a key condition cannot have it."""
+    if isinstance(part, (Between, BeginsWith)):
+        return "both"
+    operator = part.operator if isinstance(part, Compare) else ""
+    return {"=": "both", **dict.fromkeys(_LOWER, "lower"), **dict.fromkeys(_UPPER, "upper")}.get(operator)
 
 
 def _sort_condition(field: str, argument: Any, strict: bool) -> Condition:

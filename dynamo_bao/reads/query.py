@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+import weakref
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from types import NoneType
 from typing import Any, TypedDict
 
-from attrs import frozen
+from attrs import evolve, frozen
 
-from dynamo_bao.dynamodb.expressions.conditions import EMPTY, AllOf, Condition, all_of
+from dynamo_bao.dynamodb.expressions.conditions import EMPTY, Condition, all_of, is_empty
 from dynamo_bao.dynamodb.expressions.parser import condition_from
 from dynamo_bao.dynamodb.expressions.renderer import Placeholders, render_condition
 from dynamo_bao.dynamodb.items import ReplyItem, as_dict_item
@@ -17,10 +18,10 @@ from dynamo_bao.dynamodb.layout import PK, SK, index_key_names
 from dynamo_bao.dynamodb.service import QUERY, Item
 from dynamo_bao.dynamodb.transport.messages import Request
 from dynamo_bao.errors import QueryError, suggestion
-from dynamo_bao.mapping.key_schema import IndexSchema, PrimaryKeySchema
+from dynamo_bao.mapping.key_schema import IndexSchema
 from dynamo_bao.mapping.row_types import row_type
 from dynamo_bao.reads.cursors import sign_cursor, verify_cursor
-from dynamo_bao.reads.key_conditions import key_condition
+from dynamo_bao.reads.key_conditions import Shape, key_condition, partition_text, split_condition
 from dynamo_bao.runtime.compat import Unpack
 from dynamo_bao.session.hydration import InvalidRow, hydrate, instances_from_rows
 from dynamo_bao.session.partitions import ModelSpot, Partition, RememberedQuery
@@ -68,7 +69,7 @@ class Query:
 
     Attributes:
         mapper: the repository of the model.
-        name: the index's name in the model.
+        shape: the index or the primary key.
         session, tenant: the session and the tenant of the query.
         partition: the index (None for the primary key), and the text of the partition key.
         parameters: the request without its start key.
@@ -77,10 +78,12 @@ class Query:
         related: the relations that are loaded with the matches; None for all.
         related_only: the relation field whose targets are the result.
         bypass_cache: whether the session's cached result of the same query is ignored.
+        sort_condition, options: the arguments of the call.
+        parent: returns the instance whose relation or method runs the query, while it exists; None without one.
     """
 
     mapper: ModelMapper
-    name: str
+    shape: Shape
     session: Session | None
     tenant: str | None
     partition: Partition
@@ -90,12 +93,15 @@ class Query:
     related: tuple[str, ...] | None
     related_only: str | None
     bypass_cache: bool
+    sort_condition: Any
+    options: QueryOptions
+    parent: Callable[[], Any] | None
 
     @classmethod
     def of(
         cls,
         mapper: ModelMapper,
-        shape: IndexSchema | PrimaryKeySchema,
+        shape: Shape,
         value: object,
         sort_condition: Any = None,
         *,
@@ -114,14 +120,47 @@ class Query:
         Raises:
             QueryError: for any invalid argument.
         """
-        name = shape.name or "primary_key"
-        session, tenant = _session_and_tenant(mapper, name, through)
+        session, tenant = _session_and_tenant(mapper, shape.name or "primary_key", through)
+        partition = partition_text(mapper, shape, tenant, value)
+        parent = None if through is None else weakref.ref(through)
+        return cls._in(mapper, shape, session, tenant, partition, sort_condition, options, parent)
+
+    @classmethod
+    def of_stored(
+        cls,
+        mapper: ModelMapper,
+        shape: Shape,
+        parent: Any,
+        session: Session,
+        **options: Unpack[QueryOptions],
+    ) -> Query:
+        """A query for a stored instance, in a session, for the tenant of the instance."""
+        state = state_of(parent)
+        text = partition_text(mapper, shape, state.tenant, state.primary_id)
+        return cls._in(mapper, shape, session, state.tenant, text, None, options, weakref.ref(parent))
+
+    @classmethod
+    def _in(
+        cls,
+        mapper: ModelMapper,
+        shape: Shape,
+        session: Session | None,
+        tenant: str | None,
+        text: str,
+        sort_condition: Any,
+        options: QueryOptions,
+        parent: Callable[[], Any] | None,
+    ) -> Query:
+        """A query of the partition with a text."""
         if options:
-            _require_options(shape, name, options)
-        parameters, partition = _parameters(mapper, shape, tenant, value, sort_condition, options)
-        searched = (parameters.get("IndexName"), partition)
+            _require_options(shape, options)
+        parameters = _parameters(mapper, shape, text, sort_condition, options)
+        partition = (parameters.get("IndexName"), text)
+        arguments = (sort_condition, options, parent)
         if not options:
-            return cls(mapper, name, session, tenant, searched, parameters, None, None, (), None, False)
+            return cls(
+                mapper, shape, session, tenant, partition, parameters, None, None, (), None, False, *arguments
+            )
         start_key = options.get("start_key")
         start = None
         if start_key is not None:
@@ -130,37 +169,89 @@ class Query:
             )
         return cls(
             mapper,
-            name,
+            shape,
             session,
             tenant,
-            searched,
+            partition,
             parameters,
             options.get("limit"),
             None if start is None else {attribute: {"S": text} for attribute, text in start.items()},
             _relations(mapper, options),
             options.get("related_only"),
             bool(options.get("bypass_cache")),
+            *arguments,
+        )
+
+    def narrowed(self, condition: Mapping[str, object] | Condition | None, options: QueryOptions) -> Query:
+        """This query with a further condition, and with other options.
+
+        The part of the condition that is about the sort key becomes a key condition.
+
+        Raises:
+            QueryError: for any invalid argument.
+        """
+        mapper, shape, strict = self.mapper, self.shape, self.mapper.database.strict_filters
+        sort_condition, further = self.sort_condition, condition_from(condition, strict)
+        if sort_condition is None:
+            sort_condition, further = split_condition(shape, further)
+        filters = (self.options.get("filter"), options.get("filter"))
+        item_filter = all_of((further, *(condition_from(part, strict) for part in filters)))
+        merged: QueryOptions = {**self.options, **options}
+        merged.pop("filter", None)
+        if not is_empty(item_filter):
+            merged["filter"] = item_filter
+        parent = None if self.parent is None else self.parent()
+        if parent is None:
+            session, tenant = self.session_now(), self.tenant
+        else:
+            session, tenant = _session_and_tenant(mapper, self.name, parent)
+        text = self.partition[1]
+        return Query._in(mapper, shape, session, tenant, text, sort_condition, merged, self.parent)
+
+    def of_peer(self, peer: Any) -> Query:
+        """The same query for another stored instance of the parent's model."""
+        text = partition_text(self.mapper, self.shape, self.tenant, state_of(peer).primary_id)
+        values = {**self.parameters["ExpressionAttributeValues"], _PARTITION_VALUE: {"S": text}}
+        parameters = {**self.parameters, "ExpressionAttributeValues": values}
+        partition = (self.partition[0], text)
+        return evolve(self, partition=partition, parameters=parameters, parent=weakref.ref(peer))
+
+    @property
+    def name(self) -> str:
+        """The index's name in the model."""
+        return self.shape.name or "primary_key"
+
+    @property
+    def is_narrowed(self) -> bool:
+        """Whether the query has a condition or an option."""
+        return self.sort_condition is not None or any(option != "related_only" for option in self.options)
+
+    @property
+    def kind(self) -> Hashable:
+        """What this query has in common with the same query of other partitions."""
+        parameters = self.parameters
+        filtered, values = parameters.get("FilterExpression"), parameters["ExpressionAttributeValues"]
+        further_values = None
+        if len(values) > 1:
+            further_values = repr({**values, _PARTITION_VALUE: None})
+        return (
+            self.mapper,
+            self.name,
+            self.limit,
+            self.related,
+            self.related_only,
+            None if self.start is None else repr(self.start),
+            parameters["KeyConditionExpression"],
+            further_values,
+            filtered and (filtered, repr(parameters["ExpressionAttributeNames"])),
+            *map(parameters.get, _READ_OPTIONS),
         )
 
     def remembered(self, session: Session) -> RememberedQuery:
         """The session's entry for this query: same model, arguments, consistency and tenant."""
-        mapper, only, parameters = self.mapper, self.related_only, self.parameters
-        start = None if self.start is None else repr(self.start)
-        filtered, values = parameters.get("FilterExpression"), parameters["ExpressionAttributeValues"]
-        key = (
-            mapper,
-            self.name,
-            self.partition,
-            self.limit,
-            self.related,
-            only,
-            start,
-            parameters["KeyConditionExpression"],
-            repr(values) if len(values) > 1 else None,  # a single value is that of the partition
-            filtered and (filtered, repr(parameters["ExpressionAttributeNames"])),
-            *map(parameters.get, _READ_OPTIONS),
-        )
+        mapper, only = self.mapper, self.related_only
         targets = None if only is None else _model_ref(mapper._target_repository(only))
+        key = (self.kind, self.partition)
         return session._partitions.query(key, _model_ref(mapper), self.partition, targets)
 
     def cursor(self, key: Item) -> str:
@@ -219,8 +310,9 @@ class Query:
         return cached
 
 
-def _require_options(shape: IndexSchema | PrimaryKeySchema, name: str, options: QueryOptions) -> None:
+def _require_options(shape: Shape, options: QueryOptions) -> None:
     """Raises `QueryError` for an option that no query has, or that is invalid by itself."""
+    name = shape.name or "primary_key"
     for option in options:
         if option not in QueryOptions.__annotations__:
             hint = suggestion(option, QueryOptions.__annotations__)
@@ -252,27 +344,21 @@ def _session_and_tenant(mapper: ModelMapper, name: str, through: Any) -> tuple[S
 
 
 def _parameters(
-    mapper: ModelMapper,
-    shape: IndexSchema | PrimaryKeySchema,
-    tenant: str | None,
-    value: object,
-    sort_condition: Any,
-    options: QueryOptions,
-) -> tuple[dict[str, Any], str]:
-    """The request of a query without its start key, and the text of its partition key."""
+    mapper: ModelMapper, shape: Shape, partition: str, sort_condition: Any, options: QueryOptions
+) -> dict[str, Any]:
+    """The request of a query without its start key. The value of the partition key is `_PARTITION_VALUE`."""
     placeholders = Placeholders()
-    condition, extra = key_condition(mapper, shape, tenant, value, sort_condition)
+    condition, extra = key_condition(mapper, shape, partition, sort_condition)
     parameters: dict[str, Any] = {
         "TableName": mapper.database.table_name,
         "KeyConditionExpression": render_condition(condition, placeholders, mapper.schema),
         "ReturnConsumedCapacity": "TOTAL",
     }
-    partition_condition: Any = condition.parts[0] if isinstance(condition, AllOf) else condition
     if isinstance(shape, IndexSchema):
         parameters["IndexName"] = shape.id
     if not options and extra is EMPTY:
         placeholders.into(parameters)
-        return parameters, partition_condition.value["S"]
+        return parameters
     item_filter = all_of((condition_from(options.get("filter"), mapper.database.strict_filters), extra))
     filtered = render_condition(item_filter, placeholders, mapper.schema)
     placeholders.into(parameters)
@@ -286,7 +372,7 @@ def _parameters(
     ):
         if argument is not None:
             parameters[member] = argument
-    return parameters, partition_condition.value["S"]
+    return parameters
 
 
 def _model_ref(mapper: ModelMapper) -> ModelSpot:
@@ -294,23 +380,37 @@ def _model_ref(mapper: ModelMapper) -> ModelSpot:
 
 
 def _relations(mapper: ModelMapper, options: QueryOptions) -> tuple[str, ...] | None:
-    """The relations to load with the matches; None for all. Raises if a field is not a relation."""
-    option = options.get("load_related", False)
-    option = False if option is None else option
-    if isinstance(option, str):
-        raise _no_relation(
-            mapper, "load_related", option, f"True, or a list of relation fields: [{option!r}]"
-        )
-    paths = () if isinstance(option, bool) else relation_paths(mapper, "load_related", option)
-    paths += relation_paths(mapper, "related_fields", options.get("related_fields"))
+    """The relations to load with the matches; None for all relation fields. Raises if a name is not a relation."""
+    paths = relations_of(mapper, options.get("load_related", False))
+    named = relation_paths(mapper, "related_fields", options.get("related_fields"))
+    require_relations(mapper, named)
     only = options.get("related_only")
     if only is not None and not isinstance(only, str):
         raise _no_relation(mapper, "related_only", only, 'the name of one relation field, such as "user_id"')
-    for path in (*paths, *([only] if only is not None else [])):
+    if only is not None:
+        mapper._target_repository(only)
+    return named or paths if paths is None else (*paths, *named)
+
+
+def relations_of(mapper: ModelMapper, load_related: bool | Sequence[str] | None) -> tuple[str, ...] | None:
+    """The relations in the option `load_related`; None for all relation fields. Raises if a name is not a relation."""
+    if load_related is None or isinstance(load_related, bool):
+        return None if load_related else ()
+    if isinstance(load_related, str):
+        raise _no_relation(
+            mapper, "load_related", load_related, f"True, or a list of relations: [{load_related!r}]"
+        )
+    paths = relation_paths(mapper, "load_related", load_related)
+    require_relations(mapper, paths)
+    return paths
+
+
+def require_relations(mapper: ModelMapper, paths: Iterable[str]) -> None:
+    """Raises `ConfigurationError` unless each path leads over relations."""
+    for path in paths:
         target = mapper
-        for field in path.split("."):
-            target = target._target_repository(field)
-    return paths or (None if option is True else ())
+        for name in path.split("."):
+            target = target._relation(name).target
 
 
 def relation_paths(mapper: ModelMapper, option: str, argument: Any) -> tuple[str, ...]:
@@ -319,7 +419,7 @@ def relation_paths(mapper: ModelMapper, option: str, argument: Any) -> tuple[str
         return ()
     if isinstance(argument, str):
         return (argument,)
-    remedy = 'a list of relation fields, such as ["user_id", "user_id.org_id"]'
+    remedy = 'a list of relations, such as ["user_id", "user_id.org_id"]'
     if isinstance(argument, Mapping) or not isinstance(argument, Iterable):
         raise _no_relation(mapper, option, argument, remedy)
     names = tuple(argument)
@@ -332,6 +432,8 @@ def _no_relation(mapper: ModelMapper, option: str, argument: object, remedy: str
     return QueryError(f"{mapper.schema.name}: {option}={argument!r:.200}; give {remedy}.")
 
 
+_PARTITION_VALUE = ":v0"
+"""The placeholder of the partition key, which is the first one of a query."""
 _READ_OPTIONS = ("Limit", "ConsistentRead", "ScanIndexForward", "Select")
 """The parameters that change how a query is answered, but not its partition."""
 _NOT_THE_QUERY = frozenset(("Limit", "Select", "ReturnConsumedCapacity", "ConsistentRead"))

@@ -5,26 +5,29 @@ Inside a session the first page waits too: the first look at one result fetches 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain, islice
 from typing import Any, Generic, TypeVar, overload
 
 from dynamo_bao.dynamodb.capacity import Capacity
+from dynamo_bao.dynamodb.expressions.conditions import Condition
 from dynamo_bao.dynamodb.items import ReplyItem
 from dynamo_bao.dynamodb.service import Item
 from dynamo_bao.dynamodb.table import Database
 from dynamo_bao.dynamodb.transport.messages import Reply, Request
-from dynamo_bao.errors import ItemNotFoundError, QueryError
+from dynamo_bao.errors import ItemNotFoundError, LazyLoadError, QueryError
 from dynamo_bao.fields.json_forms import JsonForm, json_form
-from dynamo_bao.reads.eager_loading import EagerLoad, load_relations
-from dynamo_bao.reads.query import Query
-from dynamo_bao.runtime.foreign_errors import is_foreign
+from dynamo_bao.mapping.declarations import HasManyDeclaration
+from dynamo_bao.reads.eager_loading import load_pages
+from dynamo_bao.reads.prefetch import is_shared, peer_queries
+from dynamo_bao.reads.query import Query, QueryOptions
+from dynamo_bao.runtime.compat import Unpack
 from dynamo_bao.session.hydration import InvalidRow, reached
-from dynamo_bao.session.partitions import RememberedQuery
-from dynamo_bao.session.peers import make_peers, remembered_related
+from dynamo_bao.session.partitions import Prefetch, RememberedQuery
+from dynamo_bao.session.peers import remember_items
+from dynamo_bao.session.query_kinds import PrefetchFigures, QueryKind
 from dynamo_bao.session.requests import send
 from dynamo_bao.session.session import Session
-from dynamo_bao.session.state import Status, state_of
 
 M = TypeVar("M")
 
@@ -42,24 +45,40 @@ class QueryResult(Generic[M]):
         ...     print(post.title)
     """
 
-    def __init__(self, query: Query, remembered: RememberedQuery | None = None) -> None:
+    def __init__(
+        self,
+        query: Query,
+        remembered: RememberedQuery | None = None,
+        relation: HasManyDeclaration | None = None,
+    ) -> None:
         self._query = query
         self._remembered = remembered
+        self._relation = relation
+        self._is_explicit = relation is None
+        self._is_used = False
+        self._failure: Exception | None = None
+        self._reset()
+        self._is_pending = query.session is not None or relation is not None
+        if not self._is_pending:
+            self._fetch()
+        elif query.session is not None and self._may_run_with_others(query.session):
+            query.session._loader.queries.add(self)
+
+    def _may_run_with_others(self, session: Session) -> bool:
+        """Whether the first page may be requested when another result is used."""
+        return self._cached_reply() is None and (self._is_explicit or session.settings.fetch != "raise")
+
+    def _reset(self) -> None:
         self._items: list[Any] = []
         self._page_ends: list[int] = []
-        self._start: Item | None = query.start
-        self._is_pending = query.session is not None
+        self._start: Item | None = self._query.start
         self._reply: Reply | None = None
-        self._failure: Exception | None = None
+        self._is_pending = True
         self._is_done = False
         self._count = 0
         self._has_invalid_rows = False
         self._scanned = 0
         self._capacity = Capacity()
-        if query.session is None:
-            self._fetch()
-        elif remembered is None or not remembered.replies:
-            query.session._loader.queries.add(self)
 
     # --- fetching --------------------------------------------------------------------------------
 
@@ -73,8 +92,21 @@ class QueryResult(Generic[M]):
         """The model and the index, for traces."""
         return self._query.about
 
-    def _first_request(self) -> Request:
-        """The request of the first page."""
+    @property
+    def _remedy(self) -> str:
+        """What would avoid that such queries are sent one at a time, for the N+1 warning."""
+        kind = self._kind
+        obstacle = "" if kind is None else kind.obstacle
+        if obstacle:
+            return (
+                f"Queries of {self._label} are no longer fetched for several instances, because {obstacle}."
+            )
+        if self._relation is not None:
+            return f"Load them with their parents: load_related=[{self._relation.name!r}]."
+        return ""
+
+    def _next_request(self) -> Request:
+        """The request of the next page."""
         return self._query.request(self._start)
 
     def _receive(self, outcome: Reply | Exception) -> None:
@@ -87,13 +119,45 @@ class QueryResult(Generic[M]):
 
     def _begin(self) -> None:
         """Fetches the first page, together with the first pages of all other pending queries."""
+        if not self._is_used:
+            self._note_use()
         if self._is_pending:
             session = self._query.session_now()
             if session is not None and session is self._query.session and self._cached_reply() is None:
-                load_pages(session._loader.flush_queries(self), session)
+                self._fetch_with_others(session)
             else:
                 self._fetch()
         self._raise_failure()
+
+    def _fetch_with_others(self, session: Session) -> None:
+        """Fetches the first page in one round with all pending queries, and with those of peers."""
+        kind = self._kind
+        peers = [] if kind is None else peer_queries(self._query, kind, session)
+        results = [(peer, result_of(query)) for peer, query in peers]
+        queries = session._loader.flush_queries(self)
+        cause = session._rounds.last_cause
+        load_pages(queries, session)
+        if not results or kind is None:
+            return
+        figures = session._partitions.kinds.figures_of(cause, self._label)
+        for peer, result in results:
+            if result._failure is not None:
+                result._forget_unused()
+                kind.obstacle = "a request for one of the others failed"
+            elif not result._is_pending:
+                remember_items(peer, kind, result)
+                if self._relation is not None:
+                    result._hold_at(peer, self._relation)
+                result._note_prefetch(session, kind, figures)
+
+    def _note_prefetch(self, session: Session, kind: QueryKind, figures: PrefetchFigures) -> None:
+        """Records that the first page was fetched in advance."""
+        assert self._remembered is not None
+        self._remembered.prefetch = Prefetch(kind, figures)
+        figures.count += 1
+        figures.unused += 1
+        session.stats.prefetched += 1
+        session.stats.prefetched_unused += 1
 
     def _fetch(self) -> None:
         """Fetches the next page, and marks the end after the last one."""
@@ -102,10 +166,92 @@ class QueryResult(Generic[M]):
         if reply is None:
             request = self._query.request(self._start)
             kind = "pages" if self._page_ends else "queries"
-            reply = send(session, self._database, kind, [self._label], request)
+            # Only the second page of each result counts as N+1: one long result is none.
+            remedy = self._remedy if len(self._page_ends) == 1 and self._query.parent is not None else ""
+            reply = send(session, self._database, kind, [self._label], request, remedy=remedy)
         self._receive(reply)
         load_pages([self], session)
         self._raise_failure()
+
+    def _needs_request(self) -> bool:
+        """Whether a further page must be requested. Cached pages are added first."""
+        while not self._is_done and self._failure is None:
+            reply = self._cached_reply()
+            if reply is None:
+                return True
+            self._receive(reply)
+            load_pages([self], self._query.session)
+        return False
+
+    # --- use -------------------------------------------------------------------------------------
+
+    @property
+    def _kind(self) -> QueryKind | None:
+        """What the session knows of this query for other instances; None if it is not shared with others."""
+        session, remembered = self._query.session, self._remembered
+        if session is None or remembered is None or not is_shared(self._query):
+            return None
+        return session._partitions.kinds.get(remembered.kind)
+
+    def _note_use(self) -> None:
+        """Records the first use of the result.
+
+        Raises:
+            LazyLoadError: if the result of a relation would be fetched, and the context refuses implicit loads.
+        """
+        session, relation = self._query.session, self._relation
+        if session is not None and session.is_open:
+            if self._remembered is not None and not self._remembered.is_current:
+                self._remember_anew(session)
+            if session.settings.fetch == "raise" and not self._is_explicit:
+                self._require_fetched()
+            self._note_use_of_kind(session)
+        self._is_used = True
+        parent = None if self._query.parent is None else self._query.parent()
+        if session is not None and relation is not None and parent is not None:
+            self._hold_at(parent, relation)
+
+    def _hold_at(self, parent: Any, relation: HasManyDeclaration) -> None:
+        """Stores the result at its instance, if it is all of a relation."""
+        if not self._query.is_narrowed:
+            remember_items(parent, relation, self)
+
+    def _remember_anew(self, session: Session) -> None:
+        """Becomes the result of the query's current entry, after the session has forgotten the former one."""
+        self._remembered = self._query.remembered(session)
+        if self._remembered.result is None:
+            self._remembered.result = self
+
+    def _require_fetched(self) -> None:
+        relation = self._relation
+        if relation is None or not self._is_pending or self._cached_reply() is not None:
+            return
+        raise LazyLoadError(
+            f"{relation.owner}.{relation.name} is not loaded, and the context was opened with fetch='raise', which "
+            f"refuses implicit loads. Load it first: load_related=[{relation.name!r}], or query explicitly.",
+            model=relation.owner,
+            field=relation.name,
+        )
+
+    def _note_use_of_kind(self, session: Session) -> None:
+        """Records for peers that the query was looked at for its partition."""
+        kind, remembered = self._kind, self._remembered
+        if kind is None or remembered is None:
+            return
+        kind.note_look(self._query.partition)
+        parent = self._query.parent() if self._query.parent is not None else None
+        if kind.is_repeated and parent is not None:
+            remember_items(parent, kind, None)
+        if remembered.prefetch is not None:
+            remembered.prefetch.figures.unused -= 1
+            session.stats.prefetched_unused -= 1
+            remembered.prefetch = None
+
+    def _forget_unused(self) -> None:
+        """Forgets what was fetched, if it was not used yet. The first use fetches it again."""
+        if not self._is_used:
+            self._failure = None
+            self._reset()
 
     def _cached_reply(self) -> Reply | None:
         """The reply with the next page, if the session has it from the same query; else None."""
@@ -140,6 +286,8 @@ class QueryResult(Generic[M]):
         self._items += page
         self._has_invalid_rows = self._has_invalid_rows or InvalidRow in map(type, page)
         self._page_ends.append(len(self._items))
+        if len(self._page_ends) == 1 and self._kind is not None:
+            self._kind.note_answer(self._reply, "Limit" in self._query.parameters)
         self._remember(self._reply)
         self._capacity = self._capacity.plus(self._reply.capacity)
         self._scanned += body.get("ScannedCount", 0)
@@ -231,6 +379,33 @@ class QueryResult(Generic[M]):
         self._fetch_all()
         return self._count
 
+    def where(
+        self, condition: Mapping[str, object] | Condition | None = None, /, **options: Unpack[QueryOptions]
+    ) -> QueryResult[M]:
+        """The matches of the same query with a further condition, and with other options.
+
+        A condition on the sort key of the index limits what is read. The rest of the condition is a filter.
+
+        Args:
+            condition: a condition as a dict or an expression.
+            **options: as `Model.query_by_index` takes them.
+
+        Returns:
+            A new result. No request is sent before its first use in a batch context.
+
+        Raises:
+            QueryError: if an option or the condition does not fit the index.
+
+        Example:
+            >>> user.posts.where({"created_at": {"$gt": moment}}, limit=5, direction="DESC")
+        """
+        result = result_of(self._query.narrowed(condition, options), self._relation)
+        if self._query.session is not None and not self._is_used:
+            self._query.session._loader.queries.discard(
+                self
+            )  # who narrows a result rarely uses the whole one too
+        return result
+
     def first(self) -> M | None:
         """The first match.
 
@@ -311,15 +486,23 @@ class QueryResult(Generic[M]):
         return f"<QueryResult of {self._query.mapper.schema.name}: {len(self._items)} fetched, {state}>"
 
 
-def result_of(query: Query) -> QueryResult[Any]:
-    """The result of a query: the cached one of its session, or a new one."""
+def result_of(query: Query, relation: HasManyDeclaration | None = None) -> QueryResult[Any]:
+    """The result of a query: the cached one of its session, or a new one.
+
+    Args:
+        relation: the relation that is read; None for an explicit query.
+    """
     session = query.session
     if session is None or query.bypass_cache:
-        return QueryResult(query)
+        return QueryResult(query, None, relation)
     remembered = query.remembered(session)
     result: QueryResult[Any] | None = remembered.result
     if result is None:
-        remembered.result = result = QueryResult(query, remembered)
+        remembered.result = result = QueryResult(query, remembered, relation)
+    elif relation is None:
+        result._is_explicit = True
+    elif result._relation is None:
+        result._relation = relation
     return result
 
 
@@ -329,63 +512,3 @@ def _count_for(index: int | slice) -> int | None:
         from_the_front = min(index.start or 0, index.stop or 0, index.step or 1) >= 0
         return index.stop if from_the_front else None
     return index + 1 if index >= 0 else None
-
-
-# --- pages of replies -------------------------------------------------------------------------------------
-
-
-def load_pages(results: Iterable[Any], session: Session | None) -> None:
-    """Turns the received pages of some results into instances, and loads the requested relations.
-
-    Rows of the same index that came together are peers, like the rows of one page.
-    """
-    pages: dict[tuple[Any, ...], list[tuple[QueryResult[Any], list[Any]]]] = {}
-    for result in results:
-        if result._reply is None:
-            continue
-        query = result._query
-        try:
-            page = query.instances(result._rows_wanted(), session)
-        except Exception as error:
-            if is_foreign(error):
-                raise
-            result._reply = None
-            result._receive(error)
-            continue
-        query_kind = (id(query.mapper), query.name, query.related, query.related_only)
-        pages.setdefault(query_kind, []).append((result, page))
-    members = [member for group in pages.values() for member in group]
-    try:
-        load_relations([load for group in pages.values() for load in _eager_loads(group)], session)
-    except Exception as error:
-        if is_foreign(error):
-            raise
-        for result, _ in members:
-            result._reply = None
-            result._receive(error)
-        return
-    for result, page in members:
-        only = result._query.related_only
-        result._append_page(page if only is None else _targets(page, only))
-
-
-def _eager_loads(group: Sequence[tuple[QueryResult[Any], list[Any]]]) -> Iterator[EagerLoad]:
-    """Makes the rows of similar queries peers, and yields the relations to load for them."""
-    query = group[0][0]._query
-    rows = [row for _, page in group for row in page if type(row) is not InvalidRow]
-    if query.mapper.schema.has_relations:
-        make_peers(rows)
-    if query.related != ():
-        yield EagerLoad(rows, query.related)
-    if query.related_only is not None:
-        yield EagerLoad(rows, [query.related_only])
-
-
-def _targets(rows: Sequence[Any], field: str) -> list[Any]:
-    """The stored targets of a relation of some rows; an `InvalidRow` stays in the list."""
-    targets = [row if type(row) is InvalidRow else remembered_related(row, field) for row in rows]
-    return [
-        target
-        for target in targets
-        if target is not None and (type(target) is InvalidRow or state_of(target).status is Status.LOADED)
-    ]

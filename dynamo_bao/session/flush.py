@@ -81,7 +81,7 @@ class Flush:
             partial(
                 _send_query,
                 query._database,
-                query._first_request(),
+                query._next_request(),
                 query._database.deadline_from_now(*limits),
             )
             for query in queries
@@ -90,6 +90,7 @@ class Flush:
             database.on_event_loop.check()
         kind = self._kind or ("lookups" if plan else "queries")
         with start_round(self._rounds, databases[0], kind) as current_round:
+            current_round.remedy = queries[0]._remedy if len(queries) == 1 else ""
             answers = databases[0].pool.run(calls, at_once)
             current_round.sent_at_once(len(calls), at_once)
             for planned, answer in zip(plan, answers, strict=False):

@@ -92,6 +92,18 @@ class Loader:
         self._ownership.check()
         return self._resolve(self.queries.pop_pending(first, self._settings.query_limit))
 
+    def flush_pages(self, queries: Sequence[PendingQuery], kind: str | None = None) -> Sequence[PendingQuery]:
+        """Resolves queries and the pending lookups, in one round.
+
+        Args:
+            kind: the kind of the round in the trace; see `Round`.
+
+        Returns:
+            The queries; each has received its reply or its error.
+        """
+        self._ownership.check()
+        return self._resolve(queries, kind)
+
     def _resolve(self, queries: Sequence[PendingQuery], kind: str | None = None) -> Sequence[PendingQuery]:
         pending_lookups, settings = self._instances.lookups, self._settings
         lookups = pending_lookups.pop_pending()

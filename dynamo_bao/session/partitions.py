@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from attrs import Factory, define, field
 
 from dynamo_bao.dynamodb.transport.messages import Reply
+from dynamo_bao.session.query_kinds import PrefetchFigures, QueryKind, QueryKinds
 
 MAX_ROWS = 10_000
 """How many rows a session caches by default for queries whose results the program no longer holds."""
@@ -42,27 +43,41 @@ class Touched(NamedTuple):
     comes_or_goes: bool
 
 
+class Prefetch(NamedTuple):
+    """A query that was fetched in advance, for the peer of an instance whose query was looked at."""
+
+    kind: QueryKind
+    figures: PrefetchFigures
+
+
 @define(eq=False)
 class RememberedQuery:
     """The cached replies of one query.
 
     Attributes:
-        key: the identity of the query.
+        key: the identity of the query: what it has in common with other partitions, and the partition.
         model, partition: the model and the partition of the query.
         targets: the model of the instances in the result, if it is another one.
         replies: the replies so far, one for each page, in order.
         rows: the number of rows in them.
         is_current: whether the cached replies are still valid.
+        prefetch: set while the query was fetched in advance and not used yet.
     """
 
-    key: Hashable
+    key: tuple[Hashable, Partition]
     model: ModelSpot
     partition: Partition
     targets: ModelSpot | None
     replies: list[Reply] = Factory(list)
     rows: int = 0
     is_current: bool = True
+    prefetch: Prefetch | None = None
     _result: weakref.ref[Any] | None = field(default=None, init=False)
+
+    @property
+    def kind(self) -> Hashable:
+        """What the query has in common with the same query of other partitions."""
+        return self.key[0]
 
     @property
     def result(self) -> Any:
@@ -82,11 +97,15 @@ class Partitions:
 
     Args:
         max_rows: the maximum number of cached rows.
+
+    Attributes:
+        kinds: what is known of queries that instances share.
     """
 
     def __init__(self, max_rows: int | None = None) -> None:
         self._max_rows = MAX_ROWS if max_rows is None else max_rows
         self._rows = 0
+        self.kinds = QueryKinds()
         self._queries: dict[Hashable, RememberedQuery] = {}
         self._by_partition: dict[ModelSpot, dict[Partition, dict[Hashable, RememberedQuery]]] = {}
         self._by_target: dict[ModelSpot, dict[Hashable, RememberedQuery]] = {}
@@ -95,7 +114,11 @@ class Partitions:
         return len(self._queries)
 
     def query(
-        self, key: Hashable, model: ModelSpot, partition: Partition, targets: ModelSpot | None
+        self,
+        key: tuple[Hashable, Partition],
+        model: ModelSpot,
+        partition: Partition,
+        targets: ModelSpot | None,
     ) -> RememberedQuery:
         """The entry of a query, which becomes the latest one."""
         entry = self._queries.pop(key, None)
@@ -123,7 +146,10 @@ class Partitions:
                 break
 
     def touch(self, touched: Touched) -> None:
-        """Drops the queries whose results a write may have changed. Result objects in use stay as they are."""
+        """Drops the queries whose results a write may have changed.
+
+        Result objects that were used stay as they are. Others forget what was fetched for them.
+        """
         model, partitions, indexes, comes_or_goes = touched
         queries_by_partition = self._by_partition.get(model, {})
         query_groups = [queries_by_partition.get(partition, {}) for partition in partitions]
@@ -133,17 +159,25 @@ class Partitions:
             ]
         if comes_or_goes:
             query_groups.append(self._by_target.get(model, {}))
-        self._forget([query for queries in query_groups for query in queries.values()])
+        queries = [query for queries in query_groups for query in queries.values()]
+        self._forget(queries)
+        _drop_unused(queries, "a write dropped results that were fetched in advance and not used yet")
 
     def clear(self) -> None:
-        """Drops all queries."""
+        """Drops all queries. Result objects that were not used forget what was fetched for them."""
+        queries = self.close()
+        _drop_unused(queries, "refresh() or the like dropped results that were fetched in advance")
+
+    def close(self) -> list[RememberedQuery]:
+        """Drops all queries. Result objects stay as they are."""
         if not self._queries:
-            return
-        queries, self._queries = self._queries, {}
+            return []
+        queries, self._queries = list(self._queries.values()), {}
         self._by_partition, self._by_target = {}, {}
-        for query in queries.values():
+        for query in queries:
             query.is_current = False
             self._drop_rows(query)
+        return queries
 
     def _forget(self, queries: Iterable[RememberedQuery]) -> None:
         for query in queries:
@@ -170,6 +204,20 @@ class Partitions:
             self._queries[query.key] = self._queries.pop(
                 query.key
             )  # moved to the end, to be tried again later
+
+
+def _drop_unused(queries: Iterable[RememberedQuery], obstacle: str) -> None:
+    """Empties the results of forgotten queries that were not used.
+
+    Args:
+        obstacle: why queries of their kinds are not fetched in advance again.
+    """
+    for query in queries:
+        if query.prefetch is not None:
+            query.prefetch.kind.obstacle, query.prefetch = obstacle, None
+        result = query.result
+        if result is not None:
+            result._forget_unused()
 
 
 def _remove(queries: dict[Any, dict[Hashable, RememberedQuery]], ref: Any, key: Hashable) -> None:

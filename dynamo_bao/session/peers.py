@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
+from typing import Any
 
 from dynamo_bao.session.state import Instance, PeerGroup, state_of
 
@@ -27,10 +28,7 @@ def make_peers(instances: Iterable[Instance], is_page: bool = True) -> None:
 
 def remember_related(instance: Instance, field: str, target: Instance) -> None:
     """Stores the target of a relation, with the value of the relation field."""
-    state = state_of(instance)
-    if state.related is None:
-        state.related = {}
-    state.related[field] = (instance.__dict__.get(field), target)
+    _related_of(instance)[field] = (instance.__dict__.get(field), target)
 
 
 def remembered_related(instance: Instance, field: str) -> Instance | None:
@@ -38,13 +36,48 @@ def remembered_related(instance: Instance, field: str) -> Instance | None:
     remembered = (state_of(instance).related or {}).get(field)
     if remembered is None or remembered[0] != instance.__dict__.get(field):
         return None
-    return remembered[1]
+    target: Instance = remembered[1]
+    return target
+
+
+def remember_items(instance: Instance, key: Hashable, result: object) -> None:
+    """Stores the result of a query for an instance.
+
+    Args:
+        key: the relation to many, or the kind of the query. It is not a text, as relation fields are.
+        result: the result; None if only the fact that there was one is stored.
+    """
+    _related_of(instance)[key] = (None, result)
+
+
+def remembered_items(instance: Instance, key: Hashable) -> Any:
+    """The stored result of a query for an instance, or None."""
+    return (state_of(instance).related or {}).get(key, (None, None))[1]
+
+
+def has_items(instance: Instance, key: Hashable) -> bool:
+    """Whether a result of a query was stored for an instance."""
+    return key in (state_of(instance).related or ())
+
+
+def forget_items(instance: Instance) -> None:
+    """Drops the stored results of queries. The targets of relation fields stay."""
+    state = state_of(instance)
+    if state.related is not None:
+        state.related = {field: entry for field, entry in state.related.items() if isinstance(field, str)}
 
 
 def forget_related(instance: Instance, field: str | None = None) -> None:
-    """Drops the stored target of one relation, or of all relations."""
+    """Drops the stored target of one relation field, or all that is stored for an instance."""
     state = state_of(instance)
     if field is None:
         state.related = None
     elif state.related is not None:
         state.related.pop(field, None)
+
+
+def _related_of(instance: Instance) -> dict[Hashable, tuple[object, Any]]:
+    state = state_of(instance)
+    if state.related is None:
+        state.related = {}
+    return state.related

@@ -157,6 +157,10 @@ class Lookups:
             if mapper in lookups:
                 lookups[mapper].pop(table_key, None)
 
+    def instances_of(self, mapper: ModelMapper) -> list[Instance]:
+        """The pending instances of a model."""
+        return [*self.eventual.get(mapper, {}).values(), *self.strict.get(mapper, {}).values()]
+
     def pop_pending(self) -> list[PendingKeys[Instance]]:
         """Removes and returns all pending lookups."""
         pending = [(False, self.eventual), (True, self.strict)]

@@ -10,7 +10,7 @@ from dynamo_bao.dynamodb.transport.messages import Reply, Request
 
 
 class PendingQuery(Protocol):
-    """A query whose first page was not requested yet."""
+    """A query that waits for a page, which was not requested yet."""
 
     @property
     def _database(self) -> Database:
@@ -22,8 +22,13 @@ class PendingQuery(Protocol):
         """The model and the index, for the trace."""
         ...
 
-    def _first_request(self) -> Request:
-        """The request of its first page."""
+    @property
+    def _remedy(self) -> str:
+        """What would avoid that such queries are sent one at a time; empty for the usual advice."""
+        ...
+
+    def _next_request(self) -> Request:
+        """The request of its next page."""
         ...
 
     def _receive(self, outcome: Reply | Exception) -> None:
@@ -40,6 +45,10 @@ class Queries:
     def add(self, query: PendingQuery) -> None:
         """Registers a query for the next round."""
         self._pending[id(query)] = weakref.ref(query)
+
+    def discard(self, query: PendingQuery) -> None:
+        """Keeps a query out of the next rounds; it runs when its own result is used."""
+        self._pending.pop(id(query), None)
 
     def pop_pending(self, first_query: PendingQuery, limit: int) -> list[PendingQuery]:
         """Removes and returns `first` and the oldest other queries, at most `limit` in all."""

@@ -34,6 +34,7 @@ def send(
     about: Sequence[str],
     request: Request,
     deadline: float | None = None,
+    remedy: str = "",
 ) -> Reply:
     """Sends one request as a round of its own, and counts it.
 
@@ -41,10 +42,12 @@ def send(
         kind: the kind of the round in the trace, such as ``"read"`` or ``"write"``.
         about: the models and keys in the request.
         deadline: in seconds of the transport's clock; None for a call that starts now.
+        remedy: what would avoid such rounds, for the N+1 warning; empty for the usual advice.
     """
     if deadline is None:
         deadline = deadline_of(session, database)
     with round_of(session, database, kind) as current_round:
+        current_round.remedy = remedy
         return current_round.send(database, request, deadline, about)
 
 

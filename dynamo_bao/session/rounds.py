@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import ceil
 from typing import Any
 
@@ -19,6 +19,7 @@ from dynamo_bao.runtime.foreign_errors import is_from_signal
 from dynamo_bao.runtime.log_fields import log_fields
 from dynamo_bao.session.bindings import BUDGET, bound_values
 from dynamo_bao.session.budget import Budget
+from dynamo_bao.session.query_kinds import PrefetchFigures
 from dynamo_bao.session.stats import Stats
 
 log = logging.getLogger("dynamo_bao.session")
@@ -86,6 +87,7 @@ class Round:
         seconds: its duration.
         requests: the requests that were sent.
         waves: the number of waits in turn; requests beyond `max_concurrency` wait for earlier ones.
+        remedy: what would avoid such rounds of a single query; empty for the usual advice.
     """
 
     number: int
@@ -96,6 +98,7 @@ class Round:
     seconds: float = 0.0
     requests: list[SentRequest] = Factory(list)
     waves: int = 1
+    remedy: str = field(default="", repr=False, kw_only=True)
     _rounds: Rounds | None = field(default=None, repr=False, alias="rounds")
     _budgets: Sequence[Budget] = field(default=(), repr=False, alias="budgets")
     warnings: dict[Any, RepeatedWarning] = field(factory=dict, repr=False)
@@ -119,10 +122,10 @@ class Round:
 
     @property
     def is_single_fetch(self) -> bool:
-        """Whether the program waited for a single key or query, as an N+1 loop does."""
+        """Whether the program waited for a single key, query or further page, as an N+1 loop does."""
         requests = self.requests
-        reads = self.kind in ("lookups", "queries", "read")
-        return reads and len(requests) == 1 and requests[0].count == 1
+        is_read = self.kind in ("lookups", "queries", "read") or (self.kind == "pages" and self.remedy != "")
+        return is_read and len(requests) == 1 and requests[0].count == 1
 
     def add(
         self, database: Database, reply: Reply, about: Sequence[str] = (), count: int | None = None
@@ -272,9 +275,32 @@ class Rounds:
         return log_fields(operation, tables, stats.keys_fetched, duration, requests=stats.requests, **more)
 
     @property
+    def last_cause(self) -> CallSite:
+        """The line of code that caused the last round."""
+        return self.history[-1].cause
+
+    @property
     def budgets(self) -> tuple[Budget, ...]:
         """The budgets in force around the running code, outermost first."""
         return tuple(bound_values(BUDGET))
+
+    def warn_of_unused(self, figures: Mapping[CallSite, PrefetchFigures]) -> None:
+        """Logs the lines for which most queries that were fetched in advance were never used, each once a minute."""
+        last_round = self.history[-1]
+        for line, counts in figures.items():
+            if counts.unused * 2 <= counts.count:
+                continue
+            warning = last_round.warnings.setdefault((line, "prefetched"), RepeatedWarning())
+            if warning.is_due(last_round.started):
+                log.warning(
+                    "%s: %d of the %d queries of %s that were fetched in advance for other instances were never "
+                    "used. Open the context with fetch='one', or query by the id instead of through the instance.",
+                    line,
+                    counts.unused,
+                    counts.count,
+                    counts.about,
+                    extra=self.fields("prefetch", count=counts.unused),
+                )
 
     def record(self, round_: Round) -> None:
         """Remembers a round, and warns of a line that often fetches a single key or query."""
@@ -290,21 +316,26 @@ class Rounds:
 
 def _warn_of_n_plus_one(round_: Round) -> None:
     """Logs an N+1 line at most once a minute, with the number of sessions since the last warning."""
-    warnings, unit = round_.warnings, "query" if round_.kind == "queries" else "key"
+    warnings, unit = round_.warnings, {"queries": "query", "pages": "page"}.get(round_.kind, "key")
     warning = warnings.setdefault((round_.cause, unit), RepeatedWarning())
     if not warning.is_due(round_.started):
         return
     times, warning.count = warning.count, 0
     request = round_.requests[0]
     log.warning(
-        "N+1: %s has fetched one %s at a time, %d times so far%s. Find them all before looking at the first, "
-        "or load relations with load_related=True.",
+        "N+1: %s has fetched one %s at a time, %d times so far%s. %s",
         round_.cause,
         unit,
         N_PLUS_ONE,
         f" (in {times} contexts since this was logged last)" if times > 1 else "",
+        round_.remedy or _USUAL_REMEDY,
         extra=log_fields(request.operation, request.tables, N_PLUS_ONE, round_.seconds, count=times),
     )
+
+
+_USUAL_REMEDY = (
+    "Find them all before looking at the first, or load relations with load_related=True or by name."
+)
 
 
 def start_round(rounds: Rounds | None, database: Database, kind: str) -> Round:

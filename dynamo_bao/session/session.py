@@ -24,6 +24,7 @@ from dynamo_bao.session.instances import SessionInstances
 from dynamo_bao.session.loader import Loader
 from dynamo_bao.session.ownership import SessionOwnership, SessionState
 from dynamo_bao.session.partitions import Partitions
+from dynamo_bao.session.peers import forget_items
 from dynamo_bao.session.rounds import Rounds
 from dynamo_bao.session.settings import DEFAULT_SETTINGS, SessionSettings
 from dynamo_bao.session.state import Instance, Status, state_of
@@ -148,8 +149,10 @@ class Session:
             return
         self._ownership.is_closed = True
         self._loader.queries.clear()
-        self._partitions.clear()
+        self._partitions.close()
         self._instances.close()
+        if self.stats.prefetched:
+            self._rounds.warn_of_unused(self._partitions.kinds.figures)
         if log.isEnabledFor(logging.DEBUG):
             self._log_end()
 
@@ -230,7 +233,8 @@ class Session:
 
     def trace(self) -> Trace:
         """The rounds of requests so far, each with the line of code that caused it."""
-        return Trace(tuple(self._rounds.history))
+        stats = self.stats
+        return Trace(tuple(self._rounds.history), stats.prefetched, stats.prefetched_unused)
 
     # --- objects ---------------------------------------------------------------------------------
 
@@ -238,6 +242,7 @@ class Session:
         """Reads `instance` again, consistently and at once. Local changes and cached query results are dropped."""
         self._ownership.check()
         self._partitions.clear()
+        forget_items(instance)
         self._instances.reload(instance, keep_changes=False)
         self._instances.retry_failed()
         self._loader.load(instance)
@@ -265,6 +270,7 @@ class Session:
             self._work.drop([entry])
         self._instances.detach(instance)
         self._partitions.clear()
+        forget_items(instance)
 
     def clear(self) -> None:
         """Removes all instances, pending lookups and cached queries. Figures and budgets stay.

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import enum
 import weakref
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
 from typing import Any, Protocol
+
+from attrs import frozen
 
 from dynamo_bao.dynamodb.capacity import NOTHING_CONSUMED, Capacity
 from dynamo_bao.dynamodb.items import Stored, as_dict_item
@@ -69,6 +71,21 @@ class RelationOrigin:
         self.model = model
 
 
+@frozen
+class Relation:
+    """A relation of a model.
+
+    Attributes:
+        name: the relation field; the attribute for a relation to many instances.
+        target: the repository of the related instances.
+        is_to_many: whether it leads to many instances.
+    """
+
+    name: str
+    target: ModelMapper
+    is_to_many: bool = False
+
+
 class Status(enum.Enum):
     """The status of an instance."""
 
@@ -106,6 +123,14 @@ class RelationResolver(Protocol):
 
     def _target_repository(self, field: str) -> ModelMapper:
         """The repository of the model that a relation field points to; raises if the field is not a relation."""
+        ...
+
+    def _relation(self, name: str) -> Relation:
+        """The relation with the name of a field or an attribute; raises if there is none."""
+        ...
+
+    def _announced_items(self, instance: Instance, name: str, session: Any) -> Any:
+        """The result of a relation to many, stored at `instance`, to be loaded explicitly."""
         ...
 
     def _related_target(self, instance: Instance, field: str) -> RelationTarget | None:
@@ -198,7 +223,7 @@ class State:
     capacity: Capacity
     unknown_outcome: Exception | None
     sets: object
-    related: dict[str, tuple[object, Instance]] | None
+    related: dict[Hashable, tuple[object, Any]] | None
     generated_keys: dict[str, object] | None
     handed: HandedOutValues | None
 

@@ -27,6 +27,8 @@ class Stats:
         throttled: requests that DynamoDB refused because of throughput.
         throttling_reasons: the number of these by DynamoDB's reason.
         retry_after: the sum of the seconds that DynamoDB asked to wait after them.
+        prefetched: queries that were fetched in advance for peers.
+        prefetched_unused: how many of them were not used so far.
     """
 
     lookups: int = 0
@@ -44,6 +46,8 @@ class Stats:
     throttled: int = 0
     throttling_reasons: dict[str, int] = Factory(dict)
     retry_after: float = 0.0
+    prefetched: int = 0
+    prefetched_unused: int = 0
 
     @property
     def capacity(self) -> Capacity:
@@ -87,6 +91,10 @@ class Stats:
             ("capacity", f"{self.read_capacity:g} read, {self.write_capacity:g} write units"),
             ("waited", f"{self.seconds_waited:.3f} s between attempts"),
         ]
+        if self.prefetched:
+            rows.append(
+                ("prefetched", f"{self.prefetched} queries ({self.prefetched_unused} of them not used)")
+            )
         if self.throttled:
             reasons = ", ".join(f"{reason} ({count})" for reason, count in self.throttling_reasons.items())
             rows.append(("throttled", f"{self.throttled} requests{reasons and f': {reasons}'}"))

@@ -22,6 +22,8 @@ class Trace:
 
     Attributes:
         rounds: the last 1,000 rounds, oldest first.
+        prefetched, prefetched_unused: how many queries were fetched in advance for peers, and how many of them were
+            not used so far.
 
     Example:
         >>> print(session.trace())
@@ -29,6 +31,8 @@ class Trace:
     """
 
     rounds: tuple[Round, ...]
+    prefetched: int = 0
+    prefetched_unused: int = 0
 
     def __iter__(self) -> Iterator[Round]:
         return iter(self.rounds)
@@ -43,9 +47,14 @@ class Trace:
         read_units = sum(request.capacity.read for request in requests)
         write_units = sum(request.capacity.write for request in requests)
         seconds = sum(round_.seconds for round_ in self.rounds)
+        prefetched = (
+            f", {count_text(self.prefetched, 'query')} fetched in advance ({self.prefetched_unused} not used)"
+            if self.prefetched
+            else ""
+        )
         return (
             f"{count_text(len(self.rounds), 'round')}, {count_text(len(requests), 'request')}, {_time(seconds)} of "
-            f"waiting, {read_units:g} read and {write_units:g} write units"
+            f"waiting, {read_units:g} read and {write_units:g} write units{prefetched}"
         )
 
     def __str__(self) -> str:

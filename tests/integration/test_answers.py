@@ -125,8 +125,8 @@ def test_relations_of_a_new_instance(comment: Comment, around: Callable[[], Any]
         (["title"], "Post has no relation 'title'."),
         (["user.oorg"], "User has no relation 'oorg'. Did you mean 'org'?"),
         (["user."], "User has no relation ''."),
-        ([3], "give a list of relation fields"),
-        (3, "give a list of relation fields"),
+        ([3], "give a list of relations"),
+        (3, "give a list of relations"),
     ],
 )
 def test_what_is_no_relation_is_refused(comment: Comment, wire: Wire, names: Any, text: str) -> None:

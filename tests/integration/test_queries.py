@@ -323,7 +323,7 @@ def test_related_fields_are_checked_at_the_call(tagged: Manager) -> None:
         with pytest.raises(ConfigurationError, match="not a valid relation field"):
             Article.all_articles.query(load_related=[wrong])
     for no_list in ("author_id", 7):
-        with pytest.raises(QueryError, match="a list of relation fields"):
+        with pytest.raises(QueryError, match="a list of relations"):
             Article.all_articles.query(load_related=no_list)  # type: ignore[arg-type]
     assert len(sent) == 0
 

@@ -13,7 +13,7 @@ from dynamo_bao.dynamodb.expressions.conditions import Condition, is_empty
 from dynamo_bao.dynamodb.expressions.renderer import Placeholders, render_condition
 from dynamo_bao.mapping.key_schema import MODEL_PREFIX
 from dynamo_bao.models.class_builder import schema_of
-from dynamo_bao.reads.key_conditions import key_condition
+from dynamo_bao.reads.key_conditions import key_condition, partition_text
 
 
 class Sheet(Model, prefix="ks", name="KeyConditionSheet"):
@@ -55,7 +55,8 @@ def read(condition: Condition, schema: Any = SHEET) -> str:
 def asked(index: str, given: Any, value: Any = "a", strict: bool = False) -> tuple[str, str]:
     """The key condition and the filter for a condition on the sort key of an index."""
     mapper: Any = SimpleNamespace(schema=SHEET, database=SimpleNamespace(strict_filters=strict))
-    condition, extra = key_condition(mapper, SHEET.indexes[index], None, value, given)
+    shape = SHEET.indexes[index]
+    condition, extra = key_condition(mapper, shape, partition_text(mapper, shape, None, value), given)
     return read(condition), read(extra)
 
 
@@ -107,7 +108,8 @@ def test_the_partition_of_a_primary_key_and_of_the_model_s_prefix() -> None:
     """A primary key's partition begins with the model's prefix; an index of all items needs no value."""
     schema = schema_of(Part)
     mapper: Any = SimpleNamespace(schema=schema, database=SimpleNamespace(strict_filters=False))
-    condition, extra = key_condition(mapper, schema.primary, "acme", "s1", Part.fields.place > "p")
+    partition = partition_text(mapper, schema.primary, "acme", "s1")
+    condition, extra = key_condition(mapper, schema.primary, partition, Part.fields.place > "p")
     assert read(condition) == "_pk = [acme]#kp#s1 AND _sk > p"
     assert is_empty(extra)
     for value in (None, MODEL_PREFIX, "ks", Value("ks")):

@@ -51,4 +51,5 @@ def test_a_query_result_shows_what_users_call() -> None:
         "one",
         "pages",
         "scanned_count",
+        "where",
     }

@@ -1,0 +1,72 @@
+"""Peers of queries: a query that is looked at on a second instance runs for the peers of that instance too."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from dynamo_bao.reads.query import Query
+from dynamo_bao.session.peers import has_items
+from dynamo_bao.session.query_kinds import QueryKind
+from dynamo_bao.session.session import Session
+from dynamo_bao.session.state import Status, state_of
+
+
+def is_shared(query: Query) -> bool:
+    """Whether other instances can run the same query, so that it can be fetched for them in advance."""
+    parameters = query.parameters
+    return (
+        query.parent is not None
+        and query.start is None
+        and not query.bypass_cache
+        and "ConsistentRead" not in parameters
+        and "Select" not in parameters
+    )
+
+
+def peer_queries(query: Query, kind: QueryKind, session: Session) -> list[tuple[Any, Query]]:
+    """The same query for the peers of its instance that have not run it, each with the peer.
+
+    Returns:
+        As many as fit into one round; none if nothing is fetched in advance.
+    """
+    parent = None if query.parent is None else query.parent()
+    if parent is None or not kind.is_repeated or kind.obstacle or session.settings.fetch != "peers":
+        return []
+    if any(budget.read_units is not None for budget in session._rounds.budgets):
+        return []
+    settings = session.settings
+    row_limit = None if query.related_only is None else settings.peer_limit
+    room = kind.room(settings.query_limit, row_limit)
+    room = min(room, settings.query_limit - max(1, len(session._loader.queries)))
+    queries: list[tuple[Any, Query]] = []
+    for peer in _peers(parent, session) if room > 0 else ():
+        if has_items(peer, kind):
+            continue
+        peer_query = query.of_peer(peer)
+        remembered = peer_query.remembered(session)
+        if (
+            remembered.partition == kind.first_partition
+            or remembered.replies
+            or remembered.result is not None
+        ):
+            continue
+        queries.append((peer, peer_query))
+        if len(queries) == room:
+            break
+    return queries
+
+
+def _peers(parent: Any, session: Session) -> Iterator[Any]:
+    """The other instances that arrived together with one, or that are pending with it: first those after it."""
+    state = state_of(parent)
+    if state.status is Status.PENDING:
+        assert state.mapper is not None
+        members = session._instances.lookups.instances_of(state.mapper)
+    else:
+        members = [] if state.group is None else state.group.alive()
+    position = next((number for number, member in enumerate(members) if member is parent), 0)
+    for peer in members[position + 1 :] + members[:position]:
+        peer_state = state_of(peer)
+        if peer_state.tenant == state.tenant and peer_state.session is state.session:
+            yield peer
