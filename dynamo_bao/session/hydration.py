@@ -10,7 +10,7 @@ from attrs import frozen
 
 from dynamo_bao.dynamodb.capacity import NOTHING_CONSUMED, Capacity
 from dynamo_bao.dynamodb.document_diff import same_stored
-from dynamo_bao.dynamodb.items import ReplyItem, Stored, as_dict_item
+from dynamo_bao.dynamodb.items import KeyedItems, Stored, as_dict_item
 from dynamo_bao.dynamodb.keys import Key
 from dynamo_bao.dynamodb.layout import PK, SK
 from dynamo_bao.dynamodb.service import Item
@@ -153,7 +153,7 @@ def _note_sets(state: State, schema: Schema, values: Mapping[str, object]) -> No
 
 
 def hydrate_batch(
-    pending: Mapping[Key, Instance], items: Sequence[ReplyItem], consistent: bool, share: Capacity
+    pending: Mapping[Key, Instance], items: KeyedItems, consistent: bool, share: Capacity
 ) -> tuple[list[Instance], Mapping[Key, Instance]]:
     """`hydrate` for pending instances.
 
@@ -170,8 +170,7 @@ def hydrate_batch(
     loaded_count = 0
     mapper: Any = None  # of the previous item, as most batches are of one model
     schema: Any = None
-    for item in items:
-        instance = get((item[PK]["S"], item[SK]["S"]) if isinstance(item, dict) else (item._pk.S, item._sk.S))
+    for instance, item in zip(map(get, items.keys), items, strict=True):
         if instance is None:
             continue
         values = instance_dict(instance)
@@ -186,8 +185,7 @@ def hydrate_batch(
         if len(values) > schema.key_only_size or state.shared is not None:
             hydrate(instance, item, consistent=consistent)
         else:  # the usual case: the steps of `hydrate`, inlined for speed
-            decode = schema.decode if isinstance(item, dict) else schema.decode_row
-            decoded = decode(item, state, values)
+            decoded = (schema.decode if type(item) is dict else schema.decode_row)(item, state, values)
             set_instance_dict(instance, decoded)
             state.status, state.raw_item = LOADED, item
             state.consistent, state.wants_consistent = consistent, False
