@@ -62,12 +62,15 @@ def resolve_scope(
         else:
             link, tenant_link = top.session, top if top.kind is TENANT else top.tenant
         if link is not None:
-            if link.owner is owner and link.entry() is not None:
-                session = link.value
-                ownership: SessionOwnership = session._ownership
-                if ownership.owner is not owner or ownership.is_closed or ownership.flushing is not None:
-                    ownership.check(owner)
-            else:
+            session = link.value
+            ownership: SessionOwnership = session._ownership
+            if (
+                link.owner is not owner
+                or ownership.owner is not owner
+                or ownership.is_closed
+                or ownership.flushing is not None
+                or link.entry() is None
+            ):
                 session = _session_seen_by(owner)
         if tenant_link is not None:
             tenant = (
@@ -77,10 +80,7 @@ def resolve_scope(
             )
     if session is None and type(database.policy) is not AllowDirect:  # it needs no description of the call
         database.policy.outside(_call_text(model, operation, key))
-    if tenant is None:
-        if not resolvers and not database.requires_tenant:
-            return session, None
-    elif type(tenant) is str:
+    if (tenant is None and not resolvers and not database.requires_tenant) or type(tenant) is str:
         return session, tenant
     return session, _tenant_of(database, session, operation)
 

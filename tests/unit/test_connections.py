@@ -15,7 +15,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from dynamo_bao.dynamodb.transport.http import Connections, HttpOrigin, HttpReply, NotConnected, ReplyLost
+from dynamo_bao.dynamodb.transport.http import Connections, HttpOrigin, NotConnected, ReplyLost
 from tests.support.authorities import Authority
 from tests.support.http_server import HttpServer, ReceivedRequest, Script, Served, http_server
 from tests.support.patience import PATIENCE

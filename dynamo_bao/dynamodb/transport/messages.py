@@ -346,10 +346,10 @@ def names_an_arn(request: Request) -> bool:
     >>> names_an_arn(Request("Scan", {"TableName": "arn:aws:dynamodb:eu-west-1:123456789012:table/t"}))
     True
     """
-    for table in tables_of(request):
-        if isinstance(table, str) and table.startswith("arn:"):
-            return True
-    return False
+    name = request.written.get("TableName")
+    if name is None:
+        return any(other.startswith("arn:") for other in tables_of(request) if isinstance(other, str))
+    return isinstance(name, str) and name.startswith("arn:")
 
 
 def _plain_batch_get(parameters: dict[str, Any]) -> dict[str, Any]:

@@ -323,8 +323,8 @@ def _check_batch_get(request: Request, parsed: dict[str, Any], is_vouched: bool)
             _refuse(
                 operation, "UnprocessedKeys has the key of an item that it holds, or that was not asked for"
             )
-    for table, item_keys in unprocessed.items():
-        if not item_keys <= set(requested[table]):
+    for table, keys_left in unprocessed.items():
+        if not keys_left <= set(requested[table]):
             _refuse(operation, "UnprocessedKeys has a key that was not asked for")
     return parsed
 
