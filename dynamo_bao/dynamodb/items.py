@@ -92,8 +92,9 @@ def json_keys(keys: Collection[tuple[str, str]]) -> Any:
             return None
     except TypeError:
         return None
-    members = ",".join([f'{{"{PK}":{{"S":"{pk}"}},"{SK}":{{"S":"{sk}"}}}}' for pk, sk in keys])
-    return json_list([members.encode()])
+    between = f'"}},"{SK}":{{"S":"'
+    members = f'"}}}},{{"{PK}":{{"S":"'.join(map(between.join, keys))
+    return json_list([f'{{"{PK}":{{"S":"{members}"}}}}'.encode()])
 
 
 def json_list(members: Iterable[bytes], before: bytes = b"", after: bytes = b"") -> Any:

@@ -7,7 +7,7 @@ from itertools import starmap
 from typing import Any
 
 from dynamo_bao.dynamodb.capacity import Capacity
-from dynamo_bao.dynamodb.items import as_dict_item
+from dynamo_bao.dynamodb.items import ReplyItem, as_dict_item
 from dynamo_bao.dynamodb.keys import Key
 from dynamo_bao.dynamodb.service import GET_ITEM, Item
 from dynamo_bao.dynamodb.transport.batch_get import fetch_batch
