@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from typing import Any
 
 import pytest
+from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from dynamo_bao import (
     DataFormatError,
+    HasMany,
+    Index,
     ItemNotFoundError,
     Manager,
+    Model,
+    PrimaryKey,
     QueryError,
+    Related,
+    RelatedField,
     RequireContext,
+    StringField,
     ValidationError,
     init_models,
     run_with_batch_context,
@@ -195,3 +203,97 @@ def test_a_wrong_key_part_is_an_unknown_field(manager: Manager) -> None:
     ) as caught:
         Comment.find(post_id="1", nmber=2)
     assert type(caught.value).__name__ == "UnknownFieldError" and caught.value.field == "nmber"
+
+
+# --- relations to many -----------------------------------------------------------------------------------
+
+
+class Writer(Model, prefix="wr"):
+    writer_id: str
+    name: str = StringField(default="")
+    essays = HasMany["Essay"]("essays_of_writer")
+
+    primary_key = PrimaryKey("writer_id")
+
+
+class Essay(Model, prefix="es"):
+    writer_id: str = RelatedField("Writer")
+    number: int
+    essays_of_writer = primary_key = PrimaryKey("writer_id", "number")
+    notes = HasMany["Note"]("notes_of_essay")
+    writer = Related["Writer"]("writer_id")
+
+
+class Note(Model, prefix="nt"):
+    note_id: str
+    essay_id: str = RelatedField("Essay")
+    reader_id: str | None = RelatedField("Writer", default=None)
+
+    primary_key = PrimaryKey("note_id")
+    notes_of_essay = Index("essay_id", "note_id", id="gsi1")
+    reader = Related["Writer"]("reader_id")
+
+
+@pytest.fixture
+def shelf(connection: dict[str, Any], ready_table: str) -> Iterator[Wire]:
+    """Two writers; the first has three essays, each with two notes by the second."""
+    with init_models(models=[Writer, Essay, Note], table_name=ready_table, **connection) as manager:
+        for writer_id in ("ada", "bob"):
+            Writer.create(writer_id=writer_id, name=writer_id.title())
+        for number in range(3):
+            essay = Essay.create(writer_id="ada", number=number)
+            for note in range(2):
+                Note.create(note_id=f"{number}{note}", essay_id=essay.primary_id, reader_id="bob")
+        yield Wire(manager.client)
+
+
+def test_relations_to_many_are_lists(shelf: Wire, around: Callable[[], Any]) -> None:
+    """Nested, with those to one inside, each level in one round."""
+    shelf.clear()
+    with around():
+        values = Writer.find("ada").to_dict(related=["essays.notes.reader", "essays.writer"])
+    lookups = (
+        ["GetItem", "BatchGetItem"] if around is nullcontext else ["BatchGetItem"]
+    )  # a context knows the writer
+    assert sorted(shelf.operations) == sorted([*lookups, *["Query"] * 4, "BatchGetItem"])
+    assert [essay["number"] for essay in values["essays"]] == [0, 1, 2]
+    assert {essay["writer"]["name"] for essay in values["essays"]} == {"Ada"}
+    notes = [note for essay in values["essays"] for note in essay["notes"]]
+    assert [note["note_id"] for note in notes] == ["00", "01", "10", "11", "20", "21"]
+    assert {note["reader"]["name"] for note in notes} == {"Bob"}
+
+
+def test_a_relation_to_nobody_is_an_empty_list(shelf: Wire) -> None:
+    """Also of a new instance; in JSON too."""
+    assert json.loads(Writer.find("bob").to_json(related=["essays"]))["essays"] == []
+    assert Writer(writer_id="cy").to_dict(related=["essays"])["essays"] == []
+
+
+def test_models_of_pydantic_show_relations_to_many(shelf: Wire) -> None:
+    """With `from_attributes`; the writers' essays are two rounds, however many writers there are."""
+
+    class EssayOut(BaseModel):
+        model_config = ConfigDict(from_attributes=True)
+        number: int
+
+    class WriterOut(BaseModel):
+        model_config = ConfigDict(from_attributes=True)
+        name: str
+        essays: list[EssayOut]
+
+    for number in range(5):
+        Writer.create(writer_id=f"{number}")
+        Essay.create(writer_id=f"{number}", number=number)
+    with run_with_batch_context() as session:
+        writers = [Writer.find(writer_id) for writer_id in ("ada", "bob", "0", "1", "2", "3", "4")]
+        shown = TypeAdapter(list[WriterOut]).validate_python(writers, from_attributes=True)
+        assert session.stats.round_trips == 3
+    assert [[essay.number for essay in writer.essays] for writer in shown] == [
+        [0, 1, 2],
+        [],
+        [0],
+        [1],
+        [2],
+        [3],
+        [4],
+    ]
