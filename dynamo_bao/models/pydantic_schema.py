@@ -5,7 +5,6 @@ This module needs pydantic, so a model imports it when pydantic asks for its sch
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, Final
@@ -22,7 +21,14 @@ from dynamo_bao.fields.base import Field, MemberFault
 from dynamo_bao.mapping.schema import Schema
 from dynamo_bao.models.answers import answer, json_answer, load_answer
 from dynamo_bao.models.class_builder import schema_of
-from dynamo_bao.models.pydantic_shapes import CoreSchema, Shapes, needs_value, noted, with_required
+from dynamo_bao.models.pydantic_shapes import (
+    CoreSchema,
+    Shapes,
+    needs_value,
+    noted,
+    title_and_doc,
+    with_required,
+)
 from dynamo_bao.session.state import instance_dict, state_of
 
 _WRONG_VALUE: Final = "bao_value"
@@ -48,8 +54,7 @@ def model_schema(model: type[Any]) -> CoreSchema:
             partial(_serialised, model), info_arg=True, schema=_answer_schema(schema)
         ),
     )
-    doc = vars(model).get("__doc__")
-    notes = {"title": model.__name__, **({"description": inspect.cleandoc(doc)} if doc else {})}
+    notes = title_and_doc(model.__name__, model)
     described_schema = noted(with_required(own_schema, _needed_names(schema)), notes)
     return core_schema.definitions_schema(described_schema, list(shapes.definitions.values()))
 

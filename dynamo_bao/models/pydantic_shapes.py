@@ -7,6 +7,7 @@ decides. This module needs pydantic; `pydantic_schema` imports it.
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Callable, Sequence
 from decimal import Decimal
@@ -81,6 +82,13 @@ def with_required(schema: CoreSchema, needed: Sequence[str]) -> CoreSchema:
         return reference  # type: ignore[no-any-return]
 
     return _changed(schema, json_schema)
+
+
+def title_and_doc(name: str, cls: type[Any]) -> JsonSchema:
+    """The name of a class, and what its docstring says. The docstring that a dataclass writes itself says nothing."""
+    doc = vars(cls).get("__doc__")
+    is_written = doc and not doc.startswith(f"{cls.__name__}(")
+    return {"title": name, **({"description": inspect.cleandoc(doc)} if is_written else {})}
 
 
 class Shapes:
@@ -184,7 +192,7 @@ class Shapes:
         }
         needed = [member_name for member_name, member in field.members.items() if _is_needed(member)]
         shape = with_required(core_schema.typed_dict_schema(members, ref=ref), needed)
-        return noted(shape, {"title": name})
+        return noted(shape, title_and_doc(name, field.record))
 
 
 def _json_pattern(pattern: re.Pattern[str]) -> str | None:

@@ -127,6 +127,18 @@ class Shelf(Model, prefix="py"):
     primary_key = PrimaryKey("shelf_id")
 
 
+@dataclasses.dataclass
+class Untold:
+    name: str
+
+
+class Told(Model, prefix="to"):
+    told_id: str
+    part: Untold
+
+    primary_key = PrimaryKey("told_id")
+
+
 ADAPTER = TypeAdapter(Shelf)
 OWN = {"shelf_id", "role", "created_at", "modified_at", "version"}
 """The fields that no body sets."""
@@ -439,6 +451,7 @@ def test_the_schema_of_a_body() -> None:
     assert without_titles(schema["properties"]) == INPUT
     assert without_titles(schema["$defs"]["Address"]) == {
         "type": "object",
+        "description": "Where somebody lives.",
         "properties": {
             "city": TEXT,
             "since": {"anyOf": [DAY, NULL]},
@@ -448,6 +461,7 @@ def test_the_schema_of_a_body() -> None:
         "additionalProperties": False,
     }
     assert schema["$defs"]["Address"]["title"] == "Address"
+    assert "description" not in TypeAdapter(Told).json_schema()["$defs"]["Untold"]
 
 
 def test_the_schema_of_an_answer() -> None:
