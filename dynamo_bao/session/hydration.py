@@ -296,7 +296,10 @@ def mark_created(
     if schema.documents:
         _read_documents(state, schema, values, as_dict_item(item))
     if schema.sets_of is not None:
-        _note_sets(state, schema, values)
+        if state.bad is None:
+            state.sets = schema.sets_of(values)
+        else:
+            _note_sets(state, schema, values)
     state.handed = remembered(schema, values, item) if schema.unsteady else None
     if state.bad is not None:
         set_status(instance, state, LOADED)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
+from operator import attrgetter
 from typing import Any, NamedTuple
 from weakref import ref
 
@@ -42,6 +43,10 @@ class PendingWrite(NamedTuple):
         return self.key is not None
 
 
+instance_of: Callable[[PendingWrite], Instance] = attrgetter("instance")
+"""The object of an entry."""
+
+
 @frozen
 class CommitFigures:
     """The outcome of a commit; see `Session.last_commit`.
@@ -60,7 +65,7 @@ class CommitFigures:
         """A function that returns these figures. If all objects were written, it holds them weakly."""
         if self.not_done or self.unknown:
             return lambda: self
-        references = [ref(instance) for instance in self.done]
+        references = list(map(ref, self.done))
         return lambda: CommitFigures(
             tuple(
                 [instance for instance in (reference() for reference in references) if instance is not None]
@@ -86,8 +91,8 @@ class UnitOfWork:
 
     def drop(self, entries: Iterable[PendingWrite]) -> None:
         """Removes entries that were written or withdrawn."""
-        for entry in entries:
-            self._entries.pop(id(entry.instance), None)
+        for number in map(id, map(instance_of, entries)):
+            self._entries.pop(number, None)
 
     def all(self) -> list[PendingWrite]:
         """Every entry, in order."""

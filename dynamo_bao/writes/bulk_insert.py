@@ -19,7 +19,7 @@ from dynamo_bao.mapping.schema import Schema
 from dynamo_bao.session.hydration import mark_created
 from dynamo_bao.session.session import Session
 from dynamo_bao.session.state import ModelMapper, State, Status, instance_dict
-from dynamo_bao.session.unit_of_work import CommitFigures, PendingWrite
+from dynamo_bao.session.unit_of_work import CommitFigures, PendingWrite, instance_of
 from dynamo_bao.writes.changes import CreateChange
 from dynamo_bao.writes.hooks import has_hooks
 from dynamo_bao.writes.plans import ItemRef
@@ -67,9 +67,7 @@ class BulkInsert(NamedTuple):
         stored = zip(self.entries, self.keys, self.items, strict=True)
         for (instance, mapper, tenant, _, _, _, primary_id), key, item in stored:
             mark_created(instance, mapper, tenant, session, key, primary_id, item)
-        session._work.forget_written(
-            self.entries, CommitFigures(done=tuple([entry.instance for entry in self.entries]))
-        )
+        session._work.forget_written(self.entries, CommitFigures(done=tuple(map(instance_of, self.entries))))
 
     def changes(self) -> list[CreateChange]:
         """The entries as changes, so that each can have its own outcome."""
