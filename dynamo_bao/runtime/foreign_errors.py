@@ -7,7 +7,6 @@ work. The class of an exception and the end of its traceback show where it comes
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Iterator
 from functools import partial
 from types import CodeType, FrameType, MethodType
@@ -142,6 +141,9 @@ def _is_from_signal(frames: list[FrameType]) -> bool:
     if len(frames) < 2:  # raised where it was caught
         return False
     codes = {frame.f_code for frame in frames}
+    # Imported here: it is needed only once something fails.
+    import signal
+
     return any(_code_of(handler) in codes for handler in map(signal.getsignal, signal.valid_signals()))
 
 

@@ -6,7 +6,6 @@ between nothing and an exponentially growing bound.
 
 from __future__ import annotations
 
-import random
 from typing import Final
 
 from dynamo_bao.dynamodb.transport.bulkhead import Place, throttled_calls
@@ -66,6 +65,9 @@ class Backoff:
         """
         if self.attempts >= max_attempts:
             return None
+        # Imported here: most programs never have to wait.
+        import random
+
         seconds = random.uniform(0, min(MAX_SECONDS, BASE_SECONDS * 2**self._waits))
         if at_least is not None:
             seconds = max(seconds, min(at_least, seconds + MAX_EXTRA_SECONDS))

@@ -9,7 +9,6 @@ from __future__ import annotations
 import copy
 import threading
 from collections.abc import Callable
-from email.utils import formatdate
 from functools import partial
 from typing import Any, Final, NamedTuple, NoReturn
 
@@ -130,6 +129,9 @@ def _raise(error: Exception) -> NoReturn:
 
 
 def _plain_answer(body: bytes) -> Answer:
+    # Imported here: only tests need it, and every program would wait for it.
+    from email.utils import formatdate
+
     from moto.utilities.aws_headers import gen_amz_crc32, gen_amzn_requestid_long
 
     headers = {"server": "amazon.com", "date": formatdate(usegmt=True), "Content-Type": _JSON}
