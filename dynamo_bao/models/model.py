@@ -30,6 +30,7 @@ from dynamo_bao.models.class_builder import UNCHECKED, Checks, build_model_class
 from dynamo_bao.models.constructor import constructor_of
 from dynamo_bao.models.descriptors import Create, Delete, repository_for
 from dynamo_bao.models.operations import ModelOperations
+from dynamo_bao.models.pydantic_hooks import Serializer, core_schema_of
 from dynamo_bao.models.registry import repository_of
 from dynamo_bao.models.relationships import get_or_load_related, get_related, load_related, related
 from dynamo_bao.runtime.compat import dataclass_transform
@@ -119,6 +120,7 @@ class Model(ModelOperations):
 
     create = Create()
     delete = Delete()
+    __pydantic_serializer__ = Serializer()
 
     def __init_subclass__(cls, *, is_lazy_class: bool = False, **options: Any) -> None:
         super().__init_subclass__()
@@ -300,9 +302,7 @@ class Model(ModelOperations):
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
         """Makes a model a type of pydantic: an answer, or the body of a request."""
-        from dynamo_bao.models.pydantic_schema import model_schema
-
-        return model_schema(cls)
+        return core_schema_of(cls)
 
     @property
     def consumed_capacity(self) -> Capacity:

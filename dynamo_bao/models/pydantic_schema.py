@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, Final
 
+from pydantic import TypeAdapter
 from pydantic_core import (
     PydanticCustomError,
     PydanticKnownError,
@@ -31,6 +32,7 @@ from dynamo_bao.models.pydantic_shapes import (
 )
 from dynamo_bao.session.state import instance_dict, state_of
 
+_SERIALIZER: Final = "__bao_pydantic_serializer__"
 _WRONG_VALUE: Final = "bao_value"
 """The type of errors of values that a field refuses."""
 
@@ -57,6 +59,19 @@ def model_schema(model: type[Any]) -> CoreSchema:
     notes = title_and_doc(model.__name__, model)
     described_schema = noted(with_required(own_schema, _needed_names(schema)), notes)
     return core_schema.definitions_schema(described_schema, list(shapes.definitions.values()))
+
+
+def serializer_of(model: type[Any]) -> Any:
+    """How pydantic writes instances of a model where the type does not say what they are.
+
+    Raises:
+        ConfigurationError: if the model is a base without a prefix, or names types that are not defined.
+    """
+    serializer = vars(model).get(_SERIALIZER)
+    if serializer is None:
+        serializer = TypeAdapter(model).serializer
+        setattr(model, _SERIALIZER, serializer)
+    return serializer
 
 
 # --- answers ----------------------------------------------------------------------------------------------

@@ -86,7 +86,7 @@ def with_required(schema: CoreSchema, needed: Sequence[str]) -> CoreSchema:
 
 def title_and_doc(name: str, cls: type[Any]) -> JsonSchema:
     """The name of a class, and what its docstring says. The docstring that a dataclass writes itself says nothing."""
-    doc = vars(cls).get("__doc__")
+    doc: str = vars(cls).get("__doc__") or ""
     is_written = doc and not doc.startswith(f"{cls.__name__}(")
     return {"title": name, **({"description": inspect.cleandoc(doc)} if is_written else {})}
 

@@ -138,6 +138,26 @@ def test_relations_of_a_source_are_one_round_a_level(ids: list[str], wire: Wire)
     ]
 
 
+def test_an_instance_where_anything_may_be(ids: list[str], wire: Wire) -> None:
+    """It is written as an answer, in a dict of anything and in a field of a model of pydantic."""
+
+    class Anything(BaseModel):
+        what: Any
+
+    with run_with_batch_context():
+        users = list(map(User.find, ids[:2]))
+        wire.clear()
+        assert [user["name"] for user in TypeAdapter(Any).dump_python(users, mode="json")] == [
+            "user 0",
+            "user 1",
+        ]
+        assert wire.operations == ["BatchGetItem"]
+        assert json.loads(Anything(what={"user": users[0]}).model_dump_json()) == {
+            "what": {"user": json.loads(users[0].to_json())}
+        }
+        assert TypeAdapter(dict[str, Any]).dump_python({"user": users[0]}) == {"user": users[0].to_dict()}
+
+
 def test_another_model_is_no_answer(ids: list[str]) -> None:
     """An instance of it is told apart in a union, and refused where it is not expected."""
     either = TypeAdapter(list[User | Org])

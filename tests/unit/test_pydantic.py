@@ -373,6 +373,8 @@ def test_a_base_without_a_prefix_is_no_type() -> None:
 
     with pytest.raises(ConfigurationError, match="Base has no prefix"):
         TypeAdapter(Base)
+    assert not hasattr(Base, "__pydantic_serializer__") and hasattr(User, "__pydantic_serializer__")
+    assert not hasattr(Model, "__pydantic_serializer__")
 
 
 # --- JSON schemas ------------------------------------------------------------------------------------------
