@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, ParamSpec, TypeVar, overload
 
+from dynamo_bao.dynamodb.table import DEADLINE_SECONDS
 from dynamo_bao.models.persister import RepositoryPersister
+from dynamo_bao.models.registry import managers
 from dynamo_bao.runtime.compat import Unpack
 from dynamo_bao.session.context import BatchContext, in_session, require_synchronous
+from dynamo_bao.session.request_session import RequestSession
 from dynamo_bao.session.session import SessionMaker
 from dynamo_bao.session.settings import DEFAULT_SETTINGS, SessionOptions, SessionSettings
 
@@ -26,6 +29,16 @@ def session_maker(options: Mapping[str, Any]) -> SessionMaker:
         ConfigurationError: if an option has a wrong value.
     """
     return SessionMaker(SessionSettings(**options), _PERSISTER) if options else SESSIONS
+
+
+def request_session(settings: SessionSettings) -> RequestSession:
+    """A session for all code of one web request."""
+    return RequestSession(settings, _PERSISTER, _longest_deadline)
+
+
+def _longest_deadline() -> float:
+    """The longest deadline of the open managers, in seconds."""
+    return max((manager.database.deadline for manager in managers()), default=DEADLINE_SECONDS)
 
 
 @overload

@@ -37,7 +37,7 @@ from dynamo_bao.runtime.compat import dataclass_transform
 from dynamo_bao.session.context import is_inside_batch_context
 from dynamo_bao.session.hydration import loaded_instance
 from dynamo_bao.session.peers import forget_related
-from dynamo_bao.session.scope import check_tenant, session_of
+from dynamo_bao.session.scope import check_tenant, operation_in, session_of
 from dynamo_bao.session.state import (
     PeerGroup,
     Status,
@@ -391,10 +391,11 @@ class Model(ModelOperations):
         Example:
             >>> post.clear_related_cache("user_id")
         """
-        forget_related(self, field)
         session = session_of(state_of(self))
-        if session is not None:
-            session._partitions.clear()
+        with operation_in(session):
+            forget_related(self, field)
+            if session is not None:
+                session._partitions.clear()
 
     def is_expired(self) -> bool:
         """Whether the item's time to live has passed. DynamoDB deletes such items some time later.

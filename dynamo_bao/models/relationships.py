@@ -15,7 +15,7 @@ from dynamo_bao.reads.query import QueryOptions, relation_paths, require_relatio
 from dynamo_bao.reads.query_result import QueryResult
 from dynamo_bao.runtime.compat import Never, Unpack
 from dynamo_bao.session.peers import remember_related, remembered_related
-from dynamo_bao.session.scope import resolve_scope, resolve_scope_of
+from dynamo_bao.session.scope import operation_in, resolve_scope, resolve_scope_of
 from dynamo_bao.session.session import Session
 from dynamo_bao.session.state import Relation, RelationOrigin, Status, state_of
 
@@ -108,8 +108,9 @@ def related(instance: Any, field: str) -> Any:
         session = resolve_scope_of(state, field)
     if remembered is not None and (session is None or state_of(remembered).session is session):
         return remembered
-    target_instance = _find(repository, instance, target, field, session)
-    remember_related(instance, field, target_instance)
+    with operation_in(session):
+        target_instance = _find(repository, instance, target, field, session)
+        remember_related(instance, field, target_instance)
     return target_instance
 
 

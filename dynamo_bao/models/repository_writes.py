@@ -20,6 +20,7 @@ from dynamo_bao.errors import (
 from dynamo_bao.fields.numeric import CounterField
 from dynamo_bao.mapping.codec import STATE
 from dynamo_bao.mapping.schema import Schema
+from dynamo_bao.session.scope import operation_on
 from dynamo_bao.session.session import Session
 from dynamo_bao.session.state import Instance, ModelMapper, Status, changed_names, instance_dict, state_of
 from dynamo_bao.session.tenancy import tenant_block
@@ -68,7 +69,8 @@ class RepositoryWrites(Generic[M]):
             >>> ada = users.create(name="Ada", email="ada@example.com")
         """
         instance = self.model(**self._merged_values(values, fields))
-        return self._typed(carry_out(self._creation(instance, None, "create")))
+        with operation_on(None):
+            return self._typed(carry_out(self._creation(instance, None, "create")))
 
     def _merged_values(self, values: Mapping[Any, Any] | None, fields: Mapping[str, Any]) -> dict[Any, Any]:
         """The values of a mapping and those given by keyword, in one dict.
@@ -135,12 +137,13 @@ class RepositoryWrites(Generic[M]):
         Example:
             >>> users.save(User(name="Ada"))
         """
-        if instance_dict(instance)[STATE].status is _TRANSIENT:
-            carry_out(self._creation(instance, condition, "save"))
-            return instance
-        change = self._saving(instance, condition, force_reindex)
-        if change is not None:
-            carry_out(change)
+        with operation_on(instance):
+            if instance_dict(instance)[STATE].status is _TRANSIENT:
+                carry_out(self._creation(instance, condition, "save"))
+                return instance
+            change = self._saving(instance, condition, force_reindex)
+            if change is not None:
+                carry_out(change)
         return instance
 
     def _saving(self, instance: M, condition: ConditionLike, force_reindex: bool) -> SaveChange | None:
@@ -208,12 +211,15 @@ class RepositoryWrites(Generic[M]):
         version: object = None,
     ) -> M:
         options, hooked = {"is_new": False, "condition": condition}, has_hooks(self.model)
-        if hooked:
-            run(self.model, "before_save", changes, options)
-        change = update_of(self.mapper, self._unwrap_key(key), changes, condition, defaults, version)
-        if hooked:
-            change.add_after_hook(lambda updated: run(self.model, "after_save", updated, options, updated))
-        return self._typed(carry_out(change))
+        with operation_on(None):
+            if hooked:
+                run(self.model, "before_save", changes, options)
+            change = update_of(self.mapper, self._unwrap_key(key), changes, condition, defaults, version)
+            if hooked:
+                change.add_after_hook(
+                    lambda updated: run(self.model, "after_save", updated, options, updated)
+                )
+            return self._typed(carry_out(change))
 
     def increment(self, key: object, /, *, condition: ConditionLike = None, **amounts: int) -> M:
         """Adds to counters of a stored item atomically. Negative amounts subtract.
@@ -311,7 +317,8 @@ class RepositoryWrites(Generic[M]):
             >>> users.delete("42")
         """
         instance = key if isinstance(key, self.model) else None
-        return self._typed(carry_out(self._deletion(key, condition, instance, version)))
+        with operation_on(instance):
+            return self._typed(carry_out(self._deletion(key, condition, instance, version)))
 
     def _deletion(
         self, key: object, condition: ConditionLike, instance: M | None, version: str | None = None

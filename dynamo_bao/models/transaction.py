@@ -17,7 +17,7 @@ from dynamo_bao.runtime.log_fields import log_fields
 from dynamo_bao.session.bindings import TRANSACTION, Block, end_dropped
 from dynamo_bao.session.context import BatchContext, current_session
 from dynamo_bao.session.requests import send
-from dynamo_bao.session.scope import current_transaction, resolve_scope_of
+from dynamo_bao.session.scope import current_transaction, operation_in, resolve_scope_of
 from dynamo_bao.session.session import Session
 from dynamo_bao.session.state import Status, identity_of, state_of
 from dynamo_bao.writes.change_factory import ConditionLike, checked_condition, write_of
@@ -87,16 +87,17 @@ class Transaction:
         Returns:
             The result of the operation.
         """
-        if not self.is_open:
-            self._require_open()
-        combine(self._changes_by_item, change)
-        self._changes.append(change)
-        change.transaction = (
-            None  # it is collected: a cycle would keep all of its items in memory for a while
-        )
-        change.result = change.apply_locally()
-        invalidate(self.session, (change,))
-        return change.result
+        with operation_in(self.session):
+            if not self.is_open:
+                self._require_open()
+            combine(self._changes_by_item, change)
+            self._changes.append(change)
+            change.transaction = (
+                None  # it is collected: a cycle would keep all of its items in memory for a while
+            )
+            change.result = change.apply_locally()
+            invalidate(self.session, (change,))
+            return change.result
 
     def _require_open(self) -> None:
         if not self.is_open:
@@ -245,12 +246,14 @@ class _TransactionBlock(Block[Transaction]):
             raise
 
     def _begin_in(self, session: Session, context: BatchContext | None) -> Transaction:
-        session._ownership.check()
-        new_transaction = Transaction(session)
-        self.value = _RootBlock(new_transaction, context)
-        session._ownership.note_transaction(self)
-        self.bind(TRANSACTION, new_transaction)
-        return new_transaction
+        with operation_in(session):
+            session._ownership.check()
+            session._ownership.require_seen_transaction()
+            new_transaction = Transaction(session)
+            self.value = _RootBlock(new_transaction, context)
+            session._ownership.note_transaction(self)
+            self.bind(TRANSACTION, new_transaction)
+            return new_transaction
 
     def _if_dropped(self) -> Callable[[Any], object]:
         return partial(end_dropped, type(self).__name__, self.value.finish)
@@ -270,7 +273,8 @@ class _NestedBlock:
     def finish(self, error: BaseException | None) -> None:
         """Reverts the part if its block ends with an error."""
         if error is not None:
-            self._outer.rollback_to(self._start)
+            with operation_in(self._outer.session):
+                self._outer.rollback_to(self._start)
 
 
 @define(eq=False)
@@ -283,11 +287,12 @@ class _RootBlock:
     def finish(self, error: BaseException | None) -> None:
         """Commits the transaction, or reverts it if its block ends with an error."""
         try:
-            if error is None:
-                self._transaction.commit()
-            else:
-                self._transaction.rollback_to()
-                self._transaction.is_open = False
+            with operation_in(self._transaction.session):
+                if error is None:
+                    self._transaction.commit()
+                else:
+                    self._transaction.rollback_to()
+                    self._transaction.is_open = False
         except BaseException as failure:
             self._leave(failure)
             raise

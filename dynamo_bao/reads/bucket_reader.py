@@ -25,6 +25,7 @@ from dynamo_bao.session.context import BatchContext
 from dynamo_bao.session.hydration import InvalidRow
 from dynamo_bao.session.lazy import require_present
 from dynamo_bao.session.requests import deadline_of, round_of
+from dynamo_bao.session.scope import operation_in
 from dynamo_bao.session.session import Session
 from dynamo_bao.session.state import ModelMapper, Status, state_of
 
@@ -169,7 +170,10 @@ class BucketReader:
         if not selection:
             return []
         calls = [partial(self._send, bucket, start) for bucket, start in selection]
-        with round_of(self.session, self.mapper.database, "iteration") as current_round:
+        with (
+            operation_in(self.session),
+            round_of(self.session, self.mapper.database, "iteration") as current_round,
+        ):
             replies = self.mapper.database.pool.run(calls, self.at_once)
             current_round.sent_at_once(len(calls), self.at_once)
             for reply, (bucket, _) in zip(replies, selection, strict=True):
@@ -248,7 +252,8 @@ def load_weakly(
     An `InvalidRow` stays in its place.
     """
     valid_identities = [identity for identity in identities if not isinstance(identity, InvalidRow)]
-    instances = iter(_load_weakly(mapper, tenant, valid_identities, session))
+    with operation_in(session):
+        instances = iter(_load_weakly(mapper, tenant, valid_identities, session))
     return [identity if isinstance(identity, InvalidRow) else next(instances) for identity in identities]
 
 

@@ -17,6 +17,7 @@ from dynamo_bao.session.context import BatchContext
 from dynamo_bao.session.hydration import InvalidRow
 from dynamo_bao.session.peers import make_peers, remember_related, remembered_related
 from dynamo_bao.session.pending_queries import PendingQuery
+from dynamo_bao.session.scope import operation_in
 from dynamo_bao.session.session import Session
 from dynamo_bao.session.state import ModelMapper, Relation, Status, state_of
 
@@ -88,7 +89,8 @@ def load_relations(loads: Iterable[EagerLoad], session: Session | None, kind: st
     level = [load for load in loads if load.instances]
     while level:
         if session is not None:
-            level = _load_level(level, session, kind)
+            with operation_in(session):
+                level = _load_level(level, session, kind)
         else:
             with BatchContext() as temporary_session:
                 level = _load_level(level, temporary_session, kind)
@@ -175,6 +177,11 @@ def load_pages(results: Iterable[Any], session: Session | None) -> None:
 
     Rows of the same index that came together are peers, like the rows of one page.
     """
+    with operation_in(session):
+        _load_pages(results, session)
+
+
+def _load_pages(results: Iterable[Any], session: Session | None) -> None:
     pages: dict[tuple[Any, ...], list[tuple[PagedResult, list[Any]]]] = {}
     for result in results:
         if result._reply is None:

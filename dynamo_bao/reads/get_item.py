@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from itertools import starmap
 from typing import Any
 
 from dynamo_bao.dynamodb.capacity import Capacity
-from dynamo_bao.dynamodb.items import ReplyItem, as_dict_item
+from dynamo_bao.dynamodb.items import ReplyItem, as_dict_item, key_texts_of
 from dynamo_bao.dynamodb.keys import Key
 from dynamo_bao.dynamodb.service import GET_ITEM, Item
 from dynamo_bao.dynamodb.transport.batch_get import fetch_batch
@@ -18,6 +17,7 @@ from dynamo_bao.mapping.row_types import row_type_of_one
 from dynamo_bao.session.hydration import hydrate
 from dynamo_bao.session.pending_lookups import plan_reads
 from dynamo_bao.session.requests import deadline_of, round_of, send
+from dynamo_bao.session.scope import operation_in
 from dynamo_bao.session.session import Session
 from dynamo_bao.session.state import (
     ModelMapper,
@@ -74,14 +74,15 @@ def get_into(
     """
     state = state_of(instance)
     assert state.mapper is not None
-    item, capacity = get_item(state.mapper, identity_of(instance), session, consistent=consistent)
-    state.capacity = state.capacity.plus(capacity)
-    if discard:
-        unload(instance, consistent=consistent, keep_changes=False)
-    if item is None:
-        mark_missing(instance, consistent=consistent)
-    else:
-        hydrate(instance, item, consistent=consistent)
+    with operation_in(session):
+        item, capacity = get_item(state.mapper, identity_of(instance), session, consistent=consistent)
+        state.capacity = state.capacity.plus(capacity)
+        if discard:
+            unload(instance, consistent=consistent, keep_changes=False)
+        if item is None:
+            mark_missing(instance, consistent=consistent)
+        else:
+            hydrate(instance, item, consistent=consistent)
 
 
 def get_items(
@@ -98,7 +99,7 @@ def get_items(
     plan = plan_reads([(database, consistent, dict.fromkeys(keys), None)])
     if not plan:
         return items_by_key
-    with round_of(session, database, "read") as current_round:
+    with operation_in(session), round_of(session, database, "read") as current_round:
         for planned in plan:
             answer = fetch_batch(planned.transport, planned.batch, deadline)
             if session is not None:
@@ -115,5 +116,5 @@ def get_items(
                 ]
                 raise BatchIncompleteError(f"{mapper.schema.name}: {answer.complaint}", unprocessed_keys)
             for items in answer.items.values():
-                items_by_key.update(zip(starmap(Key, items.keys), map(as_dict_item, items), strict=True))
+                items_by_key.update((Key(*key_texts_of(item)), as_dict_item(item)) for item in items)
     return items_by_key

@@ -27,6 +27,7 @@ from dynamo_bao.session.partitions import Prefetch, RememberedQuery
 from dynamo_bao.session.peers import remember_items
 from dynamo_bao.session.query_kinds import PrefetchFigures, QueryKind
 from dynamo_bao.session.requests import send
+from dynamo_bao.session.scope import operation_in
 from dynamo_bao.session.session import Session
 
 M = TypeVar("M")
@@ -119,15 +120,21 @@ class QueryResult(Generic[M]):
 
     def _begin(self) -> None:
         """Fetches the first page, together with the first pages of all other pending queries."""
+        if self._is_pending or not self._is_used:
+            with operation_in(self._query.session):
+                self._begin_once()
+        self._raise_failure()
+
+    def _begin_once(self) -> None:
         if not self._is_used:
             self._note_use()
-        if self._is_pending:
-            session = self._query.session_now()
-            if session is not None and session is self._query.session and self._cached_reply() is None:
-                self._fetch_with_others(session)
-            else:
-                self._fetch()
-        self._raise_failure()
+        if not self._is_pending:  # it was fetched by another thread meanwhile, or for another result
+            return
+        session = self._query.session_now()
+        if session is not None and session is self._query.session and self._cached_reply() is None:
+            self._fetch_with_others(session)
+        else:
+            self._fetch()
 
     def _fetch_with_others(self, session: Session) -> None:
         """Fetches the first page in one round with all pending queries, and with those of peers."""
@@ -161,6 +168,11 @@ class QueryResult(Generic[M]):
 
     def _fetch(self) -> None:
         """Fetches the next page, and marks the end after the last one."""
+        with operation_in(self._query.session):
+            if not self._is_done:  # else another thread has fetched it
+                self._fetch_page()
+
+    def _fetch_page(self) -> None:
         session = self._query.session_now()
         reply = self._cached_reply()
         if reply is None:
@@ -495,14 +507,15 @@ def result_of(query: Query, relation: HasManyDeclaration | None = None) -> Query
     session = query.session
     if session is None or query.bypass_cache:
         return QueryResult(query, None, relation)
-    remembered = query.remembered(session)
-    result: QueryResult[Any] | None = remembered.result
-    if result is None:
-        remembered.result = result = QueryResult(query, remembered, relation)
-    elif relation is None:
-        result._is_explicit = True
-    elif result._relation is None:
-        result._relation = relation
+    with operation_in(session):
+        remembered = query.remembered(session)
+        result: QueryResult[Any] | None = remembered.result
+        if result is None:
+            remembered.result = result = QueryResult(query, remembered, relation)
+        elif relation is None:
+            result._is_explicit = True
+        elif result._relation is None:
+            result._relation = relation
     return result
 
 

@@ -34,7 +34,7 @@ from dynamo_bao.session.context import BatchContext
 from dynamo_bao.session.hydration import InvalidRow, reached
 from dynamo_bao.session.lazy import require_present
 from dynamo_bao.session.peers import make_peers
-from dynamo_bao.session.scope import resolve_scope
+from dynamo_bao.session.scope import operation_in, resolve_scope
 from dynamo_bao.session.session import Session
 from dynamo_bao.session.state import ModelMapper, Status, state_of, unload
 
@@ -272,7 +272,8 @@ class _Search:
     def _matches(self, rows: Sequence[Item]) -> list[Any]:
         identities = identities_in(self.mapper.schema, self.tenant, rows)
         if self.session is not None:
-            return self._matching(identities, self.session)
+            with operation_in(self.session):
+                return self._matching(identities, self.session)
         with BatchContext() as temporary_session:
             return self._matching(identities, temporary_session)
 

@@ -173,6 +173,22 @@ def bound_values(kind: str) -> list[Any]:
     return values[::-1]
 
 
+def seen_links(*, only_blocks: bool = False) -> list[Link]:
+    """All links that the running code sees, outermost first.
+
+    Args:
+        only_blocks: whether to leave out a tenant that was only set, without a block.
+    """
+    owner = current_execution_context()
+    links: list[Link] = []
+    link = _first_lasting(top_link())
+    while link is not None:
+        if link.is_seen_by(owner) and (link.is_block or not only_blocks):
+            links.append(link)
+        link = link.parent
+    return links[::-1]
+
+
 def _first_lasting(link: Link | None) -> Link | None:
     """The first link from `link` outwards that has not ended."""
     while link is not None and link.entry() is None:
@@ -224,6 +240,20 @@ class Entry:
         for link in self.links:
             link.entry = _no_entry
         self.links = []
+
+
+class SharedEntry(Entry):
+    """An entry whose links have no owner: all code sees them whose context is the one of the entry, or a copy of it."""
+
+    __slots__ = ()
+
+    def bind(self, kind: str, value: Any) -> Link:
+        """Makes a link without an owner, and makes it the innermost one of the running code."""
+        parent = _first_lasting(top_link())
+        link = Link(kind, value, None, parent, weakref.ref(self, self._if_dropped()))
+        self.links.append(link)
+        set_top_link(link)
+        return link
 
 
 def acting_owner() -> ExecutionContext:
@@ -495,14 +525,7 @@ class Steps:
         Args:
             only_blocks: whether to leave out a tenant that was only set, without a block.
         """
-        owner = current_execution_context()
-        links: list[Link] = []
-        link = _first_lasting(top_link())
-        while link is not None:
-            if link.is_seen_by(owner) and (link.is_block or not only_blocks):
-                links.append(link)
-            link = link.parent
-        for link in reversed(links):
+        for link in seen_links(only_blocks=only_blocks):
             self.bind(link.kind, link.value)
 
     def bind(self, kind: str, value: Any) -> None:

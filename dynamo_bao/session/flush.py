@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Any
 
 from dynamo_bao.dynamodb.capacity import Capacity
-from dynamo_bao.dynamodb.items import KeyedItems
+from dynamo_bao.dynamodb.items import ReplyItem, key_texts_of
 from dynamo_bao.dynamodb.keys import Key
 from dynamo_bao.dynamodb.table import Database
 from dynamo_bao.dynamodb.transport.batch_get import BatchAnswer, TableKey, fetch_batch
@@ -31,6 +31,7 @@ class Flush:
         queries: the pending queries; their first pages are requested.
         rounds: the session's rounds; this round is added to them.
         kind: the kind of the round in the trace; lookups or queries by default.
+        require_open: raises if the session was closed during the requests; then the replies are dropped.
 
     Attributes:
         unresolved: the queries without an outcome; it is empty at the end unless an exception ends the round.
@@ -42,7 +43,9 @@ class Flush:
         queries: Sequence[PendingQuery],
         rounds: Rounds,
         kind: str | None = None,
+        require_open: Callable[[], object] = lambda: None,
     ) -> None:
+        self._require_open = require_open
         self.unresolved = list(queries)
         self._kind = kind
         self._rounds = rounds
@@ -93,6 +96,7 @@ class Flush:
             current_round.remedy = queries[0]._remedy if len(queries) == 1 else ""
             answers = databases[0].pool.run(calls, at_once)
             current_round.sent_at_once(len(calls), at_once)
+            self._require_open()
             for planned, answer in zip(plan, answers, strict=False):
                 self._resolve_batch(current_round, planned, answer)
             for query, outcome in zip(queries, answers[len(plan) :], strict=True):
@@ -109,15 +113,15 @@ class Flush:
         self._rounds.stats.keys_fetched += keys
         share, failures = _share(answer, keys), _failures(answer)
         for table, callers in planned.callers.items():
-            items = answer.items.get(table) or KeyedItems()
+            items = answer.items.get(table, [])
             self._resolve(table, callers, items, failures, share, consistent)
             for (key_table, key), duplicates in planned.duplicates.items():
                 if key_table == table and key in callers:
-                    matches = items.with_key(key)
+                    matches = [item for item in items if key_texts_of(item) == key]
                     for instance in duplicates:
                         self._resolve(table, {key: instance}, matches, failures, share, consistent)
         callers_of = (caller for callers in planned.callers.values() for caller in callers.values())
-        about = [state_of(caller).label for caller in islice(callers_of, NAMED_KEYS)]
+        about = [_describe(caller) for caller in islice(callers_of, NAMED_KEYS)]
         for reply in answer.replies:
             current_round.add(planned.database, reply, about, keys)
         for failure in answer.failed_requests:
@@ -127,7 +131,7 @@ class Flush:
         self,
         table: str,
         callers: Mapping[Key, Instance],
-        items: KeyedItems,
+        items: Sequence[ReplyItem],
         failures: Mapping[TableKey, Exception],
         share: Capacity,
         consistent: bool,
@@ -186,3 +190,8 @@ def _failures(answer: BatchAnswer) -> Mapping[TableKey, Exception]:
     error = BatchIncompleteError(answer.complaint)
     keys_without_answer = ((table, key) for table, keys in answer.unanswered.items() for key in keys)
     return {**answer.failed, **dict.fromkeys(keys_without_answer, error)}
+
+
+def _describe(instance: Instance) -> str:
+    state = state_of(instance)
+    return state.label if state.mapper is not None else repr(instance)

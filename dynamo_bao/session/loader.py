@@ -109,7 +109,7 @@ class Loader:
         lookups = pending_lookups.pop_pending()
         if not lookups and not queries:
             return ()
-        flush = Flush(lookups, queries, self._rounds, kind)
+        flush = Flush(lookups, queries, self._rounds, kind, self._ownership.require_open)
         try:
             with Flushing(self._ownership):
                 flush.run(settings.deadline, settings.max_concurrency, settings.max_throttled_calls)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import weakref
+from contextlib import AbstractContextManager
 
 from dynamo_bao.errors import ConcurrencyError
 from dynamo_bao.session.bindings import MANAGER, SESSION, Entry, Link, innermost
@@ -34,6 +35,21 @@ class Flushing:
 
     def __exit__(self, *_: object) -> None:
         self._ownership.flushing = None
+
+
+class _Unshared:
+    """The block of an operation of a session that has an owner. It does nothing."""
+
+    __slots__ = ()
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+
+UNSHARED: AbstractContextManager[None] = _Unshared()
 
 
 class SessionOwnership:
@@ -126,6 +142,12 @@ class SessionOwnership:
         if self._lent is not None:
             raise self._foreign()
 
+    # --- operations ------------------------------------------------------------------------------
+
+    def operation(self) -> AbstractContextManager[None]:
+        """A block in which one operation runs. The owner of a session runs one at a time anyway."""
+        return UNSHARED
+
     # --- transactions ----------------------------------------------------------------------------
 
     def note_transaction(self, entry: Entry) -> None:
@@ -138,6 +160,9 @@ class SessionOwnership:
         entries = [(ref, ref()) for ref in self._transactions]
         self._transactions = [ref for ref, entry in entries if entry is not None and not entry.is_over]
         return bool(self._transactions)
+
+    def require_seen_transaction(self) -> None:
+        """Nothing: the owner sees every transaction that is open in its session."""
 
     # --- checks ----------------------------------------------------------------------------------
 
@@ -154,12 +179,19 @@ class SessionOwnership:
         """
         if self.owner is not (owner or current_execution_context()):
             self._require_owner(owner or current_execution_context())
+        self.require_open()
+        if self.flushing is not None and self.is_flushing():
+            raise self._in_the_middle()
+
+    def require_open(self) -> None:
+        """Raises ConcurrencyError if the session is closed."""
         if self.is_closed:
             raise ConcurrencyError("The batch context was left; open a new one.")
-        if self.flushing is not None and self.is_flushing():
-            raise ConcurrencyError(
-                "A batch is being fetched. Hooks and decoders cannot load anything during that time."
-            )
+
+    def _in_the_middle(self) -> ConcurrencyError:
+        return ConcurrencyError(
+            "A batch is being fetched. Hooks and decoders cannot load anything during that time."
+        )
 
     def _foreign(self) -> ConcurrencyError:
         return ConcurrencyError(

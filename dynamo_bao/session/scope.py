@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from typing import Any
 
 from dynamo_bao.dynamodb.table import Database
@@ -21,9 +22,11 @@ from dynamo_bao.session.bindings import (
 )
 from dynamo_bao.session.context import current_session
 from dynamo_bao.session.execution_context import ExecutionContext, current_execution_context, threads
-from dynamo_bao.session.ownership import SessionOwnership
+from dynamo_bao.session.operation_lock import OperationLock
+from dynamo_bao.session.ownership import UNSHARED, SessionOwnership
+from dynamo_bao.session.request_session import has_ended_request, request_is_over
 from dynamo_bao.session.session import Collecting, Session
-from dynamo_bao.session.state import State, state_of
+from dynamo_bao.session.state import Instance, State, state_of
 from dynamo_bao.session.tenancy import CLEARED, current_tenant, resolvers, tenant_for
 
 _top = chain.get  # called for every operation
@@ -48,29 +51,22 @@ def resolve_scope(
         top = top_link()
     session = tenant = None
     if top is not None:
-        modules = sys.modules
-        if "asyncio.events" in modules or "greenlet" in modules:
+        if "asyncio.events" in sys.modules or "greenlet" in sys.modules:
             owner = current_execution_context()
         else:  # the same without a call, because every operation comes here
             try:
                 owner = threads.owner
             except AttributeError:
                 owner = current_execution_context()
-        link: Link | None
-        if top.kind is SESSION:  # the usual case
-            link, tenant_link = top, top.tenant
-        else:
-            link, tenant_link = top.session, top if top.kind is TENANT else top.tenant
+        link: Link | None = top if top.kind is SESSION else top.session
+        tenant_link = top if top.kind is TENANT else top.tenant
         if link is not None:
-            session = link.value
-            ownership: SessionOwnership = session._ownership
-            if (
-                link.owner is not owner
-                or ownership.owner is not owner
-                or ownership.is_closed
-                or ownership.flushing is not None
-                or link.entry() is None
-            ):
+            if link.owner is owner and link.entry() is not None:
+                session = link.value
+                ownership: SessionOwnership = session._ownership
+                if ownership.owner is not owner or ownership.is_closed or ownership.flushing is not None:
+                    ownership.check(owner)
+            else:
                 session = _session_seen_by(owner)
         if tenant_link is not None:
             tenant = (
@@ -80,7 +76,7 @@ def resolve_scope(
             )
     if session is None and type(database.policy) is not AllowDirect:  # it needs no description of the call
         database.policy.outside(_call_text(model, operation, key))
-    if (tenant is None and not resolvers and not database.requires_tenant) or type(tenant) is str:
+    if type(tenant) is str or (tenant is None and not resolvers and not database.requires_tenant):
         return session, tenant
     return session, _tenant_of(database, session, operation)
 
@@ -89,6 +85,8 @@ def _session_seen_by(owner: ExecutionContext) -> Session | None:
     """The session that code of `owner` is inside; raises if it cannot be used now."""
     link = innermost(SESSION, owner)
     if link is None:
+        if has_ended_request(top_link()):
+            raise request_is_over()
         return None
     session: Session = link.value
     ownership = session._ownership
@@ -176,6 +174,21 @@ def current_transaction() -> Collecting | None:
     link = innermost(TRANSACTION)
     transaction: Collecting | None = None if link is None else link.value
     return transaction
+
+
+def operation_in(session: Session | None) -> AbstractContextManager[None]:
+    """A block in which one operation of a session runs. Without a session, it does nothing."""
+    return UNSHARED if session is None else session._ownership.operation()
+
+
+def operation_on(instance: Instance | None) -> AbstractContextManager[None]:
+    """A block in which one operation on an instance runs, or a class-level one for None."""
+    if not OperationLock.is_used:  # as in most programs
+        return UNSHARED
+    session = None if instance is None else session_of(state_of(instance))
+    if session is None or session.is_closed:
+        session = current_session()
+    return operation_in(session)
 
 
 def session_for_instance(state: State, operation: str) -> Session | None:

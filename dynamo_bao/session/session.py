@@ -148,6 +148,10 @@ class Session:
         if self._ownership.is_closed:
             return
         self._ownership.is_closed = True
+        self._release()
+
+    def _release(self) -> None:
+        """Forgets everything, at the end of the session."""
         self._loader.queries.clear()
         self._partitions.close()
         self._instances.close()
@@ -363,6 +367,7 @@ class Session:
             BatchContextError: inside a `transaction()`, which writes at its own end.
         """
         self._ownership.check()
+        self._ownership.require_seen_transaction()
         transaction = innermost(TRANSACTION)
         if transaction is not None and transaction.value.session is self:
             raise BatchContextError(

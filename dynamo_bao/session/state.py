@@ -353,8 +353,8 @@ def mark_missing(instance: Instance, *, consistent: bool = False) -> None:
     state = state_of(instance)
     state.raw_item, state.consistent, state.wants_consistent = None, consistent, False
     state.assigned = state.bad = state.error = state.origin = state.handed = None
-    _forget_values(instance, state)
     set_status(instance, state, Status.MISSING)
+    _forget_values(instance, state)
 
 
 def mark_failed(instance: Instance, error: Exception) -> None:
@@ -400,8 +400,10 @@ def unload(
         state.assigned, state.handed = set(names), keep_handed(instance, names)
     state.wants_consistent = state.wants_consistent or consistent
     state.error = state.bad = None
+    set_status(
+        instance, state, Status.PENDING
+    )  # first: other threads then find a lazy instance without values
     _forget_values(instance, state)
-    set_status(instance, state, Status.PENDING)
 
 
 def _forget_values(instance: Instance, state: State) -> None:

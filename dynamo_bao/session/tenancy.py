@@ -142,7 +142,7 @@ class TenantContext:
 
 def _set_session_tenant(tenant: str | None) -> None:
     session = innermost(SESSION)
-    if session is not None:
+    if session is not None and session.owner is not None:  # other code of a request has its own tenant
         session.value._ownership.tenant = tenant
 
 

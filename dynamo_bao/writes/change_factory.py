@@ -477,6 +477,8 @@ def carry_out(change: Change) -> Any:
     """
     if change.transaction is not None:
         return change.transaction.collect(change)
+    if change.session is not None:
+        change.session._ownership.require_seen_transaction()
     write = write_of(change)
     try:
         stored = write.run(change.stored_item)

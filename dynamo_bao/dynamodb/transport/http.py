@@ -47,42 +47,45 @@ class ReplyLost(Exception):
     """A request was sent, and no complete reply arrived. The cause says why."""
 
 
-class HttpReply:
+class HttpReply(NamedTuple):
     """One reply: its status, its headers by lower-case name, and its complete body.
 
-    Args:
-        reason: the text beside the status of an error reply; empty for other replies.
-        is_alone: whether no bytes followed it. If some did, it may be a late reply to an earlier request.
-
     Attributes:
-        lease: the connection of the reply, and its pool; it is not used again before `settle` is called. None if
-            there is nothing to settle.
+        reason: the text beside the status of an error reply; empty for other replies.
     """
 
-    __slots__ = ("body", "headers", "is_alone", "lease", "reason", "status")
-
-    def __init__(
-        self, status: int, headers: dict[str, str], body: bytes, reason: str = "", is_alone: bool = True
-    ) -> None:
-        self.status = status
-        self.headers = headers
-        self.body = body
-        self.reason = reason
-        self.is_alone = is_alone
-        self.lease: tuple[Connections, Connection] | None = None
+    status: int
+    headers: dict[str, str]
+    body: bytes
+    reason: str = ""
 
     def settle(self, is_trusted: bool) -> None:
         """Says whether the reply is an answer to the request; if not, its connection is closed."""
-        if self.lease is None:
-            return
-        (connections, connection), self.lease = self.lease, None
-        if is_trusted:
-            connections.give_back(connection)
-        else:
-            connection.close()
 
-    def __repr__(self) -> str:
-        return f"<HttpReply {self.status}, {len(self.body)} bytes>"
+    @property
+    def is_alone(self) -> bool:
+        """Whether no bytes followed it. If some did, it may be a late reply to an earlier request."""
+        return True
+
+
+class LeasedReply(HttpReply):
+    """A reply whose connection is not used again before `settle` is called."""
+
+    lease: tuple[Connections, Connection] | None
+    followed: bool
+
+    @property
+    def is_alone(self) -> bool:
+        return not self.followed
+
+    def settle(self, is_trusted: bool) -> None:
+        lease, self.lease = self.lease, None
+        if lease is not None:
+            connections, connection = lease
+            if is_trusted:
+                connections.give_back(connection)
+            else:
+                connection.close()
 
 
 class HttpOrigin(NamedTuple):
@@ -237,10 +240,9 @@ class _ResponseReader:
         if encoding is not None and encoding.lower() != "identity":
             body = self._decompressed(encoding.lower(), headers, body)
         reason_text = reason.strip() if status >= 300 else ""
-        further_bytes = self._buffer
-        if further_bytes:
-            return HttpReply(status, headers, body, reason_text, is_alone=not further_bytes.strip()), False
-        return HttpReply(status, headers, body, reason_text), is_reusable
+        reply, further_bytes = LeasedReply(status, headers, body, reason_text), self._buffer
+        reply.followed = further_bytes != b"" and further_bytes.strip() != b""
+        return reply, is_reusable and further_bytes == b""
 
     def _receive_or_fail(self) -> bytes:
         data = self._receive()
@@ -514,9 +516,9 @@ class Connections:
         except BaseException:
             connection.close()
             raise
-        if is_reusable:
-            reply.lease = (self, connection)
-        else:
+        assert isinstance(reply, LeasedReply)
+        reply.lease = (self, connection) if is_reusable else None
+        if not is_reusable:
             connection.close()
         return reply
 
