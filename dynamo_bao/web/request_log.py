@@ -14,7 +14,7 @@ from attrs import Factory, frozen
 from dynamo_bao.session.session import Session
 from dynamo_bao.session.stats import Stats
 from dynamo_bao.session.trace import Trace, count_text
-from dynamo_bao.web.request_session import RequestScope
+from dynamo_bao.web.request_session import Request
 
 log = logging.getLogger("dynamo_bao.web")
 
@@ -75,7 +75,7 @@ class RequestSummary:
     at: datetime = Factory(lambda: datetime.now(timezone.utc))
 
 
-def log_request(request: RequestScope, started: float) -> None:
+def log_request(request: Request, started: float) -> None:
     """Logs a request that has ended: at INFO if it sent requests to DynamoDB, else at DEBUG.
 
     Args:
@@ -97,7 +97,7 @@ def log_request(request: RequestScope, started: float) -> None:
     )
 
 
-def summary_of(request: RequestScope, started: float) -> RequestSummary:
+def summary_of(request: Request, started: float) -> RequestSummary:
     """The record of a request that has ended."""
     return RequestSummary(
         request.name,

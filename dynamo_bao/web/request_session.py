@@ -8,7 +8,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from dynamo_bao.errors import BatchContextError
 from dynamo_bao.models.registry import active_manager, managers
-from dynamo_bao.session.bindings import SESSION, TENANT, Steps, set_without_end
+from dynamo_bao.session.bindings import SESSION, TENANT, Entry, Steps, set_without_end
 from dynamo_bao.session.execution_context import current_execution_context
 from dynamo_bao.session.session import Session
 from dynamo_bao.session.tenancy import EXEMPT
@@ -19,17 +19,17 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
+def is_tenant_needed() -> bool:
+    """Whether an open manager refuses operations without a tenant."""
+    return any(active.database.requires_tenant for active in managers())
+
+
 class FailedResponse(Exception):
     """The reason for dropping the uncommitted work of a request that no exception has left."""
 
 
-class RequestScope:
-    """A session for one request, which a server runs in several steps.
-
-    The application's call, each step of its response and that response's ``close()`` go through `run`, which
-    binds the session, the sessions opened inside it and the tenant during the step. So a suspended response
-    leaves no bindings in its thread, and a block around a ``yield`` has its bindings again at the next step,
-    also in another thread.
+class Request:
+    """One request of any server.
 
     Args:
         name: method and path, for the log.
@@ -39,19 +39,96 @@ class RequestScope:
     Attributes:
         session: the request's session.
         status: the status line of the response; None until the application has set it.
-        tenant: the tenant that the request works for.
-        complete: whether the response is complete, so that no code of the application runs any more.
     """
 
     def __init__(
-        self, name: str, session: Session, ended: Callable[[RequestScope], object] = lambda request: None
+        self, name: str, session: Session, ended: Callable[[Any], object] = lambda request: None
     ) -> None:
         self.name = name
         self.session = session
         self.status: str | None = None
-        self.complete = False
         self._ended = ended
         self._is_over = False
+
+    @property
+    def tenant(self) -> str | None:
+        """The tenant that was set for the request, or None."""
+        raise NotImplementedError
+
+    def run(self, call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Calls a function with the session and the tenant bound, and returns its result."""
+        raise NotImplementedError
+
+    def set_tenant(self, tenant: str | None) -> None:
+        """Sets the tenant of the whole request, in place of the outer tenant. None means no tenant."""
+        raise NotImplementedError
+
+    def require_committed(self) -> None:
+        """Checks for uncommitted work while the response can still become an error.
+
+        Raises:
+            UncommittedChangesError: for uncommitted work, unless the response is an error already.
+        """
+        if not self._failed:
+            self.session._work.require_committed(None)
+
+    @property
+    def _failed(self) -> bool:
+        """Whether the response is an error: a status of 400 or more."""
+        return self.status is not None and self.status[:3] >= "400"
+
+    def close(self, error: BaseException | None = None) -> None:
+        """Ends the request: closes its sessions, innermost first. Further calls do nothing.
+
+        Args:
+            error: the reason, if the request ended early.
+
+        Raises:
+            UncommittedChangesError: for uncommitted work of a request without an error.
+        """
+        if self._is_over:
+            return
+        self._is_over = True
+        self._close_sessions()
+        self._ended(self)
+        if error is None and self._failed:
+            error = FailedResponse(f"the answer {self.status}")
+        self.session._work.require_committed(error)
+
+    def _open_entries(self) -> list[Entry]:
+        """The entries of blocks that the application has opened and not left, innermost first."""
+        raise NotImplementedError
+
+    def _close_sessions(self) -> None:
+        for entry in self._open_entries():
+            entry.end()
+            if isinstance(entry.value, Session):
+                log.error(
+                    "%s: a batch context that was opened inside the request was never left.",
+                    self.name,
+                    extra=entry.value._rounds.fields("request", request=self.name),
+                )
+                entry.value._work.require_committed(BatchContextError("its block was never left"))
+        self.session.close()
+
+
+class RequestScope(Request):
+    """A session for one request, which a server runs in several steps of one thread at a time.
+
+    The application's call, each step of its response and that response's ``close()`` go through `run`, which
+    binds the session, the sessions opened inside it and the tenant during the step. So a suspended response
+    leaves no bindings in its thread, and a block around a ``yield`` has its bindings again at the next step,
+    also in another thread.
+
+    Attributes:
+        complete: whether the response is complete, so that no code of the application runs any more.
+    """
+
+    def __init__(
+        self, name: str, session: Session, ended: Callable[[Any], object] = lambda request: None
+    ) -> None:
+        super().__init__(name, session, ended)
+        self.complete = False
         self._steps = Steps()
         self._thread_requests: list[RequestScope] = []
 
@@ -76,11 +153,7 @@ class RequestScope:
             request.close(FailedResponse("its response was never closed"))
         self._thread_requests.append(self)
         self._steps.capture(only_blocks=True)
-        if (
-            names_no_tenant
-            and self.tenant is None
-            and any(active.database.requires_tenant for active in managers())
-        ):
+        if names_no_tenant and self.tenant is None and is_tenant_needed():
             self._steps.bind(TENANT, EXEMPT)
         self._steps.bind(SESSION, self.session)
         self.session._ownership.assign(self._steps.owner, self.tenant, active_manager())
@@ -116,20 +189,6 @@ class RequestScope:
         named = [link.value for link in self._steps.links() if link.kind == TENANT]
         return named[0] if named and isinstance(named[0], str) else None
 
-    def require_committed(self) -> None:
-        """Checks for uncommitted work while the response can still become an error.
-
-        Raises:
-            UncommittedChangesError: for uncommitted work, unless the response is an error already.
-        """
-        if not self._failed:
-            self.session._work.require_committed(None)
-
-    @property
-    def _failed(self) -> bool:
-        """Whether the response is an error: a status of 400 or more."""
-        return self.status is not None and self.status[:3] >= "400"
-
     def close(self, error: BaseException | None = None) -> None:
         """Ends the request: closes its sessions, innermost first. Further calls do nothing.
 
@@ -139,28 +198,12 @@ class RequestScope:
         Raises:
             UncommittedChangesError: for uncommitted work of a request without an error.
         """
-        if self._is_over:
-            return
-        self._is_over = True
         if self in self._thread_requests:
             self._thread_requests.remove(self)
-        self._close_sessions()
-        self._ended(self)
-        if error is None and self._failed:
-            error = FailedResponse(f"the answer {self.status}")
-        self.session._work.require_committed(error)
+        super().close(error)
 
-    def _close_sessions(self) -> None:
-        for entry in self._steps.open_entries():
-            entry.end()
-            if isinstance(entry.value, Session):
-                log.error(
-                    "%s: a batch context that was opened inside the request was never left.",
-                    self.name,
-                    extra=entry.value._rounds.fields("request", request=self.name),
-                )
-                entry.value._work.require_committed(BatchContextError("its block was never left"))
-        self.session.close()
+    def _open_entries(self) -> list[Entry]:
+        return self._steps.open_entries()
 
 
 class Body:
@@ -171,7 +214,7 @@ class Body:
         iterable: what the application returned.
     """
 
-    def __init__(self, request: RequestScope, iterable: Iterable[Any]) -> None:
+    def __init__(self, request: Request, iterable: Iterable[Any]) -> None:
         self._request = request
         self._iterable = iterable
         self._iterator: Iterator[Any] | None = None

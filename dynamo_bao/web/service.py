@@ -10,13 +10,14 @@ from inspect import signature
 from typing import Any
 
 from dynamo_bao.errors import reject_unknown
-from dynamo_bao.models.batch_context import session_maker
+from dynamo_bao.models.batch_context import request_session, session_maker
 from dynamo_bao.models.registry import managers
 from dynamo_bao.session.settings import SessionSettings
-from dynamo_bao.session.tenancy import EXEMPT, TenantBlock
+from dynamo_bao.session.tenancy import EXEMPT, TenantBlock, tenant_of
+from dynamo_bao.web.async_request import AsyncRequest, shared_tenant
 from dynamo_bao.web.request_log import log_request, name_of, server_timing, summary_of
-from dynamo_bao.web.request_session import RequestScope
-from dynamo_bao.web.tenants import TenantRejection, TenantRule, TenantSource
+from dynamo_bao.web.request_session import Request, RequestScope
+from dynamo_bao.web.tenants import AsyncTenantSource, TenantRejection, TenantRule, TenantSource
 from dynamo_bao.web.trace_page import RecentTraces
 
 REQUEST_KEY = "dynamo_bao.request"
@@ -48,7 +49,7 @@ class Service:
     def __init__(
         self,
         *,
-        tenant: TenantSource | None = None,
+        tenant: TenantSource | AsyncTenantSource | None = None,
         tenant_required: bool = True,
         server_timing: bool = False,
         traces: str | None = None,
@@ -56,6 +57,7 @@ class Service:
     ) -> None:
         reject_unknown(session, (*OPTIONS, *SESSION_OPTIONS), "option")
         self._make_session = session_maker(session)
+        self._settings = SessionSettings(**session)
         self._tenants = TenantRule(tenant, tenant_required)
         self._server_timing = server_timing
         self._traces = None if traces is None else RecentTraces(traces)
@@ -84,7 +86,16 @@ class Service:
         request.begin(names_no_tenant=self._tenants.source is None and not self.is_part)
         return request
 
-    def _ended(self, started: float, request: RequestScope) -> None:
+    def begin_shared(self, environ: Mapping[str, Any]) -> AsyncRequest:
+        """Begins a request of an asynchronous server, with a session that all its threads and tasks use."""
+        self._require_tenants()
+        started = time.perf_counter()
+        session = request_session(self._settings)
+        request = AsyncRequest(name_of(environ), session, partial(self._ended, started))
+        request.begin(names_no_tenant=self._tenants.source is None)
+        return request
+
+    def _ended(self, started: float, request: Request) -> None:
         log_request(request, started)
         if self._traces is not None:
             self._traces.add(summary_of(request, started))
@@ -112,7 +123,28 @@ class Service:
         with TenantBlock(EXEMPT) if request.tenant is None else nullcontext():
             return self._tenants.tenant_of(environ, framework_request)
 
-    def timing(self, request: RequestScope) -> str | None:
+    async def refusal_async(
+        self, request: AsyncRequest, environ: Mapping[str, Any], framework_request: Any
+    ) -> str | None:
+        """`refusal` for an asynchronous server. The bindings of the request are in force."""
+        if self._tenants.source is None:
+            return None
+        tenant = await self.tenant_async(environ, framework_request)
+        if isinstance(tenant, TenantRejection):
+            return tenant.text
+        request.set_tenant(tenant)
+        return None
+
+    async def tenant_async(
+        self, environ: Mapping[str, Any], framework_request: Any
+    ) -> str | TenantRejection | None:
+        """The result of the tenant source, which may use models without a tenant; None without a source."""
+        if self._tenants.source is None:
+            return None
+        with shared_tenant(EXEMPT) if tenant_of() is None else nullcontext():
+            return await self._tenants.tenant_of_async(environ, framework_request)
+
+    def timing(self, request: Request) -> str | None:
         """The value of the response's ``Server-Timing`` header; None if the option is off."""
         return server_timing(request.session) if self._server_timing else None
 

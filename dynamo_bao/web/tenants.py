@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from attrs import field, frozen
@@ -91,6 +91,8 @@ def tenant_from_host(domain: str) -> HostTenant:
 
 TenantSource = Callable[[Any], "str | None"]
 """Returns the tenant id of a request, or None. Its argument is the request object of the framework."""
+AsyncTenantSource = Callable[[Any], Awaitable["str | None"]]
+"""The same as an ``async`` function, for asynchronous servers."""
 
 
 @frozen
@@ -109,7 +111,7 @@ class TenantRule:
         required: whether a request without one is refused.
     """
 
-    source: TenantSource | None
+    source: TenantSource | AsyncTenantSource | None
     required: bool
 
     def __attrs_post_init__(self) -> None:
@@ -134,10 +136,19 @@ class TenantRule:
         Raises:
             ConfigurationError: for a function that returns neither a text nor None.
         """
+        return self._checked(self._name(environ, request))
+
+    async def tenant_of_async(self, environ: Mapping[str, Any], request: Any) -> str | TenantRejection | None:
+        """`tenant_of`, which also awaits the result of an ``async`` function."""
+        tenant_name = self._name(environ, request)
+        return self._checked(await tenant_name if isinstance(tenant_name, Awaitable) else tenant_name)
+
+    def _name(self, environ: Mapping[str, Any], request: Any) -> object:
         assert self.source is not None
-        is_own_source = not self.needs_request
-        tenant_name: object = self.source(environ if is_own_source else request)
-        location = f" in {self.source}" if is_own_source else ""
+        return self.source(request if self.needs_request else environ)
+
+    def _checked(self, tenant_name: object) -> str | TenantRejection | None:
+        location = "" if self.needs_request else f" in {self.source}"
         if tenant_name is None:
             return TenantRejection(f"The request names no tenant{location}.") if self.required else None
         if not isinstance(tenant_name, str):
