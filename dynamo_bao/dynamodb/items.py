@@ -44,6 +44,34 @@ def key_texts_of(item: ReplyItem) -> tuple[str, str]:
     return (item[PK]["S"], item[SK]["S"]) if isinstance(item, dict) else (item._pk.S, item._sk.S)
 
 
+class KeyedItems(list[ReplyItem]):
+    """Items of one table, and the key of each.
+
+    Args:
+        items: the items.
+        keys: their keys, if the caller has read them already.
+
+    Attributes:
+        keys: by position, the partition and sort key of each item, as a tuple that equals its `keys.Key`.
+    """
+
+    __slots__ = ("keys",)
+
+    def __init__(self, items: Iterable[ReplyItem] = (), keys: list[tuple[str, str]] | None = None) -> None:
+        super().__init__(items)
+        self.keys = list(map(key_texts_of, self)) if keys is None else keys
+
+    def add(self, items: KeyedItems) -> None:
+        """Appends items with their keys."""
+        self += items
+        self.keys += items.keys
+
+    def with_key(self, key: tuple[str, str]) -> KeyedItems:
+        """The items that have a key."""
+        items = [item for item, item_key in zip(self, self.keys, strict=True) if item_key == key]
+        return KeyedItems(items, [key] * len(items))
+
+
 def needs_escapes(text: str) -> bool:
     """Whether JSON needs escape sequences for a text. With one, the encoded text is longer than the text and quotes.
 
@@ -64,8 +92,9 @@ def json_keys(keys: Collection[tuple[str, str]]) -> Any:
             return None
     except TypeError:
         return None
-    members = ",".join([f'{{"{PK}":{{"S":"{pk}"}},"{SK}":{{"S":"{sk}"}}}}' for pk, sk in keys])
-    return json_list([members.encode()])
+    between = f'"}},"{SK}":{{"S":"'
+    members = f'"}}}},{{"{PK}":{{"S":"'.join(map(between.join, keys))
+    return json_list([f'{{"{PK}":{{"S":"{members}"}}}}'.encode()])
 
 
 def json_list(members: Iterable[bytes], before: bytes = b"", after: bytes = b"") -> Any:

@@ -18,6 +18,7 @@ from dynamo_bao.dynamodb.expressions.parser import OperandError
 from dynamo_bao.dynamodb.service import AttributeValue
 from dynamo_bao.errors import ConfigurationError, QueryError, TenantMismatchError, ValidationError
 from dynamo_bao.fields.json_forms import JsonForm, json_form
+from dynamo_bao.fields.rules import Rule
 
 if TYPE_CHECKING:
     _LooksLikeAny = Any
@@ -135,16 +136,13 @@ class Field(_LooksLikeAny):  # type: ignore[misc]  # looking like Any to checker
     """An expression of ``{v}`` for the value that a new instance holds, if `valid_expr` is true."""
     empty_expr: str | None = None
     """An expression of ``{v}`` that is true if `to_dynamo` stores nothing. It belongs to `encode_expr`."""
+    _rules: tuple[Rule, ...] | None = None
     max_length_expr: str | None = None
     """An expression of ``{v}`` for the maximum characters of the stored form. It belongs to `encode_expr`."""
 
-    def valid_expr(self) -> str | None:
-        """An expression of ``{v}`` that is true if `accept` would return an equal value; None if there is no such
-        expression.
-
-        It may be false for valid values; these take the slower path.
-        """
-        return None
+    def rules(self) -> tuple[Rule, ...]:
+        """What `validate` checks, in that order. Compiled functions have the same rules as source."""
+        return ()
 
     def normalized_expr(self) -> str | None:
         """An expression of ``{v}`` that is true if `normalise` would return an equal value; None if there is no such
@@ -154,9 +152,24 @@ class Field(_LooksLikeAny):  # type: ignore[misc]  # looking like Any to checker
         """
         return None
 
+    def valid_expr(self) -> str | None:
+        """An expression of ``{v}`` that is true if `accept` would return an equal value; None if there is no such
+        expression.
+
+        It may be false for valid values; these take the slower path.
+        """
+        return self._with_rules(self.normalized_expr(), self.rules())
+
     def valid_text_expr(self) -> str | None:
         """`valid_expr` without the UTF-8 and set-member checks. The caller makes these checks for all fields."""
-        return self.valid_expr()
+        return self._with_rules(
+            self.normalized_expr(), [rule for rule in self.rules() if not rule.is_of_texts]
+        )
+
+    def _with_rules(self, expr: str | None, rules: Iterable[Rule]) -> str | None:
+        """An expression that is true if another one is, and if the value meets some rules."""
+        exprs = [expr, *(rule.expr for rule in rules)]
+        return None if None in exprs else " and ".join(map(str, exprs))
 
     def __init__(
         self,
@@ -180,6 +193,7 @@ class Field(_LooksLikeAny):  # type: ignore[misc]  # looking like Any to checker
         """A copy of this field for the field `name` of `model`, stored as `attribute`."""
         twin = copy.copy(self)
         twin.name, twin.model, twin.attribute = name, model, attribute
+        twin._rules = None
         twin.nullable = (self.nullable or nullable) and self.required is not True
         twin._check_options()
         return twin
@@ -239,6 +253,12 @@ class Field(_LooksLikeAny):  # type: ignore[misc]  # looking like Any to checker
 
     def validate(self, value: Any) -> None:
         """Raises `ValueError` or `ValidationError` if the normalised `value` breaks a rule."""
+        rules = self._rules
+        if rules is None:
+            rules = self._rules = self.rules()
+        for rule in rules:
+            if not rule.test(value):
+                raise self.error(rule.fault_of(value), value)
 
     def accept(self, value: Any) -> Any:
         """`value` normalised and validated.

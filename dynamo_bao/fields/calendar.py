@@ -60,7 +60,7 @@ class DateField(_OrderedText):
     def fits(self, annotation: Any) -> bool:
         return annotation is not datetime and super().fits(annotation)
 
-    def valid_expr(self) -> str | None:
+    def normalized_expr(self) -> str | None:
         return "type({v}) is _date_type"
 
     def normalise(self, value: Any) -> date:

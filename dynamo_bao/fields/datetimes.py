@@ -117,7 +117,7 @@ class DateTimeField(BaseDateTimeField):
     encode_expr = '{{"N": str(({v} - _EPOCH) // _MILLISECOND)}}'
     max_length_expr = "64"
 
-    def valid_expr(self) -> str | None:
+    def normalized_expr(self) -> str | None:
         finest = self.unit.microseconds or 1_000_000
         return f"type({{v}}) is _datetime and {{v}}.tzinfo is _utc and not {{v}}.microsecond % {finest}"
 

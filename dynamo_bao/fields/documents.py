@@ -11,7 +11,7 @@ from dynamo_bao.dynamodb.numbers import number_fault, number_text, parse_integer
 from dynamo_bao.dynamodb.service import MAX_NAME_BYTES, MAX_NESTING, AttributeValue
 from dynamo_bao.errors import QueryError
 from dynamo_bao.fields.base import Field, FieldOptions
-from dynamo_bao.fields.text import check_unicode
+from dynamo_bao.fields.rules import check_unicode
 from dynamo_bao.runtime.compat import Unpack
 
 Numbers = Callable[[Decimal], Any]

@@ -23,11 +23,34 @@ from dynamo_bao.dynamodb.numbers import (
 from dynamo_bao.dynamodb.service import AttributeValue
 from dynamo_bao.fields.base import Field, FieldOptions
 from dynamo_bao.fields.json_forms import JsonForm, decimal_of
+from dynamo_bao.fields.rules import Rule
 from dynamo_bao.runtime.compat import Unpack
 
 _SAFE = 10**38
 JAVASCRIPT_SAFE = 2**53 - 1
 NUMBER_TYPES: Final = frozenset((int, float, Decimal))
+
+
+def _fault_of(number: Decimal) -> str:
+    return f"cannot be stored: {number_fault(number)}"
+
+
+_JAVASCRIPT_INTEGER = Rule(
+    "is over 2^53 - 1, which JavaScript reads as another number; key_format='dynamo-bao' rejects it, 'native' accepts "
+    "it",
+    expr=f"-{JAVASCRIPT_SAFE} <= {{v}} <= {JAVASCRIPT_SAFE}",
+)
+_STORABLE_INTEGER = Rule(
+    lambda value: _fault_of(Decimal(value)),
+    expr=f"-{_SAFE} < {{v}} < {_SAFE}",
+    test=lambda value: -_SAFE < value < _SAFE or not number_fault(Decimal(value)),
+)
+_STORABLE_FLOAT = Rule(
+    lambda value: _fault_of(Decimal(repr(value))),
+    expr="(1e-129 < {v} < 1e125 or -1e125 < {v} < -1e-129 or {v} == 0.0)",
+    test=lambda value: not number_fault(Decimal(repr(value))),
+)
+_STORABLE_DECIMAL = Rule(_fault_of, test=lambda value: not number_fault(value))
 
 
 class IntegerField(Field):
@@ -57,13 +80,16 @@ class IntegerField(Field):
         self.maximum = maximum
         self.choices = tuple(choices) if choices is not None else None
 
-    def valid_expr(self) -> str | None:
+    def rules(self) -> tuple[Rule, ...]:
+        rules = [_JAVASCRIPT_INTEGER if self.javascript_safe else _STORABLE_INTEGER]
+        if self.minimum is not None:
+            rules.append(Rule(f"is less than {self.minimum}", expr=f"{{v}} >= {self.minimum}"))
+        if self.maximum is not None:
+            rules.append(Rule(f"is more than {self.maximum}", expr=f"{{v}} <= {self.maximum}"))
         if self.choices is not None:
-            return None
-        limit = JAVASCRIPT_SAFE if self.javascript_safe else _SAFE - 1
-        lowest = -limit if self.minimum is None else max(-limit, self.minimum)
-        highest = limit if self.maximum is None else min(limit, self.maximum)
-        return f"type({{v}}) is int and {lowest} <= {{v}} <= {highest}"
+            fault = f"is not one of {', '.join(map(str, self.choices))}"
+            rules.append(Rule(fault, test=self.choices.__contains__))
+        return tuple(rules)
 
     def normalized_expr(self) -> str | None:
         return "type({v}) is int"
@@ -72,24 +98,6 @@ class IntegerField(Field):
         if isinstance(value, bool) or not isinstance(value, int):
             self.refuse_class(value, "int")
         return int(value)
-
-    def validate(self, value: int) -> None:
-        if self.javascript_safe and abs(value) > JAVASCRIPT_SAFE:
-            raise self.error(
-                "is over 2^53 - 1, which JavaScript reads as another number; key_format='dynamo-bao' rejects it, "
-                "'native' accepts it",
-                value,
-            )
-        if not -_SAFE < value < _SAFE:
-            fault = number_fault(Decimal(value))
-            if fault:
-                raise self.error(f"cannot be stored: {fault}", value)
-        if self.minimum is not None and value < self.minimum:
-            raise self.error(f"is less than {self.minimum}", value)
-        if self.maximum is not None and value > self.maximum:
-            raise self.error(f"is more than {self.maximum}", value)
-        if self.choices is not None and value not in self.choices:
-            raise self.error(f"is not one of {', '.join(map(str, self.choices))}", value)
 
     def to_dynamo(self, value: int) -> AttributeValue | None:
         return {"N": str(value)}
@@ -159,10 +167,8 @@ class FloatField(Field):
         super().__init__(**options)
         self.precision = precision
 
-    def valid_expr(self) -> str | None:
-        if self.precision is not None:
-            return None
-        return "type({v}) is float and (1e-129 < {v} < 1e125 or -1e125 < {v} < -1e-129 or {v} == 0.0)"
+    def rules(self) -> tuple[Rule, ...]:
+        return (_STORABLE_FLOAT,) if self.precision is None else ()  # a rounded value was checked before
 
     def normalized_expr(self) -> str | None:
         return "type({v}) is float" if self.precision is None else None
@@ -174,10 +180,11 @@ class FloatField(Field):
             number = float(value)
         except OverflowError:
             raise self.error("is too large for a float", value) from None
-        fault = number_fault(Decimal(repr(number)))
-        if fault:
-            raise self.error(f"cannot be stored: {fault}", value)
-        return number if self.precision is None else fixed(number, self.precision)
+        if self.precision is None:
+            return number
+        if not _STORABLE_FLOAT.test(number):
+            raise self.error(_STORABLE_FLOAT.fault_of(number), value)
+        return fixed(number, self.precision)
 
     def to_dynamo(self, value: float) -> AttributeValue | None:
         return {"N": float_text(value)}
@@ -207,17 +214,16 @@ class DecimalField(Field):
     encode_expr = '{{"N": _number_text({v})}}'
     max_length_expr = "64"
 
+    def rules(self) -> tuple[Rule, ...]:
+        return (_STORABLE_DECIMAL,)
+
     def normalized_expr(self) -> str | None:
         return "type({v}) is _Decimal"
 
     def normalise(self, value: Any) -> Decimal:
         if isinstance(value, bool) or not isinstance(value, (Decimal, int)):
             self.refuse_class(value, "Decimal")
-        number = Decimal(value)
-        fault = number_fault(number)
-        if fault:
-            raise self.error(f"cannot be stored: {fault}", value)
-        return number
+        return Decimal(value)
 
     def from_json(self, form: JsonForm) -> Any:
         return decimal_of(form)

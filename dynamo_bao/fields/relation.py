@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from dynamo_bao.fields.base import FieldOptions
-from dynamo_bao.fields.text import UTF8_EXPR, StringField
+from dynamo_bao.fields.rules import Rule
+from dynamo_bao.fields.text import StringField
 from dynamo_bao.runtime.compat import Unpack
+
+_NOT_EMPTY = Rule("is an empty id; use None for no relation", expr="{v}")
 
 
 class RelatedField(StringField):
@@ -34,11 +37,8 @@ class RelatedField(StringField):
             )
         return twin
 
-    def valid_expr(self) -> str | None:
-        return f"{self.valid_text_expr()}{UTF8_EXPR}"
-
-    def valid_text_expr(self) -> str | None:
-        return "type({v}) is str and {v}"
+    def rules(self) -> tuple[Rule, ...]:
+        return (_NOT_EMPTY, *super().rules())
 
     @property
     def target_name(self) -> str:
@@ -57,8 +57,3 @@ class RelatedField(StringField):
         if self.target_name not in names or not hasattr(value, "__bao_key_for_relation__"):
             self.refuse_class(value, f"a {self.target_name} or its primary id")
         return str(value.__bao_key_for_relation__(f"{self.model}.{self.name}"))
-
-    def validate(self, value: str) -> None:
-        if not value:
-            raise self.error("is an empty id; use None for no relation", value)
-        super().validate(value)

@@ -26,7 +26,7 @@ class BinaryField(Field):
     encode_expr = '{{"B": {v}}}'
     max_length_expr = "len({v})"
 
-    def valid_expr(self) -> str | None:
+    def normalized_expr(self) -> str | None:
         return "type({v}) is bytes"
 
     def normalise(self, value: Any) -> bytes:
@@ -140,7 +140,7 @@ class BooleanField(Field):
     def fits(self, annotation: Any) -> bool:
         return annotation in (bool, Any, object)
 
-    def valid_expr(self) -> str | None:
+    def normalized_expr(self) -> str | None:
         return "type({v}) is bool"
 
     def normalise(self, value: Any) -> bool:

@@ -18,7 +18,7 @@ from dynamo_bao.fields.base import UNIONS, Field, FieldOptions, MemberFault, cla
 from dynamo_bao.fields.documents import check_depth, set_form, to_builtin
 from dynamo_bao.fields.inference import CHOICES, field_inside, type_text
 from dynamo_bao.fields.json_forms import JsonForm, decimal_of
-from dynamo_bao.fields.text import check_unicode, is_unicode
+from dynamo_bao.fields.rules import Rule, check_unicode, is_unicode
 from dynamo_bao.runtime.compat import Unpack
 
 SET_CODES: Final = ("SS", "NS", "BS")
@@ -150,9 +150,19 @@ class SetField(Field):
             raise MemberFault(" (a member)", "would be read back as a value that a set cannot hold") from None
         return accepted
 
+    def rules(self) -> tuple[Rule, ...]:
+        if self.max_member_count is None:
+            return ()
+        most = self.max_member_count
+        return (
+            Rule(
+                lambda value: f"has {len(value)} members, at most {most} are allowed",
+                expr=f"len({{v}}) <= {most}",
+            ),
+        )
+
     def validate(self, value: Any) -> None:
-        if self.max_member_count is not None and len(value) > self.max_member_count:
-            raise self.error(f"has {len(value)} members, at most {self.max_member_count} are allowed", value)
+        super().validate(value)
         if not self.is_bounded and not self.is_part:
             check_depth(self.to_dynamo(value) or {})
 
@@ -228,6 +238,14 @@ class StringSetField(SetField):
     def _has_plain_members(self) -> bool:
         return type(self).normalise_member is StringSetField.normalise_member
 
+    def rules(self) -> tuple[Rule, ...]:
+        rules = super().rules()
+        if self.max_string_length is None:
+            return rules
+        most = self.max_string_length
+        fault = f"has a member longer than {most} characters"
+        return (*rules, Rule(fault, test=lambda value: all(len(member) <= most for member in value)))
+
     def valid_expr(self) -> str | None:
         return self._set_expr(" and _are_texts({v})")
 
@@ -240,10 +258,9 @@ class StringSetField(SetField):
         return self._set_expr("")
 
     def _set_expr(self, members_expr: str) -> str | None:
-        if not self._has_plain_members or self.max_string_length is not None:
+        if not self._has_plain_members:
             return None
-        count_expr = "" if self.max_member_count is None else f" and len({{v}}) <= {self.max_member_count}"
-        return f"type({{v}}) is {self.container.__name__}{members_expr}{count_expr}"
+        return self._with_rules(f"type({{v}}) is {self.container.__name__}{members_expr}", self.rules())
 
     def normalise(self, value: Any) -> Any:
         if isinstance(value, (set, frozenset, list, tuple)) and self._has_plain_members and are_texts(value):
@@ -255,13 +272,6 @@ class StringSetField(SetField):
             self.refuse_class(member, "members that are str")
         check_unicode(member)
         return str.__str__(member)
-
-    def validate(self, value: Any) -> None:
-        super().validate(value)
-        if self.max_string_length is not None and any(
-            len(member) > self.max_string_length for member in value
-        ):
-            raise self.error(f"has a member longer than {self.max_string_length} characters", value)
 
     def to_dynamo(self, value: Any) -> AttributeValue | None:
         return {"SS": sorted(value)} if value else None

@@ -4,33 +4,15 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from dynamo_bao.dynamodb.service import AttributeValue
 from dynamo_bao.errors import ConfigurationError, QueryError
 from dynamo_bao.fields.base import Field, FieldOptions
-from dynamo_bao.fields.ulids import is_ulid, new_ulid
+from dynamo_bao.fields.rules import UNICODE, Rule, check_unicode
+from dynamo_bao.fields.ulids import new_ulid
 from dynamo_bao.runtime.compat import Unpack
-
-
-def check_unicode(text: str) -> None:
-    """Raises `ValueError` for a string that cannot be encoded as UTF-8 (lone surrogates)."""
-    if text.isascii():
-        return
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise ValueError("holds a lone surrogate, which is not text") from None
-
-
-def is_unicode(text: str) -> bool:
-    """Whether a string can be encoded as UTF-8."""
-    try:
-        check_unicode(text)
-    except ValueError:
-        return False
-    return True
 
 
 def part_of_text(field: Field, value: Any) -> AttributeValue:
@@ -44,9 +26,6 @@ def part_of_text(field: Field, value: Any) -> AttributeValue:
     except ValueError as error:
         raise QueryError(f"{field.model}.{field.name} {error}", field=field.name) from error
     return {"S": str.__str__(value)}
-
-
-UTF8_EXPR = " and ({v}.isascii() or _is_unicode({v}))"
 
 
 class StringField(Field):
@@ -80,16 +59,23 @@ class StringField(Field):
         self.pattern = None if pattern is None else _compiled(pattern)
         self.choices = None if choices is None else _choices_tuple(choices)
 
-    def valid_expr(self) -> str | None:
-        plain = self.valid_text_expr()
-        return None if plain is None else plain + UTF8_EXPR
-
-    def valid_text_expr(self) -> str | None:
-        if self.pattern is not None or self.choices is not None:
-            return None
-        max_expr = "" if self.max_length is None else f" and len({{v}}) <= {self.max_length}"
-        min_expr = "" if self.min_length is None else f" and len({{v}}) >= {self.min_length}"
-        return "type({v}) is str" + max_expr + min_expr
+    def rules(self) -> tuple[Rule, ...]:
+        rules = [UNICODE]
+        if self.max_length is not None:
+            most = self.max_length
+            fault = f"has {{count}} characters, at most {most} are allowed"
+            rules.append(Rule(_of_length(fault), expr=f"len({{v}}) <= {most}"))
+        if self.min_length is not None:
+            least = self.min_length
+            fault = f"has {{count}} characters, at least {least} are needed"
+            rules.append(Rule(_of_length(fault), expr=f"len({{v}}) >= {least}"))
+        if self.pattern is not None:
+            fault = f"does not match the pattern {self.pattern.pattern!r}"
+            rules.append(Rule(fault, test=self.pattern.fullmatch))
+        if self.choices is not None:
+            fault = f"is not one of {', '.join(map(repr, self.choices))}"
+            rules.append(Rule(fault, test=self.choices.__contains__))
+        return tuple(rules)
 
     def normalized_expr(self) -> str | None:
         return "type({v}) is str"
@@ -98,17 +84,6 @@ class StringField(Field):
         if not isinstance(value, str):
             self.refuse_class(value, "str")
         return value if type(value) is str else str.__str__(value)
-
-    def validate(self, value: str) -> None:
-        check_unicode(value)
-        if self.max_length is not None and len(value) > self.max_length:
-            raise self.error(f"has {len(value)} characters, at most {self.max_length} are allowed", value)
-        if self.min_length is not None and len(value) < self.min_length:
-            raise self.error(f"has {len(value)} characters, at least {self.min_length} are needed", value)
-        if self.pattern is not None and not self.pattern.fullmatch(value):
-            raise self.error(f"does not match the pattern {self.pattern.pattern!r}", value)
-        if self.choices is not None and value not in self.choices:
-            raise self.error(f"is not one of {', '.join(map(repr, self.choices))}", value)
 
     def member(self, value: Any) -> AttributeValue:
         # A part need not follow the rules of the whole string.
@@ -122,6 +97,11 @@ class StringField(Field):
 
     def to_key(self, value: str) -> str:
         return value
+
+
+def _of_length(fault: str) -> Callable[[str], str]:
+    """The text of a fault with the number of characters of the value."""
+    return lambda value: fault.format(count=len(value))
 
 
 def _compiled(pattern: object) -> re.Pattern[str]:
@@ -160,17 +140,13 @@ class UlidField(StringField):
     def default_value(self) -> Any:
         return new_ulid() if self.auto_assign else super().default_value()
 
-    def valid_expr(self) -> str | None:
-        return self.valid_text_expr()
+    def rules(self) -> tuple[Rule, ...]:
+        return (_ULID,)
 
-    def valid_text_expr(self) -> str | None:
-        return "type({v}) is str and _is_ulid({v})"
 
-    def validate(self, value: str) -> None:
-        if not is_ulid(value):
-            raise self.error(
-                "is not a ULID: 26 characters of 0-9 A-Z without I L O U, the first at most 7", value
-            )
+_ULID = Rule(
+    "is not a ULID: 26 characters of 0-9 A-Z without I L O U, the first at most 7", expr="_is_ulid({v})"
+)
 
 
 class VersionField(UlidField):
@@ -215,7 +191,7 @@ class UuidField(Field):
     def default_value(self) -> Any:
         return uuid.uuid4() if self.auto_assign else super().default_value()
 
-    def valid_expr(self) -> str | None:
+    def normalized_expr(self) -> str | None:
         return "type({v}) is _UUID"
 
     def normalise(self, value: Any) -> uuid.UUID:

@@ -19,16 +19,14 @@ from dynamo_bao.fields.documents import (
     named_texts_of,
     texts_of,
 )
+from dynamo_bao.fields.rules import RULE_NAMES
 from dynamo_bao.fields.sets import are_texts
-from dynamo_bao.fields.text import is_unicode
-from dynamo_bao.fields.ulids import is_ulid
 from dynamo_bao.runtime.foreign_errors import require_data_error
 
 NAMES: dict[str, Any] = {
     "_int": parse_integer,
     "_float_text": float_text,
-    "_is_unicode": is_unicode,
-    "_is_ulid": is_ulid,
+    **RULE_NAMES,
     "_are_texts": are_texts,
     "_TEXT": frozenset((str,)),
     "_number_text": number_text,
@@ -79,9 +77,9 @@ def normalized_expr_of(field: Field, of: str) -> str | None:
 
 def valid_expr_of(field: Field) -> str | None:
     """The field's `valid_expr`. None if it has none, or if a subclass accepts values in its own way."""
-    is_current = all(
-        defines_last(type(field), method, "valid_expr") for method in ("accept", "normalise", "validate")
-    )
+    kind = type(field)
+    sources = {"accept": "normalized_expr", "normalise": "normalized_expr", "validate": "rules"}
+    is_current = all(defines_last(kind, method, source) for method, source in sources.items())
     return field.valid_expr() if is_current else None
 
 

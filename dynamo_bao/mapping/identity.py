@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 from dynamo_bao.dynamodb.keys import SEPARATOR, Key, new_namedtuple, tenant_mark
 from dynamo_bao.dynamodb.service import MAX_PARTITION_KEY_BYTES
 from dynamo_bao.fields.base import Field
+from dynamo_bao.fields.rules import predicate
 from dynamo_bao.fields.text import StringField
 from dynamo_bao.mapping.compiler import valid_expr_of
 
@@ -78,7 +79,7 @@ class TextKeyBuilder:
         self._sort_name = fields[1].name if len(fields) > 1 else None
         # A field that takes every text needs no check of its own.
         takes_any = valid_expr_of(fields[0]) == StringField().valid_expr()
-        self._validate = None if takes_any else fields[0].validate
+        self._is_valid = None if takes_any else _validity_of(fields[0])
         self._leads = PerTenant(lambda tenant: f"{tenant_mark(tenant)}{prefix}#")
         self.of_tenant = PerTenant(self._key_maker)
         self.stored = PerTenant(self._stored_reader)
@@ -116,21 +117,34 @@ class TextKeyBuilder:
         """The function that makes the table keys of a tenant. With two key fields, one text is never a key."""
         if self._sort_name is not None:
             return no_fast_key
-        lead, prefix, validate = self._leads[tenant], self._prefix, self._validate
+        lead, prefix, is_valid = self._leads[tenant], self._prefix, self._is_valid
         room = MAX_PARTITION_KEY_BYTES - len(lead)
 
         def key_of(text: str) -> Key | None:
             if not (0 < len(text) <= room and text.isascii()):
                 return None
-            if validate is not None:
-                try:
-                    validate(text)
-                except ValueError:
-                    return None
+            if is_valid is not None and not is_valid(text):
+                return None
             key: Key = new_namedtuple(Key, (lead + text, prefix))
             return key
 
         return key_of
+
+
+def _validity_of(field: Field) -> Callable[[str], object]:
+    """A function that returns whether a text is a valid value of a field. False may be wrong."""
+    expr = valid_expr_of(field)
+    if expr is not None:
+        return predicate(expr)
+
+    def is_valid(text: str) -> bool:
+        try:
+            field.validate(text)
+        except ValueError:
+            return False
+        return True
+
+    return is_valid
 
 
 def _is_simple(kind: type[Field], key_format: str) -> bool:

@@ -120,8 +120,9 @@ class Repository(RepositoryWrites[M], RepositoryScans[M]):
             identity = self.identify(tenant, key)
             instance = get_instance(self, identity, tenant, session, consistent=consistent)
             return instance
-        if type(key) is str and self.schema.text_keys is not None:
-            table_key = self.schema.text_keys.of_tenant[tenant](key)
+        text_keys = self.schema.text_keys
+        if text_keys is not None and type(key) is str:
+            table_key = text_keys.of_tenant[tenant](key)
             if table_key is not None:
                 instance = session._instances.lookup_text(  # type: ignore[assignment]  # it is of this model
                     self, table_key, key, tenant, consistent

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import starmap
 from typing import Any
 
 from dynamo_bao.dynamodb.capacity import Capacity
-from dynamo_bao.dynamodb.items import ReplyItem, as_dict_item, key_texts_of
+from dynamo_bao.dynamodb.items import ReplyItem, as_dict_item
 from dynamo_bao.dynamodb.keys import Key
 from dynamo_bao.dynamodb.service import GET_ITEM, Item
 from dynamo_bao.dynamodb.transport.batch_get import fetch_batch
@@ -116,5 +117,5 @@ def get_items(
                 ]
                 raise BatchIncompleteError(f"{mapper.schema.name}: {answer.complaint}", unprocessed_keys)
             for items in answer.items.values():
-                items_by_key.update((Key(*key_texts_of(item)), as_dict_item(item)) for item in items)
+                items_by_key.update(zip(starmap(Key, items.keys), map(as_dict_item, items), strict=True))
     return items_by_key

@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Any
 
 from dynamo_bao.dynamodb.capacity import Capacity
-from dynamo_bao.dynamodb.items import ReplyItem, key_texts_of
+from dynamo_bao.dynamodb.items import KeyedItems
 from dynamo_bao.dynamodb.keys import Key
 from dynamo_bao.dynamodb.table import Database
 from dynamo_bao.dynamodb.transport.batch_get import BatchAnswer, TableKey, fetch_batch
@@ -113,15 +113,15 @@ class Flush:
         self._rounds.stats.keys_fetched += keys
         share, failures = _share(answer, keys), _failures(answer)
         for table, callers in planned.callers.items():
-            items = answer.items.get(table, [])
+            items = answer.items.get(table) or KeyedItems()
             self._resolve(table, callers, items, failures, share, consistent)
             for (key_table, key), duplicates in planned.duplicates.items():
                 if key_table == table and key in callers:
-                    matches = [item for item in items if key_texts_of(item) == key]
+                    matches = items.with_key(key)
                     for instance in duplicates:
                         self._resolve(table, {key: instance}, matches, failures, share, consistent)
         callers_of = (caller for callers in planned.callers.values() for caller in callers.values())
-        about = [_describe(caller) for caller in islice(callers_of, NAMED_KEYS)]
+        about = [state_of(caller).label for caller in islice(callers_of, NAMED_KEYS)]
         for reply in answer.replies:
             current_round.add(planned.database, reply, about, keys)
         for failure in answer.failed_requests:
@@ -131,7 +131,7 @@ class Flush:
         self,
         table: str,
         callers: Mapping[Key, Instance],
-        items: Sequence[ReplyItem],
+        items: KeyedItems,
         failures: Mapping[TableKey, Exception],
         share: Capacity,
         consistent: bool,
@@ -190,8 +190,3 @@ def _failures(answer: BatchAnswer) -> Mapping[TableKey, Exception]:
     error = BatchIncompleteError(answer.complaint)
     keys_without_answer = ((table, key) for table, keys in answer.unanswered.items() for key in keys)
     return {**answer.failed, **dict.fromkeys(keys_without_answer, error)}
-
-
-def _describe(instance: Instance) -> str:
-    state = state_of(instance)
-    return state.label if state.mapper is not None else repr(instance)

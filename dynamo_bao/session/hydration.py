@@ -10,7 +10,7 @@ from attrs import frozen
 
 from dynamo_bao.dynamodb.capacity import NOTHING_CONSUMED, Capacity
 from dynamo_bao.dynamodb.document_diff import same_stored
-from dynamo_bao.dynamodb.items import ReplyItem, Stored, as_dict_item
+from dynamo_bao.dynamodb.items import KeyedItems, ReplyItem, Stored, as_dict_item
 from dynamo_bao.dynamodb.keys import Key
 from dynamo_bao.dynamodb.layout import PK, SK
 from dynamo_bao.dynamodb.service import Item
@@ -153,7 +153,7 @@ def _note_sets(state: State, schema: Schema, values: Mapping[str, object]) -> No
 
 
 def hydrate_batch(
-    pending: Mapping[Key, Instance], items: Sequence[ReplyItem], consistent: bool, share: Capacity
+    pending: Mapping[Key, Instance], items: KeyedItems, consistent: bool, share: Capacity
 ) -> tuple[list[Instance], Mapping[Key, Instance]]:
     """`hydrate` for pending instances.
 
@@ -168,10 +168,10 @@ def hydrate_batch(
     related: list[Instance] = []
     get: Any = pending.get  # called with plain tuples
     loaded_count = 0
-    mapper: Any = None  # of the previous item, as most batches are of one model
-    schema: Any = None
-    for item in items:
-        instance = get((item[PK]["S"], item[SK]["S"]) if isinstance(item, dict) else (item._pk.S, item._sk.S))
+    # Those of the previous item, as most batches are of one model.
+    mapper: Any = None
+    schema = model = decode = decode_row = sets_of = mapper
+    for instance, item in zip(map(get, items.keys), items, strict=True):
         if instance is None:
             continue
         values = instance_dict(instance)
@@ -181,22 +181,22 @@ def hydrate_batch(
         loaded_count += 1
         if state.mapper is not mapper:
             mapper = state.mapper
-            schema = mapper.schema
+            schema, model = mapper.schema, mapper.model
+            decode, decode_row, sets_of = schema.decode, schema.decode_row, schema.sets_of
         state.capacity = share if state.capacity is NOTHING_CONSUMED else state.capacity.plus(share)
         if len(values) > schema.key_only_size or state.shared is not None:
             hydrate(instance, item, consistent=consistent)
         else:  # the usual case: the steps of `hydrate`, inlined for speed
-            decode = schema.decode if isinstance(item, dict) else schema.decode_row
-            decoded = decode(item, state, values)
+            decoded = (decode if type(item) is dict else decode_row)(item, state, values)
             set_instance_dict(instance, decoded)
             state.status, state.raw_item = LOADED, item
             state.consistent, state.wants_consistent = consistent, False
             state.origin = state.unknown_outcome = None
             if state.bad is None:
-                set_class(instance, mapper.model)
-                if schema.sets_of is not None:
-                    state.sets = schema.sets_of(decoded)
-            elif schema.sets_of is not None:
+                set_class(instance, model)
+                if sets_of is not None:
+                    state.sets = sets_of(decoded)
+            elif sets_of is not None:
                 _note_sets(state, schema, decoded)
             if schema.unsteady:
                 state.handed = remembered(schema, decoded, item)

@@ -51,22 +51,29 @@ def resolve_scope(
         top = top_link()
     session = tenant = None
     if top is not None:
-        if "asyncio.events" in sys.modules or "greenlet" in sys.modules:
+        modules = sys.modules
+        if "asyncio.events" in modules or "greenlet" in modules:
             owner = current_execution_context()
         else:  # the same without a call, because every operation comes here
             try:
                 owner = threads.owner
             except AttributeError:
                 owner = current_execution_context()
-        link: Link | None = top if top.kind is SESSION else top.session
-        tenant_link = top if top.kind is TENANT else top.tenant
+        link: Link | None
+        if top.kind is SESSION:  # the usual case
+            link, tenant_link = top, top.tenant
+        else:
+            link, tenant_link = top.session, top if top.kind is TENANT else top.tenant
         if link is not None:
-            if link.owner is owner and link.entry() is not None:
-                session = link.value
-                ownership: SessionOwnership = session._ownership
-                if ownership.owner is not owner or ownership.is_closed or ownership.flushing is not None:
-                    ownership.check(owner)
-            else:
+            session = link.value
+            ownership: SessionOwnership = session._ownership
+            if (
+                link.owner is not owner
+                or ownership.owner is not owner
+                or ownership.is_closed
+                or ownership.flushing is not None
+                or link.entry() is None
+            ):
                 session = _session_seen_by(owner)
         if tenant_link is not None:
             tenant = (
@@ -76,7 +83,7 @@ def resolve_scope(
             )
     if session is None and type(database.policy) is not AllowDirect:  # it needs no description of the call
         database.policy.outside(_call_text(model, operation, key))
-    if type(tenant) is str or (tenant is None and not resolvers and not database.requires_tenant):
+    if (tenant is None and not resolvers and not database.requires_tenant) or type(tenant) is str:
         return session, tenant
     return session, _tenant_of(database, session, operation)
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings, strategies as st
 
 from dynamo_bao import IntegerField, Model, PrimaryKey, StringField
 from dynamo_bao.dynamodb.capacity import Capacity
-from dynamo_bao.dynamodb.items import as_dict_item, as_dict_members, json_keys, json_list
+from dynamo_bao.dynamodb.items import KeyedItems, as_dict_item, as_dict_members, json_keys, json_list
 from dynamo_bao.dynamodb.keys import Key
 from dynamo_bao.dynamodb.layout import PK, SK, slot_of
 from dynamo_bao.dynamodb.rows import MAX_PASSED_OVER, RowType, plain_list, plain_map
@@ -294,7 +294,7 @@ def test_items_of_one_batch_may_come_both_ways() -> None:
             for number, (key, item) in enumerate(zip(keys, items, strict=True))
         }
         wanted = {key: _pending(home, key) for key in keys}
-        assert hydrate_batch(wanted, list(stored.values()), False, Capacity(read=0.5)) == ([], {})
+        assert hydrate_batch(wanted, KeyedItems(stored.values()), False, Capacity(read=0.5)) == ([], {})
         assert [vars(one)["odd_id"] for one in wanted.values()] == ["0", "1", "2", "3"]
         assert [state_of(one).dict_item() for one in wanted.values()] == items
         assert all(type(one) is Odd for one in wanted.values())
@@ -345,7 +345,7 @@ def test_every_key_of_a_batch_has_an_outcome() -> None:
     keys = [Key(f"od#{number}", "od") for number in range(3)]
     stored = [{**key.as_item(), "odd_id": {"S": key.pk[3:]}} for key in (keys[0], keys[0], Key("od#9", "od"))]
     wanted = {key: _pending(home, key) for key in keys}
-    _, absent = hydrate_batch(wanted, stored, False, Capacity(read=0.5))
+    _, absent = hydrate_batch(wanted, KeyedItems(stored), False, Capacity(read=0.5))
     assert list(absent) == keys[1:]
     assert [state_of(one).capacity.read for one in wanted.values()] == [0.5, 0.5, 0.5]
 
@@ -358,5 +358,5 @@ def test_what_nobody_asked_for_hides_no_other_item() -> None:
     for order in ((9, 0, 1, 2), (0, 9, 0, 1, 2), (0, 0, 1, 1, 9, 2)):
         wanted = {key: _pending(home, key) for key in keys}
         stored = [{**Key(f"od#{number}", "od").as_item(), "odd_id": {"S": f"{number}"}} for number in order]
-        assert hydrate_batch(wanted, stored, False, Capacity(read=0.5)) == ([], {})
+        assert hydrate_batch(wanted, KeyedItems(stored), False, Capacity(read=0.5)) == ([], {})
         assert [type(one) is Odd and one.odd_id for one in wanted.values()] == ["0", "1", "2"]

@@ -7,7 +7,7 @@ from typing import Any
 
 from attrs import Factory, define, field, frozen
 
-from dynamo_bao.dynamodb.items import ReplyItem, json_keys
+from dynamo_bao.dynamodb.items import KeyedItems, json_keys
 from dynamo_bao.dynamodb.keys import Key
 from dynamo_bao.dynamodb.layout import PK, SK
 from dynamo_bao.dynamodb.service import BATCH_GET_ITEM
@@ -46,14 +46,14 @@ class BatchAnswer:
     """The results of a batch. The item of a key that is in none of the first three does not exist.
 
     Attributes:
-        items: the items, by table.
+        items: the items with their keys, by table.
         unanswered: the keys that DynamoDB left unprocessed after all retries, by table.
         failed: the keys whose request failed, each with the error.
         replies: all replies, in order.
         failed_requests: the requests that ended with an error.
     """
 
-    items: dict[str, list[ReplyItem]] = Factory(dict)
+    items: dict[str, KeyedItems] = Factory(dict)
     unanswered: dict[str, Collection[Key]] = Factory(dict)
     failed: dict[TableKey, Exception] = Factory(dict)
     replies: list[Reply] = Factory(list)
@@ -142,7 +142,11 @@ class _Fetch:
     def _record(self, body: dict[str, Any]) -> None:
         """Adds the items and the unprocessed keys of a reply to the answer."""
         for table, items in body.get("Responses", {}).items():
-            self.answer.items.setdefault(table, []).extend(items)
+            keyed_items = items if type(items) is KeyedItems else KeyedItems(items)
+            if table in self.answer.items:
+                self.answer.items[table].add(keyed_items)
+            else:
+                self.answer.items[table] = keyed_items
         for table, entry in body.get("UnprocessedKeys", {}).items():
             self.answer.unanswered[table] = [Key(key[PK]["S"], key[SK]["S"]) for key in entry["Keys"]]
 

@@ -47,45 +47,42 @@ class ReplyLost(Exception):
     """A request was sent, and no complete reply arrived. The cause says why."""
 
 
-class HttpReply(NamedTuple):
+class HttpReply:
     """One reply: its status, its headers by lower-case name, and its complete body.
 
-    Attributes:
+    Args:
         reason: the text beside the status of an error reply; empty for other replies.
+        is_alone: whether no bytes followed it. If some did, it may be a late reply to an earlier request.
+
+    Attributes:
+        lease: the connection of the reply, and its pool; it is not used again before `settle` is called. None if
+            there is nothing to settle.
     """
 
-    status: int
-    headers: dict[str, str]
-    body: bytes
-    reason: str = ""
+    __slots__ = ("body", "headers", "is_alone", "lease", "reason", "status")
+
+    def __init__(
+        self, status: int, headers: dict[str, str], body: bytes, reason: str = "", is_alone: bool = True
+    ) -> None:
+        self.status = status
+        self.headers = headers
+        self.body = body
+        self.reason = reason
+        self.is_alone = is_alone
+        self.lease: tuple[Connections, Connection] | None = None
 
     def settle(self, is_trusted: bool) -> None:
         """Says whether the reply is an answer to the request; if not, its connection is closed."""
+        if self.lease is None:
+            return
+        (connections, connection), self.lease = self.lease, None
+        if is_trusted:
+            connections.give_back(connection)
+        else:
+            connection.close()
 
-    @property
-    def is_alone(self) -> bool:
-        """Whether no bytes followed it. If some did, it may be a late reply to an earlier request."""
-        return True
-
-
-class LeasedReply(HttpReply):
-    """A reply whose connection is not used again before `settle` is called."""
-
-    lease: tuple[Connections, Connection] | None
-    followed: bool
-
-    @property
-    def is_alone(self) -> bool:
-        return not self.followed
-
-    def settle(self, is_trusted: bool) -> None:
-        lease, self.lease = self.lease, None
-        if lease is not None:
-            connections, connection = lease
-            if is_trusted:
-                connections.give_back(connection)
-            else:
-                connection.close()
+    def __repr__(self) -> str:
+        return f"<HttpReply {self.status}, {len(self.body)} bytes>"
 
 
 class HttpOrigin(NamedTuple):
@@ -240,9 +237,10 @@ class _ResponseReader:
         if encoding is not None and encoding.lower() != "identity":
             body = self._decompressed(encoding.lower(), headers, body)
         reason_text = reason.strip() if status >= 300 else ""
-        reply, further_bytes = LeasedReply(status, headers, body, reason_text), self._buffer
-        reply.followed = further_bytes != b"" and further_bytes.strip() != b""
-        return reply, is_reusable and further_bytes == b""
+        further_bytes = self._buffer
+        if further_bytes:
+            return HttpReply(status, headers, body, reason_text, is_alone=not further_bytes.strip()), False
+        return HttpReply(status, headers, body, reason_text), is_reusable
 
     def _receive_or_fail(self) -> bytes:
         data = self._receive()
@@ -516,9 +514,9 @@ class Connections:
         except BaseException:
             connection.close()
             raise
-        assert isinstance(reply, LeasedReply)
-        reply.lease = (self, connection) if is_reusable else None
-        if not is_reusable:
+        if is_reusable:
+            reply.lease = (self, connection)
+        else:
             connection.close()
         return reply
 

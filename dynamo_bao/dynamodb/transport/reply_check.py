@@ -17,7 +17,7 @@ from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from typing import Any, Final, NoReturn
 
-from dynamo_bao.dynamodb.items import as_dict_members
+from dynamo_bao.dynamodb.items import KeyedItems, as_dict_members
 from dynamo_bao.dynamodb.layout import PK, SK
 from dynamo_bao.dynamodb.service import (
     BATCH_GET_ITEM,
@@ -312,18 +312,19 @@ def _check_batch_get(request: Request, parsed: dict[str, Any], is_vouched: bool)
             continue
         if type(items) is not list:
             _refuse(operation, "an entry of Responses is not a list of items")
-        absent = set(keys)
-        absent.difference_update(_places(items, operation))
+        item_keys, absent = _places(items, operation), set(keys)
+        absent.difference_update(item_keys)
         if len(keys) - len(absent) != len(items):
             _refuse(operation, "it holds an item that was not asked for, or the same one twice")
         if items and type(items[0]) is dict:
-            responses[table] = list(map(_readable, items))
+            items = map(_readable, items)
+        responses[table] = KeyedItems(items, item_keys)
         if table in unprocessed and not unprocessed[table] <= absent:
             _refuse(
                 operation, "UnprocessedKeys has the key of an item that it holds, or that was not asked for"
             )
-    for table, item_keys in unprocessed.items():
-        if not item_keys <= set(requested[table]):
+    for table, keys_left in unprocessed.items():
+        if not keys_left <= set(requested[table]):
             _refuse(operation, "UnprocessedKeys has a key that was not asked for")
     return parsed
 
