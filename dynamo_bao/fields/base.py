@@ -36,7 +36,7 @@ UNIONS = (typing.Union, types.UnionType)
 """Both kinds of union, ``Union[int, None]`` and ``int | None``."""
 
 
-def class_of_annotation(annotation: Any) -> Any:
+def class_of_annotation(annotation: object) -> Any:
     """The class behind an annotation: ``set[str]`` is `set`, ``Annotated[int, …]`` is `int`."""
     if typing.get_origin(annotation) is typing.Annotated:
         return class_of_annotation(typing.get_args(annotation)[0])
@@ -363,7 +363,7 @@ class Field(_LooksLikeAny):  # type: ignore[misc]  # looking like Any to checker
 
     # --- definition -----------------------------------------------------------------------------------
 
-    def fits(self, annotation: Any) -> bool:
+    def fits(self, annotation: object) -> bool:
         """Whether values of this field match `annotation` (without None)."""
         kind = class_of_annotation(annotation)
         if kind in (Any, object):
@@ -375,7 +375,7 @@ class Field(_LooksLikeAny):  # type: ignore[misc]  # looking like Any to checker
             for python_type in self.python_types
         )
 
-    def with_annotation(self, annotation: Any, scope: Mapping[str, Any] | None = None) -> Field:
+    def with_annotation(self, annotation: object, scope: Mapping[str, object] | None = None) -> Field:
         """This declaration, completed by its annotation.
 
         Args:

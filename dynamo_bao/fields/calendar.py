@@ -57,7 +57,7 @@ class DateField(_OrderedText):
     decode_expr = "_date({S})"
     encode_expr = '{{"S": {v}.isoformat()}}'
 
-    def fits(self, annotation: Any) -> bool:
+    def fits(self, annotation: object) -> bool:
         return annotation is not datetime and super().fits(annotation)
 
     def normalized_expr(self) -> str | None:

@@ -39,11 +39,11 @@ class TypedField(DocumentField):
 
     needs_annotation = True
     kinds: tuple[Any, ...] = ()
-    annotation: Any = None
-    scope: Mapping[str, Any] | None = None
+    annotation: object = None
+    scope: Mapping[str, object] | None = None
     element: Field | None = None
 
-    def with_annotation(self, annotation: Any, scope: Mapping[str, Any] | None = None) -> Field:
+    def with_annotation(self, annotation: object, scope: Mapping[str, object] | None = None) -> Field:
         twin = copy.copy(self)
         twin.annotation, twin.scope = annotation, scope
         return twin
@@ -62,14 +62,14 @@ class TypedField(DocumentField):
         """`decode_expr` for a container of only strings or only whole numbers; None for others."""
         return None
 
-    def set_element_types(self, annotation: Any, scope: Mapping[str, Any]) -> None:
+    def set_element_types(self, annotation: object, scope: Mapping[str, object]) -> None:
         """Creates the fields of the parts from the annotation."""
         raise NotImplementedError
 
-    def fits(self, annotation: Any) -> bool:
+    def fits(self, annotation: object) -> bool:
         return class_of_annotation(annotation) in (*self.kinds, Any, object)
 
-    def part_field(self, annotation: Any, scope: Mapping[str, Any], part_name: str) -> Field:
+    def part_field(self, annotation: object, scope: Mapping[str, object], part_name: str) -> Field:
         """The field of a part."""
         try:
             return field_inside(annotation, scope, self.numbers)
@@ -120,10 +120,10 @@ class MapField(TypedField):
         super().__init__(numbers=numbers, **options)
         self.is_unit = whole
 
-    def fits(self, annotation: Any) -> bool:
+    def fits(self, annotation: object) -> bool:
         return super().fits(annotation) or typing.is_typeddict(annotation)
 
-    def set_element_types(self, annotation: Any, scope: Mapping[str, Any]) -> None:
+    def set_element_types(self, annotation: object, scope: Mapping[str, object]) -> None:
         key, element = (typing.get_args(annotation) or (str, Any))[:2]
         if key not in (str, Any, object):
             self.key = self.part_field(key, scope, "its keys")
@@ -183,7 +183,7 @@ class ListField(TypedField):
     container: type[Any] = list
     positions: tuple[Field, ...] | None = None
 
-    def set_element_types(self, annotation: Any, scope: Mapping[str, Any]) -> None:
+    def set_element_types(self, annotation: object, scope: Mapping[str, object]) -> None:
         elements, kind = typing.get_args(annotation), class_of_annotation(annotation)
         if kind is tuple:
             self.container, self.decode_expr, self.is_hashable = tuple, None, True
@@ -270,13 +270,13 @@ class UnionField(Field):
     ordered = False
     is_bounded = False
 
-    def __init__(self, annotation: Any, **options: Unpack[FieldOptions]) -> None:
+    def __init__(self, annotation: object, **options: Unpack[FieldOptions]) -> None:
         super().__init__(**options)
         self.annotation = annotation
-        self.scope: Mapping[str, Any] = {}
+        self.scope: Mapping[str, object] = {}
         self.options: tuple[Field, ...] = ()
 
-    def with_annotation(self, annotation: Any, scope: Mapping[str, Any] | None = None) -> Field:
+    def with_annotation(self, annotation: object, scope: Mapping[str, object] | None = None) -> Field:
         twin = copy.copy(self)
         twin.scope = scope or {}
         return twin
@@ -353,7 +353,7 @@ class UnionField(Field):
         raise ValueError(f"does not hold a {type_text(self.annotation)}")
 
 
-def _container(annotation: Any, inside: bool) -> Callable[..., Field] | None:
+def _container(annotation: object, inside: bool) -> Callable[..., Field] | None:
     kind = class_of_annotation(annotation)
     if is_union(annotation) and inside:
         types = typing.get_args(annotation)

@@ -267,7 +267,7 @@ class JsonField(Field):
     can_be_key = False
     code = "S"
 
-    def fits(self, annotation: Any) -> bool:
+    def fits(self, annotation: object) -> bool:
         return True
 
     def normalise(self, value: Any) -> Any:

@@ -41,7 +41,7 @@ CHOICES: Final[list[Choice]] = []
 """Functions of an annotation and whether it is inside a document. Each returns a field factory or None."""
 
 
-def without_none(annotation: Any) -> tuple[Any, bool]:
+def without_none(annotation: object) -> tuple[Any, bool]:
     """An annotation without its ``| None``, and whether it had one.
 
     >>> without_none(int | None)
@@ -54,7 +54,7 @@ def without_none(annotation: Any) -> tuple[Any, bool]:
     return annotation, False
 
 
-def resolved(annotation: Any, module: dict[str, Any], local: Mapping[str, Any]) -> Any:
+def resolved(annotation: object, module: dict[str, Any], local: Mapping[str, Any]) -> Any:
     """An annotation of a class body, with its strings evaluated: ``"list[Item]"``, ``list["Item"]``.
 
     Raises:
@@ -68,12 +68,12 @@ def resolved(annotation: Any, module: dict[str, Any], local: Mapping[str, Any]) 
     return typing.get_type_hints(holder, module, dict(local), include_extras=True)["value"]
 
 
-def is_union(annotation: Any) -> bool:
+def is_union(annotation: object) -> bool:
     """Whether an annotation is one of several types."""
     return typing.get_origin(annotation) in UNIONS
 
 
-def type_text(annotation: Any) -> str:
+def type_text(annotation: object) -> str:
     """An annotation as source text.
 
     >>> type_text(list[Decimal | None])
@@ -93,7 +93,7 @@ def type_text(annotation: Any) -> str:
     return "…" if annotation is Ellipsis else str(annotation).replace("typing.", "")
 
 
-def field_for(annotation: Any, model: str, name: str, **options: Any) -> Field:
+def field_for(annotation: object, model: str, name: str, **options: Any) -> Field:
     """The field for an annotation (without None) that has no explicit field.
 
     Raises:
@@ -107,7 +107,7 @@ def field_for(annotation: Any, model: str, name: str, **options: Any) -> Field:
     )
 
 
-def field_inside(annotation: Any, scope: Mapping[str, Any], numbers: str) -> Field:
+def field_inside(annotation: object, scope: Mapping[str, object], numbers: str) -> Field:
     """The field of a part of a document, by its annotation.
 
     Args:
@@ -128,7 +128,7 @@ def field_inside(annotation: Any, scope: Mapping[str, Any], numbers: str) -> Fie
     return part.bind("", "", "", nullable=optional)
 
 
-def _create_field(annotation: Any, inside: bool, options: dict[str, Any]) -> Field | None:
+def _create_field(annotation: object, inside: bool, options: dict[str, Any]) -> Field | None:
     value_class = class_of_annotation(annotation)
     field_class: Callable[..., Field] | None = (inside and KINDS_INSIDE.get(value_class)) or KINDS.get(
         value_class
@@ -139,7 +139,7 @@ def _create_field(annotation: Any, inside: bool, options: dict[str, Any]) -> Fie
     return None if field_class is None else field_class(**options)
 
 
-def _literal(annotation: Any, inside: bool) -> Callable[..., Field] | None:
+def _literal(annotation: object, inside: bool) -> Callable[..., Field] | None:
     if typing.get_origin(annotation) is not typing.Literal:
         return None
     choices = typing.get_args(annotation)
@@ -149,12 +149,13 @@ def _literal(annotation: Any, inside: bool) -> Callable[..., Field] | None:
     return None
 
 
-def _enumeration(annotation: Any, inside: bool) -> Callable[..., Field] | None:
-    is_enum = isinstance(annotation, type) and issubclass(annotation, enum.Enum)
-    return partial(EnumField, annotation) if is_enum else None
+def _enumeration(annotation: object, inside: bool) -> Callable[..., Field] | None:
+    if isinstance(annotation, type) and issubclass(annotation, enum.Enum):
+        return partial(EnumField, annotation)
+    return None
 
 
-def _unsupported_text(annotation: Any, name: str) -> str:
+def _unsupported_text(annotation: object, name: str) -> str:
     if is_union(annotation):
         options = [type_text(part) for part in typing.get_args(annotation)]
         fields = ", ".join(f"{name}_{number}: {text} | None = None" for number, text in enumerate(options, 1))
@@ -169,7 +170,7 @@ def _unsupported_text(annotation: Any, name: str) -> str:
     )
 
 
-def ambiguous_union_text(annotation: Any) -> str:
+def ambiguous_union_text(annotation: object) -> str:
     """The error text for a union of types that cannot be distinguished in a document."""
     return (
         f"{type_text(annotation)} cannot be told apart when it is read; make it one type, or a class with a member for "
@@ -177,7 +178,7 @@ def ambiguous_union_text(annotation: Any) -> str:
     )
 
 
-def _unsupported_part_text(annotation: Any) -> str:
+def _unsupported_part_text(annotation: object) -> str:
     return (
         f"a {type_text(annotation)} cannot be stored in a document; use a type that can (str, int, Decimal, datetime, "
         f"a list, a dict, an attrs class …), or Any for what JSON has."

@@ -79,10 +79,10 @@ class NestedField(Field):
         self.whole = whole
         self.numbers = numbers
         self.needs_annotation = cls is None
-        self.scope: Mapping[str, Any] | None = None
+        self.scope: Mapping[str, object] | None = None
         self.members: Mapping[str, Member] = {}
 
-    def with_annotation(self, annotation: Any, scope: Mapping[str, Any] | None = None) -> Field:
+    def with_annotation(self, annotation: object, scope: Mapping[str, object] | None = None) -> Field:
         twin = copy.copy(self)
         twin.cls, twin.scope = annotation if self.cls is None else self.cls, scope
         return twin
@@ -104,7 +104,7 @@ class NestedField(Field):
     record: Any = None
     runs_code = False
 
-    def fits(self, annotation: Any) -> bool:
+    def fits(self, annotation: object) -> bool:
         return self.cls is None or annotation in (self.cls, Any, object)
 
     def parts(self) -> Iterable[Field]:
@@ -298,7 +298,7 @@ class _MembersInProgress(threading.local):
 _in_progress = _MembersInProgress()
 
 
-def _members_of(owner: NestedField, scope: Mapping[str, Any]) -> Mapping[str, Member]:
+def _members_of(owner: NestedField, scope: Mapping[str, object]) -> Mapping[str, Member]:
     """The members of an owner's class. The mapping may be filled later if the class contains itself."""
     outermost = _in_progress.members is None
     members_by_class = _in_progress.members = {} if _in_progress.members is None else _in_progress.members
@@ -321,7 +321,7 @@ def _members_of(owner: NestedField, scope: Mapping[str, Any]) -> Mapping[str, Me
 
 
 def _member_arguments(
-    owner: NestedField, scope: Mapping[str, Any]
+    owner: NestedField, scope: Mapping[str, object]
 ) -> Iterable[tuple[str, str, Any, bool, bool]]:
     """The arguments of `Member` for each constructor argument, with the annotation instead of the field."""
     cls, hints = owner.record, _hints(owner.record, scope)
@@ -352,7 +352,7 @@ def _member_arguments(
             )
 
 
-def _hints(cls: Any, scope: Mapping[str, Any]) -> dict[str, Any]:
+def _hints(cls: Any, scope: Mapping[str, object]) -> dict[str, Any]:
     """The annotations of a class. Names of its module take precedence over `scope`."""
     try:
         return typing.get_type_hints(cls, include_extras=True)
@@ -373,7 +373,7 @@ def _substituted(annotation: Any, values: Mapping[Any, Any]) -> Any:
     return annotation[tuple(values.get(name, Any) for name in names)]
 
 
-def _record(annotation: Any, inside: bool) -> Callable[..., Field] | None:
+def _record(annotation: object, inside: bool) -> Callable[..., Field] | None:
     kind = typing.get_origin(annotation) or annotation
     return partial(NestedField, annotation) if is_record(kind) else None
 

@@ -251,7 +251,7 @@ class NumberField(Field):
     can_be_key = False
     code = "N"
 
-    def __init__(self, annotation: Any, **options: Unpack[FieldOptions]) -> None:
+    def __init__(self, annotation: object, **options: Unpack[FieldOptions]) -> None:
         super().__init__(**options)
         self.types = typing.get_args(annotation)
 

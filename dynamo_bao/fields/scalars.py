@@ -69,7 +69,7 @@ class EnumField(Field):
         self.enum_type = enum_type
         self.needs_annotation = enum_type is None
 
-    def with_annotation(self, annotation: Any, scope: Mapping[str, Any] | None = None) -> Field:
+    def with_annotation(self, annotation: Any, scope: Mapping[str, object] | None = None) -> Field:
         if self.enum_type is not None:
             return self
         twin = copy.copy(self)
@@ -92,7 +92,7 @@ class EnumField(Field):
 
     numeric = False
 
-    def fits(self, annotation: Any) -> bool:
+    def fits(self, annotation: object) -> bool:
         return self.enum_type is None or annotation in (self.enum_type, Any, object)
 
     def normalise(self, value: Any) -> enum.Enum:
@@ -137,7 +137,7 @@ class BooleanField(Field):
     encode_expr = '{{"BOOL": {v}}}'
     max_length_expr = "1"
 
-    def fits(self, annotation: Any) -> bool:
+    def fits(self, annotation: object) -> bool:
         return annotation in (bool, Any, object)
 
     def normalized_expr(self) -> str | None:

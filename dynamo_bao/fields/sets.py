@@ -54,8 +54,8 @@ class SetField(Field):
     is_hashable = False
     needs_annotation = True
     member_types: frozenset[Any] | None = None
-    annotation: Any = None
-    scope: Mapping[str, Any] | None = None
+    annotation: object = None
+    scope: Mapping[str, object] | None = None
     element: Field | None = None
     container: type[Any] = set
 
@@ -65,12 +65,12 @@ class SetField(Field):
 
     # --- definition -----------------------------------------------------------------------------------
 
-    def fits(self, annotation: Any) -> bool:
+    def fits(self, annotation: object) -> bool:
         if class_of_annotation(annotation) not in (*_KINDS, Any, object):
             return False
         return self.member_types is None or _member_types(annotation) <= self.member_types
 
-    def with_annotation(self, annotation: Any, scope: Mapping[str, Any] | None = None) -> Field:
+    def with_annotation(self, annotation: object, scope: Mapping[str, object] | None = None) -> Field:
         twin = copy.copy(self)
         twin.annotation, twin.scope = annotation, scope
         if class_of_annotation(annotation) is frozenset:
@@ -86,7 +86,7 @@ class SetField(Field):
             twin.is_bounded = twin.element.is_bounded
         return twin
 
-    def set_element_types(self, annotation: Any, scope: Mapping[str, Any]) -> None:
+    def set_element_types(self, annotation: object, scope: Mapping[str, object]) -> None:
         """Creates the field of the members from the annotation."""
         (member,) = typing.get_args(annotation) or (Any,)
         try:
@@ -196,7 +196,7 @@ class SetField(Field):
         return self.element.store_part(member)
 
 
-def _member_types(annotation: Any) -> set[Any]:
+def _member_types(annotation: object) -> set[Any]:
     """The classes of the members by an annotation."""
     (member,) = typing.get_args(annotation) or (Any,)
     members = typing.get_args(member) if typing.get_origin(member) in UNIONS else (member,)
@@ -230,7 +230,7 @@ class StringSetField(SetField):
         super().__init__(max_member_count=max_member_count, **options)
         self.max_string_length = max_string_length
 
-    def set_element_types(self, annotation: Any, scope: Mapping[str, Any]) -> None:
+    def set_element_types(self, annotation: object, scope: Mapping[str, object]) -> None:
         if self.container is frozenset:
             self.decode_expr = "frozenset({SS})"
 
@@ -294,7 +294,7 @@ class NumberSetField(SetField):
     code = "NS"
     member_types = frozenset((int, float, Decimal, Any))
 
-    def set_element_types(self, annotation: Any, scope: Mapping[str, Any]) -> None:
+    def set_element_types(self, annotation: object, scope: Mapping[str, object]) -> None:
         if len(typing.get_args(annotation)) == 1 and _member_types(annotation) & {int, float, Decimal}:
             super().set_element_types(annotation, scope)
 
@@ -329,11 +329,11 @@ class BinarySetField(SetField):
     code = "BS"
     member_types = frozenset((bytes, Any))
 
-    def set_element_types(self, annotation: Any, scope: Mapping[str, Any]) -> None:
+    def set_element_types(self, annotation: object, scope: Mapping[str, object]) -> None:
         super().set_element_types(set[bytes], scope)
 
 
-def _set(annotation: Any, inside: bool) -> Callable[..., Field] | None:
+def _set(annotation: object, inside: bool) -> Callable[..., Field] | None:
     if class_of_annotation(annotation) not in _KINDS:
         return None
     if inside:

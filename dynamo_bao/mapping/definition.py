@@ -89,7 +89,7 @@ class FieldDeclaration:
         local: the names of the function around the class statement.
     """
 
-    annotation: Any
+    annotation: object
     value: Any
     module: dict[str, Any]
     local: Mapping[str, Any]
@@ -144,7 +144,7 @@ def has_fields(cls: type[Any]) -> bool:
     return annotated or any(isinstance(value, Field) for value in vars(cls).values())
 
 
-def _is_class_variable(annotation: Any) -> bool:
+def _is_class_variable(annotation: object) -> bool:
     if isinstance(annotation, str):
         return annotation.replace("typing.", "").lstrip().startswith("ClassVar")
     return annotation is ClassVar or typing.get_origin(annotation) is ClassVar
@@ -326,7 +326,7 @@ def _field_of(model: str, name: str, entry: FieldDeclaration, options: ModelOpti
 
 
 def _bound_field(
-    declared: Field, annotation: Any, entry: FieldDeclaration, names: tuple[str, str, str], nullable: bool
+    declared: Field, annotation: object, entry: FieldDeclaration, names: tuple[str, str, str], nullable: bool
 ) -> Field:
     """The field of a model that a declaration and its annotation give."""
     annotated = declared.with_annotation(Any if is_union(annotation) else annotation, entry.local)
