@@ -180,7 +180,7 @@ def compile_differing(model: str, fields: Iterable[Field]) -> Differing:
     item with a stored value that a field cannot read.
     """
     names: dict[str, Any] = {**NAMES, "_SCALARS": SCALARS, "_ABSENT": object(), "_is_alike": is_alike}
-    lines = ["    names, current, get = [], values.get, item.get", "    try:"]
+    lines = ["    names, current = [], values.get", "    try:", "        get = item.get"]
     for number, field in enumerate(fields):
         stored, absent = _decoded(field, "s", number, names), _absent(field, number, names)
         value = f"{stored} if (s := get({field.attribute!r})) is not None else {absent}"

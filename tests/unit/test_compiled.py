@@ -99,6 +99,12 @@ USUAL: dict[str, tuple[Any, Any]] = {
 """Kinds whose usual values no compiled function asks a field about, each with such a value."""
 
 
+def test_a_model_of_key_fields_only_has_no_changes() -> None:
+    """Its comparison compares nothing."""
+    schema = schema_of(model())
+    assert schema.differing({"thing_id": "1"}, KEYS) == []
+
+
 @pytest.mark.parametrize("options", [{}, {"default": None}], ids=["required", "optional"])
 @pytest.mark.parametrize("kind", USUAL)
 def test_no_field_is_asked_about_usual_values(kind: str, options: dict[str, Any]) -> None:
