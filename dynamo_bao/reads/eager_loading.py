@@ -27,6 +27,7 @@ class PagedResult(PendingQuery, Protocol):
 
     _reply: Reply | None
     _items: list[Any]
+    _is_used: bool
 
     @property
     def _query(self) -> Query:
@@ -60,10 +61,12 @@ class EagerLoad:
     Attributes:
         instances: instances of one model. They are loaded, unless all paths are to many instances.
         paths: relations, also nested as in ``"posts.comments.user_id"``; None for all relation fields.
+        weakly: whether targets of relation fields stay cached only while other code holds them.
     """
 
     instances: Sequence[Any]
     paths: Iterable[str] | None
+    weakly: bool = False
 
     def levels(self) -> dict[Relation, list[str]]:
         """By relation, the paths to load from its targets."""
@@ -108,7 +111,7 @@ def _load_level(loads: Sequence[EagerLoad], session: Session, kind: str | None) 
                 results += level_results
                 loading += [(result._items, relation, paths) for result in level_results]
             else:
-                loading.append((_targets_of(load.instances, relation.name, session), relation, paths))
+                loading.append((_targets_of(load, relation.name, session), relation, paths))
     _load_all_pages(results, session, kind)
     session._loader.flush(kind)
     next_targets: dict[tuple[ModelMapper, tuple[str, ...]], dict[int, Any]] = {}
@@ -141,17 +144,17 @@ def _items_of(instance: Any, relation: Relation, session: Session) -> Any:
     return mapper._announced_items(instance, relation.name, session)
 
 
-def _targets_of(instances: Sequence[Any], field: str, session: Session) -> list[Any]:
+def _targets_of(load: EagerLoad, field: str, session: Session) -> list[Any]:
     """The targets of a relation field, each once. Targets that are not cached are then pending in `session`."""
     targets: dict[int, Any] = {}
-    for instance in instances:
-        target = _target(instance, field, session)
+    for instance in load.instances:
+        target = _target(instance, field, session, load.weakly)
         if target is not None:
             targets[id(target)] = target
     return list(targets.values())
 
 
-def _target(instance: Any, field: str, session: Session) -> Any:
+def _target(instance: Any, field: str, session: Session, weakly: bool) -> Any:
     cached = remembered_related(instance, field)
     if cached is not None and state_of(cached).status is not Status.PENDING:
         return cached
@@ -163,13 +166,17 @@ def _target(instance: Any, field: str, session: Session) -> Any:
         return None
     if reference is None:
         return None
-    target = session._instances.lookup(*reference, counted=cached is None)
+    target = session._instances.lookup(*reference, counted=cached is None, weakly=weakly)
     state_of(target).origin = None  # this load is explicit
     remember_related(instance, field, target)
     return target
 
 
 # --- pages of replies -------------------------------------------------------------------------------------
+
+
+Pages = list[tuple[PagedResult, list[Any]]]
+"""Results, each with the instances of the page that it has received."""
 
 
 def load_pages(results: Iterable[Any], session: Session | None) -> None:
@@ -182,7 +189,7 @@ def load_pages(results: Iterable[Any], session: Session | None) -> None:
 
 
 def _load_pages(results: Iterable[Any], session: Session | None) -> None:
-    pages: dict[tuple[Any, ...], list[tuple[PagedResult, list[Any]]]] = {}
+    groups: dict[tuple[Any, ...], Pages] = {}
     for result in results:
         if result._reply is None:
             continue
@@ -192,26 +199,44 @@ def _load_pages(results: Iterable[Any], session: Session | None) -> None:
         except Exception as error:
             if is_foreign(error):
                 raise
-            result._reply = None
-            result._receive(error)
+            _fail(result, error)
             continue
         query_kind = (id(query.mapper), query.name, query.related, query.related_only)
-        pages.setdefault(query_kind, []).append((result, page))
-    members = [member for group in pages.values() for member in group]
+        groups.setdefault(query_kind, []).append((result, page))
+    # A relation that is loaded with rows may be one of the other results, so those have their pages first.
+    for first in (_is_plain, _has_targets, lambda query: not (_is_plain(query) or _has_targets(query))):
+        _load_groups([group for group in groups.values() if first(group[0][0]._query)], session)
+
+
+def _is_plain(query: Query) -> bool:
+    return query.related == () and query.related_only is None
+
+
+def _has_targets(query: Query) -> bool:
+    return query.related_only is not None
+
+
+def _load_groups(groups: Sequence[Pages], session: Session | None) -> None:
+    """Loads the requested relations of pages, and adds the pages to their results."""
     try:
-        load_relations([load for group in pages.values() for load in _eager_loads(group)], session)
+        load_relations([load for group in groups for load in _eager_loads(group)], session)
     except Exception as error:
         if is_foreign(error):
             raise
-        for result, _ in members:
-            result._reply = None
-            result._receive(error)
+        for group in groups:
+            for result, _ in group:
+                _fail(result, error)
         return
-    for group in pages.values():
+    for group in groups:
         _append_pages(group)
 
 
-def _append_pages(group: Sequence[tuple[PagedResult, list[Any]]]) -> None:
+def _fail(result: PagedResult, error: Exception) -> None:
+    result._reply = None
+    result._receive(error)
+
+
+def _append_pages(group: Pages) -> None:
     """Adds their pages to the results of one kind. Targets of mapping rows that came together are peers."""
     only = group[0][0]._query.related_only
     if only is not None:
@@ -221,7 +246,7 @@ def _append_pages(group: Sequence[tuple[PagedResult, list[Any]]]) -> None:
         result._append_page(page)
 
 
-def _eager_loads(group: Sequence[tuple[PagedResult, list[Any]]]) -> Iterator[EagerLoad]:
+def _eager_loads(group: Pages) -> Iterator[EagerLoad]:
     """Makes the rows of similar queries peers, and yields the relations to load for them."""
     query = group[0][0]._query
     rows = [row for _, page in group for row in page if type(row) is not InvalidRow]
@@ -230,7 +255,10 @@ def _eager_loads(group: Sequence[tuple[PagedResult, list[Any]]]) -> Iterator[Eag
     if query.related != ():
         yield EagerLoad(rows, query.related)
     if query.related_only is not None:
-        yield EagerLoad(rows, [query.related_only])
+        for is_used in (True, False):  # what nobody has used yet is forgotten with its result
+            pages = [page for result, page in group if result._is_used is is_used]
+            used_rows = [row for page in pages for row in page if type(row) is not InvalidRow]
+            yield EagerLoad(used_rows, [query.related_only], weakly=not is_used)
 
 
 def _targets(rows: Sequence[Any], field: str) -> list[Any]:

@@ -62,6 +62,7 @@ class SessionInstances:
         tenant: str | None,
         consistent: bool = False,
         counted: bool = True,
+        weakly: bool = False,
     ) -> Instance:
         """The session's instance for a key: the cached one, or a new one that is pending.
 
@@ -70,12 +71,14 @@ class SessionInstances:
         Args:
             consistent: whether the item needs a consistent read.
             counted: whether the figures count the call as a lookup.
+            weakly: whether a new instance stays cached only while other code holds it.
         """
         key = mapper, identity.key
         instance = self._identity.get(key)
         self._stats.lookups += counted
         if instance is None:
-            return self._await(key, pending_instance(mapper, identity, tenant, self._session), consistent)
+            instance = pending_instance(mapper, identity, tenant, self._session)
+            return self._await(key, instance, consistent, weakly)
         self._stats.cache_hits += counted
         return self._reuse(key, instance, consistent)
 
@@ -99,10 +102,13 @@ class SessionInstances:
         instances[key] = self.lookups.eventual[mapper][key] = instance
         return instance
 
-    def _await(self, key: ItemKey, instance: Instance, consistent: bool) -> Instance:
+    def _await(self, key: ItemKey, instance: Instance, consistent: bool, weakly: bool = False) -> Instance:
         """Registers a new instance, which the next round loads."""
         state_of(instance).wants_consistent = consistent
-        self._identity.hold(key, instance)
+        if weakly:
+            self._identity.add_weak(key, instance)
+        else:
+            self._identity.hold(key, instance)
         self.lookups.add(key, instance)
         return instance
 

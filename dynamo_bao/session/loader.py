@@ -102,6 +102,8 @@ class Loader:
             The queries; each has received its reply or its error.
         """
         self._ownership.check()
+        for query in queries:
+            self.queries.discard(query)
         return self._resolve(queries, kind)
 
     def _resolve(self, queries: Sequence[PendingQuery], kind: str | None = None) -> Sequence[PendingQuery]:

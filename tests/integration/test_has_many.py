@@ -851,3 +851,22 @@ def test_answers_include_related_instances(sent: Wire) -> None:
         with pytest.raises(QueryError, match="Did you mean 'posts'"):
             User.find("u03").to_dict(related=["post"])
     assert '"posts":[{"post_id":"p030"' in User.find("u03").to_json(related=["posts"])
+
+
+def test_targets_that_were_fetched_for_a_tag_are_forgotten_with_its_result(sent: Wire) -> None:
+    """A post that a context inside deletes is not shown, if it was only fetched in advance."""
+    with run_with_batch_context() as session:
+        session.add(*(Tag(tag_id=f"t{n}") for n in range(4)))
+        session.add(*(Tagging(post_id=f"p{n:02d}{rank}", tag_id=f"t{n}") for n in range(4) for rank in "01"))
+        session.commit()
+    with run_with_batch_context():
+        tags = list(Tag.batch_find([f"t{n}" for n in range(4)]).values())
+        assert all(tags)
+        assert [len(tag.posts) for tag in tags[:2]] == [2, 2]
+        found = Post.find("p031")
+        with run_with_batch_context():
+            Post.delete("p020")
+            Post.delete("p030")
+        assert ids(tags[2].posts) == ["p021"]
+        assert ids(tags[3].posts) == ["p031"]
+        assert tags[3].posts[0] is found

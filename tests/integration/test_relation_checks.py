@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -9,7 +10,17 @@ from typing import Any
 
 import pytest
 
-from dynamo_bao import MODEL_PREFIX, ConfigurationError, Model, PrimaryKey, RelatedField, init_models
+from dynamo_bao import (
+    MODEL_PREFIX,
+    ConfigurationError,
+    HasMany,
+    Index,
+    Model,
+    PrimaryKey,
+    Related,
+    RelatedField,
+    init_models,
+)
 
 
 def connected(*models: Any) -> None:
@@ -192,3 +203,198 @@ def test_the_repository_of_another_managers_model() -> None:
         pytest.raises(ConfigurationError, match=r"Depot is not one of this manager's.*'depots-table'"),
     ):
         manager.repository(Depot)
+
+
+# --- relations to many ------------------------------------------------------------------------------------
+
+
+class Singer(Model, prefix="sg"):
+    singer_id: str
+    primary_key = PrimaryKey("singer_id")
+
+
+class Song(Model, prefix="so"):
+    song_id: str
+    singer_id: str = RelatedField("Singer")
+    year: int
+    primary_key = PrimaryKey("song_id")
+    songs_for_singer = Index("singer_id", "year", id="gsi1")
+    by_year = Index("year", id="gsi2")
+    all_songs = Index(MODEL_PREFIX, "year", id="gsi3")
+
+
+class Duet(Model, prefix="du", table_type="mapping"):
+    singer_id: str = RelatedField("Singer")
+    song_id: str = RelatedField("Song")
+    primary_key = PrimaryKey("singer_id", "song_id")
+    duets_for_singer = primary_key
+
+
+Many: Any = HasMany
+WRONG_TO_MANY: dict[str, tuple[Any, str]] = {
+    "no model": (Many["Songg"]("songs_for_singer"), "'Songg' is not a model. Did you mean 'Song'"),
+    "no index": (
+        Many["Song"]("songs_for_singers"),
+        "Song has no index 'songs_for_singers'. Did you mean 'songs_for_singer'",
+    ),
+    "another partition key": (
+        Many["Song"]("by_year"),
+        "the partition key of Song.by_year is 'year', not a relation to Star. Give Song an index",
+    ),
+    "no partition key": (Many["Song"]("all_songs"), "is the prefix of the model, not a relation to Star"),
+    "another model's relation": (
+        Many["Song"]("songs_for_singer"),
+        "is 'singer_id', not a relation to Star",
+    ),
+    "no mapping model": (
+        Many["Song"]("songs_for_star", through="Hit"),
+        "takes a mapping model, and Hit is none",
+    ),
+    "through no model": (
+        Many["Song"]("songs_for_star", through="Hitt"),
+        "'Hitt' is not a model. Did you",
+    ),
+    "the wrong other end": (
+        Many["Singer"]("songs_for_star", through="Chart"),
+        "Chart leads to Song, not to Singer",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WRONG_TO_MANY)
+def test_a_relation_to_many_needs_an_index_that_relates_to_its_model(name: str) -> None:
+    """The error names the relation, what is wrong, and the nearest name."""
+    relation, text = WRONG_TO_MANY[name]
+
+    class Star(Model, prefix="st"):
+        star_id: str
+        primary_key = PrimaryKey("star_id")
+        songs = relation
+
+    class Hit(Model, prefix="hi"):
+        star_id: str = RelatedField("Star")
+        song_id: str = RelatedField("Song")
+        primary_key = PrimaryKey("star_id", "song_id")
+        songs_for_star = primary_key
+
+    class Chart(Model, prefix="ch", table_type="mapping"):
+        star_id: str = RelatedField("Star")
+        song_id: str = RelatedField("Song")
+        primary_key = PrimaryKey("star_id", "song_id")
+        songs_for_star = primary_key
+
+    with pytest.raises(ConfigurationError) as error:
+        connected(Star, Hit, Chart, Singer, Song, Duet)
+    assert str(error.value).startswith("Star.songs = HasMany[")
+    assert text in str(error.value)
+    assert error.value.field == "songs"
+
+
+def test_a_fitting_index_is_named() -> None:
+    """If the other model has one, the error says so."""
+
+    class Band(Model, prefix="ba"):
+        band_id: str
+        primary_key = PrimaryKey("band_id")
+        gigs = HasMany["Gig"]("by_day")
+
+    class Gig(Model, prefix="gi"):
+        gig_id: str
+        band_id: str = RelatedField("Band")
+        day: str
+        primary_key = PrimaryKey("gig_id")
+        by_day = Index("day", id="gsi1")
+        gigs_for_band = Index("band_id", id="gsi2")
+
+    with pytest.raises(ConfigurationError, match="Use 'gigs_for_band'"):
+        connected(Band, Gig)
+
+
+def test_a_class_may_be_named_instead_of_its_name() -> None:
+    """Both the related model and the mapping model, and a name may be that of the class or the stored one."""
+
+    class Record(Model, prefix="re", name="Vinyl"):
+        record_id: str
+        singer_id: str = RelatedField("Voice")
+        primary_key = PrimaryKey("record_id")
+        records_for_singer = Index("singer_id", id="gsi1")
+
+    class Part(Model, prefix="pa", table_type="mapping"):
+        singer_id: str = RelatedField("Voice")
+        record_id: str = RelatedField("Vinyl")
+        primary_key = PrimaryKey("singer_id", "record_id")
+        records_of_singer = primary_key
+
+    class Voice(Model, prefix="vo"):
+        voice_id: str
+        primary_key = PrimaryKey("voice_id")
+        records = HasMany["Record"]("records_for_singer")
+        vinyls = HasMany["Vinyl"]("records_for_singer")  # type: ignore[name-defined]
+        parts = HasMany[Record]("records_of_singer", through=Part)
+        all_parts = HasMany[Part]("records_of_singer")
+
+    with init_models(models=[Voice, Record, Part], embedded=True):
+        Record.create(record_id="r", singer_id="v")
+        Part.create(singer_id="v", record_id="r")
+        voice = Voice.create(voice_id="v")
+        for records in (voice.records, voice.vinyls, voice.parts):
+            assert [record.record_id for record in records] == ["r"]
+        assert isinstance(voice.all_parts[0], Part)
+
+
+def test_a_relation_to_many_can_be_inherited() -> None:
+    """A base without a prefix declares it for its models, whose own indexes it then needs."""
+
+    class Owner(Model):
+        key: str
+        notes = HasMany["Note"]("notes_for_owner")
+
+    class Shelf(Owner, prefix="sh"):
+        primary_key = PrimaryKey("key")
+
+    class Note(Model, prefix="no"):
+        key: str
+        shelf_id: str = RelatedField("Shelf")
+        primary_key = PrimaryKey("key")
+        notes_for_owner = Index("shelf_id", id="gsi1")
+
+    with init_models(models=[Shelf, Note], embedded=True):
+        Note.create(key="n", shelf_id=Shelf.create(key="s").key)
+        assert [note.key for note in Shelf.find("s").notes] == ["n"]
+
+
+@pytest.mark.parametrize(
+    ("name", "relation", "text"),
+    [
+        ("save", HasMany["Song"]("songs_for_singer"), "the name would hide Model.save"),
+        ("songs", HasMany("songs_for_singer"), 'names no model; write HasMany["Post"]'),
+        ("songs", Many["Song"](7), "7 is no name of an index"),
+    ],
+)
+def test_a_wrong_declaration_is_refused_at_the_class_statement(name: str, relation: Any, text: str) -> None:
+    """One that would hide a method, or that names no model or index."""
+    body = {"__annotations__": {"key": str}, "primary_key": PrimaryKey("key"), name: relation}
+    with pytest.raises(ConfigurationError, match=re.escape(text)):
+        type("Wrong", (Model,), body, prefix="wr")
+
+
+def test_a_relation_field_named_like_a_method_is_refused() -> None:
+    """Its relation would have no attribute; another name for the relation mends that."""
+    with pytest.raises(
+        ConfigurationError, match=r"Return\.refresh, which is a method.*refresh_ = Related\['Singer'\]"
+    ):
+
+        class Return(Model, prefix="rt"):
+            key: str
+            refresh_id: str = RelatedField("Singer")
+            primary_key = PrimaryKey("key")
+
+    class Renamed(Model, prefix="rn"):
+        key: str
+        refresh_id: str = RelatedField("Singer")
+        primary_key = PrimaryKey("key")
+        refreshed_by = Related["Singer"]("refresh_id")
+
+    with init_models(models=[Renamed, Singer], embedded=True):
+        renamed = Renamed(key="a", refresh_id=Singer.create(singer_id="s").singer_id)
+        assert renamed.refreshed_by.singer_id == "s"

@@ -10,6 +10,7 @@ from typing_extensions import assert_type
 from dynamo_bao import (
     CounterField,
     CreateDateField,
+    HasMany,
     Index,
     IntegerField,
     Model,
@@ -47,6 +48,7 @@ class User(Named, prefix="u"):
     primary_key = PrimaryKey("user_id")
     by_status = Index("status", "created_at", id="gsi1")
     unique_email = UniqueConstraint("email", id="uc1")
+    posts = HasMany["Post"]("posts_for_user")
 
 
 class Slug(StringField):
@@ -68,7 +70,22 @@ class Post(Model, prefix="p", iterable=True):
     user = Related["User"]("user_id")
 
 
-manager = init_models(models=[User, Post], embedded=True)
+class Tag(Model, prefix="t"):
+    tag_id: str = StringField()
+
+    primary_key = PrimaryKey("tag_id")
+    posts = HasMany["Post"]("posts_for_tag", through="Tagging")
+
+
+class Tagging(Model, prefix="pt", table_type="mapping"):
+    post_id: str = RelatedField("Post")
+    tag_id: str = RelatedField("Tag")
+
+    primary_key = PrimaryKey("post_id", "tag_id")
+    posts_for_tag = Index("tag_id", "post_id", id="gsi1")
+
+
+manager = init_models(models=[User, Post, Tag, Tagging], embedded=True)
 ada = User.create(name="Ada", email="ada@example.com")
 assert_type(ada, User)
 assert_type(ada.name, str)
@@ -105,6 +122,14 @@ assert_type(post.related(User, "user_id"), User)
 assert_type(Post.posts_for_user.query(ada), QueryResult[Post])
 for row in Post.posts_for_user.query(ada):
     assert_type(row, Post)
+assert_type(User.posts, HasMany[Post])
+assert_type(ada.posts, QueryResult[Post])
+assert_type(ada.posts.first(), Post | None)
+assert_type(ada.posts[0].user.posts.one().slug, str)
+assert_type(ada.posts.where({"stars": {"$gt": 3}}, limit=5, direction="DESC"), QueryResult[Post])
+assert_type(ada.posts.where(Post.fields.stars > 3, load_related=["user"]), QueryResult[Post])
+assert_type(Tag(tag_id="x").posts, QueryResult[Post])
+assert_type(User.batch_find(["x"], load_related=["posts"]), dict[str, User])
 assert_type(manager.repository(User), Repository[User])
 assert_type(manager.repository(User).save(User(name="x", email="y")), User)
 

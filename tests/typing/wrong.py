@@ -20,5 +20,11 @@ ada.delete("x", "y", "z")  # wrong
 work("three")  # wrong
 User.find("x", consistent=True, bypass_cache="no")  # wrong
 ada.to_json().nam  # wrong
+ada.posts = []  # wrong
+ada.posts[0].slugg  # wrong
+ada.posts.where(limits=3)  # wrong
+ada.posts.where({}, limit="3")  # wrong
+ada.post  # wrong
+User(name="Ada", email="x", posts=[])  # wrong
 Bao.get_or_404(User, "x").nam  # wrong
 User(name="Ada", email="x").save()
