@@ -15,24 +15,30 @@ from typing import Any
 
 from attrs import NOTHING
 
-from dynamo_bao.dynamodb.document_diff import edited, same_stored
-from dynamo_bao.dynamodb.expressions.conditions import Attribute, Compare, Condition, Exists, Negation, all_of
+from dynamo_bao.dynamodb.document_diff import same_stored
+from dynamo_bao.dynamodb.expressions.conditions import (
+    Attribute,
+    Compare,
+    Condition,
+    Exists,
+    Negation,
+    all_of,
+    attribute_of,
+)
 from dynamo_bao.dynamodb.items import ReplyItem, Stored, as_dict_item
 from dynamo_bao.dynamodb.keys import Key
 from dynamo_bao.dynamodb.service import AttributeValue, Item
 from dynamo_bao.errors import (
     BaoError,
     ConditionalError,
-    DataFormatError,
     ItemNotFoundError,
     VersionConflictError,
     WriteOutcomeUnknownError,
 )
-from dynamo_bao.fields.base import Field
 from dynamo_bao.mapping.codec import STATE
 from dynamo_bao.mapping.key_schema import IndexSchema
 from dynamo_bao.mapping.schema import Schema
-from dynamo_bao.mapping.snapshots import LoadedSnapshot, StoredItem, form_of
+from dynamo_bao.mapping.snapshots import LoadedSnapshot, StoredItem
 from dynamo_bao.runtime.foreign_errors import is_foreign
 from dynamo_bao.runtime.log_fields import log_fields
 from dynamo_bao.session.hydration import hydrate, loaded_instance, mark_created, merge_item
@@ -54,12 +60,11 @@ from dynamo_bao.session.state import (
 )
 from dynamo_bao.session.tenancy import tenant_block
 from dynamo_bao.writes.actions import STORED, Action, WritePlan
-from dynamo_bao.writes.document_changes import Parts, left_by
+from dynamo_bao.writes.document_changes import Parts
+from dynamo_bao.writes.effects import applied, is_relative
 from dynamo_bao.writes.executor import VERSIONS
 from dynamo_bao.writes.plans import (
-    CounterDelta,
     ItemRef,
-    SetDelta,
     plan_create,
     plan_delete,
     plan_update,
@@ -86,6 +91,7 @@ class Change:
         creates_or_deletes: whether it creates or deletes the item.
         replanned: whether the stored item was not the assumed one, so that the change was planned again.
         takes_row: whether `apply_result` also accepts the stored item as a row.
+        first_plan: the plan for `stored_item`, if it was made before the change is carried out.
         result: the return value of the operation, if a transaction carries it out later.
         item_ref: the table and the key of the item.
     """
@@ -99,6 +105,7 @@ class Change:
     creates_or_deletes = False
     replanned = False
     takes_row = False
+    first_plan: WritePlan | None = None
 
     def __init__(
         self,
@@ -125,9 +132,12 @@ class Change:
         raise NotImplementedError
 
     def plan_again(self, stored_item: StoredItem | None) -> WritePlan:
-        """`plan_from`, which also records that the item is not the assumed one."""
+        """`plan_from`, which also records that the item is not the assumed one. It uses the first plan once."""
+        plan, self.first_plan = self.first_plan, None
         if stored_item is not self.stored_item:
             self.replanned = True
+        elif plan is not None:
+            return plan
         return self.plan_from(stored_item)
 
     def touched(self) -> Touched:
@@ -198,7 +208,7 @@ class Change:
 
 
 def _assumption(name: str, before: AttributeValue | None) -> Condition:
-    attribute = Attribute(name)
+    attribute = attribute_of(name)
     return Negation(Exists(attribute)) if before is None else Compare(attribute, "=", before)
 
 
@@ -529,68 +539,6 @@ def version_conflict(schema: Schema, error: BaoError, assumed: Assumed) -> BaoEr
     )
 
 
-def applied(
-    schema: Schema, stored: Item | None, changes: Mapping[str, Any], loaded: StoredItem | None = None
-) -> Item | None:
-    """The item after changes, computed from the loaded item; None if it cannot be known.
-
-    Args:
-        loaded: what was loaded. Relative changes need it.
-    """
-    if stored is None or (loaded is None and any(map(is_relative, changes.values()))):
-        return None
-    item, fields = dict(stored), schema.fields
-    for name, change in changes.items():
-        field = fields[name]
-        attribute = str(field.attribute)
-        before = item.pop(attribute, None)
-        if isinstance(change, Parts):
-            after = _document_after(schema, field, change, before)
-        else:
-            if isinstance(change, (CounterDelta, SetDelta)) and loaded is not None:
-                change = absolute(field, change, loaded.values.get(name))
-            after = None if change is None else field.to_dynamo(change)
-        if after is not None:
-            item[attribute] = after
-    return item
-
-
-def _document_after(
-    schema: Schema, field: Field, change: Parts, before: AttributeValue | None
-) -> AttributeValue | None:
-    try:
-        return left_by(change, before)
-    except (ValueError, LookupError) as error:
-        raise DataFormatError(
-            f"{schema.name}: a part of {field.name} cannot be changed: {error}. Give the field whole, or correct the "
-            f"item.",
-            model=schema.name,
-            field=field.name,
-        ) from None
-
-
-def is_relative(change: Any) -> bool:
-    """Whether the result of a change depends on the stored value."""
-    return isinstance(change, (CounterDelta, SetDelta)) or (isinstance(change, Parts) and change.is_relative)
-
-
-def absolute(field: Field, change: Any, before: Any) -> Any:
-    """The value of a field after a change.
-
-    Args:
-        change: the new value, or a relative change.
-        before: the value before the change.
-    """
-    if isinstance(change, CounterDelta):
-        return (before or 0) + change.amount
-    if isinstance(change, SetDelta):
-        return (set(before or ()) | change.added) - change.removed
-    if isinstance(change, Parts):
-        form = edited(form_of(field, before), change.edits)
-        return None if form is None else field.from_dynamo(form)
-    return change
-
-
 class SharedState:
     """Lets an older instance share the state and values of a newer one, until `end` is called."""
 
@@ -627,14 +575,18 @@ class UpdateByKeyChange(UpdateChange):
         defaults: the defaults by field name, for an upsert.
     """
 
-    def __init__(self, *arguments: Any, defaults: Mapping[str, Any], **options: Any) -> None:
-        super().__init__(*arguments, **options)
-        self.defaults = {name: value for name, value in defaults.items() if name not in self.changes}
+    def __init__(self, *arguments: Any, changes: Mapping[str, Any], defaults: Mapping[str, Any]) -> None:
+        super().__init__(*arguments, changes=changes)
+        if defaults:
+            defaults = {name: value for name, value in defaults.items() if name not in changes}
+        self.defaults = defaults
 
     def _partitions_of(self, index: IndexSchema) -> Collection[str] | None:
         return None if index.partition.name in self.defaults else super()._partitions_of(index)
 
     def plan_from(self, stored_item: StoredItem | None) -> WritePlan:
+        if not self.defaults:
+            return super().plan_from(stored_item)
         schema = self.subject.schema
         missing = {} if stored_item is None else lacking(schema, stored_item.item, self.defaults)
         expected = [

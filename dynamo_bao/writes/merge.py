@@ -12,8 +12,9 @@ from dynamo_bao.errors import ItemNotFoundError, QueryError
 from dynamo_bao.fields.base import Field
 from dynamo_bao.mapping.snapshots import StoredItem, form_of
 from dynamo_bao.writes.actions import WritePlan
-from dynamo_bao.writes.changes import Change, ConditionCheck, CreateChange, DeleteChange, SaveChange, absolute
+from dynamo_bao.writes.changes import Change, ConditionCheck, CreateChange, DeleteChange, SaveChange
 from dynamo_bao.writes.document_changes import Parts
+from dynamo_bao.writes.effects import absolute
 from dynamo_bao.writes.plans import CounterDelta, SetDelta, plan_create, plan_delete, plan_replace
 
 C = TypeVar("C", bound=Change)
