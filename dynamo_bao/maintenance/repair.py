@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Mapping
 from functools import partial
 
@@ -17,7 +16,7 @@ from dynamo_bao.errors import ItemNotFoundError, TransactionError
 from dynamo_bao.maintenance.item_check import ExaminedItem, Guard, as_seen
 from dynamo_bao.mapping.snapshots import StoredItem
 from dynamo_bao.session.requests import send
-from dynamo_bao.writes.actions import Action, WritePlan, request_for
+from dynamo_bao.writes.actions import Action, WritePlan, new_token, request_for
 from dynamo_bao.writes.change_factory import sender
 from dynamo_bao.writes.executor import WriteExecution
 from dynamo_bao.writes.plans import plan_update
@@ -74,7 +73,7 @@ def release(guard: Guard, owner: Item | None) -> None:
     database, proof = guard.mapper.database, guard.proof(owner)
     delete = Action("Delete", guard.key, as_seen(guard.item))
     plan = WritePlan((delete,) if proof is None else (delete, proof))
-    token = str(uuid.uuid4())
+    token = new_token()
     operation, parameters = request_for(plan, database.table_name, guard.mapper.schema, token)
     about = [f"{guard.mapper.schema.name} guard {guard.key.pk!r}"]
     try:

@@ -34,6 +34,7 @@ from dynamo_bao.session.peers import forget_items, remember_items, remembered_it
 from dynamo_bao.session.scope import check_tenant, resolve_scope, resolve_scope_of, session_for_instance
 from dynamo_bao.session.session import Session
 from dynamo_bao.session.state import Instance, ModelMapper, Relation, Status, state_of
+from dynamo_bao.writes.hooks import probe_of
 
 M = TypeVar("M", bound=Instance)
 
@@ -73,9 +74,11 @@ class Repository(RepositoryWrites[M], RepositoryScans[M]):
     database: Database
     registry: RepositoryRegistry
     lazy_class: type[Any] = field(init=False)
+    _probe: Any = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "lazy_class", vars(self.model)["__bao_lazy_class__"])
+        object.__setattr__(self, "_probe", probe_of(self.model))
 
     # --- reading ---------------------------------------------------------------------------------
 

@@ -49,6 +49,7 @@ class RepositoryWrites(Generic[M]):
 
     model: type[M]
     schema: Schema
+    _probe: Any
 
     def create(self, values: Mapping[str, Any] | None = None, /, **fields: Any) -> M:
         """Stores a new item. It never overwrites a stored one.
@@ -94,7 +95,7 @@ class RepositoryWrites(Generic[M]):
 
     def _creation(self, instance: M, condition: ConditionLike, operation: str) -> CreateChange:
         create = partial(creation_of, self.mapper, instance, condition, operation)
-        return self._hooked(instance, condition, create) if has_hooks(self.model) else create()
+        return self._hooked(instance, condition, create) if has_hooks(self._probe) else create()
 
     def _hooked(
         self, instance: M, condition: ConditionLike, create: Callable[[], CreateChange]
@@ -141,14 +142,14 @@ class RepositoryWrites(Generic[M]):
             if instance_dict(instance)[STATE].status is _TRANSIENT:
                 carry_out(self._creation(instance, condition, "save"))
                 return instance
-            change = self._saving(instance, condition, force_reindex)
+            saving = self._hooked_saving if has_hooks(self._probe) else saving_of
+            change = saving(instance, condition, force_reindex)
             if change is not None:
                 carry_out(change)
         return instance
 
-    def _saving(self, instance: M, condition: ConditionLike, force_reindex: bool) -> SaveChange | None:
-        if not has_hooks(self.model):
-            return saving_of(instance, condition, force_reindex)
+    def _hooked_saving(self, instance: M, condition: ConditionLike, force_reindex: bool) -> SaveChange | None:
+        """The change of a save, with the hooks of the model around it."""
         options = {
             "is_new": False,
             "condition": condition,
@@ -210,7 +211,7 @@ class RepositoryWrites(Generic[M]):
         defaults: Mapping[str, Any] | None = None,
         version: object = None,
     ) -> M:
-        options, hooked = {"is_new": False, "condition": condition}, has_hooks(self.model)
+        options, hooked = {"is_new": False, "condition": condition}, has_hooks(self._probe)
         with operation_on(None):
             if hooked:
                 run(self.model, "before_save", changes, options)
@@ -323,7 +324,7 @@ class RepositoryWrites(Generic[M]):
     def _deletion(
         self, key: object, condition: ConditionLike, instance: M | None, version: str | None = None
     ) -> DeleteChange:
-        options, hooked = {"condition": condition, "instance": instance}, has_hooks(self.model)
+        options, hooked = {"condition": condition, "instance": instance}, has_hooks(self._probe)
         primary_id = state_of(instance).primary_id if instance is not None else key
         if hooked:
             run(self.model, "before_delete", primary_id, options, instance)
@@ -348,7 +349,7 @@ class RepositoryWrites(Generic[M]):
 
     def _changes_for(self, session: Session, entries: Iterable[PendingWrite]) -> list[Change | None]:
         """The changes of pending writes at the commit, after the hooks before them; None if nothing changed."""
-        hooked = has_hooks(self.model)
+        hooked = has_hooks(self._probe)
         changes: list[Change | None] = []
         for tenant, group in groupby(entries, attrgetter("tenant")):
             with tenant_block(tenant):
@@ -359,8 +360,8 @@ class RepositoryWrites(Generic[M]):
         instance = self._typed(entry.instance)
         if entry.deletes:
             return self._deletion(None, None, instance)
-        if state_of(instance).status is not _TRANSIENT:
-            return self._saving(instance, None, False)
+        if instance_dict(instance)[STATE].status is not _TRANSIENT:
+            return (self._hooked_saving if hooked else saving_of)(instance, None, False)
         if not hooked:
             return creation_for(session, entry)
         return self._hooked(instance, None, partial(creation_for, session, entry))

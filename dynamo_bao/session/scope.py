@@ -136,8 +136,9 @@ def write_scope_of(state: State, operation: str) -> tuple[Session | None, Collec
         session._ownership.check(owner)
     elif type(mapper.database.policy) is not AllowDirect:  # it needs no description of the call
         mapper.database.policy.outside(_call_text(mapper.schema.name, operation, state.primary_id))
-    needs_look = TENANT in links or resolvers or mapper.database.requires_tenant
-    tenant = tenant_for(mapper.database, operation, owner) if needs_look else None
+    tenant = links[TENANT].value if TENANT in links else None
+    if type(tenant) is not str and (tenant or resolvers or mapper.database.requires_tenant):
+        tenant = tenant_for(mapper.database, operation, owner)
     if tenant != state.tenant:
         _require_tenant(state, tenant, operation)
     return session, links[TRANSACTION].value if TRANSACTION in links else None

@@ -140,8 +140,10 @@ def plan_commit(changes: Sequence[Change]) -> CommitPlan:
             blind.setdefault(id(change.mapper.database.transport), []).append(change)
             continue
         group = [change]
-        for action in change.plan_from(change.stored_item).actions:
-            spot = (change.mapper.database.table_name, action.key)
+        table, plan = change.item_ref[0], change.plan_from(change.stored_item)
+        change.first_plan = plan
+        for action in plan.actions:
+            spot = (table, action.key)
             other = owner.get(spot)
             if other is not None and other is not group:
                 other += group

@@ -141,8 +141,11 @@ def _with_later_edit(edits: list[Edit], later: Edit) -> list[Edit]:
 
 def is_long(changes: Mapping[str, Any]) -> bool:
     """Whether the changed parts may be too many for one expression, so that the stored item must be known."""
-    edits = [edit for change in changes.values() if isinstance(change, Parts) for edit in change.edits]
-    return sum(_EDIT_BYTES + _STEP_BYTES * len(edit.steps) for edit in edits) > MAX_PATHS_BYTES
+    length = 0
+    for change in changes.values():
+        if type(change) is Parts:
+            length += sum(_EDIT_BYTES + _STEP_BYTES * len(edit.steps) for edit in change.edits)
+    return length > MAX_PATHS_BYTES
 
 
 @frozen

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -38,7 +37,7 @@ from dynamo_bao.errors import (
 )
 from dynamo_bao.mapping.snapshots import StoredItem
 from dynamo_bao.runtime.foreign_errors import is_foreign
-from dynamo_bao.writes.actions import WritePlan, request_for
+from dynamo_bao.writes.actions import WritePlan, new_token, request_for
 from dynamo_bao.writes.plans import ItemRef
 
 Send = Callable[[Request, float], Reply]
@@ -177,7 +176,7 @@ class WriteExecution:
     def _send(self, deadline: float) -> ReplyItem | None:
         plan = self.plan
         is_transaction = plan.is_transaction
-        token = str(uuid.uuid4()) if is_transaction else ""
+        token = new_token() if is_transaction else ""
         operation, parameters = request_for(plan, self.database.table_name, self.subject.schema, token)
         repeatable = is_transaction or plan.actions[0].is_idempotent()
         self.is_unanswered = not repeatable

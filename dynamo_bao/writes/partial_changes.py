@@ -52,18 +52,22 @@ def accepted_changes(schema: Schema, changes: Mapping[Any, Any]) -> dict[str, An
     values: dict[str, Any] = {}
     deltas: dict[str, Any] = {}
     edits: dict[str, list[Edit]] = {}
-    for (name, *inner), value in zip(paths, changes.values(), strict=True):
-        field = schema.fields[str(name)]
-        if inner:
-            edits.setdefault(field.name, []).append(_edit_inside(schema, field, tuple(inner), value))
+    for steps, value in zip(paths, changes.values(), strict=True):
+        name = str(steps[0])
+        if len(steps) > 1:
+            edit = _edit_inside(schema, schema.fields[name], steps[1:], value)
+            edits.setdefault(name, []).append(edit)
         elif isinstance(value, ChangeValue):
-            deltas[field.name] = _changed_field(schema, field, value)
+            deltas[name] = _changed_field(schema, schema.fields[name], value)
         elif isinstance(value, CounterDelta):
-            deltas[field.name] = value
+            deltas[name] = value
         else:
-            values[field.name] = value
-    parts = {name: Parts(tuple(group), FieldShape(schema.fields[name])) for name, group in edits.items()}
-    return {**schema.accept_all(values, list(values)), **deltas, **parts}
+            values[name] = value
+    accepted = schema.accept_all(values, values)
+    accepted.update(deltas)
+    for name, group in edits.items():
+        accepted[name] = Parts(tuple(group), FieldShape(schema.fields[name]))
+    return accepted
 
 
 def _checked_steps(schema: Schema, key: object) -> Steps:

@@ -13,12 +13,12 @@ from attrs import evolve, frozen
 
 from dynamo_bao.dynamodb.document_diff import same_stored
 from dynamo_bao.dynamodb.expressions.conditions import (
-    Attribute,
     Compare,
     Condition,
     Exists,
     Negation,
     all_of,
+    attribute_of,
 )
 from dynamo_bao.dynamodb.expressions.updates import Update
 from dynamo_bao.dynamodb.keys import Key
@@ -70,7 +70,7 @@ class _PlanBuilder:
 
     def assume(self, field: Field, before: AttributeValue | None) -> None:
         """Conditions the write on the stored value of a field being `before`."""
-        attribute = Attribute(str(field.attribute))
+        attribute = attribute_of(str(field.attribute))
         self.conditions.append(
             Negation(Exists(attribute)) if before is None else Compare(attribute, "=", before)
         )
@@ -111,8 +111,8 @@ def _finished(draft: _PlanBuilder, main: Action, *, main_first: bool = False) ->
 def _owned(subject: ItemRef) -> Condition:
     return all_of(
         (
-            Compare(Attribute("relatedId"), "=", {"S": subject.identity.primary_id}),
-            Compare(Attribute("relatedModel"), "=", {"S": subject.schema.name}),
+            Compare(attribute_of("relatedId"), "=", {"S": subject.identity.primary_id}),
+            Compare(attribute_of("relatedModel"), "=", {"S": subject.schema.name}),
         )
     )
 
@@ -344,7 +344,7 @@ def _put_delta(
         draft.assume(field, None)
         return
     if start:
-        draft.conditions.append(Exists(Attribute(attribute)))
+        draft.conditions.append(Exists(attribute_of(attribute)))
     draft.update.add[attribute] = {"N": str(delta.amount)}
     draft.exact = draft.exact or getattr(field, "exact", False)
 
@@ -409,7 +409,7 @@ def _put_half(
         draft.assume(other_part.field, stored_item.item.get(str(other_part.field.attribute)))
         draft.update.set_.update(index.keys(subject.tenant, {**stored_item.values, **changes}))
         return
-    draft.conditions.append(Exists(Attribute(other_name)))
+    draft.conditions.append(Exists(attribute_of(other_name)))
     text = changed_part.text(changes)
     assert text is not None
     if changed_part is index.partition:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -26,7 +25,7 @@ from dynamo_bao.errors import (
     cause_of,
 )
 from dynamo_bao.runtime.foreign_errors import is_foreign
-from dynamo_bao.writes.actions import Action
+from dynamo_bao.writes.actions import Action, new_token
 from dynamo_bao.writes.executor import (
     ADDED_PERHAPS,
     ConditionFailure,
@@ -178,7 +177,7 @@ def run_transaction(writes: Sequence[WriteExecution], send: Send) -> None:
     deadline = writes[0].deadline_from_now()
     while True:
         combined = plan_transaction(writes)
-        request = Request(TRANSACT_WRITE_ITEMS, combined.request(str(uuid.uuid4())), True)
+        request = Request(TRANSACT_WRITE_ITEMS, combined.request(new_token()), True)
         try:
             send(request, deadline)
             return

@@ -7,6 +7,7 @@ neutral; equal nestings are flattened.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import NoReturn
 
 from attrs import frozen
@@ -25,6 +26,9 @@ class Attribute:
     name: str
     steps: Steps = ()
 
+
+attribute_of = lru_cache(maxsize=4096)(Attribute)
+"""Returns a whole attribute by its stored name. There are few names, and each save needs some of them."""
 
 Path = str | Steps | Attribute
 """A field path as users write it (``"address.city"``), its steps, or a stored attribute."""
