@@ -83,7 +83,7 @@ def read_item(mapper: ModelMapper, item: Item) -> ExaminedItem | Finding:
     tenant = parsed_key.tenant if parsed_key is not None else None
     unreadable = Finding("item", "", "Correct or delete the item.", schema.name, f"{key.pk} {key.sk}", tenant)
     try:
-        identity = schema.identity_of(tenant, item)
+        identity = schema.keys.from_item(tenant, item)
         loaded = StoredItem.read(schema, identity, item)
         stated_key = _key_said(schema, tenant, item)
         expected = schema.derived(tenant, identity.primary_id, loaded.values, item)
@@ -111,7 +111,7 @@ def _key_said(schema: Schema, tenant: str | None, item: Item) -> Key | None:
         values = {
             name: schema.fields[name].from_dynamo(item[attribute]) for name, attribute in _names(schema)
         }
-        return schema.identity(tenant, values).key
+        return schema.keys.from_values(tenant, values).key
     except Exception as error:  # an attribute is missing, or its field cannot read it
         require_data_error(error)
         return None
@@ -246,7 +246,7 @@ def read_guard(
         return None
     named, _ = owner_of(item)
     try:
-        owner = None if named is None else mapper.schema.identify(parsed_key.tenant, named)
+        owner = None if named is None else mapper.schema.keys.from_key(parsed_key.tenant, named)
     except ValidationError:
         owner = None
     except ConfigurationError:  # written by JavaScript, for a model whose keys hold no tenant

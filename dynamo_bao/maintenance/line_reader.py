@@ -120,7 +120,7 @@ def _line(
     values: Mapping[str, Any],
     exact: Mapping[str, AttributeValue | None],
 ) -> Line:
-    identity = schema.identity(tenant, values)
+    identity = schema.keys.from_values(tenant, values)
     item = schema.item(tenant, identity, values)
     left_out = [owner for owner in schema.fields.values() if str(owner.attribute) not in exact]
     filled = [f'"{owner.name}": {field_json(owner, item.get(str(owner.attribute)))}' for owner in left_out]

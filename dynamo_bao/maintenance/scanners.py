@@ -294,7 +294,7 @@ class Partition:
     def pages(self, position: Any = None, *, counting: bool = False) -> Iterator[ItemPage]:
         schema, index = self.mapper.schema, self.index
         if index is None:
-            name, text = PK, schema.partition_key(self.tenant, "")
+            name, text = PK, schema.keys.partition_key(self.tenant, "")
         else:
             name, text = index.pk_name, index.pk_text(self.tenant, schema.prefix)
         parameters: dict[str, Any] = {

@@ -12,14 +12,9 @@ from attrs import define, field
 from dynamo_bao.dynamodb.expressions.conditions import Attribute
 from dynamo_bao.dynamodb.expressions.paths import Steps, path_text, steps_of
 from dynamo_bao.dynamodb.expressions.renderer import UserPath
-from dynamo_bao.dynamodb.items import ReplyItem, as_dict_item, key_texts_of
 from dynamo_bao.dynamodb.keys import (
-    SEPARATOR,
     Key,
     bucket_of,
-    checked_part,
-    join_id,
-    partition_text,
     sort_text,
     tenant_mark,
 )
@@ -27,10 +22,8 @@ from dynamo_bao.dynamodb.layout import ITER_PK, ITER_SK, PK, SEARCH_TEXT, SK
 from dynamo_bao.dynamodb.numbers import number_text
 from dynamo_bao.dynamodb.service import AttributeValue, Item
 from dynamo_bao.errors import (
-    ConfigurationError,
     DataFormatError,
     QueryError,
-    UnknownFieldError,
     ValidationError,
     suggestion,
 )
@@ -58,16 +51,10 @@ from dynamo_bao.mapping.codec import (
     unreadable,
 )
 from dynamo_bao.mapping.compiler import roundtrips_exactly, source_of
-from dynamo_bao.mapping.identity import (
-    Identity,
-    IdentityOf,
-    KeyFunction,
-    TextKeyBuilder,
-    no_fast_key,
-    no_identity,
-)
+from dynamo_bao.mapping.identity import Identity
 from dynamo_bao.mapping.json_encoder import EncodeJson, compile_json_encoder, with_members
-from dynamo_bao.mapping.key_schema import IndexSchema, KeyComponent, PrimaryKeySchema, UniqueConstraintSchema
+from dynamo_bao.mapping.key_codec import KeyCodec
+from dynamo_bao.mapping.key_schema import IndexSchema, PrimaryKeySchema, UniqueConstraintSchema
 from dynamo_bao.mapping.search_text import SearchConfig, field_texts, normalise_term, search_text, spellings
 
 _ORDERING = frozenset(("<", "<=", ">", ">="))
@@ -79,7 +66,7 @@ class Schema:
 
     Attributes:
         key_only_size: how many entries the ``__dict__`` of an instance has that knows its key only.
-        text_keys: the fast way to keys; None if the model's keys are not plain texts.
+        keys: the keys of its items.
         changeable: the fields that are not part of the primary key.
         has_relations: whether instances remember their peers, because they have a relation in one direction or both.
         documents: the fields whose values decoding may not give back exactly.
@@ -120,7 +107,7 @@ class Schema:
     has_relations: bool = field(init=False)
     key_only_size: int = field(init=False)
     single_key_name: str = field(init=False)
-    text_keys: TextKeyBuilder | None = field(init=False)
+    keys: KeyCodec = field(init=False)
     derived_names: frozenset[str] = field(init=False)
     version_field: VersionField | None = field(init=False)
     indexed_names: frozenset[str] = field(init=False)
@@ -129,18 +116,13 @@ class Schema:
     _compilers: dict[str, Callable[[], Any]] = field(init=False, factory=dict, repr=False)
 
     def __attrs_post_init__(self) -> None:
-        parts = (self.primary.partition, self.primary.sort)
-        self.key_names = tuple(part.field.name for part in parts if part.field is not None)
+        self.keys = KeyCodec(self.name, self.prefix, self.primary, self.key_format)
+        self.key_names = self.keys.names
         self.single_key_name = self.key_names[0]
         self.key_only_size = 1 + len(self.key_names)  # the state and the key fields
         self.attributes = {str(f.attribute): f.name for f in self.fields.values()}
         self.lazy_names = frozenset(self.fields)
         self.auto_updated_fields = tuple(f for f in self.fields.values() if f.auto_update)
-        key_fields = [part.field for part in parts if part.field is not None]
-        has_partition = self.primary.partition.field is not None
-        self.text_keys = (
-            TextKeyBuilder.of(self.prefix, key_fields, self.key_format) if has_partition else None
-        )
         self.documents = tuple(f for f in self.fields.values() if not roundtrips_exactly(f))
         self.changeable = {name: f for name, f in self.fields.items() if name not in self.key_names}
         self.unsteady = tuple(f for f in self.fields.values() if f.may_fill)
@@ -179,9 +161,7 @@ class Schema:
 
     def _json_encoder(self) -> EncodeJson:
         """The JSON encoder. It returns None for models with search, constraints or documents, which need dicts."""
-        has_plain_items = self.text_keys is not None and not (
-            self.search or self.constraints or self.documents
-        )
+        has_plain_items = self.keys.are_texts and not (self.search or self.constraints or self.documents)
         encode_json = compile_json_encoder(self.name, self.fields.values()) if has_plain_items else None
         return encode_json or (lambda all_values, keys: None)
 
@@ -220,188 +200,6 @@ class Schema:
         return compile_and_call
 
     # --- keys ------------------------------------------------------------------------------------
-
-    def identity(self, tenant: str | None, values: Mapping[str, Any]) -> Identity:
-        """The identity of an item with these normalised values.
-
-        Raises:
-            ValidationError: if a key field has no value, or its value cannot be part of a key.
-        """
-        keys, text = self.text_keys, values.get(self.single_key_name)
-        if keys is not None and type(text) is str and self.key_only_size == 2:  # there is one key field
-            fast_identity = keys.identity(tenant, text)
-            if fast_identity is not None:
-                return fast_identity
-        return self._identity(tenant, [self._key_value(values, name) for name in self.key_names])
-
-    def key_maker(self, tenant: str | None) -> KeyFunction:
-        """A function that returns the table key of a tenant's item from the text of its only key field.
-
-        The function returns None for a text that needs `identity`.
-        """
-        return no_fast_key if self.text_keys is None else self.text_keys.of_tenant[tenant]
-
-    def stored_reader(self, tenant: str | None) -> IdentityOf:
-        """A function that returns the identity of a tenant's stored item from the texts of its table key.
-
-        The function returns None for a key that needs `identity_of`.
-        """
-        return no_identity if self.text_keys is None else self.text_keys.stored[tenant]
-
-    def identity_of(self, tenant: str | None, item: ReplyItem) -> Identity:
-        """The identity of a stored item, by its table key.
-
-        Raises:
-            DataFormatError: if the key belongs to another model or tenant.
-        """
-        pk, sk = key_texts_of(item)
-        parts = self.stored_reader(tenant)(pk, sk)
-        return self._identity_of_key(tenant, Key(pk, sk), item) if parts is None else Identity(*parts)
-
-    def _identity_of_key(self, tenant: str | None, key: Key, item: ReplyItem) -> Identity:
-        try:
-            texts = self._key_texts(tenant, key)
-            dict_item = as_dict_item(item)
-            values = {part.name: part.stored_value(dict_item, text) for part, text in texts}
-            has_two_parts = len(texts) == 2
-            primary_id = join_id(texts[0][1], texts[1][1]) if has_two_parts else texts[0][1]
-        except (ValueError, ConfigurationError) as error:
-            raise DataFormatError(
-                f"{self.name}: an item is stored under the key {key.pk!r} {key.sk!r}, among the model's items, but "
-                f"no item of the model can have this key. Delete it, or store it under a key of the model.",
-                model=self.name,
-                key=f"{key.pk} {key.sk}",
-            ) from error
-        return Identity(key, primary_id, values)
-
-    def _key_texts(self, tenant: str | None, key: Key) -> list[tuple[KeyComponent, str]]:
-        """The parts of the primary key that are fields, each with its text.
-
-        Raises:
-            ValueError: if the key is not one of this model and tenant.
-        """
-        partition, sort = self.primary.partition, self.primary.sort
-        if partition.field is None:
-            lead, partition_text_of_key = self.partition_key(tenant, ""), ""
-            fits = key.pk == lead
-        else:
-            lead = f"{tenant_mark(tenant)}{self.prefix}#"
-            partition_text_of_key = key.pk[len(lead) :]
-            fits = key.pk.startswith(lead) and partition_text_of_key != ""
-        if not fits or (sort.field is None and key.sk != sort.prefix):
-            raise ValueError("the key belongs to other items")
-        return [
-            (part, text)
-            for part, text in ((partition, partition_text_of_key), (sort, key.sk))
-            if part.field is not None
-        ]
-
-    def identify(self, tenant: str | None, key: object) -> Identity:
-        """The identity of the item that a caller names.
-
-        Args:
-            tenant: the tenant whose item it is.
-            key: the value of the key field; the primary id as text; for composite keys also a tuple of both values,
-                or a mapping of field names to values.
-
-        Raises:
-            ValidationError: if no item of this model can have that key.
-        """
-        if isinstance(key, str):
-            identity = (
-                None
-                if self.text_keys is None or type(key) is not str
-                else self.text_keys.identity(tenant, key)
-            )
-            return identity or self._identity_of_text(tenant, key)
-        if isinstance(key, Mapping):
-            return self._identity(tenant, self._values_of(key))
-        if isinstance(key, tuple) and len(self.key_names) == 2:
-            if len(key) != 2:
-                raise self._bad_key(f"takes 2 values, {' and '.join(self.key_names)}, not {len(key)}", key)
-            return self._identity(tenant, self._values_of(dict(zip(self.key_names, key, strict=True))))
-        if len(self.key_names) == 2:
-            raise self._bad_key(f"needs {' and '.join(self.key_names)}, not one {type(key).__name__}", key)
-        return self._identity(tenant, self._values_of({self.key_names[0]: key}))
-
-    def _identity_of_text(self, tenant: str | None, text: str) -> Identity:
-        if len(self.key_names) == 1:
-            part = self._single_part()
-            return self._identity(tenant, [self._accept(part.field, part.value(text))])
-        halves = text.split(SEPARATOR)
-        if len(halves) != 2:
-            raise self._bad_key(
-                f"has two parts; give ({', '.join(self.key_names)}) or make_primary_id(...), not one text",
-                text,
-            )
-        parts = (self.primary.partition, self.primary.sort)
-        return self._identity(
-            tenant,
-            [self._accept(part.field, part.value(half)) for part, half in zip(parts, halves, strict=True)],
-        )
-
-    def _single_part(self) -> KeyComponent:
-        return self.primary.partition if self.primary.partition.field is not None else self.primary.sort
-
-    def _values_of(self, values_by_name: Mapping[Any, Any]) -> list[Any]:
-        for name in values_by_name:
-            if name not in self.key_names:
-                hint = suggestion(str(name), self.key_names)
-                raise UnknownFieldError(
-                    f"{self.name}: the key has no part {name!r}; give {' and '.join(self.key_names)}, or the key by "
-                    f"position.{hint}",
-                    str(name),
-                    values_by_name,
-                )
-        return [
-            self._accept(self.fields[name], self._key_value(values_by_name, name)) for name in self.key_names
-        ]
-
-    def _key_value(self, values: Mapping[Any, Any], name: str) -> Any:
-        value = values.get(name)
-        if value is None:
-            raise self.fields[name].error("is part of the key and needs a value", None)
-        return value
-
-    def _accept(self, owner: Field | None, value: Any) -> Any:
-        assert owner is not None
-        return owner.accept(value)
-
-    def _bad_key(self, fault: str, value: object) -> ValidationError:
-        return ValidationError(f"{self.name}: the key {fault}.", self.key_names[0], value)
-
-    def _identity(self, tenant: str | None, values: Sequence[Any]) -> Identity:
-        partition, sort = self.primary.partition, self.primary.sort
-        if sort.field is None:
-            text = partition.to_text(values[0])
-            pk = self.partition_key(tenant, text)
-            return Identity(Key(pk, self.prefix), text, {self.key_names[0]: values[0]})
-        if partition.field is None:
-            text = sort_text(sort.to_text(values[0]), self.name, self.key_names[0])
-            return Identity(Key(self.partition_key(tenant, ""), text), text, {self.key_names[0]: values[0]})
-        partition_part = checked_part(partition.to_text(values[0]), self.name, self.key_names[0])
-        sort_part = checked_part(sort.to_text(values[1]), self.name, self.key_names[1])
-        pk = self.partition_key(tenant, partition_part)
-        key = Key(pk, sort_text(sort_part, self.name, self.key_names[1]))
-        return Identity(
-            key,
-            join_id(partition_part, sort_part, self.name, self.key_names[0]),
-            dict(zip(self.key_names, values, strict=True)),
-        )
-
-    def partition_key(self, tenant: str | None, text: str) -> str:
-        """The text of ``_pk`` for a partition part's text."""
-        if self.primary.partition.field is None:
-            if tenant is not None and self.key_format == "dynamo-bao":
-                raise ConfigurationError(
-                    f"{self.name}: with key_format='dynamo-bao', a key with MODEL_PREFIX as its partition does not "
-                    f"include the tenant, so tenants would share keys; use key_format='native' or another partition "
-                    f"key.",
-                    model=self.name,
-                )
-            return tenant_mark(tenant) + self.prefix
-        lead = f"{tenant_mark(tenant)}{self.prefix}#"
-        return lead + partition_text(text, self.name, self.primary.partition.field.name, len(lead))
 
     def mapped_relation(self, shape: IndexSchema | PrimaryKeySchema) -> str | None:
         """For a model between two others: the relation in its key that is not the index's partition key. None if

@@ -424,7 +424,7 @@ class Model(ModelOperations):
 
     def _identity(self) -> Any:
         state = state_of(self)
-        return schema_of(type(self)).identity(state.tenant, self.__dict__)
+        return schema_of(type(self)).keys.from_values(state.tenant, self.__dict__)
 
     def _ensure_loaded(self) -> None:
         """Loads a pending instance.
@@ -523,7 +523,7 @@ def equality_key(instance: Any) -> Any:
     if state.key is not None:
         return state.key
     try:
-        return schema_of(type(instance)).identity(state.tenant, instance.__dict__).key
+        return schema_of(type(instance)).keys.from_values(state.tenant, instance.__dict__).key
     except ValidationError:
         return None
 
@@ -572,7 +572,7 @@ def restore(
         return instance
     repository = repository_of(model)
     schema = repository.schema
-    instance = loaded_instance(repository, schema.identity(tenant, values), tenant, item)
+    instance = loaded_instance(repository, schema.keys.from_values(tenant, values), tenant, item)
     instance.__dict__.update(copy.deepcopy(values))
     state = state_of(instance)
     state.handed = handed

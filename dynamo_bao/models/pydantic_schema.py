@@ -114,7 +114,7 @@ def _check_key(schema: Schema, instance: Any) -> None:
     """Raises `ValidationError` if no item can have the key of a new instance."""
     values = instance_dict(instance)
     if all(values.get(name) is not None for name in schema.key_names):
-        schema.identity(state_of(instance).tenant, values)
+        schema.keys.from_values(state_of(instance).tenant, values)
 
 
 def _accepted(field: Field, form: Any, read: Any) -> Any:

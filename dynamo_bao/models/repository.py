@@ -123,9 +123,8 @@ class Repository(RepositoryWrites[M], RepositoryScans[M]):
             identity = self.identify(tenant, key)
             instance = get_instance(self, identity, tenant, session, consistent=consistent)
             return instance
-        text_keys = self.schema.text_keys
-        if text_keys is not None and type(key) is str:
-            table_key = text_keys.of_tenant[tenant](key)
+        if type(key) is str:
+            table_key = self.schema.keys.of_text[tenant](key)
             if table_key is not None:
                 instance = session._instances.lookup_text(  # type: ignore[assignment]  # it is of this model
                     self, table_key, key, tenant, consistent
@@ -528,7 +527,7 @@ class Repository(RepositoryWrites[M], RepositoryScans[M]):
 
     def identify(self, tenant: str | None, key: object) -> Identity:
         """The table key, primary id and key values of the item with a key, for a tenant."""
-        return self.schema.identify(tenant, key if type(key) is str else self._unwrap_key(key))
+        return self.schema.keys.from_key(tenant, key if type(key) is str else self._unwrap_key(key))
 
     def _unwrap_key(self, key: object) -> object:
         """The key, or the key values of an instance that is given as a key.

@@ -235,7 +235,7 @@ def identities_in(schema: Schema, tenant: str | None, rows: Sequence[Item]) -> l
     identities: list[Identity | InvalidRow] = []
     for row in rows:
         try:
-            identities.append(schema.identity_of(tenant, row))
+            identities.append(schema.keys.from_item(tenant, row))
         except DataFormatError as error:
             identities.append(InvalidRow(error))
     return identities

@@ -44,7 +44,7 @@ def partition_text(mapper: ModelMapper, shape: Shape, tenant: str | None, value:
     text = _partition_text(shape.partition, plain_operand(value), shape.name or "primary_key")
     if isinstance(shape, IndexSchema):
         return shape.pk_text(tenant, text)
-    return mapper.schema.partition_key(tenant, text)
+    return mapper.schema.keys.partition_key(tenant, text)
 
 
 def key_condition(

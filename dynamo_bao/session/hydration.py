@@ -78,7 +78,7 @@ def instances_from_rows(
     """
     schema, model = mapper.schema, mapper.model
     instances: list[Instance | InvalidRow] = []
-    decode, decode_row, identity_at = schema.decode, schema.decode_row, schema.stored_reader(tenant)
+    decode, decode_row, identity_at = schema.decode, schema.decode_row, schema.keys.of_table_key[tenant]
     sets_of, unsteady = schema.sets_of, schema.unsteady
     decoder: Any  # of an item in its form
     for item in items:
@@ -88,7 +88,7 @@ def instances_from_rows(
             identity, decoder = identity_at(item._pk.S, item._sk.S), decode_row
         if identity is None:
             try:
-                identity = schema.identity_of(tenant, item)
+                identity = schema.keys.from_item(tenant, item)
             except DataFormatError as error:
                 instances.append(InvalidRow(error))
                 continue

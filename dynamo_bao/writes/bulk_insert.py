@@ -11,7 +11,7 @@ from operator import attrgetter
 from typing import Any, NamedTuple
 
 from dynamo_bao.dynamodb.expressions.conditions import EMPTY
-from dynamo_bao.dynamodb.keys import SEPARATOR, Key
+from dynamo_bao.dynamodb.keys import Key
 from dynamo_bao.dynamodb.table import Database
 from dynamo_bao.dynamodb.transport.batch_write import Puts, in_batches
 from dynamo_bao.mapping.codec import STATE
@@ -75,7 +75,7 @@ class BulkInsert(NamedTuple):
 
     def _change(self, entry: PendingWrite, item: bytes) -> CreateChange:
         mapper, values = entry.mapper, instance_dict(entry.instance)
-        subject = ItemRef(mapper.schema, entry.tenant, mapper.schema.identity(entry.tenant, values))
+        subject = ItemRef(mapper.schema, entry.tenant, mapper.schema.keys.from_values(entry.tenant, values))
         change = CreateChange(
             mapper, self.session, subject, entry.instance, EMPTY, values.copy(), item, by_save=True
         )
@@ -91,10 +91,9 @@ def _spelled(
     The session must still hold each object under the key with which it was added.
     """
     schema, held_instances = mapper.schema, session._instances.held_instances(mapper)
-    if schema.text_keys is None or has_hooks(mapper.model):
+    if not schema.keys.are_texts or has_hooks(mapper.model):
         return None
-    first = schema.key_names[0]
-    second = schema.key_names[1] if len(schema.key_names) > 1 else None
+    text_id = schema.keys.text_id
     all_values: list[dict[str, Any]] = []
     keys: list[Key] = []
     for instance, _, _, _, overwrite, key, primary_id in entries:
@@ -104,8 +103,7 @@ def _spelled(
         state: State = values[STATE]
         if state.status is not _TRANSIENT or not (overwrite or has_generated_key(schema, state, values)):
             return None
-        text = values.get(first)
-        if primary_id != (text if second is None else f"{text}{SEPARATOR}{values.get(second)}"):
+        if primary_id != text_id(values):
             return None
         all_values.append(values)
         keys.append(key)

@@ -128,7 +128,7 @@ def creation_in(
     stored = schema.store(values)
     if stored is None:
         values.update(schema.accept_all(values))
-    identity = schema.identity(tenant, values)
+    identity = schema.keys.from_values(tenant, values)
     subject: ItemRef = new_namedtuple(ItemRef, (schema, tenant, identity))
     earlier = session._instances.get(mapper, identity.key) if session is not None else None
     if earlier is not None and earlier is not instance and is_there(earlier):
@@ -347,7 +347,7 @@ def update_of(
     """
     schema = mapper.schema
     session, tenant = resolve_scope(mapper.database, schema.name, "update", key)
-    identity = schema.identify(tenant, key)
+    identity = schema.keys.from_key(tenant, key)
     checked = checked_condition(mapper, condition)
     accepted = accepted_changes(schema, changes)
     assumed_version = _assumed_version(schema, version)
@@ -426,7 +426,7 @@ def deleting_of(
         identity = identity_of(instance)
     else:
         session, tenant = resolve_scope(mapper.database, schema.name, "delete", key)
-        identity = schema.identify(tenant, key)
+        identity = schema.keys.from_key(tenant, key)
     change = DeleteChange(mapper, session, ItemRef(schema, tenant, identity), instance, checked)
     change.transaction = current_transaction()
     if (

@@ -85,22 +85,22 @@ def register_objects(
             raise not_stored_yet(schema.name)
         if key_of is None:
             _, tenant = resolve_scope(mapper.database, schema.name, "add")
-            key_of = schema.key_maker(tenant)
+            key_of = schema.keys.of_text[tenant]
         if state.tenant is not None:
             check_tenant(instance, "add")
         primary_id = values.get(schema.single_key_name)
         key = key_of(primary_id) if type(primary_id) is str else None
         if key is None:
-            key, primary_id, _ = schema.identity(tenant, values)
+            key, primary_id, _ = schema.keys.from_values(tenant, values)
         if new.setdefault(key, instance) is not instance:
-            raise _has_other_instance(ItemRef(schema, tenant, schema.identity(tenant, values)))
+            raise _has_other_instance(ItemRef(schema, tenant, schema.keys.from_values(tenant, values)))
         entries.append(
             new_namedtuple(PendingWrite, (instance, mapper, tenant, False, overwrite, key, primary_id))
         )
     duplicate_key = session._instances.attach_new(mapper, new)
     if duplicate_key is not None:
         values = instance_dict(new[duplicate_key])
-        raise _has_other_instance(ItemRef(schema, tenant, schema.identity(tenant, values)))
+        raise _has_other_instance(ItemRef(schema, tenant, schema.keys.from_values(tenant, values)))
     return entries
 
 

@@ -258,7 +258,7 @@ class WriteExecution:
         attribute, stored = str(field.attribute), field.to_dynamo(claim[1])
         guard = refusal.items[number] or self._read(deadline, plan.actions[number].key)
         owner = (guard or {}).get("relatedId", {}).get("S")
-        key = None if owner is None else self.subject.schema.identify(self.subject.tenant, owner).key
+        key = None if owner is None else self.subject.schema.keys.from_key(self.subject.tenant, owner).key
         holder = None if key is None else self._read(deadline, key)
         if self._is_late(deadline) or same_stored((holder or {}).get(attribute), stored):
             raise self.taken(claim) from cause_of(refusal.cause)

@@ -94,7 +94,7 @@ def made(manager: Manager, number: int) -> list[str]:
     """The ids of stored things, written past the library."""
     schema, names = manager.repository(Thing).schema, [f"thing-{n:05d}" for n in range(number)]
     items = [
-        schema.item(None, schema.identify(None, name), {"thing_id": name, "status": "active"})
+        schema.item(None, schema.keys.from_key(None, name), {"thing_id": name, "status": "active"})
         for name in names
     ]
     for start in range(0, number, 25):

@@ -99,7 +99,7 @@ def embedded(table_name: str) -> Iterator[Manager]:
 def stored(manager: Manager, instance: Any) -> dict[str, Any]:
     """An instance's item as it is stored."""
     schema = manager.repository(type(instance)).schema
-    key = schema.identify(None, instance.primary_id).key.as_item()
+    key = schema.keys.from_key(None, instance.primary_id).key.as_item()
     item: dict[str, Any] = manager.client.get_item(TableName=manager.table_name, Key=key)["Item"]
     return item
 
@@ -190,7 +190,7 @@ def test_58_the_text_does_not_drift(manager: Manager) -> None:
 def test_reindex_writes_the_text_anew(manager: Manager) -> None:
     """force_reindex gives items their text that were stored before the model was searchable."""
     one = Article.create(article_id="1", title="a", body="b")
-    key = manager.repository(Article).schema.identify(None, "1").key.as_item()
+    key = manager.repository(Article).schema.keys.from_key(None, "1").key.as_item()
     manager.client.update_item(
         TableName=manager.table_name,
         Key=key,

@@ -173,7 +173,7 @@ class History:
             if item["_sk"]["S"] == "_raft_uc":
                 found.add((item["_pk"]["S"], item["relatedId"]["S"]))
                 continue
-            identity = schema.identity_of(None, item)
+            identity = schema.keys.from_item(None, item)
             values = schema.values_of(item, identity.values)
             whole = schema.item(None, identity, values)
             assert _derived(item) == _derived(whole)

@@ -106,7 +106,7 @@ def keys_of(what: tuple[Any, str, str | None, str, str]) -> dict[str, Any] | Non
     values = {"code": code, "other": other}
     try:
         schema.accept_all(values)
-        identity = schema.identity(tenant, values)
+        identity = schema.keys.from_values(tenant, values)
         indexes = {shape.id: shape.keys(tenant, values) for shape in schema.indexes.values()}
         guards = {
             (shape.id, shape.field.name): shape.guard_key(tenant, {"S": values[shape.field.name]})
@@ -233,7 +233,7 @@ def test_a_primary_id_names_its_item(what: Any) -> None:
     if keys is None:
         return
     schema = schema_for(*what[:2])
-    assert schema.identify(what[2], keys["identity"].primary_id) == keys["identity"]
+    assert schema.keys.from_key(what[2], keys["identity"].primary_id) == keys["identity"]
 
 
 def typed(key_format: str) -> Schema:
@@ -257,10 +257,10 @@ def test_typed_keys_are_injective_in_both_formats(one: Any, other: Any) -> None:
     """Numbers and dates make different keys for different values, and ids that give them back."""
     for schema in (NATIVE, SHARED):
         try:
-            first, second = schema.identify(None, one), schema.identify(None, other)
+            first, second = schema.keys.from_key(None, one), schema.keys.from_key(None, other)
         except ValidationError:
             continue
         assert (first.key == second.key) == (one == other)
-        again = schema.identify(None, first.primary_id)
+        again = schema.keys.from_key(None, first.primary_id)
         assert again == first
         assert tuple(again.values.values()) == one

@@ -86,7 +86,7 @@ def test_an_item_comes_back(data: st.DataObject, more: dict[str, Any]) -> None:
         except ValidationError:
             continue
     values["everything_id"] = KEY
-    identity = SCHEMA.identity(None, values)
+    identity = SCHEMA.keys.from_values(None, values)
     item = {**SCHEMA.item(None, identity, values), **more}
     line = read_line(SCHEMA, None, text(line_of(SCHEMA, item)))
     assert line.item == item

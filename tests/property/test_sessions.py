@@ -548,7 +548,7 @@ class Sessions(RuleBasedStateMachine):
         for (who, person_id), values in self.stored.items():
             schema = Person.__bao_schema__
             full = {**values, "tags": set(values["tags"]), "person_id": person_id}
-            yield _flat(schema.item(who, schema.identify(who, person_id), full))
+            yield _flat(schema.item(who, schema.keys.from_key(who, person_id), full))
             if values["email"] is not None:
                 yield {"guard": (who, values["email"], person_id)}
 

@@ -77,7 +77,7 @@ GIVEN = st.dictionaries(
 
 def spelled(*all_values: dict[str, Any], tenant: str | None = None) -> list[dict[str, Any]] | None:
     """The items that are spelled of some values, of which the key is a text; None where they are not."""
-    identities = [SCHEMA.identity(tenant, values) for values in all_values]
+    identities = [SCHEMA.keys.from_values(tenant, values) for values in all_values]
     keys = [identity.key for identity in identities]
     items = SCHEMA.encoded_json(all_values, keys, [(tenant, identity.primary_id) for identity in identities])
     return None if items is None else [as_dict_item(item) for item in items]
@@ -86,7 +86,7 @@ def spelled(*all_values: dict[str, Any], tenant: str | None = None) -> list[dict
 def by_dicts(values: dict[str, Any], tenant: str | None = None) -> dict[str, Any]:
     """The item of some values that is made of dicts."""
     accepted = SCHEMA.accept_all(dict(values))
-    return SCHEMA.item(tenant, SCHEMA.identity(tenant, accepted), accepted)
+    return SCHEMA.item(tenant, SCHEMA.keys.from_values(tenant, accepted), accepted)
 
 
 @settings(max_examples=800, deadline=None)

@@ -520,7 +520,7 @@ def test_fields_keys_and_options_are_inherited() -> None:
     assert order.indexes["by_status"].id == "gsi1"
     assert {shape.id for shape in invoice.indexes.values()} == {"gsi2"}
     with pytest.raises(ValidationError):
-        order.identify(None, {"item_id": 5})
+        order.keys.from_key(None, {"item_id": 5})
 
 
 def test_the_name_is_not_inherited() -> None:
@@ -534,7 +534,7 @@ def test_the_name_is_not_inherited() -> None:
         pass
 
     assert (schema_of(First).name, schema_of(Second).name) == ("Erste", "Second")
-    assert schema_of(Second).identify(None, "x").key.pk == "s#x"
+    assert schema_of(Second).keys.from_key(None, "x").key.pk == "s#x"
 
 
 def test_an_abstract_base_is_no_model() -> None:

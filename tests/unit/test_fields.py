@@ -659,10 +659,10 @@ def test_an_own_kind_s_conversions_are_used_by_the_compiled_codec() -> None:
 def test_an_own_kind_s_rule_and_key_text_are_used() -> None:
     """A plain `ValueError` of `validate` becomes the field's error, and `to_key` makes the key."""
     schema = schema_of(own_kinds())
-    assert schema.identify(None, {"slug": "home"}).key.pk == "p#slug-home"
-    assert schema.identify(None, "slug-home").values == {"slug": "home"}
+    assert schema.keys.from_key(None, {"slug": "home"}).key.pk == "p#slug-home"
+    assert schema.keys.from_key(None, "slug-home").values == {"slug": "home"}
     with pytest.raises(ValidationError):
-        schema.identify(None, "home")
+        schema.keys.from_key(None, "home")
     with pytest.raises(ValidationError, match=r"Page\.slug a slug has no spaces") as caught:
         schema.accept_all({"slug": "a b", "spot": 1j, "twice": 1})
     assert caught.value.field == "slug"

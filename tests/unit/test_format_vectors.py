@@ -241,10 +241,10 @@ def created(number: int, schema: Schema, **given: Any) -> list[dict[str, Any]]:
     example = EXAMPLES[number]
     values = {name: field.default_value() for name, field in schema.fields.items() if name not in given}
     values = schema.accept_all({**values, **given})
-    identity = schema.identity(example["tenant"], values)
+    identity = schema.keys.from_values(example["tenant"], values)
     assert identity.primary_id == example["primaryId"]
     assert schema.name == example["model"]
-    assert schema.identify(example["tenant"], identity.primary_id) == identity
+    assert schema.keys.from_key(example["tenant"], identity.primary_id) == identity
     subject = ItemRef(schema, example["tenant"], identity)
     plan = plan_create(subject, values, EMPTY)
     put = [action.item for action in plan.actions if action.item is not None]
@@ -324,7 +324,7 @@ def test_examples_read_back_as_the_values_they_were_made_of(number: int, key_for
     item = next(item for item in expected(number) if item["_sk"] != {"S": "_raft_uc"})
     place = parse_partition_key(item["_pk"]["S"])
     assert place is not None
-    found = schema.values_of(item, schema.identity_of(place.tenant, item).values)
+    found = schema.values_of(item, schema.keys.from_item(place.tenant, item).values)
     assert {name: found[name] for name in given} == schema.accept_all(given, given)
 
 
@@ -376,7 +376,7 @@ def test_example_8_has_the_tenant_in_the_native_format() -> None:
 def test_example_8_without_tenant_in_the_shared_format() -> None:
     """Without a tenant the shared format has JavaScript's key."""
     schema = prefix_pk("dynamo-bao")
-    identity = schema.identify(None, "de")
+    identity = schema.keys.from_key(None, "de")
     item = schema.item(None, identity, {"code": "de", "label": "Germany"})
     (wanted,) = expected(8)
     assert comparable(item) == {**wanted, "_iter_pk": {"S": "pp#iter"}}
@@ -386,7 +386,7 @@ def updated(
     schema: Schema, item: dict[str, Any], **changes: Any
 ) -> tuple[dict[str, Any], set[str], set[str]]:
     """An item after a planned update, carried out by hand, and the guards freed and claimed."""
-    identity = schema.identity_of(None, item)
+    identity = schema.keys.from_item(None, item)
     known = StoredItem.read(schema, identity, item)
     subject = ItemRef(schema, None, identity)
     plan = plan_update(subject, changes, known, EMPTY)

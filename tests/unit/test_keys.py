@@ -171,16 +171,19 @@ def test_key_limits_count_bytes_of_the_whole_key(unit: str) -> None:
     for tenant in (None, "acme"):
         lead = len(f"{tenant_mark(tenant)}s#")
         for size in (2047, 2048):
-            key = schema.identity(tenant, {"code": sized(size - lead, unit)}).key
+            key = schema.keys.from_values(tenant, {"code": sized(size - lead, unit)}).key
             assert len(key.pk.encode()) == size
         with pytest.raises(ValidationError, match="2049 bytes") as caught:
-            schema.identity(tenant, {"code": sized(2049 - lead, unit)})
+            schema.keys.from_values(tenant, {"code": sized(2049 - lead, unit)})
         assert caught.value.field == "code"
     pair = composite()
     for size in (1023, 1024):
-        assert len(pair.identity(None, {"first": "a", "second": sized(size, unit)}).key.sk.encode()) == size
+        assert (
+            len(pair.keys.from_values(None, {"first": "a", "second": sized(size, unit)}).key.sk.encode())
+            == size
+        )
     with pytest.raises(ValidationError, match="1025 bytes") as caught:
-        pair.identity(None, {"first": "a", "second": sized(1025, unit)})
+        pair.keys.from_values(None, {"first": "a", "second": sized(1025, unit)})
     assert caught.value.field == "second"
 
 
@@ -230,7 +233,7 @@ def test_an_id_too_long_for_the_iteration_key_is_refused() -> None:
     """The primary id of an iterable model is a sort key too, of 1024 bytes at most."""
 
     def keys(schema: Schema, values: dict[str, Any]) -> Any:
-        identity = schema.identity(None, values)
+        identity = schema.keys.from_values(None, values)
         return schema.iteration_keys(None, identity.primary_id)
 
     schema = single(iterable=True)
@@ -255,13 +258,13 @@ def test_a_key_is_a_text_that_is_not_empty(bad: str) -> None:
 def test_an_empty_key_field_is_refused() -> None:
     """An empty text as a key is refused by the model, single or composite, or as a unique value."""
     with pytest.raises(ValidationError):
-        single().identity(None, {"code": ""})
+        single().keys.from_values(None, {"code": ""})
     with pytest.raises(ValidationError):
-        composite().identity(None, {"first": "", "second": "x"})
+        composite().keys.from_values(None, {"first": "", "second": "x"})
     with pytest.raises(ValidationError):
-        composite().identity(None, {"first": "x", "second": ""})
+        composite().keys.from_values(None, {"first": "x", "second": ""})
     with pytest.raises(ValidationError):
-        prefixed().identity(None, {"code": ""})
+        prefixed().keys.from_values(None, {"code": ""})
     with pytest.raises(ValidationError):
         single().constraints["unique_email"].guard_key(None, {"S": ""})
 
@@ -275,12 +278,12 @@ def test_an_empty_key_field_is_refused() -> None:
 )
 def test_keys_of_the_three_forms(tenant: str | None, mark: str) -> None:
     """Single, composite and prefixed primary keys, each with its primary id."""
-    assert single().identity(tenant, {"code": "x"})[:2] == (Key(f"{mark}s#x", "s"), "x")
-    assert composite().identity(tenant, {"first": "a", "second": "b"})[:2] == (
+    assert single().keys.from_values(tenant, {"code": "x"})[:2] == (Key(f"{mark}s#x", "s"), "x")
+    assert composite().keys.from_values(tenant, {"first": "a", "second": "b"})[:2] == (
         Key(f"{mark}c#a", "b"),
         "a##__SK__##b",
     )
-    assert prefixed().identity(tenant, {"code": "de"})[:2] == (Key(f"{mark}pp", "de"), "de")
+    assert prefixed().keys.from_values(tenant, {"code": "de"})[:2] == (Key(f"{mark}pp", "de"), "de")
 
 
 @pytest.mark.parametrize(
@@ -328,9 +331,9 @@ def test_an_index_part_without_value_leaves_the_item_out_of_the_index() -> None:
 def test_the_prefix_as_partition_is_refused_for_a_tenant_in_the_shared_format() -> None:
     """The JavaScript format has no tenant in such keys, so that tenants would share keys there."""
     schema = prefixed("dynamo-bao")
-    assert schema.identify(None, "de").key == Key("pp", "de")
+    assert schema.keys.from_key(None, "de").key == Key("pp", "de")
     with pytest.raises((ConfigurationError, ValidationError), match=r"dynamo-bao|native"):
-        schema.identify("acme", "de")
+        schema.keys.from_key("acme", "de")
 
 
 def test_equal_numbers_have_one_guard() -> None:
@@ -362,19 +365,19 @@ def test_equal_numbers_have_one_guard() -> None:
 def test_every_way_to_name_an_item_gives_one_identity() -> None:
     """A value, the primary id, a tuple and a mapping all name the same item."""
     pair = composite()
-    expected = pair.identity("t", {"first": "a", "second": "b"})
+    expected = pair.keys.from_values("t", {"first": "a", "second": "b"})
     for given in ("a##__SK__##b", ("a", "b"), {"first": "a", "second": "b"}, {"second": "b", "first": "a"}):
-        assert pair.identify("t", given) == expected
+        assert pair.keys.from_key("t", given) == expected
     one = single()
     for given in ("x", {"code": "x"}):
-        assert one.identify(None, given) == one.identity(None, {"code": "x"})
-    assert prefixed().identify(None, "de").values == {"code": "de"}
+        assert one.keys.from_key(None, given) == one.keys.from_values(None, {"code": "x"})
+    assert prefixed().keys.from_key(None, "de").values == {"code": "de"}
 
 
 def test_a_single_key_may_hold_the_separator() -> None:
     """Only composite ids are split, so any text is a single key."""
     text = f"a{SEPARATOR}b"
-    assert single().identify(None, text).primary_id == text
+    assert single().keys.from_key(None, text).primary_id == text
 
 
 @pytest.mark.parametrize(
@@ -392,13 +395,13 @@ def test_a_single_key_may_hold_the_separator() -> None:
 def test_a_composite_key_that_names_nothing_is_refused(given: object) -> None:
     """Too few parts, too many, unknown ones: each is refused, naming the model."""
     with pytest.raises(ValidationError, match=r"^Pair"):
-        composite().identify(None, given)
+        composite().keys.from_key(None, given)
 
 
 def test_a_misspelt_part_brings_a_suggestion() -> None:
     """The error for an unknown part names the one that was meant."""
     with pytest.raises(ValidationError, match="Did you mean 'first'"):
-        composite().identify(None, {"frist": "a", "second": "b"})
+        composite().keys.from_key(None, {"frist": "a", "second": "b"})
 
 
 @pytest.mark.parametrize("part", [f"a{SEPARATOR}b", SEPARATOR])
@@ -406,7 +409,7 @@ def test_a_part_with_the_separator_is_refused_in_every_form(part: str) -> None:
     """No form of naming lets a part with the separator through."""
     for given in ((part, "b"), ("a", part), {"first": part, "second": "b"}):
         with pytest.raises(ValidationError):
-            composite().identify(None, given)
+            composite().keys.from_key(None, given)
 
 
 def test_no_two_pairs_have_one_id() -> None:
@@ -414,11 +417,11 @@ def test_no_two_pairs_have_one_id() -> None:
     ids = []
     for pair in (("###__SK__", "#"), ("#", "__SK__###")):
         try:
-            identity = composite().identify(None, pair)
+            identity = composite().keys.from_key(None, pair)
         except ValidationError:
             continue
         ids.append(identity.primary_id)
-        assert composite().identify(None, identity.primary_id) == identity
+        assert composite().keys.from_key(None, identity.primary_id) == identity
     assert len(set(ids)) == len(ids)
 
 
@@ -431,14 +434,14 @@ def test_typed_keys_are_named_by_value_or_by_text_and_come_back_as_values() -> N
         primary_key = PrimaryKey("sensor", "at")
 
     schema, at = schema_of(Reading), datetime(2025, 1, 1, tzinfo=timezone.utc)
-    by_value = schema.identify(None, (7, at))
-    by_text = schema.identify(None, by_value.primary_id)
+    by_value = schema.keys.from_key(None, (7, at))
+    by_text = schema.keys.from_key(None, by_value.primary_id)
     assert by_text == by_value
     assert by_text.values == {"sensor": 7, "at": at}
     assert type(by_text.values["sensor"]) is int
     for wrong in ("7##__SK__##8", f"{'0' * 19}7##__SK__##x", ("7", at), (True, at), (7, None)):
         with pytest.raises(ValidationError):
-            schema.identify(None, wrong)
+            schema.keys.from_key(None, wrong)
 
 
 def test_a_key_the_field_refuses_never_becomes_a_key() -> None:
@@ -449,10 +452,10 @@ def test_a_key_the_field_refuses_never_becomes_a_key() -> None:
         primary_key = PrimaryKey("thing_id")
 
     schema = schema_of(Thing)
-    assert schema.identify(None, ULID).primary_id == ULID
+    assert schema.keys.from_key(None, ULID).primary_id == ULID
     for wrong in ("x", ULID.lower(), ULID + "0", 5, None, b"x", ""):
         with pytest.raises(ValidationError) as caught:
-            schema.identify(None, {"thing_id": wrong})
+            schema.keys.from_key(None, {"thing_id": wrong})
         assert caught.value.field == "thing_id"
         if isinstance(wrong, str) and len(wrong) > 1:
             assert wrong not in str(caught.value)

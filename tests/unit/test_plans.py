@@ -89,14 +89,14 @@ BASE: dict[str, Any] = {
 
 
 def subject(tenant: str | None = None) -> ItemRef:
-    return ItemRef(SCHEMA, tenant, SCHEMA.identify(tenant, "1"))
+    return ItemRef(SCHEMA, tenant, SCHEMA.keys.from_key(tenant, "1"))
 
 
 def known(**values: Any) -> StoredItem:
     """An item as it would be stored, with all of its keys."""
     complete = {**BASE, **values}
-    item = SCHEMA.item(None, SCHEMA.identify(None, "1"), complete)
-    return StoredItem.read(SCHEMA, SCHEMA.identify(None, "1"), item)
+    item = SCHEMA.item(None, SCHEMA.keys.from_key(None, "1"), complete)
+    return StoredItem.read(SCHEMA, SCHEMA.keys.from_key(None, "1"), item)
 
 
 def stored(name: str, value: Any) -> Compare:
@@ -320,7 +320,7 @@ def test_reindexing_takes_out_keys_that_the_model_has_no_more() -> None:
         all_small = Index(MODEL_PREFIX, id="gsi1")
 
     schema = Small.__bao_schema__  # type: ignore[attr-defined]
-    one = ItemRef(schema, None, schema.identify(None, "1"))
+    one = ItemRef(schema, None, schema.keys.from_key(None, "1"))
     left = {name: {"S": "x"} for name in ("_gsi4_pk", "_gsi4_sk", "_iter_pk", "_searchText", "_other")}
     before = StoredItem({"_pk": {"S": "s#1"}, "_sk": {"S": "s"}, **left}, {"small_id": "1"})
     (main,) = plan_update(one, {}, before, EMPTY, reindex=True).actions

@@ -50,7 +50,7 @@ class Article(Model, prefix="ar", iterable=True, iteration_buckets=5, searchable
 
 
 SCHEMA = Article.__bao_schema__
-SUBJECT = ItemRef(SCHEMA, None, SCHEMA.identify(None, "art-1"))
+SUBJECT = ItemRef(SCHEMA, None, SCHEMA.keys.from_key(None, "art-1"))
 
 # --- the text -------------------------------------------------------------------------------------
 
@@ -265,7 +265,7 @@ def test_create_plan() -> None:
 def known(**texts: str) -> StoredItem:
     """An article as it was read."""
     item = {"art_id": {"S": "art-1"}, **{name: {"S": text} for name, text in texts.items()}}
-    return StoredItem.read(SCHEMA, SCHEMA.identify(None, "art-1"), item)
+    return StoredItem.read(SCHEMA, SCHEMA.keys.from_key(None, "art-1"), item)
 
 
 @pytest.mark.parametrize(

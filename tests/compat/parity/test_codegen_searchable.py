@@ -64,7 +64,9 @@ def test_02_no_buckets(path: Path) -> None:
     """It has no buckets then, and its items no iteration keys."""
     assert described(path).iteration_buckets == 0
     schema = schema_of(load_models(path)["Note"])
-    item = schema.item(None, schema.identify(None, "1"), {**dict.fromkeys(schema.fields), "note_id": "1"})
+    item = schema.item(
+        None, schema.keys.from_key(None, "1"), {**dict.fromkeys(schema.fields), "note_id": "1"}
+    )
     assert not {"_iter_pk", "_iter_sk"} & set(item)
 
 

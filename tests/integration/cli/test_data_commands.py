@@ -339,7 +339,7 @@ with init_models(models=[Many], transport=transport) as manager:
         for n in range(start, start + 25):
             values = {"name": str(n), "text": "x" * 300}
             item = manager.repository(Many).schema
-            puts.append({"PutRequest": {"Item": item.item(None, item.identify(None, str(n)), values)}})
+            puts.append({"PutRequest": {"Item": item.item(None, item.keys.from_key(None, str(n)), values)}})
         manager.client.batch_write_item(RequestItems={manager.table_name: puts})
     transport.close = lambda: None
     registry._models.clear()

@@ -57,7 +57,7 @@ def raw_item(data: st.DataObject) -> dict[str, Any]:
         except ValidationError:
             continue
     values["everything_id"] = key
-    item = SCHEMA.item(None, SCHEMA.identity(None, values), values)
+    item = SCHEMA.item(None, SCHEMA.keys.from_values(None, values), values)
     for name in data.draw(st.sets(st.sampled_from(sorted(SPELLINGS)), max_size=4)):
         item[str(SCHEMA.fields[name].attribute)] = data.draw(st.sampled_from(SPELLINGS[name]))
     for name in data.draw(st.sets(st.sampled_from(NULLABLE), max_size=2)):

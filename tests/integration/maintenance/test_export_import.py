@@ -630,7 +630,9 @@ class Pages:
 def test_memory_does_not_grow_with_the_number_of_items(faulty: Manager, file: Path) -> None:
     """Eight times the items are exported, and checked for an import, in hardly more memory."""
     home, ident = faulty.repository(Note), "01JGFJJZ00ANN0000000000000"
-    item = home.schema.item(None, home.schema.identify(None, ident), {"note_id": ident, "text": "x" * 50})
+    item = home.schema.item(
+        None, home.schema.keys.from_key(None, ident), {"note_id": ident, "text": "x" * 50}
+    )
 
     def peaks(pages: int) -> list[int]:
         found = []
