@@ -113,6 +113,7 @@ LOCAL = {
     "has_changes",
     "changes",
     "to_dict",
+    "to_json",
     "consumed_capacity",
     "get_related",
     "is_expired",

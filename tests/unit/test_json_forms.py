@@ -87,7 +87,6 @@ EAST = timezone(timedelta(hours=2))
             {"price": "1.0", "addresses": [{"city": "Rome", "since": "2026-01-31", "_code": 3}]},
         ),
     ],
-    ids=str,
 )
 def test_every_kind_of_value_has_one_form(value: Any, form: Any) -> None:
     """The table of the module, at any depth. The form goes through JSON unchanged."""

@@ -310,7 +310,7 @@ def _check_batch_get(request: Request, parsed: dict[str, Any], is_vouched: bool)
             if len(unprocessed.get(table, ())) < len(keys):
                 _refuse(operation, f"it says nothing of table {table}")
             continue
-        if type(items) is not list:
+        if not isinstance(items, list):
             _refuse(operation, "an entry of Responses is not a list of items")
         item_keys, absent = _places(items, operation), set(keys)
         absent.difference_update(item_keys)
