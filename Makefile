@@ -88,7 +88,7 @@ interop: $(READY) engines javascript  ## tables shared with JavaScript: both lib
 
 test-minimum:  ## the suite with the oldest versions of what is needed, in a virtual environment of its own
 	$(PYTHON) -m venv --clear .venv-minimum
-	.venv-minimum/bin/python -m pip install -qq -c constraints-minimum.txt -e '.[embedded,nested,flask,django,celery,cli,examples]' pytest pytest-timeout pytest-xdist anyio asgiref starlette hypothesis greenlet gevent gunicorn waitress opentelemetry-sdk ruff
+	.venv-minimum/bin/python -m pip install -qq -c constraints-minimum.txt -e '.[embedded,nested,flask,django,fastapi,celery,cli,examples]' pytest pytest-timeout pytest-xdist anyio asgiref starlette hypothesis httpx uvicorn greenlet gevent gunicorn waitress opentelemetry-sdk ruff
 	.venv-minimum/bin/python -m pytest -n $(WORKERS) --engine moto,dynoxide tests/unit tests/property tests/integration tests/docs
 
 # cosmic-ray changes files in a copy of the tree. mutmut is faster, but runs functions through frames of its own, and

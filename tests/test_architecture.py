@@ -34,7 +34,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "modelfiles": ("modelfiles",),
     "maintenance": ("maintenance",),
     "web": ("web",),
-    "integrations": ("wsgi", "asgi", "flask", "django", "celery", "otel"),
+    "integrations": ("wsgi", "asgi", "flask", "fastapi", "django", "celery", "otel"),
     "testing": ("testing",),
     "cli": ("cli", "__main__"),
     "public names": ("", "codegen", "diagrams", "upkeep"),

@@ -1,0 +1,108 @@
+"""A batch context and a tenant as dependencies of FastAPI; needs the extra ``dynamo_bao[fastapi]``.
+
+Example:
+    >>> from dynamo_bao.fastapi import BatchSession
+    >>> @app.get("/users/{user_id}")
+    ... def show(user_id: str, session: BatchSession):
+    ...     return {"name": User.find(user_id).name}
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Annotated
+
+from fastapi import Depends, HTTPException
+from starlette.requests import HTTPConnection
+
+from dynamo_bao.asgi import BatchContextMiddleware, tenant_from_header, tenant_from_host
+from dynamo_bao.errors import BatchContextError
+from dynamo_bao.models.batch_context import request_session
+from dynamo_bao.session.context import current_session
+from dynamo_bao.session.request_session import RequestSession
+from dynamo_bao.session.session import Session
+from dynamo_bao.session.settings import DEFAULT_SETTINGS
+from dynamo_bao.session.tenancy import current_tenant
+from dynamo_bao.web.asgi_scope import environ_of
+from dynamo_bao.web.async_request import AsyncRequest
+from dynamo_bao.web.request_log import name_of
+
+__all__ = [
+    "BatchContextMiddleware",
+    "BatchSession",
+    "CurrentTenant",
+    "tenant_from_header",
+    "tenant_from_host",
+]
+
+
+async def _open_request(connection: HTTPConnection) -> AsyncIterator[AsyncRequest | Session]:
+    """The session of the request, if it has one; else a new one until the response is sent."""
+    if connection.scope["type"] != "http":
+        raise BatchContextError(
+            "A websocket can last for hours, and its session would be an old cache. Open a batch context for each "
+            "message with run_with_batch_context()."
+        )
+    session = current_session()
+    if isinstance(session, RequestSession):
+        yield session
+        return
+    request = AsyncRequest(name_of(environ_of(connection.scope)), request_session(DEFAULT_SETTINGS))
+    request.begin()
+    try:
+        with request.bound():
+            yield request
+    except BaseException as error:
+        request.close(error)
+        raise
+    request.close()
+
+
+async def _checked_session(
+    opened: Annotated[AsyncRequest | Session, Depends(_open_request, scope="request")],
+) -> AsyncIterator[Session]:
+    """The session of the request. After the endpoint, it raises for uncommitted work, so that nothing is sent."""
+    if isinstance(opened, Session):  # the middleware checks it
+        yield opened
+    else:
+        yield opened.session
+        opened.require_committed()
+
+
+async def _session(session: Annotated[Session, Depends(_checked_session, scope="function")]) -> Session:
+    """The session of the request, for dependencies of either scope: a function, unlike a generator, may need both."""
+    return session
+
+
+async def _tenant() -> str:
+    """The tenant of the request. Without one, the response has status 400."""
+    tenant = current_tenant()
+    if tenant is None:
+        raise HTTPException(400, "The request names no tenant.")
+    return tenant
+
+
+BatchSession = Annotated[Session, Depends(_session)]
+"""The session of the request, as the type of a parameter.
+
+All code of the request sees it, as with `BatchContextMiddleware`: endpoints, other dependencies that come after it,
+background tasks and streams. If the application has the middleware, it is the middleware's session. Otherwise it is
+opened here, and closed when the response is sent. If the endpoint then leaves uncommitted work, the response is an
+error.
+
+Example:
+    >>> @app.post("/posts")
+    ... def publish(titles: list[str], session: BatchSession):
+    ...     session.add(*(Post(title=title) for title in titles))
+    ...     session.commit()
+"""
+
+CurrentTenant = Annotated[str, Depends(_tenant)]
+"""The tenant of the request, as the type of a parameter: the one that `BatchContextMiddleware` has found, or else a
+resolver. A request without a tenant gets a response with status 400.
+
+Example:
+    >>> @app.get("/tenant")
+    ... def tell(tenant: CurrentTenant):
+    ...     return {"tenant": tenant}
+"""
