@@ -18,7 +18,7 @@ from dynamo_bao.models.relationships import load_related, related
 from dynamo_bao.models.repository import Repository, to_many_of
 from dynamo_bao.reads.query import relation_paths
 from dynamo_bao.reads.query_result import QueryResult
-from dynamo_bao.session.lazy import require_present, require_readable
+from dynamo_bao.session.lazy import require_readable
 from dynamo_bao.session.state import ModelMapper, Status, state_of
 
 Convert = Callable[[Field, Any], Any]
@@ -117,18 +117,14 @@ def _targets(target: Any, tree: RelationTree, convert: Convert) -> Any:
     """The values of the target of a relation, or of all its targets; None if there is none."""
     if isinstance(target, QueryResult):
         return [_with_relations(member, tree, convert) for member in target]
-    if target is None or not _is_stored(target):
+    if target is None or not _has_values(target):
         return None
     return _with_relations(target, tree, convert)
 
 
-def _is_stored(target: Any) -> bool:
-    state = state_of(target)
-    if state.status is Status.PENDING:
-        target.exists()
-    if state.status is Status.FAILED:
-        require_present(state)
-    return state.status not in (Status.MISSING, Status.DELETED)
+def _has_values(target: Any) -> bool:
+    """Whether an instance is new or stored. A pending one is loaded for that."""
+    return state_of(target).status is Status.TRANSIENT or target.exists()
 
 
 # --- names of relations -----------------------------------------------------------------------------------

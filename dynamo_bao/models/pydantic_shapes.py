@@ -197,8 +197,7 @@ class Shapes:
 
 def _json_pattern(pattern: re.Pattern[str]) -> str | None:
     """The pattern in the dialect of JSON schemas; None if it has what that has not."""
-    has_flags = pattern.flags & ~re.UNICODE
-    return None if has_flags or _ONLY_IN_PYTHON.search(pattern.pattern) else f"^(?:{pattern.pattern})$"
+    return None if _ONLY_IN_PYTHON.search(pattern.pattern) else f"^(?:{pattern.pattern})$"
 
 
 def _is_needed(member: Member) -> bool:

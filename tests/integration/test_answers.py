@@ -126,6 +126,12 @@ def test_relations_of_a_new_instance(comment: Comment, around: Callable[[], Any]
     assert values["post"]["user"]["name"] == "Ada"
 
 
+def test_relations_of_a_new_instance_to_nothing_stored(manager: Manager, around: Callable[[], Any]) -> None:
+    """None, as of a stored one."""
+    with around():
+        assert Post(user_id=NOBODY).to_dict(related=["user"])["user"] is None
+
+
 @pytest.mark.parametrize(
     ("names", "text"),
     [

@@ -365,6 +365,12 @@ def test_a_field_of_ones_own_reads_its_json() -> None:
     }
 
 
+def test_only_instances_of_the_model_are_written() -> None:
+    """pydantic warns of anything else, as of a wrong value of its own types."""
+    with pytest.warns(UserWarning, match="Expected User, not Post"):
+        TypeAdapter(User).dump_python(Post())
+
+
 def test_a_base_without_a_prefix_is_no_type() -> None:
     """It has no items."""
 
