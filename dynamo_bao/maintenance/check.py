@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from functools import partial
+from itertools import chain
 from typing import Any
 
 from attrs import Factory, define, evolve, frozen
@@ -33,6 +35,7 @@ from dynamo_bao.maintenance.progress import Finding, JobProgress
 from dynamo_bao.maintenance.repair import ChangedMeanwhile, release, rewrite
 from dynamo_bao.maintenance.scanners import ItemPage, in_batches, scanned, table_size
 from dynamo_bao.session.state import ModelMapper
+from dynamo_bao.writes.invalidation import all_invalidated
 
 _AGAIN = "Changed while it was looked at; run this again."
 
@@ -71,8 +74,10 @@ class Examiner:
                 for examined in read
             ]
             calls = [partial(self._settled, case) for case in cases if case.findings()]
-            for item_findings in self.pool.run(calls, mapper.database.max_concurrency) if calls else ():
-                findings += item_findings
+            if calls:
+                with all_invalidated() if self.fix else nullcontext():
+                    all_findings = self.pool.run(calls, mapper.database.max_concurrency)
+                findings += chain.from_iterable(all_findings)
         return findings
 
     def _case(self, stored: ExaminedItem, missing_guards: Sequence[_MissingGuard]) -> _ItemCheck:

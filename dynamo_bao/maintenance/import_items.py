@@ -38,6 +38,7 @@ from dynamo_bao.session.state import ModelMapper
 from dynamo_bao.writes.actions import WritePlan
 from dynamo_bao.writes.change_factory import sender
 from dynamo_bao.writes.executor import WriteExecution
+from dynamo_bao.writes.invalidation import all_invalidated
 from dynamo_bao.writes.plans import ItemRef, plan_create, plan_delete, plan_replace
 
 JOURNAL: Final = ".importing"
@@ -273,7 +274,8 @@ class _Import:
         calls: list[Callable[[], Finding | None]] = [partial(send, part) for part in parts]
         # A unique value can move from one item to another, so the order of the lines matters.
         at_once = 1 if self.overwrite and not plain else self.mapper.database.max_concurrency
-        refusals = self.mapper.database.pool.run(calls, at_once) if calls else []
+        with all_invalidated():
+            refusals = self.mapper.database.pool.run(calls, at_once) if calls else []
         return tuple(refusal for refusal in refusals if refusal is not None)
 
     def _put_blindly(self, lines: Sequence[Line]) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 
 from dynamo_bao.session.bindings import SESSION, bound_values, chain, top_link
 from dynamo_bao.session.session import Session
@@ -34,3 +35,13 @@ def invalidate(session: Session | None, changes: Iterable[Change]) -> None:
         touched_partitions = change.touched()
         for listening_session in sessions:
             listening_session._partitions.touch(touched_partitions)
+
+
+@contextmanager
+def all_invalidated() -> Iterator[None]:
+    """Has the sessions around a block ask again for everything after it. For jobs that write many items."""
+    try:
+        yield
+    finally:
+        for listening_session in sessions_to_tell(None):
+            listening_session._partitions.clear()

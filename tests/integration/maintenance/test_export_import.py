@@ -39,6 +39,7 @@ from dynamo_bao import (
     ValidationError,
     VersionField,
     init_models,
+    run_with_batch_context,
 )
 from dynamo_bao.maintenance import import_items as import_items_module, progress_file, scanners
 from dynamo_bao.maintenance.export import export_items, export_to
@@ -216,6 +217,17 @@ def test_lines_are_what_one_would_write(manager: Manager, file: Path) -> None:
     Account.create(name="ada", email="ada@example.com")
     exported(manager, Account, file)
     assert file.read_text() == '{"name": "ada", "email": "ada@example.com", "nick": null}\n'
+
+
+def test_a_query_after_an_import_asks_again(manager: Manager, file: Path) -> None:
+    """A batch context around it caches no results from before its writes."""
+    Listed.create(name="a", note="n", rank=1)
+    exported(manager, Listed, file)
+    Listed.find("a").delete()
+    with run_with_batch_context():
+        assert len(Listed.by_rank.query()) == 0
+        imported(manager, Listed, file)
+        assert len(Listed.by_rank.query()) == 1
 
 
 def test_exports_of_tenants_hold_their_own_items(manager: Manager, file: Path) -> None:

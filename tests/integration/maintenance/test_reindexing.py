@@ -19,6 +19,7 @@ from dynamo_bao import (
     TenantContext,
     UniqueConstraint,
     VersionField,
+    run_with_batch_context,
 )
 from dynamo_bao.maintenance import scanners
 from dynamo_bao.maintenance.progress import JobProgress
@@ -101,6 +102,19 @@ def test_everything_damaged_is_made_anew_and_nothing_else(manager: Manager) -> N
     assert (last.count, last.found) == (damaged, ())
     *_, again = reindex_items(manager.repository(Book), None)
     assert again.count == 0
+
+
+def test_a_query_after_it_asks_again(manager: Manager) -> None:
+    """A batch context around a job caches no results from before its writes; a dry run leaves them."""
+    books(4)
+    damage(manager, "bo#1", "bo", _gsi1_pk="bo#gsi1#old")
+    with run_with_batch_context() as session:
+        assert [book.isbn for book in Book.by_shelf.query("a")] == ["3"]
+        list(reindex_items(manager.repository(Book), None, dry_run=True))
+        assert len(Book.by_shelf.query("a")) == 1
+        assert session.stats.round_trips == 1
+        list(reindex_items(manager.repository(Book), None))
+        assert [book.isbn for book in Book.by_shelf.query("a")] == ["1", "3"]
 
 
 def test_a_dry_run_only_counts(manager: Manager, here: Path) -> None:
