@@ -245,9 +245,7 @@ class CreateChange(Change):
     @property
     def item(self) -> Item:
         """The item that will be stored. Do not change it."""
-        item = as_dict_item(self.stored_form)
-        self.stored_form = item
-        return item
+        return as_dict_item(self.stored_form)
 
     def with_values(self, values: Mapping[str, Any]) -> CreateChange:
         """A copy of the change with other (validated) values."""
