@@ -14,17 +14,21 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Any, TypeVar
 
+from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from django.apps import AppConfig
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning as CheckWarning, register
+from django.core.handlers.asgi import ASGIRequest
 from django.core.serializers.json import DjangoJSONEncoder
 from django.http import Http404, HttpRequest, HttpResponse
 from django.utils.module_loading import import_string
 
 from dynamo_bao.errors import ConfigurationError
+from dynamo_bao.web.asgi_scope import as_in_wsgi
+from dynamo_bao.web.async_request import AsyncBody, AsyncRequest
 from dynamo_bao.web.json_forms import is_answer, json_form
 from dynamo_bao.web.missing import first_or_none, stored_or_none
-from dynamo_bao.web.request_session import Body, RequestScope
+from dynamo_bao.web.request_session import Body, Request
 from dynamo_bao.web.service import Service
 from dynamo_bao.web.tenants import tenant_from_header, tenant_from_host
 
@@ -50,49 +54,85 @@ class BatchContextMiddleware:
     which sets the user.
 
     A streaming response keeps the session until it is closed. Uncommitted work makes the request fail, unless its
-    response is an error already. The setting ``DYNAMO_BAO`` is a dict of the options of
+    response is an error already. Under ASGI, all code of the request sees the session: asynchronous and synchronous
+    views, in whichever threads they run. The setting ``DYNAMO_BAO`` is a dict of the options of
     `dynamo_bao.wsgi.BatchContextMiddleware`. ``tenant`` may also be the dotted path of a function that gets the
-    `HttpRequest`. ``server_timing`` is on by default.
+    `HttpRequest`; under ASGI it may be an ``async`` function. ``server_timing`` is on by default.
 
     Raises:
         ConfigurationError: for an unknown setting, or an invalid value.
     """
 
     sync_capable = True
-    async_capable = False
+    async_capable = True
 
     def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
         self._get_response = get_response
         self._service = _service()
+        self._is_async = iscoroutinefunction(get_response)
+        if self._is_async:
+            markcoroutinefunction(self)
 
     def __call__(self, request: HttpRequest) -> Any:
-        """Answers one request."""
+        """Answers one request. In an asynchronous chain of middleware, the result is awaitable."""
+        if self._is_async:
+            return self._answer_async(request)
         page = self._service.page(request.META)
         if page is not None:
-            return HttpResponse(page.encode(), headers={"Cache-Control": "no-store"})
-        served = self._service.begin(request.META)
+            return _page_response(page)
+        is_asgi = isinstance(request, ASGIRequest)
+        served = self._begin_shared(request) if is_asgi else self._service.begin(request.META)
         try:
-            return self._respond(served, request)
+            refusal = self._service.refusal(served, _environ(request), request)
+            response = (
+                served.run(self._get_response, request) if refusal is None else _refusal_response(refusal)
+            )
+            self._finish(served, response)
         except BaseException as error:
             served.close(error)
             raise
+        return response
 
-    def _respond(self, served: RequestScope, request: HttpRequest) -> Any:
-        refusal = self._service.refusal(served, _environ(request), request)
-        if refusal is None:
-            response = served.run(self._get_response, request)
-        else:
-            response = HttpResponse(refusal.encode(), status=400, content_type="text/plain; charset=utf-8")
-        served.status = f"{response.status_code} {response.reason_phrase}"
+    async def _answer_async(self, request: HttpRequest) -> Any:
+        page = self._service.page(request.META)
+        if page is not None:
+            return _page_response(page)
+        served = self._begin_shared(request)
+        try:
+            with served.bound():
+                refusal = await self._service.refusal_async(served, _environ(request), request)
+                response = (
+                    await self._get_response(request) if refusal is None else _refusal_response(refusal)
+                )
+            self._finish(served, response)
+        except BaseException as error:
+            served.close(error)
+            raise
+        return response
+
+    def _begin_shared(self, request: HttpRequest) -> AsyncRequest:
+        environ = {"REQUEST_METHOD": request.method, "PATH_INFO": as_in_wsgi(request.path)}
+        return self._service.begin_shared(environ)
+
+    def _finish(self, served: Request, response: Any) -> None:
+        """Ends the request, or leaves that to the rest of a streaming response."""
+        served.start_response(f"{response.status_code} {response.reason_phrase}")
         timing = self._service.timing(served)
         if timing is not None:
             earlier = response.headers.get("Server-Timing")
             response.headers["Server-Timing"] = f"{earlier}, {timing}" if earlier else timing
-        if _is_made_later(response):
+        if _is_made_later(served, response):
             _stream(served, response)
         else:
             served.close()
-        return response
+
+
+def _page_response(page: str) -> HttpResponse:
+    return HttpResponse(page.encode(), headers={"Cache-Control": "no-store"})
+
+
+def _refusal_response(text: str) -> HttpResponse:
+    return HttpResponse(text.encode(), status=400, content_type="text/plain; charset=utf-8")
 
 
 def _environ(request: HttpRequest) -> Any:
@@ -102,16 +142,24 @@ def _environ(request: HttpRequest) -> Any:
     return {**request.META, "HTTP_HOST": request.get_host()}
 
 
-def _is_made_later(response: Any) -> bool:
-    """Whether the application makes the content while it is sent. Files need no session."""
-    return response.streaming and not response.is_async and getattr(response, "file_to_stream", None) is None
+def _is_made_later(served: Request, response: Any) -> bool:
+    """Whether the application makes the content while it is sent, and can do that inside the request.
+
+    Files need no session.
+    """
+    if not response.streaming or getattr(response, "file_to_stream", None) is not None:
+        return False
+    return not response.is_async or isinstance(served, AsyncRequest)
 
 
-def _stream(served: RequestScope, response: Any) -> None:
+def _stream(served: Request, response: Any) -> None:
     """Runs the rest of a streaming response, and its closing, inside the request."""
     closers = response._resource_closers
     closers[:] = [partial(served.run, closer) for closer in closers]
-    response.streaming_content = Body(served, response.streaming_content)  # whose close() comes last
+    if isinstance(served, AsyncRequest) and response.is_async:
+        response.streaming_content = AsyncBody(served, response.streaming_content)
+    else:
+        response.streaming_content = Body(served, response.streaming_content)  # whose close() comes last
 
 
 def _service() -> Service:

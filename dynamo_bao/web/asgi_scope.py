@@ -16,8 +16,8 @@ def environ_of(scope: Mapping[str, Any]) -> dict[str, str]:
     root, path = scope.get("root_path", ""), scope.get("path", "")
     environ = {
         "REQUEST_METHOD": scope.get("method", "GET"),
-        "SCRIPT_NAME": _pep3333(root),
-        "PATH_INFO": _pep3333(path.removeprefix(root)),
+        "SCRIPT_NAME": as_in_wsgi(root),
+        "PATH_INFO": as_in_wsgi(path.removeprefix(root)),
         "QUERY_STRING": scope.get("query_string", b"").decode("latin-1"),
     }
     for raw_name, raw_value in scope.get("headers", ()):
@@ -28,7 +28,8 @@ def environ_of(scope: Mapping[str, Any]) -> dict[str, str]:
     return environ
 
 
-def _pep3333(text: str) -> str:
+def as_in_wsgi(text: str) -> str:
+    """A decoded path in the form of a WSGI environment: each byte of its UTF-8 is a character (PEP 3333)."""
     return text.encode().decode("latin-1")
 
 

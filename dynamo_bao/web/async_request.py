@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import ParamSpec, TypeVar
+from collections.abc import AsyncIterable, Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from typing import Any, ParamSpec, TypeVar
 
 from dynamo_bao.errors import UncommittedChangesError
 from dynamo_bao.models.registry import active_manager
@@ -34,6 +34,7 @@ class AsyncRequest(Request):
     """
 
     _top: Link | None = None
+    _is_bound = False
     _tenant: str | None = None
 
     def begin(self, *, names_no_tenant: bool = False) -> None:
@@ -63,11 +64,12 @@ class AsyncRequest(Request):
     def bound(self) -> Iterator[None]:
         """A block in which the request's bindings are in force, as the last such block left them."""
         outer = top_link()
-        set_top_link(self._top)
         try:
+            set_top_link(self._top)
+            self._is_bound = True
             yield
         finally:
-            self._top = top_link()
+            self._top, self._is_bound = top_link(), False
             set_top_link(outer)
 
     def run(self, call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
@@ -76,9 +78,10 @@ class AsyncRequest(Request):
             return call(*args, **kwargs)
 
     def set_tenant(self, tenant: str | None) -> None:
-        """Sets the tenant of the whole request. None means no tenant. Call it inside `bound`."""
+        """Sets the tenant of the whole request. None means no tenant."""
         self._tenant = self.session._ownership.tenant = tenant
-        self._entry.bind(TENANT, EXEMPT if tenant is None else tenant)
+        with nullcontext() if self._is_bound else self.bound():
+            self._entry.bind(TENANT, EXEMPT if tenant is None else tenant)
 
     @property
     def tenant(self) -> str | None:
@@ -110,14 +113,28 @@ class AsyncRequest(Request):
         try:
             super().close(error)
         except UncommittedChangesError as uncommitted:
-            if self.status is None:
-                raise
-            log.error(
-                "%s: after the response had begun: %s",
-                self.name,
-                uncommitted,
-                extra=self.session._rounds.fields("request", request=self.name),
-            )
+            self._raise_or_log(uncommitted)
+
+    def require_committed(self) -> None:
+        """Checks for uncommitted work. After the response has begun, it is an error in the log.
+
+        Raises:
+            UncommittedChangesError: for uncommitted work, before the response.
+        """
+        try:
+            super().require_committed()
+        except UncommittedChangesError as uncommitted:
+            self._raise_or_log(uncommitted)
+
+    def _raise_or_log(self, uncommitted: UncommittedChangesError) -> None:
+        if self.status is None:
+            raise uncommitted
+        log.error(
+            "%s: after the response had begun: %s",
+            self.name,
+            uncommitted,
+            extra=self.session._rounds.fields("request", request=self.name),
+        )
 
     def _open_entries(self) -> list[Entry]:
         entries: list[Entry] = []
@@ -132,6 +149,36 @@ class AsyncRequest(Request):
     def _close_sessions(self) -> None:
         super()._close_sessions()
         self._entry.end()
+
+
+class AsyncBody:
+    """A response's asynchronous iterable whose every step runs inside its request.
+
+    Args:
+        request: its request, which ends when this is closed.
+        iterable: what the application returned.
+    """
+
+    def __init__(self, request: AsyncRequest, iterable: AsyncIterable[Any]) -> None:
+        self._request = request
+        self._iterator = aiter(iterable)
+        self._is_read = False
+
+    def __aiter__(self) -> AsyncBody:
+        return self
+
+    async def __anext__(self) -> Any:
+        """The next part."""
+        with self._request.bound():
+            try:
+                return await anext(self._iterator)
+            except StopAsyncIteration:
+                self._is_read = True
+                raise
+
+    def close(self) -> None:
+        """Ends the request."""
+        self._request.close(None if self._is_read else FailedResponse("its response was not read to the end"))
 
 
 @contextmanager

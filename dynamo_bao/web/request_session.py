@@ -63,6 +63,14 @@ class Request:
         """Sets the tenant of the whole request, in place of the outer tenant. None means no tenant."""
         raise NotImplementedError
 
+    def start_response(self, status: str) -> None:
+        """Records the status line of the response, which is about to be sent.
+
+        Raises:
+            UncommittedChangesError: by requests of asynchronous servers for uncommitted work, before anything is sent.
+        """
+        self.status = status
+
     def require_committed(self) -> None:
         """Checks for uncommitted work while the response can still become an error.
 

@@ -100,9 +100,7 @@ class Service:
         if self._traces is not None:
             self._traces.add(summary_of(request, started))
 
-    def refusal(
-        self, request: RequestScope, environ: Mapping[str, Any], framework_request: Any
-    ) -> str | None:
+    def refusal(self, request: Request, environ: Mapping[str, Any], framework_request: Any) -> str | None:
         """Sets the tenant of a request. Returns the text of a response with status 400 if the tenant is invalid.
 
         Args:
@@ -117,7 +115,7 @@ class Service:
         return None
 
     def _tenant_of(
-        self, request: RequestScope, environ: Mapping[str, Any], framework_request: Any
+        self, request: Request, environ: Mapping[str, Any], framework_request: Any
     ) -> str | TenantRejection | None:
         """The result of the tenant source, which may use models without a tenant."""
         with TenantBlock(EXEMPT) if request.tenant is None else nullcontext():

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator
 from io import BytesIO
 from typing import Any
 
 import django
+from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.http import FileResponse, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.urls import path
@@ -87,6 +89,42 @@ def awaited(request: HttpRequest) -> StreamingHttpResponse:
     return StreamingHttpResponse(parts())
 
 
+async def plain_async(request: HttpRequest) -> HttpResponse:
+    """An asynchronous view, and what a synchronous function sees that it calls."""
+    note()
+    await sync_to_async(note)()
+    await asyncio.to_thread(note)
+    return HttpResponse("fine")
+
+
+async def org_async(request: HttpRequest, org_id: str) -> HttpResponse:
+    """An asynchronous view that reads one item in a worker thread."""
+    return await asyncio.to_thread(org, request, org_id)
+
+
+async def stream_async(request: HttpRequest) -> StreamingHttpResponse:
+    """A response of asynchronous parts."""
+
+    async def parts() -> Any:
+        for number in range(3):
+            note()
+            found = await asyncio.to_thread(lambda key=str(number): Org.find(key).exists())  # type: ignore[misc]
+            yield f"{found} for {TenantContext.get_current_tenant()}, "
+
+    return StreamingHttpResponse(parts())
+
+
+async def lost_async(request: HttpRequest, status: int) -> HttpResponse:
+    """A response with a status, and changes that are never committed."""
+    return lost(request, status)
+
+
+async def asynchronous_tenant(request: HttpRequest) -> str | None:
+    """The tenant, from an asynchronous function."""
+    await asyncio.sleep(0)
+    return request.headers.get("X-Function")
+
+
 def file(request: HttpRequest) -> FileResponse:
     """A file."""
     note()
@@ -125,12 +163,16 @@ def header_tenant(request: HttpRequest) -> str | None:
     return request.headers.get("X-Function")
 
 
-urlpatterns: list[Callable[..., Any]] = [
+urlpatterns: list[Any] = [
     path("", plain),
     path("orgs/<org_id>", org),
     path("broken", broken),
     path("stopped", stopped),
     path("stream", stream),
+    path("async", plain_async),
+    path("async/orgs/<org_id>", org_async),
+    path("async/stream", stream_async),
+    path("async/lost/<int:status>", lost_async),
     path("awaited", awaited),
     path("file", file),
     path("lost/<int:status>", lost),
