@@ -72,7 +72,10 @@ class Link:
 
     def is_seen_by(self, owner: ExecutionContext) -> bool:
         """Whether the link is in force for code of `owner`, whose context has this link."""
-        return (self.owner is None or self.owner.is_now(owner)) and self.entry() is not None
+        link_owner = self.owner
+        return (
+            link_owner is None or link_owner is owner or link_owner.runs_as is owner
+        ) and self.entry() is not None
 
     @property
     def is_block(self) -> bool:

@@ -15,9 +15,11 @@ from dynamo_bao.session.state import (
     Instance,
     InstanceSession,
     ModelMapper,
+    State,
     Status,
     allocate_instance,
     changed_names,
+    instance_dict,
     is_there,
     mark_missing,
     new_state,
@@ -293,6 +295,6 @@ class SessionInstances:
 
 def key_of(instance: Instance) -> ItemKey:
     """The key of an instance in the identity map of its session."""
-    state = state_of(instance)
+    state: State = instance_dict(instance)[STATE]
     assert state.mapper is not None and state.key is not None
     return state.mapper, state.key

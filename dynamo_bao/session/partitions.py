@@ -100,18 +100,19 @@ class Partitions:
 
     Attributes:
         kinds: what is known of queries that instances share.
+        queries: the queries by their identity, the latest last.
     """
 
     def __init__(self, max_rows: int | None = None) -> None:
         self._max_rows = MAX_ROWS if max_rows is None else max_rows
         self._rows = 0
         self.kinds = QueryKinds()
-        self._queries: dict[Hashable, RememberedQuery] = {}
+        self.queries: dict[Hashable, RememberedQuery] = {}
         self._by_partition: dict[ModelSpot, dict[Partition, dict[Hashable, RememberedQuery]]] = {}
         self._by_target: dict[ModelSpot, dict[Hashable, RememberedQuery]] = {}
 
     def __len__(self) -> int:
-        return len(self._queries)
+        return len(self.queries)
 
     def query(
         self,
@@ -121,14 +122,14 @@ class Partitions:
         targets: ModelSpot | None,
     ) -> RememberedQuery:
         """The entry of a query, which becomes the latest one."""
-        entry = self._queries.pop(key, None)
+        entry = self.queries.pop(key, None)
         if entry is None:
             entry = RememberedQuery(key, model, partition, targets)
             self._by_partition.setdefault(model, {}).setdefault(partition, {})[key] = entry
             if targets is not None:
                 self._by_target.setdefault(targets, {})[key] = entry
-        self._queries[key] = entry
-        if len(self._queries) > MAX_QUERIES:
+        self.queries[key] = entry
+        if len(self.queries) > MAX_QUERIES:
             self._evict_one()
         return entry
 
@@ -140,7 +141,7 @@ class Partitions:
         query.replies.append(reply)
         query.rows += rows
         self._rows += rows
-        for cached_query in list(self._queries.values()) if self._rows > self._max_rows else ():
+        for cached_query in list(self.queries.values()) if self._rows > self._max_rows else ():
             self._drop_rows(cached_query)
             if self._rows <= self._max_rows:
                 break
@@ -170,9 +171,9 @@ class Partitions:
 
     def close(self) -> list[RememberedQuery]:
         """Drops all queries. Result objects stay as they are."""
-        if not self._queries:
+        if not self.queries:
             return []
-        queries, self._queries = list(self._queries.values()), {}
+        queries, self.queries = list(self.queries.values()), {}
         self._by_partition, self._by_target = {}, {}
         for query in queries:
             query.is_current = False
@@ -185,7 +186,7 @@ class Partitions:
                 continue
             query.is_current = False
             self._drop_rows(query)
-            del self._queries[query.key]
+            del self.queries[query.key]
             _remove(self._by_partition[query.model], query.partition, query.key)
             if not self._by_partition[query.model]:
                 del self._by_partition[query.model]
@@ -197,13 +198,11 @@ class Partitions:
         query.replies, query.rows = [], 0
 
     def _evict_one(self) -> None:
-        for query in list(self._queries.values())[:EVICTION_CANDIDATES]:
+        for query in list(self.queries.values())[:EVICTION_CANDIDATES]:
             if query.result is None:
                 self._forget([query])
                 return
-            self._queries[query.key] = self._queries.pop(
-                query.key
-            )  # moved to the end, to be tried again later
+            self.queries[query.key] = self.queries.pop(query.key)  # moved to the end, to be tried again later
 
 
 def _drop_unused(queries: Iterable[RememberedQuery], obstacle: str) -> None:

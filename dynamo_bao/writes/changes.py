@@ -17,6 +17,7 @@ from attrs import NOTHING
 
 from dynamo_bao.dynamodb.document_diff import same_stored
 from dynamo_bao.dynamodb.expressions.conditions import (
+    EMPTY,
     Attribute,
     Compare,
     Condition,
@@ -61,7 +62,7 @@ from dynamo_bao.session.state import (
 from dynamo_bao.session.tenancy import tenant_block
 from dynamo_bao.writes.actions import STORED, Action, WritePlan
 from dynamo_bao.writes.document_changes import Parts
-from dynamo_bao.writes.effects import applied, is_relative
+from dynamo_bao.writes.effects import RELATIVE, applied, is_relative
 from dynamo_bao.writes.executor import VERSIONS
 from dynamo_bao.writes.plans import (
     ItemRef,
@@ -197,6 +198,8 @@ class Change:
         if not self.assumed:
             return self.condition
         assumptions = [_assumption(name, before) for name, before in self.assumed.items()]
+        if self.condition is EMPTY and len(assumptions) == 1:
+            return assumptions[0]
         return all_of((self.condition, *assumptions))
 
     def _session_instance(self) -> Any:
@@ -391,7 +394,7 @@ class SaveChange(Change):
         state: State = instance_dict(self.instance)[STATE]
         if state.status is Status.LOADED:
             for change in self.changes.values():
-                if is_relative(change):
+                if isinstance(change, RELATIVE) and is_relative(change):
                     unload(self.instance, consistent=True, keep_changes=True)
                     break
         if self.session is not None and state.session is not self.session:

@@ -15,11 +15,11 @@ def sessions_to_tell(session: Session | None) -> Sequence[Session]:
     top = chain.get() or top_link()
     link = top if top is None or top.kind is SESSION else top.session
     if link is None or (link.value is session and link.session is None):
-        return () if session is None or not session._partitions else (session,)
+        return () if session is None or not session._partitions.queries else (session,)
     sessions: list[Session] = bound_values(SESSION)
     if session is not None and session not in sessions:
         sessions.append(session)
-    return [listening_session for listening_session in sessions if listening_session._partitions]
+    return [listening_session for listening_session in sessions if listening_session._partitions.queries]
 
 
 def invalidate(session: Session | None, changes: Iterable[Change]) -> None:

@@ -13,6 +13,8 @@ from attrs import evolve, frozen
 
 from dynamo_bao.dynamodb.document_diff import same_stored
 from dynamo_bao.dynamodb.expressions.conditions import (
+    AllOf,
+    AnyOf,
     Compare,
     Condition,
     Exists,
@@ -109,7 +111,7 @@ def _finished(draft: _PlanBuilder, main: Action, *, main_first: bool = False) ->
 
 
 def _owned(subject: ItemRef) -> Condition:
-    return all_of(
+    return AllOf(
         (
             Compare(attribute_of("relatedId"), "=", {"S": subject.identity.primary_id}),
             Compare(attribute_of("relatedModel"), "=", {"S": subject.schema.name}),
@@ -134,7 +136,7 @@ def _claim(
     }
     if subject.tenant is not None:
         item["_gsi_test_id"] = {"S": subject.tenant}
-    draft.guards.append(Action("Put", key, NOT_STORED | _owned(subject), item=item))
+    draft.guards.append(Action("Put", key, AnyOf((NOT_STORED, _owned(subject))), item=item))
     draft.claims.append((constraint.field.name, value))
 
 
@@ -145,7 +147,7 @@ def _free(
     key = constraint.guard_of(subject.tenant, stored)
     if key is None:
         return
-    draft.guards.append(Action("Delete", key, NOT_STORED | _owned(subject)))
+    draft.guards.append(Action("Delete", key, AnyOf((NOT_STORED, _owned(subject)))))
     draft.claims.append(None)
 
 
@@ -217,7 +219,7 @@ def _plan_update(
     if is_source:
         _put_derived(draft, subject, changes, stored_item, reindex)
     update, key = draft.update, subject.identity.key
-    if update.is_empty():
+    if not update.set_ and update.is_empty():
         update.remove[NO_ATTRIBUTE] = None
     before = stored_item.item if stored_item is not None else key.as_item()
     check_update_size(schema.name, subject.identity.primary_id, before, update)
