@@ -102,7 +102,7 @@ lint: $(READY)  ## style
 
 types: $(READY)  ## mypy --strict and pyright
 	$(BIN)/mypy
-	$(BIN)/pyright
+	$(BIN)/pyright --pythonpath $(BIN)/python
 
 format: $(READY)  ## put the code into its one style
 	$(BIN)/ruff format .
