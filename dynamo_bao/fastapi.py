@@ -1,5 +1,7 @@
 """A batch context and a tenant as dependencies of FastAPI; needs the extra ``dynamo_bao[fastapi]``.
 
+With this module, a parameter that is annotated with a model is the body of the request, as with pydantic's models.
+
 Example:
     >>> from dynamo_bao.fastapi import BatchSession
     >>> @app.get("/users/{user_id}")
@@ -25,6 +27,7 @@ from dynamo_bao.session.settings import DEFAULT_SETTINGS
 from dynamo_bao.session.tenancy import current_tenant
 from dynamo_bao.web.asgi_scope import environ_of
 from dynamo_bao.web.async_request import AsyncRequest
+from dynamo_bao.web.fastapi_models import take_models
 from dynamo_bao.web.request_log import name_of
 
 __all__ = [
@@ -34,6 +37,8 @@ __all__ = [
     "tenant_from_header",
     "tenant_from_host",
 ]
+
+take_models()
 
 
 async def _open_request(connection: HTTPConnection) -> AsyncIterator[AsyncRequest | Session]:
