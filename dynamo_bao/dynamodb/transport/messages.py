@@ -58,7 +58,7 @@ class RowParser(Protocol):
 
 @define
 class Request:
-    """One DynamoDB request. Nothing changes it; a frozen class would take three times as long to make.
+    """One DynamoDB request. Only `parameters` changes it; a frozen class would take three times as long to make.
 
     Attributes:
         operation: the API operation, such as ``"BatchGetItem"``.
@@ -76,14 +76,15 @@ class Request:
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """The parameters as dicts of typed values; binaries are `bytes`."""
-        as_dicts = _PLAIN_REQUESTS.get(self.operation)
-        return self.written if as_dicts is None else as_dicts(self.written)
+        """The parameters as dicts of typed values; binaries are `bytes`. Replaces JSON in `written` by dicts."""
+        if self.operation in _PLAIN_REQUESTS:
+            self.written = _PLAIN_REQUESTS[self.operation](self.written)
+        return self.written
 
 
 @define(eq=False)
 class Reply:
-    """One reply that was checked. Nothing changes it; a frozen class would take three times as long to make.
+    """One reply that was checked. Only `body` changes it; a frozen class would take three times as long to make.
 
     Attributes:
         request: the request that it answers.
@@ -129,7 +130,9 @@ class Reply:
     @property
     def body(self) -> dict[str, Any]:
         """The members of the reply as dicts of typed values."""
-        return self.parsed if self.request.rows is None else _plain_reply(self.parsed)
+        if self.request.rows is not None:
+            self.parsed = _plain_reply(self.parsed)
+        return self.parsed
 
 
 class RequestOutcome(enum.Enum):
