@@ -1,4 +1,4 @@
-"""Flask, Django and plain WSGI under real servers, with clients in another process, some of which go away.
+"""Flask, FastAPI, Django and plain WSGI under real servers, with clients in another process, some of which go away.
 
 ``BAO_REQUESTS`` sets how many requests each server gets; 10,000 in a long run.
 """
@@ -56,7 +56,13 @@ SERVERS = {
         MAKE,
     ],
 }
-FRAMEWORKS = ("flask", "django", "wsgi")
+WSGI_FRAMEWORKS = ("flask", "django", "wsgi")
+UVICORN = "uvicorn"
+SERVERS[UVICORN] = [
+    *(sys.executable, "-m", "uvicorn", "--host", HOST, "--port", "{port}", "--log-level", "critical"),
+    *("--factory", "tests.support.served_asgi:make_app"),
+]
+ASGI_FRAMEWORKS = ("fastapi", "fastapi/async", "django", "django/async")
 
 
 @pytest.fixture
@@ -134,8 +140,12 @@ class Clients:
             connection.close()
 
     def _request(self, number: int) -> str:
-        framework, tenant = FRAMEWORKS[number % 3], TENANTS[number * 7 % 20]
-        what = {0: "boom", 1: "gone"}.get(number // 3 % 25, "stream" if number % 4 == 0 else "page")
+        frameworks = ASGI_FRAMEWORKS if self.server.name == UVICORN else WSGI_FRAMEWORKS
+        kinds, number_of_kind = len(frameworks), number // len(frameworks)
+        framework, tenant = frameworks[number % kinds], TENANTS[number * 7 % 20]
+        what = {0: "boom", 1: "gone"}.get(
+            number_of_kind % 25, "stream" if number_of_kind % 4 == 0 else "page"
+        )
         if what == "gone":
             return self._leave(f"/{framework}/long", tenant)
         path = "/boom" if what == "boom" else f"/{what}/{number % KEYS}"

@@ -144,18 +144,21 @@ class Audit(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         self.errors.append(record.getMessage())
 
-    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
+    def figures(self) -> dict[str, Any]:
+        """The state of the process."""
         gc.collect()
         sessions = [thing for thing in gc.get_objects() if isinstance(thing, Session)]
-        figures = {
+        return {
             "open": sum(session.is_open for session in sessions),
             "alive": len(sessions),
             "connections": connections_to(self.port),
             "threads": threading.active_count(),
             "errors": self.errors,
         }
+
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
         start_response("200 OK", [("Content-Type", "application/json")])
-        return [json.dumps(figures).encode()]
+        return [json.dumps(self.figures()).encode()]
 
 
 def connections_to(port: int) -> int:
