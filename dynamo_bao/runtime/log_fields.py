@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 
 def log_fields(
-    operation: str, tables: Iterable[str] = (), keys: int = 0, duration: float = 0.0, **more: Any
-) -> dict[str, Any]:
+    operation: str, tables: Iterable[str] = (), keys: int = 0, duration: float = 0.0, **more: object
+) -> dict[str, object]:
     """The ``extra`` of a log line. It never holds values of model fields.
 
     Args:

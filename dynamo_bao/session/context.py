@@ -79,8 +79,8 @@ class BatchContext(Block[Session]):
         if self.value is not None:
             self.value.close()
 
-    def _if_dropped(self) -> Callable[[Any], object]:
-        end: Callable[[Any], object] = self.value._end_without_block
+    def _if_dropped(self) -> Callable[[object], object]:
+        end: Callable[[object], object] = self.value._end_without_block
         return end
 
     def _finish(self, error: BaseException | None) -> None:
@@ -99,15 +99,15 @@ class _OwnSession(Entry):
     def _release(self) -> None:
         self.value.close()
 
-    def _if_dropped(self) -> Callable[[Any], object]:
+    def _if_dropped(self) -> Callable[[object], object]:
         return partial(_close_dropped, self.value)
 
 
-def _close_dropped(session: Session, _: Any) -> None:
+def _close_dropped(session: Session, _: object) -> None:
     session.close()
 
 
-def require_synchronous(fn: Callable[..., Any], label: str) -> None:
+def require_synchronous(fn: Callable[..., object], label: str) -> None:
     """Raises TypeError for an async function, because its body would run in pieces between other tasks."""
     # Imported here: it takes six milliseconds, and many programs decorate nothing.
     import inspect
@@ -167,7 +167,7 @@ class _Resumption:
             self.own_session._ownership.assign(self._steps.owner, tenant_if_known())
             self._steps.bind(SESSION, self.own_session)
 
-    def run(self, step: Callable[..., Any], *args: Any) -> Any:
+    def run(self, step: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Runs a step of the body, and returns its result.
 
         Raises:
@@ -181,11 +181,11 @@ class _Resumption:
             or ownership.owner is None
             or ownership.owner.is_now(owner)
         ):
-            return self._steps.run(step, *args)
+            return self._steps.run(step, *args, **kwargs)
         loan = Entry()
         ownership.lend(loan, owner)
         try:
-            return self._steps.run(step, *args)
+            return self._steps.run(step, *args, **kwargs)
         finally:
             ownership.give_back(loan)
 

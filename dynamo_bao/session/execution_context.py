@@ -62,10 +62,10 @@ def current_execution_context() -> ExecutionContext:
     return owner
 
 
-def _owner_inside(task_or_greenlet: Any) -> ExecutionContext:
+def _owner_inside(task_or_greenlet: object) -> ExecutionContext:
     """The owner of a task or greenlet that runs in this thread."""
     try:
-        by_task: weakref.WeakKeyDictionary[Any, ExecutionContext] = threads.by_task
+        by_task: weakref.WeakKeyDictionary[object, ExecutionContext] = threads.by_task
     except AttributeError:
         by_task = threads.by_task = weakref.WeakKeyDictionary()
     owner = by_task.get(task_or_greenlet)
@@ -74,7 +74,7 @@ def _owner_inside(task_or_greenlet: Any) -> ExecutionContext:
     return owner
 
 
-def _current_task_or_greenlet() -> Any:
+def _current_task_or_greenlet() -> object:
     """The task or greenlet that runs in this thread; None if neither does."""
     events = sys.modules.get("asyncio.events")
     if events is not None and events._get_running_loop() is not None:

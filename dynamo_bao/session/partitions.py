@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Collection, Hashable, Iterable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from attrs import Factory, define, field
 
@@ -87,6 +87,9 @@ class RememberedQuery:
     @result.setter
     def result(self, result: Any) -> None:
         self._result = weakref.ref(result)
+
+
+Spot = TypeVar("Spot", bound=Hashable)
 
 
 class Partitions:
@@ -219,7 +222,7 @@ def _drop_unused(queries: Iterable[RememberedQuery], obstacle: str) -> None:
             result._forget_unused()
 
 
-def _remove(queries: dict[Any, dict[Hashable, RememberedQuery]], ref: Any, key: Hashable) -> None:
+def _remove(queries: dict[Spot, dict[Hashable, RememberedQuery]], ref: Spot, key: Hashable) -> None:
     del queries[ref][key]
     if not queries[ref]:
         del queries[ref]

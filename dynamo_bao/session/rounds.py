@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from math import ceil
-from typing import Any
+from typing import Any, TypeVar
 
 from attrs import Factory, define, field
 
@@ -101,7 +101,7 @@ class Round:
     remedy: str = field(default="", repr=False, kw_only=True)
     _rounds: Rounds | None = field(default=None, repr=False, alias="rounds")
     _budgets: Sequence[Budget] = field(default=(), repr=False, alias="budgets")
-    warnings: dict[Any, RepeatedWarning] = field(factory=dict, repr=False)
+    warnings: dict[Hashable, RepeatedWarning] = field(factory=dict, repr=False)
 
     def __enter__(self) -> Round:
         return self
@@ -222,18 +222,20 @@ class Round:
 def _refusal_of(error: Exception) -> tuple[str | None, int | None]:
     """The code and the HTTP status of an error reply; None for both without a reply."""
     for exception in (error, error.__cause__):
-        response: Any = getattr(exception, "response", None)
+        response: object = getattr(exception, "response", None)
         if isinstance(response, dict):
             code = response.get("Error", {}).get("Code")
             return code, response.get("ResponseMetadata", {}).get("HTTPStatusCode")
     return getattr(error, "code", None), None
 
 
+R = TypeVar("R", "Round", "SentRequest")
+
 round_observers: list[Callable[[Round, Rounds | None], object]] = []
 """Called with every round that ends in this process, and with the rounds of its session (None without a session)."""
 
 
-def notify(hooks: Sequence[Callable[[Any], object]], record: Any) -> None:
+def notify(hooks: Sequence[Callable[[R], object]], record: R) -> None:
     """Calls hooks for metrics. Their exceptions are logged, and otherwise ignored."""
     for hook in hooks:
         try:
@@ -244,7 +246,7 @@ def notify(hooks: Sequence[Callable[[Any], object]], record: Any) -> None:
             log.exception("a hook for metrics failed: %r", hook, extra=_fields_of(record))
 
 
-def _fields_of(record: Any) -> dict[str, Any]:
+def _fields_of(record: Round | SentRequest) -> dict[str, object]:
     """The fields of a log line about a request or a round."""
     if isinstance(record, Round):
         tables = [table for request in record.requests for table in request.tables]
@@ -267,7 +269,7 @@ class Rounds:
         self.history: list[Round] = []
         self._single_fetches: dict[CallSite, int] = {}
 
-    def fields(self, operation: str, **more: Any) -> dict[str, Any]:
+    def fields(self, operation: str, **more: object) -> dict[str, object]:
         """The fields of a log line about all rounds."""
         stats = self.stats
         tables = [table for round_ in self.history for request in round_.requests for table in request.tables]

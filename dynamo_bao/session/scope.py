@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from typing import Any
 
 from dynamo_bao.dynamodb.table import Database
 from dynamo_bao.errors import TenantMismatchError
@@ -147,7 +146,7 @@ def write_scope_of(state: State, operation: str) -> tuple[Session | None, Collec
 _NO_LINKS: Mapping[str, Link] = {}
 
 
-def check_tenant(instance: Any, operation: str) -> None:
+def check_tenant(instance: Instance, operation: str) -> None:
     """Raises unless the instance belongs to the current tenant.
 
     A new instance belongs to the tenant under which it was made. Made without a tenant, it belongs to nobody yet.

@@ -146,14 +146,15 @@ def _set_session_tenant(tenant: str | None) -> None:
         session.value._ownership.tenant = tenant
 
 
-class TenantBlock(Block[Any]):
+class TenantBlock(Block[str | None]):
     """A block that works for a tenant. None means no tenant, and `EXEMPT` that none is needed."""
 
     __slots__ = ()
 
-    def _begin(self) -> Any:
+    def _begin(self) -> str | None:
         self.bind(TENANT, self._subject)
-        return self._subject
+        tenant: str | None = self._subject
+        return tenant
 
 
 def tenant_block(tenant: str | None) -> AbstractContextManager[str | None]:
