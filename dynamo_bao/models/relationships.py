@@ -122,7 +122,9 @@ def _find(
         return get_instance(mapper, identity, tenant, None)
     cached = session._instances.get(mapper, identity.key)
     relation = RelationOrigin(state_of(instance).group, field, repository.schema.name)
-    origin = relation if cached is None else state_of(cached).origin
+    origin: RelationOrigin | None = relation
+    if cached is not None and state_of(cached).status is Status.PENDING:
+        origin = state_of(cached).origin
     target_instance = session._instances.lookup(mapper, identity, tenant)
     state_of(target_instance).origin = origin
     return target_instance

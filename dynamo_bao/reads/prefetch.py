@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from dynamo_bao.reads.query import Query
@@ -22,6 +22,16 @@ def is_shared(query: Query) -> bool:
         and "ConsistentRead" not in parameters
         and "Select" not in parameters
     )
+
+
+def register_parents(query: Query, session: Session) -> None:
+    """Looks up, with the pending instance of a query, what the same relation leads to from the peers of its origin."""
+    parent = None if query.parent is None or session.settings.fetch != "peers" else query.parent()
+    if parent is None or state_of(parent).status is not Status.PENDING:
+        return
+    origin = state_of(parent).origin
+    if origin is not None:
+        session._loader.register_peers(origin)
 
 
 def peer_queries(query: Query, kind: QueryKind, session: Session) -> list[tuple[Any, Query]]:
@@ -58,15 +68,44 @@ def peer_queries(query: Query, kind: QueryKind, session: Session) -> list[tuple[
 
 
 def _peers(parent: Any, session: Session) -> Iterator[Any]:
-    """The other instances that arrived together with one, or that are pending with it: first those after it."""
+    """The other instances for which a program that goes on like this will run the query too, the likeliest first.
+
+    These are what the relation that led to the instance leads to from its peers, and the instances that arrived
+    together with it, or that are pending with it. Missing instances are peers of a missing one only, because a
+    program that skips missing ones never asks for theirs.
+    """
+    state = state_of(parent)
+    identities = {id(parent)}
+    for peer in (*_siblings(parent, session), *_companions(parent, session)):
+        peer_state = state_of(peer)
+        if id(peer) in identities or (
+            peer_state.status is Status.MISSING and state.status is not Status.MISSING
+        ):
+            continue
+        identities.add(id(peer))
+        if peer_state.tenant == state.tenant and peer_state.session is state.session:
+            yield peer
+
+
+def _siblings(parent: Any, session: Session) -> Sequence[Any]:
+    """What the relation that led to an instance leads to from peers; what is not loaded yet is looked up."""
+    origin = state_of(parent).origin
+    if origin is None:
+        return ()
+    session._loader.register_peers(origin)
+    return _after(parent, session._loader.targets(origin))
+
+
+def _companions(parent: Any, session: Session) -> Sequence[Any]:
+    """The instances that arrived together with one, or that are pending with it."""
     state = state_of(parent)
     if state.status is Status.PENDING:
         assert state.mapper is not None
-        members = session._instances.lookups.instances_of(state.mapper)
-    else:
-        members = [] if state.group is None else state.group.alive()
+        return _after(parent, session._instances.lookups.instances_of(state.mapper))
+    return () if state.group is None else _after(parent, state.group.alive())
+
+
+def _after(parent: Any, members: Sequence[Any]) -> Sequence[Any]:
+    """Members of a loop, from the one after an instance on, and then from the beginning."""
     position = next((number for number, member in enumerate(members) if member is parent), 0)
-    for peer in members[position + 1 :] + members[:position]:
-        peer_state = state_of(peer)
-        if peer_state.tenant == state.tenant and peer_state.session is state.session:
-            yield peer
+    return [*members[position + 1 :], *members[:position]]

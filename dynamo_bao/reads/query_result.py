@@ -19,7 +19,7 @@ from dynamo_bao.errors import ItemNotFoundError, LazyLoadError, QueryError
 from dynamo_bao.fields.json_forms import JsonForm, json_form
 from dynamo_bao.mapping.declarations import HasManyDeclaration
 from dynamo_bao.reads.eager_loading import load_pages
-from dynamo_bao.reads.prefetch import is_shared, peer_queries
+from dynamo_bao.reads.prefetch import is_shared, peer_queries, register_parents
 from dynamo_bao.reads.query import Query, QueryOptions
 from dynamo_bao.runtime.compat import Unpack
 from dynamo_bao.session.hydration import InvalidRow, reached
@@ -139,6 +139,7 @@ class QueryResult(Generic[M]):
     def _fetch_with_others(self, session: Session) -> None:
         """Fetches the first page in one round with all pending queries, and with those of peers."""
         kind = self._kind
+        register_parents(self._query, session)
         peers = [] if kind is None else peer_queries(self._query, kind, session)
         results = [(peer, result_of(query)) for peer, query in peers]
         queries = session._loader.flush_queries(self)

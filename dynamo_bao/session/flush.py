@@ -145,6 +145,7 @@ class Flush:
                 mark_failed(instance, failure)
             else:
                 mark_missing(instance, consistent=consistent)
+                self._related.append(instance)
 
     def _resolve_query(
         self, current_round: Round, query: PendingQuery, outcome: Reply | FailedRequest

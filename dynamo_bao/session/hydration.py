@@ -191,7 +191,7 @@ def hydrate_batch(
             set_instance_dict(instance, decoded)
             state.status, state.raw_item = LOADED, item
             state.consistent, state.wants_consistent = consistent, False
-            state.origin = state.unknown_outcome = None
+            state.unknown_outcome = None
             if state.bad is None:
                 set_class(instance, model)
                 if sets_of is not None:
@@ -350,7 +350,7 @@ def _record_item(
     assert mapper is not None
     state.status, state.raw_item = LOADED, item
     state.consistent, state.wants_consistent = consistent, False
-    state.assigned = state.error = state.origin = state.unknown_outcome = None
+    state.assigned = state.error = state.unknown_outcome = None
     schema = mapper.schema
     if schema.sets_of is not None:
         if state.bad is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from dynamo_bao.errors import DataFormatError, LazyLoadError
 from dynamo_bao.session.flush import Flush
@@ -11,7 +11,14 @@ from dynamo_bao.session.ownership import Flushing, SessionOwnership
 from dynamo_bao.session.pending_queries import PendingQuery, Queries
 from dynamo_bao.session.rounds import Rounds
 from dynamo_bao.session.settings import SessionSettings
-from dynamo_bao.session.state import Instance, RelationOrigin, Status, state_of
+from dynamo_bao.session.state import (
+    Instance,
+    PeerGroup,
+    RelationOrigin,
+    RelationTarget,
+    Status,
+    state_of,
+)
 
 
 class Loader:
@@ -50,29 +57,30 @@ class Loader:
             if self._settings.fetch == "raise":
                 raise _implicit_load(state.origin)
             if self._settings.fetch == "peers":
-                round_kind = self._register_peers(state.origin)
+                round_kind = self.register_peers(state.origin)
         self._instances.lookups.add(key_of(instance), instance)
         self.flush(round_kind)
 
-    def _register_peers(self, origin: RelationOrigin) -> str | None:
+    def register_peers(self, origin: RelationOrigin) -> str | None:
         """Looks up the same relation of all peers; returns the kind of the round if it is for a whole page."""
         if origin.group is None:
             return None
         instances, room = self._instances, self._settings.peer_limit
-        for peer in origin.group.alive():
+        for target in _targets(origin.group, origin.field):
             if room <= 0:
                 break
-            mapper = state_of(peer).mapper
-            try:
-                target = mapper._related_target(peer, origin.field) if mapper is not None else None
-            except DataFormatError:  # raised when that relation itself is read
-                continue
-            if target is None:
-                continue
             if instances.get(target[0], target[1].key) is None:
                 instances.lookup(*target, counted=False)
                 room -= 1
         return "further" if origin.group.is_page else None
+
+    def targets(self, origin: RelationOrigin) -> list[Instance]:
+        """The instances of the session to which the relation leads from all peers."""
+        if origin.group is None:
+            return []
+        keys = ((mapper, identity.key) for mapper, identity, _ in _targets(origin.group, origin.field))
+        instances = (self._instances.get(*key) for key in keys)
+        return [instance for instance in instances if instance is not None]
 
     def flush(self, kind: str | None = None) -> None:
         """Resolves all pending lookups, in one round of parallel requests.
@@ -121,6 +129,18 @@ class Loader:
                 self.queries.add(query)
             raise
         return queries
+
+
+def _targets(group: PeerGroup, field: str) -> Iterator[RelationTarget]:
+    """Where a relation of the members of a group leads to."""
+    for peer in group.alive():
+        mapper = state_of(peer).mapper
+        try:
+            target = mapper._related_target(peer, field) if mapper is not None else None
+        except DataFormatError:  # raised when that relation itself is read
+            continue
+        if target is not None:
+            yield target
 
 
 def _implicit_load(origin: RelationOrigin) -> LazyLoadError:

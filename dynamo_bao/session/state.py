@@ -55,7 +55,7 @@ class PeerGroup:
 
 
 class RelationOrigin:
-    """The relation through which a pending instance was obtained.
+    """The relation through which an instance was obtained.
 
     Attributes:
         group: the peers of the instance that has the relation.
@@ -352,7 +352,7 @@ def mark_missing(instance: Instance, *, consistent: bool = False) -> None:
     """Marks an instance as missing: DynamoDB has no such item."""
     state = state_of(instance)
     state.raw_item, state.consistent, state.wants_consistent = None, consistent, False
-    state.assigned = state.bad = state.error = state.origin = state.handed = None
+    state.assigned = state.bad = state.error = state.handed = None
     set_status(instance, state, Status.MISSING)
     _forget_values(instance, state)
 
@@ -399,7 +399,7 @@ def unload(
         names = changed_names(instance) if names is None else names
         state.assigned, state.handed = set(names), keep_handed(instance, names)
     state.wants_consistent = state.wants_consistent or consistent
-    state.error = state.bad = None
+    state.error = state.bad = state.origin = None
     set_status(
         instance, state, Status.PENDING
     )  # first: other threads then find a lazy instance without values

@@ -446,6 +446,56 @@ def test_pending_parents_that_are_found_together_are_peers(sent: Wire) -> None:
         assert session.stats.round_trips == 5  # the relation is known to be repeated
 
 
+def authors_of_first_posts(page_of: Callable[[], Any]) -> list[list[str]]:
+    """The posts of each post's author, by a loop that looks at nothing else of the author."""
+    return [ids(post.user.posts) for post in page_of()]
+
+
+def first_posts() -> Any:
+    """One post of each user, in one batch."""
+    posts = Post.batch_find([f"p{n:02d}0" for n in range(USERS)]).values()
+    assert all(posts)
+    return posts
+
+
+def test_a_relation_of_what_a_relation_leads_to_has_peers(sent: Wire) -> None:
+    """The authors of a page of posts are peers before anything of them was read."""
+    with run_with_batch_context() as session:
+        assert sum(map(len, authors_of_first_posts(first_posts))) == 3 * USERS
+        assert session.stats.round_trips == 1 + 2
+        assert queries(sent) == USERS
+
+
+def test_peers_may_have_arrived_at_different_times(sent: Wire) -> None:
+    """What a relation of a page leads to are peers, though some were loaded before, each in a round of its own."""
+    with run_with_batch_context() as session:
+        for number in (0, 3, 7, 12):
+            assert User.find(f"u{number:02d}").status == "active"
+        assert sum(map(len, authors_of_first_posts(first_posts))) == 3 * USERS
+        assert session.stats.round_trips == 4 + 1 + 2
+        assert queries(sent) == USERS
+
+
+def test_missing_instances_have_peers(sent: Wire) -> None:
+    """Posts of users that are not stored are few rounds too; a loop that skips such users asks for none of theirs."""
+    with run_with_batch_context() as session:
+        for number in range(USERS):
+            session.add(
+                Post(post_id=f"w{number:02d}", user_id=f"u{number:02d}" if number < 3 else f"w{number:02d}")
+            )
+        session.commit()
+    keys = [f"w{number:02d}" for number in range(USERS)]
+    for skips_missing in (False, True):
+        sent.clear()
+        with run_with_batch_context() as session:
+            users = [post.user for post in Post.batch_find(keys).values()]
+            assert sum(map(bool, users)) == 3
+            counts = [len(user.posts) for user in users if user or not skips_missing]
+            assert counts == [4] * 3 + [1] * (len(counts) - 3)
+            assert queries(sent) == len(counts)
+            assert session.stats.round_trips == (2 + 2 if skips_missing else 2 + 3)
+
+
 def test_fetch_one_fetches_one(sent: Wire) -> None:
     """The option turns fetching in advance off, for relations in both directions."""
     with run_with_batch_context(fetch="one") as session:
