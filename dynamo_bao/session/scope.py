@@ -185,7 +185,9 @@ def current_transaction() -> Collecting | None:
 
 def operation_in(session: Session | None) -> AbstractContextManager[None]:
     """A block in which one operation of a session runs. Without a session, it does nothing."""
-    return UNSHARED if session is None else session._ownership.operation()
+    if session is None or not OperationLock.is_used:
+        return UNSHARED
+    return session._ownership.operation()
 
 
 def operation_on(instance: Instance | None) -> AbstractContextManager[None]:

@@ -250,9 +250,11 @@ class State:
         Args:
             values: the ``__dict__`` of the instance.
         """
-        item = self.dict_item()
-        if item is None:
-            return None
+        item = self.raw_item
+        if not isinstance(item, dict):
+            item = self.dict_item()
+            if item is None:
+                return None
         assert self.mapper is not None
         return LoadedSnapshot(self.mapper.schema, values, item, self.handed)
 

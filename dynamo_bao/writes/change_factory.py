@@ -90,13 +90,19 @@ def sender(session: Session | None, database: Database, subject: ItemRef, instan
     Args:
         instance: the instance whose capacity figures count the requests; None without one.
     """
-    send_one: Send = partial(send, session, database, "write", [str(subject)])
-    return send_one if instance is None else partial(_send_for, instance, send_one)
+    return partial(_send_for, session, database, subject, instance)
 
 
-def _send_for(instance: Instance, send_one: Send, request: Request, deadline: float) -> Reply:
-    reply = send_one(request, deadline)
-    if reply.capacity is not NOTHING_CONSUMED:
+def _send_for(
+    session: Session | None,
+    database: Database,
+    subject: ItemRef,
+    instance: Instance | None,
+    request: Request,
+    deadline: float,
+) -> Reply:
+    reply = send(session, database, "write", [str(subject)], request, deadline)
+    if instance is not None and reply.capacity is not NOTHING_CONSUMED:
         state: State = instance_dict(instance)[STATE]
         state.capacity = state.capacity.plus(reply.capacity)
     return reply

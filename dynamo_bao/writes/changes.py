@@ -39,7 +39,7 @@ from dynamo_bao.errors import (
 from dynamo_bao.mapping.codec import STATE
 from dynamo_bao.mapping.key_schema import IndexSchema
 from dynamo_bao.mapping.schema import Schema
-from dynamo_bao.mapping.snapshots import LoadedSnapshot, StoredItem
+from dynamo_bao.mapping.snapshots import ABSENT, LoadedSnapshot, StoredItem
 from dynamo_bao.runtime.foreign_errors import is_foreign
 from dynamo_bao.runtime.log_fields import log_fields
 from dynamo_bao.session.hydration import hydrate, loaded_instance, mark_created, merge_item
@@ -197,10 +197,11 @@ class Change:
         """Everything that must hold of the stored item: the condition and the assumed values."""
         if not self.assumed:
             return self.condition
-        assumptions = [_assumption(name, before) for name, before in self.assumed.items()]
-        if self.condition is EMPTY and len(assumptions) == 1:
-            return assumptions[0]
-        return all_of((self.condition, *assumptions))
+        parts: list[Condition] = [] if self.condition is EMPTY else [self.condition]
+        for name, before in self.assumed.items():
+            attribute = attribute_of(name)
+            parts.append(Negation(Exists(attribute)) if before is None else Compare(attribute, "=", before))
+        return parts[0] if len(parts) == 1 else all_of(parts)
 
     def _session_instance(self) -> Any:
         """The session's instance for the item, or None. A new one that was only added does not count."""
@@ -208,11 +209,6 @@ class Change:
             return None
         instance = self.session._instances.get(self.mapper, self.subject.identity.key)
         return None if instance is None or state_of(instance).status is Status.TRANSIENT else instance
-
-
-def _assumption(name: str, before: AttributeValue | None) -> Condition:
-    attribute = attribute_of(name)
-    return Negation(Exists(attribute)) if before is None else Compare(attribute, "=", before)
 
 
 class CreateChange(Change):
@@ -383,9 +379,20 @@ class SaveChange(Change):
 
     def _differing(self) -> Collection[str] | None:
         """The fields whose values in the loaded instance may differ from those after the change."""
-        loaded = self.stored_item
+        loaded, schema = self.stored_item, self.subject.schema
         names = loaded.differing if isinstance(loaded, LoadedSnapshot) else None
-        return None if names is None else {**dict.fromkeys(names), **self.changes}
+        if names is None:
+            return None
+        values = instance_dict(self.instance)
+        differing: list[str] = []
+        for name in names:
+            if name not in self.changes:
+                differing.append(name)
+        for name, value in self.changes.items():
+            # The instance has the accepted value already. Only documents may come back in another form.
+            if value is not values.get(name, ABSENT) or schema.fields[name] in schema.documents:
+                differing.append(name)
+        return differing
 
     def revert(self) -> None:
         unload(self.instance, consistent=True, keep_changes=True, names=self.unsaved)

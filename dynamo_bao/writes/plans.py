@@ -223,7 +223,8 @@ def _plan_update(
         update.remove[NO_ATTRIBUTE] = None
     before = stored_item.item if stored_item is not None else key.as_item()
     check_update_size(schema.name, subject.identity.primary_id, before, update)
-    return _finished(draft, Action("Update", key, all_of(draft.conditions), update=update))
+    main = Action("Update", key, all_of(draft.conditions), update=update)
+    return _finished(draft, main) if draft.guards else WritePlan((main,), 0, (None,), draft.exact)
 
 
 def _put_derived(

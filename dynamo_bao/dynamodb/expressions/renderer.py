@@ -135,7 +135,12 @@ class _Renderer:
         return self._placeholders.value(value)
 
     def compare(self, c: Compare) -> str:
-        return f"{self.path(c.path)} {c.operator} {self.operand(c.path, c.value, c.operator)}"
+        attribute, placeholders = c.path, self._placeholders
+        if not isinstance(attribute, Attribute):
+            return f"{self.path(attribute)} {c.operator} {self.operand(attribute, c.value, c.operator)}"
+        path = None if attribute.steps else placeholders.names.get(attribute.name)
+        value: Any = c.value  # of a stored attribute it is a typed one
+        return f"{path or placeholders.at(attribute)} {c.operator} {placeholders.value(value)}"
 
     def between(self, c: Between) -> str:
         low, high = (self.operand(c.path, end, "<=") for end in (c.low, c.high))
@@ -171,13 +176,17 @@ class _Renderer:
         return f"attribute_exists({path}) AND size({path}) {c.operator} {value}"
 
     def negation(self, c: Negation) -> str:
-        self._enter()
+        self._depth += 1
+        if self._depth > MAX_DEPTH:
+            raise too_deep()
         text = f"NOT ({self.render(c.part)})"
         self._depth -= 1
         return text
 
     def joined(self, word: str, parts: tuple[Condition, ...]) -> str:
-        self._enter()
+        self._depth += 1
+        if self._depth > MAX_DEPTH:
+            raise too_deep()
         texts: list[str] = []
         for part in parts:
             term = self.expanded(part) if type(part) is Contains else part
@@ -185,11 +194,6 @@ class _Renderer:
             texts.append(f"({text})" if type(term) in _GROUPS else text)
         self._depth -= 1
         return word.join(texts)
-
-    def _enter(self) -> None:
-        self._depth += 1
-        if self._depth > MAX_DEPTH:
-            raise too_deep()
 
 
 _GROUPS = frozenset((AllOf, AnyOf, Size))

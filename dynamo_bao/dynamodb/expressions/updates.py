@@ -95,8 +95,9 @@ class Update:
     def render(self, placeholders: Placeholders) -> str:
         """The ``UpdateExpression``; its names and values are registered with `placeholders`."""
         name, value = placeholders.name, placeholders.value
-        clauses, parts = [], self.parts
-        sets = [f"{name(attribute)} = {value(new)}" for attribute, new in self.set_.items()]
+        clauses, sets, parts = [], [], self.parts
+        for attribute, new in self.set_.items():
+            sets.append(f"{name(attribute)} = {value(new)}")
         if parts:
             sets += [part.render(placeholders) for part in parts if not part.removes]
         if sets:

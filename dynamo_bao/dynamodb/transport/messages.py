@@ -336,8 +336,11 @@ def tables_of(request: Request) -> tuple[str, ...]:
         return (parameters["TableName"],)
     if "RequestItems" in parameters:
         return tuple(parameters["RequestItems"])
-    members = (part for action in parameters.get("TransactItems", ()) for part in action.values())
-    return tuple(dict.fromkeys(part["TableName"] for part in members))
+    tables: dict[str, None] = {}
+    for action in parameters.get("TransactItems", ()):
+        for part in action.values():
+            tables[part["TableName"]] = None
+    return tuple(tables)
 
 
 def names_an_arn(request: Request) -> bool:
