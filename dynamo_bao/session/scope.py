@@ -132,7 +132,9 @@ def write_scope_of(state: State, operation: str) -> tuple[Session | None, Collec
     if session is None or session._ownership.is_closed:
         session = links[SESSION].value if SESSION in links else None
     if session is not None:
-        session._ownership.check(owner)
+        ownership: SessionOwnership = session._ownership
+        if ownership.owner is not owner or ownership.is_closed or ownership.flushing is not None:
+            ownership.check(owner)
     elif type(mapper.database.policy) is not AllowDirect:  # it needs no description of the call
         mapper.database.policy.outside(_call_text(mapper.schema.name, operation, state.primary_id))
     tenant = links[TENANT].value if TENANT in links else None

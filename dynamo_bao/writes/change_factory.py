@@ -38,7 +38,6 @@ from dynamo_bao.session.scope import (
     check_tenant,
     current_transaction,
     resolve_scope,
-    resolve_scope_of,
     write_scope_of,
 )
 from dynamo_bao.session.session import Session
@@ -427,16 +426,17 @@ def deleting_of(
         state = state_of(instance)
         if state.mapper is None:
             raise not_stored_yet(schema.name)
-        session, tenant = resolve_scope_of(state, "delete"), state.tenant
+        (session, transaction), tenant = write_scope_of(state, "delete"), state.tenant
         require_present(state)
         identity = identity_of(instance)
     else:
         session, tenant = resolve_scope(mapper.database, schema.name, "delete", key)
+        transaction = current_transaction()
         identity = schema.keys.from_key(tenant, key)
     change = DeleteChange(mapper, session, ItemRef(schema, tenant, identity), instance, checked)
-    change.transaction = current_transaction()
+    change.transaction = transaction
     if (
-        change.transaction is not None
+        transaction is not None
         and session is not None
         and session._instances.has_deleted(mapper, identity.key)
     ):
