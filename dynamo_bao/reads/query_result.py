@@ -16,9 +16,9 @@ from dynamo_bao.dynamodb.service import Item
 from dynamo_bao.dynamodb.table import Database
 from dynamo_bao.dynamodb.transport.messages import Reply, Request
 from dynamo_bao.errors import ItemNotFoundError, LazyLoadError, QueryError
-from dynamo_bao.fields.json_forms import JsonForm, json_form
 from dynamo_bao.mapping.declarations import HasManyDeclaration
 from dynamo_bao.reads.eager_loading import load_pages
+from dynamo_bao.reads.list_answers import ListAnswer
 from dynamo_bao.reads.prefetch import is_shared, peer_queries, register_parents
 from dynamo_bao.reads.query import Query, QueryOptions
 from dynamo_bao.runtime.compat import Unpack
@@ -33,7 +33,7 @@ from dynamo_bao.session.session import Session
 M = TypeVar("M")
 
 
-class QueryResult(Generic[M]):
+class QueryResult(ListAnswer, Generic[M]):
     """The matches of a query: a lazy sequence that fetches further pages as they are needed.
 
     Iteration goes through all matches (or `limit` of them). ``len`` and `items` fetch all matches; an index fetches
@@ -490,9 +490,6 @@ class QueryResult(Generic[M]):
 
     def __reduce__(self) -> tuple[type[list[Any]], tuple[list[M]]]:
         return list, (self.all(),)
-
-    def __bao_json_form__(self) -> JsonForm:
-        return list(map(json_form, self))
 
     def __repr__(self) -> str:
         state = "pending" if self._is_pending else "all" if self._is_done else "more to come"

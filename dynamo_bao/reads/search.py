@@ -21,13 +21,13 @@ from dynamo_bao.dynamodb.expressions.parser import condition_from
 from dynamo_bao.dynamodb.layout import SEARCH_TEXT
 from dynamo_bao.dynamodb.service import Item
 from dynamo_bao.errors import ConfigurationError, QueryError
-from dynamo_bao.fields.json_forms import JsonForm, json_form
 from dynamo_bao.mapping.identity import Identity
 from dynamo_bao.mapping.schema import Schema
 from dynamo_bao.mapping.search_text import SearchConfig
 from dynamo_bao.reads.bucket_reader import BucketReader, Page, identities_in, load_weakly
 from dynamo_bao.reads.cursors import sign_cursor, verify_cursor
 from dynamo_bao.reads.iteration import FilterLike, buckets_of, index_filter, require_positive_int
+from dynamo_bao.reads.list_answers import ListAnswer
 from dynamo_bao.reads.search_cost import SearchCost
 from dynamo_bao.reads.search_terms import OPERATORS, Term, terms_of
 from dynamo_bao.session.context import BatchContext
@@ -67,7 +67,7 @@ MAX_PAGE_SIZE = 20_000
 """The largest page: so many entries exceed a megabyte, at which DynamoDB ends a page."""
 
 
-class SearchResult(Generic[T]):
+class SearchResult(ListAnswer, Generic[T]):
     """The matches of a search: a sequence.
 
     Attributes:
@@ -102,9 +102,6 @@ class SearchResult(Generic[T]):
     def __getitem__(self, index: int | slice) -> T | list[T]:
         matches: Any = self._items[index]
         return list(map(reached, matches)) if isinstance(index, slice) else reached(matches)
-
-    def __bao_json_form__(self) -> JsonForm:
-        return list(map(json_form, self))
 
     def __repr__(self) -> str:
         return f"<SearchResult: {len(self._items)} items, {'more to come' if self.cursor else 'all'}>"

@@ -11,7 +11,7 @@ from fastapi.exceptions import ResponseValidationError
 from fastapi.testclient import TestClient
 from pydantic import BaseModel, ConfigDict
 
-from dynamo_bao import Manager
+from dynamo_bao import Manager, QueryResult
 from dynamo_bao.fastapi import BatchContextMiddleware
 from tests.support.models import Comment, Org, Page, Post, User
 from tests.support.wire import Wire
@@ -127,15 +127,22 @@ def test_relations_are_one_round_a_level(
 def test_the_result_of_a_query_is_an_answer(
     app: FastAPI, client: TestClient, ids: list[str], wire: Wire
 ) -> None:
-    """As it is."""
+    """As the type that it has, and beside other values."""
 
     @app.get("/")
-    def users() -> list[User]:
-        return User.by_status.query("active")  # type: ignore[return-value]
+    def users() -> QueryResult[User]:
+        return User.by_status.query("active")
+
+    @app.get("/all")
+    def everything() -> dict[str, Any]:
+        users = User.by_status.query("active")
+        return {"count": len(users), "users": users}  # loaded here, and not on the event loop
 
     wire.clear()
     assert {user["user_id"] for user in client.get("/").json()} == set(ids)
     assert wire.operations == ["Query"]
+    reply = client.get("/all").json()
+    assert len(reply["users"]) == reply["count"] == 100
 
 
 def test_an_instance_of_a_dependency_is_part_of_the_round(

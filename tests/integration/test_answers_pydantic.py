@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
-from dynamo_bao import Manager, run_with_batch_context
+from dynamo_bao import Manager, QueryResult, run_with_batch_context
 from tests.support.models import Comment, Org, Post, User
 from tests.support.wire import Wire
 
@@ -117,11 +117,17 @@ def test_instances_anywhere_in_an_answer_are_one_request(ids: list[str], wire: W
 
 
 def test_the_result_of_a_query_is_a_list(ids: list[str], wire: Wire) -> None:
-    """As it is, in one query."""
-    with run_with_batch_context():
-        wire.clear()
-        assert {user.user_id for user in USERS.validate_python(User.by_status.query("active"))} == set(ids)
-    assert wire.operations == ["Query"]
+    """For `list[User]`, for the type that the query has, and where anything may be; in one query."""
+    results = TypeAdapter(QueryResult[User])
+    for answer in (USERS.validate_python, results.validate_python, TypeAdapter(Any).dump_python):
+        with run_with_batch_context():
+            wire.clear()
+            members: Any = answer(User.by_status.query("active"))
+            assert len(members) == 100
+        assert wire.operations == ["Query"]
+    assert all(type(user) is User for user in results.validate_python(User.by_status.query("active")))
+    assert TypeAdapter(QueryResult).validate_python(User.by_status.query("asleep")) == []
+    assert results.json_schema()["items"] == {"$ref": "#/$defs/User"}
 
 
 def test_relations_of_a_source_are_one_round_a_level(ids: list[str], wire: Wire) -> None:

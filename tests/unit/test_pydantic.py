@@ -6,6 +6,8 @@ import dataclasses
 import enum
 import json
 import re
+import subprocess
+import sys
 import uuid
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
@@ -154,7 +156,7 @@ BODY: dict[str, Any] = {
     "price": "12.50",
     "flag": True,
     "raw": "-_8=",
-    "at": "2026-01-31T12:00:00.25+01:00",
+    "at": "2026-01-31T12:00:00.250+01:00",
     "day": "2026-01-31",
     "hour": "14:30:00",
     "lasts": "P1DT2H",
@@ -511,3 +513,18 @@ def test_schemas_of_several_models() -> None:
 def test_the_pattern_of_an_id_is_that_of_its_values() -> None:
     """An id that was just made fits the schema."""
     assert re.search(ULID["pattern"], Shelf(name="x", role="y").shelf_id)
+
+
+def test_no_program_pays_for_pydantic() -> None:
+    """Neither the library nor a model imports it, before pydantic asks for a model's schema."""
+    code = """
+import sys
+from dynamo_bao import Model, PrimaryKey
+class User(Model, prefix="u"):
+    user_id: str
+    primary_key = PrimaryKey("user_id")
+User(user_id="1").to_json()
+print(sorted(name for name in sys.modules if name.startswith("pydantic")))
+"""
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout == "[]\n"
