@@ -45,6 +45,8 @@ KEYS_BYTES = (len(INDEX_IDS) + 2) * (MAX_PARTITION_KEY_BYTES + MAX_SORT_KEY_BYTE
 IMMUTABLE = (str, int, float, bool, bytes, Decimal, type(None))
 SCALARS = frozenset((*IMMUTABLE, uuid.UUID, datetime, date, time, timedelta))
 """Types whose values cannot change in place, and are compared as they are."""
+ABSENT: Final = object()
+"""The value of a field that cannot read its stored value, or that has none."""
 
 
 def compile_decoder(model: str, fields: Iterable[Field], keys: Sequence[str]) -> Decode:
@@ -61,54 +63,51 @@ def compile_decoder(model: str, fields: Iterable[Field], keys: Sequence[str]) ->
             identified by its key and not by its other attributes.
     """
     sorted_fields = _keys_first(fields, keys)
-    careful_decoders: list[Decode] = []
-
-    def decode_carefully(item: Item, state: Any, key_values: Mapping[str, Any]) -> dict[str, Any]:
-        if not careful_decoders:
-            careful_decoders.append(_careful_decoder(model, sorted_fields, keys))
-        return careful_decoders[0](item, state, key_values)
-
-    names = {**NAMES, "careful": decode_carefully}
+    names = {**NAMES, "careful": _careful_decoder(sorted_fields, keys)}
     source = _fast_source(sorted_fields, keys, names, False)
     decode: Decode = compiled(source, f"decoder of {model}", names)["decode"]
     return decode
 
 
-def _careful_decoder(model: str, fields: Sequence[Field], keys: Sequence[str]) -> Decode:
-    """Compiles a ``decode`` that reads each field by itself."""
-    names = dict(NAMES)
-    lines = [
-        "def decode(item, state, key_values):",
-        "    get, bad = item.get, {}",
-        f"    out = {{{STATE!r}: state}}",
-    ]
-    for number, field in enumerate(fields):
-        if field.name in keys:
-            lines.append(f"    out[{field.name!r}] = {_key_value(field, number, names)}")
-        else:
-            lines += [f"    {line}" for line in _careful_lines(field, number, names)]
-    lines += ["    if bad and state is not None: state.bad = bad", "    return out"]
-    decode: Decode = compiled("\n".join(lines), f"careful decoder of {model}", names)["decode"]
-    return decode
+def _careful_decoder(fields: Sequence[Field], keys: Sequence[str]) -> Decode:
+    """A ``decode`` that reads each field by itself. Few items need it, so it is not compiled."""
+    exact_values = {
+        field.name: _exact_value_function(field)
+        for field in fields
+        if field.name in keys and not is_its_key(field)
+    }
+
+    def decode_carefully(item: Item, state: Any, key_values: Mapping[str, Any]) -> dict[str, Any]:
+        values, bad = {STATE: state}, dict[str, AttributeValue]()
+        for field in fields:
+            name, attribute = field.name, str(field.attribute)
+            if name in exact_values:
+                values[name] = exact_values[name](item.get(attribute), key_values[name])
+            elif name in keys:
+                values[name] = key_values[name]
+            else:
+                value = loaded_value(field, item)
+                if value is ABSENT:
+                    bad[name] = item[attribute]
+                else:
+                    values[name] = value
+        if bad and state is not None:
+            state.bad = bad
+        return values
+
+    return decode_carefully
 
 
-def _careful_lines(field: Field, number: int, names: dict[str, Any]) -> list[str]:
-    """Lines that put a field's value into ``out``, or its stored value into ``bad``."""
-    name = field.name
-    lines = [
-        f"v = get({field.attribute!r})",
-        f"if v is None: out[{name!r}] = {_absent(field, number, names)}",
-        "else:",
-        f"    try: out[{name!r}] = {_decoded(field, 'v', number, names)}",
-    ]
-    lines += ["    except Exception as error:", "        _require_data_error(error)"]
-    if not field.nullable:
-        return [*lines, f"        bad[{name!r}] = v"]
-    return [
-        *lines,
-        f"        if v == {{'NULL': True}}: out[{name!r}] = None",
-        f"        else: bad[{name!r}] = v",
-    ]
+def loaded_value(field: Field, item: Item) -> Any:
+    """The value of a field that is not part of the key; `ABSENT` if the field cannot read its stored value."""
+    stored = item.get(str(field.attribute))
+    if stored is None:
+        return field.missing_value()
+    try:
+        return field.from_dynamo(stored)
+    except Exception as error:
+        require_data_error(error)
+        return None if field.nullable and stored == {"NULL": True} else ABSENT
 
 
 def _key_value(field: Field, number: int, names: dict[str, Any]) -> str:
@@ -179,7 +178,7 @@ def compile_differing(model: str, fields: Iterable[Field]) -> Differing:
     A value that is not the same, in type too, may still have the same stored form. The function returns None for an
     item with a stored value that a field cannot read.
     """
-    names: dict[str, Any] = {**NAMES, "_SCALARS": SCALARS, "_ABSENT": object(), "_is_alike": is_alike}
+    names: dict[str, Any] = {**NAMES, "_SCALARS": SCALARS, "_ABSENT": ABSENT, "_is_alike": is_alike}
     lines = ["    names, current = [], values.get", "    try:", "        get = item.get"]
     for number, field in enumerate(fields):
         stored, absent = _decoded(field, "s", number, names), _absent(field, number, names)

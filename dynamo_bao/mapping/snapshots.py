@@ -13,13 +13,9 @@ from dynamo_bao.dynamodb.items import Stored, as_dict_item
 from dynamo_bao.dynamodb.service import AttributeValue, Item
 from dynamo_bao.errors import ValidationError
 from dynamo_bao.fields.base import Field
-from dynamo_bao.mapping.codec import SCALARS, is_same
+from dynamo_bao.mapping.codec import ABSENT, SCALARS, is_same, loaded_value
 from dynamo_bao.mapping.identity import Identity
 from dynamo_bao.mapping.schema import Schema
-from dynamo_bao.runtime.foreign_errors import require_data_error
-
-ABSENT = object()
-"""The value of a field that cannot read its stored value, or that has none."""
 
 
 class StoredItem:
@@ -163,18 +159,6 @@ class LoadedSnapshot(StoredItem):
             return type(value) is not type(before) or bool(value != before)
         self.accepted[field.name] = accepted_value
         return True
-
-
-def loaded_value(field: Field, item: Item) -> Any:
-    """The value of a field that is not part of the key; `ABSENT` if the field cannot read its stored value."""
-    stored = item.get(str(field.attribute))
-    if stored is None:
-        return field.missing_value()
-    try:
-        return field.from_dynamo(stored)
-    except Exception as error:
-        require_data_error(error)
-        return None if field.nullable and stored == {"NULL": True} else ABSENT
 
 
 def form_of(field: Field, value: Any) -> AttributeValue | None:

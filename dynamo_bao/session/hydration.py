@@ -16,10 +16,10 @@ from dynamo_bao.dynamodb.layout import PK, SK
 from dynamo_bao.dynamodb.service import Item
 from dynamo_bao.errors import DataFormatError
 from dynamo_bao.fields.base import Field
-from dynamo_bao.mapping.codec import STATE
+from dynamo_bao.mapping.codec import ABSENT, STATE, loaded_value
 from dynamo_bao.mapping.identity import Identity
 from dynamo_bao.mapping.schema import Schema
-from dynamo_bao.mapping.snapshots import ABSENT, HandedOutValue, form_of, loaded_value, remembered
+from dynamo_bao.mapping.snapshots import HandedOutValue, form_of, remembered
 from dynamo_bao.runtime.foreign_errors import require_data_error
 from dynamo_bao.session.state import (
     LOADED,

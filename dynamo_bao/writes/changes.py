@@ -36,10 +36,10 @@ from dynamo_bao.errors import (
     VersionConflictError,
     WriteOutcomeUnknownError,
 )
-from dynamo_bao.mapping.codec import STATE
+from dynamo_bao.mapping.codec import ABSENT, STATE
 from dynamo_bao.mapping.key_schema import IndexSchema
 from dynamo_bao.mapping.schema import Schema
-from dynamo_bao.mapping.snapshots import ABSENT, LoadedSnapshot, StoredItem
+from dynamo_bao.mapping.snapshots import LoadedSnapshot, StoredItem
 from dynamo_bao.runtime.foreign_errors import is_foreign
 from dynamo_bao.runtime.log_fields import log_fields
 from dynamo_bao.session.hydration import hydrate, loaded_instance, mark_created, merge_item
