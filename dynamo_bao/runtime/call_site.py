@@ -52,3 +52,18 @@ class CallSite(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.file}:{self.line}"
+
+    @property
+    def relative(self) -> str:
+        """The line with the path below the working directory, or else below the folder that the file is imported from.
+
+        Example:
+            >>> CallSite("/work/shop/views.py", 3).relative    # in /work
+            'shop/views.py:3'
+        """
+        folders = [os.getcwd(), *sorted(map(os.path.abspath, sys.path), key=len, reverse=True)]
+        for folder in folders:
+            prefix = os.path.join(folder, "")
+            if folder != os.sep and self.file.startswith(prefix):
+                return f"{self.file[len(prefix) :]}:{self.line}"
+        return str(self)

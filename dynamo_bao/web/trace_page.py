@@ -54,7 +54,7 @@ class RecentTraces:
         number_text = parse_qs(environ.get("QUERY_STRING", "")).get("request", [""])[0]
         for number, visit in tuple(self._visits):  # other threads add to it
             if str(number) == number_text:
-                return visit.trace.html()
+                return visit.trace.html(back="?")
         return self.html()
 
     def html(self) -> str:

@@ -580,6 +580,7 @@ def test_the_development_page_shows_the_last_requests(
     assert text.index("POST /_bao") < text.index("%3Cb%3Ebad") < text.index("GET /good")
     assert 'class="bad" title="Not Found">404' in text and 'class="good" title="OK">200' in text
     trace = serve(watched, "/_bao?request=1").body.decode()
+    assert '<a href="?">&larr; Back</a>' in trace
     assert "test_wsgi.py:" in trace and "BatchGetItem" in trace and "Org &#x27;1&#x27;" in trace
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+from html import escape
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -135,10 +138,60 @@ def test_a_trace_as_a_page() -> None:
     ]
     assert re.findall(r'class="axis" style="height:([\d.]+)rem"', html) == ["6.0", "1.1"]
     assert html.count("<li>") == 10
-    assert re.findall(r"<b>(\d+)</b> <span>(\w+)</span> <code>(.+?)</code> <em>(.+?)</em>", html) == [
-        ("1", "lookups", "app.py:7", "2.00 s"),
-        ("2", "lookups", "app.py:7", "1.00 s"),
+    assert re.findall(r"<b>(\d+)</b> <span>(\w+)</span> <span>(.+?)<br>", html) == [
+        ("1", "lookups", "9 x BatchGetItem of 9 keys: User"),
+        ("2", "lookups", "BatchGetItem of 1 key: User"),
     ]
+    assert re.findall(r"<code .+?>(.+?)</code></span> <em>(.+?)</em>", html) == [
+        ("app.py:7", "2.00 s"),
+        ("app.py:7", "1.00 s"),
+    ]
+
+
+def test_a_page_explains_itself() -> None:
+    """A legend of the bars and kinds, an axis of time, and a way back where one is given."""
+    trace = Trace((a_round(1, 5.0, 0.045, sent("Query", about=("Post.posts_for_user",)), kind="queries"),))
+    html = trace.html()
+    assert re.findall(r'<i class="swatch (\w+)">', html) == ["round", "sent", "retried", "failed"]
+    assert "<dt>queries</dt><dd>queries, with the items that were pending</dd>" in html
+    assert "<dt>write</dt>" not in html
+    marks = [(f"{number * 100 / 9:.3f}", f"{number * 5} ms") for number in range(10)]
+    assert re.findall(r'<span style="left:([\d.]+)%">(.+?)</span>', html) == marks
+    assert "Query: Post.posts_for_user" in html
+    assert "Back" not in html
+    assert '<a href="/a?b=&quot;">&larr; Back</a>' in trace.html(back='/a?b="')
+
+
+@pytest.mark.parametrize(
+    ("seconds", "marks"),
+    [
+        (0.0, ["0.00 ms"]),
+        (0.0009, ["0.00 ms", "0.10 ms"]),
+        (0.9, ["0.0 s", "0.1 s"]),
+        (25.0, ["0 s", "5 s"]),
+    ],
+)
+def test_the_axis_suits_the_duration(seconds: float, marks: list[str]) -> None:
+    """Its marks are round numbers, in the unit and with the digits that tell them apart."""
+    html = Trace((a_round(1, 5.0, seconds),)).html()
+    assert re.findall(r'<span style="left:[\d.]+%">(.+?)</span>', html)[: len(marks)] == marks
+
+
+def test_lines_of_code_are_named_from_the_project(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Below the working directory, else below the folder of imports; the whole path is there on the page too."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.path", ["", "/elsewhere", "/elsewhere/lib"])
+    files = {
+        str(tmp_path / "shop" / "views.py"): "shop/views.py:7",
+        "/elsewhere/lib/shop/views.py": "shop/views.py:7",
+        "/nowhere/views.py": "/nowhere/views.py:7",
+        "<stdin>": "<stdin>:7",
+    }
+    for posix_file, posix_text in files.items():
+        file, text = posix_file.replace("/", os.sep), posix_text.replace("/", os.sep)
+        trace = Trace((Round(1, "lookups", CallSite(file, 7), 0.0, Clock()),))
+        assert str(trace).endswith(f"  {text}")
+        assert escape(f'title="{file}:7"', quote=False) in trace.html()
 
 
 def test_a_page_of_nothing_and_of_rounds_that_took_no_time(tmp_path: Any) -> None:
