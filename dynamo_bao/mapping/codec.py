@@ -181,7 +181,7 @@ def compile_differing(model: str, fields: Iterable[Field]) -> Differing:
     names: dict[str, Any] = {**NAMES, "_SCALARS": SCALARS, "_ABSENT": ABSENT, "_is_alike": is_alike}
     lines = ["    names, current = [], values.get", "    try:", "        get = item.get"]
     for number, field in enumerate(fields):
-        stored, absent = _decoded(field, "s", number, names), _absent(field, number, names)
+        stored, absent = _usual(_decoded(field, "s", number, names)), _absent(field, number, names)
         value = f"{stored} if (s := get({field.attribute!r})) is not None else {absent}"
         lines.append(f"        v, w = current({field.name!r}, _ABSENT), {value}")
         lines.append(f"        if not (v is w or {_SAME}): names.append({field.name!r})")
@@ -235,11 +235,11 @@ def _fast_source(fields: Iterable[Field], keys: Sequence[str], names: dict[str, 
                 )
         elif field.nullable or field.missing_value() is not None:
             of = f"item.{slot_of(attribute)}" if rows else f"get({attribute!r})"
-            value, absent = _decoded(field, "v", number, names, rows), _absent(field, number, names)
+            value, absent = _usual(_decoded(field, "v", number, names, rows)), _absent(field, number, names)
             value = f"{value} if (v := {of}) is not None else {absent}"
         else:
             of = f"item.{slot_of(attribute)}" if rows else f"item[{attribute!r}]"
-            value = _decoded(field, of, number, names, rows).replace("_int(", "int(")
+            value = _usual(_decoded(field, of, number, names, rows))
         entries.append(f"{field.name!r}: {value}")
     return _DECODER.format(
         entries=", ".join(entries),
@@ -265,6 +265,11 @@ def _decoded(field: Field, of: str, number: int, names: dict[str, Any], rows: bo
         )
     names[f"f{number}"] = field.from_dynamo
     return f"f{number}(_attribute({of}))" if rows else f"f{number}({of})"
+
+
+def _usual(decoded: str) -> str:
+    """The source of a decoded value, for whole numbers in their usual form. Other forms raise, and take slower code."""
+    return decoded.replace("_int(", "int(")
 
 
 def compile_encoder(model: str, fields: Iterable[Field]) -> Encode:

@@ -97,7 +97,7 @@ def register_objects(
         entries.append(
             new_namedtuple(PendingWrite, (instance, mapper, tenant, False, overwrite, key, primary_id))
         )
-    duplicate_key = session._instances.attach_new(mapper, new)
+    duplicate_key = session._instances.attach_new(mapper, new) if new else None
     if duplicate_key is not None:
         values = instance_dict(new[duplicate_key])
         raise _has_other_instance(ItemRef(schema, tenant, schema.keys.from_values(tenant, values)))
