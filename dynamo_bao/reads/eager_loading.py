@@ -112,7 +112,7 @@ def _load_level(loads: Sequence[EagerLoad], session: Session, kind: str | None) 
                 loading += [(result._items, relation, paths) for result in level_results]
             else:
                 loading.append((_targets_of(load, relation.name, session), relation, paths))
-    _load_all_pages(results, session, kind)
+    load_all_pages(results, session, kind)
     session._loader.flush(kind)
     next_targets: dict[tuple[ModelMapper, tuple[str, ...]], dict[int, Any]] = {}
     for targets, relation, paths in loading:
@@ -128,7 +128,7 @@ def _is_loaded(target: Any) -> bool:
     return type(target) is not InvalidRow and state_of(target).status is Status.LOADED
 
 
-def _load_all_pages(results: Sequence[PagedResult], session: Session, kind: str | None) -> None:
+def load_all_pages(results: Sequence[PagedResult], session: Session, kind: str | None) -> None:
     """Fetches all pages of results. Each round requests one page of all that have more, and the pending lookups."""
     while results:
         results = [result for result in results if result._needs_request()]
