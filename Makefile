@@ -18,7 +18,7 @@ SEED ?= 1
 MINUTES ?= 120
 PATHS_TESTS := tests/integration tests/compat/parity --ignore tests/integration/cli --ignore tests/integration/maintenance
 
-.PHONY: help demo serve test long reliability paths parity interop javascript test-minimum mutants bench profile check lint types format engines clean
+.PHONY: help demo serve test long reliability paths parity interop javascript test-minimum test-graphene mutants bench profile check lint types format engines clean
 
 help:  ## this list
 	@$(PYTHON) -c "import re; [print(f'{name:14}{text}') for name, text in re.findall(r'^([a-z-]+):.*?## +(.*)', open('Makefile', encoding='utf-8').read(), re.M)]"
@@ -91,6 +91,12 @@ test-minimum:  ## the suite with the oldest versions of what is needed, in a vir
 	.venv-minimum/bin/python -m pip install -qq -c constraints-minimum.txt -e '.[embedded,nested,flask,django,fastapi,celery,cli,examples]' pytest pytest-timeout pytest-xdist anyio asgiref starlette hypothesis httpx uvicorn greenlet gevent gunicorn waitress opentelemetry-sdk ruff
 	.venv-minimum/bin/python -m pytest -n $(WORKERS) --engine moto,dynoxide tests/unit tests/property tests/integration tests/docs
 
+# Graphene needs graphql-core 3.2, and the newest Strawberry, which `make test` uses, needs 3.3.
+test-graphene:  ## GraphQL on graphql-core 3.2, with Graphene and the oldest Strawberry, in a virtual environment of its own
+	$(PYTHON) -m venv --clear .venv-graphene
+	.venv-graphene/bin/python -m pip install -qq -e '.[embedded,strawberry,graphene]' strawberry-graphql==0.284.4 graphene==3.3 graphql-core==3.2.11 pytest pytest-timeout pytest-xdist hypothesis
+	.venv-graphene/bin/python -m pytest -n $(WORKERS) --engine moto,dynoxide tests/property/test_graphql.py tests/integration/test_graphene.py tests/integration/test_strawberry.py
+
 # cosmic-ray changes files in a copy of the tree. mutmut is faster, but runs functions through frames of its own, and
 # this library looks at frames to say which line of a program asked for a request, so its tests fail without any mutant.
 mutants: $(READY) $(MUTANTS_READY)  ## whether tests notice changed code, by room: MUTANTS=200 SEED=1 MINUTES=120
@@ -122,4 +128,4 @@ profile: $(READY)  ## where the CPU of each operation goes, and through how many
 	$(BIN)/python -m benchmarks.trips
 
 clean:  ## remove the virtual environment, fetched engines and caches
-	rm -rf $(VENV) .venv-minimum .engines .mypy_cache .ruff_cache .pytest_cache .hypothesis build *.egg-info
+	rm -rf $(VENV) .venv-minimum .venv-graphene .engines .mypy_cache .ruff_cache .pytest_cache .hypothesis build *.egg-info

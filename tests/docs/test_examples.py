@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).parent.parent.parent
 PAGES = ["docs/guide.md", "docs/web.md", "docs/jobs.md", "docs/security.md"]
 PRINTING_PAGES = ["docs/compiled-code.md"]
-NEEDS = {"docs/jobs.md": ("celery", "aws_lambda_powertools")}
+NEEDS = {"docs/jobs.md": ("celery", "aws_lambda_powertools"), "docs/web.md": ("strawberry",)}
 
 
 def blocks(page: str, language: str) -> list[str]:

@@ -1,0 +1,33 @@
+"""GraphQL with Strawberry in one round for each level of a query; needs the extra ``dynamo_bao[strawberry]``.
+
+Example:
+    >>> from dynamo_bao.strawberry import BatchingExecutionContext
+    >>> schema = strawberry.Schema(query=Query, execution_context_class=BatchingExecutionContext)
+"""
+
+from __future__ import annotations
+
+from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
+
+from dynamo_bao.web.graphql_levels import LevelExecutor
+
+__all__ = ["BatchingExecutionContext"]
+
+
+class BatchingExecutionContext(  # pyright: ignore[reportIncompatibleMethodOverride]  # arguments come by position
+    LevelExecutor, StrawberryGraphQLCoreExecutionContext
+):
+    """Loads what the plain resolvers of one level return together: ``return self.author``, ``return self.posts``.
+
+    A query costs one round for each of its levels, across lists, aliases and fragments. It runs in the session of its
+    caller; outside any batch context the policy decides, as for other code. Fields of a mutation run one after the
+    other, each with its whole selection.
+
+    An instance whose item is not stored is null. Errors have the paths that they have without this class. What an
+    asynchronous resolver returns is awaited first, and completed then.
+
+    Example:
+        >>> schema = strawberry.Schema(query=Query, execution_context_class=BatchingExecutionContext)
+        >>> with run_with_batch_context():
+        ...     result = schema.execute_sync("{ users { name posts { title author { name } } } }")
+    """
