@@ -75,9 +75,12 @@ class HasManyDeclaration:
         name: the name in the class body.
     """
 
-    def __init__(self, index: str, through: str | type[Any] | None) -> None:
+    def __init__(
+        self, index: str, through: str | type[Any] | None, model: str | type[Any] | None = None
+    ) -> None:
         self.index = index
         self.through = through
+        self._model = model
         self.name = ""
         self.owner = ""
 
@@ -87,6 +90,8 @@ class HasManyDeclaration:
     @property
     def target(self) -> str | type[Any] | None:
         """The related model or its name, from ``HasMany["Post"](…)``; None if it was left out."""
+        if self._model is not None:
+            return self._model
         (target,) = getattr(getattr(self, "__orig_class__", None), "__args__", (None,))
         return getattr(target, "__forward_arg__", target)
 

@@ -14,6 +14,7 @@ from dynamo_bao.config import Settings, load_settings
 from dynamo_bao.errors import ConfigurationError, ModelFileWarning
 from dynamo_bao.modelfiles.custom_fields import FieldsFolder
 from dynamo_bao.modelfiles.description import Definitions, ModelDescription
+from dynamo_bao.modelfiles.members import declared_relations
 from dynamo_bao.modelfiles.reader import annotation_of, class_body, read_definitions
 from dynamo_bao.models.model import Model
 
@@ -60,14 +61,13 @@ def load_models_of(definitions: Definitions) -> dict[str, type[Model]]:
     module.__file__ = str(source)
     sys.modules[module.__name__] = module
     models = {
-        name: _class_of(model, definitions.key_format, module.__name__)
-        for name, model in definitions.models.items()
+        name: _class_of(definitions, model, module.__name__) for name, model in definitions.models.items()
     }
     vars(module).update(models)
     return models
 
 
-def _class_of(model: ModelDescription, key_format: str, module: str) -> type[Model]:
+def _class_of(definitions: Definitions, model: ModelDescription, module: str) -> type[Model]:
     body: dict[str, Any] = {
         "__module__": module,
         "__qualname__": model.name,
@@ -75,8 +75,9 @@ def _class_of(model: ModelDescription, key_format: str, module: str) -> type[Mod
         "__annotations__": {field.name: annotation_of(field) for field in model.fields.values()},
         **{field.name: field.declaration() for field in model.fields.values()},
         **class_body(model),
+        **declared_relations(definitions.models, model),
     }
     model_class: type[Model] = types.new_class(
-        model.name, (Model,), model.options(key_format), lambda namespace: namespace.update(body)
+        model.name, (Model,), model.options(definitions.key_format), lambda namespace: namespace.update(body)
     )
     return model_class

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 from attrs import frozen
 
@@ -12,8 +13,9 @@ from dynamo_bao.modelfiles.description import (
     KeyDescription,
     ModelDescription,
 )
+from dynamo_bao.modelfiles.naming import is_name
 from dynamo_bao.models.model import Model
-from dynamo_bao.models.relationships import mapped_name, parent_query_name, relation_name
+from dynamo_bao.models.relationships import HasMany, Related, mapped_name, parent_query_name, relation_name
 
 _OF_EVERY_MODEL = frozenset(dir(Model))
 
@@ -41,12 +43,13 @@ class Relation:
     """``post.user``, and ``post.get_user()``, for a relation field.
 
     Attributes:
-        is_attribute: whether ``post.user`` exists. It does not if every model has a member of that name.
+        attribute: the name of ``post.user``: ``count_`` if every model has a method ``count``; None if the model
+            declares something else of that name.
     """
 
     name: str
     field: FieldDescription
-    is_attribute: bool
+    attribute: str | None
 
 
 @frozen
@@ -68,7 +71,22 @@ class Mapped:
     target: str
 
 
-Member = Query | Find | Relation | Children | Mapped
+@frozen
+class ToMany:
+    """``user.posts``: the instances of another model that relate to this one.
+
+    Attributes:
+        model, key: the model whose items are queried, and its index.
+        target: the model of the instances, if `model` is a mapping model; else None.
+    """
+
+    name: str
+    model: ModelDescription
+    key: KeyDescription
+    target: str | None
+
+
+Member = Query | Find | Relation | Children | Mapped | ToMany
 
 
 def own_members(model: ModelDescription) -> list[Member]:
@@ -83,16 +101,61 @@ def own_members(model: ModelDescription) -> list[Member]:
     for field in model.fields.values():
         name = relation_name(field.name) if field.is_relation else None
         if name is not None and name not in model.fields:
-            members.append(Relation(name, field, name not in reserved))
+            members.append(Relation(name, field, _relation_attribute(name, reserved)))
     return [member for member in members if not reserved.intersection(names_of(member))]
+
+
+def _relation_attribute(name: str, reserved: set[str]) -> str | None:
+    if name not in reserved:
+        return name
+    if name not in _OF_EVERY_MODEL:
+        return None
+    while name in reserved:
+        name += "_"
+    return name
 
 
 def members_from_others(
     models: Mapping[str, ModelDescription], model: ModelDescription
-) -> list[Children | Mapped]:
+) -> list[Children | Mapped | ToMany]:
     """The members that a model gets from relations of other models to it."""
     reserved = _declared_names(model) | {name for member in own_members(model) for name in names_of(member)}
-    return [member for member in _members_of_relations(models, model) if member.name not in reserved]
+    members = [member for member in _members_of_relations(models, model) if member.name not in reserved]
+    names = {member.name for member in members}
+    relations = {
+        relation.name: relation
+        for relation in map(_to_many, members)
+        if relation is not None and relation.name not in reserved | names
+    }
+    return [*members, *relations.values()]
+
+
+def _to_many(member: Children | Mapped) -> ToMany | None:
+    """The attribute beside a method; None for the rows of a mapping model, and if the index has no fitting name."""
+    name, separator, _ = str(member.key.name).partition("_for_")
+    is_rows = isinstance(member, Children) and member.model.table_type == "mapping"
+    if not separator or not is_name(name) or is_rows:
+        return None
+    return ToMany(name, member.model, member.key, member.target if isinstance(member, Mapped) else None)
+
+
+def declared_relations(
+    models: Mapping[str, ModelDescription], model: ModelDescription
+) -> dict[str, Related[Any] | HasMany[Any]]:
+    """The relations that the class body of a model must declare, by name."""
+    relations: dict[str, Related[Any] | HasMany[Any]] = {
+        member.attribute: Related(member.field.name)
+        for member in own_members(model)
+        if isinstance(member, Relation) and member.attribute not in (None, member.name)
+    }
+    many: Any = HasMany  # subscribed with a name, which checkers take for a type
+    for member in members_from_others(models, model):
+        if isinstance(member, ToMany):
+            target, through = (
+                (member.model.name, None) if member.target is None else (member.target, member.model.name)
+            )
+            relations[member.name] = many[target](str(member.key.name), through=through)
+    return relations
 
 
 def _members_of_relations(
@@ -127,4 +190,4 @@ def names_of(member: Member) -> list[str]:
     """The names of the attributes of a member."""
     if not isinstance(member, Relation):
         return [member.name]
-    return [*([member.name] if member.is_attribute else []), f"get_{member.name}"]
+    return [*([] if member.attribute is None else [member.attribute]), f"get_{member.name}"]

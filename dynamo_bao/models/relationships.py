@@ -53,6 +53,7 @@ class HasMany(HasManyDeclaration, Generic[R]):
         index: the index of the other model (or its named primary key) whose partition key is a relation to this model.
         through: a mapping model that has the index, or its name. The result then has the instances of its other
             relation.
+        model: the related model or its name, if the name in brackets is only an alias for type checkers.
 
     Example:
         >>> class User(Model, prefix="u"):
@@ -64,8 +65,14 @@ class HasMany(HasManyDeclaration, Generic[R]):
         >>> latest = user.posts.where(direction="DESC", limit=1).first()
     """
 
-    def __init__(self, index: str, *, through: str | type[Any] | None = None) -> None:
-        super().__init__(index, through)
+    def __init__(
+        self,
+        index: str,
+        *,
+        through: str | type[Any] | None = None,
+        model: str | type[Any] | None = None,
+    ) -> None:
+        super().__init__(index, through, model)
 
     @overload
     def __get__(self, instance: None, owner: type[Any]) -> HasMany[R]: ...

@@ -90,6 +90,7 @@ def test_one_module_for_each_model_and_a_package(blog: Path, folder: Path) -> No
         post = package.Post.create(user_id=ada)
         assert package.User.find_by_email("ada@example.com") == ada
         assert list(ada.query_posts()) == [post]
+        assert list(ada.posts) == [post]
         assert post.user == ada
 
 

@@ -87,6 +87,7 @@ def test_models_of_a_file_work(manager: Manager) -> None:
     assert User.find_by_email("ada@example.com") == ada
     assert list(User.query_by_status("active")) == [ada]
     assert list(ada.query_posts()) == posts
+    assert list(ada.posts) == posts
     assert Post.find(posts[0].post_id).user == ada
     assert list(Post.query_all_posts()) == posts
     assert [user for batch in User.iterate_all() for user in batch] == [ada]

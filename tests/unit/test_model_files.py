@@ -327,10 +327,12 @@ def test_the_names_that_models_give_themselves_and_each_other(read: Read) -> Non
     """Queries, relations, and for mapping models the other ends; never a name that every model has."""
     models = read(FRIENDS).models
     names = {member.name: member for member in members_from_others(models, models["User"])}
-    assert list(names) == ["query_admirers", "get_admirers", "query_friends", "get_friends"]
+    methods = ["query_admirers", "get_admirers", "query_friends", "get_friends"]
+    assert list(names) == [*methods, "admirers", "friends"]
     assert getattr(names["get_friends"], "target", None) == "User"
+    assert getattr(names["friends"], "target", None) == "User"
     (relation,) = own_members(models["User"])
-    assert names_of(relation) == ["get_count"]  # count is a method of every model
+    assert names_of(relation) == ["count_", "get_count"]  # count is a method of every model
     assert [m.name for m in own_members(models["Friendship"])] == [
         "query_admirers_for_user",
         "query_friends_for_user",
@@ -341,6 +343,8 @@ def test_the_names_that_models_give_themselves_and_each_other(read: Read) -> Non
     assert [m.name for m in members_from_others(standard, standard["User"])] == [
         "query_admirers",
         "query_friends",
+        "admirers",
+        "friends",
     ]
 
 

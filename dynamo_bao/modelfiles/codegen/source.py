@@ -36,6 +36,7 @@ from dynamo_bao.modelfiles.members import (
     Member,
     Query,
     Relation,
+    ToMany,
     members_from_others,
     names_of,
     own_members,
@@ -175,10 +176,21 @@ class _Writer:
         lines: list[str] = []
         for member in self.members:
             # A relation named after a keyword, such as from, is reachable only by getattr or by get_from.
-            if isinstance(member, Relation) and member.is_attribute and not keyword.iskeyword(member.name):
+            if isinstance(member, Relation) and not keyword.iskeyword(member.attribute or "if"):
                 kind = f"{self._library('Related')}[{quoted(self._related_type(member.field))}]"
-                lines += assignment(member.name, call(kind, quoted(member.field.name)))
+                lines += assignment(str(member.attribute), call(kind, quoted(member.field.name)))
+            elif isinstance(member, ToMany):
+                lines += assignment(member.name, self._to_many(member))
         return ["", *lines] if lines else []
+
+    def _to_many(self, member: ToMany) -> Group:
+        target = member.model.name if member.target is None else member.target
+        alias = self._model_name(target)
+        options = {} if member.target is None else {"through": quoted(member.model.name)}
+        if alias != target:
+            options["model"] = quoted(target)
+        kind = f"{self._library('HasMany')}[{quoted(alias)}]"
+        return call(kind, quoted(str(member.key.name)), **options)
 
     def _related_type(self, field_description: FieldDescription) -> str:
         """The type of the instance that a relation returns."""
@@ -188,13 +200,14 @@ class _Writer:
     # --- members for type checkers only --------------------------------------------------------------------
 
     def _methods(self) -> list[str]:
-        blocks = [block for member in self.members for block in [self._method(member)] if block]
+        methods = [member for member in self.members if not isinstance(member, ToMany)]
+        blocks = [block for member in methods for block in [self._method(member)] if block]
         if not blocks:
             return []
         self.imports.use("TYPE_CHECKING", "typing")
         return ["", f"{_BODY}if TYPE_CHECKING:", *(line for block in blocks for line in ["", *block])]
 
-    def _method(self, member: Member) -> list[str]:
+    def _method(self, member: Query | Find | Relation | Children | Mapped) -> list[str]:
         if isinstance(member, Query):
             return self._query(member)
         if isinstance(member, Find):
