@@ -108,6 +108,8 @@ class QueryResult(ListAnswer, Generic[M]):
 
     def _next_request(self) -> Request:
         """The request of the next page."""
+        if not self._is_used:
+            self._remember_anew()
         return self._query.request(self._start)
 
     def _receive(self, outcome: Reply | Exception) -> None:
@@ -215,7 +217,8 @@ class QueryResult(ListAnswer, Generic[M]):
         session, relation = self._query.session, self._relation
         if session is not None and session.is_open:
             if self._remembered is not None and not self._remembered.is_current:
-                self._remember_anew(session)
+                self._forget_unused()
+                self._remember_anew()
             if session.settings.fetch == "raise" and not self._is_explicit:
                 self._require_fetched()
             self._note_use_of_kind(session)
@@ -229,8 +232,14 @@ class QueryResult(ListAnswer, Generic[M]):
         if not self._query.is_narrowed:
             remember_items(parent, relation, self)
 
-    def _remember_anew(self, session: Session) -> None:
-        """Becomes the result of the query's current entry, after the session has forgotten the former one."""
+    def _remember_anew(self) -> None:
+        """Becomes the result of the query's current entry, if the session has forgotten the former one.
+
+        What is fetched for the result from now on is dropped with that entry.
+        """
+        session, remembered = self._query.session, self._remembered
+        if session is None or session.is_closed or remembered is None or remembered.is_current:
+            return
         self._remembered = self._query.remembered(session)
         if self._remembered.result is None:
             self._remembered.result = self

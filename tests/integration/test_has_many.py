@@ -920,3 +920,13 @@ def test_targets_that_were_fetched_for_a_tag_are_forgotten_with_its_result(sent:
         assert ids(tags[2].posts) == ["p021"]
         assert ids(tags[3].posts) == ["p031"]
         assert tags[3].posts[0] is found
+
+
+def test_a_result_that_runs_with_another_after_a_write_is_dropped_by_the_next(sent: Wire) -> None:
+    """A pending result belongs to what the context remembers from its request on, whatever was written before."""
+    with run_with_batch_context():
+        waiting = User.find("u02").posts
+        Post.create(post_id="new", user_id="u02", rank=9)
+        assert len(User.find("u03").posts) == 3
+        Post.create(post_id="newer", user_id="u02", rank=10)
+        assert len(waiting) == 5
