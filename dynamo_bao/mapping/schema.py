@@ -9,7 +9,7 @@ from typing import Any
 
 from attrs import define, field
 
-from dynamo_bao.dynamodb.expressions.conditions import Attribute
+from dynamo_bao.dynamodb.expressions.conditions import Attribute, attribute_of
 from dynamo_bao.dynamodb.expressions.paths import Steps, path_text, steps_of
 from dynamo_bao.dynamodb.expressions.renderer import UserPath
 from dynamo_bao.dynamodb.keys import (
@@ -337,8 +337,10 @@ class Schema:
     def attribute(self, path: UserPath) -> Attribute:
         """The stored attribute, or part of one, for a field path. A method of `expressions.renderer.Resolver`."""
         if path == SEARCH_TEXT:
-            return Attribute(SEARCH_TEXT)
+            return attribute_of(SEARCH_TEXT)
         owner, inner_steps = self._split(path)
+        if not inner_steps:
+            return attribute_of(str(owner.attribute))
         return Attribute(str(owner.attribute), inner_steps)
 
     def operand(self, path: UserPath, value: object, operator: str) -> AttributeValue:
@@ -388,6 +390,9 @@ class Schema:
 
     def _split(self, path: UserPath) -> tuple[Field, Steps]:
         """Returns the first field of a path, and the steps after it. Raises QueryError for an unknown part."""
+        owner = self.fields.get(path) if isinstance(path, str) else None
+        if owner is not None:  # the path of a whole field is its name
+            return owner, ()
         name, *inner_steps = steps_of(path)
         owner = self.fields.get(str(name))
         if owner is None:

@@ -14,6 +14,7 @@ from dynamo_bao.dynamodb.expressions.conditions import (
     Compare,
     Condition,
     all_of,
+    attribute_of,
 )
 from dynamo_bao.dynamodb.expressions.parser import OperandError, condition_from, equality, plain_operand
 from dynamo_bao.dynamodb.layout import PK, SK
@@ -63,7 +64,7 @@ def key_condition(
             condition cannot have its operator.
     """
     pk_name, sk_name = (shape.pk_name, shape.sk_name) if isinstance(shape, IndexSchema) else (PK, SK)
-    partition_condition = Compare(Attribute(pk_name), "=", {"S": partition})
+    partition_condition = Compare(attribute_of(pk_name), "=", {"S": partition})
     if sort_condition is None:
         return partition_condition, EMPTY
     name = shape.name or "primary_key"
