@@ -78,14 +78,14 @@ def instances_from_rows(
     """
     schema, model = mapper.schema, mapper.model
     instances: list[Instance | InvalidRow] = []
-    decode, decode_row, identity_at = schema.decode, schema.decode_row, schema.keys.of_table_key[tenant]
-    sets_of, unsteady = schema.sets_of, schema.unsteady
-    decoder: Any  # of an item in its form
-    for item in items:
-        if isinstance(item, dict):
-            identity, decoder = identity_at(item[PK]["S"], item[SK]["S"]), decode
-        else:
-            identity, decoder = identity_at(item._pk.S, item._sk.S), decode_row
+    are_dicts = bool(items) and isinstance(items[0], dict)  # all of them have one form
+    decode: Any = schema.decode if are_dicts else schema.decode_row
+    identity_at, sets_of, unsteady = schema.keys.of_table_key[tenant], schema.sets_of, schema.unsteady
+    forms: Sequence[Any] = items
+    for item in forms:
+        identity = (
+            identity_at(item[PK]["S"], item[SK]["S"]) if are_dicts else identity_at(item._pk.S, item._sk.S)
+        )
         if identity is None:
             try:
                 identity = schema.keys.from_item(tenant, item)
@@ -94,7 +94,7 @@ def instances_from_rows(
                 continue
         key, primary_id, key_values = identity
         state = new_state(mapper, LOADED, tenant, key, primary_id, None)
-        values = decoder(item, state, key_values)
+        values = decode(item, state, key_values)
         state.raw_item = item
         if state.bad is None:
             instance = allocate_instance(model)
