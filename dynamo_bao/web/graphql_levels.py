@@ -13,12 +13,11 @@ from __future__ import annotations
 from asyncio import gather
 from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from attrs import frozen
 from graphql import (
     GraphQLError,
-    GraphQLList,
     GraphQLNonNull,
     GraphQLObjectType,
     GraphQLOutputType,
@@ -45,8 +44,11 @@ if TYPE_CHECKING:
         def __init__(self, *arguments: Any, **options: Any) -> None: ...
         def execute_fields(self, *arguments: Any, **options: Any) -> Any: ...
         def execute_fields_serially(self, *arguments: Any, **options: Any) -> Any: ...
-        def complete_value(self, *arguments: Any, **options: Any) -> Any: ...
-        def handle_field_error(self, *arguments: Any, **options: Any) -> None: ...
+        def complete_value(self, *arguments: Any) -> Any: ...
+        def complete_list_value(self, *arguments: Any) -> Any: ...
+        def complete_object_value(self, *arguments: Any) -> Any: ...
+        def complete_abstract_value(self, *arguments: Any) -> Any: ...
+        def handle_field_error(self, *arguments: Any) -> None: ...
 
 else:
     Executor = graphql_execution.Executor if HAS_EXECUTOR else graphql_execution.ExecutionContext
@@ -55,23 +57,30 @@ Response = dict[str, Any]
 """The data of a response, or of an object in it."""
 Steps = Generator[Sequence[Awaitable[Any]], Sequence[Any], Response]
 """A computation that yields awaitables, and gets their results or exceptions."""
-PLAIN_TYPES: Final = frozenset({type(None), bool, int, float, str})
-"""The types of values that are never lazy and have no parts, for speed."""
+Complete = Callable[..., Any]
+"""A method of graphql-core that completes a value: its arguments are a type, nodes, info, path, value and others."""
 
 
-@frozen(eq=False)
-class Position:
+class Position(NamedTuple):
     """A place in the response.
 
     Attributes:
-        type: the type of its value.
         nodes: the fields of the query that it comes from.
+        info: what their resolver got.
         path: its path.
     """
 
-    type: GraphQLOutputType
     nodes: Any
+    info: Any
     path: Path
+
+    @property
+    def type(self) -> GraphQLOutputType:
+        """The type of the values at this place."""
+        value_type, path = self.info.return_type, self.path
+        while isinstance(path.key, int) and path.prev is not None:  # in a list, or in a list of lists
+            value_type, path = _inner_type(value_type), path.prev
+        return value_type  # type: ignore[no-any-return]  # graphql-core has no type for it
 
 
 @frozen(eq=False)
@@ -81,34 +90,31 @@ class Waiting:
     Attributes:
         position: its place in the response.
         value: the value.
-        info: what its resolver got.
+        is_read: whether completing it reads all of it. A result of a query for an object type is only handed to the
+            resolvers of that type, which may need a part.
         rest: further arguments of `complete_value`.
     """
 
     position: Position
     value: object
-    info: object
+    is_read: bool
     rest: tuple[Any, ...]
-
-    @property
-    def is_read(self) -> bool:
-        """Whether completing the value reads all of it.
-
-        A result of a query for an object type is only handed to the resolvers of that type, which may need a part.
-        """
-        value_type = self.position.type
-        if isinstance(value_type, GraphQLNonNull):
-            value_type = value_type.of_type
-        return isinstance(value_type, GraphQLList) or not isinstance(self.value, QueryResult)
 
 
 class LevelExecutor(Executor):
-    """Executes queries level by level, and the fields of a mutation one after the other, each level by level."""
+    """Executes queries level by level, and the fields of a mutation one after the other, each level by level.
+
+    It extends the methods of graphql-core that execute the fields of an object, and that complete a list or an object.
+    """
+
+    # _waiting: the values of the next level.
+    # _completing: by the id of a path, the arguments with which the list or object there is completed.
+    # _collector: this object while it executes; a copy of it, which graphql-core makes for @defer, lets nothing wait.
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._waiting: list[Waiting] = []
-        self._positions: dict[int, Position] = {}
+        self._completing: dict[int, tuple[Any, ...]] = {}
         self._collector: LevelExecutor | None = None
 
     # --- what graphql-core calls -----------------------------------------------------------------
@@ -122,8 +128,12 @@ class LevelExecutor(Executor):
         *rest: Any,
     ) -> Any:
         """Executes fields of an object. For the fields of the root it completes the whole response."""
-        execute = partial(super().execute_fields, parent_type, source_value, path, grouped_field_set, *rest)
-        return execute() if path is not None else _run(self._complete_levels(execute))
+        execute = super().execute_fields
+        if path is not None:
+            return execute(parent_type, source_value, path, grouped_field_set, *rest)
+        return _run(
+            self._complete_levels(partial(execute, parent_type, source_value, path, grouped_field_set, *rest))
+        )
 
     def execute_fields_serially(
         self,
@@ -141,31 +151,34 @@ class LevelExecutor(Executor):
             )
         )
 
-    def complete_value(
-        self,
-        return_type: GraphQLOutputType,
-        field_details_list: Any,
-        info: object,
-        path: Path,
-        result: Any,
-        *rest: Any,
-    ) -> Any:
-        """Completes a value, or lets it wait for its level. A missing item is null."""
-        if type(result) in PLAIN_TYPES:
-            return super().complete_value(return_type, field_details_list, info, path, result, *rest)
-        if (
-            self._collector is not self
-        ):  # a copy that completes a part of the response on its own, as for @defer
-            return super().complete_value(return_type, field_details_list, info, path, present(result), *rest)
-        if id(path) not in self._positions:  # else the inner call for a type that cannot be null
-            position = self._positions[id(path)] = Position(return_type, field_details_list, path)
-            if is_unloaded(result):
-                waiting = Waiting(position, result, info, rest)
+    def complete_list_value(self, *arguments: Any) -> Any:
+        """Completes a list, or lets it wait for its level."""
+        return self._complete(super().complete_list_value, arguments, is_list=True)
+
+    def complete_object_value(self, *arguments: Any) -> Any:
+        """Completes an object, or lets it wait for its level. A missing item is null."""
+        return self._complete(super().complete_object_value, arguments)
+
+    def complete_abstract_value(self, *arguments: Any) -> Any:
+        """Completes an object of an interface or a union, or lets it wait for its level. A missing item is null."""
+        return self._complete(super().complete_abstract_value, arguments)
+
+    def _complete(self, complete: Complete, arguments: tuple[Any, ...], is_list: bool = False) -> Any:
+        path, value = arguments[3], arguments[4]
+        if self._collector is not self:
+            return None if present(value) is None else complete(*arguments)
+        if id(path) in self._completing:  # it has waited
+            return complete(*arguments)
+        self._completing[id(path)] = arguments
+        if isinstance(value, (Instance, QueryResult)):
+            if is_unloaded(value):
+                is_read = is_list or isinstance(value, Instance)
+                waiting = Waiting(_position_of(arguments), value, is_read, arguments[5:])
                 self._waiting.append(waiting)
                 return waiting
-            if isinstance(result, Instance):
-                result = present(result)
-        return super().complete_value(return_type, field_details_list, info, path, result, *rest)
+            if present(value) is None:
+                return None
+        return complete(*arguments)
 
     # --- levels ----------------------------------------------------------------------------------
 
@@ -190,7 +203,7 @@ class LevelExecutor(Executor):
                 yield from self._complete_level(response, level)
             return response
         finally:
-            self._collector, self._waiting, self._positions = None, [], {}
+            self._collector, self._waiting, self._completing = None, [], {}
 
     def _complete_level(self, data: Response, level: Sequence[Waiting]) -> Steps:
         """Loads the values of a level, and puts the completed values into the response."""
@@ -219,7 +232,7 @@ class LevelExecutor(Executor):
     def _completed(self, waiting: Waiting, value: object) -> Any:
         position = waiting.position
         return super().complete_value(
-            position.type, position.nodes, waiting.info, position.path, value, *waiting.rest
+            position.type, position.nodes, position.info, position.path, value, *waiting.rest
         )
 
     def _put_outcomes(self, data: Response, level: Sequence[Waiting], outcomes: Sequence[Any]) -> None:
@@ -253,7 +266,7 @@ class LevelExecutor(Executor):
                 return
             if parent is None:
                 raise error
-            position = self._positions[id(parent)]
+            position = _position_of(self._completing[id(parent)])
 
     def _add_error(self, error: Exception, position: Position) -> None:
         """Adds an error to the response, or raises it with its path if the position cannot be null."""
@@ -262,6 +275,17 @@ class LevelExecutor(Executor):
         else:
             located = located_error(error, position.nodes, position.path.as_list())
             self.handle_field_error(located, position.type, position.path)
+
+
+def _position_of(arguments: Sequence[Any]) -> Position:
+    """The position for which a method to complete a value was called."""
+    _, nodes, info, path, *_ = arguments
+    return Position(nodes, info, path)
+
+
+def _inner_type(value_type: Any) -> Any:
+    """The type of the members of a list type."""
+    return (value_type.of_type if isinstance(value_type, GraphQLNonNull) else value_type).of_type
 
 
 def _place(data: Response, waiting: Waiting) -> tuple[Any, str | int] | None:

@@ -15,13 +15,17 @@ from dynamo_bao import (
     init_models,
     run_with_batch_context,
 )
+from dynamo_bao.testing import FaultInjectingTransport, embedded_transport, refused_connection
 from tests.support import blog
 from tests.support.blog import MODELS, Article, Author, Note
+from tests.support.clocks import FakeTime
 from tests.support.wire import Wire
 
 strawberry = pytest.importorskip("strawberry")
 
-from dynamo_bao.strawberry import BatchingExecutionContext  # noqa: E402  # it needs Strawberry
+from strawberry.schema.config import StrawberryConfig  # noqa: E402  # after the check that it is installed
+
+from dynamo_bao.strawberry import BatchingExecutionContext  # noqa: E402
 
 pytestmark = pytest.mark.quick_engines
 
@@ -115,6 +119,10 @@ class Query:
     @strawberry.field
     def maybe_articles(self, status: str) -> list[ArticleType | None]:
         return blog.articles(status)
+
+    @strawberry.field
+    def drafts(self) -> list[ArticleType] | None:
+        return blog.articles("draft")
 
     @strawberry.field
     def author(self, id: str) -> AuthorType | None:
@@ -337,6 +345,32 @@ def test_errors_of_resolvers_have_the_same_paths(stored: Manager) -> None:
     assert result.data["authors"][:2] == [None, None] != result.data["authors"][2]
 
 
+@pytest.mark.parametrize("operation", ["BatchGetItem", "Query"])
+def test_a_failed_request_is_an_error_where_it_is_without_the_class(operation: str) -> None:
+    """The fields that needed its answer, and only those, are null."""
+    query = '{ author(id: "a1") { authorId name } drafts { title } }'
+    transport = FaultInjectingTransport(
+        embedded_transport().wire, operations=[operation], clock=FakeTime().clock
+    )
+    with init_models(models=MODELS, transport=transport) as manager:
+        manager.create_table()
+        blog.write_blog()
+        transport.inject(refused_connection())
+        answers = []
+        for schema in (PLAIN, BATCHING):
+            with run_with_batch_context():
+                result = schema.execute_sync(query)
+            answers.append((result.data, [path for path, _ in paths(result)]))
+    assert answers[0] == answers[1]
+    assert len(answers[0][1]) == 1
+
+
+def test_rounds_do_not_need_peers(sent: Wire) -> None:
+    """Also where the context loads nothing in advance."""
+    query = '{ articles(status: "draft") { author { name articles { title } } } }'
+    answer(query, rounds=3, fetch="one")
+
+
 def test_a_refused_load_is_an_error_where_it_is_without_the_class(stored: Manager) -> None:
     """Under `fetch="raise"`, relations are errors, and lookups by key are not."""
     query = '{ author(id: "a1") { name mentor { name } articles { title } } two: author(id: "a2") { name } }'
@@ -415,6 +449,53 @@ def test_events_of_a_subscription_are_complete(stored: Manager) -> None:
     drafts, reviews = asyncio.run(run())
     assert drafts.data == {"updates": [{"author": {"name": "Author 0"}}, {"author": {"name": "Author 3"}}]}
     assert reviews.errors is None and len(reviews.data["updates"]) == 2
+
+
+def test_parts_that_come_later_are_complete(stored: Manager) -> None:
+    """`@defer` and `@stream` answer as without the class."""
+    incremental = pytest.importorskip(
+        "graphql.execution.incremental", reason="graphql-core 3.2 has no @defer"
+    )
+    assert incremental
+    query = """{
+        author(id: "a0") { name articles { title ... @defer { author { name articles { title } } } } }
+        drafts @stream(initialCount: 1) { title author { name } }
+    }"""
+
+    async def run(**options: Any) -> list[Any]:
+        config = StrawberryConfig(enable_experimental_incremental_execution=True)
+        result = await strawberry.Schema(query=Query, config=config, types=TYPES, **options).execute(query)
+        parts = [result.initial_result.formatted]
+        return parts + [part.formatted async for part in result.subsequent_results]
+
+    parts = asyncio.run(run(execution_context_class=BatchingExecutionContext))
+    assert parts == asyncio.run(run())
+    assert len(parts) > 1 and "errors" not in repr(parts)
+
+
+def test_a_router_of_fastapi_answers_in_the_session_of_the_request(stored: Manager) -> None:
+    """Asynchronous resolvers see it too."""
+    fastapi = pytest.importorskip("fastapi")
+    from fastapi.testclient import TestClient
+    from strawberry.fastapi import GraphQLRouter
+
+    from dynamo_bao.fastapi import BatchContextMiddleware
+
+    app = fastapi.FastAPI()
+    app.include_router(GraphQLRouter(BATCHING), prefix="/graphql")
+    app.add_middleware(BatchContextMiddleware, server_timing=True)
+    query = """{
+        one: laterAuthor(id: "a1") { name mentor { name } }
+        two: laterAuthor(id: "no") { name }
+        three: author(id: "a2") { name mentor { name } }
+    }"""
+    reply = TestClient(app).post("/graphql", json={"query": query})
+    assert reply.json()["data"] == {
+        "one": {"name": "Author 1", "mentor": {"name": "Author 0"}},
+        "two": None,
+        "three": {"name": "Author 2", "mentor": {"name": "Author 1"}},
+    }
+    assert "2 round trips" in reply.headers["Server-Timing"]
 
 
 def test_other_values_are_completed_as_they_are(stored: Manager) -> None:
