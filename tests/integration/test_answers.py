@@ -216,7 +216,7 @@ def test_a_wrong_key_part_is_an_unknown_field(manager: Manager) -> None:
 
 class Writer(Model, prefix="wr"):
     writer_id: str
-    name: str = StringField(default="")
+    name: str = StringField(default="nameless")
     essays = HasMany["Essay"]("essays_of_writer")
 
     primary_key = PrimaryKey("writer_id")

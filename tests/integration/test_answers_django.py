@@ -68,7 +68,8 @@ def test_all_instances_of_an_answer_are_one_request(
     wire.clear()
     reply = view(lambda: answer([User.find(user_id) for user_id in ids]))
     assert wire.operations == ["BatchGetItem"] and len(wire.keys()) == 3
-    assert all(user_id in reply.text and f'"user {n}"' in reply.text for n, user_id in enumerate(ids))
+    text = reply.content.decode()
+    assert all(user_id in text and f'"user {n}"' in text for n, user_id in enumerate(ids))
 
 
 def test_one_instance_is_an_object(ids: list[str]) -> None:
