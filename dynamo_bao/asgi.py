@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
+from dynamo_bao.runtime.compat import Unpack
+from dynamo_bao.session.settings import SessionOptions
 from dynamo_bao.web.asgi_scope import environ_of, status_line
 from dynamo_bao.web.async_request import AsyncRequest, shared_tenant
 from dynamo_bao.web.service import Service
@@ -66,7 +68,7 @@ class BatchContextMiddleware:
         tenant_required: bool = True,
         server_timing: bool = False,
         traces: str | None = None,
-        **session: Any,
+        **session: Unpack[SessionOptions],
     ) -> None:
         self.app = app
         self.service = Service(

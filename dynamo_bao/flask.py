@@ -15,6 +15,8 @@ from typing import Any, TypeVar
 from flask import Flask, Response, abort, request
 
 from dynamo_bao.errors import ConfigurationError
+from dynamo_bao.runtime.compat import Unpack
+from dynamo_bao.session.settings import SessionOptions
 from dynamo_bao.web.flask_cli import commands
 from dynamo_bao.web.flask_json import serve_instances
 from dynamo_bao.web.missing import first_or_none, stored_or_none
@@ -63,7 +65,7 @@ class Bao:
         tenant_required: bool | None = None,
         server_timing: bool | None = None,
         traces: str | None = None,
-        **session: Any,
+        **session: Unpack[SessionOptions],
     ) -> None:
         own_options = {
             "tenant": tenant,
@@ -71,7 +73,7 @@ class Bao:
             "server_timing": server_timing,
             "traces": traces,
         }
-        self._options = {
+        self._options: dict[str, Any] = {
             **{name: value for name, value in own_options.items() if value is not None},
             **session,
         }
@@ -93,9 +95,10 @@ class Bao:
                 f"dynamo_bao is registered with the application {app.name!r} already; register it once."
             )
         serve_instances(app)
-        options = {"server_timing": True, **app.config.get("DYNAMO_BAO", {}), **self._options}
+        options: dict[str, Any] = {"server_timing": True, **app.config.get("DYNAMO_BAO", {}), **self._options}
         tenants = Service(**options)
-        middleware = BatchContextMiddleware(app.wsgi_app, **{**options, "tenant": None})
+        without_tenant: dict[str, Any] = {**options, "tenant": None}
+        middleware = BatchContextMiddleware(app.wsgi_app, **without_tenant)
         middleware.service.is_part = options.get("tenant") is not None
         app.before_request(partial(serve_instances, app))  # if the application has another JSON provider now
         app.before_request(partial(_find_tenant, tenants))

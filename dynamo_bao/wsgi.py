@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from dynamo_bao.runtime.compat import Unpack
+from dynamo_bao.session.settings import SessionOptions
 from dynamo_bao.web.request_session import Body, RequestScope
 from dynamo_bao.web.service import REQUEST_KEY, Service
 from dynamo_bao.web.tenants import TenantSource, tenant_from_header, tenant_from_host
@@ -50,7 +52,7 @@ class BatchContextMiddleware:
         tenant_required: bool = True,
         server_timing: bool = False,
         traces: str | None = None,
-        **session: Any,
+        **session: Unpack[SessionOptions],
     ) -> None:
         self.app = app
         self.service = Service(

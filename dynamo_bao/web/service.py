@@ -12,7 +12,8 @@ from typing import Any
 from dynamo_bao.errors import reject_unknown
 from dynamo_bao.models.batch_context import request_session, session_maker
 from dynamo_bao.models.registry import managers
-from dynamo_bao.session.settings import SessionSettings
+from dynamo_bao.runtime.compat import Unpack
+from dynamo_bao.session.settings import SessionOptions, SessionSettings
 from dynamo_bao.session.tenancy import EXEMPT, TenantBlock, tenant_of
 from dynamo_bao.web.async_request import AsyncRequest, shared_tenant
 from dynamo_bao.web.request_log import log_request, name_of, server_timing, summary_of
@@ -53,7 +54,7 @@ class Service:
         tenant_required: bool = True,
         server_timing: bool = False,
         traces: str | None = None,
-        **session: Any,
+        **session: Unpack[SessionOptions],
     ) -> None:
         reject_unknown(session, (*OPTIONS, *SESSION_OPTIONS), "option")
         self._make_session = session_maker(session)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from fastapi import FastAPI
 from typing_extensions import assert_type
 
 from dynamo_bao import (
@@ -29,8 +30,9 @@ from dynamo_bao import (
     init_models,
     run_with_batch_context,
 )
+from dynamo_bao.asgi import BatchContextMiddleware
 from dynamo_bao.django import first_or_404, get_object_or_404
-from dynamo_bao.flask import Bao
+from dynamo_bao.flask import Bao, tenant_from_header
 
 
 class Named(Model):
@@ -111,6 +113,7 @@ assert_type(ada.refresh(), User)
 assert_type(ada.exists(), bool)
 assert_type(ada.to_dict(related=["org"]), dict[str, Any])
 assert_type(ada.to_json(), str)
+FastAPI().add_middleware(BatchContextMiddleware, tenant=tenant_from_header("X-Tenant"), deadline=5)
 assert_type(Bao.get_or_404(User, "x"), User)
 assert_type(Bao.first_or_404(User.by_status.query("active"), description="none"), User)
 assert_type(get_object_or_404(User, "x"), User)

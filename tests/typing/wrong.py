@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from fastapi import FastAPI
+
+from dynamo_bao.asgi import BatchContextMiddleware
 from dynamo_bao.flask import Bao
 from tests.typing.right import Post, User, ada, work
 
@@ -26,5 +29,7 @@ ada.posts.where(limits=3)  # wrong
 ada.posts.where({}, limit="3")  # wrong
 ada.post  # wrong
 User(name="Ada", email="x", posts=[])  # wrong
+Bao(deadlin=5)  # wrong
+FastAPI().add_middleware(BatchContextMiddleware, server_timings=True)  # wrong
 Bao.get_or_404(User, "x").nam  # wrong
 User(name="Ada", email="x").save()
