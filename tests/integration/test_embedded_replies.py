@@ -271,6 +271,36 @@ def test_each_request_is_answered_as_moto_does(engines: Pair) -> None:
         assert assert_same(engines, operation, body)[0] == 200, operation
 
 
+MOVED = {
+    "UpdateExpression": "SET #o = :o",
+    "ExpressionAttributeNames": {"#o": "other"},
+    "ExpressionAttributeValues": {":o": {"S": "p"}},
+}
+OF_OTHER = {"TableName": "t", "IndexName": "by_other", "KeyConditionExpression": "other = :o"}
+CHANGES: list[tuple[str, Any]] = [
+    ("PutItem", {"TableName": "t", "Item": item("1")}),
+    ("UpdateItem", of("1", **MOVED)),
+    ("BatchWriteItem", {"RequestItems": {"t": [{"PutRequest": {"Item": item("2")}}]}}),
+    (
+        "TransactWriteItems",
+        {"TransactItems": [{"Delete": of("2")}, {"Put": {"TableName": "t", "Item": item("3")}}]},
+    ),
+    ("TransactWriteItems", {"TransactItems": [{"Delete": of("3")}, {"Delete": of("4", **MISSING)}]}),
+    ("DeleteItem", of("1")),
+]
+
+
+def test_queries_of_an_index_see_each_change(engines: Pair) -> None:
+    """Queries that follow each other share the partitions of the index; each write makes them new."""
+    for engine in engines:
+        engine(prepared("CreateTable", TABLE))
+    for operation, body in CHANGES:
+        assert_same(engines, operation, body)
+        for partition in ("o", "p", "q", "o", "p"):
+            asked = {**OF_OTHER, "ExpressionAttributeValues": {":o": {"S": partition}}}
+            assert assert_same(engines, "Query", asked)[0] == 200
+
+
 def test_errors_and_odd_requests_are_answered_as_moto_does(filled: Pair) -> None:
     statuses = {assert_same(filled, operation, body)[0] for operation, body in OTHERS}
     assert statuses == {200, 400}

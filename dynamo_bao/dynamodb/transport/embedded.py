@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, Final, NamedTuple, NoReturn
 
@@ -21,6 +21,8 @@ CREDENTIALS = {"aws_access_key_id": "embedded", "aws_secret_access_key": "embedd
 
 Answer = tuple[int, dict[str, str], bytes]
 """Status, headers and body."""
+_Partitions = dict[object, list[Any]]
+"""The items of an index by their partition key."""
 _JSON: Final = "application/x-amz-json-1.0"
 _SINGLE: Final = ("GetItem", "PutItem", "UpdateItem", "DeleteItem")
 _SEVERAL: Final = (
@@ -32,6 +34,7 @@ _SEVERAL: Final = (
     "Scan",
 )
 _MAKE_NO_TABLE: Final = frozenset((*_SINGLE, *_SEVERAL))
+_READS: Final = frozenset(("GetItem", "BatchGetItem", "TransactGetItems", "Query", "Scan"))
 
 
 class _Call(NamedTuple):
@@ -72,12 +75,19 @@ class EmbeddedEngine:
                 status, headers, body = self._carried_out(call, request)
             if call is None or call.operation not in _MAKE_NO_TABLE:
                 self._quicken_tables()
+            if call is None or call.operation not in _READS:
+                self._forget_partitions()
         return status, headers, body.encode() if isinstance(body, str) else body
 
     def _quicken_tables(self) -> None:
         for table in self._backend.tables.values():
             if table.has_range_key:  # as the library's have; other tables stay as moto made them
                 table.__class__ = self._table_class
+
+    def _forget_partitions(self) -> None:
+        tables: Mapping[str, Any] = self._backend.tables
+        for table in tables.values():
+            table.partitions_by_attribute = {}
 
     def _carried_out(self, call: _Call, request: Any) -> Any:
         """The answer of moto's handler. moto itself writes errors, and results that are not plain."""
@@ -144,8 +154,8 @@ def _fast_table_class(table_class: Any) -> Any:
     """A subclass of moto's table whose costs do not grow with the table.
 
     moto sorts all items for each query, and copies all of them for each transaction. Here a query gets the items of
-    its partition only. The backup of a transaction shares the items with the table; an item is copied when it is read
-    afterwards.
+    its partition only; reads that follow each other share the partitions of an index. The backup of a transaction
+    shares the items with the table; an item is copied when it is read afterwards.
     """
     # Imported here: only programs that embed moto need it.
     import inspect
@@ -155,6 +165,7 @@ def _fast_table_class(table_class: Any) -> Any:
     class FastTable(table_class):  # type: ignore[misc]  # a class that is not known before run time
         __module__ = table_class.__module__  # moto's metaclass reads it
         partition: list[Any] | None = None
+        partitions_by_attribute: dict[str, _Partitions | None]
         copies_on_get = False
 
         def query(self, *args: Any, **options: Any) -> Any:
@@ -194,4 +205,17 @@ def _partition(table: Any, arguments: dict[str, Any]) -> list[Any] | None:
         return None
     ((attribute, key),) = conditions
     stored = (item for items in table.items.values() for item in items.values())
-    return [item for item in stored if attribute in item.attrs and item.attrs[attribute].value == key.value]
+    cache: dict[str, _Partitions | None] = table.partitions_by_attribute
+    if attribute not in cache:  # the first such query after a write: another write may follow it
+        cache[attribute] = None
+        return [
+            item for item in stored if attribute in item.attrs and item.attrs[attribute].value == key.value
+        ]
+    partitions = cache[attribute]
+    if partitions is None:
+        partitions = cache[attribute] = {}
+        for item in stored:
+            value = item.attrs[attribute].value if attribute in item.attrs else None
+            if isinstance(value, (str, bytes)):  # as keys are
+                partitions.setdefault(value, []).append(item)
+    return partitions.get(key.value, [])
