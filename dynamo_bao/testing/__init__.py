@@ -9,6 +9,7 @@ Example:
 
 from dynamo_bao.dynamodb.transport.factory import boto_transport, embedded_transport
 from dynamo_bao.dynamodb.transport.messages import Clock, Reply, Request, Transport
+from dynamo_bao.session.trace import Trace
 from dynamo_bao.testing.engines import SharedEngine
 from dynamo_bao.testing.faults import (
     Fault,
@@ -31,6 +32,7 @@ __all__ = [
     "Request",
     "RoundWatch",
     "SharedEngine",
+    "Trace",
     "Transport",
     "assert_max_round_trips",
     "boto_transport",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import linecache
 from collections import Counter
 from collections.abc import Mapping
+from threading import get_ident
 from types import TracebackType
 from typing import TypeVar
 
@@ -24,6 +25,9 @@ SHOWN_ROUNDS = 30
 class RoundWatch:
     """Records every round that ends inside its block, of any thread and manager, also outside of sessions.
 
+    Args:
+        this_thread: whether only rounds of the thread that makes the watch count, for servers with several threads.
+
     Attributes:
         rounds: the rounds so far, oldest first.
 
@@ -33,8 +37,9 @@ class RoundWatch:
         >>> print(watch.trace())
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, this_thread: bool = False) -> None:
         self.rounds: list[Round] = []
+        self._thread = get_ident() if this_thread else None
         self._alone: Counter[tuple[Rounds | None, CallSite]] = Counter()
 
     def __enter__(self: Watch) -> Watch:
@@ -47,6 +52,8 @@ class RoundWatch:
         round_observers.remove(self._note)
 
     def _note(self, round_: Round, rounds: Rounds | None) -> None:
+        if self._thread not in (None, get_ident()):
+            return
         self.rounds.append(round_)
         if round_.is_single_fetch:
             self._alone[rounds, round_.cause] += 1
