@@ -1,8 +1,10 @@
-"""The content of the pages, made with plain loops. Nothing here depends on whether a batch context is open.
+"""The content of the pages, made with plain nested loops. Nothing here depends on whether a batch context is open.
 
-Without a batch context, each relation needs its own request. Inside one, queries are pending until the program uses
-one of them, and then they run together. The first use of a relation loads that relation for the whole loop. So a
-dashboard takes at most `MAX_ROUND_TRIPS`.
+Each loop is what one writes first: over the people of a package, what it requires, what requires it, and its files;
+inside it, over the relations of each of these. Without a batch context, each step of each loop waits for a request
+of its own. Inside one, the first look at a relation loads it for that instance, and the second for all instances
+that were loaded with it. So the number of round trips depends on how deep the loops are, and not on how much they
+go through: a dashboard takes at most `MAX_ROUND_TRIPS`.
 """
 
 from __future__ import annotations
@@ -17,30 +19,38 @@ from examples.package_explorer.models import Credit, File, Package, Person, Requ
 MAX_FILES = 12
 MAX_RESULTS = 100
 
-MAX_ROUND_TRIPS = 4
-"""The round trips of a dashboard in a batch context: the package; its four lists; the packages and people in the
-lists; and the authors of those packages. Longer lists need no more (up to the 1,000 keys of one round)."""
+MAX_ROUND_TRIPS = 20
+"""The round trips of a dashboard in a batch context: at most two for each relation in the loops, however many
+instances they go through (up to the 100 queries and 1,000 keys of one round)."""
 
 
 @dataclass(frozen=True)
 class PersonLine:
-    """One person of a package."""
+    """One person of a package, with the names of the other packages that name them."""
 
     person_id: str
     name: str
     email: str | None
     roles: tuple[str, ...]
+    other_packages: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class PackageLine:
-    """A package in a list. A package that is not installed has no version."""
+    """A package in a list. A package that is not installed has no version.
+
+    Attributes:
+        people: its people, with the other packages that name them.
+        requires, required_by: the names of the packages that it requires always, and of those that require it.
+    """
 
     package_id: str
     name: str
     version: str | None
     summary: str | None
-    author: str | None
+    people: tuple[PersonLine, ...] = ()
+    requires: tuple[str, ...] = ()
+    required_by: tuple[str, ...] = ()
     optional: bool = False
     clauses: tuple[dict[str, Any], ...] = ()
     roles: tuple[str, ...] = ()
@@ -112,23 +122,26 @@ def build_dashboard(package_id: str) -> Dashboard | None:
     package = Package.find(package_id)
     if not package:
         return None
-    people = Credit.credits_for_package.query(package, load_related=["person_id"])
-    requirements = Requirement.requirements_for_package.query(package, load_related=["required_id.author_id"])
-    dependents = Requirement.dependents_for_required.query(package, load_related=["package_id.author_id"])
-    files = File.files_by_size_for_package.query(package, direction="DESC", limit=MAX_FILES)
+    credits, requirements, dependents = package.credits, package.requirements, package.dependents
+    files = package.files_by_size.where(direction="DESC", limit=MAX_FILES)
     return Dashboard(
         package=package.to_dict(),
-        people=tuple(_people(people)),
+        people=tuple(_people(credits)),
         requires=tuple(sorted(_requires(requirements), key=_optional)),
         required_by=tuple(sorted(_required_by(dependents), key=_optional)),
         files=tuple(_with_shares(files)),
     )
 
 
-def _people(credited: Iterable[Credit]) -> Iterator[PersonLine]:
-    for credit in credited:
+def _people(credits: Iterable[Credit]) -> Iterator[PersonLine]:
+    for credit in credits:
         person = credit.person
-        yield PersonLine(person.person_id, person.name, person.email, tuple(sorted(credit.roles)))
+        other_names = []
+        for other_credit in person.credits:
+            if other_credit.package_id != credit.package_id:
+                other_names.append(other_credit.package.name)
+        roles = tuple(sorted(credit.roles))
+        yield PersonLine(person.person_id, person.name, person.email, roles, tuple(other_names))
 
 
 def _requires(requirements: Iterable[Requirement]) -> Iterator[PackageLine]:
@@ -142,21 +155,29 @@ def _required_by(dependents: Iterable[Requirement]) -> Iterator[PackageLine]:
 
 
 def _package_line(package: Package, requirement: Requirement) -> PackageLine:
-    """The other package of a requirement. A package that is not installed is a missing instance, which is falsy."""
+    """The other package of a requirement, with its own relations in both directions."""
+    required_by = [dependent.package.name for dependent in package.dependents]
     clauses = tuple(requirement.clauses)
     if not package:
         name = package.package_id
-        return PackageLine(name, name, None, None, None, requirement.optional, clauses)
-    author = package.author
+        return PackageLine(name, name, None, None, (), (), tuple(required_by), requirement.optional, clauses)
+    requires = [_name(inner.required) for inner in package.requirements if not inner.optional]
     return PackageLine(
         package.package_id,
         package.name,
         package.version_,
         package.summary,
-        author.name if author else None,
+        tuple(_people(package.credits)),
+        tuple(requires),
+        tuple(required_by),
         requirement.optional,
         clauses,
     )
+
+
+def _name(package: Package) -> str:
+    """A package that is not installed is a missing instance, which is falsy. It has its key only."""
+    return package.name if package else package.package_id
 
 
 def _optional(line: PackageLine) -> bool:
@@ -181,9 +202,7 @@ def build_person_page(person_id: str) -> PersonPage | None:
 
 
 def _packages_of(person: Person) -> Iterator[PackageLine]:
-    for credit in Credit.credits_for_person.query(person):
+    for credit in person.credits:
         package = credit.package
         roles = tuple(sorted(credit.roles))
-        yield PackageLine(
-            package.package_id, package.name, package.version_, package.summary, None, roles=roles
-        )
+        yield PackageLine(package.package_id, package.name, package.version_, package.summary, roles=roles)

@@ -26,6 +26,10 @@ OnRow = Callable[[Distribution], None]
 """Called after each row that was stored, with the distribution it belongs to."""
 
 
+FILES_AT_ONCE = 500
+"""How many files are stored together."""
+
+
 def count_rows(distributions: Sequence[Distribution]) -> int:
     """The number of rows that `load` stores for the distributions, without persons."""
     return sum(
@@ -37,7 +41,7 @@ def count_rows(distributions: Sequence[Distribution]) -> int:
 def load(distributions: Sequence[Distribution], on_row: OnRow = lambda distribution: None) -> None:
     """Stores all distributions. Their files come last, because there are many.
 
-    Each distribution has its own batch context, so that no context has everything in memory.
+    Each distribution has batch contexts of its own, so that no context has everything in memory.
     """
     people = People()
     for store in (partial(_store_package, people=people), _store_files):
@@ -61,11 +65,20 @@ def _store_package(distribution: Distribution, people: People) -> Iterator[objec
 
 
 def _store_files(distribution: Distribution) -> Iterator[File]:
-    """Stores the files of a package, giving each as it is stored."""
-    for file in distribution.files:
-        yield File.create(
-            package_id=distribution.package_id, path=file.path, size=file.size, digest=file.digest
-        )
+    """Stores the files of a package together, many in each request, and gives each after that.
+
+    The table is new, so there is nothing to overwrite. With `overwrite` no file needs a condition, and so they can
+    travel 25 at a time.
+    """
+    for first in range(0, len(distribution.files), FILES_AT_ONCE):
+        files = [
+            File(package_id=distribution.package_id, path=file.path, size=file.size, digest=file.digest)
+            for file in distribution.files[first : first + FILES_AT_ONCE]
+        ]
+        with run_with_batch_context() as session:
+            session.add(*files, overwrite=True)
+            session.commit()
+        yield from files
 
 
 def _create_package(distribution: Distribution, author: Person | None) -> Package:

@@ -91,7 +91,7 @@ def read_distributions(path: Sequence[str] | None = None) -> list[Distribution]:
     """
     distributions: dict[str, Distribution] = {}
     for source in metadata.distributions() if path is None else metadata.distributions(path=list(path)):
-        if not source.metadata.get("Name"):
+        if _Headers(source.metadata).text("Name") is None:
             logger.warning("left out an installed distribution whose metadata has no Name: %s", source)
             continue
         distribution = read_distribution(source)

@@ -6,6 +6,7 @@ from typing import Any
 
 from dynamo_bao import (
     MODEL_PREFIX,
+    HasMany,
     Index,
     IntegerField,
     ListField,
@@ -42,6 +43,11 @@ class Package(Model, prefix="pkg", iterable=True, searchable=["name", "summary"]
     primary_key = PrimaryKey("package_id")
     all_packages = Index(MODEL_PREFIX, "package_id", id="gsi1")
     author = Related["Person | None"]("author_id")
+    credits = HasMany["Credit"]("credits_for_package")
+    requirements = HasMany["Requirement"]("requirements_for_package")
+    dependents = HasMany["Requirement"]("dependents_for_required")
+    files = HasMany["File"]("files_for_package")
+    files_by_size = HasMany["File"]("files_by_size_for_package")
 
 
 class Person(Model, prefix="pers"):
@@ -53,10 +59,11 @@ class Person(Model, prefix="pers"):
 
     primary_key = PrimaryKey("person_id")
     unique_email = UniqueConstraint("email", id="uc1")
+    credits = HasMany["Credit"]("credits_for_person")
 
 
 class Credit(Model, prefix="cred", table_type="mapping"):
-    """Which person is what to which package: ``package.query_credits()`` and ``person.query_credits()``."""
+    """Which person is what to which package: ``package.credits`` and ``person.credits``."""
 
     package_id: str = RelatedField("Package")
     person_id: str = RelatedField("Person")
@@ -70,7 +77,7 @@ class Credit(Model, prefix="cred", table_type="mapping"):
 
 
 class Requirement(Model, prefix="req", table_type="mapping"):
-    """Which package requires which: ``package.query_requirements()``, and ``package.query_dependents()`` back.
+    """Which package requires which: ``package.requirements``, and ``package.dependents`` back.
 
     The required package need not be installed: then `required` is missing, and falsy.
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -18,8 +20,8 @@ from dynamo_bao import (
     Policy,
     RequireContext,
     init_models,
-    run_with_batch_context,
 )
+from dynamo_bao.testing import RoundWatch
 from examples.package_explorer import __main__ as command_line, demo
 from examples.package_explorer.dashboard import (
     MAX_FILES,
@@ -28,7 +30,17 @@ from examples.package_explorer.dashboard import (
     build_person_page,
 )
 from examples.package_explorer.loading import count_rows, load, load_with_progress
-from examples.package_explorer.measuring import Wire, main_part, visit_all
+from examples.package_explorer.measuring import (
+    NAIVE,
+    NOW,
+    ONE,
+    WAYS,
+    Way,
+    delayed,
+    main_part,
+    time_marks,
+    visit,
+)
 from examples.package_explorer.metadata import (
     Clause,
     Distribution,
@@ -36,9 +48,10 @@ from examples.package_explorer.metadata import (
     parse_clause,
     read_distributions,
 )
-from examples.package_explorer.models import MODELS, Credit, Person
+from examples.package_explorer.models import MODELS, Credit, Package, Person, Requirement
 from examples.package_explorer.people import Contact, read_contacts
-from examples.package_explorer.web import create_app, filesize
+from examples.package_explorer.web import create_app, duration, filesize
+from tests.support.wire import Wire
 
 HOSTILE = "<script>alert(1)</script>"
 
@@ -235,12 +248,31 @@ def test_dashboards_agree_with_the_metadata(distributions: list[Distribution]) -
 def test_lines_show_the_other_package_and_its_author() -> None:
     page = build_dashboard("alpha-app")
     assert page is not None
-    assert [(line.name, line.version, line.author, line.optional) for line in page.requires] == [
-        ("beta", "2.0", "Ada Lovelace", False),
-        ("gamma", "3.0", "Cy", False),
-        ("not-there", None, None, True),
+    assert [(line.name, line.version, line.optional) for line in page.requires] == [
+        ("beta", "2.0", False),
+        ("gamma", "3.0", False),
+        ("not-there", None, True),
     ]
     assert len(page.requires[1].clauses) == 2
+
+
+@pytest.mark.usefixtures("loaded")
+def test_lines_show_the_relations_of_the_other_package() -> None:
+    """Its people with their other packages, what it requires always, and what requires it."""
+    page = build_dashboard("alpha-app")
+    assert page is not None
+    beta, gamma, missing = page.requires
+    assert [(person.name, person.other_packages) for person in beta.people] == [
+        ("Ada Lovelace", ("Alpha.App",))
+    ]
+    assert (beta.requires, beta.required_by) == (("gamma",), ("Alpha.App", "evil"))
+    assert (gamma.requires, gamma.required_by) == ((), ("Alpha.App", "beta", "evil"))
+    assert (missing.people, missing.requires, missing.required_by) == ((), (), ("Alpha.App",))
+    assert {person.name: person.other_packages for person in page.people} == {
+        "Ada Lovelace": ("beta",),
+        "Bob": (),
+        "Cy": ("gamma",),
+    }
 
 
 @pytest.mark.usefixtures("loaded")
@@ -254,8 +286,8 @@ def test_one_address_is_one_person() -> None:
 
 @pytest.mark.usefixtures("loaded")
 def test_without_an_address_one_name_is_one_person() -> None:
-    (cy,) = [credit.person for credit in Credit.credits_for_package.query("gamma")]
-    assert Credit.credits_for_person.query(cy).count == 2
+    (cy,) = [credit.person for credit in Package.find("gamma").credits]
+    assert len(cy.credits) == 2
 
 
 def test_the_progress_bar_counts_every_row(distributions: list[Distribution]) -> None:
@@ -269,29 +301,56 @@ def test_the_progress_bar_counts_every_row(distributions: list[Distribution]) ->
 # --- requests --------------------------------------------------------------------------------------------
 
 
-def test_a_context_changes_the_number_of_requests_and_nothing_else(
+def test_the_way_changes_the_number_of_requests_and_nothing_else(
     loaded: Manager, distributions: list[Distribution]
 ) -> None:
-    wire = Wire(loaded.client)
+    """Naive code waits for each request; a context waits less often, and with peers least."""
+    wire, pages = Wire(loaded.client), {}
     for one in distributions:
-        before = wire.requests
-        direct = build_dashboard(one.package_id)
-        middle = wire.requests
-        with run_with_batch_context() as session:
-            assert build_dashboard(one.package_id) == direct
-        assert wire.requests - middle <= middle - before
-        assert session.stats.round_trips <= MAX_ROUND_TRIPS
-        assert session.stats.requests == wire.requests - middle
+        counts = {}
+        for way in WAYS:
+            wire.clear()
+            with way.context() as session:
+                pages[way] = build_dashboard(one.package_id)
+            counts[way] = len(wire.operations) if session is None else session.stats.round_trips
+            if session is not None:
+                assert session.stats.requests == len(wire.operations)
+        assert pages[NAIVE] == pages[ONE] == pages[NOW] is not None
+        assert counts[NAIVE] > counts[ONE] >= counts[NOW]
+        assert counts[NOW] <= MAX_ROUND_TRIPS
 
 
 @pytest.mark.usefixtures("loaded")
-def test_pages_are_the_same_with_and_without_a_context() -> None:
-    direct, batched = create_app(nullcontext).test_client(), create_app().test_client()
+def test_the_rounds_of_a_page_do_not_grow_with_its_lists() -> None:
+    """Three times as many requirements, dependents and people: naive code waits longer, and the page does not."""
+    first_counts = {way: rounds_of("gamma", way) for way in WAYS}
+    for number in range(8):
+        person = Person.create(name=f"person {number}")
+        Package.create(package_id=f"more-{number}", name=f"More {number}", version_="1")
+        Credit.create(package_id=f"more-{number}", person_id=person.person_id, roles={"author"})
+        Requirement.create(package_id=f"more-{number}", required_id="gamma", clauses=[])
+        Requirement.create(package_id=f"more-{number}", required_id=f"lost-{number}", clauses=[])
+    counts = {way: rounds_of("gamma", way) for way in WAYS}
+    assert counts[NAIVE] > first_counts[NAIVE] + 8 * 6
+    assert counts[ONE] > first_counts[ONE] + 8 * 4
+    assert counts[NOW] <= first_counts[NOW] + 1
+
+
+def rounds_of(package_id: str, way: Way) -> int:
+    """The round trips of a dashboard."""
+    with RoundWatch() as watch, way.context():
+        assert build_dashboard(package_id) is not None
+    return watch.round_trips
+
+
+@pytest.mark.usefixtures("loaded")
+def test_pages_are_the_same_in_all_ways() -> None:
+    clients = [create_app(way.extension).test_client() for way in WAYS]
     for address in ("/", "/packages/alpha-app", "/packages/evil", "/packages/gamma"):
-        one, other = direct.get(address), batched.get(address)
-        assert one.status_code == other.status_code == 200
-        assert main_part(one.text) == main_part(other.text)
-        assert "round trips" in other.text and "without a batch context" in one.text
+        naive, one, now = (client.get(address) for client in clients)
+        assert naive.status_code == one.status_code == now.status_code == 200
+        assert main_part(naive.text) == main_part(one.text) == main_part(now.text)
+        assert "round trips" in now.text and "without a batch context" in naive.text
 
 
 @pytest.mark.parametrize("max_concurrency", [1, 4])
@@ -303,14 +362,54 @@ def test_a_visit_counts_the_rounds_of_its_session(
         models=MODELS, table_name="rounds", embedded=True, max_concurrency=max_concurrency
     ) as manager:
         load(distributions)
-        addresses = ["/", *(f"/packages/{one.package_id}" for one in distributions)]
-        tour = visit_all(app := create_app(), addresses, Wire(manager.client))
-        for address, visit in zip(addresses, (tour.index, *tour.dashboards), strict=True):
+        wire, app = Wire(manager.client), create_app()
+        for address in ("/", *(f"/packages/{one.package_id}" for one in distributions)):
+            wire.clear()
+            visited = visit(app, address)
+            assert visited.requests == len(wire.operations)
+            assert visited.requests >= visited.round_trips
             footer = app.test_client().get(address).text.partition("<footer>")[2]
-            assert f"<dt>round trips</dt><dd>{visit.round_trips}</dd>" in footer
-            assert visit.requests >= visit.round_trips
-        assert max(visit.round_trips for visit in tour.dashboards) <= MAX_ROUND_TRIPS
-        assert max(visit.requests for visit in tour.dashboards) > MAX_ROUND_TRIPS
+            assert f"<dt>round trips</dt><dd>{visited.round_trips}</dd>" in footer
+
+
+def test_each_request_can_be_delayed(loaded: Manager, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a network would delay it; outside the block nothing is delayed."""
+    naps: list[float] = []
+    monkeypatch.setattr("examples.package_explorer.measuring.time.sleep", naps.append)
+    wire = Wire(loaded.client)
+    with delayed(loaded.client, 0.25):
+        build_dashboard("gamma")
+        assert naps == [0.25] * len(wire.operations)
+    build_dashboard("gamma")
+    assert len(naps) < len(wire.operations)
+
+
+@pytest.mark.usefixtures("loaded")
+def test_a_page_shows_what_it_costs_in_all_ways() -> None:
+    """Side by side, with a bar for each round on one axis of time, and the line of code of each."""
+    client = create_app(has_costs=True).test_client()
+    text = client.get("/packages/alpha-app").text
+    footer = text.partition("<footer>")[2]
+    shown = re.findall(r'<h3>(.+?)</h3>\s*<p class="figure">(\d+) ', footer)
+    assert [title for title, _ in shown] == [way.title for way in WAYS]
+    counts = [int(count) for _, count in shown]
+    assert counts == [rounds_of("alpha-app", way) for way in WAYS]
+    assert f"<dt>round trips</dt><dd>{counts[-1]}</dd>" in footer
+    assert len(re.findall(r'<i(?: class="several")? title="\d+: \w+', footer)) == sum(counts)
+    assert "examples/package_explorer/dashboard.py:" in footer
+    strip = text.partition("<main>")[0]
+    assert [int(count) for count in re.findall(r"<b>(\d+)</b>", strip)] == counts
+    for address in ("/", "/search?q=first", "/packages/nothing"):
+        assert client.get(address).status_code in (200, 404)
+
+
+def test_costs_of_other_threads_are_not_those_of_a_page(loaded: Manager) -> None:
+    """A server makes several pages at a time, and each counts its own rounds."""
+    with RoundWatch(this_thread=True) as watch, ThreadPoolExecutor(1) as pool:
+        pool.submit(build_dashboard, "gamma").result()
+        assert watch.round_trips == 0
+        build_dashboard("gamma")
+        assert watch.round_trips > 0
 
 
 def test_strict_mode_lets_only_wrapped_requests_through(distributions: list[Distribution]) -> None:
@@ -354,7 +453,7 @@ def test_other_spellings_of_a_name_lead_to_its_page() -> None:
 @pytest.mark.usefixtures("loaded")
 def test_metadata_cannot_bring_markup_into_the_pages() -> None:
     client = create_app().test_client()
-    (credit,) = Credit.credits_for_package.query("evil")
+    (credit,) = Package.find("evil").credits
     for address in ("/", "/packages/evil", "/packages/beta", f"/people/{credit.person_id}"):
         text = client.get(address).text
         assert "&lt;script&gt;alert(1)" in text
@@ -376,16 +475,47 @@ def test_sizes_are_readable(size: int, text: str) -> None:
     assert filesize(size) == text
 
 
+def test_times_are_readable() -> None:
+    times = [duration(seconds) for seconds in (0.0, 0.0042, 0.25, 1.5, 12.0)]
+    assert times == ["0", "4.2 ms", "250 ms", "1.5 s", "12 s"]
+    assert list(time_marks(1.3)) == [0.0, 0.5, 1.0]
+    assert list(time_marks(0.009)) == [0.0, 0.002, 0.004, 0.006, 0.008]
+
+
 # --- command line ----------------------------------------------------------------------------------------
 
 
-def test_the_demo_compares_both_ways(
+def test_the_demo_compares_the_ways(
+    distributions: list[Distribution], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A sentence about the page that costs most, a row for each page, their sums, and seconds of delayed requests."""
+    monkeypatch.setattr(demo, "read_distributions", lambda: distributions)
+    assert command_line.main(["demo", "--latency", "0.1"]) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    headline = re.search(
+        r"The page of (\S+) waits for DynamoDB (\d+) times. Naive code waits (\d+) times", shown
+    )
+    assert headline is not None
+    name, now, naive = headline.groups()
+    rows = re.findall(r"│ ([\w. ]+?) │ ([\d,]+) │ ([\d,]+) │ ([\d,]+) │ [\d.]+ x │", shown)
+    assert rows[0][0] == name and (rows[0][1], rows[0][3]) == (naive, now)
+    assert {row[0] for row in rows} == {
+        *("Alpha.App", "beta", "evil", "gamma", "list of all packages"),
+        *("all pages", "their requests"),
+    }
+    pages = [tuple(map(int, row[1:])) for row in rows[:5]]
+    assert tuple(map(sum, zip(*pages, strict=True))) == tuple(
+        int(text.replace(",", "")) for text in rows[5][1:]
+    )
+    assert "The same pages" in shown and "0.1 ms longer" in shown
+
+
+def test_the_demo_can_leave_delays_out(
     distributions: list[Distribution], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(demo, "read_distributions", lambda: distributions)
-    assert command_line.main(["demo", "--latency", "0.1"]) == 0
-    shown = capsys.readouterr().out
-    assert "The same pages" in shown and "4 packages" in shown
+    assert command_line.main(["demo", "--latency", "0"]) == 0
+    assert "longer" not in capsys.readouterr().out
 
 
 def test_ctrl_c_ends_cleanly(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -440,5 +570,6 @@ def test_an_address_leads_to_its_person() -> None:
 def test_the_trace_page_shows_the_rounds() -> None:
     """It tells each round of a dashboard with the line that caused it; without a context there is none."""
     text = create_app().test_client().get("/packages/alpha-app/trace").text
-    assert "dashboard.py:" in text and "Query" in text and "BatchGetItem" in text
+    assert "examples/package_explorer/dashboard.py:" in text and "Query" in text and "BatchGetItem" in text
+    assert '<a href="/packages/alpha-app">&larr; Back</a>' in text
     assert create_app(nullcontext).test_client().get("/packages/alpha-app/trace").status_code == 404
