@@ -44,9 +44,10 @@ class AsyncRequest(Request):
             names_no_tenant: whether its application works without tenants.
         """
         self._entry = SharedEntry(self.session)
-        outer = top_link()
+        outer, outer_links = top_link(), seen_links(only_blocks=True)
         try:
-            for link in seen_links(only_blocks=True):
+            set_top_link(None)
+            for link in outer_links:
                 if link.kind in (BUDGET, MANAGER, TENANT):
                     self._entry.bind(link.kind, link.value)
                     if link.kind == TENANT and isinstance(link.value, str):

@@ -30,6 +30,7 @@ from dynamo_bao import (
     current_session,
     init_models,
     run_with_batch_context,
+    transaction,
 )
 from dynamo_bao.asgi import BatchContextMiddleware, tenant_from_header, tenant_from_host
 from dynamo_bao.session.request_session import RequestSession
@@ -212,6 +213,29 @@ def test_what_runs_around_a_request_is_in_force_in_its_threads(orgs: list[Org]) 
         await BatchContextMiddleware(inner)(scope_of(), None, None)  # type: ignore[arg-type]
 
     assert asyncio.run(test()) == (1, ["around"])
+
+
+def test_a_request_begins_without_what_was_only_set_before(embedded: Manager) -> None:
+    """Neither the tenant nor the transaction of the task around it, nor a block that was never left, reaches it."""
+
+    async def make() -> bytes:
+        Org.create(org_id="made", name="-")
+        return str(TenantContext.get_current_tenant()).encode()
+
+    async def test() -> bytes:
+        TenantContext.set_current_tenant("left")
+        with transaction():
+            messages: list[Any] = []
+
+            async def send(message: Any) -> None:
+                messages.append(message)
+
+            await answering(make)(scope_of(), None, send)  # type: ignore[arg-type]
+            assert Org.find("made").exists() is False
+        assert TenantContext.get_current_tenant() == "left"
+        return bytes(messages[1]["body"])
+
+    assert asyncio.run(test()) == b"None" and Org.find("made").exists()
 
 
 def test_options_of_sessions_are_those_of_batch_contexts() -> None:

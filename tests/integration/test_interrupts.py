@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextvars
 import os
 import sys
 import warnings
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from types import FrameType
 from typing import Any
 
@@ -26,9 +28,13 @@ from dynamo_bao import (
     run_with_batch_context,
     transaction,
 )
+from dynamo_bao.models.persister import RepositoryPersister
 from dynamo_bao.session.bindings import KINDS, innermost
 from dynamo_bao.session.ownership import SessionState
+from dynamo_bao.session.request_session import RequestSession
+from dynamo_bao.session.settings import DEFAULT_SETTINGS
 from dynamo_bao.testing import RecordingTransport, Reply, Request, embedded_transport
+from dynamo_bao.web.async_request import AsyncRequest
 
 LIBRARY = os.path.dirname(dynamo_bao.__file__)
 ROOMS = ("models/transaction", "writes/commit", "session")
@@ -196,6 +202,44 @@ def test_nothing_is_left_by_an_interrupt(
     assert tried > 100
     assert Thing.find("t").exists()
     print(f"\nS14 {work.__name__}: interrupted at {tried:,} instructions, 0 left anything bound or open")
+
+
+def read(sessions: list[Session]) -> None:
+    assert Thing.find("t").text == "x"
+    assert not Thing.find("missing")
+
+
+def write(sessions: list[Session]) -> None:
+    thing = Thing.find("t")
+    thing.text = "x"
+    thing.save(condition={"text": "x"})
+
+
+@pytest.mark.parametrize("work", [read, write])
+@pytest.mark.promise("S14")
+def test_other_threads_use_a_request_session_after_an_interrupt(
+    manager: Manager, work: Callable[[list[Session]], object]
+) -> None:
+    """Wherever an operation is interrupted, the next one of another thread runs without waiting."""
+    instruction, tried = 1, 0
+    with ThreadPoolExecutor(1) as pool:
+        while True:
+            session = RequestSession(DEFAULT_SETTINGS, RepositoryPersister(), lambda: 0.0)
+            request = AsyncRequest("GET /", session)
+            request.begin()
+            with request.bound():
+                if not interrupted(work, instruction, []):
+                    break
+                copy = contextvars.copy_context()
+                assert pool.submit(copy.run, lambda: Thing.find("t").exists()).result()
+                assert session.state is SessionState.OPEN
+            request.close()
+            assert session.is_closed and not len(session._instances)
+            tried += 1
+            instruction += STEP
+    request.close()
+    assert tried > 20
+    print(f"\nS14 request, {work.__name__}: interrupted at {tried:,} instructions, 0 left its session in use")
 
 
 @pytest.mark.parametrize("work", [context, tenant, blocks, activation])
