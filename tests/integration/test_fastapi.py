@@ -115,7 +115,7 @@ def test_all_code_of_a_request_sees_its_session(strict: Manager, path: str, has_
     """Endpoints, dependencies after it, background tasks and streams; it is one session, and one request for all."""
     app = FastAPI()
     if has_middleware:
-        app.add_middleware(BatchContextMiddleware)
+        app.add_middleware(BatchContextMiddleware, server_timing=True)
     seeing(app)
     wire = Wire(strict.client)
     answer = serve(app, path)
@@ -123,6 +123,8 @@ def test_all_code_of_a_request_sees_its_session(strict: Manager, path: str, has_
     (session,) = set(seen)
     assert session is not None and session.is_closed
     assert wire.operations == ["BatchGetItem"]
+    if has_middleware and path != "/stream":
+        assert "1 request" in answer.headers["server-timing"]
 
 
 def test_uncommitted_work_makes_the_answer_an_error(strict: Manager) -> None:

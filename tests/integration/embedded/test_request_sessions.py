@@ -30,6 +30,7 @@ from dynamo_bao import (
     transaction,
 )
 from dynamo_bao.asgi import BatchContextMiddleware
+from dynamo_bao.session import operation_lock
 from dynamo_bao.session.operation_lock import Operation, OperationLock
 from dynamo_bao.session.request_session import RequestSession
 from tests.support.asgi_server import scope_of, serve, served
@@ -88,6 +89,48 @@ class Held:
 @pytest.fixture
 def held(monkeypatch: pytest.MonkeyPatch) -> Held:
     return Held(monkeypatch)
+
+
+class SlowReplies:
+    """Requests of some operations whose replies come when they are let go.
+
+    Attributes:
+        sent: the operations so far.
+        sending: set as soon as one is sent.
+        reply: lets the replies come.
+    """
+
+    def __init__(self) -> None:
+        self.sent: list[str] = []
+        self.sending, self.reply = threading.Event(), threading.Event()
+
+    def __call__(self, request: Any, event_name: str, **_: object) -> None:
+        self.sent.append(event_name.rpartition(".")[2])
+        self.sending.set()
+        assert self.reply.wait(PATIENCE)
+
+    async def until_sending(self) -> None:
+        assert await asyncio.to_thread(self.sending.wait, PATIENCE)
+
+    async def until_waiting(self, other: asyncio.Task[Any]) -> None:
+        """Waits until another thread waits for the session; or, if the lock has a fault, does something else."""
+        session, number = current_session(), len(self.sent)
+        assert isinstance(session, RequestSession)
+        while not (session._lock._waiting or other.done() or len(self.sent) > number):
+            await asyncio.sleep(0)
+
+
+@pytest.fixture
+def slow(manager: Manager) -> Iterator[SlowReplies]:
+    """Reads whose replies come when the test lets them."""
+    slow, events = SlowReplies(), manager.client.meta.events
+    names = ["before-send.dynamodb.BatchGetItem", "before-send.dynamodb.Query"]
+    for name in names:
+        events.register_first(name, slow)
+    yield slow
+    slow.reply.set()
+    for name in names:
+        events.unregister(name, slow)
 
 
 # --- who sees it -----------------------------------------------------------------------------------------
@@ -194,13 +237,21 @@ def test_a_tenant_that_a_thread_sets_stays_in_it(manager: Manager) -> None:
         before = TenantContext.get_current_tenant()
         TenantContext.set_current_tenant("task")
         thread = await asyncio.to_thread(TenantContext.get_current_tenant)
-        return before, TenantContext.get_current_tenant(), thread
+        session = current_session()
+        assert session is not None
+        return before, TenantContext.get_current_tenant(), thread, session.tenant
 
-    assert in_request(work) == (None, "task", None)
+    assert in_request(work) == (None, "task", None, None)
     assert TenantContext.get_current_tenant() is None
 
 
 # --- one operation at a time -----------------------------------------------------------------------------
+
+
+def save_in_a_nested_context(org: Org, user: User) -> None:
+    """The instance still belongs to the request."""
+    with run_with_batch_context():
+        user.save(condition={"name": "Ada"})
 
 
 OPERATIONS: dict[str, Callable[[Org, User], object]] = {
@@ -210,6 +261,7 @@ OPERATIONS: dict[str, Callable[[Org, User], object]] = {
     "batch_find": lambda org, user: Org.batch_find(["2"]),
     "refresh": lambda org, user: user.refresh(),
     "save": lambda org, user: user.save(condition={"name": "Ada"}),
+    "save in a nested context": save_in_a_nested_context,
     "update": lambda org, user: User.update(user.user_id, {"name": "B"}),
     "delete": lambda org, user: user.delete(),
     "query": lambda org, user: Post.posts_for_user.query(user),
@@ -246,10 +298,12 @@ def test_an_operation_waits_for_that_of_another_thread_until_the_deadline(
         writing = held.task()
         await held.until_begun()
         assert user.name == "Ada" and await asyncio.to_thread(lambda: user.name) == "Ada"
-        with pytest.raises(ConcurrencyError, match="an event loop cannot wait"):
-            operation(org, user)
-        in_thread = await outcome(lambda: operation(org, user))
-        held.end.set()
+        try:
+            with pytest.raises(ConcurrencyError, match="an event loop cannot wait"):
+                operation(org, user)
+            in_thread = await outcome(lambda: operation(org, user))
+        finally:
+            held.end.set()
         return in_thread, await writing
 
     in_thread, written = in_request(work, deadline=0.01)
@@ -257,8 +311,11 @@ def test_an_operation_waits_for_that_of_another_thread_until_the_deadline(
     assert written == "Held"
 
 
-def test_an_operation_that_waited_goes_on_as_if_it_had_come_later(manager: Manager, held: Held) -> None:
-    """Reads and writes that begin during another thread's write see what it wrote."""
+def test_an_operation_that_waited_goes_on_as_if_it_had_come_later(
+    manager: Manager, held: Held, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Reads that begin during another thread's write see what it wrote. The end of the write wakes them."""
+    monkeypatch.setattr(operation_lock, "CHECK_SECONDS", PATIENCE)
 
     async def work() -> Any:
         writing = held.task()
@@ -278,6 +335,63 @@ def test_an_operation_that_waited_goes_on_as_if_it_had_come_later(manager: Manag
         return await asyncio.gather(*reads), session.stats.keys_fetched
 
     assert in_request(work, deadline=PATIENCE) == (["Held"] * 3, 0)
+
+
+def test_what_one_thread_loads_another_does_not_ask_for(manager: Manager, slow: SlowReplies) -> None:
+    """A thread that looks at an instance or a page which is on its way waits for it, and sends nothing."""
+    user = User.create(name="Ada")
+    for number in range(3):
+        Post.create(user_id=user.user_id, title=f"{number}")
+
+    async def twice(look: Callable[[], Any]) -> list[Any]:
+        slow.sending.clear()
+        slow.reply.clear()
+        first = asyncio.create_task(outcome(look))
+        await slow.until_sending()
+        second = asyncio.create_task(outcome(look))
+        await slow.until_waiting(second)
+        slow.reply.set()
+        return [await first, await second]
+
+    async def work() -> Any:
+        found = User.find(user.user_id)
+        posts = Post.posts_for_user.query(user.user_id, page_size=2)
+        return [
+            await twice(lambda: found.name),
+            await twice(lambda: posts[0].title),
+            await twice(lambda: [post.title for post in posts]),
+        ]
+
+    names, first_titles, titles = in_request(work, deadline=PATIENCE)
+    assert names == ["Ada"] * 2 and len(set(first_titles)) == 1 and sorted(titles[0]) == ["0", "1", "2"]
+    assert titles[0] == titles[1] and slow.sent == ["BatchGetItem", "Query", "Query"]
+
+
+def test_a_write_beside_an_operation_drops_cached_queries_at_its_end(manager: Manager, held: Held) -> None:
+    """A nested context of another thread writes, while an operation may be reading the cached queries."""
+
+    async def work() -> Any:
+        posts = Post.posts_for_user.query("ada")
+        before = await asyncio.to_thread(lambda: len(posts))
+        session = current_session()
+        assert session is not None
+        writing = held.task()
+        await held.until_begun()
+
+        def write() -> None:
+            with run_with_batch_context():
+                Post.create(user_id="ada", title="-")
+
+        try:
+            await asyncio.to_thread(write)
+            cached = len(session._partitions)
+        finally:
+            held.end.set()
+        await writing
+        after = await asyncio.to_thread(lambda: len(Post.posts_for_user.query("ada")))
+        return before, cached, after
+
+    assert in_request(work, deadline=PATIENCE) == (0, 1, 1)
 
 
 def test_a_change_is_sent_once_by_threads_that_save_it_together(manager: Manager, wire: Wire) -> None:
@@ -395,25 +509,9 @@ def test_a_write_that_does_not_see_the_open_transaction_is_refused(manager: Mana
 # --- the end ---------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def slow_round(manager: Manager) -> Iterator[tuple[threading.Event, threading.Event]]:
-    """Events of reads: that one is being sent, and that its reply may come."""
-    sending, reply = threading.Event(), threading.Event()
-
-    def wait(**_: object) -> None:
-        sending.set()
-        assert reply.wait(PATIENCE)
-
-    manager.client.meta.events.register_first("before-send.dynamodb.BatchGetItem", wait)
-    yield sending, reply
-    reply.set()
-    manager.client.meta.events.unregister("before-send.dynamodb.BatchGetItem", wait)
-
-
-def test_closing_never_waits(manager: Manager, slow_round: tuple[threading.Event, threading.Event]) -> None:
+def test_closing_never_waits(manager: Manager, slow: SlowReplies) -> None:
     """A round under way ends; its replies are dropped, and the thread learns that the context was left."""
     Org.create(org_id="1", name="One")
-    sending, reply = slow_round
     sessions: list[Session] = []
 
     def late() -> list[Any]:
@@ -435,7 +533,7 @@ def test_closing_never_waits(manager: Manager, slow_round: tuple[threading.Event
     async def app(scope: Any, receive: Any, send: Any) -> None:
         sessions.append(current_session())  # type: ignore[arg-type]
         tasks.append(asyncio.create_task(asyncio.to_thread(late)))
-        await asyncio.to_thread(sending.wait, PATIENCE)
+        await slow.until_sending()
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body"})
 
@@ -443,8 +541,8 @@ def test_closing_never_waits(manager: Manager, slow_round: tuple[threading.Event
 
     async def server() -> list[Any]:
         await served(BatchContextMiddleware(app), scope_of())
-        assert sessions[0].is_closed
-        reply.set()
+        assert sessions[0].is_closed and len(sessions[0]._instances) == 1  # the running round uses them
+        slow.reply.set()
         return await tasks[0]
 
     look, find, create, session, own = asyncio.run(server())
