@@ -402,9 +402,8 @@ def unload(
         state.assigned, state.handed = set(names), keep_handed(instance, names)
     state.wants_consistent = state.wants_consistent or consistent
     state.error = state.bad = state.origin = None
-    set_status(
-        instance, state, Status.PENDING
-    )  # first: other threads then find a lazy instance without values
+    # First the class: other threads then find a lazy instance without values, which they load.
+    set_status(instance, state, Status.PENDING)
     _forget_values(instance, state)
 
 

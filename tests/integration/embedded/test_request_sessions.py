@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import os
+import sys
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -430,6 +431,25 @@ def test_a_field_is_read_while_another_thread_loads_the_instance_again(manager: 
         return await asyncio.gather(*readers)
 
     assert in_request(work, deadline=PATIENCE) == [{"One"}] * 2
+
+
+def test_an_instance_never_looks_loaded_without_its_values(manager: Manager) -> None:
+    """At no instruction of a refresh has it the class of loaded instances, and not its values: readers need no lock."""
+    Org.create(org_id="1", name="One")
+    org = Org.find_or_raise("1")
+    looks: list[bool] = []
+
+    def look(frame: Any, event: str, _: Any) -> Any:
+        frame.f_trace_opcodes, frame.f_trace_lines = True, False
+        looks.append(type(org) is not Org or "name" in org.__dict__)
+        return look
+
+    sys.settrace(look)
+    try:
+        org.refresh()
+    finally:
+        sys.settrace(None)
+    assert all(looks) and len(looks) > 1000
 
 
 def test_the_lock_is_free_after_an_exception_at_any_instruction() -> None:
