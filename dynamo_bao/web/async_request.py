@@ -116,6 +116,11 @@ class AsyncRequest(Request):
         except UncommittedChangesError as uncommitted:
             self._raise_or_log(uncommitted)
 
+    def __del__(self) -> None:
+        """Ends a request that was dropped: Django does not close the response to a client that has left."""
+        if not self._is_over:
+            self.close(FailedResponse("its response was not sent to the end"))
+
     def require_committed(self) -> None:
         """Checks for uncommitted work. After the response has begun, it is an error in the log.
 
