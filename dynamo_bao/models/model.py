@@ -36,7 +36,7 @@ from dynamo_bao.models.relationships import get_or_load_related, get_related, lo
 from dynamo_bao.runtime.compat import dataclass_transform
 from dynamo_bao.session.context import is_inside_batch_context
 from dynamo_bao.session.hydration import loaded_instance
-from dynamo_bao.session.peers import forget_related
+from dynamo_bao.session.peers import forget_items, forget_related
 from dynamo_bao.session.scope import check_tenant, operation_in, session_of
 from dynamo_bao.session.state import (
     PeerGroup,
@@ -383,10 +383,10 @@ class Model(ModelOperations):
         return get_or_load_related(self, field)
 
     def clear_related_cache(self, field: str | None = None) -> None:
-        """Forgets related instances, so that the next access looks them up again.
+        """Forgets related instances, so that the next access looks them up again. Results of queries are forgotten too.
 
         Args:
-            field: the relation field; None for all relation fields.
+            field: the relation field whose target is forgotten; None for all relation fields.
 
         Example:
             >>> post.clear_related_cache("user_id")
@@ -394,6 +394,7 @@ class Model(ModelOperations):
         session = session_of(state_of(self))
         with operation_in(session):
             forget_related(self, field)
+            forget_items(self)
             if session is not None:
                 session._partitions.clear()
 

@@ -598,12 +598,15 @@ class Repository(RepositoryWrites[M], RepositoryScans[M]):
 
     def _related_items(self, instance: Any, relation: HasManyDeclaration) -> QueryResult[Any]:
         """The result of a relation to many instances. No request is sent before it is used."""
+        state = state_of(instance)
+        earlier_result: QueryResult[Any] | None = remembered_items(instance, relation)
+        if earlier_result is not None and state.mapper is not None:
+            session = resolve_scope_of(state, "query")
+            if session is None or earlier_result._is_current_in(session):
+                return earlier_result  # without making the query again
         repository, shape, target = self._to_many(relation)
         options: QueryOptions = {} if target is None else {"related_only": target}
         query = Query.of(repository, shape, instance, through=instance, **options)
-        earlier_result: QueryResult[Any] | None = remembered_items(instance, relation)
-        if query.session is None and earlier_result is not None:
-            return earlier_result
         result = result_of(query, relation)
         if earlier_result is not None:
             result._is_explicit = True

@@ -232,6 +232,11 @@ class QueryResult(ListAnswer, Generic[M]):
         if not self._query.is_narrowed:
             remember_items(parent, relation, self)
 
+    def _is_current_in(self, session: Session) -> bool:
+        """Whether the same query in a session has this result."""
+        remembered = self._remembered
+        return self._query.session is session and remembered is not None and remembered.is_current
+
     def _remember_anew(self) -> None:
         """Becomes the result of the query's current entry, if the session has forgotten the former one.
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable
 from typing import Any
 
-from dynamo_bao.session.state import Instance, PeerGroup, state_of
+from dynamo_bao.mapping.codec import STATE
+from dynamo_bao.session.state import Instance, ModelMapper, PeerGroup, State, instance_dict, state_of
 
 
 def make_peers(instances: Iterable[Instance], is_page: bool = True) -> None:
@@ -15,15 +16,21 @@ def make_peers(instances: Iterable[Instance], is_page: bool = True) -> None:
         instances: instances that were loaded together.
         is_page: see `PeerGroup`; False if the program named the key of each instance.
     """
-    by_mapper: dict[int, list[Instance]] = {}
+    groups: dict[ModelMapper | None, tuple[list[Instance], list[State]]] = {}
+    mapper: ModelMapper | None = None  # of the previous instance, as most rounds are of one model
+    members, states = groups.setdefault(mapper, ([], []))
     for instance in instances:
-        mapper = state_of(instance).mapper
+        state = instance_dict(instance)[STATE]
+        if state.mapper is not mapper:
+            mapper = state.mapper
+            members, states = groups.setdefault(mapper, ([], []))
+        members.append(instance)
+        states.append(state)
+    for mapper, (members, states) in groups.items():
         if mapper is not None and mapper.schema.has_relations:
-            by_mapper.setdefault(id(mapper), []).append(instance)
-    for members in by_mapper.values():
-        group = PeerGroup(members, is_page)
-        for member in members:
-            state_of(member).group = group
+            group = PeerGroup(members, is_page)
+            for state in states:
+                state.group = group
 
 
 def remember_related(instance: Instance, field: str, target: Instance) -> None:

@@ -649,6 +649,10 @@ def test_load_related_data_loads_it_for_one_instance(sent: Wire) -> None:
     alone.refresh()
     assert len(alone.posts) == 3
     assert queries(sent) == 2
+    alone.load_related_data(["posts"]).clear_related_cache("posts")
+    sent.clear()
+    assert len(alone.posts) == 3
+    assert queries(sent) == 1
 
 
 def test_outside_a_context_a_query_and_a_batch_load_it_too(sent: Wire) -> None:
