@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -71,6 +72,16 @@ class AuthorType:
     def article_page(self) -> ArticlePage:
         return self.articles
 
+    @strawberry.field
+    def short_page(self) -> ArticlePage:
+        return self.articles.where(page_size=1)
+
+    @strawberry.field
+    async def later_name(self) -> str:
+        if self.author_id == "a1":
+            raise ValueError("no name yet")
+        return self.name
+
 
 @strawberry.type(name="ArticlePage")
 class ArticlePage:
@@ -138,6 +149,10 @@ class Query:
 
     @strawberry.field
     async def later_author(self, id: str) -> AuthorType | None:
+        return Author.find(id)
+
+    @strawberry.field
+    async def strict_later_author(self, id: str) -> AuthorType:
         return Author.find(id)
 
 
@@ -289,6 +304,33 @@ def test_a_result_as_an_object_is_read_by_its_resolvers(sent: Wire) -> None:
     assert data["authors"][0]["articlePage"]["titles"] == ["Article 0", "Article 4"]
 
 
+def test_a_result_as_an_object_is_read_as_far_as_its_resolvers_need(sent: Wire) -> None:
+    """The first of several pages is enough for its first match."""
+    with run_with_batch_context():
+        Article(article_id="c1", title="-", author_id="a1", number=9).save()
+        sent.clear()
+        result = BATCHING.execute_sync('{ authors(ids: ["a0", "a1"]) { shortPage { first { title } } } }')
+    assert [author["shortPage"]["first"] for author in result.data["authors"]] == [
+        {"title": "Article 0"},
+        {"title": "Article 1"},
+    ]
+    assert sent.operations == ["BatchGetItem", "Query", "Query"]
+
+
+def test_the_rest_of_results_is_fetched_together(sent: Wire) -> None:
+    """Where the program has used their first pages already."""
+    ids = ["a0", "a1", "a2", "a3"]
+    with run_with_batch_context() as session:
+        for number in ids[1:]:
+            Article(article_id=f"c{number}", title="-", author_id=number, number=9).save()
+        results = [author.articles.where(page_size=1) for author in map(Author.find, ids)]
+        assert all(result.first() for result in results)
+        before = session.stats.round_trips
+        result = BATCHING.execute_sync(f"{{ authors(ids: {json.dumps(ids)}) {{ shortPages {{ title }} }} }}")
+        assert session.stats.round_trips - before <= 2
+    assert [len(author["shortPages"]) for author in result.data["authors"]] == [2] * 4
+
+
 def test_what_is_loaded_is_not_asked_for_again(sent: Wire) -> None:
     """The session's instances are used; a second query of the same session sends nothing."""
     query = '{ articles(status: "draft") { author { name } } }'
@@ -332,6 +374,14 @@ def test_an_error_that_nothing_stops_makes_the_answer_null(stored: Manager) -> N
         result = BATCHING.execute_sync(query)
     assert result.data is None
     assert [path for path, _ in paths(result)] == [["articles", 1, "strictAuthor"]]
+
+
+def test_nothing_is_fetched_for_an_object_that_is_null_by_then(sent: Wire) -> None:
+    """An error of one field makes the object null, and its other fields need no request."""
+    with run_with_batch_context():
+        result = BATCHING.execute_sync('{ author(id: "a0") { articles { title } strictMentor { name } } }')
+    assert result.data == {"author": None}
+    assert sent.operations == ["BatchGetItem"]
 
 
 def test_errors_of_resolvers_have_the_same_paths(stored: Manager) -> None:
@@ -438,6 +488,43 @@ def test_asynchronous_resolvers_are_awaited(stored: Manager) -> None:
     assert result.data["b"] is None
 
 
+def test_an_asynchronous_resolver_of_the_root_runs_in_the_session(stored: Manager) -> None:
+    """A single one needs no task of its own, which would not see an ordinary session."""
+    pytest.importorskip("graphql.execution.incremental", reason="graphql-core 3.2 makes a task for each")
+
+    async def run() -> int:
+        with run_with_batch_context() as session:
+            result = await BATCHING.execute(
+                '{ laterAuthor(id: "a2") { mentor { laterName articles { title } } } }'
+            )
+            assert [error.message for error in result.errors] == ["no name yet"]
+            return session.stats.round_trips
+
+    assert asyncio.run(run()) == 2
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        '{ authors(ids: ["a0", "a1", "a2"]) { name laterName } author(id: "a1") { laterName } }',
+        '{ author(id: "a1") { articles { title author { laterName } } } }',
+        '{ author(id: "a0") { laterName } strictLaterAuthor(id: "a1") { laterName } }',
+    ],
+)
+def test_errors_of_asynchronous_resolvers_have_the_same_paths(stored: Manager, query: str) -> None:
+    """Below values that waited, and up to the root."""
+
+    async def run(schema: Any) -> Any:
+        with run_with_batch_context():
+            for number in "012":  # tasks do not see this session, so its instances are loaded before
+                assert Author.find(f"a{number}").name
+            return await schema.execute(query)
+
+    result, expected = asyncio.run(run(BATCHING)), asyncio.run(run(PLAIN))
+    assert result.data == expected.data
+    assert paths(result) == paths(expected) != []
+
+
 def test_events_of_a_subscription_are_complete(stored: Manager) -> None:
     """Each event is answered like a query."""
 
@@ -471,6 +558,9 @@ def test_parts_that_come_later_are_complete(stored: Manager) -> None:
     parts = asyncio.run(run(execution_context_class=BatchingExecutionContext))
     assert parts == asyncio.run(run())
     assert len(parts) > 1 and "errors" not in repr(parts)
+    query = '{ maybeArticles(status: "published") { title ... @defer { author { name } } } }'
+    parts = asyncio.run(run(execution_context_class=BatchingExecutionContext))
+    assert "'author': None" in repr(parts) and "errors" not in repr(parts)
 
 
 def test_a_router_of_fastapi_answers_in_the_session_of_the_request(stored: Manager) -> None:
