@@ -18,9 +18,11 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from attrs import frozen
 from graphql import (
     GraphQLError,
+    GraphQLList,
     GraphQLNonNull,
     GraphQLObjectType,
     GraphQLOutputType,
+    GraphQLResolveInfo,
     execution as graphql_execution,
     located_error,
 )
@@ -39,25 +41,39 @@ if TYPE_CHECKING:
     class Executor:
         """What is used of graphql-core's class, in both versions."""
 
-        is_awaitable: Callable[[Any], TypeGuard[Awaitable[Any]]]
+        is_awaitable: Callable[[object], TypeGuard[Awaitable[object]]]
 
-        def __init__(self, *arguments: Any, **options: Any) -> None: ...
-        def execute_fields(self, *arguments: Any, **options: Any) -> Any: ...
-        def execute_fields_serially(self, *arguments: Any, **options: Any) -> Any: ...
-        def complete_value(self, *arguments: Any) -> Any: ...
-        def complete_list_value(self, *arguments: Any) -> Any: ...
-        def complete_object_value(self, *arguments: Any) -> Any: ...
-        def complete_abstract_value(self, *arguments: Any) -> Any: ...
-        def handle_field_error(self, *arguments: Any) -> None: ...
+        def __init__(self, *arguments: object, **options: object) -> None: ...
+        def execute_fields(
+            self,
+            parent_type: GraphQLObjectType,
+            source_value: object,
+            path: Path | None,
+            grouped_field_set: Mapping[str, object],
+            *rest: object,
+        ) -> object: ...
+        def execute_fields_serially(
+            self,
+            parent_type: GraphQLObjectType,
+            source_value: object,
+            path: Path | None,
+            grouped_field_set: Mapping[str, object],
+            *rest: object,
+        ) -> object: ...
+        def complete_value(self, *arguments: object) -> object: ...
+        def complete_list_value(self, *arguments: Any) -> object: ...
+        def complete_object_value(self, *arguments: Any) -> object: ...
+        def complete_abstract_value(self, *arguments: Any) -> object: ...
+        def handle_field_error(self, *arguments: object) -> None: ...
 
 else:
     Executor = graphql_execution.Executor if HAS_EXECUTOR else graphql_execution.ExecutionContext
 
 Response = dict[str, Any]
 """The data of a response, or of an object in it."""
-Steps = Generator[Sequence[Awaitable[Any]], Sequence[Any], Response]
+Steps = Generator[Sequence[Awaitable[object]], Sequence[object], Response]
 """A computation that yields awaitables, and gets their results or exceptions."""
-Complete = Callable[..., Any]
+Complete = Callable[..., object]
 """A method of graphql-core that completes a value: its arguments are a type, nodes, info, path, value and others."""
 
 
@@ -70,8 +86,8 @@ class Position(NamedTuple):
         path: its path.
     """
 
-    nodes: Any
-    info: Any
+    nodes: Any  # a list of nodes in 3.2, and of the details of nodes in 3.3
+    info: GraphQLResolveInfo[Any]
     path: Path
 
     @property
@@ -80,7 +96,7 @@ class Position(NamedTuple):
         value_type, path = self.info.return_type, self.path
         while isinstance(path.key, int) and path.prev is not None:  # in a list, or in a list of lists
             value_type, path = _inner_type(value_type), path.prev
-        return value_type  # type: ignore[no-any-return]  # graphql-core has no type for it
+        return value_type
 
 
 @frozen(eq=False)
@@ -98,7 +114,7 @@ class Waiting:
     position: Position
     value: object
     is_read: bool
-    rest: tuple[Any, ...]
+    rest: tuple[object, ...]
 
 
 class LevelExecutor(Executor):
@@ -111,7 +127,7 @@ class LevelExecutor(Executor):
     # _completing: by the id of a path, the arguments with which the list or object there is completed.
     # _collector: this object while it executes; a copy of it, which graphql-core makes for @defer, lets nothing wait.
 
-    def __init__(self, *arguments: Any, **options: Any) -> None:
+    def __init__(self, *arguments: object, **options: object) -> None:
         super().__init__(*arguments, **options)
         self._waiting: list[Waiting] = []
         self._completing: dict[int, tuple[Any, ...]] = {}
@@ -163,7 +179,7 @@ class LevelExecutor(Executor):
         """Completes an object of an interface or a union, or lets it wait for its level. A missing item is null."""
         return self._complete(super().complete_abstract_value, arguments)
 
-    def _complete(self, complete: Complete, arguments: tuple[Any, ...], is_list: bool = False) -> Any:
+    def _complete(self, complete: Complete, arguments: tuple[Any, ...], is_list: bool = False) -> object:
         path, value = arguments[3], arguments[4]
         if self._collector is not self:
             return None if present(value) is None else complete(*arguments)
@@ -182,13 +198,13 @@ class LevelExecutor(Executor):
 
     # --- levels ----------------------------------------------------------------------------------
 
-    def _complete_one_by_one(self, executes: Sequence[Callable[[], Any]]) -> Steps:
+    def _complete_one_by_one(self, executes: Sequence[Callable[[], object]]) -> Steps:
         data: Response = {}
         for execute in executes:
             data.update((yield from self._complete_levels(execute)))
         return data
 
-    def _complete_levels(self, execute: Callable[[], Any]) -> Steps:
+    def _complete_levels(self, execute: Callable[[], object]) -> Steps:
         """Executes fields of the root, then completes one level after the other."""
         self._collector = self
         try:
@@ -197,6 +213,7 @@ class LevelExecutor(Executor):
                 (data,) = yield [data]
                 if isinstance(data, BaseException):
                     raise data
+            assert isinstance(data, dict)
             response: Response = data
             while self._waiting:
                 level, self._waiting = self._waiting, []
@@ -209,7 +226,7 @@ class LevelExecutor(Executor):
         """Loads the values of a level, and puts the completed values into the response."""
         level = [waiting for waiting in level if _place(data, waiting) is not None]
         values = iter(load_together([waiting.value for waiting in level if waiting.is_read]))
-        awaiting: list[tuple[Waiting, Awaitable[Any]]] = []
+        awaiting: list[tuple[Waiting, Awaitable[object]]] = []
         for waiting in level:
             value = next(values) if waiting.is_read else waiting.value
             place = _place(data, waiting)
@@ -229,13 +246,13 @@ class LevelExecutor(Executor):
             self._put_outcomes(data, [waiting for waiting, _ in awaiting], outcomes)
         return data
 
-    def _completed(self, waiting: Waiting, value: object) -> Any:
+    def _completed(self, waiting: Waiting, value: object) -> object:
         position = waiting.position
         return super().complete_value(
             position.type, position.nodes, position.info, position.path, value, *waiting.rest
         )
 
-    def _put_outcomes(self, data: Response, level: Sequence[Waiting], outcomes: Sequence[Any]) -> None:
+    def _put_outcomes(self, data: Response, level: Sequence[Waiting], outcomes: Sequence[object]) -> None:
         """Puts values into the response that resolvers of asynchronous fields have completed."""
         for waiting, outcome in zip(level, outcomes, strict=True):
             place = _place(data, waiting)
@@ -283,9 +300,12 @@ def _position_of(arguments: Sequence[Any]) -> Position:
     return Position(nodes, info, path)
 
 
-def _inner_type(value_type: Any) -> Any:
+def _inner_type(value_type: GraphQLOutputType) -> GraphQLOutputType:
     """The type of the members of a list type."""
-    return (value_type.of_type if isinstance(value_type, GraphQLNonNull) else value_type).of_type
+    list_type = value_type.of_type if isinstance(value_type, GraphQLNonNull) else value_type
+    assert isinstance(list_type, GraphQLList)
+    member_type: GraphQLOutputType = list_type.of_type
+    return member_type
 
 
 def _place(data: Response, waiting: Waiting) -> tuple[Any, str | int] | None:
@@ -308,7 +328,7 @@ def _container(data: Response, keys: Sequence[str | int]) -> Any:
 # --- asynchronous resolvers -----------------------------------------------------------------------
 
 
-def _run(steps: Steps) -> Any:
+def _run(steps: Steps) -> object:
     """Runs a computation; if it yields awaitables, the result is an awaitable too."""
     try:
         awaitables = next(steps)
@@ -317,9 +337,9 @@ def _run(steps: Steps) -> Any:
     return _run_further(steps, awaitables)
 
 
-async def _run_further(steps: Steps, awaitables: Sequence[Awaitable[Any]]) -> Response:
+async def _run_further(steps: Steps, awaitables: Sequence[Awaitable[object]]) -> Response:
     while True:
-        outcomes: Sequence[Any]
+        outcomes: Sequence[object]
         if len(awaitables) == 1:  # a task of its own would not see the session
             outcomes = [await _outcome(awaitables[0])]
         else:
@@ -331,7 +351,7 @@ async def _run_further(steps: Steps, awaitables: Sequence[Awaitable[Any]]) -> Re
             return data
 
 
-async def _outcome(awaitable: Awaitable[Any]) -> Any:
+async def _outcome(awaitable: Awaitable[object]) -> object:
     try:
         return await awaitable
     except Exception as error:

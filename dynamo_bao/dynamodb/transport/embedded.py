@@ -41,7 +41,7 @@ class _Call(NamedTuple):
     """A request that was read without moto."""
 
     operation: str
-    arguments: Any
+    arguments: object
     bodies: Bodies
 
 

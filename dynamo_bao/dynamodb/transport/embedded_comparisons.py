@@ -12,10 +12,14 @@ from base64 import b64decode
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from functools import cache
-from typing import Any, Final
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Final, ParamSpec, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    from moto.dynamodb.models.dynamo_type import DynamoType, Item
 
 _ORDERED: Final = ("S", "N", "B")
-_ORDERS: Final[Mapping[str, Callable[[Any, Any], Any]]] = {
+_ORDERS: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
     "<": operator.lt,
     "<=": operator.le,
     ">": operator.gt,
@@ -23,6 +27,16 @@ _ORDERS: Final[Mapping[str, Callable[[Any, Any], Any]]] = {
 }
 Typed = tuple[str, Any]
 """A value with the code of its type, so that values of different types are never equal."""
+
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class _Parser(Protocol):
+    """moto's parser of a condition expression."""
+
+    parse: Callable[[], object]
 
 
 class _EngineCount(threading.local):
@@ -64,7 +78,7 @@ def typed_value(code: str, value: Any) -> Typed:
     return code, value
 
 
-def _typed_member(member: Any) -> Typed:
+def _typed_member(member: Mapping[str, object] | DynamoType) -> Typed:
     if isinstance(member, Mapping):
         ((code, value),) = member.items()
         return typed_value(code, value)
@@ -90,16 +104,16 @@ def _install() -> None:
 
     kinds = _kinds()
 
-    def retyped(parsed: Any) -> Any:
+    def retyped(parsed: T) -> T:
         if _engine_count.engines:
             _retype(parsed, kinds)
         return parsed
 
-    def retyping(original: Callable[..., Any]) -> Callable[..., Any]:
+    def retyping(original: Callable[P, T]) -> Callable[P, T]:
         return lambda *arguments, **options: retyped(original(*arguments, **options))
 
-    def with_retyping_parser(original: Callable[..., Any]) -> Callable[..., Any]:
-        def create(*arguments: Any, **options: Any) -> Any:
+    def with_retyping_parser(original: Callable[P, _Parser]) -> Callable[P, _Parser]:
+        def create(*arguments: P.args, **options: P.kwargs) -> _Parser:
             parser = original(*arguments, **options)
             parser.parse = retyping(parser.parse)
             return parser
@@ -111,12 +125,12 @@ def _install() -> None:
         _replace(module, "create_condition_expression_parser", with_retyping_parser)
 
 
-def _replace(module: Any, name: str, wrap: Callable[[Callable[..., Any]], Callable[..., Any]]) -> None:
+def _replace(module: ModuleType, name: str, wrap: Callable[[Callable[..., Any]], object]) -> None:
     if hasattr(module, name):
         setattr(module, name, wrap(getattr(module, name)))
 
 
-def _retype(node: Any, kinds: Mapping[type[Any], type[Any]]) -> None:
+def _retype(node: object, kinds: Mapping[type, type]) -> None:
     """Gives the nodes of a condition the classes that compare by type."""
     node.__class__ = kinds.get(type(node), type(node))
     for part in vars(node).values():
@@ -125,11 +139,11 @@ def _retype(node: Any, kinds: Mapping[type[Any], type[Any]]) -> None:
                 _retype(member, kinds)
 
 
-def _kinds() -> dict[type[Any], type[Any]]:
+def _kinds() -> dict[type, type]:
     """For each class of moto's conditions, the subclass that compares by type."""
     from moto.dynamodb import comparisons as theirs
 
-    def value_of(node: Any, item: Any) -> Typed | None:
+    def value_of(node: Any, item: Item) -> Typed | None:
         if isinstance(node, theirs.FuncSize):
             size = size_of(value_of(node.attr, item))
             return None if size is None else ("N", Decimal(size))
@@ -138,32 +152,32 @@ def _kinds() -> dict[type[Any], type[Any]]:
             return None if attribute is None else typed_value(attribute.type, attribute.value)
         return typed_value(node.type, node.value)
 
-    def ordered(symbol: str) -> Any:
-        def expr(self: Any, item: Any) -> bool:
+    def ordered(symbol: str) -> Callable[[Any, Item], bool]:
+        def expr(self: Any, item: Item) -> bool:
             return _in_order(symbol, value_of(self.lhs, item), value_of(self.rhs, item))
 
         return expr
 
-    def equal(self: Any, item: Any) -> bool:
+    def equal(self: Any, item: Item) -> bool:
         value = value_of(self.lhs, item)
         return value is not None and value == value_of(self.rhs, item)
 
-    def different(self: Any, item: Any) -> bool:
+    def different(self: Any, item: Item) -> bool:
         return value_of(self.lhs, item) != value_of(self.rhs, item)
 
-    def between(self: Any, item: Any) -> bool:
+    def between(self: Any, item: Item) -> bool:
         value = value_of(self.attr, item)
         low, high = value_of(self.start, item), value_of(self.end, item)
         return _in_order("<=", low, value) and _in_order("<=", value, high)
 
-    def among(self: Any, item: Any) -> bool:
+    def among(self: Any, item: Item) -> bool:
         value = value_of(self.attr, item)
         return value is not None and any(value == value_of(member, item) for member in self.possible_values)
 
-    def contains(self: Any, item: Any) -> bool:
+    def contains(self: Any, item: Item) -> bool:
         return _contains(value_of(self.attr, item), value_of(self.operand, item))
 
-    methods = {
+    methods: dict[type, Callable[[Any, Item], bool]] = {
         theirs.OpEqual: equal,
         theirs.OpNotEqual: different,
         theirs.FuncBetween: between,

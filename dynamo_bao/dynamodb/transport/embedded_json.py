@@ -8,11 +8,12 @@ bodies.
 from __future__ import annotations
 
 from base64 import b64decode, b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
-Convert = Callable[[Any], Any]
+Convert = Callable[[Any], object]
+T = TypeVar("T")
 _PLAIN: Final = {"S": str, "N": str, "BOOL": bool, "NULL": bool}
 _UNMODELLED: Final = frozenset({"ConsumedCapacityUnits"})
 """Members of moto's results that its replies leave out."""
@@ -20,6 +21,26 @@ _UNMODELLED: Final = frozenset({"ConsumedCapacityUnits"})
 
 class NotPlainError(Exception):
     """A body that only moto can read or write."""
+
+
+class Shape(Protocol):
+    """A shape of the service model: a structure, a map, a list or a scalar."""
+
+    name: str
+    type_name: str
+    serialization: Mapping[str, object]
+
+
+class _Structure(Shape, Protocol):
+    members: Mapping[str, Shape]
+
+
+class _Map(Shape, Protocol):
+    value: Shape
+
+
+class _List(Shape, Protocol):
+    member: Shape
 
 
 class Bodies(NamedTuple):
@@ -30,8 +51,8 @@ class Bodies(NamedTuple):
         reply: converts the result of the handler to the body of a reply.
     """
 
-    arguments: Callable[[bytes], Any]
-    reply: Callable[[Any], bytes]
+    arguments: Callable[[bytes], object]
+    reply: Callable[[object], bytes]
 
 
 @cache
@@ -45,7 +66,7 @@ def bodies_of(operation: str) -> Bodies | None:
     import orjson
     from moto.core.utils import get_service_model
 
-    def encoded(body: Any) -> bytes:
+    def encoded(body: object) -> bytes:
         try:
             return orjson.dumps(body)
         except TypeError as error:  # a lone surrogate
@@ -72,7 +93,7 @@ class _Shapes:
     def __init__(self) -> None:
         self._converters: dict[str, Convert] = {}
 
-    def of(self, shape: Any) -> Convert:
+    def of(self, shape: Shape) -> Convert:
         """The conversion of values of a shape."""
         if shape.name not in self._converters:
             self._converters[shape.name] = lambda value: self._converters[shape.name](value)
@@ -82,7 +103,7 @@ class _Shapes:
             self._converters[shape.name] = compiled(shape)
         return self._converters[shape.name]
 
-    def _members(self, shape: Any) -> dict[str, Convert]:
+    def _members(self, shape: _Structure) -> dict[str, Convert]:
         members = {name: self.of(member) for name, member in shape.members.items()}
         if any(member.serialization for member in shape.members.values()):
             raise NotPlainError(shape.name)
@@ -92,10 +113,10 @@ class _Shapes:
 class _Readers(_Shapes):
     """Conversions of a request's JSON."""
 
-    def _structure(self, shape: Any) -> Convert:
+    def _structure(self, shape: _Structure) -> Convert:
         members = self._members(shape)
 
-        def read(value: Any) -> Any:
+        def read(value: Mapping[str, object] | None) -> object:
             if value is None:
                 return None
             values = ((name, convert, value.get(name)) for name, convert in members.items())
@@ -103,30 +124,30 @@ class _Readers(_Shapes):
 
         return _value_reader(read) if shape.name == "AttributeValue" else read
 
-    def _map(self, shape: Any) -> Convert:
+    def _map(self, shape: _Map) -> Convert:
         convert = self.of(shape.value)
         return lambda value: {name: convert(member) for name, member in value.items()}
 
-    def _list(self, shape: Any) -> Convert:
+    def _list(self, shape: _List) -> Convert:
         convert = self.of(shape.member)
         return lambda value: [convert(member) for member in value]
 
-    def _blob(self, shape: Any) -> Convert:
+    def _blob(self, shape: Shape) -> Convert:
         return b64decode
 
-    def _string(self, shape: Any) -> Convert:
+    def _string(self, shape: Shape) -> Convert:
         return _unchanged
 
-    def _boolean(self, shape: Any) -> Convert:
+    def _boolean(self, shape: Shape) -> Convert:
         return _unchanged
 
-    def _integer(self, shape: Any) -> Convert:
+    def _integer(self, shape: Shape) -> Convert:
         return int
 
-    def _double(self, shape: Any) -> Convert:
+    def _double(self, shape: Shape) -> Convert:
         return float
 
-    def _timestamp(self, shape: Any) -> Convert:
+    def _timestamp(self, shape: Shape) -> Convert:
         raise NotPlainError("no time is read as moto reads it")
 
     _long = _integer
@@ -135,7 +156,7 @@ class _Readers(_Shapes):
 def _value_reader(read: Convert) -> Convert:
     """The fast way for values with one text or flag. Most values are such."""
 
-    def quick(value: Any) -> Any:
+    def quick(value: object) -> object:
         if type(value) is dict and len(value) == 1:
             ((code, member),) = value.items()
             if type(member) is _PLAIN.get(code):
@@ -148,12 +169,12 @@ def _value_reader(read: Convert) -> Convert:
 class _Writers(_Shapes):
     """Conversions of a result. They raise `NotPlainError` if a reply cannot have a member of it."""
 
-    def _structure(self, shape: Any) -> Convert:
+    def _structure(self, shape: _Structure) -> Convert:
         if shape.name == "AttributeValue":
             return _written_value
         members = self._members(shape)
 
-        def write(value: Any) -> Any:
+        def write(value: object) -> object:
             if value is None:
                 return {}
             if type(value) is not dict:
@@ -170,26 +191,26 @@ class _Writers(_Shapes):
 
         return write
 
-    def _map(self, shape: Any) -> Convert:
+    def _map(self, shape: _Map) -> Convert:
         convert = self.of(shape.value)
         return lambda value: {
             name: convert(_require_value(member)) for name, member in _a(dict, value).items()
         }
 
-    def _list(self, shape: Any) -> Convert:
+    def _list(self, shape: _List) -> Convert:
         convert = self.of(shape.member)
         return lambda value: [convert(_require_value(member)) for member in _a(list, value)]
 
-    def _string(self, shape: Any) -> Convert:
+    def _string(self, shape: Shape) -> Convert:
         return lambda value: _a(str, value)
 
-    def _boolean(self, shape: Any) -> Convert:
+    def _boolean(self, shape: Shape) -> Convert:
         return lambda value: _a(bool, value)
 
-    def _integer(self, shape: Any) -> Convert:
+    def _integer(self, shape: Shape) -> Convert:
         return int
 
-    def _double(self, shape: Any) -> Convert:
+    def _double(self, shape: Shape) -> Convert:
         return float
 
     def _timestamp(self, shape: Any) -> Convert:
@@ -197,24 +218,25 @@ class _Writers(_Shapes):
 
         serializer = TimestampSerializer("unixtimestamp")
 
-        def write(value: Any) -> Any:
-            document: dict[str, Any] = {}
+        def write(value: object) -> object:
+            document: dict[str, object] = {}
             serializer.serialize(document, value, shape, "time")
             return document["time"]
 
         return write
 
-    def _blob(self, shape: Any) -> Convert:
+    def _blob(self, shape: Shape) -> Convert:
         return _base64
 
     _long = _integer
 
 
-def _written_value(value: Any) -> Any:
+def _written_value(value: object) -> object:
     """The value of an attribute in a reply."""
-    if len(_a(dict, value)) != 1:
+    typed_value = _a(dict, value)
+    if len(typed_value) != 1:
         raise NotPlainError("AttributeValue")
-    ((code, member),) = value.items()
+    ((code, member),) = typed_value.items()
     if type(member) is _PLAIN.get(code):
         return value
     if code in ("SS", "NS"):
@@ -230,21 +252,21 @@ def _written_value(value: Any) -> Any:
     raise NotPlainError(code)
 
 
-def _base64(value: Any) -> str:
+def _base64(value: object) -> str:
     return b64encode(_a(bytes, value)).decode()
 
 
-def _unchanged(value: Any) -> Any:
+def _unchanged(value: object) -> object:
     return value
 
 
-def _require_value(value: Any) -> Any:
+def _require_value(value: object) -> object:
     if value is None:
         raise NotPlainError("a member without a value")
     return value
 
 
-def _a(kind: type[Any], value: Any) -> Any:
+def _a(kind: type[T], value: object) -> T:
     if type(value) is not kind:
         raise NotPlainError(f"{type(value)} where {kind} is expected")
     return value

@@ -13,9 +13,9 @@ If an item has the right key and an attribute value of a wrong type, only that a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
-from typing import Any, Final, NoReturn
+from typing import Any, Final, NoReturn, TypeGuard
 
 from dynamo_bao.dynamodb.items import KeyedItems, as_dict_members
 from dynamo_bao.dynamodb.layout import PK, SK
@@ -35,6 +35,8 @@ from dynamo_bao.dynamodb.service import (
     UPDATE_ITEM,
     UPDATE_TABLE,
     UPDATE_TIME_TO_LIVE,
+    AttributeValue,
+    Item,
 )
 from dynamo_bao.dynamodb.transport.key_ranges import key_range
 from dynamo_bao.dynamodb.transport.messages import Request
@@ -44,7 +46,7 @@ TRANSACT_GET_ITEMS: Final = "TransactGetItems"
 """An operation that this library does not send; programs may send it by the library's transports."""
 Place = tuple[str, str]
 """The texts of a table key."""
-UNREADABLE: Final[Mapping[str, Any]] = {"?": None}
+UNREADABLE: Final[AttributeValue] = {"?": None}
 """The replacement of an attribute value that cannot be read."""
 REMEMBERED_IDS: Final = 1000
 """How many ids of replies are remembered at least."""
@@ -108,7 +110,7 @@ class SeenIds:
             self._earlier_ids, self._ids = ids, set()
 
 
-def checked(request: Request, parsed: dict[str, Any], *, is_vouched: bool) -> dict[str, Any]:
+def checked(request: Request, parsed: dict[str, object], *, is_vouched: bool) -> dict[str, object]:
     """The members of a successful reply, after all checks.
 
     Args:
@@ -162,11 +164,11 @@ def _require_voucher(request: Request, is_vouched: bool, fault: str) -> None:
 
 # --- values -------------------------------------------------------------------------------------------------
 
-_SCALARS: Final[Mapping[Any, type]] = {"S": str, "N": str, "BOOL": bool, "NULL": bool, "B": bytes}
-_SETS: Final[Mapping[Any, type]] = {"SS": str, "NS": str, "BS": bytes}
+_SCALARS: Final[Mapping[object, type]] = {"S": str, "N": str, "BOOL": bool, "NULL": bool, "B": bytes}
+_SETS: Final[Mapping[object, type]] = {"SS": str, "NS": str, "BS": bytes}
 
 
-def _is_value(value: Any) -> bool:
+def _is_value(value: object) -> TypeGuard[dict[str, object]]:
     """Whether something is a typed value of DynamoDB."""
     if type(value) is not dict or len(value) != 1:
         return False
@@ -182,7 +184,7 @@ def _is_value(value: Any) -> bool:
     return code == "M" and type(content) is dict and all(map(_is_value, content.values()))
 
 
-def _readable(item: dict[str, Any]) -> dict[str, Any]:
+def _readable(item: Item) -> Item:
     """An item with `UNREADABLE` in place of each value that is not a typed value."""
     for value in item.values():
         # A short check first, for the values of nearly all items.
@@ -200,7 +202,7 @@ def _readable(item: dict[str, Any]) -> dict[str, Any]:
     return {name: value if _is_value(value) else UNREADABLE for name, value in item.items()}
 
 
-def _is_capacity(capacity: Any) -> bool:
+def _is_capacity(capacity: object) -> bool:
     """Whether something is a ``ConsumedCapacity``: numbers, also by table and index, and the table's name."""
     if type(capacity) is not dict:
         return False
@@ -217,7 +219,7 @@ def _is_capacity(capacity: Any) -> bool:
     return True
 
 
-def _are_figures(name: str, value: dict[str, Any]) -> bool:
+def _are_figures(name: str, value: Mapping[str, object]) -> bool:
     if name == "Table":
         return _is_capacity(value)
     return name in ("GlobalSecondaryIndexes", "LocalSecondaryIndexes") and all(
@@ -236,7 +238,7 @@ def _place_of(key: Any, operation: str) -> Place:
     return pk, sk
 
 
-def _require_key(request: Request, item: Any, key: Mapping[str, Any], label: str = "the item") -> None:
+def _require_key(request: Request, item: object, key: Mapping[str, object], label: str = "the item") -> None:
     """Refuses an item with another key than the requested one.
 
     Args:
@@ -266,7 +268,7 @@ def _require_key_of_row(request: Request, row: Any) -> None:
 # --- items by key ---------------------------------------------------------------------------------------------
 
 
-def _check_get(request: Request, parsed: dict[str, Any], is_vouched: bool) -> dict[str, Any]:
+def _check_get(request: Request, parsed: dict[str, object], is_vouched: bool) -> dict[str, object]:
     item = parsed.get("Item")
     if item is None:
         _require_voucher(request, is_vouched, "it has neither an item")
@@ -279,7 +281,7 @@ def _check_get(request: Request, parsed: dict[str, Any], is_vouched: bool) -> di
     return parsed
 
 
-def _check_transact_get(request: Request, parsed: dict[str, Any], is_vouched: bool) -> dict[str, Any]:
+def _check_transact_get(request: Request, parsed: dict[str, object], is_vouched: bool) -> dict[str, object]:
     actions, entries = request.written.get("TransactItems", []), parsed.get("Responses")
     if type(entries) is not list or len(entries) != len(actions):
         _refuse(request.operation, "Responses is not a list with an entry for each key")
@@ -292,7 +294,7 @@ def _check_transact_get(request: Request, parsed: dict[str, Any], is_vouched: bo
     return parsed
 
 
-def _check_batch_get(request: Request, parsed: dict[str, Any], is_vouched: bool) -> dict[str, Any]:
+def _check_batch_get(request: Request, parsed: dict[str, object], is_vouched: bool) -> dict[str, object]:
     requested, operation = _requested_keys(request), request.operation
     responses, unprocessed_keys = parsed.get("Responses", {}), parsed.get("UnprocessedKeys", {})
     if type(responses) is not dict or type(unprocessed_keys) is not dict:
@@ -344,7 +346,7 @@ def _requested_keys(request: Request) -> Mapping[str, Collection[Place]]:
     return keys_by_table
 
 
-def _written_key(member: Mapping[str, Any]) -> Any:
+def _written_key(member: Mapping[str, Any]) -> object:
     """The item or key that holds the key of a member of a batch of writes."""
     return member["PutRequest"]["Item"] if "PutRequest" in member else member["DeleteRequest"]["Key"]
 
@@ -359,7 +361,7 @@ def _places(items: list[Any], operation: str) -> list[Place]:
         _refuse(operation, "it holds an item without a key")
 
 
-def _places_left(entry: Any, operation: str) -> set[Place]:
+def _places_left(entry: object, operation: str) -> set[Place]:
     keys = entry.get("Keys") if type(entry) is dict else None
     if type(keys) is not list:
         _refuse(operation, "UnprocessedKeys has no list of keys")
@@ -369,7 +371,7 @@ def _places_left(entry: Any, operation: str) -> set[Place]:
 # --- pages ------------------------------------------------------------------------------------------------------
 
 
-def _check_page(request: Request, parsed: dict[str, Any], is_vouched: bool) -> dict[str, Any]:
+def _check_page(request: Request, parsed: dict[str, object], is_vouched: bool) -> dict[str, object]:
     operation, items = request.operation, parsed.get("Items")
     counting = request.written.get("Select") == "COUNT"
     if items is None and not counting:
@@ -400,7 +402,9 @@ def _check_page(request: Request, parsed: dict[str, Any], is_vouched: bool) -> d
     return parsed
 
 
-def _check_counts(parsed: dict[str, Any], operation: str, items: list[Any] | None, counting: bool) -> None:
+def _check_counts(
+    parsed: dict[str, object], operation: str, items: Sequence[object] | None, counting: bool
+) -> None:
     """Checks the counts of a page, and adds them if they are absent."""
     count = parsed.get("Count")
     if count is None and items is not None and not counting:
@@ -412,14 +416,14 @@ def _check_counts(parsed: dict[str, Any], operation: str, items: list[Any] | Non
         _refuse(operation, "Count is not the number of its items")
 
 
-def _is_key_value(value: Any) -> bool:
+def _is_key_value(value: object) -> bool:
     return _is_value(value) and next(iter(value)) in ("S", "N", "B")
 
 
 # --- writes -----------------------------------------------------------------------------------------------------
 
 
-def _check_write(request: Request, parsed: dict[str, Any], is_vouched: bool) -> dict[str, Any]:
+def _check_write(request: Request, parsed: dict[str, object], is_vouched: bool) -> dict[str, object]:
     attributes, parameters = parsed.get("Attributes"), request.written
     requested_values = parameters.get("ReturnValues", "NONE")
     if attributes is None or attributes == {}:
@@ -448,15 +452,15 @@ def _requires_item(request: Request) -> bool:
     return first_condition.rstrip(")") == f"attribute_exists({pk}"
 
 
-def _key_of_write(parameters: Mapping[str, Any]) -> Mapping[str, Any]:
+def _key_of_write(parameters: Mapping[str, Any]) -> Mapping[str, object]:
     if "Key" in parameters:
-        key: Mapping[str, Any] = parameters["Key"]
+        key: Mapping[str, object] = parameters["Key"]
         return key
     item = parameters.get("Item", {})
     return {name: item[name] for name in (PK, SK) if name in item}
 
 
-def _check_batch_write(request: Request, parsed: dict[str, Any], is_vouched: bool) -> dict[str, Any]:
+def _check_batch_write(request: Request, parsed: dict[str, object], is_vouched: bool) -> dict[str, object]:
     unprocessed, operation = parsed.get("UnprocessedItems"), request.operation
     if type(unprocessed) is not dict:
         _refuse(operation, "it lacks UnprocessedItems")
@@ -477,7 +481,7 @@ def _unprocessed_place(member: Any, operation: str) -> Place:
         _refuse(operation, "UnprocessedItems has a member that is not a write")
 
 
-def _check_transact_write(request: Request, parsed: dict[str, Any], is_vouched: bool) -> dict[str, Any]:
+def _check_transact_write(request: Request, parsed: dict[str, object], is_vouched: bool) -> dict[str, object]:
     _require_voucher(request, is_vouched, "it says nothing")
     return parsed
 
@@ -504,8 +508,12 @@ _TABLE_PARTS: Final[Mapping[str, frozenset[str]]] = {
 
 
 def _check_description(
-    member: str, required_members: frozenset[str], request: Request, parsed: dict[str, Any], is_vouched: bool
-) -> dict[str, Any]:
+    member: str,
+    required_members: frozenset[str],
+    request: Request,
+    parsed: dict[str, object],
+    is_vouched: bool,
+) -> dict[str, object]:
     description = parsed.get(member)
     if (
         type(description) is not dict
@@ -516,29 +524,34 @@ def _check_description(
     return parsed
 
 
-def _is_description(part: dict[str, Any]) -> bool:
+def _is_description(part: Mapping[str, object]) -> bool:
     for name, value in part.items():
         kind = _TABLE_TYPES.get(name)
         if value is None or (kind is not None and not isinstance(value, kind)):
             return False
         if type(value) is dict and not _is_description(value):
             return False
-        required_members = _TABLE_PARTS.get(name)
-        if required_members is not None and not all(_is_part(entry, required_members) for entry in value):
-            return False
-        if name == "NonKeyAttributes" and not all(type(entry) is str for entry in value):
+        if isinstance(value, list) and not _are_parts(name, value):
             return False
     return True
 
 
-def _is_part(entry: Any, required_members: frozenset[str]) -> bool:
+def _are_parts(name: str, entries: Sequence[object]) -> bool:
+    """Whether the entries of a list of a description are such as the list must have."""
+    required_members = _TABLE_PARTS.get(name)
+    if required_members is not None and not all(_is_part(entry, required_members) for entry in entries):
+        return False
+    return name != "NonKeyAttributes" or all(type(entry) is str for entry in entries)
+
+
+def _is_part(entry: object, required_members: frozenset[str]) -> bool:
     return type(entry) is dict and required_members <= entry.keys() and _is_description(entry)
 
 
 # --- error replies ----------------------------------------------------------------------------------------------
 
 
-def checked_refusal(request: Request, parsed: Mapping[str, Any]) -> dict[str, Any]:
+def checked_refusal(request: Request, parsed: Mapping[str, object]) -> dict[str, object]:
     """The members of an error reply that have the right type; other members are omitted.
 
     Raises:
@@ -563,7 +576,7 @@ def checked_refusal(request: Request, parsed: Mapping[str, Any]) -> dict[str, An
     return members
 
 
-def _reasons(request: Request, reasons: Any) -> list[dict[str, Any]]:
+def _reasons(request: Request, reasons: object) -> list[dict[str, object]]:
     """The reasons of a cancelled transaction: one for each action, with the item of that action."""
     actions = request.written.get("TransactItems", ())
     if type(reasons) is not list or len(reasons) != len(actions):
@@ -583,11 +596,11 @@ def _reasons(request: Request, reasons: Any) -> list[dict[str, Any]]:
     return checked_reasons
 
 
-def _is_throttling_reason(reason: Any) -> bool:
+def _is_throttling_reason(reason: object) -> bool:
     return type(reason) is dict and all(type(text) is str for text in reason.values())
 
 
-_Check = Callable[[Request, dict[str, Any], bool], dict[str, Any]]
+_Check = Callable[[Request, dict[str, object], bool], dict[str, object]]
 _DESCRIBED: Final = frozenset(("TableName", "TableStatus", "KeySchema", "AttributeDefinitions"))
 _CHECKS: Final[Mapping[str, _Check]] = {
     GET_ITEM: _check_get,
