@@ -18,7 +18,7 @@ SEED ?= 1
 MINUTES ?= 120
 PATHS_TESTS := tests/integration tests/compat/parity --ignore tests/integration/cli --ignore tests/integration/maintenance
 
-.PHONY: help demo serve test long reliability paths parity interop javascript test-minimum test-graphene mutants bench profile check lint types format engines clean
+.PHONY: help demo serve orders orders-api test long reliability paths parity interop javascript test-minimum test-graphene mutants bench profile check lint types format engines clean
 
 help:  ## this list
 	@$(PYTHON) -c "import re; [print(f'{name:14}{text}') for name, text in re.findall(r'^([a-z-]+):.*?## +(.*)', open('Makefile', encoding='utf-8').read(), re.M)]"
@@ -49,6 +49,12 @@ demo: $(DEMO_READY)  ## load the metadata of all installed packages and show wha
 
 serve: $(DEMO_READY)  ## the same as a web page, on http://127.0.0.1:5000
 	$(BIN)/python -m examples.package_explorer serve
+
+orders: $(DEMO_READY)  ## the orders of two shops as web pages in Flask, on http://north.localhost:5000
+	$(BIN)/python -m examples.orders serve
+
+orders-api: $(DEMO_READY)  ## the same for programs in FastAPI, on http://127.0.0.1:5000/docs
+	$(BIN)/python -m examples.orders serve --fastapi
 
 engines: $(READY)  ## fetch the DynamoDB engines that the tests run on
 	$(BIN)/python -m tests.support.fetch_engines
